@@ -1,0 +1,183 @@
+"""Settings of the service: read once from the environment, checked, frozen.
+
+A bad value raises :class:`ConfigurationError` with one line that names the variable, the value and what was expected.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from rag_pipeline.errors import ConfigurationError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8003
+TRANSPORTS = ("websocket", "polling")
+
+_PIPELINE_ID = re.compile(r"[A-Za-z0-9._:@-]{1,200}")
+
+
+class Environment(StrEnum):
+    """Where the service runs: decides which origins are allowed when none is configured."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class RunMode(StrEnum):
+    """``continuous`` watches until it is stopped; ``single`` makes one pass and exits."""
+
+    CONTINUOUS = "continuous"
+    SINGLE = "single"
+
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+def reject(key: str, value: object, expected: str) -> NoReturn:
+    """Raise the one-line error for a bad setting."""
+    raise ConfigurationError(f"{key}={value!r}: expected {expected}")
+
+
+def read_str(env: Mapping[str, str], key: str) -> str | None:
+    """Return the variable's value with the surrounding space removed; unset and empty are both None."""
+    return env.get(key, "").strip() or None
+
+
+def read_int(env: Mapping[str, str], key: str, default: int, *, low: int, high: int) -> int:
+    """Return the variable as an integer between ``low`` and ``high``."""
+    text = read_str(env, key)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or not low <= int(text) <= high:
+        reject(key, text, f"a whole number from {low} to {high}")
+    return int(text)
+
+
+def read_float(env: Mapping[str, str], key: str, default: float, *, low: float, high: float) -> float:
+    """Return the variable as a number between ``low`` and ``high``."""
+    text = read_str(env, key)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        reject(key, text, f"a number from {low:g} to {high:g}")
+    return value
+
+
+def read_choice(env: Mapping[str, str], key: str, default: _E) -> _E:
+    """Return the variable as a member of the default's enumeration."""
+    text = read_str(env, key)
+    if text is None:
+        return default
+    try:
+        return type(default)(text.lower())
+    except ValueError:
+        reject(key, text, "one of " + ", ".join(type(default)))
+
+
+def read_list(env: Mapping[str, str], key: str) -> tuple[str, ...]:
+    """Return the comma-separated parts of the variable, without empty ones."""
+    return tuple(part for part in (p.strip() for p in env.get(key, "").split(",")) if part)
+
+
+def check_pipeline_id(key: str, value: str) -> str:
+    """Return the id if it can stand in a URL path as it is."""
+    if not _PIPELINE_ID.fullmatch(value):
+        reject(key, value, "1 to 200 letters, digits or any of . _ : @ -")
+    return value
+
+
+def _read_origin(text: str, environment: Environment) -> str:
+    key = "SOCKET_IO_CORS_ORIGIN"
+    if text == "*":
+        if environment is Environment.PRODUCTION:
+            reject(key, text, "origins by name: * is allowed outside production only")
+        return text
+    expected = "comma-separated origins such as https://app.example.com (scheme, host, port; no path)"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        reject(key, text, expected)
+    bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "*" in text or not bare:
+        reject(key, text, expected)
+    # Browsers send an origin in lower case and without the scheme's own port.
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    default_port = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default_port) else "")
+
+
+def _read_transports(env: Mapping[str, str]) -> tuple[str, ...]:
+    key = "SOCKET_IO_TRANSPORTS"
+    if key not in env or not env[key].strip():
+        return TRANSPORTS
+    names = read_list(env, key)
+    if not names or any(name not in TRANSPORTS for name in names):
+        reject(key, env[key], "a comma-separated list of " + ", ".join(TRANSPORTS))
+    return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the service is built from.
+
+    ``socket_port`` 0 with ``http_port`` 0 picks two free ports. ``origins`` holds the configured origins only; what
+    development allows besides is decided in :mod:`rag_pipeline.origins`.
+    """
+
+    environment: Environment = Environment.DEVELOPMENT
+    host: str = DEFAULT_HOST
+    http_port: int = DEFAULT_PORT
+    socket_port: int = DEFAULT_PORT + 1
+    origins: tuple[str, ...] = ()
+    transports: tuple[str, ...] = TRANSPORTS
+    state_dir: Path | None = None
+    ping_interval_seconds: int = 25
+    ping_timeout_seconds: int = 20
+    backlog_limit_bytes: int = 1 << 20
+
+    @classmethod
+    def from_env(
+        cls,
+        env: Mapping[str, str] | None = None,
+        *,
+        http_port: int | None = None,
+        socket_port: int | None = None,
+        host: str | None = None,
+    ) -> Settings:
+        """Read the environment; arguments that are given win over it. Raises :class:`ConfigurationError`."""
+        env = os.environ if env is None else env
+        if http_port is None:
+            http_port = read_int(env, "STATUS_PORT", DEFAULT_PORT, low=0, high=65535)
+        if socket_port is None:
+            default = 0 if http_port == 0 else http_port + 1
+            socket_port = read_int(env, "SOCKET_IO_PORT", default, low=0, high=65535 + 1)
+        for key, port in (("port", http_port), ("socket_port", socket_port)):
+            if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+                reject(key, port, "a whole number from 0 to 65535")
+        if http_port == socket_port != 0:
+            reject("SOCKET_IO_PORT", socket_port, "another port than the HTTP server's")
+        environment = read_choice(env, "ENVIRONMENT", Environment.DEVELOPMENT)
+        origins = tuple(_read_origin(o, environment) for o in read_list(env, "SOCKET_IO_CORS_ORIGIN"))
+        state_dir = read_str(env, "STATUS_STATE_DIR")
+        return cls(
+            environment=environment,
+            host=host or read_str(env, "STATUS_HOST") or DEFAULT_HOST,
+            http_port=http_port,
+            socket_port=socket_port,
+            origins=tuple(dict.fromkeys(origins)),
+            transports=_read_transports(env),
+            state_dir=Path(state_dir).expanduser() if state_dir else None,
+            backlog_limit_bytes=read_int(env, "STATUS_BACKLOG_BYTES", 1 << 20, low=1 << 16, high=1 << 30),
+        )

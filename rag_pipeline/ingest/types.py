@@ -1,0 +1,135 @@
+"""The records that pass between the steps of ingestion: extract → chunk → embed → store → search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
+Progress = Callable[[float], None]
+"""Called with the fraction done, 0..1; may raise to stop the work (:class:`Stopped`)."""
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the run was asked to stop
+    """Raised by a progress callback, or by a step whose stop event is set: put the file back and leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A stretch of a document's text and the place a reader finds it at, such as ``page 3`` or ``sheet Budget``.
+
+    ``place`` is the empty string where a format has no places.
+    """
+
+    text: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What extraction gives: text in reading order, and the MIME type that was recognised."""
+
+    sections: tuple[Section, ...]
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document to embed: its text, its place, and its number within the file, from 0."""
+
+    text: str
+    place: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file as the store knows it.
+
+    ``file_id`` is stable over changes of content (local_files: the path relative to the watched folder, POSIX
+    separators); ``content_hash`` changes with the content; ``uri`` says where the file is for a reader.
+    """
+
+    file_id: str
+    name: str
+    uri: str
+    content_hash: str
+    size: int
+    mime_type: str | None
+    modified_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """One answer: the chunk's text, the file and place it stands at, and a score (higher is better)."""
+
+    text: str
+    file_id: str
+    name: str
+    uri: str
+    place: str
+    score: float
+
+
+class Extractor(Protocol):
+    """Turns one file into text within bounds; safe to call from several threads."""
+
+    def extract(self, path: str, *, on_progress: Progress | None = None) -> Document:
+        """Return the file's text; raises an :class:`~rag_pipeline.errors.ExtractionError` that says why not."""
+        ...
+
+    def close(self) -> None:
+        """End what the extractor started; idempotent."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors; safe to call from several threads."""
+
+    @property
+    def model_id(self) -> str:
+        """Name of the model and its version: vectors of different ids must not be mixed."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length of each vector."""
+        ...
+
+    def embed(self, texts: Sequence[str], *, on_progress: Progress | None = None) -> Vectors:
+        """Return float32 of shape (len(texts), dimensions), rows of unit length; raises EmbeddingError."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections and memory; idempotent."""
+        ...
+
+
+class VectorStore(Protocol):
+    """Holds the chunks of every file, searchable by words and by meaning; safe to call from several threads."""
+
+    def replace(self, pipeline_id: str, file: SourceFile, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+        """Make these the file's only chunks: after a crash the store holds the old ones or the new ones, once."""
+        ...
+
+    def delete(self, pipeline_id: str, file_id: str) -> None:
+        """Remove the file's chunks; no error if there are none."""
+        ...
+
+    def files(self, pipeline_id: str) -> dict[str, SourceFile]:
+        """Return the files whose chunks are stored, by file_id."""
+        ...
+
+    def search(self, question: str, vector: Vectors, *, limit: int = 5) -> list[SearchHit]:
+        """Return the best chunks for the question, by words and by meaning, best first; ``vector`` is 1-D."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release; idempotent."""
+        ...
