@@ -1,0 +1,78 @@
+"""The event that a mutation publishes, its names and its namespaces."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+NS_PIPELINE = "/pipeline"
+NS_GOOGLE_DRIVE = "/google_drive"
+NS_LOCAL_FILES = "/local_files"
+NAMESPACES = (NS_GOOGLE_DRIVE, NS_LOCAL_FILES, NS_PIPELINE)
+
+STATUS = "pipeline:status"
+FILE_STARTED = "pipeline:file_processing_started"
+FILE_PROGRESS = "pipeline:file_progress"
+FILE_COMPLETED = "pipeline:file_completed"
+FILE_FAILED = "pipeline:file_failed"
+FILE_SKIPPED = "pipeline:file_skipped"
+FILE_DELETED = "pipeline:file_deleted"
+EVENT_NAMES = (STATUS, FILE_STARTED, FILE_PROGRESS, FILE_COMPLETED, FILE_FAILED, FILE_SKIPPED, FILE_DELETED)
+
+_TYPED = {"google_drive": NS_GOOGLE_DRIVE, "local_files": NS_LOCAL_FILES}
+
+Json = dict[str, Any]
+
+
+def namespaces_of(*pipeline_types: str | None) -> tuple[str, ...]:
+    """Return where events of pipelines of these types go: to each type's own namespace and to ``/pipeline``."""
+    own = (_TYPED[t] for t in dict.fromkeys(pipeline_types) if t in _TYPED)
+    return (*own, NS_PIPELINE)
+
+
+def type_of(namespace: str) -> str | None:
+    """Return the pipeline type a namespace belongs to; None for ``/pipeline``."""
+    return next((t for t, ns in _TYPED.items() if ns == namespace), None)
+
+
+def iso(at: float | None) -> str | None:
+    """Return a wall-clock time in seconds as ISO 8601 in UTC with offset."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+class Body(Protocol):
+    """What an event says beside its envelope; immutable, turned into JSON by whoever delivers it."""
+
+    def to_json(self, at: float) -> Json:
+        """Return the fields as they stand at the wall-clock time ``at``."""
+        ...
+
+
+class Event(NamedTuple):
+    """One numbered event of one pipeline; immutable, shared by all who deliver it.
+
+    ``at`` is wall-clock seconds. A ``pipeline:status`` that sums up (on connect, or after file events) carries the
+    ``seq`` of the state it shows; every other event has a ``seq`` of its own, one above the last.
+    """
+
+    name: str
+    namespaces: tuple[str, ...]
+    pipeline_id: str | None
+    pipeline_type: str | None
+    epoch: str | None
+    seq: int
+    at: float
+    body: Body
+
+    def payload(self) -> Json:
+        """Return the one JSON object the event carries."""
+        return {
+            "pipeline_id": self.pipeline_id,
+            "pipeline_type": self.pipeline_type,
+            "epoch": self.epoch,
+            "seq": self.seq,
+            "timestamp": iso(self.at),
+            **self.body.to_json(self.at),
+        }

@@ -1,0 +1,63 @@
+"""The hand-over from any thread to the hub's: append and wake, nothing else."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from rag_pipeline import native
+
+T = TypeVar("T")
+
+MAX_ITEMS = 200_000
+
+
+class Handover(Generic[T]):
+    """An ordered queue that any thread fills without waiting and one thread empties.
+
+    A thousand items that come while the reader is busy make one wake-up. Over ``limit`` items (the reader is stuck)
+    further ones are dropped and :attr:`overflowed` is set: the reader must then start its subscribers afresh.
+    """
+
+    def __init__(self, limit: int = MAX_ITEMS) -> None:
+        self.overflowed = False
+        self._items: deque[T] = deque()
+        self._limit = limit
+        self._wake_up = native.WakeUp()
+        self._signalled = False
+        self._closed = False
+        self.fd = self._wake_up.fd
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def publish(self, item: T) -> None:
+        """Append the item and wake the reader, unless a wake-up is under way."""
+        if len(self._items) >= self._limit:
+            self.overflowed = True
+            return
+        self._items.append(item)
+        # The reader lowers the flag before it reads, so an item appended while the flag is up is read in any case.
+        if not self._signalled and not self._closed:
+            self._signalled = True
+            self._wake_up.signal()
+
+    def rearm(self) -> None:
+        """Take back the wake-up; the reader calls this, then reads until :meth:`take` returns None."""
+        self._wake_up.clear()
+        self._signalled = False
+
+    def take(self) -> T | None:
+        """Return the oldest item, None if there is none."""
+        try:
+            return self._items.popleft()
+        except IndexError:
+            return None
+
+    def close(self) -> None:
+        """Release the descriptor; whoever publishes later is ignored."""
+        if not self._closed:
+            self._closed = True
+            self._limit = 0
+            self._items.clear()
+            self._wake_up.close()

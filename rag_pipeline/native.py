@@ -1,0 +1,127 @@
+"""Native threads, locks and writes, also in a host program that was monkey-patched.
+
+A library such as eventlet or gevent replaces the functions of ``_thread`` by green ones. The service must keep real
+threads whatever the host did and whenever it did it, so this module takes its own instance of the built-in module:
+patching changes the shared one only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Callable
+from importlib.machinery import BuiltinImporter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import _thread as native_thread
+else:
+    native_thread = importlib.util.module_from_spec(BuiltinImporter.find_spec("_thread"))
+    BuiltinImporter.exec_module(native_thread)
+
+RLock = native_thread.RLock
+allocate_lock = native_thread.allocate_lock
+get_ident = native_thread.get_ident
+
+# PyDLL calls keep the GIL. A write that gave it up would leave the caller waiting for 5 ms (the switch interval)
+# whenever another thread computes, and these writes never block.
+_libc = ctypes.PyDLL(None, use_errno=True)
+_write = _libc.write
+_write.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
+_write.restype = ctypes.c_ssize_t
+_ONE = (1).to_bytes(8, sys.byteorder)
+
+
+class NativeThread:
+    """A started native thread; like a daemon thread it never keeps the process alive."""
+
+    def __init__(self, target: Callable[[], None], name: str) -> None:
+        self._target = target
+        self._name = name
+        self._running = allocate_lock()
+        self._running.acquire()
+        self.ident = native_thread.start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        try:
+            threading.current_thread().name = self._name
+            trace = threading.gettrace()
+            if trace is not None:  # coverage and debuggers see threads that threading starts only
+                sys.settrace(trace)
+            self._target()
+        finally:
+            self._running.release()
+
+    def join(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds for the thread to end; return whether it has."""
+        if self._running.acquire(timeout=max(0.0, timeout)):
+            self._running.release()
+            return True
+        return False
+
+
+def start_thread(target: Callable[[], None], name: str) -> NativeThread:
+    """Run ``target`` in a new native thread."""
+    return NativeThread(target, name)
+
+
+class OneShot:
+    """A value set once by one thread and awaited by others; the native stand-in for a future."""
+
+    def __init__(self) -> None:
+        self._unset = allocate_lock()
+        self._unset.acquire()
+        self._value: object = None
+
+    def set(self, value: object = None) -> None:
+        """Store the value and wake whoever waits; later calls do nothing."""
+        if self._unset.locked():
+            self._value = value
+            try:
+                self._unset.release()
+            except RuntimeError:  # another thread set it between the look and the release
+                pass
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; return whether the value is set."""
+        if self._unset.acquire(timeout=max(0.0, timeout)):
+            self._unset.release()
+            return True
+        return False
+
+    @property
+    def value(self) -> object:
+        """The value, None until it is set."""
+        return self._value
+
+
+class WakeUp:
+    """A file descriptor that becomes readable when :meth:`signal` was called; any thread may call it."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "eventfd"):
+            self.fd = self._write_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        else:
+            self.fd, self._write_fd = os.pipe()
+            for fd in (self.fd, self._write_fd):
+                os.set_blocking(fd, False)
+
+    def signal(self) -> None:
+        """Make the descriptor readable; never waits and keeps the GIL."""
+        _write(self._write_fd, _ONE, 8)
+
+    def clear(self) -> None:
+        """Take back all signals so far."""
+        try:
+            os.read(self.fd, 4096)
+        except BlockingIOError:
+            pass
+
+    def close(self) -> None:
+        """Release the descriptors; the owner makes sure that no one signals any more."""
+        os.close(self.fd)
+        if self._write_fd != self.fd:
+            os.close(self._write_fd)

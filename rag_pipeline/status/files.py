@@ -1,0 +1,95 @@
+"""The files in flight and how a caller's name or id finds one; pure, no lock, no clock."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from itertools import islice
+
+from rag_pipeline.status.model import FileRecord
+
+Key = tuple[str, str]
+MAX_SHOWN = 100
+MAX_ATTEMPTS_REMEMBERED = 10_000
+
+
+def key_of(name: str, file_id: str | None) -> Key:
+    """Return the identity of a file: its id, or its name where it has no id."""
+    return ("name", name) if file_id is None else ("id", file_id)
+
+
+class FilesInFlight:
+    """The files being worked on, in the order they were started, and how often failed ones were tried.
+
+    Every call costs the same however many files there are.
+    """
+
+    def __init__(self) -> None:
+        self._files: dict[Key, FileRecord] = {}
+        self._by_name: dict[str, dict[Key, None]] = {}
+        self._failed_attempts: OrderedDict[Key, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, key: Key) -> FileRecord:
+        return self._files[key]
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._files
+
+    def find(self, name: str, file_id: str | None) -> Key | None:
+        """Return the key of the file in flight that is meant, None if there is none.
+
+        An id decides. Without one the name does: the file started under this name without an id, else the one of
+        this name that was started first. A file started without an id is also found when its id is known later.
+        """
+        key = key_of(name, file_id)
+        if key in self._files:
+            return key
+        if file_id is not None:
+            unnamed = ("name", name)
+            return unnamed if unnamed in self._files else None
+        return next(iter(self._by_name.get(name, ())), None)
+
+    def start(self, key: Key, file: FileRecord) -> None:
+        """Put a file in flight, last in order."""
+        if key in self._files:
+            self.pop(key)
+        self._files[key] = file
+        self._by_name.setdefault(file.name, {})[key] = None
+
+    def replace(self, key: Key, file: FileRecord) -> None:
+        """Change a file in flight; its name and place in the order stay."""
+        self._files[key] = file
+
+    def pop(self, key: Key) -> FileRecord:
+        """Take a file out of flight."""
+        file = self._files.pop(key)
+        names = self._by_name[file.name]
+        del names[key]
+        if not names:
+            del self._by_name[file.name]
+        return file
+
+    def newest(self) -> tuple[FileRecord, ...]:
+        """Return the 100 files started last, in the order they were started."""
+        shown = list(islice(reversed(self._files.values()), MAX_SHOWN))
+        shown.reverse()
+        return tuple(shown)
+
+    def next_attempt(self, key: Key) -> int:
+        """Return 1, or one more than the last attempt if that one failed or is still in flight."""
+        running = self._files.get(key)
+        last = self._failed_attempts.get(key, 0) if running is None else running.attempt
+        return last + 1
+
+    def remember_failure(self, key: Key, attempt: int) -> None:
+        """Keep the number of an attempt that failed; the oldest are forgotten past 10,000."""
+        self._failed_attempts[key] = attempt
+        self._failed_attempts.move_to_end(key)
+        if len(self._failed_attempts) > MAX_ATTEMPTS_REMEMBERED:
+            self._failed_attempts.popitem(last=False)
+
+    def forget_failures(self, key: Key) -> None:
+        """The file was done or is gone: the next attempt is the first again."""
+        self._failed_attempts.pop(key, None)

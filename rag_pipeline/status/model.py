@@ -1,0 +1,139 @@
+"""What a pipeline's state is made of: immutable records, each with the JSON it shows."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from rag_pipeline.events import Json, iso
+
+
+class FileError(NamedTuple):
+    """Why a file failed, or was skipped (``type`` is then ``Skipped``)."""
+
+    type: str
+    message: str
+    stage: str | None
+    retryable: bool
+
+    def to_json(self) -> Json:
+        """Return the error as users see it."""
+        return self._asdict()
+
+
+class FileRecord(NamedTuple):
+    """One file: times are wall-clock seconds, ``duration_seconds`` was measured by a monotonic clock."""
+
+    name: str
+    id: str | None
+    size: int | None = None
+    mime_type: str | None = None
+    link: str | None = None
+    attempt: int = 1
+    started_at: float | None = None
+    stage: str | None = None
+    progress: float | None = None
+    last_progress_at: float | None = None
+    completed_at: float | None = None
+    duration_seconds: float | None = None
+    result: Any = None
+    error: FileError | None = None
+
+    def to_json(self) -> Json:
+        """Return the file as users see it; the result is shared, not copied."""
+        return {
+            "name": self.name,
+            "id": self.id,
+            "size": self.size,
+            "mime_type": self.mime_type,
+            "link": self.link,
+            "attempt": self.attempt,
+            "started_at": iso(self.started_at),
+            "stage": self.stage,
+            "progress": self.progress,
+            "last_progress_at": iso(self.last_progress_at),
+            "completed_at": iso(self.completed_at),
+            "duration_seconds": self.duration_seconds,
+            "result": self.result,
+            "error": None if self.error is None else self.error.to_json(),
+        }
+
+
+class Totals(NamedTuple):
+    """Counts since the pipeline's first file; never trimmed."""
+
+    total_processed: int = 0
+    total_failed: int = 0
+    total_skipped: int = 0
+    total_deleted: int = 0
+
+
+class FileBody(NamedTuple):
+    """Body of a file event: the file, and the totals where the event changed them."""
+
+    file: FileRecord
+    totals: Totals | None = None
+
+    def to_json(self, at: float) -> Json:  # noqa: ARG002 - the protocol's signature
+        """Return ``file`` and, where present, ``totals``."""
+        if self.totals is None:
+            return {"file": self.file.to_json()}
+        return {"file": self.file.to_json(), "totals": self.totals._asdict()}
+
+
+class StateBody(NamedTuple):
+    """Body of ``pipeline:status``: the whole state at one moment."""
+
+    pipeline_id: str | None
+    pipeline_type: str | None
+    status: str
+    epoch: str | None
+    seq: int
+    started_at: float | None
+    last_activity: float | None
+    last_check_time: float | None
+    next_check_time: float | None
+    check_interval: float | None
+    is_checking: bool
+    files_in_flight: int
+    files_processing: tuple[FileRecord, ...]
+    files_completed: tuple[FileRecord, ...]
+    files_failed: tuple[FileRecord, ...]
+    files_skipped: tuple[FileRecord, ...]
+    totals: Totals
+    files_queued: int | None
+    files_per_minute: float | None
+    eta_seconds: float | None
+    own: Json
+
+    def to_json(self, at: float) -> Json:
+        """Return the state as users see it; ``seconds_until_next_check`` counts from ``at``."""
+        wait = None if self.next_check_time is None else round(max(0.0, self.next_check_time - at), 3)
+        return {
+            "pipeline_id": self.pipeline_id,
+            "pipeline_type": self.pipeline_type,
+            "status": self.status,
+            "epoch": self.epoch,
+            "seq": self.seq,
+            "started_at": iso(self.started_at),
+            "last_activity": iso(self.last_activity),
+            "last_check_time": iso(self.last_check_time),
+            "next_check_time": iso(self.next_check_time),
+            "seconds_until_next_check": wait,
+            "check_interval": self.check_interval,
+            "is_checking": self.is_checking,
+            "files_in_flight": self.files_in_flight,
+            "files_processing": [f.to_json() for f in self.files_processing],
+            "files_completed": [f.to_json() for f in self.files_completed],
+            "files_failed": [f.to_json() for f in self.files_failed],
+            "files_skipped": [f.to_json() for f in self.files_skipped],
+            **self.totals._asdict(),
+            "files_queued": self.files_queued,
+            "files_per_minute": self.files_per_minute,
+            "eta_seconds": self.eta_seconds,
+            **self.own,
+        }
+
+
+STATE_FIELDS = frozenset(
+    {*StateBody._fields, *Totals._fields, "seconds_until_next_check", "timestamp"} - {"own", "totals"}
+)

@@ -1,0 +1,450 @@
+"""PipelineStatus: the calls a pipeline makes. Checks arguments, holds the lock, publishes what the state returns."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from rag_pipeline import native
+from rag_pipeline.config import check_pipeline_id
+from rag_pipeline.events import Event, Json
+from rag_pipeline.status import checks
+from rag_pipeline.status.files import key_of
+from rag_pipeline.status.model import STATE_FIELDS, FileError, FileRecord, StateBody
+from rag_pipeline.status.processing import Processing
+from rag_pipeline.status.registry import registry, wished_ids
+from rag_pipeline.status.state import Moment, PipelineState
+
+logger = logging.getLogger("rag_pipeline.status")
+
+STATUS_DELAY_SECONDS = 0.05
+STATUS_INTERVAL_SECONDS = 0.1
+MAX_OWN_FIELDS = 256
+
+_created = itertools.count()
+
+_SETTABLE: dict[str, Callable[[str, object], Any]] = {
+    "status": checks.check_label,
+    "started_at": checks.check_time,
+    "last_activity": checks.check_time,
+    "last_check_time": checks.check_time,
+    "next_check_time": checks.check_time,
+    "check_interval": checks.check_number,
+    "is_checking": checks.check_bool,
+    "files_queued": checks.check_count,
+}
+
+
+class FlushRequest(NamedTuple):
+    """Asks whoever delivers a pipeline's events to call its :meth:`PipelineStatus.flush` at ``due`` (monotonic)."""
+
+    pipeline: PipelineStatus
+    due: float
+
+
+class Sink(Protocol):
+    """Takes what a pipeline publishes, in order; called under the pipeline's lock."""
+
+    def publish(self, item: Event | FlushRequest) -> None:
+        """Take the item; must neither wait nor raise, nor give up the GIL."""
+        ...
+
+
+class PipelineStatus:
+    """The live state of one pipeline; every call is safe from any thread, task or greenlet and never waits for I/O.
+
+    Without ``pipeline_id`` the id is ``RAG_PIPELINE_ID`` or ``<type>-<host name>`` and is settled by the first call
+    that changes the state. An id that another instance of this process has passes to the new one. The lock is
+    reentrant: a signal handler that reports while its own thread is inside a call is served right after that call.
+    """
+
+    def __init__(self, pipeline_type: str | None = None, pipeline_id: str | None = None) -> None:
+        if pipeline_type is not None:
+            pipeline_type = checks.check_label("pipeline_type", pipeline_type)
+        if pipeline_id is not None:
+            pipeline_id = check_pipeline_id("pipeline_id", checks.check_label("pipeline_id", pipeline_id))
+        self._prepare(pipeline_type)
+        self._claim(pipeline_id)
+        registry.announce(self)
+
+    def _prepare(self, pipeline_type: str | None) -> None:
+        self.created = next(_created)
+        self._lock = native.RLock()
+        self._inside = False
+        self._deferred: list[Callable[[], None]] = []
+        self._sinks: tuple[Sink, ...] = ()
+        self._settled = False
+        self._closed = False
+        self._status_sent = float("-inf")
+        self._status_owed = False
+        self._status_owed_since = 0.0
+        self._flush_due = float("inf")
+        provisional = next(iter(wished_ids(pipeline_type)))
+        self._state = PipelineState(provisional, pipeline_type, secrets.token_hex(8), _now())
+
+    # -- what a pipeline calls -------------------------------------------------------------------------------------
+
+    def update(self, **fields: Any) -> None:
+        """Set fields of the state, own ones too, and emit ``pipeline:status``.
+
+        Times are datetimes, ISO 8601 strings or seconds since 1970; own fields are anything JSON can express. Raises
+        TypeError or ValueError, with nothing changed, for what the service computes itself and for bad values.
+        """
+        known: Json = {}
+        own: Json = {}
+        state = self._state
+        pipeline_type = state.pipeline_type
+        for key, value in fields.items():
+            if key == "pipeline_type":
+                pipeline_type = None if value is None else checks.check_label(key, value)
+            elif key == "seconds_until_next_check":
+                wait = checks.check_number(key, value)
+                known["next_check_time"] = None if wait is None else time.time() + wait
+            elif key in _SETTABLE:
+                known[key] = _SETTABLE[key](key, value)
+            elif key in STATE_FIELDS:
+                raise ValueError(f"{key} is computed by the service and can't be set")
+            else:
+                own[key] = checks.json_copy(key, value)
+        if known.get("started_at", 0) is None:
+            raise ValueError("started_at must be a time, not None")
+        if own and len(state.own.keys() | own.keys()) > MAX_OWN_FIELDS:
+            raise ValueError(f"at most {MAX_OWN_FIELDS} fields of your own")
+        sets_type = "pipeline_type" in fields
+
+        def mutate() -> None:
+            now = _now()
+            new_type = pipeline_type if sets_type else state.pipeline_type
+            self._settle(new_type)
+            self._publish(state.update(known, own, new_type, now))
+            self._status_went_out(now)
+
+        self._run(mutate)
+
+    def get(self) -> dict[str, Any]:
+        """Return a deep copy of the state."""
+        body = self.snapshot()
+        copied: dict[str, Any] = _deep_copy(body.to_json(time.time()))
+        return copied
+
+    def add_processing_file(
+        self,
+        filename: str,
+        file_id: str | None = None,
+        *,
+        size: int | None = None,
+        mime_type: str | None = None,
+        link: str | None = None,
+    ) -> None:
+        """Put a file in flight and emit ``pipeline:file_processing_started``.
+
+        A file that is in flight already, or whose last attempt failed, starts over with ``attempt`` one higher.
+        ``size`` is in bytes.
+        """
+        file = _file(filename, file_id)._replace(
+            size=checks.check_count("size", size),
+            mime_type=checks.check_optional_name("mime_type", mime_type),
+            link=checks.check_optional_name("link", link),
+        )
+        self._run(lambda: self._file_event(lambda now: self._state.start_file(file, now)))
+
+    def file_progress(
+        self, filename: str, stage: str, progress: float | None = None, *, file_id: str | None = None
+    ) -> None:
+        """Set a file's stage and its fraction, 0 to 1; emits ``pipeline:file_progress``, at most 10 a second a file.
+
+        What comes faster is summed up: the last value always goes out. For a file that isn't in flight it does
+        nothing but log one warning.
+        """
+        file = _file(filename, file_id)
+        stage = checks.check_label("stage", stage)
+        progress = checks.check_fraction("progress", progress)
+        unknown = False
+
+        def mutate() -> None:
+            nonlocal unknown
+            key = self._state.files.find(file.name, file.id)
+            if key is None:
+                unknown = True
+                return
+            now = _now()
+            self._settle(self._state.pipeline_type)
+            event = self._state.progress(key, stage, progress, now)
+            if event is not None:
+                self._publish(event)
+            else:
+                self._ask_flush(self._state.release_due(key))
+            self._owe_status(now)
+
+        self._run(mutate)
+        if unknown:
+            logger.warning("progress of file %r, which is not in flight, was ignored", file.name)
+
+    def complete_file(
+        self,
+        filename: str,
+        success: bool = True,
+        *,
+        file_id: str | None = None,
+        result: Any = None,
+        error: BaseException | Mapping[str, Any] | str | None = None,
+    ) -> None:
+        """Take a file out of flight; emits ``pipeline:file_completed`` or, without ``success``, ``…_failed``.
+
+        ``error`` is an exception, a text, or a mapping with any of ``type``, ``message``, ``stage``, ``retryable``.
+        A file that was never started is counted and emitted too, with one warning in the log.
+        """
+        file = _file(filename, file_id)
+        result = checks.json_copy("result", result)
+        if success and error is not None:
+            raise ValueError("error goes with success=False only")
+        failure = None if success else _failure(error)
+        unknown = False
+
+        def mutate() -> None:
+            nonlocal unknown
+            key = self._state.files.find(file.name, file.id)
+            unknown = key is None
+            reason = failure
+            if reason is not None and reason.stage is None and key is not None:
+                reason = reason._replace(stage=self._state.files[key].stage)
+            self._finish(key, lambda now: self._state.complete(key, file, result, reason, now))
+
+        self._run(mutate)
+        if unknown:
+            logger.warning("file %r was completed but never started", file.name)
+
+    def skip_file(self, filename: str, reason: str, *, file_id: str | None = None) -> None:
+        """Count a file as done without work, with the reason; emits ``pipeline:file_skipped``."""
+        file = _file(filename, file_id)
+        reason = checks.bounded(checks.check_name("reason", reason))
+
+        def mutate() -> None:
+            key = self._state.files.find(file.name, file.id)
+            self._finish(key, lambda now: self._state.skip(key, file, reason, now))
+
+        self._run(mutate)
+
+    def delete_file(self, filename: str, *, file_id: str | None = None) -> None:
+        """Note that a file's source is gone; emits ``pipeline:file_deleted``."""
+        file = _file(filename, file_id)
+
+        def mutate() -> None:
+            key = self._state.files.find(file.name, file.id)
+            self._finish(key, lambda now: self._state.delete(key, file, now))
+
+        self._run(mutate)
+
+    def processing(
+        self,
+        filename: str,
+        file_id: str | None = None,
+        *,
+        size: int | None = None,
+        mime_type: str | None = None,
+        link: str | None = None,
+    ) -> Processing:
+        """Return a context manager, ``with`` or ``async with``: started … completed, or failed and re-raised."""
+        return Processing(self, filename, file_id, size=size, mime_type=mime_type, link=link)
+
+    def in_flight_token(self, filename: str, file_id: str | None = None) -> object:
+        """Return an object that stands for this start of exactly this file; None if it isn't in flight."""
+        return self._state.started_token(key_of(filename, file_id))
+
+    def close(self) -> None:
+        """Take the pipeline off the service: later calls change the state but are shown to no one; idempotent."""
+        registry.remove(self)
+        with self._lock:
+            self._closed = True
+            self._sinks = ()
+
+    # -- what a server calls ---------------------------------------------------------------------------------------
+
+    @property
+    def pipeline_id(self) -> str:
+        """The identity; may still change while :attr:`reported` is False."""
+        return self._state.pipeline_id
+
+    @property
+    def pipeline_type(self) -> str | None:
+        """The type, which decides the namespace."""
+        return self._state.pipeline_type
+
+    @property
+    def reported(self) -> bool:
+        """Whether any call has changed the state."""
+        return self._state.seq > 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether the pipeline was closed, or another took its id."""
+        return self._closed
+
+    def snapshot(self) -> StateBody:
+        """Return the state at this moment, immutable and consistent."""
+        with self._lock:
+            return self._state.body(_now())
+
+    def status_event(self) -> Event:
+        """Return the state as the ``pipeline:status`` event that a newcomer gets."""
+        with self._lock:
+            return self._state.status_event(_now())
+
+    def attach(self, sink: Sink) -> None:
+        """Publish to the sink from now on, the state as it stands first."""
+        with self._lock:
+            if sink not in self._sinks and not self._closed:
+                self._release(_now(), everything=True)
+                self._sinks = (*self._sinks, sink)
+                self._flush_due = float("inf")
+                if self._settled:
+                    sink.publish(self._state.status_event(_now()))
+
+    def detach(self, sink: Sink) -> None:
+        """Stop publishing to the sink."""
+        with self._lock:
+            self._sinks = tuple(s for s in self._sinks if s is not sink)
+
+    def flush(self) -> None:
+        """Publish what was held back and is due: progress, and the status that follows file events."""
+        self._run(self._flush)
+
+    # -- under the lock --------------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        now = _now()
+        self._flush_due = float("inf")
+        self._release(now)
+        if self._status_owed and now.mono >= self._status_due():
+            self._publish(self._state.status_event(now))
+            self._status_went_out(now)
+        if self._status_owed:
+            self._ask_flush(self._status_due())
+        held = self._state.next_release()
+        if held is not None:
+            self._ask_flush(held)
+
+    def _run(self, mutate: Callable[[], None]) -> None:
+        with self._lock:
+            if self._inside:
+                self._deferred.append(mutate)
+                return
+            self._inside = True
+            try:
+                mutate()
+                while self._deferred:
+                    self._deferred.pop(0)()
+            finally:
+                self._inside = False
+
+    def _finish(self, key: Any, make: Callable[[Moment], Event]) -> None:
+        if key is not None:
+            self._release(_now(), only=key)
+        self._file_event(make)
+
+    def _file_event(self, make: Callable[[Moment], Event]) -> None:
+        now = _now()
+        self._settle(self._state.pipeline_type)
+        self._publish(make(now))
+        self._owe_status(now)
+
+    def _publish(self, event: Event | FlushRequest) -> None:
+        for sink in self._sinks:
+            sink.publish(event)
+
+    def _release(self, now: Moment, *, only: Any = None, everything: bool = False) -> None:
+        for event in self._state.release(now, only=only, everything=everything):
+            self._publish(event)
+
+    def _owe_status(self, now: Moment) -> None:
+        if not self._status_owed:
+            self._status_owed = True
+            self._status_owed_since = now.mono
+        self._ask_flush(self._status_due())
+
+    def _status_due(self) -> float:
+        return max(self._status_owed_since + STATUS_DELAY_SECONDS, self._status_sent + STATUS_INTERVAL_SECONDS)
+
+    def _status_went_out(self, now: Moment) -> None:
+        self._status_owed = False
+        self._status_sent = now.mono
+
+    def _ask_flush(self, due: float) -> None:
+        if due < self._flush_due:
+            self._flush_due = due
+            self._publish(FlushRequest(self, due))
+
+    def _settle(self, pipeline_type: str | None) -> None:
+        if self._settled:
+            return
+        self._settled = True
+        if not self._closed:
+            self._state.pipeline_id = registry.claim_any(self, pipeline_type)
+
+    def _claim(self, pipeline_id: str | None) -> None:
+        if pipeline_id is None:
+            self._state.pipeline_id = registry.claim_any(self, self._state.pipeline_type)
+            return
+        self._state.pipeline_id = pipeline_id
+        self._settled = True
+        former = registry.claim(self, pipeline_id)
+        if former is not None:
+            former.close()
+            logger.warning("pipeline id %r passed to a new PipelineStatus; the older one is shown no more", pipeline_id)
+
+
+class DefaultPipelineStatus(PipelineStatus):
+    """The process-wide default: takes an id only once it reports, so that it stands in nobody's way until then."""
+
+    def __init__(self) -> None:
+        self._prepare(None)
+
+
+def _now() -> Moment:
+    return Moment(time.time(), time.monotonic())
+
+
+def _file(name: object, file_id: object) -> FileRecord:
+    return FileRecord(checks.check_name("filename", name), checks.check_optional_name("file_id", file_id))
+
+
+def _failure(error: BaseException | Mapping[str, Any] | str | None) -> FileError:
+    if isinstance(error, BaseException):
+        return FileError(type(error).__name__, _message(error), None, bool(getattr(error, "retryable", False)))
+    if error is None:
+        return FileError("Error", "no reason was given", None, retryable=False)
+    if isinstance(error, str):
+        return FileError("Error", checks.bounded(error) or "no reason was given", None, retryable=False)
+    if not isinstance(error, Mapping):
+        raise TypeError(f"error must be an exception, a mapping or a str, not {type(error).__name__}")
+    stage = error.get("stage")
+    return FileError(
+        checks.check_label("error type", error.get("type") or "Error"),
+        checks.bounded(str(error.get("message") or "no reason was given")),
+        None if stage is None else checks.check_label("error stage", stage),
+        retryable=bool(error.get("retryable", False)),
+    )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an exception whose __str__ is broken still has to be shown
+        text = ""
+    return checks.bounded(text) or type(error).__name__
+
+
+def _deep_copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _deep_copy(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_deep_copy(item) for item in value]
+    return value
+
+
+pipeline_status = DefaultPipelineStatus()
+"""The process-wide default instance."""
