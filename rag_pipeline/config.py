@@ -37,6 +37,9 @@ class RunMode(StrEnum):
     SINGLE = "single"
 
 
+# A name in ASCII (browsers send others as xn--…) or an IPv6 address.
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+
 _E = TypeVar("_E", bound=StrEnum)
 
 
@@ -109,9 +112,10 @@ def _read_origin(text: str, environment: Environment) -> str:
         port = parts.port
     except ValueError:
         reject(key, text, expected)
-    bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "*" in text or not bare:
+    bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
+    if parts.scheme not in ("http", "https") or not bare or not _HOST.fullmatch(parts.hostname or ""):
         reject(key, text, expected)
+    assert parts.hostname is not None
     # Browsers send an origin in lower case and without the scheme's own port.
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     default_port = {"http": 80, "https": 443}[parts.scheme]
@@ -159,11 +163,15 @@ class Settings:
     ) -> Settings:
         """Read the environment; arguments that are given win over it. Raises :class:`ConfigurationError`."""
         env = os.environ if env is None else env
+        asked_for_free = http_port == 0
         if http_port is None:
             http_port = read_int(env, "STATUS_PORT", DEFAULT_PORT, low=0, high=65535)
         if socket_port is None:
             default = 0 if http_port == 0 else http_port + 1
-            socket_port = read_int(env, "SOCKET_IO_PORT", default, low=0, high=65535 + 1)
+            # A caller who asks for free ports means both.
+            socket_port = 0 if asked_for_free else read_int(env, "SOCKET_IO_PORT", default, low=0, high=65535)
+            if socket_port > 65535:
+                reject("STATUS_PORT", http_port, "a port below 65535, or SOCKET_IO_PORT beside it")
         for key, port in (("port", http_port), ("socket_port", socket_port)):
             if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
                 reject(key, port, "a whole number from 0 to 65535")
