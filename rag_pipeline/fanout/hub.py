@@ -85,8 +85,7 @@ class Hub:
     def disconnect_all(self, reason: str) -> None:
         """End every connection."""
         for subscriber in list(self._everyone()):
-            self.leave(subscriber.sid, subscriber.namespace)
-            subscriber.outlet.disconnect(reason)
+            self._end(subscriber, reason)
 
     def call(self, function: Callable[[], None]) -> None:
         """Run the function on the hub's thread, after what was published before; callable from any thread."""
@@ -150,7 +149,7 @@ class Hub:
             packet = packets[namespace]
             self._pending.setdefault(namespace, []).append(packet)
             self._pending_bytes += len(packet.frame)
-        for subscriber in self._joining.values():
+        for subscriber in list(self._joining.values()):  # one that fails is dropped on the way
             since = subscriber.since
             if since is None or subscriber.namespace not in packets:
                 continue  # its snapshots come later in the queue and will show this event's change
@@ -180,8 +179,14 @@ class Hub:
 
     def _drop(self, subscriber: Subscriber) -> None:
         logger.exception("client %s in %s could not be written to", subscriber.sid, subscriber.namespace)
+        self._end(subscriber, "writing to it failed")
+
+    def _end(self, subscriber: Subscriber, reason: str) -> None:
         self.leave(subscriber.sid, subscriber.namespace)
-        subscriber.outlet.disconnect("writing to it failed")
+        try:
+            subscriber.outlet.disconnect(reason)
+        except Exception:
+            logger.exception("client %s in %s could not be disconnected", subscriber.sid, subscriber.namespace)
 
     # -- newcomers -------------------------------------------------------------------------------------------------
 
