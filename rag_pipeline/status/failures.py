@@ -1,0 +1,52 @@
+"""What a failed file shows of its error, from whatever the caller has: an exception, a text, a mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rag_pipeline.status import checks
+from rag_pipeline.status.model import FileError
+
+_NO_REASON = "no reason was given"
+
+
+def failure(error: BaseException | Mapping[str, Any] | str | None) -> FileError:
+    """Return the error as it is kept, its message bounded; TypeError or ValueError for what can't be shown."""
+    if isinstance(error, BaseException):
+        return FileError(_type_of(error), _message(error), None, _retryable(error))
+    if error is None:
+        return FileError("Error", _NO_REASON, None, retryable=False)
+    if isinstance(error, str):
+        return FileError("Error", checks.bounded(error) or _NO_REASON, None, retryable=False)
+    if not isinstance(error, Mapping):
+        raise TypeError(f"error must be an exception, a mapping or a str, not {type(error).__name__}")
+    stage = error.get("stage")
+    return FileError(
+        checks.check_label("error type", error.get("type") or "Error"),
+        checks.bounded(str(error.get("message") or "")) or _NO_REASON,
+        None if stage is None else checks.check_label("error stage", stage),
+        retryable=bool(error.get("retryable", False)),
+    )
+
+
+# An exception comes from anywhere, and reporting it must not replace it by another: nothing below raises.
+
+
+def _type_of(error: BaseException) -> str:
+    return checks.bounded(type(error).__name__, checks.MAX_LABEL_LENGTH)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - its __str__ is broken
+        text = ""
+    return checks.bounded(text) or _type_of(error)
+
+
+def _retryable(error: BaseException) -> bool:
+    try:
+        return bool(getattr(error, "retryable", False))
+    except Exception:  # noqa: BLE001 - a property of it is broken
+        return False
