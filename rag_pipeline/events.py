@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 NS_PIPELINE = "/pipeline"
@@ -24,6 +25,7 @@ _TYPED = {"google_drive": NS_GOOGLE_DRIVE, "local_files": NS_LOCAL_FILES}
 Json = dict[str, Any]
 
 
+@lru_cache(maxsize=256)  # asked for by every event
 def namespaces_of(*pipeline_types: str | None) -> tuple[str, ...]:
     """Return where events of pipelines of these types go: to each type's own namespace and to ``/pipeline``."""
     own = (_TYPED[t] for t in dict.fromkeys(pipeline_types) if t in _TYPED)
@@ -35,6 +37,7 @@ def type_of(namespace: str) -> str | None:
     return next((t for t, ns in _TYPED.items() if ns == namespace), None)
 
 
+@lru_cache(maxsize=4096)  # every status shows the times of up to 120 files again
 def iso(at: float | None) -> str | None:
     """Return a wall-clock time in seconds as ISO 8601 in UTC with offset."""
     if at is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ MAX_MESSAGE_LENGTH = 1000
 MAX_JSON_CHARACTERS = 1 << 18
 _MAX_DEPTH = 64
 _MAX_INT_BITS = 1024
+_MAX_NUMBER = sys.float_info.max
 
 
 def readable(text: str) -> str:
@@ -33,6 +35,8 @@ def _escaped_bytes(text: str) -> bool:
 
 def check_name(key: str, value: object) -> str:
     """Return a file's name: a string of 1 to 4,096 characters; bytes that are not UTF-8 are made readable."""
+    if type(value) is str and value.isascii() and 0 < len(value) <= MAX_NAME_LENGTH:
+        return value  # nearly all of them
     if type(value) is not str:
         if not isinstance(value, str):
             raise TypeError(f"{key} must be a str, not {type(value).__name__}")
@@ -49,6 +53,8 @@ def check_optional_name(key: str, value: object) -> str | None:
 
 def check_label(key: str, value: object) -> str:
     """Return a short word for people to read, such as a status or a stage: 1 to 200 characters."""
+    if type(value) is str and value.isascii() and 0 < len(value) <= MAX_LABEL_LENGTH:
+        return value
     if not isinstance(value, str):
         raise TypeError(f"{key} must be a str, not {type(value).__name__}")
     if not 0 < len(value) <= MAX_LABEL_LENGTH:
@@ -72,7 +78,8 @@ def check_number(key: str, value: object) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{key} must be a number or None, not {type(value).__name__}")
-    if not math.isfinite(value) or value < 0:
+    # Compared first: isfinite() can't take an integer that is larger than any float.
+    if not 0 <= value <= _MAX_NUMBER:
         raise ValueError(f"{key} must be a finite number that is not negative, not {value!r}")
     return value
 
@@ -106,11 +113,8 @@ def check_time(key: str, value: object) -> float | None:
         except ValueError:
             raise ValueError(f"{key} must be a time in ISO 8601, not {text[:100]!r}") from None
     try:
-        if isinstance(value, datetime):
-            return value.timestamp()
-        number = check_number(key, value)
-        if number is not None:
-            datetime.fromtimestamp(number, UTC)
+        number = value.timestamp() if isinstance(value, datetime) else check_number(key, value) or 0.0
+        datetime.fromtimestamp(number, UTC)  # an offset can put a time outside the years 1 to 9999
     except (OverflowError, OSError):
         raise ValueError(f"{key} is out of range: {value!r}") from None
     except ValueError as error:
@@ -124,13 +128,32 @@ def bounded(text: str, limit: int = MAX_MESSAGE_LENGTH) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def check_message(key: str, value: object) -> str:
+    """Return a text for people to read that says something, bounded to 1,000 characters."""
+    if not isinstance(value, str):
+        raise TypeError(f"{key} must be a str, not {type(value).__name__}")
+    text = bounded(str.__str__(value))
+    if not text:
+        raise ValueError(f"{key} must not be empty")
+    return text
+
+
 def json_copy(key: str, value: object) -> Any:
     """Return a copy of the value made of None, bool, int, float, str, list and dict, so that it is valid JSON.
 
     Raises TypeError for any other type and ValueError for NaN, infinity, lone surrogates, and more than 256 Ki
     characters or 64 levels.
     """
+    if value is None:
+        return None
     return _Copier(key).copy(value, 0)
+
+
+def check_own_key(key: str) -> str:
+    """Return the name of a field of the caller's own: valid Unicode of 1 to 200 characters."""
+    if not 0 < len(key) <= MAX_LABEL_LENGTH:
+        raise ValueError(f"a field's name must have 1 to {MAX_LABEL_LENGTH} characters, not {len(key)}")
+    return str(json_copy("a field's name", key))
 
 
 class _Copier:

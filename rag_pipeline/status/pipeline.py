@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import secrets
 import time
+import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from rag_pipeline import native
 from rag_pipeline.config import check_pipeline_id
 from rag_pipeline.events import Event, Json
 from rag_pipeline.status import checks
-from rag_pipeline.status.files import key_of
+from rag_pipeline.status.failures import failure
+from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import STATE_FIELDS, FileError, FileRecord, StateBody
 from rag_pipeline.status.processing import Processing
 from rag_pipeline.status.registry import registry, wished_ids
@@ -23,9 +26,14 @@ logger = logging.getLogger("rag_pipeline.status")
 
 STATUS_DELAY_SECONDS = 0.05
 STATUS_INTERVAL_SECONDS = 0.1
+FLUSH_PATIENCE_SECONDS = 1.0
 MAX_OWN_FIELDS = 256
 
+T = TypeVar("T")
+
+_UNCHANGED = object()
 _created = itertools.count()
+_instances: weakref.WeakSet[PipelineStatus] = weakref.WeakSet()
 
 _SETTABLE: dict[str, Callable[[str, object], Any]] = {
     "status": checks.check_label,
@@ -73,22 +81,23 @@ class PipelineStatus:
 
     def _prepare(self, pipeline_type: str | None) -> None:
         self.created = next(_created)
+        _instances.add(self)
         self._lock = native.RLock()
         self._inside = False
-        self._deferred: list[Callable[[], None]] = []
+        self._deferred: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._sinks: tuple[Sink, ...] = ()
         self._settled = False
         self._closed = False
         self._status_sent = float("-inf")
         self._status_owed = False
-        self._status_owed_since = 0.0
+        self._status_due = 0.0
         self._flush_due = float("inf")
         provisional = next(iter(wished_ids(pipeline_type)))
-        self._state = PipelineState(provisional, pipeline_type, secrets.token_hex(8), _now())
+        self._state = PipelineState(provisional, pipeline_type, _new_epoch(), _now())
 
     # -- what a pipeline calls -------------------------------------------------------------------------------------
 
-    def update(self, **fields: Any) -> None:
+    def update(self, /, **fields: Any) -> None:
         """Set fields of the state, own ones too, and emit ``pipeline:status``.
 
         Times are datetimes, ISO 8601 strings or seconds since 1970; own fields are anything JSON can express. Raises
@@ -96,34 +105,24 @@ class PipelineStatus:
         """
         known: Json = {}
         own: Json = {}
-        state = self._state
-        pipeline_type = state.pipeline_type
+        pipeline_type: object = _UNCHANGED
         for key, value in fields.items():
             if key == "pipeline_type":
                 pipeline_type = None if value is None else checks.check_label(key, value)
             elif key == "seconds_until_next_check":
                 wait = checks.check_number(key, value)
-                known["next_check_time"] = None if wait is None else time.time() + wait
+                known["next_check_time"] = None if wait is None else checks.check_time(key, time.time() + wait)
             elif key in _SETTABLE:
                 known[key] = _SETTABLE[key](key, value)
             elif key in STATE_FIELDS:
                 raise ValueError(f"{key} is computed by the service and can't be set")
             else:
-                own[key] = checks.json_copy(key, value)
+                own[checks.check_own_key(key)] = checks.json_copy(key, value)
         if known.get("started_at", 0) is None:
             raise ValueError("started_at must be a time, not None")
-        if own and len(state.own.keys() | own.keys()) > MAX_OWN_FIELDS:
+        if own and len(self._state.own.keys() | own.keys()) > MAX_OWN_FIELDS:
             raise ValueError(f"at most {MAX_OWN_FIELDS} fields of your own")
-        sets_type = "pipeline_type" in fields
-
-        def mutate() -> None:
-            now = _now()
-            new_type = pipeline_type if sets_type else state.pipeline_type
-            self._settle(new_type)
-            self._publish(state.update(known, own, new_type, now))
-            self._status_went_out(now)
-
-        self._run(mutate)
+        self._run(self._update, known, own, pipeline_type)
 
     def get(self) -> dict[str, Any]:
         """Return a deep copy of the state."""
@@ -145,12 +144,14 @@ class PipelineStatus:
         A file that is in flight already, or whose last attempt failed, starts over with ``attempt`` one higher.
         ``size`` is in bytes.
         """
-        file = _file(filename, file_id)._replace(
-            size=checks.check_count("size", size),
-            mime_type=checks.check_optional_name("mime_type", mime_type),
-            link=checks.check_optional_name("link", link),
+        file = FileRecord(
+            checks.check_name("filename", filename),
+            checks.check_optional_name("file_id", file_id),
+            checks.check_count("size", size),
+            checks.check_optional_name("mime_type", mime_type),
+            checks.check_optional_name("link", link),
         )
-        self._run(lambda: self._file_event(lambda now: self._state.start_file(file, now)))
+        self._run(self._start, file)
 
     def file_progress(
         self, filename: str, stage: str, progress: float | None = None, *, file_id: str | None = None
@@ -160,29 +161,12 @@ class PipelineStatus:
         What comes faster is summed up: the last value always goes out. For a file that isn't in flight it does
         nothing but log one warning.
         """
-        file = _file(filename, file_id)
+        name = checks.check_name("filename", filename)
+        file_id = checks.check_optional_name("file_id", file_id)
         stage = checks.check_label("stage", stage)
         progress = checks.check_fraction("progress", progress)
-        unknown = False
-
-        def mutate() -> None:
-            nonlocal unknown
-            key = self._state.files.find(file.name, file.id)
-            if key is None:
-                unknown = True
-                return
-            now = _now()
-            self._settle(self._state.pipeline_type)
-            event = self._state.progress(key, stage, progress, now)
-            if event is not None:
-                self._publish(event)
-            else:
-                self._ask_flush(self._state.release_due(key))
-            self._owe_status(now)
-
-        self._run(mutate)
-        if unknown:
-            logger.warning("progress of file %r, which is not in flight, was ignored", file.name)
+        if self._run(self._progress, name, file_id, stage, progress) is False:
+            logger.warning("progress of file %r, which is not in flight, was ignored", name)
 
     def complete_file(
         self,
@@ -202,42 +186,18 @@ class PipelineStatus:
         result = checks.json_copy("result", result)
         if success and error is not None:
             raise ValueError("error goes with success=False only")
-        failure = None if success else _failure(error)
-        unknown = False
-
-        def mutate() -> None:
-            nonlocal unknown
-            key = self._state.files.find(file.name, file.id)
-            unknown = key is None
-            reason = failure
-            if reason is not None and reason.stage is None and key is not None:
-                reason = reason._replace(stage=self._state.files[key].stage)
-            self._finish(key, lambda now: self._state.complete(key, file, result, reason, now))
-
-        self._run(mutate)
-        if unknown:
+        reason = None if success else failure(error)
+        if self._run(self._complete, file, result, reason) is False:
             logger.warning("file %r was completed but never started", file.name)
 
     def skip_file(self, filename: str, reason: str, *, file_id: str | None = None) -> None:
         """Count a file as done without work, with the reason; emits ``pipeline:file_skipped``."""
         file = _file(filename, file_id)
-        reason = checks.bounded(checks.check_name("reason", reason))
-
-        def mutate() -> None:
-            key = self._state.files.find(file.name, file.id)
-            self._finish(key, lambda now: self._state.skip(key, file, reason, now))
-
-        self._run(mutate)
+        self._run(self._skip, file, checks.check_message("reason", reason))
 
     def delete_file(self, filename: str, *, file_id: str | None = None) -> None:
         """Note that a file's source is gone; emits ``pipeline:file_deleted``."""
-        file = _file(filename, file_id)
-
-        def mutate() -> None:
-            key = self._state.files.find(file.name, file.id)
-            self._finish(key, lambda now: self._state.delete(key, file, now))
-
-        self._run(mutate)
+        self._run(self._delete, _file(filename, file_id))
 
     def processing(
         self,
@@ -253,7 +213,8 @@ class PipelineStatus:
 
     def in_flight_token(self, filename: str, file_id: str | None = None) -> object:
         """Return an object that stands for this start of exactly this file; None if it isn't in flight."""
-        return self._state.started_token(key_of(filename, file_id))
+        file = _file(filename, file_id)
+        return self._state.started_token(key_of(file.name, file.id))
 
     def close(self) -> None:
         """Take the pipeline off the service: later calls change the state but are shown to no one; idempotent."""
@@ -286,95 +247,157 @@ class PipelineStatus:
 
     def snapshot(self) -> StateBody:
         """Return the state at this moment, immutable and consistent."""
-        with self._lock:
-            return self._state.body(_now())
+        return self._read(self._state.body)
 
     def status_event(self) -> Event:
         """Return the state as the ``pipeline:status`` event that a newcomer gets."""
-        with self._lock:
-            return self._state.status_event(_now())
+        return self._read(self._state.status_event)
 
     def attach(self, sink: Sink) -> None:
         """Publish to the sink from now on, the state as it stands first."""
-        with self._lock:
-            if sink not in self._sinks and not self._closed:
-                self._release(_now(), everything=True)
-                self._sinks = (*self._sinks, sink)
-                self._flush_due = float("inf")
-                if self._settled:
-                    sink.publish(self._state.status_event(_now()))
+        self._run(self._attach, sink)
 
     def detach(self, sink: Sink) -> None:
         """Stop publishing to the sink."""
         with self._lock:
             self._sinks = tuple(s for s in self._sinks if s is not sink)
 
-    def flush(self) -> None:
-        """Publish what was held back and is due: progress, and the status that follows file events."""
-        self._run(self._flush)
+    def flush(self, *, everything: bool = False) -> None:
+        """Publish what was held back and is due, or all of it: progress, and the status that follows file events."""
+        self._run(self._flush, everything)
+
+    def after_fork(self) -> None:
+        """Start afresh in a forked child: it has no servers, and its parent's threads may have held the lock."""
+        self._lock = native.RLock()
+        self._inside = False
+        self._deferred.clear()
+        self._sinks = ()
+        self._flush_due = float("inf")
+        self._state.epoch = _new_epoch()  # from here on the same numbers mean other events
 
     # -- under the lock --------------------------------------------------------------------------------------------
 
-    def _flush(self) -> None:
+    def _run(self, mutate: Callable[..., T], *args: Any) -> T | None:
+        with self._lock:
+            if self._inside:
+                self._deferred.append((mutate, args))
+                return None
+            self._inside = True
+            try:
+                return mutate(*args)
+            finally:
+                self._leave()
+
+    def _read(self, make: Callable[[Moment], T]) -> T:
+        with self._lock:
+            outermost, self._inside = not self._inside, True
+            try:
+                return make(_now())
+            finally:
+                if outermost:
+                    self._leave()
+
+    def _leave(self) -> None:
+        # In this order: whatever a signal handler defers until here is seen by the loop, and later it defers no more.
+        self._inside = False
+        while self._deferred:
+            mutate, args = self._deferred.pop(0)
+            self._run(mutate, *args)
+
+    def _update(self, fields: Json, own: Json, pipeline_type: object) -> None:
+        now = _now()
+        kind = self._state.pipeline_type if pipeline_type is _UNCHANGED else cast("str | None", pipeline_type)
+        self._settle(kind)
+        self._publish(self._state.update(fields, own, kind, now))
+        self._status_went_out(now)
+
+    def _start(self, file: FileRecord) -> None:
+        now = _now()
+        self._settle(self._state.pipeline_type)
+        self._file_event(self._state.start_file(file, now), now)
+
+    def _progress(self, name: str, file_id: str | None, stage: str, progress: float | None) -> bool:
+        key = self._state.files.find(name, file_id)
+        if key is None:
+            return False
+        now = _now()
+        event = self._state.progress(key, stage, progress, now)
+        if event is not None:
+            self._publish(event)
+        else:
+            self._ask_flush(self._state.release_due(key), now)
+        self._owe_status(now)
+        return True
+
+    def _complete(self, file: FileRecord, result: Any, error: FileError | None) -> bool:
+        key, now = self._last_progress(file)
+        self._file_event(self._state.complete(key, file, result, error, now), now)
+        return key is not None
+
+    def _skip(self, file: FileRecord, reason: str) -> None:
+        key, now = self._last_progress(file)
+        self._file_event(self._state.skip(key, file, reason, now), now)
+
+    def _delete(self, file: FileRecord) -> None:
+        key, now = self._last_progress(file)
+        self._file_event(self._state.delete(key, file, now), now)
+
+    def _last_progress(self, file: FileRecord) -> tuple[Key | None, Moment]:
+        """Find the file that is about to end and publish its last progress if that was held back."""
+        now = _now()
+        self._settle(self._state.pipeline_type)
+        key = self._state.files.find(file.name, file.id)
+        held = None if key is None else self._state.release_one(key, now)
+        if held is not None:
+            self._publish(held)
+        return key, now
+
+    def _attach(self, sink: Sink) -> None:
+        if self._closed or sink in self._sinks:
+            return
+        now = _now()
+        for event in self._state.release_all(now):
+            self._publish(event)
+        self._sinks = (*self._sinks, sink)
+        self._flush_due = float("inf")
+        if self._settled:
+            sink.publish(self._state.status_event(now))
+
+    def _flush(self, everything: bool) -> None:
         now = _now()
         self._flush_due = float("inf")
-        self._release(now)
-        if self._status_owed and now.mono >= self._status_due():
+        for event in self._state.release_all(now) if everything else self._state.release(now, everything=everything):
+            self._publish(event)
+        if self._status_owed and (everything or now.mono >= self._status_due):
             self._publish(self._state.status_event(now))
             self._status_went_out(now)
         if self._status_owed:
-            self._ask_flush(self._status_due())
+            self._ask_flush(self._status_due, now)
         held = self._state.next_release()
         if held is not None:
-            self._ask_flush(held)
+            self._ask_flush(held, now)
 
-    def _run(self, mutate: Callable[[], None]) -> None:
-        with self._lock:
-            if self._inside:
-                self._deferred.append(mutate)
-                return
-            self._inside = True
-            try:
-                mutate()
-                while self._deferred:
-                    self._deferred.pop(0)()
-            finally:
-                self._inside = False
-
-    def _finish(self, key: Any, make: Callable[[Moment], Event]) -> None:
-        if key is not None:
-            self._release(_now(), only=key)
-        self._file_event(make)
-
-    def _file_event(self, make: Callable[[Moment], Event]) -> None:
-        now = _now()
-        self._settle(self._state.pipeline_type)
-        self._publish(make(now))
-        self._owe_status(now)
-
-    def _publish(self, event: Event | FlushRequest) -> None:
+    def _publish(self, item: Event | FlushRequest) -> None:
         for sink in self._sinks:
-            sink.publish(event)
+            sink.publish(item)
 
-    def _release(self, now: Moment, *, only: Any = None, everything: bool = False) -> None:
-        for event in self._state.release(now, only=only, everything=everything):
-            self._publish(event)
+    def _file_event(self, event: Event, now: Moment) -> None:
+        self._publish(event)
+        self._owe_status(now)
 
     def _owe_status(self, now: Moment) -> None:
         if not self._status_owed:
             self._status_owed = True
-            self._status_owed_since = now.mono
-        self._ask_flush(self._status_due())
-
-    def _status_due(self) -> float:
-        return max(self._status_owed_since + STATUS_DELAY_SECONDS, self._status_sent + STATUS_INTERVAL_SECONDS)
+            self._status_due = max(now.mono + STATUS_DELAY_SECONDS, self._status_sent + STATUS_INTERVAL_SECONDS)
+        self._ask_flush(self._status_due, now)
 
     def _status_went_out(self, now: Moment) -> None:
         self._status_owed = False
         self._status_sent = now.mono
 
-    def _ask_flush(self, due: float) -> None:
-        if due < self._flush_due:
+    def _ask_flush(self, due: float, now: Moment) -> None:
+        # Asked again once overdue: a hand-over that overflowed has lost the request.
+        if due < self._flush_due or now.mono > self._flush_due + FLUSH_PATIENCE_SECONDS:
             self._flush_due = due
             self._publish(FlushRequest(self, due))
 
@@ -404,38 +427,16 @@ class DefaultPipelineStatus(PipelineStatus):
         self._prepare(None)
 
 
+def _new_epoch() -> str:
+    return secrets.token_hex(8)
+
+
 def _now() -> Moment:
     return Moment(time.time(), time.monotonic())
 
 
 def _file(name: object, file_id: object) -> FileRecord:
     return FileRecord(checks.check_name("filename", name), checks.check_optional_name("file_id", file_id))
-
-
-def _failure(error: BaseException | Mapping[str, Any] | str | None) -> FileError:
-    if isinstance(error, BaseException):
-        return FileError(type(error).__name__, _message(error), None, bool(getattr(error, "retryable", False)))
-    if error is None:
-        return FileError("Error", "no reason was given", None, retryable=False)
-    if isinstance(error, str):
-        return FileError("Error", checks.bounded(error) or "no reason was given", None, retryable=False)
-    if not isinstance(error, Mapping):
-        raise TypeError(f"error must be an exception, a mapping or a str, not {type(error).__name__}")
-    stage = error.get("stage")
-    return FileError(
-        checks.check_label("error type", error.get("type") or "Error"),
-        checks.bounded(str(error.get("message") or "no reason was given")),
-        None if stage is None else checks.check_label("error stage", stage),
-        retryable=bool(error.get("retryable", False)),
-    )
-
-
-def _message(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - an exception whose __str__ is broken still has to be shown
-        text = ""
-    return checks.bounded(text) or type(error).__name__
 
 
 def _deep_copy(value: Any) -> Any:
@@ -448,3 +449,12 @@ def _deep_copy(value: Any) -> Any:
 
 pipeline_status = DefaultPipelineStatus()
 """The process-wide default instance."""
+
+
+def _after_fork() -> None:
+    registry.after_fork()
+    for pipeline in list(_instances):
+        pipeline.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -97,6 +97,11 @@ class Registry:
             if watcher in self._watchers:
                 self._watchers.remove(watcher)
 
+    def after_fork(self) -> None:
+        """Start afresh in a forked child, which has no servers."""
+        self._lock = native.RLock()
+        self._watchers.clear()
+
     def _release(self, pipeline: PipelineStatus) -> None:
         for key in [k for k, p in self._by_id.items() if p is pipeline]:
             del self._by_id[key]

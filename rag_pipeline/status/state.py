@@ -5,6 +5,7 @@ Arguments were checked by the caller, so that a mutation can't fail halfway.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from rag_pipeline.status.throughput import Throughput
 
 PROGRESS_INTERVAL_SECONDS = 0.12
 """Least time between two progress events of one file: with the last value on top still at most 10 a second."""
+
+RELEASE_GRID_SECONDS = 0.01
 
 
 class Moment(NamedTuple):
@@ -95,8 +98,8 @@ class PipelineState:
     def start_file(self, file: FileRecord, now: Moment) -> Event:
         """Put a file in flight; one that is in flight already starts over as a new attempt."""
         key = key_of(file.name, file.id)
-        file = file._replace(attempt=self.files.next_attempt(key), started_at=now.wall)
-        self._forget_progress(key)
+        file = file.started(self.files.next_attempt(key), now.wall)
+        self._held.pop(key, None)  # of the former attempt; when it was sent still counts for the limit
         self.files.start(key, file)
         self._started[key] = now
         self._throughput.started(now.mono)
@@ -104,20 +107,30 @@ class PipelineState:
 
     def progress(self, key: Key, stage: str, progress: float | None, now: Moment) -> Event | None:
         """Set a file's stage and fraction; None if the event is held back for the limit of 10 a second."""
-        file = self.files[key]._replace(stage=stage, progress=progress, last_progress_at=now.wall)
-        self.files.replace(key, file)
+        self.files.replace(key, self.files[key].in_stage(stage, progress, now.wall))
         self.fields["last_activity"] = now.wall
-        due = self._progress_sent.get(key, float("-inf")) + PROGRESS_INTERVAL_SECONDS
-        if now.mono < due:
-            self._held[key] = due
-            return None
-        return self._send_progress(key, now)
+        sent = self._progress_sent.get(key)
+        if sent is None or now.mono >= sent + PROGRESS_INTERVAL_SECONDS:
+            return self._send_progress(key, now)
+        if key not in self._held:
+            # On a grid, so that the files of a wide pipeline are released together and not one by one.
+            self._held[key] = (
+                math.ceil((sent + PROGRESS_INTERVAL_SECONDS) / RELEASE_GRID_SECONDS) * RELEASE_GRID_SECONDS
+            )
+        return None
 
-    def release(self, now: Moment, *, only: Key | None = None, everything: bool = False) -> list[Event]:
-        """Return the held-back progress events whose time has come, or of one file at once."""
-        keys = [only] if only is not None else list(self._held)
-        ready = [k for k in keys if k in self._held and (only or everything or self._held[k] <= now.mono)]
+    def release(self, now: Moment) -> list[Event]:
+        """Return the held-back progress events whose time has come."""
+        ready = [key for key, due in self._held.items() if due <= now.mono]
         return [self._send_progress(key, now) for key in ready]
+
+    def release_all(self, now: Moment) -> list[Event]:
+        """Return all held-back progress events."""
+        return [self._send_progress(key, now) for key in list(self._held)]
+
+    def release_one(self, key: Key, now: Moment) -> Event | None:
+        """Return the held-back progress event of one file, None if there is none."""
+        return self._send_progress(key, now) if key in self._held else None
 
     def release_due(self, key: Key) -> float:
         """Return the monotonic time at which this file's held-back progress goes out."""
@@ -134,45 +147,51 @@ class PipelineState:
     def complete(self, key: Key | None, file: FileRecord, result: Any, error: FileError | None, now: Moment) -> Event:
         """Take a file out of flight as done, or as failed where there is an error."""
         known = key if key is not None else key_of(file.name, file.id)
-        file = self._finish(key, file, now)._replace(result=result, error=error)
+        if error is not None and error.stage is None and key is not None:
+            error = error._replace(stage=self.files[key].stage)
+        file = self._finish(key, file, now, result, error)
         self._throughput.done(now.mono)
         if error is None:
             self.files.forget_failures(known)
             self._completed.append(file)
-            self.totals = self.totals._replace(total_processed=self.totals.total_processed + 1)
+            self._count(processed=1)
             return self._file_event(events.FILE_COMPLETED, file, now, with_totals=True)
         self.files.remember_failure(known, file.attempt)
         self._failed.append(file)
-        self.totals = self.totals._replace(total_failed=self.totals.total_failed + 1)
+        self._count(failed=1)
         return self._file_event(events.FILE_FAILED, file, now, with_totals=True)
 
     def skip(self, key: Key | None, file: FileRecord, reason: str, now: Moment) -> Event:
         """Count a file as done without work, started or not."""
-        file = self._finish(key, file, now)
-        file = file._replace(error=FileError("Skipped", reason, file.stage, retryable=False))
+        stage = None if key is None else self.files[key].stage
+        self.files.forget_failures(key if key is not None else key_of(file.name, file.id))
+        file = self._finish(key, file, now, error=FileError("Skipped", reason, stage, retryable=False))
         self._throughput.done(now.mono)
         self._skipped.append(file)
-        self.totals = self.totals._replace(total_skipped=self.totals.total_skipped + 1)
+        self._count(skipped=1)
         return self._file_event(events.FILE_SKIPPED, file, now, with_totals=True)
 
     def delete(self, key: Key | None, file: FileRecord, now: Moment) -> Event:
         """Count a file whose source is gone; one in flight is in flight no more."""
         self.files.forget_failures(key if key is not None else key_of(file.name, file.id))
         file = self._finish(key, file, now)
-        self.totals = self.totals._replace(total_deleted=self.totals.total_deleted + 1)
+        self._count(deleted=1)
         return self._file_event(events.FILE_DELETED, file, now, with_totals=True)
 
-    def _finish(self, key: Key | None, file: FileRecord, now: Moment) -> FileRecord:
+    def _finish(
+        self, key: Key | None, file: FileRecord, now: Moment, result: Any = None, error: FileError | None = None
+    ) -> FileRecord:
         if key is None:
-            return file._replace(completed_at=now.wall)
+            return file.finished(file.id, now.wall, None, result, error)
         known = self.files.pop(key)
-        self._forget_progress(key)
-        duration = round(now.mono - self._started.pop(key).mono, 6)
-        return known._replace(id=file.id or known.id, completed_at=now.wall, duration_seconds=duration)
-
-    def _forget_progress(self, key: Key) -> None:
         self._progress_sent.pop(key, None)
         self._held.pop(key, None)
+        duration = round(now.mono - self._started.pop(key).mono, 6)
+        return known.finished(file.id or known.id, now.wall, duration, result, error)
+
+    def _count(self, *, processed: int = 0, failed: int = 0, skipped: int = 0, deleted: int = 0) -> None:
+        done = self.totals
+        self.totals = Totals(done[0] + processed, done[1] + failed, done[2] + skipped, done[3] + deleted)
 
     def _send_progress(self, key: Key, now: Moment) -> Event:
         self._held.pop(key, None)

@@ -17,6 +17,7 @@ class Throughput:
 
     def __init__(self) -> None:
         self._counts = [0] * BUCKETS
+        self._total = 0
         self._head = 0
         self._busy_since: float | None = None
         self._last_seen = 0.0
@@ -34,6 +35,7 @@ class Throughput:
             self._busy_since = now
         self._advance(now)
         self._counts[self._head % BUCKETS] += 1
+        self._total += 1
         self._last_seen = now
         self._any_done = True
 
@@ -42,7 +44,7 @@ class Throughput:
         if self._busy_since is None or not self._any_done:
             return None
         self._advance(now)
-        total = sum(self._counts)
+        total = self._total
         span = min(now - self._busy_since, _WINDOW_SECONDS)
         if total == 0 or span < _MIN_SPAN_SECONDS:
             return 0.0 if total == 0 else None
@@ -50,11 +52,12 @@ class Throughput:
 
     def _advance(self, now: float) -> None:
         head = int(now / BUCKET_SECONDS)
-        steps = head - self._head
-        if steps >= BUCKETS:
+        if head <= self._head:
+            return
+        if head - self._head >= BUCKETS:
             self._counts = [0] * BUCKETS
         else:
-            for step in range(1, steps + 1):
-                self._counts[(self._head + step) % BUCKETS] = 0
-        if steps > 0:
-            self._head = head
+            for bucket in range(self._head + 1, head + 1):
+                self._counts[bucket % BUCKETS] = 0
+        self._total = sum(self._counts)
+        self._head = head
