@@ -8,8 +8,11 @@ patching changes the shared one only.
 from __future__ import annotations
 
 import ctypes
+import errno
 import importlib.util
 import os
+import posix
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -116,7 +119,7 @@ class WakeUp:
     def clear(self) -> None:
         """Take back all signals so far."""
         try:
-            os.read(self.fd, 4096)
+            posix.read(self.fd, 4096)
         except BlockingIOError:
             pass
 
@@ -125,3 +128,30 @@ class WakeUp:
         os.close(self.fd)
         if self._write_fd != self.fd:
             os.close(self._write_fd)
+
+
+# The function of ``posix`` itself: a patched ``os.read`` would switch greenlets inside a loop's callback.
+read = posix.read
+
+_send = _libc.send
+_send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
+_send.restype = ctypes.c_ssize_t
+_SEND_FLAGS = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
+_TRY_LATER = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS}
+
+
+_libc.shutdown.argtypes = (ctypes.c_int, ctypes.c_int)
+
+
+def hang_up(fd: int) -> None:
+    """End the connection and close the descriptor, also where a forked child still holds a copy of it."""
+    _libc.shutdown(fd, socket.SHUT_RDWR)
+    posix.close(fd)
+
+
+def send_nowait(fd: int, data: bytes) -> int:
+    """Send what the socket takes now, keeping the GIL; return the number of bytes, 0 for none, -1 if it is broken."""
+    sent: int = _send(fd, data, len(data), _SEND_FLAGS)
+    if sent >= 0:
+        return sent
+    return 0 if ctypes.get_errno() in _TRY_LATER else -1

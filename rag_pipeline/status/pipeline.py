@@ -366,7 +366,11 @@ class PipelineStatus:
     def _flush(self, everything: bool) -> None:
         now = _now()
         self._flush_due = float("inf")
-        for event in self._state.release_all(now) if everything else self._state.release(now, everything=everything):
+        for event in (
+            self._state.release_all(now)
+            if everything
+            else (self._state.release_all(now) if everything else self._state.release(now))
+        ):
             self._publish(event)
         if self._status_owed and (everything or now.mono >= self._status_due):
             self._publish(self._state.status_event(now))

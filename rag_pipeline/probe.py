@@ -1,0 +1,82 @@
+"""Asks a server of this service one question over the network: the proof that it answers.
+
+Works on ``_socket``, so that a host program's green sockets and hubs play no part.
+"""
+
+from __future__ import annotations
+
+import _socket
+import json
+import time
+from typing import Any, NamedTuple
+
+MAX_ANSWER_BYTES = 1 << 22
+
+
+class ProbeResult(NamedTuple):
+    """Status and JSON body of the answer; ``error`` says why there is none."""
+
+    status: int | None
+    body: Any
+    seconds: float
+    error: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the server answered 200 with JSON."""
+        return self.status == 200 and self.error is None
+
+
+def probe(host: str, port: int, path: str, *, timeout_seconds: float = 2.0) -> ProbeResult:
+    """Return what ``GET path`` gives within the time; never raises for a server that is dead, slow or not ours."""
+    began = time.monotonic()
+    try:
+        status, body = _get(reachable(host), port, path, began + timeout_seconds)
+    except TimeoutError:
+        return ProbeResult(None, None, time.monotonic() - began, f"no answer within {timeout_seconds:g} seconds")
+    except OSError as error:
+        return ProbeResult(None, None, time.monotonic() - began, error.strerror or str(error))
+    except ValueError as error:
+        return ProbeResult(None, None, time.monotonic() - began, f"not an answer of this service ({error})")
+    return ProbeResult(status, body, time.monotonic() - began, None if status == 200 else f"it answered {status}")
+
+
+def reachable(host: str) -> str:
+    """Return the address to reach a server at that is bound to ``host``: loopback for the any-addresses."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+
+
+def _get(host: str, port: int, path: str, deadline: float) -> tuple[int, Any]:
+    family, kind, proto, _, address = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)[0]
+    connection = _socket.socket(family, kind, proto)
+    try:
+        connection.settimeout(_left(deadline))
+        connection.connect(address)
+        name = f"[{host}]" if ":" in host else host
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode())
+        answer = bytearray()
+        while True:
+            connection.settimeout(_left(deadline))
+            part = connection.recv(1 << 16)
+            if not part:
+                return _parse(bytes(answer))
+            answer += part
+            if len(answer) > MAX_ANSWER_BYTES:
+                raise ValueError("the answer is too long")
+    finally:
+        connection.close()
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _parse(answer: bytes) -> tuple[int, Any]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first = head.split(b"\r\n", 1)[0].split(b" ")
+    if len(first) < 2 or not first[0].startswith(b"HTTP/") or not first[1].isdigit():
+        raise ValueError("it is not HTTP")
+    return int(first[1]), json.loads(body)

@@ -1,0 +1,136 @@
+"""The Socket.IO application: who may connect, what a newcomer is told, and the few plain HTTP answers beside it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import socketio
+
+from rag_pipeline import events
+from rag_pipeline.config import Settings
+from rag_pipeline.fanout import Hub, Outlet, Subscriber
+from rag_pipeline.origins import OriginPolicy, request_scheme
+from rag_pipeline.socket_server import engine
+from rag_pipeline.socket_server.loop import Environ, Loop, StartResponse
+from rag_pipeline.socket_server.outlets import DirectOutlet, LibraryOutlet
+
+logger = logging.getLogger("rag_pipeline.socket")
+# What the library logs at INFO holds packet bodies.
+_library_logger = logging.getLogger("rag_pipeline.socket.library")
+_library_logger.setLevel(logging.WARNING)
+
+MAX_INBOUND_BYTES = 1 << 14
+SOCKET_IO_PATH = "/socket.io/"
+HEALTH_PATH = "/health"
+
+
+class Application:
+    """The WSGI application of the Socket.IO server and its handlers; lives on the loop's thread.
+
+    ``direct`` says whether settled WebSockets are written to directly or through the library's own path.
+    """
+
+    def __init__(self, settings: Settings, policy: OriginPolicy, hub: Hub, loop: Loop, *, direct: bool) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._hub = hub
+        self._direct = direct
+        self.overflows = 0
+        self._sio = self._build(loop)
+        self._socket_io = socketio.WSGIApp(self._sio, wsgi_app=self._plain)
+        for namespace in events.NAMESPACES:
+            self._sio.on("connect", self._on_connect(namespace), namespace=namespace)
+            self._sio.on("disconnect", self._on_disconnect(namespace), namespace=namespace)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        # Compression would cost a zlib state for each client and the same work for each of them.
+        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        answer: Iterable[bytes] = self._socket_io(environ, start_response)
+        return answer
+
+    def start(self) -> None:
+        """Begin to ping clients; on the loop's thread."""
+        if self._direct:
+            self._sio.eio.pings.start()
+
+    def finish(self) -> None:
+        """Say goodbye to every client, so that each knows at once and connects elsewhere or later."""
+        for socket in list(self._sio.eio.sockets.values()):
+            try:
+                socket.close(wait=False)
+            except Exception:
+                logger.exception("client %s could not be closed", socket.sid)
+
+    def _build(self, loop: Loop) -> Any:
+        options: dict[str, Any] = {
+            "async_mode": "eventlet",
+            "async_handlers": False,
+            "namespaces": list(events.NAMESPACES),
+            "transports": list(self._settings.transports),
+            "allow_upgrades": len(self._settings.transports) > 1,
+            "cors_allowed_origins": self._allows,
+            "cors_credentials": False,
+            "ping_interval": self._settings.ping_interval_seconds,
+            "ping_timeout": self._settings.ping_timeout_seconds,
+            "max_http_buffer_size": MAX_INBOUND_BYTES,
+            "logger": _library_logger,
+            "engineio_logger": _library_logger,
+        }
+        if not self._direct:
+            return socketio.Server(**options)
+        return engine.SocketIOServer(
+            **options,
+            loop=loop,
+            backlog_limit_bytes=self._settings.backlog_limit_bytes,
+            count_overflow=self._count_overflow,
+        )
+
+    def _allows(self, origin: str | None, environ: Environ) -> bool:
+        if origin is None:
+            return False
+        scheme = request_scheme(environ.get("HTTP_X_FORWARDED_PROTO"))
+        return self._policy.allows(origin, host=environ.get("HTTP_HOST"), scheme=scheme)
+
+    def _on_connect(self, namespace: str) -> Any:
+        def on_connect(sid: str, _environ: Environ, _auth: object) -> None:
+            # The library sends CONNECT when this returns; the hub welcomes the newcomer after that, in its next turn.
+            client = self._sio.manager.eio_sid_from_sid(sid, namespace)
+            self._hub.join(Subscriber(sid, client, namespace, self._outlet(client)))
+
+        return on_connect
+
+    def _on_disconnect(self, namespace: str) -> Any:
+        def on_disconnect(sid: str, _reason: str) -> None:
+            self._hub.leave(sid, namespace)
+
+        return on_disconnect
+
+    def _outlet(self, client: str) -> Outlet:
+        if self._direct:
+            return DirectOutlet(self._sio.eio.sockets[client])
+        return LibraryOutlet(self._sio.eio, client, self._settings.backlog_limit_bytes)
+
+    def _count_overflow(self, client: str, backlog_bytes: int) -> None:
+        self.overflows += 1
+        limit = self._settings.backlog_limit_bytes
+        logger.warning("client %s is disconnected: %d bytes wait for it, over %d", client, backlog_bytes, limit)
+
+    def _plain(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer what is not Socket.IO: the proof of life for ``/health`` of the other server, and errors."""
+        path = environ.get("PATH_INFO", "")
+        body: dict[str, object]
+        status, body = "404 Not Found", {"error": f"there is no {path[:200]!r} here; Socket.IO is at {SOCKET_IO_PATH}"}
+        headers = [("Content-Type", "application/json; charset=utf-8"), ("Cache-Control", "no-store")]
+        if path.rstrip("/") == HEALTH_PATH:
+            if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+                status, body = "200 OK", {"status": "ok", "clients": self._hub.clients()}
+            else:
+                status, body = "405 Method Not Allowed", {"error": "this address answers GET and HEAD"}
+                headers.append(("Allow", "GET, HEAD"))
+        text = json.dumps(body).encode()
+        start_response(status, [*headers, ("Content-Length", str(len(text)))])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [text]

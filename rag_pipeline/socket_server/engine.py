@@ -1,0 +1,292 @@
+"""The hooks into python-engineio and python-socketio: all of them, in this module.
+
+They let a settled WebSocket be written directly and cost no greenlet. Each hook and its reason:
+
+==================================  ====================================================================================
+``Server._handle_connect``          makes sockets of our class, and keeps of the request's environment what is used
+                                    later: the library holds it as long as the client, with its buffers 20 KB each
+``Socket.send``                     a packet for a settled WebSocket is written in the order of events instead of being
+                                    queued for a writer greenlet; the queue of a polling client gets its bound
+``Socket.poll``                     notes that the queue was emptied
+``Socket.schedule_ping``            one timer for all clients instead of a greenlet for each
+``Socket._upgrade_websocket``       a connection with callbacks, off the HTTP server, instead of two greenlets
+``Socket.handle_post_request``      garbage from a polling client ends its session; no traceback in the log
+``Socket.close``                    closes that connection, and forgets the session at once: there is no service task
+``Server._log_error_once``          a client's mistake is no error of ours: logged at INFO
+``socketio.Server``                 builds the engine above (``_engineio_server_class``)
+==================================  ====================================================================================
+
+Checked against python-engineio 4.12–4.15 and python-socketio 5.13–5.18; outside of these the service uses the library's
+own path, see :func:`unsupported`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from typing import Any
+
+import engineio
+import socketio
+from engineio import exceptions
+from engineio import packet as eio_packet
+from engineio.socket import Socket
+
+from rag_pipeline.fanout.encoding import Batch, text_frame
+from rag_pipeline.socket_server.loop import DETACH, Environ, Loop, StartResponse
+from rag_pipeline.socket_server.websocket import Receiver, WebSocketConnection, handshake
+
+logger = logging.getLogger("rag_pipeline.socket")
+
+CHECKED = {"python-engineio": ((4, 12), (4, 16)), "python-socketio": ((5, 13), (5, 19))}
+KEPT_ENVIRON = ("REMOTE_ADDR", "REMOTE_PORT", "HTTP_ORIGIN", "HTTP_USER_AGENT", "HTTP_X_FORWARDED_FOR", "QUERY_STRING")
+TICK_SECONDS = 0.5
+
+
+def unsupported() -> str | None:
+    """Return why the hooks can't be used with the installed libraries, None if they can."""
+    for name, (low, high) in CHECKED.items():
+        found = version(name)
+        parts = tuple(int(part) for part in re.findall(r"\d+", found)[:2])
+        if not low <= parts < high:
+            checked = f"{low[0]}.{low[1]} to {high[0]}.{high[1] - 1}"
+            return f"{name} {found} is outside the range the direct path was checked with ({checked})"
+    return None
+
+
+class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has no types
+    """One client's Engine.IO session, over polling or a WebSocket."""
+
+    server: EngineServer
+    last_ping: float | None
+
+    def __init__(self, server: EngineServer, sid: str) -> None:
+        super().__init__(server, sid)
+        self.connection: WebSocketConnection | None = None
+        self.queued_bytes = 0
+
+    # -- out -------------------------------------------------------------------------------------------------------
+
+    def send(self, pkt: eio_packet.Packet) -> None:
+        """Send a packet after everything sent before."""
+        if self.upgraded and self.connection is not None:
+            if not self.closed:
+                data = pkt.encode()
+                self.connection.write(text_frame(data.encode()) if isinstance(data, str) else data)
+            return
+        if self.closed:
+            return
+        self.queue.put(pkt)
+        self.queued_bytes += len(pkt.data) if isinstance(pkt.data, str) else 100
+        if self.queued_bytes > self.server.backlog_limit_bytes:
+            self.on_overflow(self.queued_bytes)
+
+    def send_batch(self, batch: Batch) -> None:
+        """Send events: as one buffer to a settled WebSocket, else one by one through the library's queue."""
+        if self.upgraded and self.connection is not None:
+            self.connection.write(batch.wire)
+            return
+        for packet in batch.packets:
+            self.send(eio_packet.Packet(eio_packet.MESSAGE, packet.text))
+
+    def poll(self) -> list[eio_packet.Packet]:
+        """Wait for packets, then take all that are queued."""
+        packets: list[eio_packet.Packet] = super().poll()
+        self.queued_bytes = 0
+        return packets
+
+    # -- in --------------------------------------------------------------------------------------------------------
+
+    def on_message(self, message: str | bytes) -> None:
+        """Take a message of the WebSocket: the two of the upgrade first, then Engine.IO packets."""
+        try:
+            packet = eio_packet.Packet(encoded_packet=message)
+            if self.upgraded:
+                self.receive(packet)
+            else:
+                self._on_probe(packet)
+        except Exception as error:  # noqa: BLE001 - whatever a client sends must not reach the loop
+            logger.info("client %s sent what is not Engine.IO (%s); it is disconnected", self.sid, type(error).__name__)
+            self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+
+    def _on_probe(self, packet: eio_packet.Packet) -> None:
+        connection = self.connection
+        assert connection is not None
+        if packet.packet_type == eio_packet.PING and packet.data == "probe":
+            connection.write(text_frame(b"3probe"))
+            self.queue.put(eio_packet.Packet(eio_packet.NOOP))  # ends the poll that is under way
+        elif packet.packet_type == eio_packet.UPGRADE:
+            self._settle()
+        else:
+            self._give_up_upgrade()
+
+    def _settle(self) -> None:
+        """From here on the WebSocket is the one way out; what the queue still holds goes first."""
+        connection = self.connection
+        assert connection is not None
+        self.connected = self.upgraded = True
+        self.upgrading = False
+        while not self.queue.empty():
+            packet = self.queue.get(block=False)
+            self.queue.task_done()
+            if packet is not None and packet.packet_type != eio_packet.NOOP:
+                connection.write(text_frame(packet.encode().encode()))
+        self.queued_bytes = 0
+
+    def _give_up_upgrade(self) -> None:
+        connection, self.connection = self.connection, None
+        self.upgrading = False
+        if connection is not None:
+            connection.abort()
+
+    def on_lost(self) -> None:
+        """The WebSocket is over: the session too, unless it was still being upgraded."""
+        if self.upgraded:
+            self.connection = None
+            self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
+        else:
+            self._give_up_upgrade()
+
+    def on_overflow(self, backlog_bytes: int) -> None:
+        """The client does not keep up: it is disconnected, and may connect afresh."""
+        if not self.closed and not self.closing:
+            self.server.count_overflow(self.sid, backlog_bytes)
+            self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+
+    def handle_post_request(self, environ: Environ) -> None:
+        """Take what a polling client sent; what is not Engine.IO ends the session, without a traceback in the log."""
+        try:
+            super().handle_post_request(environ)
+        except exceptions.EngineIOError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in on_message
+            raise exceptions.UnknownPacketError(type(error).__name__) from None
+
+    # -- hooks -----------------------------------------------------------------------------------------------------
+
+    def schedule_ping(self) -> None:
+        """Have the client pinged once the interval has passed; a ping that is under way is enough."""
+        if self.last_ping:
+            self.last_ping = None
+            self.server.pings.schedule(self)
+
+    def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:  # noqa: ARG002
+        """End the session: tell the handlers, say goodbye unless ``abort``, and forget it; never waits."""
+        if self.closed or self.closing:
+            return
+        super().close(wait=False, abort=abort, reason=reason)
+        self.server.sockets.pop(self.sid, None)
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.abort() if abort else connection.close()
+
+    def _upgrade_websocket(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        answer = handshake(environ)
+        if answer is None or self.upgrading or self.upgraded:
+            start_response("400 Bad Request", [("Content-Type", "text/plain"), ("Connection", "close")])
+            return (b"this is not a valid WebSocket handshake",)
+        fd = environ[DETACH]()
+        self.connection = WebSocketConnection(
+            self.server.loop,
+            fd,
+            self,
+            limit=self.server.backlog_limit_bytes,
+            max_message=self.server.max_http_buffer_size,
+        )
+        self.connection.write(answer)
+        if self.connected:
+            self.upgrading = True  # holds the queue until the client says that it has switched
+        else:
+            self._settle()
+        return ()
+
+
+class EngineServer(engineio.Server):  # type: ignore[misc]  # the library has no types
+    """An Engine.IO server whose WebSockets live on the loop's callbacks."""
+
+    loop: Loop
+    backlog_limit_bytes: int
+    count_overflow: Callable[[str, int], None]
+
+    def __init__(self, **options: Any) -> None:
+        self.loop = options.pop("loop")
+        self.backlog_limit_bytes = options.pop("backlog_limit_bytes")
+        self.count_overflow = options.pop("count_overflow")
+        super().__init__(monitor_clients=False, **options)
+        self.pings = Pings(self)
+
+    def _handle_connect(
+        self, environ: Environ, start_response: StartResponse, transport: str, jsonp_index: int | None = None
+    ) -> Any:
+        sid = self.generate_id()
+        socket = EngineSocket(self, sid)
+        self.sockets[sid] = socket
+        socket.send(
+            eio_packet.Packet(
+                eio_packet.OPEN,
+                {
+                    "sid": sid,
+                    "upgrades": self._upgrades(sid, transport),
+                    "pingTimeout": int(self.ping_timeout * 1000),
+                    "pingInterval": int(self.ping_interval * 1000),
+                    "maxPayload": self.max_http_buffer_size,
+                },
+            )
+        )
+        self._trigger_event("connect", sid, {k: environ[k] for k in KEPT_ENVIRON if k in environ}, run_async=False)
+        socket.schedule_ping()
+        if transport != "websocket":
+            socket.connected = True
+            return self._ok(socket.poll(), jsonp_index=jsonp_index)
+        answer = socket.handle_get_request(environ, start_response)
+        if not socket.connected:
+            socket.close(abort=True, reason=self.reason.TRANSPORT_ERROR)
+        return answer
+
+    def _log_error_once(self, message: str, message_key: str) -> None:  # noqa: ARG002
+        self.logger.info(message)
+
+
+class Pings:
+    """Pings every client in turn, and ends those that do not answer; one timer for all.
+
+    Every client waits the same time, so two queues in the order of their entries are in the order of their dues.
+    """
+
+    def __init__(self, server: EngineServer) -> None:
+        self._server = server
+        self._to_ping: deque[tuple[float, EngineSocket]] = deque()
+        self._to_answer: deque[tuple[float, EngineSocket, float]] = deque()
+
+    def start(self) -> None:
+        """Begin; on the loop's thread."""
+        self._server.loop.call_later(TICK_SECONDS, self._tick)
+
+    def schedule(self, socket: EngineSocket) -> None:
+        """Ping the client one interval from now."""
+        self._to_ping.append((time.monotonic() + self._server.ping_interval, socket))
+
+    def _tick(self) -> None:
+        self.start()
+        now = time.monotonic()
+        while self._to_ping and self._to_ping[0][0] <= now:
+            socket = self._to_ping.popleft()[1]
+            if not socket.closed and not socket.closing:
+                socket.last_ping = time.time()
+                self._to_answer.append((now + self._server.ping_timeout, socket, socket.last_ping))
+                socket.send(eio_packet.Packet(eio_packet.PING))
+        while self._to_answer and self._to_answer[0][0] <= now:
+            _, socket, asked = self._to_answer.popleft()
+            if socket.last_ping == asked and not socket.closed:
+                socket.close(reason=self._server.reason.PING_TIMEOUT)
+
+
+class SocketIOServer(socketio.Server):  # type: ignore[misc]  # the library has no types
+    """A Socket.IO server on :class:`EngineServer`."""
+
+    def _engineio_server_class(self) -> type[EngineServer]:
+        return EngineServer

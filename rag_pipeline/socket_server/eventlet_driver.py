@@ -1,0 +1,216 @@
+"""The eventlet driver: the only module that imports eventlet.
+
+Nothing is monkey-patched. The loop lives on the thread that calls :meth:`EventletLoop.serve`; eventlet keeps one hub
+per thread, so a host program's own use of eventlet on other threads is not touched.
+"""
+
+from __future__ import annotations
+
+import _socket
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ, WsgiApp
+
+with warnings.catch_warnings():
+    # eventlet says at import that it is in maintenance: a matter for this module, not for users.
+    warnings.simplefilter("ignore")
+    import eventlet
+    from eventlet import greenio, hubs, patcher, wsgi
+
+logger = logging.getLogger("rag_pipeline.socket")
+
+_native_socket = patcher.original("socket")
+
+REQUEST_TIMEOUT_SECONDS = 20
+KEEP_ALIVE_SECONDS = 60
+GOODBYE_SECONDS = 0.5
+ACCEPT_RETRY_SECONDS = 0.1
+MAX_REQUESTS_AT_ONCE = 20_000
+
+
+class EventletLoop:
+    """Drives the socket server on the calling thread's eventlet hub."""
+
+    def __init__(self) -> None:
+        self._stopping: Any = None
+
+    def watch_read(self, fd: int, callback: Callable[[], None]) -> Cancellable:
+        """Call back each time the descriptor can be read."""
+        return _Watch("read", fd, callback)
+
+    def watch_write(self, fd: int, callback: Callable[[], None]) -> Cancellable:
+        """Call back each time the descriptor can be written."""
+        return _Watch("write", fd, callback)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Cancellable:
+        """Call back once after so many seconds."""
+        timer: Cancellable = hubs.get_hub().schedule_call_global(seconds, _guard, callback)
+        return timer
+
+    def serve(
+        self,
+        listener: _socket.socket,
+        app: WsgiApp,
+        fd: int,
+        drain: Callable[[], float | None],
+        finish: Callable[[], None],
+    ) -> None:
+        """Serve until :meth:`stop`; see :class:`~rag_pipeline.socket_server.loop.Loop`."""
+        hubs.use_hub("epolls" if hasattr(patcher.original("select"), "epoll") else None)
+        self._stopping = eventlet.Event()
+        green_listener = greenio.GreenSocket(_native_socket.socket(fileno=listener.detach()))
+        requests = eventlet.GreenPool(MAX_REQUESTS_AT_ONCE)
+        tasks = [eventlet.spawn(_accept, green_listener, app, requests), eventlet.spawn(_pump, fd, drain)]
+        try:
+            self._stopping.wait()
+        finally:
+            tasks[0].kill()
+            green_listener.close()
+            _guard(finish)
+            with eventlet.Timeout(GOODBYE_SECONDS, False):
+                requests.waitall()
+            for request in list(requests.coroutines_running):
+                eventlet.kill(request)
+            tasks[1].kill()
+
+    def stop(self) -> None:
+        """End :meth:`serve`; called on the loop's thread."""
+        if not self._stopping.ready():
+            self._stopping.send(None)
+
+
+class _Watch:
+    """A standing interest in a descriptor; eventlet's own listeners are taken away with this."""
+
+    __slots__ = ("_callback", "_listener")
+
+    def __init__(self, kind: str, fd: int, callback: Callable[[], None]) -> None:
+        hub = hubs.get_hub()
+        self._callback = callback
+        self._listener = hub.add(
+            hub.READ if kind == "read" else hub.WRITE, fd, self._fire, _ignore_closed, self._ignore_reuse
+        )
+
+    def _fire(self, _fd: int) -> None:
+        _guard(self._callback)
+
+    def _ignore_reuse(self) -> None:
+        """eventlet calls this when the descriptor's number came back; the owner has cancelled by then."""
+
+    def cancel(self) -> None:
+        """Take the interest back."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            hubs.get_hub().remove(listener)
+
+
+def _ignore_closed(*_error: object) -> None:
+    """eventlet throws here when a descriptor was closed under a listener; the owner cancels first."""
+
+
+def _guard(callback: Callable[[], None]) -> None:
+    # An exception that reached eventlet's hub would be printed and the descriptor dropped.
+    try:
+        callback()
+    except Exception:
+        logger.exception("a callback of the socket server failed")
+
+
+def _pump(fd: int, drain: Callable[[], float | None]) -> None:
+    """Call ``drain`` whenever the hand-over was signalled or its time has come."""
+    while True:
+        wait: float | None = 1.0
+        try:
+            wait = drain()
+        except Exception:
+            logger.exception("draining the hand-over failed")
+        if wait == 0.0:
+            eventlet.sleep(0)
+            continue
+        try:
+            hubs.trampoline(fd, read=True, timeout=wait, timeout_exc=_Due)
+        except _Due:
+            pass
+
+
+class _Due(Exception):  # noqa: N818 - not an error
+    """The time ``drain`` asked for has come."""
+
+
+def _accept(listener: Any, app: WsgiApp, requests: Any) -> None:
+    """Accept connections for as long as the server lives, also when descriptors run out for a while."""
+    server = wsgi.Server(
+        listener,
+        listener.getsockname(),
+        app,
+        keepalive=KEEP_ALIVE_SECONDS,
+        log_output=False,
+        debug=False,
+        socket_timeout=REQUEST_TIMEOUT_SECONDS,
+    )
+    complained = False
+    while True:
+        try:
+            connection, address = listener.accept()
+        except OSError as error:
+            if not complained:
+                complained = True
+                logger.error("a connection could not be accepted: %s", error)
+            eventlet.sleep(ACCEPT_RETRY_SECONDS)
+            continue
+        complained = False
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        requests.spawn_n(_serve_connection, connection, address, server)
+
+
+def _serve_connection(connection: Any, address: Any, server: Any) -> None:
+    connection.settimeout(REQUEST_TIMEOUT_SECONDS)
+    try:
+        _Protocol([address, connection, wsgi.STATE_IDLE], server)
+    except (TimeoutError, OSError) as error:
+        logger.debug("connection from %s ended: %s", address, error)
+    except Exception:
+        logger.exception("a request from %s failed", address)
+    finally:
+        connection.close()
+
+
+class _Protocol(wsgi.HttpProtocol):  # type: ignore[misc]  # eventlet has no types
+    """HTTP on one connection, which a WebSocket may take over."""
+
+    detached = False
+
+    def get_environ(self) -> Environ:
+        environ: Environ = super().get_environ()
+        environ[DETACH] = self._detach
+        # Compression would cost a zlib state for each client and the same work for each of them.
+        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        return environ
+
+    def _detach(self) -> int:
+        self.detached = True
+        self.close_connection = True
+        wsgi.WSGI_LOCAL.already_handled = True
+        return os.dup(self.connection.fileno())
+
+    def finish(self) -> None:
+        # The inherited method shuts the connection down, which would end the copy of the descriptor too.
+        if not self.detached:
+            super().finish()
+            return
+        self.rfile.close()
+        try:
+            self.wfile.close()
+        except OSError:
+            pass
+
+    def address_string(self) -> str:
+        return str(self.client_address[0])
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
+        logger.debug(format, *args)

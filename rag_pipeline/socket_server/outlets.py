@@ -1,0 +1,71 @@
+"""The two ways to a client: the direct one, and the library's own."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from engineio import packet as eio_packet
+
+from rag_pipeline.fanout import Batch
+
+if TYPE_CHECKING:
+    from rag_pipeline.socket_server.engine import EngineSocket
+
+logger = logging.getLogger("rag_pipeline.socket")
+
+
+class DirectOutlet:
+    """Writes to a client through the hooks of :mod:`rag_pipeline.socket_server.engine`."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, socket: EngineSocket) -> None:
+        self._socket = socket
+
+    def send(self, batch: Batch) -> None:
+        """Send the packets after everything sent before."""
+        if not self._socket.closed:
+            self._socket.send_batch(batch)
+
+    def disconnect(self, reason: str) -> None:
+        """End the connection."""
+        logger.warning("client %s is disconnected: %s", self._socket.sid, reason)
+        self._socket.close(abort=True)
+
+
+class LibraryOutlet:
+    """Writes to a client through python-engineio's public calls alone."""
+
+    __slots__ = ("_engine", "_limit", "_sent_bytes", "_sid")
+
+    def __init__(self, engine: Any, sid: str, limit: int) -> None:
+        self._engine = engine
+        self._sid = sid
+        self._limit = limit
+        self._sent_bytes = 0
+
+    def send(self, batch: Batch) -> None:
+        """Queue the packets; the library's writer sends them."""
+        socket = self._engine.sockets.get(self._sid)
+        if socket is None or socket.closed:
+            return
+        if socket.queue.empty():
+            self._sent_bytes = 0
+        for packet in batch.packets:
+            self._engine.send_packet(self._sid, eio_packet.Packet(eio_packet.MESSAGE, packet.text))
+        self._sent_bytes += len(batch.wire)
+        if self._sent_bytes > self._limit and self._waiting(socket) > self._limit:
+            self.disconnect(f"its backlog is over {self._limit} bytes")
+
+    def disconnect(self, reason: str) -> None:
+        """End the connection; what waits is dropped."""
+        logger.warning("client %s is disconnected: %s", self._sid, reason)
+        socket = self._engine.sockets.get(self._sid)
+        if socket is not None:
+            while not socket.queue.empty():
+                socket.queue.get(block=False)
+            socket.close(wait=False, abort=True)
+
+    def _waiting(self, socket: Any) -> int:
+        return sum(len(p.data) for p in socket.queue.queue if p is not None and isinstance(p.data, str))

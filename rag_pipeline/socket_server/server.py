@@ -1,0 +1,112 @@
+"""The Socket.IO server: binds in the caller's thread, serves on a native thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterable
+
+from rag_pipeline import native
+from rag_pipeline.config import Settings
+from rag_pipeline.errors import ServiceError
+from rag_pipeline.fanout import Handover, Hub, Item
+from rag_pipeline.http_server.listener import open_listener
+from rag_pipeline.origins import OriginPolicy
+from rag_pipeline.socket_server import engine
+from rag_pipeline.status import PipelineStatus
+
+logger = logging.getLogger("rag_pipeline.socket")
+
+BACKLOG = 4096
+START_TIMEOUT_SECONDS = 15
+STOP_TIMEOUT_SECONDS = 5
+
+
+class SocketServer:
+    """Serves Socket.IO for the given pipelines.
+
+    ``direct`` False takes the library's own path to the clients, which is slower and needs no hooks.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: OriginPolicy,
+        pipelines: Callable[[], Iterable[PipelineStatus]],
+        *,
+        direct: bool = True,
+    ) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._direct = direct
+        self._listener = open_listener(settings.host, settings.socket_port, BACKLOG)
+        self.port: int = self._listener.getsockname()[1]
+        self.handover: Handover[Item] = Handover()
+        self.hub = Hub(pipelines, self.handover)
+        self._thread: native.NativeThread | None = None
+        self._stop: Callable[[], None] | None = None
+        self._started = native.OneShot()
+        self._stopped = False
+
+    def start(self) -> None:
+        """Start the thread; return once the server answers. Raises ServiceError if it does not come up."""
+        reason = engine.unsupported() if self._direct else None
+        if reason is not None:
+            self._direct = False
+            logger.warning("%s: using the library's own path, which is slower", reason)
+        self._thread = native.start_thread(self._run, "rag-pipeline-socket")
+        if not self._started.wait(START_TIMEOUT_SECONDS):
+            raise ServiceError(f"the Socket.IO server did not start within {START_TIMEOUT_SECONDS} seconds")
+        error = self._started.value
+        if isinstance(error, BaseException):
+            self._thread.join(STOP_TIMEOUT_SECONDS)
+            raise ServiceError(f"the Socket.IO server did not start: {error}") from error
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs; that the server answers is a question to its port."""
+        return self._thread is not None and not self._thread.join(0)
+
+    def stop(self) -> bool:
+        """Say goodbye to the clients, end the thread, free the port; return whether it ended in time. Idempotent."""
+        if self._stopped:
+            return True
+        self._stopped = True
+        self._listener.close()
+        ended = True
+        if self._thread is not None:
+            self.hub.call(self._end)
+            ended = self._thread.join(STOP_TIMEOUT_SECONDS)
+        if ended:
+            self.handover.close()
+        else:
+            logger.error("the Socket.IO server did not stop within %d seconds", STOP_TIMEOUT_SECONDS)
+        return ended
+
+    def _end(self) -> None:
+        if self._stop is not None:
+            self._stop()
+
+    def _run(self) -> None:
+        try:
+            # Imported here so that only a program that serves loads eventlet.
+            from rag_pipeline.socket_server.application import Application
+            from rag_pipeline.socket_server.eventlet_driver import EventletLoop
+
+            loop = EventletLoop()
+            app = Application(self._settings, self._policy, self.hub, loop, direct=self._direct)
+            self._stop = loop.stop
+
+            def begun() -> None:
+                app.start()
+                self._started.set()
+
+            self.hub.call(begun)
+            loop.serve(self._listener, app, self.handover.fd, self.hub.drain, app.finish)
+        except BaseException as error:  # whatever it is, the starting thread has to hear of it
+            if self._started.wait(0):
+                logger.exception("the Socket.IO server ended")
+            self._started.set(error)
+        finally:
+            with contextlib.suppress(OSError):
+                self._listener.close()

@@ -1,0 +1,234 @@
+"""One WebSocket on the server's side: reads by callback, writes without waiting, no greenlet of its own.
+
+Frames are parsed by wsproto. Everything that goes to the client, the fan-out's and the library's own, passes through
+:meth:`WebSocketConnection.write`, so that there is one order.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import errno
+import hashlib
+from collections import deque
+
+from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
+
+from rag_pipeline import native
+from rag_pipeline.fanout.encoding import frame
+from rag_pipeline.socket_server.loop import Cancellable, Environ, Loop
+
+READ_BYTES = 1 << 14
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_GONE = {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF, errno.ETIMEDOUT, errno.ECONNABORTED}
+
+
+def handshake(environ: Environ) -> bytes | None:
+    """Return the answer that opens the WebSocket (RFC 6455, section 4.2.2), None if the request is not a valid one."""
+    key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "").strip()
+    upgrade = environ.get("HTTP_UPGRADE", "").lower()
+    connection = [part.strip() for part in environ.get("HTTP_CONNECTION", "").lower().split(",")]
+    try:
+        valid_key = len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        valid_key = False
+    version = environ.get("HTTP_SEC_WEBSOCKET_VERSION")
+    if not valid_key or version != "13" or upgrade != "websocket" or "upgrade" not in connection:
+        return None
+    accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest())
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+
+
+class Receiver:
+    """What a connection tells its owner."""
+
+    __slots__ = ()
+
+    def on_message(self, message: str | bytes) -> None:
+        """A whole message came."""
+        raise NotImplementedError
+
+    def on_lost(self) -> None:
+        """The connection is over; called once, not when the owner closed it."""
+        raise NotImplementedError
+
+    def on_overflow(self, backlog_bytes: int) -> None:
+        """The backlog is over its bound; the connection was cut before this call."""
+        raise NotImplementedError
+
+
+class WebSocketConnection:
+    """Owns a connected, non-blocking descriptor.
+
+    ``limit`` bounds the bytes that wait for a client which reads too slowly; ``max_message`` what it may send at once.
+    """
+
+    __slots__ = (
+        "_backlog", "_closing", "_fd", "_frames", "_limit", "_loop", "_max_message", "_message", "_message_bytes",
+        "_reader", "_receiver", "_writer", "backlog_bytes",
+    )  # fmt: skip
+
+    def __init__(self, loop: Loop, fd: int, receiver: Receiver, *, limit: int, max_message: int) -> None:
+        self._loop = loop
+        self._fd = fd
+        self._receiver: Receiver | None = receiver
+        self._limit = limit
+        self._max_message = max_message
+        self._frames = FrameProtocol(client=False, extensions=[])
+        self._message: list[str | bytes] = []
+        self._message_bytes = 0
+        self._backlog: deque[bytes] | None = None
+        self.backlog_bytes = 0
+        self._writer: Cancellable | None = None
+        self._closing = False
+        self._reader: Cancellable | None = loop.watch_read(fd, self._on_readable)
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._fd < 0 or self._closing
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send whole frames after everything written before; what the socket does not take now waits its turn."""
+        if self.closed:
+            return
+        if self._backlog is not None:
+            self._append(data)
+            return
+        sent = native.send_nowait(self._fd, data)
+        if sent == len(data):
+            return
+        if sent < 0:
+            self._lose()
+            return
+        self._append(data[sent:] if sent else data)
+
+    def _append(self, data: bytes) -> None:
+        if self._backlog is None:
+            self._backlog = deque()
+            self._writer = self._loop.watch_write(self._fd, self._on_writable)
+        self._backlog.append(data)
+        self.backlog_bytes += len(data)
+        if self.backlog_bytes > self._limit:
+            waiting, receiver = self.backlog_bytes, self._receiver
+            self.abort()
+            if receiver is not None:
+                receiver.on_overflow(waiting)
+
+    def _on_writable(self) -> None:
+        while self._backlog:
+            data = self._backlog[0]
+            sent = native.send_nowait(self._fd, data)
+            if sent < 0:
+                self._lose()
+                return
+            self.backlog_bytes -= sent
+            if sent < len(data):
+                if sent:
+                    self._backlog[0] = data[sent:]
+                return
+            self._backlog.popleft()
+        self._backlog = None
+        if self._writer is not None:
+            self._writer.cancel()
+            self._writer = None
+        if self._closing:
+            self._release()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def _on_readable(self) -> None:
+        try:
+            data = native.read(self._fd, READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._lose()
+            return
+        if not data:
+            self._lose()
+            return
+        try:
+            self._frames.receive_bytes(data)
+            for part in self._frames.received_frames():
+                if not self._on_frame(part.opcode, part.payload, part.message_finished):
+                    return
+        except ParseFailed as error:
+            self._fail(error.code)
+
+    def _on_frame(self, opcode: Opcode, payload: str | bytes | tuple[int, str], finished: bool) -> bool:
+        """Take one frame or a part of one; return whether reading goes on."""
+        if opcode is Opcode.CLOSE:
+            self.write(frame(Opcode.CLOSE, b""))
+            self._lose()
+        elif opcode is Opcode.PING:
+            assert not isinstance(payload, (str, tuple))
+            self.write(frame(Opcode.PONG, bytes(payload)))
+        elif opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONTINUATION):
+            assert not isinstance(payload, tuple)
+            self._message.append(payload if isinstance(payload, str) else bytes(payload))
+            self._message_bytes += len(payload)
+            if self._message_bytes > self._max_message:
+                self._fail(CloseReason.MESSAGE_TOO_BIG)
+            elif finished:
+                self._deliver()
+        return self._fd >= 0 and not self._closing
+
+    def _deliver(self) -> None:
+        parts, self._message, self._message_bytes = self._message, [], 0
+        receiver = self._receiver
+        if receiver is None:
+            return
+        if isinstance(parts[0], str):
+            receiver.on_message("".join(p for p in parts if isinstance(p, str)))
+        else:
+            receiver.on_message(b"".join(p for p in parts if isinstance(p, bytes)))
+
+    def _fail(self, code: int) -> None:
+        self.write(frame(Opcode.CLOSE, int(code).to_bytes(2, "big")))
+        self._lose()
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Send a close frame behind what waits, then close; the owner is told nothing more."""
+        if self.closed:
+            return
+        self.write(frame(Opcode.CLOSE, int(CloseReason.NORMAL_CLOSURE).to_bytes(2, "big")))
+        self._receiver = None
+        self._closing = True
+        self._stop_reading()
+        if self._backlog is None:
+            self._release()
+
+    def abort(self) -> None:
+        """Close at once and drop what waits; the owner is told nothing more."""
+        self._receiver = None
+        self._release()
+
+    def _lose(self) -> None:
+        receiver = self._receiver
+        self.abort()
+        if receiver is not None:
+            receiver.on_lost()
+
+    def _stop_reading(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+
+    def _release(self) -> None:
+        self._stop_reading()
+        if self._writer is not None:
+            self._writer.cancel()
+            self._writer = None
+        self._backlog = None
+        self.backlog_bytes = 0
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            native.hang_up(fd)
