@@ -1,0 +1,1 @@
+"""What the runner is made of: processes, measuring, cases, the report."""

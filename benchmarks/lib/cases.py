@@ -1,0 +1,159 @@
+"""The cases, by name: what each starts, emits and reads. A case returns one row of figures for one server, once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.lib.client import CountingClient, Crowd
+from benchmarks.lib.measure import RssPeak, settled_rss_bytes
+from benchmarks.lib.server import SERVERS, Server
+from benchmarks.lib.workload import EVENT_BYTES, Figures, Load, counted, emit, measure, running, warm_up
+
+BIG_EVENT_BYTES = 4300
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line of the table: which servers take part, how often, and how it is run."""
+
+    name: str
+    title: str
+    run: Callable[[str], Figures]
+    repetitions: int
+    servers: tuple[str, ...] = SERVERS
+
+
+def fan_out(clients: int, load: Load) -> Callable[[str], Figures]:
+    """Return a case of WebSocket clients that all get the load."""
+
+    def run(name: str) -> Figures:
+        with running(name, Crowd(websocket=clients)) as (server, client):
+            warm_up(server, client, load)
+            return measure(server, client, load)
+
+    return run
+
+
+def cpu_bound(seconds: float) -> Callable[[str], Figures]:
+    """Return the case of a CPU-bound thread beside 200 clients: what it keeps, what they wait."""
+    load = Load(round(20 * seconds), per_second=20)
+
+    def run(name: str) -> Figures:
+        with running(name, Crowd(websocket=200)) as (server, client):
+            warm_up(server, client, load)
+            alone = _busy_alone(server, seconds / 2)
+            server.start("busy_start")
+            server.finish(10)
+            figures = measure(server, client, load)
+            server.start("busy_stop")
+            loaded = server.finish(60)["loops_per_second"]
+            # Before and after: a machine that slows down in between must not look like the server's doing.
+            alone = (alone + _busy_alone(server, seconds / 2)) / 2
+            # The busy thread's CPU time is in the sum, which says nothing about messages then.
+            del figures["messages_per_cpu_second"]
+            return figures | {"busy_kept": loaded / alone}
+
+    return run
+
+
+def _busy_alone(server: Server, seconds: float) -> float:
+    server.start("busy_start")
+    server.finish(10)
+    time.sleep(seconds)
+    server.start("busy_stop")
+    loops: float = server.finish(10)["loops_per_second"]
+    return loops
+
+
+def mutation(clients: int, count: int) -> Callable[[str], Figures]:
+    """Return the case that times each mutation of a burst in the mutating thread."""
+
+    def run(name: str) -> Figures:
+        with running(name, Crowd(websocket=clients)) as (server, client):
+            if clients:
+                warm_up(server, client, Load(min(count, 200)))
+            first = server.take(count)
+            client.begin(first, count)
+            server.start("mutation", first=first, count=count)
+            answer = server.finish(60)
+            client.wait_done(60)
+            figures: Figures = {f"mutation_{key}": answer[key] for key in ("median_us", "p99_us", "max_us")}
+            return figures | counted(client)
+
+    return run
+
+
+def idle(clients: int) -> Callable[[str], Figures]:
+    """Return the case that reads memory for each connected client, then lets all of them get one burst."""
+    few = Load(5)
+
+    def run(name: str) -> Figures:
+        with running(name, Crowd(websocket=10)) as (server, client):
+            warm_up(server, client, few)
+            before = settled_rss_bytes(server.pid)
+            with CountingClient(server.port, Crowd(websocket=clients)) as crowd:
+                started = time.monotonic()
+                crowd.wait_ready(60 + clients / 50)
+                joined_seconds = time.monotonic() - started
+                after = settled_rss_bytes(server.pid)
+                figures = measure(server, crowd, few)
+            return figures | {"idle_kb_each": (after - before) / clients / 1024, "join_seconds": joined_seconds}
+
+    return run
+
+
+def stalled(seconds: float, stalled_clients: int) -> Callable[[str], Figures]:
+    """Return the case of 50 readers beside clients that stop reading; events of 4 KB."""
+    load = Load(round(800 * seconds), per_second=800, size=BIG_EVENT_BYTES)
+    crowd = Crowd(websocket=50, stalled=stalled_clients, stalled_receive_buffer_bytes=16384)
+
+    def run(name: str) -> Figures:
+        with running(name, crowd) as (server, client):
+            emit(server, client, Load(100, per_second=200, size=EVENT_BYTES))
+            before = settled_rss_bytes(server.pid, timeout_seconds=3)
+            with RssPeak(server.pid) as peak:
+                figures = measure(server, client, load)
+            return figures | {"rss_growth_mb": (peak.bytes - before) / 1e6}
+
+    return run
+
+
+def polling(seconds: float) -> Callable[[str], Figures]:
+    """Return the case of 200 clients on long-polling beside 200 on WebSocket."""
+    load = Load(round(20 * seconds), per_second=20)
+
+    def run(name: str) -> Figures:
+        with running(name, Crowd(websocket=200, polling=200)) as (server, client):
+            warm_up(server, client, load)
+            return measure(server, client, load)
+
+    return run
+
+
+def all_cases(*, quick: bool = False) -> dict[str, Case]:
+    """Return the cases by name, in the table's order; ``quick`` makes them short enough to try a change with."""
+    repetitions, seconds = (1, 2.0) if quick else (3, 6.0)
+    many = 2_000 if quick else 10_000
+    cases = [
+        Case("burst_200", "200 clients, 500 events at once", fan_out(200, Load(500, times=3)), max(repetitions, 2)),
+        Case("rate_200", "200 clients, 100 events/s", fan_out(200, Load(round(100 * seconds), 100)), repetitions),
+        Case("burst_1000", "1,000 clients, 100 events at once", fan_out(1000, Load(100, times=3)), repetitions),
+        Case("cpu_bound", "200 clients, 20 events/s, a CPU-bound thread", cpu_bound(seconds), repetitions),
+        *(
+            Case(f"mutation_{n}", f"one mutation in a burst, {n:,} clients", mutation(n, 1000), repetitions, ("ours",))
+            for n in (0, 200, 1000)
+        ),
+        Case("idle_1000", "1,000 idle clients, then 5 events", idle(1000), 1),
+        Case("idle_10000", f"{many:,} idle clients, then 5 events", idle(many), 1, ("ours", "node", "eventlet")),
+        Case("stalled_0", "50 clients, 4 KB at 800/s, all read", stalled(seconds, 0), 1, ("ours", "node", "eventlet")),
+        Case("stalled_1", "50 clients, 4 KB at 800/s, one more is stalled", stalled(seconds, 1), 1),
+        Case("polling_200", "200 polling and 200 WebSocket, 20 events/s", polling(seconds), 1),
+    ]
+    return {case.name: case for case in cases} | _smallest()
+
+
+def _smallest() -> dict[str, Case]:
+    """A case that is over in a second or two: it proves the runner, not a server."""
+    return {"smoke": Case("smoke", "5 clients, 20 events at once", fan_out(5, Load(20)), 1)}

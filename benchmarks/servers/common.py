@@ -1,0 +1,118 @@
+"""What the Python servers share: the commands, the body of an event, and pacing.
+
+A server prints one JSON line when it accepts connections (``{"ready": true, "port": …, "versions": {…}}``), then reads
+one command a line from stdin and answers each with one line when the command is finished:
+
+| command | meaning |
+|---|---|
+| ``{"cmd": "burst", "first": n, "count": k, "size": bytes}`` | emit k events as fast as the server's own API goes |
+| ``{"cmd": "rate", "first": n, "count": k, "size": bytes, "per_second": r}`` | emit k events at an even pace |
+| ``{"cmd": "busy_start"}`` / ``{"cmd": "busy_stop"}`` | a CPU-bound thread; the stop answers its loops per second |
+| ``{"cmd": "mutation", "first": n, "count": k}`` | as burst, each call timed; ours alone knows it |
+| ``{"cmd": "quit"}`` | end |
+
+The end of stdin ends the server too, so none outlives the runner.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from typing import Any
+
+NAMESPACE = "/pipeline"
+EVENT = "pipeline:file_completed"
+
+Command = dict[str, Any]
+Answer = dict[str, Any]
+
+
+def say(answer: Answer) -> None:
+    """Write one line to the runner."""
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def say_ready(port: int, *packages: str) -> None:
+    """Tell the runner that the server accepts connections on ``port``."""
+    versions = {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
+    say({"ready": True, "port": port, "versions": versions})
+
+
+def read_commands() -> Iterator[Command]:
+    """Yield the runner's commands until ``quit`` or the end of stdin; blocks, so it belongs on its own thread."""
+    for line in sys.stdin:
+        command: Command = json.loads(line)
+        if command["cmd"] == "quit":
+            return
+        yield command
+
+
+def mark(n: int) -> str:
+    """Return the text the counting client looks for: the event's number and the time it is sent."""
+    return f"@n={n},t={time.monotonic_ns()}"
+
+
+def event_body(n: int, size: int) -> dict[str, Any]:
+    """Return a file event of a peer, shaped like ours, that is about ``size`` bytes long on the wire."""
+    body = {
+        "pipeline_id": "bench",
+        "pipeline_type": "pipeline",
+        "epoch": "0123456789ab",
+        "seq": n,
+        "timestamp": "2026-01-01T00:00:00.000000+00:00",
+        "file": {"name": f"document-{n}.pdf", "id": str(n), "stage": None, "error": None, "link": mark(n)},
+    }
+    body["pad"] = "x" * max(0, size - 283)
+    return body
+
+
+def pauses(count: int, per_second: float) -> Iterator[float]:
+    """Yield before each of ``count`` events how many seconds to wait; after a delay it catches up without waiting."""
+    start = time.monotonic()
+    for index in range(count):
+        yield max(0.0, start + index / per_second - time.monotonic())
+
+
+class BusyThread:
+    """A thread that does nothing but pure-Python work, and counts how much of it got done."""
+
+    def __init__(self, thread_class: Callable[..., Any] = threading.Thread) -> None:
+        self._stop = False
+        self._loops_per_second = 0.0
+        self._thread = thread_class(target=self._work, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        started, loops, total = time.perf_counter(), 0, 0
+        while not self._stop:
+            for number in range(1000):
+                total = (total * 31 + number) & 0xFFFF
+            loops += 1
+        self._loops_per_second = loops / (time.perf_counter() - started)
+
+    def finish(self) -> float:
+        """Stop the thread; return how many thousand steps it made in a second."""
+        self._stop = True
+        self._thread.join()
+        return self._loops_per_second
+
+
+class BusyCommands:
+    """Obeys ``busy_start`` and ``busy_stop``, which are the same for every Python server."""
+
+    def __init__(self) -> None:
+        self._busy: BusyThread | None = None
+
+    def obey(self, command: Command) -> Answer | None:
+        """Return the answer, or None for a command of another kind."""
+        if command["cmd"] == "busy_start":
+            self._busy = BusyThread()
+            return {"ok": True}
+        if command["cmd"] == "busy_stop" and self._busy is not None:
+            return {"ok": True, "loops_per_second": self._busy.finish()}
+        return None

@@ -1,0 +1,104 @@
+// Node socket.io as it comes: the default in-memory adapter, which encodes an event once for all receivers.
+"use strict";
+
+const http = require("node:http");
+const path = require("node:path");
+const readline = require("node:readline");
+const { Worker } = require("node:worker_threads");
+const { Server } = require("socket.io");
+
+const EVENT = "pipeline:file_completed";
+const server = http.createServer();
+// Deflate is off in ours too; everything else is the default.
+const io = new Server(server, { perMessageDeflate: false });
+const pipeline = io.of("/pipeline");
+
+function say(answer) {
+  process.stdout.write(JSON.stringify(answer) + "\n");
+}
+
+function eventBody(n, size) {
+  return {
+    pipeline_id: "bench",
+    pipeline_type: "pipeline",
+    epoch: "0123456789ab",
+    seq: n,
+    timestamp: "2026-01-01T00:00:00.000000+00:00",
+    file: {
+      name: `document-${n}.pdf`,
+      id: String(n),
+      stage: null,
+      error: null,
+      link: `@n=${n},t=${process.hrtime.bigint()}`,
+    },
+    pad: "x".repeat(Math.max(0, size - 283)),
+  };
+}
+
+function burst({ first, count, size }) {
+  for (let n = first; n < first + count; n++) pipeline.emit(EVENT, eventBody(n, size));
+  say({ ok: true });
+}
+
+function rate({ first, count, size, per_second: perSecond }) {
+  const start = performance.now();
+  let sent = 0;
+  (function next() {
+    while (sent < count && performance.now() >= start + (sent * 1000) / perSecond) {
+      pipeline.emit(EVENT, eventBody(first + sent++, size));
+    }
+    if (sent === count) say({ ok: true });
+    else setTimeout(next, Math.max(0, start + (sent * 1000) / perSecond - performance.now()));
+  })();
+}
+
+const BUSY = `
+  const { parentPort } = require("node:worker_threads");
+  let loops = 0, total = 0;
+  const started = performance.now();
+  let stopped = false;
+  parentPort.once("message", () => {
+    parentPort.postMessage((loops * 1000) / (performance.now() - started));
+    stopped = true;
+  });
+  (function work() {
+    const until = performance.now() + 50;
+    while (performance.now() < until) {
+      for (let number = 0; number < 100000; number++) total = (total * 31 + number) & 0xffff;
+      loops++;
+    }
+    if (!stopped) setImmediate(work);
+  })();`;
+let worker = null;
+
+function busyStart() {
+  worker = new Worker(BUSY, { eval: true });
+  worker.once("online", () => say({ ok: true }));
+}
+
+function busyStop() {
+  worker.once("message", (loops) => {
+    worker.terminate();
+    say({ ok: true, loops_per_second: loops });
+  });
+  worker.postMessage("stop");
+}
+
+const commands = { burst, rate, busy_start: busyStart, busy_stop: busyStop, quit: () => process.exit(0) };
+
+server.listen(0, "127.0.0.1", 4096, () => {
+  const installed = require(path.join(__dirname, "..", "node_modules", "socket.io", "package.json"));
+  say({
+    ready: true,
+    port: server.address().port,
+    versions: { node: process.versions.node, "socket.io": installed.version },
+  });
+});
+
+readline
+  .createInterface({ input: process.stdin })
+  .on("line", (line) => {
+    const command = JSON.parse(line);
+    (commands[command.cmd] ?? (() => say({ ok: false, error: `no command ${command.cmd}` })))(command);
+  })
+  .on("close", () => process.exit(0));
