@@ -1,0 +1,5 @@
+"""HTTP on port 8003."""
+
+from rag_pipeline.http_server.server import HttpServer
+
+__all__ = ["HttpServer"]

@@ -1,0 +1,116 @@
+"""One client's connection, on which every wait has an end."""
+
+from __future__ import annotations
+
+import _socket
+import io
+from http.client import LineTooLong
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_DRAIN_BYTES = 256 * 1024
+
+
+class DeadlineReader(io.RawIOBase):
+    """The receiving side: hands out at most so many bytes until a point in time, however slowly they trickle in.
+
+    Raises ``TimeoutError`` at the deadline, ``LineTooLong`` over the limit; ``ended`` tells that the client is done.
+    """
+
+    def __init__(self, sock: _socket.socket) -> None:
+        super().__init__()
+        self.ended = False
+        self._sock = sock
+        self._deadline = monotonic()
+        self._bytes_left = 0
+
+    def allow(self, seconds: float, limit_bytes: int) -> None:
+        """Set the deadline and the limit for what is read from now on."""
+        self._deadline = monotonic() + seconds
+        self._bytes_left = limit_bytes
+
+    def readable(self) -> bool:
+        """Return True, as ``io.BufferedReader`` asks."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Receive into the buffer; 0 is the end."""
+        seconds_left = self._deadline - monotonic()
+        if seconds_left <= 0:
+            raise TimeoutError("the client took too long to send")
+        if self._bytes_left <= 0:
+            raise LineTooLong("request")
+        self._sock.settimeout(seconds_left)
+        received = self._sock.recv_into(memoryview(buffer)[: self._bytes_left])
+        self._bytes_left -= received
+        self.ended = received == 0
+        return received
+
+
+class Connection:
+    """A client's socket; its handler thread reads and writes, the server's thread may end it from outside.
+
+    ``waiting_since`` is the monotonic time since when the handler waits for the client, None while it works.
+    """
+
+    def __init__(self, sock: _socket.socket) -> None:
+        # A full answer is one write: there is nothing to gather, and Nagle's wait would cost 40 ms.
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        self._sock = sock
+        self.reader = DeadlineReader(sock)
+        self.waiting_since: float | None = monotonic()
+        self._writing = False
+
+    def send(self, data: bytes, seconds: float) -> None:
+        """Send everything within ``seconds`` altogether; raises ``OSError``."""
+        self._sock.settimeout(seconds)
+        self._writing = True
+        self.waiting_since = monotonic()
+        try:
+            self._sock.sendall(data)
+        finally:
+            self._writing = False
+
+    def linger(self, seconds: float) -> None:
+        """Say the end and take what the client still sends, for a bounded while.
+
+        Closing with unread bytes resets the connection, and the client may lose the answer with it.
+        """
+        self.waiting_since = monotonic()
+        self.reader.allow(seconds, _DRAIN_BYTES)
+        scratch = bytearray(16 * 1024)
+        try:
+            self._sock.shutdown(_socket.SHUT_WR)
+            while self.reader.readinto(scratch):
+                pass
+        except (OSError, LineTooLong):
+            pass
+
+    def end_reading(self) -> None:
+        """Make the handler see the end once it has read what arrived; called from outside."""
+        self._shutdown(_socket.SHUT_RD)
+
+    def abort(self) -> None:
+        """Make the handler's reads and writes fail at once; called from outside."""
+        self._shutdown(_socket.SHUT_RDWR)
+
+    def give_way(self) -> None:
+        """End a wait for the client: it does not send, or it does not read."""
+        if self._writing:
+            self.abort()
+        else:
+            self.end_reading()
+
+    def close(self) -> None:
+        """Close the socket; nothing may be called afterwards."""
+        self.reader.close()
+        self._sock.close()
+
+    def _shutdown(self, how: int) -> None:
+        try:
+            self._sock.shutdown(how)
+        except OSError:  # the client is gone already
+            pass

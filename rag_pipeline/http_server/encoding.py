@@ -1,0 +1,39 @@
+"""JSON that every client can parse: no NaN, and UTF-8 whatever strings the state holds."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def encode_json(value: object) -> bytes:
+    """Return the value as compact JSON in UTF-8.
+
+    Lone surrogates (file names that are not UTF-8 hold them) become U+FFFD, NaN and infinities null. Raises
+    ``TypeError`` for what JSON has no form for.
+    """
+    try:
+        text = _dump(value)
+    except ValueError:
+        text = _dump(_without_nan(value))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text).encode()
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _without_nan(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
