@@ -1,0 +1,105 @@
+"""Zip-based formats, unpacked under guard: what an archive says of itself is checked, and what comes out is counted."""
+
+from __future__ import annotations
+
+import lzma
+import zipfile
+import zlib
+from typing import IO
+
+from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionLimitError
+from rag_pipeline.ingest.extract.limits import KIB, MIB
+from rag_pipeline.ingest.extract.source import Source
+
+_ENCRYPTED_FLAG = 1
+_RATIO_FREE_BYTES = 16 * MIB
+_SMALL_PART_BYTES = 16 * MIB
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, ValueError)
+
+
+class Archive:
+    """The parts of a zip file by name.
+
+    Raises CorruptFileError, EncryptedFileError or ExtractionLimitError; a zip inside the zip is never opened.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._limits = source.limits
+        self._unpacked = 0
+        source.stream.seek(0)
+        try:
+            self._zip = zipfile.ZipFile(source.stream)
+        except _DAMAGE as error:
+            raise CorruptFileError(f"the zip directory can't be read ({error})") from error
+        entries = self._zip.infolist()
+        if len(entries) > self._limits.archive_entries:
+            raise ExtractionLimitError(
+                f"holds {len(entries):,} files, over the limit of {self._limits.archive_entries:,}"
+            )
+        # Media is stored as it is and can't grow, so only what exceeds the file itself counts as unpacked.
+        declared = sum(entry.file_size for entry in entries)
+        if declared > self._limits.unpacked_bytes + source.size:
+            raise ExtractionLimitError(
+                f"unpacks to {declared:,} bytes, over the limit of {self._limits.unpacked_bytes:,}"
+            )
+        self._entries = {entry.filename: entry for entry in entries}
+        self.names = self._entries.keys()
+
+    def size(self, name: str) -> int:
+        """Return the size a part declares, in bytes; it may lie."""
+        entry = self._entries.get(name)
+        return entry.file_size if entry else 0
+
+    def open(self, name: str) -> Part:
+        """Return a part to be read in blocks."""
+        entry = self._entries.get(name)
+        if entry is None:
+            raise CorruptFileError(f"its part {name} is missing")
+        if entry.flag_bits & _ENCRYPTED_FLAG:
+            raise EncryptedFileError("is encrypted; a password is needed")
+        try:
+            stream = self._zip.open(entry)
+        except (*_DAMAGE, RuntimeError) as error:
+            raise CorruptFileError(f"its part {name} can't be read ({error})") from error
+        return Part(self, name, stream, entry.compress_size)
+
+    def read(self, name: str, limit_bytes: int = _SMALL_PART_BYTES) -> bytes:
+        """Return all of a small part."""
+        data = bytearray()
+        part = self.open(name)
+        while block := part.read(64 * KIB):
+            data += block
+            if len(data) > limit_bytes:
+                raise ExtractionLimitError(f"has a part, {name}, that unpacks to more than {limit_bytes:,} bytes")
+        return bytes(data)
+
+    def count(self, name: str, unpacked: int, packed: int, block: int) -> None:
+        """Account for a block of a part; raises ExtractionLimitError."""
+        self._unpacked += block
+        if self._unpacked > self._limits.unpacked_bytes:
+            raise ExtractionLimitError(f"unpacks to more than {self._limits.unpacked_bytes:,} bytes")
+        if unpacked > _RATIO_FREE_BYTES and unpacked > packed * self._limits.expansion_ratio:
+            raise ExtractionLimitError(
+                f"has a part, {name}, that unpacks to more than {self._limits.expansion_ratio} times its size"
+            )
+
+
+class Part:
+    """One file of an archive, open for reading."""
+
+    def __init__(self, archive: Archive, name: str, stream: IO[bytes], packed: int) -> None:
+        self._archive = archive
+        self._stream = stream
+        self._packed = packed
+        self.name = name
+        self.position = 0
+
+    def read(self, count: int) -> bytes:
+        """Return up to ``count`` unpacked bytes, none at the end."""
+        try:
+            block = self._stream.read(count)
+        except _DAMAGE as error:
+            raise CorruptFileError(f"its part {self.name} can't be unpacked ({error})") from error
+        self.position += len(block)
+        self._archive.count(self.name, self.position, self._packed, len(block))
+        return block

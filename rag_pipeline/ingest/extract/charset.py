@@ -1,0 +1,113 @@
+"""Which encoding a text is in."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from typing import TextIO
+
+from rag_pipeline.ingest.extract.source import HEAD_BYTES, Source
+
+# UTF-32 first: its little-endian mark begins with UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# What charset-normalizer may choose from: encodings people really used, so that a short text is not taken for EBCDIC.
+_LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"]
+_LEGACY += ["shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
+_BINARY_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_SAMPLE_BYTES = 1 << 15
+_MIN_GUESS_BYTES = 64
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Whether the first bytes of a file can be text in some encoding."""
+    if _mark_of(head) or _utf16_without_mark(head):
+        return True
+    if b"\x00" in head:
+        return False
+    return len(_BINARY_CONTROL.findall(head)) <= len(head) // 100
+
+
+def open_text(source: Source, *, declared: str | None = None) -> TextIO:
+    """Return the file as text from its start; bytes that are wrong in its encoding become U+FFFD.
+
+    ``declared`` is the encoding the file itself names, if it does; a byte order mark and valid UTF-8 win over it.
+    """
+    encoding = find_encoding(source, declared=declared)
+    source.stream.seek(0)
+    return io.TextIOWrapper(source.stream, encoding, errors="replace", newline=None)
+
+
+def find_encoding(source: Source, *, declared: str | None = None) -> str:
+    """Return the Python name of the file's encoding: by its mark, UTF-8 if it is valid, else by a guess."""
+    head = source.read_at(0, HEAD_BYTES)
+    found = _mark_of(head) or _utf16_without_mark(head)
+    if found:
+        return found
+    first_wrong = _first_not_utf8(source)
+    if first_wrong is None:
+        return "utf-8"
+    if declared and _is_text_codec(declared):
+        return declared
+    return guess(source.read_at(first_wrong - _SAMPLE_BYTES // 2, _SAMPLE_BYTES))
+
+
+def guess(sample: bytes) -> str:
+    """Return the likeliest encoding from before Unicode; Windows-1252, the commonest, when the sample is small."""
+    high = sum(byte >= 0x80 for byte in sample)
+    # A few accents in much ASCII say nothing to statistics; other scripts are high bytes for the most part.
+    if len(sample) >= _MIN_GUESS_BYTES and high * 4 > len(sample):
+        from charset_normalizer import from_bytes
+
+        best = from_bytes(sample, cp_isolation=_LEGACY).best()
+        if best is not None:
+            return best.encoding
+    return "cp1252"
+
+
+def _mark_of(head: bytes) -> str | None:
+    return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
+
+
+def _utf16_without_mark(head: bytes) -> str | None:
+    """UTF-16 in a European language: every second byte is zero."""
+    sample = head[:4096]
+    half = len(sample) // 2
+    if half < 2:
+        return None
+    even, odd = sample[0 : half * 2 : 2].count(0), sample[1 : half * 2 : 2].count(0)
+    if odd > half * 0.4 and even < half * 0.05:
+        return "utf-16-le"
+    if even > half * 0.4 and odd < half * 0.05:
+        return "utf-16-be"
+    return None
+
+
+def _first_not_utf8(source: Source) -> int | None:
+    """Return the offset of the block with the first byte that is not UTF-8, or None."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    source.stream.seek(0)
+    offset = 0
+    # Text over the limit fails anyway, so there is no need to look further.
+    while offset <= source.limits.text_bytes and (block := source.stream.read(1 << 20)):
+        try:
+            decoder.decode(block)
+        except UnicodeDecodeError as error:
+            return offset + error.start
+        offset += len(block)
+    if offset >= source.size and decoder.getstate()[0]:
+        return offset  # ends within a character
+    return None
+
+
+def _is_text_codec(name: str) -> bool:
+    try:
+        return codecs.lookup(name)._is_text_encoding and b"a b".decode(name) == "a b"
+    except (LookupError, ValueError):
+        return False

@@ -1,0 +1,158 @@
+"""What a file is, by its content first and by its name where the content leaves it open."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rag_pipeline.errors import CorruptFileError, EncryptedFileError, UnsupportedFileTypeError
+from rag_pipeline.ingest.extract.archive import Archive
+from rag_pipeline.ingest.extract.charset import looks_like_text
+from rag_pipeline.ingest.extract.signatures import binary_label
+from rag_pipeline.ingest.extract.source import HEAD_BYTES, Source
+
+
+@dataclass(frozen=True, slots=True)
+class FileType:
+    """A type that can be read: its MIME type, what people call it, its reader, and what to say if it has no text."""
+
+    mime_type: str
+    label: str
+    reader: str
+    no_text: str = "has no text in it"
+
+
+_OOXML = "application/vnd.openxmlformats-officedocument."
+_ODF = "application/vnd.oasis.opendocument."
+
+PDF = FileType("application/pdf", "PDF", "pdf", "has no text layer; OCR is off")
+DOCX = FileType(_OOXML + "wordprocessingml.document", "Word document", "word")
+XLSX = FileType(_OOXML + "spreadsheetml.sheet", "Excel workbook", "excel")
+PPTX = FileType(_OOXML + "presentationml.presentation", "PowerPoint presentation", "powerpoint")
+ODT = FileType(_ODF + "text", "OpenDocument text", "opendocument")
+ODS = FileType(_ODF + "spreadsheet", "OpenDocument spreadsheet", "opendocument")
+ODP = FileType(_ODF + "presentation", "OpenDocument presentation", "opendocument")
+EPUB = FileType("application/epub+zip", "EPUB book", "epub")
+RTF = FileType("application/rtf", "RTF document", "rtf")
+HTML = FileType("text/html", "HTML page", "html")
+XML = FileType("application/xml", "XML file", "xml")
+TEXT = FileType("text/plain", "text file", "text")
+MARKDOWN = FileType("text/markdown", "Markdown file", "markdown")
+EMAIL = FileType("message/rfc822", "e-mail", "mail")
+CSV = FileType("text/csv", "CSV table", "table")
+
+_TEXT_EXTENSIONS = {
+    "md": MARKDOWN,
+    "markdown": MARKDOWN,
+    "mdx": MARKDOWN,
+    "rst": FileType("text/x-rst", "reStructuredText file", "text"),
+    "csv": CSV,
+    "tsv": FileType("text/tab-separated-values", "TSV table", "table"),
+    "json": FileType("application/json", "JSON file", "json"),
+    "jsonl": FileType("application/jsonl", "JSON lines file", "json"),
+    "ndjson": FileType("application/jsonl", "JSON lines file", "json"),
+    "ipynb": FileType("application/x-ipynb+json", "notebook", "notebook"),
+    "html": HTML,
+    "htm": HTML,
+    "xhtml": HTML,
+    "xml": XML,
+    "eml": EMAIL,
+    "yaml": FileType("application/yaml", "YAML file", "text"),
+    "yml": FileType("application/yaml", "YAML file", "text"),
+    "toml": FileType("application/toml", "TOML file", "text"),
+}
+# Formats that can't be plain text: if the content looks like text all the same, the file is damaged.
+_NEVER_TEXT = {
+    "pdf": PDF,
+    "epub": EPUB,
+    "rtf": RTF,
+    "odt": ODT,
+    "ods": ODS,
+    "odp": ODP,
+    "docx": DOCX,
+    "docm": DOCX,
+    "xlsx": XLSX,
+    "xlsm": XLSX,
+    "pptx": PPTX,
+    "pptm": PPTX,
+}
+_BY_MAIN_PART = (("wordprocessingml", DOCX), ("spreadsheetml", XLSX), ("presentationml", PPTX))
+_BY_MIMETYPE = {
+    **{type_.mime_type: type_ for type_ in (ODT, ODS, ODP, EPUB)},
+    **{type_.mime_type + "-template": type_ for type_ in (ODT, ODS, ODP)},
+}
+
+_HTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+_XHTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*>\s*(?:<!doctype\s+html|<html\b)", re.I)
+_XML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\s", re.I)
+_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+
+
+def recognise(source: Source) -> FileType:
+    """Return the file's type; raises an ExtractionError for one that can't be read, saying what it is."""
+    head = source.read_at(0, HEAD_BYTES)
+    promised = _NEVER_TEXT.get(source.extension)
+    if b"%PDF-" in head[:1024]:
+        return PDF
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _recognise_zip(source, promised)
+    if head.startswith(_OLE):
+        return _recognise_ole(source, head)
+    if head.lstrip()[:5] == b"{\\rtf":
+        return RTF
+    if label := binary_label(head):
+        raise UnsupportedFileTypeError(f"is {label}, which holds no text to read")
+    if looks_like_text(head):
+        return _recognise_text(source, head, promised)
+    if promised:
+        raise CorruptFileError(f"is named like a {promised.label} but does not hold one")
+    raise UnsupportedFileTypeError("is binary data of an unknown type")
+
+
+def _recognise_text(source: Source, head: bytes, promised: FileType | None) -> FileType:
+    if _HTML_START.match(head) or _XHTML_START.match(head):
+        return HTML
+    if promised:
+        raise CorruptFileError(f"is named like a {promised.label} but does not hold one")
+    if file_type := _TEXT_EXTENSIONS.get(source.extension):
+        return file_type
+    return XML if _XML_START.match(head) else TEXT
+
+
+def _recognise_zip(source: Source, promised: FileType | None) -> FileType:
+    try:
+        archive = Archive(source)
+        found = _type_of_archive(archive)
+    except CorruptFileError as error:
+        if promised:
+            raise CorruptFileError(f"is a damaged {promised.label}: {error}") from error
+        raise UnsupportedFileTypeError(f"is a damaged zip archive: {error}") from error
+    if found is None:
+        raise UnsupportedFileTypeError("is a zip archive; archives are not unpacked")
+    return found
+
+
+def _type_of_archive(archive: Archive) -> FileType | None:
+    if "[Content_Types].xml" in archive.names:
+        content_types = archive.read("[Content_Types].xml").decode("utf-8", "replace")
+        for main in re.finditer(r'ContentType\s*=\s*"([^"]*\.main\+xml)"', content_types):
+            for word, file_type in _BY_MAIN_PART:
+                if word in main[1]:
+                    return file_type
+            # Macro-enabled documents carry a vendor's name instead.
+            for word, file_type in (("ms-word", DOCX), ("ms-excel", XLSX), ("ms-powerpoint", PPTX)):
+                if word in main[1]:
+                    return file_type
+    if "mimetype" in archive.names:
+        return _BY_MIMETYPE.get(archive.read("mimetype", 256).decode("latin-1").strip())
+    return None
+
+
+def _recognise_ole(source: Source, head: bytes) -> FileType:
+    """Tell an encrypted Office file from an old binary one: both are OLE containers, told apart by their directory."""
+    sector = 1 << min(12, int.from_bytes(head[30:32], "little") or 9)
+    directory = (int.from_bytes(head[48:52], "little") + 1) * sector
+    names = source.read_at(directory, 1 << 14) if directory < source.size else b""
+    if "EncryptedPackage".encode("utf-16-le") in names + head:
+        raise EncryptedFileError("is encrypted; a password is needed")
+    raise UnsupportedFileTypeError("is an Office file of the binary formats before 2007 (OLE)")

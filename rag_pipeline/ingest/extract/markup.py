@@ -1,0 +1,94 @@
+"""XML read as a stream of elements, with nothing of it kept: the ground for every format made of XML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+from xml.parsers import expat
+
+from rag_pipeline.errors import CorruptFileError, ExtractionLimitError
+
+_BLOCK_BYTES = 1 << 16
+_MAX_DEPTH = 2000
+
+
+class Readable(Protocol):
+    """Bytes in blocks."""
+
+    def read(self, count: int, /) -> bytes:
+        """Return up to ``count`` bytes, none at the end."""
+        ...
+
+
+class Handler:
+    """Is told of elements and text; names come without their namespace.
+
+    ``attributes`` has the attributes' names as the parser gives them: see :func:`attribute`.
+    """
+
+    def start(self, name: str, attributes: Mapping[str, str], /) -> None:
+        """Take the begin of an element."""
+
+    def end(self, name: str, /) -> None:
+        """Take the end of an element."""
+
+    def text(self, text: str, /) -> None:
+        """Take a stretch of text."""
+
+
+def attribute(attributes: Mapping[str, str], name: str) -> str | None:
+    """Return the attribute of that local name, in whatever namespace."""
+    if name in attributes:
+        return attributes[name]
+    suffix = " " + name
+    return next((value for key, value in attributes.items() if key.endswith(suffix)), None)
+
+
+def parse_xml(
+    stream: Readable,
+    handler: Handler,
+    *,
+    on_block: Callable[[int], None] | None = None,
+    allow_entities: bool = False,
+) -> None:
+    """Feed a stream's elements to the handler.
+
+    ``on_block`` is called with the number of bytes read so far. Office formats have no use for entity declarations, so
+    they are an error unless allowed; external entities are never loaded. Raises CorruptFileError, ExtractionLimitError.
+    """
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise CorruptFileError(f"its XML is nested deeper than {_MAX_DEPTH} elements")
+        handler.start(name.rpartition(" ")[2], attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        handler.end(name.rpartition(" ")[2])
+
+    def refuse_entity(*_: object) -> None:
+        raise CorruptFileError("its XML declares entities, which the format does not allow")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = handler.text
+    if not allow_entities:
+        parser.EntityDeclHandler = refuse_entity
+    done = 0
+    try:
+        while block := stream.read(_BLOCK_BYTES):
+            parser.Parse(block, False)
+            done += len(block)
+            if on_block:
+                on_block(done)
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        if "amplification" in str(error):
+            raise ExtractionLimitError("has XML entities that expand without measure") from error
+        raise CorruptFileError(f"its XML is not well formed ({error})") from error

@@ -1,0 +1,137 @@
+"""Where readers put what they find: sections with their places, cleaned and counted."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+from rag_pipeline.errors import ExtractionLimitError
+from rag_pipeline.ingest.extract.messages import Found, Message, Progressed, Warned
+
+SECTION_CHARACTERS = 1 << 16
+_PLACE_CHARACTERS = 200
+_PROGRESS_INTERVAL_SECONDS = 0.05
+_MAX_WARNINGS = 20
+
+# What no store, terminal or JSON reader can do anything with: control characters and halves of surrogate pairs.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff\ufffe\uffff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TRAILING_SPACE = re.compile(r"[ \t\xa0]+(?=\n)")
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+def clean(text: str) -> str:
+    """Return the text as valid Unicode with ``\\n`` line ends, no control characters and no runs of blank lines."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n").replace("\v", "\n")
+    text = _SURROGATE.sub("\ufffd", _CONTROL.sub("", text))
+    return _BLANK_LINES.sub("\n\n", _TRAILING_SPACE.sub("", text))
+
+
+class Output:
+    """Collects the text of one file and sends it on, section by section.
+
+    A section ends where the place changes, or after 65,536 characters. Raises
+    :class:`~rag_pipeline.errors.ExtractionLimitError` when the text grows over ``text_bytes``.
+    """
+
+    def __init__(self, send: Callable[[Message], None], *, text_bytes: int) -> None:
+        self._send = send
+        self._text_bytes = text_bytes
+        self._bytes_sent = 0
+        self._sections = 0
+        self._warnings = 0
+        self._pieces: list[str] = []
+        self._pending = 0
+        self._place = ""
+        self._base = ""
+        self._headings: list[tuple[int, str]] = []
+        self._only_headings = True
+        self._fraction = 0.0
+        self._next_progress = 0.0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing but white space has been written."""
+        return self._sections == 0 and not "".join(self._pieces).strip()
+
+    def section(self, place: str) -> None:
+        """Begin a section: what is written from now on stands at ``place``."""
+        self.flush()
+        self._base = self._place = place
+        self._headings = []
+
+    def heading(self, level: int, title: str) -> None:
+        """Begin a section under a heading; its place is the path of headings, such as ``Leave › Sick leave``.
+
+        Headings with nothing between them share a section.
+        """
+        title = " ".join(title.split())
+        if not title or (self._only_headings and (level, title) in self._headings[-1:]):
+            return
+        if not self._only_headings:
+            self.flush()
+        self._headings = [(above, text) for above, text in self._headings if above < level] + [(level, title)]
+        self._place = " › ".join(filter(None, [self._base, *(text for _, text in self._headings)]))
+        self._append(title + "\n")
+
+    def write(self, text: str) -> None:
+        """Add text to the section."""
+        if self._only_headings and not text.isspace() and text:
+            self._only_headings = False
+        self._append(text)
+
+    def _append(self, text: str) -> None:
+        self._pieces.append(text)
+        self._pending += len(text)
+        if self._pending >= SECTION_CHARACTERS:
+            self._send_full_sections()
+
+    def _send_full_sections(self) -> None:
+        text = "".join(self._pieces)
+        start = 0
+        while len(text) - start >= SECTION_CHARACTERS:
+            end = start + SECTION_CHARACTERS
+            # Cut between paragraphs, lines or words where there are any, rather than inside a word.
+            for separator in ("\n\n", "\n", " "):
+                cut = text.rfind(separator, start + SECTION_CHARACTERS // 2, end)
+                if cut >= 0:
+                    end = cut + len(separator)
+                    break
+            self._send_section(text[start:end])
+            start = end
+        self._pieces = [text[start:]]
+        self._pending = len(text) - start
+
+    def flush(self) -> None:
+        """Send the section as it is."""
+        text = "".join(self._pieces)
+        self._pieces = []
+        self._pending = 0
+        self._only_headings = True
+        self._send_section(text)
+
+    def _send_section(self, text: str) -> None:
+        text = clean(text).strip("\n")
+        if not text.strip():
+            return
+        self._bytes_sent += len(text.encode())
+        if self._bytes_sent > self._text_bytes:
+            raise ExtractionLimitError(f"holds more than {self._text_bytes:,} bytes of text")
+        self._sections += 1
+        self._send(Found(clean(self._place)[:_PLACE_CHARACTERS], text))
+
+    def progress(self, fraction: float) -> None:
+        """Report the fraction of the file that is done; cheap enough to call for each line."""
+        now = time.monotonic()
+        fraction = min(1.0, fraction)
+        if fraction > self._fraction and now >= self._next_progress:
+            self._fraction = fraction
+            self._next_progress = now + _PROGRESS_INTERVAL_SECONDS
+            self._send(Progressed(fraction))
+
+    def warn(self, message: str) -> None:
+        """Report a part that had to be left out."""
+        self._warnings += 1
+        if self._warnings <= _MAX_WARNINGS:
+            self._send(Warned(clean(message)[:300]))

@@ -1,0 +1,36 @@
+"""One module for each family of formats; loaded when a file of it turns up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import cast
+
+from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.source import Source
+
+Reader = Callable[[Source, Output], None]
+
+_READERS = {
+    "pdf": "pdf:read_pdf",
+    "word": "word:read_word",
+    "excel": "excel:read_excel",
+    "powerpoint": "powerpoint:read_powerpoint",
+    "opendocument": "opendocument:read_opendocument",
+    "epub": "epub:read_epub",
+    "rtf": "rtf:read_rtf",
+    "html": "html:read_html",
+    "xml": "xml:read_xml",
+    "text": "text:read_text",
+    "json": "text:read_json",
+    "markdown": "text:read_markdown",
+    "table": "table:read_table",
+    "mail": "mail:read_mail",
+    "notebook": "notebook:read_notebook",
+}
+
+
+def load_reader(name: str) -> Reader:
+    """Return the function that reads a file's text into an output."""
+    module, _, function = _READERS[name].partition(":")
+    return cast(Reader, getattr(import_module(f"{__name__}.{module}"), function))

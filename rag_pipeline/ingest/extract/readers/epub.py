@@ -1,0 +1,78 @@
+"""EPUB books: the chapters in reading order, each a page of HTML."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from io import BytesIO
+from urllib.parse import unquote
+
+from rag_pipeline.errors import CorruptFileError, EncryptedFileError
+from rag_pipeline.ingest.extract.archive import Archive
+from rag_pipeline.ingest.extract.markup import Handler, attribute, parse_xml
+from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.readers.html import HtmlText
+from rag_pipeline.ingest.extract.source import Source
+
+_CHAPTER_TYPES = ("application/xhtml+xml", "text/html")
+
+
+class _Values(Handler):
+    """Collects one attribute of one element."""
+
+    def __init__(self, element: str, name: str) -> None:
+        self.found: list[str] = []
+        self._element = element
+        self._name = name
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name == self._element and (value := attribute(attributes, self._name)):
+            self.found.append(value)
+
+
+class _Package(Handler):
+    def __init__(self) -> None:
+        self.items: dict[str, str] = {}
+        self.spine: list[str] = []
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name == "item" and attribute(attributes, "media-type") in _CHAPTER_TYPES:
+            self.items[attribute(attributes, "id") or ""] = attribute(attributes, "href") or ""
+        elif name == "itemref":
+            self.spine.append(attribute(attributes, "idref") or "")
+
+
+def _values(archive: Archive, part: str, element: str, name: str) -> list[str]:
+    if part not in archive.names:
+        return []
+    handler = _Values(element, name)
+    parse_xml(BytesIO(archive.read(part)), handler)
+    return handler.found
+
+
+def read_epub(source: Source, output: Output) -> None:
+    """Read an EPUB file; places are paths of headings."""
+    archive = Archive(source)
+    packages = _values(archive, "META-INF/container.xml", "rootfile", "full-path")
+    if not packages:
+        raise CorruptFileError("it names no package")
+    package = _Package()
+    parse_xml(BytesIO(archive.read(packages[0])), package)
+    folder = posixpath.dirname(packages[0])
+    chapters = [
+        posixpath.normpath(posixpath.join(folder, unquote(package.items[identifier])))
+        for identifier in package.spine
+        if identifier in package.items
+    ]
+    # Fonts may be obfuscated in a free book; encrypted chapters are copy protection.
+    if set(chapters) & set(_values(archive, "META-INF/encryption.xml", "CipherReference", "URI")):
+        raise EncryptedFileError("is encrypted; its chapters are copy protected")
+    for number, chapter in enumerate(chapters, start=1):
+        output.section("")
+        if chapter not in archive.names:
+            output.warn(f"chapter {number} is missing from the file")
+            continue
+        parser = HtmlText(output)
+        parser.feed(archive.read(chapter).decode("utf-8-sig", "replace"))
+        parser.close()
+        output.progress(number / len(chapters))

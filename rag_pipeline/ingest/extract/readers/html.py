@@ -1,0 +1,133 @@
+"""HTML: text in reading order under its headings, without scripts, styles and menus of form controls."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+from rag_pipeline.ingest.extract.charset import open_text
+from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.source import Source
+
+_BLOCK_CHARACTERS = 1 << 18
+_SKIPPED = frozenset(
+    {"script", "style", "noscript", "template", "svg", "math", "select", "textarea", "iframe", "object"}
+)
+_BLOCKS = frozenset(
+    """address article aside blockquote body br caption dd details div dl dt fieldset figcaption figure footer form
+    header hr html legend li main nav ol option p pre section summary table tbody tfoot thead tr ul""".split()  # noqa: SIM905
+)
+# A page's title is most often its first heading once more.
+_HEADINGS = {"title": 1, **{f"h{level}": level for level in range(1, 7)}}
+_SPACE = re.compile(r"\s+")
+_DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([-\w.:]+)", re.I)
+
+
+class HtmlText(HTMLParser):
+    """Writes the text of the markup fed to it; give it all, then call ``close``."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__(convert_charrefs=True)
+        self._output = output
+        self._skip_tag = ""
+        self._skip_depth = 0
+        self._preformatted = 0
+        self._heading: list[str] | None = None
+        self._level = 0
+        self._space = False  # white space is due before the next word
+        self._at_line_start = True
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        """Take an opening tag."""
+        if self._skip_tag:
+            self._skip_depth += tag == self._skip_tag
+        elif tag in _SKIPPED:
+            self._skip_tag, self._skip_depth = tag, 1
+        elif tag in _HEADINGS:
+            self._end_heading()
+            self._heading, self._level = [], _HEADINGS[tag]
+        elif tag in ("td", "th"):
+            if not self._at_line_start:
+                self._output.write(" |")
+                self._space = True
+        elif tag in _BLOCKS:
+            self._break_line()
+            self._preformatted += tag == "pre"
+            if tag == "li":
+                self._output.write("- ")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Take a closing tag."""
+        if self._skip_tag:
+            if tag == self._skip_tag:
+                self._skip_depth -= 1
+                if self._skip_depth == 0:
+                    self._skip_tag = ""
+        elif tag in _HEADINGS:
+            self._end_heading()
+        elif tag in _BLOCKS:
+            self._break_line()
+            if tag in ("p", "table", "ul", "ol", "dl", "pre", "blockquote"):
+                self._output.write("\n")
+            if tag == "pre":
+                self._preformatted = max(0, self._preformatted - 1)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take a tag that closes itself; one that skips its content has none."""
+        if tag not in _SKIPPED:
+            super().handle_startendtag(tag, attrs)
+
+    def handle_data(self, data: str) -> None:
+        """Take text."""
+        if self._skip_tag:
+            return
+        if self._heading is not None:
+            self._heading.append(data)
+            return
+        if self._preformatted:
+            self._output.write(data)
+            self._at_line_start = data.endswith("\n")
+            return
+        words = _SPACE.sub(" ", data)
+        if self._space or words.startswith(" "):
+            words = " " + words.lstrip(" ")
+        if self._at_line_start:
+            words = words.lstrip(" ")
+        self._space = words.endswith(" ") or (self._space and not words)
+        if words := words.rstrip(" "):
+            self._output.write(words)
+            self._at_line_start = False
+
+    def close(self) -> None:
+        """Write what is left."""
+        super().close()
+        self._end_heading()
+        self._break_line()
+
+    def _break_line(self) -> None:
+        if self._heading is not None:
+            self._heading.append(" ")
+        elif not self._at_line_start:
+            self._output.write("\n")
+        self._at_line_start = True
+        self._space = False
+
+    def _end_heading(self) -> None:
+        if self._heading is None:
+            return
+        title, self._heading = "".join(self._heading), None
+        self._break_line()
+        self._output.heading(self._level, title)
+
+
+def read_html(source: Source, output: Output) -> None:
+    """Read an HTML page; places are paths of headings."""
+    declared = _DECLARED.search(source.read_at(0, 4096))
+    text = open_text(source, declared=declared[1].decode("latin-1") if declared else None)
+    parser = HtmlText(output)
+    done = 0
+    while block := text.read(_BLOCK_CHARACTERS):
+        parser.feed(block)
+        done += len(block)
+        output.progress(done / source.size)
+    parser.close()

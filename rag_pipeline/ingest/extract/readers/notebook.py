@@ -1,0 +1,45 @@
+"""Jupyter notebooks (ipynb): the cells' own text and code, and what they printed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rag_pipeline.errors import CorruptFileError
+from rag_pipeline.ingest.extract.charset import open_text
+from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.source import Source
+
+
+def read_notebook(source: Source, output: Output) -> None:
+    """Read a notebook; places are cell numbers, from 1. Images and HTML that cells made are left out."""
+    try:
+        notebook = json.load(open_text(source))
+        cells = notebook["cells"]
+        if not isinstance(cells, list):
+            raise TypeError("its cells are no list")
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptFileError(f"it is not a notebook ({type(error).__name__}: {error})") from error
+    for number, cell in enumerate(cells, start=1):
+        if isinstance(cell, dict):
+            output.section(f"cell {number}")
+            output.write(_joined(cell.get("source")))
+            _write_results(cell.get("outputs"), output)
+        output.progress(number / len(cells))
+
+
+def _write_results(results: Any, output: Output) -> None:
+    for result in results if isinstance(results, list) else []:
+        if not isinstance(result, dict):
+            continue
+        data = result.get("data")
+        printed = result.get("text") or (data.get("text/plain") if isinstance(data, dict) else None)
+        if printed:
+            output.write("\n\n" + _joined(printed))
+
+
+def _joined(text: Any) -> str:
+    """Return a multi-line string, which notebooks keep as a list of lines."""
+    if isinstance(text, list):
+        return "".join(line for line in text if isinstance(line, str))
+    return text if isinstance(text, str) else ""

@@ -1,0 +1,64 @@
+"""PDF, page by page, through pypdf."""
+
+from __future__ import annotations
+
+from pypdf import PdfReader
+from pypdf.errors import (
+    DependencyError,
+    FileNotDecryptedError,
+    LimitReachedError,
+    PyPdfError,
+)
+
+from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionError, ExtractionLimitError
+from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.source import Source
+
+_DAMAGE = (PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, AssertionError)
+
+
+def read_pdf(source: Source, output: Output) -> None:
+    """Read the text layer; places are page numbers, from 1.
+
+    A page that can't be read is left out with a warning; it is an error only if no page can.
+    """
+    try:
+        reader = PdfReader(source.stream)
+        if reader.is_encrypted and not _opens_without_password(reader):
+            raise EncryptedFileError("is encrypted; a password is needed")
+        pages = len(reader.pages)
+    except ExtractionError:
+        raise
+    except LimitReachedError as error:
+        raise ExtractionLimitError(f"asks for more than is allowed ({error})") from error
+    except FileNotDecryptedError as error:
+        raise EncryptedFileError("is encrypted; a password is needed") from error
+    except (*_DAMAGE, RecursionError) as error:
+        raise CorruptFileError(_reason(error)) from error
+    if pages == 0:
+        raise CorruptFileError("it has no pages")
+    failed = 0
+    for index in range(pages):
+        output.section(f"page {index + 1}")
+        try:
+            output.write(reader.pages[index].extract_text())
+        except ExtractionError:
+            raise
+        except (*_DAMAGE, RecursionError) as error:
+            failed += 1
+            if failed == pages:
+                raise CorruptFileError(_reason(error)) from error
+            output.warn(f"page {index + 1} is left out: {_reason(error)}")
+        output.progress((index + 1) / pages)
+
+
+def _opens_without_password(reader: PdfReader) -> bool:
+    """Whether the file only restricts printing or editing: then the empty password opens it."""
+    try:
+        return bool(reader.decrypt(""))
+    except (DependencyError, NotImplementedError):
+        return False
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -1,0 +1,92 @@
+"""PowerPoint presentations (pptx): slide by slide, each with its speaker notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rag_pipeline.ingest.extract.archive import Archive
+from rag_pipeline.ingest.extract.markup import Handler, attribute, parse_xml
+from rag_pipeline.ingest.extract.opc import main_part, parts_of_kind, relationships
+from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.source import Source
+
+# Placeholders whose text is not the author's: numbers, dates, footers.
+_FURNITURE = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})
+
+
+class _SlideList(Handler):
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name == "sldId":
+            # Two attributes are called id; the one in a namespace is the relationship's.
+            self.ids.append(next((value for key, value in attributes.items() if key.endswith(" id")), ""))
+
+
+class _Shapes(Handler):
+    """Writes the paragraphs of a slide's shapes and tables."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._in_text = False
+        self._furniture = False
+        self._skipping = 0
+        self._in_cell = False
+        self._first_in_row = True
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if self._skipping or name == "Fallback":
+            self._skipping += 1
+        elif name == "sp":
+            self._furniture = False
+        elif name == "ph":
+            self._furniture = attribute(attributes, "type") in _FURNITURE
+        elif name == "t":
+            self._in_text = True
+        elif name == "br":
+            self._output.write("\n")
+        elif name == "tr":
+            self._first_in_row = True
+        elif name == "tc":
+            if not self._first_in_row:
+                self._output.write("| ")
+            self._first_in_row = False
+            self._in_cell = True
+
+    def end(self, name: str) -> None:
+        if self._skipping:
+            self._skipping -= 1
+        elif name == "t":
+            self._in_text = False
+        elif name == "p":
+            self._output.write(" " if self._in_cell else "\n")
+        elif name == "tc":
+            self._in_cell = False
+        elif name == "tr":
+            self._output.write("\n")
+
+    def text(self, text: str) -> None:
+        if self._in_text and not self._furniture:
+            self._output.write(text)
+
+
+def read_powerpoint(source: Source, output: Output) -> None:
+    """Read a pptx file; places are slide numbers, from 1, in the order of the show."""
+    archive = Archive(source)
+    presentation = main_part(archive)
+    related = relationships(archive, presentation)
+    slides = _SlideList()
+    parse_xml(archive.open(presentation), slides)
+    parts = [related[identifier].part for identifier in slides.ids if identifier in related]
+    for number, part in enumerate(parts, start=1):
+        output.section(f"slide {number}")
+        if part not in archive.names:
+            output.warn(f"slide {number} is missing from the file")
+            continue
+        parse_xml(archive.open(part), _Shapes(output))
+        for notes in parts_of_kind(relationships(archive, part), "notesSlide"):
+            if notes in archive.names:
+                output.write("\n")
+                parse_xml(archive.open(notes), _Shapes(output))
+        output.progress(number / len(parts))

@@ -1,0 +1,166 @@
+"""RTF documents: the words between the control words."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from rag_pipeline.errors import CorruptFileError
+from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.source import Source
+
+_TOKEN = re.compile(
+    rb"\\([a-z]{1,32})(-?[0-9]{1,10})? ?|\\'([0-9a-f]{2})|\\([^a-z])|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.I
+)
+# Groups whose text is not the author's.
+_SKIPPED = frozenset(
+    b"fonttbl colortbl stylesheet listtable listoverridetable rsidtbl info pict object themedata colorschememapping"
+    b" datastore latentstyles xmlnstbl generator filetbl revtbl header headerl headerr headerf footer footerl footerr"
+    b" footerf fldinst bkmkstart bkmkend nonshppict template".split()
+)
+_CHARACTERS = {
+    b"par": "\n",
+    b"line": "\n",
+    b"sect": "\n",
+    b"page": "\n",
+    b"row": "\n",
+    b"tab": "\t",
+    b"cell": " | ",
+    b"emdash": "—",
+    b"endash": "–",
+    b"bullet": "•",
+    b"lquote": "‘",
+    b"rquote": "’",
+    b"ldblquote": "“",
+    b"rdblquote": "”",
+    b"emspace": " ",
+    b"enspace": " ",
+}
+_SYMBOLS = {b"~": "\xa0", b"_": "-", b"\n": "\n", b"\r": "\n", b"{": "{", b"}": "}", b"\\": "\\"}
+_TOKENS_PER_PROGRESS = 4096
+
+
+class _State:
+    """What a group inherits: whether its text is skipped, and how many characters follow a Unicode one."""
+
+    __slots__ = ("fallback", "skip")
+
+    def __init__(self, skip: bool = False, fallback: int = 1) -> None:
+        self.skip = skip
+        self.fallback = fallback
+
+
+class _Parser:
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._codec = "cp1252"
+        self._state = _State()
+        self._stack: list[_State] = []
+        self._bytes = bytearray()
+        self._units: list[int] = []
+        self._pending_fallback = 0
+        self.balanced = True
+
+    def take(self, token: re.Match[bytes]) -> int:
+        """Take a token; returns how many bytes of binary data follow it."""
+        word, number, code, symbol, brace, text = token.groups()
+        if brace:
+            self._end_text()
+            self._take_brace(brace)
+        elif word:
+            return self._take_word(word.lower(), int(number) if number else None)
+        elif code:
+            self._take_bytes(bytes.fromhex(code.decode()))
+        elif symbol == b"*":
+            self._state.skip = True  # a destination that older programs may ignore
+        elif symbol:
+            self._write(_SYMBOLS.get(symbol, ""))
+        elif text:
+            self._take_bytes(text)
+        return 0
+
+    def _take_brace(self, brace: bytes) -> None:
+        if brace == b"{":
+            self._stack.append(self._state)
+            self._state = _State(self._state.skip, self._state.fallback)
+        elif self._stack:
+            self._state = self._stack.pop()
+        else:
+            self.balanced = False
+
+    def _take_word(self, word: bytes, number: int | None) -> int:
+        if word == b"u" and number is not None:
+            self._end_bytes()
+            if not self._state.skip:
+                self._units.append(number & 0xFFFF)
+            self._pending_fallback = self._state.fallback
+        elif word == b"uc" and number is not None:
+            self._state.fallback = max(0, min(number, 16))
+        elif word == b"ansicpg" and number:
+            self._codec = _codec(number)
+        elif word == b"bin" and number and number > 0:
+            return number
+        elif word in _SKIPPED:
+            self._end_text()
+            self._state.skip = True
+        elif word in _CHARACTERS:
+            self._write(_CHARACTERS[word])
+        return 0
+
+    def _take_bytes(self, data: bytes) -> None:
+        dropped = min(self._pending_fallback, len(data))
+        self._pending_fallback -= dropped
+        data = data[dropped:]
+        if data and not self._state.skip:
+            self._end_units()
+            self._bytes += data
+
+    def _write(self, text: str) -> None:
+        self._end_text()
+        if not self._state.skip:
+            self._output.write(text)
+
+    def _end_text(self) -> None:
+        self._end_bytes()
+        self._end_units()
+        self._pending_fallback = 0
+
+    def _end_bytes(self) -> None:
+        if self._bytes:
+            self._end_units()
+            self._output.write(self._bytes.decode(self._codec, "replace"))
+            self._bytes.clear()
+
+    def _end_units(self) -> None:
+        if self._units:
+            packed = b"".join(unit.to_bytes(2, "little") for unit in self._units)
+            self._units = []
+            self._output.write(packed.decode("utf-16-le", "replace"))
+
+    def end(self) -> bool:
+        """Write what is left; whether every group was closed."""
+        self._end_text()
+        return self.balanced and not self._stack
+
+
+def _codec(number: int) -> str:
+    try:
+        return codecs.lookup(f"cp{number}").name
+    except LookupError:
+        return "cp1252"
+
+
+def read_rtf(source: Source, output: Output) -> None:
+    """Read an RTF file; it has no places. Headers, footers and fields' instructions are left out."""
+    source.stream.seek(0)
+    data = source.stream.read()
+    parser = _Parser(output)
+    position = count = 0
+    while position < len(data):
+        token = _TOKEN.match(data, position)
+        position = token.end() + parser.take(token) if token else position + 1
+        count += 1
+        if count % _TOKENS_PER_PROGRESS == 0:
+            output.progress(position / len(data))
+    if not parser.end():
+        raise CorruptFileError("it ends within a group")

@@ -1,0 +1,128 @@
+"""Files made for the tests, byte by byte, and a reader run in this process."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from rag_pipeline.ingest.extract.filetype import recognise
+from rag_pipeline.ingest.extract.limits import ExtractionLimits
+from rag_pipeline.ingest.extract.messages import Found, Message, Warned
+from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.readers import load_reader
+from rag_pipeline.ingest.extract.source import Source
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "documents"
+
+WORD_MAIN = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+EXCEL_MAIN = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
+WORD_NAMESPACE = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+def source_of(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> Source:
+    """Return bytes as the file that a reader gets."""
+    return Source(io.BytesIO(data), len(data), name, limits or ExtractionLimits())
+
+
+def read(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> list[tuple[str, str]]:
+    """Return the sections of a file as (place, text), read in this process."""
+    return [(m.place, m.text) for m in read_messages(data, name, limits) if isinstance(m, Found)]
+
+
+def warnings(data: bytes, name: str = "file") -> list[str]:
+    """Return what was left out of a file, as said by its reader."""
+    return [m.message for m in read_messages(data, name) if isinstance(m, Warned)]
+
+
+def read_messages(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> list[Message]:
+    """Return all that reading a file sends."""
+    source = source_of(data, name, limits)
+    sent: list[Message] = []
+    output = Output(sent.append, text_bytes=source.limits.text_bytes)
+    reader = load_reader(recognise(source).reader)
+    source.stream.seek(0)
+    reader(source, output)
+    output.flush()
+    return sent
+
+
+def make_zip(parts: Mapping[str, bytes | str]) -> bytes:
+    """Return a zip archive."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+def make_office(main: str, content_type: str, parts: Mapping[str, bytes | str]) -> bytes:
+    """Return an Office file whose document is the part ``main``."""
+    return make_zip(
+        {
+            "[Content_Types].xml": f'<Types><Override PartName="/{main}" ContentType="{content_type}"/></Types>',
+            "_rels/.rels": f'<Relationships><Relationship Id="r" Type="x/officeDocument" Target="{main}"/></Relationships>',
+            **parts,
+        }
+    )
+
+
+def make_docx(body: str, prologue: str = "", extra: Mapping[str, bytes | str] | None = None) -> bytes:
+    """Return a Word document with this body in WordprocessingML."""
+    document = f"{prologue}<w:document {WORD_NAMESPACE}><w:body>{body}</w:body></w:document>"
+    return make_office("word/document.xml", WORD_MAIN, {"word/document.xml": document, **(extra or {})})
+
+
+def make_xlsx(sheet: str, shared: str = "", styles: str = "", name: str = "Budget") -> bytes:
+    """Return a workbook of one sheet, given its rows, shared strings and styles in SpreadsheetML."""
+    return make_office(
+        "xl/workbook.xml",
+        EXCEL_MAIN,
+        {
+            "xl/workbook.xml": '<workbook xmlns:r="urn:r"><sheets>'
+            f'<sheet name="{name}" sheetId="1" r:id="r1"/></sheets></workbook>',
+            "xl/_rels/workbook.xml.rels": '<Relationships><Relationship Id="r1" Type="x/worksheet" '
+            'Target="worksheets/sheet1.xml"/><Relationship Id="r2" Type="x/sharedStrings" Target="sharedStrings.xml"/>'
+            '<Relationship Id="r3" Type="x/styles" Target="/xl/styles.xml"/></Relationships>',
+            "xl/worksheets/sheet1.xml": f"<worksheet><sheetData>{sheet}</sheetData></worksheet>",
+            "xl/sharedStrings.xml": f"<sst>{shared}</sst>",
+            "xl/styles.xml": f"<styleSheet>{styles}</styleSheet>",
+        },
+    )
+
+
+def make_pdf(pages: int, lines: int = 3, content: bytes | None = None) -> bytes:
+    """Return a PDF of so many pages, each of so many lines, or each with this content stream."""
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"", b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"]
+    kids = []
+    for number in range(1, pages + 1):
+        rows = b"".join(b"(Line %d of page %d, with words in it) ' " % (row, number) for row in range(lines))
+        stream = content if content is not None else b"BT /F1 11 Tf 14 TL 72 770 Td " + rows + b"ET"
+        objects.append(b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream))
+        objects.append(
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 3 0 R>>>>/Contents %d 0 R>>"
+            % len(objects)
+        )
+        kids.append(b"%d 0 R" % len(objects))
+    objects[1] = b"<</Type/Pages/Count %d/Kids[%s]>>" % (pages, b" ".join(kids))
+    data = bytearray(b"%PDF-1.4\n")
+    offsets = []
+    for number, body in enumerate(objects, start=1):
+        offsets.append(len(data))
+        data += b"%d 0 obj%s endobj\n" % (number, body)
+    start = len(data)
+    data += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    data += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    data += b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
+    return bytes(data)
+
+
+def make_ole(stream_name: str) -> bytes:
+    """Return the head of an OLE container with one stream of this name in its directory."""
+    header = bytearray(512)
+    header[:8] = bytes.fromhex("d0cf11e0a1b11ae1")
+    struct.pack_into("<H", header, 30, 9)
+    entry = stream_name.encode("utf-16-le").ljust(128, b"\x00")
+    return bytes(header) + entry.ljust(512, b"\x00")

@@ -1,0 +1,438 @@
+"""Every outcome of a file, with real workers: text, a clear error, or a stop; and never a worker left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline.errors import (
+    ConfigurationError,
+    CorruptFileError,
+    EmptyFileError,
+    EncryptedFileError,
+    ExtractionError,
+    ExtractionLimitError,
+    UnsupportedFileTypeError,
+)
+from rag_pipeline.ingest.extract import ExtractionLimits, ProcessExtractor
+from rag_pipeline.ingest.extract.limits import MIB
+from rag_pipeline.ingest.types import Stopped
+from tests.ingest.extract.makers import EXAMPLES, make_docx, make_ole, make_pdf, make_xlsx, make_zip
+
+DEADLINE_SECONDS = 30.0
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def children() -> set[int]:
+    """Return the ids of this process's living children."""
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= {int(pid) for pid in (task / "children").read_text().split()}
+    return {pid for pid in found if is_alive(pid)}
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+class Running:
+    """An extraction in a thread of its own; ``outcome`` is what it returned or raised."""
+
+    def __init__(self, extractor: ProcessExtractor, path: Path) -> None:
+        self.outcome: object = None
+        self.moving = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(extractor, path))
+        self._thread.start()
+
+    def _run(self, extractor: ProcessExtractor, path: Path) -> None:
+        try:
+            self.outcome = extractor.extract(str(path), on_progress=self._tell)
+        except BaseException as error:  # noqa: BLE001 - it is the outcome
+            self.outcome = error
+
+    def _tell(self, fraction: float) -> None:
+        if fraction > 0:
+            self.moving.set()
+
+    def join(self) -> None:
+        self._thread.join(DEADLINE_SECONDS)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def long_pdf(tmp_path: Path) -> Path:
+    """A PDF that takes seconds to read."""
+    path = tmp_path / "long.pdf"
+    path.write_bytes(make_pdf(600, lines=60))
+    return path
+
+
+def write(folder: Path, name: str, data: bytes) -> str:
+    path = folder / name
+    path.write_bytes(data)
+    return str(path)
+
+
+# What can be read
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "words"),
+    [
+        ("welcome.txt", "lines 1-21", "Ask for Priya Nair"),
+        ("wind-tunnel.eml", "message", "borrowed from the university in Tromsø"),
+        ("policies/leave.md", "Leave policy › Annual leave", "27 days of paid annual leave"),
+        ("policies/travel-expenses.docx", "Travel and expenses › Hotels", "at most 140 EUR a night"),
+        ("policies/travel-expenses.docx", "Travel and expenses › Daily allowance", "Norway | 48 EUR"),
+        ("policies/security.html", "Information security rules › Passwords", "at least 14 characters and are kept in"),
+        ("policies/working-from-home.rtf", "", "pays 30 € a month"),
+        ("policies/Büro München.md", "Büro München › Küche", "Weißwürste"),
+        ("products/aurora-manual.pdf", "page 5", "E03 Wind sensor blocked"),
+        ("products/price-list.csv", "rows 1-11", "Name: Mast, 2 m, stainless steel | Price EUR: 120.00"),
+        ("products/sales-and-budget.xlsx", "sheet Budget 2026, rows 1-6", "Department: Training | Budget EUR: 48000"),
+        ("products/launch-plan.pptx", "slide 3", "Say that the pilot schools keep their stations."),
+    ],
+)
+def test_an_example_is_read_with_its_places(extractor: ProcessExtractor, name: str, place: str, words: str) -> None:
+    document = extractor.extract(str(EXAMPLES / name))
+    text = {section.place: " ".join(section.text.split()) for section in document.sections}
+    assert words in text[place]
+
+
+def test_names_that_are_no_utf8_reach_the_worker_intact(extractor: ProcessExtractor, tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(str(tmp_path)) + b"/caf\xe9 \xff.txt")
+    Path(path).write_text("found")
+    assert extractor.extract(path).sections[0].text == "found"
+    os.truncate(path, 0)
+    with pytest.raises(EmptyFileError, match=r"^caf\\xe9 \\xff.txt is empty"):
+        extractor.extract(path)
+
+
+def test_a_relative_path_is_meant_from_here(
+    extractor: ProcessExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('a document is never imported')")
+    monkeypatch.chdir(tmp_path)
+    assert extractor.extract("json.py").mime_type == "text/plain"
+    with ProcessExtractor() as fresh:
+        assert fresh.extract("json.py").sections
+
+
+def test_progress_rises_to_its_end(extractor: ProcessExtractor, long_pdf: Path) -> None:
+    fractions: list[float] = []
+    document = extractor.extract(str(long_pdf), on_progress=fractions.append)
+    assert len(document.sections) == 600
+    assert fractions == sorted(fractions)
+    assert 0 <= fractions[0] < 0.5 < fractions[-1] <= 1
+
+
+# What can't
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "error", "words"),
+    [
+        ("empty.txt", b"", EmptyFileError, "is empty (0 bytes)"),
+        ("blank.md", b" \n\t\n", EmptyFileError, "has no text"),
+        ("scan.pdf", make_pdf(2, content=b"0 0 m 9 9 l S"), EmptyFileError, "no text layer; OCR is off"),
+        ("old.doc", make_ole("WordDocument"), UnsupportedFileTypeError, "before 2007"),
+        ("locked.docx", make_ole("EncryptedPackage"), EncryptedFileError, "password"),
+        ("picture.txt", (EXAMPLES / "products/logo.png").read_bytes(), UnsupportedFileTypeError, "PNG"),
+        ("backup.zip", make_zip({"a.txt": "text"}), UnsupportedFileTypeError, "zip archive"),
+        ("backup.tar.gz", b"\x1f\x8b\x08" + bytes(40), UnsupportedFileTypeError, "gzip"),
+        ("data", bytes(range(256)) * 8, UnsupportedFileTypeError, "binary data"),
+        ("letter.docx", b"just words", CorruptFileError, "named like a Word document"),
+        ("cut.pdf", make_pdf(3)[:700], CorruptFileError, "damaged PDF"),
+        ("deep.ipynb", b"[" * 200_000, CorruptFileError, "nested too deeply"),
+    ],
+)
+def test_what_has_no_text_says_why(
+    extractor: ProcessExtractor, tmp_path: Path, name: str, data: bytes, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error) as caught:
+        extractor.extract(write(tmp_path, name, data))
+    message = str(caught.value)
+    assert message.startswith(name + " ")
+    assert words in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("board-minutes (locked).pdf", EncryptedFileError),
+        ("products/old-manual (damaged).docx", CorruptFileError),
+        ("products/logo.png", UnsupportedFileTypeError),
+    ],
+)
+def test_an_example_that_can_not_be_read_says_why(
+    extractor: ProcessExtractor, name: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        extractor.extract(str(EXAMPLES / name))
+
+
+def test_special_files_are_refused_without_waiting(extractor: ProcessExtractor, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket.txt"))
+        for path, what in (
+            (tmp_path / "pipe.txt", "a named pipe"),
+            (tmp_path / "socket.txt", "a socket"),
+            (Path("/dev/zero"), "a device"),
+            (tmp_path, "a folder"),
+        ):
+            with pytest.raises(UnsupportedFileTypeError, match=what):
+                extractor.extract(str(path))
+
+
+def test_what_the_system_refuses_is_its_own_error(extractor: ProcessExtractor, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.txt"):
+        extractor.extract(str(tmp_path / "gone.txt"))
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="symbolic links"):
+        extractor.extract(str(tmp_path / "loop"))
+    path = write(tmp_path, "secret.txt", b"text")
+    Path(path).chmod(0)
+    if os.geteuid() != 0:
+        with pytest.raises(PermissionError, match=r"secret\.txt"):
+            extractor.extract(path)
+
+
+# Limits
+
+
+def test_a_zip_bomb_is_refused(tmp_path: Path) -> None:
+    bomb = make_docx("<w:p><w:r><w:t>" + "a" * 48 * MIB + "</w:t></w:r></w:p>")
+    assert len(bomb) < 100_000
+    path = write(tmp_path, "bomb.docx", bomb)
+    with ProcessExtractor(ExtractionLimits(unpacked_bytes=32 * MIB)) as extractor:
+        with pytest.raises(ExtractionLimitError, match="unpacks to"):
+            extractor.extract(path)
+        inner = make_docx("<w:p><w:r><w:t>outer</w:t></w:r></w:p>", extra={"word/embeddings/1.docx": bomb})
+        assert extractor.extract(write(tmp_path, "nested.docx", inner)).sections[0].text == "outer"
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_a_billion_laughs_end_soon(extractor: ProcessExtractor, tmp_path: Path, allowed: bool) -> None:
+    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    prologue = f'<!DOCTYPE w:document [<!ENTITY l0 "lol">{laughs}]>'
+    if allowed:
+        path = write(tmp_path, "laughs.xml", f"{prologue}<a>&l9;</a>".encode())
+    else:
+        path = write(tmp_path, "laughs.docx", make_docx("<w:p><w:r><w:t>&l9;</w:t></w:r></w:p>", prologue))
+    with pytest.raises(ExtractionLimitError if allowed else CorruptFileError, match="entities"):
+        extractor.extract(path)
+
+
+def test_deep_nesting_ends_soon(extractor: ProcessExtractor, tmp_path: Path) -> None:
+    deep = make_docx("<w:p>" * 100_000 + "</w:p>" * 100_000)
+    with pytest.raises(CorruptFileError, match="nested deeper"):
+        extractor.extract(write(tmp_path, "deep.docx", deep))
+    html = b"<div>" * 200_000 + b"words"
+    assert extractor.extract(write(tmp_path, "deep.html", html)).sections[0].text == "words"
+
+
+def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_read(tmp_path: Path, long_pdf: Path) -> None:
+    with ProcessExtractor(ExtractionLimits(time_seconds=0.5)) as extractor:
+        with pytest.raises(ExtractionLimitError, match=r"^long\.pdf took longer than 0\.5 seconds"):
+            extractor.extract(str(long_pdf))
+        assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
+
+
+def test_a_file_that_takes_too_much_memory_is_given_up_and_the_next_is_read(tmp_path: Path) -> None:
+    cells = "".join(f"<si><t>string number {number}</t></si>" for number in range(1_000_000))
+    path = write(tmp_path, "hog.xlsx", make_xlsx("", shared=cells))
+    with ProcessExtractor(ExtractionLimits(memory_bytes=96 * MIB)) as extractor:
+        with pytest.raises(ExtractionLimitError, match="bytes of memory"):
+            extractor.extract(path)
+        assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
+
+
+def test_input_and_output_are_bounded(tmp_path: Path) -> None:
+    with ProcessExtractor(ExtractionLimits(text_bytes=100_000, input_bytes=1_000_000)) as extractor:
+        with pytest.raises(ExtractionLimitError, match="more than 100,000 bytes of text"):
+            extractor.extract(write(tmp_path, "long.log", b"0123456789 words\n" * 10_000))
+        with pytest.raises(ExtractionLimitError, match="1,000,001 bytes, over the limit"):
+            extractor.extract(write(tmp_path, "large.log", bytes(1_000_001)))
+
+
+def test_a_long_pdf_stays_within_its_bounds(long_pdf: Path) -> None:
+    with ProcessExtractor(ExtractionLimits(memory_bytes=256 * MIB)) as extractor:
+        assert extractor.extract(str(long_pdf)).sections[-1].place == "page 600"
+
+
+# Workers that die, and stopping
+
+
+def test_a_killed_worker_fails_its_file_and_is_replaced(tmp_path: Path, long_pdf: Path) -> None:
+    before = children()
+    with ProcessExtractor() as extractor:
+        running = Running(extractor, long_pdf)
+        assert running.moving.wait(DEADLINE_SECONDS)
+        (worker,) = children() - before
+        os.kill(worker, signal.SIGKILL)
+        running.join()
+        assert isinstance(running.outcome, ExtractionLimitError)
+        assert running.outcome.retryable
+        assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
+
+
+def test_a_crashed_worker_fails_its_file(long_pdf: Path) -> None:
+    before = children()
+    with ProcessExtractor() as extractor:
+        running = Running(extractor, long_pdf)
+        assert running.moving.wait(DEADLINE_SECONDS)
+        (worker,) = children() - before
+        os.kill(worker, signal.SIGSEGV)
+        running.join()
+        assert isinstance(running.outcome, CorruptFileError)
+        assert "SIGSEGV" in str(running.outcome)
+
+
+def test_an_idle_worker_that_died_is_not_the_next_files_fault(tmp_path: Path) -> None:
+    before = children()
+    path = write(tmp_path, "a.txt", b"text")
+    with ProcessExtractor() as extractor:
+        extractor.extract(path)
+        (worker,) = children() - before
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: not is_alive(worker))
+        assert extractor.extract(path).sections
+
+
+def test_a_progress_callback_stops_the_extraction(tmp_path: Path, long_pdf: Path) -> None:
+    def stop(fraction: float) -> None:
+        raise Stopped("enough")
+
+    with ProcessExtractor() as extractor:
+        with pytest.raises(Stopped, match="enough"):
+            extractor.extract(str(long_pdf), on_progress=stop)
+        assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
+
+
+def test_a_file_that_is_stuck_can_be_stopped(tmp_path: Path) -> None:
+    """One page that takes minutes reports no progress of its own."""
+    endless = make_pdf(1, content=b"BT /F1 11 Tf " + b"(words) Tj T* " * 2_000_000 + b"ET")
+    calls = 0
+
+    def stop(fraction: float) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise Stopped
+
+    with ProcessExtractor() as extractor, pytest.raises(Stopped):
+        extractor.extract(write(tmp_path, "stuck.pdf", endless), on_progress=stop)
+
+
+def test_close_ends_a_running_extraction_and_the_worker(long_pdf: Path) -> None:
+    before = children()
+    extractor = ProcessExtractor()
+    running = Running(extractor, long_pdf)
+    assert running.moving.wait(DEADLINE_SECONDS)
+    extractor.close()
+    running.join()
+    assert isinstance(running.outcome, Stopped)
+    wait_for(lambda: children() == before)
+    extractor.close()
+    with pytest.raises(Stopped):
+        extractor.extract(str(long_pdf))
+
+
+def test_more_threads_than_workers_take_turns(tmp_path: Path) -> None:
+    before = children()
+    path = Path(write(tmp_path, "a.txt", b"text"))
+    with ProcessExtractor(workers=2) as extractor:
+        running = [Running(extractor, path) for _ in range(12)]
+        for one in running:
+            one.join()
+        assert len(children() - before) <= 2
+    assert all(getattr(one.outcome, "sections", None) for one in running)
+
+
+def test_a_worker_is_replaced_after_its_share_of_files(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.txt", b"text")
+    before = children()
+    with ProcessExtractor(ExtractionLimits(files_per_worker=2)) as extractor:
+        seen = set()
+        for _ in range(4):
+            extractor.extract(path)
+            seen |= children() - before
+        extractor.extract(path)
+        seen |= children() - before
+    assert len(seen) >= 2
+
+
+def test_a_worker_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
+    path = Path(write(tmp_path, "a.txt", b"text"))
+    before = children()
+    with ProcessExtractor() as extractor:
+        first = Running(extractor, path)
+        first.join()
+        started = children() - before
+        assert len(started) == 1
+        extractor.extract(str(path))
+        assert children() - before == started
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_killed_parent_leaves_no_worker(tmp_path: Path, long_pdf: Path, busy: bool) -> None:
+    script = (
+        "import sys, time; from rag_pipeline.ingest.extract import ProcessExtractor\n"
+        "extractor = ProcessExtractor(); extractor.extract(sys.argv[1]); print('up', flush=True)\n"
+        "extractor.extract(sys.argv[2], on_progress=lambda _: print('busy', flush=True)); time.sleep(60)\n"
+    )
+    # The worker of a parent that is busy sits in one long page: only the kernel can end it there.
+    second = make_pdf(1, content=b"BT /F1 11 Tf " + b"(words) Tj T* " * 2_000_000 + b"ET") if busy else b"text"
+    arguments = [write(tmp_path, "a.txt", b"text"), write(tmp_path, "second.pdf" if busy else "b.txt", second)]
+    parent = subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    with parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == "up\n"
+        if busy:
+            assert parent.stdout.readline() == "busy\n"
+        workers = [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+        assert len(workers) == 1
+        parent.kill()
+    wait_for(lambda: not is_alive(workers[0]))
+
+
+def test_a_worker_that_can_not_start_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "a.txt", b"text")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with ProcessExtractor() as extractor:
+        with pytest.raises(ExtractionError, match="did not start") as caught:
+            extractor.extract(path)
+        assert caught.value.retryable
+        monkeypatch.setattr(sys, "executable", "/no/python")
+        with pytest.raises(ExtractionError, match="could not be started"):
+            extractor.extract(path)
+    with ProcessExtractor(ExtractionLimits(memory_bytes=1)) as extractor, pytest.raises(ExtractionError):
+        extractor.extract(path)
+
+
+@pytest.mark.parametrize("workers", [0, 65, True, 1.5])
+def test_a_wrong_number_of_workers_is_refused(workers: int) -> None:
+    with pytest.raises(ConfigurationError, match="workers="):
+        ProcessExtractor(workers=workers)
