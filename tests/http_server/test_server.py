@@ -39,7 +39,8 @@ def test_200_requests_at_once_are_answered_by_a_bounded_number_of_threads() -> N
 
 
 def test_stalled_and_idle_clients_give_way() -> None:
-    with serving(limits=Limits(connections=4)) as server, contextlib.ExitStack() as clients:
+    patient = Limits(connections=4, idle_seconds=300, request_seconds=300)
+    with serving(limits=patient) as server, contextlib.ExitStack() as clients:
         for sent in (b"", b"GET /st", PLAIN, b"\r\n") * 3:
             client = clients.enter_context(connect(server))
             client.sendall(sent)
