@@ -35,6 +35,9 @@ _libc = ctypes.PyDLL(None, use_errno=True)
 _write = _libc.write
 _write.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
 _write.restype = ctypes.c_ssize_t
+_read = _libc.read
+_read.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t)
+_read.restype = ctypes.c_ssize_t
 _ONE = (1).to_bytes(8, sys.byteorder)
 
 
@@ -112,16 +115,15 @@ class WakeUp:
             for fd in (self.fd, self._write_fd):
                 os.set_blocking(fd, False)
 
+        self._drained = ctypes.create_string_buffer(4096)
+
     def signal(self) -> None:
         """Make the descriptor readable; never waits and keeps the GIL."""
         _write(self._write_fd, _ONE, 8)
 
     def clear(self) -> None:
         """Take back all signals so far."""
-        try:
-            posix.read(self.fd, 4096)
-        except BlockingIOError:
-            pass
+        _read(self.fd, self._drained, len(self._drained))
 
     def close(self) -> None:
         """Release the descriptors; the owner makes sure that no one signals any more."""
@@ -130,12 +132,12 @@ class WakeUp:
             os.close(self._write_fd)
 
 
-# The function of ``posix`` itself: a patched ``os.read`` would switch greenlets inside a loop's callback.
-read = posix.read
-
 _send = _libc.send
 _send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
 _send.restype = ctypes.c_ssize_t
+_recv = _libc.recv
+_recv.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+_recv.restype = ctypes.c_ssize_t
 _SEND_FLAGS = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
 _TRY_LATER = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS}
 
@@ -155,3 +157,18 @@ def send_nowait(fd: int, data: bytes) -> int:
     if sent >= 0:
         return sent
     return 0 if ctypes.get_errno() in _TRY_LATER else -1
+
+
+def recv_nowait(fd: int, size: int) -> bytes | None:
+    """Return what has arrived, at most ``size`` bytes, keeping the GIL; empty at the end, None if nothing is there.
+
+    Raises ConnectionError if the connection is broken.
+    """
+    buffer = ctypes.create_string_buffer(size)
+    got: int = _recv(fd, buffer, size, socket.MSG_DONTWAIT)
+    if got >= 0:
+        return buffer.raw[:got]
+    code = ctypes.get_errno()
+    if code in _TRY_LATER:
+        return None
+    raise ConnectionError(code, os.strerror(code))

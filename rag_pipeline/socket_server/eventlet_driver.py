@@ -65,18 +65,19 @@ class EventletLoop:
         self._stopping = eventlet.Event()
         green_listener = greenio.GreenSocket(_native_socket.socket(fileno=listener.detach()))
         requests = eventlet.GreenPool(MAX_REQUESTS_AT_ONCE)
-        tasks = [eventlet.spawn(_accept, green_listener, app, requests), eventlet.spawn(_pump, fd, drain)]
+        acceptor = eventlet.spawn(_accept, green_listener, app, requests)
+        pump = _Pump(self, fd, drain)
         try:
             self._stopping.wait()
         finally:
-            tasks[0].kill()
+            acceptor.kill()
             green_listener.close()
             _guard(finish)
             with eventlet.Timeout(GOODBYE_SECONDS, False):
                 requests.waitall()
             for request in list(requests.coroutines_running):
                 eventlet.kill(request)
-            tasks[1].kill()
+            pump.cancel()
 
     def stop(self) -> None:
         """End :meth:`serve`; called on the loop's thread."""
@@ -97,7 +98,9 @@ class _Watch:
         )
 
     def _fire(self, _fd: int) -> None:
-        _guard(self._callback)
+        # eventlet collects a round of callbacks before it makes them: an earlier one may have cancelled this one.
+        if self._listener is not None:
+            _guard(self._callback)
 
     def _ignore_reuse(self) -> None:
         """eventlet calls this when the descriptor's number came back; the owner has cancelled by then."""
@@ -121,25 +124,35 @@ def _guard(callback: Callable[[], None]) -> None:
         logger.exception("a callback of the socket server failed")
 
 
-def _pump(fd: int, drain: Callable[[], float | None]) -> None:
-    """Call ``drain`` whenever the hand-over was signalled or its time has come."""
-    while True:
-        wait: float | None = 1.0
-        try:
-            wait = drain()
-        except Exception:
-            logger.exception("draining the hand-over failed")
-        if wait == 0.0:
-            eventlet.sleep(0)
-            continue
-        try:
-            hubs.trampoline(fd, read=True, timeout=wait, timeout_exc=_Due)
-        except _Due:
-            pass
+class _Pump:
+    """Calls ``drain`` whenever the hand-over was signalled or its time has come.
 
+    It lives on the hub's callbacks, not in a greenlet: a greenlet that waits registers and unregisters its descriptor
+    each time, and each of these system calls gives up the GIL, which a busy thread then keeps for 5 ms.
+    """
 
-class _Due(Exception):  # noqa: N818 - not an error
-    """The time ``drain`` asked for has come."""
+    def __init__(self, loop: EventletLoop, fd: int, drain: Callable[[], float | None]) -> None:
+        self._loop = loop
+        self._drain = drain
+        self._timer: Cancellable | None = None
+        self._watch = loop.watch_read(fd, self._turn)
+        self._turn()
+
+    def _turn(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wait: float | None = 1.0  # after a failure: try again, but do not spin
+        try:
+            wait = self._drain()
+        finally:
+            if wait is not None:
+                self._timer = self._loop.call_later(wait, self._turn)
+
+    def cancel(self) -> None:
+        self._watch.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def _accept(listener: Any, app: WsgiApp, requests: Any) -> None:

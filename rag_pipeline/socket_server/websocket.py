@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import errno
 import hashlib
 from collections import deque
 
@@ -20,7 +19,6 @@ from rag_pipeline.socket_server.loop import Cancellable, Environ, Loop
 
 READ_BYTES = 1 << 14
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_GONE = {errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF, errno.ETIMEDOUT, errno.ECONNABORTED}
 
 
 def handshake(environ: Environ) -> bytes | None:
@@ -144,11 +142,10 @@ class WebSocketConnection:
 
     def _on_readable(self) -> None:
         try:
-            data = native.read(self._fd, READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self._lose()
+            data = native.recv_nowait(self._fd, READ_BYTES)
+        except ConnectionError:
+            data = b""
+        if data is None:
             return
         if not data:
             self._lose()
