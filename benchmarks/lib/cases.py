@@ -120,12 +120,12 @@ def stalled(seconds: float, stalled_clients: int) -> Callable[[str], Figures]:
     return run
 
 
-def polling(seconds: float) -> Callable[[str], Figures]:
-    """Return the case of 200 clients on long-polling beside 200 on WebSocket."""
+def polling(seconds: float, pollers: int) -> Callable[[str], Figures]:
+    """Return the case of clients on long-polling beside 200 on WebSocket."""
     load = Load(round(20 * seconds), per_second=20)
 
     def run(name: str) -> Figures:
-        with running(name, Crowd(websocket=200, polling=200)) as (server, client):
+        with running(name, Crowd(websocket=200, polling=pollers)) as (server, client):
             warm_up(server, client, load)
             return measure(server, client, load)
 
@@ -149,7 +149,8 @@ def all_cases(*, quick: bool = False) -> dict[str, Case]:
         Case("idle_10000", f"{many:,} idle clients, then 5 events", idle(many), 1, ("ours", "node", "eventlet")),
         Case("stalled_0", "50 clients, 4 KB at 800/s, all read", stalled(seconds, 0), 1, ("ours", "node", "eventlet")),
         Case("stalled_1", "50 clients, 4 KB at 800/s, one more is stalled", stalled(seconds, 1), 1),
-        Case("polling_200", "200 polling and 200 WebSocket, 20 events/s", polling(seconds), 1),
+        Case("polling_0", "200 WebSocket, 20 events/s", polling(seconds, 0), 1),
+        Case("polling_200", "200 WebSocket and 200 polling, 20 events/s", polling(seconds, 200), 1),
     ]
     return {case.name: case for case in cases} | _smallest()
 
