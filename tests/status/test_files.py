@@ -1,0 +1,81 @@
+"""Which file is meant, in which order they are shown, and which attempt it is."""
+
+from __future__ import annotations
+
+from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, FilesInFlight, key_of
+from rag_pipeline.status.model import FileRecord
+
+
+def started(*files: tuple[str, str | None]) -> FilesInFlight:
+    flight = FilesInFlight()
+    for name, file_id in files:
+        flight.start(key_of(name, file_id), FileRecord(name, file_id))
+    return flight
+
+
+def test_two_files_of_one_name_are_told_apart_by_id() -> None:
+    flight = started(("a", "1"), ("a", "2"))
+    assert flight.find("a", "2") == ("id", "2")
+    assert flight.find("a", "3") is None
+    flight.pop(("id", "1"))
+    assert flight.find("a", "1") is None
+    assert len(flight) == 1
+
+
+def test_a_name_alone_means_the_one_without_id_else_the_first() -> None:
+    assert started(("a", "1"), ("a", None)).find("a", None) == ("name", "a")
+    assert started(("a", "1"), ("a", "2")).find("a", None) == ("id", "1")
+    assert started(("b", "1")).find("a", None) is None
+
+
+def test_a_file_started_without_id_is_found_when_its_id_is_known() -> None:
+    assert started(("a", None)).find("a", "9") == ("name", "a")
+
+
+def test_a_name_that_looks_like_an_id_is_another_file() -> None:
+    flight = started(("1", None), ("x", "1"))
+    assert len(flight) == 2
+
+
+def test_a_renamed_file_keeps_its_id_and_takes_its_new_name() -> None:
+    flight = started(("old", "1"), ("new", "1"))
+    assert len(flight) == 1
+    assert flight.find("old", None) is None
+    assert flight.find("new", None) == ("id", "1")
+
+
+def test_the_100_started_last_are_shown_in_the_order_they_were_started() -> None:
+    flight = started(*((f"f{n}", None) for n in range(150)))
+    assert [f.name for f in flight.newest()] == [f"f{n}" for n in range(50, 150)]
+    flight.start(("name", "f0"), FileRecord("f0", None))
+    assert flight.newest()[-1].name == "f0"
+    assert len(flight) == 150
+
+
+def test_attempts_count_failures_and_restarts() -> None:
+    flight = FilesInFlight()
+    key = key_of("a", None)
+    assert flight.next_attempt(key) == 1
+    flight.remember_failure(key, 4)
+    assert flight.next_attempt(key) == 5
+    flight.start(key, FileRecord("a", None, attempt=7))
+    assert flight.next_attempt(key) == 8
+    flight.pop(key)
+    flight.forget_failures(key)
+    assert flight.next_attempt(key) == 1
+
+
+def test_failures_remembered_are_bounded() -> None:
+    flight = FilesInFlight()
+    for n in range(MAX_ATTEMPTS_REMEMBERED + 1):
+        flight.remember_failure(("id", str(n)), 1)
+    assert flight.next_attempt(("id", "0")) == 1
+    assert flight.next_attempt(("id", "1")) == 2
+
+
+def test_nothing_is_left_of_a_file_that_is_out_of_flight() -> None:
+    flight = started(("a", "1"), ("a", "2"))
+    flight.pop(("id", "1"))
+    flight.pop(("id", "2"))
+    assert not flight._by_name
+    assert not flight._files

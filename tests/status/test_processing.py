@@ -1,0 +1,173 @@
+"""The block around one file, plain and async."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+import pytest
+
+from rag_pipeline import events
+from rag_pipeline.status import PipelineStatus
+from tests.watching import Recorder
+
+
+@pytest.fixture
+def watched() -> tuple[PipelineStatus, Recorder]:
+    pipeline, recorder = PipelineStatus("local_files", "block"), Recorder()
+    pipeline.attach(recorder)
+    recorder.items.clear()
+    return pipeline, recorder
+
+
+Watched = tuple[PipelineStatus, Recorder]
+
+
+def test_a_block_that_ends_is_completed(watched: Watched) -> None:
+    pipeline, recorder = watched
+    with pipeline.processing("a.pdf", "1", size=5, mime_type="application/pdf", link="http://x") as file:
+        assert pipeline.get()["files_in_flight"] == 1
+        file.stage("chunking", 0.5)
+        file.set_result({"chunks": 3})
+    assert recorder.names == [events.FILE_STARTED, events.FILE_PROGRESS, events.FILE_COMPLETED]
+    shown = recorder.last["file"]
+    assert (shown["name"], shown["id"], shown["size"], shown["mime_type"], shown["link"]) == (
+        "a.pdf",
+        "1",
+        5,
+        "application/pdf",
+        "http://x",
+    )
+    assert (shown["result"], shown["stage"], shown["error"]) == ({"chunks": 3}, "chunking", None)
+
+
+def test_a_block_that_raises_failed_and_the_exception_goes_on(watched: Watched) -> None:
+    pipeline, recorder = watched
+
+    def work() -> None:
+        with pipeline.processing("a") as file:
+            file.stage("extracting")
+            raise ValueError("no text")
+
+    with pytest.raises(ValueError, match="no text"):
+        work()
+    assert recorder.last["file"]["error"] == {
+        "type": "ValueError",
+        "message": "no text",
+        "stage": "extracting",
+        "retryable": False,
+    }
+    assert pipeline.get()["total_failed"] == 1
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_a_block_that_is_broken_off_failed_too(watched: Watched, kind: type[BaseException]) -> None:
+    pipeline, recorder = watched
+    with pytest.raises(kind), pipeline.processing("a"):
+        raise kind
+    assert recorder.last["file"]["error"]["type"] == kind.__name__
+
+
+@pytest.mark.parametrize("name", ["plain.txt", "caf\udce9.txt"])
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda p, name: p.complete_file(name),
+        lambda p, name: p.complete_file(name, success=False, error="x"),
+        lambda p, name: p.complete_file(name, file_id="known-at-last"),
+        lambda p, name: p.skip_file(name, "why"),
+        lambda p, name: p.delete_file(name),
+    ],
+)
+def test_a_block_that_was_ended_otherwise_emits_nothing_more(
+    watched: Watched, end: Callable[[PipelineStatus, str], None], name: str
+) -> None:
+    pipeline, recorder = watched
+    with pipeline.processing(name):
+        end(pipeline, name)
+    assert len(recorder.events) == 2
+
+    def work() -> None:
+        with pipeline.processing(name):
+            end(pipeline, name)
+            raise ValueError
+
+    with pytest.raises(ValueError):
+        work()
+    assert len(recorder.events) == 4
+
+
+def test_a_file_started_anew_by_another_is_left_to_it(watched: Watched) -> None:
+    pipeline, recorder = watched
+    with pipeline.processing("a"):
+        pipeline.add_processing_file("a")
+    assert recorder.names == [events.FILE_STARTED, events.FILE_STARTED]
+    assert pipeline.get()["files_in_flight"] == 1
+
+
+def test_skip_ends_the_file_with_the_reason(watched: Watched) -> None:
+    pipeline, recorder = watched
+    with pipeline.processing("a") as file:
+        file.skip("unchanged")
+    assert recorder.names == [events.FILE_STARTED, events.FILE_SKIPPED]
+    assert recorder.last["file"]["error"]["message"] == "unchanged"
+
+
+def test_a_result_that_is_no_json_fails_the_file(watched: Watched) -> None:
+    pipeline, recorder = watched
+    with pytest.raises(ValueError, match="result holds nan"), pipeline.processing("a") as file:
+        file.set_result(math.nan)
+    assert recorder.names == [events.FILE_STARTED, events.FILE_FAILED]
+
+
+def test_a_bad_argument_starts_nothing(watched: Watched) -> None:
+    pipeline, recorder = watched
+    with pytest.raises(ValueError), pipeline.processing("a", size=-1):
+        pass
+    assert recorder.items == []
+    assert pipeline.get()["seq"] == 0
+
+
+def test_files_of_one_name_in_nested_blocks_are_told_apart_by_id(watched: Watched) -> None:
+    pipeline, recorder = watched
+    with pipeline.processing("a", "1"), pipeline.processing("a", "2") as inner:
+        inner.stage("s")
+    assert [e.payload()["file"]["id"] for e in recorder.events] == ["1", "2", "2", "2", "1"]
+
+
+def test_async_with_does_the_same(watched: Watched) -> None:
+    pipeline, recorder = watched
+
+    async def work(name: str) -> None:
+        async with pipeline.processing(name) as file:
+            await asyncio.sleep(0)
+            file.stage("s")
+            if name == "bad":
+                raise ValueError("no text")
+
+    async def main() -> None:
+        await asyncio.gather(*(work(n) for n in ("a", "bad", "c")), return_exceptions=True)
+
+    asyncio.run(main())
+    state = pipeline.get()
+    assert (state["total_processed"], state["total_failed"], state["files_in_flight"]) == (2, 1, 0)
+    assert [e.seq for e in recorder.events] == list(range(1, 10))
+
+
+def test_a_cancelled_task_failed_with_its_cancellation(watched: Watched) -> None:
+    pipeline, recorder = watched
+
+    async def work() -> None:
+        async with pipeline.processing("a"):
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert recorder.last["file"]["error"]["type"] == "CancelledError"

@@ -1,0 +1,152 @@
+"""Settings: defaults, what each variable takes, and the one line a bad value gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline import config
+from rag_pipeline.config import Environment, RunMode, Settings
+from rag_pipeline.errors import ConfigurationError
+
+
+def read(**env: str) -> Settings:
+    return Settings.from_env(env)
+
+
+def test_nothing_set_is_the_default_on_loopback() -> None:
+    assert read() == Settings()
+    assert (Settings().host, Settings().http_port, Settings().socket_port) == ("127.0.0.1", 8003, 8004)
+    assert Settings().transports == ("websocket", "polling")
+    assert Settings().state_dir is None
+
+
+def test_empty_variables_count_as_unset() -> None:
+    names = ("ENVIRONMENT", "SOCKET_IO_CORS_ORIGIN", "SOCKET_IO_TRANSPORTS", "STATUS_HOST", "STATUS_PORT")
+    more = ("SOCKET_IO_PORT", "STATUS_STATE_DIR", "RAG_PIPELINE_ID")
+    assert Settings.from_env(dict.fromkeys((*names, *more), "  ")) == Settings()
+
+
+def test_the_socket_port_follows_the_http_port() -> None:
+    assert read(STATUS_PORT="9000").socket_port == 9001
+    assert Settings.from_env({}, http_port=9000).socket_port == 9001
+    assert read(STATUS_PORT="9000", SOCKET_IO_PORT="9100").socket_port == 9100
+
+
+def test_port_0_asks_for_two_free_ports() -> None:
+    settings = Settings.from_env({"SOCKET_IO_PORT": "9100"}, http_port=0)
+    assert (settings.http_port, settings.socket_port) == (0, 0)
+    assert read(STATUS_PORT="0").socket_port == 0
+
+
+def test_arguments_win_over_the_environment() -> None:
+    env = {"STATUS_PORT": "1", "SOCKET_IO_PORT": "2", "STATUS_HOST": "0.0.0.0"}
+    settings = Settings.from_env(env, http_port=3, socket_port=4, host="::1")
+    assert (settings.http_port, settings.socket_port, settings.host) == (3, 4, "::1")
+
+
+def test_all_variables_are_read() -> None:
+    settings = read(
+        ENVIRONMENT="Production",
+        SOCKET_IO_CORS_ORIGIN=" https://app.example.com , http://Other.Example.com:80/ ,https://app.example.com:443",
+        SOCKET_IO_TRANSPORTS="polling",
+        STATUS_HOST="0.0.0.0",
+        STATUS_STATE_DIR="~/state",
+        RAG_PIPELINE_ID="team-a",
+    )
+    assert settings.environment is Environment.PRODUCTION
+    assert settings.origins == ("https://app.example.com", "http://other.example.com")
+    assert settings.transports == ("polling",)
+    assert settings.host == "0.0.0.0"
+    assert settings.state_dir == Path.home() / "state"
+    assert settings.pipeline_id == "team-a"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ENVIRONMENT", "staging"),
+        ("STATUS_PORT", "80a"),
+        ("STATUS_PORT", "-1"),
+        ("STATUS_PORT", "65536"),
+        ("STATUS_PORT", "65535"),  # no room for the one after it
+        ("STATUS_PORT", "٨٠"),
+        ("SOCKET_IO_PORT", "65536"),
+        ("SOCKET_IO_PORT", "8003"),
+        ("SOCKET_IO_PORT", "1e3"),
+        ("SOCKET_IO_TRANSPORTS", "websocket,carrier-pigeon"),
+        ("SOCKET_IO_TRANSPORTS", "WebSocket"),
+        ("SOCKET_IO_TRANSPORTS", ","),
+        ("SOCKET_IO_CORS_ORIGIN", "app.example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "ftp://app.example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://app.example.com/path"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://*.example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://user@app.example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://@app.example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://app.example.com:99999"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://app example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://"),
+        ("SOCKET_IO_CORS_ORIGIN", "http://[::1"),
+        ("SOCKET_IO_CORS_ORIGIN", "null"),
+        ("RAG_PIPELINE_ID", "a\nb"),
+        ("RAG_PIPELINE_ID", "x" * 201),
+        ("STATUS_BACKLOG_BYTES", "1"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_variable_value_and_what_was_expected(key: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(**{key: value})
+    message = str(caught.value)
+    assert message.startswith(f"{key}=")
+    assert ": expected " in message
+    assert "\n" not in message
+    assert value.strip()[:20] in message or repr(value)[1:-1][:20] in message
+
+
+def test_a_star_is_for_development_alone() -> None:
+    assert read(SOCKET_IO_CORS_ORIGIN="*").origins == ("*",)
+    with pytest.raises(ConfigurationError, match="outside production only"):
+        read(SOCKET_IO_CORS_ORIGIN="*", ENVIRONMENT="production")
+
+
+def test_ipv6_origins_keep_their_brackets() -> None:
+    assert read(SOCKET_IO_CORS_ORIGIN="http://[::1]:3000").origins == ("http://[::1]:3000",)
+
+
+@pytest.mark.parametrize("port", [True, -1, 65536, 3.5, "8003"])
+def test_a_bad_port_argument_is_named(port: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"^port="):
+        Settings.from_env({}, http_port=port, socket_port=5)  # type: ignore[arg-type]
+
+
+def test_numbers_have_bounds() -> None:
+    assert config.read_float({"X": "0.5"}, "X", 1.0, low=0, high=1) == 0.5
+    assert config.read_float({}, "X", 1.0, low=0, high=1) == 1.0
+    for text in ("nan", "inf", "-1", "two", "1e999"):
+        with pytest.raises(ConfigurationError, match="X="):
+            config.read_float({"X": text}, "X", 1.0, low=0, high=1)
+
+
+def test_choices_are_read_in_any_case() -> None:
+    assert config.read_choice({"RUN_MODE": "SINGLE"}, "RUN_MODE", RunMode.CONTINUOUS) is RunMode.SINGLE
+    with pytest.raises(ConfigurationError, match="one of continuous, single"):
+        config.read_choice({"RUN_MODE": "twice"}, "RUN_MODE", RunMode.CONTINUOUS)
+
+
+@given(st.dictionaries(st.sampled_from(["STATUS_PORT", "SOCKET_IO_PORT", "SOCKET_IO_CORS_ORIGIN"]), st.text()))
+def test_no_value_does_anything_but_work_or_be_refused_in_one_line(env: dict[str, str]) -> None:
+    refused, settings = None, Settings()
+    try:
+        settings = Settings.from_env(env)
+    except ConfigurationError as error:
+        refused = error
+    assert refused is None or len(str(refused).splitlines()) == 1
+    assert all(origin == "*" or origin.startswith(("http://", "https://")) for origin in settings.origins)
+
+
+def test_an_origin_with_an_international_name_is_kept_as_browsers_send_it() -> None:
+    settings = Settings.from_env({"SOCKET_IO_CORS_ORIGIN": "https://Bücher.example"})
+    assert settings.origins == ("https://xn--bcher-kva.example",)

@@ -1,0 +1,118 @@
+"""What tests watch a pipeline with: a sink that records, and a client that rebuilds the state from events alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rag_pipeline import events
+from rag_pipeline.events import Event
+from rag_pipeline.status import FlushRequest
+
+JsonDict = dict[str, Any]
+
+DERIVED = ("files_per_minute", "eta_seconds", "seconds_until_next_check")
+"""What depends on the moment of asking."""
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Return once the condition holds; fail after the deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.002)
+
+
+class Recorder:
+    """A sink that keeps what is published."""
+
+    def __init__(self) -> None:
+        self.items: list[Event | FlushRequest] = []
+
+    def publish(self, item: Event | FlushRequest) -> None:
+        self.items.append(item)
+
+    @property
+    def events(self) -> list[Event]:
+        return [item for item in self.items if isinstance(item, Event)]
+
+    @property
+    def names(self) -> list[str]:
+        return [event.name for event in self.events]
+
+    @property
+    def last(self) -> JsonDict:
+        return self.events[-1].payload()
+
+
+class Client:
+    """Follows one pipeline from its first ``pipeline:status`` on; checks order and numbering as it goes.
+
+    A status that only sums up (its ``seq`` was seen) must show what the client has worked out already.
+    """
+
+    def __init__(self) -> None:
+        self.state: JsonDict | None = None
+        self.summaries = 0
+
+    def follow(self, name: str, payload: JsonDict) -> None:
+        if self.state is None:
+            assert name == events.STATUS, "the snapshot comes first"
+            self.state = _state_of(payload)
+            return
+        assert payload["epoch"] == self.state["epoch"]
+        if name == events.STATUS and payload["seq"] == self.state["seq"]:
+            self.summaries += 1
+            return
+        assert payload["seq"] == self.state["seq"] + 1, "gapless, each once"
+        if name == events.STATUS:
+            self.state = _state_of(payload)
+            return
+        self.state.update(seq=payload["seq"], last_activity=payload["timestamp"])
+        self._apply(name, payload)
+
+    def _apply(self, name: str, payload: JsonDict) -> None:
+        assert self.state is not None
+        file = payload["file"]
+        working = self.state["files_processing"]
+        if name == events.FILE_STARTED:
+            working[:] = [f for f in working if not _same(f, file)] + [file]
+        elif name == events.FILE_PROGRESS:
+            working[:] = [file if _same(f, file) else f for f in working]
+        else:
+            if file["started_at"] is not None:
+                working.remove(_begun(working, file))
+            self.state.update(payload["totals"])
+            kept = {
+                events.FILE_COMPLETED: ("files_completed", 10),
+                events.FILE_FAILED: ("files_failed", 5),
+                events.FILE_SKIPPED: ("files_skipped", 5),
+            }
+            if name in kept:
+                key, limit = kept[name]
+                self.state[key] = [*self.state[key], file][-limit:]
+        self.state["files_in_flight"] = len(working)
+
+
+def lasting(state: JsonDict) -> JsonDict:
+    """Return the state without what depends on the moment of asking."""
+    return {key: value for key, value in state.items() if key not in DERIVED}
+
+
+def _state_of(payload: JsonDict) -> JsonDict:
+    return {key: value for key, value in payload.items() if key != "timestamp"}
+
+
+def _same(one: JsonDict, other: JsonDict) -> bool:
+    if one["id"] is None and other["id"] is None:
+        return bool(one["name"] == other["name"])
+    return bool(one["id"] == other["id"])
+
+
+def _begun(working: list[JsonDict], ended: JsonDict) -> JsonDict:
+    for file in working:
+        if _same(file, ended):
+            return file
+    # It was started without an id, which became known by its end.
+    return next(file for file in working if file["id"] is None and file["name"] == ended["name"])
