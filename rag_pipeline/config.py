@@ -110,14 +110,14 @@ def _read_origin(text: str, environment: Environment) -> str:
     try:
         parts = urlsplit(text)
         port = parts.port
+        # Browsers send an origin in lower case, with an ASCII host name, and without the scheme's own port.
+        name = (parts.hostname or "").encode("idna").decode()
     except ValueError:
         reject(key, text, expected)
     bare = parts.path in ("", "/") and not (parts.query or parts.fragment or "@" in parts.netloc)
-    if parts.scheme not in ("http", "https") or not bare or not _HOST.fullmatch(parts.hostname or ""):
+    if parts.scheme not in ("http", "https") or not bare or not _HOST.fullmatch(name):
         reject(key, text, expected)
-    assert parts.hostname is not None
-    # Browsers send an origin in lower case and without the scheme's own port.
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{name}]" if ":" in name else name
     default_port = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default_port) else "")
 

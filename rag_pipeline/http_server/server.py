@@ -18,7 +18,7 @@ from rag_pipeline.errors import ServiceError
 from rag_pipeline.http_server.answers import error_answer
 from rag_pipeline.http_server.connection import Connection
 from rag_pipeline.http_server.handler import Limits, RequestHandler, Respond, render
-from rag_pipeline.http_server.listener import open_listener
+from rag_pipeline.listener import open_listener
 
 # When every handler is taken, a client that keeps its handler waiting this long gives way to the next one.
 PATIENCE_SECONDS = 0.5

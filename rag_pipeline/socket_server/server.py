@@ -10,7 +10,7 @@ from rag_pipeline import native
 from rag_pipeline.config import Settings
 from rag_pipeline.errors import ServiceError
 from rag_pipeline.fanout import Handover, Hub, Item
-from rag_pipeline.http_server.listener import open_listener
+from rag_pipeline.listener import open_listener
 from rag_pipeline.origins import OriginPolicy
 from rag_pipeline.socket_server import engine
 from rag_pipeline.status import PipelineStatus

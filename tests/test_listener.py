@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from rag_pipeline.errors import ConfigurationError, PortInUseError
-from rag_pipeline.http_server.listener import open_listener
+from rag_pipeline.listener import open_listener
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
