@@ -1,0 +1,27 @@
+"""Builds the embedder the settings ask for."""
+
+from __future__ import annotations
+
+import threading
+
+from rag_pipeline.ingest.embed.minilm import MiniLMEmbedder
+from rag_pipeline.ingest.embed.openai import OpenAIEmbedder
+from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.ingest.types import Embedder
+
+
+def build_embedder(settings: IngestSettings, stop: threading.Event | None = None) -> Embedder:
+    """Return the endpoint's embedder if one is configured, else the embedded model; raises EmbeddingError.
+
+    Setting ``stop`` ends work under way with :class:`~rag_pipeline.ingest.types.Stopped`.
+    """
+    if settings.embedding_api_url is None:
+        return MiniLMEmbedder(settings.embedding_model_dir, threads=settings.embedding_threads, stop=stop)
+    assert settings.embedding_api_model is not None, "IngestSettings.from_env sees to it"
+    return OpenAIEmbedder(
+        settings.embedding_api_url,
+        settings.embedding_api_model,
+        settings.embedding_api_key,
+        settings.embedding_api_dimensions,
+        stop=stop,
+    )

@@ -1,0 +1,19 @@
+"""Answers a question from the store."""
+
+from __future__ import annotations
+
+from rag_pipeline.ingest.types import Embedder, SearchHit, VectorStore
+
+# More than the embedded model reads of a chunk; longer questions are cut, not refused.
+_QUESTION_CHARACTERS = 10_000
+
+
+def search(store: VectorStore, embedder: Embedder, question: str, limit: int = 5) -> list[SearchHit]:
+    """Return the best chunks for the question, best first; none for an empty question.
+
+    Raises EmbeddingError or StoreError.
+    """
+    question = question[:_QUESTION_CHARACTERS].strip()
+    if not question or limit < 1:
+        return []
+    return store.search(question, embedder.embed([question])[0], limit=limit)

@@ -1,0 +1,69 @@
+"""Settings of ingestion: read once from the environment, checked, frozen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rag_pipeline.config import read_int, read_str, reject
+
+DEFAULT_CHUNK_TOKENS = 254
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """What chunking and embedding are built from.
+
+    Without ``embedding_api_url`` the embedded model serves: the installed one, or the one in ``embedding_model_dir``.
+    ``chunk_tokens`` is the most a chunk holds, special tokens not counted.
+    """
+
+    embedding_model_dir: Path | None = None
+    embedding_api_url: str | None = None
+    embedding_api_model: str | None = None
+    embedding_api_key: str | None = field(default=None, repr=False)
+    embedding_api_dimensions: int | None = None
+    embedding_threads: int | None = None
+    chunk_tokens: int = DEFAULT_CHUNK_TOKENS
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> IngestSettings:
+        """Read the environment; raises ConfigurationError with one line that names variable, value and expectation."""
+        env = os.environ if env is None else env
+        url = _read_url(env)
+        model = read_str(env, "EMBEDDING_API_MODEL")
+        if url is not None and model is None:
+            reject("EMBEDDING_API_MODEL", "", "the model's name, since EMBEDDING_API_URL is set")
+        folder = read_str(env, "EMBEDDING_MODEL_DIR")
+        # The embedded model reads 254 word pieces; below 128 a single long word might not fit.
+        high = DEFAULT_CHUNK_TOKENS if url is None else 8000
+        return cls(
+            embedding_model_dir=Path(folder).expanduser() if folder else None,
+            embedding_api_url=url,
+            embedding_api_model=model,
+            embedding_api_key=read_str(env, "EMBEDDING_API_KEY"),
+            embedding_api_dimensions=read_int(env, "EMBEDDING_API_DIMENSIONS", 0, low=1, high=65536) or None,
+            embedding_threads=read_int(env, "EMBEDDING_THREADS", 0, low=1, high=256) or None,
+            chunk_tokens=read_int(env, "RAG_CHUNK_TOKENS", DEFAULT_CHUNK_TOKENS, low=128, high=high),
+        )
+
+
+def _read_url(env: Mapping[str, str]) -> str | None:
+    key = "EMBEDDING_API_URL"
+    text = read_str(env, key)
+    if text is None:
+        return None
+    expected = "an address such as https://api.example.com/v1 (without user, query and /embeddings)"
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - reading it is the check
+    except ValueError:
+        reject(key, text, expected)
+    if parts.username or parts.password:
+        reject(key, text.replace(parts.netloc, "***@" + parts.netloc.rpartition("@")[2]), expected)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        reject(key, text, expected)
+    return text.rstrip("/").removesuffix("/embeddings")

@@ -1,0 +1,60 @@
+"""Where the tokens of a text begin and end, for counting: by a model's own tokenizer, or by estimate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Spans = list[tuple[int, int]]
+
+# A word of more characters is one unknown token to the model, however long it is. In pieces it has tokens that can be
+# counted, and at most 100 characters even where normalisation makes three of each (Hangul).
+LONG_WORD = 100
+_PIECE = 32
+
+
+class TokenSpans(Protocol):
+    """Finds tokens; safe to call from several threads."""
+
+    def spans(self, text: str) -> Spans:
+        """Return the start and end of each token in ``text``, in order."""
+        ...
+
+
+class EstimatedSpans:
+    """Counts four letters or digits, or one other character, as a token: for models whose tokenizer isn't at hand.
+
+    That is more tokens than the usual vocabularies make of European languages, and fewer of others.
+    """
+
+    _token = re.compile(r"\w{1,4}|[^\w\s\x00-\x1f]")
+
+    def spans(self, text: str) -> Spans:
+        """Return the start and end of each token in ``text``, in order."""
+        return [match.span() for match in self._token.finditer(text)]
+
+
+class TokenizerSpans:
+    """Counts with a ``tokenizers.Tokenizer`` that neither truncates nor pads."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def spans(self, text: str) -> Spans:
+        """Return the start and end of each token in ``text``, in order; long unknown words in pieces."""
+        found: Sequence[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        if all(end - start <= LONG_WORD for start, end in found):
+            return list(found)
+        return [span for start, end in found for span in self._pieces(text, start, end)]
+
+    def _pieces(self, text: str, start: int, end: int) -> Spans:
+        if end - start <= LONG_WORD:
+            return [(start, end)]
+        starts = range(start, end, _PIECE)
+        pieces = [text[at : min(at + _PIECE, end)] for at in starts]
+        encodings = self._tokenizer.encode_batch(pieces, add_special_tokens=False)
+        return [(at + low, at + high) for at, enc in zip(starts, encodings, strict=True) for low, high in enc.offsets]
