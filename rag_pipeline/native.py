@@ -80,16 +80,19 @@ class OneShot:
     def __init__(self) -> None:
         self._unset = allocate_lock()
         self._unset.acquire()
+        self._setting = RLock()
+        self._is_set = False
         self._value: object = None
 
     def set(self, value: object = None) -> None:
         """Store the value and wake whoever waits; later calls do nothing."""
-        if self._unset.locked():
+        # A flag, not a look at the lock: whoever waits holds that for a moment too.
+        with self._setting:
+            if self._is_set:
+                return
+            self._is_set = True
             self._value = value
-            try:
-                self._unset.release()
-            except RuntimeError:  # another thread set it between the look and the release
-                pass
+            self._unset.release()
 
     def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds; return whether the value is set."""
@@ -115,21 +118,32 @@ class WakeUp:
             for fd in (self.fd, self._write_fd):
                 os.set_blocking(fd, False)
 
+        # Against a signal while the descriptor is closed: its number may be a stranger's file by then.
+        self._lock = RLock()
+        self._open = True
         self._drained = ctypes.create_string_buffer(4096)
 
     def signal(self) -> None:
         """Make the descriptor readable; never waits and keeps the GIL."""
-        _write(self._write_fd, _ONE, 8)
+        with self._lock:
+            if self._open:
+                _write(self._write_fd, _ONE, 8)
 
     def clear(self) -> None:
         """Take back all signals so far."""
-        _read(self.fd, self._drained, len(self._drained))
+        with self._lock:
+            if self._open:
+                _read(self.fd, self._drained, len(self._drained))
 
     def close(self) -> None:
-        """Release the descriptors; the owner makes sure that no one signals any more."""
-        os.close(self.fd)
-        if self._write_fd != self.fd:
-            os.close(self._write_fd)
+        """Release the descriptors; later signals do nothing; idempotent."""
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
+            os.close(self.fd)
+            if self._write_fd != self.fd:
+                os.close(self._write_fd)
 
 
 _send = _libc.send

@@ -1,0 +1,154 @@
+"""Native threads, locks and wake-ups, whatever the host program did to its own."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from rag_pipeline import native
+from tests.watching import wait_until
+
+
+def readable(fd: int, seconds: float = 0) -> bool:
+    return bool(select.select([fd], [], [], seconds)[0])
+
+
+def test_a_thread_runs_and_is_joined() -> None:
+    go, seen = native.OneShot(), []
+    thread = native.start_thread(lambda: seen.append((go.wait(10), threading.current_thread().name)), "worker")
+    assert not thread.join(0)
+    go.set()
+    assert thread.join(10)
+    assert thread.join(0)
+    assert seen == [(True, "worker")]
+    assert thread.ident != native.get_ident()
+
+
+def test_a_thread_that_was_never_joined_keeps_no_process_alive() -> None:
+    script = "from rag_pipeline import native\nnative.start_thread(lambda: native.OneShot().wait(60), 'w')"
+    subprocess.run([sys.executable, "-c", script], timeout=20, check=True)
+
+
+def test_a_one_shot_is_set_once() -> None:
+    shot = native.OneShot()
+    assert not shot.wait(0)
+    assert shot.value is None
+    shot.set("first")
+    shot.set("second")
+    assert shot.wait(0)
+    assert shot.value == "first"
+
+
+def test_a_one_shot_survives_setters_and_waiters_at_once() -> None:
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    results: list[object] = []
+
+    def look(shot: native.OneShot) -> None:
+        assert shot.wait(10)
+        results.append(shot.value)
+
+    try:
+        for _ in range(200):
+            shot = native.OneShot()
+            threads = [threading.Thread(target=look, args=(shot,)) for _ in range(3)]
+            threads += [threading.Thread(target=shot.set, args=(n,)) for n in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(10)
+            assert len(set(results)) == 1
+            assert results == [shot.value] * 3
+            results.clear()
+    finally:
+        sys.setswitchinterval(switch)
+
+
+@pytest.mark.parametrize("eventfd", [True, False])
+def test_a_wake_up_is_readable_from_signal_to_clear(eventfd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not eventfd:
+        monkeypatch.delattr(os, "eventfd")
+    wake_up = native.WakeUp()
+    wake_up.clear()
+    assert not readable(wake_up.fd)
+    for _ in range(100_000 if eventfd else 10_000):
+        wake_up.signal()  # never waits, even where a pipe is full
+        if not eventfd and readable(wake_up.fd):
+            break
+    assert readable(wake_up.fd)
+    wake_up.clear()
+    assert not readable(wake_up.fd)
+    wake_up.close()
+    wake_up.close()
+
+
+def test_a_wake_up_that_was_closed_touches_no_strangers_descriptor() -> None:
+    wake_up = native.WakeUp()
+    wake_up.close()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert wake_up.fd in (ours.fileno(), theirs.fileno())  # the number went to another
+        ours.send(b"for them")
+        theirs.send(b"for us")
+        wake_up.signal()
+        wake_up.clear()
+        assert (ours.recv(99), theirs.recv(99)) == (b"for us", b"for them")
+
+
+def test_a_send_takes_what_the_socket_takes_and_tells_a_broken_one() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert native.send_nowait(ours.fileno(), b"hello") == 5
+        while native.send_nowait(ours.fileno(), b"x" * 65536):
+            pass
+        assert native.send_nowait(ours.fileno(), b"x") == 0
+        theirs.close()
+        wait_until(lambda: native.send_nowait(ours.fileno(), b"x") == -1)
+
+
+PATCHED = """
+import sys, time
+late = sys.argv[1] == "after"
+if late:
+    from rag_pipeline import native
+import eventlet
+eventlet.monkey_patch()
+if not late:
+    from rag_pipeline import native
+shot, idents = native.OneShot(), []
+wake_up = native.WakeUp()
+def work():
+    idents.append(native.get_ident())
+    end = time.monotonic() + 0.05
+    while time.monotonic() < end:
+        pass
+    wake_up.signal()
+    shot.set("done")
+thread = native.start_thread(work, "worker")
+assert shot.wait(10), "a green lock would never be released while this thread waits"
+assert thread.join(10)
+assert idents[0] != native.get_ident(), "a greenlet, not a thread"
+with native.RLock(), native.RLock():
+    pass
+wake_up.clear()
+wake_up.close()
+print(shot.value)
+"""
+
+
+@pytest.mark.parametrize("imported", ["before", "after"])
+def test_threads_stay_native_in_a_monkey_patched_host(imported: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PATCHED, imported],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.returncode) == ("done", 0), done.stderr
