@@ -135,14 +135,14 @@ Ein Schild an der Tür warnt auf Griechisch, Japanisch und Russisch: «Προσ�
 REMOTE = r"""{\rtf1\ansi\ansicpg1252\deff0{\fonttbl{\f0 Helvetica;}}{\info{\author People and Culture}}
 \f0\fs36\b Working from home\b0\fs22\par
 You may work from home on up to three days a week, after your first month. Agree the days with your team; Wednesday is
-the day on which everybody comes to the office.\par
+ the day on which everybody comes to the office.\par
 \par
 \b Equipment\b0\par
 The company lends you a screen, a chair and a headset, and pays 30 \'80 a month towards heating and internet.\par
 \par
 \b Abroad\b0\par
 Working from another country is possible for up to 25 days a year within the European Union. Ask People and Culture
-\endash  because of taxes \endash  four weeks before you go.\par
+ \endash  because of taxes \endash  four weeks before you go.\par
 }
 """
 

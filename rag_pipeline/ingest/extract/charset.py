@@ -21,6 +21,7 @@ _MARKS = (
 _LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"]
 _LEGACY += ["shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
 _BINARY_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_LINE_ENDS = str.maketrans("\t\r\n\f", "    ")
 _SAMPLE_BYTES = 1 << 15
 _MIN_GUESS_BYTES = 64
 
@@ -41,7 +42,8 @@ def open_text(source: Source, *, declared: str | None = None) -> TextIO:
     """
     encoding = find_encoding(source, declared=declared)
     source.stream.seek(0)
-    return io.TextIOWrapper(source.stream, encoding, errors="replace", newline=None)
+    source.text = io.TextIOWrapper(source.stream, encoding, errors="replace", newline=None)
+    return source.text
 
 
 def find_encoding(source: Source, *, declared: str | None = None) -> str:
@@ -83,10 +85,14 @@ def _utf16_without_mark(head: bytes) -> str | None:
         return None
     even, odd = sample[0 : half * 2 : 2].count(0), sample[1 : half * 2 : 2].count(0)
     if odd > half * 0.4 and even < half * 0.05:
-        return "utf-16-le"
-    if even > half * 0.4 and odd < half * 0.05:
-        return "utf-16-be"
-    return None
+        encoding = "utf-16-le"
+    elif even > half * 0.4 and odd < half * 0.05:
+        encoding = "utf-16-be"
+    else:
+        return None
+    text = sample[: half * 2].decode(encoding, "replace").translate(_LINE_ENDS)
+    # Tables of small numbers have zeros in the same places, but no letters between them.
+    return encoding if sum(char.isprintable() for char in text) > len(text) * 0.9 else None
 
 
 def _first_not_utf8(source: Source) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 
@@ -18,6 +18,8 @@ class Source:
     size: int
     name: str
     limits: ExtractionLimits
+    text: TextIO | None = None
+    """The stream as text, once it is opened so: kept, since it would close the stream when it goes."""
 
     @property
     def extension(self) -> str:

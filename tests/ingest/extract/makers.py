@@ -60,10 +60,11 @@ def make_zip(parts: Mapping[str, bytes | str]) -> bytes:
 
 def make_office(main: str, content_type: str, parts: Mapping[str, bytes | str]) -> bytes:
     """Return an Office file whose document is the part ``main``."""
+    relation = f'<Relationship Id="r" Type="x/officeDocument" Target="{main}"/>'
     return make_zip(
         {
             "[Content_Types].xml": f'<Types><Override PartName="/{main}" ContentType="{content_type}"/></Types>',
-            "_rels/.rels": f'<Relationships><Relationship Id="r" Type="x/officeDocument" Target="{main}"/></Relationships>',
+            "_rels/.rels": f"<Relationships>{relation}</Relationships>",
             **parts,
         }
     )

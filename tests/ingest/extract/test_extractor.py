@@ -418,6 +418,44 @@ def test_a_killed_parent_leaves_no_worker(tmp_path: Path, long_pdf: Path, busy: 
     wait_for(lambda: not is_alive(workers[0]))
 
 
+_PATCHED_HOST = """
+import eventlet
+eventlet.monkey_patch()
+import sys, threading
+from rag_pipeline.ingest.extract import ProcessExtractor
+native = eventlet.patcher.original("threading")
+extractor = ProcessExtractor(workers=2)
+ticks, found = [], []
+def tick():
+    while True:
+        ticks.append(1)
+        eventlet.sleep(0.01)
+eventlet.spawn(tick)
+read = lambda: found.append(len(extractor.extract(sys.argv[1]).sections))
+greenlets = [threading.Thread(target=read) for _ in range(3)]
+native_thread = native.Thread(target=read)
+for one in greenlets: one.start()
+native_thread.start()
+for one in greenlets: one.join()
+native_thread.join()
+extractor.close()
+print(found, len(ticks) > 20)
+"""
+
+
+def test_a_host_patched_for_greenlets_goes_on_meanwhile(long_pdf: Path) -> None:
+    pytest.importorskip("eventlet")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _PATCHED_HOST, str(long_pdf)],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "[600, 600, 600, 600] True\n", done.stderr
+
+
 def test_a_worker_that_can_not_start_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, "a.txt", b"text")
     monkeypatch.setattr(sys, "executable", "/bin/false")

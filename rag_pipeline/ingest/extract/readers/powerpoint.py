@@ -38,8 +38,6 @@ class _Shapes(Handler):
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if self._skipping or name == "Fallback":
             self._skipping += 1
-        elif name == "sp":
-            self._furniture = False
         elif name == "ph":
             self._furniture = attribute(attributes, "type") in _FURNITURE
         elif name == "t":
@@ -61,6 +59,8 @@ class _Shapes(Handler):
             self._in_text = False
         elif name == "p":
             self._output.write(" " if self._in_cell else "\n")
+        elif name == "sp":
+            self._furniture = False
         elif name == "tc":
             self._in_cell = False
         elif name == "tr":

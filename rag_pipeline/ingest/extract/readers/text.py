@@ -22,10 +22,17 @@ _JSON_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 def _lines(source: Source, text: TextIO, output: Output) -> Iterator[str]:
     """Yield lines with their ends; an endless line comes in pieces."""
     count = 0
-    while line := text.readline(_MAX_LINE_CHARACTERS):
-        count += len(line)
+    rest = ""
+    while piece := text.readline(_MAX_LINE_CHARACTERS):
+        count += len(piece)
         output.progress(count / source.size)
+        line, rest = rest + piece, ""
+        # Between words, where there are any.
+        if not line.endswith("\n") and (cut := line.rfind(" ") + 1) > len(line) // 2:
+            line, rest = line[:cut], line[cut:]
         yield line
+    if rest:
+        yield rest
 
 
 class _Blocks:

@@ -1,0 +1,35 @@
+"""E-mail."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+
+import pytest
+
+from rag_pipeline.errors import CorruptFileError, EncryptedFileError
+from tests.ingest.extract.makers import read
+
+
+def test_headers_body_and_names_of_attachments() -> None:
+    message = EmailMessage()
+    message["Subject"] = "Grüße"
+    message["From"] = "a@example.org"
+    message["X-Spam"] = "no"
+    message.set_content("Hällo\n")
+    message.add_alternative("<p>Hällo</p>", subtype="html")
+    message.add_attachment(b"secret", maintype="application", subtype="pdf", filename="report.pdf")
+    ((place, text),) = read(message.as_bytes(), "a.eml")
+    assert place == "message"
+    assert text == "Subject: Grüße\nFrom: a@example.org\n\nHällo\n\nAttachment: report.pdf"
+
+
+def test_a_body_of_html_only() -> None:
+    data = b"Subject: x\nContent-Type: text/html; charset=no-such\n\n<p>one<p>two"
+    assert read(data, "a.eml") == [("message", "Subject: x\n\none\ntwo")]
+
+
+def test_encrypted_and_damaged_messages() -> None:
+    with pytest.raises(EncryptedFileError):
+        read(b"Content-Type: application/pkcs7-mime\n\nxxxx", "a.eml")
+    with pytest.raises(CorruptFileError):
+        read(b"\nno headers", "a.eml")

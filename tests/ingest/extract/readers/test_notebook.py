@@ -1,0 +1,30 @@
+"""Notebooks."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rag_pipeline.errors import CorruptFileError
+from tests.ingest.extract.makers import read
+
+
+def test_cells_and_what_they_printed() -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "words"]},
+        {"cell_type": "code", "source": "1 + 1", "outputs": [{"data": {"text/plain": ["2"], "image/png": "xx"}}]},
+        {"cell_type": "code", "source": "f()", "outputs": [{"text": "out"}, {"ename": "E"}, 3]},
+        "no cell",
+    ]
+    assert read(json.dumps({"cells": cells}).encode(), "a.ipynb") == [
+        ("cell 1", "# Title\nwords"),
+        ("cell 2", "1 + 1\n\n2"),
+        ("cell 3", "f()\n\nout"),
+    ]
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b"{}", b'{"cells": {}}', b"3"])
+def test_what_is_no_notebook(data: bytes) -> None:
+    with pytest.raises(CorruptFileError, match="not a notebook"):
+        read(data, "a.ipynb")

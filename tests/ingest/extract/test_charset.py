@@ -1,0 +1,65 @@
+"""Encodings: marks, valid UTF-8, what the file says, and a careful guess."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.ingest.extract.charset import find_encoding, looks_like_text, open_text
+from tests.ingest.extract.makers import source_of
+
+GERMAN = "Die Straße nach Köln führt über Brücken; die Gebühr beträgt 5 Mark.\n"
+RUSSIAN = "Съешь же ещё этих мягких французских булок, да выпей чаю. Широкая электрификация южных губерний.\n"
+JAPANESE = (
+    "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。何でも薄暗いじめじめした所で泣いていた。\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (GERMAN, "utf-8"),
+        (GERMAN, "utf-8-sig"),
+        (GERMAN, "utf-16"),
+        (GERMAN, "utf-16-le"),
+        (GERMAN, "utf-16-be"),
+        (GERMAN, "utf-32"),
+        (GERMAN, "latin-1"),
+        ("Preis: 5 €\n", "cp1252"),
+        (RUSSIAN, "cp1251"),
+        (RUSSIAN, "koi8-r"),
+        (JAPANESE, "shift_jis"),
+        (JAPANESE, "utf-16"),
+    ],
+)
+def test_text_is_read_in_its_encoding(text: str, encoding: str) -> None:
+    data = text.encode(encoding)
+    assert looks_like_text(data)
+    assert open_text(source_of(data)).read() == text
+
+
+def test_a_late_byte_decides_as_well() -> None:
+    data = b"plain\n" * 300_000 + "Köln".encode("latin-1")
+    assert open_text(source_of(data)).read().endswith("Köln")
+
+
+def test_what_a_file_says_of_itself_loses_to_valid_utf8() -> None:
+    assert find_encoding(source_of("é".encode()), declared="latin-1") == "utf-8"
+    assert find_encoding(source_of(b"\xe9"), declared="cp1250") == "cp1250"
+    for odd in ("no such", "rot13", "hex", "utf-16", "x\x00"):
+        assert find_encoding(source_of(b"\xe9"), declared=odd) == "cp1252"
+
+
+def test_a_file_that_ends_within_a_character_is_no_utf8() -> None:
+    assert find_encoding(source_of("aé".encode()[:-1])) == "cp1252"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_decode(data: bytes) -> None:
+    open_text(source_of(data)).read()
+
+
+@pytest.mark.parametrize("data", [bytes(100), b"\x01\x02\x03" * 30, b"text\x00more text than zeros"])
+def test_binary_data_is_no_text(data: bytes) -> None:
+    assert not looks_like_text(data)

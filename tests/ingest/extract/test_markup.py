@@ -1,0 +1,55 @@
+"""XML as a stream, with its well-known tricks refused."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import pytest
+
+from rag_pipeline.errors import CorruptFileError
+from rag_pipeline.ingest.extract.markup import Handler, attribute, parse_xml
+
+
+class Recorder(Handler):
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        self.seen.append(f"<{name} {attribute(attributes, 'v')}>")
+
+    def end(self, name: str) -> None:
+        self.seen.append(f"</{name}>")
+
+    def text(self, text: str) -> None:
+        self.seen.append(text)
+
+
+def events(xml: str) -> list[str]:
+    recorder = Recorder()
+    parse_xml(io.BytesIO(xml.encode()), recorder)
+    return recorder.seen
+
+
+def test_names_come_without_namespaces() -> None:
+    assert events('<w:a xmlns:w="u" w:v="1"><b v="2">t&amp;t</b><c/></w:a>') == [
+        *("<a 1>", "<b 2>", "t&t", "</b>", "<c None>", "</c>", "</a>"),
+    ]
+
+
+@pytest.mark.parametrize("xml", ["", "<a>", "<a></b>", "<a/><b/>", "words", "<a>&x;</a>", "<a v=1/>"])
+def test_what_is_not_well_formed_is_damaged(xml: str) -> None:
+    with pytest.raises(CorruptFileError, match="not well formed"):
+        events(xml)
+
+
+def test_entities_may_not_be_declared() -> None:
+    with pytest.raises(CorruptFileError, match="entities"):
+        events('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>')
+
+
+def test_external_entities_are_never_loaded() -> None:
+    recorder = Recorder()
+    xml = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>'
+    parse_xml(io.BytesIO(xml), recorder, allow_entities=True)
+    assert recorder.seen == ["<a None>", "</a>"]

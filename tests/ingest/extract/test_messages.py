@@ -1,0 +1,58 @@
+"""Frames survive any cut, and garbage is named as such."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.ingest.extract.messages import (
+    MAX_FRAME_BYTES,
+    Decoder,
+    Failed,
+    Finished,
+    Found,
+    Message,
+    Progressed,
+    ProtocolError,
+    Ready,
+    Request,
+    Warned,
+    encode,
+)
+from rag_pipeline.ingest.extract.output import SECTION_CHARACTERS
+
+messages = st.one_of(
+    st.builds(Request, st.text()),
+    st.builds(Ready),
+    st.builds(Found, st.text(), st.text()),
+    st.builds(Progressed, st.floats(0, 1)),
+    st.builds(Warned, st.text()),
+    st.builds(Finished, st.text()),
+    st.builds(Failed, st.text(), st.text(), st.none() | st.integers(0, 200)),
+)
+
+
+@given(st.lists(messages), st.integers(1, 50))
+def test_messages_arrive_as_sent_however_the_bytes_are_cut(sent: list[Message], step: int) -> None:
+    data = b"".join(map(encode, sent))
+    decoder = Decoder()
+    received = [m for at in range(0, len(data), step) for m in decoder.feed(data[at : at + step])]
+    assert received == sent
+
+
+def test_the_largest_section_fits_a_frame() -> None:
+    assert len(encode(Found("place" * 40, "\U0001f600" * SECTION_CHARACTERS))) < MAX_FRAME_BYTES
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'["Exec","x"]', b'["Found","only a place"]', b"\xff", b"3"])
+def test_what_is_no_message_is_an_error(body: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        list(Decoder().feed(struct.pack(">I", len(body)) + body))
+
+
+def test_a_frame_without_measure_is_an_error() -> None:
+    with pytest.raises(ProtocolError, match="a frame of"):
+        list(Decoder().feed(b"\xff\xff\xff\xff"))

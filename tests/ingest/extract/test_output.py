@@ -1,0 +1,75 @@
+"""Sections: their places, their size, and text that every reader downstream can take."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.errors import ExtractionLimitError
+from rag_pipeline.ingest.extract.messages import Found, Message, Progressed, Warned
+from rag_pipeline.ingest.extract.output import SECTION_CHARACTERS, Output, clean
+
+
+def make(text_bytes: int = 10_000_000) -> tuple[Output, list[Message]]:
+    sent: list[Message] = []
+    return Output(sent.append, text_bytes=text_bytes), sent
+
+
+def test_headings_make_a_path_and_empty_ones_share_a_section() -> None:
+    output, sent = make()
+    output.heading(1, " Hand\nbook ")
+    output.heading(2, "Leave")
+    output.write("27 days\n")
+    output.heading(2, "Sick leave")
+    output.write("a note\n")
+    output.heading(1, "End")
+    output.flush()
+    assert sent == [
+        Found("Hand book › Leave", "Hand book\nLeave\n27 days"),
+        Found("Hand book › Sick leave", "Sick leave\na note"),
+        Found("End", "End"),
+    ]
+
+
+@given(st.lists(st.text(alphabet=st.sampled_from("ab \n"), max_size=40), max_size=20), st.integers(1, 4000))
+def test_long_sections_are_cut_and_nothing_is_lost(pieces: list[str], repeat: int) -> None:
+    output, sent = make()
+    for piece in pieces:
+        output.write(piece * repeat)
+    output.flush()
+    found = [message.text for message in sent if isinstance(message, Found)]
+    assert all(len(text) <= SECTION_CHARACTERS for text in found)
+    assert "".join("".join(found).split()) == "".join("".join(piece * repeat for piece in pieces).split())
+
+
+@given(st.text(alphabet=st.characters()))
+def test_clean_text_is_valid_everywhere(text: str) -> None:
+    cleaned = clean(text)
+    cleaned.encode()
+    assert not any(ord(char) < 32 and char not in "\t\n" for char in cleaned)
+    assert clean(cleaned) == cleaned or "\n\n" in cleaned
+
+
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    assert clean("a\ud83d\r\nb\x00\x07 \f") == "a\ufffd\nb\n"
+
+
+def test_the_text_is_bounded() -> None:
+    output, sent = make(text_bytes=10)
+    output.write("ééééé")
+    output.flush()
+    output.write("x")
+    with pytest.raises(ExtractionLimitError, match="more than 10 bytes"):
+        output.flush()
+    assert sent == [Found("", "ééééé")]
+
+
+def test_progress_only_rises_and_warnings_are_few() -> None:
+    output, sent = make()
+    for fraction in (0.2, 0.1, 0.2, 5.0):
+        output.progress(fraction)
+    for _ in range(100):
+        output.warn("left out")
+    assert sent[0] == Progressed(0.2)
+    assert sum(isinstance(message, Warned) for message in sent) == 20

@@ -1,0 +1,90 @@
+"""The worker process seen from inside: what it imports, what noise does to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from rag_pipeline.ingest.extract import launch
+from rag_pipeline.ingest.extract.limits import ExtractionLimits
+from rag_pipeline.ingest.extract.messages import (
+    Decoder,
+    Failed,
+    Finished,
+    Found,
+    Message,
+    Progressed,
+    Ready,
+    Request,
+    encode,
+)
+from rag_pipeline.ingest.extract.worker import serve
+from tests.ingest.extract.makers import EXAMPLES, make_pdf
+
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def answers(path: Path, limits: ExtractionLimits | None = None) -> list[Message]:
+    """Serve one file in this process. The processor time it may take stays bounded, far above what tests need."""
+    sent: list[Message] = []
+    serve(os.fsencode(path), limits or ExtractionLimits(time_seconds=36_000), sent.append)
+    return [message for message in sent if not isinstance(message, Progressed)]
+
+
+def test_it_imports_nothing_of_the_service_and_survives_noise(tmp_path: Path) -> None:
+    """A worker started with a module that prints at import, and asked what it has loaded."""
+    (tmp_path / "sitecustomize.py").write_text("import atexit, sys, threading\nprint('noise', file=sys.stderr)\n")
+    probe = tmp_path / "probe.py"
+    probe.write_text(
+        "import runpy, sys, os\n"
+        "import importlib.abc\n"
+        "class Spy(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('eventlet', 'socketio', 'engineio', 'multiprocessing', 'requests'):\n"
+        "            os._exit(9)\n"
+        "        if name == 'pypdf': print('a library that talks'); os.write(1, b'at length')\n"
+        "sys.meta_path.insert(0, Spy())\n"
+        f"sys.argv = {['launch.py', json.dumps(asdict(ExtractionLimits()))]!r} + sys.argv[1:]\n"
+        f"runpy.run_path({launch.__file__!r}, run_name='__main__')\n"
+    )
+    read_end, write_end = os.pipe()
+    requests = encode(Request(str(EXAMPLES / "products/aurora-manual.pdf"))) + encode(Request(str(tmp_path)))
+    done = subprocess.run(
+        [sys.executable, str(probe), str(read_end)],
+        input=requests,
+        capture_output=True,
+        pass_fds=(read_end,),
+        env={"PYTHONPATH": f"{tmp_path}:{_ROOT}"},
+        timeout=30,
+        check=False,
+    )
+    os.close(read_end)
+    os.close(write_end)
+    kinds = [type(message) for message in Decoder().feed(done.stdout)]
+    assert done.returncode == 0, done.stderr
+    assert kinds[0] is Ready
+    assert kinds.count(Found) == 5
+    assert Finished in kinds
+    assert kinds[-1] is Failed
+
+
+def test_a_file_is_answered_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("# A\ntext")
+    assert answers(path) == [Found("A", "A\ntext"), Finished("text/markdown")]
+    (failed,) = answers(tmp_path / "gone")
+    assert failed == Failed("OSError", "No such file or directory", 2)
+
+
+def test_damage_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(make_pdf(2)[:300])
+    (failed,) = answers(path)
+    assert isinstance(failed, Failed)
+    assert failed.error == "CorruptFileError"
+    assert "\n" not in failed.message
+    assert len(failed.message) < 300
