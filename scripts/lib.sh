@@ -59,14 +59,16 @@ stamp() {
   { [ ! -x "$python" ] || "$python" -V; cat -- "$@"; echo "$root"; } 2>/dev/null | sha256sum
 }
 
+# make_venv: unless there is a whole one. Its commands name the place it was made at, so a moved one is of no use.
 make_venv() {
   local base
-  if [ -e "$root/.venv/.unfinished" ] || ! in_range "$python" pip; then
-    base=$(find_python)
-    in_range "$base" ensurepip || { can_apt && apt_install python3-venv; } ||
-      die "$base can't make a virtual environment: install its venv module (Debian: apt-get install python3-venv)"
-    "$base" -m venv --clear "$root/.venv" || die "$base can't make a virtual environment in $root/.venv"
+  if [ ! -e "$root/.venv/.unfinished" ] && in_range "$python" pip && grep -qF "$root/.venv" "$root/.venv/bin/activate"; then
+    return
   fi
+  base=$(find_python)
+  in_range "$base" ensurepip || { can_apt && apt_install python3-venv; } ||
+    die "$base can't make a virtual environment: install its venv module (Debian: apt-get install python3-venv)"
+  "$base" -m venv --clear "$root/.venv" || die "$base can't make a virtual environment in $root/.venv"
 }
 
 pip_install() { "$python" -m pip install -q --disable-pip-version-check --no-input "$@" </dev/null >&2; }
