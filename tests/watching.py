@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from typing import Any
@@ -101,7 +102,7 @@ def lasting(state: JsonDict) -> JsonDict:
 
 
 def _state_of(payload: JsonDict) -> JsonDict:
-    return {key: value for key, value in payload.items() if key != "timestamp"}
+    return copy.deepcopy({key: value for key, value in payload.items() if key != "timestamp"})
 
 
 def _same(one: JsonDict, other: JsonDict) -> bool:

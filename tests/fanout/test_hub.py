@@ -1,0 +1,368 @@
+"""The hub: snapshot first, then every newer event once and in order, whoever comes, goes or fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from rag_pipeline import events
+from rag_pipeline.fanout import Handover, Hub, Item, Subscriber
+from rag_pipeline.fanout.hub import MAX_ITEMS_A_TURN
+from rag_pipeline.status import PipelineStatus
+from tests.fanout.outlets import RecordingOutlet
+from tests.watching import Client, lasting, wait_until
+
+
+class Setup:
+    """A hub over pipelines of its own, drained by the test."""
+
+    def __init__(self, *pipelines: PipelineStatus, limit: int = 200_000) -> None:
+        self.pipelines = list(pipelines)
+        self.handover: Handover[Item] = Handover(limit)
+        self.hub = Hub(lambda: self.pipelines, self.handover)
+        self.joined = 0
+        for pipeline in pipelines:
+            pipeline.attach(self.handover)
+
+    def join(self, namespace: str = events.NS_PIPELINE, works: int | None = None) -> tuple[Subscriber, RecordingOutlet]:
+        self.joined += 1
+        outlet = RecordingOutlet(works)
+        subscriber = Subscriber(f"s{self.joined}", f"c{self.joined}", namespace, outlet)
+        self.hub.join(subscriber)
+        return subscriber, outlet
+
+    def settle(self) -> None:
+        """Drain until nothing is left but timers."""
+        while self.hub.drain() == 0.0:
+            pass
+
+    def close(self) -> None:
+        for pipeline in self.pipelines:
+            pipeline.close()
+        self.handover.close()
+
+
+@pytest.fixture
+def one() -> Iterator[tuple[Setup, PipelineStatus]]:
+    pipeline = PipelineStatus("local_files", "hub-one")
+    pipeline.update(status="running")
+    setup = Setup(pipeline)
+    yield setup, pipeline
+    setup.close()
+
+
+One = tuple[Setup, PipelineStatus]
+
+
+def followed(outlet: RecordingOutlet) -> Client:
+    client = Client()
+    for _, name, body in outlet.received:
+        client.follow(name, body)
+    return client
+
+
+def test_a_newcomer_gets_the_snapshot_and_then_what_is_newer(one: One) -> None:
+    setup, pipeline = one
+    pipeline.update(status="before")  # queued, and part of the snapshot
+    _, outlet = setup.join()
+    pipeline.update(status="between")
+    setup.settle()
+    pipeline.update(status="after")
+    setup.settle()
+    assert [(ns, name) for ns, name, _ in outlet.received] == [("/pipeline", events.STATUS)] * 2
+    assert [body["status"] for _, _, body in outlet.received] == ["between", "after"]
+
+
+def test_events_go_to_the_namespaces_of_their_pipelines_type(one: One) -> None:
+    setup, pipeline = one
+    outlets = {ns: setup.join(ns)[1] for ns in events.NAMESPACES}
+    setup.settle()
+    pipeline.add_processing_file("a")
+    setup.settle()
+    assert [name for _, name, _ in outlets["/pipeline"].received] == [events.STATUS, events.FILE_STARTED]
+    assert [name for _, name, _ in outlets["/local_files"].received] == [events.STATUS, events.FILE_STARTED]
+    ((_, name, body),) = outlets["/google_drive"].received
+    assert (name, body["pipeline_type"], body["status"]) == (events.STATUS, "google_drive", "initializing")
+    assert (body["pipeline_id"], body["seq"], body["files_processing"]) == (None, 0, [])
+
+
+def test_a_newcomer_gets_a_snapshot_of_every_pipeline() -> None:
+    pipelines = [PipelineStatus(kind, f"hub-{kind}") for kind in ("local_files", "google_drive", "other")]
+    setup = Setup(*pipelines)
+    _, outlet = setup.join()
+    setup.settle()
+    assert [body["pipeline_id"] for _, _, body in outlet.received] == [p.pipeline_id for p in pipelines]
+    setup.close()
+
+
+@pytest.mark.parametrize("works", [0, 1])
+def test_one_that_fails_is_dropped_and_the_others_go_on(one: One, works: int, caplog: pytest.LogCaptureFixture) -> None:
+    setup, pipeline = one
+    good = [setup.join()[1] for _ in range(2)]
+    _, bad = setup.join(works=works)
+    good += [setup.join()[1] for _ in range(2)]
+    setup.settle()
+    for n in range(3):
+        pipeline.update(n=n)
+        setup.settle()
+    assert [len(outlet.received) for outlet in good] == [4] * 4
+    assert bad.reasons == ["writing to it failed"]
+    assert setup.hub.clients()["total"] == 4
+
+
+def test_one_that_fails_between_its_snapshot_and_its_place_in_the_order_stops_no_one(one: One) -> None:
+    setup, pipeline = one
+    _, bad = setup.join(works=1)
+    _, good = setup.join()
+
+    def mutate() -> None:
+        pipeline.update(status="between")
+
+    # Runs on the hub after both snapshots and before both have settled.
+    setup.hub.call(mutate)
+    setup.hub.call(mutate)
+    setup.settle()
+    assert [body["status"] for _, _, body in good.received][-1] == "between"
+    assert setup.hub.clients()["total"] == 1
+    assert bad.reasons
+
+
+def test_leaving_is_final_at_every_stage(one: One) -> None:
+    setup, pipeline = one
+    early, early_outlet = setup.join()
+    setup.hub.leave(early.sid, early.namespace)
+    late, late_outlet = setup.join()
+    setup.settle()
+    setup.hub.leave(late.sid, late.namespace)
+    setup.hub.leave("unknown", "/pipeline")
+    pipeline.update()
+    setup.settle()
+    assert (len(early_outlet.received), len(late_outlet.received)) == (0, 1)
+    assert setup.hub.clients() == {"total": 0, "/google_drive": 0, "/local_files": 0, "/pipeline": 0}
+
+
+def test_clients_are_counted_by_namespace_and_connection(one: One) -> None:
+    setup, _ = one
+    for sid, namespace in (("1", "/pipeline"), ("2", "/local_files")):
+        setup.hub.join(Subscriber(sid, "same", namespace, RecordingOutlet()))
+    setup.join()
+    assert setup.hub.clients() == {"total": 2, "/google_drive": 0, "/local_files": 1, "/pipeline": 2}
+    setup.settle()
+    assert setup.hub.clients()["total"] == 2
+
+
+def test_a_burst_goes_out_as_one_buffer_and_is_counted(one: One) -> None:
+    setup, pipeline = one
+    _, outlet = setup.join()
+    setup.settle()
+    sends = 0
+    original = outlet.send
+
+    def send(batch: object) -> None:
+        nonlocal sends
+        sends += 1
+        original(batch)  # type: ignore[arg-type]
+
+    outlet.send = send  # type: ignore[method-assign]
+    before = setup.hub.events_sent
+    for n in range(20):
+        pipeline.add_processing_file(f"f{n}")
+    setup.hub.drain()
+    assert (sends, setup.hub.events_sent - before, len(outlet.received)) == (1, 20, 21)
+
+
+def test_a_turn_is_bounded_and_asks_for_the_next(one: One) -> None:
+    setup, pipeline = one
+    _, outlet = setup.join()
+    setup.settle()
+    for n in range(MAX_ITEMS_A_TURN + 10):
+        pipeline.add_processing_file(f"f{n}")
+    assert setup.hub.drain() == 0.0
+    assert 0 < len(outlet.received) <= MAX_ITEMS_A_TURN + 1
+    setup.settle()
+    names = [name for _, name, _ in outlet.received]
+    assert names.count(events.FILE_STARTED) == MAX_ITEMS_A_TURN + 10
+
+
+def test_timers_bring_held_progress_and_the_status_that_follows(one: One) -> None:
+    setup, pipeline = one
+    _, outlet = setup.join()
+    pipeline.add_processing_file("a")
+    for n in range(5):
+        pipeline.file_progress("a", "s", n / 4)
+
+    def shown() -> bool:
+        wait = setup.hub.drain()
+        assert wait is None or wait < 1
+        names = [name for _, name, _ in outlet.received]
+        return names[-1:] == [events.STATUS] and followed(outlet).state == outlet_state(pipeline)
+
+    def outlet_state(source: PipelineStatus) -> object:
+        return lasting(source.get()) | {
+            key: value for key, value in (followed(outlet).state or {}).items() if key not in lasting(source.get())
+        }
+
+    wait_until(shown)
+    assert (followed(outlet).state or {})["files_processing"][0]["progress"] == 1.0
+
+
+def test_work_for_the_hub_runs_after_what_came_before_and_may_fail(one: One, caplog: pytest.LogCaptureFixture) -> None:
+    setup, pipeline = one
+    _, outlet = setup.join()
+    setup.settle()
+    seen: list[int] = []
+    pipeline.update()
+    setup.hub.call(lambda: 1 / 0)  # type: ignore[arg-type]
+    setup.hub.call(lambda: seen.append(len(outlet.received)))
+    setup.settle()
+    assert seen == [2]
+    assert "a call on the hub failed" in caplog.text
+
+
+def test_a_hand_over_that_overflowed_starts_everyone_afresh() -> None:
+    pipeline = PipelineStatus("local_files", "hub-over")
+    setup = Setup(pipeline, limit=50)
+    outlets = [setup.join()[1] for _ in range(3)]
+    setup.settle()
+    for n in range(100):
+        pipeline.update(n=n)
+    setup.settle()
+    assert [outlet.reasons for outlet in outlets] == [["the service fell too far behind the pipeline"]] * 3
+    _, again = setup.join()
+    setup.settle()
+    pipeline.update(n="last")
+    setup.settle()
+    assert [body["n"] for _, _, body in again.received] == [99, "last"]
+    setup.close()
+
+
+def test_disconnecting_all_survives_one_that_fails(one: One) -> None:
+    setup, _ = one
+    outlets = [setup.join(works=works)[1] for works in (None, 5, None)]
+    setup.settle()
+    setup.hub.disconnect_all("the end")
+    assert [outlet.reasons for outlet in outlets] == [["the end"]] * 3
+    assert setup.hub.clients()["total"] == 0
+
+
+def test_threads_that_mutate_while_clients_come_and_go_show_each_the_whole_truth(one: One) -> None:
+    setup, pipeline = one
+
+    def work(name: str) -> None:
+        for n in range(400):
+            with pipeline.processing(f"{name}-{n}") as file:
+                file.stage("s", 0.5)
+
+    threads = [threading.Thread(target=work, args=(f"t{n}",)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    outlets: list[RecordingOutlet] = []
+    while any(thread.is_alive() for thread in threads):
+        subscriber, outlet = setup.join()
+        setup.hub.drain()
+        if setup.joined % 3 == 0:
+            setup.hub.leave(subscriber.sid, subscriber.namespace)
+        else:
+            outlets.append(outlet)
+        time.sleep(0.001)
+    for thread in threads:
+        thread.join(30)
+    pipeline.flush(everything=True)
+    setup.settle()
+    for outlet in outlets[:: max(1, len(outlets) // 30)]:
+        state = followed(outlet).state
+        assert state is not None
+        assert lasting(state) == lasting(pipeline.get())
+
+
+# -- any order of things -----------------------------------------------------------------------------------------------
+
+
+class HubMachine(RuleBasedStateMachine):
+    """Joins, leaves, mutations and turns of the hub in any order; two pipelines of two types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pipelines = [PipelineStatus("local_files", "m-local"), PipelineStatus("other", "m-other")]
+        for pipeline in self.pipelines:
+            pipeline.update(status="running")
+        self.setup = Setup(*self.pipelines)
+        self.present: list[tuple[Subscriber, RecordingOutlet]] = []
+        logging.disable(logging.CRITICAL)
+
+    @rule(namespace=st.sampled_from(events.NAMESPACES), works=st.none() | st.none() | st.integers(0, 4))
+    def join(self, namespace: str, works: int | None) -> None:
+        self.present.append(self.setup.join(namespace, works))
+
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        if self.present:
+            subscriber, outlet = self.present.pop(data.draw(st.integers(0, len(self.present) - 1)))
+            self.setup.hub.leave(subscriber.sid, subscriber.namespace)
+            outlet.reasons.append("left")
+
+    @rule(which=st.integers(0, 1), name=st.sampled_from("ab"), success=st.booleans())
+    def mutate(self, which: int, name: str, success: bool) -> None:
+        pipeline = self.pipelines[which]
+        pipeline.add_processing_file(name)
+        pipeline.file_progress(name, "s", 0.1)
+        pipeline.file_progress(name, "s", 0.2)
+        if success:
+            pipeline.complete_file(name)
+
+    @rule(which=st.integers(0, 1), everything=st.booleans())
+    def flush(self, which: int, everything: bool) -> None:
+        self.pipelines[which].flush(everything=everything)
+
+    @rule(which=st.integers(0, 1), times=st.integers(1, 3))
+    def mutate_from_the_hubs_queue(self, which: int, times: int) -> None:
+        for _ in range(times):
+            self.setup.hub.call(lambda: self.pipelines[which].update(mine=which))
+
+    @rule(which=st.integers(0, 1))
+    def update(self, which: int) -> None:
+        self.pipelines[which].update(status="idle")
+
+    @rule()
+    def drain(self) -> None:
+        self.setup.hub.drain()
+
+    @invariant()
+    def everyone_present_sees_each_pipeline_from_its_snapshot_on(self) -> None:
+        for subscriber, outlet in self.present:
+            self.check(subscriber, outlet)
+
+    def check(self, subscriber: Subscriber, outlet: RecordingOutlet) -> dict[str, Client]:
+        clients: dict[str, Client] = {}
+        for namespace, name, body in outlet.received:
+            assert namespace == subscriber.namespace
+            if body["pipeline_id"] is not None:
+                clients.setdefault(body["pipeline_id"], Client()).follow(name, body)
+        return clients
+
+    def teardown(self) -> None:
+        for pipeline in self.pipelines:
+            pipeline.flush(everything=True)
+        self.setup.settle()
+        for subscriber, outlet in self.present:
+            if outlet.reasons:
+                continue
+            clients = self.check(subscriber, outlet)
+            for pipeline in self.pipelines:
+                if subscriber.namespace in events.namespaces_of(pipeline.pipeline_type):
+                    state = clients[pipeline.pipeline_id].state
+                    assert state is not None
+                    assert lasting(state) == lasting(pipeline.get())
+        self.setup.close()
+        logging.disable(logging.NOTSET)
+
+
+TestHubMachine = HubMachine.TestCase
+TestHubMachine.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)

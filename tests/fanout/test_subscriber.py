@@ -1,0 +1,14 @@
+"""A subscriber is one client in one namespace."""
+
+from __future__ import annotations
+
+from rag_pipeline.fanout import Subscriber
+from tests.fanout.outlets import RecordingOutlet
+
+
+def test_a_new_subscriber_has_seen_nothing() -> None:
+    outlet = RecordingOutlet()
+    subscriber = Subscriber("sid", "client", "/pipeline", outlet)
+    assert (subscriber.sid, subscriber.client, subscriber.namespace) == ("sid", "client", "/pipeline")
+    assert subscriber.outlet is outlet
+    assert subscriber.since is None
