@@ -1,0 +1,91 @@
+"""The ``rag-pipeline`` command: picks the subcommand, and turns what it raises into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import TextIO
+
+from rag_pipeline import PipelineStatus, __version__, health
+from rag_pipeline.errors import ExitCode, RagPipelineError
+from rag_pipeline.ingest import command as search_command
+from rag_pipeline.pipelines.local_files import command as local_files_command
+from rag_pipeline.pipelines.terminal import Service
+
+PROGRAM = "rag-pipeline"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code of :class:`~rag_pipeline.errors.ExitCode`.
+
+    What a user can set wrong, and what a machine can run out of, is told in one line on stderr.
+    """
+    args = _parser().parse_args(argv)
+    _set_up_logging(verbose=args.verbose)
+    run: Callable[[argparse.Namespace], int] = args.run
+    try:
+        return run(args)
+    except RagPipelineError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PROGRAM, description="Follow a folder of documents live, and search it.")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more, on stderr")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    follow = commands.add_parser("local-files", help="follow a folder, with the status service beside it")
+    local_files_command.add_arguments(follow)
+    follow.set_defaults(run=lambda args: local_files_command.run(args, _start_service))
+
+    search = commands.add_parser("search", help="answer a question from the stored documents")
+    search_command.add_arguments(search)
+    search.set_defaults(run=search_command.run)
+
+    check = commands.add_parser("health", help="ask a running service whether both its servers live")
+    health.add_arguments(check)
+    check.set_defaults(run=health.run)
+    return parser
+
+
+def _start_service(
+    status: PipelineStatus, *, host: str | None, port: int | None, socket_port: int | None
+) -> AbstractContextManager[Service]:
+    # Here, since it brings eventlet with it, which neither search nor health needs.
+    from rag_pipeline.service import start_status_server
+
+    return start_status_server(port, host=host, socket_port=socket_port, pipelines=[status])
+
+
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at that moment, so that a live view can put lines above itself."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+def _set_up_logging(*, verbose: bool) -> None:
+    handler = _StderrHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("rag_pipeline").setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+def _fail(message: str, code: ExitCode) -> int:
+    print(f"{PROGRAM}: error: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,91 @@
+"""``rag-pipeline search``: answers a question from what was stored."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rag_pipeline.errors import ExitCode, StoreError
+from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.ingest.state_dir import STORE_NAME, read_state_dir
+from rag_pipeline.ingest.types import SearchHit
+
+_SNIPPET_LINES = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("question", help="what to look for, in words of your own")
+    parser.add_argument("--limit", type=_limit, default=5, metavar="N", help="answers to show, 1 to 100 (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print a JSON array, with the whole text of each answer")
+    parser.add_argument(
+        "--state-dir", type=Path, metavar="DIR", help="state folder (default: STATUS_STATE_DIR, or .rag_pipeline)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the best answers, best first; raises StoreError, EmbeddingError or ConfigurationError."""
+    settings = IngestSettings.from_env()
+    state_dir: Path = args.state_dir or read_state_dir()
+    folder = state_dir / STORE_NAME
+    if not folder.is_dir():
+        raise StoreError(f"nothing is stored in {state_dir} yet: run rag-pipeline local-files DIR first")
+    hits = _answers(settings, folder, args.question, args.limit)
+    if args.json:
+        print(json.dumps([asdict(hit) for hit in hits], ensure_ascii=False, indent=2))
+    elif hits:
+        print(as_text(hits, shutil.get_terminal_size().columns))
+    else:
+        print("Nothing found.", file=sys.stderr)
+    return ExitCode.OK
+
+
+def as_text(hits: Sequence[SearchHit], width: int) -> str:
+    """Return the answers for people to read: file, place and score, and the beginning of the text."""
+    return "\n\n".join(_entry(number, hit, width) for number, hit in enumerate(hits, 1))
+
+
+def _entry(number: int, hit: SearchHit, width: int) -> str:
+    head = f"{number:>2}  {hit.score:.2f}  {printable(hit.name)}" + (
+        f"  ·  {printable(hit.place)}" if hit.place else ""
+    )
+    lines = textwrap.wrap(printable(" ".join(hit.text.split())), max(20, min(width, 120) - 10))
+    if len(lines) > _SNIPPET_LINES:
+        lines = [*lines[: _SNIPPET_LINES - 1], lines[_SNIPPET_LINES - 1] + " …"]
+    return "\n".join([head, *(f"{'':10}{line}" for line in lines)])
+
+
+def printable(text: str) -> str:
+    """Return the text with characters that would move a terminal's cursor or colours written as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text)
+
+
+def _answers(settings: IngestSettings, folder: Path, question: str, limit: int) -> list[SearchHit]:
+    # Here, since they bring numpy and LanceDB with them: a second that no other command should wait.
+    from rag_pipeline.ingest.embed.factory import build_embedder
+    from rag_pipeline.ingest.search import search
+    from rag_pipeline.ingest.store.lance import LanceVectorStore
+
+    embedder = build_embedder(settings)
+    try:
+        store = LanceVectorStore(folder, embedder.model_id, embedder.dimensions)
+        try:
+            return search(store, embedder, question, limit)
+        finally:
+            store.close()
+    finally:
+        embedder.close()
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 100, not {text!r}")
+    return int(text)

@@ -1,0 +1,212 @@
+"""The ledger: what became of each file, kept over restarts in one SQLite file.
+
+The vector store is the truth about what is stored. It is written first, the ledger after it, and at the start the two
+are reconciled, so that a process killed at any moment leaves no file stored twice, lost or done again.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import StrEnum
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from rag_pipeline.errors import StateError
+
+SCHEMA_VERSION = 1
+FILE_NAME = "ledger.sqlite3"
+
+_SCHEMA = """
+CREATE TABLE files (
+    scope TEXT NOT NULL, file_id TEXT NOT NULL, version TEXT, outcome TEXT NOT NULL, fingerprint TEXT, recipe TEXT,
+    attempts INTEGER NOT NULL, reason TEXT, retry_at REAL, changed_at REAL NOT NULL, PRIMARY KEY (scope, file_id)
+) WITHOUT ROWID;
+CREATE TABLE sources (scope TEXT PRIMARY KEY, place TEXT NOT NULL, identity TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Outcome(StrEnum):
+    """What became of a file; ``odd`` is something that isn't a file to begin with, such as a broken link."""
+
+    STORED = "stored"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    ODD = "odd"
+
+
+class Row(NamedTuple):
+    """One file as it was last dealt with.
+
+    version: changes whenever the content may have; None if it has to be looked at again.
+    fingerprint: hash of content and recipe, as the store has it; None if it was not computed.
+    recipe: what the text was read, cut and embedded with.
+    attempts: how often it failed in a row. ``retry_at`` is wall-clock seconds; None for no other try before a change
+    or a restart.
+    reason: why it was skipped or failed.
+    """
+
+    version: str | None
+    outcome: Outcome
+    fingerprint: str | None = None
+    recipe: str | None = None
+    attempts: int = 0
+    reason: str | None = None
+    retry_at: float | None = None
+
+
+class Source(NamedTuple):
+    """What a scope reads from: the place people know, and an identity that tells it from another at that place."""
+
+    place: str
+    identity: str
+
+
+class Ledger:
+    """The rows of one scope (a pipeline and its source); safe to call from several threads.
+
+    Raises :class:`~rag_pipeline.errors.StateError` if the file is damaged, of a newer version or can't be written.
+    """
+
+    def __init__(self, folder: Path, scope: str) -> None:
+        self._path = folder / FILE_NAME
+        self._scope = scope
+        self._lock = threading.Lock()  # protects the connection
+        try:
+            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+
+    def _prepare(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise StateError(
+                f"{self._path} was written by a newer version of rag-pipeline "
+                f"(format {version}, this one knows {SCHEMA_VERSION}): upgrade, or choose another state folder"
+            )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA busy_timeout = 5000")
+        # Taking the write lock now shows a read-only or full disk at the start, not at the first file.
+        with self._transaction():
+            if version == 0:
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def rows(self) -> dict[str, Row]:
+        """Return all rows, by file id."""
+        query = (
+            "SELECT file_id, version, outcome, fingerprint, recipe, attempts, reason, retry_at"
+            " FROM files WHERE scope = ? ORDER BY file_id"
+        )
+        found = self._run(query, (self._scope,))
+        return {key: Row(version, Outcome(outcome), *rest) for key, version, outcome, *rest in found}
+
+    def put(self, file_id: str, row: Row) -> None:
+        """Set the row of a file."""
+        values = (self._scope, file_id, *row, time.time())
+        self._run("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def remove(self, file_id: str) -> None:
+        """Forget a file; no error if it isn't known."""
+        self._run("DELETE FROM files WHERE scope = ? AND file_id = ?", (self._scope, file_id))
+
+    def reset(self, rows: Mapping[str, Row]) -> None:
+        """Replace all rows at once."""
+        with self._lock:
+            try:
+                with self._transaction():
+                    self._db.execute("DELETE FROM files WHERE scope = ?", (self._scope,))
+                    now = time.time()
+                    self._db.executemany(
+                        "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        ((self._scope, key, *row, now) for key, row in rows.items()),
+                    )
+            except sqlite3.Error as error:
+                raise self._broken(error) from error
+
+    def source(self) -> Source | None:
+        """Return what this scope read from so far."""
+        found = self._run("SELECT place, identity FROM sources WHERE scope = ?", (self._scope,))
+        return Source(*found[0]) if found else None
+
+    def set_source(self, source: Source) -> None:
+        """Remember what this scope reads from."""
+        self._run("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (self._scope, *source))
+
+    def close(self) -> None:
+        """Write everything to the main file and close it; idempotent."""
+        with self._lock, suppress(sqlite3.Error):
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, statement: str, values: tuple[object, ...]) -> list[Any]:
+        with self._lock:
+            try:
+                return self._db.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                raise self._broken(error) from error
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+    def _broken(self, error: sqlite3.Error) -> StateError:
+        if isinstance(error, sqlite3.OperationalError):
+            return StateError(f"{self._path} can't be used: {error}")
+        return StateError(
+            f"{self._path} is damaged ({error}): remove it, what is stored is found again without embedding it anew"
+        )
+
+
+class _Transaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+def reconcile(rows: Mapping[str, Row], stored: Mapping[str, str], recipe: str) -> dict[str, Row]:
+    """Return the rows to start with, from those of the last run and the fingerprints in the store; pure.
+
+    What the store has and the ledger doesn't (killed between the two) is adopted; what the ledger takes for stored and
+    the store doesn't have is done again; so is what another recipe made. What failed gets another try.
+    """
+    result: dict[str, Row] = {}
+    for key, row in rows.items():
+        if row.outcome is Outcome.STORED and stored.get(key) is None:
+            continue
+        if row.outcome is not Outcome.ODD and row.recipe != recipe:
+            row = row._replace(version=None)
+        if row.outcome is Outcome.FAILED:
+            row = row._replace(retry_at=0.0)
+        result[key] = row
+    for key, fingerprint in stored.items():
+        known = result.get(key)
+        if known is None or (known.outcome is Outcome.STORED and known.fingerprint != fingerprint):
+            result[key] = Row(None, Outcome.STORED, fingerprint, recipe)
+    return result
+
+
+def recipe_of(**parts: object) -> str:
+    """Return a short text that stands for everything that decides what becomes of a given content."""
+    return blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()

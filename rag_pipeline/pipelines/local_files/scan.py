@@ -1,0 +1,219 @@
+"""The scan: what is in the watched folder at this moment. It is the truth; all else are hints.
+
+Real files come first, links after them in the order of their paths, so that one file that can be reached in several
+ways keeps the same id from scan to scan. A link to a file is followed wherever it leads. A link to a folder is not: no
+loop can come about, and nothing outside the folder is read because of one stray link.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from rag_pipeline.pipelines.local_files.names import display_name, file_id, ignored
+
+_NO_LONGER_THERE = (FileNotFoundError, NotADirectoryError)
+_SPECIAL = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class FoundFile(NamedTuple):
+    """A regular file: ``version`` changes with everything that can go with a change of content."""
+
+    file_id: str
+    name: str
+    path: str
+    size: int
+    mtime_ns: int
+    version: str
+
+
+class Oddity(NamedTuple):
+    """Something that is there and can't be read as a file; ``is_error`` if it should be readable and isn't."""
+
+    file_id: str
+    name: str
+    reason: str
+    is_error: bool
+
+    @property
+    def version(self) -> str:
+        """What tells one state of the oddity from another."""
+        return self.reason
+
+
+class Scan(NamedTuple):
+    """What one pass over the folder found.
+
+    ``unknown`` holds the ids of folders that could not be listed: what is below them may still be there.
+    ``identity`` is device and inode of the folder itself.
+    """
+
+    files: dict[str, FoundFile]
+    oddities: dict[str, Oddity]
+    unknown: frozenset[str]
+    identity: str
+
+
+class FolderUnavailableError(Exception):
+    """The watched folder itself can't be listed: nothing is known of what is in it."""
+
+
+def version_of(info: os.stat_result) -> str:
+    """Return the version of a file: size, times of change and inode.
+
+    The inode's own time is part of it, since tools that copy set the modification time back to an old one.
+    """
+    return f"{info.st_size}:{info.st_mtime_ns}:{info.st_ctime_ns}:{info.st_ino}"
+
+
+def current_version(path: str) -> str:
+    """Return the version of the file at the path now; raises OSError."""
+    return version_of(os.stat(path))  # noqa: PTH116 - the name may be no UTF-8
+
+
+def scan(root: str, *, exclude: str | None = None, check: Callable[[], None] = lambda: None) -> Scan:
+    """Walk the folder and its subfolders, leaving out ``exclude``; ``check`` is called for each and may raise.
+
+    Raises :class:`FolderUnavailableError` if the folder itself can't be listed.
+    """
+    walk = _Walk(root, exclude)
+    walk.run(check)
+    return Scan(walk.files, walk.oddities, frozenset(walk.unknown), walk.identity)
+
+
+class _Walk:
+    def __init__(self, root: str, exclude: str | None) -> None:
+        self.files: dict[str, FoundFile] = {}
+        self.oddities: dict[str, Oddity] = {}
+        self.unknown: set[str] = set()
+        self.identity = ""
+        self._root = root
+        self._exclude = exclude
+        self._links: list[str] = []
+        # Files with several names, by device and inode: each is taken once, under the first of its names.
+        self._several: dict[tuple[int, int], list[tuple[str, os.stat_result]]] = {}
+
+    def run(self, check: Callable[[], None]) -> None:
+        try:
+            info = os.stat(self._root)  # noqa: PTH116
+            self.identity = f"{info.st_dev}:{info.st_ino}"
+            folders = [*self._list("")]
+        except OSError as error:
+            raise FolderUnavailableError(error.strerror or str(error)) from None
+        while folders:
+            check()
+            folder = folders.pop()
+            try:
+                folders += self._list(folder)
+            except _NO_LONGER_THERE:
+                continue
+            except OSError as error:
+                self.unknown.add(file_id(folder))
+                self._odd(folder, f"the folder can't be listed: {error.strerror}", is_error=True)
+        self._take_several()
+        for link in sorted(self._links):
+            self._follow(link)
+
+    def _list(self, folder: str) -> Iterator[str]:
+        """Take the files of a folder, and yield its subfolders; ``folder`` is relative to the root."""
+        prefix = f"{folder}/" if folder else ""
+        with os.scandir(os.path.join(self._root, folder)) as entries:  # noqa: PTH118
+            for entry in entries:
+                if ignored(entry.name) or entry.path == self._exclude:
+                    continue
+                relative = prefix + entry.name
+                if entry.is_symlink():
+                    self._links.append(relative)
+                elif entry.is_dir(follow_symlinks=False):
+                    yield relative
+                else:
+                    self._look_at(relative, entry)
+
+    def _look_at(self, relative: str, entry: os.DirEntry[str]) -> None:
+        try:
+            info = entry.stat(follow_symlinks=False)
+        except _NO_LONGER_THERE:
+            return
+        except OSError as error:
+            self._odd(relative, f"can't be looked at: {error.strerror}", is_error=True)
+            return
+        if not stat.S_ISREG(info.st_mode):
+            self._odd(relative, f"{_SPECIAL.get(stat.S_IFMT(info.st_mode), 'not a file')}: not a document")
+        elif info.st_nlink > 1:
+            self._several.setdefault((info.st_dev, info.st_ino), []).append((relative, info))
+        else:
+            self._take(relative, entry.path, info)
+
+    def _take_several(self) -> None:
+        for names in self._several.values():
+            names.sort(key=lambda item: item[0])
+            (first, info), *others = names
+            self._take(first, self._absolute(first), info)
+            for other, _ in others:
+                self._odd(other, f"the same file as {display_name(first)} (a hard link)")
+
+    def _follow(self, link: str) -> None:
+        path = self._absolute(link)
+        try:
+            info = os.stat(path)  # noqa: PTH116
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                self._odd(link, "a symbolic link that leads back to itself")
+            elif isinstance(error, _NO_LONGER_THERE):
+                if os.path.islink(path):  # noqa: PTH114
+                    self._odd(link, "a symbolic link to nothing")
+            else:
+                self._odd(link, f"a symbolic link that can't be followed: {error.strerror}", is_error=True)
+            return
+        if stat.S_ISDIR(info.st_mode):
+            loops = self._root.startswith(os.path.realpath(path).rstrip("/") + "/") or os.path.realpath(path) in (
+                self._root,
+                *self._above(path),
+            )
+            self._odd(link, "a symbolic link " + ("that loops back to a folder it is in" if loops else _TO_FOLDER))
+        elif not stat.S_ISREG(info.st_mode):
+            self._odd(link, f"a symbolic link to {_SPECIAL.get(stat.S_IFMT(info.st_mode), 'no file')}: not a document")
+        else:
+            self._take_link(link, path, info)
+
+    def _take_link(self, link: str, path: str, info: os.stat_result) -> None:
+        target = os.path.realpath(path)
+        inside = os.path.relpath(target, self._root) if target.startswith(self._root.rstrip("/") + "/") else None
+        if inside is not None and file_id(inside) in self.files:
+            self._odd(link, f"the same file as {display_name(inside)} (a symbolic link)")
+            return
+        same = self._several.setdefault((info.st_dev, info.st_ino), [])
+        if same:
+            self._odd(link, f"the same file as {display_name(same[0][0])} (a symbolic link)")
+            return
+        same.append((link, info))
+        self._take(link, path, info)
+
+    def _above(self, path: str) -> Iterator[str]:
+        folder = os.path.dirname(path)  # noqa: PTH120
+        while len(folder) >= len(self._root) and folder != "/":
+            yield folder
+            folder = os.path.dirname(folder)  # noqa: PTH120
+
+    def _take(self, relative: str, path: str, info: os.stat_result) -> None:
+        key = file_id(relative)
+        name = display_name(relative)
+        self.files[key] = FoundFile(key, name, path, info.st_size, info.st_mtime_ns, version_of(info))
+
+    def _odd(self, relative: str, reason: str, *, is_error: bool = False) -> None:
+        key = file_id(relative)
+        self.oddities[key] = Oddity(key, display_name(relative), reason, is_error)
+
+    def _absolute(self, relative: str) -> str:
+        return os.path.join(self._root, relative)  # noqa: PTH118
+
+
+_TO_FOLDER = "to a folder: not followed, watch that folder itself"

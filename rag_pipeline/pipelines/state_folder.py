@@ -1,0 +1,74 @@
+"""The state folder: where what must outlive the process is kept, by one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rag_pipeline.errors import StateError
+from rag_pipeline.ingest.state_dir import STORE_NAME
+
+LOCK_NAME = "lock"
+
+
+class StateFolder:
+    """A state folder that is held by this process until it is closed or the process ends, however it ends.
+
+    It is made if it isn't there. Raises :class:`~rag_pipeline.errors.StateError` if another process holds it, or if it
+    can't be made or written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock: int | None = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StateError(f"the state folder {path} can't be used: {error.strerror}") from None
+        try:
+            self._hold()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def store(self) -> Path:
+        """The folder of the vector store."""
+        return self.path / STORE_NAME
+
+    def close(self) -> None:
+        """Let another process have the folder; idempotent."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _hold(self) -> None:
+        assert self._lock is not None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise StateError(f"the state folder {self.path} is in use by process {holder}") from None
+        except OSError as error:
+            raise StateError(f"the state folder {self.path} can't be locked: {error.strerror}") from None
+        try:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise StateError(f"the state folder {self.path} can't be written to: {error.strerror}") from None
+        # It holds copies of the documents' text: not for a repository that happens to be around it.
+        with suppress(OSError):
+            if not (self.path / ".gitignore").exists():
+                (self.path / ".gitignore").write_text("*\n")

@@ -1,0 +1,161 @@
+"""What a pipeline's command shows in the terminal: a line for each file that is done, and below them a live view.
+
+It watches the pipeline as any client of the service does, by its events. Without a terminal, or without rich, there
+are the lines alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from typing import Any, NamedTuple, Protocol, TextIO
+
+from rag_pipeline import events
+from rag_pipeline.events import NAMESPACES, Event
+from rag_pipeline.ingest.command import printable
+from rag_pipeline.probe import reachable
+from rag_pipeline.status import FlushRequest, PipelineStatus
+
+_ENDS = frozenset({events.FILE_COMPLETED, events.FILE_FAILED, events.FILE_SKIPPED, events.FILE_DELETED})
+
+
+class Service(Protocol):
+    """What the terminal needs to know of a running service."""
+
+    host: str
+    http_port: int
+    socket_port: int
+
+
+class Line(NamedTuple):
+    """One file that is done, for people: ``kind`` is stored, unchanged, failed, skipped or removed."""
+
+    kind: str
+    name: str
+    about: str
+
+
+MARKS = {"stored": "✓", "unchanged": "✓", "failed": "✗", "skipped": "–", "removed": "⌫"}
+PLAIN_MARKS = {"stored": "+", "unchanged": "+", "failed": "!", "skipped": "-", "removed": "x"}
+
+
+def addresses(service: Service) -> list[tuple[str, str]]:
+    """Return where to connect: what, and the address."""
+    host = reachable(service.host)
+    host = f"[{host}]" if ":" in host else host
+    http, sockets = f"http://{host}:{service.http_port}", f"http://{host}:{service.socket_port}"
+    return [
+        ("Status", f"{http}/status"),
+        ("Health", f"{http}/health"),
+        ("Socket.IO", f"{sockets}   namespaces {' '.join(NAMESPACES)}"),
+    ]
+
+
+def line_of(event: Event) -> Line | None:
+    """Return the line for an event, None if it isn't the end of a file."""
+    if event.name not in _ENDS:
+        return None
+    file: dict[str, Any] = event.payload()["file"]
+    name = printable(file["name"])
+    took = "" if file["duration_seconds"] is None else f"{file['duration_seconds']:.1f} s"
+    error, result = file["error"], file["result"] or {}
+    if event.name == events.FILE_FAILED:
+        return Line("failed", name, f"{error['stage'] or 'failed'}: {_shortened(error['message'], file['name'])}")
+    if event.name == events.FILE_SKIPPED:
+        return Line("skipped", name, f"skipped: {_shortened(error['message'], file['name'])}")
+    if event.name == events.FILE_DELETED:
+        return Line("removed", name, "removed")
+    if "chunks" not in result:
+        return Line("unchanged", name, "unchanged")
+    return Line("stored", name, f"{result['chunks']} chunk{'' if result['chunks'] == 1 else 's'}, {took}")
+
+
+def summary(status: PipelineStatus, seconds: float) -> str:
+    """Return what was done, in one line."""
+    totals = status.snapshot().totals
+    parts = [
+        f"{totals.total_processed} stored",
+        f"{totals.total_failed} failed",
+        f"{totals.total_skipped} skipped",
+        f"{totals.total_deleted} removed",
+    ]
+    return f"{', '.join(parts)} in {seconds:.1f} s"
+
+
+class Terminal:
+    """Prints to ``out``; used by one thread. :meth:`tick` several times a second keeps it up to date."""
+
+    def __init__(self, status: PipelineStatus, out: TextIO | None = None, *, live: bool | None = None) -> None:
+        self._status = status
+        self._out = sys.stdout if out is None else out
+        self._ends: deque[Event] = deque()
+        self._began = time.monotonic()
+        wanted = self._out.isatty() if live is None else live
+        self._marks = MARKS if (self._out.encoding or "").lower().startswith("utf") else PLAIN_MARKS
+        self._live = _open_live(status, self._out) if wanted else None
+        self._word = ""
+        status.attach(self)
+
+    def publish(self, item: Event | FlushRequest) -> None:
+        """Take what the pipeline publishes; only the ends of files are kept."""
+        if isinstance(item, Event) and item.name in _ENDS:
+            self._ends.append(item)
+
+    def start(self, service: Service, folder: str) -> None:
+        """Print where to look, then begin the live view."""
+        rows = [("Folder", printable(folder)), *addresses(service)]
+        if self._live is not None:
+            self._live.start(rows)
+        else:
+            self._print("\n".join(f"{what:<11}{where}" for what, where in rows) + "\n")
+
+    def tick(self) -> None:
+        """Print the files that were done since, and bring the live view up to date."""
+        while self._ends:
+            line = line_of(self._ends.popleft())
+            if line is None:
+                continue
+            if self._live is not None:
+                self._live.line(line, self._marks[line.kind])
+            else:
+                self._print(f"{self._marks[line.kind]} {line.name}  {line.about}")
+        if self._live is not None:
+            self._live.refresh()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        if self._live is not None:
+            self._live.say(text)
+        else:
+            self._print(text)
+
+    def close(self, *, with_summary: bool = True) -> None:
+        """Print what is left, end the live view, sum up."""
+        self._status.detach(self)
+        self.tick()
+        if self._live is not None:
+            self._live.stop()
+        if with_summary:
+            self._print(("" if self._live is None else "\n") + summary(self._status, time.monotonic() - self._began))
+
+    def _print(self, text: str) -> None:
+        encoding = self._out.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=self._out, flush=True)
+
+
+def _shortened(message: str, name: str) -> str:
+    """Return the message without the file's name at its start: it stands before it on the line."""
+    for known in (name, name.rsplit("/", 1)[-1]):
+        if message.startswith(known + " "):
+            message = message[len(known) + 1 :]
+            break
+    return printable(" ".join(message.split()))
+
+
+def _open_live(status: PipelineStatus, out: TextIO) -> Any:
+    try:
+        from rag_pipeline.pipelines.live_view import LiveView
+    except ModuleNotFoundError:  # rich belongs to the extra; the lines do without it
+        return None
+    return LiveView(status, out)
