@@ -1,0 +1,110 @@
+"""``python status_server.py``: runs the service until Ctrl+C or SIGTERM, on its own or with the demo pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
+
+from rag_pipeline.demo import DemoPipeline
+from rag_pipeline.demo.player import DEFAULT_SPEED
+from rag_pipeline.errors import ConfigurationError, ExitCode, RagPipelineError
+from rag_pipeline.events import NAMESPACES
+from rag_pipeline.probe import reachable
+from rag_pipeline.service import StatusServer, start_status_server
+from rag_pipeline.signals import StopSignals
+from rag_pipeline.status import PipelineStatus
+
+PROGRAM = "status_server.py"
+DEMO_TYPE = "google_drive"
+DEMO_STOP_SECONDS = 2.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the service until it is told to stop; return the exit code of :class:`~rag_pipeline.errors.ExitCode`.
+
+    What a user can set wrong is told in one line on stderr.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    try:
+        parser = _parser()
+        options = parser.parse_args(argv)
+        if not options.demo and not options.loop:
+            parser.error("--once goes with --demo")
+        _run(options)
+    except RagPipelineError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return error.exit_code
+    return ExitCode.OK
+
+
+def addresses(server: StatusServer) -> str:
+    """Return where to connect, one line for each address."""
+    host = reachable(server.host)
+    machine = f"[{host}]" if ":" in host else host
+    http, socket_io = f"http://{machine}:{server.http_port}", f"http://{machine}:{server.socket_port}"
+    lines = [f"Status     {http}/status", f"Health     {http}/health"]
+    return "\n".join(lines + [f"Socket.IO  {socket_io}{namespace}" for namespace in NAMESPACES])
+
+
+def _run(options: argparse.Namespace) -> None:
+    with contextlib.ExitStack() as stack:
+        signals = stack.enter_context(StopSignals())
+        demo = DemoPipeline(PipelineStatus(DEMO_TYPE), speed=options.speed) if options.demo else None
+        server = stack.enter_context(
+            start_status_server(options.port, host=options.host, socket_port=options.socket_port)
+        )
+        print(f"{addresses(server)}\nPress Ctrl+C to stop.", flush=True)
+        if demo is not None:
+            stack.enter_context(_playing(demo, signals, loop=options.loop))
+        signals.wait()
+
+
+@contextlib.contextmanager
+def _playing(demo: DemoPipeline, signals: StopSignals, *, loop: bool) -> Iterator[None]:
+    """Play the demo on a thread; at the end of the script ask for the stop, at the end of the block end the thread."""
+    stop = threading.Event()
+
+    def play() -> None:
+        demo.run(stop, loop=loop)
+        if not stop.is_set():
+            signals.request()
+
+    thread = threading.Thread(target=play, name="demo", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(DEMO_STOP_SECONDS)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Tells a wrong argument in one line, as every other wrong setting is told."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ConfigurationError."""
+        raise ConfigurationError(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog=PROGRAM,
+        description="Run the status service. What no option sets comes from the environment.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--host", help="address to bind (STATUS_HOST, else 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port of the HTTP server (STATUS_PORT, else 8003); 0 picks free ones")
+    parser.add_argument("--socket-port", type=int, help="port of the Socket.IO server (SOCKET_IO_PORT, else one above)")
+    parser.add_argument("--demo", action="store_true", help="play a scripted hour of a pipeline's work")
+    parser.add_argument(
+        "--speed", type=float, default=DEFAULT_SPEED, help="how many times as fast the demo runs (%(default)g)"
+    )
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--loop", action="store_true", default=True, help="start the demo over at its end (the default)")
+    again.add_argument("--once", action="store_false", dest="loop", help="stop when the demo is over")
+    return parser
