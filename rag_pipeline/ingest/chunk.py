@@ -7,10 +7,12 @@ tokens it may hold. Time and memory therefore grow with the length of the text a
 from __future__ import annotations
 
 import re
+import string
 import threading
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import groupby
+from unicodedata import category
 
 from rag_pipeline.ingest.embed.model_files import find_model, read_tokenizer
 from rag_pipeline.ingest.settings import IngestSettings
@@ -19,10 +21,17 @@ from rag_pipeline.ingest.types import Chunk, Document, Progress, Section, Stoppe
 
 # Characters tokenized at once: some 10,000 tokens, 4 ms.
 BLOCK = 1 << 15
-# Where to end a chunk, best first. Each pattern's match ends where the next chunk may begin; all are after a space or
-# a newline, which is the end of a word for every tokenizer, so the parts have the tokens the whole had.
+# What ends a word for every tokenizer. Not ``\s``: that also has control characters, which BERT removes, joining words.
+_SPACE = r"[ \t\n\r\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+# Where to end a chunk, best first: after the match. The parts then have the very tokens the whole had.
 _BOUNDARIES = tuple(
-    re.compile(pattern) for pattern in (r"\n[ \t\r]*\n\s*", r"\n\s*", r"[.!?…。！？][\"'”’)\]]*\s+|[。！？]", r"\s+")
+    re.compile(pattern)
+    for pattern in (
+        rf"\n[ \t\r]*\n{_SPACE}*",
+        rf"\n{_SPACE}*",
+        rf"[.!?…。！？][\"'”’)\]]*{_SPACE}+|[。！？]",
+        rf"{_SPACE}+",
+    )
 )
 # A boundary is looked for in the last half of a full chunk, the lesser ones nearer to its end.
 _SEARCHED = (0.5, 0.7, 0.7, 0.9)
@@ -103,12 +112,16 @@ class Chunker:
                 best = match.end()
             if best > low:
                 return best
-        # No space near: between two tokens that don't touch inside a word, or else in a word longer than any real one.
-        for at in range(token + self._max_tokens, token + self._max_tokens // 2, -1):
-            left, right = block[spans[at][0] - 1], block[spans[at][0]]
-            if not (left.isalnum() and right.isalnum()) and spans[at][0] > start:
-                return spans[at][0]
+        # No space near: between two tokens one of which is punctuation, or else anywhere, in one endless word.
+        for at in range(token + self._max_tokens, token, -1):
+            end = spans[at][0]
+            if end > start and (_is_punctuation(block[end - 1]) or _is_punctuation(block[end])):
+                return end
         return limit
+
+
+def _is_punctuation(character: str) -> bool:
+    return character in string.punctuation or category(character).startswith("P")
 
 
 def _joined(sections: list[Section]) -> str:

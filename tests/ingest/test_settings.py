@@ -1,0 +1,45 @@
+"""Settings of ingestion: defaults, and one line for each mistake."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.ingest.settings import IngestSettings
+
+
+def test_nothing_set_is_the_embedded_model() -> None:
+    assert IngestSettings.from_env({}) == IngestSettings()
+
+
+def test_the_key_is_not_shown() -> None:
+    assert "secret" not in repr(IngestSettings.from_env({"EMBEDDING_API_KEY": "secret"}))
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ({"EMBEDDING_API_URL": "ftp://x", "EMBEDDING_API_MODEL": "m"}, "EMBEDDING_API_URL='ftp://x'"),
+        ({"EMBEDDING_API_URL": "http://x"}, "EMBEDDING_API_MODEL"),
+        ({"RAG_CHUNK_TOKENS": "255"}, "RAG_CHUNK_TOKENS='255'"),
+        ({"RAG_CHUNK_TOKENS": "127"}, "RAG_CHUNK_TOKENS"),
+        ({"EMBEDDING_API_DIMENSIONS": "0"}, "EMBEDDING_API_DIMENSIONS"),
+        ({"EMBEDDING_THREADS": "many"}, "EMBEDDING_THREADS"),
+    ],
+)
+def test_a_bad_value_is_named(env: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        IngestSettings.from_env(env)
+    assert message in str(caught.value)
+
+
+def test_a_password_in_the_address_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        IngestSettings.from_env({"EMBEDDING_API_URL": "http://me:hush@x/v1", "EMBEDDING_API_MODEL": "m"})
+    assert "hush" not in str(caught.value)
+
+
+def test_the_address_may_end_in_embeddings() -> None:
+    env = {"EMBEDDING_API_URL": "https://x/v1/embeddings/", "EMBEDDING_API_MODEL": "m", "RAG_CHUNK_TOKENS": "800"}
+    read = IngestSettings.from_env(env)
+    assert (read.embedding_api_url, read.chunk_tokens) == ("https://x/v1", 800)
