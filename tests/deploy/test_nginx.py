@@ -173,7 +173,7 @@ def test_nginx_accepts_the_example_without_a_warning(server: StatusServer, tmp_p
     make_certificate(tmp_path)
     (tmp_path / "site.conf").write_text(site(tmp_path, server, *free_ports(2)))
     (tmp_path / "nginx.conf").write_text(MAIN.format(folder=tmp_path))
-    command = ["nginx", "-t", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
+    command: list[str | Path] = ["nginx", "-t", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert run.returncode == 0, run.stderr
     assert "warn" not in run.stderr
