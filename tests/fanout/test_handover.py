@@ -6,6 +6,8 @@ import select
 import sys
 import threading
 
+import pytest
+
 from rag_pipeline.fanout import Handover
 
 
@@ -43,6 +45,22 @@ def test_an_item_published_while_the_reader_reads_is_not_left_behind() -> None:
     handover.publish(2)
     assert readable(handover)
     assert drain(handover) == [2]
+    handover.close()
+
+
+def test_an_item_published_in_the_middle_of_rearming_costs_no_later_wake_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    handover: Handover[int] = Handover()
+    handover.publish(1)
+    clear = handover._wake_up.clear
+
+    def publish_and_clear() -> None:
+        handover.publish(2)
+        clear()
+
+    monkeypatch.setattr(handover._wake_up, "clear", publish_and_clear)
+    assert drain(handover) == [1, 2]
+    handover.publish(3)
+    assert readable(handover)
     handover.close()
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rag_pipeline import events
-from rag_pipeline.fanout import Handover, Hub, Item, Subscriber
+from rag_pipeline.fanout import Batch, Handover, Hub, Item, Subscriber
 from rag_pipeline.fanout.hub import MAX_ITEMS_A_TURN
 from rag_pipeline.status import PipelineStatus
 from tests.fanout.outlets import RecordingOutlet
@@ -121,17 +121,20 @@ def test_one_that_fails_between_its_snapshot_and_its_place_in_the_order_stops_no
     setup, pipeline = one
     _, bad = setup.join(works=1)
     _, good = setup.join()
+    greet = bad.send
 
-    def mutate() -> None:
-        pipeline.update(status="between")
+    def greet_while_the_pipeline_goes_on(batch: Batch) -> None:
+        if not bad.received:
+            pipeline.update(status="between")  # newer than the snapshot, ahead of the mark behind it
+        greet(batch)
 
-    # Runs on the hub after both snapshots and before both have settled.
-    setup.hub.call(mutate)
-    setup.hub.call(mutate)
+    bad.send = greet_while_the_pipeline_goes_on  # type: ignore[method-assign]
     setup.settle()
-    assert [body["status"] for _, _, body in good.received][-1] == "between"
+    pipeline.update(status="after")
+    setup.settle()
+    assert [body["status"] for _, _, body in good.received] == ["between", "after"]
     assert setup.hub.clients()["total"] == 1
-    assert bad.reasons
+    assert bad.reasons == ["writing to it failed"]
 
 
 def test_leaving_is_final_at_every_stage(one: One) -> None:
