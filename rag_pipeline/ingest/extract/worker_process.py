@@ -53,7 +53,7 @@ class WorkerProcess:
         lifeline, self._lifeline = os.pipe()
         try:
             self._process = subprocess.Popen(
-                # -P: a folder of documents may be the current one, and hold a file named json.py
+                # -P: or this folder would be on the path, with modules of common names
                 [sys.executable, "-P", "-s", "-B", _launcher(), json.dumps(asdict(limits)), str(lifeline)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

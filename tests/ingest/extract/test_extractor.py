@@ -48,8 +48,8 @@ def is_alive(pid: int) -> bool:
     return state not in "ZX"
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
+def wait_for(condition: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
@@ -415,7 +415,8 @@ def test_a_killed_parent_leaves_no_worker(tmp_path: Path, long_pdf: Path, busy: 
         workers = [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
         assert len(workers) == 1
         parent.kill()
-    wait_for(lambda: not is_alive(workers[0]))
+    # Less than the page takes: the worker must not come to its end by itself.
+    wait_for(lambda: not is_alive(workers[0]), seconds=5)
 
 
 _PATCHED_HOST = """
