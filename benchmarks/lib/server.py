@@ -42,7 +42,7 @@ class Server(JsonProcess):
         super().__init__(name, command_of(name), env=env)
         try:
             hello = self.expect("ready", True, 30)
-        except BenchmarkError:
+        except BaseException:
             self.close()
             raise
         self.port: int = hello["port"]

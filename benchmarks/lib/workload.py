@@ -29,8 +29,8 @@ class Load:
 
     @property
     def timeout_seconds(self) -> float:
-        """How long one repetition may take before it counts as lossy: its own length and half a minute."""
-        return 30 + (self.count / self.per_second if self.per_second else 0)
+        """How long one repetition may take before it counts as lossy: its own length and a minute."""
+        return 60 + (self.count / self.per_second if self.per_second else 0)
 
 
 @contextmanager
@@ -65,7 +65,7 @@ def warm_up(server: Server, client: CountingClient, load: Load) -> None:
     time.sleep(0.2)
 
 
-def measure(server: Server, client: CountingClient, load: Load) -> Figures:
+def measure(server: Server, client: CountingClient, load: Load, *, rest_seconds: float = 0.3) -> Figures:
     """Emit the load up to ``times`` times; return the sums, and of latencies the mean over the repetitions."""
     rows: list[Figures] = []
     begun = time.monotonic()
@@ -83,7 +83,7 @@ def measure(server: Server, client: CountingClient, load: Load) -> Figures:
         rows.append(row | counted(client))
         if time.monotonic() - begun > WINDOW_SECONDS:
             break
-        time.sleep(0.3)
+        time.sleep(rest_seconds)
     return combine(rows)
 
 

@@ -7,7 +7,7 @@ one command a line from stdin and answers each with one line when the command is
 |---|---|
 | ``{"cmd": "burst", "first": n, "count": k, "size": bytes}`` | emit k events as fast as the server's own API goes |
 | ``{"cmd": "rate", "first": n, "count": k, "size": bytes, "per_second": r}`` | emit k events at an even pace |
-| ``{"cmd": "busy_start"}`` / ``{"cmd": "busy_stop"}`` | a CPU-bound thread; the stop answers its loops per second |
+| ``{"cmd": "busy_start"}``, ``busy_read``, ``busy_stop`` | a CPU-bound thread; answers its loops so far, and the time |
 | ``{"cmd": "mutation", "first": n, "count": k}`` | as burst, each call timed; ours alone knows it |
 | ``{"cmd": "quit"}`` | end |
 
@@ -20,7 +20,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -81,29 +81,27 @@ def pauses(count: int, per_second: float) -> Iterator[float]:
 class BusyThread:
     """A thread that does nothing but pure-Python work, and counts how much of it got done."""
 
-    def __init__(self, thread_class: Callable[..., Any] = threading.Thread) -> None:
+    def __init__(self) -> None:
+        self.loops = 0
         self._stop = False
-        self._loops_per_second = 0.0
-        self._thread = thread_class(target=self._work, daemon=True)
+        self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
-        started, loops, total = time.perf_counter(), 0, 0
+        total = 0
         while not self._stop:
             for number in range(1000):
                 total = (total * 31 + number) & 0xFFFF
-            loops += 1
-        self._loops_per_second = loops / (time.perf_counter() - started)
+            self.loops += 1
 
-    def finish(self) -> float:
-        """Stop the thread; return how many thousand steps it made in a second."""
+    def finish(self) -> None:
+        """Stop the thread."""
         self._stop = True
         self._thread.join()
-        return self._loops_per_second
 
 
 class BusyCommands:
-    """Obeys ``busy_start`` and ``busy_stop``, which are the same for every Python server."""
+    """Obeys ``busy_start``, ``busy_read`` and ``busy_stop``, which are the same for every Python server."""
 
     def __init__(self) -> None:
         self._busy: BusyThread | None = None
@@ -112,7 +110,9 @@ class BusyCommands:
         """Return the answer, or None for a command of another kind."""
         if command["cmd"] == "busy_start":
             self._busy = BusyThread()
-            return {"ok": True}
-        if command["cmd"] == "busy_stop" and self._busy is not None:
-            return {"ok": True, "loops_per_second": self._busy.finish()}
-        return None
+        if not command["cmd"].startswith("busy_") or self._busy is None:
+            return None
+        answer = {"ok": True, "loops": self._busy.loops, "seconds": time.monotonic()}
+        if command["cmd"] == "busy_stop":
+            self._busy.finish()
+        return answer

@@ -53,38 +53,31 @@ function rate({ first, count, size, per_second: perSecond }) {
 }
 
 const BUSY = `
-  const { parentPort } = require("node:worker_threads");
-  let loops = 0, total = 0;
-  const started = performance.now();
-  let stopped = false;
-  parentPort.once("message", () => {
-    parentPort.postMessage((loops * 1000) / (performance.now() - started));
-    stopped = true;
-  });
-  (function work() {
-    const until = performance.now() + 50;
-    while (performance.now() < until) {
-      for (let number = 0; number < 100000; number++) total = (total * 31 + number) & 0xffff;
-      loops++;
-    }
-    if (!stopped) setImmediate(work);
-  })();`;
+  const { workerData } = require("node:worker_threads");
+  const loops = new BigInt64Array(workerData);
+  let total = 0;
+  for (;;) {
+    for (let number = 0; number < 1000; number++) total = (total * 31 + number) & 0xffff;
+    Atomics.add(loops, 0, 1n);
+  }`;
+const loops = new BigInt64Array(new SharedArrayBuffer(8));
 let worker = null;
 
+function sayBusy() {
+  say({ ok: true, loops: Number(Atomics.load(loops, 0)), seconds: performance.now() / 1000 });
+}
+
 function busyStart() {
-  worker = new Worker(BUSY, { eval: true });
-  worker.once("online", () => say({ ok: true }));
+  worker = new Worker(BUSY, { eval: true, workerData: loops.buffer });
+  worker.once("online", sayBusy);
 }
 
 function busyStop() {
-  worker.once("message", (loops) => {
-    worker.terminate();
-    say({ ok: true, loops_per_second: loops });
-  });
-  worker.postMessage("stop");
+  sayBusy();
+  worker.terminate();
 }
 
-const commands = { burst, rate, busy_start: busyStart, busy_stop: busyStop, quit: () => process.exit(0) };
+const commands = { burst, rate, busy_start: busyStart, busy_read: sayBusy, busy_stop: busyStop, quit: () => process.exit(0) };
 
 server.listen(0, "127.0.0.1", 4096, () => {
   const installed = require(path.join(__dirname, "..", "node_modules", "socket.io", "package.json"));

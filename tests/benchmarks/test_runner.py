@@ -6,6 +6,9 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -29,11 +32,15 @@ needs_node = pytest.mark.skipif(
 
 
 def gone(pid: int) -> bool:
-    """Whether no process of that id is left, a zombie included."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
+    """Whether the process has ended; one whose parent died with it may wait for another to collect it."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.01)
     return False
 
 
@@ -164,3 +171,30 @@ def test_every_case_names_servers_that_exist() -> None:
         for case in all_cases(quick=quick).values():
             assert case.servers
             assert case.repetitions >= 1
+
+
+@needs_compiler
+def test_an_interrupted_run_ends_its_servers_and_shows_what_it_has(tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    command = [sys.executable, "-m", "benchmarks.run", "--cases", "smoke,stalled_0", "--servers", "eventlet"]
+    with subprocess.Popen(
+        [*command, "--out", str(out)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as runner:
+        assert runner.stderr is not None
+        assert runner.stderr.readline().startswith("smoke 1/1 eventlet")
+        processes = _eventually_two_children(runner.pid)
+        runner.send_signal(signal.SIGINT)
+        runner.communicate(timeout=30)
+    assert runner.returncode == 130
+    assert [row["case"] for row in json.loads(out.read_text())["rows"]] == ["smoke"]
+    assert processes
+    assert all(gone(pid) for pid in processes)
+
+
+def _eventually_two_children(pid: int) -> list[int]:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if len(found := Path(f"/proc/{pid}/task/{pid}/children").read_text().split()) == 2:
+            return [int(child) for child in found]
+        time.sleep(0.01)
+    return []
