@@ -12,6 +12,7 @@ MAX_NAME_LENGTH = 4096
 MAX_LABEL_LENGTH = 200
 MAX_MESSAGE_LENGTH = 1000
 MAX_JSON_CHARACTERS = 1 << 18
+MAX_OWN_FIELDS = 256
 _MAX_DEPTH = 64
 _MAX_INT_BITS = 1024
 _MAX_NUMBER = sys.float_info.max
@@ -147,6 +148,13 @@ def json_copy(key: str, value: object) -> Any:
     if value is None:
         return None
     return _Copier(key).copy(value, 0)
+
+
+def check_own(own: Mapping[str, object]) -> None:
+    """Raise ValueError if a pipeline's own fields are too many or too large: every status carries them all."""
+    if len(own) > MAX_OWN_FIELDS:
+        raise ValueError(f"at most {MAX_OWN_FIELDS} fields of your own, not {len(own)}")
+    _Copier("the fields of your own, all together,").copy(own, 0)
 
 
 def check_own_key(key: str) -> str:

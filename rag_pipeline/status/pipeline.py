@@ -9,7 +9,7 @@ import secrets
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from rag_pipeline import native
 from rag_pipeline.config import check_pipeline_id
@@ -19,15 +19,13 @@ from rag_pipeline.status.failures import failure
 from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import STATE_FIELDS, FileError, FileRecord, StateBody
 from rag_pipeline.status.processing import Processing
+from rag_pipeline.status.publisher import Publisher, Sink
 from rag_pipeline.status.registry import registry, wished_ids
 from rag_pipeline.status.state import Moment, PipelineState
 
 logger = logging.getLogger("rag_pipeline.status")
 
-STATUS_DELAY_SECONDS = 0.05
-STATUS_INTERVAL_SECONDS = 0.1
-FLUSH_PATIENCE_SECONDS = 1.0
-MAX_OWN_FIELDS = 256
+MAX_WARNINGS = 1000
 
 T = TypeVar("T")
 
@@ -45,21 +43,6 @@ _SETTABLE: dict[str, Callable[[str, object], Any]] = {
     "is_checking": checks.check_bool,
     "files_queued": checks.check_count,
 }
-
-
-class FlushRequest(NamedTuple):
-    """Asks whoever delivers a pipeline's events to call its :meth:`PipelineStatus.flush` at ``due`` (monotonic)."""
-
-    pipeline: PipelineStatus
-    due: float
-
-
-class Sink(Protocol):
-    """Takes what a pipeline publishes, in order; called under the pipeline's lock."""
-
-    def publish(self, item: Event | FlushRequest) -> None:
-        """Take the item; must neither wait nor raise, nor give up the GIL."""
-        ...
 
 
 class PipelineStatus:
@@ -85,13 +68,10 @@ class PipelineStatus:
         self._lock = native.RLock()
         self._inside = False
         self._deferred: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
-        self._sinks: tuple[Sink, ...] = ()
+        self._out = Publisher(self)
         self._settled = False
         self._closed = False
-        self._status_sent = float("-inf")
-        self._status_owed = False
-        self._status_due = 0.0
-        self._flush_due = float("inf")
+        self._warned: set[str] = set()
         provisional = next(iter(wished_ids(pipeline_type)))
         self._state = PipelineState(provisional, pipeline_type, _new_epoch(), _now())
 
@@ -120,8 +100,8 @@ class PipelineStatus:
                 own[checks.check_own_key(key)] = checks.json_copy(key, value)
         if known.get("started_at", 0) is None:
             raise ValueError("started_at must be a time, not None")
-        if own and len(self._state.own.keys() | own.keys()) > MAX_OWN_FIELDS:
-            raise ValueError(f"at most {MAX_OWN_FIELDS} fields of your own")
+        if own:
+            checks.check_own({**self._state.own, **own})
         self._run(self._update, known, own, pipeline_type)
 
     def get(self) -> dict[str, Any]:
@@ -159,13 +139,13 @@ class PipelineStatus:
         """Set a file's stage and its fraction, 0 to 1; emits ``pipeline:file_progress``, at most 10 a second a file.
 
         What comes faster is summed up: the last value always goes out. For a file that isn't in flight it does
-        nothing but log one warning.
+        nothing but log one warning for that name.
         """
         name = checks.check_name("filename", filename)
         file_id = checks.check_optional_name("file_id", file_id)
         stage = checks.check_label("stage", stage)
         progress = checks.check_fraction("progress", progress)
-        if self._run(self._progress, name, file_id, stage, progress) is False:
+        if self._run(self._progress, name, file_id, stage, progress) is False and self._first_warning(name):
             logger.warning("progress of file %r, which is not in flight, was ignored", name)
 
     def complete_file(
@@ -221,7 +201,7 @@ class PipelineStatus:
         registry.remove(self)
         with self._lock:
             self._closed = True
-            self._sinks = ()
+            self._out.clear()
 
     # -- what a server calls ---------------------------------------------------------------------------------------
 
@@ -260,7 +240,7 @@ class PipelineStatus:
     def detach(self, sink: Sink) -> None:
         """Stop publishing to the sink."""
         with self._lock:
-            self._sinks = tuple(s for s in self._sinks if s is not sink)
+            self._out.remove(sink)
 
     def flush(self, *, everything: bool = False) -> None:
         """Publish what was held back and is due, or all of it: progress, and the status that follows file events."""
@@ -271,8 +251,7 @@ class PipelineStatus:
         self._lock = native.RLock()
         self._inside = False
         self._deferred.clear()
-        self._sinks = ()
-        self._flush_due = float("inf")
+        self._out.clear()
         self._state.epoch = _new_epoch()  # from here on the same numbers mean other events
 
     # -- under the lock --------------------------------------------------------------------------------------------
@@ -308,13 +287,12 @@ class PipelineStatus:
         now = _now()
         kind = self._state.pipeline_type if pipeline_type is _UNCHANGED else cast("str | None", pipeline_type)
         self._settle(kind)
-        self._publish(self._state.update(fields, own, kind, now))
-        self._status_went_out(now)
+        self._out.status(self._state.update(fields, own, kind, now), now)
 
     def _start(self, file: FileRecord) -> None:
         now = _now()
         self._settle(self._state.pipeline_type)
-        self._file_event(self._state.start_file(file, now), now)
+        self._out.file_event(self._state.start_file(file, now), now)
 
     def _progress(self, name: str, file_id: str | None, stage: str, progress: float | None) -> bool:
         key = self._state.files.find(name, file_id)
@@ -323,24 +301,24 @@ class PipelineStatus:
         now = _now()
         event = self._state.progress(key, stage, progress, now)
         if event is not None:
-            self._publish(event)
+            self._out.publish(event)
         else:
-            self._ask_flush(self._state.release_due(key), now)
-        self._owe_status(now)
+            self._out.ask_flush(self._state.release_due(key), now)
+        self._out.owe_status(now)
         return True
 
     def _complete(self, file: FileRecord, result: Any, error: FileError | None) -> bool:
         key, now = self._last_progress(file)
-        self._file_event(self._state.complete(key, file, result, error, now), now)
+        self._out.file_event(self._state.complete(key, file, result, error, now), now)
         return key is not None
 
     def _skip(self, file: FileRecord, reason: str) -> None:
         key, now = self._last_progress(file)
-        self._file_event(self._state.skip(key, file, reason, now), now)
+        self._out.file_event(self._state.skip(key, file, reason, now), now)
 
     def _delete(self, file: FileRecord) -> None:
         key, now = self._last_progress(file)
-        self._file_event(self._state.delete(key, file, now), now)
+        self._out.file_event(self._state.delete(key, file, now), now)
 
     def _last_progress(self, file: FileRecord) -> tuple[Key | None, Moment]:
         """Find the file that is about to end and publish its last progress if that was held back."""
@@ -349,61 +327,33 @@ class PipelineStatus:
         key = self._state.files.find(file.name, file.id)
         held = None if key is None else self._state.release_one(key, now)
         if held is not None:
-            self._publish(held)
+            self._out.publish(held)
         return key, now
 
     def _attach(self, sink: Sink) -> None:
-        if self._closed or sink in self._sinks:
+        if self._closed or sink in self._out:
             return
         now = _now()
         for event in self._state.release_all(now):
-            self._publish(event)
-        self._sinks = (*self._sinks, sink)
-        self._flush_due = float("inf")
+            self._out.publish(event)
+        self._out.add(sink)
         if self._settled:
             sink.publish(self._state.status_event(now))
 
     def _flush(self, everything: bool) -> None:
         now = _now()
-        self._flush_due = float("inf")
-        for event in (
-            self._state.release_all(now)
-            if everything
-            else (self._state.release_all(now) if everything else self._state.release(now))
-        ):
-            self._publish(event)
-        if self._status_owed and (everything or now.mono >= self._status_due):
-            self._publish(self._state.status_event(now))
-            self._status_went_out(now)
-        if self._status_owed:
-            self._ask_flush(self._status_due, now)
-        held = self._state.next_release()
-        if held is not None:
-            self._ask_flush(held, now)
+        for event in self._state.release_all(now) if everything else self._state.release(now):
+            self._out.publish(event)
+        if self._out.status_is_due(now, early=everything):
+            self._out.status(self._state.status_event(now), now)
+        self._out.flushed(self._state.next_release(), now)
 
-    def _publish(self, item: Event | FlushRequest) -> None:
-        for sink in self._sinks:
-            sink.publish(item)
-
-    def _file_event(self, event: Event, now: Moment) -> None:
-        self._publish(event)
-        self._owe_status(now)
-
-    def _owe_status(self, now: Moment) -> None:
-        if not self._status_owed:
-            self._status_owed = True
-            self._status_due = max(now.mono + STATUS_DELAY_SECONDS, self._status_sent + STATUS_INTERVAL_SECONDS)
-        self._ask_flush(self._status_due, now)
-
-    def _status_went_out(self, now: Moment) -> None:
-        self._status_owed = False
-        self._status_sent = now.mono
-
-    def _ask_flush(self, due: float, now: Moment) -> None:
-        # Asked again once overdue: a hand-over that overflowed has lost the request.
-        if due < self._flush_due or now.mono > self._flush_due + FLUSH_PATIENCE_SECONDS:
-            self._flush_due = due
-            self._publish(FlushRequest(self, due))
+    def _first_warning(self, name: str) -> bool:
+        """Return whether to warn: once for a name, and for a bounded number of names."""
+        if name in self._warned or len(self._warned) >= MAX_WARNINGS:
+            return False
+        self._warned.add(name)
+        return True
 
     def _settle(self, pipeline_type: str | None) -> None:
         if self._settled:

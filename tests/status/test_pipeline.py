@@ -676,3 +676,21 @@ class PipelineMachine(RuleBasedStateMachine):
 
 TestPipelineMachine = PipelineMachine.TestCase
 TestPipelineMachine.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_own_fields_are_bounded_together() -> None:
+    status = PipelineStatus("local_files")
+    status.update(first="x" * 200_000)
+    before = status.get()
+    with pytest.raises(ValueError, match="all together"):
+        status.update(second="y" * 100_000)
+    assert status.get() == before
+
+
+def test_progress_of_an_unknown_file_warns_once_for_a_name(caplog: pytest.LogCaptureFixture) -> None:
+    status = PipelineStatus("local_files")
+    for _ in range(3):
+        status.file_progress("nobody.pdf", "chunking")
+    assert [r.message for r in caplog.records if "nobody.pdf" in r.message] == [
+        "progress of file 'nobody.pdf', which is not in flight, was ignored"
+    ]
