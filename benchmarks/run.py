@@ -18,7 +18,6 @@ from benchmarks.lib.process import BenchmarkError
 from benchmarks.lib.report import Row
 from benchmarks.lib.server import SERVERS, Server
 
-
 RUN_ONCE = ("threading", "asgi")
 """Peers so far behind that repeating them costs minutes and tells nothing."""
 
