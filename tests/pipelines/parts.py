@@ -1,0 +1,132 @@
+"""Small stages in memory: they follow the protocols of the real ones, and can be told to stall or fail."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rag_pipeline.errors import CorruptFileError, EmptyFileError, StoreError, UnsupportedFileTypeError
+from rag_pipeline.ingest.types import Chunk, Document, Progress, SearchHit, Section, SourceFile, Stopped
+from rag_pipeline.pipelines.ingestion import Parts
+
+DIMENSIONS = 8
+
+
+class TextExtractor:
+    """Reads UTF-8 text; a file that begins with ``corrupt`` or ``unsupported`` is refused, an empty one too."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+        self.hold = threading.Event()
+        self.holding = threading.Event()
+        self.closed = threading.Event()
+        self.hold.set()
+
+    def extract(self, path: str, *, on_progress: Progress | None = None) -> Document:
+        self.read.append(Path(path).name)
+        text = Path(path).read_text("utf-8", "replace")
+        while not self.hold.wait(0.02):
+            self.holding.set()
+            if self.closed.is_set():
+                raise Stopped
+            if on_progress is not None:
+                on_progress(0.5)
+        if not text.strip():
+            raise EmptyFileError(f"{Path(path).name} is empty")
+        if text.startswith("unsupported"):
+            raise UnsupportedFileTypeError(f"{Path(path).name} is of an unknown type")
+        if text.startswith("corrupt"):
+            raise CorruptFileError(f"{Path(path).name} is damaged")
+        if on_progress is not None:
+            on_progress(1.0)
+        return Document((Section(text, ""),), "text/plain")
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class LineChunker:
+    """A chunk for each line."""
+
+    def chunk(self, document: Document, *, on_progress: Progress | None = None) -> list[Chunk]:
+        lines = [line for section in document.sections for line in section.text.splitlines() if line.strip()]
+        if on_progress is not None:
+            on_progress(1.0)
+        return [Chunk(line, "", index) for index, line in enumerate(lines)]
+
+
+class HashEmbedder:
+    """Vectors from hashes; ``error`` is raised while it is set."""
+
+    model_id = "hash"
+    dimensions = DIMENSIONS
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.embedded = 0
+
+    def embed(self, texts: Sequence[str], *, on_progress: Progress | None = None) -> Any:
+        if self.error is not None:
+            raise self.error
+        self.embedded += len(texts)
+        rows = [np.frombuffer(blake2b(t.encode(), digest_size=DIMENSIONS).digest(), np.uint8) + 1.0 for t in texts]
+        vectors = np.stack(rows).astype(np.float32)
+        if on_progress is not None:
+            on_progress(1.0)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class MemoryStore:
+    """Files and chunks by pipeline and id; ``writes`` counts replacements by id, ``error`` is raised while set."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], tuple[SourceFile, list[str]]] = {}
+        self.writes: dict[str, int] = {}
+        self.error: StoreError | None = None
+
+    def replace(self, pipeline_id: str, file: SourceFile, chunks: Sequence[Chunk], vectors: Any) -> None:
+        self._check()
+        assert vectors.shape == (len(chunks), DIMENSIONS)
+        self.writes[file.file_id] = self.writes.get(file.file_id, 0) + 1
+        self.kept[pipeline_id, file.file_id] = (file, [chunk.text for chunk in chunks])
+
+    def delete(self, pipeline_id: str, file_id: str) -> None:
+        self._check()
+        self.kept.pop((pipeline_id, file_id), None)
+
+    def files(self, pipeline_id: str) -> dict[str, SourceFile]:
+        return {file_id: file for (scope, file_id), (file, _) in self.kept.items() if scope == pipeline_id}
+
+    def texts(self, pipeline_id: str = "scope") -> dict[str, list[str]]:
+        """Return the chunks' texts by file id."""
+        return {file_id: texts for (scope, file_id), (_, texts) in self.kept.items() if scope == pipeline_id}
+
+    def search(self, question: str, vector: Any, *, limit: int = 5) -> list[SearchHit]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+class TestParts:
+    """The stages in memory, each at hand, and together as :class:`Parts`."""
+
+    __test__ = False
+
+    def __init__(self, store: MemoryStore | None = None, *, recipe: str = "r1", limit: int = 1 << 20) -> None:
+        self.extractor = TextExtractor()
+        self.embedder = HashEmbedder()
+        self.store = MemoryStore() if store is None else store
+        self.parts = Parts(self.extractor, LineChunker(), self.embedder, self.store, recipe, limit)

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag_pipeline.errors import EmbeddingError, StoreError
+from rag_pipeline.pipelines.ingestion import End, Ingestion, Item, Result
+from rag_pipeline.pipelines.local_files.scan import current_version
+from rag_pipeline.status import PipelineStatus
+from tests.pipelines.parts import TestParts
+from tests.watching import Recorder
+
+
+class Bench:
+    """One file, the stages and the status they show."""
+
+    def __init__(self, folder: Path) -> None:
+        self.test = TestParts()
+        self.status = PipelineStatus("local_files", f"ingestion-{id(self)}")
+        self.seen = Recorder()
+        self.status.attach(self.seen)
+        self.stop = threading.Event()
+        self.ingestion = Ingestion(self.status, self.test.parts, "scope", self.stop)
+        self.path = folder / "a.txt"
+
+    def item(self, text: str) -> Item:
+        self.path.write_text(text)
+        version = current_version(str(self.path))
+        return Item("a.txt", "a.txt", str(self.path), "file:///a.txt", len(text), 1.0, version)
+
+    def work(self, item: Item, stored: str | None = None) -> Result:
+        result = self.ingestion.work(item, stored, lambda: current_version(item.path))
+        self.ingestion.report(item, result)
+        return result
+
+    def error(self) -> dict[str, Any]:
+        error: dict[str, Any] = self.status.get()["files_failed"][-1]["error"]
+        return error
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_file_goes_through_the_stages_in_order_and_each_is_shown(bench: Bench) -> None:
+    result = bench.work(bench.item("one\ntwo"))
+    assert (result.end, result.chunks) == (End.STORED, 2)
+    assert bench.test.store.texts() == {"a.txt": ["one", "two"]}
+    bench.status.flush()
+    [file] = bench.status.get()["files_completed"]
+    assert file["result"] == {"chunks": 2, "mime_type": "text/plain"}
+    assert file["stage"] == "storing"
+    assert bench.seen.names[:2] == ["pipeline:status", "pipeline:file_processing_started"]
+
+
+def test_every_stage_reaches_the_status_with_its_fraction(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages: list[tuple[str, float | None]] = []
+
+    def note(_name: str, stage: str, progress: float | None = None, *, file_id: str) -> None:
+        assert file_id == "a.txt"
+        stages.append((stage, progress))
+
+    monkeypatch.setattr(bench.status, "file_progress", note)
+    bench.work(bench.item("one"))
+    assert list(dict.fromkeys(stage for stage, _ in stages)) == ["extracting", "chunking", "embedding", "storing"]
+    assert ("extracting", 1.0) in stages
+    assert ("embedding", 1.0) in stages
+
+
+def test_the_same_content_is_neither_done_again_nor_shown(bench: Bench) -> None:
+    first = bench.work(bench.item("one"))
+    emitted = len(bench.seen.items)
+    assert bench.work(bench.item("one"), first.fingerprint).end is End.UNCHANGED
+    assert bench.test.embedder.embedded == 1
+    assert len(bench.seen.items) == emitted
+
+
+def test_another_recipe_is_another_fingerprint(bench: Bench, tmp_path: Path) -> None:
+    first = bench.work(bench.item("one"))
+    other = TestParts(recipe="r2")
+    ingestion = Ingestion(bench.status, other.parts, "scope", bench.stop)
+    result = ingestion.work(bench.item("one"), first.fingerprint, lambda: current_version(str(bench.path)))
+    assert result.end is End.STORED
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "unsupported"])
+def test_what_is_not_for_us_is_skipped_with_the_reason(bench: Bench, text: str) -> None:
+    assert bench.work(bench.item(text)).end is End.SKIPPED
+    [file] = bench.status.get()["files_skipped"]
+    assert "a.txt is" in file["error"]["message"]
+
+
+def test_a_file_that_fails_says_why_and_at_which_stage(bench: Bench) -> None:
+    assert bench.work(bench.item("corrupt")).end is End.FAILED
+    assert bench.error() == {
+        "type": "CorruptFileError",
+        "message": "a.txt is damaged",
+        "stage": "extracting",
+        "retryable": False,
+    }
+
+
+def test_an_error_of_the_embedder_keeps_whether_it_can_pass(bench: Bench) -> None:
+    bench.test.embedder.error = EmbeddingError("no endpoint")
+    bench.test.embedder.error.retryable = True
+    assert bench.work(bench.item("one")).retryable
+    assert bench.error()["stage"] == "embedding"
+
+
+def test_an_error_of_the_store_says_nothing_about_the_file_so_it_can_be_tried_again(bench: Bench) -> None:
+    bench.test.store.error = StoreError("the disk is full")
+    assert bench.work(bench.item("one")).retryable
+    assert bench.error()["stage"] == "storing"
+
+
+def test_an_unforeseen_error_fails_the_file_and_nothing_else(bench: Bench) -> None:
+    bench.test.embedder.error = ZeroDivisionError("division by zero")
+    assert bench.work(bench.item("one")).end is End.FAILED
+    assert bench.error()["type"] == "ZeroDivisionError"
+
+
+def test_a_file_over_the_limit_fails_by_its_size_unread(bench: Bench, tmp_path: Path) -> None:
+    huge = tmp_path / "huge.bin"
+    with huge.open("wb") as file:
+        file.truncate(1 << 42)  # sparse: reading it would take hours
+    item = Item("huge", "huge.bin", str(huge), "", 1 << 42, 1.0, current_version(str(huge)))
+    assert bench.work(item).end is End.FAILED
+    assert bench.error()["type"] == "ExtractionLimitError"
+    assert bench.test.extractor.read == []
+
+
+def test_a_named_pipe_that_took_the_files_place_does_not_block(bench: Bench) -> None:
+    item = bench.item("one")
+    bench.path.unlink()
+    os.mkfifo(bench.path)
+    # Seen as another version, or as gone: either way the next scan decides.
+    assert bench.work(item).end in (End.GONE, End.CHANGED)
+
+
+def test_a_file_that_may_not_be_read_fails_for_good_until_it_changes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied", "a.txt")
+
+    item = bench.item("one")
+    monkeypatch.setattr("rag_pipeline.pipelines.ingestion.os.open", refuse)
+    assert bench.work(item).end is End.FAILED
+    assert bench.error()["message"] == "a.txt can't be read: Permission denied"
+    assert bench.error()["retryable"] is False
+
+
+def test_a_file_that_vanishes_is_gone_not_failed(bench: Bench) -> None:
+    item = bench.item("one")
+    bench.path.unlink()
+    assert bench.work(item).end is End.GONE
+    assert bench.status.get()["total_failed"] == 0
+
+
+@pytest.mark.parametrize("text", ["one", "corrupt"])
+def test_a_file_that_changes_while_it_is_read_is_put_back_whatever_came_of_it(bench: Bench, text: str) -> None:
+    item = bench.item(text)
+    bench.test.extractor.hold.clear()
+    results: list[Result] = []
+    thread = threading.Thread(target=lambda: results.append(bench.work(item)))
+    thread.start()
+    assert bench.test.extractor.holding.wait(10)
+    bench.path.write_text("something else altogether")
+    bench.test.extractor.hold.set()
+    thread.join(10)
+    assert results[0].end is End.CHANGED
+    assert bench.test.store.kept == {}
+    [file] = bench.status.get()["files_processing"]
+    assert file["stage"] == "waiting"
+    again = bench.item("new")
+    assert bench.work(again).end is End.STORED
+    assert bench.status.get()["files_in_flight"] == 0
+    assert bench.status.get()["files_completed"][0]["attempt"] == 2
+
+
+def test_a_file_that_was_put_back_and_is_as_before_is_completed_so_that_it_leaves_the_flight(bench: Bench) -> None:
+    stored = bench.work(bench.item("one")).fingerprint
+    item = bench.item("two")
+    bench.ingestion.work(item, stored, lambda: "another version")
+    assert bench.work(bench.item("one"), stored).end is End.UNCHANGED
+    assert bench.status.get()["files_in_flight"] == 0
+    assert bench.status.get()["files_completed"][-1]["result"] == {"unchanged": True}
+
+
+@pytest.mark.parametrize("when", ["hashing", "extracting"])
+def test_a_stop_leaves_the_file_where_it_was_neither_done_nor_failed(
+    bench: Bench, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = bench.item("one")
+    if when == "hashing":
+        bench.stop.set()
+    else:
+        extract: Callable[..., Any] = bench.test.extractor.extract
+
+        def stopped_meanwhile(*args: Any, **kwargs: Any) -> Any:
+            bench.stop.set()
+            return extract(*args, **kwargs)
+
+        monkeypatch.setattr(bench.test.extractor, "extract", stopped_meanwhile)
+    assert bench.work(item).end is End.STOPPED
+    state = bench.status.get()
+    assert (state["total_failed"], state["total_processed"]) == (0, 0)
+    assert [file["stage"] for file in state["files_processing"]] == ([] if when == "hashing" else ["interrupted"])

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.errors import StateError
+from rag_pipeline.pipelines.ledger import FILE_NAME, SCHEMA_VERSION, Ledger, Outcome, Row, Source, recipe_of, reconcile
+
+STORED = Row("v1", Outcome.STORED, "f1", "r1")
+FAILED = Row("v1", Outcome.FAILED, None, "r1", 3, "no", 12.5)
+
+
+def test_rows_outlive_the_ledger_and_scopes_do_not_mix(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "a") as ledger, Ledger(tmp_path, "b") as other:
+        ledger.put("x", STORED)
+        ledger.put("x", FAILED)
+        other.put("x", STORED)
+        ledger.put("gone", STORED)
+        ledger.remove("gone")
+        ledger.remove("never known")
+    with Ledger(tmp_path, "a") as ledger:
+        assert ledger.rows() == {"x": FAILED}
+    with Ledger(tmp_path, "b") as other:
+        assert other.rows() == {"x": STORED}
+
+
+def test_reset_replaces_the_rows_of_one_scope(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "a") as ledger, Ledger(tmp_path, "b") as other:
+        ledger.put("x", STORED)
+        other.put("x", STORED)
+        ledger.reset({"y": FAILED})
+        assert (ledger.rows(), other.rows()) == ({"y": FAILED}, {"x": STORED})
+
+
+def test_the_source_is_kept_by_scope(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "a") as ledger, Ledger(tmp_path, "b") as other:
+        ledger.set_source(Source("/docs", "1:2"))
+        assert (ledger.source(), other.source()) == (Source("/docs", "1:2"), None)
+
+
+def test_a_ledger_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
+    Ledger(tmp_path, "a").close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    db.close()
+    with pytest.raises(StateError, match="newer version"):
+        Ledger(tmp_path, "a")
+
+
+def test_a_damaged_ledger_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"this is no database" * 500)
+    with pytest.raises(StateError, match=r"is damaged .* remove it"):
+        Ledger(tmp_path, "a")
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="can't be used") as caught:
+        Ledger(tmp_path / "missing", "a")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_write_after_close_is_a_state_error(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path, "a")
+    ledger.close()
+    ledger.close()
+    with pytest.raises(StateError):
+        ledger.put("x", STORED)
+
+
+def test_a_full_disk_is_a_state_error(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "a") as ledger:
+        ledger._db.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(StateError, match="full"):
+            ledger.reset({f"file {n}" * 50: STORED for n in range(1000)})
+        assert ledger.rows() == {}
+
+
+def test_what_the_store_has_and_the_ledger_missed_is_adopted_and_looked_at_without_embedding() -> None:
+    assert reconcile({}, {"x": "f9"}, "r1") == {"x": Row(None, Outcome.STORED, "f9", "r1")}
+    assert reconcile({"x": STORED}, {"x": "f9"}, "r1") == {"x": Row(None, Outcome.STORED, "f9", "r1")}
+
+
+def test_what_the_ledger_takes_for_stored_and_the_store_lacks_is_done_again() -> None:
+    assert reconcile({"x": STORED}, {}, "r1") == {}
+
+
+def test_what_failed_is_due_at_once_and_counts_from_the_start() -> None:
+    assert reconcile({"x": FAILED}, {}, "r1")["x"].retry_at == 0.0
+    assert reconcile({"x": FAILED._replace(retry_at=None)}, {}, "r1")["x"].retry_at == 0.0
+
+
+def test_what_another_recipe_made_is_looked_at_again() -> None:
+    skipped = Row("v1", Outcome.SKIPPED, None, "r1", 0, "no")
+    rows = reconcile({"x": STORED, "y": skipped}, {"x": "f1"}, "r2")
+    assert [row.version for row in rows.values()] == [None, None]
+
+
+keys = st.sampled_from("abcd")
+rows = st.builds(
+    Row,
+    st.sampled_from(["v1", "v2"]),
+    st.sampled_from(Outcome),
+    st.sampled_from(["f1", "f2"]),
+    st.sampled_from(["r1", "r2"]),
+)
+
+
+@given(st.dictionaries(keys, rows), st.dictionaries(keys, st.sampled_from(["f1", "f2"])))
+def test_after_reconciling_everything_stored_is_known_and_nothing_else_is_taken_for_stored(
+    known: dict[str, Row], stored: dict[str, str]
+) -> None:
+    result = reconcile(known, stored, "r1")
+    assert stored.keys() <= result.keys()
+    for key, row in result.items():
+        if row.outcome is Outcome.STORED:
+            assert stored[key] == row.fingerprint
+        assert row.version is None or row.recipe == "r1" or row.outcome is Outcome.ODD
+    assert reconcile(result, stored, "r1") == result
+
+
+def test_a_recipe_stands_for_its_parts_whatever_their_order() -> None:
+    assert recipe_of(a=1, b=2) == recipe_of(b=2, a=1) != recipe_of(a=1, b=3)
