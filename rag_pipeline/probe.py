@@ -79,4 +79,7 @@ def _parse(answer: bytes) -> tuple[int, Any]:
     first = head.split(b"\r\n", 1)[0].split(b" ")
     if len(first) < 2 or not first[0].startswith(b"HTTP/") or not first[1].isdigit():
         raise ValueError("it is not HTTP")
-    return int(first[1]), json.loads(body)
+    try:
+        return int(first[1]), json.loads(body)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deep") from None

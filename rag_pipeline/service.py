@@ -126,6 +126,9 @@ class StatusServer:
 
     def _attach(self, pipeline: PipelineStatus) -> None:
         # A pipeline that serves is held, so that one whose owner lets go of it at its end is still shown.
+        for created, former in self._attached.copy().items():
+            if former.closed:  # shown no more: a program that makes pipelines as it goes must not grow
+                self._attached.pop(created, None)
         self._attached[pipeline.created] = pipeline
         pipeline.attach(self._sockets.handover)
 

@@ -1,0 +1,403 @@
+"""What users rely on of start_status_server and StatusServer, with real servers and clients."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import re
+import socket
+import threading
+import weakref
+from collections.abc import Sequence
+
+import pytest
+
+from rag_pipeline import PipelineStatus
+from rag_pipeline.errors import ConfigurationError, PortInUseError
+from rag_pipeline.service import StatusServer, start_status_server
+from rag_pipeline.verify import Received, Watcher
+from tests.live import Program, ask, free_pair, native_threads, run, taken_port, wait_until
+
+_numbers = itertools.count()
+# A client that polls may be between two polls when the server ends: what is queued for it then has no way out.
+SETTLED = pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)
+
+
+def new_pipeline(pipeline_type: str = "local_files") -> PipelineStatus:
+    return PipelineStatus(pipeline_type, f"service-test-{next(_numbers)}")
+
+
+def connect(server: StatusServer, transports: Sequence[str] = ("websocket",)) -> Watcher:
+    return Watcher(f"http://127.0.0.1:{server.socket_port}", transports)
+
+
+def _ignore(_value: object) -> None:
+    """Make a call of what returns something."""
+
+
+def last_status(watcher: Watcher, namespace: str = "/pipeline") -> object:
+    events = [item for item in watcher.received(namespace) if item.name == "pipeline:status"]
+    return events[-1].arguments[0]["status"] if events else None
+
+
+def assert_answers(server: StatusServer) -> None:
+    assert ask(server.http_port, "/health").status == 200
+    assert ask(server.socket_port, "/health").status == 200
+
+
+# -- ports -----------------------------------------------------------------------------------------------------------
+
+
+def test_socket_io_takes_the_port_above_unless_one_is_given() -> None:
+    port = free_pair()
+    with start_status_server(port, pipelines=[]) as server:
+        assert (server.http_port, server.socket_port) == (port, port + 1)
+        assert_answers(server)
+    with taken_port() as other:
+        pass
+    with start_status_server(port, socket_port=other, pipelines=[]) as server:
+        assert (server.http_port, server.socket_port) == (port, other)
+        assert_answers(server)
+
+
+def test_port_0_picks_two_free_ports_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    with taken_port() as port:
+        monkeypatch.setenv("SOCKET_IO_PORT", str(port))
+        with start_status_server(0, pipelines=[]) as server:
+            assert len({server.http_port, server.socket_port, port, 0}) == 4
+            assert_answers(server)
+
+
+def test_ports_and_host_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_pair()
+    monkeypatch.setenv("STATUS_PORT", str(port + 1))
+    monkeypatch.setenv("SOCKET_IO_PORT", str(port))
+    monkeypatch.setenv("STATUS_HOST", "localhost")
+    with start_status_server(pipelines=[]) as server:
+        assert (server.host, server.http_port, server.socket_port) == ("localhost", port + 1, port)
+        assert_answers(server)
+
+
+@pytest.mark.parametrize("which", ["http", "socket"])
+def test_a_taken_port_is_named_and_nothing_stays_half_started(which: str) -> None:
+    before = native_threads()
+    pipeline = new_pipeline()
+    with taken_port() as free:
+        pass
+    with taken_port() as taken:
+        ports = (taken, free) if which == "http" else (free, taken)
+        with pytest.raises(PortInUseError, match=rf"\b{taken}\b") as caught:
+            start_status_server(ports[0], socket_port=ports[1], pipelines=[pipeline])
+        assert "\n" not in str(caught.value)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", free))
+    wait_until(lambda: native_threads() <= before)
+    with start_status_server(ports[0], socket_port=ports[1], pipelines=[pipeline]) as server:
+        assert_answers(server)
+
+
+def test_a_server_whose_port_is_taken_by_a_running_service_leaves_that_one_alone() -> None:
+    with start_status_server(0, pipelines=[]) as server:
+        with pytest.raises(PortInUseError):
+            start_status_server(server.http_port, socket_port=0, pipelines=[])
+        with pytest.raises(PortInUseError):
+            start_status_server(0, socket_port=server.socket_port, pipelines=[])
+        assert_answers(server)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("STATUS_PORT", "http"), ("STATUS_PORT", "70000"), ("SOCKET_IO_PORT", "-1"), ("STATUS_PORT", "65535")),
+        *(("SOCKET_IO_TRANSPORTS", "websocket,carrier-pigeon"), ("SOCKET_IO_CORS_ORIGIN", "example.com")),
+        *(("ENVIRONMENT", "staging"), ("STATUS_HOST", "no such host"), ("RAG_PIPELINE_ID", "a\tb")),
+    ],
+)
+def test_a_bad_setting_stops_the_start_with_one_line(monkeypatch: pytest.MonkeyPatch, key: str, value: str) -> None:
+    before = native_threads()
+    monkeypatch.setenv(key, value)
+    port = None if key.endswith("PORT") else 0
+    with pytest.raises(ConfigurationError) as caught:
+        start_status_server(port, pipelines=[])
+    line = str(caught.value)
+    assert "\n" not in line
+    assert repr(value).strip("'") in line
+    assert "expected" in line
+    assert key in line or key.removeprefix("STATUS_").lower() in line
+    wait_until(lambda: native_threads() <= before)
+
+
+@pytest.mark.parametrize("port", [-1, 65536, True, 80.5])
+def test_a_port_that_is_none_is_refused(port: int) -> None:
+    with pytest.raises(ConfigurationError, match="port"):
+        start_status_server(port, pipelines=[])
+
+
+# -- stopping and starting again -------------------------------------------------------------------------------------
+
+
+def test_stop_ends_every_thread_it_started() -> None:
+    before = native_threads()
+    for _ in range(3):
+        with start_status_server(0, pipelines=[new_pipeline()]) as server:
+            assert_answers(server)
+            assert native_threads() > before
+        wait_until(lambda: native_threads() <= before)
+
+
+def test_stop_is_idempotent_and_frees_the_ports_for_a_second_start() -> None:
+    pipeline = new_pipeline()
+    server = start_status_server(0, pipelines=[pipeline])
+    ports = server.http_port, server.socket_port
+    for _ in range(3):
+        with connect(server) as watcher:
+            wait_until(lambda: watcher.count("/pipeline") == 1)
+            pipeline.update(status="running")
+            wait_until(lambda: watcher.count("/pipeline") == 2)
+            server.stop()
+            server.stop()
+            wait_until(lambda: not watcher.connected)
+        pipeline.update(status="alone")  # no server, no harm
+        server = start_status_server(ports[0], socket_port=ports[1], pipelines=[pipeline])
+        assert ask(server.http_port, "/status").body["status"] == "alone"
+    server.stop()
+
+
+def test_stop_from_several_threads_at_once_returns_when_it_is_done() -> None:
+    server = start_status_server(0, pipelines=[new_pipeline()])
+    with connect(server, ["polling"]), connect(server):
+        threads = [threading.Thread(target=server.stop) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        ask(server.socket_port, "/health")
+
+
+def test_stop_is_bounded_when_the_socket_io_loop_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_pipeline.socket_server.server.STOP_TIMEOUT_SECONDS", 0.2)
+    hang = threading.Event()
+    server = start_status_server(0, pipelines=[new_pipeline()])
+    server._sockets.hub.call(lambda: _ignore(hang.wait(60)))
+    stopping = threading.Thread(target=server.stop)
+    stopping.start()
+    stopping.join(30)  # half of what the loop hangs for
+    assert not stopping.is_alive()
+    hang.set()
+
+
+def test_the_context_manager_stops_at_its_end_and_on_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), start_status_server(0, pipelines=[]) as server:
+        raise ZeroDivisionError
+    with pytest.raises(ConnectionRefusedError):
+        ask(server.http_port, "/status")
+    with pytest.raises(ConnectionRefusedError):
+        ask(server.socket_port, "/health")
+
+
+@SETTLED
+def test_the_last_events_reach_clients_before_the_goodbye(transports: list[str]) -> None:
+    pipeline = new_pipeline()
+    server = start_status_server(0, pipelines=[pipeline])
+    with connect(server, transports) as watcher:
+        wait_until(lambda: watcher.count("/pipeline") == 1)
+        pipeline.add_processing_file("a.txt")
+        for tenth in range(11):  # of these all but the first and the last are held back
+            pipeline.file_progress("a.txt", "embedding", tenth / 10)
+        server.stop()
+        wait_until(lambda: not watcher.connected)
+    names = [item.name for item in watcher.received("/pipeline")]
+    assert names[-2:] == ["pipeline:status", "disconnect"]
+    progress = [e.arguments[0]["file"]["progress"] for e in watcher.received("/pipeline") if "progress" in e.name]
+    assert progress[-1] == 1
+    status: Received = watcher.received("/pipeline")[-2]
+    assert status.arguments[0]["files_processing"][0]["progress"] == 1
+
+
+PROGRAM = """
+import sys
+from status_server import pipeline_status, start_status_server
+pipeline_status.update(pipeline_type="local_files", status="running")
+server = start_status_server(0)
+print("ports", server.http_port, server.socket_port)
+sys.stdin.read()
+pipeline_status.update(status="the last word")
+"""
+
+
+@SETTLED
+def test_a_program_that_just_ends_still_tells_its_last_event(transports: list[str]) -> None:
+    with Program("-W", "error", "-c", PROGRAM) as program:
+        port = program.expect(r"ports \d+ (\d+)")
+        with Watcher(f"http://127.0.0.1:{port}", transports) as watcher:
+            wait_until(lambda: last_status(watcher) == "running")
+            program.end_of_input()
+            wait_until(lambda: not watcher.connected)
+            assert last_status(watcher) == "the last word"
+            assert last_status(watcher, "/local_files") == "the last word"
+        assert program.exit_code() == 0
+        assert re.fullmatch(r"ports \d+ \d+\n", program.output)
+
+
+# -- which pipelines -------------------------------------------------------------------------------------------------
+
+
+def test_two_servers_in_one_process_show_their_own_pipelines() -> None:
+    first, second = new_pipeline(), new_pipeline()
+    with start_status_server(0, pipelines=[first]) as a, start_status_server(0, pipelines=[second]) as b:
+        with connect(a) as of_a, connect(b) as of_b:
+            wait_until(lambda: of_a.count("/pipeline") == 1 == of_b.count("/pipeline"))
+            first.update(status="one")
+            second.update(status="two")
+            wait_until(lambda: last_status(of_a) == "one")
+            wait_until(lambda: last_status(of_b) == "two")
+            assert of_a.count("/pipeline") == of_b.count("/pipeline") == 2
+        assert ask(a.http_port, "/status").body["pipeline_id"] == first.pipeline_id
+        assert ask(a.http_port, f"/status/{second.pipeline_id}").status == 404
+
+
+def test_two_servers_can_share_a_pipeline_and_one_may_stop() -> None:
+    pipeline = new_pipeline()
+    a = start_status_server(0, pipelines=[pipeline])
+    with start_status_server(0, pipelines=[pipeline]) as b, connect(a) as of_a, connect(b) as of_b:
+        wait_until(lambda: of_a.count("/pipeline") == 1 == of_b.count("/pipeline"))
+        pipeline.update(status="both")
+        wait_until(lambda: last_status(of_a) == "both" == last_status(of_b))
+        a.stop()
+        pipeline.update(status="one")
+        wait_until(lambda: last_status(of_b) == "one")
+        assert last_status(of_a) == "both"
+
+
+def test_one_pipeline_is_shown_flat_and_several_also_by_id() -> None:
+    first, second = new_pipeline("google_drive"), new_pipeline("sharepoint")
+    with start_status_server(0, pipelines=[first]) as server:
+        assert ask(server.http_port, "/status").body == first.get()
+    with start_status_server(0, pipelines=[first, second]) as server:
+        body = ask(server.http_port, "/status").body
+        assert body.pop("pipelines") == {first.pipeline_id: first.get(), second.pipeline_id: second.get()}
+        assert body == first.get()
+        assert ask(server.http_port, f"/status/{second.pipeline_id}") == (200, second.get())
+        missing = ask(server.http_port, "/status/none-such")
+        assert missing.status == 404
+        assert "none-such" in missing.body["error"]
+
+
+def test_pipelines_made_before_and_after_the_start_are_shown_also_when_their_owner_let_go() -> None:
+    before = new_pipeline()
+    with start_status_server(0) as server, connect(server) as watcher:
+        wait_until(lambda: watcher.count("/pipeline") >= 1)
+        after = new_pipeline()
+        ids = before.pipeline_id, after.pipeline_id
+        before.update(status="made before")
+        after.update(status="made after")
+        wait_until(lambda: last_status(watcher) == "made after")
+        assert [ask(server.http_port, f"/status/{i}").body["status"] for i in ids] == ["made before", "made after"]
+        assert {*ids} <= ask(server.http_port, "/health").body["pipelines"].keys()
+        del before, after
+        gc.collect()
+        assert [ask(server.http_port, f"/status/{i}").status for i in ids] == [200, 200]
+        with connect(server) as late:
+            wait_until(lambda: {*ids} <= {i.arguments[0]["pipeline_id"] for i in late.received("/pipeline")[1:]})
+
+
+def test_a_closed_pipeline_is_shown_no_more_and_its_id_serves_another() -> None:
+    with start_status_server(0) as server:
+        former = new_pipeline()
+        former.update(status="former")
+        later = PipelineStatus("local_files", former.pipeline_id)
+        assert ask(server.http_port, f"/status/{later.pipeline_id}").body["status"] == "initializing"
+        later.close()
+        assert ask(server.http_port, f"/status/{later.pipeline_id}").status == 404
+        gone = weakref.ref(former)
+        new = new_pipeline()  # with it the server lets go of those that were closed
+        del former
+        gc.collect()
+        assert gone() is None
+        assert ask(server.http_port, f"/status/{new.pipeline_id}").status == 200
+
+
+def test_the_default_pipeline_alone_is_shown_flat_and_first_among_several() -> None:
+    program = """
+import json, urllib.request
+from status_server import PipelineStatus, pipeline_status, start_status_server
+def ask(path):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return json.load(opener.open(f"http://127.0.0.1:{server.http_port}{path}", timeout=30))
+with start_status_server(0) as server:
+    alone = ask("/status")
+    assert alone == pipeline_status.get() and alone["status"] == "initializing", alone
+    other = PipelineStatus("local_files", "other")
+    assert ask("/status") == other.get()          # the default one has nothing to say yet
+    pipeline_status.update(pipeline_type="google_drive", status="running")
+    both = ask("/status")
+    assert list(both.pop("pipelines")) == [pipeline_status.pipeline_id, "other"]
+    assert both == pipeline_status.get()
+print("fine")
+"""
+    done = run("-W", "error", "-c", program)
+    assert (done.stdout, done.stderr, done.returncode) == ("fine\n", "", 0)
+
+
+def test_a_program_that_only_reports_needs_no_server() -> None:
+    program = """
+import sys, threading
+from rag_pipeline import pipeline_status
+pipeline_status.update(status="running")
+with pipeline_status.processing("a.txt") as file:
+    file.stage("chunking", 0.5)
+assert pipeline_status.get()["total_processed"] == 1
+assert not {"eventlet", "socketio", "engineio"} & sys.modules.keys()
+assert threading.active_count() == 1
+print("fine")
+"""
+    done = run("-W", "error", "-c", program)
+    assert (done.stdout, done.stderr, done.returncode) == ("fine\n", "", 0)
+
+
+# -- health ----------------------------------------------------------------------------------------------------------
+
+
+def test_health_counts_clients_and_tells_each_pipelines_last_activity() -> None:
+    pipeline = new_pipeline()
+    with start_status_server(0, pipelines=[pipeline]) as server:
+        with connect(server), connect(server, ["polling"]):
+            pipeline.update(status="running")
+            status, body = ask(server.http_port, "/health")
+        assert status == 200
+        assert body["status"] == body["http"]["status"] == body["socket_io"]["status"] == "ok"
+        assert body["socket_io"]["answered_in_ms"] > 0
+        assert body["clients"] == {"total": 2, "/google_drive": 2, "/local_files": 2, "/pipeline": 2}
+        state = pipeline.get()
+        assert body["pipelines"] == {
+            pipeline.pipeline_id: {"status": "running", "last_activity": state["last_activity"]}
+        }
+
+
+def test_health_is_503_once_the_socket_io_server_is_dead_and_status_goes_on() -> None:
+    pipeline = new_pipeline()
+    with start_status_server(0, pipelines=[pipeline]) as server:
+        assert ask(server.http_port, "/health").status == 200
+        server._sockets.stop()
+        wait_until(lambda: ask(server.http_port, "/health").status == 503)
+        body = ask(server.http_port, "/health").body
+        assert body["status"] == body["socket_io"]["status"] == "down"
+        assert body["http"]["status"] == "ok"
+        assert body["clients"] is None
+        assert "refused" in body["socket_io"]["error"]
+        pipeline.update(status="still reporting")
+        assert ask(server.http_port, "/status").body["status"] == "still reporting"
+
+
+def test_health_is_503_while_the_socket_io_loop_hangs() -> None:
+    hang = threading.Event()
+    with start_status_server(0, pipelines=[]) as server:
+        server._sockets.hub.call(lambda: _ignore(hang.wait(60)))  # its one thread does nothing else meanwhile
+        try:
+            wait_until(lambda: ask(server.http_port, "/health").status == 503)
+            assert "no answer within" in ask(server.http_port, "/health").body["socket_io"]["error"]
+        finally:
+            hang.set()
+        wait_until(lambda: ask(server.http_port, "/health").status == 200)
