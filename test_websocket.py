@@ -31,7 +31,7 @@ STAGES = ("extracting", "chunking", "embedding", "storing")
 PAUSE_SECONDS = 0.02
 LARGE_RESULT = "Grüße " * 12_000  # over 64 KiB, from where on WebSocket frames are built differently
 
-ARRIVAL_SECONDS = 30.0
+SILENCE_SECONDS = 5.0
 QUIET_SECONDS = 0.3
 SHOWN_DIFFERENCES = 10
 
@@ -116,15 +116,15 @@ def _at_once(calls: Sequence[Callable[[], None]]) -> None:
 
 
 def _wait_for(recorder: Recorder, watchers: Sequence[Watcher]) -> None:
-    """Wait until all that was emitted has come and nothing more comes, or the time for that is over."""
-    deadline = time.monotonic() + ARRIVAL_SECONDS
-    last, since = (0, 0), 0.0
-    while (now := time.monotonic()) < deadline:
+    """Wait until all that was emitted has come and nothing more comes, or until it is in vain."""
+    last, since = (0, 0), time.monotonic()
+    while True:
+        now = time.monotonic()
         due = len(watchers) * sum(recorder.count(ns) for ns in NAMESPACES)
         seen = (due, sum(watcher.count(ns) for watcher in watchers for ns in NAMESPACES))
         if seen != last:
             last, since = seen, now
-        elif seen[1] >= due and now - since >= QUIET_SECONDS:
+        elif now - since >= (QUIET_SECONDS if seen[1] >= due else SILENCE_SECONDS):
             return
         time.sleep(PAUSE_SECONDS)
 

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 CONNECT = "connect"
+DISCONNECT = "disconnect"
 STATUS = "pipeline:status"
 
 _SHOWN_CHARACTERS = 120
@@ -57,6 +58,8 @@ def _is_event(item: Received) -> bool:
 
 
 def _misplaced(item: Received) -> str:
+    if item.name == DISCONNECT:
+        return "disconnected: " + ", ".join(map(str, item.arguments))
     return f"{item.name} with {_short(item.arguments)} was received, which is no event with one JSON object"
 
 

@@ -14,10 +14,9 @@ import socketio
 
 from rag_pipeline.errors import ServiceError
 from rag_pipeline.events import NAMESPACES
-from rag_pipeline.verify.compare import CONNECT, Received
+from rag_pipeline.verify.compare import CONNECT, DISCONNECT, Received
 
 CONNECT_SECONDS = 10
-DISCONNECT = "disconnect"
 
 # What the library logs at INFO holds packet bodies.
 _logger = logging.getLogger("rag_pipeline.verify")

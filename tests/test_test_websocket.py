@@ -1,0 +1,84 @@
+"""``python test_websocket.py`` as its user meets it; what it compares is tested in tests/verify."""
+
+from __future__ import annotations
+
+import re
+import signal
+
+import pytest
+
+from rag_pipeline.errors import ExitCode
+from rag_pipeline.verify import Watcher
+from tests.live import Program, ask, run, taken_port, wait_until
+
+SCRIPT = "test_websocket.py"
+
+# The hub leaves out every tenth packet.
+LOSSY = """
+import itertools, sys
+from rag_pipeline.fanout import hub
+real, count = hub.batch, itertools.count(1)
+hub.batch = lambda packets: real([p for p in packets if next(count) % 10] or packets[:1])
+import test_websocket
+sys.exit(test_websocket.main(["--once", "--port", "0"]))
+"""
+
+
+def test_once_exits_0_when_every_client_received_what_was_emitted() -> None:
+    done = run(SCRIPT, "--once", "--port", "0")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "Every client received exactly what was emitted." in done.stdout
+    rows = [line.split() for line in done.stdout.splitlines() if re.match("websocket|polling", line)]
+    assert len(rows) == 9
+    for namespace in ("/google_drive", "/local_files", "/pipeline"):
+        by_way = {tuple(row[2:]) for row in rows if row[1] == namespace}
+        assert len(by_way) == 1  # the same by every transport
+        assert all(int(count) > 0 for count in by_way.pop())
+
+
+def test_once_exits_1_and_says_what_differs() -> None:
+    done = run("-c", LOSSY, env={"SOCKET_IO_TRANSPORTS": "websocket"})
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(r"websocket in /pipeline: missing: pipeline:\w+ seq \d+", done.stdout)
+    assert "NOT what was emitted" in done.stdout
+
+
+def test_it_connects_only_by_what_the_settings_allow() -> None:
+    done = run(SCRIPT, "--once", "--port", "0", env={"SOCKET_IO_TRANSPORTS": "websocket"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "polling" not in done.stdout
+
+
+def test_without_once_both_servers_go_on_until_ctrl_c() -> None:
+    with Program(SCRIPT, "--port", "0", env={"SOCKET_IO_TRANSPORTS": "websocket"}) as program:
+        program.expect("Press Ctrl")
+        port = program.expect(r"http://127.0.0.1:(\d+)/pipeline")
+        assert ask(int(program.expect(r"http://127.0.0.1:(\d+)/status")), "/health").status == 200
+        with Watcher(f"http://127.0.0.1:{port}", ["websocket"]) as watcher:
+            wait_until(lambda: watcher.count("/google_drive") > 3)  # the demo plays
+            program.signal(signal.SIGINT)
+            assert program.exit_code() == 0
+        assert "Traceback" not in program.output
+
+
+@pytest.mark.parametrize("wrong", ["abc", "70000"])
+def test_a_wrong_port_is_one_line_and_exit_code_2(wrong: str) -> None:
+    done = run(SCRIPT, "--once", "--port", wrong)
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
+    assert done.stderr.startswith(f"{SCRIPT}: ")
+    assert wrong in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_taken_port_is_one_line_and_exit_code_3() -> None:
+    with taken_port() as port:
+        done = run(SCRIPT, "--port", str(port))
+    assert (done.returncode, done.stdout) == (ExitCode.PORT_IN_USE, "")
+    assert f"port {port} " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_pytest_finds_no_tests_in_the_script() -> None:
+    done = run("-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", SCRIPT)
+    assert done.returncode == 5, done.stdout  # pytest's code for: nothing collected
