@@ -263,7 +263,7 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_read(tmp_path: P
 def test_a_file_that_takes_too_much_memory_is_given_up_and_the_next_is_read(tmp_path: Path) -> None:
     cells = "".join(f"<si><t>string number {number}</t></si>" for number in range(1_000_000))
     path = write(tmp_path, "hog.xlsx", make_xlsx("", shared=cells))
-    with ProcessExtractor(ExtractionLimits(memory_bytes=96 * MIB)) as extractor:
+    with ProcessExtractor(ExtractionLimits(memory_bytes=64 * MIB)) as extractor:
         with pytest.raises(ExtractionLimitError, match="bytes of memory"):
             extractor.extract(path)
         assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
