@@ -65,6 +65,11 @@ class Application:
             except Exception:
                 logger.exception("client %s could not be closed", socket.sid)
 
+    def abandon(self) -> None:
+        """Cut off the clients that did not take their goodbye in time."""
+        if self._direct:
+            self._sio.eio.abandon()
+
     def _build(self, loop: Loop) -> Any:
         options: dict[str, Any] = {
             "async_mode": "eventlet",

@@ -14,6 +14,8 @@ They let a settled WebSocket be written directly and cost no greenlet. Each hook
 ``Socket.close``                    closes that connection, and forgets the session at once: there is no service task
 ``Server._log_error_once``          a client's mistake is no error of ours: logged at INFO
 ``socketio.Server``                 builds the engine above (``_engineio_server_class``)
+``…_handle_eio_message``            only CONNECT and DISCONNECT are listened to: the library would collect attachments
+                                    without bound, and let a client emit an event that is named ``connect``
 ==================================  ====================================================================================
 
 Checked against python-engineio 4.12–4.15 and python-socketio 5.13–5.18; outside of these the service uses the library's
@@ -29,15 +31,17 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from typing import Any
+from weakref import WeakSet, ref
 
 import engineio
 import socketio
 from engineio import exceptions
 from engineio import packet as eio_packet
 from engineio.socket import Socket
+from socketio.packet import CONNECT, DISCONNECT
 
 from rag_pipeline.fanout.encoding import Batch, text_frame
-from rag_pipeline.socket_server.loop import DETACH, Environ, Loop, StartResponse
+from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ, Loop, StartResponse
 from rag_pipeline.socket_server.websocket import Receiver, WebSocketConnection, handshake
 
 logger = logging.getLogger("rag_pipeline.socket")
@@ -45,6 +49,7 @@ logger = logging.getLogger("rag_pipeline.socket")
 CHECKED = {"python-engineio": ((4, 12), (4, 16)), "python-socketio": ((5, 13), (5, 19))}
 KEPT_ENVIRON = ("REMOTE_ADDR", "REMOTE_PORT", "HTTP_ORIGIN", "HTTP_USER_AGENT", "HTTP_X_FORWARDED_FOR", "QUERY_STRING")
 TICK_SECONDS = 0.5
+UPGRADE_TIMEOUT_SECONDS = 10
 
 
 def unsupported() -> str | None:
@@ -68,6 +73,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         super().__init__(server, sid)
         self.connection: WebSocketConnection | None = None
         self.queued_bytes = 0
+        self._upgrade_deadline: Cancellable | None = None
 
     # -- out -------------------------------------------------------------------------------------------------------
 
@@ -80,8 +86,11 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
             return
         if self.closed:
             return
+        self._enqueue(pkt, len(pkt.data) if isinstance(pkt.data, str) else 100)
+
+    def _enqueue(self, pkt: eio_packet.Packet, size: int) -> None:
         self.queue.put(pkt)
-        self.queued_bytes += len(pkt.data) if isinstance(pkt.data, str) else 100
+        self.queued_bytes += size
         if self.queued_bytes > self.server.backlog_limit_bytes:
             self.on_overflow(self.queued_bytes)
 
@@ -91,11 +100,18 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
             self.connection.write(batch.wire)
             return
         for packet in batch.packets:
-            self.send(eio_packet.Packet(eio_packet.MESSAGE, packet.text))
+            if self.closed:  # by the bound
+                return
+            self._enqueue(eio_packet.Packet(eio_packet.MESSAGE, packet.text), len(packet.frame))
 
     def poll(self) -> list[eio_packet.Packet]:
         """Wait for packets, then take all that are queued."""
-        packets: list[eio_packet.Packet] = super().poll()
+        try:
+            packets: list[eio_packet.Packet] = super().poll()
+        except exceptions.QueueEmpty:
+            if self.upgraded:  # the client switched without waiting for this poll
+                return [eio_packet.Packet(eio_packet.NOOP)]
+            raise
         self.queued_bytes = 0
         return packets
 
@@ -110,6 +126,9 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
             else:
                 self._on_probe(packet)
         except Exception as error:  # noqa: BLE001 - whatever a client sends must not reach the loop
+            if not self.upgraded:
+                self._give_up_upgrade()
+                return
             logger.info("client %s sent what is not Engine.IO (%s); it is disconnected", self.sid, type(error).__name__)
             self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
 
@@ -117,9 +136,10 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         connection = self.connection
         assert connection is not None
         if packet.packet_type == eio_packet.PING and packet.data == "probe":
+            self.upgrading = True  # holds the queue until the client says that it has switched
             connection.write(text_frame(b"3probe"))
             self.queue.put(eio_packet.Packet(eio_packet.NOOP))  # ends the poll that is under way
-        elif packet.packet_type == eio_packet.UPGRADE:
+        elif packet.packet_type == eio_packet.UPGRADE and self.upgrading:
             self._settle()
         else:
             self._give_up_upgrade()
@@ -130,6 +150,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         assert connection is not None
         self.connected = self.upgraded = True
         self.upgrading = False
+        self._stop_waiting_for_upgrade()
         while not self.queue.empty():
             packet = self.queue.get(block=False)
             self.queue.task_done()
@@ -140,8 +161,14 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
     def _give_up_upgrade(self) -> None:
         connection, self.connection = self.connection, None
         self.upgrading = False
+        self._stop_waiting_for_upgrade()
         if connection is not None:
             connection.abort()
+
+    def _stop_waiting_for_upgrade(self) -> None:
+        deadline, self._upgrade_deadline = self._upgrade_deadline, None
+        if deadline is not None:
+            deadline.cancel()
 
     def on_lost(self) -> None:
         """The WebSocket is over: the session too, unless it was still being upgraded."""
@@ -180,29 +207,36 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
             return
         super().close(wait=False, abort=abort, reason=reason)
         self.server.sockets.pop(self.sid, None)
+        self._stop_waiting_for_upgrade()
         connection, self.connection = self.connection, None
         if connection is not None:
-            connection.abort() if abort else connection.close()
+            connection.abort() if abort else self.server.say_goodbye(connection)
 
     def _upgrade_websocket(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         answer = handshake(environ)
-        if answer is None or self.upgrading or self.upgraded:
-            start_response("400 Bad Request", [("Content-Type", "text/plain"), ("Connection", "close")])
-            return (b"this is not a valid WebSocket handshake",)
+        if answer is None or self.connection is not None or "websocket" not in self.server.transports:
+            return _refuse(start_response)
         fd = environ[DETACH]()
-        self.connection = WebSocketConnection(
+        self.connection = connection = WebSocketConnection(
             self.server.loop,
             fd,
             self,
             limit=self.server.backlog_limit_bytes,
             max_message=self.server.max_http_buffer_size,
         )
-        self.connection.write(answer)
+        connection.write(answer)
+        if connection.closed:
+            return ()  # the client was gone before the answer
         if self.connected:
-            self.upgrading = True  # holds the queue until the client says that it has switched
+            self._upgrade_deadline = self.server.loop.call_later(UPGRADE_TIMEOUT_SECONDS, self._give_up_upgrade)
         else:
             self._settle()
         return ()
+
+
+def _refuse(start_response: StartResponse) -> Iterable[bytes]:
+    start_response("400 Bad Request", [("Content-Type", "text/plain")])
+    return (b"this is not a valid WebSocket handshake",)
 
 
 class EngineServer(engineio.Server):  # type: ignore[misc]  # the library has no types
@@ -218,6 +252,18 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # the library has no
         self.count_overflow = options.pop("count_overflow")
         super().__init__(monitor_clients=False, **options)
         self.pings = Pings(self)
+        self._leaving: WeakSet[WebSocketConnection] = WeakSet()
+
+    def say_goodbye(self, connection: WebSocketConnection) -> None:
+        """Close the connection once it has taken what waits for it, within a bounded time."""
+        connection.close()
+        if connection.backlog_bytes:
+            self._leaving.add(connection)
+
+    def abandon(self) -> None:
+        """Cut off those that have not taken what waits for them."""
+        for connection in list(self._leaving):
+            connection.abort()
 
     def _handle_connect(
         self, environ: Environ, start_response: StartResponse, transport: str, jsonp_index: int | None = None
@@ -242,7 +288,7 @@ class EngineServer(engineio.Server):  # type: ignore[misc]  # the library has no
         if transport != "websocket":
             socket.connected = True
             return self._ok(socket.poll(), jsonp_index=jsonp_index)
-        answer = socket.handle_get_request(environ, start_response)
+        answer = socket._upgrade_websocket(environ, start_response)
         if not socket.connected:
             socket.close(abort=True, reason=self.reason.TRANSPORT_ERROR)
         return answer
@@ -259,8 +305,9 @@ class Pings:
 
     def __init__(self, server: EngineServer) -> None:
         self._server = server
-        self._to_ping: deque[tuple[float, EngineSocket]] = deque()
-        self._to_answer: deque[tuple[float, EngineSocket, float]] = deque()
+        # Weak, so that a storm of clients that come and go is not held until their pings are due.
+        self._to_ping: deque[tuple[float, ref[EngineSocket]]] = deque()
+        self._to_answer: deque[tuple[float, ref[EngineSocket], float]] = deque()
 
     def start(self) -> None:
         """Begin; on the loop's thread."""
@@ -268,25 +315,30 @@ class Pings:
 
     def schedule(self, socket: EngineSocket) -> None:
         """Ping the client one interval from now."""
-        self._to_ping.append((time.monotonic() + self._server.ping_interval, socket))
+        self._to_ping.append((time.monotonic() + self._server.ping_interval, ref(socket)))
 
     def _tick(self) -> None:
         self.start()
         now = time.monotonic()
         while self._to_ping and self._to_ping[0][0] <= now:
-            socket = self._to_ping.popleft()[1]
-            if not socket.closed and not socket.closing:
+            socket = self._to_ping.popleft()[1]()
+            if socket is not None and not socket.closed and not socket.closing:
                 socket.last_ping = time.time()
-                self._to_answer.append((now + self._server.ping_timeout, socket, socket.last_ping))
+                self._to_answer.append((now + self._server.ping_timeout, ref(socket), socket.last_ping))
                 socket.send(eio_packet.Packet(eio_packet.PING))
         while self._to_answer and self._to_answer[0][0] <= now:
-            _, socket, asked = self._to_answer.popleft()
-            if socket.last_ping == asked and not socket.closed:
+            _, asked_socket, asked = self._to_answer.popleft()
+            socket = asked_socket()
+            if socket is not None and socket.last_ping == asked and not socket.closed:
                 socket.close(reason=self._server.reason.PING_TIMEOUT)
 
 
 class SocketIOServer(socketio.Server):  # type: ignore[misc]  # the library has no types
     """A Socket.IO server on :class:`EngineServer`."""
+
+    def _handle_eio_message(self, eio_sid: str, data: object) -> None:
+        if isinstance(data, str) and data[:1] in (str(CONNECT), str(DISCONNECT)):
+            super()._handle_eio_message(eio_sid, data)
 
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer

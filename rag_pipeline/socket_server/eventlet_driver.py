@@ -59,6 +59,7 @@ class EventletLoop:
         fd: int,
         drain: Callable[[], float | None],
         finish: Callable[[], None],
+        abandon: Callable[[], None],
     ) -> None:
         """Serve until :meth:`stop`; see :class:`~rag_pipeline.socket_server.loop.Loop`."""
         hubs.use_hub("epolls" if hasattr(patcher.original("select"), "epoll") else None)
@@ -75,8 +76,11 @@ class EventletLoop:
             _guard(finish)
             with eventlet.Timeout(GOODBYE_SECONDS, False):
                 requests.waitall()
+                while hubs.get_hub().get_writers():
+                    eventlet.sleep(GOODBYE_SECONDS / 50)
             for request in list(requests.coroutines_running):
                 eventlet.kill(request)
+            _guard(abandon)
             pump.cancel()
 
     def stop(self) -> None:
@@ -162,6 +166,7 @@ def _accept(listener: Any, app: WsgiApp, requests: Any) -> None:
         listener.getsockname(),
         app,
         keepalive=KEEP_ALIVE_SECONDS,
+        log=logger,  # tracebacks of what is no error of ours, at a level that is not shown
         log_output=False,
         debug=False,
         socket_timeout=REQUEST_TIMEOUT_SECONDS,
@@ -177,13 +182,13 @@ def _accept(listener: Any, app: WsgiApp, requests: Any) -> None:
             eventlet.sleep(ACCEPT_RETRY_SECONDS)
             continue
         complained = False
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         requests.spawn_n(_serve_connection, connection, address, server)
 
 
 def _serve_connection(connection: Any, address: Any, server: Any) -> None:
-    connection.settimeout(REQUEST_TIMEOUT_SECONDS)
     try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.settimeout(REQUEST_TIMEOUT_SECONDS)
         _Protocol([address, connection, wsgi.STATE_IDLE], server)
     except (TimeoutError, OSError) as error:
         logger.debug("connection from %s ended: %s", address, error)

@@ -52,11 +52,13 @@ class Loop(Protocol):
         fd: int,
         drain: Callable[[], float | None],
         finish: Callable[[], None],
+        abandon: Callable[[], None],
     ) -> None:
         """Serve until :meth:`stop`: answer HTTP with the WSGI app, and call ``drain`` when due.
 
         ``drain`` is called when ``fd`` can be read and when the seconds it returned last have passed. ``finish`` is
-        called once after the listener is closed, to say goodbye to clients; then open requests are ended.
+        called once after the listener is closed, to say goodbye to clients. Once that has gone out, or did not in a
+        short time, open requests are ended and ``abandon`` is called to release what is left.
         """
         ...
 

@@ -18,6 +18,7 @@ from rag_pipeline.fanout.encoding import frame
 from rag_pipeline.socket_server.loop import Cancellable, Environ, Loop
 
 READ_BYTES = 1 << 14
+CLOSE_TIMEOUT_SECONDS = 5
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -65,8 +66,8 @@ class WebSocketConnection:
     """
 
     __slots__ = (
-        "_backlog", "_closing", "_fd", "_frames", "_limit", "_loop", "_max_message", "_message", "_message_bytes",
-        "_reader", "_receiver", "_writer", "backlog_bytes",
+        "__weakref__", "_backlog", "_closing", "_deadline", "_fd", "_frames", "_limit", "_loop", "_max_message",
+        "_message", "_message_bytes", "_reader", "_receiver", "_writer", "backlog_bytes",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, fd: int, receiver: Receiver, *, limit: int, max_message: int) -> None:
@@ -82,6 +83,7 @@ class WebSocketConnection:
         self.backlog_bytes = 0
         self._writer: Cancellable | None = None
         self._closing = False
+        self._deadline: Cancellable | None = None
         self._reader: Cancellable | None = loop.watch_read(fd, self._on_readable)
 
     @property
@@ -193,7 +195,10 @@ class WebSocketConnection:
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Send a close frame behind what waits, then close; the owner is told nothing more."""
+        """Send a close frame behind what waits, then close; the owner is told nothing more.
+
+        A peer that does not take what waits in :data:`CLOSE_TIMEOUT_SECONDS` is cut off.
+        """
         if self.closed:
             return
         self.write(frame(Opcode.CLOSE, int(CloseReason.NORMAL_CLOSURE).to_bytes(2, "big")))
@@ -202,6 +207,8 @@ class WebSocketConnection:
         self._stop_reading()
         if self._backlog is None:
             self._release()
+        else:
+            self._deadline = self._loop.call_later(CLOSE_TIMEOUT_SECONDS, self._release)
 
     def abort(self) -> None:
         """Close at once and drop what waits; the owner is told nothing more."""
@@ -224,6 +231,9 @@ class WebSocketConnection:
         if self._writer is not None:
             self._writer.cancel()
             self._writer = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         self._backlog = None
         self.backlog_bytes = 0
         if self._fd >= 0:
