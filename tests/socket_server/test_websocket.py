@@ -1,0 +1,450 @@
+"""One WebSocket on the server's side, over a real socket pair and over one that takes bytes as it likes."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wsproto.frame_protocol import FrameProtocol, Opcode
+
+from rag_pipeline import native
+from rag_pipeline.fanout.encoding import frame, text_frame
+from rag_pipeline.socket_server import websocket
+from rag_pipeline.socket_server.websocket import Receiver, WebSocketConnection, handshake
+from tests.socket_server.support import BINARY, CLOSE, PING, PONG, TEXT, masked_frame
+
+LIMIT = 1 << 20
+MAX_MESSAGE = 1 << 14
+
+
+@dataclass
+class Handle:
+    """A watch or a timer that a test fires by hand."""
+
+    callback: Callable[[], None]
+    active: bool = True
+
+    def cancel(self) -> None:
+        self.active = False
+
+    def fire(self) -> None:
+        if self.active:
+            self.callback()
+
+
+@dataclass
+class HandLoop:
+    """A loop whose turns are the test's."""
+
+    reader: Handle | None = None
+    writer: Handle | None = None
+    timers: list[Handle] = field(default_factory=list)
+
+    def watch_read(self, _fd: int, callback: Callable[[], None]) -> Handle:
+        self.reader = Handle(callback)
+        return self.reader
+
+    def watch_write(self, _fd: int, callback: Callable[[], None]) -> Handle:
+        assert self.writer is None or not self.writer.active, "one watch at a time"
+        self.writer = Handle(callback)
+        return self.writer
+
+    def call_later(self, _seconds: float, callback: Callable[[], None]) -> Handle:
+        self.timers.append(Handle(callback))
+        return self.timers[-1]
+
+    def serve(self, *_: object) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def writing(self) -> bool:
+        return self.writer is not None and self.writer.active
+
+    def writable(self) -> None:
+        if self.writer is not None:
+            self.writer.fire()
+
+    def readable(self) -> None:
+        if self.reader is not None:
+            self.reader.fire()
+
+
+class Log(Receiver):
+    def __init__(self) -> None:
+        self.messages: list[str | bytes] = []
+        self.lost = 0
+        self.overflows: list[int] = []
+
+    def on_message(self, message: str | bytes) -> None:
+        self.messages.append(message)
+
+    def on_lost(self) -> None:
+        self.lost += 1
+
+    def on_overflow(self, backlog_bytes: int) -> None:
+        self.overflows.append(backlog_bytes)
+
+
+class Bench:
+    """A connection on one end of a socket pair, a test on the other."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        ours, self.peer = socket.socketpair()
+        self.peer.settimeout(5)
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        self.loop = HandLoop()
+        self.log = Log()
+        self.fd = ours.detach()
+        self.connection: Any = WebSocketConnection(self.loop, self.fd, self.log, limit=limit, max_message=MAX_MESSAGE)
+
+    def send(self, *frames: bytes) -> None:
+        for data in frames:
+            for start in range(0, len(data), 4096):
+                self.peer.sendall(data[start : start + 4096])
+                self.loop.readable()
+
+    def received(self) -> bytes:
+        """Return what has arrived so far."""
+        data = b""
+        self.peer.setblocking(False)
+        try:
+            while part := self.peer.recv(1 << 16):
+                data += part
+        except (BlockingIOError, ConnectionError):
+            pass
+        self.peer.setblocking(True)
+        return data
+
+    def close(self) -> None:
+        self.peer.close()
+        self.connection.abort()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.close()
+
+
+def frames_of(data: bytes) -> list[tuple[Opcode, object]]:
+    """Return the whole frames as an independent client reads them."""
+    protocol = FrameProtocol(client=True, extensions=[])
+    protocol.receive_bytes(data)
+    found: list[tuple[Opcode, object]] = []
+    for part in protocol.received_frames():
+        payload = bytes(part.payload) if isinstance(part.payload, bytearray) else part.payload
+        assert part.frame_finished, "a frame was cut"
+        found.append((part.opcode, payload))
+    return found
+
+
+# -- the handshake -----------------------------------------------------------------------------------------------------
+
+ASKED = {
+    "HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ==",
+    "HTTP_UPGRADE": "WebSocket",
+    "HTTP_CONNECTION": "keep-alive, Upgrade",
+    "HTTP_SEC_WEBSOCKET_VERSION": "13",
+}
+
+
+def test_the_handshake_answers_as_in_the_example_of_rfc_6455() -> None:
+    answer = handshake(ASKED)
+    assert answer is not None
+    assert answer.startswith(b"HTTP/1.1 101 ")
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_the_handshake_offers_no_compression_whatever_is_asked_trap_6() -> None:
+    answer = handshake({**ASKED, "HTTP_SEC_WEBSOCKET_EXTENSIONS": "permessage-deflate"})
+    assert answer is not None
+    assert b"extensions" not in answer.lower()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"HTTP_SEC_WEBSOCKET_KEY": ""},
+        {"HTTP_SEC_WEBSOCKET_KEY": "c2hvcnQ="},
+        {"HTTP_SEC_WEBSOCKET_KEY": "not base64, not at all!!"},
+        {"HTTP_SEC_WEBSOCKET_KEY": "ä" * 24},
+        {"HTTP_UPGRADE": "h2c"},
+        {"HTTP_CONNECTION": "keep-alive"},
+        {"HTTP_SEC_WEBSOCKET_VERSION": "8"},
+    ],
+)
+def test_the_handshake_refuses_what_is_not_one(wrong: dict[str, str]) -> None:
+    assert handshake({**ASKED, **wrong}) is None
+    assert handshake({k: v for k, v in ASKED.items() if k not in wrong}) is None
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_write_goes_out_at_once(bench: Bench) -> None:
+    bench.connection.write(text_frame(b"hello"))
+    assert frames_of(bench.received()) == [(Opcode.TEXT, "hello")]
+    assert not bench.loop.writing()
+    assert bench.connection.backlog_bytes == 0
+
+
+def test_what_the_socket_does_not_take_waits_and_goes_first(bench: Bench) -> None:
+    sent = [text_frame(bytes([65 + n]) * 3000) for n in range(20)]
+    for data in sent:
+        bench.connection.write(data)
+    assert bench.loop.writing()
+    assert bench.connection.backlog_bytes > 0
+    received = b""
+    while bench.loop.writing():
+        received += bench.received()
+        bench.loop.writable()
+    received += bench.received()
+    assert received == b"".join(sent)
+    assert bench.connection.backlog_bytes == 0
+
+
+def test_over_the_bound_the_connection_is_cut_and_its_owner_told_once() -> None:
+    bench = Bench(limit=10_000)
+    for _ in range(100):
+        bench.connection.write(text_frame(b"x" * 1000))
+    assert len(bench.log.overflows) == 1
+    assert bench.log.overflows[0] > 10_000
+    assert bench.log.lost == 0
+    assert bench.connection.closed
+    assert bench.connection.backlog_bytes == 0
+    assert not bench.loop.writing()
+    bench.close()
+
+
+def test_a_peer_that_is_gone_is_noticed_by_the_write(bench: Bench) -> None:
+    bench.peer.close()
+    bench.connection.write(text_frame(b"x"))
+    bench.connection.write(text_frame(b"y"))
+    assert bench.log.lost == 1
+    assert bench.connection.closed
+
+
+def test_a_peer_that_goes_while_bytes_wait_for_it_is_noticed(bench: Bench) -> None:
+    while not bench.loop.writing():
+        bench.connection.write(text_frame(b"x" * 1000))
+    bench.peer.close()
+    bench.loop.writable()
+    assert bench.log.lost == 1
+    assert not bench.loop.writing()
+
+
+def test_close_sends_what_waits_then_a_close_frame(bench: Bench) -> None:
+    while not bench.loop.writing():
+        bench.connection.write(text_frame(b"x" * 1000))
+    bench.connection.close()
+    bench.connection.write(text_frame(b"too late"))
+    received = b""
+    while bench.loop.writing():
+        received += bench.received()
+        bench.loop.writable()
+    received += bench.received()
+    frames = frames_of(received)
+    assert {f[0] for f in frames[:-1]} == {Opcode.TEXT}
+    assert frames[-1][0] is Opcode.CLOSE
+    assert bench.peer.recv(1) == b"", "and the connection is closed"
+    assert bench.log.lost == 0
+
+
+def test_a_close_does_not_wait_for_ever_for_a_peer_that_reads_nothing(bench: Bench) -> None:
+    while not bench.loop.writing():
+        bench.connection.write(text_frame(b"x" * 1000))
+    bench.connection.close()
+    assert len(bench.loop.timers) == 1
+    bench.loop.timers[0].fire()
+    assert not bench.loop.writing()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(bench.fd)
+
+
+def test_the_end_can_come_twice(bench: Bench) -> None:
+    bench.connection.close()
+    bench.connection.close()
+    bench.connection.abort()
+    bench.connection.abort()
+    assert bench.log.lost == 0
+
+
+class FaultySocket:
+    """Takes as many bytes at a time as it is told to, none included, and then whatever the real one takes."""
+
+    def __init__(self, takes: list[int]) -> None:
+        self._takes = takes
+
+    def send_nowait(self, fd: int, data: bytes) -> int:
+        allowed = self._takes.pop(0) if self._takes else len(data)
+        return native.send_nowait(fd, data[:allowed]) if allowed else 0
+
+    recv_nowait = staticmethod(native.recv_nowait)
+    hang_up = staticmethod(native.hang_up)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.binary(max_size=600).map(lambda data: ("write", data)),
+            st.lists(st.binary(max_size=80), min_size=2, max_size=5).map(lambda parts: ("batch", parts)),
+            st.just(("writable", None)),
+            st.just(("read", None)),
+        ),
+        max_size=40,
+    ),
+    takes=st.lists(st.integers(0, 700), max_size=80),
+    end=st.sampled_from(["close", "none"]),
+)
+def test_property_bytes_arrive_in_order_once_however_few_the_socket_takes(
+    steps: list[tuple[str, object]], takes: list[int], end: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(websocket, "native", FaultySocket(takes))
+        bench = Bench()
+        written, received = [], b""
+        for kind, value in steps:
+            if kind == "write":
+                assert isinstance(value, bytes)
+                written.append(frame(BINARY, value))
+                bench.connection.write(written[-1])
+            elif kind == "batch":
+                assert isinstance(value, list)
+                written.append(b"".join(frame(BINARY, part) for part in value))
+                bench.connection.write(written[-1])
+            elif kind == "writable":
+                bench.loop.writable()
+            else:
+                received += bench.received()
+        if end == "close":
+            bench.connection.close()
+            written.append(frame(CLOSE, (1000).to_bytes(2, "big")))
+        while bench.loop.writing():
+            received += bench.received()
+            bench.loop.writable()
+        received += bench.received()
+        bench.close()
+    assert received == b"".join(written)
+    assert not frames_of(received) or received
+    assert bench.connection.backlog_bytes == 0
+    assert bench.log.lost == 0
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def test_messages_come_whole_however_they_are_cut(bench: Bench) -> None:
+    data = (
+        masked_frame(TEXT, "grüße".encode())
+        + masked_frame(BINARY, b"\x00\xff")
+        + masked_frame(TEXT, b"in ", fin=False)
+        + masked_frame(PING, b"between")
+        + masked_frame(0, b"three ", fin=False)
+        + masked_frame(0, b"parts")
+        + masked_frame(TEXT, b"")
+    )
+    for byte in data:
+        bench.send(bytes([byte]))
+    assert bench.log.messages == ["grüße", b"\x00\xff", "in three parts", ""]
+    assert frames_of(bench.received()) == [(Opcode.PONG, b"between")]
+
+
+def test_a_ping_is_answered_in_the_order_of_what_is_sent(bench: Bench) -> None:
+    bench.connection.write(text_frame(b"before"))
+    bench.send(masked_frame(PING, b"now"))
+    bench.connection.write(text_frame(b"after"))
+    assert [opcode for opcode, _ in frames_of(bench.received())] == [Opcode.TEXT, Opcode.PONG, Opcode.TEXT]
+
+
+def test_a_pong_that_no_one_asked_for_is_ignored(bench: Bench) -> None:
+    bench.send(masked_frame(PONG, b"hello"), masked_frame(TEXT, b"x"))
+    assert bench.log.messages == ["x"]
+
+
+def test_a_close_frame_is_answered_and_ends_it(bench: Bench) -> None:
+    bench.send(masked_frame(CLOSE, (1001).to_bytes(2, "big") + b"bye"))
+    assert frames_of(bench.received())[0][0] is Opcode.CLOSE
+    assert bench.peer.recv(1) == b""
+    assert bench.log.lost == 1
+
+
+def test_the_end_of_the_stream_ends_it_once(bench: Bench) -> None:
+    bench.peer.shutdown(socket.SHUT_WR)
+    bench.loop.readable()
+    bench.loop.readable()
+    assert bench.log.lost == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ([masked_frame(TEXT, b"x" * (MAX_MESSAGE + 1))], 1009),
+        ([masked_frame(TEXT, b"x" * MAX_MESSAGE, fin=False), masked_frame(0, b"x")], 1009),
+        ([masked_frame(TEXT, b"x", masked=False)], 1002),
+        ([masked_frame(TEXT, b"x", rsv=4)], 1002),
+        ([masked_frame(TEXT, b"x", rsv=1)], 1002),
+        ([masked_frame(0x3, b"x")], 1002),
+        ([masked_frame(0xB, b"x")], 1002),
+        ([masked_frame(0, b"a continuation of nothing")], 1002),
+        ([masked_frame(TEXT, b"x", fin=False), masked_frame(TEXT, b"y")], 1002),
+        ([masked_frame(PING, b"x" * 126)], 1002),
+        ([masked_frame(PING, b"x", fin=False)], 1002),
+        ([masked_frame(CLOSE, b"x")], 1002),
+        ([masked_frame(CLOSE, (999).to_bytes(2, "big"))], 1002),
+        ([masked_frame(TEXT, b"\xff\xfe")], 1007),
+        ([b"\x81\xff" + b"\xff" * 8 + b"mask"], 1002),
+    ],
+)
+def test_a_breach_of_the_protocol_is_answered_with_its_code(bench: Bench, sent: list[bytes], code: int) -> None:
+    bench.send(*sent)
+    assert frames_of(bench.received()) == [(Opcode.CLOSE, (code, ""))]
+    assert bench.log.lost == 1
+    assert bench.log.messages == []
+
+
+def test_a_message_of_exactly_the_bound_is_taken(bench: Bench) -> None:
+    bench.send(masked_frame(TEXT, b"x" * MAX_MESSAGE))
+    assert bench.log.messages == ["x" * MAX_MESSAGE]
+
+
+def test_a_huge_frame_is_refused_before_it_is_collected(bench: Bench) -> None:
+    head = b"\x82\xff" + (1 << 40).to_bytes(8, "big") + b"mask"
+    bench.send(head, b"x" * (MAX_MESSAGE + 4096))
+    assert frames_of(bench.received()) == [(Opcode.CLOSE, (1009, ""))]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(min_size=1, max_size=200), max_size=10))
+def test_property_garbage_ends_in_a_close_or_in_messages_never_in_an_error(chunks: list[bytes]) -> None:
+    bench = Bench()
+    for chunk in chunks:
+        bench.peer.sendall(chunk)
+        bench.loop.readable()
+        if bench.connection.closed:
+            break
+    assert bench.log.lost == (1 if bench.connection.closed else 0)
+    bench.close()
+
+
+def test_no_one_is_told_anything_after_an_owners_close(bench: Bench) -> None:
+    while not bench.loop.writing():
+        bench.connection.write(text_frame(b"x" * 1000))
+    bench.connection.close()
+    bench.peer.sendall(masked_frame(TEXT, b"too late"))
+    bench.loop.readable()
+    bench.peer.close()
+    bench.loop.writable()
+    assert bench.log.messages == []
+    assert bench.log.lost == 0
