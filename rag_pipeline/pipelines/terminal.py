@@ -146,10 +146,9 @@ class Terminal:
 
 def _shortened(message: str, name: str) -> str:
     """Return the message without the file's name at its start: it stands before it on the line."""
-    for known in (name, name.rsplit("/", 1)[-1]):
-        if message.startswith(known + " "):
-            message = message[len(known) + 1 :]
-            break
+    starts = (known + after for known in (name, name.rsplit("/", 1)[-1]) for after in (" ", ": "))
+    start = next(filter(message.startswith, starts), "")
+    message = message[len(start) :]
     return printable(" ".join(message.split()))
 
 

@@ -96,8 +96,8 @@ class LocalFilesPipeline:
     # -- the parts of a turn ---------------------------------------------------------------------------------------
 
     def _begin(self, stop: threading.Event) -> None:
-        self._shown.starting()
         stored = {key: file.content_hash for key, file in self._parts.store.files(self._scope).items()}
+        self._shown.starting(stored=len(stored))
         rows = self._ledger.rows()
         known = reconcile(rows, stored, self._parts.recipe)
         if known != rows:

@@ -23,12 +23,13 @@ class Shown:
         self._last: dict[str, Any] = {}
         self._queue_shown = float("-inf")
 
-    def starting(self) -> None:
+    def starting(self, *, stored: int) -> None:
         """The pipeline gets ready."""
         once = self._settings.mode is RunMode.SINGLE
         self._status.update(
             status="initializing",
             folder=names.display_name(self._settings.folder),
+            files_stored=stored,
             check_interval=None if once else self._settings.check_interval_seconds,
         )
 

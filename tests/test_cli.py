@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag_pipeline import __version__, cli, health
+from rag_pipeline.errors import ExitCode, RagPipelineError, StoreError
+
+
+def raising(error: BaseException) -> Any:
+    def run(_args: object) -> int:
+        raise error
+
+    return run
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"rag-pipeline {__version__}\n"
+
+
+def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    assert ended.value.code == ExitCode.USAGE
+    assert "COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (StoreError("the store\nis gone"), 6, "rag-pipeline: error: the store is gone\n"),
+        (RagPipelineError("broken"), 4, "rag-pipeline: error: broken\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_a_command_raises_is_one_line_and_an_exit_code(
+    error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(health, "run", raising(error))
+    assert cli.main(["health"]) == code
+    assert capsys.readouterr().err == said
+
+
+def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "run", raising(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["health"])
+
+
+def test_the_module_is_the_command_and_help_loads_no_server_and_no_model() -> None:
+    code = (
+        "import runpy, sys; sys.argv = ['rag-pipeline', '--help']\n"
+        "try: runpy.run_module('rag_pipeline', run_name='__main__')\n"
+        "except SystemExit as ended: assert ended.code == 0\n"
+        "print(sorted({'eventlet', 'numpy', 'lancedb', 'rich'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[1]
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=root)
+    assert run.stdout.endswith("[]\n")
+    assert "local-files" in run.stdout
+    assert run.stderr == ""
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    root = Path(__file__).parents[1]
+    code = (
+        "import sys; from rag_pipeline import cli, health\n"
+        "def run(args):\n"
+        "    for _ in range(10000): print('x' * 100)\n"
+        "    return 0\n"
+        "health.run = run\n"
+        "sys.exit(cli.main(['health']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stderr is not None
+        writer.stdout.readline()
+        writer.stdout.close()
+        assert writer.wait(60) == 0
+        assert writer.stderr.read() == ""
