@@ -7,7 +7,8 @@ They let a settled WebSocket be written directly and cost no greenlet. Each hook
                                     later: the library holds it as long as the client, with its buffers 20 KB each
 ``Socket.send``                     a packet for a settled WebSocket is written in the order of events instead of being
                                     queued for a writer greenlet; the queue of a polling client gets its bound
-``Socket.poll``                     notes that the queue was emptied
+``Socket.poll``                     answers with at most 16 packets, since Python's client refuses more, and keeps count
+                                    of the bytes that wait
 ``Socket.schedule_ping``            one timer for all clients instead of a greenlet for each
 ``Socket._upgrade_websocket``       a connection with callbacks, off the HTTP server, instead of two greenlets
 ``Socket.handle_post_request``      garbage from a polling client ends its session; no traceback in the log
@@ -49,6 +50,8 @@ logger = logging.getLogger("rag_pipeline.socket")
 CHECKED = {"python-engineio": ((4, 12), (4, 16)), "python-socketio": ((5, 13), (5, 19))}
 KEPT_ENVIRON = ("REMOTE_ADDR", "REMOTE_PORT", "HTTP_ORIGIN", "HTTP_USER_AGENT", "HTTP_X_FORWARDED_FOR", "QUERY_STRING")
 TICK_SECONDS = 0.5
+# python-engineio's own client drops the connection over an answer with more.
+MAX_PACKETS_A_POLL = 16
 UPGRADE_TIMEOUT_SECONDS = 10
 
 
@@ -89,6 +92,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         self._enqueue(pkt, len(pkt.data) if isinstance(pkt.data, str) else 100)
 
     def _enqueue(self, pkt: eio_packet.Packet, size: int) -> None:
+        pkt.waiting_bytes = size
         self.queue.put(pkt)
         self.queued_bytes += size
         if self.queued_bytes > self.server.backlog_limit_bytes:
@@ -105,14 +109,25 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
             self._enqueue(eio_packet.Packet(eio_packet.MESSAGE, packet.text), len(packet.frame))
 
     def poll(self) -> list[eio_packet.Packet]:
-        """Wait for packets, then take all that are queued."""
-        try:
-            packets: list[eio_packet.Packet] = super().poll()
-        except exceptions.QueueEmpty:
-            if self.upgraded:  # the client switched without waiting for this poll
-                return [eio_packet.Packet(eio_packet.NOOP)]
-            raise
-        self.queued_bytes = 0
+        """Wait for packets, then take those that are queued, as many as every client accepts in one answer."""
+        packets: list[eio_packet.Packet] = []
+        patience = self.server.ping_interval + self.server.ping_timeout
+        while len(packets) < MAX_PACKETS_A_POLL:
+            try:
+                packet = self.queue.get(block=not packets, timeout=patience)
+            except self.server.get_queue_empty_exception():
+                if packets:
+                    break
+                if self.upgraded:  # the client switched without waiting for this poll
+                    return [eio_packet.Packet(eio_packet.NOOP)]
+                raise exceptions.QueueEmpty from None
+            self.queue.task_done()
+            if packet is None:
+                if packets:
+                    self.queue.put(None)  # the end of the session is for the next poll to tell
+                break
+            packets.append(packet)
+        self.queued_bytes -= sum(getattr(packet, "waiting_bytes", 0) for packet in packets)
         return packets
 
     # -- in --------------------------------------------------------------------------------------------------------
