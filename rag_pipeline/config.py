@@ -132,6 +132,11 @@ def _read_transports(env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _check_port(key: str, port: object) -> None:
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+        reject(key, port, "a whole number from 0 to 65535")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the service is built from.
@@ -166,15 +171,14 @@ class Settings:
         asked_for_free = http_port == 0
         if http_port is None:
             http_port = read_int(env, "STATUS_PORT", DEFAULT_PORT, low=0, high=65535)
+        _check_port("port", http_port)
         if socket_port is None:
+            if http_port == 65535 and "SOCKET_IO_PORT" not in env:
+                reject("STATUS_PORT", http_port, "a port below 65535, or SOCKET_IO_PORT beside it")
             default = 0 if http_port == 0 else http_port + 1
             # A caller who asks for free ports means both.
             socket_port = 0 if asked_for_free else read_int(env, "SOCKET_IO_PORT", default, low=0, high=65535)
-            if socket_port > 65535:
-                reject("STATUS_PORT", http_port, "a port below 65535, or SOCKET_IO_PORT beside it")
-        for key, port in (("port", http_port), ("socket_port", socket_port)):
-            if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-                reject(key, port, "a whole number from 0 to 65535")
+        _check_port("socket_port", socket_port)
         if http_port == socket_port != 0:
             reject("SOCKET_IO_PORT", socket_port, "another port than the HTTP server's")
         environment = read_choice(env, "ENVIRONMENT", Environment.DEVELOPMENT)

@@ -150,3 +150,8 @@ def test_no_value_does_anything_but_work_or_be_refused_in_one_line(env: dict[str
 def test_an_origin_with_an_international_name_is_kept_as_browsers_send_it() -> None:
     settings = Settings.from_env({"SOCKET_IO_CORS_ORIGIN": "https://Bücher.example"})
     assert settings.origins == ("https://xn--bcher-kva.example",)
+
+
+def test_a_port_out_of_range_is_named_as_the_argument_it_is() -> None:
+    with pytest.raises(ConfigurationError, match=r"^port=99999: expected a whole number from 0 to 65535$"):
+        Settings.from_env({}, http_port=99999)
