@@ -82,11 +82,20 @@ class EventletLoop:
                 eventlet.kill(request)
             _guard(abandon)
             pump.cancel()
+            _guard(_end_hub)
 
     def stop(self) -> None:
         """End :meth:`serve`; called on the loop's thread."""
         if not self._stopping.ready():
             self._stopping.send(None)
+
+
+def _end_hub() -> None:
+    """Free the thread's hub: eventlet keeps it, with its descriptor, past the end of the thread."""
+    hub = hubs.get_hub()
+    hub.abort(wait=True)
+    if hasattr(hub, "poll") and hasattr(hub.poll, "close"):
+        hub.poll.close()
 
 
 class _Watch:
