@@ -100,6 +100,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, help="write the figures here, and RESULTS.md beside it; default: print only"
     )
+    parser.add_argument("--note", help="said beside the machine in what --out writes, such as what else ran on it")
     return parser.parse_args(arguments)
 
 
@@ -121,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:  # what was measured before an interruption is worth showing
         print(report.as_text(report.table(rows, cases)))
         if options.out:
-            _write(options.out, cases, rows, machine.describe(), versions)
+            about = machine.describe() | ({"note": options.note} if options.note else {})
+            _write(options.out, cases, rows, about, versions)
     return 1 if any(row.error for row in rows) else 0
 
 

@@ -87,11 +87,14 @@ _EXTRAS = (
 )
 
 
+_SHOWN_IF_ANY = ("disconnected", "stalled_disconnected")
+
+
 def _extras(rows: Sequence[Row], case: str, server: str) -> str:
     parts = [
         text.format(middle)
         for key, text in _EXTRAS
-        if (middle := median_of(rows, case, server, key)) is not None and not (key == "disconnected" and middle == 0)
+        if (middle := median_of(rows, case, server, key)) is not None and (middle or key not in _SHOWN_IF_ANY)
     ]
     if (polled := _delivered(rows, case, server, "polling_")) != "–":
         parts.append(f"polling delivered {polled}")
