@@ -6,6 +6,7 @@ are the lines alone.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
@@ -94,7 +95,7 @@ class Terminal:
         wanted = self._out.isatty() if live is None else live
         self._marks = MARKS if (self._out.encoding or "").lower().startswith("utf") else PLAIN_MARKS
         self._live = _open_live(status, self._out) if wanted else None
-        self._word = ""
+        self._mute = False
         status.attach(self)
 
     def publish(self, item: Event | FlushRequest) -> None:
@@ -139,9 +140,21 @@ class Terminal:
         if with_summary:
             self._print(("" if self._live is None else "\n") + summary(self._status, time.monotonic() - self._began))
 
+    def restore(self) -> None:
+        """Make the cursor visible again; callable from a signal handler, before a sudden end."""
+        if self._live is not None:
+            os.write(self._out.fileno(), b"\x1b[?25h\n")
+
     def _print(self, text: str) -> None:
+        if self._mute:
+            return
         encoding = self._out.encoding or "utf-8"
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=self._out, flush=True)
+        try:
+            print(text.encode(encoding, "backslashreplace").decode(encoding), file=self._out, flush=True)
+        except OSError:
+            # Whoever read the lines has gone, as with `| head`. The pipeline goes on without them.
+            self._mute = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
 
 def _shortened(message: str, name: str) -> str:

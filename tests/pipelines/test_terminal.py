@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass
 
 import pytest
@@ -99,3 +100,14 @@ def test_after_the_end_nothing_is_taken_any_more(status: PipelineStatus) -> None
 def test_the_summary_counts_everything(status: PipelineStatus) -> None:
     play(status)
     assert summary(status, 1.25) == "2 stored, 1 failed, 1 skipped, 1 removed in 1.2 s"
+
+
+def test_when_the_reader_of_the_lines_goes_the_pipeline_goes_on_without_them(status: PipelineStatus) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", encoding="utf-8") as out:
+        terminal = Terminal(status, out)
+        os.close(reading)
+        play(status)
+        terminal.tick()
+        terminal.say("still there")
+        terminal.close()

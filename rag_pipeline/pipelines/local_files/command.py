@@ -16,7 +16,7 @@ from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.ledger import Ledger
 from rag_pipeline.pipelines.local_files import names
-from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
+from rag_pipeline.pipelines.local_files.pipeline import STOP_SECONDS, LocalFilesPipeline
 from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
 from rag_pipeline.pipelines.stages import build_parts
 from rag_pipeline.pipelines.state_folder import StateFolder
@@ -128,15 +128,24 @@ class _Work(threading.Thread):
 
 def _follow(work: _Work, signals: StopSignals, terminal: Terminal) -> bool:
     """Wait for the end of the work, and see to the terminal meanwhile; return whether it was asked to stop."""
+
+    def exit_at_once(*_: object) -> None:
+        terminal.restore()
+        os._exit(ExitCode.INTERRUPTED)
+
     work.start()
     interrupted = False
-    while work.is_alive():
-        if interrupted:
-            work.join(_TICK_SECONDS)
-        elif signals.wait(_TICK_SECONDS):
-            interrupted = True
-            work.stop.set()
-            terminal.say("stopping …")
-            signal.signal(signal.SIGINT, lambda *_: os._exit(ExitCode.INTERRUPTED))
-        terminal.tick()
+    try:
+        while work.is_alive():
+            if interrupted:
+                work.join(_TICK_SECONDS)
+            elif signals.wait(_TICK_SECONDS):
+                interrupted = True
+                work.stop.set()
+                terminal.say("stopping …")
+                signal.signal(signal.SIGINT, exit_at_once)
+            terminal.tick()
+    finally:
+        work.stop.set()
+        work.join(2 * STOP_SECONDS)
     return interrupted

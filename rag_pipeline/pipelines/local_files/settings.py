@@ -40,9 +40,13 @@ class LocalFilesSettings:
     ) -> LocalFilesSettings:
         """Read the environment; arguments that are given win over it. Raises :class:`ConfigurationError`."""
         env = os.environ if env is None else env
+        watched = check_folder(folder or env.get("RAG_WATCH_DIRECTORY", ""))
+        state_dir = state_dir or read_state_dir(env)
+        if os.path.realpath(state_dir) == watched:
+            raise ConfigurationError(f"{display_name(watched)} can't be both the folder to watch and the state folder")
         return cls(
-            folder=check_folder(folder or env.get("RAG_WATCH_DIRECTORY", "")),
-            state_dir=state_dir or read_state_dir(env),
+            folder=watched,
+            state_dir=state_dir,
             mode=RunMode.SINGLE if single else read_choice(env, "RUN_MODE", RunMode.CONTINUOUS),
             check_interval_seconds=read_float(env, "RAG_CHECK_INTERVAL", 10.0, low=0.1, high=86_400),
             settle_seconds=read_float(env, "RAG_SETTLE_SECONDS", 2.0, low=0, high=3600),

@@ -34,8 +34,8 @@ class Shown:
         )
 
     def scanning(self) -> None:
-        """A scan begins; while files are worked on the word stays ``processing``."""
-        if self._word != "processing":
+        """A scan begins; while files are worked on the word stays ``processing``, and in trouble ``error``."""
+        if self._word not in ("processing", "error"):
             self._word = "scanning"
         self._status.update(status=self._word, is_checking=True)
 
@@ -44,6 +44,8 @@ class Shown:
         now = time.time()
         if error is not None:
             self._word = "error"
+        elif self._word == "error":
+            self._word = "scanning"
         once = self._settings.mode is RunMode.SINGLE
         self._status.update(
             status=self._word,

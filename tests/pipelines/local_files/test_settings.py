@@ -43,6 +43,7 @@ def test_a_link_to_the_folder_is_the_folder(tmp_path: Path) -> None:
         ({}, "no folder to watch"),
         ({"RAG_WATCH_DIRECTORY": "/no/such/folder"}, "/no/such/folder can't be watched: No such file or directory"),
         ({"RAG_WATCH_DIRECTORY": __file__}, "is not a folder"),
+        ({"RAG_WATCH_DIRECTORY": "/", "STATUS_STATE_DIR": "/"}, "/ can't be both"),
         ({"RAG_WATCH_DIRECTORY": "/", "RUN_MODE": "twice"}, "RUN_MODE='twice'"),
         ({"RAG_WATCH_DIRECTORY": "/", "RAG_CHECK_INTERVAL": "soon"}, "RAG_CHECK_INTERVAL='soon'"),
         ({"RAG_WATCH_DIRECTORY": "/", "RAG_WORKERS": "0"}, "RAG_WORKERS='0'"),

@@ -67,7 +67,9 @@ def test_trouble_with_the_folder_is_an_error_with_a_message_until_it_is_over(ben
     bench.shown.scanned(1.0, watching="interval", error="the folder can't be read")
     assert bench.get("status", "message", "files_queued") == ("error", "the folder can't be read", 0)
     bench.shown.scanning()
+    assert bench.get("status", "is_checking") == ("error", True)
     bench.shown.scanned(1.0, watching="interval", error=None)
+    assert bench.get("status", "message") == ("scanning", None)
     bench.shown.progress(idle=True, queued=0, stored=0)
     assert bench.get("status", "message") == ("idle", None)
 
