@@ -75,6 +75,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
     def __init__(self, server: EngineServer, sid: str) -> None:
         super().__init__(server, sid)
         self.connection: WebSocketConnection | None = None
+        self.settled: WebSocketConnection | None = None  # the connection, once it is the one way out
         self.queued_bytes = 0
         self._upgrade_deadline: Cancellable | None = None
 
@@ -82,12 +83,11 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
 
     def send(self, pkt: eio_packet.Packet) -> None:
         """Send a packet after everything sent before."""
-        if self.upgraded and self.connection is not None:
-            if not self.closed:
-                data = pkt.encode()
-                self.connection.write(text_frame(data.encode()) if isinstance(data, str) else data)
-            return
         if self.closed:
+            return
+        if self.settled is not None:
+            data = pkt.encode()
+            self.settled.write(text_frame(data.encode()) if isinstance(data, str) else data)
             return
         self._enqueue(pkt, len(pkt.data) if isinstance(pkt.data, str) else 100)
 
@@ -98,11 +98,8 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         if self.queued_bytes > self.server.backlog_limit_bytes:
             self.on_overflow(self.queued_bytes)
 
-    def send_batch(self, batch: Batch) -> None:
-        """Send events: as one buffer to a settled WebSocket, else one by one through the library's queue."""
-        if self.upgraded and self.connection is not None:
-            self.connection.write(batch.wire)
-            return
+    def queue_batch(self, batch: Batch) -> None:
+        """Send events to a client that has no settled WebSocket: one by one through the library's queue."""
         for packet in batch.packets:
             if self.closed:  # by the bound
                 return
@@ -172,6 +169,8 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
             if packet is not None and packet.packet_type != eio_packet.NOOP:
                 connection.write(text_frame(packet.encode().encode()))
         self.queued_bytes = 0
+        if not self.closed:  # by the bound, or since the peer is gone
+            self.settled = connection
 
     def _give_up_upgrade(self) -> None:
         connection, self.connection = self.connection, None
@@ -188,7 +187,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
     def on_lost(self) -> None:
         """The WebSocket is over: the session too, unless it was still being upgraded."""
         if self.upgraded:
-            self.connection = None
+            self.connection = self.settled = None
             self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
         else:
             self._give_up_upgrade()
@@ -224,6 +223,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         self.server.sockets.pop(self.sid, None)
         self._stop_waiting_for_upgrade()
         connection, self.connection = self.connection, None
+        self.settled = None
         if connection is not None:
             connection.abort() if abort else self.server.say_goodbye(connection)
 

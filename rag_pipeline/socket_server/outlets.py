@@ -25,8 +25,11 @@ class DirectOutlet:
 
     def send(self, batch: Batch) -> None:
         """Send the packets after everything sent before."""
-        if not self._socket.closed:
-            self._socket.send_batch(batch)
+        socket = self._socket
+        if socket.settled is not None:
+            socket.settled.write(batch.wire)
+        elif not socket.closed:
+            socket.queue_batch(batch)
 
     def disconnect(self, reason: str) -> None:
         """End the connection."""

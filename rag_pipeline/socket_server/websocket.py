@@ -67,7 +67,7 @@ class WebSocketConnection:
 
     __slots__ = (
         "__weakref__", "_backlog", "_closing", "_deadline", "_fd", "_frames", "_limit", "_loop", "_max_message",
-        "_message", "_message_bytes", "_reader", "_receiver", "_writer", "backlog_bytes",
+        "_message", "_message_bytes", "_reader", "_ready", "_receiver", "_writer", "backlog_bytes",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, fd: int, receiver: Receiver, *, limit: int, max_message: int) -> None:
@@ -83,6 +83,7 @@ class WebSocketConnection:
         self.backlog_bytes = 0
         self._writer: Cancellable | None = None
         self._closing = False
+        self._ready = True  # open, and nothing waits: what is written now goes to the socket
         self._deadline: Cancellable | None = None
         self._reader: Cancellable | None = loop.watch_read(fd, self._on_readable)
 
@@ -95,21 +96,21 @@ class WebSocketConnection:
 
     def write(self, data: bytes) -> None:
         """Send whole frames after everything written before; what the socket does not take now waits its turn."""
-        if self.closed:
-            return
-        if self._backlog is not None:
+        # The hot path of the service: once for each client and batch.
+        if self._ready:
+            sent = native.send_nowait(self._fd, data)
+            if sent == len(data):
+                return
+            if sent < 0:
+                self._lose()
+                return
+            self._append(data[sent:] if sent else data)
+        elif not self.closed:
             self._append(data)
-            return
-        sent = native.send_nowait(self._fd, data)
-        if sent == len(data):
-            return
-        if sent < 0:
-            self._lose()
-            return
-        self._append(data[sent:] if sent else data)
 
     def _append(self, data: bytes) -> None:
         if self._backlog is None:
+            self._ready = False
             self._backlog = deque()
             self._writer = self._loop.watch_write(self._fd, self._on_writable)
         self._backlog.append(data)
@@ -139,6 +140,8 @@ class WebSocketConnection:
             self._writer = None
         if self._closing:
             self._release()
+        else:
+            self._ready = True
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -204,6 +207,7 @@ class WebSocketConnection:
         self.write(frame(Opcode.CLOSE, int(CloseReason.NORMAL_CLOSURE).to_bytes(2, "big")))
         self._receiver = None
         self._closing = True
+        self._ready = False
         self._stop_reading()
         if self._backlog is None:
             self._release()
@@ -227,6 +231,7 @@ class WebSocketConnection:
             self._reader = None
 
     def _release(self) -> None:
+        self._ready = False
         self._stop_reading()
         if self._writer is not None:
             self._writer.cancel()
