@@ -1,0 +1,153 @@
+"""The npm client that frontends use, in Node: each transport, the upgrade under load, and a restart of the server."""
+
+from __future__ import annotations
+
+import json
+import queue
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag_pipeline.service import StatusServer
+from rag_pipeline.status import PipelineStatus
+from tests.socket_server.support import Client, hammer, in_threads, lasting, new_pipeline, serving, ticking
+
+JS = Path(__file__).parents[1] / "js"
+NODE = shutil.which("node")
+
+pytestmark = [
+    pytest.mark.skipif(NODE is None, reason="node is not installed"),
+    pytest.mark.skipif(
+        not (JS / "node_modules" / "socket.io-client").is_dir(),
+        reason="tests/js/node_modules is missing: npm ci --prefix tests/js",
+    ),
+]
+
+
+class NodeClient:
+    """A Node process that follows a namespace and tells what it sees."""
+
+    def __init__(self, port: int, transports: str = "default", namespace: str = "/pipeline") -> None:
+        assert NODE is not None
+        self._process = subprocess.Popen(
+            [NODE, str(JS / "watch.mjs"), f"http://127.0.0.1:{port}", namespace, transports],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._lines: queue.Queue[list[Any]] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.client = Client()
+        self.said: list[list[Any]] = []
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(json.loads(line))
+
+    def next(self) -> list[Any]:
+        """Return the next line; events are followed on the way."""
+        line = self._lines.get(timeout=30)
+        if line[0] == "event":
+            self.client.follow(line[1], line[2])
+        else:
+            self.said.append(line)
+        return line
+
+    def wait_for(self, *line: Any) -> None:
+        while list(line) not in self.said:
+            self.next()
+
+    def follow(self, pipeline: PipelineStatus) -> None:
+        while self.client.state is None or self.client.state["seq"] < pipeline.get()["seq"]:
+            self.next()
+        assert lasting(self.client.state) == lasting(pipeline.get())
+
+    def __enter__(self) -> NodeClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._reader.join(10)
+            self._process.stdout.close()
+
+
+@pytest.fixture
+def pipeline() -> PipelineStatus:
+    return new_pipeline()
+
+
+@pytest.fixture(params=[True, False], ids=["direct", "library"])
+def server(request: pytest.FixtureRequest, pipeline: PipelineStatus) -> Iterator[StatusServer]:
+    with serving(pipeline, direct=request.param) as running:
+        yield running
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_a_node_client_sees_every_event_once_in_order(
+    server: StatusServer, pipeline: PipelineStatus, transport: str
+) -> None:
+    threads = hammer(pipeline, 2, 100)
+    with NodeClient(server.socket_port, transport) as client:
+        client.wait_for("connect", transport)
+        for thread in threads + hammer(pipeline, 2, 100):
+            thread.join()
+        client.follow(pipeline)
+        assert client.said == [["connect", transport]]
+
+
+def test_node_clients_upgrade_under_load_and_miss_nothing(server: StatusServer, pipeline: PipelineStatus) -> None:
+    all_upgraded, quiet = threading.Barrier(4), threading.Event()
+
+    def watch(_number: int) -> None:
+        with NodeClient(server.socket_port) as client:
+            client.wait_for("upgrade", "websocket")
+            all_upgraded.wait(60)
+            assert quiet.wait(60)
+            client.follow(pipeline)
+            assert sorted(line[0] for line in client.said) == ["connect", "upgrade"]
+
+    def make_noise() -> None:
+        with ticking(pipeline):
+            all_upgraded.wait(60)
+            for thread in hammer(pipeline, 2, 100):
+                thread.join()
+        quiet.set()
+
+    in_threads(4, lambda number: watch(number) if number else make_noise())
+
+
+def test_a_node_client_is_told_that_a_namespace_is_unknown(server: StatusServer) -> None:
+    with NodeClient(server.socket_port, namespace="/nowhere") as client:
+        client.next()
+        assert client.said[0][0] == "connect_error"
+
+
+def test_a_node_client_returns_to_a_restarted_server(pipeline: PipelineStatus) -> None:
+    with serving(pipeline) as first, NodeClient(first.socket_port, "websocket") as client:
+        client.follow(pipeline)
+        first.stop()
+        client.wait_for("disconnect", "transport close")
+        pipeline.update(status="running", told="while no one listened")
+        client.client = Client()
+        with serving(pipeline, socket_port=first.socket_port):
+            deadline = time.monotonic() + 20
+            while client.client.state is None:
+                assert time.monotonic() < deadline
+                client.next()
+            client.follow(pipeline)
+            assert client.client.state["told"] == "while no one listened"
