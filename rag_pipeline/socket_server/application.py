@@ -102,6 +102,8 @@ class Application:
 
     def _on_connect(self, namespace: str) -> Any:
         def on_connect(sid: str, _environ: Environ, _auth: object) -> None:
+            if not self._sio.manager.is_pre_connected(sid, namespace):
+                return  # an event of the client's own that it named so
             # The library sends CONNECT when this returns; the hub welcomes the newcomer after that, in its next turn.
             client = self._sio.manager.eio_sid_from_sid(sid, namespace)
             self._hub.join(Subscriber(sid, client, namespace, self._outlet(client)))
