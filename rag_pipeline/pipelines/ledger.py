@@ -7,6 +7,7 @@ are reconciled, so that a process killed at any moment leaves no file stored twi
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import threading
 import time
@@ -21,6 +22,7 @@ from rag_pipeline.errors import StateError
 
 SCHEMA_VERSION = 1
 FILE_NAME = "ledger.sqlite3"
+MIN_FREE_BYTES = 1 << 16
 
 _SCHEMA = """
 CREATE TABLE files (
@@ -168,7 +170,9 @@ class Ledger:
 
     def _broken(self, error: sqlite3.Error) -> StateError:
         if isinstance(error, sqlite3.OperationalError):
-            return StateError(f"{self._path} can't be used: {error}")
+            # On a full disk SQLite speaks of an I/O error where it can't even make its files.
+            full = self._path.parent.is_dir() and shutil.disk_usage(self._path.parent).free < MIN_FREE_BYTES
+            return StateError(f"{self._path} can't be used: {'the disk is full' if full else error}")
         return StateError(
             f"{self._path} is damaged ({error}): remove it, what is stored is found again without embedding it anew"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,11 @@ class TextExtractor:
         self.hold = threading.Event()
         self.holding = threading.Event()
         self.closed = threading.Event()
+        self.before: Callable[[], object] = lambda: None
         self.hold.set()
 
     def extract(self, path: str, *, on_progress: Progress | None = None) -> Document:
+        self.before()
         self.read.append(Path(path).name)
         text = Path(path).read_text("utf-8", "replace")
         while not self.hold.wait(0.02):
@@ -61,16 +63,18 @@ class LineChunker:
 
 
 class HashEmbedder:
-    """Vectors from hashes; ``error`` is raised while it is set."""
+    """Vectors from hashes; ``error`` is raised while it is set, and ``before`` is called first."""
 
     model_id = "hash"
     dimensions = DIMENSIONS
 
     def __init__(self) -> None:
         self.error: Exception | None = None
+        self.before: Callable[[], object] = lambda: None
         self.embedded = 0
 
     def embed(self, texts: Sequence[str], *, on_progress: Progress | None = None) -> Any:
+        self.before()
         if self.error is not None:
             raise self.error
         self.embedded += len(texts)

@@ -212,3 +212,10 @@ def test_a_stop_leaves_the_file_where_it_was_neither_done_nor_failed(
     state = bench.status.get()
     assert (state["total_failed"], state["total_processed"]) == (0, 0)
     assert [file["stage"] for file in state["files_processing"]] == ([] if when == "hashing" else ["interrupted"])
+
+
+def test_an_error_that_comes_of_the_stop_fails_nothing(bench: Bench) -> None:
+    bench.test.embedder.before = bench.stop.set
+    bench.test.embedder.error = EmbeddingError("the embedder is closed")
+    assert bench.work(bench.item("one")).end is End.STOPPED
+    assert bench.status.get()["total_failed"] == 0

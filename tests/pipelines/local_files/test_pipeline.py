@@ -86,6 +86,26 @@ def test_a_file_that_changes_while_it_is_processed_ends_with_the_newest_content(
         assert run.store.writes == {"a.txt": 1}
 
 
+@pytest.mark.parametrize("when", ["extracting", "embedding"])
+def test_a_single_pass_ends_with_the_newest_content_whenever_a_file_changes(tmp_path: Path, when: str) -> None:
+    with running(tmp_path, single=True, start=False) as run:
+        run.write("a.txt", "old")
+        changes = iter(["newer"])
+
+        def change() -> None:
+            for text in changes:
+                run.write("a.txt", text)
+
+        if when == "embedding":
+            run.test.embedder.before = change
+        else:
+            run.test.extractor.before = change
+        run.thread.start()
+        run.thread.join(20)
+        assert not run.thread.is_alive()
+        assert run.store.texts() == {"a.txt": ["newer"]}
+
+
 def test_a_file_deleted_while_it_is_processed_leaves_nothing_behind(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
         run.write("a.txt", "old")
@@ -130,6 +150,21 @@ def test_what_was_stored_before_a_kill_is_found_in_the_store_when_the_ledger_mis
     with running(tmp_path, store, single=True) as again:
         assert again.test.extractor.read == ["b.txt"]
         assert store.writes == {"a.txt": 1, "b.txt": 2}
+
+
+def test_what_was_stored_and_then_deleted_while_nobody_looked_leaves_the_store(tmp_path: Path) -> None:
+    store = MemoryStore()
+    with running(tmp_path, store, single=True, start=False) as run:
+        run.write("a.txt", "one")
+        run.write("b.txt", "two")
+        run.thread.start()
+        run.thread.join(20)
+    for file in (tmp_path / "state").iterdir():
+        file.unlink()
+    (run.folder / "b.txt").unlink()
+    with running(tmp_path, store, single=True) as again:
+        assert list(store.texts()) == ["a.txt"]
+        assert again.ended("deleted") == ["b.txt"]
 
 
 def test_another_recipe_does_everything_anew(tmp_path: Path) -> None:
