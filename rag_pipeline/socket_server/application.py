@@ -25,6 +25,8 @@ _library_logger.setLevel(logging.WARNING)
 MAX_INBOUND_BYTES = 1 << 14
 SOCKET_IO_PATH = "/socket.io/"
 HEALTH_PATH = "/health"
+# Who may read an answer depends on the origin, and none is worth keeping.
+EVERY_ANSWER = (("Vary", "Origin"), ("Cache-Control", "no-store"))
 
 
 class Application:
@@ -49,7 +51,11 @@ class Application:
         """Answer one request."""
         # Compression would cost a zlib state for each client and the same work for each of them.
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
-        answer: Iterable[bytes] = self._socket_io(environ, start_response)
+
+        def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start_response(status, [*headers, *EVERY_ANSWER], *more)
+
+        answer: Iterable[bytes] = self._socket_io(environ, start)
         return answer
 
     def start(self) -> None:
@@ -131,7 +137,7 @@ class Application:
         path = environ.get("PATH_INFO", "")
         body: dict[str, object]
         status, body = "404 Not Found", {"error": f"there is no {path[:200]!r} here; Socket.IO is at {SOCKET_IO_PATH}"}
-        headers = [("Content-Type", "application/json; charset=utf-8"), ("Cache-Control", "no-store")]
+        headers = [("Content-Type", "application/json; charset=utf-8")]
         if path.rstrip("/") == HEALTH_PATH:
             if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
                 status, body = "200 OK", {"status": "ok", "clients": self._hub.clients()}
