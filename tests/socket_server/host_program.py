@@ -1,0 +1,125 @@
+"""A host program of another kind in each mode; run as a process by test_hosts.py.
+
+It starts the service, prints the port, waits for a line, mutates in the mode's way, prints the state, waits for another
+line, stops the service and prints ``stopped``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+from typing import Any
+
+MODE = sys.argv[1]
+EVENTS = int(sys.argv[2])
+WORKERS = 4
+
+if MODE == "patched_before":
+    import eventlet
+
+    eventlet.monkey_patch()
+
+from rag_pipeline import PipelineStatus  # noqa: E402 - the order is what is tested
+from rag_pipeline.config import Settings  # noqa: E402
+from rag_pipeline.service import StatusServer  # noqa: E402
+
+if MODE == "patched_after":
+    import eventlet
+
+    eventlet.monkey_patch()
+
+
+def work(pipeline: PipelineStatus, worker: int) -> None:
+    """Mutate ``EVENTS`` times; a context manager and single calls in turn."""
+    for number in range(EVENTS):
+        if number % 10 == 0:
+            with pipeline.processing(f"{worker}-{number}.pdf", f"{worker}-{number}") as file:
+                file.stage("chunking", 0.5)
+        else:
+            pipeline.update(files_queued=number, worker=worker)
+
+
+def by_threads(pipeline: PipelineStatus) -> None:
+    threads = [threading.Thread(target=work, args=(pipeline, n)) for n in range(WORKERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def by_greenlets(pipeline: PipelineStatus) -> None:
+    pool = eventlet.GreenPool()
+
+    def green(worker: int) -> None:
+        for number in range(EVENTS):
+            pipeline.update(files_queued=number, worker=worker)
+            eventlet.sleep(0)
+        work(pipeline, worker)
+
+    for worker in range(WORKERS):
+        pool.spawn(green, worker)
+    pool.waitall()
+
+
+def by_tasks(pipeline: PipelineStatus) -> None:
+    async def task(worker: int) -> None:
+        for number in range(EVENTS):
+            async with pipeline.processing(f"{worker}-{number}.pdf", f"{worker}-{number}") as file:
+                file.stage("storing", 1.0)
+                await asyncio.sleep(0)
+            await asyncio.to_thread(pipeline.update, files_queued=number)
+
+    async def all_tasks() -> None:
+        await asyncio.gather(*(task(n) for n in range(WORKERS)))
+
+    asyncio.run(all_tasks())
+
+
+def by_a_busy_process(pipeline: PipelineStatus) -> None:
+    stop = False
+
+    def burn() -> None:
+        while not stop:
+            sum(range(10_000))
+
+    burners = [threading.Thread(target=burn, daemon=True) for _ in range(2)]
+    for burner in burners:
+        burner.start()
+    by_threads(pipeline)
+    stop = True
+    for burner in burners:
+        burner.join()
+
+
+def main() -> None:
+    """Play the mode."""
+    pipeline = PipelineStatus("local_files", "host")
+    ways: dict[str, Any] = {
+        "threads": by_threads,
+        "asyncio": by_tasks,
+        "patched_before": by_greenlets,
+        "patched_after": by_greenlets,
+        "busy": by_a_busy_process,
+    }
+    # A burst of this size is more than a polling client takes in time; here it is order that counts.
+    settings = Settings(http_port=0, socket_port=0, backlog_limit_bytes=1 << 26)
+    with StatusServer(settings, pipelines=[pipeline]) as server:
+        server.start()
+        say({"socket_port": server.socket_port, "http_port": server.http_port})
+        sys.stdin.readline()
+        ways[MODE](pipeline)
+        pipeline.update(played=True)
+        say(pipeline.get())
+        sys.stdin.readline()
+    say("stopped")
+
+
+def say(value: object) -> None:
+    """Print one line of JSON."""
+    print(json.dumps(value), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""What is answered beside Socket.IO, which transports are served, and which origins may connect."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from rag_pipeline.config import Environment, Settings
+from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.status import PipelineStatus
+from tests.socket_server.support import (
+    POLLING_PATH,
+    WEBSOCKET_PATH,
+    PollingSession,
+    RawWebSocket,
+    WebSocketSession,
+    new_pipeline,
+    request,
+    serving,
+)
+
+
+@pytest.fixture
+def pipeline() -> PipelineStatus:
+    return new_pipeline()
+
+
+@pytest.fixture(params=[True, False], ids=["direct", "library"])
+def direct(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+# -- plain HTTP --------------------------------------------------------------------------------------------------------
+
+
+def test_health_counts_the_clients(pipeline: PipelineStatus) -> None:
+    with serving(pipeline) as server, WebSocketSession(server.socket_port) as client:
+        client.connect("/local_files")
+        with PollingSession(server.socket_port):
+            status, headers, body = request(server.socket_port, "/health")
+    assert status == 200
+    assert headers["content-type"] == "application/json; charset=utf-8"
+    assert headers["cache-control"] == "no-store"
+    assert json.loads(body) == {
+        "status": "ok",
+        "clients": {"total": 2, "/google_drive": 0, "/local_files": 1, "/pipeline": 2},
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/status", 404),
+        ("GET", "/socket.io", 404),
+        ("POST", "/nothing", 404),
+        ("POST", "/health", 405),
+        ("DELETE", "/health", 405),
+        ("HEAD", "/health", 200),
+        ("GET", "/health/", 200),
+        ("GET", "/%00" + "x" * 1000, 404),
+    ],
+)
+def test_other_addresses_are_answered_in_json(pipeline: PipelineStatus, method: str, path: str, status: int) -> None:
+    with serving(pipeline) as server:
+        got, headers, body = request(server.socket_port, path, method)
+    assert got == status
+    assert headers["content-type"].startswith("application/json")
+    if method == "HEAD":
+        assert body == ""
+    elif status != 200:
+        assert list(json.loads(body)) == ["error"]
+        assert len(body) < 400
+    if status == 405:
+        assert headers["allow"] == "GET, HEAD"
+
+
+# -- transports --------------------------------------------------------------------------------------------------------
+
+
+def test_websocket_alone(pipeline: PipelineStatus, direct: bool) -> None:
+    with serving(pipeline, transports=("websocket",), direct=direct) as server:
+        assert request(server.socket_port, POLLING_PATH)[0] == 400
+        with WebSocketSession(server.socket_port) as client:
+            client.follow(pipeline)
+
+
+def test_polling_alone(pipeline: PipelineStatus) -> None:
+    with serving(pipeline, transports=("polling",)) as server:
+        with RawWebSocket(server.socket_port) as refused:
+            assert refused.answer.startswith(b"HTTP/1.1 400 ")
+        with PollingSession(server.socket_port) as client:
+            assert client.open["upgrades"] == []
+            for path in (WEBSOCKET_PATH, POLLING_PATH):
+                with RawWebSocket(server.socket_port, path=f"{path}&sid={client.open['sid']}") as refused:
+                    assert refused.answer.startswith(b"HTTP/1.1 400 ")
+            client.follow(pipeline)
+
+
+def test_an_unknown_transport_stops_the_start_trap_8() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"SOCKET_IO_TRANSPORTS='websocket,carrier-pigeon'.*websocket, polling"
+    ):
+        Settings.from_env({"SOCKET_IO_TRANSPORTS": "websocket,carrier-pigeon"})
+
+
+# -- origins -----------------------------------------------------------------------------------------------------------
+
+DEVELOPMENT, PRODUCTION = Environment.DEVELOPMENT, Environment.PRODUCTION
+CONFIGURED = ("https://app.example.com", "http://10.0.0.5:8080")
+MATRIX = [
+    (DEVELOPMENT, (), "http://localhost:3000", True),
+    (DEVELOPMENT, (), "https://localhost:3000", True),
+    (DEVELOPMENT, (), "http://127.0.0.1:3000", True),
+    (DEVELOPMENT, (), "http://localhost:3001", False),
+    (DEVELOPMENT, (), "http://evil.example", False),
+    (DEVELOPMENT, (), "http://localhost:3000.evil.example", False),
+    (DEVELOPMENT, (), "null", False),
+    (DEVELOPMENT, CONFIGURED, "https://app.example.com", True),
+    (DEVELOPMENT, CONFIGURED, "http://app.example.com", False),
+    (DEVELOPMENT, ("*",), "https://anything.example", True),
+    (DEVELOPMENT, ("*",), "null", True),
+    (PRODUCTION, (), "http://localhost:3000", False),
+    (PRODUCTION, (), "https://app.example.com", False),
+    (PRODUCTION, CONFIGURED, "https://app.example.com", True),
+    (PRODUCTION, CONFIGURED, "http://10.0.0.5:8080", True),
+    (PRODUCTION, CONFIGURED, "http://10.0.0.5", False),
+    (PRODUCTION, CONFIGURED, "http://localhost:3000", False),
+]
+
+
+@pytest.mark.parametrize(("environment", "origins", "origin", "allowed"), MATRIX)
+def test_the_same_origins_may_connect_over_both_transports(
+    pipeline: PipelineStatus, environment: Environment, origins: tuple[str, ...], origin: str, allowed: bool
+) -> None:
+    with serving(pipeline, environment=environment, origins=origins) as server:
+        status, headers, _ = request(server.socket_port, POLLING_PATH, Origin=origin)
+        assert status == (200 if allowed else 400)
+        assert headers.get("access-control-allow-origin") == (origin if allowed else None)
+        assert "access-control-allow-credentials" not in headers
+        with RawWebSocket(server.socket_port, f"Origin: {origin}") as client:
+            assert client.answer.startswith(b"HTTP/1.1 101 " if allowed else b"HTTP/1.1 400 ")
+        preflight, headers, _ = request(
+            server.socket_port,
+            POLLING_PATH,
+            "OPTIONS",
+            Origin=origin,
+            Access_Control_Request_Method="POST",
+            Access_Control_Request_Headers="content-type",
+        )
+        assert preflight == (200 if allowed else 400)
+        assert ("access-control-allow-origin" in headers) is allowed
+        assert "access-control-allow-credentials" not in headers
+
+
+def test_an_answer_that_depends_on_the_origin_says_so_to_caches(pipeline: PipelineStatus) -> None:
+    with serving(pipeline) as server:
+        _, headers, _ = request(server.socket_port, POLLING_PATH, Origin="http://localhost:3000")
+        assert headers["vary"] == "Origin"
+        assert headers["cache-control"] == "no-store"
+
+
+def test_a_refused_origin_is_logged_once(
+    pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture, direct: bool
+) -> None:
+    with serving(pipeline, direct=direct) as server:
+        for origin in ("http://evil.example", "http://worse.example", "http://evil.example"):
+            request(server.socket_port, POLLING_PATH, Origin=origin)
+            with RawWebSocket(server.socket_port, f"Origin: {origin}"):
+                pass
+    said = [r for r in caplog.records if "evil.example" in r.getMessage() and r.name.startswith("rag_pipeline.origins")]
+    assert len(said) == 1
+    assert said[0].levelno == logging.WARNING
+    assert "SOCKET_IO_CORS_ORIGIN" in said[0].getMessage()
+    if direct:
+        assert len([r for r in caplog.records if "evil.example" in r.getMessage()]) == 1
+
+
+def test_production_without_origins_says_once_what_that_means(
+    pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(pipeline, environment=PRODUCTION):
+        pass
+    assert len([r for r in caplog.records if "SOCKET_IO_CORS_ORIGIN" in r.getMessage()]) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "proto", "origin", "allowed"),
+    [
+        ("status.example.com", "https", "https://status.example.com", True),
+        ("status.example.com", None, "http://status.example.com", True),
+        ("status.example.com", None, "https://status.example.com", False),
+        ("status.example.com", "https", "https://other.example.com", False),
+        ("status.example.com:8443", "https", "https://status.example.com:8443", True),
+        ("status.example.com", "https, http", "https://status.example.com", True),
+    ],
+)
+def test_the_same_origin_is_allowed_behind_a_proxy_that_ends_tls(
+    pipeline: PipelineStatus, host: str, proto: str | None, origin: str, allowed: bool
+) -> None:
+    headers = {"Host": host, "Origin": origin} | ({"X-Forwarded-Proto": proto} if proto else {})
+    with serving(pipeline, environment=PRODUCTION) as server:
+        assert (request(server.socket_port, POLLING_PATH, "GET", None, **headers)[0] == 200) is allowed
+
+
+def test_a_client_without_an_origin_is_no_browser_and_may_connect(pipeline: PipelineStatus) -> None:
+    with serving(pipeline, environment=PRODUCTION) as server, WebSocketSession(server.socket_port) as client:
+        client.follow(pipeline)

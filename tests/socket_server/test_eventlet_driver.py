@@ -1,0 +1,251 @@
+"""The eventlet driver: callbacks, timers and HTTP on a native thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+
+from rag_pipeline import native
+from rag_pipeline.listener import open_listener
+from rag_pipeline.socket_server.eventlet_driver import EventletLoop
+from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ
+from tests.socket_server.support import exchange, request, wait_until
+
+
+class Driven:
+    """A loop that serves on a thread; ``run`` does something on it."""
+
+    def __init__(self) -> None:
+        self.loop = EventletLoop()
+        self.wake = native.WakeUp()
+        self.todo: list[Callable[[], None]] = []
+        self.drained = 0
+        self.next_drain: float | None = None
+        self.ended: list[str] = []
+        self.app: Callable[[Environ, Any], Iterable[bytes]] = self.hello
+        listener = open_listener("127.0.0.1", 0)
+        self.port = listener.getsockname()[1]
+        self.thread = threading.Thread(
+            target=lambda: self.loop.serve(
+                listener,
+                lambda environ, start: self.app(environ, start),
+                self.wake.fd,
+                self.drain,
+                lambda: self.ended.append("finish"),
+                lambda: self.ended.append("abandon"),
+            ),
+            daemon=True,
+        )
+        self.thread.start()
+
+    def hello(self, _environ: Environ, start: Any) -> list[bytes]:
+        start("200 OK", [("Content-Type", "text/plain")])
+        return [b"hello"]
+
+    def drain(self) -> float | None:
+        self.wake.clear()
+        self.drained += 1
+        while self.todo:
+            self.todo.pop(0)()
+        wait, self.next_drain = self.next_drain, None
+        return wait
+
+    def run(self, function: Callable[[], Any]) -> Any:
+        result: list[Any] = []
+        self.todo.append(lambda: result.append(function()))
+        self.wake.signal()
+        wait_until(lambda: bool(result))
+        return result[0]
+
+    def stop(self) -> None:
+        self.todo.append(self.loop.stop)
+        self.wake.signal()
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def driven() -> Iterator[Driven]:
+    made = Driven()
+    yield made
+    if made.thread.is_alive():
+        made.stop()
+    made.wake.close()
+
+
+def test_it_answers_http(driven: Driven) -> None:
+    assert request(driven.port, "/")[::2] == (200, "hello")
+
+
+def test_a_read_callback_comes_each_time_until_it_is_cancelled(driven: Driven) -> None:
+    ours, theirs = socket.socketpair()
+    got: list[bytes | None] = []
+    watch: Cancellable = driven.run(
+        lambda: driven.loop.watch_read(ours.fileno(), lambda: got.append(native.recv_nowait(ours.fileno(), 100)))
+    )
+    for part in (b"one", b"two"):
+        theirs.sendall(part)
+        wait_until(lambda p=part: p in got)  # type: ignore[misc]
+    driven.run(watch.cancel)
+    driven.run(watch.cancel)
+    theirs.sendall(b"three")
+    driven.run(lambda: None)
+    assert b"three" not in got
+    ours.close()
+    theirs.close()
+
+
+def test_a_write_callback_comes_when_there_is_room(driven: Driven) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    while native.send_nowait(ours.fileno(), b"x" * 10_000):
+        pass
+    called = threading.Event()
+    watch: Cancellable = driven.run(lambda: driven.loop.watch_write(ours.fileno(), called.set))
+    assert not called.is_set()
+    theirs.setblocking(False)
+    try:
+        while theirs.recv(1 << 20):
+            pass
+    except BlockingIOError:
+        pass
+    assert called.wait(10)
+    driven.run(watch.cancel)
+    ours.close()
+    theirs.close()
+
+
+def test_an_error_in_a_callback_is_logged_and_the_loop_goes_on(
+    driven: Driven, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    driven.run(lambda: driven.loop.call_later(0, lambda: os.fsencode(None)))  # type: ignore[arg-type]
+    wait_until(lambda: any("callback" in r.getMessage() for r in caplog.records))
+    assert request(driven.port, "/")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_a_timer_fires_once_and_a_cancelled_one_never(driven: Driven) -> None:
+    fired: list[str] = []
+    cancelled = driven.run(lambda: driven.loop.call_later(0.01, lambda: fired.append("cancelled")))
+    driven.run(cancelled.cancel)
+    driven.run(lambda: driven.loop.call_later(0.02, lambda: fired.append("fired")))
+    wait_until(lambda: bool(fired))
+    assert fired == ["fired"]
+
+
+def test_drain_is_called_again_when_it_asked_for_it(driven: Driven) -> None:
+    before = driven.drained
+
+    def ask() -> None:
+        driven.next_drain = 0.05
+
+    driven.run(ask)
+    wait_until(lambda: driven.drained >= before + 2)
+
+
+def test_a_drain_that_fails_is_logged_and_tried_again(driven: Driven, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise OSError("the disk is on fire")
+
+    driven.todo.append(fail)
+    driven.wake.signal()
+    wait_until(lambda: any("callback" in r.getMessage() for r in caplog.records))
+    before = driven.drained
+    wait_until(lambda: driven.drained > before)
+
+
+def test_a_detached_socket_is_the_callers_alone(driven: Driven) -> None:
+    kept: list[int] = []
+
+    def app(environ: Environ, _start: Any) -> list[bytes]:
+        kept.append(environ[DETACH]())
+        return []
+
+    driven.app = app
+    with socket.create_connection(("127.0.0.1", driven.port), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: bool(kept))
+        assert request_of(driven, kept[0]) == 3
+        assert client.recv(100) == b"raw"
+        native.hang_up(kept[0])
+        assert client.recv(100) == b""
+
+
+def request_of(driven: Driven, fd: int) -> int:
+    sent: int = driven.run(lambda: native.send_nowait(fd, b"raw"))
+    return sent
+
+
+def test_an_application_that_fails_is_500_without_a_traceback(
+    driven: Driven, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def app(_environ: Environ, _start: Any) -> list[bytes]:
+        raise ValueError("secret")
+
+    driven.app = app
+    answer = exchange(driven.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"secret" not in answer
+    assert "Traceback" not in capfd.readouterr().err
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+def test_stop_says_goodbye_then_abandons_and_frees_the_port_and_every_descriptor() -> None:
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    driven = Driven()
+    assert request(driven.port, "/")[0] == 200
+    idle = socket.create_connection(("127.0.0.1", driven.port))
+    driven.stop()
+    assert driven.ended == ["finish", "abandon"]
+    open_listener("127.0.0.1", driven.port).close()
+    idle.close()
+    driven.wake.close()
+    wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)  # noqa: PTH208
+
+
+def test_no_delay_on_its_connections_trap_10(driven: Driven) -> None:
+    kept: list[int] = []
+
+    def app(environ: Environ, _start: Any) -> list[bytes]:
+        fd = environ[DETACH]()
+        with socket.socket(fileno=fd) as connection:
+            kept.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        return []
+
+    driven.app = app
+    exchange(driven.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert kept
+    assert kept[0] != 0
+
+
+def test_importing_it_warns_no_one_and_patches_nothing_trap_9() -> None:
+    program = (
+        "import socket, threading, _thread, time\n"
+        "before = (socket.socket, threading.Thread.start, _thread.start_new_thread, time.sleep)\n"
+        "import rag_pipeline.socket_server.eventlet_driver\n"
+        "assert before == (socket.socket, threading.Thread.start, _thread.start_new_thread, time.sleep)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_burst_of_signals_is_few_drains(driven: Driven) -> None:
+    hold = threading.Event()
+    driven.todo.append(lambda: time.sleep(0.1))
+    driven.wake.signal()
+    before = driven.drained
+    for _ in range(1000):
+        driven.wake.signal()
+    driven.run(hold.set)
+    assert driven.drained - before <= 1000

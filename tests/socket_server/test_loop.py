@@ -1,0 +1,21 @@
+"""The seam: what the driver gives is what the protocol asks for."""
+
+from __future__ import annotations
+
+import inspect
+
+from rag_pipeline.socket_server.eventlet_driver import EventletLoop
+from rag_pipeline.socket_server.loop import Loop
+
+CALLS = ("watch_read", "watch_write", "call_later", "serve", "stop")
+
+
+def test_the_eventlet_driver_fits_the_seam() -> None:
+    loop: Loop = EventletLoop()
+    for name in CALLS:
+        asked, given = inspect.signature(getattr(Loop, name)), inspect.signature(getattr(type(loop), name))
+        assert list(asked.parameters) == list(given.parameters), name
+
+
+def test_every_call_of_the_seam_is_described() -> None:
+    assert all(getattr(Loop, name).__doc__ for name in CALLS)
