@@ -39,12 +39,18 @@ class Recorder:
         return [item for item in self.items if isinstance(item, Event)]
 
     @property
+    def changes(self) -> list[Event]:
+        """The events that say what changed: without each status that only sums up what came before it."""
+        before = (-1, *(event.seq for event in self.events))
+        return [e for e, seq in zip(self.events, before, strict=False) if e.name != events.STATUS or e.seq != seq]
+
+    @property
     def names(self) -> list[str]:
-        return [event.name for event in self.events]
+        return [event.name for event in self.changes]
 
     @property
     def last(self) -> JsonDict:
-        return self.events[-1].payload()
+        return self.changes[-1].payload()
 
 
 class Client:

@@ -292,7 +292,7 @@ class PipelineStatus:
     def _start(self, file: FileRecord) -> None:
         now = _now()
         self._settle(self._state.pipeline_type)
-        self._out.file_event(self._state.start_file(file, now), now)
+        self._file_event(self._state.start_file(file, now), now)
 
     def _progress(self, name: str, file_id: str | None, stage: str, progress: float | None) -> bool:
         key = self._state.files.find(name, file_id)
@@ -301,24 +301,31 @@ class PipelineStatus:
         now = _now()
         event = self._state.progress(key, stage, progress, now)
         if event is not None:
-            self._out.publish(event)
+            self._file_event(event, now)
         else:
             self._out.ask_flush(self._state.release_due(key), now)
-        self._out.owe_status(now)
+            self._out.owe_status(now)
         return True
 
     def _complete(self, file: FileRecord, result: Any, error: FileError | None) -> bool:
         key, now = self._last_progress(file)
-        self._out.file_event(self._state.complete(key, file, result, error, now), now)
+        self._file_event(self._state.complete(key, file, result, error, now), now)
         return key is not None
 
     def _skip(self, file: FileRecord, reason: str) -> None:
         key, now = self._last_progress(file)
-        self._out.file_event(self._state.skip(key, file, reason, now), now)
+        self._file_event(self._state.skip(key, file, reason, now), now)
 
     def _delete(self, file: FileRecord) -> None:
         key, now = self._last_progress(file)
-        self._out.file_event(self._state.delete(key, file, now), now)
+        self._file_event(self._state.delete(key, file, now), now)
+
+    def _file_event(self, event: Event, now: Moment) -> None:
+        self._out.publish(event)
+        if self._out.takes_status(now):
+            self._out.status(self._state.status_event(now), now)
+        else:
+            self._out.owe_status(now)
 
     def _last_progress(self, file: FileRecord) -> tuple[Key | None, Moment]:
         """Find the file that is about to end and publish its last progress if that was held back."""

@@ -10,8 +10,10 @@ from rag_pipeline.status.state import Moment
 if TYPE_CHECKING:
     from rag_pipeline.status.pipeline import PipelineStatus
 
-STATUS_DELAY_SECONDS = 0.05
 STATUS_INTERVAL_SECONDS = 0.1
+"""Least time between two statuses that follow file events: at most 10 a second."""
+STATUS_DELAY_SECONDS = 0.095
+"""Longest wait of such a status for a file event it could go out with; it must follow within 100 ms."""
 FLUSH_PATIENCE_SECONDS = 1.0
 NEVER = float("inf")
 
@@ -63,16 +65,15 @@ class Publisher:
         for sink in self._sinks:
             sink.publish(item)
 
-    def file_event(self, event: Event, now: Moment) -> None:
-        """Publish a file's event; a status will follow."""
-        self.publish(event)
-        self.owe_status(now)
-
     def status(self, event: Event, now: Moment) -> None:
         """Publish a status: whatever status was owed is paid."""
         self.publish(event)
         self._status_due = NEVER
         self._status_sent = now.mono
+
+    def takes_status(self, now: Moment) -> bool:
+        """Return whether a status may go out with a file event: in one buffer with it, it costs the least."""
+        return now.mono >= self._status_sent + STATUS_INTERVAL_SECONDS and bool(self._sinks)
 
     def owe_status(self, now: Moment) -> None:
         """See to it that a status goes out soon: within 100 ms, but not within 100 ms of the last one."""

@@ -86,7 +86,7 @@ def test_a_block_that_was_ended_otherwise_emits_nothing_more(
     pipeline, recorder = watched
     with pipeline.processing(name):
         end(pipeline, name)
-    assert len(recorder.events) == 2
+    assert len(recorder.changes) == 2
 
     def work() -> None:
         with pipeline.processing(name):
@@ -95,7 +95,7 @@ def test_a_block_that_was_ended_otherwise_emits_nothing_more(
 
     with pytest.raises(ValueError):
         work()
-    assert len(recorder.events) == 4
+    assert len(recorder.changes) == 4
 
 
 def test_a_file_started_anew_by_another_is_left_to_it(watched: Watched) -> None:
@@ -133,7 +133,7 @@ def test_files_of_one_name_in_nested_blocks_are_told_apart_by_id(watched: Watche
     pipeline, recorder = watched
     with pipeline.processing("a", "1"), pipeline.processing("a", "2") as inner:
         inner.stage("s")
-    assert [e.payload()["file"]["id"] for e in recorder.events] == ["1", "2", "2", "2", "1"]
+    assert [e.payload()["file"]["id"] for e in recorder.changes] == ["1", "2", "2", "2", "1"]
 
 
 def test_async_with_does_the_same(watched: Watched) -> None:
@@ -152,7 +152,7 @@ def test_async_with_does_the_same(watched: Watched) -> None:
     asyncio.run(main())
     state = pipeline.get()
     assert (state["total_processed"], state["total_failed"], state["files_in_flight"]) == (2, 1, 0)
-    assert [e.seq for e in recorder.events] == list(range(1, 10))
+    assert [e.seq for e in recorder.changes] == list(range(1, 10))
 
 
 def test_a_cancelled_task_failed_with_its_cancellation(watched: Watched) -> None:

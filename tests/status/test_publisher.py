@@ -23,25 +23,34 @@ def test_a_status_is_owed_soon_after_a_file_event_and_asked_for_once() -> None:
     publisher, sink = Publisher(pipeline), Recorder()
     publisher.add(sink)
     for moment in (10.0, 10.01, 10.02):
-        publisher.file_event(event, at(moment))
+        publisher.owe_status(at(moment))
     assert dues(sink) == [10.0 + STATUS_DELAY_SECONDS]
     assert not publisher.status_is_due(at(10.03), early=False)
     assert publisher.status_is_due(at(10.03), early=True)
-    assert publisher.status_is_due(at(10.06), early=False)
+    assert publisher.status_is_due(at(10.1), early=False)
 
 
 def test_two_statuses_keep_their_distance() -> None:
     publisher, sink = Publisher(pipeline), Recorder()
     publisher.add(sink)
     publisher.status(event, at(10.0))
-    publisher.file_event(event, at(10.01))
+    assert not publisher.takes_status(at(10.09))
+    publisher.owe_status(at(10.001))
     assert dues(sink) == [10.0 + STATUS_INTERVAL_SECONDS]
+    assert publisher.takes_status(at(10.11))
+
+
+def test_a_status_goes_with_an_event_only_where_someone_listens() -> None:
+    publisher = Publisher(pipeline)
+    assert not publisher.takes_status(at(10.0))
+    publisher.add(Recorder())
+    assert publisher.takes_status(at(10.0))
 
 
 def test_a_status_pays_what_was_owed() -> None:
     publisher, sink = Publisher(pipeline), Recorder()
     publisher.add(sink)
-    publisher.file_event(event, at(10.0))
+    publisher.owe_status(at(10.0))
     publisher.status(event, at(10.01))
     assert not publisher.status_is_due(at(11.0), early=True)
 
@@ -65,7 +74,7 @@ def test_a_request_that_was_lost_is_made_again() -> None:
 def test_what_is_left_after_a_flush_is_asked_for() -> None:
     publisher, sink = Publisher(pipeline), Recorder()
     publisher.add(sink)
-    publisher.file_event(event, at(10.0))
+    publisher.owe_status(at(10.0))
     publisher.flushed(10.01, at(10.005))
     assert dues(sink)[-1] == 10.01
     publisher.status(event, at(10.1))
