@@ -60,7 +60,8 @@ def resident_bytes() -> int:
 
 def test_nothing_is_missed_or_repeated_while_clients_come_and_go(pipeline: PipelineStatus, direct: bool) -> None:
     """Snapshot first, then each event once in order, for clients of both transports that connect at any moment."""
-    with serving(pipeline, direct=direct) as server:
+    # On a busy machine a poller may fall behind by more than the bound; here it is order that counts.
+    with serving(pipeline, direct=direct, backlog_limit_bytes=1 << 26) as server:
         done = threading.Event()
 
         def storm(number: int) -> None:
@@ -178,7 +179,8 @@ def test_a_client_that_stops_reading_is_disconnected_and_logged_once_trap_5(
 def test_a_disconnected_slow_client_sees_the_end_and_a_fresh_snapshot(pipeline: PipelineStatus) -> None:
     with (
         serving(pipeline, backlog_limit_bytes=1 << 17) as server,
-        WebSocketSession(server.socket_port, receive_buffer=2048) as slow,
+        # Not tiny: below a segment's size the kernel sends the rest by its timer alone.
+        WebSocketSession(server.socket_port, receive_buffer=1 << 17) as slow,
     ):
         for number in range(100):
             pipeline.update(own_field="z" * 80_000, number=number)
