@@ -182,8 +182,10 @@ def test_a_disconnected_slow_client_sees_the_end_and_a_fresh_snapshot(pipeline: 
         # Not tiny: below a segment's size the kernel sends the rest by its timer alone.
         WebSocketSession(server.socket_port, receive_buffer=1 << 17) as slow,
     ):
-        for number in range(100):
+        for number in range(500):
             pipeline.update(own_field="z" * 80_000, number=number)
+            if clients(server)["total"] == 0:
+                break
         seen = Client()
         with contextlib.suppress(ClosedError):
             while True:

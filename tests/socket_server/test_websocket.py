@@ -285,11 +285,17 @@ class FaultySocket:
 
     def __init__(self, takes: list[int]) -> None:
         self._takes = takes
+        self._full = False
 
-    def send_nowait(self, fd: int, data: bytes) -> int:
-        allowed = self._takes.pop(0) if self._takes else len(data)
-        return native.send_nowait(fd, data[:allowed]) if allowed else 0
+    def send(self, fd: int, data: bytes, size: int, flags: int) -> int:
+        allowed = self._takes.pop(0) if self._takes else size
+        self._full = not allowed
+        return int(native.send(fd, data, min(size, allowed), flags)) if allowed else -1
 
+    def send_failed(self) -> bool:
+        return not self._full and native.send_failed()
+
+    SEND_FLAGS = native.SEND_FLAGS
     recv_nowait = staticmethod(native.recv_nowait)
     hang_up = staticmethod(native.hang_up)
 
