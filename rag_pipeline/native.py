@@ -146,14 +146,15 @@ class WakeUp:
                 os.close(self._write_fd)
 
 
-# Without argtypes, which cost 0.8 µs a call, a fifth of it: an int goes as a C int, which libffi extends to the size of
-# a register, and bytes as their address. So the length must stay below 2 GiB.
-_send = _libc.send
-_send.restype = ctypes.c_ssize_t
+# send(fd, data, size, SEND_FLAGS) -> bytes sent or -1, keeping the GIL. Without argtypes, which cost 0.8 µs a call, a
+# fifth of it: an int goes as a C int, which libffi extends to the size of a register, and bytes as their address.
+# So the size must stay below 2 GiB.
+send = _libc.send
+send.restype = ctypes.c_ssize_t
+SEND_FLAGS = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
 _recv = _libc.recv
 _recv.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _recv.restype = ctypes.c_ssize_t
-_SEND_FLAGS = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
 _TRY_LATER = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS}
 
 
@@ -166,12 +167,9 @@ def hang_up(fd: int) -> None:
     posix.close(fd)
 
 
-def send_nowait(fd: int, data: bytes) -> int:
-    """Send what the socket takes now, keeping the GIL; return the number of bytes, 0 for none, -1 if it is broken."""
-    sent: int = _send(fd, data, len(data), _SEND_FLAGS)
-    if sent >= 0:
-        return sent
-    return 0 if ctypes.get_errno() in _TRY_LATER else -1
+def send_failed() -> bool:
+    """Return whether this thread's :data:`send` that just gave -1 found the connection broken, rather than full."""
+    return ctypes.get_errno() not in _TRY_LATER
 
 
 def recv_nowait(fd: int, size: int) -> bytes | None:

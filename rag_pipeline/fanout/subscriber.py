@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from rag_pipeline.fanout.encoding import Batch
@@ -10,8 +11,9 @@ from rag_pipeline.fanout.encoding import Batch
 class Outlet(Protocol):
     """The way to one client; used on the hub's thread alone, never waits."""
 
-    def send(self, batch: Batch) -> None:
-        """Send the packets after everything sent before; over the backlog's bound the client is disconnected."""
+    @property
+    def send(self) -> Callable[[Batch], None]:
+        """Sends the packets after everything sent before; over the backlog's bound the client is disconnected."""
         ...
 
     def disconnect(self, reason: str) -> None:

@@ -112,7 +112,7 @@ class Application:
                 return  # an event of the client's own that it named so
             # The library sends CONNECT when this returns; the hub welcomes the newcomer after that, in its next turn.
             client = self._sio.manager.eio_sid_from_sid(sid, namespace)
-            self._hub.join(Subscriber(sid, client, namespace, self._outlet(client)))
+            self._hub.join(Subscriber(sid, client, namespace, self._outlet(client, namespace)))
 
         return on_connect
 
@@ -122,9 +122,9 @@ class Application:
 
         return on_disconnect
 
-    def _outlet(self, client: str) -> Outlet:
+    def _outlet(self, client: str, namespace: str) -> Outlet:
         if self._direct:
-            return DirectOutlet(self._sio.eio.sockets[client])
+            return DirectOutlet(self._sio.eio.sockets[client], namespace)
         return LibraryOutlet(self._sio.eio, client, self._settings.backlog_limit_bytes)
 
     def _count_overflow(self, client: str, backlog_bytes: int) -> None:

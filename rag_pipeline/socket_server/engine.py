@@ -31,7 +31,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
 
 import engineio
@@ -44,6 +44,9 @@ from socketio.packet import CONNECT, DISCONNECT
 from rag_pipeline.fanout.encoding import Batch, text_frame
 from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ, Loop, StartResponse
 from rag_pipeline.socket_server.websocket import Receiver, WebSocketConnection, handshake
+
+if TYPE_CHECKING:
+    from rag_pipeline.socket_server.outlets import DirectOutlet
 
 logger = logging.getLogger("rag_pipeline.socket")
 
@@ -76,6 +79,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         super().__init__(server, sid)
         self.connection: WebSocketConnection | None = None
         self.settled: WebSocketConnection | None = None  # the connection, once it is the one way out
+        self.outlets: dict[str, DirectOutlet] = {}  # by namespace, until the WebSocket has settled
         self.queued_bytes = 0
         self._upgrade_deadline: Cancellable | None = None
 
@@ -171,6 +175,9 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         self.queued_bytes = 0
         if not self.closed:  # by the bound, or since the peer is gone
             self.settled = connection
+            for outlet in self.outlets.values():
+                outlet.send = connection.write_batch
+            self.outlets = {}
 
     def _give_up_upgrade(self) -> None:
         connection, self.connection = self.connection, None

@@ -12,6 +12,7 @@ import os
 import socket
 import warnings
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ, WsgiApp
@@ -148,24 +149,38 @@ class _Pump:
         self._loop = loop
         self._drain = drain
         self._timer: Cancellable | None = None
+        self._due = 0.0
         self._watch = loop.watch_read(fd, self._turn)
         self._turn()
 
     def _turn(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         wait: float | None = 1.0  # after a failure: try again, but do not spin
         try:
             wait = self._drain()
         finally:
             if wait is not None:
-                self._timer = self._loop.call_later(wait, self._turn)
+                self._wake_in(wait)
+
+    def _wake_in(self, wait: float) -> None:
+        # A timer that comes no later is kept, and asks anew: eventlet wakes up for a cancelled one all the same.
+        due = monotonic() + wait
+        if self._timer is None or due < self._due:
+            self.cancel_timer()
+            self._due = due
+            self._timer = self._loop.call_later(wait, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._turn()
+
+    def cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def cancel(self) -> None:
         self._watch.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
+        self.cancel_timer()
 
 
 def _accept(listener: Any, app: WsgiApp, requests: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from engineio import packet as eio_packet
@@ -18,18 +19,17 @@ logger = logging.getLogger("rag_pipeline.socket")
 class DirectOutlet:
     """Writes to a client through the hooks of :mod:`rag_pipeline.socket_server.engine`."""
 
-    __slots__ = ("_socket",)
+    __slots__ = ("_socket", "send")
 
-    def __init__(self, socket: EngineSocket) -> None:
+    def __init__(self, socket: EngineSocket, namespace: str) -> None:
         self._socket = socket
-
-    def send(self, batch: Batch) -> None:
-        """Send the packets after everything sent before."""
-        socket = self._socket
+        self.send: Callable[[Batch], None]
         if socket.settled is not None:
-            socket.settled.write(batch.wire)
-        elif not socket.closed:
-            socket.queue_batch(batch)
+            self.send = socket.settled.write_batch
+        else:
+            # The socket changes this once, when its WebSocket has settled: the hub then writes without a step between.
+            self.send = socket.queue_batch
+            socket.outlets[namespace] = self
 
     def disconnect(self, reason: str) -> None:
         """End the connection."""

@@ -107,7 +107,7 @@ def test_a_read_callback_comes_each_time_until_it_is_cancelled(driven: Driven) -
 def test_a_write_callback_comes_when_there_is_room(driven: Driven) -> None:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    while native.send(ours.fileno(), b"x" * 10_000, len(b"x" * 10_000), native.SEND_FLAGS):
+    while native.send(ours.fileno(), b"x" * 10_000, 10_000, native.SEND_FLAGS) > 0:
         pass
     called = threading.Event()
     watch: Cancellable = driven.run(lambda: driven.loop.watch_write(ours.fileno(), called.set))
@@ -181,7 +181,7 @@ def test_a_detached_socket_is_the_callers_alone(driven: Driven) -> None:
 
 
 def request_of(driven: Driven, fd: int) -> int:
-    sent: int = driven.run(lambda: native.send(fd, b"raw", len(b"raw"), native.SEND_FLAGS))
+    sent: int = driven.run(lambda: native.send(fd, b"raw", 3, native.SEND_FLAGS))
     return sent
 
 
