@@ -151,7 +151,7 @@ class _Pump:
         self._timer: Cancellable | None = None
         self._due = 0.0
         self._watch = loop.watch_read(fd, self._turn)
-        self._turn()
+        _guard(self._turn)
 
     def _turn(self) -> None:
         wait: float | None = 1.0  # after a failure: try again, but do not spin
