@@ -77,8 +77,8 @@ class StatusServer:
     def stop(self) -> None:
         """Stop within seconds; idempotent.
 
-        1. What the pipelines held back is published; 2. the HTTP server ends; 3. the Socket.IO server sends what is
-        queued, says goodbye to its clients and ends; 4. the pipelines are let go.
+        1. The HTTP server ends; 2. each pipeline publishes what it held back, and is let go; 3. the Socket.IO server
+        sends what is queued, says goodbye to its clients and ends.
         """
         with self._stop_lock:
             if self._stopped:
@@ -86,13 +86,11 @@ class StatusServer:
             self._stopped = True
             _running.discard(self)
             registry.unwatch(self._attach)
-            attached = list(self._attached.values())
-            for pipeline in attached:
-                pipeline.flush(everything=True)
             self._http.stop()
-            self._sockets.stop()
-            for pipeline in attached:
+            for pipeline in list(self._attached.values()):
+                pipeline.flush(everything=True)
                 pipeline.detach(self._sockets.handover)
+            self._sockets.stop()
 
     def __enter__(self) -> Self:
         return self

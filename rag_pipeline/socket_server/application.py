@@ -65,11 +65,18 @@ class Application:
 
     def finish(self) -> None:
         """Say goodbye to every client, so that each knows at once and connects elsewhere or later."""
+        if self._direct:
+            self._sio.eio.finishing = True
         for socket in list(self._sio.eio.sockets.values()):
             try:
-                socket.close(wait=False)
+                if not self._direct or not socket.linger():
+                    socket.close(wait=False)
             except Exception:
                 logger.exception("client %s could not be closed", socket.sid)
+
+    def lingering(self) -> bool:
+        """Return whether a client between two polls has not fetched what waits for it."""
+        return self._direct and any(socket.waits for socket in self._sio.eio.sockets.values())
 
     def abandon(self) -> None:
         """Cut off the clients that did not take their goodbye in time."""

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ, WsgiApp
+from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ, Site, WsgiApp
 
 with warnings.catch_warnings():
     # eventlet says at import that it is in maintenance: a matter for this module, not for users.
@@ -53,35 +53,30 @@ class EventletLoop:
         timer: Cancellable = hubs.get_hub().schedule_call_global(seconds, _guard, callback)
         return timer
 
-    def serve(
-        self,
-        listener: _socket.socket,
-        app: WsgiApp,
-        fd: int,
-        drain: Callable[[], float | None],
-        finish: Callable[[], None],
-        abandon: Callable[[], None],
-    ) -> None:
+    def serve(self, listener: _socket.socket, site: Site, fd: int, drain: Callable[[], float | None]) -> None:
         """Serve until :meth:`stop`; see :class:`~rag_pipeline.socket_server.loop.Loop`."""
         hubs.use_hub("epolls" if hasattr(patcher.original("select"), "epoll") else None)
         self._stopping = eventlet.Event()
         green_listener = greenio.GreenSocket(_native_socket.socket(fileno=listener.detach()))
         requests = eventlet.GreenPool(MAX_REQUESTS_AT_ONCE)
-        acceptor = eventlet.spawn(_accept, green_listener, app, requests)
+        acceptor = eventlet.spawn(_accept, green_listener, site, requests)
         pump = _Pump(self, fd, drain)
         try:
             self._stopping.wait()
         finally:
+            _guard(site.finish)
+            with eventlet.Timeout(GOODBYE_SECONDS, False):
+                while site.lingering():
+                    eventlet.sleep(GOODBYE_SECONDS / 50)
             acceptor.kill()
             green_listener.close()
-            _guard(finish)
             with eventlet.Timeout(GOODBYE_SECONDS, False):
                 requests.waitall()
                 while hubs.get_hub().get_writers():
                     eventlet.sleep(GOODBYE_SECONDS / 50)
             for request in list(requests.coroutines_running):
                 eventlet.kill(request)
-            _guard(abandon)
+            _guard(site.abandon)
             pump.cancel()
             _guard(_end_hub)
 
@@ -226,6 +221,17 @@ class _Protocol(wsgi.HttpProtocol):  # type: ignore[misc]  # eventlet has no typ
     """HTTP on one connection, which a WebSocket may take over."""
 
     detached = False
+
+    def _read_request_line(self) -> bytes:
+        # Deadlines for the whole: the sockets' own start anew with each byte of a client that trickles.
+        with eventlet.Timeout(KEEP_ALIVE_SECONDS, TimeoutError("no request came")):
+            line: bytes = super()._read_request_line()
+        return line
+
+    def parse_request(self) -> bool:
+        with eventlet.Timeout(REQUEST_TIMEOUT_SECONDS, TimeoutError("the headers took too long")):
+            whole: bool = super().parse_request()
+        return whole
 
     def get_environ(self) -> Environ:
         environ: Environ = super().get_environ()

@@ -30,6 +30,26 @@ class Cancellable(Protocol):
         ...
 
 
+class Site(Protocol):
+    """What a loop serves, and how it takes its leave."""
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request, as a WSGI application."""
+        ...
+
+    def finish(self) -> None:
+        """Say goodbye to every client."""
+        ...
+
+    def lingering(self) -> bool:
+        """Return whether a client has still to come and fetch its goodbye."""
+        ...
+
+    def abandon(self) -> None:
+        """Release what did not take its goodbye in time."""
+        ...
+
+
 class Loop(Protocol):
     """What connections and timers need of an event loop."""
 
@@ -45,20 +65,13 @@ class Loop(Protocol):
         """Call back once after so many seconds."""
         ...
 
-    def serve(
-        self,
-        listener: _socket.socket,
-        app: WsgiApp,
-        fd: int,
-        drain: Callable[[], float | None],
-        finish: Callable[[], None],
-        abandon: Callable[[], None],
-    ) -> None:
-        """Serve until :meth:`stop`: answer HTTP with the WSGI app, and call ``drain`` when due.
+    def serve(self, listener: _socket.socket, site: Site, fd: int, drain: Callable[[], float | None]) -> None:
+        """Serve until :meth:`stop`: answer HTTP, and call ``drain`` when due.
 
-        ``drain`` is called when ``fd`` can be read and when the seconds it returned last have passed. ``finish`` is
-        called once after the listener is closed, to say goodbye to clients. Once that has gone out, or did not in a
-        short time, open requests are ended and ``abandon`` is called to release what is left.
+        ``drain`` is called when ``fd`` can be read and when the seconds it returned last have passed. At the end:
+        1. ``site.finish``; 2. while ``site.lingering``, and for a short time at most, clients are still served; 3. the
+        listener is closed, what is being sent has a short time to go out, and open requests are ended;
+        4. ``site.abandon``.
         """
         ...
 

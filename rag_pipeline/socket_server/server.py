@@ -102,7 +102,7 @@ class SocketServer:
                 self._started.set()
 
             self.hub.call(begun)
-            loop.serve(self._listener, app, self.handover.fd, self.hub.drain, app.finish, app.abandon)
+            loop.serve(self._listener, app, self.handover.fd, self.hub.drain)
         except BaseException as error:  # whatever it is, the starting thread has to hear of it
             if self._started.wait(0):
                 logger.exception("the Socket.IO server ended")

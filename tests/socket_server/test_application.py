@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 
 import pytest
+import requests
 
 from rag_pipeline.config import Environment, Settings
 from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.service import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.support import (
     POLLING_PATH,
@@ -208,3 +211,26 @@ def test_the_same_origin_is_allowed_behind_a_proxy_that_ends_tls(
 def test_a_client_without_an_origin_is_no_browser_and_may_connect(pipeline: PipelineStatus) -> None:
     with serving(pipeline, environment=PRODUCTION) as server, WebSocketSession(server.socket_port) as client:
         client.follow(pipeline)
+
+
+def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is_gone() -> None:
+    pipeline = PipelineStatus("local_files", "goodbye-polls")
+    with StatusServer(Settings(http_port=0, socket_port=0), pipelines=[pipeline]).start() as server:
+        address = f"http://127.0.0.1:{server.socket_port}/socket.io/?EIO=4&transport=polling"
+        session = requests.Session()
+        sid = json.loads(session.get(address, timeout=10).text[1:])["sid"]
+        session.post(f"{address}&sid={sid}", data="40/pipeline,", timeout=10)
+        came = session.get(f"{address}&sid={sid}", timeout=10).text
+        while "pipeline:status" not in came:
+            came += session.get(f"{address}&sid={sid}", timeout=10).text
+        for number in range(40):
+            pipeline.add_processing_file(f"f{number}")
+        pipeline.update(status="stopped")
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        packets: list[str] = []
+        while packets[-1:] != ["1"]:
+            packets += session.get(f"{address}&sid={sid}", timeout=10).text.split("\x1e")
+        stopping.join(10)
+    assert sum("file_processing_started" in packet for packet in packets) == 40
+    assert '"status":"stopped"' in packets[-2]

@@ -16,6 +16,7 @@ import pytest
 
 from rag_pipeline import native
 from rag_pipeline.listener import open_listener
+from rag_pipeline.socket_server import eventlet_driver
 from rag_pipeline.socket_server.eventlet_driver import EventletLoop
 from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ
 from tests.socket_server.support import exchange, request, wait_until
@@ -35,17 +36,24 @@ class Driven:
         listener = open_listener("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
         self.thread = threading.Thread(
-            target=lambda: self.loop.serve(
-                listener,
-                lambda environ, start: self.app(environ, start),
-                self.wake.fd,
-                self.drain,
-                lambda: self.ended.append("finish"),
-                lambda: self.ended.append("abandon"),
-            ),
+            target=lambda: self.loop.serve(listener, self, self.wake.fd, self.drain),
             daemon=True,
         )
         self.thread.start()
+
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+        return self.app(environ, start_response)
+
+    def finish(self) -> None:
+        self.ended.append("finish")
+
+    def lingering(self) -> bool:
+        """One look long, as a client that comes back at once."""
+        self.ended.append("lingering")
+        return self.ended.count("lingering") == 1
+
+    def abandon(self) -> None:
+        self.ended.append("abandon")
 
     def hello(self, _environ: Environ, start: Any) -> list[bytes]:
         start("200 OK", [("Content-Type", "text/plain")])
@@ -205,7 +213,7 @@ def test_stop_says_goodbye_then_abandons_and_frees_the_port_and_every_descriptor
     assert request(driven.port, "/")[0] == 200
     idle = socket.create_connection(("127.0.0.1", driven.port))
     driven.stop()
-    assert driven.ended == ["finish", "abandon"]
+    assert driven.ended == ["finish", "lingering", "lingering", "abandon"]
     open_listener("127.0.0.1", driven.port).close()
     idle.close()
     driven.wake.close()
@@ -249,3 +257,21 @@ def test_a_burst_of_signals_is_few_drains(driven: Driven) -> None:
         driven.wake.signal()
     driven.run(hold.set)
     assert driven.drained - before <= 1000
+
+
+def test_headers_that_trickle_in_have_a_deadline_as_a_whole(driven: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eventlet_driver, "REQUEST_TIMEOUT_SECONDS", 0.5)
+    with socket.create_connection(("127.0.0.1", driven.port), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
+        client.settimeout(0.05)
+        deadline = time.monotonic() + 10
+        while True:
+            assert time.monotonic() < deadline, "the server waits for ever"
+            try:
+                client.sendall(b"x")
+                if client.recv(100) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
