@@ -181,6 +181,8 @@ class Settings:
         _check_port("socket_port", socket_port)
         if http_port == socket_port != 0:
             reject("SOCKET_IO_PORT", socket_port, "another port than the HTTP server's")
+        if host is not None and not isinstance(host, str):
+            reject("host", host, "a host name or address of this machine")
         environment = read_choice(env, "ENVIRONMENT", Environment.DEVELOPMENT)
         origins = tuple(_read_origin(o, environment) for o in read_list(env, "SOCKET_IO_CORS_ORIGIN"))
         state_dir = read_str(env, "STATUS_STATE_DIR")

@@ -38,7 +38,7 @@ def _resolve(host: str, port: int) -> tuple[int, tuple[object, ...]]:
         found = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM, 0, _socket.AI_PASSIVE)
     except (OSError, ValueError, OverflowError) as error:  # ValueError: a NUL, or a label IDNA has no form for
         raise ConfigurationError(
-            f"host={host!r}, port={port}: expected a host name or address of this machine"
+            f"host={host!r} (STATUS_HOST), port={port}: expected a host name or address of this machine"
         ) from error
     family, _, _, _, address = min(found, key=lambda entry: entry[0] != _socket.AF_INET)
     return family, address
@@ -46,11 +46,11 @@ def _resolve(host: str, port: int) -> tuple[int, tuple[object, ...]]:
 
 def _explain(error: OSError, host: str, port: int) -> Exception:
     if error.errno == errno.EADDRINUSE:
-        taken = PortInUseError(f"port {port} on {host} is in use by another program; stop it or choose another port")
+        taken = PortInUseError(f"port {port} on {host} is in use; stop what listens there or choose another port")
     elif error.errno in (errno.EACCES, errno.EPERM):
         taken = PortInUseError(f"port {port} on {host} may not be bound by this user; choose one above 1023")
     elif error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV):
-        return ConfigurationError(f"host={host!r}: expected an address of this machine")
+        return ConfigurationError(f"host={host!r} (STATUS_HOST): expected an address of this machine")
     else:
         taken = PortInUseError(f"port {port} on {host} could not be bound: {error.strerror}")
     taken.errno = error.errno

@@ -59,6 +59,7 @@ class NativeThread:
                 sys.settrace(trace)
             self._target()
         finally:
+            _forget_this_thread()
             self._running.release()
 
     def join(self, timeout: float) -> bool:
@@ -67,6 +68,14 @@ class NativeThread:
             self._running.release()
             return True
         return False
+
+
+def _forget_this_thread() -> None:
+    """Take an ended native thread out of ``threading.enumerate()``, where Python 3.11 and 3.12 leave it for ever."""
+    known: dict[int | None, threading.Thread] = getattr(threading, "_active", {})
+    thread = threading.current_thread()
+    if known.get(thread.ident) is thread:
+        del known[thread.ident]
 
 
 def start_thread(target: Callable[[], None], name: str) -> NativeThread:

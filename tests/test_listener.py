@@ -54,7 +54,9 @@ def test_a_host_that_is_none_is_a_configuration_error(host: str) -> None:
 
 
 def test_an_address_of_another_machine_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigurationError, match=r"host='192\.0\.2\.1': expected an address of this machine"):
+    with pytest.raises(
+        ConfigurationError, match=r"host='192\.0\.2\.1' \(STATUS_HOST\): expected an address of this machine"
+    ):
         open_listener("192.0.2.1", 0)
 
 

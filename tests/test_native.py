@@ -157,3 +157,14 @@ def test_threads_stay_native_in_a_monkey_patched_host(imported: str) -> None:
         check=False,
     )
     assert (done.stdout.strip(), done.returncode) == ("done", 0), done.stderr
+
+
+def test_an_ended_thread_is_not_listed_any_more() -> None:
+    seen: list[str] = []
+
+    def work() -> None:
+        seen.extend(thread.name for thread in threading.enumerate())
+
+    assert native.start_thread(work, "short-lived").join(10)
+    assert "short-lived" in seen
+    assert "short-lived" not in [thread.name for thread in threading.enumerate()]

@@ -18,9 +18,9 @@ from rag_pipeline.socket_server.loop import Environ, Loop, StartResponse
 from rag_pipeline.socket_server.outlets import DirectOutlet, LibraryOutlet
 
 logger = logging.getLogger("rag_pipeline.socket")
-# What the library logs at INFO holds packet bodies.
+# What the library logs at INFO holds packet bodies; its warnings are about what clients do.
 _library_logger = logging.getLogger("rag_pipeline.socket.library")
-_library_logger.setLevel(logging.WARNING)
+_library_logger.setLevel(logging.ERROR)
 
 MAX_INBOUND_BYTES = 1 << 14
 SOCKET_IO_PATH = "/socket.io/"

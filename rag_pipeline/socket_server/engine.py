@@ -16,7 +16,8 @@ They let a settled WebSocket be written directly and cost no greenlet. Each hook
 ``Server._log_error_once``          a client's mistake is no error of ours: logged at INFO
 ``socketio.Server``                 builds the engine above (``_engineio_server_class``)
 ``…_handle_eio_message``            only CONNECT and DISCONNECT are listened to: the library would collect attachments
-                                    without bound, and let a client emit an event that is named ``connect``
+                                    without bound, let a client emit an event that is named ``connect``, and log a
+                                    traceback for a packet that is no JSON
 ==================================  ====================================================================================
 
 Checked against python-engineio 4.12–4.15 and python-socketio 5.13–5.18; outside of these the service uses the library's
@@ -169,8 +170,12 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
             if not self.upgraded:
                 self._give_up_upgrade()
                 return
-            logger.info("client %s sent what is not Engine.IO (%s); it is disconnected", self.sid, type(error).__name__)
-            self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+            self.reject(error)
+
+    def reject(self, error: Exception) -> None:
+        """Disconnect a client that sent what the protocol does not know."""
+        logger.info("client %s sent what is no packet (%s); it is disconnected", self.sid, type(error).__name__)
+        self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
 
     def _on_probe(self, packet: eio_packet.Packet) -> None:
         connection = self.connection
@@ -412,8 +417,14 @@ class SocketIOServer(socketio.Server):  # type: ignore[misc]  # the library has 
     """A Socket.IO server on :class:`EngineServer`."""
 
     def _handle_eio_message(self, eio_sid: str, data: object) -> None:
-        if isinstance(data, str) and data[:1] in (str(CONNECT), str(DISCONNECT)):
+        if not isinstance(data, str) or data[:1] not in (str(CONNECT), str(DISCONNECT)):
+            return
+        try:
             super()._handle_eio_message(eio_sid, data)
+        except Exception as error:  # noqa: BLE001 - the library would log a traceback for each packet that is no JSON
+            socket = self.eio.sockets.get(eio_sid)
+            if socket is not None:
+                socket.reject(error)
 
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer

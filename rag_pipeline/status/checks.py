@@ -63,6 +63,14 @@ def check_label(key: str, value: object) -> str:
     return readable(str.__str__(value))
 
 
+def check_type(key: str, value: object) -> str:
+    """Return a pipeline's type: a label without anything that can't be printed, since ids are made of it."""
+    text = check_label(key, value)
+    if not text.isprintable() or text != text.strip():
+        raise ValueError(f"{key} must be printable characters with no space around them, not {text!r}")
+    return text
+
+
 def check_fraction(key: str, value: object) -> float | None:
     """Return None or a number from 0 to 1."""
     if value is None:

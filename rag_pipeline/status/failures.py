@@ -21,6 +21,8 @@ def failure(error: BaseException | Mapping[str, Any] | str | None) -> FileError:
         return FileError("Error", checks.bounded(error) or _NO_REASON, None, retryable=False)
     if not isinstance(error, Mapping):
         raise TypeError(f"error must be an exception, a mapping or a str, not {type(error).__name__}")
+    if unknown := [key for key in error if key not in FileError._fields]:
+        raise ValueError(f"error has no {unknown[0]!r}; it has " + ", ".join(FileError._fields))
     stage = error.get("stage")
     return FileError(
         checks.check_label("error type", error.get("type") or "Error"),

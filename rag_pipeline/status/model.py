@@ -150,6 +150,9 @@ class StateBody(NamedTuple):
         }
 
 
-STATE_FIELDS = frozenset(
-    {*StateBody._fields, *Totals._fields, "seconds_until_next_check", "timestamp"} - {"own", "totals"}
+RESERVED_FIELDS = (
+    frozenset(StateBody._fields) - {"own", "totals"}
+    | set(Totals._fields)
+    | {"seconds_until_next_check", "timestamp", "pipelines"}
 )
+"""The names of the state's fields, and of what stands beside it in events and answers."""

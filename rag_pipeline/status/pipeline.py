@@ -17,7 +17,7 @@ from rag_pipeline.events import Event, Json
 from rag_pipeline.status import checks
 from rag_pipeline.status.failures import failure
 from rag_pipeline.status.files import Key, key_of
-from rag_pipeline.status.model import STATE_FIELDS, FileError, FileRecord, StateBody
+from rag_pipeline.status.model import RESERVED_FIELDS, FileError, FileRecord, StateBody
 from rag_pipeline.status.processing import Processing
 from rag_pipeline.status.publisher import Publisher, Sink
 from rag_pipeline.status.registry import registry, wished_ids
@@ -55,7 +55,7 @@ class PipelineStatus:
 
     def __init__(self, pipeline_type: str | None = None, pipeline_id: str | None = None) -> None:
         if pipeline_type is not None:
-            pipeline_type = checks.check_label("pipeline_type", pipeline_type)
+            pipeline_type = checks.check_type("pipeline_type", pipeline_type)
         if pipeline_id is not None:
             pipeline_id = check_pipeline_id("pipeline_id", checks.check_label("pipeline_id", pipeline_id))
         self._prepare(pipeline_type)
@@ -88,13 +88,13 @@ class PipelineStatus:
         pipeline_type: object = _UNCHANGED
         for key, value in fields.items():
             if key == "pipeline_type":
-                pipeline_type = None if value is None else checks.check_label(key, value)
+                pipeline_type = None if value is None else checks.check_type(key, value)
             elif key == "seconds_until_next_check":
                 wait = checks.check_number(key, value)
                 known["next_check_time"] = None if wait is None else checks.check_time(key, time.time() + wait)
             elif key in _SETTABLE:
                 known[key] = _SETTABLE[key](key, value)
-            elif key in STATE_FIELDS:
+            elif key in RESERVED_FIELDS:
                 raise ValueError(f"{key} is computed by the service and can't be set")
             else:
                 own[checks.check_own_key(key)] = checks.json_copy(key, value)
@@ -164,6 +164,7 @@ class PipelineStatus:
         """
         file = _file(filename, file_id)
         result = checks.json_copy("result", result)
+        success = checks.check_bool("success", success)
         if success and error is not None:
             raise ValueError("error goes with success=False only")
         reason = None if success else failure(error)

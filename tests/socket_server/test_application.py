@@ -234,3 +234,15 @@ def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is
         stopping.join(10)
     assert sum("file_processing_started" in packet for packet in packets) == 40
     assert '"status":"stopped"' in packets[-2]
+
+
+def test_a_packet_that_is_no_json_ends_the_session_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    with StatusServer(
+        Settings(http_port=0, socket_port=0), pipelines=[PipelineStatus("local_files", "no-json")]
+    ).start() as server:
+        address = f"http://127.0.0.1:{server.socket_port}/socket.io/?EIO=4&transport=polling"
+        sid = json.loads(requests.get(address, timeout=10).text[1:])["sid"]
+        requests.post(f"{address}&sid={sid}", data='40/pipeline,{"a":', timeout=10)
+        assert requests.get(f"{address}&sid={sid}", timeout=10).status_code == 400
+        assert requests.delete(address, timeout=10).status_code == 405
+    assert [r for r in caplog.records if r.exc_info or r.levelno > logging.INFO] == []

@@ -60,3 +60,8 @@ def test_a_mapping_sets_each_field() -> None:
 def test_anything_else_is_a_type_error(wrong: object) -> None:
     with pytest.raises(TypeError):
         failure(wrong)  # type: ignore[arg-type]
+
+
+def test_a_mapping_with_an_unknown_key_is_refused_rather_than_lost() -> None:
+    with pytest.raises(ValueError, match="error has no 'reason'; it has type, message, stage, retryable"):
+        failure({"reason": "the disk is full"})

@@ -702,3 +702,24 @@ def test_progress_of_an_unknown_file_warns_once_for_a_name(caplog: pytest.LogCap
     assert [r.message for r in caplog.records if "nobody.pdf" in r.message] == [
         "progress of file 'nobody.pdf', which is not in flight, was ignored"
     ]
+
+
+@pytest.mark.parametrize("name", ["pipelines", "timestamp", "total_failed", "seq"])
+def test_names_that_answers_use_themselves_can_not_be_set(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        PipelineStatus("local_files").update(**{name: "x"})
+
+
+@pytest.mark.parametrize("kind", ["a\nb", " padded", "bell\a"])
+def test_a_type_has_to_be_printable_since_the_id_is_made_of_it(kind: str) -> None:
+    with pytest.raises(ValueError, match="pipeline_type"):
+        PipelineStatus(kind)
+    with pytest.raises(ValueError, match="pipeline_type"):
+        PipelineStatus().update(pipeline_type=kind)
+
+
+def test_success_is_a_bool_so_that_no_word_is_taken_for_it() -> None:
+    status = PipelineStatus("local_files")
+    with pytest.raises(TypeError, match="success"):
+        status.complete_file("a.pdf", "failed")  # type: ignore[arg-type]
+    assert status.get()["total_processed"] == 0
