@@ -91,6 +91,15 @@ def test_pathological_lines_stay_in_bounds_and_whole(text: str) -> None:
     assert max(len(chunk.text) for chunk in chunks) <= BLOCK
 
 
+@pytest.mark.parametrize("mark", [",", "+", "_", "/", "、", "»"])
+def test_words_of_a_line_without_spaces_are_not_torn(mark: str) -> None:
+    """Paths, keys, tables pasted from a program: where punctuation stands there is a place to cut."""
+    words = [f"{name}{number}" for number in range(400) for name in ("incomprehensibility", "zeitgeist", "q")]
+    chunks = MODEL.chunk(document(mark.join(words)))
+    assert len(chunks) > 10
+    assert [word for chunk in chunks for word in chunk.text.split(mark) if word] == words
+
+
 def test_a_lone_surrogate_does_no_harm() -> None:
     assert MODEL.chunk(document("caf\udce9 is open"))[0].text == "caf? is open"
 
