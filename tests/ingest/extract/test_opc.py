@@ -1,0 +1,99 @@
+"""Relationships between the parts of an Office file, also where they point nowhere good."""
+
+from __future__ import annotations
+
+import posixpath
+from xml.sax.saxutils import quoteattr
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.errors import CorruptFileError
+from rag_pipeline.ingest.extract.archive import Archive
+from rag_pipeline.ingest.extract.opc import Relationship, main_part, parts_of_kind, relationships
+from tests.ingest.extract.makers import make_zip, source_of
+
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+
+
+def archive(**relations: str) -> Archive:
+    """Return an archive with the relationships of ``root``, and of the part word/document.xml."""
+    names = {"root": "_rels/.rels", "document": "word/_rels/document.xml.rels"}
+    parts = {names[key]: f'<Relationships xmlns="{PACKAGE}">{xml}</Relationships>' for key, xml in relations.items()}
+    return Archive(source_of(make_zip({"word/document.xml": "<d/>", **parts}), "a.docx"))
+
+
+def relation(target: str, kind: str = "styles", key: str = "r1", more: str = "") -> str:
+    return f'<Relationship Id="{key}" Type="{OFFICE}/{kind}" Target={quoteattr(target)} {more}/>'
+
+
+@pytest.mark.parametrize(
+    ("target", "part"),
+    [
+        ("styles.xml", "word/styles.xml"),
+        ("./theme/theme1.xml", "word/theme/theme1.xml"),
+        ("../customXml/item1.xml", "customXml/item1.xml"),
+        ("/word/styles.xml", "word/styles.xml"),
+        ("//word//styles.xml", "word/styles.xml"),
+        ("../../../../etc/passwd", "etc/passwd"),
+        ("stílus.xml", "word/stílus.xml"),
+    ],
+)
+def test_a_target_is_meant_from_the_folder_of_its_part(target: str, part: str) -> None:
+    found = relationships(archive(document=relation(target)), "word/document.xml")
+    assert found == {"r1": Relationship("styles", part)}
+
+
+@given(st.text(st.sampled_from("./ab\\:%"), max_size=20))
+def test_no_target_leaves_the_archive(target: str) -> None:
+    (found,) = relationships(archive(document=relation(target)), "word/document.xml").values()
+    assert not found.part.startswith("/")
+    assert ".." not in found.part.split("/")
+    assert found.part == posixpath.normpath(found.part) or found.part == ""
+
+
+def test_links_to_the_world_and_half_a_relationship_are_passed_over() -> None:
+    xml = (
+        relation("https://example.invalid/logo.png", "image", "r1", 'TargetMode="External"')
+        + f'<Relationship Id="r2" Type="{OFFICE}/styles"/>'
+        + '<Other Id="r3" Target="x.xml"/>'
+        + relation("styles.xml", key="r4", more='TargetMode="Internal"')
+        + '<Relationship Target="bare.xml"/>'
+    )
+    assert relationships(archive(document=xml), "word/document.xml") == {
+        "r4": Relationship("styles", "word/styles.xml"),
+        "": Relationship("", "word/bare.xml"),
+    }
+
+
+def test_a_part_without_relationships_has_none() -> None:
+    assert relationships(archive(root=relation("a.xml")), "word/document.xml") == {}
+
+
+def test_parts_of_a_kind_come_in_their_order() -> None:
+    xml = relation("b.xml", "header", "r1") + relation("s.xml", "styles", "r2") + relation("a.xml", "header", "r3")
+    related = relationships(archive(document=xml), "word/document.xml")
+    assert parts_of_kind(related, "header") == ["word/b.xml", "word/a.xml"]
+    assert parts_of_kind(related, "head") == []
+
+
+def test_the_document_is_the_part_the_file_says() -> None:
+    xml = relation("docProps/core.xml", "core-properties", "r1") + relation("word/document.xml", "officeDocument", "r2")
+    assert main_part(archive(root=xml)) == "word/document.xml"
+
+
+@pytest.mark.parametrize("relations", [{}, {"root": ""}, {"root": relation("docProps/core.xml", "core-properties")}])
+def test_a_file_without_a_document_is_damaged(relations: dict[str, str]) -> None:
+    with pytest.raises(CorruptFileError, match="no part of it is the document"):
+        main_part(archive(**relations))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"<Relationships>", b"\x00\xff", b'<!DOCTYPE r [<!ENTITY e "x">]><r>&e;</r>'], ids=repr
+)
+def test_damaged_relationships_are_damage_of_the_file(data: bytes) -> None:
+    damaged = Archive(source_of(make_zip({"_rels/.rels": data}), "a.docx"))
+    with pytest.raises(CorruptFileError):
+        main_part(damaged)

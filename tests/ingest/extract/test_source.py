@@ -1,0 +1,41 @@
+"""What a reader is told of its file."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.ingest.extract.makers import source_of
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [
+        ("a.txt", "txt"),
+        ("REPORT.DOCX", "docx"),
+        ("backup.tar.gz", "gz"),
+        ("README", ""),
+        (".bashrc", ""),
+        (".config.json", "json"),
+        ("ends with a dot.", ""),
+        ("..", ""),
+        ("", ""),
+        ("caf\udce9.pdf", "pdf"),
+        ("a.straße", "straße"),
+    ],
+)
+def test_the_extension_is_what_follows_the_last_dot(name: str, extension: str) -> None:
+    assert source_of(b"", name).extension == extension
+
+
+@given(st.binary(max_size=50), st.lists(st.tuples(st.integers(-60, 60), st.integers(0, 60)), max_size=5))
+def test_bytes_are_read_at_any_place_in_any_order(data: bytes, reads: list[tuple[int, int]]) -> None:
+    """Before the beginning counts as the beginning: the tail of a short file is the whole of it."""
+    source = source_of(data)
+    for offset, count in reads:
+        assert source.read_at(offset, count) == data[max(0, offset) :][:count]
+
+
+def test_a_file_is_not_opened_as_text_before_a_reader_does() -> None:
+    assert source_of(b"abc").text is None
