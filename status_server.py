@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import sys
+if __name__ == "__main__":
+    import sys
+
+    from rag_pipeline.errors import run_command
+
+    def run() -> int:
+        """Import and run the service: Ctrl+C is heard while its libraries load, too."""
+        from rag_pipeline.serve import main
+
+        return main()
+
+    sys.exit(run_command("status_server.py", run, last=True))
 
 from rag_pipeline import PipelineStatus, StatusServer, pipeline_status, start_status_server
 
 __all__ = ["PipelineStatus", "StatusServer", "pipeline_status", "start_status_server"]
-
-if __name__ == "__main__":
-    from rag_pipeline.serve import main
-
-    sys.exit(main())

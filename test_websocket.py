@@ -7,23 +7,26 @@ exactly what was emitted, 1 if not.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import sys
-import threading
-import time
-from collections.abc import Callable, Sequence
+try:
+    import argparse
+    import contextlib
+    import sys
+    import threading
+    import time
+    from collections.abc import Callable, Sequence
 
-from rag_pipeline.config import Settings
-from rag_pipeline.demo import DemoPipeline
-from rag_pipeline.errors import ExitCode, RagPipelineError
-from rag_pipeline.events import EVENT_NAMES, NAMESPACES
-from rag_pipeline.probe import reachable
-from rag_pipeline.serve import OneLineParser, addresses
-from rag_pipeline.service import start_status_server
-from rag_pipeline.signals import StopSignals
-from rag_pipeline.status import PipelineStatus
-from rag_pipeline.verify import Recorder, Watcher, differences
+    from rag_pipeline.config import Settings
+    from rag_pipeline.demo import DemoPipeline
+    from rag_pipeline.errors import ExitCode, run_command
+    from rag_pipeline.events import EVENT_NAMES, NAMESPACES
+    from rag_pipeline.probe import reachable
+    from rag_pipeline.serve import OneLineParser, addresses
+    from rag_pipeline.service import start_status_server
+    from rag_pipeline.signals import StopSignals
+    from rag_pipeline.status import PipelineStatus
+    from rag_pipeline.verify import Recorder, Watcher, differences
+except KeyboardInterrupt:  # the libraries take a moment to load
+    raise SystemExit(130) from None
 
 PROGRAM = "test_websocket.py"
 PIPELINE_TYPES = ("google_drive", "local_files", "sharepoint")
@@ -64,13 +67,13 @@ def simulate(status: PipelineStatus) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the script; what a user can set wrong is told in one line on stderr."""
-    try:
+
+    def run() -> int:
         options = _parse(argv)
         with StopSignals() as signals:
             return _run(options, signals)
-    except RagPipelineError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return error.exit_code
+
+    return run_command(PROGRAM, run, last=argv is None)
 
 
 def _run(options: argparse.Namespace, signals: StopSignals) -> int:

@@ -1,8 +1,10 @@
 """``python -m rag_pipeline`` is the ``rag-pipeline`` command."""
 
-import sys
-
-from rag_pipeline.cli import main
-
 if __name__ == "__main__":
+    import sys
+
+    try:
+        from rag_pipeline.cli import main
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(main())

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from rag_pipeline import PipelineStatus, __version__, health
-from rag_pipeline.errors import ExitCode, RagPipelineError
-from rag_pipeline.ingest import command as search_command
-from rag_pipeline.pipelines.local_files import command as local_files_command
-from rag_pipeline.pipelines.terminal import Service
+from rag_pipeline import __version__
+from rag_pipeline.errors import run_command
+
+if TYPE_CHECKING:
+    from rag_pipeline import PipelineStatus
+    from rag_pipeline.pipelines.terminal import Service
 
 PROGRAM = "rag-pipeline"
 
@@ -24,22 +24,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     What a user can set wrong, and what a machine can run out of, is told in one line on stderr.
     """
+    return run_command(PROGRAM, lambda: _run(argv), last=argv is None)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
     _set_up_logging(verbose=args.verbose)
     run: Callable[[argparse.Namespace], int] = args.run
-    try:
-        return run(args)
-    except RagPipelineError as error:
-        return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
+    return run(args)
 
 
 def _parser() -> argparse.ArgumentParser:
+    # Here, where Ctrl+C is heard already: they take a moment.
+    from rag_pipeline import health
+    from rag_pipeline.ingest import command as search_command
+    from rag_pipeline.pipelines.local_files import command as local_files_command
+
     parser = argparse.ArgumentParser(prog=PROGRAM, description="Follow a folder of documents live, and search it.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log more, on stderr")
@@ -84,8 +84,3 @@ def _set_up_logging(*, verbose: bool) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("rag_pipeline").setLevel(logging.DEBUG if verbose else logging.WARNING)
-
-
-def _fail(message: str, code: ExitCode) -> int:
-    print(f"{PROGRAM}: error: {' '.join(message.split())}", file=sys.stderr)
-    return code

@@ -16,12 +16,21 @@ RagPipelineError
 
 Each message is one sentence that names the thing. ``retryable`` says whether the same call can succeed later with
 nothing changed by the user; it is what a failed file shows as ``error.retryable``.
+
+:func:`run_command` is how each command tells them.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
-from typing import ClassVar
+from typing import Any, ClassVar, TextIO, TypeVar, cast
+
+_T = TypeVar("_T")
 
 
 class ExitCode(IntEnum):
@@ -35,6 +44,7 @@ class ExitCode(IntEnum):
     STATE = 5
     STORE = 6
     EMBEDDING = 7
+    OUTPUT = 8
     INTERRUPTED = 130
 
 
@@ -101,3 +111,89 @@ class StateError(RagPipelineError, RuntimeError):
     """The state folder is in use by another process, damaged, or of a newer version."""
 
     exit_code = ExitCode.STATE
+
+
+def run_command(program: str, command: Callable[[], int], *, last: bool = False) -> int:
+    """Run a command, and turn what it raises into one line on stderr and the exit code it returns.
+
+    An output that can't be written, as on a full disk, is such a line too; a reader that has gone, as with ``| head``,
+    is no error. ``last`` says that the process ends with the command: Ctrl+C then comes too late to change anything.
+    """
+    try:
+        code = _code_of(program, command)
+        if last:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    return code
+
+
+def tell(program: str, message: str) -> None:
+    """Print the line that says what is wrong."""
+    with suppress(OSError):  # where stderr can't be written either, the exit code says it
+        print(f"{program}: error: {' '.join(message.split())}", file=sys.stderr)
+
+
+class _Output:
+    """Stdout while a command runs: ``refused`` is the error of the write that failed first."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.refused: OSError | None = None
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        return self._noting(lambda: self._stream.write(text))
+
+    def flush(self) -> None:
+        self._noting(self._stream.flush)
+
+    def _noting(self, act: Callable[[], _T]) -> _T:
+        try:
+            return act()
+        except OSError as error:
+            self.refused = self.refused or error
+            raise
+
+
+def _code_of(program: str, command: Callable[[], int]) -> int:
+    if sys.stdout is None:  # closed from the start, as by `>&-`: print does nothing
+        return _told(program, command)
+    stream = sys.stdout
+    output = _Output(stream)
+    sys.stdout = cast(TextIO, output)
+    try:
+        code = _told(program, command)
+        output.flush()
+        return code
+    except SystemExit:  # of --help, which hides what it could not write
+        with suppress(OSError):
+            output.flush()
+        if output.refused is None:
+            raise
+        return _without_output(program, stream, output.refused)
+    except OSError as error:
+        if error is not output.refused:
+            raise
+        return _without_output(program, stream, error)
+    finally:
+        sys.stdout = stream
+
+
+def _told(program: str, command: Callable[[], int]) -> int:
+    try:
+        return command()
+    except RagPipelineError as error:
+        tell(program, str(error))
+        return error.exit_code
+
+
+def _without_output(program: str, stream: TextIO, refused: OSError) -> int:
+    # Python would complain once more when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if isinstance(refused, BrokenPipeError):
+        return ExitCode.OK
+    tell(program, f"the output can't be written: {refused.strerror}")
+    return ExitCode.OUTPUT

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from rag_pipeline.config import Settings
-from rag_pipeline.errors import ExitCode
+from rag_pipeline.errors import ExitCode, tell
 from rag_pipeline.probe import ProbeResult, probe
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
@@ -27,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings.from_env(http_port=args.http_port, socket_port=args.socket_port, host=args.host)
     dead = check(settings.host, settings.http_port, settings.socket_port, timeout_seconds=max(0.01, args.timeout))
     if dead:
-        print("rag-pipeline: " + "; ".join(dead), file=sys.stderr)
+        tell("rag-pipeline", "; ".join(dead))
         return ExitCode.FILES_FAILED
     print(f"both servers answer on {settings.host}, ports {settings.http_port} and {settings.socket_port}")
     return ExitCode.OK

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from rag_pipeline.demo import DemoPipeline
 from rag_pipeline.demo.player import DEFAULT_SPEED
-from rag_pipeline.errors import ConfigurationError, ExitCode, RagPipelineError
+from rag_pipeline.errors import ConfigurationError, ExitCode, run_command
 from rag_pipeline.events import NAMESPACES
 from rag_pipeline.probe import reachable
 from rag_pipeline.service import StatusServer, start_status_server
@@ -30,16 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     What a user can set wrong is told in one line on stderr.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    try:
-        parser = _parser()
-        options = parser.parse_args(argv)
-        if not options.demo and not options.loop:
-            parser.error("--once goes with --demo")
-        _run(options)
-    except RagPipelineError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return error.exit_code
-    return ExitCode.OK
+    return run_command(PROGRAM, lambda: _run(argv), last=argv is None)
 
 
 def addresses(server: StatusServer) -> str:
@@ -51,7 +41,11 @@ def addresses(server: StatusServer) -> str:
     return "\n".join(lines + [f"Socket.IO  {socket_io}{namespace}" for namespace in NAMESPACES])
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(argv: Sequence[str] | None) -> int:
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if not options.demo and not options.loop:
+        parser.error("--once goes with --demo")
     with contextlib.ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         demo = DemoPipeline(PipelineStatus(DEMO_TYPE), speed=options.speed) if options.demo else None
@@ -62,6 +56,7 @@ def _run(options: argparse.Namespace) -> None:
         if demo is not None:
             stack.enter_context(_playing(demo, signals, loop=options.loop))
         signals.wait()
+    return ExitCode.OK
 
 
 @contextlib.contextmanager

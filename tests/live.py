@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 60.0
@@ -124,13 +124,16 @@ class Program:
                 stream.close()
 
 
-def run(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a Python program to its end."""
+def run(
+    *arguments: str, env: Mapping[str, str] | None = None, stdout: IO[str] | int = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python program to its end; its output is kept unless it is to go to ``stdout``."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
         env=environment(env),
-        capture_output=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
         text=True,
         timeout=DEADLINE_SECONDS,
         check=False,

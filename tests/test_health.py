@@ -38,7 +38,10 @@ def test_each_dead_server_is_named_in_one_line(
     server: StatusServer, dead: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(dead, server.socket_port) == 1
-    assert capsys.readouterr().err == f"rag-pipeline: the HTTP server on port {dead} is not well: Connection refused\n"
+    assert (
+        capsys.readouterr().err
+        == f"rag-pipeline: error: the HTTP server on port {dead} is not well: Connection refused\n"
+    )
     assert run(server.http_port, dead) == 1
     assert f"the Socket.IO server on port {dead} is not well: Connection refused\n" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 
@@ -66,7 +67,7 @@ def test_without_once_both_servers_go_on_until_ctrl_c() -> None:
 def test_a_wrong_port_is_one_line_and_exit_code_2(wrong: str) -> None:
     done = run(SCRIPT, "--once", "--port", wrong)
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
-    assert done.stderr.startswith(f"{SCRIPT}: ")
+    assert done.stderr.startswith(f"{SCRIPT}: error: ")
     assert wrong in done.stderr
     assert done.stderr.count("\n") == 1
 
@@ -82,3 +83,11 @@ def test_a_taken_port_is_one_line_and_exit_code_3() -> None:
 def test_pytest_finds_no_tests_in_the_script() -> None:
     done = run("-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", SCRIPT)
     assert done.returncode == 5, done.stdout  # pytest's code for: nothing collected
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        done = run(SCRIPT, "--once", "--port", "0", stdout=gone)
+    assert (done.returncode, done.stderr) == (0, "")
