@@ -19,16 +19,17 @@ class StateFolder:
     """A state folder that is held by this process until it is closed or the process ends, however it ends.
 
     It is made if it isn't there. Raises :class:`~rag_pipeline.errors.StateError` if another process holds it, or if it
-    can't be made or written to.
+    can't be made or written to; ``key`` is where the path came from.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: str = "STATUS_STATE_DIR") -> None:
         self.path = path.absolute()
+        self._given = f"{key}={str(path)!r}"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock: int | None = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise StateError(f"the state folder {path} can't be used: {error.strerror}") from None
+            raise self._unusable(error) from None
         try:
             self._hold()
         except BaseException:
@@ -62,13 +63,16 @@ class StateFolder:
             holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
             raise StateError(f"the state folder {self.path} is in use by process {holder}") from None
         except OSError as error:
-            raise StateError(f"the state folder {self.path} can't be locked: {error.strerror}") from None
+            raise StateError(f"{self._given}: expected a folder that can be locked ({error.strerror})") from None
         try:
             os.ftruncate(self._lock, 0)
             os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
-            raise StateError(f"the state folder {self.path} can't be written to: {error.strerror}") from None
+            raise self._unusable(error) from None
         # It holds copies of the documents' text: not for a repository that happens to be around it.
         with suppress(OSError):
             if not (self.path / ".gitignore").exists():
                 (self.path / ".gitignore").write_text("*\n")
+
+    def _unusable(self, error: OSError) -> StateError:
+        return StateError(f"{self._given}: expected a folder that can be made and written to ({error.strerror})")

@@ -47,6 +47,8 @@ def test_closing_is_idempotent_and_lets_the_next_one_in(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_used_is_one_line_with_its_exit_code(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateError, match="can't be used") as caught:
-        StateFolder(tmp_path / "file")
+    with pytest.raises(StateError) as caught:
+        StateFolder(tmp_path / "file", "--state-dir")
+    expected = "expected a folder that can be made and written to (File exists)"
+    assert str(caught.value) == f"--state-dir='{tmp_path}/file': {expected}"
     assert caught.value.exit_code is ExitCode.STATE

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace, start_service: StartService) -> int:
     ingest = IngestSettings.from_env()
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        state = stack.enter_context(StateFolder(settings.state_dir))
+        state = stack.enter_context(StateFolder(settings.state_dir, settings.state_dir_key))
         status = PipelineStatus(PIPELINE_TYPE)
         stack.callback(status.close)
         service = stack.enter_context(

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag_pipeline.config import RunMode, read_choice, read_float, read_int
+from rag_pipeline.config import RunMode, read_choice, read_float, read_int, reject
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
-from rag_pipeline.pipelines.local_files.names import display_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +19,7 @@ class LocalFilesSettings:
     folder: the real path of the watched folder.
     check_interval_seconds: longest time between two scans.
     settle_seconds: how long nothing about a file may have changed before it is taken.
+    state_dir_key: what decided on ``state_dir``, for messages.
     """
 
     folder: str
@@ -28,6 +28,7 @@ class LocalFilesSettings:
     check_interval_seconds: float = 10.0
     settle_seconds: float = 2.0
     workers: int = 2
+    state_dir_key: str = "STATUS_STATE_DIR"
 
     @classmethod
     def from_env(
@@ -40,10 +41,14 @@ class LocalFilesSettings:
     ) -> LocalFilesSettings:
         """Read the environment; arguments that are given win over it. Raises :class:`ConfigurationError`."""
         env = os.environ if env is None else env
-        watched = check_folder(folder or env.get("RAG_WATCH_DIRECTORY", ""))
+        if folder:
+            watched = check_folder("DIR", folder)
+        else:
+            watched = check_folder("RAG_WATCH_DIRECTORY", env.get("RAG_WATCH_DIRECTORY", ""))
+        state_dir_key = "--state-dir" if state_dir else "STATUS_STATE_DIR"
         state_dir = state_dir or read_state_dir(env)
         if os.path.realpath(state_dir) == watched:
-            raise ConfigurationError(f"{display_name(watched)} can't be both the folder to watch and the state folder")
+            reject(state_dir_key, str(state_dir), "another folder than the one to watch")
         return cls(
             folder=watched,
             state_dir=state_dir,
@@ -51,18 +56,20 @@ class LocalFilesSettings:
             check_interval_seconds=read_float(env, "RAG_CHECK_INTERVAL", 10.0, low=0.1, high=86_400),
             settle_seconds=read_float(env, "RAG_SETTLE_SECONDS", 2.0, low=0, high=3600),
             workers=read_int(env, "RAG_WORKERS", 2, low=1, high=64),
+            state_dir_key=state_dir_key,
         )
 
 
-def check_folder(folder: str) -> str:
-    """Return the real path of a folder that can be listed; raises :class:`ConfigurationError` in one line."""
+def check_folder(key: str, folder: str) -> str:
+    """Return the real path of a folder that can be listed.
+
+    Raises :class:`ConfigurationError` in one line that names ``key``, where the folder's name came from.
+    """
     if not folder:
         raise ConfigurationError("no folder to watch: give DIR, or set RAG_WATCH_DIRECTORY")
     path = os.path.realpath(os.path.expanduser(folder))  # noqa: PTH111 - the name may be no UTF-8
     try:
         os.listdir(path)  # noqa: PTH208
-    except NotADirectoryError:
-        raise ConfigurationError(f"{display_name(folder)} is not a folder") from None
     except OSError as error:
-        raise ConfigurationError(f"{display_name(folder)} can't be watched: {error.strerror}") from None
+        reject(key, folder, f"a folder that can be listed ({error.strerror})")
     return path

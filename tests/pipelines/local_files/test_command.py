@@ -243,6 +243,19 @@ def test_two_processes_never_share_a_state_folder(folder: Path, env: dict[str, s
         assert run.end() == 0
 
 
+def test_a_state_folder_that_cannot_be_used_is_one_line_that_names_where_it_was_set(
+    folder: Path, env: dict[str, str]
+) -> None:
+    for args, extra, key in (
+        ([], {"STATUS_STATE_DIR": "/dev/null"}, "STATUS_STATE_DIR"),
+        (["--state-dir", "/dev/null"], {}, "--state-dir"),
+    ):
+        run = command(["local-files", str(folder), *args], {**env, **extra})
+        assert (run.returncode, run.stdout) == (5, "")
+        assert run.stderr.startswith(f"rag-pipeline: error: {key}='/dev/null': expected a folder that can be made")
+        assert run.stderr.count("\n") == 1
+
+
 def test_two_folders_can_share_a_state_folder_one_after_the_other(
     folder: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
@@ -270,8 +283,9 @@ def test_a_taken_port_is_one_line_and_exit_code_3(folder: Path, env: dict[str, s
     ("args", "extra", "message"),
     [
         ([], {}, "no folder to watch"),
-        (["/no/such/folder"], {}, "/no/such/folder can't be watched: No such file or directory"),
-        ([__file__], {}, "is not a folder"),
+        (["/no/such"], {}, "DIR='/no/such': expected a folder that can be listed (No such file or directory)"),
+        ([], {"RAG_WATCH_DIRECTORY": "/no/such"}, "error: RAG_WATCH_DIRECTORY='/no/such': expected a folder"),
+        ([__file__], {}, f"DIR={__file__!r}: expected a folder that can be listed (Not a directory)"),
         (["/"], {"RUN_MODE": "twice"}, "RUN_MODE='twice'"),
         (["/"], {"EMBEDDING_API_URL": "nowhere"}, "EMBEDDING_API_URL='nowhere'"),
     ],

@@ -41,9 +41,12 @@ def test_a_link_to_the_folder_is_the_folder(tmp_path: Path) -> None:
     ("env", "message"),
     [
         ({}, "no folder to watch"),
-        ({"RAG_WATCH_DIRECTORY": "/no/such/folder"}, "/no/such/folder can't be watched: No such file or directory"),
-        ({"RAG_WATCH_DIRECTORY": __file__}, "is not a folder"),
-        ({"RAG_WATCH_DIRECTORY": "/", "STATUS_STATE_DIR": "/"}, "/ can't be both"),
+        (
+            {"RAG_WATCH_DIRECTORY": "/no/such"},
+            "RAG_WATCH_DIRECTORY='/no/such': expected a folder that can be listed (No such file or directory)",
+        ),
+        ({"RAG_WATCH_DIRECTORY": __file__}, f"{__file__!r}: expected a folder that can be listed (Not a directory)"),
+        ({"RAG_WATCH_DIRECTORY": "/", "STATUS_STATE_DIR": "/"}, "STATUS_STATE_DIR='/': expected another folder"),
         ({"RAG_WATCH_DIRECTORY": "/", "RUN_MODE": "twice"}, "RUN_MODE='twice'"),
         ({"RAG_WATCH_DIRECTORY": "/", "RAG_CHECK_INTERVAL": "soon"}, "RAG_CHECK_INTERVAL='soon'"),
         ({"RAG_WATCH_DIRECTORY": "/", "RAG_WORKERS": "0"}, "RAG_WORKERS='0'"),
@@ -54,3 +57,11 @@ def test_a_bad_value_is_one_line_that_names_it(env: dict[str, str], message: str
         LocalFilesSettings.from_env(env)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_argument_is_named_as_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"^DIR='/no/such': expected a folder that can be listed"):
+        LocalFilesSettings.from_env({"RAG_WATCH_DIRECTORY": "/"}, folder="/no/such")
+    with pytest.raises(ConfigurationError, match=r"^--state-dir='.*': expected another folder"):
+        LocalFilesSettings.from_env({"STATUS_STATE_DIR": "/s"}, folder=str(tmp_path), state_dir=tmp_path)
+    assert LocalFilesSettings.from_env({}, folder=str(tmp_path), state_dir=Path("/t")).state_dir_key == "--state-dir"
