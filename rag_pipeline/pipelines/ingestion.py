@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,7 @@ EXTRACTING, CHUNKING, EMBEDDING, STORING = "extracting", "chunking", "embedding"
 SCANNING, WAITING, INTERRUPTED = "scanning", "waiting", "interrupted"
 
 _HASH_BLOCK_BYTES = 1 << 20
+_LOOK_AGAIN_SECONDS = 0.25
 # What only a person can change; all other errors of the file system may pass.
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR})
 
@@ -116,6 +118,8 @@ class Ingestion:
             if fingerprint == stored:
                 return Result(End.UNCHANGED, fingerprint)
             return work.store(fingerprint)
+        except _Outdated as outdated:
+            return Result(outdated.end)
         except Stopped:
             return Result(End.STOPPED)
         except FileNotFoundError:
@@ -169,6 +173,14 @@ class Ingestion:
             self._status.add_processing_file(item.name, item.file_id, size=item.size)
 
 
+class _Outdated(Stopped):
+    """The file is no longer what is being worked on; a ``Stopped``, since the stages let that pass."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__(end)
+        self.end = end
+
+
 class _Work:
     """The work on one file, with the stage it is in."""
 
@@ -179,6 +191,7 @@ class _Work:
         self._item = item
         self._version_now = version_now
         self._stage_name = EXTRACTING
+        self._looked_at = time.monotonic()
 
     def fingerprint(self) -> str:
         """Return the hash of content and recipe; a file over the limit is refused by its size, unread."""
@@ -208,14 +221,14 @@ class _Work:
         self._ingestion._show(item, again=True)
         self._stage(EXTRACTING, 0.0)
         document = parts.extractor.extract(item.path, on_progress=self._progress)
-        if self._version_now() != item.version:
-            return Result(End.CHANGED)
+        self._look()
         self._stage(CHUNKING, 0.0)
         chunks = parts.chunker.chunk(document, on_progress=self._progress)
         if not chunks:
             raise EmptyFileError(f"{item.name} has no text in it")
         self._stage(EMBEDDING, 0.0)
         vectors = parts.embedder.embed([chunk.text for chunk in chunks], on_progress=self._progress)
+        self._look()
         self._stage(STORING)
         source = SourceFile(
             item.file_id, item.name, item.uri, fingerprint, item.size, document.mime_type, item.modified_at
@@ -249,7 +262,22 @@ class _Work:
         self._status.file_progress(self._item.name, stage, fraction, file_id=self._item.file_id)
 
     def _progress(self, fraction: float) -> None:
+        # A large file takes minutes, which are for nothing once it is deleted or written anew.
+        if time.monotonic() - self._looked_at >= _LOOK_AGAIN_SECONDS:
+            self._look()
         self._stage(self._stage_name, min(1.0, max(0.0, fraction)))
+
+    def _look(self) -> None:
+        """Raise if the file is gone or another one; what can't be told now is no reason to leave it."""
+        try:
+            now = self._version_now()
+        except FileNotFoundError:
+            raise _Outdated(End.GONE) from None
+        except OSError:
+            now = self._item.version
+        self._looked_at = time.monotonic()
+        if now != self._item.version:
+            raise _Outdated(End.CHANGED)
 
     def _check(self) -> None:
         if self._ingestion._stop.is_set():

@@ -15,6 +15,7 @@ from rag_pipeline.ingest.types import Chunk, Document, Progress, SearchHit, Sect
 from rag_pipeline.pipelines.ingestion import Parts
 
 DIMENSIONS = 8
+BATCH = 10
 
 
 class TextExtractor:
@@ -72,16 +73,19 @@ class HashEmbedder:
         self.error: Exception | None = None
         self.before: Callable[[], object] = lambda: None
         self.embedded = 0
+        self.batches = 0
 
     def embed(self, texts: Sequence[str], *, on_progress: Progress | None = None) -> Any:
         self.before()
         if self.error is not None:
             raise self.error
         self.embedded += len(texts)
+        for start in range(0, len(texts), BATCH):
+            self.batches += 1
+            if on_progress is not None:
+                on_progress(min(1.0, (start + BATCH) / len(texts)))
         rows = [np.frombuffer(blake2b(t.encode(), digest_size=DIMENSIONS).digest(), np.uint8) + 1.0 for t in texts]
         vectors = np.stack(rows).astype(np.float32)
-        if on_progress is not None:
-            on_progress(1.0)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline.errors import EmbeddingError, StoreError
+from rag_pipeline.pipelines import ingestion
 from rag_pipeline.pipelines.ingestion import End, Ingestion, Item, Result
 from rag_pipeline.pipelines.local_files.scan import current_version
 from rag_pipeline.status import PipelineStatus
@@ -219,3 +220,37 @@ def test_an_error_that_comes_of_the_stop_fails_nothing(bench: Bench) -> None:
     bench.test.embedder.error = EmbeddingError("the embedder is closed")
     assert bench.work(bench.item("one")).end is End.STOPPED
     assert bench.status.get()["total_failed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("happens", "end"),
+    [
+        (lambda path: path.unlink(), End.GONE),
+        (lambda path: path.write_text("quite another text"), End.CHANGED),
+        (lambda path: path.read_text(), End.STORED),
+    ],
+    ids=["deleted", "rewritten", "read"],
+)
+@pytest.mark.parametrize("look_again_seconds", [0.0, 3600.0])
+def test_a_file_that_changes_while_it_is_embedded_is_left_there(
+    bench: Bench,
+    happens: Callable[[Path], object],
+    end: End,
+    look_again_seconds: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ingestion, "_LOOK_AGAIN_SECONDS", look_again_seconds)
+    item = bench.item("\n".join(f"line {number}" for number in range(100)))
+    bench.test.embedder.before = lambda: happens(bench.path)
+    assert bench.ingestion.work(item, None, lambda: current_version(item.path)).end is end
+    stored = end is End.STORED
+    assert bool(bench.test.store.texts()) is stored
+    # Between two batches, where there is time to gain; before the store at the latest.
+    assert bench.test.embedder.batches == (10 if stored or look_again_seconds else 1)
+
+
+def test_a_file_that_cannot_be_looked_at_for_a_moment_is_worked_on(bench: Bench) -> None:
+    def refused() -> str:
+        raise PermissionError(13, "Permission denied")
+
+    assert bench.ingestion.work(bench.item("one"), None, refused).end is End.STORED
