@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import warnings
@@ -148,6 +149,8 @@ class LanceVectorStore:
         return table
 
     def _connect(self) -> Any:
+        # Read as the library loads: its warnings are meant for its authors, and its errors come as StoreError.
+        os.environ.setdefault("LANCEDB_LOG", "error")
         import lancedb
 
         return lancedb.connect(self._path, read_consistency_interval=timedelta(0))

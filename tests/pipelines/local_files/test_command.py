@@ -256,6 +256,27 @@ def test_a_state_folder_that_cannot_be_used_is_one_line_that_names_where_it_was_
         assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("damaged", ["data/*.lance", "_versions/*.manifest", "_indices/*/*.lance"])
+def test_a_damaged_store_is_one_line_that_says_how_to_rebuild_it(
+    folder: Path, env: dict[str, str], tmp_path: Path, damaged: str
+) -> None:
+    (folder / "a.txt").write_text("a heron stands")
+    assert command(["local-files", str(folder), "--once"], env).returncode == 0
+    store = tmp_path / "state" / "store"
+    files = list((store / "chunks.lance").glob(damaged))
+    assert files
+    for file in files:
+        file.write_bytes(b"")
+    run = command(["search", "heron"], env)
+    assert (run.returncode, run.stdout) == (6, "")
+    assert run.stderr.startswith(f"rag-pipeline: error: {store}: the vector store is damaged (")
+    assert run.stderr.endswith("remove that folder and run rag-pipeline local-files again, which rebuilds it\n")
+    assert run.stderr.count("\n") == 1
+    shutil.rmtree(store)
+    assert command(["local-files", str(folder), "--once"], env).returncode == 0
+    assert len(found("heron", env, tmp_path / "state")) == 1
+
+
 def test_two_folders_can_share_a_state_folder_one_after_the_other(
     folder: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
