@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rag_pipeline.errors import ExitCode, StoreError
+from rag_pipeline.errors import ConfigurationError, ExitCode, StoreError
+from rag_pipeline.ingest.ready import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import STORE_NAME, read_state_dir
 from rag_pipeline.ingest.types import SearchHit
@@ -31,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the best answers, best first; raises StoreError, EmbeddingError or ConfigurationError."""
+    if not args.question.strip():
+        raise ConfigurationError("the question is empty: say in words what to look for")
     settings = IngestSettings.from_env()
+    check_installed(settings)
     state_dir: Path = args.state_dir or read_state_dir()
     folder = state_dir / STORE_NAME
     if not folder.is_dir():

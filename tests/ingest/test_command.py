@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag_pipeline.errors import StoreError
+from rag_pipeline.errors import ConfigurationError, ExitCode, StoreError
 from rag_pipeline.ingest import command
 from rag_pipeline.ingest.store.lance import LanceVectorStore
 from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile
@@ -56,10 +56,23 @@ def test_json_has_everything_and_the_limit_is_kept(state: Path, capsys: pytest.C
     assert hit.keys() == {"text", "file_id", "name", "uri", "place", "score"}
 
 
-def test_a_question_without_words_finds_nothing_and_is_no_error(
-    state: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("  ", "--state-dir", str(state)) == 0
+@pytest.mark.parametrize("question", ["", "  ", "\n\t", "\u3000"])
+def test_a_question_without_words_is_a_mistake_of_usage(question: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="the question is empty") as caught:
+        run(question, "--state-dir", str(tmp_path))
+    assert caught.value.exit_code is ExitCode.USAGE
+
+
+def test_nothing_found_is_said_and_is_no_error(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from rag_pipeline.ingest.embed.factory import build_embedder
+    from rag_pipeline.ingest.settings import IngestSettings
+
+    embedder = build_embedder(IngestSettings.from_env())
+    store = LanceVectorStore(state / "store", embedder.model_id, DIMENSIONS)
+    store.delete("p", "a")
+    store.close()
+    embedder.close()
+    assert run("heron", "--state-dir", str(state)) == 0
     assert capsys.readouterr() == ("", "Nothing found.\n")
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from rag_pipeline.config import RunMode, read_str
 from rag_pipeline.errors import ExitCode, RagPipelineError
+from rag_pipeline.ingest.ready import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.ledger import Ledger
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace, start_service: StartService) -> int:
     """
     settings = LocalFilesSettings.from_env(folder=args.dir, single=args.once, state_dir=args.state_dir)
     ingest = IngestSettings.from_env()
+    check_installed(ingest)
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         state = stack.enter_context(StateFolder(settings.state_dir, settings.state_dir_key))
