@@ -6,10 +6,14 @@ are the lines alone.
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TextIO
 
 from rag_pipeline import events
@@ -17,6 +21,8 @@ from rag_pipeline.events import NAMESPACES, Event
 from rag_pipeline.ingest.command import printable
 from rag_pipeline.probe import reachable
 from rag_pipeline.status import FlushRequest, PipelineStatus
+
+logger = logging.getLogger(__name__)
 
 _ENDS = frozenset({events.FILE_COMPLETED, events.FILE_FAILED, events.FILE_SKIPPED, events.FILE_DELETED})
 
@@ -85,11 +91,14 @@ def summary(status: PipelineStatus, seconds: float) -> str:
 
 
 class Terminal:
-    """Prints to ``out``; used by one thread. :meth:`tick` several times a second keeps it up to date."""
+    """Prints to ``out``; used by one thread. :meth:`tick` several times a second keeps it up to date.
+
+    Where ``out`` can't be written (any more) it says so once, in the log, and the pipeline goes on without it.
+    """
 
     def __init__(self, status: PipelineStatus, out: TextIO | None = None, *, live: bool | None = None) -> None:
         self._status = status
-        self._out = sys.stdout if out is None else out
+        self._out = out or sys.stdout or io.StringIO()  # Python has no stdout where it was closed from the start
         self._ends: deque[Event] = deque()
         self._began = time.monotonic()
         wanted = self._out.isatty() if live is None else live
@@ -107,7 +116,7 @@ class Terminal:
         """Print where to look, then begin the live view."""
         rows = [("Folder", printable(folder)), *addresses(service)]
         if self._live is not None:
-            self._live.start(rows)
+            self._draw(self._live.start, rows)
         else:
             self._print("\n".join(f"{what:<11}{where}" for what, where in rows) + "\n")
 
@@ -118,16 +127,16 @@ class Terminal:
             if line is None:
                 continue
             if self._live is not None:
-                self._live.line(line, self._marks[line.kind])
+                self._draw(self._live.line, line, self._marks[line.kind])
             else:
                 self._print(f"{self._marks[line.kind]} {line.name}  {line.about}")
         if self._live is not None:
-            self._live.refresh()
+            self._draw(self._live.refresh)
 
     def say(self, text: str) -> None:
         """Print a line."""
         if self._live is not None:
-            self._live.say(text)
+            self._draw(self._live.say, text)
         else:
             self._print(text)
 
@@ -136,14 +145,15 @@ class Terminal:
         self._status.detach(self)
         self.tick()
         if self._live is not None:
-            self._live.stop()
+            self._draw(self._live.stop)
         if with_summary:
             self._print(("" if self._live is None else "\n") + summary(self._status, time.monotonic() - self._began))
 
     def restore(self) -> None:
         """Make the cursor visible again; callable from a signal handler, before a sudden end."""
         if self._live is not None:
-            os.write(self._out.fileno(), b"\x1b[?25h\n")
+            with suppress(OSError):
+                os.write(self._out.fileno(), b"\x1b[?25h\n")
 
     def _print(self, text: str) -> None:
         if self._mute:
@@ -151,10 +161,22 @@ class Terminal:
         encoding = self._out.encoding or "utf-8"
         try:
             print(text.encode(encoding, "backslashreplace").decode(encoding), file=self._out, flush=True)
-        except OSError:
-            # Whoever read the lines has gone, as with `| head`. The pipeline goes on without them.
-            self._mute = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+        except OSError as error:
+            self._go_mute(error)
+
+    def _draw(self, draw: Callable[..., object], *what: object) -> None:
+        if self._mute:
+            return
+        try:
+            draw(*what)
+        except OSError as error:
+            self._go_mute(error)
+
+    def _go_mute(self, error: OSError) -> None:
+        # Whoever read the lines has gone, as with `| head` or a terminal that was closed, or their disk is full.
+        self._mute = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+        logger.warning("the output can't be written (%s): the pipeline goes on without it", error.strerror)
 
 
 def _shortened(message: str, name: str) -> str:

@@ -102,6 +102,29 @@ def test_the_summary_counts_everything(status: PipelineStatus) -> None:
     assert summary(status, 1.25) == "2 stored, 1 failed, 1 skipped, 1 removed in 1.2 s"
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_where_the_output_is_full_it_is_said_once(
+    status: PipelineStatus, live: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as out:  # noqa: PTH123 - a device
+        terminal = Terminal(status, out, live=live)
+        terminal.start(Service("127.0.0.1", 1, 2), "/docs")
+        play(status)
+        terminal.tick()
+        terminal.say("still there")
+        terminal.close()
+    said = "the output can't be written (No space left on device): the pipeline goes on without it"
+    assert [record.getMessage() for record in caplog.records] == [said]
+
+
+def test_without_any_output_it_does_its_work(status: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    terminal = Terminal(status)
+    play(status)
+    terminal.tick()
+    terminal.close()
+
+
 def test_when_the_reader_of_the_lines_goes_the_pipeline_goes_on_without_them(status: PipelineStatus) -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w", encoding="utf-8") as out:

@@ -277,6 +277,20 @@ def test_a_damaged_store_is_one_line_that_says_how_to_rebuild_it(
     assert len(found("heron", env, tmp_path / "state")) == 1
 
 
+def test_an_output_that_cannot_be_written_does_not_stop_the_work(folder: Path, env: dict[str, str]) -> None:
+    (folder / "a.txt").write_text("a heron stands")
+    run = command(["local-files", str(folder), "--once"], env, prefix=["sh", "-c", 'exec "$@" >/dev/full', "sh"])
+    assert run.returncode == 0, run.stderr
+    assert run.stderr.count("\n") == 1
+    assert "the output can't be written (No space left on device)" in run.stderr
+    for redirected in (">&-", ">/dev/null"):
+        run = command(["search", "heron"], env, prefix=["sh", "-c", f'exec "$@" {redirected}', "sh"])
+        assert (run.returncode, run.stderr) == (0, "")
+    run = command(["search", "heron"], env, prefix=["sh", "-c", 'exec "$@" >/dev/full', "sh"])
+    assert run.returncode == 8
+    assert run.stderr == "rag-pipeline: error: the output can't be written: No space left on device\n"
+
+
 def test_two_folders_can_share_a_state_folder_one_after_the_other(
     folder: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
