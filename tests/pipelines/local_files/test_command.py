@@ -102,8 +102,9 @@ def test_after_a_kill_halfway_every_file_is_stored_once(
         assert state["total_failed"] == 0
         done_again = len(api.texts) - embedded
         assert run.end() == 0
-    # A kill takes the work on the files in flight with it, two at a time; nothing that was stored is done again.
-    assert done_again <= len(names) - 7
+    # A kill takes the work on the files in flight with it, two at a time; nothing that was stored is done again. The
+    # endpoint may have noted those two late, and the question by which the new process learns its dimensions.
+    assert done_again <= len(names) - 7 + 2 + 1
     assert sorted(hit["name"] for hit in found("zebra document", env, tmp_path / "state")) == sorted(names)
     with process([str(folder), "--once"], env) as run:
         assert run.popen.wait(60) == 0
