@@ -22,6 +22,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import eventlet
     from eventlet import greenio, hubs, patcher, wsgi
+# It also warns whenever the host program forks, which is the host's business: nothing green runs on its threads.
+warnings.filterwarnings("ignore", message=r"Using fork\(\)", category=DeprecationWarning)
 
 logger = logging.getLogger("rag_pipeline.socket")
 
