@@ -15,12 +15,13 @@ try:
     import time
     from collections.abc import Callable, Sequence
 
+    from rag_pipeline.arguments import OneLineParser
     from rag_pipeline.config import Settings
     from rag_pipeline.demo import DemoPipeline
     from rag_pipeline.errors import ExitCode, run_command
     from rag_pipeline.events import EVENT_NAMES, NAMESPACES
     from rag_pipeline.probe import reachable
-    from rag_pipeline.serve import OneLineParser, addresses
+    from rag_pipeline.serve import addresses
     from rag_pipeline.service import start_status_server
     from rag_pipeline.signals import StopSignals
     from rag_pipeline.status import PipelineStatus

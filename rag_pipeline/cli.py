@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, TextIO
 
 from rag_pipeline import __version__
+from rag_pipeline.arguments import OneLineParser
 from rag_pipeline.errors import run_command
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     from rag_pipeline.ingest import command as search_command
     from rag_pipeline.pipelines.local_files import command as local_files_command
 
-    parser = argparse.ArgumentParser(prog=PROGRAM, description="Follow a folder of documents live, and search it.")
+    parser = OneLineParser(prog=PROGRAM, description="Follow a folder of documents live, and search it.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log more, on stderr")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -7,11 +7,11 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
 
+from rag_pipeline.arguments import OneLineParser
 from rag_pipeline.demo import DemoPipeline
 from rag_pipeline.demo.player import DEFAULT_SPEED
-from rag_pipeline.errors import ConfigurationError, ExitCode, run_command
+from rag_pipeline.errors import ExitCode, run_command
 from rag_pipeline.events import NAMESPACES
 from rag_pipeline.probe import reachable
 from rag_pipeline.service import StatusServer, start_status_server
@@ -76,14 +76,6 @@ def _playing(demo: DemoPipeline, signals: StopSignals, *, loop: bool) -> Iterato
     finally:
         stop.set()
         thread.join(DEMO_STOP_SECONDS)
-
-
-class OneLineParser(argparse.ArgumentParser):
-    """Tells a wrong argument in one line, as every other wrong setting is told."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise ConfigurationError."""
-        raise ConfigurationError(message)
 
 
 def _parser() -> argparse.ArgumentParser:
