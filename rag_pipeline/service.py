@@ -160,12 +160,13 @@ class StatusServer:
             socket_io["answered_in_ms"] = round(result.seconds * 1000, 1)
         else:
             socket_io["error"] = result.error
-        clients = result.body.get("clients") if result.ok and isinstance(result.body, dict) else None
+        told = result.body if result.ok and isinstance(result.body, dict) else {}
         body = {
             "status": "ok" if result.ok else "down",
             "http": {"status": "ok", "port": self.http_port},
             "socket_io": socket_io,
-            "clients": clients,
+            "clients": told.get("clients"),
+            "clients_dropped": told.get("clients_dropped"),
             "pipelines": {p.pipeline_id: _activity(p) for p in self.pipelines()},
             "uptime_seconds": round(time.monotonic() - self._began, 1),
         }

@@ -132,7 +132,7 @@ class Application:
     def _outlet(self, client: str, namespace: str) -> Outlet:
         if self._direct:
             return DirectOutlet(self._sio.eio.sockets[client], namespace)
-        return LibraryOutlet(self._sio.eio, client, self._settings.backlog_limit_bytes)
+        return LibraryOutlet(self._sio.eio, client, self._settings.backlog_limit_bytes, self._count_overflow)
 
     def _count_overflow(self, client: str, backlog_bytes: int) -> None:
         self.overflows += 1
@@ -147,7 +147,8 @@ class Application:
         headers = [("Content-Type", "application/json; charset=utf-8")]
         if path.rstrip("/") == HEALTH_PATH:
             if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-                status, body = "200 OK", {"status": "ok", "clients": self._hub.clients()}
+                status = "200 OK"
+                body = {"status": "ok", "clients": self._hub.clients(), "clients_dropped": self.overflows}
             else:
                 status, body = "405 Method Not Allowed", {"error": "this address answers GET and HEAD"}
                 headers.append(("Allow", "GET, HEAD"))

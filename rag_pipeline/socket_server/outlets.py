@@ -40,10 +40,11 @@ class DirectOutlet:
 class LibraryOutlet:
     """Writes to a client through python-engineio's public calls alone."""
 
-    __slots__ = ("_engine", "_limit", "_sent_bytes", "_sid")
+    __slots__ = ("_count_overflow", "_engine", "_limit", "_sent_bytes", "_sid")
 
-    def __init__(self, engine: Any, sid: str, limit: int) -> None:
+    def __init__(self, engine: Any, sid: str, limit: int, count_overflow: Callable[[str, int], None]) -> None:
         self._engine = engine
+        self._count_overflow = count_overflow
         self._sid = sid
         self._limit = limit
         self._sent_bytes = 0
@@ -58,12 +59,16 @@ class LibraryOutlet:
         for packet in batch.packets:
             self._engine.send_packet(self._sid, eio_packet.Packet(eio_packet.MESSAGE, packet.text))
         self._sent_bytes += len(batch.wire)
-        if self._sent_bytes > self._limit and self._waiting(socket) > self._limit:
-            self.disconnect(f"its backlog is over {self._limit} bytes")
+        if self._sent_bytes > self._limit and (waiting := self._waiting(socket)) > self._limit:
+            self._count_overflow(self._sid, waiting)
+            self._end()
 
     def disconnect(self, reason: str) -> None:
         """End the connection; what waits is dropped."""
         logger.warning("client %s is disconnected: %s", self._sid, reason)
+        self._end()
+
+    def _end(self) -> None:
         socket = self._engine.sockets.get(self._sid)
         if socket is not None:
             while not socket.queue.empty():

@@ -49,6 +49,7 @@ def test_health_counts_the_clients(pipeline: PipelineStatus) -> None:
     assert json.loads(body) == {
         "status": "ok",
         "clients": {"total": 2, "/google_drive": 0, "/local_files": 1, "/pipeline": 2},
+        "clients_dropped": 0,
     }
 
 

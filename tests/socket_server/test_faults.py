@@ -193,6 +193,7 @@ def test_a_disconnected_slow_client_sees_the_end_and_a_fresh_snapshot(pipeline: 
                 seen.follow(name, payload)  # in order, each once, as far as it goes
         assert seen.state is not None
         assert seen.state["seq"] < pipeline.get()["seq"]
+        assert server.health().body["clients_dropped"] == 1
         with WebSocketSession(server.socket_port) as again:
             _, name, payload = again.receive_event()
             assert payload["seq"] == pipeline.get()["seq"]
