@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
+LAST_WORDS_SECONDS = 0.5
 
 _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
@@ -116,6 +117,10 @@ class JsonProcess:
         self.close()
 
     def _last_words(self) -> str:
+        # What it wrote just before it answered or ended may still be in the pipe.
+        deadline = time.monotonic() + LAST_WORDS_SECONDS
+        while not self._errors and self._readers[1].is_alive() and time.monotonic() < deadline:
+            self._readers[1].join(0.01)
         return " | ".join(self._errors[-5:]) or "it said nothing on stderr"
 
     def _read_answers(self) -> None:
