@@ -7,6 +7,7 @@ text frame (RFC 6455, section 5.2; a server's frames are not masked).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from rag_pipeline.events import Event
@@ -28,11 +29,11 @@ class Batch(NamedTuple):
     wire: bytes
 
 
-def encode(event: Event) -> dict[str, Packet]:
-    """Return the event's packet for each of its namespaces; the body is turned into JSON once."""
+def encode(event: Event, namespaces: Iterable[str] | None = None) -> dict[str, Packet]:
+    """Return the event's packet for each of its namespaces, or for those given; the body is turned into JSON once."""
     body = _encoder.encode(event.payload())
     packets = {}
-    for namespace in event.namespaces:
+    for namespace in event.namespaces if namespaces is None else namespaces:
         text = f'2{namespace},["{event.name}",{body}]'
         packets[namespace] = Packet(text, text_frame(b"4" + text.encode()))
     return packets

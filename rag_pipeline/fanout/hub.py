@@ -144,7 +144,7 @@ class Hub:
         wanted = [ns for ns in event.namespaces if self._settled[ns]]
         if not wanted and not self._joining:
             return
-        packets = encode(event)
+        packets = encode(event, event.namespaces if self._joining else wanted)
         for namespace in wanted:
             packet = packets[namespace]
             self._pending.setdefault(namespace, []).append(packet)

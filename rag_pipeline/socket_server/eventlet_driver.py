@@ -238,8 +238,6 @@ class _Protocol(wsgi.HttpProtocol):  # type: ignore[misc]  # eventlet has no typ
     def get_environ(self) -> Environ:
         environ: Environ = super().get_environ()
         environ[DETACH] = self._detach
-        # Compression would cost a zlib state for each client and the same work for each of them.
-        environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
         return environ
 
     def _detach(self) -> int:
