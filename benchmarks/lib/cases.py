@@ -13,6 +13,9 @@ from benchmarks.lib.server import SERVERS, Server
 from benchmarks.lib.workload import EVENT_BYTES, Figures, Load, combine, counted, emit, measure, running, warm_up
 
 BIG_EVENT_BYTES = 4300
+# What ours sends in this load, counted: a file event on the average, and a status ten times a second.
+OUR_EVENT_BYTES = 532
+OUR_STATUS_BYTES = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,13 @@ def all_cases(*, quick: bool = False) -> dict[str, Case]:
     cases = [
         Case("burst_200", "200 clients, 500 events at once", fan_out(200, Load(500, times=3)), max(repetitions, 2)),
         Case("rate_200", "200 clients, 100 events/s", fan_out(200, Load(round(100 * seconds), 100)), repetitions),
+        Case(
+            "rate_200_same",
+            "as rate_200, and the peers send what ours does: 532 bytes, and a status of 4 KB ten times a second",
+            fan_out(200, Load(round(100 * seconds), 100, OUR_EVENT_BYTES, status_bytes=OUR_STATUS_BYTES)),
+            repetitions,
+            ("ours", "node", "eventlet"),
+        ),
         Case("burst_1000", "1,000 clients, 100 events at once", fan_out(1000, Load(100, times=3)), repetitions),
         Case("cpu_bound", "200 clients, 20 events/s, a CPU-bound thread", cpu_bound(seconds), repetitions),
         *(

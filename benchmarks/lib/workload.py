@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.lib.client import CountingClient, Crowd
 from benchmarks.lib.measure import RssPeak, cpu_seconds, rss_bytes
@@ -20,12 +20,16 @@ WINDOW_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is emitted in one window: ``count`` events, at once or ``per_second``, repeated ``times``."""
+    """What is emitted in one window: ``count`` events, at once or ``per_second``, repeated ``times``.
+
+    With ``status_bytes`` a peer sends a status of that size with each tenth event; ours sends its own in any case.
+    """
 
     count: int
     per_second: float | None = None
     size: int = EVENT_BYTES
     times: int = 1
+    status_bytes: int = 0
 
     @property
     def timeout_seconds(self) -> float:
@@ -45,7 +49,7 @@ def emit(server: Server, client: CountingClient, load: Load) -> None:
     """Emit once, counted, and wait until everything has arrived or the time is up."""
     first = server.take(load.count)
     client.begin(first, load.count)
-    fields = {"first": first, "count": load.count, "size": load.size}
+    fields = {"first": first, "count": load.count, "size": load.size, "status_bytes": load.status_bytes}
     if load.per_second is None:
         server.start("burst", **fields)
     else:
@@ -59,7 +63,7 @@ def warm_up(server: Server, client: CountingClient, load: Load) -> None:
     short = load.count if load.per_second is None else min(load.count, int(load.per_second))
     started = time.monotonic()
     for _ in range(3 if load.per_second is None else 1):
-        emit(server, client, Load(short, load.per_second, load.size))
+        emit(server, client, replace(load, count=short, times=1))
         if time.monotonic() - started > WARM_UP_SECONDS:
             break
     time.sleep(0.2)

@@ -6,7 +6,8 @@ one command a line from stdin and answers each with one line when the command is
 | command | meaning |
 |---|---|
 | ``{"cmd": "burst", "first": n, "count": k, "size": bytes}`` | emit k events as fast as the server's own API goes |
-| ``{"cmd": "rate", "first": n, "count": k, "size": bytes, "per_second": r}`` | emit k events at an even pace |
+| ``{"cmd": "rate", "first": n, "count": k, "size": bytes, "per_second": r}`` | emit k events at an even pace; with |
+| | ``"status_bytes": b`` a peer emits a status of b bytes behind each tenth |
 | ``{"cmd": "busy_start"}``, ``busy_read``, ``busy_stop`` | a CPU-bound thread; answers its loops so far, and the time |
 | ``{"cmd": "mutation", "first": n, "count": k}`` | as burst, each call timed; ours alone knows it |
 | ``{"cmd": "quit"}`` | end |
@@ -26,6 +27,8 @@ from typing import Any
 
 NAMESPACE = "/pipeline"
 EVENT = "pipeline:file_completed"
+STATUS_EVENT = "pipeline:status"
+EVENTS_A_STATUS = 10
 
 Command = dict[str, Any]
 Answer = dict[str, Any]
@@ -69,6 +72,13 @@ def event_body(n: int, size: int) -> dict[str, Any]:
     }
     body["pad"] = "x" * max(0, size - 283)
     return body
+
+
+def events_at(n: int, command: Command) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield name and body of what a peer emits as number ``n``: the event, and a status behind each tenth if asked."""
+    yield EVENT, event_body(n, command["size"])
+    if command["status_bytes"] and n % EVENTS_A_STATUS == 0:
+        yield STATUS_EVENT, {"pad": "x" * command["status_bytes"]}
 
 
 def pauses(count: int, per_second: float) -> Iterator[float]:

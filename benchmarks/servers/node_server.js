@@ -8,6 +8,8 @@ const { Worker } = require("node:worker_threads");
 const { Server } = require("socket.io");
 
 const EVENT = "pipeline:file_completed";
+const STATUS_EVENT = "pipeline:status";
+const EVENTS_A_STATUS = 10;
 const server = http.createServer();
 // Deflate is off in ours too; everything else is the default.
 const io = new Server(server, { perMessageDeflate: false });
@@ -35,17 +37,24 @@ function eventBody(n, size) {
   };
 }
 
-function burst({ first, count, size }) {
-  for (let n = first; n < first + count; n++) pipeline.emit(EVENT, eventBody(n, size));
+function emit(n, { size, status_bytes: statusBytes }) {
+  pipeline.emit(EVENT, eventBody(n, size));
+  if (statusBytes && n % EVENTS_A_STATUS === 0) pipeline.emit(STATUS_EVENT, { pad: "x".repeat(statusBytes) });
+}
+
+function burst(command) {
+  const { first, count } = command;
+  for (let n = first; n < first + count; n++) emit(n, command);
   say({ ok: true });
 }
 
-function rate({ first, count, size, per_second: perSecond }) {
+function rate(command) {
+  const { first, count, per_second: perSecond } = command;
   const start = performance.now();
   let sent = 0;
   (function next() {
     while (sent < count && performance.now() >= start + (sent * 1000) / perSecond) {
-      pipeline.emit(EVENT, eventBody(first + sent++, size));
+      emit(first + sent++, command);
     }
     if (sent === count) say({ ok: true });
     else setTimeout(next, Math.max(0, start + (sent * 1000) / perSecond - performance.now()));

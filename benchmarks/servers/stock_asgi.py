@@ -20,7 +20,8 @@ async def emit_all(sio: socketio.AsyncServer, command: common.Command) -> common
     for n, wait in enumerate(waits, first):
         if command["cmd"] == "rate":
             await asyncio.sleep(wait)
-        await sio.emit(common.EVENT, common.event_body(n, command["size"]), namespace=common.NAMESPACE)
+        for name, body in common.events_at(n, command):
+            await sio.emit(name, body, namespace=common.NAMESPACE)
     return {"ok": True}
 
 

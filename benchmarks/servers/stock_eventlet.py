@@ -68,7 +68,8 @@ class Server:
             # A burst gives the hub no turn before its end: queues that are full are four times cheaper to empty.
             if command["cmd"] == "rate":
                 eventlet.sleep(wait)
-            self._sio.emit(common.EVENT, common.event_body(n, command["size"]), namespace=common.NAMESPACE)
+            for name, body in common.events_at(n, command):
+                self._sio.emit(name, body, namespace=common.NAMESPACE)
         return {"ok": True}
 
 

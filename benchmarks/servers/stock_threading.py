@@ -31,7 +31,8 @@ def emit_all(sio: socketio.Server, command: common.Command) -> common.Answer:
     for n, wait in enumerate(waits, first):
         if wait:
             time.sleep(wait)
-        sio.emit(common.EVENT, common.event_body(n, command["size"]), namespace=common.NAMESPACE)
+        for name, body in common.events_at(n, command):
+            sio.emit(name, body, namespace=common.NAMESPACE)
     return {"ok": True}
 
 
