@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from rag_pipeline import __version__
@@ -61,12 +62,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _start_service(
-    status: PipelineStatus, *, host: str | None, port: int | None, socket_port: int | None
+    status: PipelineStatus, *, host: str | None, port: int | None, socket_port: int | None, state_dir: Path
 ) -> AbstractContextManager[Service]:
     # Here, since it brings eventlet with it, which neither search nor health needs.
     from rag_pipeline.service import start_status_server
 
-    return start_status_server(port, host=host, socket_port=socket_port, pipelines=[status])
+    return start_status_server(port, host=host, socket_port=socket_port, pipelines=[status], state_dir=state_dir)
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):

@@ -12,7 +12,8 @@ RagPipelineError
 │   └── ExtractionLimitError             over the bound for time, memory, size or output
 ├── EmbeddingError (RuntimeError)        vectors could not be computed
 ├── StoreError (RuntimeError)            the vector store could not be read or written
-└── StateError (RuntimeError)            the state folder is in use, damaged or of a newer version
+├── StateError (RuntimeError)            the state folder is in use, damaged or of a newer version
+└── JournalError (RuntimeError)          the journal of events could not be opened, read or written
 
 Each message is one sentence that names the thing. ``retryable`` says whether the same call can succeed later with
 nothing changed by the user; it is what a failed file shows as ``error.retryable``.
@@ -109,6 +110,12 @@ class StoreError(RagPipelineError, RuntimeError):
 
 class StateError(RagPipelineError, RuntimeError):
     """The state folder is in use by another process, damaged, or of a newer version."""
+
+    exit_code = ExitCode.STATE
+
+
+class JournalError(RagPipelineError, RuntimeError):
+    """The journal of events could not be opened, read or written."""
 
     exit_code = ExitCode.STATE
 

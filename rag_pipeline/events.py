@@ -57,7 +57,7 @@ class Event(NamedTuple):
     """One numbered event of one pipeline; immutable, shared by all who deliver it.
 
     ``at`` is wall-clock seconds. A ``pipeline:status`` that sums up (on connect, or after file events) carries the
-    ``seq`` of the state it shows; every other event has a ``seq`` of its own, one above the last.
+    ``seq`` of the state it shows and is not ``numbered``; every other event has a ``seq`` of its own, one above.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Event(NamedTuple):
     seq: int
     at: float
     body: Body
+    numbered: bool = True
 
     def payload(self) -> Json:
         """Return the one JSON object the event carries."""

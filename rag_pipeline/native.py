@@ -155,6 +155,32 @@ class WakeUp:
                 os.close(self._write_fd)
 
 
+class Signal:
+    """What one thread waits for and any other sets: :class:`WakeUp` for a thread that has no event loop."""
+
+    def __init__(self) -> None:
+        self._unset = allocate_lock()
+        self._unset.acquire()
+
+    def signal(self) -> None:
+        """End the wait under way, or the next one; never waits and keeps the GIL."""
+        try:
+            self._unset.release()
+        except RuntimeError:
+            pass  # it is set already
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds; return whether it was set, and take that back."""
+        return self._unset.acquire(timeout=max(0.0, timeout))
+
+    def clear(self) -> None:
+        """Take back all signals so far."""
+        self._unset.acquire(blocking=False)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
 # send(fd, data, size, SEND_FLAGS) -> bytes sent or -1, keeping the GIL. Without argtypes, which cost 0.8 µs a call, a
 # fifth of it: an int goes as a C int, which libffi extends to the size of a register, and bytes as their address.
 # So the size must stay below 2 GiB.

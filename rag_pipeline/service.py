@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import logging
 import os
-import time
 import weakref
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from rag_pipeline import native
 from rag_pipeline.config import Settings
-from rag_pipeline.events import iso
+from rag_pipeline.errors import ConfigurationError, JournalError
 from rag_pipeline.http_server import HttpServer
 from rag_pipeline.http_server.answers import Answer, Health, Request, answer
-from rag_pipeline.http_server.page import Addresses
+from rag_pipeline.journal.keeper import Keeper
+from rag_pipeline.journal.sqlite import SqliteJournal
 from rag_pipeline.origins import OriginPolicy
-from rag_pipeline.probe import ProbeResult, probe
+from rag_pipeline.recall import Recall
+from rag_pipeline.shown import Shown
 from rag_pipeline.socket_server import SocketServer
 from rag_pipeline.status import PipelineStatus, pipeline_status, registry
 
+if TYPE_CHECKING:
+    from rag_pipeline.journal.redis_keeper import RedisKeeper
+
 logger = logging.getLogger("rag_pipeline.service")
 
-PROBE_TIMEOUT_SECONDS = 2.0
-PROBE_KEPT_SECONDS = 0.25
+JOURNAL_NAME = "journal.sqlite3"
 
 
 class StatusServer:
     """Both servers and the pipelines they show. Start it with :func:`start_status_server`.
 
-    Starting: 1. both ports are bound, HTTP first; 2. the pipelines are attached; 3. the Socket.IO thread starts and
-    answers; 4. the HTTP thread starts. What fails on the way ends what was started before it.
+    Starting: 1. both ports are bound, HTTP first; 2. the journal is opened; 3. the pipelines are attached; 4. the
+    Socket.IO thread starts and answers; 5. the HTTP thread starts. What fails on the way ends what was started before.
     """
 
     def __init__(
@@ -41,20 +47,24 @@ class StatusServer:
         self._settings = settings
         self._chosen = None if pipelines is None else list(pipelines)
         self._attached: dict[int, PipelineStatus] = {}
-        self._began = time.monotonic()
         self._stop_lock = native.RLock()
         self._stopped = False
-        self._probe_lock = native.allocate_lock()
-        self._last_probe: tuple[float, ProbeResult] | None = None
         self._http = HttpServer(settings.host, settings.http_port)
         try:
             self.http_port: int = self._http.port
             self._policy = OriginPolicy(settings, self.http_port)
-            self._sockets = SocketServer(settings, self._policy, self.pipelines, direct=direct)
+            self._keeper = _keeper_of(settings)
+            try:
+                self._sockets = SocketServer(settings, self._policy, self.pipelines, self._keeper, direct=direct)
+            except BaseException:
+                self._keeper.stop()
+                raise
         except BaseException:
             self._http.stop()
             raise
         self.socket_port: int = self._sockets.port
+        recall = Recall(self._keeper, self._sockets.hub, settings.backlog_limit_bytes)
+        self._shown = Shown(settings.host, self._http.port, self._sockets, self._keeper, self.pipelines, recall)
         self.host: str = settings.host
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -62,6 +72,7 @@ class StatusServer:
     def start(self) -> Self:
         """Start both servers; return once both answer."""
         try:
+            self._keeper.start()
             self._attach_all()
             self._sockets.start()
             self._http.start(self._respond)
@@ -77,8 +88,8 @@ class StatusServer:
     def stop(self) -> None:
         """Stop within seconds; idempotent.
 
-        1. The HTTP server ends; 2. each pipeline publishes what it held back, and is let go; 3. the Socket.IO server
-        sends what is queued, says goodbye to its clients and ends.
+        1. The HTTP server ends; 2. each pipeline publishes what it held back, and is let go; 3. the journal takes what
+        is queued, and is closed; 4. the Socket.IO server sends what is queued, says goodbye to its clients and ends.
         """
         with self._stop_lock:
             if self._stopped:
@@ -89,7 +100,8 @@ class StatusServer:
             self._http.stop()
             for pipeline in list(self._attached.values()):
                 pipeline.flush(everything=True)
-                pipeline.detach(self._sockets.handover)
+                pipeline.detach(self._sockets.entrance)
+            self._keeper.stop()
             self._sockets.stop()
 
     def __enter__(self) -> Self:
@@ -116,6 +128,7 @@ class StatusServer:
     def _attach_all(self) -> None:
         if self._chosen is not None:
             for pipeline in self._chosen:
+                self._keeper.claim(pipeline.pipeline_id)
                 self._attach(pipeline)
             return
         self._attach(pipeline_status)
@@ -128,65 +141,20 @@ class StatusServer:
             if former.closed:  # shown no more: a program that makes pipelines as it goes must not grow
                 self._attached.pop(created, None)
         self._attached[pipeline.created] = pipeline
-        pipeline.attach(self._sockets.handover)
+        pipeline.attach(self._sockets.entrance, self._keeper.restore)
 
-    # -- what the HTTP server asks ---------------------------------------------------------------------------------
-
-    @property
-    def addresses(self) -> Addresses:
-        """The ports and namespaces a client can connect to."""
-        return Addresses(self.http_port, self.socket_port)
+    # -- what it shows ---------------------------------------------------------------------------------------------
 
     def status(self) -> Mapping[str, object]:
-        """Return the default pipeline's state, with ``pipelines`` (states by id) when there are several."""
-        pipelines = self.pipelines()
-        if not pipelines:
-            return {"pipelines": {}}
-        state = pipelines[0].get()
-        if len(pipelines) == 1:
-            return state
-        states = [state, *(p.get() for p in pipelines[1:])]
-        return {**state, "pipelines": {s["pipeline_id"]: s for s in states}}
-
-    def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
-        """Return the state of one pipeline; None if there is no such id."""
-        return next((p.get() for p in self.pipelines() if p.pipeline_id == pipeline_id), None)
+        """Return what ``GET /status`` answers."""
+        return self._shown.status()
 
     def health(self) -> Health:
-        """Return the health of all parts; the Socket.IO server is asked over its own port."""
-        result = self._probe()
-        socket_io: dict[str, Any] = {"status": "ok" if result.ok else "down", "port": self.socket_port}
-        if result.ok:
-            socket_io["answered_in_ms"] = round(result.seconds * 1000, 1)
-        else:
-            socket_io["error"] = result.error
-        told = result.body if result.ok and isinstance(result.body, dict) else {}
-        body = {
-            "status": "ok" if result.ok else "down",
-            "http": {"status": "ok", "port": self.http_port},
-            "socket_io": socket_io,
-            "clients": told.get("clients"),
-            "clients_dropped": told.get("clients_dropped"),
-            "pipelines": {p.pipeline_id: _activity(p) for p in self.pipelines()},
-            "uptime_seconds": round(time.monotonic() - self._began, 1),
-        }
-        return Health(ok=result.ok, body=body)
-
-    def _probe(self) -> ProbeResult:
-        # Many who ask at once get one answer: a flood on this port is not passed on to the other.
-        if not self._probe_lock.acquire(timeout=2 * PROBE_TIMEOUT_SECONDS):
-            return ProbeResult(None, None, 2 * PROBE_TIMEOUT_SECONDS, "an earlier question is not answered yet")
-        try:
-            last = self._last_probe
-            if last is None or time.monotonic() - last[0] > PROBE_KEPT_SECONDS:
-                result = probe(self.host, self.socket_port, "/health", timeout_seconds=PROBE_TIMEOUT_SECONDS)
-                self._last_probe = last = (time.monotonic(), result)
-            return last[1]
-        finally:
-            self._probe_lock.release()
+        """Return what ``GET /health`` answers."""
+        return self._shown.health()
 
     def _respond(self, request: Request) -> Answer:
-        return answer(request, self, self._policy)
+        return answer(request, self._shown, self._policy)
 
 
 def start_status_server(
@@ -195,20 +163,41 @@ def start_status_server(
     host: str | None = None,
     socket_port: int | None = None,
     pipelines: Iterable[PipelineStatus] | None = None,
+    state_dir: Path | None = None,
 ) -> StatusServer:
     """Start HTTP on ``port`` (default ``STATUS_PORT`` or 8003) and Socket.IO on ``socket_port`` (default one above).
 
     Returns once both accept connections. ``port=0`` picks two free ports. Without ``pipelines`` every PipelineStatus
-    of the process is shown, also those made later. Raises ConfigurationError, PortInUseError or ServiceError, each
-    with one line that names the setting or the port; nothing stays half started.
+    of the process is shown, also those made later. With ``state_dir`` (default ``STATUS_STATE_DIR``) events outlive the
+    process: a pipeline goes on from where the last one of its id ended.
+
+    Raises ConfigurationError, PortInUseError or ServiceError, each with one line that names the setting or the port;
+    nothing stays half started.
     """
     settings = Settings.from_env(http_port=port, socket_port=socket_port, host=host)
+    if state_dir is not None:
+        settings = replace(settings, state_dir=state_dir)
     return StatusServer(settings, pipelines=pipelines).start()
 
 
-def _activity(pipeline: PipelineStatus) -> dict[str, Any]:
-    body = pipeline.snapshot()
-    return {"status": body.status, "last_activity": iso(body.last_activity)}
+def _keeper_of(settings: Settings) -> Keeper | RedisKeeper:
+    """Return what keeps the events: Redis, or the state folder, or memory alone."""
+    if settings.redis_url is not None:
+        if importlib.util.find_spec("redis") is None:
+            raise ConfigurationError('STATUS_REDIS_URL needs redis-py: pip install "rag-pipeline[redis]"')
+        from rag_pipeline.journal.redis_keeper import RedisKeeper
+
+        return RedisKeeper(settings.redis_url, heartbeat_seconds=settings.heartbeat_seconds)
+    folder = settings.state_dir
+    return Keeper() if folder is None else Keeper(lambda: _open_journal(folder))
+
+
+def _open_journal(folder: Path) -> SqliteJournal:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"the state folder {folder} can't be made ({error.strerror})") from None
+    return SqliteJournal(folder / JOURNAL_NAME)
 
 
 _running: weakref.WeakSet[StatusServer] = weakref.WeakSet()

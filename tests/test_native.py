@@ -168,3 +168,21 @@ def test_an_ended_thread_is_not_listed_any_more() -> None:
     assert native.start_thread(work, "short-lived").join(10)
     assert "short-lived" in seen
     assert "short-lived" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_signal_ends_the_wait_under_way_or_the_next_and_counts_once() -> None:
+    signal = native.Signal()
+    assert not signal.wait(0)
+    signal.signal()
+    signal.signal()
+    assert signal.wait(0)
+    assert not signal.wait(0)
+    signal.signal()
+    signal.clear()
+    assert not signal.wait(0)
+    ended: list[bool] = []
+    thread = native.start_thread(lambda: ended.append(signal.wait(30)), "waiter")
+    signal.signal()
+    assert thread.join(30)
+    assert ended == [True]
+    signal.close()

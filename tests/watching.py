@@ -9,12 +9,14 @@ from typing import Any
 
 from rag_pipeline import events
 from rag_pipeline.events import Event
-from rag_pipeline.status import FlushRequest
+from rag_pipeline.status import Published
 
 JsonDict = dict[str, Any]
 
 DERIVED = ("files_per_minute", "eta_seconds", "seconds_until_next_check")
 """What depends on the moment of asking."""
+BESIDE_THE_STATE = ("timestamp", "offset", "recovered")
+"""What a ``pipeline:status`` carries that is not of the state."""
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -29,9 +31,9 @@ class Recorder:
     """A sink that keeps what is published."""
 
     def __init__(self) -> None:
-        self.items: list[Event | FlushRequest] = []
+        self.items: list[Published] = []
 
-    def publish(self, item: Event | FlushRequest) -> None:
+    def publish(self, item: Published) -> None:
         self.items.append(item)
 
     @property
@@ -41,8 +43,7 @@ class Recorder:
     @property
     def changes(self) -> list[Event]:
         """The events that say what changed: without each status that only sums up what came before it."""
-        before = (-1, *(event.seq for event in self.events))
-        return [e for e, seq in zip(self.events, before, strict=False) if e.name != events.STATUS or e.seq != seq]
+        return [event for event in self.events if event.numbered]
 
     @property
     def names(self) -> list[str]:
@@ -108,7 +109,7 @@ def lasting(state: JsonDict) -> JsonDict:
 
 
 def _state_of(payload: JsonDict) -> JsonDict:
-    return copy.deepcopy({key: value for key, value in payload.items() if key != "timestamp"})
+    return copy.deepcopy({key: value for key, value in payload.items() if key not in BESIDE_THE_STATE})
 
 
 def _same(one: JsonDict, other: JsonDict) -> bool:

@@ -1,4 +1,4 @@
-"""An event's bytes: encoded once, the same for every subscriber of a namespace.
+"""An event's bytes: encoded once, the same for every subscriber of a channel.
 
 Formats: Socket.IO protocol 5 (packet ``2`` EVENT) inside Engine.IO protocol 4 (packet ``4`` message) inside a WebSocket
 text frame (RFC 6455, section 5.2; a server's frames are not masked).
@@ -6,37 +6,61 @@ text frame (RFC 6455, section 5.2; a server's frames are not masked).
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from enum import Enum
 from typing import NamedTuple
 
-from rag_pipeline.events import Event
+from rag_pipeline import events
 
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+class Form(Enum):
+    """What subscribers of a namespace are sent."""
+
+    PLAIN = "plain"
+    """Socket.IO events with one argument, the payload."""
+    RESUMABLE = "resumable"
+    """The same with the offset as last argument, as Socket.IO's own connection state recovery wants it."""
+    BARE = "bare"
+    """Payloads alone, for those who bring a format of their own."""
+
+
+class Channel(NamedTuple):
+    """A namespace in one form: its subscribers all get the same bytes."""
+
+    namespace: str
+    form: Form = Form.PLAIN
+
+
+CHANNELS = {namespace: tuple(Channel(namespace, form) for form in Form) for namespace in events.NAMESPACES}
 
 
 class Packet(NamedTuple):
-    """One Socket.IO packet as text, and as the bytes of its WebSocket frame."""
+    """One event for one channel: as text, and as the bytes of its WebSocket frame (empty in bare form)."""
 
     text: str
     frame: bytes
+    name: str
+    offset: str
 
 
 class Batch(NamedTuple):
-    """Packets of one namespace that go out together, in order; ``wire`` is their frames joined."""
+    """Packets of one channel that go out together, in order; ``wire`` is their frames joined."""
 
     packets: tuple[Packet, ...]
     wire: bytes
 
 
-def encode(event: Event, namespaces: Iterable[str] | None = None) -> dict[str, Packet]:
-    """Return the event's packet for each of its namespaces, or for those given; the body is turned into JSON once."""
-    body = _encoder.encode(event.payload())
-    packets = {}
-    for namespace in event.namespaces if namespaces is None else namespaces:
-        text = f'2{namespace},["{event.name}",{body}]'
-        packets[namespace] = Packet(text, text_frame(b"4" + text.encode()))
-    return packets
+def with_offset(payload: str, offset: str, more: str = "") -> str:
+    """Return the payload's JSON with its offset, and with ``more`` members, which end with a comma."""
+    return f'{{"offset":"{offset}",{more}{payload[1:]}'
+
+
+def packet_for(channel: Channel, name: str, payload: str, offset: str) -> Packet:
+    """Return the packet of an event whose payload has its offset in it."""
+    if channel.form is Form.BARE:
+        return Packet(payload, b"", name, offset)
+    last = f',"{offset}"' if channel.form is Form.RESUMABLE else ""
+    text = f'2{channel.namespace},["{name}",{payload}{last}]'
+    return Packet(text, text_frame(b"4" + text.encode()), name, offset)
 
 
 def batch(packets: list[Packet]) -> Batch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import json
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -15,11 +16,14 @@ from typing import NamedTuple
 
 from rag_pipeline import events
 from rag_pipeline.events import Event
-from rag_pipeline.fanout.encoding import Packet, batch, encode
-from rag_pipeline.fanout.handover import Handover
+from rag_pipeline.fanout.encoding import CHANNELS, Batch, Channel, Packet, batch, packet_for, with_offset
+from rag_pipeline.fanout.replay import Fetch, Replays
 from rag_pipeline.fanout.subscriber import Subscriber
-from rag_pipeline.status import FlushRequest, PipelineStatus
-from rag_pipeline.status.model import StateBody, Totals
+from rag_pipeline.fanout.views import Views
+from rag_pipeline.handover import Handover
+from rag_pipeline.journal import Entry, Tail, encode_payload, offset_of, parse_offset
+from rag_pipeline.status import Directed, FlushRequest, PipelineStatus, Sink
+from rag_pipeline.status.state import Moment, PipelineState
 
 logger = logging.getLogger("rag_pipeline.fanout")
 
@@ -28,13 +32,7 @@ MAX_ITEMS_A_TURN = 1000
 
 
 class Join(NamedTuple):
-    """A newcomer: gets the snapshots, then everything newer."""
-
-    subscriber: Subscriber
-
-
-class Settle(NamedTuple):
-    """Marks the point in the queue from which on a newcomer sees every event."""
+    """A newcomer: gets the snapshots or what it missed, then everything newer."""
 
     subscriber: Subscriber
 
@@ -45,18 +43,53 @@ class Call(NamedTuple):
     function: Callable[[], None]
 
 
-Item = Event | FlushRequest | Join | Settle | Call
+class NewJournal(NamedTuple):
+    """From here on positions are those of another journal.
+
+    A store has failed, and the hub numbers events itself. Or what publishers and servers share has lost events: then
+    ``entries`` has what is known of each pipeline as of ``newest``.
+    """
+
+    identity: str
+    newest: int = 0
+    entries: tuple[Entry, ...] | None = None
+
+
+Item = Event | Entry | FlushRequest | Directed | Join | Call | NewJournal
 
 
 class Hub:
-    """Fans events out; every method but :meth:`call` belongs to the thread that drains."""
+    """Fans events out; every method but :meth:`call` belongs to the thread that drains.
 
-    def __init__(self, pipelines: Callable[[], Iterable[PipelineStatus]], handover: Handover[Item]) -> None:
+    ``tail`` is the end of the journal. Events come as entries if a store has numbered them, else the hub numbers them.
+    ``entrance`` is where pipelines publish to; ``fetch`` reads what the tail does not reach back to. With ``views`` the
+    pipelines' states come from their events, wherever they run, instead of from the pipelines.
+    """
+
+    def __init__(
+        self,
+        pipelines: Callable[[], Iterable[PipelineStatus]],
+        handover: Handover[Item],
+        tail: Tail,
+        *,
+        entrance: Sink | None = None,
+        fetch: Fetch | None = None,
+        reaches: Callable[[int], bool] | None = None,
+        views: Views | None = None,
+        backlog_limit_bytes: int = 1 << 20,
+    ) -> None:
         self._pipelines = pipelines
         self._handover = handover
-        self._settled: dict[str, dict[str, Subscriber]] = {ns: {} for ns in events.NAMESPACES}
+        self._entrance: Sink = handover if entrance is None else entrance
+        self.tail = tail
+        self._reaches = reaches
+        self._views = views
+        self._settled: dict[Channel, dict[str, Subscriber]] = {
+            channel: {} for channels in CHANNELS.values() for channel in channels
+        }
         self._joining: dict[str, Subscriber] = {}
-        self._pending: dict[str, list[Packet]] = {}
+        self._replays = Replays(self._send_batch, self._caught_up, self._greet, fetch, backlog_limit_bytes)
+        self._pending: dict[Channel, list[Packet]] = {}
         self._pending_bytes = 0
         self._timers: list[tuple[float, int, FlushRequest]] = []
         self._order = itertools.count()
@@ -71,8 +104,14 @@ class Hub:
 
     def leave(self, sid: str, namespace: str) -> None:
         """Forget a subscriber; unknown ones are fine."""
-        self._settled[namespace].pop(sid, None)
+        for channel in CHANNELS[namespace]:
+            self._settled[channel].pop(sid, None)
         self._joining.pop(sid, None)
+        self._replays.discard(sid)
+
+    def can_resume(self, offset: object) -> bool:
+        """Return whether a client can be sent everything that came after the offset; never waits."""
+        return self._position_of(offset) is not None
 
     def clients(self) -> dict[str, int]:
         """Return the number of subscribers by namespace, and of connections as ``total``."""
@@ -94,6 +133,7 @@ class Hub:
     def _everyone(self) -> Iterable[Subscriber]:
         yield from itertools.chain.from_iterable(s.values() for s in self._settled.values())
         yield from self._joining.values()
+        yield from self._replays.subscribers()
 
     # -- the loop's turn -------------------------------------------------------------------------------------------
 
@@ -113,25 +153,43 @@ class Hub:
             self._handle(item)
         self._send_pending()
         self._run_timers()
+        wait = self._replays.turn(self.tail) if self._replays else None
         if len(self._handover):
             return 0.0
-        return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
+        if self._timers:
+            due = max(0.0, self._timers[0][0] - time.monotonic())
+            wait = due if wait is None else min(wait, due)
+        return wait
 
     def _handle(self, item: Item) -> None:
         if isinstance(item, Event):
-            self._route(item)
+            self._route(self.tail.number(item))
+        elif isinstance(item, Entry):
+            self._take(item)
         elif isinstance(item, FlushRequest):
             heapq.heappush(self._timers, (item.due, next(self._order), item))
+        elif isinstance(item, Directed):
+            self._show(item)
         elif isinstance(item, Join):
             self._welcome(item.subscriber)
-        elif isinstance(item, Settle):
-            self._settle(item.subscriber)
+        elif isinstance(item, NewJournal):
+            self._begin_journal(item)
         else:
             self._send_pending()
             try:
                 item.function()
             except Exception:
                 logger.exception("a call on the hub failed")
+
+    def _take(self, entry: Entry) -> None:
+        """Take an event that has its place already."""
+        if entry.event.numbered:
+            self.tail.keep(entry)
+        else:
+            self.tail.newest = max(self.tail.newest, entry.position)
+        if self._views is not None:
+            self._views.note(entry)
+        self._route(entry)
 
     def _run_timers(self) -> None:
         now = time.monotonic()
@@ -140,29 +198,30 @@ class Hub:
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    def _route(self, event: Event) -> None:
-        wanted = [ns for ns in event.namespaces if self._settled[ns]]
+    def _route(self, entry: Entry) -> None:
+        event = entry.event
+        wanted = [c for namespace in event.namespaces for c in CHANNELS[namespace] if self._settled[c]]
         if not wanted and not self._joining:
             return
-        packets = encode(event, event.namespaces if self._joining else wanted)
-        for namespace in wanted:
-            packet = packets[namespace]
-            self._pending.setdefault(namespace, []).append(packet)
+        offset = offset_of(self.tail.identity, entry.position)
+        payload = with_offset(entry.text, offset)
+        for channel in wanted:
+            packet = packet_for(channel, event.name, payload, offset)
+            self._pending.setdefault(channel, []).append(packet)
             self._pending_bytes += len(packet.frame)
         for subscriber in list(self._joining.values()):  # one that fails is dropped on the way
-            since = subscriber.since
-            if since is None or subscriber.namespace not in packets:
-                continue  # its snapshots come later in the queue and will show this event's change
-            if event.seq > since.get((event.pipeline_id, event.epoch), -1):
-                self._send(subscriber, [packets[subscriber.namespace]])
+            if subscriber.awaited is None or event.pipeline_id in subscriber.awaited:
+                continue  # the state that is on its way to it will show this event's change
+            if subscriber.namespace in event.namespaces:
+                self._send(subscriber, packet_for(subscriber.channel, event.name, payload, offset))
         if self._pending_bytes >= MAX_BATCH_BYTES:
             self._send_pending()
 
     def _send_pending(self) -> None:
         pending, self._pending, self._pending_bytes = self._pending, {}, 0
-        for namespace, packets in pending.items():
+        for channel, packets in pending.items():
             joined = batch(packets)
-            subscribers = self._settled[namespace]
+            subscribers = self._settled[channel]
             self.events_sent += len(packets) * len(subscribers)
             for subscriber in list(subscribers.values()):
                 try:
@@ -170,10 +229,13 @@ class Hub:
                 except Exception:  # noqa: BLE001 - one bad receiver never stops the others
                     self._drop(subscriber)
 
-    def _send(self, subscriber: Subscriber, packets: list[Packet]) -> None:
-        self.events_sent += len(packets)
+    def _send(self, subscriber: Subscriber, packet: Packet) -> None:
+        self._send_batch(subscriber, batch([packet]))
+
+    def _send_batch(self, subscriber: Subscriber, packets: Batch) -> None:
+        self.events_sent += len(packets.packets)
         try:
-            subscriber.outlet.send(batch(packets))
+            subscriber.outlet.send(packets)
         except Exception:  # noqa: BLE001 - as above
             self._drop(subscriber)
 
@@ -193,51 +255,122 @@ class Hub:
     def _welcome(self, subscriber: Subscriber) -> None:
         if subscriber.sid not in self._joining:
             return  # it left before its turn came
-        since: dict[tuple[str | None, str | None], int] = {}
-        packets = []
-        for pipeline in self._pipelines():
-            snapshot = pipeline.status_event()
-            if subscriber.namespace in snapshot.namespaces:
-                since[snapshot.pipeline_id, snapshot.epoch] = snapshot.seq
-                packets.append(encode(snapshot)[subscriber.namespace])
-        subscriber.since = since
-        self._send(subscriber, packets or [_nobody_yet(subscriber.namespace)])
-        # What is queued now may be older than these snapshots; what comes behind this mark is newer.
-        self._handover.publish(Settle(subscriber))
+        position = self._position_of(subscriber.offset)
+        if position is None:
+            self._greet(subscriber)
+        else:
+            del self._joining[subscriber.sid]
+            self._replays.add(subscriber, position)
+
+    def _position_of(self, offset: object) -> int | None:
+        """Return the position to go on from, None if the journal does not reach back to it, or is another one."""
+        parsed = parse_offset(offset)
+        if parsed is None or parsed[0] != self.tail.identity:
+            return None
+        position = parsed[1]
+        kept = self.tail.reaches(position) or (
+            position < self.tail.start and self._reaches is not None and self._reaches(position)
+        )
+        return position if kept else None
+
+    def _greet(self, subscriber: Subscriber) -> None:
+        """Have each pipeline's state sent to a newcomer, at its place among the events."""
+        self._joining[subscriber.sid] = subscriber
+        self._ask_for_states(subscriber)
+
+    def _caught_up(self, subscriber: Subscriber) -> None:
+        """Let one that has read everything be one of the others; the states follow, to check itself against."""
+        subscriber.recovered = True
+        self._settle(subscriber)
+        self._ask_for_states(subscriber)
+
+    def _ask_for_states(self, subscriber: Subscriber) -> None:
+        if self._views is not None:
+            for pipeline_id in self._views.ids(subscriber.namespace):
+                self._send_view(subscriber, pipeline_id)
+            self._complete(subscriber)
+            return
+        asked = [pipeline.show_to(self._entrance, subscriber) for pipeline in self._pipelines()]
+        subscriber.awaited = {pipeline_id for pipeline_id in asked if pipeline_id is not None}
+        if not subscriber.awaited:
+            self._complete(subscriber)
+
+    def _show(self, item: Directed) -> None:
+        subscriber, event = item.to, item.event
+        if not isinstance(subscriber, Subscriber) or not subscriber.awaited or event.pipeline_id is None:
+            return
+        if subscriber.namespace in event.namespaces and self._knows(subscriber):
+            self._send_pending()
+            self._send_state(subscriber, event)
+        subscriber.awaited.discard(event.pipeline_id)
+        if not subscriber.awaited:
+            self._complete(subscriber)
+
+    def _complete(self, subscriber: Subscriber) -> None:
+        """The states asked for have come: a newcomer is one of the others from here on."""
+        if not self._knows(subscriber):
+            return  # it left meanwhile
+        if not subscriber.greeted:
+            self._send_state(subscriber, _nobody_yet(subscriber.namespace))
+        if self._joining.pop(subscriber.sid, None) is not None:
+            self._settle(subscriber)
+
+    def _send_state(self, subscriber: Subscriber, event: Event) -> None:
+        more = "" if subscriber.recovered is None else f'"recovered":{json.dumps(subscriber.recovered)},'
+        self._send_status(subscriber, encode_payload(event), more)
+
+    def _send_view(self, subscriber: Subscriber, pipeline_id: str, *, gap: bool = False) -> None:
+        assert self._views is not None
+        payload = self._views.payload(pipeline_id)
+        if payload is not None:
+            more = "" if subscriber.recovered is None else f'"recovered":{json.dumps(subscriber.recovered)},'
+            self._send_status(subscriber, payload, '"gap":true,' if gap else more)
+
+    def _send_status(self, subscriber: Subscriber, payload: str, more: str) -> None:
+        subscriber.greeted = True
+        offset = offset_of(self.tail.identity, self.tail.newest)
+        whole = with_offset(payload, offset, more)
+        self._send(subscriber, packet_for(subscriber.channel, events.STATUS, whole, offset))
+
+    def _knows(self, subscriber: Subscriber) -> bool:
+        return subscriber.sid in self._joining or subscriber.sid in self._settled[subscriber.channel]
 
     def _settle(self, subscriber: Subscriber) -> None:
-        if self._joining.pop(subscriber.sid, None) is None:
-            return
         self._send_pending()  # to those who were there before
-        subscriber.since = None
-        self._settled[subscriber.namespace][subscriber.sid] = subscriber
+        self._settled[subscriber.channel][subscriber.sid] = subscriber
+
+    def mark_stalled(self, pipeline_ids: Iterable[str]) -> None:
+        """Show which pipelines have stopped reporting, and which are back."""
+        assert self._views is not None
+        changed = self._views.mark_stalled(pipeline_ids)
+        self._send_pending()
+        for pipeline_id in changed:
+            self._send_view_to_all(pipeline_id)
+
+    def _send_view_to_all(self, pipeline_id: str, *, gap: bool = False) -> None:
+        assert self._views is not None
+        for namespace in self._views.namespaces(pipeline_id):
+            for channel in CHANNELS[namespace]:
+                for subscriber in list(self._settled[channel].values()):
+                    self._send_view(subscriber, pipeline_id, gap=gap)
+
+    def _begin_journal(self, item: NewJournal) -> None:
+        self._send_pending()
+        behind = self._replays.subscribers()
+        for subscriber in behind:
+            self._replays.discard(subscriber.sid)
+        self.tail.begin(item.identity, item.newest)
+        if self._views is not None and item.entries is not None:
+            self._views.begin(item.entries)
+            for pipeline_id in self._views.ids():
+                self._send_view_to_all(pipeline_id, gap=True)
+        for subscriber in behind:
+            self._greet(subscriber)
 
 
-def _nobody_yet(namespace: str) -> Packet:
+def _nobody_yet(namespace: str) -> Event:
     """Return the state shown in a namespace that has no pipeline: of its type, with nothing known."""
-    now = time.time()
     kind = events.type_of(namespace)
-    body = StateBody(
-        pipeline_id=None,
-        pipeline_type=kind,
-        status="initializing",
-        epoch=None,
-        seq=0,
-        started_at=None,
-        last_activity=None,
-        last_check_time=None,
-        next_check_time=None,
-        check_interval=None,
-        is_checking=False,
-        files_in_flight=0,
-        files_processing=(),
-        files_completed=(),
-        files_failed=(),
-        files_skipped=(),
-        totals=Totals(),
-        files_queued=None,
-        files_per_minute=None,
-        eta_seconds=None,
-        own={},
-    )
-    return encode(Event(events.STATUS, (namespace,), None, kind, None, 0, now, body))[namespace]
+    state = PipelineState("", kind, "", Moment(time.time(), time.monotonic()))
+    body = state.body(Moment(time.time(), time.monotonic()))._replace(pipeline_id=None, epoch=None, started_at=None)
+    return Event(events.STATUS, (namespace,), None, kind, None, 0, time.time(), body, numbered=False)

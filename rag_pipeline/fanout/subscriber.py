@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from rag_pipeline.fanout.encoding import Batch
+from rag_pipeline.fanout.encoding import Batch, Channel, Form
 
 
 class Outlet(Protocol):
@@ -16,20 +16,41 @@ class Outlet(Protocol):
         """Sends the packets after everything sent before; over the backlog's bound the client is disconnected."""
         ...
 
+    @property
+    def backlog_bytes(self) -> int:
+        """How much was sent that the client has not taken yet."""
+        ...
+
     def disconnect(self, reason: str) -> None:
         """End the connection; the reason is logged once."""
         ...
 
 
 class Subscriber:
-    """One client in one namespace; ``sid`` is unique, ``client`` names the connection it shares with others."""
+    """One client in one namespace; ``sid`` is unique, ``client`` names the connection it shares with others.
 
-    __slots__ = ("client", "namespace", "outlet", "sid", "since")
+    ``offset`` is where a client that was here before wants to go on, None for one that does not ask.
+    """
 
-    def __init__(self, sid: str, client: str, namespace: str, outlet: Outlet) -> None:
+    __slots__ = ("awaited", "channel", "client", "greeted", "namespace", "offset", "outlet", "recovered", "sid")
+
+    def __init__(
+        self,
+        sid: str,
+        client: str,
+        namespace: str,
+        outlet: Outlet,
+        *,
+        form: Form = Form.PLAIN,
+        offset: str | None = None,
+    ) -> None:
         self.sid = sid
         self.client = client
         self.namespace = namespace
+        self.channel = Channel(namespace, form)
         self.outlet = outlet
-        # Until it has settled: the seq its snapshot showed, by pipeline id and epoch.
-        self.since: dict[tuple[str | None, str | None], int] | None = None
+        self.offset = offset
+        self.recovered: bool | None = None if offset is None else False
+        # Until it has all of them: the pipelines whose state is on its way to it.
+        self.awaited: set[str] | None = None
+        self.greeted = False

@@ -19,6 +19,11 @@ def encode_json(value: object) -> bytes:
         text = _dump(value)
     except ValueError:
         text = _dump(_without_nan(value))
+    return encode_text(text)
+
+
+def encode_text(text: str) -> bytes:
+    """Return the text in UTF-8; lone surrogates become U+FFFD."""
     try:
         return text.encode()
     except UnicodeEncodeError:

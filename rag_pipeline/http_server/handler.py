@@ -6,15 +6,17 @@ import io
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http import HTTPStatus
 from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
 from typing import NoReturn
 
-from rag_pipeline.http_server.answers import Answer, Request, error_answer
+from rag_pipeline.http_server.answers import Answer, Request, Streaming, error_answer
 from rag_pipeline.http_server.connection import Connection
+from rag_pipeline.http_server.content import Stream
+from rag_pipeline.http_server.streaming import OpenStreams, carry
 
 Respond = Callable[[Request], Answer]
 
@@ -29,14 +31,20 @@ logger = logging.getLogger("rag_pipeline.http")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one client can cost, and how many there can be."""
+    """What one client can cost, and how many there can be.
+
+    A stream holds its handler thread for as long as someone listens; what ``streams`` leaves of ``connections`` answers
+    everyone else. That half is plenty for answers that take a millisecond, of clients that give way when they dawdle.
+    """
 
     connections: int = 64
+    streams: int = 32
     requests_per_connection: int = 1_000
     request_bytes: int = 32 * 1024
     request_seconds: float = 10.0
     idle_seconds: float = 15.0
     write_seconds: float = 10.0
+    keep_alive_seconds: float = 15.0
     linger_seconds: float = 1.0
 
 
@@ -58,10 +66,11 @@ class RequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     rfile: io.BufferedReader
 
-    def __init__(self, connection: Connection, respond: Respond, limits: Limits) -> None:
+    def __init__(self, connection: Connection, respond: Respond, limits: Limits, streams: OpenStreams) -> None:
         self._connection = connection
         self._respond = respond
         self._limits = limits
+        self._streams = streams
         self.rfile = io.BufferedReader(connection.reader)
         self.close_connection = False
         self.command = ""
@@ -79,7 +88,7 @@ class RequestHandler(BaseHTTPRequestHandler):
                 answer = error_answer(error.status, error.message, send_body=self.command != "HEAD")
             if left == 0 or stopping():
                 self.close_connection = True
-            self._connection.send(render(answer, close=self.close_connection), self._limits.write_seconds)
+            self._send(answer)
             if self.close_connection:
                 break
         self._connection.linger(self._limits.linger_seconds)
@@ -154,6 +163,32 @@ class RequestHandler(BaseHTTPRequestHandler):
             self.close_connection = True
         return headers
 
+    def _send(self, answer: Answer) -> None:
+        if isinstance(answer.body, Streaming):
+            stream = self._streams.open(answer.body.open)
+            if stream is not None:
+                try:
+                    self._send_stream(answer, stream)
+                finally:
+                    self._streams.close(stream)
+                return
+            answer = answer.body.refusal
+        self._connection.send(render(answer, close=self.close_connection), self._limits.write_seconds)
+
+    def _send_stream(self, answer: Answer, stream: Stream) -> None:
+        self.close_connection = True
+        chunked = _knows_chunks(self.request_version)
+        if chunked:
+            answer = replace(answer, headers={**answer.headers, "Transfer-Encoding": "chunked"})
+        self._connection.send(render(answer, close=True), self._limits.write_seconds)
+        carry(
+            stream,
+            self._connection,
+            chunked=chunked,
+            write_seconds=self._limits.write_seconds,
+            keep_alive_seconds=self._limits.keep_alive_seconds,
+        )
+
     def _answer(self, request: Request) -> Answer:
         self._connection.waiting_since = None
         try:
@@ -168,7 +203,7 @@ class RequestHandler(BaseHTTPRequestHandler):
 
 
 def render(answer: Answer, *, close: bool) -> bytes:
-    """Return the answer as it goes over the wire."""
+    """Return the answer as it goes over the wire; of a stream, what goes before it."""
     headers = {
         "Date": formatdate(usegmt=True),
         "Server": "rag-pipeline",
@@ -177,7 +212,13 @@ def render(answer: Answer, *, close: bool) -> bytes:
     }
     lines = [f"HTTP/1.1 {answer.status:d} {HTTPStatus(answer.status).phrase}"]
     lines += (f"{name}: {value}" for name, value in headers.items())
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + answer.body
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+
+
+def _knows_chunks(version: str) -> bool:
+    """Return whether a client of this version (``HTTP/1.1``) reads the chunked transfer coding."""
+    return tuple(map(int, version.removeprefix("HTTP/").split("."))) >= (1, 1)
 
 
 def _shown(request: Request) -> str:

@@ -38,6 +38,8 @@ _PAGE = """<!doctype html>
 <ul>
 <li><a href="status">/status</a>: what the pipeline is doing right now</li>
 <li><code>/status/&lt;pipeline_id&gt;</code>: one pipeline of several</li>
+<li><a href="events">/events</a>: what happened, in order, and live as an event stream</li>
+<li><a href="files">/files</a>: every file, the newest change first; <a href="files?status=failed">what failed</a></li>
 <li><a href="health">/health</a>: whether every part works</li>
 </ul>
 <h2>Socket.IO, port {socket_port}</h2>
@@ -47,7 +49,9 @@ _PAGE = """<!doctype html>
 <h2>Next</h2>
 <p>Ask from a terminal:</p>
 <pre>curl http://{http_address}/status</pre>
-<p>Follow it live, in JavaScript with <code>socket.io-client</code> 4:</p>
+<p>Follow it live there:</p>
+<pre>curl -N -H 'Accept: text/event-stream' http://{http_address}/events</pre>
+<p>Or in JavaScript with <code>socket.io-client</code> 4:</p>
 <pre>import {{ io }} from "socket.io-client";
 io("http://{socket_address}/pipeline").on("pipeline:status", console.log);</pre>
 <p>Feed it, in Python in the process of the service:</p>

@@ -18,6 +18,7 @@ from rag_pipeline.errors import ServiceError
 from rag_pipeline.http_server.answers import error_answer
 from rag_pipeline.http_server.connection import Connection
 from rag_pipeline.http_server.handler import Limits, RequestHandler, Respond, render
+from rag_pipeline.http_server.streaming import OpenStreams
 from rag_pipeline.listener import open_listener
 
 # When every handler is taken, a client that keeps its handler waiting this long gives way to the next one.
@@ -49,6 +50,7 @@ class HttpServer:
         # Guards the open connections; a socket is closed under it, so that no one ends a descriptor used anew.
         self._lock = native.allocate_lock()
         self._open: dict[Connection, native.NativeThread] = {}
+        self._streams = OpenStreams(self._limits.streams)
         self._slots: SimpleQueue[None] = SimpleQueue()
         for _ in range(self._limits.connections):
             self._slots.put(None)
@@ -68,8 +70,8 @@ class HttpServer:
     def stop(self) -> None:
         """Stop within two seconds; idempotent.
 
-        1. No client is accepted any more, and the port is free. 2. Idle connections end; answers under way have half
-        a second to go out. 3. What is left is cut. A handler that is stuck in ``respond`` is left behind.
+        1. No client is accepted any more, and the port is free. 2. Idle connections and streams end; answers under way
+        have half a second to go out. 3. What is left is cut. A handler that is stuck in ``respond`` is left behind.
         """
         with self._stop_lock:
             if self._stopping:
@@ -141,7 +143,7 @@ class HttpServer:
 
     def _handle(self, connection: Connection) -> None:
         try:
-            RequestHandler(connection, self._respond, self._limits).serve(lambda: self._stopping)
+            RequestHandler(connection, self._respond, self._limits, self._streams).serve(lambda: self._stopping)
         except OSError as error:
             logger.debug("a client is gone: %s", error)
         except Exception:

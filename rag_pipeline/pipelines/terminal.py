@@ -20,7 +20,7 @@ from rag_pipeline import events
 from rag_pipeline.events import NAMESPACES, Event
 from rag_pipeline.ingest.command import printable
 from rag_pipeline.probe import reachable
-from rag_pipeline.status import FlushRequest, PipelineStatus
+from rag_pipeline.status import PipelineStatus, Published
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Terminal:
         self._mute = False
         status.attach(self)
 
-    def publish(self, item: Event | FlushRequest) -> None:
+    def publish(self, item: Published) -> None:
         """Take what the pipeline publishes; only the ends of files are kept."""
         if isinstance(item, Event) and item.name in _ENDS:
             self._ends.append(item)

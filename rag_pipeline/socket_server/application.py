@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,7 @@ import socketio
 
 from rag_pipeline import events
 from rag_pipeline.config import Settings
-from rag_pipeline.fanout import Hub, Outlet, Subscriber
+from rag_pipeline.fanout import Form, Hub, Outlet, Subscriber
 from rag_pipeline.origins import OriginPolicy, request_scheme
 from rag_pipeline.socket_server import engine
 from rag_pipeline.socket_server.loop import Environ, Loop, StartResponse
@@ -23,6 +24,8 @@ _library_logger = logging.getLogger("rag_pipeline.socket.library")
 _library_logger.setLevel(logging.ERROR)
 
 MAX_INBOUND_BYTES = 1 << 14
+MAX_OFFSET_LENGTH = 64
+MAX_PID_LENGTH = 64
 SOCKET_IO_PATH = "/socket.io/"
 HEALTH_PATH = "/health"
 # Who may read an answer depends on the origin, and none is worth keeping.
@@ -114,14 +117,27 @@ class Application:
         return self._policy.allows(origin, host=environ.get("HTTP_HOST"), scheme=scheme)
 
     def _on_connect(self, namespace: str) -> Any:
-        def on_connect(sid: str, _environ: Environ, _auth: object) -> None:
+        def on_connect(sid: str, _environ: Environ, auth: object) -> None:
             if not self._sio.manager.is_pre_connected(sid, namespace):
                 return  # an event of the client's own that it named so
             # The library sends CONNECT when this returns; the hub welcomes the newcomer after that, in its next turn.
             client = self._sio.manager.eio_sid_from_sid(sid, namespace)
-            self._hub.join(Subscriber(sid, client, namespace, self._outlet(client, namespace)))
+            told = auth if isinstance(auth, dict) else {}
+            offset, form = told.get("offset"), Form.PLAIN
+            if told.get("recovery") is True and self._direct:
+                form = Form.RESUMABLE
+                self._sio.pids[sid] = self._pid(told.get("pid"), offset)
+            outlet = self._outlet(client, namespace)
+            asked = None if offset is None else str(offset)[:MAX_OFFSET_LENGTH]
+            self._hub.join(Subscriber(sid, client, namespace, outlet, form=form, offset=asked))
 
         return on_connect
+
+    def _pid(self, pid: object, offset: object) -> str:
+        """Return the pid for CONNECT: the client's own tells it that it has recovered, a new one that it has not."""
+        if isinstance(pid, str) and 0 < len(pid) <= MAX_PID_LENGTH and self._hub.can_resume(offset):
+            return pid
+        return secrets.token_hex(8)
 
     def _on_disconnect(self, namespace: str) -> Any:
         def on_disconnect(sid: str, _reason: str) -> None:

@@ -15,6 +15,7 @@ They let a settled WebSocket be written directly and cost no greenlet. Each hook
 ``Socket.close``                    closes that connection, and forgets the session at once: there is no service task
 ``Server._log_error_once``          a client's mistake is no error of ours: logged at INFO
 ``socketio.Server``                 builds the engine above (``_engineio_server_class``)
+``…_send_packet``           CONNECT carries the ``pid`` that a client's own connection state recovery asks for
 ``…_handle_eio_message``            only CONNECT and DISCONNECT are listened to: the library would collect attachments
                                     without bound, let a client emit an event that is named ``connect``, and log a
                                     traceback for a packet that is no JSON
@@ -414,7 +415,19 @@ class Pings:
 
 
 class SocketIOServer(socketio.Server):  # type: ignore[misc]  # the library has no types
-    """A Socket.IO server on :class:`EngineServer`."""
+    """A Socket.IO server on :class:`EngineServer`.
+
+    ``pids`` holds, by session id, what CONNECT tells a client that recovers by Socket.IO's own means.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.pids: dict[str, str] = {}
+
+    def _send_packet(self, eio_sid: str, pkt: Any) -> None:
+        if pkt.packet_type == CONNECT and (pid := self.pids.pop(pkt.data["sid"], None)) is not None:
+            pkt.data["pid"] = pid
+        super()._send_packet(eio_sid, pkt)
 
     def _handle_eio_message(self, eio_sid: str, data: object) -> None:
         if not isinstance(data, str) or data[:1] not in (str(CONNECT), str(DISCONNECT)):

@@ -31,6 +31,12 @@ class DirectOutlet:
             self.send = socket.queue_batch
             socket.outlets[namespace] = self
 
+    @property
+    def backlog_bytes(self) -> int:
+        """How much was sent that the client has not taken yet."""
+        settled = self._socket.settled
+        return self._socket.queued_bytes if settled is None else settled.backlog_bytes
+
     def disconnect(self, reason: str) -> None:
         """End the connection."""
         logger.warning("client %s is disconnected: %s", self._socket.sid, reason)
@@ -62,6 +68,12 @@ class LibraryOutlet:
         if self._sent_bytes > self._limit and (waiting := self._waiting(socket)) > self._limit:
             self._count_overflow(self._sid, waiting)
             self._end()
+
+    @property
+    def backlog_bytes(self) -> int:
+        """How much waits in the library's queue."""
+        socket = self._engine.sockets.get(self._sid)
+        return 0 if socket is None else self._waiting(socket)
 
     def disconnect(self, reason: str) -> None:
         """End the connection; what waits is dropped."""

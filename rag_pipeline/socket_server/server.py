@@ -5,15 +5,22 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from rag_pipeline import native
 from rag_pipeline.config import Settings
 from rag_pipeline.errors import ServiceError
-from rag_pipeline.fanout import Handover, Hub, Item
+from rag_pipeline.fanout import Hub, Item, NewJournal
+from rag_pipeline.fanout.views import Views
+from rag_pipeline.handover import Handover
+from rag_pipeline.journal.keeper import Keeper
 from rag_pipeline.listener import open_listener
 from rag_pipeline.origins import OriginPolicy
 from rag_pipeline.socket_server import engine
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, Sink
+
+if TYPE_CHECKING:
+    from rag_pipeline.journal.redis_keeper import RedisKeeper
 
 logger = logging.getLogger("rag_pipeline.socket")
 
@@ -23,7 +30,7 @@ STOP_TIMEOUT_SECONDS = 5
 
 
 class SocketServer:
-    """Serves Socket.IO for the given pipelines.
+    """Serves Socket.IO for the given pipelines, which publish to ``entrance``.
 
     ``direct`` False takes the library's own path to the clients, which is slower and needs no hooks.
     """
@@ -33,6 +40,7 @@ class SocketServer:
         settings: Settings,
         policy: OriginPolicy,
         pipelines: Callable[[], Iterable[PipelineStatus]],
+        keeper: Keeper | RedisKeeper | None = None,
         *,
         direct: bool = True,
     ) -> None:
@@ -42,7 +50,27 @@ class SocketServer:
         self._listener = open_listener(settings.host, settings.socket_port, BACKLOG)
         self.port: int = self._listener.getsockname()[1]
         self.handover: Handover[Item] = Handover()
-        self.hub = Hub(pipelines, self.handover)
+        keeper = keeper or Keeper()
+        self.views = Views() if keeper.shared else None
+        sink = keeper.connect(
+            self.handover.publish,
+            self._post,
+            begin_journal=lambda *known: self.handover.publish(NewJournal(*known)),
+            overflowed=self._overflow,
+            mark_stalled=lambda ids: self.hub.call(lambda: self.hub.mark_stalled(ids)),
+            pipelines=pipelines,
+        )
+        self.entrance: Sink = self.handover if sink is None else sink
+        self.hub = Hub(
+            pipelines,
+            self.handover,
+            keeper.tail,
+            entrance=self.entrance,
+            fetch=None if sink is None else keeper.fetch,
+            reaches=None if sink is None else keeper.reaches,
+            views=self.views,
+            backlog_limit_bytes=settings.backlog_limit_bytes,
+        )
         self._thread: native.NativeThread | None = None
         self._stop: Callable[[], None] | None = None
         self._started = native.OneShot()
@@ -82,6 +110,12 @@ class SocketServer:
         else:
             logger.error("the Socket.IO server did not stop within %d seconds", STOP_TIMEOUT_SECONDS)
         return ended
+
+    def _post(self, function: Callable[[], None]) -> None:
+        self.hub.call(function)
+
+    def _overflow(self) -> None:
+        self.handover.overflowed = True
 
     def _end(self) -> None:
         if self._stop is not None:

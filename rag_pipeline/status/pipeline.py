@@ -19,8 +19,9 @@ from rag_pipeline.status.failures import failure
 from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import RESERVED_FIELDS, FileError, FileRecord, StateBody
 from rag_pipeline.status.processing import Processing
-from rag_pipeline.status.publisher import Publisher, Sink
+from rag_pipeline.status.publisher import Directed, Publisher, Sink
 from rag_pipeline.status.registry import registry, wished_ids
+from rag_pipeline.status.saved import SavedState
 from rag_pipeline.status.state import Moment, PipelineState
 
 logger = logging.getLogger("rag_pipeline.status")
@@ -28,6 +29,7 @@ logger = logging.getLogger("rag_pipeline.status")
 MAX_WARNINGS = 1000
 
 T = TypeVar("T")
+Restore = Callable[[str], SavedState | None]
 
 _UNCHANGED = object()
 _created = itertools.count()
@@ -71,6 +73,7 @@ class PipelineStatus:
         self._out = Publisher(self)
         self._settled = False
         self._closed = False
+        self._restore: Restore | None = None
         self._warned: set[str] = set()
         provisional = next(iter(wished_ids(pipeline_type)))
         self._state = PipelineState(provisional, pipeline_type, _new_epoch(), _now())
@@ -204,6 +207,15 @@ class PipelineStatus:
             self._closed = True
             self._out.clear()
 
+    @property
+    def interrupted(self) -> tuple[FileRecord, ...]:
+        """The files that were in flight when the last process of this id ended: they have failed, and want a retry.
+
+        A kill can come between the end of a file's work and the moment its event is kept, so one may be done already.
+        Known from the first call on that changes the state.
+        """
+        return self._state.interrupted
+
     # -- what a server calls ---------------------------------------------------------------------------------------
 
     @property
@@ -234,9 +246,23 @@ class PipelineStatus:
         """Return the state as the ``pipeline:status`` event that a newcomer gets."""
         return self._read(self._state.status_event)
 
-    def attach(self, sink: Sink) -> None:
-        """Publish to the sink from now on, the state as it stands first."""
-        self._run(self._attach, sink)
+    def attach(self, sink: Sink, restore: Restore | None = None) -> None:
+        """Publish to the sink from now on, the state as it stands first.
+
+        ``restore`` returns what a pipeline of this id goes on from; it is asked once, when the id is settled, and must
+        not wait.
+        """
+        self._run(self._attach, sink, restore)
+
+    def show_to(self, sink: Sink, receiver: object) -> str | None:
+        """Publish the state to the sink for one receiver; return the id it shows, None if the pipeline is closed."""
+        return self._run(self._show_to, sink, receiver)
+
+    def begin_epoch(self) -> tuple[str, str]:
+        """Begin a new epoch, and say so; return the old one and the new: a journal does not have all of the old."""
+        old, new = self._state.epoch, _new_epoch()
+        self._run(self._begin_epoch, new)
+        return old, new
 
     def detach(self, sink: Sink) -> None:
         """Stop publishing to the sink."""
@@ -338,15 +364,37 @@ class PipelineStatus:
             self._out.publish(held)
         return key, now
 
-    def _attach(self, sink: Sink) -> None:
+    def _attach(self, sink: Sink, restore: Restore | None) -> None:
         if self._closed or sink in self._out:
             return
         now = _now()
+        self._restore = restore
         for event in self._state.release_all(now):
             self._out.publish(event)
         self._out.add(sink)
         if self._settled:
+            self._go_on(now)
             sink.publish(self._state.status_event(now))
+
+    def _show_to(self, sink: Sink, receiver: object) -> str | None:
+        if self._closed:
+            return None
+        event = self._state.status_event(_now())
+        sink.publish(Directed(event, receiver))
+        return event.pipeline_id
+
+    def _begin_epoch(self, epoch: str) -> None:
+        self._state.epoch = epoch
+        now = _now()
+        self._out.status(self._state.status_event(now), now)
+
+    def _go_on(self, now: Moment) -> None:
+        """Go on from where the last process with this id ended, if a journal knows of one."""
+        restore, self._restore = self._restore, None
+        saved = None if restore is None else restore(self._state.pipeline_id)
+        if saved is not None:
+            for event in self._state.go_on(saved, now):
+                self._out.publish(event)
 
     def _flush(self, everything: bool) -> None:
         now = _now()
@@ -369,6 +417,7 @@ class PipelineStatus:
         self._settled = True
         if not self._closed:
             self._state.pipeline_id = registry.claim_any(self, pipeline_type)
+            self._go_on(_now())
 
     def _claim(self, pipeline_id: str | None) -> None:
         if pipeline_id is None:

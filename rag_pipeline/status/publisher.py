@@ -25,10 +25,20 @@ class FlushRequest(NamedTuple):
     due: float
 
 
+class Directed(NamedTuple):
+    """A status for one receiver alone, at its place in the order of the pipeline's events."""
+
+    event: Event
+    to: object
+
+
+Published = Event | FlushRequest | Directed
+
+
 class Sink(Protocol):
     """Takes what a pipeline publishes, in order; called under the pipeline's lock."""
 
-    def publish(self, item: Event | FlushRequest) -> None:
+    def publish(self, item: Published) -> None:
         """Take the item; must neither wait nor raise, nor give up the GIL."""
         ...
 
@@ -60,7 +70,7 @@ class Publisher:
         self._sinks = ()
         self._flush_due = NEVER
 
-    def publish(self, item: Event | FlushRequest) -> None:
+    def publish(self, item: Published) -> None:
         """Hand the item to every sink."""
         for sink in self._sinks:
             sink.publish(item)

@@ -13,6 +13,7 @@ from rag_pipeline import events
 from rag_pipeline.events import Event, Json
 from rag_pipeline.status.files import FilesInFlight, Key, key_of
 from rag_pipeline.status.model import FileBody, FileError, FileRecord, StateBody, Totals
+from rag_pipeline.status.saved import SavedState
 from rag_pipeline.status.throughput import Throughput
 
 PROGRESS_INTERVAL_SECONDS = 0.12
@@ -49,6 +50,7 @@ class PipelineState:
         self.own: Json = {}
         self.totals = Totals()
         self.files = FilesInFlight()
+        self.interrupted: tuple[FileRecord, ...] = ()
         self._completed: deque[FileRecord] = deque(maxlen=10)
         self._failed: deque[FileRecord] = deque(maxlen=5)
         self._skipped: deque[FileRecord] = deque(maxlen=5)
@@ -83,7 +85,7 @@ class PipelineState:
 
     def status_event(self, now: Moment, also: str | None = None) -> Event:
         """Return ``pipeline:status`` as of the current ``seq``; ``also`` is a type the pipeline had before."""
-        return self._event(events.STATUS, self.body(now), now, also)
+        return self._event(events.STATUS, self.body(now), now, also, numbered=False)
 
     def update(self, fields: Json, own: Json, pipeline_type: str | None, now: Moment) -> Event:
         """Set fields; a change of type is told in the old type's namespace too."""
@@ -93,7 +95,37 @@ class PipelineState:
         if own:
             # States that went out share the old mapping, so it is replaced, not changed.
             self.own = {**self.own, **own}
-        return self.status_event(now, before)
+        return self._event(events.STATUS, self.body(now), now, before)
+
+    def go_on(self, saved: SavedState, now: Moment) -> list[Event]:
+        """Go on from what a journal knows of the pipeline; return the failures of what was in flight then.
+
+        What this process has counted so far comes on top: none of it was numbered for anyone yet.
+        """
+        self.epoch = saved.epoch
+        self.seq += saved.seq
+        self.own = {**saved.own, **self.own}
+        if self.fields["last_check_time"] is None:
+            self.fields["last_check_time"] = saved.fields.get("last_check_time")
+        done = self.totals
+        self.totals = Totals(*(before + since for before, since in zip(saved.totals, done, strict=True)))
+        for kept, before in (
+            (self._completed, saved.completed), (self._failed, saved.failed), (self._skipped, saved.skipped)
+        ):  # fmt: skip
+            since = list(kept)
+            kept.clear()
+            kept.extend([*before, *since])
+        for key, attempt in saved.failed_attempts:
+            self.files.remember_failure(key, attempt)
+        lost = [file for file in saved.in_flight if key_of(file.name, file.id) not in self.files]
+        self.interrupted = tuple(file.finished(file.id, now.wall, None, None, _interruption(file)) for file in lost)
+        return [self._interrupt(file, now) for file in self.interrupted]
+
+    def _interrupt(self, file: FileRecord, now: Moment) -> Event:
+        self.files.remember_failure(key_of(file.name, file.id), file.attempt)
+        self._failed.append(file)
+        self._count(failed=1)
+        return self._file_event(events.FILE_FAILED, file, now, with_totals=True)
 
     def start_file(self, file: FileRecord, now: Moment) -> Event:
         """Put a file in flight; one that is in flight already starts over as a new attempt."""
@@ -206,6 +238,14 @@ class PipelineState:
         self._number(now)
         return self._event(name, FileBody(file, self.totals if with_totals else None), now)
 
-    def _event(self, name: str, body: FileBody | StateBody, now: Moment, also: str | None = None) -> Event:
+    def _event(
+        self, name: str, body: FileBody | StateBody, now: Moment, also: str | None = None, *, numbered: bool = True
+    ) -> Event:
         namespaces = events.namespaces_of(self.pipeline_type, also)
-        return Event(name, namespaces, self.pipeline_id, self.pipeline_type, self.epoch, self.seq, now.wall, body)
+        return Event(
+            name, namespaces, self.pipeline_id, self.pipeline_type, self.epoch, self.seq, now.wall, body, numbered
+        )
+
+
+def _interruption(file: FileRecord) -> FileError:
+    return FileError("Interrupted", "the process ended while the file was in flight", file.stage, retryable=True)

@@ -14,6 +14,8 @@ STATUS = "pipeline:status"
 _SHOWN_CHARACTERS = 120
 # A snapshot is made for the newcomer: what depends on the time is its own.
 _OF_THE_MOMENT = ("timestamp", "seconds_until_next_check", "files_per_minute", "eta_seconds")
+# Given by the journal, after a pipeline has published the event.
+_OF_THE_JOURNAL = "offset"
 
 Label = tuple[str, object, object]
 
@@ -98,7 +100,8 @@ def _fields(received: Emitted, emitted: Emitted, ignore: Iterable[str]) -> list[
     return [
         f"{_text(_label(emitted))}: {key} is {_short(r, absent)}, emitted was {_short(e, absent)}"
         for key in keys
-        if key not in ignore and (r := received.body.get(key, absent)) != (e := emitted.body.get(key, absent))
+        if key not in (_OF_THE_JOURNAL, *ignore)
+        and (r := received.body.get(key, absent)) != (e := emitted.body.get(key, absent))
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from rag_pipeline.events import Event
-from rag_pipeline.status import FlushRequest, PipelineStatus
+from rag_pipeline.status import PipelineStatus, Published
 from rag_pipeline.verify.compare import Emitted
 
 
@@ -19,7 +19,7 @@ class Recorder:
         """Keep all the pipeline publishes from now on; the state as it stands comes first."""
         pipeline.attach(self)
 
-    def publish(self, item: Event | FlushRequest) -> None:
+    def publish(self, item: Published) -> None:
         """Keep an event; requests to flush are for those who deliver."""
         if isinstance(item, Event):
             self._events.append(item)

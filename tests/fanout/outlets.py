@@ -12,6 +12,7 @@ class RecordingOutlet:
     def __init__(self, works: int | None = None) -> None:
         self.received: list[Received] = []
         self.reasons: list[str] = []
+        self.backlog_bytes = 0
         self._works = works
 
     def send(self, batch: Batch) -> None:

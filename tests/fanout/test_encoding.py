@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+import socketio.packet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag_pipeline import events
 from rag_pipeline.events import Event, Json
-from rag_pipeline.fanout.encoding import Packet, batch, encode, frame, text_frame
+from rag_pipeline.fanout.encoding import Channel, Form, Packet, batch, frame, packet_for, text_frame, with_offset
+from rag_pipeline.journal import encode_payload
 from tests.fanout.decoding import event_of, event_of_packet, texts_of
 
 
@@ -26,6 +29,15 @@ class Body:
 
 def event(fields: Json, *namespaces: str) -> Event:
     return Event(events.STATUS, namespaces or ("/pipeline",), "p", None, "e", 1, 0.0, Body(fields))
+
+
+def encode(made: Event, form: Form = Form.PLAIN) -> dict[str, Packet]:
+    payload = with_offset(encode_payload(made), "o-1")
+    return {ns: packet_for(Channel(ns, form), made.name, payload, "o-1") for ns in made.namespaces}
+
+
+def shown(made: Event) -> Json:
+    return {"offset": "o-1", **made.payload()}
 
 
 @pytest.mark.parametrize("size", [0, 1, 124, 125, 126, 127, 65534, 65535, 65536, 65537, 300_000])
@@ -58,7 +70,7 @@ def test_an_event_is_read_back_in_each_of_its_namespaces(fields: dict[str, Any],
     packets = encode(made)
     assert tuple(packets) == namespaces
     for namespace, packet in packets.items():
-        expected = (namespace, events.STATUS, made.payload())
+        expected = (namespace, events.STATUS, shown(made))
         assert event_of_packet(packet.text) == expected
         (text,) = texts_of(packet.frame)
         assert event_of(text) == expected
@@ -75,7 +87,7 @@ def test_events_around_the_sizes_where_heads_change(around: int, filling: str) -
         made = event({"f": filling * count + "." * rest})
         packet = encode(made)["/pipeline"]
         assert len(packet.text.encode()) + 1 == size
-        assert event_of(texts_of(packet.frame)[0])[2] == made.payload()
+        assert event_of(texts_of(packet.frame)[0])[2] == shown(made)
 
 
 def test_text_that_is_not_ascii_goes_out_as_it_is() -> None:
@@ -91,7 +103,25 @@ def test_nan_never_goes_out() -> None:
 
 @given(st.lists(st.text(), min_size=1, max_size=8))
 def test_a_batch_is_its_packets_in_order(texts: list[str]) -> None:
-    packets = [Packet(text, text_frame(b"4" + text.encode())) for text in texts]
+    packets = [Packet(text, text_frame(b"4" + text.encode()), "n", "o") for text in texts]
     joined = batch(packets)
     assert joined.packets == tuple(packets)
     assert texts_of(joined.wire) == ["4" + text for text in texts]
+
+
+def test_the_offset_is_the_last_argument_where_the_client_recovers_by_itself() -> None:
+    made = event({"f": 1})
+    packet = encode(made, Form.RESUMABLE)["/pipeline"]
+    assert socketio.packet.Packet(encoded_packet=packet.text).data == [events.STATUS, shown(made), "o-1"]
+    assert texts_of(packet.frame) == ["4" + packet.text]
+
+
+def test_the_bare_form_is_the_payload_alone() -> None:
+    made = event({"f": 1})
+    packet = encode(made, Form.BARE)["/pipeline"]
+    assert json.loads(packet.text) == shown(made)
+    assert (packet.name, packet.offset, packet.frame) == (events.STATUS, "o-1", b"")
+
+
+def test_members_are_put_beside_the_offset() -> None:
+    assert json.loads(with_offset('{"a":1}', "o", '"recovered":true,')) == {"offset": "o", "recovered": True, "a": 1}

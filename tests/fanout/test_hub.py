@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rag_pipeline import events
-from rag_pipeline.fanout import Batch, Handover, Hub, Item, Subscriber
+from rag_pipeline.fanout import Batch, Hub, Item, Subscriber
 from rag_pipeline.fanout.hub import MAX_ITEMS_A_TURN
+from rag_pipeline.handover import Handover
+from rag_pipeline.journal import Tail
 from rag_pipeline.status import PipelineStatus
 from tests.fanout.outlets import RecordingOutlet
 from tests.watching import Client, lasting, wait_until
@@ -26,7 +28,7 @@ class Setup:
     def __init__(self, *pipelines: PipelineStatus, limit: int = 200_000) -> None:
         self.pipelines = list(pipelines)
         self.handover: Handover[Item] = Handover(limit)
-        self.hub = Hub(lambda: self.pipelines, self.handover)
+        self.hub = Hub(lambda: self.pipelines, self.handover, Tail("0123456789abcdef"))
         self.joined = 0
         for pipeline in pipelines:
             pipeline.attach(self.handover)
@@ -132,7 +134,7 @@ def test_one_that_fails_between_its_snapshot_and_its_place_in_the_order_stops_no
     setup.settle()
     pipeline.update(status="after")
     setup.settle()
-    assert [body["status"] for _, _, body in good.received] == ["between", "after"]
+    assert [body["status"] for _, _, body in good.received] == ["running", "between", "after"]
     assert setup.hub.clients()["total"] == 1
     assert bad.reasons == ["writing to it failed"]
 

@@ -11,4 +11,8 @@ def test_a_new_subscriber_has_seen_nothing() -> None:
     subscriber = Subscriber("sid", "client", "/pipeline", outlet)
     assert (subscriber.sid, subscriber.client, subscriber.namespace) == ("sid", "client", "/pipeline")
     assert subscriber.outlet is outlet
-    assert subscriber.since is None
+    assert (subscriber.awaited, subscriber.greeted, subscriber.recovered) == (None, False, None)
+
+
+def test_one_that_was_here_before_has_not_recovered_until_it_has_all() -> None:
+    assert Subscriber("sid", "client", "/pipeline", RecordingOutlet(), offset="x-1").recovered is False

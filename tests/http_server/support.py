@@ -2,30 +2,81 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+
+# The C class behind queue.SimpleQueue: it waits natively in a patched host program too.
+from _queue import Empty, SimpleQueue
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+from rag_pipeline import events
 from rag_pipeline.config import Settings
 from rag_pipeline.http_server.answers import Health, answer
 from rag_pipeline.http_server.handler import Limits, Respond
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.server import HttpServer
+from rag_pipeline.http_server.source import EventPage, FollowerClosedError, Item
+from rag_pipeline.journal.base import FileQuery, FileRow, offset_of, parse_offset
 from rag_pipeline.origins import OriginPolicy
 
 DEADLINE_SECONDS = 20.0
 STATE: Mapping[str, object] = {"pipeline_id": "local", "status": "idle", "files_completed": []}
+JOURNAL = "0123abcd"
+
+
+def item(position: int, name: str = events.FILE_COMPLETED, **payload: object) -> Item:
+    """Return an event as a source gives it."""
+    offset = offset_of(JOURNAL, position)
+    return Item(offset, name, json.dumps({"seq": position, **payload, "offset": offset}, ensure_ascii=False))
+
+
+class StubFollower:
+    """Gives what the test publishes, until the test ends it."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._items: SimpleQueue[Item | Exception] = SimpleQueue()
+
+    def publish(self, *items: Item) -> None:
+        for one in items:
+            self._items.put(one)
+
+    def fail(self, error: Exception) -> None:
+        self._items.put(error)
+
+    def end(self) -> None:
+        self.fail(FollowerClosedError())
+
+    def next(self, timeout_seconds: float) -> Sequence[Item]:
+        try:
+            found = self._items.get(timeout=timeout_seconds)
+        except Empty:
+            return ()
+        if isinstance(found, Exception):
+            raise found
+        return [found]
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class StubSource:
-    """Knows one pipeline, ``local``."""
+    """Knows one pipeline, ``local``; remembers what was asked of its history, and who follows it."""
 
     def __init__(self, state: Mapping[str, object] = STATE, *, ok: bool = True) -> None:
         self.state = state
         self.ok = ok
         self.addresses = Addresses(http_port=8003, socket_port=8004)
+        self.page = EventPage((), offset_of(JOURNAL, 0), recovered=True, more=False)
+        self.rows: Sequence[FileRow] = ()
+        self.greeting: Sequence[Item] = ()
+        self.error: Exception | None = None
+        self.asked: list[tuple[object, ...]] = []
+        self.followers: list[StubFollower] = []
 
     def status(self) -> Mapping[str, object]:
         return self.state
@@ -35,6 +86,33 @@ class StubSource:
 
     def health(self) -> Health:
         return Health(self.ok, {"ok": self.ok})
+
+    def events(self, since: str | None, namespace: str, limit: int) -> EventPage:
+        self._note("events", since, namespace, limit)
+        return self.page
+
+    def follow(self, namespace: str, since: str | None) -> StubFollower:
+        self._note("follow", namespace, since)
+        follower = StubFollower()
+        follower.publish(*self.greeting)
+        self.followers.append(follower)
+        return follower
+
+    def files(self, query: FileQuery) -> Sequence[FileRow]:
+        self._note("files", query)
+        return self.rows
+
+    def position_of(self, offset: str) -> int | None:
+        identity, position = parse_offset(offset) or ("", 0)
+        return position if identity == JOURNAL else None
+
+    def offset_of(self, position: int) -> str:
+        return offset_of(JOURNAL, position)
+
+    def _note(self, *asked: object) -> None:
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
 
 
 @contextmanager
@@ -80,6 +158,44 @@ def get(server: HttpServer, path: str = "/status", method: str = "GET", **header
     return exchange(server, "\r\n".join([*lines, "", ""]).encode())
 
 
+STREAM_REQUEST = b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+
+
+class StreamClient:
+    """Reads a stream of ``/events`` as ``http.client`` does, chunks and all."""
+
+    def __init__(self, server: HttpServer, path: str = "/events", **headers: str) -> None:
+        self.connection = http.client.HTTPConnection(server.host, server.port, timeout=DEADLINE_SECONDS)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.connection.request("GET", path, headers={"Accept": "text/event-stream", **named})
+        self.response = self.connection.getresponse()
+
+    def block(self) -> bytes:
+        """Return what comes up to the next empty line, and that."""
+        found = b""
+        while not found.endswith(b"\n\n"):
+            line = self.response.readline()
+            assert line, "the stream ended"
+            found += line
+        return found
+
+    def event(self) -> Item:
+        """Return the next event; comments are passed over."""
+        while True:
+            if found := parse_stream(self.block()):
+                return found[0]
+
+    def close(self) -> None:
+        self.response.close()
+        self.connection.close()
+
+    def __enter__(self) -> StreamClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 def split(answers: bytes) -> list[tuple[int, dict[str, str], bytes]]:
     """Return the answers to ``GET`` requests one by one, failing on anything that is not valid HTTP."""
     found = []
@@ -102,3 +218,20 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.01)
+
+
+def parse_stream(received: bytes) -> list[Item]:
+    """Return the events that an ``EventSource`` would dispatch (HTML standard, section 9.2.6)."""
+    found = []
+    last_id = ""
+    *blocks, rest = received.decode().split("\n\n")
+    assert rest == "", "the last event is cut short"
+    for block in blocks:
+        fields: dict[str, str] = {}
+        for line in block.split("\n"):
+            name, _, value = line.partition(":")
+            fields[name] = value.removeprefix(" ")
+        last_id = fields.get("id", last_id)
+        if "data" in fields:
+            found.append(Item(last_id, fields.get("event", "message"), fields["data"]))
+    return found

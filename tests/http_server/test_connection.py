@@ -5,12 +5,14 @@ from __future__ import annotations
 import _socket
 import io
 import socket
+import struct
 from collections.abc import Iterator
 from http.client import LineTooLong
 
 import pytest
 
 from rag_pipeline.http_server.connection import Connection
+from tests.http_server.support import wait_until
 
 Pair = tuple[Connection, socket.socket]
 
@@ -66,6 +68,41 @@ def test_sending_to_who_does_not_read_ends(pair: Pair) -> None:
     connection, _ = pair
     with pytest.raises(TimeoutError):
         connection.send(b"x" * 20_000_000, 0.05)
+
+
+def test_a_client_that_waits_has_not_ended(pair: Pair) -> None:
+    connection, client = pair
+    assert not connection.is_ended()
+    client.sendall(b"what was not asked for")
+    assert not connection.is_ended()
+
+
+def test_a_client_that_is_done_has_ended_whatever_it_sent_before(pair: Pair) -> None:
+    connection, client = pair
+    client.sendall(b"x" * 10_000)
+    client.shutdown(socket.SHUT_WR)
+    wait_until(connection.is_ended)
+
+
+def test_a_connection_that_was_ended_from_outside_has_ended(pair: Pair) -> None:
+    connection, _ = pair
+    connection.end_reading()
+    assert connection.is_ended()
+
+
+def test_a_broken_connection_is_an_error(pair: Pair) -> None:
+    connection, client = pair
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    with pytest.raises(OSError):
+        wait_until(connection.is_ended)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the kernel has no such bound")
+def test_the_kernel_is_told_how_long_a_client_may_leave_things_unread(pair: Pair) -> None:
+    connection, _ = pair
+    connection.expect_reading(2.5)
+    assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2500
 
 
 def test_lingering_ends_with_who_never_stops(pair: Pair) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.http_server.encoding import encode_json
+from rag_pipeline.http_server.encoding import encode_json, encode_text
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
@@ -30,6 +30,10 @@ def test_text_is_utf_8_as_it_is() -> None:
 
 def test_lone_surrogates_are_replaced() -> None:
     assert encode_json({"a\udcff.pdf": "\ud800"}) == '{"a\ufffd.pdf":"\ufffd"}'.encode()
+
+
+def test_text_that_is_json_already_stays_as_it_is() -> None:
+    assert encode_text('{"a": "Größe\udcff"}') == '{"a": "Größe�"}'.encode()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

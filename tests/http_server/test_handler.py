@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from rag_pipeline.http_server.answers import Answer, Request
 from rag_pipeline.http_server.handler import Limits
 from rag_pipeline.http_server.server import HttpServer
-from tests.http_server.support import connect, exchange, get, receive_all, serving, split, wait_until
+from tests.http_server.support import STREAM_REQUEST, connect, exchange, get, receive_all, serving, split, wait_until
 
 QUICK = Limits(request_seconds=0.3, idle_seconds=0.3, write_seconds=0.3, linger_seconds=0.1)
 PLAIN = b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -75,6 +76,19 @@ def test_the_connection_is_kept_as_asked(server: HttpServer, version: str, optio
     sent = f"GET /status HTTP/{version}\r\nHost: a\r\n{option}\r\n".encode()
     ((status, headers, _),) = split(exchange(server, sent, end=True))
     assert (status, headers["connection"]) == (200, kept)
+
+
+@pytest.mark.parametrize(
+    ("version", "chunked"),
+    [("0.9", False), ("1.0", False), ("1.00", False), ("1.1", True), ("1.01", True), ("1.2", True), ("1.10", True)],
+)
+def test_a_stream_is_chunked_for_who_can_read_that(server: HttpServer, version: str, chunked: bool) -> None:
+    with connect(server) as client:
+        client.sendall(STREAM_REQUEST.replace(b"1.1", version.encode()))
+        client.shutdown(socket.SHUT_WR)
+        head, _, body = receive_all(client).partition(b"\r\n\r\n")
+    assert (b"Transfer-Encoding: chunked" in head) == chunked
+    assert body == (b"d\r\nretry: 2000\n\n\r\n0\r\n\r\n" if chunked else b"retry: 2000\n\n")
 
 
 @pytest.mark.parametrize(

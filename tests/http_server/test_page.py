@@ -15,6 +15,9 @@ ADDRESSES = Addresses(http_port=8103, socket_port=8204)
 
 def test_both_ports_and_all_namespaces_are_named() -> None:
     page = render(ADDRESSES, "box.test:9999")
+    assert "curl -N -H 'Accept: text/event-stream' http://box.test:8103/events" in page
+    for text in ('href="events"', 'href="files"', 'href="files?status=failed"'):
+        assert text in page
     for text in ("port 8103", "port 8204", "http://box.test:8103/status", 'href="status"', 'href="health"'):
         assert text in page
     for namespace in ("/google_drive", "/local_files", "/pipeline"):

@@ -146,8 +146,12 @@ if sys.argv[1] == "after": eventlet.monkey_patch()
 import subprocess
 CLIENT = '''
 import sys, urllib.request
-for _ in range(20):
+for _ in range(10):
     print(urllib.request.urlopen("http://127.0.0.1:" + sys.argv[1] + "/status", timeout=20).status)
+    request = urllib.request.Request(
+        "http://127.0.0.1:" + sys.argv[1] + "/events", headers={"Accept": "text/event-stream"})
+    with urllib.request.urlopen(request, timeout=20) as stream:
+        print(stream.readline() and stream.status)
 '''
 import socket
 with serving() as server:

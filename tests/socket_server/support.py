@@ -232,9 +232,9 @@ class Session:
     def receive(self) -> str:
         raise NotImplementedError
 
-    def connect(self, namespace: str = "/pipeline") -> None:
+    def connect(self, namespace: str = "/pipeline", auth: JsonDict | None = None) -> None:
         """Connect to a namespace; the answer must be the very next packet of that namespace."""
-        self.send(f"40{namespace},")
+        self.send(f"40{namespace}," + ("" if auth is None else json.dumps(auth)))
         while not (packet := self.receive()).startswith(f"40{namespace},"):
             assert not packet.startswith(f"42{namespace},"), "CONNECT comes before any event"
 
@@ -244,28 +244,37 @@ class Session:
     def follow(self, pipeline: PipelineStatus, client: Client | None = None) -> Client:
         """Follow the only pipeline shown until the client has seen its last event; compare the states."""
         client = client or Client()
-        while client.state is None or client.state["seq"] < pipeline.get()["seq"]:
+        while client.state is None or client.state["seq"] < (now := pipeline.get())["seq"]:
             _, name, payload = self.receive_event()
             client.follow(name, payload)
-        assert lasting(client.state) == lasting(pipeline.get())
+        assert lasting(client.state) == lasting(now)
         return client
 
 
 class WebSocketSession(RawWebSocket, Session):
     """A Socket.IO client on a WebSocket from the start."""
 
-    def __init__(self, port: int, *headers: str, namespace: str | None = "/pipeline", **options: Any) -> None:
+    def __init__(
+        self,
+        port: int,
+        *headers: str,
+        namespace: str | None = "/pipeline",
+        auth: JsonDict | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(port, *headers, **options)
         assert self.answer.startswith(b"HTTP/1.1 101 "), self.answer
         self.open: JsonDict = json.loads(self.receive()[1:])
         if namespace is not None:
-            self.connect(namespace)
+            self.connect(namespace, auth)
 
 
 class PollingSession(Session):
     """A Socket.IO client on HTTP polling; ``upgrade`` takes the steps of the switch one by one."""
 
-    def __init__(self, port: int, *, namespace: str | None = "/pipeline", **headers: str) -> None:
+    def __init__(
+        self, port: int, *, namespace: str | None = "/pipeline", auth: JsonDict | None = None, **headers: str
+    ) -> None:
         self.port = port
         self._headers = headers
         self._http = http.client.HTTPConnection(HOST, port, timeout=DEADLINE_SECONDS)
@@ -275,7 +284,7 @@ class PollingSession(Session):
         self.open: JsonDict = json.loads(packets[0][1:])
         self._path += f"&sid={self.open['sid']}"
         if namespace is not None:
-            self.connect(namespace)
+            self.connect(namespace, auth)
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -33,10 +33,12 @@ pytestmark = [
 class NodeClient:
     """A Node process that follows a namespace and tells what it sees."""
 
-    def __init__(self, port: int, transports: str = "default", namespace: str = "/pipeline") -> None:
+    def __init__(
+        self, port: int, mode: str = "default", namespace: str = "/pipeline", script: str = "watch.mjs"
+    ) -> None:
         assert NODE is not None
         self._process = subprocess.Popen(
-            [NODE, str(JS / "watch.mjs"), f"http://127.0.0.1:{port}", namespace, transports],
+            [NODE, str(JS / script), f"http://127.0.0.1:{port}", namespace, mode],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -70,7 +72,13 @@ class NodeClient:
             self.next()
         assert lasting(self.client.state) == lasting(pipeline.get())
 
-    def __enter__(self) -> NodeClient:
+    def cut(self) -> None:
+        """End the connection under the client."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("cut\n")
+        self._process.stdin.flush()
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -151,3 +159,63 @@ def test_a_node_client_returns_to_a_restarted_server(pipeline: PipelineStatus) -
                 client.next()
             client.follow(pipeline)
             assert client.client.state["told"] == "while no one listened"
+
+
+# -- recovery ----------------------------------------------------------------------------------------------------------
+
+
+class ResumingClient(NodeClient):
+    """A Node client that comes back to where it was; ``recovered`` holds what it was told each time it connected."""
+
+    def __init__(self, port: int, mode: str) -> None:
+        super().__init__(port, mode, script="resume.mjs")
+
+    def connected(self, times: int) -> list[bool]:
+        """Wait until it has connected so often; return what it was told of recovery by the library."""
+        while len(told := [bool(line[1]) for line in self.said if line[0] == "connect"]) < times:
+            self.next()
+        return told
+
+
+@pytest.mark.parametrize("mode", ["socket.io", "offset"])
+def test_a_node_client_that_is_cut_off_misses_nothing(pipeline: PipelineStatus, mode: str) -> None:
+    with serving(pipeline) as server, ResumingClient(server.socket_port, mode) as client:
+        client.follow(pipeline)
+        for round_number in range(1, 4):
+            client.cut()
+            for thread in hammer(pipeline, 2, 30):
+                thread.join()
+            told = client.connected(1 + round_number)
+            # Gapless, as the client checks: each event that it missed, once, then the state.
+            client.follow(pipeline)
+            assert told[-1] is (mode == "socket.io"), "what the library itself knows of"
+
+
+@pytest.mark.parametrize("mode", ["socket.io", "offset"])
+def test_a_node_client_goes_on_over_a_restart_of_the_service(
+    pipeline: PipelineStatus, mode: str, tmp_path: Path
+) -> None:
+    with serving(pipeline, state_dir=tmp_path) as first, ResumingClient(first.socket_port, mode) as client:
+        client.follow(pipeline)
+        for thread in hammer(pipeline, 2, 30):
+            thread.join()
+        client.follow(pipeline)
+        first.stop()
+        pipeline.close()
+        again = PipelineStatus(pipeline.pipeline_type, pipeline.pipeline_id)
+        with serving(again, state_dir=tmp_path, socket_port=first.socket_port):
+            for thread in hammer(again, 2, 30):
+                thread.join()
+            told = client.connected(2)
+            client.follow(again)
+            assert told[-1] is (mode == "socket.io")
+
+
+def test_a_node_client_that_was_away_too_long_is_told_so_and_starts_afresh(pipeline: PipelineStatus) -> None:
+    with serving(pipeline) as first, ResumingClient(first.socket_port, "socket.io") as client:
+        client.follow(pipeline)
+        first.stop()
+        client.client = Client()
+        with serving(pipeline, socket_port=first.socket_port):  # in memory: another journal
+            assert client.connected(2) == [False, False]
+            client.follow(pipeline)

@@ -33,7 +33,7 @@ class StartService(Protocol):
     """Starts the service that shows a pipeline. It is handed in, since pipelines know nothing of servers."""
 
     def __call__(
-        self, status: PipelineStatus, *, host: str | None, port: int | None, socket_port: int | None
+        self, status: PipelineStatus, *, host: str | None, port: int | None, socket_port: int | None, state_dir: Path
     ) -> AbstractContextManager[Service]:
         """Return the running service; None stands for what the environment says."""
         ...
@@ -67,7 +67,9 @@ def run(args: argparse.Namespace, start_service: StartService) -> int:
         status = PipelineStatus(PIPELINE_TYPE)
         stack.callback(status.close)
         service = stack.enter_context(
-            start_service(status, host=args.host, port=args.port, socket_port=args.socket_port)
+            start_service(
+                status, host=args.host, port=args.port, socket_port=args.socket_port, state_dir=settings.state_dir
+            )
         )
         terminal = Terminal(status, live=False if args.plain else None)
         work = _Work(status, settings, ingest, state)
@@ -82,7 +84,8 @@ def run(args: argparse.Namespace, start_service: StartService) -> int:
             return ExitCode.OK
         if interrupted:
             return ExitCode.INTERRUPTED
-        return ExitCode.FILES_FAILED if status.snapshot().totals.total_failed else ExitCode.OK
+        failed = status.snapshot().totals.total_failed > work.failed_before
+        return ExitCode.FILES_FAILED if failed else ExitCode.OK
 
 
 def scope_of(settings: LocalFilesSettings) -> str:
@@ -102,6 +105,7 @@ class _Work(threading.Thread):
         super().__init__(name="local-files", daemon=True)
         self.stop = threading.Event()
         self.failure: BaseException | None = None
+        self.failed_before = 0  # in the runs before this one
         self._status = status
         self._settings = settings
         self._ingest = ingest
@@ -120,6 +124,7 @@ class _Work(threading.Thread):
     def _run(self) -> None:
         settings, scope = self._settings, scope_of(self._settings)
         self._status.update(status="initializing")
+        self.failed_before = self._status.snapshot().totals.total_failed
         with Ledger(self._state.path, scope) as ledger:
             parts = build_parts(self._ingest, self._state.store, workers=settings.workers, stop=self.stop)
             try:

@@ -100,6 +100,12 @@ class LocalFilesPipeline:
         self._shown.starting(stored=len(stored))
         rows = self._ledger.rows()
         known = reconcile(rows, stored, self._parts.recipe)
+        # Shown as failed, though all but the word of the end may have been done: looked at again, they end well.
+        known |= {
+            file.id: known[file.id]._replace(version=None)
+            for file in self._status.interrupted
+            if file.id is not None and file.id in known
+        }
         if known != rows:
             self._ledger.reset(known)
         self._source = self._ledger.source()

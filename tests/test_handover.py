@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from rag_pipeline.fanout import Handover
+from rag_pipeline.handover import Handover
 
 
 def readable(handover: Handover[int], seconds: float = 0) -> bool:

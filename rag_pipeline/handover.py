@@ -1,9 +1,9 @@
-"""The hand-over from any thread to the hub's: append and wake, nothing else."""
+"""The hand-over from any thread to one other: append and wake, nothing else."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from rag_pipeline import native
 
@@ -12,21 +12,38 @@ T = TypeVar("T")
 MAX_ITEMS = 200_000
 
 
+class WakeUp(Protocol):
+    """Wakes the reader; see :class:`~rag_pipeline.native.WakeUp` and :class:`~rag_pipeline.native.Signal`."""
+
+    def signal(self) -> None:
+        """Wake the reader; never waits and keeps the GIL."""
+        ...
+
+    def clear(self) -> None:
+        """Take back all signals so far."""
+        ...
+
+    def close(self) -> None:
+        """Release it; later signals do nothing."""
+        ...
+
+
 class Handover(Generic[T]):
     """An ordered queue that any thread fills without waiting and one thread empties.
 
     A thousand items that come while the reader is busy make one wake-up. Over ``limit`` items (the reader is stuck)
     further ones are dropped and :attr:`overflowed` is set: the reader must then start its subscribers afresh.
+    ``wake_up`` is a descriptor, ``fd``, unless the reader waits otherwise.
     """
 
-    def __init__(self, limit: int = MAX_ITEMS) -> None:
+    def __init__(self, limit: int = MAX_ITEMS, wake_up: WakeUp | None = None) -> None:
         self.overflowed = False
         self._items: deque[T] = deque()
         self._limit = limit
-        self._wake_up = native.WakeUp()
+        self._wake_up = native.WakeUp() if wake_up is None else wake_up
         self._signalled = False
         self._closed = False
-        self.fd = self._wake_up.fd
+        self.fd: int = getattr(self._wake_up, "fd", -1)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -55,7 +72,7 @@ class Handover(Generic[T]):
             return None
 
     def close(self) -> None:
-        """Release the descriptor; whoever publishes later is ignored."""
+        """Release the wake-up; whoever publishes later is ignored."""
         if not self._closed:
             self._closed = True
             self._limit = 0

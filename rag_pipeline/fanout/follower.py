@@ -1,0 +1,81 @@
+"""A follower: a subscriber that a thread of its own reads from, instead of a socket that is written to."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from rag_pipeline import native
+from rag_pipeline.fanout.encoding import Batch, Packet
+
+logger = logging.getLogger("rag_pipeline.fanout")
+
+
+class FollowerEndedError(Exception):
+    """The hub has let go of the follower, or it did not keep up; there is nothing more to come."""
+
+
+class Follower:
+    """An outlet whose packets wait for one thread; over ``limit_bytes`` it is ended, with the reason logged once.
+
+    ``leave`` takes it off the hub, from any thread.
+    """
+
+    def __init__(self, name: str, limit_bytes: int, leave: Callable[[], None]) -> None:
+        self._name = name
+        self._limit = limit_bytes
+        self._leave = leave
+        self._packets: deque[Packet] = deque()
+        self._taken_bytes = 0
+        self._sent_bytes = 0
+        self._signal = native.Signal()
+        self._ended = False
+
+    @property
+    def backlog_bytes(self) -> int:
+        """How much waits; each of the two counts has one thread that changes it."""
+        return self._sent_bytes - self._taken_bytes
+
+    def send(self, batch: Batch) -> None:
+        """Keep the packets for the reader; on the hub's thread."""
+        if self._ended:
+            return
+        for packet in batch.packets:
+            self._packets.append(packet)
+            self._sent_bytes += len(packet.text)
+        if self.backlog_bytes > self._limit:
+            self._end(f"{self.backlog_bytes} bytes wait for it, over {self._limit}")
+            self._packets.clear()
+            self._leave()
+        self._signal.signal()
+
+    def disconnect(self, reason: str) -> None:
+        """End it; on the hub's thread."""
+        self._end(reason)
+        self._signal.signal()
+
+    def next(self, timeout_seconds: float) -> list[Packet]:
+        """Return what waits, waiting at most so long for the first of it; raises FollowerEndedError at the end."""
+        if not self._packets and not self._ended:
+            self._signal.wait(timeout_seconds)
+        found: list[Packet] = []
+        while self._packets:
+            try:
+                found.append(self._packets.popleft())
+            except IndexError:  # ended meanwhile
+                break
+            self._taken_bytes += len(found[-1].text)
+        if not found and self._ended:
+            raise FollowerEndedError(self._name)
+        return found
+
+    def close(self) -> None:
+        """Let go of it; idempotent, and never waits."""
+        self._ended = True
+        self._leave()
+
+    def _end(self, reason: str) -> None:
+        if not self._ended:
+            self._ended = True
+            logger.warning("%s is disconnected: %s", self._name, reason)

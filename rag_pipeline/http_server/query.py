@@ -1,0 +1,142 @@
+"""Query strings: read strictly, so that a parameter that is misspelt is told and not passed over."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
+from urllib.parse import unquote
+
+from rag_pipeline import config, events
+from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.http_server.content import quoted
+from rag_pipeline.journal.base import MAX_PAGE, FileQuery, FileStatus, parse_offset
+
+DEFAULT_PAGE = 100
+MAX_TEXT_CHARACTERS = 200
+
+EVENTS_PARAMETERS = ("since", "namespace", "limit")
+FILES_PARAMETERS = ("status", "q", "pipeline_id", "before", "limit")
+
+_AN_OFFSET = "the offset of an event, or what an earlier answer gave as next"
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+T = TypeVar("T")
+
+
+class QueryError(ValueError):
+    """The query string can't be used; the message is one line that names parameter, value and what is expected."""
+
+
+class EventsQuery(NamedTuple):
+    """What ``/events`` was asked for."""
+
+    since: str | None = None
+    namespace: str = events.NS_PIPELINE
+    limit: int = DEFAULT_PAGE
+
+
+def events_query(query: str) -> EventsQuery:
+    """Return what is asked for; raises :class:`QueryError`."""
+    given = parse(query, EVENTS_PARAMETERS)
+    return EventsQuery(
+        since=_read(given, "since", _offset, None),
+        namespace=_read(given, "namespace", _namespace, events.NS_PIPELINE),
+        limit=_read(given, "limit", _limit, DEFAULT_PAGE),
+    )
+
+
+def files_query(query: str, position_of: Callable[[str], int | None]) -> FileQuery:
+    """Return what is asked for; ``position_of`` knows the offsets of the journal. Raises :class:`QueryError`."""
+    given = parse(query, FILES_PARAMETERS)
+    return FileQuery(
+        status=_read(given, "status", _status, None),
+        text=_read(given, "q", _text, None),
+        pipeline_id=_read(given, "pipeline_id", _pipeline_id, None),
+        before=_read(given, "before", lambda value: _position(value, position_of), None),
+        limit=_read(given, "limit", _limit, DEFAULT_PAGE),
+    )
+
+
+def parse(query: str, known: tuple[str, ...]) -> dict[str, str]:
+    """Return the values by parameter, decoded as forms encode them; raises :class:`QueryError`."""
+    given: dict[str, str] = {}
+    for pair in filter(None, query.split("&")):
+        name, _, value = (_decode(part) for part in pair.partition("="))
+        if name not in known:
+            # Not its value: someone's token may stand there.
+            raise QueryError(f"unknown parameter {quoted(name)}: expected {_one_of(known)}")
+        if name in given:
+            raise QueryError(f"{name} is given as {quoted(given[name])} and as {quoted(value)}: expected it once")
+        given[name] = value
+    return given
+
+
+def _decode(part: str) -> str:
+    try:
+        return unquote(part.replace("+", " "), errors="strict")
+    except UnicodeDecodeError:
+        raise QueryError(f"{quoted(part)} in the query: expected UTF-8, percent-encoded") from None
+
+
+def _read(given: Mapping[str, str], name: str, read: Callable[[str], T], default: T) -> T:
+    if name not in given:
+        return default
+    try:
+        return read(given[name])
+    except _ExpectedError as error:
+        raise QueryError(f"{name}={quoted(given[name])}: expected {error}") from None
+
+
+class _ExpectedError(Exception):
+    """A value is not what was expected, which the message says."""
+
+
+def _offset(value: str) -> str:
+    if parse_offset(value) is None:
+        raise _ExpectedError(_AN_OFFSET)
+    return value
+
+
+def _position(value: str, position_of: Callable[[str], int | None]) -> int:
+    position = position_of(_offset(value))
+    if position is None:
+        raise _ExpectedError(f"{_AN_OFFSET}; this one is not of the journal that is kept now")
+    return position
+
+
+def _namespace(value: str) -> str:
+    if value not in events.NAMESPACES:
+        raise _ExpectedError(_one_of(events.NAMESPACES))
+    return value
+
+
+def _limit(value: str) -> int:
+    number = int(value) if _NUMBER.fullmatch(value) else 0
+    if not 1 <= number <= MAX_PAGE:
+        raise _ExpectedError(f"a whole number from 1 to {MAX_PAGE}")
+    return number
+
+
+def _status(value: str) -> FileStatus:
+    try:
+        return FileStatus(value)
+    except ValueError:
+        raise _ExpectedError(_one_of(tuple(FileStatus))) from None
+
+
+def _text(value: str) -> str | None:
+    if len(value) > MAX_TEXT_CHARACTERS:
+        raise _ExpectedError(f"at most {MAX_TEXT_CHARACTERS} characters")
+    return value or None  # what a search form sends when it is left empty
+
+
+def _pipeline_id(value: str) -> str:
+    try:
+        return config.check_pipeline_id("pipeline_id", value)
+    except ConfigurationError:
+        raise _ExpectedError(f"1 to {config.MAX_PIPELINE_ID_LENGTH} printable characters") from None
+
+
+def _one_of(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

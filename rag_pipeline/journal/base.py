@@ -1,0 +1,155 @@
+"""What a journal is: one ordered, bounded sequence of events, and what can be asked of it.
+
+An event's *position* is a whole number that rises along the journal; 0 lies before the first. Its *offset* is the
+opaque string that clients get: the journal's identity and the position. An identity is new whenever positions start
+over, so that an offset of another journal is never taken for one of this.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+from rag_pipeline.events import Event, Json
+from rag_pipeline.status.saved import SavedState
+
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_OFFSET = re.compile(r"([0-9a-z]{8,32})-([0-9a-f]{1,32})")
+
+MAX_PAGE = 1000
+
+
+class Entry:
+    """One event at its place in the journal; ``text`` is its payload as JSON, without the offset, made when asked."""
+
+    __slots__ = ("_text", "event", "position")
+
+    def __init__(self, position: int, event: Event, text: str | None = None) -> None:
+        self.position = position
+        self.event = event
+        self._text = text
+
+    @property
+    def text(self) -> str:
+        """The payload as one JSON object."""
+        text = self._text
+        if text is None:
+            text = self._text = encode_payload(event=self.event)
+        return text
+
+
+class StoredBody(NamedTuple):
+    """The body of an event that was read from a store: its payload is the JSON text it was stored as."""
+
+    text: str
+
+    def to_json(self, at: float) -> Json:  # noqa: ARG002 - the protocol's signature
+        """Return the whole payload, envelope and all: it is the same."""
+        payload: Json = json.loads(self.text)
+        return payload
+
+
+def encode_payload(event: Event) -> str:
+    """Return the event's payload as JSON, without an offset."""
+    body = event.body
+    return body.text if isinstance(body, StoredBody) else _encoder.encode(event.payload())
+
+
+def new_identity() -> str:
+    """Return an identity that no other journal has."""
+    return secrets.token_hex(8)
+
+
+def offset_of(identity: str, position: int) -> str:
+    """Return the string clients know the position by."""
+    return f"{identity}-{position:x}"
+
+
+def parse_offset(offset: object) -> tuple[str, int] | None:
+    """Return identity and position, None for what was never an offset."""
+    match = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
+    return None if match is None else (match[1], int(match[2], 16))
+
+
+class FileStatus(StrEnum):
+    """Where a file stands, as ``GET /files`` asks for it."""
+
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    DELETED = "deleted"
+
+
+class FileQuery(NamedTuple):
+    """Which files to list, the newest first.
+
+    ``text`` is looked for in names and error messages, whatever the case; ``before`` is a position: of files that
+    changed before it. ``limit`` is at most :data:`MAX_PAGE`.
+    """
+
+    status: FileStatus | None = None
+    text: str | None = None
+    pipeline_id: str | None = None
+    before: int | None = None
+    limit: int = 100
+
+
+class FileRow(NamedTuple):
+    """A file's last event: ``file`` is what users see of it, ``position`` where it last changed."""
+
+    position: int
+    pipeline_id: str
+    status: FileStatus
+    changed_at: float
+    file: Json
+
+
+class Journal(Protocol):
+    """Keeps events; any thread may call it. Raises :class:`~rag_pipeline.errors.JournalError` when the store fails."""
+
+    @property
+    def identity(self) -> str:
+        """8 to 32 characters of ``0-9a-z``: new whenever positions start over."""
+        ...
+
+    @property
+    def newest(self) -> int:
+        """The position of the last event, 0 if there was none."""
+        ...
+
+    def append(self, events: Sequence[Event]) -> list[Entry]:
+        """Keep the events, all or none; on return they outlive the process.
+
+        One that is not ``numbered`` is not kept: what it shows of the pipeline is, and its entry has the position of
+        the event before it.
+        """
+        ...
+
+    def reaches(self, position: int) -> bool:
+        """Return whether every event after the position is still there."""
+        ...
+
+    def read(self, after: int, limit: int, namespace: str | None = None) -> list[Entry]:
+        """Return at most ``limit`` events after the position, in order, of one namespace or of all."""
+        ...
+
+    def saved(self) -> Mapping[str, SavedState]:
+        """Return what each pipeline goes on from, by its id."""
+        ...
+
+    def files(self, query: FileQuery) -> list[FileRow]:
+        """Return the files that fit, the one that changed last first."""
+        ...
+
+    def size(self) -> Mapping[str, Any]:
+        """Return ``events`` (how many are kept) and what else is worth showing in ``/health``."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds; idempotent."""
+        ...

@@ -1,0 +1,46 @@
+"""Files as a journal keeps them: which event says what of a file, and records to and from JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rag_pipeline import events
+from rag_pipeline.events import Event
+from rag_pipeline.journal.base import FileStatus
+from rag_pipeline.status.files import Key, key_of
+from rag_pipeline.status.model import FileBody, FileError, FileRecord
+
+STATUS_OF = {
+    events.FILE_STARTED: FileStatus.PROCESSING,
+    events.FILE_PROGRESS: FileStatus.PROCESSING,
+    events.FILE_COMPLETED: FileStatus.COMPLETED,
+    events.FILE_FAILED: FileStatus.FAILED,
+    events.FILE_SKIPPED: FileStatus.SKIPPED,
+    events.FILE_DELETED: FileStatus.DELETED,
+}
+"""What a file event says of its file."""
+
+
+def file_of(event: Event) -> FileRecord | None:
+    """Return the file an event is about, None for a status."""
+    return event.body.file if isinstance(event.body, FileBody) else None
+
+
+def keys_of(file: FileRecord) -> tuple[Key, Key | None]:
+    """Return the file's key, and the one it may have been started under before its id was known."""
+    key = key_of(file.name, file.id)
+    return key, None if file.id is None or file.started_at is None else key_of(file.name, None)
+
+
+def pack(file: FileRecord) -> str:
+    """Return the record as JSON text."""
+    return json.dumps(file, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def unpack(text: str) -> FileRecord:
+    """Return the record that :func:`pack` made the text of."""
+    values: list[Any] = json.loads(text)
+    error = values[-1]
+    values[-1] = None if error is None else FileError(*error)
+    return FileRecord(*values)

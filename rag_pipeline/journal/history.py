@@ -1,0 +1,63 @@
+"""What became of each file, from events alone: the history that a journal in memory shows."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from itertools import islice
+
+from rag_pipeline.journal.base import MAX_PAGE, Entry, FileQuery, FileRow, FileStatus
+from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of
+from rag_pipeline.status.files import Key
+from rag_pipeline.status.model import FileRecord
+
+
+def begun_as(file: FileRecord, in_flight: Container[Key]) -> Key | None:
+    """Return the key that a file which has ended was in flight under, None if it was not in flight.
+
+    Its id decides; one that was started before its id was known is in flight under its name.
+    """
+    return next((key for key in keys_of(file) if key is not None and key in in_flight), None)
+
+
+def files_of(entries: Iterable[Entry], query: FileQuery) -> list[FileRow]:
+    """Return the files that fit, the one that changed last first: each file's last event among the entries.
+
+    Entries are in order, their events as they were published; what was read back from a store tells nothing of files.
+    """
+    last: dict[tuple[str, Key], FileRow] = {}
+    records: dict[int, FileRecord] = {}
+    in_flight: dict[str, set[Key]] = {}
+    for entry in entries:
+        event, file = entry.event, file_of(entry.event)
+        if file is None or event.pipeline_id is None:
+            continue
+        status, key = STATUS_OF[event.name], keys_of(file)[0]
+        working = in_flight.setdefault(event.pipeline_id, set())
+        if status is FileStatus.PROCESSING:
+            working.add(key)
+        elif (begun := begun_as(file, working)) is not None:
+            working.remove(begun)
+            last.pop((event.pipeline_id, begun), None)
+        last.pop((event.pipeline_id, key), None)  # so that the order is that of the last change
+        last[event.pipeline_id, key] = FileRow(entry.position, event.pipeline_id, status, event.at, {})
+        records[entry.position] = file
+    found = (row for row in reversed(last.values()) if _fits(row, records[row.position], query))
+    return [row._replace(file=records[row.position].to_json()) for row in islice(found, page_size(query))]
+
+
+def page_size(query: FileQuery) -> int:
+    """Return how many files the query may get."""
+    return max(0, min(query.limit, MAX_PAGE))
+
+
+def _fits(row: FileRow, file: FileRecord, query: FileQuery) -> bool:
+    return (
+        (query.status is None or row.status is query.status)
+        and (query.pipeline_id is None or row.pipeline_id == query.pipeline_id)
+        and (query.before is None or row.position < query.before)
+        and (not query.text or _has_text(file, query.text.casefold()))
+    )
+
+
+def _has_text(file: FileRecord, text: str) -> bool:
+    return text in file.name.casefold() or (file.error is not None and text in file.error.message.casefold())

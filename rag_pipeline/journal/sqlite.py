@@ -1,0 +1,218 @@
+"""The journal in one SQLite file: outlives the process, bounded by count and age, pruned as it goes."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from rag_pipeline import native
+from rag_pipeline.errors import JournalError
+from rag_pipeline.events import Event
+from rag_pipeline.journal.base import Entry, FileQuery, FileRow, StoredBody
+from rag_pipeline.journal.sqlite_files import find_files, sweep_files
+from rag_pipeline.journal.sqlite_lock import JournalLock
+from rag_pipeline.journal.sqlite_saved import Books, load_books, saved_states
+from rag_pipeline.journal.sqlite_schema import MAX_INTEGER, broken, open_reader, open_writer, transaction, write_rows
+from rag_pipeline.status.saved import SavedState
+
+MAX_EVENTS = 100_000
+MAX_AGE_SECONDS = 7 * 86_400.0
+SWEEP_SECONDS = 60.0
+_PRUNE_ROWS = 256
+
+
+class SqliteJournal:
+    """Keeps events in the SQLite file at ``path``, which one process holds at a time.
+
+    At most ``max_events`` are kept, none older than ``max_age_seconds`` for long; files are listed for as long as they
+    are there, deleted ones for ``max_age_seconds``. Readers never wait for a transaction that is being written. An
+    error of an append undoes that append alone: a later one may succeed. Raises
+    :class:`~rag_pipeline.errors.JournalError` if the file is damaged, of a newer version, in use or can't be written.
+    """
+
+    def __init__(self, path: Path, *, max_events: int = MAX_EVENTS, max_age_seconds: float = MAX_AGE_SECONDS) -> None:
+        self._path = path.absolute()
+        self._max_events = max_events
+        self._max_age = max_age_seconds
+        self._prune_rows = min(_PRUNE_ROWS, max_events // 10)
+        self._sweep_due = 0.0
+        self._closed = False
+        self._write_lock = native.allocate_lock()  # protects the writing connection and what it knows
+        self._read_lock = native.allocate_lock()  # protects the reading connection
+        self._held = JournalLock(self._path)
+        try:
+            self._open()
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _open(self) -> None:
+        with self._told():
+            self._writer = open_writer(self._path)
+        try:
+            with self._told():
+                self._reader = open_reader(self._path)
+            try:
+                with self._told():
+                    ((self.identity,),) = self._writer.execute("SELECT value FROM meta WHERE key = 'identity'")
+                    self._load()
+            except BaseException:
+                self._reader.close()
+                raise
+        except BaseException:
+            self._writer.close()
+            raise
+
+    def _load(self) -> Books:
+        newest = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        oldest = self._writer.execute("SELECT position, at FROM events ORDER BY position LIMIT 1").fetchone()
+        self.newest: int = 0 if newest is None else newest[0]
+        self._floor: int = self.newest if oldest is None else oldest[0] - 1
+        self._oldest_at: float | None = None if oldest is None else oldest[1]
+        self._books: Books | None = load_books(self._writer)
+        return self._books
+
+    def append(self, events: Sequence[Event]) -> list[Entry]:
+        """Keep the events, all or none; on return they outlive the process, whatever ends it."""
+        if not events:
+            return []
+        with self._writing() as db:
+            books = self._books or self._load()
+            self._books = None  # until it is known that what they note was written
+            entries, rows = self._number(events, books)
+            with transaction(db):
+                write_rows(db, "INSERT INTO events", rows)
+                books.write(db)
+                newest = self.newest + len(rows)
+                floor, oldest_at = self._prune(db, newest, len(rows))
+                # Ahead of the commit: who reads, then asks whether the journal reaches back that far, misses nothing.
+                self._floor = floor
+            self.newest, self._oldest_at, self._books = newest, oldest_at, books
+            return entries
+
+    def _number(self, events: Sequence[Event], books: Books) -> tuple[list[Entry], list[tuple[object, ...]]]:
+        entries: list[Entry] = []
+        rows: list[tuple[object, ...]] = []
+        position = self.newest
+        for event in events:
+            position += event.numbered
+            entry = Entry(position, event)
+            entries.append(entry)
+            books.note(event, position)
+            if event.numbered:
+                name, namespaces, pipeline_id, pipeline_type, epoch, seq, at, _, _ = event
+                spaces = " ".join(namespaces)
+                rows.append((position, at, name, spaces, pipeline_id, pipeline_type, epoch, seq, entry.text))
+        return entries, rows
+
+    def _prune(self, db: sqlite3.Connection, newest: int, added: int) -> tuple[int, float | None]:
+        """Remove what is too much or too old, not much more than was added; return the new floor and oldest time."""
+        now = time.time()
+        floor = self._floor
+        furthest = min(newest, floor + 2 * added + self._prune_rows + 1)
+        if newest - floor > self._max_events:
+            floor = min(furthest, newest - self._max_events + self._prune_rows)
+        oldest_at = self._oldest_at
+        if added and oldest_at is None:
+            oldest_at = self._time_after(db, self._floor)
+        if oldest_at is not None and oldest_at < now - self._max_age:
+            floor = max(floor, self._old_ones(db, furthest, now - self._max_age))
+        if floor > self._floor:
+            db.execute("DELETE FROM events WHERE position <= ?", (floor,))
+            oldest_at = self._time_after(db, floor)
+        if time.monotonic() >= self._sweep_due and not sweep_files(db, now - self._max_age):
+            self._sweep_due = time.monotonic() + SWEEP_SECONDS
+        return floor, oldest_at
+
+    def _old_ones(self, db: sqlite3.Connection, furthest: int, before: float) -> int:
+        """Return the position, ``furthest`` at most, up to which every event is from before the time."""
+        young = "SELECT min(position) FROM events WHERE position <= ? AND at >= ?"
+        (first,) = db.execute(young, (furthest, before)).fetchone()
+        return furthest if first is None else int(first) - 1
+
+    def _time_after(self, db: sqlite3.Connection, position: int) -> float | None:
+        oldest = "SELECT at FROM events WHERE position > ? ORDER BY position LIMIT 1"
+        found = db.execute(oldest, (position,)).fetchone()
+        return None if found is None else float(found[0])
+
+    def reaches(self, position: int) -> bool:
+        """Return whether every event after the position is still there."""
+        return self._floor <= position <= self.newest
+
+    def read(self, after: int, limit: int, namespace: str | None = None) -> list[Entry]:
+        """Return at most ``limit`` events after the position, in order, of one namespace or of all."""
+        if namespace is not None and (not namespace or " " in namespace):
+            return []
+        # Not past the newest: what is committed but not yet counted is not there for reaches() either.
+        values = (min(after, MAX_INTEGER), self.newest, namespace, namespace, max(0, min(limit, MAX_INTEGER)))
+        query = (
+            "SELECT position, name, namespaces, pipeline_id, pipeline_type, epoch, seq, at, text FROM events"
+            " WHERE position > ? AND position <= ?"
+            " AND (? IS NULL OR instr(' ' || namespaces || ' ', ' ' || ? || ' ') > 0) ORDER BY position LIMIT ?"
+        )
+        with self._reading() as db, suppress(UnicodeEncodeError):  # no namespace is called that
+            return [_entry(*row) for row in db.execute(query, values)]
+        return []
+
+    def saved(self) -> Mapping[str, SavedState]:
+        """Return what each pipeline goes on from, by its id."""
+        with self._reading() as db, transaction(db, "BEGIN"):  # so that all of it is of one moment
+            return saved_states(db)
+
+    def files(self, query: FileQuery) -> list[FileRow]:
+        """Return the files that fit, the one that changed last first."""
+        with self._reading() as db, suppress(UnicodeEncodeError):  # of what is asked for: nothing kept has it
+            return find_files(db, query)
+        return []
+
+    def size(self) -> Mapping[str, Any]:
+        """Return how many events are kept, and the bytes on disk."""
+        paths = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        total = 0
+        for path in paths:
+            with suppress(OSError):
+                total += path.stat().st_size
+        return {"kind": "sqlite", "events": self.newest - self._floor, "bytes": total}
+
+    def close(self) -> None:
+        """Write everything to the main file, close it and let another process have it; idempotent."""
+        with self._write_lock, self._read_lock:
+            if self._closed:
+                return
+            self._closed = True
+            # The writer last: it is the one that may write to the main file what is still in the log.
+            for db in (self._reader, self._writer):
+                with suppress(sqlite3.Error):
+                    db.close()
+            self._held.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._write_lock, self._told():
+            yield self._writer
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._read_lock, self._told():
+            yield self._reader
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        if self._closed:
+            raise JournalError(f"the journal {self._path} is closed")
+        try:
+            yield
+        except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
+            raise broken(self._path, error) from error
+
+
+def _entry(position: int, *row: Any) -> Entry:
+    name, namespaces, pipeline_id, pipeline_type, epoch, seq, at, text = row
+    body = StoredBody(text)
+    return Entry(
+        position, Event(name, tuple(namespaces.split()), pipeline_id, pipeline_type, epoch, seq, at, body), text
+    )

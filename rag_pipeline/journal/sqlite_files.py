@@ -1,0 +1,107 @@
+"""The files of the SQLite journal: one row per file, as of its last event."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
+from rag_pipeline.journal.files import pack, unpack
+from rag_pipeline.journal.history import page_size
+from rag_pipeline.journal.sqlite_schema import MAX_INTEGER, write_rows
+from rag_pipeline.status.files import Key
+from rag_pipeline.status.model import FileRecord
+
+SWEEP_ROWS = 100
+
+_Change = tuple[FileStatus, float, int, int | None, FileRecord]
+
+
+def key_text(key: Key) -> str:
+    """Return the key as the tables have it."""
+    return ":".join(key)
+
+
+def read_key(text: str) -> Key:
+    """Return the key that :func:`key_text` made the text of."""
+    kind, _, value = text.partition(":")
+    return kind, value
+
+
+class FileChanges:
+    """What a batch of events changes of the files: of each, the last record alone is written."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, Key], _Change] = {}
+        self._dropped: set[tuple[str, Key]] = set()
+
+    def change(
+        self,
+        pipeline_id: str,
+        key: Key,
+        status: FileStatus,
+        at: float,
+        position: int,
+        started: int | None,
+        file: FileRecord,
+    ) -> None:
+        """Set a file's row."""
+        self._last[pipeline_id, key] = (status, at, position, started, file)
+
+    def drop(self, pipeline_id: str, key: Key) -> None:
+        """Forget a file; it may come again."""
+        self._last.pop((pipeline_id, key), None)
+        self._dropped.add((pipeline_id, key))
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Write the rows, in a transaction of the caller's."""
+        # What is set anew replaces its row anyway.
+        gone = [(pid, key_text(key)) for pid, key in self._dropped - self._last.keys()]
+        if gone:
+            db.executemany("DELETE FROM files WHERE pipeline_id = ? AND file_key = ?", gone)
+        write_rows(db, "INSERT OR REPLACE INTO files", [_row(*one, change) for one, change in self._last.items()])
+
+
+def find_files(db: sqlite3.Connection, query: FileQuery) -> list[FileRow]:
+    """Return the files that fit, the one that changed last first."""
+    where: list[str] = []
+    values: list[Any] = []
+
+    def only(condition: str, *given: object) -> None:
+        where.append(condition)
+        values.extend(given)
+
+    if query.status is not None:
+        only("status = ?", query.status)
+    if query.pipeline_id is not None:
+        only("pipeline_id = ?", query.pipeline_id)
+    if query.before is not None:
+        only("position < ?", min(query.before, MAX_INTEGER))
+    if query.text:
+        # Not LIKE: it has wildcards, folds ASCII alone and ends at a NUL.
+        text = query.text.casefold()
+        only("(instr(name, ?) > 0 OR instr(message, ?) > 0)", text, text)
+    statement = (
+        "SELECT position, pipeline_id, status, changed_at, record FROM files"
+        f"{' WHERE ' if where else ''}{' AND '.join(where)} ORDER BY position DESC LIMIT ?"
+    )
+    return [
+        FileRow(position, pid, FileStatus(status), at, unpack(record).to_json())
+        for position, pid, status, at, record in db.execute(statement, (*values, page_size(query)))
+    ]
+
+
+def sweep_files(db: sqlite3.Connection, before: float) -> bool:
+    """Remove 100 rows at most of files deleted before the wall-clock time; return whether there may be more."""
+    removed = db.execute(
+        "DELETE FROM files WHERE position IN (SELECT position FROM (SELECT position, changed_at FROM files"
+        f" WHERE status = 'deleted' ORDER BY position LIMIT {SWEEP_ROWS}) WHERE changed_at < ?)",
+        (before,),
+    ).rowcount
+    return removed == SWEEP_ROWS
+
+
+def _row(pipeline_id: str, key: Key, change: _Change) -> tuple[object, ...]:
+    status, at, position, started, file = change
+    message = None if file.error is None else file.error.message.casefold()
+    return position, pipeline_id, key_text(key), status, at, started, file.name.casefold(), message, pack(file)

@@ -1,0 +1,51 @@
+"""The lock of a SQLite journal: one process writes it at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from rag_pipeline.errors import JournalError
+
+
+class JournalLock:
+    """A lock file beside the database at ``path``, held until it is closed or the process ends, however it ends.
+
+    SQLite's own locks last for a transaction each, and two processes that number events would take turns. Raises
+    :class:`~rag_pipeline.errors.JournalError` if another holder is alive, naming its process, or if the file can't be
+    made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            # Not removed when it is let go: another process may be about to lock the very file.
+            self._fd: int | None = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            self._hold(self._fd)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let another process have the journal; idempotent."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def _hold(self, fd: int) -> None:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            raise JournalError(f"the journal {self._path} is in use by process {holder}") from None
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: OSError) -> JournalError:
+        return JournalError(f"{self._path} can't be used: its lock file can't be written ({error.strerror})")

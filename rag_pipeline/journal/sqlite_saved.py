@@ -1,0 +1,242 @@
+"""What the SQLite journal keeps of each pipeline to go on from: followed event by event, written once per batch."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from rag_pipeline import events
+from rag_pipeline.events import Event, Json
+from rag_pipeline.journal.base import FileStatus
+from rag_pipeline.journal.files import STATUS_OF, keys_of, pack, unpack
+from rag_pipeline.journal.history import begun_as
+from rag_pipeline.journal.sqlite_files import FileChanges, key_text, read_key
+from rag_pipeline.journal.sqlite_schema import write_rows
+from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, Key, key_of
+from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
+from rag_pipeline.status.saved import SavedState
+
+FIELDS = (
+    "status", "started_at", "last_activity", "last_check_time", "next_check_time", "check_interval", "is_checking",
+    "files_queued",
+)  # fmt: skip
+"""The fields of the state that a pipeline sets."""
+RECENT = {FileStatus.COMPLETED: 10, FileStatus.FAILED: 5, FileStatus.SKIPPED: 5}
+"""How many files the lists of the state show."""
+
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+class Known:
+    """One pipeline as of the last event.
+
+    in_flight: the files in flight, in the order they were started, and the position of the start.
+    attempts: the files whose last attempt failed, oldest failure first.
+    ended: how many files had each outcome, which says where in its ring the next one goes.
+    whole: whether every event up to ``seq`` was seen.
+    """
+
+    def __init__(self, pipeline_id: str, pipeline_type: str | None, epoch: str, seq: int, fields: Json) -> None:
+        self.pipeline_id = pipeline_id
+        self.pipeline_type = pipeline_type
+        self.epoch = epoch
+        self.seq = seq
+        self.fields = fields
+        self.own: Mapping[str, Any] = {}
+        self.own_text = "{}"
+        self.totals = Totals()
+        self.in_flight: dict[Key, int] = {}
+        self.attempts: dict[Key, int] = {}
+        self.ended = dict.fromkeys(RECENT, 0)
+        self.whole = True
+
+    def follow(self, event: Event) -> bool:
+        """Take over what the envelope says; return False for an event that is older than what is known."""
+        epoch = event.epoch or ""
+        if epoch == self.epoch and event.seq < self.seq:
+            return False
+        if epoch != self.epoch or event.seq != self.seq + event.numbered:
+            self.whole = False
+        self.epoch, self.seq, self.pipeline_type = epoch, event.seq, event.pipeline_type
+        return True
+
+    def set_own(self, own: Mapping[str, Any]) -> None:
+        """Take over the pipeline's own fields; the mapping is replaced when it changes, never altered."""
+        if own is not self.own:
+            self.own, self.own_text = own, _encoder.encode(own)
+
+
+class Books:
+    """Every pipeline as of the last event, and what of it is yet to be written.
+
+    To be thrown away, and loaded anew, when what it noted could not be written.
+    """
+
+    def __init__(self, pipelines: dict[str, Known]) -> None:
+        self._pipelines = pipelines
+        self._begin()
+
+    def _begin(self) -> None:
+        self._changed: dict[str, tuple[Known, int]] = {}
+        self._files = FileChanges()
+        self._emptied: set[str] = set()
+        self._recent: dict[tuple[str, FileStatus, int], tuple[int, FileRecord]] = {}
+        self._attempts: dict[tuple[str, Key], tuple[int, int] | None] = {}
+
+    def note(self, event: Event, position: int) -> None:
+        """Follow an event; ``position`` is its own, or that of the event before it."""
+        if event.pipeline_id is None:
+            return
+        known = self._pipelines.get(event.pipeline_id)
+        if known is None:
+            known = self._pipelines[event.pipeline_id] = _newcomer(event.pipeline_id, event)
+        self._changed[known.pipeline_id] = (known, position)
+        current = known.follow(event)
+        if isinstance(event.body, FileBody):
+            self._note_file(known, event, event.body, position)
+        elif isinstance(event.body, StateBody) and current:
+            self._note_state(known, event.body)
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Write what was noted, in a transaction of the caller's."""
+        self._files.write(db)
+        if self._emptied:
+            db.executemany("DELETE FROM recent WHERE pipeline_id = ?", [(one,) for one in self._emptied])
+        recent = [(pid, status, slot, nth, pack(file)) for (pid, status, slot), (nth, file) in self._recent.items()]
+        write_rows(db, "INSERT OR REPLACE INTO recent", recent)
+        if self._attempts:
+            self._write_attempts(db)
+        write_rows(db, "INSERT OR REPLACE INTO pipelines", [_row(*one) for one in self._changed.values()])
+        self._begin()
+
+    def _write_attempts(self, db: sqlite3.Connection) -> None:
+        gone = [(pid, key_text(key)) for (pid, key), kept in self._attempts.items() if kept is None]
+        db.executemany("DELETE FROM attempts WHERE pipeline_id = ? AND file_key = ?", gone)
+        kept = [(pid, key_text(key), *kept) for (pid, key), kept in self._attempts.items() if kept is not None]
+        write_rows(db, "INSERT OR REPLACE INTO attempts", kept)
+
+    def _note_file(self, known: Known, event: Event, body: FileBody, position: int) -> None:
+        known.fields["last_activity"] = event.at
+        if body.totals is not None:
+            known.totals = body.totals
+        status, key = STATUS_OF[event.name], keys_of(body.file)[0]
+        started = None
+        if status is FileStatus.PROCESSING:
+            if event.name == events.FILE_STARTED:
+                known.in_flight.pop(key, None)
+            started = known.in_flight.setdefault(key, position)
+        else:
+            self._note_end(known, status, body.file, position)
+        self._files.change(known.pipeline_id, key, status, event.at, position, started, body.file)
+
+    def _note_end(self, known: Known, status: FileStatus, file: FileRecord, position: int) -> None:
+        key = begun_as(file, known.in_flight)
+        if key is not None:
+            del known.in_flight[key]
+            self._files.drop(known.pipeline_id, key)
+        self._note_attempt(known, key or key_of(file.name, file.id), status, file.attempt, position)
+        if status in RECENT:
+            self._note_recent(known, status, file)
+
+    def _note_recent(self, known: Known, status: FileStatus, file: FileRecord) -> None:
+        nth = known.ended[status]
+        known.ended[status] = nth + 1
+        self._recent[known.pipeline_id, status, nth % RECENT[status]] = (nth, file)
+
+    def _note_attempt(self, known: Known, key: Key, status: FileStatus, attempt: int, position: int) -> None:
+        if known.attempts.pop(key, None) is not None:
+            self._attempts[known.pipeline_id, key] = None
+        if status is FileStatus.FAILED:
+            known.attempts[key] = attempt
+            self._attempts[known.pipeline_id, key] = (attempt, position)
+            if len(known.attempts) > MAX_ATTEMPTS_REMEMBERED:
+                oldest = next(iter(known.attempts))
+                del known.attempts[oldest]
+                self._attempts[known.pipeline_id, oldest] = None
+
+    def _note_state(self, known: Known, body: StateBody) -> None:
+        known.fields = {field: getattr(body, field) for field in FIELDS}
+        known.set_own(body.own)
+        known.totals = body.totals
+        if not known.whole:
+            self._catch_up(known, body)
+            known.whole = True
+
+    def _catch_up(self, known: Known, body: StateBody) -> None:
+        """Events are missing: what the state shows of files holds, rather than what was followed."""
+        self._emptied.add(known.pipeline_id)
+        for place in [place for place in self._recent if place[0] == known.pipeline_id]:
+            del self._recent[place]
+        known.ended = dict.fromkeys(RECENT, 0)
+        lists = (body.files_completed, body.files_failed, body.files_skipped)
+        for status, files in zip(RECENT, lists, strict=True):
+            for file in files:
+                self._note_recent(known, status, file)
+        if body.files_in_flight == len(body.files_processing):  # else it shows the last of them only
+            shown = {key_of(file.name, file.id) for file in body.files_processing}
+            for key in [key for key in known.in_flight if key not in shown]:
+                del known.in_flight[key]
+                self._files.drop(known.pipeline_id, key)
+
+
+def load_books(db: sqlite3.Connection) -> Books:
+    """Return the books as they were last written."""
+    pipelines = {}
+    for pid, kind, epoch, seq, fields, own, totals in db.execute(
+        "SELECT pipeline_id, pipeline_type, epoch, seq, fields, own, totals FROM pipelines"
+    ):
+        known = pipelines[pid] = Known(pid, kind, epoch, seq, json.loads(fields))
+        known.own, known.own_text = json.loads(own), own
+        known.totals = Totals(*json.loads(totals))
+    for pid, key, started in db.execute(
+        "SELECT pipeline_id, file_key, started FROM files WHERE status = 'processing' ORDER BY started"
+    ):
+        pipelines[pid].in_flight[read_key(key)] = started
+    for pid, key, attempt in db.execute("SELECT pipeline_id, file_key, attempt FROM attempts ORDER BY position"):
+        pipelines[pid].attempts[read_key(key)] = attempt
+    for pid, status, nth in db.execute("SELECT pipeline_id, status, max(nth) FROM recent GROUP BY pipeline_id, status"):
+        pipelines[pid].ended[FileStatus(status)] = nth + 1
+    return Books(pipelines)
+
+
+def saved_states(db: sqlite3.Connection) -> dict[str, SavedState]:
+    """Return what each pipeline goes on from."""
+    return {pid: _saved(db, known) for pid, known in load_books(db)._pipelines.items()}
+
+
+def _saved(db: sqlite3.Connection, known: Known) -> SavedState:
+    def records(query: str, *values: object) -> tuple[FileRecord, ...]:
+        return tuple(unpack(text) for (text,) in db.execute(query, (known.pipeline_id, *values)))
+
+    def recent(status: FileStatus) -> tuple[FileRecord, ...]:
+        return records("SELECT record FROM recent WHERE pipeline_id = ? AND status = ? ORDER BY nth", status)
+
+    return SavedState(
+        known.pipeline_id,
+        known.pipeline_type,
+        known.epoch,
+        known.seq,
+        known.fields,
+        dict(known.own),
+        known.totals,
+        recent(FileStatus.COMPLETED),
+        recent(FileStatus.FAILED),
+        recent(FileStatus.SKIPPED),
+        records("SELECT record FROM files WHERE pipeline_id = ? AND status = 'processing' ORDER BY started"),
+        tuple(known.attempts.items()),
+    )
+
+
+def _newcomer(pipeline_id: str, event: Event) -> Known:
+    # Its first status says better; nearly always it comes with the first event.
+    fields: Json = {**dict.fromkeys(FIELDS), "status": "initializing", "started_at": event.at, "is_checking": False}
+    return Known(pipeline_id, event.pipeline_type, event.epoch or "", 0, fields)
+
+
+def _row(known: Known, position: int) -> tuple[object, ...]:
+    fields, totals = _encoder.encode(known.fields), _encoder.encode(known.totals)
+    return (
+        known.pipeline_id, known.pipeline_type, known.epoch, known.seq, fields, known.own_text, totals, position,
+    )  # fmt: skip

@@ -1,0 +1,81 @@
+"""What the service remembers, for the HTTP server: events after an offset, files, a live view that goes on from one."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from rag_pipeline.fanout import Form, Hub, Subscriber
+from rag_pipeline.fanout.encoding import with_offset
+from rag_pipeline.fanout.follower import Follower, FollowerEndedError
+from rag_pipeline.http_server.source import EventPage, FollowerClosedError, Item
+from rag_pipeline.journal import Entry, FileQuery, FileRow, offset_of, parse_offset
+from rag_pipeline.journal.keeper import Keeper
+
+if TYPE_CHECKING:
+    from rag_pipeline.journal.redis_keeper import RedisKeeper
+
+
+class Recall:
+    """Asks the keeper, and follows the hub; called by any thread."""
+
+    def __init__(self, keeper: Keeper | RedisKeeper, hub: Hub, backlog_limit_bytes: int) -> None:
+        self._keeper = keeper
+        self._hub = hub
+        self._limit = backlog_limit_bytes
+
+    def events(self, since: str | None, namespace: str, limit: int) -> EventPage:
+        """Return events after the offset, or the oldest that are kept."""
+        newest = self._keeper.tail.newest
+        position = None if since is None else self.position_of(since)
+        after = position if position is not None and self._keeper.reaches(position) else None
+        entries = self._keeper.read(after or 0, limit + 1, namespace)
+        shown = entries[:limit]
+        more = len(entries) > limit
+        end = shown[-1].position if more else max([newest, *(entry.position for entry in shown[-1:])])
+        recovered = since is None or after is not None
+        return EventPage([self._item(entry) for entry in shown], self.offset_of(end), recovered=recovered, more=more)
+
+    def files(self, query: FileQuery) -> list[FileRow]:
+        """Return the files that fit, the one that changed last first."""
+        return self._keeper.files(query)
+
+    def follow(self, namespace: str, since: str | None) -> EventFollower:
+        """Begin to follow a namespace, as one more client of the hub."""
+        return EventFollower(self._hub, namespace, since, self._limit)
+
+    def position_of(self, offset: str) -> int | None:
+        """Return the position that an offset of this journal stands for; None for any other string."""
+        parsed = parse_offset(offset)
+        return parsed[1] if parsed is not None and parsed[0] == self._keeper.tail.identity else None
+
+    def offset_of(self, position: int) -> str:
+        """Return the string that clients know a position by."""
+        return offset_of(self._keeper.tail.identity, position)
+
+    def _item(self, entry: Entry) -> Item:
+        offset = self.offset_of(entry.position)
+        return Item(offset, entry.event.name, with_offset(entry.text, offset))
+
+
+class EventFollower:
+    """A live view of a namespace for the HTTP server: a subscriber, read by the thread that serves it."""
+
+    def __init__(self, hub: Hub, namespace: str, since: str | None, limit_bytes: int) -> None:
+        sid = secrets.token_hex(8)
+        self._follower = Follower(
+            f"event stream {sid}", limit_bytes, lambda: hub.call(lambda: hub.leave(sid, namespace))
+        )
+        subscriber = Subscriber(sid, sid, namespace, self._follower, form=Form.BARE, offset=since)
+        hub.call(lambda: hub.join(subscriber))
+
+    def next(self, timeout_seconds: float) -> list[Item]:
+        """Return what is there, waiting at most so long for the first of it."""
+        try:
+            return [Item(packet.offset, packet.name, packet.text) for packet in self._follower.next(timeout_seconds)]
+        except FollowerEndedError as error:
+            raise FollowerClosedError(str(error)) from None
+
+    def close(self) -> None:
+        """Let go of it; idempotent."""
+        self._follower.close()

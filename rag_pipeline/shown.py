@@ -1,0 +1,136 @@
+"""What the HTTP server is told of the service: states, health, and what is remembered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rag_pipeline import native
+from rag_pipeline.events import iso
+from rag_pipeline.http_server.page import Addresses
+from rag_pipeline.http_server.source import EventPage, Follower, Health
+from rag_pipeline.journal import FileQuery, FileRow
+from rag_pipeline.journal.keeper import Keeper
+from rag_pipeline.probe import ProbeResult, probe
+from rag_pipeline.recall import Recall
+from rag_pipeline.socket_server import SocketServer
+from rag_pipeline.status import PipelineStatus
+
+if TYPE_CHECKING:
+    from rag_pipeline.journal.redis_keeper import RedisKeeper
+
+PROBE_TIMEOUT_SECONDS = 2.0
+PROBE_KEPT_SECONDS = 0.25
+
+
+class Shown:
+    """The :class:`~rag_pipeline.http_server.source.Source` of the service; any thread may call it."""
+
+    def __init__(
+        self,
+        host: str,
+        http_port: int,
+        sockets: SocketServer,
+        keeper: Keeper | RedisKeeper,
+        pipelines: Callable[[], Iterable[PipelineStatus]],
+        recall: Recall,
+    ) -> None:
+        self._host = host
+        self._sockets = sockets
+        self._keeper = keeper
+        self._pipelines = pipelines
+        self._recall = recall
+        self._began = time.monotonic()
+        self._probe_lock = native.allocate_lock()
+        self._last_probe: tuple[float, ProbeResult] | None = None
+        self.addresses = Addresses(http_port, sockets.port)
+
+    def status(self) -> Mapping[str, object]:
+        """Return the default pipeline's state, with ``pipelines`` (states by id) when there are several."""
+        here = [p.get() for p in self._pipelines()]
+        known = {state["pipeline_id"] for state in here}
+        states = [*here, *(state for state in self._elsewhere() if state["pipeline_id"] not in known)]
+        if not states:
+            return {"pipelines": {}}
+        if len(states) == 1:
+            return states[0]
+        return {**states[0], "pipelines": {s["pipeline_id"]: s for s in states}}
+
+    def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
+        """Return the state of one pipeline; None if there is no such id."""
+        here = next((p.get() for p in self._pipelines() if p.pipeline_id == pipeline_id), None)
+        return here or next((s for s in self._elsewhere() if s["pipeline_id"] == pipeline_id), None)
+
+    def _elsewhere(self) -> list[dict[str, Any]]:
+        """Return the states of pipelines of other processes."""
+        views = self._sockets.views
+        if views is None:
+            return []
+        return [state for key in views.ids() if (state := views.state(key)) is not None]
+
+    def events(self, since: str | None, namespace: str, limit: int) -> EventPage:
+        """Return events after the offset, or the oldest that are kept."""
+        return self._recall.events(since, namespace, limit)
+
+    def files(self, query: FileQuery) -> Sequence[FileRow]:
+        """Return the files that fit, the one that changed last first."""
+        return self._recall.files(query)
+
+    def follow(self, namespace: str, since: str | None) -> Follower:
+        """Begin to follow a namespace."""
+        return self._recall.follow(namespace, since)
+
+    def position_of(self, offset: str) -> int | None:
+        """Return the position that an offset of this journal stands for; None for any other string."""
+        return self._recall.position_of(offset)
+
+    def offset_of(self, position: int) -> str:
+        """Return the string that clients know a position by."""
+        return self._recall.offset_of(position)
+
+    def health(self) -> Health:
+        """Return the health of all parts; the Socket.IO server is asked over its own port."""
+        result = self._probe()
+        socket_io: dict[str, Any] = {"status": "ok" if result.ok else "down", "port": self.addresses.socket_port}
+        if result.ok:
+            socket_io["answered_in_ms"] = round(result.seconds * 1000, 1)
+        else:
+            socket_io["error"] = result.error
+        journal = self._keeper.describe()
+        told = result.body if result.ok and isinstance(result.body, dict) else {}
+        body = {
+            "status": "down" if not result.ok else journal["status"],
+            "http": {"status": "ok", "port": self.addresses.http_port},
+            "socket_io": socket_io,
+            "clients": told.get("clients"),
+            "clients_dropped": told.get("clients_dropped"),
+            "journal": journal,
+            "pipelines": self._activities(),
+            "uptime_seconds": round(time.monotonic() - self._began, 1),
+        }
+        return Health(ok=result.ok, body=body)
+
+    def _activities(self) -> dict[str, Any]:
+        elsewhere = {
+            s["pipeline_id"]: {"status": s["status"], "last_activity": s["last_activity"]} for s in self._elsewhere()
+        }
+        return {**elsewhere, **{p.pipeline_id: _activity(p) for p in self._pipelines()}}
+
+    def _probe(self) -> ProbeResult:
+        # Many who ask at once get one answer: a flood on this port is not passed on to the other.
+        if not self._probe_lock.acquire(timeout=2 * PROBE_TIMEOUT_SECONDS):
+            return ProbeResult(None, None, 2 * PROBE_TIMEOUT_SECONDS, "an earlier question is not answered yet")
+        try:
+            last = self._last_probe
+            if last is None or time.monotonic() - last[0] > PROBE_KEPT_SECONDS:
+                result = probe(self._host, self.addresses.socket_port, "/health", timeout_seconds=PROBE_TIMEOUT_SECONDS)
+                self._last_probe = last = (time.monotonic(), result)
+            return last[1]
+        finally:
+            self._probe_lock.release()
+
+
+def _activity(pipeline: PipelineStatus) -> dict[str, Any]:
+    body = pipeline.snapshot()
+    return {"status": body.status, "last_activity": iso(body.last_activity)}

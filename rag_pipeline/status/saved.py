@@ -1,0 +1,30 @@
+"""What a pipeline goes on from after a restart."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rag_pipeline.events import Json
+from rag_pipeline.status.files import Key
+from rag_pipeline.status.model import FileRecord, Totals
+
+
+class SavedState(NamedTuple):
+    """A pipeline as its journal knows it, as of ``seq``.
+
+    ``fields`` are those of the state that a pipeline sets (times in wall-clock seconds), ``own`` its own ones. The
+    lists have the oldest first. ``failed_attempts`` says how often files were tried whose last attempt failed.
+    """
+
+    pipeline_id: str
+    pipeline_type: str | None
+    epoch: str
+    seq: int
+    fields: Json
+    own: Json
+    totals: Totals
+    completed: tuple[FileRecord, ...] = ()
+    failed: tuple[FileRecord, ...] = ()
+    skipped: tuple[FileRecord, ...] = ()
+    in_flight: tuple[FileRecord, ...] = ()
+    failed_attempts: tuple[tuple[Key, int], ...] = ()

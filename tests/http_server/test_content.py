@@ -1,0 +1,27 @@
+"""What an answer says before it is on the wire."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.http_server.content import Content, error_content, json_content, quoted
+
+JSON = "application/json; charset=utf-8"
+
+
+def test_json_is_one_line() -> None:
+    assert json_content(HTTPStatus.OK, {"a": "é"}) == Content(HTTPStatus.OK, JSON, '{"a":"é"}\n'.encode())
+
+
+def test_an_error_says_what_is_wrong_and_has_headers_of_its_own() -> None:
+    found = error_content(HTTPStatus.NOT_FOUND, "gone", {"Retry-After": "5"})
+    assert found == Content(HTTPStatus.NOT_FOUND, JSON, b'{"error":"gone"}\n', {"Retry-After": "5"})
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=400))
+def test_what_the_client_sent_is_quoted_on_one_bounded_line(text: str) -> None:
+    assert quoted(text).isprintable()
+    assert len(quoted("x" * 10_000)) == 202

@@ -1,0 +1,330 @@
+"""Streams over real sockets: what comes, when they end, and what they may cost."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import shutil
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from rag_pipeline.http_server.content import Stream
+from rag_pipeline.http_server.event_stream import EventStream
+from rag_pipeline.http_server.handler import Limits
+from rag_pipeline.http_server.server import HttpServer
+from rag_pipeline.http_server.source import FollowerClosedError
+from rag_pipeline.http_server.streaming import OpenStreams
+from tests.http_server.support import (
+    DEADLINE_SECONDS,
+    STREAM_REQUEST,
+    StreamClient,
+    StubFollower,
+    StubSource,
+    connect,
+    get,
+    item,
+    parse_stream,
+    receive_all,
+    serving,
+    split,
+    wait_until,
+)
+
+START = b"retry: 2000\n\n"
+QUICK = Limits(write_seconds=0.3, linger_seconds=0.1)
+MEGABYTE = "x" * (1 << 20)
+
+
+@pytest.fixture
+def source() -> StubSource:
+    return StubSource()
+
+
+@pytest.fixture
+def server(source: StubSource) -> Iterator[HttpServer]:
+    with serving(source=source) as running:
+        yield running
+
+
+def follower_of(source: StubSource, number: int = 0) -> StubFollower:
+    """Return the follower of a stream, once the server has begun it."""
+    wait_until(lambda: len(source.followers) > number)
+    return source.followers[number]
+
+
+def unread_by(client: socket.socket, buffer_bytes: int = 4096) -> socket.socket:
+    """Return the socket with a receive buffer that a little fills; to be called before it connects."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+    client.settimeout(DEADLINE_SECONDS)
+    return client
+
+
+def test_events_come_as_they_happen(server: HttpServer, source: StubSource) -> None:
+    source.greeting = [item(1, "pipeline:status")]
+    with StreamClient(server) as client:
+        assert client.block() == START
+        assert client.event() == item(1, "pipeline:status")
+        for position in range(2, 6):
+            follower_of(source).publish(item(position, text="Größe"))
+            assert client.event() == item(position, text="Größe")
+
+
+def test_a_stream_of_http_1_1_is_these_bytes(server: HttpServer, source: StubSource) -> None:
+    with connect(server) as client:
+        client.sendall(STREAM_REQUEST)
+        follower_of(source).publish(item(1))
+        follower_of(source).end()
+        head, _, body = receive_all(client).partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines.pop(1).startswith("Date: ")
+    assert lines == [
+        "HTTP/1.1 200 OK",
+        "Server: rag-pipeline",
+        "Connection: close",
+        "Content-Type: text/event-stream",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        "X-Accel-Buffering: no",
+        "Vary: Origin",
+        "Transfer-Encoding: chunked",
+    ]
+    event = f"id: {item(1).offset}\nevent: pipeline:file_completed\ndata: {item(1).text}\n\n".encode()
+    assert body == b"d\r\n" + START + b"\r\n" + f"{len(event):x}".encode() + b"\r\n" + event + b"\r\n0\r\n\r\n"
+
+
+def test_a_stream_of_http_1_0_ends_with_the_connection(server: HttpServer, source: StubSource) -> None:
+    with connect(server) as client:
+        client.sendall(b"GET /events HTTP/1.0\r\nConnection: keep-alive\r\nAccept: text/event-stream\r\n\r\n")
+        follower_of(source).publish(item(1))
+        follower_of(source).end()
+        head, _, body = receive_all(client).partition(b"\r\n\r\n")
+    assert b"Transfer-Encoding" not in head
+    assert b"Connection: close" in head
+    assert body.startswith(START)
+    assert parse_stream(body) == [item(1)]
+
+
+def test_the_header_of_a_client_that_comes_again_wins(server: HttpServer, source: StubSource) -> None:
+    with StreamClient(server, "/events?namespace=/local_files&since=0123abcd-1", Last_Event_ID="0123abcd-2"):
+        assert source.asked == [("follow", "/local_files", "0123abcd-2")]
+
+
+def test_head_answers_at_once_and_follows_nothing(server: HttpServer, source: StubSource) -> None:
+    found = get(server, "/events", "HEAD", Accept="text/event-stream")
+    assert found.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert found.endswith(b"\r\n\r\n")
+    assert b"Content-Type: text/event-stream\r\n" in found
+    assert b"Content-Length" not in found
+    assert source.followers == []
+
+
+def test_a_long_replay_comes_whole(server: HttpServer, source: StubSource) -> None:
+    sent = [item(position, text=MEGABYTE) for position in range(1, 9)]
+    source.greeting = sent
+    with StreamClient(server) as client:
+        assert [client.event() for _ in sent] == sent
+
+
+def test_a_quiet_stream_says_that_it_lives(source: StubSource) -> None:
+    with serving(source=source, limits=Limits(keep_alive_seconds=0.05)) as server, StreamClient(server) as client:
+        assert [client.block() for _ in range(3)] == [START, b": keep-alive\n\n", b": keep-alive\n\n"]
+        follower_of(source).publish(item(1))
+        assert client.event() == item(1)
+
+
+def test_what_a_client_sends_meanwhile_is_passed_over(server: HttpServer, source: StubSource) -> None:
+    with connect(server) as client:
+        client.sendall(STREAM_REQUEST.replace(b"1.1", b"1.0") + b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
+        follower_of(source).publish(item(1))
+        follower_of(source).end()
+        _, _, body = receive_all(client).partition(b"\r\n\r\n")
+    assert parse_stream(body) == [item(1)]
+
+
+def test_curl_follows_a_stream(server: HttpServer, source: StubSource) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("curl is not installed")
+    command = [curl, "-sN", "-H", "Accept: text/event-stream", f"http://127.0.0.1:{server.port}/events"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        try:
+            found = program.stdout.readline() + program.stdout.readline()
+            follower_of(source).publish(item(1))
+            found += b"".join(program.stdout.readline() for _ in range(4))
+        finally:
+            program.kill()
+    assert parse_stream(found) == [item(1)]
+    wait_until(lambda: follower_of(source).closed)
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_stream_that_the_service_ends_ends_whole(server: HttpServer, source: StubSource) -> None:
+    with StreamClient(server) as client:
+        follower_of(source).end()
+        assert client.response.read() == START  # IncompleteRead would be raised
+    wait_until(lambda: follower_of(source).closed)
+
+
+def test_a_client_that_closes_frees_its_thread(server: HttpServer, source: StubSource) -> None:
+    with StreamClient(server) as client:
+        assert client.block() == START
+    wait_until(lambda: follower_of(source).closed and not server._open)
+
+
+def test_a_client_that_breaks_off_frees_its_thread(server: HttpServer, source: StubSource) -> None:
+    with connect(server) as client:
+        client.sendall(STREAM_REQUEST)
+        follower_of(source)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: follower_of(source).closed and not server._open)
+
+
+def test_a_client_that_says_no_more_gets_the_end(server: HttpServer, source: StubSource) -> None:
+    with connect(server) as client:
+        client.sendall(STREAM_REQUEST)
+        client.shutdown(socket.SHUT_WR)
+        assert receive_all(client).endswith(START + b"\r\n0\r\n\r\n")
+    wait_until(lambda: follower_of(source).closed)
+
+
+def test_a_client_that_does_not_read_is_cut(source: StubSource) -> None:
+    source.greeting = [item(position, text=MEGABYTE) for position in range(1, 21)]
+    with serving(source=source, limits=QUICK) as server, unread_by(socket.socket()) as client:
+        client.connect((server.host, server.port))
+        client.sendall(STREAM_REQUEST)
+        wait_until(lambda: follower_of(source).closed and not server._open)
+        assert len(receive_all(client)) < 20 << 20
+
+
+def test_a_client_that_reads_slowly_is_not_cut(source: StubSource) -> None:
+    sent = item(1, text=MEGABYTE * 12)
+    source.greeting = [sent]
+    received = b""
+    with (
+        serving(source=source, limits=Limits(write_seconds=0.5)) as server,
+        unread_by(socket.socket(), 64 * 1024) as client,
+    ):
+        client.connect((server.host, server.port))
+        client.sendall(STREAM_REQUEST.replace(b"1.1", b"1.0"))
+        while not received.endswith(f'"offset": "{sent.offset}"}}\n\n'.encode()):
+            chunk = client.recv(32 * 1024)
+            assert chunk, "it was cut"
+            received += chunk
+            time.sleep(0.005)  # so that all of it takes longer than any piece may
+    assert parse_stream(received.partition(b"\r\n\r\n")[2]) == [sent]
+
+
+def test_a_follower_that_breaks_ends_its_stream_as_cut(
+    server: HttpServer, source: StubSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    with StreamClient(server) as client:
+        follower_of(source).fail(RuntimeError("broken"))
+        with pytest.raises(http.client.IncompleteRead):
+            client.response.read()
+    wait_until(lambda: follower_of(source).closed)
+    assert "broken" in caplog.text
+
+
+def test_stopping_ends_every_stream_whole(server: HttpServer, source: StubSource) -> None:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(StreamClient(server)) for _ in range(8)]
+        follower_of(source, 7)
+        server.stop()
+        assert [client.response.read() for client in clients] == [START] * 8
+        wait_until(lambda: all(follower.closed for follower in source.followers) and not server._open)
+
+
+def test_stopping_cuts_a_stream_that_no_one_reads(source: StubSource) -> None:
+    source.greeting = [item(position, text=MEGABYTE) for position in range(1, 21)]
+    with (
+        serving(source=source, limits=Limits(write_seconds=300)) as server,
+        unread_by(socket.socket()) as client,
+    ):
+        client.connect((server.host, server.port))
+        client.sendall(STREAM_REQUEST)
+        assert client.recv(1) == b"H"
+        server.stop()
+        wait_until(lambda: follower_of(source).closed and not server._open)
+
+
+# -- how many ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_stream_too_many_is_told_and_everyone_else_is_served(server: HttpServer, source: StubSource) -> None:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(StreamClient(server)) for _ in range(32)]
+        refused = get(server, "/events", Accept="text/event-stream", Origin="http://localhost:3000")
+        ((status, headers, body),) = split(refused)
+        assert (status, headers["retry-after"]) == (503, "5")
+        assert headers["access-control-allow-origin"] == "http://localhost:3000"
+        assert json.loads(body) == {"error": "no further stream can be had now; try again in 5 seconds"}
+        assert get(server).startswith(b"HTTP/1.1 200 OK")
+        assert len(source.followers) == 32
+        clients[0].close()
+        wait_until(lambda: source.followers[0].closed)
+        wait_until(lambda: b" 200 OK" in first_line(server))
+
+
+def first_line(server: HttpServer) -> bytes:
+    with connect(server) as client:
+        client.sendall(STREAM_REQUEST)
+        return client.recv(65536).partition(b"\r\n")[0]
+
+
+def test_a_refused_stream_leaves_the_connection_to_the_next_request() -> None:
+    with serving(limits=Limits(streams=0)) as server, connect(server) as client:
+        client.sendall(STREAM_REQUEST + b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert [status for status, _, _ in split(receive_all(client))] == [503, 200]
+
+
+def test_quiet_streams_do_not_give_way_to_a_crowd(source: StubSource) -> None:
+    with (
+        serving(source=source, limits=Limits(connections=4, streams=2, idle_seconds=300)) as server,
+        StreamClient(server) as first,
+        StreamClient(server) as second,
+        contextlib.ExitStack() as crowd,
+    ):
+        for _ in range(6):  # each must wait until one before it has given way
+            crowd.enter_context(connect(server)).sendall(b"GET /st")
+        assert get(server).startswith(b"HTTP/1.1 200 OK")
+        for number, client in enumerate((first, second)):
+            follower_of(source, number).publish(item(1))
+            assert client.event() == item(1)
+
+
+@pytest.mark.parametrize(("error", "logged"), [(FollowerClosedError(), False), (RuntimeError("broken"), True)])
+def test_what_cannot_be_followed_is_503(
+    server: HttpServer, source: StubSource, error: Exception, logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    source.error = error
+    ((status, _, _),) = split(get(server, "/events", Accept="text/event-stream"))
+    assert status == 503
+    assert ("broken" in caplog.text) == logged
+
+
+def test_places_come_back_whatever_happens() -> None:
+    streams = OpenStreams(1)
+
+    def fail() -> Stream:
+        raise FollowerClosedError
+
+    class Stubborn(StubFollower):
+        def close(self) -> None:
+            raise RuntimeError("no")
+
+    for _ in range(3):
+        assert streams.open(fail) is None
+        stream = streams.open(lambda: EventStream(Stubborn()))
+        assert stream is not None
+        assert streams.open(lambda: EventStream(StubFollower())) is None
+        with pytest.raises(RuntimeError):
+            streams.close(stream)

@@ -1,0 +1,98 @@
+"""Drives a real pipeline from data that Hypothesis draws, and compares what a journal saved with its state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from rag_pipeline.events import Event, iso
+from rag_pipeline.journal import Entry
+from rag_pipeline.status import PipelineStatus, SavedState
+from tests.watching import Recorder
+
+NAMES = ("report.pdf", "Straße.TXT", "100%_done", "nul\0in it", "É")
+IDS = (None, "1", "report.pdf")
+TEXTS = ("", "strasse", "%", "_", "in it", "\0", "é", "report", "no SUCH page", "\udc80")
+
+Step = tuple[str, dict[str, Any]]
+
+_which = st.fixed_dictionaries({"filename": st.sampled_from(NAMES), "file_id": st.sampled_from(IDS)})
+
+
+def _step(call: str, **arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Step]:
+    others = st.fixed_dictionaries(arguments)
+    return st.tuples(st.just(call), st.builds(lambda which, rest: {**which, **rest}, _which, others))
+
+
+file_steps = st.one_of(
+    _step("add_processing_file", size=st.sampled_from([None, 0, 2**63 - 1])),
+    _step("file_progress", stage=st.sampled_from(["reading", "chunking"]), progress=st.sampled_from([None, 0.1, 1])),
+    _step("complete_file", result=st.sampled_from([None, {"chunks": 3, "é": [2**1000, 1e-9]}])),
+    _step("complete_file", success=st.just(False), error=st.sampled_from([None, "No such PAGE", "100%"])),
+    _step("skip_file", reason=st.sampled_from(["too large", "É\0"])),
+    _step("delete_file"),
+)
+updates: st.SearchStrategy[Step] = st.tuples(
+    st.just("update"),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "status": st.sampled_from(["running", "idle"]),
+            "pipeline_type": st.sampled_from([None, "local_files", "google_drive"]),
+            "is_checking": st.booleans(),
+            "files_queued": st.sampled_from([None, 0, 7]),
+            "check_interval": st.sampled_from([None, 1, 0.5]),
+            "seconds_until_next_check": st.sampled_from([None, 30]),
+            "last_check_time": st.sampled_from([None, 1_700_000_000.123456]),
+            "mine": st.sampled_from([None, "x", {"deep": [1]}]),
+        },
+    ),
+)
+steps = st.one_of(file_steps, file_steps, file_steps, updates)
+
+
+def take(pipeline: PipelineStatus, step: Step) -> None:
+    """Make the call."""
+    call, arguments = step
+    getattr(pipeline, call)(**arguments)
+
+
+def recorded(pipeline_id: str = "p", pipeline_type: str | None = "local_files") -> tuple[PipelineStatus, Recorder]:
+    """Return a new pipeline and what it publishes."""
+    pipeline, recorder = PipelineStatus(pipeline_type, pipeline_id), Recorder()
+    pipeline.attach(recorder)
+    return pipeline, recorder
+
+
+def numbered(events: list[Event]) -> list[Entry]:
+    """Return the events as an empty journal numbers them."""
+    position, entries = 0, []
+    for event in events:
+        position += event.numbered
+        entries.append(Entry(position, event))
+    return entries
+
+
+def assert_saved(saved: SavedState, pipeline: PipelineStatus) -> None:
+    """Assert that what was saved is the state of the pipeline, whatever was held back having gone out."""
+    state = pipeline.get()
+    times = {key: iso(value) for key, value in saved.fields.items() if key.endswith(("_at", "_time", "_activity"))}
+    shown = {
+        "pipeline_id": saved.pipeline_id,
+        "pipeline_type": saved.pipeline_type,
+        "epoch": saved.epoch,
+        "seq": saved.seq,
+        **saved.fields,
+        **times,
+        **saved.own,
+        **saved.totals._asdict(),
+        "files_in_flight": len(saved.in_flight),
+        "files_processing": [file.to_json() for file in saved.in_flight],
+        "files_completed": [file.to_json() for file in saved.completed],
+        "files_failed": [file.to_json() for file in saved.failed],
+        "files_skipped": [file.to_json() for file in saved.skipped],
+    }
+    derived = {"files_per_minute", "eta_seconds", "seconds_until_next_check"}
+    assert shown == {key: value for key, value in state.items() if key not in derived}
+    assert saved.failed_attempts == tuple(pipeline._state.files._failed_attempts.items())

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.events import Event
+from rag_pipeline.journal.base import Entry, StoredBody, encode_payload, new_identity, offset_of, parse_offset
+from rag_pipeline.status.model import FileBody, FileRecord
+
+EVENT = Event("pipeline:file_completed", ("/pipeline",), "p", None, "e", 7, 1.5, FileBody(FileRecord("é\0", None)))
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_an_offset_is_read_back_as_identity_and_position(position: int) -> None:
+    identity = new_identity()
+    assert parse_offset(offset_of(identity, position)) == (identity, position)
+
+
+@given(st.one_of(st.text(), st.none(), st.integers(), st.from_regex(r"[0-9a-z-]{0,40}")))
+def test_what_was_never_an_offset_is_none_or_makes_one(value: object) -> None:
+    parsed = parse_offset(value)
+    if parsed is not None:
+        assert isinstance(value, str)
+        assert parse_offset(offset_of(*parsed)) == parsed
+
+
+def test_offsets_with_anything_around_or_other_digits_in_them_are_none() -> None:
+    good = offset_of("0123456789abcdef", 255)
+    assert good == "0123456789abcdef-ff"
+    others = (f" {good}", f"{good}\n", good.upper(), "short-1", "0123456789abcdef-", "-1", "0123456789abcdef-٣")
+    assert [parse_offset(text) for text in others] == [None] * len(others)
+
+
+def test_identities_differ_and_are_what_offsets_are_made_of() -> None:
+    one, two = new_identity(), new_identity()
+    assert one != two
+    assert parse_offset(f"{one}-0") == (one, 0)
+
+
+def test_the_text_of_an_entry_is_its_payload_made_once() -> None:
+    entry = Entry(3, EVENT)
+    assert json.loads(entry.text) == EVENT.payload()
+    assert entry.text is entry.text
+    assert "é" in entry.text
+    assert "\n" not in entry.text
+
+
+def test_a_text_that_is_known_is_taken_as_it_is() -> None:
+    assert Entry(3, EVENT, "{}").text == "{}"
+
+
+def test_an_event_from_a_store_has_the_text_it_was_stored_as_and_the_same_payload() -> None:
+    text = encode_payload(EVENT)
+    stored = EVENT._replace(body=StoredBody(text))
+    assert encode_payload(stored) is text
+    assert stored.payload() == EVENT.payload()

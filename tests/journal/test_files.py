@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline import events
+from rag_pipeline.journal import FileStatus
+from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of, pack, unpack
+from rag_pipeline.status.model import FileError, FileRecord
+from tests.journal.driving import recorded
+
+words = st.text(min_size=1, max_size=20)
+maybe_words = st.one_of(st.none(), words)
+times = st.one_of(st.none(), st.floats(0, 4e9))
+results = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), words),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)),
+    max_leaves=8,
+)
+errors = st.one_of(st.none(), st.builds(FileError, words, words, maybe_words, st.booleans()))
+files = st.builds(
+    FileRecord, words, maybe_words, st.one_of(st.none(), st.integers(0, 2**63 - 1)), maybe_words, maybe_words,
+    st.integers(1, 9), times, maybe_words, st.one_of(st.none(), st.floats(0, 1)), times, times, times, results, errors,
+)  # fmt: skip
+
+
+@given(files)
+def test_a_record_is_unpacked_as_it_was_packed(file: FileRecord) -> None:
+    again = unpack(pack(file))
+    assert again == file
+    assert again.to_json() == file.to_json()
+    assert type(again.error) is type(file.error)
+
+
+def test_every_event_of_a_file_says_where_the_file_stands() -> None:
+    assert STATUS_OF.keys() == set(events.EVENT_NAMES) - {events.STATUS}
+    assert set(STATUS_OF.values()) == set(FileStatus)
+
+
+def test_a_file_event_is_about_its_file_and_a_status_about_none() -> None:
+    pipeline, recorder = recorded()
+    pipeline.add_processing_file("a", "1")
+    told = {event.name: file_of(event) for event in recorder.events}
+    assert told.pop(events.STATUS) is None
+    assert [file and file.name for file in told.values()] == ["a"]
+
+
+def test_only_a_file_with_an_id_that_was_started_may_have_begun_under_its_name() -> None:
+    begun = FileRecord("a", "1", started_at=1.0)
+    assert keys_of(begun) == (("id", "1"), ("name", "a"))
+    assert keys_of(begun._replace(started_at=None)) == (("id", "1"), None)
+    assert keys_of(begun._replace(id=None)) == (("name", "a"), None)

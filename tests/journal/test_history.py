@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rag_pipeline.journal import FileQuery, FileStatus
+from rag_pipeline.journal.base import MAX_PAGE, Entry
+from rag_pipeline.journal.history import begun_as, files_of
+from rag_pipeline.journal.sqlite import SqliteJournal
+from rag_pipeline.status.model import FileRecord
+from tests.journal.driving import TEXTS, Step, numbered, recorded, steps, take
+
+queries = st.builds(
+    FileQuery,
+    st.sampled_from([None, *FileStatus]),
+    st.sampled_from([None, *TEXTS]),
+    st.sampled_from([None, "one", "two", "none"]),
+    st.sampled_from([None, 0, 1, 5, 20, 1 << 70]),
+    st.sampled_from([-1, 0, 1, 3, 100, 1 << 70]),
+)
+
+
+def entries_of(*made: Step) -> list[Entry]:
+    """Return what a pipeline publishes that makes these calls."""
+    pipeline, recorder = recorded()
+    for step in made:
+        take(pipeline, step)
+    pipeline.close()
+    return numbered(recorder.events)
+
+
+def start(name: str, file_id: str | None = None) -> Step:
+    return "add_processing_file", {"filename": name, "file_id": file_id}
+
+
+def done(name: str, file_id: str | None = None) -> Step:
+    return "complete_file", {"filename": name, "file_id": file_id}
+
+
+def listed(entries: list[Entry], query: FileQuery = FileQuery()) -> list[tuple[str, str | None, str]]:  # noqa: B008
+    return [(row.file["name"], row.file["id"], row.status) for row in files_of(entries, query)]
+
+
+@settings(max_examples=150)
+@given(st.lists(st.tuples(st.booleans(), steps), max_size=40), st.lists(queries, min_size=1, max_size=12), st.data())
+def test_a_journal_in_memory_and_one_in_sqlite_tell_the_same_history(
+    taken: list[tuple[bool, Step]], asked: list[FileQuery], data: st.DataObject
+) -> None:
+    (one, recorder), (two, _) = recorded("one"), recorded("two")
+    two.attach(recorder)
+    for first, step in taken:
+        take(one if first else two, step)
+    for pipeline in (one, two):
+        pipeline.flush(everything=True)
+        pipeline.close()
+    events = recorder.events
+    with tempfile.TemporaryDirectory() as folder:
+        journal = SqliteJournal(Path(folder) / "journal.sqlite3")
+        kept: list[Entry] = []
+        while len(kept) < len(events):
+            size = data.draw(st.integers(1, len(events)))
+            kept += journal.append(events[len(kept) : len(kept) + size])
+        assert [entry.position for entry in kept] == [entry.position for entry in numbered(events)]
+        for query in asked:
+            assert journal.files(query) == files_of(kept, query)
+        journal.close()
+
+
+def test_a_file_stands_once_with_its_last_event_and_the_newest_change_comes_first() -> None:
+    entries = entries_of(start("a"), start("b"), done("a"), start("c"))
+    assert listed(entries) == [("c", None, "processing"), ("a", None, "completed"), ("b", None, "processing")]
+
+
+def test_a_file_whose_id_became_known_at_its_end_is_one_file() -> None:
+    assert listed(entries_of(start("a"), done("a", "1"))) == [("a", "1", "completed")]
+
+
+def test_of_two_files_with_one_name_the_one_with_the_id_ends() -> None:
+    entries = entries_of(start("a"), start("a", "1"), done("a", "1"))
+    assert listed(entries) == [("a", "1", "completed"), ("a", None, "processing")]
+
+
+def test_pages_follow_one_another_without_gap_or_repetition() -> None:
+    entries = entries_of(*(start(f"file {n}") for n in range(7)))
+    first = files_of(entries, FileQuery(limit=4))
+    rest = files_of(entries, FileQuery(limit=4, before=first[-1].position))
+    assert [row.file["name"] for row in first + rest] == [f"file {n}" for n in reversed(range(7))]
+
+
+def test_a_page_has_a_bound_whatever_is_asked_for() -> None:
+    entries = entries_of(*(start(f"file {n}") for n in range(MAX_PAGE + 1)))
+    assert len(files_of(entries, FileQuery(limit=1 << 70))) == MAX_PAGE
+
+
+def test_text_is_looked_for_in_names_and_messages_and_nothing_in_it_is_a_wildcard() -> None:
+    failed: Step = ("complete_file", {"filename": "b", "success": False, "error": "No such PAGE"})
+    entries = entries_of(start("100%"), failed)
+    assert listed(entries, FileQuery(text="SUCH page")) == [("b", None, "failed")]
+    assert listed(entries, FileQuery(text="0%")) == [("100%", None, "processing")]
+    assert listed(entries, FileQuery(text="_")) == []
+
+
+def test_the_key_that_is_in_flight_is_the_one_a_file_began_under() -> None:
+    file = FileRecord("a", "1", started_at=1.0)
+    by_name, by_id = ("name", "a"), ("id", "1")
+    assert begun_as(file, {by_name}) == by_name
+    assert begun_as(file, {by_name, by_id}) == by_id
+    assert begun_as(file, set()) is None
+    assert begun_as(file._replace(started_at=None), {by_name}) is None, "another file of that name"

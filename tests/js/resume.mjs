@@ -1,0 +1,26 @@
+// Follows a namespace through cuts of the connection, and prints what it sees as lines of JSON, until its input ends.
+// Arguments: address, namespace, mode. "socket.io" leaves recovery to the client library, "offset" sends the last offset.
+// A line "cut" on standard input ends the connection under the client, which then comes back by itself.
+import readline from "node:readline";
+import { io } from "socket.io-client";
+
+const [address, namespace, mode] = process.argv.slice(2);
+let last;
+const auth = mode === "socket.io" ? { recovery: true } : (send) => send(last === undefined ? {} : { offset: last });
+const socket = io(address + namespace, { auth, reconnectionDelay: 200, reconnectionDelayMax: 300 });
+const say = (...line) => process.stdout.write(JSON.stringify(line) + "\n");
+
+socket.on("connect", () => say("connect", socket.recovered));
+socket.on("disconnect", (reason) => say("disconnect", reason));
+socket.onAny((name, payload) => {
+  last = payload.offset;
+  say("event", name, payload);
+});
+
+readline
+  .createInterface({ input: process.stdin })
+  .on("line", () => socket.io.engine.close())
+  .on("close", () => {
+    socket.close();
+    process.exit(0);
+  });

@@ -1,0 +1,119 @@
+"""A process that is killed at any moment: its clients go on where they were, and nothing is lost or done twice."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rag_pipeline import events
+from tests.live import ROOT, ask, environment
+from tests.socket_server.support import ClosedError, WebSocketSession
+from tests.watching import Client, lasting
+
+KILLS = 20
+FILES = 6000
+WORKERS = 3
+
+
+class Killable:
+    """The program of :mod:`tests.recovery.killed_program`, running."""
+
+    def __init__(self, state: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.recovery.killed_program", str(state), str(FILES), str(WORKERS)],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self.socket_port, self.http_port = map(int, self._process.stdout.readline().split())
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(30)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+@contextmanager
+def running(state: Path) -> Iterator[Killable]:
+    program = Killable(state)
+    try:
+        yield program
+    finally:
+        program.kill()
+
+
+class Follower:
+    """A client that survives its server: it resumes by the last offset, and checks that every event came once."""
+
+    def __init__(self) -> None:
+        self.client = Client()
+        self.offset: str | None = None
+        self.seen: list[tuple[str, dict[str, Any]]] = []
+        self.recovered: list[bool | None] = []
+
+    def read(self, session: WebSocketSession, count: int) -> None:
+        """Follow so many packets, or until the server is gone."""
+        for _ in range(count):
+            try:
+                _, name, payload = session.receive_event()
+            except (TimeoutError, ClosedError):
+                return
+            self.client.follow(name, payload)  # gapless, each once, in one epoch
+            self.offset = payload["offset"]
+            if "recovered" in payload:
+                self.recovered.append(payload["recovered"])
+            self.seen.append((name, payload))
+
+    def connect(self, port: int) -> WebSocketSession:
+        return WebSocketSession(port, auth=None if self.offset is None else {"offset": self.offset})
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        return [payload["file"] for seen, payload in self.seen if seen == name]
+
+
+def test_after_each_of_twenty_kills_a_client_that_resumes_has_every_event_once(tmp_path: Path) -> None:
+    chance = random.Random(20)
+    follower = Follower()
+    for _ in range(KILLS):
+        with running(tmp_path) as program, follower.connect(program.socket_port) as session:
+            follower.read(session, chance.randrange(1, 250))
+            program.kill()
+            follower.read(session, 1_000_000)  # what had been sent before the end
+        assert (follower.client.state or {})["status"] != "idle", "the kills are to come in the middle"
+    # A client that is cut off again while it catches up is not told that it is there.
+    assert all(follower.recovered)
+    assert len(follower.recovered) > KILLS // 2
+
+    with running(tmp_path) as program, follower.connect(program.socket_port) as session:
+        while (follower.client.state or {})["status"] != "idle":
+            follower.read(session, 1)
+        state = ask(program.http_port, "/status").body
+    assert lasting(follower.client.state or {}) == lasting(state)
+    assert len(follower.seen) > 10 * KILLS
+
+    stored = {path.name for path in (tmp_path / "stored").iterdir()}
+    assert stored == {f"file-{number}" for number in range(FILES)}
+    completed = follower.of(events.FILE_COMPLETED)
+    interrupted = follower.of(events.FILE_FAILED)
+    # What a kill caught on its way to the journal was shown to no one; the work of these files was done all the same.
+    unseen = stored - {file["id"] for file in completed}
+    print(f"{len(follower.seen)} events, {len(interrupted)} files interrupted, {len(unseen)} done and not shown")
+    assert len(unseen) < FILES / 20
+    assert {file["error"]["type"] for file in interrupted} == {"Interrupted"}
+    assert all(file["error"]["retryable"] for file in interrupted)
+    # An attempt that was cut off is followed by the next one, which says so.
+    tried = {file["id"]: file["attempt"] for file in completed}
+    assert all(tried[file["id"]] > file["attempt"] for file in interrupted)
+    assert state["files_in_flight"] == 0
+    assert state["total_processed"] == len(completed)
+    assert state["total_failed"] == len(interrupted)
