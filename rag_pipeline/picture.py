@@ -28,17 +28,19 @@ def apply(state: Json | None, name: str, payload: Mapping[str, Any]) -> Json | N
     if state is None or (payload["epoch"] == state["epoch"] and payload["seq"] <= state["seq"]):
         return state
     file = payload["file"]
-    processing = [one for one in state["files_processing"] if not _same(one, file)]
-    listed = len(processing) < len(state["files_processing"])
+    processing: list[Json] = state["files_processing"]
+    place = _place(processing, file, name)
     in_flight = state["files_in_flight"]
     changed: Json = {"epoch": payload["epoch"], "seq": payload["seq"], "last_activity": payload["timestamp"]}
     if name == events.FILE_STARTED:
-        processing = [*processing, file][-MAX_PROCESSING:]
-        in_flight += 0 if listed else 1
+        in_flight += 1 if place is None else 0
+        processing = [*_without(processing, place), file][-MAX_PROCESSING:]
     elif name == events.FILE_PROGRESS:
-        processing = [file if _same(one, file) else one for one in state["files_processing"]]
+        processing = processing if place is None else [*processing[:place], file, *processing[place + 1 :]]
     else:
-        in_flight -= 1 if file["started_at"] is not None and (listed or in_flight > MAX_PROCESSING) else 0
+        if file["started_at"] is not None and (place is not None or in_flight > MAX_PROCESSING):
+            in_flight -= 1
+            processing = _without(processing, place)
         changed |= payload["totals"]
         if name in _KEPT:
             key, limit = _KEPT[name]
@@ -46,8 +48,18 @@ def apply(state: Json | None, name: str, payload: Mapping[str, Any]) -> Json | N
     return {**state, **changed, "files_processing": processing, "files_in_flight": in_flight}
 
 
-def _same(one: Json, other: Json) -> bool:
-    """Whether both are one file: by id, or by name where one has none yet."""
-    if one["id"] is None or other["id"] is None:
-        return bool(one["name"] == other["name"])
-    return bool(one["id"] == other["id"])
+def _without(files: list[Json], place: int | None) -> list[Json]:
+    return files if place is None else [*files[:place], *files[place + 1 :]]
+
+
+def _place(processing: list[Json], file: Json, name: str) -> int | None:
+    """Return where the file stands: under its id, or under its name if it has none."""
+    key = "name" if file["id"] is None else "id"
+    for place, one in enumerate(processing):
+        if (one["id"] is None) == (file["id"] is None) and one[key] == file[key]:
+            return place
+    if name in (events.FILE_STARTED, events.FILE_PROGRESS) or file["id"] is None:
+        return None
+    # It was started without an id, which became known by its end.
+    unnamed = (place for place, one in enumerate(processing) if one["id"] is None and one["name"] == file["name"])
+    return next(unnamed, None)

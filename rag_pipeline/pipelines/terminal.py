@@ -21,6 +21,7 @@ from rag_pipeline.events import NAMESPACES, Event
 from rag_pipeline.ingest.command import printable
 from rag_pipeline.probe import reachable
 from rag_pipeline.status import PipelineStatus, Published
+from rag_pipeline.status.model import Totals
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Line(NamedTuple):
     about: str
 
 
+NOTHING_YET = Totals()
 MARKS = {"stored": "✓", "unchanged": "✓", "failed": "✗", "skipped": "–", "removed": "⌫"}
 PLAIN_MARKS = {"stored": "+", "unchanged": "+", "failed": "!", "skipped": "-", "removed": "x"}
 
@@ -78,16 +80,10 @@ def line_of(event: Event) -> Line | None:
     return Line("stored", name, f"{result['chunks']} chunk{'' if result['chunks'] == 1 else 's'}, {took}")
 
 
-def summary(status: PipelineStatus, seconds: float) -> str:
-    """Return what was done, in one line."""
-    totals = status.snapshot().totals
-    parts = [
-        f"{totals.total_processed} stored",
-        f"{totals.total_failed} failed",
-        f"{totals.total_skipped} skipped",
-        f"{totals.total_deleted} removed",
-    ]
-    return f"{', '.join(parts)} in {seconds:.1f} s"
+def summary(done: Totals, before: Totals, seconds: float) -> str:
+    """Return what was done since ``before``, in one line."""
+    processed, failed, skipped, deleted = (now - then for now, then in zip(done, before, strict=True))
+    return f"{processed} stored, {failed} failed, {skipped} skipped, {deleted} removed in {seconds:.1f} s"
 
 
 class Terminal:
@@ -140,14 +136,15 @@ class Terminal:
         else:
             self._print(text)
 
-    def close(self, *, with_summary: bool = True) -> None:
-        """Print what is left, end the live view, sum up."""
+    def close(self, *, since: Totals | None = NOTHING_YET) -> None:
+        """Print what is left, end the live view, and sum up what came on top of ``since``; None: no summary."""
         self._status.detach(self)
         self.tick()
         if self._live is not None:
             self._draw(self._live.stop)
-        if with_summary:
-            self._print(("" if self._live is None else "\n") + summary(self._status, time.monotonic() - self._began))
+        if since is not None:
+            done = summary(self._status.snapshot().totals, since, time.monotonic() - self._began)
+            self._print(("" if self._live is None else "\n") + done)
 
     def restore(self) -> None:
         """Make the cursor visible again; callable from a signal handler, before a sudden end."""

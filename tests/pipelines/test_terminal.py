@@ -8,6 +8,7 @@ import pytest
 
 from rag_pipeline.pipelines.terminal import Line, Terminal, addresses, line_of, summary
 from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.model import Totals
 from tests.watching import Recorder
 
 
@@ -91,7 +92,7 @@ def test_without_a_terminal_there_are_plain_lines_in_its_encoding(
 def test_after_the_end_nothing_is_taken_any_more(status: PipelineStatus) -> None:
     screen = Screen()
     terminal = Terminal(status, screen)
-    terminal.close(with_summary=False)
+    terminal.close(since=None)
     play(status)
     terminal.tick()
     assert screen.text == ""
@@ -99,7 +100,9 @@ def test_after_the_end_nothing_is_taken_any_more(status: PipelineStatus) -> None
 
 def test_the_summary_counts_everything(status: PipelineStatus) -> None:
     play(status)
-    assert summary(status, 1.25) == "2 stored, 1 failed, 1 skipped, 1 removed in 1.2 s"
+    done = status.snapshot().totals
+    assert summary(done, Totals(), 1.25) == "2 stored, 1 failed, 1 skipped, 1 removed in 1.2 s"
+    assert summary(done, Totals(1, 1), 1.25) == "1 stored, 0 failed, 1 skipped, 1 removed in 1.2 s"
 
 
 @pytest.mark.parametrize("live", [False, True])

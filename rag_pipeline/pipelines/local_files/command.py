@@ -24,6 +24,7 @@ from rag_pipeline.pipelines.state_folder import StateFolder
 from rag_pipeline.pipelines.terminal import Service, Terminal
 from rag_pipeline.signals import StopSignals
 from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.model import Totals
 
 PIPELINE_TYPE = "local_files"
 _TICK_SECONDS = 0.1
@@ -77,14 +78,14 @@ def run(args: argparse.Namespace, start_service: StartService) -> int:
             terminal.start(service, names.display_name(settings.folder))
             interrupted = _follow(work, signals, terminal)
         finally:
-            terminal.close(with_summary=work.failure is None)
+            terminal.close(since=work.before if work.failure is None else None)
         if work.failure is not None:
             raise work.failure
         if settings.mode is RunMode.CONTINUOUS:
             return ExitCode.OK
         if interrupted:
             return ExitCode.INTERRUPTED
-        failed = status.snapshot().totals.total_failed > work.failed_before
+        failed = status.snapshot().totals.total_failed > work.before.total_failed
         return ExitCode.FILES_FAILED if failed else ExitCode.OK
 
 
@@ -105,7 +106,7 @@ class _Work(threading.Thread):
         super().__init__(name="local-files", daemon=True)
         self.stop = threading.Event()
         self.failure: BaseException | None = None
-        self.failed_before = 0  # in the runs before this one
+        self.before = Totals()  # of the runs before this one
         self._status = status
         self._settings = settings
         self._ingest = ingest
@@ -124,7 +125,7 @@ class _Work(threading.Thread):
     def _run(self) -> None:
         settings, scope = self._settings, scope_of(self._settings)
         self._status.update(status="initializing")
-        self.failed_before = self._status.snapshot().totals.total_failed
+        self.before = self._status.snapshot().totals
         with Ledger(self._state.path, scope) as ledger:
             parts = build_parts(self._ingest, self._state.store, workers=settings.workers, stop=self.stop)
             try:

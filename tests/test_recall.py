@@ -1,0 +1,71 @@
+"""What the service remembers: pages of events that neither skip nor repeat, and a live view that goes on from one."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag_pipeline import events
+from rag_pipeline.http_server.source import FollowerClosedError
+from rag_pipeline.recall import Recall
+from rag_pipeline.service import StatusServer
+from rag_pipeline.status import PipelineStatus
+from tests.socket_server.support import new_pipeline, serving
+from tests.watching import wait_until
+
+
+def recall_of(server: StatusServer) -> Recall:
+    return server._shown._recall
+
+
+def made(pipeline: PipelineStatus, server: StatusServer, count: int) -> None:
+    for n in range(count):
+        pipeline.update(n=n)
+    wait_until(lambda: server._keeper.tail.newest >= count)
+
+
+def test_pages_follow_each_other() -> None:
+    pipeline = new_pipeline()
+    with serving(pipeline) as server:
+        made(pipeline, server, 10)
+        recall = recall_of(server)
+        seen: list[str] = []
+        since: str | None = None
+        for _ in range(4):
+            page = recall.events(since, events.NS_PIPELINE, 3)
+            assert page.recovered
+            seen += [item.offset for item in page.items]
+            since = page.next
+            assert page.more is (len(seen) < 10)
+        assert len(set(seen)) == 10
+        assert since == recall.offset_of(10)
+        assert recall.events(since, events.NS_PIPELINE, 3).items == []
+
+
+def test_an_offset_of_another_journal_gives_the_oldest() -> None:
+    pipeline = new_pipeline()
+    with serving(pipeline) as server:
+        made(pipeline, server, 2)
+        page = recall_of(server).events("0123456789abcdef-1", events.NS_PIPELINE, 10)
+        assert (len(page.items), page.recovered) == (2, False)
+        assert recall_of(server).position_of("0123456789abcdef-1") is None
+
+
+def test_a_page_of_a_namespace_without_events_ends_where_it_looked() -> None:
+    pipeline = new_pipeline("other")
+    with serving(pipeline) as server:
+        made(pipeline, server, 5)
+        page = recall_of(server).events(None, events.NS_LOCAL_FILES, 10)
+        assert (page.items, page.next, page.more) == ([], recall_of(server).offset_of(5), False)
+
+
+def test_a_follower_gets_the_state_and_what_comes_and_ends_with_the_service() -> None:
+    pipeline = new_pipeline()
+    with serving(pipeline) as server:
+        follower = recall_of(server).follow(events.NS_PIPELINE, None)
+        first = follower.next(30)
+        pipeline.update(n=1)
+        second = follower.next(30)
+        assert [item.name for item in (*first, *second)] == [events.STATUS] * 2
+        follower.close()
+        with pytest.raises(FollowerClosedError):
+            follower.next(30)
