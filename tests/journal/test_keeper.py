@@ -30,8 +30,9 @@ class Setup:
         self.sink: Sink | None = self.keeper.connect(
             self.passed.append,
             lambda function: function(),
-            begin_journal=self.journals.append,
+            begin_journal=lambda identity, _newest, _entries: self.journals.append(identity),
             overflowed=lambda: None,
+            mark_stalled=lambda _ids: None,
             pipelines=lambda: [self.pipeline],
         )
         self.keeper.start()

@@ -1,0 +1,197 @@
+"""How a batch is written: a script that the server carries out as a whole, which checks first and then writes.
+
+Not MULTI: what is written depends on what is there at that moment. A batch whose answer was lost may still lie in the
+buffer of a server that stands still, and is carried out after the sender has long connected anew; only the server can
+tell then that it was written already, or that the pipeline has gone to another process. And a file's row needs the id
+that its entry got. For the append-only file and for replicas a script is one transaction.
+
+``#!lua`` makes the server refuse a script at its start when memory is short or its disk is full, not halfway.
+"""
+
+from __future__ import annotations
+
+from rag_pipeline.journal.redis_link import Script
+
+# Verdicts on a pipeline: ok · written (by an earlier copy of this batch) · lost (another process has it) ·
+# expired (nobody has it) · behind (the server has forgotten what it had confirmed).
+VERDICT = """
+local function verdict(prefix, id, token, expected)
+  local owner = redis.call('GET', prefix .. ':owner:' .. id)
+  local mark = redis.call('HMGET', prefix .. ':pipeline:' .. id, 'writer', 'batch')
+  if owner and string.sub(owner, 1, #token + 1) ~= token .. ' ' then return 'lost', 0, owner end
+  if mark[1] and mark[1] ~= token and not owner then return 'lost', 0, '' end
+  if mark[1] ~= token or tonumber(mark[2]) < expected then return 'behind', 0, '' end
+  if not owner then return 'expired', tonumber(mark[2]), '' end
+  return 'ok', tonumber(mark[2]), owner
+end
+local function now()
+  local time = redis.call('TIME')
+  return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+end
+"""
+
+APPEND = Script(
+    "#!lua\n"
+    + VERDICT
+    + """
+local prefix, token, batch, max_files = ARGV[1], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6])
+if redis.call('GET', KEYS[2]) ~= ARGV[2] then return {'identity'} end
+
+local pipelines, verdicts, at = {}, {}, 8
+for n = 1, tonumber(ARGV[7]) do
+  local id = ARGV[at]
+  local word, mark, owner = verdict(prefix, id, token, tonumber(ARGV[at + 1]))
+  if (word == 'ok' or word == 'expired') and mark >= batch then word = 'written' end
+  pipelines[n] = {id = id, ok = word == 'ok', set = {}, hash = prefix .. ':pipeline:' .. id,
+    files = prefix .. ':files:' .. id, recent = prefix .. ':recent:' .. id .. ':',
+    attempts = prefix .. ':attempts:' .. id, forgotten = {}}
+  verdicts[n * 2 - 1], verdicts[n * 2] = word, owner
+  at = at + 2
+end
+
+local function forget(files, key)
+  local row = redis.call('HGET', files, key)
+  if row then
+    redis.call('ZREM', files .. ':' .. string.match(row, '^%a+'), key)
+    redis.call('HDEL', files, key)
+  end
+end
+
+local function is_processing(files, key)
+  local row = redis.call('HGET', files, key)
+  return row and string.sub(row, 1, 11) == 'processing '
+end
+
+local function put_row(files, key, status, id, rest)
+  local ms, seq = string.match(id, '(%d+)-(%d+)')
+  redis.call('HSET', files, key, status .. ' ' .. id .. ' ' .. rest)
+  redis.call('ZADD', files .. ':' .. status, string.format('%.0f', ms * 4096 + math.min(seq, 4095)), key)
+end
+
+local function note_recent(p, status, record)
+  local most = ({completed = 10, failed = 5, skipped = 5})[status]
+  if most then
+    redis.call('RPUSH', p.recent .. status, record)
+    redis.call('LTRIM', p.recent .. status, -most, -1)
+  end
+end
+
+local function note_attempt(p, key, status, attempt)
+  redis.call('ZREM', p.attempts, key)
+  if status == 'failed' then
+    -- Which failure it was, and in the low bits the number of the attempt: ordered by the one, and both in one set.
+    local nth = redis.call('HINCRBY', p.hash, 'failures', 1)
+    redis.call('ZADD', p.attempts, string.format('%.0f', nth * 1048576 + attempt), key)
+    redis.call('ZREMRANGEBYRANK', p.attempts, 0, -10001)
+  end
+end
+
+local function change(p, name, key, other, status, id, changed, record, attempt)
+  local began, begun = id, nil
+  if is_processing(p.files, key) then begun = key end
+  if status == 'processing' then
+    if begun and name ~= 'pipeline:file_processing_started' then
+      began = string.match(redis.call('HGET', p.files, key), '^%a+ %S+ (%S+)')
+    end
+  else
+    -- A file may have been started by its name, and be known by its id only when it ends.
+    if not begun and other ~= '' and is_processing(p.files, other) then begun = other end
+    if begun then forget(p.files, begun) end
+    note_attempt(p, begun or key, status, math.min(tonumber(attempt), 1048575))
+    note_recent(p, status, record)
+  end
+  forget(p.files, key)
+  put_row(p.files, key, status, id, began .. ' ' .. changed .. ' ' .. record)
+end
+
+local function set_right(p, key, status, id, changed, record)
+  note_recent(p, status, record)
+  local old = p.forgotten[key] or redis.call('HGET', p.files, key)
+  if old and string.sub(old, 1, #status + 1) == status .. ' ' and string.sub(old, -#record) == record then
+    -- It is known as it is: it stays in its place.
+    id, changed = string.match(old, '^%a+ (%S+) (%S+ %S+) ')
+  else
+    changed = id .. ' ' .. changed
+  end
+  forget(p.files, key)
+  put_row(p.files, key, status, id, changed .. ' ' .. record)
+end
+
+local count, ids, last_id = tonumber(redis.call('GET', KEYS[3]) or '0'), {}, '0-0'
+local rows_before = 0
+while at <= #ARGV do
+  local p = pipelines[tonumber(ARGV[at])]
+  local name, epoch, seq, changed, numbered = ARGV[at + 1], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
+  local text, fields, own, totals = ARGV[at + 8], ARGV[at + 9], ARGV[at + 10], ARGV[at + 11]
+  local key, other, status, record = ARGV[at + 12], ARGV[at + 13], ARGV[at + 14], ARGV[at + 15]
+  local id = ''
+  if p.ok and name == 'reset' then
+    if changed == 'files too' then
+      for _, k in ipairs(redis.call('ZRANGE', p.files .. ':processing', 0, -1)) do
+        p.forgotten[k] = redis.call('HGET', p.files, k)
+        forget(p.files, k)
+      end
+    end
+    redis.call('DEL', p.recent .. 'completed', p.recent .. 'failed', p.recent .. 'skipped')
+  elseif p.ok and name == 'row' then
+    -- It stands for no entry: a place of its own, just before those of this moment.
+    local ms = tonumber(string.match(now(), '%d+')) - 1
+    rows_before = rows_before + 1
+    set_right(p, key, status, string.format('%.0f-%d', ms, 1000000 + rows_before), changed, record)
+    p.rows = true
+  elseif p.ok then
+    if numbered == '1' then count = count + 1 end
+    local entry = {'name', name, 'namespaces', ARGV[at + 2], 'pipeline_id', p.id, 'pipeline_type', ARGV[at + 3],
+      'epoch', epoch, 'seq', seq, 'at', changed, 'numbered', numbered, 'count', count, 'text', text}
+    id = redis.call('XADD', KEYS[1], '*', unpack(entry))
+    last_id = id
+    if not p.set.epoch then redis.call('HSETNX', p.hash, 'since', changed) end
+    p.set.type, p.set.epoch, p.set.seq, p.set.position = ARGV[at + 3], epoch, seq, id
+    if numbered == '1' then p.set.active = changed end
+    if fields ~= '' then p.set.fields, p.set.own, p.set.active = fields, own, '' end
+    if totals ~= '' then p.set.totals = totals end
+    if name == 'pipeline:status' then
+      entry[#entry + 1], entry[#entry + 2] = 'position', id
+      p.state = entry
+    end
+    if key ~= '' then
+      change(p, name, key, other, status, id, changed, record, ARGV[at + 16])
+      p.rows = true
+    end
+  end
+  ids[#ids + 1] = id
+  at = at + 17
+end
+
+local function prune(files)
+  local over = math.min(redis.call('HLEN', files) - max_files, 1000)
+  while over > 0 do
+    local oldest, lowest
+    for _, status in ipairs({'completed', 'skipped', 'deleted', 'failed'}) do
+      local head = redis.call('ZRANGE', files .. ':' .. status, 0, 0, 'WITHSCORES')
+      if head[1] and (not lowest or tonumber(head[2]) < lowest) then oldest, lowest = head[1], tonumber(head[2]) end
+    end
+    if not oldest then return end
+    forget(files, oldest)
+    over = over - 1
+  end
+end
+
+for _, p in ipairs(pipelines) do
+  if p.ok then
+    local set = {'batch', ARGV[4]}
+    for field, value in pairs(p.set) do set[#set + 1], set[#set + 2] = field, value end
+    redis.call('HSET', p.hash, unpack(set))
+    if p.state then redis.call('HSET', prefix .. ':state:' .. p.id, unpack(p.state)) end
+    if p.rows then prune(p.files) end
+  end
+end
+if last_id ~= '0-0' then
+  redis.call('SET', KEYS[3], count)
+  redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[5])
+end
+return {'done', verdicts, ids}
+"""
+)
+"""Keys: events, identity, count. Arguments: prefix, identity, token, batch, most entries, most files, the number of
+pipelines, each pipeline's id and the batch it is expected to have, then 17 for each item."""

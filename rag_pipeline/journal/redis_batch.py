@@ -1,0 +1,229 @@
+"""Batches: what is written to Redis at once, as a whole or not at all, and once however often it is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rag_pipeline.events import Event, Json
+from rag_pipeline.journal.base import FileStatus, encode_payload
+from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of, pack
+from rag_pipeline.journal.redis_append import APPEND
+from rag_pipeline.journal.redis_keys import Keys, text_of_key
+from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, Verdict, Word, read_verdicts
+from rag_pipeline.journal.redis_link import Link
+from rag_pipeline.status.files import key_of
+from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
+
+MAX_BATCH = 500
+MAX_EVENTS = 100_000
+MAX_FILES = 100_000
+FIELDS = (
+    "status", "started_at", "last_activity", "last_check_time", "next_check_time", "check_interval", "is_checking",
+    "files_queued",
+)  # fmt: skip
+"""What a pipeline sets of its state."""
+
+_ITEM_LENGTH = 17
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class GapBody(NamedTuple):
+    """A whole state in place of events that were dropped."""
+
+    state: StateBody
+
+    def to_json(self, at: float) -> Json:
+        """Return the state, marked."""
+        return {**self.state.to_json(at), "gap": True}
+
+
+class Row(NamedTuple):
+    """A file to be shown as it is, without an event."""
+
+    pipeline_id: str
+    at: float
+    file: FileRecord
+    status: FileStatus
+
+
+class Reset(NamedTuple):
+    """The recent lists are to be forgotten, and if ``in_flight`` the files in flight too: rows and events follow."""
+
+    pipeline_id: str
+    in_flight: bool
+
+
+Item = Event | Row | Reset
+
+
+class Batch(NamedTuple):
+    """Items and the number they are known by; one that is sent again must be the same in both."""
+
+    number: int
+    items: Sequence[Item]
+    pipeline_ids: list[str]
+
+
+class Written(NamedTuple):
+    """What became of a batch: a verdict for each pipeline, an entry id for each item, empty if it has none."""
+
+    verdicts: dict[str, Verdict]
+    ids: list[str]
+
+
+class BatchWriter:
+    """Numbers and writes batches for one holder of leases; belongs to one thread."""
+
+    def __init__(
+        self, link: Link, keys: Keys, holder: Holder, *, max_events: int = MAX_EVENTS, max_files: int = MAX_FILES
+    ) -> None:
+        self.identity = ""
+        self.confirmed: dict[str, int] = {}
+        self._link = link
+        self._keys = keys
+        self._holder = holder
+        self._limits = (max_events, max_files)
+        self._number = 0
+
+    def batch(self, items: Sequence[Item]) -> Batch:
+        """Return the items as the next batch."""
+        self._number += 1
+        return Batch(self._number, items, list(dict.fromkeys(id_of_item(item) for item in items)))
+
+    def write(self, batch: Batch) -> Written:
+        """Write what the server lets this holder write; raises IdentityChangedError if the journal is another."""
+        where = {pipeline_id: str(n) for n, pipeline_id in enumerate(batch.pipeline_ids, 1)}
+        arguments: list[str | int] = [self._keys.prefix, self.identity, self._holder.token, batch.number, *self._limits]
+        arguments.append(len(where))
+        for pipeline_id in where:
+            arguments += (pipeline_id, self.confirmed.get(pipeline_id, 0))
+        for item in batch.items:
+            arguments += _event(item, where) if isinstance(item, Event) else _other(item, where)
+        answer = self._link.run(APPEND, [self._keys.events, self._keys.identity, self._keys.count], arguments)
+        if answer[0] == "identity":
+            raise IdentityChangedError(f"the journal in Redis at {self._link.address} was emptied")
+        verdicts = read_verdicts(batch.pipeline_ids, answer[1])
+        for pipeline_id, verdict in verdicts.items():
+            if verdict.word in (Word.OK, Word.WRITTEN):
+                self.confirmed[pipeline_id] = batch.number
+        return Written(verdicts, answer[2])
+
+
+def id_of_item(item: Item) -> str:
+    """Return the pipeline an item belongs to."""
+    return item.pipeline_id or ""
+
+
+class Continuity:
+    """What each pipeline's last item was, so that one that doesn't follow on from it is noticed."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[str, int]] = {}
+        self._torn: set[str] = set()
+
+    def is_old(self, event: Event) -> bool:
+        """Return whether the event was taken already, or a later state stands for it."""
+        epoch, seq = self._last.get(event.pipeline_id or "", (None, 0))
+        return epoch == event.epoch and event.seq < seq + event.numbered
+
+    def misses(self, event: Event) -> bool:
+        """Return whether events between the last one and this are missing."""
+        epoch, seq = self._last.get(event.pipeline_id or "", (None, 0))
+        return epoch == event.epoch and event.seq > seq + event.numbered
+
+    def take(self, event: Event, *, gap: bool = False) -> list[Item]:
+        """Return what to write for the event; after a jump a status sets right what is known of files."""
+        pipeline_id = event.pipeline_id or ""
+        epoch, seq = self._last.get(pipeline_id, (None, 0))
+        if gap or epoch != event.epoch or event.seq != seq + event.numbered:
+            self._torn.add(pipeline_id)
+        self._last[pipeline_id] = (event.epoch or "", event.seq)
+        if pipeline_id in self._torn and isinstance(event.body, StateBody):
+            self._torn.remove(pipeline_id)
+            return state_items(event, event.body, gap=gap)
+        return [event]
+
+    def reached(self, event: Event) -> bool:
+        """Return whether everything up to this event was taken."""
+        epoch, seq = self._last.get(event.pipeline_id or "", (None, 0))
+        return epoch == event.epoch and seq >= event.seq
+
+    def forget(self, pipeline_id: str) -> None:
+        """Begin anew with the pipeline's next event."""
+        self._last.pop(pipeline_id, None)
+
+
+def state_items(status: Event, body: StateBody, *, gap: bool = False) -> list[Item]:
+    """Return what makes the server know a pipeline as its status shows it, the files it shows too.
+
+    Of files in flight a status shows the last 100; if there are more, those known to the server stay.
+    """
+    pipeline_id = status.pipeline_id or ""
+    ended = [
+        Row(pipeline_id, file.completed_at or status.at, file, kind)
+        for files, kind in (
+            (body.files_completed, FileStatus.COMPLETED), (body.files_failed, FileStatus.FAILED),
+            (body.files_skipped, FileStatus.SKIPPED),
+        )
+        for file in files
+    ]  # fmt: skip
+    ended.sort(key=lambda row: row.at)
+    working = [
+        Row(pipeline_id, file.last_progress_at or file.started_at or status.at, file, FileStatus.PROCESSING)
+        for file in body.files_processing
+    ]
+    # A gap is an event like others, so that whoever asks for those that it stands for gets it.
+    shown = status._replace(body=GapBody(body), numbered=True) if gap else status
+    return [Reset(pipeline_id, body.files_in_flight == len(working)), *ended, *working, shown]
+
+
+def _other(item: Row | Reset, where: dict[str, str]) -> list[str]:
+    texts = [where[item.pipeline_id], "reset" if isinstance(item, Reset) else "row", *[""] * (_ITEM_LENGTH - 2)]
+    if isinstance(item, Reset):
+        texts[6] = "files too" if item.in_flight else ""
+    else:
+        texts[6] = repr(item.at)
+        texts[12:] = (
+            text_of_key(key_of(item.file.name, item.file.id)),
+            "",
+            item.status,
+            pack(item.file),
+            str(item.file.attempt),
+        )
+    return texts
+
+
+def _event(event: Event, where: dict[str, str]) -> list[str]:
+    fields = own = totals = ""
+    body = event.body.state if isinstance(event.body, GapBody) else event.body
+    if isinstance(body, StateBody):
+        fields, own = _encode({name: getattr(body, name) for name in FIELDS}), _encode(body.own)
+        totals = _encode(body.totals)
+    elif isinstance(body, FileBody) and isinstance(body.totals, Totals):
+        totals = _encode(body.totals)
+    return [
+        where[event.pipeline_id or ""],
+        event.name,
+        " ".join(event.namespaces),
+        event.pipeline_type or "",
+        event.epoch or "",
+        str(event.seq),
+        repr(event.at),
+        "1" if event.numbered else "0",
+        encode_payload(event),
+        fields,
+        own,
+        totals,
+        *_file(event),
+    ]
+
+
+def _file(event: Event) -> tuple[str, str, str, str, str]:
+    file = file_of(event)
+    if file is None:
+        return "", "", "", "", ""
+    key, other = keys_of(file)
+    status = STATUS_OF[event.name]
+    return text_of_key(key), "" if other is None else text_of_key(other), status, pack(file), str(file.attempt)

@@ -1,0 +1,199 @@
+"""What keeps a service's events where Redis does: many processes publish, and every server shows every pipeline.
+
+An event of this process goes to Redis and comes back through the stream like anyone else's, so that all servers show
+one order. While Redis is away, events wait in the publisher, and clients stay connected to what was shown last.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from rag_pipeline import native
+from rag_pipeline.errors import JournalError
+from rag_pipeline.events import Event
+from rag_pipeline.journal.base import Entry, FileQuery, FileRow, new_identity
+from rag_pipeline.journal.fetcher import Done, Fetcher
+from rag_pipeline.journal.keeper import BeginJournal
+from rag_pipeline.journal.redis_publisher import RedisPublisher
+from rag_pipeline.journal.redis_reader import RedisReader
+from rag_pipeline.journal.redis_streams import RedisJournal
+from rag_pipeline.journal.tail import Tail
+from rag_pipeline.status import PipelineStatus, SavedState, Sink
+
+logger = logging.getLogger("rag_pipeline.journal")
+
+WATCH_SECONDS = 1.0
+STOP_SECONDS = 5.0
+
+
+class RedisKeeper:
+    """Stands between pipelines, Redis and the hub as :class:`~rag_pipeline.journal.keeper.Keeper` does for a store.
+
+    ``heartbeat_seconds`` is how long a process may be silent before its pipelines are shown as stalled. Raises
+    JournalError if Redis is not fit; one that can't be reached is tried again for as long as the service runs.
+    """
+
+    shared = True
+
+    def __init__(self, url: str, *, heartbeat_seconds: float = 30.0) -> None:
+        self._url = url
+        self._heartbeat = heartbeat_seconds
+        self.tail = Tail(new_identity())
+        self._publisher = RedisPublisher(url, self._status_of)
+        self._pipelines: Callable[[], Iterable[PipelineStatus]] = tuple
+        self._saved: dict[str, SavedState] = {}
+        self._floor = 0
+        self._stopping = native.Signal()
+        self._watcher: native.NativeThread | None = None
+        self._fetcher: Fetcher | None = None
+        self._ended = False
+        self._journal = self._open()
+
+    def _open(self) -> RedisJournal | None:
+        try:
+            journal = RedisJournal(self._url)
+        except JournalError as error:
+            if not error.retryable:
+                raise
+            return None
+        self._saved = dict(journal.saved())
+        return journal
+
+    def connect(
+        self,
+        deliver: Callable[[Entry], None],
+        post: Callable[[Callable[[], None]], None],
+        *,
+        begin_journal: BeginJournal,
+        overflowed: Callable[[], None],  # noqa: ARG002 - the publisher sees to it
+        mark_stalled: Callable[[Iterable[str]], None],
+        pipelines: Callable[[], Iterable[PipelineStatus]],
+    ) -> Sink:
+        """Set up the way to the hub; return where pipelines are to publish.
+
+        ``deliver`` hands an event to the hub, ``post`` work for its thread. ``begin_journal`` tells it what is known of
+        each pipeline as of a position, ``mark_stalled`` which have stopped reporting.
+        """
+
+        def deliver_all(entries: list[Entry]) -> None:
+            for entry in entries:
+                deliver(entry)
+
+        def begin() -> None:
+            known = self._reader.snapshots()
+            if known.identity:
+                begin_journal(known.identity, known.position, known.entries)
+
+        self._pipelines = pipelines
+        self._post = post
+        self._begin = begin
+        self._mark_stalled = mark_stalled
+        self._reader = RedisReader(self._url, deliver_all, begin)
+        return self._publisher
+
+    def claim(self, pipeline_id: str) -> None:
+        """Take a pipeline's id for this process; raises JournalError that names the holder if another has it.
+
+        While Redis is away the id is taken later, with the pipeline's first event that gets there.
+        """
+        try:
+            self._publisher.claim(pipeline_id)
+        except JournalError as error:
+            if not error.retryable:
+                raise
+
+    def release(self, pipeline_id: str) -> None:
+        """Give an id back once all that its pipeline published has been written."""
+        self._publisher.release(pipeline_id)
+
+    def start(self) -> None:
+        """Begin to publish and to follow; raises JournalError if Redis is not fit."""
+        self._publisher.start()
+        self._reader.start()
+        self._begin()
+        self._watcher = native.start_thread(self._watch, "rag-pipeline-redis-watch")
+
+    def stop(self) -> None:
+        """Publish what is queued, give the ids back, end the threads; idempotent, within seconds."""
+        if self._ended:
+            return
+        self._ended = True
+        self._stopping.signal()
+        if not self._publisher.stop():
+            logger.error("the last events did not get to Redis")
+        self._reader.stop()
+        if self._watcher is not None:
+            self._watcher.join(STOP_SECONDS)
+        if self._fetcher is not None:
+            self._fetcher.stop()
+        if self._journal is not None:
+            self._journal.close()
+
+    # -- what is asked of it -----------------------------------------------------------------------------------------
+
+    def reaches(self, position: int) -> bool:
+        """Return whether every event after the position can be had, as far as is known without asking."""
+        return self.tail.reaches(position) or (self._journal is not None and self._floor <= position < self.tail.start)
+
+    def restore(self, pipeline_id: str) -> SavedState | None:
+        """Return what a pipeline goes on from, as of the start; once."""
+        return self._saved.pop(pipeline_id, None)
+
+    def fetch(self, position: int, namespace: str, done: Done) -> None:
+        """See :meth:`Fetcher.fetch`."""
+        journal = self._journal
+        if journal is None:
+            done(None, position)
+            return
+        if self._fetcher is None:
+            self._fetcher = Fetcher(journal, self._post)
+        self._fetcher.fetch(position, namespace, done)
+
+    def read(self, after: int, limit: int, namespace: str) -> list[Entry]:
+        """Return events after the position, in order; from any thread, which waits for Redis."""
+        if self._journal is None or (self.tail.reaches(after) and len(self.tail)):
+            return self.tail.read(after, limit, namespace)
+        return self._journal.read(after, limit, namespace)
+
+    def files(self, query: FileQuery) -> list[FileRow]:
+        """Return the files that fit, the one that changed last first."""
+        if self._journal is None:
+            raise JournalError("Redis can't be reached")
+        return self._journal.files(query)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what ``/health`` says of the journal."""
+        told: Mapping[str, Any] = self._publisher.health()
+        error = told.get("error") or self._reader.degraded
+        status = "ok" if error is None else "degraded"
+        shown = {"kind": "redis", **told, "status": status}
+        return shown if error is None else {**shown, "error": error}
+
+    # -- the watcher's thread ----------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(WATCH_SECONDS):
+            try:
+                self._look()
+            except JournalError:
+                pass  # the publisher and the reader say so
+            except Exception:
+                logger.exception("the watch over Redis failed")
+
+    def _look(self) -> None:
+        if self._journal is None:
+            self._journal = self._open()
+        journal = self._journal
+        if journal is None:
+            return
+        self._mark_stalled(journal.stalled(self._heartbeat))
+        oldest = journal.read(0, 1)
+        whole = journal.reaches(0)
+        self._floor = 0 if whole else oldest[0].position if oldest else self.tail.newest
+
+    def _status_of(self, pipeline_id: str) -> Event | None:
+        found = (p for p in self._pipelines() if p.pipeline_id == pipeline_id)
+        pipeline = next(found, None)
+        return None if pipeline is None else pipeline.status_event()

@@ -1,0 +1,34 @@
+"""The pause between two tries at something that fails: longer each time, up to a bound."""
+
+from __future__ import annotations
+
+from rag_pipeline import native
+
+FIRST_SECONDS = 0.1
+LONGEST_SECONDS = 2.0
+
+
+class Pause:
+    """One thread waits; any may end the wait for good."""
+
+    def __init__(self) -> None:
+        self.seconds = self._next = FIRST_SECONDS
+        self._signal = native.Signal()
+
+    def wait(self) -> None:
+        """Wait for as long as it has come to; not at all after :meth:`end`."""
+        if self._signal.wait(self.seconds):
+            self._signal.signal()  # it stays ended
+
+    def longer(self) -> None:
+        """Double the next pause, the first after a success being the shortest."""
+        self.seconds = min(self._next, LONGEST_SECONDS)
+        self._next = self.seconds * 2
+
+    def reset(self) -> None:
+        """Begin with the shortest again."""
+        self._next = FIRST_SECONDS
+
+    def end(self) -> None:
+        """End this wait and all later ones."""
+        self._signal.signal()

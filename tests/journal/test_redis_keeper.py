@@ -1,0 +1,149 @@
+"""The keeper over Redis: what publishers and servers share, as one service sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline import events
+from rag_pipeline.errors import JournalError
+from rag_pipeline.journal import Entry, FileQuery
+from rag_pipeline.journal.redis_keeper import RedisKeeper
+from rag_pipeline.status import PipelineStatus
+from tests.journal import redis_server
+from tests.journal.redis_server import RedisServer
+from tests.watching import wait_until
+
+pytestmark = redis_server.needs_redis
+
+
+class Setup:
+    """A keeper connected to a hub that only notes what it gets."""
+
+    def __init__(self, url: str, pipeline_id: str = "kept") -> None:
+        self.entries: list[Entry] = []
+        self.journals: list[tuple[str, int, int]] = []
+        self.stalled: list[str] = []
+        self.pipeline = PipelineStatus("local_files", pipeline_id)
+        self.keeper = RedisKeeper(url, heartbeat_seconds=30)
+        self.sink = self.keeper.connect(
+            self.take,
+            self.post,
+            begin_journal=self.begin,
+            overflowed=lambda: None,
+            mark_stalled=self.mark,
+            pipelines=lambda: [self.pipeline],
+        )
+        self.keeper.start()
+
+    def take(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        if entry.event.numbered:
+            self.keeper.tail.keep(entry)
+
+    def post(self, function: Callable[[], None]) -> None:
+        function()
+
+    def begin(self, identity: str, newest: int, entries: tuple[Entry, ...] | None) -> None:
+        self.keeper.tail.begin(identity, newest)
+        self.journals.append((identity, newest, len(entries or ())))
+
+    def mark(self, ids: Iterable[str]) -> None:
+        self.stalled = list(ids)
+
+    def numbered(self) -> list[int]:
+        return [entry.event.seq for entry in self.entries if entry.event.numbered]
+
+    def close(self) -> None:
+        self.pipeline.close()
+        self.keeper.stop()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server.running(tmp_path / "redis") as server:
+        yield server
+
+
+def test_what_is_published_comes_back_in_order_to_every_keeper(redis: RedisServer) -> None:
+    one, other = Setup(redis.url), Setup(redis.url, "elsewhere")
+    one.pipeline.attach(one.sink, one.keeper.restore)
+    for n in range(20):
+        one.pipeline.update(n=n)
+    for setup in (one, other):
+        wait_until(lambda setup=setup: setup.numbered() == list(range(1, 21)))  # type: ignore[misc]
+    assert [e.position for e in one.entries] == [e.position for e in other.entries]
+    assert one.journals[0][0] == other.journals[0][0]
+    assert one.keeper.describe()["status"] == "ok"
+    one.close()
+    other.close()
+
+
+def test_what_came_before_the_start_is_read_from_redis(redis: RedisServer) -> None:
+    one = Setup(redis.url)
+    one.pipeline.attach(one.sink)
+    one.pipeline.add_processing_file("a")
+    one.pipeline.complete_file("a")
+    wait_until(lambda: one.numbered() == [1, 2])
+    first = one.entries[0].position
+    one.close()
+    late = Setup(redis.url, "late")
+    assert late.journals[0][2] >= 1, "the state of a pipeline that is known"
+    assert [e.event.seq for e in late.keeper.read(0, 10, events.NS_PIPELINE)] == [1, 2]
+    (row,) = late.keeper.files(FileQuery())
+    assert (row.file["name"], row.status) == ("a", "completed")
+    wait_until(lambda: late.keeper.reaches(first))
+    answers: list[tuple[list[Entry] | None, int]] = []
+    late.keeper.fetch(first, events.NS_PIPELINE, lambda *answer: answers.append(answer))
+    wait_until(lambda: bool(answers))
+    assert [e.event.seq for e in answers[0][0] or []][-1:] == [2]
+    late.close()
+
+
+def test_a_pipeline_goes_on_from_what_redis_knows(redis: RedisServer) -> None:
+    one = Setup(redis.url)
+    one.pipeline.attach(one.sink)
+    one.pipeline.complete_file("a")
+    wait_until(lambda: one.numbered() == [1])
+    one.close()
+    again = Setup(redis.url)
+    again.pipeline.attach(again.sink, again.keeper.restore)
+    again.pipeline.update(status="running")
+    assert (again.pipeline.get()["seq"], again.pipeline.get()["total_processed"]) == (2, 1)
+    again.close()
+
+
+def test_an_id_that_another_process_publishes_is_refused(redis: RedisServer) -> None:
+    one, other = Setup(redis.url), Setup(redis.url, "other")
+    one.keeper.claim("kept")
+    one.keeper.claim("kept")
+    with pytest.raises(JournalError, match="'kept' is published by process"):
+        other.keeper.claim("kept")
+    one.close()
+    other.keeper.claim("kept")
+    other.close()
+
+
+def test_a_redis_that_is_not_there_yet_is_waited_for(redis: RedisServer) -> None:
+    redis.kill()
+    setup = Setup(redis.url)
+    setup.keeper.claim("kept")
+    assert setup.keeper.describe()["status"] == "degraded"
+    with pytest.raises(JournalError):
+        setup.keeper.files(FileQuery())
+    assert setup.keeper.read(0, 10, events.NS_PIPELINE) == []
+    assert not setup.keeper.reaches(5)
+    setup.pipeline.attach(setup.sink)
+    setup.pipeline.update(n=1)
+    redis.start()
+    wait_until(lambda: setup.numbered() == [1] or any(count for _, _, count in setup.journals), 30)
+    wait_until(lambda: setup.keeper.describe()["status"] == "ok", 30)
+    setup.close()
+
+
+def test_a_wrong_address_is_one_line() -> None:
+    with pytest.raises(JournalError) as caught:
+        RedisKeeper("http://127.0.0.1:1")
+    assert "\n" not in str(caught.value)

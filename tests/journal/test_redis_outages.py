@@ -1,0 +1,312 @@
+"""Nothing lost, nothing twice, all in order: whatever happens to Redis, to the way there, and to processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline.errors import JournalError
+from rag_pipeline.journal.redis_publisher import RedisPublisher
+from rag_pipeline.journal.redis_streams import RedisJournal
+from rag_pipeline.status import PipelineStatus
+from tests.journal.cut_proxy import CutProxy, proxy_to
+from tests.journal.driving import assert_saved
+from tests.journal.redis_server import Follower, RedisServer, following, needs_redis, publishing, running
+from tests.live import Program, wait_until
+
+pytestmark = needs_redis
+
+SEED = 20_261_125
+CUTS = 60
+names = (f"outage-{n}" for n in count())
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with running(tmp_path / "data") as started:
+        yield started
+
+
+@pytest.fixture
+def pipeline() -> PipelineStatus:
+    return PipelineStatus("local_files", next(names))
+
+
+def work(pipeline: PipelineStatus, first: int, last: int) -> None:
+    """Make two events for each number."""
+    for n in range(first, last + 1):
+        pipeline.add_processing_file(f"file {n}")
+        pipeline.complete_file(f"file {n}", n % 3 > 0)
+
+
+def assert_exact(url: str, follower: Follower, pipeline: PipelineStatus, last: int) -> None:
+    """Assert that reader and journal have each event up to ``last`` once and in order, and the state is right."""
+    wait_until(lambda: len(follower.seqs(pipeline.pipeline_id)) >= last)
+    pipeline.flush(everything=True)
+    journal = RedisJournal(url)
+
+    def is_saved() -> bool:
+        saved = journal.saved().get(pipeline.pipeline_id)
+        return saved is not None and saved.fields["last_activity"] == pipeline.snapshot().last_activity
+
+    wait_until(is_saved)
+    assert follower.seqs(pipeline.pipeline_id) == list(range(1, last + 1))
+    kept = [e.event.seq for e in journal.read(0, 1_000_000) if e.event.pipeline_id == pipeline.pipeline_id]
+    assert kept == list(range(1, last + 1))
+    assert_saved(journal.saved()[pipeline.pipeline_id], pipeline)
+    journal.close()
+
+
+def test_redis_killed_and_restarted_with_its_file(server: RedisServer, pipeline: PipelineStatus) -> None:
+    with publishing(server.url, pipeline) as publisher, following(server.url) as follower:
+        for turn in range(4):
+            work(pipeline, turn * 100 + 1, turn * 100 + 50)
+            server.kill()
+            work(pipeline, turn * 100 + 51, turn * 100 + 100)
+            wait_until(lambda: publisher.degraded)
+            assert publisher.health()["status"] == "degraded"
+            server.start()
+        assert_exact(server.url, follower, pipeline, 800)
+        assert follower.gaps == 0
+        wait_until(lambda: publisher.health()["status"] == "ok")
+
+
+def test_redis_standing_still_for_longer_than_its_timeouts(server: RedisServer, pipeline: PipelineStatus) -> None:
+    with (
+        publishing(server.url, pipeline, timeout_seconds=0.3) as publisher,
+        following(server.url, timeout_seconds=0.3) as follower,
+    ):
+        for turn in range(4):
+            work(pipeline, turn * 100 + 1, turn * 100 + 50)
+            wait_until(lambda: len(follower.events) == turn * 200 + 100)  # noqa: B023 - waited for right here
+            server.freeze()
+            # A batch is in the server's buffer now, and is carried out when the server goes on: after it was given up.
+            work(pipeline, turn * 100 + 51, turn * 100 + 100)
+            wait_until(lambda: "did not answer within" in str(publisher.degraded))
+            wait_until(lambda: follower.reader.degraded)
+            server.thaw()
+        assert_exact(server.url, follower, pipeline, 800)
+        assert follower.gaps == 0
+
+
+def test_a_path_that_stalls_and_then_delivers_everything(server: RedisServer, pipeline: PipelineStatus) -> None:
+    with (
+        proxy_to(server.port) as proxy,
+        publishing(server.url_by(proxy.port), pipeline, timeout_seconds=0.3) as publisher,
+        following(server.url) as follower,
+    ):
+        work(pipeline, 1, 50)
+        wait_until(lambda: len(follower.events) == 100)
+        for turn in range(1, 4):
+            proxy.stall()
+            work(pipeline, turn * 50 + 1, turn * 50 + 50)
+            wait_until(lambda: publisher.degraded)
+            proxy.mend()
+            wait_until(lambda: len(follower.events) >= turn * 100 + 100)  # noqa: B023 - waited for right here
+        assert_exact(server.url, follower, pipeline, 400)
+
+
+def test_the_path_cut_in_the_middle_of_answers(
+    server: RedisServer, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.journal.redis_pause.FIRST_SECONDS", 0.01)
+    draw = random.Random(SEED)
+
+    def cut_some(piece: bytes) -> int | None:
+        # Often nothing of the answer gets through: what was asked is done, and nobody knows.
+        return draw.choice([0, draw.randrange(len(piece))]) if proxy.cuts < CUTS and draw.random() < 0.15 else None
+
+    with proxy_to(server.port) as proxy, following(server.url) as follower:
+        proxy.on_answer = cut_some
+        with publishing(server.url_by(proxy.port), pipeline):
+            done = 0
+            while proxy.cuts < CUTS or done < 1000:
+                work(pipeline, done + 1, done + draw.randrange(1, 40))
+                done = pipeline.snapshot().seq // 2
+                wait_until(lambda: len(follower.events) > 2 * done - 60)  # noqa: B023 - waited for right here
+            assert_exact(server.url, follower, pipeline, 2 * done)
+    assert follower.gaps == 0
+
+
+def test_the_path_cut_and_redis_killed_at_random(server: RedisServer, pipeline: PipelineStatus) -> None:
+    draw = random.Random(SEED + 1)
+    with (
+        proxy_to(server.port) as proxy,
+        publishing(server.url_by(proxy.port), pipeline, timeout_seconds=0.5),
+        following(server.url, timeout_seconds=0.5) as follower,
+    ):
+        for turn in range(12):
+            work(pipeline, turn * 100 + 1, turn * 100 + 100)
+            _harm(draw, server, proxy)
+            wait_until(lambda: len(follower.events) >= turn * 200)  # noqa: B023 - waited for right here
+        assert_exact(server.url, follower, pipeline, 2400)
+        assert follower.gaps == 0
+
+
+def _harm(draw: random.Random, server: RedisServer, proxy: CutProxy) -> None:
+    match draw.randrange(3):
+        case 0:
+            server.restart()
+        case 1:
+            proxy.cut()
+            proxy.mend()
+        case _:
+            server.freeze()
+            timer = threading.Timer(draw.uniform(0.05, 1.2), server.thaw)
+            timer.start()
+            timer.join()
+
+
+def test_redis_restarted_empty_gets_the_pipelines_anew(server: RedisServer, pipeline: PipelineStatus) -> None:
+    idle = PipelineStatus("google_drive", next(names))
+    with publishing(server.url, pipeline, idle) as publisher, following(server.url) as follower:
+        idle.update(status="idle", mine=7)
+        idle.add_processing_file("in flight")
+        work(pipeline, 1, 20)
+        wait_until(lambda: len(follower.events) == 42)
+        server.kill()
+        work(pipeline, 21, 30)
+        wait_until(lambda: publisher.degraded)
+        server.restart(empty=True)
+        wait_until(lambda: follower.gaps == 1)
+        work(pipeline, 31, 40)
+        wait_until(lambda: follower.seqs(pipeline.pipeline_id)[-1] == 80)
+        journal = RedisJournal(server.url)
+
+        def is_known() -> bool:
+            idle.flush(everything=True)
+            pipeline.flush(everything=True)
+            saved = journal.saved()
+            return all(
+                p.pipeline_id in saved and saved[p.pipeline_id].seq == p.snapshot().seq for p in (idle, pipeline)
+            )
+
+        wait_until(is_known)
+        wait_until(lambda: publisher.health()["queued"] == 0)
+        assert_saved(journal.saved()[idle.pipeline_id], idle)
+        # What Redis had not got when it was killed is in the new journal, each event once.
+        kept = [e.event.seq for e in journal.read(0, 1000) if e.event.pipeline_id == pipeline.pipeline_id]
+        assert kept == list(range(41, 81))
+        assert follower.gaps == 1
+        journal.close()
+
+
+def test_redis_away_for_longer_than_events_are_kept(server: RedisServer, pipeline: PipelineStatus) -> None:
+    with publishing(server.url, pipeline, limit=100) as publisher, following(server.url) as follower:
+        work(pipeline, 1, 20)
+        wait_until(lambda: len(follower.events) == 40)
+        server.kill()
+        work(pipeline, 21, 300)
+        wait_until(lambda: publisher.degraded)
+        server.start()
+        wait_until(lambda: follower.events[-1][1] == 600)
+        work(pipeline, 301, 310)
+        wait_until(lambda: follower.events[-1][1] == 620)
+        events = [e.event for e in follower.entries if e.event.numbered]
+        gaps = [event for event in events if event.payload().get("gap")]
+        assert [event.name for event in gaps] == ["pipeline:status"]
+        assert gaps[0].payload()["total_processed"] + gaps[0].payload()["total_failed"] == 300
+        seqs = follower.seqs(pipeline.pipeline_id)
+        # A batch may have been taken before the rest was dropped: it is whole, and comes before the gap.
+        at = seqs.index(gaps[0].seq)
+        assert seqs[:at] == list(range(1, at + 1))
+        assert seqs[at:] == list(range(600, 621))
+        assert publisher.health()["dropped"] > 0
+
+
+HOLDER = """
+import sys
+from rag_pipeline.journal.redis_publisher import RedisPublisher
+from rag_pipeline.status import PipelineStatus
+pipeline = PipelineStatus("local_files", sys.argv[2])
+publisher = RedisPublisher(sys.argv[1], lambda _: pipeline.status_event(), lease_seconds=float(sys.argv[3])).start()
+publisher.claim(sys.argv[2])
+pipeline.attach(publisher)
+pipeline.update(status="running")
+print("claimed", flush=True)
+for line in sys.stdin:
+    pipeline.add_processing_file(line.strip())
+publisher.stop()
+"""
+
+
+def test_a_killed_process_is_stalled_and_its_pipeline_can_be_taken_over(server: RedisServer) -> None:
+    journal = RedisJournal(server.url)
+    with Program("-c", HOLDER, server.url, "p", "1") as holder, publishing(server.url) as other:
+        holder.expect("claimed")
+        wait_until(lambda: len(journal.read(0, 10)) == 1)
+        with pytest.raises(JournalError, match=r"is published by process \d+ on host .+ already$"):
+            other.claim("p")
+        holder.signal(signal.SIGKILL)
+        wait_until(lambda: journal.stalled(0.5) == ["p"])
+        wait_until(lambda: _can_claim(other, "p"))
+        assert journal.stalled(0.5) == []
+        saved = journal.saved()["p"]
+        assert (saved.seq, saved.fields["status"]) == (1, "running")
+    journal.close()
+
+
+def test_a_process_that_ended_in_order_is_not_stalled(server: RedisServer) -> None:
+    journal = RedisJournal(server.url)
+    with Program("-c", HOLDER, server.url, "p", "1") as holder:
+        holder.expect("claimed")
+        holder.end_of_input()
+        assert holder.exit_code() == 0
+    assert journal.stalled(0) == []
+    assert journal.saved()["p"].seq == 1
+    journal.close()
+
+
+def test_a_process_that_stood_still_while_its_pipeline_was_taken_over_writes_nothing_more(server: RedisServer) -> None:
+    journal = RedisJournal(server.url)
+    with Program("-c", HOLDER, server.url, "p", "1") as holder, publishing(server.url) as other:
+        holder.expect("claimed")
+        wait_until(lambda: len(journal.read(0, 10)) == 1)
+        holder.signal(signal.SIGSTOP)
+        wait_until(lambda: _can_claim(other, "p"))
+        holder.signal(signal.SIGCONT)
+        holder.expect(f"was taken over by process {os.getpid()} on host")
+        holder.end_of_input()
+        assert holder.exit_code() == 0
+        assert holder.output.count("was taken over") == 1
+        assert len(journal.read(0, 10)) == 1
+    journal.close()
+
+
+def test_three_publishers_and_two_readers_see_one_order(server: RedisServer) -> None:
+    pipelines = [PipelineStatus("local_files", next(names)) for _ in range(3)]
+    with following(server.url) as first, following(server.url) as second:
+        threads = [threading.Thread(target=_publish_alone, args=(server.url, pipeline)) for pipeline in pipelines]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        wait_until(lambda: len(first.events) >= 3000 and len(second.events) >= 3000)
+        wait_until(lambda: len(first.entries) == len(second.entries))
+        assert [(e.position, e.text) for e in first.entries] == [(e.position, e.text) for e in second.entries]
+        for pipeline in pipelines:
+            assert first.seqs(pipeline.pipeline_id) == list(range(1, 1001))
+        positions = [e.position for e in first.entries]
+        assert positions == sorted(set(positions))
+        # They did not simply come one after the other.
+        assert len({pipeline_id for pipeline_id, _ in first.events[:1500]}) > 1
+
+
+def _publish_alone(url: str, pipeline: PipelineStatus) -> None:
+    with publishing(url, pipeline):
+        work(pipeline, 1, 500)
+
+
+def _can_claim(publisher: RedisPublisher, pipeline_id: str) -> bool:
+    try:
+        publisher.claim(pipeline_id)
+    except JournalError:
+        return False
+    return True

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import time
+
+from rag_pipeline import native
+from rag_pipeline.events import Event
+from rag_pipeline.journal.redis_queue import EventQueue
+from rag_pipeline.status import FlushRequest, PipelineStatus
+from rag_pipeline.status.model import FileBody, FileRecord
+
+
+def event(seq: int, pipeline_id: str = "p", *, numbered: bool = True) -> Event:
+    body = FileBody(FileRecord("a", None))
+    return Event("pipeline:file_progress", ("/pipeline",), pipeline_id, None, "e", seq, 1.0, body, numbered)
+
+
+def taken(queue: EventQueue) -> list[int]:
+    found = []
+    while (item := queue.take()) is not None:
+        found.append(item.seq)
+    return found
+
+
+def test_events_come_out_as_they_went_in() -> None:
+    queue = EventQueue(native.Signal())
+    for seq in range(5):
+        queue.publish(event(seq))
+    assert len(queue) == 5
+    assert taken(queue) == [0, 1, 2, 3, 4]
+
+
+def test_over_the_limit_the_oldest_go_and_their_pipelines_are_known() -> None:
+    queue = EventQueue(native.Signal(), limit=3)
+    queue.publish(event(1, "p"))
+    queue.publish(event(2, "q", numbered=False))
+    for seq in range(3, 6):
+        queue.publish(event(seq, "r"))
+    assert queue.dropped == 2
+    torn = [queue.is_torn]
+    assert queue.torn() == {"p"}  # what only summed up is not missed
+    assert [*torn, queue.is_torn] == [True, False]
+    assert taken(queue) == [3, 4, 5]
+
+
+def test_many_events_make_one_wake_up() -> None:
+    signal = native.Signal()
+    queue = EventQueue(signal)
+    for seq in range(100):
+        queue.publish(event(seq))
+    assert signal.wait(0)
+    assert not signal.wait(0)
+    queue.rearm()
+    queue.publish(event(100))
+    assert signal.wait(0)
+
+
+def test_requests_and_releases_are_kept_apart_from_the_events_and_not_dropped() -> None:
+    queue = EventQueue(native.Signal(), limit=1)
+    request = FlushRequest(PipelineStatus(pipeline_id="queue-test"), time.monotonic())
+    queue.publish(request)
+    queue.release("p")
+    for seq in range(3):
+        queue.publish(event(seq))
+    assert queue.flush_requests() == [request]
+    assert queue.releases() == ["p"]
+    assert (queue.flush_requests(), queue.releases()) == ([], [])
+
+
+def test_a_closed_queue_takes_nothing() -> None:
+    queue = EventQueue(native.Signal())
+    queue.close()
+    queue.publish(event(1))
+    assert len(queue) == 0

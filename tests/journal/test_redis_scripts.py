@@ -1,0 +1,75 @@
+"""The scripts that only read; those for leases are tested by what they are used for, in ``test_redis_lease``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from rag_pipeline.journal.redis_keys import Keys, pairs
+from rag_pipeline.journal.redis_link import Link, Script
+from rag_pipeline.journal.redis_scripts import FOLLOW, LOOK, SAVED
+from rag_pipeline.journal.redis_streams import RedisJournal
+from tests.journal.driving import recorded
+from tests.journal.redis_server import RedisServer, needs_redis, running
+
+pytestmark = needs_redis
+
+KEYS = Keys()
+STREAM = [KEYS.events, KEYS.identity]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running(tmp_path_factory.mktemp("redis") / "data") as started:
+        yield started
+
+
+@pytest.fixture
+def link(server: RedisServer) -> Iterator[Link]:
+    link = server.link()
+    link.call("FLUSHALL")
+    yield link
+    link.close()
+
+
+def test_a_server_that_has_nothing_is_read_as_empty(link: Link) -> None:
+    nothing = {"length": 0, "entries-added": 0, "last-generated-id": "0-0"}
+    identity, stream, here, found = link.run(FOLLOW, STREAM, ["0-0", 10])
+    assert (identity, pairs(stream), here, found) == ("", nothing, 0, [])
+    identity, stream, pipelines = link.run(LOOK, [*STREAM, KEYS.pipelines], [KEYS.prefix])
+    assert (identity, pairs(stream), pipelines) == ("", nothing, [])
+    assert link.run(SAVED, [KEYS.pipelines], [KEYS.prefix]) == []
+
+
+def test_following_tells_whether_the_place_itself_is_still_there(link: Link) -> None:
+    first, second, third = (link.call("XADD", KEYS.events, "*", "a", n) for n in range(3))
+    _, stream, here, found = link.run(FOLLOW, STREAM, [first, 1])
+    assert (here, [entry_id for entry_id, _ in found]) == (1, [second])
+    link.call("XTRIM", KEYS.events, "MAXLEN", 1)
+    _, stream, here, found = link.run(FOLLOW, STREAM, [second, 10])
+    assert (here, [entry_id for entry_id, _ in found]) == (0, [third])
+    known = pairs(stream)
+    assert (known["length"], known["entries-added"], known["last-generated-id"]) == (1, 3, third)
+
+
+def test_a_look_brings_the_last_status_and_what_came_after_it(link: Link, server: RedisServer) -> None:
+    journal = RedisJournal(server.url)
+    pipeline, recorder = recorded()
+    pipeline.update(status="running")
+    pipeline.add_processing_file("a")
+    journal.append(recorder.changes)
+    _, _, [[name, state, since]] = link.run(LOOK, [*STREAM, KEYS.pipelines], [KEYS.prefix])
+    assert (name, pairs(state)["seq"]) == ("p", "1")
+    assert [pairs(fields)["seq"] for _, fields in since] == ["2"]
+    journal.close()
+
+
+@pytest.mark.parametrize("script", [LOOK, FOLLOW, SAVED])
+def test_reading_is_allowed_to_a_server_that_is_out_of_memory(link: Link, script: Script) -> None:
+    arguments = ["0-0", "1"] if script is FOLLOW else [KEYS.prefix]
+    link.call("CONFIG", "SET", "maxmemory", "1")
+    try:
+        link.run(script, [KEYS.pipelines] if script is SAVED else [*STREAM, KEYS.pipelines], arguments)
+    finally:
+        link.call("CONFIG", "SET", "maxmemory", "0")

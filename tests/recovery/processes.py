@@ -1,0 +1,119 @@
+"""Processes of :mod:`tests.recovery.shared_program`, and clients that go from one server to another."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from typing import Any, Self
+
+from tests.live import ROOT, environment
+from tests.socket_server.support import ClosedError, WebSocketSession
+from tests.watching import Client, wait_until
+
+DEADLINE_SECONDS = 60.0
+
+
+class Shared:
+    """One running process; ``url`` is that of the Redis it shares with the others."""
+
+    def __init__(self, url: str, *arguments: str, env: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.recovery.shared_program", *arguments],
+            cwd=ROOT,
+            env=environment({"STATUS_REDIS_URL": url, **(env or {})}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        words = self.process.stdout.readline().split()
+        if not words:
+            self._close()
+            raise AssertionError(f"it ended with {self.process.returncode} before it said its ports")
+        self.socket_port, self.http_port = map(int, words)
+
+    def go(self) -> None:
+        """Let a pipeline begin its work."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def done(self) -> None:
+        """Wait until a pipeline has done its work."""
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "done\n"
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.process.kill()
+        self.process.wait(DEADLINE_SECONDS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self._close()
+
+    def _close(self) -> None:
+        """Give it time to end by itself, then end it."""
+        try:
+            self.process.wait(20)
+        finally:
+            self.kill()
+            for stream in (self.process.stdin, self.process.stdout):
+                if stream is not None:
+                    stream.close()
+
+
+class Wanderer:
+    """A client that follows every pipeline, now by this server, now by that one; each event must come once."""
+
+    def __init__(self, number: int) -> None:
+        self.pictures: dict[str, Client] = {}
+        self.offset: str | None = None
+        self.recovered: list[bool] = []
+        self.received = 0
+        self._chance = random.Random(number)
+
+    def meet(self, ports: list[int], pipelines: list[str]) -> None:
+        """See each of the pipelines once."""
+        self.follow(ports, dict.fromkeys(pipelines, 0), restless=0)
+
+    def follow(self, ports: list[int], wanted: dict[str, int], restless: float = 1.0) -> None:
+        """Go on until the pictures have come to the wanted ``seq`` of each pipeline."""
+        while not self._has(wanted):
+            auth = None if self.offset is None else {"offset": self.offset}
+            with WebSocketSession(self._chance.choice(ports), auth=auth) as session:
+                stay = self._chance.randrange(20, 400) if self._chance.random() < restless else 1 << 30
+                while stay > 0 and not self._has(wanted):
+                    stay -= 1
+                    try:
+                        _, name, payload = session.receive_event()
+                    except ClosedError:
+                        break
+                    self.take(name, payload)
+                if self._chance.random() < 0.5:
+                    session.vanish()
+
+    def take(self, name: str, payload: dict[str, Any]) -> None:
+        """Note one event."""
+        self.received += 1
+        self.offset = payload["offset"]
+        if "recovered" in payload:
+            self.recovered.append(payload["recovered"])
+        if payload["pipeline_id"] is not None:
+            self.pictures.setdefault(payload["pipeline_id"], Client()).follow(name, payload)
+
+    def _has(self, wanted: dict[str, int]) -> bool:
+        return all(
+            (picture := self.pictures.get(key)) is not None
+            and picture.state is not None
+            and picture.state["seq"] >= seq
+            for key, seq in wanted.items()
+        )
+
+
+__all__ = ["Shared", "Wanderer", "wait_until"]
