@@ -100,6 +100,9 @@ class RedisKeeper:
         """
         try:
             self._publisher.claim(pipeline_id)
+            if self._journal is not None:
+                # Again: the holder before may have written up to the moment it gave the id up.
+                self._saved.update(self._journal.saved())
         except JournalError as error:
             if not error.retryable:
                 raise
