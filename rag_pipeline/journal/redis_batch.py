@@ -15,15 +15,11 @@ from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, Verdi
 from rag_pipeline.journal.redis_link import Link
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
+from rag_pipeline.status.saved import SET_FIELDS
 
 MAX_BATCH = 500
 MAX_EVENTS = 100_000
 MAX_FILES = 100_000
-FIELDS = (
-    "status", "started_at", "last_activity", "last_check_time", "next_check_time", "check_interval", "is_checking",
-    "files_queued",
-)  # fmt: skip
-"""What a pipeline sets of its state."""
 
 _ITEM_LENGTH = 17
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -199,7 +195,7 @@ def _event(event: Event, where: dict[str, str]) -> list[str]:
     fields = own = totals = ""
     body = event.body.state if isinstance(event.body, GapBody) else event.body
     if isinstance(body, StateBody):
-        fields, own = _encode({name: getattr(body, name) for name in FIELDS}), _encode(body.own)
+        fields, own = _encode({name: getattr(body, name) for name in SET_FIELDS}), _encode(body.own)
         totals = _encode(body.totals)
     elif isinstance(body, FileBody) and isinstance(body.totals, Totals):
         totals = _encode(body.totals)

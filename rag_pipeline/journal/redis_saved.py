@@ -12,12 +12,11 @@ from rag_pipeline.events import Json
 from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
 from rag_pipeline.journal.files import unpack
 from rag_pipeline.journal.history import page_size
-from rag_pipeline.journal.redis_batch import FIELDS
 from rag_pipeline.journal.redis_keys import Keys, key_of_text, pairs, position_of, score_of
 from rag_pipeline.journal.redis_link import Link
 from rag_pipeline.journal.redis_scripts import SAVED
 from rag_pipeline.status.model import FileRecord, Totals
-from rag_pipeline.status.saved import SavedState
+from rag_pipeline.status.saved import SET_FIELDS, SavedState
 
 _CHUNK = 200
 _ATTEMPTS = 1 << 20  # the scripts keep the number of an attempt below this in a score
@@ -79,7 +78,7 @@ def _fields(known: dict[str, str]) -> Json:
         fields: Json = json.loads(known["fields"])
     else:  # its first status says better; nearly always it comes with the first event
         since = float(known["since"])
-        fields = {**dict.fromkeys(FIELDS), "status": "initializing", "started_at": since, "is_checking": False}
+        fields = {**dict.fromkeys(SET_FIELDS), "status": "initializing", "started_at": since, "is_checking": False}
     if known.get("active"):
         fields["last_activity"] = float(known["active"])
     return fields

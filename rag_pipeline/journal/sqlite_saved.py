@@ -16,13 +16,8 @@ from rag_pipeline.journal.sqlite_files import FileChanges, key_text, read_key
 from rag_pipeline.journal.sqlite_schema import write_rows
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, Key, key_of
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
-from rag_pipeline.status.saved import SavedState
+from rag_pipeline.status.saved import SET_FIELDS, SavedState
 
-FIELDS = (
-    "status", "started_at", "last_activity", "last_check_time", "next_check_time", "check_interval", "is_checking",
-    "files_queued",
-)  # fmt: skip
-"""The fields of the state that a pipeline sets."""
 RECENT = {FileStatus.COMPLETED: 10, FileStatus.FAILED: 5, FileStatus.SKIPPED: 5}
 """How many files the lists of the state show."""
 
@@ -157,7 +152,7 @@ class Books:
                 self._attempts[known.pipeline_id, oldest] = None
 
     def _note_state(self, known: Known, body: StateBody) -> None:
-        known.fields = {field: getattr(body, field) for field in FIELDS}
+        known.fields = {field: getattr(body, field) for field in SET_FIELDS}
         known.set_own(body.own)
         known.totals = body.totals
         if not known.whole:
@@ -231,7 +226,7 @@ def _saved(db: sqlite3.Connection, known: Known) -> SavedState:
 
 def _newcomer(pipeline_id: str, event: Event) -> Known:
     # Its first status says better; nearly always it comes with the first event.
-    fields: Json = {**dict.fromkeys(FIELDS), "status": "initializing", "started_at": event.at, "is_checking": False}
+    fields: Json = {**dict.fromkeys(SET_FIELDS), "status": "initializing", "started_at": event.at, "is_checking": False}
     return Known(pipeline_id, event.pipeline_type, event.epoch or "", 0, fields)
 
 

@@ -8,6 +8,12 @@ from rag_pipeline.events import Json
 from rag_pipeline.status.files import Key
 from rag_pipeline.status.model import FileRecord, Totals
 
+SET_FIELDS = (
+    "status", "started_at", "last_activity", "last_check_time", "next_check_time", "check_interval", "is_checking",
+    "files_queued",
+)  # fmt: skip
+"""The fields of the state that a pipeline sets: the keys of :attr:`SavedState.fields`."""
+
 
 class SavedState(NamedTuple):
     """A pipeline as its journal knows it, as of ``seq``.
