@@ -10,11 +10,12 @@ import pytest
 from rag_pipeline.events import Event
 from rag_pipeline.journal import FileQuery
 from rag_pipeline.journal.sqlite_files import find_files
-from rag_pipeline.journal.sqlite_saved import FIELDS, RECENT, load_books, saved_states
+from rag_pipeline.journal.sqlite_saved import RECENT, load_books, saved_states
 from rag_pipeline.journal.sqlite_schema import open_writer, transaction
 from rag_pipeline.status import PipelineStatus, SavedState
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED
 from rag_pipeline.status.model import FileBody, FileRecord
+from rag_pipeline.status.saved import SET_FIELDS
 from rag_pipeline.status.state import Moment, PipelineState
 from tests.journal.driving import assert_saved, numbered, recorded
 
@@ -47,7 +48,7 @@ def fresh() -> PipelineState:
 
 def test_the_fields_are_those_that_a_pipeline_sets_and_the_lists_as_long_as_its_own() -> None:
     state = fresh()
-    assert set(FIELDS) == state.fields.keys()
+    assert set(SET_FIELDS) == state.fields.keys()
     assert list(RECENT.values()) == [state._completed.maxlen, state._failed.maxlen, state._skipped.maxlen]
 
 
@@ -148,7 +149,7 @@ def test_a_pipeline_known_by_a_file_alone_has_every_field(db: sqlite3.Connection
     pipeline, recorder = recorded()
     pipeline.add_processing_file("a")
     saved = keep(db, [event for event in recorder.events if event.name != "pipeline:status"])
-    assert saved.fields.keys() == set(FIELDS)
+    assert saved.fields.keys() == set(SET_FIELDS)
     assert saved.fields["started_at"] == saved.fields["last_activity"]
 
 
