@@ -51,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     local_files_command.add_arguments(follow)
     follow.set_defaults(run=lambda args: local_files_command.run(args, _start_service))
 
+    serve = commands.add_parser("serve", help="show the pipelines of other processes, which STATUS_REDIS_URL connects")
+    serve.add_argument("--host", help="address both servers bind to (default: STATUS_HOST, or 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port of the HTTP server (default: STATUS_PORT, or 8003; 0: any)")
+    serve.add_argument("--socket-port", type=int, metavar="PORT", help="port of Socket.IO (default: one above)")
+    serve.set_defaults(run=_serve)
+
     search = commands.add_parser("search", help="answer a question from the stored documents")
     search_command.add_arguments(search)
     search.set_defaults(run=search_command.run)
@@ -68,6 +74,13 @@ def _start_service(
     from rag_pipeline.service import start_status_server
 
     return start_status_server(port, host=host, socket_port=socket_port, pipelines=[status], state_dir=state_dir)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    # Here for the same reason.
+    from rag_pipeline.serve import show_others
+
+    return show_others(args.host, args.port, args.socket_port)
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):

@@ -33,7 +33,8 @@ class Recall:
         shown = entries[:limit]
         more = len(entries) > limit
         end = shown[-1].position if more else max([newest, *(entry.position for entry in shown[-1:])])
-        recovered = since is None or after is not None
+        # Asked again: what was removed while it was read is noticed.
+        recovered = since is None or (after is not None and self._keeper.reaches(after))
         return EventPage([self._item(entry) for entry in shown], self.offset_of(end), recovered=recovered, more=more)
 
     def files(self, query: FileQuery) -> list[FileRow]:

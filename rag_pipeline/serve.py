@@ -1,4 +1,7 @@
-"""``python status_server.py``: runs the service until Ctrl+C or SIGTERM, on its own or with the demo pipeline."""
+"""Runs the service until Ctrl+C or SIGTERM.
+
+``python status_server.py`` shows this process's default pipeline or the demo, ``rag-pipeline serve`` those of others.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from rag_pipeline.arguments import OneLineParser
+from rag_pipeline.config import Settings
 from rag_pipeline.demo import DemoPipeline
 from rag_pipeline.demo.player import DEFAULT_SPEED
-from rag_pipeline.errors import ExitCode, run_command
+from rag_pipeline.errors import ConfigurationError, ExitCode, run_command
 from rag_pipeline.events import NAMESPACES
 from rag_pipeline.probe import reachable
 from rag_pipeline.service import StatusServer, start_status_server
@@ -41,6 +45,29 @@ def addresses(server: StatusServer) -> str:
     return "\n".join(lines + [f"Socket.IO  {socket_io}{namespace}" for namespace in NAMESPACES])
 
 
+def show_others(host: str | None, port: int | None, socket_port: int | None) -> int:
+    """Run the service with no pipeline of its own; return 0 once it was told to stop.
+
+    None stands for what the environment says. Raises ConfigurationError without ``STATUS_REDIS_URL``, and what
+    :func:`start_status_server` raises.
+    """
+    if Settings.from_env(http_port=port, socket_port=socket_port, host=host).redis_url is None:
+        raise ConfigurationError(
+            "STATUS_REDIS_URL is not set: serve shows what other processes publish through the Redis it names"
+        )
+    with (
+        StopSignals() as signals,
+        start_status_server(port, host=host, socket_port=socket_port, pipelines=[]) as server,
+    ):
+        _announce(server)
+        signals.wait()
+    return ExitCode.OK
+
+
+def _announce(server: StatusServer) -> None:
+    print(f"{addresses(server)}\nPress Ctrl+C to stop.", flush=True)
+
+
 def _run(argv: Sequence[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
@@ -52,7 +79,7 @@ def _run(argv: Sequence[str] | None) -> int:
         server = stack.enter_context(
             start_status_server(options.port, host=options.host, socket_port=options.socket_port)
         )
-        print(f"{addresses(server)}\nPress Ctrl+C to stop.", flush=True)
+        _announce(server)
         if demo is not None:
             stack.enter_context(_playing(demo, signals, loop=options.loop))
         signals.wait()

@@ -163,7 +163,7 @@ def start_status_server(
     host: str | None = None,
     socket_port: int | None = None,
     pipelines: Iterable[PipelineStatus] | None = None,
-    state_dir: Path | None = None,
+    state_dir: str | os.PathLike[str] | None = None,
 ) -> StatusServer:
     """Start HTTP on ``port`` (default ``STATUS_PORT`` or 8003) and Socket.IO on ``socket_port`` (default one above).
 
@@ -176,7 +176,7 @@ def start_status_server(
     """
     settings = Settings.from_env(http_port=port, socket_port=socket_port, host=host)
     if state_dir is not None:
-        settings = replace(settings, state_dir=state_dir)
+        settings = replace(settings, state_dir=Path(state_dir).expanduser())
     return StatusServer(settings, pipelines=pipelines).start()
 
 

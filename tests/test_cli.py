@@ -9,6 +9,9 @@ import pytest
 
 from rag_pipeline import __version__, cli, health
 from rag_pipeline.errors import ExitCode, RagPipelineError, StoreError
+from tests.journal.redis_server import needs_redis, running
+from tests.pipelines.endpoint import endpoint
+from tests.pipelines.local_files.process import command, process
 
 
 def raising(error: BaseException) -> Any:
@@ -85,3 +88,27 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         writer.stdout.close()
         assert writer.wait(60) == 0
         assert writer.stderr.read() == ""
+
+
+@needs_redis
+def test_a_second_process_with_one_pipeline_id_is_one_line_and_exit_code_5(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with running(tmp_path / "redis") as redis, endpoint() as api:
+        shared = {**api.env, "STATUS_REDIS_URL": redis.url, "RAG_PIPELINE_ID": "papers"}
+
+        def of(name: str) -> dict[str, str]:
+            # What each machine has for itself: a second process there is refused for its state folder already.
+            return {**shared, "STATUS_STATE_DIR": str(tmp_path / f"state of {name}")}
+
+        with process([str(tmp_path / "one")], of("one")) as first:
+            first.wait(lambda state: state["status"] == "idle")
+            second = command(["local-files", str(tmp_path / "two")], of("two"))
+            assert (second.returncode, second.stdout, second.stderr.count("\n")) == (ExitCode.STATE, "", 1)
+            assert second.stderr.startswith("rag-pipeline: error: ")
+            assert "papers" in second.stderr
+            assert "Redis" not in first.output
+            assert first.status()["pipeline_id"] == "papers"
+            assert first.end() == 0
+        # The id is free again at once.
+        assert command(["local-files", str(tmp_path / "two"), "--once"], of("two")).returncode == 0

@@ -36,7 +36,8 @@ struct conn {
     enum state state;
     bool stalled;      /* stops reading once it has joined */
     bool was_joined;   /* told apart from those that never got in */
-    bool complete;     /* has every event of the window */
+    bool complete;     /* has every event of the window, and has been told that it is up to date if it resumes */
+    bool recovered;    /* resuming: was told that it has all it missed */
     bool owes_pong;    /* polling: a ping came with the last answer */
     bool asked_to_join; /* polling: the namespace was asked for */
     bool posting;      /* polling: the request under way is a POST */
@@ -53,14 +54,16 @@ struct tally {
 };
 
 struct options {
-    const char *host, *space, *mark;
+    const char *host, *space, *mark, *auth;
     int port, websockets, pollers, stalled, receive_buffer, stalled_receive_buffer, window;
 };
 
 extern struct options options;
 extern struct conn *conns;
+extern char join_packet[];
 extern int conn_count, pending_count, joined_count, failed_count, complete_count, stalled_closed;
-extern uint64_t window_first, window_count, window_last_ns, read_ns;
+extern int recovered_count, recovered_early_count;
+extern uint64_t window_first, window_count, window_missed, window_last_ns, read_ns;
 extern struct tally tallies[KINDS];
 
 /* buffers */

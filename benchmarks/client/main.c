@@ -1,11 +1,15 @@
 /* Arguments, the commands on stdin and the epoll loop.
  *
  * usage: counter --port N [--host A] [--namespace /pipeline] [--event PREFIX] [--websocket N] [--polling N]
- *                [--stall N] [--rcvbuf BYTES] [--stall-rcvbuf BYTES] [--window N]
+ *                [--stall N] [--rcvbuf BYTES] [--stall-rcvbuf BYTES] [--window N] [--auth JSON]
  *
  * stdout, one JSON object a line: "ready" when every client has joined or failed; "begun" after `begin FIRST COUNT`;
  * "done" when every client has all events of the window (or is gone); "report" after `report`. `quit` or the end of
  * stdin ends it. The stalled clients are the first of the WebSocket ones and come on top of --websocket.
+ *
+ * With --auth the clients resume: they send that JSON as they join the namespace, and connect at `begin FIRST COUNT
+ * MISSED`, from which the time counts. The first MISSED events of the window are those they missed; a client is done
+ * when it has the whole window, and was told "recovered": true, which is early before it has what it missed.
  */
 #define _GNU_SOURCE
 #include "counter.h"
@@ -18,20 +22,25 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define MAX_JOIN 125 /* a WebSocket frame's payload while its length takes one byte */
+
 struct options options = {.host = "127.0.0.1", .space = "/pipeline", .mark = "pipeline:file_", .window = 64};
 struct conn *conns;
+char join_packet[MAX_JOIN + 1];
 int conn_count, pending_count, joined_count, failed_count, complete_count, stalled_closed, epoll_fd;
-uint64_t window_first, window_count, window_last_ns, read_ns;
+int recovered_count, recovered_early_count;
+uint64_t window_first, window_count, window_missed, window_last_ns, read_ns;
 struct tally tallies[KINDS];
 
 static int opened_count;
-static bool told_ready, told_done = true;
+static bool begun, told_ready, told_done = true;
 
 static void parse_options(int argc, char **argv) {
     static const struct option names[] = {
         {"port", 1, 0, 'p'},   {"host", 1, 0, 'h'},  {"namespace", 1, 0, 'n'}, {"event", 1, 0, 'e'},
         {"websocket", 1, 0, 'w'}, {"polling", 1, 0, 'l'}, {"stall", 1, 0, 's'},   {"rcvbuf", 1, 0, 'r'},
-        {"stall-rcvbuf", 1, 0, 'R'}, {"window", 1, 0, 'o'}, {0, 0, 0, 0}};
+        {"stall-rcvbuf", 1, 0, 'R'}, {"window", 1, 0, 'o'}, {"auth", 1, 0, 'a'},
+        {0, 0, 0, 0}};
     int letter;
     while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1) {
         switch (letter) {
@@ -45,11 +54,14 @@ static void parse_options(int argc, char **argv) {
         case 'r': options.receive_buffer = atoi(optarg); break;
         case 'R': options.stalled_receive_buffer = atoi(optarg); break;
         case 'o': options.window = atoi(optarg); break;
+        case 'a': options.auth = optarg; break;
         default: exit(2);
         }
     }
-    if (options.port <= 0 || strlen(options.space) > 100) {
-        fprintf(stderr, "counter: --port is needed, and a namespace of at most 100 characters\n");
+    const char *auth = options.auth ? options.auth : "";
+    int length = snprintf(join_packet, sizeof join_packet, "40%s,%s", options.space, auth);
+    if (options.port <= 0 || length > MAX_JOIN) {
+        fprintf(stderr, "counter: --port is needed; --namespace and --auth have %d characters at most\n", MAX_JOIN - 3);
         exit(2);
     }
 }
@@ -74,23 +86,25 @@ static void set_up(void) {
     epoll_ctl(epoll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &event);
 }
 
-static void begin(uint64_t first, uint64_t count) {
+static void begin(uint64_t first, uint64_t count, uint64_t missed) {
     window_first = first;
     window_count = count;
-    complete_count = 0;
+    window_missed = missed;
+    complete_count = recovered_count = recovered_early_count = 0;
     for (int i = 0; i < conn_count; i++) {
         conns[i].next_n = first;
-        conns[i].complete = false;
+        conns[i].complete = conns[i].recovered = false;
     }
     stats_reset();
+    begun = true;
     told_done = false;
     stats_report("begun");
 }
 
 static void obey(const char *line) {
-    unsigned long first, count;
-    if (sscanf(line, "begin %lu %lu", &first, &count) == 2)
-        begin(first, count);
+    unsigned long first, count, missed = 0;
+    if (sscanf(line, "begin %lu %lu %lu", &first, &count, &missed) >= 2)
+        begin(first, count, missed);
     else if (strncmp(line, "report", 6) == 0)
         stats_report("report");
     else if (strncmp(line, "quit", 4) == 0)
@@ -117,6 +131,7 @@ static void read_commands(void) {
 
 /* Connections are opened a few at a time: a listen backlog that overflows would measure TCP's retry, not the server. */
 static void open_more(void) {
+    if (options.auth && !begun) return;
     while (opened_count < conn_count && pending_count < options.window) conn_open(&conns[opened_count++]);
     if (!told_ready && joined_count + failed_count == conn_count) {
         told_ready = true;
@@ -126,8 +141,8 @@ static void open_more(void) {
 
 static void tell_done(void) {
     uint64_t left = 0;
-    if (told_done) return;
-    for (int i = 0; i < conn_count; i++) left += !conns[i].complete && !conns[i].stalled && conns[i].state == JOINED;
+    if (told_done || opened_count < conn_count) return;
+    for (int i = 0; i < conn_count; i++) left += !conns[i].complete && !conns[i].stalled && conns[i].state != CLOSED;
     if (left) return;
     told_done = true;
     stats_report("done");

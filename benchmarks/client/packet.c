@@ -2,8 +2,9 @@
 #define _GNU_SOURCE
 #include "counter.h"
 
-#include <stdio.h>
 #include <string.h>
+
+#define RECOVERED "\"recovered\":true"
 
 /* A benchmark event holds "@n=<number>,t=<CLOCK_MONOTONIC ns>" in some string of its body. A file's later event may
  * still show the mark of an earlier one (its link does), so the largest number in the body is the event's own. */
@@ -19,6 +20,12 @@ static bool find_mark(const char *body, size_t length, uint64_t *n, uint64_t *t)
         found = true;
     }
     return found;
+}
+
+static void check_complete(struct conn *conn) {
+    if (conn->complete || conn->next_n != window_first + window_count || (options.auth && !conn->recovered)) return;
+    conn->complete = true;
+    complete_count++;
 }
 
 static void count_event(struct conn *conn, uint64_t n, uint64_t sent_ns, size_t length) {
@@ -37,10 +44,17 @@ static void count_event(struct conn *conn, uint64_t n, uint64_t sent_ns, size_t 
     stats_latency(conn->kind, read_ns > sent_ns ? read_ns - sent_ns : 0);
     conn->next_n = n + 1;
     window_last_ns = read_ns;
-    if (conn->next_n == window_first + window_count) {
-        conn->complete = true;
-        complete_count++;
-    }
+    check_complete(conn);
+}
+
+/* A client that resumes is told so once it has what it missed: not before, and not instead. */
+static void note_recovered(struct conn *conn) {
+    if (conn->recovered) return;
+    conn->recovered = true;
+    recovered_count++;
+    if (conn->next_n < window_first + window_missed) recovered_early_count++;
+    window_last_ns = read_ns;
+    check_complete(conn);
 }
 
 /* The event's name comes right after the namespace, so "pipeline:status", which repeats recent files and their marks,
@@ -49,10 +63,12 @@ static void handle_event(struct conn *conn, const char *packet, size_t length) {
     const char *args = memchr(packet, '[', length);
     uint64_t n = 0, t = 0;
     size_t left = args ? (size_t)(packet + length - args) : 0, mark = strlen(options.mark);
-    if (left > mark + 2 && memcmp(args + 2, options.mark, mark) == 0 && find_mark(args, left, &n, &t))
+    if (left > mark + 2 && memcmp(args + 2, options.mark, mark) == 0 && find_mark(args, left, &n, &t)) {
         count_event(conn, n, t, length);
-    else
-        tallies[conn->kind].others++;
+        return;
+    }
+    tallies[conn->kind].others++;
+    if (options.auth && memmem(args, left, RECOVERED, sizeof RECOVERED - 1)) note_recovered(conn);
 }
 
 static void handle_message(struct conn *conn, const char *packet, size_t length) {
@@ -83,11 +99,7 @@ static void handle_open(struct conn *conn, const char *packet, size_t length) {
         conn->sid[taken++] = *sid;
     conn->sid[taken] = '\0';
     conn->state = JOINING;
-    if (conn->kind == WEBSOCKET) {
-        char join[128];
-        snprintf(join, sizeof join, "40%s,", options.space);
-        ws_send_text(conn, join);
-    }
+    if (conn->kind == WEBSOCKET) ws_send_text(conn, join_packet);
 }
 
 void packet_handle(struct conn *conn, const char *packet, size_t length) {

@@ -27,10 +27,8 @@ static void request(struct conn *conn, const char *body) {
 void polling_next(struct conn *conn) {
     if (conn->state == CONNECTING) conn->state = OPENING;
     if (conn->state == JOINING && !conn->asked_to_join) {
-        char join[128];
-        snprintf(join, sizeof join, "40%s,", options.space);
         conn->asked_to_join = true;
-        request(conn, join);
+        request(conn, join_packet);
     } else if (conn->owes_pong && conn->state == JOINED) {
         conn->owes_pong = false;
         request(conn, "3");

@@ -78,7 +78,8 @@ void stats_report(const char *event) {
     report_kind("websocket", WEBSOCKET);
     printf(",");
     report_kind("polling", POLLING);
-    printf(",\"stalled\":{\"clients\":%d,\"closed\":%d},\"failed\":%d,\"seconds\":%.6f}\n", options.stalled,
-           stalled_closed, failed_count, (double)(window_last_ns - window_started_ns) / 1e9);
+    printf(",\"stalled\":{\"clients\":%d,\"closed\":%d},\"recovered\":%d,\"recovered_early\":%d", options.stalled,
+           stalled_closed, recovered_count, recovered_early_count);
+    printf(",\"failed\":%d,\"seconds\":%.6f}\n", failed_count, (double)(window_last_ns - window_started_ns) / 1e9);
     fflush(stdout);
 }

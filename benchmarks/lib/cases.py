@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from benchmarks.lib.client import CountingClient, Crowd
 from benchmarks.lib.measure import RssPeak, settled_rss_bytes
-from benchmarks.lib.server import SERVERS, Server
+from benchmarks.lib.replay import replay
+from benchmarks.lib.server import JOURNALS, PEERS, Server
 from benchmarks.lib.workload import EVENT_BYTES, Figures, Load, combine, counted, emit, measure, running, warm_up
 
 BIG_EVENT_BYTES = 4300
@@ -20,13 +21,14 @@ OUR_STATUS_BYTES = 4000
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line of the table: which servers take part, how often, and how it is run."""
+    """One block of the table: which servers take part, how often, how it is run, and which one they are compared to."""
 
     name: str
     title: str
     run: Callable[[str], Figures]
     repetitions: int
-    servers: tuple[str, ...] = SERVERS
+    servers: tuple[str, ...] = PEERS
+    baseline: str = "node"
 
 
 def fan_out(clients: int, load: Load) -> Callable[[str], Figures]:
@@ -169,7 +171,36 @@ def all_cases(*, quick: bool = False) -> dict[str, Case]:
         Case("polling_0", "200 WebSocket, 20 events/s", polling(seconds, 0), 1),
         Case("polling_200", "200 WebSocket and 200 polling, 20 events/s", polling(seconds, 200), 1),
     ]
+    cases += _journal_cases(repetitions, seconds)
     return _smallest() | {case.name: case for case in cases}
+
+
+def _journal_cases(repetitions: int, seconds: float) -> list[Case]:
+    """Return what the journals cost, and what can be had for it; ours alone has any of it."""
+    paced = Load(round(100 * seconds), 100)
+
+    def case(name: str, title: str, run: Callable[[str], Figures]) -> Case:
+        return Case(name, title, run, repetitions, JOURNALS, baseline="ours")
+
+    return [
+        case("journal_burst", "as burst_200, with each journal", fan_out(200, Load(500, times=3))),
+        case("journal_rate", "as rate_200, with each journal", fan_out(200, paced)),
+        case("journal_cpu_bound", "as cpu_bound, with each journal", cpu_bound(seconds)),
+        case("journal_mutation", "as mutation_200, with each journal", mutation(200, 1000)),
+        case(
+            "replay",
+            "200 clients that missed 10,000 events connect at once; then again beside 20 events/s",
+            replay(200, 10_000, seconds),
+        ),
+        Case(
+            "replay_store",
+            "as replay, 20,000 events: the first half is in the store alone",
+            replay(200, 20_000, seconds),
+            1,
+            ("ours_sqlite", "ours_redis"),
+            baseline="ours_sqlite",
+        ),
+    ]
 
 
 def _smallest() -> dict[str, Case]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -40,17 +41,24 @@ def build() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Which clients connect. The stalled ones come on top; they join, then read nothing more."""
+    """Which clients connect. The stalled ones come on top; they join, then read nothing more.
+
+    With ``resume_from``, an offset, all were there before: they connect when the counting begins, and ask for what
+    came after it.
+    """
 
     websocket: int = 0
     polling: int = 0
     stalled: int = 0
     receive_buffer_bytes: int = 0
     stalled_receive_buffer_bytes: int = 0
+    resume_from: str | None = None
 
     def arguments(self) -> list[str]:
         """Return the client's command line for it."""
+        auth = json.dumps({"offset": self.resume_from}, separators=(",", ":"))
         return [
+            *([] if self.resume_from is None else [f"--auth={auth}"]),
             f"--websocket={self.websocket}",
             f"--polling={self.polling}",
             f"--stall={self.stalled}",
@@ -69,12 +77,11 @@ class CountingClient(JsonProcess):
     def wait_ready(self, timeout_seconds: float) -> None:
         """Wait until every client has joined; raises when one was refused."""
         ready = self.expect("event", "ready", timeout_seconds)
-        if ready["failed"]:
-            raise BenchmarkError(f"{ready['failed']} clients could not join: {self._last_words()}")
+        self._check_joined(ready)
 
-    def begin(self, first: int, count: int) -> None:
-        """Start counting the events numbered from ``first``."""
-        self.send(f"begin {first} {count}")
+    def begin(self, first: int, count: int, *, missed: int = 0) -> None:
+        """Start counting the events numbered from ``first``; clients that resume have missed so many of them."""
+        self.send(f"begin {first} {count} {missed}")
         self.expect("event", "begun", 10)
 
     def wait_done(self, timeout_seconds: float) -> bool:
@@ -88,6 +95,12 @@ class CountingClient(JsonProcess):
         return True
 
     def report(self) -> dict[str, Any]:
-        """Return the window's figures; the shape stands in client/stats.c."""
+        """Return the window's figures, in the shape of client/stats.c; raises when a client was refused."""
         self.send("report")
-        return self.expect("event", "report", 10)
+        report = self.expect("event", "report", 10)
+        self._check_joined(report)
+        return report
+
+    def _check_joined(self, report: dict[str, Any]) -> None:
+        if report["failed"]:
+            raise BenchmarkError(f"{report['failed']} clients could not join: {self._last_words()}")

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from benchmarks.lib.cases import Case
 from benchmarks.lib.workload import Figures
 
-BASELINE = "node"
-
 COLUMNS = ("case", "server", "messages/CPU s", "× node", "p50 ms", "p99 ms", "delivered", "CPU s", "RSS MB", "more")
 
 
@@ -37,12 +35,12 @@ def median_of(rows: Iterable[Row], case: str, server: str, key: str) -> float | 
     return statistics.median(values) if values else None
 
 
-def ratios_of(rows: Sequence[Row], case: str, server: str) -> list[float]:
+def ratios_of(rows: Sequence[Row], case: str, server: str, baseline: str = "node") -> list[float]:
     """Return messages per CPU second against the baseline's, repetition by repetition: neighbours in time."""
     by_repetition = {
         row.repetition: row.figures["messages_per_cpu_second"]
         for row in rows
-        if row.case == case and row.server == BASELINE and row.figures.get("messages_per_cpu_second")
+        if row.case == case and row.server == baseline and row.figures.get("messages_per_cpu_second")
     }
     return [
         value / base
@@ -61,6 +59,12 @@ def _spread(values: Sequence[float], form: str) -> str:
     if len(values) == 1:
         return middle
     return f"{middle} ({min(values):{form}}–{max(values):{form}})"
+
+
+def _ratio(rows: Sequence[Row], case: Case, server: str) -> str:
+    """Return the ratio to the case's baseline, which is named where it is not the one in the column's title."""
+    found = ratios_of(rows, case.name, server, case.baseline)
+    return _spread(found, ".2f") + (f" × {case.baseline}" if found and case.baseline != "node" else "")
 
 
 def _delivered(rows: Sequence[Row], case: str, server: str, prefix: str = "") -> str:
@@ -83,11 +87,18 @@ _EXTRAS = (
     ("stalled_disconnected", "stalled client disconnected: {:.0f}"),
     ("polling_p50_ms", "polling p50 {:.1f} ms"),
     ("polling_p99_ms", "p99 {:.1f} ms"),
+    ("redis_cpu_seconds", "Redis itself {:.3f} CPU s"),
+    ("replay_seconds", "all replayed in {:.2f} s"),
+    ("live_p99_ms", "who was there: p99 {:.1f} ms"),
+    ("alone_p99_ms", "without the replay {:.1f} ms"),
+    ("live_lost", "who was there lacks {:.0f} events"),
+    ("not_recovered", "{:.0f} not told that they recovered"),
+    ("recovered_early", "{:.0f} told so too early"),
     ("disconnected", "{:.1f} clients lost"),
 )
 
 
-_SHOWN_IF_ANY = ("disconnected", "stalled_disconnected")
+_SHOWN_IF_ANY = ("disconnected", "stalled_disconnected", "live_lost", "not_recovered", "recovered_early")
 
 
 def _extras(rows: Sequence[Row], case: str, server: str) -> str:
@@ -115,7 +126,7 @@ def table(rows: Sequence[Row], cases: Iterable[Case]) -> list[tuple[str, ...]]:
                     case.name,
                     server,
                     _spread(values_of(rows, case.name, server, "messages_per_cpu_second"), ",.0f"),
-                    _spread(ratios_of(rows, case.name, server), ".2f"),
+                    _ratio(rows, case, server),
                     _spread(found["p50_ms"], ".2f"),
                     _spread(found["p99_ms"], ".2f"),
                     _delivered(rows, case.name, server),

@@ -39,10 +39,14 @@ class Load:
 
 @contextmanager
 def running(name: str, crowd: Crowd) -> Iterator[tuple[Server, CountingClient]]:
-    """Start a server and let the crowd join it; both end on leaving."""
+    """Start a server and let the crowd join it; both end on leaving.
+
+    Raises :class:`BenchmarkError` at the end if the server's journal has failed meanwhile.
+    """
     with Server(name) as server, CountingClient(server.port, crowd) as client:
         client.wait_ready(30 + (crowd.websocket + crowd.polling) / 100)
         yield server, client
+        server.check_journal()
 
 
 def emit(server: Server, client: CountingClient, load: Load) -> None:
@@ -77,12 +81,15 @@ def measure(server: Server, client: CountingClient, load: Load, *, rest_seconds:
         with RssPeak(server.pid) as peak:
             cpu, started = cpu_seconds(server.pid), time.monotonic()
             client_cpu = cpu_seconds(client.pid)
+            redis_cpu = cpu_seconds(server.redis.pid) if server.redis else 0.0
             emit(server, client, load)
             row: Figures = {
                 "cpu_seconds": cpu_seconds(server.pid) - cpu,
                 "client_cpu_seconds": cpu_seconds(client.pid) - client_cpu,
                 "wall_seconds": time.monotonic() - started,
             }
+            if server.redis:
+                row["redis_cpu_seconds"] = cpu_seconds(server.redis.pid) - redis_cpu
         row |= {"rss_mb": rss_bytes(server.pid) / 1e6, "rss_peak_mb": peak.bytes / 1e6}
         rows.append(row | counted(client))
         if time.monotonic() - begun > WINDOW_SECONDS:

@@ -1,7 +1,7 @@
 """What the Python servers share: the commands, the body of an event, and pacing.
 
-A server prints one JSON line when it accepts connections (``{"ready": true, "port": …, "versions": {…}}``), then reads
-one command a line from stdin and answers each with one line when the command is finished:
+A server prints one JSON line when it accepts connections (``{"ready": true, "port": …, "versions": {…}}``; ours adds
+``"http_port"``), then reads one command a line from stdin and answers each with one line when the command is finished:
 
 | command | meaning |
 |---|---|
@@ -40,10 +40,10 @@ def say(answer: Answer) -> None:
     sys.stdout.flush()
 
 
-def say_ready(port: int, *packages: str) -> None:
-    """Tell the runner that the server accepts connections on ``port``."""
+def say_ready(port: int, *packages: str, **more: Any) -> None:
+    """Tell the runner that the server accepts connections on ``port``, and what else there is to know of it."""
     versions = {"python": sys.version.split()[0]} | {name: version(name) for name in packages}
-    say({"ready": True, "port": port, "versions": versions})
+    say({"ready": True, "port": port, "versions": versions, **more})
 
 
 def read_commands() -> Iterator[Command]:
@@ -77,7 +77,7 @@ def event_body(n: int, size: int) -> dict[str, Any]:
 def events_at(n: int, command: Command) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield name and body of what a peer emits as number ``n``: the event, and a status behind each tenth if asked."""
     yield EVENT, event_body(n, command["size"])
-    if command["status_bytes"] and n % EVENTS_A_STATUS == 0:
+    if command.get("status_bytes") and n % EVENTS_A_STATUS == 0:
         yield STATUS_EVENT, {"pad": "x" * command["status_bytes"]}
 
 

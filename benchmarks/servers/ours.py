@@ -1,11 +1,13 @@
 """Our service, used as a pipeline uses it: files start and complete, called from a native thread.
 
 Even numbers are ``add_processing_file``, odd ones ``complete_file`` of the same file, so ``count`` events are
-``count / 2`` files. The event's mark stands in the file's link, and in its result once it is completed.
+``count / 2`` files. The event's mark stands in the file's link, and in its result once it is completed. Where the
+journal is, the environment says, as it does for everyone.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 
@@ -56,7 +58,10 @@ def main() -> None:
     """Serve until the runner says quit."""
     emitter = Emitter()
     with start_status_server(0, host="127.0.0.1") as server:
-        common.say_ready(server.socket_port, "python-socketio", "python-engineio", "eventlet")
+        packages = ["python-socketio", "python-engineio", "eventlet"]
+        if "STATUS_REDIS_URL" in os.environ:
+            packages.append("redis")
+        common.say_ready(server.socket_port, *packages, http_port=server.http_port)
         busy = common.BusyCommands()
         for command in common.read_commands():
             if command["cmd"] == "mutation":

@@ -21,7 +21,7 @@ from rag_pipeline.fanout.replay import Fetch, Replays
 from rag_pipeline.fanout.subscriber import Subscriber
 from rag_pipeline.fanout.views import Views
 from rag_pipeline.handover import Handover
-from rag_pipeline.journal import Entry, Tail, encode_payload, offset_of, parse_offset
+from rag_pipeline.journal import Entry, Tail, encode_payload, new_identity, offset_of, parse_offset
 from rag_pipeline.status import Directed, FlushRequest, PipelineStatus, Sink
 from rag_pipeline.status.state import Moment, PipelineState
 
@@ -29,6 +29,8 @@ logger = logging.getLogger("rag_pipeline.fanout")
 
 MAX_BATCH_BYTES = 1 << 16
 MAX_ITEMS_A_TURN = 1000
+NOWHERE = offset_of("0" * 16, 0)
+"""The offset of what is sent before a newcomer has the whole picture: there is no going on from it."""
 
 
 class Join(NamedTuple):
@@ -146,6 +148,8 @@ class Hub:
         if self._handover.overflowed:
             self._handover.overflowed = False
             self.disconnect_all("the service fell too far behind the pipeline")
+            if self._entrance is self._handover:  # events were dropped before they had a place
+                self.tail.begin(new_identity())
         for _ in range(MAX_ITEMS_A_TURN):
             item = self._handover.take()
             if item is None:
@@ -205,17 +209,22 @@ class Hub:
             return
         offset = offset_of(self.tail.identity, entry.position)
         payload = with_offset(entry.text, offset)
+        if self._joining:
+            self._send_joining(event, with_offset(entry.text, NOWHERE))
         for channel in wanted:
             packet = packet_for(channel, event.name, payload, offset)
             self._pending.setdefault(channel, []).append(packet)
             self._pending_bytes += len(packet.frame)
+        if self._pending_bytes >= MAX_BATCH_BYTES:
+            self._send_pending()
+
+    def _send_joining(self, event: Event, payload: str) -> None:
+        """Send an event to newcomers that have its pipeline's state already."""
         for subscriber in list(self._joining.values()):  # one that fails is dropped on the way
             if subscriber.awaited is None or event.pipeline_id in subscriber.awaited:
                 continue  # the state that is on its way to it will show this event's change
             if subscriber.namespace in event.namespaces:
-                self._send(subscriber, packet_for(subscriber.channel, event.name, payload, offset))
-        if self._pending_bytes >= MAX_BATCH_BYTES:
-            self._send_pending()
+                self._send(subscriber, packet_for(subscriber.channel, event.name, payload, NOWHERE))
 
     def _send_pending(self) -> None:
         pending, self._pending, self._pending_bytes = self._pending, {}, 0
@@ -286,7 +295,9 @@ class Hub:
 
     def _ask_for_states(self, subscriber: Subscriber) -> None:
         if self._views is not None:
-            for pipeline_id in self._views.ids(subscriber.namespace):
+            shown = self._views.ids(subscriber.namespace)
+            for place, pipeline_id in enumerate(shown, 1):
+                subscriber.awaited = set(shown[place:])
                 self._send_view(subscriber, pipeline_id)
             self._complete(subscriber)
             return
@@ -299,10 +310,10 @@ class Hub:
         subscriber, event = item.to, item.event
         if not isinstance(subscriber, Subscriber) or not subscriber.awaited or event.pipeline_id is None:
             return
+        subscriber.awaited.discard(event.pipeline_id)
         if subscriber.namespace in event.namespaces and self._knows(subscriber):
             self._send_pending()
             self._send_state(subscriber, event)
-        subscriber.awaited.discard(event.pipeline_id)
         if not subscriber.awaited:
             self._complete(subscriber)
 
@@ -328,7 +339,9 @@ class Hub:
 
     def _send_status(self, subscriber: Subscriber, payload: str, more: str) -> None:
         subscriber.greeted = True
-        offset = offset_of(self.tail.identity, self.tail.newest)
+        # One that is cut off before it has every pipeline's state has to start afresh.
+        whole_picture = not subscriber.awaited or subscriber.sid not in self._joining
+        offset = offset_of(self.tail.identity, self.tail.newest) if whole_picture else NOWHERE
         whole = with_offset(payload, offset, more)
         self._send(subscriber, packet_for(subscriber.channel, events.STATUS, whole, offset))
 

@@ -120,19 +120,22 @@ class Replays:
             self._lost(reader.subscriber)
         elif not reader.fetching:
             reader.fetching = True
-            self._fetch(reader.position, reader.subscriber.namespace, lambda *found: self._take(reader, *found))
+            self._fetch(reader.position, reader.subscriber.namespace, lambda *found: self._take(reader, tail, *found))
         return None
 
-    def _take(self, reader: _Reader, entries: list[Entry] | None, end: int) -> None:
+    def _take(self, reader: _Reader, tail: Tail, entries: list[Entry] | None, end: int) -> None:
         reader.fetching = False
         if reader.subscriber.sid not in self._readers:
             return
         if entries is None:
             self.discard(reader.subscriber.sid)
             self._lost(reader.subscriber)
-        elif entries:
-            reader.fetched, reader.fetched_end = entries, end
-        else:
+            return
+        # The store may be ahead: what has not passed the hub yet comes by way of the tail.
+        end = min(end, tail.newest)
+        reader.fetched = [entry for entry in entries or () if entry.position <= end]
+        reader.fetched_end = end
+        if not reader.fetched:
             reader.position = end
 
     def _from_store(self, reader: _Reader, identity: str) -> Chunk:
@@ -150,7 +153,7 @@ class Replays:
         chunk, taken = self._chunk(channel, wanted, tail.identity)
         if taken == len(wanted):
             chunk = chunk._replace(position=entries[-1].position if entries else tail.newest)
-            if len(entries) == CHUNK_EVENTS and len(self._chunks) < CHUNKS_KEPT:
+            if len(entries) == CHUNK_EVENTS - position % CHUNK_EVENTS and len(self._chunks) < CHUNKS_KEPT:
                 self._chunks[channel, position] = chunk
         return chunk
 
@@ -160,10 +163,11 @@ class Replays:
         size = 0
         for entry in entries:
             offset = offset_of(identity, entry.position)
-            packets.append(packet_for(channel, entry.event.name, with_offset(entry.text, offset), offset))
-            size += len(packets[-1].text)
-            if size > self._chunk_bytes:
+            packet = packet_for(channel, entry.event.name, with_offset(entry.text, offset), offset)
+            size += len(packet.text)
+            if packets and size > self._chunk_bytes:
                 break
+            packets.append(packet)
         if not packets:
             return Chunk(None, 0), 0
         return Chunk(batch(packets), entries[len(packets) - 1].position), len(packets)

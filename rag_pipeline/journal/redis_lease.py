@@ -20,6 +20,9 @@ from rag_pipeline.journal.redis_scripts import CLAIM, RELEASE, RENEW
 LEASE_SECONDS = 30.0
 HEARTBEAT_SECONDS = 30.0
 CLAIM_PAUSE_SECONDS = 0.25
+HEARTBEAT_INTERVAL_SECONDS = 2.0
+CLAIM_PATIENCE_SECONDS = 3 * HEARTBEAT_INTERVAL_SECONDS
+"""How long another holder of a lease may be silent before it is taken for dead."""
 
 
 class Word(StrEnum):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
 from rag_pipeline.journal.redis_batch import MAX_BATCH, Batch, BatchWriter, Continuity, Item, id_of_item
-from rag_pipeline.journal.redis_lease import Holder, Verdict, Word, whose
+from rag_pipeline.journal.redis_lease import CLAIM_PATIENCE_SECONDS, Holder, Verdict, Word, whose
 from rag_pipeline.journal.redis_link import Link
 from rag_pipeline.journal.redis_queue import EventQueue
 
@@ -173,7 +173,9 @@ class Outbox:
     def _claim(self, pipeline_id: str) -> bool:
         """Take the lease; return False if another process has it. Raises JournalError if Redis can't be asked."""
         try:
-            self._holder.claim(self._link, self._writer.identity, pipeline_id)
+            # Waited for on the publisher's own thread; meanwhile the queue keeps what is published.
+            patience = CLAIM_PATIENCE_SECONDS
+            self._holder.claim(self._link, self._writer.identity, pipeline_id, patience_seconds=patience)
         except JournalError as error:
             if error.retryable:
                 raise

@@ -16,7 +16,13 @@ from rag_pipeline.events import Event
 from rag_pipeline.journal.redis_address import Address
 from rag_pipeline.journal.redis_batch import MAX_EVENTS, BatchWriter
 from rag_pipeline.journal.redis_keys import DEFAULT_PREFIX, Keys
-from rag_pipeline.journal.redis_lease import LEASE_SECONDS, Holder, IdentityChangedError, adopt
+from rag_pipeline.journal.redis_lease import (
+    HEARTBEAT_INTERVAL_SECONDS,
+    LEASE_SECONDS,
+    Holder,
+    IdentityChangedError,
+    adopt,
+)
 from rag_pipeline.journal.redis_link import TIMEOUT_SECONDS, Link
 from rag_pipeline.journal.redis_outbox import Outbox
 from rag_pipeline.journal.redis_pause import Pause
@@ -26,7 +32,6 @@ from rag_pipeline.status.publisher import Published
 
 logger = logging.getLogger("rag_pipeline.journal")
 
-HEARTBEAT_INTERVAL_SECONDS = 2.0
 STOP_SECONDS = 5.0
 
 

@@ -24,6 +24,17 @@ MAX_AGE_SECONDS = 7 * 86_400.0
 SWEEP_SECONDS = 60.0
 _PRUNE_ROWS = 256
 
+LOOK_SECONDS = 1.0
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another at the same path, None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
 
 class SqliteJournal:
     """Keeps events in the SQLite file at ``path``, which one process holds at a time.
@@ -40,6 +51,7 @@ class SqliteJournal:
         self._max_age = max_age_seconds
         self._prune_rows = min(_PRUNE_ROWS, max_events // 10)
         self._sweep_due = 0.0
+        self._look_due = 0.0
         self._closed = False
         self._write_lock = native.allocate_lock()  # protects the writing connection and what it knows
         self._read_lock = native.allocate_lock()  # protects the reading connection
@@ -49,6 +61,7 @@ class SqliteJournal:
         except BaseException:
             self._held.close()
             raise
+        self._file = file_identity(self._path)
 
     def _open(self) -> None:
         with self._told():
@@ -81,6 +94,7 @@ class SqliteJournal:
         if not events:
             return []
         with self._writing() as db:
+            self._see_that_it_is_there()
             books = self._books or self._load()
             self._books = None  # until it is known that what they note was written
             entries, rows = self._number(events, books)
@@ -93,6 +107,13 @@ class SqliteJournal:
                 self._floor = floor
             self.newest, self._oldest_at, self._books = newest, oldest_at, books
             return entries
+
+    def _see_that_it_is_there(self) -> None:
+        """SQLite goes on writing to a file that was removed, and all of it would be gone at the next start."""
+        if time.monotonic() >= self._look_due:
+            self._look_due = time.monotonic() + LOOK_SECONDS
+            if file_identity(self._path) != self._file:
+                raise JournalError(f"{self._path} was removed or replaced while it was in use")
 
     def _number(self, events: Sequence[Event], books: Books) -> tuple[list[Entry], list[tuple[object, ...]]]:
         entries: list[Entry] = []
@@ -176,7 +197,7 @@ class SqliteJournal:
         for path in paths:
             with suppress(OSError):
                 total += path.stat().st_size
-        return {"kind": "sqlite", "events": self.newest - self._floor, "bytes": total}
+        return {"kind": "sqlite", "events": max(0, self.newest - self._floor), "bytes": total}
 
     def close(self) -> None:
         """Write everything to the main file, close it and let another process have it; idempotent."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import weakref
+from contextlib import suppress
 from pathlib import Path
 
 from rag_pipeline.errors import JournalError
@@ -19,6 +21,7 @@ class JournalLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        _locks.add(self)
         try:
             # Not removed when it is let go: another process may be about to lock the very file.
             self._fd: int | None = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -32,6 +35,14 @@ class JournalLock:
 
     def close(self) -> None:
         """Let another process have the journal; idempotent."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            with suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_UN)  # also where a forked child still holds a copy of the descriptor
+            os.close(fd)
+
+    def forget(self) -> None:
+        """Close a forked child's copy of the descriptor: the lock is its parent's."""
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
@@ -49,3 +60,14 @@ class JournalLock:
 
     def _unusable(self, error: OSError) -> JournalError:
         return JournalError(f"{self._path} can't be used: its lock file can't be written ({error.strerror})")
+
+
+_locks: weakref.WeakSet[JournalLock] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for lock in list(_locks):
+        lock.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -92,7 +92,7 @@ class Books:
         if isinstance(event.body, FileBody):
             self._note_file(known, event, event.body, position)
         elif isinstance(event.body, StateBody) and current:
-            self._note_state(known, event.body)
+            self._note_state(known, event.body, event.at, position)
 
     def write(self, db: sqlite3.Connection) -> None:
         """Write what was noted, in a transaction of the caller's."""
@@ -151,15 +151,15 @@ class Books:
                 del known.attempts[oldest]
                 self._attempts[known.pipeline_id, oldest] = None
 
-    def _note_state(self, known: Known, body: StateBody) -> None:
+    def _note_state(self, known: Known, body: StateBody, at: float, position: int) -> None:
         known.fields = {field: getattr(body, field) for field in SET_FIELDS}
         known.set_own(body.own)
         known.totals = body.totals
         if not known.whole:
-            self._catch_up(known, body)
+            self._catch_up(known, body, at, position)
             known.whole = True
 
-    def _catch_up(self, known: Known, body: StateBody) -> None:
+    def _catch_up(self, known: Known, body: StateBody, at: float, position: int) -> None:
         """Events are missing: what the state shows of files holds, rather than what was followed."""
         self._emptied.add(known.pipeline_id)
         for place in [place for place in self._recent if place[0] == known.pipeline_id]:
@@ -169,6 +169,11 @@ class Books:
         for status, files in zip(RECENT, lists, strict=True):
             for file in files:
                 self._note_recent(known, status, file)
+        for file in body.files_processing:
+            key = key_of(file.name, file.id)
+            if key not in known.in_flight:
+                started = known.in_flight[key] = position
+                self._files.change(known.pipeline_id, key, FileStatus.PROCESSING, at, position, started, file)
         if body.files_in_flight == len(body.files_processing):  # else it shows the last of them only
             shown = {key_of(file.name, file.id) for file in body.files_processing}
             for key in [key for key in known.in_flight if key not in shown]:

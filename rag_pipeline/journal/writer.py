@@ -84,6 +84,8 @@ class Writer(Generic[T]):
         if self._handover.overflowed:
             self._handover.overflowed = False
             self._overflowed()
+            for pipeline in self._pipelines():
+                pipeline.begin_epoch()  # numbers that went on would hide what was dropped
         items: list[Event | T] = []
         while len(items) < MAX_BATCH and (item := self._handover.take()) is not None:
             items.append(item)

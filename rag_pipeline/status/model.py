@@ -153,6 +153,6 @@ class StateBody(NamedTuple):
 RESERVED_FIELDS = (
     frozenset(StateBody._fields) - {"own", "totals"}
     | set(Totals._fields)
-    | {"seconds_until_next_check", "timestamp", "pipelines"}
+    | {"seconds_until_next_check", "timestamp", "pipelines", "offset", "recovered", "gap"}
 )
 """The names of the state's fields, and of what stands beside it in events and answers."""

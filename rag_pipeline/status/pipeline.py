@@ -74,6 +74,7 @@ class PipelineStatus:
         self._settled = False
         self._closed = False
         self._restore: Restore | None = None
+        self._went_on = False
         self._warned: set[str] = set()
         provisional = next(iter(wished_ids(pipeline_type)))
         self._state = PipelineState(provisional, pipeline_type, _new_epoch(), _now())
@@ -392,7 +393,13 @@ class PipelineStatus:
         """Go on from where the last process with this id ended, if a journal knows of one."""
         restore, self._restore = self._restore, None
         saved = None if restore is None else restore(self._state.pipeline_id)
-        if saved is not None:
+        if saved is None:
+            return
+        if saved.epoch == self._state.epoch:  # this very history, of a server before
+            if saved.seq != self._state.seq:
+                self._state.epoch = _new_epoch()  # what came since is in no journal
+        elif not self._went_on:
+            self._went_on = True
             for event in self._state.go_on(saved, now):
                 self._out.publish(event)
 

@@ -100,10 +100,11 @@ class PipelineState:
     def go_on(self, saved: SavedState, now: Moment) -> list[Event]:
         """Go on from what a journal knows of the pipeline; return the failures of what was in flight then.
 
-        What this process has counted so far comes on top: none of it was numbered for anyone yet.
+        What this process has counted so far comes on top. If it has numbered any of it the epoch stays its own: no
+        journal has these events, so that numbers which went on would hide them.
         """
-        self.epoch = saved.epoch
-        self.seq += saved.seq
+        if self.seq == 0:
+            self.epoch, self.seq = saved.epoch, saved.seq
         self.own = {**saved.own, **self.own}
         if self.fields["last_check_time"] is None:
             self.fields["last_check_time"] = saved.fields.get("last_check_time")

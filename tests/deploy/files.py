@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 
-VARIABLE = re.compile(r"""(?:["'`]|\$\{)([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)["'`:}]""")
+VARIABLE = re.compile(r"""["'`]([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)["'`]""")
 
 
 class Instruction(NamedTuple):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -17,10 +16,11 @@ import socketio
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from tests.deploy.files import ROOT
+from tests.deploy.proxying import check, free_ports, needs_nginx, nginx
 from tests.watching import wait_until
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed"),
+    needs_nginx,
     pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed"),
 ]
 
@@ -51,15 +51,6 @@ class Proxy(NamedTuple):
     certificate: str
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
-
-
 def make_certificate(folder: Path) -> None:
     """Write a certificate for this machine that lasts a day."""
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
@@ -86,11 +77,6 @@ def site(folder: Path, server: StatusServer, http: int, https: int) -> str:
     return text
 
 
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 @pytest.fixture(scope="module")
 def pipeline() -> PipelineStatus:
     return PipelineStatus("local_files", "behind-a-proxy")
@@ -109,14 +95,8 @@ def proxy(pipeline: PipelineStatus, tmp_path_factory: pytest.TempPathFactory) ->
     with server:
         (folder / "site.conf").write_text(site(folder, server, http, https))
         (folder / "nginx.conf").write_text(MAIN.format(folder=folder))
-        with subprocess.Popen(
-            ["nginx", "-e", "stderr", "-p", folder, "-c", folder / "nginx.conf"], stderr=subprocess.DEVNULL
-        ) as nginx:
-            try:
-                wait_until(lambda: nginx.poll() is None and answers(https))
-                yield Proxy(f"http://localhost:{http}", f"https://localhost:{https}", str(folder / "cert.pem"))
-            finally:
-                nginx.terminate()
+        with nginx(folder / "nginx.conf", https):
+            yield Proxy(f"http://localhost:{http}", f"https://localhost:{https}", str(folder / "cert.pem"))
 
 
 def get(proxy: Proxy, path: str, **headers: str) -> requests.Response:
@@ -174,7 +154,4 @@ def test_nginx_accepts_the_example_without_a_warning(server: StatusServer, tmp_p
     make_certificate(tmp_path)
     (tmp_path / "site.conf").write_text(site(tmp_path, server, *free_ports(2)))
     (tmp_path / "nginx.conf").write_text(MAIN.format(folder=tmp_path))
-    command: list[str | Path] = ["nginx", "-t", "-e", "stderr", "-p", tmp_path, "-c", tmp_path / "nginx.conf"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert run.returncode == 0, run.stderr
-    assert "warn" not in run.stderr
+    check(tmp_path / "nginx.conf")

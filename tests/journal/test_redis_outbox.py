@@ -10,7 +10,7 @@ import pytest
 
 from rag_pipeline import native
 from rag_pipeline.events import Event
-from rag_pipeline.journal import FileQuery, FileStatus
+from rag_pipeline.journal import FileQuery, FileStatus, redis_outbox
 from rag_pipeline.journal.redis_batch import BatchWriter
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, adopt
@@ -105,8 +105,9 @@ def test_a_pipeline_is_claimed_with_its_first_event(desk: Desk) -> None:
 
 
 def test_a_pipeline_of_another_process_is_refused_once_and_others_go_on(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(redis_outbox, "CLAIM_PATIENCE_SECONDS", 0.0)  # this holder lives, though it gives no heartbeat
     Holder(desk.keys).claim(desk.link, desk.writer.identity, desk.name)
     desk.work(3)
     desk.send_all()

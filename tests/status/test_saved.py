@@ -100,7 +100,8 @@ def test_what_was_reported_before_anyone_listened_comes_on_top() -> None:
     setup.pipeline.add_processing_file("a")
     setup.attach()
     state = setup.pipeline.get()
-    assert (state["epoch"], state["seq"], state["total_processed"]) == ("the-epoch", 44, 21)
+    assert state["epoch"] != "the-epoch", "what was numbered before is in no journal"
+    assert (state["seq"], state["total_processed"]) == (3, 21)
     assert state["files_completed"][-1]["name"] == "mine"
     assert state["files_in_flight"] == 1, "it is being worked on: not interrupted"
     assert setup.recorder.changes == []
