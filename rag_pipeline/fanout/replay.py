@@ -67,6 +67,7 @@ class Replays:
         self._chunk_bytes = min(CHUNK_BYTES, backlog_limit_bytes // 4)
         self._readers: dict[str, _Reader] = {}
         self._chunks: dict[tuple[Channel, int], Chunk] = {}  # clients that were cut off together read the same
+        self._asked: dict[tuple[str, int], list[_Reader]] = {}  # who waits for what the store is asked for
 
     def __len__(self) -> int:
         return len(self._readers)
@@ -113,6 +114,9 @@ class Replays:
         """Return the reader's next chunk; None if it has to wait for it, or is here no more."""
         if reader.fetched:
             return self._from_store(reader, tail.identity)
+        known = self._chunks.get((reader.subscriber.channel, reader.position))
+        if known is not None:
+            return known
         if tail.reaches(reader.position):
             return self._from_tail(reader.subscriber.channel, reader.position, tail)
         if self._fetch is None or reader.position > tail.newest:
@@ -120,8 +124,22 @@ class Replays:
             self._lost(reader.subscriber)
         elif not reader.fetching:
             reader.fetching = True
-            self._fetch(reader.position, reader.subscriber.namespace, lambda *found: self._take(reader, tail, *found))
+            self._ask(self._fetch, (reader.subscriber.namespace, reader.position), reader, tail)
         return None
+
+    def _ask(self, fetch: Fetch, question: tuple[str, int], reader: _Reader, tail: Tail) -> None:
+        """Ask the store, once for all who stand at the same place."""
+        waiting = self._asked.setdefault(question, [])
+        waiting.append(reader)
+        if len(waiting) > 1:
+            return
+
+        def done(entries: list[Entry] | None, end: int) -> None:
+            for one in self._asked.pop(question, []):
+                self._take(one, tail, entries, end)
+
+        namespace, position = question
+        fetch(position, namespace, done)
 
     def _take(self, reader: _Reader, tail: Tail, entries: list[Entry] | None, end: int) -> None:
         reader.fetching = False
@@ -139,22 +157,35 @@ class Replays:
             reader.position = end
 
     def _from_store(self, reader: _Reader, identity: str) -> Chunk:
-        chunk, taken = self._chunk(reader.subscriber.channel, reader.fetched, identity)
+        channel = reader.subscriber.channel
+        known = self._chunks.get((channel, reader.position))
+        if known is not None and (
+            known.position <= reader.fetched[-1].position or known.position == reader.fetched_end
+        ):
+            reader.fetched = [entry for entry in reader.fetched if entry.position > known.position]
+            return known
+        chunk, taken = self._chunk(channel, reader.fetched[:CHUNK_EVENTS], identity)
         del reader.fetched[:taken]
-        return chunk if reader.fetched else chunk._replace(position=reader.fetched_end)
+        if not reader.fetched:
+            chunk = chunk._replace(position=reader.fetched_end)
+        self._keep(channel, reader.position, chunk)
+        return chunk
+
+    def _keep(self, channel: Channel, position: int, chunk: Chunk) -> None:
+        """Keep a chunk for the others; the oldest gives way."""
+        self._chunks[channel, position] = chunk
+        if len(self._chunks) > CHUNKS_KEPT:
+            del self._chunks[next(iter(self._chunks))]
 
     def _from_tail(self, channel: Channel, position: int, tail: Tail) -> Chunk:
-        known = self._chunks.get((channel, position))
-        if known is not None:
-            return known
         # Up to a fixed place in the numbering, so that those who come from different places soon share their chunks.
         entries = tail.read(position, CHUNK_EVENTS - position % CHUNK_EVENTS)
         wanted = [entry for entry in entries if channel.namespace in entry.event.namespaces]
         chunk, taken = self._chunk(channel, wanted, tail.identity)
         if taken == len(wanted):
             chunk = chunk._replace(position=entries[-1].position if entries else tail.newest)
-            if len(entries) == CHUNK_EVENTS - position % CHUNK_EVENTS and len(self._chunks) < CHUNKS_KEPT:
-                self._chunks[channel, position] = chunk
+            if len(entries) == CHUNK_EVENTS - position % CHUNK_EVENTS:
+                self._keep(channel, position, chunk)
         return chunk
 
     def _chunk(self, channel: Channel, entries: list[Entry], identity: str) -> tuple[Chunk, int]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-
-import pytest
 
 from rag_pipeline import events
 from rag_pipeline.fanout import Hub, Item, NewJournal, Subscriber
@@ -145,8 +142,3 @@ def test_the_time_until_the_next_check_is_that_of_the_moment() -> None:
     assert payload is not None
     assert 900 < json.loads(payload)["seconds_until_next_check"] <= 1000
     setup.close()
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> None:
-    logging.getLogger("rag_pipeline").setLevel(logging.WARNING)

@@ -76,6 +76,7 @@ class Wanderer:
         self.offset: str | None = None
         self.recovered: list[bool] = []
         self.received = 0
+        self.connected = 0
         self._chance = random.Random(number)
 
     def meet(self, ports: list[int], pipelines: list[str]) -> None:
@@ -86,6 +87,7 @@ class Wanderer:
         """Go on until the pictures have come to the wanted ``seq`` of each pipeline."""
         while not self._has(wanted):
             auth = None if self.offset is None else {"offset": self.offset}
+            self.connected += 1
             with WebSocketSession(self._chance.choice(ports), auth=auth) as session:
                 stay = self._chance.randrange(20, 400) if self._chance.random() < restless else 1 << 30
                 while stay > 0 and not self._has(wanted):

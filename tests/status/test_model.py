@@ -87,7 +87,7 @@ def test_the_state_shows_the_fields_that_were_promised_and_own_ones() -> None:
 
 
 def test_no_own_field_can_hide_one_of_the_state_or_the_envelope() -> None:
-    assert STATE_KEYS | {"timestamp", "pipelines"} == RESERVED_FIELDS
+    assert STATE_KEYS | {"timestamp", "pipelines", "offset", "recovered", "gap"} == RESERVED_FIELDS
 
 
 def test_seconds_until_the_next_check_count_down_to_0() -> None:
