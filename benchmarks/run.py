@@ -110,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = all_cases(quick=options.quick)
     try:
         cases = [known[name] for name in _names(options.cases, list(known), "case")]
-        servers = _names(options.servers, SERVERS, "server")
+        asked = _names(options.servers, SERVERS, "server")
+        servers = [server for server in asked if any(server in case.servers for case in cases)]
         build()
         versions = _versions(servers)
     except BenchmarkError as error:

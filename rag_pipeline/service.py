@@ -185,8 +185,13 @@ def _keeper_of(settings: Settings) -> Keeper | RedisKeeper:
     if settings.redis_url is not None:
         if importlib.util.find_spec("redis") is None:
             raise ConfigurationError('STATUS_REDIS_URL needs redis-py: pip install "rag-pipeline[redis]"')
+        from rag_pipeline.journal.redis_address import Address
         from rag_pipeline.journal.redis_keeper import RedisKeeper
 
+        try:
+            Address(settings.redis_url)
+        except JournalError as error:  # which does not repeat the URL: there may be a password in it
+            raise ConfigurationError(f"STATUS_REDIS_URL: {error}") from None
         return RedisKeeper(settings.redis_url, heartbeat_seconds=settings.heartbeat_seconds)
     folder = settings.state_dir
     return Keeper() if folder is None else Keeper(lambda: _open_journal(folder))

@@ -254,8 +254,8 @@ def test_serve_without_a_redis_has_nothing_to_show(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://localhost", "redis://", "redis://localhost/x", "localhost:6379"])
-def test_a_redis_url_that_is_none_is_one_line_and_exit_code_5(url: str) -> None:
-    serve_is_refused({"STATUS_REDIS_URL": url}, "the Redis URL", ExitCode.STATE)
+def test_a_redis_url_that_is_none_is_one_line_and_exit_code_2(url: str) -> None:
+    serve_is_refused({"STATUS_REDIS_URL": url}, "STATUS_REDIS_URL: ", ExitCode.USAGE)
 
 
 @needs_redis

@@ -7,7 +7,9 @@ import { io } from "socket.io-client";
 const [address, namespace, mode] = process.argv.slice(2);
 let last;
 const auth = mode === "socket.io" ? { recovery: true } : (send) => send(last === undefined ? {} : { offset: last });
-const socket = io(address + namespace, { auth, reconnectionDelay: 200, reconnectionDelayMax: 300 });
+// On a WebSocket from the start: a client whose server goes in the middle of an upgrade waits for its own time-out first.
+const transports = ["websocket"];
+const socket = io(address + namespace, { auth, transports, reconnectionDelay: 200, reconnectionDelayMax: 300 });
 const say = (...line) => process.stdout.write(JSON.stringify(line) + "\n");
 
 socket.on("connect", () => say("connect", socket.recovered));
