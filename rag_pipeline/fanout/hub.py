@@ -327,18 +327,18 @@ class Hub:
             self._settle(subscriber)
 
     def _send_state(self, subscriber: Subscriber, event: Event) -> None:
-        more = "" if subscriber.recovered is None else f'"recovered":{json.dumps(subscriber.recovered)},'
-        self._send_status(subscriber, encode_payload(event), more)
+        self._send_status(subscriber, encode_payload(event))
 
     def _send_view(self, subscriber: Subscriber, pipeline_id: str, *, gap: bool = False) -> None:
         assert self._views is not None
         payload = self._views.payload(pipeline_id)
         if payload is not None:
-            more = "" if subscriber.recovered is None else f'"recovered":{json.dumps(subscriber.recovered)},'
-            self._send_status(subscriber, payload, '"gap":true,' if gap else more)
+            self._send_status(subscriber, payload, gap=gap)
 
-    def _send_status(self, subscriber: Subscriber, payload: str, more: str) -> None:
+    def _send_status(self, subscriber: Subscriber, payload: str, *, gap: bool = False) -> None:
         subscriber.greeted = True
+        recovered = "" if subscriber.recovered is None else f'"recovered":{json.dumps(subscriber.recovered)},'
+        more = '"gap":true,' if gap else recovered
         # One that is cut off before it has every pipeline's state has to start afresh.
         whole_picture = not subscriber.awaited or subscriber.sid not in self._joining
         offset = offset_of(self.tail.identity, self.tail.newest) if whole_picture else NOWHERE
@@ -384,6 +384,6 @@ class Hub:
 def _nobody_yet(namespace: str) -> Event:
     """Return the state shown in a namespace that has no pipeline: of its type, with nothing known."""
     kind = events.type_of(namespace)
-    state = PipelineState("", kind, "", Moment(time.time(), time.monotonic()))
-    body = state.body(Moment(time.time(), time.monotonic()))._replace(pipeline_id=None, epoch=None, started_at=None)
-    return Event(events.STATUS, (namespace,), None, kind, None, 0, time.time(), body, numbered=False)
+    now = Moment(time.time(), time.monotonic())
+    body = PipelineState("", kind, "", now).body(now)._replace(pipeline_id=None, epoch=None, started_at=None)
+    return Event(events.STATUS, (namespace,), None, kind, None, 0, now.wall, body, numbered=False)

@@ -107,10 +107,6 @@ class RedisKeeper:
             if not error.retryable:
                 raise
 
-    def release(self, pipeline_id: str) -> None:
-        """Give an id back once all that its pipeline published has been written."""
-        self._publisher.release(pipeline_id)
-
     def start(self) -> None:
         """Begin to publish and to follow; raises JournalError if Redis is not fit."""
         self._publisher.start()

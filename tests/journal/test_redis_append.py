@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from rag_pipeline.events import Event
@@ -12,7 +10,7 @@ from rag_pipeline.journal.redis_keys import Keys, pairs
 from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, Word, adopt
 from rag_pipeline.journal.redis_link import Link, RedisUnavailableError
 from rag_pipeline.status.model import FileBody, FileRecord
-from tests.journal.redis_server import RedisServer, needs_redis, running
+from tests.journal.redis_server import needs_redis
 
 pytestmark = needs_redis
 
@@ -39,20 +37,6 @@ class Process:
 
     def words(self, batch: Batch) -> dict[str, Word]:
         return {name: verdict.word for name, verdict in self.writer.write(batch).verdicts.items()}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running(tmp_path_factory.mktemp("redis") / "data") as started:
-        yield started
-
-
-@pytest.fixture
-def link(server: RedisServer) -> Iterator[Link]:
-    link = server.link()
-    link.call("FLUSHALL")
-    yield link
-    link.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,26 +10,12 @@ from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, Word, adopt, stalled
 from rag_pipeline.journal.redis_link import Link
-from tests.journal.redis_server import RedisServer, needs_redis, running
+from tests.journal.redis_server import needs_redis
 from tests.live import wait_until
 
 pytestmark = needs_redis
 
 KEYS = Keys()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running(tmp_path_factory.mktemp("redis") / "data") as started:
-        yield started
-
-
-@pytest.fixture
-def link(server: RedisServer) -> Iterator[Link]:
-    link = server.link()
-    link.call("FLUSHALL")
-    yield link
-    link.close()
 
 
 @pytest.fixture

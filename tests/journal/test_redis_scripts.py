@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from rag_pipeline.journal.redis_keys import Keys, pairs
@@ -11,26 +9,12 @@ from rag_pipeline.journal.redis_link import Link, Script
 from rag_pipeline.journal.redis_scripts import FOLLOW, LOOK, SAVED
 from rag_pipeline.journal.redis_streams import RedisJournal
 from tests.journal.driving import recorded
-from tests.journal.redis_server import RedisServer, needs_redis, running
+from tests.journal.redis_server import RedisServer, needs_redis
 
 pytestmark = needs_redis
 
 KEYS = Keys()
 STREAM = [KEYS.events, KEYS.identity]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running(tmp_path_factory.mktemp("redis") / "data") as started:
-        yield started
-
-
-@pytest.fixture
-def link(server: RedisServer) -> Iterator[Link]:
-    link = server.link()
-    link.call("FLUSHALL")
-    yield link
-    link.close()
 
 
 def test_a_server_that_has_nothing_is_read_as_empty(link: Link) -> None:
