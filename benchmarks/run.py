@@ -109,6 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     known = all_cases(quick=options.quick)
     try:
+        if options.out and not options.out.absolute().parent.is_dir():
+            raise BenchmarkError(f"--out {options.out}: there is no such folder")
         cases = [known[name] for name in _names(options.cases, list(known), "case")]
         asked = _names(options.servers, SERVERS, "server")
         servers = [server for server in asked if any(server in case.servers for case in cases)]

@@ -198,3 +198,10 @@ def _eventually_two_children(pid: int) -> list[int]:
             return [int(child) for child in found]
         time.sleep(0.01)
     return []
+
+
+def test_a_folder_for_the_figures_that_is_not_there_is_said_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--out", str(tmp_path / "missing" / "results.json")]) == 2
+    assert capsys.readouterr().err == f"benchmarks: --out {tmp_path}/missing/results.json: there is no such folder\n"

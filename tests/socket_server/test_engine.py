@@ -15,6 +15,7 @@ import pytest
 
 from rag_pipeline.service import StatusServer
 from rag_pipeline.socket_server import engine
+from rag_pipeline.socket_server.application import Application
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.support import (
     BINARY,
@@ -634,13 +635,13 @@ def test_a_client_that_vanishes_right_after_its_handshake_leaves_nothing(
         with socket.create_connection(("127.0.0.1", server.socket_port)) as connection:
             connection.sendall(handshake_request())
             reset(connection)
-    seen: list[int] = []
+    seen: list[list[str]] = []
 
     def count() -> bool:
         seen.clear()
-        sockets.hub.call(lambda: seen.append(len(sessions(server))))
+        sockets.hub.call(lambda: seen.append(sessions(server)))
         wait_until(lambda: bool(seen))
-        return seen[0] == 0
+        return not seen[0]
 
     wait_until(count)
     with WebSocketSession(server.socket_port) as client:
@@ -648,13 +649,34 @@ def test_a_client_that_vanishes_right_after_its_handshake_leaves_nothing(
     no_errors(caplog, capfd)
 
 
-def sessions(server: StatusServer) -> dict[str, object]:
-    """Return the Engine.IO sessions that the library holds."""
+def test_what_a_leaving_client_costs_does_not_grow_with_the_others(
+    server: StatusServer, pipeline: PipelineStatus
+) -> None:
+    """The library would go through all rooms, of which each client has one, for each client that leaves."""
+    with WebSocketSession(server.socket_port) as one, WebSocketSession(server.socket_port) as other:
+        one.follow(pipeline)
+        other.follow(pipeline)
+        rooms = application(server)._sio.manager.rooms
+        assert [list(rooms[namespace]) for namespace in rooms] == [[None]]
+        assert len(rooms["/pipeline"][None]) == 2
+        other.vanish()
+        wait_until(lambda: clients(server)["total"] == 1)
+        assert len(rooms["/pipeline"][None]) == 1
+    wait_until(lambda: not rooms)
+
+
+def sessions(server: StatusServer) -> list[str]:
+    """Return the Engine.IO sessions that the library holds for this server."""
+    return [sid for sid, session in application(server)._sio.eio.sockets.items() if not session.closed]
+
+
+def application(server: StatusServer) -> Application:
+    """Return the Socket.IO application of this server."""
     import gc
 
-    found = [o for o in gc.get_objects() if isinstance(o, engine.EngineServer)]
-    ours = [o for o in found if o.loop is not None and o.sockets is not None]
-    return {sid: s for o in ours for sid, s in o.sockets.items() if not s.closed}
+    hub = server._sockets.hub
+    (app,) = [found for found in gc.get_objects() if isinstance(found, Application) and found._hub is hub]
+    return app
 
 
 def test_a_session_opened_by_polling_and_left_alone_is_forgotten(pipeline: PipelineStatus) -> None:
