@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -21,6 +21,9 @@ DEFAULT_PORT = 8003
 TRANSPORTS = ("websocket", "polling")
 
 MAX_PIPELINE_ID_LENGTH = 200
+
+TOKEN_CHARACTERS = (16, 512)
+MIN_JWT_SECRET_BYTES = 32
 
 
 class Environment(StrEnum):
@@ -39,6 +42,9 @@ class RunMode(StrEnum):
 
 # A name in ASCII (browsers send others as xn--…) or an IPv6 address.
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+# What a header can carry as a token (RFC 6750, section 2.1).
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 _E = TypeVar("_E", bound=StrEnum)
 
@@ -138,6 +144,86 @@ def _check_port(key: str, port: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthSettings:
+    """Which tokens let their holders see the status; with none of them set, everyone may.
+
+    ``jwt_secret`` verifies HS256, ``jwks_url`` names the public keys of who signs; at most one of the two is set. What
+    is secret stays out of ``repr``.
+    """
+
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    jwt_secret: str | None = field(default=None, repr=False)
+    jwks_url: str | None = field(default=None, repr=False)
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether a token is asked for."""
+        return bool(self.tokens or self.jwt_secret or self.jwks_url)
+
+
+def _read_auth(env: Mapping[str, str]) -> AuthSettings:
+    """Return the settings of access; an error never repeats a secret, nor an address that may hold one."""
+    auth = AuthSettings(
+        tokens=_read_tokens(env),
+        jwt_secret=_read_jwt_secret(env),
+        jwks_url=_read_jwks_url(env),
+        jwt_audience=read_str(env, "STATUS_JWT_AUDIENCE"),
+        jwt_issuer=read_str(env, "STATUS_JWT_ISSUER"),
+    )
+    if auth.jwt_secret and auth.jwks_url:
+        raise ConfigurationError("STATUS_JWT_SECRET and STATUS_JWKS_URL are both set: expected one of them")
+    if not auth.jwt_secret and not auth.jwks_url:
+        for key, value in (("STATUS_JWT_AUDIENCE", auth.jwt_audience), ("STATUS_JWT_ISSUER", auth.jwt_issuer)):
+            if value is not None:
+                reject(key, value, "STATUS_JWT_SECRET or STATUS_JWKS_URL beside it")
+    return auth
+
+
+def _read_tokens(env: Mapping[str, str]) -> tuple[str, ...]:
+    key, (low, high) = "STATUS_AUTH_TOKEN", TOKEN_CHARACTERS
+    tokens = read_list(env, key)
+    # A variable of commas alone was meant to protect something.
+    usable = all(low <= len(token) <= high and _TOKEN.fullmatch(token) for token in tokens)
+    if not usable or (not tokens and read_str(env, key) is not None):
+        raise ConfigurationError(
+            f"{key}: expected tokens of {low} to {high} letters, digits or - . _ ~ + / each, separated by commas"
+        )
+    return tuple(dict.fromkeys(tokens))
+
+
+def _read_jwt_secret(env: Mapping[str, str]) -> str | None:
+    key = "STATUS_JWT_SECRET"
+    secret = read_str(env, key)
+    if secret is not None and len(secret.encode(errors="surrogatepass")) < MIN_JWT_SECRET_BYTES:
+        raise ConfigurationError(f"{key}: expected a secret of at least {MIN_JWT_SECRET_BYTES} bytes")
+    return secret
+
+
+def _read_jwks_url(env: Mapping[str, str]) -> str | None:
+    key = "STATUS_JWKS_URL"
+    url = read_str(env, key)
+    if url is not None and not _is_safe_url(url):
+        raise ConfigurationError(f"{key}: expected an address that begins with https://, or http:// on this machine")
+    return url
+
+
+def _is_safe_url(url: str) -> bool:
+    """Return whether what is fetched from there is what its owner put there."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc and not parts.fragment
+    if not plain or not _HOST.fullmatch(host) or port == 0:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _LOOPBACK.fullmatch(host) is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the service is built from.
 
@@ -156,8 +242,9 @@ class Settings:
     ping_interval_seconds: int = 25
     ping_timeout_seconds: int = 20
     backlog_limit_bytes: int = 1 << 20
-    redis_url: str | None = None
+    redis_url: str | None = field(default=None, repr=False)  # there may be a password in it
     heartbeat_seconds: float = 30.0
+    auth: AuthSettings = AuthSettings()
 
     @classmethod
     def from_env(
@@ -201,4 +288,5 @@ class Settings:
             backlog_limit_bytes=read_int(env, "STATUS_BACKLOG_BYTES", 1 << 20, low=1 << 16, high=1 << 30),
             redis_url=read_str(env, "STATUS_REDIS_URL"),
             heartbeat_seconds=read_float(env, "STATUS_HEARTBEAT_SECONDS", 30.0, low=3, high=86_400),
+            auth=_read_auth(env),
         )

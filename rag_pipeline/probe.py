@@ -27,11 +27,11 @@ class ProbeResult(NamedTuple):
         return self.status == 200 and self.error is None
 
 
-def probe(host: str, port: int, path: str, *, timeout_seconds: float = 2.0) -> ProbeResult:
+def probe(host: str, port: int, path: str, *, timeout_seconds: float = 2.0, token: str | None = None) -> ProbeResult:
     """Return what ``GET path`` gives within the time; never raises for a server that is dead, slow or not ours."""
     began = time.monotonic()
     try:
-        status, body = _get(reachable(host), port, path, began + timeout_seconds)
+        status, body = _get(reachable(host), port, path, began + timeout_seconds, token)
     except TimeoutError:
         return ProbeResult(None, None, time.monotonic() - began, f"no answer within {timeout_seconds:g} seconds")
     except OSError as error:
@@ -46,14 +46,17 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
 
 
-def _get(host: str, port: int, path: str, deadline: float) -> tuple[int, Any]:
+def _get(host: str, port: int, path: str, deadline: float, token: str | None) -> tuple[int, Any]:
     family, kind, proto, _, address = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)[0]
     connection = _socket.socket(family, kind, proto)
     try:
         connection.settimeout(_left(deadline))
         connection.connect(address)
         name = f"[{host}]" if ":" in host else host
-        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {name}:{port}\r\nConnection: close\r\n\r\n".encode())
+        lines = [f"GET {path} HTTP/1.0", f"Host: {name}:{port}", "Connection: close"]
+        if token is not None:
+            lines.append(f"Authorization: Bearer {token}")
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
         answer = bytearray()
         while True:
             connection.settimeout(_left(deadline))

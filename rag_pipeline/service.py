@@ -13,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rag_pipeline import native
+from rag_pipeline import __version__, native
+from rag_pipeline.access import exposure
+from rag_pipeline.access.guard import guard_of
 from rag_pipeline.config import Settings
 from rag_pipeline.errors import ConfigurationError, JournalError
 from rag_pipeline.http_server import HttpServer
@@ -37,8 +39,9 @@ JOURNAL_NAME = "journal.sqlite3"
 class StatusServer:
     """Both servers and the pipelines they show. Start it with :func:`start_status_server`.
 
-    Starting: 1. both ports are bound, HTTP first; 2. the journal is opened; 3. the pipelines are attached; 4. the
-    Socket.IO thread starts and answers; 5. the HTTP thread starts. What fails on the way ends what was started before.
+    Starting: 1. both ports are bound, HTTP first; 2. the keys that tokens are signed with are asked for; 3. the journal
+    is opened; 4. the pipelines are attached; 5. the Socket.IO thread starts and answers; 6. the HTTP thread starts.
+    What fails on the way ends what was started before.
     """
 
     def __init__(
@@ -49,13 +52,16 @@ class StatusServer:
         self._attached: dict[int, PipelineStatus] = {}
         self._stop_lock = native.RLock()
         self._stopped = False
+        self._guard = guard_of(settings.auth)
         self._http = HttpServer(settings.host, settings.http_port)
         try:
             self.http_port: int = self._http.port
             self._policy = OriginPolicy(settings, self.http_port)
             self._keeper = _keeper_of(settings)
             try:
-                self._sockets = SocketServer(settings, self._policy, self.pipelines, self._keeper, direct=direct)
+                self._sockets = SocketServer(
+                    settings, self._policy, self.pipelines, self._keeper, direct=direct, guard=self._guard
+                )
             except BaseException:
                 self._keeper.stop()
                 raise
@@ -64,7 +70,9 @@ class StatusServer:
             raise
         self.socket_port: int = self._sockets.port
         recall = Recall(self._keeper, self._sockets.hub, settings.backlog_limit_bytes)
-        self._shown = Shown(settings.host, self._http.port, self._sockets, self._keeper, self.pipelines, recall)
+        self._shown = Shown(
+            settings.host, self._http.port, self._sockets, self._keeper, self.pipelines, recall, version=__version__
+        )
         self.host: str = settings.host
 
     # -- life ------------------------------------------------------------------------------------------------------
@@ -72,6 +80,7 @@ class StatusServer:
     def start(self) -> Self:
         """Start both servers; return once both answer."""
         try:
+            self._guard.start()
             self._keeper.start()
             self._attach_all()
             self._sockets.start()
@@ -80,16 +89,17 @@ class StatusServer:
             self.stop()
             raise
         _running.add(self)
-        line = self._policy.describe()
-        if line:
-            logger.warning("%s", line)
+        for line in (self._policy.describe(), exposure.warning(self._sockets.address, self._guard)):
+            if line is not None:
+                logger.warning("%s", line)
         return self
 
     def stop(self) -> None:
         """Stop within seconds; idempotent.
 
-        1. The HTTP server ends; 2. each pipeline publishes what it held back, and is let go; 3. the journal takes what
-        is queued, and is closed; 4. the Socket.IO server sends what is queued, says goodbye to its clients and ends.
+        1. The HTTP server ends, and no key is fetched any more; 2. each pipeline publishes what it held back, and is
+        let go; 3. the journal takes what is queued, and is closed; 4. the Socket.IO server sends what is queued, says
+        goodbye to its clients and ends.
         """
         with self._stop_lock:
             if self._stopped:
@@ -98,6 +108,7 @@ class StatusServer:
             _running.discard(self)
             registry.unwatch(self._attach)
             self._http.stop()
+            self._guard.stop()
             for pipeline in list(self._attached.values()):
                 pipeline.flush(everything=True)
                 pipeline.detach(self._sockets.entrance)
@@ -154,7 +165,7 @@ class StatusServer:
         return self._shown.health()
 
     def _respond(self, request: Request) -> Answer:
-        return answer(request, self._shown, self._policy)
+        return answer(request, self._shown, self._policy, self._guard)
 
 
 def start_status_server(

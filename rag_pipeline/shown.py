@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rag_pipeline import native
 from rag_pipeline.events import iso
 from rag_pipeline.http_server.page import Addresses
-from rag_pipeline.http_server.source import EventPage, Follower, Health
+from rag_pipeline.http_server.source import EventPage, Follower, Health, together
 from rag_pipeline.journal import FileQuery, FileRow
 from rag_pipeline.journal.keeper import Keeper
+from rag_pipeline.metrics import Metrics
 from rag_pipeline.probe import ProbeResult, probe
 from rag_pipeline.recall import Recall
 from rag_pipeline.socket_server import SocketServer
@@ -35,6 +36,8 @@ class Shown:
         keeper: Keeper | RedisKeeper,
         pipelines: Callable[[], Iterable[PipelineStatus]],
         recall: Recall,
+        *,
+        version: str,
     ) -> None:
         self._host = host
         self._sockets = sockets
@@ -45,17 +48,17 @@ class Shown:
         self._probe_lock = native.allocate_lock()
         self._last_probe: tuple[float, ProbeResult] | None = None
         self.addresses = Addresses(http_port, sockets.port)
+        self._metrics = Metrics(pipelines, self._elsewhere, sockets, keeper, version=version)
+
+    def states(self) -> Sequence[Mapping[str, object]]:
+        """Return the state of each pipeline, the default one's first, those of other processes last."""
+        here = [p.get() for p in self._pipelines()]
+        known = {state["pipeline_id"] for state in here}
+        return [*here, *(state for state in self._elsewhere() if state["pipeline_id"] not in known)]
 
     def status(self) -> Mapping[str, object]:
         """Return the default pipeline's state, with ``pipelines`` (states by id) when there are several."""
-        here = [p.get() for p in self._pipelines()]
-        known = {state["pipeline_id"] for state in here}
-        states = [*here, *(state for state in self._elsewhere() if state["pipeline_id"] not in known)]
-        if not states:
-            return {"pipelines": {}}
-        if len(states) == 1:
-            return states[0]
-        return {**states[0], "pipelines": {s["pipeline_id"]: s for s in states}}
+        return together(self.states())
 
     def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
         """Return the state of one pipeline; None if there is no such id."""
@@ -68,6 +71,10 @@ class Shown:
         if views is None:
             return []
         return [state for key in views.ids() if (state := views.state(key)) is not None]
+
+    def metrics(self) -> bytes:
+        """Return what Prometheus scrapes, in its text format."""
+        return self._metrics.text()
 
     def events(self, since: str | None, namespace: str, limit: int) -> EventPage:
         """Return events after the offset, or the oldest that are kept."""
@@ -124,7 +131,13 @@ class Shown:
         try:
             last = self._last_probe
             if last is None or time.monotonic() - last[0] > PROBE_KEPT_SECONDS:
-                result = probe(self._host, self.addresses.socket_port, "/health", timeout_seconds=PROBE_TIMEOUT_SECONDS)
+                result = probe(
+                    self._host,
+                    self.addresses.socket_port,
+                    "/health",
+                    timeout_seconds=PROBE_TIMEOUT_SECONDS,
+                    token=self._sockets.probe_token,
+                )
                 self._last_probe = last = (time.monotonic(), result)
             return last[1]
         finally:

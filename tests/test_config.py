@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline import config
-from rag_pipeline.config import Environment, RunMode, Settings
+from rag_pipeline.config import AuthSettings, Environment, RunMode, Settings
 from rag_pipeline.errors import ConfigurationError
 
 
@@ -155,3 +155,115 @@ def test_an_origin_with_an_international_name_is_kept_as_browsers_send_it() -> N
 def test_a_port_out_of_range_is_named_as_the_argument_it_is() -> None:
     with pytest.raises(ConfigurationError, match=r"^port=99999: expected a whole number from 0 to 65535$"):
         Settings.from_env({}, http_port=99999)
+
+
+# -- access ------------------------------------------------------------------------------------------------------------
+
+TOKEN, OTHER, SECRET = "a-token-of-the-house", "another-token-of-the-house", "a secret that is long enough for HS256"
+KEYS = "https://id.example.com/.well-known/jwks.json"
+
+
+def test_nothing_set_asks_for_no_token() -> None:
+    assert read().auth == AuthSettings()
+    assert not AuthSettings().required
+    names = ("STATUS_AUTH_TOKEN", "STATUS_JWT_SECRET", "STATUS_JWKS_URL", "STATUS_JWT_AUDIENCE", "STATUS_JWT_ISSUER")
+    assert read(**dict.fromkeys(names, " ")).auth == AuthSettings()
+
+
+def test_tokens_are_several_so_that_they_can_be_rotated() -> None:
+    auth = read(STATUS_AUTH_TOKEN=f" {TOKEN} ,{OTHER},,{TOKEN}").auth
+    assert auth == AuthSettings(tokens=(TOKEN, OTHER))
+    assert auth.required
+
+
+def test_jwts_are_verified_by_a_secret_or_by_published_keys() -> None:
+    auth = read(STATUS_JWT_SECRET=SECRET, STATUS_JWT_AUDIENCE="status", STATUS_JWT_ISSUER="https://id.example.com").auth
+    assert auth == AuthSettings(jwt_secret=SECRET, jwt_audience="status", jwt_issuer="https://id.example.com")
+    assert auth.required
+    assert read(STATUS_JWKS_URL=KEYS, STATUS_AUTH_TOKEN=TOKEN).auth == AuthSettings(tokens=(TOKEN,), jwks_url=KEYS)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        KEYS,
+        "https://id.example.com:8443/keys?tenant=a",
+        "http://localhost:9000/k",
+        "http://127.0.0.1/",
+        "http://[::1]:1/",
+    ],
+)
+def test_keys_come_from_where_no_one_can_change_them_on_the_way(url: str) -> None:
+    assert read(STATUS_JWKS_URL=url).auth.jwks_url == url
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("STATUS_AUTH_TOKEN", "fifteen-letters"),
+        ("STATUS_AUTH_TOKEN", f"{TOKEN},short"),
+        ("STATUS_AUTH_TOKEN", ","),
+        ("STATUS_AUTH_TOKEN", "with spaces between its words"),
+        ("STATUS_AUTH_TOKEN", '"quoted-by-mistake-here"'),
+        ("STATUS_AUTH_TOKEN", "ünïcödé-is-nö-töken"),
+        ("STATUS_AUTH_TOKEN", "x" * 513),
+        ("STATUS_JWT_SECRET", "x" * 31),
+        ("STATUS_JWKS_URL", "http://id.example.com/keys"),
+        ("STATUS_JWKS_URL", "http://127.0.0.1.example.com/keys"),
+        ("STATUS_JWKS_URL", "http://localhost@example.com/keys"),
+        ("STATUS_JWKS_URL", "https://user:hush@id.example.com/keys"),
+        ("STATUS_JWKS_URL", "https://id.example.com:99999/keys"),
+        ("STATUS_JWKS_URL", "https://id.example.com/keys#hush"),
+        ("STATUS_JWKS_URL", "https://[::1/keys"),
+        ("STATUS_JWKS_URL", "https:///keys"),
+        ("STATUS_JWKS_URL", "file:///etc/passwd"),
+        ("STATUS_JWKS_URL", "id.example.com/keys"),
+    ],
+)
+def test_a_secret_that_can_not_be_used_is_named_and_never_repeated(key: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(**{key: value})
+    message = str(caught.value)
+    assert message.startswith(f"{key}: expected ")
+    assert len(message.splitlines()) == 1
+    for part in filter(None, value.split(",")):
+        assert part not in message
+
+
+def test_a_secret_and_published_keys_exclude_each_other() -> None:
+    with pytest.raises(ConfigurationError, match=r"^STATUS_JWT_SECRET and STATUS_JWKS_URL are both set") as caught:
+        read(STATUS_JWT_SECRET=SECRET, STATUS_JWKS_URL=KEYS)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["STATUS_JWT_AUDIENCE", "STATUS_JWT_ISSUER"])
+def test_what_a_jwt_must_say_is_of_no_use_without_jwts(key: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=rf"^{key}='ours': expected STATUS_JWT_SECRET or STATUS_JWKS_URL beside it"
+    ):
+        read(**{key: "ours", "STATUS_AUTH_TOKEN": TOKEN})
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = read(STATUS_AUTH_TOKEN=TOKEN, STATUS_JWT_SECRET=SECRET, STATUS_REDIS_URL="redis://:hush@127.0.0.1")
+    shown = f"{settings!r} {settings} {settings.auth!r} {read(STATUS_JWKS_URL=KEYS)!r}"
+    for secret in (TOKEN, SECRET, "hush", KEYS):
+        assert secret not in shown
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["STATUS_AUTH_TOKEN", "STATUS_JWT_SECRET", "STATUS_JWKS_URL", "STATUS_JWT_ISSUER"]),
+        st.text() | st.from_regex(r"https?://[a-z0-9.:\[\]@/#?-]{0,20}", fullmatch=True),
+    )
+)
+def test_no_secret_does_anything_but_work_or_be_refused_in_one_line(env: dict[str, str]) -> None:
+    refused, auth = None, AuthSettings()
+    try:
+        auth = Settings.from_env(env).auth
+    except ConfigurationError as error:
+        refused = error
+    if refused is None:
+        assert auth.required or not any(value.strip() for value in env.values())
+    else:
+        assert len(str(refused).splitlines()) == 1

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from rag_pipeline import StatusServer, health, start_status_server
+from rag_pipeline.config import AuthSettings, Settings
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +52,13 @@ def test_a_server_that_accepts_and_is_silent_is_dead() -> None:
         port = silent.getsockname()[1]
         problems = health.check("127.0.0.1", port, port, timeout_seconds=0.2)
     assert [problem.endswith("no answer within 0.2 seconds") for problem in problems] == [True, True]
+
+
+def test_a_service_that_asks_for_a_token_is_well_without_one(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(http_port=0, socket_port=0, auth=AuthSettings(tokens=("a-token-of-the-house",)))
+    with StatusServer(settings, pipelines=[]).start() as guarded:
+        assert run(guarded.http_port, guarded.socket_port) == 0
+        assert "both servers answer" in capsys.readouterr().out
+        guarded._sockets.stop()
+        assert run(guarded.http_port, guarded.socket_port) == 1
+        assert "Socket.IO server" in capsys.readouterr().err

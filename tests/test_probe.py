@@ -48,6 +48,25 @@ def saying(answer: bytes, *, family: socket.AddressFamily = socket.AF_INET, hang
     assert asked[0].startswith(b"GET /health HTTP/1.0\r\n")
 
 
+def test_a_token_is_shown_where_one_is_given() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENT_SECONDS)
+        heads: list[bytes] = []
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client:
+                heads.append(client.recv(1 << 16))
+                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n{}")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = listener.getsockname()[1]
+        assert probe("127.0.0.1", port, "/health", timeout_seconds=PATIENT_SECONDS, token="a-token").ok
+        thread.join(PATIENT_SECONDS)
+    assert heads[0].endswith(b"\r\nAuthorization: Bearer a-token\r\n\r\n")
+
+
 def ask(port: int, host: str = "127.0.0.1", timeout_seconds: float = PATIENT_SECONDS) -> ProbeResult:
     return probe(host, port, "/health", timeout_seconds=timeout_seconds)
 

@@ -401,3 +401,53 @@ def test_health_is_503_while_the_socket_io_loop_hangs() -> None:
         finally:
             hang.set()
         wait_until(lambda: ask(server.http_port, "/health").status == 200)
+
+
+# -- who may see it ----------------------------------------------------------------------------------------------------
+
+TOKEN = "a-token-of-the-house"
+
+
+@pytest.mark.parametrize(("host", "token", "said"), [("0.0.0.0", "", 1), ("0.0.0.0", TOKEN, 0), ("127.0.0.1", "", 0)])
+def test_a_service_that_is_open_to_more_than_this_machine_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, host: str, token: str, said: int
+) -> None:
+    monkeypatch.setenv("STATUS_AUTH_TOKEN", token)
+    with start_status_server(0, host=host, pipelines=[]) as server:
+        ask(server.http_port, "/health")
+        ask(server.http_port, "/status")
+    lines = [record.getMessage() for record in caplog.records if "STATUS_AUTH_TOKEN" in record.getMessage()]
+    assert len(lines) == said
+    assert all(host in line and "\n" not in line for line in lines)
+
+
+def test_the_token_of_the_environment_is_asked_for_and_kept_out_of_what_is_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STATUS_AUTH_TOKEN", f"{TOKEN},another-{TOKEN}")
+    with start_status_server(0, pipelines=[]) as server:
+        assert ask(server.http_port, "/status").status == 401
+        assert TOKEN not in repr(server._settings)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("STATUS_AUTH_TOKEN", "too-short"),
+        ("STATUS_AUTH_TOKEN", f"{TOKEN},short"),
+        ("STATUS_JWT_SECRET", "hush-and-too-short"),
+        ("STATUS_JWT_SECRET", "-----BEGIN PUBLIC KEY-----\nhushhush\n-----END PUBLIC KEY-----"),
+        ("STATUS_JWKS_URL", "http://id.example.com/hush"),
+    ],
+)
+def test_a_secret_that_can_not_be_used_stops_the_start_and_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, key: str, value: str
+) -> None:
+    before = native_threads()
+    monkeypatch.setenv(key, value)
+    with pytest.raises(ConfigurationError, match=rf"^{key}\b") as caught:
+        start_status_server(0, pipelines=[])
+    assert "\n" not in str(caught.value)
+    assert "short" not in str(caught.value)
+    assert "hush" not in str(caught.value)
+    wait_until(lambda: native_threads() <= before)

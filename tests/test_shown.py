@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.metrics.scraping import Scrape
 from tests.socket_server.support import new_pipeline, serving
 
 
@@ -36,3 +37,10 @@ def test_a_journal_that_can_not_be_had_is_degraded_and_not_down(tmp_path: Path) 
         assert health.ok
         assert (health.body["status"], health.body["journal"]["kind"]) == ("degraded", "memory")  # type: ignore[index]
         assert "journal.sqlite3" in health.body["journal"]["error"]  # type: ignore[index]
+
+
+def test_metrics_are_what_prometheus_can_read() -> None:
+    pipeline = new_pipeline()
+    with serving(pipeline) as server:
+        found = Scrape(server._shown.metrics().decode())
+        assert found.value("up", pipeline=pipeline.pipeline_id) == 1

@@ -7,16 +7,25 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
-from rag_pipeline.http_server import history, page
-from rag_pipeline.http_server.content import Content, Opener, error_content, json_content, quoted
+from rag_pipeline.access import EVERYTHING, OPEN, Access, Guard, Refusal
+from rag_pipeline.access.bearer import token_of
+from rag_pipeline.access.decision import not_allowed
+from rag_pipeline.contract import DOCUMENTS, document
+from rag_pipeline.events import NS_PIPELINE
+from rag_pipeline.http_server import assets, history, page
+from rag_pipeline.http_server.challenge import refused
+from rag_pipeline.http_server.content import JSON_TYPE, Content, Opener, error_content, json_content, quoted
+from rag_pipeline.http_server.limited import LimitedSource
 from rag_pipeline.http_server.source import Health, Source
 from rag_pipeline.origins import ALLOWED_METHODS, OriginPolicy, request_scheme
 
 __all__ = ["Answer", "Health", "Request", "Source", "Streaming", "answer", "error_answer"]
 
+# The text format of Prometheus, version 0.0.4, as prometheus_client writes it.
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 HTML_TYPE = "text/html; charset=utf-8"
 RETRY_SECONDS = 5
-ADDRESSES = "/, /status, /status/<pipeline_id>, /events, /files or /health"
+ADDRESSES = "/, /status, /status/<pipeline_id>, /events, /files, /health, /metrics, /openapi.json or /asyncapi.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +58,18 @@ class Streaming:
 
 
 _Resource = Callable[[], Content]
+_Seen = Callable[[Source], Content]
 
 
-def answer(request: Request, source: Source, policy: OriginPolicy) -> Answer:
-    """Return the answer to the request; what ``source`` raises is raised."""
+def answer(request: Request, source: Source, policy: OriginPolicy, guard: Guard = OPEN) -> Answer:
+    """Return the answer to the request; what ``source`` raises is raised.
+
+    Whatever tells of pipelines is for those whose token the guard lets through.
+    """
     host = request.headers.get("host")
     origin = request.headers.get("origin")
     scheme = request_scheme(request.headers.get("x-forwarded-proto"))
-    resource = _find(request, source)
+    resource = _find(request, source, guard)
     if request.method == "OPTIONS" and not isinstance(resource, Content):
         cors = policy.preflight_headers(origin, host=host, scheme=scheme)
         return Answer(HTTPStatus.NO_CONTENT, {"Allow": ALLOWED_METHODS, **cors})
@@ -76,8 +89,12 @@ def error_answer(status: HTTPStatus, message: str, *, send_body: bool = True) ->
     return _finish(error_content(status, message), {}, send_body=send_body)
 
 
-def _find(request: Request, source: Source) -> _Resource | Content:
+def _find(request: Request, source: Source, guard: Guard) -> _Resource | Content:
     """Return what makes the content of the target, or the error when the target can't be had by any method."""
+
+    def guarded(make: _Seen, *, whole: bool = False) -> _Resource:
+        return lambda: _guarded(request, source, guard, make, whole=whole)
+
     if request.target == "*" and request.method == "OPTIONS":
         return lambda: json_content(HTTPStatus.OK, {})
     try:
@@ -91,16 +108,40 @@ def _find(request: Request, source: Source) -> _Resource | Content:
         case [""]:
             return lambda: _page(source, request.headers.get("host"))
         case ["status"]:
-            return lambda: json_content(HTTPStatus.OK, source.status())
+            return guarded(lambda seen: json_content(HTTPStatus.OK, seen.status()))
         case ["status", pipeline_id]:
-            return lambda: _pipeline(source, pipeline_id)
+            return guarded(lambda seen: _pipeline(seen, pipeline_id))
         case ["events"]:
-            return lambda: history.events(source, query, request.headers)
+            return guarded(lambda seen: history.events(seen, query, request.headers))
         case ["files"]:
-            return lambda: history.files(source, query)
+            return guarded(lambda seen: history.files(seen, query))
+        case ["metrics"]:
+            return guarded(lambda seen: Content(HTTPStatus.OK, METRICS_TYPE, seen.metrics()), whole=True)
         case ["health"]:
-            return lambda: _health(source)
+            return lambda: _health(source, _access(request, guard))
+        case [name] if name in DOCUMENTS:
+            return lambda: Content(HTTPStatus.OK, JSON_TYPE, document(name))
+        case ["dashboard", name] if (asset := assets.find(name)) is not None:
+            return lambda: asset
     return error_content(HTTPStatus.NOT_FOUND, f"nothing at {_shown(path)}: try {ADDRESSES}")
+
+
+def _access(request: Request, guard: Guard) -> Access | Refusal:
+    return guard.check(token_of(request.headers.get("authorization")))
+
+
+def _guarded(request: Request, source: Source, guard: Guard, make: _Seen, *, whole: bool) -> Content:
+    """Return the content as the token's holder may see it; with ``whole`` it is for those who may see everything."""
+    access = _access(request, guard)
+    if isinstance(access, Refusal):
+        return refused(access)
+    if whole and access.limited:
+        return refused(not_allowed(NS_PIPELINE))
+    return make(_seen(source, access))
+
+
+def _seen(source: Source, access: Access) -> Source:
+    return source if access == EVERYTHING else LimitedSource(source, access)
 
 
 def _split(target: str) -> tuple[str, str]:
@@ -123,8 +164,13 @@ def _pipeline(source: Source, pipeline_id: str) -> Content:
     return json_content(HTTPStatus.OK, state)
 
 
-def _health(source: Source) -> Content:
-    health = source.health()
+def _health(source: Source, access: Access | Refusal) -> Content:
+    """Return how the service is: a load balancer, which has no token, is told whether it is up and no more."""
+    if isinstance(access, Refusal):
+        health = source.health()
+        health = Health(health.ok, {"status": health.body.get("status")})
+    else:
+        health = _seen(source, access).health()
     return json_content(HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE, health.body)
 
 

@@ -7,9 +7,11 @@ import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
+from rag_pipeline.access.decision import not_allowed
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import iso
 from rag_pipeline.http_server.accept import EVENT_STREAM, prefers_stream
+from rag_pipeline.http_server.challenge import refused
 from rag_pipeline.http_server.content import JSON_TYPE, Content, error_content, json_content
 from rag_pipeline.http_server.encoding import encode_text
 from rag_pipeline.http_server.event_stream import EventStream
@@ -45,6 +47,8 @@ def _checked(make: Callable[[], Content]) -> Content:
 
 def _events(source: Source, query: str, headers: Mapping[str, str]) -> Content:
     asked = events_query(query)
+    if asked.namespace not in source.addresses.namespaces:
+        return refused(not_allowed(asked.namespace))
     if prefers_stream(headers.get("accept")):
         return _stream(source, asked, headers.get("last-event-id"))
     page = source.events(asked.since, asked.namespace, asked.limit)

@@ -66,6 +66,13 @@ class Follower(Protocol):
         """Let go of it; idempotent, and never waits."""
 
 
+def together(states: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    """Return the first state, with ``pipelines`` (states by id) when there are several; that alone without any."""
+    if len(states) == 1:
+        return states[0]
+    return {**(states[0] if states else {}), "pipelines": {str(state["pipeline_id"]): state for state in states}}
+
+
 class Source(Protocol):
     """Where answers come from; called by several handler threads at once.
 
@@ -76,14 +83,20 @@ class Source(Protocol):
     def addresses(self) -> Addresses:
         """The ports and namespaces a client can connect to."""
 
+    def states(self) -> Sequence[Mapping[str, object]]:
+        """Return the state of each pipeline, the default one's first."""
+
     def status(self) -> Mapping[str, object]:
-        """Return the default pipeline's state, with ``pipelines`` (states by id) when there are several."""
+        """Return the states :func:`together`."""
 
     def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
         """Return the state of one pipeline; None if there is no such id."""
 
     def health(self) -> Health:
         """Return the health of all parts, found out within a bounded time."""
+
+    def metrics(self) -> bytes:
+        """Return what Prometheus scrapes, in its text format."""
 
     def events(self, since: str | None, namespace: str, limit: int) -> EventPage:
         """Return at most ``limit`` events after the offset, or the oldest that are kept.

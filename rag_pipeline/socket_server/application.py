@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
 import secrets
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import socketio
 
 from rag_pipeline import events
+from rag_pipeline.access import Guard
+from rag_pipeline.access.bearer import token_of
 from rag_pipeline.config import Settings
 from rag_pipeline.fanout import Form, Hub, Outlet, Subscriber
 from rag_pipeline.origins import OriginPolicy, request_scheme
 from rag_pipeline.socket_server import engine
+from rag_pipeline.socket_server.admission import Admission
 from rag_pipeline.socket_server.loop import Environ, Loop, StartResponse
 from rag_pipeline.socket_server.outlets import DirectOutlet, LibraryOutlet
+from rag_pipeline.socket_server.strangers import LIMIT_SECONDS, Strangers
 
 logger = logging.getLogger("rag_pipeline.socket")
 # What the library logs at INFO holds packet bodies; its warnings are about what clients do.
@@ -28,6 +34,9 @@ MAX_OFFSET_LENGTH = 64
 MAX_PID_LENGTH = 64
 SOCKET_IO_PATH = "/socket.io/"
 HEALTH_PATH = "/health"
+TICK_SECONDS = 0.5
+ENDED_A_TURN = 50
+JOIN_SECONDS = LIMIT_SECONDS
 # Who may read an answer depends on the origin, and none is worth keeping.
 EVERY_ANSWER = (("Vary", "Origin"), ("Cache-Control", "no-store"))
 
@@ -35,15 +44,30 @@ EVERY_ANSWER = (("Vary", "Origin"), ("Cache-Control", "no-store"))
 class Application:
     """The WSGI application of the Socket.IO server and its handlers; lives on the loop's thread.
 
-    ``direct`` says whether settled WebSockets are written to directly or through the library's own path.
+    ``direct`` says whether settled WebSockets are written to directly or through the library's own path. Where the
+    guard asks for a token, ``/health`` tells more to who has ``probe_token`` alone: the service itself.
     """
 
-    def __init__(self, settings: Settings, policy: OriginPolicy, hub: Hub, loop: Loop, *, direct: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        policy: OriginPolicy,
+        hub: Hub,
+        loop: Loop,
+        *,
+        direct: bool,
+        guard: Guard,
+        probe_token: str,
+    ) -> None:
         self._settings = settings
         self._policy = policy
         self._hub = hub
+        self._loop = loop
         self._direct = direct
-        self.overflows = 0
+        self._guard = guard
+        self._probe_token = probe_token
+        self._admission = Admission(guard, loop)
+        self._strangers = Strangers(lambda: self._sio.eio.sockets, self._is_joined, self._end_stranger)
         self._sio = self._build(loop)
         self._socket_io = socketio.WSGIApp(self._sio, wsgi_app=self._plain)
         for namespace in events.NAMESPACES:
@@ -62,9 +86,38 @@ class Application:
         return answer
 
     def start(self) -> None:
-        """Begin to ping clients; on the loop's thread."""
+        """Begin to ping clients, and to end those whose time is over; on the loop's thread."""
         if self._direct:
             self._sio.eio.pings.start()
+        self._tick()
+
+    def _tick(self) -> None:
+        self._loop.call_later(TICK_SECONDS, self._tick)
+        self._end_expired()
+        self._strangers.turn(time.monotonic(), JOIN_SECONDS)
+
+    def _end_expired(self) -> None:
+        expired = self._admission.expired(time.time(), ENDED_A_TURN)
+        if (
+            len(expired) == ENDED_A_TURN
+        ):  # tokens of one hour may end in one second: the others get their turns in between
+            self._loop.call_later(0, self._end_expired)
+        for sid, namespace in expired:
+            try:
+                # DISCONNECT: one that is told so does not come back by itself.
+                self._sio.disconnect(sid, namespace=namespace)
+            except Exception:
+                logger.exception("client %s in %s, whose token has expired, could not be disconnected", sid, namespace)
+
+    def _is_joined(self, client: str) -> bool:
+        find = self._sio.manager.sid_from_eio_sid
+        return any(find(client, namespace) is not None for namespace in events.NAMESPACES)
+
+    def _end_stranger(self, client: str) -> None:
+        socket = self._sio.eio.sockets.get(client)
+        if socket is not None and not socket.closed:
+            logger.info("client %s is disconnected: it has joined no namespace", client)
+            socket.close(wait=False)
 
     def finish(self) -> None:
         """Say goodbye to every client, so that each knows at once and connects elsewhere or later."""
@@ -106,6 +159,7 @@ class Application:
         return engine.SocketIOServer(
             **options,
             loop=loop,
+            admission=self._admission,
             backlog_limit_bytes=self._settings.backlog_limit_bytes,
             count_overflow=self._count_overflow,
         )
@@ -117,11 +171,16 @@ class Application:
         return self._policy.allows(origin, host=environ.get("HTTP_HOST"), scheme=scheme)
 
     def _on_connect(self, namespace: str) -> Any:
-        def on_connect(sid: str, _environ: Environ, auth: object) -> None:
+        def on_connect(sid: str, _environ: Environ, auth: object) -> bool | None:
             if not self._sio.manager.is_pre_connected(sid, namespace):
-                return  # an event of the client's own that it named so
-            # The library sends CONNECT when this returns; the hub welcomes the newcomer after that, in its next turn.
+                return None  # an event of the client's own that it named so
             client = self._sio.manager.eio_sid_from_sid(sid, namespace)
+            if not self._direct:
+                self._admission.wait(auth, self._sio.sleep)
+                if client not in self._sio.eio.sockets:
+                    return False  # it left meanwhile
+            self._admission.admit(sid, namespace, auth)
+            # The library sends CONNECT when this returns; the hub welcomes the newcomer after that, in its next turn.
             told = auth if isinstance(auth, dict) else {}
             offset, form = told.get("offset"), Form.PLAIN
             if told.get("recovery") is True and self._direct:
@@ -130,6 +189,7 @@ class Application:
             outlet = self._outlet(client, namespace)
             asked = None if offset is None else str(offset)[:MAX_OFFSET_LENGTH]
             self._hub.join(Subscriber(sid, client, namespace, outlet, form=form, offset=asked))
+            return None
 
         return on_connect
 
@@ -141,6 +201,7 @@ class Application:
 
     def _on_disconnect(self, namespace: str) -> Any:
         def on_disconnect(sid: str, _reason: str) -> None:
+            self._admission.forget(sid, namespace)
             self._hub.leave(sid, namespace)
 
         return on_disconnect
@@ -151,7 +212,7 @@ class Application:
         return LibraryOutlet(self._sio.eio, client, self._settings.backlog_limit_bytes, self._count_overflow)
 
     def _count_overflow(self, client: str, backlog_bytes: int) -> None:
-        self.overflows += 1
+        self._hub.count_dropped()
         limit = self._settings.backlog_limit_bytes
         logger.warning("client %s is disconnected: %d bytes wait for it, over %d", client, backlog_bytes, limit)
 
@@ -163,11 +224,17 @@ class Application:
         headers = [("Content-Type", "application/json; charset=utf-8")]
         if path.rstrip("/") == HEALTH_PATH:
             if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-                status = "200 OK"
-                body = {"status": "ok", "clients": self._hub.clients(), "clients_dropped": self.overflows}
+                status, body = "200 OK", {"status": "ok"}
+                if self._may_count(environ):
+                    body |= {"clients": self._hub.clients(), "clients_dropped": self._hub.clients_dropped}
             else:
                 status, body = "405 Method Not Allowed", {"error": "this address answers GET and HEAD"}
                 headers.append(("Allow", "GET, HEAD"))
         text = json.dumps(body).encode()
         start_response(status, [*headers, ("Content-Length", str(len(text)))])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [text]
+
+    def _may_count(self, environ: Environ) -> bool:
+        """Return whether the request may know how many clients there are."""
+        shown = (token_of(environ.get("HTTP_AUTHORIZATION")) or "").encode(errors="replace")
+        return not self._guard.required or hmac.compare_digest(shown, self._probe_token.encode())

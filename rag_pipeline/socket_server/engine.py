@@ -16,9 +16,10 @@ They let a settled WebSocket be written directly and cost no greenlet. Each hook
 ``Server._log_error_once``          a client's mistake is no error of ours: logged at INFO
 ``socketio.Server``                 builds the engine above (``_engineio_server_class``)
 ``Manager.pre_connect``             no room for each client alone: nothing is sent to one, and the library looks through
-                                    all rooms for each that leaves: with 10,000 that leave together (a proxy restarts), 7 s in
-                                    which nobody is served
+                                    all rooms for each that leaves: with 10,000 that leave together (a proxy restarts),
+                                    nobody is served for 7 s
 ``…_send_packet``           CONNECT carries the ``pid`` that a client's own connection state recovery asks for
+``…_handle_connect``                is called once the client's token can be decided about
 ``…_handle_eio_message``            only CONNECT and DISCONNECT are listened to: the library would collect attachments
                                     without bound, let a client emit an event that is named ``connect``, and log a
                                     traceback for a packet that is no JSON
@@ -36,6 +37,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
@@ -52,6 +54,7 @@ from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ, Loop, 
 from rag_pipeline.socket_server.websocket import Receiver, WebSocketConnection, handshake
 
 if TYPE_CHECKING:
+    from rag_pipeline.socket_server.admission import Admission
     from rag_pipeline.socket_server.outlets import DirectOutlet
 
 logger = logging.getLogger("rag_pipeline.socket")
@@ -433,10 +436,12 @@ class Manager(socketio.Manager):  # type: ignore[misc]  # the library has no typ
 class SocketIOServer(socketio.Server):  # type: ignore[misc]  # the library has no types
     """A Socket.IO server on :class:`EngineServer`.
 
-    ``pids`` holds, by session id, what CONNECT tells a client that recovers by Socket.IO's own means.
+    ``pids`` holds, by session id, what CONNECT tells a client that recovers by Socket.IO's own means. ``admission`` may
+    have a client wait for its CONNECT.
     """
 
     def __init__(self, **options: Any) -> None:
+        self._admission: Admission = options.pop("admission")
         super().__init__(client_manager=Manager(), **options)
         self.pids: dict[str, str] = {}
 
@@ -444,6 +449,10 @@ class SocketIOServer(socketio.Server):  # type: ignore[misc]  # the library has 
         if pkt.packet_type == CONNECT and (pid := self.pids.pop(pkt.data["sid"], None)) is not None:
             pkt.data["pid"] = pid
         super()._send_packet(eio_sid, pkt)
+
+    def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
+        proceed = partial(super()._handle_connect, eio_sid, namespace, data)
+        self._admission.when_decided(eio_sid, data, proceed, lambda: eio_sid not in self.eio.sockets)
 
     def _handle_eio_message(self, eio_sid: str, data: object) -> None:
         if not isinstance(data, str) or data[:1] not in (str(CONNECT), str(DISCONNECT)):

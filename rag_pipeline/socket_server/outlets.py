@@ -32,6 +32,11 @@ class DirectOutlet:
             socket.outlets[namespace] = self
 
     @property
+    def transport(self) -> str:
+        """What it goes over."""
+        return "polling" if self._socket.settled is None else "websocket"
+
+    @property
     def backlog_bytes(self) -> int:
         """How much was sent that the client has not taken yet."""
         settled = self._socket.settled
@@ -68,6 +73,12 @@ class LibraryOutlet:
         if self._sent_bytes > self._limit and (waiting := self._waiting(socket)) > self._limit:
             self._count_overflow(self._sid, waiting)
             self._end()
+
+    @property
+    def transport(self) -> str:
+        """What it goes over."""
+        socket = self._engine.sockets.get(self._sid)
+        return "websocket" if socket is not None and socket.upgraded else "polling"
 
     @property
     def backlog_bytes(self) -> int:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from rag_pipeline import native
+from rag_pipeline.access import OPEN, Guard
 from rag_pipeline.config import Settings
 from rag_pipeline.errors import ServiceError
 from rag_pipeline.fanout import Hub, Item, NewJournal
@@ -32,7 +34,8 @@ STOP_TIMEOUT_SECONDS = 5
 class SocketServer:
     """Serves Socket.IO for the given pipelines, which publish to ``entrance``.
 
-    ``direct`` False takes the library's own path to the clients, which is slower and needs no hooks.
+    ``direct`` False takes the library's own path to the clients, which is slower and needs no hooks. ``address`` and
+    ``port`` are where it is bound; ``probe_token`` is the service's own, for its ``/health``.
     """
 
     def __init__(
@@ -43,12 +46,17 @@ class SocketServer:
         keeper: Keeper | RedisKeeper | None = None,
         *,
         direct: bool = True,
+        guard: Guard = OPEN,
     ) -> None:
         self._settings = settings
         self._policy = policy
         self._direct = direct
+        self._guard = guard
+        self.probe_token = secrets.token_urlsafe(24)
         self._listener = open_listener(settings.host, settings.socket_port, BACKLOG)
+        self.address: str = self._listener.getsockname()[0]
         self.port: int = self._listener.getsockname()[1]
+        self.backlog_limit_bytes: int = settings.backlog_limit_bytes
         self.handover: Handover[Item] = Handover()
         keeper = keeper or Keeper()
         self.views = Views() if keeper.shared else None
@@ -128,7 +136,15 @@ class SocketServer:
             from rag_pipeline.socket_server.eventlet_driver import EventletLoop
 
             loop = EventletLoop()
-            app = Application(self._settings, self._policy, self.hub, loop, direct=self._direct)
+            app = Application(
+                self._settings,
+                self._policy,
+                self.hub,
+                loop,
+                direct=self._direct,
+                guard=self._guard,
+                probe_token=self.probe_token,
+            )
             self._stop = loop.stop
 
             def begun() -> None:

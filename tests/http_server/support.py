@@ -15,23 +15,30 @@ from functools import partial
 
 from rag_pipeline import events
 from rag_pipeline.config import Settings
-from rag_pipeline.http_server.answers import Health, answer
+from rag_pipeline.events import iso
+from rag_pipeline.http_server.answers import Answer, Health, Request, answer
 from rag_pipeline.http_server.handler import Limits, Respond
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.server import HttpServer
 from rag_pipeline.http_server.source import EventPage, FollowerClosedError, Item
 from rag_pipeline.journal.base import FileQuery, FileRow, offset_of, parse_offset
 from rag_pipeline.origins import OriginPolicy
+from rag_pipeline.status.model import FileBody, FileRecord, Totals
+from rag_pipeline.status.state import Moment, PipelineState
+from tests.contract.checking import ContractError, check_answer, check_event
 
 DEADLINE_SECONDS = 20.0
-STATE: Mapping[str, object] = {"pipeline_id": "local", "status": "idle", "files_completed": []}
+STATE: Mapping[str, object] = PipelineState("local", None, "e", Moment(0.0, 0.0)).body(Moment(0.0, 0.0)).to_json(0.0)
 JOURNAL = "0123abcd"
 
 
-def item(position: int, name: str = events.FILE_COMPLETED, **payload: object) -> Item:
-    """Return an event as a source gives it."""
+def item(position: int, name: str = events.FILE_COMPLETED, **result: object) -> Item:
+    """Return an event as a source gives it: a status, or that of a file which is done with the ``result``."""
     offset = offset_of(JOURNAL, position)
-    return Item(offset, name, json.dumps({"seq": position, **payload, "offset": offset}, ensure_ascii=False))
+    file = FileBody(FileRecord("a.pdf", None, completed_at=0.0, result=result), Totals(1)).to_json(0.0)
+    envelope = {"pipeline_id": "local", "pipeline_type": None, "epoch": "e", "seq": position, "timestamp": iso(0.0)}
+    body = STATE if name == events.STATUS else file
+    return Item(offset, name, json.dumps({**body, **envelope, "offset": offset}, ensure_ascii=False))
 
 
 class StubFollower:
@@ -67,9 +74,12 @@ class StubFollower:
 class StubSource:
     """Knows one pipeline, ``local``; remembers what was asked of its history, and who follows it."""
 
-    def __init__(self, state: Mapping[str, object] = STATE, *, ok: bool = True) -> None:
+    def __init__(
+        self, state: Mapping[str, object] = STATE, *, ok: bool = True, health: Mapping[str, object] | None = None
+    ) -> None:
         self.state = state
         self.ok = ok
+        self.told = {"status": "ok" if ok else "down"} if health is None else health
         self.addresses = Addresses(http_port=8003, socket_port=8004)
         self.page = EventPage((), offset_of(JOURNAL, 0), recovered=True, more=False)
         self.rows: Sequence[FileRow] = ()
@@ -78,6 +88,9 @@ class StubSource:
         self.asked: list[tuple[object, ...]] = []
         self.followers: list[StubFollower] = []
 
+    def states(self) -> Sequence[Mapping[str, object]]:
+        return [self.state]
+
     def status(self) -> Mapping[str, object]:
         return self.state
 
@@ -85,7 +98,10 @@ class StubSource:
         return self.state if pipeline_id == "local" else None
 
     def health(self) -> Health:
-        return Health(self.ok, {"ok": self.ok})
+        return Health(self.ok, self.told)
+
+    def metrics(self) -> bytes:
+        return b"up 1\n"
 
     def events(self, since: str | None, namespace: str, limit: int) -> EventPage:
         self._note("events", since, namespace, limit)
@@ -119,10 +135,23 @@ class StubSource:
 def serving(
     respond: Respond | None = None, *, limits: Limits | None = None, source: StubSource | None = None
 ) -> Iterator[HttpServer]:
+    broken: list[ContractError] = []
     with HttpServer("127.0.0.1", 0, limits=limits) as server:
         policy = OriginPolicy(Settings(), server.port)
-        server.start(respond or partial(answer, source=source or StubSource(), policy=policy))
+        server.start(respond or partial(_checked, source=source or StubSource(), policy=policy, broken=broken))
         yield server
+    assert broken == []
+
+
+def _checked(request: Request, source: StubSource, policy: OriginPolicy, broken: list[ContractError]) -> Answer:
+    """Return the answer; note it where it is not one that the contract names."""
+    found = answer(request, source, policy)
+    if request.method == "GET" and isinstance(found.body, bytes):
+        try:
+            check_answer(request.target, found.status, found.headers, found.body)
+        except ContractError as error:
+            broken.append(error)
+    return found
 
 
 def connect(server: HttpServer) -> socket.socket:
@@ -183,6 +212,7 @@ class StreamClient:
         """Return the next event; comments are passed over."""
         while True:
             if found := parse_stream(self.block()):
+                check_event(found[0].name, json.loads(found[0].text))
                 return found[0]
 
     def close(self) -> None:

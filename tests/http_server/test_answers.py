@@ -9,20 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.config import Settings
-from rag_pipeline.http_server.answers import Answer, Request, Streaming, answer, error_answer
+from rag_pipeline.access import OPEN, Guard
+from rag_pipeline.access.guard import guard_of
+from rag_pipeline.config import AuthSettings, Settings
+from rag_pipeline.contract import DOCUMENTS, document
+from rag_pipeline.http_server import page
+from rag_pipeline.http_server.answers import ADDRESSES, METRICS_TYPE, Answer, Request, Streaming, answer, error_answer
+from rag_pipeline.http_server.encoding import encode_json
 from rag_pipeline.journal.base import FileQuery
 from rag_pipeline.origins import OriginPolicy
-from tests.http_server.support import StubSource
+from tests.access.signing import SECRET, shared
+from tests.http_server.support import STATE, StubSource
 
-BODY = b'{"pipeline_id":"local","status":"idle","files_completed":[]}\n'
+BODY = encode_json(STATE) + b"\n"
 POLICY = OriginPolicy(Settings(), 8003)
 ALLOW = "GET, HEAD, OPTIONS"
 
 
-def ask(target: str, method: str = "GET", source: StubSource | None = None, **headers: str) -> Answer:
+def ask(
+    target: str, method: str = "GET", source: StubSource | None = None, guard: Guard = OPEN, **headers: str
+) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return answer(Request(method, target, named), source or StubSource(), POLICY)
+    return answer(Request(method, target, named), source or StubSource(), POLICY, guard)
 
 
 def body_of(found: Answer) -> bytes:
@@ -55,9 +63,9 @@ def test_the_state_is_given_as_json(target: str) -> None:
 
 
 def test_health_is_200_or_503() -> None:
-    assert ask("/health") == json_answer(200, b'{"ok":true}\n')
-    assert ask("/health/?a", source=StubSource(ok=False)) == json_answer(503, b'{"ok":false}\n')
-    assert ask("/health", "HEAD", StubSource(ok=False)) == replace(json_answer(503, b'{"ok":false}\n'), body=b"")
+    assert ask("/health") == json_answer(200, b'{"status":"ok"}\n')
+    assert ask("/health/?a", source=StubSource(ok=False)) == json_answer(503, b'{"status":"down"}\n')
+    assert ask("/health", "HEAD", StubSource(ok=False)) == replace(json_answer(503, b'{"status":"down"}\n'), body=b"")
 
 
 def test_an_unknown_pipeline_is_404_and_named() -> None:
@@ -68,8 +76,7 @@ def test_an_unknown_pipeline_is_404_and_named() -> None:
 @pytest.mark.parametrize("target", ["/x", "/status/local/x", "/statusx", "//status", "/events/x", "/favicon.ico"])
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_any_other_path_is_404_whatever_the_method(target: str, method: str) -> None:
-    tried = "/, /status, /status/<pipeline_id>, /events, /files or /health"
-    body = f'{{"error":"nothing at {target!r}: try {tried}"}}\n'
+    body = f'{{"error":"nothing at {target!r}: try {ADDRESSES}"}}\n'
     assert ask(target, method) == json_answer(404, body.encode())
 
 
@@ -132,7 +139,7 @@ def test_the_page_has_a_strict_policy() -> None:
     found = ask("/", host="box.test:8003")
     assert found.status == 200
     assert found.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert found.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert found.headers["Content-Security-Policy"] == page.CONTENT_SECURITY_POLICY
     assert found.headers["Content-Length"] == str(len(body_of(found)))
     assert ask("/", "HEAD", host="box.test:8003") == replace(found, body=b"")
 
@@ -193,6 +200,150 @@ def test_every_request_has_an_answer(method: str, target: str, headers: dict[str
     assert found.status in (200, 204, 400, 404, 405)
     if found.body and found.headers["Content-Type"].startswith("application/json"):
         json.loads(body_of(found))
+    for value in found.headers.values():
+        assert value.isascii()
+        assert value.isprintable()
+
+
+def test_metrics_come_in_the_format_that_prometheus_reads() -> None:
+    found = ask("/metrics")
+    assert (found.status, found.headers["Content-Type"], found.body) == (200, METRICS_TYPE, b"up 1\n")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_contract_is_served(name: str) -> None:
+    assert ask(f"/{name}") == json_answer(200, document(name))
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+TOKEN = "a-token-of-the-house"
+GUARD = guard_of(AuthSettings(tokens=(TOKEN,), jwt_secret=SECRET))
+GUARDED = ["/status", "/status/local", "/status/none", "/events", "/events?limit=x", "/files", "/metrics"]
+REALM = 'Bearer realm="rag-pipeline"'
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("target", GUARDED)
+def test_what_tells_of_pipelines_asks_for_a_token(target: str, method: str) -> None:
+    source = StubSource()
+    body = b'{"error":"a token is needed to see this"}\n'
+    expected = json_answer(401, body, **{"WWW-Authenticate": REALM})
+    assert ask(target, method, source, GUARD) == (expected if method == "GET" else replace(expected, body=b""))
+    assert source.asked == []
+
+
+@pytest.mark.parametrize(
+    ("token", "told"),
+    [
+        ("wrong-token-of-a-stranger", "the token is not valid"),
+        (shared(seconds=-1), "the token has expired"),
+        (shared(aud="others", seconds=3600), "the token is for another audience"),
+    ],
+)
+@pytest.mark.parametrize("target", GUARDED)
+def test_a_token_that_is_not_good_is_told_why_and_not_repeated(target: str, token: str, told: str) -> None:
+    found = ask(target, guard=GUARD, authorization=f"Bearer {token}")
+    challenge = f'{REALM}, error="invalid_token", error_description="{told}"'
+    assert found == json_answer(401, f'{{"error":"{told}"}}\n'.encode(), **{"WWW-Authenticate": challenge})
+
+
+@pytest.mark.parametrize("header", ["Basic YTpi", TOKEN, f"Bearer {TOKEN}, Bearer {TOKEN}", f"Token {TOKEN}"])
+def test_a_token_comes_as_a_bearer_token_alone(header: str) -> None:
+    assert ask("/status", guard=GUARD, authorization=header).status == 401
+    assert ask(f"/status?access_token={TOKEN}", guard=GUARD).status == 401
+
+
+@pytest.mark.parametrize("target", ["/status", "/status/local", "/events", "/files", "/metrics", "/health"])
+def test_with_a_token_all_is_as_without_a_guard(target: str) -> None:
+    for token in (TOKEN, shared(), shared(namespaces=["/pipeline"])):
+        assert ask(target, guard=GUARD, authorization=f"Bearer {token}") == ask(target)
+
+
+@pytest.mark.parametrize("target", ["/", "/openapi.json", "/asyncapi.json", "/dashboard/main.js", "/nothing"])
+def test_what_has_no_data_in_it_is_open(target: str) -> None:
+    assert ask(target, guard=GUARD) == ask(target)
+
+
+@pytest.mark.parametrize("target", [*GUARDED, "/health", "/"])
+def test_a_preflight_has_no_token_and_needs_none(target: str) -> None:
+    origin = "http://localhost:3000"
+    found = ask(target, "OPTIONS", guard=GUARD, origin=origin)
+    assert found == ask(target, "OPTIONS", origin=origin)
+    assert "Authorization" in found.headers["Access-Control-Allow-Headers"]
+    assert ask(target, "POST", guard=GUARD).status == 405
+
+
+def test_a_page_of_an_allowed_origin_may_read_that_it_was_refused() -> None:
+    found = ask("/status", guard=GUARD, origin="http://localhost:3000")
+    assert (found.status, found.headers["Access-Control-Allow-Origin"]) == (401, "http://localhost:3000")
+
+
+@pytest.mark.parametrize(("ok", "status", "word"), [(True, 200, "degraded"), (False, 503, "down")])
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong-token-of-a-stranger"}], ids=["none", "wrong"])
+def test_health_says_one_word_to_those_without_a_token(
+    ok: bool, status: int, word: str, headers: dict[str, str]
+) -> None:
+    source = StubSource(ok=ok, health={"status": word, "pipelines": {"local": {"status": "idle"}}})
+    assert ask("/health", source=source, guard=GUARD, **headers) == json_answer(
+        status, f'{{"status":"{word}"}}\n'.encode()
+    )
+
+
+LIMITED = {"state": {"pipeline_id": "local", "pipeline_type": "local_files", "status": "idle"}}
+
+
+def limited_to(*namespaces: str) -> str:
+    return f"Bearer {shared(namespaces=list(namespaces))}"
+
+
+def test_a_limited_token_sees_its_own_pipelines() -> None:
+    source = StubSource(LIMITED["state"])
+    for target in ("/status", "/status/local"):
+        assert ask(target, "GET", source, GUARD, authorization=limited_to("/local_files")) == ask(target, source=source)
+
+
+def test_to_a_limited_token_another_pipeline_is_one_that_does_not_exist() -> None:
+    source, header = StubSource(LIMITED["state"]), limited_to("/google_drive")
+    assert ask("/status", "GET", source, GUARD, authorization=header) == json_answer(200, b'{"pipelines":{}}\n')
+    unknown = ask("/status/local", source=StubSource({"pipeline_id": "local", "pipeline_type": None}))
+    assert unknown.status == 200
+    hidden = ask("/status/local", "GET", source, GUARD, authorization=header)
+    assert hidden == json_answer(404, b'{"error":"no pipeline \'local\': see /status for the ones there are"}\n')
+    assert ask("/files", "GET", source, GUARD, authorization=header) == json_answer(200, b'{"files":[],"next":null}\n')
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+@pytest.mark.parametrize(("query", "namespace"), [("", "/pipeline"), ("?namespace=/google_drive", "/google_drive")])
+def test_a_namespace_that_is_not_allowed_is_403(query: str, namespace: str, accept: str) -> None:
+    source = StubSource()
+    found = ask(f"/events{query}", "GET", source, GUARD, authorization=limited_to("/local_files"), accept=accept)
+    told = f"the token does not allow {namespace}"
+    challenge = f'{REALM}, error="insufficient_scope", error_description="{told}"'
+    assert found == json_answer(403, f'{{"error":"{told}"}}\n'.encode(), **{"WWW-Authenticate": challenge})
+    assert source.asked == []
+
+
+def test_metrics_are_for_those_who_may_see_every_pipeline() -> None:
+    assert ask("/metrics", guard=GUARD, authorization=limited_to("/local_files")).status == 403
+
+
+def test_a_namespace_that_is_allowed_is_followed() -> None:
+    source, header = StubSource(), limited_to("/local_files")
+    assert ask("/events?namespace=/local_files", "GET", source, GUARD, authorization=header).status == 200
+    assert source.asked == [("events", None, "/local_files", 100)]
+
+
+@given(
+    st.text(max_size=60) | st.sampled_from(GUARDED),
+    st.text(max_size=30) | st.text(max_size=30).map("Bearer {}".format),
+)
+def test_no_header_lets_anyone_in(target: str, authorization: str) -> None:
+    source = StubSource()
+    found = answer(Request("GET", target, {"authorization": authorization}), source, POLICY, GUARD)
+    assert source.asked == []
+    assert found.status in (200, 400, 401, 404)
+    assert found.status != 200 or b"local" not in body_of(found) or found.headers["Content-Type"] != "application/json"
     for value in found.headers.values():
         assert value.isascii()
         assert value.isprintable()

@@ -18,6 +18,7 @@ from typing import Any, Self
 from rag_pipeline.config import Settings
 from rag_pipeline.service import StatusServer
 from rag_pipeline.status import PipelineStatus
+from tests.contract.checking import check_answer, check_event, check_packet
 from tests.watching import Client, JsonDict, lasting, wait_until
 
 HOST = "127.0.0.1"
@@ -47,8 +48,9 @@ def serving(*pipelines: PipelineStatus, direct: bool = True, **settings: Any) ->
 
 def clients(server: StatusServer) -> JsonDict:
     """Return how many clients the Socket.IO server counts."""
-    status, _, body = request(server.socket_port, "/health")
+    status, headers, body = request(server.socket_port, "/health")
     assert status == 200
+    check_answer("/health", status, headers, body)
     counted: JsonDict = json.loads(body)["clients"]
     return counted
 
@@ -175,6 +177,7 @@ class RawWebSocket:
             assert opcode == TEXT
             text = payload.decode()
             if text != "2":
+                check_packet(text)
                 return text
             self.pings += 1
             if self.answers_pings:
@@ -220,6 +223,7 @@ def parse(packet: str) -> tuple[str, str, JsonDict]:
     assert packet.startswith("42/"), packet[:200]
     namespace, _, arguments = packet[2:].partition(",")
     name, payload = json.loads(arguments)
+    check_event(name, payload)
     return namespace, name, payload
 
 
@@ -330,6 +334,7 @@ class PollingSession(Session):
         packet = self.received.pop(0)
         if packet == "1":
             raise ClosedError
+        check_packet(packet)
         return packet
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rag_pipeline import events
 from rag_pipeline.service import StatusServer
 from rag_pipeline.status import PipelineStatus
+from tests.contract.checking import check_event
 from tests.socket_server.support import (
     Client,
     JsonDict,
@@ -53,6 +54,7 @@ class PythonClient:
         def follow(payload: JsonDict) -> None:
             self.counts[namespace] += 1
             try:
+                check_event(name, payload)
                 self.followed[namespace].follow(name, payload)
             except BaseException as error:  # noqa: BLE001 - told by check()
                 self.failures.append(error)

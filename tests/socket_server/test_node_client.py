@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import queue
 import shutil
 import subprocess
@@ -14,8 +16,11 @@ from typing import Any, Self
 
 import pytest
 
+from rag_pipeline.config import AuthSettings
 from rag_pipeline.service import StatusServer
 from rag_pipeline.status import PipelineStatus
+from tests.access.signing import SECRET, shared
+from tests.contract.checking import check_event
 from tests.socket_server.support import Client, hammer, in_threads, lasting, new_pipeline, serving, ticking
 
 JS = Path(__file__).parents[1] / "js"
@@ -34,11 +39,17 @@ class NodeClient:
     """A Node process that follows a namespace and tells what it sees."""
 
     def __init__(
-        self, port: int, mode: str = "default", namespace: str = "/pipeline", script: str = "watch.mjs"
+        self,
+        port: int,
+        mode: str = "default",
+        namespace: str = "/pipeline",
+        script: str = "watch.mjs",
+        **environment: str,
     ) -> None:
         assert NODE is not None
         self._process = subprocess.Popen(
             [NODE, str(JS / script), f"http://127.0.0.1:{port}", namespace, mode],
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -58,6 +69,7 @@ class NodeClient:
         """Return the next line; events are followed on the way."""
         line = self._lines.get(timeout=30)
         if line[0] == "event":
+            check_event(line[1], line[2])
             self.client.follow(line[1], line[2])
         else:
             self.said.append(line)
@@ -219,3 +231,65 @@ def test_a_node_client_that_was_away_too_long_is_told_so_and_starts_afresh(pipel
         with serving(pipeline, socket_port=first.socket_port):  # in memory: another journal
             assert client.connected(2) == [False, False]
             client.follow(pipeline)
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+TOKEN = "a-token-of-the-house"
+MANY_RETRIES_SECONDS = 1.0
+"""In which a client that comes back by itself, after 20 to 40 ms, does so many times."""
+
+
+@pytest.fixture(params=[True, False], ids=["direct", "library"])
+def guarded(request: pytest.FixtureRequest, pipeline: PipelineStatus) -> Iterator[StatusServer]:
+    auth = AuthSettings(tokens=(TOKEN,), jwt_secret=SECRET)
+    with serving(pipeline, direct=request.param, auth=auth) as running:
+        yield running
+
+
+def assert_stays_away(client: NodeClient) -> None:
+    """Fail if the client says anything more while it could have come back many times."""
+    with contextlib.suppress(queue.Empty):
+        while line := client._lines.get(timeout=MANY_RETRIES_SECONDS):
+            assert line[0] in ("close", "event"), line
+
+
+@pytest.mark.parametrize("transports", ["default", "websocket", "polling"])
+def test_a_node_client_with_a_token_is_let_in(guarded: StatusServer, pipeline: PipelineStatus, transports: str) -> None:
+    with NodeClient(guarded.socket_port, transports, script="access.mjs", TOKEN=TOKEN) as client:
+        client.follow(pipeline)
+        assert client.said == [["open"], ["connect"]]
+
+
+@pytest.mark.parametrize("transports", ["default", "websocket", "polling"])
+@pytest.mark.parametrize(
+    ("environment", "namespace", "message", "code"),
+    [
+        ({}, "/pipeline", "a token is needed to see this", "token_missing"),
+        ({"TOKEN": "wrong-token-of-a-stranger"}, "/pipeline", "the token is not valid", "token_invalid"),
+        ({"TOKEN": shared(seconds=-5)}, "/pipeline", "the token has expired", "token_expired"),
+        (
+            {"TOKEN": shared(seconds=3600, namespaces="local_files")},
+            "/pipeline",
+            "the token does not allow /pipeline",
+            "namespace_not_allowed",
+        ),
+    ],
+    ids=["missing", "invalid", "expired", "not allowed"],
+)
+def test_a_node_client_that_is_refused_is_told_why_and_does_not_come_back(
+    guarded: StatusServer, environment: dict[str, str], namespace: str, message: str, code: str, transports: str
+) -> None:
+    with NodeClient(guarded.socket_port, transports, namespace, "access.mjs", **environment) as client:
+        client.wait_for("connect_error", message, {"code": code}, False)
+        assert_stays_away(client)
+        assert [line[0] for line in client.said if line[0] != "close"] == ["open", "connect_error"]
+
+
+def test_a_node_client_whose_token_expires_is_disconnected_and_does_not_come_back(guarded: StatusServer) -> None:
+    token = shared(seconds=1.5)
+    with NodeClient(guarded.socket_port, script="access.mjs", TOKEN=token) as client:
+        client.wait_for("connect")
+        client.wait_for("disconnect", "io server disconnect", False)
+        assert_stays_away(client)
+        assert "reconnect_attempt" not in [line[0] for line in client.said]

@@ -1,0 +1,112 @@
+"""A source as one token's holder sees it: without the pipelines that are not for it, and not past its end."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from rag_pipeline.access import Access
+from rag_pipeline.http_server.page import Addresses
+from rag_pipeline.http_server.source import EventPage, Follower, FollowerClosedError, Health, Item, Source, together
+from rag_pipeline.journal.base import FileQuery, FileRow
+
+
+class LimitedSource:
+    """What the access lets through; a pipeline that it doesn't is one that does not exist.
+
+    The namespaces among :attr:`addresses` are those that may be asked for; whoever asks for events has looked there.
+    """
+
+    def __init__(self, source: Source, access: Access) -> None:
+        self._source = source
+        self._access = access
+
+    @property
+    def addresses(self) -> Addresses:
+        """The ports, and the namespaces that the access allows."""
+        addresses = self._source.addresses
+        return replace(addresses, namespaces=tuple(filter(self._access.allows, addresses.namespaces)))
+
+    def states(self) -> Sequence[Mapping[str, object]]:
+        """Return the state of each pipeline that is shown."""
+        return [state for state in self._source.states() if self._shows(state)]
+
+    def status(self) -> Mapping[str, object]:
+        """Return the state of the first one, with ``pipelines`` when there are several."""
+        return together(self.states())
+
+    def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
+        """Return the state of one pipeline; None if none of this id is shown."""
+        state = self._source.pipeline(pipeline_id)
+        return state if state is not None and self._shows(state) else None
+
+    def health(self) -> Health:
+        """Return the health of all parts, and of the pipelines that are shown."""
+        health = self._source.health()
+        pipelines = health.body.get("pipelines")
+        if not self._access.limited or not isinstance(pipelines, Mapping):
+            return health
+        shown = self._ids()
+        kept = {pipeline_id: told for pipeline_id, told in pipelines.items() if pipeline_id in shown}
+        return Health(health.ok, {**health.body, "pipelines": kept})
+
+    def metrics(self) -> bytes:
+        """Return what Prometheus scrapes, which tells of every pipeline."""
+        return self._source.metrics()
+
+    def events(self, since: str | None, namespace: str, limit: int) -> EventPage:
+        """Return events of a namespace that is allowed."""
+        return self._source.events(since, namespace, limit)
+
+    def follow(self, namespace: str, since: str | None) -> Follower:
+        """Begin to follow a namespace that is allowed, until the access ends."""
+        follower = self._source.follow(namespace, since)
+        until = self._access.expires_at
+        return follower if until is None else ExpiringFollower(follower, until)
+
+    def files(self, query: FileQuery) -> Sequence[FileRow]:
+        """Return the files that fit, of the pipelines that are shown."""
+        if not self._access.limited:
+            return self._source.files(query)
+        asked = self._ids() if query.pipeline_id is None else self._ids() & {query.pipeline_id}
+        found = (self._source.files(query._replace(pipeline_id=pipeline_id)) for pipeline_id in sorted(asked))
+        newest_first = heapq.merge(*found, key=lambda row: row.position, reverse=True)
+        return list(itertools.islice(newest_first, query.limit))
+
+    def position_of(self, offset: str) -> int | None:
+        """Return the position that an offset of this journal stands for; None for any other string."""
+        return self._source.position_of(offset)
+
+    def offset_of(self, position: int) -> str:
+        """Return the string that clients know a position by."""
+        return self._source.offset_of(position)
+
+    def _ids(self) -> set[str]:
+        return {str(state["pipeline_id"]) for state in self.states()}
+
+    def _shows(self, state: Mapping[str, object]) -> bool:
+        kind = state.get("pipeline_type")
+        return self._access.shows(kind if isinstance(kind, str) else None)
+
+
+class ExpiringFollower:
+    """A follower that ends at a wall-clock time."""
+
+    def __init__(self, follower: Follower, until: float, clock: Callable[[], float] = time.time) -> None:
+        self._follower = follower
+        self._until = until
+        self._clock = clock
+
+    def next(self, timeout_seconds: float) -> Sequence[Item]:
+        """Return what is there; raises FollowerClosedError once the time has come."""
+        left = self._until - self._clock()
+        if left <= 0:
+            raise FollowerClosedError("the token has expired")
+        return self._follower.next(min(timeout_seconds, left))
+
+    def close(self) -> None:
+        """Let go of the follower."""
+        self._follower.close()

@@ -1,0 +1,87 @@
+"""Who may join a namespace, and until when; on the loop's thread."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from time import monotonic
+
+from socketio.exceptions import ConnectionRefusedError as RefusedError
+
+from rag_pipeline.access import Access, Guard, Refusal
+from rag_pipeline.access.decision import not_allowed
+from rag_pipeline.access.expiry import Expiries
+from rag_pipeline.events import NAMESPACES
+from rag_pipeline.socket_server.loop import Loop
+
+WAIT_SECONDS = 5.0
+POLL_SECONDS = 0.05
+
+
+Member = tuple[str, str]
+"""A session id and its namespace."""
+
+
+class Admission:
+    """Asks the guard about the token that a client has in the ``auth`` of its CONNECT."""
+
+    def __init__(self, guard: Guard, loop: Loop) -> None:
+        self._guard = guard
+        self._loop = loop
+        self._expiries: Expiries[Member] = Expiries()
+        self._held: Counter[str] = Counter()  # how many CONNECTs of a client wait
+
+    def admit(self, sid: str, namespace: str, auth: object) -> None:
+        """Let the client join until its token expires; raises what the library answers with CONNECT_ERROR.
+
+        A client that is told so ends, and does not come back by itself.
+        """
+        access = self._guard.check(_token(auth))
+        if isinstance(access, Access) and not access.allows(namespace):
+            access = not_allowed(namespace)
+        if isinstance(access, Refusal):
+            raise RefusedError(access.message, {"code": str(access.code)})
+        if access.expires_at is not None:
+            self._expiries.add((sid, namespace), access.expires_at)
+
+    def forget(self, sid: str, namespace: str) -> None:
+        """The client has left; one that is unknown is fine."""
+        self._expiries.discard((sid, namespace))
+
+    def expired(self, now: float, limit: int) -> list[Member]:
+        """Return at most ``limit`` of those who have to leave at the wall-clock time ``now``, and forget them."""
+        return self._expiries.due(now, limit)
+
+    def when_decided(self, client: str, auth: object, proceed: Callable[[], None], gone: Callable[[], bool]) -> None:
+        """Call back once the token can be decided about, mostly at once; not at all if the client is gone by then.
+
+        To be refused would be final for a client whose token is signed with a key that is still on its way.
+        """
+        # One for each namespace, so that no one has thousands of them waiting.
+        if not self._guard.pending(_token(auth)) or self._held[client] >= len(NAMESPACES):
+            proceed()
+            return
+        self._held[client] += 1
+        self._hold(client, auth, proceed, gone, monotonic() + WAIT_SECONDS)
+
+    def _hold(
+        self, client: str, auth: object, proceed: Callable[[], None], gone: Callable[[], bool], deadline: float
+    ) -> None:
+        if not gone() and self._guard.pending(_token(auth)) and monotonic() < deadline:
+            self._loop.call_later(POLL_SECONDS, lambda: self._hold(client, auth, proceed, gone, deadline))
+            return
+        self._held[client] -= 1
+        if not self._held[client]:
+            del self._held[client]
+        if not gone():
+            proceed()
+
+    def wait(self, auth: object, sleep: Callable[[float], None]) -> None:
+        """Wait for the same where the caller may: in a greenlet, whose ``sleep`` lets the others go on."""
+        deadline = monotonic() + WAIT_SECONDS
+        while self._guard.pending(_token(auth)) and monotonic() < deadline:
+            sleep(POLL_SECONDS)
+
+
+def _token(auth: object) -> object:
+    return auth.get("token") if isinstance(auth, dict) else None

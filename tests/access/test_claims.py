@@ -1,0 +1,79 @@
+"""What claims allow: read strictly, so that one that can't be understood never allows more."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.access.claims import access_of
+from rag_pipeline.access.decision import Access, Code, Refusal
+
+NOW = 1_000.0
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+def test_without_the_claim_all_namespaces_are_allowed_until_the_token_expires() -> None:
+    assert access_of({"exp": 1_060}, NOW) == Access(None, 1_060.0)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["/local_files", "/google_drive"],
+        ["local_files", "google_drive"],
+        "local_files google_drive",
+        " /google_drive  local_files",
+    ],
+)
+def test_namespaces_come_as_a_list_or_a_string_with_or_without_the_slash(names: object) -> None:
+    assert access_of({"exp": 1_060, "namespaces": names}, NOW) == Access(
+        frozenset({"/local_files", "/google_drive"}), 1_060.0
+    )
+
+
+@pytest.mark.parametrize("names", [[], "", "  ", ["unknown"]])
+def test_an_empty_or_unknown_name_allows_nothing(names: object) -> None:
+    access = access_of({"exp": 1_060, "namespaces": names}, NOW)
+    assert isinstance(access, Access)
+    assert access.limited
+    assert not any(map(access.allows, ("/pipeline", "/google_drive", "/local_files")))
+
+
+@pytest.mark.parametrize("names", [None, 1, True, {}, {"/pipeline": True}, ["/pipeline", 1], [None], [["/pipeline"]]])
+def test_a_claim_that_is_no_list_of_names_is_refused_and_does_not_count_as_missing(names: object) -> None:
+    refusal = access_of({"exp": 1_060, "namespaces": names}, NOW)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.TOKEN_INVALID
+    assert "namespaces" in refusal.message
+
+
+@pytest.mark.parametrize("exp", [None, "1060", True, [], {}, math.nan, math.inf, -math.inf, 10**400])
+def test_exp_has_to_be_a_time(exp: object) -> None:
+    refusal = access_of({"exp": exp}, NOW)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.TOKEN_INVALID
+
+
+@pytest.mark.parametrize("exp", [1_000, 999.9, 0, -5])
+def test_a_token_whose_second_has_come_is_expired(exp: float) -> None:
+    refusal = access_of({"exp": exp}, NOW)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.TOKEN_EXPIRED
+
+
+@given(st.dictionaries(st.sampled_from(["exp", "namespaces", "sub"]), JSON))
+def test_claims_of_any_shape_are_decided_about(claims: dict[str, Any]) -> None:
+    decision = access_of(claims, NOW)
+    if isinstance(decision, Access):
+        assert decision.expires_at is not None
+        assert decision.expires_at > NOW
+        assert decision.limited or "namespaces" not in claims or "pipeline" in str(claims["namespaces"])
+    else:
+        assert "\n" not in decision.message

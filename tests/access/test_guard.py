@@ -1,0 +1,118 @@
+"""The guard: which settings ask for a token, and what is decided about it."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib.machinery import ModuleSpec
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.access import EVERYTHING, OPEN, Access, Code, Refusal
+from rag_pipeline.access.guard import MAX_TOKEN_CHARACTERS, guard_of
+from rag_pipeline.config import AuthSettings
+from rag_pipeline.errors import ConfigurationError
+from tests.access.signing import SECRET, key_set, public_jwk, publishing, shared, signed
+from tests.live import run
+
+TOKEN = "a-token-of-the-house"
+BOTH = guard_of(AuthSettings(tokens=(TOKEN, "another-token-of-the-house"), jwt_secret=SECRET))
+
+
+def code(decision: Access | Refusal) -> str | None:
+    return decision.code if isinstance(decision, Refusal) else None
+
+
+@pytest.mark.parametrize("token", [None, "", "anything", 5, {}])
+def test_without_any_token_set_everything_is_open(token: object) -> None:
+    assert not OPEN.required
+    assert not guard_of(AuthSettings()).required
+    assert OPEN.check(token) == EVERYTHING
+
+
+def test_a_shared_token_lets_see_everything_and_does_not_expire() -> None:
+    assert BOTH.required
+    assert BOTH.check(TOKEN) == BOTH.check("another-token-of-the-house") == EVERYTHING
+
+
+def test_beside_shared_tokens_there_can_be_signed_ones() -> None:
+    access = BOTH.check(shared(namespaces="local_files"))
+    assert isinstance(access, Access)
+    assert access.namespaces == frozenset({"/local_files"})
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_none_at_all_is_missing(token: object) -> None:
+    assert code(BOTH.check(token)) == "token_missing"
+
+
+@pytest.mark.parametrize(
+    "token", ["x", TOKEN + "x", 5, True, [], {}, b"bytes", "a.b.c", "x" * (MAX_TOKEN_CHARACTERS + 1)]
+)
+def test_all_else_is_invalid(token: object) -> None:
+    assert code(BOTH.check(token)) == "token_invalid"
+    assert code(guard_of(AuthSettings(tokens=(TOKEN,))).check(token)) == "token_invalid"
+    assert not BOTH.pending(token)
+
+
+def test_an_expired_token_is_told_so() -> None:
+    assert code(BOTH.check(shared(seconds=-1))) == "token_expired"
+
+
+@given(st.text(max_size=100))
+def test_no_refusal_repeats_the_token(text: str) -> None:
+    decision = BOTH.check(text)
+    assert isinstance(decision, Refusal)
+    assert len(text) < 5 or text not in decision.message
+
+
+def test_keys_are_fetched_from_their_address_while_the_guard_is_at_work() -> None:
+    with publishing(key_set(public_jwk("ES256"))) as server:
+        guard = guard_of(AuthSettings(jwks_url=server.url, jwt_audience="ours"))
+        assert guard.required
+        guard.start()
+        try:
+            assert isinstance(guard.check(signed(aud="ours")), Access)
+            assert code(guard.check(signed(aud="theirs"))) == Code.TOKEN_INVALID
+            assert not guard.pending(signed(aud="ours"))
+        finally:
+            guard.stop()
+            guard.stop()
+
+
+@pytest.mark.parametrize("missing", ["jwt", "cryptography"])
+@pytest.mark.parametrize(
+    ("settings", "variable"),
+    [
+        (AuthSettings(jwt_secret=SECRET), "STATUS_JWT_SECRET"),
+        (AuthSettings(jwks_url="https://id.example.com/keys"), "STATUS_JWKS_URL"),
+    ],
+    ids=["secret", "keys"],
+)
+def test_without_pyjwt_the_start_names_what_to_install(
+    settings: AuthSettings, variable: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+
+    def finding(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name == missing else find(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", finding)
+    with pytest.raises(ConfigurationError) as caught:
+        guard_of(settings)
+    assert str(caught.value) == f'{variable} needs PyJWT: pip install "rag-pipeline[jwt]"'
+    assert not guard_of(AuthSettings()).required
+
+
+def test_a_public_key_as_secret_stops_the_start_without_repeating_it() -> None:
+    pem = "-----BEGIN PUBLIC KEY-----\nTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJ\n-----END PUBLIC KEY-----"
+    with pytest.raises(ConfigurationError) as caught:
+        guard_of(AuthSettings(jwt_secret=pem))
+    assert "STATUS_JWT_SECRET" in str(caught.value)
+    assert "TUZrd0V3" not in str(caught.value)
+
+
+def test_pyjwt_is_loaded_by_those_who_use_it_alone() -> None:
+    done = run("-c", "import sys, rag_pipeline.service; print('jwt' in sys.modules)")
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -1,0 +1,44 @@
+"""Shared tokens: each is as good as the others, and all of them are compared each time."""
+
+from __future__ import annotations
+
+import hmac
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.access.tokens import SharedTokens
+
+TOKENS = ("first-token-of-the-house", "second-token-of-the-house", "third-token-of-the-house")
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_each_token_is_known(token: str) -> None:
+    assert token in SharedTokens(TOKENS)
+
+
+@given(st.text() | st.sampled_from(TOKENS).map(lambda token: token[:-1]))
+def test_nothing_else_is(text: str) -> None:
+    assert text not in SharedTokens(TOKENS)
+
+
+def test_without_tokens_none_is_known() -> None:
+    assert not SharedTokens(())
+    assert "" not in SharedTokens(())
+
+
+@pytest.mark.parametrize("asked", [*TOKENS, "none of them", ""])
+def test_every_token_is_compared_by_digests_of_one_length_whichever_fits(
+    asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[int, int]] = []
+    compare = hmac.compare_digest
+
+    def noting(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return compare(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", noting)
+    assert (asked in SharedTokens(TOKENS)) is (asked in TOKENS)
+    assert compared == [(32, 32)] * 3

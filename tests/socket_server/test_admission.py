@@ -1,0 +1,159 @@
+"""Who is admitted, and how long a client whose token's key is on its way is held, on a loop of the test's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from socketio.exceptions import ConnectionRefusedError as RefusedError
+
+from rag_pipeline.access import EVERYTHING, Access, Guard, Refusal
+from rag_pipeline.access.decision import INVALID, MISSING
+from rag_pipeline.access.jwks import PENDING
+from rag_pipeline.socket_server import admission
+from rag_pipeline.socket_server.admission import Admission
+
+AUTH = {"token": "good"}
+
+
+class Deciding(Guard):
+    """Decides as the test says."""
+
+    def __init__(self, decision: Access | Refusal) -> None:
+        super().__init__()
+        self.decision = decision
+
+    def check(self, token: object) -> Access | Refusal:
+        return MISSING if token is None else self.decision
+
+    def pending(self, token: object) -> bool:
+        return isinstance(self.decision, Refusal) and self.decision.pending
+
+
+class Timers:
+    """A loop, of which only timers are used here; the test lets them run out."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def call_later(self, _seconds: float, callback: Callable[[], None]) -> None:
+        self.waiting.append(callback)
+
+    def run_out(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for callback in waiting:
+            callback()
+
+
+class Held:
+    """A client whose CONNECT may be held."""
+
+    def __init__(self, decision: Access | Refusal) -> None:
+        self.guard = Deciding(decision)
+        self.timers = Timers()
+        self.admission = Admission(self.guard, self.timers)  # type: ignore[arg-type]
+        self.proceeded = 0
+        self.gone = False
+
+    def connect(self) -> None:
+        self.admission.when_decided("client", AUTH, self.proceed, lambda: self.gone)
+
+    def proceed(self) -> None:
+        self.proceeded += 1
+
+
+def test_an_access_admits_to_the_namespaces_that_it_allows_until_it_expires() -> None:
+    admission = Held(Access(frozenset({"/local_files"}), 100.0)).admission
+    admission.admit("first", "/local_files", AUTH)
+    admission.admit("second", "/local_files", AUTH)
+    admission.forget("first", "/local_files")
+    assert admission.expired(99.9, 9) == []
+    assert admission.expired(100.0, 9) == [("second", "/local_files")]
+    assert admission.expired(100.0, 9) == []
+
+
+def test_a_token_without_an_end_admits_for_ever() -> None:
+    admission = Held(EVERYTHING).admission
+    admission.admit("sid", "/pipeline", AUTH)
+    assert admission.expired(1e18, 9) == []
+
+
+@pytest.mark.parametrize(
+    ("decision", "auth", "code"),
+    [
+        (EVERYTHING, None, "token_missing"),
+        (EVERYTHING, {}, "token_missing"),
+        (EVERYTHING, "good", "token_missing"),
+        (INVALID, AUTH, "token_invalid"),
+        (Access(frozenset({"/local_files"})), AUTH, "namespace_not_allowed"),
+        (PENDING, AUTH, "keys_unavailable"),
+    ],
+)
+def test_all_others_are_told_why_in_words_and_by_a_code(decision: Access | Refusal, auth: object, code: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        Held(decision).admission.admit("sid", "/pipeline", auth)
+    assert caught.value.error_args["data"] == {"code": code}
+    assert caught.value.error_args["message"]
+
+
+@pytest.mark.parametrize("decision", [EVERYTHING, INVALID])
+def test_what_can_be_decided_is_decided_at_once(decision: Access | Refusal) -> None:
+    held = Held(decision)
+    held.connect()
+    assert held.proceeded == 1
+    assert held.timers.waiting == []
+
+
+def test_a_client_is_held_until_its_key_is_there() -> None:
+    held = Held(PENDING)
+    held.connect()
+    for _ in range(3):
+        held.timers.run_out()
+    assert held.proceeded == 0
+    held.guard.decision = EVERYTHING
+    held.timers.run_out()
+    assert held.proceeded == 1
+    assert held.timers.waiting == []
+
+
+def test_it_is_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(admission, "monotonic", lambda: now)
+    held = Held(PENDING)
+    held.connect()
+    held.timers.run_out()
+    assert held.proceeded == 0
+    now = admission.WAIT_SECONDS
+    held.timers.run_out()
+    assert held.proceeded == 1
+
+
+def test_one_that_left_meanwhile_is_forgotten() -> None:
+    held = Held(PENDING)
+    held.connect()
+    held.gone = True
+    held.timers.run_out()
+    assert held.proceeded == 0
+    assert held.timers.waiting == []
+    assert not held.admission._held
+
+
+def test_a_client_can_not_have_more_held_than_there_are_namespaces() -> None:
+    held = Held(PENDING)
+    for _ in range(10):
+        held.connect()
+    assert len(held.timers.waiting) == 3
+    assert held.proceeded == 7
+
+
+def test_where_the_caller_may_wait_it_sleeps_until_then() -> None:
+    held = Held(PENDING)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            held.guard.decision = EVERYTHING
+
+    held.admission.wait(AUTH, sleep)
+    assert slept == [admission.POLL_SECONDS] * 3
