@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from tests.contract.checking import check_answer
+
 ROOT = Path(__file__).parents[1]
 DEADLINE_SECONDS = 60.0
 
@@ -30,7 +32,9 @@ def ask(port: int, path: str, host: str = "127.0.0.1") -> Reply:
     try:
         connection.request("GET", path)
         response = connection.getresponse()
-        return Reply(response.status, json.loads(response.read()))
+        body = response.read()
+        check_answer(path, response.status, dict(response.getheaders()), body)
+        return Reply(response.status, json.loads(body))
     finally:
         connection.close()
 
@@ -142,6 +146,6 @@ def run(
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return this process's environment without settings of the service, and with the given ones."""
-    ours = re.compile("STATUS_|SOCKET_IO_|RAG_|RUN_MODE$|ENVIRONMENT$")
+    ours = re.compile("STATUS_|SOCKET_IO_|RAG_|RUN_MODE$|LOG_FORMAT$|ENVIRONMENT$")
     kept = {key: value for key, value in os.environ.items() if not ours.match(key)}
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(extra or {})}

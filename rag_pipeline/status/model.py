@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from rag_pipeline import wire
 from rag_pipeline.events import Json, iso
 
 
@@ -15,9 +16,9 @@ class FileError(NamedTuple):
     stage: str | None
     retryable: bool
 
-    def to_json(self) -> Json:
+    def to_json(self) -> wire.FileError:
         """Return the error as users see it."""
-        return self._asdict()
+        return {"type": self.type, "message": self.message, "stage": self.stage, "retryable": self.retryable}
 
 
 class FileRecord(NamedTuple):
@@ -54,7 +55,7 @@ class FileRecord(NamedTuple):
         """Return the file as taken out of flight."""
         return FileRecord(self.name, file_id, *self[2:10], at, duration, result, error)
 
-    def to_json(self) -> Json:
+    def to_json(self) -> wire.File:
         """Return the file as users see it; the result is shared, not copied."""
         return {
             "name": self.name,
@@ -82,6 +83,15 @@ class Totals(NamedTuple):
     total_skipped: int = 0
     total_deleted: int = 0
 
+    def to_json(self) -> wire.Totals:
+        """Return the counts as users see them."""
+        return {
+            "total_processed": self.total_processed,
+            "total_failed": self.total_failed,
+            "total_skipped": self.total_skipped,
+            "total_deleted": self.total_deleted,
+        }
+
 
 class FileBody(NamedTuple):
     """Body of a file event: the file, and the totals where the event changed them."""
@@ -93,7 +103,7 @@ class FileBody(NamedTuple):
         """Return ``file`` and, where present, ``totals``."""
         if self.totals is None:
             return {"file": self.file.to_json()}
-        return {"file": self.file.to_json(), "totals": self.totals._asdict()}
+        return {"file": self.file.to_json(), "totals": self.totals.to_json()}
 
 
 class StateBody(NamedTuple):
@@ -124,7 +134,7 @@ class StateBody(NamedTuple):
     def to_json(self, at: float) -> Json:
         """Return the state as users see it; ``seconds_until_next_check`` counts from ``at``."""
         wait = None if self.next_check_time is None else round(max(0.0, self.next_check_time - at), 3)
-        return {
+        state: wire.State = {
             "pipeline_id": self.pipeline_id,
             "pipeline_type": self.pipeline_type,
             "status": self.status,
@@ -142,12 +152,12 @@ class StateBody(NamedTuple):
             "files_completed": [f.to_json() for f in self.files_completed],
             "files_failed": [f.to_json() for f in self.files_failed],
             "files_skipped": [f.to_json() for f in self.files_skipped],
-            **self.totals._asdict(),
+            **self.totals.to_json(),
             "files_queued": self.files_queued,
             "files_per_minute": self.files_per_minute,
             "eta_seconds": self.eta_seconds,
-            **self.own,
         }
+        return {**state, **self.own}
 
 
 RESERVED_FIELDS = (

@@ -15,7 +15,7 @@ BROUGHT = {
     "rag-pipeline",
     "python-socketio", "python-engineio", "bidict", "typing-extensions", "simple-websocket", "wsproto", "h11",
     "eventlet", "greenlet", "dnspython",
-    "requests", "urllib3", "idna", "certifi", "charset-normalizer",
+    "requests", "urllib3", "idna", "certifi", "charset-normalizer", "prometheus-client",
 }  # fmt: skip
 
 pytestmark = pytest.mark.slow
@@ -65,6 +65,25 @@ def test_the_service_runs_from_the_wheel(python: Path, tmp_path: Path) -> None:
     ran = run(python, "-I", "-W", "error", "-c", code)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert str(python.parents[1]) in ran.stdout
+
+
+def test_the_dashboard_and_the_documents_are_in_the_wheel(python: Path) -> None:
+    code = (
+        "import re, urllib.request, status_server\n"
+        "with status_server.start_status_server(0) as server:\n"
+        "    address = f'http://127.0.0.1:{server.http_port}'\n"
+        "    page = urllib.request.urlopen(address).read().decode()\n"
+        '    used = re.findall(r\'(?:src|href)="([^"#:]+)"\', page)\n'
+        "    for path in {'openapi.json', 'asyncapi.json', 'metrics', *used}:\n"
+        "        body = urllib.request.urlopen(f'{address}/{path.lstrip(\"/\")}').read()\n"
+        "        print(path, len(body))"
+    )
+    ran = run(python, "-I", "-W", "error", "-c", code)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    sizes = {path: int(size) for path, size in (line.split() for line in ran.stdout.splitlines())}
+    assert min(sizes.values()) > 100
+    assert any(path.endswith(".js") for path in sizes)
+    assert any(path.endswith(".css") for path in sizes)
 
 
 def test_the_types_are_shipped(wheel: Path) -> None:

@@ -12,10 +12,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rag_pipeline.http_server.answers import Answer, Request
+from rag_pipeline.http_server.encoding import encode_json
 from rag_pipeline.http_server.handler import Limits
 from rag_pipeline.http_server.server import HttpServer
-from tests.http_server.support import STREAM_REQUEST, connect, exchange, get, receive_all, serving, split, wait_until
+from tests.http_server.support import (
+    STATE,
+    STREAM_REQUEST,
+    connect,
+    exchange,
+    get,
+    receive_all,
+    serving,
+    split,
+    wait_until,
+)
 
+STATE_BYTES = encode_json(STATE) + b"\n"
 QUICK = Limits(request_seconds=0.3, idle_seconds=0.3, write_seconds=0.3, linger_seconds=0.1)
 PLAIN = b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -42,17 +54,17 @@ def test_an_answer_is_these_bytes(server: HttpServer) -> None:
         "Server: rag-pipeline",
         "Connection: close",
         "Content-Type: application/json; charset=utf-8",
-        "Content-Length: 61",
+        f"Content-Length: {len(STATE_BYTES)}",
         "Cache-Control: no-store",
         "X-Content-Type-Options: nosniff",
         "Vary: Origin",
     ]
-    assert body == b'{"pipeline_id":"local","status":"idle","files_completed":[]}\n'
+    assert body == STATE_BYTES
 
 
 def test_head_and_options_have_no_body(server: HttpServer) -> None:
     assert get(server, method="HEAD").endswith(b"Vary: Origin\r\n\r\n")
-    assert b"Content-Length: 61" in get(server, method="HEAD")
+    assert b"Content-Length: %d\r" % len(STATE_BYTES) in get(server, method="HEAD")
     assert get(server, method="OPTIONS").startswith(b"HTTP/1.1 204 No Content\r\n")
 
 

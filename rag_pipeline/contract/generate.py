@@ -1,0 +1,27 @@
+"""Writes the documents beside this file: ``python -m rag_pipeline.contract.generate``, or ``scripts/contract``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rag_pipeline.contract import DOCUMENTS
+from rag_pipeline.contract.asyncapi import asyncapi
+from rag_pipeline.contract.openapi import openapi
+
+_MAKERS = {"asyncapi.json": asyncapi, "openapi.json": openapi}
+
+
+def generate(name: str) -> bytes:
+    """Return one of the documents as it is to be served."""
+    return json.dumps(_MAKERS[name](), ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def write(folder: Path) -> None:
+    """Write all documents into the folder."""
+    for name in DOCUMENTS:
+        (folder / name).write_bytes(generate(name))
+
+
+if __name__ == "__main__":
+    write(Path(__file__).parent)

