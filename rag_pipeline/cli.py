@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
-from rag_pipeline import __version__
+from rag_pipeline import __version__, logs
 from rag_pipeline.arguments import OneLineParser
 from rag_pipeline.errors import run_command
 
@@ -31,9 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     args = _parser().parse_args(argv)
-    _set_up_logging(verbose=args.verbose)
+    log_format = _set_up_logging(verbose=args.verbose)
     run: Callable[[argparse.Namespace], int] = args.run
-    return run(args)
+    return logs.run_logged(log_format, lambda: run(args))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     from rag_pipeline import health
     from rag_pipeline.ingest import command as search_command
     from rag_pipeline.pipelines.local_files import command as local_files_command
+    from rag_pipeline.watch import command as watch_command
 
     parser = OneLineParser(prog=PROGRAM, description="Follow a folder of documents live, and search it.")
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
@@ -56,6 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, help="port of the HTTP server (default: STATUS_PORT, or 8003; 0: any)")
     serve.add_argument("--socket-port", type=int, metavar="PORT", help="port of Socket.IO (default: one above)")
     serve.set_defaults(run=_serve)
+
+    watch = commands.add_parser("watch", help="show the pipelines of a running service, in a terminal or for a script")
+    watch_command.add_arguments(watch)
+    watch.set_defaults(run=watch_command.run)
 
     search = commands.add_parser("search", help="answer a question from the stored documents")
     search_command.add_arguments(search)
@@ -83,19 +87,7 @@ def _serve(args: argparse.Namespace) -> int:
     return show_others(args.host, args.port, args.socket_port)
 
 
-class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what stderr is at that moment, so that a live view can put lines above itself."""
-
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> TextIO:  # type: ignore[override]
-        return sys.stderr
-
-
-def _set_up_logging(*, verbose: bool) -> None:
-    handler = _StderrHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+def _set_up_logging(*, verbose: bool) -> logs.LogFormat:
+    log_format = logs.set_up(logging.WARNING)
     logging.getLogger("rag_pipeline").setLevel(logging.DEBUG if verbose else logging.WARNING)
+    return log_format

@@ -13,7 +13,12 @@ RagPipelineError
 ├── EmbeddingError (RuntimeError)        vectors could not be computed
 ├── StoreError (RuntimeError)            the vector store could not be read or written
 ├── StateError (RuntimeError)            the state folder is in use, damaged or of a newer version
-└── JournalError (RuntimeError)          the journal of events could not be opened, read or written
+├── JournalError (RuntimeError)          the journal of events could not be opened, read or written
+├── AccessDeniedError (PermissionError)  a service refused a client: its token, or its namespace
+├── UnreachableError (ConnectionError)   a service that was to be followed does not answer
+├── FellBehindError (RuntimeError)       a reader of events did not keep up with them
+├── ClosedError (RuntimeError)           what was asked for can't come any more: the client is closed
+└── WaitedInVainError (TimeoutError)     what was waited for did not happen in time
 
 Each message is one sentence that names the thing. ``retryable`` says whether the same call can succeed later with
 nothing changed by the user; it is what a failed file shows as ``error.retryable``.
@@ -46,6 +51,9 @@ class ExitCode(IntEnum):
     STORE = 6
     EMBEDDING = 7
     OUTPUT = 8
+    ACCESS = 9
+    UNREACHABLE = 10
+    TIMEOUT = 124
     INTERRUPTED = 130
 
 
@@ -118,6 +126,36 @@ class JournalError(RagPipelineError, RuntimeError):
     """The journal of events could not be opened, read or written."""
 
     exit_code = ExitCode.STATE
+
+
+class AccessDeniedError(RagPipelineError, PermissionError):
+    """The service refused a client; ``code`` is the service's own word for why, such as ``token_expired``, or None."""
+
+    exit_code = ExitCode.ACCESS
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnreachableError(RagPipelineError, ConnectionError):
+    """A service that was to be followed does not answer."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class FellBehindError(RagPipelineError, RuntimeError):
+    """A reader of events did not keep up with them, and some were left out; the state is right all the same."""
+
+
+class ClosedError(RagPipelineError, RuntimeError):
+    """What was asked for can't come any more: the client is closed."""
+
+
+class WaitedInVainError(RagPipelineError, TimeoutError):
+    """What was waited for did not happen in time."""
+
+    exit_code = ExitCode.TIMEOUT
 
 
 def run_command(program: str, command: Callable[[], int], *, last: bool = False) -> int:

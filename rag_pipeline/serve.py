@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 
+from rag_pipeline import logs
 from rag_pipeline.arguments import OneLineParser
 from rag_pipeline.config import Settings
 from rag_pipeline.demo import DemoPipeline
@@ -32,7 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     What a user can set wrong is told in one line on stderr.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     return run_command(PROGRAM, lambda: _run(argv), last=argv is None)
 
 
@@ -73,6 +73,10 @@ def _run(argv: Sequence[str] | None) -> int:
     options = parser.parse_args(argv)
     if not options.demo and not options.loop:
         parser.error("--once goes with --demo")
+    return logs.run_logged(logs.set_up(logging.INFO), lambda: _serve(options))
+
+
+def _serve(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         demo = DemoPipeline(PipelineStatus(DEMO_TYPE), speed=options.speed) if options.demo else None

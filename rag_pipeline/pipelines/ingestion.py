@@ -148,6 +148,11 @@ class Ingestion:
             about = {"chunks": result.chunks, "mime_type": result.mime_type}
             status.complete_file(name, file_id=key, result=about if result.end is End.STORED else {"unchanged": True})
 
+    @property
+    def pipeline_id(self) -> str:
+        """The identity of the pipeline whose files these are."""
+        return self._status.pipeline_id
+
     def is_shown(self, file_id: str) -> bool:
         """Return whether the status has the file in flight."""
         return file_id in self._shown

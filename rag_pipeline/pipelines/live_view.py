@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,8 +21,40 @@ if TYPE_CHECKING:
 
 REFRESH_PER_SECOND = 8
 MAX_FILES = 6
-_STYLES = {"stored": "green", "unchanged": "green", "failed": "red", "skipped": "yellow", "removed": "magenta"}
-_WORDS = {"processing": "cyan", "scanning": "cyan", "idle": "green", "error": "red", "stopped": "yellow"}
+STYLES = {"stored": "green", "unchanged": "green", "failed": "red", "skipped": "yellow", "removed": "magenta"}
+STATUS_STYLES = {"processing": "cyan", "scanning": "cyan", "idle": "green", "error": "red", "stopped": "yellow"}
+
+
+class InFlight(NamedTuple):
+    """A file being worked on: ``progress`` is a fraction; ``elapsed`` how long it has taken, in words."""
+
+    name: str
+    stage: str | None
+    progress: float | None
+    elapsed: str | None = None
+
+
+def files_table(files: Iterable[InFlight], spinner: Spinner, *, elapsed: bool = False) -> Table:
+    """Return a row with a bar for each file, and how long it has taken if that is wanted."""
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(width=1)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
+    table.add_column(no_wrap=True, width=11)
+    table.add_column(ratio=1)
+    table.add_column(no_wrap=True, width=5, justify="right")
+    if elapsed:
+        table.add_column(no_wrap=True, min_width=5, justify="right")
+    for file in files:
+        done = file.progress
+        table.add_row(
+            spinner,
+            Text(printable(file.name)),
+            Text(printable(file.stage or ""), "cyan"),
+            ProgressBar(total=1.0, completed=done or 0.0, pulse=done is None),
+            Text("" if done is None else f"{done:.0%}"),
+            *((Text(file.elapsed or "", "dim"),) if elapsed else ()),
+        )
+    return table
 
 
 class LiveView:
@@ -51,7 +83,7 @@ class LiveView:
         table.add_column(no_wrap=True, width=1)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
         table.add_column(ratio=3)
-        style = _STYLES[line.kind]
+        style = STYLES[line.kind]
         table.add_row(Text(mark, style), Text(line.name), Text(line.about, "dim" if line.kind == "stored" else style))
         self._console.print(table)
 
@@ -68,28 +100,14 @@ class LiveView:
         self._live.stop()
 
     def _files(self) -> Table:
-        table = Table.grid(padding=(0, 1), expand=True)
-        table.add_column(width=1)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
-        table.add_column(no_wrap=True, width=11)
-        table.add_column(ratio=1)
-        table.add_column(no_wrap=True, width=5, justify="right")
-        for file in self._status.snapshot().files_processing[-MAX_FILES:]:
-            done = file.progress
-            table.add_row(
-                self._spinner,
-                Text(printable(file.name)),
-                Text(file.stage or "", "cyan"),
-                ProgressBar(total=1.0, completed=done or 0.0, pulse=done is None),
-                Text("" if done is None else f"{done:.0%}"),
-            )
-        return table
+        files = self._status.snapshot().files_processing[-MAX_FILES:]
+        return files_table((InFlight(file.name, file.stage, file.progress) for file in files), self._spinner)
 
     def _totals(self) -> Text:
         body = self._status.snapshot()
         totals = body.totals
         text = Text.assemble(
-            (body.status, f"bold {_WORDS.get(body.status, 'white')}"),
+            (body.status, f"bold {STATUS_STYLES.get(body.status, 'white')}"),
             f"  {totals.total_processed} stored",
             (f"  {totals.total_failed} failed", "red" if totals.total_failed else "dim"),
             f"  {totals.total_skipped} skipped  {body.files_queued or 0} waiting",

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TextIO
 
-from rag_pipeline import events
+from rag_pipeline import events, logs
 from rag_pipeline.events import NAMESPACES, Event
 from rag_pipeline.ingest.command import printable
 from rag_pipeline.probe import reachable
@@ -173,7 +173,8 @@ class Terminal:
         # Whoever read the lines has gone, as with `| head` or a terminal that was closed, or their disk is full.
         self._mute = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
-        logger.warning("the output can't be written (%s): the pipeline goes on without it", error.strerror)
+        about = logs.about(self._status.pipeline_id)
+        logger.warning("the output can't be written (%s): the pipeline goes on without it", error.strerror, extra=about)
 
 
 def _shortened(message: str, name: str) -> str:

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
-from rag_pipeline import native
+from rag_pipeline import logs, native
 from rag_pipeline.config import check_pipeline_id
 from rag_pipeline.events import Event, Json
 from rag_pipeline.status import checks
@@ -22,6 +22,7 @@ from rag_pipeline.status.processing import Processing
 from rag_pipeline.status.publisher import Directed, Publisher, Sink
 from rag_pipeline.status.registry import registry, wished_ids
 from rag_pipeline.status.saved import SavedState
+from rag_pipeline.status.stages import Durations
 from rag_pipeline.status.state import Moment, PipelineState
 
 logger = logging.getLogger("rag_pipeline.status")
@@ -150,7 +151,8 @@ class PipelineStatus:
         stage = checks.check_label("stage", stage)
         progress = checks.check_fraction("progress", progress)
         if self._run(self._progress, name, file_id, stage, progress) is False and self._first_warning(name):
-            logger.warning("progress of file %r, which is not in flight, was ignored", name)
+            about = logs.about(self.pipeline_id, file_id)
+            logger.warning("progress of file %r, which is not in flight, was ignored", name, extra=about)
 
     def complete_file(
         self,
@@ -173,7 +175,8 @@ class PipelineStatus:
             raise ValueError("error goes with success=False only")
         reason = None if success else failure(error)
         if self._run(self._complete, file, result, reason) is False:
-            logger.warning("file %r was completed but never started", file.name)
+            about = logs.about(self.pipeline_id, file.id)
+            logger.warning("file %r was completed but never started", file.name, extra=about)
 
     def skip_file(self, filename: str, reason: str, *, file_id: str | None = None) -> None:
         """Count a file as done without work, with the reason; emits ``pipeline:file_skipped``."""
@@ -242,6 +245,10 @@ class PipelineStatus:
     def snapshot(self) -> StateBody:
         """Return the state at this moment, immutable and consistent."""
         return self._read(self._state.body)
+
+    def measured(self) -> tuple[StateBody, Durations]:
+        """Return the state, and how long files and their stages took, as of the same moment."""
+        return self._read(lambda now: (self._state.body(now), self._state.times.durations()))
 
     def status_event(self) -> Event:
         """Return the state as the ``pipeline:status`` event that a newcomer gets."""
@@ -435,7 +442,11 @@ class PipelineStatus:
         former = registry.claim(self, pipeline_id)
         if former is not None:
             former.close()
-            logger.warning("pipeline id %r passed to a new PipelineStatus; the older one is shown no more", pipeline_id)
+            logger.warning(
+                "pipeline id %r passed to a new PipelineStatus; the older one is shown no more",
+                pipeline_id,
+                extra=logs.about(pipeline_id),
+            )
 
 
 class DefaultPipelineStatus(PipelineStatus):

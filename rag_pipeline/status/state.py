@@ -14,6 +14,7 @@ from rag_pipeline.events import Event, Json
 from rag_pipeline.status.files import FilesInFlight, Key, key_of
 from rag_pipeline.status.model import FileBody, FileError, FileRecord, StateBody, Totals
 from rag_pipeline.status.saved import SavedState
+from rag_pipeline.status.stages import StageTimes
 from rag_pipeline.status.throughput import Throughput
 
 PROGRESS_INTERVAL_SECONDS = 0.12
@@ -54,6 +55,7 @@ class PipelineState:
         self._completed: deque[FileRecord] = deque(maxlen=10)
         self._failed: deque[FileRecord] = deque(maxlen=5)
         self._skipped: deque[FileRecord] = deque(maxlen=5)
+        self.times = StageTimes()
         self._throughput = Throughput()
         self._started: dict[Key, Moment] = {}
         self._progress_sent: dict[Key, float] = {}
@@ -140,7 +142,10 @@ class PipelineState:
 
     def progress(self, key: Key, stage: str, progress: float | None, now: Moment) -> Event | None:
         """Set a file's stage and fraction; None if the event is held back for the limit of 10 a second."""
-        self.files.replace(key, self.files[key].in_stage(stage, progress, now.wall))
+        file = self.files[key]
+        if file.stage != stage:
+            self.times.enter(key, file.stage, now.mono)
+        self.files.replace(key, file.in_stage(stage, progress, now.wall))
         self.fields["last_activity"] = now.wall
         sent = self._progress_sent.get(key)
         if sent is None or now.mono >= sent + PROGRESS_INTERVAL_SECONDS:
@@ -184,6 +189,8 @@ class PipelineState:
             error = error._replace(stage=self.files[key].stage)
         file = self._finish(key, file, now, result, error)
         self._throughput.done(now.mono)
+        if file.duration_seconds is not None:
+            self.times.done(file.duration_seconds, failed=error is not None)
         if error is None:
             self.files.forget_failures(known)
             self._completed.append(file)
@@ -219,6 +226,7 @@ class PipelineState:
         known = self.files.pop(key)
         self._progress_sent.pop(key, None)
         self._held.pop(key, None)
+        self.times.leave(key, known.stage, now.mono)
         duration = round(now.mono - self._started.pop(key).mono, 6)
         return known.finished(file.id or known.id, now.wall, duration, result, error)
 

@@ -15,6 +15,7 @@ import requests
 import socketio
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
+from tests.contract.checking import check_event
 from tests.deploy.files import ROOT
 from tests.deploy.proxying import check, free_ports, needs_nginx, nginx
 from tests.watching import wait_until
@@ -126,6 +127,7 @@ def test_events_pass_over_both_transports(
     completed: list[str] = []
 
     def status(body: dict[str, Any]) -> None:
+        check_event("pipeline:status", body)
         if body["pipeline_id"] == pipeline.pipeline_id:
             welcomed.set()
 

@@ -18,6 +18,7 @@ import requests
 import socketio
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
+from tests.contract.checking import check_event
 from tests.deploy.files import ROOT
 from tests.deploy.proxying import check, free_ports, needs_nginx, nginx
 from tests.journal.redis_server import needs_redis, running
@@ -121,6 +122,7 @@ class Client:
         assert self.io.transport() == transport
 
     def _status(self, body: dict[str, Any]) -> None:
+        check_event("pipeline:status", body)
         if body["pipeline_id"] is not None:
             self.welcomed.set()
 

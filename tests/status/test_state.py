@@ -218,3 +218,38 @@ def test_nothing_is_kept_of_files_that_ended() -> None:
         state.complete(key, file, None, None, at(n))
     assert [*state._started, *state._progress_sent, *state._held] == []
     assert len(state.files) == 0
+
+
+def test_stages_are_measured_until_the_next_one_and_the_end_whatever_end_that_is() -> None:
+    state = new()
+    ends: list[Callable[[FileRecord, Moment], Event]] = [
+        lambda file, now: state.complete(key_of("a", None), file, None, None, now),
+        lambda file, now: state.complete(key_of("a", None), file, None, NO_TEXT, now),
+        lambda file, now: state.skip(key_of("a", None), file, "too large", now),
+        lambda file, now: state.delete(key_of("a", None), file, now),
+    ]
+    for end in ends:
+        state.start_file(FileRecord("a", None), at(0))
+        state.progress(key_of("a", None), "extracting", 0.0, at(1))
+        state.progress(key_of("a", None), "extracting", 0.5, at(2))
+        state.progress(key_of("a", None), "embedding", None, at(4))
+        end(FileRecord("a", None), at(9))
+    times = state.times.durations()
+    assert {stage: (sum(one.counts), one.sum_seconds) for stage, one in times.stages} == {
+        "extracting": (4, 12.0),
+        "embedding": (4, 20.0),
+    }
+    assert (times.completed.sum_seconds, times.failed.sum_seconds) == (9.0, 9.0)
+
+
+def test_what_was_never_started_has_no_duration_and_a_new_attempt_is_measured_alone() -> None:
+    state = new()
+    state.complete(None, FileRecord("b", None), None, None, at(1))
+    state.start_file(FileRecord("a", None), at(0))
+    state.progress(key_of("a", None), "extracting", None, at(0))
+    state.start_file(FileRecord("a", None), at(100))
+    state.progress(key_of("a", None), "extracting", None, at(101))
+    state.complete(key_of("a", None), FileRecord("a", None), None, None, at(103))
+    times = state.times.durations()
+    assert [(stage, one.sum_seconds) for stage, one in times.stages] == [("extracting", 2.0)]
+    assert (sum(times.completed.counts), times.completed.sum_seconds) == (1, 3.0)

@@ -8,6 +8,7 @@ import time
 from contextlib import nullcontext
 from typing import NamedTuple
 
+from rag_pipeline import logs
 from rag_pipeline.errors import StoreError
 from rag_pipeline.pipelines.ingestion import End, Ingestion, Item, Parts, Result
 from rag_pipeline.pipelines.ledger import Ledger, Outcome, Row
@@ -153,7 +154,9 @@ class Jobs:
             self._parts.store.delete(self._scope, key)
         except StoreError as error:
             # The row stays as it is, so the next scan asks for it again.
-            logger.warning("%s is gone, but its text is still stored: %s", names.display_name(key), error)
+            name = names.display_name(key)
+            about = logs.about(self._ingestion.pipeline_id, key)
+            logger.warning("%s is gone, but its text is still stored: %s", name, error, extra=about)
             return False
         with self.lock:
             self.stored.pop(key, None)

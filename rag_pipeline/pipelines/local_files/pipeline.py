@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 
+from rag_pipeline import logs
 from rag_pipeline.config import RunMode
 from rag_pipeline.errors import ConfigurationError, StateError
 from rag_pipeline.ingest.types import Stopped
@@ -71,7 +72,7 @@ class LocalFilesPipeline:
         end = "stopped"
         try:
             self._begin(stop)
-            watcher = None if self._single else Watcher(self._settings.folder, self._exclude, self._hint, stop)
+            watcher = None if self._single else self._watcher(stop)
             try:
                 while not stop.is_set() and not self._turn(watcher, stop):
                     self._wake.wait(TICK_SECONDS)
@@ -81,7 +82,10 @@ class LocalFilesPipeline:
                 stop.set()
                 self._parts.extractor.close()
                 if not self._crew.close(STOP_SECONDS):
-                    logger.warning("a file was still being worked on %g seconds after the stop", STOP_SECONDS)
+                    about = logs.about(self._status.pipeline_id)
+                    logger.warning(
+                        "a file was still being worked on %g seconds after the stop", STOP_SECONDS, extra=about
+                    )
             self._raise_failure()
         except Stopped:
             pass
@@ -121,6 +125,10 @@ class LocalFilesPipeline:
             self._jobs.do, threads=self._settings.workers, name="local-files", on_change=self._wake.set
         )
         self._jobs.lock = self._crew.lock
+
+    def _watcher(self, stop: threading.Event) -> Watcher:
+        folder, name = self._settings.folder, self._status.pipeline_id
+        return Watcher(folder, self._exclude, self._hint, stop, pipeline_id=name)
 
     def _turn(self, watcher: Watcher | None, stop: threading.Event) -> bool:
         """Scan if it is time, show where things stand; returns whether a single pass is over."""
@@ -199,7 +207,8 @@ class LocalFilesPipeline:
         if self._single:
             raise ConfigurationError(f"{names.display_name(self._settings.folder)}: {problem}")
         if self._available or self._source is None:
-            logger.warning("%s: %s", names.display_name(self._settings.folder), problem)
+            about = logs.about(self._status.pipeline_id)
+            logger.warning("%s: %s", names.display_name(self._settings.folder), problem, extra=about)
         self._available = False
         # Files that can't be there any more would only fail.
         self._crew.replace(lambda _: {})

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from rag_pipeline import logs
 from rag_pipeline.pipelines.local_files.names import ignored
 
 logger = logging.getLogger(__name__)
@@ -21,12 +22,21 @@ class Watcher:
     it says so once and stays silent: the interval of the scans then decides how soon a change is seen.
     """
 
-    def __init__(self, folder: str, exclude: str | None, on_change: Callable[[], None], stop: threading.Event) -> None:
+    def __init__(
+        self,
+        folder: str,
+        exclude: str | None,
+        on_change: Callable[[], None],
+        stop: threading.Event,
+        *,
+        pipeline_id: str | None = None,
+    ) -> None:
         self.active = False
         self._folder = folder
         self._exclude = exclude
         self._on_change = on_change
         self._stop = stop
+        self._about = logs.about(pipeline_id)
         self._renew = threading.Event()
         self._told = False
         threading.Thread(target=self._run, name="local-files-watch", daemon=True).start()
@@ -46,7 +56,9 @@ class Watcher:
                 self._watch()
             except Exception as error:  # noqa: BLE001 - hints may fail in any way; the scans go on
                 if not self._told:
-                    logger.info("no events from the file system (%s): changes are found by scanning", error)
+                    logger.info(
+                        "no events from the file system (%s): changes are found by scanning", error, extra=self._about
+                    )
                     self._told = True
                 self.active = False
                 self._stop.wait(_RETRY_SECONDS)

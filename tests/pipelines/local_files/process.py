@@ -17,6 +17,7 @@ from typing import Any
 
 import socketio
 
+from tests.contract.checking import check_answer, check_event
 from tests.watching import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -96,7 +97,9 @@ class Process:
     def status(self) -> dict[str, Any]:
         """Return what ``GET /status`` answers."""
         with urllib.request.urlopen(self.address("Status"), timeout=10) as answer:
-            state: dict[str, Any] = json.load(answer)
+            body = answer.read()
+        check_answer("/status", answer.status, answer.headers, body)
+        state: dict[str, Any] = json.loads(body)
         return state
 
     def wait(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
@@ -159,3 +162,5 @@ class Watcher:
 
     def close(self) -> None:
         self.client.disconnect()
+        for name, body in self.events:
+            check_event(name, body)

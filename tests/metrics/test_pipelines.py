@@ -1,0 +1,105 @@
+"""The figures of pipelines: from the pipeline itself, and from its state as others see it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from prometheus_client.metrics_core import Metric
+
+from rag_pipeline.metrics.pipelines import STATES, figures_from, figures_of, pipeline_families
+from rag_pipeline.status import PipelineStatus
+from tests.socket_server.support import new_pipeline
+
+
+def samples(families: Iterable[Metric], name: str) -> dict[tuple[str, ...], float]:
+    found = (sample for family in families for sample in family.samples if sample.name == f"rag_pipeline_{name}")
+    return {tuple(sample.labels.values()): sample.value for sample in found}
+
+
+def busy() -> PipelineStatus:
+    """Return a pipeline of which everything is known."""
+    pipeline = new_pipeline("google_drive")
+    pipeline.update(status="processing", files_queued=4)
+    for name in ("a", "b", "c", "d", "e"):
+        pipeline.add_processing_file(name)
+        pipeline.file_progress(name, "chunking")
+    pipeline.complete_file("a")
+    pipeline.complete_file("b", success=False, error="no text")
+    pipeline.skip_file("c", "too large")
+    pipeline.delete_file("d")
+    return pipeline
+
+
+def test_both_ways_tell_the_same_but_for_the_durations() -> None:
+    for pipeline in (new_pipeline(), busy()):
+        here = figures_of(pipeline)
+        there = figures_from(pipeline.get())
+        for field in ("last_activity", "last_success"):
+            one, other = getattr(here, field), getattr(there, field)
+            assert (one is None) == (other is None)
+            assert one is None or abs(one - other) < 0.001, "JSON has milliseconds"
+        times = (there.last_activity, there.last_success)
+        assert here._replace(last_activity=times[0], last_success=times[1], durations=None) == there
+
+
+def test_the_figures_are_those_of_the_state() -> None:
+    pipeline = busy()
+    state, families = pipeline.get(), pipeline_families([figures_of(pipeline)])
+    key = pipeline.pipeline_id
+    assert samples(families, "files_total") == {
+        (key, "completed"): state["total_processed"],
+        (key, "failed"): state["total_failed"],
+        (key, "skipped"): state["total_skipped"],
+        (key, "deleted"): state["total_deleted"],
+    }
+    assert samples(families, "files_in_flight") == {(key,): state["files_in_flight"]}
+    assert samples(families, "files_queued") == {(key,): 4}
+    assert samples(families, "info") == {(key, "google_drive"): 1}
+    last = datetime.fromisoformat(state["files_completed"][-1]["completed_at"]).timestamp()
+    assert abs(samples(families, "last_success_timestamp_seconds")[key,] - last) < 0.001
+    assert samples(families, "stage_duration_seconds_count") == {(key, "chunking"): 4}
+    assert samples(families, "file_duration_seconds_count") == {(key, "completed"): 1, (key, "failed"): 1}
+
+
+def test_what_a_pipeline_has_not_said_is_absent() -> None:
+    families = pipeline_families([figures_of(new_pipeline(None))])
+    for name in ("files_queued", "last_success_timestamp_seconds", "last_activity_timestamp_seconds"):
+        assert samples(families, name) == {}
+
+
+def test_a_pipeline_is_in_one_state_and_a_word_of_its_own_is_other() -> None:
+    pipeline = new_pipeline()
+    for status in (*STATES[:-1], "reindexing: 3 of 7"):
+        pipeline.update(status=status)
+        families = pipeline_families([figures_of(pipeline)])
+        states = samples(families, "state")
+        assert len(states) == len(STATES) + 1
+        in_it = [labels[1] for labels, value in states.items() if value == 1]
+        assert in_it == [status if status in STATES else "other"]
+        assert samples(families, "in_error")[pipeline.pipeline_id,] == (status == "error")
+        assert samples(families, "up") == {(pipeline.pipeline_id,): 1}
+
+
+def test_a_stalled_pipeline_is_not_up_and_has_no_durations() -> None:
+    state: dict[str, Any] = {**busy().get(), "status": "stalled"}
+    families = pipeline_families([figures_from(state)])
+    assert samples(families, "up") == {(state["pipeline_id"],): 0}
+    assert samples(families, "state")[state["pipeline_id"], "stalled"] == 1
+    assert samples(families, "stage_duration_seconds_count") == {}
+
+
+def test_a_pipeline_that_is_known_twice_is_shown_once_as_it_was_given_first() -> None:
+    pipeline = busy()
+    stale = {**pipeline.get(), "files_in_flight": 99}
+    families = pipeline_families([figures_of(pipeline), figures_from(stale)])
+    assert samples(families, "files_in_flight") == {(pipeline.pipeline_id,): 1}
+
+
+def test_no_label_is_made_of_a_files_name() -> None:
+    pipeline = new_pipeline()
+    with pipeline.processing("secret.pdf", "secret-id") as file:
+        file.stage("chunking")
+    text = repr([family.samples for family in pipeline_families([figures_of(pipeline)])])
+    assert "secret" not in text
