@@ -60,12 +60,13 @@ def test_the_module_is_the_command_and_help_loads_no_server_and_no_model() -> No
         "import runpy, sys; sys.argv = ['rag-pipeline', '--help']\n"
         "try: runpy.run_module('rag_pipeline', run_name='__main__')\n"
         "except SystemExit as ended: assert ended.code == 0\n"
-        "print(sorted({'eventlet', 'numpy', 'lancedb', 'rich'} & set(sys.modules)))"
+        "print(sorted({'eventlet', 'numpy', 'lancedb', 'rich', 'socketio'} & set(sys.modules)))"
     )
     root = Path(__file__).parents[1]
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=root)
     assert run.stdout.endswith("[]\n")
     assert "local-files" in run.stdout
+    assert "watch" in run.stdout
     assert run.stderr == ""
 
 

@@ -1,0 +1,1 @@
+"""``rag-pipeline watch``: a service's pipelines in the terminal, wherever the service runs."""

@@ -1,0 +1,309 @@
+"""The rules of the protocol, by themselves: what is sent is played, what is lost is chosen by Hypothesis."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from rag_pipeline import events
+from rag_pipeline.client.following import (
+    HEAL_SECONDS,
+    LEFT_OVER_SECONDS,
+    NOWHERE,
+    QUIET_SECONDS,
+    Following,
+)
+from rag_pipeline.fanout import hub
+from rag_pipeline.picture import apply
+from rag_pipeline.status import PipelineStatus
+from tests.watching import Recorder, lasting
+
+Sent = tuple[str, dict[str, Any]]
+
+
+def played(pipeline: PipelineStatus, recorder: Recorder, start: int = 0) -> list[Sent]:
+    """Return what the pipeline has published from a place on, as clients get it."""
+    pipeline.flush(everything=True)
+    return [
+        (event.name, {**json.loads(json.dumps(event.payload())), "offset": f"0123456789abcdef-{place:x}"})
+        for place, event in enumerate(recorder.events)
+        if place >= start
+    ]
+
+
+def snapshot(pipeline: PipelineStatus, offset: str = "0123456789abcdef-1", **more: object) -> Sent:
+    state = pipeline.get()
+    return events.STATUS, {**state, "timestamp": state["last_activity"], "offset": offset, **more}
+
+
+def test_nowhere_is_what_the_hub_says() -> None:
+    assert hub.NOWHERE == NOWHERE
+
+
+class Breaks(RuleBasedStateMachine):
+    """A pipeline that works, and a client whose connection breaks and whose events get lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pipeline = PipelineStatus("local_files", "broken")
+        self.recorder = Recorder()
+        self.pipeline.attach(self.recorder)
+        self.pipeline.update(status="running")
+        self.place = 0  # how far the client has been served
+        self.states: dict[int, dict[str, Any]] = {}  # by seq: all that were
+        self.true: dict[str, Any] | None = None
+        self.noted = 0
+        self.now = 0.0
+        self.following = Following("/local_files")
+        self.seen: list[int] = []
+        self.afresh()
+
+    def note(self) -> list[Sent]:
+        sent = played(self.pipeline, self.recorder)
+        for name, data in sent[self.noted :]:
+            self.true = apply(self.true, name, data)
+            assert self.true is not None
+            self.states[self.true["seq"]] = lasting(self.true)
+        self.noted = len(sent)
+        return sent
+
+    @rule(name=st.sampled_from("abc"), file_id=st.none() | st.sampled_from("12"), success=st.booleans())
+    def work(self, name: str, file_id: str | None, success: bool) -> None:
+        self.pipeline.add_processing_file(name, file_id)
+        self.pipeline.file_progress(name, "chunking", 0.5, file_id=file_id)
+        self.pipeline.complete_file(name, success, file_id=file_id)
+
+    @rule(name=st.sampled_from("abc"))
+    def begin(self, name: str) -> None:
+        self.pipeline.add_processing_file(name)
+
+    @rule(n=st.integers(0, 9))
+    def update(self, n: int) -> None:
+        self.pipeline.update(n=n)
+
+    @rule()
+    def serve(self) -> None:
+        sent = self.note()
+        for name, data in sent[self.place :]:
+            self.take(name, data)
+        self.place = len(sent)
+
+    @rule(count=st.integers(1, 4))
+    def lose(self, count: int) -> None:
+        self.place = min(self.place + count, len(self.note()))
+
+    @rule()
+    def resume(self) -> None:
+        """The connection breaks, and the service has all that was missed."""
+        sent = self.note()
+        offset = self.following.begin(self.now)
+        if offset is None:
+            return self.greet({})
+        start = int(offset.rpartition("-")[2], 16) + 1
+        for place in range(start, len(sent)):
+            name, data = sent[place]
+            if self.recorder.events[place].numbered:
+                self.take(name, data)
+        self.place = len(sent)
+        name, data = snapshot(self.pipeline, f"0123456789abcdef-{self.place - 1:x}", recovered=True)
+        self.take(name, data)
+        return None
+
+    @rule()
+    def afresh(self) -> None:
+        """The connection breaks, and the service has not what was missed."""
+        self.note()
+        offset = self.following.begin(self.now)
+        self.greet({} if offset is None else {"recovered": False})
+
+    def greet(self, more: dict[str, Any]) -> None:
+        self.place = len(self.note())
+        self.take(*snapshot(self.pipeline, f"0123456789abcdef-{self.place - 1:x}", **more))
+
+    @rule()
+    def wait(self) -> None:
+        self.now += HEAL_SECONDS
+        if self.following.tick(self.now):
+            assert self.following.offset is None
+            self.afresh()
+
+    def take(self, name: str, data: dict[str, Any]) -> None:
+        assert self.following.take(name, data, self.now)
+        if name != events.STATUS:
+            self.seen.append(data["seq"])
+
+    @invariant()
+    def each_state_is_one_that_was(self) -> None:
+        state = self.following.states["broken"]
+        assert lasting(state) == self.states[state["seq"]]
+
+    @invariant()
+    def no_file_event_comes_twice(self) -> None:
+        assert len(self.seen) == len(set(self.seen))
+
+    @invariant()
+    def when_all_is_served_and_nothing_waits_to_be_healed_it_is_the_truth(self) -> None:
+        if self.place == len(self.note()) and self.following.live:
+            state = self.following.states["broken"]
+            last = self.seen[-1] if self.seen else 0
+            if state["seq"] >= last and state["seq"] == self.pipeline.get()["seq"]:
+                assert lasting(state) == lasting(self.pipeline.get())
+
+    def teardown(self) -> None:
+        self.serve()
+        self.afresh()
+        assert lasting(self.following.states["broken"]) == lasting(self.pipeline.get())
+        self.pipeline.close()
+
+
+TestBreaks = Breaks.TestCase
+TestBreaks.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def pipeline(name: str, kind: str | None = "local_files") -> tuple[PipelineStatus, Recorder]:
+    made, recorder = PipelineStatus(kind, name), Recorder()
+    made.attach(recorder)
+    made.update(status="running")
+    return made, recorder
+
+
+def followed(*pipelines: PipelineStatus, namespace: str = "/pipeline") -> Following:
+    following = Following(namespace)
+    assert following.begin(0.0) is None
+    for made in pipelines:
+        following.take(*snapshot(made), 0.0)
+    return following
+
+
+def is_live(following: Following) -> bool:
+    return following.live
+
+
+def test_it_is_live_once_the_last_state_of_the_greeting_has_come() -> None:
+    one, _ = pipeline("one")
+    two, _ = pipeline("two")
+    following = Following("/pipeline")
+    following.begin(0.0)
+    following.take(*snapshot(one, NOWHERE), 0.0)
+    assert not is_live(following)
+    following.take(*snapshot(two), 0.0)
+    assert is_live(following)
+    assert list(following.states) == ["one", "two"]
+
+
+def test_a_greeting_whose_last_state_is_of_another_namespace_is_over_after_a_silence() -> None:
+    one, _ = pipeline("one")
+    following = Following("/local_files")
+    following.begin(0.0)
+    following.take(*snapshot(one, NOWHERE), 0.0)
+    following.tick(QUIET_SECONDS / 2)
+    assert not is_live(following)
+    following.tick(QUIET_SECONDS)
+    assert is_live(following)
+
+
+def test_a_gap_stops_the_picture_until_the_next_status() -> None:
+    made, recorder = pipeline("one")
+    following = followed(made)
+    start = len(played(made, recorder))
+    for name in "abc":
+        made.add_processing_file(name)
+    first, second, *_ = [sent for sent in played(made, recorder, start) if sent[0] == events.FILE_STARTED]
+    assert following.take(*second, 1.0)
+    assert not is_live(following)
+    assert following.states["one"]["files_in_flight"] == 0
+    assert not following.take(*first, 1.0), "what comes after its successor is old"
+    assert not following.tick(1.0 + HEAL_SECONDS / 2)
+    following.take(*snapshot(made), 1.0)
+    assert is_live(following)
+    assert following.states["one"]["files_in_flight"] == 3
+
+
+def test_a_gap_that_no_status_heals_is_healed_by_starting_afresh() -> None:
+    made, recorder = pipeline("one")
+    following = followed(made)
+    start = len(played(made, recorder))
+    made.add_processing_file("a")
+    made.add_processing_file("b")
+    following.take(*[sent for sent in played(made, recorder, start) if sent[0] == events.FILE_STARTED][1], 1.0)
+    assert following.tick(1.0 + HEAL_SECONDS)
+    assert following.begin(4.0) is None
+
+
+def test_a_new_epoch_is_not_applied_to_a_state_of_the_old() -> None:
+    made, recorder = pipeline("one")
+    following = followed(made)
+    start = len(played(made, recorder))
+    made.add_processing_file("a")
+    name, data = next(sent for sent in played(made, recorder, start) if sent[0] == events.FILE_STARTED)
+    assert following.take(name, {**data, "epoch": "another"}, 0.0)
+    assert not is_live(following)
+    assert following.states["one"]["files_in_flight"] == 0
+
+
+def test_after_a_break_pipelines_that_are_no_longer_shown_are_dropped() -> None:
+    one, _ = pipeline("one")
+    two, _ = pipeline("two")
+    following = followed(one, two)
+    following.begin(1.0)
+    following.take(*snapshot(two, recovered=False), 1.0)
+    assert list(following.states) == ["two"]
+    assert following.recovered is False
+
+    following = followed(one, two)
+    following.begin(1.0)
+    following.take(*snapshot(one), 1.0)  # an update from before it went, which is replayed
+    assert not is_live(following)
+    following.take(*snapshot(two, recovered=True), 1.0)
+    assert is_live(following)
+    assert following.recovered is True
+    assert list(following.states) == ["one", "two"], "its state may be on its way"
+    following.tick(1.0 + LEFT_OVER_SECONDS)
+    assert list(following.states) == ["two"]
+
+
+def test_one_that_had_not_reported_gives_way_to_what_it_becomes() -> None:
+    unknown = PipelineStatus(None, "pipeline-host")
+    following = followed(unknown)
+    assert list(following.states) == ["pipeline-host"]
+    following.take(*snapshot(pipeline("one")[0]), 0.0)
+    assert list(following.states) == ["one"]
+
+
+def test_a_namespace_without_a_pipeline_is_an_empty_picture() -> None:
+    following = Following("/google_drive")
+    following.begin(0.0)
+    name, data = snapshot(pipeline("one", "google_drive")[0])
+    assert following.take(name, {**data, "pipeline_id": None, "seq": 0, "epoch": None}, 0.0)
+    assert is_live(following)
+    assert following.states == {}
+
+
+def test_one_that_changes_its_type_leaves_the_namespace_of_the_old() -> None:
+    made, _ = pipeline("one")
+    following = followed(made, namespace="/local_files")
+    made.update(pipeline_type="google_drive")
+    following.take(*snapshot(made), 0.0)
+    assert following.states == {}
+    assert is_live(following)
+
+
+def test_what_is_no_event_of_ours_changes_nothing() -> None:
+    made, _ = pipeline("one")
+    following = followed(made)
+    before = dict(following.states)
+    name, data = snapshot(made)
+    for other_name, other in (
+        ("chat", data),
+        (name, {}),
+        (name, {**data, "seq": "1"}),
+        (name, {**data, "files_processing": None}),
+        (events.FILE_STARTED, data),
+        (events.FILE_COMPLETED, {**data, "file": {}}),
+    ):
+        assert not following.take(other_name, other, 0.0)
+    assert following.states == before

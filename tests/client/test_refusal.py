@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.client.refusal import refusal, refusal_over_http
+from rag_pipeline.errors import AccessDeniedError, UnreachableError
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "said"),
+    [
+        ({"message": "no", "data": {"code": "token_missing"}}, "token_missing", "it asks for a token"),
+        ({"message": "no", "data": {"code": "token_expired"}}, "token_expired", "has expired"),
+        ({"code": "namespace_not_allowed", "message": "no"}, "namespace_not_allowed", "does not allow it"),
+        ({"message": "closed\non Sundays", "data": {"code": "weekend"}}, "weekend", "closed on Sundays"),
+        ("Unable to connect", None, "Unable to connect"),
+        ({}, None, "no reason"),
+    ],
+)
+def test_the_reason_is_one_line_whatever_form_it_comes_in(data: object, code: str | None, said: str) -> None:
+    error = refusal("/pipeline", data)
+    assert isinstance(error, AccessDeniedError)
+    assert isinstance(error, PermissionError)
+    assert error.code == code
+    assert str(error).startswith("the service refused /pipeline: ")
+    assert said in str(error)
+    assert "\n" not in str(error)
+
+
+def test_keys_that_can_not_be_had_are_no_refusal() -> None:
+    assert isinstance(refusal("/pipeline", {"message": "?", "data": {"code": "keys_unavailable"}}), UnreachableError)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["code", "message", "data"]), inner),
+    )
+)
+def test_anything_that_a_server_may_send_makes_an_error(data: object) -> None:
+    assert len(str(refusal("/pipeline", data))) < 300
+
+
+@pytest.mark.parametrize(
+    ("token", "challenge", "code"),
+    [
+        (None, 'Bearer realm="x"', "token_missing"),
+        ("a", 'Bearer error="invalid_token", error_description="the token is not valid"', "token_invalid"),
+        ("a", 'Bearer error="invalid_token", error_description="the token has expired"', "token_expired"),
+    ],
+)
+def test_a_challenge_over_http_says_the_same(token: str | None, challenge: str, code: str) -> None:
+    assert refusal_over_http(token, challenge).code == code

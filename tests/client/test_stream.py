@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from rag_pipeline.client import AccessDeniedError, Event, EventStream, FellBehindError, WaitedInVainError
+
+ONE, TWO, THREE = (Event("pipeline:status", {"seq": number}) for number in (1, 2, 3))
+
+
+def stream(limit: int = 10, timeout: float | None = None) -> EventStream:
+    return EventStream(threading.Condition(), limit, timeout)
+
+
+def test_what_waits_is_read_in_order_before_the_end() -> None:
+    events = stream()
+    events.put(ONE)
+    events.put(TWO)
+    events.end(None)
+    events.put(THREE)
+    assert list(events) == [ONE, TWO]
+    assert events.pending() == []
+
+
+def test_pending_takes_all_without_waiting() -> None:
+    events = stream()
+    assert events.pending() == []
+    events.put(ONE)
+    events.put(TWO)
+    assert events.pending() == [ONE, TWO]
+    assert events.pending() == []
+
+
+def test_a_silence_raises_and_reading_can_go_on() -> None:
+    events = stream(timeout=0.01)
+    with pytest.raises(TimeoutError):
+        next(events)
+    with pytest.raises(WaitedInVainError, match=r"within 0\.01 seconds"):
+        next(events)
+    events.put(ONE)
+    assert next(events) == ONE
+
+
+def test_one_that_falls_behind_gets_what_was_kept_and_then_the_error() -> None:
+    events = stream(limit=2)
+    for event in (ONE, TWO, THREE):
+        events.put(event)
+    assert events.pending() == [ONE, TWO]
+    with pytest.raises(FellBehindError, match="over 2 events"):
+        events.pending()
+    with pytest.raises(FellBehindError):
+        next(events)
+
+
+def test_a_refusal_ends_it_with_the_reason() -> None:
+    events = stream()
+    events.end(AccessDeniedError("no", code="token_missing"))
+    with pytest.raises(AccessDeniedError):
+        next(events)
+
+
+def test_closing_it_ends_a_wait_under_way() -> None:
+    events = stream()
+    seen: list[list[Event]] = []
+    reader = threading.Thread(target=lambda: seen.append(list(events)))
+    reader.start()
+    events.close()
+    reader.join(10)
+    assert seen == [[]]
