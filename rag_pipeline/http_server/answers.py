@@ -77,7 +77,7 @@ def answer(request: Request, source: Source, policy: OriginPolicy, guard: Guard 
     if isinstance(resource, Content):
         content = resource
     elif request.method in ("GET", "HEAD"):
-        content = resource()
+        content = _unless_known(resource(), request.headers.get("if-none-match", ""))
     else:
         message = f"{_shown(request.method)} is not possible here: use {ALLOWED_METHODS}"
         content = error_content(HTTPStatus.METHOD_NOT_ALLOWED, message, {"Allow": ALLOWED_METHODS})
@@ -175,9 +175,18 @@ def _health(source: Source, access: Access | Refusal) -> Content:
 
 
 def _page(source: Source, host: str | None) -> Content:
-    body = page.render(source.addresses, host).encode()
-    headers = {"Content-Security-Policy": page.CONTENT_SECURITY_POLICY, "Referrer-Policy": "no-referrer"}
+    body = page.render(source.addresses).encode()
+    policy = page.content_security_policy(source.addresses, host)
+    headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
     return Content(HTTPStatus.OK, HTML_TYPE, body, headers)
+
+
+def _unless_known(content: Content, known: str) -> Content:
+    """Return the content, or 304 where the client has it already (RFC 9110, section 13.1.2)."""
+    tag = content.headers.get("ETag")
+    if tag is None or tag not in (one.strip().removeprefix("W/") for one in known.split(",")):
+        return content
+    return Content(HTTPStatus.NOT_MODIFIED, content.content_type, b"", content.headers)
 
 
 def _shown(text: str) -> str:
@@ -187,7 +196,9 @@ def _shown(text: str) -> str:
 
 def _finish(content: Content, cors: Mapping[str, str], *, send_body: bool) -> Answer:
     body = content.body
-    length = {"Content-Length": str(len(body))} if isinstance(body, bytes) else {}
+    length: dict[str, str] = {}
+    if isinstance(body, bytes) and content.status != HTTPStatus.NOT_MODIFIED:
+        length = {"Content-Length": str(len(body))}
     headers = {
         "Content-Type": content.content_type,
         **length,

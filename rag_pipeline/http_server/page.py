@@ -1,70 +1,28 @@
-"""The page at ``/``: where to connect and what to do next, until there is more to see."""
+"""The page at ``/``: the dashboard, told where the servers are."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from dataclasses import dataclass
+from functools import cache
 from html import escape
+from importlib.resources import files
+from string import Template
 
 from rag_pipeline.events import NAMESPACES
 
-_HOST_NAME = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(:[0-9]{1,5})?")
-
-_STYLE = """
-:root { color-scheme: light dark; font: 16px/1.6 system-ui, sans-serif; }
-body { max-width: 44rem; margin: 3rem auto; padding: 0 1.25rem; }
-h1 { font-size: 1.5rem; margin: 0; }
-h2 { font-size: 1rem; margin: 2rem 0 .25rem; }
-code, pre { font: .875rem/1.6 ui-monospace, monospace; }
-pre { margin: .25rem 0; padding: .75rem 1rem; overflow-x: auto; border-radius: .5rem; background: #8882; }
-ul { margin: 0; padding-left: 1.25rem; }
-p { margin: .25rem 0; }
-"""
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>RAG pipeline status</title>
-<style>{style}</style>
-</head>
-<body>
-<h1>RAG pipeline status</h1>
-<p>The service is running. This is where to read it.</p>
-<h2>HTTP, port {http_port}</h2>
-<ul>
-<li><a href="status">/status</a>: what the pipeline is doing right now</li>
-<li><code>/status/&lt;pipeline_id&gt;</code>: one pipeline of several</li>
-<li><a href="events">/events</a>: what happened, in order, and live as an event stream</li>
-<li><a href="files">/files</a>: every file, the newest change first; <a href="files?status=failed">what failed</a></li>
-<li><a href="health">/health</a>: whether every part works</li>
-</ul>
-<h2>Socket.IO, port {socket_port}</h2>
-<ul>
-{namespaces}
-</ul>
-<h2>Next</h2>
-<p>Ask from a terminal:</p>
-<pre>curl http://{http_address}/status</pre>
-<p>Follow it live there:</p>
-<pre>curl -N -H 'Accept: text/event-stream' http://{http_address}/events</pre>
-<p>Or in JavaScript with <code>socket.io-client</code> 4:</p>
-<pre>import {{ io }} from "socket.io-client";
-io("http://{socket_address}/pipeline").on("pipeline:status", console.log);</pre>
-<p>Feed it, in Python in the process of the service:</p>
-<pre>from rag_pipeline import pipeline_status
-pipeline_status.update(status="running")</pre>
-</body>
-</html>
-"""
-
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
 )
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +34,39 @@ class Addresses:
     namespaces: tuple[str, ...] = NAMESPACES
 
 
-def render(addresses: Addresses, host: str | None) -> str:
-    """Return the page; it names the machine as the request's ``Host`` header did."""
-    name = _machine(host)
-    socket_address = f"{name}:{addresses.socket_port}"
-    items = (f"<li><code>http://{escape(socket_address + namespace)}</code></li>" for namespace in addresses.namespaces)
-    return _PAGE.format(
-        style=_STYLE,
+def content_security_policy(addresses: Addresses, host: str | None) -> str:
+    """Return the page's policy: it may connect to both servers on the machine that the ``Host`` header names."""
+    return "; ".join([*_POLICY, " ".join(["connect-src", *connect_sources(addresses, host)])])
+
+
+def render(addresses: Addresses) -> str:
+    """Return the page."""
+    return _template().substitute(
         http_port=addresses.http_port,
         socket_port=addresses.socket_port,
-        namespaces="\n".join(items),
-        http_address=escape(f"{name}:{addresses.http_port}"),
-        socket_address=escape(socket_address),
+        namespaces="".join(_option(one) for one in sorted(addresses.namespaces, key="/pipeline".__ne__)),
     )
 
 
-def _machine(host: str | None) -> str:
-    match = _HOST_NAME.fullmatch(host or "")
-    return match[1] if match else "localhost"
+def connect_sources(addresses: Addresses, host: str | None) -> list[str]:
+    """Return where the page may connect to: its own origin, and the Socket.IO port of the same machine.
+
+    Its own origin is named for WebSockets too: not every browser counts them as ``'self'``.
+    """
+    match = _HOST.fullmatch(host or "")
+    authority, machine = (match[0], match[1]) if match else ("localhost", "localhost")
+    if machine.startswith("["):  # the policy knows no IPv6 addresses: any machine on this port, then
+        return ["'self'", f"http://*:{addresses.socket_port}", f"ws://*:{addresses.socket_port}"]
+    own = [f"ws://{authority}", f"wss://{authority}"]
+    return ["'self'", *own, *(f"{scheme}://{machine}:{addresses.socket_port}" for scheme in ("http", "ws"))]
+
+
+def _option(namespace: str) -> str:
+    name = "All of them" if namespace == "/pipeline" else f"Only {namespace[1:]}"
+    return f'<option value="{escape(namespace)}">{escape(name)}</option>'
+
+
+@cache
+def _template() -> Template:
+    page = files("rag_pipeline.http_server").joinpath("dashboard", "index.html")
+    return Template(page.read_text(encoding="utf-8"))

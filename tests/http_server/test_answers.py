@@ -139,7 +139,8 @@ def test_the_page_has_a_strict_policy() -> None:
     found = ask("/", host="box.test:8003")
     assert found.status == 200
     assert found.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert found.headers["Content-Security-Policy"] == page.CONTENT_SECURITY_POLICY
+    policy = found.headers["Content-Security-Policy"]
+    assert policy == page.content_security_policy(StubSource().addresses, "box.test:8003")
     assert found.headers["Content-Length"] == str(len(body_of(found)))
     assert ask("/", "HEAD", host="box.test:8003") == replace(found, body=b"")
 
@@ -347,3 +348,14 @@ def test_no_header_lets_anyone_in(target: str, authorization: str) -> None:
     for value in found.headers.values():
         assert value.isascii()
         assert value.isprintable()
+
+
+def test_a_file_the_browser_has_already_is_not_sent_again() -> None:
+    found = ask("/dashboard/main.js")
+    assert found.status == 200
+    tag = found.headers["ETag"]
+    for known in (tag, f'"other", W/{tag}'):
+        again = ask("/dashboard/main.js", if_none_match=known)
+        assert (again.status, body_of(again), again.headers["ETag"]) == (304, b"", tag)
+        assert "Content-Length" not in again.headers
+    assert ask("/dashboard/main.js", if_none_match='"other"') == found

@@ -1,0 +1,17 @@
+import { el, setAttribute, setText } from "./dom.js";
+import { toneOf, words } from "./format.js";
+
+/** A state as a word with a shape before it, so that the colour is not all there is. */
+export class Badge {
+  constructor() {
+    this.word = el("span");
+    const glyph = el("span", "glyph");
+    glyph.setAttribute("aria-hidden", "true");
+    this.node = el("span", "badge", glyph, this.word);
+  }
+
+  show(status) {
+    setText(this.word, words(status));
+    setAttribute(this.node, "data-tone", toneOf(status));
+  }
+}

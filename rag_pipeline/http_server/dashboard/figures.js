@@ -1,0 +1,71 @@
+import { el, setHidden, setText } from "./dom.js";
+import { DoneCounts } from "./done.js";
+import { UNKNOWN, count, rate, span } from "./format.js";
+import { Sparkline } from "./sparkline.js";
+
+/** The numbers of a pipeline: what waits, what is in flight, what is done, how fast, and how much longer. */
+export class Figures {
+  #done = new DoneCounts();
+  #total = 0;
+
+  /** `live` returns whether the page hears of all that happens. */
+  constructor(live) {
+    this.live = live;
+    this.queued = el("dd");
+    this.inFlight = el("dd");
+    this.completed = el("dd");
+    this.failed = el("dd");
+    this.skipped = el("dd");
+    this.deleted = el("dd");
+    this.rate = el("span");
+    this.left = el("dd");
+    this.sparkline = new Sparkline();
+    this.deletedFigure = figure("Deleted", this.deleted);
+    this.node = el(
+      "dl",
+      "figures",
+      figure("Queued", this.queued),
+      figure("In flight", this.inFlight),
+      figure("Completed", this.completed),
+      figure("Failed", this.failed),
+      figure("Skipped", this.skipped),
+      this.deletedFigure,
+      figure("Time left", this.left),
+      figure("Files per minute", el("dd", "rate", this.rate, this.sparkline.node)),
+    );
+  }
+
+  update(state) {
+    setText(this.queued, count(state.files_queued));
+    setText(this.inFlight, count(state.files_in_flight));
+    setText(this.completed, count(state.total_processed));
+    setText(this.failed, count(state.total_failed));
+    this.failed.classList.toggle("bad", state.total_failed > 0);
+    setText(this.skipped, count(state.total_skipped));
+    setText(this.deleted, count(state.total_deleted));
+    setHidden(this.deletedFigure, state.total_deleted === 0);
+    setText(this.rate, rate(state.files_per_minute));
+    setText(this.left, timeLeft(state));
+    this.#total = state.total_processed + state.total_failed + state.total_skipped;
+    this.#look();
+  }
+
+  tick() {
+    // What comes in a lump after a break is spread over the break: it is not looked in between.
+    if (this.live()) this.#look();
+    this.sparkline.show(this.#done.perMinute());
+  }
+
+  #look() {
+    this.#done.look(this.#total, performance.now() / 1000);
+  }
+}
+
+function timeLeft(state) {
+  if (state.eta_seconds === null) return UNKNOWN;
+  return state.eta_seconds === 0 ? "Done" : span(state.eta_seconds);
+}
+
+function figure(name, value) {
+  return el("div", "figure", el("dt", "", name), value);
+}

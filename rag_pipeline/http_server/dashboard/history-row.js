@@ -1,0 +1,44 @@
+import { Badge } from "./badge.js";
+import { el, setText } from "./dom.js";
+import { OpenableRow, effort } from "./files.js";
+import { words } from "./format.js";
+import { Ago } from "./moments.js";
+
+/** A row of the history. Unlike one of a live list it goes with its page, open or not. */
+export class HistoryRow extends OpenableRow {
+  constructor(now) {
+    super(now, new FileSummary());
+  }
+
+  get held() {
+    return false;
+  }
+}
+
+/** What a row of the history says before it is opened. */
+class FileSummary {
+  constructor() {
+    this.name = el("span", "file-name");
+    this.badge = new Badge();
+    this.note = el("span", "file-note quiet");
+    this.when = new Ago("file-when quiet");
+    this.nodes = [this.name, this.badge.node, this.when.node, this.note];
+  }
+
+  update(file, now) {
+    setText(this.name, file.name);
+    this.badge.show(file.status);
+    setText(this.note, noteOn(file));
+    this.when.set(file.changed_at, now);
+  }
+
+  tick(now) {
+    this.when.tick(now);
+  }
+}
+
+function noteOn(file) {
+  if (file.error !== null) return file.error.message;
+  if (file.status === "processing") return file.stage === null ? "" : words(file.stage);
+  return effort(file);
+}

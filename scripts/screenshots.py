@@ -1,0 +1,62 @@
+"""Pictures of the dashboard, in light and dark and on a phone; ``scripts/screenshots`` runs this.
+
+It takes a minute: the pages watch the demo from its beginning, so that there is a past to be seen. Times differ from
+run to run, the files do not.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.dashboard.browser import PHONE, launch, window
+from tests.live import Program, ask, wait_until
+
+SPEED = 6
+SCALE = 1.5
+DESK = (1280, 1060)
+SHOTS = (("light", DESK, "light"), ("dark", DESK, "dark"), ("phone", PHONE, "light"))
+
+
+def worth_seeing(state: dict[str, Any]) -> bool:
+    """Return whether there is something of every kind, with files well under way."""
+    begun = sum(1 for file in state["files_processing"] if (file["progress"] or 0) > 0.2)
+    return state["total_failed"] > 1 and state["total_skipped"] > 0 and state["total_processed"] > 24 and begun > 2
+
+
+def take(page: Page, path: Path) -> None:
+    """Open the last failure, and take the picture once it is there."""
+    expect(page.locator("#history-rows > li").nth(2)).to_be_visible()
+    expect(page.locator("#connection-word")).to_have_text("Live")
+    page.locator(".done details > summary").first.click()
+    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    page.screenshot(path=path)
+    print(path)
+
+
+def main() -> int:
+    """Play the demo and take each picture; the argument is the folder they go to."""
+    folder = Path(sys.argv[1])
+    demo = ("status_server.py", "--port", "0", "--demo", "--speed", str(SPEED))
+    with Program(*demo) as running, sync_playwright() as playwright:
+        port = int(running.expect(r"http://127\.0\.0\.1:(\d+)/status"))
+        browser = launch(playwright)
+        with ExitStack() as stack:
+            pages = []
+            for name, size, scheme in SHOTS:
+                opened = window(browser, size, color_scheme=scheme, device_scale_factor=SCALE)
+                pages.append((name, stack.enter_context(opened).visit(port).page))
+            wait_until(lambda: worth_seeing(ask(port, "/status").body), "a moment worth a picture")
+            for name, page in pages:
+                take(page, folder / f"dashboard-{name}.png")
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""A headless Chromium of the tests' own, and windows that note what the page did wrong."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, WebSocket
+
+CHROMIUM = shutil.which("chromium")
+MISSING = "chromium is not installed (Debian: apt-get install chromium)"
+DEADLINE_MS = 20_000
+DESK = (1280, 900)
+PHONE = (360, 740)
+
+# Nothing here leaves the machine: what Chromium would fetch for itself is switched off.
+_OPTIONS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+]
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start Chromium without a window."""
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=_OPTIONS, headless=True)
+
+
+class Window:
+    """A tab of a context of its own.
+
+    ``complaints`` is what the console held against the page: errors of scripts and breaches of the policy.
+    ``broken`` counts connections that failed, which some tests want.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.broken = 0
+        self.hosts: set[str | None] = set()
+        self.sockets: list[str] = []
+        page.set_default_timeout(DEADLINE_MS)
+        page.on("console", self._note_message)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._note_request)
+        page.on("websocket", self._note_socket)
+
+    def visit(self, port: int, host: str = "127.0.0.1") -> Self:
+        """Load the dashboard from this port."""
+        self.page.goto(f"http://{host}:{port}/")
+        return self
+
+    def run(self, module: str, body: str, argument: Any = None) -> Any:
+        """Return what the lines make of a module of the dashboard, which they know as ``m``, and of ``given``."""
+        script = f"async (given) => {{ const m = await import('/dashboard/{module}'); {body} }}"
+        return self.page.evaluate(script, argument)
+
+    def check(self) -> None:
+        """Assert that the page kept to its policy and to this machine, and that no script failed."""
+        assert self.complaints == []
+        assert self.hosts <= {"127.0.0.1", "localhost"}
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type not in ("error", "warning"):
+            return
+        if "net::ERR_" in message.text or "WebSocket connection" in message.text or "status of" in message.text:
+            self.broken += 1
+        else:
+            self.complaints.append(message.text)
+
+    def _note_request(self, request: Request) -> None:
+        self.hosts.add(urlsplit(request.url).hostname)
+
+    def _note_socket(self, socket: WebSocket) -> None:
+        self.hosts.add(urlsplit(socket.url).hostname)
+        self.sockets.append(socket.url)
+
+
+@contextmanager
+def window(browser: Browser, size: tuple[int, int] = DESK, **options: Any) -> Iterator[Window]:
+    """Open a window, and check at its end that nothing went wrong in it."""
+    width, height = size
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)
+    try:
+        opened = Window(context.new_page())
+        yield opened
+        opened.check()
+    finally:
+        context.close()

@@ -1,0 +1,175 @@
+"""Always in sight: whether the page is live, comes back, or is behind. It catches up without being loaded again."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from rag_pipeline import PipelineStatus, StatusServer, start_status_server
+from rag_pipeline.http_server.page import Addresses
+from tests.dashboard.browser import Window, window
+from tests.deploy.proxying import free_ports, needs_nginx, nginx
+from tests.journal.cut_proxy import CutProxy, proxy_to
+from tests.live import Program, ask
+
+NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        proxy_http_version 1.1;
+        proxy_set_header Host $http_host;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $http_connection;
+        location / {{ proxy_pass http://127.0.0.1:{server.http_port}; }}
+        location /socket.io/ {{ proxy_pass http://127.0.0.1:{server.socket_port}; }}
+    }}
+}}
+"""
+
+
+class Served(Program):
+    """A process of :mod:`tests.dashboard.program`."""
+
+    def tell(self, line: str) -> None:
+        """Let it do what the line says, and wait until it is done."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        self.expect(f"did {line}")
+
+
+@contextmanager
+def proxied(server: StatusServer) -> Iterator[CutProxy]:
+    """Let pages of the service find Socket.IO at a proxy's port."""
+    with proxy_to(server.socket_port) as proxy:
+        server._shown.addresses = Addresses(server.http_port, proxy.port)
+        yield proxy
+
+
+def test_a_live_page_says_so(desk: Window, pipeline: PipelineStatus) -> None:
+    word = desk.page.get_by_role("status").and_(desk.page.locator("#connection-word"))
+    expect(word).to_have_text("Live")
+    expect(word).to_have_attribute("aria-live", "polite")
+    pipeline.update(status="idle")
+    expect(desk.page.locator("#connection-detail")).to_contain_text("last event at")
+    expect(desk.page).to_have_title("Idle – Pipelines")
+
+
+@pytest.mark.parametrize(
+    ("status", "behind", "word", "tone"),
+    [
+        ("connecting", 0, "Connecting", "neutral"),
+        ("live", 0, "Live", "good"),
+        ("live", 6, "Behind by 6 s", "warn"),
+        ("catching-up", 0, "Catching up", "warn"),
+        ("closed", 0, "Disconnected", "neutral"),
+    ],
+)
+def test_what_is_shown_can_be_relied_on_as_far_as_it_says(
+    desk: Window, status: str, behind: int, word: str, tone: str
+) -> None:
+    expect(desk.page.locator("#connection-word")).to_have_text("Live")
+    said = desk.run(
+        "connection.js",
+        """const connection = { status: given[0], since: Date.now(), error: null, attempts: 0 };
+        new m.ConnectionSign("").show({ connection, lastEventAt: null }, given[1]);
+        const sign = document.getElementById("connection");
+        return [sign.innerText.replaceAll(/\\s+/g, " ").trim(), sign.dataset.tone];""",
+        [status, behind],
+    )
+    assert said == [word, tone]
+
+
+def test_after_a_break_it_catches_up_without_a_reload(
+    browser: Browser, server: StatusServer, pipeline: PipelineStatus
+) -> None:
+    with proxied(server) as proxy, window(browser) as opened:
+        pipeline.add_processing_file("before.pdf")
+        page = opened.visit(server.http_port).page
+        expect(page.locator("#connection-word")).to_have_text("Live")
+        page.evaluate("window.loadedOnce = true")
+        proxy.cut()
+        expect(page.locator("#connection-word")).to_have_text("Reconnecting")
+        expect(page.locator("#connection-detail")).to_contain_text(re.compile(r"since .*\d+ s"))
+        expect(page.locator("#connection")).to_have_attribute("data-tone", "warn")
+        expect(page).to_have_title("Not live – Pipelines")
+        pipeline.complete_file("before.pdf")
+        pipeline.complete_file("meanwhile.pdf")
+        expect(page.locator(".flight")).to_have_count(1)  # what it shows is from before the break, and it says so
+        proxy.mend()
+        expect(page.locator("#connection-word")).to_have_text("Live")
+        expect(page.locator(".flight")).to_have_count(0)
+        expect(page.locator(".files").filter(has_text="before.pdf")).to_contain_text("meanwhile.pdf")
+        assert page.evaluate("window.loadedOnce") is True
+
+
+def test_a_killed_and_restarted_server_is_caught_up_with(browser: Browser, tmp_path: Path) -> None:
+    http_port, socket_port = free_ports(2)
+    arguments = ("-m", "tests.dashboard.program", str(http_port), str(socket_port), str(tmp_path))
+    with window(browser) as opened:
+        with (first := Served(*arguments)):
+            first.expect("did start")
+            page = opened.visit(http_port).page
+            first.tell("3")
+            expect(page.locator(".flight")).to_contain_text("half done.pdf")
+            page.evaluate("window.loadedOnce = true")
+            first.signal(signal.SIGKILL)
+            expect(page.locator("#connection-word")).to_have_text("Reconnecting")
+        with (second := Served(*arguments)):
+            second.expect("did start")
+            second.tell("4")
+            expect(page.locator("#connection-word")).to_have_text("Live")
+            failed = page.locator("details").filter(has_text="half done.pdf").first
+            failed.locator("summary").click()
+            expect(failed).to_contain_text("Interrupted")
+            state = ask(http_port, "/status").body
+            assert state["total_processed"] == 7
+            expect(page.locator(".figure").filter(has_text=re.compile("^Completed")).locator("dd")).to_have_text("7")
+            assert page.evaluate("window.loadedOnce") is True
+
+
+def test_where_socket_io_cannot_be_reached_it_says_what_to_look_at(browser: Browser, server: StatusServer) -> None:
+    with proxied(server) as proxy, window(browser) as opened:
+        proxy.cut()
+        notice = opened.visit(server.http_port).page.locator("#notice")
+        expect(notice).to_contain_text(f"can't be reached at http://127.0.0.1:{proxy.port}")
+        expect(notice).to_contain_text("SOCKET_IO_CORS_ORIGIN")
+        proxy.mend()
+        expect(notice).to_be_hidden()
+        expect(opened.page.locator("#connection-word")).to_have_text("Live")
+
+
+@needs_nginx
+def test_behind_a_proxy_socket_io_is_found_on_the_same_origin(
+    browser: Browser, server: StatusServer, tmp_path: Path, pipeline: PipelineStatus
+) -> None:
+    (port,) = free_ports(1)
+    (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, port=port, server=server))
+    pipeline.update(status="idle")
+    with nginx(tmp_path / "nginx.conf", port), window(browser) as opened:
+        page = opened.visit(port, host="localhost").page
+        expect(page.locator("#connection-word")).to_have_text("Live")
+        expect(page.locator(".card h2")).to_have_text("papers")
+        assert [url for url in opened.sockets if not url.startswith(f"ws://localhost:{port}/")] == []
+
+
+def test_a_refused_origin_is_hinted_at(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch, pipeline: PipelineStatus
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.delenv("SOCKET_IO_CORS_ORIGIN", raising=False)
+    with start_status_server(0, pipelines=[pipeline]) as server, window(browser) as opened:
+        notice = opened.visit(server.http_port).page.locator("#notice")
+        expect(notice).to_contain_text(f"allows http://127.0.0.1:{server.http_port}")
+        opened.complaints.clear()  # of the browser, about the policy of the service

@@ -1,0 +1,142 @@
+"""Where the service asks for a token, the page asks for it, keeps it for the tab alone, and says why one is refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from rag_pipeline import PipelineStatus, StatusServer, start_status_server
+from tests.dashboard.browser import Window, window
+
+TOKEN = "an-access-token-of-the-tests"
+SECRET = "a secret of the tests that is long enough"
+needs_jwt = pytest.mark.skipif(importlib.util.find_spec("jwt") is None, reason='PyJWT is missing: pip install ".[jwt]"')
+
+
+def token(**claims: Any) -> str:
+    """Return a signed token with these claims."""
+    import jwt
+
+    return jwt.encode({"exp": time.time() + 600, **claims}, SECRET, "HS256")
+
+
+@pytest.fixture
+def guarded(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> Iterator[StatusServer]:
+    monkeypatch.setenv("STATUS_AUTH_TOKEN", TOKEN)
+    with start_status_server(0, pipelines=[pipeline]) as server:
+        pipeline.skip_file("secret plans.txt", "empty")
+        yield server
+
+
+@pytest.fixture
+def signed(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> Iterator[StatusServer]:
+    monkeypatch.setenv("STATUS_JWT_SECRET", SECRET)
+    with start_status_server(0, pipelines=[pipeline]) as server:
+        pipeline.skip_file("secret plans.txt", "empty")
+        yield server
+
+
+def give(page: Page, text: str) -> None:
+    page.get_by_label("Access token").fill(text)
+    page.get_by_label("Access token").press("Enter")
+
+
+def kept(opened: Window) -> Any:
+    """Return what the tab keeps; nothing may outlive it."""
+    assert opened.page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+    found = opened.page.evaluate("sessionStorage.getItem('rag-pipeline')")
+    return None if found is None else json.loads(found)
+
+
+def test_it_asks_for_the_token_and_shows_nothing_before(browser: Browser, guarded: StatusServer) -> None:
+    with window(browser) as opened:
+        page = opened.visit(guarded.http_port).page
+        expect(page.get_by_role("heading", name="This service asks for a token")).to_be_visible()
+        expect(page.get_by_label("Access token")).to_be_focused()
+        expect(page.get_by_role("alert")).to_be_hidden()
+        expect(page.locator("#connection-word")).to_have_text("Not admitted")
+        expect(page.locator("#history")).to_be_hidden()
+        assert "secret plans" not in page.content()
+
+
+def test_with_the_token_it_is_live_and_after_a_reload_too(browser: Browser, guarded: StatusServer) -> None:
+    with window(browser) as opened:
+        page = opened.visit(guarded.http_port).page
+        give(page, f" {TOKEN} ")
+        expect(page.locator("#connection-word")).to_have_text("Live")
+        expect(page.locator("#admission")).to_be_hidden()
+        expect(page.locator("#history-rows")).to_contain_text("secret plans.txt")
+        page.reload()
+        expect(page.locator("#connection-word")).to_have_text("Live")
+        expect(page.locator("#history-rows")).to_contain_text("secret plans.txt")
+        assert kept(opened) == {"token": TOKEN, "namespace": "/pipeline"}
+
+
+def test_another_tab_knows_nothing_of_it(browser: Browser, guarded: StatusServer) -> None:
+    with window(browser) as opened:
+        give(opened.visit(guarded.http_port).page, TOKEN)
+        expect(opened.page.locator("#connection-word")).to_have_text("Live")
+        other = opened.page.context.new_page()
+        other.goto(opened.page.url)
+        expect(other.get_by_label("Access token")).to_be_visible()
+
+
+def test_the_token_can_be_forgotten(browser: Browser, guarded: StatusServer) -> None:
+    with window(browser) as opened:
+        page = opened.visit(guarded.http_port).page
+        expect(page.get_by_role("button", name="Forget the token")).to_be_hidden()
+        give(page, TOKEN)
+        expect(page.locator("#history-rows")).to_contain_text("secret plans.txt")
+        page.get_by_role("button", name="Forget the token").click()
+        expect(page.get_by_label("Access token")).to_be_visible()
+        expect(page.get_by_label("Access token")).to_have_value("")
+        assert "secret plans" not in page.content()
+        assert kept(opened) is None
+
+
+def test_a_wrong_token_is_told_once_and_can_be_put_right(browser: Browser, guarded: StatusServer) -> None:
+    with window(browser) as opened:
+        page = opened.visit(guarded.http_port).page
+        give(page, "no-such-token-at-all")
+        expect(page.get_by_role("alert")).to_contain_text("not valid here")
+        expect(page.get_by_label("Access token")).to_have_attribute("aria-invalid", "true")
+        attempts = len(opened.sockets)
+        give(page, TOKEN)
+        expect(page.locator("#connection-word")).to_have_text("Live")
+        assert len(opened.sockets) == attempts + 1  # no storm of retries in between
+
+
+@needs_jwt
+def test_an_expired_token_is_told_as_such(browser: Browser, signed: StatusServer) -> None:
+    with window(browser) as opened:
+        page = opened.visit(signed.http_port).page
+        give(page, token(exp=time.time() - 60))
+        expect(page.get_by_role("alert")).to_contain_text("has expired")
+
+
+@needs_jwt
+def test_a_token_that_expires_while_the_page_is_live_ends_what_it_shows(browser: Browser, signed: StatusServer) -> None:
+    with window(browser) as opened:
+        page = opened.visit(signed.http_port).page
+        give(page, token(exp=time.time() + 2))
+        expect(page.locator("#history-rows")).to_contain_text("secret plans.txt")
+        expect(page.get_by_role("alert")).to_contain_text("has expired")
+        assert "secret plans" not in page.content()
+
+
+@needs_jwt
+def test_a_token_for_some_pipelines_shows_those(browser: Browser, signed: StatusServer) -> None:
+    with window(browser) as opened:
+        page = opened.visit(signed.http_port).page
+        give(page, token(namespaces=["local_files"]))
+        expect(page.get_by_role("alert")).to_contain_text("not for these pipelines")
+        page.get_by_label("Pipelines to show").select_option("Only local_files")
+        page.get_by_role("button", name="Connect").click()
+        expect(page.locator(".card h2")).to_have_text("papers")
+        expect(page.locator("#history-rows")).to_contain_text("secret plans.txt")
