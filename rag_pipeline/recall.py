@@ -9,7 +9,7 @@ from rag_pipeline.fanout import Form, Hub, Subscriber
 from rag_pipeline.fanout.encoding import with_offset
 from rag_pipeline.fanout.follower import Follower, FollowerEndedError
 from rag_pipeline.http_server.source import EventPage, FollowerClosedError, Item
-from rag_pipeline.journal import Entry, FileQuery, FileRow, offset_of, parse_offset
+from rag_pipeline.journal import Entry, FileQuery, FileRow, offset_of
 from rag_pipeline.journal.keeper import Keeper
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ class Recall:
 
     def position_of(self, offset: str) -> int | None:
         """Return the position that an offset of this journal stands for; None for any other string."""
-        parsed = parse_offset(offset)
-        return parsed[1] if parsed is not None and parsed[0] == self._keeper.tail.identity else None
+        return self._keeper.tail.lineage.position_of(offset)
 
     def offset_of(self, position: int) -> str:
         """Return the string that clients know a position by."""
@@ -65,7 +64,10 @@ class EventFollower:
     def __init__(self, hub: Hub, namespace: str, since: str | None, limit_bytes: int) -> None:
         sid = secrets.token_hex(8)
         self._follower = Follower(
-            f"event stream {sid}", limit_bytes, lambda: hub.call(lambda: hub.leave(sid, namespace))
+            f"event stream {sid}",
+            limit_bytes,
+            leave=lambda: hub.call(lambda: hub.leave(sid, namespace)),
+            dropped=hub.count_dropped,
         )
         subscriber = Subscriber(sid, sid, namespace, self._follower, form=Form.BARE, offset=since)
         hub.call(lambda: hub.join(subscriber))

@@ -9,6 +9,7 @@ from rag_pipeline.http_server.source import FollowerClosedError
 from rag_pipeline.recall import Recall
 from rag_pipeline.service import StatusServer
 from rag_pipeline.status import PipelineStatus
+from tests.live import ask
 from tests.socket_server.support import new_pipeline, serving
 from tests.watching import wait_until
 
@@ -67,5 +68,17 @@ def test_a_follower_gets_the_state_and_what_comes_and_ends_with_the_service() ->
         second = follower.next(30)
         assert [item.name for item in (*first, *second)] == [events.STATUS] * 2
         follower.close()
+        with pytest.raises(FollowerClosedError):
+            follower.next(30)
+
+
+def test_a_follower_that_does_not_keep_up_is_counted_with_the_clients_that_were_dropped() -> None:
+    pipeline = new_pipeline()
+    with serving(pipeline, backlog_limit_bytes=1 << 16) as server:
+        follower = recall_of(server).follow(events.NS_PIPELINE, None)
+        assert follower.next(30)
+        for _ in range(3):
+            pipeline.update(text="x" * 50_000)
+        wait_until(lambda: ask(server.http_port, "/health").body["clients_dropped"] == 1)
         with pytest.raises(FollowerClosedError):
             follower.next(30)

@@ -19,13 +19,16 @@ class FollowerEndedError(Exception):
 class Follower:
     """An outlet whose packets wait for one thread; over ``limit_bytes`` it is ended, with the reason logged once.
 
-    ``leave`` takes it off the hub, from any thread.
+    ``leave`` takes it off the hub, from any thread; ``dropped`` is called ahead of it where it did not keep up.
     """
 
-    def __init__(self, name: str, limit_bytes: int, leave: Callable[[], None]) -> None:
+    transport = "sse"
+
+    def __init__(self, name: str, limit_bytes: int, leave: Callable[[], None], dropped: Callable[[], None]) -> None:
         self._name = name
         self._limit = limit_bytes
         self._leave = leave
+        self._dropped = dropped
         self._packets: deque[Packet] = deque()
         self._taken_bytes = 0
         self._sent_bytes = 0
@@ -47,6 +50,7 @@ class Follower:
         if self.backlog_bytes > self._limit:
             self._end(f"{self.backlog_bytes} bytes wait for it, over {self._limit}")
             self._packets.clear()
+            self._dropped()
             self._leave()
         self._signal.signal()
 

@@ -21,7 +21,7 @@ from rag_pipeline.fanout.replay import Fetch, Replays
 from rag_pipeline.fanout.subscriber import Subscriber
 from rag_pipeline.fanout.views import Views
 from rag_pipeline.handover import Handover
-from rag_pipeline.journal import Entry, Tail, encode_payload, new_identity, offset_of, parse_offset
+from rag_pipeline.journal import Entry, Lineage, Tail, encode_payload, new_identity, offset_of
 from rag_pipeline.status import Directed, FlushRequest, PipelineStatus, Sink
 from rag_pipeline.status.state import Moment, PipelineState
 
@@ -31,6 +31,8 @@ MAX_BATCH_BYTES = 1 << 16
 MAX_ITEMS_A_TURN = 1000
 NOWHERE = offset_of("0" * 16, 0)
 """The offset of what is sent before a newcomer has the whole picture: there is no going on from it."""
+GAP = '"gap":true,'
+"""The member of a status that stands for events which are missing."""
 
 
 class Join(NamedTuple):
@@ -52,7 +54,7 @@ class NewJournal(NamedTuple):
     ``entries`` has what is known of each pipeline as of ``newest``.
     """
 
-    identity: str
+    lineage: Lineage
     newest: int = 0
     entries: tuple[Entry, ...] | None = None
 
@@ -64,8 +66,9 @@ class Hub:
     """Fans events out; every method but :meth:`call` belongs to the thread that drains.
 
     ``tail`` is the end of the journal. Events come as entries if a store has numbered them, else the hub numbers them.
-    ``entrance`` is where pipelines publish to; ``fetch`` reads what the tail does not reach back to. With ``views`` the
-    pipelines' states come from their events, wherever they run, instead of from the pipelines.
+    ``entrance`` is where pipelines publish to; ``fetch`` reads what the tail does not reach back to, and ``reaches``
+    says how far that goes. With ``views`` the pipelines' states come from their events, wherever they run, instead of
+    from the pipelines.
     """
 
     def __init__(
@@ -84,7 +87,7 @@ class Hub:
         self._handover = handover
         self._entrance: Sink = handover if entrance is None else entrance
         self.tail = tail
-        self._reaches = reaches
+        self._reaches = tail.reaches if reaches is None else reaches
         self._views = views
         self._settled: dict[Channel, dict[str, Subscriber]] = {
             channel: {} for channels in CHANNELS.values() for channel in channels
@@ -96,6 +99,7 @@ class Hub:
         self._timers: list[tuple[float, int, FlushRequest]] = []
         self._order = itertools.count()
         self.events_sent = 0
+        self.clients_dropped = 0
 
     # -- subscribers -----------------------------------------------------------------------------------------------
 
@@ -117,7 +121,7 @@ class Hub:
 
     def clients(self) -> dict[str, int]:
         """Return the number of subscribers by namespace, and of connections as ``total``."""
-        everyone = list(self._everyone())
+        everyone = list(self.subscribers())
         counts = dict.fromkeys(events.NAMESPACES, 0)
         for subscriber in everyone:
             counts[subscriber.namespace] += 1
@@ -125,14 +129,19 @@ class Hub:
 
     def disconnect_all(self, reason: str) -> None:
         """End every connection."""
-        for subscriber in list(self._everyone()):
+        for subscriber in list(self.subscribers()):
             self._end(subscriber, reason)
+
+    def count_dropped(self) -> None:
+        """Count a client that was disconnected for its backlog."""
+        self.clients_dropped += 1
 
     def call(self, function: Callable[[], None]) -> None:
         """Run the function on the hub's thread, after what was published before; callable from any thread."""
         self._handover.publish(Call(function))
 
-    def _everyone(self) -> Iterable[Subscriber]:
+    def subscribers(self) -> Iterable[Subscriber]:
+        """Yield everyone: those who get events, and those who are about to."""
         yield from itertools.chain.from_iterable(s.values() for s in self._settled.values())
         yield from self._joining.values()
         yield from self._replays.subscribers()
@@ -149,7 +158,7 @@ class Hub:
             self._handover.overflowed = False
             self.disconnect_all("the service fell too far behind the pipeline")
             if self._entrance is self._handover:  # events were dropped before they had a place
-                self.tail.begin(new_identity())
+                self.tail.begin(Lineage(new_identity()))
         for _ in range(MAX_ITEMS_A_TURN):
             item = self._handover.take()
             if item is None:
@@ -273,14 +282,8 @@ class Hub:
 
     def _position_of(self, offset: object) -> int | None:
         """Return the position to go on from, None if the journal does not reach back to it, or is another one."""
-        parsed = parse_offset(offset)
-        if parsed is None or parsed[0] != self.tail.identity:
-            return None
-        position = parsed[1]
-        kept = self.tail.reaches(position) or (
-            position < self.tail.start and self._reaches is not None and self._reaches(position)
-        )
-        return position if kept else None
+        position = self.tail.lineage.position_of(offset)
+        return position if position is not None and self._reaches(position) else None
 
     def _greet(self, subscriber: Subscriber) -> None:
         """Have each pipeline's state sent to a newcomer, at its place among the events."""
@@ -298,10 +301,12 @@ class Hub:
             shown = self._views.ids(subscriber.namespace)
             for place, pipeline_id in enumerate(shown, 1):
                 subscriber.awaited = set(shown[place:])
-                self._send_view(subscriber, pipeline_id)
+                self._send_view(subscriber, pipeline_id, _answer(subscriber))
             self._complete(subscriber)
             return
-        asked = [pipeline.show_to(self._entrance, subscriber) for pipeline in self._pipelines()]
+        # Not those of other namespaces: nothing would be sent for the last of them, so that it would not be seen to be.
+        shown = (p for p in self._pipelines() if subscriber.namespace in events.namespaces_of(p.pipeline_type))
+        asked = [pipeline.show_to(self._entrance, subscriber) for pipeline in shown]
         subscriber.awaited = {pipeline_id for pipeline_id in asked if pipeline_id is not None}
         if not subscriber.awaited:
             self._complete(subscriber)
@@ -327,18 +332,16 @@ class Hub:
             self._settle(subscriber)
 
     def _send_state(self, subscriber: Subscriber, event: Event) -> None:
-        self._send_status(subscriber, encode_payload(event))
+        self._send_status(subscriber, encode_payload(event), _answer(subscriber))
 
-    def _send_view(self, subscriber: Subscriber, pipeline_id: str, *, gap: bool = False) -> None:
+    def _send_view(self, subscriber: Subscriber, pipeline_id: str, more: str) -> None:
         assert self._views is not None
         payload = self._views.payload(pipeline_id)
         if payload is not None:
-            self._send_status(subscriber, payload, gap=gap)
+            self._send_status(subscriber, payload, more)
 
-    def _send_status(self, subscriber: Subscriber, payload: str, *, gap: bool = False) -> None:
+    def _send_status(self, subscriber: Subscriber, payload: str, more: str) -> None:
         subscriber.greeted = True
-        recovered = "" if subscriber.recovered is None else f'"recovered":{json.dumps(subscriber.recovered)},'
-        more = '"gap":true,' if gap else recovered
         # One that is cut off before it has every pipeline's state has to start afresh.
         whole_picture = not subscriber.awaited or subscriber.sid not in self._joining
         offset = offset_of(self.tail.identity, self.tail.newest) if whole_picture else NOWHERE
@@ -360,25 +363,30 @@ class Hub:
         for pipeline_id in changed:
             self._send_view_to_all(pipeline_id)
 
-    def _send_view_to_all(self, pipeline_id: str, *, gap: bool = False) -> None:
+    def _send_view_to_all(self, pipeline_id: str, more: str = "") -> None:
         assert self._views is not None
         for namespace in self._views.namespaces(pipeline_id):
             for channel in CHANNELS[namespace]:
                 for subscriber in list(self._settled[channel].values()):
-                    self._send_view(subscriber, pipeline_id, gap=gap)
+                    self._send_view(subscriber, pipeline_id, more)
 
     def _begin_journal(self, item: NewJournal) -> None:
         self._send_pending()
         behind = self._replays.subscribers()
         for subscriber in behind:
             self._replays.discard(subscriber.sid)
-        self.tail.begin(item.identity, item.newest)
+        self.tail.begin(item.lineage, item.newest)
         if self._views is not None and item.entries is not None:
             self._views.begin(item.entries)
             for pipeline_id in self._views.ids():
-                self._send_view_to_all(pipeline_id, gap=True)
+                self._send_view_to_all(pipeline_id, GAP)
         for subscriber in behind:
             self._greet(subscriber)
+
+
+def _answer(subscriber: Subscriber) -> str:
+    """Return the member of the statuses that answer a client which came back: whether it has all that it missed."""
+    return "" if subscriber.recovered is None else f'"recovered":{json.dumps(subscriber.recovered)},'
 
 
 def _nobody_yet(namespace: str) -> Event:

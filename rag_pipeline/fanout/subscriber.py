@@ -7,6 +7,9 @@ from typing import Protocol
 
 from rag_pipeline.fanout.encoding import Batch, Channel, Form
 
+TRANSPORTS = ("websocket", "polling", "sse")
+"""What clients are connected over: the two of Socket.IO, and the event streams of the HTTP server."""
+
 
 class Outlet(Protocol):
     """The way to one client; used on the hub's thread alone, never waits."""
@@ -14,6 +17,11 @@ class Outlet(Protocol):
     @property
     def send(self) -> Callable[[Batch], None]:
         """Sends the packets after everything sent before; over the backlog's bound the client is disconnected."""
+        ...
+
+    @property
+    def transport(self) -> str:
+        """What it goes over: one of :data:`TRANSPORTS`."""
         ...
 
     @property

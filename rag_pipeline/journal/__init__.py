@@ -6,6 +6,7 @@ from rag_pipeline.journal.base import (
     FileRow,
     FileStatus,
     Journal,
+    Lineage,
     encode_payload,
     new_identity,
     offset_of,
@@ -14,6 +15,6 @@ from rag_pipeline.journal.base import (
 from rag_pipeline.journal.tail import Tail
 
 __all__ = [
-    "Entry", "FileQuery", "FileRow", "FileStatus", "Journal", "Tail", "encode_payload", "new_identity", "offset_of",
-    "parse_offset",
+    "Entry", "FileQuery", "FileRow", "FileStatus", "Journal", "Lineage", "Tail", "encode_payload", "new_identity",
+    "offset_of", "parse_offset",
 ]  # fmt: skip

@@ -1,8 +1,8 @@
 """What a journal is: one ordered, bounded sequence of events, and what can be asked of it.
 
 An event's *position* is a whole number that rises along the journal; 0 lies before the first. Its *offset* is the
-opaque string that clients get: the journal's identity and the position. An identity is new whenever positions start
-over, so that an offset of another journal is never taken for one of this.
+opaque string that clients get: the identity of the journal's *generation* and the position. A generation begins
+whenever positions start over, or may be given again, so that what an offset stands for never changes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, Self
 
 from rag_pipeline.events import Event, Json
 from rag_pipeline.status.saved import SavedState
@@ -60,7 +61,7 @@ def encode_payload(event: Event) -> str:
 
 
 def new_identity() -> str:
-    """Return an identity that no other journal has."""
+    """Return an identity that no other generation of any journal has."""
     return secrets.token_hex(8)
 
 
@@ -73,6 +74,38 @@ def parse_offset(offset: object) -> tuple[str, int] | None:
     """Return identity and position, None for what was never an offset."""
     match = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
     return None if match is None else (match[1], int(match[2], 16))
+
+
+class Lineage(NamedTuple):
+    """The generations of a journal: the identity of the present one, and up to where each former one still holds.
+
+    A store can come back with less than it had confirmed: after a loss of power, or from a copy. It then gives the
+    positions of the lost stretch to other events. So a generation begins wherever that may have happened, at the
+    position that the store had then, and what the former one made after that position is not there any more.
+    """
+
+    identity: str
+    former: Mapping[str, int] = MappingProxyType({})
+
+    @classmethod
+    def of(cls, generations: Iterable[tuple[str, int]]) -> Self:
+        """Return it from each generation's identity and start, the oldest first; there must be one."""
+        (identity, end), *older = reversed([*generations])
+        former: dict[str, int] = {}
+        for before, start in older:
+            former[before] = end
+            end = min(end, start)
+        return cls(identity, former)
+
+    def position_of(self, offset: object) -> int | None:
+        """Return the position an offset stands for; None for one of another journal, or of what was lost."""
+        parsed = parse_offset(offset)
+        if parsed is None:
+            return None
+        identity, position = parsed
+        if identity == self.identity:
+            return position
+        return position if position <= self.former.get(identity, -1) else None
 
 
 class FileStatus(StrEnum):
@@ -106,15 +139,15 @@ class FileRow(NamedTuple):
     pipeline_id: str
     status: FileStatus
     changed_at: float
-    file: Json
+    file: Mapping[str, Any]
 
 
 class Journal(Protocol):
     """Keeps events; any thread may call it. Raises :class:`~rag_pipeline.errors.JournalError` when the store fails."""
 
     @property
-    def identity(self) -> str:
-        """8 to 32 characters of ``0-9a-z``: new whenever positions start over."""
+    def lineage(self) -> Lineage:
+        """Whose offsets it knows."""
         ...
 
     @property

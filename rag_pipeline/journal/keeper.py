@@ -12,7 +12,7 @@ from typing import Any
 
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
-from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Journal, new_identity
+from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Journal, Lineage, new_identity
 from rag_pipeline.journal.fetcher import Done, Fetcher
 from rag_pipeline.journal.history import files_of
 from rag_pipeline.journal.tail import TAIL_EVENTS, Tail
@@ -21,7 +21,7 @@ from rag_pipeline.status import Directed, FlushRequest, PipelineStatus, SavedSta
 
 logger = logging.getLogger("rag_pipeline.journal")
 
-BeginJournal = Callable[[str, int, tuple[Entry, ...] | None], None]
+BeginJournal = Callable[[Lineage, int, tuple[Entry, ...] | None], None]
 Passed = Event | Entry | FlushRequest | Directed
 
 
@@ -39,7 +39,7 @@ class Keeper:
         self._fetcher: Fetcher | None = None
         self._saved: Mapping[str, SavedState] = {}
         self.degraded: str | None = None
-        self.tail = Tail(new_identity())
+        self.tail = Tail(Lineage(new_identity()))
         if open_store is None:
             return
         try:
@@ -51,7 +51,7 @@ class Keeper:
             logger.error("%s; events are kept in memory only", error)
 
     def _begin_with(self, store: Journal) -> None:
-        tail = Tail(store.identity, newest=store.newest)
+        tail = Tail(store.lineage, newest=store.newest)
         start = max(0, store.newest - TAIL_EVENTS)
         if store.reaches(start):
             tail.preload(start, store.read(start, TAIL_EVENTS))
@@ -71,7 +71,7 @@ class Keeper:
         """Set up the way to the hub; return where pipelines are to publish, None if that is the hub itself.
 
         ``deliver`` hands an item to the hub, ``post`` work for its thread. ``begin_journal`` tells it to number events
-        itself under a new identity; ``overflowed``, that events were dropped.
+        itself, in a journal of its own; ``overflowed``, that events were dropped.
         """
         if self._store is None:
             return None
@@ -79,7 +79,7 @@ class Keeper:
         def failed() -> None:
             assert self._writer is not None
             self.degraded = self._writer.failure
-            begin_journal(new_identity(), 0, None)
+            begin_journal(Lineage(new_identity()), 0, None)
 
         self._writer = Writer(self._store, deliver, failed=failed, overflowed=overflowed, pipelines=pipelines)
         self._fetcher = Fetcher(self._store, post)
@@ -134,7 +134,8 @@ class Keeper:
         size: Mapping[str, Any] = {"kind": "memory", "events": len(self.tail)}
         error = self.degraded
         try:
-            size = size if store is None else store.size()
+            if store is not None and self._writer is not None:
+                size = {**store.size(), "queued": self._writer.queued}
         except JournalError as failure:
             error = str(failure)
         told = {"status": "ok" if error is None else "degraded", **size}

@@ -10,8 +10,9 @@ from rag_pipeline.events import Event, Json
 from rag_pipeline.journal.base import FileStatus, encode_payload
 from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of, pack
 from rag_pipeline.journal.redis_append import APPEND
+from rag_pipeline.journal.redis_generations import adopt, mark_of
 from rag_pipeline.journal.redis_keys import Keys, text_of_key
-from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, Verdict, Word, read_verdicts
+from rag_pipeline.journal.redis_lease import Holder, Verdict, Word, identity_changed, read_verdicts
 from rag_pipeline.journal.redis_link import Link
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
@@ -83,6 +84,15 @@ class BatchWriter:
         self._limits = (max_events, max_files)
         self._number = 0
 
+    def adopt(self) -> bool:
+        """Write to the journal as it is called now; return False if it is empty, and was not before.
+
+        What one that was started anew has lost, it says of each batch.
+        """
+        lineage = adopt(self._link, self._keys)
+        before, self.identity = self.identity, lineage.identity
+        return bool(lineage.former) or before in ("", lineage.identity)
+
     def batch(self, items: Sequence[Item]) -> Batch:
         """Return the items as the next batch."""
         self._number += 1
@@ -91,7 +101,8 @@ class BatchWriter:
     def write(self, batch: Batch) -> Written:
         """Write what the server lets this holder write; raises IdentityChangedError if the journal is another."""
         where = {pipeline_id: str(n) for n, pipeline_id in enumerate(batch.pipeline_ids, 1)}
-        arguments: list[str | int] = [self._keys.prefix, self.identity, self._holder.token, batch.number, *self._limits]
+        mark = mark_of(self._link, self.identity)
+        arguments: list[str | int] = [self._keys.prefix, mark, self._holder.token, batch.number, *self._limits]
         arguments.append(len(where))
         for pipeline_id in where:
             arguments += (pipeline_id, self.confirmed.get(pipeline_id, 0))
@@ -99,7 +110,7 @@ class BatchWriter:
             arguments += _event(item, where) if isinstance(item, Event) else _other(item, where)
         answer = self._link.run(APPEND, [self._keys.events, self._keys.identity, self._keys.count], arguments)
         if answer[0] == "identity":
-            raise IdentityChangedError(f"the journal in Redis at {self._link.address} was emptied")
+            raise identity_changed(self._link)
         verdicts = read_verdicts(batch.pipeline_ids, answer[1])
         for pipeline_id, verdict in verdicts.items():
             if verdict.word in (Word.OK, Word.WRITTEN):

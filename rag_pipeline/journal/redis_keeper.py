@@ -13,9 +13,11 @@ from typing import Any
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
-from rag_pipeline.journal.base import Entry, FileQuery, FileRow, new_identity
+from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Lineage, new_identity
 from rag_pipeline.journal.fetcher import Done, Fetcher
 from rag_pipeline.journal.keeper import BeginJournal
+from rag_pipeline.journal.redis_address import Address
+from rag_pipeline.journal.redis_outage import Outage
 from rag_pipeline.journal.redis_publisher import RedisPublisher
 from rag_pipeline.journal.redis_reader import RedisReader
 from rag_pipeline.journal.redis_streams import RedisJournal
@@ -40,8 +42,10 @@ class RedisKeeper:
     def __init__(self, url: str, *, heartbeat_seconds: float = 30.0) -> None:
         self._url = url
         self._heartbeat = heartbeat_seconds
-        self.tail = Tail(new_identity())
-        self._publisher = RedisPublisher(url, self._status_of)
+        self.tail = Tail(Lineage(new_identity()))
+        self._outage = Outage(Address(url))
+        self._publisher = RedisPublisher(url, self._status_of, outage=self._outage)
+        self._unserved: frozenset[str] = frozenset()
         self._pipelines: Callable[[], Iterable[PipelineStatus]] = tuple
         self._saved: dict[str, SavedState] = {}
         self._floor = 0
@@ -83,14 +87,17 @@ class RedisKeeper:
 
         def begin() -> None:
             known = self._reader.snapshots()
-            if known.identity:
-                begin_journal(known.identity, known.position, known.entries)
+            if known.lineage is not None:
+                begin_journal(known.lineage, known.position, known.entries)
+
+        def go_on(lineage: Lineage) -> None:
+            post(lambda: self.tail.go_on(lineage))
 
         self._pipelines = pipelines
         self._post = post
         self._begin = begin
         self._mark_stalled = mark_stalled
-        self._reader = RedisReader(self._url, deliver_all, begin)
+        self._reader = RedisReader(self._url, deliver_all, begin, go_on, outage=self._outage)
         return self._publisher
 
     def claim(self, pipeline_id: str) -> None:
@@ -175,11 +182,19 @@ class RedisKeeper:
     def _watch(self) -> None:
         while not self._stopping.wait(WATCH_SECONDS):
             try:
+                self._let_go()
                 self._look()
             except JournalError:
                 pass  # the publisher and the reader say so
             except Exception:
                 logger.exception("the watch over Redis failed")
+
+    def _let_go(self) -> None:
+        """Give up the ids of pipelines that were closed, at the second look: an id is claimed before it is served."""
+        unserved = self._publisher.pipeline_ids - {pipeline.pipeline_id for pipeline in self._pipelines()}
+        for pipeline_id in unserved & self._unserved:
+            self._publisher.release(pipeline_id)
+        self._unserved = unserved
 
     def _look(self) -> None:
         if self._journal is None:

@@ -22,6 +22,7 @@ class Keys:
         self.prefix = prefix
         self.events = f"{prefix}:events"
         self.identity = f"{prefix}:journal"
+        self.generations = f"{prefix}:generations"
         self.count = f"{prefix}:count"
         self.pipelines = f"{prefix}:pipelines"
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.base import new_identity
+from rag_pipeline.journal.redis_generations import mark_of
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_link import Link, RedisUnavailableError
 from rag_pipeline.journal.redis_scripts import CLAIM, RELEASE, RENEW
@@ -43,16 +43,7 @@ class Verdict(NamedTuple):
 
 
 class IdentityChangedError(RedisUnavailableError):
-    """The journal in Redis is another than the one that was written to: it was emptied."""
-
-
-def adopt(link: Link, keys: Keys) -> str:
-    """Return the identity of the journal in Redis, which gets one if it has none."""
-    link.call("SET", keys.identity, new_identity(), "NX")
-    identity = link.call("GET", keys.identity)
-    if not isinstance(identity, str):
-        raise RedisUnavailableError(f"Redis at {link.address} lost the journal's identity while it was asked for it")
-    return identity
+    """The journal in Redis has another identity than the one that is known: emptied, or Redis was started anew."""
 
 
 class Holder:
@@ -84,9 +75,12 @@ class Holder:
         _raise_if_changed(link, answer)
 
     def _claim(self, link: Link, identity: str, pipeline_id: str, last_beat: str = "") -> list[str]:
-        arguments = (self._keys.prefix, identity, self.token, self._name, self._milliseconds, pipeline_id, last_beat)
+        arguments = (*self._arguments(link, identity), pipeline_id, last_beat)
         answer: list[str] = link.run(CLAIM, [self._keys.identity], arguments)
         return answer
+
+    def _arguments(self, link: Link, identity: str) -> tuple[str | int, ...]:
+        return self._keys.prefix, mark_of(link, identity), self.token, self._name, self._milliseconds
 
     def renew(self, link: Link, identity: str, expected: Mapping[str, int]) -> dict[str, Verdict]:
         """Renew the leases of these pipelines, which is their heartbeat too; return what the server says of each.
@@ -94,8 +88,7 @@ class Holder:
         ``expected`` has the number of the last batch that was confirmed for the pipeline.
         """
         ids = [part for item in expected.items() for part in item]
-        arguments = (self._keys.prefix, identity, self.token, self._name, self._milliseconds, *ids)
-        answer = link.run(RENEW, [self._keys.identity], arguments)
+        answer = link.run(RENEW, [self._keys.identity], (*self._arguments(link, identity), *ids))
         _raise_if_changed(link, answer)
         return read_verdicts(list(expected), answer[1])
 
@@ -128,6 +121,11 @@ def read_verdicts(pipeline_ids: list[str], flat: list[str]) -> dict[str, Verdict
     return dict(zip(pipeline_ids, verdicts, strict=True))
 
 
+def identity_changed(link: Link) -> IdentityChangedError:
+    """Return the error; that Redis was only started anew is seen to by those who get it."""
+    return IdentityChangedError(f"the journal in Redis at {link.address} was emptied")
+
+
 def _raise_if_changed(link: Link, answer: list[str]) -> None:
     if answer[0] == "identity":
-        raise IdentityChangedError(f"the journal in Redis at {link.address} was emptied")
+        raise identity_changed(link)

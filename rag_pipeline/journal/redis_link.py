@@ -76,6 +76,7 @@ class Link:
         self.address = address
         self._timeout = timeout_seconds
         self._connection: Any = None
+        self._server_run = ""
 
     @property
     def connected(self) -> bool:
@@ -112,6 +113,12 @@ class Link:
             raise self._failure(error) from None
         self._connection = connection
 
+    @property
+    def server_run(self) -> str:
+        """What the server calls itself since it was started; connects if need be."""
+        self.connect()
+        return self._server_run
+
     def call(self, *command: str | int | float) -> Any:
         """Return the answer to one command."""
         return self.call_all([command])[0]
@@ -131,10 +138,20 @@ class Link:
             raise self._failure(refused)
         return answers
 
-    def run(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int | float]) -> Any:
-        """Return what the script returns; it is carried out as a whole or not at all."""
+    def run(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        arguments: Sequence[str | int | float],
+        *,
+        after: Sequence[Sequence[str | int | float]] = (),
+    ) -> Any:
+        """Return what the script returns; it is carried out as a whole or not at all.
+
+        ``after`` are commands that are sent ahead of it in one go; what they return is passed over.
+        """
         rest = (len(keys), *keys, *arguments)
-        answer = self.call("EVALSHA", script.digest, *rest)
+        answer = self.call_all([*after, ("EVALSHA", script.digest, *rest)])[-1]
         if isinstance(answer, NoScriptError):
             answer = self.call("EVAL", script.source, *rest)
         return answer
@@ -169,6 +186,7 @@ class Link:
             raise JournalError(
                 f"Redis at {self.address} runs as a {known['redis_mode']}; the journal needs a standalone server"
             )
+        self._server_run = known.get("run_id", "")
         version = known.get("redis_version", "")
         if not version.split(".")[0].isdigit() or int(version.split(".")[0]) < OLDEST_VERSION:
             raise JournalError(

@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 
+from rag_pipeline import logs
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
 from rag_pipeline.journal.redis_batch import MAX_BATCH, Batch, BatchWriter, Continuity, Item, id_of_item
@@ -43,7 +44,7 @@ class Outbox:
         self._again: list[Item] = []  # was in a batch, and has to be in another
         self._ahead: deque[Event] = deque()  # taken from the queue, and has to wait for what comes before
         self._torn: set[str] = set()
-        self._released: list[str] = []
+        self._released: set[str] = set()
         self._due: dict[str, tuple[Event, bool]] = {}  # a status for when everything before it was taken; as a gap?
 
     @property
@@ -72,14 +73,14 @@ class Outbox:
 
     def release(self) -> None:
         """Give up the leases of those that asked for it, once all that they published is written."""
-        self._released += self._queue.releases()
+        self._released.update(self._queue.releases())
         # Looked at in this order: what they published came before they asked.
         if self._released and not self.waiting:
-            released = [pipeline_id for pipeline_id in self._released if pipeline_id in self.claimed]
-            self._holder.release(self._link, *released)
-            self._released.clear()
-            for pipeline_id in released:
+            self._holder.release(self._link, *(one for one in self._released if one in self.claimed))
+            for pipeline_id in self._released:
                 self._forget(pipeline_id)
+                self.refused.pop(pipeline_id, None)
+            self._released.clear()
 
     def begin_anew(self) -> None:
         """The server has nothing of what it had: it gets what is queued, and then each pipeline as it stands."""
@@ -192,7 +193,7 @@ class Outbox:
         self._forget(pipeline_id)
         if pipeline_id in self.refused:
             return
-        logger.error("%s; this process publishes it no more", reason)
+        logger.error("%s; this process publishes it no more", reason, extra=logs.about(pipeline_id))
         self.refused[pipeline_id] = reason
 
     def _forget(self, pipeline_id: str) -> None:
@@ -211,5 +212,5 @@ class Outbox:
         try:
             return self._status_of(pipeline_id)
         except Exception:
-            logger.exception("the status of pipeline %s can't be had", pipeline_id)
+            logger.exception("the status of pipeline %s can't be had", pipeline_id, extra=logs.about(pipeline_id))
             return None

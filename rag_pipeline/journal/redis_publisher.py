@@ -15,15 +15,11 @@ from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
 from rag_pipeline.journal.redis_address import Address
 from rag_pipeline.journal.redis_batch import MAX_EVENTS, BatchWriter
+from rag_pipeline.journal.redis_generations import adopt
 from rag_pipeline.journal.redis_keys import DEFAULT_PREFIX, Keys
-from rag_pipeline.journal.redis_lease import (
-    HEARTBEAT_INTERVAL_SECONDS,
-    LEASE_SECONDS,
-    Holder,
-    IdentityChangedError,
-    adopt,
-)
+from rag_pipeline.journal.redis_lease import HEARTBEAT_INTERVAL_SECONDS, LEASE_SECONDS, Holder, IdentityChangedError
 from rag_pipeline.journal.redis_link import TIMEOUT_SECONDS, Link
+from rag_pipeline.journal.redis_outage import Outage
 from rag_pipeline.journal.redis_outbox import Outbox
 from rag_pipeline.journal.redis_pause import Pause
 from rag_pipeline.journal.redis_queue import MAX_QUEUED, EventQueue
@@ -48,6 +44,7 @@ class RedisPublisher:
         url: str,
         status_of: Callable[[str], Event | None],
         *,
+        outage: Outage | None = None,
         prefix: str = DEFAULT_PREFIX,
         limit: int = MAX_QUEUED,
         max_events: int = MAX_EVENTS,
@@ -56,6 +53,7 @@ class RedisPublisher:
     ) -> None:
         self.degraded: str | None = None
         self._address = Address(url)
+        self._outage = outage or Outage(self._address)
         self._keys = Keys(prefix)
         self._timeout = timeout_seconds
         self._interval = min(lease_seconds / 3, HEARTBEAT_INTERVAL_SECONDS)
@@ -76,7 +74,7 @@ class RedisPublisher:
     def start(self) -> Self:
         """Start the thread; raises JournalError if Redis is not fit. One that can't be reached is tried again."""
         try:
-            self._writer.identity = adopt(self._link, self._keys)
+            self._writer.adopt()
         except JournalError as error:
             if not error.retryable:
                 raise
@@ -94,11 +92,16 @@ class RedisPublisher:
         try:
             # A live holder gives a heartbeat each interval.
             patience = 3 * self._interval
-            self._holder.claim(link, adopt(link, self._keys), pipeline_id, patience_seconds=patience)
+            self._holder.claim(link, adopt(link, self._keys).identity, pipeline_id, patience_seconds=patience)
         finally:
             link.close()
         self._outbox.refused.pop(pipeline_id, None)
         self._outbox.claimed[pipeline_id] = None
+
+    @property
+    def pipeline_ids(self) -> frozenset[str]:
+        """The pipelines that it has claimed, and those that it was refused."""
+        return frozenset(self._outbox.claimed.copy()) | frozenset(self._outbox.refused.copy())
 
     def release(self, pipeline_id: str) -> None:
         """Give the lease up once what the pipeline published has been written: it closed in order. Never waits."""
@@ -181,30 +184,29 @@ class RedisPublisher:
         """Write what there is, the leases being renewed in between."""
         try:
             if not self._writer.identity:
-                self._writer.identity = adopt(self._link, self._keys)
+                self._writer.adopt()
             more = self._outbox.send()
             if time.monotonic() >= self._renew_at:
                 self._outbox.renew()
                 self._renew_at = time.monotonic() + self._interval
         except IdentityChangedError:
-            logger.warning("Redis at %s was emptied; the pipelines are published anew", self._address)
-            self._writer.identity = adopt(self._link, self._keys)
-            self._outbox.begin_anew()
+            if not self._writer.adopt():
+                logger.warning("Redis at %s was emptied; the pipelines are published anew", self._address)
+                self._outbox.begin_anew()
             return
         self._recovered()
         if not more:
             self._outbox.release()
 
     def _failed(self, error: JournalError) -> None:
-        if self.degraded is None:
-            logger.warning("%s; events are kept until it is there", error)
+        self._outage.failed(self, error)
         self.degraded = str(error)
         self._pause.longer()
         self._retry_at = time.monotonic() + self._pause.seconds
 
     def _recovered(self) -> None:
         if self.degraded is not None:
-            logger.warning("Redis at %s is back", self._address)
+            self._outage.recovered(self)
             self.degraded = None
         self._retry_at = 0.0
         self._pause.reset()

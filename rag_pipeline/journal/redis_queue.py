@@ -42,7 +42,8 @@ class EventQueue:
 
     def release(self, pipeline_id: str) -> None:
         """Note that nothing more will come of the pipeline."""
-        self._releases.append(pipeline_id)
+        if pipeline_id not in self._releases:
+            self._releases.append(pipeline_id)
         self._wake()
 
     def rearm(self) -> None:

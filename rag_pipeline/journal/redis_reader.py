@@ -8,12 +8,14 @@ from typing import Any, NamedTuple, Self
 
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.base import Entry
+from rag_pipeline.journal.base import Entry, Lineage
 from rag_pipeline.journal.redis_address import Address
+from rag_pipeline.journal.redis_generations import adopt, lineage_of
 from rag_pipeline.journal.redis_keys import DEFAULT_PREFIX, Keys, entry_of, id_of, pairs, position_of
-from rag_pipeline.journal.redis_lease import adopt
-from rag_pipeline.journal.redis_link import TIMEOUT_SECONDS, Link
+from rag_pipeline.journal.redis_link import TIMEOUT_SECONDS, Link, RedisUnavailableError
+from rag_pipeline.journal.redis_outage import Outage
 from rag_pipeline.journal.redis_pause import Pause
+from rag_pipeline.journal.redis_place import Place
 from rag_pipeline.journal.redis_scripts import FOLLOW, LOOK
 
 logger = logging.getLogger("rag_pipeline.journal")
@@ -27,25 +29,20 @@ class Snapshots(NamedTuple):
     """What is known when following starts: of each pipeline its last status, then every entry after that one.
 
     ``entries`` are in order, up to ``position``; a status among them that begins a pipeline is not ``numbered``.
+    Without a ``lineage`` nothing is known yet.
     """
 
-    identity: str = ""
+    lineage: Lineage | None = None
     position: int = 0
     entries: tuple[Entry, ...] = ()
-
-
-class _Place(NamedTuple):
-    """Where the reader stands: the last entry it has, and how many the stream had got by then."""
-
-    entry_id: str
-    added: int
 
 
 class RedisReader:
     """Calls ``deliver`` with every entry after :meth:`snapshots`, in order, each once; also those that only sum up.
 
     ``gap`` is called where that can't be kept up: Redis was emptied, or has removed or forgotten entries. The snapshots
-    are new then, and what is delivered next comes after them. Both are called on the reader's thread.
+    are new then, and what is delivered next comes after them. ``go_on`` is called when Redis was started anew and has
+    all that was delivered. All are called on the reader's thread.
     """
 
     def __init__(
@@ -53,18 +50,22 @@ class RedisReader:
         url: str,
         deliver: Callable[[list[Entry]], None],
         gap: Callable[[], None],
+        go_on: Callable[[Lineage], None] = lambda _: None,
         *,
+        outage: Outage | None = None,
         prefix: str = DEFAULT_PREFIX,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.degraded: str | None = None
         self._deliver = deliver
         self._gap = gap
+        self._go_on = go_on
         self._keys = Keys(prefix)
         self._block = min(_BLOCK_MILLISECONDS, round(timeout_seconds * 500))
         self._link = Link(Address(url), timeout_seconds=timeout_seconds)
+        self._outage = outage or Outage(self._link.address)
         self._pause = Pause()
-        self._place: _Place | None = None
+        self._place: Place | None = None
         self._snapshots = Snapshots()
         self._stopping = False
         self._thread: native.NativeThread | None = None
@@ -117,56 +118,57 @@ class RedisReader:
             self._look()
             self._gap()
             return
-        caught_up = self._follow(self._place)
+        self._follow(self._place)
         self._recovered()
-        if caught_up and self._place is not None and not self._stopping:
-            # Only to be woken: what is there is read with a look at whether anything was removed.
-            self._link.call(
-                "XREAD", "COUNT", 1, "BLOCK", self._block, "STREAMS", self._keys.events, self._place.entry_id
-            )
 
     def _look(self) -> None:
         adopt(self._link, self._keys)
-        keys = [self._keys.events, self._keys.identity, self._keys.pipelines]
-        identity, stream, pipelines = self._link.run(LOOK, keys, [self._keys.prefix])
-        known = pairs(stream)
+        keys = [self._keys.events, self._keys.identity, self._keys.pipelines, self._keys.generations]
+        mark, stream, pipelines, generations = self._link.run(LOOK, keys, [self._keys.prefix])
+        if not generations:
+            raise RedisUnavailableError(f"Redis at {self._link.address} was emptied while it was looked at")
+        known, lineage = pairs(stream), lineage_of(generations)
         entries = [entry for _, state, since in pipelines for entry in _entries_of(state, since)]
         entries.sort(key=lambda entry: entry.position)
         last = str(known["last-generated-id"])
-        self._snapshots = Snapshots(identity, position_of(last), tuple(entries))
-        self._place = _Place(last, int(known["entries-added"]))
+        self._snapshots = Snapshots(lineage, position_of(last), tuple(entries))
+        self._place = Place(last, int(known["entries-added"]), mark, lineage)
         self._recovered()
 
-    def _follow(self, place: _Place) -> bool:
-        """Deliver what has come; return whether that is all."""
-        keys = [self._keys.events, self._keys.identity]
-        identity, stream, here, found = self._link.run(FOLLOW, keys, [place.entry_id, READ_AT_ONCE])
-        known = pairs(stream)
-        added = int(known["entries-added"])
-        removed = added - int(known["length"])
-        forgotten = added < place.added or (removed < place.added and not here)
-        if identity != self._snapshots.identity or removed > place.added or forgotten:
+    def _follow(self, place: Place) -> None:
+        """Wait for entries, and deliver what has come."""
+        mark, stream, here, found, generations = self._ask(place, wait=self.degraded is None)
+        now = place.in_generation(mark, generations)
+        if now is None or not now.is_gapless(pairs(stream), here=bool(here)):
             logger.warning("Redis at %s has lost events; clients start afresh", self._link.address)
             self._place = None
-            return False
+            return
+        if now is not place:
+            self._go_on(now.lineage)
+        # Moved first: entries that were handed over are not handed over again, whatever comes of them.
+        self._place = now.after([entry_id for entry_id, _ in found])
         if found:
-            entries = [entry_of(entry_id, pairs(fields)) for entry_id, fields in found]
-            # Moved first: entries that were handed over are not handed over again, whatever comes of them.
-            self._place = _Place(found[-1][0], place.added + len(found))
-            self._deliver(entries)
-        return len(found) < READ_AT_ONCE
+            self._deliver([entry_of(entry_id, pairs(fields)) for entry_id, fields in found])
+
+    def _ask(self, place: Place, *, wait: bool) -> list[Any]:
+        keys = [self._keys.events, self._keys.identity, self._keys.generations]
+        # What it brings is passed over: entries are read with a look at whether any was removed. Sent in one go, since
+        # beside a thread that computes each answer that is waited for takes 5 ms longer.
+        until_woken = ("XREAD", "COUNT", 1, "BLOCK", self._block, "STREAMS", self._keys.events, place.entry_id)
+        after = [until_woken] if wait else []
+        answer: list[Any] = self._link.run(FOLLOW, keys, [place.entry_id, READ_AT_ONCE, place.mark], after=after)
+        return answer
 
     def _failed(self, error: JournalError) -> None:
         if self._stopping:
             return
-        if self.degraded is None:
-            logger.warning("%s; it is tried again", error)
+        self._outage.failed(self, error)
         self.degraded = str(error)
         self._pause.longer()
 
     def _recovered(self) -> None:
         if self.degraded is not None:
-            logger.warning("Redis at %s is back", self._link.address)
+            self._outage.recovered(self)
             self.degraded = None
         self._pause.reset()
 

@@ -94,21 +94,23 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
   end
   if #state > 0 then pipelines[#pipelines + 1] = {id, state, since} end
 end
-return {redis.call('GET', KEYS[2]) or '', stream(KEYS[1]), pipelines}
+return {redis.call('GET', KEYS[2]) or '', stream(KEYS[1]), pipelines, redis.call('LRANGE', KEYS[4], 0, -1)}
 """
 )
-"""Keys: events, identity, pipelines. Arguments: prefix."""
+"""Keys: events, identity, pipelines, generations. Arguments: prefix."""
 
 FOLLOW = Script(
     "#!lua flags=no-writes\n"
     + _STREAM
     + """
-local after = ARGV[1]
-return {redis.call('GET', KEYS[2]) or '', stream(KEYS[1]), #redis.call('XRANGE', KEYS[1], after, after),
-  redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', ARGV[2])}
+local after, mark, generations = ARGV[1], redis.call('GET', KEYS[2]) or '', {}
+if mark ~= ARGV[3] then generations = redis.call('LRANGE', KEYS[3], 0, -1) end
+return {mark, stream(KEYS[1]), #redis.call('XRANGE', KEYS[1], after, after),
+  redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', ARGV[2]), generations}
 """
 )
-"""Keys: events, identity. Arguments: entry id, most entries."""
+"""Keys: events, identity, generations. Arguments: entry id, most entries, what stands in identity as far as is known:
+the generations are returned where that is not so."""
 
 SAVED = Script(
     """#!lua flags=no-writes

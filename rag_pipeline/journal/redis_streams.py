@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
-from rag_pipeline.journal.base import Entry, FileQuery, FileRow
+from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Lineage
 from rag_pipeline.journal.redis_address import Address
 from rag_pipeline.journal.redis_batch import MAX_EVENTS, Batch, BatchWriter, Continuity, Written
+from rag_pipeline.journal.redis_generations import adopt
 from rag_pipeline.journal.redis_keys import DEFAULT_PREFIX, MAX_POSITION, Keys, entry_of, id_of, pairs, position_of
-from rag_pipeline.journal.redis_lease import HEARTBEAT_SECONDS, Holder, Word, adopt, stalled, whose
+from rag_pipeline.journal.redis_lease import HEARTBEAT_SECONDS, Holder, IdentityChangedError, Word, stalled, whose
 from rag_pipeline.journal.redis_link import TIMEOUT_SECONDS, ConnectionLostError, Link, RedisUnavailableError
 from rag_pipeline.journal.redis_saved import list_files, saved_states
 from rag_pipeline.journal.redis_scripts import FOLLOW
@@ -59,8 +60,8 @@ class RedisJournal:
         self._ask(lambda link: adopt(link, self._keys))
 
     @property
-    def identity(self) -> str:
-        """The journal's identity, asked for each time: Redis may have been emptied."""
+    def lineage(self) -> Lineage:
+        """Whose offsets it knows, asked for each time: Redis may have been emptied, or started anew."""
         return self._ask(lambda link: adopt(link, self._keys))
 
     @property
@@ -149,16 +150,21 @@ class RedisJournal:
 
     def _claim(self, pipeline_ids: set[str]) -> None:
         if not self._writer.identity:
-            self._writer.identity = adopt(self._append_link, self._keys)
+            self._writer.adopt()
         for pipeline_id in pipeline_ids:
             self._holder.claim(self._append_link, self._writer.identity, pipeline_id)
             self._claimed.add(pipeline_id)
 
     def _write(self, batch: Batch) -> Written:
-        try:
-            return self._writer.write(batch)
-        except RedisUnavailableError:
-            return self._writer.write(batch)  # by a new connection; written once all the same
+        for _ in range(2):
+            try:
+                return self._writer.write(batch)
+            except IdentityChangedError:
+                if not self._writer.adopt():
+                    raise
+            except RedisUnavailableError:
+                pass  # by a new connection, then; written once all the same
+        return self._writer.write(batch)
 
     def _entries(self, after: int) -> list[Entry]:
         command = ("XRANGE", self._keys.events, f"({id_of(after)}", "+", "COUNT", _READ_AT_ONCE)
@@ -166,7 +172,8 @@ class RedisJournal:
         return [entry_of(entry_id, pairs(fields)) for entry_id, fields in found]
 
     def _stream(self, link: Link) -> dict[str, str]:
-        return pairs(link.run(FOLLOW, [self._keys.events, self._keys.identity], ["0-0", 1])[1])
+        keys = [self._keys.events, self._keys.identity, self._keys.generations]
+        return pairs(link.run(FOLLOW, keys, ["0-0", 1, ""])[1])
 
     def _ask(self, question: Callable[[Link], T]) -> T:
         with self._lock:

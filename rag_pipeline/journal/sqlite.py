@@ -5,23 +5,26 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
+from rag_pipeline.journal import sqlite_inbox as inbox
 from rag_pipeline.journal.base import Entry, FileQuery, FileRow, StoredBody
 from rag_pipeline.journal.sqlite_files import find_files, sweep_files
+from rag_pipeline.journal.sqlite_generations import begin_generation
 from rag_pipeline.journal.sqlite_lock import JournalLock
 from rag_pipeline.journal.sqlite_saved import Books, load_books, saved_states
-from rag_pipeline.journal.sqlite_schema import MAX_INTEGER, broken, open_reader, open_writer, transaction, write_rows
+from rag_pipeline.journal.sqlite_schema import MAX_INTEGER, broken, open_reader, open_writer, transaction
 from rag_pipeline.status.saved import SavedState
 
 MAX_EVENTS = 100_000
 MAX_AGE_SECONDS = 7 * 86_400.0
 SWEEP_SECONDS = 60.0
+SWEEP_EVENTS = 4096
 _PRUNE_ROWS = 256
 
 LOOK_SECONDS = 1.0
@@ -71,8 +74,9 @@ class SqliteJournal:
                 self._reader = open_reader(self._path)
             try:
                 with self._told():
-                    ((self.identity,),) = self._writer.execute("SELECT value FROM meta WHERE key = 'identity'")
+                    inbox.install(self._writer)
                     self._load()
+                    self.lineage = begin_generation(self._writer, self.newest)
             except BaseException:
                 self._reader.close()
                 raise
@@ -82,10 +86,9 @@ class SqliteJournal:
 
     def _load(self) -> Books:
         newest = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
-        oldest = self._writer.execute("SELECT position, at FROM events ORDER BY position LIMIT 1").fetchone()
+        (oldest,) = self._writer.execute("SELECT min(position) FROM events").fetchone()
         self.newest: int = 0 if newest is None else newest[0]
-        self._floor: int = self.newest if oldest is None else oldest[0] - 1
-        self._oldest_at: float | None = None if oldest is None else oldest[1]
+        self._floor: int = self.newest if oldest is None else oldest - 1
         self._books: Books | None = load_books(self._writer)
         return self._books
 
@@ -98,14 +101,14 @@ class SqliteJournal:
             books = self._books or self._load()
             self._books = None  # until it is known that what they note was written
             entries, rows = self._number(events, books)
-            with transaction(db):
-                write_rows(db, "INSERT INTO events", rows)
-                books.write(db)
-                newest = self.newest + len(rows)
-                floor, oldest_at = self._prune(db, newest, len(rows))
-                # Ahead of the commit: who reads, then asks whether the journal reaches back that far, misses nothing.
-                self._floor = floor
-            self.newest, self._oldest_at, self._books = newest, oldest_at, books
+            newest = self.newest + len(rows)
+            rows += [*books.take(), *self._prune(newest, len(rows))]
+            is_due = time.monotonic() >= self._sweep_due
+            with transaction(db) if is_due else nullcontext():
+                inbox.put(db, rows)
+                if is_due:
+                    self._sweep(db, newest)
+            self.newest, self._books = newest, books
             return entries
 
     def _see_that_it_is_there(self) -> None:
@@ -115,9 +118,9 @@ class SqliteJournal:
             if file_identity(self._path) != self._file:
                 raise JournalError(f"{self._path} was removed or replaced while it was in use")
 
-    def _number(self, events: Sequence[Event], books: Books) -> tuple[list[Entry], list[tuple[object, ...]]]:
+    def _number(self, events: Sequence[Event], books: Books) -> tuple[list[Entry], list[inbox.Row]]:
         entries: list[Entry] = []
-        rows: list[tuple[object, ...]] = []
+        rows: list[inbox.Row] = []
         position = self.newest
         for event in events:
             position += event.numbered
@@ -127,38 +130,32 @@ class SqliteJournal:
             if event.numbered:
                 name, namespaces, pipeline_id, pipeline_type, epoch, seq, at, _, _ = event
                 spaces = " ".join(namespaces)
-                rows.append((position, at, name, spaces, pipeline_id, pipeline_type, epoch, seq, entry.text))
+                row = (position, at, name, spaces, pipeline_id, pipeline_type, epoch, seq, entry.text)
+                rows.append((inbox.EVENT, *row))
         return entries, rows
 
-    def _prune(self, db: sqlite3.Connection, newest: int, added: int) -> tuple[int, float | None]:
-        """Remove what is too much or too old, not much more than was added; return the new floor and oldest time."""
-        now = time.time()
-        floor = self._floor
-        furthest = min(newest, floor + 2 * added + self._prune_rows + 1)
-        if newest - floor > self._max_events:
-            floor = min(furthest, newest - self._max_events + self._prune_rows)
-        oldest_at = self._oldest_at
-        if added and oldest_at is None:
-            oldest_at = self._time_after(db, self._floor)
-        if oldest_at is not None and oldest_at < now - self._max_age:
-            floor = max(floor, self._old_ones(db, furthest, now - self._max_age))
-        if floor > self._floor:
-            db.execute("DELETE FROM events WHERE position <= ?", (floor,))
-            oldest_at = self._time_after(db, floor)
-        if time.monotonic() >= self._sweep_due and not sweep_files(db, now - self._max_age):
-            self._sweep_due = time.monotonic() + SWEEP_SECONDS
-        return floor, oldest_at
+    def _prune(self, newest: int, added: int) -> list[inbox.Row]:
+        """Return the row that removes the events that are too many, not many more than were added."""
+        if newest - self._floor <= self._max_events:
+            return []
+        furthest = self._floor + 2 * added + self._prune_rows + 1
+        return [self._raise_floor(min(newest, furthest, newest - self._max_events + self._prune_rows))]
 
-    def _old_ones(self, db: sqlite3.Connection, furthest: int, before: float) -> int:
-        """Return the position, ``furthest`` at most, up to which every event is from before the time."""
+    def _sweep(self, db: sqlite3.Connection, newest: int) -> None:
+        """Remove the events and deleted files that are too old, a bounded number of each; in a transaction."""
+        before, most = time.time() - self._max_age, self._floor + SWEEP_EVENTS
         young = "SELECT min(position) FROM events WHERE position <= ? AND at >= ?"
-        (first,) = db.execute(young, (furthest, before)).fetchone()
-        return furthest if first is None else int(first) - 1
+        (first,) = db.execute(young, (most, before)).fetchone()
+        floor = min(newest, most) if first is None else first - 1
+        if floor > self._floor:
+            inbox.put(db, [self._raise_floor(floor)])
+        if not sweep_files(db, before) and floor < most:
+            self._sweep_due = time.monotonic() + SWEEP_SECONDS
 
-    def _time_after(self, db: sqlite3.Connection, position: int) -> float | None:
-        oldest = "SELECT at FROM events WHERE position > ? ORDER BY position LIMIT 1"
-        found = db.execute(oldest, (position,)).fetchone()
-        return None if found is None else float(found[0])
+    def _raise_floor(self, floor: int) -> inbox.Row:
+        # Ahead of the commit: who reads, then asks whether the journal reaches back that far, misses nothing.
+        self._floor = floor
+        return inbox.PRUNE, floor
 
     def reaches(self, position: int) -> bool:
         """Return whether every event after the position is still there."""

@@ -8,7 +8,8 @@ from typing import Any
 from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
 from rag_pipeline.journal.files import pack, unpack
 from rag_pipeline.journal.history import page_size
-from rag_pipeline.journal.sqlite_schema import MAX_INTEGER, write_rows
+from rag_pipeline.journal.sqlite_inbox import FILE, FILE_GONE, Row
+from rag_pipeline.journal.sqlite_schema import MAX_INTEGER
 from rag_pipeline.status.files import Key
 from rag_pipeline.status.model import FileRecord
 
@@ -53,13 +54,11 @@ class FileChanges:
         self._last.pop((pipeline_id, key), None)
         self._dropped.add((pipeline_id, key))
 
-    def write(self, db: sqlite3.Connection) -> None:
-        """Write the rows, in a transaction of the caller's."""
+    def rows(self) -> list[Row]:
+        """Return what is to be put into the inbox."""
         # What is set anew replaces its row anyway.
-        gone = [(pid, key_text(key)) for pid, key in self._dropped - self._last.keys()]
-        if gone:
-            db.executemany("DELETE FROM files WHERE pipeline_id = ? AND file_key = ?", gone)
-        write_rows(db, "INSERT OR REPLACE INTO files", [_row(*one, change) for one, change in self._last.items()])
+        gone: list[Row] = [(FILE_GONE, pid, key_text(key)) for pid, key in self._dropped - self._last.keys()]
+        return gone + [_row(*one, change) for one, change in self._last.items()]
 
 
 def find_files(db: sqlite3.Connection, query: FileQuery) -> list[FileRow]:
@@ -101,7 +100,7 @@ def sweep_files(db: sqlite3.Connection, before: float) -> bool:
     return removed == SWEEP_ROWS
 
 
-def _row(pipeline_id: str, key: Key, change: _Change) -> tuple[object, ...]:
+def _row(pipeline_id: str, key: Key, change: _Change) -> Row:
     status, at, position, started, file = change
     message = None if file.error is None else file.error.message.casefold()
-    return position, pipeline_id, key_text(key), status, at, started, file.name.casefold(), message, pack(file)
+    return FILE, position, pipeline_id, key_text(key), status, at, started, file.name.casefold(), message, pack(file)

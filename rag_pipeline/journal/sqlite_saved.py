@@ -9,11 +9,11 @@ from typing import Any
 
 from rag_pipeline import events
 from rag_pipeline.events import Event, Json
+from rag_pipeline.journal import sqlite_inbox
 from rag_pipeline.journal.base import FileStatus
 from rag_pipeline.journal.files import STATUS_OF, keys_of, pack, unpack
 from rag_pipeline.journal.history import begun_as
 from rag_pipeline.journal.sqlite_files import FileChanges, key_text, read_key
-from rag_pipeline.journal.sqlite_schema import write_rows
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, Key, key_of
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
@@ -94,23 +94,15 @@ class Books:
         elif isinstance(event.body, StateBody) and current:
             self._note_state(known, event.body, event.at, position)
 
-    def write(self, db: sqlite3.Connection) -> None:
-        """Write what was noted, in a transaction of the caller's."""
-        self._files.write(db)
-        if self._emptied:
-            db.executemany("DELETE FROM recent WHERE pipeline_id = ?", [(one,) for one in self._emptied])
-        recent = [(pid, status, slot, nth, pack(file)) for (pid, status, slot), (nth, file) in self._recent.items()]
-        write_rows(db, "INSERT OR REPLACE INTO recent", recent)
-        if self._attempts:
-            self._write_attempts(db)
-        write_rows(db, "INSERT OR REPLACE INTO pipelines", [_row(*one) for one in self._changed.values()])
+    def take(self) -> list[sqlite_inbox.Row]:
+        """Return what is to be put into the inbox for what was noted since the last time."""
+        rows = self._files.rows()
+        rows += [(sqlite_inbox.RECENT_GONE, pipeline_id) for pipeline_id in self._emptied]
+        rows += [_recent_row(*place, *kept) for place, kept in self._recent.items()]
+        rows += [_attempt_row(*which, kept) for which, kept in self._attempts.items()]
+        rows += [_row(*one) for one in self._changed.values()]
         self._begin()
-
-    def _write_attempts(self, db: sqlite3.Connection) -> None:
-        gone = [(pid, key_text(key)) for (pid, key), kept in self._attempts.items() if kept is None]
-        db.executemany("DELETE FROM attempts WHERE pipeline_id = ? AND file_key = ?", gone)
-        kept = [(pid, key_text(key), *kept) for (pid, key), kept in self._attempts.items() if kept is not None]
-        write_rows(db, "INSERT OR REPLACE INTO attempts", kept)
+        return rows
 
     def _note_file(self, known: Known, event: Event, body: FileBody, position: int) -> None:
         known.fields["last_activity"] = event.at
@@ -235,8 +227,19 @@ def _newcomer(pipeline_id: str, event: Event) -> Known:
     return Known(pipeline_id, event.pipeline_type, event.epoch or "", 0, fields)
 
 
-def _row(known: Known, position: int) -> tuple[object, ...]:
+def _recent_row(pipeline_id: str, status: FileStatus, slot: int, nth: int, file: FileRecord) -> sqlite_inbox.Row:
+    return sqlite_inbox.RECENT, pipeline_id, status, slot, nth, pack(file)
+
+
+def _attempt_row(pipeline_id: str, key: Key, kept: tuple[int, int] | None) -> sqlite_inbox.Row:
+    if kept is None:
+        return sqlite_inbox.ATTEMPT_GONE, pipeline_id, key_text(key)
+    return sqlite_inbox.ATTEMPT, pipeline_id, key_text(key), *kept
+
+
+def _row(known: Known, position: int) -> sqlite_inbox.Row:
     fields, totals = _encoder.encode(known.fields), _encoder.encode(known.totals)
     return (
-        known.pipeline_id, known.pipeline_type, known.epoch, known.seq, fields, known.own_text, totals, position,
+        sqlite_inbox.PIPELINE, known.pipeline_id, known.pipeline_type, known.epoch, known.seq, fields, known.own_text,
+        totals, position,
     )  # fmt: skip

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 
 from rag_pipeline.errors import JournalError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MIN_FREE_BYTES = 1 << 16
-MAX_ROWS_A_STEP = 256
 MAX_INTEGER = (1 << 63) - 1
 _WAL_BYTES = 8 << 20
 
+# generations: one for each time the file was opened, and the position it began at.
 # files: one row per file, at the position of its last event, so that a listing by change is a walk along the table.
 # name and message are case-folded, for the search; started is the position of the start while the file is in flight.
 # recent: a ring per pipeline and outcome, with what the lists of the state show: a file can stand there several times.
 # attempts: how often files were tried whose last attempt failed, under the key that the next attempt will have.
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+_GENERATIONS = """
+CREATE TABLE generations (nth INTEGER PRIMARY KEY, identity TEXT NOT NULL, start INTEGER NOT NULL);
+"""
+_SCHEMA = f"""{_GENERATIONS}
 CREATE TABLE events (
     position INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, name TEXT NOT NULL, namespaces TEXT NOT NULL,
     pipeline_id TEXT, pipeline_type TEXT, epoch TEXT, seq INTEGER NOT NULL, text TEXT NOT NULL
@@ -48,6 +47,14 @@ CREATE TABLE attempts (
     PRIMARY KEY (pipeline_id, file_key)
 ) WITHOUT ROWID;
 """
+# By the version it leads away from. Format 1 had one identity for good.
+_MIGRATIONS = {
+    0: _SCHEMA,
+    1: f"""{_GENERATIONS}
+INSERT INTO generations (identity, start) SELECT value, 0 FROM meta WHERE key = 'identity';
+DROP TABLE meta;
+""",
+}
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -87,21 +94,6 @@ def transaction(db: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Itera
         raise
 
 
-def write_rows(db: sqlite3.Connection, insert: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Insert the rows in as few steps as it takes.
-
-    Each step gives up the GIL, and a thread that computes may then keep it for 5 ms: with ``executemany``, a step a
-    row, 1,000 rows took up to 1.2 s beside such a thread, and a fifth of that this way. Sizes are powers of two, so
-    that a handful of prepared statements serves every batch.
-    """
-    done = 0
-    while done < len(rows):
-        size = min(MAX_ROWS_A_STEP, 1 << ((len(rows) - done).bit_length() - 1))
-        values = list(chain.from_iterable(rows[done : done + size]))
-        db.execute(_statement(insert, len(rows[done]), size), values)
-        done += size
-
-
 def broken(path: Path, error: Exception) -> JournalError:
     """Return the one line that says what is wrong with the file."""
     if isinstance(error, sqlite3.OperationalError):
@@ -110,12 +102,6 @@ def broken(path: Path, error: Exception) -> JournalError:
         f"{path} is damaged ({error}): remove it, only the history of events and files is lost; "
         "what is stored in the vector store stays"
     )
-
-
-@lru_cache(maxsize=128)
-def _statement(insert: str, columns: int, rows: int) -> str:
-    row = f"({','.join('?' * columns)})"
-    return f"{insert} VALUES {','.join([row] * rows)}"
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -136,10 +122,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     # Taking the write lock now shows a read-only or full disk at the start, not at the first event.
     with transaction(db):
-        if version == 0:
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                db.execute(statement)
-            db.execute("INSERT INTO meta VALUES ('identity', ?)", (secrets.token_hex(8),))
+        for statement in filter(str.strip, _MIGRATIONS.get(version, "").split(";")):
+            db.execute(statement)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from rag_pipeline import native
 from rag_pipeline.events import Event
-from rag_pipeline.journal.base import Entry
+from rag_pipeline.journal.base import Entry, Lineage
 
 TAIL_EVENTS = 10_000
 
@@ -19,8 +19,8 @@ class Tail:
     ``start`` is the position that every event in it comes after: what the tail reaches back to.
     """
 
-    def __init__(self, identity: str, *, newest: int = 0, limit: int = TAIL_EVENTS) -> None:
-        self.identity = identity
+    def __init__(self, lineage: Lineage, *, newest: int = 0, limit: int = TAIL_EVENTS) -> None:
+        self.lineage = lineage
         self.newest = newest
         self.start = newest
         self._limit = limit
@@ -29,6 +29,11 @@ class Tail:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def identity(self) -> str:
+        """What offsets are made with."""
+        return self.lineage.identity
 
     def number(self, event: Event) -> Entry:
         """Append an event that no store has numbered; one that sums up only gets the newest position."""
@@ -52,10 +57,14 @@ class Tail:
             self.start = start
             self._entries.extend(entries)
 
-    def begin(self, identity: str, newest: int = 0) -> None:
-        """Start over, empty, under another identity."""
+    def go_on(self, lineage: Lineage) -> None:
+        """Go on with the same journal in its next generation."""
+        self.lineage = lineage
+
+    def begin(self, lineage: Lineage, newest: int = 0) -> None:
+        """Start over, empty, with another journal."""
         with self._lock:
-            self.identity = identity
+            self.lineage = lineage
             self.newest = self.start = newest
             self._entries.clear()
 

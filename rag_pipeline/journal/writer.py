@@ -52,6 +52,7 @@ class Writer(Generic[T]):
         self._signal = native.Signal()
         self._handover: Handover[Event | T] = Handover(wake_up=self._signal)
         self._epochs: dict[str, str] = {}
+        self._taken = 0
         self._stopping = False
         self._thread: native.NativeThread | None = None
         self.failure: str | None = None
@@ -59,6 +60,11 @@ class Writer(Generic[T]):
     def publish(self, item: Event | T) -> None:
         """Take the item; never waits."""
         self._handover.publish(item)
+
+    @property
+    def queued(self) -> int:
+        """How many items wait, or are being written just now."""
+        return len(self._handover) + self._taken
 
     def start(self) -> None:
         """Start the thread."""
@@ -89,7 +95,9 @@ class Writer(Generic[T]):
         items: list[Event | T] = []
         while len(items) < MAX_BATCH and (item := self._handover.take()) is not None:
             items.append(item)
+        self._taken = len(items)
         kept: Iterator[Entry | Event] = iter(self._append([item for item in items if isinstance(item, Event)]))
+        self._taken = 0
         for item in items:
             self._deliver(next(kept) if isinstance(item, Event) else self._restamped(item))
 

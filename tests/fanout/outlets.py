@@ -9,6 +9,8 @@ from tests.fanout.decoding import Received, event_of, event_of_packet, texts_of
 class RecordingOutlet:
     """Keeps what it was sent, as the client reads it from the wire; after ``works`` sends it raises."""
 
+    transport = "websocket"
+
     def __init__(self, works: int | None = None) -> None:
         self.received: list[Received] = []
         self.reasons: list[str] = []

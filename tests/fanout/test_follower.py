@@ -12,11 +12,14 @@ from rag_pipeline.fanout.follower import Follower, FollowerEndedError
 
 class Setup:
     def __init__(self, limit_bytes: int = 1000) -> None:
-        self.left = 0
-        self.follower = Follower("a stream", limit_bytes, self.leave)
+        self.left = self.dropped = 0
+        self.follower = Follower("a stream", limit_bytes, self.leave, self.drop)
 
     def leave(self) -> None:
         self.left += 1
+
+    def drop(self) -> None:
+        self.dropped += 1
 
 
 def batch(*texts: str) -> Batch:
@@ -50,7 +53,7 @@ def test_one_that_does_not_keep_up_is_ended_and_told_once(caplog: pytest.LogCapt
     setup.follower.send(batch("z"))
     with pytest.raises(FollowerEndedError):
         setup.follower.next(0)
-    assert setup.left == 1
+    assert (setup.left, setup.dropped) == (1, 1)
     assert caplog.messages == ["a stream is disconnected: 11 bytes wait for it, over 10"]
 
 
@@ -67,6 +70,6 @@ def test_closing_takes_it_off_the_hub() -> None:
     setup = Setup()
     setup.follower.close()
     setup.follower.send(batch("1"))
-    assert setup.left == 1
+    assert (setup.left, setup.dropped) == (1, 0)
     with pytest.raises(FollowerEndedError):
         setup.follower.next(30)

@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rag_pipeline import events
 from rag_pipeline.fanout import Batch, Hub, Item, Subscriber
-from rag_pipeline.fanout.hub import MAX_ITEMS_A_TURN
+from rag_pipeline.fanout.hub import MAX_ITEMS_A_TURN, NOWHERE
 from rag_pipeline.handover import Handover
-from rag_pipeline.journal import Tail
+from rag_pipeline.journal import Lineage, Tail
 from rag_pipeline.status import PipelineStatus
 from tests.fanout.outlets import RecordingOutlet
 from tests.watching import Client, lasting, wait_until
@@ -28,7 +28,7 @@ class Setup:
     def __init__(self, *pipelines: PipelineStatus, limit: int = 200_000) -> None:
         self.pipelines = list(pipelines)
         self.handover: Handover[Item] = Handover(limit)
-        self.hub = Hub(lambda: self.pipelines, self.handover, Tail("0123456789abcdef"))
+        self.hub = Hub(lambda: self.pipelines, self.handover, Tail(Lineage("0123456789abcdef")))
         self.joined = 0
         for pipeline in pipelines:
             pipeline.attach(self.handover)
@@ -101,6 +101,17 @@ def test_a_newcomer_gets_a_snapshot_of_every_pipeline() -> None:
     _, outlet = setup.join()
     setup.settle()
     assert [body["pipeline_id"] for _, _, body in outlet.received] == [p.pipeline_id for p in pipelines]
+    setup.close()
+
+
+def test_the_last_snapshot_has_an_offset_to_go_on_from_whatever_other_pipelines_there_are() -> None:
+    names = {"google_drive": "drive", "local_files": "folder"}
+    setup = Setup(*(PipelineStatus(kind, f"hub-offset-{name}") for kind, name in names.items()))
+    for namespace in events.NAMESPACES:
+        _, outlet = setup.join(namespace)
+        setup.settle()
+        offsets = [body["offset"] for _, _, body in outlet.received]
+        assert [offset == NOWHERE for offset in offsets] == [True] * (len(offsets) - 1) + [False]
     setup.close()
 
 

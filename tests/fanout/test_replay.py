@@ -13,7 +13,7 @@ from rag_pipeline import events
 from rag_pipeline.fanout import Batch, Form, Hub, Item, NewJournal, Subscriber
 from rag_pipeline.fanout.replay import CHUNK_EVENTS, Fetch
 from rag_pipeline.handover import Handover
-from rag_pipeline.journal import Entry, Tail, offset_of
+from rag_pipeline.journal import Entry, Lineage, Tail, offset_of
 from rag_pipeline.status import PipelineStatus
 from tests.fanout.decoding import Received
 from tests.fanout.outlets import RecordingOutlet
@@ -37,14 +37,14 @@ class Setup:
     def __init__(self, tail: int = 10_000, fetch: Fetch | None = None, floor: int = 0, limit: int = 1 << 20) -> None:
         self.pipeline = PipelineStatus("local_files", "replayed")
         self.handover: Handover[Item] = Handover()
-        self.tail = Tail(IDENTITY, limit=tail)
+        self.tail = Tail(Lineage(IDENTITY), limit=tail)
         self.everything: list[Entry] = []
         self.hub = Hub(
             lambda: [self.pipeline],
             self.handover,
             self.tail,
             fetch=fetch or (self.fetch if tail < 10_000 else None),
-            reaches=lambda position: position >= floor,
+            reaches=lambda position: floor <= position <= self.tail.newest,
             backlog_limit_bytes=limit,
         )
         keep = self.tail.keep
@@ -145,6 +145,18 @@ def test_an_offset_that_is_none_of_this_journal_gets_the_snapshot(offset: str) -
     setup.settle()
     assert [(name, body["recovered"], body["seq"]) for _, name, body in outlet.received] == [(events.STATUS, False, 6)]
     assert not setup.hub.can_resume(offset)
+    setup.close()
+
+
+def test_an_offset_of_a_former_generation_is_gone_on_from_as_far_as_that_is_kept() -> None:
+    setup = Setup()
+    setup.run(3)
+    setup.tail.go_on(Lineage(IDENTITY, {"fedcba9876543210": 4}))
+    _, kept = setup.join(offset_of("fedcba9876543210", 4))
+    _, lost = setup.join(offset_of("fedcba9876543210", 5))
+    setup.settle()
+    assert (numbered(kept.received), last(kept.received)["recovered"]) == ([5, 6], True)
+    assert (numbered(lost.received), last(lost.received)["recovered"]) == ([], False)
     setup.close()
 
 
@@ -260,7 +272,7 @@ def test_a_store_that_fails_is_forgotten_and_its_offsets_with_it() -> None:
     setup.run(1000)
     _, behind = setup.join(offset_of(IDENTITY, 0), SlowOutlet())
     setup.hub.drain()
-    setup.handover.publish(NewJournal("fedcba9876543210"))
+    setup.handover.publish(NewJournal(Lineage("fedcba9876543210")))
     behind.backlog_bytes = 0
     setup.settle()
     assert last(behind.received)["recovered"] is False

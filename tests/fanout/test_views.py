@@ -8,7 +8,7 @@ from rag_pipeline import events
 from rag_pipeline.fanout import Hub, Item, NewJournal, Subscriber
 from rag_pipeline.fanout.views import STALLED, Views
 from rag_pipeline.handover import Handover
-from rag_pipeline.journal import Entry, Tail, offset_of
+from rag_pipeline.journal import Entry, Lineage, Tail, offset_of
 from rag_pipeline.status import PipelineStatus
 from tests.fanout.outlets import RecordingOutlet
 from tests.watching import Recorder, lasting
@@ -27,7 +27,7 @@ class Setup:
         self.position = 0
         self.views = Views()
         self.handover: Handover[Item] = Handover()
-        self.hub = Hub(list, self.handover, Tail(IDENTITY), views=self.views)
+        self.hub = Hub(list, self.handover, Tail(Lineage(IDENTITY)), views=self.views)
 
     def entries(self) -> list[Entry]:
         """Return what the pipeline has published since the last call, each at a place of its own."""
@@ -111,6 +111,18 @@ def test_a_pipeline_that_stops_reporting_is_shown_as_stalled_until_it_is_back() 
     setup.close()
 
 
+def test_that_a_client_has_recovered_is_said_once_and_not_with_each_status_after_it() -> None:
+    setup = Setup()
+    setup.pipeline.update(status="idle")
+    setup.pump()
+    outlet = setup.join(offset_of(IDENTITY, setup.position))
+    for stalled in (["elsewhere"], []):
+        setup.hub.mark_stalled(stalled)
+    told = [(body["status"], body.get("recovered")) for _, _, body in outlet.received]
+    assert told == [("idle", True), (STALLED, None), ("idle", None)]
+    setup.close()
+
+
 def test_after_a_gap_everyone_gets_the_states_anew_with_the_gap_marked() -> None:
     setup = Setup()
     setup.pipeline.update(status="running")
@@ -118,7 +130,7 @@ def test_after_a_gap_everyone_gets_the_states_anew_with_the_gap_marked() -> None
     behind = setup.join(offset_of(IDENTITY, setup.position))
     setup.pipeline.update(status="idle")
     known = tuple(setup.entries())
-    setup.handover.publish(NewJournal("fedcba9876543210", setup.position, known))
+    setup.handover.publish(NewJournal(Lineage("fedcba9876543210"), setup.position, known))
     setup.pump()
     for one in (outlet, behind):
         body = one.received[-1][2]

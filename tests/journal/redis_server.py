@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline.events import Event
-from rag_pipeline.journal import Entry
+from rag_pipeline.journal import Entry, Lineage
 from rag_pipeline.journal.redis_address import Address
 from rag_pipeline.journal.redis_link import Link
 from rag_pipeline.journal.redis_publisher import RedisPublisher
@@ -54,6 +54,8 @@ class RedisServer:
         self.folder.mkdir(exist_ok=True)
         command = [PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--appendonly", "yes", "--save", "", "--logfile", "redis.log", *self._options]
+        # By default what was confirmed may wait for up to 2 s to be written, while the disk is slow.
+        command += ["--appendfsync", "always"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not self._answers():
@@ -127,7 +129,10 @@ class Follower:
         self.entries: list[Entry] = []
         self.since_gap: list[Entry] = []
         self.gaps = 0
-        self.reader = RedisReader(url, self._take, self._gap, prefix=prefix, timeout_seconds=timeout_seconds)
+        self.lineages: list[Lineage] = []
+        self.reader = RedisReader(
+            url, self._take, self._gap, self.lineages.append, prefix=prefix, timeout_seconds=timeout_seconds
+        )
 
     def _take(self, entries: list[Entry]) -> None:
         self.entries += entries

@@ -8,7 +8,7 @@ from typing import Any
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
-from rag_pipeline.journal import Entry, FileQuery, FileRow, Tail
+from rag_pipeline.journal import Entry, FileQuery, FileRow, Lineage, Tail
 from rag_pipeline.journal.history import files_of
 from rag_pipeline.status import SavedState
 
@@ -17,7 +17,7 @@ class ScriptedStore:
     """A journal that keeps everything and counts its batches; ``before_append`` runs on the writer's thread."""
 
     def __init__(self, identity: str = "0123456789abcdef") -> None:
-        self._tail = Tail(identity, limit=1_000_000)
+        self._tail = Tail(Lineage(identity), limit=1_000_000)
         self.batches: list[int] = []
         self.broken: str | None = None
         self.floor = 0
@@ -26,8 +26,8 @@ class ScriptedStore:
         self.before_append: Callable[[], object] = lambda: None
 
     @property
-    def identity(self) -> str:
-        return self._tail.identity
+    def lineage(self) -> Lineage:
+        return self._tail.lineage
 
     @property
     def newest(self) -> int:

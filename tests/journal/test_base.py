@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.events import Event
-from rag_pipeline.journal.base import Entry, StoredBody, encode_payload, new_identity, offset_of, parse_offset
+from rag_pipeline.journal.base import (
+    Entry,
+    Lineage,
+    StoredBody,
+    encode_payload,
+    new_identity,
+    offset_of,
+    parse_offset,
+)
 from rag_pipeline.status.model import FileBody, FileRecord
 
 EVENT = Event("pipeline:file_completed", ("/pipeline",), "p", None, "e", 7, 1.5, FileBody(FileRecord("é\0", None)))
@@ -37,6 +45,37 @@ def test_identities_differ_and_are_what_offsets_are_made_of() -> None:
     one, two = new_identity(), new_identity()
     assert one != two
     assert parse_offset(f"{one}-0") == (one, 0)
+
+
+def test_an_offset_of_a_former_generation_holds_up_to_where_the_next_one_began() -> None:
+    lineage = Lineage.of([("aaaaaaaa", 0), ("bbbbbbbb", 5), ("cccccccc", 5), ("dddddddd", 9)])
+    held = {"aaaaaaaa": 5, "bbbbbbbb": 5, "cccccccc": 9}
+    assert lineage == Lineage("dddddddd", held)
+    for identity, end in held.items():
+        assert [lineage.position_of(offset_of(identity, position)) for position in (0, end, end + 1)] == [0, end, None]
+    assert lineage.position_of("dddddddd-ff") == 255
+    assert [lineage.position_of(other) for other in ("eeeeeeee-1", "", None, 7, ["dddddddd-1"])] == [None] * 5
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 40)), max_size=40))
+def test_an_offset_stands_for_the_events_it_was_made_after_or_for_nothing(steps: list[int | None]) -> None:
+    """None is one more event; a number, that the store is opened as it was so many steps ago."""
+    events: tuple[int, ...] = ()
+    generations: tuple[tuple[str, int], ...] = ((new_identity(), 0),)
+    states = [(events, generations)]
+    seen: dict[str, tuple[int, ...]] = {}
+    for nth, step in enumerate(steps):
+        if step is None:
+            events = (*events, nth)
+        else:
+            events, generations = states[-1 - step % len(states)]
+            generations = (*generations, (new_identity(), len(events)))
+        states.append((events, generations))
+        seen[offset_of(generations[-1][0], len(events))] = events
+    for offset, before in seen.items():
+        is_known = any(offset.startswith(identity) for identity, _ in generations)
+        holds = is_known and events[: len(before)] == before
+        assert Lineage.of(generations).position_of(offset) == (len(before) if holds else None)
 
 
 def test_the_text_of_an_entry_is_its_payload_made_once() -> None:

@@ -30,7 +30,7 @@ class Setup:
         self.sink: Sink | None = self.keeper.connect(
             self.passed.append,
             lambda function: function(),
-            begin_journal=lambda identity, _newest, _entries: self.journals.append(identity),
+            begin_journal=lambda lineage, _newest, _entries: self.journals.append(lineage.identity),
             overflowed=lambda: None,
             mark_stalled=lambda _ids: None,
             pipelines=lambda: [self.pipeline],
@@ -128,7 +128,7 @@ def test_a_store_that_fails_later_is_left_with_its_numbering() -> None:
     setup.pipeline.update(n=2)
     wait_until(lambda: any(isinstance(item, Event) for item in setup.passed))
     assert len(setup.journals) == 1
-    assert setup.journals[0] != store.identity
+    assert setup.journals[0] != store.lineage.identity
     assert setup.keeper.stored is None
     assert setup.keeper.restore("other") is None, "it would bring the old epoch back"
     told = setup.keeper.describe()

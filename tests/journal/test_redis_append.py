@@ -6,8 +6,9 @@ import pytest
 
 from rag_pipeline.events import Event
 from rag_pipeline.journal.redis_batch import Batch, BatchWriter
+from rag_pipeline.journal.redis_generations import adopt
 from rag_pipeline.journal.redis_keys import Keys, pairs
-from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, Word, adopt
+from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, Word
 from rag_pipeline.journal.redis_link import Link, RedisUnavailableError
 from rag_pipeline.status.model import FileBody, FileRecord
 from tests.journal.redis_server import needs_redis
@@ -29,7 +30,7 @@ class Process:
         self.link = link
         self.holder = Holder(KEYS)
         self.writer = BatchWriter(link, KEYS, self.holder, **limits)
-        self.writer.identity = adopt(link, KEYS)
+        self.writer.adopt()
 
     def claim(self, *pipeline_ids: str) -> None:
         for pipeline_id in pipeline_ids:

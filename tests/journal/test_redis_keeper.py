@@ -9,7 +9,7 @@ import pytest
 
 from rag_pipeline import events
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal import Entry, FileQuery
+from rag_pipeline.journal import Entry, FileQuery, Lineage, offset_of
 from rag_pipeline.journal.redis_keeper import RedisKeeper
 from rag_pipeline.status import PipelineStatus
 from tests.journal import redis_server
@@ -34,7 +34,7 @@ class Setup:
             begin_journal=self.begin,
             overflowed=lambda: None,
             mark_stalled=self.mark,
-            pipelines=lambda: [self.pipeline],
+            pipelines=lambda: [] if self.pipeline.closed else [self.pipeline],
         )
         self.keeper.start()
 
@@ -46,9 +46,9 @@ class Setup:
     def post(self, function: Callable[[], None]) -> None:
         function()
 
-    def begin(self, identity: str, newest: int, entries: tuple[Entry, ...] | None) -> None:
-        self.keeper.tail.begin(identity, newest)
-        self.journals.append((identity, newest, len(entries or ())))
+    def begin(self, lineage: Lineage, newest: int, entries: tuple[Entry, ...] | None) -> None:
+        self.keeper.tail.begin(lineage, newest)
+        self.journals.append((lineage.identity, newest, len(entries or ())))
 
     def mark(self, ids: Iterable[str]) -> None:
         self.stalled = list(ids)
@@ -140,6 +140,65 @@ def test_a_redis_that_is_not_there_yet_is_waited_for(redis: RedisServer) -> None
     redis.start()
     wait_until(lambda: setup.numbered() == [1] or any(count for _, _, count in setup.journals), 30)
     wait_until(lambda: setup.keeper.describe()["status"] == "ok", 30)
+    setup.close()
+
+
+def test_a_closed_pipeline_gives_its_id_back_once_what_it_published_is_written(redis: RedisServer) -> None:
+    one, other = Setup(redis.url), Setup(redis.url, "other")
+    one.keeper.claim("kept")
+    one.pipeline.attach(one.sink)
+    one.pipeline.update(status="stopped")
+    one.pipeline.close()
+
+    def is_free() -> bool:
+        try:
+            other.keeper.claim("kept")
+        except JournalError:
+            return False
+        return True
+
+    wait_until(is_free, 30)
+    assert other.keeper.restore("kept") is not None
+    assert one.keeper.describe()["status"] == "ok"
+    one.close()
+    other.close()
+
+
+def test_a_redis_that_goes_away_and_comes_back_is_two_lines(
+    redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup = Setup(redis.url)
+    setup.pipeline.attach(setup.sink)
+    redis.kill()
+    setup.pipeline.update(n=1)
+    parts = (setup.keeper._publisher, setup.keeper._reader)
+    wait_until(lambda: all(part.degraded for part in parts) and bool(caplog.messages), 30)
+    redis.start()
+    wait_until(lambda: setup.numbered() == [1], 30)
+    wait_until(lambda: setup.keeper.describe()["status"] == "ok", 30)
+    setup.close()
+    away, back = caplog.messages
+    assert away == (
+        f"Redis at 127.0.0.1:{redis.port}/0 can't be reached: Connection refused; "
+        "it is tried again, and clients stay connected"
+    )
+    assert back == f"Redis at 127.0.0.1:{redis.port}/0 is back"
+
+
+def test_offsets_hold_over_a_restart_of_redis_that_loses_nothing(redis: RedisServer) -> None:
+    setup = Setup(redis.url)
+    setup.pipeline.attach(setup.sink)
+    setup.pipeline.update(n=1)
+    wait_until(lambda: setup.numbered() == [1])
+    tail = setup.keeper.tail
+    position = tail.newest
+    before = offset_of(tail.identity, position)
+    redis.restart()
+    setup.pipeline.update(n=2)
+    wait_until(lambda: setup.numbered() == [1, 2], 30)
+    assert tail.identity not in before, "it is a generation of its own"
+    assert tail.lineage.position_of(before) == position
+    assert len(setup.journals) == 1
     setup.close()
 
 

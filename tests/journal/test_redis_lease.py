@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 
 import pytest
 
 from rag_pipeline.errors import JournalError
+from rag_pipeline.journal.redis_generations import adopt
 from rag_pipeline.journal.redis_keys import Keys
-from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, Word, adopt, stalled
+from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, Word, stalled
 from rag_pipeline.journal.redis_link import Link
 from tests.journal.redis_server import needs_redis
 from tests.live import wait_until
@@ -20,12 +20,7 @@ KEYS = Keys()
 
 @pytest.fixture
 def identity(link: Link) -> str:
-    return adopt(link, KEYS)
-
-
-def test_the_identity_is_made_once(link: Link, identity: str) -> None:
-    assert re.fullmatch("[0-9a-f]{16}", identity)
-    assert adopt(link, KEYS) == identity
+    return adopt(link, KEYS).identity
 
 
 def test_a_second_holder_is_refused_with_the_name_of_the_first(link: Link, identity: str) -> None:

@@ -170,7 +170,7 @@ def test_redis_restarted_empty_gets_the_pipelines_anew(server: RedisServer, pipe
         idle.update(status="idle", mine=7)
         idle.add_processing_file("in flight")
         work(pipeline, 1, 20)
-        wait_until(lambda: len(follower.events) == 42)
+        wait_until(lambda: len(follower.events) == 42 and not publisher._outbox.waiting)
         server.kill()
         work(pipeline, 21, 30)
         wait_until(lambda: publisher.degraded)
@@ -195,6 +195,33 @@ def test_redis_restarted_empty_gets_the_pipelines_anew(server: RedisServer, pipe
         kept = [e.event.seq for e in journal.read(0, 1000) if e.event.pipeline_id == pipeline.pipeline_id]
         assert kept == list(range(41, 81))
         assert follower.gaps == 1
+        journal.close()
+
+
+def test_redis_restarted_twice_without_its_last_second_marks_the_gap(tmp_path: Path, pipeline: PipelineStatus) -> None:
+    with running(tmp_path / "older", "--appendonly", "no") as server, publishing(server.url, pipeline) as publisher:
+
+        def written(first: int, last: int, more: int) -> None:
+            work(pipeline, first, last)
+            journal = RedisJournal(server.url)
+            wait_until(lambda: len(journal.read(0, 100)) >= more and not publisher._outbox.waiting)
+            journal.close()
+
+        written(1, 2, 4)
+        link = server.link()
+        link.call("SAVE")
+        link.close()
+        for turn in range(1, 3):
+            server.restart()  # and with the events the second time it has lost that there was a first time
+            written(turn * 10, turn * 10 + 1, 7 + turn)
+        journal = RedisJournal(server.url)
+        events = [entry.event for entry in journal.read(0, 100)]
+        seqs = [event.seq for event in events]
+        assert seqs == sorted(seqs)
+        assert seqs[:4] == [1, 2, 3, 4]
+        assert seqs[4] > 8
+        assert seqs[-1] == 12
+        assert any(event.payload().get("gap") for event in events[4:])
         journal.close()
 
 

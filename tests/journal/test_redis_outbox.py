@@ -13,7 +13,7 @@ from rag_pipeline.events import Event
 from rag_pipeline.journal import FileQuery, FileStatus, redis_outbox
 from rag_pipeline.journal.redis_batch import BatchWriter
 from rag_pipeline.journal.redis_keys import Keys
-from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError, adopt
+from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError
 from rag_pipeline.journal.redis_link import Link, RedisUnavailableError
 from rag_pipeline.journal.redis_outbox import Outbox
 from rag_pipeline.journal.redis_queue import EventQueue
@@ -41,7 +41,7 @@ class Desk:
         self.link = server.link()
         self.holder = Holder(self.keys)
         self.writer = BatchWriter(self.link, self.keys, self.holder)
-        self.writer.identity = adopt(self.link, self.keys)
+        self.writer.adopt()
         self.queue = EventQueue(native.Signal(), limit)
         self.pipeline = PipelineStatus("local_files", f"outbox-{self.keys.prefix}")
         self.name = self.pipeline.pipeline_id
@@ -228,7 +228,7 @@ def test_an_emptied_server_gets_what_is_queued_and_then_the_whole_state(desk: De
         desk.link.call("DEL", key)
     with pytest.raises(IdentityChangedError):
         desk.outbox.send()
-    desk.writer.identity = adopt(desk.link, desk.keys)
+    desk.writer.adopt()
     desk.outbox.begin_anew()
     desk.send_all()
     assert desk.seqs == [8, 9]  # what had been sent before is in the state
@@ -243,7 +243,7 @@ def test_an_emptied_server_is_noticed_by_a_pipeline_that_says_nothing(desk: Desk
         desk.link.call("DEL", key)
     with pytest.raises(IdentityChangedError):
         desk.outbox.renew()
-    desk.writer.identity = adopt(desk.link, desk.keys)
+    desk.writer.adopt()
     desk.outbox.begin_anew()
     desk.assert_up_to_date()
 
@@ -271,6 +271,9 @@ def test_what_was_taken_when_the_server_went_away_is_kept(desk: Desk, server: Re
     desk.work(2)
     assert desk.outbox.waiting
     server.start()
+    with pytest.raises(IdentityChangedError):
+        desk.outbox.send()
+    assert desk.writer.adopt(), "it has all that it had confirmed"
     desk.send_all()
     assert desk.seqs == [1, 2, 3, 4]
 
@@ -286,6 +289,14 @@ def test_a_released_pipeline_is_let_go_after_its_last_event(desk: Desk) -> None:
     assert desk.seqs == [1, 2]
     assert desk.link.call("EXISTS", desk.keys.owner(desk.name)) == 0
     assert desk.link.call("HGET", desk.keys.pipeline(desk.name), "closed") == "1"
+
+
+def test_a_refused_pipeline_that_is_released_is_no_longer_told(desk: Desk) -> None:
+    desk.outbox.refused[desk.name] = "pipeline is published by another process already"
+    desk.send_all()
+    desk.queue.release(desk.name)
+    desk.outbox.release()
+    assert desk.outbox.refused == {}
 
 
 def test_what_is_given_up_is_replaced_by_a_status(desk: Desk) -> None:

@@ -64,7 +64,7 @@ def test_snapshots_show_each_pipeline_and_all_that_came_after_its_last_status(
         journal.append(recorder.changes)
     with following(server.url) as follower:
         snapshots = follower.reader.snapshots()
-        assert snapshots.identity == journal.identity
+        assert snapshots.lineage == journal.lineage
         assert snapshots.position == journal.newest
         shown = [(e.event.pipeline_id, e.event.seq, e.event.numbered) for e in snapshots.entries]
         one = [("seq", 1, False), ("seq", 2, True), ("seq", 3, True)]
@@ -86,6 +86,8 @@ def test_following_goes_on_after_the_last_entry_when_the_server_was_killed(
         assert follower.seqs("p") == list(range(1, 21))
         assert follower.gaps == 0
         wait_until(lambda: follower.reader.degraded is None)
+        # It was started anew once, which those who make offsets have to know.
+        assert follower.lineages == [journal.lineage]
 
 
 def test_a_cut_path_loses_and_repeats_nothing(
@@ -108,11 +110,11 @@ def test_an_emptied_server_is_a_gap_and_following_goes_on(server: RedisServer, j
     with following(server.url) as follower:
         journal.append(events(1, 3))
         wait_until(lambda: len(follower.entries) == 3)
-        before = follower.reader.snapshots().identity
+        before = follower.reader.snapshots().lineage
         journal.close()
         server.restart(empty=True)
         wait_until(lambda: follower.gaps == 1)
-        assert follower.reader.snapshots().identity not in ("", before)
+        assert follower.reader.snapshots().lineage not in (None, before)
         again = RedisJournal(server.url)
         again.append(events(7, 9))
         wait_until(lambda: len(follower.since_gap) >= 3)
@@ -125,10 +127,14 @@ def test_another_identity_is_a_gap_whatever_the_stream_looks_like(server: RedisS
     with following(server.url) as follower:
         journal.append(events(1, 3))
         wait_until(lambda: len(follower.entries) == 3)
+        before = follower.reader.snapshots().lineage
+        assert before is not None
         link = server.link()
         link.call("SET", Keys().identity, "0123456789abcdef")
         wait_until(lambda: follower.gaps == 1)
-        assert follower.reader.snapshots().identity == "0123456789abcdef"
+        after = follower.reader.snapshots().lineage
+        assert after is not None
+        assert list(after.former) == ["0123456789abcdef"]
         link.close()
 
 
@@ -186,7 +192,7 @@ def test_a_server_that_is_not_there_at_the_start_is_a_gap_when_it_comes(server: 
         server.start()
         wait_until(lambda: follower.gaps == 1)
         assert follower.reader.degraded is None
-        assert follower.reader.snapshots().identity
+        assert follower.reader.snapshots().lineage is not None
 
 
 def test_a_server_that_is_not_fit_stops_the_start() -> None:

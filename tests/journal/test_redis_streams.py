@@ -7,7 +7,7 @@ import pytest
 
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import NS_GOOGLE_DRIVE, NS_LOCAL_FILES, NS_PIPELINE, Event
-from rag_pipeline.journal import Journal, offset_of, parse_offset
+from rag_pipeline.journal import Journal, offset_of
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_link import RedisUnavailableError
 from rag_pipeline.journal.redis_streams import RedisJournal
@@ -59,7 +59,8 @@ def test_what_was_appended_is_read_in_order_from_anywhere(journal: RedisJournal)
     assert found[0].event.payload() == kept[0].event.payload()
     assert [e.event.seq for e in journal.read(kept[1].position, 2)] == [3, 4]
     assert journal.newest == kept[-1].position
-    assert parse_offset(offset_of(journal.identity, journal.newest)) == (journal.identity, journal.newest)
+    lineage = journal.lineage
+    assert lineage.position_of(offset_of(lineage.identity, journal.newest)) == journal.newest
 
 
 def test_statuses_that_sum_up_are_not_read_and_not_counted(journal: RedisJournal) -> None:
@@ -95,12 +96,13 @@ def test_it_reaches_back_to_what_was_not_trimmed(server: RedisServer, journal: R
 
 def test_an_emptied_redis_has_another_identity(server: RedisServer, journal: RedisJournal) -> None:
     journal.append([event(1)])
-    before = journal.identity
-    assert before == RedisJournal(server.url).identity
+    before = journal.lineage
+    assert before == RedisJournal(server.url).lineage
     link = server.link()
     link.call("FLUSHALL")
     link.close()
-    assert journal.identity != before
+    assert journal.lineage.identity != before.identity
+    assert journal.lineage.former == {}
     with pytest.raises(JournalError, match=r"was emptied$"):
         journal.append([event(2)])
 
@@ -151,7 +153,7 @@ def test_prefixes_keep_journals_apart(server: RedisServer, journal: RedisJournal
     other = RedisJournal(server.url, prefix="other")
     journal.append([event(1)])
     assert other.read(0, 10) == []
-    assert other.identity != journal.identity
+    assert other.lineage.identity != journal.lineage.identity
     other.close()
 
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.base import MAX_PAGE
 from rag_pipeline.journal.sqlite_files import SWEEP_ROWS, FileChanges, find_files, key_text, read_key, sweep_files
+from rag_pipeline.journal.sqlite_inbox import install
+from rag_pipeline.journal.sqlite_inbox import put as put_rows
 from rag_pipeline.journal.sqlite_schema import open_writer
 from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileError, FileRecord
@@ -21,6 +23,7 @@ COMPLETED, DELETED = FileStatus.COMPLETED, FileStatus.DELETED
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     made = open_writer(tmp_path / "journal")
+    install(made)
     yield made
     made.close()
 
@@ -29,7 +32,7 @@ def put(db: sqlite3.Connection, first: int, last: int, status: FileStatus = COMP
     changes = FileChanges()
     for n in range(first, last + 1):
         changes.change("p", ("id", str(n)), status, at, n, None, FileRecord(f"file {n}", str(n)))
-    changes.write(db)
+    put_rows(db, changes.rows())
 
 
 def found(db: sqlite3.Connection, query: FileQuery = FileQuery()) -> list[int]:  # noqa: B008
@@ -49,7 +52,7 @@ def test_of_each_file_the_last_record_is_written_and_a_dropped_one_goes(db: sqli
     changes.drop("p", ("id", "2"))
     changes.drop("p", ("id", "3"))
     changes.change("p", ("id", "3"), COMPLETED, 1.0, 6, None, FileRecord("back", "3"))
-    changes.write(db)
+    put_rows(db, changes.rows())
     assert [(row.position, row.file["name"]) for row in find_files(db, FileQuery())] == [(6, "back"), (5, "now at 5")]
 
 
@@ -57,7 +60,7 @@ def test_a_file_of_one_pipeline_is_not_that_of_another(db: sqlite3.Connection) -
     put(db, 1, 1)
     changes = FileChanges()
     changes.change("q", ("id", "1"), DELETED, 2.0, 2, None, FileRecord("file 1", "1"))
-    changes.write(db)
+    put_rows(db, changes.rows())
     assert found(db) == [2, 1]
     assert (found(db, FileQuery(pipeline_id="p")), found(db, FileQuery(status=DELETED))) == ([1], [2])
 
@@ -67,7 +70,7 @@ def test_what_is_shown_of_a_file_is_its_record(db: sqlite3.Connection) -> None:
     file = FileRecord("a", "1", 2, "text/plain", None, 3, 1.5, "reading", 0.5, 2.5, 3.5, 2.0, {"n": [1]}, error)
     changes = FileChanges()
     changes.change("p", ("id", "1"), FileStatus.FAILED, 3.5, 7, None, file)
-    changes.write(db)
+    put_rows(db, changes.rows())
     assert find_files(db, FileQuery(text="é WENT")) == [(7, "p", FileStatus.FAILED, 3.5, file.to_json())]
 
 

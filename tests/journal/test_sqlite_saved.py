@@ -10,8 +10,9 @@ import pytest
 from rag_pipeline.events import Event
 from rag_pipeline.journal import FileQuery
 from rag_pipeline.journal.sqlite_files import find_files
+from rag_pipeline.journal.sqlite_inbox import install, put
 from rag_pipeline.journal.sqlite_saved import RECENT, load_books, saved_states
-from rag_pipeline.journal.sqlite_schema import open_writer, transaction
+from rag_pipeline.journal.sqlite_schema import open_writer
 from rag_pipeline.status import PipelineStatus, SavedState
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED
 from rag_pipeline.status.model import FileBody, FileRecord
@@ -23,6 +24,7 @@ from tests.journal.driving import assert_saved, numbered, recorded
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     made = open_writer(tmp_path / "journal")
+    install(made)
     yield made
     made.close()
 
@@ -31,10 +33,9 @@ def keep(db: sqlite3.Connection, events: list[Event]) -> SavedState:
     """Write the events in one batch; return what is saved of the pipeline."""
     books = load_books(db)
     (newest,) = db.execute("SELECT coalesce(max(position), 0) FROM pipelines").fetchone()
-    with transaction(db):
-        for entry in numbered(events):
-            books.note(entry.event, newest + entry.position)
-        books.write(db)
+    for entry in numbered(events):
+        books.note(entry.event, newest + entry.position)
+    put(db, books.take())
     return saved_states(db)["p"]
 
 
@@ -191,7 +192,7 @@ def test_an_event_of_no_pipeline_is_kept_by_no_pipeline(db: sqlite3.Connection) 
     body = FileBody(FileRecord("a", None))
     books = load_books(db)
     books.note(Event("pipeline:file_completed", (), None, None, None, 1, 1.0, body), 1)
-    books.write(db)
+    put(db, books.take())
     assert saved_states(db) == {}
 
 

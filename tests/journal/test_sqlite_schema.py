@@ -8,16 +8,10 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import JournalError
+from rag_pipeline.journal import offset_of
 from rag_pipeline.journal.sqlite import SqliteJournal
-from rag_pipeline.journal.sqlite_schema import (
-    MAX_ROWS_A_STEP,
-    SCHEMA_VERSION,
-    broken,
-    open_reader,
-    open_writer,
-    transaction,
-    write_rows,
-)
+from rag_pipeline.journal.sqlite_schema import SCHEMA_VERSION, broken, open_reader, open_writer, transaction
+from tests.journal.driving import assert_saved, recorded
 
 
 @pytest.fixture
@@ -32,15 +26,40 @@ def count(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT count(*) FROM numbers").fetchone()[0])
 
 
-def test_a_new_file_has_the_format_and_an_identity_that_stays(tmp_path: Path) -> None:
-    identities = []
+def test_a_new_file_has_the_format(tmp_path: Path) -> None:
     for _ in range(2):
         db = open_writer(tmp_path / "journal")
-        identities += db.execute("SELECT value FROM meta WHERE key = 'identity'").fetchall()
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         db.close()
-    assert identities[0] == identities[1]
+
+
+def in_format_1(path: Path) -> None:
+    """Make the file what it was before there were generations."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("DROP TABLE generations")
+    db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+    db.execute("INSERT INTO meta VALUES ('identity', '0123456789abcdef')")
+    db.execute("PRAGMA user_version = 1")
+    db.close()
+
+
+def test_a_file_of_format_1_is_taken_over_with_its_offsets(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    pipeline, recorder = recorded()
+    pipeline.add_processing_file("a")
+    pipeline.complete_file("a")
+    journal = SqliteJournal(path)
+    journal.append(recorder.events)
+    journal.close()
+    in_format_1(path)
+    for _ in range(2):
+        journal = SqliteJournal(path)
+        offsets = [offset_of("0123456789abcdef", position) for position in (0, 2, 3)]
+        assert [journal.lineage.position_of(offset) for offset in offsets] == [0, 2, None]
+        assert [entry.event.seq for entry in journal.read(0, 10)] == [1, 2]
+        assert_saved(journal.saved()["p"], pipeline)
+        journal.close()
 
 
 def test_a_file_of_a_newer_version_is_refused_untouched_and_says_what_to_do(tmp_path: Path) -> None:
@@ -50,7 +69,7 @@ def test_a_file_of_a_newer_version_is_refused_untouched_and_says_what_to_do(tmp_
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     db.close()
     before = path.read_bytes()
-    expected = rf"{path} was written by a newer version .*\(format 2, this one knows 1\): upgrade, or choose another"
+    expected = rf"{path} was written by a newer version .*\(format 3, this one knows 2\): upgrade, or choose another"
     with pytest.raises(JournalError, match=expected):
         SqliteJournal(path)
     assert path.read_bytes() == before
@@ -90,24 +109,14 @@ def test_the_reader_writes_nothing(tmp_path: Path) -> None:
     writer.close()
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 3, 7, MAX_ROWS_A_STEP, 2 * MAX_ROWS_A_STEP + 5])
-def test_all_rows_are_written_in_few_steps(db: sqlite3.Connection, rows: int) -> None:
-    steps: list[str] = []
-    db.set_trace_callback(steps.append)
-    write_rows(db, "INSERT INTO numbers", [(n, str(n)) for n in range(rows)])
-    db.set_trace_callback(None)
-    assert db.execute("SELECT n, text FROM numbers ORDER BY n").fetchall() == [(n, str(n)) for n in range(rows)]
-    assert len(steps) <= 2 + rows.bit_length()
-
-
 def test_a_transaction_is_kept_whole_or_not_at_all(db: sqlite3.Connection) -> None:
     with transaction(db):
-        write_rows(db, "INSERT INTO numbers", [(1, "one")])
+        db.execute("INSERT INTO numbers VALUES (1, 'one')")
 
     def write_one_twice() -> None:
         with transaction(db):
-            write_rows(db, "INSERT INTO numbers", [(2, "two")])
-            write_rows(db, "INSERT INTO numbers", [(1, "again")])
+            db.execute("INSERT INTO numbers VALUES (2, 'two')")
+            db.execute("INSERT INTO numbers VALUES (1, 'again')")
 
     with pytest.raises(sqlite3.IntegrityError):
         write_one_twice()

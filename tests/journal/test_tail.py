@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline import native
 from rag_pipeline.events import Event
-from rag_pipeline.journal import Entry, Tail
+from rag_pipeline.journal import Entry, Lineage, Tail
 from rag_pipeline.status.model import FileBody, FileRecord
 from tests.watching import wait_until
 
@@ -26,7 +26,7 @@ def positions(entries: list[Entry]) -> list[int]:
 def test_the_tail_has_the_last_events_and_knows_what_it_has(
     newest: int, limit: int, published: list[bool], after: int, most: int
 ) -> None:
-    tail = Tail("identity", newest=newest, limit=limit)
+    tail = Tail(Lineage("identity"), newest=newest, limit=limit)
     expected = newest
     for is_numbered in published:
         expected += is_numbered
@@ -39,7 +39,7 @@ def test_the_tail_has_the_last_events_and_knows_what_it_has(
 
 
 def test_a_namespace_gets_its_own_events_up_to_the_limit() -> None:
-    tail = Tail("identity")
+    tail = Tail(Lineage("identity"))
     for n in range(6):
         tail.number(event("/pipeline", *(["/local_files"] if n % 2 else [])))
     assert positions(tail.read(0, 2, "/local_files")) == [2, 4]
@@ -48,7 +48,7 @@ def test_a_namespace_gets_its_own_events_up_to_the_limit() -> None:
 
 
 def test_what_a_store_numbered_is_kept_as_it_is_numbered() -> None:
-    tail = Tail("identity", newest=10, limit=2)
+    tail = Tail(Lineage("identity"), newest=10, limit=2)
     for position in (11, 15, 16):
         tail.keep(Entry(position, event()))
     assert (positions(tail.all()), tail.start, tail.newest) == ([15, 16], 11, 16)
@@ -56,7 +56,7 @@ def test_what_a_store_numbered_is_kept_as_it_is_numbered() -> None:
 
 
 def test_a_tail_begins_with_what_a_store_has() -> None:
-    tail = Tail("identity", newest=5)
+    tail = Tail(Lineage("identity"), newest=5)
     assert (tail.reaches(4), tail.reaches(5), tail.reaches(6)) == (False, True, False)
     tail.preload(3, [Entry(4, event()), Entry(5, event())])
     assert (tail.reaches(2), tail.reaches(3)) == (False, True)
@@ -64,8 +64,17 @@ def test_a_tail_begins_with_what_a_store_has() -> None:
     assert positions(tail.read(3, 9)) == [4, 5, 6]
 
 
+def test_the_next_generation_goes_on_with_what_is_there_and_another_journal_does_not() -> None:
+    tail = Tail(Lineage("formerly"))
+    tail.number(event())
+    tail.go_on(Lineage("nextgener", {"formerly": 1}))
+    assert (tail.identity, tail.lineage.position_of("formerly-1"), positions(tail.all())) == ("nextgener", 1, [1])
+    tail.begin(Lineage("another"), 7)
+    assert (tail.identity, tail.all(), tail.newest, tail.reaches(7), tail.reaches(1)) == ("another", [], 7, True, False)
+
+
 def test_a_tail_is_read_while_another_thread_appends() -> None:
-    tail = Tail("identity", limit=50)
+    tail = Tail(Lineage("identity"), limit=50)
 
     def append() -> None:
         for _ in range(20_000):

@@ -67,6 +67,7 @@ def test_what_came_while_the_store_was_busy_is_one_batch(setup: Setup) -> None:
     assert gate.reached.wait(30)
     for n in range(1, 1 + MAX_BATCH // 2):
         setup.pipeline.update(n=n)
+    assert setup.writer.queued > MAX_BATCH // 2, "what is being written waits too"
     gate.open()
     wait_until(lambda: sum(setup.store.batches) >= 2 + MAX_BATCH // 2)
     assert setup.store.batches[-2:] == [1, MAX_BATCH // 2]

@@ -8,6 +8,7 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.errors import ServiceError
 from rag_pipeline.service import start_status_server
 from rag_pipeline.verify import Watcher
+from tests.contract.checking import check_event
 from tests.live import taken_port, wait_until
 
 
@@ -25,6 +26,8 @@ def test_a_burst_is_kept_in_order(transports: list[str]) -> None:
         for namespace in ("/pipeline", "/local_files"):
             got = watcher.received(namespace)
             assert got[0].name == "connect"
+            for one in got[1:]:
+                check_event(one.name, *one.arguments)
             assert [item.arguments[0].get("number") for item in got[1:]] == [None, *range(500)]
         assert watcher.counts("/google_drive") == {"connect": 1, "pipeline:status": 1}
         server.stop()
