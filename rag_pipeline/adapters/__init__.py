@@ -1,0 +1,11 @@
+"""Pipelines that people have already, shown by one line: LlamaIndex, LangChain, Celery, and any function.
+
+Each adapter imports its library in its own module and nowhere else. What goes wrong in one is logged once; the work it
+watches goes on.
+"""
+
+from rag_pipeline.adapters.current import stage
+from rag_pipeline.adapters.files import File
+from rag_pipeline.adapters.functions import tracked
+
+__all__ = ["File", "stage", "tracked"]

@@ -1,0 +1,91 @@
+"""A service that shows a pipeline, and a real Socket.IO client: what a user sees of what an adapter reports."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rag_pipeline import PipelineStatus, events, start_status_server
+from rag_pipeline.verify import Watcher
+from tests.contract.checking import check_event
+from tests.live import wait_until
+
+JsonDict = dict[str, Any]
+
+ENDS = {
+    events.FILE_COMPLETED: "completed",
+    events.FILE_FAILED: "failed",
+    events.FILE_SKIPPED: "skipped",
+    events.FILE_DELETED: "deleted",
+}
+_numbers = itertools.count()
+
+
+class Watched:
+    """What one client has received of one pipeline."""
+
+    def __init__(self, watcher: Watcher, pipeline_id: str) -> None:
+        self._watcher = watcher
+        self._id = pipeline_id
+
+    @property
+    def events(self) -> list[tuple[str, JsonDict]]:
+        """Each event so far, by name."""
+        received = self._watcher.received("/pipeline")
+        bodies = [(item.name, item.arguments[0]) for item in received if item.name.startswith("pipeline:")]
+        for name, body in bodies:
+            check_event(name, body)
+        return [(name, body) for name, body in bodies if body["pipeline_id"] == self._id]
+
+    @property
+    def state(self) -> JsonDict:
+        """The last status."""
+        states: list[JsonDict] = [body for name, body in self.events if name == events.STATUS]
+        return states[-1]
+
+    @property
+    def started(self) -> list[str]:
+        """The names of the files that were started, in order."""
+        return [body["file"]["name"] for name, body in self.events if name == events.FILE_STARTED]
+
+    @property
+    def ends(self) -> list[tuple[str, str]]:
+        """What became of files, in order: name and outcome."""
+        return [(body["file"]["name"], ENDS[name]) for name, body in self.events if name in ENDS]
+
+    def end(self, file: str) -> JsonDict:
+        """Return the file as its last end showed it."""
+        files: list[JsonDict] = [body["file"] for name, body in self.events if name in ENDS]
+        return [one for one in files if one["name"] == file][-1]
+
+    def sees_stage(self, file: str, stage: str) -> bool:
+        """Return whether the client has seen the file in the stage."""
+        progress = [body["file"] for name, body in self.events if name == events.FILE_PROGRESS]
+        return any(one["name"] == file and one["stage"] == stage for one in progress)
+
+    def wait_for_stage(self, file: str, stage: str) -> None:
+        """Wait until the client sees the file in the stage."""
+        wait_until(lambda: self.sees_stage(file, stage), f"{file} in {stage!r}")
+
+    def wait_for(self, status: str) -> None:
+        """Wait until the pipeline is in the status, and with it all that came before."""
+        wait_until(lambda: self.state["status"] == status, f"the status {status!r}")
+
+
+@contextmanager
+def watching(pipeline: PipelineStatus) -> Iterator[Watched]:
+    """Serve the pipeline, and follow it."""
+    with (
+        start_status_server(0, pipelines=[pipeline]) as server,
+        Watcher(f"http://127.0.0.1:{server.socket_port}", ["websocket"]) as watcher,
+    ):
+        watched = Watched(watcher, pipeline.pipeline_id)
+        wait_until(lambda: watched.events, "the first status")
+        yield watched
+
+
+def new_pipeline(kind: str = "pipeline") -> PipelineStatus:
+    """Return a pipeline with an id of its own."""
+    return PipelineStatus(kind, f"adapter-test-{next(_numbers)}")
