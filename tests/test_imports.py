@@ -49,9 +49,10 @@ def test_running_the_service_loads_nothing_of_ingestion_and_prints_nothing(modul
 
 def test_running_the_service_patches_nothing() -> None:
     modules_after(
-        "import socket, threading, time\n"
-        "before = socket.socket, threading.Thread.start, threading.Lock, time.sleep\n"
+        "import http.server, socket, threading, time\n"
+        "before = socket.socket, threading.Thread.start, threading.Lock, time.sleep, http.server.ThreadingHTTPServer\n"
         "from rag_pipeline import start_status_server\n"
         "with start_status_server(0): pass\n"
-        "assert before == (socket.socket, threading.Thread.start, threading.Lock, time.sleep)"
+        "now = socket.socket, threading.Thread.start, threading.Lock, time.sleep, http.server.ThreadingHTTPServer\n"
+        "assert before == now"
     )

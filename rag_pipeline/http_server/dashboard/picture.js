@@ -25,7 +25,13 @@ export function apply(state, ...[name, event]) {
             return { ...state, ...changed };
         return { ...state, ...changed, files_processing: replaced(state.files_processing, place, event.file) };
     }
-    return { ...state, ...changed, ...ended(state, event.file, place), ...event.totals, ...listed(state, name, event.file) };
+    return {
+        ...state,
+        ...changed,
+        ...ended(state, event.file, place),
+        ...event.totals,
+        ...listed(state, name, event.file),
+    };
 }
 /** Return whether the state shows the event already. */
 export function isKnown(state, event) {

@@ -13,7 +13,7 @@ const EVENT_NAMES = {
     "pipeline:file_deleted": true,
 };
 /** A round of statuses comes in one go; after so long there is no more to come. */
-const ROUND_MS = 2000;
+const ROUND_MS = 1000;
 /** A status follows file events within 100 ms; if none has come after so long, the picture is asked for anew. */
 const HEAL_MS = 1000;
 /** Connect to the service, and keep the state of its pipelines until `close()`. */

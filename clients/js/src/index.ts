@@ -1,0 +1,17 @@
+export { createPipelineStore } from "./store.js";
+export type {
+  Connection,
+  ConnectionError,
+  ConnectionStatus,
+  EventName,
+  Events,
+  File,
+  FileError,
+  Namespace,
+  PipelineStore,
+  PipelineStoreOptions,
+  Snapshot,
+  State,
+  TokenSource,
+  Totals,
+} from "./types.js";

@@ -1,0 +1,93 @@
+/**
+ * Keeping a pipeline's state from its events: a `pipeline:status` replaces everything, another event what it names.
+ *
+ * Each event costs what has changed; the lists of files are bounded, and those that an event does not name are kept.
+ */
+import { share } from "./share.js";
+import type { EventName, File, FileEvent, NamedEvent, State, StatusEvent } from "./types.js";
+
+export const MAX_PROCESSING = 100;
+const MAX_COMPLETED = 10;
+const MAX_FAILED = 5;
+const MAX_SKIPPED = 5;
+
+/** Return the state after the event; null while no status has come. What was handed in is not changed. */
+export function apply(state: State | null, ...[name, event]: NamedEvent): State | null {
+  if (name === "pipeline:status") return share(state, stateOf(event));
+  if (state === null || isKnown(state, event)) return state;
+  const place = placeOf(state.files_processing, event.file, name);
+  const changed = { epoch: event.epoch, seq: event.seq, last_activity: event.timestamp };
+  if (name === "pipeline:file_processing_started") {
+    return { ...state, ...changed, ...started(state, event.file, place) };
+  }
+  if (name === "pipeline:file_progress") {
+    if (place === -1) return { ...state, ...changed };
+    return { ...state, ...changed, files_processing: replaced(state.files_processing, place, event.file) };
+  }
+  return {
+    ...state,
+    ...changed,
+    ...ended(state, event.file, place),
+    ...event.totals,
+    ...listed(state, name, event.file),
+  };
+}
+
+/** Return whether the state shows the event already. */
+export function isKnown(state: State, event: FileEvent): boolean {
+  return event.epoch === state.epoch && event.seq <= state.seq;
+}
+
+function stateOf(event: StatusEvent): State {
+  const { timestamp, offset, recovered, gap, ...state } = event;
+  return state;
+}
+
+type InFlight = Pick<State, "files_in_flight" | "files_processing">;
+
+function started(state: State, file: File, place: number): InFlight {
+  return {
+    files_in_flight: state.files_in_flight + (place === -1 ? 1 : 0),
+    files_processing: [...without(state.files_processing, place), file].slice(-MAX_PROCESSING),
+  };
+}
+
+function ended(state: State, file: File, place: number): Partial<InFlight> {
+  // One that is not shown was in flight only if there are more than those that are shown.
+  if (file.started_at === null || (place === -1 && state.files_in_flight <= MAX_PROCESSING)) return {};
+  return {
+    files_in_flight: state.files_in_flight - 1,
+    files_processing: without(state.files_processing, place),
+  };
+}
+
+function listed(state: State, name: EventName, file: File): Partial<State> {
+  switch (name) {
+    case "pipeline:file_completed":
+      return { files_completed: [...state.files_completed, file].slice(-MAX_COMPLETED) };
+    case "pipeline:file_failed":
+      return { files_failed: [...state.files_failed, file].slice(-MAX_FAILED) };
+    case "pipeline:file_skipped":
+      return { files_skipped: [...state.files_skipped, file].slice(-MAX_SKIPPED) };
+    default:
+      return {};
+  }
+}
+
+function without(files: readonly File[], place: number): readonly File[] {
+  return place === -1 ? files : replaced(files, place);
+}
+
+function replaced(files: readonly File[], place: number, ...by: File[]): readonly File[] {
+  return [...files.slice(0, place), ...by, ...files.slice(place + 1)];
+}
+
+/** Return where the file stands, under its id, or under its name if it has none; -1 if it is not there. */
+function placeOf(files: readonly File[], file: File, name: EventName): number {
+  if (file.id !== null) {
+    const place = files.findIndex((one) => one.id === file.id);
+    if (place !== -1 || name === "pipeline:file_processing_started" || name === "pipeline:file_progress") return place;
+    // It was started without an id, which became known by its end.
+  }
+  return files.findIndex((one) => one.id === null && one.name === file.name);
+}

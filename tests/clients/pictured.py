@@ -1,0 +1,44 @@
+"""Real histories for tests in another language: what a pipeline emits, and the picture that is kept of it.
+
+Reads lines of JSON, each a list of calls ``[name, arguments, keywords]`` of PipelineStatus, and answers with a list of
+``[event name, payload, state after it]``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any
+
+from rag_pipeline.picture import apply
+from rag_pipeline.status import PipelineStatus
+from tests.watching import Recorder
+
+
+def history(calls: list[tuple[str, list[Any], dict[str, Any]]]) -> list[tuple[str, dict[str, Any], Any]]:
+    """Make the calls on a new pipeline; return its events, each with the state that a client then has."""
+    pipeline, recorder = PipelineStatus("local_files", "pictured"), Recorder()
+    pipeline.attach(recorder)
+    for name, arguments, keywords in calls:
+        getattr(pipeline, name)(*arguments, **keywords)
+    pipeline.flush(everything=True)
+    pipeline.close()
+    told: list[tuple[str, dict[str, Any], Any]] = []
+    state: dict[str, Any] | None = None
+    for place, event in enumerate(recorder.events, 1):
+        payload = {"offset": f"00000000000000ff-{place:x}", **event.payload()}
+        state = apply(state, event.name, payload)
+        told.append((event.name, payload, state))
+    return told
+
+
+def main() -> None:
+    """Answer until the end of input."""
+    logging.disable(logging.WARNING)  # of files that were never started: tests do that, too
+    for line in sys.stdin:
+        print(json.dumps(history(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
