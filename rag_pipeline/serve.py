@@ -41,7 +41,7 @@ def addresses(server: StatusServer) -> str:
     host = reachable(server.host)
     machine = f"[{host}]" if ":" in host else host
     http, socket_io = f"http://{machine}:{server.http_port}", f"http://{machine}:{server.socket_port}"
-    lines = [f"Status     {http}/status", f"Health     {http}/health"]
+    lines = [f"Dashboard  {http}/", f"Status     {http}/status", f"Health     {http}/health"]
     return "\n".join(lines + [f"Socket.IO  {socket_io}{namespace}" for namespace in NAMESPACES])
 
 

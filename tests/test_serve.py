@@ -66,6 +66,7 @@ def test_the_addresses_are_those_of_both_servers(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("STATUS_HOST", "0.0.0.0")
     with start_status_server(0, pipelines=[]) as server:
         assert addresses(server).split("\n") == [
+            f"Dashboard  http://127.0.0.1:{server.http_port}/",
             f"Status     http://127.0.0.1:{server.http_port}/status",
             f"Health     http://127.0.0.1:{server.http_port}/health",
             f"Socket.IO  http://127.0.0.1:{server.socket_port}/google_drive",

@@ -305,8 +305,8 @@ class Hub:
             self._complete(subscriber)
             return
         # Not those of other namespaces: nothing would be sent for the last of them, so that it would not be seen to be.
-        shown = (p for p in self._pipelines() if subscriber.namespace in events.namespaces_of(p.pipeline_type))
-        asked = [pipeline.show_to(self._entrance, subscriber) for pipeline in shown]
+        here = (p for p in self._pipelines() if subscriber.namespace in events.namespaces_of(p.pipeline_type))
+        asked = [pipeline.show_to(self._entrance, subscriber) for pipeline in here]
         subscriber.awaited = {pipeline_id for pipeline_id in asked if pipeline_id is not None}
         if not subscriber.awaited:
             self._complete(subscriber)
