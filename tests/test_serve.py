@@ -39,7 +39,7 @@ def test_it_runs_until_a_signal_and_exits_with_0(number: signal.Signals) -> None
 
 
 def test_a_signal_is_heard_while_a_demo_keeps_it_busy_and_clients_watch() -> None:
-    with Program(SCRIPT, "--port", "0", "--demo", "--speed", "20000") as program:
+    with Program(SCRIPT, "--port", "0", "--demo", "--speed", "2000") as program:
         program.expect("Press Ctrl")
         port = program.expect(SOCKET_URL)
         with (
