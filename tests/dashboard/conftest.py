@@ -11,7 +11,7 @@ from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from tests.dashboard.browser import CHROMIUM, DEADLINE_MS, MISSING, Window, launch, window
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip(MISSING)

@@ -111,9 +111,9 @@ def test_after_each_of_twenty_kills_a_client_that_resumes_has_every_event_once(t
     assert len(unseen) < FILES / 20
     assert {file["error"]["type"] for file in interrupted} == {"Interrupted"}
     assert all(file["error"]["retryable"] for file in interrupted)
-    # An attempt that was cut off is followed by the next one, which says so.
+    # An attempt that was cut off is followed by the next one, which says so, unless that is one of the unseen.
     tried = {file["id"]: file["attempt"] for file in completed}
-    assert all(tried[file["id"]] > file["attempt"] for file in interrupted)
+    assert all(tried[file["id"]] > file["attempt"] for file in interrupted if file["id"] not in unseen)
     assert state["files_in_flight"] == 0
     assert state["total_processed"] == len(completed)
     assert state["total_failed"] == len(interrupted)

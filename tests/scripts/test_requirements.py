@@ -29,15 +29,19 @@ def pins(path: Path) -> dict[str, str]:
     return found
 
 
+# Libraries whose pipelines are shown: their users have them, and the tests need them; the image does not.
+ADAPTED = {"celery", "langchain", "llama-index"}
+
+
 def named_in_pyproject() -> tuple[set[str], set[str]]:
     """Return the names that the service, its extras and, apart, its development ask for."""
     tables = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    extras = tables["project"]["optional-dependencies"]
-    runtime = [*tables["project"]["dependencies"], *(line for extra in extras.values() for line in extra)]
-    names = [
-        {normal(re.split(r"[\[<>=!~; ]", line)[0]) for line in lines}
-        for lines in (runtime, tables["dependency-groups"]["dev"])
-    ]
+    runtime = list(tables["project"]["dependencies"])
+    dev = list(tables["dependency-groups"]["dev"])
+    for extra, lines in tables["project"]["optional-dependencies"].items():
+        (dev if extra in ADAPTED else runtime).extend(lines)
+    own = normal(tables["project"]["name"])  # an extra may name another one
+    names = [{normal(re.split(r"[\[<>=!~; ]", line)[0]) for line in lines} - {own} for lines in (runtime, dev)]
     return names[0], names[1]
 
 

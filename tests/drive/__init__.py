@@ -1,0 +1,136 @@
+"""A Google Drive for tests: real HTTP on loopback, checked against the discovery document of Drive v3.
+
+::
+
+    with DriveServer() as server:  # server.url is the base URL; the API is below {url}/drive/v3
+        folder = server.drive.add_folder("papers")  # ids are strings; the parent is My Drive's root unless given
+        file = server.drive.add_file("a.txt", "hello", folder)
+        server.faults.add(error(403, "userRateLimitExceeded"), "files.list", times=2)
+        ...
+        assert server.requests.count("media") == 1
+
+At the end of the block the test fails if a request was not one that Drive v3 knows (``server.violations``: unknown
+paths, parameters, values, names in ``fields``, methods that read-only access does not cover), or if an answer was not
+of the document's schemas. A test of a bad request empties the list: ``server.violations.clear()``.
+
+Credentials
+    ``server.service_account()``
+        the JSON of a service account (a dict), with its ``token_uri`` here
+    ``server.client_secrets()``
+        the JSON of an OAuth client for installed apps (``{"installed": {…}}``), URLs here
+    ``server.authorized_user()``
+        the JSON of a person's stored grant, with a refresh token
+    ``server.access_token()``
+        a good access token, for requests of one's own
+    ``server.grants``
+        ``lifetime_seconds`` (3600) of new access tokens; ``expire_access_tokens()``; ``revoke()``: every refresh token
+        and the service account get ``invalid_grant``; ``restore()`` the account; ``consent``: ``"granted"``,
+        ``"denied"`` or ``"wrong state"``; ``refused``: why requests were refused, a list
+    The consent page ``{url}/consent`` redirects at once to a loopback ``redirect_uri``; it wants PKCE (S256), a
+    ``state``, ``access_type=offline`` and the scope ``drive.readonly`` and no other.
+
+The model, ``server.drive``: each method may be called from any thread, and is seen by the next request
+    ``root_id``; ``add_folder(name, parent)``, ``add_file(name, content, parent, mime_type=, can_download=, abusive=)``,
+    ``add_doc(name, text, parent, kind=, exports=, can_download=)``, ``add_shortcut(name, target, parent)``,
+    ``add_drive(name)``: the id of a shared drive is that of its root folder.
+    A parent of ``SHARED_WITH_ME`` makes it someone else's, shared with the principal directly, and so without visible
+    parents; ``ELSEWHERE``: someone else's, not shared.
+    ``content``: bytes, text, or ``Generated(size, seed)``: printable lines that are made while they are served.
+    ``kind``: ``"document"``, ``"spreadsheet"``, ``"presentation"``, ``"drawing"``, or ``"form"``, ``"site"``,
+    ``"map"``, which have no exports. Exports of a document: Markdown, plain text, HTML, DOCX, PDF; of a sheet: XLSX,
+    CSV, PDF; of slides: PDF, plain text; ``exports={mime: content}`` adds and replaces. A Doc has no md5 and no head
+    revision; its ``size`` (1024) says nothing about an export, as Drive's doesn't.
+    ``rename(id, name)``, ``move(id, parent)``, ``add_parent(id, parent)`` and ``remove_parent(id, parent)`` (legacy:
+    more than one), ``set_content(id, content)``, ``set_text(id, text)`` (of a Doc), ``touch(id)`` (a new version and
+    date, same content), ``retarget(id, target)``, ``trash(id)``, ``untrash(id)``, ``delete(id)``, ``revoke(id)`` and
+    ``grant(id)`` (access of the principal; also to a shared drive), ``set_download(id, allowed)``,
+    ``rename_drive(id, name)``
+    ``item(id)``
+        what Drive has: ``.content_bytes(start, end)``, ``.md5``, ``.size``, ``.version``, ``.name``, ``.exports``, …
+    ``below(folder_id)``
+        ids of all that are no folders and no shortcuts, and that the principal can see below the folder, not trashed,
+        shortcuts followed: what a pipeline over the folder should know
+
+What Drive may do or not, so that a client must cope with both: attributes of ``server.behaviour``
+    ``entries_for_descendants`` (False)
+        False: a folder that is trashed, deleted, or that access is lost to, has one entry in the changes; children's
+        ``trashed`` turns true without one. True: each below it has one too
+    ``user_feed_has_drives`` (False)
+        False: items of shared drives are in their drive's feed only
+    ``short_pages`` (False)
+        True: pages have fewer entries than asked for, some none at all
+    ``or_queries_miss`` (False)
+        True: a query for several parents at once finds nothing (Drive has done this)
+    ``missing_parent_is_404`` (True)
+        a query for the children of a folder that is not there, or not visible, is 404, else an empty list
+    ``gone_status`` (410)
+        or 400: what a page token that is no longer accepted is answered with
+    ``gzip_media`` (False)
+        True: text is compressed on the way where the client accepts gzip and asks for no range
+    ``ignore_ranges`` (False)
+        True: ``Range`` is answered with 200 and everything
+    ``redirect_exports`` (False)
+        True: an export link redirects to another host name, which must not see the token
+    ``export_limit_bytes`` (10 MiB)
+        over which ``files.export`` is refused and the export links work
+    ``incomplete_searches`` (0)
+        so many of the next ``files.list`` leave files out and say ``incompleteSearch``
+    ``server.expire_change_tokens()``, ``server.expire_list_tokens()``
+        all page tokens given out so far are gone
+
+Faults, ``server.faults`` (see ``faults.py``)
+    ``add(fault, operation=None, *, file=None, times=1, after=0) -> Planned``
+        meets requests of that operation, None: any but ``token`` and ``consent``; about that file id, None: any;
+        ``times=None``: until ``clear()``; ``planned.hits``
+    Operations: ``files.list``, ``files.get``, ``media`` (``alt=media``), ``files.export``, ``export_link``,
+    ``export_content`` (behind a redirect), ``changes.list``, ``changes.getStartPageToken``, ``drives.get``,
+    ``drives.list``, ``about.get``, ``token``, ``consent``
+    ``error(status, reason, retry_after=)``, ``too_many(retry_after=)``, ``unauthorized()``,
+    ``server_error(status=503)``, ``page_token_gone()``, ``cut_headers(late=)`` (late: http.client takes what came for
+    a whole answer without a body), ``cut_body(after=)``, ``stall(after=)`` (until ``faults.release()`` or the end),
+    ``corrupt()`` (same length, other bytes), ``truncate(by=)`` (a whole answer, too short), ``slow(seconds)``
+    ``random(rate, seed, operations=None)``
+        from now on every request of the API fails with that probability, by a fault that a retry cures;
+        ``stop_random()``, ``random_hits``
+
+What was asked, ``server.requests``
+    a list of ``Request`` (operation, method, path, query, headers, status, bytes_in, bytes_out, fault) with
+    ``count(operation=None)``, ``bytes_out(operation=None)``, ``operations()``, ``clear()``
+"""
+
+from __future__ import annotations
+
+from tests.drive.content import Generated
+from tests.drive.faults import (
+    corrupt,
+    cut_body,
+    cut_headers,
+    error,
+    page_token_gone,
+    server_error,
+    slow,
+    stall,
+    too_many,
+    truncate,
+    unauthorized,
+)
+from tests.drive.model import ELSEWHERE, SHARED_WITH_ME
+from tests.drive.server import DriveServer
+
+__all__ = [
+    "ELSEWHERE",
+    "SHARED_WITH_ME",
+    "DriveServer",
+    "Generated",
+    "corrupt",
+    "cut_body",
+    "cut_headers",
+    "error",
+    "page_token_gone",
+    "server_error",
+    "slow",
+    "stall",
+    "too_many",
+    "truncate",
+    "unauthorized",
+]
