@@ -37,9 +37,11 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     # Here, where Ctrl+C is heard already: they take a moment.
-    from rag_pipeline import health
+    from rag_pipeline import control_command, health
     from rag_pipeline.ingest import command as search_command
+    from rag_pipeline.pipelines.google_drive import command as google_drive_command
     from rag_pipeline.pipelines.local_files import command as local_files_command
+    from rag_pipeline.pipelines.run import command as together_command
     from rag_pipeline.watch import command as watch_command
 
     parser = OneLineParser(prog=PROGRAM, description="Follow a folder of documents live, and search it.")
@@ -51,6 +53,16 @@ def _parser() -> argparse.ArgumentParser:
     local_files_command.add_arguments(follow)
     follow.set_defaults(run=lambda args: local_files_command.run(args, _start_service))
 
+    drive = commands.add_parser(
+        "google-drive", help="follow a folder in Google Drive, with the status service beside it"
+    )
+    google_drive_command.add_arguments(drive)
+    drive.set_defaults(run=lambda args: google_drive_command.run(args, _start_service))
+
+    together = commands.add_parser("run", help="run the pipelines that a file names, together on one service")
+    together_command.add_arguments(together)
+    together.set_defaults(run=lambda args: together_command.run(args, _start_services))
+
     serve = commands.add_parser("serve", help="show the pipelines of other processes, which STATUS_REDIS_URL connects")
     serve.add_argument("--host", help="address both servers bind to (default: STATUS_HOST, or 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port of the HTTP server (default: STATUS_PORT, or 8003; 0: any)")
@@ -60,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     watch = commands.add_parser("watch", help="show the pipelines of a running service, in a terminal or for a script")
     watch_command.add_arguments(watch)
     watch.set_defaults(run=watch_command.run)
+
+    control = commands.add_parser("control", help="pause a pipeline of a running service, let it go on, retry a file")
+    control_command.add_arguments(control)
+    control.set_defaults(run=control_command.run)
 
     search = commands.add_parser("search", help="answer a question from the stored documents")
     search_command.add_arguments(search)
@@ -74,10 +90,16 @@ def _parser() -> argparse.ArgumentParser:
 def _start_service(
     status: PipelineStatus, *, host: str | None, port: int | None, socket_port: int | None, state_dir: Path
 ) -> AbstractContextManager[Service]:
+    return _start_services([status], host=host, port=port, socket_port=socket_port, state_dir=state_dir)
+
+
+def _start_services(
+    statuses: Sequence[PipelineStatus], *, host: str | None, port: int | None, socket_port: int | None, state_dir: Path
+) -> AbstractContextManager[Service]:
     # Here, since it brings eventlet with it, which neither search nor health needs.
     from rag_pipeline.service import start_status_server
 
-    return start_status_server(port, host=host, socket_port=socket_port, pipelines=[status], state_dir=state_dir)
+    return start_status_server(port, host=host, socket_port=socket_port, pipelines=statuses, state_dir=state_dir)
 
 
 def _serve(args: argparse.Namespace) -> int:

@@ -18,7 +18,9 @@ RagPipelineError
 ├── UnreachableError (ConnectionError)   a service that was to be followed does not answer
 ├── FellBehindError (RuntimeError)       a reader of events did not keep up with them
 ├── ClosedError (RuntimeError)           what was asked for can't come any more: the client is closed
-└── WaitedInVainError (TimeoutError)     what was waited for did not happen in time
+├── WaitedInVainError (TimeoutError)     what was waited for did not happen in time
+├── ControlError (ValueError)            a pipeline can't do what was asked of it; in rag_pipeline.control
+└── DriveError (RuntimeError)            Google Drive; its tree is in rag_pipeline.pipelines.google_drive.errors
 
 Each message is one sentence that names the thing. ``retryable`` says whether the same call can succeed later with
 nothing changed by the user; it is what a failed file shows as ``error.retryable``.
@@ -53,6 +55,7 @@ class ExitCode(IntEnum):
     OUTPUT = 8
     ACCESS = 9
     UNREACHABLE = 10
+    REFUSED = 11
     TIMEOUT = 124
     INTERRUPTED = 130
 

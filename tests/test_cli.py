@@ -67,6 +67,7 @@ def test_the_module_is_the_command_and_help_loads_no_server_and_no_model() -> No
     assert run.stdout.endswith("[]\n")
     assert "local-files" in run.stdout
     assert "watch" in run.stdout
+    assert "control" in run.stdout
     assert run.stderr == ""
 
 

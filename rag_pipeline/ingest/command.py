@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rag_pipeline.errors import ConfigurationError, ExitCode, StoreError
+from rag_pipeline.errors import ConfigurationError, ExitCode
 from rag_pipeline.ingest.ready import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import STORE_NAME, read_state_dir
+from rag_pipeline.ingest.store.factory import check_stored, open_for_search
 from rag_pipeline.ingest.types import SearchHit
 
 _SNIPPET_LINES = 4
@@ -38,8 +39,7 @@ def run(args: argparse.Namespace) -> int:
     check_installed(settings)
     state_dir: Path = args.state_dir or read_state_dir()
     folder = state_dir / STORE_NAME
-    if not folder.is_dir():
-        raise StoreError(f"nothing is stored in {state_dir} yet: run rag-pipeline local-files DIR first")
+    check_stored(settings, folder)
     hits = _answers(settings, folder, args.question, args.limit)
     if args.json:
         print(json.dumps([asdict(hit) for hit in hits], ensure_ascii=False, indent=2))
@@ -73,14 +73,13 @@ def printable(text: str) -> str:
 
 
 def _answers(settings: IngestSettings, folder: Path, question: str, limit: int) -> list[SearchHit]:
-    # Here, since they bring numpy and LanceDB with them: a second that no other command should wait.
+    # Here, since it brings numpy with it: a second that no other command should wait.
     from rag_pipeline.ingest.embed.factory import build_embedder
     from rag_pipeline.ingest.search import search
-    from rag_pipeline.ingest.store.lance import LanceVectorStore
 
     embedder = build_embedder(settings)
     try:
-        store = LanceVectorStore(folder, embedder.model_id, embedder.dimensions)
+        store = open_for_search(settings, folder, embedder.model_id, embedder.dimensions)
         try:
             return search(store, embedder, question, limit)
         finally:

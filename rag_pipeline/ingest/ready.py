@@ -21,6 +21,7 @@ MODULES = (
     "tokenizers",
 )
 MODEL_VERSION = "0.1.0"
+_WITH_POSTGRES = "ingest,pgvector"
 
 
 def check_installed(settings: IngestSettings) -> None:
@@ -28,11 +29,12 @@ def check_installed(settings: IngestSettings) -> None:
 
     Raises ConfigurationError for the modules and EmbeddingError for the model, with the command that installs them.
     """
-    missing = [name for name in MODULES if find_spec(name) is None]
+    modules, extras = (MODULES, "ingest") if settings.store_address is None else ((*MODULES, "psycopg"), _WITH_POSTGRES)
+    missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise ConfigurationError(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
-            'run: pip install "rag-pipeline[ingest]"'
+            f'run: pip install "rag-pipeline[{extras}]"'
         )
     if settings.embedding_api_url is not None:
         return

@@ -9,14 +9,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rag_pipeline.config import read_int, read_str, reject
+from rag_pipeline.ingest.store.pgvector.address import PostgresAddress, parse_address
 
 DEFAULT_CHUNK_TOKENS = 254
 
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """What chunking and embedding are built from.
+    """What chunking, embedding and storing are built from.
 
+    Without ``store_address`` the store is in the state folder.
     Without ``embedding_api_url`` the embedded model serves: the installed one, or the one in ``embedding_model_dir``.
     ``chunk_tokens`` is the most a chunk holds, special tokens not counted.
     """
@@ -28,6 +30,7 @@ class IngestSettings:
     embedding_api_dimensions: int | None = None
     embedding_threads: int | None = None
     chunk_tokens: int = DEFAULT_CHUNK_TOKENS
+    store_address: PostgresAddress | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> IngestSettings:
@@ -38,6 +41,7 @@ class IngestSettings:
         if url is not None and model is None:
             reject("EMBEDDING_API_MODEL", "", "the model's name, since EMBEDDING_API_URL is set")
         folder = read_str(env, "EMBEDDING_MODEL_DIR")
+        store = read_str(env, "RAG_STORE_URL")
         # The embedded model reads 254 word pieces; below 128 a single long word might not fit.
         high = DEFAULT_CHUNK_TOKENS if url is None else 8000
         return cls(
@@ -48,6 +52,7 @@ class IngestSettings:
             embedding_api_dimensions=read_int(env, "EMBEDDING_API_DIMENSIONS", 0, low=1, high=65536) or None,
             embedding_threads=read_int(env, "EMBEDDING_THREADS", 0, low=1, high=256) or None,
             chunk_tokens=read_int(env, "RAG_CHUNK_TOKENS", DEFAULT_CHUNK_TOKENS, low=128, high=high),
+            store_address=parse_address("RAG_STORE_URL", store) if store else None,
         )
 
 

@@ -118,6 +118,10 @@ class VectorStore(Protocol):
         """Make these the file's only chunks: after a crash the store holds the old ones or the new ones, once."""
         ...
 
+    def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
+        """Give a stored file another name and address, its chunks left as they are; no error if it isn't stored."""
+        ...
+
     def delete(self, pipeline_id: str, file_id: str) -> None:
         """Remove the file's chunks; no error if there are none."""
         ...

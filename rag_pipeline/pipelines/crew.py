@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
@@ -13,20 +14,33 @@ J = TypeVar("J")
 class Crew(Generic[J]):
     """Threads that call ``work(key, job)`` for one job of the plan after another, never two of one key at a time.
 
-    ``lock`` protects the plan, and whatever the owner keeps beside it. ``work`` takes it itself where it needs it.
-    ``on_change`` is called, without the lock, after each job. What ``work`` raises ends the crew and is in ``failure``.
+    ``lock`` protects the plan, and whatever the owner keeps beside it. ``work`` takes it itself where it needs it, and
+    returns True for a job to put back behind all others. ``on_change`` is called, without the lock, after each job.
+    While ``held`` says so no job is begun; when it no longer does, :meth:`wake` has to be called. ``queued`` counts
+    those of the pending jobs that ``counts`` names. What ``work`` raises ends the crew and is in ``failure``.
     """
 
     def __init__(
-        self, work: Callable[[str, J], None], *, threads: int, name: str, on_change: Callable[[], None]
+        self,
+        work: Callable[[str, J], object],
+        *,
+        threads: int,
+        name: str,
+        on_change: Callable[[], None],
+        held: Callable[[], bool] = lambda: False,
+        counts: Callable[[J], bool] = lambda _: True,
     ) -> None:
         self.lock = threading.RLock()
         self.failure: BaseException | None = None
+        self.queued = 0
         self._changed = threading.Condition(self.lock)
         self._work = work
         self._on_change = on_change
-        self._pending: dict[str, J] = {}
+        self._held = held
+        self._counts = counts
+        self._pending: OrderedDict[str, J] = OrderedDict()
         self._busy: set[str] = set()
+        self._called_off: set[str] = set()
         self._closed = False
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True) for number in range(1, threads + 1)
@@ -34,13 +48,49 @@ class Crew(Generic[J]):
         for thread in self._threads:
             thread.start()
 
+    # -- the plan --------------------------------------------------------------------------------------------------
+
     def replace(self, make: Callable[[frozenset[str]], Mapping[str, J]]) -> None:
         """Replace what is not begun yet; ``make`` is called under the lock with the keys of the jobs under way."""
         with self.lock:
             busy = frozenset(self._busy)
-            # Taken from the end: reversed here, once, instead of shifting a long list for each job.
-            self._pending = dict(reversed([item for item in make(busy).items() if item[0] not in busy]))
+            self._pending = OrderedDict(item for item in make(busy).items() if item[0] not in busy)
+            self.queued = sum(map(self._counts, self._pending.values()))
             self._changed.notify_all()
+
+    def hurry(self, key: str, job: J) -> None:
+        """Have this job done next, unless the key is being worked on."""
+        with self.lock:
+            if key not in self._busy:
+                self._put(key, job, last=False)
+
+    def call_off(self, key: str) -> bool:
+        """Have a job done after all others; return whether there is one. One under way learns it from its work."""
+        with self.lock:
+            if key in self._busy:
+                self._called_off.add(key)
+                return True
+            if key in self._pending:
+                self._pending.move_to_end(key)
+                return True
+            return False
+
+    def is_called_off(self, key: str) -> bool:
+        """Return whether the job under way should end, to be done again later; takes no lock."""
+        return key in self._called_off
+
+    def wake(self) -> None:
+        """Look again whether jobs may be begun."""
+        with self.lock:
+            self._changed.notify_all()
+
+    def has(self, key: str) -> bool:
+        """Return whether there is a job of this key, pending or under way; takes no lock."""
+        return key in self._pending or key in self._busy
+
+    def is_busy(self, key: str) -> bool:
+        """Return whether the job of this key is under way; takes no lock."""
+        return key in self._busy
 
     @property
     def pending(self) -> int:
@@ -62,18 +112,22 @@ class Crew(Generic[J]):
         """Begin no further job and wait for those under way; returns whether they ended in time. Idempotent."""
         with self.lock:
             self._closed = True
-            self._pending = {}
+            self._pending.clear()
+            self.queued = 0
             self._changed.notify_all()
         deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
+    # -- the threads -----------------------------------------------------------------------------------------------
+
     def _run(self) -> None:
         while (taken := self._take()) is not None:
             key, job = taken
+            again = False
             try:
-                self._work(key, job)
+                again = self._work(key, job) is True
             except BaseException as error:  # noqa: BLE001 - handed to the owner, who knows whom to tell
                 with self.lock:
                     self.failure = self.failure or error
@@ -82,14 +136,29 @@ class Crew(Generic[J]):
             finally:
                 with self.lock:
                     self._busy.discard(key)
+                    self._called_off.discard(key)
+                    if again:
+                        self._put(key, job, last=True)
                 self._on_change()
 
     def _take(self) -> tuple[str, J] | None:
         with self.lock:
-            while not self._pending and not self._closed:
+            while (not self._pending or self._held()) and not self._closed:
                 self._changed.wait()
             if self._closed:
                 return None
-            key, job = self._pending.popitem()
+            key, job = self._pending.popitem(last=False)
+            self.queued -= self._counts(job)
             self._busy.add(key)
             return key, job
+
+    def _put(self, key: str, job: J, *, last: bool) -> None:
+        """Add a job at one end of the plan; the lock is held."""
+        if self._closed:
+            return
+        if key in self._pending:
+            self.queued -= self._counts(self._pending.pop(key))
+        self._pending[key] = job
+        self._pending.move_to_end(key, last=last)
+        self.queued += self._counts(job)
+        self._changed.notify()

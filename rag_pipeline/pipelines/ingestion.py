@@ -1,27 +1,27 @@
-"""One file through the stages: extract → chunk → embed → store, each shown as it happens."""
+"""One file through the stages: (download →) extract → chunk → embed → store, each shown as it happens."""
 
 from __future__ import annotations
 
 import errno
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import blake2b
 from typing import Any, Protocol
 
 from rag_pipeline.errors import EmptyFileError, ExtractionLimitError, StoreError, UnsupportedFileTypeError
 from rag_pipeline.ingest.types import Chunk, Document, Embedder, Extractor, Progress, SourceFile, Stopped, VectorStore
+from rag_pipeline.pipelines.fingerprint import fingerprint
+from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SkippedError, Source, SourceUnavailableError
 from rag_pipeline.status import PipelineStatus
 
-EXTRACTING, CHUNKING, EMBEDDING, STORING = "extracting", "chunking", "embedding", "storing"
+DOWNLOADING, EXTRACTING, CHUNKING, EMBEDDING, STORING = "downloading", "extracting", "chunking", "embedding", "storing"
 SCANNING, WAITING, INTERRUPTED = "scanning", "waiting", "interrupted"
 
-_HASH_BLOCK_BYTES = 1 << 20
 _LOOK_AGAIN_SECONDS = 0.25
+_SKIPPED = (UnsupportedFileTypeError, EmptyFileError, SkippedError)
 # What only a person can change; all other errors of the file system may pass.
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR})
 
@@ -52,21 +52,8 @@ class Parts:
         self.store.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A file to ingest: its local ``path``, and what the store keeps of it. ``version`` is what the source calls it."""
-
-    file_id: str
-    name: str
-    path: str
-    uri: str
-    size: int
-    modified_at: float
-    version: str
-
-
 class End(StrEnum):
-    """How the work on a file ended. The last three leave it where it was: it is not done."""
+    """How the work on a file ended. The last five leave it where it was: it is not done."""
 
     STORED = "stored"
     UNCHANGED = "unchanged"
@@ -74,18 +61,27 @@ class End(StrEnum):
     FAILED = "failed"
     CHANGED = "changed"
     GONE = "gone"
+    CANCELLED = "cancelled"
+    UNAVAILABLE = "unavailable"
     STOPPED = "stopped"
+
+
+_PUT_BACK = frozenset({End.CHANGED, End.CANCELLED, End.UNAVAILABLE})
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The end of the work on one file; ``error`` has the shape that the status shows."""
+    """The end of the work on one file.
+
+    ``error`` has the shape that the status shows; ``trouble`` is why nothing can be fetched, for ``UNAVAILABLE``.
+    """
 
     end: End
     fingerprint: str | None = None
     chunks: int = 0
     mime_type: str | None = None
     error: Mapping[str, Any] | None = None
+    trouble: SourceUnavailableError | None = None
 
     @property
     def retryable(self) -> bool:
@@ -94,50 +90,61 @@ class Result:
 
 
 class Ingestion:
-    """Takes files through the stages; safe to call from several threads.
+    """Takes files of a source through the stages; safe to call from several threads.
 
     :meth:`work` does it and shows the stages, :meth:`report` shows the end. Between the two the caller writes down
-    what was done, so that nothing is seen as done that a crash could still undo.
+    what was done, so that nothing is seen as done that a crash could still undo. A file that is ``called_off`` is left
+    at the next sign of progress.
     """
 
-    def __init__(self, status: PipelineStatus, parts: Parts, scope: str, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        status: PipelineStatus,
+        parts: Parts,
+        source: Source,
+        scope: str,
+        stop: threading.Event,
+        called_off: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._status = status
         self._parts = parts
+        self._source = source
         self._scope = scope
         self._stop = stop
+        self._called_off = called_off
         self._shown: set[str] = set()  # in flight as far as the status goes; set operations are atomic
 
-    def work(self, item: Item, stored: str | None, version_now: Callable[[], str]) -> Result:
+    def work(self, file: FoundFile, stored: str | None) -> Result:
         """Bring the store up to date with the file; ``stored`` is the fingerprint the store has of it, if any.
 
-        Never raises for anything the file, the model or the store does: that is what the result says.
+        Never raises for anything the source, the file, the model or the store does: that is what the result says.
         """
-        work = _Work(self, item, version_now)
+        work = _Work(self, file)
         try:
-            fingerprint = work.fingerprint()
-            if fingerprint == stored:
-                return Result(End.UNCHANGED, fingerprint)
-            return work.store(fingerprint)
+            return work.run(stored)
         except _Outdated as outdated:
             return Result(outdated.end)
         except Stopped:
             return Result(End.STOPPED)
         except FileNotFoundError:
             return Result(End.GONE)
+        except SourceUnavailableError as trouble:
+            return Result(End.STOPPED if self._stop.is_set() else End.UNAVAILABLE, trouble=trouble)
         except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
             return work.failed(error)
 
-    def report(self, item: Item, result: Result) -> None:
+    def report(self, file: FoundFile, result: Result) -> None:
         """Show how the work ended; for a file that is gone, :meth:`deleted` does."""
-        status, name, key = self._status, item.name, item.file_id
+        status, name, key = self._status, file.name, file.file_id
         shown = key in self._shown
-        if result.end in (End.CHANGED, End.STOPPED):
+        if result.end in _PUT_BACK or result.end is End.STOPPED:
             if shown:
-                status.file_progress(name, WAITING if result.end is End.CHANGED else INTERRUPTED, file_id=key)
+                status.file_progress(name, WAITING if result.end in _PUT_BACK else INTERRUPTED, file_id=key)
             return
         if result.end is End.UNCHANGED and not shown:
             return
-        self._show(item)
+        if not shown:
+            self._show(file)
         self._shown.discard(key)
         if result.end is End.SKIPPED:
             assert result.error is not None
@@ -157,29 +164,37 @@ class Ingestion:
         """Return whether the status has the file in flight."""
         return file_id in self._shown
 
-    def noted(self, name: str, file_id: str, reason: str, *, is_error: bool) -> None:
+    def noted(self, odd: Oddity) -> None:
         """Show something that can't be read as a file: skipped, or failed if it should be readable."""
-        self._shown.discard(file_id)
-        if not is_error:
-            self._status.skip_file(name, reason, file_id=file_id)
-            return
-        self._status.add_processing_file(name, file_id)
-        error = {"type": "Unreadable", "message": f"{name}: {reason}", "stage": SCANNING, "retryable": True}
-        self._status.complete_file(name, success=False, file_id=file_id, error=error)
+        name, key = odd.name, odd.file_id
+        self._shown.discard(key)
+        if odd.is_error or odd.link is not None:
+            self._status.add_processing_file(name, key, link=odd.link)
+        if odd.is_error:
+            error = {"type": "Unreadable", "message": f"{name}: {odd.reason}", "stage": SCANNING, "retryable": True}
+            self._status.complete_file(name, success=False, file_id=key, error=error)
+        else:
+            self._status.skip_file(name, odd.reason, file_id=key)
+
+    def renamed(self, file: FoundFile, old_name: str) -> None:
+        """Show that a file has another name, and nothing had to be done for it."""
+        self._show(file)
+        self._shown.discard(file.file_id)
+        self._status.complete_file(file.name, file_id=file.file_id, result={"renamed_from": old_name})
 
     def deleted(self, name: str, file_id: str) -> None:
         """Show that a file's source is gone."""
         self._shown.discard(file_id)
         self._status.delete_file(name, file_id=file_id)
 
-    def _show(self, item: Item, *, again: bool = False) -> None:
-        if again or item.file_id not in self._shown:
-            self._shown.add(item.file_id)
-            self._status.add_processing_file(item.name, item.file_id, size=item.size)
+    def _show(self, file: FoundFile) -> None:
+        self._shown.add(file.file_id)
+        size = file.size or None
+        self._status.add_processing_file(file.name, file.file_id, size=size, mime_type=file.mime_type, link=file.link)
 
 
 class _Outdated(Stopped):
-    """The file is no longer what is being worked on; a ``Stopped``, since the stages let that pass."""
+    """The file is not to be worked on any more; a ``Stopped``, since sources and stages let that pass."""
 
     def __init__(self, end: End) -> None:
         super().__init__(end)
@@ -189,82 +204,80 @@ class _Outdated(Stopped):
 class _Work:
     """The work on one file, with the stage it is in."""
 
-    def __init__(self, ingestion: Ingestion, item: Item, version_now: Callable[[], str]) -> None:
+    def __init__(self, ingestion: Ingestion, file: FoundFile) -> None:
         self._ingestion = ingestion
         self._status = ingestion._status
         self._parts = ingestion._parts
-        self._item = item
-        self._version_now = version_now
+        self._source = ingestion._source
+        self._file = file
         self._stage_name = EXTRACTING
+        self._begun = False
         self._looked_at = time.monotonic()
 
-    def fingerprint(self) -> str:
-        """Return the hash of content and recipe; a file over the limit is refused by its size, unread."""
-        item, limit = self._item, self._parts.input_limit_bytes
-        if item.size > limit:
-            raise ExtractionLimitError(f"{item.name} is {item.size:,} bytes, over the limit of {limit:,}")
-        digest = blake2b(digest_size=20)
-        # A named pipe that has taken the file's place would otherwise block for ever.
-        descriptor = os.open(item.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise FileNotFoundError(errno.ENOENT, "is no longer a file", item.path)
-            read = 0
-            while block := os.read(descriptor, _HASH_BLOCK_BYTES):
-                self._check()
-                digest.update(block)
-                read += len(block)
-                if read > limit:
-                    raise ExtractionLimitError(f"{item.name} has grown over the limit of {limit:,} bytes")
-        finally:
-            os.close(descriptor)
-        return f"{digest.hexdigest()}-{self._parts.recipe}"
+    def run(self, stored: str | None) -> Result:
+        """Fetch the file, and store it unless the store has it as it is."""
+        file, limit = self._file, self._parts.input_limit_bytes
+        self._check()
+        if file.size > limit:  # refused by its size, unread
+            raise ExtractionLimitError(f"{file.name} is {file.size:,} bytes, over the limit of {limit:,}")
+        self._stage_name = DOWNLOADING
+        with self._source.fetch(file, self._downloaded, self._check) as path:
+            self._stage_name = EXTRACTING
+            found = fingerprint(path, file.name, self._parts.recipe, limit=limit, check=self._check)
+            return Result(End.UNCHANGED, found) if found == stored else self._store(path, found)
 
-    def store(self, fingerprint: str) -> Result:
+    def _store(self, path: str, found: str) -> Result:
         """Extract, chunk, embed and store."""
-        parts, item = self._parts, self._item
-        self._ingestion._show(item, again=True)
+        parts, file = self._parts, self._file
         self._stage(EXTRACTING, 0.0)
-        document = parts.extractor.extract(item.path, on_progress=self._progress)
+        document = parts.extractor.extract(path, on_progress=self._progress)
         self._look()
         self._stage(CHUNKING, 0.0)
         chunks = parts.chunker.chunk(document, on_progress=self._progress)
         if not chunks:
-            raise EmptyFileError(f"{item.name} has no text in it")
+            raise EmptyFileError(f"{file.name} has no text in it")
         self._stage(EMBEDDING, 0.0)
         vectors = parts.embedder.embed([chunk.text for chunk in chunks], on_progress=self._progress)
         self._look()
         self._stage(STORING)
-        source = SourceFile(
-            item.file_id, item.name, item.uri, fingerprint, item.size, document.mime_type, item.modified_at
-        )
+        size = file.size or os.path.getsize(path)  # noqa: PTH202 - the name may be no UTF-8
+        source = SourceFile(file.file_id, file.name, file.uri, found, size, document.mime_type, file.modified_at)
         parts.store.replace(self._ingestion._scope, source, chunks, vectors)
-        return Result(End.STORED, fingerprint, len(chunks), document.mime_type)
+        return Result(End.STORED, found, len(chunks), document.mime_type)
 
     def failed(self, error: Exception) -> Result:
         """Return what an error means: the file was half written, is not for us, or failed."""
         try:
-            if self._version_now() != self._item.version:
+            if self._source.version_now(self._file) != self._file.version:
                 return Result(End.CHANGED)
         except FileNotFoundError:
             return Result(End.GONE)
         except OSError:
             pass  # the error at hand says more
-        if self._ingestion._stop.is_set():
+        try:
+            self._check()
+        except _Outdated as outdated:
+            return Result(outdated.end)
+        except Stopped:
             return Result(End.STOPPED)
-        skipped = isinstance(error, (UnsupportedFileTypeError, EmptyFileError))
         shown = {
             "type": type(error).__name__,
-            "message": _message(error, self._item.name),
+            "message": _message(error, self._file.name),
             "stage": self._stage_name,
             "retryable": _is_retryable(error),
         }
-        return Result(End.SKIPPED if skipped else End.FAILED, error=shown)
+        return Result(End.SKIPPED if isinstance(error, _SKIPPED) else End.FAILED, error=shown)
 
     def _stage(self, stage: str, fraction: float | None = None) -> None:
         self._check()
+        if not self._begun:
+            self._begun = True
+            self._ingestion._show(self._file)  # one that was put back, and is in flight still, starts over
         self._stage_name = stage
-        self._status.file_progress(self._item.name, stage, fraction, file_id=self._item.file_id)
+        self._status.file_progress(self._file.name, stage, fraction, file_id=self._file.file_id)
+
+    def _downloaded(self, fraction: float) -> None:
+        self._stage(DOWNLOADING, min(1.0, max(0.0, fraction)))
 
     def _progress(self, fraction: float) -> None:
         # A large file takes minutes, which are for nothing once it is deleted or written anew.
@@ -275,18 +288,20 @@ class _Work:
     def _look(self) -> None:
         """Raise if the file is gone or another one; what can't be told now is no reason to leave it."""
         try:
-            now = self._version_now()
+            now = self._source.version_now(self._file)
         except FileNotFoundError:
             raise _Outdated(End.GONE) from None
         except OSError:
-            now = self._item.version
+            now = self._file.version
         self._looked_at = time.monotonic()
-        if now != self._item.version:
+        if now != self._file.version:
             raise _Outdated(End.CHANGED)
 
     def _check(self) -> None:
         if self._ingestion._stop.is_set():
             raise Stopped
+        if self._ingestion._called_off(self._file.file_id):
+            raise _Outdated(End.CANCELLED)
 
 
 def _message(error: Exception, name: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from rag_pipeline.errors import StateError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "ledger.sqlite3"
 MIN_FREE_BYTES = 1 << 16
 
@@ -31,6 +31,10 @@ CREATE TABLE files (
 ) WITHOUT ROWID;
 CREATE TABLE sources (scope TEXT PRIMARY KEY, place TEXT NOT NULL, identity TEXT NOT NULL) WITHOUT ROWID;
 """
+# What each version adds to the one before.
+_STEPS = {1: _SCHEMA, 2: "ALTER TABLE files ADD COLUMN name TEXT;"}
+_COLUMNS = "version, outcome, fingerprint, recipe, attempts, reason, retry_at, name"
+_PUT = f"INSERT OR REPLACE INTO files (scope, file_id, {_COLUMNS}, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Outcome(StrEnum):
@@ -51,6 +55,7 @@ class Row(NamedTuple):
     attempts: how often it failed in a row. ``retry_at`` is wall-clock seconds; None for no other try before a change
     or a restart.
     reason: why it was skipped or failed.
+    name: what people read; None if it was not kept, as in older ledgers.
     """
 
     version: str | None
@@ -60,6 +65,7 @@ class Row(NamedTuple):
     attempts: int = 0
     reason: str | None = None
     retry_at: float | None = None
+    name: str | None = None
 
 
 class Source(NamedTuple):
@@ -89,6 +95,11 @@ class Ledger:
         except sqlite3.Error as error:
             raise self._broken(error) from error
 
+    @property
+    def folder(self) -> Path:
+        """The state folder it is in."""
+        return self._path.parent
+
     def _prepare(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
@@ -101,24 +112,20 @@ class Ledger:
         self._db.execute("PRAGMA busy_timeout = 5000")
         # Taking the write lock now shows a read-only or full disk at the start, not at the first file.
         with self._transaction():
-            if version == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
+            for step in range(version + 1, SCHEMA_VERSION + 1):
+                for statement in filter(str.strip, _STEPS[step].split(";")):
                     self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def rows(self) -> dict[str, Row]:
         """Return all rows, by file id."""
-        query = (
-            "SELECT file_id, version, outcome, fingerprint, recipe, attempts, reason, retry_at"
-            " FROM files WHERE scope = ? ORDER BY file_id"
-        )
-        found = self._run(query, (self._scope,))
+        found = self._run(f"SELECT file_id, {_COLUMNS} FROM files WHERE scope = ? ORDER BY file_id", (self._scope,))
         return {key: Row(version, Outcome(outcome), *rest) for key, version, outcome, *rest in found}
 
     def put(self, file_id: str, row: Row) -> None:
         """Set the row of a file."""
         values = (self._scope, file_id, *row, time.time())
-        self._run("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        self._run(_PUT, values)
 
     def remove(self, file_id: str) -> None:
         """Forget a file; no error if it isn't known."""
@@ -131,10 +138,7 @@ class Ledger:
                 with self._transaction():
                     self._db.execute("DELETE FROM files WHERE scope = ?", (self._scope,))
                     now = time.time()
-                    self._db.executemany(
-                        "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        ((self._scope, key, *row, now) for key, row in rows.items()),
-                    )
+                    self._db.executemany(_PUT, ((self._scope, key, *row, now) for key, row in rows.items()))
             except sqlite3.Error as error:
                 raise self._broken(error) from error
 

@@ -1,4 +1,4 @@
-"""The stages as they run in earnest: the extractor's processes, the model, the store in the state folder."""
+"""The stages as they run in earnest: the extractor's processes, the model, the store that is set."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def build_parts(settings: IngestSettings, store: Path, *, workers: int, stop: th
         from rag_pipeline.ingest.chunk import build_chunker
         from rag_pipeline.ingest.embed.factory import build_embedder
         from rag_pipeline.ingest.extract import ProcessExtractor
-        from rag_pipeline.ingest.store.lance import LanceVectorStore
+        from rag_pipeline.ingest.store.factory import open_store
 
         with ExitStack() as undo:
             embedder = build_embedder(settings, stop)
             undo.callback(embedder.close)
             chunker = build_chunker(settings, stop)
-            opened = LanceVectorStore(store, embedder.model_id, embedder.dimensions)
+            opened = open_store(settings, store, embedder.model_id, embedder.dimensions, stop=stop)
             undo.callback(opened.close)
             extractor = ProcessExtractor(workers=workers)
             undo.pop_all()

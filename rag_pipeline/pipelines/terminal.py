@@ -6,24 +6,19 @@ are the lines alone.
 
 from __future__ import annotations
 
-import io
-import logging
 import os
-import sys
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TextIO
 
-from rag_pipeline import events, logs
+from rag_pipeline import events
 from rag_pipeline.events import NAMESPACES, Event
 from rag_pipeline.ingest.command import printable
+from rag_pipeline.pipelines.output import Output
 from rag_pipeline.probe import reachable
 from rag_pipeline.status import PipelineStatus, Published
 from rag_pipeline.status.model import Totals
-
-logger = logging.getLogger(__name__)
 
 _ENDS = frozenset({events.FILE_COMPLETED, events.FILE_FAILED, events.FILE_SKIPPED, events.FILE_DELETED})
 
@@ -55,6 +50,7 @@ def addresses(service: Service) -> list[tuple[str, str]]:
     host = f"[{host}]" if ":" in host else host
     http, sockets = f"http://{host}:{service.http_port}", f"http://{host}:{service.socket_port}"
     return [
+        ("Dashboard", f"{http}/"),
         ("Status", f"{http}/status"),
         ("Health", f"{http}/health"),
         ("Socket.IO", f"{sockets}   namespaces {' '.join(NAMESPACES)}"),
@@ -89,18 +85,17 @@ def summary(done: Totals, before: Totals, seconds: float) -> str:
 class Terminal:
     """Prints to ``out``; used by one thread. :meth:`tick` several times a second keeps it up to date.
 
-    Where ``out`` can't be written (any more) it says so once, in the log, and the pipeline goes on without it.
+    Where ``out`` can't be written (any more) the pipeline goes on without it.
     """
 
     def __init__(self, status: PipelineStatus, out: TextIO | None = None, *, live: bool | None = None) -> None:
         self._status = status
-        self._out = out or sys.stdout or io.StringIO()  # Python has no stdout where it was closed from the start
+        self._out = Output(out, status.pipeline_id)
         self._ends: deque[Event] = deque()
         self._began = time.monotonic()
-        wanted = self._out.isatty() if live is None else live
-        self._marks = MARKS if (self._out.encoding or "").lower().startswith("utf") else PLAIN_MARKS
-        self._live = _open_live(status, self._out) if wanted else None
-        self._mute = False
+        wanted = self._out.stream.isatty() if live is None else live
+        self._marks = MARKS if self._out.knows_unicode else PLAIN_MARKS
+        self._live = _open_live(status, self._out.stream) if wanted else None
         status.attach(self)
 
     def publish(self, item: Published) -> None:
@@ -112,9 +107,9 @@ class Terminal:
         """Print where to look, then begin the live view."""
         rows = [("Folder", printable(folder)), *addresses(service)]
         if self._live is not None:
-            self._draw(self._live.start, rows)
+            self._out.attempt(self._live.start, rows)
         else:
-            self._print("\n".join(f"{what:<11}{where}" for what, where in rows) + "\n")
+            self._out.print("\n".join(f"{what:<11}{where}" for what, where in rows) + "\n")
 
     def tick(self) -> None:
         """Print the files that were done since, and bring the live view up to date."""
@@ -123,58 +118,34 @@ class Terminal:
             if line is None:
                 continue
             if self._live is not None:
-                self._draw(self._live.line, line, self._marks[line.kind])
+                self._out.attempt(self._live.line, line, self._marks[line.kind])
             else:
-                self._print(f"{self._marks[line.kind]} {line.name}  {line.about}")
+                self._out.print(f"{self._marks[line.kind]} {line.name}  {line.about}")
         if self._live is not None:
-            self._draw(self._live.refresh)
+            self._out.attempt(self._live.refresh)
 
     def say(self, text: str) -> None:
         """Print a line."""
         if self._live is not None:
-            self._draw(self._live.say, text)
+            self._out.attempt(self._live.say, text)
         else:
-            self._print(text)
+            self._out.print(text)
 
     def close(self, *, since: Totals | None = NOTHING_YET) -> None:
         """Print what is left, end the live view, and sum up what came on top of ``since``; None: no summary."""
         self._status.detach(self)
         self.tick()
         if self._live is not None:
-            self._draw(self._live.stop)
+            self._out.attempt(self._live.stop)
         if since is not None:
             done = summary(self._status.snapshot().totals, since, time.monotonic() - self._began)
-            self._print(("" if self._live is None else "\n") + done)
+            self._out.print(("" if self._live is None else "\n") + done)
 
     def restore(self) -> None:
         """Make the cursor visible again; callable from a signal handler, before a sudden end."""
         if self._live is not None:
             with suppress(OSError):
-                os.write(self._out.fileno(), b"\x1b[?25h\n")
-
-    def _print(self, text: str) -> None:
-        if self._mute:
-            return
-        encoding = self._out.encoding or "utf-8"
-        try:
-            print(text.encode(encoding, "backslashreplace").decode(encoding), file=self._out, flush=True)
-        except OSError as error:
-            self._go_mute(error)
-
-    def _draw(self, draw: Callable[..., object], *what: object) -> None:
-        if self._mute:
-            return
-        try:
-            draw(*what)
-        except OSError as error:
-            self._go_mute(error)
-
-    def _go_mute(self, error: OSError) -> None:
-        # Whoever read the lines has gone, as with `| head` or a terminal that was closed, or their disk is full.
-        self._mute = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
-        about = logs.about(self._status.pipeline_id)
-        logger.warning("the output can't be written (%s): the pipeline goes on without it", error.strerror, extra=about)
+                os.write(self._out.stream.fileno(), b"\x1b[?25h\n")
 
 
 def _shortened(message: str, name: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from rag_pipeline import logs, native
 from rag_pipeline.config import check_pipeline_id
+from rag_pipeline.control import Control
 from rag_pipeline.events import Event, Json
 from rag_pipeline.status import checks
 from rag_pipeline.status.failures import failure
@@ -54,6 +55,7 @@ class PipelineStatus:
     Without ``pipeline_id`` the id is ``RAG_PIPELINE_ID`` or ``<type>-<host name>`` and is settled by the first call
     that changes the state. An id that another instance of this process has passes to the new one. The lock is
     reentrant: a signal handler that reports while its own thread is inside a call is served right after that call.
+    ``control`` is what a pipeline that can be paused, resumed and so on listens to; None for one that can't.
     """
 
     def __init__(self, pipeline_type: str | None = None, pipeline_id: str | None = None) -> None:
@@ -67,6 +69,7 @@ class PipelineStatus:
 
     def _prepare(self, pipeline_type: str | None) -> None:
         self.created = next(_created)
+        self.control: Control | None = None  # set by a pipeline that can be directed
         _instances.add(self)
         self._lock = native.RLock()
         self._inside = False

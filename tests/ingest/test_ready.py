@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,12 @@ def test_a_missing_module_is_a_mistake_of_usage(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ready, "MODULES", ("json", "no_such_module"))
     with pytest.raises(ConfigurationError, match=r"^no_such_module is not installed"):
         ready.check_installed(IngestSettings())
+
+
+def test_a_store_in_a_database_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready, "find_spec", lambda name: None if name == "psycopg" else find_spec(name))
+    ready.check_installed(IngestSettings())
+    shared = IngestSettings.from_env({"RAG_STORE_URL": "postgresql://db/rag"})
+    with pytest.raises(ConfigurationError) as caught:
+        ready.check_installed(shared)
+    assert str(caught.value) == 'psycopg is not installed; run: pip install "rag-pipeline[ingest,pgvector]"'

@@ -25,6 +25,7 @@ def test_the_key_is_not_shown() -> None:
         ({"RAG_CHUNK_TOKENS": "127"}, "RAG_CHUNK_TOKENS"),
         ({"EMBEDDING_API_DIMENSIONS": "0"}, "EMBEDDING_API_DIMENSIONS"),
         ({"EMBEDDING_THREADS": "many"}, "EMBEDDING_THREADS"),
+        ({"RAG_STORE_URL": "redis://db"}, "RAG_STORE_URL"),
     ],
 )
 def test_a_bad_value_is_named(env: dict[str, str], message: str) -> None:
@@ -43,3 +44,9 @@ def test_the_address_may_end_in_embeddings() -> None:
     env = {"EMBEDDING_API_URL": "https://x/v1/embeddings/", "EMBEDDING_API_MODEL": "m", "RAG_CHUNK_TOKENS": "800"}
     read = IngestSettings.from_env(env)
     assert (read.embedding_api_url, read.chunk_tokens) == ("https://x/v1", 800)
+
+
+def test_the_store_may_be_a_database_whose_password_is_not_shown() -> None:
+    read = IngestSettings.from_env({"RAG_STORE_URL": "postgresql+psycopg://me:hush@db/rag"})
+    assert str(read.store_address) == "postgresql://db:5432/rag"
+    assert "hush" not in repr(read)

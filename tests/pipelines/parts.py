@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,11 @@ class MemoryStore:
         assert vectors.shape == (len(chunks), DIMENSIONS)
         self.writes[file.file_id] = self.writes.get(file.file_id, 0) + 1
         self.kept[pipeline_id, file.file_id] = (file, [chunk.text for chunk in chunks])
+
+    def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
+        self._check()
+        if kept := self.kept.get((pipeline_id, file_id)):
+            self.kept[pipeline_id, file_id] = (replace(kept[0], name=name, uri=uri), kept[1])
 
     def delete(self, pipeline_id: str, file_id: str) -> None:
         self._check()

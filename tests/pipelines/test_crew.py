@@ -67,3 +67,101 @@ def test_close_is_bounded_and_says_when_a_job_did_not_end() -> None:
     assert crew.pending == 0
     go.set()
     assert crew.close(10)
+
+
+class Stalled:
+    """A crew of one thread that stays in its first job until ``go`` is set."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.done: list[tuple[str, int]] = []
+        self.held = False
+        self.again: set[tuple[str, int]] = set()
+        self.crew: Crew[int] = Crew(
+            self._work,
+            threads=1,
+            name="t",
+            on_change=lambda: None,
+            held=lambda: self.held,
+            counts=lambda job: job > 0,
+        )
+
+    def _work(self, key: str, job: int) -> bool:
+        self.begun.set()
+        self.go.wait(10)
+        self.done.append((key, job))
+        if (key, job) in self.again:
+            self.again.discard((key, job))
+            return True
+        return False
+
+    def begin(self, **jobs: int) -> None:
+        self.crew.replace(lambda _: jobs)
+        assert self.begun.wait(10)
+
+    def end(self) -> list[tuple[str, int]]:
+        self.go.set()
+        wait_until(lambda: self.crew.idle)
+        assert self.crew.close(10)
+        return self.done
+
+
+def test_a_job_in_a_hurry_is_done_next_and_one_under_way_is_not_begun_again() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=1, c=1)
+    stalled.crew.hurry("c", 2)
+    stalled.crew.hurry("a", 2)
+    assert (stalled.crew.pending, stalled.crew.queued) == (2, 2)
+    assert stalled.end() == [("a", 1), ("c", 2), ("b", 1)]
+
+
+def test_a_pending_job_that_is_called_off_is_done_last() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=1, c=1)
+    assert stalled.crew.call_off("b")
+    assert not stalled.crew.call_off("x")
+    assert not stalled.crew.is_called_off("b")
+    assert stalled.end() == [("a", 1), ("c", 1), ("b", 1)]
+
+
+def test_a_job_under_way_learns_that_it_is_called_off_and_may_be_put_back_behind_all_others() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=1)
+    assert stalled.crew.call_off("a")
+    assert (stalled.crew.is_called_off("a"), stalled.crew.is_busy("a"), stalled.crew.has("a")) == (True, True, True)
+    stalled.again.add(("a", 1))
+    assert stalled.end() == [("a", 1), ("b", 1), ("a", 1)]
+    assert not stalled.crew.is_called_off("a")
+    assert not stalled.crew.has("a")
+
+
+def test_while_the_crew_is_held_nothing_is_begun() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=1)
+    stalled.held = True
+    stalled.go.set()
+    wait_until(lambda: stalled.crew.busy == 0)
+    stalled.crew.wake()
+    assert (stalled.done, stalled.crew.pending) == ([("a", 1)], 1)
+    stalled.held = False
+    stalled.crew.wake()
+    assert stalled.end() == [("a", 1), ("b", 1)]
+
+
+def test_a_held_crew_can_be_closed() -> None:
+    stalled = Stalled()
+    stalled.held = True
+    stalled.crew.replace(lambda _: {"a": 1})
+    assert stalled.crew.close(10)
+    assert stalled.done == []
+
+
+def test_what_is_queued_is_counted_without_the_jobs_that_do_not_count() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=0, c=1, d=0, e=1)
+    assert (stalled.crew.pending, stalled.crew.queued) == (4, 2)
+    stalled.crew.hurry("b", 1)
+    stalled.crew.hurry("x", 0)
+    assert (stalled.crew.pending, stalled.crew.queued) == (5, 3)
+    stalled.end()
+    assert (stalled.crew.pending, stalled.crew.queued) == (0, 0)

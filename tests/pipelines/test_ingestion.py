@@ -4,17 +4,31 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from rag_pipeline.errors import EmbeddingError, StoreError
+from rag_pipeline.ingest.types import Progress, Stopped
 from rag_pipeline.pipelines import ingestion
-from rag_pipeline.pipelines.ingestion import End, Ingestion, Item, Result
+from rag_pipeline.pipelines.following.source import FoundFile, SkippedError, SourceUnavailableError
+from rag_pipeline.pipelines.ingestion import End, Ingestion, Result
+from rag_pipeline.pipelines.local_files import names
 from rag_pipeline.pipelines.local_files.scan import current_version
+from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
+from rag_pipeline.pipelines.local_files.source import LocalFilesSource
 from rag_pipeline.status import PipelineStatus
 from tests.pipelines.parts import TestParts
 from tests.watching import Recorder
+
+
+class Folder(LocalFilesSource):
+    """A folder whose answers about a file can be replaced."""
+
+    answer: Callable[[FoundFile], str] | None = None
+
+    def version_now(self, file: FoundFile) -> str:
+        return super().version_now(file) if self.answer is None else self.answer(file)
 
 
 class Bench:
@@ -26,16 +40,20 @@ class Bench:
         self.seen = Recorder()
         self.status.attach(self.seen)
         self.stop = threading.Event()
-        self.ingestion = Ingestion(self.status, self.test.parts, "scope", self.stop)
+        self.source = Folder(LocalFilesSettings(str(folder), folder / "state"))
+        self.called_off = False
+        self.ingestion = Ingestion(
+            self.status, self.test.parts, self.source, "scope", self.stop, lambda _: self.called_off
+        )
         self.path = folder / "a.txt"
 
-    def item(self, text: str) -> Item:
+    def item(self, text: str) -> FoundFile:
         self.path.write_text(text)
         version = current_version(str(self.path))
-        return Item("a.txt", "a.txt", str(self.path), "file:///a.txt", len(text), 1.0, version)
+        return FoundFile("a.txt", "a.txt", names.uri(str(self.path)), len(text), 1.0, version)
 
-    def work(self, item: Item, stored: str | None = None) -> Result:
-        result = self.ingestion.work(item, stored, lambda: current_version(item.path))
+    def work(self, item: FoundFile, stored: str | None = None) -> Result:
+        result = self.ingestion.work(item, stored)
         self.ingestion.report(item, result)
         return result
 
@@ -85,8 +103,8 @@ def test_the_same_content_is_neither_done_again_nor_shown(bench: Bench) -> None:
 def test_another_recipe_is_another_fingerprint(bench: Bench, tmp_path: Path) -> None:
     first = bench.work(bench.item("one"))
     other = TestParts(recipe="r2")
-    ingestion = Ingestion(bench.status, other.parts, "scope", bench.stop)
-    result = ingestion.work(bench.item("one"), first.fingerprint, lambda: current_version(str(bench.path)))
+    ingestion = Ingestion(bench.status, other.parts, bench.source, "scope", bench.stop)
+    result = ingestion.work(bench.item("one"), first.fingerprint)
     assert result.end is End.STORED
 
 
@@ -130,7 +148,7 @@ def test_a_file_over_the_limit_fails_by_its_size_unread(bench: Bench, tmp_path: 
     huge = tmp_path / "huge.bin"
     with huge.open("wb") as file:
         file.truncate(1 << 42)  # sparse: reading it would take hours
-    item = Item("huge", "huge.bin", str(huge), "", 1 << 42, 1.0, current_version(str(huge)))
+    item = FoundFile("huge", "huge.bin", names.uri(str(huge)), 1 << 42, 1.0, current_version(str(huge)))
     assert bench.work(item).end is End.FAILED
     assert bench.error()["type"] == "ExtractionLimitError"
     assert bench.test.extractor.read == []
@@ -151,7 +169,7 @@ def test_a_file_that_may_not_be_read_fails_for_good_until_it_changes(
         raise PermissionError(13, "Permission denied", "a.txt")
 
     item = bench.item("one")
-    monkeypatch.setattr("rag_pipeline.pipelines.ingestion.os.open", refuse)
+    monkeypatch.setattr("rag_pipeline.pipelines.fingerprint.os.open", refuse)
     assert bench.work(item).end is End.FAILED
     assert bench.error()["message"] == "a.txt can't be read: Permission denied"
     assert bench.error()["retryable"] is False
@@ -188,7 +206,9 @@ def test_a_file_that_changes_while_it_is_read_is_put_back_whatever_came_of_it(be
 def test_a_file_that_was_put_back_and_is_as_before_is_completed_so_that_it_leaves_the_flight(bench: Bench) -> None:
     stored = bench.work(bench.item("one")).fingerprint
     item = bench.item("two")
-    bench.ingestion.work(item, stored, lambda: "another version")
+    bench.source.answer = lambda _: "another version"
+    bench.work(item, stored)
+    bench.source.answer = None
     assert bench.work(bench.item("one"), stored).end is End.UNCHANGED
     assert bench.status.get()["files_in_flight"] == 0
     assert bench.status.get()["files_completed"][-1]["result"] == {"unchanged": True}
@@ -242,7 +262,7 @@ def test_a_file_that_changes_while_it_is_embedded_is_left_there(
     monkeypatch.setattr(ingestion, "_LOOK_AGAIN_SECONDS", look_again_seconds)
     item = bench.item("\n".join(f"line {number}" for number in range(100)))
     bench.test.embedder.before = lambda: happens(bench.path)
-    assert bench.ingestion.work(item, None, lambda: current_version(item.path)).end is end
+    assert bench.ingestion.work(item, None).end is end
     stored = end is End.STORED
     assert bool(bench.test.store.texts()) is stored
     # Between two batches, where there is time to gain; before the store at the latest.
@@ -250,7 +270,75 @@ def test_a_file_that_changes_while_it_is_embedded_is_left_there(
 
 
 def test_a_file_that_cannot_be_looked_at_for_a_moment_is_worked_on(bench: Bench) -> None:
-    def refused() -> str:
+    def refused(_: FoundFile) -> str:
         raise PermissionError(13, "Permission denied")
 
-    assert bench.ingestion.work(bench.item("one"), None, refused).end is End.STORED
+    bench.source.answer = refused
+    assert bench.work(bench.item("one")).end is End.STORED
+
+
+def test_a_file_that_is_called_off_is_left_in_flight_and_starts_over_as_another_attempt(bench: Bench) -> None:
+    item = bench.item("one")
+    bench.test.embedder.before = lambda: setattr(bench, "called_off", True)
+    assert bench.work(item).end is End.CANCELLED
+    assert [file["stage"] for file in bench.status.get()["files_processing"]] == ["waiting"]
+    bench.called_off = False
+    bench.test.embedder.before = lambda: None
+    assert bench.work(item).end is End.STORED
+    assert bench.status.get()["files_completed"][-1]["attempt"] == 2
+
+
+def test_an_error_that_comes_of_being_called_off_fails_nothing(bench: Bench) -> None:
+    bench.test.embedder.before = lambda: setattr(bench, "called_off", True)
+    bench.test.embedder.error = EmbeddingError("interrupted")
+    assert bench.work(bench.item("one")).end is End.CANCELLED
+
+
+def test_a_transfer_is_shown_as_a_stage_and_its_failures_belong_to_it(bench: Bench) -> None:
+    seen: list[tuple[str, float | None]] = []
+
+    class BrokenError(Exception):
+        retryable = True
+
+    def fetch(file: FoundFile, on_progress: Progress, check: Callable[[], None]) -> NoReturn:
+        for fraction in (0.0, 0.7, 1.3):
+            on_progress(fraction)
+            seen.extend((f["stage"], f["progress"]) for f in bench.status.get()["files_processing"])
+        raise BrokenError("the transfer broke")
+
+    bench.source.fetch = fetch  # type: ignore[method-assign]
+    assert bench.work(bench.item("one")).end is End.FAILED
+    assert seen == [("downloading", 0.0), ("downloading", 0.7), ("downloading", 1.0)]
+    assert bench.error() == {
+        "type": "BrokenError",
+        "message": "the transfer broke",
+        "stage": "downloading",
+        "retryable": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (SkippedError("a.txt may not be downloaded"), End.SKIPPED),
+        (SourceUnavailableError("no network"), End.UNAVAILABLE),
+        (FileNotFoundError(2, "gone", "a.txt"), End.GONE),
+        (Stopped(), End.STOPPED),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_fetch_raises_says_what_becomes_of_the_file(bench: Bench, error: Exception, end: End) -> None:
+    def fetch(file: FoundFile, on_progress: Progress, check: Callable[[], None]) -> NoReturn:
+        raise error
+
+    bench.source.fetch = fetch  # type: ignore[method-assign]
+    result = bench.work(bench.item("one"))
+    assert result.end is end
+    assert result.trouble is (error if end is End.UNAVAILABLE else None)
+    assert bench.status.get()["total_skipped"] == (1 if end is End.SKIPPED else 0)
+
+
+def test_a_file_of_unknown_size_is_stored_with_the_size_it_turns_out_to_have(bench: Bench) -> None:
+    bench.work(bench.item("one")._replace(size=0))
+    assert [file.size for file in bench.test.store.files("scope").values()] == [3]
+    assert bench.status.get()["files_completed"][-1]["size"] is None

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.errors import StateError
-from rag_pipeline.pipelines.ledger import FILE_NAME, SCHEMA_VERSION, Ledger, Outcome, Row, Source, recipe_of, reconcile
+from rag_pipeline.pipelines.ledger import (
+    _STEPS,
+    FILE_NAME,
+    SCHEMA_VERSION,
+    Ledger,
+    Outcome,
+    Row,
+    Source,
+    recipe_of,
+    reconcile,
+)
 
 STORED = Row("v1", Outcome.STORED, "f1", "r1")
 FAILED = Row("v1", Outcome.FAILED, None, "r1", 3, "no", 12.5)
@@ -49,6 +59,20 @@ def test_a_ledger_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> Non
     db.close()
     with pytest.raises(StateError, match="newer version"):
         Ledger(tmp_path, "a")
+
+
+def test_a_ledger_of_an_older_version_is_taken_over(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        for statement in _STEPS[1].split(";"):
+            db.execute(statement)
+        db.execute("INSERT INTO files VALUES ('a', 'x', 'v1', 'stored', 'f1', 'r1', 0, NULL, NULL, 1.0)")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    with Ledger(tmp_path, "a") as taken:
+        assert taken.rows() == {"x": STORED}
+        taken.put("x", STORED._replace(name="X.txt"))
+    with Ledger(tmp_path, "a") as taken:
+        assert taken.rows()["x"].name == "X.txt"
 
 
 def test_a_damaged_ledger_says_what_to_do(tmp_path: Path) -> None:

@@ -78,6 +78,26 @@ class LanceVectorStore:
             self._remember(table, rows.build(table.schema, pipeline_id, file, generation, (), vectors[:0]))
             self._compact(table)
 
+    def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
+        """Give a stored file another name and address, in one commit; no error if it isn't stored."""
+        with self._lock, translated(self._path, f"renaming {rows.escape(file_id)!r}"):
+            if self._table is None and self._open() is None:
+                return
+            table = self._writable()
+            key = (rows.escape(pipeline_id), rows.escape(file_id))
+            head = self._current(table).get(key)
+            if head is None:
+                return
+            changed = {"name": rows.escape(name), "uri": rows.escape(uri)}
+            where = (
+                f"{rows.condition(pipeline_id, file_id)} AND chunk = {rows.HEAD} AND generation = {head['generation']}"
+            )
+            table.update(where=where, values=changed)
+            assert self._heads is not None
+            self._heads[1][key] = {**head, **changed}
+            self._heads = (table.version, self._heads[1])
+            self._compact(table)
+
     def delete(self, pipeline_id: str, file_id: str) -> None:
         """Remove the file's chunks; no error if there are none."""
         with self._lock, translated(self._path, f"removing {rows.escape(file_id)!r}"):

@@ -32,7 +32,7 @@ HEAD_COLUMNS = (
     "mime_type",
     "modified_at",
 )
-_ESCAPE = "\ufdd0"  # a noncharacter, so next to never in a name; doubled where it is
+ESCAPE = "\ufdd0"  # a noncharacter, so next to never in a name; doubled where it is
 
 
 def schema(model_id: str, dimensions: int) -> pa.Schema:
@@ -117,11 +117,11 @@ def escape(name: str) -> str:
 
 def unescape(text: str) -> str:
     """Return the name that :func:`escape` was given."""
-    return re.sub(rf"{_ESCAPE}(?:{_ESCAPE}|([0-9a-f]{{4}}))", lambda m: chr(int(m[1], 16)) if m[1] else _ESCAPE, text)
+    return re.sub(rf"{ESCAPE}(?:{ESCAPE}|([0-9a-f]{{4}}))", lambda m: chr(int(m[1], 16)) if m[1] else ESCAPE, text)
 
 
 def _escaped(match: re.Match[str]) -> str:
-    return _ESCAPE * 2 if match[0] == _ESCAPE else f"{_ESCAPE}{ord(match[0]):04x}"
+    return ESCAPE * 2 if match[0] == ESCAPE else f"{ESCAPE}{ord(match[0]):04x}"
 
 
 def _clean(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import translate
 from hashlib import blake2b
 from re import compile as compile_pattern
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from rag_pipeline.status.checks import MAX_NAME_LENGTH, readable
 
@@ -65,3 +65,8 @@ def display_name(relative: str) -> str:
 def uri(path: str) -> str:
     """Return the ``file://`` address of an absolute path."""
     return "file://" + quote_from_bytes(raw(path))
+
+
+def path_of(uri: str) -> str:
+    """Return the path that :func:`uri` was given."""
+    return unquote_to_bytes(uri.removeprefix("file://")).decode("utf-8", "surrogateescape")

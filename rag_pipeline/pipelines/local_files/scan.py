@@ -13,7 +13,8 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from rag_pipeline.pipelines.local_files.names import display_name, file_id, ignored
+from rag_pipeline.pipelines.following.source import FoundFile, Oddity
+from rag_pipeline.pipelines.local_files.names import display_name, file_id, ignored, uri
 
 _NO_LONGER_THERE = (FileNotFoundError, NotADirectoryError)
 _SPECIAL = {
@@ -22,31 +23,6 @@ _SPECIAL = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-
-
-class FoundFile(NamedTuple):
-    """A regular file: ``version`` changes with everything that can go with a change of content."""
-
-    file_id: str
-    name: str
-    path: str
-    size: int
-    mtime_ns: int
-    version: str
-
-
-class Oddity(NamedTuple):
-    """Something that is there and can't be read as a file; ``is_error`` if it should be readable and isn't."""
-
-    file_id: str
-    name: str
-    reason: str
-    is_error: bool
-
-    @property
-    def version(self) -> str:
-        """What tells one state of the oddity from another."""
-        return self.reason
 
 
 class Scan(NamedTuple):
@@ -206,7 +182,7 @@ class _Walk:
     def _take(self, relative: str, path: str, info: os.stat_result) -> None:
         key = file_id(relative)
         name = display_name(relative)
-        self.files[key] = FoundFile(key, name, path, info.st_size, info.st_mtime_ns, version_of(info))
+        self.files[key] = FoundFile(key, name, uri(path), info.st_size, info.st_mtime, version_of(info))
 
     def _odd(self, relative: str, reason: str, *, is_error: bool = False) -> None:
         key = file_id(relative)

@@ -22,22 +22,22 @@ SECONDS = 20.0
 class Run:
     """One life of the pipeline: its folder, state and store may outlive it."""
 
-    def __init__(self, base: Path, store: MemoryStore, *, single: bool, recipe: str, scope: str = "scope") -> None:
+    def __init__(self, base: Path, store: MemoryStore, *, single: bool, recipe: str, state: str) -> None:
         self.folder = base / "docs"
         self.folder.mkdir(exist_ok=True)
-        state = base / "state"
-        state.mkdir(exist_ok=True)
+        state_dir = base / state
+        state_dir.mkdir(exist_ok=True)
         mode = RunMode.SINGLE if single else RunMode.CONTINUOUS
-        self.settings = LocalFilesSettings(str(self.folder.resolve()), state, mode, 0.3, 0.2)
+        self.settings = LocalFilesSettings(str(self.folder.resolve()), state_dir, mode, 0.3, 0.2)
         self.test = TestParts(store, recipe=recipe)
         self.store = self.test.store
         self.status = PipelineStatus("local_files", f"run-{id(self)}")
         self.seen = Recorder()
         self.status.attach(self.seen)
-        self.ledger = Ledger(state, scope)
+        self.ledger = Ledger(state_dir, "scope")
         self.stop = threading.Event()
         self.error: Exception | None = None
-        self.pipeline = LocalFilesPipeline(self.status, self.settings, self.test.parts, self.ledger, scope=scope)
+        self.pipeline = LocalFilesPipeline(self.status, self.settings, self.test.parts, self.ledger, scope="scope")
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
@@ -79,10 +79,16 @@ class Run:
 
 @contextmanager
 def running(
-    base: Path, store: MemoryStore | None = None, *, single: bool = False, recipe: str = "r1", start: bool = True
+    base: Path,
+    store: MemoryStore | None = None,
+    *,
+    single: bool = False,
+    recipe: str = "r1",
+    state: str = "state",
+    start: bool = True,
 ) -> Iterator[Run]:
     """Run the pipeline over ``base/docs``; in single mode wait for its end."""
-    run = Run(base, MemoryStore() if store is None else store, single=single, recipe=recipe)
+    run = Run(base, MemoryStore() if store is None else store, single=single, recipe=recipe, state=state)
     if start:
         run.thread.start()
     try:

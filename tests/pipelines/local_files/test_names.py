@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.pipelines.local_files.names import display_name, file_id, ignored, uri
+from rag_pipeline.pipelines.local_files.names import display_name, file_id, ignored, path_of, uri
 from rag_pipeline.status.checks import MAX_NAME_LENGTH, check_name
 
 paths = st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw).map(os.fsdecode)
@@ -39,6 +39,11 @@ def test_ids_and_names_of_endless_paths_stay_within_what_a_status_takes() -> Non
 
 def test_an_address_holds_the_bytes_of_the_name() -> None:
     assert uri(os.fsdecode(b"/a b/caf\xe9.txt")) == "file:///a%20b/caf%E9.txt"
+
+
+@given(paths)
+def test_a_path_can_be_had_from_its_address(path: str) -> None:
+    assert path_of(uri("/" + path)) == "/" + path
 
 
 @pytest.mark.parametrize(

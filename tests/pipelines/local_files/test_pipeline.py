@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import ConfigurationError, EmbeddingError, StateError, StoreError
+from rag_pipeline.pipelines.following import jobs, pipeline
 from rag_pipeline.pipelines.ledger import Outcome, Source
-from rag_pipeline.pipelines.local_files import jobs, pipeline
 from tests.pipelines.local_files.running import running
 from tests.pipelines.parts import MemoryStore
 
@@ -372,10 +372,9 @@ def test_a_scope_that_belongs_to_another_folder_is_refused(tmp_path: Path) -> No
 
 
 def test_the_state_folder_below_the_watched_one_is_left_alone(tmp_path: Path) -> None:
-    with running(tmp_path, start=False) as run:
+    with running(tmp_path, start=False, state="docs/state-here") as run:
         run.write("a.txt", "one")
         run.write("state-here/notes.txt", "x")
-        run.pipeline._exclude = str((run.folder / "state-here").resolve())
         run.thread.start()
         run.wait_idle(processed=1)
         assert list(run.store.texts()) == ["a.txt"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline.ingest.types import Stopped
+from rag_pipeline.pipelines.local_files.names import path_of
 from rag_pipeline.pipelines.local_files.scan import FolderUnavailableError, Scan, current_version, scan
 
 
@@ -45,8 +46,8 @@ def test_files_of_all_subfolders_are_found_with_ids_relative_to_the_folder(tmp_p
     found = scanned(tmp_path)
     assert sorted(found.files) == ["a/b/c.txt", "top.txt"]
     file = found.files["a/b/c.txt"]
-    assert (file.size, file.path) == (5, str(tmp_path / "a" / "b" / "c.txt"))
-    assert file.version == current_version(file.path)
+    assert (file.size, path_of(file.uri)) == (5, str(tmp_path / "a" / "b" / "c.txt"))
+    assert file.version == current_version(path_of(file.uri))
     assert found.oddities == {}
 
 
@@ -149,7 +150,7 @@ def test_names_that_are_not_utf8_are_found_each_under_its_own_id(tmp_path: Path)
         (Path(os.fsdecode(os.fsencode(tmp_path))) / os.fsdecode(name)).write_text("x")
     found = scanned(tmp_path)
     assert sorted(found.files) == ["caf\\\\xe9.txt", "caf\\xe8.txt", "caf\\xe9.txt"]
-    assert Path(found.files["caf\\xe9.txt"].path).read_text() == "x"
+    assert Path(path_of(found.files["caf\\xe9.txt"].uri)).read_text() == "x"
 
 
 def test_a_folder_that_cannot_be_listed_is_an_error_and_what_is_below_is_unknown(

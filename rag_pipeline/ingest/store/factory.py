@@ -1,0 +1,72 @@
+"""Opens the store that the settings ask for."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag_pipeline.errors import ConfigurationError, StoreError
+from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
+from rag_pipeline.ingest.types import VectorStore
+
+if TYPE_CHECKING:
+    from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
+
+_NO_PATIENCE = 0.0  # of people who wait for an answer
+
+
+def open_store(
+    settings: IngestSettings, folder: Path, model_id: str, dimensions: int, *, stop: threading.Event
+) -> VectorStore:
+    """Open the store for a pipeline: the one in ``folder``, unless RAG_STORE_URL names another.
+
+    Raises StoreError, or ConfigurationError for a missing library, in one line; Stopped while it waits for a server.
+    """
+    if settings.store_address is None:
+        from rag_pipeline.ingest.store.lance import LanceVectorStore
+
+        return LanceVectorStore(folder, model_id, dimensions)
+    store = _postgres()(settings.store_address, model_id, dimensions, stop=stop)
+    try:
+        store.prepare()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def open_for_search(settings: IngestSettings, folder: Path, model_id: str, dimensions: int) -> VectorStore:
+    """Open the store for questions, which writes nothing; raises StoreError also if nothing was stored yet."""
+    if settings.store_address is None:
+        from rag_pipeline.ingest.store.lance import LanceVectorStore
+
+        return LanceVectorStore(folder, model_id, dimensions)
+    store = _postgres()(settings.store_address, model_id, dimensions, patience_seconds=_NO_PATIENCE)
+    if not store.exists:
+        store.close()
+        raise _nothing(settings.store_address)
+    return store
+
+
+def check_stored(settings: IngestSettings, folder: Path) -> None:
+    """Raise StoreError if nothing was stored yet, as far as can be told at once: without a model or a server."""
+    if settings.store_address is None and not folder.is_dir():
+        raise _nothing(folder.parent)
+
+
+def _nothing(place: Path | PostgresAddress) -> StoreError:
+    return StoreError(f"nothing is stored in {place} yet: run rag-pipeline local-files DIR first")
+
+
+def _postgres() -> type[PgVectorStore]:
+    try:
+        from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
+    except ImportError as error:  # psycopg raises it too where there is no libpq
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(
+            f"RAG_STORE_URL needs a library that can't be loaded ({reason}): "
+            "pip install 'rag-pipeline[ingest,pgvector]'"
+        ) from None
+    return PgVectorStore

@@ -1,0 +1,246 @@
+"""What a worker does with one entry of the plan, and what is written down of it: the store first, then the ledger."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import nullcontext
+from typing import NamedTuple
+
+from rag_pipeline import logs
+from rag_pipeline.errors import StoreError
+from rag_pipeline.pipelines.following.order import Order
+from rag_pipeline.pipelines.following.plan import is_renamed, keeps_type
+from rag_pipeline.pipelines.following.source import FoundFile, Oddity, Source, SourceUnavailableError
+from rag_pipeline.pipelines.ingestion import End, Ingestion, Parts, Result
+from rag_pipeline.pipelines.ledger import Ledger, Outcome, Row
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 8
+RETRY_SECONDS = 5.0
+RETRY_FACTOR = 4.0
+MAX_RETRY_SECONDS = 3600.0
+
+
+class Read(NamedTuple):
+    """Take a file through the stages."""
+
+    file: FoundFile
+
+
+class Give(NamedTuple):
+    """Give up on a file that is written to all the time."""
+
+    file: FoundFile
+
+
+class Note(NamedTuple):
+    """Show something that can't be read as a file."""
+
+    oddity: Oddity
+
+
+class Forget(NamedTuple):
+    """Take a file that is gone out of the store; ``silent`` for what never was one."""
+
+    file_id: str
+    silent: bool
+
+
+Job = Read | Give | Note | Forget
+
+
+class Jobs:
+    """Does the jobs. ``lock`` protects ``known`` (rows by file id), ``stored`` (fingerprints by file id) and ``order``.
+
+    ``again`` asks for another look, ``trouble`` is why nothing can be fetched; the run loop takes them back.
+    """
+
+    def __init__(
+        self,
+        ingestion: Ingestion,
+        source: Source,
+        parts: Parts,
+        ledger: Ledger,
+        scope: str,
+        known: dict[str, Row],
+        stored: dict[str, str],
+        *,
+        retry: bool,
+        lock: threading.RLock | nullcontext[None],
+    ) -> None:
+        self.known = known
+        self.stored = stored
+        self.order = Order()
+        self.again = False
+        self.trouble: SourceUnavailableError | None = None
+        self._lock = lock
+        self._ingestion = ingestion
+        self._source = source
+        self._parts = parts
+        self._ledger = ledger
+        self._scope = scope
+        self._retry = retry
+
+    def do(self, key: str, job: Job) -> bool:
+        """Do one job; return whether to put it back. Raises StateError if the ledger can't be written."""
+        match job:
+            case Read(file):
+                return self._read(file)
+            case Give(file):
+                message = f"{file.name} is still being written to"
+                error = {"type": "StillChanging", "message": message, "stage": "waiting", "retryable": True}
+                self._record(file, Result(End.FAILED, error=error))
+            case Note(oddity):
+                self._note(oddity)
+            case Forget(_, silent):
+                self._forget(key, silent=silent and key not in self.stored)
+        return False
+
+    def take_trouble(self) -> SourceUnavailableError | None:
+        """Return why nothing could be fetched since the last call, None if there was no such thing."""
+        with self._lock:
+            trouble, self.trouble = self.trouble, None
+        return trouble
+
+    def try_again(self, file_id: str) -> None:
+        """Make a failed file due, with all its tries before it; the lock is held."""
+        row = self.known[file_id]
+        if row.outcome is Outcome.ODD:
+            self._put(file_id, row._replace(version=None))
+        else:
+            self._put(file_id, row._replace(attempts=0, retry_at=0.0))
+
+    def _read(self, file: FoundFile) -> bool:
+        key = file.file_id
+        with self._lock:
+            self.order.begun(key)
+            row, stored = self.known.get(key), self.stored.get(key)
+        if row is not None and is_renamed(file, row):
+            if not keeps_type(file, row):
+                stored = None  # by another name it may be read in another way
+            elif row.version == file.version:
+                self._rename(file, row)
+                return False
+        result = self._ingestion.work(file, stored)
+        match result.end:
+            case End.CHANGED | End.STOPPED | End.CANCELLED | End.UNAVAILABLE:
+                self._put_back(file, result)
+            case End.GONE:
+                if key in self.known or self._ingestion.is_shown(key):
+                    self._forget(key, silent=False, name=file.name)
+            case _:
+                self._record(file, result)
+                if self._has_changed(file):
+                    self.again = True
+        return result.end is End.CANCELLED
+
+    def _put_back(self, file: FoundFile, result: Result) -> None:
+        self._ingestion.report(file, result)
+        with self._lock:
+            if result.end is End.CANCELLED:
+                self.order.postpone(file.file_id)
+            elif result.end is End.CHANGED:
+                self.again = True
+            elif result.end is End.UNAVAILABLE:
+                self.trouble = result.trouble
+
+    def _record(self, file: FoundFile, result: Result) -> None:
+        key = file.file_id
+        lasting = result.end is End.SKIPPED or (result.end is End.FAILED and not result.retryable)
+        # The text of what the file was before is wrong now; while an error may pass, it is better than none.
+        if lasting and key in self.stored:
+            self._unstore(key)
+        if result.fingerprint is not None:
+            with self._lock:
+                self.stored[key] = result.fingerprint
+        row = self._row(file, result)
+        before = self.known.get(key)
+        if result.end is End.UNCHANGED and before is not None and is_renamed(file, before):
+            row = row if self._rename_stored(file) else row._replace(name=before.name)
+        self._put(key, row)
+        self._ingestion.report(file, result)
+
+    def _rename(self, file: FoundFile, row: Row) -> None:
+        """Take on the new name of a file that is otherwise the same."""
+        if file.file_id in self.stored and not self._rename_stored(file):
+            return
+        self._put(file.file_id, row._replace(name=file.name))
+        if row.outcome is Outcome.STORED:
+            self._ingestion.renamed(file, str(row.name))
+        self.again = self.again or row.retry_at is not None
+
+    def _rename_stored(self, file: FoundFile) -> bool:
+        try:
+            self._parts.store.rename(self._scope, file.file_id, file.name, file.uri)
+        except StoreError as error:
+            # The row keeps the old name, so the next look asks for it again.
+            about = logs.about(self._ingestion.pipeline_id, file.file_id)
+            logger.warning("%s is still stored under its old name: %s", file.name, error, extra=about)
+            return False
+        return True
+
+    def _row(self, file: FoundFile, result: Result) -> Row:
+        recipe, name = self._parts.recipe, file.name
+        if result.end in (End.STORED, End.UNCHANGED):
+            return Row(file.version, Outcome.STORED, result.fingerprint, recipe, name=name)
+        assert result.error is not None
+        reason = str(result.error["message"])
+        if result.end is End.SKIPPED:
+            return Row(file.version, Outcome.SKIPPED, None, recipe, 0, reason, name=name)
+        before = self.known.get(file.file_id)
+        attempts = 1 if before is None or before.version != file.version else before.attempts + 1
+        retry_at = None
+        if self._retry and result.retryable and attempts < MAX_ATTEMPTS:
+            retry_at = time.time() + min(MAX_RETRY_SECONDS, RETRY_SECONDS * RETRY_FACTOR ** (attempts - 1))
+        return Row(file.version, Outcome.FAILED, None, recipe, attempts, reason, retry_at, name)
+
+    def _note(self, odd: Oddity) -> None:
+        if not odd.is_error and odd.file_id in self.stored:
+            self._unstore(odd.file_id)
+        attempts = int(odd.is_error)
+        self._put(odd.file_id, Row(odd.version, Outcome.ODD, attempts=attempts, reason=odd.reason, name=odd.name))
+        self._ingestion.noted(odd)
+
+    def _forget(self, key: str, *, silent: bool, name: str | None = None) -> None:
+        row = self.known.get(key)
+        name = name or (row and row.name) or key
+        if key in self.stored and not self._unstore(key):
+            return
+        self._ledger.remove(key)
+        with self._lock:
+            self.known.pop(key, None)
+        if not silent:
+            self._ingestion.deleted(name, key)
+
+    def _unstore(self, key: str) -> bool:
+        try:
+            self._parts.store.delete(self._scope, key)
+        except StoreError as error:
+            # The row stays as it is, so the next look asks for it again.
+            row = self.known.get(key)
+            about = logs.about(self._ingestion.pipeline_id, key)
+            name = (row and row.name) or key
+            logger.warning("%s is gone, but its text is still stored: %s", name, error, extra=about)
+            return False
+        with self._lock:
+            self.stored.pop(key, None)
+        return True
+
+    def _put(self, key: str, row: Row) -> None:
+        self._ledger.put(key, row)
+        with self._lock:
+            self.known[key] = row
+
+    def _has_changed(self, file: FoundFile) -> bool:
+        try:
+            return self._source.version_now(file) != file.version
+        except OSError:
+            return True
+
+
+def has_failed(row: Row) -> bool:
+    """Return whether the file is shown as failed: it was worked on in vain, or is one that can't be read at all."""
+    return row.outcome is Outcome.FAILED or (row.outcome is Outcome.ODD and row.attempts > 0)

@@ -1,0 +1,283 @@
+"""The pipeline: look, compare, hand out the work, write down what became of it; again until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+
+from rag_pipeline import logs
+from rag_pipeline.config import RunMode
+from rag_pipeline.control import Action, Control
+from rag_pipeline.ingest.types import Stopped
+from rag_pipeline.pipelines.crew import Crew
+from rag_pipeline.pipelines.following.jobs import Forget, Give, Job, Jobs, Note, Read
+from rag_pipeline.pipelines.following.place import Place
+from rag_pipeline.pipelines.following.plan import Plan, plan
+from rag_pipeline.pipelines.following.settle import Settling
+from rag_pipeline.pipelines.following.show import Shown
+from rag_pipeline.pipelines.following.source import Found, Source, SourceUnavailableError, Watcher
+from rag_pipeline.pipelines.following.steering import SINGLE_PASS, Steering
+from rag_pipeline.pipelines.following.timetable import Timetable
+from rag_pipeline.pipelines.ingestion import Ingestion, Parts
+from rag_pipeline.pipelines.ledger import Ledger, Row, reconcile
+from rag_pipeline.status import PipelineStatus
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.2
+STOP_SECONDS = 8.0
+SINGLE_SETTLE_SECONDS = 60.0
+
+
+class FollowingPipeline:
+    """Follows one source: new, changed and deleted files go through the stages, or out of the store.
+
+    The run loop belongs to the thread that calls :meth:`run`; files are worked on by ``workers`` threads. ``parts``,
+    ``ledger`` and ``status`` belong to the caller. What people ask of the pipeline goes through ``control``, which
+    ``status`` gets.
+    """
+
+    def __init__(
+        self,
+        status: PipelineStatus,
+        source: Source,
+        parts: Parts,
+        ledger: Ledger,
+        *,
+        scope: str,
+        mode: RunMode,
+        check_interval_seconds: float,
+        workers: int,
+        control: Control | None = None,
+    ) -> None:
+        self._source = source
+        self._parts = parts
+        self._ledger = ledger
+        self._scope = scope
+        self._workers = workers
+        self._shown = Shown(status, mode, check_interval_seconds)
+        self._status = status
+        self._single = mode is RunMode.SINGLE
+        self._settling = Settling(source.settle_seconds)
+        self._timetable = Timetable(check_interval_seconds)
+        self._wake = threading.Event()
+        self._available: bool | None = None
+        self._waiting = 0
+        self._settle_deadline = float("inf")
+        self._watcher: Watcher | None = None
+        self._steering: Steering | None = None
+        self._paused_since: float | None = None
+        self._control = Control() if control is None else control
+        self._control.attend(self._refuse, self._wake.set)
+        status.control = self._control
+
+    def run(self, stop: threading.Event) -> None:
+        """Run until ``stop`` is set, or in single mode until every file is done.
+
+        Stopping takes seconds: no further file is begun, the extraction under way is ended, the embedding ends after
+        its batch, and files in flight are done again at the next start. Raises StateError or StoreError if the state
+        can't be kept, what the source raises that is not about one file, and in single mode what a
+        :class:`~rag_pipeline.pipelines.following.source.SourceUnavailableError` ends with.
+        """
+        end = "stopped"
+        try:
+            steering = self._begin(stop)
+            try:
+                if not self._single:
+                    self._watcher = self._source.watch(self._hint, stop)
+                while not stop.is_set() and not self._turn(steering, stop):
+                    self._wake.wait(TICK_SECONDS)
+                    self._wake.clear()
+            finally:
+                self._end_work(stop)
+            self._raise_failure()
+        except Stopped:
+            pass
+        except Exception as error:
+            end = "error"
+            self._shown.error(str(error))
+            raise
+        finally:
+            self._control.close()
+            if end == "stopped":
+                self._shown.stopped()
+
+    # -- the begin and the end -------------------------------------------------------------------------------------
+
+    def _begin(self, stop: threading.Event) -> Steering:
+        files = self._parts.store.files(self._scope)
+        stored = {key: file.content_hash for key, file in files.items()}
+        self._shown.starting(self._source.shown, stored=len(stored))
+        interrupted = [file.id for file in self._status.interrupted if file.id is not None]
+        known = self._known(stored, {key: file.name for key, file in files.items()}, interrupted)
+        self._place = Place(self._ledger, self._scope, self._source.place)
+        self._crew: Crew[Job] = Crew(
+            lambda key, job: self._jobs.do(key, job),
+            threads=self._workers,
+            name=self._source.kind,
+            on_change=self._wake.set,
+            held=lambda: self._control.paused,
+            counts=lambda job: isinstance(job, Read),
+        )
+        ingestion = Ingestion(
+            self._status, self._parts, self._source, self._scope, stop, called_off=self._crew.is_called_off
+        )
+        self._jobs = Jobs(
+            ingestion, self._source, self._parts, self._ledger, self._scope, known, stored,
+            retry=not self._single, lock=self._crew.lock,
+        )  # fmt: skip
+        self._steering = Steering(
+            self._control, self._crew, self._jobs, self._timetable, single=self._single, interrupted=interrupted
+        )
+        return self._steering
+
+    def _known(self, stored: dict[str, str], names: Mapping[str, str], interrupted: list[str]) -> dict[str, Row]:
+        """Return the rows to start with, and put them into the ledger if they are others than there."""
+        rows = self._ledger.rows()
+        known = reconcile(rows, stored, self._parts.recipe)
+        for key, row in known.items():
+            if row.name is None and key in names:
+                known[key] = row._replace(name=names[key])
+        # Shown as failed, though all but the word of the end may have been done: looked at again, they end well.
+        known |= {key: known[key]._replace(version=None) for key in interrupted if key in known}
+        if known != rows:
+            self._ledger.reset(known)
+        return known
+
+    def _end_work(self, stop: threading.Event) -> None:
+        # A pass that is over has nobody at work; an error in the loop leaves workers that have to be told.
+        stop.set()
+        self._parts.extractor.close()
+        if not self._crew.close(STOP_SECONDS):
+            about = logs.about(self._status.pipeline_id)
+            logger.warning("a file was still being worked on %g seconds after the stop", STOP_SECONDS, extra=about)
+
+    # -- the parts of a turn ---------------------------------------------------------------------------------------
+
+    def _turn(self, steering: Steering, stop: threading.Event) -> bool:
+        """Look if it is time, show where things stand; returns whether a single pass is over."""
+        self._raise_failure()
+        steering.serve()
+        self._follow_pause()
+        trouble = self._jobs.take_trouble()
+        if trouble is not None:
+            self._unavailable(trouble, checked=False)
+        if not self._control.paused and self._timetable.is_due(time.monotonic()):
+            self._look(steering, stop)
+        idle = self._crew.idle
+        # A job that ends in "again" says so before it is over, so that looking at idle first misses nothing.
+        again = self._jobs.again or self._jobs.trouble is not None
+        if self._jobs.again and (idle or not self._single):
+            self._timetable.hint()
+        if self._available:
+            queued, stored = self._crew.queued + self._waiting, len(self._jobs.stored)
+            self._shown.progress(idle=idle and not self._waiting, queued=queued, stored=stored)
+        return self._single and idle and not self._waiting and not again
+
+    def _follow_pause(self) -> None:
+        since = self._control.paused_since
+        if since is None:
+            # Also for a pause that came and went between two turns.
+            self._crew.wake()
+        if since == self._paused_since:
+            return
+        self._paused_since = since
+        if since is None:
+            self._shown.resumed()
+            self._timetable.ask()
+        else:
+            self._shown.paused(since)
+
+    def _look(self, steering: Steering, stop: threading.Event) -> None:
+        def check() -> None:
+            if stop.is_set() or self._control.paused:
+                raise Stopped
+            steering.serve()
+
+        self._timetable.begin()
+        self._jobs.again = False
+        self._jobs.take_trouble()
+        began = time.monotonic()
+        self._shown.looking()
+        try:
+            found = self._source.look(check)
+            is_another = self._place.confirm(found, self._jobs.known, self._crew.lock)
+        except SourceUnavailableError as error:
+            self._unavailable(error, checked=True)
+        except Stopped:
+            if stop.is_set():
+                raise
+            self._timetable.ask()  # it was paused, and looks again when it goes on
+        else:
+            if is_another and self._watcher is not None:
+                self._watcher.renew()
+            self._take(found, steering, began)
+
+    def _take(self, found: Found, steering: Steering, began: float) -> None:
+        self._available = True
+        steering.looked(found.files)
+        made = self._hand_out(found)
+        gave_up = time.monotonic() >= self._settle_deadline
+        self._waiting = 0 if gave_up else len(made.waiting)
+        wait = self._timetable.end(began, time.monotonic(), made.wake_seconds)
+        self._shown.looked(self._source.shown, wait, watching=self._watching())
+
+    def _unavailable(self, error: SourceUnavailableError, *, checked: bool) -> None:
+        if self._single:
+            raise error.ends_with(f"{self._source.place}: {error}")
+        if self._available is not False:
+            logger.warning("%s: %s", self._source.place, error, extra=logs.about(self._status.pipeline_id))
+        self._available = False
+        # Files that can't be had any more would only fail.
+        self._crew.replace(lambda _: {})
+        self._waiting = 0
+        wait = self._timetable.back_off(time.monotonic(), error.retry_seconds)
+        if not self._control.paused:
+            self._shown.unavailable(str(error), wait, watching=self._watching(), checked=checked)
+
+    def _hand_out(self, found: Found) -> Plan:
+        made: list[Plan] = []
+
+        def make(busy: frozenset[str]) -> Mapping[str, Job]:
+            wall, mono = time.time(), time.monotonic()
+            new = plan(self._jobs.known, found, self._settling, self._jobs.order, busy=busy, wall=wall, mono=mono)
+            made.append(new)
+            jobs: dict[str, Job] = {key: Forget(key, silent=False) for key in new.gone}
+            jobs.update((key, Forget(key, silent=True)) for key in new.cleared)
+            jobs.update((odd.file_id, Note(odd)) for odd in new.notes)
+            jobs.update((file.file_id, Read(file)) for file in new.work)
+            if new.waiting and self._single:
+                jobs.update((file.file_id, Give(file)) for file in new.waiting if self._gave_up_waiting(mono))
+            return jobs
+
+        self._crew.replace(make)
+        return made[0]
+
+    def _gave_up_waiting(self, mono: float) -> bool:
+        self._settle_deadline = min(self._settle_deadline, mono + SINGLE_SETTLE_SECONDS)
+        return mono >= self._settle_deadline
+
+    def _raise_failure(self) -> None:
+        failure = self._crew.failure
+        if failure is not None and not isinstance(failure, Stopped):
+            raise failure
+
+    # -- from other threads ----------------------------------------------------------------------------------------
+
+    def _refuse(self, action: Action, file_id: str | None) -> str | None:
+        if self._steering is not None:
+            return self._steering.refuse(action, file_id)
+        if action is Action.PAUSE and self._single:
+            return SINGLE_PASS
+        return None if file_id is None else "the pipeline is still starting"
+
+    def _watching(self) -> str | None:
+        if self._single:
+            return None
+        return "events" if self._watcher is not None and self._watcher.active else "interval"
+
+    def _hint(self) -> None:
+        self._timetable.hint()
+        self._wake.set()

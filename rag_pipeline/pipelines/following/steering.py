@@ -1,0 +1,97 @@
+"""What people ask of the running pipeline: what is granted, and how it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from rag_pipeline.control import Action, Control
+from rag_pipeline.pipelines.crew import Crew
+from rag_pipeline.pipelines.following.jobs import Job, Jobs, Read, has_failed
+from rag_pipeline.pipelines.following.source import FoundFile
+from rag_pipeline.pipelines.following.timetable import Timetable
+from rag_pipeline.pipelines.ledger import Row
+
+SINGLE_PASS = "a single pass can't be paused: stop it, the next one goes on from there"
+
+
+class Steering:
+    """Does what people asked for.
+
+    ``interrupted`` are files that failed as the last process ended: they are done again. :meth:`refuse` is called by
+    whoever asks and takes no lock, so that nobody waits for the pipeline: what it sees may be over a moment later.
+    :meth:`serve` and :meth:`looked` belong to the run loop's thread.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        crew: Crew[Job],
+        jobs: Jobs,
+        timetable: Timetable,
+        *,
+        single: bool,
+        interrupted: Collection[str] = (),
+    ) -> None:
+        self._found: Mapping[str, FoundFile] = {}
+        self._control = control
+        self._crew = crew
+        self._jobs = jobs
+        self._timetable = timetable
+        self._single = single
+        self._interrupted = frozenset(interrupted)
+
+    def refuse(self, action: Action, file_id: str | None) -> str | None:
+        """Return why a request can't be granted, None if it can."""
+        if action is Action.PAUSE and self._single:
+            return SINGLE_PASS
+        if file_id is None:
+            return None
+        row, has_job = self._jobs.known.get(file_id), self._crew.has(file_id)
+        if row is None and not has_job and file_id not in self._interrupted:
+            return f"no file with the id {file_id!r} is known"
+        name = (row and row.name) or file_id
+        if action is Action.RETRY and not self._may_retry(file_id, row):
+            return f"{name} has not failed"
+        if action is Action.CANCEL and not has_job:
+            return f"{name} is neither in flight nor queued"
+        return None
+
+    def looked(self, files: Mapping[str, FoundFile]) -> None:
+        """Take note of what the last look found."""
+        self._found = files
+        self._interrupted &= files.keys()
+
+    def serve(self) -> None:
+        """Do what was asked since the last call. Raises StateError if the ledger can't be written."""
+        for action, file_id in self._control.take():
+            if file_id is None:
+                self._timetable.ask()
+            elif action is Action.RETRY:
+                self._retry(file_id)
+            else:
+                self._cancel(file_id)
+
+    def _may_retry(self, file_id: str, row: Row | None) -> bool:
+        if row is not None and has_failed(row):
+            return True
+        return file_id in self._interrupted and (row is None or row.version is None)
+
+    def _retry(self, file_id: str) -> None:
+        with self._crew.lock:
+            row = self._jobs.known.get(file_id)
+            if self._crew.is_busy(file_id) or not self._may_retry(file_id, row):
+                return
+            file = self._found.get(file_id)
+            as_it_was = file is not None and row is not None and row.version == file.version
+            if row is not None and has_failed(row):
+                self._jobs.try_again(file_id)
+            self._jobs.order.hurry(file_id)
+            if file is not None and (as_it_was or self._crew.has(file_id)):
+                self._crew.hurry(file_id, Read(file))
+            else:
+                self._timetable.ask()
+
+    def _cancel(self, file_id: str) -> None:
+        with self._crew.lock:
+            if self._crew.call_off(file_id) and not self._crew.is_busy(file_id):
+                self._jobs.order.postpone(file_id)

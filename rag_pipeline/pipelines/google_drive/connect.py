@@ -1,0 +1,61 @@
+"""Puts together what follows a folder: session, API, mirror, spool."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+from rag_pipeline.pipelines.google_drive.api import DriveApi
+from rag_pipeline.pipelines.google_drive.auth import Access
+from rag_pipeline.pipelines.google_drive.mirror import Mirror
+from rag_pipeline.pipelines.google_drive.retry import RetryPolicy
+from rag_pipeline.pipelines.google_drive.settings import GoogleDriveSettings
+from rag_pipeline.pipelines.google_drive.source import GoogleDriveSource
+from rag_pipeline.pipelines.google_drive.spool import Spool
+
+ATTEMPTS = 6
+"""Of one request: after half a minute at most it is better to say what is wrong, and to try again later."""
+_MIRRORS = "drive-{}.sqlite3"
+
+
+@contextmanager
+def open_source(
+    settings: GoogleDriveSettings,
+    access: Access,
+    *,
+    scope: str,
+    state_dir: Path,
+    limit_bytes: int,
+    stop: threading.Event,
+) -> Iterator[GoogleDriveSource]:
+    """Give the source for as long as the block lasts; nothing is asked of Google yet.
+
+    ``scope`` is the name under which the folder's files are kept; what belongs to it is found in ``state_dir`` again.
+    ``limit_bytes`` is the size up to which files are fetched. Raises :class:`~rag_pipeline.errors.StateError`.
+    """
+    mark = blake2b(scope.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    policy = RetryPolicy(attempts=ATTEMPTS, later_seconds=min(60.0, settings.check_interval_seconds))
+    with access.open_session(settings.api_url) as session, Mirror(state_dir / _MIRRORS.format(mark)) as mirror:
+        api = DriveApi(session, base_url=settings.api_url, policy=policy, stop=stop)
+        spool = Spool(state_dir / f"downloads-{mark}")
+        yield GoogleDriveSource(
+            api,
+            mirror,
+            spool,
+            settings.folder_id,
+            place=settings.place,
+            account=access.who,
+            limit_bytes=limit_bytes,
+        )
+
+
+def forget_mirrors(state_dir: Path) -> None:
+    """Remove all mirrors in the folder: somebody else has signed in, to whom the page tokens in them mean nothing.
+
+    Drive is then listed again, and nothing that is stored is done again.
+    """
+    for path in state_dir.glob(_MIRRORS.format("*") + "*"):
+        path.unlink(missing_ok=True)

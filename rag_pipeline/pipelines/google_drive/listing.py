@@ -1,0 +1,94 @@
+"""Listing: asks for what is in folders of which the mirror does not know it yet, level by level.
+
+That is every folder in a full pass, and after it those that were moved in. A listing that was cut short goes on with
+the folders that are left: what has changed in the others meanwhile, the changes tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rag_pipeline.pipelines.google_drive.api import DriveApi
+from rag_pipeline.pipelines.google_drive.errors import (
+    DriveUnavailableError,
+    FileUnavailableError,
+    PageTokenGoneError,
+)
+from rag_pipeline.pipelines.google_drive.mirror import Mirror
+from rag_pipeline.pipelines.google_drive.records import FilesPage
+
+FOLDERS_AT_ONCE = 100
+"""Folders in one query: what an address has room for."""
+MAX_ATTEMPTS = 3
+INCOMPLETE_RETRY_SECONDS = 60.0
+
+
+class _IncompleteError(Exception):
+    """Drive has not searched everywhere."""
+
+
+class Listing:
+    """Lists folders of one shared drive, or of My Drive; used by one thread."""
+
+    def __init__(self, api: DriveApi, mirror: Mirror) -> None:
+        self._api = api
+        self._mirror = mirror
+        self._several_work = False
+
+    def run(self, drive_id: str | None, check: Callable[[], None]) -> bool:
+        """List folders until the mirror knows what is in each; returns whether there were any.
+
+        Raises :class:`~rag_pipeline.pipelines.google_drive.errors.DriveUnavailableError`, also if Drive does not
+        search everywhere, since what is not found then may be there all the same.
+        """
+        any_listed = False
+        while folders := self._mirror.unlisted(FOLDERS_AT_ONCE):
+            self._list(folders, drive_id, check)
+            any_listed = True
+        return any_listed
+
+    def _list(self, folders: Sequence[str], drive_id: str | None, check: Callable[[], None]) -> None:
+        """List folders, with one question if it can be; for those that spoil it, with a few more."""
+        for _ in range(MAX_ATTEMPTS):
+            try:
+                found = self._pages(folders, drive_id, check)
+            except (PageTokenGoneError, _IncompleteError):
+                continue
+            except FileUnavailableError:
+                if len(folders) == 1:
+                    if self._mirror.is_above(folders[0]):
+                        raise
+                    self._mirror.remove(folders[0])
+                    return
+                break
+            if found and len(folders) > 1:
+                self._several_work = True
+            elif len(folders) > 1 and not self._several_work:
+                # Drive has been known to find nothing in shared drives when asked for several folders at once.
+                self._list_each([[folder] for folder in folders], drive_id, check)
+                return
+            self._mirror.put((), listed=folders)
+            return
+        if len(folders) == 1:
+            raise DriveUnavailableError("Google Drive lists a folder incompletely", INCOMPLETE_RETRY_SECONDS)
+        half = len(folders) // 2
+        self._list_each([folders[:half], folders[half:]], drive_id, check)
+
+    def _list_each(self, parts: Sequence[Sequence[str]], drive_id: str | None, check: Callable[[], None]) -> None:
+        for part in parts:
+            self._list(part, drive_id, check)
+
+    def _pages(self, folders: Sequence[str], drive_id: str | None, check: Callable[[], None]) -> int:
+        """Take in all that is in the folders; return how many things that is."""
+        token: str | None = None
+        found = 0
+        while True:
+            check()
+            page: FilesPage = self._api.children(folders, token, drive_id)
+            if page.incomplete:
+                raise _IncompleteError
+            self._mirror.put(page.files)
+            found += len(page.files)
+            token = page.next_page_token
+            if token is None:
+                return found

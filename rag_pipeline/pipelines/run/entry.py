@@ -1,0 +1,40 @@
+"""One pipeline of a run file, whatever it follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from rag_pipeline.config import RunMode
+from rag_pipeline.pipelines.command import Task
+
+
+class Frame(NamedTuple):
+    """What all pipelines of a file have in common; paths in the file are relative to ``base``."""
+
+    base: Path
+    state_dir: Path
+    state_dir_key: str
+    mode: RunMode
+    env: Mapping[str, str]
+
+
+class Entry(NamedTuple):
+    """A pipeline as the file describes it.
+
+    pipeline_id: its identity, under which its files are kept as well.
+    place: what it follows; no two of a kind follow the same. ``place_key`` is the key in the table that says it.
+    verify: raises an error of the package, in one line, for what would keep it from working now.
+    """
+
+    pipeline_id: str
+    place: str
+    place_key: str
+    task: Task
+    verify: Callable[[], None]
+
+    @property
+    def kind(self) -> str:
+        """Its type, which decides the namespace."""
+        return self.task.kind

@@ -1,0 +1,62 @@
+"""The PostgreSQL that tests share, and a place for each store."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline.ingest.types import VectorStore
+from tests.ingest.store import postgres as servers
+from tests.ingest.store.places import Place
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def shared_postgres() -> Iterator[servers.PostgresServer]:
+    if (reason := servers.missing()) is not None:
+        pytest.skip(reason)
+    with servers.PostgresServer() as server:
+        server.execute("CREATE EXTENSION vector")
+        yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[servers.PostgresServer]:
+    """A server for a test that ends it."""
+    if (reason := servers.missing()) is not None:
+        pytest.skip(reason)
+    with servers.PostgresServer() as server:
+        server.execute("CREATE EXTENSION vector")
+        yield server
+
+
+@pytest.fixture
+def schema() -> str:
+    """A name for the store of this test alone."""
+    return f"test_{next(_numbers)}"
+
+
+@pytest.fixture
+def postgres(shared_postgres: servers.PostgresServer, schema: str) -> Iterator[servers.PostgresServer]:
+    """The server, without what the test makes in its schema."""
+    yield shared_postgres
+    shared_postgres.execute("DROP SCHEMA IF EXISTS {} CASCADE", schema)
+
+
+@pytest.fixture(params=["lance", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path, schema: str) -> Place:
+    if request.param == "lance":
+        return Place("lance", str(tmp_path / "store"))
+    server: servers.PostgresServer = request.getfixturevalue("postgres")
+    return Place("postgres", server.url(schema=schema))
+
+
+@pytest.fixture
+def store(place: Place) -> Iterator[VectorStore]:
+    store = place.open()
+    yield store
+    store.close()

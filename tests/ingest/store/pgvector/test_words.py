@@ -1,0 +1,64 @@
+"""The words of a text: the same for what is stored and what is asked."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.ingest.store.pgvector.words import MOST_ASKED, to_ask, to_index, words
+
+TEXTS = {
+    "The Heron": ["the", "heron"],
+    "see docs/backup.md": ["see", "docs", "backup", "md"],
+    "snake_case, kebab-case": ["snake", "case", "kebab", "case"],
+    "Ein Café, déjà vu": ["ein", "cafe", "deja", "vu"],
+    "Straße": ["strasse"],
+    "ﬁne ½": ["fine", "1", "2"],
+    "東京は": ["東京", "京は"],
+    "犬": ["犬"],
+    "v2東京": ["v2", "東京"],
+    "東京v2": ["東京", "v2"],
+    "ภาษา": ["ภา", "าษ", "ษา"],
+    "हिन्दी में": ["हिन्दी", "में"],
+    "שָׁלוֹם": ["שָׁלוֹם"],
+    "Привет, мир!": ["привет", "мир"],
+    "🎉 -- '; \0 \ud800": [],
+    "": [],
+}
+
+
+@pytest.mark.parametrize(("text", "found"), TEXTS.items(), ids=ascii)
+def test_words_of(text: str, found: list[str]) -> None:
+    assert list(words(text)) == [word for text in found for word in [text]] or list(words(text)) == [
+        *map(_composed, found)
+    ]
+
+
+def _composed(word: str) -> str:
+    import unicodedata
+
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKD", word))
+
+
+@given(st.text())
+def test_what_is_indexed_is_its_words_and_reads_the_same_again(text: str) -> None:
+    indexed = to_index(text)
+    indexed.encode("utf-8")
+    assert "\0" not in indexed
+    assert indexed.split(" ") == (list(words(text)) or [""])
+
+
+@given(st.text())
+def test_small_and_capital_letters_are_alike(text: str) -> None:
+    ascii_text = text.encode("ascii", "ignore").decode()
+    assert to_index(ascii_text.upper()) == to_index(ascii_text.lower())
+
+
+def test_a_question_is_its_first_words_once_each() -> None:
+    assert to_ask("is it, or is it not") == ["is", "it", "or", "not"]
+    assert to_ask(" ".join(f"w{n}" for n in range(1000))) == [f"w{n}" for n in range(MOST_ASKED)]
+
+
+def test_a_word_without_end_is_cut() -> None:
+    assert to_index("x" * 1_000_000) == "x" * 200

@@ -1,0 +1,214 @@
+"""A source in memory whose files have to be fetched, and a pipeline that follows it with the stages in memory."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rag_pipeline.config import RunMode
+from rag_pipeline.control import Action, Control
+from rag_pipeline.ingest.types import Progress
+from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
+from rag_pipeline.pipelines.following.source import (
+    Check,
+    Found,
+    FoundFile,
+    Oddity,
+    SourceUnavailableError,
+    Watcher,
+)
+from rag_pipeline.pipelines.ledger import Ledger, Row
+from rag_pipeline.status import PipelineStatus
+from tests.pipelines.parts import MemoryStore, TestParts
+from tests.watching import Recorder, wait_until
+
+SECONDS = 20.0
+
+
+class MemorySource:
+    """Files by id: name, text and a version that rises with each change of the text.
+
+    ``down`` is raised by whatever asks the source, ``errors`` (by file id) by a fetch. While ``hold`` is not set every
+    fetch stays at 0.5, while ``hold_look`` is not set every look goes on.
+    """
+
+    kind = "google_drive"
+    settle_seconds = 0.0
+
+    def __init__(self, folder: Path) -> None:
+        self.place = "Papers"
+        self.shown: Mapping[str, object] = {"folder": "Papers"}
+        self.files: dict[str, FoundFile] = {}
+        self.texts: dict[str, str] = {}
+        self.oddities: dict[str, Oddity] = {}
+        self.down: SourceUnavailableError | None = None
+        self.errors: dict[str, Exception] = {}
+        self.hold, self.holding = threading.Event(), threading.Event()
+        self.hold_look, self.holding_look = threading.Event(), threading.Event()
+        self.hold.set()
+        self.hold_look.set()
+        self.looks = 0
+        self.fetched: list[str] = []
+        self._folder = folder
+        self._versions = 0
+
+    def write(self, file_id: str, text: str, name: str | None = None, **fields: Any) -> None:
+        """Add a file or change its text; it keeps its name unless there is another."""
+        self._versions += 1
+        known = self.files.get(file_id)
+        name = name or (known.name if known else f"{file_id}.txt")
+        uri = f"https://example.org/{file_id}"
+        self.texts[file_id] = text
+        self.files[file_id] = FoundFile(file_id, name, uri, len(text), 1.0, f"v{self._versions}", **fields)
+
+    def rename(self, file_id: str, name: str) -> None:
+        self.files[file_id] = self.files[file_id]._replace(name=name)
+
+    def remove(self, file_id: str) -> None:
+        self.files.pop(file_id, None)
+
+    def look(self, check: Check) -> Found:
+        self.looks += 1
+        while not self.hold_look.wait(0.01):
+            self.holding_look.set()
+            check()
+        check()
+        self._raise_if_down()
+        return Found(dict(self.files), dict(self.oddities), lambda _: False, "identity")
+
+    @contextmanager
+    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> Iterator[str]:
+        on_progress(0.0)
+        while not self.hold.wait(0.01):
+            self.holding.set()
+            check()
+            on_progress(0.5)
+        self._raise_if_down()
+        if file.file_id in self.errors:
+            raise self.errors[file.file_id]
+        if file.file_id not in self.files:
+            raise FileNotFoundError(2, "gone", file.name)
+        self.fetched.append(file.file_id)
+        with tempfile.TemporaryDirectory(dir=self._folder) as own:
+            path = Path(own) / file.name
+            path.write_text(self.texts[file.file_id])
+            yield str(path)
+
+    def version_now(self, file: FoundFile) -> str:
+        try:
+            return self.files[file.file_id].version
+        except KeyError:
+            raise FileNotFoundError(2, "gone", file.name) from None
+
+    def watch(self, hint: Callable[[], None], stop: threading.Event) -> Watcher | None:
+        return None
+
+    def _raise_if_down(self) -> None:
+        if self.down is not None:
+            raise self.down
+
+
+class Following:
+    """A pipeline that follows ``source``, on a thread of its own; ``interval`` is in seconds."""
+
+    def __init__(self, base: Path, store: MemoryStore, *, single: bool, workers: int, interval: float) -> None:
+        (base / "state").mkdir(exist_ok=True)
+        (base / "fetched").mkdir(exist_ok=True)
+        self.base = base
+        self.source = MemorySource(base / "fetched")
+        self.test = TestParts(store)
+        self.store = store
+        self.status = PipelineStatus("google_drive", f"following-{id(self)}")
+        self.seen = Recorder()
+        self.status.attach(self.seen)
+        self.ledger = Ledger(base / "state", "scope")
+        self.stop = threading.Event()
+        self.error: Exception | None = None
+        self.pipeline = FollowingPipeline(
+            self.status, self.source, self.test.parts, self.ledger,
+            scope="scope", mode=RunMode.SINGLE if single else RunMode.CONTINUOUS,
+            check_interval_seconds=interval, workers=workers,
+        )  # fmt: skip
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self.pipeline.run(self.stop)
+        except Exception as error:  # noqa: BLE001 - for the test to look at
+            self.error = error
+
+    @property
+    def control(self) -> Control:
+        assert self.status.control is not None
+        return self.status.control
+
+    def ask(self, action: Action, file_id: str | None = None) -> None:
+        self.control.ask(action, file_id)
+
+    def state(self) -> dict[str, Any]:
+        return self.status.get()
+
+    def rows(self) -> dict[str, Row]:
+        return self.ledger.rows()
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        wait_until(lambda: self.error is not None or condition(), SECONDS)
+        assert self.error is None, self.error
+
+    def wait_status(self, word: str) -> None:
+        self.wait(lambda: bool(self.state()["status"] == word))
+
+    def wait_idle(self, processed: int) -> None:
+        self.wait(lambda: (s := self.state())["status"] == "idle" and s["total_processed"] == processed)
+
+    def wait_look(self) -> None:
+        """Ask for a look and wait until one that began from now on has ended."""
+        looks, checked = self.source.looks, self.state()["last_check_time"]
+        self.ask(Action.CHECK)
+        self.wait(lambda: self.source.looks > looks and self.state()["last_check_time"] != checked)
+
+    def wait_held(self) -> None:
+        """Wait until a fetch is under way that is held."""
+        self.source.holding.clear()
+        assert self.source.holding.wait(SECONDS)
+
+    def files(self, name: str) -> list[dict[str, Any]]:
+        """Return the files of the events of this name."""
+        return [event.payload()["file"] for event in self.seen.events if event.name == f"pipeline:file_{name}"]
+
+    def in_flight(self) -> dict[str, tuple[str, int]]:
+        """Return stage and attempt of each file in flight."""
+        return {file["id"]: (file["stage"], file["attempt"]) for file in self.state()["files_processing"]}
+
+    def end(self) -> None:
+        self.stop.set()
+        self.thread.join(SECONDS)
+        assert not self.thread.is_alive()
+        self.ledger.close()
+        self.status.close()
+        assert list((self.base / "fetched").iterdir()) == []
+
+
+@contextmanager
+def following(
+    base: Path,
+    store: MemoryStore | None = None,
+    *,
+    single: bool = False,
+    workers: int = 2,
+    interval: float = 0.3,
+    start: bool = True,
+) -> Iterator[Following]:
+    """Run the pipeline; in single mode wait for its end."""
+    run = Following(base, MemoryStore() if store is None else store, single=single, workers=workers, interval=interval)
+    if start:
+        run.thread.start()
+    try:
+        yield run
+    finally:
+        if run.thread.ident is not None:
+            run.end()

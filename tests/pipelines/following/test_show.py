@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rag_pipeline.config import RunMode
+from rag_pipeline.pipelines.following.show import Shown
+from rag_pipeline.status import PipelineStatus
+from tests.watching import Recorder
+
+
+class Bench:
+    def __init__(self, mode: RunMode = RunMode.CONTINUOUS) -> None:
+        self.status = PipelineStatus("local_files", f"show-{id(self)}")
+        self.shown = Shown(self.status, mode, 10.0)
+        self.seen = Recorder()
+        self.status.attach(self.seen)
+
+    def get(self, *fields: str) -> tuple[Any, ...]:
+        state = self.status.get()
+        return tuple(state[field] for field in fields)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_checks_are_shown_with_their_times(bench: Bench) -> None:
+    bench.shown.starting({"folder": "/docs"}, stored=3)
+    assert bench.get("status", "folder", "check_interval", "files_stored") == ("initializing", "/docs", 10.0, 3)
+    bench.shown.looking()
+    assert bench.get("status", "is_checking") == ("scanning", True)
+    bench.shown.looked({}, 4.0, watching="events")
+    assert bench.get("is_checking", "watching", "message") == (False, "events", None)
+    assert 3 < bench.get("seconds_until_next_check")[0] <= 4
+
+
+def test_a_single_pass_announces_no_other_check() -> None:
+    bench = Bench(RunMode.SINGLE)
+    bench.shown.starting({}, stored=0)
+    bench.shown.looked({}, 4.0, watching=None)
+    assert bench.get("check_interval", "next_check_time") == (None, None)
+
+
+def test_the_word_stays_processing_while_a_scan_goes_on_beside_the_work(bench: Bench) -> None:
+    bench.shown.progress(idle=False, queued=2, stored=0)
+    bench.shown.looking()
+    assert bench.get("status", "is_checking", "files_queued") == ("processing", True, 2)
+
+
+def test_the_queue_is_shown_now_and_then_and_its_end_at_once(bench: Bench) -> None:
+    for left in range(1000, 0, -1):
+        bench.shown.progress(idle=False, queued=left, stored=0)
+    assert len(bench.seen.events) < 500
+    bench.shown.progress(idle=True, queued=0, stored=1000)
+    assert bench.get("status", "files_queued", "files_stored") == ("idle", 0, 1000)
+    emitted = len(bench.seen.events)
+    bench.shown.progress(idle=True, queued=0, stored=1000)
+    assert len(bench.seen.events) == emitted
+
+
+def test_trouble_with_the_folder_is_an_error_with_a_message_until_it_is_over(bench: Bench) -> None:
+    bench.shown.unavailable("the folder can't be read", 1.0, watching="interval", checked=True)
+    assert bench.get("status", "message", "files_queued") == ("error", "the folder can't be read", 0)
+    bench.shown.looking()
+    assert bench.get("status", "is_checking") == ("error", True)
+    bench.shown.looked({}, 1.0, watching="interval")
+    assert bench.get("status", "message") == ("scanning", None)
+    bench.shown.progress(idle=True, queued=0, stored=0)
+    assert bench.get("status", "message") == ("idle", None)
+
+
+def test_the_end_is_stopped_or_error(bench: Bench) -> None:
+    bench.shown.stopped()
+    assert bench.get("status", "next_check_time") == ("stopped", None)
+    bench.shown.error("the disk is full")
+    assert bench.get("status", "message") == ("error", "the disk is full")
+
+
+def test_trouble_that_was_found_without_a_check_leaves_the_time_of_the_last_one(bench: Bench) -> None:
+    bench.shown.looked({}, 1.0, watching="interval")
+    checked = bench.get("last_check_time")
+    bench.shown.unavailable("no network", 60.0, watching="interval", checked=False)
+    assert bench.get("status", "message", "last_check_time") == ("error", "no network", *checked)
+    assert 59 < bench.get("seconds_until_next_check")[0] <= 60
+
+
+def test_a_pause_is_shown_with_its_time_until_it_is_over(bench: Bench) -> None:
+    bench.shown.progress(idle=False, queued=2, stored=0)
+    bench.shown.paused(1.5)
+    assert bench.get("status", "paused_since", "next_check_time") == ("paused", "1970-01-01T00:00:01.500+00:00", None)
+    bench.shown.progress(idle=True, queued=2, stored=1)
+    assert bench.get("status", "files_queued") == ("paused", 2)
+    bench.shown.resumed()
+    assert bench.get("status", "paused_since") == ("scanning", None)
+    bench.shown.progress(idle=False, queued=2, stored=1)
+    assert bench.get("status") == ("processing",)
+
+
+def test_a_pause_of_the_process_before_is_over_and_so_is_one_at_the_end(bench: Bench) -> None:
+    bench.shown.paused(1.5)
+    bench.shown.stopped()
+    assert bench.get("status", "paused_since") == ("stopped", None)
+    bench.shown.paused(1.5)
+    bench.shown.starting({}, stored=0)
+    assert bench.get("status", "paused_since") == ("initializing", None)
+
+
+def test_what_the_source_says_of_itself_is_kept_up_to_date(bench: Bench) -> None:
+    bench.shown.starting({"folder": "1AbC"}, stored=0)
+    bench.shown.looked({"folder": "Papers"}, 1.0, watching="interval")
+    assert bench.get("folder") == ("Papers",)

@@ -1,0 +1,127 @@
+"""Much of everything that happens in a Drive, at random: for a test that wants the store to be right in the end."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from tests.drive import DriveServer
+from tests.drive.content import whole
+
+FOLDER_SHARE = 20
+
+
+class Storm:
+    """A folder with many files in nested folders, and what people do there; the seed decides all of it."""
+
+    def __init__(self, server: DriveServer, files: int, seed: int) -> None:
+        self.server = server
+        self.drive = server.drive
+        self.random = random.Random(seed)
+        self.top = self.drive.add_folder("top")
+        self._outside = self.drive.add_folder("outside")
+        self._folders = [self.top, *([self._outside] if files >= FOLDER_SHARE else [])]
+        self._files: list[str] = []
+        self._docs: list[str] = []
+        self._away: list[str] = []
+        self._number = 0
+        for _ in range(max(1, files // FOLDER_SHARE)):
+            self._folders.append(self.drive.add_folder(self._name(), self._inner_folder()))
+        for _ in range(files):
+            self._add(self._inner_folder())
+
+    def change(self) -> None:
+        """Do one thing."""
+        actions: list[tuple[int, Callable[[], None]]] = [
+            (20, lambda: self._add(self.random.choice(self._folders))),
+            (20, self._write),
+            (10, self._rename),
+            (12, self._move_file),
+            (2, self._move_folder),
+            (5, lambda: self._folders.append(self.drive.add_folder(self._name(), self.random.choice(self._folders)))),
+            (9, self._trash),
+            (9, self._untrash),
+            (8, self._delete),
+            (4, lambda: self.drive.touch(self._some())),
+            (3, self._shortcut),
+            (4, lambda: self.drive.set_download(self._some(), self.random.random() < 0.5)),
+        ]
+        weights, doing = zip(*actions, strict=True)
+        self.random.choices(doing, weights)[0]()
+
+    def expected(self) -> dict[str, tuple[str, list[str]]]:
+        """Return name and lines of each file that should be in the store, by its id."""
+        with self.drive.lock:
+            found: dict[str, tuple[str, list[str]]] = {}
+            for key in self.drive.below(self.top):
+                item = self.drive.item(key)
+                if item.can_download and not item.name.endswith(".png"):
+                    content = item.content or item.exports["text/markdown"]
+                    found[key] = (item.name, whole(content).decode().splitlines())
+            return found
+
+    def _name(self) -> str:
+        self._number += 1
+        return f"thing {self._number}"
+
+    def _text(self) -> str:
+        return "\n".join(f"{self.random.getrandbits(64):016x}" for _ in range(self.random.randint(1, 20)))
+
+    def _inner_folder(self) -> str:
+        inner = [folder for folder in self._folders if folder != self._outside]
+        return self.random.choice(inner)
+
+    def _some(self) -> str:
+        return self.random.choice([*self._files, *self._docs])
+
+    def _add(self, parent: str) -> None:
+        kind = self.random.random()
+        if kind < 0.15:
+            self._docs.append(self.drive.add_doc(self._name(), self._text(), parent))
+        else:
+            ending = ".png" if kind < 0.2 else ".txt"
+            self._files.append(self.drive.add_file(self._name() + ending, self._text(), parent))
+
+    def _write(self) -> None:
+        key = self._some()
+        if key in self._docs:
+            self.drive.set_text(key, self._text())
+        else:
+            self.drive.set_content(key, self._text())
+
+    def _rename(self) -> None:
+        key = self._some()
+        self.drive.rename(key, self._name() + self.drive.item(key).name[-4:] * (key in self._files))
+
+    def _move_file(self) -> None:
+        self.drive.move(self._some(), self.random.choice(self._folders))
+
+    def _move_folder(self) -> None:
+        movable = [folder for folder in self._folders if folder not in (self.top, self._outside)]
+        if movable:
+            folder, parent = self.random.choice(movable), self.random.choice(self._folders)
+            if not self._is_below(parent, folder):
+                self.drive.move(folder, parent)
+
+    def _trash(self) -> None:
+        movable = [folder for folder in self._folders if folder not in (self.top, self._outside)]
+        some = self.random.choice(movable) if movable and self.random.random() < 0.5 else self._some()
+        self.drive.trash(some)
+        self._away.append(some)
+
+    def _untrash(self) -> None:
+        if self._away:
+            self.drive.untrash(self._away.pop(self.random.randrange(len(self._away))))
+
+    def _delete(self) -> None:
+        kind = self._docs if self.random.random() < 0.15 and len(self._docs) > 1 else self._files
+        if len(kind) > 1:
+            gone = kind.pop(self.random.randrange(len(kind)))
+            self._away = [key for key in self._away if key != gone]
+            self.drive.delete(gone)
+
+    def _shortcut(self) -> None:
+        self.drive.add_shortcut(self._name(), self._some(), self.random.choice(self._folders))
+
+    def _is_below(self, key: str, above: str) -> bool:
+        return key == above or any(self._is_below(parent, above) for parent in self.drive.item(key).parents)
