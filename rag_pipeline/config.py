@@ -94,6 +94,14 @@ def read_choice(env: Mapping[str, str], key: str, default: _E) -> _E:
         reject(key, text, "one of " + ", ".join(type(default)))
 
 
+def read_flag(env: Mapping[str, str], key: str) -> bool:
+    """Return whether the variable is set to 1; unset, empty and 0 are False."""
+    text = read_str(env, key)
+    if text not in (None, "0", "1"):
+        reject(key, text, "1 or 0")
+    return text == "1"
+
+
 def read_list(env: Mapping[str, str], key: str) -> tuple[str, ...]:
     """Return the comma-separated parts of the variable, without empty ones."""
     return tuple(part for part in (p.strip() for p in env.get(key, "").split(",")) if part)
@@ -245,6 +253,7 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)  # there may be a password in it
     heartbeat_seconds: float = 30.0
     auth: AuthSettings = AuthSettings()
+    control: bool = False  # whether pipelines may be directed over HTTP
 
     @classmethod
     def from_env(
@@ -289,4 +298,5 @@ class Settings:
             redis_url=read_str(env, "STATUS_REDIS_URL"),
             heartbeat_seconds=read_float(env, "STATUS_HEARTBEAT_SECONDS", 30.0, low=3, high=86_400),
             auth=_read_auth(env),
+            control=read_flag(env, "STATUS_CONTROL"),
         )

@@ -16,10 +16,13 @@ REMEMBERED_REFUSALS = 1_000
 LOGGED_CHARACTERS = 200
 
 ALLOWED_METHODS = "GET, HEAD, OPTIONS"
+CONTROL_METHODS = "POST, OPTIONS"
 ALLOWED_HEADERS = "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, Last-Event-ID, X-Requested-With"
 PREFLIGHT_MAX_AGE_SECONDS = 600
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# A name whose owner could have it point here, for a page of theirs to be of our origin, is neither of these.
+_FIXED_HOST = re.compile(r"https?://(localhost|\[[0-9a-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3})(:[0-9]{1,5})?")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,255})(?::([0-9]{1,5}))?")
 
 logger = logging.getLogger("rag_pipeline.origins")
@@ -75,7 +78,23 @@ class OriginPolicy:
         if self._any:
             return True
         asked = normalise(origin)
-        if asked is not None and (asked in self._allowed or (host and asked == normalise(f"{scheme}://{host}"))):
+        if asked is not None and (asked in self._allowed or self._is_same(asked, host, scheme)):
+            return True
+        self._log_refusal(origin)
+        return False
+
+    def may_act(self, origin: str | None, *, host: str | None, scheme: str, fetch_site: str | None) -> bool:
+        """Return whether a request that shows no token may change something: no page of a stranger's has sent it.
+
+        Browsers name the page in ``Origin`` whenever they send what is not a GET, and programs send none. ``*`` lets a
+        page read and no more, and a name that only this request says is ours is not taken for it.
+        """
+        if origin is None:
+            return fetch_site in (None, "same-origin", "none")
+        asked = normalise(origin)
+        if asked is not None and asked in self._allowed:
+            return True
+        if asked is not None and _FIXED_HOST.fullmatch(asked) and self._is_same(asked, host, scheme):
             return True
         self._log_refusal(origin)
         return False
@@ -87,14 +106,19 @@ class OriginPolicy:
             headers["Access-Control-Allow-Origin"] = normalise(origin) or "*"
         return headers
 
-    def preflight_headers(self, origin: str | None, *, host: str | None, scheme: str) -> dict[str, str]:
-        """Return the CORS headers of the answer to ``OPTIONS``."""
+    def preflight_headers(
+        self, origin: str | None, *, host: str | None, scheme: str, methods: str = ALLOWED_METHODS
+    ) -> dict[str, str]:
+        """Return the CORS headers of the answer to ``OPTIONS``; ``methods`` are those that are possible there."""
         headers = self.headers(origin, host=host, scheme=scheme)
         if "Access-Control-Allow-Origin" in headers:
-            headers["Access-Control-Allow-Methods"] = ALLOWED_METHODS
+            headers["Access-Control-Allow-Methods"] = methods
             headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
             headers["Access-Control-Max-Age"] = str(PREFLIGHT_MAX_AGE_SECONDS)
         return headers
+
+    def _is_same(self, asked: str, host: str | None, scheme: str) -> bool:
+        return bool(host) and asked == normalise(f"{scheme}://{host}")
 
     def _log_refusal(self, origin: str) -> None:
         shown = ascii(origin[:LOGGED_CHARACTERS])

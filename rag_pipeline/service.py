@@ -71,7 +71,14 @@ class StatusServer:
         self.socket_port: int = self._sockets.port
         recall = Recall(self._keeper, self._sockets.hub, settings.backlog_limit_bytes)
         self._shown = Shown(
-            settings.host, self._http.port, self._sockets, self._keeper, self.pipelines, recall, version=__version__
+            settings.host,
+            self._http.port,
+            self._sockets,
+            self._keeper,
+            self.pipelines,
+            recall,
+            version=__version__,
+            controllable=settings.control,
         )
         self.host: str = settings.host
 
@@ -89,7 +96,8 @@ class StatusServer:
             self.stop()
             raise
         _running.add(self)
-        for line in (self._policy.describe(), exposure.warning(self._sockets.address, self._guard)):
+        exposed = exposure.warning(self._sockets.address, self._guard, control=self._settings.control)
+        for line in (self._policy.describe(), exposed):
             if line is not None:
                 logger.warning("%s", line)
         return self

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rag_pipeline import native
+from rag_pipeline import logs, native
+from rag_pipeline.control import Action, ControlError
 from rag_pipeline.events import iso
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.source import EventPage, Follower, Health, together
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 PROBE_TIMEOUT_SECONDS = 2.0
 PROBE_KEPT_SECONDS = 0.25
 
+logger = logging.getLogger("rag_pipeline.control")
+
 
 class Shown:
     """The :class:`~rag_pipeline.http_server.source.Source` of the service; any thread may call it."""
@@ -38,7 +42,9 @@ class Shown:
         recall: Recall,
         *,
         version: str,
+        controllable: bool = False,
     ) -> None:
+        self.controllable = controllable
         self._host = host
         self._sockets = sockets
         self._keeper = keeper
@@ -62,8 +68,25 @@ class Shown:
 
     def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
         """Return the state of one pipeline; None if there is no such id."""
-        here = next((p.get() for p in self._pipelines() if p.pipeline_id == pipeline_id), None)
-        return here or next((s for s in self._elsewhere() if s["pipeline_id"] == pipeline_id), None)
+        here = self._here(pipeline_id)
+        return (
+            here.get()
+            if here is not None
+            else next((s for s in self._elsewhere() if s["pipeline_id"] == pipeline_id), None)
+        )
+
+    def control(self, pipeline_id: str, action: Action, file_id: str | None) -> None:
+        """Ask something of a pipeline of this process; raises ControlError if it can't be done now."""
+        pipeline = self._here(pipeline_id)
+        if pipeline is None:
+            raise ControlError(f"{pipeline_id} runs in another process: ask the service that runs beside it")
+        if (control := pipeline.control) is None:
+            raise ControlError(f"{pipeline_id} is a pipeline that takes no requests")
+        control.ask(action, file_id)
+        logger.info("%s: asked over HTTP to %s", pipeline_id, action, extra=logs.about(pipeline_id, file_id))
+
+    def _here(self, pipeline_id: str) -> PipelineStatus | None:
+        return next((p for p in self._pipelines() if p.pipeline_id == pipeline_id), None)
 
     def _elsewhere(self) -> list[dict[str, Any]]:
         """Return the states of pipelines of other processes."""
@@ -122,7 +145,13 @@ class Shown:
         elsewhere = {
             s["pipeline_id"]: {"status": s["status"], "last_activity": s["last_activity"]} for s in self._elsewhere()
         }
-        return {**elsewhere, **{p.pipeline_id: _activity(p) for p in self._pipelines()}}
+        return {**elsewhere, **{p.pipeline_id: self._activity(p) for p in self._pipelines()}}
+
+    def _activity(self, pipeline: PipelineStatus) -> dict[str, Any]:
+        body = pipeline.snapshot()
+        told = {"status": body.status, "last_activity": iso(body.last_activity)}
+        control = pipeline.control if self.controllable else None
+        return told if control is None else {**told, "actions": sorted(control.actions)}
 
     def _probe(self) -> ProbeResult:
         # Many who ask at once get one answer: a flood on this port is not passed on to the other.
@@ -142,8 +171,3 @@ class Shown:
             return last[1]
         finally:
             self._probe_lock.release()
-
-
-def _activity(pipeline: PipelineStatus) -> dict[str, Any]:
-    body = pipeline.snapshot()
-    return {"status": body.status, "last_activity": iso(body.last_activity)}

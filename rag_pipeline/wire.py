@@ -369,6 +369,10 @@ class JournalHealth(TypedDict):
     """How many were dropped since the start because too many waited."""
 
 
+Action = Literal["pause", "resume", "check", "retry", "cancel"]
+"""What a pipeline can be asked for."""
+
+
 class PipelineHealth(TypedDict):
     """A pipeline's last sign of life."""
 
@@ -376,6 +380,8 @@ class PipelineHealth(TypedDict):
     """As in its state."""
     last_activity: Time | None
     """As in its state."""
+    actions: NotRequired[list[Action]]
+    """What this service lets it be asked for; missing where that is nothing."""
 
 
 ClientCounts = dict[Literal["total", "/google_drive", "/local_files", "/pipeline"], Count]
@@ -419,6 +425,17 @@ class SocketServerHealth(TypedDict):
     """Connections as `total`, the others are subscriptions."""
     clients_dropped: Count
     """Clients disconnected for their backlog since the start."""
+
+
+class ControlAnswer(TypedDict):
+    """What a pipeline was asked for: it comes to it as soon as it can, and its state shows it."""
+
+    pipeline_id: Name
+    """The pipeline that was asked."""
+    action: Action
+    """What for."""
+    file: Name | None
+    """The id of the file it is about; null for what is about the whole pipeline."""
 
 
 class Error(TypedDict):

@@ -30,6 +30,18 @@ def test_empty_variables_count_as_unset() -> None:
     assert Settings.from_env(dict.fromkeys((*names, *more), "  ")) == Settings()
 
 
+@pytest.mark.parametrize(("value", "control"), [("1", True), (" 1 ", True), ("0", False), ("", False)])
+def test_control_is_on_only_where_it_says_1(value: str, control: bool) -> None:
+    assert read(STATUS_CONTROL=value).control is control
+
+
+@pytest.mark.parametrize("value", ["yes", "true", "2", "-1"])
+def test_a_flag_that_is_neither_1_nor_0_is_refused(value: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        read(STATUS_CONTROL=value)
+    assert str(error.value) == f"STATUS_CONTROL={value!r}: expected 1 or 0"
+
+
 def test_the_socket_port_follows_the_http_port() -> None:
     assert read(STATUS_PORT="9000").socket_port == 9001
     assert Settings.from_env({}, http_port=9000).socket_port == 9001

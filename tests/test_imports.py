@@ -56,3 +56,14 @@ def test_running_the_service_patches_nothing() -> None:
         "now = socket.socket, threading.Thread.start, threading.Lock, time.sleep, http.server.ThreadingHTTPServer\n"
         "assert before == now"
     )
+
+
+def test_a_function_that_bears_a_submodules_name_stays_a_function() -> None:
+    modules_after(
+        "import glob, sys, types\n"
+        "glob.part = len\n"  # as in a package whose __init__ takes a function out of the module of the same name
+        "sys.modules['glob.part'] = types.ModuleType('glob.part')\n"
+        "from rag_pipeline import start_status_server\n"
+        "with start_status_server(0): pass\n"
+        "assert glob.part is len"
+    )

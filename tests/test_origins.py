@@ -149,6 +149,19 @@ def test_a_preflight_names_methods_headers_and_age() -> None:
     }
 
 
+def test_a_preflight_names_the_methods_of_where_it_was_sent() -> None:
+    headers = policy().preflight_headers("http://localhost:3000", host=None, scheme="http", methods="POST, OPTIONS")
+    assert headers["Access-Control-Allow-Methods"] == "POST, OPTIONS"
+
+
+def test_an_origin_that_may_not_act_is_logged_as_any_refused_one(caplog: pytest.LogCaptureFixture) -> None:
+    star = policy("*")
+    assert not star.may_act("http://evil.test", host="evil.test", scheme="http", fetch_site="same-origin")
+    assert [record.getMessage() for record in caplog.records] == [
+        "origin 'http://evil.test' is refused; to allow it, add it to SOCKET_IO_CORS_ORIGIN"
+    ]
+
+
 @given(st.text() | st.from_regex(r"https?://\S{0,20}"), st.none() | st.text())
 def test_whatever_comes_is_decided_and_safe_to_echo(origin: str, host: str | None) -> None:
     named = normalise(origin)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from rag_pipeline.control import Action, Control, ControlError
+from tests.live import ask
 from tests.metrics.scraping import Scrape
 from tests.socket_server.support import new_pipeline, serving
 
@@ -37,6 +41,21 @@ def test_a_journal_that_can_not_be_had_is_degraded_and_not_down(tmp_path: Path) 
         assert health.ok
         assert (health.body["status"], health.body["journal"]["kind"]) == ("degraded", "memory")  # type: ignore[index]
         assert "journal.sqlite3" in health.body["journal"]["error"]  # type: ignore[index]
+
+
+def test_health_says_what_can_be_asked_of_a_pipeline_where_control_is_on() -> None:
+    able, other = new_pipeline(), new_pipeline("google_drive")
+    able.control = Control((Action.RESUME, Action.PAUSE))
+    for on, actions in ((True, ["pause", "resume"]), (False, None)):
+        with serving(able, other, control=on) as server:
+            told = ask(server.http_port, "/health").body["pipelines"]
+        assert told[able.pipeline_id].get("actions") == actions
+        assert "actions" not in told[other.pipeline_id]
+
+
+def test_what_runs_elsewhere_is_directed_there() -> None:
+    with serving(new_pipeline(), control=True) as server, pytest.raises(ControlError, match="in another process"):
+        server._shown.control("papers", Action.PAUSE, None)
 
 
 def test_metrics_are_what_prometheus_can_read() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rag_pipeline.contract.asyncapi import LICENSE, VERSION
-from rag_pipeline.contract.responses import RESPONSES, content, responses
+from rag_pipeline.contract.responses import RESPONSES, content, error, responses
 from rag_pipeline.contract.schemas import reference, references, schemas
 
 Document = dict[str, Any]
@@ -13,8 +13,8 @@ Document = dict[str, Any]
 _ABOUT = """\
 The state of pipelines that ingest documents, what happened to their files, and how the service is.
 
-`HEAD` and `OPTIONS` work on each address; any other method than `GET` is a 405. JSON is in UTF-8 on one line, and an
-error is `{"error": "<one line>"}`. Fields that are not known are null, never missing. An object has exactly the
+`HEAD` works where `GET` does, and `OPTIONS` on each address; any other method is a 405. JSON is in UTF-8 on one line,
+and an error is `{"error": "<one line>"}`. Fields that are not known are null, never missing. An object has exactly the
 fields that its schema names, but for those of a pipeline's own, which stand in its state; a later version of this
 document may name more.
 """
@@ -25,6 +25,11 @@ _STREAM = """\
 Server-Sent Events, for a client whose `Accept` prefers `text/event-stream`: `event` is the event's name, `data` its
 payload as JSON on one line (see `/asyncapi.json`), `id` its offset. It is what a Socket.IO client of that namespace
 sees, and goes on for as long as the client listens. The events are those of the schema `EventItem`.
+"""
+_CONTROL = """\
+Refused unless the service was started with `STATUS_CONTROL=1`. `pause` begins no further file and makes no further
+check, `resume` goes on; `check` looks at the source now; `retry` does a failed file again, now; `cancel` leaves a file
+that waits or is in flight, and does it after all others. A pipeline of another process is asked where it runs.
 """
 _OPEN: list[Document] = []
 _EITHER: list[Document] = [{}, {"bearer": []}]
@@ -37,7 +42,10 @@ def openapi() -> Document:
         "info": {"title": "rag-pipeline status", "version": VERSION, "description": _ABOUT, "license": LICENSE},
         "servers": [{"url": "/", "description": "Where this document is served, by default on port 8003."}],
         "security": [{"bearer": []}],
-        "paths": {path: {"get": operation} for path, operation in _paths().items()},
+        "paths": {
+            **{path: {"get": operation} for path, operation in _paths().items()},
+            "/control/{pipeline_id}/{action}": {"post": _control()},
+        },
         "components": {
             "responses": RESPONSES,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": _BEARER}},
@@ -144,6 +152,26 @@ def _metrics() -> Document:
         "operationId": "getMetrics",
         "summary": "What Prometheus scrapes, in its text format",
         "responses": responses("The metrics.", {"text/plain": {"schema": {"type": "string"}}}, "401", "403"),
+    }
+
+
+def _control() -> Document:
+    answers = responses("The pipeline comes to it.", content(reference("ControlAnswer")), "401", "404", success="202")
+    off = "Pipelines can't be directed here, or not by a page of this origin."
+    return {
+        "operationId": "directPipeline",
+        "summary": "Pause a pipeline, let it go on, or look after a file",
+        "description": _CONTROL,
+        "parameters": [
+            _parameter("pipeline_id", "A `/` in it is sent as `%2F`.", _PIPELINE_ID, place="path"),
+            _parameter("action", "What it is asked for.", reference("Action"), place="path"),
+            _parameter("file", "The id of the file, for `retry` and `cancel`.", {"type": "string", "minLength": 1}),
+        ],
+        "responses": {
+            **answers,
+            "403": error(off),
+            "409": error("The pipeline can't do that, or not now: the error says why."),
+        },
     }
 
 

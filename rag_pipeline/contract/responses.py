@@ -31,7 +31,7 @@ _BY_STATUS = {
     "404": ("NotFound", _error("There is nothing of this name.")),
     "405": (
         "MethodNotAllowed",
-        _error("Only `GET`, `HEAD` and `OPTIONS` are possible.", Allow="The methods that are."),
+        _error("The method is not possible here.", Allow="The methods that are."),
     ),
     "408": ("TooSlow", _error("The request took too long to arrive.")),
     "414": ("AddressTooLong", _error("The request line is too long.")),
@@ -42,10 +42,15 @@ RESPONSES: dict[str, Document] = dict(_BY_STATUS.values())
 _ANYWHERE = ("400", "405", "408", "414", "431", "503")
 
 
-def responses(description: str, answers: Document, *more: str) -> Document:
+def error(description: str) -> Document:
+    """Return an error that one address has alone, or one that means something else there."""
+    return _error(description)
+
+
+def responses(description: str, answers: Document, *more: str, success: str = "200") -> Document:
     """Return the responses of an address: its success, the errors that any address has, and ``more`` of them."""
     errors = {status: _BY_STATUS[status][0] for status in sorted({*_ANYWHERE, *more})}
     return {
-        "200": {"description": description, "content": answers},
+        success: {"description": description, "content": answers},
         **{status: {"$ref": f"#/components/responses/{name}"} for status, name in errors.items()},
     }

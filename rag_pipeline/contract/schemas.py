@@ -23,6 +23,7 @@ ALIASES = {
     "EventName": wire.EventName,
     "FileStatus": wire.FileStatus,
     "ClientCounts": wire.ClientCounts,
+    "Action": wire.Action,
     "ConnectError": wire.ConnectError,
     "Event": wire.Event,
     "EventItem": wire.EventItem,

@@ -5,19 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from rag_pipeline.access import EVERYTHING, OPEN, Access, Guard, Refusal
 from rag_pipeline.access.bearer import token_of
 from rag_pipeline.access.decision import not_allowed
 from rag_pipeline.contract import DOCUMENTS, document
+from rag_pipeline.control import Action
 from rag_pipeline.events import NS_PIPELINE
-from rag_pipeline.http_server import assets, history, page
+from rag_pipeline.http_server import assets, control, history, page
 from rag_pipeline.http_server.challenge import refused
-from rag_pipeline.http_server.content import JSON_TYPE, Content, Opener, error_content, json_content, quoted
+from rag_pipeline.http_server.content import (
+    JSON_TYPE,
+    Content,
+    Opener,
+    error_content,
+    json_content,
+    no_pipeline,
+    quoted,
+)
 from rag_pipeline.http_server.limited import LimitedSource
 from rag_pipeline.http_server.source import Health, Source
-from rag_pipeline.origins import ALLOWED_METHODS, OriginPolicy, request_scheme
+from rag_pipeline.origins import ALLOWED_METHODS, CONTROL_METHODS, OriginPolicy, request_scheme
 
 __all__ = ["Answer", "Health", "Request", "Source", "Streaming", "answer", "error_answer"]
 
@@ -25,7 +35,10 @@ __all__ = ["Answer", "Health", "Request", "Source", "Streaming", "answer", "erro
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 HTML_TYPE = "text/html; charset=utf-8"
 RETRY_SECONDS = 5
-ADDRESSES = "/, /status, /status/<pipeline_id>, /events, /files, /health, /metrics, /openapi.json or /asyncapi.json"
+ADDRESSES = (
+    "/, /status, /status/<pipeline_id>, /events, /files, /health, /metrics, /control/<pipeline_id>/<action>, "
+    "/openapi.json or /asyncapi.json"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,13 @@ class Streaming:
     refusal: Answer
 
 
-_Resource = Callable[[], Content]
+class _Resource(NamedTuple):
+    """What makes the content of a target, and the methods it is had by."""
+
+    make: Callable[[], Content]
+    methods: str = ALLOWED_METHODS
+
+
 _Seen = Callable[[Source], Content]
 
 
@@ -69,18 +88,18 @@ def answer(request: Request, source: Source, policy: OriginPolicy, guard: Guard 
     host = request.headers.get("host")
     origin = request.headers.get("origin")
     scheme = request_scheme(request.headers.get("x-forwarded-proto"))
-    resource = _find(request, source, guard)
+    resource = _find(request, source, guard, policy)
     if request.method == "OPTIONS" and not isinstance(resource, Content):
-        cors = policy.preflight_headers(origin, host=host, scheme=scheme)
-        return Answer(HTTPStatus.NO_CONTENT, {"Allow": ALLOWED_METHODS, **cors})
+        cors = policy.preflight_headers(origin, host=host, scheme=scheme, methods=resource.methods)
+        return Answer(HTTPStatus.NO_CONTENT, {"Allow": resource.methods, **cors})
     cors = policy.headers(origin, host=host, scheme=scheme)
     if isinstance(resource, Content):
         content = resource
-    elif request.method in ("GET", "HEAD"):
-        content = _unless_known(resource(), request.headers.get("if-none-match", ""))
+    elif request.method in resource.methods.split(", "):
+        content = _unless_known(resource.make(), request.headers.get("if-none-match", ""))
     else:
-        message = f"{_shown(request.method)} is not possible here: use {ALLOWED_METHODS}"
-        content = error_content(HTTPStatus.METHOD_NOT_ALLOWED, message, {"Allow": ALLOWED_METHODS})
+        message = f"{_shown(request.method)} is not possible here: use {resource.methods}"
+        content = error_content(HTTPStatus.METHOD_NOT_ALLOWED, message, {"Allow": resource.methods})
     return _finish(content, cors, send_body=request.method != "HEAD")
 
 
@@ -89,14 +108,14 @@ def error_answer(status: HTTPStatus, message: str, *, send_body: bool = True) ->
     return _finish(error_content(status, message), {}, send_body=send_body)
 
 
-def _find(request: Request, source: Source, guard: Guard) -> _Resource | Content:
+def _find(request: Request, source: Source, guard: Guard, policy: OriginPolicy) -> _Resource | Content:
     """Return what makes the content of the target, or the error when the target can't be had by any method."""
 
     def guarded(make: _Seen, *, whole: bool = False) -> _Resource:
-        return lambda: _guarded(request, source, guard, make, whole=whole)
+        return _Resource(lambda: _guarded(request, source, guard, make, whole=whole))
 
     if request.target == "*" and request.method == "OPTIONS":
-        return lambda: json_content(HTTPStatus.OK, {})
+        return _Resource(lambda: json_content(HTTPStatus.OK, {}))
     try:
         path, query = _split(request.target)
         segments = [unquote(segment, errors="strict") for segment in path.split("/")[1:]]
@@ -106,7 +125,7 @@ def _find(request: Request, source: Source, guard: Guard) -> _Resource | Content
         segments.pop()
     match segments:
         case [""]:
-            return lambda: _page(source, request.headers.get("host"))
+            return _Resource(lambda: _page(source, request.headers.get("host")))
         case ["status"]:
             return guarded(lambda seen: json_content(HTTPStatus.OK, seen.status()))
         case ["status", pipeline_id]:
@@ -118,12 +137,29 @@ def _find(request: Request, source: Source, guard: Guard) -> _Resource | Content
         case ["metrics"]:
             return guarded(lambda seen: Content(HTTPStatus.OK, METRICS_TYPE, seen.metrics()), whole=True)
         case ["health"]:
-            return lambda: _health(source, _access(request, guard))
+            return _Resource(lambda: _health(source, _access(request, guard)))
         case [name] if name in DOCUMENTS:
-            return lambda: Content(HTTPStatus.OK, JSON_TYPE, document(name))
+            return _Resource(lambda: Content(HTTPStatus.OK, JSON_TYPE, document(name)))
         case ["dashboard", name] if (asset := assets.find(name)) is not None:
-            return lambda: asset
+            return _Resource(lambda: asset)
+        case ["control", pipeline_id, action] if action in tuple(Action):
+            order = control.Order(pipeline_id, Action(action), query)
+            asked = guarded(lambda seen: control.direct(seen, order, welcome=_is_welcome(request, policy, guard)))
+            return asked._replace(methods=CONTROL_METHODS)
     return error_content(HTTPStatus.NOT_FOUND, f"nothing at {_shown(path)}: try {ADDRESSES}")
+
+
+def _is_welcome(request: Request, policy: OriginPolicy, guard: Guard) -> bool:
+    """Return whether the request may change something: no page of a stranger's sent it (CSRF).
+
+    Who has shown a token has been asked already: browsers add none by themselves.
+    """
+    headers = request.headers
+    origin, host = headers.get("origin"), headers.get("host")
+    scheme = request_scheme(headers.get("x-forwarded-proto"))
+    if guard.required:
+        return origin is None or policy.allows(origin, host=host, scheme=scheme)
+    return policy.may_act(origin, host=host, scheme=scheme, fetch_site=headers.get("sec-fetch-site"))
 
 
 def _access(request: Request, guard: Guard) -> Access | Refusal:
@@ -158,10 +194,7 @@ def _split(target: str) -> tuple[str, str]:
 
 def _pipeline(source: Source, pipeline_id: str) -> Content:
     state = source.pipeline(pipeline_id)
-    if state is None:
-        message = f"no pipeline {_shown(pipeline_id)}: see /status for the ones there are"
-        return error_content(HTTPStatus.NOT_FOUND, message)
-    return json_content(HTTPStatus.OK, state)
+    return no_pipeline(pipeline_id) if state is None else json_content(HTTPStatus.OK, state)
 
 
 def _health(source: Source, access: Access | Refusal) -> Content:
@@ -175,7 +208,7 @@ def _health(source: Source, access: Access | Refusal) -> Content:
 
 
 def _page(source: Source, host: str | None) -> Content:
-    body = page.render(source.addresses).encode()
+    body = page.render(source.addresses, control=source.controllable).encode()
     policy = page.content_security_policy(source.addresses, host)
     headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"}
     return Content(HTTPStatus.OK, HTML_TYPE, body, headers)

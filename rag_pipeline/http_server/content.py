@@ -51,6 +51,13 @@ def error_content(status: HTTPStatus, message: str, headers: Mapping[str, str] |
     return json_content(status, {"error": message}, headers)
 
 
+def no_pipeline(pipeline_id: str) -> Content:
+    """Return the 404 of a pipeline that isn't there, or isn't there for who asks."""
+    # Secrets may stand in what follows a question mark.
+    message = f"no pipeline {quoted(pipeline_id.partition('?')[0])}: see /status for the ones there are"
+    return error_content(HTTPStatus.NOT_FOUND, message)
+
+
 def quoted(text: str) -> str:
     """Quote what the client sent, on one bounded line."""
     return repr(text[:QUOTED_CHARACTERS])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from rag_pipeline.access import Access
+from rag_pipeline.control import Action, ControlError
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.source import EventPage, Follower, FollowerClosedError, Health, Item, Source, together
 from rag_pipeline.journal.base import FileQuery, FileRow
@@ -42,6 +43,17 @@ class LimitedSource:
         """Return the state of one pipeline; None if none of this id is shown."""
         state = self._source.pipeline(pipeline_id)
         return state if state is not None and self._shows(state) else None
+
+    @property
+    def controllable(self) -> bool:
+        """Whether pipelines may be directed over HTTP."""
+        return self._source.controllable
+
+    def control(self, pipeline_id: str, action: Action, file_id: str | None) -> None:
+        """Ask something of a pipeline that is shown."""
+        if self.pipeline(pipeline_id) is None:
+            raise ControlError(f"there is no pipeline {pipeline_id}")
+        self._source.control(pipeline_id, action, file_id)
 
     def health(self) -> Health:
         """Return the health of all parts, and of the pipelines that are shown."""

@@ -39,11 +39,12 @@ def content_security_policy(addresses: Addresses, host: str | None) -> str:
     return "; ".join([*_POLICY, " ".join(["connect-src", *connect_sources(addresses, host)])])
 
 
-def render(addresses: Addresses) -> str:
-    """Return the page."""
+def render(addresses: Addresses, *, control: bool = False) -> str:
+    """Return the page; with ``control`` it offers to direct the pipelines."""
     return _template().substitute(
         http_port=addresses.http_port,
         socket_port=addresses.socket_port,
+        control="on" if control else "off",
         namespaces="".join(_option(one) for one in sorted(addresses.namespaces, key="/pipeline".__ne__)),
     )
 

@@ -139,4 +139,4 @@ def _pipeline_id(value: str) -> str:
 
 
 def _one_of(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+    return f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else names[0]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from rag_pipeline.control import Action
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.journal.base import FileQuery, FileRow
 
@@ -91,6 +92,13 @@ class Source(Protocol):
 
     def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
         """Return the state of one pipeline; None if there is no such id."""
+
+    @property
+    def controllable(self) -> bool:
+        """Whether pipelines may be directed over HTTP."""
+
+    def control(self, pipeline_id: str, action: Action, file_id: str | None) -> None:
+        """Ask something of a pipeline; raises :class:`~rag_pipeline.control.ControlError` if it can't be done now."""
 
     def health(self) -> Health:
         """Return the health of all parts, found out within a bounded time."""

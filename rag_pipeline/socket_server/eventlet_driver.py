@@ -20,16 +20,19 @@ from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ, Site, 
 
 # Submodules that the host program has: eventlet leaves copies of its own in their parents' attributes, http.server's
 # above all, and the host's next `http.server.ThreadingHTTPServer` would be a green one that nobody drives.
-_of_the_host = {name: module for name, module in sys.modules.items() if "." in name}
+_of_the_host = [
+    (sys.modules[parent], child, module)
+    for name, module in sys.modules.items()
+    for parent, _, child in [name.rpartition(".")]
+    if parent in sys.modules and getattr(sys.modules[parent], child, None) is module
+]
 with warnings.catch_warnings():
     # eventlet says at import that it is in maintenance: a matter for this module, not for users.
     warnings.simplefilter("ignore")
     import eventlet
     from eventlet import greenio, hubs, patcher, wsgi
-for _name, _module in _of_the_host.items():
-    _parent, _, _child = _name.rpartition(".")
-    if getattr(sys.modules.get(_parent), _child, _module) is not _module:
-        setattr(sys.modules[_parent], _child, _module)
+for _parent, _child, _module in _of_the_host:
+    setattr(_parent, _child, _module)
 del _of_the_host
 # It also warns whenever the host program forks, which is the host's business: nothing green runs on its threads.
 warnings.filterwarnings("ignore", message=r"Using fork\(\)", category=DeprecationWarning)

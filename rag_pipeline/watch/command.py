@@ -72,8 +72,8 @@ def _follow(args: argparse.Namespace, signals: StopSignals) -> int:
     from rag_pipeline.watch.follow import Follower, Orders
 
     orders = Orders(args.pipeline, args.until_idle, args.wait, args.timeout)
-    url = args.url or _default_url()
-    client = StatusClient(url, namespace=args.namespace, token=_token(args.token_file))
+    url = args.url or default_url()
+    client = StatusClient(url, namespace=args.namespace, token=read_token(args.token_file))
     out = sys.stdout or io.StringIO()  # Python has none where it was closed from the start
     view = _view(args, out, f"{url}  {args.namespace}")
     with client:
@@ -83,13 +83,14 @@ def _follow(args: argparse.Namespace, signals: StopSignals) -> int:
             raise UnreachableError(f"{error}; --wait waits for a service to start") from None
 
 
-def _default_url() -> str:
+def default_url() -> str:
+    """Return where the service of this machine is, as far as the environment says."""
     settings = Settings.from_env()
     host = reachable(settings.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
 
 
-def _token(file: Path | None) -> Callable[[], str] | str | None:
+def read_token(file: Path | None) -> Callable[[], str] | str | None:
     """Return the token, or what reads it again for each connection: a file is renewed where tokens expire."""
     if file is None:
         return read_str(os.environ, TOKEN_KEY)

@@ -23,4 +23,6 @@ def test_more_than_loopback_is_said_in_one_line_that_names_the_way_out(address: 
     assert "\n" not in line
     assert address in line
     assert "STATUS_AUTH_TOKEN" in line
+    assert "pause" not in line
+    assert "pause" in (warning(address, OPEN, control=True) or "")
     assert warning(address, guard_of(AuthSettings(tokens=("a-token-of-the-house",)))) is None

@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 import jsonschema_rs
 
 from rag_pipeline.contract import document
+from rag_pipeline.control import Action
 from rag_pipeline.events import EVENT_NAMES, NAMESPACES
 
 Document = dict[str, Any]
+ACTIONS = tuple(f"/{action}" for action in Action)
 UNNAMED = ("/socket.io", "/dashboard/")
 """What Engine.IO answers, and the files that belong to the dashboard's page."""
 
@@ -41,8 +43,8 @@ def check_packet(packet: str) -> None:
         _check(_messages()[answer], json.loads(data), f"{answer} of {namespace}")
 
 
-def check_answer(target: str, status: int, headers: Mapping[str, str], body: bytes | str) -> None:
-    """Fail unless the contract has such an answer to a ``GET`` of the target; header names in any case.
+def check_answer(target: str, status: int, headers: Mapping[str, str], body: bytes | str, method: str = "GET") -> None:
+    """Fail unless the contract has such an answer to the target; header names in any case.
 
     ``/health`` may be that of the Socket.IO server's own port.
     """
@@ -51,11 +53,11 @@ def check_answer(target: str, status: int, headers: Mapping[str, str], body: byt
         return
     kind = {key.lower(): value for key, value in headers.items()}.get("content-type", "").partition(";")[0]
     shape = f"{status} of {path}"
-    schemas = _schemas_of(path, status)
+    schemas = _schemas_of(path, status, method.lower())
     if kind not in schemas:
         raise ContractError(f"{shape} is {kind or 'nothing'}, expected {', '.join(schemas) or 'no such status'}")
     if kind == "application/json" and body:
-        _check(_answer(path, status), json.loads(body), shape)
+        _check(_answer(path, status, method.lower()), json.loads(body), shape)
 
 
 def check_item(item: Mapping[str, Any]) -> None:
@@ -90,14 +92,16 @@ def _openapi() -> Document:
 
 
 @cache
-def _schemas_of(path: str, status: int) -> Mapping[str, Document]:
+def _schemas_of(path: str, status: int, method: str) -> Mapping[str, Document]:
     """Return the schema of each content type that the address may answer with; nothing for an unknown status."""
     told = _openapi()
     operation = told["paths"].get(_template(path))
     if operation is None:  # which is an answer as well
         response = told["components"]["responses"]["NotFound"] if status == 404 else {}
     else:
-        response = operation["get"]["responses"].get(str(status), {})
+        response = operation.get(method, {}).get("responses", {}).get(str(status), {})
+        if method not in operation and status == 405:
+            response = told["components"]["responses"]["MethodNotAllowed"]
     if "$ref" in response:
         response = told["components"]["responses"][response["$ref"].rpartition("/")[2]]
     found = {kind: content["schema"] for kind, content in response.get("content", {}).items()}
@@ -108,10 +112,13 @@ def _schemas_of(path: str, status: int) -> Mapping[str, Document]:
 
 
 @cache
-def _answer(path: str, status: int) -> Any:
-    schema = {**_schemas_of(path, status)["application/json"], "components": _openapi()["components"]}
+def _answer(path: str, status: int, method: str) -> Any:
+    schema = {**_schemas_of(path, status, method)["application/json"], "components": _openapi()["components"]}
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 
 def _template(path: str) -> str:
-    return "/status/{pipeline_id}" if path.startswith("/status/") else path
+    if path.startswith("/status/"):
+        return "/status/{pipeline_id}"
+    control = path.startswith("/control/") and path.endswith(ACTIONS)
+    return "/control/{pipeline_id}/{action}" if control else path

@@ -9,17 +9,25 @@ import pytest
 
 from rag_pipeline import config
 from rag_pipeline.contract.openapi import openapi
-from rag_pipeline.http_server import query
+from rag_pipeline.control import Action
+from rag_pipeline.http_server import control, query
 from rag_pipeline.http_server.answers import ADDRESSES
 from rag_pipeline.journal.base import MAX_PAGE
 from tests.contract.metaschemas import metaschema
 
 DOCUMENT = openapi()
 PATHS: dict[str, Any] = DOCUMENT["paths"]
+CONTROL = "/control/{pipeline_id}/{action}"
+
+
+def operation_of(path: str) -> dict[str, Any]:
+    (operation,) = PATHS[path].values()
+    found: dict[str, Any] = operation
+    return found
 
 
 def parameters(path: str, place: str = "query") -> dict[str, Any]:
-    return {p["name"]: p["schema"] for p in PATHS[path]["get"]["parameters"] if p["in"] == place}
+    return {p["name"]: p["schema"] for p in operation_of(path)["parameters"] if p["in"] == place}
 
 
 def test_it_is_valid_by_the_official_schema() -> None:
@@ -42,6 +50,13 @@ def test_it_has_the_parameters_that_the_server_reads() -> None:
     assert tuple(parameters("/events")) == query.EVENTS_PARAMETERS
     assert tuple(parameters("/files")) == query.FILES_PARAMETERS
     assert list(parameters("/events", "header")) == ["Last-Event-ID"]
+    assert tuple(parameters(CONTROL)) == control.PARAMETERS
+
+
+def test_pipelines_are_directed_by_post_and_the_rest_is_read() -> None:
+    assert {path: [*methods] for path, methods in PATHS.items() if [*methods] != ["get"]} == {CONTROL: ["post"]}
+    actions = DOCUMENT["components"]["schemas"]["Action"]["enum"]
+    assert actions == list(Action)
 
 
 def test_the_limits_are_those_of_the_server() -> None:
@@ -57,7 +72,7 @@ def test_the_limits_are_those_of_the_server() -> None:
 
 @pytest.mark.parametrize("path", sorted(PATHS))
 def test_a_token_is_asked_for_but_where_anyone_may_look(path: str) -> None:
-    operation = PATHS[path]["get"]
+    operation = operation_of(path)
     security = operation.get("security", DOCUMENT["security"])
     if path in ("/", "/asyncapi.json", "/openapi.json"):
         assert security == []
@@ -67,7 +82,7 @@ def test_a_token_is_asked_for_but_where_anyone_may_look(path: str) -> None:
         assert security == [{"bearer": []}]
         assert "401" in operation["responses"]
         # Elsewhere what a token does not show is as if it did not exist.
-        assert ("403" in operation["responses"]) == (path in ("/events", "/metrics"))
+        assert ("403" in operation["responses"]) == (path in ("/events", "/metrics", CONTROL))
 
 
 def test_a_refused_client_is_told_how_to_ask() -> None:
@@ -76,5 +91,5 @@ def test_a_refused_client_is_told_how_to_ask() -> None:
 
 
 def test_operations_have_names_of_their_own() -> None:
-    names = [path["get"]["operationId"] for path in PATHS.values()]
+    names = [operation_of(path)["operationId"] for path in PATHS]
     assert len(set(names)) == len(names)

@@ -15,6 +15,7 @@ from functools import partial
 
 from rag_pipeline import events
 from rag_pipeline.config import Settings
+from rag_pipeline.control import Action
 from rag_pipeline.events import iso
 from rag_pipeline.http_server.answers import Answer, Health, Request, answer
 from rag_pipeline.http_server.handler import Limits, Respond
@@ -85,6 +86,7 @@ class StubSource:
         self.rows: Sequence[FileRow] = ()
         self.greeting: Sequence[Item] = ()
         self.error: Exception | None = None
+        self.controllable = False
         self.asked: list[tuple[object, ...]] = []
         self.followers: list[StubFollower] = []
 
@@ -96,6 +98,9 @@ class StubSource:
 
     def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
         return self.state if pipeline_id == "local" else None
+
+    def control(self, pipeline_id: str, action: Action, file_id: str | None) -> None:
+        self._note("control", pipeline_id, action, file_id)
 
     def health(self) -> Health:
         return Health(self.ok, self.told)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.http_server.content import Content, error_content, json_content, quoted
+from rag_pipeline.http_server.content import Content, error_content, json_content, no_pipeline, quoted
 
 JSON = "application/json; charset=utf-8"
 
@@ -25,3 +25,8 @@ def test_an_error_says_what_is_wrong_and_has_headers_of_its_own() -> None:
 def test_what_the_client_sent_is_quoted_on_one_bounded_line(text: str) -> None:
     assert quoted(text).isprintable()
     assert len(quoted("x" * 10_000)) == 202
+
+
+def test_a_pipeline_that_is_not_there_is_named_without_what_may_be_a_secret() -> None:
+    found = no_pipeline("a?token=secret")
+    assert (found.status, found.body) == (404, b'{"error":"no pipeline \'a\': see /status for the ones there are"}\n')

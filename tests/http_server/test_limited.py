@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.access import EVERYTHING, Access
+from rag_pipeline.control import Action, ControlError
 from rag_pipeline.http_server.limited import ExpiringFollower, LimitedSource
 from rag_pipeline.http_server.source import FollowerClosedError, Source
 from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
@@ -113,6 +114,15 @@ def test_whoever_may_see_everything_does(access: Access) -> None:
     assert seen.files(FileQuery(limit=1000)) == source.rows
     assert seen.addresses == source.addresses
     assert seen.metrics() == source.metrics()
+
+
+def test_only_its_pipelines_can_be_directed() -> None:
+    seen, source = limited()
+    assert seen.controllable is source.controllable
+    seen.control("files", Action.PAUSE, None)
+    with pytest.raises(ControlError, match="no pipeline drive"):
+        seen.control("drive", Action.PAUSE, None)
+    assert source.asked == [("control", "files", Action.PAUSE, None)]
 
 
 def test_offsets_mean_the_same_to_all() -> None:

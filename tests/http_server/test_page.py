@@ -14,7 +14,7 @@ ADDRESSES = Addresses(http_port=8103, socket_port=8204)
 
 def test_the_page_bears_both_ports_for_its_script() -> None:
     page = render(ADDRESSES)
-    assert '<html lang="en" data-http-port="8103" data-socket-port="8204">' in page
+    assert '<html lang="en" data-http-port="8103" data-socket-port="8204" data-control="off">' in page
     assert "Socket.IO on port 8204" in page
     assert "$" not in page
 

@@ -4,6 +4,7 @@ import { AdmissionForm, Session } from "./admission.js";
 import { askFiles } from "./ask.js";
 import { ServiceClock } from "./clock.js";
 import { ConnectionSign } from "./connection.js";
+import { Control } from "./control.js";
 import { offerExample } from "./example.js";
 import { setHidden } from "./dom.js";
 import { History } from "./history.js";
@@ -23,11 +24,13 @@ class Dashboard {
   #live = false;
 
   constructor() {
-    const { httpPort, socketPort } = document.documentElement.dataset;
+    const { httpPort, socketPort, control } = document.documentElement.dataset;
     this.url = socketAddress(location, Number(httpPort), Number(socketPort));
     const now = () => this.#clock.now();
     const cards = document.getElementById("pipelines");
-    this.cards = new KeyedList(cards, () => new PipelineCard(now, () => this.#live));
+    this.control = new Control(control === "on", () => this.#session.headers(), () => this.tick());
+    const create = (state) => new PipelineCard(now, () => this.#live, this.control, state.pipeline_id);
+    this.cards = new KeyedList(cards, create);
     this.sign = new ConnectionSign(this.url);
     this.history = new History((query, signal) => this.#askFiles(query, signal), now);
     this.empty = document.getElementById("empty");
@@ -69,7 +72,10 @@ class Dashboard {
     const snapshot = this.#store.getSnapshot();
     const { status, error } = snapshot.connection;
     this.#live = status === "live";
-    if (!this.#live && status !== "catching-up") this.#clock.reset();
+    if (!this.#live && status !== "catching-up") {
+      this.#clock.reset();
+      this.control.forget();
+    }
     this.sign.show(snapshot, this.#clock.behindSeconds());
     setHidden(this.forget, this.#session.token === null);
     if (status === "refused") this.#refused(error);
@@ -83,6 +89,7 @@ class Dashboard {
     this.cards.update(states, (state) => state.pipeline_id);
     setHidden(this.empty, !this.#live || states.length > 0);
     if (this.#live) this.admission.close();
+    if (this.#live) this.control.learn(states);
     if (this.#live && states.length > 0) this.history.note(offset, states.map((state) => state.pipeline_id));
     showInTab(this.#live, states);
   }

@@ -1,3 +1,4 @@
+import { ControlBar, Retry } from "./asking.js";
 import { Badge } from "./badge.js";
 import { Checks } from "./checks.js";
 import { el, setAttribute, setHidden, setText } from "./dom.js";
@@ -9,22 +10,27 @@ import { KeyedList, fileKey } from "./keyed.js";
 
 /** One pipeline: its state, its checks, its figures, and its files. */
 export class PipelineCard {
-  /** `now` returns the service's time in milliseconds, `live` whether the page hears of all that happens. */
-  constructor(now, live) {
+  /**
+   * `now` returns the service's time in milliseconds, `live` whether the page hears of all that happens, and `control`
+   * knows what the pipeline of this id can be asked for.
+   */
+  constructor(now, live, control, pipelineId) {
     this.type = el("p", "eyebrow");
     this.name = el("h2");
     this.badge = new Badge();
     this.message = el("p", "message");
+    this.control = new ControlBar(control, pipelineId);
     this.checks = new Checks(now);
     this.figures = new Figures(live);
     this.flight = new FlightList(now);
-    this.failed = new DoneList("Failed", () => new OpenableRow(now, new FailureSummary()));
+    this.failed = new DoneList("Failed", () => new FailedRow(now, new Retry(control, pipelineId)));
     this.completed = new DoneList("Completed", () => new DoneRow(now, effort));
     this.skipped = new DoneList("Skipped", () => new DoneRow(now, reason));
     const title = el("div", "title", this.type, this.name);
     const head = el("header", "card-head", title, this.badge.node, this.checks.node);
     const lists = el("div", "done", this.failed.node, this.completed.node, this.skipped.node);
-    this.node = el("article", "panel card", head, this.message, this.figures.node, this.flight.node, lists);
+    const parts = [this.message, this.control.node, this.figures.node, this.flight.node];
+    this.node = el("article", "panel card", head, ...parts, lists);
   }
 
   update(state) {
@@ -35,6 +41,7 @@ export class PipelineCard {
     const message = typeof state.message === "string" ? state.message : "";
     setText(this.message, message);
     setHidden(this.message, message === "");
+    this.control.update(state);
     this.checks.update(state);
     this.figures.update(state);
     this.flight.update(state);
@@ -44,7 +51,26 @@ export class PipelineCard {
   }
 
   tick(now) {
-    for (const part of [this.checks, this.figures, this.flight, this.failed, this.completed, this.skipped]) part.tick(now);
+    const lists = [this.failed, this.completed, this.skipped];
+    for (const part of [this.control, this.checks, this.figures, this.flight, ...lists]) part.tick(now);
+  }
+}
+
+class FailedRow extends OpenableRow {
+  constructor(now, retry) {
+    super(now, new FailureSummary());
+    this.retry = retry;
+    this.node.append(retry.node);
+  }
+
+  update(file) {
+    super.update(file);
+    this.retry.update(file);
+  }
+
+  tick(now) {
+    super.tick(now);
+    this.retry.tick();
   }
 }
 

@@ -1,0 +1,155 @@
+"""Buttons that direct a pipeline: there where the service allows it, and what came of it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from rag_pipeline import PipelineStatus, StatusServer, start_status_server
+from rag_pipeline.control import Action, Control, Request
+from tests.dashboard.browser import PHONE, Window, window
+from tests.dashboard.test_accessibility import AXE, DARK, RUN, needs_axe
+from tests.live import wait_until
+
+
+class Directed:
+    """A pipeline that does at once what it is asked for, and keeps a list of it."""
+
+    def __init__(self) -> None:
+        self.status = PipelineStatus("local_files", "papers / all")
+        self.control = Control()
+        self.control.attend(self.refuse, self.follow)
+        self.status.control = self.control
+        self.asked: list[Request] = []
+        self.refusal: str | None = None
+        self.status.update(status="idle")
+        error = {"type": "CorruptFileError", "message": "it is damaged"}
+        self.status.complete_file("bad & odd.pdf", success=False, file_id="sub/bad & odd?.pdf", error=error)
+
+    def refuse(self, action: Action, file_id: str | None) -> str | None:
+        return self.refusal
+
+    def follow(self) -> None:
+        self.asked += self.control.take()
+        self.status.update(status="paused" if self.control.paused else "idle")
+
+
+@pytest.fixture
+def directed() -> Directed:
+    return Directed()
+
+
+@pytest.fixture
+def allowed(directed: Directed, monkeypatch: pytest.MonkeyPatch) -> Iterator[StatusServer]:
+    monkeypatch.setenv("STATUS_CONTROL", "1")
+    with start_status_server(0, pipelines=[directed.status, PipelineStatus("google_drive", "fixed")]) as server:
+        yield server
+
+
+@pytest.fixture
+def page_of(browser: Browser, allowed: StatusServer) -> Iterator[Window]:
+    with window(browser) as opened:
+        yield opened.visit(allowed.http_port)
+
+
+def test_a_pipeline_is_paused_and_goes_on_by_one_button_that_keeps_the_focus(
+    page_of: Window, directed: Directed
+) -> None:
+    page = page_of.page
+    page.get_by_role("button", name="Pause").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Resume")).to_be_focused()
+    expect(page.get_by_role("button", name="Check now")).to_be_hidden()
+    assert directed.control.paused
+    page.keyboard.press("Space")
+    expect(page.get_by_role("button", name="Pause")).to_be_focused()
+    wait_until(lambda: not directed.control.paused)
+
+
+def test_a_check_is_asked_for_and_said_to_be(page_of: Window, directed: Directed) -> None:
+    page = page_of.page
+    page.get_by_role("button", name="Check now").click()
+    expect(page.locator(".card .said").first).to_have_text("Asked to check.")
+    assert directed.asked == [Request(Action.CHECK)]
+    directed.status.update(last_check_time=1e9)
+    expect(page.locator(".card .said").first).to_have_text("")
+
+
+def test_a_file_that_failed_can_be_tried_again(page_of: Window, directed: Directed) -> None:
+    page = page_of.page
+    page.get_by_role("button", name="Retry bad & odd.pdf").click()
+    expect(page.locator(".file .said")).to_have_text("Asked to try it again.")
+    assert directed.asked == [Request(Action.RETRY, "sub/bad & odd?.pdf")]
+
+
+def test_what_can_not_be_done_is_told_and_can_be_tried_again(page_of: Window, directed: Directed) -> None:
+    page = page_of.page
+    directed.refusal = "it is not failed any more"
+    retry = page.get_by_role("button", name="Retry bad & odd.pdf")
+    retry.click()
+    expect(page.locator(".file .said")).to_have_text("it is not failed any more")
+    directed.refusal = None
+    expect(retry).not_to_have_attribute("aria-disabled", "true")
+    retry.click()
+    expect(page.locator(".file .said")).to_have_text("Asked to try it again.")
+
+
+def test_a_pipeline_that_takes_no_requests_has_no_buttons(page_of: Window, allowed: StatusServer) -> None:
+    fixed = allowed.pipelines()[1]
+    fixed.update(status="idle")
+    fixed.complete_file("bad.pdf", success=False, file_id="bad.pdf", error="damaged")
+    page = page_of.page
+    card = page.get_by_role("article", name="Pipeline fixed")
+    expect(card.get_by_text("bad.pdf").first).to_be_visible()
+    expect(page.get_by_role("button", name="Pause")).to_have_count(1)
+    expect(card.locator(".control button:visible")).to_have_count(0)
+
+
+def test_one_that_has_ended_can_not_be_asked_any_more(page_of: Window, directed: Directed) -> None:
+    expect(page_of.page.get_by_role("button", name="Pause")).to_be_visible()
+    directed.status.update(status="stopped")
+    expect(page_of.page.get_by_role("button", name="Pause")).to_be_hidden()
+
+
+def test_a_pipeline_that_begins_to_take_requests_gets_its_buttons(page_of: Window, allowed: StatusServer) -> None:
+    late = allowed.pipelines()[1]
+    late.update(status="initializing")
+    card = page_of.page.get_by_role("article", name="Pipeline fixed")
+    expect(card).to_be_visible()
+    late.control = Control()
+    late.update(status="idle")
+    expect(card.get_by_role("button", name="Pause")).to_be_visible()
+
+
+def test_where_the_service_does_not_allow_it_there_are_no_buttons_and_no_questions(
+    browser: Browser, directed: Directed
+) -> None:
+    with start_status_server(0, pipelines=[directed.status]) as server, window(browser) as opened:
+        asked: list[str] = []
+        opened.page.on("request", lambda request: asked.append(request.url))
+        page = opened.visit(server.http_port).page
+        expect(page.get_by_text("bad & odd.pdf").first).to_be_visible()
+        expect(page.locator("#connection-word")).to_have_text("Live")
+        expect(page.locator(".control button:visible")).to_have_count(0)
+        assert not [url for url in asked if url.endswith("/health")]
+
+
+@needs_axe
+def test_axe_finds_nothing_at_the_buttons(browser: Browser, allowed: StatusServer, directed: Directed) -> None:
+    for size in (PHONE, (1280, 900)):
+        with window(browser, size) as opened:
+            opened.page.add_init_script(path=AXE)
+            page = opened.visit(allowed.http_port).page
+            directed.refusal = "it can't be done now " * 8
+            page.get_by_role("button", name="Retry").click()
+            expect(page.locator(".file .said")).not_to_have_text("")
+            assert page.evaluate(RUN) == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+            small = (
+                "[...document.querySelectorAll('.control button')].filter((n) => n.clientHeight && n.clientHeight < 24)"
+            )
+            assert page.evaluate(f"{small}.length") == 0
+            page.emulate_media(color_scheme="dark")
+            assert page.evaluate(DARK) == []

@@ -1,0 +1,306 @@
+"""``POST /control``: what may be asked of a pipeline, by whom, and what a real service makes of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.access import OPEN, Guard
+from rag_pipeline.access.guard import guard_of
+from rag_pipeline.config import AuthSettings, Settings
+from rag_pipeline.control import Action, Control, ControlError
+from rag_pipeline.http_server import control
+from rag_pipeline.http_server.answers import Answer, Request, answer
+from rag_pipeline.origins import OriginPolicy
+from rag_pipeline.service import StatusServer
+from rag_pipeline.status import PipelineStatus
+from tests.access.signing import SECRET, shared
+from tests.contract.checking import check_answer
+from tests.http_server.support import StubSource
+from tests.journal.redis_server import needs_redis, running
+from tests.live import wait_until
+from tests.socket_server.support import exchange, new_pipeline, request, serving
+
+TOKEN = "a-token-of-the-house"
+GUARD = guard_of(AuthSettings(tokens=(TOKEN,), jwt_secret=SECRET))
+BEARER = f"Bearer {TOKEN}"
+PAUSE = "/control/local/pause"
+
+
+def ask(
+    target: str,
+    method: str = "POST",
+    source: StubSource | None = None,
+    guard: Guard = OPEN,
+    settings: Settings | None = None,
+    **headers: str,
+) -> Answer:
+    named = {"host": "localhost:8003", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    policy = OriginPolicy(settings or Settings(), 8003)
+    return answer(Request(method, target, named), source or controllable(), policy, guard)
+
+
+def controllable() -> StubSource:
+    source = StubSource()
+    source.controllable = True
+    return source
+
+
+def told(found: Answer) -> dict[str, object]:
+    assert isinstance(found.body, bytes)
+    body: dict[str, object] = json.loads(found.body)
+    return body
+
+
+# -- what can be asked -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "check"])
+def test_a_pipeline_is_asked_and_the_answer_says_for_what(action: str) -> None:
+    source = controllable()
+    found = ask(f"/control/local/{action}", source=source)
+    assert found.status == 202
+    assert told(found) == {"pipeline_id": "local", "action": action, "file": None}
+    assert source.asked == [("control", "local", Action(action), None)]
+
+
+@pytest.mark.parametrize("action", ["retry", "cancel"])
+def test_a_file_is_named_by_its_id(action: str) -> None:
+    source = controllable()
+    found = ask(f"/control/local/{action}?file=a%2Fb%20c%26.pdf", source=source)
+    assert told(found) == {"pipeline_id": "local", "action": action, "file": "a/b c&.pdf"}
+    assert source.asked == [("control", "local", Action(action), "a/b c&.pdf")]
+
+
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [
+        ("/control/local/retry", "retry is about one file: expected ?file= with its id"),
+        ("/control/local/cancel?file=", "cancel is about one file: expected ?file= with its id"),
+        ("/control/local/pause?file=a", "pause is about the whole pipeline: expected no file"),
+        ("/control/local/retry?files=a", "unknown parameter 'files': expected file"),
+        ("/control/local/retry?file=a&file=b", "file is given as 'a' and as 'b': expected it once"),
+    ],
+)
+def test_a_query_that_makes_no_sense_is_400(target: str, error: str) -> None:
+    source = controllable()
+    found = ask(target, source=source)
+    assert (found.status, told(found), source.asked) == (400, {"error": error}, [])
+
+
+def test_an_unknown_pipeline_is_404_as_it_is_for_its_status() -> None:
+    found = ask("/control/a%2Fb/pause")
+    assert (found.status, found.body) == (404, ask("/status/a%2Fb", "GET").body)
+
+
+@pytest.mark.parametrize("target", ["/control", "/control/local", "/control/local/stop", "/control/local/pause/x"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_there_is_nothing_at_any_other_address(target: str, method: str) -> None:
+    assert ask(target, method).status == 404
+
+
+def test_what_can_not_be_done_now_is_409_and_says_why() -> None:
+    source = controllable()
+    source.error = ControlError("a.pdf has not failed")
+    found = ask("/control/local/retry?file=a.pdf", source=source)
+    assert (found.status, told(found)) == (409, {"error": "a.pdf has not failed"})
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_only_post_asks_and_the_answer_says_so(method: str) -> None:
+    source = controllable()
+    found = ask(PAUSE, method, source)
+    assert (found.status, found.headers["Allow"], source.asked) == (405, "POST, OPTIONS", [])
+
+
+def test_a_preflight_names_post_there_and_nowhere_else() -> None:
+    origin = "http://localhost:3000"
+    assert ask(PAUSE, "OPTIONS", origin=origin).headers["Access-Control-Allow-Methods"] == "POST, OPTIONS"
+    assert "POST" not in ask("/status", "OPTIONS", origin=origin).headers["Access-Control-Allow-Methods"]
+
+
+# -- who may ask -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("guard", [OPEN, GUARD], ids=["open", "guarded"])
+def test_it_is_refused_unless_the_service_was_told_to_allow_it(guard: Guard) -> None:
+    source = StubSource()
+    found = ask(PAUSE, source=source, guard=guard, authorization=BEARER)
+    assert (found.status, told(found), source.asked) == (403, {"error": control.OFF}, [])
+    assert "STATUS_CONTROL=1" in control.OFF
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer wrong-token-of-a-stranger", f"Basic {TOKEN}"])
+def test_without_a_good_token_it_is_refused_where_one_is_asked_for(authorization: str) -> None:
+    source = controllable()
+    assert ask(PAUSE, source=source, guard=GUARD, authorization=authorization).status == 401
+    assert ask(f"{PAUSE}?access_token={TOKEN}", source=source, guard=GUARD).status == 401
+    assert source.asked == []
+    assert ask(PAUSE, source=source, guard=GUARD, authorization=BEARER).status == 202
+
+
+def test_a_limited_token_directs_the_pipelines_it_sees_and_no_other() -> None:
+    source = controllable()
+    source.state = {**source.state, "pipeline_type": "local_files"}
+    mine = f"Bearer {shared(namespaces=['/local_files'])}"
+    other = f"Bearer {shared(namespaces=['/google_drive'])}"
+    assert ask(PAUSE, source=source, guard=GUARD, authorization=other).status == 404
+    assert source.asked == []
+    assert ask(PAUSE, source=source, guard=GUARD, authorization=mine).status == 202
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.test"},
+        {"origin": "http://evil.test", "sec_fetch_site": "same-origin"},
+        {"origin": "null"},
+        {"origin": "http://localhost:8005", "sec_fetch_site": "same-site"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        # A name of a stranger's that points here: its page is of the same origin as far as the browser knows.
+        {"origin": "http://evil.test:8003", "host": "evil.test:8003", "sec_fetch_site": "same-origin"},
+    ],
+)
+def test_a_page_of_a_strangers_can_not_direct_pipelines(headers: dict[str, Any]) -> None:
+    source = controllable()
+    found = ask(PAUSE, source=source, **headers)
+    assert (found.status, told(found), source.asked) == (403, {"error": control.STRANGER}, [])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"sec_fetch_site": "none"},
+        {"sec_fetch_site": "same-origin", "origin": "http://localhost:8003"},
+        {"sec_fetch_site": "same-site", "origin": "http://localhost:3000"},
+        {"origin": "http://192.168.1.5:8003", "host": "192.168.1.5:8003"},
+        {"origin": "http://[fe80::1]:8003", "host": "[fe80::1]:8003"},
+        {"origin": "https://app.example.com", "sec_fetch_site": "cross-site"},
+    ],
+)
+def test_programs_and_pages_of_allowed_origins_can(headers: dict[str, Any]) -> None:
+    named = Settings(origins=("https://app.example.com",))
+    assert ask(PAUSE, settings=named, **headers).status == 202
+
+
+def test_a_star_lets_any_page_read_and_none_direct() -> None:
+    star = Settings(origins=("*",))
+    assert ask("/status", "GET", settings=star, origin="http://evil.test").status == 200
+    assert ask(PAUSE, settings=star, origin="http://evil.test").status == 403
+
+
+def test_who_shows_a_token_needs_an_allowed_origin_only_where_there_is_one() -> None:
+    cases: list[tuple[dict[str, Any], int]] = [
+        ({}, 202),
+        ({"sec_fetch_site": "cross-site"}, 202),
+        ({"origin": "https://status.test", "host": "status.test", "x_forwarded_proto": "https"}, 202),
+        ({"origin": "http://evil.test"}, 403),
+    ]
+    for headers, status in cases:
+        assert ask(PAUSE, guard=GUARD, authorization=BEARER, **headers).status == status
+
+
+@given(
+    st.text(max_size=30) | st.sampled_from(["http://localhost:3000", "http://evil.test"]),
+    st.text(max_size=30) | st.sampled_from(["evil.test", "localhost:8003"]),
+    st.sampled_from(["cross-site", "same-site", "same-origin", "none", "x"]),
+)
+def test_no_origin_that_is_not_named_gets_through(origin: str, host: str, site: str) -> None:
+    source = controllable()
+    ask(PAUSE, source=source, origin=origin, host=host, sec_fetch_site=site)
+    named = origin.lower().rstrip(":0123456789").endswith(("localhost", "127.0.0.1", "[::1]"))
+    assert named or not source.asked
+
+
+# -- a real service ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pipeline() -> PipelineStatus:
+    made = new_pipeline("local_files")
+    made.control = Control()
+    return made
+
+
+@pytest.fixture
+def server(pipeline: PipelineStatus) -> Iterator[StatusServer]:
+    with serving(pipeline, new_pipeline("google_drive"), control=True) as served:
+        yield served
+
+
+def is_paused(pipeline: PipelineStatus) -> bool:
+    assert pipeline.control is not None
+    return pipeline.control.paused
+
+
+def post(server: StatusServer, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, object]]:
+    status, received, text = request(server.http_port, path, "POST", body, **headers)
+    check_answer(path, status, received, text, "POST")
+    return status, json.loads(text)
+
+
+def test_what_is_asked_over_http_reaches_the_pipeline(
+    server: StatusServer, pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = pipeline.pipeline_id
+    assert pipeline.control is not None
+    with caplog.at_level(logging.INFO, "rag_pipeline.control"):
+        assert post(server, f"/control/{name}/pause")[0] == 202
+    assert is_paused(pipeline)
+    assert [record.getMessage() for record in caplog.records] == [f"{name}: asked over HTTP to pause"]
+    assert post(server, f"/control/{name}/check") == (409, {"error": "the pipeline is paused: resume it first"})
+    assert post(server, f"/control/{name}/resume")[0] == 202
+    assert not is_paused(pipeline)
+    assert post(server, f"/control/{name}/retry?file=a.pdf", b'{"ignored": true}')[0] == 202
+    assert [tuple(asked) for asked in pipeline.control.take()] == [(Action.RETRY, "a.pdf")]
+
+
+def test_a_body_is_not_read_and_the_next_request_not_taken_out_of_it(
+    server: StatusServer, pipeline: PipelineStatus
+) -> None:
+    smuggled = f"POST /control/{pipeline.pipeline_id}/pause HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    outer = f"POST /control/x/pause HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(smuggled)}\r\n\r\n".encode()
+    received = exchange(server.http_port, outer + smuggled)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert not is_paused(pipeline)
+
+
+def test_a_pipeline_that_takes_no_requests_is_409(server: StatusServer) -> None:
+    other = server.pipelines()[1].pipeline_id
+    assert post(server, f"/control/{other}/pause") == (
+        409,
+        {"error": f"{other} is a pipeline that takes no requests"},
+    )
+    assert post(server, "/control/nobody/pause")[0] == 404
+
+
+@needs_redis
+def test_a_pipeline_of_another_process_is_directed_by_the_service_beside_it(
+    pipeline: PipelineStatus, tmp_path: Path
+) -> None:
+    name = pipeline.pipeline_id
+    with (
+        running(tmp_path) as redis,
+        serving(pipeline, redis_url=redis.url),
+        serving(redis_url=redis.url, control=True) as elsewhere,
+    ):
+        pipeline.update(status="idle")
+        wait_until(lambda: request(elsewhere.http_port, f"/status/{name}")[0] == 200)
+        told = f"{name} runs in another process: ask the service that runs beside it"
+        assert post(elsewhere, f"/control/{name}/pause") == (409, {"error": told})
+        assert not is_paused(pipeline)
+
+
+def test_a_service_that_was_not_told_to_allow_it_refuses(pipeline: PipelineStatus) -> None:
+    with serving(pipeline) as server:
+        assert post(server, f"/control/{pipeline.pipeline_id}/pause") == (403, {"error": control.OFF})
+        assert not is_paused(pipeline)
