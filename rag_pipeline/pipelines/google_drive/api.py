@@ -79,7 +79,7 @@ class DriveApi:
         return self._ask(question, read_changes_page)
 
     def children(self, folder_ids: Sequence[str], page_token: str | None, drive_id: str | None) -> FilesPage:
-        """Return a page of what is in any of the folders, the trash left out.
+        """Return a page of what is in any of the folders, also of what is in the trash.
 
         Raises ValueError for more folders than one address takes, PageTokenGoneError, and FileUnavailableError if one
         of the folders is not there.
@@ -88,7 +88,7 @@ class DriveApi:
         if not folder_ids or len(parents) > MAX_QUERY_CHARACTERS:
             raise ValueError(f"{len(folder_ids)} folders in one question")
         params = {
-            "q": f"({parents}) and trashed = false" if len(folder_ids) > 1 else f"{parents} and trashed = false",
+            "q": parents,
             "pageSize": str(PAGE_SIZE),
             "supportsAllDrives": "true",
             "includeItemsFromAllDrives": "true",

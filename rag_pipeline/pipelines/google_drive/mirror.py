@@ -6,8 +6,9 @@ What is to be done follows from the difference between the mirror and the ledger
 listing, and costs no file.
 
 Files and folders are nodes, their parents are edges, and so is what a shortcut points to. What counts is what can be
-reached from the watched folder without passing the trash: so each file is there once whatever leads to it, and a loop
-ends where it began.
+reached from the watched folder without passing what was put into the trash: so each file is there once whatever leads
+to it, and a loop ends where it began. That Drive calls everything below a trashed folder trashed, too, is left aside:
+of that it tells no changes, and what was told while a folder was in the trash would stay wrong after it is taken out.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rag_pipeline.pipelines.google_drive.records import Change, DriveFile, Short
 SCHEMA_VERSION = 1
 
 # pass: the full pass that saw the file last; older ones are gone once a pass is over.
+# trashed: by itself, not with a folder that it lies in.
 # listed: whether all that is in this folder has been listed in this pass.
 # retried: see Mirror.refuse.
 _SCHEMA = """
@@ -278,9 +280,7 @@ class Mirror:
 
     def _put(self, file: DriveFile) -> None:
         version = _number(file.version)
-        query = "SELECT version, listed AND trashed <= ?, retried FROM files WHERE id = ?"
-        rows = self._db.run(query, (file.trashed, file.id))
-        # A folder that comes out of the trash is listed anew: what is in it may have been told to be trashed with it.
+        rows = self._db.run("SELECT version, listed, retried FROM files WHERE id = ?", (file.id,))
         before, listed, retried = rows[0] if rows else (0, 0, 0)
         if version < before:
             # Listings may lag behind the changes.
@@ -290,8 +290,9 @@ class Mirror:
             retried = version
         target = file.shortcut_target
         values = (
-            *(file.id, file.name, file.mime_type, file.size, file.md5, version, file.modified_time, file.trashed),
-            *(file.drive_id, file.web_link, target and target.file_id, target and target.mime_type),
+            *(file.id, file.name, file.mime_type, file.size, file.md5, version, file.modified_time),
+            *(file.explicitly_trashed, file.drive_id, file.web_link),
+            *(target and target.file_id, target and target.mime_type),
             *(file.can_download, file.head_revision, listed, retried),
         )
         holes = ", ".join("?" * (len(values) - 2))
@@ -320,6 +321,7 @@ def _read(row: Sequence[Any]) -> DriveFile:
         version=str(version),
         modified_time=modified,
         trashed=bool(trashed),
+        explicitly_trashed=bool(trashed),
         drive_id=drive_id,
         web_link=link,
         shortcut_target=None if target is None else ShortcutTarget(target, target_mime or ""),

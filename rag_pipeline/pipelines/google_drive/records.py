@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 Json = Mapping[str, Any]
 
 FILE_FIELDS = (
-    "id,name,mimeType,parents,size,md5Checksum,version,modifiedTime,trashed,driveId,webViewLink,"
+    "id,name,mimeType,parents,size,md5Checksum,version,modifiedTime,trashed,explicitlyTrashed,driveId,webViewLink,"
     "shortcutDetails(targetId,targetMimeType),capabilities(canDownload),headRevisionId"
 )
 """The fields of :class:`DriveFile` without ``exportLinks``, which is longer than all others together."""
@@ -30,6 +30,7 @@ class DriveFile:
     md5: of the content, in hex; None for Google's own formats.
     version: rises with each change, also with those that leave the content as it is.
     modified_time: RFC 3339.
+    trashed: whether it is in the trash, by itself (``explicitly_trashed``) or with a folder that it lies in.
     drive_id: the shared drive it is in, None for My Drive.
     export_links: addresses of exports by MIME type; empty unless they were asked for.
     """
@@ -43,6 +44,7 @@ class DriveFile:
     version: str = ""
     modified_time: str = ""
     trashed: bool = False
+    explicitly_trashed: bool = False
     drive_id: str | None = None
     web_link: str | None = None
     shortcut_target: ShortcutTarget | None = None
@@ -92,6 +94,7 @@ def read_file(data: Json) -> DriveFile:
         version=str(data.get("version", "")),
         modified_time=str(data.get("modifiedTime", "")),
         trashed=bool(data.get("trashed", False)),
+        explicitly_trashed=bool(data.get("explicitlyTrashed", False)),
         drive_id=data.get("driveId"),
         web_link=data.get("webViewLink"),
         shortcut_target=ShortcutTarget(_text(target, "targetId"), target.get("targetMimeType", "")) if target else None,

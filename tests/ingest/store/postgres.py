@@ -96,7 +96,7 @@ class PostgresServer:
             self._process = None
 
     def crash(self) -> None:
-        """End it as a machine that loses power would: what was not written is lost, the next start recovers."""
+        """End it as a crash would, in the middle of what it does: the next start recovers from its log."""
         assert self._process is not None
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(_START_SECONDS)

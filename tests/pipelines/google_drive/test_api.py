@@ -40,13 +40,14 @@ MIB = 1 << 20
 # -- Files and folders -----------------------------------------------------------------------------------------------
 
 
-def test_what_is_in_several_folders_is_asked_for_at_once_and_the_trash_left_out() -> None:
+def test_what_is_in_several_folders_is_asked_for_at_once_and_what_is_in_the_trash_is_told_apart() -> None:
     with DriveServer() as server:
         one, other = server.drive.add_folder("one"), server.drive.add_folder("it's other")
         kept = {server.drive.add_file("a.txt", "a", one), server.drive.add_file("b.txt", "b", other)}
-        server.drive.trash(server.drive.add_file("c.txt", "c", one))
+        trashed = server.drive.add_file("c.txt", "c", one)
+        server.drive.trash(trashed)
         page = api_for(server).children([one, other], None, None)
-        assert {file.id for file in page.files} == kept
+        assert {file.id: file.explicitly_trashed for file in page.files} == {**dict.fromkeys(kept, False), trashed: True}
         assert (page.next_page_token, page.incomplete) == (None, False)
         assert server.requests.count("files.list") == 1
 

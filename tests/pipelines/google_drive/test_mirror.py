@@ -22,11 +22,14 @@ TEXT = "text/plain"
 
 
 def folder(key: str, *parents: str, version: int = 1, trashed: bool = False) -> DriveFile:
-    return DriveFile(key, key, FOLDER, parents, version=str(version), trashed=trashed)
+    return DriveFile(key, key, FOLDER, parents, version=str(version), trashed=trashed, explicitly_trashed=trashed)
 
 
 def file(key: str, *parents: str, version: int = 1, trashed: bool = False, name: str | None = None) -> DriveFile:
-    return DriveFile(key, name or key, TEXT, parents, md5=f"md5 of {key}", version=str(version), trashed=trashed)
+    return DriveFile(
+        key, name or key, TEXT, parents, md5=f"md5 of {key}",
+        version=str(version), trashed=trashed, explicitly_trashed=trashed,
+    )  # fmt: skip
 
 
 def shortcut(key: str, target: str, *parents: str, version: int = 1) -> DriveFile:
@@ -57,8 +60,8 @@ def mirrored(path: Path, *files: DriveFile) -> Iterator[Mirror]:
 
 def test_what_was_taken_in_is_there_after_a_restart_with_all_that_drive_said(tmp_path: Path) -> None:
     full = DriveFile(
-        "a", "Plan für 2027 📎", TEXT, ("top",), 12, "0cc1", "77", "2026-01-02T03:04:05.678Z", False, "drive", "https://x",
-        None, False, {}, "head",
+        "a", "Plan für 2027 📎", TEXT, ("top",), 12, "0cc1", "77", "2026-01-02T03:04:05.678Z", False, False, "drive",
+        "https://x", None, False, {}, "head",
     )  # fmt: skip
     with mirrored(tmp_path, full, shortcut("s", "a", "top")) as mirror:
         assert mirror.position == Position("top", None, "me", "1", False)
@@ -116,18 +119,20 @@ def test_a_trashed_folder_hides_what_is_below_it_though_nothing_says_so_of_that(
         assert mirror.unlisted(10) == ["sub"]
 
 
-def test_a_folder_that_comes_out_of_the_trash_is_listed_since_what_is_in_it_may_have_been_told_to_be_there_too(
-    tmp_path: Path,
-) -> None:
-    with mirrored(tmp_path, folder("sub", "top"), folder("deep", "sub"), file("a", "deep")) as mirror:
-        gone = [folder("sub", "top", version=2, trashed=True), folder("deep", "sub", version=2, trashed=True)]
-        mirror.apply(changed(*gone, file("a", "deep", version=2, trashed=True)), "2")
+def test_what_was_told_or_listed_of_a_folder_in_the_trash_holds_after_it_is_taken_out(tmp_path: Path) -> None:
+    def with_its_folder(one: DriveFile) -> DriveFile:
+        return replace(one, trashed=True, version="2")
+
+    with mirrored(tmp_path, folder("sub", "top"), folder("deep", "sub")) as mirror:
+        told = with_its_folder(folder("deep", "sub")), with_its_folder(file("a", "deep"))
+        mirror.apply(changed(folder("sub", "top", version=2, trashed=True), *told), "2")
+        assert known(mirror) == set()
+        # Of what is in it no changes come when it is taken out, nor when that happens between two pages.
         mirror.apply(changed(folder("sub", "top", version=3)), "3")
-        assert mirror.unlisted(10) == ["sub"]
-        mirror.put([folder("deep", "sub", version=2)], listed=["sub"])
-        assert mirror.unlisted(10) == ["deep"]
-        mirror.put([file("a", "deep", version=2)], listed=["deep"])
         assert (known(mirror), mirror.unlisted(10)) == ({"a"}, [])
+        mirror.apply(changed(folder("new", "top", version=1)), "4")
+        mirror.put([with_its_folder(file("b", "new"))], listed=["new"])
+        assert known(mirror) == {"a", "b"}
 
 
 def test_a_file_with_several_parents_is_one_file_until_the_last_is_gone(tmp_path: Path) -> None:
@@ -281,7 +286,7 @@ class Model:
         target = None if thing.target is None else ShortcutTarget(thing.target, TEXT)
         return DriveFile(
             key, key, thing.kind, tuple(sorted(thing.parents)), version=str(thing.version), trashed=thing.trashed,
-            shortcut_target=target,
+            explicitly_trashed=thing.trashed, shortcut_target=target,
         )  # fmt: skip
 
     def changes(self) -> list[Change]:

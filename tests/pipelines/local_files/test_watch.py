@@ -57,7 +57,7 @@ def test_without_watchfiles_it_says_so_once_and_stays_silent(
 ) -> None:
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     monkeypatch.setattr("rag_pipeline.pipelines.local_files.watch._RETRY_SECONDS", 0.01)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="rag_pipeline"):
         watcher = Watcher(str(tmp_path), None, lambda: None, stop, pipeline_id="papers")
         wait_until(lambda: "changes are found by scanning" in caplog.text)
     assert [getattr(record, "pipeline_id", None) for record in caplog.records] == ["papers"]

@@ -34,6 +34,7 @@ _LASTING = {
 }
 # Worth a few seconds of waiting: a restart, a failover, a burst of connections.
 _WAITED_FOR = frozenset({"25006", "40001", "40P01", "53300", "57P01", "57P02", "57P03"})
+_LOST = frozenset({"57P01", "57P02"})
 # A connection that was refused comes without a code; these are not for waiting.
 _REFUSALS = (
     ("password authentication failed", "the server refuses this user or password"),
@@ -50,11 +51,15 @@ _MAX_CAUSE = 300
 
 
 class Fault(NamedTuple):
-    """A failure: why, whether another try may succeed with nothing changed, and whether to wait for that."""
+    """A failure: why, whether another try may succeed with nothing changed, and whether to wait for that.
+
+    ``lost`` says that the connection is no more, or could not be made.
+    """
 
     cause: str
     retryable: bool
     waited_for: bool
+    lost: bool = False
 
 
 def explain(error: psycopg.Error, address: PostgresAddress) -> Fault:
@@ -63,14 +68,14 @@ def explain(error: psycopg.Error, address: PostgresAddress) -> Fault:
     if code is None:
         return _without_code(error, address)
     if code in _CAUSES:
-        return Fault(_CAUSES[code], retryable=True, waited_for=code in _WAITED_FOR)
+        return Fault(_CAUSES[code], retryable=True, waited_for=code in _WAITED_FOR, lost=code in _LOST)
     if code in _LASTING:
         return Fault(_LASTING[code], retryable=False, waited_for=False)
     told = _first_line(error.diag.message_primary or str(error), address)
     if code == "42501":
         return Fault(f"{told}: the user needs more rights", retryable=False, waited_for=False)
     lost = code.startswith("08")
-    return Fault(told, retryable=lost or code.startswith(("53", "57", "58")), waited_for=lost)
+    return Fault(told, retryable=lost or code.startswith(("53", "57", "58")), waited_for=lost, lost=lost)
 
 
 def _without_code(error: psycopg.Error, address: PostgresAddress) -> Fault:
@@ -82,7 +87,7 @@ def _without_code(error: psycopg.Error, address: PostgresAddress) -> Fault:
         if sign in text:
             return Fault(cause or _first_line(text, address), retryable=False, waited_for=False)
     lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return Fault(_first_line(text, address) or type(error).__name__, retryable=lost, waited_for=lost)
+    return Fault(_first_line(text, address) or type(error).__name__, retryable=lost, waited_for=lost, lost=lost)
 
 
 def _first_line(text: str, address: PostgresAddress) -> str:

@@ -78,13 +78,13 @@ class Link:
         deadline = time.monotonic() + self._patience_seconds
         pause = _PAUSE_SECONDS
         while True:
-            reused = bool(self._idle)
+            kept = self._take()
             try:
-                with self._lent() as connection:
+                with self._lent(kept) as connection:
                     return work(connection)
             except psycopg.Error as error:
                 fault = explain(error, self._address)
-                if fault.waited_for and reused:
+                if kept is not None and fault.lost:
                     self._drop_idle()  # they broke when this one did, perhaps long ago
                     continue
                 if not fault.waited_for or time.monotonic() >= deadline:
@@ -101,10 +101,10 @@ class Link:
         self._drop_idle()
 
     @contextmanager
-    def _lent(self) -> Iterator[Connection]:
+    def _lent(self, kept: Connection | None) -> Iterator[Connection]:
         if self._closed.is_set():
             raise StoreError(f"{self._address}: the vector store is closed")
-        connection = self._take() or self._connect()
+        connection = self._connect() if kept is None else kept
         try:
             yield connection
         finally:

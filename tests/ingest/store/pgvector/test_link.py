@@ -135,6 +135,22 @@ def test_a_server_that_stays_away_is_one_line_and_may_be_tried_again(own_postgre
     assert caught.value.retryable
 
 
+def test_a_refusal_that_lasts_is_not_tried_without_end_while_others_are_served(
+    postgres: PostgresServer, stop: Waits
+) -> None:
+    link = Link(postgres.address(), stop=stop, patience_seconds=0.3)
+
+    def work(connection: Connection) -> None:
+        link.run("asking", pid)  # another one, so that there is always an idle connection
+        with transaction(connection, "BEGIN READ ONLY"):
+            connection.execute("CREATE TABLE refused ()")
+
+    with pytest.raises(StoreError, match="the server takes no writes now"):
+        link.run("asking", work)
+    assert stop.count > 0
+    link.close()
+
+
 def test_what_does_not_pass_is_told_at_once(postgres: PostgresServer, stop: Waits) -> None:
     link = Link(postgres.address(password="wrong-hush"), stop=stop)
     with pytest.raises(StoreError, match="refuses this user or password") as caught:

@@ -29,8 +29,6 @@ def write(store: PgVectorStore, name: str, number: int) -> None:
 def test_a_run_goes_on_over_restarts_of_the_server(
     own_postgres: PostgresServer, crash: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    if crash:  # what is committed has to be on disk
-        own_postgres.execute("ALTER SYSTEM SET fsync = on")
     store = PgVectorStore(own_postgres.address(), "model-a", WIDTH)
     written = [0] * 3
     failures: list[BaseException] = []
