@@ -71,6 +71,8 @@ def line_of(event: Event) -> Line | None:
         return Line("skipped", name, f"skipped: {_shortened(error['message'], file['name'])}")
     if event.name == events.FILE_DELETED:
         return Line("removed", name, "removed")
+    if "renamed_from" in result:
+        return Line("unchanged", name, f"renamed, was {printable(result['renamed_from'])}")
     if "chunks" not in result:
         return Line("unchanged", name, "unchanged")
     return Line("stored", name, f"{result['chunks']} chunk{'' if result['chunks'] == 1 else 's'}, {took}")

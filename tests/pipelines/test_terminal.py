@@ -50,6 +50,8 @@ def play(status: PipelineStatus) -> None:
     status.delete_file("d.txt", file_id="d")
     status.add_processing_file("e.txt", "e")
     status.complete_file("e.txt", file_id="e", result={"unchanged": True})
+    status.add_processing_file("f.txt", "f")
+    status.complete_file("f.txt", file_id="f", result={"renamed_from": "old\x1b.txt"})
 
 
 def test_each_end_of_a_file_is_a_line_and_nothing_else_is(status: PipelineStatus) -> None:
@@ -63,6 +65,7 @@ def test_each_end_of_a_file_is_a_line_and_nothing_else_is(status: PipelineStatus
         Line("skipped", "c\\x1b[2J.png", "skipped: is a picture"),
         Line("removed", "d.txt", "removed"),
         Line("unchanged", "e.txt", "unchanged"),
+        Line("unchanged", "f.txt", "renamed, was old\\x1b.txt"),
     ]
 
 

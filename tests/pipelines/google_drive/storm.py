@@ -25,6 +25,7 @@ class Storm:
         self._docs: list[str] = []
         self._away: list[str] = []
         self._number = 0
+        self.written = 0
         for _ in range(max(1, files // FOLDER_SHARE)):
             self._folders.append(self.drive.add_folder(self._name(), self._inner_folder()))
         for _ in range(files):
@@ -84,6 +85,7 @@ class Storm:
 
     def _write(self) -> None:
         key = self._some()
+        self.written += 1
         if key in self._docs:
             self.drive.set_text(key, self._text())
         else:

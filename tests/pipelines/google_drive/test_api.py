@@ -47,7 +47,10 @@ def test_what_is_in_several_folders_is_asked_for_at_once_and_what_is_in_the_tras
         trashed = server.drive.add_file("c.txt", "c", one)
         server.drive.trash(trashed)
         page = api_for(server).children([one, other], None, None)
-        assert {file.id: file.explicitly_trashed for file in page.files} == {**dict.fromkeys(kept, False), trashed: True}
+        assert {file.id: file.explicitly_trashed for file in page.files} == {
+            **dict.fromkeys(kept, False),
+            trashed: True,
+        }
         assert (page.next_page_token, page.incomplete) == (None, False)
         assert server.requests.count("files.list") == 1
 

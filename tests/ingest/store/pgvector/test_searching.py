@@ -24,23 +24,32 @@ def store(postgres: PostgresServer, schema: str) -> Iterator[PgVectorStore]:
     opened.close()
 
 
-def fill(store: PgVectorStore) -> None:
+def fill(store: PgVectorStore, seed: int = 0) -> None:
     for n in range(3):
         texts = [f"file {n} line {i}" for i in range(MANY // 3)]
-        store.replace("p", file(f"f{n}"), chunks(*texts), vectors(len(texts), n))
+        store.replace("p", file(f"f{n}"), chunks(*texts), vectors(len(texts), seed + n))
 
 
-def test_the_index_finds_what_comparing_everything_finds(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(store)
-    for _ in range(5):  # the places of rows that are gone don't take those of rows that are there
-        fill(store)
+def reader_by_index(server: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> PgVectorStore:
+    """Open the store for sessions that use an index also on a table as small as those of tests."""
+    monkeypatch.setenv("PGOPTIONS", "-c enable_seqscan=off -c enable_sort=off")
+    return PgVectorStore(server.address(schema), "model-a", WIDTH)
+
+
+def test_the_index_finds_what_comparing_everything_finds(
+    postgres: PostgresServer, schema: str, store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for turn in range(5):  # rows that are gone don't take the places of those that are there
+        fill(store, 10 * turn)
     questions = vectors(20, 77)
     exact = [store.search("", question, limit=10) for question in questions]
     monkeypatch.setattr(searching, "EXACT_BYTES", 0)
-    found = [store.search("", question, limit=10) for question in questions]
+    reader = reader_by_index(postgres, schema, monkeypatch)
+    found = [reader.search("", question, limit=10) for question in questions]
     hits = sum(len(set(a) & set(b)) for a, b in zip(exact, found, strict=True))
     assert hits >= 0.98 * 20 * 10
-    assert len(store.search("", ANY, limit=MANY)) == MANY
+    assert len(reader.search("", ANY, limit=MANY)) == MANY
+    reader.close()
 
 
 def test_the_indexes_are_what_finds_them(
@@ -48,9 +57,7 @@ def test_the_indexes_are_what_finds_them(
 ) -> None:
     monkeypatch.setattr(searching, "EXACT_BYTES", 0)
     fill(store)
-    # A table as small as this would be read from end to end, unless told otherwise.
-    monkeypatch.setenv("PGOPTIONS", "-c enable_seqscan=off")
-    reader = PgVectorStore(postgres.address(schema), "model-a", WIDTH)
+    reader = reader_by_index(postgres, schema, monkeypatch)
     reader.search("line", ANY)
     reader.close()  # which is when a session tells what it used
     used = f"SELECT indexrelname FROM pg_stat_user_indexes WHERE schemaname = '{schema}' AND idx_scan > 0"
@@ -70,6 +77,12 @@ def test_a_common_word_is_not_followed_everywhere(store: PgVectorStore, monkeypa
     texts = [*["common filler"] * 50, "common zebrafish"]
     store.replace("p", file("a"), chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))
     assert by_words_alone(store, "common zebrafish") == ["common zebrafish", *["common filler"] * 10]
+
+
+def test_a_rare_word_weighs_more_than_a_common_one(store: PgVectorStore) -> None:
+    texts = [*["common one"] * 20, "zebrafish two"]
+    store.replace("p", file("a"), chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))
+    assert by_words_alone(store, "common zebrafish")[0] == "zebrafish two"
 
 
 def test_two_words_of_one_stem_count_once(store: PgVectorStore) -> None:

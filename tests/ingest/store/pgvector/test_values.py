@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag_pipeline.ingest.store import rows
@@ -51,6 +51,9 @@ def test_any_text_fits(text: str) -> None:
 
 
 @given(NAMES, NAMES, NAMES, NAMES)
+@example("a", "bc", "ab", "c")
+@example("1", "1 b", "1", "1 b")
+@example("", "0 a", "0 ", "a")
 def test_two_files_have_two_keys(pipeline: str, file: str, other_pipeline: str, other_file: str) -> None:
     same = (pipeline, file) == (other_pipeline, other_file)
     assert (file_key(pipeline, file) == file_key(other_pipeline, other_file)) is same

@@ -1,0 +1,232 @@
+"""What following a Drive folder costs: ``python -m benchmarks.google_drive [--files N] [--changes N] [--large-mb N]``.
+
+Files in nested folders of the tests' own Drive, a share of all requests failing at random, and people who change
+things all the while; the pipeline's process is killed in the middle, twice. In the end the store, the embedded one,
+has to be exactly what is in the folder. Extraction and embedding are those of the tests, since they are not what is
+measured. Before that one large file is transferred, to see what memory that takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.lib.process import BenchmarkError, JsonProcess
+from rag_pipeline.config import RunMode
+from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
+from rag_pipeline.pipelines.google_drive.auth import read_access
+from rag_pipeline.pipelines.google_drive.connect import open_source
+from rag_pipeline.pipelines.google_drive.settings import GoogleDriveSettings
+from rag_pipeline.pipelines.ledger import Ledger
+from rag_pipeline.status import PipelineStatus
+from tests.drive import DriveServer, Generated
+from tests.pipelines.google_drive.storm import Storm
+from tests.pipelines.parts import DIMENSIONS, TestParts
+
+MIB = 1 << 20
+SCOPE = "benchmark"
+KILLS = 2
+FAULTS = 0.02
+ENTRIES_A_PAGE = 1000
+RUN_SECONDS = 3600.0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark and print tables; return the exit code."""
+    parser = argparse.ArgumentParser(description="Requests, bytes and memory of following a Drive folder.")
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--changes", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=6)
+    parser.add_argument("--large-mb", type=int, default=2048)
+    parser.add_argument("--child", choices=("follow", "fetch"), help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    try:
+        if options.child == "follow":
+            return _follow(json.loads(sys.stdin.readline()))
+        if options.child == "fetch":
+            return _fetch(json.loads(sys.stdin.readline()))
+        _large_file(options.large_mb * MIB)
+        _many_files(options)
+    except BenchmarkError as error:
+        print(f"benchmarks.google_drive: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+# -- many files --------------------------------------------------------------------------------------------------------
+
+
+def _many_files(options: argparse.Namespace) -> None:
+    with DriveServer() as server, tempfile.TemporaryDirectory() as state:
+        storm = Storm(server, options.files, options.seed)
+        server.faults.random(FAULTS, options.seed)
+        began, peak = time.monotonic(), 0
+        for life in range(KILLS + 1):
+            with _child("follow", server, storm.top, state) as child:
+                last = life == KILLS
+                _change(storm, child, options.changes // (KILLS + 1), options.files * (life + 1) // (KILLS + 2))
+                if last:
+                    peak = _wait_for_rest(child, storm, Path(state))
+                # At the end of the block the process is killed, wherever it is.
+        _report(server, storm, time.monotonic() - began, peak)
+
+
+def _change(storm: Storm, child: JsonProcess, changes: int, files: int) -> None:
+    """Change things at an even pace until about so many files are stored."""
+    done = 0
+    while True:
+        stored = child.expect("event", "at", RUN_SECONDS)["stored"]
+        due = min(changes, changes * stored // max(1, files))
+        while done < due:
+            storm.change()
+            done += 1
+        if done >= changes:
+            return
+
+
+def _wait_for_rest(child: JsonProcess, storm: Storm, state: Path) -> int:
+    """Wait until the store is right and nothing is left to do; return the process's largest size in bytes."""
+    deadline = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < deadline:
+        at = child.expect("event", "at", RUN_SECONDS)
+        if at["idle"] and _stored(state) == storm.expected():
+            peak: int = at["peak_bytes"]
+            return peak
+    raise BenchmarkError("the store did not become what is in the folder")
+
+
+def _stored(state: Path) -> dict[str, tuple[str, list[str]]]:
+    import lancedb
+
+    store = LanceVectorStore(state / "store", "hash", DIMENSIONS)
+    names = {key: file.name for key, file in store.files(SCOPE).items()}
+    store.close()
+    table = lancedb.connect(state / "store").open_table("chunks")
+    rows = table.search().where("chunk >= 0").select(["file_id", "chunk", "text"]).limit(1 << 31).to_arrow().to_pylist()
+    texts: dict[str, list[str]] = {key: [] for key in names}
+    for row in sorted(rows, key=lambda row: row["chunk"]):
+        texts[row["file_id"]].append(row["text"])
+    return {key: (names[key], texts[key]) for key in names}
+
+
+def _report(server: DriveServer, storm: Storm, seconds: float, peak: int) -> None:
+    expected = storm.expected()
+    asked = [request for request in server.requests if request.operation != "token"]
+    good = [request for request in asked if request.fault is None]
+    contents = [request for request in good if request.operation in ("media", "files.export", "export_link")]
+    files = {request.path.split("/")[4] for request in contents}
+    fetched = sum(
+        request.bytes_out for request in asked if request.operation in ("media", "files.export", "export_link")
+    )
+    needed = sum(len("\n".join(lines).encode()) for _, lines in expected.values())
+    pages = sum(request.operation == "files.list" for request in good)
+    print(
+        f"\n{len(expected):,} files stored in {seconds:.0f} s, exactly those in the folder; "
+        f"{server.faults.random_hits:,} requests failed, {KILLS} kills\n\n"
+        "| | made | least possible |\n|---|---|---|\n"
+        f"| contents | {len(contents):,}, of {len(files):,} files | {len(expected):,} at the end, and what has gone |\n"
+        f"| fetched again | {len(contents) - len(files):,} | {storm.written:,} were changed; what comes back is new |\n"
+        f"| pages of listings | {pages:,} | {-(-len(server.drive.items) // ENTRIES_A_PAGE):,} |\n"
+        f"| bytes of contents | {fetched:,} | {needed:,} at the end |\n"
+        f"| all requests | {len(asked):,} | |\n"
+        f"| by operation | {server.requests.operations()} | |\n"
+        f"| largest size of the process | {peak / MIB:.0f} MiB | |",
+        flush=True,
+    )
+
+
+# -- one large file ----------------------------------------------------------------------------------------------------
+
+
+def _large_file(size: int) -> None:
+    with DriveServer() as server, tempfile.TemporaryDirectory() as state:
+        folder = server.drive.add_folder("large")
+        server.drive.add_file("large.txt", Generated(size), folder)
+        with _child("fetch", server, folder, state) as child:
+            done = child.expect("event", "fetched", RUN_SECONDS)
+        print(
+            f"\n{size / MIB:,.0f} MiB in {done['seconds']:.0f} s: the process had {done['before_bytes'] / MIB:.0f} MiB "
+            f"before and {done['peak_bytes'] / MIB:.0f} MiB at most",
+            flush=True,
+        )
+
+
+# -- the process that follows ------------------------------------------------------------------------------------------
+
+
+def _child(kind: str, server: DriveServer, folder: str, state: str) -> JsonProcess:
+    child = JsonProcess("pipeline", [sys.executable, "-m", "benchmarks.google_drive", "--child", kind])
+    key = json.dumps(server.service_account())
+    child.send(json.dumps({"url": server.url, "folder": folder, "state": state, "key": key}))
+    return child
+
+
+def _follow(given: Mapping[str, Any]) -> int:
+    settings, state = _settings(given)
+    status = PipelineStatus("google_drive", SCOPE)
+    stop = threading.Event()
+    test = TestParts()
+    store = LanceVectorStore(state / "store", "hash", DIMENSIONS)
+    parts = replace(test.parts, store=store)
+    access = read_access({"GOOGLE_DRIVE_CREDENTIALS_JSON": given["key"]}, state)
+    opened = open_source(settings, access, scope=SCOPE, state_dir=state, limit_bytes=MIB, stop=stop)
+    with Ledger(state, SCOPE) as ledger, opened as source:
+        pipeline = FollowingPipeline(
+            status,
+            source,
+            parts,
+            ledger,
+            scope=SCOPE,
+            mode=settings.mode,
+            check_interval_seconds=settings.check_interval_seconds,
+            workers=settings.workers,
+        )
+        threading.Thread(target=pipeline.run, args=(stop,), daemon=True).start()
+        while True:
+            body = status.get()
+            idle = body["status"] == "idle" and not body["files_in_flight"]
+            _say(event="at", stored=body.get("files_stored", 0), idle=idle, peak_bytes=_peak_bytes())
+            time.sleep(1.0 if idle else 0.1)
+
+
+def _fetch(given: Mapping[str, Any]) -> int:
+    settings, state = _settings(given)
+    access = read_access({"GOOGLE_DRIVE_CREDENTIALS_JSON": given["key"]}, state)
+    stop = threading.Event()
+    with open_source(settings, access, scope=SCOPE, state_dir=state, limit_bytes=1 << 40, stop=stop) as source:
+        [file] = source.look(lambda: None).files.values()
+        before, began = _peak_bytes(), time.monotonic()
+        with source.fetch(file, lambda _: None, lambda: None) as path:
+            assert Path(path).stat().st_size == file.size
+            seconds = time.monotonic() - began
+    _say(event="fetched", seconds=seconds, before_bytes=before, peak_bytes=_peak_bytes())
+    sys.stdin.readline()
+    return 0
+
+
+def _settings(given: Mapping[str, Any]) -> tuple[GoogleDriveSettings, Path]:
+    state = Path(given["state"])
+    settings = GoogleDriveSettings(given["folder"], state, RunMode.CONTINUOUS, 2.0, workers=8, api_url=given["url"])
+    return settings, state
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _say(**fields: object) -> None:
+    print(json.dumps(fields), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
