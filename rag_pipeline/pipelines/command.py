@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rag_pipeline.config import RunMode, read_str
+from rag_pipeline.config import RunMode, read_str, reject
 from rag_pipeline.errors import ExitCode, RagPipelineError
 from rag_pipeline.ingest.ready import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
@@ -95,9 +95,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def scope_of(kind: str, place: str) -> str:
     """Return the name under which a place's files are kept: RAG_PIPELINE_ID, or else the place itself.
 
-    So several places can share a state folder, and be searched together.
+    So several places can share a state folder, and be searched together. Raises ConfigurationError without an id where
+    the store is shared: another machine's folder may have the same path, and each would take the other's for gone.
     """
-    return read_str(os.environ, "RAG_PIPELINE_ID") or f"{kind}:{place}"
+    named = read_str(os.environ, "RAG_PIPELINE_ID")
+    if named is None and read_str(os.environ, "RAG_STORE_URL") is not None:
+        expected = "a name of this pipeline's own, since other machines may use the store of RAG_STORE_URL"
+        reject("RAG_PIPELINE_ID", "", expected)
+    return named or f"{kind}:{place}"
 
 
 def run(args: argparse.Namespace, task: Task, start_service: StartService) -> int:

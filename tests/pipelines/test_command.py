@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.config import RunMode
-from rag_pipeline.errors import StoreError
+from rag_pipeline.errors import ConfigurationError, StoreError
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.pipelines import command
 from rag_pipeline.pipelines.command import Surroundings, Task, Work
@@ -22,7 +22,17 @@ from tests.pipelines.endpoint import endpoint
 
 def test_a_place_has_a_scope_of_its_own_unless_the_pipeline_has_an_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAG_PIPELINE_ID", raising=False)
+    monkeypatch.delenv("RAG_STORE_URL", raising=False)
     assert command.scope_of("local_files", "/docs") == "local_files:/docs"
+    monkeypatch.setenv("RAG_PIPELINE_ID", "papers")
+    assert command.scope_of("local_files", "/docs") == "papers"
+
+
+def test_a_store_that_machines_share_asks_for_an_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAG_PIPELINE_ID", raising=False)
+    monkeypatch.setenv("RAG_STORE_URL", "postgresql+psycopg://127.0.0.1/rag")
+    with pytest.raises(ConfigurationError, match=r"^RAG_PIPELINE_ID=''"):
+        command.scope_of("local_files", "/docs")
     monkeypatch.setenv("RAG_PIPELINE_ID", "papers")
     assert command.scope_of("local_files", "/docs") == "papers"
 

@@ -24,4 +24,4 @@ def test_lines_stay_above_a_view_of_what_is_in_flight() -> None:
     terminal.close()
     assert "sub/a.txt" in screen.text
     assert "stopping …" in screen.text
-    assert screen.text.splitlines()[-1].startswith("2 stored, 1 failed")
+    assert screen.text.splitlines()[-1].startswith("3 stored, 1 failed")

@@ -89,7 +89,7 @@ def test_without_a_terminal_there_are_plain_lines_in_its_encoding(
     assert screen.text.startswith("Folder     /B")
     assert f"\n{mark} sub/a.txt  1 chunk" in screen.text
     assert "\x1b" not in screen.text
-    assert screen.text.splitlines()[-1].startswith("2 stored, 1 failed, 1 skipped, 1 removed in ")
+    assert screen.text.splitlines()[-1].startswith("3 stored, 1 failed, 1 skipped, 1 removed in ")
 
 
 def test_after_the_end_nothing_is_taken_any_more(status: PipelineStatus) -> None:
@@ -104,8 +104,8 @@ def test_after_the_end_nothing_is_taken_any_more(status: PipelineStatus) -> None
 def test_the_summary_counts_everything(status: PipelineStatus) -> None:
     play(status)
     done = status.snapshot().totals
-    assert summary(done, Totals(), 1.25) == "2 stored, 1 failed, 1 skipped, 1 removed in 1.2 s"
-    assert summary(done, Totals(1, 1), 1.25) == "1 stored, 0 failed, 1 skipped, 1 removed in 1.2 s"
+    assert summary(done, Totals(), 1.25) == "3 stored, 1 failed, 1 skipped, 1 removed in 1.2 s"
+    assert summary(done, Totals(1, 1), 1.25) == "2 stored, 0 failed, 1 skipped, 1 removed in 1.2 s"
 
 
 @pytest.mark.parametrize("live", [False, True])

@@ -100,7 +100,7 @@ def test_a_server_that_restarts_in_the_middle_fails_no_file(
 
 
 def test_a_bad_address_is_one_line(tmp_path: Path, folder: Path, api: Endpoint) -> None:
-    variables = {**api.env, "RAG_STORE_URL": "postgresql://me:hush@db"}
+    variables = {**api.env, "RAG_STORE_URL": "postgresql://me:hush@db", "RAG_PIPELINE_ID": "p"}
     for args in (["local-files", str(folder), "--plain"], ["search", "heron"]):
         done = command([*args, "--state-dir", str(tmp_path / "state")], variables)
         assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
