@@ -7,22 +7,16 @@ are reconciled, so that a process killed at any moment leaves no file stored twi
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
-import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
-from rag_pipeline.errors import StateError
+from rag_pipeline.pipelines.database import Database
 
-SCHEMA_VERSION = 2
 FILE_NAME = "ledger.sqlite3"
-MIN_FREE_BYTES = 1 << 16
 
 _SCHEMA = """
 CREATE TABLE files (
@@ -32,7 +26,8 @@ CREATE TABLE files (
 CREATE TABLE sources (scope TEXT PRIMARY KEY, place TEXT NOT NULL, identity TEXT NOT NULL) WITHOUT ROWID;
 """
 # What each version adds to the one before.
-_STEPS = {1: _SCHEMA, 2: "ALTER TABLE files ADD COLUMN name TEXT;"}
+_STEPS = (_SCHEMA, "ALTER TABLE files ADD COLUMN name TEXT;")
+SCHEMA_VERSION = len(_STEPS)
 _COLUMNS = "version, outcome, fingerprint, recipe, attempts, reason, retry_at, name"
 _PUT = f"INSERT OR REPLACE INTO files (scope, file_id, {_COLUMNS}, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -82,115 +77,50 @@ class Ledger:
     """
 
     def __init__(self, folder: Path, scope: str) -> None:
-        self._path = folder / FILE_NAME
+        self.folder = folder
         self._scope = scope
-        self._lock = threading.Lock()  # protects the connection
-        try:
-            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            try:
-                self._prepare()
-            except BaseException:
-                self._db.close()
-                raise
-        except sqlite3.Error as error:
-            raise self._broken(error) from error
-
-    @property
-    def folder(self) -> Path:
-        """The state folder it is in."""
-        return self._path.parent
-
-    def _prepare(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise StateError(
-                f"{self._path} was written by a newer version of rag-pipeline "
-                f"(format {version}, this one knows {SCHEMA_VERSION}): upgrade, or choose another state folder"
-            )
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("PRAGMA busy_timeout = 5000")
-        # Taking the write lock now shows a read-only or full disk at the start, not at the first file.
-        with self._transaction():
-            for step in range(version + 1, SCHEMA_VERSION + 1):
-                for statement in filter(str.strip, _STEPS[step].split(";")):
-                    self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        rebuilt = "what is stored is found again without embedding it anew"
+        self._db = Database(folder / FILE_NAME, _STEPS, rebuilt=rebuilt)
 
     def rows(self) -> dict[str, Row]:
         """Return all rows, by file id."""
-        found = self._run(f"SELECT file_id, {_COLUMNS} FROM files WHERE scope = ? ORDER BY file_id", (self._scope,))
+        found = self._db.run(f"SELECT file_id, {_COLUMNS} FROM files WHERE scope = ? ORDER BY file_id", (self._scope,))
         return {key: Row(version, Outcome(outcome), *rest) for key, version, outcome, *rest in found}
 
     def put(self, file_id: str, row: Row) -> None:
         """Set the row of a file."""
         values = (self._scope, file_id, *row, time.time())
-        self._run(_PUT, values)
+        self._db.run(_PUT, values)
 
     def remove(self, file_id: str) -> None:
         """Forget a file; no error if it isn't known."""
-        self._run("DELETE FROM files WHERE scope = ? AND file_id = ?", (self._scope, file_id))
+        self._db.run("DELETE FROM files WHERE scope = ? AND file_id = ?", (self._scope, file_id))
 
     def reset(self, rows: Mapping[str, Row]) -> None:
         """Replace all rows at once."""
-        with self._lock:
-            try:
-                with self._transaction():
-                    self._db.execute("DELETE FROM files WHERE scope = ?", (self._scope,))
-                    now = time.time()
-                    self._db.executemany(_PUT, ((self._scope, key, *row, now) for key, row in rows.items()))
-            except sqlite3.Error as error:
-                raise self._broken(error) from error
+        with self._db.transaction():
+            self._db.run("DELETE FROM files WHERE scope = ?", (self._scope,))
+            now = time.time()
+            self._db.run_many(_PUT, ((self._scope, key, *row, now) for key, row in rows.items()))
 
     def source(self) -> Source | None:
         """Return what this scope read from so far."""
-        found = self._run("SELECT place, identity FROM sources WHERE scope = ?", (self._scope,))
+        found = self._db.run("SELECT place, identity FROM sources WHERE scope = ?", (self._scope,))
         return Source(*found[0]) if found else None
 
     def set_source(self, source: Source) -> None:
         """Remember what this scope reads from."""
-        self._run("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (self._scope, *source))
+        self._db.run("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (self._scope, *source))
 
     def close(self) -> None:
         """Write everything to the main file and close it; idempotent."""
-        with self._lock, suppress(sqlite3.Error):
-            self._db.close()
+        self._db.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _run(self, statement: str, values: tuple[object, ...]) -> list[Any]:
-        with self._lock:
-            try:
-                return self._db.execute(statement, values).fetchall()
-            except sqlite3.Error as error:
-                raise self._broken(error) from error
-
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._db)
-
-    def _broken(self, error: sqlite3.Error) -> StateError:
-        if isinstance(error, sqlite3.OperationalError):
-            # On a full disk SQLite speaks of an I/O error where it can't even make its files.
-            full = self._path.parent.is_dir() and shutil.disk_usage(self._path.parent).free < MIN_FREE_BYTES
-            return StateError(f"{self._path} can't be used: {'the disk is full' if full else error}")
-        return StateError(
-            f"{self._path} is damaged ({error}): remove it, what is stored is found again without embedding it anew"
-        )
-
-
-class _Transaction:
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
 
 
 def reconcile(rows: Mapping[str, Row], stored: Mapping[str, str], recipe: str) -> dict[str, Row]:

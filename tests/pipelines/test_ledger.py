@@ -63,7 +63,7 @@ def test_a_ledger_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> Non
 
 def test_a_ledger_of_an_older_version_is_taken_over(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
-        for statement in _STEPS[1].split(";"):
+        for statement in _STEPS[0].split(";"):
             db.execute(statement)
         db.execute("INSERT INTO files VALUES ('a', 'x', 'v1', 'stored', 'f1', 'r1', 0, NULL, NULL, 1.0)")
         db.execute("PRAGMA user_version = 1")
@@ -97,7 +97,7 @@ def test_a_write_after_close_is_a_state_error(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_a_state_error(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger:
-        ledger._db.execute("PRAGMA max_page_count = 1")
+        ledger._db.run("PRAGMA max_page_count = 1")
         with pytest.raises(StateError, match="full"):
             ledger.reset({f"file {n}" * 50: STORED for n in range(1000)})
         assert ledger.rows() == {}

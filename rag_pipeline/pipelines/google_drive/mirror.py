@@ -17,11 +17,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from rag_pipeline.pipelines.google_drive.database import Database
+from rag_pipeline.pipelines.database import Database
 from rag_pipeline.pipelines.google_drive.kinds import FOLDER
 from rag_pipeline.pipelines.google_drive.records import Change, DriveFile, ShortcutTarget
-
-SCHEMA_VERSION = 1
 
 # pass: the full pass that saw the file last; older ones are gone once a pass is over.
 # trashed: by itself, not with a folder that it lies in.
@@ -104,7 +102,7 @@ class Mirror:
         self.revision = 0
         self._tidied = -1
         rebuilt = "Drive is listed again, and nothing that is stored is done again"
-        self._db = Database(path, _SCHEMA, SCHEMA_VERSION, rebuilt=rebuilt)
+        self._db = Database(path, (_SCHEMA,), rebuilt=rebuilt)
 
     def close(self) -> None:
         """Write everything to the file and close it; idempotent."""

@@ -354,7 +354,7 @@ def test_a_ledger_that_cannot_be_written_ends_the_run_with_its_error(tmp_path: P
     with running(tmp_path, start=False) as run:
         run.write("a.txt", "one")
         run.ledger.set_source(Source(str(run.folder.resolve()), "0:0"))
-        run.ledger._db.execute("PRAGMA query_only = ON")
+        run.ledger._db.run("PRAGMA query_only = ON")
         run.thread.start()
         run.thread.join(20)
         assert isinstance(run.error, StateError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,41 +18,41 @@ MIN_FREE_BYTES = 1 << 16
 class Database:
     """A SQLite file under a lock; safe to call from several threads.
 
-    ``schema`` holds the statements that make it, parted by semicolons, and ``version`` their number. ``rebuilt`` says,
-    in an error, what becomes of a file that is removed. Raises :class:`~rag_pipeline.errors.StateError` if the file is
-    damaged, of a newer version or can't be written.
+    ``steps`` has, for each version, the statements that it adds to the one before, parted by semicolons. ``rebuilt``
+    says, in an error, what becomes of a file that is removed. Raises :class:`~rag_pipeline.errors.StateError` if the
+    file is damaged, of a newer version or can't be written.
     """
 
-    def __init__(self, path: Path, schema: str, version: int, *, rebuilt: str) -> None:
+    def __init__(self, path: Path, steps: Sequence[str], *, rebuilt: str) -> None:
         self._path = path
         self._rebuilt = rebuilt
         self._lock = threading.RLock()  # protects the connection
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
-                self._prepare(schema, version)
+                self._prepare(steps)
             except BaseException:
                 self._db.close()
                 raise
         except sqlite3.Error as error:
             raise self._broken(error) from error
 
-    def _prepare(self, schema: str, version: int) -> None:
+    def _prepare(self, steps: Sequence[str]) -> None:
         (found,) = self._db.execute("PRAGMA user_version").fetchone()
-        if found > version:
+        if found > len(steps):
             raise StateError(
                 f"{self._path} was written by a newer version of rag-pipeline "
-                f"(format {found}, this one knows {version}): upgrade, or choose another state folder"
+                f"(format {found}, this one knows {len(steps)}): upgrade, or choose another state folder"
             )
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA busy_timeout = 5000")
-        # Taking the write lock now shows a read-only or full disk at the start, not at the first page.
+        # Taking the write lock now shows a read-only or full disk at the start, not at the first write.
         with self.transaction():
-            if found == 0:
-                for statement in filter(str.strip, schema.split(";")):
+            for step in steps[found:]:
+                for statement in filter(str.strip, step.split(";")):
                     self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {version}")
+            self._db.execute(f"PRAGMA user_version = {len(steps)}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -77,6 +77,14 @@ class Database:
         with self._lock:
             try:
                 return self._db.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                raise self._broken(error) from error
+
+    def run_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
+        """Run one statement for each of the values."""
+        with self._lock:
+            try:
+                self._db.executemany(statement, values)
             except sqlite3.Error as error:
                 raise self._broken(error) from error
 

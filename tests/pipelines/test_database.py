@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import StateError
-from rag_pipeline.pipelines.google_drive.database import Database
+from rag_pipeline.pipelines.database import Database
 
 SCHEMA = "CREATE TABLE things (name TEXT PRIMARY KEY); CREATE INDEX by_name ON things (name)"
 
 
 def opened(path: Path, version: int = 1) -> Database:
-    return Database(path / "things.sqlite3", SCHEMA, version, rebuilt="it is made anew")
+    steps = (SCHEMA, "ALTER TABLE things ADD COLUMN size INTEGER;")
+    return Database(path / "things.sqlite3", steps[:version], rebuilt="it is made anew")
 
 
 def names(database: Database) -> list[str]:
@@ -77,6 +78,16 @@ def test_what_cannot_be_used_is_one_line_that_says_why(tmp_path: Path) -> None:
     assert str(damaged.value) == f"{path} is damaged (file is not a database): remove it, it is made anew"
     with pytest.raises(StateError, match="can't be used: unable to open database file"):
         opened(tmp_path / "nowhere")
+
+
+def test_an_older_file_is_taken_over_with_what_is_in_it(tmp_path: Path) -> None:
+    older = opened(tmp_path)
+    older.run("INSERT INTO things VALUES ('a')")
+    older.close()
+    database = opened(tmp_path, version=2)
+    database.run_many("INSERT INTO things VALUES (?, ?)", [("b", 2), ("c", 3)])
+    assert database.run("SELECT * FROM things ORDER BY name") == [("a", None), ("b", 2), ("c", 3)]
+    database.close()
 
 
 def test_a_file_that_someone_else_holds_is_waited_for_no_longer_than_seconds(
