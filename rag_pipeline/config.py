@@ -44,7 +44,7 @@ class RunMode(StrEnum):
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 # What a header can carry as a token (RFC 6750, section 2.1).
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 
 _E = TypeVar("_E", bound=StrEnum)
 
@@ -92,6 +92,11 @@ def read_choice(env: Mapping[str, str], key: str, default: _E) -> _E:
         return type(default)(text.lower())
     except ValueError:
         reject(key, text, "one of " + ", ".join(type(default)))
+
+
+def names_this_machine(host: str) -> bool:
+    """Return whether the host of an address is this machine, whatever any name server says."""
+    return _LOOPBACK.fullmatch(host) is not None
 
 
 def read_flag(env: Mapping[str, str], key: str) -> bool:
@@ -228,7 +233,7 @@ def _is_safe_url(url: str) -> bool:
     plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc and not parts.fragment
     if not plain or not _HOST.fullmatch(host) or port == 0:
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _LOOPBACK.fullmatch(host) is not None)
+    return parts.scheme == "https" or (parts.scheme == "http" and names_this_machine(host))
 
 
 @dataclass(frozen=True, slots=True)

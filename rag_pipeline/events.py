@@ -20,6 +20,9 @@ FILE_SKIPPED = "pipeline:file_skipped"
 FILE_DELETED = "pipeline:file_deleted"
 EVENT_NAMES = (STATUS, FILE_STARTED, FILE_PROGRESS, FILE_COMPLETED, FILE_FAILED, FILE_SKIPPED, FILE_DELETED)
 
+NOWHERE = "0000000000000000-0"
+"""The offset of what is sent before a newcomer has the whole picture: there is no going on from it."""
+
 _TYPED = {"google_drive": NS_GOOGLE_DRIVE, "local_files": NS_LOCAL_FILES}
 
 Json = dict[str, Any]

@@ -10,11 +10,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rag_pipeline import events
-from rag_pipeline.events import Json
+from rag_pipeline.events import NOWHERE, Json
 from rag_pipeline.picture import apply
-
-NOWHERE = "0000000000000000-0"
-"""The offset of what a newcomer gets before it has the states of all pipelines."""
 
 HEAL_SECONDS = 2.0
 """How long the status that heals a gap may take; the service sends one within 100 ms after file events."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from rag_pipeline import events
-from rag_pipeline.events import Event
+from rag_pipeline.events import NOWHERE, Event
 from rag_pipeline.fanout.encoding import CHANNELS, Batch, Channel, Packet, batch, packet_for, with_offset
 from rag_pipeline.fanout.replay import Fetch, Replays
 from rag_pipeline.fanout.subscriber import Subscriber
@@ -29,8 +29,6 @@ logger = logging.getLogger("rag_pipeline.fanout")
 
 MAX_BATCH_BYTES = 1 << 16
 MAX_ITEMS_A_TURN = 1000
-NOWHERE = offset_of("0" * 16, 0)
-"""The offset of what is sent before a newcomer has the whole picture: there is no going on from it."""
 GAP = '"gap":true,'
 """The member of a status that stands for events which are missing."""
 

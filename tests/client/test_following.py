@@ -13,11 +13,11 @@ from rag_pipeline import events
 from rag_pipeline.client.following import (
     HEAL_SECONDS,
     LEFT_OVER_SECONDS,
-    NOWHERE,
     QUIET_SECONDS,
     Following,
 )
-from rag_pipeline.fanout import hub
+from rag_pipeline.events import NOWHERE
+from rag_pipeline.journal import offset_of
 from rag_pipeline.picture import apply
 from rag_pipeline.status import PipelineStatus
 from tests.watching import Recorder, lasting
@@ -40,8 +40,8 @@ def snapshot(pipeline: PipelineStatus, offset: str = "0123456789abcdef-1", **mor
     return events.STATUS, {**state, "timestamp": state["last_activity"], "offset": offset, **more}
 
 
-def test_nowhere_is_what_the_hub_says() -> None:
-    assert hub.NOWHERE == NOWHERE
+def test_nowhere_is_an_offset_like_those_the_hub_makes() -> None:
+    assert offset_of("0" * 16, 0) == NOWHERE
 
 
 class Breaks(RuleBasedStateMachine):

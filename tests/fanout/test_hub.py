@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rag_pipeline import events
 from rag_pipeline.fanout import Batch, Hub, Item, Subscriber
-from rag_pipeline.fanout.hub import MAX_ITEMS_A_TURN, NOWHERE
+from rag_pipeline.fanout.hub import MAX_ITEMS_A_TURN
 from rag_pipeline.handover import Handover
 from rag_pipeline.journal import Lineage, Tail
 from rag_pipeline.status import PipelineStatus
@@ -111,7 +111,7 @@ def test_the_last_snapshot_has_an_offset_to_go_on_from_whatever_other_pipelines_
         _, outlet = setup.join(namespace)
         setup.settle()
         offsets = [body["offset"] for _, _, body in outlet.received]
-        assert [offset == NOWHERE for offset in offsets] == [True] * (len(offsets) - 1) + [False]
+        assert [offset == events.NOWHERE for offset in offsets] == [True] * (len(offsets) - 1) + [False]
     setup.close()
 
 

@@ -22,6 +22,7 @@ from rag_pipeline.pipelines.google_drive.errors import (
     FileUnavailableError,
 )
 from rag_pipeline.pipelines.google_drive.exchange import Exchange, Question
+from rag_pipeline.pipelines.google_drive.hosts import API_URL
 from rag_pipeline.pipelines.google_drive.records import (
     FILE_FIELDS,
     ChangesPage,
@@ -32,7 +33,6 @@ from rag_pipeline.pipelines.google_drive.records import (
     read_files_page,
 )
 from rag_pipeline.pipelines.google_drive.retry import RetryPolicy, TryAgain
-from rag_pipeline.pipelines.google_drive.session import BASE_URL
 
 PAGE_SIZE = 1000
 MAX_QUERY_CHARACTERS = 6000
@@ -53,7 +53,7 @@ class DriveApi:
         self,
         session: requests.Session,
         *,
-        base_url: str = BASE_URL,
+        base_url: str = API_URL,
         policy: RetryPolicy | None = None,
         stop: threading.Event,
     ) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from rag_pipeline.config import names_this_machine
+
+API_URL = "https://www.googleapis.com"
 _TOKEN_HOSTS = frozenset({"www.googleapis.com", "docs.google.com", "drive.google.com"})
 _SECRET_HOSTS = frozenset({"accounts.google.com", "oauth2.googleapis.com", "www.googleapis.com"})
 # Where Google serves contents from, under addresses that are good for a while without a token.
 _CONTENT_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(googleusercontent\.com|usercontent\.google\.com)")
-_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 
 
 def may_have_token(url: str, base_url: str) -> bool:
@@ -27,14 +29,12 @@ def may_be_followed(url: str, base_url: str) -> bool:
     host = _host(url)
     if may_have_token(url, base_url) or (_scheme(url) == "https" and _CONTENT_HOST.fullmatch(host)):
         return True
-    return bool(_LOOPBACK.fullmatch(host) and _LOOPBACK.fullmatch(_host(base_url)))
+    return names_this_machine(host) and names_this_machine(_host(base_url))
 
 
 def may_have_secret(url: str) -> bool:
     """Return whether a sign-in may send its secrets there: to Google over TLS, or to this machine."""
-    return _is_https(url, _SECRET_HOSTS) or (
-        _scheme(url) in ("http", "https") and _LOOPBACK.fullmatch(_host(url)) is not None
-    )
+    return _is_https(url, _SECRET_HOSTS) or names_this_machine(_host(url))
 
 
 def origin_of(url: str) -> tuple[str, str, int] | None:

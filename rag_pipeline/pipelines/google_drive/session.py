@@ -14,9 +14,8 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError, DriveError
-from rag_pipeline.pipelines.google_drive.hosts import may_have_token
+from rag_pipeline.pipelines.google_drive.hosts import API_URL, may_have_token
 
-BASE_URL = "https://www.googleapis.com"
 USER_AGENT = "rag-pipeline (gzip)"
 """Google's APIs compress their answers for those only that say gzip here as well."""
 _TOKEN_TIMEOUT = (10.0, 30.0)
@@ -44,7 +43,7 @@ class DriveSession(AuthorizedSession):
         self,
         credentials: Any,
         *,
-        base_url: str = BASE_URL,
+        base_url: str = API_URL,
         explain: Callable[[RefreshError], CredentialsError],
         on_refresh: Callable[[Any], None] | None = None,
     ) -> None:

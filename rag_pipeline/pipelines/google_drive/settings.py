@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from rag_pipeline.config import RunMode, read_choice, read_float, read_int, read_str, reject
+from rag_pipeline.config import RunMode, names_this_machine, read_choice, read_str, reject
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
-from rag_pipeline.pipelines.google_drive.hosts import origin_of
+from rag_pipeline.pipelines.following.settings import read_check_interval, read_workers
+from rag_pipeline.pipelines.google_drive.hosts import API_URL, origin_of
 
-API_URL = "https://www.googleapis.com"
 ROOT = "root"
 """The id that stands for My Drive as a whole."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
-_LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
-_EXPECTED = "the id of a folder in Google Drive, or its address as the browser shows it, or root"
+A_FOLDER = "the id of a folder in Google Drive, or its address as the browser shows it, or root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +65,8 @@ class GoogleDriveSettings:
             folder_id=watched,
             state_dir=state_dir or read_state_dir(env),
             mode=RunMode.SINGLE if single else read_choice(env, "RUN_MODE", RunMode.CONTINUOUS),
-            check_interval_seconds=read_float(env, "RAG_CHECK_INTERVAL", 60.0, low=0.1, high=86_400),
-            workers=read_int(env, "RAG_WORKERS", 4, low=1, high=64),
+            check_interval_seconds=read_check_interval(env, 60.0),
+            workers=read_workers(env, 4),
             state_dir_key="--state-dir" if state_dir else "STATUS_STATE_DIR",
             api_url=read_api_url(env),
         )
@@ -83,7 +82,7 @@ def read_folder_id(key: str, text: str) -> str:
         raise ConfigurationError("no folder to watch: give --folder-id, or set RAG_WATCH_FOLDER_ID")
     found = _from_address(text) if "/" in text or ":" in text else text
     if found is None or not _ID.fullmatch(found):
-        reject(key, text, _EXPECTED)
+        reject(key, text, A_FOLDER)
     return found
 
 
@@ -94,7 +93,7 @@ def read_api_url(env: Mapping[str, str]) -> str:
     if url is None:
         return API_URL
     origin = origin_of(url)
-    if origin is None or not (origin[0] == "https" or _LOOPBACK.fullmatch(origin[1])) or urlsplit(url).path.strip("/"):
+    if origin is None or not (origin[0] == "https" or names_this_machine(origin[1])) or urlsplit(url).path.strip("/"):
         reject(key, url, "an address that begins with https://, or http:// on this machine, without a path")
     return url.rstrip("/")
 

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag_pipeline.config import RunMode, read_choice, read_float, read_int, reject
+from rag_pipeline.config import RunMode, read_choice, read_float, reject
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
+from rag_pipeline.pipelines.following.settings import read_check_interval, read_workers
+
+SETTLE_SECONDS = (0.0, 3600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,22 @@ class LocalFilesSettings:
         state_dir = state_dir or read_state_dir(env)
         if os.path.realpath(state_dir) == watched:
             reject(state_dir_key, str(state_dir), "another folder than the one to watch")
+        mode = RunMode.SINGLE if single else read_choice(env, "RUN_MODE", RunMode.CONTINUOUS)
+        return cls.of(watched, env, state_dir=state_dir, mode=mode, state_dir_key=state_dir_key)
+
+    @classmethod
+    def of(
+        cls, folder: str, env: Mapping[str, str], *, state_dir: Path, mode: RunMode, state_dir_key: str
+    ) -> LocalFilesSettings:
+        """Return the settings for this folder, which is not looked at; the rest comes from the environment."""
+        low, high = SETTLE_SECONDS
         return cls(
-            folder=watched,
+            folder=folder,
             state_dir=state_dir,
-            mode=RunMode.SINGLE if single else read_choice(env, "RUN_MODE", RunMode.CONTINUOUS),
-            check_interval_seconds=read_float(env, "RAG_CHECK_INTERVAL", 10.0, low=0.1, high=86_400),
-            settle_seconds=read_float(env, "RAG_SETTLE_SECONDS", 2.0, low=0, high=3600),
-            workers=read_int(env, "RAG_WORKERS", 2, low=1, high=64),
+            mode=mode,
+            check_interval_seconds=read_check_interval(env, 10.0),
+            settle_seconds=read_float(env, "RAG_SETTLE_SECONDS", 2.0, low=low, high=high),
+            workers=read_workers(env, 2),
             state_dir_key=state_dir_key,
         )
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from rag_pipeline.config import RunMode
 from rag_pipeline.pipelines.command import Task
+from rag_pipeline.pipelines.following.settings import CHECK_INTERVAL_SECONDS, WORKERS
+from rag_pipeline.pipelines.run.table import Table
 
 
 class Frame(NamedTuple):
@@ -38,3 +40,15 @@ class Entry(NamedTuple):
     def kind(self) -> str:
         """Its type, which decides the namespace."""
         return self.task.kind
+
+
+def check_interval(table: Table, default: float) -> float:
+    """Return the table's longest time between two looks, in seconds."""
+    low, high = CHECK_INTERVAL_SECONDS
+    return table.number("check_interval", default, low=low, high=high)
+
+
+def workers(table: Table, default: int) -> int:
+    """Return how many of the table's files are worked on at the same time."""
+    low, high = WORKERS
+    return table.whole("workers", default, low=low, high=high)

@@ -11,11 +11,9 @@ from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.pipelines.command import Pipeline, Surroundings, Task
 from rag_pipeline.pipelines.google_drive import command
 from rag_pipeline.pipelines.google_drive.credential_files import CLIENT, INLINE, KEY_FILE
-from rag_pipeline.pipelines.google_drive.settings import GoogleDriveSettings, read_folder_id
-from rag_pipeline.pipelines.run.entry import Entry, Frame
+from rag_pipeline.pipelines.google_drive.settings import A_FOLDER, GoogleDriveSettings, read_folder_id
+from rag_pipeline.pipelines.run.entry import Entry, Frame, check_interval, workers
 from rag_pipeline.pipelines.run.table import Table
-
-_A_FOLDER = "the id of a folder in Google Drive, or its address as the browser shows it, or root"
 
 
 def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
@@ -45,17 +43,17 @@ def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
 
 
 def _settings(table: Table, frame: Frame) -> GoogleDriveSettings:
-    given = table.required("folder_id", _A_FOLDER)
+    given = table.required("folder_id", A_FOLDER)
     try:
         folder_id = read_folder_id("folder_id", given)
     except ConfigurationError:
-        table.reject("folder_id", _A_FOLDER)
+        table.reject("folder_id", A_FOLDER)
     usual = GoogleDriveSettings.from_env(frame.env, folder_id=folder_id, state_dir=frame.state_dir)
     return replace(
         usual,
         mode=frame.mode,
-        check_interval_seconds=table.number("check_interval", usual.check_interval_seconds, low=0.1, high=86_400),
-        workers=table.whole("workers", usual.workers, low=1, high=64),
+        check_interval_seconds=check_interval(table, usual.check_interval_seconds),
+        workers=workers(table, usual.workers),
         state_dir_key=frame.state_dir_key,
     )
 

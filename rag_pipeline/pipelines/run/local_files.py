@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
-from rag_pipeline.config import read_float, read_int
 from rag_pipeline.pipelines.command import Pipeline, Surroundings, Task
 from rag_pipeline.pipelines.local_files import names
 from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
-from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings, check_folder
+from rag_pipeline.pipelines.local_files.settings import SETTLE_SECONDS, LocalFilesSettings, check_folder
 from rag_pipeline.pipelines.local_files.source import PIPELINE_TYPE
-from rag_pipeline.pipelines.run.entry import Entry, Frame
+from rag_pipeline.pipelines.run.entry import Entry, Frame, check_interval, workers
 from rag_pipeline.pipelines.run.table import Table
 
 _A_FOLDER = "the folder to follow"
@@ -45,17 +45,15 @@ def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
 
 
 def _settings(table: Table, folder: str, frame: Frame) -> LocalFilesSettings:
-    interval = read_float(frame.env, "RAG_CHECK_INTERVAL", 10.0, low=0.1, high=86_400)
-    settle = read_float(frame.env, "RAG_SETTLE_SECONDS", 2.0, low=0, high=3600)
-    workers = read_int(frame.env, "RAG_WORKERS", 2, low=1, high=64)
-    return LocalFilesSettings(
-        folder=folder,
-        state_dir=frame.state_dir,
-        mode=frame.mode,
-        check_interval_seconds=table.number("check_interval", interval, low=0.1, high=86_400),
-        settle_seconds=table.number("settle_seconds", settle, low=0, high=3600),
-        workers=table.whole("workers", workers, low=1, high=64),
-        state_dir_key=frame.state_dir_key,
+    usual = LocalFilesSettings.of(
+        folder, frame.env, state_dir=frame.state_dir, mode=frame.mode, state_dir_key=frame.state_dir_key
+    )
+    low, high = SETTLE_SECONDS
+    return replace(
+        usual,
+        check_interval_seconds=check_interval(table, usual.check_interval_seconds),
+        settle_seconds=table.number("settle_seconds", usual.settle_seconds, low=low, high=high),
+        workers=workers(table, usual.workers),
     )
 
 
