@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.dashboard.browser import PHONE, launch, window
+from tests.dashboard.browser import PHONE, chromium, window
 from tests.live import Program, ask, wait_until
 
 SPEED = 6
@@ -43,18 +43,15 @@ def main() -> int:
     """Play the demo and take each picture; the argument is the folder they go to."""
     folder = Path(sys.argv[1])
     demo = ("status_server.py", "--port", "0", "--demo", "--speed", str(SPEED))
-    with Program(*demo) as running, sync_playwright() as playwright:
+    with Program(*demo) as running, chromium() as browser, ExitStack() as stack:
         port = int(running.expect(r"http://127\.0\.0\.1:(\d+)/status"))
-        browser = launch(playwright)
-        with ExitStack() as stack:
-            pages = []
-            for name, size, scheme in SHOTS:
-                opened = window(browser, size, color_scheme=scheme, device_scale_factor=SCALE)
-                pages.append((name, stack.enter_context(opened).visit(port).page))
-            wait_until(lambda: worth_seeing(ask(port, "/status").body), "a moment worth a picture")
-            for name, page in pages:
-                take(page, folder / f"dashboard-{name}.png")
-        browser.close()
+        pages = []
+        for name, size, scheme in SHOTS:
+            opened = window(browser, size, color_scheme=scheme, device_scale_factor=SCALE)
+            pages.append((name, stack.enter_context(opened).visit(port).page))
+        wait_until(lambda: worth_seeing(ask(port, "/status").body), "a moment worth a picture")
+        for name, page in pages:
+            take(page, folder / f"dashboard-{name}.png")
     return 0
 
 

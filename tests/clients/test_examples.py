@@ -11,11 +11,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from tests.clients.test_js import PACKAGE, npm_run, pytestmark
-from tests.dashboard.browser import CHROMIUM, DEADLINE_MS, MISSING, launch, window
+from tests.dashboard.browser import CHROMIUM, DEADLINE_MS, MISSING, chromium, window
 from tests.live import environment, taken_port
 
 __all__ = ["pytestmark"]
@@ -28,12 +28,8 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip(MISSING)
     npm_run("build")
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, WebSocket
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, WebSocket, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 MISSING = "chromium is not installed (Debian: apt-get install chromium)"
@@ -28,9 +28,15 @@ _OPTIONS = [
 ]
 
 
-def launch(playwright: Playwright) -> Browser:
-    """Start Chromium without a window."""
-    return playwright.chromium.launch(executable_path=CHROMIUM, args=_OPTIONS, headless=True)
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Give a Chromium without a window for as long as the block lasts."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_OPTIONS, headless=True)
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 class Window:

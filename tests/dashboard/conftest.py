@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
-from tests.dashboard.browser import CHROMIUM, DEADLINE_MS, MISSING, Window, launch, window
+from tests.dashboard.browser import CHROMIUM, DEADLINE_MS, MISSING, Window, chromium, window
 
 
 @pytest.fixture(scope="package")
@@ -16,12 +16,8 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip(MISSING)
     expect.set_options(timeout=DEADLINE_MS)
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

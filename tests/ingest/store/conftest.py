@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from tests.ingest.store.places import Place
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def shared_postgres() -> Iterator[servers.PostgresServer]:
+@contextmanager
+def _running() -> Iterator[servers.PostgresServer]:
     if (reason := servers.missing()) is not None:
         pytest.skip(reason)
     with servers.PostgresServer() as server:
@@ -24,13 +25,16 @@ def shared_postgres() -> Iterator[servers.PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_postgres() -> Iterator[servers.PostgresServer]:
+    with _running() as server:
+        yield server
+
+
 @pytest.fixture
 def own_postgres() -> Iterator[servers.PostgresServer]:
     """A server for a test that ends it."""
-    if (reason := servers.missing()) is not None:
-        pytest.skip(reason)
-    with servers.PostgresServer() as server:
-        server.execute("CREATE EXTENSION vector")
+    with _running() as server:
         yield server
 
 

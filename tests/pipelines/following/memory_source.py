@@ -21,12 +21,8 @@ from rag_pipeline.pipelines.following.source import (
     SourceUnavailableError,
     Watcher,
 )
-from rag_pipeline.pipelines.ledger import Ledger, Row
-from rag_pipeline.status import PipelineStatus
+from tests.pipelines.life import Life
 from tests.pipelines.parts import MemoryStore, TestParts
-from tests.watching import Recorder, wait_until
-
-SECONDS = 20.0
 
 
 class MemorySource:
@@ -112,34 +108,23 @@ class MemorySource:
             raise self.down
 
 
-class Following:
+class Following(Life):
     """A pipeline that follows ``source``, on a thread of its own; ``interval`` is in seconds."""
 
+    pipeline: FollowingPipeline
+
     def __init__(self, base: Path, store: MemoryStore, *, single: bool, workers: int, interval: float) -> None:
-        (base / "state").mkdir(exist_ok=True)
+        super().__init__("google_drive", base / "state")
         (base / "fetched").mkdir(exist_ok=True)
         self.base = base
         self.source = MemorySource(base / "fetched")
         self.test = TestParts(store)
         self.store = store
-        self.status = PipelineStatus("google_drive", f"following-{id(self)}")
-        self.seen = Recorder()
-        self.status.attach(self.seen)
-        self.ledger = Ledger(base / "state", "scope")
-        self.stop = threading.Event()
-        self.error: Exception | None = None
         self.pipeline = FollowingPipeline(
             self.status, self.source, self.test.parts, self.ledger,
             scope="scope", mode=RunMode.SINGLE if single else RunMode.CONTINUOUS,
             check_interval_seconds=interval, workers=workers,
         )  # fmt: skip
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self) -> None:
-        try:
-            self.pipeline.run(self.stop)
-        except Exception as error:  # noqa: BLE001 - for the test to look at
-            self.error = error
 
     @property
     def control(self) -> Control:
@@ -149,21 +134,8 @@ class Following:
     def ask(self, action: Action, file_id: str | None = None) -> None:
         self.control.ask(action, file_id)
 
-    def state(self) -> dict[str, Any]:
-        return self.status.get()
-
-    def rows(self) -> dict[str, Row]:
-        return self.ledger.rows()
-
-    def wait(self, condition: Callable[[], bool]) -> None:
-        wait_until(lambda: self.error is not None or condition(), SECONDS)
-        assert self.error is None, self.error
-
     def wait_status(self, word: str) -> None:
         self.wait(lambda: bool(self.state()["status"] == word))
-
-    def wait_idle(self, processed: int) -> None:
-        self.wait(lambda: (s := self.state())["status"] == "idle" and s["total_processed"] == processed)
 
     def wait_look(self) -> None:
         """Ask for a look and wait until one that began from now on has ended."""
@@ -174,22 +146,14 @@ class Following:
     def wait_held(self) -> None:
         """Wait until a fetch is under way that is held."""
         self.source.holding.clear()
-        assert self.source.holding.wait(SECONDS)
-
-    def files(self, name: str) -> list[dict[str, Any]]:
-        """Return the files of the events of this name."""
-        return [event.payload()["file"] for event in self.seen.events if event.name == f"pipeline:file_{name}"]
+        assert self.source.holding.wait(self.seconds)
 
     def in_flight(self) -> dict[str, tuple[str, int]]:
         """Return stage and attempt of each file in flight."""
         return {file["id"]: (file["stage"], file["attempt"]) for file in self.state()["files_processing"]}
 
     def end(self) -> None:
-        self.stop.set()
-        self.thread.join(SECONDS)
-        assert not self.thread.is_alive()
-        self.ledger.close()
-        self.status.close()
+        super().end()
         assert list((self.base / "fetched").iterdir()) == []
 
 
@@ -203,12 +167,7 @@ def following(
     interval: float = 0.3,
     start: bool = True,
 ) -> Iterator[Following]:
-    """Run the pipeline; in single mode wait for its end."""
+    """Run the pipeline."""
     run = Following(base, MemoryStore() if store is None else store, single=single, workers=workers, interval=interval)
-    if start:
-        run.thread.start()
-    try:
+    with run.lived(start=start):
         yield run
-    finally:
-        if run.thread.ident is not None:
-            run.end()

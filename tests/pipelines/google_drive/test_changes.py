@@ -46,12 +46,6 @@ class Followed:
 
 
 @pytest.fixture
-def server() -> Iterator[DriveServer]:
-    with DriveServer() as running:
-        yield running
-
-
-@pytest.fixture
 def followed(server: DriveServer, tmp_path: Path) -> Iterator[Followed]:
     with asking(server) as api, Mirror(tmp_path / "mirror.sqlite3") as mirror:
         yield Followed(server, api, mirror)

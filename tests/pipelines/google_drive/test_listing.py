@@ -16,12 +16,6 @@ from tests.pipelines.google_drive.driving import StopAfter, asking, go_on
 
 
 @pytest.fixture
-def server() -> Iterator[DriveServer]:
-    with DriveServer() as running:
-        yield running
-
-
-@pytest.fixture
 def api(server: DriveServer) -> Iterator[DriveApi]:
     with asking(server) as made:
         yield made

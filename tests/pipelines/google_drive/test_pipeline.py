@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +19,6 @@ from tests.pipelines.parts import MemoryStore
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.001, cap_seconds=0.002, later_seconds=0.3, read_timeout_seconds=5.0)
 STORM_FILES = int(os.environ.get("DRIVE_STORM_FILES", "2000"))
 STORM_SEED = int(os.environ.get("DRIVE_STORM_SEED", "6"))
-
-
-@pytest.fixture
-def server() -> Iterator[DriveServer]:
-    with DriveServer() as running_server:
-        yield running_server
 
 
 @pytest.fixture

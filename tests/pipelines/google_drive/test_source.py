@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from tests.pipelines.google_drive.driving import Seeing, StopAfter, go_on, seein
 from tests.pipelines.google_drive.storm import Storm
 
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.001, cap_seconds=0.002, later_seconds=7.0, read_timeout_seconds=5.0)
-
-
-@pytest.fixture
-def server() -> Iterator[DriveServer]:
-    with DriveServer() as running:
-        yield running
 
 
 @pytest.fixture
