@@ -15,8 +15,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from rag_pipeline.ingest.store.lance import LanceVectorStore
 from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
 from rag_pipeline.pipelines.google_drive.auth import read_access
 from rag_pipeline.pipelines.google_drive.connect import open_source
+from rag_pipeline.pipelines.google_drive.listing import FOLDERS_AT_ONCE
 from rag_pipeline.pipelines.google_drive.settings import GoogleDriveSettings
 from rag_pipeline.pipelines.ledger import Ledger
 from rag_pipeline.status import PipelineStatus
@@ -37,7 +40,7 @@ MIB = 1 << 20
 SCOPE = "benchmark"
 KILLS = 2
 FAULTS = 0.02
-ENTRIES_A_PAGE = 1000
+CONTENTS = ("media", "files.export", "export_link")
 RUN_SECONDS = 3600.0
 
 
@@ -69,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _many_files(options: argparse.Namespace) -> None:
     with DriveServer() as server, tempfile.TemporaryDirectory() as state:
         storm = Storm(server, options.files, options.seed)
+        storm.take_stock()
         server.faults.random(FAULTS, options.seed)
         began, peak = time.monotonic(), 0
         for life in range(KILLS + 1):
@@ -89,6 +93,7 @@ def _change(storm: Storm, child: JsonProcess, changes: int, files: int) -> None:
         due = min(changes, changes * stored // max(1, files))
         while done < due:
             storm.change()
+            storm.take_stock()
             done += 1
         if done >= changes:
             return
@@ -120,29 +125,58 @@ def _stored(state: Path) -> dict[str, tuple[str, list[str]]]:
 
 
 def _report(server: DriveServer, storm: Storm, seconds: float, peak: int) -> None:
-    expected = storm.expected()
     asked = [request for request in server.requests if request.operation != "token"]
     good = [request for request in asked if request.fault is None]
-    contents = [request for request in good if request.operation in ("media", "files.export", "export_link")]
-    files = {request.path.split("/")[4] for request in contents}
-    fetched = sum(
-        request.bytes_out for request in asked if request.operation in ("media", "files.export", "export_link")
-    )
-    needed = sum(len("\n".join(lines).encode()) for _, lines in expected.values())
+    contents, needed, fetched_bytes, needed_bytes = _contents(server, storm)
     pages = sum(request.operation == "files.list" for request in good)
+    looks = sum(request.operation == "changes.list" for request in good)
     print(
-        f"\n{len(expected):,} files stored in {seconds:.0f} s, exactly those in the folder; "
+        f"\n{len(storm.expected()):,} files stored in {seconds:.0f} s, exactly those in the folder; "
         f"{server.faults.random_hits:,} requests failed, {KILLS} kills\n\n"
         "| | made | least possible |\n|---|---|---|\n"
-        f"| contents | {len(contents):,}, of {len(files):,} files | {len(expected):,} at the end, and what has gone |\n"
-        f"| fetched again | {len(contents) - len(files):,} | {storm.written:,} were changed; what comes back is new |\n"
-        f"| pages of listings | {pages:,} | {-(-len(server.drive.items) // ENTRIES_A_PAGE):,} |\n"
-        f"| bytes of contents | {fetched:,} | {needed:,} at the end |\n"
-        f"| all requests | {len(asked):,} | |\n"
-        f"| by operation | {server.requests.operations()} | |\n"
+        f"| contents | {contents:,} | {needed:,}: those that were new, changed, or had been gone |\n"
+        f"| bytes of contents | {fetched_bytes:,} | {needed_bytes:,} |\n"
+        f"| pages of listings | {pages:,} | {_fewest_pages(server, storm.top):,} for the folders as they are now |\n"
+        f"| looks | {looks:,} | |\n"
+        f"| all requests that were answered | {len(good):,} | |\n"
+        f"| by operation, with those that failed | {server.requests.operations()} | |\n"
         f"| largest size of the process | {peak / MIB:.0f} MiB | |",
         flush=True,
     )
+
+
+def _contents(server: DriveServer, storm: Storm) -> tuple[int, int, int, int]:
+    """Return how many contents were fetched, how many of those had to be, and the bytes of both."""
+    renewed = deque(storm.renewed)
+    waiting: set[str] = set()
+    fetched = needed = fetched_bytes = needed_bytes = 0
+    for number, request in enumerate(server.requests):
+        while renewed and renewed[0][0] <= number:
+            waiting.add(renewed.popleft()[1])
+        if request.operation not in CONTENTS:
+            continue
+        fetched_bytes += request.bytes_out
+        if request.fault is not None or request.status != HTTPStatus.OK:
+            continue
+        fetched += 1
+        key = request.path.split("/")[4]
+        if key in waiting:
+            waiting.remove(key)
+            needed += 1
+            needed_bytes += request.bytes_out
+    return fetched, needed, fetched_bytes, needed_bytes
+
+
+def _fewest_pages(server: DriveServer, top: str) -> int:
+    """Return the questions that list all folders, level by level, so many in one."""
+    pages, level, seen = 0, [top], {top}
+    with server.drive.lock:
+        while level:
+            pages += -(-len(level) // FOLDERS_AT_ONCE)
+            children = [child for folder in level for child in server.drive.children(folder) if child.is_folder]
+            level = [child.id for child in children if child.id not in seen and not server.drive.is_trashed(child)]
+            seen.update(level)
+    return pages
 
 
 # -- one large file ----------------------------------------------------------------------------------------------------

@@ -85,6 +85,8 @@ def set_up(level: int, env: Mapping[str, str] | None = None) -> LogFormat:
     handler = StderrHandler()
     handler.setFormatter(JsonFormatter() if chosen is LogFormat.JSON else logging.Formatter(TEXT_FORMAT))
     logging.basicConfig(handlers=[handler], level=level)
+    # It shows a traceback for each answer that breaks off in its headers, which whoever asked says in a line.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     return chosen
 
 

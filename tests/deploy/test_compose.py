@@ -26,7 +26,8 @@ from tests.watching import wait_until
 
 COMPOSE = ROOT / "docker-compose.yml"
 
-PIPELINES = ["local-files", "policies", "products"]
+FOLDERS = ["local-files", "policies", "products"]
+PIPELINES = [*FOLDERS, "google-drive"]
 STATUS_SERVERS = ["status-1", "status-2"]
 OURS = [*PIPELINES, *STATUS_SERVERS]
 SCALED = {"policies", "products", *STATUS_SERVERS, "redis", "proxy"}
@@ -58,7 +59,8 @@ def volume_of(service: dict[str, Any], kind: str) -> dict[str, Any]:
 def test_each_service_is_tested_and_without_the_profile_there_is_one(services: dict[str, Any]) -> None:
     assert {name for name, service in services.items() if "profiles" not in service} == {"local-files"}
     assert {name for name, service in services.items() if service.get("profiles") == ["scale"]} == SCALED
-    assert set(services) == {"local-files"} | SCALED
+    assert services["google-drive"]["profiles"] == ["google-drive"]
+    assert set(services) == {"local-files", "google-drive"} | SCALED
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -81,11 +83,12 @@ def test_what_is_published_is_so_on_this_machine_alone(services: dict[str, Any])
     }
     assert published == {
         "local-files": [f"127.0.0.1:{port}:{port}" for port in (DEFAULT_PORT, DEFAULT_PORT + 1)],
+        "google-drive": [f"127.0.0.1:{port}:{port}" for port in (DEFAULT_PORT + 2, DEFAULT_PORT + 3)],
         "proxy": ["127.0.0.1:8080:8080"],
     }
 
 
-@pytest.mark.parametrize("name", PIPELINES)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_the_documents_are_mounted_read_only_where_the_command_looks(services: dict[str, Any], name: str) -> None:
     documents = volume_of(services[name], "bind")
     assert documents["read_only"] is True
@@ -101,10 +104,17 @@ def test_the_state_outlives_the_container(compose: dict[str, Any], services: dic
     assert f"STATUS_STATE_DIR={state['target']}" in set_in_the_image
 
 
+def test_drive_is_told_its_folder_and_credentials_by_the_environment_and_its_own_port(services: dict[str, Any]) -> None:
+    environment = services["google-drive"]["environment"]
+    for name in ("RAG_WATCH_FOLDER_ID", "GOOGLE_DRIVE_CREDENTIALS_JSON"):
+        assert environment[name] == f"${{{name}:-}}"
+    assert environment["STATUS_PORT"] == str(DEFAULT_PORT + 2)
+
+
 def test_no_two_pipelines_share_an_id_a_folder_or_a_state(compose: dict[str, Any], services: dict[str, Any]) -> None:
     pipelines = [services[name] for name in PIPELINES]
     assert len({with_defaults(pipeline["environment"]["RAG_PIPELINE_ID"]) for pipeline in pipelines}) == len(PIPELINES)
-    assert len({volume_of(pipeline, "bind")["source"] for pipeline in pipelines}) == len(PIPELINES)
+    assert len({volume_of(services[name], "bind")["source"] for name in FOLDERS}) == len(FOLDERS)
     kept = [
         volume_of(service, "volume")["source"] for name, service in services.items() if name in {*PIPELINES, "redis"}
     ]
@@ -204,7 +214,7 @@ def compose_client() -> list[str] | None:
     return None
 
 
-@pytest.mark.parametrize("profile", [[], ["--profile", "scale"]])
+@pytest.mark.parametrize("profile", [[], ["--profile", "scale"], ["--profile", "google-drive"]])
 def test_compose_itself_accepts_the_file(profile: list[str]) -> None:
     client = compose_client()
     if client is None:

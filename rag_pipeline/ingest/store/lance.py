@@ -15,6 +15,7 @@ from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store import rows
 from rag_pipeline.ingest.store.faults import translated
 from rag_pipeline.ingest.store.fusion import fuse
+from rag_pipeline.ingest.store.memory import give_back_memory
 from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ TABLE = "chunks"
 # Each write adds files and a version; this often they are merged, and versions nobody can be reading are removed.
 COMPACT_EVERY = 200
 KEEP_VERSIONS = timedelta(seconds=60)
+# What the library may keep in memory of indexes and of versions. By itself it takes up to 7 GB, and a pipeline that
+# writes for hours gets there.
+INDEX_CACHE_BYTES = 128 << 20
+METADATA_CACHE_BYTES = 32 << 20
 _QUESTION_CHARACTERS = 2000
 _CANDIDATES = 50
 _Key = tuple[str, str, int, int]  # pipeline_id, file_id, generation, chunk
@@ -52,6 +57,7 @@ class LanceVectorStore:
         self._clean = False
         self._closed = False
         self._heads: tuple[int, dict[tuple[str, str], dict[str, Any]]] | None = None
+        self._session: Any = None
         self._table: Any = None
         with translated(self._path, "opening the vector store"):
             self._table = self._open()
@@ -173,7 +179,9 @@ class LanceVectorStore:
         os.environ.setdefault("LANCEDB_LOG", "error")
         import lancedb
 
-        return lancedb.connect(self._path, read_consistency_interval=timedelta(0))
+        if self._session is None:
+            self._session = lancedb.Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES)
+        return lancedb.connect(self._path, read_consistency_interval=timedelta(0), session=self._session)
 
     def _readable(self) -> Any:
         self._check_open()
@@ -299,6 +307,7 @@ class LanceVectorStore:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             table.optimize(cleanup_older_than=KEEP_VERSIONS)
+        give_back_memory()
         if self._heads is not None and self._heads[0] == before:
             self._heads = (table.version, self._heads[1])  # the rows are the same
 

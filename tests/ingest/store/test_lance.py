@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.store import rows
+from rag_pipeline.ingest.store import lance, rows
 from rag_pipeline.ingest.store.lance import LanceVectorStore
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
 
@@ -30,6 +30,19 @@ def test_an_empty_store_answers_and_writes_nothing(tmp_path: Path, store: LanceV
     assert store.files("p") == {}
     store.delete("p", "none")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_library_keeps_in_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lance, "INDEX_CACHE_BYTES", 1 << 20)
+    monkeypatch.setattr(lance, "METADATA_CACHE_BYTES", 1 << 20)
+    store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
+    for number in range(60):
+        store.replace("p", file(f"{number}"), chunks(*(f"word{n} file{number}" for n in range(20))), vectors(20))
+    store.compact()
+    assert store.search("file7", ANY, limit=1)[0].file_id == "7"
+    # Without these bounds it is 3.9 MiB here.
+    assert store._session.size_bytes < 2 << 20
+    store.close()
 
 
 def test_words_are_found_before_and_after_compaction_and_updates(store: LanceVectorStore) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tests.drive import DriveServer
-from tests.drive.content import whole
+from tests.drive.content import Content, whole
+from tests.drive.items import Item
 
 FOLDER_SHARE = 20
 
@@ -25,7 +26,8 @@ class Storm:
         self._docs: list[str] = []
         self._away: list[str] = []
         self._number = 0
-        self.written = 0
+        self._known: dict[str, str | int] = {}
+        self.renewed: list[tuple[int, str]] = []
         for _ in range(max(1, files // FOLDER_SHARE)):
             self._folders.append(self.drive.add_folder(self._name(), self._inner_folder()))
         for _ in range(files):
@@ -53,13 +55,24 @@ class Storm:
     def expected(self) -> dict[str, tuple[str, list[str]]]:
         """Return name and lines of each file that should be in the store, by its id."""
         with self.drive.lock:
-            found: dict[str, tuple[str, list[str]]] = {}
-            for key in self.drive.below(self.top):
-                item = self.drive.item(key)
-                if item.can_download and not item.name.endswith(".png"):
-                    content = item.content or item.exports["text/markdown"]
-                    found[key] = (item.name, whole(content).decode().splitlines())
-            return found
+            return {item.id: (item.name, whole(text).decode().splitlines()) for item, text in self._readable()}
+
+    def take_stock(self) -> None:
+        """Note in ``renewed`` which files have come, changed or gone, and after how many requests.
+
+        Of a Doc each version is another content, since Drive tells no more of it.
+        """
+        with self.drive.lock:
+            now = {item.id: item.md5 or item.version for item, _ in self._readable()}
+        keys = {key for key in now.keys() | self._known.keys() if now.get(key) != self._known.get(key)}
+        self.renewed += [(len(self.server.requests), key) for key in sorted(keys)]
+        self._known = now
+
+    def _readable(self) -> Iterator[tuple[Item, Content]]:
+        for key in self.drive.below(self.top):
+            item = self.drive.item(key)
+            if item.can_download and not item.name.endswith(".png"):
+                yield item, item.content or item.exports["text/markdown"]
 
     def _name(self) -> str:
         self._number += 1
@@ -85,7 +98,6 @@ class Storm:
 
     def _write(self) -> None:
         key = self._some()
-        self.written += 1
         if key in self._docs:
             self.drive.set_text(key, self._text())
         else:

@@ -281,7 +281,7 @@ def test_a_run_of_many_files_with_random_faults_and_changes_ends_with_exactly_th
                 done.set()
 
             # The first two lives end somewhere in the middle.
-            target = (STORM_FILES // 4, STORM_FILES // 2, 0)[life]
+            target = len(storm.expected()) * life // 3
             run.wait(lambda least=target: len(store.kept) >= least, 120)  # type: ignore[misc]
             rage()
             if life < 2:
