@@ -12,7 +12,7 @@ settings.load_profile("shared")
 LONGEST_BYTES_IN_A_NAME = 24
 
 
-def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:  # noqa: ARG001
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Name a file's bytes by their number: archives hold the time, and each process has to find tests of one name."""
     if isinstance(val, bytes) and len(val) > LONGEST_BYTES_IN_A_NAME:
         return f"{argname} of {len(val)} bytes"
