@@ -13,10 +13,10 @@ from tests.deploy.files import ROOT
 
 BROUGHT = {
     "rag-pipeline",
-    "python-socketio", "python-engineio", "bidict", "typing-extensions", "simple-websocket", "wsproto", "h11",
+    "python-socketio", "python-engineio", "bidict", "simple-websocket", "wsproto", "h11",
     "eventlet", "greenlet", "dnspython",
     "requests", "urllib3", "idna", "certifi", "charset-normalizer", "prometheus-client",
-}  # fmt: skip
+} | ({"typing-extensions"} if sys.version_info < (3, 13) else set())  # fmt: skip
 
 pytestmark = pytest.mark.slow
 
