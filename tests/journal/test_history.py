@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -57,8 +58,7 @@ def test_a_journal_in_memory_and_one_in_sqlite_tell_the_same_history(
         pipeline.flush(everything=True)
         pipeline.close()
     events = recorder.events
-    with tempfile.TemporaryDirectory() as folder:
-        journal = SqliteJournal(Path(folder) / "journal.sqlite3")
+    with tempfile.TemporaryDirectory() as folder, closing(SqliteJournal(Path(folder) / "journal.sqlite3")) as journal:
         kept: list[Entry] = []
         while len(kept) < len(events):
             size = data.draw(st.integers(1, len(events)))
@@ -66,7 +66,6 @@ def test_a_journal_in_memory_and_one_in_sqlite_tell_the_same_history(
         assert [entry.position for entry in kept] == [entry.position for entry in numbered(events)]
         for query in asked:
             assert journal.files(query) == files_of(kept, query)
-        journal.close()
 
 
 def test_a_file_stands_once_with_its_last_event_and_the_newest_change_comes_first() -> None:
