@@ -102,6 +102,10 @@ class _Service:
 
     def ask(self, pipeline_id: str, action: Action, file_id: str | None) -> None:
         """Ask a pipeline for something; raises what stands in the way."""
+        if pipeline_id in (".", ".."):
+            raise ConfigurationError(
+                f"a pipeline called {pipeline_id!r} can't be asked: in a URL it is a step of the path"
+            )
         path = f"/control/{quote(pipeline_id, safe='')}/{action}"
         status, body = self._request("POST", path, {} if file_id is None else {"file": file_id})
         if status == 202:

@@ -136,6 +136,13 @@ def test_an_unknown_pipeline_is_a_mistake_of_who_asks(server: StatusServer) -> N
     assert "no pipeline 'nobody'" in done.stderr
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_that_is_a_step_in_a_path_is_not_asked_for_another(server: StatusServer, name: str) -> None:
+    done = asking(server, name, "pause")
+    assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
+    assert f"a pipeline called {name!r} can't be asked" in done.stderr
+
+
 def test_a_service_that_does_not_allow_it_says_how_it_would(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server:
         for words in (("pause",), ("papers / all", "pause")):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+import socket
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_pipeline.errors import ConfigurationError, StoreError
+from rag_pipeline.errors import ConfigurationError, StateError, StoreError
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
 from rag_pipeline.ingest.types import VectorStore
@@ -14,6 +16,7 @@ from rag_pipeline.ingest.types import VectorStore
 if TYPE_CHECKING:
     from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 
+OWNER_NAME = "owner"
 _NO_PATIENCE = 0.0  # of people who wait for an answer
 
 
@@ -22,13 +25,14 @@ def open_store(
 ) -> VectorStore:
     """Open the store for a pipeline: the one in ``folder``, unless RAG_STORE_URL names another.
 
-    Raises StoreError, or ConfigurationError for a missing library, in one line; Stopped while it waits for a server.
+    Raises StoreError, StateError, or ConfigurationError for a missing library, in one line; Stopped while it waits for
+    a server.
     """
     if settings.store_address is None:
         from rag_pipeline.ingest.store.lance import LanceVectorStore
 
         return LanceVectorStore(folder, model_id, dimensions)
-    store = _postgres()(settings.store_address, model_id, dimensions, stop=stop)
+    store = _postgres()(settings.store_address, model_id, dimensions, stop=stop, owner=owner_of(folder.parent))
     try:
         store.prepare()
     except BaseException:
@@ -54,6 +58,24 @@ def check_stored(settings: IngestSettings, folder: Path) -> None:
     """Raise StoreError if nothing was stored yet, as far as can be told at once: without a model or a server."""
     if settings.store_address is None and not folder.is_dir():
         raise _nothing(folder.parent)
+
+
+def owner_of(state_dir: Path) -> str:
+    """Return what a state folder is known by to a store that others use too; the folder is held by this process.
+
+    By host and path people find it; the number in it tells those of machines that were set up alike. A folder that was
+    copied to another machine is another owner. Raises StateError.
+    """
+    path = state_dir / OWNER_NAME
+    try:
+        number = path.read_text(encoding="ascii").strip() if path.exists() else ""
+        if not number:
+            number = secrets.token_hex(8)
+            path.write_text(f"{number}\n", encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds other data"
+        raise StateError(f"{path} can't be read or written: {reason}") from None
+    return f"{socket.gethostname()}:{state_dir} ({number[:16]})"
 
 
 def _nothing(place: Path | PostgresAddress) -> StoreError:

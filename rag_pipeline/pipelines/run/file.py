@@ -14,9 +14,10 @@ from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
 from rag_pipeline.pipelines.run import google_drive, local_files, store
 from rag_pipeline.pipelines.run.entry import Entry, Frame
-from rag_pipeline.pipelines.run.table import Table
+from rag_pipeline.pipelines.run.table import Table, shown_key
 
 MAX_PIPELINES = 100
+_STEPS = (".", "..")
 _TABLES = ("service", "store", "pipeline")
 _AN_ID = "a name of its own, 1 to 200 printable characters, by which the pipeline is known over restarts"
 
@@ -85,9 +86,13 @@ def _load(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not text in UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path} can't be read: lists or tables in it are nested too deeply") from None
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        raise ConfigurationError(f"{path} can't be read: a number in it is too long") from None
     for name in given:
         if name not in _TABLES:
-            raise ConfigurationError(f"{path}: unknown table or key {name!r}: expected {', '.join(_TABLES)}")
+            raise ConfigurationError(f"{path}: unknown table or key {shown_key(name)}: expected {', '.join(_TABLES)}")
     return given
 
 
@@ -123,6 +128,8 @@ def _entry(table: Table, frame: Frame) -> Entry:
         check_pipeline_id("id", pipeline_id)
     except ConfigurationError:
         table.reject("id", _AN_ID)
+    if pipeline_id in _STEPS:
+        table.reject("id", f"{_AN_ID}: no . or .., which are steps in the path of a URL")
     table.name = f"{table.name} ({pipeline_id})"
     entry = KINDS[kind](table, pipeline_id, frame)
     table.finish()

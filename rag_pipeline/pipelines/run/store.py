@@ -17,7 +17,7 @@ def read(table: Table, env: Mapping[str, str]) -> str | None:
     has it.
     """
     url = table.text("url", "an address such as postgresql+psycopg://user@host/database")
-    variable = table.text("url_env", "the name of an environment variable")
+    variable = table.variable("url_env", "the address")
     if url is not None and variable is not None:
         table.fail("url and url_env are both there: expected one of them")
     if url is not None:
@@ -28,7 +28,7 @@ def read(table: Table, env: Mapping[str, str]) -> str | None:
         return None
     url = read_str(env, variable)
     if url is None:
-        table.fail(f"url_env: the variable {variable[:200]} is not set")
+        table.fail(f"url_env: the variable {variable} is not set")
     _parsed(table, f"url_env: {variable}", url)
     return url
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, overload
 
 from rag_pipeline.errors import ConfigurationError
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}", re.ASCII)
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
+# An address with a password, or a key's JSON, that was put into the wrong place.
+_MAY_BE_SECRET = re.compile(r"[@{\r\n]")
+_MAX_SHOWN = 200
 
 
 class Table:
@@ -36,6 +43,17 @@ class Table:
         value = self.text(key, expected)
         if value is None:
             self.missing(key, expected)
+        return value
+
+    def variable(self, key: str, holding: str) -> str | None:
+        """Return the name of an environment variable; None for a key that isn't there.
+
+        What can't be a name is not repeated: it may be the secret that belongs into the variable.
+        """
+        expected = f"the name of an environment variable that holds {holding}"
+        value = self.text(key, expected)
+        if value is not None and not _VARIABLE.fullmatch(value):
+            self.fail(f"{key}: expected {expected}: letters, digits and _")
         return value
 
     def path(self, key: str, expected: str, base: Path) -> Path | None:
@@ -80,7 +98,7 @@ class Table:
         for key in self._values:
             if key not in self._known:
                 # Not its value: it may be a secret that stands in the wrong place.
-                self.fail(f"unknown key {key!r}: expected {', '.join(sorted(self._known))}")
+                self.fail(f"unknown key {shown_key(key)}: expected {', '.join(sorted(self._known))}")
 
     def missing(self, key: str, expected: str) -> NoReturn:
         """Raise the one-line error for a value that has to be there."""
@@ -99,7 +117,19 @@ class Table:
         return self._values.get(key)
 
 
+def shown_key(key: str) -> str:
+    """Return a key for a message; one that no table has ever had may be a value that slipped."""
+    return repr(key) if _KEY.fullmatch(key) else "***"
+
+
 def _shown(value: object) -> str:
-    if isinstance(value, dict | list):
-        return "a table" if isinstance(value, dict) else "a list"
-    return repr(value)[:200] if isinstance(value, str) else str(value).lower()[:200]
+    match value:
+        case dict():
+            return "a table"
+        case list():
+            return "a list"
+        case str():
+            return "***" if _MAY_BE_SECRET.search(value) else repr(value)[:_MAX_SHOWN]
+        case int() if value.bit_length() > 64:  # Python writes out no number of more than 4,300 digits
+            return "a number that is too long"
+    return str(value).lower()[:_MAX_SHOWN]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rag_pipeline.errors import ConfigurationError, StoreError
+from rag_pipeline.errors import ConfigurationError, StateError, StoreError
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.store.factory import check_stored, open_for_search, open_store
+from rag_pipeline.ingest.store.factory import check_stored, open_for_search, open_store, owner_of
 from rag_pipeline.ingest.store.lance import LanceVectorStore
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
+from rag_pipeline.ingest.types import VectorStore
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import ANY, WIDTH, chunks, file, vectors
 from tests.live import run
@@ -50,6 +51,34 @@ def test_a_pipeline_makes_the_tables_before_the_first_file_is_read(tmp_path: Pat
     reader.close()
     store.close()
     assert not (tmp_path / "store").exists()
+
+
+def test_two_state_folders_do_not_write_one_pipeline(tmp_path: Path, shared: IngestSettings) -> None:
+    def opened(machine: str) -> VectorStore:
+        (tmp_path / machine).mkdir(exist_ok=True)
+        return open_store(shared, tmp_path / machine / "store", "model-a", WIDTH, stop=STOP)
+
+    one, other = opened("one"), opened("other")
+    assert one.files("p") == {}
+    with pytest.raises(StateError, match=f"is run by another process, of .*:{tmp_path / 'one'} "):
+        other.files("p")
+    assert opened("one").files("p") == {}, "the same folder again, as after a kill"
+    one.close()
+    assert other.files("p") == {}
+    other.close()
+
+
+def test_an_owner_is_known_by_its_folder_and_a_number_of_its_own(tmp_path: Path) -> None:
+    owner = owner_of(tmp_path)
+    assert owner == owner_of(tmp_path)
+    assert f":{tmp_path} (" in owner
+    (tmp_path / "owner").write_text("\n")
+    assert owner_of(tmp_path) not in (owner, f"{owner.partition('(')[0]}()")
+    (tmp_path / "owner").write_bytes(b"\xff")
+    with pytest.raises(StateError, match="owner can't be read or written: it holds other data"):
+        owner_of(tmp_path)
+    with pytest.raises(StateError, match="owner can't be read or written: No such file or directory"):
+        owner_of(tmp_path / "none")
 
 
 def test_who_asks_does_not_wait_for_a_server_that_is_away(tmp_path: Path, own_postgres: PostgresServer) -> None:

@@ -118,6 +118,13 @@ def test_a_file_is_found_from_where_the_command_runs_and_its_folders_from_the_fi
             f'{FOLDER}id = "a"\nfolder = "x"\n[service]\nstate_dir = "x"',
             "[[pipeline]] 1 (a): folder='x': expected another folder than the one that keeps the state",
         ),
+        ("a = " + "[" * 3000, "can't be read: lists or tables in it are nested too deeply"),
+        ("a = " + "9" * 5000, "can't be read: a number in it is too long"),
+        (
+            f'{FOLDER}id = "a"\nfolder = "x"\n[service]\nport = 0x{"f" * 5000}',
+            "[service]: port=a number that is too long: expected a whole number from 0 to 65535",
+        ),
+        ('"me:hunter2@host" = 1', "unknown table or key ***: expected service, store, pipeline"),
         ("kind = ", "is not TOML: Invalid value (at end of document)"),
     ],
 )
@@ -126,7 +133,7 @@ def test_each_mistake_is_one_line_that_names_file_table_and_key(tmp_path: Path, 
 
 
 def test_ids_that_can_not_be_read_are_refused(tmp_path: Path) -> None:
-    for text in ("a\\nb", "x" * 201):
+    for text in ("a\\nb", "x" * 201, ".", ".."):
         assert "expected a name of its own" in problem(tmp_path, f'{FOLDER}folder = "x"\nid = "{text}"\n')
 
 

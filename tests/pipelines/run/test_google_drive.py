@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from rag_pipeline.pipelines.command import Surroundings
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError
 from tests.pipelines.run.files import problem, read
 
@@ -28,11 +30,25 @@ def test_a_folder_is_named_by_its_id_or_its_address(tmp_path: Path) -> None:
         ('folder_id = "x"\nfolder = "y"', "unknown key 'folder': expected check_interval, credentials_env"),
         ('folder_id = "x"\nworkers = 99', "workers=99: expected a whole number from 1 to 64"),
         ('folder_id = "x"\ncredentials_env = "NOWHERE"', "credentials_env: the variable NOWHERE is not set"),
+        (
+            """folder_id = "x"\ncredentials_env = '{"private_key": "hunter2"}'""",
+            "credentials_env: expected the name of an environment variable that holds the JSON key of",
+        ),
+        (
+            """folder_id = "x"\ncredentials_file = '{"private_key": "hunter2"}'""",
+            "credentials_file: expected the path of the JSON key of a service account, not what is in it",
+        ),
+        (
+            f'folder_id = "x"\ncredentials_file = "{"hunter2" * 100}"',
+            "credentials_file: expected the path of the JSON key of a service account, not what is in it",
+        ),
         ('folder_id = "x"\ncredentials_file = "a"\ncredentials_env = "B"', "credentials_file and credentials_env are"),
     ],
 )
 def test_what_can_not_be_used_is_told(tmp_path: Path, table: str, said: str) -> None:
-    assert problem(tmp_path, f"{DRIVE}{table}\n").startswith(f"[[pipeline]] 1 (drive): {said}")
+    told = problem(tmp_path, f"{DRIVE}{table}\n")
+    assert told.startswith(f"[[pipeline]] 1 (drive): {said}")
+    assert "hunter2" not in told
 
 
 def test_two_may_not_follow_one_folder_however_it_is_named(tmp_path: Path) -> None:
@@ -53,6 +69,12 @@ def test_each_pipeline_can_have_credentials_of_its_own(tmp_path: Path) -> None:
     (by_variable,) = read(tmp_path, f'{DRIVE}folder_id = "root"\ncredentials_env = "SALES_KEY"\n', env).pipelines
     (by_file,) = read(tmp_path, f'{DRIVE}folder_id = "root"\ncredentials_file = "sales.json"\n', env).pipelines
     (usual,) = read(tmp_path, f'{DRIVE}folder_id = "root"\n', env).pipelines
-    for entry, named in ((by_variable, "CREDENTIALS_JSON"), (by_file, f"{tmp_path}/sales.json"), (usual, "/elsewhere")):
+    for entry, named in (
+        (by_variable, "^credentials_env: SALES_KEY: expected the JSON key"),
+        (by_file, f"^credentials_file={tmp_path}/sales.json: expected the path of the JSON key"),
+        (usual, "^GOOGLE_DRIVE_OAUTH_CLIENT=/elsewhere.json: "),
+    ):
         with pytest.raises(CredentialsError, match=named):
             entry.verify()
+        with pytest.raises(CredentialsError, match=named):
+            entry.task.build(cast(Surroundings, None))

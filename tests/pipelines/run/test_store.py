@@ -10,6 +10,7 @@ from tests.pipelines.run.files import FOLDER, problem, read
 
 ONE = FOLDER + 'id = "a"\nfolder = "."\n'
 URL = "postgresql+psycopg://user@db.test/rag"
+A_NAME = "the name of an environment variable that holds the address: letters, digits and _"
 SECRET = "postgresql+psycopg://user:hunter2@db.test/rag"
 
 
@@ -45,6 +46,10 @@ def test_an_address_of_no_store_is_told_and_not_repeated(tmp_path: Path, url: st
     [
         ('url_env = "NOWHERE"', "[store]: url_env: the variable NOWHERE is not set"),
         (f'url_env = "A"\nurl = "{URL}"', "[store]: url and url_env are both there: expected one of them"),
+        (
+            f'url_env = "{SECRET}"',
+            f"[store]: url_env: expected {A_NAME}",
+        ),
         ("url = 5", "[store]: url=5: expected an address such as postgresql+psycopg://user@host/database"),
         ('path = "x"', "[store]: unknown key 'path': expected url, url_env"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,40 @@ def test_paths_are_relative_to_where_the_file_is_unless_they_say_otherwise(monke
     paths = {"a": "docs", "b": "/docs", "c": "~/docs"}
     found = [table(**paths).path(key, "a folder", Path("/conf")) for key in "abcd"]
     assert found == [Path("/conf/docs"), Path("/docs"), Path("/home/ada/docs"), None]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["me:hunter2@host", '{"private_key": "hunter2"}', "-----BEGIN-----\nhunter2", 16**5000],
+    ids=["password", "JSON", "key", "number"],
+)
+def test_what_may_be_a_secret_or_has_no_end_is_not_repeated(value: object) -> None:
+    calls: list[Callable[[Table], object]] = [
+        lambda one: one.reject("k", "a folder"),
+        lambda one: one.whole("k", 1, low=0, high=9),
+        lambda one: one.number("k", 1, low=0, high=9),
+        lambda one: one.variable("k", "the address"),
+    ]
+    for call in calls:
+        line = said(partial(call, table(k=value)))
+        assert line.startswith("run.toml: [service]: k")
+        assert "hunter2" not in line
+        assert line.isprintable()
+
+
+def test_a_variable_is_named_and_what_can_be_no_name_not_repeated() -> None:
+    one = table(a="PAPERS_DB", b=" _x1 ")
+    assert [one.variable(key, "the address") for key in "abc"] == ["PAPERS_DB", "_x1", None]
+    for value in ("postgresql://me:hunter2@h/db", "1hunter2", "hunter2-x", "hunter2\ny", "hunter2é", "h" * 201):
+        assert said(partial(table(k=value).variable, "k", "the address")) == (
+            "run.toml: [service]: k: expected the name of an environment variable that holds the address: "
+            "letters, digits and _"
+        )
+
+
+def test_a_key_that_no_table_can_have_is_not_repeated() -> None:
+    one = table(**{"postgresql://me:hunter2@h/db": 1})
+    assert said(one.finish) == "run.toml: [service]: unknown key ***: expected "
 
 
 @pytest.mark.parametrize("value", ["a\0b", "~nobody-of-this-name/docs", 5, ""])

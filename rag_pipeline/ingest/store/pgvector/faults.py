@@ -22,13 +22,9 @@ _CAUSES = {
     "57P02": "the server crashed",
     "57P03": "the server takes no connections yet",
 }
-_GONE = (
-    "its tables are gone, or were changed; stop what writes to it, and start rag-pipeline again, which makes new ones"
-)
+# A table of the store is not there, or is another's of that name. What is left is not mended.
+_GONE = frozenset({"3F000", "42P01", "42703"})
 _LASTING = {
-    "3F000": _GONE,
-    "42P01": _GONE,
-    "42703": _GONE,
     "XX001": "the server says that its files are damaged",
     "XX002": "the server says that its files are damaged",
 }
@@ -45,7 +41,7 @@ _REFUSALS = (
     ("certificate verify failed", "the server's certificate is not trusted (sslrootcert)"),
     ("root certificate file", None),
 )
-_MISSING_DATABASE = re.compile(r'database "(.*)" does not exist')
+_MISSING_DATABASE = re.compile(r'database "(.*)" does not exist', re.DOTALL)
 _PREAMBLE = re.compile(r"^connection (?:failed|is bad): |connection to server (?:at|on) .* failed: ")
 _MAX_CAUSE = 300
 
@@ -69,6 +65,8 @@ def explain(error: psycopg.Error, address: PostgresAddress) -> Fault:
         return _without_code(error, address)
     if code in _CAUSES:
         return Fault(_CAUSES[code], retryable=True, waited_for=code in _WAITED_FOR, lost=code in _LOST)
+    if code in _GONE:
+        return Fault(_gone(address), retryable=False, waited_for=False)
     if code in _LASTING:
         return Fault(_LASTING[code], retryable=False, waited_for=False)
     told = _first_line(error.diag.message_primary or str(error), address)
@@ -76,6 +74,14 @@ def explain(error: psycopg.Error, address: PostgresAddress) -> Fault:
         return Fault(f"{told}: the user needs more rights", retryable=False, waited_for=False)
     lost = code.startswith("08")
     return Fault(told, retryable=lost or code.startswith(("53", "57", "58")), waited_for=lost, lost=lost)
+
+
+def _gone(address: PostgresAddress) -> str:
+    return (
+        f"the schema {address.schema} lacks tables of a store, or has others of their names: stop what writes to it, "
+        f"remove it (DROP SCHEMA IF EXISTS {address.schema} CASCADE) and start rag-pipeline again, which embeds "
+        "everything again, or name another schema in RAG_STORE_URL (?schema=…)"
+    )
 
 
 def _without_code(error: psycopg.Error, address: PostgresAddress) -> Fault:

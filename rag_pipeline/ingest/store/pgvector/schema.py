@@ -41,6 +41,10 @@ CREATE TABLE {schema}.chunks (
 ALTER TABLE {schema}.chunks ALTER words SET STORAGE MAIN, ALTER embedding SET STORAGE MAIN;
 CREATE INDEX chunks_words ON {schema}.chunks USING gin (words)
 """
+# Stores that older versions made get it with the first writer; those who only read need none.
+_OWNERS = """
+CREATE TABLE {schema}.owners (pipeline_id text PRIMARY KEY, owner text NOT NULL, until timestamptz NOT NULL)
+"""
 # Half precision: half the memory, twice the dimensions; the candidates it finds are compared in full precision.
 _INDEX = """
 CREATE INDEX chunks_embedding ON {schema}.chunks
@@ -77,9 +81,7 @@ class Layout:
 
 def find(connection: Connection, address: PostgresAddress, model_id: str, dimensions: int) -> Layout | None:
     """Return the store's layout, None if there is no store; raises StoreError if it is another model's, or newer."""
-    # Not by to_regclass: its cache doesn't know what was made while a lock was waited for.
-    statement = "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'store'"
-    if connection.execute(statement, [address.schema]).fetchone() is None:
+    if not _is_there(connection, address, "store"):
         return None
     read = sql.SQL("SELECT format, model_id, dimensions FROM {}.store").format(sql.Identifier(address.schema))
     stored = connection.execute(read).fetchone()
@@ -106,7 +108,15 @@ def make(connection: Connection, address: PostgresAddress, model_id: str, dimens
         layout = find(connection, address, model_id, dimensions)
         if layout is None:
             layout = _make_all(connection, address, model_id, dimensions)
+        if not _is_there(connection, address, "owners"):
+            connection.execute(layout.sql(_OWNERS))
     return layout
+
+
+def _is_there(connection: Connection, address: PostgresAddress, table: str) -> bool:
+    # Not by to_regclass: its cache doesn't know what was made while a lock was waited for.
+    statement = "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = %s"
+    return connection.execute(statement, [address.schema, table]).fetchone() is not None
 
 
 def _make_all(connection: Connection, address: PostgresAddress, model_id: str, dimensions: int) -> Layout:

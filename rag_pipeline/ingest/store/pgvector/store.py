@@ -1,14 +1,16 @@
-"""The vector store on PostgreSQL: one schema of three tables, written by any number of processes at once."""
+"""The vector store on PostgreSQL: one schema of four tables, written by any number of processes at once."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from rag_pipeline.ingest.store import rows
 from rag_pipeline.ingest.store.pgvector import schema, values
 from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
+from rag_pipeline.ingest.store.pgvector.lease import Leases
 from rag_pipeline.ingest.store.pgvector.link import PATIENCE_SECONDS, Connection, Link, transaction
 from rag_pipeline.ingest.store.pgvector.schema import Layout
 from rag_pipeline.ingest.store.pgvector.searching import search
@@ -57,6 +59,9 @@ class PgVectorStore:
     ``replace`` and ``delete`` are one transaction each, and a search sees one moment. The tables are made by the first
     write, or by :meth:`prepare`: opening a store and searching it write nothing. Every call connects when it has to,
     and waits ``patience_seconds`` for a server that is away; ``stop`` ends the wait with Stopped.
+
+    With an ``owner`` what it lists or writes of a pipeline is its alone until it is closed: :class:`StateError` says
+    that another owner has it, see :class:`Leases`.
     """
 
     def __init__(
@@ -67,12 +72,14 @@ class PgVectorStore:
         *,
         patience_seconds: float = PATIENCE_SECONDS,
         stop: threading.Event | None = None,
+        owner: str | None = None,
     ) -> None:
         """Connect; raises StoreError if that can't be done, or the store holds another model's vectors."""
         self._address = address
         self._model_id = model_id
         self._dimensions = dimensions
         self._link = Link(address, patience_seconds=patience_seconds, stop=stop)
+        self._leases = None if owner is None else Leases(self._link, address, owner)
         self._layout: Layout | None = None  # once known it stays; two threads find the same
         try:
             self._link.run("opening the vector store", self._find)
@@ -86,7 +93,7 @@ class PgVectorStore:
         return self._link.run("opening the vector store", self._find) is not None
 
     def prepare(self) -> None:
-        """Make the tables now, so that a missing right is told before the first file is read."""
+        """Make what is missing of the tables now, so that a missing right is told before the first file is read."""
         self._link.run("making the vector store", self._make)
 
     def replace(self, pipeline_id: str, file: SourceFile, chunks: Sequence[Chunk], vectors: Vectors) -> None:
@@ -102,8 +109,8 @@ class PgVectorStore:
         key = values.file_key(pipeline_id, file.file_id)
 
         def work(connection: Connection) -> None:
-            layout = self._make(connection)
-            with transaction(connection, _BEGIN):
+            layout = self._layout or self._make(connection)
+            with self._writing(connection, layout, pipeline_id):
                 connection.execute(layout.sql(_PUT_FILE), [key, *_head(pipeline_id, file)])
                 connection.execute(layout.sql(_DELETE_CHUNKS), [key])
                 for start in range(0, len(chunks), _CHUNKS_AT_ONCE):
@@ -118,7 +125,7 @@ class PgVectorStore:
 
         def work(connection: Connection) -> None:
             if (layout := self._find(connection)) is not None:
-                with transaction(connection, _BEGIN):
+                with self._writing(connection, layout, pipeline_id):
                     statement = layout.sql("UPDATE {schema}.files SET name = %s, uri = %s WHERE key = %s")
                     key = values.file_key(pipeline_id, file_id)
                     connection.execute(statement, [values.escape(name), values.escape(uri), key])
@@ -130,7 +137,7 @@ class PgVectorStore:
 
         def work(connection: Connection) -> None:
             if (layout := self._find(connection)) is not None:
-                with transaction(connection, _BEGIN):
+                with self._writing(connection, layout, pipeline_id):
                     statement = layout.sql("DELETE FROM {schema}.files WHERE key = %s")
                     connection.execute(statement, [values.file_key(pipeline_id, file_id)])
 
@@ -143,6 +150,8 @@ class PgVectorStore:
         def work(connection: Connection) -> dict[str, SourceFile]:
             found: dict[str, SourceFile] = {}
             if (layout := self._find(connection)) is not None:
+                if self._leases is not None:
+                    self._leases.claim(connection, layout, pipeline_id)
                 with transaction(connection, _BEGIN), connection.cursor(name="files") as cursor:
                     cursor.itersize = _FILES_AT_ONCE
                     for row in cursor.execute(layout.sql(_FILES), [escaped, escaped]):
@@ -168,7 +177,19 @@ class PgVectorStore:
 
     def close(self) -> None:
         """Close the connections; idempotent. Every write is committed when it returns, so nothing is flushed."""
+        if self._leases is not None:
+            self._leases.close()
         self._link.close()
+
+    @contextmanager
+    def _writing(self, connection: Connection, layout: Layout, pipeline_id: str) -> Iterator[None]:
+        """Commit what is done inside, if the pipeline is this owner's."""
+        if self._leases is not None:
+            self._leases.claim(connection, layout, pipeline_id)
+        with transaction(connection, _BEGIN):
+            yield
+            if self._leases is not None:
+                self._leases.confirm(connection, layout, pipeline_id)
 
     def _find(self, connection: Connection) -> Layout | None:
         if self._layout is None:
@@ -176,8 +197,7 @@ class PgVectorStore:
         return self._layout
 
     def _make(self, connection: Connection) -> Layout:
-        if self._layout is None:
-            self._layout = schema.make(connection, self._address, self._model_id, self._dimensions)
+        self._layout = schema.make(connection, self._address, self._model_id, self._dimensions)
         return self._layout
 
 

@@ -54,7 +54,8 @@ def test_tables_that_are_gone_are_said_to_be(postgres: PostgresServer) -> None:
     with pytest.raises(psycopg.Error) as caught:
         postgres.execute("SELECT 1 FROM no_such_table")
     fault = explain(caught.value, ADDRESS)
-    assert fault.cause.startswith("its tables are gone")
+    assert fault.cause.startswith("the schema rag_pipeline lacks tables of a store, or has others of their names: ")
+    assert "DROP SCHEMA IF EXISTS rag_pipeline CASCADE" in fault.cause
     assert not fault.retryable
 
 
@@ -68,6 +69,7 @@ Connect = Callable[[PostgresServer], object]
         (lambda s: _connect(s, user="nobody", password="wrong"), "the server refuses this user or password", False),
         (lambda s: _connect(s, user=USER), "the server asks for a password", False),
         (lambda s: _connect(s, user=USER, password=PASSWORD, dbname="none"), "there is no database 'none'", False),
+        (lambda s: _connect(s, user=USER, password=PASSWORD, dbname='a\nb"'), "there is no database 'a\\nb\"'", False),
         (
             lambda s: _connect(s, user=USER, password=PASSWORD, sslmode="require"),
             "the server does not speak TLS",
@@ -78,7 +80,18 @@ Connect = Callable[[PostgresServer], object]
         (lambda _: psycopg.connect(host="/nowhere", dbname="x", user="x"), "No such file or directory", True),
         (lambda _: psycopg.connect(host="no-such-host.invalid", dbname="x", user="x"), "failed to resolve host", True),
     ],
-    ids=["password", "user", "no password", "database", "no TLS", "sslmode", "refused", "no socket", "no host"],
+    ids=[
+        "password",
+        "user",
+        "no password",
+        "database",
+        "odd database",
+        "no TLS",
+        "sslmode",
+        "refused",
+        "no socket",
+        "no host",
+    ],
 )
 def test_why_no_connection_could_be_made(postgres: PostgresServer, connect: Connect, cause: str, passes: bool) -> None:
     with pytest.raises(psycopg.Error) as caught:

@@ -204,9 +204,22 @@ def test_tables_that_were_dropped_meanwhile_are_one_line(postgres: PostgresServe
     opened = store(postgres, schema)
     opened.replace("p", file("a"), chunks("text"), vectors(1))
     postgres.execute("DROP SCHEMA {} CASCADE", schema)
-    with pytest.raises(StoreError, match="its tables are gone") as caught:
+    with pytest.raises(StoreError, match="lacks tables of a store") as caught:
         opened.replace("p", file("b"), chunks("text"), vectors(1))
     assert "\n" not in str(caught.value)
+    opened.close()
+
+
+def test_what_is_left_of_a_store_or_is_none_is_said_to_be_removed(postgres: PostgresServer, schema: str) -> None:
+    postgres.execute("CREATE SCHEMA {}", schema)
+    postgres.execute("CREATE TABLE {}.store (x int)", schema)
+    assert f"remove it (DROP SCHEMA IF EXISTS {schema} CASCADE) and start" in refused(postgres, schema)
+    postgres.execute("DROP SCHEMA IF EXISTS {} CASCADE", schema)
+    opened = store(postgres, schema)
+    opened.replace("p", file("a"), chunks("text"), vectors(1))
+    postgres.execute("DROP TABLE {}.chunks", schema)
+    with pytest.raises(StoreError, match=f"DROP SCHEMA IF EXISTS {schema} CASCADE"):
+        opened.replace("p", file("b"), chunks("text"), vectors(1))
     opened.close()
 
 
