@@ -94,8 +94,12 @@ class Database:
             self._db.close()
 
     def _broken(self, error: sqlite3.Error) -> StateError:
-        if isinstance(error, sqlite3.OperationalError):
-            # On a full disk SQLite speaks of an I/O error where it can't even make its files.
-            full = self._path.parent.is_dir() and shutil.disk_usage(self._path.parent).free < MIN_FREE_BYTES
-            return StateError(f"{self._path} can't be used: {'the disk is full' if full else error}")
-        return StateError(f"{self._path} is damaged ({error}): remove it, {self._rebuilt}")
+        # A file that is none of SQLite's, or not whole, has this class; what is derived from it says other things.
+        if type(error) is sqlite3.DatabaseError:
+            return StateError(f"{self._path} is damaged ({error}): remove it, {self._rebuilt}")
+        # On a full disk SQLite speaks of an I/O error where it can't even make its files.
+        full = isinstance(error, sqlite3.OperationalError) and self._disk_is_full()
+        return StateError(f"{self._path} can't be used: {'the disk is full' if full else error}")
+
+    def _disk_is_full(self) -> bool:
+        return self._path.parent.is_dir() and shutil.disk_usage(self._path.parent).free < MIN_FREE_BYTES

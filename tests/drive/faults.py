@@ -6,7 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.drive.refusals import RefusalError
 from tests.drive.refusals import unauthorized as invalid_credentials
@@ -147,6 +147,19 @@ def server_error(status: int = 503, retry_after: str | None = None) -> Fault:
 def unauthorized() -> Fault:
     """An access token that has expired."""
     return Fault("401 authError", invalid_credentials())
+
+
+class _ForeignError(RefusalError):
+    """A refusal that is not in the form of Drive's errors."""
+
+    def body(self) -> dict[str, Any]:
+        return {}
+
+
+def foreign(status: int, location: str | None = None) -> Fault:
+    """An answer that something between here and Drive gives; ``location``: where it sends the client on to."""
+    headers = {"Location": location} if location is not None else None
+    return Fault(f"foreign {status}", _ForeignError(status, "foreign", headers=headers))
 
 
 def page_token_gone() -> Fault:

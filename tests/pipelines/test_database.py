@@ -104,3 +104,12 @@ def test_a_file_that_someone_else_holds_is_waited_for_no_longer_than_seconds(
     database.run("INSERT INTO things VALUES ('a')")
     assert names(database) == ["a"]
     database.close()
+
+
+def test_a_value_that_does_not_fit_is_no_damage_of_the_file(tmp_path: Path) -> None:
+    database = opened(tmp_path)
+    with pytest.raises(StateError, match=r"things.sqlite3 can't be used: .*type 'list' is not supported"):
+        database.run("INSERT INTO things VALUES (?)", (["a"],))
+    with pytest.raises(StateError, match="can't be used: UNIQUE"):
+        database.run_many("INSERT INTO things VALUES (?)", [("a",), ("a",)])
+    database.close()

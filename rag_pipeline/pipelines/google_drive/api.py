@@ -5,6 +5,7 @@ Fields are asked for by name, pages with the most entries there may be, and shar
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -31,6 +32,7 @@ from rag_pipeline.pipelines.google_drive.records import (
     read_changes_page,
     read_file,
     read_files_page,
+    read_start_page_token,
 )
 from rag_pipeline.pipelines.google_drive.retry import RetryPolicy, TryAgain
 
@@ -38,15 +40,22 @@ PAGE_SIZE = 1000
 MAX_QUERY_CHARACTERS = 6000
 """Servers take addresses of 8,000; a hundred folders stay below this."""
 _EXPORT_ATTEMPTS = 3
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 _T = TypeVar("_T")
+Check = Callable[[], None]
+
+
+def _go_on() -> None:
+    """What is called when there is no reason to leave but a stop."""
 
 
 class DriveApi:
     """Asks Drive over a session that holds the credentials; safe to use from several threads.
 
     All methods raise :class:`~rag_pipeline.pipelines.google_drive.errors.DriveUnavailableError` once the tries of
-    ``policy`` are used up, CredentialsError, and Stopped as soon as ``stop`` is set.
+    ``policy`` are used up, CredentialsError, and Stopped as soon as ``stop`` is set. Where there is a ``check``, it is
+    called several times a second as long as an answer, or the next attempt, is waited for; what it raises ends that.
     """
 
     def __init__(
@@ -60,13 +69,13 @@ class DriveApi:
         self._exchange = Exchange(session, base_url=base_url, policy=policy or RetryPolicy(), stop=stop)
         self._root = base_url.rstrip("/") + "/drive/v3/"
 
-    def start_page_token(self, drive_id: str | None) -> str:
+    def start_page_token(self, drive_id: str | None, check: Check = _go_on) -> str:
         """Return the token from which changes from now on can be asked for; of a shared drive, or of My Drive."""
         params = {"supportsAllDrives": "true", "fields": "startPageToken"}
         question = self._question("changes/startPageToken", "the state of Google Drive", params, drive_id=drive_id)
-        return self._ask(question, lambda data: str(data["startPageToken"]))
+        return self._ask(question, read_start_page_token, check)
 
-    def changes(self, token: str, drive_id: str | None) -> ChangesPage:
+    def changes(self, token: str, drive_id: str | None, check: Check = _go_on) -> ChangesPage:
         """Return a page of changes; raises PageTokenGoneError, and FileUnavailableError if the drive is gone."""
         params = {
             "pageToken": token,
@@ -76,9 +85,11 @@ class DriveApi:
             "fields": f"nextPageToken,newStartPageToken,changes(changeType,fileId,driveId,removed,file({FILE_FIELDS}))",
         }
         question = self._question("changes", "the changes in Google Drive", params, drive_id=drive_id)
-        return self._ask(question, read_changes_page)
+        return self._ask(question, read_changes_page, check)
 
-    def children(self, folder_ids: Sequence[str], page_token: str | None, drive_id: str | None) -> FilesPage:
+    def children(
+        self, folder_ids: Sequence[str], page_token: str | None, drive_id: str | None, check: Check = _go_on
+    ) -> FilesPage:
         """Return a page of what is in any of the folders, also of what is in the trash.
 
         Raises ValueError for more folders than one address takes, PageTokenGoneError, and FileUnavailableError if one
@@ -99,18 +110,18 @@ class DriveApi:
         if drive_id is not None:
             params["corpora"] = "drive"
         question = self._question("files", "the files in Google Drive", params, drive_id=drive_id)
-        return self._ask(question._replace(is_file=True), read_files_page)
+        return self._ask(question._replace(is_file=True), read_files_page, check)
 
-    def file(self, file_id: str) -> DriveFile:
+    def file(self, file_id: str, check: Check = _go_on) -> DriveFile:
         """Return what Drive says of a file or folder; ``root`` is that of My Drive. Raises FileUnavailableError."""
-        return self._about(file_id, FILE_FIELDS, read_file)
+        return self._about(file_id, FILE_FIELDS, read_file, check)
 
-    def drive(self, drive_id: str) -> str:
+    def drive(self, drive_id: str, check: Check = _go_on) -> str:
         """Return the name of a shared drive; raises FileUnavailableError."""
         question = self._question(f"drives/{quote(drive_id, safe='')}", "a shared drive", {"fields": "name"})
-        return self._ask(question._replace(is_file=True), lambda data: str(data["name"]))
+        return self._ask(question._replace(is_file=True), lambda data: str(data["name"]), check)
 
-    def download(self, file: DriveFile, target: Path, on_progress: Progress, check: Callable[[], None]) -> None:
+    def download(self, file: DriveFile, target: Path, on_progress: Progress, check: Check) -> None:
         """Write the content of a file to ``target``, which must not be there, in pieces of bounded size.
 
         A transfer that breaks off goes on from there; the MD5 is compared. Raises FileUnavailableError, and
@@ -118,7 +129,7 @@ class DriveApi:
         """
 
         def has_changed() -> bool:
-            now = self.file(file.id)
+            now = self.file(file.id, check)
             return (now.md5, now.size) != (file.md5, file.size)
 
         question = self._question(
@@ -143,7 +154,7 @@ class DriveApi:
         mime_type: str,
         target: Path,
         on_progress: Progress,
-        check: Callable[[], None],
+        check: Check,
         *,
         limit_bytes: int | None = None,
     ) -> None:
@@ -177,22 +188,24 @@ class DriveApi:
                 raise
             # Drive has answered exports over the limit with a 500 too.
         try:
-            fetch(Question(self._export_link(file, mime_type), file.name), None)
+            fetch(Question(self._export_link(file, mime_type, check), file.name), None)
         except DriveUnavailableError as error:
             raise _of_this_file(error) from None
 
-    def _export_link(self, file: DriveFile, mime_type: str) -> str:
+    def _export_link(self, file: DriveFile, mime_type: str, check: Check) -> str:
         # Only the few that need them are asked for their links, which are longer than all else that is told of a file.
-        links = file.export_links or self._about(file.id, "exportLinks", lambda data: data.get("exportLinks") or {})
+        links = file.export_links or self._about(
+            file.id, "exportLinks", lambda data: data.get("exportLinks") or {}, check
+        )
         link = links.get(mime_type)
         if not isinstance(link, str):
             raise FileUnavailableError(f"has no link to export it as {mime_type}", gone=False, code="noExport")
         return link
 
-    def _about(self, file_id: str, fields: str, read: Callable[[Mapping[str, Any]], _T]) -> _T:
+    def _about(self, file_id: str, fields: str, read: Callable[[Mapping[str, Any]], _T], check: Check) -> _T:
         params = {"fields": fields, "supportsAllDrives": "true"}
         question = self._question(f"files/{quote(file_id, safe='')}", "a file in Google Drive", params)
-        return self._ask(question._replace(is_file=True), read)
+        return self._ask(question._replace(is_file=True), read, check)
 
     def _question(self, path: str, what: str, params: dict[str, str], *, drive_id: str | None = None) -> Question:
         if drive_id is not None:
@@ -201,15 +214,15 @@ class DriveApi:
             self._root + path, what, params, is_file=drive_id is not None, has_page_token="pageToken" in params
         )
 
-    def _ask(self, question: Question, read: Callable[[Mapping[str, Any]], _T]) -> _T:
+    def _ask(self, question: Question, read: Callable[[Mapping[str, Any]], _T], check: Check) -> _T:
         def attempt() -> _T:
-            with self._exchange.get(question) as answer:
-                try:
-                    return read(answer.json())
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    raise TryAgain("answered with something that can't be read", server_failed=True) from None
+            body = self._exchange.body(question, check)
+            try:
+                return read(json.loads(body))
+            except _UNREADABLE:
+                raise TryAgain("answered with something that can't be read", server_failed=True) from None
 
-        return self._exchange.retries(question.what).run(attempt)
+        return self._exchange.retries(question.what, check).run(attempt)
 
 
 def _escaped(text: str) -> str:

@@ -35,7 +35,10 @@ _KEY = "the JSON key of a service account"
 
 
 class Access:
-    """Credentials that are ready for use. ``who`` names them for people; nothing was sent to Google yet."""
+    """Credentials that are ready for use; nothing was sent to Google yet.
+
+    ``who`` names them for people. ``account`` tells them from others', who see another Drive, and holds no secret.
+    """
 
     def __init__(
         self,
@@ -43,8 +46,11 @@ class Access:
         credentials: Any,
         explain: Callable[[Any], CredentialsError],
         on_refresh: Callable[[Any], None] | None = None,
+        *,
+        account: str | None = None,
     ) -> None:
         self.who = who
+        self.account = who if account is None else account
         self._credentials = credentials
         self._explain = explain
         self._on_refresh = on_refresh
@@ -72,7 +78,7 @@ def read_access(env: Mapping[str, str], state_dir: Path) -> Access:
         return _person(read_client(env), state_dir / TOKEN_NAME)
     if key_file is not None:
         source = source_of(KEY_FILE, key_file)
-        return _service_account(read_json_file(key_file, source, _KEY), source)
+        return _service_account(read_json_file(key_file, source, _KEY, is_key=True), source)
     raise CredentialsError(
         f"no credentials for Google Drive: set {KEY_FILE} or {INLINE} (a service account), or {CLIENT} (a person)"
     )
@@ -158,7 +164,7 @@ def _person(client: OAuthClient, path: Path) -> Access:
             f"Google refuses the OAuth client of {client.source} ({why}): check it, and run {SIGN_IN}"
         )
 
-    return Access("a person", credentials, explain, keep)
+    return Access("a person", credentials, explain, keep, account=f"a person ({grant.mark})")
 
 
 def _word_of(error: Exception) -> str:

@@ -19,7 +19,7 @@ def follow(api: DriveApi, mirror: Mirror, drive_id: str | None, check: Callable[
     token: str | None = position.token
     while token is not None:
         check()
-        page = api.changes(token, drive_id)
+        page = api.changes(token, drive_id, check)
         following = page.next_page_token or page.new_start_page_token or token
         if page.changes or following != token:
             mirror.apply(page.changes, following)

@@ -102,7 +102,6 @@ def sign_in(env: Mapping[str, str], state_dir: Path | None) -> int:
     """
     from rag_pipeline.pipelines.google_drive import oauth
     from rag_pipeline.pipelines.google_drive.auth import check_installed
-    from rag_pipeline.pipelines.google_drive.connect import forget_mirrors
     from rag_pipeline.pipelines.google_drive.credential_files import read_client
     from rag_pipeline.pipelines.google_drive.token_file import TOKEN_NAME, save_grant
 
@@ -112,7 +111,6 @@ def sign_in(env: Mapping[str, str], state_dir: Path | None) -> int:
     with StateFolder(state_dir or read_state_dir(env), key) as state:
         grant = oauth.sign_in(client, _show_address)
         save_grant(state.path / TOKEN_NAME, grant)
-        forget_mirrors(state.path)
         print(f"Signed in; the access to Google Drive is kept in {state.path / TOKEN_NAME}", flush=True)
     return ExitCode.OK
 

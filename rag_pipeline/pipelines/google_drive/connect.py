@@ -18,7 +18,6 @@ from rag_pipeline.pipelines.google_drive.spool import Spool
 
 ATTEMPTS = 6
 """Of one request: after half a minute at most it is better to say what is wrong, and to try again later."""
-_MIRRORS = "drive-{}.sqlite3"
 
 
 @contextmanager
@@ -38,7 +37,7 @@ def open_source(
     """
     mark = blake2b(scope.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
     policy = RetryPolicy(attempts=ATTEMPTS, later_seconds=min(60.0, settings.check_interval_seconds))
-    with access.open_session(settings.api_url) as session, Mirror(state_dir / _MIRRORS.format(mark)) as mirror:
+    with access.open_session(settings.api_url) as session, Mirror(state_dir / f"drive-{mark}.sqlite3") as mirror:
         api = DriveApi(session, base_url=settings.api_url, policy=policy, stop=stop)
         spool = Spool(state_dir / f"downloads-{mark}")
         yield GoogleDriveSource(
@@ -47,15 +46,6 @@ def open_source(
             spool,
             settings.folder_id,
             place=settings.place,
-            account=access.who,
+            account=access.account,
             limit_bytes=limit_bytes,
         )
-
-
-def forget_mirrors(state_dir: Path) -> None:
-    """Remove all mirrors in the folder: somebody else has signed in, to whom the page tokens in them mean nothing.
-
-    Drive is then listed again, and nothing that is stored is done again.
-    """
-    for path in state_dir.glob(_MIRRORS.format("*") + "*"):
-        path.unlink(missing_ok=True)

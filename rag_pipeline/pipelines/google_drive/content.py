@@ -22,10 +22,10 @@ from urllib3.exceptions import HTTPError
 from rag_pipeline.ingest.types import Progress
 from rag_pipeline.pipelines.google_drive.errors import DownloadError, FileUnavailableError
 from rag_pipeline.pipelines.google_drive.exchange import Exchange, Question
+from rag_pipeline.pipelines.google_drive.incoming import Incoming
 from rag_pipeline.pipelines.google_drive.retry import Retries, RetryPolicy, TryAgain
 from rag_pipeline.pipelines.google_drive.session import describe
 
-PIECE_BYTES = 1 << 17
 MAX_DAMAGED = 3
 _PROGRESS_SECONDS = 0.1
 _ACCEPTED = frozenset({200, 206, 416})
@@ -60,16 +60,16 @@ def fetch_to(
 ) -> None:
     """Write the content to ``target``, which must not be there; at any other end than success it is not there again.
 
-    ``on_progress`` is told the fraction where the size is known; ``check`` is called for each piece and raises Stopped.
-    ``has_changed`` is asked once a content is another than was expected. Raises
-    :class:`~rag_pipeline.pipelines.google_drive.errors.DownloadError` for damage and a full disk, and what
+    ``on_progress`` is told the fraction where the size is known; ``check`` is called for each piece, and several times
+    a second while none comes, and raises Stopped. ``has_changed`` is asked once a content is another than was expected.
+    Raises :class:`~rag_pipeline.pipelines.google_drive.errors.DownloadError` for damage and a full disk, and what
     :meth:`~rag_pipeline.pipelines.google_drive.exchange.Exchange.get` raises.
     """
     _check_room(target, question.what, expected)
     with _create(target, question.what) as file:
         try:
             transfer = _Transfer(file, exchange, question, expected, on_progress, check)
-            transfer.run(exchange.retries(question.what, policy), has_changed)
+            transfer.run(exchange.retries(question.what, check, policy), has_changed)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
@@ -121,7 +121,8 @@ class _Transfer:
             self._restart()  # nothing would tell the rest of another version from the rest of this one
         if self._received and self._received == size:
             return  # it broke off after the last byte
-        with self._exchange.get(self._question, headers=self._headers(), stream=True, accepted=_ACCEPTED) as answer:
+        with self._exchange.get(self._question, self._check, headers=self._headers(), accepted=_ACCEPTED) as incoming:
+            answer = incoming.response
             self._check_type(answer)
             self._check_end(answer)
             if self._received and not self._goes_on(answer):
@@ -130,17 +131,23 @@ class _Transfer:
                 raise TryAgain("the content is shorter than it was")
             self._etag = _strong_etag(answer.headers)
             try:
-                # What is there, not whole pieces: a break then costs nothing of what had come.
-                while piece := answer.raw.read1(PIECE_BYTES, decode_content=True):
-                    self._check()
-                    self._write(piece, answer)
-                    if self._received > self._furthest:
-                        self._furthest = self._received
-                        retries.progressed()
+                self._take(incoming, retries)
             except HTTPError as error:
                 raise TryAgain(f"broke off after {self._received:,} bytes: {describe(error)}") from None
         if size is not None and self._received < size:
             raise TryAgain(f"ended after {self._received:,} of {size:,} bytes")
+
+    def _take(self, incoming: Incoming, retries: Retries) -> None:
+        """Write what comes, up to the end of it, or to where it is longer than it should be."""
+        size = self._expected.size
+        for piece in incoming.pieces():
+            self._check()
+            self._write(piece, incoming.response)
+            if size is not None and self._received > size:
+                return
+            if self._received > self._furthest:
+                self._furthest = self._received
+                retries.progressed()
 
     def _headers(self) -> Mapping[str, str]:
         # Compressed on the way, a range would be one of the compressed bytes.
@@ -192,8 +199,8 @@ class _Transfer:
 
     def _damage(self) -> str | None:
         size, md5 = self._expected.size, self._expected.md5
-        if size is not None and self._received != size:
-            return f"{self._received:,} bytes came in place of {size:,}"
+        if size is not None and self._received > size:
+            return f"more than the {size:,} bytes that there should be came"
         if md5 is not None and self._digest.hexdigest() != md5.lower():
             return "what came has another MD5 than Drive says"
         return None

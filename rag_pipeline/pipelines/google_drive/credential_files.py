@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +15,8 @@ from typing import Any
 from rag_pipeline.config import read_str
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError
 from rag_pipeline.pipelines.google_drive.hosts import may_have_secret
+
+logger = logging.getLogger(__name__)
 
 INLINE = "GOOGLE_DRIVE_CREDENTIALS_JSON"
 CLIENT = "GOOGLE_DRIVE_OAUTH_CLIENT"
@@ -65,9 +71,38 @@ def source_of(key: str, path: str) -> str:
     return f"{key}={path}"
 
 
-def read_json_file(path: str, source: str, expected: str) -> Mapping[str, Any]:
-    """Return the object in the file; raises CredentialsError, which names ``source`` and what was ``expected``."""
-    return parse_json(_read(path, source, expected), source, expected)
+def read_json_file(path: str, source: str, expected: str, *, is_key: bool = False) -> Mapping[str, Any]:
+    """Return the object in the file; raises CredentialsError, which names ``source`` and what was ``expected``.
+
+    A key that all users of the machine can read or write is told of and taken: it may lie where modes can't be chosen,
+    such as in a container.
+    """
+    try:
+        content, mode = read_regular(Path(path).expanduser())
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CredentialsError(f"{source}: expected {expected}, not other data") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or "no such path"
+        raise CredentialsError(f"{source}: expected the path of {expected} ({why})") from None
+    if is_key and mode & 0o006:
+        logger.warning("%s can be read or written by everyone (mode %04o): run chmod 600 on it", source, mode)
+    return parse_json(text, source, expected)
+
+
+def read_regular(path: Path) -> tuple[bytes, int]:
+    """Return what a file holds, up to a bound, and its mode; raises OSError, also for what is no regular file."""
+    # Without waiting, since a pipe may never be written to; and one look at the open file, since what has the name may
+    # be another one by then.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "Not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_FILE_BYTES), stat.S_IMODE(mode)
+    finally:
+        os.close(descriptor)
 
 
 def parse_json(text: str, source: str, expected: str) -> Mapping[str, Any]:
@@ -79,14 +114,3 @@ def parse_json(text: str, source: str, expected: str) -> Mapping[str, Any]:
     if not isinstance(data, dict):
         raise CredentialsError(f"{source}: expected {expected}, and it is not JSON of that form")
     return data
-
-
-def _read(path: str, source: str, expected: str) -> str:
-    try:
-        with Path(path).expanduser().open("rb") as file:
-            return file.read(MAX_FILE_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise CredentialsError(f"{source}: expected {expected}, not other data") from None
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "no such path"
-        raise CredentialsError(f"{source}: expected the path of {expected} ({why})") from None

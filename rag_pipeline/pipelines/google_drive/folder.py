@@ -15,7 +15,7 @@ from rag_pipeline.pipelines.google_drive.records import DriveFile
 MAX_DEPTH = 100
 
 
-def find(api: DriveApi, folder_id: str) -> DriveFile:
+def find(api: DriveApi, folder_id: str, check: Callable[[], None]) -> DriveFile:
     """Return the folder.
 
     Raises :class:`~rag_pipeline.errors.ConfigurationError` for what is not a folder, and
@@ -23,7 +23,7 @@ def find(api: DriveApi, folder_id: str) -> DriveFile:
     trash, since it may come back.
     """
     try:
-        folder = api.file(folder_id)
+        folder = api.file(folder_id, check)
     except FileUnavailableError as error:
         raise SourceUnavailableError(f"the folder {error.reason}") from None
     if folder.mime_type != FOLDER:
@@ -32,7 +32,7 @@ def find(api: DriveApi, folder_id: str) -> DriveFile:
         raise SourceUnavailableError("the folder is in the trash")
     if folder.id == folder.drive_id:
         # Drive calls the root folder of every shared drive the same.
-        return replace(folder, name=api.drive(folder.id))
+        return replace(folder, name=api.drive(folder.id, check))
     return folder
 
 
@@ -46,7 +46,7 @@ def above(api: DriveApi, folder: DriveFile, check: Callable[[], None]) -> list[s
             continue
         check()
         try:
-            waiting += api.file(parent).parents
+            waiting += api.file(parent, check).parents
         except FileUnavailableError:
             continue
         found.append(parent)

@@ -17,14 +17,32 @@ def build(mirror: Mirror, limit_bytes: int) -> Found:
     files: dict[str, FoundFile] = {}
     oddities: dict[str, Oddity] = {}
     for file, retried in mirror.files():
-        kind = kind_of(file, limit_bytes)
-        if isinstance(kind, Unfit):
-            oddities[file.id] = _odd(file, kind.reason)
+        followed = follow(file, retried, limit_bytes)
+        if isinstance(followed, Oddity):
+            oddities[file.id] = followed
         else:
-            files[file.id] = _found(file, retried)
+            files[file.id] = followed
     oddities.update((odd.file_id, odd) for odd in _odd_shortcuts(mirror))
     position = mirror.position
     return Found(files, oddities, lambda _: False, "" if position is None else position.root_id)
+
+
+def follow(file: DriveFile, retried: int, limit_bytes: int) -> FoundFile | Oddity:
+    """Return what a file is followed as, with the version; ``retried`` is what :meth:`Mirror.retried` says of it."""
+    kind = kind_of(file, limit_bytes)
+    if isinstance(kind, Unfit):
+        return _odd(file, kind.reason)
+    link = link_of(file)
+    return FoundFile(
+        file_id=file.id,
+        name=display_name(file),
+        uri=link,
+        size=0 if file.md5 is None else file.size or 0,
+        modified_at=_seconds(file.modified_time),
+        version=version_of(file, retried),
+        link=link,
+        mime_type=file.mime_type,
+    )
 
 
 def version_of(file: DriveFile, retried: int = 0) -> str:
@@ -46,20 +64,6 @@ def display_name(file: DriveFile) -> str:
 def link_of(file: DriveFile) -> str:
     """Return the address at which a person opens the file."""
     return file.web_link or f"https://drive.google.com/open?id={file.id}"
-
-
-def _found(file: DriveFile, retried: int) -> FoundFile:
-    link = link_of(file)
-    return FoundFile(
-        file_id=file.id,
-        name=display_name(file),
-        uri=link,
-        size=0 if file.md5 is None else file.size or 0,
-        modified_at=_seconds(file.modified_time),
-        version=version_of(file, retried),
-        link=link,
-        mime_type=file.mime_type,
-    )
 
 
 def _odd_shortcuts(mirror: Mirror) -> Iterator[Oddity]:

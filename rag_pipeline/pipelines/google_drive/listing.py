@@ -39,7 +39,8 @@ class Listing:
         """List folders until the mirror knows what is in each; returns whether there were any.
 
         Raises :class:`~rag_pipeline.pipelines.google_drive.errors.DriveUnavailableError`, also if Drive does not
-        search everywhere, since what is not found then may be there all the same.
+        search everywhere, or refuses to list what it says is there, since what is not found then may be there all the
+        same; and FileUnavailableError for the watched folder itself.
         """
         any_listed = False
         while folders := self._mirror.unlisted(FOLDERS_AT_ONCE):
@@ -55,12 +56,13 @@ class Listing:
             except (PageTokenGoneError, _IncompleteError):
                 continue
             except FileUnavailableError:
-                if len(folders) == 1:
-                    if self._mirror.is_above(folders[0]):
-                        raise
-                    self._mirror.remove(folders[0])
+                if len(folders) > 1:
+                    break
+                if self._mirror.is_above(folders[0]):
+                    raise
+                if not self._is_there(folders[0], check):
                     return
-                break
+                continue
             if found and len(folders) > 1:
                 self._several_work = True
             elif len(folders) > 1 and not self._several_work:
@@ -70,9 +72,24 @@ class Listing:
             self._mirror.put((), listed=folders)
             return
         if len(folders) == 1:
-            raise DriveUnavailableError("Google Drive lists a folder incompletely", INCOMPLETE_RETRY_SECONDS)
+            raise DriveUnavailableError("Google Drive does not list all of a folder", INCOMPLETE_RETRY_SECONDS)
         half = len(folders) // 2
         self._list_each([folders[:half], folders[half:]], drive_id, check)
+
+    def _is_there(self, folder: str, check: Callable[[], None]) -> bool:
+        """Return whether a folder that could not be listed has to be; the mirror then knows what became of it.
+
+        One refusal is not enough to take all that is in a folder for gone: Drive has to say it of the folder itself.
+        """
+        try:
+            now = self._api.file(folder, check)
+        except FileUnavailableError as error:
+            if not error.gone:
+                raise DriveUnavailableError(f"a folder {error.reason}", INCOMPLETE_RETRY_SECONDS) from None
+            self._mirror.remove(folder)
+            return False
+        self._mirror.put((now,))
+        return not now.explicitly_trashed
 
     def _list_each(self, parts: Sequence[Sequence[str]], drive_id: str | None, check: Callable[[], None]) -> None:
         for part in parts:
@@ -84,7 +101,7 @@ class Listing:
         found = 0
         while True:
             check()
-            page: FilesPage = self._api.children(folders, token, drive_id)
+            page: FilesPage = self._api.children(folders, token, drive_id, check)
             if page.incomplete:
                 raise _IncompleteError
             self._mirror.put(page.files)

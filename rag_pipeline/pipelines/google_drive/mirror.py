@@ -211,13 +211,17 @@ class Mirror:
         query = f"{_BELOW} SELECT id FROM below JOIN files USING (id) WHERE mime_type = ? AND NOT listed LIMIT ?"
         return [key for (key,) in self._db.run(query, (FOLDER, limit))]
 
-    def unresolved(self, checked_before: float) -> list[str]:
-        """Return what shortcuts alone lead to and has to be looked up, some of it since that was long ago."""
+    def unresolved(self, checked_since: float, now: float) -> list[str]:
+        """Return what shortcuts alone lead to and was not looked up between then and now, and has to be.
+
+        What was looked up later than now was so by a clock that was wrong.
+        """
         query = f"""{_BELOW} SELECT DISTINCT e.child FROM below JOIN edges e ON e.parent = below.id AND e.shortcut
             LEFT JOIN targets t ON t.id = e.child
-            WHERE (t.id IS NULL OR t.checked_at < ?) AND e.child NOT IN (SELECT root FROM state)
+            WHERE (t.id IS NULL OR NOT (t.checked_at BETWEEN ? AND ? OR t.checked_at = ?))
+            AND e.child NOT IN (SELECT root FROM state)
             AND NOT (e.child IN below AND {_IN_FOLDERS.format("e.child")}) ORDER BY 1"""
-        return [key for (key,) in self._db.run(query, (checked_before,))]
+        return [key for (key,) in self._db.run(query, (checked_since, now, TOLD))]
 
     def set_target(self, file_id: str, file: DriveFile | None, reason: str | None, checked_at: float) -> None:
         """Take in what a shortcut points to: the file, or else the reason why it is not followed.
@@ -251,6 +255,11 @@ class Mirror:
         """Return one file; None if it is not known."""
         rows = self._db.run(f"SELECT {_COLUMNS} FROM files WHERE id = ?", (file_id,))
         return _read(rows[0]) if rows else None
+
+    def retried(self, file_id: str) -> int:
+        """Return the version since which a file is to be tried again, as :meth:`files` does."""
+        rows = self._db.run("SELECT max(retried, 0) FROM files WHERE id = ?", (file_id,))
+        return int(rows[0][0]) if rows else 0
 
     def files(self) -> Iterator[tuple[DriveFile, int]]:
         """Yield what is below the folder and is neither a folder nor a shortcut.

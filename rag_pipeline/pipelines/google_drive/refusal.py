@@ -1,4 +1,8 @@
-"""What an answer of Drive's means that is no success: pure functions over status, headers and body."""
+"""What an answer means that is no success: pure functions over status, headers and body.
+
+Only what Drive says itself, in the JSON of its errors, is believed of a file, a page token or a folder. Whatever else
+comes under such a status is of something in between, and passes.
+"""
 
 from __future__ import annotations
 
@@ -41,26 +45,31 @@ _FILE_REASONS = {
     "appNotAuthorizedToFile": "may not be read by this app",
 }
 _PASSES = frozenset({"downloadQuotaExceeded"})
+_LASTING = frozenset({400, 403, 404, 410})
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is no success; ``code`` is Drive's word for why, ``location`` the parameter it is about."""
+    """An answer that is no success; ``code`` is Drive's word for why, ``location`` the parameter it is about.
+
+    ``of_drive`` is whether it has the form of Drive's errors.
+    """
 
     status: int
     code: str = ""
     message: str = ""
     location: str = ""
     retry_after: str | None = None
+    of_drive: bool = True
 
     def describe(self) -> str:
         """Return status, word and message on one line."""
-        about = ", ".join(part for part in (self.code, self.message) if part)
+        about = ", ".join(part for part in (self.code, self.message) if part) if self.of_drive else "not by Drive"
         return f"answered {self.status}" + (f" ({about})" if about else "")
 
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
-    """Return what the answer says; a body in another form than Drive's says nothing."""
+    """Return what the answer says; a body in another form than that of Drive's errors says nothing."""
     header = headers.get("Retry-After")
     try:
         error = json.loads(body)["error"]
@@ -68,7 +77,7 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
         code = _line(detail.get("reason") or _detailed(error) or error.get("status"))
         return Refusal(status, code, _line(error.get("message")), _line(detail.get("location")), header)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        return Refusal(status, retry_after=header)
+        return Refusal(status, retry_after=header, of_drive=False)
 
 
 def failure_of(refusal: Refusal, what: str, *, is_file: bool, has_page_token: bool, daily_seconds: float) -> Exception:
@@ -81,17 +90,17 @@ def failure_of(refusal: Refusal, what: str, *, is_file: bool, has_page_token: bo
         return TryAgain(refusal.describe(), header=refusal.retry_after, slow_down=True)
     if status == 403 and code in _DAILY_LIMITS:
         return DriveUnavailableError(f"{what}: the project's limit for today is used up ({code})", daily_seconds)
-    if status == 408 or status >= 500:
-        return TryAgain(refusal.describe(), header=refusal.retry_after, server_failed=True)
     if status == 401:
         # Also a token that was had a moment ago; Drive is not always of one mind about that.
         final = CredentialsError(f"{what}: Google does not accept the access token it has given: {_AGAIN}")
         return TryAgain(refusal.describe(), final=final)
+    if status not in _LASTING or not refusal.of_drive:
+        return TryAgain(refusal.describe(), header=refusal.retry_after, server_failed=True)
     if status == 403 and code in _PROJECT:
         return CredentialsError(_PROJECT[code])
     if has_page_token and _is_about_token(refusal):
         return PageTokenGoneError(f"{what}: the page token is no longer accepted ({status})")
-    if is_file and status in (400, 403, 404, 410):
+    if is_file:
         return _file_error(refusal)
     return DriveError(f"{what}: {refusal.describe()}")
 

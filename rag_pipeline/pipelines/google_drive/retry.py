@@ -18,7 +18,8 @@ from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.google_drive.errors import DriveUnavailableError
 
 _T = TypeVar("_T")
-FEW_ATTEMPTS = 3
+CHECK_SECONDS = 0.2
+"""How long a wait may go on before whoever waits is asked whether to."""
 _SPREAD_SECONDS = 1.0
 
 
@@ -32,6 +33,7 @@ class RetryPolicy:
     later_seconds: how long to leave Drive alone once all attempts have failed.
     daily_seconds: the same once the project's limit for a day is used up.
     connect_timeout_seconds, read_timeout_seconds: of each attempt; the second is for each stretch without a byte.
+    answer_seconds: of each attempt, until an answer is there as a whole, or a content begins.
     """
 
     attempts: int = 8
@@ -43,6 +45,7 @@ class RetryPolicy:
     daily_seconds: float = 3600.0
     connect_timeout_seconds: float = 10.0
     read_timeout_seconds: float = 30.0
+    answer_seconds: float = 60.0
 
     @property
     def timeout(self) -> tuple[float, float]:
@@ -54,8 +57,8 @@ class TryAgain(Exception):  # noqa: N818 - control flow, not an error
     """An attempt failed in a way that passes.
 
     ``why`` says how, ``header`` is the answer's Retry-After, ``slow_down`` that it was a limit, which all share, and
-    ``server_failed`` that Drive itself failed with a 5xx. ``final`` is the error for what seldom passes: it is raised
-    after :data:`FEW_ATTEMPTS`.
+    ``server_failed`` that what answered is at fault, as with a 5xx. ``final`` is the error for what seldom passes: it
+    is raised after the last attempt.
     """
 
     def __init__(
@@ -88,31 +91,38 @@ class Pace:
         with self._lock:
             self._not_before = max(self._not_before, time.monotonic() + seconds)
 
-    def wait(self) -> None:
-        """Wait for the moment; raises Stopped."""
+    def wait(self, check: Callable[[], None]) -> None:
+        """Wait for the moment; raises Stopped, and what ``check`` does."""
         while True:
             with self._lock:
                 left = self._not_before - time.monotonic()
             if left <= 0:
                 break
             # Not all at the same moment: that is what the limit was about.
-            self.sleep(left + random.uniform(0.0, min(_SPREAD_SECONDS, left)))
+            self.sleep(left + random.uniform(0.0, min(_SPREAD_SECONDS, left)), check)
         if self._stop.is_set():
             raise Stopped
 
-    def sleep(self, seconds: float) -> None:
-        """Wait for so long; raises Stopped at once when asked to stop."""
-        if self._stop.wait(seconds):
-            raise Stopped
+    def sleep(self, seconds: float, check: Callable[[], None]) -> None:
+        """Wait for so long; raises Stopped at once when asked to stop, and soon what ``check`` does."""
+        ends = time.monotonic() + seconds
+        while True:
+            left = ends - time.monotonic()
+            if self._stop.wait(min(left, CHECK_SECONDS)):
+                raise Stopped
+            if left <= CHECK_SECONDS:
+                return
+            check()
 
 
 class Retries:
-    """The attempts at one request; :meth:`progressed` begins anew."""
+    """The attempts at one request; :meth:`progressed` begins anew. ``check`` raises to give up waiting for the next."""
 
-    def __init__(self, policy: RetryPolicy, pace: Pace, what: str) -> None:
+    def __init__(self, policy: RetryPolicy, pace: Pace, what: str, check: Callable[[], None]) -> None:
         self._policy = policy
         self._pace = pace
         self._what = what
+        self._check = check
         self.progressed()
 
     def progressed(self) -> None:
@@ -123,7 +133,7 @@ class Retries:
     def run(self, attempt: Callable[[], _T]) -> _T:
         """Return what the attempt that succeeds returns; raises DriveUnavailableError or Stopped."""
         while True:
-            self._pace.wait()
+            self._pace.wait(self._check)
             try:
                 return attempt()
             except TryAgain as failure:
@@ -136,17 +146,17 @@ class Retries:
             self._failed, failure.header, base_seconds=policy.base_seconds, cap_seconds=policy.cap_seconds
         )
         # Those who share the limit must hear of it also where this request is given up.
-        if failure.slow_down or failure.header:
+        if failure.slow_down:
             self._pace.slow_down(delay)
         self._failed += 1
-        if failure.final is not None and self._failed >= FEW_ATTEMPTS:
-            raise failure.final from None
         spent = time.monotonic() - self._began
         attempts = min(policy.attempts, policy.server_attempts) if failure.server_failed else policy.attempts
         if self._failed >= attempts or spent + delay > policy.total_seconds:
+            if failure.final is not None:
+                raise failure.final from None
             times = "once" if self._failed == 1 else f"{self._failed} times"
             later = max(policy.later_seconds, retry_after(failure.header) or 0.0)
             raise DriveUnavailableError(
                 f"{self._what}: {failure.why}, {times}", later, server_failed=failure.server_failed
             ) from None
-        self._pace.sleep(delay)
+        self._pace.sleep(delay, self._check)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from google.auth.exceptions import RefreshError, TransportError
 from google.auth.transport.requests import AuthorizedSession
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
 
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError, DriveError
 from rag_pipeline.pipelines.google_drive.hosts import API_URL, may_have_token
@@ -19,6 +21,13 @@ from rag_pipeline.pipelines.google_drive.hosts import API_URL, may_have_token
 USER_AGENT = "rag-pipeline (gzip)"
 """Google's APIs compress their answers for those only that say gzip here as well."""
 _TOKEN_TIMEOUT = (10.0, 30.0)
+_TOKEN_SECONDS = 60.0
+_MAX_TOKEN_BYTES = 1 << 20
+_FINAL = frozenset(
+    {"access_denied", "admin_policy_enforced", "deleted_client", "disabled_client", "org_internal", "restricted_client"}
+    | {"unauthorized_client", "unsupported_grant_type"}
+)
+"""What ends it beside all that is ``invalid_``; another word for why there is no token passes."""
 _MAX_CONNECTIONS = 64
 
 
@@ -77,6 +86,9 @@ class DriveSession(AuthorizedSession):
             answer = super().request(method, url, *args, **kwargs)  # type: ignore[no-untyped-call]
         return answer
 
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return None: nothing is redirected."""
+
     def close(self) -> None:
         """Close all connections; idempotent."""
         self._auth_request.close()
@@ -110,6 +122,17 @@ class UntouchedAuth(AuthBase):
         return request
 
 
+class BareSession(requests.Session):
+    """A session that adds nothing to a request, and redirects nothing: not even the address is looked at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = UntouchedAuth()
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return None."""
+
+
 class _TokenRequest:
     """How the credentials ask for a token: once, within bounds; what may pass becomes a TransportError at once.
 
@@ -117,8 +140,7 @@ class _TokenRequest:
     """
 
     def __init__(self) -> None:
-        self._session = requests.Session()
-        self._session.auth = UntouchedAuth()
+        self._session = BareSession()
 
     def __call__(
         self,
@@ -129,17 +151,22 @@ class _TokenRequest:
         **_: object,
     ) -> _Answer:
         try:
-            answer = self._session.request(
-                method, url, data=body, headers=dict(headers or {}), timeout=_TOKEN_TIMEOUT, allow_redirects=False
-            )
-        except requests.RequestException as error:
+            with self._session.request(
+                method, url, data=body, headers=dict(headers or {}), timeout=_TOKEN_TIMEOUT, allow_redirects=False,
+                stream=True,
+            ) as answer:  # fmt: skip
+                data = _read(answer)
+        except (requests.RequestException, HTTPError) as error:
             raise _passing(f"no access token: {describe(error)}") from None
-        if answer.status_code in (408, 429) or answer.status_code >= 500:
-            why = f"no access token: Google answered {answer.status_code}"
+        status, why = answer.status_code, f"no access token: Google answered {answer.status_code}"
+        if status in (408, 429) or status >= 500:
             raise _passing(why, answer.headers.get("Retry-After"))
-        if not _is_of_oauth(answer.status_code, answer.content):
-            raise _passing(f"no access token: Google answered {answer.status_code} with something that can't be read")
-        return _Answer(answer.status_code, answer.headers, answer.content)
+        word = _word(status, data)
+        if word is None:
+            raise _passing(f"{why} with something that can't be read")
+        if status != 200 and not word.startswith("invalid_") and word not in _FINAL:
+            raise _passing(f"{why} ({word})" if _is_word(word) else why, answer.headers.get("Retry-After"))
+        return _Answer(status, answer.headers, data)
 
     def close(self) -> None:
         """Close the connections."""
@@ -175,10 +202,26 @@ def _passing(why: str, header: str | None = None) -> Exception:
     return error
 
 
-def _is_of_oauth(status: int, body: bytes) -> bool:
-    """Return whether an answer is one of a token endpoint's, rather than of something in between."""
+def _read(answer: requests.Response) -> bytes:
+    """Return the whole answer: all threads wait for it, so it must come to an end."""
+    ends = time.monotonic() + _TOKEN_SECONDS
+    data = b""
+    while piece := answer.raw.read1(1 << 16, decode_content=True):
+        data += piece
+        if len(data) > _MAX_TOKEN_BYTES or time.monotonic() > ends:
+            raise _passing("no access token: the answer does not come to an end")
+    return data
+
+
+def _word(status: int, body: bytes) -> str | None:
+    """Return the token, or else the word for why there is none; None if that is no answer of a token endpoint's."""
     try:
         data = json.loads(body)
-    except ValueError:
-        return False
-    return isinstance(data, dict) and isinstance(data.get("access_token" if status == 200 else "error"), str)
+    except (ValueError, RecursionError):
+        return None
+    word = data.get("access_token" if status == 200 else "error") if isinstance(data, dict) else None
+    return word if isinstance(word, str) else None
+
+
+def _is_word(text: str) -> bool:
+    return len(text) < 50 and text.isascii() and text.replace("_", "").isalnum()

@@ -92,10 +92,13 @@ def read_api_url(env: Mapping[str, str]) -> str:
     url = read_str(env, key)
     if url is None:
         return API_URL
+    url = url.rstrip("/")
     origin = origin_of(url)
-    if origin is None or not (origin[0] == "https" or names_this_machine(origin[1])) or urlsplit(url).path.strip("/"):
-        reject(key, url, "an address that begins with https://, or http:// on this machine, without a path")
-    return url.rstrip("/")
+    is_safe = origin is not None and (origin[0] == "https" or names_this_machine(origin[1]))
+    # A path, a query or a fragment would end up amid the addresses that are made of it.
+    if not is_safe or any(mark in url.partition("://")[2] for mark in "/?#"):
+        reject(key, url, "an address that begins with https://, or http:// on this machine, and ends with the host")
+    return url
 
 
 def _from_address(address: str) -> str | None:

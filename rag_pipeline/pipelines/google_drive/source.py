@@ -6,7 +6,7 @@ import errno
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.types import Progress
@@ -29,7 +29,7 @@ from rag_pipeline.pipelines.google_drive.errors import (
     PageTokenGoneError,
 )
 from rag_pipeline.pipelines.google_drive.fetch import fetched
-from rag_pipeline.pipelines.google_drive.found import build, version_of
+from rag_pipeline.pipelines.google_drive.found import build, follow
 from rag_pipeline.pipelines.google_drive.listing import Listing
 from rag_pipeline.pipelines.google_drive.mirror import Mirror
 from rag_pipeline.pipelines.google_drive.records import DriveFile
@@ -91,8 +91,9 @@ class GoogleDriveSource:
             self._update(check)
         except SourceUnavailableError as error:
             self._folder = None
-            if self._mirror.position is None:
-                # It never was there: rather a mistake than a trouble that passes.
+            position = self._mirror.position
+            if position is None or position.account != self._account:
+                # It never was there for this account: rather a mistake than a trouble that passes.
                 share = f" (it can be shared with {self._account})" if "@" in self._account else ""
                 raise ConfigurationError(f"{self.place}: {error}{share}") from None
             self._mirror.miss()
@@ -113,7 +114,7 @@ class GoogleDriveSource:
         passes = 0
         while True:
             if self._folder is None:
-                self._folder = folder.find(self._api, self._folder_id)
+                self._folder = folder.find(self._api, self._folder_id, check)
             if not self._goes_on(self._folder):
                 passes += 1
                 if passes > MAX_PASSES:
@@ -137,7 +138,7 @@ class GoogleDriveSource:
 
     def _begin(self, found: DriveFile, check: Check) -> None:
         # First of all, so that whatever changes while the folders are listed is told afterwards.
-        token = self._api.start_page_token(found.drive_id)
+        token = self._api.start_page_token(found.drive_id, check)
         self._mirror.begin(found, folder.above(self._api, found, check), self._account, token)
 
     def _follow(self, drive_id: str | None, check: Check) -> bool:
@@ -155,13 +156,17 @@ class GoogleDriveSource:
         if self._found is None or self._found[0] != revision:
             found = build(self._mirror, self._limit_bytes)
             self._found = revision, found
-            self._versions = {key: file.version for key, file in found.files.items()}
+            files = {key: file.version for key, file in found.files.items()}
+            self._versions = files | {key: odd.version for key, odd in found.oddities.items()}
         return self._found[1]
 
     # -- one file --------------------------------------------------------------------------------------------------
 
     def version_now(self, file: FoundFile) -> str:
-        """Return the version that the mirror has; a request is not worth it."""
+        """Return the version that the mirror has; a request is not worth it.
+
+        Of what is there and no longer to be read that is the reason, so that the next look shows it as such.
+        """
         try:
             return self._versions[file.file_id]
         except KeyError:
@@ -187,9 +192,7 @@ class GoogleDriveSource:
         """Return what an error of Drive's means for the work on a file."""
         match error:
             case FileUnavailableError(gone=True):
-                self._mirror.remove(file.id)
-                self._versions.pop(file.id, None)
-                return FileNotFoundError(errno.ENOENT, "is no longer there", name)
+                return self._without_content(file, name)
             case FileUnavailableError(retryable=False):
                 self._mirror.refuse(file.id)
                 return SkippedError(f"{name} {error.reason}")
@@ -200,15 +203,30 @@ class GoogleDriveSource:
             case CredentialsError():
                 return SourceUnavailableError(str(error), ends_with=CredentialsError)
             case DownloadError():
-                self._look_again(file)
+                # It may not be what was expected because there is a newer one.
+                with suppress(DriveError):
+                    self._look_again(file.id)
         return error
 
-    def _look_again(self, file: DriveFile) -> None:
-        """See whether the content is not what was expected because there is a newer one."""
+    def _without_content(self, file: DriveFile, name: str) -> Exception:
+        """Return what it means that a content was not found: of a file that is there, that passes."""
         try:
-            now = self._api.file(file.id)
-        except DriveError:
-            return
-        self._mirror.put((now,))
-        if file.id in self._versions:
-            self._versions[file.id] = version_of(now)
+            self._look_again(file.id)
+        except DriveError as error:
+            if not (isinstance(error, FileUnavailableError) and error.gone):
+                return self._failure(error, file, name)
+            self._mirror.remove(file.id)
+            self._versions.pop(file.id, None)
+            return FileNotFoundError(errno.ENOENT, "is no longer there", name)
+        return DownloadError(f"{name} is there, but its content was not found")
+
+    def _look_again(self, file_id: str) -> None:
+        """Take in what Drive says of a file now; raises DriveError."""
+        self._mirror.put((self._api.file(file_id),))
+        known = self._mirror.file(file_id)
+        if known is not None and file_id in self._versions:
+            self._versions[file_id] = follow(known, self._mirror.retried(file_id), self._limit_bytes).version
+
+    def doubt(self) -> None:
+        """Have the next look ask for the folder itself first: it may be gone before any change tells of it."""
+        self._folder = None

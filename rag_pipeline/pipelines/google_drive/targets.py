@@ -25,16 +25,18 @@ def resolve(api: DriveApi, mirror: Mirror, drive_id: str | None, check: Callable
     looked up again every ten minutes, and so is what could not be followed.
     """
     now = time.time()
-    targets = mirror.unresolved(now - LOOK_AGAIN_SECONDS)
+    targets = mirror.unresolved(now - LOOK_AGAIN_SECONDS, now)
     for target in targets:
         check()
-        _look_up(api, mirror, drive_id, target, now)
+        _look_up(api, mirror, drive_id, target, now, check)
     return bool(targets)
 
 
-def _look_up(api: DriveApi, mirror: Mirror, drive_id: str | None, target: str, now: float) -> None:
+def _look_up(
+    api: DriveApi, mirror: Mirror, drive_id: str | None, target: str, now: float, check: Callable[[], None]
+) -> None:
     try:
-        file = api.file(target)
+        file = api.file(target, check)
     except FileUnavailableError as error:
         mirror.set_target(target, None, f"a shortcut to something that {error.reason}", now)
         return

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 from rag_pipeline.errors import StateError
+from rag_pipeline.pipelines.google_drive.credential_files import read_regular
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError
 
 TOKEN_NAME = "google-drive-token.json"
@@ -23,27 +24,29 @@ class Grant:
     client_id: str
     refresh_token: str = field(repr=False)
 
+    @property
+    def mark(self) -> str:
+        """What tells this grant from others, of other people perhaps; the token does not follow from it."""
+        return blake2b(self.refresh_token.encode(), digest_size=8).hexdigest()
+
 
 def load_grant(path: Path) -> Grant:
     """Return what was granted; raises CredentialsError in one line that says what to do."""
     try:
-        # One look at the open file: what was looked at by name may be another one by then.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        content, mode = read_regular(path)
     except FileNotFoundError:
         raise CredentialsError(f"nobody has signed in yet ({path} is not there): run {SIGN_IN}") from None
     except OSError as error:
         raise CredentialsError(f"{path} can't be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        if mode & 0o077:
-            raise CredentialsError(f"{path} can be read or written by others (mode {mode:04o}): run chmod 600 on it")
-        try:
-            data = json.load(file)
-            grant = Grant(data["client_id"], data["refresh_token"])
-            if not all(isinstance(value, str) and value for value in (grant.client_id, grant.refresh_token)):
-                raise ValueError
-        except (ValueError, KeyError, TypeError, OSError):
-            raise CredentialsError(f"{path} does not hold a sign-in: run {SIGN_IN}") from None
+    if mode & 0o077:
+        raise CredentialsError(f"{path} can be read or written by others (mode {mode:04o}): run chmod 600 on it")
+    try:
+        data = json.loads(content)
+        grant = Grant(data["client_id"], data["refresh_token"])
+        if not all(_is_printable(value) for value in (grant.client_id, grant.refresh_token)):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CredentialsError(f"{path} does not hold a sign-in: run {SIGN_IN}") from None
     return grant
 
 
@@ -64,3 +67,8 @@ def save_grant(path: Path, grant: Grant) -> None:
         with suppress(OSError):
             new.unlink()
         raise StateError(f"the sign-in can't be kept in {path}: {error.strerror}") from None
+
+
+def _is_printable(value: object) -> bool:
+    """Return whether it is a text as OAuth allows for ids and tokens (RFC 6749, appendix A)."""
+    return isinstance(value, str) and value != "" and value.isascii() and value.isprintable()

@@ -50,7 +50,7 @@ class Run(Life):
         api = DriveApi(self._session, base_url=server.url, policy=policy, stop=self.stop)
         self.spool = Spool(state / "downloads")
         source = GoogleDriveSource(
-            api, self.mirror, self.spool, folder_id, place="Papers", account=access.who, limit_bytes=LIMIT_BYTES
+            api, self.mirror, self.spool, folder_id, place="Papers", account=access.account, limit_bytes=LIMIT_BYTES
         )
         self.pipeline = FollowingPipeline(
             self.status, source, self.test.parts, self.ledger,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rag_pipeline.pipelines.google_drive.errors import (
     FileUnavailableError,
     PageTokenGoneError,
 )
+from rag_pipeline.pipelines.google_drive.exchange import Exchange
 from rag_pipeline.pipelines.google_drive.kinds import DOCX, MARKDOWN, PDF
 from tests.drive import (
     DriveServer,
@@ -260,7 +262,7 @@ def test_without_a_network_drive_is_unavailable_and_comes_back_by_itself() -> No
         api.start_page_token(None)
 
 
-def test_a_401_after_a_fresh_token_is_believed_after_a_few_times_only() -> None:
+def test_a_401_after_a_fresh_token_is_believed_only_after_all_attempts() -> None:
     with DriveServer() as server:
         api = api_for(server)
         server.faults.add(unauthorized(), "changes.getStartPageToken", times=3)
@@ -268,7 +270,7 @@ def test_a_401_after_a_fresh_token_is_believed_after_a_few_times_only() -> None:
         server.faults.add(unauthorized(), "changes.getStartPageToken", times=None)
         with pytest.raises(CredentialsError, match="does not accept the access token"):
             api.start_page_token(None)
-        assert server.requests.count("changes.getStartPageToken") == 4 + 6
+        assert server.requests.count("changes.getStartPageToken") == 4 + 2 * QUICK.attempts
 
 
 def test_what_asks_no_more_is_told_in_one_line() -> None:
@@ -459,6 +461,38 @@ def test_a_stalled_answer_is_left_after_the_read_timeout() -> None:
     with DriveServer() as server:
         server.faults.add(stall(3), "changes.getStartPageToken")
         assert api_for(server, replace(QUICK, read_timeout_seconds=0.3)).start_page_token(None)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"<html>", b"[" * 100_000, b'{"id": "a", "name": "a"}', b"\xff"])
+def test_an_answer_that_can_t_be_read_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    with DriveServer() as server:
+        api = api_for(server)
+        good, bodies = Exchange.body, [body, body]
+        monkeypatch.setattr(Exchange, "body", lambda *args: bodies.pop() if bodies else good(*args))
+        assert api.file("root").id == server.drive.root_id
+        bodies += [body] * QUICK.attempts
+        with pytest.raises(DriveUnavailableError, match="answered with something that can't be read"):
+            api.file("root")
+
+
+def test_what_waits_for_an_answer_or_for_the_next_attempt_asks_whether_to() -> None:
+    def check() -> None:
+        raise Stopped
+
+    for fault in (too_many("100"), server_error(503, "100")):
+        with DriveServer() as server:
+            server.faults.add(fault, times=None)
+            api = api_for(server, replace(QUICK, total_seconds=10_000))
+            asked: list[Callable[[], object]] = [
+                lambda api=api: api.start_page_token(None, check),  # type: ignore[misc]
+                lambda api=api: api.changes("1", None, check),  # type: ignore[misc]
+                lambda api=api: api.children(["a"], None, None, check),  # type: ignore[misc]
+                lambda api=api: api.file("a", check),  # type: ignore[misc]
+                lambda api=api: api.drive("a", check),  # type: ignore[misc]
+            ]
+            for ask in asked:
+                with pytest.raises(Stopped):
+                    ask()
 
 
 def test_an_answer_that_is_cut_short_is_not_believed() -> None:

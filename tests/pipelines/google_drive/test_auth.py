@@ -58,6 +58,32 @@ def test_a_service_account_asks_with_its_key_in_a_file(tmp_path: Path) -> None:
         assert root_of(read_access({KEY_FILE: str(path)}, tmp_path), server) == 200
 
 
+def test_a_key_that_everyone_can_read_is_told_of_once_and_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with DriveServer() as server:
+        path = write_json(tmp_path / "key.json", server.service_account())
+        for mode, times in ((0o600, 0), (0o440, 0), (0o644, 1)):
+            path.chmod(mode)
+            assert root_of(read_access({KEY_FILE: str(path)}, tmp_path), server) == 200
+            assert len(caplog.messages) == times
+        [line] = caplog.messages
+        assert line == f"{KEY_FILE}={path} can be read or written by everyone (mode 0644): run chmod 600 on it"
+
+
+def test_people_are_told_apart_by_what_they_granted_and_read_of_none_of_it(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        env = signed_in(server, tmp_path)
+        first, again = read_access(env, tmp_path), read_access(env, tmp_path)
+        client_id = load_grant(tmp_path / TOKEN_NAME).client_id
+        save_grant(tmp_path / TOKEN_NAME, Grant(client_id, "another"))
+        other = read_access(env, tmp_path)
+        assert first.account == again.account != other.account
+        assert (first.who, other.who) == ("a person", "a person")
+        account = read_access({INLINE: json.dumps(server.service_account())}, tmp_path)
+        assert account.account == account.who
+
+
 def test_a_person_asks_with_what_was_granted_before(tmp_path: Path) -> None:
     with DriveServer() as server:
         assert root_of(read_access(signed_in(server, tmp_path), tmp_path), server) == 200

@@ -9,7 +9,9 @@ import resource
 import shutil
 import socket
 import threading
+import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,14 @@ from tests.drive import (
     corrupt,
     cut_body,
     cut_headers,
+    error,
     server_error,
     slow,
     stall,
     truncate,
     unauthorized,
 )
+from tests.drive.faults import foreign
 from tests.pipelines.google_drive.asking import QUICK, never, nothing_below, session_for, unheard
 
 MIB = 1 << 20
@@ -144,6 +148,74 @@ def test_damage_is_noticed_and_mended(tmp_path: Path, fault: Any) -> None:
         fetching.run()
         assert fetching.is_whole()
         assert server.requests.count("media") == 2
+
+
+@pytest.mark.parametrize("status", [300, 302, 400, 403, 404, 405, 407, 409, 410, 412, 451])
+def test_what_something_in_between_answers_is_believed_of_no_file(tmp_path: Path, status: int) -> None:
+    with DriveServer() as server:
+        fetching = Fetching(server, server.drive.add_file("a.txt", "text"), tmp_path)
+        server.faults.add(foreign(status), "media", times=2)
+        fetching.run()
+        assert fetching.is_whole()
+        server.faults.add(foreign(status), "media", times=None)
+        fetching.target.unlink()
+        with pytest.raises(DriveUnavailableError, match=rf"^a.txt: answered {status} \(not by Drive\)") as raised:
+            fetching.run()
+        assert raised.value.server_failed
+
+
+def test_a_file_that_drive_says_is_gone_is_gone(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        fetching = Fetching(server, server.drive.add_file("a.txt", "text"), tmp_path)
+        server.faults.add(error(404, "notFound"), "media")
+        with pytest.raises(FileUnavailableError) as raised:
+            fetching.run()
+        assert raised.value.gone
+
+
+def test_what_is_longer_than_it_should_be_is_not_read_to_its_end(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        fetching = Fetching(server, server.drive.add_file("a.txt", Generated(60 * MIB)), tmp_path)
+        most: list[int] = []
+
+        def look() -> None:
+            most.append(fetching.target.stat().st_size)
+
+        with pytest.raises(DownloadError, match=r"^a.txt: more than the 3 bytes that there should be came, 3 times$"):
+            fetching.run(Expected(size=3, md5="0" * 32), check=look)
+        assert server.requests.count("media") == MAX_DAMAGED
+        assert max(most) < MIB
+        assert media_bytes(server) < 30 * MIB
+        assert nothing_below(tmp_path)
+
+
+def test_a_stalled_transfer_is_left_when_a_check_says_so(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path)
+        server.faults.add(stall(300_000), "media")
+        began = time.monotonic()
+
+        def check() -> None:
+            if time.monotonic() > began + 0.5:
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            fetching.run(check=check)
+        assert time.monotonic() - began < 4
+        assert nothing_below(tmp_path)
+
+
+def test_a_content_may_take_longer_than_an_answer(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        policy = replace(QUICK, answer_seconds=0.5)
+        fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path, policy)
+        server.faults.add(stall(300_000), "media")
+        timer = threading.Timer(1.0, server.faults.release)
+        timer.start()
+        fetching.run()
+        timer.join()
+        assert fetching.is_whole()
+        assert server.requests.count("media") == 1
 
 
 def test_what_is_damaged_every_time_is_an_error_that_may_pass(tmp_path: Path) -> None:

@@ -82,10 +82,22 @@ def test_an_unset_variable_is_named() -> None:
         read_client({})
 
 
-@pytest.mark.parametrize(("name", "why"), [("missing.json", "No such file or directory"), (".", "Is a directory")])
-def test_a_file_that_can_t_be_read_is_named_with_the_reason(tmp_path: Path, name: str, why: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("missing.json", "No such file or directory"),
+        (".", "Not a regular file"),
+        ("pipe", "Not a regular file"),
+        ("~nobody-of-that-name/key.json", "no such path"),
+    ],
+)
+def test_a_file_that_can_t_be_read_is_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")  # nobody writes to it
     with pytest.raises(CredentialsError, match=rf"^KEY=x: expected the path of a key \({why}\)$"):
-        read_json_file(str(tmp_path / name), "KEY=x", "a key")
+        read_json_file(name, "KEY=x", "a key")
 
 
 def test_a_file_that_may_not_be_read_is_named_with_the_reason(tmp_path: Path) -> None:

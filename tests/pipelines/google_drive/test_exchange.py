@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import requests
 
+from rag_pipeline.ingest.types import Stopped
+from rag_pipeline.pipelines.google_drive import exchange as exchange_module
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError, DownloadError, FileUnavailableError
 from rag_pipeline.pipelines.google_drive.exchange import MAX_REDIRECTS, Exchange, Question
 from rag_pipeline.pipelines.google_drive.retry import RetryPolicy, TryAgain
-from tests.drive import DriveServer, cut_body, cut_headers, error, stall, too_many, unauthorized
+from tests.drive import DriveServer, cut_body, cut_headers, error, slow, stall, too_many, unauthorized
+from tests.drive.faults import foreign
 from tests.live import taken_port
-from tests.pipelines.google_drive.asking import session_for
+from tests.pipelines.google_drive.asking import never, session_for
 
 POLICY = RetryPolicy(connect_timeout_seconds=10, read_timeout_seconds=10)
 
@@ -28,13 +34,13 @@ def root(server: DriveServer) -> Question:
     return Question(f"{server.url}/drive/v3/files/root", "My Drive", {"fields": "id"}, is_file=True)
 
 
-def get(server: DriveServer, policy: RetryPolicy = POLICY) -> requests.Response:
-    return exchange_for(session_for(server), server.url, policy).get(root(server))
+def get(server: DriveServer, policy: RetryPolicy = POLICY) -> object:
+    return json.loads(exchange_for(session_for(server), server.url, policy).body(root(server), never))
 
 
 def test_an_answer_is_handed_over() -> None:
-    with DriveServer() as server, get(server) as answer:
-        assert answer.json() == {"id": server.drive.root_id}
+    with DriveServer() as server:
+        assert get(server) == {"id": server.drive.root_id}
 
 
 def test_an_attempt_is_one_request() -> None:
@@ -67,7 +73,7 @@ def test_a_connection_that_breaks_or_stalls_may_be_tried_again(fault: object) ->
         session.get(root(server).url, params={"fields": "id"}, timeout=30)
         server.faults.add(fault, "files.get")  # type: ignore[arg-type]
         with pytest.raises(TryAgain):
-            exchange_for(session, server.url, RetryPolicy(read_timeout_seconds=0.3)).get(root(server))
+            exchange_for(session, server.url, RetryPolicy(read_timeout_seconds=0.3)).body(root(server), never)
 
 
 def test_a_token_that_can_t_be_had_may_be_tried_again_when_that_says() -> None:
@@ -86,7 +92,7 @@ def test_a_server_that_is_not_there_may_be_tried_again() -> None:
         pass
     exchange = exchange_for(requests.Session(), f"http://127.0.0.1:{port}")
     with pytest.raises(TryAgain, match="Connection refused"):
-        exchange.get(Question(f"http://127.0.0.1:{port}/", "a.txt"))
+        exchange.get(Question(f"http://127.0.0.1:{port}/", "a.txt"), never)
 
 
 class Redirecting:
@@ -145,7 +151,7 @@ def test_a_redirect_to_a_login_or_a_stranger_is_not_followed(location: str) -> N
         server.location = location
         base = f"http://127.0.0.1:{server.port}"
         with pytest.raises(DownloadError, match=r"^a.txt: was sent on to .*, which is not where Drive keeps files$"):
-            exchange_for(with_token(), base).get(Question(base + "/x", "a.txt"))
+            exchange_for(with_token(), base).get(Question(base + "/x", "a.txt"), never)
         assert len(server.heads) == 1
 
 
@@ -155,11 +161,74 @@ def test_the_token_stays_behind_when_a_redirect_leads_to_another_host() -> None:
         server.location = f"http://localhost:{other.port}/content"
         other.location = "https://accounts.google.com/"
         with pytest.raises(DownloadError):
-            exchange_for(with_token(), base).get(Question(base + "/x", "a.txt"), headers={"Range": "bytes=5-"})
+            exchange_for(with_token(), base).get(Question(base + "/x", "a.txt"), never, headers={"Range": "bytes=5-"})
         assert "authorization" in server.heads[0].lower()
         assert "authorization" not in other.heads[0].lower()
         assert "hush" not in other.heads[0]
         assert "Range: bytes=5-" in other.heads[0]
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "http://[::1", "//[/x"])
+def test_an_address_that_can_t_be_read_may_be_another_the_next_time(location: str) -> None:
+    with DriveServer() as server:
+        server.faults.add(foreign(302, location), "files.get")
+        with pytest.raises(TryAgain, match="was sent on to an address that can't be read"):
+            get(server)
+        assert get(server) == {"id": server.drive.root_id}
+
+
+def test_an_answer_that_stalls_or_does_not_begin_is_left_on_a_stop() -> None:
+    for fault in (stall(3), slow(60)):
+        with DriveServer() as server:
+            server.faults.add(fault, "files.get")
+            stop = threading.Event()
+            exchange = Exchange(session_for(server), base_url=server.url, policy=POLICY, stop=stop)
+            timer = threading.Timer(0.3, stop.set)
+            timer.start()
+            began = time.monotonic()
+            with pytest.raises(Stopped):
+                exchange.body(root(server), never)
+            assert time.monotonic() - began < 3
+            timer.join()
+
+
+def test_an_answer_that_stalls_is_left_when_a_check_says_so() -> None:
+    def check() -> None:
+        raise Stopped
+
+    with DriveServer() as server:
+        server.faults.add(stall(3), "files.get")
+        with pytest.raises(Stopped):
+            exchange_for(session_for(server), server.url).body(root(server), check)
+
+
+def test_an_answer_has_to_be_whole_in_time() -> None:
+    with DriveServer() as server:
+        server.faults.add(stall(3), "files.get")
+        with pytest.raises(TryAgain, match=r"^no whole answer within 0\.3 s$") as raised:
+            get(server, replace(POLICY, answer_seconds=0.3))
+        assert raised.value.server_failed
+
+
+def test_an_answer_of_any_size_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with DriveServer() as server:
+        for number in range(20):
+            server.drive.add_file(f"{number}.txt", "x")
+        question = Question(f"{server.url}/drive/v3/files", "the files", {"q": "'root' in parents"})
+        exchange = exchange_for(session_for(server), server.url)
+        assert len(exchange.body(question, never)) > 1000
+        monkeypatch.setattr(exchange_module, "MAX_ANSWER_BYTES", 1000)
+        with pytest.raises(TryAgain, match="answered with more than"):
+            exchange.body(question, never)
+
+
+def test_a_connection_serves_many_requests(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "urllib3.connectionpool")
+    with DriveServer() as server:
+        exchange = exchange_for(session_for(server), server.url)
+        for _ in range(5):
+            exchange.body(root(server), never)
+    assert caplog.text.count("Starting new HTTP") == 2  # for the token, and for Drive
 
 
 def test_redirects_without_an_end_come_to_one() -> None:
@@ -167,5 +236,5 @@ def test_redirects_without_an_end_come_to_one() -> None:
         base = f"http://127.0.0.1:{server.port}"
         server.location = "/again"
         with pytest.raises(DownloadError, match=f"was sent on more than {MAX_REDIRECTS} times"):
-            exchange_for(with_token(), base).get(Question(base + "/x", "a.txt"))
+            exchange_for(with_token(), base).get(Question(base + "/x", "a.txt"), never)
         assert len(server.heads) == MAX_REDIRECTS + 1

@@ -11,7 +11,8 @@ from rag_pipeline.pipelines.google_drive.api import DriveApi
 from rag_pipeline.pipelines.google_drive.errors import DriveUnavailableError, FileUnavailableError
 from rag_pipeline.pipelines.google_drive.listing import Listing
 from rag_pipeline.pipelines.google_drive.mirror import Mirror
-from tests.drive import DriveServer
+from tests.drive import DriveServer, error
+from tests.drive.faults import Fault, foreign
 from tests.pipelines.google_drive.driving import StopAfter, asking, go_on
 
 
@@ -162,6 +163,55 @@ def test_the_watched_folder_itself_is_not_taken_for_empty_when_it_is_gone(
     server.drive.delete(top)
     with pytest.raises(FileUnavailableError):
         Listing(api, mirror).run(None, go_on)
+
+
+@pytest.mark.parametrize("fault", [error(404, "notFound"), error(403, "insufficientFilePermissions"), foreign(403)])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_folder_that_could_not_be_listed_once_is_listed_then(
+    server: DriveServer, api: DriveApi, mirror: Mirror, fault: Fault, times: int
+) -> None:
+    top = server.drive.add_folder("top")
+    grow(server, top, width=1, depth=1, files=2)
+    begin(api, mirror, top)
+    server.faults.add(fault, "files.list", after=1, times=times)
+    Listing(api, mirror).run(None, go_on)
+    assert known(mirror) == server.drive.below(top)
+    assert len(known(mirror)) == 4
+
+
+def test_a_folder_that_is_there_and_never_listed_is_an_error_and_not_forgotten(
+    server: DriveServer, api: DriveApi, mirror: Mirror
+) -> None:
+    top = server.drive.add_folder("top")
+    sub = server.drive.add_folder("sub", top)
+    begin(api, mirror, top)
+    server.faults.add(error(404, "notFound"), "files.list", file=sub, times=None)
+    with pytest.raises(DriveUnavailableError, match="does not list all of a folder"):
+        Listing(api, mirror).run(None, go_on)
+    assert mirror.unlisted(10) == [sub]
+    server.faults.add(error(403, "insufficientFilePermissions"), "files.get", file=sub, times=None)
+    with pytest.raises(DriveUnavailableError, match="a folder may not be read by these credentials"):
+        Listing(api, mirror).run(None, go_on)
+    assert mirror.unlisted(10) == [sub]
+    server.faults.clear()
+    Listing(api, mirror).run(None, go_on)
+    assert mirror.unlisted(10) == []
+
+
+def test_a_folder_that_is_in_the_trash_by_now_need_not_be_listed(
+    server: DriveServer, api: DriveApi, mirror: Mirror
+) -> None:
+    top = server.drive.add_folder("top")
+    sub = server.drive.add_folder("sub", top)
+    server.drive.add_file("a.txt", "a", sub)
+    begin(api, mirror, top)
+    with pytest.raises(Stopped):
+        Listing(api, mirror).run(None, StopAfter(1))
+    server.drive.trash(sub)
+    server.faults.add(error(404, "notFound"), "files.list", file=sub, times=None)
+    Listing(api, mirror).run(None, go_on)
+    assert known(mirror) == set()
+    assert mirror.file(sub) is not None
 
 
 def test_an_incomplete_search_is_made_again_and_never_taken_for_all_there_is(

@@ -19,6 +19,7 @@ from rag_pipeline.pipelines.google_drive.mirror import TOLD, Mirror, Position
 from rag_pipeline.pipelines.google_drive.records import Change, DriveFile, ShortcutTarget
 
 TEXT = "text/plain"
+NOW = 5000.0
 
 
 def folder(key: str, *parents: str, version: int = 1, trashed: bool = False) -> DriveFile:
@@ -147,7 +148,7 @@ def test_a_file_with_several_parents_is_one_file_until_the_last_is_gone(tmp_path
 def test_folders_in_a_circle_end_where_they_began(tmp_path: Path) -> None:
     files = folder("one", "top", "two"), folder("two", "one"), file("a", "two"), shortcut("s", "one", "two")
     with mirrored(tmp_path, *files) as mirror:
-        assert (known(mirror), mirror.unlisted(10), mirror.unresolved(0)) == ({"a"}, [], [])
+        assert (known(mirror), mirror.unlisted(10), mirror.unresolved(0, NOW)) == ({"a"}, [], [])
         mirror.apply(changed(folder("one", "two", version=2)), "2")
         mirror.tidy()
         # Nothing leads there any more but itself.
@@ -195,10 +196,12 @@ def test_a_change_of_the_watched_folder_or_of_one_above_it_asks_for_a_new_pass(t
 def test_targets_of_shortcuts_are_to_be_looked_up_once_or_again_after_a_while(tmp_path: Path) -> None:
     files = shortcut("s1", "far", "top"), shortcut("s2", "lost", "top"), shortcut("s3", "near", "top")
     with mirrored(tmp_path, *files, file("near", "top")) as mirror:
-        assert mirror.unresolved(0) == ["far", "lost"]
+        assert mirror.unresolved(0, NOW) == ["far", "lost"]
         mirror.set_target("far", file("far"), None, 1000.0)
         mirror.set_target("lost", None, "a shortcut to nothing", 1000.0)
-        assert (mirror.unresolved(1000.0), mirror.unresolved(1001.0)) == ([], ["far", "lost"])
+        assert (mirror.unresolved(1000.0, NOW), mirror.unresolved(1001.0, NOW)) == ([], ["far", "lost"])
+        # The clock was ahead then, or is behind now.
+        assert mirror.unresolved(900.0, 999.0) == ["far", "lost"]
         mirror.tidy()
         assert known(mirror) == {"far", "near"}
         told = {one.file.id: (one.target and one.target.id, one.reason, one.in_folders) for one in mirror.shortcuts()}
@@ -209,10 +212,10 @@ def test_targets_of_shortcuts_are_to_be_looked_up_once_or_again_after_a_while(tm
         }
         # It can be seen all at once: what was said of it is to be asked again.
         mirror.apply(changed(file("lost", "elsewhere")), "2")
-        assert mirror.unresolved(1) == ["lost"]
+        assert mirror.unresolved(1, NOW) == ["lost"]
         mirror.apply([removed("s1"), removed("s2")], "3")
         mirror.tidy()
-        assert (known(mirror), mirror.unresolved(2000.0)) == ({"near"}, [])
+        assert (known(mirror), mirror.unresolved(2000.0, NOW)) == ({"near"}, [])
 
 
 def test_the_target_of_a_shortcut_that_points_elsewhere_now_is_not_reached_any_more(tmp_path: Path) -> None:
@@ -221,12 +224,14 @@ def test_the_target_of_a_shortcut_that_points_elsewhere_now_is_not_reached_any_m
         assert known(mirror) == {"one"}
         mirror.apply(changed(shortcut("s", "two", "top", version=2)), "2")
         mirror.tidy()
-        assert (known(mirror), mirror.unresolved(0)) == (set(), ["two"])
+        assert (known(mirror), mirror.unresolved(0, NOW)) == (set(), ["two"])
 
 
 def test_a_refused_file_is_to_be_tried_again_from_its_next_version_on(tmp_path: Path) -> None:
     def retried() -> list[int]:
-        return [version for _, version in mirror.files()]
+        found = [version for _, version in mirror.files()]
+        assert found == [mirror.retried("a")]
+        return found
 
     with mirrored(tmp_path, file("a", "top", version=7)) as mirror:
         mirror.refuse("a")
@@ -237,6 +242,7 @@ def test_a_refused_file_is_to_be_tried_again_from_its_next_version_on(tmp_path: 
         # That try stays the same one, whatever comes after it.
         mirror.apply(changed(file("a", "top", version=12)), "3")
         assert retried() == [9]
+        assert mirror.retried("unknown") == 0
 
 
 def test_a_file_that_cannot_be_used_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
@@ -418,7 +424,7 @@ class MirrorMachine(RuleBasedStateMachine):
             while keys := self.mirror.unlisted(1):
                 self.list(keys[0])
             self.read_changes(2)
-            for key in self.mirror.unresolved(1):
+            for key in self.mirror.unresolved(1, NOW):
                 there = key in self.model.things and not self.model.things[key].trashed
                 self.mirror.set_target(key, self.model.describe(key) if there else None, None if there else "no", TOLD)
             if not self.mirror.unlisted(1):

@@ -11,7 +11,7 @@ import pytest
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError, DriveError
 from rag_pipeline.pipelines.google_drive.retry import RetryPolicy
 from rag_pipeline.pipelines.ledger import Outcome
-from tests.drive import DriveServer, cut_headers, error, slow
+from tests.drive import DriveServer, corrupt, cut_headers, error, slow, stall
 from tests.pipelines.google_drive.running import Run, running
 from tests.pipelines.google_drive.storm import Storm
 from tests.pipelines.parts import MemoryStore
@@ -139,6 +139,41 @@ def test_what_is_left_out_is_skipped_with_its_reason_and_link_and_the_rest_goes_
         closed = next(key for key, reason in expected.items() if "credentials" in reason)
         drive.set_download(closed, True)
         run.wait_idle(processed=2)
+
+
+def test_a_file_that_may_no_longer_be_read_while_it_is_in_work_is_skipped_and_never_was_gone(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
+    key = server.drive.add_file("a.txt", "one\n" * 20_000, top)
+    server.faults.add(stall(1000), "media")
+    with running(tmp_path, server, top) as run:
+        run.wait(lambda: sum(part.stat().st_size for part in run.spool.folder.rglob("a.txt")) >= 1000)
+        server.drive.set_download(key, False)
+        looks = server.requests.count("changes.list")
+        run.wait(lambda: server.requests.count("changes.list") >= looks + 2)
+        server.faults.release()
+        run.wait(lambda: run.state()["total_skipped"] == 1 and run.state()["files_in_flight"] == 0)
+    assert (run.ended("deleted"), run.ended("skipped"), run.store.texts()) == ([], [key], {})
+
+
+def test_a_file_that_was_refused_and_then_stays_damaged_is_tried_once_in_a_pass(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
+    key = server.drive.add_file("a.txt", "one", top)
+    server.faults.add(error(403, "cannotDownloadFile"), "media")
+    with running(tmp_path, server, top, single=True) as run:
+        assert run.ended("skipped") == [key]
+    server.drive.touch(key)
+    server.faults.add(corrupt(), "media", times=None)
+    with running(tmp_path, server, top, single=True) as run:
+        assert run.state()["total_failed"] == 1
+
+
+def test_a_name_that_is_no_unicode_is_shown_and_stored(server: DriveServer, top: str, tmp_path: Path) -> None:
+    key = server.drive.add_file("x\ud83d.txt", "one", top)
+    with running(tmp_path, server, top, single=True) as run:
+        assert run.error is None
+        assert names(run) == {key: "x\ufffd.txt"}
 
 
 def test_a_network_that_is_gone_is_an_error_with_the_time_of_the_next_try_and_recovers_by_itself(

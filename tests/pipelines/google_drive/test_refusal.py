@@ -70,8 +70,8 @@ def test_a_limit_is_tried_again_by_all_more_slowly(status: int, reason: str) -> 
     assert not again.server_failed
 
 
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
-def test_a_server_s_failure_is_tried_again(status: int) -> None:
+@pytest.mark.parametrize("status", [300, 302, 304, 405, 407, 408, 409, 412, 451, 500, 502, 503, 504])
+def test_a_server_s_failure_and_what_drive_has_no_use_for_is_tried_again(status: int) -> None:
     again = failure(status, "backendError", is_file=True)
     assert isinstance(again, TryAgain)
     assert again.server_failed
@@ -149,7 +149,20 @@ def test_a_drive_or_folder_that_is_gone_is_no_matter_of_the_page_token(status: i
     assert isinstance(error, FileUnavailableError)
 
 
-@pytest.mark.parametrize("status", [302, 400, 403, 404])
+@pytest.mark.parametrize("status", [400, 403, 404, 410])
+@pytest.mark.parametrize("page", [b"", b"<html>Sign in</html>", b'{"error": "denied"}', b'["error"]'])
+@pytest.mark.parametrize("has_page_token", [True, False])
+def test_what_is_not_said_by_drive_is_believed_of_no_file_and_no_page_token(
+    status: int, page: bytes, has_page_token: bool
+) -> None:
+    refusal = read_refusal(status, {}, page)
+    again = failure_of(refusal, "a.txt", is_file=True, has_page_token=has_page_token, daily_seconds=1.0)
+    assert isinstance(again, TryAgain)
+    assert again.server_failed
+    assert again.why == f"answered {status} (not by Drive)"
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
 def test_what_is_refused_otherwise_names_what_was_asked_and_the_answer(status: int) -> None:
     error = failure(status, "odd")
     assert type(error) is DriveError

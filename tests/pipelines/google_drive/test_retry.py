@@ -12,8 +12,9 @@ import pytest
 
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.google_drive.errors import DriveUnavailableError
-from rag_pipeline.pipelines.google_drive.retry import FEW_ATTEMPTS, Pace, Retries, RetryPolicy, TryAgain
+from rag_pipeline.pipelines.google_drive.retry import Pace, Retries, RetryPolicy, TryAgain
 from tests.live import wait_until
+from tests.pipelines.google_drive.asking import never
 
 QUICK = RetryPolicy(attempts=4, base_seconds=0.001, cap_seconds=0.002, later_seconds=5)
 
@@ -40,7 +41,7 @@ class RecordedPace(Pace):
         self.waits: list[float] = []
         self.stands_still = False
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, check: Callable[[], None]) -> None:
         self.waits.append(seconds)
         if not self.stands_still:
             with self._lock:
@@ -48,7 +49,7 @@ class RecordedPace(Pace):
 
 
 def retries(policy: RetryPolicy = QUICK, pace: Pace | None = None) -> Retries:
-    return Retries(policy, pace or Pace(threading.Event()), "a.txt")
+    return Retries(policy, pace or Pace(threading.Event()), "a.txt", never)
 
 
 def test_what_passes_is_tried_again_until_it_succeeds() -> None:
@@ -122,16 +123,18 @@ def test_progress_gives_all_attempts_again() -> None:
         tries.wait_after(TryAgain("broke off"))
 
 
-def test_what_seldom_passes_ends_with_its_own_error_after_few_attempts() -> None:
+def test_what_seldom_passes_has_all_attempts_and_ends_with_its_own_error() -> None:
     attempt = Scripted(*[TryAgain("answered 401", final=ZeroDivisionError("mine"))] * 9)
     with pytest.raises(ZeroDivisionError, match="mine"):
         retries(replace(QUICK, attempts=9)).run(attempt)
-    assert attempt.made == FEW_ATTEMPTS
+    assert attempt.made == 9
 
 
 def test_a_stop_ends_a_wait_at_once_and_lets_nothing_begin() -> None:
     stop = threading.Event()
-    tries = Retries(replace(QUICK, base_seconds=1000, cap_seconds=1000, total_seconds=10_000), Pace(stop), "a.txt")
+    tries = Retries(
+        replace(QUICK, base_seconds=1000, cap_seconds=1000, total_seconds=10_000), Pace(stop), "a.txt", never
+    )
     ended: list[BaseException] = []
     attempt = Scripted(TryAgain("x", header="100"))
     thread = in_thread(lambda: tries.run(attempt), ended)
@@ -149,18 +152,46 @@ def test_when_one_is_told_to_slow_down_all_wait_and_not_to_the_same_moment() -> 
     for _ in range(5):
         pace = RecordedPace()
         pace.stands_still = True
-        Retries(replace(QUICK, total_seconds=1000), pace, "a").wait_after(TryAgain("x", header="60", slow_down=True))
+        Retries(replace(QUICK, total_seconds=1000), pace, "a", never).wait_after(
+            TryAgain("x", header="60", slow_down=True)
+        )
         pace.stands_still = False
-        assert Retries(QUICK, pace, "b").run(Scripted()) == "done"
+        assert Retries(QUICK, pace, "b", never).run(Scripted()) == "done"
         waits.append(pace.waits[1])
     assert all(50 < wait < 63 for wait in waits)
     assert len(set(waits)) > 1
 
 
 def test_a_failure_that_is_one_s_own_slows_nobody_else_down() -> None:
-    pace = RecordedPace()
-    Retries(replace(QUICK, base_seconds=50, cap_seconds=50), pace, "a").run(Scripted(TryAgain("broke off")))
-    assert pace._not_before == 0.0
+    for failure in (TryAgain("broke off"), TryAgain("answered 503", header="100", server_failed=True)):
+        pace = RecordedPace()
+        pace.stands_still = True
+        Retries(replace(QUICK, base_seconds=50, cap_seconds=50), pace, "a", never).wait_after(failure)
+        assert pace._not_before == 0.0
+
+
+def test_a_wait_is_given_up_once_the_one_who_waits_is_told_to() -> None:
+    """A pause gives up a look under way, however long Drive has asked to be left alone."""
+    policy = replace(QUICK, base_seconds=1000, cap_seconds=1000, total_seconds=10_000)
+    alone = Retries(policy, Pace(threading.Event()), "a", raising_at(2))
+    with pytest.raises(Stopped):
+        alone.run(Scripted(TryAgain("answered 503", header="100", server_failed=True)))
+    shared = Pace(threading.Event())
+    shared.slow_down(100)
+    with pytest.raises(Stopped):
+        Retries(policy, shared, "b", raising_at(2)).run(Scripted())
+
+
+def raising_at(number: int) -> Callable[[], None]:
+    """Return a check that raises Stopped the time it is called for the ``number``-th time."""
+    left = [number]
+
+    def check() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Stopped
+
+    return check
 
 
 def in_thread(work: Callable[[], object], ended: list[BaseException]) -> threading.Thread:

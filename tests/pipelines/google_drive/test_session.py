@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 import requests
 
+from rag_pipeline.pipelines.google_drive import session as session_module
 from rag_pipeline.pipelines.google_drive.auth import read_access
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError, DriveError
 from rag_pipeline.pipelines.google_drive.session import DriveSession, TokenUnavailableError, describe
@@ -132,6 +135,86 @@ def test_a_token_that_can_t_be_had_for_now_may_be_asked_for_again() -> None:
             ask(session, server)
         assert ask(session, server) == 200
         assert server.requests.count("token") == 4  # none was repeated behind our back
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (400, "temporarily_unavailable"),
+        (400, "internal_failure"),
+        (400, "server_error"),
+        (403, "rate_limit_exceeded"),
+        (429, "rate_limit_exceeded"),
+        (400, "something_new"),
+    ],
+)
+def test_a_token_endpoint_that_is_not_well_says_nothing_of_the_credentials(status: int, word: str) -> None:
+    with (
+        DriveServer() as server,
+        answering(status, {"error": word}) as address,
+        pytest.raises(TokenUnavailableError, match=f"Google answered {status}"),
+    ):
+        ask(session_at(server, address), server)
+
+
+@pytest.mark.parametrize("word", ["invalid_grant", "invalid_client", "unauthorized_client", "deleted_client"])
+def test_a_refusal_of_the_token_endpoint_s_is_final(word: str) -> None:
+    with (
+        DriveServer() as server,
+        answering(400, {"error": word}) as address,
+        pytest.raises(CredentialsError, match=word),
+    ):
+        ask(session_at(server, address), server)
+
+
+def test_a_token_endpoint_s_answer_without_an_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "_MAX_TOKEN_BYTES", 100)
+    with (
+        DriveServer() as server,
+        answering(200, {"access_token": "x" * 1000}) as address,
+        pytest.raises(TokenUnavailableError, match="does not come to an end"),
+    ):
+        ask(session_at(server, address), server)
+
+
+def test_a_token_endpoint_that_sends_on_to_an_address_that_can_t_be_read_is_not_well() -> None:
+    with DriveServer() as server, answering(302, {}, "http://[bad") as address:
+        session = session_at(server, address)
+        with pytest.raises(TokenUnavailableError, match="Google answered 302"):
+            ask(session, server)
+
+
+@contextmanager
+def answering(status: int, body: Mapping[str, str], location: str | None = None) -> Iterator[str]:
+    """Answer everything like this; gives the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            if location is not None:
+                self.send_header("Location", location)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as listener:
+        thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.server_port}"
+        finally:
+            listener.shutdown()
+            thread.join()
+
+
+def session_at(server: DriveServer, address: str) -> DriveSession:
+    """Return a session whose token comes from another address."""
+    key = {**server.service_account(), "token_uri": f"{address}/token"}
+    access = read_access({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(key)}, Path("/nonexistent"))
+    return access.open_session(server.url)
 
 
 def test_a_token_server_that_is_not_there_is_a_broken_connection() -> None:

@@ -96,7 +96,10 @@ def test_without_more_than_a_folder_changes_are_looked_for_once_a_minute() -> No
             {"RAG_WATCH_FOLDER_ID": FOLDER, "GOOGLE_DRIVE_API_URL": "http://x.test"},
             "GOOGLE_DRIVE_API_URL='http://x.test'",
         ),
-        ({"RAG_WATCH_FOLDER_ID": FOLDER, "GOOGLE_DRIVE_API_URL": "https://a/b"}, "GOOGLE_DRIVE_API_URL='https://a/b'"),
+        *(
+            ({"RAG_WATCH_FOLDER_ID": FOLDER, "GOOGLE_DRIVE_API_URL": url}, f"GOOGLE_DRIVE_API_URL='{url}'")
+            for url in ("https://a/b", "http://127.0.0.1:1?x=1", "http://127.0.0.1:1/?", "https://a#b", "https://a/#")
+        ),
     ],
 )
 def test_a_bad_setting_is_named(env: dict[str, str], said: str) -> None:

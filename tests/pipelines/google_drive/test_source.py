@@ -10,6 +10,7 @@ from rag_pipeline.pipelines.following.source import FoundFile, SkippedError, Sou
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError, DownloadError, DriveError
 from rag_pipeline.pipelines.google_drive.retry import RetryPolicy
 from tests.drive import DriveServer, corrupt, cut_headers, error, page_token_gone, unauthorized
+from tests.drive.fields import cut_down
 from tests.pipelines.google_drive.driving import Seeing, StopAfter, go_on, seeing
 from tests.pipelines.google_drive.storm import Storm
 
@@ -142,6 +143,36 @@ def test_another_account_sees_another_drive(server: DriveServer, top: str, tmp_p
         seen.ids()
     # The token was the other one's.
     assert "changes.getStartPageToken" in operations(server)
+
+
+def test_a_folder_that_another_account_does_not_see_never_was_there_for_it(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
+    with seeing(tmp_path, server, top) as seen:
+        seen.ids()
+    server.drive.revoke(top)
+    with seeing(tmp_path, server, top) as seen, pytest.raises(SourceUnavailableError):
+        seen.ids()
+    with seeing(tmp_path, server, top) as seen:
+        seen.source._account = "somebody else"
+        with pytest.raises(ConfigurationError, match="the folder is not there, or not shared with these credentials"):
+            seen.ids()
+
+
+def test_an_answer_that_lacks_the_list_of_files_is_not_taken_for_an_empty_folder(
+    server: DriveServer, top: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = server.drive.add_file("a.txt", "x", top)
+    with seeing(tmp_path, server, top, policy=IMPATIENT) as seen:
+        assert seen.ids() == {file}
+        server.expire_change_tokens()
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "tests.drive.api.cut_down", lambda made, mask: {} if "files" in mask else cut_down(made, mask)
+            )
+            with pytest.raises(SourceUnavailableError, match="can't be read"):
+                seen.ids()
+        assert seen.ids() == {file}
 
 
 def test_a_folder_that_moves_into_a_shared_drive_is_followed_there(
@@ -293,6 +324,52 @@ def test_a_file_that_is_gone_when_it_is_to_be_fetched_is_gone_at_once(
         assert look(seen) == {}
 
 
+def test_a_content_that_is_not_found_of_a_file_that_is_there_is_a_failure_to_try_again(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
+    key = server.drive.add_file("a.txt", "hello", top)
+    with seeing(tmp_path, server, top) as seen:
+        file = look(seen)[key]
+        server.faults.add(error(404, "notFound"), "media")
+        with pytest.raises(DownloadError) as failed:
+            read(seen, file)
+        assert (str(failed.value), failed.value.retryable) == ("a.txt is there, but its content was not found", True)
+        assert seen.source.version_now(file) == file.version
+        assert read(seen, look(seen)[key]) == "hello"
+        # What Drive says of it then is taken in.
+        server.faults.add(error(404, "notFound"), "media")
+        server.drive.set_content(key, "changed")
+        with pytest.raises(DownloadError):
+            read(seen, file)
+        assert seen.source.version_now(file) == f"md5:{server.drive.item(key).md5}"
+
+
+def test_where_drive_does_not_say_whether_a_file_is_gone_it_stays(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
+    key = server.drive.add_file("a.txt", "hello", top)
+    with seeing(tmp_path, server, top, policy=IMPATIENT) as seen:
+        file = look(seen)[key]
+        server.faults.add(error(404, "notFound"), "media")
+        server.faults.add(cut_headers(), "files.get", times=None)
+        with pytest.raises(SourceUnavailableError):
+            read(seen, file)
+        server.faults.clear()
+        assert seen.source.version_now(file) == file.version
+        assert read(seen, look(seen)[key]) == "hello"
+
+
+def test_a_file_that_may_no_longer_be_read_is_another_one_and_not_gone(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
+    key = server.drive.add_file("a.txt", "hello", top)
+    with seeing(tmp_path, server, top) as seen:
+        file = look(seen)[key]
+        server.drive.set_download(key, False)
+        assert list(seen.reasons()) == [key]
+        assert seen.source.version_now(file) != file.version
+
+
 def test_a_content_that_is_newer_than_was_known_is_known_from_then_on(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
@@ -362,6 +439,22 @@ def test_a_content_that_stays_damaged_is_a_failure_to_try_again(server: DriveSer
         assert seen.source.version_now(file) == file.version
 
 
+def test_a_file_that_was_refused_once_and_stays_damaged_then_keeps_its_version(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
+    key = server.drive.add_file("a.txt", "hello", top)
+    with seeing(tmp_path, server, top) as seen:
+        server.faults.add(error(403, "cannotDownloadFile"), "media")
+        with pytest.raises(SkippedError):
+            read(seen, look(seen)[key])
+        server.drive.touch(key)
+        server.faults.add(corrupt(), "media", times=None)
+        file = look(seen)[key]
+        with pytest.raises(DownloadError):
+            read(seen, file)
+        assert seen.source.version_now(file) == file.version == look(seen)[key].version
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_happens_in_drive_between_two_requests_with_some_failing_a_look_at_rest_has_it_right(
     server: DriveServer, tmp_path: Path, seed: int
@@ -382,3 +475,18 @@ def test_whatever_happens_in_drive_between_two_requests_with_some_failing_a_look
                 server.expire_change_tokens()
             seen.source.look(change_now_and_then)
             assert set(seen.ids()) == set(storm.expected())
+
+
+def test_a_folder_that_is_gone_before_any_change_tells_of_it_is_seen_by_who_doubts(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
+    with seeing(tmp_path, server, top) as seen:
+        file = server.drive.add_file("a.txt", "x", top)
+        assert seen.ids() == {file}
+        with server.drive.lock:
+            for item_id in (top, file):
+                server.drive.items[item_id].access = False  # and the changes lag behind
+        assert seen.ids() == {file}
+        seen.source.doubt()
+        with pytest.raises(SourceUnavailableError):
+            seen.ids()

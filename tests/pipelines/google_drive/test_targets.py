@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,24 @@ def test_what_the_changes_do_not_tell_is_looked_up_now_and_then(
             drive.delete(team)
             assert look_later(seen, monkeypatch) == {lost}
             assert list(seen.reasons()) == [to_team]
+
+
+def test_what_was_looked_up_while_the_clock_was_ahead_is_looked_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with DriveServer() as server:
+        drive = server.drive
+        top = drive.add_folder("top")
+        lost = drive.add_file("lost.txt", "x", ELSEWHERE)
+        near = drive.add_file("near.txt", "x")
+        for target in (lost, near):
+            drive.add_shortcut("s", target, top)
+        with seeing(tmp_path, server, top) as seen:
+            now = time.time()
+            with monkeypatch.context() as patched:
+                patched.setattr(time, "time", lambda: now + 86400)
+                assert seen.ids() == {near}
+            server.requests.clear()
+            assert seen.ids() == {near}
+            # Of what the changes tell, the clock says nothing.
+            assert [request.operation for request in server.requests] == ["changes.list", "files.get"]

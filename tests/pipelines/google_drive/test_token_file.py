@@ -71,13 +71,32 @@ def test_without_a_file_nobody_has_signed_in(tmp_path: Path) -> None:
         load_grant(tmp_path / "token.json")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"client_id": "c", "refresh_token": 7}', "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "{}", "\x00", "[" * 200_000),
+        *(f'{{"client_id": "c", "refresh_token": {token}}}' for token in ("7", '""', r'"a\nb"', r'"\ud83d"')),
+    ],
+)
 def test_a_damaged_file_is_told_without_its_content(tmp_path: Path, content: str) -> None:
     path = tmp_path / "token.json"
     path.touch(0o600)
     path.write_text(content)
     with pytest.raises(CredentialsError, match=r"^\S+token.json does not hold a sign-in: run rag-pipeline"):
         load_grant(path)
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(mode=0o700)
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for name in ("folder", "pipe"):
+        with pytest.raises(CredentialsError, match=rf"^\S+{name} can't be read: Not a regular file$"):
+            load_grant(tmp_path / name)
+
+
+def test_a_mark_tells_grants_apart_and_not_what_was_granted() -> None:
+    assert GRANT.mark == Grant("client-1", "very secret").mark != Grant("client-1", "another").mark
+    assert "secret" not in GRANT.mark
 
 
 def test_a_link_in_place_of_the_new_file_is_not_written_through(tmp_path: Path) -> None:
