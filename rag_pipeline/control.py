@@ -59,13 +59,18 @@ class Control:
     """
 
     def __init__(self, actions: Collection[Action] = tuple(Action)) -> None:
-        self.actions = frozenset(actions)
+        self._actions = frozenset(actions)
         self._lock = native.RLock()  # protects all below
         self._refuse: Callable[[Action, str | None], str | None] | None = None
         self._on_ask: Callable[[], None] | None = None
         self._paused_since: float | None = None
         self._waiting: dict[Request, None] = {}
         self._closed = False
+
+    @property
+    def actions(self) -> frozenset[Action]:
+        """What can be asked: nothing of a pipeline that has ended."""
+        return frozenset() if self._closed else self._actions
 
     # -- who asks --------------------------------------------------------------------------------------------------
 
@@ -77,8 +82,7 @@ class Control:
         """
         self._check(action, file_id)
         with self._lock:
-            if self._closed:
-                raise ControlError("the pipeline has ended")
+            self._check_open()
             self._note(Request(Action(action), file_id))
         if self._on_ask is not None:
             self._on_ask()
@@ -119,8 +123,9 @@ class Control:
     # ----------------------------------------------------------------------------------------------------------------
 
     def _check(self, action: Action, file_id: str | None) -> None:
-        if action not in self.actions:
-            can = ", ".join(known for known in Action if known in self.actions)
+        self._check_open()
+        if action not in self._actions:
+            can = ", ".join(known for known in Action if known in self._actions)
             raise ControlError(f"{action} is not something this pipeline does: it knows {can or 'no action'}")
         if action in NEED_FILE and not file_id:
             raise ControlError(f"{action} needs the id of a file")
@@ -129,6 +134,10 @@ class Control:
         reason = None if self._refuse is None else self._refuse(action, file_id)
         if reason is not None:
             raise ControlError(reason)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ControlError("the pipeline has ended")
 
     def _note(self, request: Request) -> None:
         if request.action is Action.PAUSE:

@@ -86,7 +86,9 @@ def test_nothing_can_be_asked_of_a_pipeline_that_has_ended() -> None:
     control.close()
     control.close()
     assert (control.paused, control.take()) == (False, [])
-    assert refused(lambda: control.ask(Action.RESUME)) == "the pipeline has ended"
+    assert control.actions == frozenset()
+    for action, file_id in [(Action.RESUME, None), (Action.CHECK, None), (Action.RETRY, "a")]:
+        assert refused(lambda: control.ask(action, file_id)) == "the pipeline has ended"  # noqa: B023
 
 
 def test_many_threads_can_ask_at_once_and_nothing_is_lost() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from rag_pipeline.errors import EmptyFileError, ExtractionLimitError, StoreError, UnsupportedFileTypeError
+from rag_pipeline.errors import EmptyFileError, ExtractionLimitError, StateError, StoreError, UnsupportedFileTypeError
 from rag_pipeline.ingest.types import Chunk, Document, Embedder, Extractor, Progress, SourceFile, Stopped, VectorStore
 from rag_pipeline.pipelines.fingerprint import fingerprint
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SkippedError, Source, SourceUnavailableError
@@ -53,14 +53,16 @@ class Parts:
 
 
 class End(StrEnum):
-    """How the work on a file ended. The last five leave it where it was: it is not done."""
+    """How the work on a file ended. The last four leave it where it was: it is not done.
+
+    A file that can't be found has ``CHANGED``: that it is gone is for a look to say, which knows whether the source is.
+    """
 
     STORED = "stored"
     UNCHANGED = "unchanged"
     SKIPPED = "skipped"
     FAILED = "failed"
     CHANGED = "changed"
-    GONE = "gone"
     CANCELLED = "cancelled"
     UNAVAILABLE = "unavailable"
     STOPPED = "stopped"
@@ -112,12 +114,13 @@ class Ingestion:
         self._scope = scope
         self._stop = stop
         self._called_off = called_off
-        self._shown: set[str] = set()  # in flight as far as the status goes; set operations are atomic
+        self._shown: dict[str, str] = {}  # names of what the status has in flight, by id; each operation is atomic
 
     def work(self, file: FoundFile, stored: str | None) -> Result:
         """Bring the store up to date with the file; ``stored`` is the fingerprint the store has of it, if any.
 
-        Never raises for anything the source, the file, the model or the store does: that is what the result says.
+        What the source, the file, the model or the store does is in the result. Raises StateError if another process
+        has taken over this pipeline's files, which ends more than the work on one.
         """
         work = _Work(self, file)
         try:
@@ -126,15 +129,15 @@ class Ingestion:
             return Result(outdated.end)
         except Stopped:
             return Result(End.STOPPED)
-        except FileNotFoundError:
-            return Result(End.GONE)
         except SourceUnavailableError as trouble:
             return Result(End.STOPPED if self._stop.is_set() else End.UNAVAILABLE, trouble=trouble)
+        except StateError:
+            raise
         except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
             return work.failed(error)
 
     def report(self, file: FoundFile, result: Result) -> None:
-        """Show how the work ended; for a file that is gone, :meth:`deleted` does."""
+        """Show how the work ended."""
         status, name, key = self._status, file.name, file.file_id
         shown = key in self._shown
         if result.end in _PUT_BACK or result.end is End.STOPPED:
@@ -145,7 +148,7 @@ class Ingestion:
             return
         if not shown:
             self._show(file)
-        self._shown.discard(key)
+        self._shown.pop(key, None)
         if result.end is End.SKIPPED:
             assert result.error is not None
             status.skip_file(name, result.error["message"], file_id=key)
@@ -160,14 +163,19 @@ class Ingestion:
         """The identity of the pipeline whose files these are."""
         return self._status.pipeline_id
 
-    def is_shown(self, file_id: str) -> bool:
+    @property
+    def in_flight(self) -> dict[str, str]:
+        """The names of the files that the status has in flight, by id: under way, or put back."""
+        return dict(self._shown)
+
+    def is_in_flight(self, file_id: str) -> bool:
         """Return whether the status has the file in flight."""
         return file_id in self._shown
 
     def noted(self, odd: Oddity) -> None:
         """Show something that can't be read as a file: skipped, or failed if it should be readable."""
         name, key = odd.name, odd.file_id
-        self._shown.discard(key)
+        self._shown.pop(key, None)
         if odd.is_error or odd.link is not None:
             self._status.add_processing_file(name, key, link=odd.link)
         if odd.is_error:
@@ -179,16 +187,16 @@ class Ingestion:
     def renamed(self, file: FoundFile, old_name: str) -> None:
         """Show that a file has another name, and nothing had to be done for it."""
         self._show(file)
-        self._shown.discard(file.file_id)
+        self._shown.pop(file.file_id, None)
         self._status.complete_file(file.name, file_id=file.file_id, result={"renamed_from": old_name})
 
     def deleted(self, name: str, file_id: str) -> None:
         """Show that a file's source is gone."""
-        self._shown.discard(file_id)
+        self._shown.pop(file_id, None)
         self._status.delete_file(name, file_id=file_id)
 
     def _show(self, file: FoundFile) -> None:
-        self._shown.add(file.file_id)
+        self._shown[file.file_id] = file.name
         size = file.size or None
         self._status.add_processing_file(file.name, file.file_id, size=size, mime_type=file.mime_type, link=file.link)
 
@@ -250,23 +258,15 @@ class _Work:
         try:
             if self._source.version_now(self._file) != self._file.version:
                 return Result(End.CHANGED)
-        except FileNotFoundError:
-            return Result(End.GONE)
         except OSError:
-            pass  # the error at hand says more
+            return Result(End.CHANGED)  # it may be the source that can't be had: the next look tells
         try:
             self._check()
         except _Outdated as outdated:
             return Result(outdated.end)
         except Stopped:
             return Result(End.STOPPED)
-        shown = {
-            "type": type(error).__name__,
-            "message": _message(error, self._file.name),
-            "stage": self._stage_name,
-            "retryable": _is_retryable(error),
-        }
-        return Result(End.SKIPPED if isinstance(error, _SKIPPED) else End.FAILED, error=shown)
+        return failure(error, self._file.name, self._stage_name)
 
     def _stage(self, stage: str, fraction: float | None = None) -> None:
         self._check()
@@ -286,13 +286,14 @@ class _Work:
         self._stage(self._stage_name, min(1.0, max(0.0, fraction)))
 
     def _look(self) -> None:
-        """Raise if the file is gone or another one; what can't be told now is no reason to leave it."""
+        """Raise if the file is another one or can't be found; what can't be told now is no reason to leave it."""
+        now: str | None = self._file.version
         try:
             now = self._source.version_now(self._file)
         except FileNotFoundError:
-            raise _Outdated(End.GONE) from None
+            now = None
         except OSError:
-            now = self._file.version
+            pass
         self._looked_at = time.monotonic()
         if now != self._file.version:
             raise _Outdated(End.CHANGED)
@@ -302,6 +303,17 @@ class _Work:
             raise Stopped
         if self._ingestion._called_off(self._file.file_id):
             raise _Outdated(End.CANCELLED)
+
+
+def failure(error: Exception, name: str, stage: str) -> Result:
+    """Return what a file ends with that an error has ended in this stage: failed, or skipped if it is not for us."""
+    shown = {
+        "type": type(error).__name__,
+        "message": _message(error, name),
+        "stage": stage,
+        "retryable": _is_retryable(error),
+    }
+    return Result(End.SKIPPED if isinstance(error, _SKIPPED) else End.FAILED, error=shown)
 
 
 def _message(error: Exception, name: str) -> str:

@@ -127,13 +127,16 @@ def reconcile(rows: Mapping[str, Row], stored: Mapping[str, str], recipe: str) -
     """Return the rows to start with, from those of the last run and the fingerprints in the store; pure.
 
     What the store has and the ledger doesn't (killed between the two) is adopted; what the ledger takes for stored and
-    the store doesn't have is done again; so is what another recipe made. What failed gets another try.
+    the store doesn't have is done again; so is what another recipe made, and what should have left the
+    store and has not. What failed gets another try.
     """
     result: dict[str, Row] = {}
     for key, row in rows.items():
         if row.outcome is Outcome.STORED and stored.get(key) is None:
             continue
         if row.outcome is not Outcome.ODD and row.recipe != recipe:
+            row = row._replace(version=None)
+        if key in stored and (row.outcome is Outcome.SKIPPED or (row.outcome is Outcome.ODD and not row.attempts)):
             row = row._replace(version=None)
         if row.outcome is Outcome.FAILED:
             row = row._replace(retry_at=0.0)

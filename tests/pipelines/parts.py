@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rag_pipeline.errors import CorruptFileError, EmptyFileError, StoreError, UnsupportedFileTypeError
+from rag_pipeline.errors import CorruptFileError, EmptyFileError, StateError, StoreError, UnsupportedFileTypeError
 from rag_pipeline.ingest.types import Chunk, Document, Progress, SearchHit, Section, SourceFile, Stopped
 from rag_pipeline.pipelines.ingestion import Parts
 
@@ -99,7 +99,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], tuple[SourceFile, list[str]]] = {}
         self.writes: dict[str, int] = {}
-        self.error: StoreError | None = None
+        self.error: StoreError | StateError | None = None
 
     def replace(self, pipeline_id: str, file: SourceFile, chunks: Sequence[Chunk], vectors: Any) -> None:
         self._check()

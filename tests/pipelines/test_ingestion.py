@@ -158,8 +158,7 @@ def test_a_named_pipe_that_took_the_files_place_does_not_block(bench: Bench) -> 
     item = bench.item("one")
     bench.path.unlink()
     os.mkfifo(bench.path)
-    # Seen as another version, or as gone: either way the next scan decides.
-    assert bench.work(item).end in (End.GONE, End.CHANGED)
+    assert bench.work(item).end is End.CHANGED
 
 
 def test_a_file_that_may_not_be_read_fails_for_good_until_it_changes(
@@ -175,10 +174,24 @@ def test_a_file_that_may_not_be_read_fails_for_good_until_it_changes(
     assert bench.error()["retryable"] is False
 
 
-def test_a_file_that_vanishes_is_gone_not_failed(bench: Bench) -> None:
+def test_a_file_that_cannot_be_found_is_left_for_a_look_to_judge(bench: Bench) -> None:
     item = bench.item("one")
     bench.path.unlink()
-    assert bench.work(item).end is End.GONE
+    assert bench.work(item).end is End.CHANGED
+    assert (bench.status.get()["total_failed"], bench.status.get()["total_deleted"]) == (0, 0)
+
+
+def test_an_error_of_a_file_that_cannot_be_looked_at_is_left_for_a_look_to_judge(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied", "a.txt")
+
+    # As where the credentials for a network mount have run out: nothing is wrong with the file.
+    item = bench.item("one")
+    bench.source.answer = refuse
+    monkeypatch.setattr("rag_pipeline.pipelines.fingerprint.os.open", refuse)
+    assert bench.work(item).end is End.CHANGED
     assert bench.status.get()["total_failed"] == 0
 
 
@@ -245,7 +258,7 @@ def test_an_error_that_comes_of_the_stop_fails_nothing(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("happens", "end"),
     [
-        (lambda path: path.unlink(), End.GONE),
+        (lambda path: path.unlink(), End.CHANGED),
         (lambda path: path.write_text("quite another text"), End.CHANGED),
         (lambda path: path.read_text(), End.STORED),
     ],
@@ -322,7 +335,7 @@ def test_a_transfer_is_shown_as_a_stage_and_its_failures_belong_to_it(bench: Ben
     [
         (SkippedError("a.txt may not be downloaded"), End.SKIPPED),
         (SourceUnavailableError("no network"), End.UNAVAILABLE),
-        (FileNotFoundError(2, "gone", "a.txt"), End.GONE),
+        (FileNotFoundError(2, "No such file", "a.txt"), End.FAILED),  # it is there, and can't be had: later, perhaps
         (Stopped(), End.STOPPED),
     ],
     ids=lambda value: type(value).__name__,

@@ -123,6 +123,17 @@ def test_what_another_recipe_made_is_looked_at_again() -> None:
     assert [row.version for row in rows.values()] == [None, None]
 
 
+def test_what_should_have_left_the_store_and_has_not_is_work() -> None:
+    skipped, odd = Row("v1", Outcome.SKIPPED, None, "r1"), Row("why", Outcome.ODD)
+    known = {"s": skipped, "o": odd, "unreadable": odd._replace(attempts=1)}
+    assert reconcile(known, dict.fromkeys(known, "f1"), "r1") == {
+        "s": skipped._replace(version=None),
+        "o": odd._replace(version=None),
+        "unreadable": odd._replace(attempts=1),
+    }
+    assert reconcile(known, {}, "r1") == known
+
+
 keys = st.sampled_from("abcd")
 rows = st.builds(
     Row,

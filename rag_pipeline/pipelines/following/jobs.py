@@ -13,7 +13,7 @@ from rag_pipeline.errors import StoreError
 from rag_pipeline.pipelines.following.order import Order
 from rag_pipeline.pipelines.following.plan import is_renamed, keeps_type
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, Source, SourceUnavailableError
-from rag_pipeline.pipelines.ingestion import End, Ingestion, Parts, Result
+from rag_pipeline.pipelines.ingestion import STORING, End, Ingestion, Parts, Result, failure
 from rag_pipeline.pipelines.ledger import Ledger, Outcome, Row
 
 logger = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ MAX_ATTEMPTS = 8
 RETRY_SECONDS = 5.0
 RETRY_FACTOR = 4.0
 MAX_RETRY_SECONDS = 3600.0
+MAX_REMOVAL_SECONDS = 60.0
 
 
 class Read(NamedTuple):
@@ -76,6 +77,8 @@ class Jobs:
         self.order = Order()
         self.again = False
         self.trouble: SourceUnavailableError | None = None
+        self._removal_wait = 0.0  # until a text is taken out again, after a store that could not
+        self._removal_at = 0.0
         self._lock = lock
         self._ingestion = ingestion
         self._source = source
@@ -96,14 +99,29 @@ class Jobs:
             case Note(oddity):
                 self._note(oddity)
             case Forget(_, silent):
-                self._forget(key, silent=silent and key not in self.stored)
+                silent = silent and key not in self.stored and not self.is_in_flight(key)
+                self._forget(key, silent=silent)
         return False
+
+    def in_flight(self) -> dict[str, str]:
+        """Return the names of the files that are shown in flight, by id."""
+        return self._ingestion.in_flight
+
+    def is_in_flight(self, file_id: str) -> bool:
+        """Return whether a file is shown in flight; that changes during its job alone."""
+        return self._ingestion.is_in_flight(file_id)
 
     def take_trouble(self) -> SourceUnavailableError | None:
         """Return why nothing could be fetched since the last call, None if there was no such thing."""
         with self._lock:
             trouble, self.trouble = self.trouble, None
         return trouble
+
+    def take_again(self) -> bool:
+        """Return whether another look was asked for since the last call."""
+        with self._lock:
+            again, self.again = self.again, False
+        return again
 
     def try_again(self, file_id: str) -> None:
         """Make a failed file due, with all its tries before it; the lock is held."""
@@ -128,13 +146,10 @@ class Jobs:
         match result.end:
             case End.CHANGED | End.STOPPED | End.CANCELLED | End.UNAVAILABLE:
                 self._put_back(file, result)
-            case End.GONE:
-                if key in self.known or self._ingestion.is_shown(key):
-                    self._forget(key, silent=False, name=file.name)
             case _:
                 self._record(file, result)
                 if self._has_changed(file):
-                    self.again = True
+                    self._ask_again()
         return result.end is End.CANCELLED
 
     def _put_back(self, file: FoundFile, result: Result) -> None:
@@ -152,7 +167,10 @@ class Jobs:
         lasting = result.end is End.SKIPPED or (result.end is End.FAILED and not result.retryable)
         # The text of what the file was before is wrong now; while an error may pass, it is better than none.
         if lasting and key in self.stored:
-            self._unstore(key)
+            try:
+                self._unstore(key)
+            except StoreError as error:
+                result = failure(error, file.name, STORING)
         if result.fingerprint is not None:
             with self._lock:
                 self.stored[key] = result.fingerprint
@@ -170,7 +188,8 @@ class Jobs:
         self._put(file.file_id, row._replace(name=file.name))
         if row.outcome is Outcome.STORED:
             self._ingestion.renamed(file, str(row.name))
-        self.again = self.again or row.retry_at is not None
+        if row.retry_at is not None:
+            self._ask_again()
 
     def _rename_stored(self, file: FoundFile) -> bool:
         try:
@@ -198,16 +217,16 @@ class Jobs:
         return Row(file.version, Outcome.FAILED, None, recipe, attempts, reason, retry_at, name)
 
     def _note(self, odd: Oddity) -> None:
-        if not odd.is_error and odd.file_id in self.stored:
-            self._unstore(odd.file_id)
+        if not odd.is_error and not self._remove(odd.file_id, odd.name):
+            return
         attempts = int(odd.is_error)
         self._put(odd.file_id, Row(odd.version, Outcome.ODD, attempts=attempts, reason=odd.reason, name=odd.name))
         self._ingestion.noted(odd)
 
-    def _forget(self, key: str, *, silent: bool, name: str | None = None) -> None:
+    def _forget(self, key: str, *, silent: bool) -> None:
         row = self.known.get(key)
-        name = name or (row and row.name) or key
-        if key in self.stored and not self._unstore(key):
+        name = (row and row.name) or self.in_flight().get(key) or key
+        if not self._remove(key, name):
             return
         self._ledger.remove(key)
         with self._lock:
@@ -215,24 +234,43 @@ class Jobs:
         if not silent:
             self._ingestion.deleted(name, key)
 
-    def _unstore(self, key: str) -> bool:
+    def _remove(self, key: str, name: str) -> bool:
+        """Take what is no file any more out of the store; return whether there is nothing of it left.
+
+        Where there is, nothing is written down, so that the next look asks for it again. A store that has refused is
+        left alone for a while, whichever file it was about.
+        """
+        if key not in self.stored:
+            return True
+        if self._retry and time.monotonic() < self._removal_at:
+            return False
         try:
-            self._parts.store.delete(self._scope, key)
+            self._unstore(key)
         except StoreError as error:
-            # The row stays as it is, so the next look asks for it again.
-            row = self.known.get(key)
+            with self._lock:
+                self._removal_wait = min(MAX_REMOVAL_SECONDS, self._removal_wait * RETRY_FACTOR or RETRY_SECONDS)
+                self._removal_at = time.monotonic() + self._removal_wait
             about = logs.about(self._ingestion.pipeline_id, key)
-            name = (row and row.name) or key
             logger.warning("%s is gone, but its text is still stored: %s", name, error, extra=about)
             return False
         with self._lock:
-            self.stored.pop(key, None)
+            self._removal_wait = 0.0
         return True
+
+    def _unstore(self, key: str) -> None:
+        """Take a text out of the store; raises StoreError."""
+        self._parts.store.delete(self._scope, key)
+        with self._lock:
+            self.stored.pop(key, None)
 
     def _put(self, key: str, row: Row) -> None:
         self._ledger.put(key, row)
         with self._lock:
             self.known[key] = row
+
+    def _ask_again(self) -> None:
+        with self._lock:
+            self.again = True
 
     def _has_changed(self, file: FoundFile) -> bool:
         try:

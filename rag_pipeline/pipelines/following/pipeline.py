@@ -65,6 +65,7 @@ class FollowingPipeline:
         self._wake = threading.Event()
         self._available: bool | None = None
         self._waiting = 0
+        self._unsettled = 0  # those of the waiting that are not in flight
         self._settle_deadline = float("inf")
         self._watcher: Watcher | None = None
         self._steering: Steering | None = None
@@ -119,7 +120,8 @@ class FollowingPipeline:
             name=self._source.kind,
             on_change=self._wake.set,
             held=lambda: self._control.paused,
-            counts=lambda job: isinstance(job, Read),
+            # One that was put back is in flight.
+            counts=lambda job: isinstance(job, Read) and not self._jobs.is_in_flight(job.file.file_id),
         )
         ingestion = Ingestion(
             self._status, self._parts, self._source, self._scope, stop, called_off=self._crew.is_called_off
@@ -163,7 +165,7 @@ class FollowingPipeline:
         self._follow_pause()
         trouble = self._jobs.take_trouble()
         if trouble is not None:
-            self._unavailable(trouble, checked=False)
+            self._unavailable(trouble, steering, checked=False)
         if not self._control.paused and self._timetable.is_due(time.monotonic()):
             self._look(steering, stop)
         idle = self._crew.idle
@@ -171,10 +173,15 @@ class FollowingPipeline:
         again = self._jobs.again or self._jobs.trouble is not None
         if self._jobs.again and (idle or not self._single):
             self._timetable.hint()
-        if self._available:
-            queued, stored = self._crew.queued + self._waiting, len(self._jobs.stored)
-            self._shown.progress(idle=idle and not self._waiting, queued=queued, stored=stored)
+        self._show_progress(idle=idle and not self._waiting)
         return self._single and idle and not self._waiting and not again
+
+    def _show_progress(self, *, idle: bool) -> None:
+        stored = len(self._jobs.stored)
+        if self._available:
+            self._shown.progress(idle=idle, queued=self._crew.queued + self._unsettled, stored=stored)
+        else:
+            self._shown.stored(stored)
 
     def _follow_pause(self) -> None:
         since = self._control.paused_since
@@ -197,7 +204,8 @@ class FollowingPipeline:
             steering.serve()
 
         self._timetable.begin()
-        self._jobs.again = False
+        if self._jobs.take_again():
+            self._source.doubt()
         self._jobs.take_trouble()
         began = time.monotonic()
         self._shown.looking()
@@ -205,7 +213,7 @@ class FollowingPipeline:
             found = self._source.look(check)
             is_another = self._place.confirm(found, self._jobs.known, self._crew.lock)
         except SourceUnavailableError as error:
-            self._unavailable(error, checked=True)
+            self._unavailable(error, steering, checked=True)
         except Stopped:
             if stop.is_set():
                 raise
@@ -220,11 +228,13 @@ class FollowingPipeline:
         steering.looked(found.files)
         made = self._hand_out(found)
         gave_up = time.monotonic() >= self._settle_deadline
-        self._waiting = 0 if gave_up else len(made.waiting)
+        waiting = [] if gave_up else made.waiting
+        self._waiting = len(waiting)
+        self._unsettled = sum(not self._jobs.is_in_flight(file.file_id) for file in waiting)
         wait = self._timetable.end(began, time.monotonic(), made.wake_seconds)
         self._shown.looked(self._source.shown, wait, watching=self._watching())
 
-    def _unavailable(self, error: SourceUnavailableError, *, checked: bool) -> None:
+    def _unavailable(self, error: SourceUnavailableError, steering: Steering, *, checked: bool) -> None:
         if self._single:
             raise error.ends_with(f"{self._source.place}: {error}")
         if self._available is not False:
@@ -232,7 +242,8 @@ class FollowingPipeline:
         self._available = False
         # Files that can't be had any more would only fail.
         self._crew.replace(lambda _: {})
-        self._waiting = 0
+        self._waiting = self._unsettled = 0
+        steering.away()
         wait = self._timetable.back_off(time.monotonic(), error.retry_seconds)
         if not self._control.paused:
             self._shown.unavailable(str(error), wait, watching=self._watching(), checked=checked)
@@ -242,7 +253,8 @@ class FollowingPipeline:
 
         def make(busy: frozenset[str]) -> Mapping[str, Job]:
             wall, mono = time.time(), time.monotonic()
-            new = plan(self._jobs.known, found, self._settling, self._jobs.order, busy=busy, wall=wall, mono=mono)
+            known, order, in_flight = self._jobs.known, self._jobs.order, self._jobs.in_flight()
+            new = plan(known, found, self._settling, order, busy=busy, in_flight=in_flight, wall=wall, mono=mono)
             made.append(new)
             jobs: dict[str, Job] = {key: Forget(key, silent=False) for key in new.gone}
             jobs.update((key, Forget(key, silent=True)) for key in new.cleared)

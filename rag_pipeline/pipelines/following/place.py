@@ -22,24 +22,23 @@ class Place:
         if self._before is not None and self._before.place != place:
             raise StateError(
                 f"{ledger.folder} keeps {scope!r} for {self._before.place}, not for {place}: "
-                "choose another RAG_PIPELINE_ID or STATUS_STATE_DIR"
+                "choose another id for the pipeline, or another state folder"
             )
 
     def confirm(self, found: Found, known: Mapping[str, Row], lock: threading.RLock | nullcontext[None]) -> bool:
         """Take what was found for this place's; return whether something else has taken the place of what was there.
 
-        Raises :class:`SourceUnavailableError` if it is something else and there is nothing in it. That is what a mount
-        point looks like when nothing is mounted on it. In the same folder as ever, nothing means that the files were
-        deleted. ``lock`` protects ``known``.
+        Raises :class:`SourceUnavailableError` if there is nothing in it, and it is something else or, after the ledger
+        was lost, can't be told from something else. That is what a mount point looks like when nothing is mounted on
+        it. In the same folder as ever, nothing means that the files were deleted. ``lock`` protects ``known``.
         """
         before = self._before
         if before is not None and before.identity == found.identity:
             return False
         with lock:
-            if before is not None and all_gone(known, found):
-                raise SourceUnavailableError(
-                    "the folder is not the one seen before and is empty (not mounted?): nothing is taken for deleted"
-                )
+            if all_gone(known, found):
+                about = "is not the one seen before and is empty" if before else "is empty, with files of it stored"
+                raise SourceUnavailableError(f"the folder {about} (not mounted?): nothing is taken for deleted")
         self._before = Source(self._place, found.identity)
         self._ledger.set_source(self._before)
         return before is not None

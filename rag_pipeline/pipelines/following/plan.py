@@ -38,12 +38,14 @@ def plan(
     order: Order,
     *,
     busy: Collection[str],
+    in_flight: Collection[str],
     wall: float,
     mono: float,
 ) -> Plan:
     """Compare what was found with what is known; files in ``busy`` are being worked on and are left for the next look.
 
-    A file under a new name is work too, if not much: search shows the name.
+    What is ``in_flight`` and not busy was put back, and has to come to an end whatever is known of it. A file under a
+    new name is work too, if not much: search shows the name.
     """
     fresh: list[FoundFile] = []
     again: list[FoundFile] = []
@@ -53,7 +55,7 @@ def plan(
         if file.file_id in busy:
             continue
         row = known.get(file.file_id)
-        if row is not None and row.version == file.version and not is_renamed(file, row):
+        if row is not None and _is_as_known(file, row) and file.file_id not in in_flight:
             if row.retry_at is None:
                 continue
             if row.retry_at <= wall:
@@ -69,12 +71,13 @@ def plan(
             fresh.append(file)
     settling.keep({file.file_id for file in waiting})
     order.keep(found.files)
-    gone, cleared = _missing(known, found, busy)
+    gone, cleared = _missing(known, found, busy, in_flight)
+    odd = (odd for odd in found.oddities.values() if odd.file_id not in busy)
     return Plan(
         work=order.sort(sorted(fresh, key=_by_id) + sorted(again, key=_by_id)),
         waiting=waiting,
         wake_seconds=min(wakes, default=None),
-        notes=[odd for odd in found.oddities.values() if odd.file_id not in busy and _is_news(odd, known)],
+        notes=[one for one in odd if one.file_id in in_flight or _is_news(one, known)],
         gone=gone,
         cleared=cleared,
     )
@@ -95,6 +98,10 @@ def all_gone(known: Mapping[str, Row], found: Found) -> bool:
     return not found.files and not found.oddities and any(row.outcome is not Outcome.ODD for row in known.values())
 
 
+def _is_as_known(file: FoundFile, row: Row) -> bool:
+    return row.version == file.version and not is_renamed(file, row)
+
+
 def _by_id(file: FoundFile) -> str:
     return file.file_id
 
@@ -104,11 +111,14 @@ def _is_news(odd: Oddity, known: Mapping[str, Row]) -> bool:
     return row is None or row.version != odd.version or row.outcome is not Outcome.ODD
 
 
-def _missing(known: Mapping[str, Row], found: Found, busy: Collection[str]) -> tuple[list[str], list[str]]:
+def _missing(
+    known: Mapping[str, Row], found: Found, busy: Collection[str], in_flight: Collection[str]
+) -> tuple[list[str], list[str]]:
     gone: list[str] = []
     cleared: list[str] = []
-    for key, row in known.items():
+    for key in [*known, *(key for key in in_flight if key not in known)]:
         if key in found.files or key in found.oddities or key in busy or found.unknown(key):
             continue
-        (cleared if row.outcome is Outcome.ODD else gone).append(key)
+        row = known.get(key)
+        (cleared if row is not None and row.outcome is Outcome.ODD else gone).append(key)
     return gone, cleared

@@ -27,6 +27,7 @@ class Shown:
 
     def starting(self, about: Mapping[str, object], *, stored: int) -> None:
         """The pipeline gets ready; ``about`` is what the source says of itself."""
+        self._last = {"files_stored": stored}
         self._status.update(
             status="initializing",
             check_interval=None if self._once else self._check_interval_seconds,
@@ -78,6 +79,12 @@ class Shown:
         self._last = fields
         self._queue_shown = now
         self._status.update(status=word, **fields)
+
+    def stored(self, count: int) -> None:
+        """Show how many files are stored where nothing else can be told: what is in flight goes on to its end."""
+        if count != self._last.get("files_stored"):
+            self._last = {**self._last, "files_stored": count}
+            self._status.update(files_stored=count)
 
     def stopped(self) -> None:
         """The pipeline has ended in order."""

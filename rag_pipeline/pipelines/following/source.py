@@ -132,6 +132,13 @@ class Source(Protocol):
         """
         ...
 
+    def doubt(self) -> None:
+        """Have the next look make sure that the place itself is there, since files of it were not found as expected.
+
+        Called by the run loop's thread.
+        """
+        ...
+
     def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> AbstractContextManager[str]:
         """Return the path of a local file with the content while the block lasts; called by several threads.
 

@@ -19,7 +19,7 @@ class Steering:
 
     ``interrupted`` are files that failed as the last process ended: they are done again. :meth:`refuse` is called by
     whoever asks and takes no lock, so that nobody waits for the pipeline: what it sees may be over a moment later.
-    :meth:`serve` and :meth:`looked` belong to the run loop's thread.
+    :meth:`serve`, :meth:`looked` and :meth:`away` belong to the run loop's thread.
     """
 
     def __init__(
@@ -60,6 +60,10 @@ class Steering:
         """Take note of what the last look found."""
         self._found = files
         self._interrupted &= files.keys()
+
+    def away(self) -> None:
+        """Take note that nothing can be had now: what is asked for is done when a look has found it again."""
+        self._found = {}
 
     def serve(self) -> None:
         """Do what was asked since the last call. Raises StateError if the ledger can't be written."""

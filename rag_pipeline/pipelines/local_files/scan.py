@@ -58,7 +58,8 @@ def current_version(path: str) -> str:
 def scan(root: str, *, exclude: str | None = None, check: Callable[[], None] = lambda: None) -> Scan:
     """Walk the folder and its subfolders, leaving out ``exclude``; ``check`` is called for each and may raise.
 
-    Raises :class:`FolderUnavailableError` if the folder itself can't be listed.
+    Raises :class:`FolderUnavailableError` if the folder itself can't be listed, or is another one in the end: what is
+    missing below may have gone with it.
     """
     walk = _Walk(root, exclude)
     walk.run(check)
@@ -79,8 +80,7 @@ class _Walk:
 
     def run(self, check: Callable[[], None]) -> None:
         try:
-            info = os.stat(self._root)  # noqa: PTH116
-            self.identity = f"{info.st_dev}:{info.st_ino}"
+            self.identity = self._identity_now()
             folders = [*self._list("")]
         except OSError as error:
             raise FolderUnavailableError(error.strerror or str(error)) from None
@@ -97,6 +97,16 @@ class _Walk:
         self._take_several()
         for link in sorted(self._links):
             self._follow(link)
+        try:
+            now = self._identity_now()
+        except OSError as error:
+            raise FolderUnavailableError(error.strerror or str(error)) from None
+        if now != self.identity:
+            raise FolderUnavailableError("another one has taken its place meanwhile")
+
+    def _identity_now(self) -> str:
+        info = os.stat(self._root)  # noqa: PTH116
+        return f"{info.st_dev}:{info.st_ino}"
 
     def _list(self, folder: str) -> Iterator[str]:
         """Take the files of a folder, and yield its subfolders; ``folder`` is relative to the root."""

@@ -40,6 +40,9 @@ class LocalFilesSource:
             raise SourceUnavailableError(f"the folder can't be read: {error}") from None
         return Found(found.files, found.oddities, lambda key: is_below(key, found.unknown), found.identity)
 
+    def doubt(self) -> None:
+        """Do nothing: every look begins and ends with the folder itself."""
+
     def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> AbstractContextManager[str]:  # noqa: ARG002
         """Return the path of the file, which is read where it is."""
         return nullcontext(names.path_of(file.uri))

@@ -47,7 +47,7 @@ class MemorySource:
         self.hold_look, self.holding_look = threading.Event(), threading.Event()
         self.hold.set()
         self.hold_look.set()
-        self.looks = 0
+        self.looks = self.doubts = 0
         self.fetched: list[str] = []
         self._folder = folder
         self._versions = 0
@@ -66,6 +66,9 @@ class MemorySource:
 
     def remove(self, file_id: str) -> None:
         self.files.pop(file_id, None)
+
+    def doubt(self) -> None:
+        self.doubts += 1
 
     def look(self, check: Check) -> Found:
         self.looks += 1

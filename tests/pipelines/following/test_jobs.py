@@ -11,6 +11,7 @@ from typing import NoReturn
 import pytest
 
 from rag_pipeline.errors import StateError, StoreError
+from rag_pipeline.pipelines.following import jobs
 from rag_pipeline.pipelines.following.jobs import MAX_ATTEMPTS, Forget, Jobs, Note, Read, has_failed
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SourceUnavailableError
 from rag_pipeline.pipelines.ingestion import Ingestion
@@ -87,7 +88,48 @@ def test_tries_grow_further_apart_and_end(bench: Bench) -> None:
     assert due[2] - due[1] > due[1] - due[0] > 10
 
 
-def test_text_that_cannot_be_removed_now_is_asked_for_again(bench: Bench) -> None:
+@pytest.mark.parametrize("text", ["", "corrupt", "unsupported"])
+def test_a_file_whose_old_text_cannot_leave_the_store_has_failed_and_is_tried_again(bench: Bench, text: str) -> None:
+    bench.jobs.do("a.txt", Read(bench.found("one")))
+    bench.test.store.error = StoreError("the store is away")
+    file = bench.found(text)
+    bench.jobs.do("a.txt", Read(file))
+    row = bench.ledger.rows()["a.txt"]
+    assert (row.outcome, row.reason, row.attempts) == (Outcome.FAILED, "the store is away", 1)
+    assert row.retry_at is not None
+    error = bench.status.get()["files_failed"][-1]["error"]
+    assert (error["type"], error["stage"], error["retryable"]) == ("StoreError", "storing", True)
+    bench.test.store.error = None
+    bench.jobs.do("a.txt", Read(file))
+    assert (bench.test.store.kept, bench.jobs.stored) == ({}, {})
+    assert bench.ledger.rows()["a.txt"].reason != "the store is away"
+
+
+def test_an_oddity_whose_old_text_cannot_leave_the_store_is_asked_for_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.0)
+    bench.jobs.do("a.txt", Read(bench.found("one")))
+    before = bench.ledger.rows()
+    bench.test.store.error = StoreError("the store is away")
+    bench.jobs.do("a.txt", Note(Oddity("a.txt", "a.txt", "a named pipe", is_error=False)))
+    assert (bench.ledger.rows(), bench.status.get()["total_skipped"]) == (before, 0)
+    bench.test.store.error = None
+    bench.jobs.do("a.txt", Note(Oddity("a.txt", "a.txt", "a named pipe", is_error=False)))
+    assert (bench.test.store.kept, bench.status.get()["total_skipped"]) == ({}, 1)
+
+
+def test_a_store_that_could_not_remove_a_text_is_left_alone_for_a_while(bench: Bench) -> None:
+    bench.jobs.do("a.txt", Read(bench.found("one")))
+    bench.test.store.error = StoreError("the store is away")
+    bench.jobs.do("a.txt", Forget("a.txt", silent=False))
+    bench.test.store.error = None
+    bench.jobs.do("a.txt", Forget("a.txt", silent=False))
+    assert list(bench.test.store.texts()) == list(bench.ledger.rows()) == ["a.txt"]
+
+
+def test_text_that_cannot_be_removed_now_is_asked_for_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.0)
     bench.jobs.do("a.txt", Read(bench.found("one")))
     bench.test.store.error = StoreError("the disk is full")
     bench.jobs.do("a.txt", Forget("a.txt", silent=False))
@@ -153,6 +195,15 @@ def test_only_a_file_that_was_cancelled_is_put_back(bench: Bench) -> None:
     bench.called_off = True
     assert bench.jobs.do("a.txt", Read(file)) is True
     assert bench.jobs.order.sort([file, file._replace(file_id="b")])[-1] is file
+
+
+def test_a_file_that_cannot_be_found_is_not_forgotten_before_a_look_has_said_that_it_is_gone(bench: Bench) -> None:
+    file = bench.found("one")
+    bench.jobs.do("a.txt", Read(file))
+    (bench.folder / "a.txt").unlink()
+    assert bench.jobs.do("a.txt", Read(file._replace(version="newer"))) is False
+    assert (bench.jobs.again, list(bench.test.store.texts()), list(bench.ledger.rows())) == (True, ["a.txt"], ["a.txt"])
+    assert bench.status.get()["total_deleted"] == 0
 
 
 def test_trouble_with_the_source_is_kept_until_it_is_taken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,7 @@ def test_a_file_that_vanishes_before_it_is_fetched_leaves_nothing_behind(tmp_pat
         run.source.hold.set()
         run.wait(lambda: run.state()["total_deleted"] == 1)
         assert (run.store.texts(), run.rows(), run.state()["files_in_flight"]) == ({}, {}, 0)
+        assert run.source.doubts == 1
 
 
 def test_a_source_that_is_away_is_an_error_with_the_time_of_the_next_try_and_passes(tmp_path: Path) -> None:
@@ -155,6 +157,20 @@ def test_a_source_that_goes_away_while_files_are_fetched_fails_none_of_them(tmp_
         run.wait_idle(processed=5)
         assert (run.state()["total_failed"], run.state()["files_in_flight"]) == (0, 0)
         assert run.store.writes == {f"id{number}": 1 for number in range(5)}
+
+
+def test_what_is_in_flight_while_the_source_is_away_is_counted_when_it_is_stored(tmp_path: Path) -> None:
+    go_on = threading.Event()
+    with following(tmp_path, start=False) as run:
+        run.source.write("id1", "one")
+        run.test.embedder.before = lambda: go_on.wait(run.seconds)
+        run.thread.start()
+        run.wait(lambda: run.in_flight() == {"id1": ("embedding", 1)})
+        run.source.down = SourceUnavailableError("Drive does not answer", 3600.0)
+        run.wait_status("error")
+        go_on.set()
+        run.wait(lambda: run.state()["files_stored"] == 1)
+        assert (run.state()["status"], run.state()["total_processed"]) == ("error", 1)
 
 
 @pytest.mark.parametrize("when", ["looking", "fetching"])

@@ -34,6 +34,15 @@ def test_the_first_place_is_taken_and_kept(ledger: Ledger) -> None:
     assert not confirm(Place(ledger, "scope", "/docs"), found("1:1"))  # the same, empty: its files were deleted
 
 
+def test_without_a_record_of_the_place_an_empty_one_is_not_believed_while_files_are_known(ledger: Ledger) -> None:
+    place = Place(ledger, "scope", "/docs")
+    with pytest.raises(SourceUnavailableError, match=r"not mounted\?\): nothing is taken for deleted"):
+        confirm(place, found("1:1"))
+    assert ledger.source() is None
+    assert not place.confirm(found("1:1"), {}, nullcontext())
+    assert ledger.source() == Source("/docs", "1:1")
+
+
 def test_another_place_under_the_same_scope_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     ledger.set_source(Source("/elsewhere", "1:1"))
     with pytest.raises(StateError, match=f"{tmp_path} keeps 'scope' for /elsewhere, not for /docs"):

@@ -30,8 +30,9 @@ def made(
     busy: frozenset[str] = frozenset(),
     wall: float = WALL,
     order: Order | None = None,
+    in_flight: frozenset[str] = frozenset(),
 ) -> Plan:
-    return plan(known, scan, Settling(2), order or Order(), busy=busy, wall=wall, mono=wall)
+    return plan(known, scan, Settling(2), order or Order(), busy=busy, in_flight=in_flight, wall=wall, mono=wall)
 
 
 def work(result: Plan) -> list[str]:
@@ -95,6 +96,16 @@ def test_nothing_is_planned_for_what_is_being_worked_on() -> None:
     assert (work(result), result.gone) == ([], [])
 
 
+def test_what_was_put_back_comes_to_an_end_whatever_is_known_of_it() -> None:
+    odd = Oddity("x", "x", "a named pipe", is_error=False)
+    known = {"a": stored(), "x": Row(odd.version, Outcome.ODD)}
+    back = frozenset({"a", "x", "new"})
+    result = made(known, found("a", odd=(odd,)), in_flight=back)
+    assert (work(result), result.notes, result.gone) == (["a"], [odd], ["new"])
+    result = made(known, found("a", odd=(odd,)), busy=back, in_flight=back)
+    assert (work(result), result.notes, result.gone) == ([], [], [])
+
+
 def test_all_gone_means_that_files_were_known_and_nothing_was_found() -> None:
     assert all_gone({"a": stored()}, found())
     assert not all_gone({}, found())
@@ -115,6 +126,7 @@ class Folder(RuleBasedStateMachine):
         self.store: dict[str, int] = {}
         self.known: dict[str, Row] = {}
         self.busy: FoundFile | None = None
+        self.in_flight: set[str] = set()
         self.queue: list[FoundFile] = []
         self.settling = Settling(2)
         self.order = Order()
@@ -139,13 +151,17 @@ class Folder(RuleBasedStateMachine):
         files = {key: FoundFile(key, key, key, 1, mtime, str(content)) for key, (content, mtime) in self.files.items()}
         busy = frozenset({self.busy.file_id} if self.busy else ())
         found = Found(files, {}, lambda _: False, "")
-        result = plan(self.known, found, self.settling, self.order, busy=busy, wall=self.now, mono=self.now)
+        result = plan(
+            self.known, found, self.settling, self.order,
+            busy=busy, in_flight=self.in_flight, wall=self.now, mono=self.now,
+        )  # fmt: skip
         self.queue = result.work
         assert all(file.file_id not in busy for file in result.work)
         assert len(set(work(result))) == len(result.work)
         for key in result.gone:
             self.store.pop(key, None)
-            del self.known[key]
+            self.known.pop(key, None)
+            self.in_flight.discard(key)
 
     @rule(key=KEYS, first=st.booleans())
     def ask(self, key: str, first: bool) -> None:
@@ -156,6 +172,7 @@ class Folder(RuleBasedStateMachine):
         if self.busy is None and self.queue:
             self.busy = self.queue.pop(0)
             self.order.begun(self.busy.file_id)
+            self.in_flight.add(self.busy.file_id)
 
     @rule(fails=st.booleans())
     def end(self, fails: bool) -> None:
@@ -165,6 +182,7 @@ class Folder(RuleBasedStateMachine):
         content = self.files[file.file_id][0]
         if str(content) != file.version:
             return  # changed while it was read: put back
+        self.in_flight.discard(file.file_id)
         key = (file.file_id, file.version)
         self.attempts[key] = self.attempts.get(key, 0) + 1
         if fails and self.attempts[key] < 3:
@@ -188,6 +206,7 @@ class Folder(RuleBasedStateMachine):
                 self.end(fails=False)
         assert self.store == {key: content for key, (content, _) in self.files.items()}
         assert all(row.outcome is Outcome.STORED for row in self.known.values())
+        assert not self.in_flight
 
 
 Folder.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

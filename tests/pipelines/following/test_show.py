@@ -112,3 +112,13 @@ def test_what_the_source_says_of_itself_is_kept_up_to_date(bench: Bench) -> None
     bench.shown.starting({"folder": "1AbC"}, stored=0)
     bench.shown.looked({"folder": "Papers"}, 1.0, watching="interval")
     assert bench.get("folder") == ("Papers",)
+
+
+def test_in_trouble_nothing_but_the_number_of_stored_files_is_shown(bench: Bench) -> None:
+    bench.shown.starting({}, stored=3)
+    bench.shown.unavailable("away", 4.0, watching=None, checked=True)
+    emitted = len(bench.seen.events)
+    bench.shown.stored(3)
+    assert len(bench.seen.events) == emitted
+    bench.shown.stored(4)
+    assert bench.get("status", "files_queued", "files_stored") == ("error", 0, 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -271,11 +272,23 @@ def test_what_cannot_be_tried_again_is_told_in_one_line(tmp_path: Path) -> None:
 def test_a_cancelled_file_is_left_at_once_and_done_after_all_others_as_another_attempt(held: Following) -> None:
     held.ask(Action.CANCEL, "a")
     held.wait(lambda: held.in_flight().get("a") == ("waiting", 1) and "b" in held.in_flight())
+    # Each file is counted once: "a" is in flight, "c" and "d" are queued.
+    held.wait(lambda: (held.state()["files_in_flight"], held.state()["files_queued"]) == (2, 2))
     held.source.hold.set()
     held.wait_idle(processed=4)
     done = [(file["id"], file["attempt"]) for file in held.files("completed")]
     assert done == [("b", 1), ("c", 1), ("d", 1), ("a", 2)]
     assert (held.state()["total_failed"], held.state()["files_in_flight"]) == (0, 0)
+
+
+def test_a_file_that_was_put_back_and_settles_is_in_flight_and_not_queued(held: Following) -> None:
+    held.pipeline._settling.seconds = 3600.0
+    held.source.files["a"] = held.source.files["a"]._replace(version="newer", modified_at=time.time())
+    held.source.hold.set()
+    held.wait(lambda: held.state()["total_processed"] == 3 and held.in_flight() == {"a": ("waiting", 1)})
+    held.wait_look()
+    held.wait(lambda: held.state()["files_queued"] == 0)
+    assert (held.pipeline._waiting, held.state()["status"]) == (1, "processing")
 
 
 def test_a_queued_file_that_is_cancelled_goes_to_the_end_and_stays_there_over_further_looks(held: Following) -> None:
@@ -286,6 +299,16 @@ def test_a_queued_file_that_is_cancelled_goes_to_the_end_and_stays_there_over_fu
     held.source.hold.set()
     held.wait_idle(processed=5)
     assert [file["id"] for file in held.files("completed")] == ["a", "c", "d", "e", "b"]
+
+
+def test_a_cancelled_file_that_is_deleted_then_is_in_flight_no_more(held: Following) -> None:
+    held.ask(Action.CANCEL, "a")
+    held.wait(lambda: held.in_flight().get("a") == ("waiting", 1))
+    held.source.remove("a")
+    held.wait_look()
+    held.source.hold.set()
+    held.wait_idle(processed=3)
+    assert (held.ended("deleted"), held.state()["files_in_flight"]) == (["a"], 0)
 
 
 def test_with_a_pause_a_cancelled_file_stays_out_of_work(held: Following) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rag_pipeline.control import Action
 from rag_pipeline.errors import ConfigurationError, EmbeddingError, StateError, StoreError
 from rag_pipeline.pipelines.following import jobs, pipeline
 from rag_pipeline.pipelines.ledger import Outcome, Source
@@ -249,6 +250,18 @@ def test_tries_of_a_file_that_does_not_change_come_to_an_end(tmp_path: Path, mon
         assert again.rows()["a.txt"].outcome is Outcome.STORED
 
 
+def test_files_that_another_process_has_taken_over_end_the_pipeline_and_fail_none(tmp_path: Path) -> None:
+    store = MemoryStore()
+    with running(tmp_path, store) as run:
+        run.wait_idle(processed=0)
+        store.error = StateError("the files of papers are written by another process")
+        run.write("a.txt", "one")
+        run.wait_over()
+        assert run.error is store.error
+        assert (run.state()["status"], run.state()["message"]) == ("error", str(store.error))
+        assert run.state()["total_failed"] == 0
+
+
 def test_a_folder_that_vanishes_is_not_taken_for_one_whose_files_were_deleted(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("a.txt", "one")
@@ -267,6 +280,53 @@ def test_a_folder_that_vanishes_is_not_taken_for_one_whose_files_were_deleted(tm
         run.write("b.txt", "two")
         run.wait_idle(processed=2)
         assert run.state()["total_deleted"] == 0
+
+
+def test_a_folder_that_vanishes_while_files_are_worked_on_loses_none_and_a_retry_waits(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        for number in range(20):
+            run.write(f"{number}.txt", f"old {number}")
+        run.write("bad.txt", "corrupt")
+        run.wait_idle(processed=20)
+        run.test.extractor.hold.clear()
+        for number in range(20):
+            run.write(f"{number}.txt", f"new text {number}")
+        assert run.test.extractor.holding.wait(20)
+        run.folder.rename(tmp_path / "away")
+        run.test.extractor.hold.set()
+        run.wait(lambda: run.state()["status"] == "error")
+        assert run.status.control is not None
+        run.status.control.ask(Action.RETRY, "bad.txt")
+        run.wait(lambda: run.rows()["bad.txt"].retry_at == 0.0)
+        assert (len(run.store.texts()), run.state()["total_deleted"], run.state()["total_failed"]) == (20, 0, 1)
+        (tmp_path / "away").rename(run.folder)
+        run.wait_idle(processed=40)
+        assert run.store.texts() == {f"{number}.txt": [f"new text {number}"] for number in range(20)}
+        state = run.state()
+        assert (state["total_deleted"], state["total_failed"], state["files_in_flight"]) == (0, 2, 0)
+
+
+def test_a_single_pass_ends_though_a_file_goes_while_it_is_worked_on(tmp_path: Path) -> None:
+    with running(tmp_path, single=True, start=False) as run:
+        path = run.write("a.txt", "one")
+        run.test.extractor.before = lambda: path.unlink(missing_ok=True)
+        run.thread.start()
+        run.wait_over()
+        assert (run.error, run.ended("deleted"), run.state()["files_in_flight"]) == (None, ["a.txt"], 0)
+
+
+def test_an_empty_folder_is_not_believed_while_files_are_stored_and_the_state_was_lost(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        run.write("a.txt", "one")
+        run.wait_idle(processed=1)
+    run.folder.rename(tmp_path / "away")
+    with running(tmp_path, run.store, state="another") as again:
+        again.wait(lambda: again.state()["status"] == "error")
+        assert "not mounted?" in again.state()["message"]
+        again.folder.rmdir()
+        (tmp_path / "away").rename(again.folder)
+        again.wait(lambda: again.state()["status"] == "idle")
+        assert (list(run.store.texts()), again.state()["total_deleted"]) == (["a.txt"], 0)
 
 
 def test_a_folder_that_replaced_another_and_has_files_is_believed(tmp_path: Path) -> None:
@@ -368,7 +428,7 @@ def test_a_scope_that_belongs_to_another_folder_is_refused(tmp_path: Path) -> No
         run.thread.start()
         run.thread.join(20)
         assert isinstance(run.error, StateError)
-        assert "RAG_PIPELINE_ID" in str(run.error)
+        assert "choose another id for the pipeline, or another state folder" in str(run.error)
 
 
 def test_the_state_folder_below_the_watched_one_is_left_alone(tmp_path: Path) -> None:

@@ -200,3 +200,22 @@ def test_a_path_longer_than_the_system_takes_is_an_error_of_that_folder(tmp_path
     found = scanned(tmp_path)
     assert [odd.is_error for odd in found.oddities.values()] == [True]
     assert "name too long" in next(iter(reasons(found).values()))
+
+
+def test_a_folder_that_goes_or_is_replaced_during_the_scan_is_not_believed(tmp_path: Path) -> None:
+    root = tmp_path / "docs"
+    (root / "sub").mkdir(parents=True)
+
+    def leave() -> None:
+        root.rename(tmp_path / "away")
+
+    with pytest.raises(FolderUnavailableError, match="No such file"):
+        scanned(root, check=leave)
+    (tmp_path / "away").rename(root)
+
+    def replace() -> None:
+        leave()
+        root.mkdir()
+
+    with pytest.raises(FolderUnavailableError, match="another one has taken its place"):
+        scanned(root, check=replace)
