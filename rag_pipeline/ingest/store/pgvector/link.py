@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from rag_pipeline.errors import StoreError
+from rag_pipeline.ingest.embed.backoff import delay_before
 from rag_pipeline.ingest.store.pgvector import values
 from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
 from rag_pipeline.ingest.store.pgvector.faults import explain
@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 20.0
 """As long as a server takes to restart, or another to take its place; after that the file is tried again later."""
 
 _MOST_IDLE = 8
-_PAUSE_SECONDS, _MOST_PAUSE_SECONDS = 0.1, 2.0
+_PAUSES = {"base_seconds": 0.1, "cap_seconds": 2.0}
 _OPTIONS: dict[str, str | int] = {
     "application_name": "rag-pipeline",
     "client_encoding": "UTF8",
@@ -76,7 +76,7 @@ class Link:
         breaks. Raises StoreError, with ``retryable``, or Stopped while it waits for the server.
         """
         deadline = time.monotonic() + self._patience_seconds
-        pause = _PAUSE_SECONDS
+        attempt = 0
         while True:
             kept = self._take()
             try:
@@ -91,9 +91,9 @@ class Link:
                     failure = StoreError(f"{self._address}: {doing} failed: {fault.cause}")
                     failure.retryable = fault.retryable
                     raise failure from error
-            if self._stop.wait(random.uniform(0, pause)):
+            if self._stop.wait(delay_before(attempt, None, **_PAUSES)):
                 raise Stopped
-            pause = min(2 * pause, _MOST_PAUSE_SECONDS)
+            attempt += 1
 
     def close(self) -> None:
         """Close what is idle now, and the rest as it comes back; idempotent."""
