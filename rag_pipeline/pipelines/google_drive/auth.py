@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rag_pipeline.config import read_str
@@ -62,22 +63,24 @@ class Access:
         return DriveSession(self._credentials, base_url=base_url, explain=self._explain, on_refresh=self._on_refresh)
 
 
-def read_access(env: Mapping[str, str], state_dir: Path) -> Access:
+def read_access(env: Mapping[str, str], state_dir: Path, names: Mapping[str, str] = MappingProxyType({})) -> Access:
     """Return the credentials that the environment names.
 
-    Raises :class:`~rag_pipeline.pipelines.google_drive.errors.CredentialsError` in one line that names the variable
-    and the file, never what is in them, and ConfigurationError if google-auth is not installed.
+    ``names`` are other words for its variables in messages, for keys that come from elsewhere. Raises
+    :class:`~rag_pipeline.pipelines.google_drive.errors.CredentialsError` in one line that names the variable and the
+    file, never what is in them, and ConfigurationError if google-auth is not installed.
     """
     inline, client, key_file = read_str(env, INLINE), read_str(env, CLIENT), read_str(env, KEY_FILE)
     if inline is not None and client is not None:
         raise CredentialsError(f"{INLINE} and {CLIENT} are both set: expected one of them")
     check_installed()
     if inline is not None:
-        return _service_account(parse_json(inline, INLINE, _KEY), INLINE)
+        source = names.get(INLINE, INLINE)
+        return _service_account(parse_json(inline, source, _KEY), source)
     if client is not None:
         return _person(read_client(env), state_dir / TOKEN_NAME)
     if key_file is not None:
-        source = source_of(KEY_FILE, key_file)
+        source = source_of(names.get(KEY_FILE, KEY_FILE), key_file)
         return _service_account(read_json_file(key_file, source, _KEY, is_key=True), source)
     raise CredentialsError(
         f"no credentials for Google Drive: set {KEY_FILE} or {INLINE} (a service account), or {CLIENT} (a person)"

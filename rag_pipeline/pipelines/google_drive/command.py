@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rag_pipeline.errors import ExitCode
@@ -48,16 +49,19 @@ def run(args: argparse.Namespace, start_service: StartService) -> int:
     return command.run(args, task_of(settings, scope, os.environ), start_service)
 
 
-def task_of(settings: GoogleDriveSettings, scope: str, env: Mapping[str, str]) -> Task:
+def task_of(
+    settings: GoogleDriveSettings, scope: str, env: Mapping[str, str], names: Mapping[str, str] = MappingProxyType({})
+) -> Task:
     """Return the pipeline of these settings, with the credentials that the environment names.
 
-    Raises :class:`~rag_pipeline.pipelines.google_drive.errors.CredentialsError`, and ConfigurationError if the extra is
-    not installed.
+    ``names`` are other words for its variables in messages. Raises
+    :class:`~rag_pipeline.pipelines.google_drive.errors.CredentialsError`, and ConfigurationError if the extra is not
+    installed.
     """
     # Here, since it brings google-auth with it, which is not needed to name the arguments.
     from rag_pipeline.pipelines.google_drive.auth import read_access
 
-    access = read_access(env, settings.state_dir)
+    access = read_access(env, settings.state_dir, names)
     return Task(
         kind=PIPELINE_TYPE,
         title=f"{settings.place}, as {access.who}",

@@ -22,7 +22,7 @@ INLINE = "GOOGLE_DRIVE_CREDENTIALS_JSON"
 CLIENT = "GOOGLE_DRIVE_OAUTH_CLIENT"
 KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 MAX_FILE_BYTES = 1 << 20
-_MAX_PATH_CHARACTERS = 500
+MAX_PATH_CHARACTERS = 500
 _CLIENT = "the JSON of an OAuth client of the type Desktop app"
 _CLIENT_KEYS = ("client_id", "client_secret", "auth_uri", "token_uri")
 
@@ -65,7 +65,7 @@ def read_client(env: Mapping[str, str]) -> OAuthClient:
 
 def source_of(key: str, path: str) -> str:
     """Return the words for a file that a variable names; raises CredentialsError if it holds the JSON itself."""
-    if path.lstrip()[:1] in ("{", '"') or len(path) > _MAX_PATH_CHARACTERS or not path.isprintable():
+    if path.lstrip()[:1] in ("{", '"') or len(path) > MAX_PATH_CHARACTERS or not path.isprintable():
         instead = f": that goes into {INLINE}" if key == KEY_FILE else ""
         raise CredentialsError(f"{key}: expected the path of a file, not what is in it{instead}")
     return f"{key}={path}"

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rag_pipeline.config import read_str
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.pipelines.command import Pipeline, Surroundings, Task
 from rag_pipeline.pipelines.google_drive import command
-from rag_pipeline.pipelines.google_drive.credential_files import CLIENT, INLINE, KEY_FILE
-from rag_pipeline.pipelines.google_drive.errors import CredentialsError
+from rag_pipeline.pipelines.google_drive.credential_files import CLIENT, INLINE, KEY_FILE, MAX_PATH_CHARACTERS
 from rag_pipeline.pipelines.google_drive.settings import A_FOLDER, GoogleDriveSettings, read_folder_id
 from rag_pipeline.pipelines.run.entry import Entry, Frame, check_interval, workers
 from rag_pipeline.pipelines.run.table import Table
 
 _A_KEY = "the JSON key of a service account"
-_MAX_PATH_CHARACTERS = 500
 
 
 class Credentials(NamedTuple):
-    """The environment that names the credentials, and what the file calls the variable in it, if it does."""
+    """The environment that names the credentials, and what the file calls the variables in it that come from there."""
 
     env: Mapping[str, str]
-    variable: str = ""
-    name: str = ""
-
-    @contextmanager
-    def named(self) -> Iterator[None]:
-        """Have what is wrong with the credentials told by the name that they have in the file."""
-        try:
-            yield
-        except CredentialsError as error:
-            raise CredentialsError(str(error).replace(self.variable, self.name, 1)) from None
+    names: Mapping[str, str] = MappingProxyType({})
 
 
 def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
@@ -48,8 +38,7 @@ def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
         return found().build(around)
 
     def found() -> Task:
-        with credentials.named():
-            return command.task_of(settings, pipeline_id, credentials.env)
+        return command.task_of(settings, pipeline_id, *credentials)
 
     def verify() -> None:
         found()
@@ -86,7 +75,7 @@ def _settings(table: Table, frame: Frame) -> GoogleDriveSettings:
 def _credentials(table: Table, frame: Frame) -> Credentials:
     """Return the credentials that the table names, by a file or by a variable that holds them."""
     given = table.text("credentials_file", f"the path of {_A_KEY}") or ""
-    if "{" in given or not given.isprintable() or len(given) > _MAX_PATH_CHARACTERS:
+    if "{" in given or not given.isprintable() or len(given) > MAX_PATH_CHARACTERS:
         table.fail(f"credentials_file: expected the path of {_A_KEY}, not what is in it")
     file = table.path("credentials_file", f"the path of {_A_KEY}", frame.base)
     variable = table.variable("credentials_env", _A_KEY)
@@ -94,10 +83,10 @@ def _credentials(table: Table, frame: Frame) -> Credentials:
         table.fail("credentials_file and credentials_env are both there: expected one of them")
     others = {key: value for key, value in frame.env.items() if key not in (INLINE, CLIENT, KEY_FILE)}
     if file is not None:
-        return Credentials({**others, KEY_FILE: str(file)}, KEY_FILE, "credentials_file")
+        return Credentials({**others, KEY_FILE: str(file)}, {KEY_FILE: "credentials_file"})
     if variable is None:
         return Credentials(frame.env)
     key = read_str(frame.env, variable)
     if key is None:
         table.fail(f"credentials_env: the variable {variable} is not set")
-    return Credentials({**others, INLINE: key}, INLINE, f"credentials_env: {variable}")
+    return Credentials({**others, INLINE: key}, {INLINE: f"credentials_env: {variable}"})
