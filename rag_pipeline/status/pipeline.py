@@ -77,8 +77,8 @@ class PipelineStatus:
         self._out = Publisher(self)
         self._settled = False
         self._closed = False
-        self._restore: Restore | None = None
-        self._went_on = False
+        self._restores: list[tuple[Sink, Restore]] = []  # of the journals attached before the id was assigned
+        self._resumed = False
         self._warned: set[str] = set()
         provisional = next(iter(wished_ids(pipeline_type)))
         self._state = PipelineState(provisional, pipeline_type, _new_epoch(), _now())
@@ -278,6 +278,7 @@ class PipelineStatus:
     def detach(self, sink: Sink) -> None:
         """Stop publishing to the sink."""
         with self._lock:
+            self._restores = [(owner, restore) for owner, restore in self._restores if owner is not sink]
             self._out.remove(sink)
 
     def flush(self, *, everything: bool = False) -> None:
@@ -379,12 +380,13 @@ class PipelineStatus:
         if self._closed or sink in self._out:
             return
         now = _now()
-        self._restore = restore
+        if restore is not None:
+            self._restores.append((sink, restore))
         for event in self._state.release_all(now):
             self._out.publish(event)
         self._out.add(sink)
         if self._settled:
-            self._go_on(now)
+            self._resume(now)
             sink.publish(self._state.status_event(now))
 
     def _show_to(self, sink: Sink, receiver: object) -> str | None:
@@ -399,17 +401,20 @@ class PipelineStatus:
         now = _now()
         self._out.status(self._state.status_event(now), now)
 
-    def _go_on(self, now: Moment) -> None:
-        """Go on from where the last process with this id ended, if a journal knows of one."""
-        restore, self._restore = self._restore, None
-        saved = None if restore is None else restore(self._state.pipeline_id)
-        if saved is None:
-            return
-        if saved.epoch == self._state.epoch:  # this very history, of a server before
+    def _resume(self, now: Moment) -> None:
+        """Continue the history of the last process with this id, if an attached journal has one."""
+        restores, self._restores = self._restores, []
+        for _, restore in restores:
+            saved = restore(self._state.pipeline_id)
+            if saved is not None:
+                self._resume_from(saved, now)
+
+    def _resume_from(self, saved: SavedState, now: Moment) -> None:
+        if saved.epoch == self._state.epoch:  # this very history, from an earlier server of this process
             if saved.seq != self._state.seq:
-                self._state.epoch = _new_epoch()  # what came since is in no journal
-        elif not self._went_on:
-            self._went_on = True
+                self._state.epoch = _new_epoch()  # that journal lacks what came since
+        elif not self._resumed:
+            self._resumed = True
             for event in self._state.go_on(saved, now):
                 self._out.publish(event)
 
@@ -434,7 +439,7 @@ class PipelineStatus:
         self._settled = True
         if not self._closed:
             self._state.pipeline_id = registry.claim_any(self, pipeline_type)
-            self._go_on(_now())
+            self._resume(_now())
 
     def _claim(self, pipeline_id: str | None) -> None:
         if pipeline_id is None:

@@ -141,3 +141,38 @@ def test_the_state_is_shown_to_one_receiver_at_its_place() -> None:
     assert (shown.to, shown.event.seq) == (receiver, 1)  # type: ignore[union-attr]
     setup.pipeline.close()
     assert setup.pipeline.show_to(setup.recorder, receiver) is None
+
+
+def test_other_sinks_attached_before_the_id_is_assigned_keep_what_the_journal_knows() -> None:
+    setup = Setup(saved(), pipeline_id=None)
+    terminal = Recorder()
+    setup.attach()
+    setup.pipeline.attach(terminal)
+    setup.pipeline.update(status="scanning")
+    state = setup.pipeline.get()
+    assert (state["epoch"], state["seq"], state["total_processed"]) == ("the-epoch", 42, 20)
+    setup.close()
+
+
+def test_the_memory_journal_of_a_second_server_keeps_what_the_first_ones_journal_knows() -> None:
+    for first in (True, False):
+        setup = Setup(saved(), pipeline_id=None)
+        if first:
+            setup.attach()
+        setup.pipeline.attach(Recorder(), lambda _: None)
+        if not first:
+            setup.attach()
+        setup.pipeline.add_processing_file("a.pdf")
+        state = setup.pipeline.get()
+        assert (state["epoch"], state["seq"], state["total_processed"]) == ("the-epoch", 42, 20)
+        setup.close()
+
+
+def test_the_journal_of_a_server_that_has_stopped_is_not_asked() -> None:
+    setup = Setup(saved(), pipeline_id=None)
+    setup.attach()
+    setup.pipeline.detach(setup.recorder)
+    setup.pipeline.update(status="scanning")
+    assert setup.asked == []
+    assert setup.pipeline.get()["seq"] == 1
+    setup.close()
