@@ -44,7 +44,8 @@ def simulate(status: PipelineStatus) -> None:
     """Report what a pipeline has to report: states, and files that succeed, fail, are skipped and deleted."""
     link = "https://files.example.com/handbook"
     status.update(status="scanning", is_checking=True)
-    status.update(status="running", is_checking=False, files_queued=4, note={"of": "our own", "ünïcode": ["✓", None]})
+    note = {"of": "our own", "ünïcode": ["✓", None]}
+    status.update(status="running", is_checking=False, files_queued=4, own={"note": note})
     with status.processing("handbook.pdf", "file-1", size=48_231, mime_type="application/pdf", link=link) as file:
         for stage in STAGES:
             for tenth in range(11):  # faster than the 10 events a second that go out

@@ -81,6 +81,7 @@ def _child(folder: str, embedder: str, service: str) -> int:
     from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
     from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
     from rag_pipeline.pipelines.stages import build_parts
+    from rag_pipeline.status import core_of
 
     status = PipelineStatus("local_files")
     with tempfile.TemporaryDirectory() as state:
@@ -97,7 +98,7 @@ def _child(folder: str, embedder: str, service: str) -> int:
             began = time.monotonic()
             LocalFilesPipeline(status, settings, parts, ledger, scope="benchmark").run(stop)
             seconds = time.monotonic() - began
-            totals = status.snapshot().totals
+            totals = core_of(status).snapshot().totals
             parts.close()
         _say(event="done", seconds=seconds, processed=totals.total_processed, failed=totals.total_failed)
     sys.stdin.readline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from rag_pipeline import native
@@ -55,6 +56,19 @@ class Handover(Generic[T]):
             return
         self._items.append(item)
         # The reader lowers the flag before it reads, so an item appended while the flag is up is read in any case.
+        if not self._signalled and not self._closed:
+            self._signalled = True
+            self._wake_up.signal()
+
+    def publish_all(self, items: Iterator[T]) -> None:
+        """Append the items in one C call and wake the reader; see :meth:`publish`.
+
+        An exception raised into the thread finds the iterator untouched or used up, so the caller may repeat the call.
+        """
+        if len(self._items) >= self._limit:
+            self.overflowed = True
+            return
+        self._items.extend(items)
         if not self._signalled and not self._closed:
             self._signalled = True
             self._wake_up.signal()

@@ -32,20 +32,26 @@ def apply(state: Json | None, name: str, payload: Mapping[str, Any]) -> Json | N
     place = _place(processing, file, name)
     in_flight = state["files_in_flight"]
     changed: Json = {"epoch": payload["epoch"], "seq": payload["seq"], "last_activity": payload["timestamp"]}
-    if name == events.FILE_STARTED:
+    if name == events.FILE_PROGRESS:
+        processing = processing if place is None else [*processing[:place], file, *processing[place + 1 :]]
+    elif name == events.FILE_STARTED:
         in_flight += 1 if place is None else 0
         processing = [*_without(processing, place), file][-MAX_PROCESSING:]
-    elif name == events.FILE_PROGRESS:
-        processing = processing if place is None else [*processing[:place], file, *processing[place + 1 :]]
-    else:
-        if file["started_at"] is not None and (place is not None or in_flight > MAX_PROCESSING):
-            in_flight -= 1
-            processing = _without(processing, place)
+    elif file["started_at"] is not None and (place is not None or in_flight > MAX_PROCESSING):
+        in_flight -= 1
+        processing = _without(processing, place)
+    if "totals" in payload:  # the file's former outcome, if it had one, counts no more
         changed |= payload["totals"]
+        for key, _ in _KEPT.values():
+            changed[key] = [one for one in state[key] if _key(one) != _key(file)]
         if name in _KEPT:
             key, limit = _KEPT[name]
-            changed[key] = [*state[key], file][-limit:]
+            changed[key] = [*changed[key], file][-limit:]
     return {**state, **changed, "files_processing": processing, "files_in_flight": in_flight}
+
+
+def _key(file: Json) -> tuple[bool, str]:
+    return (True, file["name"]) if file["id"] is None else (False, file["id"])
 
 
 def _without(files: list[Json], place: int | None) -> list[Json]:

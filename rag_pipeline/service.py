@@ -26,7 +26,7 @@ from rag_pipeline.origins import OriginPolicy
 from rag_pipeline.recall import Recall
 from rag_pipeline.shown import Shown
 from rag_pipeline.socket_server import SocketServer
-from rag_pipeline.status import PipelineStatus, pipeline_status, registry
+from rag_pipeline.status import PipelineStatus, StatusCore, core_of, pipeline_status, registry
 
 if TYPE_CHECKING:
     from rag_pipeline.journal.redis_keeper import RedisKeeper
@@ -48,8 +48,8 @@ class StatusServer:
         self, settings: Settings, *, pipelines: Iterable[PipelineStatus] | None = None, direct: bool = True
     ) -> None:
         self._settings = settings
-        self._chosen = None if pipelines is None else list(pipelines)
-        self._attached: dict[int, PipelineStatus] = {}
+        self._chosen = None if pipelines is None else [core_of(pipeline) for pipeline in pipelines]
+        self._attached: dict[int, StatusCore] = {}
         self._stop_lock = native.RLock()
         self._stopped = False
         self._guard = guard_of(settings.auth)
@@ -133,7 +133,7 @@ class StatusServer:
 
     # -- pipelines -------------------------------------------------------------------------------------------------
 
-    def pipelines(self) -> list[PipelineStatus]:
+    def pipelines(self) -> list[StatusCore]:
         """Return the pipelines to be shown, the default one first.
 
         The process-wide default is shown once it has reported, or while there is no other.
@@ -141,8 +141,9 @@ class StatusServer:
         alive = [p for p in self._attached.copy().values() if not p.closed]
         if self._chosen is not None:
             return alive
-        others = sorted((p for p in alive if p is not pipeline_status), key=lambda p: p.created)
-        return [pipeline_status, *others] if pipeline_status.reported or not others else others
+        default = core_of(pipeline_status)
+        others = sorted((p for p in alive if p is not default), key=lambda p: p.created)
+        return [default, *others] if default.reported or not others else others
 
     def _attach_all(self) -> None:
         if self._chosen is not None:
@@ -150,11 +151,11 @@ class StatusServer:
                 self._keeper.claim(pipeline.pipeline_id)
                 self._attach(pipeline)
             return
-        self._attach(pipeline_status)
+        self._attach(core_of(pipeline_status))
         for pipeline in registry.watch(self._attach):
             self._attach(pipeline)
 
-    def _attach(self, pipeline: PipelineStatus) -> None:
+    def _attach(self, pipeline: StatusCore) -> None:
         # A pipeline that serves is held, so that one whose owner lets go of it at its end is still shown.
         for created, former in self._attached.copy().items():
             if former.closed:  # shown no more: a program that makes pipelines as it goes must not grow

@@ -18,7 +18,7 @@ from rag_pipeline.metrics import Metrics
 from rag_pipeline.probe import ProbeResult, probe
 from rag_pipeline.recall import Recall
 from rag_pipeline.socket_server import SocketServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import StatusCore
 
 if TYPE_CHECKING:
     from rag_pipeline.journal.redis_keeper import RedisKeeper
@@ -38,7 +38,7 @@ class Shown:
         http_port: int,
         sockets: SocketServer,
         keeper: Keeper | RedisKeeper,
-        pipelines: Callable[[], Iterable[PipelineStatus]],
+        pipelines: Callable[[], Iterable[StatusCore]],
         recall: Recall,
         *,
         version: str,
@@ -85,7 +85,7 @@ class Shown:
         control.ask(action, file_id)
         logger.info("%s: asked over HTTP to %s", pipeline_id, action, extra=logs.about(pipeline_id, file_id))
 
-    def _here(self, pipeline_id: str) -> PipelineStatus | None:
+    def _here(self, pipeline_id: str) -> StatusCore | None:
         return next((p for p in self._pipelines() if p.pipeline_id == pipeline_id), None)
 
     def _elsewhere(self) -> list[dict[str, Any]]:
@@ -147,7 +147,7 @@ class Shown:
         }
         return {**elsewhere, **{p.pipeline_id: self._activity(p) for p in self._pipelines()}}
 
-    def _activity(self, pipeline: PipelineStatus) -> dict[str, Any]:
+    def _activity(self, pipeline: StatusCore) -> dict[str, Any]:
         body = pipeline.snapshot()
         told = {"status": body.status, "last_activity": iso(body.last_activity)}
         control = pipeline.control if self.controllable else None

@@ -173,8 +173,8 @@ class StatusEvent(State):
     """Events are missing before this one; the state it shows is right."""
 
 
-class FileEvent(TypedDict):
-    """`pipeline:file_processing_started`, `pipeline:file_progress`: a file in flight."""
+class AboutFile(TypedDict):
+    """Envelope and file of every file event."""
 
     pipeline_id: Name
     """Which pipeline."""
@@ -192,7 +192,14 @@ class FileEvent(TypedDict):
     """The file, with its stage and progress."""
 
 
-class FileEndEvent(FileEvent):
+class FileEvent(AboutFile):
+    """`pipeline:file_processing_started`, `pipeline:file_progress`: a file in flight."""
+
+    totals: NotRequired[Totals]
+    """The counts after it, with the start of a file that had an outcome before: it counts as in flight alone."""
+
+
+class FileEndEvent(AboutFile):
     """`pipeline:file_completed`, `…_failed`, `…_skipped`, `…_deleted`: a file that is in flight no more."""
 
     totals: Totals

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
 
 # Machines that run tests are busy; waits have deadlines of their own.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
+
+# A bad argument is a mistake of the test; what users get instead is tested where this is unset.
+os.environ["STATUS_STRICT"] = "1"
 
 LONGEST_BYTES_IN_A_NAME = 24
 

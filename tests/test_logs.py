@@ -172,7 +172,7 @@ def test_warnings_of_a_pipeline_carry_its_id_and_the_files(caplog: pytest.LogCap
 def test_the_body_of_an_event_is_in_no_line(caplog: pytest.LogCaptureFixture) -> None:
     pipeline = new_pipeline()
     with caplog.at_level(logging.DEBUG):
-        pipeline.update(own_field="a secret of the pipeline's")
+        pipeline.update(own={"own_field": "a secret of the pipeline's"})
         pipeline.complete_file("a.pdf", result={"text": "a secret of the file's"})
     assert "secret" not in "".join(logs.JsonFormatter().format(one) for one in caplog.records)
 

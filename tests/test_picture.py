@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rag_pipeline import events
 from rag_pipeline.picture import apply
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder, lasting
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -25,7 +25,7 @@ class Picture(RuleBasedStateMachine):
         super().__init__()
         self.pipeline = PipelineStatus("local_files", "pictured")
         self.recorder = Recorder()
-        self.pipeline.attach(self.recorder)
+        core_of(self.pipeline).attach(self.recorder)
         self.taken = 0
         self.state: dict[str, Any] | None = None
 
@@ -51,11 +51,11 @@ class Picture(RuleBasedStateMachine):
 
     @rule(n=st.integers(0, 9))
     def update(self, n: int) -> None:
-        self.pipeline.update(n=n)
+        self.pipeline.update(own={"n": n})
 
     @invariant()
     def the_picture_is_true(self) -> None:
-        self.pipeline.flush(everything=True)
+        core_of(self.pipeline).flush(everything=True)
         for event in self.recorder.events[self.taken :]:
             # Without those that sum up but for the first: they would heal what was kept wrong.
             if event.numbered or self.state is None:
@@ -79,7 +79,7 @@ def test_nothing_is_known_before_the_first_status() -> None:
 def test_an_event_that_the_state_shows_already_changes_nothing() -> None:
     recorder = Recorder()
     pipeline = PipelineStatus("local_files", "pictured")
-    pipeline.attach(recorder)
+    core_of(pipeline).attach(recorder)
     pipeline.add_processing_file("a")
     state = pipeline.get()
     assert apply(state, events.FILE_STARTED, recorder.last) is state
@@ -89,7 +89,7 @@ def test_an_event_that_the_state_shows_already_changes_nothing() -> None:
 def test_files_beyond_those_shown_are_counted() -> None:
     recorder = Recorder()
     pipeline = PipelineStatus("local_files", "pictured")
-    pipeline.attach(recorder)
+    core_of(pipeline).attach(recorder)
     state: dict[str, Any] | None = None
     for n in range(150):
         pipeline.add_processing_file(f"f{n}")

@@ -20,7 +20,7 @@ def recall_of(server: StatusServer) -> Recall:
 
 def made(pipeline: PipelineStatus, server: StatusServer, count: int) -> None:
     for n in range(count):
-        pipeline.update(n=n)
+        pipeline.update(own={"n": n})
     wait_until(lambda: server._keeper.tail.newest >= count)
 
 
@@ -64,7 +64,7 @@ def test_a_follower_gets_the_state_and_what_comes_and_ends_with_the_service() ->
     with serving(pipeline) as server:
         follower = recall_of(server).follow(events.NS_PIPELINE, None)
         first = follower.next(30)
-        pipeline.update(n=1)
+        pipeline.update(own={"n": 1})
         second = follower.next(30)
         assert [item.name for item in (*first, *second)] == [events.STATUS] * 2
         follower.close()
@@ -78,7 +78,7 @@ def test_a_follower_that_does_not_keep_up_is_counted_with_the_clients_that_were_
         follower = recall_of(server).follow(events.NS_PIPELINE, None)
         assert follower.next(30)
         for _ in range(3):
-            pipeline.update(text="x" * 50_000)
+            pipeline.update(own={"text": "x" * 50_000})
         wait_until(lambda: ask(server.http_port, "/health").body["clients_dropped"] == 1)
         with pytest.raises(FollowerClosedError):
             follower.next(30)

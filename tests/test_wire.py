@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rag_pipeline import events, picture, wire
 from rag_pipeline.http_server import source
 from rag_pipeline.journal import base
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.checks import MAX_MESSAGE_LENGTH
 from rag_pipeline.status.files import MAX_SHOWN
 from rag_pipeline.status.model import RESERVED_FIELDS, FileError, FileRecord, Totals
@@ -87,7 +87,7 @@ def test_whatever_a_pipeline_says_is_of_the_shape(
 ) -> None:
     pipeline = PipelineStatus("local_files", f"wire-{next(_ids)}")
     recorder = Recorder()
-    pipeline.attach(recorder)
+    core_of(pipeline).attach(recorder)
     pipeline.update(**{key: value for key, value in own.items() if key not in RESERVED_FIELDS})
     pipeline.add_processing_file(name, file_id, size=size)
     pipeline.file_progress(name, stage, progress, file_id=file_id)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rag_pipeline import events
 from rag_pipeline.events import Event
-from rag_pipeline.status import Published
+from rag_pipeline.status import PipelineStatus, Published
 
 JsonDict = dict[str, Any]
 
@@ -33,8 +33,8 @@ class Recorder:
     def __init__(self) -> None:
         self.items: list[Published] = []
 
-    def publish(self, item: Published) -> None:
-        self.items.append(item)
+    def publish_all(self, items: Iterator[Published]) -> None:
+        self.items.extend(items)
 
     @property
     def events(self) -> list[Event]:
@@ -72,6 +72,8 @@ class Client:
         assert payload["epoch"] == self.state["epoch"]
         if name == events.STATUS and payload["seq"] == self.state["seq"]:
             self.summaries += 1
+            # It follows the work where the pipeline does not set it; no file event carries it.
+            self.state["status"] = payload["status"]
             return
         assert payload["seq"] == self.state["seq"] + 1, "gapless, each once"
         if name == events.STATUS:
@@ -84,6 +86,10 @@ class Client:
         assert self.state is not None
         file = payload["file"]
         working = self.state["files_processing"]
+        if "totals" in payload:
+            self.state.update(payload["totals"])
+            for key in ("files_completed", "files_failed", "files_skipped"):
+                self.state[key] = [f for f in self.state[key] if not _same(f, file)]
         if name == events.FILE_STARTED:
             working[:] = [f for f in working if not _same(f, file)] + [file]
         elif name == events.FILE_PROGRESS:
@@ -91,7 +97,6 @@ class Client:
         else:
             if file["started_at"] is not None:
                 working.remove(_begun(working, file))
-            self.state.update(payload["totals"])
             kept = {
                 events.FILE_COMPLETED: ("files_completed", 10),
                 events.FILE_FAILED: ("files_failed", 5),
@@ -124,3 +129,8 @@ def _begun(working: list[JsonDict], ended: JsonDict) -> JsonDict:
             return file
     # It was started without an id, which became known by its end.
     return next(file for file in working if file["id"] is None and file["name"] == ended["name"])
+
+
+def loose(pipeline: PipelineStatus) -> Any:
+    """Return the pipeline untyped: its own fields as keywords, and arguments of wrong types."""
+    return pipeline

@@ -13,9 +13,8 @@ import rag_pipeline
 from rag_pipeline import native
 from rag_pipeline.adapters.files import File
 from rag_pipeline.errors import RagPipelineError
-from rag_pipeline.status import PipelineStatus, Sink
+from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.failures import failure
-from rag_pipeline.status.pipeline import Restore
 
 logger = logging.getLogger("rag_pipeline.adapters")
 
@@ -23,32 +22,6 @@ MAX_RESULT_ITEMS = 20
 MAX_RESULT_TEXT = 200
 
 P = ParamSpec("P")
-
-
-class AdapterPipeline(PipelineStatus):
-    """A pipeline that knows whether a server of this process shows it."""
-
-    _shown_by: frozenset[int] = frozenset()
-
-    def attach(self, sink: Sink, restore: Restore | None = None) -> None:
-        """Publish to the sink from now on."""
-        super().attach(sink, restore)
-        self._shown_by |= {id(sink)}
-
-    def detach(self, sink: Sink) -> None:
-        """Stop publishing to the sink."""
-        super().detach(sink)
-        self._shown_by -= {id(sink)}
-
-    def after_fork(self) -> None:
-        """Start afresh in a forked child."""
-        super().after_fork()
-        self._shown_by = frozenset()
-
-    @property
-    def shown(self) -> bool:
-        """Whether a server shows it."""
-        return bool(self._shown_by)
 
 
 def _quietly(method: Callable[Concatenate[Reporter, P], None]) -> Callable[Concatenate[Reporter, P], None]:
@@ -77,7 +50,7 @@ class Reporter:
         self._type = pipeline_type
         self._id = pipeline_id
         self._given = pipeline
-        self._own: AdapterPipeline | None = None
+        self._own: PipelineStatus | None = None
         self._lock = native.allocate_lock()
         self._served = False
         self._told = False
@@ -89,7 +62,7 @@ class Reporter:
             return self._given
         with self._lock:
             if self._own is None:
-                self._own = AdapterPipeline(self._type, self._id)
+                self._own = PipelineStatus(self._type, self._id)
             return self._own
 
     @_quietly
@@ -142,9 +115,9 @@ class Reporter:
     def _ready(self) -> PipelineStatus:
         """Return the pipeline, served: a failure to start the service is told once, and not tried again."""
         pipeline = self.pipeline
-        if not self._served and isinstance(pipeline, AdapterPipeline):
+        if not self._served and pipeline is self._own:
             self._served = True  # first, so that no other thread waits for the start, or starts another
-            if not pipeline.shown:
+            if not core_of(pipeline).shown:
                 self._serve()
         return pipeline
 

@@ -22,7 +22,7 @@ from rag_pipeline.fanout.subscriber import Subscriber
 from rag_pipeline.fanout.views import Views
 from rag_pipeline.handover import Handover
 from rag_pipeline.journal import Entry, Lineage, Tail, encode_payload, new_identity, offset_of
-from rag_pipeline.status import Directed, FlushRequest, PipelineStatus, Sink
+from rag_pipeline.status import FlushRequest, Sink, SnapshotFor, StatusCore
 from rag_pipeline.status.state import Moment, PipelineState
 
 logger = logging.getLogger("rag_pipeline.fanout")
@@ -57,7 +57,7 @@ class NewJournal(NamedTuple):
     entries: tuple[Entry, ...] | None = None
 
 
-Item = Event | Entry | FlushRequest | Directed | Join | Call | NewJournal
+Item = Event | Entry | FlushRequest | SnapshotFor | Join | Call | NewJournal
 
 
 class Hub:
@@ -71,7 +71,7 @@ class Hub:
 
     def __init__(
         self,
-        pipelines: Callable[[], Iterable[PipelineStatus]],
+        pipelines: Callable[[], Iterable[StatusCore]],
         handover: Handover[Item],
         tail: Tail,
         *,
@@ -179,7 +179,7 @@ class Hub:
             self._take(item)
         elif isinstance(item, FlushRequest):
             heapq.heappush(self._timers, (item.due, next(self._order), item))
-        elif isinstance(item, Directed):
+        elif isinstance(item, SnapshotFor):
             self._show(item)
         elif isinstance(item, Join):
             self._welcome(item.subscriber)
@@ -205,7 +205,7 @@ class Hub:
     def _run_timers(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2].pipeline.flush()
+            heapq.heappop(self._timers)[2].flush()
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -309,8 +309,8 @@ class Hub:
         if not subscriber.awaited:
             self._complete(subscriber)
 
-    def _show(self, item: Directed) -> None:
-        subscriber, event = item.to, item.event
+    def _show(self, item: SnapshotFor) -> None:
+        subscriber, event = item.receiver, item.event
         if not isinstance(subscriber, Subscriber) or not subscriber.awaited or event.pipeline_id is None:
             return
         subscriber.awaited.discard(event.pipeline_id)

@@ -10,6 +10,7 @@ from rag_pipeline.events import Event
 from rag_pipeline.journal.base import FileStatus
 from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileBody, FileError, FileRecord
+from rag_pipeline.status.outcomes import DELETED, FAILED, PROCESSED, SKIPPED
 
 STATUS_OF = {
     events.FILE_STARTED: FileStatus.PROCESSING,
@@ -20,6 +21,13 @@ STATUS_OF = {
     events.FILE_DELETED: FileStatus.DELETED,
 }
 """What a file event says of its file."""
+OUTCOMES = {
+    FileStatus.COMPLETED: PROCESSED,
+    FileStatus.FAILED: FAILED,
+    FileStatus.SKIPPED: SKIPPED,
+    FileStatus.DELETED: DELETED,
+}
+"""The outcome that the totals count a file of this status under."""
 
 
 def file_of(event: Event) -> FileRecord | None:

@@ -17,12 +17,12 @@ from rag_pipeline.journal.fetcher import Done, Fetcher
 from rag_pipeline.journal.history import files_of
 from rag_pipeline.journal.tail import TAIL_EVENTS, Tail
 from rag_pipeline.journal.writer import Writer
-from rag_pipeline.status import Directed, FlushRequest, PipelineStatus, SavedState, Sink
+from rag_pipeline.status import FlushRequest, SavedState, Sink, SnapshotFor, StatusCore
 
 logger = logging.getLogger("rag_pipeline.journal")
 
 BeginJournal = Callable[[Lineage, int, tuple[Entry, ...] | None], None]
-Passed = Event | Entry | FlushRequest | Directed
+Passed = Event | Entry | FlushRequest | SnapshotFor
 
 
 class Keeper:
@@ -35,7 +35,7 @@ class Keeper:
 
     def __init__(self, open_store: Callable[[], Journal] | None = None) -> None:
         self._store: Journal | None = None
-        self._writer: Writer[FlushRequest | Directed] | None = None
+        self._writer: Writer[FlushRequest | SnapshotFor] | None = None
         self._fetcher: Fetcher | None = None
         self._saved: Mapping[str, SavedState] = {}
         self.degraded: str | None = None
@@ -66,7 +66,7 @@ class Keeper:
         begin_journal: BeginJournal,
         overflowed: Callable[[], None],
         mark_stalled: Callable[[Iterable[str]], None],  # noqa: ARG002 - other processes are not seen here
-        pipelines: Callable[[], Iterable[PipelineStatus]],
+        pipelines: Callable[[], Iterable[StatusCore]],
     ) -> Sink | None:
         """Set up the way to the hub; return where pipelines are to publish, None if that is the hub itself.
 

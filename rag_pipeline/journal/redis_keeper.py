@@ -22,7 +22,7 @@ from rag_pipeline.journal.redis_publisher import RedisPublisher
 from rag_pipeline.journal.redis_reader import RedisReader
 from rag_pipeline.journal.redis_streams import RedisJournal
 from rag_pipeline.journal.tail import Tail
-from rag_pipeline.status import PipelineStatus, SavedState, Sink
+from rag_pipeline.status import SavedState, Sink, StatusCore
 
 logger = logging.getLogger("rag_pipeline.journal")
 
@@ -46,7 +46,7 @@ class RedisKeeper:
         self._outage = Outage(Address(url))
         self._publisher = RedisPublisher(url, self._status_of, outage=self._outage)
         self._unserved: frozenset[str] = frozenset()
-        self._pipelines: Callable[[], Iterable[PipelineStatus]] = tuple
+        self._pipelines: Callable[[], Iterable[StatusCore]] = tuple
         self._saved: dict[str, SavedState] = {}
         self._floor = 0
         self._stopping = native.Signal()
@@ -73,7 +73,7 @@ class RedisKeeper:
         begin_journal: BeginJournal,
         overflowed: Callable[[], None],  # noqa: ARG002 - the publisher sees to it
         mark_stalled: Callable[[Iterable[str]], None],
-        pipelines: Callable[[], Iterable[PipelineStatus]],
+        pipelines: Callable[[], Iterable[StatusCore]],
     ) -> Sink:
         """Set up the way to the hub; return where pipelines are to publish.
 

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ from rag_pipeline.journal.redis_outbox import Outbox
 from rag_pipeline.journal.redis_pause import Pause
 from rag_pipeline.journal.redis_queue import MAX_QUEUED, EventQueue
 from rag_pipeline.status import FlushRequest
-from rag_pipeline.status.publisher import Published
+from rag_pipeline.status.sinks import Published
 
 logger = logging.getLogger("rag_pipeline.journal")
 
@@ -107,10 +107,11 @@ class RedisPublisher:
         """Give the lease up once what the pipeline published has been written: it closed in order. Never waits."""
         self._queue.release(pipeline_id)
 
-    def publish(self, item: Published) -> None:
+    def publish_all(self, items: Iterator[Published]) -> None:
         """Take what a pipeline publishes; never waits, never raises."""
-        if isinstance(item, Event | FlushRequest):
-            self._queue.publish(item)
+        for item in items:
+            if isinstance(item, Event | FlushRequest):
+                self._queue.publish(item)
 
     def health(self) -> Mapping[str, Any]:
         """Return what ``/health`` shows."""
@@ -178,7 +179,7 @@ class RedisPublisher:
             heapq.heappush(self._timers, (request.due, next(self._order), request))
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2].pipeline.flush()
+            heapq.heappop(self._timers)[2].flush()
 
     def _turn(self) -> None:
         """Write what there is, the leases being renewed in between."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rag_pipeline.events import Json
 from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
-from rag_pipeline.journal.files import unpack
+from rag_pipeline.journal.files import OUTCOMES, unpack
 from rag_pipeline.journal.history import page_size
 from rag_pipeline.journal.redis_keys import Keys, key_of_text, pairs, position_of, score_of
 from rag_pipeline.journal.redis_link import Link
@@ -55,6 +55,7 @@ def _saved(
     skipped: list[str],
     processing: list[str],
     attempts: list[str],
+    *ended: list[str],
 ) -> SavedState:
     in_flight = sorted((Row.read(text) for text in processing), key=lambda row: row.began)
     return SavedState(
@@ -70,6 +71,9 @@ def _saved(
         skipped=tuple(map(unpack, skipped)),
         in_flight=tuple(row.file for row in in_flight),
         failed_attempts=tuple((key_of_text(key), int(score) % _ATTEMPTS) for key, score in pairs(attempts).items()),
+        outcomes=[
+            (key_of_text(key), outcome) for outcome, keys in zip(OUTCOMES.values(), ended, strict=True) for key in keys
+        ],
     )
 
 

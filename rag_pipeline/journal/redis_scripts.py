@@ -123,7 +123,9 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   pipelines[#pipelines + 1] = {id, redis.call('HGETALL', ARGV[1] .. ':pipeline:' .. id),
     redis.call('LRANGE', recent .. 'completed', 0, -1), redis.call('LRANGE', recent .. 'failed', 0, -1),
     redis.call('LRANGE', recent .. 'skipped', 0, -1), rows,
-    redis.call('ZRANGE', ARGV[1] .. ':attempts:' .. id, 0, -1, 'WITHSCORES')}
+    redis.call('ZRANGE', ARGV[1] .. ':attempts:' .. id, 0, -1, 'WITHSCORES'),
+    redis.call('ZRANGE', files .. ':completed', 0, -1), redis.call('ZRANGE', files .. ':failed', 0, -1),
+    redis.call('ZRANGE', files .. ':skipped', 0, -1), redis.call('ZRANGE', files .. ':deleted', 0, -1)}
 end
 return pipelines
 """

@@ -11,7 +11,7 @@ from rag_pipeline import events
 from rag_pipeline.events import Event, Json
 from rag_pipeline.journal import sqlite_inbox
 from rag_pipeline.journal.base import FileStatus
-from rag_pipeline.journal.files import STATUS_OF, keys_of, pack, unpack
+from rag_pipeline.journal.files import OUTCOMES, STATUS_OF, keys_of, pack, unpack
 from rag_pipeline.journal.history import begun_as
 from rag_pipeline.journal.sqlite_files import FileChanges, key_text, read_key
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, Key, key_of
@@ -218,6 +218,13 @@ def _saved(db: sqlite3.Connection, known: Known) -> SavedState:
         recent(FileStatus.SKIPPED),
         records("SELECT record FROM files WHERE pipeline_id = ? AND status = 'processing' ORDER BY started"),
         tuple(known.attempts.items()),
+        [
+            (read_key(key), OUTCOMES[status])
+            for key, status in db.execute(
+                "SELECT file_key, status FROM files WHERE pipeline_id = ? AND status <> 'processing'",
+                (known.pipeline_id,),
+            )
+        ],
     )
 
 

@@ -16,7 +16,7 @@ from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
 from rag_pipeline.handover import Handover
 from rag_pipeline.journal.base import Entry, Journal
-from rag_pipeline.status import Directed, PipelineStatus
+from rag_pipeline.status import SnapshotFor, StatusCore
 from rag_pipeline.status.model import StateBody
 
 logger = logging.getLogger("rag_pipeline.journal")
@@ -42,7 +42,7 @@ class Writer(Generic[T]):
         *,
         failed: Callable[[], None],
         overflowed: Callable[[], None],
-        pipelines: Callable[[], Iterable[PipelineStatus]],
+        pipelines: Callable[[], Iterable[StatusCore]],
     ) -> None:
         self._journal = journal
         self._deliver = deliver
@@ -57,9 +57,9 @@ class Writer(Generic[T]):
         self._thread: native.NativeThread | None = None
         self.failure: str | None = None
 
-    def publish(self, item: Event | T) -> None:
-        """Take the item; never waits."""
-        self._handover.publish(item)
+    def publish_all(self, items: Iterator[Event | T]) -> None:
+        """Take the items; never waits."""
+        self._handover.publish_all(items)
 
     @property
     def queued(self) -> int:
@@ -119,7 +119,7 @@ class Writer(Generic[T]):
             self._epochs[old] = new
 
     def _restamped(self, item: Event | T) -> Event | T:
-        if self.failure is not None and isinstance(item, Directed):
+        if self.failure is not None and isinstance(item, SnapshotFor):
             return item._replace(event=self._in_new_epoch(item.event))
         return item
 

@@ -15,7 +15,7 @@ from rag_pipeline.metrics import service
 from rag_pipeline.metrics.pipelines import figures_from, figures_of, pipeline_families
 from rag_pipeline.metrics.question import Question
 from rag_pipeline.socket_server import SocketServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import StatusCore
 
 if TYPE_CHECKING:
     from rag_pipeline.journal.redis_keeper import RedisKeeper
@@ -29,7 +29,7 @@ class Metrics(Collector):
 
     def __init__(
         self,
-        pipelines: Callable[[], Iterable[PipelineStatus]],
+        pipelines: Callable[[], Iterable[StatusCore]],
         elsewhere: Callable[[], Iterable[Mapping[str, Any]]],
         sockets: SocketServer,
         keeper: Keeper | RedisKeeper,

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 
 from rag_pipeline.fanout.views import STALLED
 from rag_pipeline.metrics.families import counter, gauge, histogram, info
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import StatusCore
 from rag_pipeline.status.model import Totals
 from rag_pipeline.status.stages import Durations
 
@@ -36,7 +36,7 @@ class Figures(NamedTuple):
     durations: Durations | None = None
 
 
-def figures_of(pipeline: PipelineStatus) -> Figures:
+def figures_of(pipeline: StatusCore) -> Figures:
     """Return the figures of a pipeline of this process, all as of one moment."""
     state, durations = pipeline.measured()
     return Figures(

@@ -24,8 +24,7 @@ from rag_pipeline.pipelines.stages import build_parts
 from rag_pipeline.pipelines.state_folder import StateFolder
 from rag_pipeline.pipelines.terminal import Service, Terminal
 from rag_pipeline.signals import StopSignals
-from rag_pipeline.status import PipelineStatus
-from rag_pipeline.status.model import Totals
+from rag_pipeline.status import PipelineStatus, core_of
 
 _TICK_SECONDS = 0.1
 
@@ -129,14 +128,14 @@ def run(args: argparse.Namespace, task: Task, start_service: StartService) -> in
             terminal.start(service, task.title)
             interrupted = _follow(work, signals, terminal)
         finally:
-            terminal.close(since=work.before if work.failure is None else None)
+            terminal.close(summarize=work.failure is None)
         if work.failure is not None:
             raise work.failure
         if task.mode is RunMode.CONTINUOUS:
             return ExitCode.OK
         if interrupted:
             return ExitCode.INTERRUPTED
-        failed = status.snapshot().totals.total_failed > work.before.total_failed
+        failed = core_of(status).snapshot().attempts.total_failed > 0
         return ExitCode.FILES_FAILED if failed else ExitCode.OK
 
 
@@ -147,7 +146,6 @@ class Work(threading.Thread):
         super().__init__(name=task.kind.replace("_", "-"), daemon=True)
         self.stop = threading.Event()
         self.failure: BaseException | None = None
-        self.before = Totals()  # of the runs before this one
         self._status = status
         self._task = task
         self._ingest = ingest
@@ -162,12 +160,11 @@ class Work(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             self.failure = error
             if isinstance(error, RagPipelineError):
-                self._status.update(status="error", message=str(error))
+                self._status.update(status="error", own={"message": str(error)})
 
     def _run(self) -> None:
         task = self._task
         self._status.update(status="initializing")
-        self.before = self._status.snapshot().totals
         with Ledger(self._state.path, task.scope) as ledger:
             parts = build_parts(self._ingest, self._state.store, workers=task.workers, stop=self.stop)
             try:

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_pipeline.ingest.command import printable
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 
 if TYPE_CHECKING:
     from rag_pipeline.pipelines.terminal import Line
@@ -100,11 +100,11 @@ class LiveView:
         self._live.stop()
 
     def _files(self) -> Table:
-        files = self._status.snapshot().files_processing[-MAX_FILES:]
+        files = core_of(self._status).snapshot().files_processing[-MAX_FILES:]
         return files_table((InFlight(file.name, file.stage, file.progress) for file in files), self._spinner)
 
     def _totals(self) -> Text:
-        body = self._status.snapshot()
+        body = core_of(self._status).snapshot()
         totals = body.totals
         text = Text.assemble(
             (body.status, f"bold {STATUS_STYLES.get(body.status, 'white')}"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TextIO
 
@@ -17,7 +18,7 @@ from rag_pipeline.events import NAMESPACES, Event
 from rag_pipeline.ingest.command import printable
 from rag_pipeline.pipelines.output import Output
 from rag_pipeline.probe import reachable
-from rag_pipeline.status import PipelineStatus, Published
+from rag_pipeline.status import PipelineStatus, Published, core_of
 from rag_pipeline.status.model import Totals
 
 _ENDS = frozenset({events.FILE_COMPLETED, events.FILE_FAILED, events.FILE_SKIPPED, events.FILE_DELETED})
@@ -39,7 +40,6 @@ class Line(NamedTuple):
     about: str
 
 
-NOTHING_YET = Totals()
 MARKS = {"stored": "✓", "unchanged": "✓", "failed": "✗", "skipped": "–", "removed": "⌫"}
 PLAIN_MARKS = {"stored": "+", "unchanged": "+", "failed": "!", "skipped": "-", "removed": "x"}
 
@@ -78,9 +78,9 @@ def line_of(event: Event) -> Line | None:
     return Line("stored", name, f"{result['chunks']} chunk{'' if result['chunks'] == 1 else 's'}, {took}")
 
 
-def summary(done: Totals, before: Totals, seconds: float) -> str:
-    """Return what was done since ``before``, in one line."""
-    processed, failed, skipped, deleted = (now - then for now, then in zip(done, before, strict=True))
+def summary(done: Totals, seconds: float) -> str:
+    """Return what was done, in one line."""
+    processed, failed, skipped, deleted = done
     return f"{processed} stored, {failed} failed, {skipped} skipped, {deleted} removed in {seconds:.1f} s"
 
 
@@ -93,17 +93,16 @@ class Terminal:
     def __init__(self, status: PipelineStatus, out: TextIO | None = None, *, live: bool | None = None) -> None:
         self._status = status
         self._out = Output(out, status.pipeline_id)
-        self._ends: deque[Event] = deque()
+        self._published: deque[Published] = deque()
         self._began = time.monotonic()
         wanted = self._out.stream.isatty() if live is None else live
         self._marks = MARKS if self._out.knows_unicode else PLAIN_MARKS
         self._live = _open_live(status, self._out.stream) if wanted else None
-        status.attach(self)
+        core_of(status).attach(self)
 
-    def publish(self, item: Published) -> None:
-        """Take what the pipeline publishes; only the ends of files are kept."""
-        if isinstance(item, Event) and item.name in _ENDS:
-            self._ends.append(item)
+    def publish_all(self, items: Iterator[Published]) -> None:
+        """Take what the pipeline publishes."""
+        self._published.extend(items)
 
     def start(self, service: Service, folder: str) -> None:
         """Print where to look, then begin the live view."""
@@ -115,8 +114,9 @@ class Terminal:
 
     def tick(self) -> None:
         """Print the files that were done since, and bring the live view up to date."""
-        while self._ends:
-            line = line_of(self._ends.popleft())
+        while self._published:
+            item = self._published.popleft()
+            line = line_of(item) if isinstance(item, Event) else None
             if line is None:
                 continue
             if self._live is not None:
@@ -133,14 +133,14 @@ class Terminal:
         else:
             self._out.print(text)
 
-    def close(self, *, since: Totals | None = NOTHING_YET) -> None:
-        """Print what is left, end the live view, and sum up what came on top of ``since``; None: no summary."""
-        self._status.detach(self)
+    def close(self, *, summarize: bool = True) -> None:
+        """Print what is left, end the live view, and sum up what this process did."""
+        core_of(self._status).detach(self)
         self.tick()
         if self._live is not None:
             self._out.attempt(self._live.stop)
-        if since is not None:
-            done = summary(self._status.snapshot().totals, since, time.monotonic() - self._began)
+        if summarize:
+            done = summary(core_of(self._status).snapshot().attempts, time.monotonic() - self._began)
             self._out.print(("" if self._live is None else "\n") + done)
 
     def restore(self) -> None:

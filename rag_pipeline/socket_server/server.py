@@ -19,7 +19,7 @@ from rag_pipeline.journal.keeper import Keeper
 from rag_pipeline.listener import open_listener
 from rag_pipeline.origins import OriginPolicy
 from rag_pipeline.socket_server import engine
-from rag_pipeline.status import PipelineStatus, Sink
+from rag_pipeline.status import Sink, StatusCore
 
 if TYPE_CHECKING:
     from rag_pipeline.journal.redis_keeper import RedisKeeper
@@ -42,7 +42,7 @@ class SocketServer:
         self,
         settings: Settings,
         policy: OriginPolicy,
-        pipelines: Callable[[], Iterable[PipelineStatus]],
+        pipelines: Callable[[], Iterable[StatusCore]],
         keeper: Keeper | RedisKeeper | None = None,
         *,
         direct: bool = True,

@@ -1,20 +1,19 @@
-"""Checks of what callers hand in: each returns the value as it is kept, or raises TypeError or ValueError."""
+"""Check the arguments of a status call: each function returns the value to keep, or raises TypeError or ValueError."""
 
 from __future__ import annotations
 
-import math
+import operator
+import os
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+import time
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import SupportsFloat, SupportsIndex
+from uuid import UUID
 
 MAX_NAME_LENGTH = 4096
 MAX_LABEL_LENGTH = 200
 MAX_MESSAGE_LENGTH = 1000
-MAX_JSON_CHARACTERS = 1 << 18
-MAX_OWN_FIELDS = 256
-_MAX_DEPTH = 64
-_MAX_INT_BITS = 1024
 _MAX_NUMBER = sys.float_info.max
 
 
@@ -34,17 +33,31 @@ def _escaped_bytes(text: str) -> bool:
     return all(not 0xD800 <= ord(c) <= 0xDFFF or 0xDC80 <= ord(c) <= 0xDCFF for c in text)
 
 
+def plain_text(value: object) -> str | None:
+    """Return a str, path, whole number, UUID or text enum as plain str; None for any other type."""
+    if isinstance(value, Enum) and isinstance(value.value, str):
+        value = value.value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        return str(operator.index(value))
+    return None
+
+
 def check_name(key: str, value: object) -> str:
-    """Return a file's name: a string of 1 to 4,096 characters; bytes that are not UTF-8 are made readable."""
+    """Return a file's name or id as 1 to 4,096 characters; bytes that are not UTF-8 are made readable."""
     if type(value) is str and value.isascii() and 0 < len(value) <= MAX_NAME_LENGTH:
         return value  # nearly all of them
-    if type(value) is not str:
-        if not isinstance(value, str):
-            raise TypeError(f"{key} must be a str, not {type(value).__name__}")
-        value = str.__str__(value)
-    if not 0 < len(value) <= MAX_NAME_LENGTH:
-        raise ValueError(f"{key} must have 1 to {MAX_NAME_LENGTH} characters, not {len(value)}")
-    return readable(value)
+    text = plain_text(value)
+    if text is None:
+        raise TypeError(f"{key} must be a str, a path, an int or a UUID, not {type(value).__name__}")
+    if not 0 < len(text) <= MAX_NAME_LENGTH:
+        raise ValueError(f"{key} must have 1 to {MAX_NAME_LENGTH} characters, not {len(text)}")
+    return readable(text)
 
 
 def check_optional_name(key: str, value: object) -> str | None:
@@ -56,6 +69,8 @@ def check_label(key: str, value: object) -> str:
     """Return a short word for people to read, such as a status or a stage: 1 to 200 characters."""
     if type(value) is str and value.isascii() and 0 < len(value) <= MAX_LABEL_LENGTH:
         return value
+    if isinstance(value, Enum):
+        value = value.value
     if not isinstance(value, str):
         raise TypeError(f"{key} must be a str, not {type(value).__name__}")
     if not 0 < len(value) <= MAX_LABEL_LENGTH:
@@ -85,8 +100,12 @@ def check_number(key: str, value: object) -> float | None:
     """Return None or a finite number that is not negative."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{key} must be a number or None, not {type(value).__name__}")
+    if isinstance(value, bool):
+        raise TypeError(f"{key} must be a number or None, not bool")
+    if not isinstance(value, (int, float)):
+        if isinstance(value, str) or not isinstance(value, SupportsFloat):
+            raise TypeError(f"{key} must be a number or None, not {type(value).__name__}")
+        value = float(value)  # a numpy scalar, a Decimal
     # Compared first: isfinite() can't take an integer that is larger than any float.
     if not 0 <= value <= _MAX_NUMBER:
         raise ValueError(f"{key} must be a finite number that is not negative, not {value!r}")
@@ -97,8 +116,9 @@ def check_count(key: str, value: object) -> int | None:
     """Return None or a whole number that is not negative."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         raise TypeError(f"{key} must be an int or None, not {type(value).__name__}")
+    value = operator.index(value)
     if not 0 <= value < 1 << 63:
         raise ValueError(f"{key} must be from 0 to 2**63 - 1, not {value!r}")
     return value
@@ -106,9 +126,11 @@ def check_count(key: str, value: object) -> int | None:
 
 def check_bool(key: str, value: object) -> bool:
     """Return a bool."""
-    if not isinstance(value, bool):
-        raise TypeError(f"{key} must be a bool, not {type(value).__name__}")
-    return value
+    if isinstance(value, bool):
+        return value
+    if type(value).__name__ in ("bool_", "bool"):  # numpy's, which is not a subclass
+        return bool(value)
+    raise TypeError(f"{key} must be a bool, not {type(value).__name__}")
 
 
 def check_time(key: str, value: object) -> float | None:
@@ -121,6 +143,8 @@ def check_time(key: str, value: object) -> float | None:
             value = datetime.fromisoformat(text)
         except ValueError:
             raise ValueError(f"{key} must be a time in ISO 8601, not {text[:100]!r}") from None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - local, like every naive time
     try:
         number = value.timestamp() if isinstance(value, datetime) else check_number(key, value) or 0.0
         datetime.fromtimestamp(number, UTC)  # an offset can put a time outside the years 1 to 9999
@@ -129,6 +153,12 @@ def check_time(key: str, value: object) -> float | None:
     except ValueError as error:
         raise ValueError(f"{key} is out of range: {error}") from None
     return number
+
+
+def check_wait(key: str, value: object) -> float | None:
+    """Return the wall-clock time that is this many seconds away; None for None."""
+    seconds = check_number(key, value)
+    return None if seconds is None else check_time(key, time.time() + seconds)
 
 
 def bounded(text: str, limit: int = MAX_MESSAGE_LENGTH) -> str:
@@ -145,75 +175,3 @@ def check_message(key: str, value: object) -> str:
     if not text:
         raise ValueError(f"{key} must not be empty")
     return text
-
-
-def json_copy(key: str, value: object) -> Any:
-    """Return a copy of the value made of None, bool, int, float, str, list and dict, so that it is valid JSON.
-
-    Raises TypeError for any other type and ValueError for NaN, infinity, lone surrogates, and more than 256 Ki
-    characters or 64 levels.
-    """
-    if value is None:
-        return None
-    return _Copier(key).copy(value, 0)
-
-
-def check_own(own: Mapping[str, object]) -> None:
-    """Raise ValueError if a pipeline's own fields are too many or too large: every status carries them all."""
-    if len(own) > MAX_OWN_FIELDS:
-        raise ValueError(f"at most {MAX_OWN_FIELDS} fields of your own, not {len(own)}")
-    _Copier("the fields of your own, all together,").copy(own, 0)
-
-
-def check_own_key(key: str) -> str:
-    """Return the name of a field of the caller's own: valid Unicode of 1 to 200 characters."""
-    if not 0 < len(key) <= MAX_LABEL_LENGTH:
-        raise ValueError(f"a field's name must have 1 to {MAX_LABEL_LENGTH} characters, not {len(key)}")
-    return str(json_copy("a field's name", key))
-
-
-class _Copier:
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._budget = MAX_JSON_CHARACTERS
-
-    def copy(self, value: object, depth: int) -> Any:
-        if depth > _MAX_DEPTH:
-            raise ValueError(f"{self._key} is nested deeper than {_MAX_DEPTH} levels, or contains itself")
-        if isinstance(value, str):
-            return self._text(value)
-        self._spend(8)
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, int):
-            if value.bit_length() > _MAX_INT_BITS:
-                raise ValueError(f"{self._key} holds an integer of more than {_MAX_INT_BITS} bits")
-            return int(value)
-        if isinstance(value, float):
-            if not math.isfinite(value):
-                raise ValueError(f"{self._key} holds {float(value)}, which JSON can't express")
-            return float(value)
-        if isinstance(value, (list, tuple)):
-            return [self.copy(item, depth + 1) for item in value]
-        if isinstance(value, Mapping):
-            return {self._dict_key(k): self.copy(v, depth + 1) for k, v in value.items()}
-        raise TypeError(f"{self._key} holds a {type(value).__name__}, which JSON can't express")
-
-    def _dict_key(self, key: object) -> str:
-        if not isinstance(key, str):
-            raise TypeError(f"{self._key} holds a dict with a key that is a {type(key).__name__}, not a str")
-        return self._text(key)
-
-    def _text(self, value: str) -> str:
-        self._spend(len(value))
-        text = str.__str__(value)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError(f"{self._key} holds a string that is not valid Unicode") from None
-        return text
-
-    def _spend(self, characters: int) -> None:
-        self._budget -= characters
-        if self._budget < 0:
-            raise ValueError(f"{self._key} is larger than {MAX_JSON_CHARACTERS} characters of JSON")

@@ -17,25 +17,46 @@ def key_of(name: str, file_id: str | None) -> Key:
     return ("name", name) if file_id is None else ("id", file_id)
 
 
+class InFlight:
+    """One start of a file: its record, and monotonic times.
+
+    ``sent`` is when its last progress went out, ``due`` when the one held back goes out, ``entered`` when it came into
+    its stage; each is None where there was none.
+    """
+
+    __slots__ = ("due", "entered", "record", "sent", "started")
+
+    def __init__(self, record: FileRecord, started: float, sent: float | None) -> None:
+        self.record = record
+        self.started = started
+        self.sent = sent
+        self.due: float | None = None
+        self.entered: float | None = None
+
+
 class FilesInFlight:
     """The files being worked on, in the order they were started, and how often failed ones were tried.
 
-    Every call costs the same however many files there are.
+    Every call costs the same however many files there are. A change may be repeated: the second one does nothing.
     """
 
     def __init__(self) -> None:
-        self._files: dict[Key, FileRecord] = {}
+        self._files: dict[Key, InFlight] = {}
         self._by_name: dict[str, dict[Key, None]] = {}
         self._failed_attempts: OrderedDict[Key, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def __getitem__(self, key: Key) -> FileRecord:
+    def __getitem__(self, key: Key) -> InFlight:
         return self._files[key]
 
     def __contains__(self, key: Key) -> bool:
         return key in self._files
+
+    def get(self, key: Key) -> InFlight | None:
+        """Return the file in flight, None if it is not."""
+        return self._files.get(key)
 
     def find(self, name: str, file_id: str | None) -> Key | None:
         """Return the key of the file in flight that is meant, None if there is none.
@@ -51,36 +72,33 @@ class FilesInFlight:
             return unnamed if unnamed in self._files else None
         return next(iter(self._by_name.get(name, ())), None)
 
-    def start(self, key: Key, file: FileRecord) -> None:
+    def start(self, key: Key, file: InFlight) -> None:
         """Put a file in flight, last in order."""
-        if key in self._files:
-            self.pop(key)
+        former = self._files.get(key)
+        if former is not None:
+            self.discard(key, former.record.name)
         self._files[key] = file
-        self._by_name.setdefault(file.name, {})[key] = None
+        self._by_name.setdefault(file.record.name, {})[key] = None
 
-    def replace(self, key: Key, file: FileRecord) -> None:
-        """Change a file in flight; its name and place in the order stay."""
-        self._files[key] = file
-
-    def pop(self, key: Key) -> FileRecord:
-        """Take a file out of flight."""
-        file = self._files.pop(key)
-        names = self._by_name[file.name]
-        del names[key]
-        if not names:
-            del self._by_name[file.name]
-        return file
+    def discard(self, key: Key, name: str) -> None:
+        """Take a file out of flight; ``name`` is the one it was started under."""
+        names = self._by_name.get(name)
+        if names is not None:
+            names.pop(key, None)
+            if not names:
+                self._by_name.pop(name, None)
+        self._files.pop(key, None)
 
     def newest(self) -> tuple[FileRecord, ...]:
         """Return the 100 files started last, in the order they were started."""
-        shown = list(islice(reversed(self._files.values()), MAX_SHOWN))
+        shown = [file.record for file in islice(reversed(self._files.values()), MAX_SHOWN)]
         shown.reverse()
         return tuple(shown)
 
     def next_attempt(self, key: Key) -> int:
         """Return 1, or one more than the last attempt if that one failed or is still in flight."""
         running = self._files.get(key)
-        last = self._failed_attempts.get(key, 0) if running is None else running.attempt
+        last = self._failed_attempts.get(key, 0) if running is None else running.record.attempt
         return last + 1
 
     def remember_failure(self, key: Key, attempt: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from rag_pipeline.status import checks
+from rag_pipeline.status.core import StatusCore
+from rag_pipeline.status.model import FileRecord
 
 if TYPE_CHECKING:
     from rag_pipeline.status.pipeline import PipelineStatus
@@ -21,26 +22,28 @@ class Processing:
     def __init__(
         self,
         pipeline: PipelineStatus,
-        filename: str,
-        file_id: str | None,
+        core: StatusCore,
+        file: FileRecord,
         *,
         size: int | None,
         mime_type: str | None,
         link: str | None,
     ) -> None:
         self._pipeline = pipeline
-        self._name = filename
-        self._id = file_id
+        self._core = core
+        self._name = file.name
+        self._id = file.id
         self._about: dict[str, Any] = {"size": size, "mime_type": mime_type, "link": link}
         self._result: Any = None
+        self._token: object = None
 
     def stage(self, stage: str, progress: float | None = None) -> None:
         """Show the stage the file is in, and the fraction of it that is done."""
         self._pipeline.file_progress(self._name, stage, progress, file_id=self._id)
 
     def set_result(self, result: Any) -> None:
-        """Keep what ``file_completed`` will show as the result: anything JSON can express, else TypeError."""
-        self._result = checks.json_copy("result", result)
+        """Keep what ``file_completed`` will show as the result: what JSON can express of it."""
+        self._result = self._pipeline._take.result(result).value
 
     def skip(self, reason: str) -> None:
         """End the file as skipped; leave the block afterwards."""
@@ -48,13 +51,13 @@ class Processing:
 
     def __enter__(self) -> Self:
         self._pipeline.add_processing_file(self._name, self._id, **self._about)
-        self._token = self._pipeline.in_flight_token(self._name, self._id)
+        self._token = self._core.in_flight_token(self._name, self._id)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._pipeline.in_flight_token(self._name, self._id) is not self._token:
+        if self._core.in_flight_token(self._name, self._id) is not self._token:
             return
         if error is None:
             self._pipeline.complete_file(self._name, file_id=self._id, result=self._result)

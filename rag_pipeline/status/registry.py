@@ -18,11 +18,11 @@ from rag_pipeline.config import MAX_PIPELINE_ID_LENGTH, check_pipeline_id
 from rag_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from rag_pipeline.status.pipeline import PipelineStatus
+    from rag_pipeline.status.core import StatusCore
 
 logger = logging.getLogger("rag_pipeline.status")
 
-Watcher = Callable[["PipelineStatus"], None]
+Watcher = Callable[["StatusCore"], None]
 
 
 def wished_ids(pipeline_type: str | None) -> Iterable[str]:
@@ -47,10 +47,10 @@ class Registry:
 
     def __init__(self) -> None:
         self._lock = native.RLock()
-        self._by_id: weakref.WeakValueDictionary[str, PipelineStatus] = weakref.WeakValueDictionary()
+        self._by_id: weakref.WeakValueDictionary[str, StatusCore] = weakref.WeakValueDictionary()
         self._watchers: list[Watcher] = []
 
-    def claim(self, pipeline: PipelineStatus, pipeline_id: str) -> PipelineStatus | None:
+    def claim(self, pipeline: StatusCore, pipeline_id: str) -> StatusCore | None:
         """Give the id to the pipeline; return the one that had it before, None if it was free."""
         with self._lock:
             former = self._by_id.get(pipeline_id)
@@ -58,7 +58,7 @@ class Registry:
             self._by_id[pipeline_id] = pipeline
         return former if former is not pipeline else None
 
-    def claim_any(self, pipeline: PipelineStatus, pipeline_type: str | None) -> str:
+    def claim_any(self, pipeline: StatusCore, pipeline_type: str | None) -> str:
         """Give the pipeline the first id that it wishes and no one has; return it."""
         with self._lock:
             self._release(pipeline)
@@ -68,24 +68,24 @@ class Registry:
                     return wish
         raise AssertionError("the wishes never end")
 
-    def remove(self, pipeline: PipelineStatus) -> None:
+    def remove(self, pipeline: StatusCore) -> None:
         """Forget the pipeline."""
         with self._lock:
             self._release(pipeline)
 
-    def all(self) -> list[PipelineStatus]:
+    def all(self) -> list[StatusCore]:
         """Return the pipelines alive, the oldest first."""
         with self._lock:
             return sorted(self._by_id.values(), key=lambda p: p.created)
 
-    def announce(self, pipeline: PipelineStatus) -> None:
+    def announce(self, pipeline: StatusCore) -> None:
         """Tell the watchers of a new pipeline."""
         with self._lock:
             watchers = list(self._watchers)
         for watcher in watchers:
             watcher(pipeline)
 
-    def watch(self, watcher: Watcher) -> list[PipelineStatus]:
+    def watch(self, watcher: Watcher) -> list[StatusCore]:
         """Call ``watcher`` for each pipeline that comes from now on; return those that are there."""
         with self._lock:
             self._watchers.append(watcher)
@@ -102,7 +102,7 @@ class Registry:
         self._lock = native.RLock()
         self._watchers.clear()
 
-    def _release(self, pipeline: PipelineStatus) -> None:
+    def _release(self, pipeline: StatusCore) -> None:
         for key in [k for k, p in self._by_id.items() if p is pipeline]:
             del self._by_id[key]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from rag_pipeline.events import Json
@@ -20,6 +21,7 @@ class SavedState(NamedTuple):
 
     ``fields`` are those of the state that a pipeline sets (times in wall-clock seconds), ``own`` its own ones. The
     lists have the oldest first. ``failed_attempts`` says how often files were tried whose last attempt failed.
+    ``outcomes`` has the newest outcome of each file, which the totals are counted from.
     """
 
     pipeline_id: str
@@ -34,3 +36,4 @@ class SavedState(NamedTuple):
     skipped: tuple[FileRecord, ...] = ()
     in_flight: tuple[FileRecord, ...] = ()
     failed_attempts: tuple[tuple[Key, int], ...] = ()
+    outcomes: Iterable[tuple[Key, int]] = ()

@@ -9,8 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import NamedTuple
 
-from rag_pipeline.status.files import Key
-
 BOUNDS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 MAX_STAGES = 20
 OTHER = "other"
@@ -33,19 +31,32 @@ class Durations(NamedTuple):
     stages: tuple[tuple[str, Histogram], ...]
 
 
-class _Buckets:
+class Buckets:
+    """One histogram as it grows."""
+
     __slots__ = ("counts", "sum_seconds")
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BOUNDS_SECONDS) + 1)
         self.sum_seconds = 0.0
 
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(BOUNDS_SECONDS, seconds)] += 1
-        self.sum_seconds += seconds
+    def plus(self, seconds: float) -> Measured:
+        """Return what :meth:`assign` takes to count a duration."""
+        index = bisect_left(BOUNDS_SECONDS, seconds)
+        return self, index, self.counts[index] + 1, self.sum_seconds + seconds
+
+    def assign(self, index: int, count: int, sum_seconds: float) -> None:
+        """Count a duration; to repeat it changes nothing."""
+        self.counts[index] = count
+        self.sum_seconds = sum_seconds
 
     def copy(self) -> Histogram:
+        """Return the histogram as it stands."""
         return Histogram(tuple(self.counts), self.sum_seconds)
+
+
+Measured = tuple[Buckets, int, int, float]
+"""A duration that is yet to be counted."""
 
 
 class StageTimes:
@@ -56,36 +67,25 @@ class StageTimes:
     """
 
     def __init__(self) -> None:
-        self._entered: dict[Key, float] = {}
-        self._stages: dict[str, _Buckets] = {}
-        self._completed = _Buckets()
-        self._failed = _Buckets()
+        self._stages: dict[str, Buckets] = {}
+        self._completed = Buckets()
+        self._failed = Buckets()
 
-    def enter(self, key: Key, former: str | None, now: float) -> None:
-        """The file has left its ``former`` stage for another; None if it had none, as at the start of an attempt."""
-        began = self._entered.get(key)
-        self._entered[key] = now
-        if began is not None and former is not None:
-            self._count(former, now - began)
+    def stay(self, stage: str | None, seconds: float) -> Measured | None:
+        """Return the stay of a file in a stage that it leaves; None if it was in none."""
+        if stage is None:
+            return None
+        buckets = self._stages.get(stage)
+        if buckets is None:
+            name = stage if len(self._stages) < MAX_STAGES else OTHER
+            buckets = self._stages.setdefault(name, Buckets())
+        return buckets.plus(seconds)
 
-    def leave(self, key: Key, stage: str | None, now: float) -> None:
-        """The file has come to its end, in this stage."""
-        began = self._entered.pop(key, None)
-        if began is not None and stage is not None:
-            self._count(stage, now - began)
-
-    def done(self, seconds: float, *, failed: bool) -> None:
-        """A file was completed, or has failed, so long after its start."""
-        (self._failed if failed else self._completed).add(seconds)
+    def end(self, seconds: float, *, failed: bool) -> Measured:
+        """Return the time that a completed or failed file took from its start."""
+        return (self._failed if failed else self._completed).plus(seconds)
 
     def durations(self) -> Durations:
         """Return a copy of what was measured."""
         stages = tuple((stage, buckets.copy()) for stage, buckets in self._stages.items())
         return Durations(self._completed.copy(), self._failed.copy(), stages)
-
-    def _count(self, stage: str, seconds: float) -> None:
-        buckets = self._stages.get(stage)
-        if buckets is None:
-            name = stage if len(self._stages) < MAX_STAGES else OTHER
-            buckets = self._stages.setdefault(name, _Buckets())
-        buckets.add(seconds)

@@ -1,26 +1,41 @@
-"""The state machine behind PipelineStatus: each mutation returns the event it makes; no lock, no I/O, no clock.
+"""The state machine behind PipelineStatus: decides what each mutation does; no lock, no I/O, no clock.
 
-Arguments were checked by the caller, so that a mutation can't fail halfway.
+Every ``decide`` method returns a :class:`Change` and changes nothing itself. The methods that apply a change make
+assignments only, so an interrupted one is repeated as a whole.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import Any, NamedTuple
 
 from rag_pipeline import events
 from rag_pipeline.events import Event, Json
-from rag_pipeline.status.files import FilesInFlight, Key, key_of
+from rag_pipeline.status.change import Change
+from rag_pipeline.status.files import FilesInFlight, InFlight, Key, key_of
 from rag_pipeline.status.model import FileBody, FileError, FileRecord, StateBody, Totals
-from rag_pipeline.status.saved import SavedState
-from rag_pipeline.status.stages import StageTimes
+from rag_pipeline.status.outcomes import DELETED, FAILED, NONE, PROCESSED, SKIPPED, OutcomeTable
+from rag_pipeline.status.recent import MOST, Files, with_file, without
+from rag_pipeline.status.stages import Measured, StageTimes
 from rag_pipeline.status.throughput import Throughput
+from rag_pipeline.status.values import MAX_SHOWN_RESULT_CHARACTERS, shown_result
 
 PROGRESS_INTERVAL_SECONDS = 0.12
 """Least time between two progress events of one file: with the last value on top still at most 10 a second."""
 
 RELEASE_GRID_SECONDS = 0.01
+HALTED = frozenset({"paused", "error", "stopped"})
+"""Statuses in which no file gets done: rate and time left stay as they were."""
+CHECK_FIELDS = frozenset({"last_check_time", "next_check_time", "is_checking", "last_activity"})
+"""An update that changes none but these is shown, and not numbered."""
+_EVENT_NAMES = {
+    PROCESSED: events.FILE_COMPLETED,
+    FAILED: events.FILE_FAILED,
+    SKIPPED: events.FILE_SKIPPED,
+    DELETED: events.FILE_DELETED,
+}
+
+_new_tuple = tuple.__new__  # FileBody(…) and Event(…) do the same at twice the cost, in every mutation
 
 
 class Moment(NamedTuple):
@@ -36,10 +51,11 @@ class PipelineState:
     def __init__(self, pipeline_id: str, pipeline_type: str | None, epoch: str, now: Moment) -> None:
         self.pipeline_id = pipeline_id
         self.pipeline_type = pipeline_type
+        self._namespaces = events.namespaces_of(pipeline_type)
         self.epoch = epoch
         self.seq = 0
         self.fields: Json = {
-            "status": "initializing",
+            "status": None,  # follows the work until the pipeline sets it
             "started_at": now.wall,
             "last_activity": None,
             "last_check_time": None,
@@ -50,211 +66,294 @@ class PipelineState:
         }
         self.own: Json = {}
         self.totals = Totals()
+        self.attempts = [0, 0, 0, 0]  # of this process, in the order of the totals
         self.files = FilesInFlight()
+        self.recent: list[Files] = [()] * len(MOST)
+        self.outcomes = OutcomeTable()
         self.interrupted: tuple[FileRecord, ...] = ()
-        self._completed: deque[FileRecord] = deque(maxlen=10)
-        self._failed: deque[FileRecord] = deque(maxlen=5)
-        self._skipped: deque[FileRecord] = deque(maxlen=5)
         self.times = StageTimes()
-        self._throughput = Throughput()
-        self._started: dict[Key, Moment] = {}
-        self._progress_sent: dict[Key, float] = {}
-        self._held: dict[Key, float] = {}
+        self.throughput = Throughput()
+        self._held: dict[Key, InFlight] = {}
+
+    # -- what is shown ---------------------------------------------------------------------------------------------
 
     def body(self, now: Moment) -> StateBody:
         """Return the state as it stands; costs the same however long the run."""
-        rate = self._throughput.per_minute(now.mono)
-        queued = self.fields["files_queued"]
+        fields = self.fields
+        rate = self.throughput.per_minute(now.mono)
+        queued, in_flight = fields["files_queued"], len(self.files)
         eta = None
         if queued is not None and rate:
-            eta = round((queued + len(self.files)) * 60.0 / rate, 1)
+            eta = round((queued + in_flight) * 60.0 / rate, 1)
         return StateBody(
             pipeline_id=self.pipeline_id,
             pipeline_type=self.pipeline_type,
+            status=fields["status"] or self._status_of_the_work(),
             epoch=self.epoch,
             seq=self.seq,
-            files_in_flight=len(self.files),
+            started_at=fields["started_at"],
+            last_activity=fields["last_activity"],
+            last_check_time=fields["last_check_time"],
+            next_check_time=fields["next_check_time"],
+            check_interval=fields["check_interval"],
+            is_checking=fields["is_checking"],
+            files_in_flight=in_flight,
             files_processing=self.files.newest(),
-            files_completed=tuple(self._completed),
-            files_failed=tuple(self._failed),
-            files_skipped=tuple(self._skipped),
+            files_completed=self.recent[PROCESSED],
+            files_failed=self.recent[FAILED],
+            files_skipped=self.recent[SKIPPED],
             totals=self.totals,
+            files_queued=queued,
             files_per_minute=rate,
             eta_seconds=eta,
             own=self.own,
-            **self.fields,
+            attempts=Totals(*self.attempts),
         )
 
-    def status_event(self, now: Moment, also: str | None = None) -> Event:
+    def _status_of_the_work(self) -> str:
+        if len(self.files):
+            return "processing"
+        return "idle" if any(self.attempts) or any(self.totals) else "initializing"
+
+    def status_event(self, now: Moment, also: str | None = None, *, numbered: bool = False) -> Event:
         """Return ``pipeline:status`` as of the current ``seq``; ``also`` is a type the pipeline had before."""
-        return self._event(events.STATUS, self.body(now), now, also, numbered=False)
+        return self._event(events.STATUS, self.seq, self.body(now), now, also, numbered=numbered)
 
-    def update(self, fields: Json, own: Json, pipeline_type: str | None, now: Moment) -> Event:
-        """Set fields; a change of type is told in the old type's namespace too."""
-        before, self.pipeline_type = self.pipeline_type, pipeline_type
-        self._number(now)
-        self.fields.update(fields)
-        if own:
-            # States that went out share the old mapping, so it is replaced, not changed.
-            self.own = {**self.own, **own}
-        return self._event(events.STATUS, self.body(now), now, before)
+    # -- fields ----------------------------------------------------------------------------------------------------
 
-    def go_on(self, saved: SavedState, now: Moment) -> list[Event]:
-        """Go on from what a journal knows of the pipeline; return the failures of what was in flight then.
+    def decide_update(self, fields: Json, own: Json, pipeline_type: str | None, now: Moment) -> Change:
+        """Set fields; ``own`` is all of the pipeline's own ones. A change of type shows in the old namespace too.
 
-        What this process has counted so far comes on top. If it has numbered any of it the epoch stays its own: no
-        journal has these events, so that numbers which went on would hide them.
+        An update that only tells when the source was checked goes out under the ``seq`` of the last change: a check
+        that found nothing new is not worth an entry in a journal.
         """
-        if self.seq == 0:
-            self.epoch, self.seq = saved.epoch, saved.seq
-        self.own = {**saved.own, **self.own}
-        if self.fields["last_check_time"] is None:
-            self.fields["last_check_time"] = saved.fields.get("last_check_time")
-        done = self.totals
-        self.totals = Totals(*(before + since for before, since in zip(saved.totals, done, strict=True)))
-        for kept, before in (
-            (self._completed, saved.completed), (self._failed, saved.failed), (self._skipped, saved.skipped)
-        ):  # fmt: skip
-            since = list(kept)
-            kept.clear()
-            kept.extend([*before, *since])
-        for key, attempt in saved.failed_attempts:
-            self.files.remember_failure(key, attempt)
-        lost = [file for file in saved.in_flight if key_of(file.name, file.id) not in self.files]
-        self.interrupted = tuple(file.finished(file.id, now.wall, None, None, _interruption(file)) for file in lost)
-        return [self._interrupt(file, now) for file in self.interrupted]
+        numbered = not (
+            not CHECK_FIELDS.isdisjoint(fields)
+            and pipeline_type == self.pipeline_type
+            and own == self.own
+            and self.seq > 0
+            and all(self.fields[key] == value for key, value in fields.items() if key not in CHECK_FIELDS)
+        )
+        changed = {**self.fields, "last_activity": now.wall, **fields}
+        change = Change(now, self._apply_update, (changed, own, pipeline_type, self.seq + numbered, now.mono))
+        change.status, change.numbered, change.former_type = True, numbered, self.pipeline_type
+        return change
 
-    def _interrupt(self, file: FileRecord, now: Moment) -> Event:
-        self.files.remember_failure(key_of(file.name, file.id), file.attempt)
-        self._failed.append(file)
-        self._count(failed=1)
-        return self._file_event(events.FILE_FAILED, file, now, with_totals=True)
+    def _apply_update(self, fields: Json, own: Json, pipeline_type: str | None, seq: int, mono: float) -> None:
+        self.throughput.halt(mono, halted=fields["status"] in HALTED)
+        self.fields, self.own = fields, own  # states that went out share the old mapping of own fields
+        self.pipeline_type, self._namespaces = pipeline_type, events.namespaces_of(pipeline_type)
+        self.seq = seq
 
-    def start_file(self, file: FileRecord, now: Moment) -> Event:
-        """Put a file in flight; one that is in flight already starts over as a new attempt."""
+    def decide_epoch(self, epoch: str, now: Moment) -> Change:
+        """Begin a new epoch, and say so."""
+        change = Change(now, self._apply_epoch, (epoch,))
+        change.status = True
+        return change
+
+    def _apply_epoch(self, epoch: str) -> None:
+        self.epoch = epoch
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def decide_start(self, file: FileRecord, now: Moment) -> Change:
+        """Put a file in flight; one that is in flight already starts over as a new attempt.
+
+        Until it ends it counts as in flight alone: its former outcome leaves totals and lists.
+        """
         key = key_of(file.name, file.id)
-        file = file.started(self.files.next_attempt(key), now.wall)
+        running = self.files.get(key)
+        record = file.started(self.files.next_attempt(key), now.wall)
+        former = self.outcomes.get(key)
+        totals = self.totals.moved(former, 0) if former else None
+        flight = InFlight(record, now.mono, None if running is None else running.sent)
+        event = self._event(events.FILE_STARTED, self.seq + 1, _new_tuple(FileBody, (record, totals)), now)
+        return Change(now, self._apply_start, (key, flight, former, totals, event), (event,))
+
+    def _apply_start(self, key: Key, flight: InFlight, former: int, totals: Totals | None, event: Event) -> None:
         self._held.pop(key, None)  # of the former attempt; when it was sent still counts for the limit
-        self.files.start(key, file)
-        self._started[key] = now
-        self._throughput.started(now.mono)
-        return self._file_event(events.FILE_STARTED, file, now)
+        self.files.start(key, flight)
+        if totals is not None:
+            self.totals = totals
+            self.recent[former] = without(self.recent[former], key)
+            self.outcomes.set(key, NONE)
+        self.throughput.started(flight.started)
+        self._number(event)
 
-    def progress(self, key: Key, stage: str, progress: float | None, now: Moment) -> Event | None:
-        """Set a file's stage and fraction; None if the event is held back for the limit of 10 a second."""
-        file = self.files[key]
+    def decide_progress(self, key: Key, stage: str, progress: float | None, now: Moment) -> Change:
+        """Set a file's stage and fraction; held back, without an event, for the limit of 10 a second.
+
+        Within a stage the fraction never goes back.
+        """
+        flight = self.files[key]
+        file, stay = flight.record, None
         if file.stage != stage:
-            self.times.enter(key, file.stage, now.mono)
-        self.files.replace(key, file.in_stage(stage, progress, now.wall))
-        self.fields["last_activity"] = now.wall
-        sent = self._progress_sent.get(key)
-        if sent is None or now.mono >= sent + PROGRESS_INTERVAL_SECONDS:
-            return self._send_progress(key, now)
-        if key not in self._held:
+            stay = self.times.stay(file.stage, now.mono - (flight.entered or flight.started))
+        elif file.progress is not None and (progress is None or progress < file.progress):
+            progress = file.progress
+        record = file.in_stage(stage, progress, now.wall)
+        if flight.sent is None or now.mono >= flight.sent + PROGRESS_INTERVAL_SECONDS:
+            event = self._event(events.FILE_PROGRESS, self.seq + 1, _new_tuple(FileBody, (record, None)), now)
+            return Change(now, self._apply_progress, (key, flight, record, stay, now, event), (event,))
+        due = flight.due
+        if due is None:
             # On a grid, so that the files of a wide pipeline are released together and not one by one.
-            self._held[key] = (
-                math.ceil((sent + PROGRESS_INTERVAL_SECONDS) / RELEASE_GRID_SECONDS) * RELEASE_GRID_SECONDS
-            )
-        return None
+            due = math.ceil((flight.sent + PROGRESS_INTERVAL_SECONDS) / RELEASE_GRID_SECONDS) * RELEASE_GRID_SECONDS
+        change = Change(now, self._apply_held_progress, (key, flight, record, stay, now, due))
+        change.due, change.owes_status = due, True
+        return change
 
-    def release(self, now: Moment) -> list[Event]:
-        """Return the held-back progress events whose time has come."""
-        ready = [key for key, due in self._held.items() if due <= now.mono]
-        return [self._send_progress(key, now) for key in ready]
+    def _apply_progress(
+        self, key: Key, flight: InFlight, record: FileRecord, stay: Measured | None, now: Moment, event: Event
+    ) -> None:
+        self._enter(flight, record, stay, now)
+        self._held.pop(key, None)
+        flight.due, flight.sent = None, now.mono
+        self._number(event)
 
-    def release_all(self, now: Moment) -> list[Event]:
-        """Return all held-back progress events."""
-        return [self._send_progress(key, now) for key in list(self._held)]
+    def _apply_held_progress(
+        self, key: Key, flight: InFlight, record: FileRecord, stay: Measured | None, now: Moment, due: float
+    ) -> None:
+        self._enter(flight, record, stay, now)
+        flight.due = due
+        self._held[key] = flight
+        self.fields["last_activity"] = now.wall
 
-    def release_one(self, key: Key, now: Moment) -> Event | None:
-        """Return the held-back progress event of one file, None if there is none."""
-        return self._send_progress(key, now) if key in self._held else None
+    def _enter(self, flight: InFlight, record: FileRecord, stay: Measured | None, now: Moment) -> None:
+        if stay is not None:
+            buckets, index, count, seconds = stay
+            buckets.assign(index, count, seconds)
+        if flight.record.stage != record.stage:
+            flight.entered = now.mono
+        flight.record = record
+        self.throughput.progressed(now.mono)
 
-    def release_due(self, key: Key) -> float:
-        """Return the monotonic time at which this file's held-back progress goes out."""
-        return self._held[key]
+    def decide_release(self, now: Moment, *, everything: bool = False) -> Change:
+        """Send the held-back progress whose time has come, or all of it."""
+        ready = [key for key, flight in self._held.items() if everything or (flight.due or 0.0) <= now.mono]
+        released = tuple([self._progress_event(key, self.seq + n, now) for n, key in enumerate(ready, 1)])
+        change = Change(now, self._apply_release, (ready, now, self.seq + len(ready)), released)
+        change.due = min([flight.due or 0.0 for key, flight in self._held.items() if key not in ready], default=None)
+        return change
+
+    def _progress_event(self, key: Key, seq: int, now: Moment) -> Event:
+        return self._event(events.FILE_PROGRESS, seq, FileBody(self.files[key].record), now)
+
+    def _apply_release(self, keys: list[Key], now: Moment, seq: int) -> None:
+        for key in keys:
+            flight = self.files[key]
+            flight.due, flight.sent = None, now.mono
+            self._held.pop(key, None)
+            self.fields["last_activity"] = now.wall
+        self.seq = seq
+
+    def decide_end(
+        self, file: FileRecord, outcome: int, result: Any, size: int, error: FileError | None, now: Moment
+    ) -> Change:
+        """Take a file out of flight, and count it by its outcome; its last progress goes first if it was held back.
+
+        ``size`` is about the number of characters of the result. A file that is not in flight is counted too; the
+        change's ``known`` says so.
+        """
+        before: tuple[Event, ...] = ()
+        measured: tuple[Measured, ...] = ()
+        key = self.files.find(file.name, file.id)
+        if key is None:
+            flight = None
+            record = file.finished(file.id, now.wall, None, result, error)
+        else:
+            flight = self.files[key]
+            if key in self._held:
+                before = (self._progress_event(key, self.seq + 1, now),)
+            record, measured = self._ended(flight, file, outcome, result, error, now)
+        ended_as = key_of(record.name, record.id)
+        former = 0 if key == ended_as else self.outcomes.get(ended_as)  # a start takes it away
+        totals = self.totals.moved(former, outcome)
+        shown = record if size <= MAX_SHOWN_RESULT_CHARACTERS else record._replace(result=shown_result(result))
+        listed = self.recent[outcome] if former != outcome else without(self.recent[outcome], ended_as)
+        listed = with_file(listed, shown, MOST[outcome])
+        event = self._event(
+            _EVENT_NAMES[outcome], self.seq + 1 + len(before), _new_tuple(FileBody, (record, totals)), now
+        )
+        attempt = self.attempts[outcome - 1] + 1
+        args = (key, flight, ended_as, former, outcome, totals, listed, attempt, measured, now.mono, event)
+        change = Change(now, self._apply_end, args, (*before, event) if before else (event,))
+        change.known = flight is not None
+        return change
+
+    def _ended(
+        self,
+        flight: InFlight,
+        file: FileRecord,
+        outcome: int,
+        result: Any,
+        error: FileError | None,
+        now: Moment,
+    ) -> tuple[FileRecord, tuple[Measured, ...]]:
+        """Return the file's last record, and how long its last stage and the whole file took."""
+        known = flight.record
+        if error is not None and error.stage is None:
+            error = error._replace(stage=known.stage)
+        seconds = round(now.mono - flight.started, 6)
+        record = known.finished(file.id or known.id, now.wall, seconds, result, error)
+        stay = self.times.stay(known.stage, now.mono - (flight.entered or flight.started))
+        measured = () if stay is None else (stay,)
+        if outcome <= FAILED:
+            measured = (*measured, self.times.end(seconds, failed=outcome == FAILED))
+        return record, measured
+
+    def _apply_end(
+        self,
+        key: Key | None,
+        flight: InFlight | None,
+        ended_as: Key,
+        former: int,
+        outcome: int,
+        totals: Totals,
+        listed: Files,
+        attempt: int,
+        measured: tuple[Measured, ...],
+        mono: float,
+        event: Event,
+    ) -> None:
+        for buckets, index, count, seconds in measured:
+            buckets.assign(index, count, seconds)
+        if key is not None and flight is not None:
+            self._held.pop(key, None)
+            self.files.discard(key, flight.record.name)
+        # The next attempt comes under the key that this one was started under.
+        if outcome == FAILED:
+            self.files.remember_failure(key or ended_as, flight.record.attempt if flight is not None else 1)
+        else:
+            self.files.forget_failures(key or ended_as)
+        if former and former != outcome:
+            self.recent[former] = without(self.recent[former], ended_as)
+        self.recent[outcome] = listed
+        self.outcomes.set(ended_as, outcome)
+        self.totals = totals
+        self.attempts[outcome - 1] = attempt
+        if self.seq != event.seq:  # else it was counted, and this is a repetition
+            self.throughput.ended(mono, len(self.files), worked=outcome <= FAILED)
+        self._number(event)
 
     def started_token(self, key: Key) -> object:
         """Return an object that stands for this start of the file; None if it isn't in flight."""
-        return self._started.get(key)
+        return self.files.get(key)
 
-    def next_release(self) -> float | None:
-        """Return the monotonic time at which the next held-back progress goes out."""
-        return min(self._held.values(), default=None)
-
-    def complete(self, key: Key | None, file: FileRecord, result: Any, error: FileError | None, now: Moment) -> Event:
-        """Take a file out of flight as done, or as failed where there is an error."""
-        known = key if key is not None else key_of(file.name, file.id)
-        if error is not None and error.stage is None and key is not None:
-            error = error._replace(stage=self.files[key].stage)
-        file = self._finish(key, file, now, result, error)
-        self._throughput.done(now.mono)
-        if file.duration_seconds is not None:
-            self.times.done(file.duration_seconds, failed=error is not None)
-        if error is None:
-            self.files.forget_failures(known)
-            self._completed.append(file)
-            self._count(processed=1)
-            return self._file_event(events.FILE_COMPLETED, file, now, with_totals=True)
-        self.files.remember_failure(known, file.attempt)
-        self._failed.append(file)
-        self._count(failed=1)
-        return self._file_event(events.FILE_FAILED, file, now, with_totals=True)
-
-    def skip(self, key: Key | None, file: FileRecord, reason: str, now: Moment) -> Event:
-        """Count a file as done without work, started or not."""
-        stage = None if key is None else self.files[key].stage
-        self.files.forget_failures(key if key is not None else key_of(file.name, file.id))
-        file = self._finish(key, file, now, error=FileError("Skipped", reason, stage, retryable=False))
-        self._throughput.done(now.mono)
-        self._skipped.append(file)
-        self._count(skipped=1)
-        return self._file_event(events.FILE_SKIPPED, file, now, with_totals=True)
-
-    def delete(self, key: Key | None, file: FileRecord, now: Moment) -> Event:
-        """Count a file whose source is gone; one in flight is in flight no more."""
-        self.files.forget_failures(key if key is not None else key_of(file.name, file.id))
-        file = self._finish(key, file, now)
-        self._count(deleted=1)
-        return self._file_event(events.FILE_DELETED, file, now, with_totals=True)
-
-    def _finish(
-        self, key: Key | None, file: FileRecord, now: Moment, result: Any = None, error: FileError | None = None
-    ) -> FileRecord:
-        if key is None:
-            return file.finished(file.id, now.wall, None, result, error)
-        known = self.files.pop(key)
-        self._progress_sent.pop(key, None)
-        self._held.pop(key, None)
-        self.times.leave(key, known.stage, now.mono)
-        duration = round(now.mono - self._started.pop(key).mono, 6)
-        return known.finished(file.id or known.id, now.wall, duration, result, error)
-
-    def _count(self, *, processed: int = 0, failed: int = 0, skipped: int = 0, deleted: int = 0) -> None:
-        done = self.totals
-        self.totals = Totals(done[0] + processed, done[1] + failed, done[2] + skipped, done[3] + deleted)
-
-    def _send_progress(self, key: Key, now: Moment) -> Event:
-        self._held.pop(key, None)
-        self._progress_sent[key] = now.mono
-        return self._file_event(events.FILE_PROGRESS, self.files[key], now)
-
-    def _number(self, now: Moment) -> None:
-        self.seq += 1
-        self.fields["last_activity"] = now.wall
-
-    def _file_event(self, name: str, file: FileRecord, now: Moment, *, with_totals: bool = False) -> Event:
-        self._number(now)
-        return self._event(name, FileBody(file, self.totals if with_totals else None), now)
+    def _number(self, event: Event) -> None:
+        self.seq = event.seq
+        self.fields["last_activity"] = event.at
 
     def _event(
-        self, name: str, body: FileBody | StateBody, now: Moment, also: str | None = None, *, numbered: bool = True
+        self,
+        name: str,
+        seq: int,
+        body: FileBody | StateBody,
+        now: Moment,
+        also: str | None = None,
+        *,
+        numbered: bool = True,
     ) -> Event:
-        namespaces = events.namespaces_of(self.pipeline_type, also)
-        return Event(
-            name, namespaces, self.pipeline_id, self.pipeline_type, self.epoch, self.seq, now.wall, body, numbered
-        )
-
-
-def _interruption(file: FileRecord) -> FileError:
-    return FileError("Interrupted", "the process ended while the file was in flight", file.stage, retryable=True)
+        namespaces = self._namespaces if also is None else events.namespaces_of(self.pipeline_type, also)
+        values = (name, namespaces, self.pipeline_id, self.pipeline_type, self.epoch, seq, now.wall, body, numbered)
+        return _new_tuple(Event, values)

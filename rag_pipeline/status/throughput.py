@@ -1,63 +1,102 @@
-"""How fast files get done: a sliding window of counts, so that a figure costs the same however long the run."""
+"""How fast files get done, over the last minutes of real work; a figure costs the same however long the run."""
 
 from __future__ import annotations
 
-BUCKET_SECONDS = 5.0
-BUCKETS = 60
-_WINDOW_SECONDS = BUCKET_SECONDS * BUCKETS
-_MIN_SPAN_SECONDS = 1.0
+from collections import deque
+
+WINDOW_SECONDS = 300.0
+MIN_FILES = 5
+"""Fewer files, or a shorter span than the next, say nothing about the rate: it is None."""
+MIN_SPAN_SECONDS = 5.0
+PATIENCE_SECONDS = 60.0
+FEW = 10
+"""With fewer files in the window, the rate is that of the last ten."""
+_BUCKET_SECONDS = 1.0
 
 
 class Throughput:
-    """Counts files done over the last five minutes, failed and skipped ones too.
+    """Counts files that were worked on, completed or failed; skipped files are not work.
 
-    Time is monotonic seconds. The span the rate is taken over starts with the first file after an idle window, so
-    that a pipeline which wakes up isn't measured over its sleep.
+    Time is monotonic seconds. It does not count while the pipeline is halted (paused, or in error), so the rate then
+    stays as it was. It also stays while files are in flight and nothing has happened to any of them for a minute. A
+    pipeline with nothing in flight is idle: its rate falls to 0 within five minutes.
     """
 
     def __init__(self) -> None:
-        self._counts = [0] * BUCKETS
-        self._total = 0
-        self._head = 0
-        self._busy_since: float | None = None
-        self._last_seen = 0.0
-        self._any_done = False
+        self._began: float | None = None
+        self._buckets: deque[tuple[float, int]] = deque()  # one a second, for the window
+        self._last: deque[float] = deque(maxlen=FEW)
+        self._uncounted = 0.0
+        self._halted_at: float | None = None
+        self._last_sign = 0.0
+        self._busy = False
+
+    def halt(self, now: float, *, halted: bool) -> None:
+        """Stop counting time, or continue."""
+        if halted and self._halted_at is None:
+            self._halted_at = now
+        elif not halted and self._halted_at is not None:
+            self._uncounted += now - self._halted_at
+            self._halted_at = None
+            self._last_sign = now
 
     def started(self, now: float) -> None:
-        """Note that work began."""
-        if self._busy_since is None or now - self._last_seen > _WINDOW_SECONDS:
-            self._busy_since = now
-        self._last_seen = now
+        """A file was put in flight."""
+        self._last_sign = now
+        if self._busy:
+            return
+        self._busy = True
+        at = self._counted(now)
+        if self._began is None or self._is_old(at):
+            # A pipeline that wakes up is not measured over its sleep.
+            self._began = at
+            self._buckets.clear()
+            self._last.clear()
 
-    def done(self, now: float) -> None:
-        """Count one file."""
-        if self._busy_since is None:
-            self._busy_since = now
-        self._advance(now)
-        self._counts[self._head % BUCKETS] += 1
-        self._total += 1
-        self._last_seen = now
-        self._any_done = True
+    def progressed(self, now: float) -> None:
+        """A file in flight gave a sign of life."""
+        self._last_sign = now
+
+    def ended(self, now: float, in_flight: int, *, worked: bool) -> None:
+        """A file left flight, ``in_flight`` are still there; ``worked`` unless it was skipped or deleted."""
+        self._busy = in_flight > 0
+        self._last_sign = now
+        if not worked:
+            return
+        at = self._counted(now)
+        if self._began is None:
+            self._began = at
+        second = at - at % _BUCKET_SECONDS
+        if self._buckets and self._buckets[-1][0] == second:
+            self._buckets[-1] = (second, self._buckets[-1][1] + 1)
+        else:
+            self._buckets.append((second, 1))
+            self._expire(at)
+        self._last.append(at)
 
     def per_minute(self, now: float) -> float | None:
-        """Return files per minute, or None until it is known."""
-        if self._busy_since is None or not self._any_done:
+        """Return files per minute; None until it is known."""
+        if self._began is None or not self._last:
             return None
-        self._advance(now)
-        total = self._total
-        span = min(now - self._busy_since, _WINDOW_SECONDS)
-        if total == 0 or span < _MIN_SPAN_SECONDS:
-            return 0.0 if total == 0 else None
-        return round(total * 60.0 / span, 2)
+        patient = now if not self._busy else min(now, self._last_sign + PATIENCE_SECONDS)
+        at = self._counted(patient)
+        if not self._busy and self._is_old(at):
+            return 0.0
+        self._expire(at)
+        start, count = max(self._began, at - WINDOW_SECONDS), sum(count for _, count in self._buckets)
+        if count < FEW == len(self._last):
+            start, count = self._last[0], FEW - 1
+        span = at - start
+        if count < MIN_FILES or span < MIN_SPAN_SECONDS:
+            return None
+        return round(count * 60.0 / span, 2)
 
-    def _advance(self, now: float) -> None:
-        head = int(now / BUCKET_SECONDS)
-        if head <= self._head:
-            return
-        if head - self._head >= BUCKETS:
-            self._counts = [0] * BUCKETS
-        else:
-            for bucket in range(self._head + 1, head + 1):
-                self._counts[bucket % BUCKETS] = 0
-        self._total = sum(self._counts)
-        self._head = head
+    def _counted(self, now: float) -> float:
+        return (now if self._halted_at is None else min(now, self._halted_at)) - self._uncounted
+
+    def _is_old(self, at: float) -> bool:
+        return not self._last or at - self._last[-1] > WINDOW_SECONDS
+
+    def _expire(self, at: float) -> None:
+        while self._buckets and self._buckets[0][0] < at - WINDOW_SECONDS:
+            self._buckets.popleft()

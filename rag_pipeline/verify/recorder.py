@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from rag_pipeline.events import Event
-from rag_pipeline.status import PipelineStatus, Published
+from rag_pipeline.status import PipelineStatus, Published, core_of
 from rag_pipeline.verify.compare import Emitted
 
 
@@ -13,22 +14,23 @@ class Recorder:
     """A sink beside the server's own; attach it with :meth:`follow` while the pipelines are quiet."""
 
     def __init__(self) -> None:
-        self._events: list[Event] = []
+        self._items: list[Published] = []
 
     def follow(self, pipeline: PipelineStatus) -> None:
         """Keep all the pipeline publishes from now on; the state as it stands comes first."""
-        pipeline.attach(self)
+        core_of(pipeline).attach(self)
 
-    def publish(self, item: Published) -> None:
-        """Keep an event; requests to flush are for those who deliver."""
-        if isinstance(item, Event):
-            self._events.append(item)
+    def publish_all(self, items: Iterator[Published]) -> None:
+        """Keep the items; requests to flush are for those who deliver."""
+        self._items.extend(items)
 
     def count(self, namespace: str) -> int:
         """Return how many events were emitted to the namespace so far."""
-        return sum(namespace in event.namespaces for event in self._events.copy())
+        return len(self._events(namespace))
 
     def emitted(self, namespace: str) -> list[Emitted]:
         """Return what a client in the namespace must have received, as it looks after its way through JSON."""
-        events = [event for event in self._events.copy() if namespace in event.namespaces]
-        return [Emitted(event.name, json.loads(json.dumps(event.payload()))) for event in events]
+        return [Emitted(event.name, json.loads(json.dumps(event.payload()))) for event in self._events(namespace)]
+
+    def _events(self, namespace: str) -> list[Event]:
+        return [item for item in self._items.copy() if isinstance(item, Event) and namespace in item.namespaces]

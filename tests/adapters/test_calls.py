@@ -10,7 +10,7 @@ from rag_pipeline.adapters.calls import Call, Calls, Part
 from rag_pipeline.adapters.current import working_on
 from rag_pipeline.adapters.files import File
 from rag_pipeline.adapters.reporter import Reporter
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.adapters.watched import new_pipeline
 from tests.watching import Recorder
 
@@ -55,7 +55,7 @@ def test_what_is_closed_before_its_end_is_skipped(reporter: Reporter, pipeline: 
 
 def test_a_part_is_a_stage_of_the_call_around_it(reporter: Reporter, pipeline: PipelineStatus) -> None:
     recorder = Recorder()
-    pipeline.attach(recorder)
+    core_of(pipeline).attach(recorder)
     with Call(reporter, A).shown(), Part(reporter, A, "embed").shown():
         pass
     assert [name.removeprefix("pipeline:file_") for name in recorder.names] == [

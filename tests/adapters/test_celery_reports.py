@@ -15,6 +15,7 @@ from rag_pipeline.adapters import celery_reports
 from rag_pipeline.adapters.celery_reports import LOST_SECONDS, Desk, Kind, Report
 from rag_pipeline.adapters.files import File
 from rag_pipeline.adapters.reporter import Reporter
+from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline
 
 HERE = os.getpid()
@@ -93,7 +94,7 @@ def test_a_task_that_was_never_started_can_be_skipped_or_fail(desk: Desk, pipeli
 def test_what_is_told_of_a_task_that_is_not_shown_is_nothing(desk: Desk, pipeline: PipelineStatus) -> None:
     for kind, value in ((Kind.STAGE, ["x", None]), (Kind.COMPLETED, None), (Kind.FAILED, ERROR)):
         desk.take(Report(kind, "1", HERE, value=value))
-    assert not pipeline.reported
+    assert not core_of(pipeline).reported
 
 
 def test_a_process_that_died_without_a_word_is_given_up_after_a_while(pipeline: PipelineStatus, dead_pid: int) -> None:

@@ -12,6 +12,7 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters.celery_reports import Kind
 from rag_pipeline.adapters.celery_worker import Worker
 from rag_pipeline.adapters.files import File
+from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline
 from tests.live import wait_until
 
@@ -33,7 +34,7 @@ def test_before_it_begins_there_is_no_worker(pipeline: PipelineStatus) -> None:
     work(worker, "a.pdf")
     for step in (worker.after_fork, worker.flush, worker.end):
         step()
-    assert not pipeline.reported
+    assert not core_of(pipeline).reported
 
 
 def test_without_children_reports_are_taken_where_they_are_made(pipeline: PipelineStatus) -> None:
@@ -96,7 +97,7 @@ def test_a_worker_that_never_got_ready_is_not_shown(pipeline: PipelineStatus) ->
     worker = Worker(pipeline)
     worker.begin("w@host")
     worker.end()
-    assert not pipeline.reported
+    assert not core_of(pipeline).reported
 
 
 def test_a_report_that_makes_no_sense_does_not_end_the_hearing(pipeline: PipelineStatus) -> None:

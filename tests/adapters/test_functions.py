@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters import File, stage, tracked
 from rag_pipeline.adapters.current import current
+from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline, watching
 from tests.live import wait_until
 
@@ -87,7 +88,7 @@ def test_a_call_about_no_file_is_made_all_the_same(pipeline: PipelineStatus) -> 
         return number * 2
 
     assert double(4) == 8
-    assert not pipeline.reported
+    assert not core_of(pipeline).reported
 
 
 def test_a_wrong_call_raises_what_it_always_did(pipeline: PipelineStatus) -> None:

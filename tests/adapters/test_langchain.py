@@ -17,6 +17,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters import langchain
 from rag_pipeline.adapters.langchain_run import Indexing
+from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline, watching
 
 
@@ -142,7 +143,7 @@ def test_results_and_stores_are_those_of_langchain(
 ) -> None:
     shown, plain = Library(asynchronous=asynchronous), Library(asynchronous=asynchronous, shown=False)
     for documents in RUNS:
-        before = pipeline.get() if pipeline.reported else None
+        before = pipeline.get() if core_of(pipeline).reported else None
         result = shown.index(documents, **options)
         assert result == plain.index(documents, **options)
         assert sorted(shown.records.list_keys()) == sorted(plain.records.list_keys())

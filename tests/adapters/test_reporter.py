@@ -11,7 +11,8 @@ import pytest
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters.files import File
-from rag_pipeline.adapters.reporter import AdapterPipeline, Reporter, described, small
+from rag_pipeline.adapters.reporter import Reporter, described, small
+from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline
 from tests.live import run, taken_port
 from tests.watching import Recorder
@@ -27,7 +28,7 @@ def recorder() -> Recorder:
 @pytest.fixture
 def reporter(recorder: Recorder) -> Reporter:
     pipeline = new_pipeline()
-    pipeline.attach(recorder)
+    core_of(pipeline).attach(recorder)
     return Reporter("pipeline", pipeline)
 
 
@@ -111,23 +112,24 @@ def test_an_error_is_described_as_it_is_shown() -> None:
 
 
 def test_a_pipeline_knows_whether_it_is_shown(recorder: Recorder) -> None:
-    pipeline, other = AdapterPipeline("pipeline"), Recorder()
-    shown = [pipeline.shown]
+    pipeline, other = PipelineStatus("pipeline"), Recorder()
+    core = core_of(pipeline)
+    shown = [core.shown]
     for sink in (recorder, other, other):
-        pipeline.attach(sink)
+        core.attach(sink)
     for sink in (other, recorder):
-        pipeline.detach(sink)
-        shown.append(pipeline.shown)
+        core.detach(sink)
+        shown.append(core.shown)
     assert shown == [False, True, False]
     pipeline.close()
 
 
 def test_a_forked_child_is_not_shown(recorder: Recorder) -> None:
-    pipeline = AdapterPipeline("pipeline")
-    pipeline.attach(recorder)
+    pipeline = PipelineStatus("pipeline")
+    core_of(pipeline).attach(recorder)
     child = os.fork()
     if child == 0:
-        os._exit(int(pipeline.shown))
+        os._exit(int(core_of(pipeline).shown))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     pipeline.close()
 

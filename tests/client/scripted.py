@@ -12,7 +12,7 @@ from typing import Any
 import socketio
 
 from rag_pipeline import events
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder
 
 Auth = dict[str, Any]
@@ -86,7 +86,7 @@ class Played:
     def __init__(self, pipeline_id: str = "played") -> None:
         self.pipeline = PipelineStatus("local_files", pipeline_id)
         self._recorder = Recorder()
-        self.pipeline.attach(self._recorder)
+        core_of(self.pipeline).attach(self._recorder)
         self.pipeline.update(status="running")
 
     def snapshot(self, **more: object) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_a_stream_has_what_came_since_it_was_made_and_one_that_nobody_reads_is_l
     played = Played()
     board = live(played)
     stream, forgotten = board.stream(10, None), board.stream(1, None)
-    played.pipeline.update(n=1)
+    played.pipeline.update(own={"n": 1})
     board.receive(*played.last())
     assert [event.data["n"] for event in stream.pending()] == [1]
     del forgotten
@@ -70,7 +70,7 @@ def test_a_stream_that_is_full_does_not_hold_the_others_up() -> None:
     board = live(played)
     slow, quick = board.stream(1, None), board.stream(10, None)
     for n in range(3):
-        played.pipeline.update(n=n)
+        played.pipeline.update(own={"n": n})
         board.receive(*played.last())
     assert len(quick.pending()) == 3
     assert len(slow.pending()) == 1

@@ -34,6 +34,7 @@ from rag_pipeline.client import (
 )
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.service import StatusServer
+from rag_pipeline.status import core_of
 from tests.journal.cut_proxy import proxy_to
 from tests.live import ROOT, Program, ask, free_pair, run, taken_port
 from tests.socket_server.support import clients, hammer, new_pipeline, serving
@@ -50,7 +51,7 @@ def url_of(server: StatusServer) -> str:
 
 def caught_up(client: StatusClient, pipeline: PipelineStatus) -> None:
     """Wait until the client shows the pipeline as it is."""
-    pipeline.flush(everything=True)
+    core_of(pipeline).flush(everything=True)
     seq, key = pipeline.get()["seq"], pipeline.pipeline_id
     client.wait_for(lambda states: states[key]["seq"] >= seq, SECONDS)
     assert lasting(client.state(key) or {}) == lasting(pipeline.get())
@@ -114,7 +115,7 @@ def test_after_any_work_its_state_is_that_of_the_pipeline(
         elif what == "delete":
             pipeline.delete_file(name, file_id=name)
         else:
-            pipeline.update(note=name)
+            pipeline.update(own={"note": name})
     caught_up(client, pipeline)
 
 
@@ -127,7 +128,7 @@ def test_a_client_that_is_cut_off_again_and_again_has_each_event_once(transports
             with pipeline.processing(f"file-{number}", str(number)) as file:
                 file.stage("chunking", 0.5)
             if not number % 7:
-                pipeline.update(note=number)
+                pipeline.update(own={"note": number})
             if stop.wait(0.001):
                 return
 
@@ -278,7 +279,7 @@ def test_changes_are_told_one_at_a_time_and_what_the_callback_raises_is_logged(
     with serving(pipeline) as server, StatusClient(url_of(server), on_change=on_change) as client:
         client.wait_for(timeout=SECONDS)
         for n in range(500):
-            pipeline.update(n=n)
+            pipeline.update(own={"n": n})
         pipeline.update(status="stopped")
         wait_until(lambda: client.connection is Standing.CLOSED, SECONDS)
         wait_until(lambda: told[-1][0] is Standing.CLOSED, SECONDS)

@@ -55,7 +55,7 @@ def test_events_come_in_order_until_it_is_closed_and_the_server_knows(transports
     ):
         made.open({}, transports, 10)
         for n in range(200):
-            pipeline.update(n=n)
+            pipeline.update(own={"n": n})
         wait_until(lambda: bool(received) and received[-1][1].get("n") == 199)
         assert len(threads) == 1, "one thread each would have no order"
         numbers = [data["seq"] for _, data in received]

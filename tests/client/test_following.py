@@ -19,7 +19,7 @@ from rag_pipeline.client.following import (
 from rag_pipeline.events import NOWHERE
 from rag_pipeline.journal import offset_of
 from rag_pipeline.picture import apply
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder, lasting
 
 Sent = tuple[str, dict[str, Any]]
@@ -27,7 +27,7 @@ Sent = tuple[str, dict[str, Any]]
 
 def played(pipeline: PipelineStatus, recorder: Recorder, start: int = 0) -> list[Sent]:
     """Return what the pipeline has published from a place on, as clients get it."""
-    pipeline.flush(everything=True)
+    core_of(pipeline).flush(everything=True)
     return [
         (event.name, {**json.loads(json.dumps(event.payload())), "offset": f"0123456789abcdef-{place:x}"})
         for place, event in enumerate(recorder.events)
@@ -51,7 +51,7 @@ class Breaks(RuleBasedStateMachine):
         super().__init__()
         self.pipeline = PipelineStatus("local_files", "broken")
         self.recorder = Recorder()
-        self.pipeline.attach(self.recorder)
+        core_of(self.pipeline).attach(self.recorder)
         self.pipeline.update(status="running")
         self.place = 0  # how far the client has been served
         self.states: dict[int, dict[str, Any]] = {}  # by seq: all that were
@@ -83,7 +83,7 @@ class Breaks(RuleBasedStateMachine):
 
     @rule(n=st.integers(0, 9))
     def update(self, n: int) -> None:
-        self.pipeline.update(n=n)
+        self.pipeline.update(own={"n": n})
 
     @rule()
     def serve(self) -> None:
@@ -166,7 +166,7 @@ TestBreaks.settings = hypothesis_settings(max_examples=60, stateful_step_count=3
 
 def pipeline(name: str, kind: str | None = "local_files") -> tuple[PipelineStatus, Recorder]:
     made, recorder = PipelineStatus(kind, name), Recorder()
-    made.attach(recorder)
+    core_of(made).attach(recorder)
     made.update(status="running")
     return made, recorder
 

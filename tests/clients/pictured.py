@@ -12,17 +12,17 @@ import sys
 from typing import Any
 
 from rag_pipeline.picture import apply
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder
 
 
 def history(calls: list[tuple[str, list[Any], dict[str, Any]]]) -> list[tuple[str, dict[str, Any], Any]]:
     """Make the calls on a new pipeline; return its events, each with the state that a client then has."""
     pipeline, recorder = PipelineStatus("local_files", "pictured"), Recorder()
-    pipeline.attach(recorder)
+    core_of(pipeline).attach(recorder)
     for name, arguments, keywords in calls:
         getattr(pipeline, name)(*arguments, **keywords)
-    pipeline.flush(everything=True)
+    core_of(pipeline).flush(everything=True)
     pipeline.close()
     told: list[tuple[str, dict[str, Any], Any]] = []
     state: dict[str, Any] | None = None

@@ -47,7 +47,7 @@ def working(folder: Path, **settings: Any) -> Iterator[StatusServer]:
             if number % 3:
                 error = "it is corrupt" if number % 2 else None
                 busy.complete_file(name, error is None, file_id=str(number), error=error)
-        other.update(status="running", note="its own")
+        other.update(status="running", own={"note": "its own"})
         yield running
 
 

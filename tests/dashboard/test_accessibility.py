@@ -26,7 +26,7 @@ STATES = ("empty", "live", "failure opened", "file found", "reconnecting", "toke
 
 def work(pipeline: PipelineStatus) -> None:
     """Let there be something of every kind."""
-    pipeline.update(status="processing", files_queued=7, message="by hand", model="MiniLM")
+    pipeline.update(status="processing", files_queued=7, own={"message": "by hand", "model": "MiniLM"})
     for number in range(14):
         pipeline.add_processing_file(f"in flight {number}.pdf")
         pipeline.file_progress(f"in flight {number}.pdf", "embedding", number / 14 if number % 2 else None)

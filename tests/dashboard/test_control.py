@@ -42,9 +42,14 @@ def directed() -> Directed:
 
 
 @pytest.fixture
-def allowed(directed: Directed, monkeypatch: pytest.MonkeyPatch) -> Iterator[StatusServer]:
+def fixed() -> PipelineStatus:
+    return PipelineStatus("google_drive", "fixed")
+
+
+@pytest.fixture
+def allowed(directed: Directed, fixed: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> Iterator[StatusServer]:
     monkeypatch.setenv("STATUS_CONTROL", "1")
-    with start_status_server(0, pipelines=[directed.status, PipelineStatus("google_drive", "fixed")]) as server:
+    with start_status_server(0, pipelines=[directed.status, fixed]) as server:
         yield server
 
 
@@ -96,8 +101,7 @@ def test_what_can_not_be_done_is_told_and_can_be_tried_again(page_of: Window, di
     expect(page.locator(".file .said")).to_have_text("Asked to try it again.")
 
 
-def test_a_pipeline_that_takes_no_requests_has_no_buttons(page_of: Window, allowed: StatusServer) -> None:
-    fixed = allowed.pipelines()[1]
+def test_a_pipeline_that_takes_no_requests_has_no_buttons(page_of: Window, fixed: PipelineStatus) -> None:
     fixed.update(status="idle")
     fixed.complete_file("bad.pdf", success=False, file_id="bad.pdf", error="damaged")
     page = page_of.page
@@ -113,8 +117,8 @@ def test_one_that_has_ended_can_not_be_asked_any_more(page_of: Window, directed:
     expect(page_of.page.get_by_role("button", name="Pause")).to_be_hidden()
 
 
-def test_a_pipeline_that_begins_to_take_requests_gets_its_buttons(page_of: Window, allowed: StatusServer) -> None:
-    late = allowed.pipelines()[1]
+def test_a_pipeline_that_begins_to_take_requests_gets_its_buttons(page_of: Window, fixed: PipelineStatus) -> None:
+    late = fixed
     late.update(status="initializing")
     card = page_of.page.get_by_role("article", name="Pipeline fixed")
     expect(card).to_be_visible()

@@ -122,7 +122,7 @@ def test_skipped_and_deleted_files_are_told(desk: Window, pipeline: PipelineStat
 
 def test_state_checks_queue_and_own_fields_are_shown(desk: Window, pipeline: PipelineStatus) -> None:
     page = desk.page
-    pipeline.update(status="waiting_for_quota", files_queued=1_234, message="until noon", model="MiniLM")
+    pipeline.update(status="waiting_for_quota", files_queued=1_234, own={"message": "until noon", "model": "MiniLM"})
     expect(page.locator(".card .badge").first).to_have_text("Waiting for quota")
     expect(page.locator(".message")).to_have_text("until noon")
     expect(page.locator(".checks")).to_contain_text("MiniLM")
@@ -155,7 +155,7 @@ def test_a_long_list_in_flight_begins_with_a_dozen(desk: Window, pipeline: Pipel
 
 def test_what_pipelines_say_is_text_and_never_markup(desk: Window, pipeline: PipelineStatus) -> None:
     evil = "<img src=x onerror=alert(1)><b>.pdf"
-    pipeline.update(status="<i>", message="<script>alert(1)</script>", own="<u>")
+    pipeline.update(status="<i>", own={"message": "<script>alert(1)</script>", "own": "<u>"})
     pipeline.add_processing_file(evil)
     pipeline.complete_file(evil, success=False, error={"type": "<b>", "message": "<a href=x>"})
     pipeline.complete_file("linked.pdf", success=False, error="no")

@@ -12,6 +12,7 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.demo import DemoPipeline, hour
 from rag_pipeline.demo.steps import CheckBegins, Complete, Document, Fail, Idle, Skip, Start, Step, Update
 from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.status import core_of
 from tests.live import wait_until
 
 
@@ -75,7 +76,7 @@ def test_a_stop_ends_the_longest_wait_at_once() -> None:
     demo = DemoPipeline(status, speed=0.001)
     thread = threading.Thread(target=lambda: results.append(demo.run(stop, loop=True)))
     thread.start()
-    wait_until(lambda: status.reported)
+    wait_until(lambda: core_of(status).reported)
     stop.set()
     thread.join(30)
     assert results == [False]

@@ -17,7 +17,7 @@ from rag_pipeline.fanout import Batch, Hub, Item, Subscriber
 from rag_pipeline.fanout.hub import MAX_ITEMS_A_TURN
 from rag_pipeline.handover import Handover
 from rag_pipeline.journal import Lineage, Tail
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.fanout.outlets import RecordingOutlet
 from tests.watching import Client, lasting, wait_until
 
@@ -26,12 +26,12 @@ class Setup:
     """A hub over pipelines of its own, drained by the test."""
 
     def __init__(self, *pipelines: PipelineStatus, limit: int = 200_000) -> None:
-        self.pipelines = list(pipelines)
+        self.pipelines = [core_of(pipeline) for pipeline in pipelines]
         self.handover: Handover[Item] = Handover(limit)
         self.hub = Hub(lambda: self.pipelines, self.handover, Tail(Lineage("0123456789abcdef")))
         self.joined = 0
         for pipeline in pipelines:
-            pipeline.attach(self.handover)
+            core_of(pipeline).attach(self.handover)
 
     def join(self, namespace: str = events.NS_PIPELINE, works: int | None = None) -> tuple[Subscriber, RecordingOutlet]:
         self.joined += 1
@@ -123,7 +123,7 @@ def test_one_that_fails_is_dropped_and_the_others_go_on(one: One, works: int, ca
     good += [setup.join()[1] for _ in range(2)]
     setup.settle()
     for n in range(3):
-        pipeline.update(n=n)
+        pipeline.update(own={"n": n})
         setup.settle()
     assert [len(outlet.received) for outlet in good] == [4] * 4
     assert bad.reasons == ["writing to it failed"]
@@ -248,12 +248,12 @@ def test_a_hand_over_that_overflowed_starts_everyone_afresh() -> None:
     outlets = [setup.join()[1] for _ in range(3)]
     setup.settle()
     for n in range(100):
-        pipeline.update(n=n)
+        pipeline.update(own={"n": n})
     setup.settle()
     assert [outlet.reasons for outlet in outlets] == [["the service fell too far behind the pipeline"]] * 3
     _, again = setup.join()
     setup.settle()
-    pipeline.update(n="last")
+    pipeline.update(own={"n": "last"})
     setup.settle()
     assert [body["n"] for _, _, body in again.received] == [99, "last"]
     setup.close()
@@ -290,7 +290,7 @@ def test_threads_that_mutate_while_clients_come_and_go_show_each_the_whole_truth
         time.sleep(0.001)
     for thread in threads:
         thread.join(30)
-    pipeline.flush(everything=True)
+    core_of(pipeline).flush(everything=True)
     setup.settle()
     for outlet in outlets[:: max(1, len(outlets) // 30)]:
         state = followed(outlet).state
@@ -335,12 +335,12 @@ class HubMachine(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), everything=st.booleans())
     def flush(self, which: int, everything: bool) -> None:
-        self.pipelines[which].flush(everything=everything)
+        core_of(self.pipelines[which]).flush(everything=everything)
 
     @rule(which=st.integers(0, 1), times=st.integers(1, 3))
     def mutate_from_the_hubs_queue(self, which: int, times: int) -> None:
         for _ in range(times):
-            self.setup.hub.call(lambda: self.pipelines[which].update(mine=which))
+            self.setup.hub.call(lambda: self.pipelines[which].update(own={"mine": which}))
 
     @rule(which=st.integers(0, 1))
     def update(self, which: int) -> None:
@@ -365,7 +365,7 @@ class HubMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         for pipeline in self.pipelines:
-            pipeline.flush(everything=True)
+            core_of(pipeline).flush(everything=True)
         self.setup.settle()
         for subscriber, outlet in self.present:
             if outlet.reasons:

@@ -14,7 +14,7 @@ from rag_pipeline.fanout import Batch, Form, Hub, Item, NewJournal, Subscriber
 from rag_pipeline.fanout.replay import CHUNK_EVENTS, Fetch
 from rag_pipeline.handover import Handover
 from rag_pipeline.journal import Entry, Lineage, Tail, offset_of
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.fanout.decoding import Received
 from tests.fanout.outlets import RecordingOutlet
 from tests.watching import lasting
@@ -40,7 +40,7 @@ class Setup:
         self.tail = Tail(Lineage(IDENTITY), limit=tail)
         self.everything: list[Entry] = []
         self.hub = Hub(
-            lambda: [self.pipeline],
+            lambda: [core_of(self.pipeline)],
             self.handover,
             self.tail,
             fetch=fetch or (self.fetch if tail < 10_000 else None),
@@ -50,7 +50,7 @@ class Setup:
         keep = self.tail.keep
         self.tail.keep = lambda entry: (self.everything.append(entry), keep(entry))[1]  # type: ignore[method-assign,func-returns-value]
         self.asked: list[tuple[int, Done]] = []
-        self.pipeline.attach(self.handover)
+        core_of(self.pipeline).attach(self.handover)
         self.joined = 0
 
     def fetch(self, position: int, _namespace: str, done: Done) -> None:
@@ -194,7 +194,7 @@ def test_a_store_that_lost_what_was_asked_for_leads_to_the_snapshot() -> None:
 def test_a_slow_client_is_sent_no_more_than_it_takes_and_loses_nothing() -> None:
     setup = Setup(limit=1 << 16)
     for n in range(200):
-        setup.pipeline.update(text="x" * 3000, n=n)
+        setup.pipeline.update(own={"text": "x" * 3000, "n": n})
     setup.settle()
     outlet = SlowOutlet()
     setup.join(offset_of(IDENTITY, 0), outlet)
@@ -204,7 +204,7 @@ def test_a_slow_client_is_sent_no_more_than_it_takes_and_loses_nothing() -> None
         outlet.backlog_bytes = 0
         if last(outlet.received).get("recovered") if outlet.received else False:
             break
-        setup.pipeline.update(text="more") if outlet.received and len(outlet.received) < 20 else None
+        setup.pipeline.update(own={"text": "more"}) if outlet.received and len(outlet.received) < 20 else None
     seqs = [body["seq"] for _, _, body in outlet.received[:-1]]
     assert seqs == list(range(1, len(seqs) + 1))
     assert len(seqs) > 200
@@ -304,7 +304,7 @@ def test_a_client_that_comes_and_goes_sees_every_event_once(steps: list[str], ta
         elif step == "end":
             setup.pipeline.complete_file(f"f{n}")
         elif step == "update":
-            setup.pipeline.update(n=n)
+            setup.pipeline.update(own={"n": n})
         elif step == "drain":
             setup.hub.drain()
         elif step == "answer":

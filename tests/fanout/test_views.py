@@ -9,7 +9,7 @@ from rag_pipeline.fanout import Hub, Item, NewJournal, Subscriber
 from rag_pipeline.fanout.views import STALLED, Views
 from rag_pipeline.handover import Handover
 from rag_pipeline.journal import Entry, Lineage, Tail, offset_of
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.fanout.outlets import RecordingOutlet
 from tests.watching import Recorder, lasting
 
@@ -22,7 +22,7 @@ class Setup:
     def __init__(self) -> None:
         self.pipeline = PipelineStatus("local_files", "elsewhere")
         self.recorder = Recorder()
-        self.pipeline.attach(self.recorder)
+        core_of(self.pipeline).attach(self.recorder)
         self.taken = 0
         self.position = 0
         self.views = Views()
@@ -76,7 +76,7 @@ def test_a_client_goes_on_from_the_offset_of_any_event_also_of_one_that_sums_up(
     setup.pipeline.update(status="running")
     outlet = setup.join()
     offset = outlet.received[-1][2]["offset"]
-    setup.pipeline.flush(everything=True)
+    core_of(setup.pipeline).flush(everything=True)
     setup.pump()
     assert offset == offset_of(IDENTITY, setup.position)
     setup.pipeline.add_processing_file("a")

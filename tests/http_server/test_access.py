@@ -134,7 +134,7 @@ def test_a_stream_ends_when_its_token_does(server: StatusServer, local: Pipeline
 
     def tick() -> None:
         while not ticking.wait(0.01):
-            local.update(tick=time.time())
+            local.update(own={"tick": time.time()})
 
     ticker = threading.Thread(target=tick)
     ticker.start()

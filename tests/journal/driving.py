@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.events import Event, iso
 from rag_pipeline.journal import Entry
-from rag_pipeline.status import PipelineStatus, SavedState
+from rag_pipeline.status import PipelineStatus, SavedState, core_of
 from tests.watching import Recorder
 
 NAMES = ("report.pdf", "Straße.TXT", "100%_done", "nul\0in it", "É")
@@ -61,7 +61,7 @@ def take(pipeline: PipelineStatus, step: Step) -> None:
 def recorded(pipeline_id: str = "p", pipeline_type: str | None = "local_files") -> tuple[PipelineStatus, Recorder]:
     """Return a new pipeline and what it publishes."""
     pipeline, recorder = PipelineStatus(pipeline_type, pipeline_id), Recorder()
-    pipeline.attach(recorder)
+    core_of(pipeline).attach(recorder)
     return pipeline, recorder
 
 
@@ -95,4 +95,4 @@ def assert_saved(saved: SavedState, pipeline: PipelineStatus) -> None:
     }
     derived = {"files_per_minute", "eta_seconds", "seconds_until_next_check"}
     assert shown == {key: value for key, value in state.items() if key not in derived}
-    assert saved.failed_attempts == tuple(pipeline._state.files._failed_attempts.items())
+    assert saved.failed_attempts == tuple(core_of(pipeline)._state.files._failed_attempts.items())

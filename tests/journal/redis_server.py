@@ -21,7 +21,7 @@ from rag_pipeline.journal.redis_address import Address
 from rag_pipeline.journal.redis_link import Link
 from rag_pipeline.journal.redis_publisher import RedisPublisher
 from rag_pipeline.journal.redis_reader import RedisReader
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
 DEADLINE_SECONDS = 30.0
@@ -171,14 +171,14 @@ def publishing(
     by_id = {pipeline.pipeline_id: pipeline for pipeline in pipelines}
 
     def status_of(pipeline_id: str) -> Event | None:
-        return by_id[pipeline_id].status_event() if pipeline_id in by_id else None
+        return core_of(by_id[pipeline_id]).status_event() if pipeline_id in by_id else None
 
     publisher = RedisPublisher(url, status_of, prefix=prefix, timeout_seconds=timeout_seconds, **options).start()
     for pipeline in pipelines:
-        pipeline.attach(publisher)
+        core_of(pipeline).attach(publisher)
     try:
         yield publisher
     finally:
         for pipeline in pipelines:
-            pipeline.detach(publisher)
+            core_of(pipeline).detach(publisher)
         publisher.stop()

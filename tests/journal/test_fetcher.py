@@ -5,7 +5,7 @@ from __future__ import annotations
 from rag_pipeline import events
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.fetcher import FETCH_EVENTS, Fetcher
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal.stores import ScriptedStore
 from tests.watching import Recorder, wait_until
 
@@ -15,9 +15,9 @@ Answer = tuple[list[Entry] | None, int]
 def store_with(count: int) -> ScriptedStore:
     store, recorder = ScriptedStore(), Recorder()
     pipeline = PipelineStatus("local_files", "fetched")
-    pipeline.attach(recorder)
+    core_of(pipeline).attach(recorder)
     for n in range(count):
-        pipeline.update(n=n)
+        pipeline.update(own={"n": n})
     pipeline.close()
     store.append(recorder.changes)
     return store

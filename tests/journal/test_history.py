@@ -11,6 +11,7 @@ from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.base import MAX_PAGE, Entry
 from rag_pipeline.journal.history import begun_as, files_of
 from rag_pipeline.journal.sqlite import SqliteJournal
+from rag_pipeline.status import core_of
 from rag_pipeline.status.model import FileRecord
 from tests.journal.driving import TEXTS, Step, numbered, recorded, steps, take
 
@@ -51,11 +52,11 @@ def test_a_journal_in_memory_and_one_in_sqlite_tell_the_same_history(
     taken: list[tuple[bool, Step]], asked: list[FileQuery], data: st.DataObject
 ) -> None:
     (one, recorder), (two, _) = recorded("one"), recorded("two")
-    two.attach(recorder)
+    core_of(two).attach(recorder)
     for first, step in taken:
         take(one if first else two, step)
     for pipeline in (one, two):
-        pipeline.flush(everything=True)
+        core_of(pipeline).flush(everything=True)
         pipeline.close()
     events = recorder.events
     with tempfile.TemporaryDirectory() as folder, closing(SqliteJournal(Path(folder) / "journal.sqlite3")) as journal:

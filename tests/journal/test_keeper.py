@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from rag_pipeline import events
@@ -10,7 +12,7 @@ from rag_pipeline.events import Event
 from rag_pipeline.journal import Entry, FileQuery, Journal
 from rag_pipeline.journal.keeper import Keeper, Passed
 from rag_pipeline.journal.tail import TAIL_EVENTS
-from rag_pipeline.status import PipelineStatus, SavedState, Sink
+from rag_pipeline.status import PipelineStatus, SavedState, Sink, core_of
 from rag_pipeline.status.model import Totals
 from tests.journal.stores import ScriptedStore
 from tests.journal.test_fetcher import store_with
@@ -33,7 +35,7 @@ class Setup:
             begin_journal=lambda lineage, _newest, _entries: self.journals.append(lineage.identity),
             overflowed=lambda: None,
             mark_stalled=lambda _ids: None,
-            pipelines=lambda: [self.pipeline],
+            pipelines=lambda: [core_of(self.pipeline)],
         )
         self.keeper.start()
 
@@ -54,7 +56,7 @@ def test_with_a_store_events_pass_it_first() -> None:
     store = ScriptedStore()
     setup = Setup(store)
     assert setup.sink is not None
-    setup.pipeline.attach(setup.sink)
+    core_of(setup.pipeline).attach(setup.sink)
     setup.pipeline.update(status="running")
     setup.close()
     assert [entry.position for entry in setup.passed if isinstance(entry, Entry) and entry.event.numbered] == [1]
@@ -121,11 +123,11 @@ def test_a_store_that_fails_later_is_left_with_its_numbering() -> None:
     store.known["other"] = SAVED
     setup = Setup(store)
     assert setup.sink is not None
-    setup.pipeline.attach(setup.sink)
-    setup.pipeline.update(n=1)
+    core_of(setup.pipeline).attach(setup.sink)
+    setup.pipeline.update(own={"n": 1})
     wait_until(lambda: bool(setup.passed))
     store.broken = "the disk is full"
-    setup.pipeline.update(n=2)
+    setup.pipeline.update(own={"n": 2})
     wait_until(lambda: any(isinstance(item, Event) for item in setup.passed))
     assert len(setup.journals) == 1
     assert setup.journals[0] != store.lineage.identity
@@ -141,7 +143,7 @@ def test_a_store_that_fails_later_is_left_with_its_numbering() -> None:
 
 def test_files_come_from_the_store_or_from_the_tail() -> None:
     setup = Setup(None)
-    setup.pipeline.attach(_Numbering(setup.keeper))
+    core_of(setup.pipeline).attach(_Numbering(setup.keeper))
     setup.pipeline.skip_file("a", "no text")
     (row,) = setup.keeper.files(FileQuery())
     assert (row.file["name"], row.status) == ("a", "skipped")
@@ -154,6 +156,7 @@ class _Numbering:
     def __init__(self, keeper: Keeper) -> None:
         self._tail = keeper.tail
 
-    def publish(self, item: object) -> None:
-        if isinstance(item, Event):
-            self._tail.number(item)
+    def publish_all(self, items: Iterator[object]) -> None:
+        for item in items:
+            if isinstance(item, Event):
+                self._tail.number(item)

@@ -10,6 +10,7 @@ from rag_pipeline.journal.redis_batch import BatchWriter, Continuity, Reset, Row
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_lease import Holder
 from rag_pipeline.journal.redis_link import Link
+from rag_pipeline.status import core_of
 from rag_pipeline.status.model import FileBody, FileRecord
 from tests.journal.driving import recorded
 
@@ -75,26 +76,26 @@ def test_after_a_jump_the_next_status_brings_the_files_it_shows() -> None:
     continuity = Continuity()
     late = recorder.changes[-1]
     assert continuity.take(late) == [late]
-    items = continuity.take(pipeline.status_event())
+    items = continuity.take(core_of(pipeline).status_event())
     assert items[0] == Reset("batch-test", in_flight=True)
     rows = [item for item in items if isinstance(item, Row)]
     assert [(row.file.name, row.status) for row in rows] == [("one", FileStatus.FAILED), ("two", FileStatus.PROCESSING)]
     assert isinstance(items[-1], Event)
     assert (items[-1].name, items[-1].numbered) == (STATUS, False)
-    assert len(continuity.take(pipeline.status_event())) == 1  # once is enough
+    assert len(continuity.take(core_of(pipeline).status_event())) == 1  # once is enough
 
 
 def test_of_more_files_in_flight_than_a_status_shows_none_is_forgotten() -> None:
     pipeline, _ = recorded("batch-test")
     for n in range(101):
         pipeline.add_processing_file(str(n))
-    assert Continuity().take(pipeline.status_event())[0] == Reset("batch-test", in_flight=False)
+    assert Continuity().take(core_of(pipeline).status_event())[0] == Reset("batch-test", in_flight=False)
 
 
 def test_a_gap_is_an_event_and_says_so() -> None:
     pipeline, _ = recorded("batch-test")
     pipeline.update(status="running")
-    gap = Continuity().take(pipeline.status_event(), gap=True)[-1]
+    gap = Continuity().take(core_of(pipeline).status_event(), gap=True)[-1]
     assert isinstance(gap, Event)
     assert gap.numbered
     assert '"gap":true' in encode_payload(gap)

@@ -11,7 +11,7 @@ from rag_pipeline import events
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal import Entry, FileQuery, Lineage, offset_of
 from rag_pipeline.journal.redis_keeper import RedisKeeper
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer
 from tests.watching import wait_until
@@ -34,7 +34,7 @@ class Setup:
             begin_journal=self.begin,
             overflowed=lambda: None,
             mark_stalled=self.mark,
-            pipelines=lambda: [] if self.pipeline.closed else [self.pipeline],
+            pipelines=lambda: [] if core_of(self.pipeline).closed else [core_of(self.pipeline)],
         )
         self.keeper.start()
 
@@ -69,9 +69,9 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 def test_what_is_published_comes_back_in_order_to_every_keeper(redis: RedisServer) -> None:
     one, other = Setup(redis.url), Setup(redis.url, "elsewhere")
-    one.pipeline.attach(one.sink, one.keeper.restore)
+    core_of(one.pipeline).attach(one.sink, one.keeper.restore)
     for n in range(20):
-        one.pipeline.update(n=n)
+        one.pipeline.update(own={"n": n})
     for setup in (one, other):
         wait_until(lambda setup=setup: setup.numbered() == list(range(1, 21)))  # type: ignore[misc]
     assert [e.position for e in one.entries] == [e.position for e in other.entries]
@@ -83,7 +83,7 @@ def test_what_is_published_comes_back_in_order_to_every_keeper(redis: RedisServe
 
 def test_what_came_before_the_start_is_read_from_redis(redis: RedisServer) -> None:
     one = Setup(redis.url)
-    one.pipeline.attach(one.sink)
+    core_of(one.pipeline).attach(one.sink)
     one.pipeline.add_processing_file("a")
     one.pipeline.complete_file("a")
     wait_until(lambda: one.numbered() == [1, 2])
@@ -104,12 +104,12 @@ def test_what_came_before_the_start_is_read_from_redis(redis: RedisServer) -> No
 
 def test_a_pipeline_goes_on_from_what_redis_knows(redis: RedisServer) -> None:
     one = Setup(redis.url)
-    one.pipeline.attach(one.sink)
+    core_of(one.pipeline).attach(one.sink)
     one.pipeline.complete_file("a")
     wait_until(lambda: one.numbered() == [1])
     one.close()
     again = Setup(redis.url)
-    again.pipeline.attach(again.sink, again.keeper.restore)
+    core_of(again.pipeline).attach(again.sink, again.keeper.restore)
     again.pipeline.update(status="running")
     assert (again.pipeline.get()["seq"], again.pipeline.get()["total_processed"]) == (2, 1)
     again.close()
@@ -135,8 +135,8 @@ def test_a_redis_that_is_not_there_yet_is_waited_for(redis: RedisServer) -> None
         setup.keeper.files(FileQuery())
     assert setup.keeper.read(0, 10, events.NS_PIPELINE) == []
     assert not setup.keeper.reaches(5)
-    setup.pipeline.attach(setup.sink)
-    setup.pipeline.update(n=1)
+    core_of(setup.pipeline).attach(setup.sink)
+    setup.pipeline.update(own={"n": 1})
     redis.start()
     wait_until(lambda: setup.numbered() == [1] or any(count for _, _, count in setup.journals), 30)
     wait_until(lambda: setup.keeper.describe()["status"] == "ok", 30)
@@ -146,7 +146,7 @@ def test_a_redis_that_is_not_there_yet_is_waited_for(redis: RedisServer) -> None
 def test_a_closed_pipeline_gives_its_id_back_once_what_it_published_is_written(redis: RedisServer) -> None:
     one, other = Setup(redis.url), Setup(redis.url, "other")
     one.keeper.claim("kept")
-    one.pipeline.attach(one.sink)
+    core_of(one.pipeline).attach(one.sink)
     one.pipeline.update(status="stopped")
     one.pipeline.close()
 
@@ -168,9 +168,9 @@ def test_a_redis_that_goes_away_and_comes_back_is_two_lines(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     setup = Setup(redis.url)
-    setup.pipeline.attach(setup.sink)
+    core_of(setup.pipeline).attach(setup.sink)
     redis.kill()
-    setup.pipeline.update(n=1)
+    setup.pipeline.update(own={"n": 1})
     parts = (setup.keeper._publisher, setup.keeper._reader)
     wait_until(lambda: all(part.degraded for part in parts) and bool(caplog.messages), 30)
     redis.start()
@@ -187,14 +187,14 @@ def test_a_redis_that_goes_away_and_comes_back_is_two_lines(
 
 def test_offsets_hold_over_a_restart_of_redis_that_loses_nothing(redis: RedisServer) -> None:
     setup = Setup(redis.url)
-    setup.pipeline.attach(setup.sink)
-    setup.pipeline.update(n=1)
+    core_of(setup.pipeline).attach(setup.sink)
+    setup.pipeline.update(own={"n": 1})
     wait_until(lambda: setup.numbered() == [1])
     tail = setup.keeper.tail
     position = tail.newest
     before = offset_of(tail.identity, position)
     redis.restart()
-    setup.pipeline.update(n=2)
+    setup.pipeline.update(own={"n": 2})
     wait_until(lambda: setup.numbered() == [1, 2], 30)
     assert tail.identity not in before, "it is a generation of its own"
     assert tail.lineage.position_of(before) == position

@@ -209,7 +209,7 @@ def deliver(entries):
     if len(seen) == 200: done.set()
 reader = RedisReader(url, deliver, lambda: None).start()
 publisher = RedisPublisher(url, lambda _: pipeline.status_event()).start()
-pipeline.attach(publisher)
+core_of(pipeline).attach(publisher)
 for n in range(100):
     pipeline.add_processing_file(f"file {n}")
     pipeline.complete_file(f"file {n}")

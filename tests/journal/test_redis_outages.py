@@ -15,7 +15,7 @@ import pytest
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.redis_publisher import RedisPublisher
 from rag_pipeline.journal.redis_streams import RedisJournal
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal.cut_proxy import CutProxy, proxy_to
 from tests.journal.driving import assert_saved
 from tests.journal.redis_server import Follower, RedisServer, following, needs_redis, publishing, running
@@ -49,12 +49,12 @@ def work(pipeline: PipelineStatus, first: int, last: int) -> None:
 def assert_exact(url: str, follower: Follower, pipeline: PipelineStatus, last: int) -> None:
     """Assert that reader and journal have each event up to ``last`` once and in order, and the state is right."""
     wait_until(lambda: len(follower.seqs(pipeline.pipeline_id)) >= last)
-    pipeline.flush(everything=True)
+    core_of(pipeline).flush(everything=True)
     journal = RedisJournal(url)
 
     def is_saved() -> bool:
         saved = journal.saved().get(pipeline.pipeline_id)
-        return saved is not None and saved.fields["last_activity"] == pipeline.snapshot().last_activity
+        return saved is not None and saved.fields["last_activity"] == core_of(pipeline).snapshot().last_activity
 
     wait_until(is_saved)
     assert follower.seqs(pipeline.pipeline_id) == list(range(1, last + 1))
@@ -129,7 +129,7 @@ def test_the_path_cut_in_the_middle_of_answers(
             done = 0
             while proxy.cuts < CUTS or done < 1000:
                 work(pipeline, done + 1, done + draw.randrange(1, 40))
-                done = pipeline.snapshot().seq // 2
+                done = core_of(pipeline).snapshot().seq // 2
                 wait_until(lambda: len(follower.events) > 2 * done - 60)  # noqa: B023 - waited for right here
             assert_exact(server.url, follower, pipeline, 2 * done)
     assert follower.gaps == 0
@@ -167,7 +167,7 @@ def _harm(draw: random.Random, server: RedisServer, proxy: CutProxy) -> None:
 def test_redis_restarted_empty_gets_the_pipelines_anew(server: RedisServer, pipeline: PipelineStatus) -> None:
     idle = PipelineStatus("google_drive", next(names))
     with publishing(server.url, pipeline, idle) as publisher, following(server.url) as follower:
-        idle.update(status="idle", mine=7)
+        idle.update(status="idle", own={"mine": 7})
         idle.add_processing_file("in flight")
         work(pipeline, 1, 20)
         wait_until(lambda: len(follower.events) == 42 and not publisher._outbox.waiting)
@@ -181,11 +181,12 @@ def test_redis_restarted_empty_gets_the_pipelines_anew(server: RedisServer, pipe
         journal = RedisJournal(server.url)
 
         def is_known() -> bool:
-            idle.flush(everything=True)
-            pipeline.flush(everything=True)
+            core_of(idle).flush(everything=True)
+            core_of(pipeline).flush(everything=True)
             saved = journal.saved()
             return all(
-                p.pipeline_id in saved and saved[p.pipeline_id].seq == p.snapshot().seq for p in (idle, pipeline)
+                p.pipeline_id in saved and saved[p.pipeline_id].seq == core_of(p).snapshot().seq
+                for p in (idle, pipeline)
             )
 
         wait_until(is_known)
@@ -257,7 +258,7 @@ from rag_pipeline.status import PipelineStatus
 pipeline = PipelineStatus("local_files", sys.argv[2])
 publisher = RedisPublisher(sys.argv[1], lambda _: pipeline.status_event(), lease_seconds=float(sys.argv[3])).start()
 publisher.claim(sys.argv[2])
-pipeline.attach(publisher)
+core_of(pipeline).attach(publisher)
 pipeline.update(status="running")
 print("claimed", flush=True)
 for line in sys.stdin:

@@ -18,7 +18,7 @@ from rag_pipeline.journal.redis_link import Link, RedisUnavailableError
 from rag_pipeline.journal.redis_outbox import Outbox
 from rag_pipeline.journal.redis_queue import EventQueue
 from rag_pipeline.journal.redis_streams import RedisJournal
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal.driving import assert_saved
 from tests.journal.redis_server import RedisServer, needs_redis, running
 
@@ -47,14 +47,15 @@ class Desk:
         self.name = self.pipeline.pipeline_id
         self.outbox = Outbox(self.queue, self.writer, self.link, self.holder, self.status_of)
         self.journal = RedisJournal(server.url, prefix=self.keys.prefix)
-        self.pipeline.attach(self)
+        core_of(self.pipeline).attach(self)
 
-    def publish(self, item: object) -> None:
-        if isinstance(item, Event):
-            self.queue.publish(item)
+    def publish_all(self, items: Iterator[object]) -> None:
+        for item in items:
+            if isinstance(item, Event):
+                self.queue.publish(item)
 
     def status_of(self, pipeline_id: str) -> Event | None:
-        return self.pipeline.status_event() if pipeline_id == self.name else None
+        return core_of(self.pipeline).status_event() if pipeline_id == self.name else None
 
     def work(self, files: int) -> None:
         for n in range(files):
@@ -76,7 +77,7 @@ class Desk:
         return next(entry.position for entry in self.journal.read(0, 100_000) if entry.event.seq == seq)
 
     def assert_up_to_date(self) -> None:
-        self.pipeline.flush(everything=True)
+        core_of(self.pipeline).flush(everything=True)
         self.send_all()
         assert_saved(self.journal.saved()[self.name], self.pipeline)
 
@@ -179,7 +180,7 @@ def test_a_gap_is_told_of_a_pipeline_that_says_nothing_more(server: RedisServer)
     desk = Desk(server, limit=20)
     desk.work(5)
     other = PipelineStatus("local_files", f"other-{desk.name}")
-    other.attach(desk)
+    core_of(other).attach(desk)
     for n in range(50):
         other.add_processing_file(str(n))
     desk.send_all()
@@ -219,7 +220,7 @@ def test_one_event_that_is_missing_among_others_is_a_gap(desk: Desk) -> None:
 
 
 def test_an_emptied_server_gets_what_is_queued_and_then_the_whole_state(desk: Desk) -> None:
-    desk.pipeline.update(status="running", mine=1)
+    desk.pipeline.update(status="running", own={"mine": 1})
     desk.work(5)
     desk.pipeline.complete_file("file 0")
     desk.send_all()

@@ -12,7 +12,7 @@ from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_publisher import RedisPublisher
 from rag_pipeline.journal.redis_streams import RedisJournal
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal.driving import assert_saved
 from tests.journal.redis_server import RedisServer, following, needs_redis, publishing, running
 from tests.live import native_threads, wait_until
@@ -77,7 +77,7 @@ def test_stopping_writes_what_is_queued_and_gives_up_the_lease(
     server: RedisServer, prefix: str, journal: RedisJournal, pipeline: PipelineStatus
 ) -> None:
     publisher = RedisPublisher(server.url, lambda _: None, prefix=prefix).start()
-    pipeline.attach(publisher)
+    core_of(pipeline).attach(publisher)
     for n in range(2000):
         pipeline.add_processing_file(str(n))
     assert publisher.stop()
@@ -188,7 +188,7 @@ def test_stopping_is_bounded_when_redis_stands_still(
     monkeypatch.setattr("rag_pipeline.journal.redis_publisher.STOP_SECONDS", 0.3)
     with running(tmp_path / "data") as server:
         publisher = RedisPublisher(server.url, lambda _: None, timeout_seconds=3600).start()
-        pipeline.attach(publisher)
+        core_of(pipeline).attach(publisher)
         pipeline.update(status="running")
         wait_until(lambda: publisher.health()["queued"] == 0)
         server.freeze()
@@ -204,7 +204,7 @@ def test_a_mistake_in_what_is_asked_for_a_status_does_not_end_the_publisher(
         raise ZeroDivisionError
 
     publisher = RedisPublisher(server.url, fail, prefix=prefix, limit=5)
-    pipeline.attach(publisher)
+    core_of(pipeline).attach(publisher)
     for n in range(20):
         pipeline.add_processing_file(str(n))
     publisher.start()

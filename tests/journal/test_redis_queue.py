@@ -5,7 +5,7 @@ import time
 from rag_pipeline import native
 from rag_pipeline.events import Event
 from rag_pipeline.journal.redis_queue import EventQueue
-from rag_pipeline.status import FlushRequest, PipelineStatus
+from rag_pipeline.status import FlushRequest
 from rag_pipeline.status.model import FileBody, FileRecord
 
 
@@ -56,7 +56,7 @@ def test_many_events_make_one_wake_up() -> None:
 
 def test_requests_and_releases_are_kept_apart_from_the_events_and_not_dropped() -> None:
     queue = EventQueue(native.Signal(), limit=1)
-    request = FlushRequest(PipelineStatus(pipeline_id="queue-test"), time.monotonic())
+    request = FlushRequest(lambda: None, time.monotonic())
     queue.publish(request)
     for _ in range(2):
         queue.release("p")

@@ -15,6 +15,7 @@ from rag_pipeline.journal.history import files_of
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_saved import saved_states
 from rag_pipeline.journal.redis_streams import RedisJournal
+from rag_pipeline.status import core_of
 from tests.journal.driving import TEXTS, Step, assert_saved, file_steps, recorded, steps, take
 from tests.journal.redis_server import RedisServer, needs_redis, running
 
@@ -35,7 +36,7 @@ def test_what_is_saved_is_the_state_of_the_pipeline(server: RedisServer, taken: 
     pipeline, recorder = recorded()
     for step in taken:
         take(pipeline, step)
-    pipeline.flush(everything=True)
+    core_of(pipeline).flush(everything=True)
     journal = RedisJournal(server.url, prefix=next(prefixes))
     for start in range(0, len(recorder.events), batch):
         journal.append(recorder.events[start : start + batch])

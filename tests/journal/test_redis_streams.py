@@ -109,7 +109,7 @@ def test_an_emptied_redis_has_another_identity(server: RedisServer, journal: Red
 
 def test_a_state_is_saved_over_any_number_of_journals(server: RedisServer, journal: RedisJournal) -> None:
     pipeline, recorder = recorded()
-    pipeline.update(status="running", mine={"a": [1]})
+    pipeline.update(status="running", own={"mine": {"a": [1]}})
     pipeline.add_processing_file("a")
     journal.append(recorder.events)
     journal.close()

@@ -23,7 +23,7 @@ from rag_pipeline.errors import JournalError
 from rag_pipeline.events import NS_GOOGLE_DRIVE, NS_LOCAL_FILES, NS_PIPELINE, Event
 from rag_pipeline.journal import Entry, FileQuery, FileStatus, Journal, offset_of
 from rag_pipeline.journal.sqlite import SqliteJournal
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.model import FileBody, FileRecord
 from tests.journal.driving import Step, assert_saved, recorded, steps, take
 from tests.watching import wait_until
@@ -68,7 +68,7 @@ def positions(entries: Sequence[Entry]) -> list[int]:
 
 def test_events_come_back_as_they_were_over_a_restart(path: Path) -> None:
     pipeline, recorder = recorded()
-    pipeline.update(status="running", own_field="é\0")
+    pipeline.update(status="running", own={"own_field": "é\0"})
     pipeline.add_processing_file("a.pdf", "1")
     first = SqliteJournal(path)
     entries = first.append(recorder.events)
@@ -266,7 +266,7 @@ class Journaled(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        self.pipeline.flush(everything=True)
+        core_of(self.pipeline).flush(everything=True)
 
     @rule(size=st.integers(1, 40))
     def append(self, size: int) -> None:
@@ -283,7 +283,7 @@ class Journaled(RuleBasedStateMachine):
 
     @rule()
     def begin_epoch(self) -> None:
-        self.pipeline.begin_epoch()
+        core_of(self.pipeline).begin_epoch()
 
     @rule()
     def end_and_go_on_in_another_process(self) -> None:
@@ -292,7 +292,7 @@ class Journaled(RuleBasedStateMachine):
         saved = dict(self.journal.saved())
         self.pipeline.close()
         self.pipeline = PipelineStatus("local_files", "p")
-        self.pipeline.attach(self.recorder, saved.get)
+        core_of(self.pipeline).attach(self.recorder, saved.get)
         assert self.pipeline.get()["files_in_flight"] == 0
         self.check()
 
@@ -524,12 +524,12 @@ def test_size_tells_the_bytes_on_disk_with_the_log(journal: SqliteJournal, path:
 
 def test_what_a_recorder_saw_of_two_pipelines_is_saved_apart(journal: Journal) -> None:
     (one, recorder), (two, _) = recorded("one"), recorded("two", None)
-    two.attach(recorder)
+    core_of(two).attach(recorder)
     one.add_processing_file("a")
     two.add_processing_file("a")
     two.complete_file("a", success=False, error="no")
     for pipeline in (one, two):
-        pipeline.flush(everything=True)
+        core_of(pipeline).flush(everything=True)
     journal.append(recorder.events)
     saved = journal.saved()
     assert saved.keys() == {"one", "two"}

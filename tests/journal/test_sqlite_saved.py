@@ -13,9 +13,10 @@ from rag_pipeline.journal.sqlite_files import find_files
 from rag_pipeline.journal.sqlite_inbox import install, put
 from rag_pipeline.journal.sqlite_saved import RECENT, load_books, saved_states
 from rag_pipeline.journal.sqlite_schema import open_writer
-from rag_pipeline.status import PipelineStatus, SavedState
+from rag_pipeline.status import PipelineStatus, SavedState, core_of
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED
 from rag_pipeline.status.model import FileBody, FileRecord
+from rag_pipeline.status.recent import MOST
 from rag_pipeline.status.saved import SET_FIELDS
 from rag_pipeline.status.state import Moment, PipelineState
 from tests.journal.driving import assert_saved, numbered, recorded
@@ -50,7 +51,7 @@ def fresh() -> PipelineState:
 def test_the_fields_are_those_that_a_pipeline_sets_and_the_lists_as_long_as_its_own() -> None:
     state = fresh()
     assert set(SET_FIELDS) == state.fields.keys()
-    assert list(RECENT.values()) == [state._completed.maxlen, state._failed.maxlen, state._skipped.maxlen]
+    assert tuple(RECENT.values()) == MOST[1:4]
 
 
 def test_the_lists_hold_the_last_outcomes_even_of_one_file_and_over_batches(db: sqlite3.Connection) -> None:
@@ -62,7 +63,7 @@ def test_the_lists_hold_the_last_outcomes_even_of_one_file_and_over_batches(db: 
         if n in (3, 11):
             keep(db, recorder.events)
             recorder.items.clear()
-    pipeline.flush(everything=True)
+    core_of(pipeline).flush(everything=True)
     saved = keep(db, recorder.events)
     assert [file.result for file in saved.completed] == list(range(3, 13))
     assert_saved(saved, pipeline)
@@ -130,7 +131,7 @@ def test_the_oldest_attempts_are_forgotten_past_the_bound(db: sqlite3.Connection
 def test_a_status_that_is_older_than_what_is_known_changes_nothing(db: sqlite3.Connection) -> None:
     pipeline, recorder = recorded()
     pipeline.update(status="one")
-    old = pipeline.status_event()
+    old = core_of(pipeline).status_event()
     pipeline.update(status="two")
     assert keep(db, [*recorder.events, old]).fields["status"] == "two"
     assert keep(db, [old]).seq == 2
@@ -163,26 +164,26 @@ def test_after_missed_events_the_state_that_is_shown_holds(db: sqlite3.Connectio
     pipeline.complete_file("ended unseen")
     pipeline.skip_file("skipped unseen", "why not")
     recorder.items.clear()
-    pipeline.begin_epoch()
+    core_of(pipeline).begin_epoch()
     saved = keep(db, recorder.events)
     assert_saved(saved, pipeline)
     assert listed(db) == [("seen", None, "completed"), ("still there", None, "processing")]
     recorder.items.clear()
     pipeline.complete_file("after")
-    pipeline.flush(everything=True)
+    core_of(pipeline).flush(everything=True)
     assert_saved(keep(db, recorder.events), pipeline)
 
 
 def test_calls_before_a_journal_was_attached_are_in_what_is_saved(db: sqlite3.Connection) -> None:
     former, recorder = recorded()
     former.complete_file("before")
-    former.flush(everything=True)
+    core_of(former).flush(everything=True)
     saved = keep(db, recorder.events)
     former.close()
     recorder.items.clear()
     pipeline = PipelineStatus("local_files", "p")
     pipeline.complete_file("not shown to anyone")
-    pipeline.attach(recorder, lambda _: saved)
+    core_of(pipeline).attach(recorder, lambda _: saved)
     again = keep(db, recorder.events)
     assert_saved(again, pipeline)
     assert [file.name for file in again.completed] == ["before", "not shown to anyone"]
@@ -205,7 +206,7 @@ def test_what_a_pipeline_goes_on_from_can_be_taken_up_again_and_again(db: sqlite
         pipeline.close()
         recorder.items.clear()
         pipeline = PipelineStatus("local_files", "p")
-        pipeline.attach(recorder, {"p": saved}.get)
+        core_of(pipeline).attach(recorder, {"p": saved}.get)
         pipeline.add_processing_file("never finished")
         attempts.append(pipeline.get()["files_processing"][0]["attempt"])
     assert all(later == earlier + 1 for earlier, later in pairwise(attempts))

@@ -9,11 +9,11 @@ import pytest
 from rag_pipeline.events import Event
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.writer import MAX_BATCH, Writer
-from rag_pipeline.status import Directed, FlushRequest, PipelineStatus
+from rag_pipeline.status import FlushRequest, PipelineStatus, SnapshotFor, core_of
 from tests.journal.stores import Gate, ScriptedStore
 from tests.watching import wait_until
 
-Other = FlushRequest | Directed
+Other = FlushRequest | SnapshotFor
 
 
 class Setup:
@@ -27,9 +27,9 @@ class Setup:
             self.delivered.append,
             failed=lambda: self.told.append("failed"),
             overflowed=lambda: self.told.append("overflowed"),
-            pipelines=lambda: [self.pipeline],
+            pipelines=lambda: [core_of(self.pipeline)],
         )
-        self.pipeline.attach(self.writer)
+        core_of(self.pipeline).attach(self.writer)
         self.writer.start()
 
     def entries(self) -> list[Entry]:
@@ -52,7 +52,7 @@ def setup() -> Iterator[Setup]:
 
 def test_events_are_passed_on_once_they_are_kept(setup: Setup) -> None:
     for n in range(50):
-        setup.pipeline.update(n=n)
+        setup.pipeline.update(own={"n": n})
     wait_until(lambda: setup.pipeline.get()["seq"] == 50 and len(setup.entries()) >= 51)
     numbered = [entry for entry in setup.entries() if entry.event.numbered]
     assert [entry.position for entry in numbered] == list(range(1, 51))
@@ -63,10 +63,10 @@ def test_what_came_while_the_store_was_busy_is_one_batch(setup: Setup) -> None:
     wait_until(lambda: bool(setup.entries()))
     gate = Gate()
     setup.store.before_append = gate
-    setup.pipeline.update(n=0)
+    setup.pipeline.update(own={"n": 0})
     assert gate.reached.wait(30)
     for n in range(1, 1 + MAX_BATCH // 2):
-        setup.pipeline.update(n=n)
+        setup.pipeline.update(own={"n": n})
     assert setup.writer.queued > MAX_BATCH // 2, "what is being written waits too"
     gate.open()
     wait_until(lambda: sum(setup.store.batches) >= 2 + MAX_BATCH // 2)
@@ -75,14 +75,14 @@ def test_what_came_while_the_store_was_busy_is_one_batch(setup: Setup) -> None:
 
 def test_everything_keeps_its_place_among_the_events(setup: Setup) -> None:
     receiver = object()
-    setup.pipeline.update(n=1)
-    setup.pipeline.show_to(setup.writer, receiver)
-    setup.pipeline.update(n=2)
+    setup.pipeline.update(own={"n": 1})
+    core_of(setup.pipeline).show_to(setup.writer, receiver)
+    setup.pipeline.update(own={"n": 2})
     wait_until(lambda: len(setup.entries()) >= 3)
     kinds = [
         item.event.seq if isinstance(item, Entry) else "shown"
         for item in setup.delivered
-        if isinstance(item, Directed) or (isinstance(item, Entry) and item.event.numbered)
+        if isinstance(item, SnapshotFor) or (isinstance(item, Entry) and item.event.numbered)
     ]
     assert kinds == [1, "shown", 2]
 
@@ -90,25 +90,25 @@ def test_everything_keeps_its_place_among_the_events(setup: Setup) -> None:
 def test_a_store_that_fails_is_given_up_and_events_go_on_in_a_new_epoch(
     setup: Setup, caplog: pytest.LogCaptureFixture
 ) -> None:
-    setup.pipeline.update(n=0)
+    setup.pipeline.update(own={"n": 0})
     wait_until(lambda: len(setup.entries()) >= 2)
     old = setup.pipeline.get()["epoch"]
     gate = Gate()
     setup.store.before_append = gate
-    setup.pipeline.update(n=1)
+    setup.pipeline.update(own={"n": 1})
     assert gate.reached.wait(30)
     setup.store.broken = "the disk is full"
-    setup.pipeline.update(n=2)
-    setup.pipeline.show_to(setup.writer, object())
+    setup.pipeline.update(own={"n": 2})
+    core_of(setup.pipeline).show_to(setup.writer, object())
     gate.open()
     wait_until(lambda: len(setup.raw()) >= 3)
-    setup.pipeline.update(n=3)
+    setup.pipeline.update(own={"n": 3})
     wait_until(lambda: [event.seq for event in setup.raw() if event.numbered] == [2, 3, 4])
     new = setup.pipeline.get()["epoch"]
     assert new != old
     for event in setup.raw():
         assert event.epoch == event.payload()["epoch"] == new
-    (shown,) = [item for item in setup.delivered if isinstance(item, Directed)]
+    (shown,) = [item for item in setup.delivered if isinstance(item, SnapshotFor)]
     assert shown.event.payload()["epoch"] == new
     assert setup.told == ["failed"]
     assert setup.writer.failure == "the disk is full"
@@ -118,7 +118,7 @@ def test_a_store_that_fails_is_given_up_and_events_go_on_in_a_new_epoch(
 def test_stopping_writes_what_is_queued() -> None:
     setup = Setup()
     for n in range(3 * MAX_BATCH):
-        setup.pipeline.update(n=n)
+        setup.pipeline.update(own={"n": n})
     setup.close()
     assert [entry.position for entry in setup.entries() if entry.event.numbered] == list(range(1, 3 * MAX_BATCH + 1))
 
@@ -127,13 +127,13 @@ def test_an_overflow_is_told_and_what_follows_goes_on(setup: Setup) -> None:
     wait_until(lambda: bool(setup.entries()))
     gate = Gate()
     setup.store.before_append = gate
-    setup.pipeline.update(n=0)
+    setup.pipeline.update(own={"n": 0})
     assert gate.reached.wait(30)
     setup.writer._handover._limit = 10
     for n in range(1, 20):
-        setup.pipeline.update(n=n)
+        setup.pipeline.update(own={"n": n})
     gate.open()
     wait_until(lambda: setup.told == ["overflowed"])
     setup.writer._handover._limit = 1000
-    setup.pipeline.update(n="after")
+    setup.pipeline.update(own={"n": "after"})
     wait_until(lambda: setup.entries()[-1].event.payload().get("n") == "after")

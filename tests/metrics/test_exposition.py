@@ -175,7 +175,7 @@ def test_a_client_that_does_not_read_shows_as_backlog_and_then_as_dropped() -> N
         assert scrape(server).value("backlog_limit_bytes") == limit
         seen: list[float] = []
         for number in range(5000):
-            pipeline.update(text="x" * 100_000, number=number)
+            pipeline.update(own={"text": "x" * 100_000, "number": number})
             found = scrape(server)
             seen.append(found.value("largest_backlog_bytes") or 0)
             if found.value("clients_dropped_total"):
@@ -225,7 +225,7 @@ def test_the_journal_is_shown(tmp_path: Path) -> None:
     pipeline = new_pipeline()
     with serving(pipeline, state_dir=tmp_path) as server:
         for number in range(10):
-            pipeline.update(number=number)
+            pipeline.update(own={"number": number})
         wait_until(lambda: scrape(server).value("journal_events") == 10)
         found = scrape(server)
         assert found.value("journal_info", kind="sqlite") == 1

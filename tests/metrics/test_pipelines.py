@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client.metrics_core import Metric
 
 from rag_pipeline.metrics.pipelines import STATES, figures_from, figures_of, pipeline_families
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.socket_server.support import new_pipeline
 
 
@@ -34,7 +34,7 @@ def busy() -> PipelineStatus:
 
 def test_both_ways_tell_the_same_but_for_the_durations() -> None:
     for pipeline in (new_pipeline(), busy()):
-        here = figures_of(pipeline)
+        here = figures_of(core_of(pipeline))
         there = figures_from(pipeline.get())
         for field in ("last_activity", "last_success"):
             one, other = getattr(here, field), getattr(there, field)
@@ -46,7 +46,7 @@ def test_both_ways_tell_the_same_but_for_the_durations() -> None:
 
 def test_the_figures_are_those_of_the_state() -> None:
     pipeline = busy()
-    state, families = pipeline.get(), pipeline_families([figures_of(pipeline)])
+    state, families = pipeline.get(), pipeline_families([figures_of(core_of(pipeline))])
     key = pipeline.pipeline_id
     assert samples(families, "files_total") == {
         (key, "completed"): state["total_processed"],
@@ -64,7 +64,7 @@ def test_the_figures_are_those_of_the_state() -> None:
 
 
 def test_what_a_pipeline_has_not_said_is_absent() -> None:
-    families = pipeline_families([figures_of(new_pipeline(None))])
+    families = pipeline_families([figures_of(core_of(new_pipeline(None)))])
     for name in ("files_queued", "last_success_timestamp_seconds", "last_activity_timestamp_seconds"):
         assert samples(families, name) == {}
 
@@ -73,7 +73,7 @@ def test_a_pipeline_is_in_one_state_and_a_word_of_its_own_is_other() -> None:
     pipeline = new_pipeline()
     for status in (*STATES[:-1], "reindexing: 3 of 7"):
         pipeline.update(status=status)
-        families = pipeline_families([figures_of(pipeline)])
+        families = pipeline_families([figures_of(core_of(pipeline))])
         states = samples(families, "state")
         assert len(states) == len(STATES) + 1
         in_it = [labels[1] for labels, value in states.items() if value == 1]
@@ -93,7 +93,7 @@ def test_a_stalled_pipeline_is_not_up_and_has_no_durations() -> None:
 def test_a_pipeline_that_is_known_twice_is_shown_once_as_it_was_given_first() -> None:
     pipeline = busy()
     stale = {**pipeline.get(), "files_in_flight": 99}
-    families = pipeline_families([figures_of(pipeline), figures_from(stale)])
+    families = pipeline_families([figures_of(core_of(pipeline)), figures_from(stale)])
     assert samples(families, "files_in_flight") == {(pipeline.pipeline_id,): 1}
 
 
@@ -101,5 +101,5 @@ def test_no_label_is_made_of_a_files_name() -> None:
     pipeline = new_pipeline()
     with pipeline.processing("secret.pdf", "secret-id") as file:
         file.stage("chunking")
-    text = repr([family.samples for family in pipeline_families([figures_of(pipeline)])])
+    text = repr([family.samples for family in pipeline_families([figures_of(core_of(pipeline))])])
     assert "secret" not in text

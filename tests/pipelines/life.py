@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rag_pipeline.pipelines.ledger import Ledger, Row
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder, wait_until
 
 
@@ -27,7 +27,7 @@ class Life:
         state_dir.mkdir(parents=True, exist_ok=True)
         self.status = PipelineStatus(kind, f"run-{id(self)}")
         self.seen = Recorder()
-        self.status.attach(self.seen)
+        core_of(self.status).attach(self.seen)
         self.ledger = Ledger(state_dir, "scope")
         self.stop = threading.Event()
         self.error: Exception | None = None

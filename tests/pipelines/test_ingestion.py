@@ -17,7 +17,7 @@ from rag_pipeline.pipelines.local_files import names
 from rag_pipeline.pipelines.local_files.scan import current_version
 from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
 from rag_pipeline.pipelines.local_files.source import LocalFilesSource
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.pipelines.parts import TestParts
 from tests.watching import Recorder
 
@@ -38,7 +38,7 @@ class Bench:
         self.test = TestParts()
         self.status = PipelineStatus("local_files", f"ingestion-{id(self)}")
         self.seen = Recorder()
-        self.status.attach(self.seen)
+        core_of(self.status).attach(self.seen)
         self.stop = threading.Event()
         self.source = Folder(LocalFilesSettings(str(folder), folder / "state"))
         self.called_off = False
@@ -71,7 +71,7 @@ def test_a_file_goes_through_the_stages_in_order_and_each_is_shown(bench: Bench)
     result = bench.work(bench.item("one\ntwo"))
     assert (result.end, result.chunks) == (End.STORED, 2)
     assert bench.test.store.texts() == {"a.txt": ["one", "two"]}
-    bench.status.flush()
+    core_of(bench.status).flush()
     [file] = bench.status.get()["files_completed"]
     assert file["result"] == {"chunks": 2, "mime_type": "text/plain"}
     assert file["stage"] == "storing"

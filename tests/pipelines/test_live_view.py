@@ -13,7 +13,7 @@ def test_lines_stay_above_a_view_of_what_is_in_flight() -> None:
     play(status)
     status.add_processing_file("x[bold]\x1b[2J.txt", "x")
     status.file_progress("x[bold]\x1b[2J.txt", "embedding", 0.25, file_id="x")
-    status.update(status="error", message="the folder can't be read", files_queued=7)
+    status.update(status="error", files_queued=7, own={"message": "the folder can't be read"})
     terminal.tick()
     terminal.say("stopping …")
     assert terminal._live is not None

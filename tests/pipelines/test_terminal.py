@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from rag_pipeline.pipelines.terminal import Line, Terminal, addresses, line_of, summary
-from rag_pipeline.status import PipelineStatus
-from rag_pipeline.status.model import Totals
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder
 
 
@@ -56,7 +55,7 @@ def play(status: PipelineStatus) -> None:
 
 def test_each_end_of_a_file_is_a_line_and_nothing_else_is(status: PipelineStatus) -> None:
     seen = Recorder()
-    status.attach(seen)
+    core_of(status).attach(seen)
     play(status)
     lines = [line for event in seen.events if (line := line_of(event))]
     assert lines[0].about.startswith("1 chunk, 0.")
@@ -95,7 +94,7 @@ def test_without_a_terminal_there_are_plain_lines_in_its_encoding(
 def test_after_the_end_nothing_is_taken_any_more(status: PipelineStatus) -> None:
     screen = Screen()
     terminal = Terminal(status, screen)
-    terminal.close(since=None)
+    terminal.close(summarize=False)
     play(status)
     terminal.tick()
     assert screen.text == ""
@@ -103,9 +102,8 @@ def test_after_the_end_nothing_is_taken_any_more(status: PipelineStatus) -> None
 
 def test_the_summary_counts_everything(status: PipelineStatus) -> None:
     play(status)
-    done = status.snapshot().totals
-    assert summary(done, Totals(), 1.25) == "3 stored, 1 failed, 1 skipped, 1 removed in 1.2 s"
-    assert summary(done, Totals(1, 1), 1.25) == "2 stored, 0 failed, 1 skipped, 1 removed in 1.2 s"
+    done = core_of(status).snapshot().attempts
+    assert summary(done, 1.25) == "3 stored, 1 failed, 1 skipped, 1 removed in 1.2 s"
 
 
 @pytest.mark.parametrize("live", [False, True])

@@ -23,7 +23,7 @@ from rag_pipeline.journal.tail import Tail
 from rag_pipeline.service import StatusServer, start_status_server
 from tests.live import ask, run
 from tests.socket_server.support import ClosedError, PollingSession, WebSocketSession, new_pipeline, serving
-from tests.watching import JsonDict, wait_until
+from tests.watching import JsonDict, loose, wait_until
 
 Received = list[tuple[str, JsonDict]]
 
@@ -224,7 +224,7 @@ def behind_the_tail(
     HeldJournal.go_on.set()
     busy, rare = new_pipeline(), new_pipeline("google_drive")
     with serving(busy, rare, state_dir=folder) as server:
-        rare.update(step=1)
+        rare.update(own={"step": 1})
         wait_until(lambda: newest(server) == 1)
         before = offset(server, 1)
         work(busy, 100)
@@ -252,8 +252,8 @@ def behind_the_tail(
 def test_an_event_that_is_kept_but_not_handed_on_yet_is_not_sent_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with behind_the_tail(tmp_path, monkeypatch, lambda _busy, rare: rare.update(step=2)) as (session, rare):
-        rare.update(step=3)
+    with behind_the_tail(tmp_path, monkeypatch, lambda _busy, rare: rare.update(own={"step": 2})) as (session, rare):
+        rare.update(own={"step": 3})
         steps: list[int] = []
         while not steps or steps[-1] < 3:
             _, _, payload = session.receive_event()
@@ -293,9 +293,9 @@ def test_a_replay_does_not_drive_a_client_over_a_bound_that_it_keeps_to_live() -
         pipeline.update(status="running")
         wait_until(lambda: newest(server) == 1)
         for _ in range(4):
-            pipeline.update(own="x" * 3000)
-        pipeline.update(own="x" * 55_000)
-        pipeline.update(own=None)
+            pipeline.update(own={"own": "x" * 3000})
+        pipeline.update(own={"own": "x" * 55_000})
+        pipeline.update(own={"own": None})
         wait_until(lambda: newest(server) == 7)
         try:
             with PollingSession(server.socket_port, namespace=None) as session:
@@ -313,7 +313,7 @@ def test_a_field_of_the_users_own_never_stands_for_one_of_the_services(field: st
     with serving(pipeline) as server, WebSocketSession(server.socket_port) as session:
         session.receive_event()
         with pytest.raises(ValueError, match=field):
-            pipeline.update(**{field: "mine"})
+            loose(pipeline).update(**{field: "mine"})
 
 
 def test_a_page_of_events_is_not_called_recovered_when_events_went_while_it_was_made(

@@ -38,7 +38,7 @@ def work(pipeline: PipelineStatus, worker: int) -> None:
             with pipeline.processing(f"{worker}-{number}.pdf", f"{worker}-{number}") as file:
                 file.stage("chunking", 0.5)
         else:
-            pipeline.update(files_queued=number, worker=worker)
+            pipeline.update(files_queued=number, own={"worker": worker})
 
 
 def by_threads(pipeline: PipelineStatus) -> None:
@@ -54,7 +54,7 @@ def by_greenlets(pipeline: PipelineStatus) -> None:
 
     def green(worker: int) -> None:
         for number in range(EVENTS):
-            pipeline.update(files_queued=number, worker=worker)
+            pipeline.update(files_queued=number, own={"worker": worker})
             eventlet.sleep(0)
         work(pipeline, worker)
 
@@ -110,7 +110,7 @@ def main() -> None:
         say({"socket_port": server.socket_port, "http_port": server.http_port})
         sys.stdin.readline()
         ways[MODE](pipeline)
-        pipeline.update(played=True)
+        pipeline.update(own={"played": True})
         say(pipeline.get())
         sys.stdin.readline()
     say("stopped")

@@ -351,7 +351,7 @@ def hammer(pipeline: PipelineStatus, threads: int, rounds: int) -> list[threadin
             else:
                 pipeline.complete_file(name, False, file_id=name, error="it is corrupt")
             if not number % 7:
-                pipeline.update(status="running", own_field=f"{worker}:{number}")
+                pipeline.update(status="running", own={"own_field": f"{worker}:{number}"})
 
     started = [threading.Thread(target=work, args=(n,), daemon=True) for n in range(threads)]
     for thread in started:
@@ -366,7 +366,7 @@ def ticking(pipeline: PipelineStatus) -> Iterator[None]:
 
     def tick() -> None:
         for number in itertools.count():
-            pipeline.update(tick=number)
+            pipeline.update(own={"tick": number})
             if stop.wait(0.002):
                 return
 

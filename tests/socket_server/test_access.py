@@ -171,7 +171,7 @@ def test_a_client_that_left_is_not_ended_once_more(
         assert join(client, auth={"token": TOKEN}) is None
         until = time.time() + 1.6
         while time.time() < until:
-            pipeline.update(tick=time.time())
+            pipeline.update(own={"tick": time.time()})
             assert not client.receive().startswith("41")
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 

@@ -120,7 +120,7 @@ def test_a_client_that_leaves_and_returns_starts_from_a_fresh_snapshot(
     server: StatusServer, pipeline: PipelineStatus
 ) -> None:
     for round_number in range(3):
-        pipeline.update(round=round_number)
+        pipeline.update(own={"round": round_number})
         with PythonClient(server.socket_port, ["websocket"]) as client:
             client.check(pipeline)
         wait_until(lambda: clients(server)["total"] == 0)
@@ -243,7 +243,7 @@ def test_any_text_arrives_as_it_was_given(session: Any, pipeline: PipelineStatus
         text = text.replace("\x1e", "\\x1e")
     session.connect("/pipeline")
     session.receive_event()
-    pipeline.update(note=text)
+    pipeline.update(own={"note": text})
     assert session.receive_event()[2]["note"] == text
 
 

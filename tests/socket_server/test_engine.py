@@ -154,17 +154,17 @@ def upgrade(server: StatusServer) -> Iterator[Upgrade]:
 
 def test_events_between_the_steps_of_an_upgrade_keep_their_order(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
     upgrade.poll()
-    pipeline.update(step="polling")
+    pipeline.update(own={"step": "polling"})
     upgrade.poll()
     upgrade.open()
-    pipeline.update(step="websocket is open")
+    pipeline.update(own={"step": "websocket is open"})
     upgrade.probe()
-    pipeline.update(step="probed")
-    pipeline.update(step="probed, twice")
+    pipeline.update(own={"step": "probed"})
+    pipeline.update(own={"step": "probed, twice"})
     assert upgrade.poll() == ["6"], "held back for the WebSocket"
-    pipeline.update(step="before the upgrade packet")
+    pipeline.update(own={"step": "before the upgrade packet"})
     upgrade.finish(pipeline)
-    pipeline.update(step="upgraded")
+    pipeline.update(own={"step": "upgraded"})
     assert upgrade.websocket is not None
     upgrade.follow([upgrade.websocket.receive()])
     assert upgrade.followed.state is not None
@@ -186,7 +186,7 @@ def test_an_open_websocket_that_never_probes_holds_no_events_back(upgrade: Upgra
     upgrade.poll()
     upgrade.open()
     for step in range(5):
-        pipeline.update(step=step)
+        pipeline.update(own={"step": step})
         upgrade.poll()
         assert upgrade.followed.state is not None
         assert upgrade.followed.state["step"] == step
@@ -200,12 +200,12 @@ def test_an_upgrade_that_does_not_get_on_is_given_up_and_polling_goes_on(
         upgrade = Upgrade(server)
         upgrade.poll()
         upgrade.probe()
-        pipeline.update(step="held")
+        pipeline.update(own={"step": "held"})
         assert upgrade.websocket is not None
         upgrade.websocket.wait_for_end()
         while upgrade.followed.state is None or "step" not in upgrade.followed.state:
             upgrade.poll()
-        pipeline.update(step="later")
+        pipeline.update(own={"step": "later"})
         upgrade.poll()
         assert upgrade.followed.state["step"] == "later"
         upgrade.close()
@@ -220,7 +220,7 @@ def test_an_upgrade_that_begins_wrong_is_given_up_and_polling_goes_on(
     websocket.send(said)
     if said != "5":
         websocket.wait_for_end()
-        pipeline.update(step="later")
+        pipeline.update(own={"step": "later"})
         upgrade.poll()
         assert upgrade.followed.state is not None
         assert upgrade.followed.state["step"] == "later"
@@ -233,7 +233,7 @@ def test_a_websocket_that_is_lost_before_the_switch_leaves_polling_as_it_was(
     upgrade.probe()
     assert upgrade.websocket is not None
     upgrade.websocket.vanish()
-    pipeline.update(step="later")
+    pipeline.update(own={"step": "later"})
     while upgrade.followed.state is None or upgrade.followed.state.get("step") != "later":
         upgrade.poll()
 
@@ -254,11 +254,11 @@ def test_only_one_upgrade_at_a_time(upgrade: Upgrade, pipeline: PipelineStatus) 
 def test_an_upgraded_session_refuses_polls(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
     upgrade.poll()
     upgrade.probe()
-    pipeline.update(step="switched")
+    pipeline.update(own={"step": "switched"})
     upgrade.finish(pipeline)
     with pytest.raises(ClosedError):
         upgrade.polling.poll()
-    pipeline.update(step="still there")
+    pipeline.update(own={"step": "still there"})
     upgrade.follow_to_the_end(pipeline)
 
 
@@ -288,7 +288,7 @@ def test_a_poll_left_hanging_by_the_switch_does_not_end_the_session(
         reader.start()
         wait_until(lambda: websocket.pings >= 3, 15)
         done.set()
-        pipeline.update(step="alive")
+        pipeline.update(own={"step": "alive"})
         wait_until(lambda: bool(upgrade.followed.state and upgrade.followed.state.get("step") == "alive"))
         hanging.close()
         upgrade.close()

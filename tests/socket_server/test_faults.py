@@ -102,7 +102,7 @@ def test_a_reader_with_a_tiny_buffer_gets_every_byte_in_order(pipeline: Pipeline
         slow.read_size = lambda: chance.choice([1, 7, 100, 1000, 5000])
         threads = hammer(pipeline, 2, 100)
         for number in range(30):
-            pipeline.update(own_field="x" * chance.randrange(1, 30_000), number=number)
+            pipeline.update(own={"own_field": "x" * chance.randrange(1, 30_000), "number": number})
         for thread in threads:
             thread.join()
         slow.follow(pipeline)
@@ -129,7 +129,7 @@ def test_a_client_that_is_reset_in_mid_frame_harms_no_one(
     ):
         victims = [WebSocketSession(server.socket_port, receive_buffer=2048) for _ in range(5)]
         for number in range(30):
-            pipeline.update(own_field="y" * 60_000, number=number)
+            pipeline.update(own={"own_field": "y" * 60_000, "number": number})
         for victim in victims:
             victim.socket.recv(500)  # part of a frame
             victim.vanish()
@@ -162,10 +162,10 @@ def test_a_client_that_stops_reading_is_disconnected_and_logged_once_trap_5(
         while clients(server)["total"] == 2:
             number += 1
             assert number < 500, "40 MB and still connected"
-            pipeline.update(own_field="z" * 80_000, number=number)
+            pipeline.update(own={"own_field": "z" * 80_000, "number": number})
             other.follow(pipeline, followed)
         assert resident_bytes() - before < 60_000_000
-        pipeline.update(own_field="and on", number=-1)
+        pipeline.update(own={"own_field": "and on", "number": -1})
         other.follow(pipeline, followed)
         assert not isinstance(followed.state, type(None))
         with stalled, WebSocketSession(server.socket_port) as again:
@@ -183,7 +183,7 @@ def test_a_disconnected_slow_client_sees_the_end_and_a_fresh_snapshot(pipeline: 
         WebSocketSession(server.socket_port, receive_buffer=1 << 17) as slow,
     ):
         for number in range(500):
-            pipeline.update(own_field="z" * 80_000, number=number)
+            pipeline.update(own={"own_field": "z" * 80_000, "number": number})
             if clients(server)["total"] == 0:
                 break
         seen = Client()
@@ -226,7 +226,7 @@ def test_1100_clients_at_once_each_get_each_event_trap_4(pipeline: PipelineStatu
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 101 ")
             connection.sendall(masked_frame(1, b"40/pipeline,"))
         wait_until(lambda: clients(server)["/pipeline"] == count, 60)
-        pipeline.update(status="running", told="everyone at once")
+        pipeline.update(status="running", own={"told": "everyone at once"})
         waiting = {}
         for number, connection in enumerate(sockets):
             waiting[connection] = b""
@@ -346,7 +346,7 @@ def test_stop_is_bounded_with_stalled_clients_and_leaves_no_descriptor(pipeline:
         polling = PollingSession(server.socket_port)
         silent = socket.create_connection((HOST, server.socket_port))
         for number in range(80):
-            pipeline.update(own_field="z" * 80_000, number=number)
+            pipeline.update(own={"own_field": "z" * 80_000, "number": number})
         began = time.monotonic()
         server.stop()
         assert time.monotonic() - began < 8
@@ -362,7 +362,7 @@ def test_stop_is_bounded_with_stalled_clients_and_leaves_no_descriptor(pipeline:
 def test_what_was_emitted_before_the_stop_reaches_a_reading_client(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server, WebSocketSession(server.socket_port) as client:
         for number in range(500):
-            pipeline.update(number=number)
+            pipeline.update(own={"number": number})
         server.stop()
         followed = Client()
         end: list[int | str | None] = []

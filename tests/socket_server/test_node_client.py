@@ -162,7 +162,7 @@ def test_a_node_client_returns_to_a_restarted_server(pipeline: PipelineStatus) -
         client.follow(pipeline)
         first.stop()
         client.wait_for("disconnect", "transport close")
-        pipeline.update(status="running", told="while no one listened")
+        pipeline.update(status="running", own={"told": "while no one listened"})
         client.client = Client()
         with serving(pipeline, socket_port=first.socket_port):
             deadline = time.monotonic() + 20

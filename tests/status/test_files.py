@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, FilesInFlight, key_of
+from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, FilesInFlight, InFlight, key_of
 from rag_pipeline.status.model import FileRecord
 
 
 def started(*files: tuple[str, str | None]) -> FilesInFlight:
     flight = FilesInFlight()
     for name, file_id in files:
-        flight.start(key_of(name, file_id), FileRecord(name, file_id))
+        flight.start(key_of(name, file_id), InFlight(FileRecord(name, file_id), 0.0, None))
     return flight
 
 
@@ -17,7 +17,7 @@ def test_two_files_of_one_name_are_told_apart_by_id() -> None:
     flight = started(("a", "1"), ("a", "2"))
     assert flight.find("a", "2") == ("id", "2")
     assert flight.find("a", "3") is None
-    flight.pop(("id", "1"))
+    flight.discard(("id", "1"), "a")
     assert flight.find("a", "1") is None
     assert len(flight) == 1
 
@@ -47,7 +47,7 @@ def test_a_renamed_file_keeps_its_id_and_takes_its_new_name() -> None:
 def test_the_100_started_last_are_shown_in_the_order_they_were_started() -> None:
     flight = started(*((f"f{n}", None) for n in range(150)))
     assert [f.name for f in flight.newest()] == [f"f{n}" for n in range(50, 150)]
-    flight.start(("name", "f0"), FileRecord("f0", None))
+    flight.start(("name", "f0"), InFlight(FileRecord("f0", None), 0.0, None))
     assert flight.newest()[-1].name == "f0"
     assert len(flight) == 150
 
@@ -58,9 +58,9 @@ def test_attempts_count_failures_and_restarts() -> None:
     assert flight.next_attempt(key) == 1
     flight.remember_failure(key, 4)
     assert flight.next_attempt(key) == 5
-    flight.start(key, FileRecord("a", None, attempt=7))
+    flight.start(key, InFlight(FileRecord("a", None, attempt=7), 0.0, None))
     assert flight.next_attempt(key) == 8
-    flight.pop(key)
+    flight.discard(key, "a")
     flight.forget_failures(key)
     assert flight.next_attempt(key) == 1
 
@@ -75,7 +75,7 @@ def test_failures_remembered_are_bounded() -> None:
 
 def test_nothing_is_left_of_a_file_that_is_out_of_flight() -> None:
     flight = started(("a", "1"), ("a", "2"))
-    flight.pop(("id", "1"))
-    flight.pop(("id", "2"))
+    flight.discard(("id", "1"), "a")
+    flight.discard(("id", "2"), "a")
     assert not flight._by_name
     assert not flight._files

@@ -9,14 +9,14 @@ from collections.abc import Callable
 import pytest
 
 from rag_pipeline import events
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder
 
 
 @pytest.fixture
 def watched() -> tuple[PipelineStatus, Recorder]:
     pipeline, recorder = PipelineStatus("local_files", "block"), Recorder()
-    pipeline.attach(recorder)
+    core_of(pipeline).attach(recorder)
     recorder.items.clear()
     return pipeline, recorder
 
@@ -114,7 +114,7 @@ def test_skip_ends_the_file_with_the_reason(watched: Watched) -> None:
     assert recorder.last["file"]["error"]["message"] == "unchanged"
 
 
-def test_a_result_that_is_no_json_fails_the_file(watched: Watched) -> None:
+def test_strict_a_result_that_is_no_json_fails_the_file(watched: Watched) -> None:
     pipeline, recorder = watched
     with pytest.raises(ValueError, match="result holds nan"), pipeline.processing("a") as file:
         file.set_result(math.nan)

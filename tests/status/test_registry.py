@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, StatusCore, core_of
 from rag_pipeline.status.registry import Registry, registry, wished_ids
 
 
@@ -53,32 +53,33 @@ def test_an_id_settles_with_the_first_report() -> None:
 def test_an_id_asked_for_passes_to_the_newer_one_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     first = PipelineStatus("x", "mine")
     second = PipelineStatus("x", "mine")
-    assert first.closed
-    assert not second.closed
+    assert core_of(first).closed
+    assert not core_of(second).closed
     assert [r.message for r in caplog.records] == [
         "pipeline id 'mine' passed to a new PipelineStatus; the older one is shown no more"
     ]
     first.update(status="running")  # harmless, shown to no one
     assert first.get()["status"] == "running"
-    assert [p for p in registry.all() if p.pipeline_id == "mine"] == [second]
+    assert [p for p in registry.all() if p.pipeline_id == "mine"] == [core_of(second)]
 
 
 def test_watchers_hear_of_new_pipelines_until_they_leave() -> None:
-    heard: list[PipelineStatus] = []
+    heard: list[StatusCore] = []
     old = PipelineStatus("x", "watch-0")
-    assert old in registry.watch(heard.append)
+    assert core_of(old) in registry.watch(heard.append)
     new = PipelineStatus("x", "watch-1")
     registry.unwatch(heard.append)
     registry.unwatch(heard.append)
     registry.unwatch(print)
     later = PipelineStatus("x", "watch-2")
-    assert later in registry.all()
-    assert heard == [new]
+    assert core_of(later) in registry.all()
+    assert heard == [core_of(new)]
 
 
 def test_pipelines_come_oldest_first() -> None:
     own = Registry()
-    pipelines = [PipelineStatus("x", f"order-{n}") for n in range(3)]
+    statuses = [PipelineStatus("x", f"order-{n}") for n in range(3)]
+    pipelines = [core_of(status) for status in statuses]
     for pipeline in reversed(pipelines):
         own.claim(pipeline, pipeline.pipeline_id)
     assert own.all() == pipelines

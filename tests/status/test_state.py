@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline import events
 from rag_pipeline.events import Event
-from rag_pipeline.status.files import key_of
+from rag_pipeline.status.change import Change
+from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileBody, FileError, FileRecord
+from rag_pipeline.status.outcomes import DELETED, FAILED, PROCESSED, SKIPPED
 from rag_pipeline.status.state import PROGRESS_INTERVAL_SECONDS, Moment, PipelineState
 
 NO_TEXT = FileError("E", "no text", None, retryable=False)
@@ -20,8 +24,43 @@ def at(seconds: float) -> Moment:
     return Moment(1_700_000_000.0 + seconds, 1000.0 + seconds)
 
 
-def new() -> PipelineState:
-    return PipelineState("p", "local_files", "e", at(0))
+class Driven(PipelineState):
+    """Carries out what the state machine decides, twice: an interrupted change is applied again."""
+
+    def do(self, change: Change) -> list[Event]:
+        for _ in range(2):
+            change.apply(*change.args)
+        status = [self.status_event(change.now, change.former_type, numbered=change.numbered)] if change.status else []
+        return [*change.events, *status]
+
+    def update(self, fields: dict[str, Any], own: dict[str, Any], kind: str | None, now: Moment) -> Event:
+        return self.do(self.decide_update(fields, {**self.own, **own}, kind, now))[0]
+
+    def start_file(self, file: FileRecord, now: Moment) -> Event:
+        return self.do(self.decide_start(file, now))[0]
+
+    def progress(self, key: Key, stage: str, progress: float | None, now: Moment) -> Event | None:
+        return next(iter(self.do(self.decide_progress(key, stage, progress, now))), None)
+
+    def complete(self, file: FileRecord, error: FileError | None, now: Moment, result: Any = None) -> Event:
+        return self.do(self.decide_end(file, PROCESSED if error is None else FAILED, result, 0, error, now))[-1]
+
+    def skip(self, file: FileRecord, reason: str, now: Moment) -> Event:
+        error = FileError("Skipped", reason, None, retryable=False)
+        return self.do(self.decide_end(file, SKIPPED, None, 0, error, now))[-1]
+
+    def delete(self, file: FileRecord, now: Moment) -> Event:
+        return self.do(self.decide_end(file, DELETED, None, 0, None, now))[-1]
+
+    def release(self, now: Moment, *, everything: bool = False) -> list[Event]:
+        return self.do(self.decide_release(now, everything=everything))
+
+    def next_release(self) -> float | None:
+        return min((flight.due for flight in self._held.values() if flight.due is not None), default=None)
+
+
+def new() -> Driven:
+    return Driven("p", "local_files", "e", at(0))
 
 
 def file_of(event: Event | None) -> FileRecord:
@@ -37,9 +76,9 @@ def test_each_mutation_returns_one_event_with_the_next_number() -> None:
         state.update({"status": "running"}, {}, "local_files", at(1)),
         state.start_file(FileRecord("a", None), at(2)),
         state.progress(key, "chunking", 0.5, at(3)),
-        state.complete(key, FileRecord("a", None), None, None, at(4)),
-        state.skip(None, FileRecord("b", None), "too large", at(5)),
-        state.delete(None, FileRecord("c", None), at(6)),
+        state.complete(FileRecord("a", None), None, at(4)),
+        state.skip(FileRecord("b", None), "too large", at(5)),
+        state.delete(FileRecord("c", None), at(6)),
     ]
     assert [e.seq for e in made if e] == [1, 2, 3, 4, 5, 6]
     assert [e.name for e in made if e] == [
@@ -56,7 +95,7 @@ def test_each_mutation_returns_one_event_with_the_next_number() -> None:
 def test_a_file_is_measured_by_the_monotonic_clock() -> None:
     state = new()
     state.start_file(FileRecord("a", None), Moment(5000.0, 10.0))
-    done = file_of(state.complete(key_of("a", None), FileRecord("a", None), None, None, Moment(100.0, 12.5)))
+    done = file_of(state.complete(FileRecord("a", None), None, Moment(100.0, 12.5)))
     assert (done.started_at, done.completed_at, done.duration_seconds) == (5000.0, 100.0, 2.5)
 
 
@@ -65,28 +104,26 @@ def test_a_failure_shows_the_stage_the_file_was_in_unless_it_says_another() -> N
     for own, shown in ((None, "embedding"), ("storing", "storing")):
         state.start_file(FileRecord("a", None), at(1))
         state.progress(key_of("a", None), "embedding", None, at(2))
-        failed = file_of(
-            state.complete(key_of("a", None), FileRecord("a", None), None, NO_TEXT._replace(stage=own), at(3))
-        )
+        failed = file_of(state.complete(FileRecord("a", None), NO_TEXT._replace(stage=own), at(3)))
         assert failed.error is not None
         assert failed.error.stage == shown
 
 
 def test_attempts_count_up_through_failures_and_start_over_after_any_other_end() -> None:
     state = new()
-    key, file = key_of("a", None), FileRecord("a", None)
+    file = FileRecord("a", None)
 
     def attempt() -> int:
         return file_of(state.start_file(file, at(1))).attempt
 
     ends: tuple[Callable[[], Event], ...] = (
-        lambda: state.complete(key, file, None, None, at(2)),
-        lambda: state.skip(key, file, "why", at(2)),
-        lambda: state.delete(key, file, at(2)),
+        lambda: state.complete(file, None, at(2)),
+        lambda: state.skip(file, "why", at(2)),
+        lambda: state.delete(file, at(2)),
     )
     for end in ends:
         assert attempt() == 1
-        state.complete(key, file, None, NO_TEXT, at(2))
+        state.complete(file, NO_TEXT, at(2))
         assert attempt() == 2
         assert attempt() == 3  # restarted in flight
         end()
@@ -100,7 +137,7 @@ def test_fast_progress_is_held_back_and_the_last_value_goes_out() -> None:
     assert state.progress(key, "s", 0.1, at(0.001)) is not None
     for n in range(2, 9):
         assert state.progress(key, "s", n / 10, at(n / 1000)) is None
-    assert state.files[key].progress == 0.8  # the state changed at once
+    assert state.files[key].record.progress == 0.8  # the state changed at once
     assert state.seq == 2
     assert state.release(at(0.05)) == []
     (event,) = state.release(at(0.001 + PROGRESS_INTERVAL_SECONDS + 0.01))
@@ -116,7 +153,7 @@ def test_a_restart_does_not_lift_the_limit() -> None:
     assert state.progress(key, "s", 0.1, at(0.001)) is not None
     assert state.progress(key, "s", 0.2, at(0.002)) is None
     state.start_file(file, at(0.003))
-    assert state.release_all(at(0.004)) == []  # what was held is of the former attempt
+    assert state.release(at(0.004), everything=True) == []  # what was held is of the former attempt
     assert state.progress(key, "s", 0.3, at(0.005)) is None
 
 
@@ -143,8 +180,8 @@ def test_progress_of_one_file_is_at_most_10_a_second_and_ends_with_the_last_valu
         now = until
         note(state.progress(key, "s", n / len(gaps), at(now)))
     if finish:
-        note(state.release_one(key, at(now)))
-        state.complete(key, file, None, None, at(now))
+        for event in state.do(state.decide_end(file, PROCESSED, None, 0, None, at(now)))[:-1]:
+            note(event)
     else:
         while (due := state.next_release()) is not None:
             assert due - 1000.0 <= now + PROGRESS_INTERVAL_SECONDS + 0.011
@@ -160,36 +197,148 @@ def test_lists_of_files_that_ended_are_bounded_and_totals_are_not() -> None:
     state = new()
     for n in range(30):
         file = FileRecord(f"f{n}", None)
-        state.complete(None, file, None, None, at(n))
-        state.complete(None, file, None, NO_TEXT, at(n))
-        state.skip(None, file, "why", at(n))
-        state.delete(None, file, at(n))
+        state.complete(file, None, at(n))
+        state.complete(FileRecord(f"x{n}", None), NO_TEXT, at(n))
+        state.skip(FileRecord(f"s{n}", None), "why", at(n))
+        state.delete(FileRecord(f"d{n}", None), at(n))
     body = state.body(at(31))
     assert [f.name for f in body.files_completed] == [f"f{n}" for n in range(20, 30)]
-    assert [f.name for f in body.files_failed] == [f"f{n}" for n in range(25, 30)]
-    assert [f.name for f in body.files_skipped] == [f"f{n}" for n in range(25, 30)]
+    assert [f.name for f in body.files_failed] == [f"x{n}" for n in range(25, 30)]
+    assert [f.name for f in body.files_skipped] == [f"s{n}" for n in range(25, 30)]
     assert body.totals == (30, 30, 30, 30)
     assert body.seq == 120
 
 
 def test_eta_is_known_once_queue_and_rate_are() -> None:
     state = new()
-    state.start_file(FileRecord("a", None), at(0))
-    state.complete(key_of("a", None), FileRecord("a", None), None, None, at(2))
-    assert state.body(at(2)).files_per_minute == 30.0
-    assert state.body(at(2)).eta_seconds is None
-    state.update({"files_queued": 3}, {}, "local_files", at(2))
-    state.start_file(FileRecord("b", None), at(2))
-    assert state.body(at(2)).eta_seconds == 8.0  # three queued and one in flight, two seconds each
-    assert state.body(at(2000)).eta_seconds is None
+    work(state, at, 0, 10)
+    assert state.body(at(20)).files_per_minute == 30.0
+    assert state.body(at(20)).eta_seconds is None
+    state.update({"files_queued": 3}, {}, "local_files", at(20))
+    state.start_file(FileRecord("b", None), at(20))
+    assert state.body(at(20)).eta_seconds == 8.0  # three queued and one in flight, two seconds each
 
 
-def test_failed_and_skipped_files_count_as_done() -> None:
+def work(state: Driven, clock: Callable[[float], Moment], first: int, count: int) -> None:
+    """Do files of two seconds each."""
+    for n in range(first, first + count):
+        file = FileRecord(f"w{n}", None)
+        state.start_file(file, clock(2 * n))
+        state.complete(file, NO_TEXT if n % 3 == 0 else None, clock(2 * n + 2))
+
+
+def test_skipped_files_are_done_and_no_work() -> None:
     state = new()
+    work(state, at, 0, 10)
+    before = state.body(at(20)).files_per_minute
+    for n in range(1000):
+        state.skip(FileRecord(f"s{n}", None), "unchanged", at(20))
+    assert state.body(at(20)).files_per_minute == before == 30.0
+    assert state.body(at(20)).totals.total_skipped == 1000
+
+
+@pytest.mark.parametrize("status", ["paused", "error", "stopped"])
+def test_rate_and_time_left_stand_still_while_nothing_can_be_done(status: str) -> None:
+    state = new()
+    work(state, at, 0, 10)
+    state.update({"files_queued": 30, "status": "processing"}, {}, "local_files", at(20))
+    shown = state.body(at(20))
+    state.update({"status": status}, {}, "local_files", at(20))
+    for seconds in (21, 200, 40_000):
+        body = state.body(at(seconds))
+        assert (body.files_per_minute, body.eta_seconds) == (shown.files_per_minute, shown.eta_seconds)
+    state.update({"status": "processing"}, {}, "local_files", at(40_000))
+    body = state.body(at(40_000))
+    assert (body.files_per_minute, body.eta_seconds) == (shown.files_per_minute, shown.eta_seconds)
+
+
+def test_the_time_left_does_not_grow_while_a_file_hangs() -> None:
+    state = new()
+    work(state, at, 0, 10)
+    state.update({"files_queued": 30}, {}, "local_files", at(20))
+    state.start_file(FileRecord("hangs", None), at(20))
+    later = [state.body(at(seconds)).eta_seconds for seconds in (100, 1_000, 50_000)]
+    assert later[0] is not None
+    assert later == [later[0]] * 3
+
+
+def test_a_fraction_never_goes_back_within_a_stage_and_begins_anew_with_the_next() -> None:
+    state = new()
+    key = key_of("a", None)
     state.start_file(FileRecord("a", None), at(0))
-    state.complete(key_of("a", None), FileRecord("a", None), None, NO_TEXT, at(1))
-    state.skip(None, FileRecord("b", None), "why", at(2))
-    assert state.body(at(2)).files_per_minute == 60.0
+    shown = []
+    for n, (stage, fraction) in enumerate(
+        [("read", 0.5), ("read", 0.2), ("read", None), ("read", 0.6), ("embed", 0.1), ("embed", None), ("store", None)]
+    ):
+        state.progress(key, stage, fraction, at(n))
+        shown.append(state.files[key].record.progress)
+    assert shown == [0.5, 0.5, 0.5, 0.6, 0.1, 0.1, None]
+    state.start_file(FileRecord("a", None), at(10))
+    assert state.files[key].record.progress is None
+
+
+def test_the_status_follows_the_work_until_the_pipeline_sets_it() -> None:
+    state = new()
+    file = FileRecord("a", None)
+    assert state.body(at(0)).status == "initializing"
+    state.start_file(file, at(1))
+    assert state.body(at(1)).status == "processing"
+    state.complete(file, None, at(2))
+    assert state.body(at(2)).status == "idle"
+    state.update({"status": "running"}, {}, "local_files", at(3))
+    state.start_file(file, at(4))
+    assert state.body(at(4)).status == "running"
+
+
+def test_a_check_that_found_nothing_new_has_no_number() -> None:
+    state = new()
+    state.update({"status": "idle", "files_queued": 0}, {"mine": 1}, "local_files", at(1))
+    steps: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
+        ({"is_checking": True}, {}, False),
+        ({"is_checking": False, "last_check_time": 5.0, "next_check_time": 9.0, "status": "idle"}, {}, False),
+        ({"last_check_time": 6.0, "files_queued": 0}, {"mine": 1}, False),
+        ({"last_check_time": 7.0, "files_queued": 1}, {}, True),
+        ({"last_check_time": 7.0}, {"mine": 2}, True),
+        ({"status": "idle"}, {}, True),
+        ({}, {}, True),
+    ]
+    for fields, own, is_numbered in steps:
+        seq = state.seq
+        event = state.update(fields, own, "local_files", at(2))
+        assert event.numbered is is_numbered
+        assert (event.seq, state.seq) == (seq + is_numbered, seq + is_numbered)
+    assert state.body(at(3)).last_check_time == 7.0
+
+
+def test_each_file_counts_once_under_its_newest_outcome() -> None:
+    state = new()
+    file = FileRecord("a", "1")
+    state.start_file(file, at(1))
+    state.complete(file, NO_TEXT, at(2))
+    assert (state.totals, [f.id for f in state.body(at(2)).files_failed]) == ((0, 1, 0, 0), ["1"])
+    started = state.start_file(file, at(3))
+    assert isinstance(started.body, FileBody)
+    assert (started.body.totals, state.totals) == ((0, 0, 0, 0), (0, 0, 0, 0))
+    assert state.body(at(3)).files_failed == ()
+    state.complete(file, None, at(4))
+    state.complete(file, None, at(5))
+    body = state.body(at(5))
+    assert (body.totals, [f.id for f in body.files_completed], body.files_failed) == ((1, 0, 0, 0), ["1"], ())
+    state.skip(file, "unchanged", at(6))
+    assert state.body(at(6)).files_completed == ()
+    assert state.totals == (0, 0, 1, 0)
+    state.delete(file, at(7))
+    assert (state.totals, state.body(at(7)).files_skipped) == ((0, 0, 0, 1), ())
+    assert state.body(at(7)).attempts == (2, 1, 1, 1)
+
+
+def test_a_large_result_stands_whole_in_its_event_and_cut_in_the_list() -> None:
+    state = new()
+    result = {"chunks": 12, "text": "x" * 250_000, "language": "de"}
+    change = state.decide_end(FileRecord("a", None), PROCESSED, result, 250_000, None, at(1))
+    (event,) = state.do(change)
+    assert file_of(event).result == result
+    assert state.body(at(1)).files_completed[0].result == {"chunks": 12, "language": "de"}
 
 
 def test_a_change_of_type_is_told_to_those_who_watched_the_old_one() -> None:
@@ -215,18 +364,19 @@ def test_nothing_is_kept_of_files_that_ended() -> None:
         state.start_file(file, at(n))
         state.progress(key, "s", 0.1, at(n))
         state.progress(key, "s", 0.2, at(n))
-        state.complete(key, file, None, None, at(n))
-    assert [*state._started, *state._progress_sent, *state._held] == []
+        state.complete(file, None, at(n))
+    assert not state._held
     assert len(state.files) == 0
+    assert not state.files._by_name
 
 
 def test_stages_are_measured_until_the_next_one_and_the_end_whatever_end_that_is() -> None:
     state = new()
     ends: list[Callable[[FileRecord, Moment], Event]] = [
-        lambda file, now: state.complete(key_of("a", None), file, None, None, now),
-        lambda file, now: state.complete(key_of("a", None), file, None, NO_TEXT, now),
-        lambda file, now: state.skip(key_of("a", None), file, "too large", now),
-        lambda file, now: state.delete(key_of("a", None), file, now),
+        lambda file, now: state.complete(file, None, now),
+        lambda file, now: state.complete(file, NO_TEXT, now),
+        lambda file, now: state.skip(file, "too large", now),
+        lambda file, now: state.delete(file, now),
     ]
     for end in ends:
         state.start_file(FileRecord("a", None), at(0))
@@ -244,12 +394,12 @@ def test_stages_are_measured_until_the_next_one_and_the_end_whatever_end_that_is
 
 def test_what_was_never_started_has_no_duration_and_a_new_attempt_is_measured_alone() -> None:
     state = new()
-    state.complete(None, FileRecord("b", None), None, None, at(1))
+    state.complete(FileRecord("b", None), None, at(1))
     state.start_file(FileRecord("a", None), at(0))
     state.progress(key_of("a", None), "extracting", None, at(0))
     state.start_file(FileRecord("a", None), at(100))
     state.progress(key_of("a", None), "extracting", None, at(101))
-    state.complete(key_of("a", None), FileRecord("a", None), None, None, at(103))
+    state.complete(FileRecord("a", None), None, at(103))
     times = state.times.durations()
     assert [(stage, one.sum_seconds) for stage, one in times.stages] == [("extracting", 2.0)]
     assert (sum(times.completed.counts), times.completed.sum_seconds) == (1, 3.0)

@@ -21,7 +21,7 @@ def test_a_burst_is_kept_in_order(transports: list[str]) -> None:
     ):
         wait_until(lambda: watcher.count("/pipeline") == watcher.count("/local_files") == 1)
         for number in range(500):
-            pipeline.update(number=number)
+            pipeline.update(own={"number": number})
         wait_until(lambda: watcher.count("/pipeline") == watcher.count("/local_files") == 501)
         for namespace in ("/pipeline", "/local_files"):
             got = watcher.received(namespace)

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from rag_pipeline.client import Event, Standing
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.watch.view import Look
 from tests.watching import Recorder
 
@@ -20,7 +20,7 @@ class Made:
     def __init__(self, pipeline_id: str = "papers", kind: str | None = "local_files") -> None:
         self.pipeline = PipelineStatus(kind, pipeline_id)
         self._recorder = Recorder()
-        self.pipeline.attach(self._recorder)
+        core_of(self.pipeline).attach(self._recorder)
 
     def events(self) -> list[Event]:
         """Return every event so far."""

@@ -224,7 +224,7 @@ def test_a_view_that_does_not_keep_up_is_told_so_and_goes_on(monkeypatch: pytest
             return
         if not flooded:
             for n in range(100):
-                pipeline.update(n=n)
+                pipeline.update(own={"n": n})
         flooded.append(1)
         if look.states[pipeline.pipeline_id].get("n") == 99 and len(flooded) > 5:
             button.press()

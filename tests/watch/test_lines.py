@@ -30,11 +30,11 @@ def test_each_event_of_note_is_a_line_of_five_columns() -> None:
 def test_a_status_is_a_line_only_when_it_is_another_one() -> None:
     made, out = Made(), Output()
     view = Lines(out)
-    made.pipeline.update(status="idle", note=1)
+    made.pipeline.update(status="idle", own={"note": 1})
     view.show(look(made.state), made.events()[-1:])
-    made.pipeline.update(note=2)
+    made.pipeline.update(own={"note": 2})
     view.show(look(made.state), made.events()[-1:])
-    made.pipeline.update(status="error", message="the folder\nis gone")
+    made.pipeline.update(status="error", own={"message": "the folder\nis gone"})
     view.show(look(made.state), made.events()[-1:])
     assert [row[2:] for row in out.rows[1:]] == [
         ["status", "idle", "0 done, 0 failed, 0 skipped"],

@@ -92,5 +92,5 @@ def test_failures_stay_in_sight_whatever_has_ended_since() -> None:
 
 def test_what_a_pipeline_says_of_itself_is_shown() -> None:
     made = Made()
-    made.pipeline.update(status="error", message="the folder\ncan't be read")
+    made.pipeline.update(status="error", own={"message": "the folder\ncan't be read"})
     assert "the folder can't be read" in drawn(look(made.state))

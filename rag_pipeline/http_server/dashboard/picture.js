@@ -18,7 +18,9 @@ export function apply(state, ...[name, event]) {
     const place = placeOf(state.files_processing, event.file, name);
     const changed = { epoch: event.epoch, seq: event.seq, last_activity: event.timestamp };
     if (name === "pipeline:file_processing_started") {
-        return { ...state, ...changed, ...started(state, event.file, place) };
+        const start = { ...state, ...changed, ...started(state, event.file, place) };
+        // With totals: the file had an outcome, which counts no more while the file is in flight.
+        return event.totals === undefined ? start : { ...start, ...event.totals, ...listed(state, name, event.file) };
     }
     if (name === "pipeline:file_progress") {
         if (place === -1)
@@ -56,17 +58,28 @@ function ended(state, file, place) {
         files_processing: without(state.files_processing, place),
     };
 }
+/** Return the lists after the event: each file stands in one of them at most, once. */
 function listed(state, name, file) {
+    const lists = {
+        files_completed: withoutFile(state.files_completed, file),
+        files_failed: withoutFile(state.files_failed, file),
+        files_skipped: withoutFile(state.files_skipped, file),
+    };
     switch (name) {
         case "pipeline:file_completed":
-            return { files_completed: [...state.files_completed, file].slice(-MAX_COMPLETED) };
+            return { ...lists, files_completed: [...lists.files_completed, file].slice(-MAX_COMPLETED) };
         case "pipeline:file_failed":
-            return { files_failed: [...state.files_failed, file].slice(-MAX_FAILED) };
+            return { ...lists, files_failed: [...lists.files_failed, file].slice(-MAX_FAILED) };
         case "pipeline:file_skipped":
-            return { files_skipped: [...state.files_skipped, file].slice(-MAX_SKIPPED) };
+            return { ...lists, files_skipped: [...lists.files_skipped, file].slice(-MAX_SKIPPED) };
         default:
-            return {};
+            return lists;
     }
+}
+/** Return the files without this one; the same array if it is not there. */
+function withoutFile(files, file) {
+    const isSame = (one) => one.id === file.id && (file.id !== null || one.name === file.name);
+    return files.some(isSame) ? files.filter((one) => !isSame(one)) : files;
 }
 function without(files, place) {
     return place === -1 ? files : replaced(files, place);

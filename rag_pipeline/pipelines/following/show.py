@@ -31,9 +31,7 @@ class Shown:
         self._status.update(
             status="initializing",
             check_interval=None if self._once else self._check_interval_seconds,
-            files_stored=stored,
-            paused_since=None,
-            **about,
+            own={"files_stored": stored, "paused_since": None, **about},
         )
 
     def looking(self) -> None:
@@ -46,27 +44,31 @@ class Shown:
         """A look has ended; the next one comes after ``wait_seconds`` at the latest."""
         if self._word == "error":
             self._word = "scanning"
-        self._checked(wait_seconds, watching=watching, message=None, last_check_time=time.time(), **about)
+        own = {"watching": watching, "message": None, **about}
+        self._checked(wait_seconds, own, last_check_time=time.time())
 
     def unavailable(self, message: str, wait_seconds: float, *, watching: str | None, checked: bool) -> None:
         """Nothing can be seen, or fetched if that was found without a check; it is tried again."""
         self._word = "error"
         seen = {"last_check_time": time.time()} if checked else {}
-        self._checked(wait_seconds, watching=watching, message=message, files_queued=0, **seen)
+        self._checked(wait_seconds, {"watching": watching, "message": message}, files_queued=0, **seen)
 
     def paused(self, since: float) -> None:
         """No file is begun and no check is made; what is in flight goes on."""
         self._paused = True
         self._word = "paused"
         self._status.update(
-            status="paused", paused_since=iso(since), is_checking=False, next_check_time=None, message=None
+            status="paused",
+            is_checking=False,
+            next_check_time=None,
+            own={"paused_since": iso(since), "message": None},
         )
 
     def resumed(self) -> None:
         """It goes on, with a check."""
         self._paused = False
         self._word = "scanning"
-        self._status.update(status=self._word, paused_since=None)
+        self._status.update(status=self._word, own={"paused_since": None})
 
     def progress(self, *, idle: bool, queued: int, stored: int) -> None:
         """Show the queue, at most four times a second, and at once when the work begins or ends."""
@@ -78,22 +80,23 @@ class Shown:
         self._word = word
         self._last = fields
         self._queue_shown = now
-        self._status.update(status=word, **fields)
+        self._status.update(status=word, files_queued=queued, own={"files_stored": stored})
 
     def stored(self, count: int) -> None:
         """Show how many files are stored where nothing else can be told: what is in flight goes on to its end."""
         if count != self._last.get("files_stored"):
             self._last = {**self._last, "files_stored": count}
-            self._status.update(files_stored=count)
+            self._status.update(own={"files_stored": count})
 
     def stopped(self) -> None:
         """The pipeline has ended in order."""
-        self._status.update(status="stopped", is_checking=False, next_check_time=None, paused_since=None)
+        self._status.update(status="stopped", is_checking=False, next_check_time=None, own={"paused_since": None})
 
     def error(self, message: str) -> None:
         """The pipeline can't go on."""
-        self._status.update(status="error", is_checking=False, next_check_time=None, paused_since=None, message=message)
+        own = {"paused_since": None, "message": message}
+        self._status.update(status="error", is_checking=False, next_check_time=None, own=own)
 
-    def _checked(self, wait_seconds: float, **fields: object) -> None:
+    def _checked(self, wait_seconds: float, own: Mapping[str, object], **fields: Any) -> None:
         next_check_time = None if self._once else time.time() + wait_seconds
-        self._status.update(status=self._word, is_checking=False, next_check_time=next_check_time, **fields)
+        self._status.update(status=self._word, is_checking=False, next_check_time=next_check_time, own=own, **fields)

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace, start_services: StartServices) -> int:
             lines.start(service, [Place(e.pipeline_id, e.kind, e.task.title) for e in file.pipelines])
             interrupted = follow(team, signals, lines)
         finally:
-            lines.close({m.entry.pipeline_id: m.before for m in members if m.failure is None and m.before is not None})
+            lines.close({m.entry.pipeline_id for m in members if m.failure is None and m.prepared})
         return team.exit_code(file.mode, interrupted=interrupted)
 
 

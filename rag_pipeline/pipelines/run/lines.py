@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple, TextIO
 
 from rag_pipeline import events
@@ -12,8 +12,7 @@ from rag_pipeline.events import Event
 from rag_pipeline.ingest.command import printable
 from rag_pipeline.pipelines.output import Output
 from rag_pipeline.pipelines.terminal import MARKS, PLAIN_MARKS, Line, Service, addresses, line_of, summary
-from rag_pipeline.status import PipelineStatus, Published
-from rag_pipeline.status.model import Totals
+from rag_pipeline.status import PipelineStatus, Published, core_of
 
 MAX_ID_WIDTH = 24
 
@@ -37,7 +36,7 @@ class Lines:
         self._marks = MARKS if self._out.knows_unicode else PLAIN_MARKS
         self._began = time.monotonic()
         self._width = min(MAX_ID_WIDTH, max(len(status.pipeline_id) for status in statuses))
-        self._happened: deque[tuple[str, Event]] = deque()
+        self._happened: deque[Published] = deque()
         self._words: dict[str, str] = {}
         self._ears = [_Ear(status, self._happened) for status in statuses]
 
@@ -50,25 +49,27 @@ class Lines:
     def tick(self) -> None:
         """Print what happened since."""
         while self._happened:
-            pipeline_id, event = self._happened.popleft()
+            event = self._happened.popleft()
+            if not isinstance(event, Event) or event.pipeline_id is None:
+                continue
             if event.name == events.STATUS:
-                self._follow(pipeline_id, event)
+                self._follow(event.pipeline_id, event)
             elif (line := line_of(event)) is not None:
-                self._line(pipeline_id, line)
+                self._line(event.pipeline_id, line)
 
     def say(self, text: str) -> None:
         """Print a line about all of them."""
         self._out.print(text)
 
-    def close(self, before: Mapping[str, Totals]) -> None:
-        """Print what is left, and sum up for each pipeline what came on top of ``before``, if that is known."""
+    def close(self, summarized: Container[str]) -> None:
+        """Print what is left, and sum up for each of these pipelines what it did."""
         for ear in self._ears:
             ear.close()
         self.tick()
         for ear in self._ears:
             pipeline_id = ear.status.pipeline_id
-            if pipeline_id in before:
-                done = summary(ear.status.snapshot().totals, before[pipeline_id], time.monotonic() - self._began)
+            if pipeline_id in summarized:
+                done = summary(core_of(ear.status).snapshot().attempts, time.monotonic() - self._began)
                 self._print(pipeline_id, done)
 
     def _follow(self, pipeline_id: str, event: Event) -> None:
@@ -99,16 +100,15 @@ class Lines:
 class _Ear:
     """Listens to one pipeline; what it hears goes onto the one list of all, in the order it happened."""
 
-    def __init__(self, status: PipelineStatus, happened: deque[tuple[str, Event]]) -> None:
+    def __init__(self, status: PipelineStatus, happened: deque[Published]) -> None:
         self.status = status
         self._happened = happened
-        status.attach(self)
+        core_of(status).attach(self)
 
-    def publish(self, item: Published) -> None:
-        """Take what the pipeline publishes; only statuses and the ends of files are kept."""
-        if isinstance(item, Event) and item.name not in (events.FILE_STARTED, events.FILE_PROGRESS):
-            self._happened.append((self.status.pipeline_id, item))
+    def publish_all(self, items: Iterator[Published]) -> None:
+        """Take what the pipeline publishes."""
+        self._happened.extend(items)
 
     def close(self) -> None:
         """Listen no more."""
-        self.status.detach(self)
+        core_of(self.status).detach(self)

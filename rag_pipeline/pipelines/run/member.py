@@ -15,27 +15,26 @@ from rag_pipeline.pipelines.ledger import Ledger
 from rag_pipeline.pipelines.run.entry import Entry
 from rag_pipeline.pipelines.state_folder import StateFolder
 from rag_pipeline.status import PipelineStatus
-from rag_pipeline.status.model import Totals
 
 logger = logging.getLogger(__name__)
 
 
 class Member:
-    """A pipeline of the run; ``failure`` is what ended it, if anything did, and ``before`` what the last run left."""
+    """A pipeline of the run; ``failure`` is what ended it, if anything did; ``prepared`` once it has reported."""
 
     def __init__(self, entry: Entry, status: PipelineStatus, state: StateFolder) -> None:
         self.entry = entry
         self.status = status
         self.stop = threading.Event()
         self.failure: BaseException | None = None
-        self.before: Totals | None = None
+        self.prepared = False
         self._state = state
         self._thread: threading.Thread | None = None
 
     def prepare(self) -> None:
         """Show that it is about to begin."""
         self.status.update(status="initializing")
-        self.before = self.status.snapshot().totals
+        self.prepared = True
 
     def start(self, parts: Parts, ledger: Ledger) -> None:
         """Begin to follow; ``parts`` are shared with the others, but for an extractor of its own."""
@@ -60,7 +59,7 @@ class Member:
         known = isinstance(failure, RagPipelineError)
         message = str(failure) if known else f"{type(failure).__name__}: {failure}"
         if (told["status"], told.get("message")) != ("error", message):
-            self.status.update(status="error", message=message)
+            self.status.update(status="error", own={"message": message})
 
     def _run(self, parts: Parts, ledger: Ledger) -> None:
         try:

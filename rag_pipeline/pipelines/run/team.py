@@ -14,6 +14,7 @@ from rag_pipeline.pipelines.following.pipeline import STOP_SECONDS
 from rag_pipeline.pipelines.ingestion import Parts
 from rag_pipeline.pipelines.ledger import Ledger
 from rag_pipeline.pipelines.run.member import Member
+from rag_pipeline.status import core_of
 
 Build = Callable[[threading.Event], Parts]
 """Loads the model and opens the store; raises Stopped once the event is set."""
@@ -109,5 +110,4 @@ class Team:
 
 
 def _has_failed_files(member: Member) -> bool:
-    before = member.before
-    return before is not None and member.status.snapshot().totals.total_failed > before.total_failed
+    return core_of(member.status).snapshot().attempts.total_failed > 0

@@ -20,7 +20,7 @@ from rag_pipeline.pipelines.local_files import names
 from rag_pipeline.pipelines.local_files.scan import current_version
 from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
 from rag_pipeline.pipelines.local_files.source import LocalFilesSource
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.pipelines.parts import TestParts
 from tests.watching import Recorder
 
@@ -173,7 +173,7 @@ def test_a_file_under_a_new_name_is_stored_anew_only_where_the_name_says_another
 def test_a_file_that_is_gone_is_told_by_its_last_name(bench: Bench) -> None:
     bench.jobs.do("a.txt", Read(bench.found("one")._replace(name="Report.txt")))
     seen = Recorder()
-    bench.status.attach(seen)
+    core_of(bench.status).attach(seen)
     bench.jobs.do("a.txt", Forget("a.txt", silent=False))
     assert (seen.last["file"]["id"], seen.last["file"]["name"]) == ("a.txt", "Report.txt")
 

@@ -6,7 +6,7 @@ import pytest
 
 from rag_pipeline.config import RunMode
 from rag_pipeline.pipelines.following.show import Shown
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder
 
 
@@ -15,7 +15,7 @@ class Bench:
         self.status = PipelineStatus("local_files", f"show-{id(self)}")
         self.shown = Shown(self.status, mode, 10.0)
         self.seen = Recorder()
-        self.status.attach(self.seen)
+        core_of(self.status).attach(self.seen)
 
     def get(self, *fields: str) -> tuple[Any, ...]:
         state = self.status.get()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rag_pipeline.control import Action, ControlError
 from rag_pipeline.pipelines.following import jobs
 from rag_pipeline.pipelines.following.source import Found, Oddity, SkippedError, SourceUnavailableError
-from rag_pipeline.status import SavedState
+from rag_pipeline.status import SavedState, core_of
 from rag_pipeline.status.model import FileRecord, Totals
 from tests.pipelines.following.memory_source import Following, following
 from tests.pipelines.following.test_pipeline import DamagedError
@@ -233,7 +233,7 @@ def test_a_file_that_failed_as_the_last_process_ended_can_be_asked_for_and_its_p
     in_flight = (FileRecord("b.txt", "b"), FileRecord("gone.txt", "gone"))
     saved = SavedState("x", "google_drive", "before", 9, {}, own, Totals(), in_flight=in_flight)
     with following(tmp_path, workers=1, start=False) as run:
-        run.status.attach(Recorder(), lambda _: saved)
+        core_of(run.status).attach(Recorder(), lambda _: saved)
         for key in "ab":
             run.source.write(key, key)
         run.source.hold_look.clear()

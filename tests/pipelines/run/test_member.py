@@ -15,6 +15,7 @@ from rag_pipeline.pipelines.command import Surroundings
 from rag_pipeline.pipelines.ledger import Ledger
 from rag_pipeline.pipelines.run.member import Member, with_own_extractor
 from rag_pipeline.pipelines.state_folder import StateFolder
+from rag_pipeline.status import core_of
 from tests.pipelines.parts import TestParts
 from tests.pipelines.run.scripted import Script, done_at_once, member, until_stopped
 from tests.watching import Recorder, wait_until
@@ -43,13 +44,12 @@ def raising(error: BaseException) -> Script:
     return script
 
 
-def test_it_says_that_it_begins_and_knows_what_was_before(state: StateFolder) -> None:
+def test_it_says_that_it_begins(state: StateFolder) -> None:
     one = member("papers", done_at_once, state)
     one.status.complete_file("a.txt")
     one.prepare()
     assert one.status.get()["status"] == "initializing"
-    assert one.before is not None
-    assert one.before.total_processed == 1
+    assert one.prepared
 
 
 def test_it_runs_in_surroundings_of_its_own_until_it_is_stopped(state: StateFolder) -> None:
@@ -95,13 +95,13 @@ def test_a_mistake_of_ours_is_logged_and_shown(state: StateFolder, caplog: pytes
 
 def test_what_is_shown_already_is_not_shown_twice(state: StateFolder) -> None:
     def script(around: Surroundings) -> None:
-        around.status.update(status="error", message="broken", is_checking=False)
+        around.status.update(status="error", is_checking=False, own={"message": "broken"})
         raise StateError("broken")
 
     one = member("papers", script, state)
     one.prepare()
     seen = Recorder()
-    one.status.attach(seen)
+    core_of(one.status).attach(seen)
     with Ledger(state.path, "papers") as ledger:
         one.start(TestParts().parts, ledger)
         one.join()

@@ -121,6 +121,8 @@ export interface FileEvent {
   readonly offset: string;
   /** The file, with its stage and progress. */
   readonly file: File;
+  /** The counts after it, with the start of a file that had an outcome before: it counts as in flight alone. */
+  readonly totals?: Totals;
 }
 
 export type Namespace = "/google_drive" | "/local_files" | "/pipeline";

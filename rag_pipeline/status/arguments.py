@@ -1,0 +1,199 @@
+"""What becomes of an argument that can't be shown: it is left out and logged once for its kind, or raised if strict."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from rag_pipeline import logs
+from rag_pipeline.status import checks
+from rag_pipeline.status.failures import failure
+from rag_pipeline.status.model import FileError
+from rag_pipeline.status.values import FOREIGN_ERRORS, Copied, copy_json
+
+logger = logging.getLogger("rag_pipeline.status")
+
+T = TypeVar("T")
+
+UNNAMED = "(unnamed)"
+_MAX_KINDS = 100
+_NEGATIVE = frozenset({"", "0", "error", "fail", "failed", "failure", "false", "ko", "no"})
+_NO_RESULT = Copied(None, 0)
+
+
+def strict() -> bool:
+    """Return whether ``STATUS_STRICT`` asks for exceptions; read only once an argument is bad."""
+    return os.environ.get("STATUS_STRICT", "").strip().lower() in ("1", "true", "yes", "on")
+
+
+class Arguments:
+    """Takes the arguments of one pipeline's calls; any thread may use it.
+
+    Each method returns the value to keep. It raises TypeError or ValueError only where ``STATUS_STRICT`` is set.
+    """
+
+    def __init__(self, pipeline_id: Callable[[], str]) -> None:
+        self._pipeline_id = pipeline_id
+        self._logged: set[tuple[str, str]] = set()
+
+    def name(self, key: str, value: object) -> str:
+        """Return a file's name; one that can't be shown gets a readable stand-in."""
+        if type(value) is str and value.isascii() and 0 < len(value) <= checks.MAX_NAME_LENGTH:
+            return value  # nearly all of them
+        try:
+            return checks.check_name(key, value)
+        except FOREIGN_ERRORS as error:
+            self._leave_out(key, value, error, "has a stand-in")
+            return _stand_in(value)
+
+    def optional_name(self, key: str, value: object) -> str | None:
+        """Return a name or an id, None if there is none."""
+        if value is None:
+            return None
+        if type(value) is str and value.isascii() and 0 < len(value) <= checks.MAX_NAME_LENGTH:
+            return value
+        try:
+            return checks.check_name(key, value)
+        except FOREIGN_ERRORS as error:
+            self._leave_out(key, value, error, "has a stand-in")
+            text = _stand_in(value)
+            return None if text == UNNAMED else text
+
+    def optional_text(self, key: str, value: object) -> str | None:
+        """Return a text such as a link, None if it can't be shown."""
+        return self._checked(checks.check_optional_name, key, value, None)
+
+    def count(self, key: str, value: object) -> int | None:
+        """Return a whole number, None if it isn't one."""
+        return self._checked(checks.check_count, key, value, None)
+
+    def flag(self, key: str, value: object) -> bool:
+        """Return a bool."""
+        if value is True or value is False:
+            return value
+        try:
+            return checks.check_bool(key, value)
+        except TypeError as error:
+            self._leave_out(key, value, error, "is taken as a bool")
+            return value.strip().lower() not in _NEGATIVE if isinstance(value, str) else bool(value)
+
+    def label(self, key: str, value: object, default: str) -> str:
+        """Return a short word, cut where it is long."""
+        if type(value) is str and value.isascii() and 0 < len(value) <= checks.MAX_LABEL_LENGTH:
+            return value
+        try:
+            return checks.check_label(key, value)
+        except FOREIGN_ERRORS as error:
+            self._leave_out(key, value, error, "has a stand-in")
+            return checks.bounded(_stand_in(value), checks.MAX_LABEL_LENGTH) if value else default
+
+    def fraction(self, key: str, value: object) -> float | None:
+        """Return a fraction, clamped to 0 to 1; None if it is not a number."""
+        if type(value) is float and 0.0 <= value <= 1.0:
+            return value
+        try:
+            return checks.check_fraction(key, value)
+        except FOREIGN_ERRORS as error:
+            self._leave_out(key, value, error, "does not fit")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+                return None
+            return 1.0 if value > 1 else 0.0
+
+    def message(self, key: str, value: object) -> str:
+        """Return a text for people."""
+        try:
+            return checks.check_message(key, value)
+        except FOREIGN_ERRORS as error:
+            self._leave_out(key, value, error, "has a stand-in")
+            return checks.bounded(_stand_in(value)) if value else "no reason was given"
+
+    def result(self, value: object) -> Copied:
+        """Return a JSON copy of a result; parts that can't be shown are left out."""
+        if value is None:
+            return _NO_RESULT
+        return copy_json("result", value, None if strict() else self._part_left_out("result", value))
+
+    def failure(self, error: object) -> FileError:
+        """Return why a file failed."""
+        if isinstance(error, (BaseException, str, Mapping)) or error is None:
+            try:
+                return failure(error)
+            except FOREIGN_ERRORS as problem:
+                self._leave_out("error", error, problem, "is reduced to what can be shown")
+                if isinstance(error, Mapping):
+                    return _readable_failure(error)
+        else:
+            unknown = TypeError(f"error must be an exception, a mapping or a str, not {type(error).__name__}")
+            self._leave_out("error", error, unknown, "is shown as text")
+        return failure(_stand_in(error))
+
+    def field(self, check: Callable[[str, object], T], key: str, value: object) -> tuple[T, ...]:
+        """Return the field's value in a tuple; an empty one if it is left out."""
+        try:
+            return (check(key, value),)
+        except FOREIGN_ERRORS as error:
+            self._leave_out(key, value, error, "is left out")
+            return ()
+
+    def own(self, key: str, value: object) -> Any:
+        """Return a JSON copy of an own field's value; parts that can't be shown are left out."""
+        return copy_json(key, value, None if strict() else self._part_left_out(key, value)).value
+
+    def refuse(self, key: str, error: Exception) -> None:
+        """Raise the error, or log that the argument is left out."""
+        self._leave_out(key, None, error, "is left out")
+
+    def _checked(self, check: Callable[[str, object], T], key: str, value: object, default: T) -> T:
+        try:
+            return check(key, value)
+        except FOREIGN_ERRORS as error:
+            self._leave_out(key, value, error, "is left out")
+            return default
+
+    def _part_left_out(self, key: str, value: object) -> Callable[[Exception], None]:
+        return lambda error: self._leave_out(key, value, error, "is left out in part", raises=False)
+
+    def _leave_out(self, key: str, value: object, error: Exception, what: str, *, raises: bool = True) -> None:
+        if raises and strict():
+            raise error
+        kind = (key, type(value).__name__)
+        if kind in self._logged or len(self._logged) >= _MAX_KINDS:
+            return
+        self._logged.add(kind)
+        pipeline_id = self._pipeline_id()
+        logger.warning(
+            "pipeline %s: %s %s: %s (STATUS_STRICT=1 raises instead)",
+            pipeline_id,
+            key,
+            what,
+            error,
+            extra=logs.about(pipeline_id),
+        )
+
+
+def _stand_in(value: object) -> str:
+    """Return some name for any object; long ones keep a digest, so that two of them stay two."""
+    try:
+        text = checks.plain_text(value)
+        if text is None:
+            text = os.fsdecode(value) if isinstance(value, bytes) else str(value)
+    except FOREIGN_ERRORS:
+        text = f"<{type(value).__name__}>"
+    text = checks.readable(text)
+    if len(text) > checks.MAX_NAME_LENGTH:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        text = f"{text[: checks.MAX_NAME_LENGTH - 18]}… {digest}"
+    return text or UNNAMED
+
+
+def _readable_failure(error: Mapping[Any, Any]) -> FileError:
+    stage = error.get("stage")
+    return FileError(
+        checks.bounded(_stand_in(error.get("type") or "Error"), checks.MAX_LABEL_LENGTH),
+        checks.bounded(_stand_in(error.get("message") or "no reason was given")),
+        None if stage is None else checks.bounded(_stand_in(stage), checks.MAX_LABEL_LENGTH),
+        retryable=bool(error.get("retryable", False)),
+    )

@@ -1,0 +1,103 @@
+"""Continue the history of a pipeline's last process, from what a journal knows of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rag_pipeline import events
+from rag_pipeline.events import Event
+from rag_pipeline.status.change import Change
+from rag_pipeline.status.files import Key, key_of
+from rag_pipeline.status.model import FileBody, FileError, FileRecord, Totals
+from rag_pipeline.status.outcomes import DELETED, FAILED, NONE
+from rag_pipeline.status.recent import MOST, Files, last_of_each
+from rag_pipeline.status.saved import SavedState
+from rag_pipeline.status.state import Moment, PipelineState
+from rag_pipeline.status.values import MAX_SHOWN_RESULT_CHARACTERS, copy_json, fitting_own, shown_result
+
+
+def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Change:
+    """Take over numbers, totals, lists and own fields; files that were in flight then have failed.
+
+    What this process has counted so far comes on top. If it has numbered any of it the epoch stays its own: no journal
+    has these events, so numbers that continued would hide them.
+    """
+    epoch, seq = (saved.epoch, saved.seq) if state.seq == 0 else (state.epoch, state.seq)
+    outcomes = _outcomes(state, saved)
+    totals = _totals(state, saved, outcomes)
+    lost = [file for file in saved.in_flight if key_of(file.name, file.id) not in state.files]
+    interrupted = tuple(file.finished(file.id, now.wall, None, None, _interruption(file)) for file in lost)
+    failures: list[Event] = []
+    for file in interrupted:
+        key = key_of(file.name, file.id)
+        totals = totals.moved(outcomes.get(key, NONE), FAILED)
+        outcomes[key] = FAILED
+        namespaces = events.namespaces_of(state.pipeline_type)
+        seq += 1
+        failures.append(
+            Event(
+                events.FILE_FAILED, namespaces, state.pipeline_id, state.pipeline_type, epoch, seq, now.wall,
+                FileBody(file, totals),
+            )
+        )  # fmt: skip
+    recent = _recent(state, saved, interrupted, outcomes)
+    attempts = [*saved.failed_attempts, *((key_of(file.name, file.id), file.attempt) for file in interrupted)]
+    own = fitting_own(saved.own, state.own)
+    fields = dict(state.fields)
+    if fields["last_check_time"] is None:
+        fields["last_check_time"] = saved.fields.get("last_check_time")
+
+    def apply() -> None:
+        state.epoch, state.seq, state.own, state.fields = epoch, seq, own, fields
+        for key, outcome in outcomes.items():
+            state.outcomes.set(key, outcome)
+        for key, attempt in attempts:
+            state.files.remember_failure(key, attempt)
+        state.totals, state.recent, state.interrupted = totals, recent, interrupted
+
+    return Change(now, apply, (), tuple(failures))
+
+
+def _outcomes(state: PipelineState, saved: SavedState) -> dict[Key, int]:
+    """Return the saved outcomes of the files that this process has not seen."""
+    return {
+        key: outcome for key, outcome in saved.outcomes if key not in state.files and state.outcomes.get(key) == NONE
+    }
+
+
+def _totals(state: PipelineState, saved: SavedState, outcomes: dict[Key, int]) -> Totals:
+    if not outcomes:
+        return Totals(*(before + since for before, since in zip(saved.totals, state.totals, strict=True)))
+    counts = [*state.totals]
+    for outcome in outcomes.values():
+        counts[outcome - 1] += 1
+    # A journal forgets deleted files after a while, not how many there were.
+    deleted = state.totals.total_deleted + saved.totals.total_deleted
+    return Totals(*counts)._replace(total_deleted=max(deleted, counts[DELETED - 1]))
+
+
+def _recent(state: PipelineState, saved: SavedState, interrupted: Files, outcomes: dict[Key, int]) -> list[Files]:
+    def current(key: Key) -> int:
+        return -1 if key in state.files else outcomes.get(key) or state.outcomes.get(key)
+
+    before = ((), saved.completed, (*saved.failed, *interrupted), saved.skipped, ())
+    recent: list[Files] = []
+    for outcome, files in enumerate(before):
+        standing = [file for file in files if current(key_of(file.name, file.id)) in (outcome, NONE)]
+        recent.append(last_of_each([*map(_bounded, standing), *state.recent[outcome]], MOST[outcome]))
+    return recent
+
+
+def _bounded(file: FileRecord) -> FileRecord:
+    result: Any = file.result
+    if result is None or copy_json("result", result, _ignore).size <= MAX_SHOWN_RESULT_CHARACTERS:
+        return file
+    return file._replace(result=shown_result(result))
+
+
+def _ignore(error: Exception) -> None:
+    """Leave out what does not fit."""
+
+
+def _interruption(file: FileRecord) -> FileError:
+    return FileError("Interrupted", "the process ended while the file was in flight", file.stage, retryable=True)
