@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from rag_pipeline.events import Event
+from rag_pipeline.events import Event, resolve_namespace
 from rag_pipeline.status import PipelineStatus, Published
 from rag_pipeline.verify.compare import Emitted
 
@@ -26,9 +26,9 @@ class Recorder:
 
     def count(self, namespace: str) -> int:
         """Return how many events were emitted to the namespace so far."""
-        return sum(namespace in event.namespaces for event in self._events.copy())
+        return sum(resolve_namespace(namespace) in event.namespaces for event in self._events.copy())
 
     def emitted(self, namespace: str) -> list[Emitted]:
         """Return what a client in the namespace must have received, as it looks after its way through JSON."""
-        events = [event for event in self._events.copy() if namespace in event.namespaces]
+        events = [event for event in self._events.copy() if resolve_namespace(namespace) in event.namespaces]
         return [Emitted(event.name, json.loads(json.dumps(event.payload()))) for event in events]

@@ -123,7 +123,7 @@ export interface FileEvent {
   readonly file: File;
 }
 
-export type Namespace = "/google_drive" | "/local_files" | "/pipeline";
+export type Namespace = "/google_drive" | "/local_files" | "/pipeline" | "/";
 
 /** Why a client is refused, for programs. */
 export interface RefusalDetails {
