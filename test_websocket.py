@@ -19,7 +19,7 @@ try:
     from rag_pipeline.config import Settings
     from rag_pipeline.demo import DemoPipeline
     from rag_pipeline.errors import ExitCode, run_command
-    from rag_pipeline.events import EVENT_NAMES, NAMESPACES
+    from rag_pipeline.events import EVENT_NAMES, NAMESPACE_NAMES
     from rag_pipeline.probe import reachable
     from rag_pipeline.serve import addresses
     from rag_pipeline.service import start_status_server
@@ -125,8 +125,8 @@ def _wait_for(recorder: Recorder, watchers: Sequence[Watcher]) -> None:
     last, since = (0, 0), time.monotonic()
     while True:
         now = time.monotonic()
-        due = len(watchers) * sum(recorder.count(ns) for ns in NAMESPACES)
-        seen = (due, sum(watcher.count(ns) for watcher in watchers for ns in NAMESPACES))
+        due = len(watchers) * sum(recorder.count(ns) for ns in NAMESPACE_NAMES)
+        seen = (due, sum(watcher.count(ns) for watcher in watchers for ns in NAMESPACE_NAMES))
         if seen != last:
             last, since = seen, now
         elif now - since >= (QUIET_SECONDS if seen[1] >= due else SILENCE_SECONDS):
@@ -138,14 +138,14 @@ def _print_received(watchers: Sequence[Watcher]) -> None:
     short = [name.partition(":")[2].removeprefix("file_").removesuffix("_started") for name in EVENT_NAMES]
     print(f"\n{'received by':<20}{'in':<15}" + "".join(f"{name:>12}" for name in short))
     for watcher in watchers:
-        for namespace in NAMESPACES:
+        for namespace in NAMESPACE_NAMES:
             counts = watcher.counts(namespace)
             print(f"{watcher.name:<20}{namespace:<15}" + "".join(f"{counts[name]:>12}" for name in EVENT_NAMES))
 
 
 def _print_differences(recorder: Recorder, watchers: Sequence[Watcher]) -> bool:
     differs = False
-    for namespace in NAMESPACES:
+    for namespace in NAMESPACE_NAMES:
         emitted = recorder.emitted(namespace)
         for watcher in watchers:
             found = differences(watcher.received(namespace), emitted)

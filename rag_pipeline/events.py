@@ -10,6 +10,10 @@ NS_PIPELINE = "/pipeline"
 NS_GOOGLE_DRIVE = "/google_drive"
 NS_LOCAL_FILES = "/local_files"
 NAMESPACES = (NS_GOOGLE_DRIVE, NS_LOCAL_FILES, NS_PIPELINE)
+NS_ROOT = "/"
+"""Another name for ``/pipeline``. It is resolved where names come in: events and journals know ``/pipeline`` alone."""
+NAMESPACE_NAMES = (*NAMESPACES, NS_ROOT)
+"""Every name that a client may use."""
 
 STATUS = "pipeline:status"
 FILE_STARTED = "pipeline:file_processing_started"
@@ -28,6 +32,11 @@ _TYPED = {"google_drive": NS_GOOGLE_DRIVE, "local_files": NS_LOCAL_FILES}
 Json = dict[str, Any]
 
 
+def resolve_namespace(name: str) -> str:
+    """Return the namespace that goes by the name: ``/pipeline`` for ``/``, any other unchanged."""
+    return NS_PIPELINE if name == NS_ROOT else name
+
+
 @lru_cache(maxsize=256)  # asked for by every event
 def namespaces_of(*pipeline_types: str | None) -> tuple[str, ...]:
     """Return where events of pipelines of these types go: to each type's own namespace and to ``/pipeline``."""
@@ -36,7 +45,7 @@ def namespaces_of(*pipeline_types: str | None) -> tuple[str, ...]:
 
 
 def type_of(namespace: str) -> str | None:
-    """Return the pipeline type a namespace belongs to; None for ``/pipeline``."""
+    """Return the pipeline type a namespace belongs to; None for ``/pipeline`` and ``/``."""
     return next((t for t, ns in _TYPED.items() if ns == namespace), None)
 
 

@@ -1,7 +1,8 @@
 """Which web origins may read the status from a browser; one policy for both servers.
 
-Development allows a frontend on port 3000 of this machine and the dashboard's own origins; production allows what is
-configured and nothing else. A page of the very same origin is always allowed: it needs no permission.
+Development allows frontends on this machine, by the ports of their usual development servers, and the dashboard's own
+origins; production allows what is configured and nothing else. A page of the very same origin is always allowed: it
+needs no permission.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ CONTROL_METHODS = "POST, OPTIONS"
 ALLOWED_HEADERS = "Accept, Authorization, Cache-Control, Content-Type, If-None-Match, Last-Event-ID, X-Requested-With"
 PREFLIGHT_MAX_AGE_SECONDS = 600
 
+FRONTEND_PORTS = (3000, 5173)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # A name whose owner could have it point here, for a page of theirs to be of our origin, is neither of these.
 _FIXED_HOST = re.compile(r"https?://(localhost|\[[0-9a-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3})(:[0-9]{1,5})?")
@@ -57,7 +59,9 @@ class OriginPolicy:
         origins = [origin for origin in settings.origins if origin != "*"]
         if not self._production:
             for scheme in _DEFAULT_PORTS:
-                origins += [f"{scheme}://{host}:3000" for host in ("localhost", "127.0.0.1")]
+                origins += [
+                    f"{scheme}://{host}:{port}" for host in ("localhost", "127.0.0.1") for port in FRONTEND_PORTS
+                ]
                 origins += [f"{scheme}://{host}:{http_port}" for host in ("localhost", "127.0.0.1", "[::1]")]
         self._allowed = frozenset(filter(None, map(normalise, origins)))
         self._refused: dict[str, object] = {}

@@ -31,7 +31,7 @@ Name = Annotated[str, Says(minLength=1)]
 StatusWord = Annotated[str, Says(minLength=1, examples=[*KNOWN_STATUSES])]
 Message = Annotated[str, Says(minLength=1, maxLength=1000)]
 
-Namespace = Literal["/google_drive", "/local_files", "/pipeline"]
+Namespace = Literal["/google_drive", "/local_files", "/pipeline", "/"]
 FileStatus = Literal["processing", "completed", "failed", "skipped", "deleted"]
 
 StatusEventName = Literal["pipeline:status"]
@@ -392,7 +392,8 @@ class PipelineHealth(TypedDict):
 
 
 ClientCounts = dict[Literal["total", "/google_drive", "/local_files", "/pipeline"], Count]
-"""Connections as ``total``, subscriptions by namespace: one connection can be in several."""
+"""Connections as ``total``, subscriptions by namespace: one connection can be in several. Those to ``/`` count as
+``/pipeline``."""
 
 
 class Health(TypedDict):

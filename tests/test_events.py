@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline import events
-from rag_pipeline.events import Event, iso, namespaces_of, type_of
+from rag_pipeline.events import Event, iso, namespaces_of, resolve_namespace, type_of
 from rag_pipeline.status.model import FileBody, FileRecord, Totals
 
 
@@ -28,6 +28,11 @@ def test_a_change_of_type_is_told_in_both_namespaces_once() -> None:
 
 def test_a_namespace_knows_its_type() -> None:
     assert [type_of(ns) for ns in events.NAMESPACES] == ["google_drive", "local_files", None]
+
+
+def test_the_root_is_another_name_for_pipeline_and_nothing_else_is() -> None:
+    assert [resolve_namespace(name) for name in events.NAMESPACE_NAMES] == [*events.NAMESPACES, events.NS_PIPELINE]
+    assert type_of("/") is None
 
 
 def test_times_are_iso_8601_in_utc_with_offset() -> None:

@@ -24,15 +24,30 @@ def allows(of: OriginPolicy, origin: str, host: str | None = None, scheme: str =
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("rest", ["localhost:3000", "127.0.0.1:3000", "localhost:8003", "127.0.0.1:8003", "[::1]:8003"])
-def test_development_allows_the_frontend_and_the_dashboard_on_loopback(scheme: str, rest: str) -> None:
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *(f"{host}:{port}" for host in ("localhost", "127.0.0.1") for port in (3000, 5173, 8003)),
+        "[::1]:8003",
+    ],
+)
+def test_development_allows_frontends_and_the_dashboard_on_loopback(scheme: str, rest: str) -> None:
     assert allows(policy(), f"{scheme}://{rest}")
     assert not allows(policy(environment=PRODUCTION), f"{scheme}://{rest}")
 
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://localhost", "http://localhost:3001", "http://localhost:3000.evil.test", "http://evil.test", "null", ""],
+    [
+        "http://localhost",
+        "http://localhost:3001",
+        "http://localhost:5174",
+        "http://[::1]:5173",
+        "http://localhost:3000.evil.test",
+        "http://evil.test",
+        "null",
+        "",
+    ],
 )
 def test_development_refuses_everything_else(origin: str) -> None:
     assert not allows(policy(), origin)

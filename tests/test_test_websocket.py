@@ -31,8 +31,8 @@ def test_once_exits_0_when_every_client_received_what_was_emitted() -> None:
     assert done.stderr == ""
     assert "Every client received exactly what was emitted." in done.stdout
     rows = [line.split() for line in done.stdout.splitlines() if re.match("websocket|polling", line)]
-    assert len(rows) == 9
-    for namespace in ("/google_drive", "/local_files", "/pipeline"):
+    assert len(rows) == 12
+    for namespace in ("/google_drive", "/local_files", "/pipeline", "/"):
         by_way = {tuple(row[2:]) for row in rows if row[1] == namespace}
         assert len(by_way) == 1  # the same by every transport
         assert all(int(count) > 0 for count in by_way.pop())

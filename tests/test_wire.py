@@ -29,7 +29,7 @@ def fields(shape: type) -> list[str]:
 
 def test_names_are_those_of_the_package() -> None:
     assert get_args(wire.EventName) == events.EVENT_NAMES
-    assert get_args(wire.Namespace) == events.NAMESPACES
+    assert get_args(wire.Namespace) == events.NAMESPACE_NAMES
     assert get_args(wire.FileStatus) == tuple(base.FileStatus)
 
 

@@ -1,4 +1,4 @@
-"""Where a service is: what a user gives, checked, and the Socket.IO server found out of the HTTP one."""
+"""Where a service is: what a user gives, checked, with the Socket.IO server and the namespace found out of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import requests
 from rag_pipeline.client.refusal import refusal_over_http
 from rag_pipeline.config import reject
 from rag_pipeline.errors import ConfigurationError, UnreachableError
+from rag_pipeline.events import NAMESPACES, NS_PIPELINE
 
 EXPECTED = "http:// or https://, a host, and a port where it is not the scheme's own, such as http://127.0.0.1:8004"
 MAX_HEALTH_BYTES = 1 << 22
@@ -43,6 +44,13 @@ class Address(NamedTuple):
         return self.origin + self.path
 
 
+class Target(NamedTuple):
+    """A Socket.IO server, and the namespace to join there."""
+
+    address: Address
+    namespace: str
+
+
 def parse(url: str) -> Address:
     """Return the address; raises ConfigurationError for what can't be followed."""
     try:
@@ -59,17 +67,48 @@ def parse(url: str) -> Address:
     return Address(parts.scheme, parts.hostname, port or _PORTS[parts.scheme], parts.path.rstrip("/"))
 
 
-def socket_io_of(address: Address, session: requests.Session, *, token: str | None, timeout_seconds: float) -> Address:
-    """Return where Socket.IO is: on the port that ``/health`` names, if the address is that of the HTTP server.
+def target_of(
+    address: Address,
+    namespace: str | None,
+    session: requests.Session,
+    *,
+    token: str | None,
+    timeout_seconds: float,
+) -> Target:
+    """Return where Socket.IO is, and the namespace: the one given, else the one that ends the path, or ``/pipeline``.
 
-    That is so when the answer says of the HTTP server that it has the very port that was asked. Behind a proxy both
-    are on one origin, and a Socket.IO server names no ports: then it is the address itself.
+    Socket.IO is on the port that ``/health`` names, if the address is that of the HTTP server: the answer says of the
+    HTTP server that it has the very port that was asked. Behind a proxy both are on one origin, and a Socket.IO server
+    names no ports: then it is the address itself.
+
+    A path that ends with the name of a namespace may be where a proxy has put the service. The ``/health`` that the
+    service answers tells which it is; where it answers neither, the path stays as it is.
 
     Raises UnreachableError when nothing answers there, and AccessDeniedError when it does but hides its ports from
     who has no token, or a wrong one.
     """
     ask = _Asking(session, {} if token is None else {"Authorization": f"Bearer {token}"}, timeout_seconds)
     health = ask.json(f"{address}/health")
+    if not _is_health(health) and (shorter := _without_namespace(address)) is not None:
+        elsewhere = ask.json(f"{shorter.address}/health")
+        if _is_health(elsewhere):
+            health, (address, named) = elsewhere, shorter
+            namespace = namespace or named
+    found = _socket_io_of(ask, address, health, token)
+    return Target(found, namespace or NS_PIPELINE)
+
+
+def _without_namespace(address: Address) -> Target | None:
+    """Return the address without the namespace that ends its path; None if none does."""
+    path, slash, last = address.path.rpartition("/")
+    return Target(address._replace(path=path), slash + last) if slash + last in NAMESPACES else None
+
+
+def _is_health(answer: Any) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get("status"), str)
+
+
+def _socket_io_of(ask: _Asking, address: Address, health: Any, token: str | None) -> Address:
     http, socket_io = _port_of(health, "http"), _port_of(health, "socket_io")
     if socket_io is not None and http == address.port:
         return address._replace(port=socket_io)

@@ -37,9 +37,9 @@ OVER = (Standing.REFUSED, Standing.CLOSED)
 class Board:
     """Safe for any thread. States that it hands out are shared, and never changed."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self) -> None:
         self.changed = threading.Condition()  # protects all below, and the streams
-        self._following = Following(namespace)
+        self._following = Following()
         self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()  # one that nobody reads is let go of
         self._standing = Standing.CONNECTING
         self._error: Exception | None = None
@@ -48,9 +48,10 @@ class Board:
 
     # -- for the thread that follows -------------------------------------------------------------------------------
 
-    def begin(self) -> str | None:
-        """Begin a connection; return the offset to go on from."""
+    def begin(self, namespace: str) -> str | None:
+        """Begin a connection to a namespace; return the offset to go on from."""
         with self.changed:
+            self._following.namespace = namespace
             return self._following.begin(time.monotonic())
 
     def receive(self, name: str, data: Json) -> None:

@@ -15,7 +15,7 @@ from rag_pipeline.client.stream import EventStream
 from rag_pipeline.client.tending import Plan, Tender, Token, usable_transports
 from rag_pipeline.config import TRANSPORTS, reject
 from rag_pipeline.errors import WaitedInVainError
-from rag_pipeline.events import NAMESPACES, NS_PIPELINE
+from rag_pipeline.events import NAMESPACE_NAMES
 
 logger = logging.getLogger("rag_pipeline.client")
 
@@ -35,7 +35,9 @@ class StatusClient:
     event since applied; after a break the client goes on where it was, or takes a fresh snapshot. ``connection`` says
     whether they are those of now.
 
-    ``url`` is that of the Socket.IO server, or of the HTTP server beside it, whose ``/health`` names the other port.
+    ``url`` is that of the Socket.IO server, or of the HTTP server beside it, whose ``/health`` names the other port. It
+    may end with the namespace, as socket.io-client's addresses do; ``namespace`` wins, and without either it is
+    ``/pipeline``.
     ``token`` is a string, or a function that is asked for one before each attempt to connect. ``on_change`` is called
     with the client after changes, on a thread of its own; those in quick succession are one call. Attempts are
     ``reconnect_delay_seconds`` apart at first and at most ``reconnect_delay_max_seconds``, for ever, or until the
@@ -48,7 +50,7 @@ class StatusClient:
         self,
         url: str = DEFAULT_URL,
         *,
-        namespace: str = NS_PIPELINE,
+        namespace: str | None = None,
         token: Token = None,
         transports: Sequence[str] | None = None,
         on_change: Callable[[StatusClient], object] | None = None,
@@ -57,8 +59,8 @@ class StatusClient:
         reconnect_delay_max_seconds: float = 10.0,
         give_up_after_seconds: float | None = None,
     ) -> None:
-        if namespace not in NAMESPACES:
-            reject("namespace", namespace, "one of " + ", ".join(NAMESPACES))
+        if namespace is not None and namespace not in NAMESPACE_NAMES:
+            reject("namespace", namespace, "one of " + ", ".join(NAMESPACE_NAMES))
         if transports is not None and (not transports or not set(transports) <= set(TRANSPORTS)):
             reject("transports", transports, "some of " + ", ".join(TRANSPORTS))
         for name, value in (
@@ -68,7 +70,7 @@ class StatusClient:
         ):
             if not 0 < value < 1e6:
                 reject(name, value, "a number of seconds above 0")
-        self._board = Board(namespace)
+        self._board = Board()
         self._on_change = on_change
         self._tender = Tender(
             Plan(
@@ -190,7 +192,8 @@ class StatusClient:
         return changed
 
     def _in_vain(self, timeout: float | None, live: bool) -> str:
-        why = "" if live else f": the client is {self.connection}"
+        error = self.error
+        why = "" if live else f": the client is {self.connection}" + ("" if error is None else f", {error}")
         return f"what was waited for did not happen within {timeout:g} seconds{why}"
 
     def _tell_changes(self) -> None:

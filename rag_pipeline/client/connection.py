@@ -21,7 +21,7 @@ from socketio import packet as packets
 from rag_pipeline.client.address import Address, reason_of
 from rag_pipeline.client.refusal import refusal
 from rag_pipeline.errors import UnreachableError
-from rag_pipeline.events import Json
+from rag_pipeline.events import NS_ROOT, Json
 
 JOIN_SECONDS = 2.0
 
@@ -127,7 +127,7 @@ class Connection:
         except Exception:  # noqa: BLE001 - as above
             self._end("what answers does not speak Socket.IO")
             return
-        if packet.namespace == self._namespace:
+        if (packet.namespace or NS_ROOT) == self._namespace:  # packets of the root do not name it
             self._on_packet(packet)
 
     # -- Socket.IO -------------------------------------------------------------------------------------------------

@@ -37,11 +37,11 @@ class Following:
     ``now`` is monotonic seconds in every call. States are never changed, but replaced: who has one may keep it.
     """
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str = events.NS_PIPELINE) -> None:
+        self.namespace = namespace
         self.states: dict[str, Json] = {}
         self.offset: str | None = None
         self.recovered: bool | None = None  # what the service said of the last attempt to go on
-        self._type = events.type_of(namespace)
         self._whole = False  # this connection has brought everything up to now
         self._resuming = False
         self._greeted = False
@@ -104,7 +104,7 @@ class Following:
         if shown_now:
             self._named.add(pipeline_id)
         self._unsure.pop(pipeline_id, None)
-        if self._type is not None and data["pipeline_type"] != self._type:
+        if events.type_of(self.namespace) not in (None, data["pipeline_type"]):
             self._forget(pipeline_id)  # it has changed its type, and says so here for the last time
             return
         self._make_room(pipeline_id, data["epoch"])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import requests
 
-from rag_pipeline.client.address import Address, socket_io_of
+from rag_pipeline.client.address import Address, Target, target_of
 from rag_pipeline.client.backoff import Backoff
 from rag_pipeline.client.board import Board, Standing
 from rag_pipeline.client.connection import Connection
@@ -28,10 +28,10 @@ Token = str | Callable[[], str | None] | None
 
 
 class Plan(NamedTuple):
-    """What to follow, and how."""
+    """What to follow, and how; without a ``namespace`` the address may name it."""
 
     address: Address
-    namespace: str
+    namespace: str | None
     token: Token
     transports: Sequence[str]
     timeout_seconds: float
@@ -54,7 +54,7 @@ class Tender:
         self._backoff = Backoff(plan.reconnect_delay_seconds, plan.reconnect_delay_max_seconds)
         self._stop = threading.Event()
         self._connection: Connection | None = None
-        self._socket_io: Address | None = None  # once it is known, until it can't be reached
+        self._target: Target | None = None  # once it is known, until it can't be reached
         self._answered = False  # ever
         self._lost_at = time.monotonic()
         self._asked_again = False  # for another token, since one was accepted
@@ -97,8 +97,9 @@ class Tender:
 
     def _after(self, reason: str) -> float | None:
         """Tell why there is no connection; return the delay before the next attempt."""
-        error = UnreachableError(f"no connection to {self._socket_io or self._plan.address}: {reason}")
-        self._socket_io = None  # a service that comes back may have other ports
+        address = self._plan.address if self._target is None else self._target.address
+        error = UnreachableError(f"no connection to {address}: {reason}")
+        self._target = None  # a service that comes back may have other ports
         limit, away = self._plan.give_up_after_seconds, time.monotonic() - self._lost_at
         if limit is not None and away >= limit:
             self._board.stand(Standing.CLOSED, error)
@@ -113,10 +114,13 @@ class Tender:
         with requests.Session() as session:
             session.trust_env = not plan.address.loopback
             token = self._token()
-            if self._socket_io is None:
-                self._socket_io = socket_io_of(plan.address, session, token=token, timeout_seconds=plan.timeout_seconds)
-            auth = {"token": token, "offset": self._board.begin()}
-            connection = Connection(self._socket_io, plan.namespace, session, self._board.receive)
+            if self._target is None:
+                self._target = target_of(
+                    plan.address, plan.namespace, session, token=token, timeout_seconds=plan.timeout_seconds
+                )
+            address, namespace = self._target
+            auth = {"token": token, "offset": self._board.begin(namespace)}
+            connection = Connection(address, namespace, session, self._board.receive)
             self._connection = connection
             if self._stop.is_set():  # it came before there was a connection to interrupt
                 connection.interrupt()

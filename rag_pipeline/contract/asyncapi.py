@@ -52,6 +52,7 @@ _CHANNELS = {
     events.NS_PIPELINE: "Every pipeline.",
     events.NS_GOOGLE_DRIVE: "Pipelines of the type `google_drive`.",
     events.NS_LOCAL_FILES: "Pipelines of the type `local_files`.",
+    events.NS_ROOT: "Every pipeline: another name for `/pipeline`.",
 }
 
 
@@ -138,5 +139,7 @@ def _message(name: str, summary: str, payload: str) -> Document:
 
 
 def _key(name: str) -> str:
-    """Return a name as a key of the document: without ``/`` or ``pipeline:``."""
+    """Return a name as a key of the document: without ``/`` or ``pipeline:``; ``root`` for ``/`` alone."""
+    if name == events.NS_ROOT:
+        return "root"
     return name.removeprefix("pipeline:").removeprefix("/")

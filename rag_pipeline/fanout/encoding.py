@@ -23,14 +23,34 @@ class Form(Enum):
     """Payloads alone, for those who bring a format of their own."""
 
 
-class Channel(NamedTuple):
-    """A namespace in one form: its subscribers all get the same bytes."""
+class Channel:
+    """A namespace under one of its names, in one form: its subscribers all get the same bytes.
 
-    namespace: str
-    form: Form = Form.PLAIN
+    ``namespace`` says whose events they are. There is one object for each, see :func:`channel_of`: the hub looks
+    channels up for every event, and to compare them by identity is cheaper than by their fields.
+    """
+
+    __slots__ = ("form", "name", "namespace", "prefix")
+
+    def __init__(self, name: str, form: Form = Form.PLAIN) -> None:
+        self.name = name
+        self.form = form
+        self.namespace = events.resolve_namespace(name)
+        # Socket.IO's packets of the root namespace do not name it.
+        self.prefix = "" if name == events.NS_ROOT else f"{name},"
 
 
-CHANNELS = {namespace: tuple(Channel(namespace, form) for form in Form) for namespace in events.NAMESPACES}
+_CHANNELS = {(name, form): Channel(name, form) for name in events.NAMESPACE_NAMES for form in Form}
+CHANNELS = {
+    namespace: tuple(channel for channel in _CHANNELS.values() if channel.namespace == namespace)
+    for namespace in events.NAMESPACES
+}
+"""The channels that a namespace's events go to: those of each of its names."""
+
+
+def channel_of(name: str, form: Form = Form.PLAIN) -> Channel:
+    """Return the channel of what a client calls the namespace."""
+    return _CHANNELS[name, form]
 
 
 class Packet(NamedTuple):
@@ -59,7 +79,7 @@ def packet_for(channel: Channel, name: str, payload: str, offset: str) -> Packet
     if channel.form is Form.BARE:
         return Packet(payload, b"", name, offset)
     last = f',"{offset}"' if channel.form is Form.RESUMABLE else ""
-    text = f'2{channel.namespace},["{name}",{payload}{last}]'
+    text = f'2{channel.prefix}["{name}",{payload}{last}]'
     return Packet(text, text_frame(b"4" + text.encode()), name, offset)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from rag_pipeline.fanout.encoding import Batch, Channel, Form
+from rag_pipeline.fanout.encoding import Batch, Form, channel_of
 
 TRANSPORTS = ("websocket", "polling", "sse")
 """What clients are connected over: the two of Socket.IO, and the event streams of the HTTP server."""
@@ -37,6 +37,7 @@ class Outlet(Protocol):
 class Subscriber:
     """One client in one namespace; ``sid`` is unique, ``client`` names the connection it shares with others.
 
+    ``name`` is what the client calls the namespace, :attr:`namespace` the one that this stands for.
     ``offset`` is where a client that was here before wants to go on, None for one that does not ask.
     """
 
@@ -46,7 +47,7 @@ class Subscriber:
         self,
         sid: str,
         client: str,
-        namespace: str,
+        name: str,
         outlet: Outlet,
         *,
         form: Form = Form.PLAIN,
@@ -54,8 +55,8 @@ class Subscriber:
     ) -> None:
         self.sid = sid
         self.client = client
-        self.namespace = namespace
-        self.channel = Channel(namespace, form)
+        self.channel = channel_of(name, form)
+        self.namespace = self.channel.namespace
         self.outlet = outlet
         self.offset = offset
         self.recovered: bool | None = None if offset is None else False

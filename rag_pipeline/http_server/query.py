@@ -106,9 +106,9 @@ def _position(value: str, position_of: Callable[[str], int | None]) -> int:
 
 
 def _namespace(value: str) -> str:
-    if value not in events.NAMESPACES:
-        raise _ExpectedError(_one_of(events.NAMESPACES))
-    return value
+    if value not in events.NAMESPACE_NAMES:
+        raise _ExpectedError(_one_of(events.NAMESPACE_NAMES))
+    return events.resolve_namespace(value)
 
 
 def _limit(value: str) -> int:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from time import monotonic
+from typing import NoReturn
 
 from socketio.exceptions import ConnectionRefusedError as RefusedError
 
 from rag_pipeline.access import Access, Guard, Refusal
 from rag_pipeline.access.decision import not_allowed
 from rag_pipeline.access.expiry import Expiries
-from rag_pipeline.events import NAMESPACES
+from rag_pipeline.events import NAMESPACE_NAMES, resolve_namespace
 from rag_pipeline.socket_server.loop import Loop
 
 WAIT_SECONDS = 5.0
 POLL_SECONDS = 0.05
+LOGGED_UNKNOWN = 100
+SHOWN_CHARACTERS = 100
+EXPECTED = f"{', '.join(NAMESPACE_NAMES[:-1])} or {NAMESPACE_NAMES[-1]}"
 
+logger = logging.getLogger("rag_pipeline.socket")
 
 Member = tuple[str, str]
-"""A session id and its namespace."""
+"""A session id, and the name by which its client joined the namespace."""
 
 
 class Admission:
@@ -30,23 +36,36 @@ class Admission:
         self._loop = loop
         self._expiries: Expiries[Member] = Expiries()
         self._held: Counter[str] = Counter()  # how many CONNECTs of a client wait
+        self._unknown: set[str] = set()  # names of namespaces that were logged
 
-    def admit(self, sid: str, namespace: str, auth: object) -> None:
+    def refuse_unknown(self, name: str) -> NoReturn:
+        """Refuse a namespace that does not exist; raises what the library answers with CONNECT_ERROR.
+
+        Each name is logged once, up to a bound: names come from clients, who can make up any number of them.
+        """
+        shown = ascii(name[:SHOWN_CHARACTERS])
+        if shown not in self._unknown and len(self._unknown) < LOGGED_UNKNOWN:
+            self._unknown.add(shown)
+            last = "; no more names are logged" if len(self._unknown) == LOGGED_UNKNOWN else ""
+            logger.warning("a client asked for the unknown namespace %s: expected %s%s", shown, EXPECTED, last)
+        raise RefusedError(f"there is no namespace {shown}: expected {EXPECTED}")
+
+    def admit(self, sid: str, name: str, auth: object) -> None:
         """Let the client join until its token expires; raises what the library answers with CONNECT_ERROR.
 
         A client that is told so ends, and does not come back by itself.
         """
         access = self._guard.check(_token(auth))
-        if isinstance(access, Access) and not access.allows(namespace):
-            access = not_allowed(namespace)
+        if isinstance(access, Access) and not access.allows(resolve_namespace(name)):
+            access = not_allowed(name)
         if isinstance(access, Refusal):
             raise RefusedError(access.message, {"code": str(access.code)})
         if access.expires_at is not None:
-            self._expiries.add((sid, namespace), access.expires_at)
+            self._expiries.add((sid, name), access.expires_at)
 
-    def forget(self, sid: str, namespace: str) -> None:
+    def forget(self, sid: str, name: str) -> None:
         """The client has left; one that is unknown is fine."""
-        self._expiries.discard((sid, namespace))
+        self._expiries.discard((sid, name))
 
     def expired(self, now: float, limit: int) -> list[Member]:
         """Return at most ``limit`` of those who have to leave at the wall-clock time ``now``, and forget them."""
@@ -57,8 +76,8 @@ class Admission:
 
         To be refused would be final for a client whose token is signed with a key that is still on its way.
         """
-        # One for each namespace, so that no one has thousands of them waiting.
-        if not self._guard.pending(_token(auth)) or self._held[client] >= len(NAMESPACES):
+        # One for each name, so that no one has thousands of them waiting.
+        if not self._guard.pending(_token(auth)) or self._held[client] >= len(NAMESPACE_NAMES):
             proceed()
             return
         self._held[client] += 1

@@ -70,9 +70,10 @@ class Application:
         self._strangers = Strangers(lambda: self._sio.eio.sockets, self._is_joined, self._end_stranger)
         self._sio = self._build(loop)
         self._socket_io = socketio.WSGIApp(self._sio, wsgi_app=self._plain)
-        for namespace in events.NAMESPACES:
-            self._sio.on("connect", self._on_connect(namespace), namespace=namespace)
-            self._sio.on("disconnect", self._on_disconnect(namespace), namespace=namespace)
+        for name in events.NAMESPACE_NAMES:
+            self._sio.on("connect", self._on_connect(name), namespace=name)
+            self._sio.on("disconnect", self._on_disconnect(name), namespace=name)
+        self._sio.on("connect", self._on_unknown, namespace="*")  # every other one
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -102,16 +103,16 @@ class Application:
             len(expired) == ENDED_A_TURN
         ):  # tokens of one hour may end in one second: the others get their turns in between
             self._loop.call_later(0, self._end_expired)
-        for sid, namespace in expired:
+        for sid, name in expired:
             try:
                 # DISCONNECT: one that is told so does not come back by itself.
-                self._sio.disconnect(sid, namespace=namespace)
+                self._sio.disconnect(sid, namespace=name)
             except Exception:
-                logger.exception("client %s in %s, whose token has expired, could not be disconnected", sid, namespace)
+                logger.exception("client %s in %s, whose token has expired, could not be disconnected", sid, name)
 
     def _is_joined(self, client: str) -> bool:
         find = self._sio.manager.sid_from_eio_sid
-        return any(find(client, namespace) is not None for namespace in events.NAMESPACES)
+        return any(find(client, name) is not None for name in events.NAMESPACE_NAMES)
 
     def _end_stranger(self, client: str) -> None:
         socket = self._sio.eio.sockets.get(client)
@@ -143,7 +144,8 @@ class Application:
         options: dict[str, Any] = {
             "async_mode": "eventlet",
             "async_handlers": False,
-            "namespaces": list(events.NAMESPACES),
+            # All of them, since the library would refuse an unknown one without a reason: see _on_unknown.
+            "namespaces": "*",
             "transports": list(self._settings.transports),
             "allow_upgrades": len(self._settings.transports) > 1,
             "cors_allowed_origins": self._allows,
@@ -170,25 +172,28 @@ class Application:
         scheme = request_scheme(environ.get("HTTP_X_FORWARDED_PROTO"))
         return self._policy.allows(origin, host=environ.get("HTTP_HOST"), scheme=scheme)
 
-    def _on_connect(self, namespace: str) -> Any:
+    def _on_unknown(self, name: str, _sid: str, _environ: Environ, _auth: object) -> None:
+        self._admission.refuse_unknown(name)
+
+    def _on_connect(self, name: str) -> Any:
         def on_connect(sid: str, _environ: Environ, auth: object) -> bool | None:
-            if not self._sio.manager.is_pre_connected(sid, namespace):
+            if not self._sio.manager.is_pre_connected(sid, name):
                 return None  # an event of the client's own that it named so
-            client = self._sio.manager.eio_sid_from_sid(sid, namespace)
+            client = self._sio.manager.eio_sid_from_sid(sid, name)
             if not self._direct:
                 self._admission.wait(auth, self._sio.sleep)
                 if client not in self._sio.eio.sockets:
                     return False  # it left meanwhile
-            self._admission.admit(sid, namespace, auth)
+            self._admission.admit(sid, name, auth)
             # The library sends CONNECT when this returns; the hub welcomes the newcomer after that, in its next turn.
             told = auth if isinstance(auth, dict) else {}
             offset, form = told.get("offset"), Form.PLAIN
             if told.get("recovery") is True and self._direct:
                 form = Form.RESUMABLE
                 self._sio.pids[sid] = self._pid(told.get("pid"), offset)
-            outlet = self._outlet(client, namespace)
+            outlet = self._outlet(client, name)
             asked = None if offset is None else str(offset)[:MAX_OFFSET_LENGTH]
-            self._hub.join(Subscriber(sid, client, namespace, outlet, form=form, offset=asked))
+            self._hub.join(Subscriber(sid, client, name, outlet, form=form, offset=asked))
             return None
 
         return on_connect
@@ -199,16 +204,18 @@ class Application:
             return pid
         return secrets.token_hex(8)
 
-    def _on_disconnect(self, namespace: str) -> Any:
+    def _on_disconnect(self, name: str) -> Any:
+        namespace = events.resolve_namespace(name)
+
         def on_disconnect(sid: str, _reason: str) -> None:
-            self._admission.forget(sid, namespace)
+            self._admission.forget(sid, name)
             self._hub.leave(sid, namespace)
 
         return on_disconnect
 
-    def _outlet(self, client: str, namespace: str) -> Outlet:
+    def _outlet(self, client: str, name: str) -> Outlet:
         if self._direct:
-            return DirectOutlet(self._sio.eio.sockets[client], namespace)
+            return DirectOutlet(self._sio.eio.sockets[client], name)
         return LibraryOutlet(self._sio.eio, client, self._settings.backlog_limit_bytes, self._count_overflow)
 
     def _count_overflow(self, client: str, backlog_bytes: int) -> None:

@@ -89,7 +89,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         super().__init__(server, sid)
         self.connection: WebSocketConnection | None = None
         self.settled: WebSocketConnection | None = None  # the connection, once it is the one way out
-        self.outlets: dict[str, DirectOutlet] = {}  # by namespace, until the WebSocket has settled
+        self.outlets: dict[str, DirectOutlet] = {}  # by the namespace's name, until the WebSocket has settled
         self._waiting: deque[eio_packet.Packet] = deque()  # for the queue, when this client's turn comes
         self.queued_bytes = 0
         self._upgrade_deadline: Cancellable | None = None

@@ -21,7 +21,7 @@ class DirectOutlet:
 
     __slots__ = ("_socket", "send")
 
-    def __init__(self, socket: EngineSocket, namespace: str) -> None:
+    def __init__(self, socket: EngineSocket, name: str) -> None:
         self._socket = socket
         self.send: Callable[[Batch], None]
         if socket.settled is not None:
@@ -29,7 +29,7 @@ class DirectOutlet:
         else:
             # The socket changes this once, when its WebSocket has settled: the hub then writes without a step between.
             self.send = socket.queue_batch
-            socket.outlets[namespace] = self
+            socket.outlets[name] = self
 
     @property
     def transport(self) -> str:

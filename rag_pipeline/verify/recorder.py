@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from rag_pipeline.events import Event
+from rag_pipeline.events import Event, resolve_namespace
 from rag_pipeline.status import PipelineStatus, Published, core_of
 from rag_pipeline.verify.compare import Emitted
 
@@ -33,4 +33,5 @@ class Recorder:
         return [Emitted(event.name, json.loads(json.dumps(event.payload()))) for event in self._events(namespace)]
 
     def _events(self, namespace: str) -> list[Event]:
-        return [item for item in self._items.copy() if isinstance(item, Event) and namespace in item.namespaces]
+        name = resolve_namespace(namespace)
+        return [item for item in self._items.copy() if isinstance(item, Event) and name in item.namespaces]

@@ -13,7 +13,7 @@ import requests
 import socketio
 
 from rag_pipeline.errors import ServiceError
-from rag_pipeline.events import NAMESPACES
+from rag_pipeline.events import NAMESPACE_NAMES
 from rag_pipeline.verify.compare import CONNECT, DISCONNECT, Received
 
 CONNECT_SECONDS = 10
@@ -24,13 +24,13 @@ _logger.setLevel(logging.ERROR)
 
 
 class Watcher:
-    """One connection that joins all three namespaces over the given transports.
+    """One connection that joins all namespaces, one by both its names, over the given transports.
 
     With ``("polling", "websocket")`` it connects by polling and upgrades, as browsers do. Raises ServiceError when it
     can't connect.
     """
 
-    def __init__(self, url: str, transports: Sequence[str], namespaces: Sequence[str] = NAMESPACES) -> None:
+    def __init__(self, url: str, transports: Sequence[str], namespaces: Sequence[str] = NAMESPACE_NAMES) -> None:
         self.name = "→".join(transports)
         self._received: dict[str, list[Received]] = {namespace: [] for namespace in namespaces}
         with requests.Session() as session:

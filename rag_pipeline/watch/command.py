@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from rag_pipeline.config import Settings, read_str
 from rag_pipeline.errors import ConfigurationError, UnreachableError
-from rag_pipeline.events import NAMESPACES, NS_PIPELINE
+from rag_pipeline.events import NAMESPACE_NAMES
 from rag_pipeline.probe import reachable
 from rag_pipeline.signals import StopSignals
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "url", nargs="?", metavar="URL", help="the service (default: this machine, port STATUS_PORT or 8003)"
     )
     parser.add_argument(
-        "--namespace", choices=NAMESPACES, default=NS_PIPELINE, help="whose pipelines to show (default: /pipeline, all)"
+        "--namespace", choices=NAMESPACE_NAMES, help="whose pipelines to show (default: URL's, else /pipeline: all)"
     )
     parser.add_argument(
         "--pipeline", action="append", metavar="ID", help="show this pipeline only; may be given several times"
@@ -75,7 +75,7 @@ def _follow(args: argparse.Namespace, signals: StopSignals) -> int:
     url = args.url or default_url()
     client = StatusClient(url, namespace=args.namespace, token=read_token(args.token_file))
     out = sys.stdout or io.StringIO()  # Python has none where it was closed from the start
-    view = _view(args, out, f"{url}  {args.namespace}")
+    view = _view(args, out, url if args.namespace is None else f"{url}  {args.namespace}")
     with client:
         try:
             return Follower(client, view, orders).run(signals)

@@ -12,7 +12,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.client.address import Address, parse, reason_of, socket_io_of
+from rag_pipeline.client.address import Address, Target, parse, reason_of, target_of
 from rag_pipeline.errors import AccessDeniedError, ConfigurationError, UnreachableError
 from tests.live import taken_port
 
@@ -103,11 +103,18 @@ def answering(answers: dict[str, tuple[int, Any]]) -> Iterator[Answering]:
         server.server_close()
 
 
+def target(server: Answering, path: str, namespace: str | None = None) -> Target:
+    with requests.Session() as session:
+        session.trust_env = False
+        address = Address("http", "127.0.0.1", server.server_port, path)
+        return target_of(address, namespace, session, token=None, timeout_seconds=10)
+
+
 def found(server: Answering, token: str | None = None, path: str = "") -> Address:
     with requests.Session() as session:
         session.trust_env = False
         address = Address("http", "127.0.0.1", server.server_port, path)
-        return socket_io_of(address, session, token=token, timeout_seconds=10)
+        return target_of(address, None, session, token=token, timeout_seconds=10).address
 
 
 def test_beside_an_http_server_the_port_is_the_one_that_its_health_names() -> None:
@@ -137,6 +144,46 @@ def test_whatever_else_answers_is_the_address_itself(answer: tuple[int, Any]) ->
         assert found(server, path="/rag") == Address("http", "127.0.0.1", server.server_port, "/rag")
 
 
+OURS = (200, {"status": "ok", "clients": {}})
+NOT_OURS = [(404, {"error": "nothing here"}), (404, {"status": 404, "error": "Not Found"}), (502, b"<html>")]
+
+
+@pytest.mark.parametrize("namespace", [None, "/local_files", "/"])
+@pytest.mark.parametrize("elsewhere", NOT_OURS)
+@pytest.mark.parametrize("path", ["", "/rag"])
+@pytest.mark.parametrize("named", ["/pipeline", "/google_drive"])
+def test_a_path_may_end_with_a_namespace(
+    named: str, path: str, elsewhere: tuple[int, Any], namespace: str | None
+) -> None:
+    with answering({f"{path}{named}/health": elsewhere, f"{path}/health": OURS}) as server:
+        assert target(server, path + named, namespace) == Target(
+            Address("http", "127.0.0.1", server.server_port, path), namespace or named
+        )
+
+
+@pytest.mark.parametrize(
+    ("path", "answers"),
+    [
+        ("/pipeline", {"/pipeline/health": OURS, "/health": OURS}),  # where a proxy has put it
+        ("/pipeline", {}),  # or where a proxy has put its Socket.IO server alone
+        ("/elsewhere", {"/health": OURS}),
+        ("/local_files/rag", {"/health": OURS, "/local_files/health": OURS}),
+        ("/pipelines", {"/health": OURS}),
+    ],
+)
+def test_any_other_path_is_kept(path: str, answers: dict[str, tuple[int, Any]]) -> None:
+    with answering(answers) as server:
+        assert target(server, path) == Target(Address("http", "127.0.0.1", server.server_port, path), "/pipeline")
+
+
+def test_the_address_of_the_http_server_may_end_with_a_namespace() -> None:
+    with answering({}) as server:
+        health = {"status": "ok", "http": {"port": server.server_port}, "socket_io": {"port": 8004}}
+        server.answers["/local_files/health"] = (404, {"error": "nothing here"})
+        server.answers["/health"] = (200, health)
+        assert target(server, "/local_files") == Target(Address("http", "127.0.0.1", 8004), "/local_files")
+
+
 @pytest.mark.parametrize(("token", "code"), [(None, "token_missing"), ("wrong", "token_invalid")])
 def test_a_service_that_hides_its_ports_has_refused_the_token(token: str | None, code: str) -> None:
     with answering({"/health": (200, {"status": "ok"}), "/status": (401, {"error": "no"})}) as server:
@@ -153,7 +200,7 @@ def test_where_nothing_answers_it_says_why_in_the_words_of_the_system() -> None:
     with requests.Session() as session:
         session.trust_env = False
         with pytest.raises(UnreachableError, match=r"^Connection refused$"):
-            socket_io_of(Address("http", "127.0.0.1", port), session, token=None, timeout_seconds=10)
+            target_of(Address("http", "127.0.0.1", port), None, session, token=None, timeout_seconds=10)
 
 
 def test_reasons_are_found_among_the_causes() -> None:

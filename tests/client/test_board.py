@@ -12,15 +12,15 @@ from tests.client.scripted import Played
 
 
 def live(played: Played) -> Board:
-    board = Board("/pipeline")
-    assert board.begin() is None
+    board = Board()
+    assert board.begin("/pipeline") is None
     board.stand(Standing.LIVE)
     board.receive(events.STATUS, played.snapshot())
     return board
 
 
 def test_it_is_catching_up_until_the_picture_is_whole() -> None:
-    board = Board("/pipeline")
+    board = Board()
     standings = [board.standing]
     board.stand(Standing.LIVE)
     standings.append(board.standing)

@@ -209,6 +209,51 @@ def test_the_http_server_is_address_enough() -> None:
         assert clients(server)["/pipeline"] == 1
 
 
+@pytest.mark.parametrize("port_of", ["socket_port", "http_port"])
+def test_the_address_may_end_with_the_namespace(port_of: str) -> None:
+    one, other = new_pipeline("local_files"), new_pipeline("google_drive")
+    expected = {
+        "": [one, other],
+        "/": [one, other],
+        "/pipeline": [one, other],
+        "/pipeline/": [one, other],
+        "/google_drive": [other],
+    }
+    with serving(one, other) as server:
+        for path, shown in expected.items():
+            with StatusClient(f"http://127.0.0.1:{getattr(server, port_of)}{path}") as client:
+                assert list(client.wait_for(timeout=SECONDS)) == [pipeline.pipeline_id for pipeline in shown]
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS)
+def test_the_root_shows_every_pipeline_and_goes_on_after_a_break(transports: list[str]) -> None:
+    pipeline = new_pipeline()
+    with (
+        serving(pipeline) as server,
+        proxy_to(server.socket_port) as proxy,
+        StatusClient(f"http://127.0.0.1:{proxy.port}", namespace="/", transports=transports, **FAST) as client,
+    ):
+        client.wait_for(timeout=SECONDS)
+        stream = client.events(timeout=SECONDS)
+        proxy.cut()
+        proxy.mend()
+        pipeline.add_processing_file("a.pdf", "a")
+        pipeline.complete_file("a.pdf", file_id="a")
+        assert [next(stream).name for _ in range(2)] == [events.FILE_STARTED, events.FILE_COMPLETED]
+        caught_up(client, pipeline)
+        assert client.recovered is True
+
+
+def test_a_wait_in_vain_says_why_there_is_no_connection() -> None:
+    with (
+        serving(new_pipeline()) as server,
+        StatusClient(f"http://127.0.0.1:{server.socket_port}/elsewhere", **FAST) as client,
+    ):
+        wait_until(lambda: client.error is not None, SECONDS)
+        with pytest.raises(WaitedInVainError, match=r"connecting, no connection to http://.*/elsewhere: it answered 4"):
+            client.wait_for(timeout=0.1)
+
+
 def test_a_namespace_shows_its_own_pipelines() -> None:
     one, other = new_pipeline("local_files"), new_pipeline("google_drive")
     with serving(one, other) as server, StatusClient(url_of(server), namespace="/google_drive") as client:

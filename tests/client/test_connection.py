@@ -25,7 +25,7 @@ TRANSPORTS = [["websocket"], ["polling"], ["websocket", "polling"]]
 
 @contextmanager
 def connection(
-    port: int, at_each: Callable[[], object] = lambda: None
+    port: int, at_each: Callable[[], object] = lambda: None, namespace: str = "/pipeline"
 ) -> Iterator[tuple[Connection, list[tuple[str, dict[str, Any]]]]]:
     received: list[tuple[str, dict[str, Any]]] = []
 
@@ -35,11 +35,22 @@ def connection(
 
     with requests.Session() as session:
         session.trust_env = False
-        made = Connection(Address("http", "127.0.0.1", port), "/pipeline", session, receive)
+        made = Connection(Address("http", "127.0.0.1", port), namespace, session, receive)
         try:
             yield made, received
         finally:
             made.close()
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS)
+def test_the_root_namespace_is_joined_and_left_as_any_other(transports: list[str]) -> None:
+    pipeline = new_pipeline()
+    with serving(pipeline) as server, connection(server.socket_port, namespace="/") as (made, received):
+        made.open({}, transports, 10)
+        pipeline.update(status="running")
+        wait_until(lambda: bool(received) and received[-1][1]["status"] == "running")
+        made.close()
+        wait_until(lambda: clients(server)["total"] == 0)
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS)

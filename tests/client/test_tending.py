@@ -20,7 +20,7 @@ from tests.watching import wait_until
 @contextmanager
 def tending(port: int, *, token: Token = None, **changes: Any) -> Iterator[Board]:
     plan = Plan(Address("http", "127.0.0.1", port), "/pipeline", token, ("polling",), 10.0, 0.01, 0.05, None)
-    board = Board(plan.namespace)
+    board = Board()
     tender = Tender(plan._replace(**changes), board)
     thread = threading.Thread(target=tender.run, daemon=True)
     thread.start()
@@ -157,7 +157,7 @@ def test_a_service_that_is_not_there_is_tried_until_the_time_is_over() -> None:
 def test_a_mistake_of_ours_ends_it_and_not_the_program(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("rag_pipeline.client.tending.socket_io_of", lambda *_args, **_more: 1 / 0)
+    monkeypatch.setattr("rag_pipeline.client.tending.target_of", lambda *_args, **_more: 1 / 0)
     with tending(1) as board:
         wait_until(lambda: board.standing is Standing.CLOSED)
         assert isinstance(board.error, ZeroDivisionError)

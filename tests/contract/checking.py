@@ -16,7 +16,7 @@ import jsonschema_rs
 
 from rag_pipeline.contract import document
 from rag_pipeline.control import Action
-from rag_pipeline.events import EVENT_NAMES, NAMESPACES
+from rag_pipeline.events import EVENT_NAMES
 
 Document = dict[str, Any]
 ACTIONS = tuple(f"/{action}" for action in Action)
@@ -37,10 +37,18 @@ def check_event(name: str, payload: object) -> None:
 
 def check_packet(packet: str) -> None:
     """Fail if an Engine.IO packet answers CONNECT in another way than the contract says; passes over all others."""
-    answer = {"40/": "connected", "44/": "connect_error"}.get(packet[:3])
-    namespace, _, data = packet[2:].partition(",")
-    if answer is not None and namespace in NAMESPACES:
+    answer = {"40": "connected", "44": "connect_error"}.get(packet[:2])
+    if answer is not None:
+        namespace, data = split(packet[2:])
         _check(_messages()[answer], json.loads(data), f"{answer} of {namespace}")
+
+
+def split(packet: str) -> tuple[str, str]:
+    """Return the namespace of a Socket.IO packet without its type, and what follows; the root is not named in it."""
+    if not packet.startswith("/"):
+        return "/", packet
+    namespace, _, data = packet.partition(",")
+    return namespace, data
 
 
 def check_answer(target: str, status: int, headers: Mapping[str, str], body: bytes | str, method: str = "GET") -> None:

@@ -39,7 +39,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_there_is_a_channel_for_each_namespace() -> None:
-    assert sorted(channel["address"] for channel in DOCUMENT["channels"].values()) == sorted(events.NAMESPACES)
+    assert sorted(channel["address"] for channel in DOCUMENT["channels"].values()) == sorted(events.NAMESPACE_NAMES)
 
 
 def test_each_channel_has_every_event_and_what_a_client_says_to_connect() -> None:

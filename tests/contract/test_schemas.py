@@ -57,7 +57,7 @@ def test_own_fields_may_stand_in_a_state_and_in_nothing_else() -> None:
 
 
 def test_names_are_an_enumeration() -> None:
-    assert schema_of("Namespace")["enum"] == ["/google_drive", "/local_files", "/pipeline"]
+    assert schema_of("Namespace")["enum"] == ["/google_drive", "/local_files", "/pipeline", "/"]
     assert schema_of("ClientCounts")["required"] == ["total", "/google_drive", "/local_files", "/pipeline"]
 
 

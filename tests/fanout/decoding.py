@@ -40,4 +40,4 @@ def event_of_packet(text: str) -> Received:
     packet = socketio.packet.Packet(encoded_packet=text)
     assert packet.packet_type == socketio.packet.EVENT
     name, body = packet.data
-    return packet.namespace, name, body
+    return packet.namespace or "/", name, body

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 
 from rag_pipeline import events
 from rag_pipeline.events import Event, Json
-from rag_pipeline.fanout.encoding import Channel, Form, Packet, batch, frame, packet_for, text_frame, with_offset
+from rag_pipeline.fanout.encoding import (
+    CHANNELS,
+    Channel,
+    Form,
+    Packet,
+    batch,
+    channel_of,
+    frame,
+    packet_for,
+    text_frame,
+    with_offset,
+)
 from rag_pipeline.journal import encode_payload
 from tests.fanout.decoding import event_of, event_of_packet, texts_of
 
@@ -49,6 +60,22 @@ def test_a_frame_of_any_size_is_read_back(size: int) -> None:
 def test_the_head_is_the_shortest_that_fits(size: int, head: int) -> None:
     assert len(frame(0x1, b"x" * size)) == head + size
     assert frame(0x8, b"x" * size)[0] == 0x88
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_there_is_one_channel_for_each_name_and_form_and_it_belongs_to_the_namespace(form: Form) -> None:
+    for name in events.NAMESPACE_NAMES:
+        channel = channel_of(name, form)
+        assert channel is channel_of(name, form)
+        assert (channel.name, channel.form) == (name, form)
+        assert [ns for ns, channels in CHANNELS.items() if channel in channels] == [channel.namespace]
+    assert channel_of("/", form).namespace == "/pipeline"
+
+
+def test_a_packet_of_the_root_namespace_does_not_name_it() -> None:
+    assert packet_for(Channel("/"), "e", "{}", "o").text == '2["e",{}]'
+    assert packet_for(Channel("/", Form.RESUMABLE), "e", "{}", "o").text == '2["e",{},"o"]'
+    assert packet_for(Channel("/pipeline"), "e", "{}", "o").text == '2/pipeline,["e",{}]'
 
 
 JSON = st.recursive(

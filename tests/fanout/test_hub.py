@@ -84,11 +84,15 @@ def test_a_newcomer_gets_the_snapshot_and_then_what_is_newer(one: One) -> None:
 
 def test_events_go_to_the_namespaces_of_their_pipelines_type(one: One) -> None:
     setup, pipeline = one
-    outlets = {ns: setup.join(ns)[1] for ns in events.NAMESPACES}
+    outlets = {ns: setup.join(ns)[1] for ns in events.NAMESPACE_NAMES}
     setup.settle()
     pipeline.add_processing_file("a")
     setup.settle()
-    assert [name for _, name, _ in outlets["/pipeline"].received] == [events.STATUS, events.FILE_STARTED]
+    for both in ("/pipeline", "/"):
+        assert [(ns, name) for ns, name, _ in outlets[both].received] == [
+            (both, events.STATUS),
+            (both, events.FILE_STARTED),
+        ]
     assert [name for _, name, _ in outlets["/local_files"].received] == [events.STATUS, events.FILE_STARTED]
     ((_, name, body),) = outlets["/google_drive"].received
     assert (name, body["pipeline_type"], body["status"]) == (events.STATUS, "google_drive", "initializing")
@@ -107,7 +111,7 @@ def test_a_newcomer_gets_a_snapshot_of_every_pipeline() -> None:
 def test_the_last_snapshot_has_an_offset_to_go_on_from_whatever_other_pipelines_there_are() -> None:
     names = {"google_drive": "drive", "local_files": "folder"}
     setup = Setup(*(PipelineStatus(kind, f"hub-offset-{name}") for kind, name in names.items()))
-    for namespace in events.NAMESPACES:
+    for namespace in events.NAMESPACE_NAMES:
         _, outlet = setup.join(namespace)
         setup.settle()
         offsets = [body["offset"] for _, _, body in outlet.received]
@@ -313,7 +317,7 @@ class HubMachine(RuleBasedStateMachine):
         self.present: list[tuple[Subscriber, RecordingOutlet]] = []
         logging.disable(logging.CRITICAL)
 
-    @rule(namespace=st.sampled_from(events.NAMESPACES), works=st.none() | st.none() | st.integers(0, 4))
+    @rule(namespace=st.sampled_from(events.NAMESPACE_NAMES), works=st.none() | st.none() | st.integers(0, 4))
     def join(self, namespace: str, works: int | None) -> None:
         self.present.append(self.setup.join(namespace, works))
 
@@ -358,7 +362,7 @@ class HubMachine(RuleBasedStateMachine):
     def check(self, subscriber: Subscriber, outlet: RecordingOutlet) -> dict[str, Client]:
         clients: dict[str, Client] = {}
         for namespace, name, body in outlet.received:
-            assert namespace == subscriber.namespace
+            assert namespace == subscriber.channel.name
             if body["pipeline_id"] is not None:
                 clients.setdefault(body["pipeline_id"], Client()).follow(name, body)
         return clients

@@ -14,5 +14,11 @@ def test_a_new_subscriber_has_seen_nothing() -> None:
     assert (subscriber.awaited, subscriber.greeted, subscriber.recovered) == (None, False, None)
 
 
+def test_by_whichever_name_it_joined_it_is_in_the_same_namespace_with_packets_of_its_own() -> None:
+    root, named = (Subscriber("sid", "client", name, RecordingOutlet()) for name in ("/", "/pipeline"))
+    assert root.namespace == named.namespace == "/pipeline"
+    assert root.channel is not named.channel
+
+
 def test_one_that_was_here_before_has_not_recovered_until_it_has_all() -> None:
     assert Subscriber("sid", "client", "/pipeline", RecordingOutlet(), offset="x-1").recovered is False

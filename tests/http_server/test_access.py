@@ -124,6 +124,19 @@ def test_a_limited_token_sees_a_service_without_the_other_pipelines(
         assert list(json.loads(body)) == ["error"]
 
 
+@pytest.mark.parametrize("claim", ["/", "/pipeline"])
+@pytest.mark.parametrize("query", ["", "?namespace=/pipeline", "?namespace=/", "?namespace=%2F"])
+def test_a_token_for_all_has_them_by_either_name(
+    server: StatusServer, local: PipelineStatus, drive: PipelineStatus, claim: str, query: str
+) -> None:
+    page = get(server, f"/events{query}", shared(namespaces=[claim]))
+    assert {item["data"]["pipeline_id"] for item in page["events"]} == {local.pipeline_id, drive.pipeline_id}
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {shared(seconds=1.5, namespaces=claim)}"}
+    status, _, body = request(server.http_port, f"/events{query}", "GET", None, **headers)
+    assert (status, "drive-plan.pdf" in body, "local-plan.pdf" in body) == (200, True, True)
+    assert ask(server, f"/events{query}", shared(namespaces=["/local_files"]))[0] == 403
+
+
 def test_a_stream_ends_when_its_token_does(server: StatusServer, local: PipelineStatus) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {shared(seconds=1.5)}"}

@@ -54,7 +54,7 @@ def test_a_search_form_left_empty_searches_for_nothing() -> None:
         ("limit", "limit='': expected a whole number from 1 to 1000"),
         ("since=", f"since='': expected {AN_OFFSET}"),
         ("since=yesterday", f"since='yesterday': expected {AN_OFFSET}"),
-        ("namespace=pipeline", "namespace='pipeline': expected /google_drive, /local_files or /pipeline"),
+        ("namespace=pipeline", "namespace='pipeline': expected /google_drive, /local_files, /pipeline or /"),
         ("limit=1&limit=2", "limit is given as '1' and as '2': expected it once"),
         ("limit=1&limit=1", "limit is given as '1' and as '1': expected it once"),
         ("token=secret", "unknown parameter 'token': expected since, namespace or limit"),
@@ -91,6 +91,10 @@ def test_what_is_wrong_about_files_is_told(query: str, message: str) -> None:
     with pytest.raises(QueryError) as raised:
         files_query(query, POSITION_OF)
     assert str(raised.value) == message
+
+
+def test_the_root_is_another_name_for_pipeline() -> None:
+    assert events_query("namespace=/") == events_query("namespace=%2F") == EventsQuery(namespace="/pipeline")
 
 
 @given(st.builds(EventsQuery, OFFSETS, st.sampled_from(events.NAMESPACES), LIMITS))

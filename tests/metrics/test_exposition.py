@@ -131,8 +131,9 @@ def test_clients_are_shown_by_namespace_and_transport() -> None:
             f"http://{HOST}:{server.http_port}/events", headers={"Accept": "text/event-stream"}, stream=True, timeout=20
         ) as stream,
     ):
-        websocket.connect("/local_files")
-        websocket.receive()
+        for namespace in ("/local_files", "/"):
+            websocket.connect(namespace)
+            websocket.receive()
         polling.receive()
         next(stream.iter_lines())
 
@@ -141,7 +142,7 @@ def test_clients_are_shown_by_namespace_and_transport() -> None:
 
         wait_until(lambda: len(shown()) == 4)
         assert shown() == {
-            ("/pipeline", "websocket"): 1,
+            ("/pipeline", "websocket"): 2,  # one by its other name
             ("/local_files", "websocket"): 1,
             ("/local_files", "polling"): 1,
             ("/pipeline", "sse"): 1,

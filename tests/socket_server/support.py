@@ -18,7 +18,7 @@ from typing import Any, Self
 from rag_pipeline.config import Settings
 from rag_pipeline.service import StatusServer
 from rag_pipeline.status import PipelineStatus
-from tests.contract.checking import check_answer, check_event, check_packet
+from tests.contract.checking import check_answer, check_event, check_packet, split
 from tests.watching import Client, JsonDict, lasting, wait_until
 
 HOST = "127.0.0.1"
@@ -218,10 +218,15 @@ class RawWebSocket:
         return head
 
 
+def prefix(namespace: str) -> str:
+    """Return what names the namespace in a Socket.IO packet."""
+    return "" if namespace == "/" else f"{namespace},"
+
+
 def parse(packet: str) -> tuple[str, str, JsonDict]:
     """Return namespace, name and payload of an event's Engine.IO packet."""
-    assert packet.startswith("42/"), packet[:200]
-    namespace, _, arguments = packet[2:].partition(",")
+    assert packet.startswith("42"), packet[:200]
+    namespace, arguments = split(packet[2:])
     name, payload = json.loads(arguments)
     check_event(name, payload)
     return namespace, name, payload
@@ -238,9 +243,10 @@ class Session:
 
     def connect(self, namespace: str = "/pipeline", auth: JsonDict | None = None) -> None:
         """Connect to a namespace; the answer must be the very next packet of that namespace."""
-        self.send(f"40{namespace}," + ("" if auth is None else json.dumps(auth)))
-        while not (packet := self.receive()).startswith(f"40{namespace},"):
-            assert not packet.startswith(f"42{namespace},"), "CONNECT comes before any event"
+        name = prefix(namespace)
+        self.send(f"40{name}" + ("" if auth is None else json.dumps(auth)))
+        while not (packet := self.receive()).startswith(f"40{name}{{"):
+            assert not packet.startswith(f"42{name}["), "CONNECT comes before any event"
 
     def receive_event(self) -> tuple[str, str, JsonDict]:
         return parse(self.receive())

@@ -72,6 +72,28 @@ def test_an_access_admits_to_the_namespaces_that_it_allows_until_it_expires() ->
     assert admission.expired(100.0, 9) == []
 
 
+def test_an_access_to_pipeline_admits_to_the_root_and_one_to_a_type_does_not() -> None:
+    admission = Held(Access(frozenset({"/pipeline"}), 100.0)).admission
+    admission.admit("sid", "/", AUTH)
+    assert admission.expired(100.0, 9) == [("sid", "/")]
+    with pytest.raises(RefusedError) as refused:
+        Held(Access(frozenset({"/local_files"}))).admission.admit("sid", "/", AUTH)
+    assert refused.value.error_args["message"] == "the token does not allow /"
+
+
+@pytest.mark.parametrize("name", ["/nosuch", "/a\nb", "/\x1b[31m", "/" + "x" * 10_000])
+def test_an_unknown_namespace_is_refused_on_one_bounded_line(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    admission = Held(EVERYTHING).admission
+    for _ in range(3):
+        with pytest.raises(RefusedError) as refused:
+            admission.refuse_unknown(name)
+    (told,) = caplog.messages
+    for line in (told, refused.value.error_args["message"]):
+        assert line.isprintable()
+        assert len(line) < 300
+        assert "/google_drive, /local_files, /pipeline or /" in line
+
+
 def test_a_token_without_an_end_admits_for_ever() -> None:
     admission = Held(EVERYTHING).admission
     admission.admit("sid", "/pipeline", AUTH)
@@ -142,8 +164,8 @@ def test_a_client_can_not_have_more_held_than_there_are_namespaces() -> None:
     held = Held(PENDING)
     for _ in range(10):
         held.connect()
-    assert len(held.timers.waiting) == 3
-    assert held.proceeded == 7
+    assert len(held.timers.waiting) == 4
+    assert held.proceeded == 6
 
 
 def test_where_the_caller_may_wait_it_sleeps_until_then() -> None:

@@ -151,10 +151,49 @@ def test_node_clients_upgrade_under_load_and_miss_nothing(server: StatusServer, 
     in_threads(4, lambda number: watch(number) if number else make_noise())
 
 
-def test_a_node_client_is_told_that_a_namespace_is_unknown(server: StatusServer) -> None:
+def test_a_node_client_is_told_that_a_namespace_is_unknown_and_which_there_are(server: StatusServer) -> None:
+    told = "there is no namespace '/nowhere': expected /google_drive, /local_files, /pipeline or /"
     with NodeClient(server.socket_port, namespace="/nowhere") as client:
-        while not any(line[0] == "connect_error" for line in client.said):
+        client.wait_for("connect_error", told)
+
+
+class RootClient(NodeClient):
+    """A Node client that names no namespace, and others over the same connection; ``followed`` is kept for each."""
+
+    def __init__(self, port: int, transports: str, *others: str) -> None:
+        super().__init__(port, transports, ",".join(["", *others]), "root.mjs")
+        self.followed = {namespace: Client() for namespace in ("", *others)}
+
+    def next(self) -> list[Any]:
+        line = self._lines.get(timeout=30)
+        if line[0] == "event":
+            check_event(line[1], line[2])
+            self.followed[line[3]].follow(line[1], line[2])
+        else:
+            self.said.append(line)
+        return line
+
+    def follow(self, pipeline: PipelineStatus) -> None:
+        for client in self.followed.values():
+            while client.state is None or client.state["seq"] < pipeline.get()["seq"]:
+                self.next()
+            assert lasting(client.state) == lasting(pipeline.get())
+
+
+@pytest.mark.parametrize("others", [[], ["/pipeline"]], ids=["root", "both"])
+@pytest.mark.parametrize("transports", ["websocket,polling", "websocket", "polling", "polling,websocket"])
+def test_a_node_client_that_names_no_namespace_sees_every_event_once_in_order(
+    server: StatusServer, pipeline: PipelineStatus, transports: str, others: list[str]
+) -> None:
+    threads = hammer(pipeline, 2, 50)
+    with RootClient(server.socket_port, transports, *others) as client:
+        while len(client.said) < 1 + len(others):
             client.next()
+        for thread in threads + hammer(pipeline, 2, 50):
+            thread.join()
+        client.follow(pipeline)
+        assert sorted(line[:2] for line in client.said) == [["connect", name] for name in ("", *others)]
+        assert len({line[2] for line in client.said}) == 1, "one connection"
 
 
 def test_a_node_client_returns_to_a_restarted_server(pipeline: PipelineStatus) -> None:
@@ -179,8 +218,8 @@ def test_a_node_client_returns_to_a_restarted_server(pipeline: PipelineStatus) -
 class ResumingClient(NodeClient):
     """A Node client that comes back to where it was; ``recovered`` holds what it was told each time it connected."""
 
-    def __init__(self, port: int, mode: str) -> None:
-        super().__init__(port, mode, script="resume.mjs")
+    def __init__(self, port: int, mode: str, namespace: str = "/pipeline") -> None:
+        super().__init__(port, mode, namespace, "resume.mjs")
 
     def connected(self, times: int) -> list[bool]:
         """Wait until it has connected so often; return what it was told of recovery by the library."""
@@ -189,9 +228,10 @@ class ResumingClient(NodeClient):
         return told
 
 
+@pytest.mark.parametrize("namespace", ["/pipeline", ""])
 @pytest.mark.parametrize("mode", ["socket.io", "offset"])
-def test_a_node_client_that_is_cut_off_misses_nothing(pipeline: PipelineStatus, mode: str) -> None:
-    with serving(pipeline) as server, ResumingClient(server.socket_port, mode) as client:
+def test_a_node_client_that_is_cut_off_misses_nothing(pipeline: PipelineStatus, mode: str, namespace: str) -> None:
+    with serving(pipeline) as server, ResumingClient(server.socket_port, mode, namespace) as client:
         client.follow(pipeline)
         for round_number in range(1, 4):
             client.cut()
@@ -203,11 +243,12 @@ def test_a_node_client_that_is_cut_off_misses_nothing(pipeline: PipelineStatus, 
             assert told[-1] is (mode == "socket.io"), "what the library itself knows of"
 
 
+@pytest.mark.parametrize("namespace", ["/pipeline", ""])
 @pytest.mark.parametrize("mode", ["socket.io", "offset"])
 def test_a_node_client_goes_on_over_a_restart_of_the_service(
-    pipeline: PipelineStatus, mode: str, tmp_path: Path
+    pipeline: PipelineStatus, mode: str, namespace: str, tmp_path: Path
 ) -> None:
-    with serving(pipeline, state_dir=tmp_path) as first, ResumingClient(first.socket_port, mode) as client:
+    with serving(pipeline, state_dir=tmp_path) as first, ResumingClient(first.socket_port, mode, namespace) as client:
         client.follow(pipeline)
         for thread in hammer(pipeline, 2, 30):
             thread.join()

@@ -20,6 +20,7 @@ def test_the_record_begins_with_the_state_and_keeps_each_namespace_apart() -> No
     assert [(e.name, e.body["status"]) for e in kept] == [("pipeline:status", "before"), ("pipeline:status", "after")]
     assert kept[1].body["own"] == ["a", 1]
     assert [e.name for e in recorder.emitted("/pipeline")][-2:] == ["pipeline:file_deleted", "pipeline:status"]
-    assert [recorder.count(ns) for ns in ("/google_drive", "/local_files", "/pipeline")] == [2, 0, 5]
+    assert [recorder.count(ns) for ns in ("/google_drive", "/local_files", "/pipeline", "/")] == [2, 0, 5, 5]
+    assert recorder.emitted("/") == recorder.emitted("/pipeline")
     core_of(drive).flush(everything=True)
     assert recorder.count("/pipeline") == 5  # what asks for a flush is no event

@@ -14,6 +14,7 @@ const TYPES: Readonly<Record<Namespace, string | null>> = {
   "/pipeline": null,
   "/google_drive": "google_drive",
   "/local_files": "local_files",
+  "/": null,
 };
 
 /** `applied`; `known` or of no pipeline, and so to be ignored; or `withheld` until a status says everything. */

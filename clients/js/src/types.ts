@@ -66,7 +66,7 @@ export type TokenSource = string | (() => string | Promise<string>);
 export interface PipelineStoreOptions {
   /** The Socket.IO server, such as `http://127.0.0.1:8004`; `""` is the page's own origin. */
   readonly url: string;
-  /** Which pipelines: all of them (`/pipeline`, the default), or those of one type. */
+  /** Which pipelines: all of them (`/pipeline`, the default, or `/`), or those of one type. */
   readonly namespace?: Namespace;
   readonly token?: TokenSource;
   /** Where the server is mounted (default `/socket.io/`). */

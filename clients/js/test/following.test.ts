@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import type { Namespace } from "../src/index.js";
 import { follow, numbers, same, Service, until } from "./service.js";
 import { Wire } from "./wire.js";
 
@@ -64,12 +65,29 @@ describe("a store shows what the service does", () => {
     expect(Object.keys(store.getSnapshot().pipelines)).toEqual(["drive"]);
   });
 
-  test("a namespace that is not known is refused", async () => {
+  test("the root namespace has every pipeline, also after another connection", async () => {
     const service = await Service.start();
-    const store = follow({ url: service.url, namespace: "/nowhere" as "/pipeline" });
-    await until(() =>
-      expect(store.getSnapshot().connection).toMatchObject({ status: "refused", error: { code: "refused" } }),
-    );
+    await service.pipeline("drive").make("google_drive");
+    const disk = service.pipeline("disk");
+    await disk.make("local_files");
+    const store = follow({ url: service.url, namespace: "/" });
+    await until(() => expect(Object.keys(store.getSnapshot().pipelines).sort()).toEqual(["disk", "drive"]));
+    store.reconnect();
+    await disk.update({ status: "running" });
+    await same(store, "disk", disk);
+    expect(store.getSnapshot().recovered).toBe(true);
+  });
+
+  test.each([
+    ["", "/nowhere", "/nowhere"],
+    ["/pipeline", "/", "/pipeline/"],
+  ])("at the address %j the namespace %j is refused, with the names of those there are", async (path, given, named) => {
+    const service = await Service.start();
+    const store = follow({ url: service.url + path, namespace: given as Namespace });
+    await until(() => expect(store.getSnapshot().connection.status).toBe("refused"));
+    const { code, message } = store.getSnapshot().connection.error!;
+    expect(code).toBe("refused");
+    for (const name of [`'${named}'`, "/google_drive", "/local_files", "/pipeline"]) expect(message).toContain(name);
   });
 
   test("a pipeline that gets its id with its first report stands there once", async () => {

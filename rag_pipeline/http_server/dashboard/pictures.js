@@ -12,6 +12,7 @@ const TYPES = {
     "/pipeline": null,
     "/google_drive": "google_drive",
     "/local_files": "local_files",
+    "/": null,
 };
 export class Pictures {
     #type;

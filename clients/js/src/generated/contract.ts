@@ -125,7 +125,7 @@ export interface FileEvent {
   readonly totals?: Totals;
 }
 
-export type Namespace = "/google_drive" | "/local_files" | "/pipeline";
+export type Namespace = "/google_drive" | "/local_files" | "/pipeline" | "/";
 
 /** Why a client is refused, for programs. */
 export interface RefusalDetails {
