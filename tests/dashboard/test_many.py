@@ -1,4 +1,4 @@
-"""Many pipelines on one page: a row for each, which opens; smooth while all are busy. ``pytest -s`` shows the figures."""
+"""Many pipelines on one page: a row for each, which opens. Figures are printed: ``pytest -s`` shows them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def many(browser: Browser, dozen: list[PipelineStatus]) -> Iterator[Window]:
 
 def test_two_hundred_busy_pipelines_leave_the_page_connected_smooth_and_right(browser: Browser) -> None:
     arguments = (str(CROWD), str(IN_FLIGHT), str(EVENTS_PER_SECOND))
-    with Served("-m", "tests.dashboard.crowd", *arguments) as crowd, window(browser) as opened:
+    with (crowd := Served("-m", "tests.dashboard.crowd", *arguments)), window(browser) as opened:
         port = int(crowd.expect(r"port (\d+)"))
         page = opened.visit(port).page
         expect(page.locator("#connection-word")).to_have_text("Live")
