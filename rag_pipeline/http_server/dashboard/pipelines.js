@@ -6,6 +6,7 @@ import { PipelineCard } from "./pipeline.js";
 export const FEW = 5;
 /** Twice a second is soon enough for what nobody reads line by line. */
 const ROUND_MS = 500;
+const SLICE_MS = 8;
 /** Cards this near to the screen are kept as if they were on it, so that nobody scrolls to old figures. */
 const NEAR = "200px";
 
@@ -62,12 +63,20 @@ export class PipelineList {
 
   #wait(card) {
     this.#waiting.add(card);
-    this.#timer ??= setTimeout(() => this.#drawWaiting(), ROUND_MS);
+    this.#timer ??= setTimeout(() => this.#beginRound(), ROUND_MS);
   }
 
-  #drawWaiting() {
-    this.#timer = null;
-    for (const card of this.#waiting) card.draw();
+  #beginRound() {
+    const cards = [...this.#waiting];
     this.#waiting.clear();
+    this.#draw(cards);
+  }
+
+  /** Draw the cards a slice at a time: in between, frames are drawn and events taken in, however many are open. */
+  #draw(cards) {
+    const until = performance.now() + SLICE_MS;
+    while (cards.length > 0 && performance.now() < until) cards.pop().draw();
+    if (cards.length > 0) this.#timer = setTimeout(() => this.#draw(cards));
+    else this.#timer = this.#waiting.size > 0 ? setTimeout(() => this.#beginRound(), ROUND_MS) : null;
   }
 }
