@@ -104,8 +104,8 @@ class Totals(TypedDict):
     """Files whose source is gone."""
 
 
-class State(TypedDict):
-    """The whole state of one pipeline; fields that the pipeline sets itself stand beside these."""
+class StateSummary(TypedDict):
+    """The state of one pipeline without its lists of files; fields that the pipeline sets itself stand beside these."""
 
     pipeline_id: Name | None
     """Its identity; null in the first status of a namespace that has no pipeline of its type."""
@@ -133,14 +133,6 @@ class State(TypedDict):
     """The source is being looked at now."""
     files_in_flight: Count
     """How many files are being worked on."""
-    files_processing: Annotated[list[File], Says(maxItems=100)]
-    """Those in flight, the 100 started last, in the order they started."""
-    files_completed: Annotated[list[File], Says(maxItems=10)]
-    """The last 10, the newest last."""
-    files_failed: Annotated[list[File], Says(maxItems=5)]
-    """The last 5, the newest last."""
-    files_skipped: Annotated[list[File], Says(maxItems=5)]
-    """The last 5, the newest last."""
     total_processed: Count
     """Files that were completed since the pipeline's first file."""
     total_failed: Count
@@ -155,6 +147,19 @@ class State(TypedDict):
     """Over the last five minutes; failed and skipped files count as done."""
     eta_seconds: Amount | None
     """For what is queued and in flight at that rate."""
+
+
+class State(StateSummary):
+    """The whole state of one pipeline; fields that the pipeline sets itself stand beside these."""
+
+    files_processing: Annotated[list[File], Says(maxItems=100)]
+    """Those in flight, the 100 started last, in the order they started."""
+    files_completed: Annotated[list[File], Says(maxItems=10)]
+    """The last 10, the newest last."""
+    files_failed: Annotated[list[File], Says(maxItems=5)]
+    """The last 5, the newest last."""
+    files_skipped: Annotated[list[File], Says(maxItems=5)]
+    """The last 5, the newest last."""
 
 
 # -- events --------------------------------------------------------------------------------------------------------
@@ -258,6 +263,13 @@ class Status(State):
     """The state of the default pipeline."""
 
     pipelines: NotRequired[dict[str, State]]
+    """All of them by id, when there are several."""
+
+
+class StatusSummary(StateSummary):
+    """The state of the default pipeline, and of all others, without their lists of files."""
+
+    pipelines: NotRequired[dict[str, StateSummary]]
     """All of them by id, when there are several."""
 
 
@@ -453,5 +465,5 @@ class Error(TypedDict):
     """What is wrong, for people."""
 
 
-OPEN = (State, StatusEvent, Status)
+OPEN = (StateSummary, State, StatusEvent, Status, StatusSummary)
 """The shapes that a pipeline's own fields stand in; all others have exactly what they name."""

@@ -80,21 +80,26 @@ def _dashboard() -> Document:
 
 
 def _status() -> Document:
-    state = {"anyOf": [reference("Status"), reference("NoPipelines")]}
+    state = {"anyOf": [reference("Status"), reference("StatusSummary"), reference("NoPipelines")]}
     return {
         "operationId": "getStatus",
         "summary": "What the pipelines are doing right now",
         "description": "The default pipeline's state; with several pipelines all of them, too.",
+        "parameters": [_SUMMARY],
         "responses": responses("The state.", content(state), "401"),
     }
 
 
 def _pipeline() -> Document:
+    state = {"anyOf": [reference("State"), reference("StateSummary")]}
     return {
         "operationId": "getPipelineStatus",
         "summary": "What one pipeline is doing right now",
-        "parameters": [_parameter("pipeline_id", "A `/` in it is sent as `%2F`.", _PIPELINE_ID, place="path")],
-        "responses": responses("The state.", content(reference("State")), "401", "404"),
+        "parameters": [
+            _parameter("pipeline_id", "A `/` in it is sent as `%2F`.", _PIPELINE_ID, place="path"),
+            _SUMMARY,
+        ],
+        "responses": responses("The state.", content(state), "401", "404"),
     }
 
 
@@ -193,3 +198,8 @@ _LIMIT: Document = {"type": "integer", "minimum": 1, "maximum": 1000, "default":
 def _parameter(name: str, meaning: str, schema: Document, *, place: str = "query") -> Document:
     told = {"name": name, "in": place, "description": meaning, "schema": schema}
     return {**told, "required": True} if place == "path" else told
+
+
+_SUMMARY = _parameter(
+    "summary", "Leave out the lists of files, and keep their counts.", {"type": "boolean", "default": False}
+)

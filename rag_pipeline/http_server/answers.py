@@ -14,7 +14,7 @@ from rag_pipeline.access.decision import not_allowed
 from rag_pipeline.contract import DOCUMENTS, document
 from rag_pipeline.control import Action
 from rag_pipeline.events import NS_PIPELINE
-from rag_pipeline.http_server import assets, control, history, page
+from rag_pipeline.http_server import assets, control, history, page, states
 from rag_pipeline.http_server.challenge import refused
 from rag_pipeline.http_server.content import (
     JSON_TYPE,
@@ -22,7 +22,6 @@ from rag_pipeline.http_server.content import (
     Opener,
     error_content,
     json_content,
-    no_pipeline,
     quoted,
 )
 from rag_pipeline.http_server.limited import LimitedSource
@@ -127,9 +126,9 @@ def _find(request: Request, source: Source, guard: Guard, policy: OriginPolicy) 
         case [""]:
             return _Resource(lambda: _page(source, request.headers.get("host")))
         case ["status"]:
-            return guarded(lambda seen: json_content(HTTPStatus.OK, seen.status()))
+            return guarded(lambda seen: states.status(seen, query))
         case ["status", pipeline_id]:
-            return guarded(lambda seen: _pipeline(seen, pipeline_id))
+            return guarded(lambda seen: states.pipeline(seen, pipeline_id, query))
         case ["events"]:
             return guarded(lambda seen: history.events(seen, query, request.headers))
         case ["files"]:
@@ -190,11 +189,6 @@ def _split(target: str) -> tuple[str, str]:
         return parts.path or "/", parts.query
     path, _, query = target.partition("#")[0].partition("?")
     return path, query
-
-
-def _pipeline(source: Source, pipeline_id: str) -> Content:
-    state = source.pipeline(pipeline_id)
-    return no_pipeline(pipeline_id) if state is None else json_content(HTTPStatus.OK, state)
 
 
 def _health(source: Source, access: Access | Refusal) -> Content:

@@ -16,6 +16,7 @@ DEFAULT_PAGE = 100
 MAX_TEXT_CHARACTERS = 200
 
 EVENTS_PARAMETERS = ("since", "namespace", "limit")
+STATUS_PARAMETERS = ("summary",)
 FILES_PARAMETERS = ("status", "q", "pipeline_id", "before", "limit")
 
 _AN_OFFSET = "the offset of an event, or what an earlier answer gave as next"
@@ -34,6 +35,15 @@ class EventsQuery(NamedTuple):
     since: str | None = None
     namespace: str = events.NS_PIPELINE
     limit: int = DEFAULT_PAGE
+
+
+def status_query(query: str) -> bool:
+    """Return whether a summary is asked for; raises :class:`QueryError`.
+
+    Other parameters are ignored: this address has always answered whatever its query string was.
+    """
+    own = [pair for pair in query.split("&") if pair.partition("=")[0] in STATUS_PARAMETERS]
+    return _read(parse("&".join(own), STATUS_PARAMETERS), "summary", _flag, False)
 
 
 def events_query(query: str) -> EventsQuery:
@@ -116,6 +126,12 @@ def _limit(value: str) -> int:
     if not 1 <= number <= MAX_PAGE:
         raise _ExpectedError(f"a whole number from 1 to {MAX_PAGE}")
     return number
+
+
+def _flag(value: str) -> bool:
+    if value not in ("true", "false"):
+        raise _ExpectedError("true or false")
+    return value == "true"
 
 
 def _status(value: str) -> FileStatus:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline import events
-from rag_pipeline.http_server.query import EventsQuery, QueryError, events_query, files_query, parse
+from rag_pipeline.http_server.query import EventsQuery, QueryError, events_query, files_query, parse, status_query
 from rag_pipeline.journal.base import FileQuery, FileStatus, offset_of
 from tests.http_server.support import JOURNAL, StubSource
 
@@ -32,6 +32,20 @@ def test_everything_can_be_asked() -> None:
     )
     asked = files_query("status=failed&q=two+w%C3%B6rds%2B&pipeline_id=a/b&before=0123abcd-1f&limit=1", POSITION_OF)
     assert asked == FileQuery(FileStatus.FAILED, "two wörds+", "a/b", 31, 1)
+
+
+@pytest.mark.parametrize(
+    ("query", "summary"),
+    [("", False), ("summary=true", True), ("&x=1&summary=false&y=%ff", False), ("Summary=1", False)],
+)
+def test_a_summary_of_the_status_can_be_asked_for(query: str, summary: bool) -> None:
+    assert status_query(query) is summary
+
+
+@pytest.mark.parametrize("value", ["", "1", "TRUE", "yes", " true"])
+def test_a_summary_is_asked_for_in_one_way(value: str) -> None:
+    with pytest.raises(QueryError, match="expected true or false"):
+        status_query(f"summary={quote(value)}")
 
 
 def test_names_are_decoded_too_and_only_the_first_sign_parts_them() -> None:

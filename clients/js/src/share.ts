@@ -1,31 +1,44 @@
 /**
  * Return `fresh`, with every part that equals its counterpart in `known` replaced by that one.
  *
- * Both are JSON. So who compares by identity sees only what has changed, although a status brings everything anew.
+ * Both are JSON. So who compares by identity sees only what has changed, although a status brings everything anew. A
+ * status of ten kilobytes comes a thousand times a second where many pipelines work: what has nothing of `known` in it
+ * is returned as it is, and only what has is copied.
  */
 export function share<T>(known: unknown, fresh: T): T {
-  if (Object.is(known, fresh)) return fresh;
-  if (Array.isArray(fresh)) {
-    if (!Array.isArray(known)) return fresh;
-    const items = fresh.map((item: unknown, place) => share(known[place], item));
-    return (sameItems(known, items) ? known : items) as T;
+  if (!isObject(fresh) || !isObject(known)) return fresh;
+  if (Array.isArray(fresh)) return (Array.isArray(known) ? shareItems(known, fresh) : fresh) as T;
+  return (Array.isArray(known) ? fresh : shareMembers(known, fresh)) as T;
+}
+
+function shareItems(known: readonly unknown[], fresh: readonly unknown[]): readonly unknown[] {
+  let shared: unknown[] | null = null;
+  let same = known.length === fresh.length;
+  for (let place = 0; place < fresh.length; place += 1) {
+    const item = share(known[place], fresh[place]);
+    if (item !== fresh[place]) (shared ??= [...fresh])[place] = item;
+    same &&= item === known[place];
   }
-  if (!isObject(known) || !isObject(fresh) || Array.isArray(known)) return fresh;
+  return same ? known : (shared ?? fresh);
+}
+
+function shareMembers(known: Members, fresh: Members): Members {
+  let shared: Members | null = null;
   const keys = Object.keys(fresh);
-  // Not built by assignment, which would take a member named __proto__ for the prototype.
-  const members = Object.fromEntries(keys.map((key) => [key, share(own(known, key), fresh[key])]));
-  const same = keys.every((key) => Object.hasOwn(known, key) && known[key] === members[key]);
-  return (same && keys.length === Object.keys(known).length ? known : members) as T;
+  let same = keys.length === Object.keys(known).length;
+  for (const key of keys) {
+    // Not what known inherits: a member may have the name __proto__.
+    const before = Object.hasOwn(known, key) ? known[key] : undefined;
+    const member = share(before, fresh[key]);
+    // The copy has the key as its own already, so that this sets no prototype.
+    if (member !== fresh[key]) (shared ??= { ...fresh })[key] = member;
+    same &&= member === before;
+  }
+  return same ? known : (shared ?? fresh);
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+type Members = Record<string, unknown>;
+
+function isObject(value: unknown): value is Members {
   return typeof value === "object" && value !== null;
-}
-
-function own(object: Record<string, unknown>, key: string): unknown {
-  return Object.hasOwn(object, key) ? object[key] : undefined;
-}
-
-function sameItems(known: readonly unknown[], items: readonly unknown[]): boolean {
-  return known.length === items.length && items.every((item, place) => item === known[place]);
 }

@@ -1,16 +1,12 @@
 import { el, setHidden, setText } from "./dom.js";
-import { DoneCounts } from "./done.js";
 import { UNKNOWN, count, rate, span } from "./format.js";
 import { Sparkline } from "./sparkline.js";
 
 /** The numbers of a pipeline: what waits, what is in flight, what is done, how fast, and how much longer. */
 export class Figures {
-  #done = new DoneCounts();
-  #total = 0;
-
-  /** `live` returns whether the page hears of all that happens. */
-  constructor(live) {
-    this.live = live;
+  /** `done` counts what got done while the page was looking. */
+  constructor(done) {
+    this.done = done;
     this.queued = el("dd");
     this.inFlight = el("dd");
     this.completed = el("dd");
@@ -46,22 +42,15 @@ export class Figures {
     setHidden(this.deletedFigure, state.total_deleted === 0);
     setText(this.rate, rate(state.files_per_minute));
     setText(this.left, timeLeft(state));
-    this.#total = state.total_processed + state.total_failed + state.total_skipped;
-    this.#look();
   }
 
   tick() {
-    // What comes in a lump after a break is spread over the break: it is not looked in between.
-    if (this.live()) this.#look();
-    this.sparkline.show(this.#done.perMinute());
-  }
-
-  #look() {
-    this.#done.look(this.#total, performance.now() / 1000);
+    this.sparkline.show(this.done.perMinute());
   }
 }
 
-function timeLeft(state) {
+/** Return how long the pipeline has still to do. */
+export function timeLeft(state) {
   if (state.eta_seconds === null) return UNKNOWN;
   return state.eta_seconds === 0 ? "Done" : span(state.eta_seconds);
 }

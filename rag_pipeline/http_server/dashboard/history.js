@@ -21,6 +21,7 @@ export class History {
   #shownAt = null;
   #newest = null;
   #waiting = true; // for the first files there are
+  #offered = new Set(); // ids of pipelines to choose from
 
   constructor(ask, now) {
     this.ask = ask;
@@ -129,8 +130,11 @@ export class History {
 
   #offer(pipelineIds) {
     const select = this.form.elements.pipeline_id;
-    const offered = new Set(Array.from(select.options, (option) => option.value));
-    for (const id of pipelineIds) if (!offered.has(id)) select.append(new Option(id, id));
+    for (const id of pipelineIds) {
+      if (this.#offered.has(id)) continue;
+      this.#offered.add(id);
+      select.append(new Option(id, id));
+    }
     setHidden(this.pipelines, select.options.length < 3); // all of them, and two to choose from
   }
 }

@@ -8,8 +8,7 @@ import { Control } from "./control.js";
 import { offerExample } from "./example.js";
 import { setHidden } from "./dom.js";
 import { History } from "./history.js";
-import { KeyedList } from "./keyed.js";
-import { PipelineCard } from "./pipeline.js";
+import { PipelineList } from "./pipelines.js";
 import { createPipelineStore } from "./store.js";
 import { showInTab } from "./title.js";
 
@@ -27,10 +26,9 @@ class Dashboard {
     const { httpPort, socketPort, control } = document.documentElement.dataset;
     this.url = socketAddress(location, Number(httpPort), Number(socketPort));
     const now = () => this.#clock.now();
-    const cards = document.getElementById("pipelines");
     this.control = new Control(control === "on", () => this.#session.headers(), () => this.tick());
-    const create = (state) => new PipelineCard(now, () => this.#live, this.control, state.pipeline_id);
-    this.cards = new KeyedList(cards, create);
+    const surroundings = { now, live: () => this.#live, control: this.control };
+    this.cards = new PipelineList(document.getElementById("pipelines"), surroundings);
     this.sign = new ConnectionSign(this.url);
     this.history = new History((query, signal) => this.#askFiles(query, signal), now);
     this.empty = document.getElementById("empty");
@@ -85,8 +83,7 @@ class Dashboard {
   #show({ pipelines, offset }) {
     // One with seq 0 has not reported, and may change its id when it does.
     const states = Object.values(pipelines).filter((state) => state.seq > 0);
-    states.sort((one, other) => one.pipeline_id.localeCompare(other.pipeline_id));
-    this.cards.update(states, (state) => state.pipeline_id);
+    this.cards.update(states);
     setHidden(this.empty, !this.#live || states.length > 0);
     if (this.#live) this.admission.close();
     if (this.#live) this.control.learn(states);
@@ -95,7 +92,7 @@ class Dashboard {
   }
 
   #refused(error) {
-    this.cards.update([], String);
+    this.cards.update([]);
     this.history.close();
     setHidden(this.empty, true);
     showInTab(false, []);

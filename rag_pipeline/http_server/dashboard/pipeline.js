@@ -1,96 +1,133 @@
-import { ControlBar, Retry } from "./asking.js";
 import { Badge } from "./badge.js";
-import { Checks } from "./checks.js";
-import { el, setAttribute, setHidden, setText } from "./dom.js";
-import { Figures } from "./figures.js";
-import { DoneRow, FailureSummary, OpenableRow, effort, reason } from "./files.js";
-import { FlightList } from "./flight.js";
-import { count, words } from "./format.js";
-import { KeyedList, fileKey } from "./keyed.js";
+import { Brief } from "./brief.js";
+import { DoneCounts } from "./done.js";
+import { el, setAttribute, setText } from "./dom.js";
+import { words } from "./format.js";
+import { PipelineWork } from "./work.js";
 
-/** One pipeline: its state, its checks, its figures, and its files. */
+/**
+ * One pipeline. Open, it shows everything; closed, it is a row with its state and its main figures.
+ *
+ * Where there are few pipelines all are open; where there are many, a card is open if someone opened it or works in it.
+ * What is not open has no nodes for its files, and what is not open and in sight is drawn with the list's next round.
+ */
 export class PipelineCard {
+  #state = null;
+  #shown = null;
+  #many = false;
+  #chosen = false;
+  #inSight = true; // until the browser says otherwise
+  #done = new DoneCounts();
+  #brief = null;
+  #work = null;
+
   /**
-   * `now` returns the service's time in milliseconds, `live` whether the page hears of all that happens, and `control`
-   * knows what the pipeline of this id can be asked for.
+   * `surroundings` has `now`, which returns the service's time in milliseconds, `live`, which returns whether the page
+   * hears of all that happens, `control`, which knows what pipelines can be asked for, and `later`, which is given a
+   * card that has something to draw and can wait.
    */
-  constructor(now, live, control, pipelineId) {
+  constructor(surroundings, pipelineId) {
+    this.surroundings = surroundings;
+    this.id = pipelineId;
     this.type = el("p", "eyebrow");
-    this.name = el("h2");
+    this.text = el("span", "", pipelineId);
+    this.toggle = el("button", "plain toggle");
+    this.toggle.type = "button";
+    this.toggle.addEventListener("click", () => this.#choose(!this.#chosen));
+    this.name = el("h2", "", this.text);
     this.badge = new Badge();
-    this.message = el("p", "message");
-    this.control = new ControlBar(control, pipelineId);
-    this.checks = new Checks(now);
-    this.figures = new Figures(live);
-    this.flight = new FlightList(now);
-    this.failed = new DoneList("Failed", () => new FailedRow(now, new Retry(control, pipelineId)));
-    this.completed = new DoneList("Completed", () => new DoneRow(now, effort));
-    this.skipped = new DoneList("Skipped", () => new DoneRow(now, reason));
-    const title = el("div", "title", this.type, this.name);
-    const head = el("header", "card-head", title, this.badge.node, this.checks.node);
-    const lists = el("div", "done", this.failed.node, this.completed.node, this.skipped.node);
-    const parts = [this.message, this.control.node, this.figures.node, this.flight.node];
-    this.node = el("article", "panel card", head, ...parts, lists);
+    this.head = el("header", "card-head", el("div", "title", this.type, this.name), this.badge.node);
+    this.node = el("article", "panel card", this.head);
+    setAttribute(this.node, "aria-label", `Pipeline ${pipelineId}`);
   }
 
+  get open() {
+    return !this.#many || this.#chosen;
+  }
+
+  /** Take note of the state; it is drawn now, or with the next round if nobody looks at all of it. */
   update(state) {
+    const first = this.#state === null;
+    this.#state = state;
+    if (first || (this.open && this.#inSight)) this.draw();
+    else this.surroundings.later(this);
+  }
+
+  /** Show the newest state, if it is not shown yet. */
+  draw() {
+    if (this.#shown === this.#state) return;
+    this.#shown = this.#state;
+    const state = this.#state;
     setText(this.type, state.pipeline_type === null ? "Pipeline" : words(state.pipeline_type));
-    setText(this.name, state.pipeline_id);
-    setAttribute(this.node, "aria-label", `Pipeline ${state.pipeline_id}`);
     this.badge.show(state.status);
-    const message = typeof state.message === "string" ? state.message : "";
-    setText(this.message, message);
-    setHidden(this.message, message === "");
-    this.control.update(state);
-    this.checks.update(state);
-    this.figures.update(state);
-    this.flight.update(state);
-    this.failed.update(state.files_failed, state.total_failed);
-    this.completed.update(state.files_completed, state.total_processed);
-    this.skipped.update(state.files_skipped, state.total_skipped);
+    this.#look();
+    this.#fit();
+    if (this.open) this.#work.update(state);
+    else this.#brief.update(state);
   }
 
   tick(now) {
-    const lists = [this.failed, this.completed, this.skipped];
-    for (const part of [this.control, this.checks, this.figures, this.flight, ...lists]) part.tick(now);
-  }
-}
-
-class FailedRow extends OpenableRow {
-  constructor(now, retry) {
-    super(now, new FailureSummary());
-    this.retry = retry;
-    this.node.append(retry.node);
+    // What comes in a lump after a break is spread over the break: it is not looked in between.
+    if (this.surroundings.live()) this.#look();
+    if (this.#inSight || !this.#many) this.#work?.tick(now);
   }
 
-  update(file) {
-    super.update(file);
-    this.retry.update(file);
+  /** Be one of many, or one of few. */
+  beAmong(many) {
+    if (this.#many === many) return;
+    this.#many = many;
+    if (many) this.toggle.append(this.text);
+    this.name.replaceChildren(many ? this.toggle : this.text);
+    this.#redraw();
   }
 
-  tick(now) {
-    super.tick(now);
-    this.retry.tick();
-  }
-}
-
-class DoneList {
-  constructor(title, create) {
-    this.total = el("span", "chip");
-    this.rows = el("ul", "files");
-    this.list = new KeyedList(this.rows, create);
-    this.none = el("p", "quiet idle", "None.");
-    this.node = el("section", "", el("h3", "", `${title} `, this.total), this.none, this.rows);
+  /** Be told whether the card is where someone may see it. */
+  beInSight(inSight) {
+    if (this.#inSight === inSight) return;
+    this.#inSight = inSight;
+    if (!inSight) return;
+    this.draw();
+    this.#work?.tick(this.surroundings.now());
   }
 
-  update(files, total) {
-    setText(this.total, count(total));
-    setHidden(this.none, files.length > 0);
-    // The newest first: the page is read from the top.
-    this.list.update(files.toReversed(), (file) => `${fileKey(file)} ${file.completed_at}`);
+  #choose(open) {
+    this.#chosen = open;
+    this.#redraw();
   }
 
-  tick(now) {
-    this.list.tick(now);
+  #redraw() {
+    this.#shown = null;
+    if (this.#state !== null) this.draw();
+  }
+
+  /** Have the parts that are shown now, and no others. */
+  #fit() {
+    const { open } = this;
+    this.node.classList.toggle("closed", !open);
+    setAttribute(this.toggle, "aria-expanded", String(open));
+    if (open && this.#work === null) this.#unfold();
+    if (!open && this.#brief === null) this.#fold();
+  }
+
+  #unfold() {
+    this.#brief?.node.remove();
+    this.#brief = null;
+    this.#work = new PipelineWork(this.surroundings, this.id, this.#done);
+    this.head.append(this.#work.checks.node);
+    this.node.append(...this.#work.nodes);
+    // Nothing folds up under the hands of who works in it, should others join.
+    for (const node of this.#work.nodes) node.addEventListener("focusin", () => (this.#chosen = true));
+  }
+
+  #fold() {
+    for (const node of [...(this.#work?.nodes ?? []), this.#work?.checks.node]) node?.remove();
+    this.#work = null;
+    this.#brief = new Brief();
+    this.head.append(this.#brief.node);
+  }
+
+  #look() {
+    const { total_processed, total_failed, total_skipped } = this.#shown;
+    this.#done.look(total_processed + total_failed + total_skipped, performance.now() / 1000);
   }
 }

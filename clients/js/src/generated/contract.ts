@@ -161,14 +161,6 @@ export interface State {
   readonly is_checking: boolean;
   /** How many files are being worked on. */
   readonly files_in_flight: number;
-  /** Those in flight, the 100 started last, in the order they started. */
-  readonly files_processing: readonly File[];
-  /** The last 10, the newest last. */
-  readonly files_completed: readonly File[];
-  /** The last 5, the newest last. */
-  readonly files_failed: readonly File[];
-  /** The last 5, the newest last. */
-  readonly files_skipped: readonly File[];
   /** Files that were completed since the pipeline's first file. */
   readonly total_processed: number;
   /** Attempts that failed. */
@@ -183,6 +175,14 @@ export interface State {
   readonly files_per_minute: number | null;
   /** For what is queued and in flight at that rate. */
   readonly eta_seconds: number | null;
+  /** Those in flight, the 100 started last, in the order they started. */
+  readonly files_processing: readonly File[];
+  /** The last 10, the newest last. */
+  readonly files_completed: readonly File[];
+  /** The last 5, the newest last. */
+  readonly files_failed: readonly File[];
+  /** The last 5, the newest last. */
+  readonly files_skipped: readonly File[];
   readonly [key: string]: unknown;
 }
 
@@ -214,14 +214,6 @@ export interface StatusEvent {
   readonly is_checking: boolean;
   /** How many files are being worked on. */
   readonly files_in_flight: number;
-  /** Those in flight, the 100 started last, in the order they started. */
-  readonly files_processing: readonly File[];
-  /** The last 10, the newest last. */
-  readonly files_completed: readonly File[];
-  /** The last 5, the newest last. */
-  readonly files_failed: readonly File[];
-  /** The last 5, the newest last. */
-  readonly files_skipped: readonly File[];
   /** Files that were completed since the pipeline's first file. */
   readonly total_processed: number;
   /** Attempts that failed. */
@@ -236,6 +228,14 @@ export interface StatusEvent {
   readonly files_per_minute: number | null;
   /** For what is queued and in flight at that rate. */
   readonly eta_seconds: number | null;
+  /** Those in flight, the 100 started last, in the order they started. */
+  readonly files_processing: readonly File[];
+  /** The last 10, the newest last. */
+  readonly files_completed: readonly File[];
+  /** The last 5, the newest last. */
+  readonly files_failed: readonly File[];
+  /** The last 5, the newest last. */
+  readonly files_skipped: readonly File[];
   /** When it happened. */
   readonly timestamp: string;
   /** Opaque: where a client that has seen this event goes on from. */

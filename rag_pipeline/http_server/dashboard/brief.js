@@ -1,0 +1,31 @@
+import { el, setText } from "./dom.js";
+import { count, rate } from "./format.js";
+import { timeLeft } from "./figures.js";
+
+/** The main figures of a pipeline, on one line. */
+export class Brief {
+  #values = new Map();
+
+  constructor() {
+    this.node = el("dl", "brief");
+    for (const name of ["Queued", "In flight", "Completed", "Failed", "Files per minute", "Time left"]) {
+      const value = el("dd");
+      this.#values.set(name, value);
+      this.node.append(el("div", "", el("dt", "", name), value));
+    }
+  }
+
+  update(state) {
+    this.#set("Queued", count(state.files_queued));
+    this.#set("In flight", count(state.files_in_flight));
+    this.#set("Completed", count(state.total_processed));
+    this.#set("Failed", count(state.total_failed));
+    this.#set("Files per minute", rate(state.files_per_minute));
+    this.#set("Time left", timeLeft(state));
+    this.#values.get("Failed").classList.toggle("bad", state.total_failed > 0);
+  }
+
+  #set(name, text) {
+    setText(this.#values.get(name), text);
+  }
+}
