@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Generic, Protocol, TypeVar
 
@@ -33,11 +34,13 @@ class Handover(Generic[T]):
 
     A thousand items that come while the reader is busy make one wake-up. Over ``limit`` items (the reader is stuck)
     further ones are dropped and :attr:`overflowed` is set: the reader must then start its subscribers afresh.
-    ``wake_up`` is a descriptor, ``fd``, unless the reader waits otherwise.
+    ``wake_up`` is a descriptor, ``fd``, unless the reader waits otherwise. ``rearmed_at`` is the monotonic time at which
+    the reader last came to read, 0 before that.
     """
 
     def __init__(self, limit: int = MAX_ITEMS, wake_up: WakeUp | None = None) -> None:
         self.overflowed = False
+        self.rearmed_at = 0.0
         self._items: deque[T] = deque()
         self._limit = limit
         self._wake_up = native.WakeUp() if wake_up is None else wake_up
@@ -61,6 +64,7 @@ class Handover(Generic[T]):
 
     def rearm(self) -> None:
         """Take back the wake-up; the reader calls this, then reads until :meth:`take` returns None."""
+        self.rearmed_at = time.monotonic()
         self._wake_up.clear()
         self._signalled = False
 

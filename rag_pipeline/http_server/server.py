@@ -19,7 +19,7 @@ from rag_pipeline.http_server.answers import error_answer
 from rag_pipeline.http_server.connection import Connection
 from rag_pipeline.http_server.handler import Limits, RequestHandler, Respond, render
 from rag_pipeline.http_server.streaming import OpenStreams
-from rag_pipeline.listener import open_listener
+from rag_pipeline.listener import HTTP_SETTINGS, open_listener
 
 # When every handler is taken, a client that keeps its handler waiting this long gives way to the next one.
 PATIENCE_SECONDS = 0.5
@@ -41,7 +41,7 @@ class HttpServer:
 
     def __init__(self, host: str, port: int, *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
-        self._listener = open_listener(host, port)
+        self._listener = open_listener(host, port, settings=HTTP_SETTINGS)
         self.host = host
         self.port: int = self._listener.getsockname()[1]
         self._thread: native.NativeThread | None = None

@@ -66,6 +66,16 @@ class Writer(Generic[T]):
         """How many items wait, or are being written just now."""
         return len(self._handover) + self._taken
 
+    @property
+    def progressed_at(self) -> float:
+        """The monotonic time at which its last turn began."""
+        return self._handover.rearmed_at
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread was started and has ended."""
+        return self._thread is not None and self._thread.join(0)
+
     def start(self) -> None:
         """Start the thread."""
         self._thread = native.start_thread(self._run, "rag-pipeline-journal")

@@ -1,0 +1,97 @@
+"""Forked children of a process that runs a server: what they report is shown to no one, which one line says."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable
+
+from rag_pipeline.events import Event
+from rag_pipeline.status import PipelineStatus, registry
+from rag_pipeline.status.publisher import Published
+
+logger = logging.getLogger("rag_pipeline.status")
+
+
+class OnceForAll:
+    """A permission that is given once, to this process or one that is forked from it."""
+
+    def __init__(self) -> None:
+        # A pipe with one byte: whoever reads it has the permission, and it works between processes.
+        self._fd, fd = os.pipe()
+        os.set_blocking(self._fd, False)
+        os.write(fd, b"1")
+        os.close(fd)
+
+    def take(self) -> bool:
+        """Return True to the first that asks."""
+        try:
+            return os.read(self._fd, 1) != b""
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Release the descriptor; idempotent."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class Unheard:
+    """The sink of pipelines in a forked child, until it starts a server of its own; the first report says so."""
+
+    def __init__(self, permission: OnceForAll) -> None:
+        self._permission = permission
+        self._pipelines: list[PipelineStatus] = []
+        self._listening = False
+
+    def attach(self, pipeline: PipelineStatus) -> None:
+        """Wait for a report of the pipeline."""
+        self._listening = False  # attaching publishes the state as it stands, which is no report
+        pipeline.attach(self)
+        self._pipelines.append(pipeline)
+        self._listening = True
+
+    def publish(self, item: Published) -> None:
+        """Say once that a report is shown to no one."""
+        if not self._listening or not isinstance(item, Event):
+            return
+        self.end()
+        if self._permission.take():
+            logger.warning(
+                "this process (%d) was forked from one that runs a status server (%d): what it reports is shown to no "
+                "one. Report from the parent, or set STATUS_REDIS_URL and start a server in each process",
+                os.getpid(),
+                os.getppid(),
+            )
+
+    def watch(self) -> None:
+        """Wait for reports of pipelines that are made from now on too."""
+        registry.watch(self.attach)
+
+    def end(self) -> None:
+        """Wait no longer; idempotent."""
+        self._listening = False
+        registry.unwatch(self.attach)
+        pipelines, self._pipelines = self._pipelines, []
+        for pipeline in pipelines:
+            pipeline.detach(self)
+
+
+_unheard: list[Unheard] = []
+
+
+def begin_unheard(permission: OnceForAll, pipelines: Iterable[PipelineStatus], *, later: bool) -> None:
+    """Have the first report of the pipelines, with ``later`` also of those made later, say that no one sees it."""
+    unheard = Unheard(permission)
+    for pipeline in pipelines:
+        unheard.attach(pipeline)
+    if later:
+        unheard.watch()
+    _unheard.append(unheard)
+
+
+def end_unheard() -> None:
+    """Say nothing: this process has a server of its own."""
+    while _unheard:
+        _unheard.pop().end()
