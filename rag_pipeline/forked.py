@@ -44,6 +44,7 @@ class Unheard:
         self._permission = permission
         self._pipelines: list[PipelineStatus] = []
         self._listening = False
+        self._later = False
 
     def attach(self, pipeline: PipelineStatus) -> None:
         """Wait for a report of the pipeline."""
@@ -67,11 +68,20 @@ class Unheard:
 
     def watch(self) -> None:
         """Wait for reports of pipelines that are made from now on too."""
+        self._later = True
         registry.watch(self.attach)
+
+    def renew(self) -> None:
+        """Wait for reports in a forked child of the child too: pipelines have no sinks there."""
+        pipelines, self._pipelines = self._pipelines, []
+        for pipeline in pipelines:
+            self.attach(pipeline)
+        if self._later:
+            self.watch()
 
     def end(self) -> None:
         """Wait no longer; idempotent."""
-        self._listening = False
+        self._listening = self._later = False
         registry.unwatch(self.attach)
         pipelines, self._pipelines = self._pipelines, []
         for pipeline in pipelines:
@@ -82,13 +92,19 @@ _unheard: list[Unheard] = []
 
 
 def begin_unheard(permission: OnceForAll, pipelines: Iterable[PipelineStatus], *, later: bool) -> None:
-    """Have the first report of the pipelines, with ``later`` also of those made later, say that no one sees it."""
+    """In a forked child, have the first report of the pipelines, with ``later`` also of those made later, say that no one sees it."""
     unheard = Unheard(permission)
     for pipeline in pipelines:
         unheard.attach(pipeline)
     if later:
         unheard.watch()
     _unheard.append(unheard)
+
+
+def renew_unheard() -> None:
+    """Go on with what :func:`begin_unheard` began in the parent, which is a forked child itself."""
+    for unheard in _unheard:
+        unheard.renew()
 
 
 def end_unheard() -> None:

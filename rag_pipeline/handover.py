@@ -34,8 +34,8 @@ class Handover(Generic[T]):
 
     A thousand items that come while the reader is busy make one wake-up. Over ``limit`` items (the reader is stuck)
     further ones are dropped and :attr:`overflowed` is set: the reader must then start its subscribers afresh.
-    ``wake_up`` is a descriptor, ``fd``, unless the reader waits otherwise. ``rearmed_at`` is the monotonic time at which
-    the reader last came to read, 0 before that.
+    ``wake_up`` is a descriptor, ``fd``, unless the reader waits otherwise. ``rearmed_at`` is the monotonic time of the
+    reader's last turn, 0 before the first.
     """
 
     def __init__(self, limit: int = MAX_ITEMS, wake_up: WakeUp | None = None) -> None:

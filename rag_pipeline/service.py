@@ -19,7 +19,7 @@ from rag_pipeline.access import exposure
 from rag_pipeline.access.guard import guard_of
 from rag_pipeline.config import Settings
 from rag_pipeline.errors import ConfigurationError, JournalError
-from rag_pipeline.forked import OnceForAll, begin_unheard, end_unheard
+from rag_pipeline.forked import OnceForAll, begin_unheard, end_unheard, renew_unheard
 from rag_pipeline.http_server import HttpServer
 from rag_pipeline.http_server.answers import Answer, Health, Request, answer
 from rag_pipeline.journal.keeper import Keeper
@@ -179,6 +179,7 @@ class StatusServer:
         """Become a stopped server in a forked child, where none of its threads is."""
         self._ending = Ending()
         if self._started:
+            self._started = False
             begin_unheard(self._once_for_all, self._attached.values(), later=self._chosen is None)
 
     # -- a second start --------------------------------------------------------------------------------------------
@@ -284,9 +285,10 @@ def start_status_server(
     """Start HTTP on ``port`` (default ``STATUS_PORT`` or 8003) and Socket.IO on ``socket_port`` (default one above).
 
     Returns once both accept connections. ``port=0`` picks two free ports. On the ports of a server that runs in this
-    process it returns that server, and adds ``pipelines`` to those that were chosen for it. Without ``pipelines`` every PipelineStatus
-    of the process is shown, also those made later. With ``state_dir`` (default ``STATUS_STATE_DIR``) events outlive the
-    process: a pipeline goes on from where the last one of its id ended.
+    process it returns that server, and adds ``pipelines`` to those that were chosen for it.
+
+    Without ``pipelines`` every PipelineStatus of the process is shown, also those made later. With ``state_dir``
+    (default ``STATUS_STATE_DIR``) events outlive the process: a pipeline resumes where the last one of its id ended.
 
     Raises ConfigurationError, PortInUseError or ServiceError, each with one line that names the setting or the port;
     nothing stays half started.
@@ -350,6 +352,7 @@ def _leave_all_to_parent() -> None:
     global _start_lock
     _start_lock = native.allocate_lock()  # a thread of the parent may have held it
     _running.clear()
+    renew_unheard()
     inherited = list(_built)
     _inherited.extend(inherited)  # for good: what they hold open, such as the journal, is not closed in a child
     _built.clear()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from tests.live import DEADLINE_SECONDS
 
 
-class Interrupt(BaseException):  # noqa: N818 - as KeyboardInterrupt, which pytest would take for its own
+class Interrupt(BaseException):
     """Stands for a Ctrl+C or a soft time limit."""
 
 

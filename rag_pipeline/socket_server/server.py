@@ -35,8 +35,8 @@ STOP_TIMEOUT_SECONDS = 5
 class SocketServer:
     """Serves Socket.IO for the given pipelines, which publish to ``entrance``.
 
-    ``direct`` False takes the library's own path to the clients, which is slower and needs no hooks. ``bound`` is where
-    it listens, ``address`` and ``port`` are the parts of that; ``probe_token`` is the service's own, for its ``/health``.
+    ``direct`` False takes the library's own path to the clients, which is slower and needs no hooks. ``address`` and
+    ``port`` are where it is bound; ``probe_token`` is the service's own, for its ``/health``.
     """
 
     def __init__(
@@ -55,9 +55,8 @@ class SocketServer:
         self._guard = guard
         self.probe_token = secrets.token_urlsafe(24)
         self._listener = open_listener(settings.host, settings.socket_port, BACKLOG, settings=SOCKET_SETTINGS)
-        self.bound = self._listener.address
-        self.address: str = self.bound[0]
-        self.port: int = self.bound[1]
+        self.address: str = self._listener.address[0]
+        self.port: int = self._listener.address[1]
         self.backlog_limit_bytes: int = settings.backlog_limit_bytes
         self.handover: Handover[Item] = Handover()
         keeper = keeper or Keeper()
