@@ -92,7 +92,7 @@ _unheard: list[Unheard] = []
 
 
 def begin_unheard(permission: OnceForAll, pipelines: Iterable[PipelineStatus], *, later: bool) -> None:
-    """In a forked child, have the first report of the pipelines, with ``later`` also of those made later, say that no one sees it."""
+    """In a forked child, have the first report say that no one sees it; ``later`` includes pipelines made later."""
     unheard = Unheard(permission)
     for pipeline in pipelines:
         unheard.attach(pipeline)

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+from rag_pipeline import native
 from rag_pipeline.errors import ConfigurationError, PortInUseError
 
 BACKLOG = 1_024
@@ -28,13 +29,20 @@ class Listener(_socket.socket):
     """
 
     address: tuple[Any, ...] = ()
+    _number = -1
 
     def begin(self, address: tuple[object, ...], backlog: int) -> None:
         """Bind and listen."""
         self.bind(address)
         self.address = self.getsockname()
+        self._number = self.fileno()
         _open.add(self)
         self.listen(backlog)
+
+    def give_up(self) -> None:
+        """Listen no more, where the descriptor was handed on to a thread that hangs: the port can be bound again."""
+        if self in _open:
+            native.end_connection(self._number)
 
     def close(self) -> None:
         """Free the port; also tells that the connections are closed, where the descriptor was handed on."""

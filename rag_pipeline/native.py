@@ -241,9 +241,14 @@ _TRY_LATER = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS}
 _libc.shutdown.argtypes = (ctypes.c_int, ctypes.c_int)
 
 
+def end_connection(fd: int) -> None:
+    """End the connection, or the listening, of a descriptor that stays open."""
+    _libc.shutdown(fd, socket.SHUT_RDWR)
+
+
 def hang_up(fd: int) -> None:
     """End the connection and close the descriptor, also where a forked child still holds a copy of it."""
-    _libc.shutdown(fd, socket.SHUT_RDWR)
+    end_connection(fd)
     posix.close(fd)
 
 

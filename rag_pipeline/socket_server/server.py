@@ -139,6 +139,7 @@ class SocketServer:
             self._listener.close()
             self.handover.close()
         else:
+            self._listener.give_up()
             logger.error("the Socket.IO server did not stop within %d seconds", STOP_TIMEOUT_SECONDS)
         return ended
 
