@@ -22,6 +22,7 @@ from rag_pipeline.errors import ConfigurationError, JournalError
 from rag_pipeline.forked import OnceForAll, begin_unheard, end_unheard, renew_unheard
 from rag_pipeline.http_server import HttpServer
 from rag_pipeline.http_server.answers import Answer, Health, Request, answer
+from rag_pipeline.http_server.handler import Limits
 from rag_pipeline.journal.keeper import Keeper
 from rag_pipeline.journal.sqlite import SqliteJournal
 from rag_pipeline.lifecycle import Ending, Holders, Step, launch
@@ -64,7 +65,7 @@ class StatusServer:
         self._told: set[tuple[str, ...]] = set()
         self._guard = guard_of(settings.auth)
         with ExitStack() as undo:
-            self._http = HttpServer(settings.host, settings.http_port)
+            self._http = HttpServer(settings.host, settings.http_port, limits=Limits(streams=settings.event_streams))
             undo.callback(self._http.stop)
             self._policy = OriginPolicy(settings, self._http.port)
             self._keeper = _keeper_of(settings)
