@@ -13,6 +13,7 @@ from rag_pipeline.errors import PortInUseError
 from rag_pipeline.listener import open_listener
 from rag_pipeline.service import start_status_server
 from tests.interrupting import interrupted
+from tests.journal.redis_server import needs_redis, running
 from tests.live import ask, native_threads, wait_until
 
 STOPS = 200
@@ -64,6 +65,26 @@ def test_threads_and_ports_end_also_when_nobody_calls_stop_again() -> None:
             wait_until(lambda: native_threads() <= before)
             assert_free(server.http_port, server.socket_port)
         server.stop()
+
+
+@needs_redis
+def test_a_stop_with_a_redis_that_stands_still_ends_and_frees_the_ports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(8)
+    before = native_threads()
+    with running(tmp_path) as redis:
+        monkeypatch.setenv("STATUS_REDIS_URL", redis.url)
+        pipeline = PipelineStatus("local_files", "interrupts-redis")
+        server = start_status_server(0, pipelines=[pipeline])
+        redis.freeze()
+        pipeline.update(status="running")
+        interrupted(server.stop, rng, within_seconds=0.1, times=2)
+        server.stop()
+        assert "stopped" in repr(server)
+        assert_free(server.http_port, server.socket_port)
+        redis.thaw()
+        wait_until(lambda: native_threads() <= before)
 
 
 def test_a_start_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:

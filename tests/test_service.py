@@ -475,6 +475,18 @@ def test_two_servers_in_one_process_show_their_own_pipelines() -> None:
         assert ask(a.http_port, f"/status/{second.pipeline_id}").status == 404
 
 
+def test_two_servers_in_one_process_need_two_state_folders(tmp_path: Path) -> None:
+    first, second = new_pipeline(), new_pipeline()
+    with (
+        start_status_server(0, pipelines=[first], state_dir=tmp_path / "a") as a,
+        start_status_server(0, pipelines=[second], state_dir=tmp_path / "b") as b,
+        start_status_server(0, pipelines=[second], state_dir=tmp_path / "a") as c,
+    ):
+        journals = [ask(server.http_port, "/health").body["journal"] for server in (a, b, c)]
+        assert [journal["kind"] for journal in journals] == ["sqlite", "sqlite", "memory"]
+        assert "another server of this process: give each a state_dir of its own" in journals[2]["error"]
+
+
 def test_two_servers_can_share_a_pipeline_and_one_may_stop() -> None:
     pipeline = new_pipeline()
     a = start_status_server(0, pipelines=[pipeline])
