@@ -16,6 +16,7 @@ from rag_pipeline.config import check_pipeline_id
 from rag_pipeline.control import Control
 from rag_pipeline.events import Event, Json
 from rag_pipeline.status import checks
+from rag_pipeline.status.clocks import now as _now
 from rag_pipeline.status.failures import failure
 from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import RESERVED_FIELDS, FileError, FileRecord, StateBody
@@ -365,6 +366,13 @@ class PipelineStatus:
         else:
             self._out.owe_status(now)
 
+    def _publish_held(self, released: list[Event], now: Moment) -> None:
+        """Publish progress that was held back. A status follows it too: an earlier one has a lower number."""
+        for event in released[:-1]:
+            self._out.publish(event)
+        if released:
+            self._file_event(released[-1], now)
+
     def _last_progress(self, file: FileRecord) -> tuple[Key | None, Moment]:
         """Find the file that is about to end and publish its last progress if that was held back."""
         now = _now()
@@ -380,8 +388,7 @@ class PipelineStatus:
             return
         now = _now()
         self._restore = restore
-        for event in self._state.release_all(now):
-            self._out.publish(event)
+        self._publish_held(self._state.release_all(now), now)
         self._out.add(sink)
         if self._settled:
             self._go_on(now)
@@ -415,8 +422,7 @@ class PipelineStatus:
 
     def _flush(self, everything: bool) -> None:
         now = _now()
-        for event in self._state.release_all(now) if everything else self._state.release(now):
-            self._out.publish(event)
+        self._publish_held(self._state.release_all(now) if everything else self._state.release(now), now)
         if self._out.status_is_due(now, early=everything):
             self._out.status(self._state.status_event(now), now)
         self._out.flushed(self._state.next_release(), now)
@@ -461,10 +467,6 @@ class DefaultPipelineStatus(PipelineStatus):
 
 def _new_epoch() -> str:
     return secrets.token_hex(8)
-
-
-def _now() -> Moment:
-    return Moment(time.time(), time.monotonic())
 
 
 def _file(name: object, file_id: object) -> FileRecord:

@@ -104,7 +104,9 @@ class Publisher:
 
     def flushed(self, next_release: float | None, now: Moment) -> None:
         """A flush was made: ask for the next one if anything is left."""
-        self._flush_due = NEVER
+        # A flush before its time leaves the request that is under way: made again, each sink would add one to it.
+        if now.mono >= self._flush_due:
+            self._flush_due = NEVER
         due = min(self._status_due, NEVER if next_release is None else next_release)
         if due != NEVER:
             self.ask_flush(due, now)

@@ -82,6 +82,16 @@ def test_what_is_left_after_a_flush_is_asked_for() -> None:
     assert len(dues(sink)) == 2
 
 
+def test_a_flush_before_its_time_leaves_the_request_that_is_under_way() -> None:
+    publisher, sink = Publisher(pipeline), Recorder()
+    publisher.add(sink)
+    publisher.owe_status(at(10.0))
+    publisher.flushed(None, at(10.05))
+    assert dues(sink) == [10.0 + STATUS_DELAY_SECONDS]
+    publisher.flushed(None, at(10.1))
+    assert len(dues(sink)) == 2
+
+
 def test_a_sink_that_is_gone_hears_nothing() -> None:
     publisher, stays, goes = Publisher(pipeline), Recorder(), Recorder()
     publisher.add(stays)
