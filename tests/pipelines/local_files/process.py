@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import socketio
-
 from tests.contract.checking import check_answer, check_event
+from tests.in_order import InOrderClient
 from tests.watching import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -142,7 +141,7 @@ class Watcher:
 
     def __init__(self, address: str, namespace: str = "/local_files") -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.client = socketio.Client(reconnection=False)
+        self.client = InOrderClient(reconnection=False)
         for name in EVENTS:
             self.client.on(name, self._keeper(name), namespace=namespace)
         self.client.connect(address, namespaces=[namespace], transports=["websocket"], wait_timeout=10)
