@@ -89,7 +89,7 @@ class Deliverer:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 # -- what each call does -----------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from rag_pipeline.ingest.types import Stopped
 from tests.children import children, is_alive
 from tests.ingest.extract.makers import EXAMPLES, make_docx, make_ole, make_pdf, make_xlsx, make_zip
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 _ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -95,7 +95,7 @@ class Process:
 
     def status(self) -> dict[str, Any]:
         """Return what ``GET /status`` answers."""
-        with urllib.request.urlopen(self.address("Status"), timeout=10) as answer:
+        with urllib.request.urlopen(self.address("Status"), timeout=60) as answer:
             body = answer.read()
         check_answer("/status", answer.status, answer.headers, body)
         state: dict[str, Any] = json.loads(body)
@@ -144,7 +144,7 @@ class Watcher:
         self.client = InOrderClient(reconnection=False)
         for name in EVENTS:
             self.client.on(name, self._keeper(name), namespace=namespace)
-        self.client.connect(address, namespaces=[namespace], transports=["websocket"], wait_timeout=10)
+        self.client.connect(address, namespaces=[namespace], transports=["websocket"], wait_timeout=60)
 
     def _keeper(self, name: str) -> Callable[[dict[str, Any]], None]:
         return lambda body: self.events.append((name, body))
