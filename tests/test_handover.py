@@ -105,7 +105,7 @@ def test_many_threads_lose_nothing_and_the_reader_always_wakes() -> None:
             assert readable(handover, 10), "a wake-up was lost"
             seen += drain(handover)
         for writer in writers:
-            writer.join(10)
+            writer.join(60)
     finally:
         sys.setswitchinterval(switch)
     for t in range(threads):

@@ -19,7 +19,7 @@ BESIDE_THE_STATE = ("timestamp", "offset", "recovered")
 """What a ``pipeline:status`` carries that is not of the state."""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Return once the condition holds; fail after the deadline."""
     deadline = time.monotonic() + seconds
     while not condition():

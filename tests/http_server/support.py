@@ -28,7 +28,7 @@ from rag_pipeline.status.model import FileBody, FileRecord, Totals
 from rag_pipeline.status.state import Moment, PipelineState
 from tests.contract.checking import ContractError, check_answer, check_event
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 STATE: Mapping[str, object] = PipelineState("local", None, "e", Moment(0.0, 0.0)).body(Moment(0.0, 0.0)).to_json(0.0)
 JOURNAL = "0123abcd"
 

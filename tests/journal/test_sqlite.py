@@ -357,7 +357,7 @@ def test_a_reader_sees_each_event_once_and_in_order_while_another_thread_writes(
         return len(seen) == 3000 or bool(failures)
 
     wait_until(everything_seen, 60)
-    assert writer.join(10)
+    assert writer.join(60)
     assert failures == []
     assert seen == list(range(1, 3001))
     journal.close()

@@ -73,4 +73,4 @@ def endpoint() -> Iterator[Endpoint]:
     finally:
         made.server.shutdown()
         made.server.server_close()
-        thread.join(10)
+        thread.join(60)

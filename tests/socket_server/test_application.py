@@ -219,11 +219,11 @@ def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is
     with StatusServer(Settings(http_port=0, socket_port=0), pipelines=[pipeline]).start() as server:
         address = f"http://127.0.0.1:{server.socket_port}/socket.io/?EIO=4&transport=polling"
         session = requests.Session()
-        sid = json.loads(session.get(address, timeout=10).text[1:])["sid"]
-        session.post(f"{address}&sid={sid}", data="40/pipeline,", timeout=10)
-        came = session.get(f"{address}&sid={sid}", timeout=10).text
+        sid = json.loads(session.get(address, timeout=60).text[1:])["sid"]
+        session.post(f"{address}&sid={sid}", data="40/pipeline,", timeout=60)
+        came = session.get(f"{address}&sid={sid}", timeout=60).text
         while "pipeline:status" not in came:
-            came += session.get(f"{address}&sid={sid}", timeout=10).text
+            came += session.get(f"{address}&sid={sid}", timeout=60).text
         for number in range(40):
             pipeline.add_processing_file(f"f{number}")
         pipeline.update(status="stopped")
@@ -231,8 +231,8 @@ def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is
         stopping.start()
         packets: list[str] = []
         while packets[-1:] != ["1"]:
-            packets += session.get(f"{address}&sid={sid}", timeout=10).text.split("\x1e")
-        stopping.join(10)
+            packets += session.get(f"{address}&sid={sid}", timeout=60).text.split("\x1e")
+        stopping.join(60)
     assert sum("file_processing_started" in packet for packet in packets) == 40
     assert '"status":"stopped"' in packets[-2]
 
@@ -242,8 +242,8 @@ def test_a_packet_that_is_no_json_ends_the_session_without_a_traceback(caplog: p
         Settings(http_port=0, socket_port=0), pipelines=[PipelineStatus("local_files", "no-json")]
     ).start() as server:
         address = f"http://127.0.0.1:{server.socket_port}/socket.io/?EIO=4&transport=polling"
-        sid = json.loads(requests.get(address, timeout=10).text[1:])["sid"]
-        requests.post(f"{address}&sid={sid}", data='40/pipeline,{"a":', timeout=10)
-        assert requests.get(f"{address}&sid={sid}", timeout=10).status_code == 400
-        assert requests.delete(address, timeout=10).status_code == 405
+        sid = json.loads(requests.get(address, timeout=60).text[1:])["sid"]
+        requests.post(f"{address}&sid={sid}", data='40/pipeline,{"a":', timeout=60)
+        assert requests.get(f"{address}&sid={sid}", timeout=60).status_code == 400
+        assert requests.delete(address, timeout=60).status_code == 405
     assert [r for r in caplog.records if r.exc_info or r.levelno > logging.INFO] == []

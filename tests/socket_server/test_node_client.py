@@ -98,11 +98,11 @@ class NodeClient:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         finally:
             self._process.kill()
             self._process.wait()
-            self._reader.join(10)
+            self._reader.join(60)
             self._process.stdout.close()
 
 

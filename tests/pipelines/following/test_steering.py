@@ -386,8 +386,8 @@ def test_who_asks_does_not_wait_for_a_pipeline_that_is_busy_with_its_plan(held: 
     with held.pipeline._crew.lock:
         thread = threading.Thread(target=ask)
         thread.start()
-        assert asked.wait(10)
-    thread.join(10)
+        assert asked.wait(60)
+    thread.join(60)
     held.ask(Action.RESUME)
     held.source.hold.set()
     held.wait_idle(processed=4)
