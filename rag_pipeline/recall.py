@@ -42,7 +42,7 @@ class Recall:
         return EventPage([self._item(entry) for entry in shown], self.offset_of(end), recovered=recovered, more=more)
 
     def _page(self, after: int, limit: int, namespace: str) -> tuple[list[Entry], int, bool]:
-        """Return events without the statuses that later ones supersede, where the page ends, and whether more follow."""
+        """Return events but superseded statuses, where the page ends, and whether more follow."""
         shown: list[Entry] = []
         size = 0
         while True:
