@@ -10,7 +10,7 @@ from itertools import islice
 from rag_pipeline import events, native
 from rag_pipeline.events import Event
 from rag_pipeline.journal.base import Entry, Lineage
-from rag_pipeline.journal.gap import is_gap
+from rag_pipeline.journal.gap import GapBody, is_gap
 from rag_pipeline.journal.weight import weigh
 
 TAIL_EVENTS = 10_000
@@ -54,9 +54,18 @@ class Tail:
             entry = Entry(self.newest, event)
             self.sum_up(entry)
             return entry
+        if type(event.body) is GapBody:
+            self._cut()
         entry = Entry(self.newest + 1, event)
         self.keep(entry)
         return entry
+
+    def _cut(self) -> None:
+        """Reach back to here alone: nobody can be sent all that came before."""
+        with self._lock:
+            self._entries.clear()
+            self.size_bytes = 0
+            self.start = self.newest
 
     def keep(self, entry: Entry) -> None:
         """Append an entry, newer than all before; the oldest go when there are too many, or too large ones."""
