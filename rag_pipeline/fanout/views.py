@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from rag_pipeline import events, native
-from rag_pipeline.events import Json, iso
+from rag_pipeline.events import STATUS, Event, Json
 from rag_pipeline.journal import Entry
 from rag_pipeline.picture import apply
 from rag_pipeline.status.model import Totals
@@ -24,6 +24,16 @@ class View(NamedTuple):
 
     namespaces: tuple[str, ...]
     state: Json
+
+
+class ViewBody(NamedTuple):
+    """A state as JSON, immutable."""
+
+    state: Json
+
+    def to_json(self, at: float) -> Json:  # noqa: ARG002 - the protocol's signature
+        """Return the state."""
+        return self.state
 
 
 class Views:
@@ -85,12 +95,22 @@ class Views:
         state = {**view.state, "seconds_until_next_check": _seconds_until(view.state["next_check_time"])}
         return {**state, "status": STALLED} if stalled else state
 
-    def payload(self, pipeline_id: str) -> str | None:
-        """Return the state as the payload of a ``pipeline:status``, as JSON without an offset."""
+    def event(self, pipeline_id: str) -> Event | None:
+        """Return the state as a ``pipeline:status`` that sums up; None for an unknown pipeline."""
         state = self.state(pipeline_id)
         if state is None:
             return None
-        return json.dumps({**state, "timestamp": iso(time.time())}, ensure_ascii=False, separators=(",", ":"))
+        return Event(
+            STATUS,
+            self.namespaces(pipeline_id),
+            pipeline_id,
+            state["pipeline_type"],
+            state["epoch"],
+            state["seq"],
+            time.time(),
+            ViewBody(state),
+            numbered=False,
+        )
 
 
 def _seconds_until(moment: str | None) -> float | None:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rag_pipeline.events import Event, Json
+from rag_pipeline.events import Event
 from rag_pipeline.journal.base import FileStatus, encode_payload
 from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of, pack
+from rag_pipeline.journal.gap import GapBody
 from rag_pipeline.journal.redis_append import APPEND
 from rag_pipeline.journal.redis_generations import adopt, mark_of
 from rag_pipeline.journal.redis_keys import Keys, text_of_key
@@ -24,16 +25,6 @@ MAX_FILES = 100_000
 
 _ITEM_LENGTH = 17
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-
-class GapBody(NamedTuple):
-    """A whole state in place of events that were dropped."""
-
-    state: StateBody
-
-    def to_json(self, at: float) -> Json:
-        """Return the state, marked."""
-        return {**self.state.to_json(at), "gap": True}
 
 
 class Row(NamedTuple):

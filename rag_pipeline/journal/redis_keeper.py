@@ -15,7 +15,7 @@ from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
 from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Lineage, new_identity
 from rag_pipeline.journal.fetcher import Done, Fetcher
-from rag_pipeline.journal.keeper import BeginJournal
+from rag_pipeline.journal.keeper import BeginJournal, with_drops
 from rag_pipeline.journal.redis_address import Address
 from rag_pipeline.journal.redis_outage import Outage
 from rag_pipeline.journal.redis_publisher import RedisPublisher
@@ -47,6 +47,7 @@ class RedisKeeper:
         self._publisher = RedisPublisher(url, self._status_of, outage=self._outage)
         self._unserved: frozenset[str] = frozenset()
         self._pipelines: Callable[[], Iterable[StatusCore]] = tuple
+        self._dropped: Callable[[], int] = int
         self._saved: dict[str, SavedState] = {}
         self._floor = 0
         self._stopping = native.Signal()
@@ -71,7 +72,7 @@ class RedisKeeper:
         post: Callable[[Callable[[], None]], None],
         *,
         begin_journal: BeginJournal,
-        overflowed: Callable[[], None],  # noqa: ARG002 - the publisher sees to it
+        dropped: Callable[[], int],
         mark_stalled: Callable[[Iterable[str]], None],
         pipelines: Callable[[], Iterable[StatusCore]],
     ) -> Sink:
@@ -94,6 +95,7 @@ class RedisKeeper:
             post(lambda: self.tail.go_on(lineage))
 
         self._pipelines = pipelines
+        self._dropped = dropped
         self._post = post
         self._begin = begin
         self._mark_stalled = mark_stalled
@@ -169,13 +171,17 @@ class RedisKeeper:
             raise JournalError("Redis can't be reached")
         return self._journal.files(query)
 
+    def has_all_files(self) -> bool:
+        """Return whether :meth:`files` knows every file there was, as far as this process can tell."""
+        return not self._dropped() and not self._publisher.health().get("dropped")
+
     def describe(self) -> dict[str, Any]:
         """Return what ``/health`` says of the journal."""
         told: Mapping[str, Any] = self._publisher.health()
         error = told.get("error") or self._reader.degraded
         status = "ok" if error is None else "degraded"
         shown = {"kind": "redis", **told, "status": status}
-        return shown if error is None else {**shown, "error": error}
+        return with_drops(shown if error is None else {**shown, "error": error}, self._dropped())
 
     # -- the watcher's thread ----------------------------------------------------------------------------------------
 

@@ -11,14 +11,22 @@ from typing import Any
 
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
-from rag_pipeline.events import Event
+from rag_pipeline.events import STATUS, Event
 from rag_pipeline.journal import sqlite_inbox as inbox
 from rag_pipeline.journal.base import Entry, FileQuery, FileRow, StoredBody
 from rag_pipeline.journal.sqlite_files import find_files, sweep_files
 from rag_pipeline.journal.sqlite_generations import begin_generation
 from rag_pipeline.journal.sqlite_lock import JournalLock
 from rag_pipeline.journal.sqlite_saved import Books, load_books, saved_states
-from rag_pipeline.journal.sqlite_schema import MAX_INTEGER, broken, open_reader, open_writer, transaction
+from rag_pipeline.journal.sqlite_schema import (
+    MAX_INTEGER,
+    StoredDataError,
+    broken,
+    decoded,
+    open_reader,
+    open_writer,
+    transaction,
+)
 from rag_pipeline.status.saved import SavedState
 
 MAX_EVENTS = 100_000
@@ -173,7 +181,7 @@ class SqliteJournal:
             " AND (? IS NULL OR instr(' ' || namespaces || ' ', ' ' || ? || ' ') > 0) ORDER BY position LIMIT ?"
         )
         with self._reading() as db, suppress(UnicodeEncodeError):  # no namespace is called that
-            return [_entry(*row) for row in db.execute(query, values)]
+            return [decoded(_entry, *row) for row in db.execute(query, values)]
         return []
 
     def saved(self) -> Mapping[str, SavedState]:
@@ -186,6 +194,24 @@ class SqliteJournal:
         with self._reading() as db, suppress(UnicodeEncodeError):  # of what is asked for: nothing kept has it
             return find_files(db, query)
         return []
+
+    def newest_statuses(self) -> Mapping[tuple[str, str], int]:
+        """Return the position of the newest ``pipeline:status`` of each pipeline in each namespace."""
+        query = (
+            "SELECT pipeline_id, namespaces, max(position) FROM events WHERE name = ? GROUP BY pipeline_id, namespaces"
+        )
+        newest: dict[tuple[str, str], int] = {}
+        with self._reading() as db:
+            for pipeline_id, namespaces, position in db.execute(query, (STATUS,)):
+                for namespace in namespaces.split():
+                    key = pipeline_id or "", namespace
+                    newest[key] = max(position, newest.get(key, 0))
+        return newest
+
+    def is_whole(self) -> bool:
+        """Return whether its files are all there are: no events were ever dropped on the way to it."""
+        with self._reading() as db:
+            return db.execute("SELECT 1 FROM gaps LIMIT 1").fetchone() is None
 
     def size(self) -> Mapping[str, Any]:
         """Return how many events are kept, and the bytes on disk."""
@@ -224,8 +250,10 @@ class SqliteJournal:
             raise JournalError(f"the journal {self._path} is closed")
         try:
             yield
-        except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
-            raise broken(self._path, error) from error
+        except (sqlite3.Error, StoredDataError) as error:
+            if (told := broken(self._path, error)) is None:
+                raise
+            raise told from error
 
 
 def _entry(position: int, *row: Any) -> Entry:

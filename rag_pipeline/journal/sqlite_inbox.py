@@ -25,6 +25,7 @@ RECENT_GONE = "recent gone"
 ATTEMPT = "attempt"
 ATTEMPT_GONE = "attempt gone"
 PIPELINE = "pipeline"
+GAP = "gap"
 
 Row = tuple[object, ...]
 """What kind of change it is, one of the above, then the values of the columns that it sets or is found by."""
@@ -50,6 +51,7 @@ CREATE TEMP TRIGGER inbox_taken INSTEAD OF INSERT ON inbox BEGIN
     INSERT OR REPLACE INTO recent SELECT {_new(5)} WHERE new.kind = '{RECENT}';
     DELETE FROM attempts WHERE new.kind = '{ATTEMPT_GONE}' AND pipeline_id = new.a AND file_key = new.b;
     INSERT OR REPLACE INTO attempts SELECT {_new(4)} WHERE new.kind = '{ATTEMPT}';
+    INSERT OR REPLACE INTO gaps SELECT {_new(2)} WHERE new.kind = '{GAP}';
     INSERT OR REPLACE INTO pipelines SELECT {_new(8)} WHERE new.kind = '{PIPELINE}';
 END
 """

@@ -12,8 +12,10 @@ from rag_pipeline.events import Event, Json
 from rag_pipeline.journal import sqlite_inbox
 from rag_pipeline.journal.base import FileStatus
 from rag_pipeline.journal.files import OUTCOMES, STATUS_OF, keys_of, pack, unpack
+from rag_pipeline.journal.gap import GapBody
 from rag_pipeline.journal.history import begun_as
 from rag_pipeline.journal.sqlite_files import FileChanges, key_text, read_key
+from rag_pipeline.journal.sqlite_schema import decoded
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, Key, key_of
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
@@ -77,6 +79,7 @@ class Books:
         self._changed: dict[str, tuple[Known, int]] = {}
         self._files = FileChanges()
         self._emptied: set[str] = set()
+        self._gaps: dict[str, float] = {}
         self._recent: dict[tuple[str, FileStatus, int], tuple[int, FileRecord]] = {}
         self._attempts: dict[tuple[str, Key], tuple[int, int] | None] = {}
 
@@ -91,12 +94,17 @@ class Books:
         current = known.follow(event)
         if isinstance(event.body, FileBody):
             self._note_file(known, event, event.body, position)
+        elif isinstance(event.body, GapBody):
+            known.whole = False
+            self._gaps[known.pipeline_id] = event.at
+            self._note_state(known, event.body.state, event.at, position)
         elif isinstance(event.body, StateBody) and current:
             self._note_state(known, event.body, event.at, position)
 
     def take(self) -> list[sqlite_inbox.Row]:
         """Return what is to be put into the inbox for what was noted since the last time."""
         rows = self._files.rows()
+        rows += [(sqlite_inbox.GAP, pipeline_id, at) for pipeline_id, at in self._gaps.items()]
         rows += [(sqlite_inbox.RECENT_GONE, pipeline_id) for pipeline_id in self._emptied]
         rows += [_recent_row(*place, *kept) for place, kept in self._recent.items()]
         rows += [_attempt_row(*which, kept) for which, kept in self._attempts.items()]
@@ -179,17 +187,17 @@ def load_books(db: sqlite3.Connection) -> Books:
     for pid, kind, epoch, seq, fields, own, totals in db.execute(
         "SELECT pipeline_id, pipeline_type, epoch, seq, fields, own, totals FROM pipelines"
     ):
-        known = pipelines[pid] = Known(pid, kind, epoch, seq, json.loads(fields))
-        known.own, known.own_text = json.loads(own), own
-        known.totals = Totals(*json.loads(totals))
+        known = pipelines[pid] = Known(pid, kind, epoch, seq, decoded(json.loads, fields))
+        known.own, known.own_text = decoded(json.loads, own), own
+        known.totals = decoded(_totals, totals)
     for pid, key, started in db.execute(
         "SELECT pipeline_id, file_key, started FROM files WHERE status = 'processing' ORDER BY started"
     ):
-        pipelines[pid].in_flight[read_key(key)] = started
+        decoded(pipelines.__getitem__, pid).in_flight[read_key(key)] = started
     for pid, key, attempt in db.execute("SELECT pipeline_id, file_key, attempt FROM attempts ORDER BY position"):
-        pipelines[pid].attempts[read_key(key)] = attempt
+        decoded(pipelines.__getitem__, pid).attempts[read_key(key)] = attempt
     for pid, status, nth in db.execute("SELECT pipeline_id, status, max(nth) FROM recent GROUP BY pipeline_id, status"):
-        pipelines[pid].ended[FileStatus(status)] = nth + 1
+        decoded(pipelines.__getitem__, pid).ended[decoded(FileStatus, status)] = nth + 1
     return Books(pipelines)
 
 
@@ -200,7 +208,7 @@ def saved_states(db: sqlite3.Connection) -> dict[str, SavedState]:
 
 def _saved(db: sqlite3.Connection, known: Known) -> SavedState:
     def records(query: str, *values: object) -> tuple[FileRecord, ...]:
-        return tuple(unpack(text) for (text,) in db.execute(query, (known.pipeline_id, *values)))
+        return tuple(decoded(unpack, text) for (text,) in db.execute(query, (known.pipeline_id, *values)))
 
     def recent(status: FileStatus) -> tuple[FileRecord, ...]:
         return records("SELECT record FROM recent WHERE pipeline_id = ? AND status = ? ORDER BY nth", status)
@@ -226,6 +234,10 @@ def _saved(db: sqlite3.Connection, known: Known) -> SavedState:
             )
         ],
     )
+
+
+def _totals(text: str) -> Totals:
+    return Totals(*json.loads(text))
 
 
 def _newcomer(pipeline_id: str, event: Event) -> Known:

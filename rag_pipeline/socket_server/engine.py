@@ -92,6 +92,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         self.outlets: dict[str, DirectOutlet] = {}  # by the namespace's name, until the WebSocket has settled
         self._waiting: deque[eio_packet.Packet] = deque()  # for the queue, when this client's turn comes
         self.queued_bytes = 0
+        self._paced_bytes = 0  # of those, what does not count against the bound
         self._upgrade_deadline: Cancellable | None = None
 
     # -- out -------------------------------------------------------------------------------------------------------
@@ -106,23 +107,24 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
             return
         self._enqueue(pkt, len(pkt.data) if isinstance(pkt.data, str) else 100)
 
-    def _enqueue(self, pkt: eio_packet.Packet, size: int) -> None:
-        pkt.waiting_bytes = size
+    def _enqueue(self, pkt: eio_packet.Packet, size: int, *, counts: bool = True) -> None:
+        pkt.waiting_bytes, pkt.paced_bytes = size, 0 if counts else size
         self._waiting.append(pkt)
         self.queued_bytes += size
+        self._paced_bytes += pkt.paced_bytes
         if self.closing:
             self.release()  # the end of the session is put behind it right away
         else:
             self.server.polls.schedule(self)
-        if self.queued_bytes > self.server.backlog_limit_bytes:
+        if self.queued_bytes - self._paced_bytes > self.server.backlog_limit_bytes:
             self.on_overflow(self.queued_bytes)
 
-    def queue_batch(self, batch: Batch) -> None:
+    def queue_batch(self, batch: Batch, *, counts: bool = True) -> None:
         """Send events to a client that has no settled WebSocket: one by one through the library's queue."""
         for packet in batch.packets:
             if self.closed:  # by the bound
                 return
-            self._enqueue(eio_packet.Packet(eio_packet.MESSAGE, packet.text), len(packet.frame))
+            self._enqueue(eio_packet.Packet(eio_packet.MESSAGE, packet.text), len(packet.frame), counts=counts)
 
     @property
     def waits(self) -> bool:
@@ -161,6 +163,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
                 break
             packets.append(packet)
         self.queued_bytes -= sum(getattr(packet, "waiting_bytes", 0) for packet in packets)
+        self._paced_bytes -= sum(getattr(packet, "paced_bytes", 0) for packet in packets)
         return packets
 
     # -- in --------------------------------------------------------------------------------------------------------
@@ -208,8 +211,9 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
             packet = self.queue.get(block=False)
             self.queue.task_done()
             if packet is not None and packet.packet_type != eio_packet.NOOP:
-                connection.write(text_frame(packet.encode().encode()))
-        self.queued_bytes = 0
+                # What waited did not count, or was within the bound: it is no reason to cut the client off now.
+                connection.write_paced(text_frame(packet.encode().encode()))
+        self.queued_bytes = self._paced_bytes = 0
         if not self.closed:  # by the bound, or since the peer is gone
             self.settled = connection
             for outlet in self.outlets.values():

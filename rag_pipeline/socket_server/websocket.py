@@ -67,7 +67,7 @@ class WebSocketConnection:
 
     __slots__ = (
         "__weakref__", "_backlog", "_closing", "_deadline", "_fd", "_frames", "_limit", "_loop", "_max_message",
-        "_message", "_message_bytes", "_reader", "_ready", "_receiver", "_writer", "backlog_bytes",
+        "_message", "_message_bytes", "_paced_bytes", "_reader", "_ready", "_receiver", "_writer", "backlog_bytes",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, fd: int, receiver: Receiver, *, limit: int, max_message: int) -> None:
@@ -81,6 +81,7 @@ class WebSocketConnection:
         self._message_bytes = 0
         self._backlog: deque[bytes] | None = None
         self.backlog_bytes = 0
+        self._paced_bytes = 0  # of those, what does not count against the bound
         self._writer: Cancellable | None = None
         self._closing = False
         self._ready = True  # open, and nothing waits: what is written now goes to the socket
@@ -113,6 +114,15 @@ class WebSocketConnection:
         elif not self.closed:
             self._append(data)
 
+    def write_paced(self, data: bytes) -> None:
+        """Send whole frames as :meth:`write` does; they don't count against the bound."""
+        # First, since all of it may wait. What counts and waits ahead of it is little: whoever paces sees to that. So
+        # what the client takes is reckoned to be of this.
+        waited = self.backlog_bytes
+        self._paced_bytes += len(data)
+        self.write(data)
+        self._paced_bytes = max(0, self._paced_bytes - len(data) + self.backlog_bytes - waited)
+
     def _took(self, data: bytes, sent: int) -> None:
         """The socket took a part, or nothing: the rest waits, unless the connection is broken."""
         if sent < 0 and native.send_failed():
@@ -127,7 +137,7 @@ class WebSocketConnection:
             self._writer = self._loop.watch_write(self._fd, self._on_writable)
         self._backlog.append(data)
         self.backlog_bytes += len(data)
-        if self.backlog_bytes > self._limit:
+        if self.backlog_bytes - self._paced_bytes > self._limit:
             waiting, receiver = self.backlog_bytes, self._receiver
             self.abort()
             if receiver is not None:
@@ -142,6 +152,7 @@ class WebSocketConnection:
                     self._lose()
                 return
             self.backlog_bytes -= sent
+            self._paced_bytes = max(0, self._paced_bytes - sent)
             if sent < len(data):
                 self._backlog[0] = data[sent:]
                 return
@@ -252,7 +263,7 @@ class WebSocketConnection:
             self._deadline.cancel()
             self._deadline = None
         self._backlog = None
-        self.backlog_bytes = 0
+        self.backlog_bytes = self._paced_bytes = 0
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             native.hang_up(fd)

@@ -32,7 +32,7 @@ class Setup:
             self.take,
             self.post,
             begin_journal=self.begin,
-            overflowed=lambda: None,
+            dropped=lambda: 0,
             mark_stalled=self.mark,
             pipelines=lambda: [] if core_of(self.pipeline).closed else [core_of(self.pipeline)],
         )

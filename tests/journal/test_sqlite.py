@@ -462,7 +462,7 @@ def test_an_append_that_sqlite_has_no_room_for_says_that_the_disk_is_full(journa
 
 
 def test_a_batch_with_an_event_that_cannot_be_kept_is_not_kept_at_all(journal: Journal) -> None:
-    with pytest.raises(JournalError):
+    with pytest.raises(UnicodeEncodeError):
         journal.append([*started(1, 3), file_event(4, file="\udc80")])
     assert (journal.newest, journal.files(FileQuery()), journal.saved()) == (0, [], {})
     assert positions(journal.append(started(1, 3))) == [1, 2, 3]

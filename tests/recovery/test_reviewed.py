@@ -292,10 +292,10 @@ def test_a_replay_does_not_drive_a_client_over_a_bound_that_it_keeps_to_live() -
     with serving(pipeline, backlog_limit_bytes=1 << 16) as server:
         pipeline.update(status="running")
         wait_until(lambda: newest(server) == 1)
-        for _ in range(4):
-            pipeline.update(own={"own": "x" * 3000})
-        pipeline.update(own={"own": "x" * 55_000})
-        pipeline.update(own={"own": None})
+        for n in range(4):
+            pipeline.complete_file(f"f{n}", result="x" * 3000)
+        pipeline.complete_file("large", result="x" * 55_000)
+        pipeline.skip_file("small", "no text")
         wait_until(lambda: newest(server) == 7)
         try:
             with PollingSession(server.socket_port, namespace=None) as session:
