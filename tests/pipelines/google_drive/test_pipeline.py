@@ -194,7 +194,7 @@ def test_a_network_that_is_gone_is_an_error_with_the_time_of_the_next_try_and_re
         server.drive.add_file("b.txt", "three", top)
         server.faults.clear()
         run.wait_idle(processed=3)
-        assert run.state()["message"] is None
+        assert "message" not in run.state()
         assert (run.state()["total_failed"], run.state()["total_deleted"]) == (0, 0)
 
 
