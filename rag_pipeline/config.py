@@ -255,6 +255,7 @@ class Settings:
     ping_interval_seconds: int = 25
     ping_timeout_seconds: int = 20
     backlog_limit_bytes: int = 1 << 20
+    event_streams: int = 500  # how many can be open at once
     redis_url: str | None = field(default=None, repr=False)  # there may be a password in it
     heartbeat_seconds: float = 30.0
     auth: AuthSettings = AuthSettings()
@@ -300,6 +301,7 @@ class Settings:
             state_dir=Path(state_dir).expanduser() if state_dir else None,
             pipeline_id=check_pipeline_id("RAG_PIPELINE_ID", pipeline_id) if pipeline_id else None,
             backlog_limit_bytes=read_int(env, "STATUS_BACKLOG_BYTES", 1 << 20, low=1 << 16, high=1 << 30),
+            event_streams=read_int(env, "STATUS_EVENT_STREAMS", 500, low=0, high=10_000),
             redis_url=read_str(env, "STATUS_REDIS_URL"),
             heartbeat_seconds=read_float(env, "STATUS_HEARTBEAT_SECONDS", 30.0, low=3, high=86_400),
             auth=_read_auth(env),

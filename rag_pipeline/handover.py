@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
@@ -34,11 +35,13 @@ class Handover(Generic[T]):
 
     A thousand items that come while the reader is busy make one wake-up. Over ``limit`` items (the reader is stuck)
     further ones are dropped and :attr:`overflowed` is set: the reader must then start its subscribers afresh.
-    ``wake_up`` is a descriptor, ``fd``, unless the reader waits otherwise.
+    ``wake_up`` is a descriptor, ``fd``, unless the reader waits otherwise. ``rearmed_at`` is the monotonic time of the
+    reader's last turn, 0 before the first.
     """
 
     def __init__(self, limit: int = MAX_ITEMS, wake_up: WakeUp | None = None) -> None:
         self.overflowed = False
+        self.rearmed_at = 0.0
         self._items: deque[T] = deque()
         self._limit = limit
         self._wake_up = native.WakeUp() if wake_up is None else wake_up
@@ -75,6 +78,7 @@ class Handover(Generic[T]):
 
     def rearm(self) -> None:
         """Take back the wake-up; the reader calls this, then reads until :meth:`take` returns None."""
+        self.rearmed_at = time.monotonic()
         self._wake_up.clear()
         self._signalled = False
 

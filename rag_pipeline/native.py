@@ -15,7 +15,8 @@ import posix
 import socket
 import sys
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from importlib.machinery import BuiltinImporter
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ else:
     native_thread = importlib.util.module_from_spec(BuiltinImporter.find_spec("_thread"))
     BuiltinImporter.exec_module(native_thread)
 
+Lock = native_thread.LockType
 RLock = native_thread.RLock
 allocate_lock = native_thread.allocate_lock
 get_ident = native_thread.get_ident
@@ -47,9 +49,23 @@ class NativeThread:
     def __init__(self, target: Callable[[], None], name: str) -> None:
         self._target = target
         self._name = name
+        self._ended = False
         self._running = allocate_lock()
         self._running.acquire()
-        self.ident = native_thread.start_new_thread(self._run, ())
+        body = self._body()
+        next(body)
+        self.ident = native_thread.start_new_thread(next, (body, None))
+
+    def _body(self) -> Iterator[None]:
+        # Up to Python 3.11 a thread that is being started has the number of the one that starts it: an exception raised
+        # into that one may arrive here, at the first bytecode. A generator is in the block by then, a function not yet.
+        try:
+            yield
+        except GeneratorExit:
+            return
+        except BaseException:  # noqa: BLE001, S110 - as said, it is not meant for this thread
+            pass
+        self._run()
 
     def _run(self) -> None:
         try:
@@ -60,14 +76,15 @@ class NativeThread:
             self._target()
         finally:
             _forget_this_thread()
+            self._ended = True
             self._running.release()
 
     def join(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds for the thread to end; return whether it has."""
-        if self._running.acquire(timeout=max(0.0, timeout)):
+        # The flag, since an exception raised into a waiting thread can leave the lock taken.
+        if not self._ended and self._running.acquire(timeout=max(0.0, timeout)):
             self._running.release()
-            return True
-        return False
+        return self._ended
 
 
 def _forget_this_thread() -> None:
@@ -99,16 +116,16 @@ class OneShot:
         with self._setting:
             if self._is_set:
                 return
-            self._is_set = True
             self._value = value
+            self._is_set = True
             self._unset.release()
 
     def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds; return whether the value is set."""
-        if self._unset.acquire(timeout=max(0.0, timeout)):
+        # The flag, since an exception raised into a waiting thread can leave the lock taken.
+        if not self._is_set and self._unset.acquire(timeout=max(0.0, timeout)):
             self._unset.release()
-            return True
-        return False
+        return self._is_set
 
     @property
     def value(self) -> object:
@@ -117,19 +134,17 @@ class OneShot:
 
 
 class WakeUp:
-    """A file descriptor that becomes readable when :meth:`signal` was called; any thread may call it."""
+    """A file descriptor that becomes readable when :meth:`signal` was called; any thread may call it.
+
+    A forked child has one of its own under the same number: a signal there wakes nobody in the parent.
+    """
 
     def __init__(self) -> None:
-        if hasattr(os, "eventfd"):
-            self.fd = self._write_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        else:
-            self.fd, self._write_fd = os.pipe()
-            for fd in (self.fd, self._write_fd):
-                os.set_blocking(fd, False)
-
+        self.fd, self._write_fd = _wake_up_fds()
         # Against a signal while the descriptor is closed: its number may be a stranger's file by then.
         self._lock = RLock()
         self._open = True
+        _wake_ups.add(self)
         self._drained = ctypes.create_string_buffer(4096)
 
     def signal(self) -> None:
@@ -150,9 +165,39 @@ class WakeUp:
             if not self._open:
                 return
             self._open = False
-            os.close(self.fd)
-            if self._write_fd != self.fd:
-                os.close(self._write_fd)
+            for fd in {self.fd, self._write_fd}:
+                os.close(fd)
+
+    def renew(self) -> None:
+        """Leave what is shared with the parent, in a forked child."""
+        self._lock = RLock()  # a thread of the parent may have held it
+        if not self._open:
+            return
+        fresh = _wake_up_fds()
+        for new, fd in {(fresh[0], self.fd), (fresh[1], self._write_fd)}:
+            os.dup2(new, fd, inheritable=False)
+            os.close(new)
+
+
+_wake_ups: weakref.WeakSet[WakeUp] = weakref.WeakSet()
+
+
+def _wake_up_fds() -> tuple[int, int]:
+    if hasattr(os, "eventfd"):
+        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return fd, fd
+    ends = os.pipe()
+    for fd in ends:
+        os.set_blocking(fd, False)
+    return ends
+
+
+def _renew_all() -> None:
+    for wake_up in list(_wake_ups):
+        wake_up.renew()
+
+
+os.register_at_fork(after_in_child=_renew_all)
 
 
 class Signal:
@@ -196,9 +241,14 @@ _TRY_LATER = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS}
 _libc.shutdown.argtypes = (ctypes.c_int, ctypes.c_int)
 
 
+def end_connection(fd: int) -> None:
+    """End the connection, or the listening, of a descriptor that stays open."""
+    _libc.shutdown(fd, socket.SHUT_RDWR)
+
+
 def hang_up(fd: int) -> None:
     """End the connection and close the descriptor, also where a forked child still holds a copy of it."""
-    _libc.shutdown(fd, socket.SHUT_RDWR)
+    end_connection(fd)
     posix.close(fd)
 
 

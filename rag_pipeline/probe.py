@@ -47,11 +47,8 @@ def reachable(host: str) -> str:
 
 
 def _get(host: str, port: int, path: str, deadline: float, token: str | None) -> tuple[int, Any]:
-    family, kind, proto, _, address = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)[0]
-    connection = _socket.socket(family, kind, proto)
+    connection = _connect(host, port, deadline)
     try:
-        connection.settimeout(_left(deadline))
-        connection.connect(address)
         name = f"[{host}]" if ":" in host else host
         lines = [f"GET {path} HTTP/1.0", f"Host: {name}:{port}", "Connection: close"]
         if token is not None:
@@ -68,6 +65,23 @@ def _get(host: str, port: int, path: str, deadline: float, token: str | None) ->
                 raise ValueError("the answer is too long")
     finally:
         connection.close()
+
+
+def _connect(host: str, port: int, deadline: float) -> _socket.socket:
+    """Return a connection to the first address of the name that takes one; IPv4 first, as a server prefers it too."""
+    found = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)
+    last: OSError | None = None
+    for family, kind, proto, _, address in sorted(found, key=lambda entry: entry[0] != _socket.AF_INET):
+        connection = _socket.socket(family, kind, proto)
+        try:
+            connection.settimeout(_left(deadline))
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            last = error
+        else:
+            return connection
+    raise last or OSError("the name has no address")
 
 
 def _left(deadline: float) -> float:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rag_pipeline import logs, native
+from rag_pipeline import logs
+from rag_pipeline.checks import Checks
 from rag_pipeline.control import Action, ControlError
 from rag_pipeline.events import iso
 from rag_pipeline.http_server.page import Addresses
@@ -15,7 +16,6 @@ from rag_pipeline.http_server.source import EventPage, Follower, Health, togethe
 from rag_pipeline.journal import FileQuery, FileRow
 from rag_pipeline.journal.keeper import Keeper
 from rag_pipeline.metrics import Metrics
-from rag_pipeline.probe import ProbeResult, probe
 from rag_pipeline.recall import Recall
 from rag_pipeline.socket_server import SocketServer
 from rag_pipeline.status import StatusCore
@@ -23,8 +23,7 @@ from rag_pipeline.status import StatusCore
 if TYPE_CHECKING:
     from rag_pipeline.journal.redis_keeper import RedisKeeper
 
-PROBE_TIMEOUT_SECONDS = 2.0
-PROBE_KEPT_SECONDS = 0.25
+SEVERITY = ["ok", "degraded", "down"]
 
 logger = logging.getLogger("rag_pipeline.control")
 
@@ -34,7 +33,6 @@ class Shown:
 
     def __init__(
         self,
-        host: str,
         http_port: int,
         sockets: SocketServer,
         keeper: Keeper | RedisKeeper,
@@ -45,14 +43,12 @@ class Shown:
         controllable: bool = False,
     ) -> None:
         self.controllable = controllable
-        self._host = host
         self._sockets = sockets
         self._keeper = keeper
         self._pipelines = pipelines
         self._recall = recall
         self._began = time.monotonic()
-        self._probe_lock = native.allocate_lock()
-        self._last_probe: tuple[float, ProbeResult] | None = None
+        self._checks = Checks(sockets)
         self.addresses = Addresses(http_port, sockets.port)
         self._metrics = Metrics(pipelines, self._elsewhere, sockets, keeper, version=version)
 
@@ -120,26 +116,22 @@ class Shown:
         return self._recall.offset_of(position)
 
     def health(self) -> Health:
-        """Return the health of all parts; the Socket.IO server is asked over its own port."""
-        result = self._probe()
-        socket_io: dict[str, Any] = {"status": "ok" if result.ok else "down", "port": self.addresses.socket_port}
-        if result.ok:
-            socket_io["answered_in_ms"] = round(result.seconds * 1000, 1)
-        else:
-            socket_io["error"] = result.error
-        journal = self._keeper.describe()
-        told = result.body if result.ok and isinstance(result.body, dict) else {}
+        """Return the health of all parts: the servers, and the queues that events pass, are tried out."""
+        found = self._checks.result()
+        socket_io = {**found.socket_io, "port": self.addresses.socket_port}
+        journal = {**self._keeper.describe(), **found.journal}
+        states: list[str] = [socket_io["status"], journal["status"]]
         body = {
-            "status": "down" if not result.ok else journal["status"],
+            "status": max(states, key=SEVERITY.index),
             "http": {"status": "ok", "port": self.addresses.http_port},
             "socket_io": socket_io,
-            "clients": told.get("clients"),
-            "clients_dropped": told.get("clients_dropped"),
+            "clients": found.told.get("clients"),
+            "clients_dropped": found.told.get("clients_dropped"),
             "journal": journal,
             "pipelines": self._activities(),
             "uptime_seconds": round(time.monotonic() - self._began, 1),
         }
-        return Health(ok=result.ok, body=body)
+        return Health(ok=body["status"] != "down", body=body)
 
     def _activities(self) -> dict[str, Any]:
         elsewhere = {
@@ -152,22 +144,3 @@ class Shown:
         told = {"status": body.status, "last_activity": iso(body.last_activity)}
         control = pipeline.control if self.controllable else None
         return told if control is None else {**told, "actions": sorted(control.actions)}
-
-    def _probe(self) -> ProbeResult:
-        # Many who ask at once get one answer: a flood on this port is not passed on to the other.
-        if not self._probe_lock.acquire(timeout=2 * PROBE_TIMEOUT_SECONDS):
-            return ProbeResult(None, None, 2 * PROBE_TIMEOUT_SECONDS, "an earlier question is not answered yet")
-        try:
-            last = self._last_probe
-            if last is None or time.monotonic() - last[0] > PROBE_KEPT_SECONDS:
-                result = probe(
-                    self._host,
-                    self.addresses.socket_port,
-                    "/health",
-                    timeout_seconds=PROBE_TIMEOUT_SECONDS,
-                    token=self._sockets.probe_token,
-                )
-                self._last_probe = last = (time.monotonic(), result)
-            return last[1]
-        finally:
-            self._probe_lock.release()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 from types import FrameType, TracebackType
@@ -17,9 +18,11 @@ class StopSignals:
 
     A signal does no more than write to a descriptor, which is safe whatever the main thread was doing, also in the
     midst of a start. Signals that follow the first change nothing: the stop under way is bounded in time.
+    A forked child, which inherits the handlers, has the former ones back at its first signal.
     """
 
     def __init__(self) -> None:
+        self._pid = os.getpid()
         self.received: signal.Signals | None = None
         self._wake_up = native.WakeUp()
         self._former: dict[signal.Signals, Any] = {}
@@ -32,8 +35,7 @@ class StopSignals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._former.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._restore()
         self._wake_up.close()
 
     def request(self) -> None:
@@ -45,6 +47,14 @@ class StopSignals:
         ready, _, _ = select.select([self._wake_up.fd], [], [], timeout_seconds)
         return bool(ready)
 
+    def _restore(self) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
     def _take(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != self._pid:
+            self._restore()
+            os.kill(os.getpid(), number)
+            return
         self.received = self.received or signal.Signals(number)
         self._wake_up.signal()

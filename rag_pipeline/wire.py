@@ -357,14 +357,18 @@ class HttpHealth(TypedDict):
 class SocketIoHealth(TypedDict):
     """The Socket.IO server, asked over its own port."""
 
-    status: Literal["ok", "down"]
-    """Whether it answers."""
+    status: Literal["ok", "degraded", "down"]
+    """Whether it answers and takes what is published; degraded while it is seconds behind."""
     port: Port
     """Where it listens."""
     answered_in_ms: NotRequired[Amount]
-    """How long that took."""
+    """How long the answer took."""
+    queued: NotRequired[Count]
+    """Items that wait to be sent to clients."""
+    oldest_waiting_seconds: NotRequired[Amount]
+    """How long an item waits until it is sent; while nothing moves, how long the oldest has waited."""
     error: NotRequired[Line]
-    """Why it did not."""
+    """Why it is not ok."""
 
 
 class JournalHealth(TypedDict):
@@ -372,10 +376,12 @@ class JournalHealth(TypedDict):
 
     kind: Literal["memory", "sqlite", "redis"]
     """Where they are kept."""
-    status: Literal["ok", "degraded"]
-    """Degraded: what is kept may not outlive the process."""
+    status: Literal["ok", "degraded", "down"]
+    """Degraded: what is kept may not outlive the process, or it is seconds behind; down: it takes nothing."""
     error: NotRequired[Line]
-    """Why it is degraded."""
+    """Why it is not ok."""
+    oldest_waiting_seconds: NotRequired[Amount]
+    """How long an event waits until it is kept and sent; while nothing moves, how long the oldest has waited."""
     events: NotRequired[Count]
     """How many are kept."""
     bytes: NotRequired[Count]
@@ -412,7 +418,7 @@ class Health(TypedDict):
     """How all parts are."""
 
     status: Literal["ok", "degraded", "down"]
-    """Down when the Socket.IO server does not answer, degraded when the journal is."""
+    """The worst of the parts."""
     http: HttpHealth
     """This server."""
     socket_io: SocketIoHealth

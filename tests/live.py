@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -105,6 +107,18 @@ class Program:
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
+
+    def line(self) -> None:
+        """Have a `readline` of the program return."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    @staticmethod
+    def kill(pid: int) -> None:
+        """End a process that the program has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     def end_of_input(self) -> None:
         assert self._process.stdin is not None

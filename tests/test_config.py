@@ -106,6 +106,8 @@ def test_all_variables_are_read() -> None:
         ("RAG_PIPELINE_ID", "a\nb"),
         ("RAG_PIPELINE_ID", "x" * 201),
         ("STATUS_BACKLOG_BYTES", "1"),
+        ("STATUS_EVENT_STREAMS", "-1"),
+        ("STATUS_EVENT_STREAMS", "many"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_variable_value_and_what_was_expected(key: str, value: str) -> None:

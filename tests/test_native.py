@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import select
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import threading
 import pytest
 
 from rag_pipeline import native
+from tests.interrupting import interrupted
 from tests.watching import wait_until
 
 
@@ -186,3 +188,34 @@ def test_a_signal_ends_the_wait_under_way_or_the_next_and_counts_once() -> None:
     assert thread.join(30)
     assert ended == [True]
     signal.close()
+
+
+def test_a_wake_up_of_a_forked_child_wakes_no_one_in_the_parent() -> None:
+    wake_up = native.WakeUp()
+    pid = os.fork()
+    if pid == 0:
+        wake_up.signal()
+        os._exit(0 if readable(wake_up.fd) else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert not readable(wake_up.fd)
+    wake_up.signal()
+    assert readable(wake_up.fd)
+    wake_up.close()
+
+
+def test_a_thread_runs_whatever_is_raised_into_the_one_that_starts_it() -> None:
+    rng = random.Random(1)
+    ran: list[int] = []
+    threads: list[native.NativeThread] = []
+
+    def start() -> None:
+        while len(threads) < 20:
+            threads.append(native.start_thread(lambda: ran.append(1), "started"))
+
+    for _ in range(100):
+        interrupted(start, rng, within_seconds=0.001, times=3)
+        for thread in threads:
+            assert thread.join(30)
+        assert len(ran) >= len(threads)
+        threads.clear()
+        ran.clear()

@@ -5,17 +5,21 @@ from __future__ import annotations
 import gc
 import itertools
 import re
+import signal
 import socket
 import threading
 import weakref
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.errors import ConfigurationError, PortInUseError
+from rag_pipeline.listener import open_listener
 from rag_pipeline.service import StatusServer, start_status_server
 from rag_pipeline.verify import Received, Watcher
+from tests.hanging import PATIENCE_SECONDS, hanging_disk
 from tests.live import Program, ask, free_pair, native_threads, run, taken_port, wait_until
 
 _numbers = itertools.count()
@@ -241,6 +245,219 @@ def test_a_program_that_just_ends_still_tells_its_last_event(transports: list[st
         assert re.fullmatch(r"ports \d+ \d+\n", program.output)
 
 
+def test_a_second_ctrl_c_while_it_stops_still_ends_the_program_with_nothing_left(tmp_path: Path) -> None:
+    with Program("-W", "error", "-c", TWICE_INTERRUPTED, str(tmp_path)) as program:
+        program.expect("stopping")
+        for _ in range(3):
+            program.signal(signal.SIGINT)
+        ports = program.expect(r"interrupted, ports (\d+ \d+)").split()
+        program.line()
+        program.expect("ended")
+        for port in ports:
+            open_listener("127.0.0.1", int(port)).close()
+        program.line()
+        assert program.exit_code() == 0
+
+
+TWICE_INTERRUPTED = """
+import os, sys, threading, time
+from rag_pipeline.journal.sqlite import SqliteJournal
+from status_server import pipeline_status, start_status_server
+close = SqliteJournal.close
+def slow(self):
+    time.sleep(1)
+    close(self)
+SqliteJournal.close = slow
+before = len(os.listdir("/proc/self/task"))
+server = start_status_server(0, state_dir=sys.argv[1])
+pipeline_status.update(status="running")
+try:
+    print("stopping", flush=True)
+    while True:
+        server.stop()
+        time.sleep(0.01)
+except KeyboardInterrupt:
+    try:
+        server.stop()
+    except KeyboardInterrupt:
+        pass
+try:
+    print("interrupted, ports", server.http_port, server.socket_port, flush=True)
+    sys.stdin.readline()
+except KeyboardInterrupt:
+    print("interrupted, ports", server.http_port, server.socket_port, flush=True)
+    sys.stdin.readline()
+server.stop()
+deadline = time.monotonic() + 60
+while len(os.listdir("/proc/self/task")) > before:
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+print("ended", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_stop_is_bounded_when_the_disk_hangs_and_the_other_parts_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("rag_pipeline.journal.writer.STOP_SECONDS", 0.1)
+    monkeypatch.setattr("rag_pipeline.service.JOURNAL_STOP_SECONDS", 0.5)
+    before = native_threads()
+    pipeline = new_pipeline()
+    with hanging_disk(monkeypatch) as hangs:
+        server = start_status_server(0, pipelines=[pipeline], state_dir=tmp_path)
+        hangs.set()
+        pipeline.update(status="running")
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        stopping.join(PATIENCE_SECONDS / 2)
+        assert not stopping.is_alive()
+        for port in (server.http_port, server.socket_port):
+            open_listener("127.0.0.1", port).close()
+        lines = [r.getMessage() for r in caplog.records if "is left behind" in r.getMessage()]
+        assert lines == ["the journal did not stop within 0.5 seconds, and is left behind"]
+    wait_until(lambda: native_threads() <= before)  # once the disk answers
+
+
+def test_a_server_whose_loop_hangs_leaves_its_ports_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_pipeline.socket_server.server.STOP_TIMEOUT_SECONDS", 0.2)
+    hang = threading.Event()
+    server = start_status_server(0, pipelines=[])
+    server._sockets.hub.call(lambda: _ignore(hang.wait(60)))
+    server.stop()
+    try:
+        with start_status_server(server.http_port, socket_port=server.socket_port, pipelines=[]) as again:
+            assert again is not server
+            assert_answers(again)
+            hang.set()
+            assert_answers(again)
+    finally:
+        hang.set()
+
+
+# -- a second start --------------------------------------------------------------------------------------------------
+
+
+def ignored_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if "is what start_status_server returned" in r.getMessage()]
+
+
+def test_a_second_start_on_the_same_ports_returns_the_running_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_pair()
+    monkeypatch.setenv("STATUS_PORT", str(port))
+    server = start_status_server()
+    try:
+        assert start_status_server() is server
+        assert start_status_server(port) is server
+        assert start_status_server(port, host="localhost", socket_port=port + 1) is server
+        assert not ignored_lines(caplog)
+        assert_answers(server)
+    finally:
+        server.stop()
+    with start_status_server() as again:
+        assert again is not server
+        assert_answers(again)
+
+
+def test_what_differs_in_a_second_start_is_said_once_to_be_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_pair()
+    with start_status_server(port) as server:
+        for _ in range(3):
+            assert start_status_server(port, state_dir=tmp_path, pipelines=[new_pipeline()]) is server
+        (line,) = ignored_lines(caplog)
+        assert line.endswith("state_dir (STATUS_STATE_DIR), pipelines")
+        assert server.url in line
+        monkeypatch.setenv("STATUS_AUTH_TOKEN", TOKEN)
+        start_status_server(port)
+        assert ignored_lines(caplog)[1].endswith("auth")
+        assert TOKEN not in caplog.text
+        server.stop()
+
+
+def test_a_cell_that_makes_its_pipeline_anew_and_starts_again_has_the_new_one_shown() -> None:
+    port = free_pair()
+
+    def cell() -> StatusServer:
+        pipeline = PipelineStatus("local_files", "of-a-cell")
+        server = start_status_server(port, pipelines=[pipeline])
+        pipeline.update(status="running", own={"run": next(_numbers)})
+        return server
+
+    server = cell()
+    first = ask(port, "/status").body["run"]
+    assert cell() is server
+    assert ask(port, "/status").body["run"] == first + 1
+    assert "1 pipeline>" in repr(server)
+    server.stop()
+
+
+def test_port_0_always_makes_a_new_server() -> None:
+    with start_status_server(0, pipelines=[]) as first, start_status_server(0, pipelines=[]) as second:
+        assert first is not second
+        assert_answers(first)
+        assert_answers(second)
+
+
+def test_a_nested_block_leaves_the_server_to_the_one_around_it() -> None:
+    port = free_pair()
+    with start_status_server(port, pipelines=[]) as server:
+        with start_status_server(port, pipelines=[]) as inner:
+            assert inner is server
+        assert_answers(server)
+        with server:
+            pass
+        assert_answers(server)
+    assert "stopped" in repr(server)
+
+
+def test_a_block_leaves_a_server_that_another_call_holds() -> None:
+    port = free_pair()
+    server = start_status_server(port, pipelines=[])
+    with start_status_server(port, pipelines=[]), start_status_server(port, pipelines=[]):
+        pass
+    assert_answers(server)
+    with server:
+        pass
+    assert "stopped" in repr(server)
+
+
+def test_many_starts_at_once_make_one_server() -> None:
+    port = free_pair()
+    found: list[StatusServer] = []
+    threads = [threading.Thread(target=lambda: found.append(start_status_server(port, pipelines=[]))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 6
+    assert len(set(found)) == 1
+    found[0].stop()
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]")])
+def test_a_server_has_a_url_and_a_repr(host: str, shown: str) -> None:
+    server = start_status_server(0, host=host, pipelines=[new_pipeline(), new_pipeline()])
+    url = f"http://{shown}:{server.http_port}"
+    assert server.url == url
+    assert repr(server) == f"<StatusServer {url}, Socket.IO on port {server.socket_port}, running, 2 pipelines>"
+    server.stop()
+    assert "stopped" in repr(server)
+
+
+@pytest.mark.parametrize("which", ["http", "socket"])
+def test_a_taken_port_says_how_to_choose_another(which: str) -> None:
+    with taken_port() as taken:
+        ports = (taken, 0) if which == "http" else (0, taken)
+        with pytest.raises(PortInUseError) as caught:
+            start_status_server(ports[0], socket_port=ports[1], pipelines=[])
+    named = ("port=", "STATUS_PORT", "--port") if which == "http" else ("socket_port=", "SOCKET_IO_PORT")
+    assert all(word in str(caught.value) for word in named)
+
+
 # -- which pipelines -------------------------------------------------------------------------------------------------
 
 
@@ -256,6 +473,18 @@ def test_two_servers_in_one_process_show_their_own_pipelines() -> None:
             assert of_a.count("/pipeline") == of_b.count("/pipeline") == 2
         assert ask(a.http_port, "/status").body["pipeline_id"] == first.pipeline_id
         assert ask(a.http_port, f"/status/{second.pipeline_id}").status == 404
+
+
+def test_two_servers_in_one_process_need_two_state_folders(tmp_path: Path) -> None:
+    first, second = new_pipeline(), new_pipeline()
+    with (
+        start_status_server(0, pipelines=[first], state_dir=tmp_path / "a") as a,
+        start_status_server(0, pipelines=[second], state_dir=tmp_path / "b") as b,
+        start_status_server(0, pipelines=[second], state_dir=tmp_path / "a") as c,
+    ):
+        journals = [ask(server.http_port, "/health").body["journal"] for server in (a, b, c)]
+        assert [journal["kind"] for journal in journals] == ["sqlite", "sqlite", "memory"]
+        assert "another server of this process: give each a state_dir of its own" in journals[2]["error"]
 
 
 def test_two_servers_can_share_a_pipeline_and_one_may_stop() -> None:

@@ -43,3 +43,16 @@ def test_the_former_handlers_are_back_at_the_end() -> None:
     with StopSignals():
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] != before
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_to_a_forked_child_ends_the_child_and_is_no_request_to_the_parent() -> None:
+    with StopSignals() as signals:
+        pid = os.fork()
+        if pid == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        status = os.waitpid(pid, 0)[1]
+        assert os.WIFSIGNALED(status)
+        assert os.WTERMSIG(status) == signal.SIGTERM
+        assert not signals.wait(0)
+        assert signals.received is None

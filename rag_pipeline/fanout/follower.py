@@ -75,9 +75,10 @@ class Follower:
         return found
 
     def close(self) -> None:
-        """Let go of it; idempotent, and never waits."""
+        """Let go of it and wake its reader; idempotent, and never waits; from any thread."""
         self._ended = True
         self._leave()
+        self._signal.signal()
 
     def _end(self, reason: str) -> None:
         if not self._ended:

@@ -8,12 +8,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
-from rag_pipeline import native
+from rag_pipeline import events, native
 from rag_pipeline.events import Json, iso
 from rag_pipeline.journal import Entry
 from rag_pipeline.picture import apply
+from rag_pipeline.status.model import Totals
 
 STALLED = "stalled"
+ENDS = (events.FILE_COMPLETED, events.FILE_FAILED, events.FILE_SKIPPED, events.FILE_DELETED)
+"""In the order of the totals."""
 
 
 class View(NamedTuple):
@@ -29,6 +32,7 @@ class Views:
     def __init__(self) -> None:
         self._views: dict[str, View] = {}
         self._stalled: frozenset[str] = frozenset()
+        self._ended: dict[str, list[int]] = {}
         self._lock = native.allocate_lock()  # protects the two
 
     def begin(self, entries: Iterable[Entry]) -> None:
@@ -48,6 +52,12 @@ class Views:
         if state is not None:
             with self._lock:
                 self._views[event.pipeline_id] = View(event.namespaces, state)
+        if event.name in ENDS:
+            self._ended.setdefault(event.pipeline_id, [0, 0, 0, 0])[ENDS.index(event.name)] += 1
+
+    def ended(self, pipeline_id: str) -> Totals:
+        """Return how often files came to each end since this server began to see the pipeline."""
+        return Totals(*self._ended.get(pipeline_id, ()))
 
     def mark_stalled(self, pipeline_ids: Iterable[str]) -> list[str]:
         """Set which pipelines have stopped reporting; return those for which that is new, or over."""

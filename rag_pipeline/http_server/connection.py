@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import _socket
 import io
+import logging
+from collections.abc import Callable
 from http.client import LineTooLong
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -12,6 +14,8 @@ from rag_pipeline import native
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+logger = logging.getLogger("rag_pipeline.http")
 
 _DRAIN_BYTES = 256 * 1024
 _PEEK_BYTES = 4096
@@ -53,10 +57,15 @@ class DeadlineReader(io.RawIOBase):
         return received
 
 
+def _nothing() -> None:
+    """There is no one to wake."""
+
+
 class Connection:
     """A client's socket; its handler thread reads and writes, the server's thread may end it from outside.
 
     ``waiting_since`` is the monotonic time since when the handler waits for the client, None while it works.
+    ``streams`` says that the handler carries a stream.
     """
 
     def __init__(self, sock: _socket.socket) -> None:
@@ -65,7 +74,9 @@ class Connection:
         self._sock = sock
         self.reader = DeadlineReader(sock)
         self.waiting_since: float | None = monotonic()
+        self.streams = False
         self._writing = False
+        self._wake: Callable[[], None] = _nothing
 
     def send(self, data: bytes, seconds: float) -> None:
         """Send everything within ``seconds`` altogether; raises ``OSError``."""
@@ -110,13 +121,20 @@ class Connection:
         except (OSError, LineTooLong):
             pass
 
+    def wake_by(self, call: Callable[[], None]) -> None:
+        """Have the call made when the connection is ended from outside: its handler waits for a stream from now on."""
+        self._wake = call
+        self.streams = True
+
     def end_reading(self) -> None:
         """Make the handler see the end once it has read what arrived; called from outside."""
         self._shutdown(_socket.SHUT_RD)
+        self._wake_handler()
 
     def abort(self) -> None:
         """Make the handler's reads and writes fail at once; called from outside."""
         self._shutdown(_socket.SHUT_RDWR)
+        self._wake_handler()
 
     def give_way(self) -> None:
         """End a wait for the client: it does not send, or it does not read."""
@@ -129,6 +147,12 @@ class Connection:
         """Close the socket; nothing may be called afterwards."""
         self.reader.close()
         self._sock.close()
+
+    def _wake_handler(self) -> None:
+        try:
+            self._wake()
+        except Exception:  # the handler meets it too, when it closes the stream
+            logger.debug("a stream could not be woken", exc_info=True)
 
     def _shutdown(self, how: int) -> None:
         try:

@@ -24,7 +24,7 @@ class Stream(Protocol):
         """Return the next piece, empty when none came within the time, None at the end."""
 
     def close(self) -> None:
-        """Release what it holds; idempotent."""
+        """Release what it holds, and end a wait in :meth:`read`; idempotent, from any thread."""
 
 
 Opener = Callable[[], Stream]

@@ -33,12 +33,12 @@ logger = logging.getLogger("rag_pipeline.http")
 class Limits:
     """What one client can cost, and how many there can be.
 
-    A stream holds its handler thread for as long as someone listens; what ``streams`` leaves of ``connections`` answers
-    everyone else. That half is plenty for answers that take a millisecond, of clients that give way when they dawdle.
+    ``connections`` are answered at once, which is plenty for answers that take a millisecond, of clients that give way
+    when they dawdle. A stream keeps its thread for as long as someone listens, and does not count as one of these.
     """
 
     connections: int = 64
-    streams: int = 32
+    streams: int = 500
     requests_per_connection: int = 1_000
     request_bytes: int = 32 * 1024
     request_seconds: float = 10.0
@@ -58,7 +58,8 @@ class RejectedRequestError(Exception):
 
 
 class RequestHandler(BaseHTTPRequestHandler):
-    """Serves the requests of one connection, one after the other, in the calling thread.
+    """Serves the requests of one connection, one after the other, in the calling thread; ``streaming`` is called when
+    one of them turns into a stream.
 
     The base class parses; its constructor, which runs the whole exchange over a ``socket.socket``, is not used.
     """
@@ -66,11 +67,19 @@ class RequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     rfile: io.BufferedReader
 
-    def __init__(self, connection: Connection, respond: Respond, limits: Limits, streams: OpenStreams) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        respond: Respond,
+        limits: Limits,
+        streams: OpenStreams,
+        streaming: Callable[[], None] = lambda: None,
+    ) -> None:
         self._connection = connection
         self._respond = respond
         self._limits = limits
         self._streams = streams
+        self._streaming = streaming
         self.rfile = io.BufferedReader(connection.reader)
         self.close_connection = False
         self.command = ""
@@ -180,6 +189,8 @@ class RequestHandler(BaseHTTPRequestHandler):
         chunked = _knows_chunks(self.request_version)
         if chunked:
             answer = replace(answer, headers={**answer.headers, "Transfer-Encoding": "chunked"})
+        self._connection.wake_by(stream.close)
+        self._streaming()
         self._connection.send(render(answer, close=True), self._limits.write_seconds)
         carry(
             stream,

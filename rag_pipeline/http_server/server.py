@@ -19,7 +19,7 @@ from rag_pipeline.http_server.answers import error_answer
 from rag_pipeline.http_server.connection import Connection
 from rag_pipeline.http_server.handler import Limits, RequestHandler, Respond, render
 from rag_pipeline.http_server.streaming import OpenStreams
-from rag_pipeline.listener import open_listener
+from rag_pipeline.listener import HTTP_SETTINGS, open_listener
 
 # When every handler is taken, a client that keeps its handler waiting this long gives way to the next one.
 PATIENCE_SECONDS = 0.5
@@ -41,7 +41,7 @@ class HttpServer:
 
     def __init__(self, host: str, port: int, *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
-        self._listener = open_listener(host, port)
+        self._listener = open_listener(host, port, settings=HTTP_SETTINGS)
         self.host = host
         self.port: int = self._listener.getsockname()[1]
         self._thread: native.NativeThread | None = None
@@ -142,8 +142,13 @@ class HttpServer:
             _refuse(sock)
 
     def _handle(self, connection: Connection) -> None:
+        def streaming() -> None:  # the next client may be answered meanwhile
+            self._slots.put(None)
+
         try:
-            RequestHandler(connection, self._respond, self._limits, self._streams).serve(lambda: self._stopping)
+            RequestHandler(connection, self._respond, self._limits, self._streams, streaming).serve(
+                lambda: self._stopping
+            )
         except OSError as error:
             logger.debug("a client is gone: %s", error)
         except Exception:
@@ -152,7 +157,8 @@ class HttpServer:
             with self._lock:
                 del self._open[connection]
                 connection.close()
-            self._slots.put(None)
+            if not connection.streams:
+                self._slots.put(None)
 
     def _claim_slot(self) -> bool:
         deadline = monotonic() + CLAIM_SECONDS
@@ -170,7 +176,7 @@ class HttpServer:
     def _make_way(self) -> None:
         """End the wait for the client that has kept its handler waiting the longest, if that is long enough."""
         with self._lock:
-            waiting = [(since, c) for c in self._open if (since := c.waiting_since) is not None]
+            waiting = [(since, c) for c in self._open if (since := c.waiting_since) is not None and not c.streams]
             since, connection = min(waiting, key=lambda pair: pair[0], default=(monotonic(), None))
             if connection is not None and monotonic() - since >= PATIENCE_SECONDS:
                 connection.give_way()

@@ -64,7 +64,7 @@ class Follower(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of it; idempotent, and never waits."""
+        """Let go of it, and end a wait in :meth:`next`; idempotent, from any thread, and never waits."""
 
 
 def together(states: Sequence[Mapping[str, object]]) -> Mapping[str, object]:

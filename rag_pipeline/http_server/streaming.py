@@ -12,8 +12,8 @@ from rag_pipeline.http_server.connection import Connection
 from rag_pipeline.http_server.content import Opener, Stream
 from rag_pipeline.http_server.source import FollowerClosedError
 
-# How late it is noticed that the client has gone or the server stops: well within the grace that stopping gives.
-POLL_SECONDS = 0.25
+# How late it is noticed that the client of a quiet stream has gone: with hundreds of streams each look costs.
+POLL_SECONDS = 2.0
 PIECE_BYTES = 64 * 1024
 LAST_CHUNK = b"0\r\n\r\n"
 

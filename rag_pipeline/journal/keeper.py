@@ -15,11 +15,13 @@ from rag_pipeline.events import Event
 from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Journal, Lineage, new_identity
 from rag_pipeline.journal.fetcher import Done, Fetcher
 from rag_pipeline.journal.history import files_of
-from rag_pipeline.journal.tail import TAIL_EVENTS, Tail
+from rag_pipeline.journal.tail import Tail
 from rag_pipeline.journal.writer import Writer
 from rag_pipeline.status import FlushRequest, SavedState, Sink, SnapshotFor, StatusCore
 
 logger = logging.getLogger("rag_pipeline.journal")
+
+PRELOAD_EVENTS = 128
 
 BeginJournal = Callable[[Lineage, int, tuple[Entry, ...] | None], None]
 Passed = Event | Entry | FlushRequest | SnapshotFor
@@ -52,9 +54,10 @@ class Keeper:
 
     def _begin_with(self, store: Journal) -> None:
         tail = Tail(store.lineage, newest=store.newest)
-        start = max(0, store.newest - TAIL_EVENTS)
+        # Not the whole tail: what clients ask for beyond that is read from the store, and a start costs the less.
+        start = max(0, store.newest - PRELOAD_EVENTS)
         if store.reaches(start):
-            tail.preload(start, store.read(start, TAIL_EVENTS))
+            tail.preload(start, store.read(start, PRELOAD_EVENTS))
         self._saved = store.saved()
         self.tail = tail
 

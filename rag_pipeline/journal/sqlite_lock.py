@@ -54,6 +54,11 @@ class JournalLock:
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
             holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            if holder == str(os.getpid()):
+                raise JournalError(
+                    f"the journal {self._path} is in use by another server of this process: "
+                    "give each a state_dir of its own"
+                ) from None
             raise JournalError(f"the journal {self._path} is in use by process {holder}") from None
         except OSError as error:
             raise self._unusable(error) from error

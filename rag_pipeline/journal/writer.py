@@ -57,6 +57,10 @@ class Writer(Generic[T]):
         self._thread: native.NativeThread | None = None
         self.failure: str | None = None
 
+    def publish(self, item: Event | T) -> None:
+        """Take the item; never waits."""
+        self._handover.publish(item)
+
     def publish_all(self, items: Iterator[Event | T]) -> None:
         """Take the items; never waits."""
         self._handover.publish_all(items)
@@ -65,6 +69,16 @@ class Writer(Generic[T]):
     def queued(self) -> int:
         """How many items wait, or are being written just now."""
         return len(self._handover) + self._taken
+
+    @property
+    def progressed_at(self) -> float:
+        """The monotonic time at which its last turn began."""
+        return self._handover.rearmed_at
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread was started and has ended."""
+        return self._thread is not None and self._thread.join(0)
 
     def start(self) -> None:
         """Start the thread."""

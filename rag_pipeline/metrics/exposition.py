@@ -54,9 +54,11 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family, as it stands."""
-        yield from pipeline_families(
-            [*(figures_of(p) for p in self._pipelines()), *(figures_from(state) for state in self._elsewhere())]
-        )
+        here = [figures_of(pipeline) for pipeline in self._pipelines()]
+        views = self._sockets.views
+        if views is not None:
+            here += [figures_from(state, views.ended(state["pipeline_id"])) for state in self._elsewhere()]
+        yield from pipeline_families(here)
         yield from service.service_families(self._figures())
         yield from self._process.collect()
 

@@ -22,7 +22,8 @@ RESULTS = ("completed", "failed", "skipped", "deleted")
 class Figures(NamedTuple):
     """What is told of one pipeline; times are wall-clock seconds.
 
-    ``durations`` is None for one of another process: they are measured where the files are worked on.
+    ``totals`` counts files by their newest outcome, ``ended`` how often any file came to that end. ``durations`` is
+    None for one of another process: they are measured where the files are worked on.
     """
 
     pipeline_id: str
@@ -33,6 +34,7 @@ class Figures(NamedTuple):
     totals: Totals
     in_flight: int
     queued: int | None
+    ended: Totals
     durations: Durations | None = None
 
 
@@ -48,12 +50,13 @@ def figures_of(pipeline: StatusCore) -> Figures:
         state.totals,
         state.files_in_flight,
         state.files_queued,
+        state.attempts,
         durations,
     )
 
 
-def figures_from(state: Mapping[str, Any]) -> Figures:
-    """Return the figures of a pipeline as its state, in JSON, shows them."""
+def figures_from(state: Mapping[str, Any], ended: Totals) -> Figures:
+    """Return the figures of a pipeline as its state, in JSON, shows them; ``ended`` was counted beside it."""
     completed = state["files_completed"]
     return Figures(
         state["pipeline_id"],
@@ -64,6 +67,7 @@ def figures_from(state: Mapping[str, Any]) -> Figures:
         Totals(*(state[name] for name in Totals._fields)),
         state["files_in_flight"],
         state["files_queued"],
+        ended,
     )
 
 
@@ -82,11 +86,17 @@ def pipeline_families(pipelines: Iterable[Figures]) -> list[Metric]:
             ("pipeline", "state"),
             (((p.pipeline_id, state), state == _state(p)) for p in shown for state in (*STATES, OWN_STATE)),
         ),
-        counter(
-            "files_total",
-            "Files by what became of them, since the pipeline's first file.",
+        gauge(
+            "files",
+            "Files by their newest outcome, since the pipeline's first file; each file counts once.",
             ("pipeline", "result"),
             (((p.pipeline_id, r), count) for p in shown for r, count in zip(RESULTS, p.totals, strict=True)),
+        ),
+        counter(
+            "files_total",
+            "How often a file came to that end, since the process began; each attempt counts.",
+            ("pipeline", "result"),
+            (((p.pipeline_id, r), count) for p in shown for r, count in zip(RESULTS, p.ended, strict=True)),
         ),
         *_histograms(shown),
     ]

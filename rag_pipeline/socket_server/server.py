@@ -12,11 +12,12 @@ from rag_pipeline import native
 from rag_pipeline.access import OPEN, Guard
 from rag_pipeline.config import Settings
 from rag_pipeline.errors import ServiceError
-from rag_pipeline.fanout import Hub, Item, NewJournal
+from rag_pipeline.fanout import Call, Hub, Item, NewJournal
 from rag_pipeline.fanout.views import Views
 from rag_pipeline.handover import Handover
 from rag_pipeline.journal.keeper import Keeper
-from rag_pipeline.listener import open_listener
+from rag_pipeline.journal.writer import Writer
+from rag_pipeline.listener import SOCKET_SETTINGS, open_listener
 from rag_pipeline.origins import OriginPolicy
 from rag_pipeline.socket_server import engine
 from rag_pipeline.status import Sink, StatusCore
@@ -53,9 +54,9 @@ class SocketServer:
         self._direct = direct
         self._guard = guard
         self.probe_token = secrets.token_urlsafe(24)
-        self._listener = open_listener(settings.host, settings.socket_port, BACKLOG)
-        self.address: str = self._listener.getsockname()[0]
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = open_listener(settings.host, settings.socket_port, BACKLOG, settings=SOCKET_SETTINGS)
+        self.address: str = self._listener.address[0]
+        self.port: int = self._listener.address[1]
         self.backlog_limit_bytes: int = settings.backlog_limit_bytes
         self.handover: Handover[Item] = Handover()
         keeper = keeper or Keeper()
@@ -103,19 +104,42 @@ class SocketServer:
         """Whether the thread runs; that the server answers is a question to its port."""
         return self._thread is not None and not self._thread.join(0)
 
+    # -- for /health -------------------------------------------------------------------------------------------------
+
+    @property
+    def passes_writer(self) -> bool:
+        """Whether events pass a journal's writer on their way to the hub."""
+        return isinstance(self.entrance, Writer)
+
+    def call_as_events_go(self, function: Callable[[], None]) -> None:
+        """Have the hub call the function once the writer has handed on what was published so far."""
+        if isinstance(self.entrance, Writer):
+            self.entrance.publish(Call(function))
+
+    @property
+    def writer_progressed_at(self) -> float:
+        """The monotonic time at which the writer's last turn began."""
+        return self.entrance.progressed_at if isinstance(self.entrance, Writer) else 0.0
+
+    @property
+    def writer_ended(self) -> bool:
+        """Whether the writer's thread has ended."""
+        return isinstance(self.entrance, Writer) and self.entrance.ended
+
     def stop(self) -> bool:
         """Say goodbye to the clients, end the thread, free the port; return whether it ended in time. Idempotent."""
         if self._stopped:
             return True
         self._stopped = True
-        self._listener.close()
         ended = True
         if self._thread is not None:
             self.hub.call(self._end)
             ended = self._thread.join(STOP_TIMEOUT_SECONDS)
         if ended:
+            self._listener.close()
             self.handover.close()
         else:
+            self._listener.give_up()
             logger.error("the Socket.IO server did not stop within %d seconds", STOP_TIMEOUT_SECONDS)
         return ended
 

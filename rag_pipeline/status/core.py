@@ -341,8 +341,9 @@ class StatusCore:
         change = self._state.decide_release(now, everything=everything)
         owed = self._throttle.status_due != NEVER
         change.status = with_status and owed and (everything or self._throttle.owes_status(now.mono))
-        if with_status:
-            # The request that led here is used up: ask again for whatever is left.
+        if now.mono >= self._throttle.flush_due:
+            # The request that led here is used up. One that is still under way stays: with two servers in a process
+            # each would otherwise ask again for each flush of the other.
             self._throttle = self._throttle.flushing_at(NEVER)
         return change
 

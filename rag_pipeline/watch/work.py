@@ -36,6 +36,16 @@ def totals_of(state: Json) -> Totals:
     return Totals(*(state[f"total_{name}"] for name in Totals._fields))
 
 
+class _Seen(NamedTuple):
+    """A pipeline: its totals when watching began and at the last look; what was done in former epochs, and in all."""
+
+    epoch: str
+    before: Totals
+    earlier: Totals
+    last: Totals
+    done: Totals
+
+
 class Work:
     """What happened since watching began, at ``began_at`` in wall-clock seconds; shown states by :meth:`look`.
 
@@ -44,11 +54,19 @@ class Work:
     """
 
     def __init__(self, began_at: float) -> None:
-        self.done = Totals()
         self.broken: list[str] = []  # pipelines in error, by the last look
         self._began_at = began_at
-        self._last: dict[str, Totals] = {}
+        self._seen: dict[str, _Seen] = {}
         self._idle_since: float | None = None
+
+    @property
+    def done(self) -> Totals:
+        """How many files came to which end, by their newest outcome."""
+        return (
+            Totals(*map(sum, zip(*(seen.done for seen in self._seen.values()), strict=True)))
+            if self._seen
+            else Totals()
+        )
 
     def look(self, states: Mapping[str, Json], now: float) -> None:
         """Take the states in; ``now`` is monotonic seconds."""
@@ -80,13 +98,16 @@ class Work:
         return f"{processed} completed, {failed} failed, {skipped} skipped, {deleted} deleted{broken}"
 
     def _count(self, pipeline_id: str, state: Json) -> None:
-        now, last = totals_of(state), self._last.get(pipeline_id)
-        self._last[pipeline_id] = now
-        if last is None:
-            last = now._replace(failed=now.failed - self._failed_since(state))
-        elif any(is_less < was for is_less, was in zip(now, last, strict=True)):
-            last = Totals()  # its totals have begun anew, with a new process
-        self.done = Totals(*(done + new - old for done, new, old in zip(self.done, now, last, strict=True)))
+        now, seen = totals_of(state), self._seen.get(pipeline_id)
+        if seen is None:
+            seen = _Seen(state["epoch"], now, Totals(), now, Totals())
+        elif state["epoch"] != seen.epoch and any(is_less < was for is_less, was in zip(now, seen.last, strict=True)):
+            # A new process without a journal counts from the start.
+            seen = _Seen(state["epoch"], Totals(), seen.done, now, Totals())
+        risen = Totals(*(max(0, new - old) for new, old in zip(now, seen.before, strict=True)))
+        risen = risen._replace(failed=max(risen.failed, self._failed_since(state)))
+        done = Totals(*(one + other for one, other in zip(seen.earlier, risen, strict=True)))
+        self._seen[pipeline_id] = seen._replace(last=now, done=done)
 
     def _failed_since(self, state: Json) -> int:
         ends = [datetime.fromisoformat(file["completed_at"]) for file in state["files_failed"] if file["completed_at"]]

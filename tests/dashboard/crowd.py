@@ -23,7 +23,7 @@ class Worker:
     def __init__(self, number: int, in_flight: int) -> None:
         kind = ("local_files", "google_drive")[number % 2]
         self.status = PipelineStatus(kind, f"{kind.replace('_', '-')}-{number:03}")
-        self.status.update(status="running", files_queued=5_000, model="MiniLM")
+        self.status.update(status="running", files_queued=5_000, own={"model": "MiniLM"})
         self._flying: deque[str] = deque()
         self._started = self._steps = 0
         for _ in range(in_flight):

@@ -70,6 +70,7 @@ class StubFollower:
 
     def close(self) -> None:
         self.closed = True
+        self.end()
 
 
 class StubSource:

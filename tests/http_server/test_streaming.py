@@ -301,6 +301,27 @@ def test_quiet_streams_do_not_give_way_to_a_crowd(source: StubSource) -> None:
             assert client.event() == item(1)
 
 
+def test_streams_leave_every_handler_to_others(source: StubSource) -> None:
+    with (
+        serving(source=source, limits=Limits(connections=2, streams=40)) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        clients = [stack.enter_context(StreamClient(server)) for _ in range(40)]
+        for _ in range(5):
+            assert get(server).startswith(b"HTTP/1.1 200 OK")
+        assert first_line(server) == b"HTTP/1.1 503 Service Unavailable"
+        for number, client in enumerate(clients):
+            assert client.block() == START
+            follower_of(source, number).publish(item(1))
+            assert client.event() == item(1)
+    with serving(source=source, limits=Limits(connections=1, streams=1)) as server:
+        for _ in range(6):  # a stream that has ended gives one place back, not two
+            with StreamClient(server):
+                pass
+            wait_until(lambda: not server._open)
+        assert server._slots.qsize() == 1
+
+
 @pytest.mark.parametrize(("error", "logged"), [(FollowerClosedError(), False), (RuntimeError("broken"), True)])
 def test_what_cannot_be_followed_is_503(
     server: HttpServer, source: StubSource, error: Exception, logged: bool, caplog: pytest.LogCaptureFixture

@@ -10,7 +10,7 @@ from rag_pipeline import events
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
 from rag_pipeline.journal import Entry, FileQuery, Journal
-from rag_pipeline.journal.keeper import Keeper, Passed
+from rag_pipeline.journal.keeper import PRELOAD_EVENTS, Keeper, Passed
 from rag_pipeline.journal.tail import TAIL_EVENTS
 from rag_pipeline.status import PipelineStatus, SavedState, Sink, core_of
 from rag_pipeline.status.model import Totals
@@ -72,7 +72,7 @@ def test_the_tail_begins_with_what_the_store_has() -> None:
 
 def test_what_the_tail_does_not_reach_comes_from_the_store() -> None:
     setup = Setup(store_with(TAIL_EVENTS + 5))
-    assert setup.keeper.tail.start == 5
+    assert setup.keeper.tail.start == TAIL_EVENTS + 5 - PRELOAD_EVENTS
     assert setup.keeper.reaches(2)
     assert not setup.keeper.reaches(TAIL_EVENTS + 6)
     assert [entry.position for entry in setup.keeper.read(2, 2, events.NS_PIPELINE)] == [3, 4]

@@ -37,7 +37,7 @@ def agrees(found: Scrape, pipeline: PipelineStatus) -> None:
     state = pipeline.get()
     key = state["pipeline_id"]
     for result, total in (("completed", "processed"), ("failed", "failed"), ("skipped", "skipped")):
-        assert found.value("files_total", pipeline=key, result=result) == state[f"total_{total}"]
+        assert found.value("files", pipeline=key, result=result) == state[f"total_{total}"]
     assert found.value("files_in_flight", pipeline=key) == state["files_in_flight"]
     assert found.value("files_queued", pipeline=key) == state["files_queued"]
     assert found.value("state", pipeline=key, state=state["status"]) == 1

@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 
 from rag_pipeline.metrics.pipelines import STATES, figures_from, figures_of, pipeline_families
 from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.model import Totals
 from tests.socket_server.support import new_pipeline
 
 
@@ -35,7 +36,7 @@ def busy() -> PipelineStatus:
 def test_both_ways_tell_the_same_but_for_the_durations() -> None:
     for pipeline in (new_pipeline(), busy()):
         here = figures_of(core_of(pipeline))
-        there = figures_from(pipeline.get())
+        there = figures_from(pipeline.get(), here.ended)
         for field in ("last_activity", "last_success"):
             one, other = getattr(here, field), getattr(there, field)
             assert (one is None) == (other is None)
@@ -48,7 +49,7 @@ def test_the_figures_are_those_of_the_state() -> None:
     pipeline = busy()
     state, families = pipeline.get(), pipeline_families([figures_of(core_of(pipeline))])
     key = pipeline.pipeline_id
-    assert samples(families, "files_total") == {
+    assert samples(families, "files") == {
         (key, "completed"): state["total_processed"],
         (key, "failed"): state["total_failed"],
         (key, "skipped"): state["total_skipped"],
@@ -84,7 +85,7 @@ def test_a_pipeline_is_in_one_state_and_a_word_of_its_own_is_other() -> None:
 
 def test_a_stalled_pipeline_is_not_up_and_has_no_durations() -> None:
     state: dict[str, Any] = {**busy().get(), "status": "stalled"}
-    families = pipeline_families([figures_from(state)])
+    families = pipeline_families([figures_from(state, Totals())])
     assert samples(families, "up") == {(state["pipeline_id"],): 0}
     assert samples(families, "state")[state["pipeline_id"], "stalled"] == 1
     assert samples(families, "stage_duration_seconds_count") == {}
@@ -93,7 +94,7 @@ def test_a_stalled_pipeline_is_not_up_and_has_no_durations() -> None:
 def test_a_pipeline_that_is_known_twice_is_shown_once_as_it_was_given_first() -> None:
     pipeline = busy()
     stale = {**pipeline.get(), "files_in_flight": 99}
-    families = pipeline_families([figures_of(core_of(pipeline)), figures_from(stale)])
+    families = pipeline_families([figures_of(core_of(pipeline)), figures_from(stale, Totals())])
     assert samples(families, "files_in_flight") == {(pipeline.pipeline_id,): 1}
 
 
@@ -103,3 +104,14 @@ def test_no_label_is_made_of_a_files_name() -> None:
         file.stage("chunking")
     text = repr([family.samples for family in pipeline_families([figures_of(core_of(pipeline))])])
     assert "secret" not in text
+
+
+def test_attempts_are_counted_apart_from_files() -> None:
+    pipeline = new_pipeline()
+    for success in (False, False, True):
+        pipeline.add_processing_file("a")
+        pipeline.complete_file("a", success)
+    families, key = pipeline_families([figures_of(core_of(pipeline))]), pipeline.pipeline_id
+    files, attempts = samples(families, "files"), samples(families, "files_total")
+    assert (files[key, "completed"], files[key, "failed"]) == (1, 0)
+    assert (attempts[key, "completed"], attempts[key, "failed"]) == (1, 2)
