@@ -15,7 +15,8 @@ from rag_pipeline.errors import EmptyFileError, ExtractionLimitError, StateError
 from rag_pipeline.ingest.types import Chunk, Document, Embedder, Extractor, Progress, SourceFile, Stopped, VectorStore
 from rag_pipeline.pipelines.fingerprint import fingerprint
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SkippedError, Source, SourceUnavailableError
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.pipelines.ledger import Reported
+from rag_pipeline.status import PipelineStatus, core_of
 
 DOWNLOADING, EXTRACTING, CHUNKING, EMBEDDING, STORING = "downloading", "extracting", "chunking", "embedding", "storing"
 SCANNING, WAITING, INTERRUPTED = "scanning", "waiting", "interrupted"
@@ -136,15 +137,15 @@ class Ingestion:
         except Exception as error:  # noqa: BLE001 - one bad file never stops the rest
             return work.failed(error)
 
-    def report(self, file: FoundFile, result: Result) -> None:
-        """Show how the work ended."""
+    def report(self, file: FoundFile, result: Result, *, shown_as_done: bool) -> None:
+        """Show how the work ended; of a file that is ``shown_as_done`` and unchanged there is nothing to show."""
         status, name, key = self._status, file.name, file.file_id
         shown = key in self._shown
         if result.end in _PUT_BACK or result.end is End.STOPPED:
             if shown:
                 status.file_progress(name, WAITING if result.end in _PUT_BACK else INTERRUPTED, file_id=key)
             return
-        if result.end is End.UNCHANGED and not shown:
+        if result.end is End.UNCHANGED and shown_as_done and not shown:
             return
         if not shown:
             self._show(file)
@@ -162,6 +163,13 @@ class Ingestion:
     def pipeline_id(self) -> str:
         """The identity of the pipeline whose files these are."""
         return self._status.pipeline_id
+
+    @property
+    def position(self) -> Reported:
+        """Where the pipeline's events are now; what was shown before is at or below it."""
+        body = core_of(self._status).snapshot()
+        assert body.epoch is not None  # it is that of a pipeline of this process
+        return Reported(body.epoch, body.seq)
 
     @property
     def in_flight(self) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """The ledger: what became of each file, kept over restarts in one SQLite file.
 
 The vector store is the truth about what is stored. It is written first, the ledger after it, and at the start the two
-are reconciled, so that a process killed at any moment leaves no file stored twice, lost or done again.
+are reconciled, so that a process killed at any moment leaves no file stored twice, lost or done again. The status
+comes last. The ledger remembers where in the pipeline's events each outcome was reported, deletions too, so that the
+next start can tell which reports the journal has lost.
 """
 
 from __future__ import annotations
@@ -26,10 +28,31 @@ CREATE TABLE files (
 CREATE TABLE sources (scope TEXT PRIMARY KEY, place TEXT NOT NULL, identity TEXT NOT NULL) WITHOUT ROWID;
 """
 # What each version adds to the one before.
-_STEPS = (_SCHEMA, "ALTER TABLE files ADD COLUMN name TEXT;")
+_STEPS = (
+    _SCHEMA,
+    "ALTER TABLE files ADD COLUMN name TEXT;",
+    """
+    ALTER TABLE files ADD COLUMN epoch TEXT;
+    ALTER TABLE files ADD COLUMN seq INTEGER;
+    UPDATE files SET epoch = '';
+    CREATE TABLE deletions (
+        scope TEXT NOT NULL, file_id TEXT NOT NULL, name TEXT NOT NULL, epoch TEXT, seq INTEGER,
+        PRIMARY KEY (scope, file_id)
+    ) WITHOUT ROWID;
+    """,
+)
 SCHEMA_VERSION = len(_STEPS)
 _COLUMNS = "version, outcome, fingerprint, recipe, attempts, reason, retry_at, name"
-_PUT = f"INSERT OR REPLACE INTO files (scope, file_id, {_COLUMNS}, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INTO = f"INTO files (scope, file_id, {_COLUMNS}, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# The first forgets where the outcome was reported, since it is another one. The second leaves it as it is.
+_PUT = f"INSERT OR REPLACE {_INTO}"
+_AMEND = f"INSERT {_INTO} ON CONFLICT DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in _COLUMNS.split(", "))
+_KEPT = ""
+"""The ``epoch`` of a report that a journal is known to have kept; it is NULL until the outcome is reported."""
+
+PRUNE_AFTER = 10_000
+JOURNAL_LAG_EVENTS = 100_000
+"""A journal that works has long kept what was reported so many events ago; ten times what one may have queued."""
 
 
 class Outcome(StrEnum):
@@ -70,6 +93,13 @@ class Source(NamedTuple):
     identity: str
 
 
+class Reported(NamedTuple):
+    """A position in the pipeline's events: what was reported before is at or below it."""
+
+    epoch: str
+    seq: int
+
+
 class Ledger:
     """The rows of one scope (a pipeline and its source); safe to call from several threads.
 
@@ -79,6 +109,7 @@ class Ledger:
     def __init__(self, folder: Path, scope: str) -> None:
         self.folder = folder
         self._scope = scope
+        self._deletions = 0  # since the old ones were dropped
         rebuilt = "what is stored is found again without embedding it anew"
         self._db = Database(folder / FILE_NAME, _STEPS, rebuilt=rebuilt)
 
@@ -88,20 +119,61 @@ class Ledger:
         return {key: Row(version, Outcome(outcome), *rest) for key, version, outcome, *rest in found}
 
     def put(self, file_id: str, row: Row) -> None:
-        """Set the row of a file."""
+        """Set the row of a file; its outcome is not reported yet."""
         values = (self._scope, file_id, *row, time.time())
         self._db.run(_PUT, values)
 
-    def remove(self, file_id: str) -> None:
-        """Forget a file; no error if it isn't known."""
-        self._db.run("DELETE FROM files WHERE scope = ? AND file_id = ?", (self._scope, file_id))
+    def remove(self, file_id: str, name: str) -> None:
+        """Forget a file, known or not; that it is deleted is not reported yet."""
+        with self._db.transaction():
+            self._db.run("DELETE FROM files WHERE scope = ? AND file_id = ?", (self._scope, file_id))
+            self._db.run("INSERT OR REPLACE INTO deletions VALUES (?, ?, ?, NULL, NULL)", (self._scope, file_id, name))
 
     def reset(self, rows: Mapping[str, Row]) -> None:
-        """Replace all rows at once."""
+        """Replace all rows at once; what was reported of those that stay holds."""
         with self._db.transaction():
-            self._db.run("DELETE FROM files WHERE scope = ?", (self._scope,))
-            now = time.time()
-            self._db.run_many(_PUT, ((self._scope, key, *row, now) for key, row in rows.items()))
+            before, now = self.rows(), time.time()
+            for key, row in before.items():
+                if key not in rows:
+                    self.remove(key, row.name or key)
+            changed = ((self._scope, key, *row, now) for key, row in rows.items() if before.get(key) != row)
+            self._db.run_many(_AMEND, changed)
+
+    def reported(self, file_id: str, at: Reported) -> None:
+        """Remember where a file's outcome was reported."""
+        self._db.run("UPDATE files SET epoch = ?, seq = ? WHERE scope = ? AND file_id = ?", (*at, self._scope, file_id))
+
+    def reported_deleted(self, file_id: str, at: Reported) -> None:
+        """Remember where it was reported that a file is deleted; of very many the oldest are dropped."""
+        self._db.run(
+            "UPDATE deletions SET epoch = ?, seq = ? WHERE scope = ? AND file_id = ?", (*at, self._scope, file_id)
+        )
+        self._deletions += 1
+        if self._deletions % PRUNE_AFTER == 0:
+            self._db.run(
+                "DELETE FROM deletions WHERE scope = ? AND seq < ?", (self._scope, at.seq - JOURNAL_LAG_EVENTS)
+            )
+
+    def unreported(self, kept: Reported | None) -> dict[str, str]:
+        """Return the names, by id, of the files whose outcome or deletion the status does not show; once, at the start.
+
+        ``kept`` is the last event that the journal has of the process before. With None it has nothing, and what was
+        reported counts as lost with the journal. What is returned stays unreported until it is reported again.
+        """
+        is_kept, values = ("epoch != ''", ()) if kept is None else ("epoch = ? AND seq <= ?", kept)
+        of_scope = (self._scope, *values)
+        with self._db.transaction():
+            self._db.run(f"UPDATE files SET epoch = '{_KEPT}' WHERE scope = ? AND {is_kept}", of_scope)
+            self._db.run(f"DELETE FROM deletions WHERE scope = ? AND {is_kept}", of_scope)
+            # The numbers of lost events are given out again: the next start must not take one for the other.
+            for table in ("files", "deletions"):
+                self._db.run(f"UPDATE {table} SET epoch = NULL WHERE scope = ? AND epoch != '{_KEPT}'", (self._scope,))
+            found = self._db.run(
+                """SELECT file_id, name FROM deletions WHERE scope = ?
+                UNION ALL SELECT file_id, name FROM files WHERE scope = ? AND epoch IS NULL""",
+                (self._scope, self._scope),
+            )
+        return {key: name or key for key, name in found}
 
     def source(self) -> Source | None:
         """Return what this scope read from so far."""

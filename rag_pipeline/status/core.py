@@ -134,6 +134,14 @@ class StatusCore:
         """The files that were in flight when the last process of this id ended."""
         return self._state.interrupted
 
+    @property
+    def resumed_from(self) -> tuple[str, int] | None:
+        """The epoch and ``seq`` up to which a journal has kept the last process's events; None if it has kept none.
+
+        What that process reported after that is lost. Known from the first call on that changes the state.
+        """
+        return self._state.resumed_from
+
     def snapshot(self) -> StateBody:
         """Return the state at this moment, immutable and consistent."""
         return self._read(self._state.body)

@@ -54,6 +54,7 @@ def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Chang
         for key, attempt in attempts:
             state.files.remember_failure(key, attempt)
         state.totals, state.recent, state.interrupted = totals, recent, interrupted
+        state.resumed_from = saved.epoch, saved.seq
 
     return Change(now, apply, (), tuple(failures))
 

@@ -71,6 +71,7 @@ class PipelineState:
         self.recent: list[Files] = [()] * len(MOST)
         self.outcomes = OutcomeTable()
         self.interrupted: tuple[FileRecord, ...] = ()
+        self.resumed_from: tuple[str, int] | None = None
         self.times = StageTimes()
         self.throughput = Throughput()
         self._held: dict[Key, InFlight] = {}

@@ -14,11 +14,15 @@ DIMENSIONS = 32
 
 
 class Endpoint:
-    """The running endpoint; ``delay_seconds`` is what each request takes, and ``down`` makes it answer 503."""
+    """The running endpoint; ``delay_seconds`` is what each request takes, and ``down`` makes it answer 503.
+
+    While ``hold`` is not None a request with a text that contains it is answered only once it no longer does.
+    """
 
     def __init__(self) -> None:
         self.delay_seconds = 0.0
         self.down = False
+        self.hold: str | None = None
         self.texts: list[str] = []
         owner = self
 
@@ -28,6 +32,8 @@ class Endpoint:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 time.sleep(owner.delay_seconds)
+                while owner.hold is not None and any(owner.hold in text for text in body["input"]):
+                    time.sleep(0.02)
                 data = [{"index": i, "embedding": vector(text)} for i, text in enumerate(body["input"])]
                 owner.texts += body["input"]
                 answer = json.dumps({"data": data, "model": "words"}).encode()

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from rag_pipeline.pipelines.ledger import Ledger, Row
 from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.model import Totals
 from tests.watching import Recorder, wait_until
 
 
@@ -51,7 +52,12 @@ class Life:
         assert self.error is None, self.error
 
     def wait_idle(self, processed: int) -> None:
-        self.wait(lambda: (s := self.state())["status"] == "idle" and s["total_processed"] == processed)
+        """Wait until it is idle and has completed files so many times."""
+        self.wait(lambda: self.state()["status"] == "idle" and self.attempts().total_processed == processed)
+
+    def attempts(self) -> Totals:
+        """Return how often files ended, in this life; the totals of the state count each file once."""
+        return core_of(self.status).snapshot().attempts
 
     def files(self, name: str) -> list[dict[str, Any]]:
         """Return the files of the events of this name."""

@@ -54,7 +54,7 @@ class Bench:
 
     def work(self, item: FoundFile, stored: str | None = None) -> Result:
         result = self.ingestion.work(item, stored)
-        self.ingestion.report(item, result)
+        self.ingestion.report(item, result, shown_as_done=True)
         return result
 
     def error(self) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.errors import StateError
+from rag_pipeline.pipelines import ledger as ledger_module
 from rag_pipeline.pipelines.ledger import (
     _STEPS,
     FILE_NAME,
     SCHEMA_VERSION,
     Ledger,
     Outcome,
+    Reported,
     Row,
     Source,
     recipe_of,
@@ -30,8 +32,8 @@ def test_rows_outlive_the_ledger_and_scopes_do_not_mix(tmp_path: Path) -> None:
         ledger.put("x", FAILED)
         other.put("x", STORED)
         ledger.put("gone", STORED)
-        ledger.remove("gone")
-        ledger.remove("never known")
+        ledger.remove("gone", "gone.txt")
+        ledger.remove("never known", "x.txt")
     with Ledger(tmp_path, "a") as ledger:
         assert ledger.rows() == {"x": FAILED}
     with Ledger(tmp_path, "b") as other:
@@ -159,3 +161,77 @@ def test_after_reconciling_everything_stored_is_known_and_nothing_else_is_taken_
 
 def test_a_recipe_stands_for_its_parts_whatever_their_order() -> None:
     assert recipe_of(a=1, b=2) == recipe_of(b=2, a=1) != recipe_of(a=1, b=3)
+
+
+def test_what_is_written_down_is_unreported_until_it_is_reported(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "a") as ledger, Ledger(tmp_path, "b") as other:
+        ledger.put("x", STORED._replace(name="X.txt"))
+        ledger.put("y", FAILED)
+        ledger.remove("z", "Z.txt")
+        other.put("x", STORED)
+        assert ledger.unreported(None) == {"x": "X.txt", "y": "y", "z": "Z.txt"}
+        ledger.reported("x", Reported("e", 1))
+        ledger.reported_deleted("z", Reported("e", 2))
+        assert ledger.unreported(None) == {"y": "y"}
+        ledger.reported("y", Reported("e", 3))
+        ledger.put("y", STORED)
+        assert ledger.unreported(None) == {"y": "y"}
+
+
+def test_what_a_journal_has_not_kept_is_unreported_and_what_it_has_stays_reported(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "a") as ledger:
+        for seq, key in enumerate("wxyz", 1):
+            ledger.put(key, STORED)
+            ledger.reported(key, Reported("e", seq))
+        for seq, key in enumerate("yz", 5):
+            ledger.remove(key, key)
+            ledger.reported_deleted(key, Reported("e", seq))
+        assert ledger.unreported(Reported("e", 5)) == {"z": "z"}
+        # Another history from here on: what was once found to be kept is not asked about again.
+        assert ledger.unreported(Reported("f", 1)) == {"z": "z"}
+        ledger.reported_deleted("z", Reported("f", 2))
+        assert ledger.unreported(Reported("f", 2)) == {}
+
+
+def test_what_was_lost_stays_unreported_when_its_numbers_are_given_out_again(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "a") as ledger:
+        ledger.put("x", STORED)
+        ledger.reported("x", Reported("e", 5))
+        ledger.remove("y", "y")
+        ledger.reported_deleted("y", Reported("e", 6))
+        assert ledger.unreported(Reported("e", 4)) == ledger.unreported(Reported("e", 90)) == {"x": "x", "y": "y"}
+
+
+def test_what_was_reported_holds_while_the_outcome_stays_and_what_is_dropped_or_new_is_unreported(
+    tmp_path: Path,
+) -> None:
+    with Ledger(tmp_path, "a") as ledger:
+        for key in ("same", "changed", "dropped"):
+            ledger.put(key, FAILED)
+            ledger.reported(key, Reported("e", 1))
+        ledger.reset({"same": FAILED, "changed": FAILED._replace(retry_at=0.0), "new": STORED})
+        assert ledger.rows()["changed"].retry_at == 0.0
+        assert ledger.unreported(Reported("e", 1)) == {"dropped": "dropped", "new": "new"}
+
+
+def test_of_very_many_deletions_the_oldest_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "PRUNE_AFTER", 4)
+    monkeypatch.setattr(ledger_module, "JOURNAL_LAG_EVENTS", 2)
+    with Ledger(tmp_path, "a") as ledger:
+        ledger.remove("never reported", "x")
+        for seq in range(1, 9):
+            ledger.remove(str(seq), str(seq))
+            ledger.reported_deleted(str(seq), Reported("e", seq))
+        assert sorted(ledger.unreported(Reported("f", 1))) == ["6", "7", "8", "never reported"]
+
+
+def test_what_an_older_ledger_has_counts_as_reported(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        for step in _STEPS[:2]:
+            for statement in filter(str.strip, step.split(";")):
+                db.execute(statement)
+        db.execute("INSERT INTO files VALUES ('a', 'x', 'v1', 'stored', 'f1', 'r1', 0, NULL, NULL, 1.0, 'x')")
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    with Ledger(tmp_path, "a") as taken:
+        assert taken.unreported(Reported("e", 1)) == taken.unreported(None) == {}

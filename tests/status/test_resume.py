@@ -64,6 +64,18 @@ def test_numbers_totals_and_lists_go_on() -> None:
     setup.close()
 
 
+def test_up_to_where_a_journal_has_kept_a_pipeline_is_known_also_if_its_numbers_begin_anew() -> None:
+    for reported_before in (False, True):
+        setup = Setup(saved())
+        if reported_before:
+            setup.pipeline.update(status="scanning")
+        known = [core_of(setup.pipeline).resumed_from]
+        setup.attach()
+        setup.pipeline.update(status="scanning")
+        assert [*known, core_of(setup.pipeline).resumed_from] == [None, ("the-epoch", 41)]
+        setup.close()
+
+
 def test_what_was_in_flight_has_failed_and_is_tried_again() -> None:
     setup = Setup(saved(in_flight=(record("a", attempt=2).in_stage("embedding", 0.5, 1000.5), record("b"))))
     setup.attach()

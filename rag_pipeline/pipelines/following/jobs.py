@@ -44,10 +44,9 @@ class Note(NamedTuple):
 
 
 class Forget(NamedTuple):
-    """Take a file that is gone out of the store; ``silent`` for what never was one."""
+    """Take a file that is gone out of the store."""
 
     file_id: str
-    silent: bool
 
 
 Job = Read | Give | Note | Forget
@@ -56,6 +55,8 @@ Job = Read | Give | Note | Forget
 class Jobs:
     """Does the jobs. ``lock`` protects ``known`` (rows by file id), ``stored`` (fingerprints by file id) and ``order``.
 
+    ``unreported`` has the names, by id, of the files whose outcome the status does not show since the last process
+    ended too early: they come to an end once more, and that is shown, though nothing may be left to do.
     ``again`` asks for another look, ``trouble`` is why nothing can be fetched; the run loop takes them back.
     """
 
@@ -68,12 +69,14 @@ class Jobs:
         scope: str,
         known: dict[str, Row],
         stored: dict[str, str],
+        unreported: dict[str, str],
         *,
         retry: bool,
         lock: threading.RLock | nullcontext[None],
     ) -> None:
         self.known = known
         self.stored = stored
+        self.unreported = unreported
         self.order = Order()
         self.again = False
         self.trouble: SourceUnavailableError | None = None
@@ -98,14 +101,13 @@ class Jobs:
                 self._record(file, Result(End.FAILED, error=error))
             case Note(oddity):
                 self._note(oddity)
-            case Forget(_, silent):
-                silent = silent and key not in self.stored and not self.is_in_flight(key)
-                self._forget(key, silent=silent)
+            case Forget():
+                self._forget(key)
         return False
 
-    def in_flight(self) -> dict[str, str]:
-        """Return the names of the files that are shown in flight, by id."""
-        return self._ingestion.in_flight
+    def unended(self) -> dict[str, str]:
+        """Return the names, by id, of the files whose end has to be shown: in flight, or not reported."""
+        return {**self.unreported, **self._ingestion.in_flight}
 
     def is_in_flight(self, file_id: str) -> bool:
         """Return whether a file is shown in flight; that changes during its job alone."""
@@ -139,7 +141,7 @@ class Jobs:
         if row is not None and is_renamed(file, row):
             if not keeps_type(file, row):
                 stored = None  # by another name it may be read in another way
-            elif row.version == file.version:
+            elif row.version == file.version and key not in self.unreported:
                 self._rename(file, row)
                 return False
         result = self._ingestion.work(file, stored)
@@ -153,7 +155,7 @@ class Jobs:
         return result.end is End.CANCELLED
 
     def _put_back(self, file: FoundFile, result: Result) -> None:
-        self._ingestion.report(file, result)
+        self._ingestion.report(file, result, shown_as_done=False)
         with self._lock:
             if result.end is End.CANCELLED:
                 self.order.postpone(file.file_id)
@@ -179,7 +181,9 @@ class Jobs:
         if result.end is End.UNCHANGED and before is not None and is_renamed(file, before):
             row = row if self._rename_stored(file) else row._replace(name=before.name)
         self._put(key, row)
-        self._ingestion.report(file, result)
+        done = before is not None and before.outcome is Outcome.STORED and key not in self.unreported
+        self._ingestion.report(file, result, shown_as_done=done)
+        self._reported(key)
 
     def _rename(self, file: FoundFile, row: Row) -> None:
         """Take on the new name of a file that is otherwise the same."""
@@ -188,6 +192,7 @@ class Jobs:
         self._put(file.file_id, row._replace(name=file.name))
         if row.outcome is Outcome.STORED:
             self._ingestion.renamed(file, str(row.name))
+        self._reported(file.file_id)
         if row.retry_at is not None:
             self._ask_again()
 
@@ -222,17 +227,19 @@ class Jobs:
         attempts = int(odd.is_error)
         self._put(odd.file_id, Row(odd.version, Outcome.ODD, attempts=attempts, reason=odd.reason, name=odd.name))
         self._ingestion.noted(odd)
+        self._reported(odd.file_id)
 
-    def _forget(self, key: str, *, silent: bool) -> None:
+    def _forget(self, key: str) -> None:
         row = self.known.get(key)
-        name = (row and row.name) or self.in_flight().get(key) or key
+        name = (row and row.name) or self.unended().get(key) or key
         if not self._remove(key, name):
             return
-        self._ledger.remove(key)
+        self._ledger.remove(key, name)
         with self._lock:
             self.known.pop(key, None)
-        if not silent:
-            self._ingestion.deleted(name, key)
+        self._ingestion.deleted(name, key)
+        self._ledger.reported_deleted(key, self._ingestion.position)
+        self._has_ended(key)
 
     def _remove(self, key: str, name: str) -> bool:
         """Take what is no file any more out of the store; return whether there is nothing of it left.
@@ -267,6 +274,15 @@ class Jobs:
         self._ledger.put(key, row)
         with self._lock:
             self.known[key] = row
+
+    def _reported(self, key: str) -> None:
+        """Note that the status shows the outcome that was put into the ledger."""
+        self._ledger.reported(key, self._ingestion.position)
+        self._has_ended(key)
+
+    def _has_ended(self, key: str) -> None:
+        with self._lock:
+            self.unreported.pop(key, None)
 
     def _ask_again(self) -> None:
         with self._lock:

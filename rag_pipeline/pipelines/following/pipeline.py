@@ -21,8 +21,8 @@ from rag_pipeline.pipelines.following.source import Found, Source, SourceUnavail
 from rag_pipeline.pipelines.following.steering import SINGLE_PASS, Steering
 from rag_pipeline.pipelines.following.timetable import Timetable
 from rag_pipeline.pipelines.ingestion import Ingestion, Parts
-from rag_pipeline.pipelines.ledger import Ledger, Row, reconcile
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.pipelines.ledger import Ledger, Reported, Row, reconcile
+from rag_pipeline.status import PipelineStatus, core_of
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +111,7 @@ class FollowingPipeline:
         files = self._parts.store.files(self._scope)
         stored = {key: file.content_hash for key, file in files.items()}
         self._shown.starting(self._source.shown, stored=len(stored))
-        interrupted = [file.id for file in self._status.interrupted if file.id is not None]
-        known = self._known(stored, {key: file.name for key, file in files.items()}, interrupted)
+        known = self._known(stored, {key: file.name for key, file in files.items()})
         self._place = Place(self._ledger, self._scope, self._source.place)
         self._crew: Crew[Job] = Crew(
             lambda key, job: self._jobs.do(key, job),
@@ -127,26 +126,31 @@ class FollowingPipeline:
             self._status, self._parts, self._source, self._scope, stop, called_off=self._crew.is_called_off
         )
         self._jobs = Jobs(
-            ingestion, self._source, self._parts, self._ledger, self._scope, known, stored,
+            ingestion, self._source, self._parts, self._ledger, self._scope, known, stored, self._unreported(),
             retry=not self._single, lock=self._crew.lock,
         )  # fmt: skip
-        self._steering = Steering(
-            self._control, self._crew, self._jobs, self._timetable, single=self._single, interrupted=interrupted
-        )
+        self._steering = Steering(self._control, self._crew, self._jobs, self._timetable, single=self._single)
         return self._steering
 
-    def _known(self, stored: dict[str, str], names: Mapping[str, str], interrupted: list[str]) -> dict[str, Row]:
+    def _known(self, stored: dict[str, str], names: Mapping[str, str]) -> dict[str, Row]:
         """Return the rows to start with, and put them into the ledger if they are others than there."""
         rows = self._ledger.rows()
         known = reconcile(rows, stored, self._parts.recipe)
         for key, row in known.items():
             if row.name is None and key in names:
                 known[key] = row._replace(name=names[key])
-        # Shown as failed, though all but the word of the end may have been done: looked at again, they end well.
-        known |= {key: known[key]._replace(version=None) for key in interrupted if key in known}
         if known != rows:
             self._ledger.reset(known)
         return known
+
+    def _unreported(self) -> dict[str, str]:
+        """Return the names, by id, of the files whose outcome the status does not show; for the start.
+
+        What a kill interrupted is shown as failed, though all but its last event may have been done.
+        """
+        kept = core_of(self._status).resumed_from
+        unreported = self._ledger.unreported(None if kept is None else Reported(*kept))
+        return unreported | {file.id: file.name for file in self._status.interrupted if file.id is not None}
 
     def _end_work(self, stop: threading.Event) -> None:
         # A pass that is over has nobody at work; an error in the loop leaves workers that have to be told.
@@ -202,6 +206,7 @@ class FollowingPipeline:
             if stop.is_set() or self._control.paused:
                 raise Stopped
             steering.serve()
+            self._shown.still_looking()
 
         self._timetable.begin()
         if self._jobs.take_again():
@@ -253,11 +258,10 @@ class FollowingPipeline:
 
         def make(busy: frozenset[str]) -> Mapping[str, Job]:
             wall, mono = time.time(), time.monotonic()
-            known, order, in_flight = self._jobs.known, self._jobs.order, self._jobs.in_flight()
-            new = plan(known, found, self._settling, order, busy=busy, in_flight=in_flight, wall=wall, mono=mono)
+            known, order, unended = self._jobs.known, self._jobs.order, self._jobs.unended()
+            new = plan(known, found, self._settling, order, busy=busy, unended=unended, wall=wall, mono=mono)
             made.append(new)
-            jobs: dict[str, Job] = {key: Forget(key, silent=False) for key in new.gone}
-            jobs.update((key, Forget(key, silent=True)) for key in new.cleared)
+            jobs: dict[str, Job] = {key: Forget(key) for key in new.gone}
             jobs.update((odd.file_id, Note(odd)) for odd in new.notes)
             jobs.update((file.file_id, Read(file)) for file in new.work)
             if new.waiting and self._single:

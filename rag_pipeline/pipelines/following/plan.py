@@ -19,8 +19,7 @@ class Plan(NamedTuple):
     waiting: files that are still being written; ``wake_seconds`` is when to look again because of them or of a file
     that is due for another try, None for no such need.
     notes: oddities that are new or not as they were.
-    gone: files that are known and are no longer there.
-    cleared: oddities that are known and are no longer there.
+    gone: what is known, or still to be reported, and is no longer there.
     """
 
     work: list[FoundFile]
@@ -28,7 +27,6 @@ class Plan(NamedTuple):
     wake_seconds: float | None
     notes: list[Oddity]
     gone: list[str]
-    cleared: list[str]
 
 
 def plan(
@@ -38,14 +36,14 @@ def plan(
     order: Order,
     *,
     busy: Collection[str],
-    in_flight: Collection[str],
+    unended: Collection[str],
     wall: float,
     mono: float,
 ) -> Plan:
     """Compare what was found with what is known; files in ``busy`` are being worked on and are left for the next look.
 
-    What is ``in_flight`` and not busy was put back, and has to come to an end whatever is known of it. A file under a
-    new name is work too, if not much: search shows the name.
+    What is ``unended`` and not busy has to come to an end whatever is known of it: it was put back, or the status does
+    not show what became of it. A file under a new name is work too, if not much: search shows the name.
     """
     fresh: list[FoundFile] = []
     again: list[FoundFile] = []
@@ -55,7 +53,7 @@ def plan(
         if file.file_id in busy:
             continue
         row = known.get(file.file_id)
-        if row is not None and _is_as_known(file, row) and file.file_id not in in_flight:
+        if row is not None and _is_as_known(file, row) and file.file_id not in unended:
             if row.retry_at is None:
                 continue
             if row.retry_at <= wall:
@@ -71,15 +69,13 @@ def plan(
             fresh.append(file)
     settling.keep({file.file_id for file in waiting})
     order.keep(found.files)
-    gone, cleared = _missing(known, found, busy, in_flight)
     odd = (odd for odd in found.oddities.values() if odd.file_id not in busy)
     return Plan(
         work=order.sort(sorted(fresh, key=_by_id) + sorted(again, key=_by_id)),
         waiting=waiting,
         wake_seconds=min(wakes, default=None),
-        notes=[one for one in odd if one.file_id in in_flight or _is_news(one, known)],
-        gone=gone,
-        cleared=cleared,
+        notes=[one for one in odd if one.file_id in unended or _is_news(one, known)],
+        gone=_missing(known, found, busy, unended),
     )
 
 
@@ -111,14 +107,9 @@ def _is_news(odd: Oddity, known: Mapping[str, Row]) -> bool:
     return row is None or row.version != odd.version or row.outcome is not Outcome.ODD
 
 
-def _missing(
-    known: Mapping[str, Row], found: Found, busy: Collection[str], in_flight: Collection[str]
-) -> tuple[list[str], list[str]]:
-    gone: list[str] = []
-    cleared: list[str] = []
-    for key in [*known, *(key for key in in_flight if key not in known)]:
-        if key in found.files or key in found.oddities or key in busy or found.unknown(key):
-            continue
-        row = known.get(key)
-        (cleared if row is not None and row.outcome is Outcome.ODD else gone).append(key)
-    return gone, cleared
+def _missing(known: Mapping[str, Row], found: Found, busy: Collection[str], unended: Collection[str]) -> list[str]:
+    return [
+        key
+        for key in [*known, *(key for key in unended if key not in known)]
+        if key not in found.files and key not in found.oddities and key not in busy and not found.unknown(key)
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from rag_pipeline.control import Action, Control
 from rag_pipeline.pipelines.crew import Crew
@@ -17,8 +17,8 @@ SINGLE_PASS = "a single pass can't be paused: stop it, the next one goes on from
 class Steering:
     """Does what people asked for.
 
-    ``interrupted`` are files that failed as the last process ended: they are done again. :meth:`refuse` is called by
-    whoever asks and takes no lock, so that nobody waits for the pipeline: what it sees may be over a moment later.
+    :meth:`refuse` is called by whoever asks and takes no lock, so that nobody waits for the pipeline: what it sees may
+    be over a moment later.
     :meth:`serve`, :meth:`looked` and :meth:`away` belong to the run loop's thread.
     """
 
@@ -30,7 +30,6 @@ class Steering:
         timetable: Timetable,
         *,
         single: bool,
-        interrupted: Collection[str] = (),
     ) -> None:
         self._found: Mapping[str, FoundFile] = {}
         self._control = control
@@ -38,7 +37,6 @@ class Steering:
         self._jobs = jobs
         self._timetable = timetable
         self._single = single
-        self._interrupted = frozenset(interrupted)
 
     def refuse(self, action: Action, file_id: str | None) -> str | None:
         """Return why a request can't be granted, None if it can."""
@@ -47,9 +45,10 @@ class Steering:
         if file_id is None:
             return None
         row, has_job = self._jobs.known.get(file_id), self._crew.has(file_id)
-        if row is None and not has_job and file_id not in self._interrupted:
+        unreported = self._jobs.unreported.get(file_id)
+        if row is None and not has_job and unreported is None:
             return f"no file with the id {file_id!r} is known"
-        name = (row and row.name) or file_id
+        name = (row and row.name) or unreported or file_id
         if action is Action.RETRY and not self._may_retry(file_id, row):
             return f"{name} has not failed"
         if action is Action.CANCEL and not has_job:
@@ -59,7 +58,6 @@ class Steering:
     def looked(self, files: Mapping[str, FoundFile]) -> None:
         """Take note of what the last look found."""
         self._found = files
-        self._interrupted &= files.keys()
 
     def away(self) -> None:
         """Take note that nothing can be had now: what is asked for is done when a look has found it again."""
@@ -76,9 +74,8 @@ class Steering:
                 self._cancel(file_id)
 
     def _may_retry(self, file_id: str, row: Row | None) -> bool:
-        if row is not None and has_failed(row):
-            return True
-        return file_id in self._interrupted and (row is None or row.version is None)
+        # What the last process left unreported is shown as failed, Interrupted, and is done again in any case.
+        return (row is not None and has_failed(row)) or file_id in self._jobs.unreported
 
     def _retry(self, file_id: str) -> None:
         with self._crew.lock:

@@ -37,7 +37,7 @@ class Bench:
             self.status, self.test.parts, source, "scope", threading.Event(), lambda _: self.called_off
         )
         self.jobs = Jobs(
-            ingestion, source, self.test.parts, self.ledger, "scope", {}, {}, retry=True, lock=nullcontext()
+            ingestion, source, self.test.parts, self.ledger, "scope", {}, {}, {}, retry=True, lock=nullcontext()
         )
 
     def found(self, text: str) -> FoundFile:
@@ -122,9 +122,9 @@ def test_an_oddity_whose_old_text_cannot_leave_the_store_is_asked_for_again(
 def test_a_store_that_could_not_remove_a_text_is_left_alone_for_a_while(bench: Bench) -> None:
     bench.jobs.do("a.txt", Read(bench.found("one")))
     bench.test.store.error = StoreError("the store is away")
-    bench.jobs.do("a.txt", Forget("a.txt", silent=False))
+    bench.jobs.do("a.txt", Forget("a.txt"))
     bench.test.store.error = None
-    bench.jobs.do("a.txt", Forget("a.txt", silent=False))
+    bench.jobs.do("a.txt", Forget("a.txt"))
     assert list(bench.test.store.texts()) == list(bench.ledger.rows()) == ["a.txt"]
 
 
@@ -132,11 +132,11 @@ def test_text_that_cannot_be_removed_now_is_asked_for_again(bench: Bench, monkey
     monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.0)
     bench.jobs.do("a.txt", Read(bench.found("one")))
     bench.test.store.error = StoreError("the disk is full")
-    bench.jobs.do("a.txt", Forget("a.txt", silent=False))
+    bench.jobs.do("a.txt", Forget("a.txt"))
     assert list(bench.ledger.rows()) == ["a.txt"]
     assert bench.status.get()["total_deleted"] == 0
     bench.test.store.error = None
-    bench.jobs.do("a.txt", Forget("a.txt", silent=False))
+    bench.jobs.do("a.txt", Forget("a.txt"))
     assert (bench.ledger.rows(), bench.test.store.kept) == ({}, {})
     assert bench.status.get()["total_deleted"] == 1
 
@@ -148,14 +148,15 @@ def test_a_file_that_became_something_else_leaves_the_store_and_an_unreadable_on
     bench.jobs.do("a.txt", Note(Oddity("a.txt", "a.txt", "a named pipe", is_error=False)))
     assert bench.test.store.kept == {}
     state = bench.status.get()
-    assert (state["total_failed"], state["total_skipped"]) == (1, 1)
+    assert (state["total_failed"], state["total_skipped"]) == (0, 1)
 
 
-def test_an_oddity_that_is_gone_is_forgotten_in_silence(bench: Bench) -> None:
-    bench.jobs.do("x", Note(Oddity("x", "x", "a named pipe", is_error=False)))
-    bench.jobs.do("x", Forget("x", silent=True))
+@pytest.mark.parametrize("is_error", [False, True])
+def test_whatever_was_shown_and_is_gone_is_shown_as_deleted(bench: Bench, is_error: bool) -> None:
+    bench.jobs.do("x", Note(Oddity("x", "x", "a named pipe", is_error=is_error)))
+    bench.jobs.do("x", Forget("x"))
     assert bench.ledger.rows() == {}
-    assert bench.status.get()["total_deleted"] == 0
+    assert bench.status.get()["total_deleted"] == 1
 
 
 def test_a_file_under_a_new_name_is_stored_anew_only_where_the_name_says_another_type(bench: Bench) -> None:
@@ -174,7 +175,7 @@ def test_a_file_that_is_gone_is_told_by_its_last_name(bench: Bench) -> None:
     bench.jobs.do("a.txt", Read(bench.found("one")._replace(name="Report.txt")))
     seen = Recorder()
     core_of(bench.status).attach(seen)
-    bench.jobs.do("a.txt", Forget("a.txt", silent=False))
+    bench.jobs.do("a.txt", Forget("a.txt"))
     assert (seen.last["file"]["id"], seen.last["file"]["name"]) == ("a.txt", "Report.txt")
 
 

@@ -80,7 +80,7 @@ def test_a_file_under_a_new_name_is_found_under_it(tmp_path: Path) -> None:
         run.wait_idle(processed=2)
         assert [file.name for file in run.store.files("scope").values()] == ["new.txt"]
         run.wait_look()
-        assert (run.state()["total_processed"], run.state()["total_deleted"]) == (2, 0)
+        assert (run.attempts().total_processed, run.state()["total_deleted"]) == (2, 0)
 
 
 def test_a_file_that_may_not_be_fetched_is_skipped_with_the_reason_and_its_link(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_broken_transfer_is_a_failure_of_its_stage_and_is_tried_again(
         run.source.write("id1", "one")
         run.source.errors["id1"] = DamagedError("id1.txt came damaged")
         run.thread.start()
-        run.wait(lambda: run.state()["total_failed"] >= 2)
+        run.wait(lambda: run.attempts().total_failed >= 2)
         error = run.state()["files_failed"][0]["error"]
         assert (error["stage"], error["type"], error["retryable"]) == ("downloading", "DamagedError", True)
         run.source.errors.clear()
@@ -134,12 +134,12 @@ def test_a_source_that_is_away_is_an_error_with_the_time_of_the_next_try_and_pas
         run.source.down = SourceUnavailableError("Drive does not answer", 1.0)
         run.wait_status("error")
         state = run.state()
-        assert (state["message"], state["is_checking"]) == ("Drive does not answer", False)
+        assert (state.get("message"), state["is_checking"]) == ("Drive does not answer", False)
         assert 0 < state["seconds_until_next_check"] <= 1.0
         run.source.write("id2", "two")
         run.source.down = None
         run.wait_idle(processed=2)
-        assert (run.state()["message"], run.state()["total_deleted"]) == (None, 0)
+        assert (run.state().get("message"), run.state()["total_deleted"]) == (None, 0)
 
 
 def test_a_source_that_goes_away_while_files_are_fetched_fails_none_of_them(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_another_error_of_the_source_ends_the_pipeline(tmp_path: Path) -> None:
         run.thread.start()
         run.thread.join(20)
         assert isinstance(run.error, RevokedError)
-        assert (run.state()["status"], run.state()["message"]) == ("error", "the access was revoked: sign in again")
+        assert (run.state()["status"], run.state().get("message")) == ("error", "the access was revoked: sign in again")
 
 
 def test_a_stop_while_a_file_is_fetched_or_the_source_is_looked_through_loses_nothing(tmp_path: Path) -> None:

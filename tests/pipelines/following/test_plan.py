@@ -30,9 +30,9 @@ def made(
     busy: frozenset[str] = frozenset(),
     wall: float = WALL,
     order: Order | None = None,
-    in_flight: frozenset[str] = frozenset(),
+    unended: frozenset[str] = frozenset(),
 ) -> Plan:
-    return plan(known, scan, Settling(2), order or Order(), busy=busy, in_flight=in_flight, wall=wall, mono=wall)
+    return plan(known, scan, Settling(2), order or Order(), busy=busy, unended=unended, wall=wall, mono=wall)
 
 
 def work(result: Plan) -> list[str]:
@@ -61,14 +61,21 @@ def test_what_is_gone_is_told_from_what_cannot_be_seen() -> None:
     assert made(known, scan).gone == ["b", "lockedx"]
 
 
-def test_an_oddity_is_noted_once_and_cleared_in_silence() -> None:
+def test_an_oddity_is_noted_once_and_gone_with_what_it_was() -> None:
     odd = Oddity("x", "x", "a named pipe", is_error=False)
     assert made({}, found(odd=(odd,))).notes == [odd]
     known = {"x": Row(odd.version, Outcome.ODD)}
     assert made(known, found(odd=(odd,))).notes == []
     assert made(known, found(odd=(odd._replace(reason="a socket"),))).notes != []
-    assert made(known, found()).cleared == ["x"]
+    assert made(known, found()).gone == ["x"]
     assert work(made(known, found("x"))) == ["x"]
+
+
+def test_what_the_status_does_not_show_comes_to_an_end_again_whatever_is_known_of_it() -> None:
+    odd = Oddity("x", "x", "a named pipe", is_error=False)
+    known = {"a": stored(), "x": Row(odd.version, Outcome.ODD)}
+    result = made(known, found("a", odd=(odd,)), unended=frozenset("axz"))
+    assert (work(result), result.notes, result.gone) == (["a"], [odd], ["z"])
 
 
 def test_a_file_that_became_an_oddity_is_noted() -> None:
@@ -100,9 +107,9 @@ def test_what_was_put_back_comes_to_an_end_whatever_is_known_of_it() -> None:
     odd = Oddity("x", "x", "a named pipe", is_error=False)
     known = {"a": stored(), "x": Row(odd.version, Outcome.ODD)}
     back = frozenset({"a", "x", "new"})
-    result = made(known, found("a", odd=(odd,)), in_flight=back)
+    result = made(known, found("a", odd=(odd,)), unended=back)
     assert (work(result), result.notes, result.gone) == (["a"], [odd], ["new"])
-    result = made(known, found("a", odd=(odd,)), busy=back, in_flight=back)
+    result = made(known, found("a", odd=(odd,)), busy=back, unended=back)
     assert (work(result), result.notes, result.gone) == ([], [], [])
 
 
@@ -153,7 +160,7 @@ class Folder(RuleBasedStateMachine):
         found = Found(files, {}, lambda _: False, "")
         result = plan(
             self.known, found, self.settling, self.order,
-            busy=busy, in_flight=self.in_flight, wall=self.now, mono=self.now,
+            busy=busy, unended=self.in_flight, wall=self.now, mono=self.now,
         )  # fmt: skip
         self.queue = result.work
         assert all(file.file_id not in busy for file in result.work)

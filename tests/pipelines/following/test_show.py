@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline.config import RunMode
+from rag_pipeline.pipelines.following import show
 from rag_pipeline.pipelines.following.show import Shown
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder
@@ -19,7 +20,7 @@ class Bench:
 
     def get(self, *fields: str) -> tuple[Any, ...]:
         state = self.status.get()
-        return tuple(state[field] for field in fields)
+        return tuple(state.get(field) for field in fields)  # an own field that is None is not there
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_checks_are_shown_with_their_times(bench: Bench) -> None:
     bench.shown.starting({"folder": "/docs"}, stored=3)
     assert bench.get("status", "folder", "check_interval", "files_stored") == ("initializing", "/docs", 10.0, 3)
     bench.shown.looking()
-    assert bench.get("status", "is_checking") == ("scanning", True)
+    assert bench.get("status", "is_checking") == ("scanning", True)  # the first one
     bench.shown.looked({}, 4.0, watching="events")
     assert bench.get("is_checking", "watching", "message") == (False, "events", None)
     assert 3 < bench.get("seconds_until_next_check")[0] <= 4
@@ -44,9 +45,13 @@ def test_a_single_pass_announces_no_other_check() -> None:
     assert bench.get("check_interval", "next_check_time") == (None, None)
 
 
-def test_the_word_stays_processing_while_a_scan_goes_on_beside_the_work(bench: Bench) -> None:
+def test_the_word_stays_processing_while_a_scan_goes_on_beside_the_work(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show, "LONG_LOOK_SECONDS", 0.0)
     bench.shown.progress(idle=False, queued=2, stored=0)
     bench.shown.looking()
+    bench.shown.still_looking()
     assert bench.get("status", "is_checking", "files_queued") == ("processing", True, 2)
 
 
@@ -65,7 +70,7 @@ def test_trouble_with_the_folder_is_an_error_with_a_message_until_it_is_over(ben
     bench.shown.unavailable("the folder can't be read", 1.0, watching="interval", checked=True)
     assert bench.get("status", "message", "files_queued") == ("error", "the folder can't be read", 0)
     bench.shown.looking()
-    assert bench.get("status", "is_checking") == ("error", True)
+    assert bench.get("status") == ("error",)
     bench.shown.looked({}, 1.0, watching="interval")
     assert bench.get("status", "message") == ("scanning", None)
     bench.shown.progress(idle=True, queued=0, stored=0)
@@ -122,3 +127,49 @@ def test_in_trouble_nothing_but_the_number_of_stored_files_is_shown(bench: Bench
     assert len(bench.seen.events) == emitted
     bench.shown.stored(4)
     assert bench.get("status", "files_queued", "files_stored") == ("error", 0, 4)
+
+
+def check_fields(bench: Bench) -> set[str]:
+    """Return the fields of the state that a look has changed."""
+    before = bench.status.get()
+    bench.shown.looking()
+    bench.shown.still_looking()
+    bench.shown.looked({"folder": "/docs"}, 4.0, watching="events")
+    bench.shown.progress(idle=True, queued=0, stored=3)
+    derived = {"seq", "last_activity", "seconds_until_next_check"}
+    after = bench.status.get()
+    return {key for key in after if key not in before or after[key] != before[key]} - derived
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_a_look_that_finds_nothing_new_changes_the_times_of_the_checks_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(show, "LONG_LOOK_SECONDS", seconds)
+    bench.shown.starting({"folder": "/docs"}, stored=3)
+    check_fields(bench)
+    for _ in range(3):
+        assert check_fields(bench) <= {"last_check_time", "next_check_time"}
+
+
+def test_only_a_look_that_takes_long_is_shown_while_it_lasts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.shown.progress(idle=True, queued=0, stored=3)
+    bench.shown.looking()
+    bench.shown.still_looking()
+    assert bench.get("status", "is_checking") == ("idle", False)
+    monkeypatch.setattr(show, "LONG_LOOK_SECONDS", 0.0)
+    bench.shown.still_looking()
+    assert bench.get("status", "is_checking") == ("idle", True)
+    bench.shown.looked({}, 4.0, watching="events")
+    assert bench.get("status", "is_checking") == ("idle", False)
+
+
+def test_trouble_that_lasts_is_told_once(bench: Bench) -> None:
+    for _ in range(2):
+        bench.shown.looking()
+        bench.shown.unavailable("the folder is gone", 1.0, watching="interval", checked=True)
+    before = bench.status.get()
+    bench.shown.unavailable("the folder is gone", 2.0, watching="interval", checked=True)
+    after = bench.status.get()
+    changed = {key for key in after if after[key] != before[key]}
+    assert changed <= {"last_check_time", "next_check_time", "seconds_until_next_check", "seq", "last_activity"}

@@ -49,7 +49,7 @@ def test_a_pause_lets_what_is_in_flight_end_and_begins_nothing_until_it_is_over(
     held.wait_status("paused")
     state = held.state()
     assert (state["files_in_flight"], state["next_check_time"], state["is_checking"]) == (1, None, False)
-    assert state["paused_since"].endswith("+00:00")
+    assert state.get("paused_since").endswith("+00:00")
     held.source.hold.set()
     held.wait(lambda: held.state()["total_processed"] == 1 and held.state()["files_queued"] == 3)
     looks = held.source.looks
@@ -61,7 +61,7 @@ def test_a_pause_lets_what_is_in_flight_end_and_begins_nothing_until_it_is_over(
     held.ask(Action.RESUME)
     held.wait_idle(processed=5)
     assert held.source.looks > looks
-    assert held.state()["paused_since"] is None
+    assert held.state().get("paused_since") is None
 
 
 def test_a_pause_ends_a_look_under_way_and_resuming_begins_it_anew(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_paused_pipeline_can_be_stopped_and_runs_after_a_restart(tmp_path: Pat
         run.thread.start()
         run.wait_status("paused")
         run.end()
-        assert (run.state()["status"], run.state()["paused_since"], run.store.kept) == ("stopped", None, {})
+        assert (run.state()["status"], run.state().get("paused_since"), run.store.kept) == ("stopped", None, {})
     with following(tmp_path, run.store, start=False) as again:
         again.source.write("a", "one")
         again.thread.start()
@@ -132,7 +132,7 @@ def test_a_pause_while_the_source_is_away_shows_the_pause_and_then_the_trouble_a
         run.wait_status("paused")
         run.ask(Action.RESUME)
         run.wait_status("error")
-        assert run.state()["message"] == "Drive does not answer"
+        assert run.state().get("message") == "Drive does not answer"
         run.source.down = None
         run.ask(Action.CHECK)  # an hour early
         run.wait_status("idle")
@@ -171,7 +171,7 @@ def test_a_failed_file_is_tried_again_at_once_as_another_attempt_with_all_its_tr
         run.source.write("a", "one")
         run.ask(Action.CHECK)
         for failed in (1, 2, 3):
-            run.wait(lambda: run.state()["total_failed"] == failed and run.state()["status"] == "idle")  # noqa: B023
+            run.wait(lambda: run.attempts().total_failed == failed and run.state()["status"] == "idle")  # noqa: B023
             assert (run.rows()["a"].attempts, run.state()["files_failed"][-1]["attempt"]) == (1, failed)
             if failed == 3:
                 run.source.errors.clear()
@@ -208,7 +208,7 @@ def test_something_that_could_not_be_read_is_looked_at_again(tmp_path: Path) -> 
         run.wait(lambda: (s := run.state())["total_failed"] == 1 and s["total_skipped"] == 1)
         assert refused(run, Action.RETRY, "b") == "b has not failed"
         run.ask(Action.RETRY, "a")
-        run.wait(lambda: run.state()["total_failed"] == 2)
+        run.wait(lambda: run.attempts().total_failed == 2)
         del run.source.oddities["a"]
         run.source.write("a", "one")
         run.ask(Action.RETRY, "a")
@@ -239,7 +239,7 @@ def test_a_file_that_failed_as_the_last_process_ended_can_be_asked_for_and_its_p
         run.source.hold_look.clear()
         run.thread.start()
         assert run.source.holding_look.wait(20)
-        assert run.state()["paused_since"] is None
+        assert run.state().get("paused_since") is None
         run.ask(Action.RETRY, "b")
         run.ask(Action.RETRY, "gone")
         run.wait(lambda: not run.control._waiting)

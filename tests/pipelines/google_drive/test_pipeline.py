@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rag_pipeline.pipelines.following import show
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError, DriveError
 from rag_pipeline.pipelines.google_drive.retry import RetryPolicy
 from rag_pipeline.pipelines.ledger import Outcome
@@ -54,8 +55,9 @@ def test_new_changed_moved_and_deleted_files_are_followed(server: DriveServer, t
 
 
 def test_the_status_shows_names_links_and_stages_and_is_true_about_checks_and_queue(
-    server: DriveServer, top: str, tmp_path: Path
+    server: DriveServer, top: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(show, "LONG_LOOK_SECONDS", 0.1)
     files = [server.drive.add_file(f"{number}.txt", "x", top) for number in range(7)]
     with running(tmp_path, server, top, start=False, workers=2, interval_seconds=0.5) as run:
         run.test.extractor.hold.clear()
@@ -72,7 +74,7 @@ def test_the_status_shows_names_links_and_stages_and_is_true_about_checks_and_qu
         run.wait_idle(processed=7)
         state = run.state()
         assert (state["files_queued"], state["files_in_flight"], state["files_stored"]) == (0, 0, 7)
-        # Every look is one question, and is shown while it lasts.
+        # A look is one question, and is shown while that lasts if it takes long.
         server.faults.add(slow(0.5), "changes.list", times=None)
         run.wait(lambda: bool(run.state()["is_checking"]))
         run.wait(lambda: not run.state()["is_checking"])
@@ -192,7 +194,7 @@ def test_a_network_that_is_gone_is_an_error_with_the_time_of_the_next_try_and_re
         server.drive.add_file("b.txt", "three", top)
         server.faults.clear()
         run.wait_idle(processed=3)
-        assert run.state()["message"] is None
+        assert "message" not in run.state()
         assert (run.state()["total_failed"], run.state()["total_deleted"]) == (0, 0)
 
 

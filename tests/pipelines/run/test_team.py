@@ -16,9 +16,12 @@ from rag_pipeline.pipelines.ingestion import Parts
 from rag_pipeline.pipelines.run.member import Member
 from rag_pipeline.pipelines.run.team import Team
 from rag_pipeline.pipelines.state_folder import StateFolder
+from rag_pipeline.status import core_of
+from rag_pipeline.status.model import Totals
+from rag_pipeline.status.saved import SET_FIELDS, SavedState
 from tests.pipelines.parts import TestParts
 from tests.pipelines.run.scripted import Script, done_at_once, member, until_stopped
-from tests.watching import wait_until
+from tests.watching import Recorder, wait_until
 
 SECONDS = 60.0
 
@@ -128,10 +131,13 @@ def test_passes_end_with_the_worst_of_them(
 
 def test_files_that_failed_in_earlier_runs_do_not_count(state: StateFolder) -> None:
     one = member("papers", done_at_once, state)
-    one.status.complete_file("a.txt", success=False, error="it was damaged")
+    fields = {**dict.fromkeys(SET_FIELDS), "status": "stopped", "started_at": 1.0, "is_checking": False}
+    kept = SavedState("papers", "local_files", "epoch", 7, fields, {}, Totals(total_failed=1))
+    core_of(one.status).attach(Recorder(), lambda _: kept)
     made = Team([one], Model(), state.path)
     made.start()
     made.join(SECONDS)
+    assert one.status.get()["total_failed"] == 1
     assert made.exit_code(RunMode.SINGLE, interrupted=False) == ExitCode.OK
 
 
