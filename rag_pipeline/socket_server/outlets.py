@@ -11,7 +11,7 @@ from engineio import packet as eio_packet
 from rag_pipeline.fanout import Batch
 
 if TYPE_CHECKING:
-    from rag_pipeline.socket_server.engine import EngineSocket
+    from rag_pipeline.socket_server.session import EngineSocket
 
 logger = logging.getLogger("rag_pipeline.socket")
 

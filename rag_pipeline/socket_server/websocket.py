@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections import deque
 
 from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
@@ -19,11 +20,15 @@ from rag_pipeline.socket_server.loop import Cancellable, Environ, Loop
 
 READ_BYTES = 1 << 14
 CLOSE_TIMEOUT_SECONDS = 5
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def handshake(environ: Environ) -> bytes | None:
-    """Return the answer that opens the WebSocket (RFC 6455, section 4.2.2), None if the request is not a valid one."""
+    """Return the answer that opens the WebSocket (RFC 6455, section 4.2.2), None if the request is not a valid one.
+
+    Of subprotocols that are offered the first is chosen: browsers fail a connection on which none was.
+    """
     key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "").strip()
     upgrade = environ.get("HTTP_UPGRADE", "").lower()
     connection = [part.strip() for part in environ.get("HTTP_CONNECTION", "").lower().split(",")]
@@ -35,9 +40,11 @@ def handshake(environ: Environ) -> bytes | None:
     if not valid_key or version != "13" or upgrade != "websocket" or "upgrade" not in connection:
         return None
     accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest())
+    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")[0].strip()
+    chosen = f"Sec-WebSocket-Protocol: {offered}\r\n".encode() if _TOKEN.fullmatch(offered) else b""
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n" + chosen + b"\r\n"
     )
 
 

@@ -18,7 +18,7 @@ from rag_pipeline import native
 from rag_pipeline.listener import open_listener
 from rag_pipeline.socket_server import eventlet_driver
 from rag_pipeline.socket_server.eventlet_driver import EventletLoop
-from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ
+from rag_pipeline.socket_server.loop import CONNECTION, Cancellable, Environ
 from tests.socket_server.support import exchange, request, wait_until
 
 
@@ -175,7 +175,7 @@ def test_a_detached_socket_is_the_callers_alone(driven: Driven) -> None:
     kept: list[int] = []
 
     def app(environ: Environ, _start: Any) -> list[bytes]:
-        kept.append(environ[DETACH]())
+        kept.append(environ[CONNECTION].detach())
         return []
 
     driven.app = app
@@ -224,7 +224,7 @@ def test_no_delay_on_its_connections_trap_10(driven: Driven) -> None:
     kept: list[int] = []
 
     def app(environ: Environ, _start: Any) -> list[bytes]:
-        fd = environ[DETACH]()
+        fd = environ[CONNECTION].detach()
         with socket.socket(fileno=fd) as connection:
             kept.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         return []
