@@ -40,7 +40,8 @@ class StatusServer:
     """Both servers and the pipelines they show. Start it with :func:`start_status_server`.
 
     Starting: 1. both ports are bound, HTTP first; 2. the keys that tokens are signed with are asked for; 3. the journal
-    is opened; 4. the pipelines are attached; 5. the Socket.IO thread starts and answers; 6. the HTTP thread starts.
+    is opened; 4. the pipelines are attached; 5. the Socket.IO thread starts and answers; 6. the HTTP thread starts;
+    7. pipelines whose ids another process has, dead or alive, are attached once that is known to be dead (Redis).
     What fails on the way ends what was started before.
     """
 
@@ -89,9 +90,10 @@ class StatusServer:
         try:
             self._guard.start()
             self._keeper.start()
-            self._attach_all()
+            held = self._attach_all()
             self._sockets.start()
             self._http.start(self._respond)
+            self._attach_held(held)
         except BaseException:
             self.stop()
             raise
@@ -144,14 +146,22 @@ class StatusServer:
         others = sorted((p for p in alive if p is not pipeline_status), key=lambda p: p.created)
         return [pipeline_status, *others] if pipeline_status.reported or not others else others
 
-    def _attach_all(self) -> None:
+    def _attach_all(self) -> list[PipelineStatus]:
+        """Attach the pipelines; return those whose ids another process may still have."""
         if self._chosen is not None:
+            held = self._keeper.claim([pipeline.pipeline_id for pipeline in self._chosen])
             for pipeline in self._chosen:
-                self._keeper.claim(pipeline.pipeline_id)
-                self._attach(pipeline)
-            return
+                if pipeline.pipeline_id not in held:
+                    self._attach(pipeline)
+            return [pipeline for pipeline in self._chosen if pipeline.pipeline_id in held]
         self._attach(pipeline_status)
         for pipeline in registry.watch(self._attach):
+            self._attach(pipeline)
+        return []
+
+    def _attach_held(self, pipelines: list[PipelineStatus]) -> None:
+        self._keeper.wait_for_claims([pipeline.pipeline_id for pipeline in pipelines])
+        for pipeline in pipelines:
             self._attach(pipeline)
 
     def _attach(self, pipeline: PipelineStatus) -> None:

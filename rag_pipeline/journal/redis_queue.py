@@ -1,4 +1,8 @@
-"""What pipelines have published and Redis does not have yet: bounded, filled by any thread, emptied by one."""
+"""What pipelines have published and Redis does not have yet: bounded, filled by any thread, emptied by one.
+
+The bound is in slots. An event takes one for each :data:`SLOT_BYTES` that it holds, so that the length of a deque,
+which any thread may read and change without a lock, bounds the events and the bytes.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,48 @@ from collections import deque
 from rag_pipeline import native
 from rag_pipeline.events import Event
 from rag_pipeline.status import FlushRequest
+from rag_pipeline.status.model import FileBody, StateBody
 
 MAX_QUEUED = 100_000
+MAX_QUEUED_BYTES = 128 << 20
+SLOT_BYTES = MAX_QUEUED_BYTES // MAX_QUEUED
+
+
+def slots_of(event: Event) -> int:
+    """Return how many slots an event takes: by its result or its own fields, the rest being small or shared."""
+    body = event.body
+    if isinstance(body, FileBody):
+        large: object = body.file.result
+    elif isinstance(body, StateBody) and event.numbered:
+        large = body.own
+    else:
+        return 1
+    return 1 if large is None else 1 + _size(large) // SLOT_BYTES
+
+
+def _size(value: object) -> int:
+    """Return about how many bytes a value of JSON takes."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(len(key) + _size(item) for key, item in value.items()) + 8
+    if isinstance(value, list):
+        return sum(map(_size, value)) + 8
+    return 8
 
 
 class EventQueue:
-    """Over ``limit`` events the oldest go; :meth:`torn` says of which pipelines."""
+    """Over ``limit`` slots the oldest events go; :meth:`torn` says of which pipelines.
+
+    ``parked`` is how many slots the reader has taken out and still keeps: they count too.
+    """
 
     def __init__(self, signal: native.Signal, limit: int = MAX_QUEUED) -> None:
         self.dropped = 0
+        self.parked = 0
         self._signal = signal
         self._limit = limit
-        self._events: deque[Event] = deque()
+        self._slots: deque[Event | None] = deque()  # an event, then None for each further slot that it takes
         self._requests: deque[FlushRequest] = deque()
         self._releases: deque[str] = deque()
         self._torn: set[str] = set()
@@ -26,7 +60,10 @@ class EventQueue:
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._events)
+        return sum(slot is not None for slot in self._slots.copy())
+
+    def __bool__(self) -> bool:
+        return bool(self._slots)
 
     def publish(self, item: Event | FlushRequest) -> None:
         """Take the item and wake the reader; never waits and keeps the GIL."""
@@ -35,8 +72,12 @@ class EventQueue:
         if isinstance(item, FlushRequest):
             self._requests.append(item)
         else:
-            self._events.append(item)
-            if len(self._events) > self._limit:
+            slots = slots_of(item)
+            if slots == 1:
+                self._slots.append(item)
+            else:
+                self._slots.extend([item, *[None] * (slots - 1)])  # in one piece: others append too
+            while len(self._slots) + self.parked > self._limit and self._slots:
                 self._drop()
         self._wake()
 
@@ -54,9 +95,11 @@ class EventQueue:
     def take(self) -> Event | None:
         """Return the oldest event, None if there is none."""
         try:
-            return self._events.popleft()
+            while (event := self._slots.popleft()) is None:
+                pass
         except IndexError:
             return None
+        return event
 
     def flush_requests(self) -> list[FlushRequest]:
         """Return the requests that came since the last call."""
@@ -80,7 +123,11 @@ class EventQueue:
         self._closed = True
 
     def _drop(self) -> None:
-        event = self.take()  # the reader may have taken it just now
+        """Empty the oldest slot."""
+        try:
+            event = self._slots.popleft()
+        except IndexError:
+            return  # the reader has taken it just now
         if event is not None:
             self.dropped += 1
             if event.numbered and event.pipeline_id is not None:

@@ -56,6 +56,9 @@ class Setup:
     def numbered(self) -> list[int]:
         return [entry.event.seq for entry in self.entries if entry.event.numbered]
 
+    def claim(self, pipeline_id: str) -> None:
+        self.keeper.wait_for_claims(self.keeper.claim([pipeline_id]))
+
     def close(self) -> None:
         self.pipeline.close()
         self.keeper.stop()
@@ -117,19 +120,19 @@ def test_a_pipeline_goes_on_from_what_redis_knows(redis: RedisServer) -> None:
 
 def test_an_id_that_another_process_publishes_is_refused(redis: RedisServer) -> None:
     one, other = Setup(redis.url), Setup(redis.url, "other")
-    one.keeper.claim("kept")
-    one.keeper.claim("kept")
+    one.claim("kept")
+    one.claim("kept")
     with pytest.raises(JournalError, match="'kept' is published by process"):
-        other.keeper.claim("kept")
+        other.claim("kept")
     one.close()
-    other.keeper.claim("kept")
+    other.claim("kept")
     other.close()
 
 
 def test_a_redis_that_is_not_there_yet_is_waited_for(redis: RedisServer) -> None:
     redis.kill()
     setup = Setup(redis.url)
-    setup.keeper.claim("kept")
+    setup.claim("kept")
     assert setup.keeper.describe()["status"] == "degraded"
     with pytest.raises(JournalError):
         setup.keeper.files(FileQuery())
@@ -145,14 +148,14 @@ def test_a_redis_that_is_not_there_yet_is_waited_for(redis: RedisServer) -> None
 
 def test_a_closed_pipeline_gives_its_id_back_once_what_it_published_is_written(redis: RedisServer) -> None:
     one, other = Setup(redis.url), Setup(redis.url, "other")
-    one.keeper.claim("kept")
+    one.claim("kept")
     one.pipeline.attach(one.sink)
     one.pipeline.update(status="stopped")
     one.pipeline.close()
 
     def is_free() -> bool:
         try:
-            other.keeper.claim("kept")
+            other.claim("kept")
         except JournalError:
             return False
         return True

@@ -10,7 +10,7 @@ import pytest
 
 from rag_pipeline import native
 from rag_pipeline.events import Event
-from rag_pipeline.journal import FileQuery, FileStatus, redis_outbox
+from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.redis_batch import BatchWriter
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError
@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 class Desk:
     """An outbox with its pipeline, and what has come of it."""
 
-    def __init__(self, server: RedisServer, limit: int = 1000) -> None:
+    def __init__(self, server: RedisServer, limit: int = 1000, patience_seconds: float = 0.0) -> None:
         self.keys = Keys(next(prefixes))
         self.link = server.link()
         self.holder = Holder(self.keys)
@@ -45,7 +45,9 @@ class Desk:
         self.queue = EventQueue(native.Signal(), limit)
         self.pipeline = PipelineStatus("local_files", f"outbox-{self.keys.prefix}")
         self.name = self.pipeline.pipeline_id
-        self.outbox = Outbox(self.queue, self.writer, self.link, self.holder, self.status_of)
+        self.outbox = Outbox(
+            self.queue, self.writer, self.link, self.holder, self.status_of, patience_seconds=patience_seconds
+        )
         self.journal = RedisJournal(server.url, prefix=self.keys.prefix)
         self.pipeline.attach(self)
 
@@ -105,9 +107,8 @@ def test_a_pipeline_is_claimed_with_its_first_event(desk: Desk) -> None:
 
 
 def test_a_pipeline_of_another_process_is_refused_once_and_others_go_on(
-    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(redis_outbox, "CLAIM_PATIENCE_SECONDS", 0.0)  # this holder lives, though it gives no heartbeat
     Holder(desk.keys).claim(desk.link, desk.writer.identity, desk.name)
     desk.work(3)
     desk.send_all()

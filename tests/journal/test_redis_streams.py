@@ -11,7 +11,8 @@ from rag_pipeline.journal import Journal, offset_of
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_link import RedisUnavailableError
 from rag_pipeline.journal.redis_streams import RedisJournal
-from rag_pipeline.status.model import FileBody, FileRecord
+from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
 from tests.journal.driving import assert_saved, recorded
 from tests.journal.redis_server import RedisServer, needs_redis, running
 
@@ -35,9 +36,16 @@ def journal(server: RedisServer) -> Iterator[RedisJournal]:
 
 
 def event(seq: int, pipeline_id: str = "p", *, numbered: bool = True, namespace: str = NS_LOCAL_FILES) -> Event:
-    body = FileBody(FileRecord(f"file {seq}", None))
+    body = FileBody(FileRecord(f"file {seq}", None), Totals())
     name = "pipeline:file_completed"
     return Event(name, (namespace, NS_PIPELINE), pipeline_id, None, "e", seq, float(seq), body, numbered)
+
+
+def status(seq: int, pipeline_id: str = "p") -> Event:
+    """Return a status that sums up."""
+    shown = PipelineStatus("local_files", pipeline_id).status_event()
+    assert isinstance(shown.body, StateBody)
+    return shown._replace(epoch="e", seq=seq, body=shown.body._replace(epoch="e", seq=seq))
 
 
 def events(first: int, last: int) -> list[Event]:
