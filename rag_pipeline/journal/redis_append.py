@@ -8,29 +8,30 @@ that its entry got. For the append-only file and for replicas a script is one tr
 ``#!lua`` makes the server refuse a script at its start when memory is short or its disk is full, not halfway. What
 can fail halfway is a command on a key that somebody has put to another use, or one that the user may not run. So the
 script looks at keys and permissions first wherever that may have changed. And since Redis takes nothing back of a
-script that fails, each pipeline has the batch's number before anything else is written, and as ``done`` after
-everything: a batch between the two is torn, is not written again, and a status stands for it.
+script that fails, each pipeline has the batch's number before anything else is written, with each entry which item was
+``sent``, and the number again as ``done`` after everything. A batch in between is torn: what was sent of it is not
+written again, the rest comes with another batch, and a status sets right what is known of files.
 """
 
 from __future__ import annotations
 
 from rag_pipeline.journal.redis_link import Script
 
-# Verdicts on a pipeline: ok · written (by an earlier copy of this batch) · torn (written in part, by one that failed) ·
+# Verdicts on a pipeline: ok · written (by an earlier copy of this batch) · torn (sent up to an item by one that failed) ·
 # lost (another process has it) · expired (nobody has it) · behind (the server has forgotten what it had confirmed) ·
 # broken (keys of the pipeline can't be used).
 VERDICT = """
 local function verdict(prefix, id, token, expected)
   local owner = redis.pcall('GET', prefix .. ':owner:' .. id)
-  local mark = redis.pcall('HMGET', prefix .. ':pipeline:' .. id, 'writer', 'batch', 'done')
+  local mark = redis.pcall('HMGET', prefix .. ':pipeline:' .. id, 'writer', 'batch', 'done', 'sent')
   if type(owner) == 'table' then return 'broken', 0, owner.err, 0 end
   if mark.err then return 'broken', 0, mark.err, 0 end
   local batch, done = tonumber(mark[2] or ''), tonumber(mark[3] or '') or 0
   if owner and string.sub(owner, 1, #token + 1) ~= token .. ' ' then return 'lost', 0, owner, 0 end
   if mark[1] and mark[1] ~= token and not owner then return 'lost', 0, '', 0 end
   if mark[1] ~= token or not batch or batch < expected then return 'behind', 0, '', 0 end
-  if not owner then return 'expired', batch, '', done end
-  return 'ok', batch, owner, done
+  if not owner then return 'expired', batch, '', done, mark[4] or '0' end
+  return 'ok', batch, owner, done, mark[4] or '0'
 end
 local function now()
   local time = redis.call('TIME')
@@ -99,10 +100,14 @@ count = count or 0
 local pipelines, verdicts, at = {}, {}, 9
 for n = 1, tonumber(ARGV[8]) do
   local id = ARGV[at]
-  local word, mark, owner, done = verdict(prefix, id, token, tonumber(ARGV[at + 1]))
-  if (word == 'ok' or word == 'expired') and mark >= batch then word = done >= batch and 'written' or 'torn' end
+  local word, mark, owner, done, sent = verdict(prefix, id, token, tonumber(ARGV[at + 1]))
+  if (word == 'ok' or word == 'expired') and mark >= batch then
+    word = 'written'
+    if done < batch then word, owner = 'torn', sent end
+  end
   if word == 'ok' and checks then
     local why = fault(prefix, id)
+    if why and string.sub(why, 1, 6) == 'NOPERM' then return {'refused', why} end
     if why then word, owner = 'broken', why end
   end
   pipelines[n] = {id = id, ok = word == 'ok', set = {}, hash = prefix .. ':pipeline:' .. id,
@@ -112,7 +117,7 @@ for n = 1, tonumber(ARGV[8]) do
   at = at + 2
 end
 for _, p in ipairs(pipelines) do
-  if p.ok then redis.call('HSET', p.hash, 'batch', ARGV[4]) end
+  if p.ok then redis.call('HSET', p.hash, 'batch', ARGV[4], 'sent', 0) end
 end
 
 local function forget(files, key)
@@ -211,8 +216,9 @@ while at <= #ARGV do
       'epoch', epoch, 'seq', seq, 'at', changed, 'numbered', numbered, 'count', count, 'text', text}
     id = redis.call('XADD', KEYS[1], '*', unpack(entry))
     last_id = id
-    if not p.set.epoch then redis.call('HSETNX', p.hash, 'since', changed) end
-    p.set.type, p.set.epoch, p.set.seq, p.set.position = ARGV[at + 3], epoch, seq, id
+    redis.call('HSET', p.hash, 'sent', #ids + 1, 'position', id, 'epoch', epoch, 'seq', seq)
+    if not p.known then redis.call('HSETNX', p.hash, 'since', changed) end
+    p.known, p.set.type = true, ARGV[at + 3]
     if numbered == '1' then p.set.active = changed end
     if fields ~= '' then p.set.fields, p.set.own, p.set.active = fields, own, '' end
     if totals ~= '' then p.set.totals = totals end

@@ -12,7 +12,7 @@ from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of, pack
 from rag_pipeline.journal.redis_append import APPEND
 from rag_pipeline.journal.redis_generations import adopt, mark_of
 from rag_pipeline.journal.redis_keys import Keys, text_of_key
-from rag_pipeline.journal.redis_lease import Holder, Verdict, Word, identity_changed, read_verdicts
+from rag_pipeline.journal.redis_lease import Holder, Verdict, Word, identity_changed, read_verdicts, unwritable
 from rag_pipeline.journal.redis_link import Link, RedisRefusedError
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
@@ -133,9 +133,9 @@ class BatchWriter:
         if answer[0] == "identity":
             raise identity_changed(self._link)
         if answer[0] == "refused":
-            raise RedisRefusedError(f"Redis at {self._link.address} can't be written to: {answer[1]}")
+            raise unwritable(self._link, answer[1])
         verdicts = read_verdicts(batch.pipeline_ids, answer[1])
-        self._checks = False
+        self._checks = any(verdict.word in (Word.TORN, Word.BROKEN) for verdict in verdicts.values())
         for pipeline_id, verdict in verdicts.items():
             if verdict.word in (Word.OK, Word.WRITTEN, Word.TORN):
                 self.confirmed[pipeline_id] = batch.number

@@ -39,8 +39,8 @@ class Word(StrEnum):
 class Verdict(NamedTuple):
     """The word on one pipeline.
 
-    ``holder`` is whose it is if it is lost to someone known, or held; for a broken one it says why. ``beat`` is the
-    holder's last heartbeat.
+    ``holder`` is whose it is if it is lost to someone known, or held; for a broken one it says why, for a torn one how
+    many lines of the batch are done with. ``beat`` is the holder's last heartbeat.
     """
 
     word: Word
@@ -79,6 +79,8 @@ class Holder:
         keys = [self._keys.identity, self._keys.pipelines]
         answer = link.run(CLAIM, keys, (*self._arguments(link, identity), *ids))
         _raise_if_changed(link, answer)
+        if answer[0] == "refused":
+            raise unwritable(link, answer[1])
         verdicts = (Verdict(Word(word), *(rest or [""])) for word, *rest in answer[1])
         return dict(zip(last_beats, verdicts, strict=True))
 
@@ -111,6 +113,11 @@ def whose(owner: str) -> str:
     """Return who a lease's value stands for, as people read it."""
     parts = owner.split(" ", 2)
     return f"process {parts[1]} on host {parts[2]}" if len(parts) == 3 else "another process"
+
+
+def unwritable(link: Link, why: str) -> RedisRefusedError:
+    """Return the error for a server that would stop in the middle of what is to be written."""
+    return RedisRefusedError(f"Redis at {link.address} can't be written to: {why}")
 
 
 def refusal(link: Link, pipeline_id: str, verdict: Verdict) -> JournalError:

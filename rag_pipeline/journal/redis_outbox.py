@@ -240,12 +240,10 @@ class Outbox:
                         self._ask_for_state(pipeline_id, gap=True)
                     self.claimed.pop(pipeline_id, None)
                     self._claims.add(pipeline_id)
-                case Word.TORN:
-                    logger.warning(
-                        "%s was written in part only; its state stands for the rest", pipeline_id,
-                        extra=logs.about(pipeline_id),
-                    )  # fmt: skip
-                    self._ask_for_state(pipeline_id, gap=True)
+                case Word.TORN if batch is not None:
+                    rest = batch.lines[int(verdict.holder) :]
+                    self._again += (line for line in rest if line.pipeline_id == pipeline_id)
+                    self._ask_for_state(pipeline_id, gap=False)
                 case Word.BARE:
                     self._ask_for_state(pipeline_id, gap=False)
 

@@ -15,9 +15,11 @@ CLAIM = Script(
     + """
 local prefix, token = ARGV[1], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return {'identity'} end
-local unusable = unfit(KEYS[2], 'zset', 'ZADD ZSCORE')
+local refused = unfit(KEYS[2], 'zset', 'ZADD ZSCORE')
+if refused then return {'refused', refused} end
 local function claim(id, last_beat)
-  local why = unusable or fault(prefix, id)
+  local why = fault(prefix, id)
+  if why and string.sub(why, 1, 6) == 'NOPERM' then refused = why end
   if why then return {'broken', why} end
   local key = prefix .. ':owner:' .. id
   local owner = redis.call('GET', key)
@@ -36,6 +38,7 @@ local function claim(id, last_beat)
 end
 local answers = {}
 for at = 6, #ARGV, 2 do answers[#answers + 1] = claim(ARGV[at], ARGV[at + 1]) end
+if refused then return {'refused', refused} end
 return {'done', answers}
 """
 )
