@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from rag_pipeline.journal.redis_link import Script
 
-# Verdicts on a pipeline: ok · written (by an earlier copy of this batch) · torn (sent up to an item by one that failed) ·
-# lost (another process has it) · expired (nobody has it) · behind (the server has forgotten what it had confirmed) ·
-# broken (keys of the pipeline can't be used).
+# Verdicts on a pipeline: ok · written (by an earlier copy of this batch) · torn (by one that failed; with the item that
+# was sent last) · lost (another process has it) · expired (nobody has it) · behind (the server has forgotten what it
+# had confirmed) · broken (keys of the pipeline can't be used).
 VERDICT = """
 local function verdict(prefix, id, token, expected)
   local owner = redis.pcall('GET', prefix .. ':owner:' .. id)

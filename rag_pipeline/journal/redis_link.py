@@ -146,7 +146,7 @@ class Link:
         self.connect()
         connection = self._connection
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_packed_command([b"".join(map(_pack, commands))])
             answers = [self._answer(connection) for _ in commands]
         except (RedisError, OSError, ValueError) as error:
             self.close()
@@ -231,3 +231,12 @@ class Link:
         text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
         text = " ".join(self.address.without_secret(text).split()).rstrip(".")
         return text[:_MAX_REASON]
+
+
+def _pack(command: Sequence[str | int | float]) -> bytes:
+    """Return the command as it is sent; redis-py takes four times as long for the thousands of texts of a batch."""
+    parts = [b"*%d\r\n" % len(command)]
+    for value in command:
+        data = (value if isinstance(value, str) else repr(value)).encode("utf-8", "backslashreplace")
+        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)

@@ -21,24 +21,29 @@ SLOT_BYTES = MAX_QUEUED_BYTES // MAX_QUEUED
 def slots_of(event: Event) -> int:
     """Return how many slots an event takes: by its result or its own fields, the rest being small or shared."""
     body = event.body
-    if isinstance(body, FileBody):
+    if type(body) is FileBody:
         large: object = body.file.result
-    elif isinstance(body, StateBody) and event.numbered:
+        if large is None:
+            return 1
+    elif type(body) is StateBody and event.numbered:
         large = body.own
     else:
         return 1
-    return 1 if large is None else 1 + _size(large) // SLOT_BYTES
+    return 1 + _size(large) // SLOT_BYTES
 
 
 def _size(value: object) -> int:
     """Return about how many bytes a value of JSON takes."""
     if isinstance(value, str):
         return len(value)
+    size = 8
     if isinstance(value, dict):
-        return sum(len(key) + _size(item) for key, item in value.items()) + 8
-    if isinstance(value, list):
-        return sum(map(_size, value)) + 8
-    return 8
+        for key, item in value.items():
+            size += len(key) + (len(item) if type(item) is str else 8 if type(item) is int else _size(item))
+    elif isinstance(value, list):
+        for item in value:
+            size += _size(item)
+    return size
 
 
 class EventQueue:

@@ -14,7 +14,7 @@ from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
 from rag_pipeline.journal.files import unpack
 from rag_pipeline.journal.history import page_size
 from rag_pipeline.journal.redis_keys import Keys, key_of_text, pairs, position_of, score_of
-from rag_pipeline.journal.redis_link import Link
+from rag_pipeline.journal.redis_link import Link, RedisRefusedError
 from rag_pipeline.journal.redis_scripts import SAVED
 from rag_pipeline.status.model import FileRecord, Totals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
@@ -97,9 +97,18 @@ def list_files(link: Link, keys: Keys, query: FileQuery) -> list[FileRow]:
     """Return the files that fit, the one that changed last first."""
     ids = link.call("ZRANGE", keys.pipelines, 0, -1) if query.pipeline_id is None else [query.pipeline_id]
     statuses = list(FileStatus) if query.status is None else [query.status]
-    sources = [_newest_first(link, keys, pipeline_id, status, query) for pipeline_id in ids for status in statuses]
+    sources = [_readable(link, keys, pipeline_id, status, query) for pipeline_id in ids for status in statuses]
     merged = heapq.merge(*sources, key=lambda row: row.position, reverse=True)
     return list(islice(merged, page_size(query)))
+
+
+def _readable(link: Link, keys: Keys, pipeline_id: str, status: FileStatus, query: FileQuery) -> Iterator[FileRow]:
+    """Yield the rows of a pipeline; one whose keys have another use has none, among others."""
+    try:
+        yield from _newest_first(link, keys, pipeline_id, status, query)
+    except RedisRefusedError:
+        if query.pipeline_id is not None:
+            raise
 
 
 def _newest_first(link: Link, keys: Keys, pipeline_id: str, status: FileStatus, query: FileQuery) -> Iterator[FileRow]:

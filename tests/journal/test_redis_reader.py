@@ -231,3 +231,21 @@ def test_stopping_does_not_wait_for_the_block_to_end(server: RedisServer) -> Non
     follower.reader.start()
     assert follower.reader.stop()
     assert follower.reader.stop()
+
+
+def test_reads_are_bounded_in_bytes(
+    server: RedisServer, journal: RedisJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.journal.redis_reader.READ_BYTES", 3000)
+    monkeypatch.setattr("rag_pipeline.journal.redis_streams._READ_BYTES", 3000)
+    seen: list[int] = []
+    with proxy_to(server.port) as proxy:
+        reader = RedisReader(server.url_by(proxy.port), lambda some: seen.append(len(some)), lambda: None).start()
+        proxy.cut()
+        wait_until(lambda: reader.degraded)
+        journal.append([status(0), *events(1, 100)])
+        proxy.mend()
+        wait_until(lambda: sum(seen) == 101)
+        assert reader.stop()
+    assert max(seen) < 10
+    assert [entry.event.seq for entry in journal.read(0, 1000)] == list(range(1, 101))

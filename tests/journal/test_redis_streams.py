@@ -187,3 +187,12 @@ def test_a_server_that_comes_back_is_used_again(server: RedisServer, journal: Re
 def test_a_wrong_url_is_told_before_anything_is_asked() -> None:
     with pytest.raises(JournalError, match=r"^the Redis URL must begin with"):
         RedisJournal("http://127.0.0.1")
+
+
+def test_the_policy_for_a_short_memory_is_told(server: RedisServer, journal: RedisJournal) -> None:
+    assert journal.eviction_policy() == "noeviction"
+    link = server.link()
+    link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    assert journal.eviction_policy() == "allkeys-lru"
+    link.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    link.close()
