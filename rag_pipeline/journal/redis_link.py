@@ -200,10 +200,9 @@ class Link:
 
     def _check(self, info: str) -> None:
         known = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-        if known.get("redis_mode", "standalone") != "standalone":
-            raise JournalError(
-                f"Redis at {self.address} runs as a {known['redis_mode']}; the journal needs a standalone server"
-            )
+        mode = known.get("redis_mode") or known.get("server_mode", "standalone")  # Valkey says the latter
+        if mode != "standalone":
+            raise JournalError(f"Redis at {self.address} runs as a {mode}; the journal needs a standalone server")
         self._server_run = known.get("run_id", "")
         version = known.get("redis_version", "")
         if not version.split(".")[0].isdigit() or int(version.split(".")[0]) < OLDEST_VERSION:

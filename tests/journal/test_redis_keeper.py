@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,11 @@ import pytest
 from rag_pipeline import events
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal import Entry, FileQuery, Lineage, offset_of
+from rag_pipeline.journal.redis_generations import adopt
 from rag_pipeline.journal.redis_keeper import RedisKeeper
+from rag_pipeline.journal.redis_keys import Keys
+from rag_pipeline.journal.redis_lease import Holder
+from rag_pipeline.journal.redis_link import Link
 from rag_pipeline.status import PipelineStatus
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer
@@ -209,3 +214,37 @@ def test_a_wrong_address_is_one_line() -> None:
     with pytest.raises(JournalError) as caught:
         RedisKeeper("http://127.0.0.1:1")
     assert "\n" not in str(caught.value)
+
+
+def test_an_id_that_was_had_is_kept_while_others_are_waited_for(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.journal.redis_keeper.WATCH_SECONDS", 0.02)
+    link, keys = redis.link(), Keys()
+    Holder(keys).claim(link, adopt(link, keys).identity, "held")
+    setup = Setup(redis.url)
+    assert setup.keeper.claim(["free", "held"]) == {"held"}
+    before = _polls(link)
+    wait_until(lambda: _polls(link) > before + 20)  # looks at whose pipelines are served
+    assert link.call("EXISTS", keys.owner("free")) == 1
+    setup.keeper.wait_for_claims(["held"])
+    assert link.call("EXISTS", keys.owner("held")) == 1
+    wait_until(lambda: not link.call("EXISTS", keys.owner("free")), 30)  # no pipeline of that id is served
+    setup.close()
+    link.close()
+
+
+def _polls(link: Link) -> int:
+    found = re.search(r"cmdstat_evalsha:calls=(\d+)", link.call("INFO", "commandstats"))
+    return int(found[1]) if found else 0
+
+
+def test_what_others_are_at_fault_for_is_in_the_health(redis: RedisServer) -> None:
+    link = redis.link()
+    link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+    setup = Setup(redis.url)
+    told = setup.keeper.describe()
+    assert told["status"] == "degraded"
+    assert told["error"].endswith("maxmemory-policy is allkeys-lfu, and must be noeviction")
+    setup.close()
+    link.close()

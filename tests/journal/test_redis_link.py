@@ -135,6 +135,7 @@ def test_a_cluster_is_refused(tmp_path: Path) -> None:
         (b"redis_version:6.2.14\r\nredis_mode:standalone", r"has version 6\.2\.14; the journal needs Redis 7 or newer"),
         (b"redis_mode:standalone", r"has version unknown; "),
         (b"redis_version:7.2.4\r\nserver_name:valkey\r\nredis_mode:sentinel", r"runs as a sentinel"),
+        (b"redis_version:7.2.4\r\nserver_name:valkey\r\nserver_mode:cluster", r"runs as a cluster"),
     ],
 )
 def test_a_server_that_is_not_fit_is_refused(answer: bytes, told: str) -> None:
