@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from datetime import datetime
@@ -58,7 +57,7 @@ class Views:
         if event.pipeline_id is None:
             return
         known = self._views.get(event.pipeline_id)
-        state = apply(None if known is None else known.state, event.name, json.loads(entry.text))
+        state = apply(None if known is None else known.state, event.name, entry.take_payload())
         if state is not None:
             with self._lock:
                 self._views[event.pipeline_id] = View(event.namespaces, state)

@@ -30,12 +30,13 @@ MAX_PAGE = 1000
 class Entry:
     """One event at its place in the journal; ``text`` is its payload as JSON, without the offset, made when asked."""
 
-    __slots__ = ("_text", "event", "position")
+    __slots__ = ("_payload", "_text", "event", "position")
 
-    def __init__(self, position: int, event: Event, text: str | None = None) -> None:
+    def __init__(self, position: int, event: Event, text: str | None = None, payload: Json | None = None) -> None:
         self.position = position
         self.event = event
         self._text = text
+        self._payload = payload
 
     @property
     def made_text(self) -> str | None:
@@ -63,6 +64,13 @@ class Entry:
         if text is None:
             text = self._text = encode_payload(event=self.event)
         return text
+
+    def take_payload(self) -> Json:
+        """Return the payload; one that was parsed already is handed over and not kept."""
+        payload, self._payload = self._payload, None
+        if payload is None:
+            payload = json.loads(self.text)
+        return payload
 
 
 class StoredBody(NamedTuple):

@@ -7,7 +7,7 @@ what the store has. A store that can't be opened, or fails later, is given up: t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from rag_pipeline.errors import JournalError
@@ -142,8 +142,12 @@ class Keeper:
             return self.degraded is None and self.tail.start == 0 and not self.dropped
         return store.is_whole() and not self.dropped
 
-    def claim(self, pipeline_id: str) -> None:
-        """Nothing is to be done: the store belongs to this process."""
+    def claim(self, pipeline_ids: Collection[str]) -> frozenset[str]:  # noqa: ARG002 - the store is this process's
+        """Return the ids that other processes have: none."""
+        return frozenset()
+
+    def wait_for_claims(self, pipeline_ids: Collection[str]) -> None:
+        """Return at once: no other process has an id."""
 
     def describe(self) -> dict[str, Any]:
         """Return what ``/health`` says of the journal."""
