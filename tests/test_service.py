@@ -680,3 +680,14 @@ def test_a_secret_that_can_not_be_used_stops_the_start_and_is_not_repeated(
     assert "short" not in str(caught.value)
     assert "hush" not in str(caught.value)
     wait_until(lambda: native_threads() <= before)
+
+
+def test_a_service_that_starts_after_its_pipeline_knows_the_files_that_are_shown(tmp_path: Path) -> None:
+    pipeline = new_pipeline()
+    for n in range(5):
+        pipeline.add_processing_file(f"flying {n}")
+        pipeline.complete_file(f"done {n}")
+    with start_status_server(0, pipelines=[pipeline], state_dir=tmp_path) as server:
+        pipeline.complete_file("flying 0")
+        wait_until(lambda: len(ask(server.http_port, "/files?status=completed")[1]["files"]) == 6)
+        assert len(ask(server.http_port, "/files?status=processing")[1]["files"]) == 4

@@ -95,7 +95,10 @@ class SqliteJournal:
     def _load(self) -> Books:
         newest = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
         (oldest,) = self._writer.execute("SELECT min(position) FROM events").fetchone()
-        self.newest: int = 0 if newest is None else newest[0]
+        (file,) = self._writer.execute(
+            "SELECT max(position) FROM files"
+        ).fetchone()  # it may stand behind the last event
+        self.newest: int = max(0 if newest is None else newest[0], file or 0)
         self._floor: int = self.newest if oldest is None else oldest - 1
         self._books: Books | None = load_books(self._writer)
         return self._books
@@ -108,9 +111,8 @@ class SqliteJournal:
             self._see_that_it_is_there()
             books = self._books or self._load()
             self._books = None  # until it is known that what they note was written
-            entries, rows = self._number(events, books)
-            newest = self.newest + len(rows)
-            rows += [*books.take(), *self._prune(newest, len(rows))]
+            entries, rows, newest = self._number(events, books)
+            rows += [*books.take(), *self._prune(newest, newest - self.newest)]
             is_due = time.monotonic() >= self._sweep_due
             with transaction(db) if is_due else nullcontext():
                 inbox.put(db, rows)
@@ -126,7 +128,8 @@ class SqliteJournal:
             if file_identity(self._path) != self._file:
                 raise JournalError(f"{self._path} was removed or replaced while it was in use")
 
-    def _number(self, events: Sequence[Event], books: Books) -> tuple[list[Entry], list[inbox.Row]]:
+    def _number(self, events: Sequence[Event], books: Books) -> tuple[list[Entry], list[inbox.Row], int]:
+        """Return the entries, what is to be written of them, and the last position that they take."""
         entries: list[Entry] = []
         rows: list[inbox.Row] = []
         position = self.newest
@@ -134,13 +137,14 @@ class SqliteJournal:
             position += event.numbered
             entry = Entry(position, event)
             entries.append(entry)
-            books.note(event, position)
+            last = books.note(event, position)
             if event.numbered:
                 name, namespaces, pipeline_id, pipeline_type, epoch, seq, at, _, _ = event
                 spaces = " ".join(namespaces)
                 row = (position, at, name, spaces, pipeline_id, pipeline_type, epoch, seq, entry.text)
                 rows.append((inbox.EVENT, *row))
-        return entries, rows
+            position = last
+        return entries, rows, position
 
     def _prune(self, newest: int, added: int) -> list[inbox.Row]:
         """Return the row that removes the events that are too many, not many more than were added."""

@@ -13,7 +13,7 @@ from rag_pipeline.errors import JournalError
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MIN_FREE_BYTES = 1 << 16
 MAX_INTEGER = (1 << 63) - 1
 _WAL_BYTES = 8 << 20
@@ -21,7 +21,6 @@ _WAL_BYTES = 8 << 20
 # generations: one for each time the file was opened, and the position it began at.
 # files: one row per file, at the position of its last event, so that a listing by change is a walk along the table.
 # name and message are case-folded, for the search; started is the position of the start while the file is in flight.
-# recent: a ring per pipeline and outcome, with what the lists of the state show: a file can stand there several times.
 # gaps: pipelines of which events were dropped on the way here, so that files may be missing.
 # attempts: how often files were tried whose last attempt failed, under the key that the next attempt will have.
 _GENERATIONS = """
@@ -42,10 +41,6 @@ CREATE TABLE files (
     UNIQUE (pipeline_id, file_key)
 );
 CREATE INDEX files_by_status ON files (status);
-CREATE TABLE recent (
-    pipeline_id TEXT NOT NULL, status TEXT NOT NULL, slot INTEGER NOT NULL, nth INTEGER NOT NULL, record TEXT NOT NULL,
-    PRIMARY KEY (pipeline_id, status, slot)
-);
 CREATE TABLE attempts (
     pipeline_id TEXT NOT NULL, file_key TEXT NOT NULL, attempt INTEGER NOT NULL, position INTEGER NOT NULL,
     PRIMARY KEY (pipeline_id, file_key)
@@ -60,6 +55,7 @@ _MIGRATIONS = {
 INSERT INTO generations (identity, start) SELECT value, 0 FROM meta WHERE key = 'identity';
 DROP TABLE meta;
 """,
+    2: "DROP TABLE recent;",
 }
 
 
@@ -150,7 +146,8 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     # Taking the write lock now shows a read-only or full disk at the start, not at the first event.
     with transaction(db):
-        for statement in filter(str.strip, _MIGRATIONS.get(version, "").split(";")):
+        steps = [_SCHEMA] if version == 0 else [_MIGRATIONS[step] for step in range(version, SCHEMA_VERSION)]
+        for statement in filter(str.strip, ";".join(steps).split(";")):
             db.execute(statement)
         db.execute(_GAPS)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
