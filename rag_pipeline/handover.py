@@ -8,6 +8,7 @@ later: readers look at least once a second, whatever was signalled.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from rag_pipeline import native
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 MAX_ITEMS = 200_000
 MAX_BYTES = 64 << 20
-FEW_ITEMS = 64
+FEW_ITEMS = 128
 """Up to here items are not weighed: nearly always the reader keeps up, and this is the hot path of each mutation."""
 LOOK_SECONDS = 1.0
 """The longest a reader may wait before it looks again."""
@@ -82,6 +83,7 @@ class Handover(Generic[T]):
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._bound = bound
+        self._weigh: Callable[[T], int] = _nothing if bound is None else bound.weigh
         self._torn: dict[str, bool] = {}  # sequences that something was dropped of; whether it is lost
         self._wake_up = native.WakeUp() if wake_up is None else wake_up
         self._signalled = False
@@ -93,24 +95,17 @@ class Handover(Generic[T]):
 
     def publish(self, item: T) -> None:
         """Append the item and wake the reader, unless a wake-up is under way."""
-        items = self._items
-        if len(items) < FEW_ITEMS and not self._torn:
-            items.append((item, 0))
-        else:
-            self._publish_weighed(item)
+        items, weight = self._items, 0
+        if len(items) >= FEW_ITEMS or self._torn:
+            weight = self._weigh(item)
+            if weight and (self._torn or len(items) >= self._limit or self.size_bytes + weight > self._limit_bytes):
+                self._publish_or_drop(item, weight)
+                return
+            self.size_bytes += weight
+        items.append((item, weight))
         # The reader lowers the flag before it reads, so an item appended while the flag is up is read in any case.
         if not self._signalled:
             self._wake()
-
-    def _publish_weighed(self, item: T) -> None:
-        bound = self._bound
-        if bound is None or not (weight := bound.weigh(item)):
-            self._items.append((item, 0))
-        elif self._torn or len(self._items) >= self._limit or self.size_bytes + weight > self._limit_bytes:
-            self._publish_or_drop(bound, item, weight)
-        else:
-            self.size_bytes += weight
-            self._items.append((item, weight))
 
     def _wake(self) -> None:
         self._signalled = True
@@ -122,7 +117,9 @@ class Handover(Generic[T]):
             self._signalled = False
             raise
 
-    def _publish_or_drop(self, bound: Bound[T], item: T, weight: int) -> None:
+    def _publish_or_drop(self, item: T, weight: int) -> None:
+        bound = self._bound
+        assert bound is not None
         subject = bound.subject(item)
         lost = self._torn.get(subject)
         standing = None if lost is None else bound.after_gap(item)
@@ -137,6 +134,8 @@ class Handover(Generic[T]):
             self._items.append((shown, weight))
             if standing is not None:  # only now: should it not have got into the queue, the gap is still to be told
                 self._torn.pop(subject, None)
+        if not self._signalled:
+            self._wake()
 
     @property
     def is_torn(self) -> bool:
@@ -173,7 +172,7 @@ class Handover(Generic[T]):
                 self.size_bytes = 0
                 break
             self.size_bytes -= weight
-            size_bytes -= weight
+            size_bytes -= weight or self._weigh(item)
             items.append(item)
         return items
 
@@ -183,3 +182,7 @@ class Handover(Generic[T]):
             self._closed = True
             self._items = deque(maxlen=0)
             self._wake_up.close()
+
+
+def _nothing(_item: object) -> int:
+    return 0

@@ -151,7 +151,12 @@ def test_control_messages_are_never_dropped() -> None:
 def test_a_batch_ends_where_it_is_large_enough() -> None:
     handover = bounded()
     fill(handover)
-    assert len(handover.take_batch(1000, 1)) == FEW_ITEMS
+    assert handover.take_batch(1000, 1) == FEW
+    assert handover.take_batch(9, 1) == []
+    for item in (5, 6, 7):
+        handover.publish(item)
+    assert handover.take_batch(9, 11) == [5, 6], "what was not weighed on its way in is weighed here"
+    assert drain(handover) == [7]
     fill(handover)
     for item in (5, 6, 7, 8):
         handover.publish(item)

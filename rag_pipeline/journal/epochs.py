@@ -74,8 +74,8 @@ class Epochs:
             self._tell_due = monotonic() + TELL_SECONDS
             self._told = handover.dropped
             logger.error(
-                "%d events have been dropped so far: more came than could be taken; clients are told by a gap, the list of"
-                " files is not complete, and /health has the count",
+                "%d events have been dropped so far: more came than could be taken; clients are told by a gap,"
+                " /files is not complete, and /health has the count",
                 handover.dropped,
             )
         if not handover.is_torn or len(handover):
