@@ -126,6 +126,28 @@ def test_a_client_that_was_away_gets_what_it_missed_and_then_the_state() -> None
     setup.close()
 
 
+@pytest.mark.parametrize("tail", [10_000, 50])
+def test_a_client_that_was_away_for_a_night_gets_the_newest_status_alone_in_its_place(tail: int) -> None:
+    setup = Setup(tail=tail)
+    _, outlet = setup.join()
+    setup.settle()
+    offset = last(outlet.received)["offset"]
+    for n in range(500):
+        setup.pipeline.update(n=n)
+        if n % 100 == 0:
+            setup.pipeline.skip_file(f"f{n}", "no text")
+    setup.settle()
+    _, again = setup.join(offset)
+    setup.settle()
+    replayed = [(name, body["seq"]) for _, name, body in again.received if "recovered" not in body]
+    statuses = [seq for name, seq in replayed if name == events.STATUS]
+    assert numbered(again.received) == [2, 103, 204, 305, 406]
+    assert statuses[-1] == setup.pipeline.get()["seq"] == 505
+    assert set(statuses) == {505}
+    assert [seq for _, seq in replayed] == sorted(seq for _, seq in replayed)
+    setup.close()
+
+
 def test_one_that_missed_nothing_gets_the_state_alone() -> None:
     setup = Setup()
     _, outlet = setup.join()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -551,13 +551,13 @@ def test_an_error_of_our_own_is_never_called_damage(
         raise error
 
     monkeypatch.setattr(f"rag_pipeline.journal.sqlite.{where}", fail)
+    calls: dict[str, Callable[[], object]] = {
+        "find_files": lambda: journal.files(FileQuery()),
+        "saved_states": journal.saved,
+        "Books.note": lambda: journal.append(started(1, 1)),
+    }
     with pytest.raises(type(error), match="ours"):
-        if where == "find_files":
-            journal.files(FileQuery())
-        elif where == "saved_states":
-            journal.saved()
-        else:
-            journal.append(started(1, 1))
+        calls[where]()
     monkeypatch.undo()
     assert positions(journal.append(started(1, 3))) == [1, 2, 3]
     assert len(journal.files(FileQuery())) == 3
