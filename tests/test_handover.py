@@ -151,7 +151,12 @@ def test_control_messages_are_never_dropped() -> None:
 def test_a_batch_ends_where_it_is_large_enough() -> None:
     handover = bounded()
     fill(handover)
-    assert len(handover.take_batch(1000, 1)) == FEW_ITEMS
+    assert handover.take_batch(1000, 1) == FEW
+    assert handover.take_batch(9, 1) == []
+    for item in (5, 6, 7):
+        handover.publish(item)
+    assert handover.take_batch(9, 11) == [5, 6], "what was not weighed on its way in is weighed here"
+    assert drain(handover) == [7]
     fill(handover)
     for item in (5, 6, 7, 8):
         handover.publish(item)
@@ -239,14 +244,16 @@ class InterruptedPublisher:
         self.ended.set()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothing() -> None:
     """Every number whose call came back is read, once, in order; one whose call was cut short is read once or never."""
     handover: Handover[int] = Handover()
     base = 1 << 40
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
+    publishers: list[InterruptedPublisher] = []
     try:
-        publishers = [InterruptedPublisher(handover, n * base) for n in range(2)]
+        publishers += [InterruptedPublisher(handover, n * base) for n in range(2)]
         wait_until(lambda: all(publisher.inside == 0 for publisher in publishers))
         seen: list[int] = []
         thrown = 0
@@ -264,6 +271,8 @@ def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothi
             assert publisher.ended.wait(30)
         seen += drain(handover)
     finally:
+        for publisher in publishers:
+            publisher.stopping = True
         sys.setswitchinterval(switch)
     for nth, publisher in enumerate(publishers):
         assert publisher.interrupted > 100

@@ -87,7 +87,7 @@ class Hub:
         self._reaches = tail.reaches if reaches is None else reaches
         self._views = views
         # Between two turns the loop writes to those who read fast: what one turn sends must leave them room.
-        self._turn_bytes = max(MAX_BATCH_BYTES, backlog_limit_bytes // 4)
+        self._turn_bytes = max(MAX_BATCH_BYTES, backlog_limit_bytes // 2)
         self._settled: dict[Channel, dict[str, Subscriber]] = {
             channel: {} for channels in CHANNELS.values() for channel in channels
         }

@@ -251,10 +251,10 @@ def test_work_for_the_hub_runs_after_what_came_before_and_may_fail(one: One, cap
 
 def test_what_a_full_hand_over_drops_is_told_by_a_gap_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
     pipeline = PipelineStatus("local_files", "hub-over")
-    setup = Setup(pipeline, limit=70)
+    setup = Setup(pipeline, limit=130)
     outlets = [setup.join()[1] for _ in range(3)]
     setup.settle()
-    for n in range(100):
+    for n in range(200):
         pipeline.skip_file(f"f{n}", "no text")
     assert setup.handover.dropped > 0
     setup.settle()
@@ -269,17 +269,17 @@ def test_what_a_full_hand_over_drops_is_told_by_a_gap_in_its_place(caplog: pytes
         assert numbered == sorted(numbered)
         jumps = [mark for (before, _), (seq, mark) in itertools.pairwise(told) if seq > before + 1]
         assert jumps == [True], "the one jump is told where it is"
-        assert (told[-1], told[-2]) == ((103, False), (102, True))
-        assert outlet.received[-2][2]["total_skipped"] == 101
+        assert (told[-1], told[-2]) == ((203, False), (202, True))
+        assert outlet.received[-2][2]["total_skipped"] == 201
     (line,) = [message for message in caplog.messages if "have been dropped" in message]
-    assert line.startswith(f"{setup.handover.dropped - 1} events have been dropped")
+    assert line.startswith(f"{setup.handover.dropped - 1} events have been dropped so far")
     setup.close()
 
 
 def test_a_gap_that_no_status_tells_ends_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rag_pipeline.journal.epochs.PATIENCE_SECONDS", 0.0)
     pipeline = PipelineStatus("local_files", "hub-silent")
-    setup = Setup(pipeline, limit=70)
+    setup = Setup(pipeline, limit=130)
     _, outlet = setup.join()
     setup.settle()
     before = pipeline.get()["epoch"]
@@ -297,7 +297,7 @@ def test_a_gap_that_no_status_tells_ends_the_epoch(monkeypatch: pytest.MonkeyPat
 
 def test_control_messages_pass_through_a_full_hand_over(one: One) -> None:
     setup, pipeline = one
-    setup.handover._limit = 70
+    setup.handover._limit = 130
     for n in range(200):
         pipeline.skip_file(f"f{n}", "no text")
     _, outlet = setup.join()

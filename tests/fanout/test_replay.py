@@ -117,13 +117,34 @@ def test_a_client_that_was_away_gets_what_it_missed_and_then_the_state() -> None
     _, again = setup.join(offset)
     setup.settle()
     assert numbered(outlet.received)[:before] + numbered(again.received) == list(range(1, 211))
-    state = last(again.received)
-    assert state["recovered"] is True
+    (state,) = [body for _, _, body in again.received if body.get("recovered")]
     assert lasting({k: v for k, v in state.items() if k not in ("timestamp", "offset", "recovered")}) == lasting(
         setup.pipeline.get()
     )
     setup.run(1)
     assert numbered(again.received)[-2:] == [211, 212]
+    setup.close()
+
+
+@pytest.mark.parametrize("tail", [10_000, 50])
+def test_a_client_that_was_away_for_a_night_gets_the_newest_status_alone_in_its_place(tail: int) -> None:
+    setup = Setup(tail=tail)
+    _, outlet = setup.join()
+    setup.settle()
+    offset = last(outlet.received)["offset"]
+    for n in range(500):
+        setup.pipeline.update(own={"n": n})
+        if n % 100 == 0:
+            setup.pipeline.skip_file(f"f{n}", "no text")
+    setup.settle()
+    _, again = setup.join(offset)
+    setup.settle()
+    replayed = [(name, body["seq"]) for _, name, body in again.received if "recovered" not in body]
+    statuses = [seq for name, seq in replayed if name == events.STATUS]
+    assert numbered(again.received) == [2, 103, 204, 305, 406]
+    assert statuses[-1] == setup.pipeline.get()["seq"] == 505
+    assert set(statuses) == {505}
+    assert [seq for _, seq in replayed] == sorted(seq for _, seq in replayed)
     setup.close()
 
 

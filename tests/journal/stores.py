@@ -18,7 +18,7 @@ class ScriptedStore:
     """A journal that keeps everything and counts its batches; ``before_append`` runs on the writer's thread."""
 
     def __init__(self, identity: str = "0123456789abcdef") -> None:
-        self._tail = Tail(Lineage(identity), limit=1_000_000)
+        self._tail = Tail(Lineage(identity), limit=1_000_000, limit_bytes=1 << 40)
         self.batches: list[int] = []
         self.broken: str | None = None
         self.floor = 0

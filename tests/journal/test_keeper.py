@@ -17,7 +17,7 @@ from rag_pipeline.status import PipelineStatus, SavedState, Sink, core_of
 from rag_pipeline.status.model import Totals
 from tests.journal.stores import ScriptedStore
 from tests.journal.test_fetcher import store_with
-from tests.watching import wait_until
+from tests.watching import Recorder, wait_until
 
 SAVED = SavedState("kept", "local_files", "epoch", 7, {}, {}, Totals(3))
 
@@ -162,3 +162,40 @@ class _Numbering:
         for item in items:
             if isinstance(item, Event):
                 self._tail.number(item)
+
+
+def test_what_is_read_at_the_start_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, recorder = ScriptedStore(), Recorder()
+    pipeline = PipelineStatus("local_files", "large")
+    core_of(pipeline).attach(recorder)
+    for n in range(1000):
+        pipeline.complete_file(f"f{n}", result="x" * 200_000)
+    pipeline.close()
+    store.append(recorder.changes)
+    setup = Setup(store)
+    tail = setup.keeper.tail
+    assert tail.newest == 1000
+    assert 0 < len(tail) <= PRELOAD_EVENTS
+    assert tail.start == 1000 - len(tail)
+    setup.close()
+
+
+def test_an_error_that_nobody_foresaw_at_the_start_does_not_stop_it(caplog: pytest.LogCaptureFixture) -> None:
+    def refuse() -> Store:
+        raise TypeError("ours")
+
+    keeper = Keeper(refuse)
+    assert keeper.degraded == "the journal can't be opened (TypeError: ours)"
+    assert "damaged" not in caplog.text
+    keeper.stop()
+
+
+def test_what_was_dropped_on_the_way_degrades_the_health_and_the_files() -> None:
+    for store in (None, ScriptedStore()):
+        setup = Setup(store)
+        assert (setup.keeper.describe()["status"], setup.keeper.has_all_files()) == ("ok", True)
+        setup.dropped = 7
+        described = setup.keeper.describe()
+        assert (described["status"], described["dropped"], setup.keeper.has_all_files()) == ("degraded", 7, False)
+        assert described["error"].startswith("7 events were dropped")
+        setup.close()

@@ -19,7 +19,7 @@ from rag_pipeline.status.model import FileBody, FileRecord
 from rag_pipeline.status.outcomes import PROCESSED, SKIPPED
 from rag_pipeline.status.saved import SET_FIELDS
 from rag_pipeline.status.state import Moment, PipelineState
-from tests.journal.driving import assert_saved, numbered, recorded
+from tests.journal.driving import assert_saved, recorded
 
 
 @pytest.fixture
@@ -33,9 +33,11 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def keep(db: sqlite3.Connection, events: list[Event]) -> SavedState:
     """Write the events in one batch; return what is saved of the pipeline."""
     books = load_books(db)
-    (newest,) = db.execute("SELECT coalesce(max(position), 0) FROM pipelines").fetchone()
-    for entry in numbered(events):
-        books.note(entry.event, newest + entry.position)
+    (position,) = db.execute(
+        "SELECT max(coalesce(max(position), 0), (SELECT coalesce(max(position), 0) FROM files)) FROM pipelines"
+    ).fetchone()
+    for event in events:
+        position = books.note(event, position + event.numbered)
     put(db, books.take())
     return saved_states(db)["p"]
 

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from rag_pipeline import native
 from rag_pipeline.events import Event
 from rag_pipeline.journal import Entry, Lineage, Tail
+from rag_pipeline.journal.gap import EventBound
+from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.model import FileBody, FileRecord
 from tests.watching import wait_until
 
@@ -62,6 +64,54 @@ def test_a_tail_begins_with_what_a_store_has() -> None:
     assert (tail.reaches(2), tail.reaches(3)) == (False, True)
     assert tail.number(event()).position == 6
     assert positions(tail.read(3, 9)) == [4, 5, 6]
+
+
+def test_the_tail_is_bounded_by_bytes_too() -> None:
+    tail = Tail(Lineage("identity"), limit_bytes=100_000)
+    for n in range(50):
+        body = FileBody(FileRecord("a", None, result="x" * 10_000))
+        tail.number(event()._replace(body=body, seq=n))
+        assert tail.size_bytes <= 100_000
+    assert 1 < len(tail) < 10
+    assert tail.start == 50 - len(tail)
+    tail.number(event()._replace(body=FileBody(FileRecord("a", None, result="x" * 200_000))))
+    assert positions(tail.all()) == [51], "one that is too large is there all the same"
+
+
+def test_a_status_is_superseded_by_a_later_one_in_the_same_namespace_alone() -> None:
+    tail = Tail(Lineage("identity"))
+    first = tail.number(event("/local_files", "/pipeline")._replace(name="pipeline:status"))
+    file = tail.number(event("/pipeline"))
+    assert not tail.is_superseded(first, "/pipeline")
+    second = tail.number(event("/google_drive", "/pipeline")._replace(name="pipeline:status"))
+    assert [tail.is_superseded(entry, "/pipeline") for entry in (first, file, second)] == [True, False, False]
+    assert not tail.is_superseded(first, "/local_files"), "it was the last that is said of the pipeline there"
+    tail.note_statuses({("p", "/local_files"): 9})
+    assert tail.is_superseded(first, "/local_files")
+
+
+def test_a_status_that_sums_up_is_there_until_its_pipeline_says_something_newer() -> None:
+    tail = Tail(Lineage("identity"))
+    before = tail.clock
+    tail.number(event(numbered=False))
+    ((clock, entry),) = tail.summaries(before)
+    assert (clock, entry.position) == (tail.clock, 0)
+    assert tail.summaries(tail.clock) == []
+    tail.number(event())
+    assert tail.summaries(before) == []
+
+
+def test_a_gap_is_as_far_back_as_anyone_can_resume_from() -> None:
+    tail = Tail(Lineage("identity"))
+    for _ in range(3):
+        tail.number(event())
+    state = core_of(PipelineStatus("local_files", "p")).status_event()
+    marked = EventBound().after_gap(state)
+    assert marked is not None
+    entry = tail.number(marked)
+    assert (tail.reaches(2), tail.reaches(3), positions(tail.all())) == (False, True, [4])
+    tail.number(state._replace(numbered=True))
+    assert not tail.is_superseded(entry, "/pipeline")
 
 
 def test_the_next_generation_goes_on_with_what_is_there_and_another_journal_does_not() -> None:

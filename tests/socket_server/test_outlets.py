@@ -47,7 +47,7 @@ def test_what_an_overfull_hand_over_drops_is_told_to_every_client_and_in_health(
     with serving(pipeline, direct=direct) as server, WebSocketSession(server.socket_port) as client:
         client.receive()
         hold = native.OneShot()
-        server._sockets.handover._limit = 70
+        server._sockets.handover._limit = 130
         server._sockets.hub.call(lambda: wait_for(hold))
         for n in range(200):
             pipeline.skip_file(f"f{n}", "no text")

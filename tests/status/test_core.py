@@ -112,6 +112,7 @@ def eager_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("eager_switches")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("threads", [1, 3])
 def test_thousands_of_exceptions_raised_into_reporting_threads_do_no_harm(threads: int) -> None:
     pipeline, recorder = PipelineStatus("local_files", f"interrupted-{threads}"), Recorder()
