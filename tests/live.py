@@ -21,7 +21,7 @@ from typing import IO, Any, NamedTuple
 from tests.contract.checking import check_answer
 
 ROOT = Path(__file__).parents[1]
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 120.0
 
 
 class Reply(NamedTuple):

@@ -89,18 +89,20 @@ class _Signals:
             return
         found = self._tasks.file(task, args, kwargs)
         if found is not None:
-            self._worker.report(Kind.STARTED, task_id, found)
-            self._tasks.enter(task_id, TaskWork(self._worker, task_id))
+            retries = task.request.retries
+            self._worker.report(Kind.STARTED, task_id, found, retries=retries)
+            self._tasks.enter(TaskWork(self._worker, task_id, retries))
 
-    def _postrun(self, task_id: str, state: str | None, retval: Any, **_: Any) -> None:
-        if not self._tasks.leave(task_id):
+    def _postrun(self, task: Any, task_id: str, state: str | None, retval: Any, **_: Any) -> None:
+        retries = task.request.retries
+        if not self._tasks.leave(task_id, retries):
             return
         if state == states.SUCCESS:
-            self._worker.report(Kind.COMPLETED, task_id, value=small(retval))
+            self._worker.report(Kind.COMPLETED, task_id, value=small(retval), retries=retries)
         elif state == states.IGNORED:
-            self._worker.report(Kind.SKIPPED, task_id, value="the task was ignored")
+            self._worker.report(Kind.SKIPPED, task_id, value="the task was ignored", retries=retries)
         elif state is not None or not _is_ended_by_a_signal():  # else the main process knows why: it was revoked
-            self._worker.report(Kind.FAILED, task_id, value=_error(state, retval))
+            self._worker.report(Kind.FAILED, task_id, value=_error(state, retval), retries=retries)
 
     def _failure(self, sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
         """A task has failed without a word of its own: its process was lost, or its time was up."""

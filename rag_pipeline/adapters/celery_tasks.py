@@ -24,7 +24,7 @@ class Tasks:
         self._app = app
         self._choice = choice
         self._arguments: dict[str, FileArgument | None] = {}
-        self._entered: dict[str, Token[Current | None]] = {}
+        self._entered: dict[tuple[str, int], Token[Current | None]] = {}
 
     def file(self, task: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> File | None:
         """Return the file of a call of the task; None if it is not shown."""
@@ -34,13 +34,13 @@ class Tasks:
             return file
         return file._replace(id=f"{task.name}:{file.name}")  # two tasks of one file are not attempts at the same
 
-    def enter(self, task_id: str, work: TaskWork) -> None:
-        """The task begins, here."""
-        self._entered[task_id] = enter(work)
+    def enter(self, work: TaskWork) -> None:
+        """An attempt at a task begins, here."""
+        self._entered[work.task_id, work.retries] = enter(work)
 
-    def leave(self, task_id: str) -> bool:
-        """The task ends; return whether it is one that is shown."""
-        token = self._entered.pop(task_id, None)
+    def leave(self, task_id: str, retries: int) -> bool:
+        """The attempt ends; return whether the task is one that is shown."""
+        token = self._entered.pop((task_id, retries), None)
         if token is None:
             return False
         leave(token)
@@ -64,9 +64,10 @@ class Tasks:
 class TaskWork:
     """A task that runs here, as the file that is being worked on."""
 
-    def __init__(self, worker: Worker, task_id: str) -> None:
+    def __init__(self, worker: Worker, task_id: str, retries: int = 0) -> None:
         self._worker = worker
-        self._task_id = task_id
+        self.task_id = task_id
+        self.retries = retries
         self._shown: tuple[str, float] = ("", 0.0)
 
     def stage(self, stage: str, progress: float | None = None) -> None:
@@ -76,4 +77,4 @@ class TaskWork:
         if stage == name and now < at + STAGE_INTERVAL_SECONDS and progress != 1:
             return
         self._shown = (stage, now)
-        self._worker.report(Kind.STAGE, self._task_id, value=[stage, progress])
+        self._worker.report(Kind.STAGE, self.task_id, value=[stage, progress], retries=self.retries)

@@ -56,9 +56,11 @@ class Worker:
             channel = self._channel
             self._thread = native.start_thread(lambda: channel.receive(self._take), "rag-pipeline-celery")
 
-    def report(self, kind: Kind, task_id: str, file: File | None = None, value: Any = None) -> None:
+    def report(
+        self, kind: Kind, task_id: str, file: File | None = None, value: Any = None, retries: int | None = None
+    ) -> None:
         """Show what has happened to a task; where there are children, all by way of the channel, for the order."""
-        report = Report(kind, task_id, os.getpid(), file, value)
+        report = Report(kind, task_id, os.getpid(), file, value, retries)
         if self.is_parent and self._thread is None:
             with self._lock:
                 self._desk.take(report)

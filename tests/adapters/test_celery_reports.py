@@ -51,6 +51,7 @@ JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambd
         st.integers(0),
         st.none() | st.builds(File, st.text(), st.none() | st.text()),
         JSON,
+        st.none() | st.integers(0),
     )
 )
 def test_a_report_survives_the_way_to_another_process(report: Report) -> None:
@@ -81,6 +82,44 @@ def test_a_task_that_is_tried_again_is_a_further_attempt(desk: Desk, pipeline: P
     desk.take(Report(Kind.STARTED, "1", HERE, A))
     desk.take(Report(Kind.COMPLETED, "1", HERE))
     assert pipeline.get()["files_completed"][0]["attempt"] == 3
+
+
+@given(st.data())
+def test_attempts_that_overlap_are_shown_one_after_the_other(data: st.DataObject) -> None:
+    """Celery publishes a retry before the attempt has ended, so its end may be reported after all of the next."""
+    pipeline = new_pipeline("celery")
+    desk = Desk(Reporter("celery", pipeline))
+    attempts = [
+        [
+            Report(Kind.STARTED, "1", HERE, A, retries=retries),
+            Report(Kind.STAGE, "1", HERE, value=["embedding", 0.5], retries=retries),
+            Report(Kind.COMPLETED if retries == 2 else Kind.FAILED, "1", HERE, value=ERROR, retries=retries),
+        ]
+        for retries in range(3)
+    ]
+    begun = 1
+    while any(attempts):
+        turn = data.draw(st.sampled_from([attempt for attempt in attempts[:begun] if attempt]))
+        report = turn.pop(0)
+        # The next may begin once this one has asked for it.
+        begun = max(begun, (report.retries or 0) + 1 + (report.kind is Kind.STAGE))
+        desk.take(report)
+    state = pipeline.get()
+    assert (state["files_in_flight"], state["files_completed"][-1]["attempt"]) == (0, 3)
+    assert [file["attempt"] for file in state["files_failed"]] == [1, 2]
+    assert not desk._early
+
+
+def test_the_end_of_a_lost_attempt_lets_the_next_begin(pipeline: PipelineStatus, dead_pid: int) -> None:
+    now = 0.0
+    desk = Desk(Reporter("celery", pipeline), lambda: now)
+    desk.take(Report(Kind.STARTED, "1", dead_pid, A, retries=0))
+    desk.take(Report(Kind.STARTED, "1", HERE, A, retries=1))
+    desk.take(Report(Kind.COMPLETED, "1", HERE, retries=1))
+    now = LOST_SECONDS
+    desk.take(Report(Kind.STARTED, "2", HERE, B, retries=0))
+    state = pipeline.get()
+    assert (state["total_processed"], state["total_failed"], state["files_in_flight"]) == (1, 1, 1)
 
 
 def test_a_task_that_was_never_started_can_be_skipped_or_fail(desk: Desk, pipeline: PipelineStatus) -> None:

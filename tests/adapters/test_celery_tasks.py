@@ -33,8 +33,8 @@ class Sent:
     def __init__(self) -> None:
         self.reports: list[tuple[Any, ...]] = []
 
-    def report(self, *report: Any, value: Any = None) -> None:
-        self.reports.append((*report, value))
+    def report(self, *report: Any, value: Any = None, retries: int | None = None) -> None:
+        self.reports.append((*report, retries, value))
 
 
 @pytest.mark.parametrize("task", [ingest, bound])
@@ -65,12 +65,13 @@ def test_tasks_without_a_file_of_another_app_and_of_celery_itself_are_not_shown(
 
 def test_stages_go_to_the_task_that_runs_here() -> None:
     tasks, sent = Tasks(None, None), Sent()
-    tasks.enter("1", TaskWork(sent, "1"))  # type: ignore[arg-type]
+    tasks.enter(TaskWork(sent, "1", 2))  # type: ignore[arg-type]
     stage("chunking", 0.5)
-    assert tasks.leave("1")
-    assert not tasks.leave("1")
+    assert not tasks.leave("1", 1)
+    assert tasks.leave("1", 2)
+    assert not tasks.leave("1", 2)
     assert current() is None
-    assert sent.reports == [(Kind.STAGE, "1", ["chunking", 0.5])]
+    assert sent.reports == [(Kind.STAGE, "1", 2, ["chunking", 0.5])]
 
 
 def test_fractions_of_one_stage_are_sent_now_and_then_the_last_one_always() -> None:

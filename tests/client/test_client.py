@@ -424,12 +424,12 @@ def test_when_its_token_expires_it_asks_for_another_or_says_so(transports: list[
     asked: list[str] = []
 
     def renewed() -> str:
-        asked.append(signed(secret, 2.0 if not asked else 60.0))
+        asked.append(signed(secret, 10.0 if not asked else 3600.0))
         return asked[-1]
 
     with Program("status_server.py", "--demo", "--port", str(port), env={"STATUS_JWT_SECRET": secret}) as service:
         service.expect("Status")
-        once = signed(secret, 2.0)
+        once = signed(secret, 10.0)
         with (
             StatusClient(url, token=renewed, transports=transports, **FAST) as renewing,
             StatusClient(url, token=once, transports=transports, **FAST) as fixed,

@@ -124,7 +124,7 @@ def test_an_expired_token_is_told_as_such(browser: Browser, signed: StatusServer
 def test_a_token_that_expires_while_the_page_is_live_ends_what_it_shows(browser: Browser, signed: StatusServer) -> None:
     with window(browser) as opened:
         page = opened.visit(signed.http_port).page
-        give(page, token(exp=time.time() + 2))
+        give(page, token(exp=time.time() + 10))
         expect(page.locator("#history-rows")).to_contain_text("secret plans.txt")
         expect(page.get_by_role("alert")).to_contain_text("has expired")
         assert "secret plans" not in page.content()

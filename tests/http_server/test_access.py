@@ -143,7 +143,7 @@ def test_a_token_for_all_has_them_by_either_name(
 
 def test_a_stream_ends_when_its_token_does(server: StatusServer, local: PipelineStatus) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
-    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {shared(seconds=1.5)}"}
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {shared(seconds=5)}"}
     connection.request("GET", "/events", headers=headers)
     answer = connection.getresponse()
     assert answer.status == 200

@@ -210,7 +210,7 @@ def test_a_client_that_reads_slowly_is_not_cut(source: StubSource) -> None:
     source.greeting = [sent]
     received = b""
     with (
-        serving(source=source, limits=Limits(write_seconds=0.5)) as server,
+        serving(source=source, limits=Limits(write_seconds=3)) as server,
         unread_by(socket.socket(), 64 * 1024) as client,
     ):
         client.connect((server.host, server.port))
@@ -219,7 +219,7 @@ def test_a_client_that_reads_slowly_is_not_cut(source: StubSource) -> None:
             chunk = client.recv(32 * 1024)
             assert chunk, "it was cut"
             received += chunk
-            time.sleep(0.005)  # so that all of it takes longer than any piece may
+            time.sleep(0.01)  # so that all of it takes longer than any piece may
     assert parse_stream(received.partition(b"\r\n\r\n")[2]) == [sent]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -93,9 +94,9 @@ def test_scrapes_beside_thousands_of_mutations_are_consistent_and_counters_never
     pipeline = new_pipeline()
     key = pipeline.pipeline_id
     counts: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
-    # The client reads nothing until the end.
-    limit = 1 << 26
-    with serving(pipeline, backlog_limit_bytes=limit) as server, WebSocketSession(server.socket_port) as client:
+    # The client reads nothing until the end, pings neither.
+    patience: dict[str, Any] = {"backlog_limit_bytes": 1 << 30, "ping_timeout_seconds": 600}
+    with serving(pipeline, **patience) as server, WebSocketSession(server.socket_port) as client:
         workers: list[threading.Thread] = []
         for _ in range(10):
             if not any(worker.is_alive() for worker in workers):

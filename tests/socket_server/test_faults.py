@@ -62,7 +62,7 @@ def test_nothing_is_missed_or_repeated_while_clients_come_and_go(pipeline: Pipel
     """Snapshot first, then each event once in order, for clients of both transports that connect at any moment."""
     # On a busy machine a poller may fall behind by more than the bound; here it is order that counts.
     with serving(pipeline, direct=direct, backlog_limit_bytes=1 << 26) as server:
-        done = threading.Event()
+        done, at_rest = threading.Event(), threading.Barrier(9)
 
         def storm(number: int) -> None:
             chance = random.Random(number)
@@ -75,6 +75,7 @@ def test_nothing_is_missed_or_repeated_while_clients_come_and_go(pipeline: Pipel
                         followed.follow(name, payload)
                     if isinstance(client, WebSocketSession) and chance.random() < 0.5:
                         client.vanish()
+            at_rest.wait(60)
             with WebSocketSession(server.socket_port) as last:
                 last.follow(pipeline)
 
@@ -85,7 +86,7 @@ def test_nothing_is_missed_or_repeated_while_clients_come_and_go(pipeline: Pipel
                         thread.join()
                     time.sleep(0.3)
                 done.set()
-                time.sleep(1)  # for those that wait for the rest of their share
+                at_rest.wait(60)  # some wait for the rest of their share
 
         in_threads(9, lambda number: mutate() if number == 8 else storm(number))
         with WebSocketSession(server.socket_port) as last:

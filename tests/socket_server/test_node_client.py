@@ -68,7 +68,7 @@ class NodeClient:
 
     def next(self) -> list[Any]:
         """Return the next line; events are followed on the way."""
-        line = self._lines.get(timeout=30)
+        line = self._lines.get(timeout=60)
         if line[0] == "event":
             check_event(line[1], line[2])
             self.client.follow(line[1], line[2])
@@ -331,7 +331,7 @@ def test_a_node_client_that_is_refused_is_told_why_and_does_not_come_back(
 
 
 def test_a_node_client_whose_token_expires_is_disconnected_and_does_not_come_back(guarded: StatusServer) -> None:
-    token = shared(seconds=1.5)
+    token = shared(seconds=15)  # Node may take seconds to start
     with NodeClient(guarded.socket_port, script="access.mjs", TOKEN=token) as client:
         client.wait_for("connect")
         client.wait_for("disconnect", "io server disconnect", False)

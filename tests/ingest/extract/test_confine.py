@@ -24,7 +24,7 @@ def run_confined(code: str, *, limits: str = "") -> subprocess.CompletedProcess[
             pass_fds=(read_end,),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=300,
             check=False,
         )
     finally:

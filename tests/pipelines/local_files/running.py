@@ -16,12 +16,14 @@ from tests.pipelines.parts import MemoryStore, TestParts
 class Run(Life):
     """One life of the pipeline: its folder, state and store may outlive it."""
 
-    def __init__(self, base: Path, store: MemoryStore, *, single: bool, recipe: str, state: str) -> None:
+    def __init__(
+        self, base: Path, store: MemoryStore, *, single: bool, recipe: str, state: str, settle_seconds: float
+    ) -> None:
         super().__init__("local_files", base / state)
         self.folder = base / "docs"
         self.folder.mkdir(exist_ok=True)
         mode = RunMode.SINGLE if single else RunMode.CONTINUOUS
-        self.settings = LocalFilesSettings(str(self.folder.resolve()), base / state, mode, 0.3, 0.2)
+        self.settings = LocalFilesSettings(str(self.folder.resolve()), base / state, mode, 0.3, settle_seconds)
         self.test = TestParts(store, recipe=recipe)
         self.store = self.test.store
         self.pipeline = LocalFilesPipeline(self.status, self.settings, self.test.parts, self.ledger, scope="scope")
@@ -42,8 +44,10 @@ def running(
     recipe: str = "r1",
     state: str = "state",
     start: bool = True,
+    settle_seconds: float = 0.2,
 ) -> Iterator[Run]:
     """Run the pipeline over ``base/docs``; in single mode wait for its end."""
-    run = Run(base, MemoryStore() if store is None else store, single=single, recipe=recipe, state=state)
+    store = MemoryStore() if store is None else store
+    run = Run(base, store, single=single, recipe=recipe, state=state, settle_seconds=settle_seconds)
     with run.lived(start=start, to_its_end=single):
         yield run

@@ -51,7 +51,8 @@ def test_the_status_tells_the_truth_about_checks_and_queue(tmp_path: Path) -> No
 
 
 def test_a_half_written_file_waits_until_it_settles(tmp_path: Path) -> None:
-    with running(tmp_path) as run:
+    # Much longer than the writer ever pauses, on a busy machine too.
+    with running(tmp_path, settle_seconds=3.0) as run:
         stop = threading.Event()
         path = run.write("a.txt", "start")
 

@@ -138,7 +138,7 @@ def test_a_server_that_stays_away_is_one_line_and_may_be_tried_again(own_postgre
 def test_a_refusal_that_lasts_is_not_tried_without_end_while_others_are_served(
     postgres: PostgresServer, stop: Waits
 ) -> None:
-    link = Link(postgres.address(), stop=stop, patience_seconds=0.3)
+    link = Link(postgres.address(), stop=stop, patience_seconds=5)  # more than the first try takes
 
     def work(connection: Connection) -> None:
         link.run("asking", pid)  # another one, so that there is always an idle connection
