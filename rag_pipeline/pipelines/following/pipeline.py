@@ -149,8 +149,8 @@ class FollowingPipeline:
         What a kill interrupted is shown as failed, though all but its last event may have been done.
         """
         kept = core_of(self._status).resumed_from
-        unreported = self._ledger.unreported(None if kept is None else Reported(*kept))
-        return unreported | {file.id: file.name for file in self._status.interrupted if file.id is not None}
+        interrupted = {file.id: file.name for file in self._status.interrupted if file.id is not None}
+        return self._ledger.unreported(None if kept is None else Reported(*kept), interrupted)
 
     def _end_work(self, stop: threading.Event) -> None:
         # A pass that is over has nobody at work; an error in the loop leaves workers that have to be told.

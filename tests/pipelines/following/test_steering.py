@@ -49,7 +49,7 @@ def test_a_pause_lets_what_is_in_flight_end_and_begins_nothing_until_it_is_over(
     held.wait_status("paused")
     state = held.state()
     assert (state["files_in_flight"], state["next_check_time"], state["is_checking"]) == (1, None, False)
-    assert state.get("paused_since").endswith("+00:00")
+    assert state["paused_since"].endswith("+00:00")
     held.source.hold.set()
     held.wait(lambda: held.state()["total_processed"] == 1 and held.state()["files_queued"] == 3)
     looks = held.source.looks

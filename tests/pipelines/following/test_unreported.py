@@ -66,6 +66,17 @@ class First:
             run.wait_look()
             yield run
 
+    @contextmanager
+    def kill_at_start(self, seq: int, *in_flight: str) -> Iterator[None]:
+        """Begin, and end before the first look has ended."""
+        with following(self.base, self.store, start=False) as run:
+            kept = saved(run.status.pipeline_id, self.epoch, seq, *in_flight)
+            core_of(run.status).attach(Recorder(), lambda _: kept)
+            run.source.hold_look.clear()
+            run.thread.start()
+            assert run.source.holding_look.wait(run.seconds)
+            yield
+
     def ended(self, run: Following) -> dict[str, list[str]]:
         """Return the ids of the files whose ends were reported, by kind."""
         return {kind: sorted(found) for kind in ENDS if (found := run.ended(kind))}
@@ -129,6 +140,13 @@ def test_a_file_that_was_interrupted_and_is_gone_is_deleted(first: First) -> Non
     with first.next(first.seq, "b", "never stored") as run:
         assert first.ended(run) == {"deleted": ["b", "never stored"]}
         assert list(first.store.texts()) == ["a"]
+
+
+def test_a_file_that_was_interrupted_is_gone_after_a_second_kill_too(first: First) -> None:
+    with first.kill_at_start(first.seq, "never stored"):
+        pass
+    with first.next(first.seq + 10) as run:
+        assert first.ended(run) == {"deleted": ["never stored"]}
 
 
 def test_a_file_that_the_store_has_lost_is_stored_again_or_deleted(first: First) -> None:
