@@ -119,7 +119,8 @@ def check_pipeline_id(key: str, value: str) -> str:
     return value
 
 
-def _read_origin(text: str, environment: Environment) -> str:
+def read_origin(text: str, environment: Environment) -> str:
+    """Return an origin as browsers send it; raises ConfigurationError for what the setting does not take."""
     key = "SOCKET_IO_CORS_ORIGIN"
     if text == "*":
         if environment is Environment.PRODUCTION:
@@ -288,7 +289,7 @@ class Settings:
         if host is not None and not isinstance(host, str):
             reject("host", host, "a host name or address of this machine")
         environment = read_choice(env, "ENVIRONMENT", Environment.DEVELOPMENT)
-        origins = tuple(_read_origin(o, environment) for o in read_list(env, "SOCKET_IO_CORS_ORIGIN"))
+        origins = tuple(read_origin(o, environment) for o in read_list(env, "SOCKET_IO_CORS_ORIGIN"))
         state_dir = read_str(env, "STATUS_STATE_DIR")
         pipeline_id = read_str(env, "RAG_PIPELINE_ID")
         return cls(

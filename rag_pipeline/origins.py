@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import re
 
-from rag_pipeline.config import Environment, Settings
+from rag_pipeline.config import Environment, Settings, read_origin
+from rag_pipeline.errors import ConfigurationError
 
 VARIABLE = "SOCKET_IO_CORS_ORIGIN"
 REMEMBERED_REFUSALS = 1_000
@@ -131,4 +132,16 @@ class OriginPolicy:
         # setdefault is one step for all threads, so that exactly one of them finds its own token.
         token = object()
         if self._refused.setdefault(shown, token) is token:
-            logger.warning("origin %s is refused; to allow it, add it to %s", shown, VARIABLE)
+            logger.warning("origin %s is refused; %s", shown, _advice(origin))
+
+
+def _advice(origin: str) -> str:
+    """Return what to do about a refused origin; only what the setting takes is told to be added to it."""
+    known = normalise(origin)
+    try:
+        taken = known is not None and read_origin(known, Environment.PRODUCTION) == known
+    except ConfigurationError:
+        taken = False
+    if taken:
+        return f"to allow it, add it to {VARIABLE}"
+    return "no setting takes such an origin; serve the page over http or https"

@@ -11,9 +11,14 @@ from rag_pipeline.fanout.follower import Follower, FollowerEndedError
 from rag_pipeline.http_server.source import EventPage, FollowerClosedError, Item
 from rag_pipeline.journal import Entry, FileQuery, FileRow, offset_of
 from rag_pipeline.journal.keeper import Keeper
+from rag_pipeline.journal.reading import read_within
 
 if TYPE_CHECKING:
     from rag_pipeline.journal.redis_keeper import RedisKeeper
+
+
+MAX_READ = 1001
+MAX_PAGE_BYTES = 4 << 20
 
 
 class Recall:
@@ -29,13 +34,34 @@ class Recall:
         newest = self._keeper.tail.newest
         position = None if since is None else self.position_of(since)
         after = position if position is not None and self._keeper.reaches(position) else None
-        entries = self._keeper.read(after or 0, limit + 1, namespace)
-        shown = entries[:limit]
-        more = len(entries) > limit
-        end = shown[-1].position if more else max([newest, *(entry.position for entry in shown[-1:])])
+        shown, end, more = self._page(after or 0, limit, namespace)
+        if not more:
+            end = max(newest, end)
         # Asked again: what was removed while it was read is noticed.
         recovered = since is None or (after is not None and self._keeper.reaches(after))
         return EventPage([self._item(entry) for entry in shown], self.offset_of(end), recovered=recovered, more=more)
+
+    def _page(self, after: int, limit: int, namespace: str) -> tuple[list[Entry], int, bool]:
+        """Return events but superseded statuses, where the page ends, and whether more follow."""
+        shown: list[Entry] = []
+        size = 0
+        while True:
+            entries, is_all = read_within(self._keeper.read, after, MAX_READ, MAX_PAGE_BYTES, namespace)
+            for entry in entries:
+                if self._keeper.tail.is_superseded(entry, namespace) or not (text := entry.try_text()):
+                    after = entry.position
+                    continue
+                if shown and (len(shown) >= limit or size + len(text) > MAX_PAGE_BYTES):
+                    return shown, after, True
+                after = entry.position
+                shown.append(entry)
+                size += len(text)
+            if is_all:
+                return shown, after, False
+
+    def has_all_files(self) -> bool:
+        """Return whether the journal knows every file that there was."""
+        return self._keeper.has_all_files()
 
     def files(self, query: FileQuery) -> list[FileRow]:
         """Return the files that fit, the one that changed last first."""

@@ -48,7 +48,8 @@ class StatusServer:
     """Both servers and the pipelines they show. Start it with :func:`start_status_server`.
 
     Starting: 1. both ports are bound, HTTP first; 2. the keys that tokens are signed with are asked for; 3. the journal
-    is opened; 4. the pipelines are attached; 5. the Socket.IO thread starts and answers; 6. the HTTP thread starts.
+    is opened; 4. the pipelines are attached; 5. the Socket.IO thread starts and answers; 6. the HTTP thread starts;
+    7. pipelines whose ids another process has, dead or alive, are attached once that is known to be dead (Redis).
     What fails on the way ends what was started before.
 
     It is a context manager: the end of the block stops the server, unless another call of start_status_server that
@@ -125,9 +126,10 @@ class StatusServer:
             end_unheard()
             self._guard.start()
             self._keeper.start()
-            self._attach_all()
+            held = self._attach_all()
             self._sockets.start()
             self._http.start(self._respond)
+            self._attach_held(held)
         except BaseException:
             self.stop()
             raise
@@ -215,7 +217,7 @@ class StatusServer:
         else:
             known = {pipeline.created for pipeline in self._chosen}
             cores = [core_of(pipeline) for pipeline in chosen]
-            self._attach_chosen([core for core in cores if core.created not in known])
+            self._attach_held(self._attach_chosen([core for core in cores if core.created not in known]))
         if ignored and tuple(ignored) not in self._told:
             self._told.add(tuple(ignored))
             logger.warning(
@@ -239,21 +241,30 @@ class StatusServer:
         others = sorted((p for p in alive if p is not default), key=lambda p: p.created)
         return [default, *others] if default.reported or not others else others
 
-    def _attach_all(self) -> None:
+    def _attach_all(self) -> list[StatusCore]:
+        """Attach the pipelines; return those whose ids another process may still have."""
         if self._chosen is not None:
             chosen, self._chosen = self._chosen, []
-            self._attach_chosen(chosen)
-            return
+            return self._attach_chosen(chosen)
         self._attach(core_of(pipeline_status))
         for pipeline in registry.watch(self._attach):
             self._attach(pipeline)
+        return []
 
-    def _attach_chosen(self, pipelines: Iterable[StatusCore]) -> None:
-        assert self._chosen is not None
+    def _attach_held(self, pipelines: list[StatusCore]) -> None:
+        self._keeper.wait_for_claims([pipeline.pipeline_id for pipeline in pipelines])
         for pipeline in pipelines:
-            self._keeper.claim(pipeline.pipeline_id)
             self._attach(pipeline)
+
+    def _attach_chosen(self, pipelines: list[StatusCore]) -> list[StatusCore]:
+        """Attach those whose ids are free; return the others."""
+        assert self._chosen is not None
+        held = self._keeper.claim([pipeline.pipeline_id for pipeline in pipelines])
+        for pipeline in pipelines:
             self._chosen.append(pipeline)
+            if pipeline.pipeline_id not in held:
+                self._attach(pipeline)
+        return [pipeline for pipeline in pipelines if pipeline.pipeline_id in held]
 
     def _attach(self, pipeline: StatusCore) -> None:
         # A pipeline that serves is held, so that one whose owner lets go of it at its end is still shown.

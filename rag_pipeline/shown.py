@@ -103,6 +103,10 @@ class Shown:
         """Return the files that fit, the one that changed last first."""
         return self._recall.files(query)
 
+    def has_all_files(self) -> bool:
+        """Return whether :meth:`files` knows every file that there was."""
+        return self._recall.has_all_files()
+
     def follow(self, namespace: str, since: str | None) -> Follower:
         """Begin to follow a namespace."""
         return self._recall.follow(namespace, since)

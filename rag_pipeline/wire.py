@@ -343,6 +343,8 @@ class FilePage(TypedDict):
     """Each once."""
     next: Name | None
     """What to give as `before` for the next page; null at the end."""
+    complete: bool
+    """False when the journal does not know every file: events were dropped, or memory alone keeps it and is full."""
 
 
 class HttpHealth(TypedDict):

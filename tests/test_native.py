@@ -23,10 +23,10 @@ def readable(fd: int, seconds: float = 0) -> bool:
 
 def test_a_thread_runs_and_is_joined() -> None:
     go, seen = native.OneShot(), []
-    thread = native.start_thread(lambda: seen.append((go.wait(10), threading.current_thread().name)), "worker")
+    thread = native.start_thread(lambda: seen.append((go.wait(60), threading.current_thread().name)), "worker")
     assert not thread.join(0)
     go.set()
-    assert thread.join(10)
+    assert thread.join(60)
     assert thread.join(0)
     assert seen == [(True, "worker")]
     assert thread.ident != native.get_ident()
@@ -53,7 +53,7 @@ def test_a_one_shot_survives_setters_and_waiters_at_once() -> None:
     results: list[object] = []
 
     def look(shot: native.OneShot) -> None:
-        assert shot.wait(10)
+        assert shot.wait(60)
         results.append(shot.value)
 
     try:
@@ -64,7 +64,7 @@ def test_a_one_shot_survives_setters_and_waiters_at_once() -> None:
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(10)
+                thread.join(60)
             assert len(set(results)) == 1
             assert results == [shot.value] * 3
             results.clear()
@@ -138,8 +138,8 @@ def work():
     wake_up.signal()
     shot.set("done")
 thread = native.start_thread(work, "worker")
-assert shot.wait(10), "a green lock would never be released while this thread waits"
-assert thread.join(10)
+assert shot.wait(60), "a green lock would never be released while this thread waits"
+assert thread.join(60)
 assert idents[0] != native.get_ident(), "a greenlet, not a thread"
 with native.RLock(), native.RLock():
     pass
@@ -167,7 +167,7 @@ def test_an_ended_thread_is_not_listed_any_more() -> None:
     def work() -> None:
         seen.extend(thread.name for thread in threading.enumerate())
 
-    assert native.start_thread(work, "short-lived").join(10)
+    assert native.start_thread(work, "short-lived").join(60)
     assert "short-lived" in seen
     assert "short-lived" not in [thread.name for thread in threading.enumerate()]
 

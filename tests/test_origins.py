@@ -116,6 +116,35 @@ def test_a_refused_origin_is_logged_once(caplog: pytest.LogCaptureFixture) -> No
     ]
 
 
+NO_ORIGINS = [
+    "null",
+    "file://",
+    "",
+    "http://",
+    "http://a:99999",
+    "chrome-extension://abc",
+    "capacitor://localhost",
+    "*",
+]
+ANY_ORIGIN = st.from_regex(r"\A(https?|file|HTTP)://[a-z0-9.:\[\]-]{0,12}(:[0-9]{1,6})?/?\Z") | st.text(max_size=30)
+
+
+@pytest.mark.parametrize("origin", NO_ORIGINS)
+def test_the_log_never_advises_to_add_what_has_no_name(origin: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert not allows(policy(), origin)
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert "add it" not in line
+    assert "serve the page over http or https" in line
+
+
+@given(ANY_ORIGIN)
+def test_what_the_log_advises_to_add_is_taken_and_allows_it(origin: str) -> None:
+    if "add it" not in origins._advice(origin):
+        return
+    settings = Settings.from_env({"SOCKET_IO_CORS_ORIGIN": origin, "ENVIRONMENT": "production"})
+    assert allows(OriginPolicy(settings, 8003), origin)
+
+
 def test_a_logged_origin_is_one_bounded_line(caplog: pytest.LogCaptureFixture) -> None:
     allows(policy(), "http://evil\r\nINFO all is well\x1b[0m\ud800" + "x" * 100_000)
     (line,) = (record.getMessage() for record in caplog.records)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from rag_pipeline import events
@@ -20,7 +22,7 @@ def recall_of(server: StatusServer) -> Recall:
 
 def made(pipeline: PipelineStatus, server: StatusServer, count: int) -> None:
     for n in range(count):
-        pipeline.update(own={"n": n})
+        pipeline.skip_file(f"f{n}", "no text")
     wait_until(lambda: server._keeper.tail.newest >= count)
 
 
@@ -40,6 +42,44 @@ def test_pages_follow_each_other() -> None:
         assert len(set(seen)) == 10
         assert since == recall.offset_of(10)
         assert recall.events(since, events.NS_PIPELINE, 3).items == []
+
+
+def test_of_the_statuses_of_a_pipeline_the_newest_alone_is_given_in_its_place() -> None:
+    pipeline = new_pipeline()
+    with serving(pipeline) as server:
+        for n in range(30):
+            pipeline.update(own={"n": n})
+            if n % 10 == 0:
+                pipeline.skip_file(f"f{n}", "no text")
+        wait_until(lambda: server._keeper.tail.newest >= 33)
+        recall = recall_of(server)
+        page = recall.events(None, events.NS_PIPELINE, 100)
+        told = [(item.name, json.loads(item.text)["seq"]) for item in page.items]
+        skipped = [(events.FILE_SKIPPED, seq) for seq in (2, 13, 24)]
+        assert told == [*skipped, (events.STATUS, 33)]
+        assert (page.next, page.more) == (recall.offset_of(33), False)
+        first = recall.events(None, events.NS_PIPELINE, 1)
+        rest = recall.events(first.next, events.NS_PIPELINE, 100)
+        assert [*first.items, *rest.items] == page.items
+
+
+def test_a_page_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_pipeline.recall.MAX_PAGE_BYTES", 1 << 15)
+    pipeline = new_pipeline()
+    with serving(pipeline) as server:
+        for n in range(20):
+            pipeline.complete_file(f"f{n}", result="x" * 10_000)
+        wait_until(lambda: server._keeper.tail.newest >= 20)
+        since: str | None = None
+        seen: list[int] = []
+        while True:
+            page = recall_of(server).events(since, events.NS_PIPELINE, 100)
+            assert 0 < sum(len(item.text) for item in page.items) < 1 << 16
+            seen += [json.loads(item.text)["seq"] for item in page.items]
+            since = page.next
+            if not page.more:
+                break
+        assert seen == list(range(1, 21))
 
 
 def test_an_offset_of_another_journal_gives_the_oldest() -> None:

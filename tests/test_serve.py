@@ -161,7 +161,7 @@ def claiming_to_be(version: str) -> Iterator[str]:
         thread.start()
         yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
         listener.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
+        thread.join(60)
 
 
 def statuses(watcher: Watcher, namespace: str) -> list[dict[str, Any]]:

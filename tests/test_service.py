@@ -598,7 +598,7 @@ def test_health_counts_clients_and_tells_each_pipelines_last_activity() -> None:
         assert status == 200
         assert body["status"] == body["http"]["status"] == body["socket_io"]["status"] == "ok"
         assert body["socket_io"]["answered_in_ms"] > 0
-        assert body["clients"] == {"total": 2, "/google_drive": 2, "/local_files": 2, "/pipeline": 2}
+        assert body["clients"] == {"total": 2, "/google_drive": 2, "/local_files": 2, "/pipeline": 4}  # "/", too
         state = pipeline.get()
         assert body["pipelines"] == {
             pipeline.pipeline_id: {"status": "running", "last_activity": state["last_activity"]}
@@ -680,3 +680,14 @@ def test_a_secret_that_can_not_be_used_stops_the_start_and_is_not_repeated(
     assert "short" not in str(caught.value)
     assert "hush" not in str(caught.value)
     wait_until(lambda: native_threads() <= before)
+
+
+def test_a_service_that_starts_after_its_pipeline_knows_the_files_that_are_shown(tmp_path: Path) -> None:
+    pipeline = new_pipeline()
+    for n in range(5):
+        pipeline.add_processing_file(f"flying {n}")
+        pipeline.complete_file(f"done {n}")
+    with start_status_server(0, pipelines=[pipeline], state_dir=tmp_path) as server:
+        pipeline.complete_file("flying 0")
+        wait_until(lambda: len(ask(server.http_port, "/files?status=completed")[1]["files"]) == 6)
+        assert len(ask(server.http_port, "/files?status=processing")[1]["files"]) == 4

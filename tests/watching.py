@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 from rag_pipeline import events
 from rag_pipeline.events import Event
-from rag_pipeline.status import PipelineStatus, Published
+from rag_pipeline.status import PipelineStatus, Published, core_of
 
 JsonDict = dict[str, Any]
 
@@ -19,7 +19,7 @@ BESIDE_THE_STATE = ("timestamp", "offset", "recovered")
 """What a ``pipeline:status`` carries that is not of the state."""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Return once the condition holds; fail after the deadline."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -54,15 +54,34 @@ class Recorder:
         return self.changes[-1].payload()
 
 
+class StatusNumbers(set[int]):
+    """A sink that notes which numbers of a pipeline were those of a ``pipeline:status``."""
+
+    def publish_all(self, items: Iterator[Published]) -> None:
+        self.update(
+            item.seq for item in items if isinstance(item, Event) and item.numbered and item.name == events.STATUS
+        )
+
+
+def status_numbers(pipeline: PipelineStatus) -> StatusNumbers:
+    """Return the numbers of the pipeline's statuses from now on; it must be attached to its server already."""
+    numbers = StatusNumbers()
+    core_of(pipeline).attach(numbers)
+    return numbers
+
+
 class Client:
     """Follows one pipeline from its first ``pipeline:status`` on; checks order and numbering as it goes.
 
-    A status that only sums up (its ``seq`` was seen) must show what the client has worked out already.
+    A status that only sums up (its ``seq`` was seen) must show what the client has worked out already. Numbers may be
+    missing if they are in ``superseded``, those of statuses: a client that was away gets the newest of them alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, superseded: Container[int] = ()) -> None:
         self.state: JsonDict | None = None
         self.summaries = 0
+        self.superseded = superseded
+        self._waits_for_status = False
 
     def follow(self, name: str, payload: JsonDict) -> None:
         if self.state is None:
@@ -74,10 +93,20 @@ class Client:
             self.summaries += 1
             # It follows the work where the pipeline does not set it; no file event carries it.
             self.state["status"] = payload["status"]
+            if self._waits_for_status:
+                self.state = _state_of(payload)
+                self._waits_for_status = False
             return
-        assert payload["seq"] == self.state["seq"] + 1, "gapless, each once"
+        missing = range(self.state["seq"] + 1, payload["seq"])
+        assert payload["seq"] > self.state["seq"], "each once, in order"
+        assert all(seq in self.superseded for seq in missing), "gapless"
         if name == events.STATUS:
             self.state = _state_of(payload)
+            self._waits_for_status = False
+            return
+        if missing or self._waits_for_status:  # what the superseded one said comes with the newest
+            self._waits_for_status = True
+            self.state["seq"] = payload["seq"]
             return
         self.state.update(seq=payload["seq"], last_activity=payload["timestamp"])
         self._apply(name, payload)

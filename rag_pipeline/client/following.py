@@ -6,6 +6,7 @@ can be asked again, and :attr:`Following.live` says whether it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -119,8 +120,9 @@ class Following:
         if last is not None and here[0] == last[0] and here[1] <= last[1]:
             return False
         if last is None or here != (last[0], last[1] + 1):
-            # Applied to a state that is not the one before, it would make one that never was.
-            self._unsure.setdefault(pipeline_id, now + HEAL_SECONDS)
+            # Applied to a state that is not the one before, it would make one that never was. While events are replayed
+            # a status may be missing, which a later one supersedes: that one comes, however long the replay takes.
+            self._unsure.setdefault(pipeline_id, math.inf if self._resuming else now + HEAL_SECONDS)
         self._last[pipeline_id] = here
         if pipeline_id not in self._unsure:
             self._unsure[pipeline_id] = now + HEAL_SECONDS  # should the event not be what it seems
@@ -152,6 +154,7 @@ class Following:
                 self._resuming = False
                 # The other pipelines' states are on their way, as is the silence of those that are gone.
                 self._caught_up_at = now
+                self._unsure = dict.fromkeys(self._unsure, now + HEAL_SECONDS)
         elif data["offset"] != NOWHERE:
             self._complete()
 

@@ -29,9 +29,9 @@ class Follower:
         self._limit = limit_bytes
         self._leave = leave
         self._dropped = dropped
-        self._packets: deque[Packet] = deque()
-        self._taken_bytes = 0
-        self._sent_bytes = 0
+        self._packets: deque[tuple[Packet, bool]] = deque()  # and whether it counts against the bound
+        self._taken_bytes = self._taken_counted = 0
+        self._sent_bytes = self._sent_counted = 0
         self._signal = native.Signal()
         self._ended = False
 
@@ -45,14 +45,23 @@ class Follower:
         if self._ended:
             return
         for packet in batch.packets:
-            self._packets.append(packet)
+            self._packets.append((packet, True))
             self._sent_bytes += len(packet.text)
-        if self.backlog_bytes > self._limit:
+            self._sent_counted += len(packet.text)
+        if self._sent_counted - self._taken_counted > self._limit:
             self._end(f"{self.backlog_bytes} bytes wait for it, over {self._limit}")
             self._packets.clear()
             self._dropped()
             self._leave()
         self._signal.signal()
+
+    def send_paced(self, batch: Batch) -> None:
+        """Keep packets that don't count against the bound; on the hub's thread."""
+        if not self._ended:
+            for packet in batch.packets:
+                self._packets.append((packet, False))
+                self._sent_bytes += len(packet.text)
+            self._signal.signal()
 
     def disconnect(self, reason: str) -> None:
         """End it; on the hub's thread."""
@@ -66,10 +75,13 @@ class Follower:
         found: list[Packet] = []
         while self._packets:
             try:
-                found.append(self._packets.popleft())
+                packet, counts = self._packets.popleft()
             except IndexError:  # ended meanwhile
                 break
-            self._taken_bytes += len(found[-1].text)
+            found.append(packet)
+            self._taken_bytes += len(packet.text)
+            if counts:
+                self._taken_counted += len(packet.text)
         if not found and self._ended:
             raise FollowerEndedError(self._name)
         return found

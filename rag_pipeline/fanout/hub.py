@@ -8,29 +8,28 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from rag_pipeline import events
-from rag_pipeline.events import NOWHERE, Event
+from rag_pipeline.events import Event
 from rag_pipeline.fanout.encoding import CHANNELS, Batch, Channel, Packet, batch, packet_for, with_offset
 from rag_pipeline.fanout.replay import Fetch, Replays
+from rag_pipeline.fanout.snapshots import Round, Snapshots
 from rag_pipeline.fanout.subscriber import Subscriber
 from rag_pipeline.fanout.views import Views
-from rag_pipeline.handover import Handover
-from rag_pipeline.journal import Entry, Lineage, Tail, encode_payload, new_identity, offset_of
+from rag_pipeline.handover import LOOK_SECONDS, Handover
+from rag_pipeline.journal import Entry, Lineage, Tail, offset_of
+from rag_pipeline.journal.epochs import Epochs
+from rag_pipeline.journal.gap import GAP
 from rag_pipeline.status import FlushRequest, Sink, SnapshotFor, StatusCore
-from rag_pipeline.status.state import Moment, PipelineState
 
 logger = logging.getLogger("rag_pipeline.fanout")
 
 MAX_BATCH_BYTES = 1 << 16
 MAX_ITEMS_A_TURN = 1000
-GAP = '"gap":true,'
-"""The member of a status that stands for events which are missing."""
 
 
 class Join(NamedTuple):
@@ -87,13 +86,26 @@ class Hub:
         self.tail = tail
         self._reaches = tail.reaches if reaches is None else reaches
         self._views = views
+        # Between two turns the loop writes to those who read fast: what one turn sends must leave them room.
+        self._turn_bytes = max(MAX_BATCH_BYTES, backlog_limit_bytes // 4)
         self._settled: dict[Channel, dict[str, Subscriber]] = {
             channel: {} for channels in CHANNELS.values() for channel in channels
         }
         self._joining: dict[str, Subscriber] = {}
-        self._replays = Replays(self._send_batch, self._caught_up, self._greet, fetch, backlog_limit_bytes)
+        self._replays = Replays(
+            self._send_paced,
+            caught_up=self._settle,
+            ask_states=self._ask_states,
+            lost=self._lost,
+            failed=lambda subscriber: self._end(subscriber, "it could not be caught up"),
+            fetch=fetch,
+            backlog_limit_bytes=backlog_limit_bytes,
+        )
+        self._snapshots = Snapshots(self._show_to, self._replays.greet, tail)
+        self._epochs = Epochs(pipelines)
         self._pending: dict[Channel, list[Packet]] = {}
         self._pending_bytes = 0
+        self._routed_bytes = 0
         self._timers: list[tuple[float, int, FlushRequest]] = []
         self._order = itertools.count()
         self.events_sent = 0
@@ -111,6 +123,7 @@ class Hub:
         for channel in CHANNELS[namespace]:
             self._settled[channel].pop(sid, None)
         self._joining.pop(sid, None)
+        self._snapshots.discard(sid)
         self._replays.discard(sid)
 
     def can_resume(self, offset: object) -> bool:
@@ -142,62 +155,80 @@ class Hub:
         """Yield everyone: those who get events, and those who are about to."""
         yield from itertools.chain.from_iterable(s.values() for s in self._settled.values())
         yield from self._joining.values()
+        yield from self._snapshots.subscribers()
         yield from self._replays.subscribers()
 
     # -- the loop's turn -------------------------------------------------------------------------------------------
 
-    def drain(self) -> float | None:
-        """Send what is there; return the seconds until the next call, None if only the hand-over says when.
+    def drain(self) -> float:
+        """Send what is there; return the seconds until the next call, unless the hand-over asks for it before.
 
-        One call handles a bounded number of items, so that the loop gets to accept and read in between.
+        One call handles a bounded number of items, and of bytes, so that the loop gets to accept, read and write in
+        between. There is a next call within a second in any case: a wake-up may have been cut short.
         """
         self._handover.rearm()
-        if self._handover.overflowed:
-            self._handover.overflowed = False
-            self.disconnect_all("the service fell too far behind the pipeline")
-            if self._entrance is self._handover:  # events were dropped before they had a place
-                self.tail.begin(Lineage(new_identity()))
+        self._routed_bytes = 0
         for _ in range(MAX_ITEMS_A_TURN):
             item = self._handover.take()
             if item is None:
                 break
-            self._handle(item)
+            try:
+                self._handle(item)
+            except Exception as error:  # noqa: BLE001 - one bad item never stops the others
+                self._leave_out(item, error)
+            if self._routed_bytes >= self._turn_bytes:
+                break
         self._send_pending()
         self._run_timers()
+        self._epochs.watch(self._handover)
         wait = self._replays.turn(self.tail) if self._replays else None
+        self._snapshots.end_turn()
         if len(self._handover):
             return 0.0
-        if self._timers:
-            due = max(0.0, self._timers[0][0] - time.monotonic())
-            wait = due if wait is None else min(wait, due)
-        return wait
+        wait = LOOK_SECONDS if wait is None else wait
+        return min(wait, max(0.0, self._timers[0][0] - time.monotonic())) if self._timers else wait
 
     def _handle(self, item: Item) -> None:
         if isinstance(item, Event):
-            self._route(self.tail.number(item))
+            self._route(self.tail.number(self._epochs.restamped(item)))
         elif isinstance(item, Entry):
             self._take(item)
         elif isinstance(item, FlushRequest):
             heapq.heappush(self._timers, (item.due, next(self._order), item))
         elif isinstance(item, SnapshotFor):
-            self._show(item)
+            self._snapshots.take(item.receiver, self._epochs.restamped(item.event))
         elif isinstance(item, Join):
             self._welcome(item.subscriber)
         elif isinstance(item, NewJournal):
             self._begin_journal(item)
         else:
             self._send_pending()
-            try:
-                item.function()
-            except Exception:
-                logger.exception("a call on the hub failed")
+            item.function()
+
+    def _leave_out(self, item: Item, error: Exception) -> None:
+        """Say what could not be handled. An event that is missing ends the epoch of its pipeline."""
+        event = item if isinstance(item, Event) else item.event if isinstance(item, (Entry, SnapshotFor)) else None
+        if event is None:
+            logger.error("a call on the hub failed", exc_info=error)
+            if isinstance(item, Join):
+                self._end(item.subscriber, "it could not be welcomed")
+            return
+        logger.error(
+            "%s %d of %s can't be shown and is left out", event.name, event.seq, event.pipeline_id, exc_info=error
+        )
+        if isinstance(item, Event) and item.numbered:
+            self.tail.leave_out_last()
+        if isinstance(item, SnapshotFor):
+            self._snapshots.give_up(item.receiver, event.pipeline_id)
+        elif not self._epochs.end(event.pipeline_id) and self._views is not None and event.pipeline_id is not None:
+            self._send_view_to_all(event.pipeline_id, GAP)
 
     def _take(self, entry: Entry) -> None:
         """Take an event that has its place already."""
         if entry.event.numbered:
             self.tail.keep(entry)
         else:
-            self.tail.newest = max(self.tail.newest, entry.position)
+            self.tail.sum_up(entry)
         if self._views is not None:
             self._views.note(entry)
         self._route(entry)
@@ -205,33 +236,30 @@ class Hub:
     def _run_timers(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2].flush()
+            flush = heapq.heappop(self._timers)[2].flush
+            try:
+                flush()
+            except Exception:
+                logger.exception("a pipeline could not publish what it held back")
 
     # -- events ----------------------------------------------------------------------------------------------------
 
     def _route(self, entry: Entry) -> None:
         event = entry.event
+        if self._snapshots:
+            self._snapshots.record(entry)
         wanted = [c for namespace in event.namespaces for c in CHANNELS[namespace] if self._settled[c]]
-        if not wanted and not self._joining:
+        if not wanted:
             return
         offset = offset_of(self.tail.identity, entry.position)
         payload = with_offset(entry.text, offset)
-        if self._joining:
-            self._send_joining(event, with_offset(entry.text, NOWHERE))
+        self._routed_bytes += len(payload)
         for channel in wanted:
             packet = packet_for(channel, event.name, payload, offset)
             self._pending.setdefault(channel, []).append(packet)
             self._pending_bytes += len(packet.frame)
         if self._pending_bytes >= MAX_BATCH_BYTES:
             self._send_pending()
-
-    def _send_joining(self, event: Event, payload: str) -> None:
-        """Send an event to newcomers that have its pipeline's state already."""
-        for subscriber in list(self._joining.values()):  # one that fails is dropped on the way
-            if subscriber.awaited is None or event.pipeline_id in subscriber.awaited:
-                continue  # the state that is on its way to it will show this event's change
-            if subscriber.namespace in event.namespaces:
-                self._send(subscriber, packet_for(subscriber.channel, event.name, payload, NOWHERE))
 
     def _send_pending(self) -> None:
         pending, self._pending, self._pending_bytes = self._pending, {}, 0
@@ -246,12 +274,16 @@ class Hub:
                     self._drop(subscriber)
 
     def _send(self, subscriber: Subscriber, packet: Packet) -> None:
-        self._send_batch(subscriber, batch([packet]))
+        self.events_sent += 1
+        try:
+            subscriber.outlet.send(batch([packet]))
+        except Exception:  # noqa: BLE001 - as above
+            self._drop(subscriber)
 
-    def _send_batch(self, subscriber: Subscriber, packets: Batch) -> None:
+    def _send_paced(self, subscriber: Subscriber, packets: Batch) -> None:
         self.events_sent += len(packets.packets)
         try:
-            subscriber.outlet.send(packets)
+            subscriber.outlet.send_paced(packets)
         except Exception:  # noqa: BLE001 - as above
             self._drop(subscriber)
 
@@ -269,87 +301,43 @@ class Hub:
     # -- newcomers -------------------------------------------------------------------------------------------------
 
     def _welcome(self, subscriber: Subscriber) -> None:
-        if subscriber.sid not in self._joining:
+        if self._joining.pop(subscriber.sid, None) is None:
             return  # it left before its turn came
         position = self._position_of(subscriber.offset)
         if position is None:
-            self._greet(subscriber)
+            self._snapshots.add(subscriber)
         else:
-            del self._joining[subscriber.sid]
-            self._replays.add(subscriber, position)
+            self._replays.add(subscriber, position, self.tail.newest)
 
     def _position_of(self, offset: object) -> int | None:
         """Return the position to go on from, None if the journal does not reach back to it, or is another one."""
         position = self.tail.lineage.position_of(offset)
         return position if position is not None and self._reaches(position) else None
 
-    def _greet(self, subscriber: Subscriber) -> None:
-        """Have each pipeline's state sent to a newcomer, at its place among the events."""
-        self._joining[subscriber.sid] = subscriber
-        self._ask_for_states(subscriber)
-
-    def _caught_up(self, subscriber: Subscriber) -> None:
-        """Let one that has read everything be one of the others; the states follow, to check itself against."""
+    def _ask_states(self, subscriber: Subscriber) -> None:
+        """A client that came back has all that it missed: the states follow, to check itself against."""
         subscriber.recovered = True
-        self._settle(subscriber)
-        self._ask_for_states(subscriber)
+        self._snapshots.add(subscriber)
 
-    def _ask_for_states(self, subscriber: Subscriber) -> None:
-        if self._views is not None:
-            shown = self._views.ids(subscriber.namespace)
-            for place, pipeline_id in enumerate(shown, 1):
-                subscriber.awaited = set(shown[place:])
-                self._send_view(subscriber, pipeline_id, _answer(subscriber))
-            self._complete(subscriber)
-            return
-        # Not those of other namespaces: nothing would be sent for the last of them, so that it would not be seen to be.
-        here = (p for p in self._pipelines() if subscriber.namespace in events.namespaces_of(p.pipeline_type))
-        asked = [pipeline.show_to(self._entrance, subscriber) for pipeline in here]
-        subscriber.awaited = {pipeline_id for pipeline_id in asked if pipeline_id is not None}
-        if not subscriber.awaited:
-            self._complete(subscriber)
+    def _lost(self, subscriber: Subscriber) -> None:
+        """Have a client start afresh: events that it has not got are gone."""
+        if subscriber.recovered is not None:
+            subscriber.recovered = False
+        subscriber.misses_events = subscriber.greeted
+        self._snapshots.add(subscriber)
 
-    def _show(self, item: SnapshotFor) -> None:
-        subscriber, event = item.receiver, item.event
-        if not isinstance(subscriber, Subscriber) or not subscriber.awaited or event.pipeline_id is None:
-            return
-        subscriber.awaited.discard(event.pipeline_id)
-        if subscriber.namespace in event.namespaces and self._knows(subscriber):
-            self._send_pending()
-            self._send_state(subscriber, event)
-        if not subscriber.awaited:
-            self._complete(subscriber)
-
-    def _complete(self, subscriber: Subscriber) -> None:
-        """The states asked for have come: a newcomer is one of the others from here on."""
-        if not self._knows(subscriber):
-            return  # it left meanwhile
-        if not subscriber.greeted:
-            self._send_state(subscriber, _nobody_yet(subscriber.namespace))
-        if self._joining.pop(subscriber.sid, None) is not None:
-            self._settle(subscriber)
-
-    def _send_state(self, subscriber: Subscriber, event: Event) -> None:
-        self._send_status(subscriber, encode_payload(event), _answer(subscriber))
-
-    def _send_view(self, subscriber: Subscriber, pipeline_id: str, more: str) -> None:
-        assert self._views is not None
-        payload = self._views.payload(pipeline_id)
-        if payload is not None:
-            self._send_status(subscriber, payload, more)
-
-    def _send_status(self, subscriber: Subscriber, payload: str, more: str) -> None:
-        subscriber.greeted = True
-        # One that is cut off before it has every pipeline's state has to start afresh.
-        whole_picture = not subscriber.awaited or subscriber.sid not in self._joining
-        offset = offset_of(self.tail.identity, self.tail.newest) if whole_picture else NOWHERE
-        whole = with_offset(payload, offset, more)
-        self._send(subscriber, packet_for(subscriber.channel, events.STATUS, whole, offset))
-
-    def _knows(self, subscriber: Subscriber) -> bool:
-        return subscriber.sid in self._joining or subscriber.sid in self._settled[subscriber.channel]
+    def _show_to(self, receiver: Round) -> list[str]:
+        """Have each pipeline show its state, at its place among its events; return the ids of those that will."""
+        if self._views is None:
+            shown = [_shown(pipeline, self._entrance, receiver) for pipeline in self._pipelines()]
+            return [pipeline_id for pipeline_id in shown if pipeline_id is not None]
+        for pipeline_id in self._views.ids():
+            if (event := self._views.event(pipeline_id)) is not None:
+                receiver.add_state(Entry(self.tail.newest, event))
+        return []
 
     def _settle(self, subscriber: Subscriber) -> None:
+        """Let a client that has everything be one of the others."""
         self._send_pending()  # to those who were there before
         self._settled[subscriber.channel][subscriber.sid] = subscriber
 
@@ -363,33 +351,33 @@ class Hub:
 
     def _send_view_to_all(self, pipeline_id: str, more: str = "") -> None:
         assert self._views is not None
-        for namespace in self._views.namespaces(pipeline_id):
-            for channel in CHANNELS[namespace]:
-                for subscriber in list(self._settled[channel].values()):
-                    self._send_view(subscriber, pipeline_id, more)
+        event = self._views.event(pipeline_id)
+        if event is None:
+            return
+        entry, offset = Entry(self.tail.newest, event), offset_of(self.tail.identity, self.tail.newest)
+        self.tail.sum_up(entry)
+        payload = with_offset(entry.text, offset, more)
+        for channel in (channel for namespace in event.namespaces for channel in CHANNELS[namespace]):
+            if subscribers := list(self._settled[channel].values()):
+                packet = packet_for(channel, events.STATUS, payload, offset)
+                for subscriber in subscribers:
+                    self._send(subscriber, packet)
 
     def _begin_journal(self, item: NewJournal) -> None:
         self._send_pending()
-        behind = self._replays.subscribers()
-        for subscriber in behind:
-            self._replays.discard(subscriber.sid)
+        behind = [*self._replays.abort(), *self._snapshots.abort()]
         self.tail.begin(item.lineage, item.newest)
         if self._views is not None and item.entries is not None:
             self._views.begin(item.entries)
             for pipeline_id in self._views.ids():
                 self._send_view_to_all(pipeline_id, GAP)
         for subscriber in behind:
-            self._greet(subscriber)
+            self._lost(subscriber)
 
 
-def _answer(subscriber: Subscriber) -> str:
-    """Return the member of the statuses that answer a client which came back: whether it has all that it missed."""
-    return "" if subscriber.recovered is None else f'"recovered":{json.dumps(subscriber.recovered)},'
-
-
-def _nobody_yet(namespace: str) -> Event:
-    """Return the state shown in a namespace that has no pipeline: of its type, with nothing known."""
-    kind = events.type_of(namespace)
-    now = Moment(time.time(), time.monotonic())
-    body = PipelineState("", kind, "", now).body(now)._replace(pipeline_id=None, epoch=None, started_at=None)
-    return Event(events.STATUS, (namespace,), None, kind, None, 0, now.wall, body, numbered=False)
+def _shown(pipeline: StatusCore, entrance: Sink, receiver: Round) -> str | None:
+    try:
+        return pipeline.show_to(entrance, receiver)
+    except Exception:
+        logger.exception("the state of %s can't be shown", pipeline.pipeline_id)
+        return None

@@ -1,204 +1,308 @@
-"""Replay: a client that was away is sent what it missed, as fast as it takes it, and then becomes one of the others.
+"""Replay: a client is sent what it has not, as fast as it takes it, and then becomes one of the others.
 
-While it catches up it reads the journal's tail at its own pace, and is sent nothing else; since the tail grows in the
-order in which events are routed, there is nothing between the last event it reads and the first it is sent live.
+A client that was away reads the journal from where it was; a newcomer reads the script of its snapshots first. Both are
+sent nothing else meanwhile. The tail of the journal grows in the order in which events are routed, so there is nothing
+between the last event a client reads and the first it is sent live. Of the statuses that a client missed while it was
+away it gets the newest of each pipeline alone: that one says everything that those before it said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import json
+import logging
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 
-from rag_pipeline.fanout.encoding import Batch, Channel, Packet, batch, packet_for, with_offset
+from rag_pipeline.fanout.chunks import CHUNK_BYTES, Chunk, ChunkMaker, Part, joined
+from rag_pipeline.fanout.encoding import Batch
+from rag_pipeline.fanout.pages import Fetch, Page, Pages
+from rag_pipeline.fanout.snapshots import Round, Step
 from rag_pipeline.fanout.subscriber import Subscriber
 from rag_pipeline.journal import Entry, Tail, offset_of
+from rag_pipeline.journal.gap import GAP
+
+__all__ = ["CHUNK_EVENTS", "Fetch", "Replays"]
+
+logger = logging.getLogger("rag_pipeline.fanout")
 
 CHUNK_EVENTS = 64
-CHUNK_BYTES = 1 << 16
 CHUNKS_A_TURN = 64
-CHUNKS_KEPT = 256
 PAUSE_SECONDS = 0.005
-
-Fetched = Callable[[list[Entry] | None, int], None]
-Fetch = Callable[[int, str, Fetched], None]
-"""``fetch(position, namespace, done)`` reads from the store on another thread, and calls ``done(entries, end)`` on the
-hub's with the entries between the position and ``end``, None if they are not all there."""
-
-
-class Chunk(NamedTuple):
-    """A stretch of events, ready to be sent; after it the reader stands at ``position``."""
-
-    batch: Batch | None
-    position: int
 
 
 class _Reader:
-    __slots__ = ("fetched", "fetched_end", "fetching", "position", "subscriber")
+    __slots__ = (
+        "clock",
+        "missed_until",
+        "page",
+        "position",
+        "round",
+        "step",
+        "steps",
+        "subscriber",
+        "waits_for_states",
+    )
 
-    def __init__(self, subscriber: Subscriber, position: int) -> None:
+    def __init__(self, subscriber: Subscriber, position: int, missed_until: int) -> None:
         self.subscriber = subscriber
         self.position = position
-        self.fetched: list[Entry] = []
-        self.fetched_end = position
-        self.fetching = False
+        self.missed_until = missed_until  # where the journal ended when the client came back
+        self.page: Page | None = None
+        self.waits_for_states = True
+        self.round: Round | None = None
+        self.steps: list[Step] = []
+        self.step = 0
+        self.clock = 0
+
+    def follow(self, script: Round) -> None:
+        """Read the script of a round next, then on from its end."""
+        self.round = script
+        self.steps = script.script(self.subscriber.namespace, resumed=self.subscriber.recovered is True)
+        self.step = 0
+        self.position, self.clock = script.end, script.clock
+        self.waits_for_states = False
+
+    @property
+    def more(self) -> str:
+        """Members of the states: whether a client that came back has all it missed, and whether there is a gap."""
+        recovered = self.subscriber.recovered
+        told = "" if recovered is None else f'"recovered":{json.dumps(recovered)},'
+        return f"{GAP}{told}" if self.subscriber.misses_events else told
 
 
 class Replays:
     """Those who catch up; belongs to the hub's thread.
 
-    ``send`` sends a chunk to a subscriber; ``caught_up`` and ``lost`` take it over, the latter when the journal
-    does not reach back to where it stands any more.
+    ``send`` sends a chunk to a subscriber. The others take a subscriber over: ``caught_up`` when it has everything,
+    ``ask_states`` when it has all it missed and needs the states next, ``lost`` when the journal does not reach back to
+    where it stands any more, ``failed`` when it could not be served.
     """
 
     def __init__(
         self,
         send: Callable[[Subscriber, Batch], None],
+        *,
         caught_up: Callable[[Subscriber], None],
+        ask_states: Callable[[Subscriber], None],
         lost: Callable[[Subscriber], None],
+        failed: Callable[[Subscriber], None],
         fetch: Fetch | None,
         backlog_limit_bytes: int,
     ) -> None:
         self._send = send
         self._caught_up = caught_up
+        self._ask_states = ask_states
         self._lost = lost
-        self._fetch = fetch
-        # A replay must never be what drives a client over its bound.
+        self._failed = failed
+        # Chunks do not count against a client's bound, since no more is sent than it takes.
         self._enough_bytes = backlog_limit_bytes // 8
-        self._chunk_bytes = min(CHUNK_BYTES, backlog_limit_bytes // 4)
         self._readers: dict[str, _Reader] = {}
-        self._chunks: dict[tuple[Channel, int], Chunk] = {}  # clients that were cut off together read the same
-        self._asked: dict[tuple[str, int], list[_Reader]] = {}  # who waits for what the store is asked for
+        self._chunks = ChunkMaker(min(CHUNK_BYTES, backlog_limit_bytes // 4))
+        self._pages = None if fetch is None else Pages(fetch)
 
     def __len__(self) -> int:
         return len(self._readers)
 
-    def add(self, subscriber: Subscriber, position: int) -> None:
-        """Begin to send what came after the position."""
-        self._readers[subscriber.sid] = _Reader(subscriber, position)
+    def add(self, subscriber: Subscriber, position: int, newest: int) -> None:
+        """Begin to send what came after the position; up to the ``newest`` the client was away."""
+        self._readers[subscriber.sid] = _Reader(subscriber, position, newest)
+
+    def greet(self, subscriber: Subscriber, script: Round) -> None:
+        """Begin to send the states, and what came after them."""
+        reader = self._readers[subscriber.sid] = _Reader(subscriber, script.end, script.end)
+        reader.follow(script)
 
     def discard(self, sid: str) -> None:
         """Forget a subscriber; unknown ones are fine."""
         if self._readers.pop(sid, None) is not None and not self._readers:
-            self._chunks.clear()
+            self._clear()
+
+    def abort(self) -> list[Subscriber]:
+        """Forget everyone, and return who it was: positions are those of another journal from here on."""
+        subscribers = self.subscribers()
+        self._readers.clear()
+        self._clear()
+        return subscribers
 
     def subscribers(self) -> list[Subscriber]:
         """Return those who catch up."""
         return [reader.subscriber for reader in self._readers.values()]
 
+    def _clear(self) -> None:
+        self._chunks.clear()
+        if self._pages is not None:
+            self._pages.clear()
+
     def turn(self, tail: Tail) -> float | None:
         """Send each what it takes now, within bounds; return the seconds until the next turn, None without one."""
-        left = CHUNKS_A_TURN
-        for reader in list(self._readers.values()):
-            left -= self._feed(reader, tail, left)
+        left, served = CHUNKS_A_TURN, set[_Reader]()
+        # Who has read everything is given the states, perhaps at once, and is then a reader of those.
+        while left > 0 and (waiting := [reader for reader in self._readers.values() if reader not in served]):
+            for reader in waiting:
+                if left <= 0:
+                    break
+                served.add(reader)
+                left -= self._serve(reader, tail, left)
+        for round_ in {reader.round for reader in self._readers.values() if reader.round is not None}:
+            round_.forget_texts()
         if not self._readers:
-            self._chunks.clear()
+            self._clear()
             return None
         return 0.0 if left <= 0 else PAUSE_SECONDS
+
+    def _serve(self, reader: _Reader, tail: Tail, left: int) -> int:
+        sid, sent = reader.subscriber.sid, 0
+        try:
+            sent = self._feed(reader, tail, left)
+        except Exception:
+            logger.exception("client %s in %s could not be caught up", sid, reader.subscriber.namespace)
+            self.discard(sid)
+            self._failed(reader.subscriber)
+        if sent and self._readers.get(sid) is reader:
+            self._readers[sid] = self._readers.pop(sid)  # the others first, the next time
+        return sent
 
     def _feed(self, reader: _Reader, tail: Tail, left: int) -> int:
         """Send chunks until the client has enough, or is there; return how many."""
         sid, sent = reader.subscriber.sid, 0
-        while sent < left and sid in self._readers and reader.subscriber.outlet.backlog_bytes < self._enough_bytes:
-            chunk = self._next(reader, tail)
-            if chunk is None:
+        while sent < left and self._readers.get(sid) is reader:
+            if reader.subscriber.outlet.backlog_bytes >= self._enough_bytes:
                 break
-            reader.position = chunk.position
+            if (chunk := self._next(reader, tail)) is None:
+                break
             if chunk.batch is not None:
                 self._send(reader.subscriber, chunk.batch)
                 sent += 1
-            if chunk.position >= tail.newest and self._readers.pop(sid, None) is not None:
-                self._caught_up(reader.subscriber)
+            if self._readers.get(sid) is reader:
+                self._see_how_far(reader, tail)
         return sent
 
+    def _see_how_far(self, reader: _Reader, tail: Tail) -> None:
+        if reader.step < len(reader.steps) or reader.position < tail.newest:
+            return
+        if reader.waits_for_states:
+            del self._readers[reader.subscriber.sid]
+            self._ask_states(reader.subscriber)
+        elif not tail.summaries(reader.clock):
+            del self._readers[reader.subscriber.sid]
+            self._caught_up(reader.subscriber)
+
+    # -- what is next --------------------------------------------------------------------------------------------------
+
     def _next(self, reader: _Reader, tail: Tail) -> Chunk | None:
-        """Return the reader's next chunk; None if it has to wait for it, or is here no more."""
-        if reader.fetched:
-            return self._from_store(reader, tail.identity)
-        known = self._chunks.get((reader.subscriber.channel, reader.position))
-        if known is not None:
-            return known
+        """Return the next chunk, and note that the reader has it; None if it is not there yet, or never will be."""
+        if reader.step < len(reader.steps):
+            return self._from_script(reader)
+        if reader.round is not None:
+            reader.round, reader.steps, reader.step = None, [], 0
+        if reader.position >= tail.newest:
+            return self._summaries(reader, tail)
         if tail.reaches(reader.position):
-            return self._from_tail(reader.subscriber.channel, reader.position, tail)
-        if self._fetch is None or reader.position > tail.newest:
-            self.discard(reader.subscriber.sid)
-            self._lost(reader.subscriber)
-        elif not reader.fetching:
-            reader.fetching = True
-            self._ask(self._fetch, (reader.subscriber.namespace, reader.position), reader, tail)
+            chunk = self._from_tail(reader, tail)
+        else:
+            found = self._from_store(reader, tail)
+            if found is None:
+                return None
+            chunk = found
+        reader.position = chunk.position
+        return chunk
+
+    def _from_script(self, reader: _Reader) -> Chunk:
+        channel, more = reader.subscriber.channel, reader.more
+        key = reader.round, channel, more, reader.subscriber.recovered, reader.step
+        chunk = self._chunks.find(key)
+        if chunk is None:
+            steps = reader.steps[reader.step : reader.step + CHUNK_EVENTS]
+            parts = (Part(step.entry, step.offset, more if step.is_state else "") for step in steps)
+            packets, taken = self._chunks.make(channel, parts)
+            chunk = Chunk(joined(packets), reader.step + taken)
+            self._chunks.keep(key, chunk)
+        reader.step = chunk.position
+        reader.subscriber.greeted = True
+        return chunk
+
+    def _summaries(self, reader: _Reader, tail: Tail) -> Chunk:
+        """Return the last words of pipelines that came while the client read, for those who watch statuses alone."""
+        found = tail.summaries(reader.clock)[:CHUNK_EVENTS] if not reader.waits_for_states else []
+        namespace = reader.subscriber.namespace
+        wanted = [(clock, entry) for clock, entry in found if namespace in entry.event.namespaces]
+        offset = offset_of(tail.identity, tail.newest)
+        packets, taken = self._chunks.make(reader.subscriber.channel, (Part(entry, offset) for _, entry in wanted))
+        if taken < len(wanted):
+            reader.clock = wanted[taken - 1][0]
+        elif found:
+            reader.clock = found[-1][0]
+        return Chunk(joined(packets), reader.position)
+
+    def _from_tail(self, reader: _Reader, tail: Tail) -> Chunk:
+        channel, position = reader.subscriber.channel, reader.position
+        # Up to a fixed place in the numbering, so that those who come from different places soon share their chunks.
+        count = CHUNK_EVENTS - position % CHUNK_EVENTS
+        was_away = position < reader.missed_until
+        key = channel, position, was_away
+        chunk = self._chunks.find(key)
+        if chunk is not None and (not was_away or chunk.position <= reader.missed_until):
+            return chunk
+        entries = tail.read(position, count)
+        if was_away:
+            entries = [entry for entry in entries if entry.position <= reader.missed_until]
+        end = entries[-1].position if entries else reader.missed_until if was_away else tail.newest
+        wanted = _wanted(entries, channel.namespace, tail, was_away=was_away)
+        chunk, is_whole = self._chunk(reader, wanted, end, tail.identity)
+        if is_whole and len(entries) == count:
+            self._chunks.keep(key, chunk)
+        return chunk
+
+    def _from_store(self, reader: _Reader, tail: Tail) -> Chunk | None:
+        namespace = reader.subscriber.namespace
+        page = reader.page
+        if page is None or not page.covers(reader.position):
+            page = reader.page = self._find_page(reader, tail)
+            if page is None:
+                return None
+        was_away = reader.position < reader.missed_until
+        key = reader.subscriber.channel, reader.position, was_away
+        chunk = self._chunks.find(key)
+        if chunk is not None and chunk.position <= page.end:
+            return chunk
+        rest = _after(page.entries, reader.position, CHUNK_EVENTS)
+        end = rest[-1].position if len(rest) == CHUNK_EVENTS else page.end
+        wanted = _wanted(rest, namespace, tail, was_away=was_away)
+        chunk, _ = self._chunk(reader, wanted, end, tail.identity)
+        self._chunks.keep(key, chunk)
+        return chunk
+
+    def _find_page(self, reader: _Reader, tail: Tail) -> Page | None:
+        page = None
+        if self._pages is not None and reader.position <= tail.newest:
+            page = self._pages.find(reader.subscriber.namespace, reader.position, tail)
+            if page is None or page.covers(reader.position):
+                return page
+        self._lose(reader)
         return None
 
-    def _ask(self, fetch: Fetch, question: tuple[str, int], reader: _Reader, tail: Tail) -> None:
-        """Ask the store, once for all who stand at the same place."""
-        waiting = self._asked.setdefault(question, [])
-        waiting.append(reader)
-        if len(waiting) > 1:
-            return
+    def _lose(self, reader: _Reader) -> None:
+        """The journal does not reach back to where the reader stands."""
+        self.discard(reader.subscriber.sid)
+        self._lost(reader.subscriber)
 
-        def done(entries: list[Entry] | None, end: int) -> None:
-            for one in self._asked.pop(question, []):
-                self._take(one, tail, entries, end)
+    def _chunk(self, reader: _Reader, wanted: list[Entry], end: int, identity: str) -> tuple[Chunk, bool]:
+        """Return what fits of the entries, and whether that is all of them: only then the reader comes to ``end``."""
+        packets, taken = self._chunks.make(reader.subscriber.channel, _parts(wanted, identity))
+        is_whole = taken == len(wanted)
+        return Chunk(joined(packets), end if is_whole else wanted[taken - 1].position), is_whole
 
-        namespace, position = question
-        fetch(position, namespace, done)
 
-    def _take(self, reader: _Reader, tail: Tail, entries: list[Entry] | None, end: int) -> None:
-        reader.fetching = False
-        if reader.subscriber.sid not in self._readers:
-            return
-        if entries is None:
-            self.discard(reader.subscriber.sid)
-            self._lost(reader.subscriber)
-            return
-        # The store may be ahead: what has not passed the hub yet comes by way of the tail.
-        end = min(end, tail.newest)
-        reader.fetched = [entry for entry in entries or () if entry.position <= end]
-        reader.fetched_end = end
-        if not reader.fetched:
-            reader.position = end
+def _wanted(entries: list[Entry], namespace: str, tail: Tail, *, was_away: bool) -> list[Entry]:
+    """Return the events of a namespace; for one that was away without the statuses that later ones supersede."""
+    here = [entry for entry in entries if namespace in entry.event.namespaces]
+    return [entry for entry in here if not tail.is_superseded(entry, namespace)] if was_away else here
 
-    def _from_store(self, reader: _Reader, identity: str) -> Chunk:
-        channel = reader.subscriber.channel
-        known = self._chunks.get((channel, reader.position))
-        if known is not None and (
-            known.position <= reader.fetched[-1].position or known.position == reader.fetched_end
-        ):
-            reader.fetched = [entry for entry in reader.fetched if entry.position > known.position]
-            return known
-        chunk, taken = self._chunk(channel, reader.fetched[:CHUNK_EVENTS], identity)
-        del reader.fetched[:taken]
-        if not reader.fetched:
-            chunk = chunk._replace(position=reader.fetched_end)
-        self._keep(channel, reader.position, chunk)
-        return chunk
 
-    def _keep(self, channel: Channel, position: int, chunk: Chunk) -> None:
-        """Keep a chunk for the others; the oldest gives way."""
-        self._chunks[channel, position] = chunk
-        if len(self._chunks) > CHUNKS_KEPT:
-            del self._chunks[next(iter(self._chunks))]
+def _parts(entries: list[Entry], identity: str) -> Iterator[Part]:
+    return (Part(entry, offset_of(identity, entry.position)) for entry in entries)
 
-    def _from_tail(self, channel: Channel, position: int, tail: Tail) -> Chunk:
-        # Up to a fixed place in the numbering, so that those who come from different places soon share their chunks.
-        entries = tail.read(position, CHUNK_EVENTS - position % CHUNK_EVENTS)
-        wanted = [entry for entry in entries if channel.namespace in entry.event.namespaces]
-        chunk, taken = self._chunk(channel, wanted, tail.identity)
-        if taken == len(wanted):
-            chunk = chunk._replace(position=entries[-1].position if entries else tail.newest)
-            if len(entries) == CHUNK_EVENTS - position % CHUNK_EVENTS:
-                self._keep(channel, position, chunk)
-        return chunk
 
-    def _chunk(self, channel: Channel, entries: list[Entry], identity: str) -> tuple[Chunk, int]:
-        """Return what fits of the entries, and how many those are."""
-        packets: list[Packet] = []
-        size = 0
-        for entry in entries:
-            offset = offset_of(identity, entry.position)
-            packet = packet_for(channel, entry.event.name, with_offset(entry.text, offset), offset)
-            size += len(packet.text)
-            if packets and size > self._chunk_bytes:
-                break
-            packets.append(packet)
-        if not packets:
-            return Chunk(None, 0), 0
-        return Chunk(batch(packets), entries[len(packets) - 1].position), len(packets)
+def _after(entries: list[Entry], position: int, limit: int) -> list[Entry]:
+    first = bisect_right(entries, position, key=lambda entry: entry.position)
+    return entries[first : first + limit]

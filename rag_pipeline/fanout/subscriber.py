@@ -19,6 +19,10 @@ class Outlet(Protocol):
         """Sends the packets after everything sent before; over the backlog's bound the client is disconnected."""
         ...
 
+    def send_paced(self, batch: Batch) -> None:
+        """Send packets that don't count against the bound: the caller sends more only when these were taken."""
+        ...
+
     @property
     def transport(self) -> str:
         """What it goes over: one of :data:`TRANSPORTS`."""
@@ -26,7 +30,7 @@ class Outlet(Protocol):
 
     @property
     def backlog_bytes(self) -> int:
-        """How much was sent that the client has not taken yet."""
+        """How much was sent that the client has not taken yet, whether it counts or not."""
         ...
 
     def disconnect(self, reason: str) -> None:
@@ -41,7 +45,9 @@ class Subscriber:
     ``offset`` is where a client that was here before wants to go on, None for one that does not ask.
     """
 
-    __slots__ = ("awaited", "channel", "client", "greeted", "namespace", "offset", "outlet", "recovered", "sid")
+    __slots__ = (
+        "channel", "client", "greeted", "misses_events", "namespace", "offset", "outlet", "recovered", "sid",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -60,6 +66,5 @@ class Subscriber:
         self.outlet = outlet
         self.offset = offset
         self.recovered: bool | None = None if offset is None else False
-        # Until it has all of them: the pipelines whose state is on its way to it.
-        self.awaited: set[str] | None = None
-        self.greeted = False
+        self.greeted = False  # it has been sent states
+        self.misses_events = False  # after those states: the next ones have to say so

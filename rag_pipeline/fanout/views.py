@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 from rag_pipeline import events, native
-from rag_pipeline.events import Json, iso
+from rag_pipeline.events import STATUS, Event, Json
 from rag_pipeline.journal import Entry
 from rag_pipeline.picture import apply
 from rag_pipeline.status.model import Totals
@@ -24,6 +23,16 @@ class View(NamedTuple):
 
     namespaces: tuple[str, ...]
     state: Json
+
+
+class ViewBody(NamedTuple):
+    """A state as JSON, immutable."""
+
+    state: Json
+
+    def to_json(self, at: float) -> Json:  # noqa: ARG002 - the protocol's signature
+        """Return the state."""
+        return self.state
 
 
 class Views:
@@ -48,7 +57,7 @@ class Views:
         if event.pipeline_id is None:
             return
         known = self._views.get(event.pipeline_id)
-        state = apply(None if known is None else known.state, event.name, json.loads(entry.text))
+        state = apply(None if known is None else known.state, event.name, entry.take_payload())
         if state is not None:
             with self._lock:
                 self._views[event.pipeline_id] = View(event.namespaces, state)
@@ -85,12 +94,22 @@ class Views:
         state = {**view.state, "seconds_until_next_check": _seconds_until(view.state["next_check_time"])}
         return {**state, "status": STALLED} if stalled else state
 
-    def payload(self, pipeline_id: str) -> str | None:
-        """Return the state as the payload of a ``pipeline:status``, as JSON without an offset."""
+    def event(self, pipeline_id: str) -> Event | None:
+        """Return the state as a ``pipeline:status`` that sums up; None for an unknown pipeline."""
         state = self.state(pipeline_id)
         if state is None:
             return None
-        return json.dumps({**state, "timestamp": iso(time.time())}, ensure_ascii=False, separators=(",", ":"))
+        return Event(
+            STATUS,
+            self.namespaces(pipeline_id),
+            pipeline_id,
+            state["pipeline_type"],
+            state["epoch"],
+            state["seq"],
+            time.time(),
+            ViewBody(state),
+            numbered=False,
+        )
 
 
 def _seconds_until(moment: str | None) -> float | None:

@@ -8,8 +8,9 @@ from rag_pipeline.http_server.encoding import encode_text
 from rag_pipeline.http_server.source import Follower, FollowerClosedError, Item
 
 RETRY_MILLISECONDS = 2_000
-START = f"retry: {RETRY_MILLISECONDS}\n\n".encode()
-KEEP_ALIVE = b": keep-alive\n\n"
+# Both without an empty line: some readers take each block that ends with one for an event.
+START = f"retry: {RETRY_MILLISECONDS}\n".encode()
+KEEP_ALIVE = b": keep-alive\n"
 
 
 def render(items: Iterable[Item]) -> bytes:
@@ -28,13 +29,13 @@ class EventStream:
 
     def read(self, timeout_seconds: float) -> bytes | None:
         """Return the next events, empty when none came within the time, None when the follower is closed."""
-        if self._start:
-            start, self._start = self._start, b""
-            return start
         try:
-            return render(self._follower.next(timeout_seconds))
+            events = render(self._follower.next(timeout_seconds))
         except FollowerClosedError:
             return None
+        if events:  # the first ones say when to come again
+            events, self._start = self._start + events, b""
+        return events
 
     def close(self) -> None:
         """Let go of the follower."""

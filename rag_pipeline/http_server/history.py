@@ -59,7 +59,8 @@ def _files(source: Source, query: str) -> Content:
     asked = files_query(query, source.position_of)
     rows = source.files(asked)
     following = source.offset_of(rows[-1].position) if len(rows) >= asked.limit else None
-    return json_content(HTTPStatus.OK, {"files": [_file(row, source) for row in rows], "next": following})
+    listed = [_file(row, source) for row in rows]
+    return json_content(HTTPStatus.OK, {"files": listed, "next": following, "complete": source.has_all_files()})
 
 
 def _stream(source: Source, asked: EventsQuery, last_event_id: str | None) -> Content:

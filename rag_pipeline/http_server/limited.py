@@ -79,6 +79,10 @@ class LimitedSource:
         until = self._access.expires_at
         return follower if until is None else ExpiringFollower(follower, until)
 
+    def has_all_files(self) -> bool:
+        """Return whether the files are all there were."""
+        return self._source.has_all_files()
+
     def files(self, query: FileQuery) -> Sequence[FileRow]:
         """Return the files that fit, of the pipelines that are shown."""
         if not self._access.limited:

@@ -124,6 +124,9 @@ class Source(Protocol):
     def files(self, query: FileQuery) -> Sequence[FileRow]:
         """Return the files that fit, the one that changed last first."""
 
+    def has_all_files(self) -> bool:
+        """Return whether :meth:`files` knows every file that there was."""
+
     def position_of(self, offset: str) -> int | None:
         """Return the position that an offset of this journal stands for; None for any other string."""
 

@@ -8,6 +8,7 @@ whenever positions start over, or may be given again, so that what an offset sta
 from __future__ import annotations
 
 import json
+import logging
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple, Protocol, Self
 from rag_pipeline.events import Event, Json
 from rag_pipeline.status.saved import SavedState
 
+logger = logging.getLogger("rag_pipeline.journal")
+
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _OFFSET = re.compile(r"([0-9a-z]{8,32})-([0-9a-f]{1,32})")
 
@@ -27,12 +30,32 @@ MAX_PAGE = 1000
 class Entry:
     """One event at its place in the journal; ``text`` is its payload as JSON, without the offset, made when asked."""
 
-    __slots__ = ("_text", "event", "position")
+    __slots__ = ("_payload", "_text", "event", "position")
 
-    def __init__(self, position: int, event: Event, text: str | None = None) -> None:
+    def __init__(self, position: int, event: Event, text: str | None = None, payload: Json | None = None) -> None:
         self.position = position
         self.event = event
         self._text = text
+        self._payload = payload
+
+    @property
+    def made_text(self) -> str | None:
+        """The payload, None if nobody has asked for it yet."""
+        return self._text
+
+    def forget_text(self) -> None:
+        """Drop the payload; it is made anew when asked for."""
+        self._text = None
+
+    def try_text(self) -> str:
+        """Return the payload, empty if it can't be encoded, which is logged once: the event is left out then."""
+        try:
+            return self.text
+        except Exception:
+            self._text = ""
+            event = self.event
+            logger.exception("%s %d of %s can't be encoded and is left out", event.name, event.seq, event.pipeline_id)
+            return ""
 
     @property
     def text(self) -> str:
@@ -41,6 +64,13 @@ class Entry:
         if text is None:
             text = self._text = encode_payload(event=self.event)
         return text
+
+    def take_payload(self) -> Json:
+        """Return the payload; one that was parsed already is handed over and not kept."""
+        payload, self._payload = self._payload, None
+        if payload is None:
+            payload = json.loads(self.text)
+        return payload
 
 
 class StoredBody(NamedTuple):
@@ -158,6 +188,8 @@ class Journal(Protocol):
     def append(self, events: Sequence[Event]) -> list[Entry]:
         """Keep the events, all or none; on return they outlive the process.
 
+        Any other error than JournalError is one of an event, which can't be kept: none of them is.
+
         One that is not ``numbered`` is not kept: what it shows of the pipeline is, and its entry has the position of
         the event before it.
         """
@@ -185,4 +217,16 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Release what it holds; idempotent."""
+        ...
+
+
+class Store(Journal, Protocol):
+    """A journal of this process alone, which a service begins with."""
+
+    def newest_statuses(self) -> Mapping[tuple[str, str], int]:
+        """Return the position of the newest ``pipeline:status`` of each pipeline in each namespace."""
+        ...
+
+    def is_whole(self) -> bool:
+        """Return whether its files are all there are: no events were ever dropped on the way to it."""
         ...

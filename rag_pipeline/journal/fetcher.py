@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
-from rag_pipeline.handover import Handover
+from rag_pipeline.handover import LOOK_SECONDS, Handover
 from rag_pipeline.journal.base import Entry, Journal
+from rag_pipeline.journal.reading import read_within
 
 logger = logging.getLogger("rag_pipeline.journal")
 
 FETCH_EVENTS = 512
+FETCH_BYTES = 2 << 20
 STOP_SECONDS = 2.0
 
 Done = Callable[[list[Entry] | None, int], None]
@@ -30,7 +32,7 @@ class Fetcher:
         self._stopping = False
 
     def fetch(self, position: int, namespace: str, done: Done) -> None:
-        """Read at most :data:`FETCH_EVENTS` events of the namespace after the position.
+        """Read events of the namespace after the position: at most :data:`FETCH_EVENTS`, and about 2 MiB in memory.
 
         ``done(entries, end)`` gets those between the position and ``end``, or None for entries if some of them are not
         there any more, or can't be read.
@@ -48,22 +50,29 @@ class Fetcher:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._signal.wait(1.0)
+            self._signal.wait(LOOK_SECONDS)
             self._questions.rearm()
             while not self._stopping and (question := self._questions.take()) is not None:
-                self._answer(*question)
+                try:
+                    self._answer(*question)
+                except Exception:
+                    logger.exception("the journal's reader failed")
 
     def _answer(self, position: int, namespace: str, done: Done) -> None:
         entries: list[Entry] | None = None
         end = position
         try:
             end = self._journal.newest
-            entries = self._journal.read(position, FETCH_EVENTS, namespace)
-            if len(entries) == FETCH_EVENTS:
+            entries, is_all = read_within(self._journal.read, position, FETCH_EVENTS, FETCH_BYTES, namespace)
+            if not is_all:
                 end = entries[-1].position
             # Asked after the reading: what was removed meanwhile is noticed.
             if not self._journal.reaches(position):
                 entries = None
         except JournalError as error:
+            entries = None
             logger.warning("a client can't be sent what it missed: %s", error)
+        except Exception:
+            entries = None
+            logger.exception("a client can't be sent what it missed")
         self._post(lambda: done(entries, end))

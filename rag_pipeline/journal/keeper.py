@@ -7,12 +7,12 @@ what the store has. A store that can't be opened, or fails later, is given up: t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
-from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Journal, Lineage, new_identity
+from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Lineage, Store, new_identity
 from rag_pipeline.journal.fetcher import Done, Fetcher
 from rag_pipeline.journal.history import files_of
 from rag_pipeline.journal.tail import Tail
@@ -22,6 +22,7 @@ from rag_pipeline.status import FlushRequest, SavedState, Sink, SnapshotFor, Sta
 logger = logging.getLogger("rag_pipeline.journal")
 
 PRELOAD_EVENTS = 128
+"""How many events the tail begins with, so that a start is cheap. Older ones are read from the store when asked for."""
 
 BeginJournal = Callable[[Lineage, int, tuple[Entry, ...] | None], None]
 Passed = Event | Entry | FlushRequest | SnapshotFor
@@ -35,11 +36,12 @@ class Keeper:
 
     shared = False
 
-    def __init__(self, open_store: Callable[[], Journal] | None = None) -> None:
-        self._store: Journal | None = None
+    def __init__(self, open_store: Callable[[], Store] | None = None) -> None:
+        self._store: Store | None = None
         self._writer: Writer[FlushRequest | SnapshotFor] | None = None
         self._fetcher: Fetcher | None = None
         self._saved: Mapping[str, SavedState] = {}
+        self._dropped: Callable[[], int] = int
         self.degraded: str | None = None
         self.tail = Tail(Lineage(new_identity()))
         if open_store is None:
@@ -51,13 +53,17 @@ class Keeper:
             self._close_store()
             self.degraded = str(error)
             logger.error("%s; events are kept in memory only", error)
+        except Exception as error:
+            self._close_store()
+            self.degraded = f"the journal can't be opened ({type(error).__name__}: {error})"
+            logger.exception("%s; events are kept in memory only", self.degraded)
 
-    def _begin_with(self, store: Journal) -> None:
+    def _begin_with(self, store: Store) -> None:
         tail = Tail(store.lineage, newest=store.newest)
-        # Not the whole tail: what clients ask for beyond that is read from the store, and a start costs the less.
         start = max(0, store.newest - PRELOAD_EVENTS)
         if store.reaches(start):
             tail.preload(start, store.read(start, PRELOAD_EVENTS))
+        tail.note_statuses(store.newest_statuses())
         self._saved = store.saved()
         self.tail = tail
 
@@ -67,15 +73,16 @@ class Keeper:
         post: Callable[[Callable[[], None]], None],
         *,
         begin_journal: BeginJournal,
-        overflowed: Callable[[], None],
+        dropped: Callable[[], int],
         mark_stalled: Callable[[Iterable[str]], None],  # noqa: ARG002 - other processes are not seen here
         pipelines: Callable[[], Iterable[StatusCore]],
     ) -> Sink | None:
         """Set up the way to the hub; return where pipelines are to publish, None if that is the hub itself.
 
         ``deliver`` hands an item to the hub, ``post`` work for its thread. ``begin_journal`` tells it to number events
-        itself, in a journal of its own; ``overflowed``, that events were dropped.
+        itself, in a journal of its own; ``dropped`` returns how many events were dropped on the way to it.
         """
+        self._dropped = dropped
         if self._store is None:
             return None
 
@@ -84,12 +91,12 @@ class Keeper:
             self.degraded = self._writer.failure
             begin_journal(Lineage(new_identity()), 0, None)
 
-        self._writer = Writer(self._store, deliver, failed=failed, overflowed=overflowed, pipelines=pipelines)
+        self._writer = Writer(self._store, deliver, failed=failed, pipelines=pipelines)
         self._fetcher = Fetcher(self._store, post)
         return self._writer
 
     @property
-    def stored(self) -> Journal | None:
+    def stored(self) -> Store | None:
         """The store while it works."""
         return self._store if self.degraded is None else None
 
@@ -128,8 +135,19 @@ class Keeper:
         store = self.stored
         return files_of(self.tail.all(), query) if store is None else store.files(query)
 
-    def claim(self, pipeline_id: str) -> None:
-        """Nothing is to be done: the store belongs to this process."""
+    def has_all_files(self) -> bool:
+        """Return whether :meth:`files` knows every file there was: in memory the tail does not reach back for ever."""
+        store = self.stored
+        if store is None:
+            return self.degraded is None and self.tail.start == 0 and not self.dropped
+        return store.is_whole() and not self.dropped
+
+    def claim(self, pipeline_ids: Collection[str]) -> frozenset[str]:  # noqa: ARG002 - the store is this process's
+        """Return the ids that other processes have: none."""
+        return frozenset()
+
+    def wait_for_claims(self, pipeline_ids: Collection[str]) -> None:
+        """Return at once: no other process has an id."""
 
     def describe(self) -> dict[str, Any]:
         """Return what ``/health`` says of the journal."""
@@ -142,7 +160,12 @@ class Keeper:
         except JournalError as failure:
             error = str(failure)
         told = {"status": "ok" if error is None else "degraded", **size}
-        return told if error is None else {**told, "error": error}
+        return with_drops(told if error is None else {**told, "error": error}, self.dropped)
+
+    @property
+    def dropped(self) -> int:
+        """How many events were dropped since the start, since too many waited."""
+        return self._dropped() + (0 if self._writer is None else self._writer.dropped)
 
     def start(self) -> None:
         """Begin to write."""
@@ -161,3 +184,13 @@ class Keeper:
         store, self._store = self._store, None
         if store is not None:
             store.close()
+
+
+def with_drops(told: dict[str, Any], dropped: int) -> dict[str, Any]:
+    """Return what ``/health`` says of a journal, degraded if events were dropped."""
+    if not dropped:
+        return told
+    reason = f"{dropped} events were dropped, since too many waited: /files is not complete"
+    error = told.get("error")
+    count = dropped + int(told.get("dropped", 0))
+    return {**told, "status": "degraded", "dropped": count, "error": reason if error is None else f"{error}; {reason}"}

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from rag_pipeline.events import Event, Json
+from rag_pipeline.events import Event
 from rag_pipeline.journal.base import FileStatus, encode_payload
 from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of, pack
+from rag_pipeline.journal.gap import GapBody
 from rag_pipeline.journal.redis_append import APPEND
 from rag_pipeline.journal.redis_generations import adopt, mark_of
 from rag_pipeline.journal.redis_keys import Keys, text_of_key
-from rag_pipeline.journal.redis_lease import Holder, Verdict, Word, identity_changed, read_verdicts
-from rag_pipeline.journal.redis_link import Link
+from rag_pipeline.journal.redis_lease import Holder, Verdict, Word, identity_changed, read_verdicts, unwritable
+from rag_pipeline.journal.redis_link import Link, RedisRefusedError
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
 from rag_pipeline.status.saved import SET_FIELDS
 
 MAX_BATCH = 500
+MAX_BATCH_BYTES = 4 << 20
 MAX_EVENTS = 100_000
 MAX_FILES = 100_000
 
-_ITEM_LENGTH = 17
+_ITEM_LENGTH = 16  # beside the number of the pipeline
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-
-class GapBody(NamedTuple):
-    """A whole state in place of events that were dropped."""
-
-    state: StateBody
-
-    def to_json(self, at: float) -> Json:
-        """Return the state, marked."""
-        return {**self.state.to_json(at), "gap": True}
 
 
 class Row(NamedTuple):
@@ -55,11 +47,25 @@ class Reset(NamedTuple):
 Item = Event | Row | Reset
 
 
+class Line(NamedTuple):
+    """An item as it is sent: the arguments of the script after the pipeline's number, and about how many bytes."""
+
+    pipeline_id: str
+    texts: list[str]
+    size: int
+
+    @classmethod
+    def of(cls, item: Item) -> Line:
+        """Return the line of an item."""
+        texts = _event(item) if isinstance(item, Event) else _other(item)
+        return cls(item.pipeline_id or "", texts, sum(map(len, texts)))
+
+
 class Batch(NamedTuple):
-    """Items and the number they are known by; one that is sent again must be the same in both."""
+    """Lines and the number they are known by; one that is sent again must be the same in both."""
 
     number: int
-    items: Sequence[Item]
+    lines: Sequence[Line]
     pipeline_ids: list[str]
 
 
@@ -83,6 +89,7 @@ class BatchWriter:
         self._holder = holder
         self._limits = (max_events, max_files)
         self._number = 0
+        self._checks = True
 
     def adopt(self) -> bool:
         """Write to the journal as it is called now; return False if it is empty, and was not before.
@@ -93,34 +100,53 @@ class BatchWriter:
         before, self.identity = self.identity, lineage.identity
         return bool(lineage.former) or before in ("", lineage.identity)
 
-    def batch(self, items: Sequence[Item]) -> Batch:
-        """Return the items as the next batch."""
+    def batch(self, lines: Sequence[Line]) -> Batch:
+        """Return the lines as the next batch."""
         self._number += 1
-        return Batch(self._number, items, list(dict.fromkeys(id_of_item(item) for item in items)))
+        return Batch(self._number, lines, list(dict.fromkeys(line.pipeline_id for line in lines)))
 
     def write(self, batch: Batch) -> Written:
-        """Write what the server lets this holder write; raises IdentityChangedError if the journal is another."""
+        """Write what the server lets this holder write; raises IdentityChangedError if the journal is another.
+
+        A server that refuses is asked again, with a look at keys and permissions first: then it writes nothing of what
+        it would have to leave in the middle, and all the rest.
+        """
+        # What was found fit may not be so any more, on a new connection.
+        self._checks = self._checks or not self._link.connected
+        arguments = self._arguments(batch)
+        try:
+            answer = self._run(arguments)
+        except RedisRefusedError:
+            if self._checks:
+                raise
+            self._checks = True
+            answer = self._run(arguments)
+        if answer[0] == "identity":
+            raise identity_changed(self._link)
+        if answer[0] == "refused":
+            raise unwritable(self._link, answer[1])
+        verdicts = read_verdicts(batch.pipeline_ids, answer[1])
+        self._checks = any(verdict.word in (Word.TORN, Word.BROKEN) for verdict in verdicts.values())
+        for pipeline_id, verdict in verdicts.items():
+            if verdict.word in (Word.OK, Word.WRITTEN, Word.TORN):
+                self.confirmed[pipeline_id] = batch.number
+        return Written(verdicts, answer[2])
+
+    def _run(self, arguments: list[str | int]) -> Any:
+        keys = [self._keys.events, self._keys.identity, self._keys.count]
+        return self._link.run(APPEND, keys, [*arguments[:6], int(self._checks), *arguments[6:]])
+
+    def _arguments(self, batch: Batch) -> list[str | int]:
         where = {pipeline_id: str(n) for n, pipeline_id in enumerate(batch.pipeline_ids, 1)}
         mark = mark_of(self._link, self.identity)
         arguments: list[str | int] = [self._keys.prefix, mark, self._holder.token, batch.number, *self._limits]
         arguments.append(len(where))
         for pipeline_id in where:
             arguments += (pipeline_id, self.confirmed.get(pipeline_id, 0))
-        for item in batch.items:
-            arguments += _event(item, where) if isinstance(item, Event) else _other(item, where)
-        answer = self._link.run(APPEND, [self._keys.events, self._keys.identity, self._keys.count], arguments)
-        if answer[0] == "identity":
-            raise identity_changed(self._link)
-        verdicts = read_verdicts(batch.pipeline_ids, answer[1])
-        for pipeline_id, verdict in verdicts.items():
-            if verdict.word in (Word.OK, Word.WRITTEN):
-                self.confirmed[pipeline_id] = batch.number
-        return Written(verdicts, answer[2])
-
-
-def id_of_item(item: Item) -> str:
-    """Return the pipeline an item belongs to."""
-    return item.pipeline_id or ""
+        for line in batch.lines:
+            arguments.append(where[line.pipeline_id])
+            arguments += line.texts
+        return arguments
 
 
 class Continuity:
@@ -186,13 +212,13 @@ def state_items(status: Event, body: StateBody, *, gap: bool = False) -> list[It
     return [Reset(pipeline_id, body.files_in_flight == len(working)), *ended, *working, shown]
 
 
-def _other(item: Row | Reset, where: dict[str, str]) -> list[str]:
-    texts = [where[item.pipeline_id], "reset" if isinstance(item, Reset) else "row", *[""] * (_ITEM_LENGTH - 2)]
+def _other(item: Row | Reset) -> list[str]:
+    texts = ["reset" if isinstance(item, Reset) else "row", *[""] * (_ITEM_LENGTH - 1)]
     if isinstance(item, Reset):
-        texts[6] = "files too" if item.in_flight else ""
+        texts[5] = "files too" if item.in_flight else ""
     else:
-        texts[6] = repr(item.at)
-        texts[12:] = (
+        texts[5] = repr(item.at)
+        texts[11:] = (
             text_of_key(key_of(item.file.name, item.file.id)),
             "",
             item.status,
@@ -202,7 +228,7 @@ def _other(item: Row | Reset, where: dict[str, str]) -> list[str]:
     return texts
 
 
-def _event(event: Event, where: dict[str, str]) -> list[str]:
+def _event(event: Event) -> list[str]:
     fields = own = totals = ""
     body = event.body.state if isinstance(event.body, GapBody) else event.body
     if isinstance(body, StateBody):
@@ -211,7 +237,6 @@ def _event(event: Event, where: dict[str, str]) -> list[str]:
     elif isinstance(body, FileBody) and isinstance(body.totals, Totals):
         totals = _encode(body.totals)
     return [
-        where[event.pipeline_id or ""],
         event.name,
         " ".join(event.namespaces),
         event.pipeline_type or "",

@@ -7,11 +7,14 @@ the lost stretch. What a server calls itself since its start tells one run from 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from rag_pipeline.journal.base import Lineage, new_identity
 from rag_pipeline.journal.redis_keys import Keys, position_of
 from rag_pipeline.journal.redis_link import Link, Script
+
+_GENERATION = re.compile(r"(\w+) (\d{1,20}-\d{1,20})")
 
 ADOPT = Script(
     """#!lua
@@ -50,7 +53,7 @@ def adopt(link: Link, keys: Keys) -> Lineage:
 
 def lineage_of(generations: Iterable[str]) -> Lineage:
     """Return the lineage that stands in Redis; there must be a generation."""
-    parts = (text.split(" ") for text in generations)
+    parts = (match.groups() for text in generations if (match := _GENERATION.fullmatch(text)))
     return Lineage.of((identity, position_of(start)) for identity, start in parts)
 
 

@@ -1,12 +1,11 @@
-"""Names of the keys in Redis, and what stands in an entry of the stream."""
+"""Names of the keys in Redis, and what stands in them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from rag_pipeline.events import Event
-from rag_pipeline.journal.base import Entry, FileStatus, StoredBody
+from rag_pipeline.journal.base import FileStatus
 from rag_pipeline.status.files import Key
 
 DEFAULT_PREFIX = "rag"
@@ -79,20 +78,3 @@ def key_of_text(text: str) -> Key:
 def pairs(flat: Sequence[Any]) -> dict[str, Any]:
     """Return the mapping that Redis gives as a list of names and values in turn."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def entry_of(entry_id: str, fields: Mapping[str, str], *, numbered: bool | None = None) -> Entry:
-    """Return the event that stands in an entry of the stream, or in a pipeline's last status."""
-    text = fields["text"]
-    event = Event(
-        fields["name"],
-        tuple(fields["namespaces"].split(" ")),
-        fields["pipeline_id"],
-        fields["pipeline_type"] or None,
-        fields["epoch"],
-        int(fields["seq"]),
-        float(fields["at"]),
-        StoredBody(text),
-        fields["numbered"] == "1" if numbered is None else numbered,
-    )
-    return Entry(position_of(entry_id), event, text)

@@ -12,7 +12,16 @@ from typing import Any
 
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    ClusterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
@@ -23,6 +32,9 @@ from rag_pipeline.journal.redis_address import Address
 TIMEOUT_SECONDS = 3.0
 OLDEST_VERSION = 7
 _MAX_REASON = 300
+_PASSING = (ClusterDownError, NoScriptError, OutOfMemoryError, ReadOnlyError, TryAgainError)
+_PASSING_CODES = frozenset({"BUSY", "INPROG", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "UNKILLABLE"})
+"""Errors that pass by themselves: at a failover, while the server loads, or while memory or disk are short."""
 
 
 class RedisUnavailableError(JournalError):
@@ -33,6 +45,15 @@ class RedisUnavailableError(JournalError):
 
 class ConnectionLostError(RedisUnavailableError):
     """Redis can't be reached, or no more."""
+
+
+class RedisRefusedError(RedisUnavailableError):
+    """Redis refuses a command until somebody changes something: a missing permission, a key of another type."""
+
+
+def is_refusal(error: JournalError) -> bool:
+    """Return whether trying again soon is of no use: the login or a command was refused, or the server is not fit."""
+    return isinstance(error, RedisRefusedError) or not error.retryable
 
 
 class Script:
@@ -102,9 +123,6 @@ class Link:
             connection.connect()
             connection.send_command("INFO", "server")
             self._check(connection.read_response())
-        except AuthenticationError as error:
-            connection.disconnect()
-            raise JournalError(f"Redis at {self.address} refused the login: {self._reason(error)}") from None
         except JournalError:
             connection.disconnect()
             raise
@@ -128,7 +146,7 @@ class Link:
         self.connect()
         connection = self._connection
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_packed_command([b"".join(map(_pack, commands))])
             answers = [self._answer(connection) for _ in commands]
         except (RedisError, OSError, ValueError) as error:
             self.close()
@@ -182,10 +200,9 @@ class Link:
 
     def _check(self, info: str) -> None:
         known = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-        if known.get("redis_mode", "standalone") != "standalone":
-            raise JournalError(
-                f"Redis at {self.address} runs as a {known['redis_mode']}; the journal needs a standalone server"
-            )
+        mode = known.get("redis_mode") or known.get("server_mode", "standalone")  # Valkey says the latter
+        if mode != "standalone":
+            raise JournalError(f"Redis at {self.address} runs as a {mode}; the journal needs a standalone server")
         self._server_run = known.get("run_id", "")
         version = known.get("redis_version", "")
         if not version.split(".")[0].isdigit() or int(version.split(".")[0]) < OLDEST_VERSION:
@@ -197,10 +214,14 @@ class Link:
     def _failure(self, error: Exception) -> JournalError:
         if isinstance(error, RedisTimeoutError):
             return RedisUnavailableError(f"Redis at {self.address} did not answer within {self._timeout:g} s")
+        if isinstance(error, AuthenticationError):
+            return JournalError(f"Redis at {self.address} refused the login: {self._reason(error)}")
         if isinstance(error, RedisConnectionError | OSError):
             return ConnectionLostError(f"Redis at {self.address} can't be reached: {self._reason(error)}")
         if isinstance(error, ResponseError):
-            return RedisUnavailableError(f"Redis at {self.address} refused a command: {self._reason(error)}")
+            passes = isinstance(error, _PASSING) or str(error).split(" ", 1)[0] in _PASSING_CODES
+            kind = RedisUnavailableError if passes else RedisRefusedError
+            return kind(f"Redis at {self.address} refused a command: {self._reason(error)}")
         return JournalError(f"what listens at {self.address} does not answer as Redis does")
 
     def _reason(self, error: Exception) -> str:
@@ -209,3 +230,12 @@ class Link:
         text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
         text = " ".join(self.address.without_secret(text).split()).rstrip(".")
         return text[:_MAX_REASON]
+
+
+def _pack(command: Sequence[str | int | float]) -> bytes:
+    """Return the command as it is sent; redis-py takes four times as long for the thousands of texts of a batch."""
+    parts = [b"*%d\r\n" % len(command)]
+    for value in command:
+        data = (value if isinstance(value, str) else repr(value)).encode("utf-8", "backslashreplace")
+        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)

@@ -7,7 +7,8 @@ import logging
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.redis_address import Address
-from rag_pipeline.journal.redis_link import ConnectionLostError
+from rag_pipeline.journal.redis_link import ConnectionLostError, is_refusal
+from rag_pipeline.journal.redis_pause import REFUSED_SECONDS
 
 logger = logging.getLogger("rag_pipeline.journal")
 
@@ -17,17 +18,25 @@ class Outage:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._lock = native.allocate_lock()  # protects the two
+        self._lock = native.allocate_lock()  # protects what follows
         self._failing: set[object] = set()
         self._told = False
+        self._refusal_told = False
 
     def failed(self, who: object, error: JournalError) -> None:
         """Note a failure: a connection that is lost is often had anew at once, so that is told with the second one."""
+        refused = is_refusal(error)
         with self._lock:
-            tells = not self._told and (who in self._failing or not isinstance(error, ConnectionLostError))
+            if refused:
+                tells = not self._refusal_told
+                self._refusal_told = True
+            else:
+                tells = not self._told and (who in self._failing or not isinstance(error, ConnectionLostError))
             self._failing.add(who)
             self._told = self._told or tells
-        if tells:
+        if tells and refused:
+            logger.error("%s; it is tried every %g s, and clients stay connected", error, REFUSED_SECONDS)
+        elif tells:
             logger.warning("%s; it is tried again, and clients stay connected", error)
 
     def recovered(self, who: object) -> None:
@@ -36,5 +45,6 @@ class Outage:
             self._failing.discard(who)
             tells = self._told and not self._failing
             self._told = self._told and not tells
+            self._refusal_told = self._refusal_told and not tells
         if tells:
             logger.warning("Redis at %s is back", self._address)

@@ -1,22 +1,26 @@
 """What is to be written next, and what follows from the server's word on it; belongs to the publisher's thread.
 
 A batch is kept until the server has answered, and sent again as it is: the server knows it by its number. What to do
-about a pipeline that the server did not take from this process, or has forgotten things of, is decided here.
+about a pipeline that the server did not take from this process, or has forgotten things of, is decided here. One that
+is not this process's yet, or can't be written, waits with what it published; the others go on.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 
 from rag_pipeline import logs
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
-from rag_pipeline.journal.redis_batch import MAX_BATCH, Batch, BatchWriter, Continuity, Item, id_of_item
-from rag_pipeline.journal.redis_lease import CLAIM_PATIENCE_SECONDS, Holder, Verdict, Word, whose
+from rag_pipeline.journal.redis_batch import MAX_BATCH, MAX_BATCH_BYTES, Batch, BatchWriter, Continuity, Item, Line
+from rag_pipeline.journal.redis_claims import ClaimRequest, Claims
+from rag_pipeline.journal.redis_lease import CLAIM_PATIENCE_SECONDS, Holder, Verdict, Word, refusal, whose
 from rag_pipeline.journal.redis_link import Link
-from rag_pipeline.journal.redis_queue import EventQueue
+from rag_pipeline.journal.redis_pause import REFUSED_SECONDS
+from rag_pipeline.journal.redis_queue import EventQueue, slots_of
 
 logger = logging.getLogger("rag_pipeline.journal")
 
@@ -31,35 +35,60 @@ class Outbox:
         link: Link,
         holder: Holder,
         status_of: Callable[[str], Event | None],
+        *,
+        patience_seconds: float = CLAIM_PATIENCE_SECONDS,
     ) -> None:
         self.claimed: dict[str, None] = {}
         self.refused: dict[str, str] = {}
+        self.broken: dict[str, str] = {}
         self._queue = queue
         self._writer = writer
         self._link = link
         self._holder = holder
         self._status_of = status_of
+        self._claims = Claims(holder, link, patience_seconds)
+        self._requests: list[ClaimRequest] = []
         self._continuity = Continuity()
         self._batch: Batch | None = None
-        self._again: list[Item] = []  # was in a batch, and has to be in another
-        self._ahead: deque[Event] = deque()  # taken from the queue, and has to wait for what comes before
+        self._again: list[Line] = []  # was in a batch, and has to be in another
+        self._parked: dict[str, list[Event]] = {}  # taken from the queue, of pipelines that are claimed
+        self._ahead: deque[Event] = deque()  # was parked, and comes before what is in the queue
         self._torn: set[str] = set()
         self._released: set[str] = set()
         self._due: dict[str, tuple[Event, bool]] = {}  # a status for when everything before it was taken; as a gap?
 
     @property
     def waiting(self) -> bool:
-        """Whether anything is still to be written."""
-        mine = self._batch or self._again or self._ahead or self._torn or self._due
-        return bool(mine or len(self._queue) or self._queue.is_torn)
+        """Whether anything can be written, or asked, right now."""
+        if self._batch or self._ahead or self._queue or self._queue.is_torn:
+            return True
+        ready = self.claimed.keys()
+        if any(line.pipeline_id in ready for line in self._again) or not ready.isdisjoint(self._torn | {*self._due}):
+            return True
+        return self._claims.due <= time.monotonic()
+
+    @property
+    def holding(self) -> bool:
+        """Whether anything of a pipeline that may still become this process's waits for that."""
+        kept = {*self._parked, *self._torn, *self._due, *(line.pipeline_id for line in self._again)}
+        return not kept <= self.broken.keys()
+
+    @property
+    def due(self) -> float:
+        """When another process's lease has to be looked at again, in monotonic seconds; never if there is none."""
+        return self._claims.due
 
     def send(self) -> bool:
         """Write one batch; return whether there is more."""
+        self._look()
         if self._batch is None:
-            items = self._next_items()
-            if not items:
+            lines = self._next_lines()
+            if not lines and self._claims.due <= time.monotonic():
+                self._look()
+                lines = self._next_lines()
+            if not lines:
                 return self.waiting
-            self._batch = self._writer.batch(items)
+            self._batch = self._writer.batch(lines)
         written = self._writer.write(self._batch)
         batch, self._batch = self._batch, None
         self._settle(written.verdicts, batch)
@@ -67,67 +96,98 @@ class Outbox:
 
     def renew(self) -> None:
         """Renew the leases of all pipelines; none may be in doubt."""
-        if self._batch is None:
+        if self._batch is None and self.claimed:
             expected = {pipeline_id: self._writer.confirmed.get(pipeline_id, 0) for pipeline_id in list(self.claimed)}
             self._settle(self._holder.renew(self._link, self._writer.identity, expected), None)
+
+    def claim(self, request: ClaimRequest) -> None:
+        """Ask for the ids; the request is answered with the next looks."""
+        self._requests.append(request)
+        for pipeline_id in request.pipeline_ids:
+            self.refused.pop(pipeline_id, None)
+            if pipeline_id in self.broken:
+                self._claims.discard(pipeline_id)  # it would be asked for later
+            self._claims.add(pipeline_id)
+
+    def fail_claims(self, error: JournalError) -> None:
+        """Answer all who wait for ids that Redis can't be asked; the ids are asked for again once it can."""
+        requests, self._requests = self._requests, []
+        for request in requests:
+            request.fail(error)
 
     def release(self) -> None:
         """Give up the leases of those that asked for it, once all that they published is written."""
         self._released.update(self._queue.releases())
         # Looked at in this order: what they published came before they asked.
         if self._released and not self.waiting:
-            self._holder.release(self._link, *(one for one in self._released if one in self.claimed))
-            for pipeline_id in self._released:
+            done = {one for one in self._released if one not in self._claims or one in self.broken}
+            self._holder.release(self._link, *(one for one in done if one in self.claimed))
+            for pipeline_id in done:
                 self._forget(pipeline_id)
                 self.refused.pop(pipeline_id, None)
-            self._released.clear()
+            self._released -= done
 
     def begin_anew(self) -> None:
         """The server has nothing of what it had: it gets what is queued, and then each pipeline as it stands."""
         if self._batch is not None:
-            self._again, self._batch = [*self._batch.items, *self._again], None
+            self._again, self._batch = [*self._batch.lines, *self._again], None
+        self._claims.begin_anew()
         for pipeline_id in list(self.claimed):
             self._writer.confirmed.pop(pipeline_id, None)
             self._ask_for_state(pipeline_id, gap=False)
 
     def abandon(self) -> None:
         """Give up what is being written: a status stands for it, marked as a gap."""
-        lost = [*self._again, *self._ahead, *(() if self._batch is None else self._batch.items)]
+        lost = {line.pipeline_id for line in (*self._again, *(() if self._batch is None else self._batch.lines))}
+        lost.update(event.pipeline_id or "" for event in self._ahead)
         self._batch, self._again = None, []
         self._ahead.clear()
-        for pipeline_id in {id_of_item(item) for item in lost}:
+        for pipeline_id in lost:
             self._ask_for_state(pipeline_id, gap=True)
 
     # -- what comes next -------------------------------------------------------------------------------------------
 
-    def _next_items(self) -> list[Item]:
-        items, self._again = self._again, []
+    def _next_lines(self) -> list[Line]:
+        lines = [line for line in self._again if line.pipeline_id in self.claimed]
+        self._again = [line for line in self._again if line.pipeline_id not in self.claimed]
+        size = sum(line.size for line in lines)
+        event: Event | None = None
         try:
-            self._add_gaps(items)
-            while len(items) < MAX_BATCH:
-                event = self._ahead.popleft() if self._ahead else self._queue.take()
-                if event is None:
-                    # Whatever these stand for was published before they were asked for, so it has been taken by now.
-                    items += self._due_items(list(self._due))
+            lines += map(Line.of, self._gaps())
+            for _ in range(MAX_BATCH):
+                if len(lines) >= MAX_BATCH or size >= MAX_BATCH_BYTES:
                     break
-                self._ahead.append(event)  # until it is in
-                items += self._admit(event)
-                self._ahead.clear()
+                event = self._ahead.popleft() if self._ahead else self._queue.take()
+                # Whatever is due stands for was published before it was asked for, so it has been taken by now.
+                items = self._due_items(list(self._due)) if event is None else self._admit(event)
+                added = [Line.of(item) for item in items]
+                lines += added
+                size += sum(line.size for line in added)
+                if event is None:
+                    break
         except Exception:
-            self._again = items
+            self._again = lines + self._again
+            if event is not None and event.pipeline_id is not None:
+                self._torn.add(event.pipeline_id)  # what is wrong with it is not known, but that it is missing
             raise
-        return items
+        return lines
 
-    def _add_gaps(self, items: list[Item]) -> None:
+    def _gaps(self) -> list[Item]:
         self._torn |= self._queue.torn()
+        items: list[Item] = []
         for pipeline_id in list(self._torn):
-            if pipeline_id not in self.refused and self._is_claimed(pipeline_id):
-                items += self._gap(pipeline_id)
-            self._torn.remove(pipeline_id)
+            if pipeline_id in self.refused or self._is_claimed(pipeline_id):
+                self._torn.remove(pipeline_id)
+                items += [] if pipeline_id in self.refused else self._gap(pipeline_id)
+        return items
 
     def _admit(self, event: Event) -> list[Item]:
         pipeline_id = event.pipeline_id
-        if pipeline_id is None or pipeline_id in self.refused or not self._is_claimed(pipeline_id):
+        if pipeline_id is None or pipeline_id in self.refused:
+            return []
+        if not self._is_claimed(pipeline_id):
+            self._parked.setdefault(pipeline_id, []).append(event)
+            self._queue.parked += slots_of(event)
             return []
         due = self._due.get(pipeline_id)
         items: list[Item] = []
@@ -140,7 +200,11 @@ class Outbox:
         return items
 
     def _is_claimed(self, pipeline_id: str) -> bool:
-        return pipeline_id in self.claimed or self._claim(pipeline_id)
+        if pipeline_id in self.claimed:
+            return True
+        if pipeline_id not in self._claims:
+            self._claims.add(pipeline_id)
+        return False
 
     def _gap(self, pipeline_id: str) -> list[Item]:
         status = self._ask(pipeline_id)
@@ -151,6 +215,8 @@ class Outbox:
     def _due_items(self, pipeline_ids: list[str]) -> list[Item]:
         items: list[Item] = []
         for pipeline_id in pipeline_ids:
+            if not self._is_claimed(pipeline_id):
+                continue
             status, gap = self._due.pop(pipeline_id)
             if not self._continuity.is_old(status):
                 self._continuity.forget(pipeline_id)
@@ -160,30 +226,64 @@ class Outbox:
     # -- what the server says --------------------------------------------------------------------------------------
 
     def _settle(self, verdicts: dict[str, Verdict], batch: Batch | None) -> None:
-        again = [name for name, verdict in verdicts.items() if verdict.word in (Word.EXPIRED, Word.BEHIND)]
+        again = {name for name, verdict in verdicts.items() if verdict.word in (Word.EXPIRED, Word.BEHIND, Word.BROKEN)}
         if batch is not None:
-            self._again += (item for item in batch.items if id_of_item(item) in again)
+            self._again += (line for line in batch.lines if line.pipeline_id in again)
         for pipeline_id, verdict in verdicts.items():
-            if verdict.word is Word.LOST:
-                self._lose(pipeline_id, verdict.holder)
-            elif verdict.word is Word.BEHIND and self._writer.confirmed.pop(pipeline_id, 0):
-                self._ask_for_state(pipeline_id, gap=True)
-        for pipeline_id in again:
-            self._claim(pipeline_id)
+            match verdict.word:
+                case Word.LOST:
+                    self._lose(pipeline_id, verdict.holder)
+                case Word.BROKEN:
+                    self._break(pipeline_id, verdict)
+                case Word.EXPIRED | Word.BEHIND:
+                    if verdict.word is Word.BEHIND and self._writer.confirmed.pop(pipeline_id, 0):
+                        self._ask_for_state(pipeline_id, gap=True)
+                    self.claimed.pop(pipeline_id, None)
+                    self._claims.add(pipeline_id)
+                case Word.TORN if batch is not None:
+                    rest = batch.lines[int(verdict.holder) :]
+                    self._again += (line for line in rest if line.pipeline_id == pipeline_id)
+                    self._ask_for_state(pipeline_id, gap=False)
+                case Word.BARE:
+                    self._ask_for_state(pipeline_id, gap=False)
 
-    def _claim(self, pipeline_id: str) -> bool:
-        """Take the lease; return False if another process has it. Raises JournalError if Redis can't be asked."""
-        try:
-            # Waited for on the publisher's own thread; meanwhile the queue keeps what is published.
-            patience = CLAIM_PATIENCE_SECONDS
-            self._holder.claim(self._link, self._writer.identity, pipeline_id, patience_seconds=patience)
-        except JournalError as error:
-            if error.retryable:
-                raise
-            self._refuse(pipeline_id, str(error))
-            return False
+    def _look(self) -> None:
+        """Ask for the leases that are due, and take in what came of it."""
+        if self._claims.due > time.monotonic():
+            return
+        verdicts = self._claims.look(self._writer.identity)
+        asked_for = {pipeline_id for request in self._requests for pipeline_id in request.pipeline_ids}
+        for pipeline_id, verdict in verdicts.items():
+            if verdict.word is Word.OK:
+                self._begin(pipeline_id)
+            elif verdict.word is Word.BROKEN:
+                self._break(pipeline_id, verdict)
+            elif pipeline_id not in asked_for or pipeline_id in self._parked:
+                self._refuse(pipeline_id, str(refusal(self._link, pipeline_id, verdict)))
+        answers = {pipeline_id: self._claims.error(pipeline_id, verdict) for pipeline_id, verdict in verdicts.items()}
+        answers |= dict.fromkeys(self.claimed)
+        self._requests = [one for one in self._requests if not one.note(answers, self._pending())]
+
+    def _pending(self) -> set[str]:
+        return {name for request in self._requests for name in request.pipeline_ids if name in self._claims}
+
+    def _begin(self, pipeline_id: str) -> None:
+        """The lease was had: what waited for it goes first."""
         self.claimed[pipeline_id] = None
-        return True
+        if self.broken.pop(pipeline_id, None) is not None:
+            logger.warning("pipeline %r is kept in Redis again", pipeline_id, extra=logs.about(pipeline_id))
+        parked = self._parked.pop(pipeline_id, [])
+        self._queue.parked -= sum(map(slots_of, parked))
+        self._ahead.extend(parked)
+
+    def _break(self, pipeline_id: str, verdict: Verdict) -> None:
+        """Keys of the pipeline can't be used: it waits, and is tried again at long intervals."""
+        self.claimed.pop(pipeline_id, None)
+        self._claims.add(pipeline_id, later=True)
+        reason = str(refusal(self._link, pipeline_id, verdict))
+        if pipeline_id not in self.broken:
+            logger.error("%s; it is tried every %g s", reason, REFUSED_SECONDS, extra=logs.about(pipeline_id))
+        self.broken[pipeline_id] = reason
 
     def _lose(self, pipeline_id: str, holder: str) -> None:
         who = whose(holder) if holder else "a process that has ended since"
@@ -198,10 +298,13 @@ class Outbox:
 
     def _forget(self, pipeline_id: str) -> None:
         self.claimed.pop(pipeline_id, None)
+        self.broken.pop(pipeline_id, None)
+        self._claims.discard(pipeline_id)
         self._due.pop(pipeline_id, None)
         self._writer.confirmed.pop(pipeline_id, None)
         self._continuity.forget(pipeline_id)
-        self._again = [item for item in self._again if id_of_item(item) != pipeline_id]
+        self._queue.parked -= sum(map(slots_of, self._parked.pop(pipeline_id, [])))
+        self._again = [line for line in self._again if line.pipeline_id != pipeline_id]
 
     def _ask_for_state(self, pipeline_id: str, *, gap: bool) -> None:
         status = self._ask(pipeline_id)

@@ -6,6 +6,8 @@ from rag_pipeline import native
 
 FIRST_SECONDS = 0.1
 LONGEST_SECONDS = 2.0
+REFUSED_SECONDS = 10.0
+"""The pause after an error that trying again won't mend: somebody has to change something first."""
 
 
 class Pause:
@@ -20,10 +22,10 @@ class Pause:
         if self._signal.wait(self.seconds):
             self._signal.signal()  # it stays ended
 
-    def longer(self) -> None:
-        """Double the next pause, the first after a success being the shortest."""
-        self.seconds = min(self._next, LONGEST_SECONDS)
-        self._next = self.seconds * 2
+    def longer(self, *, refused: bool = False) -> None:
+        """Double the next pause, the first after a success being the shortest; after a refusal wait long at once."""
+        self.seconds = REFUSED_SECONDS if refused else min(self._next, LONGEST_SECONDS)
+        self._next = min(self.seconds, LONGEST_SECONDS) * 2
 
     def reset(self) -> None:
         """Begin with the shortest again."""

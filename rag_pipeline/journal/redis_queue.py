@@ -1,24 +1,75 @@
-"""What pipelines have published and Redis does not have yet: bounded, filled by any thread, emptied by one."""
+"""What pipelines have published and Redis does not have yet: bounded, filled by any thread, emptied by one.
+
+The bound is in slots. An event takes one for each :data:`SLOT_BYTES` that it holds, so that the length of a deque,
+which any thread may read and change without a lock, bounds the events and the bytes.
+"""
 
 from __future__ import annotations
 
+import copy
 from collections import deque
+from collections.abc import Iterator
+from itertools import chain
+from operator import itemgetter
 
 from rag_pipeline import native
 from rag_pipeline.events import Event
-from rag_pipeline.status import FlushRequest
+from rag_pipeline.status import FlushRequest, Published
+from rag_pipeline.status.model import FileBody, StateBody
 
 MAX_QUEUED = 100_000
+MAX_QUEUED_BYTES = 128 << 20
+SLOT_BYTES = MAX_QUEUED_BYTES // MAX_QUEUED
+
+
+def slots_of(event: Event) -> int:
+    """Return how many slots an event takes: by its result or its own fields, the rest being small or shared."""
+    body = event.body
+    if type(body) is FileBody:
+        large: object = body.file.result
+        if large is None:
+            return 1
+    elif type(body) is StateBody and event.numbered:
+        large = body.own
+    else:
+        return 1
+    return 1 + _size(large) // SLOT_BYTES
+
+
+def _size(value: object) -> int:
+    """Return about how many bytes a value of JSON takes."""
+    if isinstance(value, str):
+        return len(value)
+    size = 8
+    if isinstance(value, dict):
+        for key, item in value.items():
+            size += len(key) + (len(item) if type(item) is str else 8 if type(item) is int else _size(item))
+    elif isinstance(value, list):
+        for item in value:
+            size += _size(item)
+    return size
+
+
+def _slots_for(event: Event) -> tuple[Event | None, ...]:
+    slots = slots_of(event)
+    return (event,) if slots == 1 else (event, *[None] * (slots - 1))
+
+
+_SECOND = itemgetter(1)
 
 
 class EventQueue:
-    """Over ``limit`` events the oldest go; :meth:`torn` says of which pipelines."""
+    """Over ``limit`` slots the oldest events go; :meth:`torn` says of which pipelines.
+
+    ``parked`` is how many slots the reader has taken out and still keeps: they count too.
+    """
 
     def __init__(self, signal: native.Signal, limit: int = MAX_QUEUED) -> None:
         self.dropped = 0
+        self.parked = 0
         self._signal = signal
         self._limit = limit
-        self._events: deque[Event] = deque()
+        self._slots: deque[Event | None] = deque()  # an event, then None for each further slot that it takes
         self._requests: deque[FlushRequest] = deque()
         self._releases: deque[str] = deque()
         self._torn: set[str] = set()
@@ -26,18 +77,30 @@ class EventQueue:
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._events)
+        return sum(slot is not None for slot in self._slots.copy())
+
+    def __bool__(self) -> bool:
+        return bool(self._slots)
 
     def publish(self, item: Event | FlushRequest) -> None:
         """Take the item and wake the reader; never waits and keeps the GIL."""
+        self.publish_all(iter((item,)))
+
+    def publish_all(self, items: Iterator[Published]) -> None:
+        """Take the items in one C call and wake the reader; what is for one receiver alone is ignored.
+
+        An exception raised into the thread finds the iterator untouched or used up, so the caller may repeat the call.
+        """
         if self._closed:
             return
-        if isinstance(item, FlushRequest):
-            self._requests.append(item)
-        else:
-            self._events.append(item)
-            if len(self._events) > self._limit:
-                self._drop()
+        waiting = list(copy.copy(items))
+        # A request that is made twice does no harm.
+        self._requests.extend([item for item in waiting if isinstance(item, FlushRequest)])
+        slots = [_slots_for(item) if isinstance(item, Event) else () for item in waiting]
+        # An event and its slots go in one piece: others append too.
+        self._slots.extend(chain.from_iterable(map(_SECOND, zip(items, slots, strict=True))))
+        while len(self._slots) + self.parked > self._limit and self._slots:
+            self._drop()
         self._wake()
 
     def release(self, pipeline_id: str) -> None:
@@ -54,9 +117,11 @@ class EventQueue:
     def take(self) -> Event | None:
         """Return the oldest event, None if there is none."""
         try:
-            return self._events.popleft()
+            while (event := self._slots.popleft()) is None:
+                pass
         except IndexError:
             return None
+        return event
 
     def flush_requests(self) -> list[FlushRequest]:
         """Return the requests that came since the last call."""
@@ -80,7 +145,11 @@ class EventQueue:
         self._closed = True
 
     def _drop(self) -> None:
-        event = self.take()  # the reader may have taken it just now
+        """Empty the oldest slot."""
+        try:
+            event = self._slots.popleft()
+        except IndexError:
+            return  # the reader has taken it just now
         if event is not None:
             self.dropped += 1
             if event.numbered and event.pipeline_id is not None:
@@ -90,4 +159,8 @@ class EventQueue:
         # The reader lowers the flag before it reads, so what is appended while the flag is up is read in any case.
         if not self._signalled:
             self._signalled = True
-            self._signal.signal()
+            try:
+                self._signal.signal()
+            except BaseException:  # raised into this thread, perhaps ahead of the signal
+                self._signalled = False
+                raise

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, NamedTuple, Self
 
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.base import Entry, Lineage
 from rag_pipeline.journal.redis_address import Address
+from rag_pipeline.journal.redis_entries import FoundEntry, Strangers, entry_of, read_entries
+from rag_pipeline.journal.redis_gaps import GapDetector
 from rag_pipeline.journal.redis_generations import adopt, lineage_of
-from rag_pipeline.journal.redis_keys import DEFAULT_PREFIX, Keys, entry_of, id_of, pairs, position_of
-from rag_pipeline.journal.redis_link import TIMEOUT_SECONDS, Link, RedisUnavailableError
+from rag_pipeline.journal.redis_keys import DEFAULT_PREFIX, Keys, id_of, pairs, position_of
+from rag_pipeline.journal.redis_link import TIMEOUT_SECONDS, Link, RedisUnavailableError, is_refusal
 from rag_pipeline.journal.redis_outage import Outage
 from rag_pipeline.journal.redis_pause import Pause
 from rag_pipeline.journal.redis_place import Place
@@ -21,6 +24,7 @@ from rag_pipeline.journal.redis_scripts import FOLLOW, LOOK
 logger = logging.getLogger("rag_pipeline.journal")
 
 READ_AT_ONCE = 500
+READ_BYTES = 4 << 20
 STOP_SECONDS = 5.0
 _BLOCK_MILLISECONDS = 1000
 
@@ -41,8 +45,11 @@ class RedisReader:
     """Calls ``deliver`` with every entry after :meth:`snapshots`, in order, each once; also those that only sum up.
 
     ``gap`` is called where that can't be kept up: Redis was emptied, or has removed or forgotten entries. The snapshots
-    are new then, and what is delivered next comes after them. ``go_on`` is called when Redis was started anew and has
-    all that was delivered. All are called on the reader's thread.
+    are new then, and what is delivered next comes after them. Where events of one pipeline are missing all the same, a
+    status that says so stands for them. ``go_on`` is called when Redis was started anew and has all that was delivered.
+    All are called on the reader's thread.
+
+    ``oldest`` is the position that every entry after it can be read from; 0 if none was removed.
     """
 
     def __init__(
@@ -53,10 +60,12 @@ class RedisReader:
         go_on: Callable[[Lineage], None] = lambda _: None,
         *,
         outage: Outage | None = None,
+        strangers: Strangers | None = None,
         prefix: str = DEFAULT_PREFIX,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.degraded: str | None = None
+        self.oldest = 0
         self._deliver = deliver
         self._gap = gap
         self._go_on = go_on
@@ -64,20 +73,23 @@ class RedisReader:
         self._block = min(_BLOCK_MILLISECONDS, round(timeout_seconds * 500))
         self._link = Link(Address(url), timeout_seconds=timeout_seconds)
         self._outage = outage or Outage(self._link.address)
+        self._strangers = strangers or Strangers(self._keys.events)
+        self._gaps = GapDetector()
         self._pause = Pause()
         self._place: Place | None = None
         self._snapshots = Snapshots()
         self._stopping = False
         self._thread: native.NativeThread | None = None
 
-    def start(self) -> Self:
+    def start(self, *, looks: bool = True) -> Self:
         """Look at what is there, and follow from there on.
 
         Raises JournalError if Redis is not fit. One that can't be reached is tried again: :attr:`degraded` says so, and
-        ``gap`` is called once it is there.
+        ``gap`` is called once it is there. Without ``looks`` the thread is the first to look.
         """
         try:
-            self._look()
+            if looks:
+                self._look()
         except JournalError as error:
             if not error.retryable:
                 raise
@@ -108,7 +120,9 @@ class RedisReader:
             except JournalError as error:
                 self._failed(error)
             except Exception:
-                logger.exception("the reader of Redis failed")
+                logger.exception("the reader of Redis failed; clients start afresh")
+                self._place = None  # whatever did not get to them is told as a gap
+                self._pause.longer()
                 self._pause.wait()
 
     def _turn(self) -> None:
@@ -128,18 +142,19 @@ class RedisReader:
         if not generations:
             raise RedisUnavailableError(f"Redis at {self._link.address} was emptied while it was looked at")
         known, lineage = pairs(stream), lineage_of(generations)
-        entries = [entry for _, state, since in pipelines for entry in _entries_of(state, since)]
+        entries = list(chain.from_iterable(self._entries_of(*found) for found in pipelines))
         entries.sort(key=lambda entry: entry.position)
         last = str(known["last-generated-id"])
-        self._snapshots = Snapshots(lineage, position_of(last), tuple(entries))
+        self._note_oldest(known)
+        self._snapshots = Snapshots(lineage, position_of(last), self._gaps.begin(entries))
         self._place = Place(last, int(known["entries-added"]), mark, lineage)
         self._recovered()
 
     def _follow(self, place: Place) -> None:
         """Wait for entries, and deliver what has come."""
-        mark, stream, here, found, generations = self._ask(place, wait=self.degraded is None)
-        now = place.in_generation(mark, generations)
-        if now is None or not now.is_gapless(pairs(stream), here=bool(here)):
+        mark, flat, here, found, generations = self._ask(place, wait=self.degraded is None)
+        now, stream = place.in_generation(mark, generations), pairs(flat)
+        if now is None or not now.is_gapless(stream, here=bool(here)):
             logger.warning("Redis at %s has lost events; clients start afresh", self._link.address)
             self._place = None
             return
@@ -147,8 +162,22 @@ class RedisReader:
             self._go_on(now.lineage)
         # Moved first: entries that were handed over are not handed over again, whatever comes of them.
         self._place = now.after([entry_id for entry_id, _ in found])
-        if found:
-            self._deliver([entry_of(entry_id, pairs(fields)) for entry_id, fields in found])
+        self._note_oldest(stream)
+        if found and (entries := self._gaps.take(read_entries(found, self._strangers))):
+            self._deliver(entries)
+
+    def _note_oldest(self, stream: dict[str, Any]) -> None:
+        whole = int(stream["entries-added"]) == int(stream["length"])
+        self.oldest = 0 if whole else position_of(str(stream["recorded-first-entry-id"]))
+
+    def _entries_of(self, pipeline_id: str, state: list[str], since: list[FoundEntry]) -> list[Entry]:
+        try:
+            fields = pairs(state)
+            status = entry_of(id_of(position_of(fields["position"])), fields, numbered=False)
+        except (KeyError, TypeError, ValueError, RecursionError):
+            self._strangers.note(pipeline_id, "what Redis shows of it can't be read")
+            return []
+        return [status, *read_entries(since, self._strangers)]
 
     def _ask(self, place: Place, *, wait: bool) -> list[Any]:
         keys = [self._keys.events, self._keys.identity, self._keys.generations]
@@ -156,7 +185,9 @@ class RedisReader:
         # beside a thread that computes each answer that is waited for takes 5 ms longer.
         until_woken = ("XREAD", "COUNT", 1, "BLOCK", self._block, "STREAMS", self._keys.events, place.entry_id)
         after = [until_woken] if wait else []
-        answer: list[Any] = self._link.run(FOLLOW, keys, [place.entry_id, READ_AT_ONCE, place.mark], after=after)
+        answer: list[Any] = self._link.run(
+            FOLLOW, keys, [place.entry_id, READ_AT_ONCE, READ_BYTES, place.mark], after=after
+        )
         return answer
 
     def _failed(self, error: JournalError) -> None:
@@ -164,18 +195,10 @@ class RedisReader:
             return
         self._outage.failed(self, error)
         self.degraded = str(error)
-        self._pause.longer()
+        self._pause.longer(refused=is_refusal(error))
 
     def _recovered(self) -> None:
         if self.degraded is not None:
             self._outage.recovered(self)
             self.degraded = None
         self._pause.reset()
-
-
-def _entries_of(state: list[str], since: list[tuple[str, Any]]) -> list[Entry]:
-    fields = pairs(state)
-    later = (entry_of(entry_id, pairs(found)) for entry_id, found in since)
-    # Others' entries lie between those of the pipeline.
-    own = [entry for entry in later if entry.event.pipeline_id == fields["pipeline_id"]]
-    return [entry_of(id_of(position_of(fields["position"])), fields, numbered=False), *own]

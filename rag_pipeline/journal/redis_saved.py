@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import logging
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -13,10 +14,12 @@ from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
 from rag_pipeline.journal.files import OUTCOMES, unpack
 from rag_pipeline.journal.history import page_size
 from rag_pipeline.journal.redis_keys import Keys, key_of_text, pairs, position_of, score_of
-from rag_pipeline.journal.redis_link import Link
+from rag_pipeline.journal.redis_link import Link, RedisRefusedError
 from rag_pipeline.journal.redis_scripts import SAVED
 from rag_pipeline.status.model import FileRecord, Totals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
+
+logger = logging.getLogger("rag_pipeline.journal")
 
 _CHUNK = 200
 _ATTEMPTS = 1 << 20  # the scripts keep the number of an attempt below this in a score
@@ -39,12 +42,18 @@ class Row(NamedTuple):
 
 
 def saved_states(link: Link, keys: Keys) -> dict[str, SavedState]:
-    """Return what each pipeline goes on from, all as of one moment."""
-    found = link.run(SAVED, [keys.pipelines], [keys.prefix])
-    # Without an epoch the id was taken, but nothing has been written yet.
-    return {
-        pipeline_id: _saved(pipeline_id, pairs(flat), *rest) for pipeline_id, flat, *rest in found if "epoch" in flat
-    }
+    """Return what each pipeline goes on from, all as of one moment; one that can't be read is left out, with a line."""
+    states = {}
+    for pipeline_id, flat, *rest in link.run(SAVED, [keys.pipelines], [keys.prefix]):
+        # Without an epoch the id was taken, but nothing has been written yet.
+        if rest and "epoch" not in flat:
+            continue
+        try:
+            states[pipeline_id] = _saved(pipeline_id, pairs(flat), *rest)
+        except (KeyError, TypeError, ValueError) as error:
+            why = str(error) if rest else flat
+            logger.error("what Redis has of pipeline %r can't be read, it begins anew: %s", pipeline_id, why)
+    return states
 
 
 def _saved(
@@ -57,7 +66,7 @@ def _saved(
     attempts: list[str],
     *ended: list[str],
 ) -> SavedState:
-    in_flight = sorted((Row.read(text) for text in processing), key=lambda row: row.began)
+    in_flight = sorted((row for text in processing if (row := _row(text)) is not None), key=lambda row: row.began)
     return SavedState(
         pipeline_id=pipeline_id,
         pipeline_type=known["type"] or None,
@@ -92,9 +101,18 @@ def list_files(link: Link, keys: Keys, query: FileQuery) -> list[FileRow]:
     """Return the files that fit, the one that changed last first."""
     ids = link.call("ZRANGE", keys.pipelines, 0, -1) if query.pipeline_id is None else [query.pipeline_id]
     statuses = list(FileStatus) if query.status is None else [query.status]
-    sources = [_newest_first(link, keys, pipeline_id, status, query) for pipeline_id in ids for status in statuses]
+    sources = [_readable(link, keys, pipeline_id, status, query) for pipeline_id in ids for status in statuses]
     merged = heapq.merge(*sources, key=lambda row: row.position, reverse=True)
     return list(islice(merged, page_size(query)))
+
+
+def _readable(link: Link, keys: Keys, pipeline_id: str, status: FileStatus, query: FileQuery) -> Iterator[FileRow]:
+    """Yield the rows of a pipeline; one whose keys have another use has none, among others."""
+    try:
+        yield from _newest_first(link, keys, pipeline_id, status, query)
+    except RedisRefusedError:
+        if query.pipeline_id is not None:
+            raise
 
 
 def _newest_first(link: Link, keys: Keys, pipeline_id: str, status: FileStatus, query: FileQuery) -> Iterator[FileRow]:
@@ -105,13 +123,20 @@ def _newest_first(link: Link, keys: Keys, pipeline_id: str, status: FileStatus, 
     while found := link.call("ZRANGE", by_change, highest, "-inf", "BYSCORE", "REV", "LIMIT", offset, _CHUNK):
         offset += len(found)
         texts = link.call("HMGET", rows, *found)
-        chunk = [Row.read(text) for text in texts if text is not None]
+        chunk = [row for text in texts if text is not None and (row := _row(text)) is not None]
         # Entries that are close in time may share their score.
         for row in sorted(chunk, key=lambda row: row.position, reverse=True):
             if row.status != status or (query.before is not None and row.position >= query.before):
                 continue
             if not wanted or any(wanted in text.casefold() for text in _searched(row.file)):
                 yield FileRow(row.position, pipeline_id, status, row.changed_at, row.file.to_json())
+
+
+def _row(text: str) -> Row | None:
+    try:
+        return Row.read(text)
+    except (TypeError, ValueError):
+        return None  # it was not put there by this service
 
 
 def _searched(file: FileRecord) -> list[str]:

@@ -1,32 +1,49 @@
-"""What the server carries out as a whole, beside the writing of batches: leases, and what is read as of one moment."""
+"""What the server carries out as a whole, beside the writing of batches: leases, and what is read as of one moment.
+
+One pipeline whose keys can't be used never stands in the way of the others.
+"""
 
 from __future__ import annotations
 
-from rag_pipeline.journal.redis_append import VERDICT
+from rag_pipeline.journal.redis_append import FAULT, VERDICT
 from rag_pipeline.journal.redis_link import Script
 
 CLAIM = Script(
     "#!lua\n"
     + VERDICT
+    + FAULT
     + """
-local prefix, token, id = ARGV[1], ARGV[3], ARGV[6]
+local prefix, token = ARGV[1], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return {'identity'} end
-local key = prefix .. ':owner:' .. id
-local owner = redis.call('GET', key)
-if owner and string.sub(owner, 1, #token + 1) ~= token .. ' ' then
-  local beat = redis.call('ZSCORE', prefix .. ':pipelines', id) or ''
-  if ARGV[7] == '' or beat ~= ARGV[7] then return {'held', owner, beat} end
+local refused = unfit(KEYS[2], 'zset', 'ZADD ZSCORE')
+if refused then return {'refused', refused} end
+local function claim(id, last_beat)
+  local why = fault(prefix, id)
+  if why and string.sub(why, 1, 6) == 'NOPERM' then refused = why end
+  if why then return {'broken', why} end
+  local key = prefix .. ':owner:' .. id
+  local owner = redis.call('GET', key)
+  if owner and string.sub(owner, 1, #token + 1) ~= token .. ' ' then
+    local beat = redis.call('ZSCORE', KEYS[2], id) or 'none'
+    if last_beat == '' or beat ~= last_beat then return {'held', owner, beat} end
+  end
+  redis.call('SET', key, token .. ' ' .. ARGV[4], 'PX', ARGV[5])
+  local hash = prefix .. ':pipeline:' .. id
+  if redis.call('HGET', hash, 'writer') ~= token then
+    redis.call('HSET', hash, 'writer', token, 'batch', 0, 'done', 0)
+  end
+  redis.call('HSET', hash, 'closed', 0)
+  redis.call('ZADD', KEYS[2], now(), id)
+  return {'ok'}
 end
-redis.call('SET', key, token .. ' ' .. ARGV[4], 'PX', ARGV[5])
-local hash = prefix .. ':pipeline:' .. id
-if redis.call('HGET', hash, 'writer') ~= token then redis.call('HSET', hash, 'writer', token, 'batch', 0) end
-redis.call('HSET', hash, 'closed', 0)
-redis.call('ZADD', prefix .. ':pipelines', now(), id)
-return {'ok'}
+local answers = {}
+for at = 6, #ARGV, 2 do answers[#answers + 1] = claim(ARGV[at], ARGV[at + 1]) end
+if refused then return {'refused', refused} end
+return {'done', answers}
 """
 )
-"""Keys: identity. Arguments: prefix, identity, token, holder, milliseconds to live, pipeline id, and the heartbeat of
-another holder that is to be taken for its last one, or nothing."""
+"""Keys: identity, pipelines. Arguments: prefix, identity, token, holder, milliseconds to live, then each pipeline's id
+and the heartbeat of another holder that is to be taken for its last one, or nothing."""
 
 RENEW = Script(
     "#!lua\n"
@@ -40,32 +57,46 @@ for at = 6, #ARGV, 2 do
   local word, _, owner = verdict(prefix, id, token, tonumber(ARGV[at + 1]))
   if word == 'ok' or word == 'expired' then
     redis.call('SET', prefix .. ':owner:' .. id, token .. ' ' .. ARGV[4], 'PX', ARGV[5])
-    redis.call('ZADD', prefix .. ':pipelines', time, id)
+    redis.call('ZADD', KEYS[2], time, id)
     word = 'ok'
+    local position = redis.call('HGET', prefix .. ':pipeline:' .. id, 'position')
+    if position and redis.call('EXISTS', prefix .. ':state:' .. id) == 0 then word = 'bare' end
   end
   verdicts[#verdicts + 1], verdicts[#verdicts + 2] = word, owner
 end
 return {'done', verdicts}
 """
 )
-"""Keys: identity. Arguments: prefix, identity, token, holder, milliseconds to live, then each pipeline's id and the
-batch it is expected to have."""
+"""Keys: identity, pipelines. Arguments: prefix, identity, token, holder, milliseconds to live, then each pipeline's id
+and the batch it is expected to have. A further verdict: bare (all is well, but nothing shows the pipeline's state)."""
 
 RELEASE = Script(
     """#!lua
 local prefix, token = ARGV[1], ARGV[2]
 for at = 3, #ARGV do
   local key = prefix .. ':owner:' .. ARGV[at]
-  local owner = redis.call('GET', key)
-  if owner and string.sub(owner, 1, #token + 1) == token .. ' ' then
+  local owner = redis.pcall('GET', key)
+  if type(owner) == 'string' and string.sub(owner, 1, #token + 1) == token .. ' ' then
     redis.call('DEL', key)
-    redis.call('HSET', prefix .. ':pipeline:' .. ARGV[at], 'closed', 1)
+    redis.pcall('HSET', prefix .. ':pipeline:' .. ARGV[at], 'closed', 1)
   end
 end
 return 'done'
 """
 )
 """Arguments: prefix, token, pipeline ids."""
+
+STALLED = Script(
+    """#!lua flags=no-writes
+local time, found = redis.call('TIME'), {}
+local latest = string.format('(%.0f', time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[2])
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', latest, 'BYSCORE')) do
+  if redis.pcall('HGET', ARGV[1] .. ':pipeline:' .. id, 'closed') ~= '1' then found[#found + 1] = id end
+end
+return found
+"""
+)
+"""Keys: pipelines. Arguments: prefix, milliseconds of silence. Returns the ids of those that were not closed."""
 
 _STREAM = """
 local function stream(key)
@@ -77,22 +108,69 @@ local function stream(key)
   end
   return known
 end
+local function page(key, after, most, most_bytes)
+  local found, size = {}, 0
+  repeat
+    local part = redis.call('XRANGE', key, '(' .. after, '+', 'COUNT', math.min(32, most - #found))
+    for _, entry in ipairs(part) do
+      found[#found + 1], after = entry, entry[1]
+      for _, text in ipairs(entry[2]) do size = size + #text end
+      if size >= most_bytes then return found end
+    end
+  until #part < 32 or #found >= most
+  return found
+end
 """
+
+STREAM = Script(
+    "#!lua flags=no-writes\n"
+    + _STREAM
+    + """
+return stream(KEYS[1])
+"""
+)
+"""Keys: events. Returns what ``XINFO STREAM`` tells, without the entries in it."""
+
+PAGE = Script(
+    "#!lua flags=no-writes\n"
+    + _STREAM
+    + """
+return page(KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))
+"""
+)
+"""Keys: events. Arguments: entry id, most entries, most bytes, which the last entry may go over."""
 
 LOOK = Script(
     "#!lua flags=no-writes\n"
     + _STREAM
     + """
+local function is_of(entry, id)
+  for n = 1, #entry[2], 2 do
+    if entry[2][n] == 'pipeline_id' then return entry[2][n + 1] == id end
+  end
+end
+local function since(shown, last, id)
+  local found = {}
+  for _ = 1, 20 do
+    local part = redis.pcall('XRANGE', KEYS[1], '(' .. shown, last, 'COUNT', 500)
+    if part.err or #part == 0 then break end
+    for _, entry in ipairs(part) do
+      if is_of(entry, id) then found[#found + 1] = entry end
+      shown = entry[1]
+    end
+  end
+  return found
+end
 local prefix, pipelines = ARGV[1], {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
-  local state = redis.call('HGETALL', prefix .. ':state:' .. id)
-  local shown = redis.call('HGET', prefix .. ':state:' .. id, 'position')
-  local last = redis.call('HGET', prefix .. ':pipeline:' .. id, 'position')
-  local since = {}
-  if shown and last and last ~= shown then
-    since = redis.call('XRANGE', KEYS[1], '(' .. shown, last, 'COUNT', 10000)
+  local state = redis.pcall('HGETALL', prefix .. ':state:' .. id)
+  local shown = redis.pcall('HGET', prefix .. ':state:' .. id, 'position')
+  local last = redis.pcall('HGET', prefix .. ':pipeline:' .. id, 'position')
+  if not state.err and #state > 0 then
+    local later = {}
+    if type(shown) == 'string' and type(last) == 'string' and last ~= shown then later = since(shown, last, id) end
+    pipelines[#pipelines + 1] = {id, state, later}
   end
-  if #state > 0 then pipelines[#pipelines + 1] = {id, state, since} end
 end
 return {redis.call('GET', KEYS[2]) or '', stream(KEYS[1]), pipelines, redis.call('LRANGE', KEYS[4], 0, -1)}
 """
@@ -104,30 +182,41 @@ FOLLOW = Script(
     + _STREAM
     + """
 local after, mark, generations = ARGV[1], redis.call('GET', KEYS[2]) or '', {}
-if mark ~= ARGV[3] then generations = redis.call('LRANGE', KEYS[3], 0, -1) end
+if mark ~= ARGV[4] then generations = redis.call('LRANGE', KEYS[3], 0, -1) end
 return {mark, stream(KEYS[1]), #redis.call('XRANGE', KEYS[1], after, after),
-  redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', ARGV[2]), generations}
+  page(KEYS[1], after, tonumber(ARGV[2]), tonumber(ARGV[3])), generations}
 """
 )
-"""Keys: events, identity, generations. Arguments: entry id, most entries, what stands in identity as far as is known:
-the generations are returned where that is not so."""
+"""Keys: events, identity, generations. Arguments: entry id, most entries, most bytes, what stands in identity as far as
+is known: the generations are returned where that is not so."""
 
 SAVED = Script(
     """#!lua flags=no-writes
 local pipelines = {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local files, recent, rows = ARGV[1] .. ':files:' .. id, ARGV[1] .. ':recent:' .. id .. ':', {}
-  for _, key in ipairs(redis.call('ZRANGE', files .. ':processing', 0, -1)) do
-    rows[#rows + 1] = redis.call('HGET', files, key)
+  local files, recent, why = ARGV[1] .. ':files:' .. id, ARGV[1] .. ':recent:' .. id .. ':', nil
+  local function read(...)
+    local answer = redis.pcall(...)
+    if type(answer) == 'table' and answer.err then
+      why = answer.err
+      return {}
+    end
+    return answer
   end
-  pipelines[#pipelines + 1] = {id, redis.call('HGETALL', ARGV[1] .. ':pipeline:' .. id),
-    redis.call('LRANGE', recent .. 'completed', 0, -1), redis.call('LRANGE', recent .. 'failed', 0, -1),
-    redis.call('LRANGE', recent .. 'skipped', 0, -1), rows,
-    redis.call('ZRANGE', ARGV[1] .. ':attempts:' .. id, 0, -1, 'WITHSCORES'),
-    redis.call('ZRANGE', files .. ':completed', 0, -1), redis.call('ZRANGE', files .. ':failed', 0, -1),
-    redis.call('ZRANGE', files .. ':skipped', 0, -1), redis.call('ZRANGE', files .. ':deleted', 0, -1)}
+  local rows = {}
+  for _, key in ipairs(read('ZRANGE', files .. ':processing', 0, -1)) do
+    local row = read('HGET', files, key)
+    if type(row) == 'string' then rows[#rows + 1] = row end
+  end
+  local found = {id, read('HGETALL', ARGV[1] .. ':pipeline:' .. id),
+    read('LRANGE', recent .. 'completed', 0, -1), read('LRANGE', recent .. 'failed', 0, -1),
+    read('LRANGE', recent .. 'skipped', 0, -1), rows,
+    read('ZRANGE', ARGV[1] .. ':attempts:' .. id, 0, -1, 'WITHSCORES'),
+    read('ZRANGE', files .. ':completed', 0, -1), read('ZRANGE', files .. ':failed', 0, -1),
+    read('ZRANGE', files .. ':skipped', 0, -1), read('ZRANGE', files .. ':deleted', 0, -1)}
+  pipelines[#pipelines + 1] = why and {id, why} or found
 end
 return pipelines
 """
 )
-"""Keys: pipelines. Arguments: prefix."""
+"""Keys: pipelines. Arguments: prefix. Returns of each pipeline its id and what is known, or the error instead."""

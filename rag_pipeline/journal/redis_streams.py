@@ -11,18 +11,30 @@ from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
 from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Lineage
 from rag_pipeline.journal.redis_address import Address
-from rag_pipeline.journal.redis_batch import MAX_EVENTS, Batch, BatchWriter, Continuity, Written
+from rag_pipeline.journal.redis_batch import MAX_EVENTS, Batch, BatchWriter, Continuity, Line, Written
+from rag_pipeline.journal.redis_entries import FoundEntry, Strangers, read_entries
 from rag_pipeline.journal.redis_generations import adopt
-from rag_pipeline.journal.redis_keys import DEFAULT_PREFIX, MAX_POSITION, Keys, entry_of, id_of, pairs, position_of
-from rag_pipeline.journal.redis_lease import HEARTBEAT_SECONDS, Holder, IdentityChangedError, Word, stalled, whose
+from rag_pipeline.journal.redis_keys import DEFAULT_PREFIX, MAX_POSITION, Keys, id_of, pairs, position_of
+from rag_pipeline.journal.redis_lease import (
+    HEARTBEAT_SECONDS,
+    Holder,
+    IdentityChangedError,
+    Verdict,
+    Word,
+    refusal,
+    stalled,
+    whose,
+)  # fmt: skip
 from rag_pipeline.journal.redis_link import TIMEOUT_SECONDS, ConnectionLostError, Link, RedisUnavailableError
 from rag_pipeline.journal.redis_saved import list_files, saved_states
-from rag_pipeline.journal.redis_scripts import FOLLOW
+from rag_pipeline.journal.redis_scripts import PAGE, STREAM
 from rag_pipeline.status.saved import SavedState
 
 T = TypeVar("T")
 
 _READ_AT_ONCE = 1000
+_READ_BYTES = 4 << 20
+_SPARE = 32
 _KEPT_LINKS = 8
 
 
@@ -39,10 +51,12 @@ class RedisJournal:
         *,
         prefix: str = DEFAULT_PREFIX,
         max_events: int = MAX_EVENTS,
+        strangers: Strangers | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.address = Address(url)
         self._keys = Keys(prefix)
+        self._strangers = strangers or Strangers(self._keys.events)
         self._timeout = timeout_seconds
         self._closed = False
         self._lock = native.allocate_lock()  # protects the links
@@ -77,18 +91,19 @@ class RedisJournal:
         if int(stream["entries-added"]) == int(stream["length"]):
             return True
         # The last one that was removed is not known, so this is on the safe side.
-        first = self._ask(lambda link: link.call("XRANGE", self._keys.events, "-", "+", "COUNT", 1))
-        return bool(first) and position >= position_of(first[0][0])
+        return position >= position_of(stream["recorded-first-entry-id"])
 
     def read(self, after: int, limit: int, namespace: str | None = None) -> list[Entry]:
         """Return at most ``limit`` events after the position, in order, of one namespace or of all."""
         found: list[Entry] = []
         while len(found) < limit and after < MAX_POSITION:
-            part = self._entries(after)
-            found += (entry for entry in part if _is_wanted(entry, namespace))
-            if len(part) < _READ_AT_ONCE:
+            # Of those in between some are statuses that sum up, or of other namespaces.
+            arguments = (id_of(after), min(_READ_AT_ONCE, 2 * (limit - len(found)) + _SPARE), _READ_BYTES)
+            part = self._page(*arguments)
+            found += (entry for entry in read_entries(part, self._strangers) if _is_wanted(entry, namespace))
+            if not part:
                 break
-            after = part[-1].position
+            after = position_of(part[-1][0])
         return found[:limit]
 
     def saved(self) -> Mapping[str, SavedState]:
@@ -112,25 +127,30 @@ class RedisJournal:
         if first and last:
             # Each entry has the count of events up to itself; statuses that sum up are none.
             oldest, newest = pairs(first[0][1]), pairs(last[0][1])
-            events = int(newest["count"]) - int(oldest["count"]) + int(oldest["numbered"])
+            try:
+                events = max(0, int(newest["count"]) - int(oldest["count"]) + int(oldest["numbered"]))
+            except (KeyError, ValueError):
+                # An entry at the end is of somebody else: so they are all counted, a few too many.
+                events = int(self._ask(self._stream)["length"])
         return {"kind": "redis", "events": events, "redis": str(self.address)}
+
+    def eviction_policy(self) -> str | None:
+        """Return the ``maxmemory-policy`` of Redis, None if it does not say."""
+        told = str(self._ask(lambda link: link.call("INFO", "memory")))
+        policy = next((line for line in told.splitlines() if line.startswith("maxmemory_policy:")), "")
+        return policy.partition(":")[2].strip() or None
 
     def append(self, events: Sequence[Event]) -> list[Entry]:
         """Keep the events, all or none, under leases of this journal's own; not for where a publisher runs."""
         with self._append_lock:
             self._claim({event.pipeline_id or "" for event in events} - self._claimed)
-            items = [item for event in events for item in self._continuity.take(event)]
-            written = self._write(self._writer.batch(items))
+            lines = [Line.of(item) for event in events for item in self._continuity.take(event)]
+            written = self._write(self._writer.batch(lines))
             if any(verdict.word is Word.EXPIRED for verdict in written.verdicts.values()):
                 self._claim(set(written.verdicts))
-                written = self._write(self._writer.batch(items))
+                written = self._write(self._writer.batch(lines))
         for pipeline_id, verdict in written.verdicts.items():
-            if verdict.word is Word.LOST:
-                raise JournalError(f"pipeline {pipeline_id!r} is published by {whose(verdict.holder)}")
-            if verdict.word is Word.WRITTEN:
-                raise RedisUnavailableError(f"Redis at {self.address} wrote the events, but its answer was lost")
-            if verdict.word is not Word.OK:
-                raise JournalError(f"Redis at {self.address} has lost what it had of pipeline {pipeline_id!r}")
+            self._raise_unless_written(pipeline_id, verdict)
         ids = (entry_id for entry_id in written.ids if entry_id)
         return [Entry(position_of(entry_id), event) for entry_id, event in zip(ids, events, strict=True)]
 
@@ -151,9 +171,19 @@ class RedisJournal:
     def _claim(self, pipeline_ids: set[str]) -> None:
         if not self._writer.identity:
             self._writer.adopt()
-        for pipeline_id in pipeline_ids:
-            self._holder.claim(self._append_link, self._writer.identity, pipeline_id)
-            self._claimed.add(pipeline_id)
+        if pipeline_ids:
+            self._holder.claim(self._append_link, self._writer.identity, *pipeline_ids)
+            self._claimed |= pipeline_ids
+
+    def _raise_unless_written(self, pipeline_id: str, verdict: Verdict) -> None:
+        if verdict.word is Word.LOST:
+            raise JournalError(f"pipeline {pipeline_id!r} is published by {whose(verdict.holder)}")
+        if verdict.word is Word.WRITTEN:
+            raise RedisUnavailableError(f"Redis at {self.address} wrote the events, but its answer was lost")
+        if verdict.word is Word.BROKEN:
+            raise refusal(self._append_link, pipeline_id, verdict)
+        if verdict.word is not Word.OK:
+            raise JournalError(f"Redis at {self.address} has lost what it had of pipeline {pipeline_id!r}")
 
     def _write(self, batch: Batch) -> Written:
         for _ in range(2):
@@ -166,14 +196,12 @@ class RedisJournal:
                 pass  # by a new connection, then; written once all the same
         return self._writer.write(batch)
 
-    def _entries(self, after: int) -> list[Entry]:
-        command = ("XRANGE", self._keys.events, f"({id_of(after)}", "+", "COUNT", _READ_AT_ONCE)
-        found = self._ask(lambda link: link.call(*command))
-        return [entry_of(entry_id, pairs(fields)) for entry_id, fields in found]
+    def _page(self, *arguments: str | int) -> list[FoundEntry]:
+        found: list[FoundEntry] = self._ask(lambda link: link.run(PAGE, [self._keys.events], arguments))
+        return found
 
     def _stream(self, link: Link) -> dict[str, str]:
-        keys = [self._keys.events, self._keys.identity, self._keys.generations]
-        return pairs(link.run(FOLLOW, keys, ["0-0", 1, ""])[1])
+        return pairs(link.run(STREAM, [self._keys.events], []))
 
     def _ask(self, question: Callable[[Link], T]) -> T:
         with self._lock:

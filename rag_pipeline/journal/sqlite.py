@@ -11,14 +11,22 @@ from typing import Any
 
 from rag_pipeline import native
 from rag_pipeline.errors import JournalError
-from rag_pipeline.events import Event
+from rag_pipeline.events import STATUS, Event
 from rag_pipeline.journal import sqlite_inbox as inbox
 from rag_pipeline.journal.base import Entry, FileQuery, FileRow, StoredBody
 from rag_pipeline.journal.sqlite_files import find_files, sweep_files
 from rag_pipeline.journal.sqlite_generations import begin_generation
 from rag_pipeline.journal.sqlite_lock import JournalLock
 from rag_pipeline.journal.sqlite_saved import Books, load_books, saved_states
-from rag_pipeline.journal.sqlite_schema import MAX_INTEGER, broken, open_reader, open_writer, transaction
+from rag_pipeline.journal.sqlite_schema import (
+    MAX_INTEGER,
+    StoredDataError,
+    broken,
+    decoded,
+    open_reader,
+    open_writer,
+    transaction,
+)
 from rag_pipeline.status.saved import SavedState
 
 MAX_EVENTS = 100_000
@@ -87,7 +95,10 @@ class SqliteJournal:
     def _load(self) -> Books:
         newest = self._writer.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
         (oldest,) = self._writer.execute("SELECT min(position) FROM events").fetchone()
-        self.newest: int = 0 if newest is None else newest[0]
+        (file,) = self._writer.execute(
+            "SELECT max(position) FROM files"
+        ).fetchone()  # it may stand behind the last event
+        self.newest: int = max(0 if newest is None else newest[0], file or 0)
         self._floor: int = self.newest if oldest is None else oldest - 1
         self._books: Books | None = load_books(self._writer)
         return self._books
@@ -100,9 +111,8 @@ class SqliteJournal:
             self._see_that_it_is_there()
             books = self._books or self._load()
             self._books = None  # until it is known that what they note was written
-            entries, rows = self._number(events, books)
-            newest = self.newest + len(rows)
-            rows += [*books.take(), *self._prune(newest, len(rows))]
+            entries, rows, newest = self._number(events, books)
+            rows += [*books.take(), *self._prune(newest, newest - self.newest)]
             is_due = time.monotonic() >= self._sweep_due
             with transaction(db) if is_due else nullcontext():
                 inbox.put(db, rows)
@@ -118,7 +128,8 @@ class SqliteJournal:
             if file_identity(self._path) != self._file:
                 raise JournalError(f"{self._path} was removed or replaced while it was in use")
 
-    def _number(self, events: Sequence[Event], books: Books) -> tuple[list[Entry], list[inbox.Row]]:
+    def _number(self, events: Sequence[Event], books: Books) -> tuple[list[Entry], list[inbox.Row], int]:
+        """Return the entries, what is to be written of them, and the last position that they take."""
         entries: list[Entry] = []
         rows: list[inbox.Row] = []
         position = self.newest
@@ -126,13 +137,14 @@ class SqliteJournal:
             position += event.numbered
             entry = Entry(position, event)
             entries.append(entry)
-            books.note(event, position)
+            last = books.note(event, position)
             if event.numbered:
                 name, namespaces, pipeline_id, pipeline_type, epoch, seq, at, _, _ = event
                 spaces = " ".join(namespaces)
                 row = (position, at, name, spaces, pipeline_id, pipeline_type, epoch, seq, entry.text)
                 rows.append((inbox.EVENT, *row))
-        return entries, rows
+            position = last
+        return entries, rows, position
 
     def _prune(self, newest: int, added: int) -> list[inbox.Row]:
         """Return the row that removes the events that are too many, not many more than were added."""
@@ -173,7 +185,7 @@ class SqliteJournal:
             " AND (? IS NULL OR instr(' ' || namespaces || ' ', ' ' || ? || ' ') > 0) ORDER BY position LIMIT ?"
         )
         with self._reading() as db, suppress(UnicodeEncodeError):  # no namespace is called that
-            return [_entry(*row) for row in db.execute(query, values)]
+            return [decoded(_entry, *row) for row in db.execute(query, values)]
         return []
 
     def saved(self) -> Mapping[str, SavedState]:
@@ -186,6 +198,24 @@ class SqliteJournal:
         with self._reading() as db, suppress(UnicodeEncodeError):  # of what is asked for: nothing kept has it
             return find_files(db, query)
         return []
+
+    def newest_statuses(self) -> Mapping[tuple[str, str], int]:
+        """Return the position of the newest ``pipeline:status`` of each pipeline in each namespace."""
+        query = (
+            "SELECT pipeline_id, namespaces, max(position) FROM events WHERE name = ? GROUP BY pipeline_id, namespaces"
+        )
+        newest: dict[tuple[str, str], int] = {}
+        with self._reading() as db:
+            for pipeline_id, namespaces, position in db.execute(query, (STATUS,)):
+                for namespace in namespaces.split():
+                    key = pipeline_id or "", namespace
+                    newest[key] = max(position, newest.get(key, 0))
+        return newest
+
+    def is_whole(self) -> bool:
+        """Return whether its files are all there are: no events were ever dropped on the way to it."""
+        with self._reading() as db:
+            return db.execute("SELECT 1 FROM gaps LIMIT 1").fetchone() is None
 
     def size(self) -> Mapping[str, Any]:
         """Return how many events are kept, and the bytes on disk."""
@@ -224,8 +254,10 @@ class SqliteJournal:
             raise JournalError(f"the journal {self._path} is closed")
         try:
             yield
-        except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
-            raise broken(self._path, error) from error
+        except (sqlite3.Error, StoredDataError) as error:
+            if (told := broken(self._path, error)) is None:
+                raise
+            raise told from error
 
 
 def _entry(position: int, *row: Any) -> Entry:

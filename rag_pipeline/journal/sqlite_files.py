@@ -9,7 +9,7 @@ from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
 from rag_pipeline.journal.files import pack, unpack
 from rag_pipeline.journal.history import page_size
 from rag_pipeline.journal.sqlite_inbox import FILE, FILE_GONE, Row
-from rag_pipeline.journal.sqlite_schema import MAX_INTEGER
+from rag_pipeline.journal.sqlite_schema import MAX_INTEGER, decoded
 from rag_pipeline.status.files import Key
 from rag_pipeline.status.model import FileRecord
 
@@ -85,7 +85,7 @@ def find_files(db: sqlite3.Connection, query: FileQuery) -> list[FileRow]:
         f"{' WHERE ' if where else ''}{' AND '.join(where)} ORDER BY position DESC LIMIT ?"
     )
     return [
-        FileRow(position, pid, FileStatus(status), at, unpack(record).to_json())
+        FileRow(position, pid, decoded(FileStatus, status), at, decoded(unpack, record).to_json())
         for position, pid, status, at, record in db.execute(statement, (*values, page_size(query)))
     ]
 

@@ -20,11 +20,10 @@ EVENT = "event"
 PRUNE = "prune"
 FILE = "file"
 FILE_GONE = "file gone"
-RECENT = "recent"
-RECENT_GONE = "recent gone"
 ATTEMPT = "attempt"
 ATTEMPT_GONE = "attempt gone"
 PIPELINE = "pipeline"
+GAP = "gap"
 
 Row = tuple[object, ...]
 """What kind of change it is, one of the above, then the values of the columns that it sets or is found by."""
@@ -46,10 +45,9 @@ CREATE TEMP TRIGGER inbox_taken INSTEAD OF INSERT ON inbox BEGIN
     DELETE FROM events WHERE new.kind = '{PRUNE}' AND position <= new.a;
     DELETE FROM files WHERE new.kind = '{FILE_GONE}' AND pipeline_id = new.a AND file_key = new.b;
     INSERT OR REPLACE INTO files SELECT {_new(9)} WHERE new.kind = '{FILE}';
-    DELETE FROM recent WHERE new.kind = '{RECENT_GONE}' AND pipeline_id = new.a;
-    INSERT OR REPLACE INTO recent SELECT {_new(5)} WHERE new.kind = '{RECENT}';
     DELETE FROM attempts WHERE new.kind = '{ATTEMPT_GONE}' AND pipeline_id = new.a AND file_key = new.b;
     INSERT OR REPLACE INTO attempts SELECT {_new(4)} WHERE new.kind = '{ATTEMPT}';
+    INSERT OR REPLACE INTO gaps SELECT {_new(2)} WHERE new.kind = '{GAP}';
     INSERT OR REPLACE INTO pipelines SELECT {_new(8)} WHERE new.kind = '{PIPELINE}';
 END
 """

@@ -11,15 +11,15 @@ from rag_pipeline import events
 from rag_pipeline.events import Event, Json
 from rag_pipeline.journal import sqlite_inbox
 from rag_pipeline.journal.base import FileStatus
-from rag_pipeline.journal.files import OUTCOMES, STATUS_OF, keys_of, pack, unpack
+from rag_pipeline.journal.files import OUTCOMES, STATUS_OF, keys_of, unpack
+from rag_pipeline.journal.gap import GapBody
 from rag_pipeline.journal.history import begun_as
 from rag_pipeline.journal.sqlite_files import FileChanges, key_text, read_key
+from rag_pipeline.journal.sqlite_schema import decoded
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, Key, key_of
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
+from rag_pipeline.status.recent import MOST
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
-
-RECENT = {FileStatus.COMPLETED: 10, FileStatus.FAILED: 5, FileStatus.SKIPPED: 5}
-"""How many files the lists of the state show."""
 
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -29,7 +29,6 @@ class Known:
 
     in_flight: the files in flight, in the order they were started, and the position of the start.
     attempts: the files whose last attempt failed, oldest failure first.
-    ended: how many files had each outcome, which says where in its ring the next one goes.
     whole: whether every event up to ``seq`` was seen.
     """
 
@@ -44,7 +43,6 @@ class Known:
         self.totals = Totals()
         self.in_flight: dict[Key, int] = {}
         self.attempts: dict[Key, int] = {}
-        self.ended = dict.fromkeys(RECENT, 0)
         self.whole = True
 
     def follow(self, event: Event) -> bool:
@@ -76,14 +74,16 @@ class Books:
     def _begin(self) -> None:
         self._changed: dict[str, tuple[Known, int]] = {}
         self._files = FileChanges()
-        self._emptied: set[str] = set()
-        self._recent: dict[tuple[str, FileStatus, int], tuple[int, FileRecord]] = {}
+        self._gaps: dict[str, float] = {}
         self._attempts: dict[tuple[str, Key], tuple[int, int] | None] = {}
 
-    def note(self, event: Event, position: int) -> None:
-        """Follow an event; ``position`` is its own, or that of the event before it."""
+    def note(self, event: Event, position: int) -> int:
+        """Follow an event; ``position`` is its own, or that of the event before it. Return the last one it takes.
+
+        A state that stands for events which are missing takes one more for each file that it shows.
+        """
         if event.pipeline_id is None:
-            return
+            return position
         known = self._pipelines.get(event.pipeline_id)
         if known is None:
             known = self._pipelines[event.pipeline_id] = _newcomer(event.pipeline_id, event)
@@ -91,14 +91,18 @@ class Books:
         current = known.follow(event)
         if isinstance(event.body, FileBody):
             self._note_file(known, event, event.body, position)
+        elif isinstance(event.body, GapBody):
+            known.whole = False
+            self._gaps[known.pipeline_id] = event.at
+            return self._note_state(known, event.body.state, event.at, position)
         elif isinstance(event.body, StateBody) and current:
-            self._note_state(known, event.body, event.at, position)
+            return self._note_state(known, event.body, event.at, position)
+        return position
 
     def take(self) -> list[sqlite_inbox.Row]:
         """Return what is to be put into the inbox for what was noted since the last time."""
         rows = self._files.rows()
-        rows += [(sqlite_inbox.RECENT_GONE, pipeline_id) for pipeline_id in self._emptied]
-        rows += [_recent_row(*place, *kept) for place, kept in self._recent.items()]
+        rows += [(sqlite_inbox.GAP, pipeline_id, at) for pipeline_id, at in self._gaps.items()]
         rows += [_attempt_row(*which, kept) for which, kept in self._attempts.items()]
         rows += [_row(*one) for one in self._changed.values()]
         self._begin()
@@ -124,13 +128,6 @@ class Books:
             del known.in_flight[key]
             self._files.drop(known.pipeline_id, key)
         self._note_attempt(known, key or key_of(file.name, file.id), status, file.attempt, position)
-        if status in RECENT:
-            self._note_recent(known, status, file)
-
-    def _note_recent(self, known: Known, status: FileStatus, file: FileRecord) -> None:
-        nth = known.ended[status]
-        known.ended[status] = nth + 1
-        self._recent[known.pipeline_id, status, nth % RECENT[status]] = (nth, file)
 
     def _note_attempt(self, known: Known, key: Key, status: FileStatus, attempt: int, position: int) -> None:
         if known.attempts.pop(key, None) is not None:
@@ -143,27 +140,21 @@ class Books:
                 del known.attempts[oldest]
                 self._attempts[known.pipeline_id, oldest] = None
 
-    def _note_state(self, known: Known, body: StateBody, at: float, position: int) -> None:
+    def _note_state(self, known: Known, body: StateBody, at: float, position: int) -> int:
         known.fields = {field: getattr(body, field) for field in SET_FIELDS}
         known.set_own(body.own)
         known.totals = body.totals
         if not known.whole:
-            self._catch_up(known, body, at, position)
+            position = self._catch_up(known, body, at, position)
             known.whole = True
+        return position
 
-    def _catch_up(self, known: Known, body: StateBody, at: float, position: int) -> None:
+    def _catch_up(self, known: Known, body: StateBody, at: float, position: int) -> int:
         """Events are missing: what the state shows of files holds, rather than what was followed."""
-        self._emptied.add(known.pipeline_id)
-        for place in [place for place in self._recent if place[0] == known.pipeline_id]:
-            del self._recent[place]
-        known.ended = dict.fromkeys(RECENT, 0)
-        lists = (body.files_completed, body.files_failed, body.files_skipped)
-        for status, files in zip(RECENT, lists, strict=True):
-            for file in files:
-                self._note_recent(known, status, file)
         for file in body.files_processing:
             key = key_of(file.name, file.id)
             if key not in known.in_flight:
+                position += 1
                 started = known.in_flight[key] = position
                 self._files.change(known.pipeline_id, key, FileStatus.PROCESSING, at, position, started, file)
         if body.files_in_flight == len(body.files_processing):  # else it shows the last of them only
@@ -171,6 +162,12 @@ class Books:
             for key in [key for key in known.in_flight if key not in shown]:
                 del known.in_flight[key]
                 self._files.drop(known.pipeline_id, key)
+        lists = (body.files_completed, body.files_failed, body.files_skipped)
+        for status, files in zip(OUTCOMES, lists, strict=False):  # deleted files are in no list
+            for file in files:
+                position += 1
+                self._files.change(known.pipeline_id, key_of(file.name, file.id), status, at, position, None, file)
+        return position
 
 
 def load_books(db: sqlite3.Connection) -> Books:
@@ -179,17 +176,15 @@ def load_books(db: sqlite3.Connection) -> Books:
     for pid, kind, epoch, seq, fields, own, totals in db.execute(
         "SELECT pipeline_id, pipeline_type, epoch, seq, fields, own, totals FROM pipelines"
     ):
-        known = pipelines[pid] = Known(pid, kind, epoch, seq, json.loads(fields))
-        known.own, known.own_text = json.loads(own), own
-        known.totals = Totals(*json.loads(totals))
+        known = pipelines[pid] = Known(pid, kind, epoch, seq, decoded(json.loads, fields))
+        known.own, known.own_text = decoded(json.loads, own), own
+        known.totals = decoded(_totals, totals)
     for pid, key, started in db.execute(
         "SELECT pipeline_id, file_key, started FROM files WHERE status = 'processing' ORDER BY started"
     ):
-        pipelines[pid].in_flight[read_key(key)] = started
+        decoded(pipelines.__getitem__, pid).in_flight[read_key(key)] = started
     for pid, key, attempt in db.execute("SELECT pipeline_id, file_key, attempt FROM attempts ORDER BY position"):
-        pipelines[pid].attempts[read_key(key)] = attempt
-    for pid, status, nth in db.execute("SELECT pipeline_id, status, max(nth) FROM recent GROUP BY pipeline_id, status"):
-        pipelines[pid].ended[FileStatus(status)] = nth + 1
+        decoded(pipelines.__getitem__, pid).attempts[read_key(key)] = attempt
     return Books(pipelines)
 
 
@@ -200,10 +195,11 @@ def saved_states(db: sqlite3.Connection) -> dict[str, SavedState]:
 
 def _saved(db: sqlite3.Connection, known: Known) -> SavedState:
     def records(query: str, *values: object) -> tuple[FileRecord, ...]:
-        return tuple(unpack(text) for (text,) in db.execute(query, (known.pipeline_id, *values)))
+        return tuple(decoded(unpack, text) for (text,) in db.execute(query, (known.pipeline_id, *values)))
 
     def recent(status: FileStatus) -> tuple[FileRecord, ...]:
-        return records("SELECT record FROM recent WHERE pipeline_id = ? AND status = ? ORDER BY nth", status)
+        query = "SELECT record FROM files WHERE pipeline_id = ? AND status = ? ORDER BY position DESC LIMIT ?"
+        return records(query, status, MOST[OUTCOMES[status]])[::-1]
 
     return SavedState(
         known.pipeline_id,
@@ -228,14 +224,14 @@ def _saved(db: sqlite3.Connection, known: Known) -> SavedState:
     )
 
 
+def _totals(text: str) -> Totals:
+    return Totals(*json.loads(text))
+
+
 def _newcomer(pipeline_id: str, event: Event) -> Known:
     # Its first status says better; nearly always it comes with the first event.
     fields: Json = {**dict.fromkeys(SET_FIELDS), "status": "initializing", "started_at": event.at, "is_checking": False}
     return Known(pipeline_id, event.pipeline_type, event.epoch or "", 0, fields)
-
-
-def _recent_row(pipeline_id: str, status: FileStatus, slot: int, nth: int, file: FileRecord) -> sqlite_inbox.Row:
-    return sqlite_inbox.RECENT, pipeline_id, status, slot, nth, pack(file)
 
 
 def _attempt_row(pipeline_id: str, key: Key, kept: tuple[int, int] | None) -> sqlite_inbox.Row:

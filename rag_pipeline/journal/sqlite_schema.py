@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rag_pipeline.errors import JournalError
 
-SCHEMA_VERSION = 2
+T = TypeVar("T")
+
+SCHEMA_VERSION = 3
 MIN_FREE_BYTES = 1 << 16
 MAX_INTEGER = (1 << 63) - 1
 _WAL_BYTES = 8 << 20
@@ -18,7 +21,7 @@ _WAL_BYTES = 8 << 20
 # generations: one for each time the file was opened, and the position it began at.
 # files: one row per file, at the position of its last event, so that a listing by change is a walk along the table.
 # name and message are case-folded, for the search; started is the position of the start while the file is in flight.
-# recent: a ring per pipeline and outcome, with what the lists of the state show: a file can stand there several times.
+# gaps: pipelines of which events were dropped on the way here, so that files may be missing.
 # attempts: how often files were tried whose last attempt failed, under the key that the next attempt will have.
 _GENERATIONS = """
 CREATE TABLE generations (nth INTEGER PRIMARY KEY, identity TEXT NOT NULL, start INTEGER NOT NULL);
@@ -38,22 +41,21 @@ CREATE TABLE files (
     UNIQUE (pipeline_id, file_key)
 );
 CREATE INDEX files_by_status ON files (status);
-CREATE TABLE recent (
-    pipeline_id TEXT NOT NULL, status TEXT NOT NULL, slot INTEGER NOT NULL, nth INTEGER NOT NULL, record TEXT NOT NULL,
-    PRIMARY KEY (pipeline_id, status, slot)
-);
 CREATE TABLE attempts (
     pipeline_id TEXT NOT NULL, file_key TEXT NOT NULL, attempt INTEGER NOT NULL, position INTEGER NOT NULL,
     PRIMARY KEY (pipeline_id, file_key)
 ) WITHOUT ROWID;
 """
 # By the version it leads away from. Format 1 had one identity for good.
+# Added to whatever format the file has: those who don't know the table leave it alone.
+_GAPS = "CREATE TABLE IF NOT EXISTS gaps (pipeline_id TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID"
 _MIGRATIONS = {
     0: _SCHEMA,
     1: f"""{_GENERATIONS}
 INSERT INTO generations (identity, start) SELECT value, 0 FROM meta WHERE key = 'identity';
 DROP TABLE meta;
 """,
+    2: "DROP TABLE recent;",
 }
 
 
@@ -94,14 +96,36 @@ def transaction(db: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Itera
         raise
 
 
-def broken(path: Path, error: Exception) -> JournalError:
-    """Return the one line that says what is wrong with the file."""
+class StoredDataError(ValueError):
+    """What the file has can't be decoded."""
+
+
+def decoded(decode: Callable[..., T], *stored: Any) -> T:
+    """Return what is made of stored values; raises StoredDataError if they are not what was once written."""
+    try:
+        return decode(*stored)
+    except (ValueError, TypeError, LookupError) as error:
+        raise StoredDataError(f"{type(error).__name__}: {error}") from error
+
+
+def broken(path: Path, error: Exception) -> JournalError | None:
+    """Return the one line that says what is wrong with the file; None for an error that is none of the file's."""
+    if isinstance(error, StoredDataError) or _is_damage(error):
+        return JournalError(
+            f"{path} is damaged ({error}): remove it, only the history of events and files is lost; "
+            "what is stored in the vector store stays"
+        )
     if isinstance(error, sqlite3.OperationalError):
         return JournalError(f"{path} can't be used: {'the disk is full' if _is_full(path, error) else error}")
-    return JournalError(
-        f"{path} is damaged ({error}): remove it, only the history of events and files is lost; "
-        "what is stored in the vector store stays"
-    )
+    # ProgrammingError, IntegrityError and so on: a statement of ours, or a value that nobody foresaw.
+    return None
+
+
+def _is_damage(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return type(error) is sqlite3.DatabaseError or str(error).startswith("Could not decode to UTF-8")
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -122,8 +146,10 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     # Taking the write lock now shows a read-only or full disk at the start, not at the first event.
     with transaction(db):
-        for statement in filter(str.strip, _MIGRATIONS.get(version, "").split(";")):
+        steps = [_SCHEMA] if version == 0 else [_MIGRATIONS[step] for step in range(version, SCHEMA_VERSION)]
+        for statement in filter(str.strip, ";".join(steps).split(";")):
             db.execute(statement)
+        db.execute(_GAPS)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

@@ -20,8 +20,10 @@ from rag_pipeline.fanout import Form, Hub, Outlet, Subscriber
 from rag_pipeline.origins import OriginPolicy, request_scheme
 from rag_pipeline.socket_server import engine
 from rag_pipeline.socket_server.admission import Admission
+from rag_pipeline.socket_server.gate import Gate
 from rag_pipeline.socket_server.loop import Environ, Loop, StartResponse
 from rag_pipeline.socket_server.outlets import DirectOutlet, LibraryOutlet
+from rag_pipeline.socket_server.refusals import is_client_library
 from rag_pipeline.socket_server.strangers import LIMIT_SECONDS, Strangers
 
 logger = logging.getLogger("rag_pipeline.socket")
@@ -69,7 +71,7 @@ class Application:
         self._admission = Admission(guard, loop)
         self._strangers = Strangers(lambda: self._sio.eio.sockets, self._is_joined, self._end_stranger)
         self._sio = self._build(loop)
-        self._socket_io = socketio.WSGIApp(self._sio, wsgi_app=self._plain)
+        self._socket_io = Gate(socketio.WSGIApp(self._sio), self._sio.eio, self._cors)
         for name in events.NAMESPACE_NAMES:
             self._sio.on("connect", self._on_connect(name), namespace=name)
             self._sio.on("disconnect", self._on_disconnect(name), namespace=name)
@@ -83,13 +85,13 @@ class Application:
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             return start_response(status, [*headers, *EVERY_ANSWER], *more)
 
-        answer: Iterable[bytes] = self._socket_io(environ, start)
-        return answer
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(SOCKET_IO_PATH) and not is_client_library(path, SOCKET_IO_PATH):
+            return self._socket_io(environ, start)
+        return self._plain(environ, start)
 
     def start(self) -> None:
-        """Begin to ping clients, and to end those whose time is over; on the loop's thread."""
-        if self._direct:
-            self._sio.eio.pings.start()
+        """Begin to end clients whose time is over; on the loop's thread."""
         self._tick()
 
     def _tick(self) -> None:
@@ -126,7 +128,10 @@ class Application:
             self._sio.eio.finishing = True
         for socket in list(self._sio.eio.sockets.values()):
             try:
-                if not self._direct or not socket.linger():
+                if not self._direct:
+                    # CLOSE behind events in one answer would have socket.io-client show these twice.
+                    socket.close(wait=False, abort=not socket.upgraded and not socket.queue.empty())
+                elif not socket.linger():
                     socket.close(wait=False)
             except Exception:
                 logger.exception("client %s could not be closed", socket.sid)
@@ -171,6 +176,11 @@ class Application:
             return False
         scheme = request_scheme(environ.get("HTTP_X_FORWARDED_PROTO"))
         return self._policy.allows(origin, host=environ.get("HTTP_HOST"), scheme=scheme)
+
+    def _cors(self, environ: Environ) -> list[tuple[str, str]]:
+        """Return what lets a page of an allowed origin read an answer that says what is wrong."""
+        origin = environ.get("HTTP_ORIGIN")
+        return [("Access-Control-Allow-Origin", origin)] if origin and self._allows(origin, environ) else []
 
     def _on_unknown(self, name: str, _sid: str, _environ: Environ, _auth: object) -> None:
         self._admission.refuse_unknown(name)
@@ -228,6 +238,8 @@ class Application:
         path = environ.get("PATH_INFO", "")
         body: dict[str, object]
         status, body = "404 Not Found", {"error": f"there is no {path[:200]!r} here; Socket.IO is at {SOCKET_IO_PATH}"}
+        if is_client_library(path, SOCKET_IO_PATH):
+            body = {"error": "the client library is not served here; take socket.io-client from npm or a CDN"}
         headers = [("Content-Type", "application/json; charset=utf-8")]
         if path.rstrip("/") == HEALTH_PATH:
             if environ["REQUEST_METHOD"] in ("GET", "HEAD"):

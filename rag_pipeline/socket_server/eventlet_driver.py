@@ -16,7 +16,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ, Site, WsgiApp
+from rag_pipeline.socket_server import body, peer
+from rag_pipeline.socket_server.loop import CONNECTION, Cancellable, Environ, Site, WsgiApp
 
 # Submodules that the host program has: eventlet leaves copies of its own in their parents' attributes, http.server's
 # above all, and the host's next `http.server.ThreadingHTTPServer` would be a green one that nobody drives.
@@ -43,6 +44,8 @@ _native_socket = patcher.original("socket")
 
 REQUEST_TIMEOUT_SECONDS = 20
 KEEP_ALIVE_SECONDS = 60
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 1 << 20
 GOODBYE_SECONDS = 0.5
 ACCEPT_RETRY_SECONDS = 0.1
 MAX_REQUESTS_AT_ONCE = 20_000
@@ -235,6 +238,10 @@ class _Protocol(wsgi.HttpProtocol):  # type: ignore[misc]  # eventlet has no typ
     """HTTP on one connection, which a WebSocket may take over."""
 
     detached = False
+    lost = False
+    """Whether the peer left without having received all that was written to it; set at the end."""
+    unread = False
+    """Whether the body of the request was not read, so that the connection can't be used any more."""
 
     def _read_request_line(self) -> bytes:
         # Deadlines for the whole: the sockets' own start anew with each byte of a client that trickles.
@@ -245,32 +252,124 @@ class _Protocol(wsgi.HttpProtocol):  # type: ignore[misc]  # eventlet has no typ
     def parse_request(self) -> bool:
         with eventlet.Timeout(REQUEST_TIMEOUT_SECONDS, TimeoutError("the headers took too long")):
             whole: bool = super().parse_request()
-        return whole
+        return whole and self._is_framed()
+
+    def _is_framed(self) -> bool:
+        """Refuse a request whose end two readers could see in two places; its connection can't be used any more."""
+        lengths = self.headers.get_all("content-length") or []
+        codings = self.headers.get_all("transfer-encoding") or []
+        wrong = body.framing_error(self.request_version, lengths, codings)
+        if wrong is None:
+            return True
+        self.close_connection = self.unread = True
+        text = b'{"code":3,"message":"%s"}' % wrong.encode()
+        self.wfile.write(
+            b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(text), text)
+        )
+        return False
 
     def get_environ(self) -> Environ:
         environ: Environ = super().get_environ()
-        environ[DETACH] = self._detach
+        environ[CONNECTION] = _Connection(self, environ)
         return environ
 
-    def _detach(self) -> int:
+    def detach(self) -> int:
         self.detached = True
         self.close_connection = True
         wsgi.WSGI_LOCAL.already_handled = True
         return os.dup(self.connection.fileno())
 
     def finish(self) -> None:
-        # The inherited method shuts the connection down, which would end the copy of the descriptor too.
-        if not self.detached:
-            super().finish()
-            return
-        self.rfile.close()
+        self.lost = peer.has_lost(self.connection.fd)
         try:
-            self.wfile.close()
+            if not self.detached:
+                if self.unread:
+                    self._linger()
+                super().finish()
+            else:  # the inherited method would shut the connection down, and with it the copy of the descriptor
+                self.wfile.close()
         except OSError:
             pass
+        finally:
+            # Each holds the descriptor, and the first one's failure leaves the other open.
+            self.rfile.close()
+
+    def _linger(self) -> None:
+        """Drop what still comes for a moment: to close on unread bytes is a reset, which can take the answer away."""
+        with eventlet.Timeout(LINGER_SECONDS, False):
+            try:
+                self.wfile.flush()
+                self.connection.shutdown(socket.SHUT_WR)
+                for _ in range(LINGER_BYTES >> 14):
+                    if not self.connection.recv(1 << 14):
+                        return
+            except OSError:
+                pass
 
     def address_string(self) -> str:
         return str(self.client_address[0])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
         logger.debug(format, *args)
+
+
+class _Connection:
+    """What a request needs of its connection; see :class:`~rag_pipeline.socket_server.loop.HttpConnection`."""
+
+    __slots__ = ("_environ", "_keeps", "_protocol", "_socket")
+
+    def __init__(self, protocol: _Protocol, environ: Environ) -> None:
+        self._protocol = protocol
+        self._socket = protocol.connection.fd
+        self._environ = environ
+        self._keeps = protocol.close_connection
+        if environ["wsgi.input"].chunked_input or int(environ.get("CONTENT_LENGTH", "0")):
+            protocol.close_connection = protocol.unread = True
+
+    @property
+    def gone(self) -> bool:
+        return peer.is_gone(self._socket)
+
+    @property
+    def lost(self) -> bool:
+        return self._protocol.lost if self._socket.fileno() < 0 else peer.has_lost(self._socket)
+
+    def when_gone(self, callback: Callable[[], None]) -> Cancellable:
+        def look() -> None:
+            # Also if it is the next request that came: whether the peer is gone is seen before the answer.
+            watch.cancel()
+            if self.gone:
+                callback()
+
+        watch = _Watch("read", self._socket.fileno(), look)
+        return watch
+
+    def read_body(self, limit: int) -> bytes:
+        source = self._environ["wsgi.input"]
+        late = body.BodyError("408 Request Timeout", "the body took too long")
+        with eventlet.Timeout(REQUEST_TIMEOUT_SECONDS, late):
+            try:
+                data = _read_chunked(source, limit) if source.chunked_input else _read_counted(source, limit)
+            except OSError as error:
+                raise body.BodyError(body.BAD_REQUEST, "the body ended early") from error
+        self._protocol.close_connection, self._protocol.unread = self._keeps, False
+        return data
+
+    def detach(self) -> int:
+        return self._protocol.detach()
+
+
+def _read_counted(source: Any, limit: int) -> bytes:
+    if source.content_length > limit:
+        raise body.too_large(limit)
+    return body.read_exactly(source.read, source.content_length)
+
+
+def _read_chunked(source: Any, limit: int) -> bytes:
+    # Not by eventlet's own reader, which takes lines of any length and sizes that are none.
+    if source.should_send_hundred_continue:
+        source.send_hundred_continue_response()
+        source.is_hundred_continue_response_sent = True
+    source.chunk_length = 0  # nothing is left for eventlet to discard
+    return body.read_chunked(source.rfile.read, source.rfile.readline, limit)

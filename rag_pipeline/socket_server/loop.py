@@ -14,12 +14,8 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
-DETACH = "rag_pipeline.detach"
-"""Key of the WSGI environ under which the driver puts a call that hands the request's socket over for good.
-
-``detach() -> int`` returns a descriptor of its own that the caller closes; the driver writes nothing more to the
-connection and leaves it open.
-"""
+CONNECTION = "rag_pipeline.connection"
+"""Key of the WSGI environ under which the driver puts the request's :class:`HttpConnection`."""
 
 
 class Cancellable(Protocol):
@@ -27,6 +23,38 @@ class Cancellable(Protocol):
 
     def cancel(self) -> None:
         """Take it back; idempotent."""
+        ...
+
+
+class HttpConnection(Protocol):
+    """The connection that a request came on."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the peer has closed or reset the connection, or its half of it."""
+        ...
+
+    @property
+    def lost(self) -> bool:
+        """Whether the peer left without having received all that was written; known after the end, too."""
+        ...
+
+    def when_gone(self, callback: Callable[[], None]) -> Cancellable:
+        """Call back once when the peer has gone, until that is cancelled."""
+        ...
+
+    def read_body(self, limit: int) -> bytes:
+        """Return the request's whole body; raises :class:`~rag_pipeline.socket_server.body.BodyError`.
+
+        A connection whose body was not read is closed after the answer.
+        """
+        ...
+
+    def detach(self) -> int:
+        """Hand the socket over for good: return a descriptor of its own that the caller closes.
+
+        The driver writes nothing more to the connection and leaves it open.
+        """
         ...
 
 

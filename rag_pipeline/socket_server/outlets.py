@@ -11,7 +11,7 @@ from engineio import packet as eio_packet
 from rag_pipeline.fanout import Batch
 
 if TYPE_CHECKING:
-    from rag_pipeline.socket_server.engine import EngineSocket
+    from rag_pipeline.socket_server.session import EngineSocket
 
 logger = logging.getLogger("rag_pipeline.socket")
 
@@ -30,6 +30,14 @@ class DirectOutlet:
             # The socket changes this once, when its WebSocket has settled: the hub then writes without a step between.
             self.send = socket.queue_batch
             socket.outlets[name] = self
+
+    def send_paced(self, batch: Batch) -> None:
+        """Send packets that don't count against the bound."""
+        settled = self._socket.settled
+        if settled is None:
+            self._socket.queue_batch(batch, counts=False)
+        else:
+            settled.write_paced(batch.wire)
 
     @property
     def transport(self) -> str:
@@ -70,9 +78,16 @@ class LibraryOutlet:
         for packet in batch.packets:
             self._engine.send_packet(self._sid, eio_packet.Packet(eio_packet.MESSAGE, packet.text))
         self._sent_bytes += len(batch.wire)
-        if self._sent_bytes > self._limit and (waiting := self._waiting(socket)) > self._limit:
+        if self._sent_bytes > self._limit and (waiting := self._waiting(socket, counted=True)) > self._limit:
             self._count_overflow(self._sid, waiting)
             self._end()
+
+    def send_paced(self, batch: Batch) -> None:
+        """Queue packets that don't count against the bound."""
+        for packet in batch.packets:
+            queued = eio_packet.Packet(eio_packet.MESSAGE, packet.text)
+            queued.is_paced = True
+            self._engine.send_packet(self._sid, queued)
 
     @property
     def transport(self) -> str:
@@ -98,5 +113,6 @@ class LibraryOutlet:
                 socket.queue.get(block=False)
             socket.close(wait=False, abort=True)
 
-    def _waiting(self, socket: Any) -> int:
-        return sum(len(p.data) for p in socket.queue.queue if p is not None and isinstance(p.data, str))
+    def _waiting(self, socket: Any, *, counted: bool = False) -> int:
+        packets = (p for p in socket.queue.queue if p is not None and isinstance(p.data, str))
+        return sum(len(p.data) for p in packets if not (counted and getattr(p, "is_paced", False)))

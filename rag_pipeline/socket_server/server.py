@@ -15,6 +15,7 @@ from rag_pipeline.errors import ServiceError
 from rag_pipeline.fanout import Call, Hub, Item, NewJournal
 from rag_pipeline.fanout.views import Views
 from rag_pipeline.handover import Handover
+from rag_pipeline.journal.gap import EventBound
 from rag_pipeline.journal.keeper import Keeper
 from rag_pipeline.journal.writer import Writer
 from rag_pipeline.listener import SOCKET_SETTINGS, open_listener
@@ -58,14 +59,14 @@ class SocketServer:
         self.address: str = self._listener.address[0]
         self.port: int = self._listener.address[1]
         self.backlog_limit_bytes: int = settings.backlog_limit_bytes
-        self.handover: Handover[Item] = Handover()
+        self.handover: Handover[Item] = Handover(bound=EventBound())
         keeper = keeper or Keeper()
         self.views = Views() if keeper.shared else None
         sink = keeper.connect(
             self.handover.publish,
             self._post,
             begin_journal=lambda *known: self.handover.publish(NewJournal(*known)),
-            overflowed=self._overflow,
+            dropped=lambda: self.handover.dropped,
             mark_stalled=lambda ids: self.hub.call(lambda: self.hub.mark_stalled(ids)),
             pipelines=pipelines,
         )
@@ -145,9 +146,6 @@ class SocketServer:
 
     def _post(self, function: Callable[[], None]) -> None:
         self.hub.call(function)
-
-    def _overflow(self) -> None:
-        self.handover.overflowed = True
 
     def _end(self) -> None:
         if self._stop is not None:

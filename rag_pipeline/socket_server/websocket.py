@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections import deque
 
 from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
@@ -19,11 +20,15 @@ from rag_pipeline.socket_server.loop import Cancellable, Environ, Loop
 
 READ_BYTES = 1 << 14
 CLOSE_TIMEOUT_SECONDS = 5
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def handshake(environ: Environ) -> bytes | None:
-    """Return the answer that opens the WebSocket (RFC 6455, section 4.2.2), None if the request is not a valid one."""
+    """Return the answer that opens the WebSocket (RFC 6455, section 4.2.2), None if the request is not a valid one.
+
+    Of subprotocols that are offered the first is chosen: browsers fail a connection on which none was.
+    """
     key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "").strip()
     upgrade = environ.get("HTTP_UPGRADE", "").lower()
     connection = [part.strip() for part in environ.get("HTTP_CONNECTION", "").lower().split(",")]
@@ -35,9 +40,11 @@ def handshake(environ: Environ) -> bytes | None:
     if not valid_key or version != "13" or upgrade != "websocket" or "upgrade" not in connection:
         return None
     accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID).digest())
+    offered = environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "").split(",")[0].strip()
+    chosen = f"Sec-WebSocket-Protocol: {offered}\r\n".encode() if _TOKEN.fullmatch(offered) else b""
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n" + chosen + b"\r\n"
     )
 
 
@@ -67,7 +74,7 @@ class WebSocketConnection:
 
     __slots__ = (
         "__weakref__", "_backlog", "_closing", "_deadline", "_fd", "_frames", "_limit", "_loop", "_max_message",
-        "_message", "_message_bytes", "_reader", "_ready", "_receiver", "_writer", "backlog_bytes",
+        "_message", "_message_bytes", "_paced_bytes", "_reader", "_ready", "_receiver", "_writer", "backlog_bytes",
     )  # fmt: skip
 
     def __init__(self, loop: Loop, fd: int, receiver: Receiver, *, limit: int, max_message: int) -> None:
@@ -81,6 +88,7 @@ class WebSocketConnection:
         self._message_bytes = 0
         self._backlog: deque[bytes] | None = None
         self.backlog_bytes = 0
+        self._paced_bytes = 0  # of those, what does not count against the bound
         self._writer: Cancellable | None = None
         self._closing = False
         self._ready = True  # open, and nothing waits: what is written now goes to the socket
@@ -113,6 +121,15 @@ class WebSocketConnection:
         elif not self.closed:
             self._append(data)
 
+    def write_paced(self, data: bytes) -> None:
+        """Send whole frames as :meth:`write` does; they don't count against the bound."""
+        # First, since all of it may wait. What counts and waits ahead of it is little: whoever paces sees to that. So
+        # what the client takes is reckoned to be of this.
+        waited = self.backlog_bytes
+        self._paced_bytes += len(data)
+        self.write(data)
+        self._paced_bytes = max(0, self._paced_bytes - len(data) + self.backlog_bytes - waited)
+
     def _took(self, data: bytes, sent: int) -> None:
         """The socket took a part, or nothing: the rest waits, unless the connection is broken."""
         if sent < 0 and native.send_failed():
@@ -127,7 +144,7 @@ class WebSocketConnection:
             self._writer = self._loop.watch_write(self._fd, self._on_writable)
         self._backlog.append(data)
         self.backlog_bytes += len(data)
-        if self.backlog_bytes > self._limit:
+        if self.backlog_bytes - self._paced_bytes > self._limit:
             waiting, receiver = self.backlog_bytes, self._receiver
             self.abort()
             if receiver is not None:
@@ -142,6 +159,7 @@ class WebSocketConnection:
                     self._lose()
                 return
             self.backlog_bytes -= sent
+            self._paced_bytes = max(0, self._paced_bytes - sent)
             if sent < len(data):
                 self._backlog[0] = data[sent:]
                 return
@@ -252,7 +270,7 @@ class WebSocketConnection:
             self._deadline.cancel()
             self._deadline = None
         self._backlog = None
-        self.backlog_bytes = 0
+        self.backlog_bytes = self._paced_bytes = 0
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             native.hang_up(fd)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from rag_pipeline import native
 from rag_pipeline.control import Control
 from rag_pipeline.events import Event, Json
+from rag_pipeline.status import clocks
 from rag_pipeline.status.change import Change
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.model import FileError, FileRecord, StateBody
@@ -33,9 +34,6 @@ Deferred = tuple[Decide, tuple[Any, ...]]
 T = TypeVar("T")
 
 _REPEATS = 100
-_wall = time.time
-_mono = time.monotonic
-_new_tuple = tuple.__new__  # Moment(…) does the same at twice the cost
 
 _created = itertools.count()
 _cores: weakref.WeakSet[StatusCore] = weakref.WeakSet()
@@ -68,7 +66,7 @@ class StatusCore:
         self._id_assigned = pipeline_id is not None
         self._resumed = False
         provisional = pipeline_id or next(iter(wished_ids(pipeline_type)))
-        self._state = PipelineState(provisional, pipeline_type, _new_epoch(), _now())
+        self._state = PipelineState(provisional, pipeline_type, _new_epoch(), clocks.read())
         if pipeline_id is None and claims:
             self._state.pipeline_id = registry.claim_any(self, pipeline_type)
 
@@ -150,7 +148,7 @@ class StatusCore:
 
     def get(self) -> Json:
         """Return a deep copy of the state, as JSON."""
-        copied: Json = _deep_copy(self.snapshot().to_json(_wall()))
+        copied: Json = _deep_copy(self.snapshot().to_json(time.time()))
         return copied
 
     def measured(self) -> tuple[StateBody, Durations]:
@@ -226,7 +224,7 @@ class StatusCore:
                         if not self._deferred:  # a signal handler has carried it out just now
                             return first
                         deferred = decide, args = self._deferred[0]
-                    change = decide(*args, _new_tuple(Moment, (_wall(), _mono())))
+                    change = decide(*args, clocks.read())
                     if change is not None:
                         change.deferred = deferred
                         self._unfinished = change  # from here on it happens, whatever is raised
@@ -265,7 +263,7 @@ class StatusCore:
                 self.finish()
             outermost, self._inside = not self._inside, True
             try:
-                made = make(_now())
+                made = make(clocks.read())
             finally:
                 if outermost:
                     self._inside = False
@@ -372,7 +370,7 @@ class StatusCore:
 
     def _sinks_and_resume(self, sink: Sink) -> None:
         self._apply_sink(sink)
-        self._resume(_now())
+        self._resume(clocks.read())
 
     def _assign_id(self, pipeline_type: str | None) -> None:
         """Take the id for good, and continue the history that an attached journal has of it."""
@@ -380,7 +378,7 @@ class StatusCore:
             return
         if not self.closed:
             self._state.pipeline_id = registry.claim_any(self, pipeline_type)
-            self._resume(_now())
+            self._resume(clocks.read())
         self._id_assigned = True
 
     def _resume(self, now: Moment) -> None:
@@ -421,10 +419,6 @@ def _nothing() -> None:
 
 def _new_epoch() -> str:
     return secrets.token_hex(8)
-
-
-def _now() -> Moment:
-    return Moment(_wall(), _mono())
 
 
 def _after_fork() -> None:

@@ -9,7 +9,7 @@ from rag_pipeline.events import Event
 from rag_pipeline.status.change import Change
 from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileBody, FileError, FileRecord, Totals
-from rag_pipeline.status.outcomes import DELETED, FAILED, NONE
+from rag_pipeline.status.outcomes import FAILED, NONE
 from rag_pipeline.status.recent import MOST, Files, last_of_each
 from rag_pipeline.status.saved import SavedState
 from rag_pipeline.status.state import Moment, PipelineState
@@ -23,8 +23,7 @@ def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Chang
     has these events, so numbers that continued would hide them.
     """
     epoch, seq = (saved.epoch, saved.seq) if state.seq == 0 else (state.epoch, state.seq)
-    outcomes = _outcomes(state, saved)
-    totals = _totals(state, saved, outcomes)
+    outcomes, totals = _outcomes(state, saved)
     lost = [file for file in saved.in_flight if key_of(file.name, file.id) not in state.files]
     interrupted = tuple(file.finished(file.id, now.wall, None, None, _interruption(file)) for file in lost)
     failures: list[Event] = []
@@ -59,22 +58,16 @@ def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Chang
     return Change(now, apply, (), tuple(failures))
 
 
-def _outcomes(state: PipelineState, saved: SavedState) -> dict[Key, int]:
-    """Return the saved outcomes of the files that this process has not seen."""
-    return {
-        key: outcome for key, outcome in saved.outcomes if key not in state.files and state.outcomes.get(key) == NONE
-    }
-
-
-def _totals(state: PipelineState, saved: SavedState, outcomes: dict[Key, int]) -> Totals:
-    if not outcomes:
-        return Totals(*(before + since for before, since in zip(saved.totals, state.totals, strict=True)))
-    counts = [*state.totals]
-    for outcome in outcomes.values():
-        counts[outcome - 1] += 1
-    # A journal forgets deleted files after a while, not how many there were.
-    deleted = state.totals.total_deleted + saved.totals.total_deleted
-    return Totals(*counts)._replace(total_deleted=max(deleted, counts[DELETED - 1]))
+def _outcomes(state: PipelineState, saved: SavedState) -> tuple[dict[Key, int], Totals]:
+    """Return the saved outcomes of the files that this process has not seen, and the totals of all."""
+    unseen: dict[Key, int] = {}
+    counts = [before + since for before, since in zip(saved.totals, state.totals, strict=True)]
+    for key, outcome in saved.outcomes:
+        if key not in state.files and state.outcomes.get(key) == NONE:
+            unseen[key] = outcome
+        else:
+            counts[outcome - 1] -= 1  # it counts under what this process says of it
+    return unseen, Totals(*counts)
 
 
 def _recent(state: PipelineState, saved: SavedState, interrupted: Files, outcomes: dict[Key, int]) -> list[Files]:

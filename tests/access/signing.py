@@ -106,4 +106,4 @@ def publishing(document: bytes) -> Iterator[KeyServer]:
         finally:
             told.open.set()
             server.shutdown()
-            thread.join(10)
+            thread.join(60)

@@ -23,25 +23,17 @@ from benchmarks.lib.report import Row
 from benchmarks.lib.server import Server
 from benchmarks.lib.workload import Load, counted, emit, running
 from benchmarks.run import main
+from tests.children import children, is_alive
+from tests.watching import wait_until
+
+SECONDS = 60.0
+"""The deadline of each wait."""
 
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is missing: the client is not compiled")
 needs_node = pytest.mark.skipif(
     shutil.which("node") is None or not (ROOT / "benchmarks/node_modules/socket.io").is_dir(),
     reason="node or its packages are missing: npm ci --prefix benchmarks",
 )
-
-
-def gone(pid: int) -> bool:
-    """Whether the process has ended; one whose parent died with it may wait for another to collect it."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except FileNotFoundError:
-            return True
-        time.sleep(0.01)
-    return False
 
 
 @needs_compiler
@@ -98,14 +90,14 @@ def test_missing_repeated_and_foreign_events_are_told_apart() -> None:
         client.begin(0, 10)
         for first, count in ((0, 4), (2, 1), (6, 4), (50, 1)):
             server.start("burst", first=first, count=count, size=300)
-            server.finish(10)
-        assert client.wait_done(10)
+            server.finish(SECONDS)
+        assert client.wait_done(SECONDS)
         tally = _eventually(client, "stray", 1)
     assert (tally["received"], tally["gaps"], tally["repeated"], tally["stray"]) == (8, 2, 1, 1)
 
 
 def _eventually(client: CountingClient, key: str, value: int) -> dict[str, int]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + SECONDS
     while True:
         tally: dict[str, int] = client.report()["websocket"]
         if tally[key] == value or time.monotonic() > deadline:
@@ -117,19 +109,19 @@ def test_a_client_that_is_refused_is_an_error_that_says_so() -> None:
     with Server("eventlet") as server:
         port = server.port
     with CountingClient(port, Crowd(websocket=1)) as client, pytest.raises(BenchmarkError, match="refused"):
-        client.wait_ready(10)
+        client.wait_ready(SECONDS)
 
 
 def test_every_process_is_gone_after_a_failure() -> None:
     with pytest.raises(ZeroDivisionError), Server("eventlet") as server:
         raise ZeroDivisionError
-    assert gone(server.pid)
+    wait_until(lambda: not is_alive(server.pid), SECONDS)
 
 
 def test_a_process_that_ignores_the_end_of_stdin_is_killed() -> None:
     with JsonProcess("stubborn", ["sleep", "60"]) as process:
         assert process.receive(0.05) is None
-    assert gone(process.pid)
+    wait_until(lambda: not is_alive(process.pid), SECONDS)
 
 
 def test_a_process_that_ends_shows_its_last_words() -> None:
@@ -182,22 +174,13 @@ def test_an_interrupted_run_ends_its_servers_and_shows_what_it_has(tmp_path: Pat
     ) as runner:
         assert runner.stderr is not None
         assert runner.stderr.readline().startswith("smoke 1/1 eventlet")
-        processes = _eventually_two_children(runner.pid)
+        wait_until(lambda: len(children(runner.pid)) == 2, SECONDS)
+        processes = children(runner.pid)
         runner.send_signal(signal.SIGINT)
-        runner.communicate(timeout=30)
+        runner.communicate(timeout=SECONDS)
     assert runner.returncode == 130
     assert [row["case"] for row in json.loads(out.read_text())["rows"]] == ["smoke"]
-    assert processes
-    assert all(gone(pid) for pid in processes)
-
-
-def _eventually_two_children(pid: int) -> list[int]:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if len(found := Path(f"/proc/{pid}/task/{pid}/children").read_text().split()) == 2:
-            return [int(child) for child in found]
-        time.sleep(0.01)
-    return []
+    wait_until(lambda: not any(is_alive(pid) for pid in processes), SECONDS)
 
 
 def test_a_folder_for_the_figures_that_is_not_there_is_said_before_anything_runs(

@@ -66,7 +66,7 @@ def scripted() -> Iterator[Scripted]:
     finally:
         script.server.shutdown()
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
         server.server_close()
 
 

@@ -99,7 +99,7 @@ def answering(answers: dict[str, tuple[int, Any]]) -> Iterator[Answering]:
         yield server
     finally:
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
         server.server_close()
 
 

@@ -38,7 +38,7 @@ def test_messages_of_any_size_come_whole_however_they_are_sent(ends: tuple[Buffe
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
     assert [made.recv() for _ in texts] == texts
-    sender.join(10)
+    sender.join(60)
 
 
 @given(texts=st.lists(st.text(max_size=300), max_size=20))

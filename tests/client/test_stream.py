@@ -66,5 +66,5 @@ def test_closing_it_ends_a_wait_under_way() -> None:
     reader = threading.Thread(target=lambda: seen.append(list(events)))
     reader.start()
     events.close()
-    reader.join(10)
+    reader.join(60)
     assert seen == [[]]

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, WebSocke
 
 CHROMIUM = shutil.which("chromium")
 MISSING = "chromium is not installed (Debian: apt-get install chromium)"
-DEADLINE_MS = 20_000
+DEADLINE_MS = 60_000
 DESK = (1280, 900)
 PHONE = (360, 740)
 

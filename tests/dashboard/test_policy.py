@@ -52,7 +52,7 @@ def test_neither_script_nor_style_nor_markup_can_be_slipped_in(desk: Window, act
 
 
 def test_no_other_page_may_frame_it(server: StatusServer) -> None:
-    headers = requests.get(f"http://127.0.0.1:{server.http_port}/", timeout=10).headers
+    headers = requests.get(f"http://127.0.0.1:{server.http_port}/", timeout=60).headers
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["X-Content-Type-Options"] == "nosniff"

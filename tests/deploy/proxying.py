@@ -17,7 +17,7 @@ needs_nginx = pytest.mark.skipif(
     shutil.which("nginx") is None, reason="nginx is not installed (Debian: apt-get install nginx-light)"
 )
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def command(config: Path, *options: str) -> list[str]:

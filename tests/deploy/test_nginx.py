@@ -101,11 +101,11 @@ def proxy(pipeline: PipelineStatus, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def get(proxy: Proxy, path: str, **headers: str) -> requests.Response:
-    return requests.get(proxy.https + path, headers=headers, verify=proxy.certificate, timeout=10)
+    return requests.get(proxy.https + path, headers=headers, verify=proxy.certificate, timeout=60)
 
 
 def test_plain_http_is_sent_to_https(proxy: Proxy) -> None:
-    answer = requests.get(f"{proxy.http}/status?a=1", allow_redirects=False, timeout=10)
+    answer = requests.get(f"{proxy.http}/status?a=1", allow_redirects=False, timeout=60)
     assert (answer.status_code, answer.headers["Location"]) == (301, "https://localhost/status?a=1")
 
 
@@ -133,11 +133,11 @@ def test_events_pass_over_both_transports(
 
     client.on("pipeline:status", status, namespace=namespace)
     client.on("pipeline:file_completed", lambda body: completed.append(body["file"]["name"]), namespace=namespace)
-    client.connect(proxy.https, transports=[transport], namespaces=[namespace], wait_timeout=10)
+    client.connect(proxy.https, transports=[transport], namespaces=[namespace], wait_timeout=60)
     try:
         assert client.transport() == transport
         # What happens before the snapshot is part of it, and is not told again.
-        assert welcomed.wait(10)
+        assert welcomed.wait(60)
         pipeline.complete_file("report.pdf")
         wait_until(lambda: completed == ["report.pdf"])
     finally:

@@ -89,7 +89,7 @@ def scale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def server_of(scale: Stack, client: str | None = None, address: str = "127.0.0.1") -> int:
     """Return the HTTP port of the server that answers what comes from the address, on behalf of the client if any."""
-    connection = http.client.HTTPConnection("127.0.0.1", scale.port, timeout=10, source_address=(address, 0))
+    connection = http.client.HTTPConnection("127.0.0.1", scale.port, timeout=60, source_address=(address, 0))
     try:
         connection.request("GET", "/health", headers={"X-Forwarded-For": client} if client else {})
         port: int = json.loads(connection.getresponse().read())["http"]["port"]
@@ -118,7 +118,7 @@ class Client:
         self.io = socketio.Client(http_session=session, reconnection=False)
         self.io.on("pipeline:status", self._status, namespace="/pipeline")
         self.io.on("pipeline:file_completed", self._completed, namespace="/pipeline")
-        self.io.connect(scale.url, headers=headers, transports=[transport], namespaces=["/pipeline"], wait_timeout=10)
+        self.io.connect(scale.url, headers=headers, transports=[transport], namespaces=["/pipeline"], wait_timeout=60)
         assert self.io.transport() == transport
 
     def _status(self, body: dict[str, Any]) -> None:
@@ -152,7 +152,7 @@ def test_events_pass_to_clients_of_both_servers(scale: Stack, transport: str) ->
     clients = [Client(scale, address, transport) for address in CLIENTS]
     try:
         for client in clients:
-            assert client.welcomed.wait(10)
+            assert client.welcomed.wait(60)
         wait_until(lambda: sum(map(connected, scale.servers)) == len(clients))
         assert all(map(connected, scale.servers))
         for n in range(20):
@@ -168,7 +168,7 @@ def test_events_pass_to_clients_of_both_servers(scale: Stack, transport: str) ->
 
 def test_server_sent_events_come_while_the_stream_is_open(scale: Stack) -> None:
     headers = {"Accept": "text/event-stream"}
-    with requests.get(f"{scale.url}/events", headers=headers, stream=True, timeout=10) as answer:
+    with requests.get(f"{scale.url}/events", headers=headers, stream=True, timeout=60) as answer:
         lines = answer.iter_lines(chunk_size=1, decode_unicode=True)
         assert next(lines).startswith("retry:")
         for name in ("one.pdf", "two.pdf"):
@@ -182,7 +182,7 @@ def test_a_page_of_the_proxys_own_origin_is_let_in_also_behind_tls(scale: Stack)
 
     def asked(origin: str, **forwarded: str) -> int:
         headers = {"Origin": origin, **{f"X-Forwarded-{key}": value for key, value in forwarded.items()}}
-        return requests.get(handshake, headers=headers, timeout=10).status_code
+        return requests.get(handshake, headers=headers, timeout=60).status_code
 
     assert asked(f"http://{host}") == 200
     assert asked(f"https://{host}") >= 400
@@ -197,7 +197,7 @@ def test_the_clients_of_a_server_that_is_gone_go_on_with_the_other(tmp_path: Pat
         one.stop()
         assert server_of(scale, client) == two.http_port
         again = Client(scale, client, "polling")
-        assert again.welcomed.wait(10)
+        assert again.welcomed.wait(60)
         again.io.disconnect()
 
 

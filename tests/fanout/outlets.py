@@ -27,6 +27,9 @@ class RecordingOutlet:
         assert events == [event_of_packet(packet.text) for packet in batch.packets]
         self.received += events
 
+    def send_paced(self, batch: Batch) -> None:
+        self.send(batch)
+
     def disconnect(self, reason: str) -> None:
         self.reasons.append(reason)
         if self._works is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -17,6 +19,7 @@ from rag_pipeline.fanout import Batch, Hub, Item, Subscriber
 from rag_pipeline.fanout.hub import MAX_ITEMS_A_TURN
 from rag_pipeline.handover import Handover
 from rag_pipeline.journal import Lineage, Tail
+from rag_pipeline.journal.gap import EventBound
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.fanout.outlets import RecordingOutlet
 from tests.watching import Client, lasting, wait_until
@@ -27,7 +30,7 @@ class Setup:
 
     def __init__(self, *pipelines: PipelineStatus, limit: int = 200_000) -> None:
         self.pipelines = [core_of(pipeline) for pipeline in pipelines]
-        self.handover: Handover[Item] = Handover(limit)
+        self.handover: Handover[Item] = Handover(limit, bound=EventBound())
         self.hub = Hub(lambda: self.pipelines, self.handover, Tail(Lineage("0123456789abcdef")))
         self.joined = 0
         for pipeline in pipelines:
@@ -246,21 +249,104 @@ def test_work_for_the_hub_runs_after_what_came_before_and_may_fail(one: One, cap
     assert "a call on the hub failed" in caplog.text
 
 
-def test_a_hand_over_that_overflowed_starts_everyone_afresh() -> None:
+def test_what_a_full_hand_over_drops_is_told_by_a_gap_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
     pipeline = PipelineStatus("local_files", "hub-over")
-    setup = Setup(pipeline, limit=50)
+    setup = Setup(pipeline, limit=70)
     outlets = [setup.join()[1] for _ in range(3)]
     setup.settle()
     for n in range(100):
-        pipeline.update(own={"n": n})
+        pipeline.skip_file(f"f{n}", "no text")
+    assert setup.handover.dropped > 0
     setup.settle()
-    assert [outlet.reasons for outlet in outlets] == [["the service fell too far behind the pipeline"]] * 3
+    pipeline.skip_file("lost too, since nothing stands for what was dropped", "no text")
+    pipeline.update(status="idle")
+    pipeline.skip_file("after", "no text")
+    setup.settle()
+    for outlet in outlets:
+        assert not outlet.reasons
+        told = [(body["seq"], body.get("gap", False)) for _, name, body in outlet.received]
+        numbered = [seq for seq, _ in told]
+        assert numbered == sorted(numbered)
+        jumps = [mark for (before, _), (seq, mark) in itertools.pairwise(told) if seq > before + 1]
+        assert jumps == [True], "the one jump is told where it is"
+        assert (told[-1], told[-2]) == ((103, False), (102, True))
+        assert outlet.received[-2][2]["total_skipped"] == 101
+    (line,) = [message for message in caplog.messages if "have been dropped" in message]
+    assert line.startswith(f"{setup.handover.dropped - 1} events have been dropped")
+    setup.close()
+
+
+def test_a_gap_that_no_status_tells_ends_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_pipeline.journal.epochs.PATIENCE_SECONDS", 0.0)
+    pipeline = PipelineStatus("local_files", "hub-silent")
+    setup = Setup(pipeline, limit=70)
+    _, outlet = setup.join()
+    setup.settle()
+    before = pipeline.get()["epoch"]
+    setup.handover._torn[pipeline.pipeline_id] = True
+
+    def told() -> bool:
+        setup.hub.drain()
+        return bool(outlet.received[-1][2].get("gap"))
+
+    wait_until(told)
+    assert outlet.received[-1][2]["epoch"] == pipeline.get()["epoch"] != before
+    assert not setup.handover.is_torn
+    setup.close()
+
+
+def test_control_messages_pass_through_a_full_hand_over(one: One) -> None:
+    setup, pipeline = one
+    setup.handover._limit = 70
+    for n in range(200):
+        pipeline.skip_file(f"f{n}", "no text")
+    _, outlet = setup.join()
+    called: list[bool] = []
+    setup.hub.call(lambda: called.append(True))
+    setup.settle()
+    assert called == [True]
+    assert outlet.received[0][1] == events.STATUS
+    assert setup.hub.clients()["total"] == 1
+
+
+class BrokenBody(NamedTuple):
+    """A body that nobody foresaw."""
+
+    def to_json(self, at: float) -> events.Json:
+        raise TypeError(f"no JSON of {at}")
+
+
+def test_an_event_that_can_not_be_encoded_is_left_out_and_the_others_are_not(
+    one: One, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup, pipeline = one
+    _, outlet = setup.join()
+    setup.settle()
+    old = pipeline.get()["epoch"]
+    publish = setup.handover.publish
+
+    def spoil(item: Item) -> None:
+        if isinstance(item, events.Event) and item.name == events.FILE_STARTED and item.seq == 3:
+            item = item._replace(body=BrokenBody())
+        publish(item)
+
+    setup.handover.publish = spoil  # type: ignore[method-assign]
+    for n in range(5):
+        pipeline.add_processing_file(f"f{n}")
+    setup.settle()
+    started = [(body["seq"], body["epoch"] == old) for _, name, body in outlet.received if name == events.FILE_STARTED]
+    assert started == [(2, True), (4, False), (5, False), (6, False)]
+    assert outlet.received[-1][2]["files_in_flight"] == 5
+    left_out = [record for record in caplog.records if "left out" in record.getMessage()]
+    assert len(left_out) == 1
     _, again = setup.join()
     setup.settle()
-    pipeline.update(own={"n": "last"})
-    setup.settle()
-    assert [body["n"] for _, _, body in again.received] == [99, "last"]
-    setup.close()
+    assert again.received[-1][2]["epoch"] == pipeline.get()["epoch"]
+
+
+def test_nothing_waits_for_more_than_a_second(one: One) -> None:
+    setup, _ = one
+    assert 0 < setup.hub.drain() <= 1.0
 
 
 def test_disconnecting_all_survives_one_that_fails(one: One) -> None:

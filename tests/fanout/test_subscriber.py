@@ -11,7 +11,7 @@ def test_a_new_subscriber_has_seen_nothing() -> None:
     subscriber = Subscriber("sid", "client", "/pipeline", outlet)
     assert (subscriber.sid, subscriber.client, subscriber.namespace) == ("sid", "client", "/pipeline")
     assert subscriber.outlet is outlet
-    assert (subscriber.awaited, subscriber.greeted, subscriber.recovered) == (None, False, None)
+    assert (subscriber.misses_events, subscriber.greeted, subscriber.recovered) == (False, False, None)
 
 
 def test_by_whichever_name_it_joined_it_is_in_the_same_namespace_with_packets_of_its_own() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from rag_pipeline import events
 from rag_pipeline.fanout import Hub, Item, NewJournal, Subscriber
 from rag_pipeline.fanout.views import STALLED, Views
@@ -143,14 +141,14 @@ def test_after_a_gap_everyone_gets_the_states_anew_with_the_gap_marked() -> None
 
 def test_an_unknown_pipeline_has_no_state() -> None:
     views = Views()
-    assert (views.state("x"), views.payload("x"), views.ids(), views.namespaces("x")) == (None, None, [], ())
+    assert (views.state("x"), views.event("x"), views.ids(), views.namespaces("x")) == (None, None, [], ())
 
 
 def test_the_time_until_the_next_check_is_that_of_the_moment() -> None:
     setup = Setup()
     setup.pipeline.update(seconds_until_next_check=1000)
     setup.pump()
-    payload = setup.views.payload("elsewhere")
-    assert payload is not None
-    assert 900 < json.loads(payload)["seconds_until_next_check"] <= 1000
+    event = setup.views.event("elsewhere")
+    assert event is not None
+    assert 900 < event.payload()["seconds_until_next_check"] <= 1000
     setup.close()

@@ -28,7 +28,7 @@ from rag_pipeline.status.model import FileBody, FileRecord, Totals
 from rag_pipeline.status.state import Moment, PipelineState
 from tests.contract.checking import ContractError, check_answer, check_event
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 STATE: Mapping[str, object] = PipelineState("local", None, "e", Moment(0.0, 0.0)).body(Moment(0.0, 0.0)).to_json(0.0)
 JOURNAL = "0123abcd"
 
@@ -85,6 +85,7 @@ class StubSource:
         self.addresses = Addresses(http_port=8003, socket_port=8004)
         self.page = EventPage((), offset_of(JOURNAL, 0), recovered=True, more=False)
         self.rows: Sequence[FileRow] = ()
+        self.complete = True
         self.greeting: Sequence[Item] = ()
         self.error: Exception | None = None
         self.controllable = False
@@ -119,6 +120,9 @@ class StubSource:
         follower.publish(*self.greeting)
         self.followers.append(follower)
         return follower
+
+    def has_all_files(self) -> bool:
+        return self.complete
 
     def files(self, query: FileQuery) -> Sequence[FileRow]:
         self._note("files", query)

@@ -113,7 +113,11 @@ def test_a_limited_token_sees_a_service_without_the_other_pipelines(
     assert hidden[2].replace(drive.pipeline_id, "X") == unknown[2].replace("pipeline-none", "X")
     assert [file["name"] for file in get(server, "/files", token)["files"]] == ["local-plan.pdf"]
     assert get(server, "/files?q=drive", token)["files"] == []
-    assert get(server, f"/files?pipeline_id={drive.pipeline_id}", token) == {"files": [], "next": None}
+    assert get(server, f"/files?pipeline_id={drive.pipeline_id}", token) == {
+        "files": [],
+        "next": None,
+        "complete": True,
+    }
     assert list(get(server, "/health", token)["pipelines"]) == [local.pipeline_id]
     events = get(server, "/events?namespace=/local_files", token)["events"]
     assert {event["data"]["pipeline_id"] for event in events} == {local.pipeline_id}

@@ -156,7 +156,7 @@ def test_events_are_asked_for_by_the_query(target: str) -> None:
 
 def test_files_are_asked_for_by_the_query() -> None:
     source = StubSource()
-    assert ask("/files?q=a%26b", source=source) == json_answer(200, b'{"files":[],"next":null}\n')
+    assert ask("/files?q=a%26b", source=source) == json_answer(200, b'{"files":[],"next":null,"complete":true}\n')
     assert source.asked == [("files", FileQuery(text="a&b"))]
 
 
@@ -311,7 +311,9 @@ def test_to_a_limited_token_another_pipeline_is_one_that_does_not_exist() -> Non
     assert unknown.status == 200
     hidden = ask("/status/local", "GET", source, GUARD, authorization=header)
     assert hidden == json_answer(404, b'{"error":"no pipeline \'local\': see /status for the ones there are"}\n')
-    assert ask("/files", "GET", source, GUARD, authorization=header) == json_answer(200, b'{"files":[],"next":null}\n')
+    assert ask("/files", "GET", source, GUARD, authorization=header) == json_answer(
+        200, b'{"files":[],"next":null,"complete":true}\n'
+    )
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])

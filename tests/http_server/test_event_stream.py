@@ -36,27 +36,44 @@ def test_a_lone_surrogate_costs_no_one_the_stream() -> None:
 
 @given(st.lists(ITEMS, max_size=5))
 def test_a_browser_reads_what_was_meant(items: list[Item]) -> None:
-    assert parse_stream(b"retry: 2000\n\n: keep-alive\n\n" + render(items)) == items
+    assert parse_stream((b": keep-alive\nretry: 2000\n" if items else b"") + render(items)) == items
 
 
-def test_a_stream_begins_with_when_to_come_again() -> None:
-    assert EventStream(StubFollower()).read(10) == b"retry: 2000\n\n"
+def test_the_first_event_says_when_to_come_again() -> None:
+    follower = StubFollower()
+    stream = EventStream(follower)
+    assert stream.read(0.01) == b"", "nothing that some readers would take for an event"
+    follower.publish(Item("o", "x", "{}"))
+    assert stream.read(10) == b"retry: 2000\nid: o\nevent: x\ndata: {}\n\n"
+    follower.publish(Item("p", "x", "{}"))
+    assert stream.read(10) == b"id: p\nevent: x\ndata: {}\n\n"
+
+
+def test_every_block_of_a_stream_is_an_event() -> None:
+    follower = StubFollower()
+    stream = EventStream(follower)
+    follower.publish(Item("o", "x", "{}"))
+    sent = stream.keep_alive + (stream.read(10) or b"") + stream.keep_alive
+    follower.publish(Item("p", "x", "{}"))
+    sent += stream.read(10) or b""
+    *blocks, rest = sent.split(b"\n\n")
+    assert rest == b""
+    assert all(b"data: " in block for block in blocks)
+    assert [found.offset for found in parse_stream(sent)] == ["o", "p"]
 
 
 def test_a_stream_gives_what_is_there_then_nothing_then_the_end() -> None:
     follower = StubFollower()
     stream = EventStream(follower)
-    stream.read(10)
     follower.publish(Item("o", "x", "{}"))
-    assert stream.read(10) == b"id: o\nevent: x\ndata: {}\n\n"
+    assert (stream.read(10) or b"").endswith(b"id: o\nevent: x\ndata: {}\n\n")
     assert stream.read(0.01) == b""
     follower.end()
     assert stream.read(10) is None
 
 
 def test_the_keep_alive_is_a_comment() -> None:
-    assert EventStream(StubFollower()).keep_alive == b": keep-alive\n\n"
-    assert parse_stream(EventStream.keep_alive) == []
+    assert EventStream(StubFollower()).keep_alive == b": keep-alive\n"
 
 
 def test_closing_lets_go_of_the_follower() -> None:

@@ -64,13 +64,14 @@ def test_a_client_too_many_gets_503() -> None:
 
 def test_stop_is_quick_with_stalled_clients_and_frees_the_port() -> None:
     threads = native_threads()
-    with serving() as server, contextlib.ExitStack() as clients:
+    patient = Limits(request_seconds=600, idle_seconds=600, write_seconds=600, linger_seconds=600)
+    with serving(limits=patient) as server, contextlib.ExitStack() as clients:
         for sent in (b"", b"GET", PLAIN) * 5:
             clients.enter_context(connect(server)).sendall(sent)
         running = [server.running]
         started = time.monotonic()
         server.stop()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60, "no client is waited for"
         running.append(server.running)
         assert running == [True, False]
         with HttpServer("127.0.0.1", server.port) as again:
@@ -100,15 +101,15 @@ def test_stop_does_not_wait_for_an_answer_that_never_comes() -> None:
 
     def respond(_: Request) -> Answer:
         asked.set()
-        release.wait(30)
+        release.wait(600)
         return OK
 
     with serving(respond) as server, connect(server) as client:
         client.sendall(PLAIN)
-        assert asked.wait(20)
+        assert asked.wait(60)
         started = time.monotonic()
         server.stop()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60, "the answer is not waited for"
         release.set()
 
 

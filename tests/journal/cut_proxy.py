@@ -54,7 +54,7 @@ class CutProxy:
         self._listener.close()
         self._cut_all()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
 
     def _cut_all(self) -> None:
         with self._lock:
@@ -79,7 +79,7 @@ class CutProxy:
 
     def _carry(self, client: socket.socket) -> None:
         try:
-            server = socket.create_connection(("127.0.0.1", self._server_port), timeout=10)
+            server = socket.create_connection(("127.0.0.1", self._server_port), timeout=60)
         except OSError:
             client.close()
             return

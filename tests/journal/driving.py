@@ -94,5 +94,7 @@ def assert_saved(saved: SavedState, pipeline: PipelineStatus) -> None:
         "files_skipped": [file.to_json() for file in saved.skipped],
     }
     derived = {"files_per_minute", "eta_seconds", "seconds_until_next_check"}
-    assert shown == {key: value for key, value in state.items() if key not in derived}
+    expected = {key: value for key, value in state.items() if key not in derived}
+    differing = [key for key in shown.keys() | expected.keys() if shown.get(key) != expected.get(key)]
+    assert not differing, [(key, shown.get(key), expected.get(key)) for key in differing]
     assert saved.failed_attempts == tuple(core_of(pipeline)._state.files._failed_attempts.items())

@@ -24,7 +24,7 @@ from rag_pipeline.journal.redis_reader import RedisReader
 from rag_pipeline.status import PipelineStatus, core_of
 
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 needs_redis = pytest.mark.skipif(
     PROGRAM is None, reason="there is no redis-server (Debian: apt-get install redis-server)"
@@ -96,7 +96,7 @@ class RedisServer:
     def _answers(self) -> bool:
         # Asked without a login: an answer of any kind will do, but not that it is still loading.
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
                 connection.sendall(b"GET x\r\n")
                 return connection.recv(100)[:5] in (b"$-1\r\n", b"-NOAU", b"-CLUS")
         except OSError:

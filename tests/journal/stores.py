@@ -9,6 +9,7 @@ from rag_pipeline import native
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
 from rag_pipeline.journal import Entry, FileQuery, FileRow, Lineage, Tail
+from rag_pipeline.journal.gap import is_gap
 from rag_pipeline.journal.history import files_of
 from rag_pipeline.status import SavedState
 
@@ -23,6 +24,7 @@ class ScriptedStore:
         self.floor = 0
         self.known: dict[str, SavedState] = {}
         self.closed = False
+        self.refuses: Callable[[Event], bool] = lambda _event: False
         self.before_append: Callable[[], object] = lambda: None
 
     @property
@@ -36,6 +38,8 @@ class ScriptedStore:
     def append(self, events: Sequence[Event]) -> list[Entry]:
         self.before_append()
         self._check()
+        if any(map(self.refuses, events)):
+            raise TypeError("refused")
         self.batches.append(len(events))
         return [self._tail.number(event) for event in events]
 
@@ -52,6 +56,14 @@ class ScriptedStore:
     def files(self, query: FileQuery) -> list[FileRow]:
         self._check()
         return files_of(self._tail.all(), query)
+
+    def newest_statuses(self) -> Mapping[tuple[str, str], int]:
+        self._check()
+        return self._tail.newest_statuses()
+
+    def is_whole(self) -> bool:
+        self._check()
+        return not any(is_gap(entry.event) for entry in self._tail.all())
 
     def size(self) -> Mapping[str, Any]:
         self._check()

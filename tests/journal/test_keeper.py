@@ -9,7 +9,8 @@ import pytest
 from rag_pipeline import events
 from rag_pipeline.errors import JournalError
 from rag_pipeline.events import Event
-from rag_pipeline.journal import Entry, FileQuery, Journal
+from rag_pipeline.journal import Entry, FileQuery
+from rag_pipeline.journal.base import Store
 from rag_pipeline.journal.keeper import PRELOAD_EVENTS, Keeper, Passed
 from rag_pipeline.journal.tail import TAIL_EVENTS
 from rag_pipeline.status import PipelineStatus, SavedState, Sink, core_of
@@ -24,16 +25,17 @@ SAVED = SavedState("kept", "local_files", "epoch", 7, {}, {}, Totals(3))
 class Setup:
     """A keeper connected to a hub that only notes what it gets."""
 
-    def __init__(self, store: Journal | None) -> None:
+    def __init__(self, store: Store | None) -> None:
         self.passed: list[Passed] = []
         self.journals: list[str] = []
+        self.dropped = 0
         self.pipeline = PipelineStatus("local_files", "kept")
         self.keeper = Keeper(None if store is None else lambda: store)
         self.sink: Sink | None = self.keeper.connect(
             self.passed.append,
             lambda function: function(),
             begin_journal=lambda lineage, _newest, _entries: self.journals.append(lineage.identity),
-            overflowed=lambda: None,
+            dropped=lambda: self.dropped,
             mark_stalled=lambda _ids: None,
             pipelines=lambda: [core_of(self.pipeline)],
         )
@@ -94,7 +96,7 @@ def test_a_pipeline_goes_on_once_from_what_was_saved() -> None:
 
 
 def test_a_store_that_can_not_be_opened_leaves_memory(caplog: pytest.LogCaptureFixture) -> None:
-    def refuse() -> Journal:
+    def refuse() -> Store:
         raise JournalError("journal.sqlite3 is damaged")
 
     keeper = Keeper(refuse)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rag_pipeline.events import STATUS, Event
 from rag_pipeline.journal import FileStatus, encode_payload
 from rag_pipeline.journal.redis_address import Address
-from rag_pipeline.journal.redis_batch import BatchWriter, Continuity, Reset, Row
+from rag_pipeline.journal.redis_batch import BatchWriter, Continuity, Line, Reset, Row
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_lease import Holder
 from rag_pipeline.journal.redis_link import Link
@@ -23,7 +23,7 @@ def event(seq: int, *, numbered: bool = True, epoch: str = "e", pipeline_id: str
 def test_each_batch_has_a_number_of_its_own_and_knows_its_pipelines() -> None:
     link = Link(Address("redis://127.0.0.1:1"))
     writer = BatchWriter(link, Keys(), Holder(Keys()))
-    first = writer.batch([event(1), event(1, pipeline_id="q"), event(2)])
+    first = writer.batch([Line.of(item) for item in (event(1), event(1, pipeline_id="q"), event(2))])
     assert (first.number, first.pipeline_ids) == (1, ["p", "q"])
     assert writer.batch([]).number == 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,11 @@ import pytest
 from rag_pipeline import events
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal import Entry, FileQuery, Lineage, offset_of
+from rag_pipeline.journal.redis_generations import adopt
 from rag_pipeline.journal.redis_keeper import RedisKeeper
+from rag_pipeline.journal.redis_keys import Keys
+from rag_pipeline.journal.redis_lease import Holder
+from rag_pipeline.journal.redis_link import Link
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer
@@ -32,7 +37,7 @@ class Setup:
             self.take,
             self.post,
             begin_journal=self.begin,
-            overflowed=lambda: None,
+            dropped=lambda: 0,
             mark_stalled=self.mark,
             pipelines=lambda: [] if core_of(self.pipeline).closed else [core_of(self.pipeline)],
         )
@@ -55,6 +60,9 @@ class Setup:
 
     def numbered(self) -> list[int]:
         return [entry.event.seq for entry in self.entries if entry.event.numbered]
+
+    def claim(self, pipeline_id: str) -> None:
+        self.keeper.wait_for_claims(self.keeper.claim([pipeline_id]))
 
     def close(self) -> None:
         self.pipeline.close()
@@ -117,19 +125,19 @@ def test_a_pipeline_goes_on_from_what_redis_knows(redis: RedisServer) -> None:
 
 def test_an_id_that_another_process_publishes_is_refused(redis: RedisServer) -> None:
     one, other = Setup(redis.url), Setup(redis.url, "other")
-    one.keeper.claim("kept")
-    one.keeper.claim("kept")
+    one.claim("kept")
+    one.claim("kept")
     with pytest.raises(JournalError, match="'kept' is published by process"):
-        other.keeper.claim("kept")
+        other.claim("kept")
     one.close()
-    other.keeper.claim("kept")
+    other.claim("kept")
     other.close()
 
 
 def test_a_redis_that_is_not_there_yet_is_waited_for(redis: RedisServer) -> None:
     redis.kill()
     setup = Setup(redis.url)
-    setup.keeper.claim("kept")
+    setup.claim("kept")
     assert setup.keeper.describe()["status"] == "degraded"
     with pytest.raises(JournalError):
         setup.keeper.files(FileQuery())
@@ -145,14 +153,14 @@ def test_a_redis_that_is_not_there_yet_is_waited_for(redis: RedisServer) -> None
 
 def test_a_closed_pipeline_gives_its_id_back_once_what_it_published_is_written(redis: RedisServer) -> None:
     one, other = Setup(redis.url), Setup(redis.url, "other")
-    one.keeper.claim("kept")
+    one.claim("kept")
     core_of(one.pipeline).attach(one.sink)
     one.pipeline.update(status="stopped")
     one.pipeline.close()
 
     def is_free() -> bool:
         try:
-            other.keeper.claim("kept")
+            other.claim("kept")
         except JournalError:
             return False
         return True
@@ -206,3 +214,37 @@ def test_a_wrong_address_is_one_line() -> None:
     with pytest.raises(JournalError) as caught:
         RedisKeeper("http://127.0.0.1:1")
     assert "\n" not in str(caught.value)
+
+
+def test_an_id_that_was_had_is_kept_while_others_are_waited_for(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.journal.redis_keeper.WATCH_SECONDS", 0.02)
+    link, keys = redis.link(), Keys()
+    Holder(keys).claim(link, adopt(link, keys).identity, "held")
+    setup = Setup(redis.url)
+    assert setup.keeper.claim(["free", "held"]) == {"held"}
+    before = _polls(link)
+    wait_until(lambda: _polls(link) > before + 20)  # looks at whose pipelines are served
+    assert link.call("EXISTS", keys.owner("free")) == 1
+    setup.keeper.wait_for_claims(["held"])
+    assert link.call("EXISTS", keys.owner("held")) == 1
+    wait_until(lambda: not link.call("EXISTS", keys.owner("free")), 30)  # no pipeline of that id is served
+    setup.close()
+    link.close()
+
+
+def _polls(link: Link) -> int:
+    found = re.search(r"cmdstat_evalsha:calls=(\d+)", link.call("INFO", "commandstats"))
+    return int(found[1]) if found else 0
+
+
+def test_what_others_are_at_fault_for_is_in_the_health(redis: RedisServer) -> None:
+    link = redis.link()
+    link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+    setup = Setup(redis.url)
+    told = setup.keeper.describe()
+    assert told["status"] == "degraded"
+    assert told["error"].endswith("maxmemory-policy is allkeys-lfu, and must be noeviction")
+    setup.close()
+    link.close()

@@ -6,10 +6,8 @@ from hypothesis import strategies as st
 from rag_pipeline.journal import offset_of, parse_offset
 from rag_pipeline.journal.redis_keys import (
     MAX_POSITION,
-    entry_of,
     id_of,
     key_of_text,
-    pairs,
     position_of,
     score_of,
     text_of_key,
@@ -51,13 +49,3 @@ def test_a_score_is_exact_as_a_double_until_2039(ms: int, seq: int) -> None:
 @given(st.tuples(st.sampled_from(["id", "name"]), st.text()))
 def test_a_files_key_comes_back(key: tuple[str, str]) -> None:
     assert key_of_text(text_of_key(key)) == key
-
-
-def test_an_entry_of_the_stream_is_the_event_that_was_put_there() -> None:
-    flat = ["name", "pipeline:status", "namespaces", "/local_files /pipeline", "pipeline_id", "p", "pipeline_type", ""]
-    flat += ["epoch", "e", "seq", "7", "at", "1.5", "numbered", "1", "count", "9", "text", '{"a":1}']
-    entry = entry_of("5-6", pairs(flat))
-    assert entry.position == 5 << 64 | 6
-    assert entry.event[:7] == ("pipeline:status", ("/local_files", "/pipeline"), "p", None, "e", 7, 1.5)
-    assert entry.event.numbered
-    assert entry.text == '{"a":1}'

@@ -12,7 +12,7 @@ import pytest
 
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.redis_address import Address
-from rag_pipeline.journal.redis_link import Link, RedisUnavailableError, Script
+from rag_pipeline.journal.redis_link import Link, RedisRefusedError, RedisUnavailableError, Script, is_refusal
 from tests.journal.cut_proxy import proxy_to
 from tests.journal.redis_server import RedisServer, free_port, needs_redis, running
 from tests.live import ROOT
@@ -135,6 +135,7 @@ def test_a_cluster_is_refused(tmp_path: Path) -> None:
         (b"redis_version:6.2.14\r\nredis_mode:standalone", r"has version 6\.2\.14; the journal needs Redis 7 or newer"),
         (b"redis_mode:standalone", r"has version unknown; "),
         (b"redis_version:7.2.4\r\nserver_name:valkey\r\nredis_mode:sentinel", r"runs as a sentinel"),
+        (b"redis_version:7.2.4\r\nserver_name:valkey\r\nserver_mode:cluster", r"runs as a cluster"),
     ],
 )
 def test_a_server_that_is_not_fit_is_refused(answer: bytes, told: str) -> None:
@@ -230,3 +231,25 @@ def test_it_works_in_a_host_program_that_is_monkey_patched(tmp_path: Path, patch
         command = [sys.executable, "-c", HOST_PROGRAM, patched, server.url]
         found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert found.stdout == "[200, 200, 200]\n", found.stderr
+
+
+@needs_redis
+def test_what_passes_by_itself_is_told_from_what_somebody_has_to_mend(tmp_path: Path) -> None:
+    with running(tmp_path / "data") as server:
+        link = server.link()
+        link.call("SADD", "a set", "x")
+        for refused in (("GET", "a set"), ("NONSENSE",), ("EVAL", "return nil .. 1", 0), ("HSET", "k", "v")):
+            with pytest.raises(RedisRefusedError) as caught:
+                link.call(*refused)
+            assert is_refusal(caught.value)
+            assert caught.value.retryable
+        link.call("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(RedisUnavailableError) as passing:
+            link.call("SET", "k", "v")
+        assert not is_refusal(passing.value)
+        link.call("CONFIG", "SET", "maxmemory", "0")
+        link.call("REPLICAOF", "127.0.0.1", free_port())
+        with pytest.raises(RedisUnavailableError, match="read only") as passing:
+            link.call("SET", "k", "v")
+        assert not is_refusal(passing.value)
+        link.close()

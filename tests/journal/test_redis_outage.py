@@ -4,11 +4,12 @@ import pytest
 
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.redis_address import Address
-from rag_pipeline.journal.redis_link import ConnectionLostError, RedisUnavailableError
+from rag_pipeline.journal.redis_link import ConnectionLostError, RedisRefusedError, RedisUnavailableError
 from rag_pipeline.journal.redis_outage import Outage
 
 GONE = ConnectionLostError("Redis at host:6379/0 can't be reached: Connection refused")
 SLOW = RedisUnavailableError("Redis at host:6379/0 did not answer within 3 s")
+REFUSALS = [RedisRefusedError("Redis at host:6379/0 refused a command"), JournalError("it refused the login")]
 TOLD = "; it is tried again, and clients stay connected"
 
 
@@ -45,7 +46,22 @@ def test_a_connection_that_is_had_anew_at_once_is_not_worth_a_line(
     assert caplog.messages == [f"{GONE}{TOLD}"]
 
 
-@pytest.mark.parametrize("error", [SLOW, JournalError("Redis at host:6379/0 refused the login")])
-def test_whatever_else_is_told_at_once(outage: Outage, error: JournalError, caplog: pytest.LogCaptureFixture) -> None:
+def test_whatever_else_is_told_at_once(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+    outage.failed("publisher", SLOW)
+    assert caplog.messages == [f"{SLOW}{TOLD}"]
+
+
+@pytest.mark.parametrize("error", REFUSALS)
+def test_a_refusal_is_told_once_also_when_it_was_away_before(
+    outage: Outage, error: JournalError, caplog: pytest.LogCaptureFixture
+) -> None:
+    outage.failed("publisher", SLOW)
+    for _ in range(3):
+        outage.failed("publisher", error)
+        outage.failed("reader", error)
+    refused = f"{error}; it is tried every 10 s, and clients stay connected"
+    assert caplog.messages == [f"{SLOW}{TOLD}", refused]
+    outage.recovered("publisher")
+    outage.recovered("reader")
     outage.failed("publisher", error)
-    assert caplog.messages == [f"{error}{TOLD}"]
+    assert caplog.messages[2:] == ["Redis at host:6379/0 is back", refused]

@@ -10,17 +10,18 @@ import pytest
 
 from rag_pipeline import native
 from rag_pipeline.events import Event
-from rag_pipeline.journal import FileQuery, FileStatus, redis_outbox
+from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.redis_batch import BatchWriter
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_lease import Holder, IdentityChangedError
-from rag_pipeline.journal.redis_link import Link, RedisUnavailableError
+from rag_pipeline.journal.redis_link import Link, RedisRefusedError, RedisUnavailableError
 from rag_pipeline.journal.redis_outbox import Outbox
 from rag_pipeline.journal.redis_queue import EventQueue
 from rag_pipeline.journal.redis_streams import RedisJournal
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal.driving import assert_saved
 from tests.journal.redis_server import RedisServer, needs_redis, running
+from tests.live import wait_until
 
 pytestmark = needs_redis
 
@@ -36,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 class Desk:
     """An outbox with its pipeline, and what has come of it."""
 
-    def __init__(self, server: RedisServer, limit: int = 1000) -> None:
+    def __init__(self, server: RedisServer, limit: int = 1000, patience_seconds: float = 0.0) -> None:
         self.keys = Keys(next(prefixes))
         self.link = server.link()
         self.holder = Holder(self.keys)
@@ -45,7 +46,9 @@ class Desk:
         self.queue = EventQueue(native.Signal(), limit)
         self.pipeline = PipelineStatus("local_files", f"outbox-{self.keys.prefix}")
         self.name = self.pipeline.pipeline_id
-        self.outbox = Outbox(self.queue, self.writer, self.link, self.holder, self.status_of)
+        self.outbox = Outbox(
+            self.queue, self.writer, self.link, self.holder, self.status_of, patience_seconds=patience_seconds
+        )
         self.journal = RedisJournal(server.url, prefix=self.keys.prefix)
         core_of(self.pipeline).attach(self)
 
@@ -106,9 +109,8 @@ def test_a_pipeline_is_claimed_with_its_first_event(desk: Desk) -> None:
 
 
 def test_a_pipeline_of_another_process_is_refused_once_and_others_go_on(
-    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(redis_outbox, "CLAIM_PATIENCE_SECONDS", 0.0)  # this holder lives, though it gives no heartbeat
     Holder(desk.keys).claim(desk.link, desk.writer.identity, desk.name)
     desk.work(3)
     desk.send_all()
@@ -315,3 +317,66 @@ def test_what_is_given_up_is_replaced_by_a_status(desk: Desk) -> None:
     desk.send_all()
     assert desk.seqs == [1, 2, 4]
     assert desk.gaps == [4]
+
+
+def test_batches_are_bounded_in_bytes_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_pipeline.journal.redis_outbox.MAX_BATCH_BYTES", 100_000)
+    for n in range(20):
+        desk.pipeline.complete_file(str(n), result="x" * 20_000)
+    done = []
+    while desk.outbox.send():
+        done.append(len(desk.seqs))
+    steps = [after - before for before, after in zip([0, *done], done, strict=False)]
+    assert max(steps) <= 3, "each has its result twice: in the event, and in the file's row"
+    assert desk.seqs == list(range(1, 21))
+
+
+def test_a_pipeline_that_is_waited_for_holds_up_no_other(server: RedisServer) -> None:
+    desk = Desk(server, patience_seconds=60.0)
+    Holder(desk.keys).claim(desk.link, desk.writer.identity, desk.name)
+    other = PipelineStatus("local_files", f"other-{desk.name}")
+    core_of(other).attach(desk)
+    desk.work(3)
+    for n in range(700):
+        other.add_processing_file(str(n))
+    desk.send_all()
+    desk.outbox.renew()
+    assert desk.seqs == list(range(1, 701))
+    held = (desk.outbox.holding, desk.queue.parked > 0)
+    assert held == (True, True)
+    assert list(desk.outbox.claimed) == [other.pipeline_id]
+    desk.link.call("DEL", desk.keys.owner(desk.name))
+    wait_until(lambda: desk.outbox.waiting)
+    desk.send_all()
+    assert desk.seqs == [*range(1, 701), 1, 2, 3]
+    held = (desk.outbox.holding, desk.queue.parked > 0)
+    assert held == (False, False)
+    desk.journal.close()
+
+
+@pytest.mark.parametrize("command", ["xadd", "hset", "zadd", "xtrim", "set"])
+def test_a_batch_that_stopped_in_the_middle_is_written_once(desk: Desk, command: str) -> None:
+    desk.pipeline.update(status="running")
+    desk.send_all()
+    desk.work(5)
+    desk.link.call("ACL", "SETUSER", "default", f"-{command}")
+    for _ in range(3):
+        with pytest.raises(RedisRefusedError, match=command.upper()):
+            desk.send_all()
+    desk.work(5)
+    desk.link.call("ACL", "SETUSER", "default", "+@all")
+    desk.send_all()
+    assert desk.seqs == list(range(1, 12))
+    assert desk.gaps == []
+    desk.assert_up_to_date()
+
+
+def test_a_state_that_vanished_is_published_again(desk: Desk) -> None:
+    desk.work(1)
+    desk.pipeline.update(status="running")
+    desk.send_all()
+    desk.link.call("DEL", desk.keys.state(desk.name))
+    desk.outbox.renew()
+    desk.send_all()
+    assert desk.link.call("HGET", desk.keys.state(desk.name), "seq") == "2"
+    assert desk.seqs == [1, 2]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from rag_pipeline import native
-from rag_pipeline.journal.redis_pause import LONGEST_SECONDS, Pause
+from rag_pipeline.journal.redis_pause import LONGEST_SECONDS, REFUSED_SECONDS, Pause
 
 
 def test_pauses_double_up_to_a_bound_and_begin_with_the_shortest_again() -> None:
@@ -29,3 +29,11 @@ def test_a_pause_that_was_ended_and_every_later_one_is_over_at_once() -> None:
     native.start_thread(wait_twice, "waits")
     pause.end()
     assert waited.wait(30)
+
+
+def test_after_a_refusal_the_pause_is_long_at_once() -> None:
+    pause = Pause()
+    pause.longer(refused=True)
+    assert pause.seconds == REFUSED_SECONDS
+    pause.longer()
+    assert pause.seconds == LONGEST_SECONDS

@@ -4,8 +4,8 @@ import time
 
 from rag_pipeline import native
 from rag_pipeline.events import Event
-from rag_pipeline.journal.redis_queue import EventQueue
-from rag_pipeline.status import FlushRequest
+from rag_pipeline.journal.redis_queue import SLOT_BYTES, EventQueue, slots_of
+from rag_pipeline.status import FlushRequest, PipelineStatus, core_of
 from rag_pipeline.status.model import FileBody, FileRecord
 
 
@@ -72,3 +72,43 @@ def test_a_closed_queue_takes_nothing() -> None:
     queue.close()
     queue.publish(event(1))
     assert len(queue) == 0
+
+
+def big(seq: int, size: int) -> Event:
+    body = FileBody(FileRecord("a", None, result={"text": ["x" * (size // 2), {"more": "x" * (size // 2)}]}))
+    return event(seq)._replace(body=body)
+
+
+def test_the_bound_is_one_of_bytes_too() -> None:
+    queue = EventQueue(native.Signal(), limit=100)
+    for seq in range(1000):
+        queue.publish(big(seq, 10 * SLOT_BYTES))
+    assert len(queue) == 9  # each takes a little more than ten slots
+    assert queue.dropped == 991
+    assert taken(queue) == list(range(991, 1000))
+    assert not queue
+
+
+def test_an_event_over_the_bound_is_dropped_and_those_after_it_are_kept() -> None:
+    queue = EventQueue(native.Signal(), limit=100)
+    queue.publish(event(1))
+    queue.publish(big(2, 200 * SLOT_BYTES))
+    for seq in range(3, 10):
+        queue.publish(event(seq))
+    assert queue.torn() == {"p"}
+    assert taken(queue)[-7:] == list(range(3, 10))
+
+
+def test_what_is_parked_counts_too() -> None:
+    queue = EventQueue(native.Signal(), limit=10)
+    queue.parked = 7
+    for seq in range(6):
+        queue.publish(event(seq))
+    assert taken(queue) == [3, 4, 5]
+
+
+def test_fields_of_the_users_own_count_where_they_were_set() -> None:
+    pipeline = PipelineStatus(pipeline_id="queue-own")
+    pipeline.update(own={"mine": "x" * 5 * SLOT_BYTES})
+    status = core_of(pipeline).status_event()
+    assert (slots_of(status._replace(numbered=True)), slots_of(status)) == (6, 1)

@@ -14,7 +14,7 @@ from rag_pipeline.journal.redis_streams import RedisJournal
 from tests.journal.cut_proxy import proxy_to
 from tests.journal.driving import recorded
 from tests.journal.redis_server import Follower, RedisServer, following, needs_redis, running
-from tests.journal.test_redis_streams import event, events
+from tests.journal.test_redis_streams import event, events, status
 from tests.live import wait_until
 
 pytestmark = needs_redis
@@ -36,7 +36,7 @@ def journal(server: RedisServer) -> Iterator[RedisJournal]:
 def test_what_comes_after_the_start_is_delivered_and_what_was_before_is_not(
     server: RedisServer, journal: RedisJournal
 ) -> None:
-    journal.append(events(1, 3))
+    journal.append([*events(1, 3), status(3)])
     with following(server.url) as follower:
         kept = journal.append([event(4), event(4, numbered=False), event(5)])
         wait_until(lambda: len(follower.entries) == 3)
@@ -116,9 +116,12 @@ def test_an_emptied_server_is_a_gap_and_following_goes_on(server: RedisServer, j
         wait_until(lambda: follower.gaps == 1)
         assert follower.reader.snapshots().lineage not in (None, before)
         again = RedisJournal(server.url)
-        again.append(events(7, 9))
+        again.append([*events(7, 9), status(9), *events(10, 11)])
         wait_until(lambda: len(follower.since_gap) >= 3)
-        assert [e.event.seq for e in follower.since_gap] == [7, 8, 9]
+        # What the status stands for is not shown beside it.
+        assert [(e.event.seq, e.event.payload().get("gap")) for e in follower.since_gap] == [
+            (9, True), (10, None), (11, None),
+        ]  # fmt: skip
         assert follower.gaps == 1
         again.close()
 
@@ -200,19 +203,21 @@ def test_a_server_that_is_not_fit_stops_the_start() -> None:
         Follower("redis://")
 
 
-def test_a_receiver_that_fails_stops_neither_the_reader_nor_gets_anything_twice(
+def test_a_receiver_that_fails_stops_neither_the_reader_nor_misses_anything_in_silence(
     server: RedisServer, journal: RedisJournal, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[int] = []
+    gaps: list[int] = []
 
     def fail_once(entries: list[Entry]) -> None:
         seen.extend(entry.event.seq for entry in entries)
         if len(seen) == 1:
             raise ZeroDivisionError
 
-    reader = RedisReader(server.url, fail_once, lambda: None).start()
+    journal.append([status(0)])
+    reader = RedisReader(server.url, fail_once, lambda: gaps.append(len(seen))).start()
     journal.append([event(1)])
-    wait_until(lambda: seen == [1])
+    wait_until(lambda: gaps == [1])
     journal.append([event(2)])
     wait_until(lambda: len(seen) >= 2)
     assert reader.stop()
@@ -226,3 +231,21 @@ def test_stopping_does_not_wait_for_the_block_to_end(server: RedisServer) -> Non
     follower.reader.start()
     assert follower.reader.stop()
     assert follower.reader.stop()
+
+
+def test_reads_are_bounded_in_bytes(
+    server: RedisServer, journal: RedisJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.journal.redis_reader.READ_BYTES", 3000)
+    monkeypatch.setattr("rag_pipeline.journal.redis_streams._READ_BYTES", 3000)
+    seen: list[int] = []
+    with proxy_to(server.port) as proxy:
+        reader = RedisReader(server.url_by(proxy.port), lambda some: seen.append(len(some)), lambda: None).start()
+        proxy.cut()
+        wait_until(lambda: reader.degraded)
+        journal.append([status(0), *events(1, 100)])
+        proxy.mend()
+        wait_until(lambda: sum(seen) == 101)
+        assert reader.stop()
+    assert max(seen) < 10
+    assert [entry.event.seq for entry in journal.read(0, 1000)] == list(range(1, 101))

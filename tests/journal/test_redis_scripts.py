@@ -15,13 +15,14 @@ from tests.journal.redis_server import RedisServer, needs_redis
 pytestmark = needs_redis
 
 KEYS = Keys()
+BYTES = 1 << 20
 STREAM = [KEYS.events, KEYS.identity, KEYS.generations]
 LOOKED_AT = [KEYS.events, KEYS.identity, KEYS.pipelines, KEYS.generations]
 
 
 def test_a_server_that_has_nothing_is_read_as_empty(link: Link) -> None:
     nothing = {"length": 0, "entries-added": 0, "last-generated-id": "0-0"}
-    mark, stream, here, found, generations = link.run(FOLLOW, STREAM, ["0-0", 10, ""])
+    mark, stream, here, found, generations = link.run(FOLLOW, STREAM, ["0-0", 10, BYTES, ""])
     assert (mark, pairs(stream), here, found, generations) == ("", nothing, 0, [], [])
     mark, stream, pipelines, generations = link.run(LOOK, LOOKED_AT, [KEYS.prefix])
     assert (mark, pairs(stream), pipelines, generations) == ("", nothing, [], [])
@@ -30,10 +31,10 @@ def test_a_server_that_has_nothing_is_read_as_empty(link: Link) -> None:
 
 def test_following_tells_whether_the_place_itself_is_still_there(link: Link) -> None:
     first, second, third = (link.call("XADD", KEYS.events, "*", "a", n) for n in range(3))
-    _, stream, here, found, _ = link.run(FOLLOW, STREAM, [first, 1, ""])
+    _, stream, here, found, _ = link.run(FOLLOW, STREAM, [first, 1, BYTES, ""])
     assert (here, [entry_id for entry_id, _ in found]) == (1, [second])
     link.call("XTRIM", KEYS.events, "MAXLEN", 1)
-    _, stream, here, found, _ = link.run(FOLLOW, STREAM, [second, 10, ""])
+    _, stream, here, found, _ = link.run(FOLLOW, STREAM, [second, 10, BYTES, ""])
     assert (here, [entry_id for entry_id, _ in found]) == (0, [third])
     known = pairs(stream)
     assert (known["length"], known["entries-added"], known["last-generated-id"]) == (1, 3, third)
@@ -42,7 +43,7 @@ def test_following_tells_whether_the_place_itself_is_still_there(link: Link) -> 
 def test_generations_are_told_to_those_who_know_another_one(link: Link) -> None:
     lineage = adopt(link, KEYS)
     mark = mark_of(link, lineage.identity)
-    answers = [link.run(FOLLOW, STREAM, ["0-0", 1, known]) for known in ("another", mark)]
+    answers = [link.run(FOLLOW, STREAM, ["0-0", 1, BYTES, known]) for known in ("another", mark)]
     assert [(answer[0], answer[4]) for answer in answers] == [(mark, [f"{lineage.identity} 0-0"]), (mark, [])]
     assert link.run(LOOK, LOOKED_AT, [KEYS.prefix])[3] == [f"{lineage.identity} 0-0"]
 
@@ -61,7 +62,7 @@ def test_a_look_brings_the_last_status_and_what_came_after_it(link: Link, server
 
 @pytest.mark.parametrize("script", [LOOK, FOLLOW, SAVED])
 def test_reading_is_allowed_to_a_server_that_is_out_of_memory(link: Link, script: Script) -> None:
-    arguments = ["0-0", "1", ""] if script is FOLLOW else [KEYS.prefix]
+    arguments = ["0-0", "1", str(BYTES), ""] if script is FOLLOW else [KEYS.prefix]
     keys = {LOOK: LOOKED_AT, FOLLOW: STREAM, SAVED: [KEYS.pipelines]}[script]
     link.call("CONFIG", "SET", "maxmemory", "1")
     try:

@@ -11,7 +11,8 @@ from rag_pipeline.journal import Journal, offset_of
 from rag_pipeline.journal.redis_keys import Keys
 from rag_pipeline.journal.redis_link import RedisUnavailableError
 from rag_pipeline.journal.redis_streams import RedisJournal
-from rag_pipeline.status.model import FileBody, FileRecord
+from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.model import FileBody, FileRecord, StateBody, Totals
 from tests.journal.driving import assert_saved, recorded
 from tests.journal.redis_server import RedisServer, needs_redis, running
 
@@ -35,9 +36,16 @@ def journal(server: RedisServer) -> Iterator[RedisJournal]:
 
 
 def event(seq: int, pipeline_id: str = "p", *, numbered: bool = True, namespace: str = NS_LOCAL_FILES) -> Event:
-    body = FileBody(FileRecord(f"file {seq}", None))
+    body = FileBody(FileRecord(f"file {seq}", None), Totals())
     name = "pipeline:file_completed"
     return Event(name, (namespace, NS_PIPELINE), pipeline_id, None, "e", seq, float(seq), body, numbered)
+
+
+def status(seq: int, pipeline_id: str = "p") -> Event:
+    """Return a status that sums up."""
+    shown = core_of(PipelineStatus("local_files", pipeline_id)).status_event()
+    assert isinstance(shown.body, StateBody)
+    return shown._replace(epoch="e", seq=seq, body=shown.body._replace(epoch="e", seq=seq))
 
 
 def events(first: int, last: int) -> list[Event]:
@@ -179,3 +187,12 @@ def test_a_server_that_comes_back_is_used_again(server: RedisServer, journal: Re
 def test_a_wrong_url_is_told_before_anything_is_asked() -> None:
     with pytest.raises(JournalError, match=r"^the Redis URL must begin with"):
         RedisJournal("http://127.0.0.1")
+
+
+def test_the_policy_for_a_short_memory_is_told(server: RedisServer, journal: RedisJournal) -> None:
+    assert journal.eviction_policy() == "noeviction"
+    link = server.link()
+    link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    assert journal.eviction_policy() == "allkeys-lru"
+    link.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    link.close()

@@ -83,8 +83,6 @@ def test_each_kind_goes_where_it_belongs_and_takes_away_what_it_names(db: sqlite
             *events(1, 3),
             (inbox.FILE, 1, "p", "name:a\0", "completed", 2.0, None, "a\0", None, "[]"),
             (inbox.FILE, 2, "p", "name:b", "completed", 2.0, None, "b", "no", "[]"),
-            (inbox.RECENT, "p", "completed", 0, 10, "[]"),
-            (inbox.RECENT, "q", "completed", 0, 11, "[]"),
             (inbox.ATTEMPT, "p", "name:a", 2, 1),
             (inbox.ATTEMPT, "p", "name:b", 3, 2),
             (inbox.PIPELINE, "p", None, "e", 3, "{}", "{}", "[]", 3),
@@ -96,8 +94,6 @@ def test_each_kind_goes_where_it_belongs_and_takes_away_what_it_names(db: sqlite
             (inbox.PRUNE, 2),
             (inbox.FILE_GONE, "p", "name:b"),
             (inbox.FILE, 3, "p", "name:a\0", "failed", 3.0, 3, "a\0", "why\0", "[]"),
-            (inbox.RECENT_GONE, "p"),
-            (inbox.RECENT, "p", "completed", 0, 12, "[]"),
             (inbox.ATTEMPT_GONE, "p", "name:a"),
             (inbox.PIPELINE, "p", "t", "e", 4, "{}", "{}", "[]", 4),
         ],
@@ -105,10 +101,6 @@ def test_each_kind_goes_where_it_belongs_and_takes_away_what_it_names(db: sqlite
     assert db.execute("SELECT * FROM events").fetchall() == [event(3)[1:]]
     assert db.execute("SELECT * FROM files").fetchall() == [
         (3, "p", "name:a\0", "failed", 3.0, 3, "a\0", "why\0", "[]"),
-    ]
-    assert db.execute("SELECT * FROM recent ORDER BY nth").fetchall() == [
-        ("q", "completed", 0, 11, "[]"),
-        ("p", "completed", 0, 12, "[]"),
     ]
     assert db.execute("SELECT * FROM attempts").fetchall() == [("p", "name:b", 3, 2)]
     assert db.execute("SELECT * FROM pipelines").fetchall() == [("p", "t", "e", 4, "{}", "{}", "[]", 4)]

@@ -11,12 +11,12 @@ from rag_pipeline.events import Event
 from rag_pipeline.journal import FileQuery
 from rag_pipeline.journal.sqlite_files import find_files
 from rag_pipeline.journal.sqlite_inbox import install, put
-from rag_pipeline.journal.sqlite_saved import RECENT, load_books, saved_states
+from rag_pipeline.journal.sqlite_saved import load_books, saved_states
 from rag_pipeline.journal.sqlite_schema import open_writer
 from rag_pipeline.status import PipelineStatus, SavedState, core_of
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED
 from rag_pipeline.status.model import FileBody, FileRecord
-from rag_pipeline.status.recent import MOST
+from rag_pipeline.status.outcomes import PROCESSED, SKIPPED
 from rag_pipeline.status.saved import SET_FIELDS
 from rag_pipeline.status.state import Moment, PipelineState
 from tests.journal.driving import assert_saved, numbered, recorded
@@ -48,24 +48,29 @@ def fresh() -> PipelineState:
     return PipelineState("p", None, "epoch", Moment(0.0, 0.0))
 
 
-def test_the_fields_are_those_that_a_pipeline_sets_and_the_lists_as_long_as_its_own() -> None:
-    state = fresh()
-    assert set(SET_FIELDS) == state.fields.keys()
-    assert tuple(RECENT.values()) == MOST[1:4]
+def test_the_fields_are_those_that_a_pipeline_sets() -> None:
+    assert set(SET_FIELDS) == fresh().fields.keys()
 
 
-def test_the_lists_hold_the_last_outcomes_even_of_one_file_and_over_batches(db: sqlite3.Connection) -> None:
+def test_the_lists_hold_each_file_once_under_its_newest_outcome_and_over_batches(db: sqlite3.Connection) -> None:
     pipeline, recorder = recorded()
     for n in range(13):
-        pipeline.complete_file("again", result=n)
         pipeline.complete_file("again", success=False, error=str(n))
-        pipeline.skip_file("again", str(n))
+        pipeline.complete_file(f"f{n}", result=n)
+        pipeline.skip_file(f"s{n}", str(n))
+        pipeline.complete_file("again", result=n)
         if n in (3, 11):
             keep(db, recorder.events)
             recorder.items.clear()
     core_of(pipeline).flush(everything=True)
     saved = keep(db, recorder.events)
-    assert [file.result for file in saved.completed] == list(range(3, 13))
+    assert [file.name for file in saved.completed] == [*(f"f{n}" for n in range(4, 13)), "again"]
+    assert saved.failed == ()
+    assert dict(saved.outcomes) == {
+        ("name", "again"): PROCESSED,
+        **{("name", f"f{n}"): PROCESSED for n in range(13)},
+        **{("name", f"s{n}"): SKIPPED for n in range(13)},
+    }
     assert_saved(saved, pipeline)
 
 
@@ -167,7 +172,12 @@ def test_after_missed_events_the_state_that_is_shown_holds(db: sqlite3.Connectio
     core_of(pipeline).begin_epoch()
     saved = keep(db, recorder.events)
     assert_saved(saved, pipeline)
-    assert listed(db) == [("seen", None, "completed"), ("still there", None, "processing")]
+    assert sorted(listed(db)) == [
+        ("ended unseen", None, "completed"),
+        ("seen", None, "completed"),
+        ("skipped unseen", None, "skipped"),
+        ("still there", None, "processing"),
+    ]
     recorder.items.clear()
     pipeline.complete_file("after")
     core_of(pipeline).flush(everything=True)

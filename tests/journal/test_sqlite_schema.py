@@ -38,6 +38,7 @@ def in_format_1(path: Path) -> None:
     """Make the file what it was before there were generations."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("DROP TABLE generations")
+    db.execute("CREATE TABLE recent (pipeline_id TEXT, status TEXT, slot INTEGER, nth INTEGER, record TEXT)")
     db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
     db.execute("INSERT INTO meta VALUES ('identity', '0123456789abcdef')")
     db.execute("PRAGMA user_version = 1")
@@ -69,7 +70,8 @@ def test_a_file_of_a_newer_version_is_refused_untouched_and_says_what_to_do(tmp_
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     db.close()
     before = path.read_bytes()
-    expected = rf"{path} was written by a newer version .*\(format 3, this one knows 2\): upgrade, or choose another"
+    formats = rf"\(format {SCHEMA_VERSION + 1}, this one knows {SCHEMA_VERSION}\)"
+    expected = rf"{path} was written by a newer version .*{formats}: upgrade, or choose another"
     with pytest.raises(JournalError, match=expected):
         SqliteJournal(path)
     assert path.read_bytes() == before

@@ -88,4 +88,4 @@ def test_a_tail_is_read_while_another_thread_appends() -> None:
         return tail.newest == 20_000
 
     wait_until(read_to_the_end, 60)
-    assert writer.join(10)
+    assert writer.join(60)

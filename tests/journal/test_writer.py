@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 
-from rag_pipeline.events import Event
+from rag_pipeline.events import Event, Json
 from rag_pipeline.journal import Entry
-from rag_pipeline.journal.writer import MAX_BATCH, Writer
+from rag_pipeline.journal.writer import MAX_BATCH, MAX_LEFT_OUT, Writer
 from rag_pipeline.status import FlushRequest, PipelineStatus, SnapshotFor, core_of
 from tests.journal.stores import Gate, ScriptedStore
 from tests.watching import wait_until
@@ -26,7 +28,6 @@ class Setup:
             self.store,
             self.delivered.append,
             failed=lambda: self.told.append("failed"),
-            overflowed=lambda: self.told.append("overflowed"),
             pipelines=lambda: [core_of(self.pipeline)],
         )
         core_of(self.pipeline).attach(self.writer)
@@ -123,17 +124,102 @@ def test_stopping_writes_what_is_queued() -> None:
     assert [entry.position for entry in setup.entries() if entry.event.numbered] == list(range(1, 3 * MAX_BATCH + 1))
 
 
-def test_an_overflow_is_told_and_what_follows_goes_on(setup: Setup) -> None:
+def test_what_is_dropped_is_counted_and_a_gap_in_its_place_is_kept(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    wait_until(lambda: bool(setup.entries()))
+    gate = Gate()
+    setup.store.before_append = gate
+    setup.pipeline.skip_file("first", "no text")
+    assert gate.reached.wait(30)
+    setup.writer._handover._limit = 70
+    for n in range(100):
+        setup.pipeline.skip_file(f"f{n}", "no text")
+    assert setup.writer.dropped > 0
+    gate.open()
+    wait_until(lambda: not len(setup.writer._handover))
+    setup.pipeline.update(status="idle")
+    setup.pipeline.skip_file("after", "no text")
+    wait_until(lambda: setup.entries()[-1].event.seq == 103)
+    numbered = [entry for entry in setup.entries() if entry.event.numbered]
+    assert [entry.position for entry in numbered] == list(range(1, len(numbered) + 1)), "the gap has a place of its own"
+    jumps = [two.event for one, two in itertools.pairwise(numbered) if two.event.seq > one.event.seq + 1]
+    assert [event.payload().get("gap") for event in jumps] == [True]
+    assert not setup.store.is_whole()
+    assert any("have been dropped" in message for message in caplog.messages)
+
+
+class BrokenBody(NamedTuple):
+    """A body that nobody foresaw."""
+
+    def to_json(self, at: float) -> Json:
+        raise TypeError(f"no JSON of {at}")
+
+
+def test_an_event_that_can_not_be_kept_is_left_out_and_the_rest_of_its_batch_is_not(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
     wait_until(lambda: bool(setup.entries()))
     gate = Gate()
     setup.store.before_append = gate
     setup.pipeline.update(own={"n": 0})
     assert gate.reached.wait(30)
-    setup.writer._handover._limit = 10
-    for n in range(1, 20):
+    setup.store.refuses = lambda event: isinstance(event.body, BrokenBody)
+    old = setup.pipeline.get()["epoch"]
+    publish_all = setup.writer.publish_all
+
+    def spoil(items: Iterator[Event | Other]) -> None:
+        publish_all(
+            iter(
+                [
+                    item._replace(body=BrokenBody())
+                    if isinstance(item, Event) and item.seq == 500 and item.numbered
+                    else item
+                    for item in items
+                ]
+            )
+        )
+
+    setup.writer.publish_all = spoil  # type: ignore[method-assign]
+    for n in range(1, MAX_BATCH):
         setup.pipeline.update(own={"n": n})
+    core_of(setup.pipeline).show_to(setup.writer, object())
     gate.open()
-    wait_until(lambda: setup.told == ["overflowed"])
-    setup.writer._handover._limit = 1000
+    wait_until(lambda: setup.entries()[-1].event.seq == MAX_BATCH)
+    kept = [entry.event for entry in setup.entries() if entry.event.numbered]
+    assert [event.seq for event in kept] == [seq for seq in range(1, MAX_BATCH + 1) if seq != 500]
+    assert [event.epoch == old for event in kept] == [seq < 500 for seq in range(1, MAX_BATCH + 1) if seq != 500]
+    assert setup.pipeline.get()["epoch"] != old
+    (shown,) = [item for item in setup.delivered if isinstance(item, SnapshotFor)]
+    assert shown.event.payload()["epoch"] == setup.pipeline.get()["epoch"]
+    assert len([message for message in caplog.messages if "left out" in message]) == 1
+    assert setup.writer.failure is None
+    assert setup.told == []
+
+
+def test_a_store_that_takes_nothing_is_given_up_without_a_word_of_damage(
+    setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    wait_until(lambda: bool(setup.entries()))
+    setup.store.refuses = lambda _event: True
+    for n in range(MAX_LEFT_OUT + 10):
+        setup.pipeline.update(own={"n": n})
+    wait_until(lambda: setup.writer.failure is not None)
+    assert setup.writer.failure == "the journal can't be written (TypeError: refused)"
     setup.pipeline.update(own={"n": "after"})
-    wait_until(lambda: setup.entries()[-1].event.payload().get("n") == "after")
+    wait_until(lambda: any(event.payload().get("n") == "after" for event in setup.raw()))
+    assert "damaged" not in caplog.text
+
+
+def test_a_batch_is_bounded_by_bytes(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_pipeline.journal.writer.MAX_BATCH_BYTES", 1 << 16)
+    wait_until(lambda: bool(setup.entries()))
+    gate = Gate()
+    setup.store.before_append = gate
+    setup.pipeline.update(own={"n": 0})
+    assert gate.reached.wait(30)
+    for n in range(200):
+        setup.pipeline.complete_file(f"f{n}", result="x" * 10_000)
+    gate.open()
+    wait_until(lambda: setup.entries()[-1].event.seq == 201)
+    assert max(setup.store.batches) < 100

@@ -35,12 +35,12 @@ def working() -> Iterator[Worker]:
         yield worker
     finally:
         worker.posted.put(None)
-        worker.thread.join(10)
+        worker.thread.join(60)
 
 
 def until(event: threading.Event) -> Callable[[], None]:
     def wait() -> None:
-        event.wait(10)
+        event.wait(60)
 
     return wait
 

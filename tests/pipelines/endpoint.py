@@ -79,4 +79,4 @@ def endpoint() -> Iterator[Endpoint]:
     finally:
         made.server.shutdown()
         made.server.server_close()
-        thread.join(10)
+        thread.join(60)

@@ -13,7 +13,7 @@ def test_jobs_are_done_in_order_and_each_end_is_told() -> None:
     crew.replace(lambda _: {"c": 1, "a": 2, "b": 3})
     wait_until(lambda: crew.idle)
     assert done == ["c", "a", "b"]
-    assert all(told.acquire(timeout=5) for _ in done)
+    assert all(told.acquire(timeout=60) for _ in done)
     assert crew.close(5)
 
 
@@ -23,12 +23,12 @@ def test_a_new_plan_replaces_what_is_not_begun_and_leaves_alone_what_is() -> Non
 
     def work(key: str, job: int) -> None:
         begun.set()
-        go.wait(10)
+        go.wait(60)
         done.append((key, job))
 
     crew: Crew[int] = Crew(work, threads=1, name="t", on_change=lambda: None)
     crew.replace(lambda _: {"a": 1, "b": 1})
-    assert begun.wait(10)
+    assert begun.wait(60)
     seen: list[frozenset[str]] = []
 
     def make(busy: frozenset[str]) -> dict[str, int]:
@@ -58,7 +58,7 @@ def test_close_is_bounded_and_says_when_a_job_did_not_end() -> None:
     go = threading.Event()
 
     def work(_key: str, _job: int) -> None:
-        go.wait(10)
+        go.wait(60)
 
     crew: Crew[int] = Crew(work, threads=1, name="t", on_change=lambda: None)
     crew.replace(lambda _: {"a": 1, "b": 1})
@@ -88,7 +88,7 @@ class Stalled:
 
     def _work(self, key: str, job: int) -> bool:
         self.begun.set()
-        self.go.wait(10)
+        self.go.wait(60)
         self.done.append((key, job))
         if (key, job) in self.again:
             self.again.discard((key, job))
@@ -97,7 +97,7 @@ class Stalled:
 
     def begin(self, **jobs: int) -> None:
         self.crew.replace(lambda _: jobs)
-        assert self.begun.wait(10)
+        assert self.begun.wait(60)
 
     def end(self) -> list[tuple[str, int]]:
         self.go.set()

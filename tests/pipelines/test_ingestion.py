@@ -202,10 +202,10 @@ def test_a_file_that_changes_while_it_is_read_is_put_back_whatever_came_of_it(be
     results: list[Result] = []
     thread = threading.Thread(target=lambda: results.append(bench.work(item)))
     thread.start()
-    assert bench.test.extractor.holding.wait(10)
+    assert bench.test.extractor.holding.wait(60)
     bench.path.write_text("something else altogether")
     bench.test.extractor.hold.set()
-    thread.join(10)
+    thread.join(60)
     assert results[0].end is End.CHANGED
     assert bench.test.store.kept == {}
     [file] = bench.status.get()["files_processing"]

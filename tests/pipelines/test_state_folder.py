@@ -34,7 +34,7 @@ def test_one_process_at_a_time_and_the_error_names_it(tmp_path: Path) -> None:
         with pytest.raises(StateError, match=f"in use by process {holder.pid}"):
             StateFolder(tmp_path)
         os.kill(holder.pid, signal.SIGKILL)
-        holder.wait(10)
+        holder.wait(60)
         StateFolder(tmp_path).close()
 
 

@@ -107,7 +107,7 @@ class Wanderer:
         if "recovered" in payload:
             self.recovered.append(payload["recovered"])
         if payload["pipeline_id"] is not None:
-            self.pictures.setdefault(payload["pipeline_id"], Client()).follow(name, payload)
+            self.pictures.setdefault(payload["pipeline_id"], Client(superseded={1})).follow(name, payload)
 
     def _has(self, wanted: dict[str, int]) -> bool:
         return all(

@@ -303,7 +303,7 @@ def test_a_python_client_that_is_refused_raises_and_does_not_come_back(server: S
                 namespaces=["/pipeline"],
                 auth={"token": "wrong-token-of-a-stranger"},
                 transports=[transport],
-                wait_timeout=10,
+                wait_timeout=60,
             )
         assert told == [{"message": "the token is not valid", "data": {"code": "token_invalid"}}]
         assert not client.connected
@@ -322,7 +322,7 @@ def test_a_python_client_whose_token_expires_ends_and_does_not_come_back(server:
             namespaces=["/pipeline"],
             auth={"token": shared(seconds=1.5)},
             transports=["websocket"],
-            wait_timeout=10,
+            wait_timeout=60,
         )
         wait_until(lambda: ended)
         wait_until(lambda: not client.connected)

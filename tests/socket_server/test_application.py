@@ -65,6 +65,8 @@ def test_health_counts_the_clients(pipeline: PipelineStatus) -> None:
         ("HEAD", "/health", 200),
         ("GET", "/health/", 200),
         ("GET", "/%00" + "x" * 1000, 404),
+        ("GET", "/socket.io/socket.io.js", 404),
+        ("GET", "/socket.io/socket.io.min.js.map?v=1", 404),
     ],
 )
 def test_other_addresses_are_answered_in_json(pipeline: PipelineStatus, method: str, path: str, status: int) -> None:
@@ -79,6 +81,44 @@ def test_other_addresses_are_answered_in_json(pipeline: PipelineStatus, method: 
         assert len(body) < 400
     if status == 405:
         assert headers["allow"] == "GET, HEAD"
+
+
+NODE_ANSWERS = [
+    ("GET", "/socket.io/", 400, 0, "Transport unknown"),
+    ("GET", "/socket.io/?EIO=4", 400, 0, "Transport unknown"),
+    ("GET", "/socket.io/?EIO=4&transport=abc", 400, 0, "Transport unknown"),
+    ("GET", "/socket.io/?EIO=4&transport=polling&sid=nobody", 400, 1, "Session ID unknown"),
+    ("POST", "/socket.io/?EIO=4&transport=polling&sid=nobody", 400, 1, "Session ID unknown"),
+    ("POST", "/socket.io/?EIO=4&transport=polling", 400, 2, "Bad handshake method"),
+    ("PUT", "/socket.io/?EIO=4&transport=polling", 400, 2, "Bad handshake method"),
+    ("GET", "/socket.io/?transport=polling", 400, 5, "Unsupported protocol version"),
+    ("GET", "/socket.io/?EIO=3&transport=polling", 400, 5, "Unsupported protocol version"),
+    ("GET", "/socket.io/?EIO=abc&transport=websocket", 400, 5, "Unsupported protocol version"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "code", "message"), NODE_ANSWERS)
+def test_a_wrong_request_is_answered_as_socket_ios_own_server_does(
+    pipeline: PipelineStatus, direct: bool, method: str, path: str, status: int, code: int, message: str
+) -> None:
+    with serving(pipeline, direct=direct) as server:
+        got, headers, body = request(server.socket_port, path, method, Origin="http://localhost:3000")
+    assert got == status
+    assert headers["content-type"] == "application/json"
+    assert headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert json.loads(body) == {"code": code, "message": message}
+    assert ("allow" in headers) is (code == 2)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD"])
+@pytest.mark.parametrize("query", ["", "?EIO=4&transport=polling&sid=nobody"])
+def test_a_method_that_is_none_here_is_answered_with_those_that_are(
+    pipeline: PipelineStatus, direct: bool, method: str, query: str
+) -> None:
+    with serving(pipeline, direct=direct) as server:
+        status, headers, _ = request(server.socket_port, f"/socket.io/{query}", method)
+    assert status == 405
+    assert headers["allow"] == "GET, POST, OPTIONS"
 
 
 # -- transports --------------------------------------------------------------------------------------------------------
@@ -219,11 +259,11 @@ def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is
     with StatusServer(Settings(http_port=0, socket_port=0), pipelines=[pipeline]).start() as server:
         address = f"http://127.0.0.1:{server.socket_port}/socket.io/?EIO=4&transport=polling"
         session = requests.Session()
-        sid = json.loads(session.get(address, timeout=10).text[1:])["sid"]
-        session.post(f"{address}&sid={sid}", data="40/pipeline,", timeout=10)
-        came = session.get(f"{address}&sid={sid}", timeout=10).text
+        sid = json.loads(session.get(address, timeout=60).text[1:])["sid"]
+        session.post(f"{address}&sid={sid}", data="40/pipeline,", timeout=60)
+        came = session.get(f"{address}&sid={sid}", timeout=60).text
         while "pipeline:status" not in came:
-            came += session.get(f"{address}&sid={sid}", timeout=10).text
+            came += session.get(f"{address}&sid={sid}", timeout=60).text
         for number in range(40):
             pipeline.add_processing_file(f"f{number}")
         pipeline.update(status="stopped")
@@ -231,8 +271,8 @@ def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is
         stopping.start()
         packets: list[str] = []
         while packets[-1:] != ["1"]:
-            packets += session.get(f"{address}&sid={sid}", timeout=10).text.split("\x1e")
-        stopping.join(10)
+            packets += session.get(f"{address}&sid={sid}", timeout=60).text.split("\x1e")
+        stopping.join(60)
     assert sum("file_processing_started" in packet for packet in packets) == 40
     assert '"status":"stopped"' in packets[-2]
 
@@ -242,8 +282,7 @@ def test_a_packet_that_is_no_json_ends_the_session_without_a_traceback(caplog: p
         Settings(http_port=0, socket_port=0), pipelines=[PipelineStatus("local_files", "no-json")]
     ).start() as server:
         address = f"http://127.0.0.1:{server.socket_port}/socket.io/?EIO=4&transport=polling"
-        sid = json.loads(requests.get(address, timeout=10).text[1:])["sid"]
-        requests.post(f"{address}&sid={sid}", data='40/pipeline,{"a":', timeout=10)
-        assert requests.get(f"{address}&sid={sid}", timeout=10).status_code == 400
-        assert requests.delete(address, timeout=10).status_code == 405
+        sid = json.loads(requests.get(address, timeout=60).text[1:])["sid"]
+        requests.post(f"{address}&sid={sid}", data='40/pipeline,{"a":', timeout=60)
+        assert requests.get(f"{address}&sid={sid}", timeout=60).status_code == 400
     assert [r for r in caplog.records if r.exc_info or r.levelno > logging.INFO] == []

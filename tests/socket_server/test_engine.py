@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
-import random
 import socket
 import threading
 import time
@@ -24,25 +24,19 @@ from tests.socket_server.support import (
     POLLING_PATH,
     PONG,
     TEXT,
-    WEBSOCKET_PATH,
     Client,
     ClosedError,
     PollingSession,
-    RawWebSocket,
     WebSocketSession,
     clients,
     exchange,
-    hammer,
     handshake_request,
-    in_threads,
-    lasting,
     masked_frame,
     new_pipeline,
     parse,
     request,
     reset,
     serving,
-    ticking,
     wait_until,
 )
 
@@ -88,248 +82,6 @@ def test_with_an_unchecked_version_the_service_starts_on_the_librarys_path_and_s
     with serving(pipeline) as server, WebSocketSession(server.socket_port) as client:
         client.follow(pipeline)
     assert len([r for r in caplog.records if "the library's own path" in r.getMessage()]) == 1
-
-
-# -- the upgrade -------------------------------------------------------------------------------------------------------
-
-
-class Upgrade:
-    """A polling session that takes the steps of the upgrade one by one."""
-
-    def __init__(self, server: StatusServer) -> None:
-        self.polling = PollingSession(server.socket_port)
-        self.followed = Client()
-        self.websocket: RawWebSocket | None = None
-
-    def follow(self, packets: list[str]) -> list[str]:
-        """Follow the events among the packets; return the rest."""
-        rest = []
-        for packet in packets:
-            if packet.startswith("42"):
-                _, name, payload = parse(packet)
-                self.followed.follow(name, payload)
-            else:
-                rest.append(packet)
-        return rest
-
-    def poll(self) -> list[str]:
-        packets, self.polling.received = self.polling.received, []
-        return self.follow(packets or self.polling.poll())
-
-    def open(self) -> RawWebSocket:
-        self.websocket = RawWebSocket(self.polling.port, path=f"{WEBSOCKET_PATH}&sid={self.polling.open['sid']}")
-        return self.websocket
-
-    def probe(self) -> None:
-        websocket = self.websocket or self.open()
-        websocket.send("2probe")
-        assert websocket.receive() == "3probe"
-
-    def finish(self, pipeline: PipelineStatus) -> None:
-        """Send the upgrade, then follow on the WebSocket to the end."""
-        assert self.websocket is not None
-        self.websocket.send("5")
-        self.follow_to_the_end(pipeline)
-
-    def follow_to_the_end(self, pipeline: PipelineStatus) -> None:
-        assert self.websocket is not None
-        aim = pipeline.get()
-        while self.followed.state is None or self.followed.state["seq"] < aim["seq"]:
-            self.follow([self.websocket.receive()])
-        if self.followed.state["seq"] == aim["seq"]:  # else it went on meanwhile
-            assert lasting(self.followed.state) == lasting(aim)
-
-    def close(self) -> None:
-        self.polling.__exit__()
-        if self.websocket is not None:
-            self.websocket.socket.close()
-
-
-@pytest.fixture
-def upgrade(server: StatusServer) -> Iterator[Upgrade]:
-    made = Upgrade(server)
-    yield made
-    made.close()
-
-
-def test_events_between_the_steps_of_an_upgrade_keep_their_order(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
-    upgrade.poll()
-    pipeline.update(own={"step": "polling"})
-    upgrade.poll()
-    upgrade.open()
-    pipeline.update(own={"step": "websocket is open"})
-    upgrade.probe()
-    pipeline.update(own={"step": "probed"})
-    pipeline.update(own={"step": "probed, twice"})
-    assert upgrade.poll() == ["6"], "held back for the WebSocket"
-    pipeline.update(own={"step": "before the upgrade packet"})
-    upgrade.finish(pipeline)
-    pipeline.update(own={"step": "upgraded"})
-    assert upgrade.websocket is not None
-    upgrade.follow([upgrade.websocket.receive()])
-    assert upgrade.followed.state is not None
-    assert upgrade.followed.state["step"] == "upgraded"
-
-
-def test_a_poll_under_way_is_ended_by_the_probe(upgrade: Upgrade) -> None:
-    upgrade.poll()
-    answers: list[list[str]] = []
-    poller = threading.Thread(target=lambda: answers.append(upgrade.poll()), daemon=True)
-    poller.start()
-    upgrade.probe()
-    poller.join(10)
-    assert answers == [["6"]]
-
-
-def test_an_open_websocket_that_never_probes_holds_no_events_back(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
-    """A proxy may let the handshake through and nothing else."""
-    upgrade.poll()
-    upgrade.open()
-    for step in range(5):
-        pipeline.update(own={"step": step})
-        upgrade.poll()
-        assert upgrade.followed.state is not None
-        assert upgrade.followed.state["step"] == step
-
-
-def test_an_upgrade_that_does_not_get_on_is_given_up_and_polling_goes_on(
-    monkeypatch: pytest.MonkeyPatch, pipeline: PipelineStatus
-) -> None:
-    monkeypatch.setattr(engine, "UPGRADE_TIMEOUT_SECONDS", 0.3)
-    with serving(pipeline) as server:
-        upgrade = Upgrade(server)
-        upgrade.poll()
-        upgrade.probe()
-        pipeline.update(own={"step": "held"})
-        assert upgrade.websocket is not None
-        upgrade.websocket.wait_for_end()
-        while upgrade.followed.state is None or "step" not in upgrade.followed.state:
-            upgrade.poll()
-        pipeline.update(own={"step": "later"})
-        upgrade.poll()
-        assert upgrade.followed.state["step"] == "later"
-        upgrade.close()
-
-
-@pytest.mark.parametrize("said", ["5", "4x", "3probe", "2", "2prob", "garbage"])
-def test_an_upgrade_that_begins_wrong_is_given_up_and_polling_goes_on(
-    upgrade: Upgrade, pipeline: PipelineStatus, said: str
-) -> None:
-    upgrade.poll()
-    websocket = upgrade.open()
-    websocket.send(said)
-    if said != "5":
-        websocket.wait_for_end()
-        pipeline.update(own={"step": "later"})
-        upgrade.poll()
-        assert upgrade.followed.state is not None
-        assert upgrade.followed.state["step"] == "later"
-
-
-def test_a_websocket_that_is_lost_before_the_switch_leaves_polling_as_it_was(
-    upgrade: Upgrade, pipeline: PipelineStatus
-) -> None:
-    upgrade.poll()
-    upgrade.probe()
-    assert upgrade.websocket is not None
-    upgrade.websocket.vanish()
-    pipeline.update(own={"step": "later"})
-    while upgrade.followed.state is None or upgrade.followed.state.get("step") != "later":
-        upgrade.poll()
-
-
-def test_only_one_upgrade_at_a_time(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
-    upgrade.poll()
-    upgrade.open()
-    second = RawWebSocket(upgrade.polling.port, path=f"{WEBSOCKET_PATH}&sid={upgrade.polling.open['sid']}")
-    assert second.answer.startswith(b"HTTP/1.1 400 ")
-    second.socket.close()
-    upgrade.probe()
-    upgrade.finish(pipeline)
-    third = RawWebSocket(upgrade.polling.port, path=f"{WEBSOCKET_PATH}&sid={upgrade.polling.open['sid']}")
-    assert third.answer.startswith(b"HTTP/1.1 400 ")
-    third.socket.close()
-
-
-def test_an_upgraded_session_refuses_polls(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
-    upgrade.poll()
-    upgrade.probe()
-    pipeline.update(own={"step": "switched"})
-    upgrade.finish(pipeline)
-    with pytest.raises(ClosedError):
-        upgrade.polling.poll()
-    pipeline.update(own={"step": "still there"})
-    upgrade.follow_to_the_end(pipeline)
-
-
-def test_a_poll_left_hanging_by_the_switch_does_not_end_the_session(
-    pipeline: PipelineStatus,
-) -> None:
-    """A client that switches without waiting for its poll: the poll runs out later and must do no harm."""
-    with serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=1) as server:
-        upgrade = Upgrade(server)
-        upgrade.poll()
-        websocket = upgrade.open()
-        websocket.send("2probe")
-        websocket.send("5")
-        assert websocket.receive() == "3probe"
-        hanging = socket.create_connection(("127.0.0.1", server.socket_port))
-        hanging.sendall(f"GET {upgrade.polling.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        done = threading.Event()
-
-        def read() -> None:
-            while not done.is_set():
-                try:
-                    upgrade.follow([websocket.receive()])
-                except (ClosedError, TimeoutError, OSError):
-                    return
-
-        reader = threading.Thread(target=read, daemon=True)
-        reader.start()
-        wait_until(lambda: websocket.pings >= 3, 15)
-        done.set()
-        pipeline.update(own={"step": "alive"})
-        wait_until(lambda: bool(upgrade.followed.state and upgrade.followed.state.get("step") == "alive"))
-        hanging.close()
-        upgrade.close()
-
-
-def test_upgrades_with_random_delays_under_load_miss_nothing_trap_3(
-    server: StatusServer, pipeline: PipelineStatus
-) -> None:
-    all_upgraded, all_quiet = threading.Barrier(13), threading.Event()
-
-    def watch(number: int) -> None:
-        upgrade = Upgrade(server)
-        try:
-            follow(upgrade, random.Random(number))
-        finally:
-            upgrade.close()
-
-    def follow(upgrade: Upgrade, chance: random.Random) -> None:
-        for _ in range(chance.randrange(4)):
-            upgrade.poll()
-        upgrade.open()
-        for _ in range(chance.randrange(3)):
-            upgrade.poll()
-        upgrade.probe()
-        while upgrade.poll() != ["6"]:
-            pass
-        time.sleep(chance.random() / 5)  # a slow client: its events pile up meanwhile
-        upgrade.finish(pipeline)
-        all_upgraded.wait(30)
-        assert all_quiet.wait(30)
-        upgrade.follow_to_the_end(pipeline)
-
-    def make_noise() -> None:
-        threads = hammer(pipeline, 3, 250)
-        with ticking(pipeline):
-            for thread in threads:
-                thread.join()
-            all_upgraded.wait(30)
-        all_quiet.set()
-
-    in_threads(13, lambda number: watch(number) if number else make_noise())
 
 
 # -- garbage -----------------------------------------------------------------------------------------------------------
@@ -379,14 +131,28 @@ IGNORED = [
     '43/pipeline,5["an ack"]',
     '42/nowhere,["hello"]',
     '42["to the root"]',
+    '451-/pipeline,["bin",{"_placeholder":true,"num":0}]',
+    "bAAEC",
+    '462-/pipeline,1[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]',
+    "bAAEC",
+    "bAAEC",
+    "3",
+    "3probe",
+    "41/nowhere,",
+    "41/local_files,",
+    "40/nowhere,",
+    "40/pipeline,",
+    '40/google_drive,{"token":"x"}',
+]
+NO_PACKETS = [
     "42/pipeline,[]",
     "42/pipeline,",
     "42/pipeline,null",
     "42/pipeline,{}",
     "42/pipeline,[" + "[" * 10_000,
-    '451-/pipeline,["bin",{"_placeholder":true,"num":0}]',
+    '42abc["an ack id that is none"]',
     '459999999-/pipeline,["bin",{"_placeholder":true,"num":0}]',
-    '461-/pipeline,1["bin",{"_placeholder":true,"num":0}]',
+    '451-/pipeline,["bin",{"_placeholder":true,"num":0}]\x1e42/pipeline,["no attachment"]',
     "44/pipeline,{}",
     "47",
     "49/pipeline,",
@@ -395,20 +161,13 @@ IGNORED = [
     '4{"a":1}',
     "4null",
     "4[1]",
-    "3",
-    "3probe",
-    "41/nowhere,",
-    "41/local_files,",
-    "40/nowhere,",
-    "40/pipeline,",
-    '40/google_drive,{"token":"x"}',
     "bAAEC",
     "b!!!",
 ]
 
 
-@pytest.mark.parametrize("text", ENDING)
-def test_what_is_not_engine_io_ends_that_client_alone(
+@pytest.mark.parametrize("text", ENDING + NO_PACKETS)
+def test_what_is_no_packet_ends_that_client_alone(
     server: StatusServer,
     pipeline: PipelineStatus,
     text: str,
@@ -416,7 +175,8 @@ def test_what_is_not_engine_io_ends_that_client_alone(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with WebSocketSession(server.socket_port) as other, WebSocketSession(server.socket_port) as rude:
-        rude.send(text)
+        for packet in text.split("\x1e"):
+            rude.send(packet)
         rude.wait_for_end()
         wait_until(lambda: clients(server)["total"] == 1)
         pipeline.update(status="running")
@@ -433,7 +193,8 @@ def test_events_acks_and_binary_packets_of_clients_are_ignored(
     with WebSocketSession(server.socket_port) as client:
         for text in IGNORED:
             client.send(text)
-        client.socket.sendall(masked_frame(BINARY, b"\x00" * 100) * 50)
+        client.send('453-/pipeline,["bin"]')
+        client.socket.sendall(masked_frame(BINARY, b"\x00" * 100) * 3)
         client.socket.sendall(masked_frame(PING, b"there?"))
         pipeline.update(status="running")
         followed, answers, alive = Client(), [], False
@@ -476,11 +237,45 @@ def test_garbage_by_polling_ends_that_session_at_most(
 ) -> None:
     with PollingSession(server.socket_port) as rude, WebSocketSession(server.socket_port) as other:
         rude.receive()
-        if rude.try_post(body) == 400:
+        if rude.try_post(body) != 200:
             wait_until(lambda: clients(server)["total"] == 1)
         pipeline.update(status="running")
         other.follow(pipeline)
     no_errors(caplog, capfd)
+
+
+@pytest.mark.parametrize("text", NO_PACKETS)
+def test_what_is_no_packet_ends_a_polling_session_too(server: StatusServer, text: str) -> None:
+    with PollingSession(server.socket_port) as client:
+        client.try_post(text)
+        wait_until(lambda: clients(server)["total"] == 0)
+        assert request(server.socket_port, client.path)[0] == 400
+
+
+FIRST = {
+    "msgpack": (BINARY, b"\x83\xa4type\x00\xa4data\xc0\xa3nsp\xa9/pipeline"),
+    "an event": (TEXT, b'42/pipeline,["hello"]'),
+    "JSON alone": (TEXT, b'4{"type":0,"nsp":"/pipeline"}'),
+    "no packet": (TEXT, b"4abc"),
+    "no type": (TEXT, b"hello"),
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+@pytest.mark.parametrize("polling", [False, True])
+def test_a_client_of_another_protocol_or_parser_is_closed_at_its_first_packet(
+    server: StatusServer, name: str, polling: bool
+) -> None:
+    opcode, payload = FIRST[name]
+    if not polling:
+        with WebSocketSession(server.socket_port, namespace=None) as client:
+            client.socket.sendall(masked_frame(opcode, payload))
+            client.wait_for_end()
+        return
+    with PollingSession(server.socket_port, namespace=None) as client:
+        client.try_post(b"b" + base64.b64encode(payload) if opcode == BINARY else payload)
+        with pytest.raises(ClosedError):
+            client.poll()
 
 
 def test_events_of_polling_clients_are_ignored_too(server: StatusServer, pipeline: PipelineStatus) -> None:
@@ -520,7 +315,7 @@ def test_a_wrong_request_is_answered_400_in_one_line(
 
 def test_a_client_of_engine_io_3_is_told_why(server: StatusServer) -> None:
     _, _, body = request(server.socket_port, "/socket.io/?EIO=3&transport=polling")
-    assert "unsupported version" in json.loads(body)
+    assert json.loads(body) == {"code": 5, "message": "Unsupported protocol version"}
 
 
 @pytest.mark.parametrize(
@@ -568,7 +363,7 @@ def test_the_handshake_carries_the_settings_trap_8(pipeline: PipelineStatus) -> 
 
 def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_stays(pipeline: PipelineStatus) -> None:
     with (
-        serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=1) as server,
+        serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=4) as server,
         WebSocketSession(server.socket_port) as silent,
         WebSocketSession(server.socket_port) as good,
         PollingSession(server.socket_port) as polling,
@@ -576,7 +371,7 @@ def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_stays(pipeli
     ):
         gone.receive()
         silent.answers_pings = False
-        ended = threading.Event()
+        ended, done = threading.Event(), threading.Event()
 
         def keep_alive() -> None:
             try:
@@ -587,7 +382,7 @@ def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_stays(pipeli
 
         def keep_polling() -> None:
             try:
-                while True:
+                while not done.is_set():
                     polling.receive()
             except (ClosedError, OSError):
                 pass
@@ -598,20 +393,22 @@ def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_stays(pipeli
         silent.wait_for_end()
         assert silent.pings == 1
         wait_until(lambda: clients(server)["total"] == 2)
-        wait_until(lambda: good.pings >= 4, 15)
+        wait_until(lambda: good.pings >= 4)
         assert not ended.is_set()
         assert clients(server)["total"] == 2
+        done.set()
+        pipeline.update(status="the poll under way ends")
         good.vanish()
-        for reader in readers[:1]:
+        for reader in readers:
             reader.join(10)
 
 
 def test_pongs_that_no_one_asked_for_bring_no_more_pings(pipeline: PipelineStatus) -> None:
+    began = time.monotonic()
     with (
         serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=5) as server,
         WebSocketSession(server.socket_port) as client,
     ):
-        began = time.monotonic()
         while client.pings < 3:
             for _ in range(10):
                 client.send("3")
@@ -683,7 +480,7 @@ def test_a_session_opened_by_polling_and_left_alone_is_forgotten(pipeline: Pipel
     with serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=1) as server:
         with PollingSession(server.socket_port) as client:
             client.receive()
-        wait_until(lambda: clients(server)["total"] == 0, 15)
+        wait_until(lambda: clients(server)["total"] == 0)
         status, _, _ = request(server.socket_port, client.path)
         assert status == 400
         assert request(server.socket_port, POLLING_PATH)[0] == 200

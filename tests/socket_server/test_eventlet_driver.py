@@ -18,7 +18,7 @@ from rag_pipeline import native
 from rag_pipeline.listener import open_listener
 from rag_pipeline.socket_server import eventlet_driver
 from rag_pipeline.socket_server.eventlet_driver import EventletLoop
-from rag_pipeline.socket_server.loop import DETACH, Cancellable, Environ
+from rag_pipeline.socket_server.loop import CONNECTION, Cancellable, Environ
 from tests.socket_server.support import exchange, request, wait_until
 
 
@@ -77,7 +77,7 @@ class Driven:
     def stop(self) -> None:
         self.todo.append(self.loop.stop)
         self.wake.signal()
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
 
@@ -126,7 +126,7 @@ def test_a_write_callback_comes_when_there_is_room(driven: Driven) -> None:
             pass
     except BlockingIOError:
         pass
-    assert called.wait(10)
+    assert called.wait(60)
     driven.run(watch.cancel)
     ours.close()
     theirs.close()
@@ -175,11 +175,11 @@ def test_a_detached_socket_is_the_callers_alone(driven: Driven) -> None:
     kept: list[int] = []
 
     def app(environ: Environ, _start: Any) -> list[bytes]:
-        kept.append(environ[DETACH]())
+        kept.append(environ[CONNECTION].detach())
         return []
 
     driven.app = app
-    with socket.create_connection(("127.0.0.1", driven.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", driven.port), timeout=60) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_until(lambda: bool(kept))
         assert request_of(driven, kept[0]) == 3
@@ -224,7 +224,7 @@ def test_no_delay_on_its_connections_trap_10(driven: Driven) -> None:
     kept: list[int] = []
 
     def app(environ: Environ, _start: Any) -> list[bytes]:
-        fd = environ[DETACH]()
+        fd = environ[CONNECTION].detach()
         with socket.socket(fileno=fd) as connection:
             kept.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         return []
@@ -261,7 +261,7 @@ def test_a_burst_of_signals_is_few_drains(driven: Driven) -> None:
 
 def test_headers_that_trickle_in_have_a_deadline_as_a_whole(driven: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eventlet_driver, "REQUEST_TIMEOUT_SECONDS", 0.5)
-    with socket.create_connection(("127.0.0.1", driven.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", driven.port), timeout=60) as client:
         client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
         client.settimeout(0.05)
         deadline = time.monotonic() + 10

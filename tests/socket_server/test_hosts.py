@@ -95,5 +95,5 @@ def test_every_event_arrives_in_order_whatever_the_host_is_traps_1_and_2(mode: s
             assert json.loads(body)["clients"]["/pipeline"] == 2
             running.go_on()
             assert running.read() == "stopped"
-        assert running.process.wait(10) == 0
+        assert running.process.wait(60) == 0
     assert log.read_text() == ""

@@ -22,6 +22,7 @@ from rag_pipeline.status import PipelineStatus
 from tests.access.signing import SECRET, shared
 from tests.contract.checking import check_event
 from tests.socket_server.support import Client, hammer, in_threads, lasting, new_pipeline, serving, ticking
+from tests.watching import status_numbers
 
 JS = Path(__file__).parents[1] / "js"
 NODE = shutil.which("node")
@@ -98,11 +99,11 @@ class NodeClient:
         assert self._process.stdout is not None
         self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         finally:
             self._process.kill()
             self._process.wait()
-            self._reader.join(10)
+            self._reader.join(60)
             self._process.stdout.close()
 
 
@@ -233,6 +234,7 @@ class ResumingClient(NodeClient):
 def test_a_node_client_that_is_cut_off_misses_nothing(pipeline: PipelineStatus, mode: str, namespace: str) -> None:
     with serving(pipeline) as server, ResumingClient(server.socket_port, mode, namespace) as client:
         client.follow(pipeline)
+        client.client.superseded = status_numbers(pipeline)
         for round_number in range(1, 4):
             client.cut()
             for thread in hammer(pipeline, 2, 30):
@@ -257,6 +259,7 @@ def test_a_node_client_goes_on_over_a_restart_of_the_service(
         pipeline.close()
         again = PipelineStatus(pipeline.pipeline_type, pipeline.pipeline_id)
         with serving(again, state_dir=tmp_path, socket_port=first.socket_port):
+            client.client.superseded = status_numbers(again)
             for thread in hammer(again, 2, 30):
                 thread.join()
             told = client.connected(2)

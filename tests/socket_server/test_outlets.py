@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
 from typing import Any
 
 import pytest
 
+from rag_pipeline import native
 from rag_pipeline.service import StatusServer
-from tests.socket_server.support import ClosedError, WebSocketSession, clients, new_pipeline, serving, wait_until
+from tests.socket_server.support import (
+    ClosedError,
+    JsonDict,
+    WebSocketSession,
+    clients,
+    new_pipeline,
+    request,
+    serving,
+    wait_until,
+)
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -28,20 +40,34 @@ def test_a_disconnect_ends_that_client_and_says_why_once(caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_an_overflowed_hand_over_starts_every_client_afresh(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, direct: bool
+def test_what_an_overfull_hand_over_drops_is_told_to_every_client_and_in_health(
+    caplog: pytest.LogCaptureFixture, direct: bool
 ) -> None:
     pipeline = new_pipeline()
     with serving(pipeline, direct=direct) as server, WebSocketSession(server.socket_port) as client:
         client.receive()
-        monkeypatch.setattr(server._sockets.handover, "_limit", 0)
-        pipeline.update(status="lost")
-        monkeypatch.undo()
-        pipeline.update(status="running")
-        client.wait_for_end()
-        with WebSocketSession(server.socket_port) as again:
-            again.follow(pipeline)
-    assert any("too far behind" in r.getMessage() for r in caplog.records)
+        hold = native.OneShot()
+        server._sockets.handover._limit = 70
+        server._sockets.hub.call(lambda: wait_for(hold))
+        for n in range(200):
+            pipeline.skip_file(f"f{n}", "no text")
+        dropped = server._sockets.handover.dropped
+        hold.set()
+        wait_until(lambda: not len(server._sockets.handover))
+        pipeline.update(status="idle")
+        told: list[JsonDict] = []
+        while not told or told[-1]["seq"] != 201:
+            told.append(client.receive_event()[2])
+        jumps = [two.get("gap") for one, two in itertools.pairwise(told) if two["seq"] > one["seq"] + 1]
+        assert jumps == [True]
+        health = server.health()
+        journal = health.body["journal"]
+        assert health.ok
+        assert health.body["status"] == journal["status"] == "degraded"  # type: ignore[index]
+        assert journal["dropped"] >= dropped > 0  # type: ignore[index]
+        files = json.loads(request(server.http_port, "/files")[2])
+        assert files["complete"] is False
+    assert len([r for r in caplog.records if "have been dropped" in r.getMessage()]) == 1
 
 
 def on_the_hub(server: StatusServer, function: Any) -> None:
@@ -49,3 +75,7 @@ def on_the_hub(server: StatusServer, function: Any) -> None:
     server._sockets.hub.call(function)
     server._sockets.hub.call(lambda: done.append(True))
     wait_until(lambda: bool(done))
+
+
+def wait_for(gate: native.OneShot) -> None:
+    assert gate.wait(30)

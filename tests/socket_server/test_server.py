@@ -76,7 +76,7 @@ def test_stop_from_several_threads_at_once() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert not served.alive
 
 
@@ -103,5 +103,5 @@ def test_mutations_during_start_and_stop_are_safe() -> None:
         with serving(pipeline) as served, WebSocketSession(served.socket_port) as client:
             client.receive_event()
     stop.set()
-    worker.join(10)
+    worker.join(60)
     assert not worker.is_alive()

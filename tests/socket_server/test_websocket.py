@@ -320,14 +320,17 @@ def test_property_bytes_arrive_in_order_once_however_few_the_socket_takes(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(websocket, "native", FaultySocket(takes))
         bench = Bench()
+        meant: list[tuple[Opcode, object]] = []
         written, received = [], b""
         for kind, value in steps:
             if kind == "write":
                 assert isinstance(value, bytes)
+                meant.append((Opcode.BINARY, value))
                 written.append(frame(BINARY, value))
                 bench.connection.write(written[-1])
             elif kind == "batch":
                 assert isinstance(value, list)
+                meant += [(Opcode.BINARY, part) for part in value]
                 written.append(b"".join(frame(BINARY, part) for part in value))
                 bench.connection.write(written[-1])
             elif kind == "writable":
@@ -336,6 +339,7 @@ def test_property_bytes_arrive_in_order_once_however_few_the_socket_takes(
                 received += bench.received()
         if end == "close":
             bench.connection.close()
+            meant.append((Opcode.CLOSE, (1000, "")))
             written.append(frame(CLOSE, (1000).to_bytes(2, "big")))
         while bench.loop.writing():
             received += bench.received()
@@ -343,7 +347,7 @@ def test_property_bytes_arrive_in_order_once_however_few_the_socket_takes(
         received += bench.received()
         bench.close()
     assert received == b"".join(written)
-    assert not frames_of(received) or received
+    assert frames_of(received) == meant
     assert bench.connection.backlog_bytes == 0
     assert bench.log.lost == 0
 

@@ -16,7 +16,7 @@ import threading
 import time
 import types
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rag_pipeline import events
 from rag_pipeline.events import Event
-from rag_pipeline.status import FlushRequest, PipelineStatus, checks, core, core_of
+from rag_pipeline.status import FlushRequest, PipelineStatus, checks, clocks, core_of
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.pipeline import DefaultPipelineStatus
 from tests.watching import Client, JsonDict, Recorder, lasting, loose, wait_until
@@ -43,6 +43,24 @@ def recorder(pipeline: PipelineStatus) -> Recorder:
     core_of(pipeline).attach(recorder)
     recorder.items.clear()
     return recorder
+
+
+class Clock:
+    """Both clocks, standing still until :meth:`sleep`; a reading can lose the processor, as ``lost`` says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, lost: Iterator[float] | None = None) -> None:
+        self._seconds = 1000.0
+        self._lost = lost or itertools.repeat(0.0)
+        monkeypatch.setattr(clocks, "monotonic", self._read)
+        monkeypatch.setattr(clocks, "wall", lambda: 1_700_000_000.0 + self._read())
+
+    def _read(self) -> float:
+        read = self._seconds
+        self._seconds += next(self._lost)
+        return read
+
+    def sleep(self, seconds: float) -> None:
+        self._seconds += seconds
 
 
 class Deliverer:
@@ -73,7 +91,7 @@ class Deliverer:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 # -- what each call does -----------------------------------------------------------------------------------------------
@@ -350,6 +368,61 @@ def test_a_status_goes_with_a_file_event_or_is_due_within_100_ms_of_it(
         assert recorder.events[-1].name == events.STATUS
 
 
+def test_statuses_keep_their_distance_by_their_timestamps_however_busy_the_machine(
+    pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A thread that is suspended between two readings of the clock is so for a turn of other threads: some 10 ms.
+    dice = random.Random(1)
+    clock = Clock(monkeypatch, (0.03 if dice.random() < 0.05 else 0.0 for _ in itertools.count()))
+    recorder = Recorder()
+    core_of(pipeline).attach(recorder)
+    for _ in range(3000):
+        pipeline.add_processing_file("a")
+        pipeline.complete_file("a")
+        core_of(pipeline).flush()
+        clock.sleep(0.001)
+    statuses = [e for e in recorder.events if e.name == events.STATUS][1:]  # the first greeted the sink
+    assert len(statuses) > 30
+    assert min(later.at - earlier.at for earlier, later in itertools.pairwise(statuses)) > 0.099
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_status_follows_progress_that_was_held_back(
+    pipeline: PipelineStatus, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, everything: bool
+) -> None:
+    clock = Clock(monkeypatch)
+    pipeline.add_processing_file("a")
+    for fraction in (0.1, 0.2):  # the second is held back
+        pipeline.file_progress("a", "chunking", fraction)
+    pipeline.update(status="running")
+    for _ in range(30):  # 300 ms
+        clock.sleep(0.01)
+        core_of(pipeline).flush(everything=everything)
+    assert recorder.changes[-1].name == events.FILE_PROGRESS
+    newest = recorder.events[-1]
+    assert newest.name == events.STATUS
+    assert newest.at <= recorder.changes[-1].at + 0.1
+    assert lasting({k: v for k, v in newest.payload().items() if k != "timestamp"}) == lasting(pipeline.get())
+
+
+def test_each_sink_is_asked_for_one_flush_at_a_time(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of two servers flushes when it was asked to, while files come in."""
+    clock = Clock(monkeypatch)
+    servers = [(Recorder(), itertools.count(1)), (Recorder(), itertools.count(1))]
+    for sink, _ in servers:
+        core_of(pipeline).attach(sink)
+    for number in range(500):
+        pipeline.add_processing_file(f"{number}")
+        for sink, flushes in servers:
+            due = [i for i in sink.items if isinstance(i, FlushRequest) and i.due <= time.monotonic()]
+            sink.items[:] = [item for item in sink.items if item not in due]
+            for _ in due:
+                core_of(pipeline).flush()
+                assert next(flushes) < 55, "5 seconds, one status each 100 ms"
+                pipeline.add_processing_file(f"{number} again")
+        clock.sleep(0.01)
+
+
 def test_progress_is_limited_for_each_file_and_the_last_value_arrives(pipeline: PipelineStatus) -> None:
     pipeline.add_processing_file("a")
     pipeline.add_processing_file("b")
@@ -383,7 +456,7 @@ def test_a_flush_request_that_was_lost_is_asked_for_again(
     pipeline.add_processing_file("b")
     assert [type(item) for item in recorder.items] == [Event]
     later = time.monotonic() + 2
-    monkeypatch.setattr(core, "_mono", lambda: later)
+    monkeypatch.setattr(clocks, "monotonic", lambda: later)
     pipeline.file_progress("b", "chunking")
     pipeline.update(status="idle")
     pipeline.file_progress("b", "embedding")  # held back
@@ -697,6 +770,8 @@ class PipelineMachine(RuleBasedStateMachine):
         self.events_are_gapless_and_rebuild_the_state()
         if self.client.state is not None:
             assert lasting(self.client.state) == lasting(self.pipeline.get())
+            newest = next(e for e in reversed(self.recorder.events) if e.name == events.STATUS)
+            assert newest.seq == self.client.state["seq"], "who listens to the status alone is right too"
         self.pipeline.close()
         logging.getLogger("rag_pipeline.status").disabled = False
 

@@ -15,7 +15,7 @@ from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import Failed, Finished, Found, Message, Ready, encode
 from rag_pipeline.ingest.extract.worker_process import WorkerEndedError, WorkerProcess
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 def open_descriptors() -> set[str]:

@@ -191,7 +191,8 @@ def test_what_is_longer_than_it_should_be_is_not_read_to_its_end(tmp_path: Path)
 
 def test_a_stalled_transfer_is_left_when_a_check_says_so(tmp_path: Path) -> None:
     with DriveServer() as server:
-        fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path)
+        patient = replace(QUICK, read_timeout_seconds=600.0)
+        fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path, patient)
         server.faults.add(stall(300_000), "media")
         began = time.monotonic()
 
@@ -201,7 +202,7 @@ def test_a_stalled_transfer_is_left_when_a_check_says_so(tmp_path: Path) -> None
 
         with pytest.raises(Stopped):
             fetching.run(check=check)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 60, "the stall is not waited out"
         assert nothing_below(tmp_path)
 
 

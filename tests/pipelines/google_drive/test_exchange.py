@@ -178,17 +178,18 @@ def test_an_address_that_can_t_be_read_may_be_another_the_next_time(location: st
 
 
 def test_an_answer_that_stalls_or_does_not_begin_is_left_on_a_stop() -> None:
-    for fault in (stall(3), slow(60)):
+    patient = replace(POLICY, read_timeout_seconds=600.0)
+    for fault in (stall(3), slow(600)):
         with DriveServer() as server:
             server.faults.add(fault, "files.get")
             stop = threading.Event()
-            exchange = Exchange(session_for(server), base_url=server.url, policy=POLICY, stop=stop)
+            exchange = Exchange(session_for(server), base_url=server.url, policy=patient, stop=stop)
             timer = threading.Timer(0.3, stop.set)
             timer.start()
             began = time.monotonic()
             with pytest.raises(Stopped):
                 exchange.body(root(server), never)
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 60, "the answer is not waited for"
             timer.join()
 
 

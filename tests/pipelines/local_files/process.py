@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import socketio
-
 from tests.contract.checking import check_answer, check_event
+from tests.in_order import InOrderClient
 from tests.watching import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -96,7 +95,7 @@ class Process:
 
     def status(self) -> dict[str, Any]:
         """Return what ``GET /status`` answers."""
-        with urllib.request.urlopen(self.address("Status"), timeout=10) as answer:
+        with urllib.request.urlopen(self.address("Status"), timeout=60) as answer:
             body = answer.read()
         check_answer("/status", answer.status, answer.headers, body)
         state: dict[str, Any] = json.loads(body)
@@ -142,10 +141,10 @@ class Watcher:
 
     def __init__(self, address: str, namespace: str = "/local_files") -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.client = socketio.Client(reconnection=False)
+        self.client = InOrderClient(reconnection=False)
         for name in EVENTS:
             self.client.on(name, self._keeper(name), namespace=namespace)
-        self.client.connect(address, namespaces=[namespace], transports=["websocket"], wait_timeout=10)
+        self.client.connect(address, namespaces=[namespace], transports=["websocket"], wait_timeout=60)
 
     def _keeper(self, name: str) -> Callable[[dict[str, Any]], None]:
         return lambda body: self.events.append((name, body))

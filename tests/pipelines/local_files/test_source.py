@@ -78,7 +78,7 @@ def test_a_change_is_hinted_at(source: Source, folder: Path) -> None:
         assert watcher is not None
         wait_until(lambda: watcher.active)
         (folder / "a.txt").write_text("one")
-        assert hinted.wait(10)
+        assert hinted.wait(60)
     finally:
         stop.set()
 

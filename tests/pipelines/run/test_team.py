@@ -23,7 +23,7 @@ from tests.pipelines.parts import TestParts
 from tests.pipelines.run.scripted import Script, done_at_once, member, until_stopped
 from tests.watching import Recorder, wait_until
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Model:

@@ -14,7 +14,10 @@ from rag_pipeline.errors import CorruptFileError, EncryptedFileError, Extraction
 from rag_pipeline.ingest.extract.output import Output
 from rag_pipeline.ingest.extract.source import Source
 
-_DAMAGE = (PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, AssertionError)
+_DAMAGE = (
+    PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, AssertionError,
+    NotImplementedError,
+)  # fmt: skip
 
 
 def read_pdf(source: Source, output: Output) -> None:

@@ -33,11 +33,14 @@ def test_a_password_is_needed_only_where_one_is_set(algorithm: str) -> None:
         read(encrypted("secret", algorithm))
 
 
-def test_a_bad_page_is_left_out_with_a_warning() -> None:
-    data = make_pdf(2)
-    bad = data.replace(b"/Contents 6 0 R", b"/Contents [[3]]")
-    assert data != bad
-    assert [place for place, _ in read(bad)] == ["page 1"] or not warnings(bad)
+@pytest.mark.parametrize("encoding", [b"ASCII85Decode", b"NoSuchDecode"])
+def test_a_bad_page_is_left_out_with_a_warning(encoding: bytes) -> None:
+    start, found, rest = make_pdf(2).rpartition(b"<</Length")  # of the last page's text, which has no encoding
+    assert found
+    bad = start + b"<</Filter/" + encoding + b"/Length" + rest
+    assert [place for place, _ in read(bad)] == ["page 1"]
+    (said,) = warnings(bad)
+    assert said.startswith("page 2 is left out: ")
 
 
 @pytest.mark.parametrize("data", [b"%PDF-1.7\n", b"%PDF-1.7\nstartxref\n0\n%%EOF\n", make_pdf(1)[:200]])

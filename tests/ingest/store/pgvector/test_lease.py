@@ -161,7 +161,7 @@ def test_a_server_that_is_away_for_a_while_costs_no_lease(
     own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
-    store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, owner="one")
+    store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, owner="one", patience_seconds=600)
     store.prepare()
     put(store)
     own_postgres.stop()
@@ -172,7 +172,7 @@ def test_a_server_that_is_away_for_a_while_costs_no_lease(
     own_postgres.stop()
     began = time.monotonic()
     store.close()
-    assert time.monotonic() - began < 10, "it is not waited for as long as for a write"
+    assert time.monotonic() - began < 60, "it is not waited for as long as for a write"
 
 
 def test_a_store_that_an_older_version_made_gets_the_table(postgres: PostgresServer, schema: str, opened: Open) -> None:

@@ -1,0 +1,96 @@
+"""Pages: what was read from the journal's store for clients that the tail does not reach back to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rag_pipeline.journal import Entry, Tail
+from rag_pipeline.journal.weight import weigh
+
+PAGES_BYTES = 32 << 20
+FAILED_SECONDS = 1.0
+
+Fetched = Callable[[list[Entry] | None, int], None]
+Fetch = Callable[[int, str, Fetched], None]
+"""``fetch(position, namespace, done)`` reads from the store on another thread, and calls ``done(entries, end)`` on the
+hub's with the entries between the position and ``end``, None if they are not all there."""
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """The events of a namespace after ``start`` up to ``end``; ``failed_at`` says when they could not be had."""
+
+    start: int
+    end: int
+    entries: list[Entry]
+    size_bytes: int = 0
+    failed_at: float | None = None
+
+    def covers(self, position: int) -> bool:
+        """Return whether a reader at the position finds what is next here."""
+        return self.start <= position < self.end
+
+    def empty(self) -> None:
+        """Let go of the events: readers that stand in it ask anew."""
+        self.entries, self.end, self.size_bytes = [], self.start, 0
+
+
+class Pages:
+    """Asks the store once for all who stand at the same place; keeps the last pages, 32 MiB of them."""
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        self._pages: dict[tuple[str, int], Page] = {}
+        self._size_bytes = 0
+        self._asked: set[tuple[str, int]] = set()
+
+    def find(self, namespace: str, position: int, tail: Tail) -> Page | None:
+        """Return the page that a reader at the position reads from; None while the store is asked for it."""
+        key = namespace, position
+        found = self._find(key)
+        if found is None and key not in self._asked:
+            self._asked.add(key)
+            self._fetch(position, namespace, lambda entries, end: self._take(key, entries, end, tail))
+            found = self._find(key)  # where the answer was there at once
+        return found
+
+    def _find(self, key: tuple[str, int]) -> Page | None:
+        namespace, position = key
+        found = self._pages.get(key)
+        if found is not None and not found.covers(position):
+            if found.failed_at is not None and time.monotonic() < found.failed_at + FAILED_SECONDS:
+                return found
+            self._drop(key)
+            found = None
+        if found is None:
+            found = next((p for (ns, _), p in self._pages.items() if ns == namespace and p.covers(position)), None)
+        return found
+
+    def _take(self, key: tuple[str, int], entries: list[Entry] | None, end: int, tail: Tail) -> None:
+        if key not in self._asked:
+            return  # by those of another journal
+        self._asked.discard(key)
+        # The store may be ahead: what has not passed the hub yet comes by way of the tail.
+        end = min(end, tail.newest)
+        kept = [entry for entry in entries or () if entry.position <= end]
+        failed_at = time.monotonic() if entries is None else None
+        page = Page(key[1], key[1] if entries is None else end, kept, sum(map(weigh, kept)), failed_at)
+        self._pages[key] = page
+        self._size_bytes += page.size_bytes
+        while self._size_bytes > PAGES_BYTES and len(self._pages) > 1:
+            self._drop(next(iter(self._pages)))
+
+    def clear(self) -> None:
+        """Keep none, and take no answer that is still to come."""
+        for page in self._pages.values():
+            page.empty()
+        self._pages.clear()
+        self._asked.clear()
+        self._size_bytes = 0
+
+    def _drop(self, key: tuple[str, int]) -> None:
+        page = self._pages.pop(key)
+        self._size_bytes -= page.size_bytes
+        page.empty()

@@ -1,0 +1,68 @@
+"""Gaps: a status stands for what was dropped; nothing else can, and control messages are never dropped."""
+
+from __future__ import annotations
+
+import json
+
+from rag_pipeline import events
+from rag_pipeline.events import Event
+from rag_pipeline.journal import Entry
+from rag_pipeline.journal.base import StoredBody
+from rag_pipeline.journal.gap import EventBound, is_gap
+from rag_pipeline.status import FlushRequest, PipelineStatus, SnapshotFor, core_of
+from tests.watching import Recorder
+
+
+def published() -> tuple[Event, Event, Event]:
+    """Return a status, one that sums up, and a file event."""
+    recorder, pipeline = Recorder(), PipelineStatus("local_files", "torn")
+    core_of(pipeline).attach(recorder)
+    pipeline.update(status="running")
+    pipeline.add_processing_file("a")
+    summary = core_of(pipeline).status_event()
+    pipeline.close()
+    return recorder.changes[0], summary, recorder.changes[1]
+
+
+def test_a_status_marked_as_a_gap_is_numbered_and_says_so() -> None:
+    _, summary, started = published()
+    bound: EventBound = EventBound()
+    marked = bound.after_gap(summary)
+    assert marked is not None
+    assert (marked.numbered, marked.seq, is_gap(marked)) == (True, summary.seq, True)
+    payload = marked.payload()
+    assert payload.pop("gap") is True
+    assert payload == summary.payload()
+    assert bound.after_gap(started) is None
+
+
+def test_an_entry_is_marked_in_its_text_alone() -> None:
+    status, _, started = published()
+    bound = EventBound()
+    marked = bound.after_gap(Entry(7, status))
+    assert marked is not None
+    assert (marked.position, json.loads(marked.text)["gap"]) == (7, True)
+    assert bound.after_gap(Entry(8, started)) is None
+
+
+def test_a_gap_is_known_again_when_it_was_read_from_a_store() -> None:
+    status, _, started = published()
+    marked = EventBound().after_gap(status)
+    assert marked is not None
+    for event, expected in ((marked, True), (status, False), (started, False)):
+        text = Entry(1, event).text
+        assert is_gap(event._replace(body=StoredBody(text))) is expected
+        assert is_gap(event) is expected
+
+
+def test_events_may_be_dropped_and_control_messages_may_not() -> None:
+    status, summary, started = published()
+    bound, pipeline = EventBound(), PipelineStatus("local_files", "torn")
+    pipeline.close()
+    for item in (status, summary, started, Entry(1, started)):
+        assert bound.weigh(item) > 0
+        assert bound.subject(item) == "torn"
+    for control in (FlushRequest(core_of(pipeline).flush, 1.0), SnapshotFor(status, object()), object()):
+        assert bound.weigh(control) == 0
+    assert [bound.is_loss(item) for item in (status, summary, started)] == [True, False, True]
+    assert status.name == events.STATUS

@@ -1,0 +1,69 @@
+"""A service over Redis that has nothing to do asks for next to nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline import PipelineStatus, start_status_server
+from rag_pipeline.journal.redis_link import Link
+from tests.journal import redis_server
+from tests.live import wait_until
+from tests.socket_server.support import WebSocketSession
+
+pytestmark = redis_server.needs_redis
+
+ROUNDS = 5
+
+
+def test_nothing_that_happened_before_is_read_while_nothing_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with redis_server.running(tmp_path / "redis") as redis:
+        monkeypatch.setenv("STATUS_REDIS_URL", redis.url)
+        link = redis.link()
+        pipeline = PipelineStatus("local_files", "idle")
+        with start_status_server(0, pipelines=[pipeline]) as server:
+            for n in range(500):
+                pipeline.complete_file(str(n), result={"text": "x" * 5000})
+            pipeline.update(status="idle")
+            wait_until(lambda: _shown(server.socket_port) == 501)
+            counts = _Counts(link)
+            polls, told = counts.polls(), counts.output_bytes()
+            wait_until(lambda: counts.polls() >= polls + ROUNDS)
+            # Each entry has 5 KB. A client that has just left may have cost an answer or two.
+            assert counts.output_bytes() - told < ROUNDS * 1000
+        pipeline.close()
+        link.close()
+
+
+def _shown(port: int) -> int:
+    """Return what a newcomer is shown: as much as was read of the stream."""
+    with WebSocketSession(port) as session:
+        seq: int = session.receive_event()[2]["seq"]
+        return seq
+
+
+class _Counts:
+    """Asks Redis what it was asked; what it tells of that is not counted."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._own_bytes = 0
+
+    def polls(self) -> int:
+        found = re.search(r"cmdstat_xread:calls=(\d+)", self._info("commandstats"))
+        return int(found[1]) if found else 0
+
+    def output_bytes(self) -> int:
+        before = self._own_bytes
+        found = re.search(r"total_net_output_bytes:(\d+)", self._info("stats"))
+        assert found
+        return int(found[1]) - before
+
+    def _info(self, section: str) -> str:
+        text = str(self._link.call("INFO", section))
+        self._own_bytes += len(text) + len(f"${len(text)}\r\n\r\n")
+        return text

@@ -1,0 +1,278 @@
+"""What Redis refuses for good, and what somebody else put into it: one line, degraded health, and no harm beside."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline import PipelineStatus, StatusServer, start_status_server
+from rag_pipeline.journal import redis_pause
+from rag_pipeline.journal.redis_keys import Keys, pairs
+from rag_pipeline.journal.redis_link import Link
+from tests.journal import redis_server
+from tests.journal.redis_server import RedisServer
+from tests.live import ask, wait_until
+from tests.socket_server.support import WebSocketSession
+
+pytestmark = redis_server.needs_redis
+
+KEYS = Keys()
+OF_ONE = [
+    KEYS.files("one"), KEYS.pipeline("one"), KEYS.state("one"), f"{KEYS.files('one')}:completed",
+    "rag:recent:one:failed", "rag:attempts:one", KEYS.owner("one"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
+    with redis_server.running(tmp_path / "redis") as server:
+        monkeypatch.setenv("STATUS_REDIS_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def link(redis: RedisServer) -> Iterator[Link]:
+    link = redis.link()
+    yield link
+    link.close()
+
+
+@pytest.fixture
+def pipelines() -> Iterator[list[PipelineStatus]]:
+    made = [PipelineStatus("local_files", name) for name in ("one", "two")]
+    yield made
+    for pipeline in made:
+        pipeline.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("redis_pause", "redis_claims"):
+        monkeypatch.setattr(f"rag_pipeline.journal.{module}.REFUSED_SECONDS", 0.5)
+
+
+def journal_of(server: StatusServer) -> dict[str, str]:
+    health = ask(server.http_port, "/health")
+    assert health.status == 200
+    journal: dict[str, str] = health.body["journal"]
+    assert journal["status"] == health.body["status"]
+    return journal
+
+
+def is_ok(server: StatusServer) -> bool:
+    return journal_of(server)["status"] == "ok"
+
+
+def seqs(link: Link, pipeline_id: str) -> list[int]:
+    """Return ``seq`` of each event in the stream, statuses that sum up left out."""
+    known = (pairs(fields) for _, fields in link.call("XRANGE", KEYS.events, "-", "+"))
+    return [int(one["seq"]) for one in known if one["pipeline_id"] == pipeline_id and one["numbered"] == "1"]
+
+
+def scripts_run(link: Link) -> int:
+    """Return how often scripts were run."""
+    lines = link.call("INFO", "commandstats").splitlines()
+    return sum(int(line.split("calls=")[1].split(",")[0]) for line in lines if line.startswith("cmdstat_eval"))
+
+
+def told(caplog: pytest.LogCaptureFixture, *words: str) -> list[str]:
+    return [line for line in caplog.messages if all(word in line for word in words)]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("taken", ["-hset", "-xtrim", "-xadd", "-evalsha", "-zadd", "-xread", "-xinfo"])
+def test_a_permission_that_is_taken_away_is_one_line_and_nothing_is_lost_or_doubled(
+    link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, taken: str
+) -> None:
+    with start_status_server(0, pipelines=pipelines) as server:
+        one = pipelines[0]
+        one.update(status="running")
+        wait_until(lambda: seqs(link, "one") == [1] and is_ok(server))
+        link.call("ACL", "SETUSER", "default", taken, "+acl", "+info", "+xrange")
+        with WebSocketSession(server.socket_port) as session:
+            session.receive_event()
+            for n in range(5):
+                one.add_processing_file(str(n))
+            wait_until(lambda: not is_ok(server), "degraded health")
+            wait_until(lambda: len(told(caplog, "it is tried every")) == 1)
+            link.call("ACL", "SETUSER", "default", "+@all")
+            wait_until(lambda: is_ok(server), "good health")
+            one.update(status="idle")
+            wait_until(lambda: seqs(link, "one")[-1] == 7)
+        assert seqs(link, "one") == list(range(1, 8)), "nothing is missing, nothing is written twice"
+        assert len(told(caplog, "it is tried every")) == 1
+        assert len(told(caplog, "is back")) == 1
+        assert not told(caplog, "failed")
+    assert ask_files(link) == {str(n) for n in range(5)}
+
+
+def ask_files(link: Link) -> set[str]:
+    return {key.partition(":")[2] for key in link.call("HKEYS", KEYS.files("one"))}
+
+
+def test_a_user_that_may_do_next_to_nothing_starts_a_service_that_says_so(
+    redis: RedisServer, link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    link.call("ACL", "SETUSER", "reader", "on", ">pw", "~rag:*", "+info", "+get")
+    monkeypatch.setenv("STATUS_REDIS_URL", redis.url.replace("//", "//reader:pw@"))
+    with start_status_server(0, pipelines=pipelines) as server:
+        pipelines[0].update(status="running")
+        wait_until(lambda: not is_ok(server))
+        assert "refused a command" in journal_of(server)["error"]
+        before = scripts_run(link)
+        wait_until(lambda: len(told(caplog, "it is tried every")) == 1)
+        pipelines[0].update(status="idle")
+        assert scripts_run(link) == before, "it is not tried over and over"
+    assert len(told(caplog, "refused a command")) == 1
+    assert "pw" not in caplog.text
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("key", OF_ONE)
+def test_a_key_of_another_type_harms_its_own_pipeline_alone(
+    link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, key: str
+) -> None:
+    one, two = pipelines
+    with start_status_server(0, pipelines=pipelines) as server:
+        for pipeline in pipelines:
+            pipeline.update(status="running")
+        wait_until(lambda: seqs(link, "one") == seqs(link, "two") == [1])
+        link.call("DEL", key)
+        link.call("SADD", key, "a stranger's")
+        for n in range(3):
+            one.complete_file(str(n), n > 0)
+            two.complete_file(str(n))
+        wait_until(lambda: "WRONGTYPE" in journal_of(server).get("error", ""))
+        wait_until(lambda: ask(server.http_port, "/status/two").body["seq"] == 4)
+        before = link.call("ZSCORE", KEYS.pipelines, "two")
+        wait_until(lambda: link.call("ZSCORE", KEYS.pipelines, "two") != before, "a heartbeat of the other")
+        link.call("DEL", key)
+        wait_until(lambda: is_ok(server))
+        wait_until(lambda: seqs(link, "one")[-1] == 4)
+        assert seqs(link, "two") == [1, 2, 3, 4]
+        # Where what was known of the pipeline has gone, its state follows as a gap.
+        assert seqs(link, "one") == [1, 2, 3, 4, *([4] if key == KEYS.pipeline("one") else [])]
+    assert len(told(caplog, "pipeline 'one' can't be kept in Redis")) == 1
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("key", [KEYS.events, KEYS.count, KEYS.pipelines, KEYS.identity])
+def test_a_key_of_all_that_has_another_type_is_one_line_and_mended_by_hand(
+    link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, key: str
+) -> None:
+    one = pipelines[0]
+    with start_status_server(0, pipelines=pipelines) as server:
+        one.update(status="running")
+        wait_until(lambda: seqs(link, "one") == [1])
+        link.call("DEL", key)
+        link.call("SADD", key, "a stranger's")
+        one.complete_file("a")
+        wait_until(lambda: not is_ok(server))
+        link.call("DEL", key)
+        wait_until(lambda: is_ok(server))
+        one.complete_file("b")
+        wait_until(lambda: ask(server.http_port, "/status/one").body["seq"] == 3)
+        kept = seqs(link, "one")
+        assert kept == sorted(set(kept))
+    assert len(told(caplog, "it is tried every")) <= 1
+    assert "Traceback" not in caplog.text
+
+
+def test_what_a_stranger_adds_to_the_stream_is_skipped_and_costs_nothing_else(
+    link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture
+) -> None:
+    one = pipelines[0]
+    one.update(status="running")
+    strange = _strange_entries()
+    # The oldest entry is one too, and the snapshot of a new server begins among them.
+    link.call("XADD", KEYS.events, "*", "hello", "world")
+    with start_status_server(0, pipelines=[one]) as server, WebSocketSession(server.socket_port) as session:
+        session.receive_event()
+        for n, entry in enumerate(strange):
+            one.complete_file(str(n))
+            link.call("XADD", KEYS.events, "*", *entry)
+        connection = link._connection
+        connection.send_packed_command(
+            [b"*5\r\n$4\r\nXADD\r\n$10\r\nrag:events\r\n$1\r\n*\r\n$1\r\n\xff\r\n$2\r\n\xfe\xff\r\n"]
+        )
+        connection.read_response()
+        one.update(status="idle")
+        last = 2 + len(strange)
+        wait_until(lambda: ask(server.http_port, "/status/one").body["seq"] == last)
+        seen: list[int] = []
+        while not seen or seen[-1] < last:
+            _, name, payload = session.receive_event()
+            assert payload["pipeline_id"] == "one"
+            assert "gap" not in payload
+            if name != "pipeline:status" or payload["seq"] == last:
+                seen.append(payload["seq"])
+        assert seen == list(range(2, last + 1))
+        page = ask(server.http_port, "/events?limit=1000").body
+        page = page["events"]
+        assert [item["data"]["seq"] for item in page] == list(range(2, last + 1))
+        assert is_ok(server)
+        with start_status_server(0, pipelines=[]) as other:
+            assert ask(other.http_port, "/status/one").body["seq"] == last
+    assert len(told(caplog, "is not an event of this service", "skipped")) <= 2
+    assert told(caplog, "is not an event of this service")
+    assert "Traceback" not in caplog.text
+
+
+def _strange_entries() -> list[list[str]]:
+    good = {
+        "name": "pipeline:file_failed", "namespaces": "/pipeline", "pipeline_id": "one", "pipeline_type": "local_files",
+        "epoch": "e", "seq": "9", "at": "1.0", "numbered": "1", "count": "1", "text": "{}",
+    }  # fmt: skip
+    text = json.dumps({"pipeline_id": "one", "epoch": "e", "seq": 9, "timestamp": "x", "file": {}})
+    bad = [
+        {}, {"text": "{"}, {"text": "[]"}, {"text": text}, {"text": '{"a": NaN}'}, {"seq": "nine"}, {"at": "nan"},
+        {"namespaces": "/evil"}, {"name": "evil"}, {"pipeline_id": ""}, {"pipeline_id": "x" * 300},
+        {"seq": "9" * 6000}, {"text": "[" * 100_000}, {"name": "pipeline:status", "text": text},
+    ]  # fmt: skip
+    entries = [[part for item in (good | change).items() for part in item] for change in bad]
+    return [["a", "b"], ["text", "x", "text", "y"], *entries]
+
+
+def test_what_a_stranger_puts_beside_the_pipelines_stops_no_start(
+    link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture
+) -> None:
+    link.call("ZADD", KEYS.pipelines, 1, "odd", 2, "bent", 3, "listed", 4, "rows")
+    link.call("HSET", KEYS.pipeline("odd"), "epoch", "e", "position", "what?")
+    link.call("HSET", KEYS.state("odd"), "hello", "world", "position", "1-1")
+    link.call("SADD", KEYS.pipeline("bent"), "x")
+    link.call("SADD", KEYS.state("bent"), "x")
+    link.call("SADD", f"{KEYS.files('listed')}:processing", "x")
+    link.call("HSET", KEYS.files("rows"), "name:a", "what?")
+    link.call("ZADD", f"{KEYS.files('rows')}:completed", 1, "name:a")
+    link.call("RPUSH", KEYS.generations, "what?")
+    link.call("SET", KEYS.count, "many")
+    with start_status_server(0, pipelines=pipelines) as server:
+        pipelines[0].complete_file("a")
+        wait_until(lambda: ask(server.http_port, "/files").body["files"])
+        assert [file["name"] for file in ask(server.http_port, "/files").body["files"]] == ["a"]
+        assert is_ok(server)
+    assert "Traceback" not in caplog.text
+
+
+def test_a_policy_that_drops_keys_is_told_at_the_start_and_when_it_changes(
+    redis: RedisServer, link: Link, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag_pipeline.journal.redis_keeper.POLICY_SECONDS", 0.1)
+    link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    with start_status_server(0, pipelines=[]) as server:
+        said = f"Redis at 127.0.0.1:{redis.port}/0 drops the journal's keys when its memory is short: "
+        said += "maxmemory-policy is allkeys-lru, and must be noeviction"
+        assert journal_of(server)["error"] == said
+        assert journal_of(server)["status"] == "degraded"
+        link.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        wait_until(lambda: is_ok(server))
+        link.call("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+        link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
+        wait_until(lambda: not is_ok(server))
+    assert len(told(caplog, "allkeys-lru")) == len(told(caplog, "allkeys-random")) == 1
+    assert redis_pause.REFUSED_SECONDS > redis_pause.LONGEST_SECONDS

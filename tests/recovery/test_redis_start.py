@@ -1,0 +1,122 @@
+"""Starting over Redis: what dead processes left waits for nobody but itself, and who lives keeps what it has."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline import PipelineStatus
+from rag_pipeline.journal.redis_keys import Keys
+from rag_pipeline.status import core_of
+from tests.journal import redis_server
+from tests.journal.redis_server import RedisServer, following, publishing
+from tests.live import Program, ask, free_pair, wait_until
+
+pytestmark = redis_server.needs_redis
+
+NAMES = [f"started-{n}" for n in range(6)]
+
+PROGRAM = """
+import sys
+from rag_pipeline import PipelineStatus, start_status_server
+pipelines = [PipelineStatus("local_files", name) for name in sys.argv[2:]]
+with start_status_server(int(sys.argv[1]), pipelines=pipelines) as server:
+    for pipeline in pipelines:
+        pipeline.add_processing_file("a")
+        pipeline.update(status="running")
+    print("started", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server.running(tmp_path / "redis") as server:
+        yield server
+
+
+def _program(redis: RedisServer, port: int, *names: str) -> Program:
+    return Program("-c", PROGRAM, str(port), *names, env={"STATUS_REDIS_URL": redis.url})
+
+
+def _kill(redis: RedisServer, *names: str) -> None:
+    with _program(redis, 0, *names) as first:
+        first.expect("started")
+        link = redis.link()
+        wait_until(lambda: all(link.call("HGET", Keys().pipeline(name), "seq") == "2" for name in names))
+        link.close()
+        first.signal(signal.SIGKILL)
+        first.exit_code()
+
+
+def _status(port: int) -> dict[str, int]:
+    """Return ``seq`` of each pipeline that is shown; nothing while HTTP does not answer."""
+    with suppress(OSError):
+        body = ask(port, "/status").body
+        states = body.get("pipelines", {body.get("pipeline_id"): body})
+        return {name: state["seq"] for name, state in states.items()}
+    return {}
+
+
+def test_http_answers_while_the_leases_of_a_killed_process_are_waited_for(redis: RedisServer) -> None:
+    _kill(redis, *NAMES)
+    port = free_pair()
+    with _program(redis, port, *NAMES) as again:
+        wait_until(lambda: _status(port), "an answer")
+        assert _status(port) == dict.fromkeys(NAMES, 2), "what Redis knows of them is shown meanwhile"
+        assert ask(port, "/health").status == 200
+        assert "started" not in again.output
+        again.expect("started")
+        # One file each was in flight and is failed now, then it is tried again.
+        wait_until(lambda: _status(port) == dict.fromkeys(NAMES, 5))
+        assert ask(port, "/health").body["status"] == "ok"
+
+
+def test_a_pipeline_whose_id_is_free_does_not_wait_for_those_that_are_held(redis: RedisServer) -> None:
+    _kill(redis, "held")
+    with publishing(redis.url) as publisher, following(redis.url) as follower:
+        request = publisher.ask(["free", "held"])
+        assert publisher.look(request) == {"held"}
+        free, held = PipelineStatus("local_files", "free"), PipelineStatus("local_files", "held")
+        core_of(free).attach(publisher)
+        core_of(held).attach(publisher)
+        free.update(status="running")
+        held.update(status="running")
+        wait_until(lambda: follower.seqs("free") == [1])
+        link = redis.link()
+        beats = set()
+        while request.held:
+            beats.add(link.call("ZSCORE", Keys().pipelines, "free"))
+        assert len(beats) > 1, "its heartbeats go on"
+        link.close()
+        publisher.wait(request)
+        wait_until(lambda: follower.seqs("held") == [1])
+
+
+def test_a_live_process_keeps_its_pipelines_and_the_second_one_says_whose_they_are(redis: RedisServer) -> None:
+    port = free_pair()
+    with _program(redis, 0, "one") as first:
+        first.expect("started")
+        with _program(redis, port, "another", "one") as second:
+            second.expect(r"JournalError: pipeline 'one' is published by process \d+ on host .+ already")
+            assert second.exit_code() == 1
+            assert "started" not in second.output
+        link = redis.link()
+        assert link.call("EXISTS", Keys().owner("another")) == 0, "it is given back"
+        link.close()
+    with _program(redis, 0, "another", "one") as third:
+        third.expect("started")
+
+
+def test_a_redis_that_stands_still_does_not_keep_the_servers_from_starting(redis: RedisServer) -> None:
+    redis.freeze()
+    port = free_pair()
+    with _program(redis, port, *NAMES) as program:
+        program.expect("started")
+        assert ask(port, "/health").body["status"] == "degraded"
+        redis.thaw()
+        wait_until(lambda: ask(port, "/health").body["status"] == "ok")

@@ -1,0 +1,130 @@
+"""Pings on a clock of the test's, and turns of polling clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rag_pipeline.socket_server import pacing
+from rag_pipeline.socket_server.pacing import POLLS_A_TURN, Pings, Polls
+
+
+class Clock:
+    """A loop whose time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.wakes = 0
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Any:
+        timer = (self.now + seconds, callback)
+        self.timers.append(timer)
+        return SimpleNamespace(cancel=lambda: self.timers.remove(timer))
+
+    def pass_to(self, now: float) -> None:
+        while self.timers and (first := min(self.timers, key=lambda timer: timer[0]))[0] <= now:
+            self.timers.remove(first)
+            self.now = max(self.now, first[0])
+            self.wakes += 1
+            first[1]()
+        self.now = now
+
+
+class Session:
+    """As much of a session as pings and polls need."""
+
+    closed = closing = False
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.last_ping: float | None = None
+        self.pings: list[float] = []
+        self.ended: list[float] = []
+        self.releases = 0
+
+    def send(self, _packet: object) -> None:
+        self.pings.append(self._clock.now)
+
+    def close(self, **_: object) -> None:
+        self.closed = True
+        self.ended.append(self._clock.now)
+
+    def release(self) -> None:
+        self.releases += 1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(pacing, "time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.now))
+    return clock
+
+
+def pings(clock: Clock, interval: float, timeout: float) -> Any:
+    reason = SimpleNamespace(PING_TIMEOUT="ping timeout")
+    server: Any = SimpleNamespace(loop=clock, ping_interval=interval, ping_timeout=timeout, reason=reason)
+    return Pings(server)
+
+
+def test_a_silent_client_is_pinged_and_ended_on_time(clock: Clock) -> None:
+    of, session = pings(clock, 0.3, 0.2), Session(clock)
+    of.schedule(session)
+    clock.pass_to(1010.0)
+    assert session.pings == pytest.approx([1000.3])
+    assert session.ended == pytest.approx([1000.5])
+    assert clock.timers == [], "no client, no timer"
+
+
+def test_a_client_that_answers_stays(clock: Clock) -> None:
+    of, session = pings(clock, 25.0, 20.0), Session(clock)
+    of.schedule(session)
+    for _ in range(5):
+        clock.pass_to(clock.now + 26)
+        session.last_ping = None
+        of.schedule(session)
+    assert len(session.pings) == 5
+    assert session.ended == []
+
+
+def test_clients_whose_pings_are_due_shortly_after_another_share_a_turn(clock: Clock) -> None:
+    of = pings(clock, 25.0, 20.0)
+    sessions = [Session(clock) for _ in range(1000)]
+    for number, session in enumerate(sessions):
+        clock.pass_to(1000 + number / 1000)
+        of.schedule(session)
+    clock.pass_to(1030.0)
+    assert all(len(session.pings) == 1 for session in sessions)
+    assert clock.wakes <= 4
+
+
+def test_an_interval_that_is_shorter_than_the_timeout_is_kept(clock: Clock) -> None:
+    of, first, second = pings(clock, 1.0, 50.0), Session(clock), Session(clock)
+    of.schedule(first)
+    clock.pass_to(1001.0)
+    of.schedule(second)
+    clock.pass_to(1002.0)
+    assert second.pings == pytest.approx([1002.0])
+
+
+def test_sessions_that_left_are_not_held_until_their_pings_are_due(clock: Clock) -> None:
+    of, session = pings(clock, 25.0, 20.0), Session(clock)
+    of.schedule(session)
+    del session
+    clock.pass_to(1050.0)
+    assert clock.timers == []
+
+
+def test_polling_clients_get_their_packets_a_few_at_a_time(clock: Clock) -> None:
+    server: Any = SimpleNamespace(loop=clock)
+    polls, sessions = Polls(server), [Session(clock) for _ in range(3 * POLLS_A_TURN)]
+    for session in sessions:
+        polls.schedule(session)  # type: ignore[arg-type]
+        polls.schedule(session)  # type: ignore[arg-type]
+    clock.timers.pop(0)[1]()
+    assert sum(session.releases for session in sessions) == POLLS_A_TURN
+    clock.pass_to(1000.0)
+    assert [session.releases for session in sessions] == [1] * len(sessions)

@@ -1,0 +1,57 @@
+"""Requests that are refused, and the parts of a request that decide about it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rag_pipeline.socket_server.refusals import OVERLAP, is_client_library, parameter, refusal_for
+
+
+def refused(query: str, method: str = "GET") -> int | None:
+    """Return the code of the refusal."""
+    environ = {"REQUEST_METHOD": method, "QUERY_STRING": query}
+    refusal = refusal_for(environ, ("polling",), lambda sid: sid == "there")
+    return None if refusal is None else int(str(refusal.body["code"]))
+
+
+@pytest.mark.parametrize(
+    ("query", "method", "code"),
+    [
+        ("EIO=4&transport=polling", "GET", None),
+        ("EIO=4&transport=polling&sid=there", "GET", None),
+        ("EIO=4&transport=polling&sid=there", "POST", None),
+        ("transport=polling&sid=there", "GET", None),
+        ("", "OPTIONS", None),
+        ("EIO=4&transport=websocket", "GET", 0),
+        ("EIO=4&transport=", "GET", 0),
+        ("EIO=4&transport=polling&sid=gone", "GET", 1),
+        ("EIO=4&transport=polling", "POST", 2),
+        ("EIO=4&transport=polling&sid=there", "HEAD", 2),
+        ("", "DELETE", 2),
+        ("transport=polling", "GET", 5),
+        ("EIO=4x&transport=polling", "GET", 5),
+    ],
+)
+def test_a_request_is_refused_for_the_first_thing_that_is_wrong(query: str, method: str, code: int | None) -> None:
+    assert refused(query, method) == code
+
+
+def test_a_refusal_is_one_line_of_json_with_its_length() -> None:
+    assert json.loads(OVERLAP.encode()) == OVERLAP.body
+    assert dict(OVERLAP.headers)["Content-Length"] == str(len(OVERLAP.encode()))
+    assert b"\n" not in OVERLAP.encode()
+
+
+def test_the_first_value_of_a_parameter_counts() -> None:
+    assert parameter({"QUERY_STRING": "a=1&t=x&t=y"}, "t") == "x"
+    assert parameter({}, "t") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [("/socket.io/socket.io.js", True), ("/socket.io/x.js.map", True), ("/socket.io/", False), ("/a.js", False)],
+)
+def test_the_client_library_is_looked_for_below_the_path(path: str, is_one: bool) -> None:
+    assert is_client_library(path, "/socket.io/") is is_one

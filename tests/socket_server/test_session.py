@@ -1,0 +1,288 @@
+"""One client's session: its way from polling to a WebSocket, step by step, and whatever comes in between."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from rag_pipeline.service import StatusServer
+from rag_pipeline.socket_server import session
+from rag_pipeline.status import PipelineStatus
+from tests.socket_server.support import (
+    CLOSE,
+    WEBSOCKET_PATH,
+    Client,
+    ClosedError,
+    PollingSession,
+    RawWebSocket,
+    hammer,
+    in_threads,
+    lasting,
+    new_pipeline,
+    parse,
+    serving,
+    ticking,
+    wait_until,
+)
+
+
+@pytest.fixture
+def pipeline() -> PipelineStatus:
+    return new_pipeline()
+
+
+@pytest.fixture
+def server(pipeline: PipelineStatus) -> Iterator[StatusServer]:
+    # Clients that read slowly are not what these tests are about: the bound has tests of its own.
+    with serving(pipeline, backlog_limit_bytes=1 << 26) as running:
+        yield running
+
+
+class Upgrade:
+    """A polling session that takes the steps of the upgrade one by one."""
+
+    def __init__(self, server: StatusServer) -> None:
+        self.polling = PollingSession(server.socket_port)
+        self.followed = Client()
+        self.websocket: RawWebSocket | None = None
+
+    def follow(self, packets: list[str]) -> list[str]:
+        """Follow the events among the packets; return the rest."""
+        rest = []
+        for packet in packets:
+            if packet.startswith("42"):
+                _, name, payload = parse(packet)
+                self.followed.follow(name, payload)
+            else:
+                rest.append(packet)
+        return rest
+
+    def poll(self) -> list[str]:
+        packets, self.polling.received = self.polling.received, []
+        return self.follow(packets or self.polling.poll())
+
+    def open(self) -> RawWebSocket:
+        self.websocket = RawWebSocket(self.polling.port, path=f"{WEBSOCKET_PATH}&sid={self.polling.open['sid']}")
+        return self.websocket
+
+    def probe(self) -> None:
+        websocket = self.websocket or self.open()
+        websocket.send("2probe")
+        assert websocket.receive() == "3probe"
+
+    def finish(self, pipeline: PipelineStatus) -> None:
+        """Send the upgrade, then follow on the WebSocket to the end."""
+        assert self.websocket is not None
+        self.websocket.send("5")
+        self.follow_to_the_end(pipeline)
+
+    def follow_to_the_end(self, pipeline: PipelineStatus) -> None:
+        assert self.websocket is not None
+        aim = pipeline.get()
+        while self.followed.state is None or self.followed.state["seq"] < aim["seq"]:
+            self.follow([self.websocket.receive()])
+        if self.followed.state["seq"] == aim["seq"]:  # else it went on meanwhile
+            assert lasting(self.followed.state) == lasting(aim)
+
+    def close(self) -> None:
+        self.polling.__exit__()
+        if self.websocket is not None:
+            self.websocket.socket.close()
+
+
+@pytest.fixture
+def upgrade(server: StatusServer) -> Iterator[Upgrade]:
+    made = Upgrade(server)
+    yield made
+    made.close()
+
+
+def test_events_between_the_steps_of_an_upgrade_keep_their_order(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
+    upgrade.poll()
+    pipeline.update(own={"step": "polling"})
+    upgrade.poll()
+    upgrade.open()
+    pipeline.update(own={"step": "websocket is open"})
+    upgrade.probe()
+    pipeline.update(own={"step": "probed"})
+    pipeline.update(own={"step": "probed, twice"})
+    assert upgrade.poll() == ["6"], "held back for the WebSocket"
+    pipeline.update(own={"step": "before the upgrade packet"})
+    upgrade.finish(pipeline)
+    pipeline.update(own={"step": "upgraded"})
+    assert upgrade.websocket is not None
+    upgrade.follow([upgrade.websocket.receive()])
+    assert upgrade.followed.state is not None
+    assert upgrade.followed.state["step"] == "upgraded"
+
+
+def test_a_poll_under_way_is_ended_by_the_probe(upgrade: Upgrade) -> None:
+    upgrade.poll()
+    answers: list[list[str]] = []
+    poller = threading.Thread(target=lambda: answers.append(upgrade.poll()), daemon=True)
+    poller.start()
+    upgrade.probe()
+    poller.join(10)
+    assert answers == [["6"]]
+
+
+def test_an_open_websocket_that_never_probes_holds_no_events_back(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
+    """A proxy may let the handshake through and nothing else."""
+    upgrade.poll()
+    upgrade.open()
+    for step in range(5):
+        pipeline.update(own={"step": step})
+        upgrade.poll()
+        assert upgrade.followed.state is not None
+        assert upgrade.followed.state["step"] == step
+
+
+def test_an_upgrade_that_does_not_get_on_is_given_up_and_polling_goes_on(
+    monkeypatch: pytest.MonkeyPatch, pipeline: PipelineStatus
+) -> None:
+    monkeypatch.setattr(session, "UPGRADE_TIMEOUT_SECONDS", 0.3)
+    with serving(pipeline) as server:
+        upgrade = Upgrade(server)
+        upgrade.poll()
+        upgrade.probe()
+        pipeline.update(own={"step": "held"})
+        assert upgrade.websocket is not None
+        upgrade.websocket.wait_for_end()
+        while upgrade.followed.state is None or "step" not in upgrade.followed.state:
+            upgrade.poll()
+        pipeline.update(own={"step": "later"})
+        upgrade.poll()
+        assert upgrade.followed.state["step"] == "later"
+        upgrade.close()
+
+
+@pytest.mark.parametrize("said", ["5", "4x", "3probe", "2", "2prob", "garbage"])
+def test_an_upgrade_that_begins_wrong_is_given_up_and_polling_goes_on(
+    upgrade: Upgrade, pipeline: PipelineStatus, said: str
+) -> None:
+    upgrade.poll()
+    websocket = upgrade.open()
+    websocket.send(said)
+    if said != "5":
+        websocket.wait_for_end()
+        pipeline.update(own={"step": "later"})
+        upgrade.poll()
+        assert upgrade.followed.state is not None
+        assert upgrade.followed.state["step"] == "later"
+
+
+def test_a_websocket_that_is_lost_before_the_switch_leaves_polling_as_it_was(
+    upgrade: Upgrade, pipeline: PipelineStatus
+) -> None:
+    upgrade.poll()
+    upgrade.probe()
+    assert upgrade.websocket is not None
+    upgrade.websocket.vanish()
+    pipeline.update(own={"step": "later"})
+    while upgrade.followed.state is None or upgrade.followed.state.get("step") != "later":
+        upgrade.poll()
+
+
+def test_only_one_upgrade_at_a_time(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
+    upgrade.poll()
+    upgrade.open()
+    turn_away(upgrade)
+    upgrade.probe()
+    turn_away(upgrade)
+    upgrade.finish(pipeline)
+    turn_away(upgrade)
+    pipeline.update(own={"step": "still there"})
+    upgrade.follow_to_the_end(pipeline)
+
+
+def turn_away(upgrade: Upgrade) -> None:
+    """Open another WebSocket for the session: it is closed at once, and tells nothing."""
+    path = f"{WEBSOCKET_PATH}&sid={upgrade.polling.open['sid']}"
+    with RawWebSocket(upgrade.polling.port, path=path) as another:
+        assert another.receive_frame() == (CLOSE, (1000).to_bytes(2, "big"))
+    with RawWebSocket(upgrade.polling.port, "Origin: http://evil.example", path=path) as another:
+        assert another.answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_an_upgraded_session_refuses_polls(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
+    upgrade.poll()
+    upgrade.probe()
+    pipeline.update(own={"step": "switched"})
+    upgrade.finish(pipeline)
+    with pytest.raises(ClosedError):
+        upgrade.polling.poll()
+    pipeline.update(own={"step": "still there"})
+    upgrade.follow_to_the_end(pipeline)
+
+
+def test_a_poll_left_hanging_by_the_switch_does_not_end_the_session(
+    pipeline: PipelineStatus,
+) -> None:
+    """A client that switches without waiting for its poll: the poll runs out later and must do no harm."""
+    with serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=1) as server:
+        upgrade = Upgrade(server)
+        upgrade.poll()
+        websocket = upgrade.open()
+        websocket.send("2probe")
+        websocket.send("5")
+        assert websocket.receive() == "3probe"
+        hanging = socket.create_connection(("127.0.0.1", server.socket_port))
+        hanging.sendall(f"GET {upgrade.polling.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        done = threading.Event()
+
+        def read() -> None:
+            while not done.is_set():
+                try:
+                    upgrade.follow([websocket.receive()])
+                except (ClosedError, TimeoutError, OSError):
+                    return
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        wait_until(lambda: websocket.pings >= 3, 15)
+        done.set()
+        pipeline.update(own={"step": "alive"})
+        wait_until(lambda: bool(upgrade.followed.state and upgrade.followed.state.get("step") == "alive"))
+        hanging.close()
+        upgrade.close()
+
+
+def test_upgrades_with_random_delays_under_load_miss_nothing(server: StatusServer, pipeline: PipelineStatus) -> None:
+    all_upgraded, all_quiet = threading.Barrier(13), threading.Event()
+
+    def watch(number: int) -> None:
+        upgrade = Upgrade(server)
+        try:
+            follow(upgrade, random.Random(number))
+        finally:
+            upgrade.close()
+
+    def follow(upgrade: Upgrade, chance: random.Random) -> None:
+        for _ in range(chance.randrange(4)):
+            upgrade.poll()
+        upgrade.open()
+        for _ in range(chance.randrange(3)):
+            upgrade.poll()
+        upgrade.probe()
+        while upgrade.poll() != ["6"]:
+            pass
+        time.sleep(chance.random() / 5)  # a slow client: its events pile up meanwhile
+        upgrade.finish(pipeline)
+        all_upgraded.wait(30)
+        assert all_quiet.wait(30)
+        upgrade.follow_to_the_end(pipeline)
+
+    def make_noise() -> None:
+        threads = hammer(pipeline, 3, 250)
+        with ticking(pipeline):
+            for thread in threads:
+                thread.join()
+            all_upgraded.wait(30)
+        all_quiet.set()
+
+    in_threads(13, lambda number: watch(number) if number else make_noise())
