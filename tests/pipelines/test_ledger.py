@@ -224,6 +224,7 @@ def test_what_was_interrupted_is_unreported_over_any_number_of_starts(tmp_path: 
         assert ledger.unreported(Reported("e", 5), lost) == lost
         for seq in (8, 9):
             assert ledger.unreported(Reported("e", seq), {}) == lost
+        assert ledger.unreported(Reported("e", 9), {"new": "new"}) == lost  # the name is known
         for key in lost:
             ledger.put(key, STORED)
             ledger.reported(key, Reported("e", 12))
