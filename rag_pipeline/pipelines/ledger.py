@@ -47,6 +47,9 @@ _INTO = f"INTO files (scope, file_id, {_COLUMNS}, changed_at) VALUES (?, ?, ?, ?
 # The first forgets where the outcome was reported, since it is another one. The second leaves it as it is.
 _PUT = f"INSERT OR REPLACE {_INTO}"
 _AMEND = f"INSERT {_INTO} ON CONFLICT DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in _COLUMNS.split(", "))
+# The id is the name where no other is known.
+_OWE = """INSERT INTO deletions VALUES (?, ?, ?, NULL, NULL) ON CONFLICT DO UPDATE
+    SET epoch = NULL, name = iif(excluded.name = file_id, name, excluded.name)"""
 _KEPT = ""
 """The ``epoch`` of a report that a journal is known to have kept; it is NULL until the outcome is reported."""
 
@@ -154,17 +157,26 @@ class Ledger:
                 "DELETE FROM deletions WHERE scope = ? AND seq < ?", (self._scope, at.seq - JOURNAL_LAG_EVENTS)
             )
 
-    def unreported(self, kept: Reported | None) -> dict[str, str]:
+    def unreported(self, kept: Reported | None, unended: Mapping[str, str]) -> dict[str, str]:
         """Return the names, by id, of the files whose outcome or deletion the status does not show; once, at the start.
 
         ``kept`` is the last event that the journal has of the process before. With None it has nothing, and what was
-        reported counts as lost with the journal. What is returned stays unreported until it is reported again.
+        reported counts as lost with the journal. ``unended`` names, by id, what else is shown otherwise than it is. All
+        that is returned stays unreported, over any number of starts, until it is reported.
         """
         is_kept, values = ("epoch != ''", ()) if kept is None else ("epoch = ? AND seq <= ?", kept)
         of_scope = (self._scope, *values)
         with self._db.transaction():
             self._db.run(f"UPDATE files SET epoch = '{_KEPT}' WHERE scope = ? AND {is_kept}", of_scope)
             self._db.run(f"DELETE FROM deletions WHERE scope = ? AND {is_kept}", of_scope)
+            for key, name in unended.items():
+                self._db.run("UPDATE files SET epoch = NULL WHERE scope = ? AND file_id = ?", (self._scope, key))
+                self._db.run(_OWE, (self._scope, key, name))
+            # A file that has a row is there again, or was never gone.
+            of_known = "SELECT file_id FROM files WHERE scope = ?"
+            self._db.run(
+                f"DELETE FROM deletions WHERE scope = ? AND file_id IN ({of_known})", (self._scope, self._scope)
+            )
             # The numbers of lost events are given out again: the next start must not take one for the other.
             for table in ("files", "deletions"):
                 self._db.run(f"UPDATE {table} SET epoch = NULL WHERE scope = ? AND epoch != '{_KEPT}'", (self._scope,))

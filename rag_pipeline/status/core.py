@@ -135,6 +135,11 @@ class StatusCore:
         return self._state.interrupted
 
     @property
+    def failed_ids(self) -> frozenset[str]:
+        """The ids of the files whose last attempt failed, also in earlier processes; of the 10,000 last ones."""
+        return self._read(lambda _: self._state.files.failed_ids())
+
+    @property
     def resumed_from(self) -> tuple[str, int] | None:
         """The epoch and ``seq`` up to which a journal has kept the last process's events; None if it has kept none.
 

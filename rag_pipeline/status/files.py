@@ -108,6 +108,10 @@ class FilesInFlight:
         if len(self._failed_attempts) > MAX_ATTEMPTS_REMEMBERED:
             self._failed_attempts.popitem(last=False)
 
+    def failed_ids(self) -> frozenset[str]:
+        """Return the ids of the files whose last attempt failed."""
+        return frozenset([text for kind, text in self._failed_attempts if kind == "id"])
+
     def forget_failures(self, key: Key) -> None:
         """The file was done or is gone: the next attempt is the first again."""
         self._failed_attempts.pop(key, None)

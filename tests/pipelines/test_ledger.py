@@ -169,13 +169,13 @@ def test_what_is_written_down_is_unreported_until_it_is_reported(tmp_path: Path)
         ledger.put("y", FAILED)
         ledger.remove("z", "Z.txt")
         other.put("x", STORED)
-        assert ledger.unreported(None) == {"x": "X.txt", "y": "y", "z": "Z.txt"}
+        assert ledger.unreported(None, {}) == {"x": "X.txt", "y": "y", "z": "Z.txt"}
         ledger.reported("x", Reported("e", 1))
         ledger.reported_deleted("z", Reported("e", 2))
-        assert ledger.unreported(None) == {"y": "y"}
+        assert ledger.unreported(None, {}) == {"y": "y"}
         ledger.reported("y", Reported("e", 3))
         ledger.put("y", STORED)
-        assert ledger.unreported(None) == {"y": "y"}
+        assert ledger.unreported(None, {}) == {"y": "y"}
 
 
 def test_what_a_journal_has_not_kept_is_unreported_and_what_it_has_stays_reported(tmp_path: Path) -> None:
@@ -186,11 +186,11 @@ def test_what_a_journal_has_not_kept_is_unreported_and_what_it_has_stays_reporte
         for seq, key in enumerate("yz", 5):
             ledger.remove(key, key)
             ledger.reported_deleted(key, Reported("e", seq))
-        assert ledger.unreported(Reported("e", 5)) == {"z": "z"}
+        assert ledger.unreported(Reported("e", 5), {}) == {"z": "z"}
         # Another history from here on: what was once found to be kept is not asked about again.
-        assert ledger.unreported(Reported("f", 1)) == {"z": "z"}
+        assert ledger.unreported(Reported("f", 1), {}) == {"z": "z"}
         ledger.reported_deleted("z", Reported("f", 2))
-        assert ledger.unreported(Reported("f", 2)) == {}
+        assert ledger.unreported(Reported("f", 2), {}) == {}
 
 
 def test_what_was_lost_stays_unreported_when_its_numbers_are_given_out_again(tmp_path: Path) -> None:
@@ -199,7 +199,9 @@ def test_what_was_lost_stays_unreported_when_its_numbers_are_given_out_again(tmp
         ledger.reported("x", Reported("e", 5))
         ledger.remove("y", "y")
         ledger.reported_deleted("y", Reported("e", 6))
-        assert ledger.unreported(Reported("e", 4)) == ledger.unreported(Reported("e", 90)) == {"x": "x", "y": "y"}
+        assert (
+            ledger.unreported(Reported("e", 4), {}) == ledger.unreported(Reported("e", 90), {}) == {"x": "x", "y": "y"}
+        )
 
 
 def test_what_was_reported_holds_while_the_outcome_stays_and_what_is_dropped_or_new_is_unreported(
@@ -211,7 +213,31 @@ def test_what_was_reported_holds_while_the_outcome_stays_and_what_is_dropped_or_
             ledger.reported(key, Reported("e", 1))
         ledger.reset({"same": FAILED, "changed": FAILED._replace(retry_at=0.0), "new": STORED})
         assert ledger.rows()["changed"].retry_at == 0.0
-        assert ledger.unreported(Reported("e", 1)) == {"dropped": "dropped", "new": "new"}
+        assert ledger.unreported(Reported("e", 1), {}) == {"dropped": "dropped", "new": "new"}
+
+
+def test_what_was_interrupted_is_unreported_over_any_number_of_starts(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "a") as ledger:
+        ledger.put("stored", STORED._replace(name="stored.txt"))
+        ledger.reported("stored", Reported("e", 1))
+        lost = {"stored": "stored.txt", "new": "new.txt"}
+        assert ledger.unreported(Reported("e", 5), lost) == lost
+        for seq in (8, 9):
+            assert ledger.unreported(Reported("e", seq), {}) == lost
+        assert ledger.unreported(Reported("e", 9), {"new": "new"}) == lost  # the name is known
+        for key in lost:
+            ledger.put(key, STORED)
+            ledger.reported(key, Reported("e", 12))
+        assert ledger.unreported(Reported("e", 12), {}) == {}
+
+
+def test_a_file_that_is_back_is_deleted_no_more(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "a") as ledger:
+        ledger.remove("x", "x")
+        assert ledger.unreported(Reported("e", 5), {}) == {"x": "x"}
+        ledger.put("x", STORED)
+        ledger.reported("x", Reported("e", 7))
+        assert ledger.unreported(Reported("e", 7), {}) == {}
 
 
 def test_of_very_many_deletions_the_oldest_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +248,7 @@ def test_of_very_many_deletions_the_oldest_are_dropped(tmp_path: Path, monkeypat
         for seq in range(1, 9):
             ledger.remove(str(seq), str(seq))
             ledger.reported_deleted(str(seq), Reported("e", seq))
-        assert sorted(ledger.unreported(Reported("f", 1))) == ["6", "7", "8", "never reported"]
+        assert sorted(ledger.unreported(Reported("f", 1), {})) == ["6", "7", "8", "never reported"]
 
 
 def test_what_an_older_ledger_has_counts_as_reported(tmp_path: Path) -> None:
@@ -234,4 +260,4 @@ def test_what_an_older_ledger_has_counts_as_reported(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 2")
     db.close()
     with Ledger(tmp_path, "a") as taken:
-        assert taken.unreported(Reported("e", 1)) == taken.unreported(None) == {}
+        assert taken.unreported(Reported("e", 1), {}) == taken.unreported(None, {}) == {}

@@ -79,3 +79,12 @@ def test_nothing_is_left_of_a_file_that_is_out_of_flight() -> None:
     flight.discard(("id", "2"), "a")
     assert not flight._by_name
     assert not flight._files
+
+
+def test_the_ids_of_files_that_failed_are_known_until_they_are_done() -> None:
+    files = FilesInFlight()
+    files.remember_failure(key_of("a.txt", "a"), 1)
+    files.remember_failure(key_of("b.txt", None), 1)
+    assert files.failed_ids() == {"a"}
+    files.forget_failures(key_of("a.txt", "a"))
+    assert files.failed_ids() == frozenset()

@@ -12,7 +12,7 @@ from rag_pipeline.config import RunMode
 from rag_pipeline.control import Action, Control
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.crew import Crew
-from rag_pipeline.pipelines.following.jobs import Forget, Give, Job, Jobs, Note, Read
+from rag_pipeline.pipelines.following.jobs import Forget, Give, Job, Jobs, Note, Read, has_failed
 from rag_pipeline.pipelines.following.place import Place
 from rag_pipeline.pipelines.following.plan import Plan, plan
 from rag_pipeline.pipelines.following.settle import Settling
@@ -126,7 +126,7 @@ class FollowingPipeline:
             self._status, self._parts, self._source, self._scope, stop, called_off=self._crew.is_called_off
         )
         self._jobs = Jobs(
-            ingestion, self._source, self._parts, self._ledger, self._scope, known, stored, self._unreported(),
+            ingestion, self._source, self._parts, self._ledger, self._scope, known, stored, self._unreported(known),
             retry=not self._single, lock=self._crew.lock,
         )  # fmt: skip
         self._steering = Steering(self._control, self._crew, self._jobs, self._timetable, single=self._single)
@@ -143,14 +143,17 @@ class FollowingPipeline:
             self._ledger.reset(known)
         return known
 
-    def _unreported(self) -> dict[str, str]:
+    def _unreported(self, known: Mapping[str, Row]) -> dict[str, str]:
         """Return the names, by id, of the files whose outcome the status does not show; for the start.
 
-        What a kill interrupted is shown as failed, though all but its last event may have been done.
+        What a kill interrupted is shown as failed, though all but its last event may have been done; so is what was
+        interrupted before a start that was killed before it came to this.
         """
-        kept = core_of(self._status).resumed_from
-        unreported = self._ledger.unreported(None if kept is None else Reported(*kept))
-        return unreported | {file.id: file.name for file in self._status.interrupted if file.id is not None}
+        core = core_of(self._status)
+        kept = None if core.resumed_from is None else Reported(*core.resumed_from)
+        failed = {key: key for key in core.failed_ids if (row := known.get(key)) is None or not has_failed(row)}
+        interrupted = {file.id: file.name for file in core.interrupted if file.id is not None}
+        return self._ledger.unreported(kept, failed | interrupted)
 
     def _end_work(self, stop: threading.Event) -> None:
         # A pass that is over has nobody at work; an error in the loop leaves workers that have to be told.

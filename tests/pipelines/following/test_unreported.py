@@ -13,6 +13,7 @@ from rag_pipeline.pipelines import ingestion
 from rag_pipeline.pipelines.following.source import Oddity
 from rag_pipeline.pipelines.ledger import Ledger, Outcome
 from rag_pipeline.status import core_of
+from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileRecord, Totals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
 from tests.pipelines.following.memory_source import Following, following
@@ -53,18 +54,32 @@ class First:
             self.epoch, self.seq = state["epoch"], state["seq"]
 
     @contextmanager
-    def next(self, seq: int, *in_flight: str, epoch: str | None = None) -> Iterator[Following]:
+    def next(
+        self, seq: int, *in_flight: str, epoch: str | None = None, failed_attempts: tuple[tuple[Key, int], ...] = ()
+    ) -> Iterator[Following]:
         """Run the pipeline again; the journal has kept the events up to ``seq``, with these files in flight."""
         with following(self.base, self.store, start=False) as run:
             for name in ("files", "texts", "oddities"):
                 setattr(run.source, name, getattr(self.source, name))
             kept = saved(run.status.pipeline_id, epoch or self.epoch, seq, *in_flight)
+            kept = kept._replace(failed_attempts=failed_attempts)
             core_of(run.status).attach(Recorder(), lambda _: kept)
             run.seen.items.clear()
             run.thread.start()
             run.wait_status("idle")
             run.wait_look()
             yield run
+
+    @contextmanager
+    def kill_at_start(self, seq: int, *in_flight: str) -> Iterator[None]:
+        """Begin, and end before the first look has ended."""
+        with following(self.base, self.store, start=False) as run:
+            kept = saved(run.status.pipeline_id, self.epoch, seq, *in_flight)
+            core_of(run.status).attach(Recorder(), lambda _: kept)
+            run.source.hold_look.clear()
+            run.thread.start()
+            assert run.source.holding_look.wait(run.seconds)
+            yield
 
     def ended(self, run: Following) -> dict[str, list[str]]:
         """Return the ids of the files whose ends were reported, by kind."""
@@ -129,6 +144,21 @@ def test_a_file_that_was_interrupted_and_is_gone_is_deleted(first: First) -> Non
     with first.next(first.seq, "b", "never stored") as run:
         assert first.ended(run) == {"deleted": ["b", "never stored"]}
         assert list(first.store.texts()) == ["a"]
+
+
+def test_a_file_that_was_interrupted_is_gone_after_a_second_kill_too(first: First) -> None:
+    with first.kill_at_start(first.seq, "never stored"):
+        pass
+    with first.next(first.seq + 10) as run:
+        assert first.ended(run) == {"deleted": ["never stored"]}
+
+
+def test_a_file_that_was_interrupted_is_deleted_also_if_the_next_start_was_killed_before_the_ledger_was_open(
+    first: First,
+) -> None:
+    failed = ((key_of("gone.txt", "gone"), 1), (key_of("a.txt", "a"), 1))
+    with first.next(first.seq, failed_attempts=failed) as run:
+        assert first.ended(run) == {"completed": ["a"], "deleted": ["gone"]}
 
 
 def test_a_file_that_the_store_has_lost_is_stored_again_or_deleted(first: First) -> None:
