@@ -53,7 +53,7 @@ class Pings:
 
     def __init__(self, server: EngineServer) -> None:
         self._server = server
-        self._spacing = min(MAX_SPACING_SECONDS, server.ping_interval / 20)
+        self._spacing = min(MAX_SPACING_SECONDS, server.ping_interval / 300)
         # Weak, so that a storm of clients that come and go is not held until their pings are due.
         self._to_ping: deque[tuple[float, ref[EngineSocket]]] = deque()
         self._to_answer: deque[tuple[float, ref[EngineSocket], float]] = deque()

@@ -8,7 +8,7 @@ const [address, namespace, mode] = process.argv.slice(2);
 let last;
 const auth = mode === "socket.io" ? { recovery: true } : (send) => send(last === undefined ? {} : { offset: last });
 // On a WebSocket from the start: a client whose server goes in the middle of an upgrade waits for its own time-out first.
-const transports = ["websocket"];
+const transports = (process.env.TRANSPORTS ?? "websocket").split(",");
 const socket = io(address + namespace, { auth, transports, reconnectionDelay: 200, reconnectionDelayMax: 300 });
 const say = (...line) => process.stdout.write(JSON.stringify(line) + "\n");
 

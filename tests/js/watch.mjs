@@ -4,6 +4,7 @@ import { io } from "socket.io-client";
 
 const [address, namespace, transports] = process.argv.slice(2);
 const options = transports === "default" ? {} : { transports: transports.split(",") };
+if (process.env.TRY_ALL_TRANSPORTS) options.tryAllTransports = true;
 const socket = io(address + namespace, { ...options, reconnectionDelay: 100, reconnectionDelayMax: 200 });
 const say = (...line) => process.stdout.write(JSON.stringify(line) + "\n");
 

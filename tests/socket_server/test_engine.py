@@ -15,8 +15,8 @@ import pytest
 
 from rag_pipeline.service import StatusServer
 from rag_pipeline.socket_server import engine
-from rag_pipeline.socket_server.application import Application
 from rag_pipeline.status import PipelineStatus
+from tests.socket_server.inside import application
 from tests.socket_server.support import (
     BINARY,
     CLOSE,
@@ -465,15 +465,6 @@ def test_what_a_leaving_client_costs_does_not_grow_with_the_others(
 def sessions(server: StatusServer) -> list[str]:
     """Return the Engine.IO sessions that the library holds for this server."""
     return [sid for sid, session in application(server)._sio.eio.sockets.items() if not session.closed]
-
-
-def application(server: StatusServer) -> Application:
-    """Return the Socket.IO application of this server."""
-    import gc
-
-    hub = server._sockets.hub
-    (app,) = [found for found in gc.get_objects() if isinstance(found, Application) and found._hub is hub]
-    return app
 
 
 def test_a_session_opened_by_polling_and_left_alone_is_forgotten(pipeline: PipelineStatus) -> None:

@@ -197,6 +197,15 @@ def test_a_node_client_that_names_no_namespace_sees_every_event_once_in_order(
         assert len({line[2] for line in client.said}) == 1, "one connection"
 
 
+def test_a_node_client_that_tries_all_transports_finds_the_one_that_is_served(pipeline: PipelineStatus) -> None:
+    with serving(pipeline, transports=("websocket",)) as server:
+        with NodeClient(server.socket_port, TRY_ALL_TRANSPORTS="1") as client:
+            client.wait_for("connect", "websocket")
+            client.follow(pipeline)
+        with NodeClient(server.socket_port) as stubborn:
+            stubborn.wait_for("connect_error", "xhr poll error")
+
+
 def test_a_node_client_returns_to_a_restarted_server(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as first, NodeClient(first.socket_port, "websocket") as client:
         client.follow(pipeline)

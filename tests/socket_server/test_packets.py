@@ -14,6 +14,7 @@ WHOLE = [
     ("0/pipeline", CONNECT),
     ('0/pipeline,{"token":"a,b"}', CONNECT),
     ('0{"offset":"x"}', CONNECT),
+    ('0/pipeline,"no object"', CONNECT),
     ("1/pipeline,", DISCONNECT),
     ("1", DISCONNECT),
     ('2["hello",{"a":1}]', EVENT),
@@ -36,9 +37,7 @@ def test_a_whole_packet_is_taken(text: str, kind: int) -> None:
     assert joined().take(text) == kind
 
 
-@pytest.mark.parametrize(
-    "text", ["", "7", "x", "0[]", "0/a,3.5", '0"x"', "1{}", "2", "2{}", "2[]", "2[null]", '2x["a"]', "3{}", '4{"a":1}']
-)
+@pytest.mark.parametrize("text", ["", "7", "x", "1{}", "2", "2{}", "2[]", "2[null]", '2x["a"]', "3{}", '4{"a":1}'])
 def test_what_is_no_packet_is_refused(text: str) -> None:
     with pytest.raises(PacketError):
         joined().take(text)

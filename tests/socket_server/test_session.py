@@ -13,13 +13,17 @@ import pytest
 from rag_pipeline.service import StatusServer
 from rag_pipeline.socket_server import session
 from rag_pipeline.status import PipelineStatus
+from tests.socket_server.inside import application
 from tests.socket_server.support import (
+    BINARY,
     CLOSE,
+    TEXT,
     WEBSOCKET_PATH,
     Client,
     ClosedError,
     PollingSession,
     RawWebSocket,
+    WebSocketSession,
     hammer,
     in_threads,
     lasting,
@@ -286,3 +290,62 @@ def test_upgrades_with_random_delays_under_load_miss_nothing(server: StatusServe
         all_quiet.set()
 
     in_threads(13, lambda number: watch(number) if number else make_noise())
+
+
+# -- what goes out -----------------------------------------------------------------------------------------------------
+
+
+def send(server: StatusServer, client: str, *packets: str | bytes) -> None:
+    """Send messages by the library's own call, as one of Socket.IO's would be."""
+    done: list[bool] = []
+
+    def run() -> None:
+        for packet in packets:
+            application(server)._sio.eio.send(client, packet)
+        done.append(True)
+
+    server._sockets.hub.call(run)
+    wait_until(lambda: bool(done))
+
+
+def test_binary_packets_are_binary_frames_on_a_websocket(server: StatusServer) -> None:
+    with WebSocketSession(server.socket_port, namespace=None) as client:
+        send(server, client.open["sid"], b"\x01\x02\x03\x04", "text", b"")
+        assert client.receive_frame() == (BINARY, b"\x01\x02\x03\x04")
+        assert client.receive_frame() == (TEXT, b"4text")
+        assert client.receive_frame() == (BINARY, b"")
+
+
+def test_binary_packets_are_base64_in_a_poll(server: StatusServer) -> None:
+    with PollingSession(server.socket_port, namespace=None) as client:
+        send(server, client.open["sid"], b"\x01\x02\x03\x04", "text")
+        packets = client.poll()
+        while len(packets) < 2:
+            packets += client.poll()
+        assert packets == ["bAQIDBA==", "4text"]
+
+
+def test_binary_packets_that_wait_in_an_upgrade_come_as_binary_frames(upgrade: Upgrade, server: StatusServer) -> None:
+    upgrade.poll()
+    upgrade.probe()
+    send(server, upgrade.polling.open["sid"], b"\x01\x02")
+    assert upgrade.websocket is not None
+    upgrade.websocket.send("5")
+    assert upgrade.websocket.receive_frame() == (BINARY, b"\x01\x02")
+
+
+def test_the_end_of_a_session_comes_alone(server: StatusServer, pipeline: PipelineStatus) -> None:
+    """socket.io-client closes at CLOSE and keeps the events before it in the same answer for its next connection."""
+    with PollingSession(server.socket_port) as client:
+        while not client.receive().startswith("42"):
+            pass
+        for number in range(20):
+            pipeline.add_processing_file(f"file-{number}", str(number))
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        answers = [client.poll()]
+        while answers[-1] != ["1"]:
+            answers.append(client.poll())
+        stopping.join(20)
+    assert sum(packet.startswith("42") for answer in answers for packet in answer) >= 20
+    assert all("1" not in answer for answer in answers[:-1])

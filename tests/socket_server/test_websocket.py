@@ -458,3 +458,26 @@ def test_no_one_is_told_anything_after_an_owners_close(bench: Bench) -> None:
     bench.loop.writable()
     assert bench.log.messages == []
     assert bench.log.lost == 0
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen"),
+    [
+        (None, None),
+        ("status.v1", b"status.v1"),
+        ("status.v1, other", b"status.v1"),
+        ("", None),
+        ("no token", None),
+        ("a\xe4", None),
+        ("x" * 1000, None),
+    ],
+)
+def test_the_first_subprotocol_that_is_offered_is_chosen(offered: str | None, chosen: bytes | None) -> None:
+    """Browsers fail a connection on which none of those that they offered was chosen."""
+    environ = dict(ASKED)
+    if offered is not None:
+        environ["HTTP_SEC_WEBSOCKET_PROTOCOL"] = offered
+    answer = handshake(environ)
+    assert answer is not None
+    lines = [line for line in answer.split(b"\r\n") if line.lower().startswith(b"sec-websocket-protocol")]
+    assert lines == ([b"Sec-WebSocket-Protocol: " + chosen] if chosen else [])
