@@ -90,7 +90,7 @@ class Setup:
         for n in range(count):
             self.pipeline.add_processing_file(f"f{n}")
             self.pipeline.complete_file(f"f{n}")
-        self.pipeline.flush(everything=True)  # else the status that follows comes at some later moment
+        core_of(self.pipeline).flush(everything=True)  # else the status that follows comes at some later moment
         self.settle()
 
     def close(self) -> None:
