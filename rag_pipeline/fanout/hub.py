@@ -108,6 +108,7 @@ class Hub:
         self._routed_bytes = 0
         self._timers: list[tuple[float, int, FlushRequest]] = []
         self._order = itertools.count()
+        self._tend_due = 0.0
         self.events_sent = 0
         self.clients_dropped = 0
 
@@ -235,6 +236,10 @@ class Hub:
 
     def _run_timers(self) -> None:
         now = time.monotonic()
+        if now >= self._tend_due:
+            self._tend_due = now + LOOK_SECONDS
+            for pipeline in self._pipelines():
+                pipeline.finish()  # what an exception raised into a reporting thread has left half done
         while self._timers and self._timers[0][0] <= now:
             flush = heapq.heappop(self._timers)[2].flush
             try:

@@ -371,7 +371,8 @@ class StatusCore:
     def _apply_sink(self, sink: Sink) -> None:
         if sink not in self._sinks:
             self._sinks = (*self._sinks, sink)
-        self._throttle = self._throttle.flushing_at(NEVER)  # this sink was not asked yet
+        # This sink was not asked for a flush yet, and gets the state as it stands now.
+        self._throttle = self._throttle._replace(sent=time.monotonic(), flush_due=NEVER)
 
     def _sinks_and_resume(self, sink: Sink) -> None:
         self._apply_sink(sink)
