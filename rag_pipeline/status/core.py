@@ -23,7 +23,7 @@ from rag_pipeline.status.saved import SavedState
 from rag_pipeline.status.sinks import FlushRequest, Published, Sink, SnapshotFor
 from rag_pipeline.status.stages import Durations
 from rag_pipeline.status.state import Moment, PipelineState
-from rag_pipeline.status.throttle import FLUSH_PATIENCE_SECONDS, NEVER, STATUS_INTERVAL_SECONDS, StatusThrottle
+from rag_pipeline.status.throttle import NEVER, STATUS_INTERVAL_SECONDS, StatusThrottle
 
 Restore = Callable[[str], SavedState | None]
 """Returns what a journal knows of the pipeline with this id; must not wait."""
@@ -282,7 +282,11 @@ class StatusCore:
         if deliveries is None:
             change.apply(*change.args)
             sinks = self._sinks
-            items = self._outgoing(change) if sinks else ()  # a later sink gets the state as it stands then
+            items: Sequence[Published] = ()
+            if sinks:
+                items = self._outgoing(change)
+            elif change.status:  # a later sink gets the state as it stands then
+                change.throttle = self._throttle.after_status(change.now.mono)
             if len(sinks) == 1:
                 deliveries = ((sinks[0].publish_all, iter(items)),)
             else:
@@ -306,7 +310,7 @@ class StatusCore:
         elif throttle.status_due == NEVER:
             if items or change.owes_status:
                 throttle = throttle.owing_status(now)
-        elif change.due is None and now <= throttle.flush_due + FLUSH_PATIENCE_SECONDS:
+        elif change.due is None and throttle.flush_due <= throttle.status_due and now < throttle.status_due:
             return items  # nearly always: a status is owed, and a flush is asked for
         due = throttle.status_due if change.due is None else min(change.due, throttle.status_due)
         if due != NEVER and throttle.needs_flush(due, now):
@@ -371,8 +375,7 @@ class StatusCore:
     def _apply_sink(self, sink: Sink) -> None:
         if sink not in self._sinks:
             self._sinks = (*self._sinks, sink)
-        # This sink was not asked for a flush yet, and gets the state as it stands now.
-        self._throttle = self._throttle._replace(sent=time.monotonic(), flush_due=NEVER)
+        self._throttle = self._throttle.flushing_at(NEVER)  # this sink was not asked yet
 
     def _sinks_and_resume(self, sink: Sink) -> None:
         self._apply_sink(sink)

@@ -331,7 +331,7 @@ def test_an_event_that_can_not_be_encoded_is_left_out_and_the_others_are_not(
         broken: list[Item] = []
         for item in items:
             is_third = isinstance(item, events.Event) and item.name == events.FILE_STARTED and item.seq == 3
-            broken.append(item._replace(body=BrokenBody()) if is_third else item)  # type: ignore[call-arg]
+            broken.append(item._replace(body=BrokenBody()) if is_third else item)  # type: ignore[union-attr,call-arg]
         publish_all(iter(broken))
 
     setup.handover.publish_all = spoil  # type: ignore[method-assign]

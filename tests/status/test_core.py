@@ -16,11 +16,12 @@ from contextlib import suppress
 
 import pytest
 
-from rag_pipeline.status import PipelineStatus, StatusCore, core_of
+from rag_pipeline.status import FlushRequest, PipelineStatus, StatusCore, core_of
 from rag_pipeline.status.change import Change
 from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileBody
 from rag_pipeline.status.state import Moment
+from rag_pipeline.status.throttle import StatusThrottle
 from tests.watching import Client, Recorder, lasting, wait_until
 
 ENDS = ("processed", "failed", "skipped", "deleted")
@@ -263,3 +264,12 @@ def test_any_thread_finishes_what_another_left() -> None:
 
 def core_now() -> Moment:
     return Moment(time.time(), time.monotonic())
+
+
+def test_a_flush_that_finds_a_later_status_owed_asks_for_the_next_one() -> None:
+    core, recorder = StatusCore("local_files", "owing"), Recorder()
+    core.attach(recorder)
+    core._throttle = StatusThrottle(sent=time.monotonic(), status_due=time.monotonic() + 60, flush_due=0.0)
+    recorder.items.clear()
+    core.flush()
+    assert [type(item) for item in recorder.items] == [FlushRequest]
