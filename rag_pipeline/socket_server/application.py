@@ -71,7 +71,7 @@ class Application:
         self._admission = Admission(guard, loop)
         self._strangers = Strangers(lambda: self._sio.eio.sockets, self._is_joined, self._end_stranger)
         self._sio = self._build(loop)
-        self._socket_io = Gate(socketio.WSGIApp(self._sio), self._sio.eio, self._cors)
+        self._socket_io = Gate(socketio.WSGIApp(self._sio), self._sio.eio, loop, self._cors)
         for namespace in events.NAMESPACES:
             self._sio.on("connect", self._on_connect(namespace), namespace=namespace)
             self._sio.on("disconnect", self._on_disconnect(namespace), namespace=namespace)
