@@ -335,16 +335,6 @@ class _Connection:
     def lost(self) -> bool:
         return self._protocol.lost if self._socket.fileno() < 0 else peer.has_lost(self._socket)
 
-    def when_gone(self, callback: Callable[[], None]) -> Cancellable:
-        def look() -> None:
-            # Also if it is the next request that came: whether the peer is gone is seen before the answer.
-            watch.cancel()
-            if self.gone:
-                callback()
-
-        watch = _Watch("read", self._socket.fileno(), look)
-        return watch
-
     def read_body(self, limit: int) -> bytes:
         source = self._environ["wsgi.input"]
         late = body.BodyError("408 Request Timeout", "the body took too long")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from rag_pipeline.socket_server.body import BAD_REQUEST, LENGTH_REQUIRED, BodyError
-from rag_pipeline.socket_server.loop import CONNECTION, Environ, StartResponse, WsgiApp
+from rag_pipeline.socket_server.loop import CONNECTION, Environ, Loop, StartResponse, WsgiApp
 from rag_pipeline.socket_server.polling import PollGuard
 from rag_pipeline.socket_server.refusals import Refusal, bad_request, parameter, refusal_for
 
@@ -20,10 +20,12 @@ class Gate:
     ``engine`` is the Engine.IO server, ``cors`` gives the headers that let a page read an error.
     """
 
-    def __init__(self, app: WsgiApp, engine: Any, cors: Callable[[Environ], Headers] = lambda _: []) -> None:
+    def __init__(
+        self, app: WsgiApp, engine: Any, loop: Loop, cors: Callable[[Environ], Headers] = lambda _: []
+    ) -> None:
         self._engine = engine
         self._cors = cors
-        self._guard = PollGuard(app, self._session, _end)
+        self._guard = PollGuard(app, self._session, _end, loop)
         self._transports: Container[str] = tuple(engine.transports)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -39,10 +39,6 @@ class HttpConnection(Protocol):
         """Whether the peer left without having received all that was written; known after the end, too."""
         ...
 
-    def when_gone(self, callback: Callable[[], None]) -> Cancellable:
-        """Call back once when the peer has gone, until that is cancelled."""
-        ...
-
     def read_body(self, limit: int) -> bytes:
         """Return the request's whole body; raises :class:`~rag_pipeline.socket_server.body.BodyError`.
 

@@ -13,16 +13,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from rag_pipeline.socket_server.loop import CONNECTION, Environ, HttpConnection, StartResponse, WsgiApp
+from rag_pipeline.socket_server.loop import (
+    CONNECTION,
+    Cancellable,
+    Environ,
+    HttpConnection,
+    Loop,
+    StartResponse,
+    WsgiApp,
+)
 from rag_pipeline.socket_server.refusals import OVERLAP, parameter
 
 logger = logging.getLogger("rag_pipeline.socket")
 
+LOOK_SECONDS = 0.25
+LOOKS_A_TURN = 500
 NOTHING_TO_LOSE = (b"", b"6")
+
+Headers = list[tuple[str, str]]
+Answer = tuple[str, Headers, bytes]
 
 
 class Poll:
@@ -54,11 +66,21 @@ class PollGuard:
     ``session_of`` returns the open session of an id.
     """
 
-    def __init__(self, app: WsgiApp, session_of: Callable[[str | None], Any], end: Callable[[Any, bool], None]) -> None:
+    def __init__(
+        self,
+        app: WsgiApp,
+        session_of: Callable[[str | None], Any],
+        end: Callable[[Any, bool], None],
+        loop: Loop,
+    ) -> None:
         self._app = app
         self._session_of = session_of
         self._end_session = end
+        self._loop = loop
         self._polls: WeakKeyDictionary[Any, Poll] = WeakKeyDictionary()
+        self._waiting: dict[Poll, Any] = {}  # with their sessions
+        self._to_look_at: list[Poll] = []
+        self._timer: Cancellable | None = None
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; what is no poll goes on to Engine.IO."""
@@ -76,56 +98,65 @@ class PollGuard:
         return [OVERLAP.encode()]
 
     def _answer(self, session: Any, poll: Poll, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        with self._watched(session, poll):
-            status, headers, body = _run(self._app, environ)
-        if poll.connection.gone and body not in NOTHING_TO_LOSE:
-            self._end(session, "the peer of a poll left before the answer")
-            status, headers, body = OVERLAP.status, OVERLAP.headers, OVERLAP.encode()
         try:
-            # Written here and not by the server, so that it is known to be written.
-            write = start_response(status, [*_without_length(headers), ("Content-Length", str(len(body)))])
-            write(body)
-        except BaseException:
-            if body not in NOTHING_TO_LOSE:
-                self._end(session, "the answer to a poll could not be written")
-            raise
+            status, headers, body = self._run(session, poll, environ)
+            if poll.connection.gone and body not in NOTHING_TO_LOSE:
+                self._end(session, "the peer of a poll left before the answer")
+                status, headers, body = OVERLAP.status, OVERLAP.headers, OVERLAP.encode()
+            self._write(session, start_response, status, headers, body)
         finally:
             poll.under_way = False
         return ()
 
-    @contextmanager
-    def _watched(self, session: Any, poll: Poll) -> Any:
-        """While the poll waits: end the session once the peer has gone, so that nothing is taken for it."""
-
-        def on_gone() -> None:
-            if not session.upgraded:  # else it was left behind by the switch, and nothing waits for it
-                self._end(session, "the connection of a poll broke")
-
-        watch = poll.connection.when_gone(on_gone)
+    def _run(self, session: Any, poll: Poll, environ: Environ) -> Answer:
+        if not session.queue.empty():
+            return _run(self._app, environ)  # answered at once
+        self._waiting[poll] = session
+        if self._timer is None:
+            self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
         try:
-            yield
-        except BaseException:
-            poll.under_way = False
-            raise
+            return _run(self._app, environ)
         finally:
-            watch.cancel()
+            del self._waiting[poll]
+
+    def _look(self) -> None:
+        """End the sessions whose polls wait for a peer that has gone; a slice in each turn.
+
+        Not by watching the descriptors, which would cost each poll two system calls that give up the GIL.
+        """
+        if not self._to_look_at:
+            self._to_look_at = list(self._waiting)
+        now, self._to_look_at = self._to_look_at[:LOOKS_A_TURN], self._to_look_at[LOOKS_A_TURN:]
+        for poll in now:
+            session = self._waiting.get(poll)
+            # A poll that the switch to a WebSocket left behind has nothing to wait for.
+            if session is not None and not session.upgraded and poll.connection.gone:
+                self._end(session, "the connection of a poll broke")
+        wait = 0 if self._to_look_at else LOOK_SECONDS
+        self._timer = self._loop.call_later(wait, self._look) if self._waiting else None
+
+    def _write(self, session: Any, start_response: StartResponse, status: str, headers: Headers, body: bytes) -> None:
+        """Write the answer here, and not by the server, so that it is known to be written."""
+        try:
+            length = ("Content-Length", str(len(body)))
+            start_response(status, [*(h for h in headers if h[0].lower() != "content-length"), length])(body)
+        except BaseException:
+            if body not in NOTHING_TO_LOSE:
+                self._end(session, "the answer to a poll could not be written")
+            raise
 
     def _end(self, session: Any, reason: str, *, goodbye: bool = False) -> None:
         logger.info("client %s is disconnected: %s", session.sid, reason)
         self._end_session(session, goodbye)
 
 
-def _run(app: WsgiApp, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:
+def _run(app: WsgiApp, environ: Environ) -> Answer:
     """Return the application's whole answer."""
-    started: list[tuple[str, list[tuple[str, str]]]] = []
+    started: list[tuple[str, Headers]] = []
 
-    def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+    def start(status: str, headers: Headers, *_: Any) -> None:
         started[:] = [(status, headers)]
 
     body = b"".join(app(environ, start))
     status, headers = started[0]
     return status, headers, body
-
-
-def _without_length(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [header for header in headers if header[0].lower() != "content-length"]

@@ -11,6 +11,7 @@ from rag_pipeline.socket_server.loop import Environ
 
 METHODS = "GET, POST, OPTIONS"
 EIO_VERSION = "4"
+_QUERY = "rag_pipeline.query"
 
 
 class Refusal(NamedTuple):
@@ -41,8 +42,11 @@ OVERLAP = bad_request(3, "Bad request: another poll of this session is under way
 
 
 def parameter(environ: Environ, name: str) -> str | None:
-    """Return the first value of a query parameter."""
-    values = parse_qs(environ.get("QUERY_STRING", "")).get(name)
+    """Return the first value of a query parameter; the query is parsed once for a request."""
+    query: dict[str, list[str]] | None = environ.get(_QUERY)
+    if query is None:
+        query = environ[_QUERY] = parse_qs(environ.get("QUERY_STRING", ""))
+    values = query.get(name)
     return values[0] if values else None
 
 
