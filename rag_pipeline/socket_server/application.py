@@ -71,18 +71,11 @@ class Application:
         self._admission = Admission(guard, loop)
         self._strangers = Strangers(lambda: self._sio.eio.sockets, self._is_joined, self._end_stranger)
         self._sio = self._build(loop)
-<<<<<<< HEAD
-        self._socket_io = Gate(socketio.WSGIApp(self._sio), self._sio.eio, self._cors)
+        self._socket_io = Gate(socketio.WSGIApp(self._sio), self._sio.eio, loop, self._cors)
         for name in events.NAMESPACE_NAMES:
             self._sio.on("connect", self._on_connect(name), namespace=name)
             self._sio.on("disconnect", self._on_disconnect(name), namespace=name)
         self._sio.on("connect", self._on_unknown, namespace="*")  # every other one
-=======
-        self._socket_io = Gate(socketio.WSGIApp(self._sio), self._sio.eio, loop, self._cors)
-        for namespace in events.NAMESPACES:
-            self._sio.on("connect", self._on_connect(namespace), namespace=namespace)
-            self._sio.on("disconnect", self._on_disconnect(namespace), namespace=namespace)
->>>>>>> protocol
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
