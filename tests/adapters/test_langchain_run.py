@@ -13,6 +13,7 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters import langchain_run
 from rag_pipeline.adapters.langchain_run import UNNAMED, Indexing
 from rag_pipeline.adapters.reporter import Reporter
+from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline
 
 
@@ -104,7 +105,7 @@ def test_an_error_fails_what_is_in_work_and_nothing_else(pipeline: PipelineStatu
     assert (state["total_processed"], state["files_in_flight"]) == (1, 0)
     assert (state["status"], state["error"]) == ("error", "ConnectionError: the store is gone")
     Indexing(Reporter("langchain", pipeline))
-    assert (pipeline.get()["status"], pipeline.get()["error"]) == ("processing", None)
+    assert (pipeline.get()["status"], pipeline.get().get("error")) == ("processing", None)
 
 
 def test_files_that_did_not_come_again_are_deleted_once(pipeline: PipelineStatus) -> None:
@@ -184,4 +185,7 @@ def test_every_document_is_counted_once_and_no_file_stays_in_work(
     assert sum(sum(result.values()) for result in counted) == sum(map(len, batches))
     state = pipeline.get()
     assert state["files_in_flight"] == 0
-    assert state["total_processed"] + state["total_skipped"] == len(counted)
+    assert sum(core_of(pipeline).snapshot().attempts) == len(counted)
+    assert state["total_processed"] + state["total_skipped"] == len(
+        {source for batch in batches for source, _ in batch}
+    )

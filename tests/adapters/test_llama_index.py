@@ -18,8 +18,9 @@ from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index_instrumentation import get_dispatcher
 
-from rag_pipeline import PipelineStatus
+from rag_pipeline import PipelineStatus, events
 from rag_pipeline.adapters.llama_index import hide, show
+from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline, watching
 
 Ingest = Callable[..., Sequence[BaseNode]]
@@ -96,7 +97,8 @@ def test_files_stages_and_failures_are_seen_live(ingest: Ingest, status: Pipelin
         assert watched.started == ["a.md", "b.md", "a.md", "c.md"]
         assert sorted(watched.ends[:2]) == [("a.md", "completed"), ("b.md", "completed")]
         assert watched.ends[2:] == [("a.md", "failed"), ("c.md", "failed")]
-        assert len(nodes) == sum(done["result"]["chunks"] for done in status.get()["files_completed"]) > 2
+        done = [body["file"] for name, body in watched.events if name == events.FILE_COMPLETED]
+        assert len(nodes) == sum(file["result"]["chunks"] for file in done) > 2
         assert watched.end("c.md")["id"] == "id of c.md"
         assert watched.end("c.md")["error"] == {
             "type": "ConnectionError", "message": "the model is gone", "stage": "embedding", "retryable": False,
@@ -167,8 +169,9 @@ def test_what_is_unchanged_is_skipped(ingest: Ingest, status: PipelineStatus, st
     ingest(pipeline, documents=[document("a.md", "one"), document("b.md", "2")])
     ingest(pipeline, documents=[document("a.md", "one"), document("b.md", "2")])
     state = status.get()
-    assert [file["name"] for file in state["files_completed"]] == ["a.md", "b.md", "b.md"]
-    assert [file["name"] for file in state["files_skipped"]] == ["a.md", "a.md", "b.md"]
+    assert state["files_completed"] == []
+    assert [file["name"] for file in state["files_skipped"]] == ["a.md", "b.md"]
+    assert core_of(status).snapshot().attempts[:3] == (3, 0, 3)
     assert (state["files_in_flight"], state["total_deleted"]) == (0, 0)
 
 
@@ -186,10 +189,12 @@ def test_what_is_not_given_any_more_is_deleted(ingest: Ingest, status: PipelineS
 
 def test_what_comes_out_of_the_cache_is_done_too(ingest: Ingest, status: PipelineStatus) -> None:
     pipeline = IngestionPipeline(transformations=[splitter(), Embedding()])
+    results = []
     for _ in range(2):
         ingest(pipeline, documents=[document("a.md")])
-    first, second = status.get()["files_completed"]
-    assert first["result"] == second["result"]
+        results += [file["result"] for file in status.get()["files_completed"]]
+    assert results[0] == results[1]
+    assert core_of(status).snapshot().attempts.total_processed == len(results) == 2
 
 
 def test_the_cache_knows_what_it_knew_without_the_line() -> None:

@@ -292,7 +292,7 @@ def test_waiting_ends_with_the_predicate_the_time_or_the_client() -> None:
 
 def test_what_it_gives_is_the_callers_own() -> None:
     pipeline = new_pipeline()
-    pipeline.update(own={"list": [1]})
+    pipeline.update(own={"own": {"list": [1]}})
     with serving(pipeline) as server, StatusClient(url_of(server)) as client:
         client.wait_for(timeout=SECONDS)
         mine: State = client.pipelines[pipeline.pipeline_id]

@@ -198,7 +198,7 @@ from rag_pipeline import native
 from rag_pipeline.journal.redis_publisher import RedisPublisher
 from rag_pipeline.journal.redis_reader import RedisReader
 from rag_pipeline.journal.redis_streams import RedisJournal
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 if sys.argv[1] == "after": eventlet.monkey_patch()
 url = sys.argv[2]
 pipeline = PipelineStatus("local_files", "patched")
@@ -209,7 +209,7 @@ def deliver(entries):
     seen.extend(entry.event.seq for entry in entries if entry.event.numbered)
     if len(seen) == 200: done.set()
 reader = RedisReader(url, deliver, lambda: None).start()
-publisher = RedisPublisher(url, lambda _: pipeline.status_event()).start()
+publisher = RedisPublisher(url, lambda _: core_of(pipeline).status_event()).start()
 core_of(pipeline).attach(publisher)
 for n in range(100):
     pipeline.add_processing_file(f"file {n}")

@@ -254,9 +254,10 @@ def test_redis_away_for_longer_than_events_are_kept(server: RedisServer, pipelin
 HOLDER = """
 import sys
 from rag_pipeline.journal.redis_publisher import RedisPublisher
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status import PipelineStatus, core_of
 pipeline = PipelineStatus("local_files", sys.argv[2])
-publisher = RedisPublisher(sys.argv[1], lambda _: pipeline.status_event(), lease_seconds=float(sys.argv[3])).start()
+core = core_of(pipeline)
+publisher = RedisPublisher(sys.argv[1], lambda _: core.status_event(), lease_seconds=float(sys.argv[3])).start()
 publisher.claim(sys.argv[2])
 core_of(pipeline).attach(publisher)
 pipeline.update(status="running")
