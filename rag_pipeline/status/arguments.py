@@ -78,7 +78,7 @@ class Arguments:
             return checks.check_bool(key, value)
         except TypeError as error:
             self._leave_out(key, value, error, "is taken as a bool")
-            return value.strip().lower() not in _NEGATIVE if isinstance(value, str) else bool(value)
+            return value.strip().lower() not in _NEGATIVE if isinstance(value, str) else _is_true(value)
 
     def label(self, key: str, value: object, default: str) -> str:
         """Return a short word, cut where it is long."""
@@ -88,7 +88,7 @@ class Arguments:
             return checks.check_label(key, value)
         except FOREIGN_ERRORS as error:
             self._leave_out(key, value, error, "has a stand-in")
-            return checks.bounded(_stand_in(value), checks.MAX_LABEL_LENGTH) if value else default
+            return checks.bounded(_stand_in(value), checks.MAX_LABEL_LENGTH) if _is_true(value) else default
 
     def fraction(self, key: str, value: object) -> float | None:
         """Return a fraction, clamped to 0 to 1; None if it is not a number."""
@@ -108,7 +108,7 @@ class Arguments:
             return checks.check_message(key, value)
         except FOREIGN_ERRORS as error:
             self._leave_out(key, value, error, "has a stand-in")
-            return checks.bounded(_stand_in(value)) if value else "no reason was given"
+            return checks.bounded(_stand_in(value)) if _is_true(value) else "no reason was given"
 
     def result(self, value: object) -> Copied:
         """Return a JSON copy of a result; parts that can't be shown are left out."""
@@ -174,6 +174,14 @@ class Arguments:
         )
 
 
+def _is_true(value: object) -> bool:
+    """Return the value's truth; True for one that has none, such as an array."""
+    try:
+        return bool(value)
+    except FOREIGN_ERRORS:
+        return True
+
+
 def _stand_in(value: object) -> str:
     """Return some name for any object; long ones keep a digest, so that two of them stay two."""
     try:
@@ -192,8 +200,8 @@ def _stand_in(value: object) -> str:
 def _readable_failure(error: Mapping[Any, Any]) -> FileError:
     stage = error.get("stage")
     return FileError(
-        checks.bounded(_stand_in(error.get("type") or "Error"), checks.MAX_LABEL_LENGTH),
-        checks.bounded(_stand_in(error.get("message") or "no reason was given")),
+        checks.bounded(_stand_in(error.get("type", "Error")), checks.MAX_LABEL_LENGTH),
+        checks.bounded(_stand_in(error.get("message", "no reason was given"))),
         None if stage is None else checks.bounded(_stand_in(stage), checks.MAX_LABEL_LENGTH),
-        retryable=bool(error.get("retryable", False)),
+        retryable=_is_true(error.get("retryable", False)),
     )

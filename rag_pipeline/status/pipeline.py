@@ -217,7 +217,7 @@ class PipelineStatus:
         """Take a file out of flight; emits ``pipeline:file_completed`` or, without ``success``, ``…_failed``.
 
         ``error`` is an exception, a text, or a mapping with any of ``type``, ``message``, ``stage``, ``retryable``.
-        A file that was never started is counted and emitted too, with one warning in the log.
+        A file that was never started is counted and emitted too, with one warning in the log for its name.
         """
         file = self._file(filename, file_id)
         copied, size = self._take.result(result)
@@ -227,7 +227,7 @@ class PipelineStatus:
             known = self._core.end(file, PROCESSED, copied, size)
         else:
             known = self._core.end(file, FAILED, copied, size, self._take.failure(error))
-        if not known:
+        if not known and self._first_warning(file.name):
             about = logs.about(self.pipeline_id, file.id)
             logger.warning("file %r was completed but never started", file.name, extra=about)
 
