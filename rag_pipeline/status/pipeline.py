@@ -227,7 +227,7 @@ class PipelineStatus:
             known = self._core.end(file, PROCESSED, copied, size)
         else:
             known = self._core.end(file, FAILED, copied, size, self._take.failure(error))
-        if not known and self._first_warning(file.name):
+        if not known and self._first_warning(f"end of {file.name}"):
             about = logs.about(self.pipeline_id, file.id)
             logger.warning("file %r was completed but never started", file.name, extra=about)
 

@@ -136,7 +136,8 @@ def test_clients_are_shown_by_namespace_and_transport() -> None:
             websocket.connect(namespace)
             websocket.receive()
         polling.receive()
-        next(stream.iter_lines())
+        lines = stream.iter_lines()  # kept: a generator that is collected closes the connection
+        next(lines)
 
         def shown() -> dict[tuple[str, str], float]:
             return {(labels["namespace"], labels["transport"]): v for labels, v in scrape(server).all("clients") if v}
