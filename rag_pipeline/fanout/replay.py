@@ -175,6 +175,8 @@ class Replays:
                 sent += 1
             if self._readers.get(sid) is reader:
                 self._see_how_far(reader, tail)
+                if chunk.batch is None and reader.position >= tail.newest:
+                    break  # it is at the end, and has yet to take what was sent
         return sent
 
     def _see_how_far(self, reader: _Reader, tail: Tail) -> None:
@@ -183,7 +185,9 @@ class Replays:
         if reader.waits_for_states:
             del self._readers[reader.subscriber.sid]
             self._ask_states(reader.subscriber)
-        elif not tail.summaries(reader.clock):
+        elif not tail.summaries(reader.clock) and not reader.subscriber.outlet.backlog_bytes:
+            # Not before it has taken everything: live events count, and what is too much of them would take the rest of
+            # the states with it.
             del self._readers[reader.subscriber.sid]
             self._caught_up(reader.subscriber)
 

@@ -126,7 +126,7 @@ class Arguments:
                 if isinstance(error, Mapping):
                     return _readable_failure(error)
         else:
-            unknown = TypeError(f"error must be an exception, a mapping or a str, not {type(error).__name__}")
+            unknown = TypeError(f"error must be an exception, a mapping or a str, not {_type_of(error)}")
             self._leave_out("error", error, unknown, "is shown as text")
         return failure(_stand_in(error))
 
@@ -158,8 +158,10 @@ class Arguments:
 
     def _leave_out(self, key: str, value: object, error: Exception, what: str, *, raises: bool = True) -> None:
         if raises and strict():
-            raise error
-        kind = (key, type(value).__name__)
+            if isinstance(error, (TypeError, ValueError)):
+                raise error
+            raise ValueError(f"{key} can't be read") from error  # an object of the caller's own that is broken
+        kind = (key, _type_of(value))
         if kind in self._logged or len(self._logged) >= _MAX_KINDS:
             return
         self._logged.add(kind)
@@ -169,9 +171,23 @@ class Arguments:
             pipeline_id,
             key,
             what,
-            error,
+            _text_of(error),
             extra=logs.about(pipeline_id),
         )
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return " ".join(str(error).split())
+    except FOREIGN_ERRORS:
+        return _type_of(error)
+
+
+def _type_of(value: object) -> str:
+    try:
+        return type(value).__name__
+    except FOREIGN_ERRORS:  # of a metaclass of the caller's own
+        return "object"
 
 
 def _is_true(value: object) -> bool:
@@ -189,7 +205,7 @@ def _stand_in(value: object) -> str:
         if text is None:
             text = os.fsdecode(value) if isinstance(value, bytes) else str(value)
     except FOREIGN_ERRORS:
-        text = f"<{type(value).__name__}>"
+        text = f"<{_type_of(value)}>"
     text = checks.readable(text)
     if len(text) > checks.MAX_NAME_LENGTH:
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]

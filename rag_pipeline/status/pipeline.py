@@ -23,7 +23,7 @@ from rag_pipeline.status.registry import registry
 
 logger = logging.getLogger("rag_pipeline.status")
 
-MAX_WARNINGS = 1000
+MAX_WARNINGS = 20
 
 Name = str | PathLike[str] | int | UUID
 """What names a file, or is its id."""
@@ -289,7 +289,10 @@ class PipelineStatus:
         return FileRecord(name, None if file_id is None else self._take.optional_name("file_id", file_id))
 
     def _first_warning(self, name: str) -> bool:
-        """Return whether to warn: once for a name, and for a bounded number of names."""
+        """Return whether to warn: once for a name, and for a few names, since logging is slow and takes locks.
+
+        An exception raised into the thread while it logs can leave a handler's lock taken, on Python 3.11.
+        """
         if name in self._warned or len(self._warned) >= MAX_WARNINGS:
             return False
         self._warned.add(name)

@@ -17,41 +17,38 @@ _BUCKET_SECONDS = 1.0
 class Throughput:
     """Counts files that were worked on, completed or failed; skipped files are not work.
 
-    Time is monotonic seconds. It does not count while the pipeline is halted (paused, or in error), so the rate then
-    stays as it was. It also stays while files are in flight and nothing has happened to any of them for a minute. A
-    pipeline with nothing in flight is idle: its rate falls to 0 within five minutes.
+    Time is monotonic seconds. Only time in which files are in flight counts, and none while the pipeline is halted
+    (paused, or in error). So the rate stays as it was then. It also stays while nothing has happened to any file in
+    flight for a minute. After five idle minutes it is 0.
     """
 
     def __init__(self) -> None:
-        self._began: float | None = None
+        self._began: float | None = None  # in counted time, as the next two
         self._buckets: deque[tuple[float, int]] = deque()  # one a second, for the window
         self._last: deque[float] = deque(maxlen=FEW)
         self._uncounted = 0.0
-        self._halted_at: float | None = None
-        self._last_sign = 0.0
+        self._stopped_at: float | None = 0.0  # since when time does not count
         self._busy = False
+        self._halted = False
+        self._last_sign = 0.0
 
     def halt(self, now: float, *, halted: bool) -> None:
         """Stop counting time, or continue."""
-        if halted and self._halted_at is None:
-            self._halted_at = now
-        elif not halted and self._halted_at is not None:
-            self._uncounted += now - self._halted_at
-            self._halted_at = None
+        if halted != self._halted:
+            self._halted = halted
             self._last_sign = now
+            self._turn_clock(now)
 
     def started(self, now: float) -> None:
         """A file was put in flight."""
-        self._last_sign = now
-        if self._busy:
-            return
-        self._busy = True
-        at = self._counted(now)
-        if self._began is None or self._is_old(at):
-            # A pipeline that wakes up is not measured over its sleep.
-            self._began = at
-            self._buckets.clear()
-            self._last.clear()
+        is_old, self._last_sign = self._is_old(now), now
+        if not self._busy:
+            self._busy = True
+            self._turn_clock(now)
+            if self._began is None or is_old:  # after a long sleep, how fast it was before says little
+                self._began = self._counted(now)
+                self._buckets.clear()
+                self._last.clear()
 
     def progressed(self, now: float) -> None:
         """A file in flight gave a sign of life."""
@@ -59,11 +56,51 @@ class Throughput:
 
     def ended(self, now: float, in_flight: int, *, worked: bool) -> None:
         """A file left flight, ``in_flight`` are still there; ``worked`` unless it was skipped or deleted."""
-        self._busy = in_flight > 0
+        if worked:
+            if not self._busy:
+                self._count_unseen_work(now)
+            self._note_end(self._counted(now))
         self._last_sign = now
-        if not worked:
-            return
-        at = self._counted(now)
+        self._busy = in_flight > 0
+        self._turn_clock(now)
+
+    def per_minute(self, now: float) -> float | None:
+        """Return files per minute; None until it is known."""
+        if self._began is None or not self._last:
+            return None
+        if self._is_old(now):
+            return 0.0
+        at = self._counted(min(now, self._last_sign + PATIENCE_SECONDS))
+        self._expire(at)
+        start, count = max(self._began, at - WINDOW_SECONDS), sum(count for _, count in self._buckets)
+        if count < FEW == len(self._last):
+            start, count = self._last[0], FEW - 1
+        span = at - start
+        if count < MIN_FILES or span < MIN_SPAN_SECONDS:
+            return None
+        return round(count * 60.0 / span, 2)
+
+    def _is_old(self, now: float) -> bool:
+        return not self._busy and not self._halted and now - self._last_sign > WINDOW_SECONDS
+
+    def _turn_clock(self, now: float) -> None:
+        runs = self._busy and not self._halted
+        if runs and self._stopped_at is not None:
+            self._uncounted += now - self._stopped_at
+            self._stopped_at = None
+        elif not runs and self._stopped_at is None:
+            self._stopped_at = now
+
+    def _count_unseen_work(self, now: float) -> None:
+        """A file ended that was never started: it was worked on since the last sign of life, at most for a minute."""
+        if self._stopped_at is not None and not self._halted:
+            idle = now - self._stopped_at
+            self._uncounted += max(0.0, idle - PATIENCE_SECONDS) if self._began is not None else idle
+            self._stopped_at = now
+        if self._began is None:
+            self._began = self._counted(now)
+
+    def _note_end(self, at: float) -> None:
         if self._began is None:
             self._began = at
         second = at - at % _BUCKET_SECONDS
@@ -74,28 +111,8 @@ class Throughput:
             self._expire(at)
         self._last.append(at)
 
-    def per_minute(self, now: float) -> float | None:
-        """Return files per minute; None until it is known."""
-        if self._began is None or not self._last:
-            return None
-        patient = now if not self._busy else min(now, self._last_sign + PATIENCE_SECONDS)
-        at = self._counted(patient)
-        if not self._busy and self._is_old(at):
-            return 0.0
-        self._expire(at)
-        start, count = max(self._began, at - WINDOW_SECONDS), sum(count for _, count in self._buckets)
-        if count < FEW == len(self._last):
-            start, count = self._last[0], FEW - 1
-        span = at - start
-        if count < MIN_FILES or span < MIN_SPAN_SECONDS:
-            return None
-        return round(count * 60.0 / span, 2)
-
     def _counted(self, now: float) -> float:
-        return (now if self._halted_at is None else min(now, self._halted_at)) - self._uncounted
-
-    def _is_old(self, at: float) -> bool:
-        return not self._last or at - self._last[-1] > WINDOW_SECONDS
+        return (now if self._stopped_at is None else self._stopped_at) - self._uncounted
 
     def _expire(self, at: float) -> None:
         while self._buckets and self._buckets[0][0] < at - WINDOW_SECONDS:

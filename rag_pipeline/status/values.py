@@ -59,6 +59,12 @@ def copy_json(key: str, value: object, left_out: Report | None = None, *, budget
             raise part.error from None
         left_out(part.error)
         return Copied(None, 0)
+    except FOREIGN_ERRORS as error:  # from an object of the caller's own that is broken
+        problem = ValueError(f"{key} can't be read")
+        if left_out is None:
+            raise problem from error
+        left_out(problem)
+        return Copied(None, 0)
     return Copied(copied, budget - copier.budget)
 
 

@@ -26,9 +26,11 @@ Done = Callable[[list[Entry] | None, int], None]
 class SlowOutlet(RecordingOutlet):
     """Takes what it is sent when the test says so."""
 
+    takes_all = False
+
     def send(self, batch: Batch) -> None:
         super().send(batch)
-        self.backlog_bytes += len(batch.wire)
+        self.backlog_bytes += 0 if self.takes_all else len(batch.wire)
 
 
 class Setup:
@@ -295,6 +297,7 @@ def test_a_store_that_fails_is_forgotten_and_its_offsets_with_it() -> None:
     _, behind = setup.join(offset_of(IDENTITY, 0), SlowOutlet())
     setup.hub.drain()
     setup.handover.publish(NewJournal(Lineage("fedcba9876543210")))
+    behind.takes_all = True
     behind.backlog_bytes = 0
     setup.settle()
     assert [body["recovered"] for _, _, body in behind.received if "recovered" in body] == [False]
@@ -306,6 +309,21 @@ def test_a_store_that_fails_is_forgotten_and_its_offsets_with_it() -> None:
     _, outlet = setup.join(offset_of("fedcba9876543210", 1))
     setup.settle()
     assert (numbered(outlet.received), last(outlet.received)["recovered"]) == ([2002], True)
+    setup.close()
+
+
+def test_a_newcomer_becomes_one_of_the_others_once_it_has_taken_every_state() -> None:
+    setup = Setup()
+    setup.run(3)
+    _, slow = setup.join(None, SlowOutlet())
+    for _ in range(20):
+        setup.hub.drain()
+    assert slow.received
+    assert len(setup.hub._replays) == 1, "live events would count against its bound"
+    slow.backlog_bytes = 0
+    for _ in range(20):
+        setup.hub.drain()
+    assert len(setup.hub._replays) == 0
     setup.close()
 
 

@@ -63,10 +63,27 @@ def test_skipped_files_are_no_work() -> None:
     assert worker.per_minute() == 60.0
 
 
-def test_the_rate_of_an_idle_pipeline_falls_to_0() -> None:
+def test_the_rate_stays_while_the_pipeline_is_idle_and_is_0_after_the_window() -> None:
     worker = Worker()
     worker.work(20, 1.0)
+    assert [worker.per_minute(later) for later in (0, 30, 200)] == [60.0] * 3
     assert worker.per_minute(2 * WINDOW_SECONDS) == 0.0
+
+
+def test_idle_time_between_files_is_no_work() -> None:
+    worker = Worker()
+    for _ in range(10):
+        worker.work(1, 2.0)
+        worker.now += 50
+    assert worker.per_minute() == 30.0
+
+
+def test_files_that_were_never_started_have_a_rate_too() -> None:
+    rate, now = Throughput(), 1000.0
+    for _ in range(21):
+        rate.ended(now, 0, worked=True)
+        now += 1.0
+    assert rate.per_minute(now - 1.0) == pytest.approx(60, rel=0.1)
 
 
 def test_a_pipeline_that_wakes_up_is_not_measured_over_its_sleep() -> None:
