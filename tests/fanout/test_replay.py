@@ -297,6 +297,7 @@ def test_a_store_that_fails_is_forgotten_and_its_offsets_with_it() -> None:
     _, behind = setup.join(offset_of(IDENTITY, 0), SlowOutlet())
     setup.hub.drain()
     setup.handover.publish(NewJournal(Lineage("fedcba9876543210")))
+    assert isinstance(behind, SlowOutlet)
     behind.takes_all = True
     behind.backlog_bytes = 0
     setup.settle()
