@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
+import threading
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -22,3 +26,17 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
     if isinstance(val, bytes) and len(val) > LONGEST_BYTES_IN_A_NAME:
         return f"{argname} of {len(val)} bytes"
     return None
+
+
+@pytest.fixture
+def bare_hooks() -> Iterator[None]:
+    """Take away what tools hang into the interpreter.
+
+    An exception raised into a thread can hit a hook in the middle of an import, whose lock then stays taken.
+    """
+    callbacks, unraisable, unhandled = gc.callbacks[:], sys.unraisablehook, threading.excepthook
+    gc.callbacks.clear()
+    sys.unraisablehook = threading.excepthook = id
+    yield
+    gc.callbacks.extend(callbacks)
+    sys.unraisablehook, threading.excepthook = unraisable, unhandled

@@ -35,6 +35,9 @@ def assert_free(*ports: int) -> None:
         open_listener("127.0.0.1", port).close()
 
 
+pytestmark = pytest.mark.usefixtures("bare_hooks")
+
+
 @pytest.mark.parametrize("kept", [False, True], ids=["memory", "sqlite"])
 def test_a_stop_that_is_interrupted_leaves_nothing_after_the_next_one(tmp_path: Path, kept: bool) -> None:
     rng = random.Random(5)

@@ -203,6 +203,7 @@ def test_a_wake_up_of_a_forked_child_wakes_no_one_in_the_parent() -> None:
     wake_up.close()
 
 
+@pytest.mark.usefixtures("bare_hooks")
 def test_a_thread_runs_whatever_is_raised_into_the_one_that_starts_it() -> None:
     rng = random.Random(1)
     ran: list[int] = []

@@ -24,6 +24,8 @@ class Picture(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.pipeline = PipelineStatus("local_files", "pictured")
+        # One that follows the work is derived, as a rate is, and no file event carries it.
+        self.pipeline.update(status="running")
         self.recorder = Recorder()
         core_of(self.pipeline).attach(self.recorder)
         self.taken = 0

@@ -132,7 +132,8 @@ class RedisKeeper:
             if not error.retryable:
                 raise
         self._read_again(set(pipeline_ids) - held)
-        self._awaited = held
+        if not held:
+            self._awaited = held
         return held
 
     def wait_for_claims(self, pipeline_ids: Collection[str]) -> None:

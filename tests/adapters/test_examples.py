@@ -45,8 +45,8 @@ def without_the_line(example: Path, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "pipeline_type", "processed", "failed", "skipped"),
     [
-        ("llama_index_pipeline.py", "llama_index", 2, 0, 2),
-        ("langchain_index.py", "langchain", 3, 0, 1),
+        ("llama_index_pipeline.py", "llama_index", 0, 0, 2),
+        ("langchain_index.py", "langchain", 1, 0, 1),
         ("tracked_function.py", "pipeline", 3, 1, 0),
     ],
 )

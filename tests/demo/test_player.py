@@ -32,10 +32,11 @@ def test_a_whole_hour_leaves_the_totals_of_the_script() -> None:
     assert DemoPipeline(status, speed=math.inf).run(Never())
     state = status.get()
     steps = [step.action for step in hour()]
-    assert state["total_processed"] == sum(isinstance(a, Complete) for a in steps)
-    assert state["total_failed"] == sum(isinstance(a, Fail) for a in steps)
-    assert state["total_skipped"] == sum(isinstance(a, Skip) for a in steps)
-    assert state["total_deleted"] == 1
+    attempts = core_of(status).snapshot().attempts
+    assert attempts.total_processed == sum(isinstance(a, Complete) for a in steps)
+    assert attempts.total_failed == sum(isinstance(a, Fail) for a in steps)
+    assert attempts.total_skipped == sum(isinstance(a, Skip) for a in steps)
+    assert attempts.total_deleted == state["total_deleted"] == 1
     assert (state["status"], state["files_in_flight"], state["files_queued"]) == ("stopped", 0, 0)
     assert {file["attempt"] for file in state["files_completed"]} == {1}
 
@@ -92,7 +93,7 @@ def test_a_loop_starts_the_script_over() -> None:
     status = PipelineStatus("google_drive")
     steps = [Step(0, Update({"status": "running"})), Step(1, Start(_file())), Step(2, Complete(_file(), {}))]
     assert not DemoPipeline(status, speed=math.inf, steps=steps).run(StopAfter(), loop=True)
-    assert status.get()["total_processed"] == 2
+    assert core_of(status).snapshot().attempts.total_processed == 2
 
 
 @pytest.mark.parametrize("speed", [0, -1, math.nan, -math.inf])

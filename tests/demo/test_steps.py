@@ -22,6 +22,7 @@ from rag_pipeline.demo.steps import (
     Update,
     perform,
 )
+from rag_pipeline.status import core_of
 
 FILE = Document("a.pdf", "1", 7, "application/pdf", "https://drive.example.com/1")
 
@@ -42,14 +43,18 @@ def test_a_file_goes_from_start_to_its_end(status: PipelineStatus) -> None:
     assert {key: file[key] for key in ("name", "id", "size", "mime_type", "link")} == FILE._asdict()
     assert (file["stage"], file["progress"], file["attempt"]) == ("chunking", 0.5, 1)
     error = {"type": "EmbeddingError", "message": "down", "stage": "embedding", "retryable": True}
-    play(status, Fail(FILE, error), Start(FILE))
+    play(status, Fail(FILE, error))
     assert status.get()["files_failed"][0]["error"] == error
+    play(status, Start(FILE))
     assert status.get()["files_processing"][0]["attempt"] == 2
-    play(status, Complete(FILE, {"chunks": 3}), Skip(FILE, "unchanged"), Delete(FILE))
+    play(status, Complete(FILE, {"chunks": 3}))
+    assert status.get()["files_completed"][0]["result"] == {"chunks": 3}
+    play(status, Skip(FILE, "unchanged"))
+    assert status.get()["files_skipped"][0]["error"]["message"] == "unchanged"
+    play(status, Delete(FILE))
     state = status.get()
-    assert state["files_completed"][0]["result"] == {"chunks": 3}
-    assert state["files_skipped"][0]["error"]["message"] == "unchanged"
-    assert [state[f"total_{what}"] for what in ("processed", "failed", "skipped", "deleted")] == [1, 1, 1, 1]
+    assert [state[f"total_{what}"] for what in ("processed", "failed", "skipped", "deleted")] == [0, 0, 0, 1]
+    assert core_of(status).snapshot().attempts == (1, 1, 1, 1)
 
 
 def test_idle_tells_when_the_next_check_really_is(status: PipelineStatus) -> None:

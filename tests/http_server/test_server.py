@@ -152,7 +152,7 @@ for _ in range(10):
     request = urllib.request.Request(
         "http://127.0.0.1:" + sys.argv[1] + "/events", headers={"Accept": "text/event-stream"})
     with urllib.request.urlopen(request, timeout=20) as stream:
-        print(stream.readline() and stream.status)
+        print(stream.status)
 '''
 import socket
 with serving() as server:

@@ -61,5 +61,5 @@ def test_what_was_dropped_is_said_once_in_a_while(caplog: pytest.LogCaptureFixtu
     for dropped in (0, 3, 5):
         handover.dropped = dropped
         epochs.watch(handover)
-    assert [message.partition(":")[0] for message in caplog.messages] == ["3 events have been dropped so far"]
+    assert [message.partition(":")[0] for message in caplog.messages] == ["3 events were dropped"]
     handover.close()

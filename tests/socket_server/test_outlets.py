@@ -67,7 +67,7 @@ def test_what_an_overfull_hand_over_drops_is_told_to_every_client_and_in_health(
         assert journal["dropped"] >= dropped > 0  # type: ignore[index]
         files = json.loads(request(server.http_port, "/files")[2])
         assert files["complete"] is False
-    assert len([r for r in caplog.records if "have been dropped" in r.getMessage()]) == 1
+    assert len([r for r in caplog.records if "events were dropped" in r.getMessage()]) == 1
 
 
 def on_the_hub(server: StatusServer, function: Any) -> None:
