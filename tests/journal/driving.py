@@ -7,7 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rag_pipeline.events import Event, File, iso
+from rag_pipeline import wire
+from rag_pipeline.events import Event, iso
 from rag_pipeline.journal import Entry
 from rag_pipeline.status import PipelineStatus, SavedState, core_of
 from rag_pipeline.status.files import Key, key_of
@@ -78,7 +79,7 @@ def numbered(events: list[Event]) -> list[Entry]:
     return entries
 
 
-def of_outcome(files: Iterable[FileRecord], outcome: int, outcomes: dict[Key, int]) -> list[File]:
+def of_outcome(files: Iterable[FileRecord], outcome: int, outcomes: dict[Key, int]) -> list[wire.File]:
     """Return the files whose newest outcome it is, each once, where it came last."""
     last: dict[Key, FileRecord] = {}
     for file in files:
