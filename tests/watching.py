@@ -15,6 +15,7 @@ JsonDict = dict[str, Any]
 
 DERIVED = ("files_per_minute", "eta_seconds", "seconds_until_next_check")
 """What depends on the moment of asking."""
+AUTOMATIC = ("initializing", "processing", "idle")
 BESIDE_THE_STATE = ("timestamp", "offset", "recovered")
 """What a ``pipeline:status`` carries that is not of the state."""
 
@@ -138,8 +139,15 @@ class Client:
 
 
 def lasting(state: JsonDict) -> JsonDict:
-    """Return the state without what depends on the moment of asking."""
-    return {key: value for key, value in state.items() if key not in DERIVED}
+    """Return the state without what depends on the moment of asking.
+
+    That is an automatic status, too: it follows the work, and comes with the next status, not with a file's event.
+    """
+    return {
+        key: value
+        for key, value in state.items()
+        if key not in DERIVED and not (key == "status" and value in AUTOMATIC)
+    }
 
 
 def _state_of(payload: JsonDict) -> JsonDict:

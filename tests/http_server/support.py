@@ -171,9 +171,11 @@ def connect(server: HttpServer) -> socket.socket:
 def receive_all(client: socket.socket) -> bytes:
     """Return what comes until the server closes; a reset counts as closing."""
     received = b""
+    deadline = time.monotonic() + DEADLINE_SECONDS
     try:
         while chunk := client.recv(65536):
             received += chunk
+            assert time.monotonic() < deadline, "the server does not close"
     except ConnectionError:
         pass
     return received

@@ -259,8 +259,8 @@ def test_stopping_cuts_a_stream_that_no_one_reads(source: StubSource) -> None:
 # -- how many ----------------------------------------------------------------------------------------------------------
 
 
-def test_one_stream_too_many_is_told_and_everyone_else_is_served(server: HttpServer, source: StubSource) -> None:
-    with contextlib.ExitStack() as stack:
+def test_one_stream_too_many_is_told_and_everyone_else_is_served(source: StubSource) -> None:
+    with serving(source=source, limits=Limits(streams=32)) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(StreamClient(server)) for _ in range(32)]
         refused = get(server, "/events", Accept="text/event-stream", Origin="http://localhost:3000")
         ((status, headers, body),) = split(refused)

@@ -252,9 +252,16 @@ class Session:
         return parse(self.receive())
 
     def follow(self, pipeline: PipelineStatus, client: Client | None = None) -> Client:
-        """Follow the only pipeline shown until the client has seen its last event; compare the states."""
+        """Follow the only pipeline shown until the client has seen its last event; compare the states.
+
+        An automatic status comes with the next status, not with the event of the file that it follows from.
+        """
         client = client or Client()
-        while client.state is None or client.state["seq"] < (now := pipeline.get())["seq"]:
+        while (
+            client.state is None
+            or client.state["seq"] < (now := pipeline.get())["seq"]
+            or client.state["status"] != now["status"]
+        ):
             _, name, payload = self.receive_event()
             client.follow(name, payload)
         assert lasting(client.state) == lasting(now)
