@@ -12,7 +12,7 @@ from rag_pipeline.recall import Recall
 from rag_pipeline.service import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.live import ask
-from tests.socket_server.support import new_pipeline, serving
+from tests.socket_server.support import new_pipeline, serving, wait_until_live
 from tests.watching import wait_until
 
 
@@ -117,6 +117,7 @@ def test_a_follower_that_does_not_keep_up_is_counted_with_the_clients_that_were_
     with serving(pipeline, backlog_limit_bytes=1 << 16) as server:
         follower = recall_of(server).follow(events.NS_PIPELINE, None)
         assert follower.next(30)
+        wait_until_live(server, 1)
         for _ in range(3):
             pipeline.update(own={"text": "x" * 50_000})
         wait_until(lambda: ask(server.http_port, "/health").body["clients_dropped"] == 1)

@@ -93,15 +93,28 @@ class Chunker:
         spans = self._tokens.spans(block)
         ends = [end for _, end in spans]
         start = token = 0
-        while len(spans) - token > self._max_tokens:
-            # The first token that no longer fits bounds the chunk.
-            end = self._cut(block, start, spans, token)
+        is_torn = False
+        while start < len(block):
+            if len(spans) - token > self._max_tokens:
+                # The first token that no longer fits bounds the chunk.
+                end = self._cut(block, start, spans, token)
+            elif last or start == 0:
+                end = len(block)
+            else:
+                # The text goes on, and what remains may belong with what follows. Had the block held nothing else, it
+                # would be next to nothing spread over a whole block.
+                return
+            if is_torn:
+                end = self._cut_again(block, start, end)
             yield start, end
+            is_torn = end < len(block) and not (block[end - 1].isspace() or _parts_words(block, end))
             start, token = end, bisect_right(ends, end, token)
-        # What remains fits one chunk by its tokens. If the text goes on it may belong with what follows, unless the
-        # block held nothing else: then it is next to nothing spread over a whole block.
-        if last or start == 0:
-            yield start, len(block)
+
+    def _cut_again(self, block: str, start: int, end: int) -> int:
+        """Return where a chunk ends that begins inside a word: the rest of a word may have more tokens by itself."""
+        piece = block[start:end]
+        spans = self._tokens.spans(piece)
+        return end if len(spans) <= self._max_tokens else start + self._cut(piece, 0, spans, 0)
 
     def _cut(self, block: str, start: int, spans: list[tuple[int, int]], token: int) -> int:
         limit = spans[token + self._max_tokens][0]
@@ -115,9 +128,13 @@ class Chunker:
         # No space near: between two tokens one of which is punctuation, or else anywhere, in one endless word.
         for at in range(token + self._max_tokens, token, -1):
             end = spans[at][0]
-            if end > start and (_is_punctuation(block[end - 1]) or _is_punctuation(block[end])):
+            if end > start and _parts_words(block, end):
                 return end
         return limit
+
+
+def _parts_words(text: str, at: int) -> bool:
+    return _is_punctuation(text[at - 1]) or _is_punctuation(text[at])
 
 
 def _is_punctuation(character: str) -> bool:

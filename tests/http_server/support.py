@@ -206,6 +206,7 @@ class StreamClient:
     """Reads a stream of ``/events`` as ``http.client`` does, chunks and all."""
 
     def __init__(self, server: HttpServer, path: str = "/events", **headers: str) -> None:
+        self.deadline = time.monotonic() + DEADLINE_SECONDS
         self.connection = http.client.HTTPConnection(server.host, server.port, timeout=DEADLINE_SECONDS)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.connection.request("GET", path, headers={"Accept": "text/event-stream", **named})
@@ -217,6 +218,7 @@ class StreamClient:
         while not found.endswith(b"\n\n"):
             line = self.response.readline()
             assert line, "the stream ended"
+            assert time.monotonic() < self.deadline, "nothing but comments came"
             found += line
         return found
 

@@ -46,6 +46,12 @@ def serving(*pipelines: PipelineStatus, direct: bool = True, **settings: Any) ->
         yield server
 
 
+def wait_until_live(server: StatusServer, count: int) -> None:
+    """Return once so many clients have taken every state: what is sent to them from here on counts as their backlog."""
+    live = server._sockets.hub._settled
+    wait_until(lambda: sum(map(len, list(live.values()))) == count)
+
+
 def clients(server: StatusServer) -> JsonDict:
     """Return how many clients the Socket.IO server counts."""
     status, headers, body = request(server.socket_port, "/health")

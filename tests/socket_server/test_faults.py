@@ -37,6 +37,7 @@ from tests.socket_server.support import (
     serving,
     ticking,
     wait_until,
+    wait_until_live,
 )
 
 
@@ -157,6 +158,9 @@ def test_a_client_that_stops_reading_is_disconnected_and_logged_once_trap_5(
             stalled = WebSocketSession(server.socket_port, receive_buffer=4096)
         else:
             stalled = PollingSession(server.socket_port)
+        stalled.receive_event()
+        other.receive_event()
+        wait_until_live(server, 2)  # until then it is sent no more than it takes, and nothing counts
         followed = Client()
         before = resident_bytes()
         number = 0
@@ -183,6 +187,8 @@ def test_a_disconnected_slow_client_sees_the_end_and_a_fresh_snapshot(pipeline: 
         # Not tiny: below a segment's size the kernel sends the rest by its timer alone.
         WebSocketSession(server.socket_port, receive_buffer=1 << 17) as slow,
     ):
+        slow.receive_event()
+        wait_until_live(server, 1)
         for number in range(500):
             pipeline.update(own={"own_field": "z" * 80_000, "number": number})
             if clients(server)["total"] == 0:

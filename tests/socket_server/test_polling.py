@@ -28,6 +28,7 @@ from tests.socket_server.support import (
     reset,
     serving,
     wait_until,
+    wait_until_live,
 )
 
 
@@ -143,25 +144,19 @@ def test_an_answer_that_was_not_read_ends_the_session_at_the_next_poll(
     assert is_over(session)
 
 
-def pile_up(server: StatusServer, pipeline: PipelineStatus) -> None:
+def pile_up(server: StatusServer, session: PollingSession, pipeline: PipelineStatus) -> None:
     """Have more wait for the next poll than a connection takes at once."""
+    while not session.receive().startswith("42"):
+        pass
+    wait_until_live(server, 1)
     for number in range(16):
         pipeline.update(own={"big": str(number % 10) * 250_000})
-    waiting: list[int] = []
-
-    def count() -> None:
-        waiting.extend(subscriber.outlet.backlog_bytes for subscriber in server._sockets.hub.subscribers())
-
-    server._sockets.hub.call(count)
-    wait_until(lambda: bool(waiting))
-    assert waiting[0] > 3_900_000
+    wait_until(lambda: [s.outlet.backlog_bytes > 3_900_000 for s in list(server._sockets.hub.subscribers())] == [True])
 
 
 def test_a_peer_that_leaves_in_the_middle_of_an_answer_ends_the_session(pipeline: PipelineStatus) -> None:
     with serving(pipeline, backlog_limit_bytes=1 << 26) as server, PollingSession(server.socket_port) as session:
-        while not session.receive().startswith("42"):
-            pass
-        pile_up(server, pipeline)
+        pile_up(server, session, pipeline)
         poll = Raw(session, receive_buffer=4096)
         assert poll.socket.recv(100)
         poll.reset()
@@ -171,9 +166,7 @@ def test_a_peer_that_leaves_in_the_middle_of_an_answer_ends_the_session(pipeline
 
 def test_a_poll_beside_an_answer_that_is_still_being_written_ends_the_session(pipeline: PipelineStatus) -> None:
     with serving(pipeline, backlog_limit_bytes=1 << 26) as server, PollingSession(server.socket_port) as session:
-        while not session.receive().startswith("42"):
-            pass
-        pile_up(server, pipeline)
+        pile_up(server, session, pipeline)
         slow = Raw(session, receive_buffer=4096)
         assert slow.socket.recv(100)
         assert Raw(session).answer()[0] == 400
@@ -186,9 +179,7 @@ def test_a_peer_that_does_not_read_its_answer_ends_its_session(
 ) -> None:
     monkeypatch.setattr(eventlet_driver, "REQUEST_TIMEOUT_SECONDS", 1)
     with serving(pipeline, backlog_limit_bytes=1 << 26) as server, PollingSession(server.socket_port) as session:
-        while not session.receive().startswith("42"):
-            pass
-        pile_up(server, pipeline)
+        pile_up(server, session, pipeline)
         slow = Raw(session, receive_buffer=4096)
         wait_until(lambda: clients(server)["total"] == 0)
         assert is_over(session)
