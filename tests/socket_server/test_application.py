@@ -12,6 +12,8 @@ import requests
 from rag_pipeline.config import Environment, Settings
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.service import StatusServer
+from rag_pipeline.socket_server import eventlet_driver
+from rag_pipeline.socket_server.application import Application
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.support import (
     POLLING_PATH,
@@ -226,7 +228,7 @@ def test_production_without_origins_says_once_what_that_means(
     pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serving(pipeline, environment=PRODUCTION):
-        pass
+        finish(application)
     assert len([r for r in caplog.records if "SOCKET_IO_CORS_ORIGIN" in r.getMessage()]) == 1
 
 
@@ -254,7 +256,17 @@ def test_a_client_without_an_origin_is_no_browser_and_may_connect(pipeline: Pipe
         client.follow(pipeline)
 
 
-def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is_gone() -> None:
+def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(eventlet_driver, "GOODBYE_SECONDS", 30)  # for the test's thread has to get its turn
+    finish, finished = Application.finish, threading.Event()
+
+    def finish_and_tell(application: Application) -> None:
+        finish(application)
+        finished.set()
+
+    monkeypatch.setattr(Application, "finish", finish_and_tell)
     pipeline = PipelineStatus("local_files", "goodbye-polls")
     with StatusServer(Settings(http_port=0, socket_port=0), pipelines=[pipeline]).start() as server:
         address = f"http://127.0.0.1:{server.socket_port}/socket.io/?EIO=4&transport=polling"
@@ -269,6 +281,7 @@ def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is
         pipeline.update(status="stopped")
         stopping = threading.Thread(target=server.stop)
         stopping.start()
+        assert finished.wait(60)  # a poll before would find the events, and nothing would wait for the next
         packets: list[str] = []
         while packets[-1:] != ["1"]:
             packets += session.get(f"{address}&sid={sid}", timeout=60).text.split("\x1e")
