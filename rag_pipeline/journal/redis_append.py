@@ -61,7 +61,7 @@ local function fault(prefix, id)
     why = why or unfit(prefix .. ':files:' .. id .. ':' .. status, 'zset', 'ZADD ZREM ZRANGE')
   end
   for _, status in ipairs({'completed', 'failed', 'skipped'}) do
-    why = why or unfit(prefix .. ':recent:' .. id .. ':' .. status, 'list', 'RPUSH LTRIM DEL')
+    why = why or unfit(prefix .. ':recent:' .. id .. ':' .. status, 'list', 'RPUSH LTRIM LREM DEL')
   end
   return why
 end
@@ -139,12 +139,20 @@ local function put_row(files, key, status, id, rest)
   redis.call('ZADD', files .. ':' .. status, string.format('%.0f', ms * 4096 + math.min(seq, 4095)), key)
 end
 
+local most_recent = {completed = 10, failed = 5, skipped = 5}
+
 local function note_recent(p, status, record)
-  local most = ({completed = 10, failed = 5, skipped = 5})[status]
+  local most = most_recent[status]
   if most then
     redis.call('RPUSH', p.recent .. status, record)
     redis.call('LTRIM', p.recent .. status, -most, -1)
   end
+end
+
+-- A file is in one list, by its newest outcome; else one that fails again and again would push the others out.
+local function leave_recent(p, key)
+  local status, record = string.match(redis.call('HGET', p.files, key) or '', '^(%a+) %S+ %S+ %S+ (.*)$')
+  if most_recent[status] then redis.call('LREM', p.recent .. status, -1, record) end
 end
 
 local function note_attempt(p, key, status, attempt)
@@ -159,6 +167,7 @@ end
 
 local function change(p, name, key, other, status, id, changed, record, attempt)
   local began, begun = id, nil
+  leave_recent(p, key)
   if is_processing(p.files, key) then begun = key end
   if status == 'processing' then
     if begun and name ~= 'pipeline:file_processing_started' then
@@ -179,9 +188,11 @@ local function set_right(p, key, status, id, changed, record)
   note_recent(p, status, record)
   local old = p.forgotten[key] or redis.call('HGET', p.files, key)
   local same = old and string.sub(old, 1, #status + 1) == status .. ' ' and string.sub(old, -#record) == record
-  local place, times = string.match(same and old or '', '^%a+ (%d+%-%d+) (%S+ %S+) ')
+  local place, began, since = string.match(same and old or '', '^%a+ (%d+%-%d+) (%S+) (%S+) ')
   if place then
-    id, changed = place, times  -- It is known as it is: it stays in its place.
+    -- It is known as it is: it stays in its place. Files in flight come in the order in which they were begun.
+    changed = (status == 'processing' and id or began) .. ' ' .. since
+    id = place
   else
     changed = id .. ' ' .. changed
   end

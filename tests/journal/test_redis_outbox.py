@@ -82,7 +82,7 @@ class Desk:
     def assert_up_to_date(self) -> None:
         core_of(self.pipeline).flush(everything=True)
         self.send_all()
-        assert_saved(self.journal.saved()[self.name], self.pipeline, stale=True)
+        assert_saved(self.journal.saved()[self.name], self.pipeline)
 
 
 @pytest.fixture

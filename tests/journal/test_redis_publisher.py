@@ -53,7 +53,7 @@ def test_what_a_pipeline_publishes_gets_to_the_journal(
         pipeline.add_processing_file("a")
         pipeline.complete_file("a")
         wait_until(lambda: len(journal.read(0, 10)) == 3)
-    assert_saved(journal.saved()[pipeline.pipeline_id], pipeline, stale=True)
+    assert_saved(journal.saved()[pipeline.pipeline_id], pipeline)
 
 
 def test_what_was_held_back_goes_out_without_any_other_server(

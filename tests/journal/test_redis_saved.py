@@ -40,7 +40,7 @@ def test_what_is_saved_is_the_state_of_the_pipeline(server: RedisServer, taken: 
     journal = RedisJournal(server.url, prefix=next(prefixes))
     for start in range(0, len(recorder.events), batch):
         journal.append(recorder.events[start : start + batch])
-    assert_saved(journal.saved()["p"], pipeline, stale=True)
+    assert_saved(journal.saved()["p"], pipeline)
     journal.close()
 
 
@@ -99,7 +99,7 @@ def test_a_file_whose_id_was_known_only_at_its_end_is_not_in_flight_any_more(ser
     pipeline.complete_file("a", False, file_id="7", error="no")
     journal = RedisJournal(server.url, prefix=next(prefixes))
     journal.append(recorder.events)
-    assert_saved(journal.saved()["p"], pipeline, stale=True)
+    assert_saved(journal.saved()["p"], pipeline)
     assert [(row.file["id"], row.status) for row in journal.files(FileQuery())] == [("7", FileStatus.FAILED)]
     journal.close()
 

@@ -122,7 +122,7 @@ def test_a_state_is_saved_over_any_number_of_journals(server: RedisServer, journ
     journal.append(recorder.events)
     journal.close()
     again = RedisJournal(server.url)
-    assert_saved(again.saved()["p"], pipeline, stale=True)
+    assert_saved(again.saved()["p"], pipeline)
     again.close()
 
 

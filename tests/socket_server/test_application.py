@@ -228,7 +228,7 @@ def test_production_without_origins_says_once_what_that_means(
     pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serving(pipeline, environment=PRODUCTION):
-        finish(application)
+        pass
     assert len([r for r in caplog.records if "SOCKET_IO_CORS_ORIGIN" in r.getMessage()]) == 1
 
 
