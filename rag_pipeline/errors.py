@@ -9,9 +9,12 @@ RagPipelineError
 │   ├── EmptyFileError                   nothing in it: the file is skipped
 │   ├── EncryptedFileError               a password is needed
 │   ├── CorruptFileError                 the bytes are not what the type promises
-│   └── ExtractionLimitError             over the bound for time, memory, size or output
+│   ├── ExtractionLimitError             over the bound for time, memory, size or output
+│   └── ExtractorUnavailableError        the process that reads files could not be started
 ├── EmbeddingError (RuntimeError)        vectors could not be computed
+│   └── TextRefusedError                 the endpoint embeds other texts, and refuses this one
 ├── StoreError (RuntimeError)            the vector store could not be read or written
+├── ResourceError (RuntimeError)         this machine is short of memory, threads, descriptors or disk space
 ├── StateError (RuntimeError)            the state folder is in use, damaged or of a newer version
 ├── JournalError (RuntimeError)          the journal of events could not be opened, read or written
 ├── AccessDeniedError (PermissionError)  a service refused a client: its token, or its namespace
@@ -84,33 +87,67 @@ class ServiceError(RagPipelineError, RuntimeError):
 
 
 class ExtractionError(RagPipelineError, ValueError):
-    """No text could be had from a file."""
+    """No text could be had from a file.
+
+    ``of_content`` says that the file's own content is the reason: only then the text it had before is wrong.
+    """
+
+    of_content: bool = False
 
 
 class UnsupportedFileTypeError(ExtractionError):
     """There is no reader for this type of file."""
 
+    of_content = True
+
 
 class EmptyFileError(ExtractionError):
     """The file has no bytes, or no text."""
+
+    of_content = True
 
 
 class EncryptedFileError(ExtractionError):
     """The file can be opened with a password only."""
 
+    of_content = True
+
 
 class CorruptFileError(ExtractionError):
     """The bytes of the file are not what its type promises."""
 
+    of_content = True
+
 
 class ExtractionLimitError(ExtractionError):
-    """Reading the file went over the bound for time, memory, size or output."""
+    """Reading the file went over the bound for time, memory, size or output.
+
+    Size and output are of the content; time and memory depend on the machine too, and clear ``of_content``.
+    """
+
+    of_content = True
+
+
+class ExtractorUnavailableError(ExtractionError):
+    """The process that reads files could not be started."""
+
+    retryable = True
 
 
 class EmbeddingError(RagPipelineError, RuntimeError):
     """Vectors could not be computed, or the embedding model could not be loaded."""
 
     exit_code = ExitCode.EMBEDDING
+
+
+class TextRefusedError(EmbeddingError):
+    """The endpoint refuses this text and embeds others."""
+
+
+class ResourceError(RagPipelineError, RuntimeError):
+    """This machine is short of memory, threads, file descriptors or disk space."""
+
+    retryable = True
 
 
 class StoreError(RagPipelineError, RuntimeError):

@@ -98,8 +98,11 @@ class Database:
         if type(error) is sqlite3.DatabaseError:
             return StateError(f"{self._path} is damaged ({error}): remove it, {self._rebuilt}")
         # On a full disk SQLite speaks of an I/O error where it can't even make its files.
-        full = isinstance(error, sqlite3.OperationalError) and self._disk_is_full()
-        return StateError(f"{self._path} can't be used: {'the disk is full' if full else error}")
+        is_operational = isinstance(error, sqlite3.OperationalError)
+        full = is_operational and self._disk_is_full()
+        broken = StateError(f"{self._path} can't be used: {'the disk is full' if full else error}")
+        broken.retryable = is_operational  # a full disk, a lock, a share that is away: all of these pass
+        return broken
 
     def _disk_is_full(self) -> bool:
         return self._path.parent.is_dir() and shutil.disk_usage(self._path.parent).free < MIN_FREE_BYTES

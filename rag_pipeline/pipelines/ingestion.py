@@ -9,9 +9,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from rag_pipeline.errors import EmptyFileError, ExtractionLimitError, StateError, StoreError, UnsupportedFileTypeError
+from rag_pipeline.errors import (
+    EmbeddingError,
+    EmptyFileError,
+    ExtractionError,
+    ExtractionLimitError,
+    ExtractorUnavailableError,
+    RagPipelineError,
+    ResourceError,
+    StateError,
+    StoreError,
+    TextRefusedError,
+    UnsupportedFileTypeError,
+)
 from rag_pipeline.ingest.types import Chunk, Document, Embedder, Extractor, Progress, SourceFile, Stopped, VectorStore
 from rag_pipeline.pipelines.fingerprint import fingerprint
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SkippedError, Source, SourceUnavailableError
@@ -23,6 +35,9 @@ SCANNING, WAITING, INTERRUPTED = "scanning", "waiting", "interrupted"
 
 _LOOK_AGAIN_SECONDS = 0.25
 _SKIPPED = (UnsupportedFileTypeError, EmptyFileError, SkippedError)
+# The machine is short of something; that is not about the file whose work came upon it.
+_SHORT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+EMBEDDING_DEPENDENCY, STORE_DEPENDENCY, MACHINE_DEPENDENCY = "embedding", "store", "machine"
 # What only a person can change; all other errors of the file system may pass.
 _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR})
 
@@ -54,7 +69,7 @@ class Parts:
 
 
 class End(StrEnum):
-    """How the work on a file ended. The last four leave it where it was: it is not done.
+    """How the work on a file ended. The last five leave it where it was: it is not done.
 
     A file that can't be found has ``CHANGED``: that it is gone is for a look to say, which knows whether the source is.
     """
@@ -66,17 +81,27 @@ class End(StrEnum):
     CHANGED = "changed"
     CANCELLED = "cancelled"
     UNAVAILABLE = "unavailable"
+    BLOCKED = "blocked"
     STOPPED = "stopped"
 
 
-_PUT_BACK = frozenset({End.CHANGED, End.CANCELLED, End.UNAVAILABLE})
+class Blocked(NamedTuple):
+    """A dependency that failed during the work on a file, and its error."""
+
+    dependency: str
+    error: RagPipelineError
+
+
+_PUT_BACK = frozenset({End.CHANGED, End.CANCELLED, End.UNAVAILABLE, End.BLOCKED})
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """The end of the work on one file.
 
-    ``error`` has the shape that the status shows; ``trouble`` is why nothing can be fetched, for ``UNAVAILABLE``.
+    ``error`` has the shape that the status shows. ``of_content`` says that the text the file had before is wrong: the
+    content itself, or the source, says that there is none. ``trouble`` is why nothing can be fetched, for
+    ``UNAVAILABLE``; ``blocked`` is what failed, for ``BLOCKED``.
     """
 
     end: End
@@ -84,7 +109,9 @@ class Result:
     chunks: int = 0
     mime_type: str | None = None
     error: Mapping[str, Any] | None = None
+    of_content: bool = False
     trouble: SourceUnavailableError | None = None
+    blocked: Blocked | None = None
 
     @property
     def retryable(self) -> bool:
@@ -274,6 +301,9 @@ class _Work:
             return Result(outdated.end)
         except Stopped:
             return Result(End.STOPPED)
+        blocked = _blocked(error, self._file.name, self._stage_name)
+        if blocked is not None:
+            return Result(End.BLOCKED, blocked=blocked)
         return failure(error, self._file.name, self._stage_name)
 
     def _stage(self, stage: str, fraction: float | None = None) -> None:
@@ -314,14 +344,43 @@ class _Work:
 
 
 def failure(error: Exception, name: str, stage: str) -> Result:
-    """Return what a file ends with that an error has ended in this stage: failed, or skipped if it is not for us."""
+    """Return what a file ends with that an error has ended in this stage: failed, or skipped if it is not for us.
+
+    Its text is taken out of the store for a closed list of reasons: its content (``of_content``), or the source, says
+    that there is nothing to read. Any other error says nothing about the text.
+    """
     shown = {
         "type": type(error).__name__,
         "message": _message(error, name),
         "stage": stage,
         "retryable": _is_retryable(error),
     }
-    return Result(End.SKIPPED if isinstance(error, _SKIPPED) else End.FAILED, error=shown)
+    of_content = isinstance(error, SkippedError) or (isinstance(error, ExtractionError) and error.of_content)
+    return Result(End.SKIPPED if isinstance(error, _SKIPPED) else End.FAILED, error=shown, of_content=of_content)
+
+
+def _blocked(error: Exception, name: str, stage: str) -> Blocked | None:
+    """Return the dependency that the error is about; None if it is about the file, or can't be told."""
+    if isinstance(error, TextRefusedError):
+        return None
+    if isinstance(error, EmbeddingError):
+        return Blocked(EMBEDDING_DEPENDENCY, error)
+    if isinstance(error, StoreError):
+        return Blocked(STORE_DEPENDENCY, error)
+    if isinstance(error, ResourceError | ExtractorUnavailableError):
+        return Blocked(MACHINE_DEPENDENCY, error)
+    short = _shortage(error)
+    return None if short is None else Blocked(MACHINE_DEPENDENCY, ResourceError(f"{stage} {name}: {short}"))
+
+
+def _shortage(error: Exception) -> str | None:
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError) and error.errno in _SHORT:
+        return error.strerror or str(error)
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return str(error)
+    return None
 
 
 def _message(error: Exception, name: str) -> str:
@@ -331,8 +390,8 @@ def _message(error: Exception, name: str) -> str:
 
 
 def _is_retryable(error: Exception) -> bool:
-    if isinstance(error, StoreError):
-        return True  # it says nothing about the file
+    if isinstance(error, StoreError | TextRefusedError):
+        return True  # the next one may take it
     if isinstance(error, OSError):
         return error.errno not in _LASTING
     return bool(getattr(error, "retryable", False))

@@ -12,7 +12,14 @@ from rag_pipeline.errors import EmbeddingError, StoreError
 from rag_pipeline.ingest.types import Progress, Stopped
 from rag_pipeline.pipelines import ingestion
 from rag_pipeline.pipelines.following.source import FoundFile, SkippedError, SourceUnavailableError
-from rag_pipeline.pipelines.ingestion import End, Ingestion, Result
+from rag_pipeline.pipelines.ingestion import (
+    EMBEDDING_DEPENDENCY,
+    MACHINE_DEPENDENCY,
+    STORE_DEPENDENCY,
+    End,
+    Ingestion,
+    Result,
+)
 from rag_pipeline.pipelines.local_files import names
 from rag_pipeline.pipelines.local_files.scan import current_version
 from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
@@ -125,17 +132,23 @@ def test_a_file_that_fails_says_why_and_at_which_stage(bench: Bench) -> None:
     }
 
 
-def test_an_error_of_the_embedder_keeps_whether_it_can_pass(bench: Bench) -> None:
-    bench.test.embedder.error = EmbeddingError("no endpoint")
-    bench.test.embedder.error.retryable = True
-    assert bench.work(bench.item("one")).retryable
-    assert bench.error()["stage"] == "embedding"
-
-
-def test_an_error_of_the_store_says_nothing_about_the_file_so_it_can_be_tried_again(bench: Bench) -> None:
-    bench.test.store.error = StoreError("the disk is full")
-    assert bench.work(bench.item("one")).retryable
-    assert bench.error()["stage"] == "storing"
+@pytest.mark.parametrize(
+    ("error", "dependency"),
+    [
+        (EmbeddingError("no endpoint"), EMBEDDING_DEPENDENCY),
+        (StoreError("the disk is full"), STORE_DEPENDENCY),
+        (MemoryError(), MACHINE_DEPENDENCY),
+    ],
+)
+def test_an_error_of_a_dependency_ends_the_work_and_says_nothing_about_the_file(
+    bench: Bench, error: Exception, dependency: str
+) -> None:
+    bench.test.embedder.error = error
+    result = bench.work(bench.item("one"))
+    assert (result.end, result.error, result.of_content) == (End.BLOCKED, None, False)
+    assert result.blocked is not None
+    assert result.blocked.dependency == dependency
+    assert bench.status.get()["total_failed"] == 0
 
 
 def test_an_unforeseen_error_fails_the_file_and_nothing_else(bench: Bench) -> None:

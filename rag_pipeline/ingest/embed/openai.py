@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from requests.auth import AuthBase
 
-from rag_pipeline.errors import EmbeddingError
+from rag_pipeline.errors import EmbeddingError, TextRefusedError
 from rag_pipeline.ingest.embed.backoff import delay_before
 from rag_pipeline.ingest.types import Progress, Stopped
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 BATCH = 64
 ATTEMPTS = 6
 _RETRIED = frozenset({408, 409, 425, 429})
+# A request that is too long, or has a text that this endpoint takes for none; or one that it never takes.
+_REFUSED = frozenset({400, 413, 422})
+_PROBE = "probe"
+_STOP_CHECK_SECONDS = 0.1
 
 
 class _Bearer(AuthBase):
@@ -43,12 +47,17 @@ class _Retry(Exception):  # noqa: N818 - control flow inside this module
         self.header = header
 
 
+class _Refused(Exception):  # noqa: N818 - control flow inside this module
+    """The endpoint refused what was sent."""
+
+
 class OpenAIEmbedder:
     """Embeds texts over HTTP in batches; safe under threads.
 
     429, 5xx, timeouts and broken connections are tried again, six times in all, with full-jitter exponential backoff
-    and at least what ``Retry-After`` asks for, at most 120 s. Waits end at once when ``stop`` is set. Errors name the
-    endpoint and never hold the key.
+    and at least what ``Retry-After`` asks for, at most 120 s. A batch that is refused (400, 413, 422) is halved, and a
+    text that is refused alone, while others are embedded, raises TextRefusedError; any other error is about the
+    endpoint. Requests and waits end when ``stop`` is set. Errors name the endpoint and never hold the key.
     """
 
     def __init__(
@@ -89,7 +98,7 @@ class OpenAIEmbedder:
     def dimensions(self) -> int:
         """Length of each vector; asks the endpoint once if it was not given. Raises EmbeddingError."""
         if self._dimensions is None:
-            self._request(["dimensions"])
+            self._embed([_PROBE])
         assert self._dimensions is not None
         return self._dimensions
 
@@ -99,7 +108,7 @@ class OpenAIEmbedder:
 
         parts: list[Vectors] = []
         for start in range(0, len(texts), self._batch):
-            parts.append(self._request(texts[start : start + self._batch]))
+            parts.append(self._embed(texts[start : start + self._batch]))
             if on_progress is not None:
                 on_progress(min(1.0, (start + self._batch) / len(texts)))
         return np.concatenate(parts) if parts else np.zeros((0, self.dimensions), np.float32)
@@ -108,6 +117,26 @@ class OpenAIEmbedder:
         """Close the connections; idempotent."""
         self._closed = True
         self._session.close()
+
+    def _embed(self, texts: Sequence[str]) -> Vectors:
+        """Embed a batch; one that is refused is halved, as long as the endpoint takes anything at all."""
+        try:
+            return self._request(texts)
+        except _Refused as refused:
+            self._probe(refused)
+            if len(texts) > 1:
+                import numpy as np
+
+                half = len(texts) // 2
+                return np.concatenate([self._embed(texts[:half]), self._embed(texts[half:])])
+            raise TextRefusedError(self._error(f"refused a text: {refused}").args[0]) from None
+
+    def _probe(self, refused: _Refused) -> None:
+        """Raise EmbeddingError unless the endpoint embeds a text that nobody could refuse."""
+        try:
+            self._request([_PROBE])
+        except _Refused:
+            raise self._error(str(refused)) from None
 
     def _request(self, texts: Sequence[str]) -> Vectors:
         # A lone surrogate is no Unicode text: servers answer it with a 400.
@@ -132,10 +161,7 @@ class OpenAIEmbedder:
     def _post(self, body: dict[str, Any]) -> object:
         """Send one request and return the parsed answer; raises _Retry where trying again can help."""
         try:
-            # A redirect is not followed: it would carry the key, and a POST, to where nobody configured it.
-            answer = self._session.post(
-                self._url, json=body, auth=_Bearer(self._key), timeout=self._timeout, allow_redirects=False
-            )
+            answer = self._send(body)
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
             raise self._error("not a usable URL") from None
         except requests.Timeout:
@@ -144,12 +170,40 @@ class OpenAIEmbedder:
             raise _Retry(f"the connection failed ({_root(error)})") from None
         if answer.status_code in _RETRIED or answer.status_code >= 500:
             raise _Retry(f"answered {self._describe(answer)}", answer.headers.get("Retry-After"))
+        if answer.status_code in _REFUSED:
+            raise _Refused(f"answered {self._describe(answer)}")
         if answer.status_code != 200:
             raise self._error(f"answered {self._describe(answer)}")
         try:
             return answer.json()
         except ValueError:
             raise _Retry("answered 200 with something that is not JSON") from None
+
+    def _send(self, body: dict[str, Any]) -> requests.Response:
+        """Send the request on a thread of its own: a stop does not wait for an endpoint that hangs."""
+        done = threading.Event()
+        answers: list[requests.Response] = []
+        errors: list[BaseException] = []
+
+        def send() -> None:
+            try:
+                # A redirect is not followed: it would carry the key, and a POST, to where nobody configured it.
+                answer = self._session.post(
+                    self._url, json=body, auth=_Bearer(self._key), timeout=self._timeout, allow_redirects=False
+                )
+                answers.append(answer)
+            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+                errors.append(error)
+            finally:
+                done.set()
+
+        threading.Thread(target=send, name="embedding-request", daemon=True).start()
+        while not done.wait(_STOP_CHECK_SECONDS):
+            if self._stop.is_set() or self._closed:
+                raise Stopped
+        if errors:
+            raise errors[0]
+        return answers[0]
 
     def _vectors(self, answer: object, count: int) -> Vectors:
         """Return the rows in the order of the inputs: an endpoint may answer in any order, and says which by index."""

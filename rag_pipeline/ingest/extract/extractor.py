@@ -16,6 +16,7 @@ from rag_pipeline.errors import (
     EncryptedFileError,
     ExtractionError,
     ExtractionLimitError,
+    ExtractorUnavailableError,
     UnsupportedFileTypeError,
 )
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
@@ -122,9 +123,9 @@ class ProcessExtractor:
         try:
             worker = WorkerProcess(self.limits)
         except OSError as error:
-            refused = ExtractionError(f"is not read: the process for it could not be started ({error.strerror})")
-            refused.retryable = True
-            raise refused from error
+            raise ExtractorUnavailableError(
+                f"is not read: the process for it could not be started ({error.strerror})"
+            ) from error
         try:
             deadline = time.monotonic() + _START_SECONDS
             while not worker.is_ready(_TICK_SECONDS):
@@ -134,9 +135,7 @@ class ProcessExtractor:
                     raise WorkerEndedError(None, f"no answer in {_START_SECONDS:g} seconds")
         except WorkerEndedError as ended:
             worker.kill()
-            refused = ExtractionError(f"is not read: the process for it did not start ({ended})")
-            refused.retryable = True
-            raise refused from None
+            raise ExtractorUnavailableError(f"is not read: the process for it did not start ({ended})") from None
         except BaseException:
             worker.kill()
             raise
@@ -178,7 +177,9 @@ class ProcessExtractor:
                 self._check_open()
                 beat.beat()
                 if time.monotonic() >= deadline:
-                    raise ExtractionLimitError(f"took longer than {self.limits.time_seconds:g} seconds to read")
+                    raise _of_machine(
+                        ExtractionLimitError(f"took longer than {self.limits.time_seconds:g} seconds to read")
+                    )
                 # The worker counts too; this is for one that a file has led astray.
                 if text_bytes > self.limits.text_bytes:
                     raise ExtractionLimitError(f"holds more than {self.limits.text_bytes:,} bytes of text")
@@ -186,7 +187,10 @@ class ProcessExtractor:
             raise self._explain(ended) from None
 
     def _explain(self, ended: WorkerEndedError) -> ExtractionError:
-        """Return what the end of a worker says of the file it was reading."""
+        """Return what the end of a worker says of the file it was reading: never that its content is at fault."""
+        return _of_machine(self._cause(ended))
+
+    def _cause(self, ended: WorkerEndedError) -> ExtractionError:
         code = ended.exit_code
         if code == OUT_OF_MEMORY_EXIT_CODE:
             return ExtractionLimitError(f"takes more than {self.limits.memory_bytes:,} bytes of memory to read")
@@ -219,10 +223,17 @@ class _Heartbeat:
             self.tell(self._fraction)
 
 
+def _of_machine(error: ExtractionError) -> ExtractionError:
+    """Mark an error that says nothing about the file's content: the machine's, or one of ours."""
+    error.of_content = False
+    return error
+
+
 def _failure(message: Failed, path: str) -> Exception:
     if message.error == "OSError":
         return OSError(message.errno, message.message, path)
-    return _ERRORS.get(message.error, ExtractionError)(message.message)
+    error = _ERRORS.get(message.error, ExtractionError)(message.message)
+    return error if message.of_content else _of_machine(error)
 
 
 def _display_name(path: str) -> str:

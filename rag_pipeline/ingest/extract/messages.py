@@ -61,11 +61,15 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The file gave no text: the name of the error, a sentence, and ``errno`` if the system refused the file."""
+    """The file gave no text: the name of the error, a sentence, and ``errno`` if the system refused the file.
+
+    ``of_content`` is False if the reader did not say so itself, but failed in a way nobody foresaw.
+    """
 
     error: str
     message: str
     errno: int | None = None
+    of_content: bool = True
 
 
 Message = Request | Ready | Found | Progressed | Warned | Finished | Failed

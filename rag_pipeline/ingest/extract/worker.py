@@ -96,14 +96,14 @@ def serve(path: bytes, limits: ExtractionLimits, send: Send) -> None:
     except _RefusedError as error:
         send(Failed("OSError", error.cause.strerror or str(error.cause), error.cause.errno))
     except RecursionError:
-        send(Failed(CorruptFileError.__name__, "is nested too deeply"))
+        send(Failed(CorruptFileError.__name__, "is nested too deeply", of_content=False))
     except OSError as error:
         if error.errno in _STORAGE_ERRORS:
             send(Failed("OSError", error.strerror or str(error), error.errno))
         else:
-            send(Failed(CorruptFileError.__name__, _damaged(error)))
+            send(Failed(CorruptFileError.__name__, _damaged(error), of_content=False))
     except Exception as error:  # noqa: BLE001 - libraries raise anything at all on damaged files
-        send(Failed(CorruptFileError.__name__, _damaged(error)))
+        send(Failed(CorruptFileError.__name__, _damaged(error), of_content=False))
 
 
 def _damaged(error: Exception) -> str:

@@ -9,20 +9,31 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 from rag_pipeline import logs
-from rag_pipeline.errors import StoreError
+from rag_pipeline.errors import StateError, StoreError
+from rag_pipeline.pipelines.following.breaker import Breakers
 from rag_pipeline.pipelines.following.order import Order
 from rag_pipeline.pipelines.following.plan import is_renamed, keeps_type
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, Source, SourceUnavailableError
-from rag_pipeline.pipelines.ingestion import STORING, End, Ingestion, Parts, Result, failure
+from rag_pipeline.pipelines.ingestion import (
+    EMBEDDING_DEPENDENCY,
+    MACHINE_DEPENDENCY,
+    STORE_DEPENDENCY,
+    STORING,
+    Blocked,
+    End,
+    Ingestion,
+    Parts,
+    Result,
+    failure,
+)
 from rag_pipeline.pipelines.ledger import Ledger, Outcome, Row
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 8
 RETRY_SECONDS = 5.0
 RETRY_FACTOR = 4.0
 MAX_RETRY_SECONDS = 3600.0
-MAX_REMOVAL_SECONDS = 60.0
+LEDGER_DEPENDENCY = "ledger"
 
 
 class Read(NamedTuple):
@@ -70,6 +81,7 @@ class Jobs:
         known: dict[str, Row],
         stored: dict[str, str],
         unreported: dict[str, str],
+        breakers: Breakers,
         *,
         retry: bool,
         lock: threading.RLock | nullcontext[None],
@@ -80,8 +92,7 @@ class Jobs:
         self.order = Order()
         self.again = False
         self.trouble: SourceUnavailableError | None = None
-        self._removal_wait = 0.0  # until a text is taken out again, after a store that could not
-        self._removal_at = 0.0
+        self._breakers = breakers
         self._lock = lock
         self._ingestion = ingestion
         self._source = source
@@ -91,19 +102,30 @@ class Jobs:
         self._retry = retry
 
     def do(self, key: str, job: Job) -> bool:
-        """Do one job; return whether to put it back. Raises StateError if the ledger can't be written."""
+        """Do one job; return whether to put it back. Raises StateError if the ledger can't be used at all."""
+        self._breakers.begin(key)
+        try:
+            return self._do(key, job)
+        except StateError as error:
+            if not error.retryable:
+                raise
+            self._breakers.trip(LEDGER_DEPENDENCY, error, key)  # no file is to blame for a full disk
+            return True
+        finally:
+            self._breakers.end(key)
+
+    def _do(self, key: str, job: Job) -> bool:
         match job:
             case Read(file):
                 return self._read(file)
             case Give(file):
                 message = f"{file.name} is still being written to"
                 error = {"type": "StillChanging", "message": message, "stage": "waiting", "retryable": True}
-                self._record(file, Result(End.FAILED, error=error))
+                return self._record(file, Result(End.FAILED, error=error))
             case Note(oddity):
-                self._note(oddity)
+                return self._note(oddity)
             case Forget():
-                self._forget(key)
-        return False
+                return self._forget(key)
 
     def unended(self) -> dict[str, str]:
         """Return the names, by id, of the files whose end has to be shown: in flight, or not reported."""
@@ -142,36 +164,45 @@ class Jobs:
             if not keeps_type(file, row):
                 stored = None  # by another name it may be read in another way
             elif row.version == file.version and key not in self.unreported:
-                self._rename(file, row)
-                return False
+                return self._rename(file, row)
         result = self._ingestion.work(file, stored)
+        if result.blocked is not None and self._is_to_blame(key, result.blocked):
+            result = failure(result.blocked.error, file.name, result.blocked.dependency)
         match result.end:
-            case End.CHANGED | End.STOPPED | End.CANCELLED | End.UNAVAILABLE:
+            case End.CHANGED | End.STOPPED | End.CANCELLED | End.UNAVAILABLE | End.BLOCKED:
                 self._put_back(file, result)
+                return result.end in (End.CANCELLED, End.BLOCKED)
             case _:
-                self._record(file, result)
-                if self._has_changed(file):
+                again = self._record(file, result)
+                if not again and self._has_changed(file):
                     self._ask_again()
-        return result.end is End.CANCELLED
+                return again
 
     def _put_back(self, file: FoundFile, result: Result) -> None:
         self._ingestion.report(file, result, shown_as_done=False)
         with self._lock:
-            if result.end is End.CANCELLED:
+            if result.end in (End.CANCELLED, End.BLOCKED):
                 self.order.postpone(file.file_id)
             elif result.end is End.CHANGED:
                 self.again = True
             elif result.end is End.UNAVAILABLE:
                 self.trouble = result.trouble
 
-    def _record(self, file: FoundFile, result: Result) -> None:
+    def _is_to_blame(self, key: str, blocked: Blocked) -> bool:
+        """Open the breaker of what failed; return True if the file is the reason, since others pass."""
+        return self._breakers.trip(blocked.dependency, blocked.error, key)
+
+    def _record(self, file: FoundFile, result: Result) -> bool:
+        """Write down how the work on a file ended, and show it; return True to put it back: the store is down."""
         key = file.file_id
-        lasting = result.end is End.SKIPPED or (result.end is End.FAILED and not result.retryable)
-        # The text of what the file was before is wrong now; while an error may pass, it is better than none.
-        if lasting and key in self.stored:
+        # The text of what the file was before is wrong now. Any other failure says nothing about it.
+        if result.of_content and key in self.stored:
             try:
                 self._unstore(key)
             except StoreError as error:
+                if not self._is_to_blame(key, Blocked(STORE_DEPENDENCY, error)):
+                    self._put_back(file, Result(End.BLOCKED))
+                    return True
                 result = failure(error, file.name, STORING)
         if result.fingerprint is not None:
             with self._lock:
@@ -181,25 +212,33 @@ class Jobs:
         if result.end is End.UNCHANGED and before is not None and is_renamed(file, before):
             row = row if self._rename_stored(file) else row._replace(name=before.name)
         self._put(key, row)
+        if result.end is End.STORED:
+            for dependency in (EMBEDDING_DEPENDENCY, STORE_DEPENDENCY, MACHINE_DEPENDENCY):
+                self._breakers.succeeded(dependency, key)
+        self._breakers.succeeded(LEDGER_DEPENDENCY, key)
         done = before is not None and before.outcome is Outcome.STORED and key not in self.unreported
         self._ingestion.report(file, result, shown_as_done=done)
         self._reported(key)
+        return False
 
-    def _rename(self, file: FoundFile, row: Row) -> None:
-        """Take on the new name of a file that is otherwise the same."""
+    def _rename(self, file: FoundFile, row: Row) -> bool:
+        """Take on the new name of a file that is otherwise the same; return True to put it back: the store is down."""
         if file.file_id in self.stored and not self._rename_stored(file):
-            return
+            return self._breakers.trouble is not None
         self._put(file.file_id, row._replace(name=file.name))
         if row.outcome is Outcome.STORED:
             self._ingestion.renamed(file, str(row.name))
         self._reported(file.file_id)
         if row.retry_at is not None:
             self._ask_again()
+        return False
 
     def _rename_stored(self, file: FoundFile) -> bool:
         try:
             self._parts.store.rename(self._scope, file.file_id, file.name, file.uri)
         except StoreError as error:
+            if not self._is_to_blame(file.file_id, Blocked(STORE_DEPENDENCY, error)):
+                return False
             # The row keeps the old name, so the next look asks for it again.
             about = logs.about(self._ingestion.pipeline_id, file.file_id)
             logger.warning("%s is still stored under its old name: %s", file.name, error, extra=about)
@@ -217,52 +256,51 @@ class Jobs:
         before = self.known.get(file.file_id)
         attempts = 1 if before is None or before.version != file.version else before.attempts + 1
         retry_at = None
-        if self._retry and result.retryable and attempts < MAX_ATTEMPTS:
-            retry_at = time.time() + min(MAX_RETRY_SECONDS, RETRY_SECONDS * RETRY_FACTOR ** (attempts - 1))
+        if self._retry and not result.of_content:
+            # Without end: what is wrong may be mended at night, and nobody is there to ask for another try.
+            wait = RETRY_SECONDS * RETRY_FACTOR ** min(attempts - 1, 10) if result.retryable else MAX_RETRY_SECONDS
+            retry_at = time.time() + min(MAX_RETRY_SECONDS, wait)
         return Row(file.version, Outcome.FAILED, None, recipe, attempts, reason, retry_at, name)
 
-    def _note(self, odd: Oddity) -> None:
-        if not odd.is_error and not self._remove(odd.file_id, odd.name):
-            return
+    def _note(self, odd: Oddity) -> bool:
+        if not odd.is_error and (left := self._remove(odd.file_id, odd.name)) is not None:
+            return left
         attempts = int(odd.is_error)
         self._put(odd.file_id, Row(odd.version, Outcome.ODD, attempts=attempts, reason=odd.reason, name=odd.name))
         self._ingestion.noted(odd)
         self._reported(odd.file_id)
+        return False
 
-    def _forget(self, key: str) -> None:
+    def _forget(self, key: str) -> bool:
         row = self.known.get(key)
         name = (row and row.name) or self.unended().get(key) or key
-        if not self._remove(key, name):
-            return
+        if (left := self._remove(key, name)) is not None:
+            return left
         self._ledger.remove(key, name)
         with self._lock:
             self.known.pop(key, None)
         self._ingestion.deleted(name, key)
         self._ledger.reported_deleted(key, self._ingestion.position)
         self._has_ended(key)
+        return False
 
-    def _remove(self, key: str, name: str) -> bool:
-        """Take what is no file any more out of the store; return whether there is nothing of it left.
+    def _remove(self, key: str, name: str) -> bool | None:
+        """Take what is no file any more out of the store; return None if nothing of it is left.
 
-        Where there is, nothing is written down, so that the next look asks for it again. A store that has refused is
-        left alone for a while, whichever file it was about.
+        Where there is, nothing is written down, and the job is put back (True), or the next look asks for it (False).
         """
         if key not in self.stored:
-            return True
-        if self._retry and time.monotonic() < self._removal_at:
-            return False
+            return None
         try:
             self._unstore(key)
         except StoreError as error:
-            with self._lock:
-                self._removal_wait = min(MAX_REMOVAL_SECONDS, self._removal_wait * RETRY_FACTOR or RETRY_SECONDS)
-                self._removal_at = time.monotonic() + self._removal_wait
+            if not self._is_to_blame(key, Blocked(STORE_DEPENDENCY, error)):
+                return True
             about = logs.about(self._ingestion.pipeline_id, key)
             logger.warning("%s is gone, but its text is still stored: %s", name, error, extra=about)
             return False
-        with self._lock:
-            self._removal_wait = 0.0
-        return True
+        self._breakers.succeeded(STORE_DEPENDENCY, key)
+        return None
 
     def _unstore(self, key: str) -> None:
         """Take a text out of the store; raises StoreError."""

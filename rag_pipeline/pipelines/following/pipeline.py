@@ -12,6 +12,7 @@ from rag_pipeline.config import RunMode
 from rag_pipeline.control import Action, Control
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.crew import Crew
+from rag_pipeline.pipelines.following.breaker import Breakers, Trouble
 from rag_pipeline.pipelines.following.jobs import Forget, Give, Job, Jobs, Note, Read, has_failed
 from rag_pipeline.pipelines.following.place import Place
 from rag_pipeline.pipelines.following.plan import Plan, plan
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
 STOP_SECONDS = 8.0
 SINGLE_SETTLE_SECONDS = 60.0
+SINGLE_TRIPS = 3
+"""How often a dependency may fail in a row before a single pass ends with its error."""
 
 
 class FollowingPipeline:
@@ -69,6 +72,8 @@ class FollowingPipeline:
         self._settle_deadline = float("inf")
         self._watcher: Watcher | None = None
         self._steering: Steering | None = None
+        self._breakers = Breakers(self._wake.set)
+        self._trouble: Trouble | None = None
         self._paused_since: float | None = None
         self._control = Control() if control is None else control
         self._control.attend(self._refuse, self._wake.set)
@@ -118,7 +123,7 @@ class FollowingPipeline:
             threads=self._workers,
             name=self._source.kind,
             on_change=self._wake.set,
-            held=lambda: self._control.paused,
+            held=lambda: self._control.paused or self._breakers.holds(),
             # One that was put back is in flight.
             counts=lambda job: isinstance(job, Read) and not self._jobs.is_in_flight(job.file.file_id),
         )
@@ -127,7 +132,7 @@ class FollowingPipeline:
         )
         self._jobs = Jobs(
             ingestion, self._source, self._parts, self._ledger, self._scope, known, stored, self._unreported(known),
-            retry=not self._single, lock=self._crew.lock,
+            self._breakers, retry=not self._single, lock=self._crew.lock,
         )  # fmt: skip
         self._steering = Steering(self._control, self._crew, self._jobs, self._timetable, single=self._single)
         return self._steering
@@ -170,6 +175,7 @@ class FollowingPipeline:
         self._raise_failure()
         steering.serve()
         self._follow_pause()
+        self._follow_trouble()
         trouble = self._jobs.take_trouble()
         if trouble is not None:
             self._unavailable(trouble, steering, checked=False)
@@ -189,6 +195,24 @@ class FollowingPipeline:
             self._shown.progress(idle=idle, queued=self._crew.queued + self._unsettled, stored=stored)
         else:
             self._shown.stored(stored)
+
+    def _follow_trouble(self) -> None:
+        """Show which dependency fails, and let one file try when its time has come."""
+        if self._trouble is not None and self._crew.idle:
+            self._breakers.rest()
+        before, now = self._trouble, self._breakers.trouble
+        about = logs.about(self._status.pipeline_id)
+        if now is not None:
+            if self._single and self._breakers.trips >= SINGLE_TRIPS:
+                raise now.error
+            self._crew.wake()
+            if before is None or before.message != now.message:
+                logger.warning("%s; the queue waits and goes on by itself", now.message, extra=about)
+        elif before is not None:
+            logger.info("%s works again", before.dependency, extra=about)
+            self._crew.wake()
+        self._trouble = now
+        self._shown.troubled(now)
 
     def _follow_pause(self) -> None:
         since = self._control.paused_since

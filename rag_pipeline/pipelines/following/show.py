@@ -8,6 +8,7 @@ from typing import Any
 
 from rag_pipeline.config import RunMode
 from rag_pipeline.events import iso
+from rag_pipeline.pipelines.following.breaker import Trouble
 from rag_pipeline.status import PipelineStatus
 
 QUEUE_INTERVAL_SECONDS = 0.25
@@ -27,6 +28,7 @@ class Shown:
         self._once = mode is RunMode.SINGLE
         self._check_interval_seconds = check_interval_seconds
         self._paused = False
+        self._trouble: Trouble | None = None
         self._shown: dict[str, object] = {}
         self._looking_since: float | None = None  # of a look that is not shown
         self._queue_shown = float("-inf")
@@ -57,8 +59,9 @@ class Shown:
 
     def looked(self, about: Mapping[str, object], wait_seconds: float, *, watching: str | None) -> None:
         """A look has ended; the next one comes after ``wait_seconds`` at the latest."""
-        word = "scanning" if self._word == "error" else self._word
-        own = {"watching": watching, "message": None, **about}
+        word = "scanning" if self._word == "error" and self._trouble is None else self._word
+        message = None if self._trouble is None else self._trouble.message
+        own = {"watching": watching, "message": message, **about}
         self._checked(wait_seconds, own, status=word, last_check_time=time.time())
 
     def unavailable(self, message: str, wait_seconds: float, *, watching: str | None, checked: bool) -> None:
@@ -66,6 +69,12 @@ class Shown:
         seen = {"last_check_time": time.time()} if checked else {}
         own = {"watching": watching, "message": message}
         self._checked(wait_seconds, own, status="error", files_queued=0, **seen)
+
+    def troubled(self, trouble: Trouble | None) -> None:
+        """Show which dependency fails and when it is tried again, or that none does any more."""
+        before, self._trouble = self._trouble, trouble
+        if trouble is None and before is not None:
+            self._show(own={"message": None, "next_try_time": None})
 
     def paused(self, since: float) -> None:
         """No file is begun and no check is made; what is in flight goes on."""
@@ -82,10 +91,14 @@ class Shown:
     def progress(self, *, idle: bool, queued: int, stored: int) -> None:
         """Show the queue, at most four times a second, and at once when the work begins or ends."""
         word = "paused" if self._paused else "idle" if idle else "processing"
+        own: dict[str, object] = {"files_stored": stored}
+        if self._trouble is not None and not self._paused:
+            word = "error"
+            own |= {"message": self._trouble.message, "next_try_time": iso(self._trouble.next_try_time)}
         now = time.monotonic()
         if word == self._word and now - self._queue_shown < QUEUE_INTERVAL_SECONDS:
             return
-        if self._show(status=word, files_queued=queued, own={"files_stored": stored}):
+        if self._show(status=word, files_queued=queued, own=own):
             self._queue_shown = now
 
     def stored(self, count: int) -> None:
@@ -98,7 +111,7 @@ class Shown:
 
     def error(self, message: str) -> None:
         """The pipeline can't go on."""
-        own = {"paused_since": None, "message": message}
+        own = {"paused_since": None, "message": message, "next_try_time": None}
         self._show(status="error", is_checking=False, next_check_time=None, own=own)
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rag_pipeline.errors import EmbeddingError
+from rag_pipeline.errors import EmbeddingError, TextRefusedError
 from rag_pipeline.ingest.embed.openai import OpenAIEmbedder
 from rag_pipeline.ingest.types import Stopped
 
@@ -150,7 +150,7 @@ def test_what_the_server_asks_for_is_waited(server: Server, embedder: OpenAIEmbe
     assert time.monotonic() - start >= 1
 
 
-@pytest.mark.parametrize("code", [301, 400, 401, 403, 404, 413])
+@pytest.mark.parametrize("code", [301, 401, 403, 404])
 def test_a_refusal_is_not_tried_again_and_never_shows_the_key(
     server: Server, embedder: OpenAIEmbedder, code: int
 ) -> None:
@@ -163,6 +163,66 @@ def test_a_refusal_is_not_tried_again_and_never_shows_the_key(
     assert len(message) < 400
     assert not caught.value.retryable
     assert len(server.seen) == 1
+
+
+def refusing(code: int, is_refused: Callable[[list[str]], bool]) -> Fault:
+    """Answer with the code where the inputs are refused, as a real endpoint answers."""
+
+    def fault(handler: Handler, body: dict[str, Any]) -> None:
+        handler.server.faults.append(fault)
+        if is_refused(body["input"]):
+            handler.answer(code, {"error": f"bad key {KEY}"})
+        else:
+            handler.answer(200, {"data": rows(body["input"])})
+
+    return fault
+
+
+@pytest.mark.parametrize("code", [400, 413, 422])
+def test_a_text_that_is_refused_alone_is_told_from_an_endpoint_that_refuses_all(
+    server: Server, embedder: OpenAIEmbedder, code: int
+) -> None:
+    server.faults = [refusing(code, lambda texts: "poison" in texts)]
+    with pytest.raises(TextRefusedError, match=rf"refused a text: answered {code}") as caught:
+        embedder.embed(["a", "b", "poison", "c"])
+    assert KEY not in str(caught.value)
+    server.faults = [refusing(code, lambda _: True)]
+    with pytest.raises(EmbeddingError, match=f"answered {code}") as refused:
+        embedder.embed(["a", "b"])
+    assert not isinstance(refused.value, TextRefusedError)
+
+
+def test_a_batch_that_is_too_long_is_halved(server: Server, embedder: OpenAIEmbedder) -> None:
+    server.faults = [refusing(413, lambda texts: sum(map(len, texts)) > 10)]
+    texts = ["x" * n for n in (1, 2, 3, 4, 5, 6, 7)]
+    vectors = embedder.embed(texts)
+    assert np.allclose(vectors[:, 0] / vectors[:, 2] * 2, [len(text) + 1 for text in texts])
+
+
+def test_a_stop_does_not_wait_for_an_endpoint_that_hangs(server: Server) -> None:
+    stop, hanging, released = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(handler: Handler, _: dict[str, Any]) -> None:
+        hanging.set()
+        released.wait(60)
+        handler.answer(200, {"data": []})
+
+    server.faults = [hang]
+    embedder = OpenAIEmbedder(server.url, "m", stop=stop)
+
+    def stop_it() -> None:
+        hanging.wait(60)
+        stop.set()
+
+    stopper = threading.Thread(target=stop_it)
+    stopper.start()
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        _ = embedder.dimensions
+    assert time.monotonic() - began < 30  # the request itself may take 60 s
+    released.set()
+    stopper.join(60)
+    embedder.close()
 
 
 BAD: list[object] = [

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from rag_pipeline.errors import StateError, StoreError
-from rag_pipeline.pipelines.following import jobs
-from rag_pipeline.pipelines.following.jobs import MAX_ATTEMPTS, Forget, Jobs, Note, Read, has_failed
-from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SourceUnavailableError
-from rag_pipeline.pipelines.ingestion import Ingestion
+from rag_pipeline.errors import (
+    CorruptFileError,
+    EmbeddingError,
+    EmptyFileError,
+    EncryptedFileError,
+    ExtractionError,
+    ExtractionLimitError,
+    ExtractorUnavailableError,
+    StateError,
+    StoreError,
+    TextRefusedError,
+    UnsupportedFileTypeError,
+)
+from rag_pipeline.pipelines.following.breaker import Breakers
+from rag_pipeline.pipelines.following.jobs import Forget, Jobs, Note, Read, has_failed
+from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SkippedError, SourceUnavailableError
+from rag_pipeline.pipelines.ingestion import EMBEDDING_DEPENDENCY, Ingestion
 from rag_pipeline.pipelines.ledger import Ledger, Outcome
 from rag_pipeline.pipelines.local_files import names
 from rag_pipeline.pipelines.local_files.scan import current_version
@@ -33,17 +48,41 @@ class Bench:
         self.ledger = Ledger(folder, "scope")
         source = LocalFilesSource(LocalFilesSettings(str(folder), folder / "state"))
         self.called_off = False
+        self.breakers = Breakers()
         ingestion = Ingestion(
             self.status, self.test.parts, source, "scope", threading.Event(), lambda _: self.called_off
         )
         self.jobs = Jobs(
-            ingestion, source, self.test.parts, self.ledger, "scope", {}, {}, {}, retry=True, lock=nullcontext()
-        )
+            ingestion,
+            source,
+            self.test.parts,
+            self.ledger,
+            "scope",
+            {},
+            {},
+            {},
+            self.breakers,
+            retry=True,
+            lock=nullcontext(),
+        )  # fmt: skip
 
     def found(self, text: str) -> FoundFile:
         path = self.folder / "a.txt"
         path.write_text(text)
         return FoundFile("a.txt", "a.txt", names.uri(str(path)), len(text), 0.0, current_version(str(path)))
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def limit_of_machine(message: str) -> ExtractionLimitError:
+    error = ExtractionLimitError(message)
+    error.of_content = False
+    return error
 
 
 @pytest.fixture
@@ -73,72 +112,150 @@ def test_a_row_says_what_became_of_the_file(bench: Bench) -> None:
     assert bench.jobs.stored == {}
 
 
-def test_tries_grow_further_apart_and_end(bench: Bench) -> None:
-    bench.test.store.error = StoreError("the disk is full")
+def test_tries_grow_further_apart_and_never_end(bench: Bench) -> None:
+    """A dependency is to blame for none of these: the reader fails in a way that nobody foresaw."""
+    bench.test.extractor.before = raising(OSError(errno.EIO, "I/O error"))
     file = bench.found("one")
     waits = []
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        bench.jobs.do("a.txt", Read(file))
+    for attempt in range(1, 13):
+        now = time.time()
+        assert bench.jobs.do("a.txt", Read(file)) is False
         row = bench.ledger.rows()["a.txt"]
-        assert row.attempts == attempt
-        waits.append(row.retry_at)
-    assert waits[-1] is None
-    due = [at for at in waits if at is not None]
-    assert due == sorted(due)
-    assert due[2] - due[1] > due[1] - due[0] > 10
+        assert (row.attempts, row.retry_at is not None) == (attempt, True)
+        waits.append((row.retry_at or 0.0) - now)
+    assert all(after > before - 1 for before, after in itertools.pairwise(waits))
+    assert 4 < waits[0] < 6
+    assert 3600 <= waits[-1] < 3601
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EmbeddingError("the endpoint answered 401"),
+        StoreError("the disk is full"),
+        MemoryError(),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EMFILE, "Too many open files"),
+        RuntimeError("can't start new thread"),
+        ExtractorUnavailableError("the process for it could not be started"),
+    ],
+    ids=["embedding", "store", "memory", "disk", "descriptors", "threads", "extractor"],
+)
+def test_trouble_of_a_dependency_burns_no_attempt_and_leaves_the_old_text(bench: Bench, error: Exception) -> None:
+    bench.jobs.do("a.txt", Read(bench.found("one")))
+    before = bench.ledger.rows()
+    bench.test.extractor.before = raising(error)
+    for _ in range(20):
+        assert bench.jobs.do("a.txt", Read(bench.found("another"))) is True  # it is put back
+    assert bench.ledger.rows() == before
+    assert bench.test.store.texts() == {"a.txt": ["one"]}
+    assert bench.breakers.trouble is not None
+    assert (bench.status.get()["total_failed"], bench.status.get()["files_in_flight"]) == (0, 1)
+    bench.test.extractor.before = lambda: None
+    assert bench.jobs.do("a.txt", Read(bench.found("another"))) is False
+    assert bench.test.store.texts() == {"a.txt": ["another"]}
+    assert bench.breakers.trouble is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EACCES, "Permission denied"),
+        ZeroDivisionError("a bug of ours"),
+        TextRefusedError("refused a text"),
+        ExtractionError("is not read"),
+        limit_of_machine("took longer than 120 seconds to read"),
+    ],
+    ids=["permission", "bug", "text", "extraction", "time"],
+)
+def test_a_failure_that_the_content_is_not_at_fault_for_leaves_the_old_text(bench: Bench, error: Exception) -> None:
+    bench.jobs.do("a.txt", Read(bench.found("one")))
+    bench.test.extractor.before = raising(error)
+    assert bench.jobs.do("a.txt", Read(bench.found("another"))) is False
+    assert bench.test.store.texts() == {"a.txt": ["one"]}
+    row = bench.ledger.rows()["a.txt"]
+    assert (row.outcome, row.retry_at is not None) == (Outcome.FAILED, True)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CorruptFileError("is damaged"),
+        EmptyFileError("is empty"),
+        EncryptedFileError("is encrypted"),
+        ExtractionLimitError("is too large"),
+        UnsupportedFileTypeError("is of an unknown type"),
+        SkippedError("may not be downloaded"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_content_and_source_alone_take_the_old_text_out(bench: Bench, error: Exception) -> None:
+    bench.jobs.do("a.txt", Read(bench.found("one")))
+    bench.test.extractor.before = raising(error)
+    assert bench.jobs.do("a.txt", Read(bench.found("another"))) is False
+    assert bench.test.store.texts() == {}
+
+
+def test_a_file_that_alone_trips_a_breaker_while_others_pass_has_failed(bench: Bench) -> None:
+    file, ends = bench.found("one"), []
+    bench.test.extractor.before = raising(EmbeddingError("refused"))
+    for _ in range(3):
+        ends.append(bench.jobs.do("a.txt", Read(file)))
+        bench.breakers.succeeded(EMBEDDING_DEPENDENCY, "b.txt")
+    assert ends == [True, True, False]
+    assert bench.ledger.rows()["a.txt"].outcome is Outcome.FAILED
 
 
 @pytest.mark.parametrize("text", ["", "corrupt", "unsupported"])
-def test_a_file_whose_old_text_cannot_leave_the_store_has_failed_and_is_tried_again(bench: Bench, text: str) -> None:
-    bench.jobs.do("a.txt", Read(bench.found("one")))
-    bench.test.store.error = StoreError("the store is away")
-    file = bench.found(text)
-    bench.jobs.do("a.txt", Read(file))
-    row = bench.ledger.rows()["a.txt"]
-    assert (row.outcome, row.reason, row.attempts) == (Outcome.FAILED, "the store is away", 1)
-    assert row.retry_at is not None
-    error = bench.status.get()["files_failed"][-1]["error"]
-    assert (error["type"], error["stage"], error["retryable"]) == ("StoreError", "storing", True)
-    bench.test.store.error = None
-    bench.jobs.do("a.txt", Read(file))
-    assert (bench.test.store.kept, bench.jobs.stored) == ({}, {})
-    assert bench.ledger.rows()["a.txt"].reason != "the store is away"
-
-
-def test_an_oddity_whose_old_text_cannot_leave_the_store_is_asked_for_again(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.0)
+def test_a_file_whose_old_text_cannot_leave_the_store_is_put_back(bench: Bench, text: str) -> None:
     bench.jobs.do("a.txt", Read(bench.found("one")))
     before = bench.ledger.rows()
     bench.test.store.error = StoreError("the store is away")
-    bench.jobs.do("a.txt", Note(Oddity("a.txt", "a.txt", "a named pipe", is_error=False)))
+    file = bench.found(text)
+    assert bench.jobs.do("a.txt", Read(file)) is True
+    assert bench.ledger.rows() == before
+    assert bench.breakers.trouble is not None
+    assert bench.breakers.trouble.message == "the store is away"
+    bench.test.store.error = None
+    assert bench.jobs.do("a.txt", Read(file)) is False
+    assert (bench.test.store.kept, bench.jobs.stored) == ({}, {})
+
+
+def test_an_oddity_whose_old_text_cannot_leave_the_store_is_put_back(bench: Bench) -> None:
+    bench.jobs.do("a.txt", Read(bench.found("one")))
+    before = bench.ledger.rows()
+    bench.test.store.error = StoreError("the store is away")
+    note = Note(Oddity("a.txt", "a.txt", "a named pipe", is_error=False))
+    assert bench.jobs.do("a.txt", note) is True
     assert (bench.ledger.rows(), bench.status.get()["total_skipped"]) == (before, 0)
     bench.test.store.error = None
-    bench.jobs.do("a.txt", Note(Oddity("a.txt", "a.txt", "a named pipe", is_error=False)))
+    assert bench.jobs.do("a.txt", note) is False
     assert (bench.test.store.kept, bench.status.get()["total_skipped"]) == ({}, 1)
 
 
-def test_a_store_that_could_not_remove_a_text_is_left_alone_for_a_while(bench: Bench) -> None:
-    bench.jobs.do("a.txt", Read(bench.found("one")))
-    bench.test.store.error = StoreError("the store is away")
-    bench.jobs.do("a.txt", Forget("a.txt"))
-    bench.test.store.error = None
-    bench.jobs.do("a.txt", Forget("a.txt"))
-    assert list(bench.test.store.texts()) == list(bench.ledger.rows()) == ["a.txt"]
-
-
-def test_text_that_cannot_be_removed_now_is_asked_for_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.0)
+def test_text_that_cannot_be_removed_now_is_put_back(bench: Bench) -> None:
     bench.jobs.do("a.txt", Read(bench.found("one")))
     bench.test.store.error = StoreError("the disk is full")
-    bench.jobs.do("a.txt", Forget("a.txt"))
+    assert bench.jobs.do("a.txt", Forget("a.txt")) is True
     assert list(bench.ledger.rows()) == ["a.txt"]
     assert bench.status.get()["total_deleted"] == 0
     bench.test.store.error = None
-    bench.jobs.do("a.txt", Forget("a.txt"))
+    assert bench.jobs.do("a.txt", Forget("a.txt")) is False
     assert (bench.ledger.rows(), bench.test.store.kept) == ({}, {})
     assert bench.status.get()["total_deleted"] == 1
+
+
+def test_a_ledger_on_a_full_disk_is_trouble_that_passes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = StateError("the disk is full")
+    full.retryable = True
+    put = Ledger.put
+    monkeypatch.setattr(Ledger, "put", lambda *_: raising(full)())
+    assert bench.jobs.do("a.txt", Read(bench.found("one"))) is True
+    assert bench.breakers.trouble is not None
+    monkeypatch.setattr(Ledger, "put", put)
+    assert bench.jobs.do("a.txt", Read(bench.found("one"))) is False
+    assert bench.test.store.writes == {"a.txt": 1}  # it was stored, and is not embedded again
+    assert bench.breakers.trouble is None
 
 
 def test_a_file_that_became_something_else_leaves_the_store_and_an_unreadable_one_does_not(bench: Bench) -> None:
@@ -180,9 +297,9 @@ def test_a_file_that_is_gone_is_told_by_its_last_name(bench: Bench) -> None:
 
 
 def test_a_failed_file_that_is_to_be_tried_again_is_due_with_all_its_tries(bench: Bench) -> None:
-    bench.test.store.error = StoreError("the disk is full")
+    bench.test.extractor.before = raising(OSError(errno.EIO, "I/O error"))
     file = bench.found("one")
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(3):
         bench.jobs.do("a.txt", Read(file))
     assert has_failed(bench.jobs.known["a.txt"])
     bench.jobs.try_again("a.txt")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rag_pipeline.control import Action, ControlError
-from rag_pipeline.pipelines.following import jobs
+from rag_pipeline.pipelines.following import breaker, jobs
 from rag_pipeline.pipelines.following.source import Found, Oddity, SkippedError, SourceUnavailableError
 from rag_pipeline.status import SavedState, core_of
 from rag_pipeline.status.model import FileRecord, Totals
@@ -416,7 +416,8 @@ def test_whatever_is_asked_and_whatever_happens_meanwhile_the_store_ends_up_righ
 ) -> None:
     monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.05)
     monkeypatch.setattr(jobs, "MAX_RETRY_SECONDS", 0.1)
-    monkeypatch.setattr(jobs, "MAX_ATTEMPTS", 1000)
+    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(breaker, "MAX_WAIT_SECONDS", 0.1)
     with tempfile.TemporaryDirectory() as folder, following(Path(folder), interval=0.05) as run:
         for step, key in steps:
             _do(run, step, key)

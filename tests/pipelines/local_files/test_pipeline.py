@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -8,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.control import Action
-from rag_pipeline.errors import ConfigurationError, EmbeddingError, StateError, StoreError
+from rag_pipeline.errors import ConfigurationError, StateError
 from rag_pipeline.pipelines.following import jobs, pipeline
-from rag_pipeline.pipelines.ledger import Outcome, Source
+from rag_pipeline.pipelines.ledger import Source
 from tests.pipelines.local_files.running import running
 from tests.pipelines.parts import MemoryStore
 
@@ -219,6 +220,10 @@ def test_a_file_that_turns_bad_takes_its_old_text_out_of_the_store(tmp_path: Pat
         assert run.store.texts() == {"a.txt": ["two"]}
 
 
+def fail() -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
 def test_an_error_that_may_pass_is_tried_again_and_keeps_the_old_text_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,29 +231,13 @@ def test_an_error_that_may_pass_is_tried_again_and_keeps_the_old_text_meanwhile(
     with running(tmp_path) as run:
         run.write("a.txt", "one")
         run.wait_idle(processed=1)
-        run.test.embedder.error = EmbeddingError("no endpoint")
-        run.test.embedder.error.retryable = True
+        run.test.extractor.before = fail
         run.write("a.txt", "two")
         run.wait(lambda: run.attempts().total_failed >= 2)
         assert run.store.texts() == {"a.txt": ["one"]}
-        run.test.embedder.error = None
+        run.test.extractor.before = lambda: None
         run.wait_idle(processed=2)
         assert run.store.texts() == {"a.txt": ["two"]}
-
-
-def test_tries_of_a_file_that_does_not_change_come_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(jobs, "RETRY_FACTOR", 1.0)
-    monkeypatch.setattr(jobs, "MAX_ATTEMPTS", 3)
-    store = MemoryStore()
-    store.error = StoreError("the disk is full")
-    with running(tmp_path, store) as run:
-        run.write("a.txt", "one")
-        run.wait(lambda: run.rows()["a.txt"].retry_at is None if run.rows() else False)
-        assert run.rows()["a.txt"].attempts == run.attempts().total_failed == 3
-    store.error = None
-    with running(tmp_path, store, single=True) as again:  # a restart is another chance
-        assert again.rows()["a.txt"].outcome is Outcome.STORED
 
 
 def test_files_that_another_process_has_taken_over_end_the_pipeline_and_fail_none(tmp_path: Path) -> None:
