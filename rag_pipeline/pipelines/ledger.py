@@ -40,6 +40,12 @@ _STEPS = (
         PRIMARY KEY (scope, file_id)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE under_way (
+        scope TEXT NOT NULL, file_id TEXT NOT NULL, version TEXT NOT NULL, deaths INTEGER NOT NULL,
+        begun INTEGER NOT NULL, PRIMARY KEY (scope, file_id)
+    ) WITHOUT ROWID;
+    """,
 )
 SCHEMA_VERSION = len(_STEPS)
 _COLUMNS = "version, outcome, fingerprint, recipe, attempts, reason, retry_at, name"
@@ -101,6 +107,13 @@ class Reported(NamedTuple):
 
     epoch: str
     seq: int
+
+
+class Death(NamedTuple):
+    """How often the process died during the work on this version of a file."""
+
+    version: str
+    deaths: int
 
 
 class Ledger:
@@ -186,6 +199,37 @@ class Ledger:
                 (self._scope, self._scope),
             )
         return {key: name or key for key, name in found}
+
+    def take_deaths(self) -> dict[str, Death]:
+        """Count the files that were under way when the last process died; return all deaths, by file id.
+
+        Called once, at the start.
+        """
+        of_scope = (self._scope,)
+        with self._db.transaction():
+            self._db.run("UPDATE under_way SET deaths = deaths + 1, begun = 0 WHERE scope = ? AND begun", of_scope)
+            found = self._db.run("SELECT file_id, version, deaths FROM under_way WHERE scope = ?", of_scope)
+        return {key: Death(version, deaths) for key, version, deaths in found}
+
+    def begin(self, file_id: str, version: str, deaths: int) -> None:
+        """Remember that the work on a file begins: if the process dies in it, that is counted."""
+        self._db.run("INSERT OR REPLACE INTO under_way VALUES (?, ?, ?, ?, 1)", (self._scope, file_id, version, deaths))
+
+    def leave(self, file_id: str) -> None:
+        """Remember that a file was left where it was; deaths that were counted stay."""
+        with self._db.transaction():
+            self._db.run("UPDATE under_way SET begun = 0 WHERE scope = ? AND file_id = ?", (self._scope, file_id))
+            self._db.run("DELETE FROM under_way WHERE scope = ? AND file_id = ? AND deaths = 0", (self._scope, file_id))
+
+    def excuse(self) -> None:
+        """Count no death for what is under way: the process is being stopped."""
+        with self._db.transaction():
+            self._db.run("UPDATE under_way SET begun = 0 WHERE scope = ?", (self._scope,))
+            self._db.run("DELETE FROM under_way WHERE scope = ? AND deaths = 0", (self._scope,))
+
+    def forget_deaths(self, file_id: str) -> None:
+        """Forget the deaths of a file: the work on it has come to an end."""
+        self._db.run("DELETE FROM under_way WHERE scope = ? AND file_id = ?", (self._scope, file_id))
 
     def source(self) -> Source | None:
         """Return what this scope read from so far."""

@@ -11,11 +11,13 @@ from typing import NamedTuple
 from rag_pipeline import logs
 from rag_pipeline.errors import StateError, StoreError
 from rag_pipeline.pipelines.following.breaker import Breakers
+from rag_pipeline.pipelines.following.deaths import Deaths, ProcessDiedError
 from rag_pipeline.pipelines.following.order import Order
 from rag_pipeline.pipelines.following.plan import is_renamed, keeps_type
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, Source, SourceUnavailableError
 from rag_pipeline.pipelines.ingestion import (
     EMBEDDING_DEPENDENCY,
+    INTERRUPTED,
     MACHINE_DEPENDENCY,
     STORE_DEPENDENCY,
     STORING,
@@ -82,6 +84,7 @@ class Jobs:
         stored: dict[str, str],
         unreported: dict[str, str],
         breakers: Breakers,
+        deaths: Deaths,
         *,
         retry: bool,
         lock: threading.RLock | nullcontext[None],
@@ -93,6 +96,7 @@ class Jobs:
         self.again = False
         self.trouble: SourceUnavailableError | None = None
         self._breakers = breakers
+        self._deaths = deaths
         self._lock = lock
         self._ingestion = ingestion
         self._source = source
@@ -150,6 +154,7 @@ class Jobs:
     def try_again(self, file_id: str) -> None:
         """Make a failed file due, with all its tries before it; the lock is held."""
         row = self.known[file_id]
+        self._deaths.forget(file_id)
         if row.outcome is Outcome.ODD:
             self._put(file_id, row._replace(version=None))
         else:
@@ -165,7 +170,12 @@ class Jobs:
                 stored = None  # by another name it may be read in another way
             elif row.version == file.version and key not in self.unreported:
                 return self._rename(file, row)
-        result = self._ingestion.work(file, stored)
+        try:
+            self._deaths.check(file)
+        except ProcessDiedError as error:
+            return self._record(file, failure(error, file.name, INTERRUPTED), is_last=True)
+        with self._deaths.counted(file):
+            result = self._ingestion.work(file, stored)
         if result.blocked is not None and self._is_to_blame(key, result.blocked):
             result = failure(result.blocked.error, file.name, result.blocked.dependency)
         match result.end:
@@ -192,8 +202,11 @@ class Jobs:
         """Open the breaker of what failed; return True if the file is the reason, since others pass."""
         return self._breakers.trip(blocked.dependency, blocked.error, key)
 
-    def _record(self, file: FoundFile, result: Result) -> bool:
-        """Write down how the work on a file ended, and show it; return True to put it back: the store is down."""
+    def _record(self, file: FoundFile, result: Result, *, is_last: bool = False) -> bool:
+        """Write down how the work on a file ended, and show it; return True to put it back: the store is down.
+
+        ``is_last`` says that it is not tried again before it changes, or somebody asks for it.
+        """
         key = file.file_id
         # The text of what the file was before is wrong now. Any other failure says nothing about it.
         if result.of_content and key in self.stored:
@@ -208,6 +221,10 @@ class Jobs:
             with self._lock:
                 self.stored[key] = result.fingerprint
         row = self._row(file, result)
+        if is_last:
+            row = row._replace(retry_at=None)
+        else:
+            self._deaths.forget(key)
         before = self.known.get(key)
         if result.end is End.UNCHANGED and before is not None and is_renamed(file, before):
             row = row if self._rename_stored(file) else row._replace(name=before.name)

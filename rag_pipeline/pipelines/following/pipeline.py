@@ -13,6 +13,7 @@ from rag_pipeline.control import Action, Control
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.crew import Crew
 from rag_pipeline.pipelines.following.breaker import Breakers, Trouble
+from rag_pipeline.pipelines.following.deaths import Deaths
 from rag_pipeline.pipelines.following.jobs import Forget, Give, Job, Jobs, Note, Read, has_failed
 from rag_pipeline.pipelines.following.place import Place
 from rag_pipeline.pipelines.following.plan import Plan, plan
@@ -127,12 +128,13 @@ class FollowingPipeline:
             # One that was put back is in flight.
             counts=lambda job: isinstance(job, Read) and not self._jobs.is_in_flight(job.file.file_id),
         )
+        self._deaths = Deaths(self._ledger)
         ingestion = Ingestion(
             self._status, self._parts, self._source, self._scope, stop, called_off=self._crew.is_called_off
         )
         self._jobs = Jobs(
             ingestion, self._source, self._parts, self._ledger, self._scope, known, stored, self._unreported(known),
-            self._breakers, retry=not self._single, lock=self._crew.lock,
+            self._breakers, self._deaths, retry=not self._single, lock=self._crew.lock,
         )  # fmt: skip
         self._steering = Steering(self._control, self._crew, self._jobs, self._timetable, single=self._single)
         return self._steering
@@ -163,6 +165,7 @@ class FollowingPipeline:
     def _end_work(self, stop: threading.Event) -> None:
         # A pass that is over has nobody at work; an error in the loop leaves workers that have to be told.
         stop.set()
+        self._deaths.excuse()
         self._parts.extractor.close()
         if not self._crew.close(STOP_SECONDS):
             about = logs.about(self._status.pipeline_id)
@@ -290,7 +293,8 @@ class FollowingPipeline:
             made.append(new)
             jobs: dict[str, Job] = {key: Forget(key) for key in new.gone}
             jobs.update((odd.file_id, Note(odd)) for odd in new.notes)
-            jobs.update((file.file_id, Read(file)) for file in new.work)
+            # What a death of the process interrupted comes last.
+            jobs.update((file.file_id, Read(file)) for file in sorted(new.work, key=self._deaths.is_suspect))
             if new.waiting and self._single:
                 jobs.update((file.file_id, Give(file)) for file in new.waiting if self._gave_up_waiting(mono))
             return jobs

@@ -27,6 +27,7 @@ from rag_pipeline.errors import (
     UnsupportedFileTypeError,
 )
 from rag_pipeline.pipelines.following.breaker import Breakers
+from rag_pipeline.pipelines.following.deaths import Deaths
 from rag_pipeline.pipelines.following.jobs import Forget, Jobs, Note, Read, has_failed
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SkippedError, SourceUnavailableError
 from rag_pipeline.pipelines.ingestion import EMBEDDING_DEPENDENCY, Ingestion
@@ -61,7 +62,7 @@ class Bench:
             {},
             {},
             {},
-            self.breakers,
+            self.breakers, Deaths(self.ledger),
             retry=True,
             lock=nullcontext(),
         )  # fmt: skip
@@ -92,8 +93,10 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench.ledger.close()
 
 
-def test_the_store_is_written_before_the_ledger_and_the_end_is_shown_last(bench: Bench) -> None:
-    bench.ledger.close()
+def test_the_store_is_written_before_the_ledger_and_the_end_is_shown_last(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ledger, "put", lambda *_: raising(StateError("damaged"))())
     with pytest.raises(StateError):
         bench.jobs.do("a.txt", Read(bench.found("one")))
     assert bench.test.store.texts() == {"a.txt": ["one"]}
