@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -122,8 +122,38 @@ class VectorStore(Protocol):
         """Give a stored file another name and address, its chunks left as they are; no error if it isn't stored."""
         ...
 
+    def move(self, pipeline_id: str, old_file_id: str, file: SourceFile) -> bool:
+        """Make a stored file the one that is given, with its chunks as they are; return whether it was stored.
+
+        It is one commit: a search finds the file at every moment, and once. A file stored under the new id is
+        replaced.
+        """
+        ...
+
+    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> set[str]:
+        """Move files, all at the same moment, and return the old ids of those that were stored.
+
+        ``moves`` has the new files by old id. A new id may be the old id of another file that moves.
+        """
+        ...
+
+    def copy(self, pipeline_id: str, from_file_id: str, file: SourceFile) -> int | None:
+        """Store a file with the chunks and vectors of a stored one; return their number.
+
+        Returns None, with nothing changed, if the other file is not stored.
+        """
+        ...
+
+    def copy_many(self, pipeline_id: str, copies: Iterable[tuple[str, SourceFile]]) -> dict[str, int]:
+        """Copy files, each given as the stored file's id and the new file; return the chunks of each, by new id."""
+        ...
+
     def delete(self, pipeline_id: str, file_id: str) -> None:
         """Remove the file's chunks; no error if there are none."""
+        ...
+
+    def delete_many(self, pipeline_id: str, file_ids: Iterable[str]) -> None:
+        """Remove the chunks of many files in few commits; no error for files that are not stored."""
         ...
 
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:

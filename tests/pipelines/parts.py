@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -112,9 +112,36 @@ class MemoryStore:
         if kept := self.kept.get((pipeline_id, file_id)):
             self.kept[pipeline_id, file_id] = (replace(kept[0], name=name, uri=uri), kept[1])
 
-    def delete(self, pipeline_id: str, file_id: str) -> None:
+    def move(self, pipeline_id: str, old_file_id: str, file: SourceFile) -> bool:
+        return bool(self.move_many(pipeline_id, {old_file_id: file}))
+
+    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> set[str]:
         self._check()
-        self.kept.pop((pipeline_id, file_id), None)
+        moved = {old for old in moves if (pipeline_id, old) in self.kept}
+        texts = {old: self.kept.pop((pipeline_id, old))[1] for old in moved}
+        for old in moved:
+            self.kept[pipeline_id, moves[old].file_id] = (moves[old], texts[old])
+        return moved
+
+    def copy(self, pipeline_id: str, from_file_id: str, file: SourceFile) -> int | None:
+        return self.copy_many(pipeline_id, [(from_file_id, file)]).get(file.file_id)
+
+    def copy_many(self, pipeline_id: str, copies: Iterable[tuple[str, SourceFile]]) -> dict[str, int]:
+        self._check()
+        counts = {}
+        for from_id, file in copies:
+            if kept := self.kept.get((pipeline_id, from_id)):
+                self.kept[pipeline_id, file.file_id] = (file, list(kept[1]))
+                counts[file.file_id] = len(kept[1])
+        return counts
+
+    def delete(self, pipeline_id: str, file_id: str) -> None:
+        self.delete_many(pipeline_id, [file_id])
+
+    def delete_many(self, pipeline_id: str, file_ids: Iterable[str]) -> None:
+        self._check()
+        for file_id in file_ids:
+            self.kept.pop((pipeline_id, file_id), None)
 
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
         return {file_id: file for (scope, file_id), (file, _) in self.kept.items() if scope == pipeline_id}

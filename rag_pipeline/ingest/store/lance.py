@@ -6,7 +6,9 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace as with_fields
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store import rows
 from rag_pipeline.ingest.store.faults import translated
-from rag_pipeline.ingest.store.fusion import fuse
+from rag_pipeline.ingest.store.heads import Heads, Key, Row
+from rag_pipeline.ingest.store.lance_search import heads_showing, search
 from rag_pipeline.ingest.store.memory import give_back_memory
 from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile
 
@@ -32,9 +35,7 @@ KEEP_VERSIONS = timedelta(seconds=60)
 # writes for hours gets there.
 INDEX_CACHE_BYTES = 128 << 20
 METADATA_CACHE_BYTES = 32 << 20
-_QUESTION_CHARACTERS = 2000
-_CANDIDATES = 50
-_Key = tuple[str, str, int, int]  # pipeline_id, file_id, generation, chunk
+FILES_AT_ONCE = 1000  # in one commit that removes
 
 
 class LanceVectorStore:
@@ -56,7 +57,7 @@ class LanceVectorStore:
         self._writes = 0
         self._clean = False
         self._closed = False
-        self._heads: tuple[int, dict[tuple[str, str], dict[str, Any]]] | None = None
+        self._heads: tuple[int, Heads] | None = None
         self._session: Any = None
         self._table: Any = None
         with translated(self._path, "opening the vector store"):
@@ -72,54 +73,95 @@ class LanceVectorStore:
         vectors = np.ascontiguousarray(vectors, np.float32)
         if vectors.size != len(chunks) * self._dimensions or not np.all(np.isfinite(vectors)):
             raise ValueError(f"vectors: expected {len(chunks)} finite rows of {self._dimensions}")
-        with self._lock, translated(self._path, f"storing {rows.escape(file.name)!r}"):
+        with self._writing(f"storing {rows.escape(file.name)!r}"):
             table = self._writable()
-            condition = rows.condition(pipeline_id, file.file_id)
-            head = self._current(table).get((rows.escape(pipeline_id), rows.escape(file.file_id)))
-            # Rises even if the clock was set back.
-            generation = max(time.time_ns(), head["generation"] + 1 if head else 0)
-            table.add(rows.build(table.schema, pipeline_id, file, generation, chunks, vectors))
-            if head is not None:
-                table.delete(f"{condition} AND generation < {generation}")
-            self._remember(table, rows.build(table.schema, pipeline_id, file, generation, (), vectors[:0]))
+            generation = self._next_generation(self._current(table))
+            new = rows.build(table.schema, pipeline_id, file, generation, chunks, vectors)
+            table.add(new)
+            self._put(table, pipeline_id, new.slice(0, 1))
             self._compact(table)
 
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
         """Give a stored file another name and address, in one commit; no error if it isn't stored."""
-        with self._lock, translated(self._path, f"renaming {rows.escape(file_id)!r}"):
-            if self._table is None and self._open() is None:
+        with self._writing(f"renaming {rows.escape(file_id)!r}"):
+            if (table := self._writable_if_any()) is None:
                 return
-            table = self._writable()
-            key = (rows.escape(pipeline_id), rows.escape(file_id))
-            head = self._current(table).get(key)
-            if head is None:
-                return
-            changed = {"name": rows.escape(name), "uri": rows.escape(uri)}
-            where = (
-                f"{rows.condition(pipeline_id, file_id)} AND chunk = {rows.HEAD} AND generation = {head['generation']}"
-            )
-            table.update(where=where, values=changed)
-            assert self._heads is not None
-            self._heads[1][key] = {**head, **changed}
-            self._heads = (table.version, self._heads[1])
+            heads = self._current(table)
+            if (old := heads.get(_key(pipeline_id, file_id))) is not None:
+                file = with_fields(rows.source_file(old), name=name, uri=uri)
+                new = rows.Head(file, self._next_generation(heads), rows.content_of(old), old["generation"])
+                self._put_heads(table, pipeline_id, [new], ())
+                self._compact(table)
+
+    def move(self, pipeline_id: str, old_file_id: str, file: SourceFile) -> bool:
+        """Make a stored file the one that is given, with its chunks as they are; return whether it was stored."""
+        return bool(self.move_many(pipeline_id, {old_file_id: file}))
+
+    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> set[str]:
+        """Move files, all in one commit, and return the old ids of those that were stored."""
+        rows.check_moves(moves)
+        with self._writing(f"moving {_named(moves)}"):
+            if not moves or (table := self._writable_if_any()) is None:
+                return set()
+            heads = self._current(table)
+            generation = self._next_generation(heads)
+            moved: dict[str, rows.Head] = {}
+            for old_id, file in moves.items():
+                if (old := heads.get(_key(pipeline_id, old_id))) is not None:
+                    number = generation + len(moved)
+                    moved[old_id] = rows.Head(file, number, rows.content_of(old), old["generation"])
+            if moved:
+                gone = [_key(pipeline_id, old_id) for old_id in moved]
+                self._put_heads(table, pipeline_id, list(moved.values()), gone)
+                self._compact(table)
+            return set(moved)
+
+    def copy(self, pipeline_id: str, from_file_id: str, file: SourceFile) -> int | None:
+        """Store a file with the chunks and vectors of a stored one; return their number, None if it is not stored."""
+        return self.copy_many(pipeline_id, [(from_file_id, file)]).get(file.file_id)
+
+    def copy_many(self, pipeline_id: str, copies: Iterable[tuple[str, SourceFile]]) -> dict[str, int]:
+        """Copy files, all in one commit: both show the same chunks. Return the chunks of each, by new id."""
+        by_id = rows.copies_by_id(copies)
+        with self._writing(f"copying {_named(by_id)}"):
+            if not by_id or (table := self._writable_if_any()) is None:
+                return {}
+            heads = self._current(table)
+            generation = self._next_generation(heads)
+            new: list[rows.Head] = []
+            for from_id, file in by_id.values():
+                if (stored := heads.get(_key(pipeline_id, from_id))) is not None:
+                    new.append(rows.Head(file, generation + len(new), rows.content_of(stored)))
+            if not new:
+                return {}
+            counts = self._count_chunks(table, {head.content for head in new})
+            self._put_heads(table, pipeline_id, new, ())
             self._compact(table)
+            return {head.file.file_id: counts.get(head.content, 0) for head in new}
 
     def delete(self, pipeline_id: str, file_id: str) -> None:
         """Remove the file's chunks; no error if there are none."""
-        with self._lock, translated(self._path, f"removing {rows.escape(file_id)!r}"):
-            if self._table is None and self._open() is None:
+        self.delete_many(pipeline_id, [file_id])
+
+    def delete_many(self, pipeline_id: str, file_ids: Iterable[str]) -> None:
+        """Remove the chunks of many files, 1,000 in each commit; no error for files that are not stored."""
+        keys = [_key(pipeline_id, file_id) for file_id in file_ids]
+        with self._writing(f"removing {_named([key[1] for key in keys])}"):
+            if not keys or (table := self._writable_if_any()) is None:
                 return
-            table = self._writable()
-            table.delete(rows.condition(pipeline_id, file_id))
-            self._forget(table, (rows.escape(pipeline_id), rows.escape(file_id)))
-            self._compact(table)
+            heads = self._current(table)
+            for start in range(0, len(keys), FILES_AT_ONCE):
+                # A batch at a time, so that a file's head never outlives its chunks.
+                if dead := heads.apply((), keys[start : start + FILES_AT_ONCE]):
+                    self._remove(table, pipeline_id, dead)
+                    self._compact(table)
 
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
         """Return the files whose chunks are stored, by file_id."""
         with self._lock, translated(self._path, "reading the stored files"):
             table = self._readable()
-            heads = {} if table is None else self._current(table)
-            found = [rows.source_file(row) for key, row in heads.items() if key[0] == rows.escape(pipeline_id)]
+            heads = () if table is None else self._current(table)
+            found = [rows.source_file(row) for row in heads if row["pipeline_id"] == rows.escape(pipeline_id)]
             return {file.file_id: file for file in found}
 
     def search(self, question: str, vector: Vectors, *, limit: int = 5) -> list[SearchHit]:
@@ -133,13 +175,7 @@ class LanceVectorStore:
                 table = self._readable()
             if table is None or limit < 1:
                 return []
-            hits: list[SearchHit] = []
-            for _ in range(4):
-                version = table.version
-                hits, stale = self._search_once(table, question, vector, limit)
-                if not stale or table.version == version:
-                    break  # a file was replaced between reading the chunks and the heads: look again
-            return hits
+            return search(table, lambda contents: self._showing(table, contents), question, vector, limit)
 
     def compact(self) -> None:
         """Merge small files, index new rows, drop old versions: worth its second or so after a busy time."""
@@ -200,10 +236,22 @@ class LanceVectorStore:
             )
             self._table = table
         if not self._clean:
+            self._bring_up_to_date(table)
             self._index(table)
             self._remove_leftovers(table)
             self._clean = True
         return table
+
+    def _writable_if_any(self) -> Any:
+        """Return the table as :meth:`_writable` does, None if there is none yet."""
+        return None if self._readable() is None else self._writable()
+
+    @staticmethod
+    def _count_chunks(table: Any, contents: set[int]) -> dict[int, int]:
+        listed = ", ".join(map(str, sorted(contents)))
+        query = table.search().where(f"generation IN ({listed}) AND chunk >= 0").select(["generation"])
+        found = query.limit(1 << 31).to_arrow()["generation"].value_counts().to_pylist()
+        return {item["values"]: item["counts"] for item in found}
 
     def _check_open(self) -> None:
         if self._closed:
@@ -217,79 +265,96 @@ class LanceVectorStore:
         if "text" not in present:
             # icu finds the words of scripts without spaces too.
             table.create_index("text", config=FTS(base_tokenizer="icu"))
-        if "file_id" not in present:
-            table.create_index("file_id", config=BTree())
+        if "generation" not in present:
+            table.create_index("generation", config=BTree())
+
+    @staticmethod
+    def _bring_up_to_date(table: Any) -> None:
+        """Add the columns that a table of format 1 lacks, and drop its index that is no longer used."""
+        if rows.ADDED_COLUMNS[0] in table.schema.names:
+            return
+        table.add_columns(rows.added_fields())
+        for index in table.list_indices():
+            if index.columns == ["file_id"]:
+                table.drop_index(index.name)
 
     def _remove_leftovers(self, table: Any) -> None:
-        latest = {key: row["generation"] for key, row in self._current(table).items()}
-        for row in self._read_heads(table):
-            generation = latest[row["pipeline_id"], row["file_id"]]
-            if row["generation"] < generation:
-                condition = rows.condition(rows.unescape(row["pipeline_id"]), rows.unescape(row["file_id"]))
-                table.delete(f"{condition} AND generation < {generation}")
+        """Remove the heads that do not count, and the chunks that no file shows."""
+        heads = self._current(table)
+        live = {row["generation"] for row in heads}
+        contents = {rows.content_of(row) for row in heads}
+        dead = [row["generation"] for row in self._read_heads(table) if row["generation"] not in live]
+        found = table.search().where("chunk >= 0").select(["generation"]).limit(1 << 31).to_arrow()
+        unshown = [number for number in found["generation"].unique().to_pylist() if number not in contents]
+        for kind, numbers in ((f"chunk = {rows.HEAD}", dead), ("chunk >= 0", unshown)):
+            for start in range(0, len(numbers), FILES_AT_ONCE):
+                listed = ", ".join(map(str, numbers[start : start + FILES_AT_ONCE]))
+                table.delete(f"generation IN ({listed}) AND {kind}")
 
     # Heads: the files that are stored, cached for the table's version
 
     @staticmethod
-    def _read_heads(table: Any) -> list[dict[str, Any]]:
-        query = table.search().where(f"chunk = {rows.HEAD}").select(list(rows.HEAD_COLUMNS)).limit(1 << 31)
-        found: list[dict[str, Any]] = query.to_arrow().to_pylist()
+    def _read_heads(table: Any) -> list[Row]:
+        present = [name for name in rows.HEAD_COLUMNS if name in table.schema.names]
+        query = table.search().where(f"chunk = {rows.HEAD}").select(present).limit(1 << 31)
+        found: list[Row] = query.to_arrow().to_pylist()
         return found
 
-    def _current(self, table: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    def _current(self, table: Any) -> Heads:
         assert self._lock.locked()
         version = table.version
         if self._heads is None or self._heads[0] != version:
-            latest: dict[tuple[str, str], dict[str, Any]] = {}
-            for row in sorted(self._read_heads(table), key=lambda row: row["generation"]):
-                latest[row["pipeline_id"], row["file_id"]] = row
-            self._heads = (version, latest)
+            self._heads = (version, Heads(self._read_heads(table)))
         return self._heads[1]
 
-    def _remember(self, table: Any, head: Any) -> None:
-        """Keep the cache in step with this process's own write, which alone made the new version."""
-        assert self._heads is not None
-        row = head.to_pylist()[0]
-        self._heads[1][row["pipeline_id"], row["file_id"]] = row
-        self._heads = (table.version, self._heads[1])
-
-    def _forget(self, table: Any, key: tuple[str, str]) -> None:
-        if self._heads is not None:
-            self._heads[1].pop(key, None)
-            self._heads = (table.version, self._heads[1])
-
-    # Searching
-
-    def _search_once(self, table: Any, question: str, vector: Vectors, limit: int) -> tuple[list[SearchHit], bool]:
-        found: dict[_Key, dict[str, Any]] = {}
-        rankings: list[list[_Key]] = []
-        for ranked in (self._by_words(table, question, limit), self._by_meaning(table, vector, limit)):
-            keys = [(row["pipeline_id"], row["file_id"], row["generation"], row["chunk"]) for row in ranked]
-            found.update(zip(keys, ranked, strict=True))
-            rankings.append(keys)
+    def _showing(self, table: Any, contents: set[tuple[str, int]]) -> dict[tuple[str, int], list[Row]]:
         with self._lock:
-            heads = self._current(table)
-            wanted = {key[:2] for key in found}
-            current = {key: heads[key] for key in wanted if key in heads}
-        live = [[k for k in keys if k[:2] in current and current[k[:2]]["generation"] == k[2]] for keys in rankings]
-        scores = fuse(live)
-        best = sorted(scores, key=lambda key: (-scores[key], key))[:limit]
-        hits = [_hit(found[key], rows.source_file(current[key[:2]]), scores[key]) for key in best]
-        return hits, len(scores) < len(found)
+            return heads_showing(self._current(table), contents)
 
-    @staticmethod
-    def _by_words(table: Any, question: str, limit: int) -> list[dict[str, Any]]:
-        # The words alone: as a match query they are no expression, so quotes and operators mean nothing.
-        words = question[:_QUESTION_CHARACTERS].encode("utf-8", "ignore").decode("utf-8").replace("\0", " ")
-        if not words.strip():
-            return []
-        query = table.search(_match_query(words), query_type="fts")
-        return _ranked(query, "_score", limit, descending=True)
+    # Writing
 
-    @staticmethod
-    def _by_meaning(table: Any, vector: Vectors, limit: int) -> list[dict[str, Any]]:
-        query = table.search(vector, vector_column_name="vector").distance_type("cosine")
-        return _ranked(query, "_distance", limit, descending=False)
+    @contextmanager
+    def _writing(self, doing: str) -> Iterator[None]:
+        """Hold the lock; after a failure the next write looks for leftovers first."""
+        with self._lock, translated(self._path, doing):
+            try:
+                yield
+            except BaseException:
+                self._clean = False
+                self._heads = None
+                raise
+
+    def _put_heads(self, table: Any, pipeline_id: str, heads: Sequence[rows.Head], gone: Iterable[Key]) -> None:
+        """Commit new heads, which replace the files that are gone, and then remove what no longer counts."""
+        new = rows.build_heads(table.schema, pipeline_id, heads)
+        table.add(new)
+        self._put(table, pipeline_id, new, gone)
+
+    def _put(self, table: Any, pipeline_id: str, new: Any, gone: Iterable[Key] = ()) -> None:
+        """Keep the cache in step with heads that were just added, and remove what they replace."""
+        heads = self._current_before(table)
+        self._remove(table, pipeline_id, heads.apply(new.select(list(rows.HEAD_COLUMNS)).to_pylist(), gone))
+
+    def _current_before(self, table: Any) -> Heads:
+        """Return the cache as the one of the version that this process's own write, alone, has just made."""
+        assert self._heads is not None
+        self._heads = (table.version, self._heads[1])
+        return self._heads[1]
+
+    def _remove(self, table: Any, pipeline_id: str, dead: Sequence[Row]) -> None:
+        """Remove heads that no longer count, and the chunks that no file shows any more."""
+        assert self._heads is not None
+        heads = self._heads[1]
+        for start in range(0, len(dead), FILES_AT_ONCE):
+            some = dead[start : start + FILES_AT_ONCE]
+            contents = {rows.content_of(row) for row in some}
+            unshown = [content for content in contents if not heads.is_shown(some[0]["pipeline_id"], content)]
+            table.delete(rows.condition(pipeline_id, [row["generation"] for row in some], unshown))
+            self._heads = (table.version, heads)
+
+    def _next_generation(self, heads: Heads) -> int:
+        """Return a number that no row has yet, also if the clock was set back."""
+        return max(time.time_ns(), heads.newest + 1)
 
     # Keeping the folder small
 
@@ -312,28 +377,10 @@ class LanceVectorStore:
             self._heads = (table.version, self._heads[1])  # the rows are the same
 
 
-def _match_query(words: str) -> Any:
-    from lancedb import query
-
-    make: Any = query.MatchQuery  # its stub asks for the arguments that have defaults
-    return make(words, "text")
+def _key(pipeline_id: str, file_id: str) -> Key:
+    return rows.escape(pipeline_id), rows.escape(file_id)
 
 
-def _ranked(query: Any, score: str, limit: int, *, descending: bool) -> list[dict[str, Any]]:
-    columns = ["pipeline_id", "file_id", "generation", "chunk", "place", "text", score]
-    found: list[dict[str, Any]] = (
-        query.where("chunk >= 0", prefilter=True)
-        .select(columns)
-        .limit(max(_CANDIDATES, 4 * limit))
-        .to_arrow()
-        .to_pylist()
-    )
-    sign = -1 if descending else 1
-    # Equal scores come in any order from the library.
-    return sorted(found, key=lambda row: (sign * row[score], row["pipeline_id"], row["file_id"], row["chunk"]))
-
-
-def _hit(row: dict[str, Any], file: SourceFile, score: float) -> SearchHit:
-    return SearchHit(
-        text=row["text"], file_id=file.file_id, name=file.name, uri=file.uri, place=row["place"], score=score
-    )
+def _named(file_ids: Collection[str]) -> str:
+    first = next(iter(file_ids), "")
+    return repr(rows.escape(first)) if len(file_ids) == 1 else f"{len(file_ids)} files"

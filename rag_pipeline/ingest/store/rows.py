@@ -2,14 +2,16 @@
 
 A stored file is one *head* row (``chunk`` -1, with what is known about the file) and one row for each chunk. All rows
 of one replacement carry the same ``generation`` and are added in a single commit; of several heads of a file the one
-with the highest generation counts, and so do the chunks of that generation alone.
+with the highest generation counts. It shows the chunks whose generation is its ``content``. So a file that is moved or
+copied gets a new head, and its chunks stay as they are, with the id the file had when they were stored. A moved file's
+head ``replaces`` the generation of its old one, which then no longer counts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag_pipeline.ingest.types import Chunk, SourceFile
 
@@ -31,7 +33,11 @@ HEAD_COLUMNS = (
     "size",
     "mime_type",
     "modified_at",
+    "content",
+    "replaces",
 )
+# Of tables that were made before files could be moved and copied; the next writer adds them.
+ADDED_COLUMNS = ("content", "replaces")
 ESCAPE = "\ufdd0"  # a noncharacter, so next to never in a name; doubled where it is
 
 
@@ -54,9 +60,26 @@ def schema(model_id: str, dimensions: int) -> pa.Schema:
             pa.field("place", pa.string()),
             pa.field("text", pa.string()),
             pa.field("vector", pa.list_(pa.float32(), dimensions)),
+            *added_fields(),
         ],
-        metadata={"model_id": model_id, "format": "1"},
+        metadata={"model_id": model_id, "format": "2"},
     )
+
+
+def added_fields() -> list[pa.Field]:
+    """Return the columns that tables of format 1 lack."""
+    import pyarrow as pa
+
+    return [pa.field(name, pa.int64()) for name in ADDED_COLUMNS]
+
+
+class Head(NamedTuple):
+    """What a file's head is to say: see the top of this module."""
+
+    file: SourceFile
+    generation: int
+    content: int
+    replaces: int | None = None
 
 
 def build(
@@ -65,31 +88,61 @@ def build(
     """Return the rows of one replacement: the head, then the chunks."""
     import pyarrow as pa
 
-    width = columns.field("vector").type.list_size
-    count = len(chunks)
-    head: dict[str, object] = {
-        "name": escape(file.name),
-        "uri": escape(file.uri),
-        "content_hash": file.content_hash,
-        "size": file.size,
-        "mime_type": file.mime_type,
-        "modified_at": file.modified_at,
-        "place": None,
-        "text": None,
+    head = build_heads(columns, pipeline_id, [Head(file, generation, generation)])
+    return pa.concat_tables([head, build_chunks(columns, pipeline_id, file.file_id, generation, chunks, vectors)])
+
+
+def build_heads(columns: pa.Schema, pipeline_id: str, heads: Sequence[Head]) -> pa.Table:
+    """Return the rows of files alone."""
+    import pyarrow as pa
+
+    values: dict[str, list[object]] = {
+        "pipeline_id": [escape(pipeline_id)] * len(heads),
+        "file_id": [escape(head.file.file_id) for head in heads],
+        "generation": [head.generation for head in heads],
+        "chunk": [HEAD] * len(heads),
+        "name": [escape(head.file.name) for head in heads],
+        "uri": [escape(head.file.uri) for head in heads],
+        "content_hash": [head.file.content_hash for head in heads],
+        "size": [head.file.size for head in heads],
+        "mime_type": [head.file.mime_type for head in heads],
+        "modified_at": [head.file.modified_at for head in heads],
+        "content": [head.content for head in heads],
+        "replaces": [head.replaces for head in heads],
     }
-    values: dict[str, object] = {key: [value] + [None] * count for key, value in head.items()}
-    values["place"] = [None, *(_clean(chunk.place) for chunk in chunks)]
-    values["text"] = [None, *(_clean(chunk.text) for chunk in chunks)]
-    values["pipeline_id"] = [escape(pipeline_id)] * (count + 1)
-    values["file_id"] = [escape(file.file_id)] * (count + 1)
-    values["generation"] = [generation] * (count + 1)
-    values["chunk"] = [HEAD, *(chunk.index for chunk in chunks)]
-    flat = pa.array(vectors.reshape(-1), pa.float32())
+    return pa.table(_filled(columns, values, len(heads)), schema=columns)
+
+
+def build_chunks(
+    columns: pa.Schema, pipeline_id: str, file_id: str, generation: int, chunks: Sequence[Chunk], vectors: Vectors
+) -> pa.Table:
+    """Return the rows of chunks alone."""
+    import pyarrow as pa
+
     vector_type = columns.field("vector").type
-    values["vector"] = pa.concat_arrays(
-        [pa.nulls(1, vector_type), pa.FixedSizeListArray.from_arrays(flat, width).cast(vector_type)]
-    )
-    return pa.table(values, schema=columns)
+    flat = pa.array(vectors.reshape(-1), pa.float32())
+    values: dict[str, object] = {
+        "pipeline_id": [escape(pipeline_id)] * len(chunks),
+        "file_id": [escape(file_id)] * len(chunks),
+        "generation": [generation] * len(chunks),
+        "chunk": [chunk.index for chunk in chunks],
+        "place": [_clean(chunk.place) for chunk in chunks],
+        "text": [_clean(chunk.text) for chunk in chunks],
+        "vector": pa.FixedSizeListArray.from_arrays(flat, vector_type.list_size).cast(vector_type),
+    }
+    return pa.table(_filled(columns, values, len(chunks)), schema=columns)
+
+
+def _filled(columns: pa.Schema, values: Mapping[str, object], count: int) -> dict[str, object]:
+    import pyarrow as pa
+
+    return {field.name: values.get(field.name, pa.nulls(count, field.type)) for field in columns}
+
+
+def content_of(head: Mapping[str, Any]) -> int:
+    """Return the generation of the chunks that a head shows."""
+    content: int | None = head.get("content")
+    return int(head["generation"]) if content is None else content
 
 
 def source_file(row: Mapping[str, Any]) -> SourceFile:
@@ -105,9 +158,32 @@ def source_file(row: Mapping[str, Any]) -> SourceFile:
     )
 
 
-def condition(pipeline_id: str, file_id: str) -> str:
-    """Return the SQL that picks the rows of one file."""
-    return f"file_id = {_quote(escape(file_id))} AND pipeline_id = {_quote(escape(pipeline_id))}"
+def check_moves(moves: Mapping[str, SourceFile]) -> None:
+    """Raise ValueError if two files are to have one id."""
+    if len({file.file_id for file in moves.values()}) < len(moves):
+        raise ValueError("moves: two files are to have the same id")
+
+
+def copies_by_id(copies: Iterable[tuple[str, SourceFile]]) -> dict[str, tuple[str, SourceFile]]:
+    """Return the copies by new id; raises ValueError if a file that is copied is itself overwritten by another."""
+    by_id = {file.file_id: (from_id, file) for from_id, file in copies}
+    for from_id, file in by_id.values():
+        if by_id.get(from_id, (from_id, file))[0] != from_id:
+            raise ValueError(f"copies: {escape(from_id)!r} is both copied and overwritten")
+    return by_id
+
+
+def condition(pipeline_id: str, generations: Sequence[int], contents: Sequence[int]) -> str:
+    """Return the SQL that picks the heads of these generations, and the chunks of these contents.
+
+    A head of the same generation as one of the contents is picked with it: it shows that content, or it is replaced.
+    """
+    both = sorted({*generations, *contents})
+    picked = f"pipeline_id = {_quote(escape(pipeline_id))} AND generation IN ({_listed(both)})"
+    if set(generations) <= set(contents):
+        return picked
+    chunks = f" OR generation IN ({_listed(sorted(set(contents)))})" if contents else ""
+    return f"{picked} AND (chunk = {HEAD}{chunks})"
 
 
 def escape(name: str) -> str:
@@ -130,3 +206,7 @@ def _clean(text: str) -> str:
 
 def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))

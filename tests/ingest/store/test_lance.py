@@ -74,6 +74,80 @@ def test_what_a_crash_between_the_two_commits_leaves_is_never_seen(tmp_path: Pat
     assert table.count_rows() == 3, "the next writer removes it"
 
 
+def test_what_a_crash_in_the_middle_of_a_move_leaves_is_never_seen(tmp_path: Path, store: LanceVectorStore) -> None:
+    for name in "ab":
+        store.replace("p", file(name), chunks(f"text of {name}"), vectors(1))
+    store.copy("p", "a", file("c"))
+    # The state a crash leaves: the new heads are in, the old ones not yet out.
+    table = store._table
+    stored = {row["file_id"]: row for row in store._read_heads(table)}
+    over = rows.Head(file("b", "2"), 1 << 62, rows.content_of(stored["a"]), stored["a"]["generation"])
+    table.add(rows.build_heads(table.schema, "p", [over]))
+    reader = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
+    for seen in (store, reader):
+        assert sorted((hit.file_id, hit.text) for hit in everything(seen)) == [("b", "text of a"), ("c", "text of a")]
+        assert {name: found.content_hash for name, found in seen.files("p").items()} == {"b": "2", "c": "h"}
+    writer = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
+    writer.replace("p", file("d"), [], vectors(0))
+    assert table.count_rows() == 3 + 1, "three heads and the chunk that two of them show"
+    assert sorted(hit.file_id for hit in everything(writer)) == ["b", "c"]
+
+
+def test_a_removal_that_fails_is_done_by_the_next_write(
+    store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.replace("p", file("a"), chunks("text"), vectors(1))
+    table = store._table
+    with monkeypatch.context() as patched:
+
+        def fail(_: str) -> None:
+            raise OSError(28, "No space left on device")
+
+        patched.setattr(table, "delete", fail)
+        with pytest.raises(StoreError, match="the disk is full"):
+            store.move("p", "a", file("b"))
+        with pytest.raises(StoreError, match="the disk is full"):
+            store.delete("p", "b")
+    assert set(store.files("p")) == {"b"}
+    assert [hit.file_id for hit in everything(store)] == ["b"]
+    store.delete("p", "b")
+    assert table.count_rows() == 0
+
+
+def test_a_table_of_format_1_is_read_and_brought_up_to_date(tmp_path: Path) -> None:
+    import lancedb
+    from lancedb.index import BTree
+
+    columns = rows.schema("model-a", WIDTH)
+    for name in rows.ADDED_COLUMNS:
+        columns = columns.remove(columns.get_field_index(name))
+    table = lancedb.connect(tmp_path / "store").create_table(lance.TABLE, schema=columns)
+    old = rows.build(rows.schema("model-a", WIDTH), "p", file("a"), 5, chunks("kept"), vectors(1))
+    table.add(old.select(columns.names))
+    table.create_index("file_id", config=BTree())
+    store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
+    assert [hit.text for hit in everything(store)] == ["kept"]
+    assert store.files("p") == {"a": file("a")}
+    assert store.move("p", "a", file("b"))
+    assert store.copy("p", "b", file("c")) == 1
+    store.delete("p", "b")
+    assert [(hit.file_id, hit.text) for hit in everything(store)] == [("c", "kept")]
+    assert {column for index in store._table.list_indices() for column in index.columns} == {"text", "generation"}
+    store.close()
+
+
+def test_many_removals_and_moves_are_few_commits(store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lance, "FILES_AT_ONCE", 10)
+    for number in range(30):
+        store.replace("p", file(f"{number}"), chunks("text"), vectors(1))
+    before = store._table.version
+    store.move_many("p", {f"{number}": file(f"new {number}") for number in range(30)})
+    assert store._table.version == before + 1 + 3
+    store.delete_many("p", [f"new {number}" for number in range(30)])
+    assert store._table.version == before + 4 + 3
+    assert store._table.count_rows() == 0
+
+
 def test_disk_is_bounded_over_many_replaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from datetime import timedelta
 

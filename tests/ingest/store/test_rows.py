@@ -61,7 +61,7 @@ def test_a_file_without_chunks_is_a_head_alone() -> None:
 def test_rows_have_the_tables_columns_and_its_metadata() -> None:
     table = rows.build(COLUMNS, "p", FILE, 1, [Chunk("x", "", 0)], vectors(1))
     assert table.schema.equals(COLUMNS, check_metadata=True)
-    assert COLUMNS.metadata == {b"model_id": b"model-a", b"format": b"1"}
+    assert COLUMNS.metadata == {b"model_id": b"model-a", b"format": b"2"}
     assert set(rows.HEAD_COLUMNS) <= set(COLUMNS.names)
 
 
@@ -79,12 +79,40 @@ def test_vectors_of_another_number_make_no_table(count: int) -> None:
         rows.build(COLUMNS, "p", FILE, 1, [Chunk("a", "", 0), Chunk("b", "", 1)], vectors(count))
 
 
-@given(NAMES, NAMES)
-@example("p' OR 'a' = 'a", "it's")
-@example("'", "''")
-def test_a_condition_is_two_comparisons_whatever_stands_in_a_name(pipeline_id: str, file_id: str) -> None:
+@given(NAMES)
+@example("p' OR 'a' = 'a")
+@example("''")
+def test_a_condition_is_one_comparison_whatever_stands_in_a_name(pipeline_id: str) -> None:
     literal = r"'((?:[^']|'')*)'"
-    match = re.fullmatch(rf"file_id = {literal} AND pipeline_id = {literal}", rows.condition(pipeline_id, file_id))
+    match = re.fullmatch(rf"pipeline_id = {literal} AND generation IN \(3\)", rows.condition(pipeline_id, [3], [3]))
     assert match
-    found = [rows.unescape(quoted.replace("''", "'")) for quoted in match.groups()]
-    assert found == [file_id, pipeline_id]
+    assert rows.unescape(match[1].replace("''", "'")) == pipeline_id
+
+
+@pytest.mark.parametrize(
+    ("generations", "contents", "picked"),
+    [
+        ([4, 2], [2, 4], "generation IN (2, 4)"),
+        ([4], [], "generation IN (4) AND (chunk = -1)"),
+        ([4], [2], "generation IN (2, 4) AND (chunk = -1 OR generation IN (2))"),
+    ],
+)
+def test_a_condition_picks_heads_and_chunks(generations: list[int], contents: list[int], picked: str) -> None:
+    assert rows.condition("p", generations, contents) == f"pipeline_id = 'p' AND {picked}"
+
+
+def test_a_moved_file_is_a_head_alone() -> None:
+    moved = rows.build_heads(COLUMNS, "p", [rows.Head(FILE, 7, 3, 5), rows.Head(FILE, 8, 8)])
+    assert moved.schema.equals(COLUMNS)
+    assert [(row["content"], row["replaces"]) for row in moved.to_pylist()] == [(3, 5), (8, None)]
+    assert [rows.content_of(row) for row in moved.to_pylist()] == [3, 8]
+    assert rows.content_of({"generation": 6, "content": None}) == 6
+
+
+def test_moves_and_copies_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(ValueError):
+        rows.check_moves({"a": FILE, "b": FILE})
+    rows.check_moves({"a": FILE})
+    with pytest.raises(ValueError):
+        rows.copies_by_id([("x", FILE), (FILE.file_id, SourceFile("y", "y", "", "h", 0, None, 0.0))])
+    assert rows.copies_by_id([(FILE.file_id, FILE)]) == {FILE.file_id: (FILE.file_id, FILE)}

@@ -12,8 +12,11 @@ from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store.pgvector.address import DEFAULT_SCHEMA, PostgresAddress
 from rag_pipeline.ingest.store.pgvector.link import Connection, transaction
 
-FORMAT = 1
+FORMAT = 2
 """Of the tables. A version of the package that reads another format refuses it by name."""
+
+READ_FORMATS = (1, 2)
+"""Format 2 has an index on the files' ids, and files that were moved: their key is not the one of their id."""
 
 OLDEST_PGVECTOR = (0, 8)  # the first that scans its index on, when rows that were replaced took the best places
 EXTENSION = "vector"
@@ -34,6 +37,7 @@ CREATE TABLE {schema}.files (
     content_hash text NOT NULL, size bigint NOT NULL, mime_type text, modified_at double precision NOT NULL
 );
 CREATE INDEX files_of_pipeline ON {schema}.files (hashtextextended(pipeline_id, 0));
+CREATE INDEX files_by_id ON {schema}.files (hashtextextended(file_id, 0));
 CREATE TABLE {schema}.chunks (
     file uuid NOT NULL REFERENCES {schema}.files ON DELETE CASCADE, number integer NOT NULL, place text NOT NULL,
     text text NOT NULL, words tsvector NOT NULL, embedding {vector}({dimensions}) NOT NULL, PRIMARY KEY (file, number)
@@ -44,6 +48,10 @@ CREATE INDEX chunks_words ON {schema}.chunks USING gin (words)
 # Stores that older versions made get it with the first writer; those who only read need none.
 _OWNERS = """
 CREATE TABLE {schema}.owners (pipeline_id text PRIMARY KEY, owner text NOT NULL, until timestamptz NOT NULL)
+"""
+_TO_FORMAT_2: LiteralString = """
+CREATE INDEX IF NOT EXISTS files_by_id ON {schema}.files (hashtextextended(file_id, 0));
+UPDATE {schema}.store SET format = 2
 """
 # Half precision: half the memory, twice the dimensions; the candidates it finds are compared in full precision.
 _INDEX = """
@@ -88,7 +96,7 @@ def find(connection: Connection, address: PostgresAddress, model_id: str, dimens
     if stored is None:
         raise StoreError(f"{address}: the table {address.schema}.store is empty: {_drop(address)}")
     found_format, found_model, found_dimensions = stored
-    if found_format != FORMAT:
+    if found_format not in READ_FORMATS:
         age = "a newer version of rag-pipeline made it: install that" if found_format > FORMAT else _drop(address)
         raise StoreError(f"{address}: the store has format {found_format}, and this version reads {FORMAT}: {age}")
     if (found_model, found_dimensions) != (model_id, dimensions):
@@ -110,7 +118,23 @@ def make(connection: Connection, address: PostgresAddress, model_id: str, dimens
             layout = _make_all(connection, address, model_id, dimensions)
         if not _is_there(connection, address, "owners"):
             connection.execute(layout.sql(_OWNERS))
+        _bring_up_to_date(connection, address, layout)
     return layout
+
+
+def _bring_up_to_date(connection: Connection, address: PostgresAddress, layout: Layout) -> None:
+    """Make a store of format 1 one of format 2; raises StoreError that says what to run, and as whom."""
+    row = connection.execute(layout.sql("SELECT format FROM {schema}.store")).fetchone()
+    if row is None or row[0] == FORMAT:
+        return
+    try:
+        connection.execute(layout.sql(_TO_FORMAT_2))
+    except InsufficientPrivilege:
+        statements = " ".join(sql.SQL(_TO_FORMAT_2).format(schema=sql.Identifier(address.schema)).as_string().split())
+        raise StoreError(
+            f"{address}: the store has format 1, and its owner has to bring it to format {FORMAT}: let the owner run "
+            f"{statements}"
+        ) from None
 
 
 def _is_there(connection: Connection, address: PostgresAddress, table: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID, uuid4
 
 from rag_pipeline.ingest.store import rows
-from rag_pipeline.ingest.store.pgvector import schema, values
+from rag_pipeline.ingest.store.pgvector import schema, statements, values
 from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
 from rag_pipeline.ingest.store.pgvector.lease import Leases
 from rag_pipeline.ingest.store.pgvector.link import PATIENCE_SECONDS, Connection, Link, transaction
@@ -23,34 +24,14 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
+_T = TypeVar("_T")
+
 _CHUNKS_AT_ONCE = 500
 _FILES_AT_ONCE = 2_000
-
-# A client that stopped in the middle holds up those who want the same file.
-_BEGIN: LiteralString = """
-BEGIN; SET LOCAL statement_timeout = '120s'; SET LOCAL lock_timeout = '30s';
-SET LOCAL idle_in_transaction_session_timeout = '60s'
-"""
-# The row of the file is locked from here to the commit, so that two who replace one file do so one after the other.
-# Deleting is a statement of its own: a statement does not see what was committed while it waited for a lock.
-_PUT_FILE: LiteralString = """
-INSERT INTO {schema}.files (key, pipeline_id, file_id, name, uri, content_hash, size, mime_type, modified_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (key) DO UPDATE SET (name, uri, content_hash, size, mime_type, modified_at) = (
-    excluded.name, excluded.uri, excluded.content_hash, excluded.size, excluded.mime_type, excluded.modified_at
-)
-"""
-_DELETE_CHUNKS: LiteralString = "DELETE FROM {schema}.chunks WHERE file = %s"
-_PUT_CHUNKS: LiteralString = """
-INSERT INTO {schema}.chunks (file, number, place, text, words, embedding)
-SELECT %s, number, place, text, to_tsvector('pg_catalog.english', words), embedding
-FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %b::{vector}[])
-    AS chunk (number, place, text, words, embedding)
-"""
-_FILES: LiteralString = """
-SELECT file_id, name, uri, content_hash, size, mime_type, modified_at FROM {schema}.files
-WHERE hashtextextended(pipeline_id, 0) = hashtextextended(%s, 0) AND pipeline_id = %s
-"""
+_REMOVED_AT_ONCE = 1_000
+_COPIED_AT_ONCE = 100
+_LOCKS = 256
+"""Files share this many locks, so a move of thousands of files takes no more of the server's memory for locks."""
 
 
 class PgVectorStore:
@@ -106,17 +87,16 @@ class PgVectorStore:
         vectors = np.ascontiguousarray(vectors, np.float32).reshape(-1, self._dimensions)
         if len(vectors) != len(chunks) or not np.all(np.isfinite(vectors)):
             raise ValueError(f"vectors: expected {len(chunks)} finite rows of {self._dimensions}")
-        key = values.file_key(pipeline_id, file.file_id)
 
         def work(connection: Connection) -> None:
             layout = self._layout or self._make(connection)
             with self._writing(connection, layout, pipeline_id):
-                connection.execute(layout.sql(_PUT_FILE), [key, *_head(pipeline_id, file)])
-                connection.execute(layout.sql(_DELETE_CHUNKS), [key])
+                _lock(connection, layout, pipeline_id, [file.file_id])
+                key = _put_file(connection, layout, pipeline_id, file)
                 for start in range(0, len(chunks), _CHUNKS_AT_ONCE):
                     end = start + _CHUNKS_AT_ONCE
                     some = _columns(chunks[start:end], values.as_vectors(vectors[start:end], layout.vector_oid))
-                    connection.execute(layout.sql(_PUT_CHUNKS), [key, *some])
+                    connection.execute(layout.sql(statements.PUT_CHUNKS), [key, *some])
 
         self._link.run(f"storing {values.escape(file.name)!r}", work)
 
@@ -126,22 +106,82 @@ class PgVectorStore:
         def work(connection: Connection) -> None:
             if (layout := self._find(connection)) is not None:
                 with self._writing(connection, layout, pipeline_id):
-                    statement = layout.sql("UPDATE {schema}.files SET name = %s, uri = %s WHERE key = %s")
-                    key = values.file_key(pipeline_id, file_id)
-                    connection.execute(statement, [values.escape(name), values.escape(uri), key])
+                    names = [values.escape(given) for given in (name, uri, file_id, file_id, pipeline_id)]
+                    connection.execute(layout.sql(statements.RENAME), names)
 
         self._link.run(f"renaming {values.escape(file_id)!r}", work)
 
+    def move(self, pipeline_id: str, old_file_id: str, file: SourceFile) -> bool:
+        """Make a stored file the one that is given, with its chunks as they are; return whether it was stored."""
+        return bool(self.move_many(pipeline_id, {old_file_id: file}))
+
+    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> set[str]:
+        """Move files, all in one transaction, and return the old ids of those that were stored."""
+        rows.check_moves(moves)
+
+        def work(connection: Connection) -> set[str]:
+            if not moves or (layout := self._find(connection)) is None:
+                return set()
+            with self._writing(connection, layout, pipeline_id):
+                new_ids = [file.file_id for file in moves.values()]
+                _lock(connection, layout, pipeline_id, [*moves, *new_ids])
+                stored = _stored(connection, layout, pipeline_id, {*moves, *new_ids})
+                moved = {old_id: file for old_id, file in moves.items() if old_id in stored}
+                replaced = {file.file_id for file in moved.values()} - set(moved)
+                keys = [stored[file_id] for file_id in replaced if file_id in stored]
+                connection.execute(layout.sql(statements.DELETE_KEYS), [keys])
+                heads = [[stored[old_id], *_head(pipeline_id, file)[1:]] for old_id, file in moved.items()]
+                if heads:
+                    connection.execute(
+                        layout.sql(statements.MOVE), [list(column) for column in zip(*heads, strict=True)]
+                    )
+            return set(moved)
+
+        return self._link.run(f"moving {len(moves)} files", work)
+
+    def copy(self, pipeline_id: str, from_file_id: str, file: SourceFile) -> int | None:
+        """Store a file with the chunks and vectors of a stored one; return their number, None if it is not stored."""
+        return self.copy_many(pipeline_id, [(from_file_id, file)]).get(file.file_id)
+
+    def copy_many(self, pipeline_id: str, copies: Iterable[tuple[str, SourceFile]]) -> dict[str, int]:
+        """Copy files, 100 in a transaction; return the chunks of each that was stored, by new id."""
+        by_id = rows.copies_by_id(copies)
+        counts: dict[str, int] = {}
+        for some in _batches(list(by_id.values()), _COPIED_AT_ONCE):
+
+            def work(connection: Connection, some: Sequence[tuple[str, SourceFile]] = some) -> dict[str, int]:
+                if (layout := self._find(connection)) is None:
+                    return {}
+                with self._writing(connection, layout, pipeline_id):
+                    _lock(connection, layout, pipeline_id, [name for old, new in some for name in (old, new.file_id)])
+                    stored = _stored(connection, layout, pipeline_id, {from_id for from_id, _ in some})
+                    return {
+                        file.file_id: _copy(connection, layout, pipeline_id, stored[from_id], file)
+                        for from_id, file in some
+                        if from_id in stored
+                    }
+
+            counts |= self._link.run(f"copying {len(some)} files", work)
+        return counts
+
     def delete(self, pipeline_id: str, file_id: str) -> None:
         """Remove the file's chunks; no error if there are none."""
+        self.delete_many(pipeline_id, [file_id])
 
-        def work(connection: Connection) -> None:
-            if (layout := self._find(connection)) is not None:
-                with self._writing(connection, layout, pipeline_id):
-                    statement = layout.sql("DELETE FROM {schema}.files WHERE key = %s")
-                    connection.execute(statement, [values.file_key(pipeline_id, file_id)])
+    def delete_many(self, pipeline_id: str, file_ids: Iterable[str]) -> None:
+        """Remove the chunks of many files, 1,000 in a transaction; no error for files that are not stored."""
+        for some in _batches(list(file_ids), _REMOVED_AT_ONCE):
 
-        self._link.run(f"removing {values.escape(file_id)!r}", work)
+            def work(connection: Connection, some: Sequence[str] = some) -> None:
+                if (layout := self._find(connection)) is not None:
+                    with self._writing(connection, layout, pipeline_id):
+                        escaped = [values.escape(file_id) for file_id in some]
+                        connection.execute(
+                            layout.sql(statements.DELETE), [escaped, escaped, values.escape(pipeline_id)]
+                        )
+
+            doing = f"{values.escape(some[0])!r}" if len(some) == 1 else f"{len(some)} files"
+            self._link.run(f"removing {doing}", work)
 
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
         """Return the files whose chunks are stored, by file_id."""
@@ -152,9 +192,9 @@ class PgVectorStore:
             if (layout := self._find(connection)) is not None:
                 if self._leases is not None:
                     self._leases.claim(connection, layout, pipeline_id)
-                with transaction(connection, _BEGIN), connection.cursor(name="files") as cursor:
+                with transaction(connection, statements.BEGIN), connection.cursor(name="files") as cursor:
                     cursor.itersize = _FILES_AT_ONCE
-                    for row in cursor.execute(layout.sql(_FILES), [escaped, escaped]):
+                    for row in cursor.execute(layout.sql(statements.FILES), [escaped, escaped]):
                         file_id, name, uri, *rest = row
                         file = SourceFile(rows.unescape(file_id), rows.unescape(name), rows.unescape(uri), *rest)
                         found[file.file_id] = file
@@ -186,7 +226,7 @@ class PgVectorStore:
         """Commit what is done inside, if the pipeline is this owner's."""
         if self._leases is not None:
             self._leases.claim(connection, layout, pipeline_id)
-        with transaction(connection, _BEGIN):
+        with transaction(connection, statements.BEGIN):
             yield
             if self._leases is not None:
                 self._leases.confirm(connection, layout, pipeline_id)
@@ -199,6 +239,50 @@ class PgVectorStore:
     def _make(self, connection: Connection) -> Layout:
         self._layout = schema.make(connection, self._address, self._model_id, self._dimensions)
         return self._layout
+
+
+def _lock(connection: Connection, layout: Layout, pipeline_id: str, file_ids: Iterable[str]) -> None:
+    """Hold the files until the end of the transaction, so that two who write one do so one after the other."""
+    locks = sorted({values.file_key(pipeline_id, file_id).int % _LOCKS for file_id in file_ids})
+    connection.execute(statements.LOCK, [values.lock_class(layout.schema), locks])
+
+
+def _stored(connection: Connection, layout: Layout, pipeline_id: str, file_ids: Collection[str]) -> dict[str, UUID]:
+    """Return the keys of the files that are stored, by id."""
+    escaped = {values.escape(file_id): file_id for file_id in file_ids}
+    given = [list(escaped), list(escaped), values.escape(pipeline_id)]
+    found = connection.execute(layout.sql(statements.STORED), given).fetchall()
+    return {escaped[file_id]: key for file_id, key in found}
+
+
+def _put_file(connection: Connection, layout: Layout, pipeline_id: str, file: SourceFile) -> UUID:
+    """Put the file's row, and remove its chunks; return its key."""
+    key = _stored(connection, layout, pipeline_id, [file.file_id]).get(file.file_id) or uuid4()
+    connection.execute(layout.sql(statements.PUT_FILE), [key, *_head(pipeline_id, file)])
+    connection.execute(layout.sql(statements.DELETE_CHUNKS), [key])
+    return key
+
+
+def _copy(connection: Connection, layout: Layout, pipeline_id: str, source: UUID, file: SourceFile) -> int:
+    """Give the file the chunks of the other one; return their number."""
+    stored = _stored(connection, layout, pipeline_id, [file.file_id]).get(file.file_id)
+    if stored == source:
+        connection.execute(layout.sql(statements.PUT_FILE), [source, *_head(pipeline_id, file)])
+        row = connection.execute(layout.sql(statements.COUNT_CHUNKS), [source]).fetchone()
+        return int(row[0]) if row is not None else 0
+    target = _put_file(connection, layout, pipeline_id, file)
+    total, after = 0, -1
+    while True:
+        given = {"source": source, "target": target, "after": after, "most": _CHUNKS_AT_ONCE}
+        row = connection.execute(layout.sql(statements.COPY_CHUNKS), given).fetchone()
+        if row is None or not row[0]:
+            return total
+        total, after = total + row[0], row[1]
+
+
+def _batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _head(pipeline_id: str, file: SourceFile) -> list[Any]:

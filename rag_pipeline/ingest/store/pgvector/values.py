@@ -52,9 +52,14 @@ def as_vectors(vectors: Vectors, element_type: int) -> Binary:
 
 
 def file_key(pipeline_id: str, file_id: str) -> uuid.UUID:
-    """Return what a file is known by: names may be longer than an index takes."""
+    """Return a hash of the file's id: names may be longer than an index takes."""
     name = f"{len(pipeline_id)} {pipeline_id}{file_id}".encode("utf-8", "surrogatepass")
     return uuid.UUID(bytes=hashlib.blake2b(name, digest_size=16).digest())
+
+
+def lock_class(schema: str) -> int:
+    """Return the number that keeps the locks of one schema apart from those of others in the database."""
+    return int.from_bytes(hashlib.blake2b(schema.encode(), digest_size=4).digest(), "big", signed=True)
 
 
 def escape(name: str) -> str:

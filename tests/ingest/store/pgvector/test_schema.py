@@ -12,7 +12,7 @@ from rag_pipeline.ingest.store.pgvector import schema as tables
 from rag_pipeline.ingest.store.pgvector.link import Link
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from tests.ingest.store.postgres import PASSWORD, PostgresServer
-from tests.ingest.store.samples import ANY, WIDTH, chunks, file, vectors
+from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
 
 
 def store(server: PostgresServer, schema: str, width: int = WIDTH, **parts: str) -> PgVectorStore:
@@ -163,11 +163,42 @@ def test_a_newer_format_is_named(postgres: PostgresServer, schema: str) -> None:
     opened.prepare()
     opened.close()
     postgres.execute("UPDATE {}.store SET format = 7", schema)
-    assert "the store has format 7, and this version reads 1: a newer version" in refused(postgres, schema)
+    assert "the store has format 7, and this version reads 2: a newer version" in refused(postgres, schema)
     postgres.execute("UPDATE {}.store SET format = 0", schema)
     assert f"DROP SCHEMA {schema} CASCADE" in refused(postgres, schema)
     postgres.execute("DELETE FROM {}.store", schema)
     assert f"DROP SCHEMA {schema} CASCADE" in refused(postgres, schema)
+
+
+def test_a_store_of_format_1_is_brought_to_format_2(postgres: PostgresServer, schema: str) -> None:
+    opened = store(postgres, schema)
+    opened.replace("p", file("a"), chunks("kept"), vectors(1))
+    opened.close()
+    postgres.execute("DROP INDEX {}.files_by_id", schema)
+    postgres.execute("UPDATE {}.store SET format = 1", schema)
+    opened = store(postgres, schema)
+    assert opened.move("p", "a", file("b")), "it is read and written as it is, too"
+    opened.prepare()
+    opened.prepare()
+    assert [hit.file_id for hit in everything(opened)] == ["b"]
+    opened.close()
+    assert postgres.execute("SELECT format FROM {}.store", schema) == [(2,)]
+    postgres.execute("DROP INDEX {}.files_by_id", schema)  # it is there
+
+
+def test_whoever_does_not_own_a_store_of_format_1_is_told_what_to_run(
+    postgres: PostgresServer, schema: str, user: str
+) -> None:
+    opened = store(postgres, schema)
+    opened.prepare()
+    opened.close()
+    postgres.execute("UPDATE {}.store SET format = 1", schema)
+    postgres.execute("GRANT USAGE ON SCHEMA {} TO {}", schema, user)
+    postgres.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {} TO {}", schema, user)
+    postgres.execute("DROP INDEX {}.files_by_id", schema)
+    told = refused(postgres, schema, user=user)
+    assert "has format 1" in told
+    assert "let the owner run CREATE INDEX IF NOT EXISTS files_by_id ON" in told
 
 
 def test_an_old_pgvector_is_named(postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store.pgvector import schema as tables
+from rag_pipeline.ingest.store.pgvector import statements
 from rag_pipeline.ingest.store.pgvector import store as module
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from rag_pipeline.ingest.types import Stopped
@@ -130,7 +131,7 @@ def test_processes_write_different_pipelines_at_once(postgres: PostgresServer, s
 def test_a_write_that_waits_too_long_for_a_lock_may_be_tried_again(
     postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BEGIN", "BEGIN; SET LOCAL lock_timeout = '50ms'")
+    monkeypatch.setattr(statements, "BEGIN", "BEGIN; SET LOCAL lock_timeout = '50ms'")
     store = PgVectorStore(postgres.address(schema), "model-a", WIDTH)
     write(store, "a", 1)
     with postgres.connect() as holder, holder.transaction():

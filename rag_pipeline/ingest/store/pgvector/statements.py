@@ -1,0 +1,66 @@
+"""The statements of the store in PostgreSQL, without those of a search."""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+# A client that stopped in the middle holds up those who want the same file.
+BEGIN: LiteralString = """
+BEGIN; SET LOCAL statement_timeout = '120s'; SET LOCAL lock_timeout = '30s';
+SET LOCAL idle_in_transaction_session_timeout = '60s'
+"""
+# A file is looked for by its id, and a row keeps its key when its file is moved. So the key does not keep two writers
+# from making a row each for one file, and they take a lock. The statements that follow see what the other committed.
+LOCK: LiteralString = "SELECT pg_advisory_xact_lock(%s, lock) FROM unnest(%s::integer[]) AS lock"
+PUT_FILE: LiteralString = """
+INSERT INTO {schema}.files (key, pipeline_id, file_id, name, uri, content_hash, size, mime_type, modified_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (key) DO UPDATE SET (name, uri, content_hash, size, mime_type, modified_at) = (
+    excluded.name, excluded.uri, excluded.content_hash, excluded.size, excluded.mime_type, excluded.modified_at
+)
+"""
+DELETE_CHUNKS: LiteralString = "DELETE FROM {schema}.chunks WHERE file = %s"
+PUT_CHUNKS: LiteralString = """
+INSERT INTO {schema}.chunks (file, number, place, text, words, embedding)
+SELECT %s, number, place, text, to_tsvector('pg_catalog.english', words), embedding
+FROM unnest(%s::integer[], %s::text[], %s::text[], %s::text[], %b::{vector}[])
+    AS chunk (number, place, text, words, embedding)
+"""
+STORED: LiteralString = """
+SELECT file_id, key FROM {schema}.files
+WHERE hashtextextended(file_id, 0) IN (SELECT hashtextextended(id, 0) FROM unnest(%s::text[]) AS id)
+    AND file_id = ANY(%s::text[]) AND pipeline_id = %s
+"""
+MOVE: LiteralString = """
+UPDATE {schema}.files AS file
+SET (file_id, name, uri, content_hash, size, mime_type, modified_at) = (
+    moved.file_id, moved.name, moved.uri, moved.content_hash, moved.size, moved.mime_type, moved.modified_at
+)
+FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::float8[])
+    AS moved (key, file_id, name, uri, content_hash, size, mime_type, modified_at)
+WHERE file.key = moved.key
+"""
+DELETE_KEYS: LiteralString = "DELETE FROM {schema}.files WHERE key = ANY(%s::uuid[])"
+DELETE: LiteralString = """
+DELETE FROM {schema}.files
+WHERE hashtextextended(file_id, 0) IN (SELECT hashtextextended(id, 0) FROM unnest(%s::text[]) AS id)
+    AND file_id = ANY(%s::text[]) AND pipeline_id = %s
+"""
+RENAME: LiteralString = """
+UPDATE {schema}.files SET name = %s, uri = %s
+WHERE hashtextextended(file_id, 0) = hashtextextended(%s, 0) AND file_id = %s AND pipeline_id = %s
+"""
+COUNT_CHUNKS: LiteralString = "SELECT count(*) FROM {schema}.chunks WHERE file = %s"
+COPY_CHUNKS: LiteralString = """
+WITH part AS (
+    SELECT * FROM {schema}.chunks WHERE file = %(source)s AND number > %(after)s ORDER BY number LIMIT %(most)s
+), put AS (
+    INSERT INTO {schema}.chunks (file, number, place, text, words, embedding)
+    SELECT %(target)s, number, place, text, words, embedding FROM part
+)
+SELECT count(*), max(number) FROM part
+"""
+FILES: LiteralString = """
+SELECT file_id, name, uri, content_hash, size, mime_type, modified_at FROM {schema}.files
+WHERE hashtextextended(pipeline_id, 0) = hashtextextended(%s, 0) AND pipeline_id = %s
+"""

@@ -1,0 +1,190 @@
+"""Moves, copies and removals of many files: the same tests for each store."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace as with_fields
+
+import pytest
+
+from rag_pipeline.ingest.types import VectorStore
+from tests.ingest.store.places import Place
+from tests.ingest.store.samples import ANY, chunks, everything, file, vectors
+
+
+def texts(store: VectorStore) -> dict[str, list[str]]:
+    """Return the texts that a search finds, by file."""
+    found: dict[str, list[str]] = {}
+    for hit in everything(store):
+        found.setdefault(hit.file_id, []).append(hit.text)
+    return {file_id: sorted(hits) for file_id, hits in found.items()}
+
+
+@pytest.fixture
+def two(store: VectorStore) -> VectorStore:
+    """Two files, with two chunks and one."""
+    store.replace("p", file("a"), chunks("alpha one", "alpha two"), vectors(2))
+    store.replace("p", file("b"), chunks("beta"), vectors(1, 1))
+    return store
+
+
+def test_a_moved_file_keeps_its_chunks_and_vectors(two: VectorStore) -> None:
+    before = two.search("", vectors(2)[1], limit=1)[0]
+    after = with_fields(
+        file("sub/c", "2"), name="caf\udce9", uri="https://x/y", size=9, mime_type=None, modified_at=7.5
+    )
+    assert two.move("p", "a", after)
+    assert two.files("p") == {"b": file("b"), "sub/c": after}
+    assert texts(two) == {"b": ["beta"], "sub/c": ["alpha one", "alpha two"]}
+    [hit] = two.search("", vectors(2)[1], limit=1)
+    assert (hit.text, hit.place) == (before.text, before.place)
+    assert (hit.file_id, hit.name, hit.uri) == ("sub/c", "caf\udce9", "https://x/y")
+
+
+def test_a_moved_file_is_a_file_as_any_other(place: Place, two: VectorStore) -> None:
+    two.move("p", "a", file("c"))
+    two.move("p", "c", file("d", "2"))
+    two.replace("p", file("a", "new"), chunks("another"), vectors(1))
+    assert texts(two) == {"a": ["another"], "b": ["beta"], "d": ["alpha one", "alpha two"]}
+    two.rename("p", "d", "other name", "other uri")
+    assert two.files("p")["d"] == with_fields(file("d", "2"), name="other name", uri="other uri")
+    two.replace("p", file("d", "3"), chunks("newer"), vectors(1))
+    two.close()
+    again = place.open()
+    assert texts(again) == {"a": ["another"], "b": ["beta"], "d": ["newer"]}
+    again.delete("p", "d")
+    again.delete("p", "a")
+    assert texts(again) == {"b": ["beta"]}
+    again.close()
+
+
+def test_a_file_moves_over_another_one(two: VectorStore) -> None:
+    assert two.move("p", "a", file("b", "2"))
+    assert two.files("p") == {"b": file("b", "2")}
+    assert texts(two) == {"b": ["alpha one", "alpha two"]}
+
+
+def test_a_file_moves_to_its_own_id(two: VectorStore) -> None:
+    assert two.move("p", "a", file("a", "2"))
+    assert two.files("p")["a"] == file("a", "2")
+    assert texts(two) == {"a": ["alpha one", "alpha two"], "b": ["beta"]}
+
+
+def test_what_is_not_stored_is_neither_moved_nor_copied(store: VectorStore) -> None:
+    assert store.move("p", "a", file("b")) is False
+    assert store.copy("p", "a", file("b")) is None
+    store.delete_many("p", ["a", "b"])
+    store.replace("p", file("b"), chunks("beta"), vectors(1))
+    assert store.move("p", "a", file("b", "2")) is False
+    assert store.move("q", "b", file("c")) is False
+    assert store.copy("q", "b", file("c")) is None
+    assert store.move_many("p", {}) == set()
+    assert store.copy_many("p", []) == {}
+    store.delete_many("p", [])
+    assert store.files("p") == {"b": file("b")}
+    assert texts(store) == {"b": ["beta"]}
+
+
+@pytest.mark.parametrize("copies", [False, True], ids=["of their own", "of one content"])
+def test_files_that_take_each_others_places_move_at_once(store: VectorStore, copies: bool) -> None:
+    for number, name in enumerate("abcd"):
+        store.replace("p", file(name, name), chunks(f"text of {name}"), vectors(1, number))
+    if copies:
+        for name in "bcd":
+            store.copy("p", "a", file(name, name))
+    before = texts(store)
+    moves = {"a": file("b", "a"), "b": file("a", "b"), "c": file("d", "c"), "d": file("e", "d"), "none": file("f")}
+    assert store.move_many("p", moves) == {"a", "b", "c", "d"}
+    assert {name: stored.content_hash for name, stored in store.files("p").items()} == {
+        "b": "a", "a": "b", "d": "c", "e": "d"
+    }  # fmt: skip
+    assert texts(store) == {"b": before["a"], "a": before["b"], "d": before["c"], "e": before["d"]}
+
+
+def test_two_files_do_not_move_to_one_id(two: VectorStore) -> None:
+    with pytest.raises(ValueError, match="the same id"):
+        two.move_many("p", {"a": file("c"), "b": file("c")})
+    assert set(two.files("p")) == {"a", "b"}
+
+
+def test_a_folder_of_many_files_moves(store: VectorStore) -> None:
+    for number in range(30):
+        store.replace("p", file(f"old/{number}"), chunks(f"text {number}"), vectors(1, number))
+    moves = {f"old/{number}": file(f"new/{number}") for number in range(30)}
+    assert store.move_many("p", moves) == set(moves)
+    assert texts(store) == {f"new/{number}": [f"text {number}"] for number in range(30)}
+    assert set(store.files("p")) == {f"new/{number}" for number in range(30)}
+
+
+def test_a_search_finds_a_file_once_at_every_moment_of_its_moves(place: Place, two: VectorStore) -> None:
+    reader = place.open()
+    ended = threading.Event()
+
+    def move() -> None:
+        for number in range(25):
+            two.move("p", f"a{number - 1}" if number else "a", file(f"a{number}"))
+        ended.set()
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    seen = set()
+    while not ended.is_set():
+        for asked in (reader, two):
+            hits = [hit for hit in asked.search("alpha", ANY, limit=20) if hit.text.startswith("alpha")]
+            assert sorted(hit.text for hit in hits) == ["alpha one", "alpha two"]
+            assert len({hit.file_id for hit in hits}) == 1
+            seen.add(hits[0].file_id)
+    thread.join(60)
+    assert len(seen) > 1
+    reader.close()
+
+
+def test_a_copy_has_the_chunks_and_vectors_of_the_other_file(two: VectorStore) -> None:
+    assert two.copy("p", "a", file("c", "2")) == 2
+    assert two.files("p") == {"a": file("a"), "b": file("b"), "c": file("c", "2")}
+    assert texts(two) == {"a": ["alpha one", "alpha two"], "b": ["beta"], "c": ["alpha one", "alpha two"]}
+    first, second = two.search("two", vectors(2)[1], limit=2)
+    assert (first.text, first.file_id) == ("alpha two", "a")
+    assert (second.text, second.file_id) == ("alpha two", "c")
+
+
+def test_a_copy_outlives_what_it_was_made_of(place: Place, two: VectorStore) -> None:
+    two.copy_many("p", [("a", file("c")), ("a", file("d")), ("none", file("e"))])
+    two.replace("p", file("a", "2"), chunks("changed"), vectors(1))
+    assert texts(two) == {"a": ["changed"], "b": ["beta"], **{name: ["alpha one", "alpha two"] for name in "cd"}}
+    two.delete("p", "c")
+    two.close()
+    again = place.open()
+    again.delete("p", "b")
+    assert texts(again) == {"a": ["changed"], "d": ["alpha one", "alpha two"]}
+    again.delete_many("p", ["d", "a"])
+    assert texts(again) == {}
+    again.close()
+
+
+def test_a_copy_replaces_what_was_there(two: VectorStore) -> None:
+    assert two.copy("p", "a", file("b", "2")) == 2
+    assert texts(two) == {name: ["alpha one", "alpha two"] for name in "ab"}
+    assert two.copy("p", "a", file("a", "3")) == 2
+    assert two.files("p")["a"] == file("a", "3")
+    assert texts(two) == {name: ["alpha one", "alpha two"] for name in "ab"}
+
+
+def test_a_file_without_chunks_is_copied(store: VectorStore) -> None:
+    store.replace("p", file("a"), [], vectors(0))
+    assert store.copy("p", "a", file("b")) == 0
+    assert set(store.files("p")) == {"a", "b"}
+
+
+def test_a_file_is_not_copied_and_overwritten_at_once(two: VectorStore) -> None:
+    with pytest.raises(ValueError, match="'b' is both copied and overwritten"):
+        two.copy_many("p", [("a", file("b")), ("b", file("c"))])
+
+
+def test_many_files_are_removed(store: VectorStore) -> None:
+    for number in range(30):
+        store.replace("p", file(f"{number}"), chunks(f"text {number}"), vectors(1, number))
+    store.replace("q", file("3"), chunks("of another pipeline"), vectors(1))
+    store.delete_many("p", [*(f"{number}" for number in range(28)), "none"])
+    assert set(store.files("p")) == {"28", "29"}
+    assert texts(store) == {"28": ["text 28"], "29": ["text 29"], "3": ["of another pipeline"]}
