@@ -27,6 +27,7 @@ class Shown:
         self._once = mode is RunMode.SINGLE
         self._check_interval_seconds = check_interval_seconds
         self._paused = False
+        self._held: str | None = None  # what is said of deletions that are held
         self._shown: dict[str, object] = {}
         self._looking_since: float | None = None  # of a look that is not shown
         self._queue_shown = float("-inf")
@@ -36,7 +37,7 @@ class Shown:
         self._show(
             status="initializing",
             check_interval=None if self._once else self._check_interval_seconds,
-            own={"files_stored": stored, "paused_since": None, **about},
+            own={"files_stored": stored, "paused_since": None, "deletions_held": None, **about},
         )
 
     def looking(self) -> None:
@@ -57,9 +58,18 @@ class Shown:
 
     def looked(self, about: Mapping[str, object], wait_seconds: float, *, watching: str | None) -> None:
         """A look has ended; the next one comes after ``wait_seconds`` at the latest."""
-        word = "scanning" if self._word == "error" else self._word
-        own = {"watching": watching, "message": None, **about}
+        word = self._word
+        if self._held is not None:
+            word = "error"
+        elif word == "error":
+            word = "scanning"
+        own = {"watching": watching, "message": self._held, **about}
         self._checked(wait_seconds, own, status=word, last_check_time=time.time())
+
+    def held(self, count: int, message: str | None) -> None:
+        """So many deletions are held, which ``message`` tells; shown with the end of the look."""
+        self._held = message
+        self._show(own={"deletions_held": count or None})
 
     def unavailable(self, message: str, wait_seconds: float, *, watching: str | None, checked: bool) -> None:
         """Nothing can be seen, or fetched if that was found without a check; it is tried again."""
@@ -71,7 +81,7 @@ class Shown:
         """No file is begun and no check is made; what is in flight goes on."""
         self._paused = True
         self._looking_since = None
-        own = {"paused_since": iso(since), "message": None}
+        own = {"paused_since": iso(since), "message": self._held}
         self._show(status="paused", is_checking=False, next_check_time=None, own=own)
 
     def resumed(self) -> None:
@@ -81,7 +91,9 @@ class Shown:
 
     def progress(self, *, idle: bool, queued: int, stored: int) -> None:
         """Show the queue, at most four times a second, and at once when the work begins or ends."""
-        word = "paused" if self._paused else "idle" if idle else "processing"
+        word = "idle" if idle else "processing"
+        if self._paused or self._held is not None:
+            word = "paused" if self._paused else "error"
         now = time.monotonic()
         if word == self._word and now - self._queue_shown < QUEUE_INTERVAL_SECONDS:
             return
@@ -94,7 +106,10 @@ class Shown:
 
     def stopped(self) -> None:
         """The pipeline has ended in order."""
-        self._show(status="stopped", is_checking=False, next_check_time=None, own={"paused_since": None})
+        own: dict[str, object] = {"paused_since": None, "deletions_held": None}
+        if self._held is not None:
+            own["message"] = None
+        self._show(status="stopped", is_checking=False, next_check_time=None, own=own)
 
     def error(self, message: str) -> None:
         """The pipeline can't go on."""
