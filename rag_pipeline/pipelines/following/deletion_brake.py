@@ -27,6 +27,9 @@ class BrakeSettings(NamedTuple):
     confirm_first: bool = False
 
 
+USUAL_BRAKE = BrakeSettings()
+
+
 class DeletionBrake:
     """Judges the missing files of each scan. One thread judges and confirms; any thread may read ``held``.
 
@@ -34,11 +37,11 @@ class DeletionBrake:
     looks_again: whether a scan is due soon, because files were missed for the first time.
     """
 
-    def __init__(self, settings: BrakeSettings | None = None) -> None:
+    def __init__(self, settings: BrakeSettings = USUAL_BRAKE) -> None:
         self.held = 0
         self.known = 0
         self.looks_again = False
-        self._settings = settings or BrakeSettings()
+        self._settings = settings
         self._confirm_first = self._settings.confirm_first
         self._held: frozenset[str] = frozenset()
         self._missed: frozenset[str] = frozenset()

@@ -17,6 +17,7 @@ from rag_pipeline.pipelines.crew import Crew
 from rag_pipeline.pipelines.following.deletion_brake import (
     NOTHING_HELD,
     SECOND_LOOK_SECONDS,
+    USUAL_BRAKE,
     BrakeSettings,
     DeletionBrake,
 )
@@ -58,7 +59,7 @@ class FollowingPipeline:
         mode: RunMode,
         check_interval_seconds: float,
         workers: int,
-        brake: BrakeSettings | None = None,
+        brake: BrakeSettings = USUAL_BRAKE,
         control: Control | None = None,
     ) -> None:
         self._source = source

@@ -12,7 +12,7 @@ from typing import Any
 from rag_pipeline.config import RunMode
 from rag_pipeline.control import Action, Control
 from rag_pipeline.ingest.types import Progress
-from rag_pipeline.pipelines.following.deletion_brake import BrakeSettings
+from rag_pipeline.pipelines.following.deletion_brake import USUAL_BRAKE, BrakeSettings
 from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
 from rag_pipeline.pipelines.following.source import (
     Check,
@@ -173,12 +173,12 @@ def following(
     workers: int = 2,
     interval: float = 0.3,
     start: bool = True,
-    brake: BrakeSettings | None = None,
+    brake: BrakeSettings = USUAL_BRAKE,
 ) -> Iterator[Following]:
     """Run the pipeline."""
     run = Following(
         base, MemoryStore() if store is None else store,
-        single=single, workers=workers, interval=interval, brake=brake or BrakeSettings(),
+        single=single, workers=workers, interval=interval, brake=brake,
     )  # fmt: skip
     with run.lived(start=start):
         yield run

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from rag_pipeline.pipelines.following.deletion_brake import BrakeSettings, DeletionBrake
+from rag_pipeline.pipelines.following.deletion_brake import USUAL_BRAKE, BrakeSettings, DeletionBrake
 
 MANY = {f"file {number:03}" for number in range(100)}
 
@@ -17,7 +17,7 @@ MANY = {f"file {number:03}" for number in range(100)}
 class Scans:
     """Scans of one source: what a brake lets go is known no more."""
 
-    def __init__(self, brake: BrakeSettings | None = None, known: Collection[str] = MANY) -> None:
+    def __init__(self, brake: BrakeSettings = USUAL_BRAKE, known: Collection[str] = MANY) -> None:
         self.brake = DeletionBrake(brake)
         self.known = set(known)
 
@@ -29,6 +29,10 @@ class Scans:
         self.known.difference_update(deleted)
         return set(deleted)
 
+    def is_hasty(self) -> bool:
+        """Return whether another scan is wanted soon."""
+        return self.brake.looks_again
+
 
 def some(count: int) -> set[str]:
     return set(sorted(MANY)[:count])
@@ -37,12 +41,12 @@ def some(count: int) -> set[str]:
 def test_a_file_goes_when_two_scans_in_a_row_have_missed_it() -> None:
     scans = Scans()
     assert scans.miss({"file 001"}) == set()
-    assert scans.brake.looks_again
+    assert scans.is_hasty()
     assert scans.miss({"file 001"}) == {"file 001"}
-    assert not scans.brake.looks_again
+    assert not scans.is_hasty()
     assert scans.miss({"file 002"}) == set()
     assert scans.miss(set()) == set()
-    assert not scans.brake.looks_again
+    assert not scans.is_hasty()
     assert scans.miss({"file 002"}) == set()
 
 
@@ -77,7 +81,7 @@ def test_the_brake_holds_over_both_limits(max_files: int, max_percent: float, go
     scans.miss(some(gone))
     assert (scans.brake.held, scans.brake.known) == (held, 100)
     assert scans.miss(some(gone)) == (set() if held else some(gone))
-    assert not scans.brake.looks_again
+    assert not scans.is_hasty()
 
 
 def test_the_brake_holds_what_the_source_is_sure_of_too() -> None:
@@ -91,7 +95,7 @@ def test_what_is_confirmed_goes_with_the_next_scan_that_misses_it() -> None:
     assert scans.miss(some(49)) == some(49)  # one is back
     assert scans.brake.held == 0
     assert scans.miss({"file 049"}) == set()  # its confirmation is over
-    assert scans.brake.looks_again
+    assert scans.is_hasty()
 
 
 def test_a_confirmation_covers_the_set_that_was_held_and_no_file_beyond_it() -> None:
@@ -115,14 +119,14 @@ def test_files_that_come_back_release_the_brake_and_the_rest_is_looked_for_twice
     scans = Scans()
     scans.miss(some(50))
     assert scans.miss(some(10)) == set()
-    assert (scans.brake.held, scans.brake.looks_again) == (0, True)
+    assert (scans.brake.held, scans.is_hasty()) == (0, True)
     assert scans.miss(some(10)) == some(10)
 
 
 def test_a_confirmation_given_in_advance_covers_the_first_scan_alone_and_needs_a_second_look() -> None:
     scans = Scans(BrakeSettings(confirm_first=True))
     assert scans.miss(some(50)) == set()
-    assert (scans.brake.held, scans.brake.looks_again) == (0, True)
+    assert (scans.brake.held, scans.is_hasty()) == (0, True)
     assert scans.miss(some(90)) == some(50)
     assert scans.brake.held == 40
 

@@ -206,7 +206,7 @@ def test_a_single_pass_does_the_other_work_and_ends_with_a_code_of_its_own(store
         run.thread.start()
         run.wait_over()
         assert isinstance(run.error, DeletionsHeldError)
-        assert run.error.exit_code == ExitCode.DELETIONS_HELD == 12
+        assert int(run.error.exit_code) == int(ExitCode.DELETIONS_HELD) == 12
         said = f"30 of {COUNT} files are gone; confirm with --confirm-deletions, or they are kept"
         assert str(run.error) == said
         assert (run.state()["status"], run.state().get("message")) == ("error", said)
@@ -240,4 +240,4 @@ def test_a_percent_of_a_hundred_switches_the_brake_off(stored: MemoryStore, tmp_
         run.source.write("new", "so that the place is not empty")
         run.thread.start()
         run.wait_over()
-        assert (run.error, stored.texts().keys()) == (None, {"new"})
+        assert (run.error, set(stored.texts())) == (None, {"new"})
