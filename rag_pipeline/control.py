@@ -1,4 +1,4 @@
-"""What people ask of a running pipeline: pause, resume, check now, try a file again, leave a file for later.
+"""What people ask of a running pipeline: pause, resume, check now, confirm deletions, retry or cancel a file.
 
 A pipeline that can be directed sets ``PipelineStatus.control``; servers find it there. Asking leaves a note and
 returns: the pipeline's own threads do what was asked.
@@ -25,6 +25,7 @@ class Action(StrEnum):
     check: look now at what there is in the source.
     retry: do a failed file again, now.
     cancel: leave a file, and do it after all others.
+    confirm: delete the files that are held because too many are gone at once.
     """
 
     PAUSE = "pause"
@@ -32,6 +33,7 @@ class Action(StrEnum):
     CHECK = "check"
     RETRY = "retry"
     CANCEL = "cancel"
+    CONFIRM = "confirm"
 
 
 NEED_FILE = frozenset({Action.RETRY, Action.CANCEL})
@@ -108,7 +110,7 @@ class Control:
         return self._paused_since
 
     def take(self) -> list[Request]:
-        """Return what was asked since the last call, in that order: checks, retries and cancellations."""
+        """Return what was asked since the last call, in that order: all but pauses."""
         with self._lock:
             taken, self._waiting = list(self._waiting), {}
         return taken

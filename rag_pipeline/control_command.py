@@ -1,4 +1,4 @@
-"""``rag-pipeline control``: asks a pipeline of a running service to pause, go on, look again or try a file again."""
+"""``rag-pipeline control``: asks a pipeline of a running service to pause, go on, look again, confirm deletions, …."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10.0
 DESCRIPTION = (
-    "Ask a pipeline of a running service to pause, to resume, to check its source now, to retry a file that failed, or "
-    "to cancel a file, which is then done after all others. The service lets it be asked with STATUS_CONTROL=1. "
+    "Ask a pipeline of a running service to pause, to resume, to check its source now, to retry a file that failed, "
+    "to cancel a file, which is then done after all others, or to confirm deletions that are held. "
+    "The service lets it be asked with STATUS_CONTROL=1. "
     f"A token comes from {TOKEN_KEY} or --token-file."
 )
 EPILOG = (
@@ -29,7 +30,7 @@ EPILOG = (
     "Exit codes: 0 the pipeline was asked; 2 there is no such pipeline or action; 9 the service does not allow it; "
     "10 there is no service; 11 the pipeline can't do it, or not now."
 )
-WORDS = "[URL] [PIPELINE] pause|resume|check|retry|cancel [FILE]"
+WORDS = "[URL] [PIPELINE] pause|resume|check|retry|cancel|confirm [FILE]"
 
 
 class Order(NamedTuple):

@@ -22,6 +22,7 @@ RagPipelineError
 ├── FellBehindError (RuntimeError)       a reader of events did not keep up with them
 ├── ClosedError (RuntimeError)           what was asked for can't come any more: the client is closed
 ├── WaitedInVainError (TimeoutError)     what was waited for did not happen in time
+├── DeletionsHeldError (RuntimeError)    a single pass found too many files gone: their texts are kept
 ├── ControlError (ValueError)            a pipeline can't do what was asked of it; in rag_pipeline.control
 └── DriveError (RuntimeError)            Google Drive; its tree is in rag_pipeline.pipelines.google_drive.errors
 
@@ -59,6 +60,7 @@ class ExitCode(IntEnum):
     ACCESS = 9
     UNREACHABLE = 10
     REFUSED = 11
+    DELETIONS_HELD = 12
     TIMEOUT = 124
     INTERRUPTED = 130
 
@@ -196,6 +198,12 @@ class WaitedInVainError(RagPipelineError, TimeoutError):
     """What was waited for did not happen in time."""
 
     exit_code = ExitCode.TIMEOUT
+
+
+class DeletionsHeldError(RagPipelineError, RuntimeError):
+    """Too many files are gone at once; a single pass has done all other work, and nothing of theirs is deleted."""
+
+    exit_code = ExitCode.DELETIONS_HELD
 
 
 def run_command(program: str, command: Callable[[], int], *, last: bool = False) -> int:

@@ -396,7 +396,7 @@ class JournalHealth(TypedDict):
     """How many were dropped since the start because too many waited."""
 
 
-Action = Literal["pause", "resume", "check", "retry", "cancel"]
+Action = Literal["pause", "resume", "check", "retry", "cancel", "confirm"]
 """What a pipeline can be asked for."""
 
 

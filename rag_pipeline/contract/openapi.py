@@ -29,7 +29,8 @@ sees, and goes on for as long as the client listens. The events are those of the
 _CONTROL = """\
 Refused unless the service was started with `STATUS_CONTROL=1`. `pause` begins no further file and makes no further
 check, `resume` goes on; `check` looks at the source now; `retry` does a failed file again, now; `cancel` leaves a file
-that waits or is in flight, and does it after all others. A pipeline of another process is asked where it runs.
+that waits or is in flight, and does it after all others; `confirm` deletes the files that `deletions_held` in the state
+counts. A pipeline of another process is asked where it runs.
 """
 _OPEN: list[Document] = []
 _EITHER: list[Document] = [{}, {"bearer": []}]

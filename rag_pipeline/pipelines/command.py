@@ -82,6 +82,7 @@ class Task:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments that all such commands have."""
     parser.add_argument("--once", action="store_true", help="make one pass and exit, as RUN_MODE=single does")
+    add_confirm_argument(parser)
     parser.add_argument("--host", help="address both servers bind to (default: STATUS_HOST, or 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port of the HTTP server (default: STATUS_PORT, or 8003; 0: any)")
     parser.add_argument("--socket-port", type=int, metavar="PORT", help="port of Socket.IO (default: one above)")
@@ -89,6 +90,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--state-dir", type=Path, metavar="DIR", help="state folder (default: STATUS_STATE_DIR, or .rag_pipeline)"
     )
     parser.add_argument("--plain", action="store_true", help="print lines only, also in a terminal")
+
+
+def add_confirm_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare the argument that confirms mass deletions in advance."""
+    parser.add_argument(
+        "--confirm-deletions",
+        action="store_true",
+        help="delete the files that the first look does not find, however many they are",
+    )
 
 
 def scope_of(kind: str, place: str) -> str:
@@ -107,8 +117,8 @@ def scope_of(kind: str, place: str) -> str:
 def run(args: argparse.Namespace, task: Task, start_service: StartService) -> int:
     """Run the pipeline until Ctrl+C or SIGTERM, or for one pass; return the exit code.
 
-    Stopped as asked is 0; a single pass that was interrupted is 130, and one with a file that failed is 1. A second
-    Ctrl+C exits at once: what was under way is done again at the next start.
+    Stopped as asked is 0; a single pass that was interrupted is 130, one that holds deletions is 12, and one with a
+    file that failed is 1. A second Ctrl+C exits at once: what was under way is done again at the next start.
     """
     ingest = IngestSettings.from_env()
     check_installed(ingest)

@@ -140,6 +140,61 @@ def test_where_the_service_does_not_allow_it_there_are_no_buttons_and_no_questio
         assert not [url for url in asked if url.endswith("/health")]
 
 
+def hold(directed: Directed, count: int | None) -> None:
+    """Have the pipeline hold so many deletions, or none."""
+    message = f"{count} of 5,000 files are gone" if count else None
+    directed.status.update(status="error" if count else "idle", own={"deletions_held": count, "message": message})
+
+
+def test_held_deletions_are_confirmed_in_two_steps(page_of: Window, directed: Directed) -> None:
+    page = page_of.page
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.get_by_role("button", name="Delete")).to_have_count(0)
+    hold(directed, 4812)
+    page.get_by_role("button", name="Delete 4,812 files", exact=True).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Delete the stored text of 4,812 files for good?")).to_be_visible()
+    expect(page.get_by_role("button", name="Keep them")).to_be_focused()
+    assert directed.asked == []
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Delete 4,812 files", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Yes, delete 4,812 files").click()
+    expect(page.locator(".held .said")).to_have_text("Asked to delete them.")
+    assert directed.asked == [Request(Action.CONFIRM)]
+    hold(directed, None)
+    expect(page.locator(".held")).to_be_hidden()
+    page_of.check()
+
+
+def test_the_question_is_about_the_number_that_was_read(page_of: Window, directed: Directed) -> None:
+    page = page_of.page
+    hold(directed, 30)
+    page.get_by_role("button", name="Delete 30 files").click()
+    expect(page.get_by_role("button", name="Yes, delete 30 files")).to_be_visible()
+    hold(directed, 31)
+    expect(page.get_by_role("button", name="Delete 31 files", exact=True)).to_be_focused()
+    expect(page.get_by_role("button", name="Keep them")).to_be_hidden()
+
+
+def test_a_confirmation_that_is_refused_says_why(page_of: Window, directed: Directed) -> None:
+    page = page_of.page
+    hold(directed, 30)
+    directed.refusal = "there is nothing to confirm"
+    page.get_by_role("button", name="Delete 30 files").click()
+    page.get_by_role("button", name="Yes, delete 30 files").click()
+    expect(page.locator(".held .said")).to_have_text("there is nothing to confirm")
+    assert directed.asked == []
+
+
+def test_held_deletions_have_no_button_where_they_can_not_be_confirmed(page_of: Window, fixed: PipelineStatus) -> None:
+    fixed.control = Control([Action.PAUSE])
+    fixed.update(status="error", own={"deletions_held": 30, "message": "30 of 40 files are gone"})
+    card = page_of.page.get_by_role("article", name="Pipeline fixed")
+    expect(card.get_by_text("30 of 40 files are gone")).to_be_visible()
+    expect(card.get_by_role("button", name="Delete")).to_have_count(0)
+
+
 @needs_axe
 def test_axe_finds_nothing_at_the_buttons(browser: Browser, allowed: StatusServer, directed: Directed) -> None:
     for size in (PHONE, (1280, 900)):
@@ -149,6 +204,8 @@ def test_axe_finds_nothing_at_the_buttons(browser: Browser, allowed: StatusServe
             directed.refusal = "it can't be done now " * 8
             page.get_by_role("button", name="Retry").click()
             expect(page.locator(".file .said")).not_to_have_text("")
+            hold(directed, 4812)
+            page.get_by_role("button", name="Delete 4,812 files").click()
             assert page.evaluate(RUN) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
             small = (

@@ -1,7 +1,7 @@
 import { el, onPress, setAttribute, setHidden, setText, setUsable } from "./dom.js";
 
 /** A button that asks a pipeline for something, and the words that say what came of it. */
-class Asking {
+export class Asking {
   /** `ask` returns a promise of what to say. */
   constructor(label, said, ask) {
     this.button = el("button", "plain", label);
@@ -19,7 +19,7 @@ class Asking {
   }
 }
 
-class Said {
+export class Said {
   constructor() {
     this.node = el("span", "said quiet");
     this.node.setAttribute("role", "status");

@@ -1,4 +1,5 @@
 import { ControlBar, Retry } from "./asking.js";
+import { HeldDeletions } from "./deletions.js";
 import { Checks } from "./checks.js";
 import { el, setHidden, setText } from "./dom.js";
 import { Figures } from "./figures.js";
@@ -13,6 +14,7 @@ export class PipelineWork {
   constructor({ now, control }, pipelineId, done) {
     this.checks = new Checks(now);
     this.message = el("p", "message");
+    this.deletions = new HeldDeletions(control, pipelineId);
     this.control = new ControlBar(control, pipelineId);
     this.figures = new Figures(done);
     this.flight = new FlightList(now);
@@ -20,13 +22,14 @@ export class PipelineWork {
     this.completed = new DoneList("Completed", () => new DoneRow(now, effort));
     this.skipped = new DoneList("Skipped", () => new DoneRow(now, reason));
     const lists = el("div", "done", this.failed.node, this.completed.node, this.skipped.node);
-    this.nodes = [this.message, this.control.node, this.figures.node, this.flight.node, lists];
+    this.nodes = [this.message, this.control.node, this.deletions.node, this.figures.node, this.flight.node, lists];
   }
 
   update(state) {
     const message = typeof state.message === "string" ? state.message : "";
     setText(this.message, message);
     setHidden(this.message, message === "");
+    this.deletions.update(state);
     this.control.update(state);
     this.checks.update(state);
     this.figures.update(state);
@@ -38,7 +41,7 @@ export class PipelineWork {
 
   tick(now) {
     const lists = [this.failed, this.completed, this.skipped];
-    for (const part of [this.control, this.checks, this.figures, this.flight, ...lists]) part.tick(now);
+    for (const part of [this.control, this.deletions, this.checks, this.figures, this.flight, ...lists]) part.tick(now);
   }
 }
 

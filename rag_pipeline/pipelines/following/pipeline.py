@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Mapping
@@ -10,10 +11,18 @@ from collections.abc import Mapping
 from rag_pipeline import logs
 from rag_pipeline.config import RunMode
 from rag_pipeline.control import Action, Control
+from rag_pipeline.errors import DeletionsHeldError
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.crew import Crew
 from rag_pipeline.pipelines.following.breaker import Breakers, Trouble
 from rag_pipeline.pipelines.following.deaths import Deaths
+from rag_pipeline.pipelines.following.deletion_brake import (
+    NOTHING_HELD,
+    SECOND_LOOK_SECONDS,
+    USUAL_BRAKE,
+    BrakeSettings,
+    DeletionBrake,
+)
 from rag_pipeline.pipelines.following.jobs import Forget, Give, Job, Jobs, Note, Read, has_failed
 from rag_pipeline.pipelines.following.place import Place
 from rag_pipeline.pipelines.following.plan import Plan, plan
@@ -54,6 +63,7 @@ class FollowingPipeline:
         mode: RunMode,
         check_interval_seconds: float,
         workers: int,
+        brake: BrakeSettings = USUAL_BRAKE,
         control: Control | None = None,
     ) -> None:
         self._source = source
@@ -66,6 +76,7 @@ class FollowingPipeline:
         self._single = mode is RunMode.SINGLE
         self._settling = Settling(source.settle_seconds)
         self._timetable = Timetable(check_interval_seconds)
+        self._brake = DeletionBrake(brake)
         self._wake = threading.Event()
         self._available: bool | None = None
         self._waiting = 0
@@ -86,20 +97,23 @@ class FollowingPipeline:
         Stopping takes seconds: no further file is begun, the extraction under way is ended, the embedding ends after
         its batch, and files in flight are done again at the next start. Raises StateError or StoreError if the state
         can't be kept, what the source raises that is not about one file, and in single mode what a
-        :class:`~rag_pipeline.pipelines.following.source.SourceUnavailableError` ends with.
+        :class:`~rag_pipeline.pipelines.following.source.SourceUnavailableError` ends with, or DeletionsHeldError.
         """
         end = "stopped"
+        is_over = False
         try:
             steering = self._begin(stop)
             try:
                 if not self._single:
                     self._watcher = self._source.watch(self._hint, stop)
-                while not stop.is_set() and not self._turn(steering, stop):
+                while not stop.is_set() and not (is_over := self._turn(steering, stop)):
                     self._wake.wait(TICK_SECONDS)
                     self._wake.clear()
             finally:
                 self._end_work(stop)
             self._raise_failure()
+            if is_over and self._brake.held:
+                raise DeletionsHeldError(self._held_message())
         except Stopped:
             pass
         except Exception as error:
@@ -136,7 +150,9 @@ class FollowingPipeline:
             ingestion, self._source, self._parts, self._ledger, self._scope, known, stored, self._unreported(known),
             self._breakers, self._deaths, retry=not self._single, lock=self._crew.lock,
         )  # fmt: skip
-        self._steering = Steering(self._control, self._crew, self._jobs, self._timetable, single=self._single)
+        self._steering = Steering(
+            self._control, self._crew, self._jobs, self._timetable, self._brake, single=self._single
+        )
         return self._steering
 
     def _known(self, stored: dict[str, str], names: Mapping[str, str]) -> dict[str, Row]:
@@ -186,7 +202,7 @@ class FollowingPipeline:
             self._look(steering, stop)
         idle = self._crew.idle
         # A job that ends in "again" says so before it is over, so that looking at idle first misses nothing.
-        again = self._jobs.again or self._jobs.trouble is not None
+        again = self._jobs.again or self._jobs.trouble is not None or self._brake.looks_again
         if self._jobs.again and (idle or not self._single):
             self._timetable.hint()
         self._show_progress(idle=idle and not self._waiting)
@@ -261,13 +277,31 @@ class FollowingPipeline:
     def _take(self, found: Found, steering: Steering, began: float) -> None:
         self._available = True
         steering.looked(found.files)
+        # A confirmation that came during the scan is about what was held before it.
+        steering.serve()
+        held_before = self._brake.held
         made = self._hand_out(found)
+        self._show_held(held_before)
         gave_up = time.monotonic() >= self._settle_deadline
         waiting = [] if gave_up else made.waiting
         self._waiting = len(waiting)
         self._unsettled = sum(not self._jobs.is_in_flight(file.file_id) for file in waiting)
-        wait = self._timetable.end(began, time.monotonic(), made.wake_seconds)
+        wakes = [made.wake_seconds, SECOND_LOOK_SECONDS if self._brake.looks_again else None]
+        wake = min((seconds for seconds in wakes if seconds is not None), default=None)
+        wait = self._timetable.end(began, time.monotonic(), wake)
         self._shown.looked(self._source.shown, wait, watching=self._watching())
+
+    def _show_held(self, before: int) -> None:
+        """Note how many deletions are held; the log has a line when that begins."""
+        held = self._brake.held
+        message = self._held_message() if held else None
+        self._shown.held(held, message)
+        if held and not before:
+            logger.warning("%s: %s", self._source.place, message, extra=logs.about(self._status.pipeline_id))
+
+    def _held_message(self) -> str:
+        command = f"`rag-pipeline control {shlex.quote(self._status.pipeline_id)} confirm`"
+        return self._brake.message("--confirm-deletions" if self._single else command)
 
     def _unavailable(self, error: SourceUnavailableError, steering: Steering, *, checked: bool) -> None:
         if self._single:
@@ -291,7 +325,8 @@ class FollowingPipeline:
             known, order, unended = self._jobs.known, self._jobs.order, self._jobs.unended()
             new = plan(known, found, self._settling, order, busy=busy, unended=unended, wall=wall, mono=mono)
             made.append(new)
-            jobs: dict[str, Job] = {key: Forget(key) for key in new.gone}
+            gone = self._brake.judge(new.gone, known, busy, found.gone)
+            jobs: dict[str, Job] = {key: Forget(key) for key in gone}
             jobs.update((odd.file_id, Note(odd)) for odd in new.notes)
             # What a death of the process interrupted comes last.
             jobs.update((file.file_id, Read(file)) for file in sorted(new.work, key=self._deaths.is_suspect))
@@ -318,6 +353,8 @@ class FollowingPipeline:
             return self._steering.refuse(action, file_id)
         if action is Action.PAUSE and self._single:
             return SINGLE_PASS
+        if action is Action.CONFIRM:
+            return NOTHING_HELD
         return None if file_id is None else "the pipeline is still starting"
 
     def _watching(self) -> str | None:

@@ -29,6 +29,7 @@ class Shown:
         self._check_interval_seconds = check_interval_seconds
         self._paused = False
         self._trouble: Trouble | None = None
+        self._held: str | None = None  # what is said of deletions that are held
         self._shown: dict[str, object] = {}
         self._looking_since: float | None = None  # of a look that is not shown
         self._queue_shown = float("-inf")
@@ -38,7 +39,7 @@ class Shown:
         self._show(
             status="initializing",
             check_interval=None if self._once else self._check_interval_seconds,
-            own={"files_stored": stored, "paused_since": None, **about},
+            own={"files_stored": stored, "paused_since": None, "deletions_held": None, **about},
         )
 
     def looking(self) -> None:
@@ -59,10 +60,18 @@ class Shown:
 
     def looked(self, about: Mapping[str, object], wait_seconds: float, *, watching: str | None) -> None:
         """A look has ended; the next one comes after ``wait_seconds`` at the latest."""
-        word = "scanning" if self._word == "error" and self._trouble is None else self._word
-        message = None if self._trouble is None else self._trouble.message
-        own = {"watching": watching, "message": message, **about}
+        word = self._word
+        if self._alarm is not None:
+            word = "error"
+        elif word == "error":
+            word = "scanning"
+        own = {"watching": watching, "message": self._alarm, **about}
         self._checked(wait_seconds, own, status=word, last_check_time=time.time())
+
+    def held(self, count: int, message: str | None) -> None:
+        """So many deletions are held, which ``message`` tells; shown with the end of the look."""
+        self._held = message
+        self._show(own={"deletions_held": count or None})
 
     def unavailable(self, message: str, wait_seconds: float, *, watching: str | None, checked: bool) -> None:
         """Nothing can be seen, or fetched if that was found without a check; it is tried again."""
@@ -74,13 +83,13 @@ class Shown:
         """Show which dependency fails and when it is tried again, or that none does any more."""
         before, self._trouble = self._trouble, trouble
         if trouble is None and before is not None:
-            self._show(own={"message": None, "next_try_time": None})
+            self._show(own={"message": self._alarm, "next_try_time": None})
 
     def paused(self, since: float) -> None:
         """No file is begun and no check is made; what is in flight goes on."""
         self._paused = True
         self._looking_since = None
-        own = {"paused_since": iso(since), "message": None}
+        own = {"paused_since": iso(since), "message": self._held}
         self._show(status="paused", is_checking=False, next_check_time=None, own=own)
 
     def resumed(self) -> None:
@@ -90,10 +99,11 @@ class Shown:
 
     def progress(self, *, idle: bool, queued: int, stored: int) -> None:
         """Show the queue, at most four times a second, and at once when the work begins or ends."""
-        word = "paused" if self._paused else "idle" if idle else "processing"
+        word = "idle" if idle else "processing"
+        if self._paused or self._alarm is not None:
+            word = "paused" if self._paused else "error"
         own: dict[str, object] = {"files_stored": stored}
         if self._trouble is not None and not self._paused:
-            word = "error"
             own |= {"message": self._trouble.message, "next_try_time": iso(self._trouble.next_try_time)}
         now = time.monotonic()
         if word == self._word and now - self._queue_shown < QUEUE_INTERVAL_SECONDS:
@@ -107,12 +117,20 @@ class Shown:
 
     def stopped(self) -> None:
         """The pipeline has ended in order."""
-        self._show(status="stopped", is_checking=False, next_check_time=None, own={"paused_since": None})
+        own: dict[str, object] = {"paused_since": None, "deletions_held": None}
+        if self._held is not None:
+            own["message"] = None
+        self._show(status="stopped", is_checking=False, next_check_time=None, own=own)
 
     def error(self, message: str) -> None:
         """The pipeline can't go on."""
         own = {"paused_since": None, "message": message, "next_try_time": None}
         self._show(status="error", is_checking=False, next_check_time=None, own=own)
+
+    @property
+    def _alarm(self) -> str | None:
+        """Why a person should look: a dependency fails, or deletions are held."""
+        return self._held if self._trouble is None else self._trouble.message
 
     @property
     def _word(self) -> object:

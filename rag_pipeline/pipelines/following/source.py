@@ -54,17 +54,23 @@ class Oddity(NamedTuple):
         return self.reason
 
 
+def _none_gone(_: str) -> bool:
+    return False
+
+
 class Found(NamedTuple):
     """All that is there now, by file id.
 
     unknown: whether a known file that wasn't found may still be there, as below a folder that could not be listed.
     identity: tells this place from another that has taken its name, such as an empty mount point.
+    gone: whether the source is sure that a file is gone, so that no second look has to find it missing too.
     """
 
     files: Mapping[str, FoundFile]
     oddities: Mapping[str, Oddity]
     unknown: Callable[[str], bool]
     identity: str
+    gone: Callable[[str], bool] = _none_gone
 
 
 class SourceUnavailableError(Exception):

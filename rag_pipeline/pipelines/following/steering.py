@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from rag_pipeline.control import Action, Control
 from rag_pipeline.pipelines.crew import Crew
+from rag_pipeline.pipelines.following.deletion_brake import NOTHING_HELD, DeletionBrake
 from rag_pipeline.pipelines.following.jobs import Job, Jobs, Read, has_failed
 from rag_pipeline.pipelines.following.source import FoundFile
 from rag_pipeline.pipelines.following.timetable import Timetable
@@ -28,6 +29,7 @@ class Steering:
         crew: Crew[Job],
         jobs: Jobs,
         timetable: Timetable,
+        brake: DeletionBrake,
         *,
         single: bool,
     ) -> None:
@@ -36,12 +38,15 @@ class Steering:
         self._crew = crew
         self._jobs = jobs
         self._timetable = timetable
+        self._brake = brake
         self._single = single
 
     def refuse(self, action: Action, file_id: str | None) -> str | None:
         """Return why a request can't be granted, None if it can."""
         if action is Action.PAUSE and self._single:
             return SINGLE_PASS
+        if action is Action.CONFIRM and not self._brake.held:
+            return NOTHING_HELD
         if file_id is None:
             return None
         row, has_job = self._jobs.known.get(file_id), self._crew.has(file_id)
@@ -62,10 +67,13 @@ class Steering:
     def away(self) -> None:
         """Take note that nothing can be had now: what is asked for is done when a look has found it again."""
         self._found = {}
+        self._brake.away()
 
     def serve(self) -> None:
         """Do what was asked since the last call. Raises StateError if the ledger can't be written."""
         for action, file_id in self._control.take():
+            if action is Action.CONFIRM:
+                self._brake.confirm()
             if file_id is None:
                 self._timetable.ask()
             elif action is Action.RETRY:

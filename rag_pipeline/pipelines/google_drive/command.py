@@ -44,7 +44,12 @@ def run(args: argparse.Namespace, start_service: StartService) -> int:
     """
     if args.sign_in:
         return sign_in(os.environ, args.state_dir)
-    settings = GoogleDriveSettings.from_env(folder_id=args.folder_id, single=args.once, state_dir=args.state_dir)
+    settings = GoogleDriveSettings.from_env(
+        folder_id=args.folder_id,
+        single=args.once,
+        state_dir=args.state_dir,
+        confirm_deletions=args.confirm_deletions,
+    )
     scope = command.scope_of(PIPELINE_TYPE, settings.folder_id)
     return command.run(args, task_of(settings, scope, os.environ), start_service)
 
@@ -96,6 +101,7 @@ def _pipeline(settings: GoogleDriveSettings, access: Access, around: Surrounding
             mode=settings.mode,
             check_interval_seconds=settings.check_interval_seconds,
             workers=settings.workers,
+            brake=settings.brake,
         )
 
 

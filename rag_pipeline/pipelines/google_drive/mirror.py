@@ -101,6 +101,7 @@ class Mirror:
     def __init__(self, path: Path) -> None:
         self.revision = 0
         self._tidied = -1
+        self._gone: set[str] = set()
         rebuilt = "Drive is listed again, and nothing that is stored is done again"
         self._db = Database(path, (_SCHEMA,), rebuilt=rebuilt)
 
@@ -164,6 +165,14 @@ class Mirror:
                 self._apply(change)
             self._db.run("UPDATE state SET token = ?", (token,))
 
+    def is_gone(self, file_id: str) -> bool:
+        """Return whether a change has told that this file is deleted, in the trash, or out of sight."""
+        return file_id in self._gone
+
+    def forget_gone(self) -> None:
+        """Forget which files the changes told to be gone."""
+        self._gone.clear()
+
     def miss(self) -> None:
         """Note that a full pass has to begin before anything is taken for gone."""
         self._db.run("UPDATE state SET missed = 1")
@@ -176,6 +185,8 @@ class Mirror:
             self.put((file,))
         elif known:
             self.remove(key)
+        if known and (file is None or file.trashed):
+            self._gone.add(key)
         if file is None or file.trashed or not is_ours:
             # What shortcuts lead to may lie in a folder, and share its fate without a word.
             may_be_folder = file is None or file.mime_type == FOLDER

@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 from rag_pipeline.config import RunMode, names_this_machine, read_choice, read_str, reject
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
-from rag_pipeline.pipelines.following.settings import read_check_interval, read_workers
+from rag_pipeline.pipelines.following.deletion_brake import USUAL_BRAKE, BrakeSettings
+from rag_pipeline.pipelines.following.settings import read_brake, read_check_interval, read_workers
 from rag_pipeline.pipelines.google_drive.hosts import API_URL, origin_of
 
 ROOT = "root"
@@ -31,6 +32,7 @@ class GoogleDriveSettings:
     workers: files in work at once, and so the most that are transferred at once.
     state_dir_key: what decided on ``state_dir``, for messages.
     api_url: where Drive's API is; another place than Google's is a stand-in, such as a test's.
+    brake: when mass deletions are held.
     """
 
     folder_id: str
@@ -40,6 +42,7 @@ class GoogleDriveSettings:
     workers: int = 4
     state_dir_key: str = "STATUS_STATE_DIR"
     api_url: str = API_URL
+    brake: BrakeSettings = USUAL_BRAKE
 
     @property
     def place(self) -> str:
@@ -54,6 +57,7 @@ class GoogleDriveSettings:
         folder_id: str | None = None,
         single: bool = False,
         state_dir: Path | None = None,
+        confirm_deletions: bool = False,
     ) -> GoogleDriveSettings:
         """Read the environment; arguments that are given win over it. Raises :class:`ConfigurationError`."""
         env = os.environ if env is None else env
@@ -69,6 +73,7 @@ class GoogleDriveSettings:
             workers=read_workers(env, 4),
             state_dir_key="--state-dir" if state_dir else "STATUS_STATE_DIR",
             api_url=read_api_url(env),
+            brake=read_brake(env, confirm_first=confirm_deletions),
         )
 
 

@@ -73,6 +73,7 @@ class GoogleDriveSource:
         self._folder: DriveFile | None = None
         self._found: tuple[int, Found] | None = None
         self._versions: dict[str, str] = {}
+        self._has_told = False
 
     @property
     def shown(self) -> Mapping[str, object]:
@@ -87,6 +88,10 @@ class GoogleDriveSource:
 
     def look(self, check: Check) -> Found:
         """Bring the mirror up to date, with one request if nothing has changed, and return what is in it."""
+        if self._has_told:
+            # One look tells of each deletion; the set would grow for ever.
+            self._mirror.forget_gone()
+            self._has_told = False
         try:
             self._update(check)
         except SourceUnavailableError as error:
@@ -108,6 +113,7 @@ class GoogleDriveSource:
             # A folder or its shared drive that is gone while it is listed.
             said = f"the folder {error.reason}" if isinstance(error, FileUnavailableError) else str(error)
             raise SourceUnavailableError(said, ends_with=DriveError) from None
+        self._has_told = True
         return self._read()
 
     def _update(self, check: Check) -> None:

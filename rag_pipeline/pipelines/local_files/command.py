@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, start_service: StartService) -> int:
     """Follow the folder as :func:`rag_pipeline.pipelines.command.run` does; return the exit code."""
-    settings = LocalFilesSettings.from_env(folder=args.dir, single=args.once, state_dir=args.state_dir)
+    settings = LocalFilesSettings.from_env(
+        folder=args.dir, single=args.once, state_dir=args.state_dir, confirm_deletions=args.confirm_deletions
+    )
     task = Task(
         kind=PIPELINE_TYPE,
         title=names.display_name(settings.folder),

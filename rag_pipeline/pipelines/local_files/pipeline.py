@@ -33,5 +33,6 @@ class LocalFilesPipeline(FollowingPipeline):
             mode=settings.mode,
             check_interval_seconds=settings.check_interval_seconds,
             workers=settings.workers,
+            brake=settings.brake,
             control=control,
         )

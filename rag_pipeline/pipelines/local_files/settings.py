@@ -10,7 +10,8 @@ from pathlib import Path
 from rag_pipeline.config import RunMode, read_choice, read_float, reject
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
-from rag_pipeline.pipelines.following.settings import read_check_interval, read_workers
+from rag_pipeline.pipelines.following.deletion_brake import USUAL_BRAKE, BrakeSettings
+from rag_pipeline.pipelines.following.settings import read_brake, read_check_interval, read_workers
 
 SETTLE_SECONDS = (0.0, 3600.0)
 
@@ -23,6 +24,7 @@ class LocalFilesSettings:
     check_interval_seconds: longest time between two scans.
     settle_seconds: how long nothing about a file may have changed before it is taken.
     state_dir_key: what decided on ``state_dir``, for messages.
+    brake: when mass deletions are held.
     """
 
     folder: str
@@ -32,6 +34,7 @@ class LocalFilesSettings:
     settle_seconds: float = 2.0
     workers: int = 2
     state_dir_key: str = "STATUS_STATE_DIR"
+    brake: BrakeSettings = USUAL_BRAKE
 
     @classmethod
     def from_env(
@@ -41,6 +44,7 @@ class LocalFilesSettings:
         folder: str | None = None,
         single: bool = False,
         state_dir: Path | None = None,
+        confirm_deletions: bool = False,
     ) -> LocalFilesSettings:
         """Read the environment; arguments that are given win over it. Raises :class:`ConfigurationError`."""
         env = os.environ if env is None else env
@@ -53,11 +57,25 @@ class LocalFilesSettings:
         if os.path.realpath(state_dir) == watched:
             reject(state_dir_key, str(state_dir), "another folder than the one to watch")
         mode = RunMode.SINGLE if single else read_choice(env, "RUN_MODE", RunMode.CONTINUOUS)
-        return cls.of(watched, env, state_dir=state_dir, mode=mode, state_dir_key=state_dir_key)
+        return cls.of(
+            watched,
+            env,
+            state_dir=state_dir,
+            mode=mode,
+            state_dir_key=state_dir_key,
+            confirm_deletions=confirm_deletions,
+        )
 
     @classmethod
     def of(
-        cls, folder: str, env: Mapping[str, str], *, state_dir: Path, mode: RunMode, state_dir_key: str
+        cls,
+        folder: str,
+        env: Mapping[str, str],
+        *,
+        state_dir: Path,
+        mode: RunMode,
+        state_dir_key: str,
+        confirm_deletions: bool,
     ) -> LocalFilesSettings:
         """Return the settings for this folder, which is not looked at; the rest comes from the environment."""
         low, high = SETTLE_SECONDS
@@ -69,6 +87,7 @@ class LocalFilesSettings:
             settle_seconds=read_float(env, "RAG_SETTLE_SECONDS", 2.0, low=low, high=high),
             workers=read_workers(env, 2),
             state_dir_key=state_dir_key,
+            brake=read_brake(env, confirm_first=confirm_deletions),
         )
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from rag_pipeline.errors import ExitCode, RagPipelineError, tell
 from rag_pipeline.ingest.ready import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.pipelines.command import add_confirm_argument
 from rag_pipeline.pipelines.run.file import RunFile, read_file
 from rag_pipeline.pipelines.run.lines import Lines, Place
 from rag_pipeline.pipelines.run.member import Member
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="TOML file that names the pipelines")
     parser.add_argument("--check", action="store_true", help="say whether the file can be run, and do no more")
     parser.add_argument("--once", action="store_true", help="make one pass each and exit, as RUN_MODE=single does")
+    add_confirm_argument(parser)
 
 
 def run(args: argparse.Namespace, start_services: StartServices) -> int:
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace, start_services: StartServices) -> int:
     A pipeline that can't go on is told in one line, and the others go on; if none is left, the code is that of the
     first. Stopped as asked is 0; single passes that were interrupted are 130, and with a file that failed 1.
     """
-    file = read_file(args.file, single=args.once)
+    file = read_file(args.file, single=args.once, confirm_deletions=args.confirm_deletions)
     ingest = IngestSettings.from_env(environment(file))
     check_installed(ingest)
     if args.check:

@@ -8,18 +8,28 @@ from typing import NamedTuple
 
 from rag_pipeline.config import RunMode
 from rag_pipeline.pipelines.command import Task
-from rag_pipeline.pipelines.following.settings import CHECK_INTERVAL_SECONDS, WORKERS
+from rag_pipeline.pipelines.following.deletion_brake import BrakeSettings
+from rag_pipeline.pipelines.following.settings import (
+    CHECK_INTERVAL_SECONDS,
+    DELETE_MAX_FILES,
+    DELETE_MAX_PERCENT,
+    WORKERS,
+)
 from rag_pipeline.pipelines.run.table import Table
 
 
 class Frame(NamedTuple):
-    """What all pipelines of a file have in common; paths in the file are relative to ``base``."""
+    """What all pipelines of a file have in common; paths in the file are relative to ``base``.
+
+    ``confirm_deletions`` is ``--confirm-deletions``.
+    """
 
     base: Path
     state_dir: Path
     state_dir_key: str
     mode: RunMode
     env: Mapping[str, str]
+    confirm_deletions: bool = False
 
 
 class Entry(NamedTuple):
@@ -52,3 +62,12 @@ def workers(table: Table, default: int) -> int:
     """Return how many of the table's files are worked on at the same time."""
     low, high = WORKERS
     return table.whole("workers", default, low=low, high=high)
+
+
+def brake(table: Table, usual: BrakeSettings) -> BrakeSettings:
+    """Return when the table's mass deletions are held."""
+    low, high = DELETE_MAX_FILES
+    max_files = table.whole("delete_max_files", usual.max_files, low=low, high=high)
+    least, most = DELETE_MAX_PERCENT
+    max_percent = table.number("delete_max_percent", usual.max_percent, low=least, high=most)
+    return usual._replace(max_files=max_files, max_percent=max_percent)

@@ -46,7 +46,9 @@ class RunFile:
     store_url: str | None = None
 
 
-def read_file(path: Path, *, single: bool = False, env: Mapping[str, str] | None = None) -> RunFile:
+def read_file(
+    path: Path, *, single: bool = False, confirm_deletions: bool = False, env: Mapping[str, str] | None = None
+) -> RunFile:
     """Return what the file says; paths in it are relative to it, and what it leaves out comes from the environment.
 
     Raises ConfigurationError in one line that names file, table and key.
@@ -61,6 +63,7 @@ def read_file(path: Path, *, single: bool = False, env: Mapping[str, str] | None
         state_dir_key="STATUS_STATE_DIR" if state is None else f"{path}: {service.name}: state_dir",
         mode=RunMode.SINGLE if single else read_choice(env, "RUN_MODE", RunMode.CONTINUOUS),
         env=env,
+        confirm_deletions=confirm_deletions,
     )
     found = RunFile(
         _pipelines(path, given, frame),

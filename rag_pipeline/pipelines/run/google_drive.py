@@ -14,7 +14,7 @@ from rag_pipeline.pipelines.command import Pipeline, Surroundings, Task
 from rag_pipeline.pipelines.google_drive import command
 from rag_pipeline.pipelines.google_drive.credential_files import CLIENT, INLINE, KEY_FILE, MAX_PATH_CHARACTERS
 from rag_pipeline.pipelines.google_drive.settings import A_FOLDER, GoogleDriveSettings, read_folder_id
-from rag_pipeline.pipelines.run.entry import Entry, Frame, check_interval, workers
+from rag_pipeline.pipelines.run.entry import Entry, Frame, brake, check_interval, workers
 from rag_pipeline.pipelines.run.table import Table
 
 _A_KEY = "the JSON key of a service account"
@@ -62,13 +62,16 @@ def _settings(table: Table, frame: Frame) -> GoogleDriveSettings:
         folder_id = read_folder_id("folder_id", given)
     except ConfigurationError:
         table.reject("folder_id", A_FOLDER)
-    usual = GoogleDriveSettings.from_env(frame.env, folder_id=folder_id, state_dir=frame.state_dir)
+    usual = GoogleDriveSettings.from_env(
+        frame.env, folder_id=folder_id, state_dir=frame.state_dir, confirm_deletions=frame.confirm_deletions
+    )
     return replace(
         usual,
         mode=frame.mode,
         check_interval_seconds=check_interval(table, usual.check_interval_seconds),
         workers=workers(table, usual.workers),
         state_dir_key=frame.state_dir_key,
+        brake=brake(table, usual.brake),
     )
 
 

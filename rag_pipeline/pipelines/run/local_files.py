@@ -11,7 +11,7 @@ from rag_pipeline.pipelines.local_files import names
 from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
 from rag_pipeline.pipelines.local_files.settings import SETTLE_SECONDS, LocalFilesSettings, check_folder
 from rag_pipeline.pipelines.local_files.source import PIPELINE_TYPE
-from rag_pipeline.pipelines.run.entry import Entry, Frame, check_interval, workers
+from rag_pipeline.pipelines.run.entry import Entry, Frame, brake, check_interval, workers
 from rag_pipeline.pipelines.run.table import Table
 
 _A_FOLDER = "the folder to follow"
@@ -46,7 +46,12 @@ def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
 
 def _settings(table: Table, folder: str, frame: Frame) -> LocalFilesSettings:
     usual = LocalFilesSettings.of(
-        folder, frame.env, state_dir=frame.state_dir, mode=frame.mode, state_dir_key=frame.state_dir_key
+        folder,
+        frame.env,
+        state_dir=frame.state_dir,
+        mode=frame.mode,
+        state_dir_key=frame.state_dir_key,
+        confirm_deletions=frame.confirm_deletions,
     )
     low, high = SETTLE_SECONDS
     return replace(
@@ -54,6 +59,7 @@ def _settings(table: Table, folder: str, frame: Frame) -> LocalFilesSettings:
         check_interval_seconds=check_interval(table, usual.check_interval_seconds),
         settle_seconds=table.number("settle_seconds", usual.settle_seconds, low=low, high=high),
         workers=workers(table, usual.workers),
+        brake=brake(table, usual.brake),
     )
 
 

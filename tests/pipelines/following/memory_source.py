@@ -12,6 +12,7 @@ from typing import Any
 from rag_pipeline.config import RunMode
 from rag_pipeline.control import Action, Control
 from rag_pipeline.ingest.types import Progress
+from rag_pipeline.pipelines.following.deletion_brake import USUAL_BRAKE, BrakeSettings
 from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
 from rag_pipeline.pipelines.following.source import (
     Check,
@@ -29,7 +30,7 @@ class MemorySource:
     """Files by id: name, text and a version that rises with each change of the text.
 
     ``down`` is raised by whatever asks the source, ``errors`` (by file id) by a fetch. While ``hold`` is not set every
-    fetch stays at 0.5, while ``hold_look`` is not set every look goes on.
+    fetch stays at 0.5, while ``hold_look`` is not set every look goes on. ``sure`` has the files it says are gone.
     """
 
     kind = "google_drive"
@@ -48,6 +49,7 @@ class MemorySource:
         self.hold.set()
         self.hold_look.set()
         self.looks = self.doubts = 0
+        self.sure: set[str] = set()
         self.fetched: list[str] = []
         self._folder = folder
         self._versions = 0
@@ -77,7 +79,7 @@ class MemorySource:
             check()
         check()
         self._raise_if_down()
-        return Found(dict(self.files), dict(self.oddities), lambda _: False, "identity")
+        return Found(dict(self.files), dict(self.oddities), lambda _: False, "identity", self.sure.__contains__)
 
     @contextmanager
     def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> Iterator[str]:
@@ -116,7 +118,9 @@ class Following(Life):
 
     pipeline: FollowingPipeline
 
-    def __init__(self, base: Path, store: MemoryStore, *, single: bool, workers: int, interval: float) -> None:
+    def __init__(
+        self, base: Path, store: MemoryStore, *, single: bool, workers: int, interval: float, brake: BrakeSettings
+    ) -> None:
         super().__init__("google_drive", base / "state")
         (base / "fetched").mkdir(exist_ok=True)
         self.base = base
@@ -126,7 +130,7 @@ class Following(Life):
         self.pipeline = FollowingPipeline(
             self.status, self.source, self.test.parts, self.ledger,
             scope="scope", mode=RunMode.SINGLE if single else RunMode.CONTINUOUS,
-            check_interval_seconds=interval, workers=workers,
+            check_interval_seconds=interval, workers=workers, brake=brake,
         )  # fmt: skip
 
     @property
@@ -169,8 +173,12 @@ def following(
     workers: int = 2,
     interval: float = 0.3,
     start: bool = True,
+    brake: BrakeSettings = USUAL_BRAKE,
 ) -> Iterator[Following]:
     """Run the pipeline."""
-    run = Following(base, MemoryStore() if store is None else store, single=single, workers=workers, interval=interval)
+    run = Following(
+        base, MemoryStore() if store is None else store,
+        single=single, workers=workers, interval=interval, brake=brake,
+    )  # fmt: skip
     with run.lived(start=start):
         yield run

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.config import RunMode
 from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.pipelines.following.deletion_brake import BrakeSettings
 from rag_pipeline.pipelines.google_drive.settings import GoogleDriveSettings, read_folder_id
 
 FOLDER = "1aBcD-efGh_IjKlMnOpQrStUvWxYz012345"
@@ -72,9 +73,13 @@ def test_arguments_win_over_the_environment(tmp_path: Path) -> None:
         "RAG_CHECK_INTERVAL": "30",
         "RAG_WORKERS": "7",
         "STATUS_STATE_DIR": "/elsewhere",
+        "RAG_DELETE_MAX_FILES": "5",
+        "RAG_DELETE_MAX_PERCENT": "50",
     }
     read = GoogleDriveSettings.from_env(env)
-    assert read == GoogleDriveSettings("theirs", Path("/elsewhere"), RunMode.CONTINUOUS, 30.0, 7)
+    brake = BrakeSettings(5, 50)
+    assert read == GoogleDriveSettings("theirs", Path("/elsewhere"), RunMode.CONTINUOUS, 30.0, 7, brake=brake)
+    assert GoogleDriveSettings.from_env(env, confirm_deletions=True).brake.confirm_first
     ours = GoogleDriveSettings.from_env(env, folder_id="ours", single=True, state_dir=tmp_path)
     assert (ours.folder_id, ours.mode, ours.state_dir) == ("ours", RunMode.SINGLE, tmp_path)
     assert ours.state_dir_key == "--state-dir"

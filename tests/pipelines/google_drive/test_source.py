@@ -64,6 +64,22 @@ def test_a_first_look_lists_everything_and_a_later_one_asks_once(server: DriveSe
         assert operations(server) == ["files.get", "changes.list"]
 
 
+def test_a_deletion_that_drive_tells_by_id_is_sure_in_the_look_that_tells_it(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
+    sub = server.drive.add_folder("sub", top)
+    trashed, moved = server.drive.add_file("a.txt", "x", top), server.drive.add_file("b.txt", "x", top)
+    below = server.drive.add_file("c.txt", "x", sub)
+    with seeing(tmp_path, server, top) as seen:
+        assert seen.ids() == {trashed, moved, below}
+        server.drive.trash(trashed)
+        server.drive.move(moved, server.drive.root_id)
+        server.drive.trash(sub)
+        found = seen.source.look(go_on)
+        assert [found.gone(key) for key in (trashed, moved, below)] == [True, False, False]
+        assert not seen.source.look(go_on).gone(trashed)
+
+
 def test_what_happens_during_the_first_pass_is_not_missed(server: DriveServer, top: str, tmp_path: Path) -> None:
     listed, unlisted = server.drive.add_folder("one", top), server.drive.add_folder("two", top)
     moved = server.drive.add_file("moved.txt", "x", unlisted)

@@ -6,6 +6,7 @@ import pytest
 
 from rag_pipeline.config import RunMode
 from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.pipelines.following.deletion_brake import BrakeSettings
 from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
 
 
@@ -23,9 +24,14 @@ def test_the_environment_is_read_and_arguments_win(tmp_path: Path) -> None:
         "RAG_CHECK_INTERVAL": "0.5",
         "RAG_SETTLE_SECONDS": "0",
         "RAG_WORKERS": "3",
+        "RAG_DELETE_MAX_FILES": "5",
+        "RAG_DELETE_MAX_PERCENT": "50",
     }
     settings = LocalFilesSettings.from_env(env)
-    assert settings == LocalFilesSettings(str(tmp_path.resolve()), Path("/s"), RunMode.SINGLE, 0.5, 0.0, 3)
+    assert settings == LocalFilesSettings(
+        str(tmp_path.resolve()), Path("/s"), RunMode.SINGLE, 0.5, 0.0, 3, brake=BrakeSettings(5, 50)
+    )
+    assert LocalFilesSettings.from_env(env, confirm_deletions=True).brake.confirm_first
     other = tmp_path / "other"
     other.mkdir()
     assert LocalFilesSettings.from_env(env, folder=str(other), state_dir=Path("/t")).folder == str(other.resolve())

@@ -259,6 +259,7 @@ def test_each_is_paused_resumed_and_checked_alone_over_http_and_from_the_command
         assert ask(port, "/health").body["pipelines"]["drive"]["actions"] == [
             "cancel",
             "check",
+            "confirm",
             "pause",
             "resume",
             "retry",

@@ -15,7 +15,7 @@ from rag_pipeline.pipelines.run.file import MAX_PIPELINES, read_file
 from tests.pipelines.run.files import FOLDER, problem, read, written
 
 AN_ID = "a name of its own, 1 to 200 printable characters, by which the pipeline is known over restarts"
-KEYS = "check_interval, folder, id, kind, settle_seconds, workers"
+KEYS = "check_interval, delete_max_files, delete_max_percent, folder, id, kind, settle_seconds, workers"
 TWO = f"""
 [service]
 host = "::1"
@@ -96,6 +96,14 @@ def test_a_file_is_found_from_where_the_command_runs_and_its_folders_from_the_fi
         (
             f'{FOLDER}id = "a"\nfolder = "x"\ncheck_interval = "5s"',
             "[[pipeline]] 1 (a): check_interval='5s': expected a number from 0.1 to 86400",
+        ),
+        (
+            f'{FOLDER}id = "a"\nfolder = "x"\ndelete_max_files = -1',
+            "[[pipeline]] 1 (a): delete_max_files=-1: expected a whole number from 0 to 1000000000",
+        ),
+        (
+            f'{FOLDER}id = "a"\nfolder = "x"\ndelete_max_percent = 101',
+            "[[pipeline]] 1 (a): delete_max_percent=101: expected a number from 0 to 100",
         ),
         (
             f'{FOLDER}id = "a"\nfolder = "x"\n{FOLDER}id = "a"\nfolder = "y"',
