@@ -3,7 +3,9 @@ from __future__ import annotations
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from unicodedata import normalize
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,6 +103,13 @@ def test_text_is_looked_for_in_names_and_messages_and_nothing_in_it_is_a_wildcar
     assert listed(entries, FileQuery(text="SUCH page")) == [("b", None, "failed")]
     assert listed(entries, FileQuery(text="0%")) == [("100%", None, "processing")]
     assert listed(entries, FileQuery(text="_")) == []
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_is_found_by_either_unicode_form(form: str) -> None:
+    name = normalize(form, "Mönch")
+    for other in ("NFC", "NFD"):
+        assert listed(entries_of(start(name)), FileQuery(text=normalize(other, "MÖN"))) == [(name, None, "processing")]
 
 
 def test_the_key_that_is_in_flight_is_the_one_a_file_began_under() -> None:
