@@ -13,6 +13,7 @@ from rag_pipeline.errors import StoreError
 from rag_pipeline.pipelines.following.order import Order
 from rag_pipeline.pipelines.following.plan import is_renamed, keeps_type
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, Source, SourceUnavailableError
+from rag_pipeline.pipelines.following.steady import steady_now
 from rag_pipeline.pipelines.ingestion import STORING, End, Ingestion, Parts, Result, failure
 from rag_pipeline.pipelines.ledger import Ledger, Outcome, Row
 
@@ -144,7 +145,15 @@ class Jobs:
             elif row.version == file.version and key not in self.unreported:
                 self._rename(file, row)
                 return False
-        result = self._ingestion.work(file, stored)
+        refused = row if row is not None and self._is_refused(file, row) else None
+        result = self._ingestion.work(file, stored if refused is None else refused.fingerprint)
+        if result.end is End.UNCHANGED and refused is not None:
+            if not self.is_in_flight(key):
+                # There is nothing to do, and nothing to show.
+                self._put(key, refused._replace(version=file.version))
+                self._reported(key)
+                return False
+            result = self._ingestion.work(file, None)  # it is shown as being fetched, and has to come to an end
         match result.end:
             case End.CHANGED | End.STOPPED | End.CANCELLED | End.UNAVAILABLE:
                 self._put_back(file, result)
@@ -153,6 +162,14 @@ class Jobs:
                 if self._has_changed(file):
                     self._ask_again()
         return result.end is End.CANCELLED
+
+    def _is_refused(self, file: FoundFile, row: Row) -> bool:
+        """Return whether the content was refused for good and is shown so: the same would be refused again."""
+        key = file.file_id
+        lasting = row.outcome is Outcome.SKIPPED or (row.outcome is Outcome.FAILED and row.retry_at is None)
+        if not lasting or row.fingerprint is None or key in self.stored or is_renamed(file, row):
+            return False
+        return key not in self.unreported and not self.is_in_flight(key)
 
     def _put_back(self, file: FoundFile, result: Result) -> None:
         self._ingestion.report(file, result, shown_as_done=False)
@@ -173,7 +190,7 @@ class Jobs:
                 self._unstore(key)
             except StoreError as error:
                 result = failure(error, file.name, STORING)
-        if result.fingerprint is not None:
+        if result.end in (End.STORED, End.UNCHANGED) and result.fingerprint is not None:
             with self._lock:
                 self.stored[key] = result.fingerprint
         row = self._row(file, result)
@@ -213,13 +230,14 @@ class Jobs:
         assert result.error is not None
         reason = str(result.error["message"])
         if result.end is End.SKIPPED:
-            return Row(file.version, Outcome.SKIPPED, None, recipe, 0, reason, name=name)
+            return Row(file.version, Outcome.SKIPPED, result.fingerprint, recipe, 0, reason, name=name)
         before = self.known.get(file.file_id)
         attempts = 1 if before is None or before.version != file.version else before.attempts + 1
         retry_at = None
         if self._retry and result.retryable and attempts < MAX_ATTEMPTS:
-            retry_at = time.time() + min(MAX_RETRY_SECONDS, RETRY_SECONDS * RETRY_FACTOR ** (attempts - 1))
-        return Row(file.version, Outcome.FAILED, None, recipe, attempts, reason, retry_at, name)
+            retry_at = steady_now() + min(MAX_RETRY_SECONDS, RETRY_SECONDS * RETRY_FACTOR ** (attempts - 1))
+        refused = None if result.retryable else result.fingerprint
+        return Row(file.version, Outcome.FAILED, refused, recipe, attempts, reason, retry_at, name)
 
     def _note(self, odd: Oddity) -> None:
         if not odd.is_error and not self._remove(odd.file_id, odd.name):
