@@ -16,6 +16,7 @@ from rag_pipeline.journal.sqlite import SqliteJournal
 from rag_pipeline.status import core_of
 from rag_pipeline.status.model import FileRecord
 from tests.journal.driving import TEXTS, Step, numbered, recorded, steps, take
+from tests.unicode_forms import FORMS, Form
 
 queries = st.builds(
     FileQuery,
@@ -105,10 +106,10 @@ def test_text_is_looked_for_in_names_and_messages_and_nothing_in_it_is_a_wildcar
     assert listed(entries, FileQuery(text="_")) == []
 
 
-@pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_a_name_is_found_by_either_unicode_form(form: str) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_name_is_found_by_either_unicode_form(form: Form) -> None:
     name = normalize(form, "Mönch")
-    for other in ("NFC", "NFD"):
+    for other in FORMS:
         assert listed(entries_of(start(name)), FileQuery(text=normalize(other, "MÖN"))) == [(name, None, "processing")]
 
 

@@ -11,11 +11,12 @@ from rag_pipeline.control import Action
 from rag_pipeline.pipelines.local_files.forms import IdForms, composed
 from tests.pipelines.local_files.running import Run, running
 from tests.pipelines.parts import MemoryStore
+from tests.unicode_forms import FORMS, Form
 
-NFC, NFD = (normalize(form, "Büro/Mönch.txt") for form in ("NFC", "NFD"))
+NFC, NFD = (normalize(form, "Büro/Mönch.txt") for form in FORMS)
 
 
-def rename_all(folder: Path, form: str) -> None:
+def rename_all(folder: Path, form: Form) -> None:
     """Give every file and folder the same name in another Unicode form, as a share that is mounted otherwise."""
     for path in sorted(folder.rglob("*"), key=lambda path: -len(path.parts)):
         path.rename(path.with_name(normalize(form, path.name)))
@@ -27,7 +28,7 @@ def uris(run: Run) -> list[str]:
 
 @pytest.mark.parametrize(("before", "after"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_a_name_that_changes_its_form_is_no_deletion_and_no_new_embedding(
-    tmp_path: Path, before: str, after: str
+    tmp_path: Path, before: Form, after: Form
 ) -> None:
     with running(tmp_path) as run:
         path = run.write(normalize(before, NFC), "one")

@@ -445,11 +445,15 @@ def test_the_state_folder_below_the_watched_one_is_left_alone(tmp_path: Path) ->
 def test_a_new_mode_or_link_during_the_work_costs_a_hash_and_no_embedding(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
         path = run.write("a.txt", "one")
-        changes = iter([lambda: path.chmod(0o600), lambda: os.link(path, tmp_path / "another name")])
-        run.test.embedder.before = lambda: next(changes, lambda: None)()
+
+        def change() -> None:
+            path.chmod(0o600)
+            os.link(path, tmp_path / "another name")
+
+        run.test.extractor.before = lambda: path.chmod(0o640)
+        run.test.embedder.before = change
         run.thread.start()
         run.wait_idle(processed=1)
-        path.chmod(0o644)
         run.wait(lambda: run.rows()["a.txt"].version == current_version(str(path)))
         assert (run.test.embedder.embedded, run.store.writes) == (1, {"a.txt": 1})
         assert run.ended("completed") == ["a.txt"]

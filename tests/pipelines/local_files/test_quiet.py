@@ -5,11 +5,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rag_pipeline.pipelines.local_files import quiet, source
 from rag_pipeline.pipelines.local_files.mount_table import MountTable
+from rag_pipeline.pipelines.local_files.scan import Scan, scan
 from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
 from rag_pipeline.pipelines.local_files.source import LocalFilesSource
 from rag_pipeline.pipelines.local_files.watch import Watcher
@@ -37,11 +39,10 @@ class Bench:
         self.source = LocalFilesSource(LocalFilesSettings(str(self.folder.resolve()), base / "state"))
         self.watcher = Watching()
         self.source._quiet.watcher = self.watcher
-        real = source.scan
 
-        def counted(*args: str, **kwargs: object) -> object:
+        def counted(root: str, **kwargs: Any) -> Scan:
             self.walks += 1
-            return real(*args, **kwargs)  # type: ignore[arg-type]
+            return scan(root, **kwargs)
 
         monkeypatch.setattr(source, "scan", counted)
         monkeypatch.setattr(source, "read_mount_table", lambda: self.table)
