@@ -7,6 +7,7 @@ from itertools import islice
 
 from rag_pipeline.journal.base import MAX_PAGE, Entry, FileQuery, FileRow, FileStatus
 from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of
+from rag_pipeline.journal.search_text import folded
 from rag_pipeline.status.files import Key
 from rag_pipeline.status.model import FileRecord
 
@@ -55,9 +56,9 @@ def _fits(row: FileRow, file: FileRecord, query: FileQuery) -> bool:
         (query.status is None or row.status is query.status)
         and (query.pipeline_id is None or row.pipeline_id == query.pipeline_id)
         and (query.before is None or row.position < query.before)
-        and (not query.text or _has_text(file, query.text.casefold()))
+        and (not query.text or _has_text(file, folded(query.text)))
     )
 
 
 def _has_text(file: FileRecord, text: str) -> bool:
-    return text in file.name.casefold() or (file.error is not None and text in file.error.message.casefold())
+    return text in folded(file.name) or (file.error is not None and text in folded(file.error.message))

@@ -16,6 +16,7 @@ from rag_pipeline.journal.history import page_size
 from rag_pipeline.journal.redis_keys import Keys, key_of_text, pairs, position_of, score_of
 from rag_pipeline.journal.redis_link import Link, RedisRefusedError
 from rag_pipeline.journal.redis_scripts import SAVED
+from rag_pipeline.journal.search_text import folded
 from rag_pipeline.status.model import FileRecord, Totals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
 
@@ -118,7 +119,7 @@ def _readable(link: Link, keys: Keys, pipeline_id: str, status: FileStatus, quer
 def _newest_first(link: Link, keys: Keys, pipeline_id: str, status: FileStatus, query: FileQuery) -> Iterator[FileRow]:
     by_change, rows = keys.files_by_change(pipeline_id, status), keys.files(pipeline_id)
     highest = "+inf" if query.before is None else str(score_of(query.before))
-    wanted = (query.text or "").casefold()
+    wanted = folded(query.text or "")
     offset = 0
     while found := link.call("ZRANGE", by_change, highest, "-inf", "BYSCORE", "REV", "LIMIT", offset, _CHUNK):
         offset += len(found)
@@ -128,7 +129,7 @@ def _newest_first(link: Link, keys: Keys, pipeline_id: str, status: FileStatus, 
         for row in sorted(chunk, key=lambda row: row.position, reverse=True):
             if row.status != status or (query.before is not None and row.position >= query.before):
                 continue
-            if not wanted or any(wanted in text.casefold() for text in _searched(row.file)):
+            if not wanted or any(wanted in folded(text) for text in _searched(row.file)):
                 yield FileRow(row.position, pipeline_id, status, row.changed_at, row.file.to_json())
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
 from rag_pipeline.journal.files import pack, unpack
 from rag_pipeline.journal.history import page_size
+from rag_pipeline.journal.search_text import spellings
 from rag_pipeline.journal.sqlite_inbox import FILE, FILE_GONE, Row
 from rag_pipeline.journal.sqlite_schema import MAX_INTEGER, decoded
 from rag_pipeline.status.files import Key
@@ -78,8 +79,8 @@ def find_files(db: sqlite3.Connection, query: FileQuery) -> list[FileRow]:
         only("position < ?", min(query.before, MAX_INTEGER))
     if query.text:
         # Not LIKE: it has wildcards, folds ASCII alone and ends at a NUL.
-        text = query.text.casefold()
-        only("(instr(name, ?) > 0 OR instr(message, ?) > 0)", text, text)
+        texts = spellings(query.text)
+        only(f"({' OR '.join(('instr(name, ?) > 0 OR instr(message, ?) > 0',) * len(texts))})", *sorted(texts * 2))
     statement = (
         "SELECT position, pipeline_id, status, changed_at, record FROM files"
         f"{' WHERE ' if where else ''}{' AND '.join(where)} ORDER BY position DESC LIMIT ?"

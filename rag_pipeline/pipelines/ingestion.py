@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -255,6 +255,7 @@ class _Work:
         self._file = file
         self._stage_name = EXTRACTING
         self._begun = False
+        self._found: str | None = None
         self._looked_at = time.monotonic()
 
     def run(self, stored: str | None) -> Result:
@@ -267,6 +268,7 @@ class _Work:
         with self._source.fetch(file, self._downloaded, self._check) as path:
             self._stage_name = EXTRACTING
             found = fingerprint(path, file.name, self._parts.recipe, limit=limit, check=self._check)
+            self._found = found
             return Result(End.UNCHANGED, found) if found == stored else self._store(path, found)
 
     def _store(self, path: str, found: str) -> Result:
@@ -304,7 +306,7 @@ class _Work:
         blocked = _blocked(error, self._file.name, self._stage_name)
         if blocked is not None:
             return Result(End.BLOCKED, blocked=blocked)
-        return failure(error, self._file.name, self._stage_name)
+        return replace(failure(error, self._file.name, self._stage_name), fingerprint=self._found)
 
     def _stage(self, stage: str, fraction: float | None = None) -> None:
         self._check()

@@ -77,10 +77,11 @@ class Row(NamedTuple):
     """One file as it was last dealt with.
 
     version: changes whenever the content may have; None if it has to be looked at again.
-    fingerprint: hash of content and recipe, as the store has it; None if it was not computed.
+    fingerprint: hash of content and recipe, of what is stored or refused for good; None if it was not computed.
     recipe: what the text was read, cut and embedded with.
-    attempts: how often it failed in a row. ``retry_at`` is wall-clock seconds; None for no other try before a change
-    or a restart.
+    attempts: how often it failed in a row.
+    retry_at: seconds since 1970 by the steady clock of its process; a restart makes it due at once, see
+    :func:`reconcile`. None for no other try before a change or a restart.
     reason: why it was skipped or failed.
     name: what people read; None if it was not kept, as in older ledgers.
     """

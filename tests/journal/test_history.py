@@ -3,7 +3,9 @@ from __future__ import annotations
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from unicodedata import normalize
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +16,7 @@ from rag_pipeline.journal.sqlite import SqliteJournal
 from rag_pipeline.status import core_of
 from rag_pipeline.status.model import FileRecord
 from tests.journal.driving import TEXTS, Step, numbered, recorded, steps, take
+from tests.unicode_forms import FORMS, Form
 
 queries = st.builds(
     FileQuery,
@@ -101,6 +104,13 @@ def test_text_is_looked_for_in_names_and_messages_and_nothing_in_it_is_a_wildcar
     assert listed(entries, FileQuery(text="SUCH page")) == [("b", None, "failed")]
     assert listed(entries, FileQuery(text="0%")) == [("100%", None, "processing")]
     assert listed(entries, FileQuery(text="_")) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_name_is_found_by_either_unicode_form(form: Form) -> None:
+    name = normalize(form, "Mönch")
+    for other in FORMS:
+        assert listed(entries_of(start(name)), FileQuery(text=normalize(other, "MÖN"))) == [(name, None, "processing")]
 
 
 def test_the_key_that_is_in_flight_is_the_one_a_file_began_under() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from rag_pipeline.pipelines.following.deaths import Deaths, ProcessDiedError
 from rag_pipeline.pipelines.following.order import Order
 from rag_pipeline.pipelines.following.plan import is_renamed, keeps_type
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, Source, SourceUnavailableError
+from rag_pipeline.pipelines.following.steady import steady_now
 from rag_pipeline.pipelines.ingestion import (
     EMBEDDING_DEPENDENCY,
     INTERRUPTED,
@@ -174,8 +174,16 @@ class Jobs:
             self._deaths.check(file)
         except ProcessDiedError as error:
             return self._record(file, failure(error, file.name, INTERRUPTED), is_last=True)
+        refused = row if row is not None and self._is_refused(file, row) else None
         with self._deaths.counted(file):
-            result = self._ingestion.work(file, stored)
+            result = self._ingestion.work(file, stored if refused is None else refused.fingerprint)
+            if result.end is End.UNCHANGED and refused is not None:
+                if not self.is_in_flight(key):
+                    # There is nothing to do, and nothing to show.
+                    self._put(key, refused._replace(version=file.version))
+                    self._reported(key)
+                    return False
+                result = self._ingestion.work(file, None)  # it is shown as being fetched, and has to come to an end
         if result.blocked is not None and self._is_to_blame(key, result.blocked):
             result = failure(result.blocked.error, file.name, result.blocked.dependency)
         match result.end:
@@ -187,6 +195,14 @@ class Jobs:
                 if not again and self._has_changed(file):
                     self._ask_again()
                 return again
+
+    def _is_refused(self, file: FoundFile, row: Row) -> bool:
+        """Return whether the content was refused for good and is shown so: the same would be refused again."""
+        key = file.file_id
+        lasting = row.outcome is Outcome.SKIPPED or (row.outcome is Outcome.FAILED and row.retry_at is None)
+        if not lasting or row.fingerprint is None or key in self.stored or is_renamed(file, row):
+            return False
+        return key not in self.unreported and not self.is_in_flight(key)
 
     def _put_back(self, file: FoundFile, result: Result) -> None:
         self._ingestion.report(file, result, shown_as_done=False)
@@ -217,7 +233,7 @@ class Jobs:
                     self._put_back(file, Result(End.BLOCKED))
                     return True
                 result = failure(error, file.name, STORING)
-        if result.fingerprint is not None:
+        if result.end in (End.STORED, End.UNCHANGED) and result.fingerprint is not None:
             with self._lock:
                 self.stored[key] = result.fingerprint
         row = self._row(file, result)
@@ -269,15 +285,16 @@ class Jobs:
         assert result.error is not None
         reason = str(result.error["message"])
         if result.end is End.SKIPPED:
-            return Row(file.version, Outcome.SKIPPED, None, recipe, 0, reason, name=name)
+            return Row(file.version, Outcome.SKIPPED, result.fingerprint, recipe, 0, reason, name=name)
         before = self.known.get(file.file_id)
         attempts = 1 if before is None or before.version != file.version else before.attempts + 1
         retry_at = None
         if self._retry and not result.of_content:
             # Without end: what is wrong may be mended at night, and nobody is there to ask for another try.
             wait = RETRY_SECONDS * RETRY_FACTOR ** min(attempts - 1, 10) if result.retryable else MAX_RETRY_SECONDS
-            retry_at = time.time() + min(MAX_RETRY_SECONDS, wait)
-        return Row(file.version, Outcome.FAILED, None, recipe, attempts, reason, retry_at, name)
+            retry_at = steady_now() + min(MAX_RETRY_SECONDS, wait)
+        refused = result.fingerprint if result.of_content else None
+        return Row(file.version, Outcome.FAILED, refused, recipe, attempts, reason, retry_at, name)
 
     def _note(self, odd: Oddity) -> bool:
         if not odd.is_error and (left := self._remove(odd.file_id, odd.name)) is not None:

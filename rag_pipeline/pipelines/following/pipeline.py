@@ -29,6 +29,7 @@ from rag_pipeline.pipelines.following.plan import Plan, plan
 from rag_pipeline.pipelines.following.settle import Settling
 from rag_pipeline.pipelines.following.show import Shown
 from rag_pipeline.pipelines.following.source import Found, Source, SourceUnavailableError, Watcher
+from rag_pipeline.pipelines.following.steady import steady_now
 from rag_pipeline.pipelines.following.steering import SINGLE_PASS, Steering
 from rag_pipeline.pipelines.following.timetable import Timetable
 from rag_pipeline.pipelines.ingestion import Ingestion, Parts
@@ -254,8 +255,8 @@ class FollowingPipeline:
             steering.serve()
             self._shown.still_looking()
 
-        self._timetable.begin()
-        if self._jobs.take_again():
+        was_asked = self._timetable.begin()
+        if self._jobs.take_again() or was_asked:
             self._source.doubt()
         self._jobs.take_trouble()
         began = time.monotonic()
@@ -323,7 +324,10 @@ class FollowingPipeline:
         def make(busy: frozenset[str]) -> Mapping[str, Job]:
             wall, mono = time.time(), time.monotonic()
             known, order, unended = self._jobs.known, self._jobs.order, self._jobs.unended()
-            new = plan(known, found, self._settling, order, busy=busy, unended=unended, wall=wall, mono=mono)
+            new = plan(
+                known, found, self._settling, order,
+                busy=busy, unended=unended, wall=wall, mono=mono, steady=steady_now(),
+            )  # fmt: skip
             made.append(new)
             gone = self._brake.judge(new.gone, known, busy, found.gone)
             jobs: dict[str, Job] = {key: Forget(key) for key in gone}

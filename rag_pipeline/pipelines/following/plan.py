@@ -39,12 +39,16 @@ def plan(
     unended: Collection[str],
     wall: float,
     mono: float,
+    steady: float | None = None,
 ) -> Plan:
     """Compare what was found with what is known; files in ``busy`` are being worked on and are left for the next look.
 
     What is ``unended`` and not busy has to come to an end whatever is known of it: it was put back, or the status does
     not show what became of it. A file under a new name is work too, if not much: search shows the name.
+
+    ``wall`` is compared with times of files, ``steady`` (by default the same) with those of tries.
     """
+    steady = wall if steady is None else steady
     fresh: list[FoundFile] = []
     again: list[FoundFile] = []
     waiting: list[FoundFile] = []
@@ -56,10 +60,10 @@ def plan(
         if row is not None and _is_as_known(file, row) and file.file_id not in unended:
             if row.retry_at is None:
                 continue
-            if row.retry_at <= wall:
+            if row.retry_at <= steady:
                 again.append(file)
             else:
-                wakes.append(row.retry_at - wall)
+                wakes.append(row.retry_at - steady)
             continue
         wait = settling.wait_for(file, wall=wall, mono=mono)
         if wait > 0:

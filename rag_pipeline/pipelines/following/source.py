@@ -139,7 +139,7 @@ class Source(Protocol):
         ...
 
     def doubt(self) -> None:
-        """Have the next look make sure that the place itself is there, since files of it were not found as expected.
+        """Have the next look make sure of everything: files were not found as expected, or a person asks for it.
 
         Called by the run loop's thread.
         """

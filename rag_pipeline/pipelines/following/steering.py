@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from unicodedata import normalize
 
 from rag_pipeline.control import Action, Control
 from rag_pipeline.pipelines.crew import Crew
@@ -49,6 +50,7 @@ class Steering:
             return NOTHING_HELD
         if file_id is None:
             return None
+        file_id = self._meant(file_id)
         row, has_job = self._jobs.known.get(file_id), self._crew.has(file_id)
         unreported = self._jobs.unreported.get(file_id)
         if row is None and not has_job and unreported is None:
@@ -77,9 +79,18 @@ class Steering:
             if file_id is None:
                 self._timetable.ask()
             elif action is Action.RETRY:
-                self._retry(file_id)
+                self._retry(self._meant(file_id))
             else:
-                self._cancel(file_id)
+                self._cancel(self._meant(file_id))
+
+    def _meant(self, file_id: str) -> str:
+        """Return the id that is known; a name that is typed may have another Unicode form."""
+        forms = (file_id,) if file_id.isascii() else (file_id, normalize("NFC", file_id), normalize("NFD", file_id))
+        return next((form for form in forms if self._is_known(form)), file_id)
+
+    def _is_known(self, file_id: str) -> bool:
+        jobs = self._jobs
+        return file_id in jobs.known or file_id in jobs.unreported or self._crew.has(file_id)
 
     def _may_retry(self, file_id: str, row: Row | None) -> bool:
         # What the last process left unreported is shown as failed, Interrupted, and is done again in any case.

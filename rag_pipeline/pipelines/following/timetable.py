@@ -32,9 +32,11 @@ class Timetable:
         """Return whether to look."""
         return self._asked or now >= self._next or (self._hinted and now >= self._not_before)
 
-    def begin(self) -> None:
-        """A look begins: hints from here on are for the next one."""
+    def begin(self) -> bool:
+        """A look begins: hints from here on are for the next one. Return whether someone asked for it."""
+        asked = self._asked
         self._hinted = self._asked = False
+        return asked
 
     def end(self, began: float, ended: float, wait_seconds: float | None = None) -> float:
         """A look has ended; return the seconds until the next one: the interval, or less where someone waits for it."""

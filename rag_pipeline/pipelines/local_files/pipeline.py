@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rag_pipeline.control import Control
 from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
 from rag_pipeline.pipelines.ingestion import Parts
-from rag_pipeline.pipelines.ledger import Ledger
+from rag_pipeline.pipelines.ledger import Ledger, Row
 from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
 from rag_pipeline.pipelines.local_files.source import LocalFilesSource
 from rag_pipeline.status import PipelineStatus
@@ -24,9 +26,10 @@ class LocalFilesPipeline(FollowingPipeline):
         scope: str,
         control: Control | None = None,
     ) -> None:
+        self._local = LocalFilesSource(settings, status.pipeline_id)
         super().__init__(
             status,
-            LocalFilesSource(settings, status.pipeline_id),
+            self._local,
             parts,
             ledger,
             scope=scope,
@@ -36,3 +39,8 @@ class LocalFilesPipeline(FollowingPipeline):
             brake=settings.brake,
             control=control,
         )
+
+    def _known(self, stored: dict[str, str], names: Mapping[str, str]) -> dict[str, Row]:
+        known = super()._known(stored, names)
+        self._local.learn(known)
+        return known

@@ -10,11 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity
+from rag_pipeline.pipelines.local_files.forms import composed
 from rag_pipeline.pipelines.local_files.names import display_name, file_id, ignored, uri
+from rag_pipeline.pipelines.local_files.subfolders import Folder
 
 _NO_LONGER_THERE = (FileNotFoundError, NotADirectoryError)
 _SPECIAL = {
@@ -29,13 +31,19 @@ class Scan(NamedTuple):
     """What one pass over the folder found.
 
     ``unknown`` holds the ids of folders that could not be listed: what is below them may still be there.
-    ``identity`` is device and inode of the folder itself.
+    ``identity`` is device and inode of the folder itself. ``folders`` are the listed subfolders and ``filled`` those
+    with a file right in them, by id in NFC. ``devices`` are those of all listed folders. ``is_plain`` says that every
+    file was found under its only name, so that whoever watches these folders is told of any change.
     """
 
     files: dict[str, FoundFile]
     oddities: dict[str, Oddity]
     unknown: frozenset[str]
     identity: str
+    folders: Mapping[str, Folder] = {}
+    filled: frozenset[str] = frozenset()
+    devices: frozenset[int] = frozenset()
+    is_plain: bool = False
 
 
 class FolderUnavailableError(Exception):
@@ -43,11 +51,12 @@ class FolderUnavailableError(Exception):
 
 
 def version_of(info: os.stat_result) -> str:
-    """Return the version of a file: size, times of change and inode.
+    """Return the version of a file: size, and the times of change of content and inode.
 
-    The inode's own time is part of it, since tools that copy set the modification time back to an old one.
+    The inode's own time is part of it, since tools that copy set the modification time back to an old one. The inode
+    is not: FUSE, overlays and shares number files anew, and whoever replaces a file changes the time of its inode.
     """
-    return f"{info.st_size}:{info.st_mtime_ns}:{info.st_ctime_ns}:{info.st_ino}"
+    return f"{info.st_size}:{info.st_mtime_ns}:{info.st_ctime_ns}"
 
 
 def current_version(path: str) -> str:
@@ -55,23 +64,58 @@ def current_version(path: str) -> str:
     return version_of(os.stat(path))  # noqa: PTH116 - the name may be no UTF-8
 
 
-def scan(root: str, *, exclude: str | None = None, check: Callable[[], None] = lambda: None) -> Scan:
+def is_same_content(version: str, other: str) -> bool:
+    """Return whether two versions differ at most in the time of the inode, as by a new mode, tag or link."""
+    return version.rpartition(":")[0] == other.rpartition(":")[0]
+
+
+def identity_of(root: str) -> str:
+    """Return which folder is at the path now; raises OSError."""
+    info = os.stat(root)  # noqa: PTH116
+    return f"{info.st_dev}:{info.st_ino}"
+
+
+def scan(
+    root: str,
+    *,
+    exclude: str | None = None,
+    check: Callable[[], None] = lambda: None,
+    before: Mapping[str, FoundFile] | None = None,
+    mount_points: frozenset[str] = frozenset(),
+) -> Scan:
     """Walk the folder and its subfolders, leaving out ``exclude``; ``check`` is called for each and may raise.
 
-    Raises :class:`FolderUnavailableError` if the folder itself can't be listed, or is another one in the end: what is
-    missing below may have gone with it.
+    ``before`` are the files of an earlier scan: those that are as they were are taken from there, at a third of the
+    cost. Raises :class:`FolderUnavailableError` if the folder itself can't be listed, or is another one in the end:
+    what is missing below may have gone with it.
     """
-    walk = _Walk(root, exclude)
+    walk = _Walk(root, exclude, before or {}, mount_points)
     walk.run(check)
-    return Scan(walk.files, walk.oddities, frozenset(walk.unknown), walk.identity)
+    return Scan(
+        walk.files,
+        walk.oddities,
+        frozenset(walk.unknown),
+        walk.identity,
+        walk.folders,
+        frozenset(walk.filled),
+        frozenset(walk.devices),
+        walk.is_plain,
+    )
 
 
 class _Walk:
-    def __init__(self, root: str, exclude: str | None) -> None:
+    def __init__(
+        self, root: str, exclude: str | None, before: Mapping[str, FoundFile], mount_points: frozenset[str]
+    ) -> None:
         self.files: dict[str, FoundFile] = {}
         self.oddities: dict[str, Oddity] = {}
         self.unknown: set[str] = set()
         self.identity = ""
+        self.folders: dict[str, Folder] = {}
+        self.filled: set[str] = set()
+        self.devices: set[int] = set()
+        self._before = before
+        self._mount_points = mount_points
         self._root = root
         self._exclude = exclude
         self._links: list[str] = []
@@ -80,17 +124,21 @@ class _Walk:
 
     def run(self, check: Callable[[], None]) -> None:
         try:
-            self.identity = self._identity_now()
-            folders = [*self._list("")]
+            self.identity = identity_of(self._root)
+            root_device = os.stat(self._root).st_dev  # noqa: PTH116
+            self.devices.add(root_device)
+            folders = [(name, root_device) for name in self._list("")]
         except OSError as error:
             raise FolderUnavailableError(error.strerror or str(error)) from None
         while folders:
             check()
-            folder = folders.pop()
+            folder, device = folders.pop()
             try:
-                folders += self._list(folder)
+                inside = self._enter(folder, device)
+                folders += [(name, inside) for name in self._list(folder)]
             except _NO_LONGER_THERE:
-                continue
+                # Listed a moment ago, so it may be there again the next moment, as on a share that breaks.
+                self.unknown.add(file_id(folder))
             except OSError as error:
                 self.unknown.add(file_id(folder))
                 self._odd(folder, f"the folder can't be listed: {error.strerror}", is_error=True)
@@ -98,19 +146,31 @@ class _Walk:
         for link in sorted(self._links):
             self._follow(link)
         try:
-            now = self._identity_now()
+            now = identity_of(self._root)
         except OSError as error:
             raise FolderUnavailableError(error.strerror or str(error)) from None
         if now != self.identity:
             raise FolderUnavailableError("another one has taken its place meanwhile")
 
-    def _identity_now(self) -> str:
-        info = os.stat(self._root)  # noqa: PTH116
-        return f"{info.st_dev}:{info.st_ino}"
+    @property
+    def is_plain(self) -> bool:
+        """Whether no file has another name, here or elsewhere, and all could be looked at."""
+        errors = any(odd.is_error for odd in self.oddities.values())
+        return not (self._links or self._several or self.unknown or errors)
+
+    def _enter(self, folder: str, parent_device: int) -> int:
+        """Remember which folder this is; return its device. Raises OSError."""
+        path = self._absolute(folder)
+        info = os.stat(path)  # noqa: PTH116
+        is_mount = info.st_dev != parent_device or path in self._mount_points
+        self.folders[composed(file_id(folder))] = Folder(info.st_dev, info.st_ino, is_mount)
+        self.devices.add(info.st_dev)
+        return info.st_dev
 
     def _list(self, folder: str) -> Iterator[str]:
         """Take the files of a folder, and yield its subfolders; ``folder`` is relative to the root."""
         prefix = f"{folder}/" if folder else ""
+        is_filled = False
         with os.scandir(os.path.join(self._root, folder)) as entries:  # noqa: PTH118
             for entry in entries:
                 if ignored(entry.name) or entry.path == self._exclude:
@@ -120,8 +180,12 @@ class _Walk:
                     self._links.append(relative)
                 elif entry.is_dir(follow_symlinks=False):
                     yield relative
+                    continue
                 else:
                     self._look_at(relative, entry)
+                is_filled = True
+        if is_filled:
+            self.filled.add(composed(file_id(folder)))
 
     def _look_at(self, relative: str, entry: os.DirEntry[str]) -> None:
         try:
@@ -191,8 +255,12 @@ class _Walk:
 
     def _take(self, relative: str, path: str, info: os.stat_result) -> None:
         key = file_id(relative)
-        name = display_name(relative)
-        self.files[key] = FoundFile(key, name, uri(path), info.st_size, info.st_mtime, version_of(info))
+        version = version_of(info)
+        file = self._before.get(key)
+        # Only the id of a name that has several Unicode forms stands for several paths.
+        if file is None or file.version != version or not (key.isascii() or file.uri == uri(path)):
+            file = FoundFile(key, display_name(relative), uri(path), info.st_size, info.st_mtime, version)
+        self.files[key] = file
 
     def _odd(self, relative: str, reason: str, *, is_error: bool = False) -> None:
         key = file_id(relative)

@@ -32,6 +32,7 @@ class Watcher:
         pipeline_id: str | None = None,
     ) -> None:
         self.active = False
+        self.watches = 0  # how often watching began: what changed in between went unseen
         self._folder = folder
         self._exclude = exclude
         self._on_change = on_change
@@ -79,7 +80,9 @@ class Watcher:
             yield_on_timeout=True,
         )
         for batch in changes:
-            self.active = True
+            if not self.active:
+                self.watches += 1
+                self.active = True
             if batch:
                 self._on_change()
         self.active = False

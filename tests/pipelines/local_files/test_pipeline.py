@@ -11,7 +11,8 @@ import pytest
 from rag_pipeline.control import Action
 from rag_pipeline.errors import ConfigurationError, StateError
 from rag_pipeline.pipelines.following import jobs, pipeline
-from rag_pipeline.pipelines.ledger import Source
+from rag_pipeline.pipelines.ledger import Outcome, Source
+from rag_pipeline.pipelines.local_files.scan import current_version
 from tests.pipelines.local_files.running import running
 from tests.pipelines.parts import MemoryStore
 
@@ -428,3 +429,70 @@ def test_the_state_folder_below_the_watched_one_is_left_alone(tmp_path: Path) ->
         run.thread.start()
         run.wait_idle(processed=1)
         assert list(run.store.texts()) == ["a.txt"]
+
+
+def test_a_new_mode_or_link_during_the_work_costs_a_hash_and_no_embedding(tmp_path: Path) -> None:
+    with running(tmp_path, start=False) as run:
+        path = run.write("a.txt", "one")
+
+        def change() -> None:
+            path.chmod(0o600)
+            os.link(path, tmp_path / "another name")
+
+        run.test.extractor.before = lambda: path.chmod(0o640)
+        run.test.embedder.before = change
+        run.thread.start()
+        run.wait_idle(processed=1)
+        run.wait(lambda: run.rows()["a.txt"].version == current_version(str(path)))
+        assert (run.test.embedder.embedded, run.store.writes) == (1, {"a.txt": 1})
+        assert run.ended("completed") == ["a.txt"]
+
+
+def test_a_file_that_gets_another_inode_is_unchanged_without_a_word(tmp_path: Path) -> None:
+    texts = {"good.txt": "one", "skipped.txt": "unsupported", "failed.txt": "corrupt"}
+    with running(tmp_path) as run:
+        paths = [run.write(name, text) for name, text in texts.items()]
+        run.wait(lambda: len(run.rows()) == 3 and run.state()["status"] == "idle")
+        events = [event.name for event in run.seen.events]
+        versions = {name: row.version for name, row in run.rows().items()}
+        for path in paths:
+            info = path.stat()
+            copy = tmp_path / "copy"
+            copy.write_bytes(path.read_bytes())
+            os.utime(copy, ns=(info.st_atime_ns, info.st_mtime_ns))
+            copy.replace(path)
+        run.wait(lambda: all(row.version != versions[name] for name, row in run.rows().items()))
+        run.wait(lambda: run.state()["status"] == "idle")
+        assert run.test.embedder.embedded == 1
+        assert sorted(run.test.extractor.read) == sorted(texts)
+        assert [event.name for event in run.seen.events if event.name != "pipeline:status"] == [
+            name for name in events if name != "pipeline:status"
+        ]
+        assert run.status.control is not None
+        run.status.control.ask(Action.RETRY, "failed.txt")
+        run.wait(lambda: run.test.extractor.read.count("failed.txt") == 2)
+
+
+def test_a_refused_file_that_gets_its_good_content_is_stored(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        run.write("a.txt", "unsupported")
+        run.wait(lambda: run.state()["total_skipped"] == 1)
+        run.write("a.txt", "good")
+        run.wait_idle(processed=1)
+        run.write("a.txt", "unsupported")
+        run.wait(lambda: run.store.texts() == {} and run.state()["total_skipped"] == 1)
+
+
+@pytest.mark.parametrize("half", ["corrupt", "the beginning"])
+def test_a_writer_that_pauses_longer_than_the_settle_time_ends_with_the_whole_text(tmp_path: Path, half: str) -> None:
+    with running(tmp_path, settle_seconds=0.1) as run:
+        path = run.write("a.txt", half)
+        for _ in range(10):
+            run.wait(lambda: path.name in run.rows() and run.state()["status"] == "idle")
+            run.write("a.txt", path.read_text() + "\nmore")
+            run.wait(lambda: run.rows()["a.txt"].version == current_version(str(path)))
+        run.write("a.txt", "the beginning\nthe end")
+        run.wait(lambda: run.store.texts() == {"a.txt": ["the beginning", "the end"]})
+        run.wait(lambda: run.rows()["a.txt"].outcome is Outcome.STORED)
+        state = run.state()
+        assert (state["total_processed"], state["total_failed"], run.rows()["a.txt"].attempts) == (1, 0, 0)

@@ -1,0 +1,8 @@
+"""The Unicode forms in which a file system may keep a name."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Form = Literal["NFC", "NFD"]
+FORMS: tuple[Form, ...] = ("NFC", "NFD")
