@@ -129,6 +129,35 @@ def test_in_trouble_nothing_but_the_number_of_stored_files_is_shown(bench: Bench
     assert bench.get("status", "files_queued", "files_stored") == ("error", 0, 4)
 
 
+def test_held_deletions_are_an_error_beside_the_work_until_they_are_released(bench: Bench) -> None:
+    fields = "status", "message", "deletions_held", "files_queued"
+    bench.shown.held(30, "30 of 40 files are gone")
+    bench.shown.looked({}, 1.0, watching="events")
+    bench.shown.progress(idle=False, queued=2, stored=40)
+    assert bench.get(*fields) == ("error", "30 of 40 files are gone", 30, 2)
+    bench.shown.paused(1.5)
+    assert bench.get(*fields) == ("paused", "30 of 40 files are gone", 30, 2)
+    bench.shown.resumed()
+    bench.shown.unavailable("away", 1.0, watching="events", checked=True)
+    assert bench.get(*fields) == ("error", "away", 30, 0)
+    bench.shown.looked({}, 1.0, watching="events")
+    assert bench.get(*fields) == ("error", "30 of 40 files are gone", 30, 0)
+    bench.shown.held(0, None)
+    bench.shown.looked({}, 1.0, watching="events")
+    bench.shown.progress(idle=True, queued=0, stored=40)
+    assert bench.get(*fields) == ("idle", None, None, 0)
+
+
+def test_deletions_that_the_process_before_has_held_are_judged_anew(bench: Bench) -> None:
+    bench.status.update(own={"deletions_held": 30})
+    bench.shown.starting({}, stored=40)
+    assert bench.get("deletions_held") == (None,)
+    bench.shown.held(30, "30 of 40 files are gone")
+    bench.shown.looked({}, 1.0, watching="events")
+    bench.shown.stopped()
+    assert bench.get("status", "message", "deletions_held") == ("stopped", None, None)
+
+
 def check_fields(bench: Bench) -> set[str]:
     """Return the fields of the state that a look has changed."""
     before = bench.status.get()

@@ -30,5 +30,6 @@ def test_a_folder_and_a_source_in_memory_are_sources_alike(tmp_path: Path, kind:
     source: Source = local if kind == "local_files" else MemorySource(tmp_path)
     found = source.look(lambda: None)
     assert (source.kind, dict(found.files), dict(found.oddities)) == (kind, {}, {})
+    assert not found.gone("a")
     assert source.place
     assert set(source.shown) == {"folder"}
