@@ -163,6 +163,7 @@ class Jobs:
                 self.again = True
             elif result.end is End.UNAVAILABLE:
                 self.trouble = result.trouble
+                self.order.postpone(file.file_id)  # in case it is this file's alone after all: the others go first
 
     def _record(self, file: FoundFile, result: Result) -> None:
         key = file.file_id

@@ -244,7 +244,7 @@ class FollowingPipeline:
 
     def _unavailable(self, error: SourceUnavailableError, steering: Steering, *, checked: bool) -> None:
         if self._single:
-            raise error.ends_with(f"{self._source.place}: {error}")
+            raise error.end(self._source.place)
         if self._available is not False:
             logger.warning("%s: %s", self._source.place, error, extra=logs.about(self._status.pipeline_id))
         self._available = False

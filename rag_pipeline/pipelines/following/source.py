@@ -85,6 +85,10 @@ class SourceUnavailableError(Exception):
         self.retry_seconds = retry_seconds
         self.ends_with = ends_with
 
+    def end(self, place: str) -> RagPipelineError:
+        """Return the error that a single pass over ``place`` ends with."""
+        return self.ends_with(f"{place}: {self}")
+
 
 class SkippedError(Exception):
     """A file that is not to be had and is no failure, such as one that may not be downloaded; the message says why."""

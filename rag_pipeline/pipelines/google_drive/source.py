@@ -27,6 +27,7 @@ from rag_pipeline.pipelines.google_drive.errors import (
     DriveUnavailableError,
     FileUnavailableError,
     PageTokenGoneError,
+    RefusedError,
 )
 from rag_pipeline.pipelines.google_drive.fetch import fetched
 from rag_pipeline.pipelines.google_drive.found import build, follow
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 PIPELINE_TYPE = "google_drive"
 MAX_PASSES = 3
+PERSON_SECONDS = 3600.0
+"""The longest time between two tries: for what only a person can mend, such as credentials that were revoked."""
 
 
 class GoogleDriveSource:
@@ -91,17 +94,16 @@ class GoogleDriveSource:
             self._update(check)
         except SourceUnavailableError as error:
             self._folder = None
-            position = self._mirror.position
-            if position is None or position.account != self._account:
+            if not self._was_seen:
                 # It never was there for this account: rather a mistake than a trouble that passes.
                 share = f" (it can be shared with {self._account})" if "@" in self._account else ""
                 raise ConfigurationError(f"{self.place}: {error}{share}") from None
             self._mirror.miss()
             raise
-        except CredentialsError:
-            raise
-        except DriveUnavailableError as error:
-            raise SourceUnavailableError(str(error), error.retry_seconds, ends_with=DriveError) from None
+        except (CredentialsError, DriveUnavailableError, RefusedError) as error:
+            if isinstance(error, CredentialsError) and not self._was_seen:
+                raise  # they never worked: rather a mistake than a trouble that passes
+            raise _trouble(error) from None
         except DriveError as error:
             self._folder = None
             self._mirror.miss()
@@ -109,6 +111,12 @@ class GoogleDriveSource:
             said = f"the folder {error.reason}" if isinstance(error, FileUnavailableError) else str(error)
             raise SourceUnavailableError(said, ends_with=DriveError) from None
         return self._read()
+
+    @property
+    def _was_seen(self) -> bool:
+        """Whether this account has seen the folder before."""
+        position = self._mirror.position
+        return position is not None and position.account == self._account
 
     def _update(self, check: Check) -> None:
         passes = 0
@@ -198,15 +206,12 @@ class GoogleDriveSource:
                 return SkippedError(f"{name} {error.reason}")
             case FileUnavailableError():
                 return DownloadError(f"{name} {error.reason}")
-            case DriveUnavailableError():
-                return SourceUnavailableError(str(error), error.retry_seconds, ends_with=DriveError)
-            case CredentialsError():
-                return SourceUnavailableError(str(error), ends_with=CredentialsError)
             case DownloadError():
                 # It may not be what was expected because there is a newer one.
                 with suppress(DriveError):
                     self._look_again(file.id)
-        return error
+                return error
+        return _trouble(error)
 
     def _without_content(self, file: DriveFile, name: str) -> Exception:
         """Return what it means that a content was not found: of a file that is there, that passes."""
@@ -230,3 +235,22 @@ class GoogleDriveSource:
     def doubt(self) -> None:
         """Have the next look ask for the folder itself first: it may be gone before any change tells of it."""
         self._folder = None
+
+
+class _CredentialsTrouble(SourceUnavailableError):
+    """The credentials can't be used: a matter of no folder."""
+
+    def end(self, place: str) -> CredentialsError:  # noqa: ARG002
+        return CredentialsError(str(self))
+
+
+def _trouble(error: DriveError) -> SourceUnavailableError:
+    """Return the trouble of the pipeline that an error is which is not known to be about one file."""
+    match error:
+        case DriveUnavailableError():
+            return SourceUnavailableError(str(error), error.retry_seconds, ends_with=DriveError)
+        case CredentialsError():
+            return _CredentialsTrouble(str(error), PERSON_SECONDS, ends_with=CredentialsError)
+        case RefusedError():
+            return SourceUnavailableError(str(error), ends_with=RefusedError)
+    return SourceUnavailableError(str(error), ends_with=DriveError)

@@ -278,12 +278,9 @@ def test_a_watched_folder_in_the_trash_is_an_error_until_it_is_back_and_costs_no
         assert (run.state()["total_deleted"], run.store.writes) == (0, {key: 1})
 
 
-def test_a_grant_that_is_revoked_ends_it_with_what_to_do(server: DriveServer, top: str, tmp_path: Path) -> None:
-    server.drive.add_file("a.txt", "one", top)
+def test_a_grant_that_never_was_good_ends_it_with_what_to_do(server: DriveServer, top: str, tmp_path: Path) -> None:
+    server.grants.revoke()
     with running(tmp_path, server, top) as run:
-        run.wait_idle(processed=1)
-        server.grants.revoke()
-        server.grants.expire_access_tokens()
         run.thread.join(30)
         assert isinstance(run.error, CredentialsError)
         assert str(run.error).startswith("Google refuses the key of pipeline@tests.iam.gserviceaccount.com")
