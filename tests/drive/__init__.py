@@ -61,6 +61,11 @@ What Drive may do or not, so that a client must cope with both: attributes of ``
         True: pages have fewer entries than asked for, some none at all
     ``or_queries_miss`` (False)
         True: a query for several parents at once finds nothing (Drive has done this)
+    ``or_queries_miss_share`` (0.0)
+        with this probability each of several parents in one query is as if it were empty, at random, on all pages of
+        that query, and with ``incompleteSearch`` false (Drive has done this, too)
+    ``unlisted`` (empty)
+        ids that are in no list, though ``files.get`` has them
     ``missing_parent_is_404`` (True)
         a query for the children of a folder that is not there, or not visible, is 404, else an empty list
     ``gone_status`` (410)

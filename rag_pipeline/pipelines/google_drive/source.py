@@ -237,7 +237,7 @@ class GoogleDriveSource:
         self._folder = None
 
 
-class _CredentialsTrouble(SourceUnavailableError):
+class _CredentialsTroubleError(SourceUnavailableError):
     """The credentials can't be used: a matter of no folder."""
 
     def end(self, place: str) -> CredentialsError:  # noqa: ARG002
@@ -250,7 +250,7 @@ def _trouble(error: DriveError) -> SourceUnavailableError:
         case DriveUnavailableError():
             return SourceUnavailableError(str(error), error.retry_seconds, ends_with=DriveError)
         case CredentialsError():
-            return _CredentialsTrouble(str(error), PERSON_SECONDS, ends_with=CredentialsError)
+            return _CredentialsTroubleError(str(error), PERSON_SECONDS, ends_with=CredentialsError)
         case RefusedError():
             return SourceUnavailableError(str(error), ends_with=RefusedError)
     return SourceUnavailableError(str(error), ends_with=DriveError)
