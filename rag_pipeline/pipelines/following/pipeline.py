@@ -17,7 +17,7 @@ from rag_pipeline.pipelines.following.place import Place
 from rag_pipeline.pipelines.following.plan import Plan, plan
 from rag_pipeline.pipelines.following.settle import Settling
 from rag_pipeline.pipelines.following.show import Shown
-from rag_pipeline.pipelines.following.source import Found, Source, SourceUnavailableError, Watcher
+from rag_pipeline.pipelines.following.source import Check, Found, Source, SourceUnavailableError, Watcher
 from rag_pipeline.pipelines.following.steering import SINGLE_PASS, Steering
 from rag_pipeline.pipelines.following.timetable import Timetable
 from rag_pipeline.pipelines.ingestion import Ingestion, Parts
@@ -218,7 +218,7 @@ class FollowingPipeline:
         began = time.monotonic()
         self._shown.looking()
         try:
-            found = self._source.look(check)
+            found = self._confirmed(self._source.look(check), check)
             is_another = self._place.confirm(found, self._jobs.known, self._crew.lock)
         except SourceUnavailableError as error:
             self._unavailable(error, steering, checked=True)
@@ -230,6 +230,14 @@ class FollowingPipeline:
             if is_another and self._watcher is not None:
                 self._watcher.renew()
             self._take(found, steering, began)
+
+    def _confirmed(self, found: Found, check: Check) -> Found:
+        """Return what there is, after a look for the known files that were not found."""
+        if found.confirm is None:
+            return found
+        with self._crew.lock:
+            known = {*self._jobs.known, *self._jobs.stored, *self._jobs.unended()}
+        return found.confirm(known - found.files.keys() - found.oddities.keys(), check)
 
     def _take(self, found: Found, steering: Steering, began: float) -> None:
         self._available = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -59,12 +59,15 @@ class Found(NamedTuple):
 
     unknown: whether a known file that wasn't found may still be there, as below a folder that could not be listed.
     identity: tells this place from another that has taken its name, such as an empty mount point.
+    confirm: looks for known files that were not found, before ``unknown`` is asked; returns what there is then. It
+    raises what :meth:`Source.look` does. None where a look misses nothing.
     """
 
     files: Mapping[str, FoundFile]
     oddities: Mapping[str, Oddity]
     unknown: Callable[[str], bool]
     identity: str
+    confirm: Callable[[Collection[str], Check], Found] | None = None
 
 
 class SourceUnavailableError(Exception):

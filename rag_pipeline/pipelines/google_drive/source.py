@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
 from rag_pipeline.errors import ConfigurationError
@@ -20,6 +20,7 @@ from rag_pipeline.pipelines.following.source import (
 )
 from rag_pipeline.pipelines.google_drive import changes, folder, targets
 from rag_pipeline.pipelines.google_drive.api import DriveApi
+from rag_pipeline.pipelines.google_drive.departures import Departures
 from rag_pipeline.pipelines.google_drive.errors import (
     CredentialsError,
     DownloadError,
@@ -73,6 +74,7 @@ class GoogleDriveSource:
         self._account = account
         self._limit_bytes = limit_bytes
         self._listing = Listing(api, mirror)
+        self._departures = Departures(api, mirror)
         self._folder: DriveFile | None = None
         self._found: tuple[int, Found] | None = None
         self._versions: dict[str, str] = {}
@@ -90,8 +92,26 @@ class GoogleDriveSource:
 
     def look(self, check: Check) -> Found:
         """Bring the mirror up to date, with one request if nothing has changed, and return what is in it."""
-        try:
+        with self._telling_trouble():
             self._update(check)
+        return self._read()
+
+    def _confirm(self, missing: Collection[str], check: Check) -> Found:
+        """Ask about known files that were not found: a listing may not have shown them."""
+        with self._telling_trouble():
+            before = self._departures.left_open
+            self._departures.confirm(missing, check)
+            new = len(self._departures.left_open - before)
+        if new:
+            logger.info(
+                "%s: %d files are out of sight; their text is kept until Drive says that they are gone", self.place, new
+            )
+        return self._read()
+
+    @contextmanager
+    def _telling_trouble(self) -> Iterator[None]:
+        try:
+            yield
         except SourceUnavailableError as error:
             self._folder = None
             if not self._was_seen:
@@ -110,7 +130,6 @@ class GoogleDriveSource:
             # A folder or its shared drive that is gone while it is listed.
             said = f"the folder {error.reason}" if isinstance(error, FileUnavailableError) else str(error)
             raise SourceUnavailableError(said, ends_with=DriveError) from None
-        return self._read()
 
     @property
     def _was_seen(self) -> bool:
@@ -120,6 +139,7 @@ class GoogleDriveSource:
 
     def _update(self, check: Check) -> None:
         passes = 0
+        self._departures.begin()
         while True:
             if self._folder is None:
                 self._folder = folder.find(self._api, self._folder_id, check)
@@ -134,7 +154,7 @@ class GoogleDriveSource:
                 self._folder = None
                 continue
             targets.resolve(self._api, self._mirror, self._folder.drive_id, check)
-            if not self._mirror.unlisted(1):
+            if not self._departures.recheck(check) and not self._mirror.unlisted(1):
                 break
         self._mirror.tidy()
 
@@ -162,7 +182,9 @@ class GoogleDriveSource:
     def _read(self) -> Found:
         revision = self._mirror.revision
         if self._found is None or self._found[0] != revision:
-            found = build(self._mirror, self._limit_bytes)
+            found = build(self._mirror, self._limit_bytes)._replace(
+                unknown=lambda key: not self._departures.is_gone(key), confirm=self._confirm
+            )
             self._found = revision, found
             files = {key: file.version for key, file in found.files.items()}
             self._versions = files | {key: odd.version for key, odd in found.oddities.items()}

@@ -259,7 +259,7 @@ def test_a_file_that_cannot_be_used_is_one_line_that_says_what_to_do(tmp_path: P
     with sqlite3.connect(path) as newer:
         newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(StateError, match=r"newer version of rag-pipeline \(format 99, this one knows 1\)"):
+    with pytest.raises(StateError, match=r"newer version of rag-pipeline \(format 99, this one knows 2\)"):
         Mirror(path)
     with pytest.raises(StateError, match="can't be used"):
         Mirror(tmp_path / "no such folder" / "mirror.sqlite3")
