@@ -94,9 +94,10 @@ Faults, ``server.faults`` (see ``faults.py``)
     ``server_error(status=503)``, ``page_token_gone()``, ``cut_headers(late=)`` (late: http.client takes what came for
     a whole answer without a body), ``cut_body(after=)``, ``stall(after=)`` (until ``faults.release()`` or the end),
     ``corrupt()`` (same length, other bytes), ``truncate(by=)`` (a whole answer, too short), ``slow(seconds)``
-    ``random(rate, seed, operations=None)``
-        from now on every request of the API fails with that probability, by a fault that a retry cures;
-        ``stop_random()``, ``random_hits``
+    ``random(rate, seed, operations=None, *, refusal_rate=0.0)``
+        from now on every request of the API fails with that probability, by a fault that a retry cures, and with
+        ``refusal_rate`` some in a row are refused for a reason that is no file's; ``stop_random()``, ``random_hits``,
+        ``refusals``
 
 What was asked, ``server.requests``
     a list of ``Request`` (operation, method, path, query, headers, status, bytes_in, bytes_out, fault) with

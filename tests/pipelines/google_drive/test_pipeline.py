@@ -300,7 +300,8 @@ def test_a_run_of_many_files_with_random_faults_and_changes_ends_with_exactly_th
 ) -> None:
     storm = Storm(server, STORM_FILES, seed=STORM_SEED)
     store = MemoryStore()
-    server.faults.random(0.03, seed=STORM_SEED)
+    server.faults.random(0.03, seed=STORM_SEED, refusal_rate=0.001)
+    server.behaviour.or_queries_miss_share = 0.3
     for life in range(3):
         with running(tmp_path, server, storm.top, store, workers=8) as run:
             done = threading.Event()
@@ -310,8 +311,9 @@ def test_a_run_of_many_files_with_random_faults_and_changes_ends_with_exactly_th
                     storm.change()
                     server.behaviour.entries_for_descendants = number % 3 == 0
                     server.behaviour.short_pages = number % 5 == 0
-                    if number % 100 == 99:
-                        server.expire_change_tokens()
+                    if number % 50 == 49:
+                        storm.hide()
+                storm.show()
                 done.set()
 
             # The first two lives end somewhere in the middle.
