@@ -1,9 +1,11 @@
 """What following a Drive folder costs: ``python -m benchmarks.google_drive [--files N] [--changes N] [--large-mb N]``.
 
 Files in nested folders of the tests' own Drive, a share of all requests failing at random, and people who change
-things all the while; the pipeline's process is killed in the middle, twice. In the end the store, the embedded one,
-has to be exactly what is in the folder. Extraction and embedding are those of the tests, since they are not what is
-measured. Before that one large file is transferred, to see what memory that takes.
+things all the while; the pipeline's process is killed in the middle, twice. Now and then Drive refuses everything for a
+reason that is no file's, answers for some of several folders only, and leaves things out of its lists while a full pass
+is made. In the end the store, the embedded one, has to be exactly what is in the folder. Extraction and embedding are
+those of the tests, since they are not what is measured. Before that one large file is transferred, to see what memory
+that takes.
 """
 
 from __future__ import annotations
@@ -40,6 +42,12 @@ MIB = 1 << 20
 SCOPE = "benchmark"
 KILLS = 2
 FAULTS = 0.02
+REFUSALS = 0.0005
+"""How often a request is the first of some that are refused for a reason that is no file's."""
+MISSED_FOLDERS = 0.3
+"""The share of the folders in a question about several that its answer leaves out."""
+HIDINGS = 10
+"""How often in all a tenth of what there is is left out of the lists, and a full pass begins."""
 CONTENTS = ("media", "files.export", "export_link")
 RUN_SECONDS = 3600.0
 
@@ -73,20 +81,24 @@ def _many_files(options: argparse.Namespace) -> None:
     with DriveServer() as server, tempfile.TemporaryDirectory() as state:
         storm = Storm(server, options.files, options.seed)
         storm.take_stock()
-        server.faults.random(FAULTS, options.seed)
+        server.faults.random(FAULTS, options.seed, refusal_rate=REFUSALS)
+        server.behaviour.or_queries_miss_share = MISSED_FOLDERS
+        hide_after = max(1, options.changes // HIDINGS)
         began, peak = time.monotonic(), 0
         for life in range(KILLS + 1):
             with _child("follow", server, storm.top, state) as child:
                 last = life == KILLS
-                _change(storm, child, options.changes // (KILLS + 1), options.files * (life + 1) // (KILLS + 2))
+                changes, files = options.changes // (KILLS + 1), options.files * (life + 1) // (KILLS + 2)
+                _change(storm, child, changes, files, hide_after)
                 if last:
+                    storm.show()
                     peak = _wait_for_rest(child, storm, Path(state))
                 # At the end of the block the process is killed, wherever it is.
         _report(server, storm, time.monotonic() - began, peak)
 
 
-def _change(storm: Storm, child: JsonProcess, changes: int, files: int) -> None:
-    """Change things at an even pace until about so many files are stored."""
+def _change(storm: Storm, child: JsonProcess, changes: int, files: int, hide_after: int) -> None:
+    """Change things at an even pace until about so many files are stored; hide some after so many changes."""
     done = 0
     while True:
         stored = child.expect("event", "at", RUN_SECONDS)["stored"]
@@ -95,6 +107,8 @@ def _change(storm: Storm, child: JsonProcess, changes: int, files: int) -> None:
             storm.change()
             storm.take_stock()
             done += 1
+            if done % hide_after == 0:
+                storm.hide()
         if done >= changes:
             return
 
@@ -132,7 +146,8 @@ def _report(server: DriveServer, storm: Storm, seconds: float, peak: int) -> Non
     looks = sum(request.operation == "changes.list" for request in good)
     print(
         f"\n{len(storm.expected()):,} files stored in {seconds:.0f} s, exactly those in the folder; "
-        f"{server.faults.random_hits:,} requests failed, {KILLS} kills\n\n"
+        f"{server.faults.random_hits:,} requests failed, {server.faults.refusals} refusals "
+        f"of everything, {KILLS} kills\n\n"
         "| | made | least possible |\n|---|---|---|\n"
         f"| contents | {contents:,} | {needed:,}: those that were new, changed, or had been gone |\n"
         f"| bytes of contents | {fetched_bytes:,} | {needed_bytes:,} |\n"

@@ -61,6 +61,11 @@ What Drive may do or not, so that a client must cope with both: attributes of ``
         True: pages have fewer entries than asked for, some none at all
     ``or_queries_miss`` (False)
         True: a query for several parents at once finds nothing (Drive has done this)
+    ``or_queries_miss_share`` (0.0)
+        with this probability each of several parents in one query is as if it were empty, at random, on all pages of
+        that query, and with ``incompleteSearch`` false (Drive has done this, too)
+    ``unlisted`` (empty)
+        ids that are in no list, though ``files.get`` has them
     ``missing_parent_is_404`` (True)
         a query for the children of a folder that is not there, or not visible, is 404, else an empty list
     ``gone_status`` (410)
@@ -89,9 +94,10 @@ Faults, ``server.faults`` (see ``faults.py``)
     ``server_error(status=503)``, ``page_token_gone()``, ``cut_headers(late=)`` (late: http.client takes what came for
     a whole answer without a body), ``cut_body(after=)``, ``stall(after=)`` (until ``faults.release()`` or the end),
     ``corrupt()`` (same length, other bytes), ``truncate(by=)`` (a whole answer, too short), ``slow(seconds)``
-    ``random(rate, seed, operations=None)``
-        from now on every request of the API fails with that probability, by a fault that a retry cures;
-        ``stop_random()``, ``random_hits``
+    ``random(rate, seed, operations=None, *, refusal_rate=0.0)``
+        from now on every request of the API fails with that probability, by a fault that a retry cures, and with
+        ``refusal_rate`` some in a row are refused for a reason that is no file's; ``stop_random()``, ``random_hits``,
+        ``refusals``
 
 What was asked, ``server.requests``
     a list of ``Request`` (operation, method, path, query, headers, status, bytes_in, bytes_out, fault) with

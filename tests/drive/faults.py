@@ -18,6 +18,16 @@ OF_API = frozenset(
 """What fails unless a test says otherwise: all but signing in."""
 
 
+PROJECT_REASONS = (
+    *((403, reason) for reason in ("forbidden", "accessNotConfigured", "domainPolicy", "somethingNew")),
+    *((403, reason) for reason in ("CONSUMER_SUSPENDED", "BILLING_DISABLED", "SECURITY_POLICY_VIOLATED")),
+    (400, "failedPrecondition"),
+)
+"""What Drive refuses with, for a while, for reasons that are no file's."""
+LONGEST_REFUSAL = 20
+"""So many requests in a row at most."""
+
+
 class Fault(NamedTuple):
     """What goes wrong: an answer that is an error, a connection that ends or stops, or wrong bytes."""
 
@@ -59,11 +69,14 @@ class Faults:
     def __init__(self) -> None:
         self.released = threading.Event()
         self.random_hits = 0
+        self.refusals = 0
         self._lock = threading.Lock()
         self._planned: list[Planned] = []
         self._random: random.Random | None = None
         self._rate = 0.0
         self._operations: frozenset[str] | None = None
+        self._refusal_rate = 0.0
+        self._refused: list[Fault] = []
 
     def add(
         self,
@@ -87,15 +100,23 @@ class Faults:
         self.stop_random()
         self.release()
 
-    def random(self, rate: float, seed: int, operations: frozenset[str] | None = None) -> None:
-        """From now on let each request fail with this probability, in a way that a retry cures."""
+    def random(
+        self, rate: float, seed: int, operations: frozenset[str] | None = None, *, refusal_rate: float = 0.0
+    ) -> None:
+        """From now on let each request fail with this probability, in a way that a retry cures.
+
+        With the probability ``refusal_rate`` a request is the first of some that are all refused for one reason, which
+        is no file's: only a later look gets further.
+        """
         with self._lock:
             self._random, self._rate, self._operations = random.Random(seed), rate, operations
+            self._refusal_rate = refusal_rate
 
     def stop_random(self) -> None:
         """Let nothing fail at random any more."""
         with self._lock:
             self._random = None
+            self._refused = []
 
     def release(self) -> None:
         """End all stalls that there are."""
@@ -122,6 +143,11 @@ class Faults:
     def _by_chance(self, operation: str) -> Fault | None:
         if self._random is None or operation not in (self._operations or OF_API):
             return None
+        if self._refusal_rate and not self._refused and self._random.random() < self._refusal_rate:
+            self.refusals += 1
+            self._refused = [error(*self._random.choice(PROJECT_REASONS))] * self._random.randint(1, LONGEST_REFUSAL)
+        if self._refused:
+            return self._refused.pop()
         if self._random.random() >= self._rate:
             return None
         self.random_hits += 1

@@ -39,6 +39,9 @@ class Listings:
         self._places: dict[str, Place] = {}
         # Which pages are short is the same in each run.
         self._short = random.Random(0)
+        self._chance = random.Random(0)
+        # Which parents of a query are as if they were empty: on all of its pages the same.
+        self._missed: dict[str, frozenset[str]] = {}
 
     def expire_tokens(self) -> None:
         """Accept none of the tokens that were given out."""
@@ -84,14 +87,25 @@ class Listings:
         query = parse(given["q"], self._tree.root_id) if "q" in given else EVERYTHING
         if query.parents is not None and len(query.parents) > 1 and self._tree.behaviour.or_queries_miss:
             return []
-        made = (resources.file(self._tree, item, base_url) for item in self._candidates(query, given))
-        return [file for file in made if query.meets(file)]
+        candidates = self._candidates(query, given, self._missed_by(query, given))
+        made = (resources.file(self._tree, item, base_url) for item in candidates)
+        return [file for file in made if query.meets(file) and file["id"] not in self._tree.behaviour.unlisted]
 
-    def _candidates(self, query: Query, given: Mapping[str, Any]) -> Iterable[Item]:
+    def _missed_by(self, query: Query, given: Mapping[str, Any]) -> frozenset[str]:
+        share = self._tree.behaviour.or_queries_miss_share
+        if query.parents is None or len(query.parents) < 2:
+            return frozenset()
+        if "pageToken" not in given:
+            missed = (parent for parent in sorted(query.parents) if self._chance.random() < share)
+            self._missed[given["q"]] = frozenset(missed)
+        return self._missed[given["q"]]
+
+    def _candidates(self, query: Query, given: Mapping[str, Any], missed: frozenset[str]) -> Iterable[Item]:
         if query.parents is None:
             items: Iterable[Item] = self._tree.items.values()
         else:
-            items = {item.id: item for parent in query.parents for item in self._children(parent)}.values()
+            shown = query.parents - missed
+            items = {item.id: item for parent in shown for item in self._children(parent)}.values()
         return (item for item in items if self._tree.can_see(item) and _is_included(item, given, self._tree.root_id))
 
     def _children(self, parent: str) -> list[Item]:

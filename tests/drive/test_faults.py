@@ -206,3 +206,16 @@ def test_all_faults_at_random_are_cured_by_asking_again(server: DriveServer, ask
         except requests.RequestException:
             pass
     assert server.faults.random_hits > 5
+
+
+def test_now_and_then_some_requests_in_a_row_are_refused_for_one_reason_that_is_no_file_s(
+    server: DriveServer, asker: Asker
+) -> None:
+    server.faults.random(0.0, seed=1, refusal_rate=0.05)
+    for _ in range(300):
+        asker.get("about", fields="user")
+    faults = [request.fault for request in server.requests if request.operation == "about.get"]
+    assert 0 < server.faults.refusals < sum(fault is not None for fault in faults) < len(faults)
+    assert len(set(faults)) > 3
+    server.faults.stop_random()
+    assert asker.json("about", fields="user")

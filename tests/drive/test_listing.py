@@ -27,6 +27,30 @@ def test_children_of_several_folders_in_one_query(server: DriveServer, asker: As
     assert ids_of(asker.json("files", q=in_folder(one))) != set()
 
 
+def test_of_several_folders_some_may_be_left_out_on_all_pages_without_a_word(server: DriveServer, asker: Asker) -> None:
+    folders = [server.drive.add_folder(str(number)) for number in range(20)]
+    files = {folder: {server.drive.add_file(str(number), "x", folder) for number in range(3)} for folder in folders}
+    server.behaviour.or_queries_miss_share = 0.5
+    page = asker.json("files", q=in_folder(*folders), pageSize="7")
+    seen = ids_of(page)
+    while "nextPageToken" in page:
+        assert page["incompleteSearch"] is False
+        page = asker.json("files", q=in_folder(*folders), pageSize="7", pageToken=page["nextPageToken"])
+        seen |= ids_of(page)
+    shown = [folder for folder in folders if files[folder] & seen]
+    assert 0 < len(shown) < len(folders)
+    assert seen == set().union(*(files[folder] for folder in shown))
+    assert ids_of(asker.json("files", q=in_folder(folders[0]))) == files[folders[0]]
+
+
+def test_what_is_in_no_list_can_be_asked_for(server: DriveServer, asker: Asker) -> None:
+    folder = server.drive.add_folder("one")
+    file, other = server.drive.add_file("a", "a", folder), server.drive.add_file("b", "b", folder)
+    server.behaviour.unlisted = {file}
+    assert ids_of(asker.json("files", q=in_folder(folder))) == {other}
+    assert asker.json(f"files/{file}")["id"] == file
+
+
 def test_the_root_has_a_name_of_its_own_and_is_in_no_list(server: DriveServer, asker: Asker) -> None:
     file = server.drive.add_file("a", "a")
     assert ids_of(asker.json("files", q="'root' in parents")) == {file}

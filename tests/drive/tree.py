@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.drive.documents import FOLDER
 from tests.drive.feeds import Feed
@@ -23,6 +23,8 @@ class Behaviour:
     user_feed_has_drives: bool = False
     short_pages: bool = False
     or_queries_miss: bool = False
+    or_queries_miss_share: float = 0.0
+    unlisted: set[str] = field(default_factory=set)
     missing_parent_is_404: bool = True
     gone_status: int = 410
     gzip_media: bool = False

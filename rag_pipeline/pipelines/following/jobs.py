@@ -213,6 +213,7 @@ class Jobs:
                 self.again = True
             elif result.end is End.UNAVAILABLE:
                 self.trouble = result.trouble
+                self.order.postpone(file.file_id)  # in case it is this file's alone after all: the others go first
 
     def _is_to_blame(self, key: str, blocked: Blocked) -> bool:
         """Open the breaker of what failed; return True if the file is the reason, since others pass."""

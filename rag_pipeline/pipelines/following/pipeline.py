@@ -28,7 +28,7 @@ from rag_pipeline.pipelines.following.place import Place
 from rag_pipeline.pipelines.following.plan import Plan, plan
 from rag_pipeline.pipelines.following.settle import Settling
 from rag_pipeline.pipelines.following.show import Shown
-from rag_pipeline.pipelines.following.source import Found, Source, SourceUnavailableError, Watcher
+from rag_pipeline.pipelines.following.source import Check, Found, Source, SourceUnavailableError, Watcher
 from rag_pipeline.pipelines.following.steady import steady_now
 from rag_pipeline.pipelines.following.steering import SINGLE_PASS, Steering
 from rag_pipeline.pipelines.following.timetable import Timetable
@@ -262,7 +262,7 @@ class FollowingPipeline:
         began = time.monotonic()
         self._shown.looking()
         try:
-            found = self._source.look(check)
+            found = self._confirmed(self._source.look(check), check)
             is_another = self._place.confirm(found, self._jobs.known, self._crew.lock)
         except SourceUnavailableError as error:
             self._unavailable(error, steering, checked=True)
@@ -274,6 +274,14 @@ class FollowingPipeline:
             if is_another and self._watcher is not None:
                 self._watcher.renew()
             self._take(found, steering, began)
+
+    def _confirmed(self, found: Found, check: Check) -> Found:
+        """Return what there is, after a look for the known files that were not found."""
+        if found.confirm is None:
+            return found
+        with self._crew.lock:
+            known = {*self._jobs.known, *self._jobs.stored, *self._jobs.unended()}
+        return found.confirm(known - found.files.keys() - found.oddities.keys(), check)
 
     def _take(self, found: Found, steering: Steering, began: float) -> None:
         self._available = True
@@ -306,7 +314,7 @@ class FollowingPipeline:
 
     def _unavailable(self, error: SourceUnavailableError, steering: Steering, *, checked: bool) -> None:
         if self._single:
-            raise error.ends_with(f"{self._source.place}: {error}")
+            raise error.end(self._source.place)
         if self._available is not False:
             logger.warning("%s: %s", self._source.place, error, extra=logs.about(self._status.pipeline_id))
         self._available = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -64,6 +64,8 @@ class Found(NamedTuple):
     unknown: whether a known file that wasn't found may still be there, as below a folder that could not be listed.
     identity: tells this place from another that has taken its name, such as an empty mount point.
     gone: whether the source is sure that a file is gone, so that no second look has to find it missing too.
+    confirm: looks for known files that were not found, before ``unknown`` is asked; returns what there is then. It
+    raises what :meth:`Source.look` does. None where a look misses nothing.
     """
 
     files: Mapping[str, FoundFile]
@@ -71,6 +73,7 @@ class Found(NamedTuple):
     unknown: Callable[[str], bool]
     identity: str
     gone: Callable[[str], bool] = _none_gone
+    confirm: Callable[[Collection[str], Check], Found] | None = None
 
 
 class SourceUnavailableError(Exception):
@@ -90,6 +93,10 @@ class SourceUnavailableError(Exception):
         super().__init__(message)
         self.retry_seconds = retry_seconds
         self.ends_with = ends_with
+
+    def end(self, place: str) -> RagPipelineError:
+        """Return the error that a single pass over ``place`` ends with."""
+        return self.ends_with(f"{place}: {self}")
 
 
 class SkippedError(Exception):

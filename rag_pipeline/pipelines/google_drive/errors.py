@@ -3,6 +3,7 @@
 DriveError (RuntimeError)          Drive refused something, or answered with what can't be used
 ├── CredentialsError               who asks: the credentials can't be used; the message says what to do about it
 ├── DriveUnavailableError          for now: the network, Drive's own failures, and its limits, after all tries
+├── RefusedError                   the project, the account, or nobody knows: it is no matter of one file
 ├── PageTokenGoneError             the page token: list again from the start
 ├── FileUnavailableError           this one file, and no other
 └── DownloadError                  the content of a file came damaged, or could not be written down; try again later
@@ -39,6 +40,16 @@ class DriveUnavailableError(DriveError):
         super().__init__(message)
         self.retry_seconds = retry_seconds
         self.server_failed = server_failed
+
+
+class RefusedError(DriveError):
+    """Drive refuses the project or the account, or refuses for a reason that is not known to be about one file.
+
+    It may pass: an API is enabled, a bill is paid, a policy is changed. The message says what to do, where that is
+    known.
+    """
+
+    exit_code = ExitCode.ACCESS
 
 
 class PageTokenGoneError(DriveError):

@@ -10,6 +10,7 @@ from rag_pipeline.ingest.types import Progress
 from rag_pipeline.pipelines.google_drive.api import DriveApi
 from rag_pipeline.pipelines.google_drive.errors import DownloadError, FileUnavailableError
 from rag_pipeline.pipelines.google_drive.kinds import Export, Unfit, kind_of
+from rag_pipeline.pipelines.google_drive.reasons import UNSUPPORTED_CONVERSION
 from rag_pipeline.pipelines.google_drive.records import DriveFile
 from rag_pipeline.pipelines.google_drive.spool import Spool
 
@@ -22,7 +23,7 @@ _EXTENSIONS = {
     "message/rfc822": ".eml",
 }
 # Another format may do where this is the reason.
-_FORMAT_REFUSED = frozenset({"noExport", "exportSizeLimitExceeded", "badRequest", "invalid", "invalidParameter"})
+_FORMAT_REFUSED = frozenset({"noExport", "exportSizeLimitExceeded", UNSUPPORTED_CONVERSION})
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def build(mirror: Mirror, limit_bytes: int) -> Found:
             files[file.id] = followed
     oddities.update((odd.file_id, odd) for odd in _odd_shortcuts(mirror))
     position = mirror.position
-    return Found(files, oddities, lambda _: False, "" if position is None else position.root_id, mirror.is_gone)
+    return Found(files, oddities, lambda _: False, "" if position is None else position.root_id)
 
 
 def follow(file: DriveFile, retried: int, limit_bytes: int) -> FoundFile | Oddity:

@@ -2,6 +2,10 @@
 
 That is every folder in a full pass, and after it those that were moved in. A listing that was cut short goes on with
 the folders that are left: what has changed in the others meanwhile, the changes tell.
+
+Drive has answered a question about several folders with the entries of some of them, or of none, and has said that the
+search was complete (rclone's issues 3114, 4289 and 9810). So an answer counts for the folders of which it has entries;
+each of the others is asked about alone.
 """
 
 from __future__ import annotations
@@ -33,7 +37,6 @@ class Listing:
     def __init__(self, api: DriveApi, mirror: Mirror) -> None:
         self._api = api
         self._mirror = mirror
-        self._several_work = False
 
     def run(self, drive_id: str | None, check: Callable[[], None]) -> bool:
         """List folders until the mirror knows what is in each; returns whether there were any.
@@ -52,7 +55,7 @@ class Listing:
         """List folders, with one question if it can be; for those that spoil it, with a few more."""
         for _ in range(MAX_ATTEMPTS):
             try:
-                found = self._pages(folders, drive_id, check)
+                seen = self._pages(folders, drive_id, check)
             except (PageTokenGoneError, _IncompleteError):
                 continue
             except FileUnavailableError:
@@ -63,13 +66,9 @@ class Listing:
                 if not self._is_there(folders[0], check):
                     return
                 continue
-            if found and len(folders) > 1:
-                self._several_work = True
-            elif len(folders) > 1 and not self._several_work:
-                # Drive has been known to find nothing in shared drives when asked for several folders at once.
-                self._list_each([[folder] for folder in folders], drive_id, check)
-                return
-            self._mirror.put((), listed=folders)
+            listed = [folder for folder in folders if folder in seen or len(folders) == 1]
+            self._mirror.put((), listed=listed)
+            self._list_each([[folder] for folder in folders if folder not in listed], drive_id, check)
             return
         if len(folders) == 1:
             raise DriveUnavailableError("Google Drive does not list all of a folder", INCOMPLETE_RETRY_SECONDS)
@@ -95,17 +94,17 @@ class Listing:
         for part in parts:
             self._list(part, drive_id, check)
 
-    def _pages(self, folders: Sequence[str], drive_id: str | None, check: Callable[[], None]) -> int:
-        """Take in all that is in the folders; return how many things that is."""
+    def _pages(self, folders: Sequence[str], drive_id: str | None, check: Callable[[], None]) -> set[str]:
+        """Take in all that is in the folders; return the ids of the folders that something was seen in."""
         token: str | None = None
-        found = 0
+        seen: set[str] = set()
         while True:
             check()
             page: FilesPage = self._api.children(folders, token, drive_id, check)
             if page.incomplete:
                 raise _IncompleteError
             self._mirror.put(page.files)
-            found += len(page.files)
+            seen.update(parent for file in page.files for parent in file.parents)
             token = page.next_page_token
             if token is None:
-                return found
+                return seen

@@ -43,6 +43,8 @@ CREATE INDEX edges_by_child ON edges (child);
 CREATE TABLE targets (id TEXT PRIMARY KEY, reason TEXT, checked_at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE above (id TEXT PRIMARY KEY) WITHOUT ROWID
 """
+# inside: what was below the watched folder by a folder of its own, and is no longer to be seen there.
+_INSIDE = "CREATE TABLE inside (id TEXT PRIMARY KEY) WITHOUT ROWID"
 
 _COLUMNS = (
     "id, name, mime_type, size, md5, version, modified_time, trashed, drive_id, web_link, target_id, target_mime_type,"
@@ -91,6 +93,16 @@ class Shortcut(NamedTuple):
     in_folders: bool
 
 
+class Left(NamedTuple):
+    """Something that is no longer below the folder, as Drive told of it last.
+
+    parents: the folders it is in that can be seen.
+    """
+
+    trashed: bool
+    parents: tuple[str, ...]
+
+
 class Mirror:
     """What is below one folder; safe to call from several threads.
 
@@ -101,9 +113,10 @@ class Mirror:
     def __init__(self, path: Path) -> None:
         self.revision = 0
         self._tidied = -1
-        self._gone: set[str] = set()
+        self._left: dict[str, Left] = {}
+        self._removed: set[str] = set()
         rebuilt = "Drive is listed again, and nothing that is stored is done again"
-        self._db = Database(path, (_SCHEMA,), rebuilt=rebuilt)
+        self._db = Database(path, (_SCHEMA, _INSIDE), rebuilt=rebuilt)
 
     def close(self) -> None:
         """Write everything to the file and close it; idempotent."""
@@ -165,14 +178,6 @@ class Mirror:
                 self._apply(change)
             self._db.run("UPDATE state SET token = ?", (token,))
 
-    def is_gone(self, file_id: str) -> bool:
-        """Return whether a change has told that this file is deleted, in the trash, or out of sight."""
-        return file_id in self._gone
-
-    def forget_gone(self) -> None:
-        """Forget which files the changes told to be gone."""
-        self._gone.clear()
-
     def miss(self) -> None:
         """Note that a full pass has to begin before anything is taken for gone."""
         self._db.run("UPDATE state SET missed = 1")
@@ -185,8 +190,6 @@ class Mirror:
             self.put((file,))
         elif known:
             self.remove(key)
-        if known and (file is None or file.trashed):
-            self._gone.add(key)
         if file is None or file.trashed or not is_ours:
             # What shortcuts lead to may lie in a folder, and share its fate without a word.
             may_be_folder = file is None or file.mime_type == FOLDER
@@ -202,9 +205,10 @@ class Mirror:
             self.revision += 1
 
     def remove(self, file_id: str) -> None:
-        """Forget what is there no more, or can't be seen; never the watched folder, which may come back."""
+        """Forget what Drive says is not there or can't be seen; never the watched folder, which may come back."""
         with self._db.transaction():
             self._db.run("DELETE FROM files WHERE id = ? AND id NOT IN (SELECT root FROM state)", (file_id,))
+            self._removed.add(file_id)
             self.revision += 1
 
     def refuse(self, file_id: str) -> None:
@@ -242,16 +246,24 @@ class Mirror:
         with self._db.transaction():
             self._db.run("INSERT OR REPLACE INTO targets VALUES (?, ?, ?)", (file_id, reason, checked_at))
             if file is None:
-                self.remove(file_id)
+                self._db.run("DELETE FROM files WHERE id = ? AND id NOT IN (SELECT root FROM state)", (file_id,))
             else:
                 self._put(file)
             self.revision += 1
+
+    def unseen(self, *, folders: bool) -> list[str]:
+        """Return what was in a folder that was listed in this pass, and was not shown there."""
+        query = f"""{_BELOW} SELECT DISTINCT f.id FROM files f JOIN edges e ON e.child = f.id AND NOT e.shortcut
+            WHERE e.parent IN below AND f.pass != (SELECT pass FROM state) AND NOT f.trashed
+            AND (f.mime_type = ?) = ? AND f.id NOT IN (SELECT root FROM state) ORDER BY 1"""
+        return [key for (key,) in self._db.run(query, (FOLDER, folders))]
 
     def tidy(self) -> None:
         """Forget all that can't be reached: the pass, or the changes, are taken in."""
         if self._tidied == self.revision:
             return
         with self._db.transaction():
+            self._note_left()
             self._db.run(f"{_BELOW} DELETE FROM files WHERE id NOT IN (SELECT id FROM below)")
             self._db.run("DELETE FROM edges WHERE NOT shortcut AND child NOT IN (SELECT id FROM files)")
             self._db.run("DELETE FROM edges WHERE shortcut AND parent NOT IN (SELECT id FROM files)")
@@ -259,6 +271,37 @@ class Mirror:
             # Once it is there by its folders the changes tell of it, for as long as it is.
             self._db.run(f"{_BELOW} DELETE FROM targets WHERE id IN below AND {_IN_FOLDERS.format('targets.id')}")
         self._tidied = self.revision
+
+    def _note_left(self) -> None:
+        """Note of what can't be reached any more where it was; only what was told in this pass holds."""
+        query = f"""{_BELOW} SELECT f.id, f.trashed, f.pass = (SELECT pass FROM state), e.parent
+            FROM files f LEFT JOIN edges e ON e.child = f.id AND NOT e.shortcut WHERE f.id NOT IN below"""
+        parents: dict[str, list[str]] = {}
+        rows = self._db.run(query)
+        for key, _, _, parent in rows:
+            parents.setdefault(key, []).extend([] if parent is None else [parent])
+        self._left |= {key: Left(bool(trashed), tuple(parents[key])) for key, trashed, is_told, _ in rows if is_told}
+        inside = [(key,) for key, is_in in parents.items() if is_in]
+        self._db.run_many("INSERT OR IGNORE INTO inside VALUES (?)", inside)
+        self._db.run(f"{_BELOW} DELETE FROM inside WHERE id IN below")
+
+    # -- what has left ---------------------------------------------------------------------------------------------
+
+    def is_removed(self, file_id: str) -> bool:
+        """Return whether Drive has said, of this very file and in this process, that it is not there any more."""
+        return file_id in self._removed
+
+    def left(self, file_id: str) -> Left | None:
+        """Return what Drive told last of something that has left; None if that isn't known."""
+        return self._left.get(file_id)
+
+    def was_inside(self, file_id: str) -> bool:
+        """Return whether something that is not to be seen was below the watched folder by a folder of its own."""
+        return bool(self._db.run("SELECT 1 FROM inside WHERE id = ?", (file_id,)))
+
+    def is_below(self, file_id: str) -> bool:
+        """Return whether it is the watched folder, or below it."""
+        return bool(self._db.run(f"{_BELOW} SELECT 1 FROM below WHERE id = ?", (file_id,)))
 
     # -- what there is ---------------------------------------------------------------------------------------------
 
@@ -297,6 +340,8 @@ class Mirror:
         return bool(self._db.run("SELECT 1 FROM files WHERE id = ? AND mime_type = ?", (file_id, FOLDER)))
 
     def _put(self, file: DriveFile) -> None:
+        self._left.pop(file.id, None)
+        self._removed.discard(file.id)
         version = _number(file.version)
         rows = self._db.run("SELECT version, listed, retried FROM files WHERE id = ?", (file.id,))
         before, listed, retried = rows[0] if rows else (0, 0, 0)
@@ -315,6 +360,9 @@ class Mirror:
         )
         holes = ", ".join("?" * (len(values) - 2))
         self._db.run(f"INSERT OR REPLACE INTO files SELECT {holes}, pass, ?, ? FROM state", values)
+        if not file.parents:
+            query = "INSERT OR IGNORE INTO inside SELECT child FROM edges WHERE child = ? AND NOT shortcut"
+            self._db.run(query, (file.id,))
         self._db.run("DELETE FROM edges WHERE child = ? AND NOT shortcut", (file.id,))
         self._db.run("DELETE FROM edges WHERE parent = ? AND shortcut", (file.id,))
         for parent in file.parents:

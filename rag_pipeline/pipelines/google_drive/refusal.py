@@ -1,7 +1,8 @@
 """What an answer means that is no success: pure functions over status, headers and body.
 
 Only what Drive says itself, in the JSON of its errors, is believed of a file, a page token or a folder. Whatever else
-comes under such a status is of something in between, and passes.
+comes under such a status is of something in between, and passes. Only a reason that is known to be about one file
+(:mod:`~rag_pipeline.pipelines.google_drive.reasons`) is a refusal of that file; any other is trouble of the pipeline.
 """
 
 from __future__ import annotations
@@ -13,39 +14,28 @@ from typing import Any
 
 from rag_pipeline.pipelines.google_drive.errors import (
     CredentialsError,
-    DriveError,
     DriveUnavailableError,
     FileUnavailableError,
     PageTokenGoneError,
+    RefusedError,
+)
+from rag_pipeline.pipelines.google_drive.reasons import (
+    DAILY_LIMITS,
+    FILE_NOT_FOUND,
+    FILE_REASONS,
+    LIMITS,
+    PASSING_FILE_REASONS,
+    PROJECT_REASONS,
+    SCOPE_REASONS,
+    UNSUPPORTED_CONVERSION,
 )
 from rag_pipeline.pipelines.google_drive.retry import TryAgain
 
 MAX_MESSAGE_CHARACTERS = 200
 
-_LIMITS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
-_DAILY_LIMITS = frozenset({"dailyLimitExceeded", "dailyLimitExceededUnreg", "quotaExceeded"})
-_PROJECT = {
-    "accessNotConfigured": "the Google Drive API is not enabled in the credentials' project: enable it at "
-    "https://console.cloud.google.com/apis/library/drive.googleapis.com",
-    "SERVICE_DISABLED": "the Google Drive API is not enabled in the credentials' project: enable it at "
-    "https://console.cloud.google.com/apis/library/drive.googleapis.com",
-    "insufficientPermissions": "the credentials were given without the scope drive.readonly: sign in again",
-    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": "the credentials were given without the scope drive.readonly: sign in again",
-    "domainPolicy": "the administrators of the domain do not allow this app to see Drive: ask them",
-}
-_FILE_REASONS = {
-    "cannotDownloadAbusiveFile": "was marked by Google as malware or spam, and is not downloaded",
-    "cannotExportFile": "may not be exported by these credentials",
-    "cannotDownloadFile": "may not be downloaded by these credentials",
-    "downloadQuotaExceeded": "was downloaded too often lately; Google allows it again later",
-    "fileNotDownloadable": "has no content that can be downloaded",
-    "fileNotExportable": "has no content that can be exported",
-    "exportSizeLimitExceeded": "is too large to be exported",
-    "insufficientFilePermissions": "may not be read by these credentials",
-    "appNotAuthorizedToFile": "may not be read by this app",
-}
-_PASSES = frozenset({"downloadQuotaExceeded"})
 _LASTING = frozenset({400, 403, 404, 410})
+_VAGUE = frozenset({"badRequest", "failedPrecondition", "forbidden"})
+_SIGN_IN_AGAIN = "the credentials were given without the scope drive.readonly: sign in again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +64,9 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
     try:
         error = json.loads(body)["error"]
         detail = (error.get("errors") or [{}])[0]
-        code = _line(detail.get("reason") or _detailed(error) or error.get("status"))
+        plain, detailed = detail.get("reason"), _detailed(error)
+        # Google's service infrastructure says "forbidden" in the older form and the reason in the newer one.
+        code = _line((detailed if plain in _VAGUE else None) or plain or detailed or error.get("status"))
         return Refusal(status, code, _line(error.get("message")), _line(detail.get("location")), header)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return Refusal(status, retry_after=header, of_drive=False)
@@ -83,26 +75,29 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
 def failure_of(refusal: Refusal, what: str, *, is_file: bool, has_page_token: bool, daily_seconds: float) -> Exception:
     """Return what to raise: TryAgain for what passes soon, else the error.
 
-    ``what`` begins the error's sentence. ``is_file``: the request was about one file, and a refusal is about that one.
+    ``what`` begins the error's sentence. ``is_file``: the request was about one file, and a refusal may be of that one.
     """
     status, code = refusal.status, refusal.code
-    if status == 429 or (status == 403 and code in _LIMITS):
+    if status == 429 or (status == 403 and code in LIMITS):
         return TryAgain(refusal.describe(), header=refusal.retry_after, slow_down=True)
-    if status == 403 and code in _DAILY_LIMITS:
+    if status == 403 and code in DAILY_LIMITS:
         return DriveUnavailableError(f"{what}: the project's limit for today is used up ({code})", daily_seconds)
     if status == 401:
         # Also a token that was had a moment ago; Drive is not always of one mind about that.
         final = CredentialsError(f"{what}: Google does not accept the access token it has given: {_AGAIN}")
         return TryAgain(refusal.describe(), final=final)
     if status not in _LASTING or not refusal.of_drive:
-        return TryAgain(refusal.describe(), header=refusal.retry_after, server_failed=True)
-    if status == 403 and code in _PROJECT:
-        return CredentialsError(_PROJECT[code])
+        # A server that fails may do so over this one request. What a proxy refuses says nothing of it.
+        failed = refusal.of_drive or status >= 500
+        return TryAgain(refusal.describe(), header=refusal.retry_after, server_failed=failed)
+    if status == 403 and code in SCOPE_REASONS:
+        return CredentialsError(_SIGN_IN_AGAIN)
+    if code in PROJECT_REASONS:
+        return RefusedError(PROJECT_REASONS[code])
     if has_page_token and _is_about_token(refusal):
         return PageTokenGoneError(f"{what}: the page token is no longer accepted ({status})")
-    if is_file:
-        return _file_error(refusal)
-    return DriveError(f"{what}: {refusal.describe()}")
+    refused = _file_error(refusal) if is_file else None
+    return refused or RefusedError(f"{what}: {refusal.describe()}")
 
 
 _AGAIN = "check the credentials, and this machine's clock"
@@ -120,12 +115,18 @@ def _is_about_token(refusal: Refusal) -> bool:
     )
 
 
-def _file_error(refusal: Refusal) -> FileUnavailableError:
-    code = refusal.code
-    if refusal.status in (404, 410):
+def _file_error(refusal: Refusal) -> FileUnavailableError | None:
+    """Return the error for a refusal that is known to be about one file, None for any other."""
+    status, code = refusal.status, refusal.code
+    if status == 404 and code == FILE_NOT_FOUND:
         return FileUnavailableError("is not there, or not shared with these credentials", gone=True, code=code)
-    reason = _FILE_REASONS.get(code, f"is refused by Google Drive ({code or refusal.message or refusal.status})")
-    return FileUnavailableError(reason, gone=False, code=code, retryable=code in _PASSES)
+    if status == 403 and code in FILE_REASONS:
+        passes = code in PASSING_FILE_REASONS
+        return FileUnavailableError(FILE_REASONS[code], gone=False, code=code, retryable=passes)
+    if status == 400 and (refusal.location == "convertTo" or "conversion is not supported" in refusal.message.lower()):
+        code = UNSUPPORTED_CONVERSION
+        return FileUnavailableError("can't be exported in this format", gone=False, code=code)
+    return None
 
 
 def _line(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
 from rag_pipeline.errors import ConfigurationError
@@ -20,6 +20,7 @@ from rag_pipeline.pipelines.following.source import (
 )
 from rag_pipeline.pipelines.google_drive import changes, folder, targets
 from rag_pipeline.pipelines.google_drive.api import DriveApi
+from rag_pipeline.pipelines.google_drive.departures import Departures
 from rag_pipeline.pipelines.google_drive.errors import (
     CredentialsError,
     DownloadError,
@@ -27,6 +28,7 @@ from rag_pipeline.pipelines.google_drive.errors import (
     DriveUnavailableError,
     FileUnavailableError,
     PageTokenGoneError,
+    RefusedError,
 )
 from rag_pipeline.pipelines.google_drive.fetch import fetched
 from rag_pipeline.pipelines.google_drive.found import build, follow
@@ -39,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 PIPELINE_TYPE = "google_drive"
 MAX_PASSES = 3
+PERSON_SECONDS = 3600.0
+"""The longest time between two tries: for what only a person can mend, such as credentials that were revoked."""
 
 
 class GoogleDriveSource:
@@ -70,10 +74,10 @@ class GoogleDriveSource:
         self._account = account
         self._limit_bytes = limit_bytes
         self._listing = Listing(api, mirror)
+        self._departures = Departures(api, mirror)
         self._folder: DriveFile | None = None
         self._found: tuple[int, Found] | None = None
         self._versions: dict[str, str] = {}
-        self._has_told = False
 
     @property
     def shown(self) -> Mapping[str, object]:
@@ -88,36 +92,54 @@ class GoogleDriveSource:
 
     def look(self, check: Check) -> Found:
         """Bring the mirror up to date, with one request if nothing has changed, and return what is in it."""
-        if self._has_told:
-            # One look tells of each deletion; the set would grow for ever.
-            self._mirror.forget_gone()
-            self._has_told = False
-        try:
+        with self._telling_trouble():
             self._update(check)
+        return self._read()
+
+    def _confirm(self, missing: Collection[str], check: Check) -> Found:
+        """Ask about known files that were not found: a listing may not have shown them."""
+        with self._telling_trouble():
+            before = self._departures.left_open
+            self._departures.confirm(missing, check)
+            new = len(self._departures.left_open - before)
+        if new:
+            logger.info(
+                "%s: %d files are out of sight; their text is kept until Drive says that they are gone", self.place, new
+            )
+        return self._read()
+
+    @contextmanager
+    def _telling_trouble(self) -> Iterator[None]:
+        try:
+            yield
         except SourceUnavailableError as error:
             self._folder = None
-            position = self._mirror.position
-            if position is None or position.account != self._account:
+            if not self._was_seen:
                 # It never was there for this account: rather a mistake than a trouble that passes.
                 share = f" (it can be shared with {self._account})" if "@" in self._account else ""
                 raise ConfigurationError(f"{self.place}: {error}{share}") from None
             self._mirror.miss()
             raise
-        except CredentialsError:
-            raise
-        except DriveUnavailableError as error:
-            raise SourceUnavailableError(str(error), error.retry_seconds, ends_with=DriveError) from None
+        except (CredentialsError, DriveUnavailableError, RefusedError) as error:
+            if isinstance(error, CredentialsError) and not self._was_seen:
+                raise  # they never worked: rather a mistake than a trouble that passes
+            raise _trouble(error) from None
         except DriveError as error:
             self._folder = None
             self._mirror.miss()
             # A folder or its shared drive that is gone while it is listed.
             said = f"the folder {error.reason}" if isinstance(error, FileUnavailableError) else str(error)
             raise SourceUnavailableError(said, ends_with=DriveError) from None
-        self._has_told = True
-        return self._read()
+
+    @property
+    def _was_seen(self) -> bool:
+        """Whether this account has seen the folder before."""
+        position = self._mirror.position
+        return position is not None and position.account == self._account
 
     def _update(self, check: Check) -> None:
         passes = 0
+        self._departures.begin()
         while True:
             if self._folder is None:
                 self._folder = folder.find(self._api, self._folder_id, check)
@@ -132,7 +154,7 @@ class GoogleDriveSource:
                 self._folder = None
                 continue
             targets.resolve(self._api, self._mirror, self._folder.drive_id, check)
-            if not self._mirror.unlisted(1):
+            if not self._departures.recheck(check) and not self._mirror.unlisted(1):
                 break
         self._mirror.tidy()
 
@@ -160,7 +182,11 @@ class GoogleDriveSource:
     def _read(self) -> Found:
         revision = self._mirror.revision
         if self._found is None or self._found[0] != revision:
-            found = build(self._mirror, self._limit_bytes)
+            found = build(self._mirror, self._limit_bytes)._replace(
+                unknown=lambda key: not self._departures.is_gone(key),
+                gone=self._departures.is_gone,
+                confirm=self._confirm,
+            )
             self._found = revision, found
             files = {key: file.version for key, file in found.files.items()}
             self._versions = files | {key: odd.version for key, odd in found.oddities.items()}
@@ -204,15 +230,12 @@ class GoogleDriveSource:
                 return SkippedError(f"{name} {error.reason}")
             case FileUnavailableError():
                 return DownloadError(f"{name} {error.reason}")
-            case DriveUnavailableError():
-                return SourceUnavailableError(str(error), error.retry_seconds, ends_with=DriveError)
-            case CredentialsError():
-                return SourceUnavailableError(str(error), ends_with=CredentialsError)
             case DownloadError():
                 # It may not be what was expected because there is a newer one.
                 with suppress(DriveError):
                     self._look_again(file.id)
-        return error
+                return error
+        return _trouble(error)
 
     def _without_content(self, file: DriveFile, name: str) -> Exception:
         """Return what it means that a content was not found: of a file that is there, that passes."""
@@ -236,3 +259,22 @@ class GoogleDriveSource:
     def doubt(self) -> None:
         """Have the next look ask for the folder itself first: it may be gone before any change tells of it."""
         self._folder = None
+
+
+class _CredentialsTroubleError(SourceUnavailableError):
+    """The credentials can't be used: a matter of no folder."""
+
+    def end(self, place: str) -> CredentialsError:  # noqa: ARG002
+        return CredentialsError(str(self))
+
+
+def _trouble(error: DriveError) -> SourceUnavailableError:
+    """Return the trouble of the pipeline that an error is which is not known to be about one file."""
+    match error:
+        case DriveUnavailableError():
+            return SourceUnavailableError(str(error), error.retry_seconds, ends_with=DriveError)
+        case CredentialsError():
+            return _CredentialsTroubleError(str(error), PERSON_SECONDS, ends_with=CredentialsError)
+        case RefusedError():
+            return SourceUnavailableError(str(error), ends_with=RefusedError)
+    return SourceUnavailableError(str(error), ends_with=DriveError)

@@ -52,6 +52,18 @@ class Storm:
         weights, doing = zip(*actions, strict=True)
         self.random.choices(doing, weights)[0]()
 
+    def hide(self) -> None:
+        """Leave some of what there is out of every list, and accept no page token of changes: a full pass begins."""
+        with self.drive.lock:
+            there = [*self._folders[2:], *self._files, *self._docs]
+            self.server.behaviour.unlisted = set(self.random.sample(there, len(there) // 10))
+        self.server.expire_change_tokens()
+
+    def show(self) -> None:
+        """Let lists show everything again, to a full pass that begins: new things may have been hidden, too."""
+        self.server.behaviour.unlisted = set()
+        self.server.expire_change_tokens()
+
     def expected(self) -> dict[str, tuple[str, list[str]]]:
         """Return name and lines of each file that should be in the store, by its id."""
         with self.drive.lock:

@@ -19,6 +19,7 @@ from rag_pipeline.pipelines.google_drive.errors import (
 )
 from rag_pipeline.pipelines.google_drive.exchange import Exchange
 from rag_pipeline.pipelines.google_drive.kinds import DOCX, MARKDOWN, PDF
+from rag_pipeline.pipelines.google_drive.reasons import UNSUPPORTED_CONVERSION
 from tests.drive import (
     DriveServer,
     Generated,
@@ -143,7 +144,7 @@ def test_all_that_a_pipeline_needs_to_know_of_a_file_is_asked_for_and_nothing_el
         assert "exportLinks" not in "".join(request.query.get("fields", "") for request in server.requests)
 
 
-@pytest.mark.parametrize("reason", ["insufficientFilePermissions", "appNotAuthorizedToFile", "somethingNew"])
+@pytest.mark.parametrize("reason", ["insufficientFilePermissions", "appNotAuthorizedToFile"])
 def test_a_403_on_one_file_is_about_that_file_and_not_asked_again(reason: str) -> None:
     with DriveServer() as server:
         file, other = server.drive.add_file("a.txt", "a"), server.drive.add_file("b.txt", "b")
@@ -445,7 +446,7 @@ def test_a_format_that_drive_does_not_make_is_told_from_a_doc_that_is_gone(tmp_p
         doc = server.drive.add_doc("plan", "text")
         with pytest.raises(FileUnavailableError) as raised:
             export(server, doc, "text/x-odd", tmp_path / "a")
-        assert (raised.value.gone, raised.value.code) == (False, "badRequest")
+        assert (raised.value.gone, raised.value.code) == (False, UNSUPPORTED_CONVERSION)
 
 
 def test_an_export_over_the_pipeline_s_own_limit_is_refused(tmp_path: Path) -> None:

@@ -11,8 +11,10 @@ from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.google_drive.errors import DriveUnavailableError, FileUnavailableError
 from rag_pipeline.pipelines.google_drive.fetch import fetched
 from rag_pipeline.pipelines.google_drive.kinds import DOCX, MARKDOWN
+from rag_pipeline.pipelines.google_drive.reasons import UNSUPPORTED_CONVERSION
 from rag_pipeline.pipelines.google_drive.spool import Spool
 from tests.drive import DriveServer, Generated, error, too_many
+from tests.drive.faults import Fault
 from tests.pipelines.google_drive.asking import api_for, never, nothing_below, unheard
 
 LIMIT = 1 << 20
@@ -60,14 +62,17 @@ def test_google_s_own_documents_are_exported(tmp_path: Path, kind: str, name: st
         assert content
 
 
-@pytest.mark.parametrize("reason", [(400, "badRequest"), (403, "exportSizeLimitExceeded")])
-def test_a_document_that_can_t_be_had_as_markdown_is_had_as_docx(tmp_path: Path, reason: tuple[int, str]) -> None:
+NO_CONVERSION = error(400, "badRequest", message="The requested conversion is not supported.")
+
+
+@pytest.mark.parametrize("fault", [NO_CONVERSION, error(403, "exportSizeLimitExceeded")])
+def test_a_document_that_can_t_be_had_as_markdown_is_had_as_docx(tmp_path: Path, fault: Fault) -> None:
     with DriveServer() as server:
         doc = server.drive.add_doc("plan", "words", exports={DOCX.mime_type: b"docx"})
-        server.faults.add(error(*reason), "files.export")
-        server.faults.add(error(400, "badRequest"), "export_link")
+        server.faults.add(fault, "files.export")
+        server.faults.add(NO_CONVERSION, "export_link")
         name, content = read(server, tmp_path, doc)
-        if reason[0] == 403:
+        if fault is not NO_CONVERSION:
             assert server.requests.count("export_link") == 1
         assert (name, content) == ("plan.docx", b"docx")
 
@@ -124,7 +129,7 @@ def test_an_error_of_whoever_reads_it_passes_and_leaves_nothing(tmp_path: Path) 
 
         def fail() -> None:
             with fetched(api, spool, api.file(doc), limit_bytes=LIMIT, on_progress=unheard, check=never):
-                raise FileUnavailableError("reader's own", gone=False, code="badRequest")
+                raise FileUnavailableError("reader's own", gone=False, code=UNSUPPORTED_CONVERSION)
 
         with pytest.raises(FileUnavailableError, match="reader's own"):
             fail()

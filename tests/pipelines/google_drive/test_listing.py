@@ -126,15 +126,32 @@ def test_where_drive_finds_nothing_for_several_folders_at_once_each_is_asked_for
     assert known(mirror) == server.drive.below(top)
 
 
-def test_folders_that_are_empty_cost_no_further_question_once_several_at_a_time_have_worked(
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("short_pages", [True, False])
+def test_where_drive_shows_some_of_several_folders_each_of_the_others_is_asked_for(
+    server: DriveServer, api: DriveApi, mirror: Mirror, share: float, short_pages: bool
+) -> None:
+    server.behaviour.or_queries_miss_share = share
+    server.behaviour.short_pages = short_pages
+    top = server.drive.add_folder("top")
+    grow(server, top, width=4, depth=3, files=2)
+    begin(api, mirror, top)
+    Listing(api, mirror).run(None, go_on)
+    assert known(mirror) == server.drive.below(top)
+    assert mirror.unlisted(1) == []
+
+
+def test_a_folder_that_nothing_was_seen_in_is_asked_for_alone(
     server: DriveServer, api: DriveApi, mirror: Mirror
 ) -> None:
     top = server.drive.add_folder("top")
-    grow(server, top, width=3, depth=2, files=0)
+    folders = [server.drive.add_folder(f"{number}", top) for number in range(5)]
+    for folder in folders[:3]:
+        server.drive.add_file("a.txt", "x", folder)
     begin(api, mirror, top)
     Listing(api, mirror).run(None, go_on)
-    # The top, its three folders, and the nine empty ones below them.
-    assert server.requests.count("files.list") == 3
+    # The top, its five folders, and each of the two that may be empty.
+    assert server.requests.count("files.list") == 4
 
 
 @pytest.mark.parametrize("missing_is_404", [True, False])

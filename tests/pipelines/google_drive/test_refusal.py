@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from rag_pipeline.pipelines.google_drive.errors import (
     CredentialsError,
-    DriveError,
     DriveUnavailableError,
     FileUnavailableError,
     PageTokenGoneError,
+    RefusedError,
 )
+from rag_pipeline.pipelines.google_drive.reasons import UNSUPPORTED_CONVERSION
 from rag_pipeline.pipelines.google_drive.refusal import Refusal, failure_of, read_refusal
 from rag_pipeline.pipelines.google_drive.retry import TryAgain
 
@@ -36,6 +37,8 @@ def test_a_refusal_is_read_from_the_older_and_the_newer_form_of_errors() -> None
     new = {"error": {"message": "Off.", "status": "PERMISSION_DENIED", "details": [{}, {"reason": "SERVICE_DISABLED"}]}}
     assert read_refusal(403, {}, json.dumps(new).encode()).code == "SERVICE_DISABLED"
     assert read_refusal(403, {}, b'{"error": {"status": "PERMISSION_DENIED"}}').code == "PERMISSION_DENIED"
+    both = {"error": {"errors": [{"reason": "forbidden"}], "details": [{"reason": "CONSUMER_SUSPENDED"}]}}
+    assert read_refusal(403, {}, json.dumps(both).encode()).code == "CONSUMER_SUSPENDED"
 
 
 _values = st.recursive(
@@ -85,19 +88,26 @@ def test_the_limit_of_a_day_is_not_tried_again_for_long() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "says"),
+    ("reason", "says"),
     [
-        (403, "accessNotConfigured", "is not enabled in the credentials' project: enable it at https://"),
-        (403, "insufficientPermissions", "without the scope drive.readonly"),
-        (403, "domainPolicy", "administrators"),
+        ("accessNotConfigured", "is not enabled in the credentials' project: enable it at https://"),
+        ("SERVICE_DISABLED", "is not enabled in the credentials' project: enable it at https://"),
+        ("BILLING_DISABLED", "billing is off"),
+        ("CONSUMER_SUSPENDED", "has suspended the credentials' project"),
+        ("SECURITY_POLICY_VIOLATED", "security policy"),
+        ("domainPolicy", "administrators"),
     ],
 )
-def test_what_is_about_the_credentials_says_what_to_do_also_when_a_file_was_asked_for(
-    status: int, reason: str, says: str
-) -> None:
-    error = failure(status, reason, is_file=True)
-    assert isinstance(error, CredentialsError)
+def test_what_is_about_the_project_says_what_to_do_also_when_a_file_was_asked_for(reason: str, says: str) -> None:
+    error = failure(403, reason, is_file=True)
+    assert isinstance(error, RefusedError)
     assert says in str(error)
+
+
+def test_a_scope_that_is_missing_is_a_matter_of_the_credentials() -> None:
+    error = failure(403, "insufficientPermissions", is_file=True)
+    assert isinstance(error, CredentialsError)
+    assert "without the scope drive.readonly" in str(error)
 
 
 def test_a_token_that_is_not_accepted_is_tried_a_few_times_before_the_credentials_are_to_blame() -> None:
@@ -112,14 +122,27 @@ def test_a_token_that_is_not_accepted_is_tried_a_few_times_before_the_credential
     [
         ("cannotDownloadAbusiveFile", "was marked by Google as malware or spam, and is not downloaded"),
         ("insufficientFilePermissions", "may not be read by these credentials"),
-        ("somethingNew", "is refused by Google Drive (somethingNew)"),
-        ("", "is refused by Google Drive (Why.)"),
     ],
 )
-def test_another_403_is_about_the_file_alone(reason: str, says: str) -> None:
+def test_a_403_for_a_reason_of_the_file_is_about_the_file_alone(reason: str, says: str) -> None:
     error = failure(403, reason, is_file=True)
     assert isinstance(error, FileUnavailableError)
     assert (str(error), error.gone, error.retryable) == (says, False, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        *((403, reason) for reason in ("forbidden", "PERMISSION_DENIED", "failedPrecondition", "somethingNew", "")),
+        *((400, reason) for reason in ("failedPrecondition", "badRequest", "invalid", "cannotDownloadFile")),
+        *((404, reason) for reason in ("NOT_FOUND", "domainNotFound", "")),
+        (410, "notFound"),
+    ],
+)
+def test_what_is_not_known_to_be_about_a_file_is_no_matter_of_one(status: int, reason: str) -> None:
+    error = failure(status, reason, is_file=True)
+    assert type(error) is RefusedError
+    assert str(error).startswith(f"a.txt: answered {status} (")
 
 
 def test_a_file_that_was_downloaded_too_often_may_be_had_later() -> None:
@@ -129,11 +152,12 @@ def test_a_file_that_was_downloaded_too_often_may_be_had_later() -> None:
 
 
 def test_a_file_that_is_not_found_is_gone_and_a_refused_format_is_not() -> None:
-    gone, refused = failure(404, "notFound", is_file=True), failure(400, "badRequest", is_file=True)
+    gone = failure(404, "notFound", is_file=True)
+    refused = failure(400, "badRequest", location="convertTo", is_file=True)
     assert isinstance(gone, FileUnavailableError)
     assert gone.gone
     assert isinstance(refused, FileUnavailableError)
-    assert not refused.gone
+    assert (refused.gone, refused.code) == (False, UNSUPPORTED_CONVERSION)
 
 
 @pytest.mark.parametrize(("status", "location"), [(410, ""), (400, "pageToken"), (404, ""), (404, "pageToken")])
@@ -143,7 +167,7 @@ def test_a_page_token_that_is_gone_is_told_from_all_else(status: int, location: 
     assert not isinstance(failure(status, "invalid", location=location), PageTokenGoneError)
 
 
-@pytest.mark.parametrize(("status", "location"), [(404, "driveId"), (404, "fileId"), (400, "fields")])
+@pytest.mark.parametrize(("status", "location"), [(404, "driveId"), (404, "fileId")])
 def test_a_drive_or_folder_that_is_gone_is_no_matter_of_the_page_token(status: int, location: str) -> None:
     error = failure(status, "notFound", location=location, has_page_token=True, is_file=True)
     assert isinstance(error, FileUnavailableError)
@@ -158,12 +182,12 @@ def test_what_is_not_said_by_drive_is_believed_of_no_file_and_no_page_token(
     refusal = read_refusal(status, {}, page)
     again = failure_of(refusal, "a.txt", is_file=True, has_page_token=has_page_token, daily_seconds=1.0)
     assert isinstance(again, TryAgain)
-    assert again.server_failed
+    assert not again.server_failed  # so that it is no failure of the file
     assert again.why == f"answered {status} (not by Drive)"
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
 def test_what_is_refused_otherwise_names_what_was_asked_and_the_answer(status: int) -> None:
     error = failure(status, "odd")
-    assert type(error) is DriveError
+    assert type(error) is RefusedError
     assert str(error) == f"a.txt: answered {status} (odd, Why.)"

@@ -7,8 +7,9 @@ import pytest
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.following.source import FoundFile, SkippedError, SourceUnavailableError
-from rag_pipeline.pipelines.google_drive.errors import CredentialsError, DownloadError, DriveError
+from rag_pipeline.pipelines.google_drive.errors import CredentialsError, DownloadError, DriveError, RefusedError
 from rag_pipeline.pipelines.google_drive.retry import RetryPolicy
+from rag_pipeline.pipelines.google_drive.source import PERSON_SECONDS
 from tests.drive import DriveServer, corrupt, cut_headers, error, page_token_gone, unauthorized
 from tests.drive.fields import cut_down
 from tests.pipelines.google_drive.driving import Seeing, StopAfter, go_on, seeing
@@ -276,11 +277,42 @@ def test_a_network_that_is_gone_says_when_to_try_again(server: DriveServer, top:
         assert operations(server) == ["changes.list"]
 
 
-def test_credentials_that_are_refused_end_it(server: DriveServer, top: str, tmp_path: Path) -> None:
+def test_credentials_that_never_worked_end_it_and_others_are_tried_again(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
     with seeing(tmp_path, server, top) as seen:
         server.faults.add(unauthorized(), None, times=None)
         with pytest.raises(CredentialsError):
             seen.source.look(go_on)
+        server.faults.clear()
+        seen.ids()
+        server.faults.add(unauthorized(), None, times=None)
+        with pytest.raises(SourceUnavailableError, match="check the credentials") as refused:
+            seen.source.look(go_on)
+        assert (refused.value.ends_with, refused.value.retry_seconds) == (CredentialsError, PERSON_SECONDS)
+
+
+@pytest.mark.parametrize(
+    "reason", ["accessNotConfigured", "domainPolicy", "CONSUMER_SUSPENDED", "forbidden", "failedPrecondition"]
+)
+def test_a_refusal_of_the_project_is_waited_for_and_costs_no_full_pass(
+    server: DriveServer, top: str, tmp_path: Path, reason: str
+) -> None:
+    file = server.drive.add_file("a.txt", "x", top)
+    with seeing(tmp_path, server, top) as seen:
+        server.faults.add(error(403, reason), None, times=None)
+        with pytest.raises(SourceUnavailableError):  # at the first start as well: it may pass
+            seen.source.look(go_on)
+        server.faults.clear()
+        assert seen.ids() == {file}
+        server.faults.add(error(403, reason), None, times=None)
+        with pytest.raises(SourceUnavailableError) as refused:
+            seen.source.look(go_on)
+        assert (refused.value.ends_with, refused.value.retry_seconds) == (RefusedError, None)
+        server.faults.clear()
+        operations(server)
+        assert seen.ids() == {file}
+        assert operations(server) == ["changes.list"]
 
 
 # One file
