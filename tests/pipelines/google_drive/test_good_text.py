@@ -9,7 +9,7 @@ import pytest
 
 from rag_pipeline.control import Action
 from rag_pipeline.pipelines.google_drive.source import PERSON_SECONDS
-from tests.drive import DriveServer, error
+from tests.drive import DriveServer, error, slow
 from tests.drive.faults import Fault, foreign
 from tests.pipelines.google_drive.running import Run, running
 
@@ -89,8 +89,11 @@ def test_a_refusal_that_is_one_file_s_alone_after_all_does_not_keep_the_others_f
 ) -> None:
     files = sorted(server.drive.add_file(f"{number}.txt", f"{number}", top) for number in range(FILES))
     server.faults.add(error(403, "somethingNew"), "media", file=files[0], times=None)
+    server.faults.add(slow(0.1), "media", times=None)
     with running(tmp_path, server, top, workers=1) as run:
         run.wait(lambda: set(run.store.texts()) == set(files[1:]))
+        # The first look found it first, the next one last.
+        assert server.requests.count("changes.list") <= 3
         assert "somethingNew" in wait_for_trouble(run)
         server.faults.clear()
         run.wait(lambda: set(run.store.texts()) == set(files))
