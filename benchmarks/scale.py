@@ -148,6 +148,9 @@ class _Nowhere:
     def files(self, _: str) -> dict[str, Any]:
         return {}
 
+    def search(self, *_: object, **__: object) -> list[Any]:
+        return []
+
     def close(self) -> None:
         """Nothing to give back."""
 

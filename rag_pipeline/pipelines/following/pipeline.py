@@ -70,6 +70,7 @@ class FollowingPipeline:
         self._settle_deadline = float("inf")
         self._watcher: Watcher | None = None
         self._steering: Steering | None = None
+        self._planned: tuple[Found, Plan] | None = None  # the last plan, and what it was made of
         self._paused_since: float | None = None
         self._control = Control() if control is None else control
         self._control.attend(self._refuse, self._wake.set)
@@ -258,6 +259,11 @@ class FollowingPipeline:
             self._shown.unavailable(str(error), wait, watching=self._watching(), checked=checked)
 
     def _hand_out(self, found: Found) -> Plan:
+        if self._planned is not None and self._planned[0] is found and self._crew.pending:
+            new = self._planned[1]
+            # Nothing has changed, so what is left of the plan is the plan. What failed comes after it anyway.
+            if new.wake_seconds is None:
+                return new
         made: list[Plan] = []
 
         def make(busy: frozenset[str]) -> Mapping[str, Job]:
@@ -276,6 +282,7 @@ class FollowingPipeline:
             return jobs
 
         self._crew.replace(make)
+        self._planned = (found, made[0])
         return made[0]
 
     def _gave_up_waiting(self, mono: float) -> bool:
