@@ -69,6 +69,11 @@ def is_same_content(version: str, other: str) -> bool:
     return version.rpartition(":")[0] == other.rpartition(":")[0]
 
 
+def without_inode(version: str | None) -> str | None:
+    """Return the version as it is made now; older ledgers have the inode at its end."""
+    return ":".join(version.split(":")[:3]) if version is not None else None
+
+
 def identity_of(root: str) -> str:
     """Return which folder is at the path now; raises OSError."""
     info = os.stat(root)  # noqa: PTH116
