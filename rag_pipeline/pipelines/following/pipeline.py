@@ -70,7 +70,8 @@ class FollowingPipeline:
         self._settle_deadline = float("inf")
         self._watcher: Watcher | None = None
         self._steering: Steering | None = None
-        self._planned: tuple[Found, Plan] | None = None  # the last plan, and what it was made of
+        # The last plan, what it was made of, and whether there was nothing to do and nobody at work.
+        self._planned: tuple[Found, Plan, bool] | None = None
         self._paused_since: float | None = None
         self._control = Control() if control is None else control
         self._control.attend(self._refuse, self._wake.set)
@@ -259,12 +260,13 @@ class FollowingPipeline:
             self._shown.unavailable(str(error), wait, watching=self._watching(), checked=checked)
 
     def _hand_out(self, found: Found) -> Plan:
-        if self._planned is not None and self._planned[0] is found and self._crew.pending:
-            new = self._planned[1]
-            # Nothing has changed, so what is left of the plan is the plan. What failed comes after it anyway.
-            if new.wake_seconds is None:
+        if self._planned is not None and self._planned[0] is found:
+            _, new, was_over = self._planned
+            # Nothing has changed: what is left of the plan is the plan. What has failed comes after it anyway.
+            if new.wake_seconds is None and (was_over or self._crew.pending):
                 return new
         made: list[Plan] = []
+        is_over = False
 
         def make(busy: frozenset[str]) -> Mapping[str, Job]:
             wall, mono = time.time(), time.monotonic()
@@ -274,15 +276,17 @@ class FollowingPipeline:
                 busy=busy, unended=unended, wall=wall, mono=mono, steady=steady_now(),
             )  # fmt: skip
             made.append(new)
+            nonlocal is_over
             jobs: dict[str, Job] = {key: Forget(key) for key in new.gone}
             jobs.update((odd.file_id, Note(odd)) for odd in new.notes)
             jobs.update((file.file_id, Read(file)) for file in new.work)
             if new.waiting and self._single:
                 jobs.update((file.file_id, Give(file)) for file in new.waiting if self._gave_up_waiting(mono))
+            is_over = not jobs and not busy
             return jobs
 
         self._crew.replace(make)
-        self._planned = (found, made[0])
+        self._planned = (found, made[0], is_over)
         return made[0]
 
     def _gave_up_waiting(self, mono: float) -> bool:

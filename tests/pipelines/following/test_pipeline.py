@@ -262,6 +262,12 @@ def test_what_is_found_again_unchanged_is_not_planned_again_while_work_is_left(
         run.wait(lambda: run.attempts().total_failed >= 2)
         run.source.errors.clear()
         run.wait_idle(processed=5)
+        for _ in range(2):
+            run.wait_look()  # the plan that finds nothing left is made with nobody at work
+        made = len(plans)
+        for _ in range(3):
+            run.wait_look()
+        assert len(plans) == made
         run.source.write("5", "text 5")
         found = look(lambda: None)
         run.wait_idle(processed=6)
