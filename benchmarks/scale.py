@@ -125,7 +125,7 @@ def _stages(state: Path, workers: int, stop: threading.Event, *, in_memory: bool
 class _Reader:
     """Reads text in this process."""
 
-    def extract(self, path: str, *, on_progress: Any = None) -> Any:
+    def extract(self, path: str, *, on_progress: Any = None) -> Any:  # noqa: ARG002
         from rag_pipeline.errors import UnsupportedFileTypeError
         from rag_pipeline.ingest.types import Document, Section
 
@@ -143,10 +143,25 @@ class _Nowhere:
     def replace(self, *_: object) -> None:
         """Forget it."""
 
-    rename = delete = replace
+    rename = delete = delete_many = replace
+
+    def move(self, *_: object) -> bool:
+        return False
+
+    def move_many(self, *_: object) -> set[str]:
+        return set()
+
+    def copy(self, *_: object) -> int | None:
+        return None
+
+    def copy_many(self, *_: object) -> dict[str, int]:
+        return {}
 
     def files(self, _: str) -> dict[str, Any]:
         return {}
+
+    def search(self, *_: object, **__: object) -> list[Any]:
+        return []
 
     def close(self) -> None:
         """Nothing to give back."""

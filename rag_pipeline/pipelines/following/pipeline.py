@@ -87,6 +87,8 @@ class FollowingPipeline:
         self._steering: Steering | None = None
         self._breakers = Breakers(self._wake.set)
         self._trouble: Trouble | None = None
+        # The last plan, what it was made of, and whether there was nothing to do and nobody at work.
+        self._planned: tuple[Found, Plan, bool] | None = None
         self._paused_since: float | None = None
         self._control = Control() if control is None else control
         self._control.attend(self._refuse, self._wake.set)
@@ -256,7 +258,7 @@ class FollowingPipeline:
             self._shown.still_looking()
 
         was_asked = self._timetable.begin()
-        if self._jobs.take_again() or was_asked:
+        if self._jobs.take_again() or was_asked or self._brake.looks_again:
             self._source.doubt()
         self._jobs.take_trouble()
         began = time.monotonic()
@@ -327,7 +329,13 @@ class FollowingPipeline:
             self._shown.unavailable(str(error), wait, watching=self._watching(), checked=checked)
 
     def _hand_out(self, found: Found) -> Plan:
+        if self._planned is not None and self._planned[0] is found:
+            _, new, was_over = self._planned
+            # Nothing has changed: what is left of the plan is the plan. What has failed comes after it anyway.
+            if new.wake_seconds is None and not new.gone and (was_over or self._crew.pending):
+                return new
         made: list[Plan] = []
+        is_over = False
 
         def make(busy: frozenset[str]) -> Mapping[str, Job]:
             wall, mono = time.time(), time.monotonic()
@@ -337,6 +345,7 @@ class FollowingPipeline:
                 busy=busy, unended=unended, wall=wall, mono=mono, steady=steady_now(),
             )  # fmt: skip
             made.append(new)
+            nonlocal is_over
             gone = self._brake.judge(new.gone, known, busy, found.gone)
             jobs: dict[str, Job] = {key: Forget(key) for key in gone}
             jobs.update((odd.file_id, Note(odd)) for odd in new.notes)
@@ -344,9 +353,11 @@ class FollowingPipeline:
             jobs.update((file.file_id, Read(file)) for file in sorted(new.work, key=self._deaths.is_suspect))
             if new.waiting and self._single:
                 jobs.update((file.file_id, Give(file)) for file in new.waiting if self._gave_up_waiting(mono))
+            is_over = not jobs and not busy
             return jobs
 
         self._crew.replace(make)
+        self._planned = (found, made[0], is_over)
         return made[0]
 
     def _gave_up_waiting(self, mono: float) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from rag_pipeline.control import Control
 from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
 from rag_pipeline.pipelines.ingestion import Parts
-from rag_pipeline.pipelines.ledger import Ledger, Row
+from rag_pipeline.pipelines.ledger import Ledger, Outcome, Row
+from rag_pipeline.pipelines.local_files.scan import without_inode
 from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
 from rag_pipeline.pipelines.local_files.source import LocalFilesSource
 from rag_pipeline.status import PipelineStatus
@@ -42,5 +43,7 @@ class LocalFilesPipeline(FollowingPipeline):
 
     def _known(self, stored: dict[str, str], names: Mapping[str, str]) -> dict[str, Row]:
         known = super()._known(stored, names)
+        for key, row in known.items():
+            known[key] = row._replace(version=without_inode(row.version)) if row.outcome is not Outcome.ODD else row
         self._local.learn(known)
         return known

@@ -69,6 +69,11 @@ def is_same_content(version: str, other: str) -> bool:
     return version.rpartition(":")[0] == other.rpartition(":")[0]
 
 
+def without_inode(version: str | None) -> str | None:
+    """Return the version as it is made now; older ledgers have the inode at its end."""
+    return ":".join(version.split(":")[:3]) if version is not None else None
+
+
 def identity_of(root: str) -> str:
     """Return which folder is at the path now; raises OSError."""
     info = os.stat(root)  # noqa: PTH116
@@ -173,9 +178,12 @@ class _Walk:
         is_filled = False
         with os.scandir(os.path.join(self._root, folder)) as entries:  # noqa: PTH118
             for entry in entries:
+                relative = prefix + entry.name
+                if relative in self._before and self._is_as_before(relative, entry):
+                    is_filled = True
+                    continue
                 if ignored(entry.name) or entry.path == self._exclude:
                     continue
-                relative = prefix + entry.name
                 if entry.is_symlink():
                     self._links.append(relative)
                 elif entry.is_dir(follow_symlinks=False):
@@ -186,6 +194,21 @@ class _Walk:
                 is_filled = True
         if is_filled:
             self.filled.add(composed(file_id(folder)))
+
+    def _is_as_before(self, relative: str, entry: os.DirEntry[str]) -> bool:
+        """Take a file from the scan before if nothing about it has changed; most files of most scans."""
+        # An id with a backslash or in several Unicode forms may stand for another path.
+        if not (relative.isascii() and entry.is_file(follow_symlinks=False)) or "\\" in relative:
+            return False
+        try:
+            info = entry.stat(follow_symlinks=False)
+        except OSError:
+            return False
+        file = self._before[relative]
+        if info.st_nlink != 1 or version_of(info) != file.version:
+            return False
+        self.files[relative] = file
+        return True
 
     def _look_at(self, relative: str, entry: os.DirEntry[str]) -> None:
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rag_pipeline.control import Action, ControlError
 from rag_pipeline.errors import ServiceError
-from rag_pipeline.pipelines.following import jobs
+from rag_pipeline.pipelines.following import jobs, pipeline
+from rag_pipeline.pipelines.following.plan import Plan, plan
 from rag_pipeline.pipelines.following.source import Oddity, SkippedError, SourceUnavailableError
 from rag_pipeline.pipelines.ledger import Outcome
 from tests.pipelines.following.memory_source import following
@@ -230,3 +232,42 @@ def test_after_the_end_nothing_can_be_asked(tmp_path: Path) -> None:
         run.end()
         with pytest.raises(ControlError, match="has ended"):
             run.ask(Action.CHECK)
+
+
+def test_what_is_found_again_unchanged_is_not_planned_again_while_work_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[Plan] = []
+
+    def counted(*args: Any, **kwargs: Any) -> Plan:
+        plans.append(plan(*args, **kwargs))
+        return plans[-1]
+
+    monkeypatch.setattr(pipeline, "plan", counted)
+    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.1)
+    with following(tmp_path, start=False, interval=0.1, workers=1) as run:
+        for number in range(5):
+            run.source.write(f"{number}", f"text {number}")
+        run.source.errors["1"] = DamagedError("broken on the way")
+        look = run.source.look
+        found = look(lambda: None)
+        monkeypatch.setattr(run.source, "look", lambda check: look(check) and found)
+        run.source.hold.clear()
+        run.thread.start()
+        run.wait_held()
+        looks = run.source.looks
+        run.wait(lambda: run.source.looks > looks + 3)
+        assert len(plans) == 1
+        run.source.hold.set()
+        run.wait(lambda: run.attempts().total_failed >= 2)
+        run.source.errors.clear()
+        run.wait_idle(processed=5)
+        for _ in range(2):
+            run.wait_look()  # the plan that finds nothing left is made with nobody at work
+        made = len(plans)
+        for _ in range(3):
+            run.wait_look()
+        assert len(plans) == made
+        run.source.write("5", "text 5")
+        found = look(lambda: None)
+        run.wait_idle(processed=6)

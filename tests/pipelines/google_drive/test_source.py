@@ -65,7 +65,7 @@ def test_a_first_look_lists_everything_and_a_later_one_asks_once(server: DriveSe
         assert operations(server) == ["files.get", "changes.list"]
 
 
-def test_a_deletion_that_drive_tells_by_id_is_sure_in_the_look_that_tells_it(
+def test_a_file_that_drive_was_asked_for_and_says_is_gone_is_sure(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     sub = server.drive.add_folder("sub", top)
@@ -77,8 +77,10 @@ def test_a_deletion_that_drive_tells_by_id_is_sure_in_the_look_that_tells_it(
         server.drive.move(moved, server.drive.root_id)
         server.drive.trash(sub)
         found = seen.source.look(go_on)
-        assert [found.gone(key) for key in (trashed, moved, below)] == [True, False, False]
-        assert not seen.source.look(go_on).gone(trashed)
+        assert found.confirm is not None
+        found = found.confirm({trashed, moved, below}, go_on)
+        assert [found.gone(key) for key in (trashed, moved, below)] == [True] * 3
+        assert [found.unknown(key) for key in (trashed, moved, below)] == [False] * 3
 
 
 def test_what_happens_during_the_first_pass_is_not_missed(server: DriveServer, top: str, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from rag_pipeline.control import Action
 from rag_pipeline.errors import ConfigurationError, StateError
 from rag_pipeline.pipelines.following import jobs, pipeline
-from rag_pipeline.pipelines.ledger import Outcome, Source
+from rag_pipeline.pipelines.ledger import Outcome, Reported, Source
 from rag_pipeline.pipelines.local_files.scan import current_version
+from rag_pipeline.status import core_of
 from tests.pipelines.local_files.running import running
 from tests.pipelines.parts import MemoryStore
 
@@ -496,3 +497,21 @@ def test_a_writer_that_pauses_longer_than_the_settle_time_ends_with_the_whole_te
         run.wait(lambda: run.rows()["a.txt"].outcome is Outcome.STORED)
         state = run.state()
         assert (state["total_processed"], state["total_failed"], run.rows()["a.txt"].attempts) == (1, 0, 0)
+
+
+def test_an_older_ledger_with_inodes_in_its_versions_costs_no_reading(tmp_path: Path) -> None:
+    store = MemoryStore()
+    with running(tmp_path, store, single=True, start=False) as run:
+        run.write("a.txt", "one")
+        run.write("b.txt", "unsupported")
+        run.thread.start()
+        run.wait_over()
+        body = core_of(run.status).snapshot()
+        assert body.epoch is not None
+        position = Reported(body.epoch, body.seq)
+        for key, row in run.rows().items():
+            run.ledger.put(key, row._replace(version=f"{row.version}:1234"))
+            run.ledger.reported(key, position)
+    with running(tmp_path, store, single=True) as again:
+        assert again.test.extractor.read == []
+        assert again.ended("skipped") == []
