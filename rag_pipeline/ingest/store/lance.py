@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as with_fields
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ from rag_pipeline.ingest.store.faults import translated
 from rag_pipeline.ingest.store.heads import Heads, Key, Row
 from rag_pipeline.ingest.store.lance_search import heads_showing, search
 from rag_pipeline.ingest.store.memory import give_back_memory
-from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile
+from rag_pipeline.ingest.store.spool import Batch, Spool, check_batch
+from rag_pipeline.ingest.types import SearchHit, SourceFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,23 +65,24 @@ class LanceVectorStore:
         with translated(self._path, "opening the vector store"):
             self._table = self._open()
 
-    def replace(self, pipeline_id: str, file: SourceFile, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+    def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[Batch]) -> None:
         """Make these the file's only chunks: after a crash the store holds the old ones or the new ones, once.
 
-        ``vectors`` is (len(chunks), dimensions); a file without chunks is still listed by :meth:`files`.
+        The vectors of a batch are (len(chunks), dimensions); a file without chunks is still listed by :meth:`files`.
         """
-        import numpy as np
-
-        vectors = np.ascontiguousarray(vectors, np.float32)
-        if vectors.size != len(chunks) * self._dimensions or not np.all(np.isfinite(vectors)):
-            raise ValueError(f"vectors: expected {len(chunks)} finite rows of {self._dimensions}")
-        with self._writing(f"storing {rows.escape(file.name)!r}"):
-            table = self._writable()
-            generation = self._next_generation(self._current(table))
-            new = rows.build(table.schema, pipeline_id, file, generation, chunks, vectors)
-            table.add(new)
-            self._put(table, pipeline_id, new.slice(0, 1))
-            self._compact(table)
+        doing = f"storing {rows.escape(file.name)!r}"
+        with Spool(self._path) as spool:
+            for chunks, vectors in batches:
+                checked = check_batch(chunks, vectors, self._dimensions)
+                with translated(self._path, doing):
+                    spool.add(chunks, checked)
+            with self._writing(doing):
+                table = self._writable()
+                generation = self._next_generation(self._current(table))
+                head = rows.build_heads(table.schema, pipeline_id, [rows.Head(file, generation, generation)])
+                table.add(_as_data(table.schema, head, pipeline_id, file.file_id, generation, spool))
+                self._put(table, pipeline_id, head)
+                self._compact(table)
 
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
         """Give a stored file another name and address, in one commit; no error if it isn't stored."""
@@ -375,6 +378,19 @@ class LanceVectorStore:
         give_back_memory()
         if self._heads is not None and self._heads[0] == before:
             self._heads = (table.version, self._heads[1])  # the rows are the same
+
+
+def _as_data(columns: Any, head: Any, pipeline_id: str, file_id: str, generation: int, spool: Spool) -> Any:
+    """Return the rows of a replacement as the library takes them: at once, or as a stream if they are many."""
+    import pyarrow as pa
+
+    def build(batch: Batch) -> Any:
+        return rows.build_chunks(columns, pipeline_id, file_id, generation, *batch)
+
+    if spool.is_small:
+        return pa.concat_tables([head, *map(build, spool)])
+    tables = chain([head], map(build, spool))
+    return pa.RecordBatchReader.from_batches(columns, (batch for table in tables for batch in table.to_batches()))
 
 
 def _key(pipeline_id: str, file_id: str) -> Key:
