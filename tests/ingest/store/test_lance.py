@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.store import lance, rows
+from rag_pipeline.ingest.store import lance, lance_table, rows
 from rag_pipeline.ingest.store.lance import LanceVectorStore
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
 
@@ -80,7 +80,7 @@ def test_what_a_crash_in_the_middle_of_a_move_leaves_is_never_seen(tmp_path: Pat
     store.copy("p", "a", file("c"))
     # The state a crash leaves: the new heads are in, the old ones not yet out.
     table = store._table
-    stored = {row["file_id"]: row for row in store._read_heads(table)}
+    stored = {row["file_id"]: row for row in lance_table.read_heads(table)}
     over = rows.Head(file("b", "2"), 1 << 62, rows.content_of(stored["a"]), stored["a"]["generation"])
     table.add(rows.build_heads(table.schema, "p", [over]))
     reader = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
@@ -200,7 +200,7 @@ store = LanceVectorStore({str(tmp_path / "store")!r}, "model-a", WIDTH)
 store.files("p")
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
-    store.replace("p", file("a", "2"), chunks(*["new " * 2000] * 50), vectors(50))
+    store.replace("p", file("a", "2"), [(chunks(*["new " * 2000] * 50), vectors(50))])
 except StoreError as error:
     print(error)
 """
