@@ -50,26 +50,30 @@ class Chunker:
         self._stop = stop
 
     def chunk(self, document: Document, *, on_progress: Progress | None = None) -> list[Chunk]:
-        """Return the document's chunks in reading order, numbered from 0.
+        """Return the document's chunks at once; see :meth:`chunks`."""
+        return list(self.chunks(document, on_progress=on_progress))
+
+    def chunks(self, document: Document, *, on_progress: Progress | None = None) -> Iterator[Chunk]:
+        """Yield the document's chunks in reading order, numbered from 0, a block of text at a time.
 
         Neighbouring sections of one place are joined first. A chunk never spans two places. Stretches without a
         letter or digit make no chunk: neither way of searching could find them. Raises :class:`Stopped` when the
         stop event is set.
         """
-        chunks: list[Chunk] = []
+        index = 0
         total = sum(len(section.text) for section in document.sections)
         done = 0
         for place, group in groupby(document.sections, key=lambda section: section.place):
             sections = list(group)
             for text, consumed in self._texts(_joined(sections)):
                 if text:
-                    chunks.append(Chunk(text=text, place=place, index=len(chunks)))
+                    yield Chunk(text=text, place=place, index=index)
+                    index += 1
                 if consumed and on_progress is not None:
                     on_progress(min(1.0, (done + consumed) / total))
             done += sum(len(section.text) for section in sections)
         if on_progress is not None:
             on_progress(1.0)
-        return chunks
 
     def _texts(self, text: str) -> Iterator[tuple[str, int]]:
         """Yield each chunk's text (or an empty one) and, at the end of a block, how far the text is read (or 0)."""

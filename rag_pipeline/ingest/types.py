@@ -114,8 +114,12 @@ class Embedder(Protocol):
 class VectorStore(Protocol):
     """Holds the chunks of every file, searchable by words and by meaning; safe to call from several threads."""
 
-    def replace(self, pipeline_id: str, file: SourceFile, chunks: Sequence[Chunk], vectors: Vectors) -> None:
-        """Make these the file's only chunks: after a crash the store holds the old ones or the new ones, once."""
+    def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[tuple[Sequence[Chunk], Vectors]]) -> None:
+        """Make these the file's only chunks: after a crash the store holds the old ones or the new ones, once.
+
+        Batches are pulled one by one while nothing in the store is held, and none is kept in memory. One commit at the
+        end makes all of them visible. What pulling raises passes as it is, and the old chunks stay.
+        """
         ...
 
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:

@@ -6,9 +6,10 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from rag_pipeline.errors import (
@@ -33,6 +34,8 @@ from rag_pipeline.status import PipelineStatus, core_of
 DOWNLOADING, EXTRACTING, CHUNKING, EMBEDDING, STORING = "downloading", "extracting", "chunking", "embedding", "storing"
 SCANNING, WAITING, INTERRUPTED = "scanning", "waiting", "interrupted"
 
+# So many are embedded at once, and so many are in memory of a file, however long it is.
+_CHUNKS_AT_ONCE = 512
 _LOOK_AGAIN_SECONDS = 0.25
 _SKIPPED = (UnsupportedFileTypeError, EmptyFileError, SkippedError)
 # The machine is short of something; that is not about the file whose work came upon it.
@@ -45,8 +48,8 @@ _LASTING = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG
 class Chunker(Protocol):
     """Cuts a document into pieces that the embedder takes; safe to call from several threads."""
 
-    def chunk(self, document: Document, *, on_progress: Progress | None = None) -> Sequence[Chunk]:
-        """Return the chunks in reading order, numbered from 0; none for a document without words."""
+    def chunks(self, document: Document, *, on_progress: Progress | None = None) -> Iterator[Chunk]:
+        """Yield the chunks in reading order, numbered from 0; none for a document without words."""
         ...
 
 
@@ -272,23 +275,16 @@ class _Work:
             return Result(End.UNCHANGED, found) if found == stored else self._store(path, found)
 
     def _store(self, path: str, found: str) -> Result:
-        """Extract, chunk, embed and store."""
+        """Extract; then chunk, embed and store, a batch of chunks at a time."""
         parts, file = self._parts, self._file
         self._stage(EXTRACTING, 0.0)
         document = parts.extractor.extract(path, on_progress=self._progress)
         self._look()
-        self._stage(CHUNKING, 0.0)
-        chunks = parts.chunker.chunk(document, on_progress=self._progress)
-        if not chunks:
-            raise EmptyFileError(f"{file.name} has no text in it")
-        self._stage(EMBEDDING, 0.0)
-        vectors = parts.embedder.embed([chunk.text for chunk in chunks], on_progress=self._progress)
-        self._look()
-        self._stage(STORING)
         size = file.size or os.path.getsize(path)  # noqa: PTH202 - the name may be no UTF-8
         source = SourceFile(file.file_id, file.name, file.uri, found, size, document.mime_type, file.modified_at)
-        parts.store.replace(self._ingestion._scope, source, chunks, vectors)
-        return Result(End.STORED, found, len(chunks), document.mime_type)
+        embedded = _EmbeddedChunks(self, document)
+        parts.store.replace(self._ingestion._scope, source, embedded)
+        return Result(End.STORED, found, embedded.count, document.mime_type)
 
     def failed(self, error: Exception) -> Result:
         """Return what an error means: the file was half written, is not for us, or failed."""
@@ -343,6 +339,52 @@ class _Work:
             raise Stopped
         if self._ingestion._called_off(self._file.file_id):
             raise _Outdated(End.CANCELLED)
+
+
+class _EmbeddedChunks:
+    """The chunks of a document with their vectors, made a batch at a time as they are asked for.
+
+    The first batch is shown as chunking, then embedding. From then on the stage is embedding, with the fraction of the
+    text that is embedded, and in the end storing.
+    """
+
+    def __init__(self, work: _Work, document: Document) -> None:
+        self._work = work
+        self._document = document
+        self._chunked = 0.0  # fraction of the text
+        self.count = 0
+
+    def __iter__(self) -> Iterator[tuple[list[Chunk], Any]]:
+        work = self._work
+        work._stage(CHUNKING, 0.0)
+        chunks = work._parts.chunker.chunks(self._document, on_progress=self._on_chunked)
+        batch, embedded = list(islice(chunks, _CHUNKS_AT_ONCE)), 0.0
+        if not batch:
+            raise EmptyFileError(f"{work._file.name} has no text in it")
+        work._stage(EMBEDDING, 0.0)
+        while batch:
+            end = self._chunked
+            following = list(islice(chunks, _CHUNKS_AT_ONCE))
+            if not following:
+                end = 1.0
+            yield batch, self._embed(batch, embedded, end)
+            self.count += len(batch)
+            batch, embedded = following, end
+        work._look()
+        work._stage(STORING)
+
+    def _embed(self, batch: list[Chunk], start: float, end: float) -> Any:
+        return self._work._parts.embedder.embed(
+            [chunk.text for chunk in batch],
+            on_progress=lambda fraction: self._work._progress(start + (end - start) * fraction),
+        )
+
+    def _on_chunked(self, fraction: float) -> None:
+        self._chunked = fraction
+        if self._work._stage_name == CHUNKING:
+            self._work._progress(fraction)
+        else:
+            self._work._check()
 
 
 def failure(error: Exception, name: str, stage: str) -> Result:

@@ -30,7 +30,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         texts = ["the heron stands in the reeds", "the otter swims"]
         vectors = np.array([vector(text) for text in texts], np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        store.replace("p", file, [Chunk(text, "Birds", n) for n, text in enumerate(texts)], vectors)
+        store.replace("p", file, [([Chunk(text, "Birds", n) for n, text in enumerate(texts)], vectors)])
         store.close()
         embedder.close()
         yield tmp_path

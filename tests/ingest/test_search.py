@@ -25,7 +25,7 @@ def test_questions_find_their_file(tmp_path: Path) -> None:
     for name, text in TEXTS.items():
         chunks = chunker.chunk(Document((Section(text, "line 1"),), "text/plain"))
         file = SourceFile(name, name, name, "h", len(text), "text/plain", 0.0)
-        store.replace("p", file, chunks, embedder.embed([chunk.text for chunk in chunks]))
+        store.replace("p", file, [(chunks, embedder.embed([chunk.text for chunk in chunks]))])
     for question, name in [("what do felines do?", "cats.txt"), ("income growth", "money.txt"), ("1880", "trains.txt")]:
         assert search(store, embedder, question, 1)[0].file_id == name
     for question in ["", "   ", "x" * 20_000, "the", '"']:

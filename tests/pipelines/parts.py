@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -57,11 +57,12 @@ class TextExtractor:
 class LineChunker:
     """A chunk for each line."""
 
-    def chunk(self, document: Document, *, on_progress: Progress | None = None) -> list[Chunk]:
+    def chunks(self, document: Document, *, on_progress: Progress | None = None) -> Iterator[Chunk]:
         lines = [line for section in document.sections for line in section.text.splitlines() if line.strip()]
+        for index, line in enumerate(lines):
+            yield Chunk(line, "", index)
         if on_progress is not None:
             on_progress(1.0)
-        return [Chunk(line, "", index) for index, line in enumerate(lines)]
 
 
 class HashEmbedder:
@@ -101,9 +102,12 @@ class MemoryStore:
         self.writes: dict[str, int] = {}
         self.error: StoreError | StateError | None = None
 
-    def replace(self, pipeline_id: str, file: SourceFile, chunks: Sequence[Chunk], vectors: Any) -> None:
+    def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[tuple[Sequence[Chunk], Any]]) -> None:
+        chunks: list[Chunk] = []
+        for some, vectors in batches:
+            assert vectors.shape == (len(some), DIMENSIONS)
+            chunks += some
         self._check()
-        assert vectors.shape == (len(chunks), DIMENSIONS)
         self.writes[file.file_id] = self.writes.get(file.file_id, 0) + 1
         self.kept[pipeline_id, file.file_id] = (file, [chunk.text for chunk in chunks])
 

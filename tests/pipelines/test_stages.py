@@ -20,7 +20,7 @@ def test_the_real_stages_fit_together(tmp_path: Path) -> None:
         try:
             document = parts.extractor.extract(str(tmp_path / "a.txt"))
             assert [section.text for section in document.sections] == ["the heron stands"]
-            [chunk] = parts.chunker.chunk(document)
+            [chunk] = parts.chunker.chunks(document)
             assert parts.embedder.embed([chunk.text]).shape == (1, parts.embedder.dimensions)
             assert parts.store.files("none") == {}
             assert parts.input_limit_bytes > 0

@@ -32,7 +32,14 @@ def open_store(
         from rag_pipeline.ingest.store.lance import LanceVectorStore
 
         return LanceVectorStore(folder, model_id, dimensions)
-    store = _postgres()(settings.store_address, model_id, dimensions, stop=stop, owner=owner_of(folder.parent))
+    store = _postgres()(
+        settings.store_address,
+        model_id,
+        dimensions,
+        stop=stop,
+        owner=owner_of(folder.parent),
+        spool_dir=folder.parent,
+    )
     try:
         store.prepare()
     except BaseException:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.store import rows
+from rag_pipeline.ingest.store import lance_table, rows
+from rag_pipeline.ingest.store.durable import DurableTable
 from rag_pipeline.ingest.store.faults import translated
 from rag_pipeline.ingest.store.heads import Heads, Key, Row
 from rag_pipeline.ingest.store.lance_search import heads_showing, search
 from rag_pipeline.ingest.store.memory import give_back_memory
-from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile
+from rag_pipeline.ingest.store.spool import Batch, Spool, check_batch
+from rag_pipeline.ingest.types import SearchHit, SourceFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +33,7 @@ TABLE = "chunks"
 # Each write adds files and a version; this often they are merged, and versions nobody can be reading are removed.
 COMPACT_EVERY = 200
 KEEP_VERSIONS = timedelta(seconds=60)
+_NEVER = timedelta(days=36500)
 # What the library may keep in memory of indexes and of versions. By itself it takes up to 7 GB, and a pipeline that
 # writes for hours gets there.
 INDEX_CACHE_BYTES = 128 << 20
@@ -56,30 +59,33 @@ class LanceVectorStore:
         self._lock = threading.Lock()
         self._writes = 0
         self._clean = False
+        self._claimed = False
         self._closed = False
         self._heads: tuple[int, Heads] | None = None
         self._session: Any = None
         self._table: Any = None
+        self._durable = DurableTable(self._path, TABLE)
         with translated(self._path, "opening the vector store"):
             self._table = self._open()
 
-    def replace(self, pipeline_id: str, file: SourceFile, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+    def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[Batch]) -> None:
         """Make these the file's only chunks: after a crash the store holds the old ones or the new ones, once.
 
-        ``vectors`` is (len(chunks), dimensions); a file without chunks is still listed by :meth:`files`.
+        The vectors of a batch are (len(chunks), dimensions); a file without chunks is still listed by :meth:`files`.
         """
-        import numpy as np
-
-        vectors = np.ascontiguousarray(vectors, np.float32)
-        if vectors.size != len(chunks) * self._dimensions or not np.all(np.isfinite(vectors)):
-            raise ValueError(f"vectors: expected {len(chunks)} finite rows of {self._dimensions}")
-        with self._writing(f"storing {rows.escape(file.name)!r}"):
-            table = self._writable()
-            generation = self._next_generation(self._current(table))
-            new = rows.build(table.schema, pipeline_id, file, generation, chunks, vectors)
-            table.add(new)
-            self._put(table, pipeline_id, new.slice(0, 1))
-            self._compact(table)
+        doing = f"storing {rows.escape(file.name)!r}"
+        with Spool(self._path) as spool:
+            for chunks, vectors in batches:
+                checked = check_batch(chunks, vectors, self._dimensions)
+                with translated(self._path, doing):
+                    spool.add(chunks, checked)
+            with self._writing(doing):
+                table = self._writable()
+                generation = self._next_generation(self._current(table))
+                head = rows.build_heads(table.schema, pipeline_id, [rows.Head(file, generation, generation)])
+                table.add(lance_table.as_data(table.schema, head, pipeline_id, file.file_id, generation, spool))
+                self._put(table, pipeline_id, head)
+                self._compact(table)
 
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
         """Give a stored file another name and address, in one commit; no error if it isn't stored."""
@@ -134,7 +140,7 @@ class LanceVectorStore:
                     new.append(rows.Head(file, generation + len(new), rows.content_of(stored)))
             if not new:
                 return {}
-            counts = self._count_chunks(table, {head.content for head in new})
+            counts = lance_table.count_chunks(table, {head.content for head in new})
             self._put_heads(table, pipeline_id, new, ())
             self._compact(table)
             return {head.file.file_id: counts.get(head.content, 0) for head in new}
@@ -184,11 +190,12 @@ class LanceVectorStore:
                 self._compact(self._writable(), at_once=True)
 
     def close(self) -> None:
-        """Release the table; idempotent. Every write is on disk when it returns, so nothing is flushed."""
+        """Release the table; idempotent. Every write is synced when it returns, so nothing is flushed."""
         with self._lock:
             self._closed = True
             self._table = None
             self._heads = None
+        self._durable.close()
 
     # Opening
 
@@ -196,9 +203,15 @@ class LanceVectorStore:
         """Return the table, or None if there is none yet; raises StoreError for another model's."""
         if self._path.exists() and not self._path.is_dir():
             raise StoreError(f"{self._path}: the vector store must be a folder, and this is a file")
+        self._durable.recover()
         if not (self._path / f"{TABLE}.lance").is_dir():
             return None
-        table = self._connect().open_table(TABLE)
+        try:
+            table = self._connect().open_table(TABLE)
+        except Exception:
+            if not self._durable.fall_back(self._is_readable):
+                raise
+            table = self._connect().open_table(TABLE)
         columns = table.schema
         metadata = columns.metadata or {}
         stored = metadata.get(b"model_id", b"?").decode("utf-8", "replace")
@@ -209,6 +222,15 @@ class LanceVectorStore:
                 f"({self._dimensions}); use that model, or remove the folder to embed everything again"
             )
         return table
+
+    def _is_readable(self) -> bool:
+        """Return whether the table can be opened, and its heads read."""
+        self._session = None  # it may know what was on disk before
+        try:
+            Heads(lance_table.read_heads(self._connect().open_table(TABLE)))
+        except Exception:  # noqa: BLE001 - whatever the library says, an older version may be good
+            return False
+        return True
 
     def _connect(self) -> Any:
         # Read as the library loads: its warnings are meant for its authors, and its errors come as StoreError.
@@ -229,6 +251,9 @@ class LanceVectorStore:
         """Return the table, made if need be, with its indexes, and without what a crash may have left."""
         assert self._lock.locked()
         table = self._readable()
+        if not self._claimed:
+            self._durable.claim()
+            self._claimed = True
         if table is None:
             self._path.mkdir(parents=True, exist_ok=True)
             table = self._connect().create_table(
@@ -236,8 +261,8 @@ class LanceVectorStore:
             )
             self._table = table
         if not self._clean:
-            self._bring_up_to_date(table)
-            self._index(table)
+            lance_table.bring_up_to_date(table)
+            lance_table.make_indexes(table)
             self._remove_leftovers(table)
             self._clean = True
         return table
@@ -246,44 +271,16 @@ class LanceVectorStore:
         """Return the table as :meth:`_writable` does, None if there is none yet."""
         return None if self._readable() is None else self._writable()
 
-    @staticmethod
-    def _count_chunks(table: Any, contents: set[int]) -> dict[int, int]:
-        listed = ", ".join(map(str, sorted(contents)))
-        query = table.search().where(f"generation IN ({listed}) AND chunk >= 0").select(["generation"])
-        found = query.limit(1 << 31).to_arrow()["generation"].value_counts().to_pylist()
-        return {item["values"]: item["counts"] for item in found}
-
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError(f"{self._path}: the vector store is closed")
-
-    @staticmethod
-    def _index(table: Any) -> None:
-        from lancedb.index import FTS, BTree
-
-        present = {column for index in table.list_indices() for column in index.columns}
-        if "text" not in present:
-            # icu finds the words of scripts without spaces too.
-            table.create_index("text", config=FTS(base_tokenizer="icu"))
-        if "generation" not in present:
-            table.create_index("generation", config=BTree())
-
-    @staticmethod
-    def _bring_up_to_date(table: Any) -> None:
-        """Add the columns that a table of format 1 lacks, and drop its index that is no longer used."""
-        if rows.ADDED_COLUMNS[0] in table.schema.names:
-            return
-        table.add_columns(rows.added_fields())
-        for index in table.list_indices():
-            if index.columns == ["file_id"]:
-                table.drop_index(index.name)
 
     def _remove_leftovers(self, table: Any) -> None:
         """Remove the heads that do not count, and the chunks that no file shows."""
         heads = self._current(table)
         live = {row["generation"] for row in heads}
         contents = {rows.content_of(row) for row in heads}
-        dead = [row["generation"] for row in self._read_heads(table) if row["generation"] not in live]
+        dead = [row["generation"] for row in lance_table.read_heads(table) if row["generation"] not in live]
         found = table.search().where("chunk >= 0").select(["generation"]).limit(1 << 31).to_arrow()
         unshown = [number for number in found["generation"].unique().to_pylist() if number not in contents]
         for kind, numbers in ((f"chunk = {rows.HEAD}", dead), ("chunk >= 0", unshown)):
@@ -293,18 +290,11 @@ class LanceVectorStore:
 
     # Heads: the files that are stored, cached for the table's version
 
-    @staticmethod
-    def _read_heads(table: Any) -> list[Row]:
-        present = [name for name in rows.HEAD_COLUMNS if name in table.schema.names]
-        query = table.search().where(f"chunk = {rows.HEAD}").select(present).limit(1 << 31)
-        found: list[Row] = query.to_arrow().to_pylist()
-        return found
-
     def _current(self, table: Any) -> Heads:
         assert self._lock.locked()
         version = table.version
         if self._heads is None or self._heads[0] != version:
-            self._heads = (version, Heads(self._read_heads(table)))
+            self._heads = (version, Heads(lance_table.read_heads(table)))
         return self._heads[1]
 
     def _showing(self, table: Any, contents: set[tuple[str, int]]) -> dict[tuple[str, int], list[Row]]:
@@ -315,14 +305,18 @@ class LanceVectorStore:
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[None]:
-        """Hold the lock; after a failure the next write looks for leftovers first."""
-        with self._lock, translated(self._path, doing):
-            try:
-                yield
-            except BaseException:
-                self._clean = False
-                self._heads = None
-                raise
+        """Hold the lock, then sync what was written without it; after a failure the next write removes leftovers."""
+        with translated(self._path, doing):
+            with self._lock:
+                try:
+                    yield
+                except BaseException:
+                    self._clean = False
+                    self._heads = None
+                    raise
+                version = None if self._table is None else self._table.version
+            if version is not None:
+                self._durable.sync(version)
 
     def _put_heads(self, table: Any, pipeline_id: str, heads: Sequence[rows.Head], gone: Iterable[Key]) -> None:
         """Commit new heads, which replace the files that are gone, and then remove what no longer counts."""
@@ -369,9 +363,15 @@ class LanceVectorStore:
             return
         self._writes = 0
         before = table.version
+        keep = max(KEEP_VERSIONS.total_seconds(), self._durable.previous_age())
+        started = time.monotonic()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            table.optimize(cleanup_older_than=KEEP_VERSIONS)
+            table.optimize(cleanup_older_than=_NEVER)
+            # Nothing is removed that the newest version on disk is made of.
+            self._durable.sync(table.version)
+            keep += time.monotonic() - started + 0.1
+            table.optimize(cleanup_older_than=timedelta(seconds=keep))
         give_back_memory()
         if self._heads is not None and self._heads[0] == before:
             self._heads = (table.version, self._heads[1])  # the rows are the same

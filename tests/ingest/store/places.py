@@ -50,5 +50,5 @@ if __name__ == "__main__":
     while True:
         current += 1
         texts = generation(current)
-        store.replace("p", file("a", str(current)), chunks(*texts), vectors(len(texts)))
+        store.replace("p", file("a", str(current)), [(chunks(*texts), vectors(len(texts)))])
         print(current, flush=True)

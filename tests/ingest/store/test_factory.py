@@ -32,7 +32,7 @@ def test_it_is_in_the_state_folder_unless_set(tmp_path: Path) -> None:
         check_stored(IngestSettings(), folder)
     store = open_store(IngestSettings(), folder, "model-a", WIDTH, stop=STOP)
     assert isinstance(store, LanceVectorStore)
-    store.replace("p", file("a"), chunks("text"), vectors(1))
+    store.replace("p", file("a"), [(chunks("text"), vectors(1))])
     store.close()
     check_stored(IngestSettings(), folder)
     reader = open_for_search(IngestSettings(), folder, "model-a", WIDTH)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.store import lance, rows
+from rag_pipeline.ingest.store import lance, lance_table, rows
 from rag_pipeline.ingest.store.lance import LanceVectorStore
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
 
@@ -37,7 +37,7 @@ def test_what_the_library_keeps_in_memory_is_bounded(tmp_path: Path, monkeypatch
     monkeypatch.setattr(lance, "METADATA_CACHE_BYTES", 1 << 20)
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     for number in range(60):
-        store.replace("p", file(f"{number}"), chunks(*(f"word{n} file{number}" for n in range(20))), vectors(20))
+        store.replace("p", file(f"{number}"), [(chunks(*(f"word{n} file{number}" for n in range(20))), vectors(20))])
     store.compact()
     assert store.search("file7", ANY, limit=1)[0].file_id == "7"
     # Without these bounds it is 3.9 MiB here.
@@ -46,19 +46,19 @@ def test_what_the_library_keeps_in_memory_is_bounded(tmp_path: Path, monkeypatch
 
 
 def test_words_are_found_before_and_after_compaction_and_updates(store: LanceVectorStore) -> None:
-    store.replace("p", file("a"), chunks("alpha beta"), vectors(1))
-    store.replace("p", file("b"), chunks("東京は日本の首都です"), vectors(1, 3))
+    store.replace("p", file("a"), [(chunks("alpha beta"), vectors(1))])
+    store.replace("p", file("b"), [(chunks("東京は日本の首都です"), vectors(1, 3))])
     for _ in range(2):
         assert store.search("東京", ANY, limit=1)[0].file_id == "b"
         assert store.search("beta", ANY, limit=1)[0].file_id == "a"
         store.compact()
-    store.replace("p", file("a"), chunks("gamma"), vectors(1))
+    store.replace("p", file("a"), [(chunks("gamma"), vectors(1))])
     hit = store.search("beta gamma", ANY, limit=1)[0]
     assert hit.text == "gamma"
 
 
 def test_what_a_crash_between_the_two_commits_leaves_is_never_seen(tmp_path: Path, store: LanceVectorStore) -> None:
-    store.replace("p", file("a", "1"), chunks("old one", "old two"), vectors(2))
+    store.replace("p", file("a", "1"), [(chunks("old one", "old two"), vectors(2))])
     # The state a crash leaves: the new rows are in, the old ones not yet out.
     table = store._table
     new = rows.build(table.schema, "p", file("a", "2"), 1 << 62, chunks("new one"), vectors(1))
@@ -70,17 +70,17 @@ def test_what_a_crash_between_the_two_commits_leaves_is_never_seen(tmp_path: Pat
         assert seen.files("p")["a"].content_hash == "2"
     assert table.count_rows() == 5
     writer = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
-    writer.replace("p", file("b"), [], vectors(0))
+    writer.replace("p", file("b"), [([], vectors(0))])
     assert table.count_rows() == 3, "the next writer removes it"
 
 
 def test_what_a_crash_in_the_middle_of_a_move_leaves_is_never_seen(tmp_path: Path, store: LanceVectorStore) -> None:
     for name in "ab":
-        store.replace("p", file(name), chunks(f"text of {name}"), vectors(1))
+        store.replace("p", file(name), [(chunks(f"text of {name}"), vectors(1))])
     store.copy("p", "a", file("c"))
     # The state a crash leaves: the new heads are in, the old ones not yet out.
     table = store._table
-    stored = {row["file_id"]: row for row in store._read_heads(table)}
+    stored = {row["file_id"]: row for row in lance_table.read_heads(table)}
     over = rows.Head(file("b", "2"), 1 << 62, rows.content_of(stored["a"]), stored["a"]["generation"])
     table.add(rows.build_heads(table.schema, "p", [over]))
     reader = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
@@ -88,7 +88,7 @@ def test_what_a_crash_in_the_middle_of_a_move_leaves_is_never_seen(tmp_path: Pat
         assert sorted((hit.file_id, hit.text) for hit in everything(seen)) == [("b", "text of a"), ("c", "text of a")]
         assert {name: found.content_hash for name, found in seen.files("p").items()} == {"b": "2", "c": "h"}
     writer = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
-    writer.replace("p", file("d"), [], vectors(0))
+    writer.replace("p", file("d"), [([], vectors(0))])
     assert table.count_rows() == 3 + 1, "three heads and the chunk that two of them show"
     assert sorted(hit.file_id for hit in everything(writer)) == ["b", "c"]
 
@@ -96,7 +96,7 @@ def test_what_a_crash_in_the_middle_of_a_move_leaves_is_never_seen(tmp_path: Pat
 def test_a_removal_that_fails_is_done_by_the_next_write(
     store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.replace("p", file("a"), chunks("text"), vectors(1))
+    store.replace("p", file("a"), [(chunks("text"), vectors(1))])
     table = store._table
     with monkeypatch.context() as patched:
 
@@ -139,7 +139,7 @@ def test_a_table_of_format_1_is_read_and_brought_up_to_date(tmp_path: Path) -> N
 def test_many_removals_and_moves_are_few_commits(store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lance, "FILES_AT_ONCE", 10)
     for number in range(30):
-        store.replace("p", file(f"{number}"), chunks("text"), vectors(1))
+        store.replace("p", file(f"{number}"), [(chunks("text"), vectors(1))])
     before = store._table.version
     store.move_many("p", {f"{number}": file(f"new {number}") for number in range(30)})
     assert store._table.version == before + 1 + 3
@@ -158,7 +158,7 @@ def test_disk_is_bounded_over_many_replaces(tmp_path: Path, monkeypatch: pytest.
     store = LanceVectorStore(path, "model-a", WIDTH, compact_every=20)
     sizes = []
     for turn in range(121):
-        store.replace("p", file(f"f{turn % 5}"), chunks("some text " * 50), vectors(1))
+        store.replace("p", file(f"f{turn % 5}"), [(chunks("some text " * 50), vectors(1))])
         if turn % 20 == 19:
             sizes.append(sum(1 for entry in path.rglob("*") if entry.is_file()))
     assert sizes[-1] <= sizes[1] + 5
@@ -166,7 +166,7 @@ def test_disk_is_bounded_over_many_replaces(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("damage", ["truncate", "garbage", "remove"])
 def test_a_damaged_folder_is_one_line(tmp_path: Path, store: LanceVectorStore, damage: str) -> None:
-    store.replace("p", file("a"), chunks("text"), vectors(1))
+    store.replace("p", file("a"), [(chunks("text"), vectors(1))])
     store.close()
     for entry in (tmp_path / "store").rglob("*.manifest"):
         if damage == "truncate":
@@ -188,7 +188,7 @@ def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, store: LanceVectorStore) -> None:
-    store.replace("p", file("a", "1"), chunks("kept"), vectors(1))
+    store.replace("p", file("a", "1"), [(chunks("kept"), vectors(1))])
     # A process that may write no file over 4 KB stands for a full disk: its write fails in the middle.
     code = f"""
 import resource, sys
@@ -200,7 +200,7 @@ store = LanceVectorStore({str(tmp_path / "store")!r}, "model-a", WIDTH)
 store.files("p")
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
-    store.replace("p", file("a", "2"), chunks(*["new " * 2000] * 50), vectors(50))
+    store.replace("p", file("a", "2"), [(chunks(*["new " * 2000] * 50), vectors(50))])
 except StoreError as error:
     print(error)
 """

@@ -14,7 +14,7 @@ from tests.ingest.store.samples import ANY, WIDTH, chunks, file, vectors
 
 def test_a_file_that_is_replaced_meanwhile_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
-    store.replace("p", file("a", "1"), chunks("old"), vectors(1))
+    store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
     look_up = lance_search._by_meaning
     looked_up: list[object] = []
 
@@ -22,7 +22,7 @@ def test_a_file_that_is_replaced_meanwhile_is_looked_for_again(tmp_path: Path, m
         found = look_up(*given)  # type: ignore[arg-type]
         if not looked_up:
             looked_up.append(found)
-            store.replace("p", file("a", "2"), chunks("new"), vectors(1))
+            store.replace("p", file("a", "2"), [(chunks("new"), vectors(1))])
         return found
 
     monkeypatch.setattr(lance_search, "_by_meaning", replaced_after)

@@ -23,8 +23,8 @@ def texts(store: VectorStore) -> dict[str, list[str]]:
 @pytest.fixture
 def two(store: VectorStore) -> VectorStore:
     """Two files, with two chunks and one."""
-    store.replace("p", file("a"), chunks("alpha one", "alpha two"), vectors(2))
-    store.replace("p", file("b"), chunks("beta"), vectors(1, 1))
+    store.replace("p", file("a"), [(chunks("alpha one", "alpha two"), vectors(2))])
+    store.replace("p", file("b"), [(chunks("beta"), vectors(1, 1))])
     return store
 
 
@@ -44,11 +44,11 @@ def test_a_moved_file_keeps_its_chunks_and_vectors(two: VectorStore) -> None:
 def test_a_moved_file_is_a_file_as_any_other(place: Place, two: VectorStore) -> None:
     two.move("p", "a", file("c"))
     two.move("p", "c", file("d", "2"))
-    two.replace("p", file("a", "new"), chunks("another"), vectors(1))
+    two.replace("p", file("a", "new"), [(chunks("another"), vectors(1))])
     assert texts(two) == {"a": ["another"], "b": ["beta"], "d": ["alpha one", "alpha two"]}
     two.rename("p", "d", "other name", "other uri")
     assert two.files("p")["d"] == with_fields(file("d", "2"), name="other name", uri="other uri")
-    two.replace("p", file("d", "3"), chunks("newer"), vectors(1))
+    two.replace("p", file("d", "3"), [(chunks("newer"), vectors(1))])
     two.close()
     again = place.open()
     assert texts(again) == {"a": ["another"], "b": ["beta"], "d": ["newer"]}
@@ -74,7 +74,7 @@ def test_what_is_not_stored_is_neither_moved_nor_copied(store: VectorStore) -> N
     assert store.move("p", "a", file("b")) is False
     assert store.copy("p", "a", file("b")) is None
     store.delete_many("p", ["a", "b"])
-    store.replace("p", file("b"), chunks("beta"), vectors(1))
+    store.replace("p", file("b"), [(chunks("beta"), vectors(1))])
     assert store.move("p", "a", file("b", "2")) is False
     assert store.move("q", "b", file("c")) is False
     assert store.copy("q", "b", file("c")) is None
@@ -88,7 +88,7 @@ def test_what_is_not_stored_is_neither_moved_nor_copied(store: VectorStore) -> N
 @pytest.mark.parametrize("copies", [False, True], ids=["of their own", "of one content"])
 def test_files_that_take_each_others_places_move_at_once(store: VectorStore, copies: bool) -> None:
     for number, name in enumerate("abcd"):
-        store.replace("p", file(name, name), chunks(f"text of {name}"), vectors(1, number))
+        store.replace("p", file(name, name), [(chunks(f"text of {name}"), vectors(1, number))])
     if copies:
         for name in "bcd":
             store.copy("p", "a", file(name, name))
@@ -109,7 +109,7 @@ def test_two_files_do_not_move_to_one_id(two: VectorStore) -> None:
 
 def test_a_folder_of_many_files_moves(store: VectorStore) -> None:
     for number in range(30):
-        store.replace("p", file(f"old/{number}"), chunks(f"text {number}"), vectors(1, number))
+        store.replace("p", file(f"old/{number}"), [(chunks(f"text {number}"), vectors(1, number))])
     moves = {f"old/{number}": file(f"new/{number}") for number in range(30)}
     assert store.move_many("p", moves) == set(moves)
     assert texts(store) == {f"new/{number}": [f"text {number}"] for number in range(30)}
@@ -150,7 +150,7 @@ def test_a_copy_has_the_chunks_and_vectors_of_the_other_file(two: VectorStore) -
 
 def test_a_copy_outlives_what_it_was_made_of(place: Place, two: VectorStore) -> None:
     two.copy_many("p", [("a", file("c")), ("a", file("d")), ("none", file("e"))])
-    two.replace("p", file("a", "2"), chunks("changed"), vectors(1))
+    two.replace("p", file("a", "2"), [(chunks("changed"), vectors(1))])
     assert texts(two) == {"a": ["changed"], "b": ["beta"], **{name: ["alpha one", "alpha two"] for name in "cd"}}
     two.delete("p", "c")
     two.close()
@@ -171,7 +171,7 @@ def test_a_copy_replaces_what_was_there(two: VectorStore) -> None:
 
 
 def test_a_file_without_chunks_is_copied(store: VectorStore) -> None:
-    store.replace("p", file("a"), [], vectors(0))
+    store.replace("p", file("a"), [([], vectors(0))])
     assert store.copy("p", "a", file("b")) == 0
     assert set(store.files("p")) == {"a", "b"}
 
@@ -183,8 +183,8 @@ def test_a_file_is_not_copied_and_overwritten_at_once(two: VectorStore) -> None:
 
 def test_many_files_are_removed(store: VectorStore) -> None:
     for number in range(30):
-        store.replace("p", file(f"{number}"), chunks(f"text {number}"), vectors(1, number))
-    store.replace("q", file("3"), chunks("of another pipeline"), vectors(1))
+        store.replace("p", file(f"{number}"), [(chunks(f"text {number}"), vectors(1, number))])
+    store.replace("q", file("3"), [(chunks("of another pipeline"), vectors(1))])
     store.delete_many("p", [*(f"{number}" for number in range(28)), "none"])
     assert set(store.files("p")) == {"28", "29"}
     assert texts(store) == {"28": ["text 28"], "29": ["text 29"], "3": ["of another pipeline"]}

@@ -23,33 +23,33 @@ def test_an_empty_store_answers(store: VectorStore) -> None:
 
 
 def test_replace_leaves_the_new_chunks_alone(store: VectorStore) -> None:
-    store.replace("p", file("a.txt", "1"), chunks("old one", "old two", "old three"), vectors(3))
-    store.replace("p", file("b.txt"), chunks("other"), vectors(1))
-    store.replace("p", file("a.txt", "2"), chunks("new one"), vectors(1))
+    store.replace("p", file("a.txt", "1"), [(chunks("old one", "old two", "old three"), vectors(3))])
+    store.replace("p", file("b.txt"), [(chunks("other"), vectors(1))])
+    store.replace("p", file("a.txt", "2"), [(chunks("new one"), vectors(1))])
     assert sorted(hit.text for hit in everything(store)) == ["new one", "other"]
     assert store.files("p") == {"a.txt": file("a.txt", "2"), "b.txt": file("b.txt")}
 
 
 def test_everything_known_of_a_file_comes_back_as_it_was_last_given(store: VectorStore) -> None:
     before = with_fields(file("a"), mime_type=None, size=1 << 40, modified_at=1700000000.123456)
-    store.replace("p", before, chunks("text"), vectors(1))
+    store.replace("p", before, [(chunks("text"), vectors(1))])
     assert store.files("p") == {"a": before}
     after = with_fields(before, name="new name", uri="https://x/y", mime_type="text/html", size=0, modified_at=-1.0)
-    store.replace("p", after, chunks("text"), vectors(1))
+    store.replace("p", after, [(chunks("text"), vectors(1))])
     assert store.files("p") == {"a": after}
     [hit] = everything(store)
     assert (hit.name, hit.uri) == ("new name", "https://x/y")
 
 
 def test_a_file_without_chunks_is_known(store: VectorStore) -> None:
-    store.replace("p", file("empty.txt"), [], vectors(0))
+    store.replace("p", file("empty.txt"), [([], vectors(0))])
     assert list(store.files("p")) == ["empty.txt"]
     assert everything(store) == []
 
 
 def test_delete_removes_one_file_of_one_pipeline(store: VectorStore) -> None:
     for pipeline in ("p", "q"):
-        store.replace(pipeline, file("a.txt"), chunks("text"), vectors(1))
+        store.replace(pipeline, file("a.txt"), [(chunks("text"), vectors(1))])
     store.delete("p", "a.txt")
     store.delete("p", "a.txt")
     assert store.files("p") == {}
@@ -62,9 +62,9 @@ NAMES = ["it's", "a\"b';--", "caf\udce9.txt", "\ufdd0dce9", "日本", "x" * 4000
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_name_comes_back_as_it_was(store: VectorStore, name: str) -> None:
-    store.replace(name, file("other"), chunks("other"), vectors(1))
-    store.replace(name, file(name, "1"), chunks("first"), vectors(1))
-    store.replace(name, file(name, "2"), chunks("second"), vectors(1))
+    store.replace(name, file("other"), [(chunks("other"), vectors(1))])
+    store.replace(name, file(name, "1"), [(chunks("first"), vectors(1))])
+    store.replace(name, file(name, "2"), [(chunks("second"), vectors(1))])
     assert store.files(name)[name] == file(name, "2")
     assert sorted(hit.text for hit in everything(store)) == ["other", "second"]
     assert {hit.file_id for hit in everything(store)} == {"other", name}
@@ -73,13 +73,13 @@ def test_any_name_comes_back_as_it_was(store: VectorStore, name: str) -> None:
 
 
 def test_names_do_not_run_into_each_other(store: VectorStore) -> None:
-    store.replace("a", file("bc"), chunks("one"), vectors(1))
-    store.replace("ab", file("c"), chunks("two"), vectors(1))
+    store.replace("a", file("bc"), [(chunks("one"), vectors(1))])
+    store.replace("ab", file("c"), [(chunks("two"), vectors(1))])
     assert len(everything(store)) == 2
 
 
 def test_what_was_stored_is_there_after_opening_again(place: Place, store: VectorStore) -> None:
-    store.replace("p", file("a.txt"), chunks("kept text"), vectors(1))
+    store.replace("p", file("a.txt"), [(chunks("kept text"), vectors(1))])
     store.close()
     again = place.open()
     hit = again.search("kept", vectors(1)[0])[0]
@@ -92,7 +92,7 @@ def test_what_was_stored_is_there_after_opening_again(place: Place, store: Vecto
 
 def test_words_and_meaning_both_count(store: VectorStore) -> None:
     made = vectors(30, 5)
-    store.replace("p", file("a"), chunks(*(f"filler number {i}" for i in range(29)), "a rare zebrafish"), made)
+    store.replace("p", file("a"), [(chunks(*(f"filler number {i}" for i in range(29)), "a rare zebrafish"), made)])
     assert store.search("zebrafish", made[3], limit=2)[0].text in ("a rare zebrafish", "filler number 3")
     assert {hit.text for hit in store.search("zebrafish", made[3], limit=2)} >= {"a rare zebrafish"}
     assert store.search("unknownword", made[3], limit=1)[0].text == "filler number 3"
@@ -107,7 +107,7 @@ def test_a_rare_word_counts_more_than_a_common_one(store: VectorStore) -> None:
         "the zebrafish",
         *("number" for _ in range(40)),
     ]
-    store.replace("p", file("a"), chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))
+    store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))])
     assert store.search("number zebrafish", ANY, limit=1)[0].text == "the zebrafish"
 
 
@@ -125,7 +125,7 @@ QUESTIONS = [
 @pytest.mark.parametrize(("question", "text"), QUESTIONS)
 def test_words_are_found_in_any_form(store: VectorStore, question: str, text: str) -> None:
     texts = sorted({text for _, text in QUESTIONS})
-    store.replace("p", file("a"), chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))
+    store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))])
     # By meaning they are all alike, so that the words decide.
     assert store.search(question, ANY, limit=1)[0].text == text
 
@@ -147,19 +147,19 @@ ODD = [
 
 @pytest.mark.parametrize("question", ODD)
 def test_odd_questions_are_answered(store: VectorStore, question: str) -> None:
-    store.replace("p", file("a"), chunks("one text", "the other"), vectors(2))
+    store.replace("p", file("a"), [(chunks("one text", "the other"), vectors(2))])
     assert len(store.search(question, ANY)) == 2
 
 
 def test_no_answers_asked_for_is_none_given(store: VectorStore) -> None:
-    store.replace("p", file("a"), chunks("text"), vectors(1))
+    store.replace("p", file("a"), [(chunks("text"), vectors(1))])
     assert store.search("text", ANY, limit=0) == []
 
 
 def test_the_same_question_has_the_same_answer(place: Place, store: VectorStore) -> None:
     same = np.repeat(vectors(1), 20, axis=0)
-    store.replace("p", file("b"), chunks(*["equal text"] * 20), same)
-    store.replace("p", file("a"), chunks(*["equal text"] * 20), same)
+    store.replace("p", file("b"), [(chunks(*["equal text"] * 20), same)])
+    store.replace("p", file("a"), [(chunks(*["equal text"] * 20), same)])
     first = store.search("equal", same[0], limit=7)
     assert [(hit.file_id, hit.place) for hit in first] == [("a", f"page {n}") for n in range(1, 8)]
     again = place.open()
@@ -169,15 +169,15 @@ def test_the_same_question_has_the_same_answer(place: Place, store: VectorStore)
 
 def test_wrong_vectors_are_the_callers_mistake(store: VectorStore) -> None:
     with pytest.raises(ValueError, match="expected 2"):
-        store.replace("p", file("a"), chunks("a", "b"), vectors(1))
+        store.replace("p", file("a"), [(chunks("a", "b"), vectors(1))])
     with pytest.raises(ValueError, match="finite"):
-        store.replace("p", file("a"), chunks("a"), np.full((1, WIDTH), np.nan, np.float32))
+        store.replace("p", file("a"), [(chunks("a"), np.full((1, WIDTH), np.nan, np.float32))])
     assert store.files("p") == {}
 
 
 @pytest.mark.parametrize(("model", "width"), [("model-b", WIDTH), ("model-a", WIDTH * 2)])
 def test_another_models_store_is_refused(place: Place, store: VectorStore, model: str, width: int) -> None:
-    store.replace("p", file("a"), chunks("a"), vectors(1))
+    store.replace("p", file("a"), [(chunks("a"), vectors(1))])
     with pytest.raises(StoreError, match=r"holds vectors of model-a \(8 dimensions\), not of .* remove "):
         place.open(model, width)
 
@@ -215,7 +215,7 @@ def test_threads_replace_and_search_at_once(store: VectorStore) -> None:
         try:
             name = f"f{number}"
             for turn in range(15):
-                store.replace("p", file(name, str(turn)), chunks(f"turn{turn} text", "more"), vectors(2, number))
+                store.replace("p", file(name, str(turn)), [(chunks(f"turn{turn} text", "more"), vectors(2, number))])
                 hits = store.search("text", vectors(1, number)[0], limit=50)
                 assert sorted(h.text for h in hits if h.file_id == name) == ["more", f"turn{turn} text"]
         except BaseException as error:  # noqa: BLE001 - shown below

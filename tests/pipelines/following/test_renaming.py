@@ -65,7 +65,7 @@ def test_the_embedded_store_renames_a_file_without_touching_its_chunks(tmp_path:
     other = SourceFile("b", "other", "other uri", "hash", 1, "text/plain", 1.0)
     vectors = np.eye(4, dtype=np.float32)[:1]
     for each in (file, other):
-        store.replace("scope", each, [Chunk("a heron stands", "", 0)], vectors)
+        store.replace("scope", each, [([Chunk("a heron stands", "", 0)], vectors)])
     store.rename("scope", "a", "new ' \udce9", "new uri")
     assert store.files("scope")["a"].name == "new ' \udce9"
     store.close()

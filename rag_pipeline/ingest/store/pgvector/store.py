@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
+from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store import rows
 from rag_pipeline.ingest.store.pgvector import schema, statements, values
 from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
@@ -16,6 +18,7 @@ from rag_pipeline.ingest.store.pgvector.link import PATIENCE_SECONDS, Connection
 from rag_pipeline.ingest.store.pgvector.schema import Layout
 from rag_pipeline.ingest.store.pgvector.searching import search
 from rag_pipeline.ingest.store.pgvector.words import to_index
+from rag_pipeline.ingest.store.spool import CHUNKS_AT_ONCE, Batch, Spool, check_batch
 from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile
 
 if TYPE_CHECKING:
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_CHUNKS_AT_ONCE = 500
 _FILES_AT_ONCE = 2_000
 _REMOVED_AT_ONCE = 1_000
 _COPIED_AT_ONCE = 100
@@ -42,7 +44,8 @@ class PgVectorStore:
     and waits ``patience_seconds`` for a server that is away; ``stop`` ends the wait with Stopped.
 
     With an ``owner`` what it lists or writes of a pipeline is its alone until it is closed: :class:`StateError` says
-    that another owner has it, see :class:`Leases`.
+    that another owner has it, see :class:`Leases`. Chunks of long files wait in ``spool_dir`` until all of them are
+    embedded.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class PgVectorStore:
         patience_seconds: float = PATIENCE_SECONDS,
         stop: threading.Event | None = None,
         owner: str | None = None,
+        spool_dir: Path | None = None,
     ) -> None:
         """Connect; raises StoreError if that can't be done, or the store holds another model's vectors."""
         self._address = address
@@ -61,6 +65,7 @@ class PgVectorStore:
         self._dimensions = dimensions
         self._link = Link(address, patience_seconds=patience_seconds, stop=stop)
         self._leases = None if owner is None else Leases(self._link, address, owner)
+        self._spool_dir = spool_dir
         self._layout: Layout | None = None  # once known it stays; two threads find the same
         try:
             self._link.run("opening the vector store", self._find)
@@ -77,28 +82,31 @@ class PgVectorStore:
         """Make what is missing of the tables now, so that a missing right is told before the first file is read."""
         self._link.run("making the vector store", self._make)
 
-    def replace(self, pipeline_id: str, file: SourceFile, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+    def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[Batch]) -> None:
         """Make these the file's only chunks: whatever happens, the store holds the old ones or the new ones, once.
 
-        ``vectors`` is (len(chunks), dimensions); a file without chunks is still listed by :meth:`files`.
+        The vectors of a batch are (len(chunks), dimensions); a file without chunks is still listed by :meth:`files`.
+        No connection is held before the last batch is there.
         """
-        import numpy as np
+        doing = f"storing {values.escape(file.name)!r}"
+        with Spool(self._spool_dir) as spool:
+            for chunks, vectors in batches:
+                checked = check_batch(chunks, vectors, self._dimensions)
+                try:
+                    spool.add(chunks, checked)
+                except OSError as error:
+                    where = self._spool_dir or "the folder for temporary files"
+                    raise StoreError(f"{where}: {doing} failed: {error.strerror}") from error
+            self._link.run(doing, lambda connection: self._replace(connection, pipeline_id, file, spool))
 
-        vectors = np.ascontiguousarray(vectors, np.float32).reshape(-1, self._dimensions)
-        if len(vectors) != len(chunks) or not np.all(np.isfinite(vectors)):
-            raise ValueError(f"vectors: expected {len(chunks)} finite rows of {self._dimensions}")
-
-        def work(connection: Connection) -> None:
-            layout = self._layout or self._make(connection)
-            with self._writing(connection, layout, pipeline_id):
-                _lock(connection, layout, pipeline_id, [file.file_id])
-                key = _put_file(connection, layout, pipeline_id, file)
-                for start in range(0, len(chunks), _CHUNKS_AT_ONCE):
-                    end = start + _CHUNKS_AT_ONCE
-                    some = _columns(chunks[start:end], values.as_vectors(vectors[start:end], layout.vector_oid))
-                    connection.execute(layout.sql(statements.PUT_CHUNKS), [key, *some])
-
-        self._link.run(f"storing {values.escape(file.name)!r}", work)
+    def _replace(self, connection: Connection, pipeline_id: str, file: SourceFile, batches: Iterable[Batch]) -> None:
+        layout = self._layout or self._make(connection)
+        with self._writing(connection, layout, pipeline_id):
+            _lock(connection, layout, pipeline_id, [file.file_id])
+            key = _put_file(connection, layout, pipeline_id, file)
+            for chunks, vectors in batches:
+                columns = _columns(chunks, values.as_vectors(vectors, layout.vector_oid))
+                connection.execute(layout.sql(statements.PUT_CHUNKS), [key, *columns])
 
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
         """Give a stored file another name and address, its chunks left as they are; no error if it isn't stored."""
@@ -273,7 +281,7 @@ def _copy(connection: Connection, layout: Layout, pipeline_id: str, source: UUID
     target = _put_file(connection, layout, pipeline_id, file)
     total, after = 0, -1
     while True:
-        given = {"source": source, "target": target, "after": after, "most": _CHUNKS_AT_ONCE}
+        given = {"source": source, "target": target, "after": after, "most": CHUNKS_AT_ONCE}
         row = connection.execute(layout.sql(statements.COPY_CHUNKS), given).fetchone()
         if row is None or not row[0]:
             return total

@@ -37,7 +37,7 @@ def opened(postgres: PostgresServer, schema: str) -> Iterator[Open]:
 
 
 def put(store: PgVectorStore, name: str = "a", pipeline_id: str = "p") -> None:
-    store.replace(pipeline_id, file(name), chunks("text"), vectors(1))
+    store.replace(pipeline_id, file(name), [(chunks("text"), vectors(1))])
 
 
 def owners(postgres: PostgresServer, schema: str) -> list[tuple[object, ...]]:

@@ -82,7 +82,7 @@ def test_many_may_make_it_at_once(postgres: PostgresServer, database: str) -> No
         opened = store(postgres, f"s{number % 2}", database=database)
         try:
             start.wait(30)
-            opened.replace(f"p{number}", file("a"), chunks("text"), vectors(1))
+            opened.replace(f"p{number}", file("a"), [(chunks("text"), vectors(1))])
         except BaseException as error:  # noqa: BLE001 - shown below
             failures.append(error)
         opened.close()
@@ -105,7 +105,7 @@ def test_what_can_not_be_finished_is_not_begun(postgres: PostgresServer, user: s
     assert postgres.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'rag_pipeline'", database=database) == []
     postgres.execute("CREATE EXTENSION vector", database=database)
     opened = store(postgres, "", database=database, user=user)
-    opened.replace("p", file("a"), chunks("text"), vectors(1))
+    opened.replace("p", file("a"), [(chunks("text"), vectors(1))])
     assert len(opened.search("text", ANY)) == 1
     opened.close()
 
@@ -122,13 +122,13 @@ def test_a_schema_that_an_administrator_made_needs_no_right_to_make_one(
 
 def test_a_reader_needs_rights_to_read_alone(postgres: PostgresServer, schema: str, user: str) -> None:
     writer = store(postgres, schema)
-    writer.replace("p", file("a"), chunks("text"), vectors(1))
+    writer.replace("p", file("a"), [(chunks("text"), vectors(1))])
     postgres.execute("GRANT USAGE ON SCHEMA {} TO {}", schema, user)
     postgres.execute("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}", schema, user)
     reader = store(postgres, schema, user=user)
     assert len(reader.search("text", ANY)) == 1
     with pytest.raises(StoreError, match=r"storing 'b' failed: permission denied .*: the user needs more rights"):
-        reader.replace("p", file("b"), chunks("text"), vectors(1))
+        reader.replace("p", file("b"), [(chunks("text"), vectors(1))])
     assert list(reader.files("p")) == ["a"]
     reader.close()
     writer.close()
@@ -139,7 +139,7 @@ def test_pgvector_may_be_in_a_schema_that_no_search_path_names(postgres: Postgre
     postgres.execute('CREATE EXTENSION vector SCHEMA "Ext\'ns"', database=database)
     for width in (WIDTH, tables.MOST_INDEXED_DIMENSIONS + 1):
         opened = store(postgres, f"w{width}", width, database=database)
-        opened.replace("p", file("a"), chunks("text"), vectors(1, width=width))
+        opened.replace("p", file("a"), [(chunks("text"), vectors(1, width=width))])
         assert opened.search("text", vectors(1, width=width)[0])[0].score == pytest.approx(1)
         opened.close()
 
@@ -147,7 +147,7 @@ def test_pgvector_may_be_in_a_schema_that_no_search_path_names(postgres: Postgre
 @pytest.mark.parametrize("width", [1, 2_001, 4_000, 4_001, 16_000])
 def test_vectors_of_any_length_that_pgvector_takes(postgres: PostgresServer, schema: str, width: int) -> None:
     opened = store(postgres, schema, width)
-    opened.replace("p", file("a"), chunks(*["text"] * 3), vectors(3, 1, width))
+    opened.replace("p", file("a"), [(chunks(*["text"] * 3), vectors(3, 1, width))])
     assert opened.search("", vectors(3, 1, width)[1], limit=1)[0].place == "page 2" or width == 1
     opened.close()
     indexed = postgres.execute("SELECT to_regclass(%s)".replace("%s", f"'{schema}.chunks_embedding'")) != [(None,)]
@@ -172,7 +172,7 @@ def test_a_newer_format_is_named(postgres: PostgresServer, schema: str) -> None:
 
 def test_a_store_of_format_1_is_brought_to_format_2(postgres: PostgresServer, schema: str) -> None:
     opened = store(postgres, schema)
-    opened.replace("p", file("a"), chunks("kept"), vectors(1))
+    opened.replace("p", file("a"), [(chunks("kept"), vectors(1))])
     opened.close()
     postgres.execute("DROP INDEX {}.files_by_id", schema)
     postgres.execute("UPDATE {}.store SET format = 1", schema)
@@ -233,10 +233,10 @@ def test_another_encoding_is_refused(postgres: PostgresServer, database: str) ->
 
 def test_tables_that_were_dropped_meanwhile_are_one_line(postgres: PostgresServer, schema: str) -> None:
     opened = store(postgres, schema)
-    opened.replace("p", file("a"), chunks("text"), vectors(1))
+    opened.replace("p", file("a"), [(chunks("text"), vectors(1))])
     postgres.execute("DROP SCHEMA {} CASCADE", schema)
     with pytest.raises(StoreError, match="lacks tables of a store") as caught:
-        opened.replace("p", file("b"), chunks("text"), vectors(1))
+        opened.replace("p", file("b"), [(chunks("text"), vectors(1))])
     assert "\n" not in str(caught.value)
     opened.close()
 
@@ -247,10 +247,10 @@ def test_what_is_left_of_a_store_or_is_none_is_said_to_be_removed(postgres: Post
     assert f"remove it (DROP SCHEMA IF EXISTS {schema} CASCADE) and start" in refused(postgres, schema)
     postgres.execute("DROP SCHEMA IF EXISTS {} CASCADE", schema)
     opened = store(postgres, schema)
-    opened.replace("p", file("a"), chunks("text"), vectors(1))
+    opened.replace("p", file("a"), [(chunks("text"), vectors(1))])
     postgres.execute("DROP TABLE {}.chunks", schema)
     with pytest.raises(StoreError, match=f"DROP SCHEMA IF EXISTS {schema} CASCADE"):
-        opened.replace("p", file("b"), chunks("text"), vectors(1))
+        opened.replace("p", file("b"), [(chunks("text"), vectors(1))])
     opened.close()
 
 

@@ -27,7 +27,7 @@ def store(postgres: PostgresServer, schema: str) -> Iterator[PgVectorStore]:
 def fill(store: PgVectorStore, seed: int = 0) -> None:
     for n in range(3):
         texts = [f"file {n} line {i}" for i in range(MANY // 3)]
-        store.replace("p", file(f"f{n}"), chunks(*texts), vectors(len(texts), seed + n))
+        store.replace("p", file(f"f{n}"), [(chunks(*texts), vectors(len(texts), seed + n))])
 
 
 def reader_by_index(server: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> PgVectorStore:
@@ -75,28 +75,28 @@ def by_words_alone(store: PgVectorStore, question: str) -> list[str]:
 def test_a_common_word_is_not_followed_everywhere(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "MATCHES_PER_WORD", 10)
     texts = [*["common filler"] * 50, "common zebrafish"]
-    store.replace("p", file("a"), chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))
+    store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))])
     assert by_words_alone(store, "common zebrafish") == ["common zebrafish", *["common filler"] * 10]
 
 
 def test_a_rare_word_weighs_more_than_a_common_one(store: PgVectorStore) -> None:
     texts = [*["common one"] * 20, "zebrafish two"]
-    store.replace("p", file("a"), chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))
+    store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))])
     assert by_words_alone(store, "common zebrafish")[0] == "zebrafish two"
 
 
 def test_two_words_of_one_stem_count_once(store: PgVectorStore) -> None:
     texts = ["she runs", "otters swim well", "nothing"]
-    store.replace("p", file("a"), chunks(*texts), np.repeat(vectors(1), 3, axis=0))
+    store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), 3, axis=0))])
     assert by_words_alone(store, "run running runs swim well") == ["otters swim well", "she runs"]
 
 
 def test_a_search_sees_one_moment(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.replace("p", file("a", "1"), chunks("old one", "old two"), vectors(2))
+    store.replace("p", file("a", "1"), [(chunks("old one", "old two"), vectors(2))])
     rank = searching._ranked
 
     def replaced_meanwhile(*args: object) -> object:
-        store.replace("p", file("a", "2"), chunks("new"), vectors(1))
+        store.replace("p", file("a", "2"), [(chunks("new"), vectors(1))])
         store.delete("p", "a")
         return rank(*args)  # type: ignore[arg-type]
 
@@ -107,5 +107,5 @@ def test_a_search_sees_one_moment(store: PgVectorStore, monkeypatch: pytest.Monk
 
 
 def test_a_vector_without_direction_is_answered(store: PgVectorStore) -> None:
-    store.replace("p", file("a"), chunks("text"), vectors(1))
+    store.replace("p", file("a"), [(chunks("text"), vectors(1))])
     assert len(store.search("text", np.zeros(WIDTH, np.float32))) == 1

@@ -6,15 +6,18 @@ import logging
 import random
 import resource
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from rag_pipeline.errors import StoreError
+from rag_pipeline.ingest.store import spool
 from rag_pipeline.ingest.store.pgvector import schema as tables
 from rag_pipeline.ingest.store.pgvector import statements
 from rag_pipeline.ingest.store.pgvector import store as module
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
-from rag_pipeline.ingest.types import Stopped
+from rag_pipeline.ingest.store.spool import Batch
+from rag_pipeline.ingest.types import Chunk, Stopped
 from tests.ingest.store.places import Place, generation
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
@@ -23,7 +26,7 @@ from tests.watching import wait_until
 
 def write(store: PgVectorStore, name: str, number: int) -> None:
     texts = generation(number)
-    store.replace("p", file(name, str(number)), chunks(*texts), vectors(len(texts)))
+    store.replace("p", file(name, str(number)), [(chunks(*texts), vectors(len(texts)))])
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["restart", "crash"])
@@ -119,7 +122,7 @@ def test_processes_write_different_pipelines_at_once(postgres: PostgresServer, s
     with place.write(0) as process:
         assert process.stdout is not None
         for number in range(1, 30):
-            other.replace("q", file("a", str(number)), chunks(f"other {number}"), vectors(1))
+            other.replace("q", file("a", str(number)), [(chunks(f"other {number}"), vectors(1))])
             process.stdout.readline()
         process.kill()
     assert other.files("q")["a"].content_hash == "29"
@@ -147,13 +150,13 @@ def test_a_write_that_waits_too_long_for_a_lock_may_be_tried_again(
 def test_a_long_file_is_stored_in_parts_and_counts_as_one(
     postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_CHUNKS_AT_ONCE", 7)
+    monkeypatch.setattr(spool, "CHUNKS_AT_ONCE", 7)
     store = PgVectorStore(postgres.address(schema), "model-a", WIDTH)
-    store.replace("p", file("a"), chunks(*(f"line {n}" for n in range(100))), vectors(100))
+    store.replace("p", file("a"), [(chunks(*(f"line {n}" for n in range(100))), vectors(100))])
     assert sorted(int(hit.text.split()[1]) for hit in everything(store)) == list(range(100))
     # An error in a late part takes the early ones with it.
     with pytest.raises(StoreError, match="storing 'a' failed"):
-        store.replace("p", file("a", "2"), [*chunks(*["new"] * 50), *chunks("again 0")], vectors(51))
+        store.replace("p", file("a", "2"), [([*chunks(*["new"] * 50), *chunks("again 0")], vectors(51))])
     assert store.files("p")["a"].content_hash == "h"
     assert len(everything(store)) == 100
     store.close()
@@ -164,13 +167,18 @@ def test_the_memory_of_a_write_does_not_grow_with_the_file(
 ) -> None:
     monkeypatch.setattr(tables, "MOST_INDEXED_DIMENSIONS", 0)  # the server's index is not the matter here
     store = PgVectorStore(postgres.address(schema), "model-a", 384)
-    count = 6_000
-    made, texts = vectors(count, 1, 384), chunks(*(f"line {n} of a long text, " * 20 for n in range(count)))
-    store.replace("p", file("small"), texts[:500], made[:500])
+    count = 12_000
+    made = vectors(500, 1, 384)
+
+    def batches(number: int) -> Iterator[Batch]:
+        for start in range(0, number, 500):
+            yield [Chunk(f"line {n} of a long text, " * 20, "", n) for n in range(start, start + 500)], made
+
+    store.replace("p", file("small"), batches(500))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    store.replace("p", file("large"), texts, made)
+    store.replace("p", file("large"), batches(count))
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown_kb < made.nbytes / 1024
+    assert grown_kb < count * 384 * 4 / 1024 / 2
     store.close()
 
 
@@ -178,7 +186,7 @@ def test_many_files_are_listed(postgres: PostgresServer, schema: str, monkeypatc
     monkeypatch.setattr(module, "_FILES_AT_ONCE", 7)
     store = PgVectorStore(postgres.address(schema), "model-a", WIDTH)
     for n in range(30):
-        store.replace("p", file(f"f{n}"), [], vectors(0))
+        store.replace("p", file(f"f{n}"), [([], vectors(0))])
     assert set(store.files("p")) == {f"f{n}" for n in range(30)}
     store.close()
 

@@ -1,0 +1,61 @@
+"""A LanceDB table of chunks: its indexes, its columns, and rows in and out of it."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+from rag_pipeline.ingest.store import rows
+from rag_pipeline.ingest.store.heads import Row
+from rag_pipeline.ingest.store.spool import Batch, Spool
+
+
+def make_indexes(table: Any) -> None:
+    """Make the indexes that the table lacks."""
+    from lancedb.index import FTS, BTree
+
+    present = {column for index in table.list_indices() for column in index.columns}
+    if "text" not in present:
+        # icu finds the words of scripts without spaces too.
+        table.create_index("text", config=FTS(base_tokenizer="icu"))
+    if "generation" not in present:
+        table.create_index("generation", config=BTree())
+
+
+def bring_up_to_date(table: Any) -> None:
+    """Add the columns that a table of format 1 lacks, and drop its index that is no longer used."""
+    if rows.ADDED_COLUMNS[0] in table.schema.names:
+        return
+    table.add_columns(rows.added_fields())
+    for index in table.list_indices():
+        if index.columns == ["file_id"]:
+            table.drop_index(index.name)
+
+
+def read_heads(table: Any) -> list[Row]:
+    """Return the head rows, all of them, in any order."""
+    present = [name for name in rows.HEAD_COLUMNS if name in table.schema.names]
+    query = table.search().where(f"chunk = {rows.HEAD}").select(present).limit(1 << 31)
+    found: list[Row] = query.to_arrow().to_pylist()
+    return found
+
+
+def count_chunks(table: Any, contents: set[int]) -> dict[int, int]:
+    """Return the number of chunks of each of these contents."""
+    listed = ", ".join(map(str, sorted(contents)))
+    query = table.search().where(f"generation IN ({listed}) AND chunk >= 0").select(["generation"])
+    found = query.limit(1 << 31).to_arrow()["generation"].value_counts().to_pylist()
+    return {item["values"]: item["counts"] for item in found}
+
+
+def as_data(columns: Any, head: Any, pipeline_id: str, file_id: str, generation: int, spool: Spool) -> Any:
+    """Return the rows of a replacement as the library takes them: at once, or as a stream if they are many."""
+    import pyarrow as pa
+
+    def build(batch: Batch) -> Any:
+        return rows.build_chunks(columns, pipeline_id, file_id, generation, *batch)
+
+    if spool.is_small:
+        return pa.concat_tables([head, *map(build, spool)])
+    tables = chain([head], map(build, spool))
+    return pa.RecordBatchReader.from_batches(columns, (batch for table in tables for batch in table.to_batches()))
