@@ -59,9 +59,10 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def _row(size: int, found: dict[str, Any]) -> str:
+    idle = f"{found['idle_cpu']:.2f}" if found["files"] == size else "–"  # its time was over, and it works on
     return (
         f"| {size:,} | {found['files']:,} | {found['cpu_ms']:.2f} | {found['last_cpu_ms']:.2f} "
-        f"| {found['rate']:.0f} | {found['last_rate']:.0f} | {found['idle_cpu']:.2f} | {found['rss_mb']:.0f} |"
+        f"| {found['rate']:.0f} | {found['last_rate']:.0f} | {idle} | {found['rss_mb']:.0f} |"
     )
 
 
