@@ -158,6 +158,9 @@ class _Nowhere:
     def copy_many(self, *_: object) -> dict[str, int]:
         return {}
 
+    def file(self, *_: str) -> None:
+        return None
+
     def files(self, _: str) -> dict[str, Any]:
         return {}
 

@@ -160,6 +160,10 @@ class VectorStore(Protocol):
         """Remove the chunks of many files in few commits; no error for files that are not stored."""
         ...
 
+    def file(self, pipeline_id: str, file_id: str) -> SourceFile | None:
+        """Return one stored file; None if it isn't stored."""
+        ...
+
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
         """Return the files whose chunks are stored, by file_id."""
         ...

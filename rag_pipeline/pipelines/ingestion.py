@@ -102,7 +102,8 @@ _PUT_BACK = frozenset({End.CHANGED, End.CANCELLED, End.UNAVAILABLE, End.BLOCKED}
 class Result:
     """The end of the work on one file.
 
-    ``error`` has the shape that the status shows. ``of_content`` says that the text the file had before is wrong: the
+    ``error`` has the shape that the status shows. ``same_as`` is the name of a stored file with the same content, whose
+    chunks and vectors it shares. ``of_content`` says that the text the file had before is wrong: the
     content itself, or the source, says that there is none. ``trouble`` is why nothing can be fetched, for
     ``UNAVAILABLE``; ``blocked`` is what failed, for ``BLOCKED``.
     """
@@ -112,6 +113,7 @@ class Result:
     chunks: int = 0
     mime_type: str | None = None
     error: Mapping[str, Any] | None = None
+    same_as: str | None = None
     of_content: bool = False
     trouble: SourceUnavailableError | None = None
     blocked: Blocked | None = None
@@ -147,15 +149,16 @@ class Ingestion:
         self._called_off = called_off
         self._shown: dict[str, str] = {}  # names of what the status has in flight, by id; each operation is atomic
 
-    def work(self, file: FoundFile, stored: str | None) -> Result:
+    def work(self, file: FoundFile, stored: str | None, twin: Callable[[str], str | None] = lambda _: None) -> Result:
         """Bring the store up to date with the file; ``stored`` is the fingerprint the store has of it, if any.
 
+        ``twin`` returns the id of a stored file with the fingerprint: it is not extracted and embedded again.
         What the source, the file, the model or the store does is in the result. Raises StateError if another process
         has taken over this pipeline's files, which ends more than the work on one.
         """
         work = _Work(self, file)
         try:
-            return work.run(stored)
+            return work.run(stored, twin)
         except _Outdated as outdated:
             return Result(outdated.end)
         except Stopped:
@@ -186,7 +189,9 @@ class Ingestion:
         elif result.end is End.FAILED:
             status.complete_file(name, success=False, file_id=key, error=result.error)
         else:
-            about = {"chunks": result.chunks, "mime_type": result.mime_type}
+            about: dict[str, Any] = {"chunks": result.chunks, "mime_type": result.mime_type}
+            if result.same_as is not None:
+                about["same_content_as"] = result.same_as
             status.complete_file(name, file_id=key, result=about if result.end is End.STORED else {"unchanged": True})
 
     @property
@@ -261,7 +266,7 @@ class _Work:
         self._found: str | None = None
         self._looked_at = time.monotonic()
 
-    def run(self, stored: str | None) -> Result:
+    def run(self, stored: str | None, twin: Callable[[str], str | None]) -> Result:
         """Fetch the file, and store it unless the store has it as it is."""
         file, limit = self._file, self._parts.input_limit_bytes
         self._check()
@@ -272,7 +277,27 @@ class _Work:
             self._stage_name = EXTRACTING
             found = fingerprint(path, file.name, self._parts.recipe, limit=limit, check=self._check)
             self._found = found
-            return Result(End.UNCHANGED, found) if found == stored else self._store(path, found)
+            if found == stored:
+                return Result(End.UNCHANGED, found)
+            if (same := twin(found)) is not None and (result := self._copy(same, path, found)) is not None:
+                return result
+            return self._store(path, found)
+
+    def _copy(self, twin: str, path: str, found: str) -> Result | None:
+        """Take over the chunks and vectors of a stored file with the same content; None if it is not so any more."""
+        store, scope, file = self._parts.store, self._ingestion._scope, self._file
+        before = store.file(scope, twin)
+        if before is None or before.content_hash != found:
+            return None
+        self._look()
+        self._stage(STORING)
+        size = file.size or os.path.getsize(path)  # noqa: PTH202 - the name may be no UTF-8
+        new = SourceFile(file.file_id, file.name, file.uri, found, size, before.mime_type, file.modified_at)
+        count = store.copy(scope, twin, new)
+        # Had it been stored anew in between, the copy could be of the other content.
+        if count is None or store.file(scope, twin) != before:
+            return None
+        return Result(End.STORED, found, count, before.mime_type, same_as=before.name)
 
     def _store(self, path: str, found: str) -> Result:
         """Extract; then chunk, embed and store, a batch of chunks at a time."""

@@ -147,6 +147,10 @@ class MemoryStore:
         for file_id in file_ids:
             self.kept.pop((pipeline_id, file_id), None)
 
+    def file(self, pipeline_id: str, file_id: str) -> SourceFile | None:
+        kept = self.kept.get((pipeline_id, file_id))
+        return None if kept is None else kept[0]
+
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
         return {file_id: file for (scope, file_id), (file, _) in self.kept.items() if scope == pipeline_id}
 

@@ -162,6 +162,13 @@ class LanceVectorStore:
                     self._remove(table, pipeline_id, dead)
                     self._compact(table)
 
+    def file(self, pipeline_id: str, file_id: str) -> SourceFile | None:
+        """Return one stored file; None if it isn't stored."""
+        with self._lock, translated(self._path, f"looking for {rows.escape(file_id)!r}"):
+            table = self._readable()
+            head = None if table is None else self._current(table).get(_key(pipeline_id, file_id))
+            return None if head is None else rows.source_file(head)
+
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
         """Return the files whose chunks are stored, by file_id."""
         with self._lock, translated(self._path, "reading the stored files"):

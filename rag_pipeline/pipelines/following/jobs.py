@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -91,6 +92,9 @@ class Jobs:
     ) -> None:
         self.known = known
         self.stored = stored
+        self._by_fingerprint: dict[str, dict[str, None]] = {}
+        for key, fingerprint in stored.items():
+            self._by_fingerprint.setdefault(fingerprint, {})[key] = None
         self.unreported = unreported
         self.order = Order()
         self.again = False
@@ -176,7 +180,9 @@ class Jobs:
             return self._record(file, failure(error, file.name, INTERRUPTED), is_last=True)
         refused = row if row is not None and self._is_refused(file, row) else None
         with self._deaths.counted(file):
-            result = self._ingestion.work(file, stored if refused is None else refused.fingerprint)
+            result = self._ingestion.work(
+                file, stored if refused is None else refused.fingerprint, lambda found: self._twin(file, found)
+            )
             if result.end is End.UNCHANGED and refused is not None:
                 if not self.is_in_flight(key):
                     # There is nothing to do, and nothing to show.
@@ -195,6 +201,19 @@ class Jobs:
                 if not again and self._has_changed(file):
                     self._ask_again()
                 return again
+
+    def _twin(self, file: FoundFile, fingerprint: str) -> str | None:
+        """Return the id of a stored file with the same content, whose name says the same of its type."""
+        with self._lock:
+            keys = [key for key in self._by_fingerprint.get(fingerprint, ()) if key != file.file_id]
+            known = [(key, self.known.get(key)) for key in keys]
+        return next((key for key, row in known if row is not None and keeps_type(file, row)), None)
+
+    def is_elsewhere(self, key: str, found: Mapping[str, FoundFile]) -> bool:
+        """Return whether the text of a file is also stored under the id of another that was found; the lock is held."""
+        fingerprint = self.stored.get(key)
+        twins = self._by_fingerprint.get(fingerprint, {}) if fingerprint is not None else {}
+        return any(twin != key and twin in found for twin in twins)
 
     def _is_refused(self, file: FoundFile, row: Row) -> bool:
         """Return whether the content was refused for good and is shown so: the same would be refused again."""
@@ -236,7 +255,7 @@ class Jobs:
                 result = failure(error, file.name, STORING)
         if result.end in (End.STORED, End.UNCHANGED) and result.fingerprint is not None:
             with self._lock:
-                self.stored[key] = result.fingerprint
+                self._set_stored(key, result.fingerprint)
         row = self._row(file, result)
         if is_last:
             row = row._replace(retry_at=None)
@@ -341,7 +360,18 @@ class Jobs:
         """Take a text out of the store; raises StoreError."""
         self._parts.store.delete(self._scope, key)
         with self._lock:
-            self.stored.pop(key, None)
+            self._set_stored(key, None)
+
+    def _set_stored(self, key: str, fingerprint: str | None) -> None:
+        """Note what the store has of a file; the lock is held."""
+        before = self.stored.pop(key, None)
+        if before is not None and (keys := self._by_fingerprint.get(before)) is not None:
+            keys.pop(key, None)
+            if not keys:
+                del self._by_fingerprint[before]
+        if fingerprint is not None:
+            self.stored[key] = fingerprint
+            self._by_fingerprint.setdefault(fingerprint, {})[key] = None
 
     def _put(self, key: str, row: Row) -> None:
         self._ledger.put(key, row)

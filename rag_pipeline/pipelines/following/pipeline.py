@@ -24,6 +24,7 @@ from rag_pipeline.pipelines.following.deletion_brake import (
     DeletionBrake,
 )
 from rag_pipeline.pipelines.following.jobs import Forget, Give, Job, Jobs, Note, Read, has_failed
+from rag_pipeline.pipelines.following.moves import Moves
 from rag_pipeline.pipelines.following.place import Place
 from rag_pipeline.pipelines.following.plan import Plan, plan
 from rag_pipeline.pipelines.following.settle import Settling
@@ -133,6 +134,7 @@ class FollowingPipeline:
     def _begin(self, stop: threading.Event) -> Steering:
         files = self._parts.store.files(self._scope)
         stored = {key: file.content_hash for key, file in files.items()}
+        self._moves = Moves({key: (file.size, file.modified_at) for key, file in files.items()})
         self._shown.starting(self._source.shown, stored=len(stored))
         known = self._known(stored, {key: file.name for key, file in files.items()})
         self._place = Place(self._ledger, self._scope, self._source.place)
@@ -205,7 +207,7 @@ class FollowingPipeline:
             self._look(steering, stop)
         idle = self._crew.idle
         # A job that ends in "again" says so before it is over, so that looking at idle first misses nothing.
-        again = self._jobs.again or self._jobs.trouble is not None or self._brake.looks_again
+        again = self._jobs.again or self._jobs.trouble is not None or self._looks_again
         if self._jobs.again and (idle or not self._single):
             self._timetable.hint()
         self._show_progress(idle=idle and not self._waiting)
@@ -297,10 +299,15 @@ class FollowingPipeline:
         waiting = [] if gave_up else made.waiting
         self._waiting = len(waiting)
         self._unsettled = sum(not self._jobs.is_in_flight(file.file_id) for file in waiting)
-        wakes = [made.wake_seconds, SECOND_LOOK_SECONDS if self._brake.looks_again else None]
+        wakes = [made.wake_seconds, SECOND_LOOK_SECONDS if self._looks_again else None]
         wake = min((seconds for seconds in wakes if seconds is not None), default=None)
         wait = self._timetable.end(began, time.monotonic(), wake)
         self._shown.looked(self._source.shown, wait, watching=self._watching())
+
+    @property
+    def _looks_again(self) -> bool:
+        """Whether a scan is due soon, because of files that the last one has missed."""
+        return self._brake.looks_again or self._moves.waits
 
     def _show_held(self, before: int) -> None:
         """Note how many deletions are held; the log has a line when that begins."""
@@ -346,8 +353,17 @@ class FollowingPipeline:
             )  # fmt: skip
             made.append(new)
             nonlocal is_over
-            gone = self._brake.judge(new.gone, known, busy, found.gone)
-            jobs: dict[str, Job] = {key: Forget(key) for key in gone}
+            missing = self._moves.judge(
+                new.gone,
+                found.files,
+                lambda: [*busy, *(file.file_id for file in (*new.work, *new.waiting))],
+                lambda key: self._jobs.is_elsewhere(key, found.files),
+            )
+            gone = missing.moved + self._brake.judge(missing.gone, known, busy, found.gone)
+            # New files first: what is gone may be there under another name, which takes over its text.
+            fresh = [file for file in new.work if file.file_id not in known]
+            jobs: dict[str, Job] = {file.file_id: Read(file) for file in fresh if not self._deaths.is_suspect(file)}
+            jobs.update((key, Forget(key)) for key in gone)
             jobs.update((odd.file_id, Note(odd)) for odd in new.notes)
             # What a death of the process interrupted comes last.
             jobs.update((file.file_id, Read(file)) for file in sorted(new.work, key=self._deaths.is_suspect))

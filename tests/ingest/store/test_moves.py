@@ -148,6 +148,13 @@ def test_a_copy_has_the_chunks_and_vectors_of_the_other_file(two: VectorStore) -
     assert (second.text, second.file_id) == ("alpha two", "c")
 
 
+def test_a_file_is_found_by_its_id(two: VectorStore) -> None:
+    assert two.file("p", "a") == file("a")
+    assert two.file("p", "none") is two.file("q", "a") is None
+    two.move("p", "a", file("c", "2"))
+    assert (two.file("p", "a"), two.file("p", "c")) == (None, file("c", "2"))
+
+
 def test_a_copy_outlives_what_it_was_made_of(place: Place, two: VectorStore) -> None:
     two.copy_many("p", [("a", file("c")), ("a", file("d")), ("none", file("e"))])
     two.replace("p", file("a", "2"), [(chunks("changed"), vectors(1))])

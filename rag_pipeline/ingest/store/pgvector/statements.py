@@ -60,6 +60,11 @@ WITH part AS (
 )
 SELECT count(*), max(number) FROM part
 """
+FILE: LiteralString = """
+SELECT name, uri, content_hash, size, mime_type, modified_at FROM {schema}.files
+WHERE hashtextextended(pipeline_id, 0) = hashtextextended(%(pipeline)s, 0) AND pipeline_id = %(pipeline)s
+AND hashtextextended(file_id, 0) = hashtextextended(%(file)s, 0) AND file_id = %(file)s
+"""
 FILES: LiteralString = """
 SELECT file_id, name, uri, content_hash, size, mime_type, modified_at FROM {schema}.files
 WHERE hashtextextended(pipeline_id, 0) = hashtextextended(%s, 0) AND pipeline_id = %s

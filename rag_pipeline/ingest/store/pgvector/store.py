@@ -191,6 +191,18 @@ class PgVectorStore:
             doing = f"{values.escape(some[0])!r}" if len(some) == 1 else f"{len(some)} files"
             self._link.run(f"removing {doing}", work)
 
+    def file(self, pipeline_id: str, file_id: str) -> SourceFile | None:
+        """Return one stored file; None if it isn't stored."""
+        asked = {"pipeline": values.escape(pipeline_id), "file": values.escape(file_id)}
+
+        def work(connection: Connection) -> SourceFile | None:
+            if (layout := self._find(connection)) is None:
+                return None
+            row = connection.execute(layout.sql(statements.FILE), asked).fetchone()
+            return None if row is None else SourceFile(file_id, rows.unescape(row[0]), rows.unescape(row[1]), *row[2:])
+
+        return self._link.run(f"looking for {values.escape(file_id)!r}", work)
+
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
         """Return the files whose chunks are stored, by file_id."""
         escaped = values.escape(pipeline_id)
