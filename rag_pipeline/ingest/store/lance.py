@@ -379,9 +379,12 @@ class LanceVectorStore:
             self._durable.sync(table.version)
             keep += time.monotonic() - started + 0.1
             table.optimize(cleanup_older_than=timedelta(seconds=keep))
-        give_back_memory()
         if self._heads is not None and self._heads[0] == before:
             self._heads = (table.version, self._heads[1])  # the rows are the same
+        # The library keeps something of every version and index that it has read, also of those just removed.
+        self._session = None
+        self._table = self._connect().open_table(TABLE)
+        give_back_memory()
 
 
 def _key(pipeline_id: str, file_id: str) -> Key:

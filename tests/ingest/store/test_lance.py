@@ -45,6 +45,19 @@ def test_what_the_library_keeps_in_memory_is_bounded(tmp_path: Path, monkeypatch
     store.close()
 
 
+def test_what_the_library_kept_of_older_versions_goes_with_them(tmp_path: Path) -> None:
+    store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH, compact_every=20)
+    sizes = []
+    for turn in range(100):
+        store.replace("p", file(f"{turn % 5}"), [(chunks(f"word{turn} text"), vectors(1))])
+        if turn % 20 == 18:
+            sizes.append(store._session.size_bytes)
+    # Kept over compactions it grew from 0.7 to 4.6 MB.
+    assert max(sizes) < 1.5 * sizes[1]
+    assert [hit.file_id for hit in store.search("word99", ANY, limit=1)] == ["4"]
+    store.close()
+
+
 def test_words_are_found_before_and_after_compaction_and_updates(store: LanceVectorStore) -> None:
     store.replace("p", file("a"), [(chunks("alpha beta"), vectors(1))])
     store.replace("p", file("b"), [(chunks("東京は日本の首都です"), vectors(1, 3))])
