@@ -10,7 +10,14 @@ from collections.abc import Callable
 import pytest
 
 from rag_pipeline import errors
-from rag_pipeline.errors import ExitCode, RagPipelineError, StoreError, run_command
+from rag_pipeline.errors import (
+    ExitCode,
+    ExtractorUnavailableError,
+    RagPipelineError,
+    ResourceError,
+    StoreError,
+    run_command,
+)
 from tests.live import run
 
 ALL = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, RagPipelineError)]
@@ -30,7 +37,7 @@ def test_each_error_is_also_of_the_standard_type_a_caller_expects(kind: type[Rag
 
 @pytest.mark.parametrize("kind", ALL)
 def test_no_error_is_retryable_unless_it_says_so(kind: type[RagPipelineError]) -> None:
-    assert kind("x").retryable is False
+    assert kind("x").retryable is (kind in (ExtractorUnavailableError, ResourceError))
     assert isinstance(kind.exit_code, ExitCode)
 
 

@@ -44,11 +44,13 @@ class Moves:
         missing: Iterable[str],
         files: Mapping[str, FoundFile],
         unread: Callable[[], Iterable[str]],
+        may_move: Callable[[str], bool],
         is_elsewhere: Callable[[str], bool],
     ) -> Missing:
         """Return which of the missing files have moved and which are gone.
 
         ``files`` are all that were found, ``unread`` returns the ids of those that are still to be read.
+        ``may_move`` is False for a file that is not stored, or that the source knows to be gone.
         ``is_elsewhere`` says whether the text of a file is also stored under the id of another one that was found.
         """
         missing = list(missing)
@@ -57,7 +59,7 @@ class Moves:
         new = {content_of(files[key]) for key in unread() if key in files} if missing else set()
         moved = [key for key in missing if is_elsewhere(key)]
         known = frozenset(moved)
-        gone = [key for key in missing if key not in known and self._missing.get(key) not in new]
+        gone = [key for key in missing if key not in known and (not may_move(key) or self._missing.get(key) not in new)]
         self.waits = len(moved) + len(gone) < len(missing)
         return Missing(moved, gone)
 

@@ -336,7 +336,8 @@ class FollowingPipeline:
             self._shown.unavailable(str(error), wait, watching=self._watching(), checked=checked)
 
     def _hand_out(self, found: Found) -> Plan:
-        if self._planned is not None and self._planned[0] is found:
+        # What a source with `confirm` says of missing files may change though it has found the same.
+        if self._planned is not None and self._planned[0] is found and found.confirm is None:
             _, new, was_over = self._planned
             # Nothing has changed: what is left of the plan is the plan. What has failed comes after it anyway.
             if new.wake_seconds is None and not new.gone and (was_over or self._crew.pending):
@@ -357,15 +358,13 @@ class FollowingPipeline:
                 new.gone,
                 found.files,
                 lambda: [*busy, *(file.file_id for file in (*new.work, *new.waiting))],
+                lambda key: key in self._jobs.stored and not found.gone(key),
                 lambda key: self._jobs.is_elsewhere(key, found.files),
             )
             gone = missing.moved + self._brake.judge(missing.gone, known, busy, found.gone)
-            # New files first: what is gone may be there under another name, which takes over its text.
-            fresh = [file for file in new.work if file.file_id not in known]
-            jobs: dict[str, Job] = {file.file_id: Read(file) for file in fresh if not self._deaths.is_suspect(file)}
-            jobs.update((key, Forget(key)) for key in gone)
+            # What a death of the process interrupted comes last of all.
+            jobs: dict[str, Job] = {key: Forget(key) for key in gone}
             jobs.update((odd.file_id, Note(odd)) for odd in new.notes)
-            # What a death of the process interrupted comes last.
             jobs.update((file.file_id, Read(file)) for file in sorted(new.work, key=self._deaths.is_suspect))
             if new.waiting and self._single:
                 jobs.update((file.file_id, Give(file)) for file in new.waiting if self._gave_up_waiting(mono))

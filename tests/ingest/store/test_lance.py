@@ -174,7 +174,8 @@ def test_disk_is_bounded_over_many_replaces(tmp_path: Path, monkeypatch: pytest.
         store.replace("p", file(f"f{turn % 5}"), [(chunks("some text " * 50), vectors(1))])
         if turn % 20 == 19:
             sizes.append(sum(1 for entry in path.rglob("*") if entry.is_file()))
-    assert sizes[-1] <= sizes[1] + 5
+    # 50 to 80 files, by how far the last removal of old versions lies back. Without any it would be thrice as many.
+    assert sizes[-1] <= 2 * sizes[1]
 
 
 @pytest.mark.parametrize("damage", ["truncate", "garbage", "remove"])

@@ -11,7 +11,7 @@ def found(**sizes: int) -> dict[str, FoundFile]:
 
 
 def judge(moves: Moves, missing: list[str], files: dict[str, FoundFile], unread: list[str], *elsewhere: str) -> Missing:
-    return moves.judge(missing, files, lambda: unread, lambda key: key in elsewhere)
+    return moves.judge(missing, files, lambda: unread, lambda key: key in ("a", "b"), lambda key: key in elsewhere)
 
 
 def test_what_may_have_moved_waits_until_the_new_file_is_read() -> None:
@@ -29,6 +29,12 @@ def test_a_file_that_turned_out_to_be_another_is_waited_for_no_more() -> None:
     assert judge(moves, ["a"], found(c=3), []) == ([], ["a"])
     assert judge(moves, [], found(c=3), []) == ([], [])
     assert not moves.waits
+
+
+def test_what_is_not_stored_waits_for_nothing() -> None:
+    moves = Moves({})
+    judge(moves, [], found(x=3), [])
+    assert judge(moves, ["x"], found(c=3), ["c"]) == ([], ["x"])
 
 
 def test_what_nothing_is_known_of_is_gone() -> None:
