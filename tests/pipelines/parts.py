@@ -61,8 +61,8 @@ class LineChunker:
         lines = [line for section in document.sections for line in section.text.splitlines() if line.strip()]
         for index, line in enumerate(lines):
             yield Chunk(line, "", index)
-        if on_progress is not None:
-            on_progress(1.0)
+            if on_progress is not None:
+                on_progress((index + 1) / len(lines))
 
 
 class HashEmbedder:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -97,6 +97,34 @@ def test_every_stage_reaches_the_status_with_its_fraction(bench: Bench, monkeypa
     assert list(dict.fromkeys(stage for stage, _ in stages)) == ["extracting", "chunking", "embedding", "storing"]
     assert ("extracting", 1.0) in stages
     assert ("embedding", 1.0) in stages
+
+
+def test_a_long_file_is_embedded_in_batches_with_the_fraction_of_all(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "_CHUNKS_AT_ONCE", 3)
+    shown: list[tuple[str, float | None]] = []
+    embedded: list[int] = []
+    embed = bench.test.embedder.embed
+
+    def counted(texts: Sequence[str], *, on_progress: Progress | None = None) -> Any:
+        embedded.append(len(texts))
+        return embed(texts, on_progress=on_progress)
+
+    monkeypatch.setattr(bench.test.embedder, "embed", counted)
+    monkeypatch.setattr(
+        bench.status, "file_progress", lambda _, stage, progress=None, **__: shown.append((stage, progress))
+    )
+    lines = [str(number) for number in range(10)]
+    result = bench.work(bench.item("\n".join(lines)))
+    assert (result.chunks, embedded) == (10, [3, 3, 3, 1])
+    assert bench.test.store.texts() == {"a.txt": lines}
+    stages = [stage for stage, _ in shown]
+    assert stages == sorted(stages, key=["extracting", "chunking", "embedding", "storing"].index), "none comes back"
+    fractions = [fraction for stage, fraction in shown if stage == "embedding" and fraction is not None]
+    assert fractions == sorted(fractions)
+    assert {0.0, 1.0} < set(fractions)
+    assert shown[-1] == ("storing", None)
 
 
 def test_the_same_content_is_neither_done_again_nor_shown(bench: Bench) -> None:
