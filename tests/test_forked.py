@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from rag_pipeline.errors import PortInUseError
 from rag_pipeline.forked import OnceForAll
 from rag_pipeline.listener import open_listener
-from tests.live import DEADLINE_SECONDS, Program, run
+from tests.live import DEADLINE_SECONDS, Program, run, wait_until
 
 SERVING = """
 import os, sys, time
@@ -73,7 +74,14 @@ def forking() -> Iterator[Forking]:
 
 
 def assert_free(port: int) -> None:
-    open_listener("127.0.0.1", port).close()
+    def is_free() -> bool:
+        try:
+            open_listener("127.0.0.1", port).close()
+        except PortInUseError:
+            return False
+        return True
+
+    wait_until(is_free)  # the kernel closes what a killed process had open in its own time
 
 
 def test_the_ports_are_free_once_the_parent_has_stopped(forking: Forking) -> None:
