@@ -16,6 +16,7 @@ JsonDict = dict[str, Any]
 DERIVED = ("files_per_minute", "eta_seconds", "seconds_until_next_check")
 """What depends on the moment of asking."""
 AUTOMATIC = ("initializing", "processing", "idle")
+"""The values of a status that follows the work."""
 BESIDE_THE_STATE = ("timestamp", "offset", "recovered")
 """What a ``pipeline:status`` carries that is not of the state."""
 

@@ -36,6 +36,7 @@ _BOUNDARIES = tuple(
 # A boundary is looked for in the last half of a full chunk, the lesser ones nearer to its end.
 _SEARCHED = (0.5, 0.7, 0.7, 0.9)
 _WORD = re.compile(r"[^\W_]")
+_ENDS_WORD = re.compile(_SPACE)
 
 
 class Chunker:
@@ -102,16 +103,14 @@ class Chunker:
             if len(spans) - token > self._max_tokens:
                 # The first token that no longer fits bounds the chunk.
                 end = self._cut(block, start, spans, token)
-            elif last or start == 0:
+            elif last or start == 0:  # the end of the text, or a whole block with few tokens
                 end = len(block)
             else:
-                # The text goes on, and what remains may belong with what follows. Had the block held nothing else, it
-                # would be next to nothing spread over a whole block.
-                return
+                return  # the rest may belong with the text that follows
             if is_torn:
                 end = self._cut_again(block, start, end)
             yield start, end
-            is_torn = end < len(block) and not (block[end - 1].isspace() or _parts_words(block, end))
+            is_torn = end < len(block) and not (_ENDS_WORD.match(block, end - 1) or _parts_words(block, end))
             start, token = end, bisect_right(ends, end, token)
 
     def _cut_again(self, block: str, start: int, end: int) -> int:

@@ -128,8 +128,7 @@ local function forget(files, key)
   end
 end
 
-local function is_processing(files, key)
-  local row = redis.call('HGET', files, key)
+local function is_processing(row)
   return row and string.sub(row, 1, 11) == 'processing '
 end
 
@@ -149,9 +148,9 @@ local function note_recent(p, status, record)
   end
 end
 
--- A file is in one list, by its newest outcome; else one that fails again and again would push the others out.
-local function leave_recent(p, key)
-  local status, record = string.match(redis.call('HGET', p.files, key) or '', '^(%a+) %S+ %S+ %S+ (.*)$')
+-- A file is in one list, by its newest outcome. Otherwise a file that keeps failing would push the others out.
+local function leave_recent(p, row)
+  local status, record = string.match(row or '', '^(%a+) %S+ %S+ %S+ (.*)$')
   if most_recent[status] then redis.call('LREM', p.recent .. status, -1, record) end
 end
 
@@ -166,16 +165,16 @@ local function note_attempt(p, key, status, attempt)
 end
 
 local function change(p, name, key, other, status, id, changed, record, attempt)
-  local began, begun = id, nil
-  leave_recent(p, key)
-  if is_processing(p.files, key) then begun = key end
+  local row, began, begun = redis.call('HGET', p.files, key), id, nil
+  leave_recent(p, row)
+  if is_processing(row) then begun = key end
   if status == 'processing' then
     if begun and name ~= 'pipeline:file_processing_started' then
-      began = string.match(redis.call('HGET', p.files, key), '^%a+ %S+ (%S+)') or id
+      began = string.match(row, '^%a+ %S+ (%S+)') or id
     end
   else
     -- A file may have been started by its name, and be known by its id only when it ends.
-    if not begun and other ~= '' and is_processing(p.files, other) then begun = other end
+    if not begun and other ~= '' and is_processing(redis.call('HGET', p.files, other)) then begun = other end
     if begun then forget(p.files, begun) end
     note_attempt(p, begun or key, status, math.min(tonumber(attempt) or 1, 1048575))
     note_recent(p, status, record)
@@ -190,7 +189,7 @@ local function set_right(p, key, status, id, changed, record)
   local same = old and string.sub(old, 1, #status + 1) == status .. ' ' and string.sub(old, -#record) == record
   local place, began, since = string.match(same and old or '', '^%a+ (%d+%-%d+) (%S+) (%S+) ')
   if place then
-    -- It is known as it is: it stays in its place. Files in flight come in the order in which they were begun.
+    -- The row is unchanged and keeps its place. Files in flight get new start positions, in the order of the state.
     changed = (status == 'processing' and id or began) .. ' ' .. since
     id = place
   else

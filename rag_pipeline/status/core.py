@@ -346,8 +346,10 @@ class StatusCore:
 
     def _decide_flush(self, everything: bool, with_status: bool, now: Moment) -> Change:
         change = self._state.decide_release(now, everything=everything)
-        owed = self._throttle.status_due != NEVER
-        change.status = with_status and owed and (everything or self._throttle.owes_status(now.mono))
+        if with_status and everything:  # what is released here is owed a status, too
+            change.status = self._throttle.status_due != NEVER or bool(change.events)
+        elif with_status:
+            change.status = self._throttle.owes_status(now.mono)
         if now.mono >= self._throttle.flush_due:
             # The request that led here is used up. One that is still under way stays: with two servers in a process
             # each would otherwise ask again for each flush of the other.

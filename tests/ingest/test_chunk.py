@@ -107,6 +107,7 @@ def test_a_lone_surrogate_does_no_harm() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=40), st.integers(1, 200)), max_size=8))
 @example([("000", 1), ("0A\u3400", 26), ("DY¢", 25), ("02:0::0A", 16)])  # the rest of a torn word has more tokens
+@example([("000", 1), ("0A\u3400", 38), ("DY¢\x1c", 33), ("0:", 55)])  # a control character ends no word
 def test_any_text_is_bounded_ordered_and_complete(parts: list[tuple[str, int]]) -> None:
     text = "".join(part * times for part, times in parts)
     chunks = Chunker(TokenizerSpans(TOKENIZER), 128).chunk(document(text))

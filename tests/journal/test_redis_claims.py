@@ -65,7 +65,7 @@ def test_the_leases_of_the_dead_are_had_after_one_wait_and_those_of_the_living_a
         asking.claims.add(name)
     assert asking.look() == {}
     before = link.call("ZSCORE", KEYS.pipelines, "alive")
-    # A heartbeat is a time in milliseconds: one in the millisecond of the one before shows nothing.
+    # A heartbeat is a time in milliseconds. A second one in the same millisecond does not show.
     wait_until(
         lambda: (
             bool(living.renew(link, asking.identity, {"alive": 0}))
