@@ -107,7 +107,7 @@ def source_file(row: Mapping[str, Any]) -> SourceFile:
 
 def condition(pipeline_id: str, file_id: str) -> str:
     """Return the SQL that picks the rows of one file."""
-    return f"file_id = {_quote(escape(file_id))} AND pipeline_id = {_quote(escape(pipeline_id))}"
+    return f"file_id = {quote(escape(file_id))} AND pipeline_id = {quote(escape(pipeline_id))}"
 
 
 def escape(name: str) -> str:
@@ -128,5 +128,6 @@ def _clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Return the text as a literal in SQL."""
     return "'" + text.replace("'", "''") + "'"
