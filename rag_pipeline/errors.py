@@ -56,6 +56,7 @@ class ExitCode(IntEnum):
     ACCESS = 9
     UNREACHABLE = 10
     REFUSED = 11
+    DISAGREEMENT = 12
     TIMEOUT = 124
     INTERRUPTED = 130
 
