@@ -65,8 +65,8 @@ def test_a_search_in_another_folder_says_where_it_looked_and_how_to_name_another
     missed = command(["search", "heron"], api.env, cwd=elsewhere)
     assert (missed.returncode, missed.stdout) == (ExitCode.STORE, "")
     assert missed.stderr == (
-        f"rag-pipeline: error: nothing is stored in {elsewhere / '.rag_pipeline'} yet: run rag-pipeline local-files DIR "
-        "first, or name another state folder by --state-dir or STATUS_STATE_DIR\n"
+        f"rag-pipeline: error: nothing is stored in {elsewhere / '.rag_pipeline'} yet: "
+        "run rag-pipeline local-files DIR first, or name another state folder by --state-dir or STATUS_STATE_DIR\n"
     )
     assert not (elsewhere / ".rag_pipeline").exists()
     assert "a.txt" in command(["search", "heron"], api.env, cwd=here).stdout

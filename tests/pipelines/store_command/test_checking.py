@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from rag_pipeline.errors import ExitCode
+from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.store import rows
+from rag_pipeline.ingest.store.existing import open_existing
 from rag_pipeline.ingest.store.lance import LanceVectorStore
-from rag_pipeline.ingest.types import Chunk, SourceFile
+from rag_pipeline.ingest.types import Chunk, SourceFile, StoredPipeline, StoreUpkeep
 from rag_pipeline.pipelines.ledger import Ledger, Outcome, Row, Source
+from rag_pipeline.pipelines.state_folder import StateFolder
+from rag_pipeline.pipelines.store_command import checking
 from tests.pipelines.endpoint import Endpoint, endpoint
 from tests.pipelines.local_files.process import command, process
 from tests.pipelines.store_command.kept import DIMENSIONS, ENV, MODEL_ID, Kept, said
@@ -160,6 +165,45 @@ def test_a_source_that_is_no_folder_is_checked_against_the_ledger_alone(kept: Ke
     (papers / "a.txt").unlink()
     note = "note: papers: its source, My Drive, is no folder here: not compared with the store\n"
     assert said(kept.run("check")) == (ExitCode.OK, "1 pipeline, 2 files, 3 chunks: all agrees\n", note)
+
+
+class Changing:
+    """A store that does something before each look."""
+
+    def __init__(self, store: StoreUpkeep, before_look: Callable[[int], None]) -> None:
+        self._store = store
+        self._before_look = before_look
+        self.looks = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def pipelines(self) -> dict[str, StoredPipeline]:
+        self.looks += 1
+        self._before_look(self.looks)
+        return self._store.pipelines()
+
+
+def test_beside_a_running_pipeline_a_difference_counts_only_if_it_lasts(
+    kept: Kept, papers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "PAUSE_SECONDS", 0.01)
+    settings = IngestSettings.from_env(ENV)
+    existing = open_existing(settings, kept.state / "store")
+    with Ledger(kept.state, "papers") as ledger, StateFolder(kept.state):
+        rows_then = ledger.rows()
+        ledger.remove("a.txt", "a.txt")
+        ledger.remove("b.txt", "b.txt")
+
+        def write_down(look: int) -> None:
+            if look == 2:  # as the pipeline does, a moment after the store
+                ledger.put("a.txt", rows_then["a.txt"])
+
+        store = Changing(existing.store, write_down)
+        report = checking.check(existing._replace(store=cast(StoreUpkeep, store)), settings, kept.state)
+    existing.store.close()
+    assert [(one.file_id, one.what) for one in report.findings] == [("b.txt", "stored, but not in the ledger")]
+    assert store.looks == checking.LOOKS
 
 
 def test_after_a_real_pipeline_all_agrees(kept: Kept, api: Endpoint) -> None:
