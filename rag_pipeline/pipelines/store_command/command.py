@@ -194,7 +194,8 @@ def _count(number: int, noun: str) -> str:
 
 def _size(folder: Path) -> str:
     sizes = [os.path.getsize(path) for path in folder.rglob("*") if path.is_file()]  # noqa: PTH202
-    return f"{_count(len(sizes), 'file')} of {sum(sizes) / 1e6:.1f} MB"
+    total = sum(sizes)
+    return f"{_count(len(sizes), 'file')} of " + (f"{total / 1e6:.1f} MB" if total >= 1e6 else f"{total / 1e3:.1f} kB")
 
 
 def _key(args: argparse.Namespace) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -116,24 +117,22 @@ def test_tidying_merges_small_files_and_removes_old_versions(store: LanceVectorS
     assert len(store.files("papers")) == 4
 
 
-def test_a_search_that_began_before_finishes(store: LanceVectorStore, folder: Path) -> None:
-    reader = LanceVectorStore(folder, "model-a", WIDTH)
-    failures: list[Exception] = []
-    ended = threading.Event()
+def test_a_search_that_began_before_has_time_to_finish(
+    store: LanceVectorStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        store.replace("papers", file("a", str(number)), chunks(f"heron {number}"), vectors(1))
+    before = set(folder.rglob("data/*.lance"))
+    optimize = lance_upkeep._optimize
+    calls: list[tuple[float, timedelta]] = []
 
-    def search() -> None:
-        while not ended.is_set():
-            try:
-                assert len(everything(reader)) == 2
-            except Exception as error:  # noqa: BLE001 - for the test to look at
-                failures.append(error)
+    def optimize_and_look(table: Any, keep: timedelta) -> None:
+        calls.append((time.monotonic(), keep))
+        optimize(table, keep)
+        assert before <= set(folder.rglob("data/*.lance")) or len(calls) == 3
 
-    thread = threading.Thread(target=search)
-    thread.start()
-    try:
-        lance_upkeep.merge(store._table)
-    finally:
-        ended.set()
-        thread.join(60)
-        reader.close()
-    assert failures == []
+    monkeypatch.setattr(lance_upkeep, "_optimize", optimize_and_look)
+    store.tidy()
+    assert not before & set(folder.rglob("data/*.lance"))
+    _, (merged, _), (removed, keep) = calls
+    assert removed - merged >= keep.total_seconds() == lance_upkeep.READER_SECONDS

@@ -138,7 +138,7 @@ def test_compact_makes_the_store_small_and_leaves_what_is_in_it(two: Kept) -> No
     code, out, err = said(two.run("compact"))
     assert (code, err) == (ExitCode.OK, "")
     assert out.startswith(f"{two.state / 'store'}: ")
-    assert out.endswith(" MB now\n")
+    assert out.endswith(" kB now\n")
     assert len(list((two.state / "store").rglob("*"))) < files / 2
     assert store.files("papers") == before
     store.close()
