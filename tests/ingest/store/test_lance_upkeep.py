@@ -133,6 +133,6 @@ def test_a_search_that_began_before_has_time_to_finish(
 
     monkeypatch.setattr(lance_upkeep, "_optimize", optimize_and_look)
     store.tidy()
-    assert not before & set(folder.rglob("data/*.lance"))
+    assert before - set(folder.rglob("data/*.lance"))
     _, (merged, _), (removed, keep) = calls
     assert removed - merged >= keep.total_seconds() == lance_upkeep.READER_SECONDS
