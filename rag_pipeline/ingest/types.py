@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -75,6 +76,39 @@ class SearchHit:
     uri: str
     place: str
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPipeline:
+    """The files and chunks that a store holds of one pipeline.
+
+    ``changed_at`` is when the newest of them was written, in seconds since 1970; None if the store does not keep it.
+    ``held_by`` names the running process that has the pipeline's lease; None if the store knows of none.
+    """
+
+    files: int
+    chunks: int
+    changed_at: float | None = None
+    held_by: str | None = None
+
+
+class StoreFaultKind(StrEnum):
+    """What can be wrong with the rows of one file."""
+
+    CHUNKS_WITHOUT_FILE = "chunks without a file"
+    OLDER_GENERATION = "an older generation"
+    MISSING_CHUNKS = "missing chunks"
+    WRONG_VECTORS = "wrong vectors"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFault:
+    """Rows of one file that should not be as they are; ``count`` is the number of chunks or vectors concerned."""
+
+    pipeline_id: str
+    file_id: str
+    kind: StoreFaultKind
+    count: int
 
 
 class Extractor(Protocol):
@@ -166,4 +200,24 @@ class VectorStore(Protocol):
 
     def close(self) -> None:
         """Flush and release; idempotent."""
+        ...
+
+
+class StoreUpkeep(VectorStore, Protocol):
+    """A vector store that can be looked through and put in order."""
+
+    def pipelines(self) -> dict[str, StoredPipeline]:
+        """Return what is stored of each pipeline, by pipeline id."""
+        ...
+
+    def drop(self, pipeline_id: str) -> None:
+        """Remove all files of a pipeline; no error if there are none."""
+        ...
+
+    def faults(self) -> list[StoreFault]:
+        """Return the rows that no write leaves in the end, in the order of pipelines and files; writes nothing."""
+        ...
+
+    def tidy(self) -> None:
+        """Remove leftovers, and give back the space of rows and versions that are no longer used."""
         ...

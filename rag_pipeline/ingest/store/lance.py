@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.store import rows
+from rag_pipeline.ingest.store import lance_upkeep, rows
 from rag_pipeline.ingest.store.faults import translated
 from rag_pipeline.ingest.store.heads import Heads, Key, Row
 from rag_pipeline.ingest.store.lance_search import heads_showing, search
 from rag_pipeline.ingest.store.memory import give_back_memory
-from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile
+from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile, StoredPipeline, StoreFault
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,6 +182,32 @@ class LanceVectorStore:
         with self._lock, translated(self._path, "compacting the vector store"):
             if self._readable() is not None:
                 self._compact(self._writable(), at_once=True)
+
+    def pipelines(self) -> dict[str, StoredPipeline]:
+        """Return what is stored of each pipeline, by pipeline id."""
+        with self._lock, translated(self._path, "counting the stored files"):
+            table = self._readable()
+            return {} if table is None else lance_upkeep.pipelines(table)
+
+    def drop(self, pipeline_id: str) -> None:
+        """Remove all files of a pipeline; their text leaves the disk with :meth:`tidy`."""
+        with self._lock, translated(self._path, f"removing {rows.escape(pipeline_id)!r}"):
+            if self._readable() is not None:
+                lance_upkeep.drop(self._writable(), pipeline_id)
+
+    def faults(self) -> list[StoreFault]:
+        """Return the rows that no write leaves in the end; writes nothing."""
+        with self._lock, translated(self._path, "checking the vector store"):
+            table = self._readable()
+            return [] if table is None else lance_upkeep.faults(table)
+
+    def tidy(self) -> None:
+        """Remove leftovers, merge small files and remove old versions; takes seconds, in which readers can finish."""
+        with self._lock, translated(self._path, "compacting the vector store"):
+            if self._readable() is not None:
+                table = self._writable()
+                lance_upkeep.remove_leftovers(table)
+                lance_upkeep.merge(table)
 
     def close(self) -> None:
         """Release the table; idempotent. Every write is on disk when it returns, so nothing is flushed."""

@@ -204,7 +204,8 @@ def _clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Return the text as a literal in SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
