@@ -80,8 +80,9 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class StoredPipeline:
-    """The files and chunks that a store holds of one pipeline.
+    """The files that a store holds of one pipeline, and the chunks that they show.
 
+    A chunk that two files show, as copies do, counts twice: a search finds it in each.
     ``changed_at`` is when the newest of them was written, in seconds since 1970; None if the store does not keep it.
     ``held_by`` names the running process that has the pipeline's lease; None if the store knows of none.
     """
@@ -93,17 +94,24 @@ class StoredPipeline:
 
 
 class StoreFaultKind(StrEnum):
-    """What can be wrong with the rows of one file."""
+    """What can be wrong with the rows of one file.
+
+    CHUNKS_WITHOUT_FILE: chunks that no file shows, under the file they were stored with.
+    REPLACED_ROWS: rows of a file, without its chunks, that a newer row of it, or of the file it was moved to, replaced.
+    SEVERAL_ROWS: rows of a file of which none is known to be the newest.
+    MISSING_CHUNKS, WRONG_VECTORS: of the chunks that the file shows.
+    """
 
     CHUNKS_WITHOUT_FILE = "chunks without a file"
-    OLDER_GENERATION = "an older generation"
+    REPLACED_ROWS = "replaced rows"
+    SEVERAL_ROWS = "several rows"
     MISSING_CHUNKS = "missing chunks"
     WRONG_VECTORS = "wrong vectors"
 
 
 @dataclass(frozen=True, slots=True)
 class StoreFault:
-    """Rows of one file that should not be as they are; ``count`` is the number of chunks or vectors concerned."""
+    """Rows of one file that should not be as they are; ``count`` is the number of rows concerned."""
 
     pipeline_id: str
     file_id: str

@@ -191,9 +191,9 @@ class LanceVectorStore:
 
     def drop(self, pipeline_id: str) -> None:
         """Remove all files of a pipeline; their text leaves the disk with :meth:`tidy`."""
-        with self._lock, translated(self._path, f"removing {rows.escape(pipeline_id)!r}"):
-            if self._readable() is not None:
-                lance_upkeep.drop(self._writable(), pipeline_id)
+        with self._writing(f"removing {rows.escape(pipeline_id)!r}"):
+            if (table := self._writable_if_any()) is not None:
+                lance_upkeep.drop(table, pipeline_id)
 
     def faults(self) -> list[StoreFault]:
         """Return the rows that no write leaves in the end; writes nothing."""
@@ -203,10 +203,9 @@ class LanceVectorStore:
 
     def tidy(self) -> None:
         """Remove leftovers, merge small files and remove old versions; takes seconds, in which readers can finish."""
-        with self._lock, translated(self._path, "compacting the vector store"):
-            if self._readable() is not None:
-                table = self._writable()
-                lance_upkeep.remove_leftovers(table)
+        with self._writing("compacting the vector store"):
+            self._clean = False  # look for leftovers also if an earlier write of this process has
+            if (table := self._writable_if_any()) is not None:
                 lance_upkeep.merge(table)
 
     def close(self) -> None:
@@ -264,7 +263,7 @@ class LanceVectorStore:
         if not self._clean:
             self._bring_up_to_date(table)
             self._index(table)
-            self._remove_leftovers(table)
+            lance_upkeep.remove_leftovers(table)
             self._clean = True
         return table
 
@@ -303,19 +302,6 @@ class LanceVectorStore:
         for index in table.list_indices():
             if index.columns == ["file_id"]:
                 table.drop_index(index.name)
-
-    def _remove_leftovers(self, table: Any) -> None:
-        """Remove the heads that do not count, and the chunks that no file shows."""
-        heads = self._current(table)
-        live = {row["generation"] for row in heads}
-        contents = {rows.content_of(row) for row in heads}
-        dead = [row["generation"] for row in self._read_heads(table) if row["generation"] not in live]
-        found = table.search().where("chunk >= 0").select(["generation"]).limit(1 << 31).to_arrow()
-        unshown = [number for number in found["generation"].unique().to_pylist() if number not in contents]
-        for kind, numbers in ((f"chunk = {rows.HEAD}", dead), ("chunk >= 0", unshown)):
-            for start in range(0, len(numbers), FILES_AT_ONCE):
-                listed = ", ".join(map(str, numbers[start : start + FILES_AT_ONCE]))
-                table.delete(f"generation IN ({listed}) AND {kind}")
 
     # Heads: the files that are stored, cached for the table's version
 

@@ -4,59 +4,80 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from rag_pipeline.ingest.store import rows
+from rag_pipeline.ingest.store.heads import Heads, Row
 from rag_pipeline.ingest.store.memory import give_back_memory
 from rag_pipeline.ingest.types import StoredPipeline, StoreFault, StoreFaultKind
 
 READER_SECONDS = 5.0
 """A search that began before old versions are removed has this long to finish."""
 
-_COLUMNS = ("pipeline_id", "file_id", "generation", "chunk")
-_Key = tuple[str, str]  # pipeline_id and file_id, escaped
+_COLUMNS = ("pipeline_id", "file_id", "generation", "chunk", *rows.ADDED_COLUMNS)
+_ROWS_AT_ONCE = 1000  # generations in one statement that removes
+_Content = tuple[str, int]  # pipeline_id, escaped, and the generation of the chunks
 
 
 @dataclass(slots=True)
-class _Generation:
-    """The rows of one replacement of a file; a whole one has a head and the chunks 0 to ``last``."""
+class _Chunks:
+    """The chunks of one generation; a whole set has the numbers 0 to ``last``. ``file_id`` is the one stored with."""
 
-    has_head: bool = False
-    chunks: int = 0
-    last: int = -1
+    file_id: str
+    count: int
+    last: int
+
+
+@dataclass(slots=True)
+class _Contents:
+    """All rows of one version of the table; texts and vectors are not read."""
+
+    heads: Heads
+    replaced: list[Row]
+    chunks: dict[_Content, _Chunks]
+
+    def unshown(self) -> dict[_Content, _Chunks]:
+        """Return the chunks that no file shows."""
+        return {content: one for content, one in self.chunks.items() if not self.heads.is_shown(*content)}
 
 
 def pipelines(table: Any) -> dict[str, StoredPipeline]:
-    """Return the number of current files and chunks by pipeline id, and when the newest was written."""
-    counted: dict[str, StoredPipeline] = {}
-    for (pipeline_id, _), generations in _read(table).items():
-        name = rows.unescape(pipeline_id)
-        before = counted.get(name, StoredPipeline(0, 0))
-        current = _current(generations)
-        if current is None:
-            counted[name] = before
-        else:
-            counted[name] = StoredPipeline(
-                before.files + 1,
-                before.chunks + generations[current].chunks,
-                max(before.changed_at or 0.0, current / 1e9),
-            )
-    return dict(sorted(counted.items()))
+    """Return the number of files and of the chunks they show by pipeline id, and when the newest was written."""
+    found = _read(table)
+    names = {*(name for name, _ in found.chunks), *(row["pipeline_id"] for row in (*found.heads, *found.replaced))}
+    counted = dict.fromkeys(sorted(names), StoredPipeline(0, 0))
+    for head in found.heads:
+        before = counted[head["pipeline_id"]]
+        chunks = found.chunks.get(_content_of(head))
+        counted[head["pipeline_id"]] = StoredPipeline(
+            before.files + 1,
+            before.chunks + (chunks.count if chunks else 0),
+            max(before.changed_at or 0.0, head["generation"] / 1e9),
+        )
+    return {rows.unescape(name): one for name, one in counted.items()}
 
 
 def faults(table: Any) -> list[StoreFault]:
     """Return what a killed writer or a foreign hand has left: see :class:`StoreFaultKind`."""
-    found = [fault for key, generations in _read(table).items() for fault in _faults_of(key, generations)]
-    query = table.search().where("chunk >= 0 AND vector IS NULL").select(list(_COLUMNS)).limit(1 << 31)
-    missing: dict[_Key, int] = defaultdict(int)
-    for pipeline_id, file_id, _, _ in _tuples(query):
-        missing[pipeline_id, file_id] += 1
-    found += (_fault(key, StoreFaultKind.WRONG_VECTORS, count) for key, count in missing.items())
-    return sorted(found, key=lambda fault: (fault.pipeline_id, fault.file_id, fault.kind))
+    found = _read(table)
+    counts: Counter[tuple[str, str, StoreFaultKind]] = Counter()
+    for row in found.replaced:
+        counts[row["pipeline_id"], row["file_id"], StoreFaultKind.REPLACED_ROWS] += 1
+    for (pipeline_id, _), chunks in found.unshown().items():
+        counts[pipeline_id, chunks.file_id, StoreFaultKind.CHUNKS_WITHOUT_FILE] += chunks.count
+    without_vector = _count_without_vector(table)
+    for head in found.heads:
+        pipeline_id, file_id, content = head["pipeline_id"], head["file_id"], _content_of(head)
+        if (shown := found.chunks.get(content)) is not None and (absent := shown.last + 1 - shown.count) > 0:
+            counts[pipeline_id, file_id, StoreFaultKind.MISSING_CHUNKS] = absent
+        if count := without_vector[content]:
+            counts[pipeline_id, file_id, StoreFaultKind.WRONG_VECTORS] = count
+    made = (StoreFault(rows.unescape(name), rows.unescape(file), kind, n) for (name, file, kind), n in counts.items())
+    return sorted(made, key=lambda fault: (fault.pipeline_id, fault.file_id, fault.kind))
 
 
 def drop(table: Any, pipeline_id: str) -> None:
@@ -66,22 +87,17 @@ def drop(table: Any, pipeline_id: str) -> None:
     lie beside each other: so one row that stays is written once more, as a file of its own.
     """
     table.delete(f"pipeline_id = {rows.quote(rows.escape(pipeline_id))}")
-    others = (
-        table.search().where(f"chunk = {rows.HEAD}").select(list(rows.HEAD_COLUMNS)).limit(1).to_arrow().to_pylist()
-    )
-    for head in others:
-        condition = rows.condition(rows.unescape(head["pipeline_id"]), rows.unescape(head["file_id"]))
-        where = f"{condition} AND chunk = {rows.HEAD} AND generation = {head['generation']}"
+    columns = ["pipeline_id", "generation", "name"]
+    for head in table.search().where(f"chunk = {rows.HEAD}").select(columns).limit(1).to_arrow().to_pylist():
+        where = rows.condition(rows.unescape(head["pipeline_id"]), [head["generation"]], [])
         table.update(where=where, values={"name": head["name"]})
 
 
 def remove_leftovers(table: Any) -> None:
-    """Delete all rows but those of each file's current generation."""
-    for (pipeline_id, file_id), generations in _read(table).items():
-        current = _current(generations)
-        if set(generations) != {current}:
-            condition = rows.condition(rows.unescape(pipeline_id), rows.unescape(file_id))
-            table.delete(condition if current is None else f"{condition} AND generation != {current}")
+    """Delete the heads that do not count, then the chunks that no file shows."""
+    found = _read(table)
+    _delete(table, f"chunk = {rows.HEAD}", ((row["pipeline_id"], row["generation"]) for row in found.replaced))
+    _delete(table, "chunk >= 0", found.unshown())
 
 
 def merge(table: Any) -> None:
@@ -99,40 +115,41 @@ def _optimize(table: Any, keep: timedelta) -> None:
         table.optimize(cleanup_older_than=keep)
 
 
-def _read(table: Any) -> dict[_Key, dict[int, _Generation]]:
-    """Return the generations of each file; the texts and vectors are not read."""
-    found: dict[_Key, dict[int, _Generation]] = defaultdict(lambda: defaultdict(_Generation))
-    for pipeline_id, file_id, number, chunk in _tuples(table.search().select(list(_COLUMNS)).limit(1 << 31)):
-        generation = found[pipeline_id, file_id][number]
-        if chunk == rows.HEAD:
-            generation.has_head = True
-        else:
-            generation.chunks += 1
-            generation.last = max(generation.last, chunk)
-    return found
+def _delete(table: Any, kind: str, generations: Iterable[_Content]) -> None:
+    by_pipeline: dict[str, list[int]] = defaultdict(list)
+    for pipeline_id, generation in generations:
+        by_pipeline[pipeline_id].append(generation)
+    for pipeline_id, numbers in by_pipeline.items():
+        for start in range(0, len(numbers), _ROWS_AT_ONCE):
+            listed = ", ".join(map(str, numbers[start : start + _ROWS_AT_ONCE]))
+            table.delete(f"pipeline_id = {rows.quote(pipeline_id)} AND generation IN ({listed}) AND {kind}")
 
 
-def _tuples(query: Any) -> Iterator[tuple[str, str, int, int]]:
-    for batch in query.to_batches():
-        yield from zip(*(batch.column(name).to_pylist() for name in _COLUMNS), strict=True)
+def _read(table: Any) -> _Contents:
+    """Read the keys of all rows in one query, so that a write of another process is seen whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    head_rows: list[Row] = []
+    chunks: dict[_Content, _Chunks] = {}
+    present = [name for name in _COLUMNS if name in table.schema.names]
+    for batch in table.search().select(present).limit(1 << 31).to_batches():
+        part = pa.Table.from_batches([batch])
+        is_head = pc.equal(part["chunk"], rows.HEAD)
+        head_rows += part.filter(is_head).to_pylist()
+        by_content = part.filter(pc.invert(is_head)).group_by(["pipeline_id", "generation"])
+        for row in by_content.aggregate([("file_id", "min"), ("chunk", "count"), ("chunk", "max")]).to_pylist():
+            before = chunks.setdefault((row["pipeline_id"], row["generation"]), _Chunks(row["file_id_min"], 0, -1))
+            before.count += row["chunk_count"]
+            before.last = max(before.last, row["chunk_max"])
+    heads = Heads(head_rows)
+    return _Contents(heads, heads.replaced(head_rows), chunks)
 
 
-def _current(generations: Mapping[int, _Generation]) -> int | None:
-    return max((number for number, generation in generations.items() if generation.has_head), default=None)
+def _count_without_vector(table: Any) -> Counter[_Content]:
+    query = table.search().where("chunk >= 0 AND vector IS NULL").select(["pipeline_id", "generation"]).limit(1 << 31)
+    return Counter((row["pipeline_id"], row["generation"]) for row in query.to_arrow().to_pylist())
 
 
-def _faults_of(key: _Key, generations: Mapping[int, _Generation]) -> Iterator[StoreFault]:
-    current = _current(generations)
-    older = [number for number in generations if current is not None and number < current]
-    # Chunks above the newest head are nobody's either.
-    lost = sum(one.chunks for number, one in generations.items() if current is None or number > current)
-    if older:
-        yield _fault(key, StoreFaultKind.OLDER_GENERATION, sum(generations[number].chunks for number in older))
-    if lost:
-        yield _fault(key, StoreFaultKind.CHUNKS_WITHOUT_FILE, lost)
-    if current is not None and (absent := generations[current].last + 1 - generations[current].chunks):
-        yield _fault(key, StoreFaultKind.MISSING_CHUNKS, absent)
-
-
-def _fault(key: _Key, kind: StoreFaultKind, count: int) -> StoreFault:
-    return StoreFault(rows.unescape(key[0]), rows.unescape(key[1]), kind, count)
+def _content_of(head: Row) -> _Content:
+    return head["pipeline_id"], rows.content_of(head)

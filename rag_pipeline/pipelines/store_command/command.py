@@ -33,7 +33,7 @@ DESCRIPTION = (
 EPILOG = (
     "Exit codes: 0 done, or all agrees; 2 there is no such pipeline, or drop was not confirmed; 5 a running pipeline "
     "holds it, or the ledger can't be read; 6 nothing is stored, or the store can't be used; "
-    "11 drop was answered with no; 12 check found what does not agree."
+    "11 drop was answered with no; 13 check found what does not agree."
 )
 
 

@@ -56,9 +56,11 @@ def in_store(fault: StoreFault) -> Finding:
     count, s = fault.count, "" if fault.count == 1 else "s"
     match fault.kind:
         case StoreFaultKind.CHUNKS_WITHOUT_FILE:
-            what = f"leftover: {count} chunk{s} without the row of a file"
-        case StoreFaultKind.OLDER_GENERATION:
-            what = f"leftover: {count} chunk{s} of an older generation"
+            what = f"leftover: {count} chunk{s} that no file shows"
+        case StoreFaultKind.REPLACED_ROWS:
+            what = f"leftover: {count} replaced row{s} of the file"
+        case StoreFaultKind.SEVERAL_ROWS:
+            what = f"stored {count} times under this id"
         case StoreFaultKind.MISSING_CHUNKS:
             what = f"{count} of its chunks {'is' if count == 1 else 'are'} missing in the store"
         case StoreFaultKind.WRONG_VECTORS:

@@ -55,7 +55,10 @@ def holding(folder: Path, text: bytes) -> list[str]:
 
 def test_an_older_generation_is_a_leftover_and_tidying_removes_it(store: LanceVectorStore) -> None:
     add(store, "a", 7, "an old text")
-    assert store.faults() == [StoreFault("papers", "a", StoreFaultKind.OLDER_GENERATION, 1)]
+    assert store.faults() == [
+        StoreFault("papers", "a", StoreFaultKind.CHUNKS_WITHOUT_FILE, 1),
+        StoreFault("papers", "a", StoreFaultKind.REPLACED_ROWS, 1),
+    ]
     assert store.pipelines()["papers"].chunks == 2
     store.tidy()
     assert store.faults() == []
@@ -94,11 +97,131 @@ def test_a_pipeline_with_leftovers_alone_is_listed_and_can_be_dropped(store: Lan
     assert store.pipelines() == {}
 
 
+def add_head(store: LanceVectorStore, file_id: str, generation: int, content: int, replaces: int | None) -> None:
+    """Add a head as a writer that is killed right after a move or a copy would."""
+    table = store._table
+    table.add(rows.build_heads(table.schema, "papers", [rows.Head(file(file_id), generation, content, replaces)]))
+
+
+def generation_of(store: LanceVectorStore, file_id: str) -> int:
+    head = store._table.search().where(f"file_id = '{file_id}' AND chunk = -1").select(["generation"]).to_arrow()
+    return int(head["generation"][0].as_py())
+
+
+def keys(store: LanceVectorStore) -> list[tuple[str, int]]:
+    """Return the file id and the number of every row, -1 for a head."""
+    found = store._table.search().select(["file_id", "chunk"]).limit(1000).to_arrow().to_pylist()
+    return sorted((row["file_id"], row["chunk"]) for row in found)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["removed", "killed before"])
+def test_a_replaced_head_is_a_leftover_and_the_chunks_it_shared_are_not(store: LanceVectorStore, killed: bool) -> None:
+    store.copy("papers", "a", file("copy"))
+    if killed:
+        number = generation_of(store, "a")
+        add_head(store, "moved", 1 << 62, number, number)
+    else:
+        store.move("papers", "a", file("moved"))
+    expected = [StoreFault("papers", "a", StoreFaultKind.REPLACED_ROWS, 1)] if killed else []
+    assert store.faults() == expected
+    assert (store.pipelines()["papers"].files, store.pipelines()["papers"].chunks) == (2, 4)
+    store.tidy()
+    assert store.faults() == []
+    assert keys(store) == [("a", 0), ("a", 1), ("copy", -1), ("moved", -1)]
+    assert sorted(hit.file_id for hit in everything(store)) == ["copy", "copy", "moved", "moved"]
+
+
+def test_chunks_of_a_replaced_file_are_leftovers_once_no_copy_shows_them(store: LanceVectorStore) -> None:
+    store.copy("papers", "a", file("copy"))
+    add(store, "a", 1 << 62, "new")
+    assert store.faults() == [StoreFault("papers", "a", StoreFaultKind.REPLACED_ROWS, 1)]
+    add(store, "copy", (1 << 62) + 1, "newer")
+    assert store.faults() == [
+        StoreFault("papers", "a", StoreFaultKind.CHUNKS_WITHOUT_FILE, 2),
+        StoreFault("papers", "a", StoreFaultKind.REPLACED_ROWS, 1),
+        StoreFault("papers", "copy", StoreFaultKind.REPLACED_ROWS, 1),
+    ]
+    store.tidy()
+    assert store.faults() == []
+    assert keys(store) == [("a", -1), ("a", 0), ("copy", -1), ("copy", 0)]
+
+
+def test_a_chain_of_replaced_heads_is_removed_from_its_oldest(
+    store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = generation_of(store, "a")
+    add_head(store, "c", first + 2, first, first + 1)
+    add_head(store, "b", first + 1, first, first)
+    assert [fault.file_id for fault in store.faults()] == ["a", "b"]
+    monkeypatch.setattr(lance_upkeep, "_ROWS_AT_ONCE", 1)
+    delete, seen = store._table.delete, []
+
+    def delete_and_look(where: str) -> None:
+        delete(where)
+        seen.append(sorted(found.heads.get(key) is not None for found in [lance_upkeep._read(store._table)]
+                           for key in [("papers", "a"), ("papers", "b"), ("papers", "c")]))  # fmt: skip
+
+    monkeypatch.setattr(store._table, "delete", delete_and_look)
+    store.tidy()
+    assert seen == [[False, False, True]] * 2
+    assert store.faults() == []
+    assert set(store.files("papers")) == {"c"}
+
+
+def test_missing_chunks_and_vectors_are_told_of_every_file_that_shows_them(store: LanceVectorStore) -> None:
+    store.copy("papers", "a", file("copy"))
+    made = rows.build(store._table.schema, "papers", file("c"), 9, chunks("no vector"), vectors(1))
+    store._table.add(without_vectors(made, store._table.schema))
+    store.copy("papers", "c", file("d"))
+    store.move("papers", "c", file("e"))
+    store._table.delete("file_id = 'a' AND chunk = 0")
+    assert store.faults() == [
+        StoreFault("papers", "a", StoreFaultKind.MISSING_CHUNKS, 1),
+        StoreFault("papers", "copy", StoreFaultKind.MISSING_CHUNKS, 1),
+        StoreFault("papers", "d", StoreFaultKind.WRONG_VECTORS, 1),
+        StoreFault("papers", "e", StoreFaultKind.WRONG_VECTORS, 1),
+    ]
+
+
+def test_another_pipelines_chunks_of_the_same_generation_are_its_own(store: LanceVectorStore) -> None:
+    number = generation_of(store, "a")
+    lost = rows.build_chunks(store._table.schema, "diary", "a", number, chunks("lost"), vectors(1))
+    store._table.add(lost)
+    assert store.faults() == [StoreFault("diary", "a", StoreFaultKind.CHUNKS_WITHOUT_FILE, 1)]
+    store.tidy()
+    assert keys(store) == [("a", -1), ("a", 0), ("a", 1)]
+
+
+def test_a_table_of_format_1_is_counted_and_checked_without_a_write(folder: Path) -> None:
+    import lancedb
+
+    columns = rows.schema("model-a", WIDTH)
+    for name in rows.ADDED_COLUMNS:
+        columns = columns.remove(columns.get_field_index(name))
+    table = lancedb.connect(folder).create_table("chunks", schema=columns)
+    for generation, text in ((5, "old"), (6, "new")):
+        made = rows.build(rows.schema("model-a", WIDTH), "papers", file("a"), generation, chunks(text), vectors(1))
+        table.add(made.select(columns.names))
+    before = table.version
+    store = LanceVectorStore(folder, "model-a", WIDTH)
+    assert (store.pipelines()["papers"].files, store.pipelines()["papers"].chunks) == (1, 1)
+    assert {fault.kind for fault in store.faults()} == {
+        StoreFaultKind.CHUNKS_WITHOUT_FILE, StoreFaultKind.REPLACED_ROWS
+    }  # fmt: skip
+    assert lancedb.connect(folder).open_table("chunks").version == before
+    store.tidy()
+    assert store.faults() == []
+    assert [hit.text for hit in everything(store)] == ["new"]
+    store.close()
+
+
 @pytest.mark.parametrize("others", [0, 60])
 def test_the_text_of_a_dropped_pipeline_leaves_the_disk(store: LanceVectorStore, folder: Path, others: int) -> None:
     for number in range(others):
         store.replace("papers", file(f"{number}"), chunks(f"reed {number}"), vectors(1))
     store.replace("diary", file("secret"), chunks("zzyzx"), vectors(1))
+    store.copy("diary", "secret", file("copy"))
+    store.move("diary", "secret", file("moved"))
     store.compact()  # so that the text is among many others, in one file
     assert holding(folder, b"zzyzx")
     store.drop("diary")

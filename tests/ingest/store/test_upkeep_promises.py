@@ -73,3 +73,76 @@ def test_what_is_written_as_it_should_be_has_no_faults_and_tidying_keeps_it(upke
     upkeep.tidy()
     assert upkeep.faults() == []
     assert everything(upkeep) == before
+
+
+def change(store: StoreUpkeep) -> None:
+    """Move, copy, rename, replace and delete; what is left is one file of each kind."""
+    fill(store)
+    store.move("papers", "a", file("moved"))
+    store.move("papers", "moved", file("moved again"))
+    store.copy_many("papers", [("b", file("copy")), ("b", file("other copy")), ("b", file("third copy"))])
+    store.replace("papers", file("b", "new"), chunks("holt", "spraint"), vectors(2))
+    store.rename("papers", "copy", "another name", "another uri")
+    store.move("papers", "other copy", file("moved copy"))
+    store.replace("papers", file("a", "2"), chunks("mud"), vectors(1))
+    store.copy("it's\udce9", "a", file("b"))
+    store.move_many("it's\udce9", {"a": file("b"), "b": file("a")})
+    store.delete("papers", "third copy")
+
+
+def shown(store: StoreUpkeep) -> list[tuple[str, str]]:
+    return sorted((hit.file_id, hit.text) for hit in everything(store))
+
+
+LEFT = [
+    ("a", "kingfisher"),
+    ("a", "mud"),
+    ("b", "holt"),
+    ("b", "kingfisher"),
+    ("b", "spraint"),
+    ("copy", "otter"),
+    ("moved again", "heron"),
+    ("moved again", "reeds"),
+    ("moved copy", "otter"),
+]
+
+
+def test_moved_copied_and_replaced_files_are_counted_as_a_search_finds_them(upkeep: StoreUpkeep) -> None:
+    change(upkeep)
+    assert {name: (one.files, one.chunks) for name, one in upkeep.pipelines().items()} == {
+        "it's\udce9": (2, 2),
+        "papers": (5, 7),
+    }
+
+
+def test_moved_copied_and_replaced_files_are_no_faults_and_tidying_keeps_them(
+    upkeep: StoreUpkeep, place: Place
+) -> None:
+    change(upkeep)
+    assert (upkeep.faults(), shown(upkeep)) == ([], LEFT)
+    before = everything(upkeep)
+    files = {name: upkeep.files(name) for name in upkeep.pipelines()}
+    upkeep.tidy()
+    other = place.open()
+    other.tidy()
+    for store in (upkeep, other):
+        assert (store.faults(), everything(store)) == ([], before)
+        assert {name: store.files(name) for name in store.pipelines()} == files
+    other.close()
+    upkeep.move("papers", "copy", file("after"))
+    upkeep.delete("papers", "moved copy")
+    assert ("after", "otter") in shown(upkeep)
+    upkeep.delete("papers", "after")
+    assert "otter" not in {text for _, text in shown(upkeep)}
+    assert upkeep.faults() == []
+
+
+def test_drop_removes_moved_and_copied_files_of_one_pipeline_alone(upkeep: StoreUpkeep) -> None:
+    change(upkeep)
+    upkeep.drop("papers")
+    assert shown(upkeep) == [("a", "kingfisher"), ("b", "kingfisher")]
+    assert (list(upkeep.pipelines()), upkeep.faults()) == (["it's\udce9"], [])
+    upkeep.tidy()
+    assert shown(upkeep) == [("a", "kingfisher"), ("b", "kingfisher")]
+    upkeep.drop("it's\udce9")
+    assert (upkeep.pipelines(), upkeep.faults(), shown(upkeep)) == ({}, [], [])

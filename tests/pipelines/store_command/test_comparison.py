@@ -89,8 +89,9 @@ def test_a_difference_is_the_same_only_with_the_same_fingerprints() -> None:
 @pytest.mark.parametrize(
     ("kind", "count", "what"),
     [
-        (StoreFaultKind.CHUNKS_WITHOUT_FILE, 1, "leftover: 1 chunk without the row of a file"),
-        (StoreFaultKind.OLDER_GENERATION, 2, "leftover: 2 chunks of an older generation"),
+        (StoreFaultKind.CHUNKS_WITHOUT_FILE, 1, "leftover: 1 chunk that no file shows"),
+        (StoreFaultKind.REPLACED_ROWS, 2, "leftover: 2 replaced rows of the file"),
+        (StoreFaultKind.SEVERAL_ROWS, 2, "stored 2 times under this id"),
         (StoreFaultKind.MISSING_CHUNKS, 1, "1 of its chunks is missing in the store"),
         (StoreFaultKind.WRONG_VECTORS, 2, "2 of its chunks have no vector, or one of another width"),
     ],

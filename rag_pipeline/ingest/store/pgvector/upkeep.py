@@ -29,7 +29,9 @@ DELETE FROM {schema}.files WHERE key IN (
     WHERE hashtextextended(pipeline_id, 0) = hashtextextended(%s, 0) AND pipeline_id = %s LIMIT %s
 )
 """
-# The foreign key and the type of the column keep out what the last two would find, until somebody takes them away.
+# The foreign key and the type of the column keep out chunks without a file and wrong vectors, until somebody takes them
+# away. Only the writers' locks keep a file from having two rows: a row keeps its key when its file is moved, so the key
+# does not follow from the id.
 _FAULTS: LiteralString = """
 SELECT file.pipeline_id, file.file_id, %s::text, max(chunk.number) + 1 - count(*)
 FROM {schema}.files AS file JOIN {schema}.chunks AS chunk ON chunk.file = file.key
@@ -41,8 +43,15 @@ UNION ALL
 SELECT file.pipeline_id, file.file_id, %s::text, count(*)
 FROM {schema}.files AS file JOIN {schema}.chunks AS chunk ON chunk.file = file.key
 WHERE {types}.vector_dims(chunk.embedding) <> {dimensions} GROUP BY file.key
+UNION ALL
+SELECT pipeline_id, file_id, %s::text, count(*) FROM {schema}.files GROUP BY pipeline_id, file_id HAVING count(*) > 1
 """
-_KINDS = (StoreFaultKind.MISSING_CHUNKS, StoreFaultKind.CHUNKS_WITHOUT_FILE, StoreFaultKind.WRONG_VECTORS)
+_KINDS = (
+    StoreFaultKind.MISSING_CHUNKS,
+    StoreFaultKind.CHUNKS_WITHOUT_FILE,
+    StoreFaultKind.WRONG_VECTORS,
+    StoreFaultKind.SEVERAL_ROWS,
+)
 
 
 def read_model(address: PostgresAddress) -> tuple[str, int] | None:

@@ -94,3 +94,30 @@ def test_what_was_tampered_with_is_found(store: PgVectorStore, postgres: Postgre
     ]
     store.tidy()
     assert store.faults() == others
+
+
+def test_moved_and_copied_files_have_the_faults_of_their_own_chunks(
+    store: PgVectorStore, postgres: PostgresServer, schema: str
+) -> None:
+    store.replace("papers", file("a"), chunks("heron", "reeds"), vectors(2))
+    store.copy("papers", "a", file("copy"))
+    store.move("papers", "a", file("moved"))
+    store.replace("papers", file("a"), chunks("otter", "holt"), vectors(2))
+    assert store.faults() == []
+    postgres.execute(
+        "DELETE FROM {0}.chunks USING {0}.files WHERE key = file AND file_id = 'moved' AND number = 0", schema
+    )
+    assert store.faults() == [StoreFault("papers", "moved", StoreFaultKind.MISSING_CHUNKS, 1)]
+
+
+def test_a_file_with_two_rows_is_found_and_deleting_it_removes_both(
+    store: PgVectorStore, postgres: PostgresServer, schema: str
+) -> None:
+    for name in ("a", "b"):
+        store.replace("papers", file(name), chunks("heron"), vectors(1))
+    postgres.execute("UPDATE {}.files SET file_id = 'a'", schema)
+    assert store.faults() == [StoreFault("papers", "a", StoreFaultKind.SEVERAL_ROWS, 2)]
+    store.tidy()
+    assert store.faults() != []
+    store.delete("papers", "a")
+    assert (store.faults(), store.pipelines()) == ([], {})
