@@ -48,19 +48,26 @@ class Kept:
 
     def follow(self, pipeline_id: str, folder: Path) -> None:
         """Store what is in the folder, and write it down, as a pipeline does."""
-        found = scan(str(folder))
         store = self.open()
+        for source in self.note(pipeline_id, folder).values():
+            words = Path(names.path_of(source.uri)).read_text().split()
+            chunks = [Chunk(word, "", number) for number, word in enumerate(words)]
+            store.replace(pipeline_id, source, chunks, np.ones((len(words), DIMENSIONS), np.float32))
+        store.close()
+
+    def note(self, pipeline_id: str, folder: Path) -> dict[str, SourceFile]:
+        """Write down in the ledger that the folder's files are stored; return them as they are to be stored."""
+        found = scan(str(folder))
+        sources: dict[str, SourceFile] = {}
         with Ledger(self.state, pipeline_id) as ledger:
             ledger.set_source(Source(names.file_id(str(folder)), found.identity))
+            for key in ledger.rows().keys() - found.files.keys():
+                ledger.remove(key, key)
             for key, file in found.files.items():
-                path = names.path_of(file.uri)
-                content = fingerprint(path, file.name, RECIPE, limit=1 << 20, check=lambda: None)
-                source = SourceFile(key, file.name, file.uri, content, file.size, "text/plain", file.modified_at)
-                words = Path(path).read_text().split()
-                chunks = [Chunk(word, "", number) for number, word in enumerate(words)]
-                store.replace(pipeline_id, source, chunks, np.ones((len(words), DIMENSIONS), np.float32))
+                content = fingerprint(names.path_of(file.uri), file.name, RECIPE, limit=1 << 20, check=lambda: None)
+                sources[key] = SourceFile(key, file.name, file.uri, content, file.size, "text/plain", file.modified_at)
                 ledger.put(key, Row(file.version, Outcome.STORED, content, RECIPE, name=file.name))
-        store.close()
+        return sources
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Run ``rag-pipeline store``."""

@@ -115,13 +115,14 @@ def test_leftovers_and_missing_chunks(kept: Kept, papers: Path) -> None:
     vectors = np.ones((2, DIMENSIONS), np.float32)
     table.add(rows.build(table.schema, "papers", files["b.txt"], 7, [Chunk("old", "", 0), Chunk("er", "", 1)], vectors))
     lost = SourceFile("x.txt", "x.txt", "", "h", 1, None, 0.0)
-    table.add(rows.build(table.schema, "papers", lost, 7, [Chunk("lost", "", 0)], vectors[:1]).slice(1))
+    table.add(rows.build(table.schema, "papers", lost, 8, [Chunk("lost", "", 0)], vectors[:1]).slice(1))
     table.delete("file_id = 'a.txt' AND chunk = 0")
     store.close()
     assert differences(kept) == [
         "papers: a.txt: 1 of its chunks is missing in the store",
-        "papers: b.txt: leftover: 2 chunks of an older generation",
-        "papers: x.txt: leftover: 1 chunk without the row of a file",
+        "papers: b.txt: leftover: 2 chunks that no file shows",
+        "papers: b.txt: leftover: 1 replaced row of the file",
+        "papers: x.txt: leftover: 1 chunk that no file shows",
     ]
     assert kept.run("compact").returncode == ExitCode.OK
     assert differences(kept) == ["papers: a.txt: 1 of its chunks is missing in the store"]

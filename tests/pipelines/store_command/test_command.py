@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rag_pipeline.errors import ExitCode
 from tests.pipelines.endpoint import Endpoint, endpoint
 from tests.pipelines.local_files.process import command, environment, found, process
-from tests.pipelines.store_command.kept import ENV, MODEL_ID, Kept, said
+from tests.pipelines.store_command.kept import DIMENSIONS, ENV, MODEL_ID, Kept, said
 
 
 @pytest.fixture
@@ -142,6 +143,37 @@ def test_compact_makes_the_store_small_and_leaves_what_is_in_it(two: Kept) -> No
     assert len(list((two.state / "store").rglob("*"))) < files / 2
     assert store.files("papers") == before
     store.close()
+
+
+def test_moved_and_copied_files_agree_outlive_a_compaction_and_are_dropped(two: Kept) -> None:
+    folder = two.root / "papers"
+    store = two.open()
+    (folder / "a.txt").rename(folder / "moved.txt")
+    shutil.copy(folder / "b.txt", folder / "copy.txt")
+    sources = two.note("papers", folder)
+    store.move("papers", "a.txt", sources["moved.txt"])
+    store.copy("papers", "b.txt", sources["copy.txt"])
+    (folder / "b.txt").unlink()
+    two.note("papers", folder)
+    store.delete("papers", "b.txt")
+    agrees = (ExitCode.OK, "2 pipelines, 3 files, 4 chunks: all agrees\n", "")
+    assert said(two.run("check")) == agrees
+    assert two.run("compact").returncode == ExitCode.OK
+    assert said(two.run("check")) == agrees
+    question = np.ones(DIMENSIONS, np.float32)
+    hits = store.search("", question, limit=10)
+    assert sorted((hit.file_id, hit.text) for hit in hits) == [
+        ("c.txt", "zzyzx"), ("copy.txt", "otter"), ("moved.txt", "heron"), ("moved.txt", "reeds")
+    ]  # fmt: skip
+    store.close()
+    told = json.loads(two.run("list", "--json").stdout)
+    assert [(one["id"], one["files"], one["chunks"]) for one in told["pipelines"]] == [
+        ("diary", 1, 1),
+        ("papers", 2, 3),
+    ]
+    assert two.run("drop", "papers", "--yes").stdout.startswith("removed 2 files with 3 chunks of papers from ")
+    assert holding(two.state / "store", b"heron") == holding(two.state / "store", b"otter") == []
+    assert said(two.run("check")) == (ExitCode.OK, "1 pipeline, 1 file, 1 chunk: all agrees\n", "")
 
 
 def test_a_running_pipeline_is_not_dropped_or_compacted_and_is_named(kept: Kept, api: Endpoint) -> None:
