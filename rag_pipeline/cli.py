@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     from rag_pipeline.pipelines.google_drive import command as google_drive_command
     from rag_pipeline.pipelines.local_files import command as local_files_command
     from rag_pipeline.pipelines.run import command as together_command
+    from rag_pipeline.pipelines.store_command import command as store_command
     from rag_pipeline.watch import command as watch_command
 
     parser = OneLineParser(prog=PROGRAM, description="Follow a folder of documents live, and search it.")
@@ -80,6 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     search = commands.add_parser("search", help="answer a question from the stored documents")
     search_command.add_arguments(search)
     search.set_defaults(run=search_command.run)
+
+    store = commands.add_parser("store", help="list, drop, check and compact what the pipelines have stored")
+    store_command.add_arguments(store)
+    store.set_defaults(run=store_command.run)
 
     check = commands.add_parser("health", help="ask a running service whether both its servers live")
     health.add_arguments(check)

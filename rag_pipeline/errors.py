@@ -61,6 +61,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 10
     REFUSED = 11
     DELETIONS_HELD = 12
+    DISAGREEMENT = 13
     TIMEOUT = 124
     INTERRUPTED = 130
 

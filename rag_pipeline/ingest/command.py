@@ -14,7 +14,7 @@ from pathlib import Path
 from rag_pipeline.errors import ConfigurationError, ExitCode
 from rag_pipeline.ingest.ready import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.state_dir import STORE_NAME, read_state_dir
+from rag_pipeline.ingest.state_dir import STORE_NAME, is_default, read_state_dir
 from rag_pipeline.ingest.store.factory import check_stored, open_for_search
 from rag_pipeline.ingest.types import SearchHit
 
@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
     elif hits:
         print(as_text(hits, shutil.get_terminal_size().columns))
     else:
-        print("Nothing found.", file=sys.stderr)
+        # In another working folder the default is another index.
+        place = f" in {state_dir.absolute()}" if settings.store_address is None and is_default(state_dir) else ""
+        print(f"Nothing found{place}.", file=sys.stderr)
     return ExitCode.OK
 
 

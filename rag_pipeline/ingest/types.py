@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -75,6 +76,47 @@ class SearchHit:
     uri: str
     place: str
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPipeline:
+    """The files that a store holds of one pipeline, and the chunks that they show.
+
+    A chunk that two files show, as copies do, counts twice: a search finds it in each.
+    ``changed_at`` is when the newest of them was written, in seconds since 1970; None if the store does not keep it.
+    ``held_by`` names the running process that has the pipeline's lease; None if the store knows of none.
+    """
+
+    files: int
+    chunks: int
+    changed_at: float | None = None
+    held_by: str | None = None
+
+
+class StoreFaultKind(StrEnum):
+    """What can be wrong with the rows of one file.
+
+    CHUNKS_WITHOUT_FILE: chunks that no file shows, under the file they were stored with.
+    REPLACED_ROWS: rows of a file, without its chunks, that a newer row of it, or of the file it was moved to, replaced.
+    SEVERAL_ROWS: rows of a file of which none is known to be the newest.
+    MISSING_CHUNKS, WRONG_VECTORS: of the chunks that the file shows.
+    """
+
+    CHUNKS_WITHOUT_FILE = "chunks without a file"
+    REPLACED_ROWS = "replaced rows"
+    SEVERAL_ROWS = "several rows"
+    MISSING_CHUNKS = "missing chunks"
+    WRONG_VECTORS = "wrong vectors"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFault:
+    """Rows of one file that should not be as they are; ``count`` is the number of rows concerned."""
+
+    pipeline_id: str
+    file_id: str
+    kind: StoreFaultKind
+    count: int
 
 
 class Extractor(Protocol):
@@ -174,4 +216,24 @@ class VectorStore(Protocol):
 
     def close(self) -> None:
         """Flush and release; idempotent."""
+        ...
+
+
+class StoreUpkeep(VectorStore, Protocol):
+    """A vector store that can be looked through and put in order."""
+
+    def pipelines(self) -> dict[str, StoredPipeline]:
+        """Return what is stored of each pipeline, by pipeline id."""
+        ...
+
+    def drop(self, pipeline_id: str) -> None:
+        """Remove all files of a pipeline; no error if there are none."""
+        ...
+
+    def faults(self) -> list[StoreFault]:
+        """Return the rows that no write leaves in the end, in the order of pipelines and files; writes nothing."""
+        ...
+
+    def tidy(self) -> None:
+        """Remove leftovers, and give back the space of rows and versions that are no longer used."""
         ...

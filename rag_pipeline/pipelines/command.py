@@ -16,6 +16,7 @@ from rag_pipeline.config import RunMode, read_str, reject
 from rag_pipeline.errors import ExitCode, RagPipelineError
 from rag_pipeline.ingest.ready import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.ingest.state_dir import note_new_default
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.following.pipeline import STOP_SECONDS
 from rag_pipeline.pipelines.ingestion import Parts
@@ -122,6 +123,7 @@ def run(args: argparse.Namespace, task: Task, start_service: StartService) -> in
     """
     ingest = IngestSettings.from_env()
     check_installed(ingest)
+    note = note_new_default(task.state_dir, "--state-dir or STATUS_STATE_DIR")
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         state = stack.enter_context(StateFolder(task.state_dir, task.state_dir_key))
@@ -136,6 +138,8 @@ def run(args: argparse.Namespace, task: Task, start_service: StartService) -> in
         work = Work(status, task, ingest, state)
         try:
             terminal.start(service, task.title)
+            if note is not None:
+                terminal.say(note)
             interrupted = _follow(work, signals, terminal)
         finally:
             terminal.close(summarize=work.failure is None)

@@ -241,6 +241,12 @@ class Ledger:
         """Remember what this scope reads from."""
         self._db.run("INSERT OR REPLACE INTO sources VALUES (?, ?, ?)", (self._scope, *source))
 
+    def drop(self) -> None:
+        """Forget the scope: its files, its deletions, and what it read from."""
+        with self._db.transaction():
+            for table in ("files", "deletions", "sources"):
+                self._db.run(f"DELETE FROM {table} WHERE scope = ?", (self._scope,))
+
     def close(self) -> None:
         """Write everything to the main file and close it; idempotent."""
         self._db.close()

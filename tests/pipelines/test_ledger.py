@@ -261,3 +261,15 @@ def test_what_an_older_ledger_has_counts_as_reported(tmp_path: Path) -> None:
     db.close()
     with Ledger(tmp_path, "a") as taken:
         assert taken.unreported(Reported("e", 1), {}) == taken.unreported(None, {}) == {}
+
+
+def test_a_dropped_scope_is_forgotten_and_others_are_not(tmp_path: Path) -> None:
+    with Ledger(tmp_path, "one") as one, Ledger(tmp_path, "two") as two:
+        for ledger in (one, two):
+            ledger.set_source(Source("/papers", "1:2"))
+            ledger.put("a", Row("v", Outcome.STORED, "h", "r"))
+            ledger.remove("gone", "gone")
+        one.drop()
+        assert (one.rows(), one.source(), one.unreported(None, {})) == ({}, None, {})
+        assert (list(two.rows()), two.source()) == (["a"], Source("/papers", "1:2"))
+        assert two.unreported(None, {}) == {"gone": "gone", "a": "a"}

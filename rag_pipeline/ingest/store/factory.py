@@ -64,7 +64,7 @@ def open_for_search(settings: IngestSettings, folder: Path, model_id: str, dimen
 def check_stored(settings: IngestSettings, folder: Path) -> None:
     """Raise StoreError if nothing was stored yet, as far as can be told at once: without a model or a server."""
     if settings.store_address is None and not folder.is_dir():
-        raise _nothing(folder.parent)
+        raise StoreError(nothing_in(folder.parent))
 
 
 def owner_of(state_dir: Path) -> str:
@@ -85,8 +85,16 @@ def owner_of(state_dir: Path) -> str:
     return f"{socket.gethostname()}:{state_dir} ({number[:16]})"
 
 
-def _nothing(place: Path | PostgresAddress) -> StoreError:
-    return StoreError(f"nothing is stored in {place} yet: run rag-pipeline local-files DIR first")
+def nothing_in(state_dir: Path) -> str:
+    """Return the sentence for a state folder without a store: where it was looked for, and how to name another."""
+    return (
+        f"nothing is stored in {state_dir.absolute()} yet: run rag-pipeline local-files DIR first, "
+        "or name another state folder by --state-dir or STATUS_STATE_DIR"
+    )
+
+
+def _nothing(address: PostgresAddress) -> StoreError:
+    return StoreError(f"nothing is stored in {address} yet: run rag-pipeline local-files DIR first")
 
 
 def _postgres() -> type[PgVectorStore]:

@@ -49,6 +49,14 @@ class Heads:
         """Return whether any file shows these chunks."""
         return (pipeline_id, content) in self._by_content
 
+    def replaced(self, found: Iterable[Row]) -> list[Row]:
+        """Return those of the head rows that do not count, oldest first.
+
+        Remove them in this order: then a head never goes before the one that it replaces, which would count again.
+        """
+        dead = [row for row in found if not self._counts(row)]
+        return sorted(dead, key=lambda row: row["generation"])
+
     def apply(self, new: Iterable[Row], gone: Iterable[Key] = ()) -> list[Row]:
         """Remove the files that are gone, then put the new heads; return the heads that no longer count."""
         dead = [row for key in gone if (row := self._pop(key)) is not None]
@@ -60,6 +68,10 @@ class Heads:
             self._by_content.setdefault((key[0], rows.content_of(row)), {})[key[1]] = row
             self.newest = max(self.newest, row["generation"])
         return dead
+
+    def _counts(self, row: Row) -> bool:
+        current = self._by_key.get((row["pipeline_id"], row["file_id"]))
+        return current is not None and current["generation"] == row["generation"]
 
     def _pop(self, key: Key) -> Row | None:
         row = self._by_key.pop(key, None)

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.store import lance_table, rows
+from rag_pipeline.ingest.store import lance_table, lance_upkeep, rows
 from rag_pipeline.ingest.store.durable import DurableTable
 from rag_pipeline.ingest.store.faults import translated
 from rag_pipeline.ingest.store.heads import Heads, Key, Row
 from rag_pipeline.ingest.store.lance_search import heads_showing, search
 from rag_pipeline.ingest.store.memory import give_back_memory
 from rag_pipeline.ingest.store.spool import Batch, Spool, check_batch
-from rag_pipeline.ingest.types import SearchHit, SourceFile
+from rag_pipeline.ingest.types import SearchHit, SourceFile, StoredPipeline, StoreFault
 
 if TYPE_CHECKING:
     import numpy as np
@@ -196,6 +196,31 @@ class LanceVectorStore:
             if self._readable() is not None:
                 self._compact(self._writable(), at_once=True)
 
+    def pipelines(self) -> dict[str, StoredPipeline]:
+        """Return what is stored of each pipeline, by pipeline id."""
+        with self._lock, translated(self._path, "counting the stored files"):
+            table = self._readable()
+            return {} if table is None else lance_upkeep.pipelines(table)
+
+    def drop(self, pipeline_id: str) -> None:
+        """Remove all files of a pipeline; their text leaves the disk with :meth:`tidy`."""
+        with self._writing(f"removing {rows.escape(pipeline_id)!r}"):
+            if (table := self._writable_if_any()) is not None:
+                lance_upkeep.drop(table, pipeline_id)
+
+    def faults(self) -> list[StoreFault]:
+        """Return the rows that no write leaves in the end; writes nothing."""
+        with self._lock, translated(self._path, "checking the vector store"):
+            table = self._readable()
+            return [] if table is None else lance_upkeep.faults(table)
+
+    def tidy(self) -> None:
+        """Remove leftovers, merge small files and remove old versions; takes seconds, in which readers can finish."""
+        with self._writing("compacting the vector store"):
+            self._clean = False  # look for leftovers also if an earlier write of this process has
+            if (table := self._writable_if_any()) is not None:
+                lance_upkeep.merge(table, self._durable.sync)
+
     def close(self) -> None:
         """Release the table; idempotent. Every write is synced when it returns, so nothing is flushed."""
         with self._lock:
@@ -270,7 +295,7 @@ class LanceVectorStore:
         if not self._clean:
             lance_table.bring_up_to_date(table)
             lance_table.make_indexes(table)
-            self._remove_leftovers(table)
+            lance_upkeep.remove_leftovers(table)
             self._clean = True
         return table
 
@@ -281,19 +306,6 @@ class LanceVectorStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError(f"{self._path}: the vector store is closed")
-
-    def _remove_leftovers(self, table: Any) -> None:
-        """Remove the heads that do not count, and the chunks that no file shows."""
-        heads = self._current(table)
-        live = {row["generation"] for row in heads}
-        contents = {rows.content_of(row) for row in heads}
-        dead = [row["generation"] for row in lance_table.read_heads(table) if row["generation"] not in live]
-        found = table.search().where("chunk >= 0").select(["generation"]).limit(1 << 31).to_arrow()
-        unshown = [number for number in found["generation"].unique().to_pylist() if number not in contents]
-        for kind, numbers in ((f"chunk = {rows.HEAD}", dead), ("chunk >= 0", unshown)):
-            for start in range(0, len(numbers), FILES_AT_ONCE):
-                listed = ", ".join(map(str, numbers[start : start + FILES_AT_ONCE]))
-                table.delete(f"generation IN ({listed}) AND {kind}")
 
     # Heads: the files that are stored, cached for the table's version
 

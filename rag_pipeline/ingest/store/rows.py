@@ -179,7 +179,7 @@ def condition(pipeline_id: str, generations: Sequence[int], contents: Sequence[i
     A head of the same generation as one of the contents is picked with it: it shows that content, or it is replaced.
     """
     both = sorted({*generations, *contents})
-    picked = f"pipeline_id = {_quote(escape(pipeline_id))} AND generation IN ({_listed(both)})"
+    picked = f"pipeline_id = {quote(escape(pipeline_id))} AND generation IN ({_listed(both)})"
     if set(generations) <= set(contents):
         return picked
     chunks = f" OR generation IN ({_listed(sorted(set(contents)))})" if contents else ""
@@ -204,7 +204,8 @@ def _clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Return the text as a literal in SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from pathlib import Path
 
 from rag_pipeline.pipelines.google_drive.api import DriveApi
 from rag_pipeline.pipelines.google_drive.auth import Access
+from rag_pipeline.pipelines.google_drive.kept import mirror_path, spool_path
 from rag_pipeline.pipelines.google_drive.mirror import Mirror
 from rag_pipeline.pipelines.google_drive.retry import RetryPolicy
 from rag_pipeline.pipelines.google_drive.settings import GoogleDriveSettings
@@ -35,11 +35,10 @@ def open_source(
     ``scope`` is the name under which the folder's files are kept; what belongs to it is found in ``state_dir`` again.
     ``limit_bytes`` is the size up to which files are fetched. Raises :class:`~rag_pipeline.errors.StateError`.
     """
-    mark = blake2b(scope.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
     policy = RetryPolicy(attempts=ATTEMPTS, later_seconds=min(60.0, settings.check_interval_seconds))
-    with access.open_session(settings.api_url) as session, Mirror(state_dir / f"drive-{mark}.sqlite3") as mirror:
+    with access.open_session(settings.api_url) as session, Mirror(mirror_path(state_dir, scope)) as mirror:
         api = DriveApi(session, base_url=settings.api_url, policy=policy, stop=stop)
-        spool = Spool(state_dir / f"downloads-{mark}")
+        spool = Spool(spool_path(state_dir, scope))
         yield GoogleDriveSource(
             api,
             mirror,

@@ -13,6 +13,7 @@ from typing import Protocol
 from rag_pipeline.errors import ExitCode, RagPipelineError, tell
 from rag_pipeline.ingest.ready import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.ingest.state_dir import note_new_default
 from rag_pipeline.pipelines.command import add_confirm_argument
 from rag_pipeline.pipelines.run.file import RunFile, read_file
 from rag_pipeline.pipelines.run.lines import Lines, Place
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace, start_services: StartServices) -> int:
     check_installed(ingest)
     if args.check:
         return check(args.file, file)
+    note = note_new_default(file.state_dir, f"state_dir in {args.file} or STATUS_STATE_DIR")
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         state = stack.enter_context(StateFolder(file.state_dir, file.state_dir_key))
@@ -80,6 +82,8 @@ def run(args: argparse.Namespace, start_services: StartServices) -> int:
         team = Team(members, lambda stop: build_parts(ingest, state.store, workers=1, stop=stop), state.path)
         try:
             lines.start(service, [Place(e.pipeline_id, e.kind, e.task.title) for e in file.pipelines])
+            if note is not None:
+                lines.say(note)
             interrupted = follow(team, signals, lines)
         finally:
             lines.close({m.entry.pipeline_id for m in members if m.failure is None and m.prepared})

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rag_pipeline.ingest.store.lance import LanceVectorStore
 from rag_pipeline.ingest.store.pgvector.address import parse_address
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
-from rag_pipeline.ingest.types import VectorStore
+from rag_pipeline.ingest.types import StoreUpkeep
 from tests.ingest.store.samples import WIDTH, chunks, file, vectors
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ class Place(NamedTuple):
     kind: str
     where: str
 
-    def open(self, model_id: str = "model-a", dimensions: int = WIDTH, *, compact_every: int = 200) -> VectorStore:
+    def open(self, model_id: str = "model-a", dimensions: int = WIDTH, *, compact_every: int = 200) -> StoreUpkeep:
         """Open the store there."""
         if self.kind == "lance":
             return LanceVectorStore(self.where, model_id, dimensions, compact_every=compact_every)

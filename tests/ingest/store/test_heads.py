@@ -66,3 +66,11 @@ def test_chunks_are_shown_until_the_last_file_with_them_is_gone() -> None:
 def test_a_head_without_these_columns_shows_its_own_chunks() -> None:
     old = {"pipeline_id": "p", "file_id": "a", "generation": 5}
     assert Heads([old]).showing("p", 5) == [old]
+
+
+def test_heads_that_do_not_count_are_told_oldest_first() -> None:
+    found = [head("c", 3, 1, 2), head("b", 2, 1, 1), head("d", 5), head("a", 1), head("d", 4)]
+    heads = Heads(found)
+    assert current(heads) == {"c": 3, "d": 5}
+    assert [row["generation"] for row in heads.replaced(found)] == [1, 2, 4]
+    assert Heads(found[:3]).replaced(found[:1]) == []

@@ -40,12 +40,13 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def command(
-    args: Sequence[str], env: Mapping[str, str], *, prefix: Sequence[str] = ()
+    args: Sequence[str], env: Mapping[str, str], *, prefix: Sequence[str] = (), cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run ``rag-pipeline`` to its end; ``prefix`` is a command that starts it."""
     return subprocess.run(
         [*prefix, sys.executable, "-m", "rag_pipeline", *args],
         env=environment(env),
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=SECONDS,

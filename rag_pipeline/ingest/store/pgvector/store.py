@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store import rows
-from rag_pipeline.ingest.store.pgvector import schema, statements, values
+from rag_pipeline.ingest.store.pgvector import schema, statements, upkeep, values
 from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
 from rag_pipeline.ingest.store.pgvector.lease import Leases
 from rag_pipeline.ingest.store.pgvector.link import PATIENCE_SECONDS, Connection, Link, transaction
@@ -19,7 +19,7 @@ from rag_pipeline.ingest.store.pgvector.schema import Layout
 from rag_pipeline.ingest.store.pgvector.searching import search
 from rag_pipeline.ingest.store.pgvector.words import to_index
 from rag_pipeline.ingest.store.spool import CHUNKS_AT_ONCE, Batch, Spool, check_batch
-from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile
+from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile, StoredPipeline, StoreFault
 
 if TYPE_CHECKING:
     import numpy as np
@@ -234,6 +234,45 @@ class PgVectorStore:
             return [] if layout is None or limit < 1 else search(connection, layout, question, vector, limit)
 
         return self._link.run("searching", work)
+
+    def pipelines(self) -> dict[str, StoredPipeline]:
+        """Return what is stored of each pipeline, by pipeline id, and who has its lease."""
+
+        def work(connection: Connection) -> dict[str, StoredPipeline]:
+            layout = self._find(connection)
+            return {} if layout is None else upkeep.pipelines(connection, layout)
+
+        return self._link.run("counting the stored files", work)
+
+    def drop(self, pipeline_id: str) -> None:
+        """Remove all files of a pipeline, some at a time: after a kill a part is left, and the next call removes it."""
+
+        def work(connection: Connection) -> None:
+            layout = self._find(connection)
+            more = layout is not None
+            while layout is not None and more:
+                with self._writing(connection, layout, pipeline_id):
+                    more = upkeep.drop_some(connection, layout, pipeline_id)
+
+        self._link.run(f"removing {values.escape(pipeline_id)!r}", work)
+
+    def faults(self) -> list[StoreFault]:
+        """Return the rows that no write leaves; writes nothing."""
+
+        def work(connection: Connection) -> list[StoreFault]:
+            layout = self._find(connection)
+            return [] if layout is None else upkeep.faults(connection, layout)
+
+        return self._link.run("checking the vector store", work)
+
+    def tidy(self) -> None:
+        """Have the server free the space of deleted rows now, which it does later by itself."""
+
+        def work(connection: Connection) -> None:
+            if (layout := self._find(connection)) is not None:
+                upkeep.tidy(connection, layout)
+
+        self._link.run("compacting the vector store", work)
 
     def close(self) -> None:
         """Close the connections; idempotent. Every write is committed when it returns, so nothing is flushed."""

@@ -1,0 +1,1 @@
+"""``rag-pipeline store``: lists, drops, checks and compacts what the pipelines have stored."""

@@ -1,0 +1,148 @@
+"""What every store promises to those who keep it in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from rag_pipeline.ingest.store import lance_upkeep
+from rag_pipeline.ingest.types import StoreUpkeep
+from tests.ingest.store.places import Place
+from tests.ingest.store.samples import chunks, everything, file, vectors
+
+
+@pytest.fixture
+def upkeep(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreUpkeep]:
+    monkeypatch.setattr(lance_upkeep, "READER_SECONDS", 0.5)
+    store = place.open()
+    yield store
+    store.close()
+
+
+def fill(store: StoreUpkeep) -> None:
+    store.replace("papers", file("a"), [(chunks("heron", "reeds"), vectors(2))])
+    store.replace("papers", file("b"), [(chunks("otter"), vectors(1))])
+    store.replace("it's\udce9", file("a"), [(chunks("kingfisher"), vectors(1))])
+
+
+def test_a_store_without_tables_has_no_pipelines_and_no_faults(upkeep: StoreUpkeep) -> None:
+    assert (upkeep.pipelines(), upkeep.faults()) == ({}, [])
+    upkeep.drop("papers")
+    upkeep.tidy()
+    assert upkeep.pipelines() == {}
+
+
+def test_files_and_chunks_are_counted_by_pipeline(upkeep: StoreUpkeep) -> None:
+    began = time.time()
+    fill(upkeep)
+    upkeep.replace("papers", file("a", "new"), [(chunks("heron", "reeds", "mud"), vectors(3))])
+    upkeep.replace("papers", file("empty"), [([], vectors(0))])
+    found = upkeep.pipelines()
+    assert {name: (one.files, one.chunks) for name, one in found.items()} == {"it's\udce9": (1, 1), "papers": (3, 4)}
+    for one in found.values():
+        assert one.changed_at is None or began - 1 <= one.changed_at <= time.time() + 1
+        assert one.held_by is None
+
+
+def test_drop_removes_all_of_one_pipeline_and_nothing_of_others(upkeep: StoreUpkeep, place: Place) -> None:
+    fill(upkeep)
+    upkeep.drop("it's\udce9")
+    assert upkeep.files("it's\udce9") == {}
+    assert sorted(hit.text for hit in everything(upkeep)) == ["heron", "otter", "reeds"]
+    upkeep.drop("papers")
+    assert (upkeep.pipelines(), everything(upkeep)) == ({}, [])
+    other = place.open()
+    assert other.pipelines() == {}
+    other.close()
+
+
+def test_a_dropped_pipeline_can_be_stored_again(upkeep: StoreUpkeep) -> None:
+    fill(upkeep)
+    upkeep.drop("papers")
+    upkeep.replace("papers", file("b"), [(chunks("otter again"), vectors(1))])
+    assert sorted(hit.text for hit in everything(upkeep)) == ["kingfisher", "otter again"]
+
+
+def test_what_is_written_as_it_should_be_has_no_faults_and_tidying_keeps_it(upkeep: StoreUpkeep) -> None:
+    fill(upkeep)
+    upkeep.replace("papers", file("b", "new"), [(chunks("otter", "holt"), vectors(2))])
+    assert upkeep.faults() == []
+    before = everything(upkeep)
+    upkeep.tidy()
+    assert upkeep.faults() == []
+    assert everything(upkeep) == before
+
+
+def change(store: StoreUpkeep) -> None:
+    """Move, copy, rename, replace and delete; what is left is one file of each kind."""
+    fill(store)
+    store.move("papers", "a", file("moved"))
+    store.move("papers", "moved", file("moved again"))
+    store.copy_many("papers", [("b", file("copy")), ("b", file("other copy")), ("b", file("third copy"))])
+    store.replace("papers", file("b", "new"), [(chunks("holt", "spraint"), vectors(2))])
+    store.rename("papers", "copy", "another name", "another uri")
+    store.move("papers", "other copy", file("moved copy"))
+    store.replace("papers", file("a", "2"), [(chunks("mud"), vectors(1))])
+    store.copy("it's\udce9", "a", file("b"))
+    store.move_many("it's\udce9", {"a": file("b"), "b": file("a")})
+    store.delete("papers", "third copy")
+
+
+def shown(store: StoreUpkeep) -> list[tuple[str, str]]:
+    return sorted((hit.file_id, hit.text) for hit in everything(store))
+
+
+LEFT = [
+    ("a", "kingfisher"),
+    ("a", "mud"),
+    ("b", "holt"),
+    ("b", "kingfisher"),
+    ("b", "spraint"),
+    ("copy", "otter"),
+    ("moved again", "heron"),
+    ("moved again", "reeds"),
+    ("moved copy", "otter"),
+]
+
+
+def test_moved_copied_and_replaced_files_are_counted_as_a_search_finds_them(upkeep: StoreUpkeep) -> None:
+    change(upkeep)
+    assert {name: (one.files, one.chunks) for name, one in upkeep.pipelines().items()} == {
+        "it's\udce9": (2, 2),
+        "papers": (5, 7),
+    }
+
+
+def test_moved_copied_and_replaced_files_are_no_faults_and_tidying_keeps_them(
+    upkeep: StoreUpkeep, place: Place
+) -> None:
+    change(upkeep)
+    assert (upkeep.faults(), shown(upkeep)) == ([], LEFT)
+    before = everything(upkeep)
+    files = {name: upkeep.files(name) for name in upkeep.pipelines()}
+    upkeep.tidy()
+    other = place.open()
+    other.tidy()
+    for store in (upkeep, other):
+        assert (store.faults(), everything(store)) == ([], before)
+        assert {name: store.files(name) for name in store.pipelines()} == files
+    other.close()
+    upkeep.move("papers", "copy", file("after"))
+    upkeep.delete("papers", "moved copy")
+    assert ("after", "otter") in shown(upkeep)
+    upkeep.delete("papers", "after")
+    assert "otter" not in {text for _, text in shown(upkeep)}
+    assert upkeep.faults() == []
+
+
+def test_drop_removes_moved_and_copied_files_of_one_pipeline_alone(upkeep: StoreUpkeep) -> None:
+    change(upkeep)
+    upkeep.drop("papers")
+    assert shown(upkeep) == [("a", "kingfisher"), ("b", "kingfisher")]
+    assert (list(upkeep.pipelines()), upkeep.faults()) == (["it's\udce9"], [])
+    upkeep.tidy()
+    assert shown(upkeep) == [("a", "kingfisher"), ("b", "kingfisher")]
+    upkeep.drop("it's\udce9")
+    assert (upkeep.pipelines(), upkeep.faults(), shown(upkeep)) == ({}, [], [])
