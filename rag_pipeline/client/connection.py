@@ -82,7 +82,7 @@ class Connection:
             with contextlib.suppress(OSError, AttributeError):
                 engine.ws.sock.shutdown(socket.SHUT_RDWR)
         # A poll under way ends when the server has answered it, which it may never do.
-        leaving = threading.Thread(target=engine.disconnect, name="status-client-leaving", daemon=True)
+        leaving = threading.Thread(target=_leave, args=(engine,), name="status-client-leaving", daemon=True)
         leaving.start()
         leaving.join(JOIN_SECONDS)
 
@@ -151,6 +151,13 @@ class Connection:
             self.reason = reason
             self._ended.set()
             self._answered.set()
+
+
+def _leave(engine: Any) -> None:
+    websocket = engine.ws
+    engine.disconnect()
+    if websocket is not None:
+        websocket.shutdown()  # the library leaves the socket open after a reset
 
 
 def _websocket_options() -> dict[str, Any]:

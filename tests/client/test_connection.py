@@ -53,6 +53,20 @@ def test_the_root_namespace_is_joined_and_left_as_any_other(transports: list[str
         wait_until(lambda: clients(server)["total"] == 0)
 
 
+def test_a_connection_that_was_reset_leaves_no_socket_open() -> None:
+    with (
+        serving(new_pipeline()) as server,
+        proxy_to(server.socket_port) as proxy,
+        connection(proxy.port) as (made, _),
+    ):
+        made.open({}, ["websocket"], 10)
+        sock = made._engine.ws.sock
+        proxy.reset()
+        assert made.wait(10)
+        made.close()
+        assert sock.fileno() < 0
+
+
 @pytest.mark.parametrize("transports", TRANSPORTS)
 def test_events_come_in_order_until_it_is_closed_and_the_server_knows(transports: list[str]) -> None:
     pipeline = new_pipeline()

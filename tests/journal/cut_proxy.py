@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -35,6 +36,13 @@ class CutProxy:
         """End every connection, and refuse new ones until :meth:`mend`."""
         self._refusing = True
         self._cut_all()
+
+    def reset(self) -> None:
+        """End every connection by a reset, which its client sees in place of the end."""
+        with self._lock:
+            for client, _ in self._pairs:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.shutdown(socket.SHUT_RD)
 
     def mend(self) -> None:
         """Let connections through again, and what was stalled."""
