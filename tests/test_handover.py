@@ -257,8 +257,10 @@ def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothi
         wait_until(lambda: all(publisher.inside == 0 for publisher in publishers))
         seen: list[int] = []
         thrown = 0
-        deadline = time.monotonic() + 10
-        while thrown < 1000 and time.monotonic() < deadline:
+        began = time.monotonic()
+        # As many as come in 10 seconds, and on a busy machine in a minute what the test is worth something with.
+        while thrown < 200 or (thrown < 1000 and time.monotonic() < began + 10):
+            assert time.monotonic() < began + 60, thrown
             for publisher in publishers:
                 before = publisher.inside
                 interrupt(publisher.thread_id)
@@ -275,7 +277,7 @@ def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothi
             publisher.stopping = True
         sys.setswitchinterval(switch)
     for nth, publisher in enumerate(publishers):
-        assert publisher.interrupted > 100
+        assert publisher.interrupted >= 100
         own = [n for n in seen if n // base == nth]
         assert own == sorted(set(own)), "in order, each once"
         assert set(publisher.done) <= set(own)

@@ -41,6 +41,7 @@ class Steering:
         self._timetable = timetable
         self._brake = brake
         self._single = single
+        self._ending: set[str] = set()  # to be tried again, once the job that has just told of their failure is over
 
     def refuse(self, action: Action, file_id: str | None) -> str | None:
         """Return why a request can't be granted, None if it can."""
@@ -73,6 +74,9 @@ class Steering:
 
     def serve(self) -> None:
         """Do what was asked since the last call. Raises StateError if the ledger can't be written."""
+        ending, self._ending = self._ending, set()
+        for failed_id in ending:
+            self._retry(failed_id)
         for action, file_id in self._control.take():
             if action is Action.CONFIRM:
                 self._brake.confirm()
@@ -99,7 +103,11 @@ class Steering:
     def _retry(self, file_id: str) -> None:
         with self._crew.lock:
             row = self._jobs.known.get(file_id)
-            if self._crew.is_busy(file_id) or not self._may_retry(file_id, row):
+            if not self._may_retry(file_id, row):
+                return
+            if self._crew.is_busy(file_id):
+                if not self._jobs.is_in_flight(file_id):
+                    self._ending.add(file_id)
                 return
             file = self._found.get(file_id)
             as_it_was = file is not None and row is not None and row.version == file.version

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.control import Action, ControlError
 from rag_pipeline.pipelines.following import breaker, jobs
+from rag_pipeline.pipelines.following.jobs import Job, Jobs
 from rag_pipeline.pipelines.following.source import Found, Oddity, SkippedError, SourceUnavailableError
 from rag_pipeline.status import SavedState, core_of
 from rag_pipeline.status.model import FileRecord, Totals
@@ -212,6 +213,31 @@ def test_something_that_could_not_be_read_is_looked_at_again(tmp_path: Path) -> 
         del run.source.oddities["a"]
         run.source.write("a", "one")
         run.ask(Action.RETRY, "a")
+        run.wait_idle(processed=1)
+
+
+def test_a_retry_asked_for_as_the_failure_is_told_is_kept_until_the_job_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, release = threading.Event(), threading.Event()
+    do = Jobs.do
+
+    def do_slowly(jobs: Jobs, key: str, job: Job) -> bool:
+        again = do(jobs, key, job)
+        ended.set()
+        assert release.wait(20)
+        return again
+
+    monkeypatch.setattr(Jobs, "do", do_slowly)
+    with following(tmp_path, interval=3600.0) as run:
+        run.source.write("a", "corrupt")
+        run.ask(Action.CHECK)
+        assert ended.wait(20)
+        assert run.state()["total_failed"] == 1
+        run.source.texts["a"] = "mended"
+        run.ask(Action.RETRY, "a")
+        run.wait_look()  # the request was taken
+        release.set()
         run.wait_idle(processed=1)
 
 

@@ -27,6 +27,10 @@ def top(server: DriveServer) -> str:
     return server.drive.add_folder("Papers")
 
 
+def stages_shown(run: Run) -> list[str]:
+    return [e.payload()["file"]["stage"] for e in run.seen.events if e.name == "pipeline:file_progress"]
+
+
 def names(run: Run) -> dict[str, str]:
     return {key: file.name for key, file in run.store.files("scope").items()}
 
@@ -70,6 +74,7 @@ def test_the_status_shows_names_links_and_stages_and_is_true_about_checks_and_qu
         assert shown["id"] in files
         assert (shown["size"], shown["mime_type"]) == (1, "text/plain")
         assert shown["link"] == f"https://drive.google.com/file/d/{shown['id']}/view?usp=drivesdk"
+        run.wait(lambda: "extracting" in stages_shown(run))
         run.test.extractor.hold.set()
         run.wait_idle(processed=7)
         state = run.state()
@@ -79,8 +84,7 @@ def test_the_status_shows_names_links_and_stages_and_is_true_about_checks_and_qu
         run.wait(lambda: bool(run.state()["is_checking"]))
         run.wait(lambda: not run.state()["is_checking"])
         server.faults.clear()
-    stages = [e.payload()["file"]["stage"] for e in run.seen.events if e.name == "pipeline:file_progress"]
-    assert list(dict.fromkeys(stages))[:2] == ["downloading", "extracting"]
+    assert list(dict.fromkeys(stages_shown(run)))[:2] == ["downloading", "extracting"]
     assert run.state()["status"] == "stopped"
 
 
