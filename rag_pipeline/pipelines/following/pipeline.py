@@ -23,10 +23,12 @@ from rag_pipeline.pipelines.following.deletion_brake import (
     BrakeSettings,
     DeletionBrake,
 )
-from rag_pipeline.pipelines.following.jobs import Forget, Give, Job, Jobs, Note, Read, has_failed
+from rag_pipeline.pipelines.following.hand import Forget, Give, Job, Note, Read
+from rag_pipeline.pipelines.following.jobs import Jobs, has_failed
 from rag_pipeline.pipelines.following.moves import Moves
 from rag_pipeline.pipelines.following.place import Place
 from rag_pipeline.pipelines.following.plan import Plan, plan
+from rag_pipeline.pipelines.following.records import Records
 from rag_pipeline.pipelines.following.settle import Settling
 from rag_pipeline.pipelines.following.show import Shown
 from rag_pipeline.pipelines.following.source import Check, Found, Source, SourceUnavailableError, Watcher
@@ -151,9 +153,10 @@ class FollowingPipeline:
         ingestion = Ingestion(
             self._status, self._parts, self._source, self._scope, stop, called_off=self._crew.is_called_off
         )
+        records = Records(self._ledger, known, stored, self._unreported(known), self._crew.lock)
         self._jobs = Jobs(
-            ingestion, self._source, self._parts, self._ledger, self._scope, known, stored, self._unreported(known),
-            self._breakers, self._deaths, retry=not self._single, lock=self._crew.lock,
+            ingestion, self._source, self._parts, records, self._scope, self._breakers, self._deaths, self._crew,
+            retry=not self._single,
         )  # fmt: skip
         self._steering = Steering(
             self._control, self._crew, self._jobs, self._timetable, self._brake, single=self._single
@@ -354,6 +357,7 @@ class FollowingPipeline:
             )  # fmt: skip
             made.append(new)
             nonlocal is_over
+            self._jobs.missed(new.gone)
             missing = self._moves.judge(
                 new.gone,
                 found.files,

@@ -8,7 +8,8 @@ from unicodedata import normalize
 from rag_pipeline.control import Action, Control
 from rag_pipeline.pipelines.crew import Crew
 from rag_pipeline.pipelines.following.deletion_brake import NOTHING_HELD, DeletionBrake
-from rag_pipeline.pipelines.following.jobs import Job, Jobs, Read, has_failed
+from rag_pipeline.pipelines.following.hand import Job, Read
+from rag_pipeline.pipelines.following.jobs import Jobs, has_failed
 from rag_pipeline.pipelines.following.source import FoundFile
 from rag_pipeline.pipelines.following.timetable import Timetable
 from rag_pipeline.pipelines.ledger import Row
