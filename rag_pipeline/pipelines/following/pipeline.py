@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from rag_pipeline import logs
 from rag_pipeline.config import RunMode
-from rag_pipeline.control import Action, Control
+from rag_pipeline.control import Action, Control, Request
 from rag_pipeline.errors import DeletionsHeldError
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.crew import Crew
@@ -321,7 +321,7 @@ class FollowingPipeline:
             logger.warning("%s: %s", self._source.place, message, extra=logs.about(self._status.pipeline_id))
 
     def _held_message(self) -> str:
-        command = f"`rag-pipeline control {shlex.quote(self._status.pipeline_id)} confirm`"
+        command = f"`rag-pipeline control {shlex.quote(self._status.pipeline_id)} confirm {self._brake.held}`"
         return self._brake.message("--confirm-deletions" if self._single else command)
 
     def _unavailable(self, error: SourceUnavailableError, steering: Steering, *, checked: bool) -> None:
@@ -390,9 +390,10 @@ class FollowingPipeline:
 
     # -- from other threads ----------------------------------------------------------------------------------------
 
-    def _refuse(self, action: Action, file_id: str | None) -> str | None:
+    def _refuse(self, request: Request) -> str | None:
+        action, file_id, _ = request
         if self._steering is not None:
-            return self._steering.refuse(action, file_id)
+            return self._steering.refuse(request)
         if action is Action.PAUSE and self._single:
             return SINGLE_PASS
         if action is Action.CONFIRM:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from unicodedata import normalize
 
-from rag_pipeline.control import Action, Control
+from rag_pipeline.control import Action, Control, Request
 from rag_pipeline.pipelines.crew import Crew
 from rag_pipeline.pipelines.following.deletion_brake import NOTHING_HELD, DeletionBrake
 from rag_pipeline.pipelines.following.hand import Job, Read
@@ -43,12 +43,15 @@ class Steering:
         self._brake = brake
         self._single = single
 
-    def refuse(self, action: Action, file_id: str | None) -> str | None:
+    def refuse(self, request: Request) -> str | None:
         """Return why a request can't be granted, None if it can."""
+        action, file_id, count = request
         if action is Action.PAUSE and self._single:
             return SINGLE_PASS
         if action is Action.CONFIRM and not self._brake.held:
             return NOTHING_HELD
+        if count is not None and self._brake.held > count:
+            return f"{self._brake.held:,} files are gone by now, not {count:,}: confirm that number"
         if file_id is None:
             return None
         file_id = self._meant(file_id)
@@ -74,9 +77,9 @@ class Steering:
 
     def serve(self) -> None:
         """Do what was asked since the last call. Raises StateError if the ledger can't be written."""
-        for action, file_id in self._control.take():
+        for action, file_id, count in self._control.take():
             if action is Action.CONFIRM:
-                self._brake.confirm()
+                self._brake.confirm(count)
             if file_id is None:
                 self._timetable.ask()
             elif action is Action.RETRY:
