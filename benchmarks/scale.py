@@ -76,11 +76,11 @@ def _measure(size: int, options: argparse.Namespace) -> dict[str, Any]:
             return child.expect("event", "done", limit)
 
 
-def write_files(folder: Path, count: int, ending: str) -> None:
-    """Write tiny files, a thousand to a subfolder."""
-    for number in range(count):
+def write_files(folder: Path, count: int, ending: str, *, first: int = 0) -> None:
+    """Write tiny files, a thousand to a subfolder; each number from ``first`` on has a text of its own."""
+    for number in range(first, first + count):
         path = folder / f"{number // 1000:03}" / f"{number:06}.{ending}"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"Document {number}.\n\nword{(number * 31) % 997} word{number % 89}\n")
 
 
@@ -149,8 +149,8 @@ class _Nowhere:
     def move(self, *_: object) -> bool:
         return False
 
-    def move_many(self, *_: object) -> set[str]:
-        return set()
+    def move_many(self, *_: object) -> dict[str, int]:
+        return {}
 
     def copy(self, *_: object) -> int | None:
         return None

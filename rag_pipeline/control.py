@@ -47,10 +47,11 @@ class ControlError(RagPipelineError, ValueError):
 
 
 class Request(NamedTuple):
-    """What was asked, and of which file, for the actions that need one."""
+    """What was asked, and of which file, for the actions that need one; ``deletions`` is how many are meant."""
 
     action: Action
     file_id: str | None = None
+    deletions: int | None = None
 
 
 class Control:
@@ -63,7 +64,7 @@ class Control:
     def __init__(self, actions: Collection[Action] = tuple(Action)) -> None:
         self._actions = frozenset(actions)
         self._lock = native.RLock()  # protects all below
-        self._refuse: Callable[[Action, str | None], str | None] | None = None
+        self._refuse: Callable[[Request], str | None] | None = None
         self._on_ask: Callable[[], None] | None = None
         self._paused_since: float | None = None
         self._waiting: dict[Request, None] = {}
@@ -76,22 +77,25 @@ class Control:
 
     # -- who asks --------------------------------------------------------------------------------------------------
 
-    def ask(self, action: Action, file_id: str | None = None) -> None:
+    def ask(self, action: Action, file_id: str | None = None, *, deletions: int | None = None) -> None:
         """Ask for something; asking twice is asking once.
 
+        ``deletions``, for ``confirm``, is how many held deletions the person has seen: if more are held by then, none
+        is confirmed.
         Pausing and resuming hold from here on, the rest is done as soon as the pipeline comes to it. Raises
         :class:`ControlError` for what can't be done: a file that isn't known, a retry of one that hasn't failed, ….
         """
-        self._check(action, file_id)
+        request = Request(action, file_id, deletions)
+        self._check(request)
         with self._lock:
             self._check_open()
-            self._note(Request(Action(action), file_id))
+            self._note(request._replace(action=Action(action)))
         if self._on_ask is not None:
             self._on_ask()
 
     # -- the pipeline ----------------------------------------------------------------------------------------------
 
-    def attend(self, refuse: Callable[[Action, str | None], str | None], on_ask: Callable[[], None]) -> None:
+    def attend(self, refuse: Callable[[Request], str | None], on_ask: Callable[[], None]) -> None:
         """Tell what decides and what wakes the pipeline; both are called in the thread of who asks, and must not wait.
 
         ``refuse`` returns why a request can't be granted, None if it can. ``on_ask`` is called after each request.
@@ -124,7 +128,8 @@ class Control:
 
     # ----------------------------------------------------------------------------------------------------------------
 
-    def _check(self, action: Action, file_id: str | None) -> None:
+    def _check(self, request: Request) -> None:
+        action, file_id, deletions = request
         self._check_open()
         if action not in self._actions:
             can = ", ".join(known for known in Action if known in self._actions)
@@ -133,7 +138,9 @@ class Control:
             raise ControlError(f"{action} needs the id of a file")
         if action not in NEED_FILE and file_id is not None:
             raise ControlError(f"{action} is about the whole pipeline, not about a file")
-        reason = None if self._refuse is None else self._refuse(action, file_id)
+        if action != Action.CONFIRM and deletions is not None:
+            raise ControlError(f"{action} is about no number of files")
+        reason = None if self._refuse is None else self._refuse(request)
         if reason is not None:
             raise ControlError(reason)
 

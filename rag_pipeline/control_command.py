@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,11 +27,13 @@ DESCRIPTION = (
 )
 EPILOG = (
     "URL is the service, with its http:// or https:// (default: this machine, port STATUS_PORT or 8003); PIPELINE may "
-    "be left out where there is one alone; FILE is the file's id, as in /files. "
+    "be left out where there is one alone; FILE is the file's id, as in /files. COUNT is the number of deletions that "
+    "are confirmed: none is if more are held. "
     "Exit codes: 0 the pipeline was asked; 2 there is no such pipeline or action; 9 the service does not allow it; "
     "10 there is no service; 11 the pipeline can't do it, or not now."
 )
-WORDS = "[URL] [PIPELINE] pause|resume|check|retry|cancel|confirm [FILE]"
+WORDS = "[URL] [PIPELINE] pause|resume|check|retry|cancel|confirm [FILE|COUNT]"
+_COUNT = re.compile("[1-9][0-9]{0,8}")
 
 
 class Order(NamedTuple):
@@ -40,6 +43,7 @@ class Order(NamedTuple):
     pipeline_id: str | None
     action: Action
     file_id: str | None
+    deletions: int | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +60,9 @@ def run(args: argparse.Namespace) -> int:
     token = read_token(args.token_file)
     with _Service(order.url or default_url(), token() if callable(token) else token) as service:
         pipeline_id = order.pipeline_id or service.only_pipeline()
-        service.ask(pipeline_id, order.action, order.file_id)
-    print(f"{pipeline_id}: asked to {order.action}" + (f" {order.file_id}" if order.file_id else ""))
+        service.ask(pipeline_id, order)
+    about = order.file_id or order.deletions
+    print(f"{pipeline_id}: asked to {order.action}" + (f" {about}" if about else ""))
     return ExitCode.OK
 
 
@@ -73,6 +78,10 @@ def read_order(words: Sequence[str]) -> Order:
     if not rest or rest[0] not in tuple(Action) or len(rest) > 2:
         raise ConfigurationError(f"{' '.join(words)!r} is not understood: expected {WORDS}")
     action, file_id = Action(rest[0]), rest[1] if len(rest) > 1 else None
+    if action is Action.CONFIRM and file_id is not None:
+        if _COUNT.fullmatch(file_id) is None:
+            raise ConfigurationError(f"{action}: expected the number of deletions that are held, not {file_id!r}")
+        return Order(url, pipeline_id, action, None, int(file_id))
     if (action in NEED_FILE) != (file_id is not None):
         about = "the id of a file" if action in NEED_FILE else "no file, as it is about the whole pipeline"
         raise ConfigurationError(f"{action}: expected {about}")
@@ -101,14 +110,17 @@ class _Service:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def ask(self, pipeline_id: str, action: Action, file_id: str | None) -> None:
+    def ask(self, pipeline_id: str, order: Order) -> None:
         """Ask a pipeline for something; raises what stands in the way."""
         if pipeline_id in (".", ".."):
             raise ConfigurationError(
                 f"a pipeline called {pipeline_id!r} can't be asked: in a URL it is a step of the path"
             )
-        path = f"/control/{quote(pipeline_id, safe='')}/{action}"
-        status, body = self._request("POST", path, {} if file_id is None else {"file": file_id})
+        path = f"/control/{quote(pipeline_id, safe='')}/{order.action}"
+        query = {} if order.file_id is None else {"file": order.file_id}
+        if order.deletions is not None:
+            query["count"] = str(order.deletions)
+        status, body = self._request("POST", path, query)
         if status == 202:
             return
         told = body.get("error")

@@ -71,14 +71,14 @@ class Shown:
             else next((s for s in self._elsewhere() if s["pipeline_id"] == pipeline_id), None)
         )
 
-    def control(self, pipeline_id: str, action: Action, file_id: str | None) -> None:
+    def control(self, pipeline_id: str, action: Action, file_id: str | None, count: int | None = None) -> None:
         """Ask something of a pipeline of this process; raises ControlError if it can't be done now."""
         pipeline = self._here(pipeline_id)
         if pipeline is None:
             raise ControlError(f"{pipeline_id} runs in another process: ask the service that runs beside it")
         if (control := pipeline.control) is None:
             raise ControlError(f"{pipeline_id} is a pipeline that takes no requests")
-        control.ask(action, file_id)
+        control.ask(action, file_id, deletions=count)
         logger.info("%s: asked over HTTP to %s", pipeline_id, action, extra=logs.about(pipeline_id, file_id))
 
     def _here(self, pipeline_id: str) -> StatusCore | None:

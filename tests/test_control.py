@@ -61,7 +61,7 @@ def test_a_pipeline_that_can_do_little_says_what() -> None:
 def test_the_pipeline_decides_and_is_woken_by_what_is_granted_only() -> None:
     control = Control()
     woken: list[None] = []
-    control.attend(lambda _, file_id: f"no file {file_id}" if file_id == "x" else None, lambda: woken.append(None))
+    control.attend(lambda asked: "no file x" if asked.file_id == "x" else None, lambda: woken.append(None))
     assert refused(lambda: control.ask(Action.RETRY, "x")) == "no file x"
     assert woken == []
     control.ask(Action.RETRY, "a")

@@ -59,6 +59,7 @@ def taken(pipeline: PipelineStatus) -> list[tuple[Action, str | None]]:
         ("https://a cancel a/b.pdf", Order("https://a", None, Action.CANCEL, "a/b.pdf")),
         ("papers retry a.pdf", Order(None, "papers", Action.RETRY, "a.pdf")),
         ("pause pause", Order(None, "pause", Action.PAUSE, None)),
+        ("confirm 30", Order(None, None, Action.CONFIRM, None, 30)),
         ("papers retry retry", Order(None, "papers", Action.RETRY, "retry")),
     ],
 )
@@ -75,6 +76,8 @@ def test_the_words_of_the_command_line_are_understood(words: str, order: Order) 
         ("papers retry a b", "expected [URL]"),
         ("papers retry", "retry: expected the id of a file"),
         ("pause a.pdf", "pause: expected no file"),
+        ("confirm all", "confirm: expected the number of deletions that are held, not 'all'"),
+        ("confirm 0", "confirm: expected the number of deletions that are held, not '0'"),
     ],
 )
 def test_what_is_not_understood_is_told_in_one_line(words: str, said: str) -> None:
@@ -90,8 +93,8 @@ def test_any_words_are_an_order_or_a_mistake(words: list[str]) -> None:
         order = read_order(words)
     except ConfigurationError:
         return
-    said = (order.url, order.pipeline_id, order.action, order.file_id)
-    assert [word for word in said if word is not None] == words
+    said = (order.url, order.pipeline_id, order.action, order.file_id, order.deletions)
+    assert [str(word) for word in said if word is not None] == words
 
 
 # -- a running service -------------------------------------------------------------------------------------------------
@@ -124,7 +127,7 @@ def test_what_the_pipeline_can_not_do_has_an_exit_code_of_its_own(
     server: StatusServer, pipeline: PipelineStatus
 ) -> None:
     assert pipeline.control is not None
-    pipeline.control.attend(lambda _, file_id: f"{file_id} has not failed", lambda: None)
+    pipeline.control.attend(lambda asked: f"{asked.file_id} has not failed", lambda: None)
     done = asking(server, "retry", "a.pdf")
     assert (done.returncode, done.stdout) == (ExitCode.REFUSED, "")
     assert done.stderr == "rag-pipeline: error: a.pdf has not failed\n"

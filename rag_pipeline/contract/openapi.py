@@ -32,6 +32,7 @@ check, `resume` goes on; `check` looks at the source now; `retry` does a failed 
 that waits or is in flight, and does it after all others; `confirm` deletes the files that `deletions_held` in the state
 counts. A pipeline of another process is asked where it runs.
 """
+_COUNT = "For `confirm`: how many deletions are meant. If more are held by then, none is confirmed."
 _OPEN: list[Document] = []
 _EITHER: list[Document] = [{}, {"bearer": []}]
 
@@ -172,6 +173,7 @@ def _control() -> Document:
             _parameter("pipeline_id", "A `/` in it is sent as `%2F`.", _PIPELINE_ID, place="path"),
             _parameter("action", "What it is asked for.", reference("Action"), place="path"),
             _parameter("file", "The id of the file, for `retry` and `cancel`.", {"type": "string", "minLength": 1}),
+            _parameter("count", _COUNT, {"type": "integer", "minimum": 0, "maximum": 999_999_999}),
         ],
         "responses": {
             **answers,

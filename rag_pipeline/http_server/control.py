@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -10,7 +11,8 @@ from rag_pipeline.http_server.content import Content, error_content, json_conten
 from rag_pipeline.http_server.query import QueryError, parse
 from rag_pipeline.http_server.source import Source
 
-PARAMETERS = ("file",)
+PARAMETERS = ("file", "count")
+_COUNT = re.compile("[0-9]{1,9}")
 OFF = "pipelines can't be directed over HTTP: STATUS_CONTROL=1 allows it"
 STRANGER = "a page of this origin may not direct pipelines: SOCKET_IO_CORS_ORIGIN names those that may"
 
@@ -33,13 +35,13 @@ def direct(source: Source, order: Order, *, welcome: bool) -> Content:
     if not welcome:
         return error_content(HTTPStatus.FORBIDDEN, STRANGER)
     try:
-        file_id = _file_of(order)
+        file_id, count = _file_of(order), _count_of(order)
     except QueryError as error:
         return error_content(HTTPStatus.BAD_REQUEST, str(error))
     if source.pipeline(order.pipeline_id) is None:
         return no_pipeline(order.pipeline_id)
     try:
-        source.control(order.pipeline_id, order.action, file_id)
+        source.control(order.pipeline_id, order.action, file_id, count)
     except ControlError as error:
         return error_content(HTTPStatus.CONFLICT, str(error))
     told = {"pipeline_id": order.pipeline_id, "action": order.action.value, "file": file_id}
@@ -54,3 +56,15 @@ def _file_of(order: Order) -> str | None:
     if order.action not in NEED_FILE and file_id is not None:
         raise QueryError(f"{order.action} is about the whole pipeline: expected no file")
     return file_id
+
+
+def _count_of(order: Order) -> int | None:
+    """Return how many deletions are meant; raises :class:`QueryError`."""
+    count = parse(order.query, PARAMETERS).get("count")
+    if count is None:
+        return None
+    if order.action is not Action.CONFIRM:
+        raise QueryError(f"{order.action} is about no number of files: expected no count")
+    if _COUNT.fullmatch(count) is None:
+        raise QueryError("count: expected the number of deletions that are held")
+    return int(count)

@@ -49,11 +49,11 @@ class LimitedSource:
         """Whether pipelines may be directed over HTTP."""
         return self._source.controllable
 
-    def control(self, pipeline_id: str, action: Action, file_id: str | None) -> None:
+    def control(self, pipeline_id: str, action: Action, file_id: str | None, count: int | None = None) -> None:
         """Ask something of a pipeline that is shown."""
         if self.pipeline(pipeline_id) is None:
             raise ControlError(f"there is no pipeline {pipeline_id}")
-        self._source.control(pipeline_id, action, file_id)
+        self._source.control(pipeline_id, action, file_id, count)
 
     def health(self) -> Health:
         """Return the health of all parts, and of the pipelines that are shown."""

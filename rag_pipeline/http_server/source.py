@@ -97,7 +97,7 @@ class Source(Protocol):
     def controllable(self) -> bool:
         """Whether pipelines may be directed over HTTP."""
 
-    def control(self, pipeline_id: str, action: Action, file_id: str | None) -> None:
+    def control(self, pipeline_id: str, action: Action, file_id: str | None, count: int | None = None) -> None:
         """Ask something of a pipeline; raises :class:`~rag_pipeline.control.ControlError` if it can't be done now."""
 
     def health(self) -> Health:

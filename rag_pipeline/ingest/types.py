@@ -176,8 +176,8 @@ class VectorStore(Protocol):
         """
         ...
 
-    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> set[str]:
-        """Move files, all at the same moment, and return the old ids of those that were stored.
+    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> dict[str, int]:
+        """Move files, all at the same moment, and return the chunks of each that was stored, by old id.
 
         ``moves`` has the new files by old id. A new id may be the old id of another file that moves.
         """

@@ -18,6 +18,9 @@ class Crew(Generic[J]):
     returns True for a job to put back behind all others. ``on_change`` is called, without the lock, after each job.
     While ``held`` says so no job is begun; when it no longer does, :meth:`wake` has to be called. ``queued`` counts
     those of the pending jobs that ``counts`` names. What ``work`` raises ends the crew and is in ``failure``.
+
+    A worker can take more jobs beside its own, to do them together (:meth:`take_more`), keep others from a key
+    (:meth:`reserve`), and leave its job until that of another key is over (:meth:`park`).
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Crew(Generic[J]):
         self._pending: OrderedDict[str, J] = OrderedDict()
         self._busy: set[str] = set()
         self._called_off: set[str] = set()
+        self._parked: dict[str, tuple[J, str]] = {}  # with the key that each waits for
         self._closed = False
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True) for number in range(1, threads + 1)
@@ -51,17 +55,21 @@ class Crew(Generic[J]):
     # -- the plan --------------------------------------------------------------------------------------------------
 
     def replace(self, make: Callable[[frozenset[str]], Mapping[str, J]]) -> None:
-        """Replace what is not begun yet; ``make`` is called under the lock with the keys of the jobs under way."""
+        """Replace what is not begun yet; ``make`` is called under the lock with the keys of the jobs under way.
+
+        Parked jobs count as under way.
+        """
         with self.lock:
-            busy = frozenset(self._busy)
+            busy = frozenset(self._busy).union(self._parked)
             self._pending = OrderedDict(item for item in make(busy).items() if item[0] not in busy)
-            self.queued = sum(map(self._counts, self._pending.values()))
+            parked = [job for key, (job, _) in self._parked.items() if key not in self._busy]
+            self.queued = sum(map(self._counts, [*self._pending.values(), *parked]))
             self._changed.notify_all()
 
     def hurry(self, key: str, job: J) -> None:
-        """Have this job done next, unless the key is being worked on."""
+        """Have this job done next, unless the key is being worked on or parked."""
         with self.lock:
-            if key not in self._busy:
+            if key not in self._busy and key not in self._parked:
                 self._put(key, job, last=False)
 
     def call_off(self, key: str) -> bool:
@@ -73,7 +81,7 @@ class Crew(Generic[J]):
             if key in self._pending:
                 self._pending.move_to_end(key)
                 return True
-            return False
+            return key in self._parked
 
     def is_called_off(self, key: str) -> bool:
         """Return whether the job under way should end, to be done again later; takes no lock."""
@@ -85,8 +93,8 @@ class Crew(Generic[J]):
             self._changed.notify_all()
 
     def has(self, key: str) -> bool:
-        """Return whether there is a job of this key, pending or under way; takes no lock."""
-        return key in self._pending or key in self._busy
+        """Return whether there is a job of this key, pending, parked or under way; takes no lock."""
+        return key in self._pending or key in self._busy or key in self._parked
 
     def is_busy(self, key: str) -> bool:
         """Return whether the job of this key is under way; takes no lock."""
@@ -106,19 +114,60 @@ class Crew(Generic[J]):
     def idle(self) -> bool:
         """Whether there is nothing to do and nobody at work."""
         with self.lock:
-            return not self._pending and not self._busy
+            return not self._pending and not self._busy and not self._parked
 
     def close(self, timeout_seconds: float) -> bool:
         """Begin no further job and wait for those under way; returns whether they ended in time. Idempotent."""
         with self.lock:
             self._closed = True
             self._pending.clear()
+            self._parked.clear()
             self.queued = 0
             self._changed.notify_all()
         deadline = time.monotonic() + timeout_seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
+
+    # -- a worker, about more than its own job ---------------------------------------------------------------------
+
+    def take_more(self, accepts: Callable[[J], bool]) -> tuple[str, J] | None:
+        """Begin the next job of the plan as well, if it is accepted and may be begun; :meth:`release` ends it."""
+        with self.lock:
+            job = next(iter(self._pending.values()), None)
+            if self._closed or job is None or not accepts(job) or self._held():
+                return None
+            return self._begin()
+
+    def reserve(self, key: str) -> bool:
+        """Take a key as if its job were under way, unless it is; what is pending of it is dropped.
+
+        Returns whether it was taken; :meth:`release` ends that.
+        """
+        with self.lock:
+            if key in self._busy or key in self._parked:
+                return False
+            if (dropped := self._pending.pop(key, None)) is not None:
+                self.queued -= self._counts(dropped)
+            self._busy.add(key)
+            return True
+
+    def release(self, key: str, again: J | None = None) -> None:
+        """End what :meth:`take_more` or :meth:`reserve` has begun; ``again`` is a job to put behind all others."""
+        with self.lock:
+            self._end(key, again)
+        self._on_change()
+
+    def park(self, key: str, job: J, until: str) -> bool:
+        """Leave the job under way of ``key``: do ``job`` next once that of ``until`` is over.
+
+        Returns False, with nothing done, if no job of ``until`` is under way.
+        """
+        with self.lock:
+            if until not in self._busy or self._closed:
+                return False
+            self._parked[key] = (job, until)
+            return True
 
     # -- the threads -----------------------------------------------------------------------------------------------
 
@@ -134,12 +183,7 @@ class Crew(Generic[J]):
                     self._closed = True
                     self._changed.notify_all()
             finally:
-                with self.lock:
-                    self._busy.discard(key)
-                    self._called_off.discard(key)
-                    if again:
-                        self._put(key, job, last=True)
-                self._on_change()
+                self.release(key, job if again else None)
 
     def _take(self) -> tuple[str, J] | None:
         with self.lock:
@@ -147,10 +191,28 @@ class Crew(Generic[J]):
                 self._changed.wait()
             if self._closed:
                 return None
-            key, job = self._pending.popitem(last=False)
+            return self._begin()
+
+    def _begin(self) -> tuple[str, J]:
+        """Take the first job of the plan; the lock is held."""
+        key, job = self._pending.popitem(last=False)
+        self.queued -= self._counts(job)
+        self._busy.add(key)
+        return key, job
+
+    def _end(self, key: str, again: J | None) -> None:
+        """Free the key, and put what waited for it in front; the lock is held."""
+        self._busy.discard(key)
+        self._called_off.discard(key)
+        if key in self._parked:
+            self.queued += self._counts(self._parked[key][0])
+        elif again is not None:
+            self._put(key, again, last=True)
+        free = [one for one, (_, until) in self._parked.items() if until not in self._busy and one not in self._busy]
+        for one in reversed(free):
+            job, _ = self._parked.pop(one)
             self.queued -= self._counts(job)
-            self._busy.add(key)
-            return key, job
+            self._put(one, job, last=False)
 
     def _put(self, key: str, job: J, *, last: bool) -> None:
         """Add a job at one end of the plan; the lock is held."""

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
@@ -72,8 +73,10 @@ class Parts:
 
 
 class End(StrEnum):
-    """How the work on a file ended. The last five leave it where it was: it is not done.
+    """How the work on a file ended. All after ``FAILED`` leave it where it was: it is not done.
 
+    ``SHARED`` is for a file whose text is stored already, under another id: it is for the caller to store. ``PARKED``
+    is for one whose content is being read under another id: it is done after that one.
     A file that can't be found has ``CHANGED``: that it is gone is for a look to say, which knows whether the source is.
     """
 
@@ -81,6 +84,8 @@ class End(StrEnum):
     UNCHANGED = "unchanged"
     SKIPPED = "skipped"
     FAILED = "failed"
+    SHARED = "shared"
+    PARKED = "parked"
     CHANGED = "changed"
     CANCELLED = "cancelled"
     UNAVAILABLE = "unavailable"
@@ -95,7 +100,7 @@ class Blocked(NamedTuple):
     error: RagPipelineError
 
 
-_PUT_BACK = frozenset({End.CHANGED, End.CANCELLED, End.UNAVAILABLE, End.BLOCKED})
+_PUT_BACK = frozenset({End.PARKED, End.CHANGED, End.CANCELLED, End.UNAVAILABLE, End.BLOCKED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,26 @@ class Result:
         return self.error is not None and bool(self.error["retryable"])
 
 
+def _share_nothing(_fingerprint: str, _size: int) -> None:
+    return None
+
+
+class Hooks(NamedTuple):
+    """What the work on one file calls.
+
+    share: called with the fingerprint and the size; returns how the work ends if the content need not be read.
+    before_long: called before a transfer, and before the content is read: what others wait for has to be done.
+    reading: lasts while the content is read and stored.
+    """
+
+    share: Callable[[str, int], Result | None] = _share_nothing
+    before_long: Callable[[], None] = lambda: None
+    reading: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+_NO_HOOKS = Hooks()
+
+
 class Ingestion:
     """Takes files of a source through the stages; safe to call from several threads.
 
@@ -149,16 +174,15 @@ class Ingestion:
         self._called_off = called_off
         self._shown: dict[str, str] = {}  # names of what the status has in flight, by id; each operation is atomic
 
-    def work(self, file: FoundFile, stored: str | None, twin: Callable[[str], str | None] = lambda _: None) -> Result:
+    def work(self, file: FoundFile, stored: str | None, hooks: Hooks = _NO_HOOKS) -> Result:
         """Bring the store up to date with the file; ``stored`` is the fingerprint the store has of it, if any.
 
-        ``twin`` returns the id of a stored file with the fingerprint: it is not extracted and embedded again.
         What the source, the file, the model or the store does is in the result. Raises StateError if another process
         has taken over this pipeline's files, which ends more than the work on one.
         """
-        work = _Work(self, file)
+        work = _Work(self, file, hooks)
         try:
-            return work.run(stored, twin)
+            return work.run(stored)
         except _Outdated as outdated:
             return Result(outdated.end)
         except Stopped:
@@ -255,8 +279,10 @@ class _Outdated(Stopped):
 class _Work:
     """The work on one file, with the stage it is in."""
 
-    def __init__(self, ingestion: Ingestion, file: FoundFile) -> None:
+    def __init__(self, ingestion: Ingestion, file: FoundFile, hooks: Hooks) -> None:
         self._ingestion = ingestion
+        self._hooks = hooks
+        self._transfers = False
         self._status = ingestion._status
         self._parts = ingestion._parts
         self._source = ingestion._source
@@ -266,7 +292,7 @@ class _Work:
         self._found: str | None = None
         self._looked_at = time.monotonic()
 
-    def run(self, stored: str | None, twin: Callable[[str], str | None]) -> Result:
+    def run(self, stored: str | None) -> Result:
         """Fetch the file, and store it unless the store has it as it is."""
         file, limit = self._file, self._parts.input_limit_bytes
         self._check()
@@ -279,33 +305,19 @@ class _Work:
             self._found = found
             if found == stored:
                 return Result(End.UNCHANGED, found)
-            if (same := twin(found)) is not None and (result := self._copy(same, path, found)) is not None:
+            size = file.size or os.path.getsize(path)  # noqa: PTH202 - the name may be no UTF-8
+            if (result := self._hooks.share(found, size)) is not None:
                 return result
-            return self._store(path, found)
+            self._hooks.before_long()
+            with self._hooks.reading():
+                return self._store(path, found, size)
 
-    def _copy(self, twin: str, path: str, found: str) -> Result | None:
-        """Take over the chunks and vectors of a stored file with the same content; None if it is not so any more."""
-        store, scope, file = self._parts.store, self._ingestion._scope, self._file
-        before = store.file(scope, twin)
-        if before is None or before.content_hash != found:
-            return None
-        self._look()
-        self._stage(STORING)
-        size = file.size or os.path.getsize(path)  # noqa: PTH202 - the name may be no UTF-8
-        new = SourceFile(file.file_id, file.name, file.uri, found, size, before.mime_type, file.modified_at)
-        count = store.copy(scope, twin, new)
-        # Had it been stored anew in between, the copy could be of the other content.
-        if count is None or store.file(scope, twin) != before:
-            return None
-        return Result(End.STORED, found, count, before.mime_type, same_as=before.name)
-
-    def _store(self, path: str, found: str) -> Result:
+    def _store(self, path: str, found: str, size: int) -> Result:
         """Extract; then chunk, embed and store, a batch of chunks at a time."""
         parts, file = self._parts, self._file
         self._stage(EXTRACTING, 0.0)
         document = parts.extractor.extract(path, on_progress=self._progress)
         self._look()
-        size = file.size or os.path.getsize(path)  # noqa: PTH202 - the name may be no UTF-8
         source = SourceFile(file.file_id, file.name, file.uri, found, size, document.mime_type, file.modified_at)
         embedded = _EmbeddedChunks(self, document)
         parts.store.replace(self._ingestion._scope, source, embedded)
@@ -338,6 +350,9 @@ class _Work:
         self._status.file_progress(self._file.name, stage, fraction, file_id=self._file.file_id)
 
     def _downloaded(self, fraction: float) -> None:
+        if not self._transfers:
+            self._transfers = True
+            self._hooks.before_long()
         self._stage(DOWNLOADING, min(1.0, max(0.0, fraction)))
 
     def _progress(self, fraction: float) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
@@ -134,6 +135,10 @@ class Ledger:
         """Return all rows, by file id."""
         found = self._db.run(f"SELECT file_id, {_COLUMNS} FROM files WHERE scope = ? ORDER BY file_id", (self._scope,))
         return {key: Row(version, Outcome(outcome), *rest) for key, version, outcome, *rest in found}
+
+    def batch(self) -> AbstractContextManager[None]:
+        """Make what is written in the block one transaction: all of it is kept, or nothing."""
+        return self._db.transaction()
 
     def put(self, file_id: str, row: Row) -> None:
         """Set the row of a file; its outcome is not reported yet."""

@@ -28,7 +28,7 @@ class Directed:
         error = {"type": "CorruptFileError", "message": "it is damaged"}
         self.status.complete_file("bad & odd.pdf", success=False, file_id="sub/bad & odd?.pdf", error=error)
 
-    def refuse(self, action: Action, file_id: str | None) -> str | None:
+    def refuse(self, _: Request) -> str | None:
         return self.refusal
 
     def follow(self) -> None:
@@ -161,7 +161,7 @@ def test_held_deletions_are_confirmed_in_two_steps(page_of: Window, directed: Di
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Yes, delete 4,812 files").click()
     expect(page.locator(".held .said")).to_have_text("Asked to delete them.")
-    assert directed.asked == [Request(Action.CONFIRM)]
+    assert directed.asked == [Request(Action.CONFIRM, deletions=4812)]
     hold(directed, None)
     expect(page.locator(".held")).to_be_hidden()
     page_of.check()

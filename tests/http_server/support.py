@@ -101,7 +101,7 @@ class StubSource:
     def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
         return self.state if pipeline_id == "local" else None
 
-    def control(self, pipeline_id: str, action: Action, file_id: str | None) -> None:
+    def control(self, pipeline_id: str, action: Action, file_id: str | None, count: int | None = None) -> None:
         self._note("control", pipeline_id, action, file_id)
 
     def health(self) -> Health:

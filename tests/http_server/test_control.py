@@ -85,7 +85,9 @@ def test_a_file_is_named_by_its_id(action: str) -> None:
         ("/control/local/retry", "retry is about one file: expected ?file= with its id"),
         ("/control/local/cancel?file=", "cancel is about one file: expected ?file= with its id"),
         ("/control/local/pause?file=a", "pause is about the whole pipeline: expected no file"),
-        ("/control/local/retry?files=a", "unknown parameter 'files': expected file"),
+        ("/control/local/retry?files=a", "unknown parameter 'files': expected file or count"),
+        ("/control/local/check?count=3", "check is about no number of files: expected no count"),
+        ("/control/local/confirm?count=all", "count: expected the number of deletions that are held"),
         ("/control/local/retry?file=a&file=b", "file is given as 'a' and as 'b': expected it once"),
     ],
 )
@@ -261,7 +263,7 @@ def test_what_is_asked_over_http_reaches_the_pipeline(
     assert post(server, f"/control/{name}/resume")[0] == 202
     assert not is_paused(pipeline)
     assert post(server, f"/control/{name}/retry?file=a.pdf", b'{"ignored": true}')[0] == 202
-    assert [tuple(asked) for asked in pipeline.control.take()] == [(Action.RETRY, "a.pdf")]
+    assert [tuple(asked) for asked in pipeline.control.take()] == [(Action.RETRY, "a.pdf", None)]
 
 
 def test_a_body_is_not_read_and_the_next_request_not_taken_out_of_it(

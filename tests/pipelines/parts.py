@@ -101,6 +101,7 @@ class MemoryStore:
         self.kept: dict[tuple[str, str], tuple[SourceFile, list[str]]] = {}
         self.writes: dict[str, int] = {}
         self.error: StoreError | StateError | None = None
+        self._lock = threading.Lock()  # protects ``kept``
 
     def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[tuple[Sequence[Chunk], Any]]) -> None:
         chunks: list[Chunk] = []
@@ -109,23 +110,27 @@ class MemoryStore:
             chunks += some
         self._check()
         self.writes[file.file_id] = self.writes.get(file.file_id, 0) + 1
-        self.kept[pipeline_id, file.file_id] = (file, [chunk.text for chunk in chunks])
+        with self._lock:
+            self.kept[pipeline_id, file.file_id] = (file, [chunk.text for chunk in chunks])
 
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
         self._check()
-        if kept := self.kept.get((pipeline_id, file_id)):
-            self.kept[pipeline_id, file_id] = (replace(kept[0], name=name, uri=uri), kept[1])
+        with self._lock:
+            if kept := self.kept.get((pipeline_id, file_id)):
+                self.kept[pipeline_id, file_id] = (replace(kept[0], name=name, uri=uri), kept[1])
 
     def move(self, pipeline_id: str, old_file_id: str, file: SourceFile) -> bool:
-        return bool(self.move_many(pipeline_id, {old_file_id: file}))
+        return old_file_id in self.move_many(pipeline_id, {old_file_id: file})
 
-    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> set[str]:
+    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> dict[str, int]:
         self._check()
-        moved = {old for old in moves if (pipeline_id, old) in self.kept}
-        texts = {old: self.kept.pop((pipeline_id, old))[1] for old in moved}
-        for old in moved:
-            self.kept[pipeline_id, moves[old].file_id] = (moves[old], texts[old])
-        return moved
+        with self._lock:
+            kept = dict(self.kept)
+            texts = {old: kept.pop((pipeline_id, old))[1] for old in moves if (pipeline_id, old) in kept}
+            for old, text in texts.items():
+                kept[pipeline_id, moves[old].file_id] = (moves[old], text)
+            self.kept = kept  # at once: a reader sees all of it or nothing
+        return {old: len(text) for old, text in texts.items()}
 
     def copy(self, pipeline_id: str, from_file_id: str, file: SourceFile) -> int | None:
         return self.copy_many(pipeline_id, [(from_file_id, file)]).get(file.file_id)
@@ -133,10 +138,11 @@ class MemoryStore:
     def copy_many(self, pipeline_id: str, copies: Iterable[tuple[str, SourceFile]]) -> dict[str, int]:
         self._check()
         counts = {}
-        for from_id, file in copies:
-            if kept := self.kept.get((pipeline_id, from_id)):
-                self.kept[pipeline_id, file.file_id] = (file, list(kept[1]))
-                counts[file.file_id] = len(kept[1])
+        with self._lock:
+            for from_id, file in copies:
+                if kept := self.kept.get((pipeline_id, from_id)):
+                    self.kept[pipeline_id, file.file_id] = (file, list(kept[1]))
+                    counts[file.file_id] = len(kept[1])
         return counts
 
     def delete(self, pipeline_id: str, file_id: str) -> None:
@@ -144,8 +150,9 @@ class MemoryStore:
 
     def delete_many(self, pipeline_id: str, file_ids: Iterable[str]) -> None:
         self._check()
-        for file_id in file_ids:
-            self.kept.pop((pipeline_id, file_id), None)
+        with self._lock:
+            for file_id in file_ids:
+                self.kept.pop((pipeline_id, file_id), None)
 
     def file(self, pipeline_id: str, file_id: str) -> SourceFile | None:
         kept = self.kept.get((pipeline_id, file_id))

@@ -165,3 +165,91 @@ def test_what_is_queued_is_counted_without_the_jobs_that_do_not_count() -> None:
     assert (stalled.crew.pending, stalled.crew.queued) == (5, 3)
     stalled.end()
     assert (stalled.crew.pending, stalled.crew.queued) == (0, 0)
+
+
+# -- a worker, about more than its own job -----------------------------------------------------------------------------
+
+
+def without_threads(**jobs: int) -> Crew[int]:
+    crew: Crew[int] = Crew(lambda *_: None, threads=0, name="t", on_change=lambda: None, held=lambda: False)
+    crew.replace(lambda _: jobs)
+    return crew
+
+
+def test_more_jobs_are_taken_in_order_as_long_as_they_are_accepted() -> None:
+    crew = without_threads(a=1, b=1, c=2)
+    assert crew.take_more(lambda job: job == 1) == ("a", 1)
+    assert crew.take_more(lambda job: job == 1) == ("b", 1)
+    assert crew.take_more(lambda job: job == 1) is None
+    assert (crew.busy, crew.pending, crew.queued) == (2, 1, 1)
+    crew.release("a")
+    crew.release("b", again=3)
+    assert (crew.busy, crew.pending, crew.queued) == (0, 2, 2)
+    assert [crew.take_more(lambda _: True), crew.take_more(lambda _: True)] == [("c", 2), ("b", 3)]
+
+
+def test_no_more_are_taken_while_the_crew_is_held_or_closed() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=1)
+    stalled.held = True
+    assert stalled.crew.take_more(lambda _: True) is None
+    stalled.held = False
+    assert not stalled.crew.close(0.01)
+    assert stalled.crew.take_more(lambda _: True) is None
+    stalled.go.set()
+    assert stalled.crew.close(10)
+
+
+def test_a_reserved_key_is_begun_by_nobody_and_what_was_pending_of_it_is_dropped() -> None:
+    crew = without_threads(a=1, b=1)
+    assert crew.reserve("a")
+    assert not crew.reserve("a")
+    assert (crew.pending, crew.queued, crew.is_busy("a")) == (1, 1, True)
+    seen: list[frozenset[str]] = []
+
+    def make(busy: frozenset[str]) -> dict[str, int]:
+        seen.append(busy)
+        return {"a": 2}
+
+    crew.replace(make)
+    assert (seen, crew.pending) == ([frozenset("a")], 0)
+    crew.release("a")
+    assert crew.idle
+
+
+def test_a_parked_job_comes_next_when_the_one_it_waits_for_is_over() -> None:
+    crew = without_threads(a=1, b=1, c=1)
+    assert not crew.park("b", 2, until="a")  # which is not under way
+    for _ in range(2):
+        crew.take_more(lambda _: True)
+    assert crew.park("b", 2, until="a")
+    crew.release("b")
+    assert (crew.busy, crew.pending, crew.queued, crew.idle, crew.has("b")) == (1, 1, 2, False, True)
+    assert crew.call_off("b")
+    crew.hurry("b", 9)  # it has its turn
+    crew.replace(lambda busy: {key: 1 for key in "bc" if key not in busy})
+    assert (crew.pending, crew.queued) == (1, 2)
+    crew.release("a")
+    assert (crew.take_more(lambda _: True), crew.queued) == (("b", 2), 1)
+
+
+def test_a_job_that_parks_itself_too_late_comes_next_all_the_same() -> None:
+    crew = without_threads(a=1, b=1)
+    for _ in range(2):
+        crew.take_more(lambda _: True)
+    assert crew.park("b", 2, until="a")
+    crew.release("a")
+    assert crew.pending == 0  # its worker has it still
+    crew.release("b")
+    assert crew.take_more(lambda _: True) == ("b", 2)
+
+
+def test_closing_forgets_what_is_parked() -> None:
+    crew = without_threads(a=1, b=1)
+    for _ in range(2):
+        crew.take_more(lambda _: True)
+    crew.park("b", 2, until="a")
+    assert crew.close(1)
+    crew.release("b")
+    crew.release("a")
+    assert crew.idle

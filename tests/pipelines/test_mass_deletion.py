@@ -95,15 +95,21 @@ def test_held_deletions_are_told_and_confirmed(docs: Path, env: dict[str, str], 
         shutil.rmtree(docs / "sub")
         (docs / "new.txt").write_text("walrus new")
         told = wait_for(port, lambda s: s.get("deletions_held") == 4 and s["files_stored"] == 6)
-        message = f"{SAID}`rag-pipeline control 'my papers' confirm`, or they are kept"
+        message = f"{SAID}`rag-pipeline control 'my papers' confirm 4`, or they are kept"
         told = wait_for(port, lambda s: s.get("message") == message.replace("of 5", "of 6"))
         assert (told["status"], told["total_deleted"]) == ("error", 0)
+        fewer = {"error": "4 files are gone by now, not 3: confirm that number"}
+        assert post(port, "/control/my%20papers/confirm?count=3") == (409, fewer)
+        assert post(port, "/control/my%20papers/confirm?count=all")[0] == 400
+        assert post(port, "/control/my%20papers/check?count=4")[0] == 400
         if by == "command":
-            asked = run("-m", "rag_pipeline", "control", url, "my papers", "confirm")
-            assert (asked.returncode, asked.stdout) == (0, "my papers: asked to confirm\n")
+            refused = run("-m", "rag_pipeline", "control", url, "my papers", "confirm", "3")
+            assert refused.returncode == ExitCode.REFUSED
+            asked = run("-m", "rag_pipeline", "control", url, "my papers", "confirm", "4")
+            assert (asked.returncode, asked.stdout) == (0, "my papers: asked to confirm 4\n")
         else:
             answer = {"pipeline_id": "my papers", "action": "confirm", "file": None}
-            assert post(port, "/control/my%20papers/confirm") == (202, answer)
+            assert post(port, "/control/my%20papers/confirm?count=4") == (202, answer)
         told = wait_for(port, is_idle_with(2))
         assert (told["total_deleted"], told.get("deletions_held"), told.get("message")) == (4, None, None)
         running.signal(signal.SIGTERM)

@@ -81,7 +81,7 @@ export class Retry {
     this.file = null;
     const said = new Said();
     this.retry = new Asking("Retry", said, async () => {
-      await control.ask(pipelineId, "retry", this.file.id);
+      await control.ask(pipelineId, "retry", { file: this.file.id });
       return "Asked to try it again.";
     });
     this.node = el("div", "control", this.retry.button, said.node);

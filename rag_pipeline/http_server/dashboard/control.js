@@ -43,9 +43,9 @@ export class Control {
   }
 
   /** Ask a pipeline for something; raises AnswerError with what stands in the way. */
-  async ask(pipelineId, action, fileId = null) {
-    const query = fileId === null ? "" : `?file=${encodeURIComponent(fileId)}`;
-    await this.#fetch(`control/${encodeURIComponent(pipelineId)}/${action}${query}`, "POST");
+  async ask(pipelineId, action, parameter = {}) {
+    const query = Object.entries(parameter).map(([name, value]) => `?${name}=${encodeURIComponent(value)}`);
+    await this.#fetch(`control/${encodeURIComponent(pipelineId)}/${action}${query.join("")}`, "POST");
   }
 
   async #fetch(address, method = "GET") {

@@ -60,7 +60,7 @@ export class HeldDeletions {
   }
 
   async #confirm() {
-    await this.control.ask(this.id, "confirm");
+    await this.control.ask(this.id, "confirm", { count: this.#asked });
     this.#close(true);
     return "Asked to delete them.";
   }

@@ -101,14 +101,14 @@ class LanceVectorStore:
 
     def move(self, pipeline_id: str, old_file_id: str, file: SourceFile) -> bool:
         """Make a stored file the one that is given, with its chunks as they are; return whether it was stored."""
-        return bool(self.move_many(pipeline_id, {old_file_id: file}))
+        return old_file_id in self.move_many(pipeline_id, {old_file_id: file})
 
-    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> set[str]:
-        """Move files, all in one commit, and return the old ids of those that were stored."""
+    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> dict[str, int]:
+        """Move files, all in one commit, and return the chunks of each that was stored, by old id."""
         rows.check_moves(moves)
         with self._writing(f"moving {_named(moves)}"):
             if not moves or (table := self._writable_if_any()) is None:
-                return set()
+                return {}
             heads = self._current(table)
             generation = self._next_generation(heads)
             moved: dict[str, rows.Head] = {}
@@ -116,11 +116,13 @@ class LanceVectorStore:
                 if (old := heads.get(_key(pipeline_id, old_id))) is not None:
                     number = generation + len(moved)
                     moved[old_id] = rows.Head(file, number, rows.content_of(old), old["generation"])
-            if moved:
-                gone = [_key(pipeline_id, old_id) for old_id in moved]
-                self._put_heads(table, pipeline_id, list(moved.values()), gone)
-                self._compact(table)
-            return set(moved)
+            if not moved:
+                return {}
+            counts = lance_table.count_chunks(table, {head.content for head in moved.values()})
+            gone = [_key(pipeline_id, old_id) for old_id in moved]
+            self._put_heads(table, pipeline_id, list(moved.values()), gone)
+            self._compact(table)
+            return {old_id: counts.get(head.content, 0) for old_id, head in moved.items()}
 
     def copy(self, pipeline_id: str, from_file_id: str, file: SourceFile) -> int | None:
         """Store a file with the chunks and vectors of a stored one; return their number, None if it is not stored."""

@@ -3,7 +3,8 @@
 An unmounted disk, a wrong mount or a slip of the hand looks like thousands of deleted files. So two rules hold:
 
 - A file that a scan misses is deleted only if the next scan misses it too, or the source says that it is gone.
-- If a scan misses too many files at once, none of them is deleted until a person confirms it or files come back.
+- If a scan misses too many files at once, none of them is deleted until a person confirms it or files come back. Of
+  files that are held, more than ``max_files`` stay held, whatever percentage they are by then.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class DeletionBrake:
         confirmed = missed if self._confirm_first else self._confirmed & missed.union(busy)
         unconfirmed = missed - confirmed
         total = len(known) - sum(key in known for key in confirmed)
-        held = unconfirmed if self._is_too_much(len(unconfirmed), total) else frozenset[str]()
+        # Not by percentage: files that come back one by one, or new ones, must not release thousands of others.
+        stays = len(unconfirmed & self._held) > self._settings.max_files
+        held = unconfirmed if stays or self._is_too_much(len(unconfirmed), total) else frozenset[str]()
         # Files come back one by one: what is left of a held set has to be missed twice from here on.
         missed_before = self._missed - (self._held - held - confirmed)
         may_go = [
@@ -73,9 +76,13 @@ class DeletionBrake:
         self._held, self.held, self.known = held, len(held), total
         return may_go
 
-    def confirm(self) -> None:
-        """Let go exactly the files that are held now; the next scan deletes those of them that it misses again."""
-        self._confirmed |= self._held
+    def confirm(self, count: int | None = None) -> None:
+        """Let go exactly the files that are held now; the next scan deletes those of them that it misses again.
+
+        If more than ``count`` are held, which is what the person has seen, none is let go.
+        """
+        if count is None or self.held <= count:
+            self._confirmed |= self._held
 
     def away(self) -> None:
         """Note that the source could not be scanned: two scans in a row have to miss a file."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Mapping
-from contextlib import nullcontext
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
 
 from rag_pipeline import logs
 from rag_pipeline.errors import StateError, StoreError
+from rag_pipeline.pipelines.crew import Crew
+from rag_pipeline.pipelines.following.batches import LEDGER_DEPENDENCY, Batches, Gathering
 from rag_pipeline.pipelines.following.breaker import Breakers
 from rag_pipeline.pipelines.following.deaths import Deaths, ProcessDiedError
+from rag_pipeline.pipelines.following.hand import Forget, Give, Hand, Hashed, Job, Note, Read
 from rag_pipeline.pipelines.following.order import Order
 from rag_pipeline.pipelines.following.plan import is_renamed, keeps_type
+from rag_pipeline.pipelines.following.records import Records
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, Source, SourceUnavailableError
 from rag_pipeline.pipelines.following.steady import steady_now
+from rag_pipeline.pipelines.following.twins import Twins
 from rag_pipeline.pipelines.ingestion import (
     EMBEDDING_DEPENDENCY,
     INTERRUPTED,
@@ -24,53 +26,25 @@ from rag_pipeline.pipelines.ingestion import (
     STORING,
     Blocked,
     End,
+    Hooks,
     Ingestion,
     Parts,
     Result,
     failure,
 )
-from rag_pipeline.pipelines.ledger import Ledger, Outcome, Row
+from rag_pipeline.pipelines.ledger import Outcome, Row
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
 RETRY_FACTOR = 4.0
 MAX_RETRY_SECONDS = 3600.0
-LEDGER_DEPENDENCY = "ledger"
-
-
-class Read(NamedTuple):
-    """Take a file through the stages."""
-
-    file: FoundFile
-
-
-class Give(NamedTuple):
-    """Give up on a file that is written to all the time."""
-
-    file: FoundFile
-
-
-class Note(NamedTuple):
-    """Show something that can't be read as a file."""
-
-    oddity: Oddity
-
-
-class Forget(NamedTuple):
-    """Take a file that is gone out of the store."""
-
-    file_id: str
-
-
-Job = Read | Give | Note | Forget
 
 
 class Jobs:
-    """Does the jobs. ``lock`` protects ``known`` (rows by file id), ``stored`` (fingerprints by file id) and ``order``.
+    """Does the jobs of a plan. The lock of ``records`` is that of ``crew``, and protects ``order`` too.
 
-    ``unreported`` has the names, by id, of the files whose outcome the status does not show since the last process
-    ended too early: they come to an end once more, and that is shown, though nothing may be left to do.
+    The files of ``records.unreported`` come to an end once more, and that is shown, though nothing may be left to do.
     ``again`` asks for another look, ``trouble`` is why nothing can be fetched; the run loop takes them back.
     """
 
@@ -79,61 +53,64 @@ class Jobs:
         ingestion: Ingestion,
         source: Source,
         parts: Parts,
-        ledger: Ledger,
+        records: Records,
         scope: str,
-        known: dict[str, Row],
-        stored: dict[str, str],
-        unreported: dict[str, str],
         breakers: Breakers,
         deaths: Deaths,
+        crew: Crew[Job],
         *,
         retry: bool,
-        lock: threading.RLock | nullcontext[None],
     ) -> None:
-        self.known = known
-        self.stored = stored
-        self._by_fingerprint: dict[str, dict[str, None]] = {}
-        for key, fingerprint in stored.items():
-            self._by_fingerprint.setdefault(fingerprint, {})[key] = None
-        self.unreported = unreported
+        self.known, self.stored, self.unreported = records.known, records.stored, records.unreported
         self.order = Order()
         self.again = False
         self.trouble: SourceUnavailableError | None = None
+        self._records = records
+        self._lock = records.lock
         self._breakers = breakers
         self._deaths = deaths
-        self._lock = lock
         self._ingestion = ingestion
         self._source = source
         self._parts = parts
-        self._ledger = ledger
         self._scope = scope
+        self._crew = crew
         self._retry = retry
+        self._twins = Twins(records, crew)
+        self._batches = Batches(ingestion, parts.store, scope, parts.recipe, records, breakers, self._twins)
 
     def do(self, key: str, job: Job) -> bool:
-        """Do one job; return whether to put it back. Raises StateError if the ledger can't be used at all."""
-        self._breakers.begin(key)
+        """Do one job, and others with it that go well together; return whether to put this one back.
+
+        Raises StateError if the ledger can't be used at all.
+        """
+        hand = Hand(self._crew, self._breakers, key, job)
         try:
-            return self._do(key, job)
+            self._do(hand, key, job)
         except StateError as error:
             if not error.retryable:
                 raise
             self._breakers.trip(LEDGER_DEPENDENCY, error, key)  # no file is to blame for a full disk
-            return True
+            hand.end(again=True)
         finally:
-            self._breakers.end(key)
+            hand.end()
+        return hand.again
 
-    def _do(self, key: str, job: Job) -> bool:
+    def _do(self, hand: Hand, key: str, job: Job) -> None:
         match job:
-            case Read(file):
-                return self._read(file)
+            case Read():
+                self._read_some(hand, job)
             case Give(file):
                 message = f"{file.name} is still being written to"
                 error = {"type": "StillChanging", "message": message, "stage": "waiting", "retryable": True}
-                return self._record(file, Result(End.FAILED, error=error))
+                hand.done([key], again=self._record(file, Result(End.FAILED, error=error)))
             case Note(oddity):
-                return self._note(oddity)
+                hand.done([key], again=self._note(oddity))
             case Forget():
-                return self._forget(key)
+                self._batches.forget(hand, self.unended())
+
+    def missed(self, file_ids: Collection[str]) -> None:
+        """Note which known files the last look has missed; the lock is held."""
+        self._twins.missing = frozenset(file_ids)
 
     def unended(self) -> dict[str, str]:
         """Return the names, by id, of the files whose end has to be shown: in flight, or not reported."""
@@ -160,11 +137,25 @@ class Jobs:
         row = self.known[file_id]
         self._deaths.forget(file_id)
         if row.outcome is Outcome.ODD:
-            self._put(file_id, row._replace(version=None))
+            self._records.put(file_id, row._replace(version=None))
         else:
-            self._put(file_id, row._replace(attempts=0, retry_at=0.0))
+            self._records.put(file_id, row._replace(attempts=0, retry_at=0.0))
 
-    def _read(self, file: FoundFile) -> bool:
+    def _read_some(self, hand: Hand, job: Read) -> None:
+        """Read a file. If its text is stored already, read the next ones too, and store them together."""
+        with Gathering(self._batches, hand) as gathering:
+            taken: tuple[str, Job] | None = (job.file.file_id, job)
+            while taken is not None:
+                key, job = taken[0], taken[1] if isinstance(taken[1], Read) else job
+                again = self._read(job, gathering)
+                if again is not None:
+                    hand.done([key], again=again)
+                taken = gathering.take()
+            gathering.store()
+
+    def _read(self, job: Read, gathering: Gathering) -> bool | None:
+        """Read a file; return whether to put it back, None if it is gathered."""
+        file = job.file
         key = file.file_id
         with self._lock:
             self.order.begun(key)
@@ -179,41 +170,56 @@ class Jobs:
         except ProcessDiedError as error:
             return self._record(file, failure(error, file.name, INTERRUPTED), is_last=True)
         refused = row if row is not None and self._is_refused(file, row) else None
-        with self._deaths.counted(file):
-            result = self._ingestion.work(
-                file, stored if refused is None else refused.fingerprint, lambda found: self._twin(file, found)
-            )
+        try:
+            result = self._work(job, refused, stored, gathering)
             if result.end is End.UNCHANGED and refused is not None:
-                if not self.is_in_flight(key):
-                    # There is nothing to do, and nothing to show.
-                    self._put(key, refused._replace(version=file.version))
-                    self._reported(key)
-                    return False
-                result = self._ingestion.work(file, None)  # it is shown as being fetched, and has to come to an end
-        if result.blocked is not None and self._is_to_blame(key, result.blocked):
-            result = failure(result.blocked.error, file.name, result.blocked.dependency)
-        match result.end:
-            case End.CHANGED | End.STOPPED | End.CANCELLED | End.UNAVAILABLE | End.BLOCKED:
-                self._put_back(file, result)
-                return result.end in (End.CANCELLED, End.BLOCKED)
-            case _:
-                again = self._record(file, result)
-                if not again and self._has_changed(file):
-                    self._ask_again()
-                return again
+                # There is nothing to do, and nothing to show.
+                self._records.put(key, refused._replace(version=file.version))
+                self._reported(key)
+                return False
+            match result.end:
+                case End.SHARED:
+                    return None
+                case End.PARKED | End.CHANGED | End.STOPPED | End.CANCELLED | End.UNAVAILABLE | End.BLOCKED:
+                    self._put_back(file, result)
+                    return result.end in (End.CANCELLED, End.BLOCKED)
+            again = self._record(file, result)
+        finally:
+            self._twins.end(key)
+        if not again and self._has_changed(file):
+            self._ask_again()
+        return again
 
-    def _twin(self, file: FoundFile, fingerprint: str) -> str | None:
-        """Return the id of a stored file with the same content, whose name says the same of its type."""
-        with self._lock:
-            keys = [key for key in self._by_fingerprint.get(fingerprint, ()) if key != file.file_id]
-            known = [(key, self.known.get(key)) for key in keys]
-        return next((key for key, row in known if row is not None and keeps_type(file, row)), None)
+    def _work(self, job: Read, refused: Row | None, stored: str | None, gathering: Gathering) -> Result:
+        """Take a file through the stages, unless the store has its text."""
+        file = job.file
+        hooks = Hooks(
+            lambda fingerprint, size: gathering.share(file, Hashed(fingerprint, size)),
+            gathering.store,
+            lambda: self._deaths.counted(file),
+        )
+        if job.hashed is not None and not self._has_changed(file):
+            try:
+                if (shared := gathering.share(file, job.hashed)) is not None:
+                    return shared
+            except StoreError:
+                pass  # it is met again below, and told there
+        result = self._ingestion.work(file, stored if refused is None else refused.fingerprint, hooks)
+        if result.end is End.UNCHANGED and refused is not None and self.is_in_flight(file.file_id):
+            result = self._ingestion.work(file, None, hooks)  # it is shown as being fetched, and has to come to an end
+        if result.blocked is not None and self._is_to_blame(file.file_id, result.blocked):
+            result = failure(result.blocked.error, file.name, result.blocked.dependency)
+        return result
 
     def is_elsewhere(self, key: str, found: Mapping[str, FoundFile]) -> bool:
         """Return whether the text of a file is also stored under the id of another that was found; the lock is held."""
-        fingerprint = self.stored.get(key)
-        twins = self._by_fingerprint.get(fingerprint, {}) if fingerprint is not None else {}
-        return any(twin != key and twin in found for twin in twins)
+        row = self.known.get(key)
+        # After a move that the ledger could not take, the row is all that is left of the old file.
+        of_row = row.fingerprint if row is not None and row.outcome is Outcome.STORED else None
+        fingerprint = self.stored.get(key, of_row)
+        return fingerprint is not None and any(
+            twin != key and twin in found for twin in self._records.with_content(fingerprint)
+        )
 
     def _is_refused(self, file: FoundFile, row: Row) -> bool:
         """Return whether the content was refused for good and is shown so: the same would be refused again."""
@@ -254,8 +260,7 @@ class Jobs:
                     return True
                 result = failure(error, file.name, STORING)
         if result.end in (End.STORED, End.UNCHANGED) and result.fingerprint is not None:
-            with self._lock:
-                self._set_stored(key, result.fingerprint)
+            self._records.set_stored({key: result.fingerprint})
         row = self._row(file, result)
         if is_last:
             row = row._replace(retry_at=None)
@@ -264,7 +269,7 @@ class Jobs:
         before = self.known.get(key)
         if result.end is End.UNCHANGED and before is not None and is_renamed(file, before):
             row = row if self._rename_stored(file) else row._replace(name=before.name)
-        self._put(key, row)
+        self._records.put(key, row)
         if result.end is End.STORED:
             for dependency in (EMBEDDING_DEPENDENCY, STORE_DEPENDENCY, MACHINE_DEPENDENCY):
                 self._breakers.succeeded(dependency, key)
@@ -278,7 +283,7 @@ class Jobs:
         """Take on the new name of a file that is otherwise the same; return True to put it back: the store is down."""
         if file.file_id in self.stored and not self._rename_stored(file):
             return self._breakers.trouble is not None
-        self._put(file.file_id, row._replace(name=file.name))
+        self._records.put(file.file_id, row._replace(name=file.name))
         if row.outcome is Outcome.STORED:
             self._ingestion.renamed(file, str(row.name))
         self._reported(file.file_id)
@@ -320,22 +325,11 @@ class Jobs:
         if not odd.is_error and (left := self._remove(odd.file_id, odd.name)) is not None:
             return left
         attempts = int(odd.is_error)
-        self._put(odd.file_id, Row(odd.version, Outcome.ODD, attempts=attempts, reason=odd.reason, name=odd.name))
+        self._records.put(
+            odd.file_id, Row(odd.version, Outcome.ODD, attempts=attempts, reason=odd.reason, name=odd.name)
+        )
         self._ingestion.noted(odd)
         self._reported(odd.file_id)
-        return False
-
-    def _forget(self, key: str) -> bool:
-        row = self.known.get(key)
-        name = (row and row.name) or self.unended().get(key) or key
-        if (left := self._remove(key, name)) is not None:
-            return left
-        self._ledger.remove(key, name)
-        with self._lock:
-            self.known.pop(key, None)
-        self._ingestion.deleted(name, key)
-        self._ledger.reported_deleted(key, self._ingestion.position)
-        self._has_ended(key)
         return False
 
     def _remove(self, key: str, name: str) -> bool | None:
@@ -359,33 +353,11 @@ class Jobs:
     def _unstore(self, key: str) -> None:
         """Take a text out of the store; raises StoreError."""
         self._parts.store.delete(self._scope, key)
-        with self._lock:
-            self._set_stored(key, None)
-
-    def _set_stored(self, key: str, fingerprint: str | None) -> None:
-        """Note what the store has of a file; the lock is held."""
-        before = self.stored.pop(key, None)
-        if before is not None and (keys := self._by_fingerprint.get(before)) is not None:
-            keys.pop(key, None)
-            if not keys:
-                del self._by_fingerprint[before]
-        if fingerprint is not None:
-            self.stored[key] = fingerprint
-            self._by_fingerprint.setdefault(fingerprint, {})[key] = None
-
-    def _put(self, key: str, row: Row) -> None:
-        self._ledger.put(key, row)
-        with self._lock:
-            self.known[key] = row
+        self._records.set_stored({key: None})
 
     def _reported(self, key: str) -> None:
         """Note that the status shows the outcome that was put into the ledger."""
-        self._ledger.reported(key, self._ingestion.position)
-        self._has_ended(key)
-
-    def _has_ended(self, key: str) -> None:
-        with self._lock:
-            self.unreported.pop(key, None)
+        self._records.reported([key], (), self._ingestion.position)
 
     def _ask_again(self) -> None:
         with self._lock:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from rag_pipeline import logs
 from rag_pipeline.config import RunMode
-from rag_pipeline.control import Action, Control
+from rag_pipeline.control import Action, Control, Request
 from rag_pipeline.errors import DeletionsHeldError
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.pipelines.crew import Crew
@@ -23,10 +23,12 @@ from rag_pipeline.pipelines.following.deletion_brake import (
     BrakeSettings,
     DeletionBrake,
 )
-from rag_pipeline.pipelines.following.jobs import Forget, Give, Job, Jobs, Note, Read, has_failed
+from rag_pipeline.pipelines.following.hand import Forget, Give, Job, Note, Read
+from rag_pipeline.pipelines.following.jobs import Jobs, has_failed
 from rag_pipeline.pipelines.following.moves import Moves
 from rag_pipeline.pipelines.following.place import Place
 from rag_pipeline.pipelines.following.plan import Plan, plan
+from rag_pipeline.pipelines.following.records import Records
 from rag_pipeline.pipelines.following.settle import Settling
 from rag_pipeline.pipelines.following.show import Shown
 from rag_pipeline.pipelines.following.source import Check, Found, Source, SourceUnavailableError, Watcher
@@ -151,9 +153,10 @@ class FollowingPipeline:
         ingestion = Ingestion(
             self._status, self._parts, self._source, self._scope, stop, called_off=self._crew.is_called_off
         )
+        records = Records(self._ledger, known, stored, self._unreported(known), self._crew.lock)
         self._jobs = Jobs(
-            ingestion, self._source, self._parts, self._ledger, self._scope, known, stored, self._unreported(known),
-            self._breakers, self._deaths, retry=not self._single, lock=self._crew.lock,
+            ingestion, self._source, self._parts, records, self._scope, self._breakers, self._deaths, self._crew,
+            retry=not self._single,
         )  # fmt: skip
         self._steering = Steering(
             self._control, self._crew, self._jobs, self._timetable, self._brake, single=self._single
@@ -318,7 +321,7 @@ class FollowingPipeline:
             logger.warning("%s: %s", self._source.place, message, extra=logs.about(self._status.pipeline_id))
 
     def _held_message(self) -> str:
-        command = f"`rag-pipeline control {shlex.quote(self._status.pipeline_id)} confirm`"
+        command = f"`rag-pipeline control {shlex.quote(self._status.pipeline_id)} confirm {self._brake.held}`"
         return self._brake.message("--confirm-deletions" if self._single else command)
 
     def _unavailable(self, error: SourceUnavailableError, steering: Steering, *, checked: bool) -> None:
@@ -354,6 +357,7 @@ class FollowingPipeline:
             )  # fmt: skip
             made.append(new)
             nonlocal is_over
+            self._jobs.missed(new.gone)
             missing = self._moves.judge(
                 new.gone,
                 found.files,
@@ -386,9 +390,10 @@ class FollowingPipeline:
 
     # -- from other threads ----------------------------------------------------------------------------------------
 
-    def _refuse(self, action: Action, file_id: str | None) -> str | None:
+    def _refuse(self, request: Request) -> str | None:
+        action, file_id, _ = request
         if self._steering is not None:
-            return self._steering.refuse(action, file_id)
+            return self._steering.refuse(request)
         if action is Action.PAUSE and self._single:
             return SINGLE_PASS
         if action is Action.CONFIRM:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from unicodedata import normalize
 
-from rag_pipeline.control import Action, Control
+from rag_pipeline.control import Action, Control, Request
 from rag_pipeline.pipelines.crew import Crew
 from rag_pipeline.pipelines.following.deletion_brake import NOTHING_HELD, DeletionBrake
-from rag_pipeline.pipelines.following.jobs import Job, Jobs, Read, has_failed
+from rag_pipeline.pipelines.following.hand import Job, Read
+from rag_pipeline.pipelines.following.jobs import Jobs, has_failed
 from rag_pipeline.pipelines.following.source import FoundFile
 from rag_pipeline.pipelines.following.timetable import Timetable
 from rag_pipeline.pipelines.ledger import Row
@@ -43,12 +44,15 @@ class Steering:
         self._single = single
         self._ending: set[str] = set()  # to be tried again, once the job that has just told of their failure is over
 
-    def refuse(self, action: Action, file_id: str | None) -> str | None:
+    def refuse(self, request: Request) -> str | None:
         """Return why a request can't be granted, None if it can."""
+        action, file_id, count = request
         if action is Action.PAUSE and self._single:
             return SINGLE_PASS
         if action is Action.CONFIRM and not self._brake.held:
             return NOTHING_HELD
+        if count is not None and self._brake.held > count:
+            return f"{self._brake.held:,} files are gone by now, not {count:,}: confirm that number"
         if file_id is None:
             return None
         file_id = self._meant(file_id)
@@ -77,9 +81,9 @@ class Steering:
         ending, self._ending = self._ending, set()
         for failed_id in ending:
             self._retry(failed_id)
-        for action, file_id in self._control.take():
+        for action, file_id, count in self._control.take():
             if action is Action.CONFIRM:
-                self._brake.confirm()
+                self._brake.confirm(count)
             if file_id is None:
                 self._timetable.ask()
             elif action is Action.RETRY:

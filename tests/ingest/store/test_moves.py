@@ -78,7 +78,7 @@ def test_what_is_not_stored_is_neither_moved_nor_copied(store: VectorStore) -> N
     assert store.move("p", "a", file("b", "2")) is False
     assert store.move("q", "b", file("c")) is False
     assert store.copy("q", "b", file("c")) is None
-    assert store.move_many("p", {}) == set()
+    assert store.move_many("p", {}) == {}
     assert store.copy_many("p", []) == {}
     store.delete_many("p", [])
     assert store.files("p") == {"b": file("b")}
@@ -94,7 +94,7 @@ def test_files_that_take_each_others_places_move_at_once(store: VectorStore, cop
             store.copy("p", "a", file(name, name))
     before = texts(store)
     moves = {"a": file("b", "a"), "b": file("a", "b"), "c": file("d", "c"), "d": file("e", "d"), "none": file("f")}
-    assert store.move_many("p", moves) == {"a", "b", "c", "d"}
+    assert store.move_many("p", moves) == dict.fromkeys("abcd", 1)
     assert {name: stored.content_hash for name, stored in store.files("p").items()} == {
         "b": "a", "a": "b", "d": "c", "e": "d"
     }  # fmt: skip
@@ -111,7 +111,7 @@ def test_a_folder_of_many_files_moves(store: VectorStore) -> None:
     for number in range(30):
         store.replace("p", file(f"old/{number}"), [(chunks(f"text {number}"), vectors(1, number))])
     moves = {f"old/{number}": file(f"new/{number}") for number in range(30)}
-    assert store.move_many("p", moves) == set(moves)
+    assert store.move_many("p", moves) == dict.fromkeys(moves, 1)
     assert texts(store) == {f"new/{number}": [f"text {number}"] for number in range(30)}
     assert set(store.files("p")) == {f"new/{number}" for number in range(30)}
 

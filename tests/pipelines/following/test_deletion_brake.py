@@ -115,6 +115,35 @@ def test_a_confirmation_holds_for_files_that_were_busy_at_the_next_scan() -> Non
     assert scans.miss(some(2)) == some(2)
 
 
+def test_a_confirmation_of_fewer_files_than_are_held_lets_none_go() -> None:
+    scans = Scans()
+    scans.miss(some(30))
+    scans.miss(some(90))
+    scans.brake.confirm(30)
+    assert (scans.miss(some(90)), scans.brake.held) == (set(), 90)
+    scans.brake.confirm(90)
+    assert scans.miss(some(90)) == some(90)
+
+
+def test_files_that_come_back_slowly_do_not_release_the_many_that_are_still_gone() -> None:
+    scans = Scans(known={f"file {number:03}" for number in range(1000)})
+    everything = sorted(scans.known)
+    scans.miss(set(everything[:300]))
+    for left in (250, 150, 26):  # under 20 % of all by now
+        assert scans.miss(set(everything[:left])) == set()
+        assert scans.brake.held == left
+    scans.miss(set(everything[:25]))
+    assert scans.brake.held == 0
+    assert scans.miss(set(everything[:25])) == set(everything[:25])
+
+
+def test_files_that_come_beside_a_held_set_do_not_release_it() -> None:
+    scans = Scans()
+    scans.miss(some(30))
+    scans.known |= {f"new {number}" for number in range(100)}
+    assert (scans.miss(some(30)), scans.miss(some(30)), scans.brake.held) == (set(), set(), 30)
+
+
 def test_files_that_come_back_release_the_brake_and_the_rest_is_looked_for_twice_more() -> None:
     scans = Scans()
     scans.miss(some(50))
@@ -192,6 +221,7 @@ class Source(RuleBasedStateMachine):
         assert deleted <= self.missed_last | self.sure, "a text went after one look"
         rest = gone - self.confirmed
         beyond = len(rest) > 2 and len(rest) > 0.3 * len(self.known - self.confirmed)
+        beyond = beyond or len(rest & self.held) > 2
         if beyond:
             assert not deleted - self.confirmed, "a mass deletion that nobody has confirmed"
         self.held = rest if beyond else set()

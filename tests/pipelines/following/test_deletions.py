@@ -36,7 +36,7 @@ def held(run: Following) -> tuple[object, object, object]:
 
 
 def message(run: Following, gone: int, known: int = COUNT) -> str:
-    word = f"rag-pipeline control {run.status.pipeline_id} confirm"
+    word = f"rag-pipeline control {run.status.pipeline_id} confirm {gone}"
     return f"{gone} of {known} files are gone; confirm with `{word}`, or they are kept"
 
 

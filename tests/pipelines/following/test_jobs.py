@@ -7,7 +7,6 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,9 +25,12 @@ from rag_pipeline.errors import (
     TextRefusedError,
     UnsupportedFileTypeError,
 )
+from rag_pipeline.pipelines.crew import Crew
 from rag_pipeline.pipelines.following.breaker import Breakers
 from rag_pipeline.pipelines.following.deaths import Deaths
-from rag_pipeline.pipelines.following.jobs import Forget, Jobs, Note, Read, has_failed
+from rag_pipeline.pipelines.following.hand import Forget, Job, Note, Read
+from rag_pipeline.pipelines.following.jobs import Jobs, has_failed
+from rag_pipeline.pipelines.following.records import Records
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SkippedError, SourceUnavailableError
 from rag_pipeline.pipelines.ingestion import EMBEDDING_DEPENDENCY, Ingestion
 from rag_pipeline.pipelines.ledger import Ledger, Outcome
@@ -50,6 +52,7 @@ class Bench:
         source = LocalFilesSource(LocalFilesSettings(str(folder), folder / "state"))
         self.called_off = False
         self.breakers = Breakers()
+        self.crew: Crew[Job] = Crew(lambda *_: None, threads=0, name="jobs", on_change=lambda: None)
         ingestion = Ingestion(
             self.status, self.test.parts, source, "scope", threading.Event(), lambda _: self.called_off
         )
@@ -57,14 +60,10 @@ class Bench:
             ingestion,
             source,
             self.test.parts,
-            self.ledger,
+            Records(self.ledger, {}, {}, {}, self.crew.lock),
             "scope",
-            {},
-            {},
-            {},
-            self.breakers, Deaths(self.ledger),
+            self.breakers, Deaths(self.ledger), self.crew,
             retry=True,
-            lock=nullcontext(),
         )  # fmt: skip
 
     def found(self, text: str) -> FoundFile:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from rag_pipeline.control import Action
+from rag_pipeline.errors import StateError, StoreError
+from rag_pipeline.pipelines.following import batches, breaker
+from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
+from rag_pipeline.pipelines.ledger import Ledger
 from tests.pipelines.local_files.running import Run, running
 from tests.pipelines.parts import MemoryStore
 
@@ -29,6 +40,45 @@ class Prober:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+
+class CountingStore(MemoryStore):
+    """Counts commits by what they do; ``failures`` is how many of them fail from now on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits: Counter[str] = Counter()
+        self.failures = 0
+
+    def move_many(self, pipeline_id: str, moves: Mapping[str, Any]) -> dict[str, int]:
+        self._commit("move")
+        return super().move_many(pipeline_id, moves)
+
+    def copy_many(self, pipeline_id: str, copies: Iterable[tuple[str, Any]]) -> dict[str, int]:
+        self._commit("copy")
+        return super().copy_many(pipeline_id, copies)
+
+    def delete_many(self, pipeline_id: str, file_ids: Iterable[str]) -> None:
+        self._commit("delete")
+        super().delete_many(pipeline_id, file_ids)
+
+    def _commit(self, what: str) -> None:
+        if self.failures > 0:
+            self.failures -= 1
+            raise StoreError("the disk is full")
+        self.commits[what] += 1
+
+
+MANY = 600
+
+
+def fill(run: Run, folder: str, count: int = MANY) -> set[str]:
+    """Have so many files stored below a folder; return their ids."""
+    ids = {f"{folder}/f{number:03}.txt" for number in range(count)}
+    for key in ids:
+        run.write(key, f"text of {key[-8:]}")
+    run.wait(lambda: settled(run, ids), 120)
+    return ids
 
 
 def settled(run: Run, ids: set[str]) -> bool:
@@ -96,3 +146,126 @@ def test_files_that_are_deleted_while_another_of_that_size_comes_are_deleted(tmp
         (run.folder / "a.txt").unlink()
         run.wait(lambda: run.store.texts() == {"b.txt": ["two"]})
         run.wait(lambda: run.ended("deleted") == ["a.txt"])
+
+
+# -- some hundred at once ----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_hundreds_moves_is_copied_and_is_deleted_in_a_few_commits(tmp_path: Path) -> None:
+    store = CountingStore()
+    with running(tmp_path, store) as run:
+        old = fill(run, "old")
+        texts = {line for lines in store.texts().values() for line in lines}
+        new = {key.replace("old", "new") for key in old}
+        with Prober(store, texts) as prober:
+            (run.folder / "old").rename(run.folder / "new")
+            run.wait(lambda: settled(run, new), 60)
+        assert prober.missing == set()
+        assert run.test.embedder.embedded == MANY
+        # Two workers, each some hundred files or a second at a time.
+        assert store.commits["move"] <= 20
+        assert store.commits["copy"] == store.commits["delete"] == 0
+        assert sorted(run.ended("deleted")) == sorted(old)
+        moved = [file for file in run.files("completed") if file["id"] in new]
+        assert sorted(file["id"] for file in moved) == sorted(new)
+        assert all(file["result"]["same_content_as"] == file["id"].replace("new", "old") for file in moved)
+        assert all(file["result"]["chunks"] == 1 for file in moved)
+        assert set(run.rows()) == new
+        shutil.copytree(run.folder / "new", run.folder / "copy")
+        copies = {key.replace("old", "copy") for key in old}
+        run.wait(lambda: settled(run, new | copies), 60)
+        assert store.commits["copy"] <= 20
+        assert run.test.embedder.embedded == MANY
+        store.commits.clear()
+        shutil.rmtree(run.folder / "copy")
+        shutil.rmtree(run.folder / "new")
+        run.wait(lambda: bool(run.state().get("deletions_held") == 2 * MANY))
+        assert run.status.control is not None
+        run.status.control.ask(Action.CONFIRM, deletions=2 * MANY)
+        run.wait(lambda: settled(run, set()), 60)
+        assert store.commits["delete"] <= 10
+        assert sorted(run.ended("deleted")) == sorted(old | new | copies)
+        assert run.rows() == {}
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_a_store_that_fails_in_a_batch_loses_nothing_and_nothing_is_told_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
+) -> None:
+    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.05)
+    store = CountingStore()
+    with running(tmp_path, store) as run:
+        old = fill(run, "old", 100)
+        new = {key.replace("old", "new") for key in old}
+        store.failures = failures
+        (run.folder / "old").rename(run.folder / "new")
+        run.wait(lambda: settled(run, new), 60)
+        assert store.failures == 0
+        assert sorted(run.ended("deleted")) == sorted(old)
+        assert sorted(key for key in run.ended("completed") if key in new) == sorted(new)
+        assert run.test.embedder.embedded == 100
+        assert (run.state()["total_failed"], set(run.rows())) == (0, new)
+        store.failures = failures
+        for path in sorted((run.folder / "new").iterdir())[:20]:  # as many as no brake holds
+            path.unlink()
+        run.wait(lambda: len(store.kept) == 80 and run.state()["status"] == "idle", 60)
+        assert len(run.ended("deleted")) == len(set(run.ended("deleted"))) == 120
+
+
+def test_a_ledger_that_fails_in_a_batch_makes_no_mass_deletion_of_the_moved_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.05)
+    with running(tmp_path) as run:
+        old = fill(run, "old", 100)
+        full, failed = StateError("the disk is full"), threading.Event()
+        full.retryable = True
+        plain = Ledger.remove
+
+        def remove(ledger: Ledger, file_id: str, name: str) -> None:
+            if not failed.is_set():
+                failed.set()
+                raise full
+            plain(ledger, file_id, name)
+
+        monkeypatch.setattr(Ledger, "remove", remove)
+        (run.folder / "old").rename(run.folder / "new")
+        new = {key.replace("old", "new") for key in old}
+        run.wait(lambda: settled(run, new) and set(run.rows()) == new, 60)
+        assert failed.is_set()
+        assert sorted(run.ended("deleted")) == sorted(old)
+        assert run.test.embedder.embedded == 100
+        assert run.state().get("deletions_held") is None
+
+
+def test_a_pause_and_a_stop_are_taken_between_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "MOST_SHARED", 10)
+    store = CountingStore()
+    with running(tmp_path, store) as run:
+        old = fill(run, "old", 200)
+        control = run.status.control
+        assert control is not None
+        plain, pipeline = store.move_many, run.pipeline
+        assert isinstance(pipeline, FollowingPipeline)
+
+        def workers() -> int:
+            return pipeline._crew.busy
+
+        def move_many(pipeline_id: str, moves: Mapping[str, Any]) -> dict[str, int]:
+            control.ask(Action.PAUSE)
+            return plain(pipeline_id, moves)
+
+        store.move_many = move_many  # type: ignore[method-assign]
+        (run.folder / "old").rename(run.folder / "new")
+        run.wait(lambda: run.state()["status"] == "paused" and not workers())
+        moved = {key for key in store.texts() if key.startswith("new")}
+        assert 10 <= len(moved) <= 20  # that of each worker
+        assert len(store.kept) == 200
+        store.move_many = plain  # type: ignore[method-assign]
+        commits = store.commits["move"]
+        control.ask(Action.RESUME)
+        run.wait(lambda: store.commits["move"] > commits)
+        run.end()
+    with running(tmp_path, store, single=True) as again:
+        assert again.test.embedder.embedded == 0
+        assert set(store.texts()) == {key.replace("old", "new") for key in old}

@@ -40,6 +40,9 @@ FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigi
     AS moved (key, file_id, name, uri, content_hash, size, mime_type, modified_at)
 WHERE file.key = moved.key
 """
+COUNT_CHUNKS_OF: LiteralString = """
+SELECT file, count(*) FROM {schema}.chunks WHERE file = ANY(%s::uuid[]) GROUP BY file
+"""
 DELETE_KEYS: LiteralString = "DELETE FROM {schema}.files WHERE key = ANY(%s::uuid[])"
 DELETE: LiteralString = """
 DELETE FROM {schema}.files

@@ -121,15 +121,15 @@ class PgVectorStore:
 
     def move(self, pipeline_id: str, old_file_id: str, file: SourceFile) -> bool:
         """Make a stored file the one that is given, with its chunks as they are; return whether it was stored."""
-        return bool(self.move_many(pipeline_id, {old_file_id: file}))
+        return old_file_id in self.move_many(pipeline_id, {old_file_id: file})
 
-    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> set[str]:
-        """Move files, all in one transaction, and return the old ids of those that were stored."""
+    def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> dict[str, int]:
+        """Move files, all in one transaction, and return the chunks of each that was stored, by old id."""
         rows.check_moves(moves)
 
-        def work(connection: Connection) -> set[str]:
+        def work(connection: Connection) -> dict[str, int]:
             if not moves or (layout := self._find(connection)) is None:
-                return set()
+                return {}
             with self._writing(connection, layout, pipeline_id):
                 new_ids = [file.file_id for file in moves.values()]
                 _lock(connection, layout, pipeline_id, [*moves, *new_ids])
@@ -143,7 +143,11 @@ class PgVectorStore:
                     connection.execute(
                         layout.sql(statements.MOVE), [list(column) for column in zip(*heads, strict=True)]
                     )
-            return set(moved)
+                given = [[stored[old_id] for old_id in moved]]
+                counts: dict[UUID, int] = dict(
+                    connection.execute(layout.sql(statements.COUNT_CHUNKS_OF), given).fetchall()
+                )
+            return {old_id: counts.get(stored[old_id], 0) for old_id in moved}
 
         return self._link.run(f"moving {len(moves)} files", work)
 
