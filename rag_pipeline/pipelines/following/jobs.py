@@ -190,6 +190,9 @@ class Jobs:
                     self._reported(key)
                     return False
                 result = self._ingestion.work(file, None)  # it is shown as being fetched, and has to come to an end
+            if result.end is End.STORED and result.fingerprint is not None:
+                with self._lock:  # before the ledger is asked for anything, which may fail
+                    self._set_stored(key, result.fingerprint)
         if result.blocked is not None and self._is_to_blame(key, result.blocked):
             result = failure(result.blocked.error, file.name, result.blocked.dependency)
         match result.end:
