@@ -1,4 +1,4 @@
-"""Faults at random: ``python -m benchmarks.faults local-files|google-drive [--seed N] [--runs N] [--quick]``.
+"""Faults at random: ``python -m benchmarks.faults local-files|google-drive [--seed N] [--runs N] [--quick | --long]``.
 
 A run takes a minute or two, with ``--quick`` some 20 seconds. Exit code 1 if anything was wrong.
 """
@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.faults.drive import DriveFolder
 from benchmarks.faults.folder import Folder
 from benchmarks.faults.report import as_table
 from benchmarks.faults.run import run
 from benchmarks.faults.world import Place, World
 from benchmarks.lib.process import BenchmarkError
 
-PLACES: Mapping[str, Callable[[World, Path], Place]] = {"local-files": Folder}
+PLACES: Mapping[str, Callable[[World, Path], Place]] = {"local-files": Folder, "google-drive": DriveFolder}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,13 +28,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the first run; the next ones count up (default: any)")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a few of the faults alone")
+    parser.add_argument("--long", action="store_true", help="the faults that matter most several times")
     options = parser.parse_args(argv)
     first = random.randrange(10_000) if options.seed is None else options.seed
     wrong = 0
     for seed in range(first, first + options.runs):
         print(f"seed {seed}", file=sys.stderr, flush=True)
         try:
-            verdict = run(PLACES[options.place], seed, quick=options.quick)
+            verdict = run(PLACES[options.place], seed, quick=options.quick, long=options.long)
         except BenchmarkError as error:
             print(f"benchmarks.faults: seed {seed}: {error}", file=sys.stderr)
             return 1

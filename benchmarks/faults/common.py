@@ -51,13 +51,22 @@ def _work(world: World) -> None:
     world.place.write_new()
 
 
-def _during(world: World, begin: Callable[[], None], end: Callable[[], None], *, must_show: bool) -> None:
+def _during(
+    world: World,
+    begin: Callable[[], None],
+    end: Callable[[], None],
+    *,
+    met: Callable[[], object] = lambda: True,
+    must_show: bool = False,
+) -> None:
     """Have a fault for a while, with work to do meanwhile; note whether the status tells of it as it has to."""
+    world.wait(lambda: not _shows_trouble(world), "the end of the trouble before")
     begin()
     try:
         _work(world)
+        seconds = SHOWN_SECONDS if must_show else world.chance.uniform(0.8, 2.5)
+        shown = wait_until(lambda: met() and _shows_trouble(world), seconds)
         world.outages += 1
-        shown = wait_until(lambda: _shows_trouble(world), SHOWN_SECONDS if must_show else world.chance.uniform(0.8, 2.5))
         world.outages_shown += shown
         if must_show and not shown:
             world.note("the status did not show the trouble")
@@ -73,8 +82,14 @@ def _shows_trouble(world: World) -> bool:
 
 
 def _endpoint(world: World, fault: Fault) -> None:
-    endpoint = world.endpoint
-    _during(world, lambda: endpoint.fail(fault), lambda: endpoint.fail(None), must_show=fault in _SOON)
+    endpoint, before = world.endpoint, world.endpoint.hits
+    _during(
+        world,
+        lambda: endpoint.fail(fault),
+        lambda: endpoint.fail(None),
+        met=lambda: endpoint.hits > before,
+        must_show=fault in _SOON,
+    )
 
 
 def _flaky(world: World) -> None:
@@ -86,7 +101,7 @@ def _flaky(world: World) -> None:
 
 
 def _process(world: World, shares: Mapping[str, float]) -> None:
-    _during(world, lambda: world.life.fail(shares), lambda: world.life.fail({}), must_show=False)
+    _during(world, lambda: world.life.fail(shares), lambda: world.life.fail({}))
 
 
 def _stuck(world: World) -> None:
@@ -111,7 +126,7 @@ def _full(world: World) -> None:
             except OSError:
                 pass
 
-    _during(world, fill, lambda: ballast.unlink(missing_ok=True), must_show=False)
+    _during(world, fill, lambda: ballast.unlink(missing_ok=True))
 
 
 def _kill(world: World) -> None:
@@ -160,4 +175,8 @@ def _expect_orderly(world: World) -> None:
 
 def _poison(world: World) -> None:
     name = world.known.name(world.place.poison())
-    world.wait(lambda: any(name.endswith(one["name"]) or one["name"] == name for one in world.life.failures()), f"the failure of {name}", 90.0)
+    world.wait(
+        lambda: any(name.endswith(one["name"]) or one["name"] == name for one in world.life.failures()),
+        f"the failure of {name}",
+        90.0,
+    )

@@ -180,7 +180,7 @@ class Folder:
         world = self._world
         world.wait(lambda: all(self._is_seen(key) for key in self._mass), "the files of the mass deletion", 90.0)
         (self._root / MASS).rename(self._aside)
-        world.wait(lambda: world.life.status().get("deletions_held") == MASS_FILES, "the held deletions")
+        world.wait(lambda: (world.life.status().get("deletions_held") or 0) >= MASS_FILES, "the held deletions")
         world.pause(0.5, 1.5)
 
     def _mass_confirmed(self) -> None:
@@ -188,7 +188,10 @@ class Folder:
         self._take_mass_away()
         self._known.go(self._mass)
         world.wait(lambda: world.life.control("confirm"), "a confirmation")
-        world.wait(lambda: world.life.status().get("deletions_held") is None and world.life.status() != {}, "the end of the held deletions")
+        world.wait(
+            lambda: world.life.status().get("deletions_held") is None and world.life.status() != {},
+            "the end of the held deletions",
+        )
         world.wait(lambda: not self._shown(MASS), "the deletions")
         for key in self._mass:
             text = self._known.come_back(key)
@@ -202,9 +205,12 @@ class Folder:
         if kill:
             world.life.kill()
             world.life.start()
-            world.wait(lambda: world.life.status().get("deletions_held") == MASS_FILES, "the held deletions")
+            world.wait(lambda: (world.life.status().get("deletions_held") or 0) >= MASS_FILES, "the held deletions")
         self._aside.rename(self._root / MASS)
-        world.wait(lambda: world.life.status().get("deletions_held") is None and world.life.status() != {}, "the end of the held deletions")
+        world.wait(
+            lambda: world.life.status().get("deletions_held") is None and world.life.status() != {},
+            "the end of the held deletions",
+        )
 
     def _rename_folder(self) -> None:
         self._count += 1
@@ -289,4 +295,3 @@ class Folder:
 
     def _shown(self, folder: str) -> bool:
         return any(name.startswith(f"{folder}/") for name in stored(self._world.state))
-

@@ -113,10 +113,10 @@ def _fail(
 def _fail_threads(switches: Switches) -> None:
     real = threading.Thread.start
 
-    def start(thread: threading.Thread) -> None:
-        if thread.name == "embedding-request" and switches.meets(THREADS):
+    def start(self: threading.Thread) -> None:
+        if self.name == "embedding-request" and switches.meets(THREADS):
             raise RuntimeError("can't start new thread")
-        real(thread)
+        real(self)
 
     threading.Thread.start = start  # type: ignore[method-assign]
 

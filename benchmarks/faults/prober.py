@@ -24,7 +24,9 @@ AT_ONCE = 6
 class Searched(Protocol):
     """A store that can be searched."""
 
-    def search(self, question: str, vector: np.ndarray[tuple[int, ...], np.dtype[np.float32]], *, limit: int = 5) -> list[SearchHit]: ...
+    def search(
+        self, question: str, vector: np.ndarray[tuple[int, ...], np.dtype[np.float32]], *, limit: int = 5
+    ) -> list[SearchHit]: ...
 
 
 class Miss(NamedTuple):
@@ -78,7 +80,15 @@ class Prober:
         for one in asked:
             self.asked += one.seen
             if not self._known.judge(one, shown):
-                self._miss(one, "shown were " + (", ".join(sorted({hit.name for hit in shown})[:5]) or "none"))
+                again = "found" if self._finds(one.key) else "not found"
+                self._miss(one, f"{again} when asked again")
+
+    def _finds(self, key: str) -> bool:
+        asked = self._known.ask(key)
+        if asked is None:
+            return True
+        found = self._store.search(asked.question, np.array(vector(asked.question), np.float32), limit=HITS)
+        return self._known.judge(asked, [Shown(hit.name, normal(hit.text)) for hit in found])
 
     def _run(self) -> None:
         while not self._stop.wait(PAUSE_SECONDS):

@@ -56,7 +56,7 @@ class Verdict(NamedTuple):
     faults: list[str]
 
 
-def run(build: Callable[[World, Path], Place], seed: int, *, quick: bool) -> Verdict:
+def run(build: Callable[[World, Path], Place], seed: int, *, quick: bool, long: bool = False) -> Verdict:
     """Do one run; the seed decides what happens, and in which order."""
     began = time.monotonic()
     with ExitStack() as stack:
@@ -70,14 +70,20 @@ def run(build: Callable[[World, Path], Place], seed: int, *, quick: bool) -> Ver
         closer = getattr(place, "close", None)
         if closer is not None:
             stack.callback(closer)
-        env = {**endpoint.env, **place.env(), "STATUS_STATE_DIR": str(world.state), "RAG_WORKERS": "2", "RAG_CHUNK_TOKENS": "128"}
+        env = {
+            **endpoint.env,
+            **place.env(),
+            "STATUS_STATE_DIR": str(world.state),
+            "RAG_WORKERS": "2",
+            "RAG_CHUNK_TOKENS": "128",
+        }
         life = Life(place.arguments(), env, base / "faults.json", lambda: _account(world))
         stack.callback(life.close)
         world.set(life, place)
         store = stack.enter_context(closing(LanceVectorStore(world.state / "store", MODEL_ID, DIMENSIONS)))
         prober = Prober(store, world.known, random.Random(seed + 2), lambda: world.doing)
         with prober:
-            _storm(world, quick=quick)
+            _storm(world, quick=quick, long=long)
             asked_for = _calm_down(world)
             world.pause(0.5, 0.5)
         faults = [*world.notes, *_judged(world, prober, env)]
@@ -89,10 +95,10 @@ def run(build: Callable[[World, Path], Place], seed: int, *, quick: bool) -> Ver
         )  # fmt: skip
 
 
-def _storm(world: World, *, quick: bool) -> None:
+def _storm(world: World, *, quick: bool, long: bool) -> None:
     world.life.start()
     world.wait(lambda: world.life.status().get("files_stored", 0) >= 20, "the first files")
-    for card in deck([*common.cards(world), *world.place.cards()], world.chance, quick=quick):
+    for card in deck([*common.cards(world), *world.place.cards()], world.chance, quick=quick, long=long):
         world.life.mind()
         for _ in range(world.chance.randint(1, 4)):
             world.place.edit()
@@ -104,9 +110,9 @@ def _storm(world: World, *, quick: bool) -> None:
         world.pause(0.0, 0.5)
 
 
-def deck(cards: Sequence[Card], chance: random.Random, *, quick: bool) -> list[Card]:
-    """Return the faults in the order in which they come: all of them as often as they want, or a few."""
-    dealt = [card for card in cards for _ in range(card.times)]
+def deck(cards: Sequence[Card], chance: random.Random, *, quick: bool, long: bool = False) -> list[Card]:
+    """Return the faults in the order in which they come: each once, a few alone, or as often as they want."""
+    dealt = [card for card in cards for _ in range(card.times if long else 1)]
     chance.shuffle(dealt)
     return dealt[:QUICK_CARDS] if quick else dealt
 
@@ -123,16 +129,23 @@ def _calm_down(world: World) -> int:
 
     def is_right() -> bool:
         world.life.mind()
-        expected = {name for name in world.known.expected()}
+        expected = set(world.known.expected())
         for failed in world.life.failures():
             # Killed three times in its work, by chance: a person has to ask.
             died = failed["error"] and failed["error"]["type"] == "ProcessDiedError"
-            if died and failed["name"] in expected and "poisoned" not in failed["name"] and failed["id"] not in asked_for:
+            if (
+                died
+                and failed["name"] in expected
+                and "poisoned" not in failed["name"]
+                and failed["id"] not in asked_for
+            ):
                 world.life.control("retry", failed["id"])
                 asked_for.add(failed["id"])
         state = world.life.status()
         return bool(
-            state.get("status") == "idle" and not state["files_in_flight"] and stored_words(world.state) == world.known.expected()
+            state.get("status") == "idle"
+            and not state["files_in_flight"]
+            and stored_words(world.state) == world.known.expected()
         )
 
     if not wait_until(is_right, CALM_SECONDS):
@@ -152,7 +165,9 @@ def _judged(world: World, prober: Prober, env: dict[str, str]) -> Iterator[str]:
     excess = world.endpoint.embeddings.excess()
     if excess:
         during = world.endpoint.embeddings.during
-        some = "; ".join(f"{text[:40]!r} {count} times ({', '.join(during(text))})" for text, count in list(excess.items())[:5])
+        some = "; ".join(
+            f"{text[:40]!r} {count} times ({', '.join(during(text))})" for text, count in list(excess.items())[:5]
+        )
         yield f"{sum(excess.values())} embeddings too many, of {len(excess)} texts: {some}"
     checked = subprocess.run(
         [sys.executable, "-m", "rag_pipeline", "store", "check"],

@@ -6,7 +6,7 @@ import random
 from typing import NamedTuple
 
 _LETTERS = "abcdefghij"
-_FILLER = tuple("amber birch cedar dune ember fjord grove heron iris jetty kelp larch moor north orchid pine".split())
+_FILLER = ("amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heron", "iris", "jetty", "kelp", "larch")
 
 
 class Text(NamedTuple):

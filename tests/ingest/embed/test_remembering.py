@@ -79,7 +79,7 @@ def test_a_text_that_another_thread_embeds_is_waited_for() -> None:
     waits = threading.Event()
     first = threading.Thread(target=lambda: results.append(embedder.embed(["same", "a"]).tolist()))
     first.start()
-    wait_until(lambda: counting.calls, 20)
+    wait_until(lambda: bool(counting.calls), 20)
     second = threading.Thread(
         target=lambda: results.append(embedder.embed(["same"], on_progress=lambda _: waits.set()).tolist())
     )
@@ -108,7 +108,7 @@ def test_a_text_that_another_thread_could_not_embed_is_embedded_by_the_one_that_
 
     first = threading.Thread(target=fail)
     first.start()
-    wait_until(lambda: counting.calls, 20)
+    wait_until(lambda: bool(counting.calls), 20)
     second = threading.Thread(target=lambda: embedder.embed(["same"], on_progress=lambda _: waits.set()))
     second.start()
     assert waits.wait(20)
@@ -124,7 +124,7 @@ def test_whoever_waits_can_be_stopped() -> None:
     embedder = RememberingEmbedder(counting, at_once=8)
     first = threading.Thread(target=lambda: embedder.embed(["same"]))
     first.start()
-    wait_until(lambda: counting.calls, 20)
+    wait_until(lambda: bool(counting.calls), 20)
 
     def stop(_: float) -> None:
         raise Stopped
