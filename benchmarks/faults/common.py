@@ -14,7 +14,7 @@ from benchmarks.faults.world import Card, World
 
 LARGE_LINES = 5000
 """More than the 512 chunks that the pipeline has in memory of a file."""
-SHOWN_SECONDS = 6.0
+SHOWN_SECONDS = 20.0
 STOP_SECONDS = 7.0
 _SOON = frozenset({Fault.UNAUTHORIZED, Fault.FORBIDDEN, Fault.NOT_FOUND, Fault.TOO_LARGE, Fault.ERROR_BODY})
 """What is tried again by the breaker alone: the status shows it at once. The others are tried again for seconds."""

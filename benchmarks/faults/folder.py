@@ -155,10 +155,16 @@ class Folder:
         self._held_back.discard(key)
 
     def _forbid_folder(self) -> None:
-        folder = self._root / self._world.chance.choice(FOLDERS)
-        folder.chmod(0)
+        name = self._world.chance.choice(FOLDERS)
+        inside = [key for key in self._known.good() if self._known.name(key).startswith(f"{name}/")]
+        # What has just been moved into a folder that can't be listed is gone from where it was, and nowhere else.
+        moved = [key for key in inside if not self._known.is_settled(key)]
+        self._known.go(moved)
+        (self._root / name).chmod(0)
         self._world.pause(1.5, 2.5)
-        folder.chmod(0o755)
+        for key in moved:
+            self._come_back(key)
+        (self._root / name).chmod(0o755)
 
     def _blip(self) -> None:
         share = self._root / "share"
@@ -194,9 +200,7 @@ class Folder:
         )
         world.wait(lambda: not self._shown(MASS), "the deletions")
         for key in self._mass:
-            text = self._known.come_back(key)
-            with world.endpoint.lock:
-                world.endpoint.embeddings.returned(text.words)
+            self._come_back(key)
         self._aside.rename(self._root / MASS)
 
     def _mass_back(self, *, kill: bool = False) -> None:
@@ -222,7 +226,7 @@ class Folder:
                 if self._known.is_settled(key):
                     self._known.rename(key, f"{new}/{name}")
                 else:
-                    self._known.come_back(key, name=f"{new}/{name}")
+                    self._come_back(key, f"{new}/{name}")
             (self._root / old).rename(self._root / new)
             self._world.pause(1.0, 2.5)
 
@@ -288,6 +292,12 @@ class Folder:
         names = [self._new_name(), self._new_name()]
         for name in names:
             self._add(name, text)
+
+    def _come_back(self, key: str, name: str | None = None) -> None:
+        """Note that a file is there again, after its text may have left the store."""
+        text = self._known.come_back(key, name=name)
+        with self._world.endpoint.lock:
+            self._world.endpoint.embeddings.returned(text.words)
 
     def _is_seen(self, key: str) -> bool:
         asked = self._known.ask(key)
