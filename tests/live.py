@@ -105,6 +105,14 @@ class Program:
         assert match, self.output
         return match[1] if match.groups() else match[0]
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while the process runs."""
+        return self._process.poll()
+
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 

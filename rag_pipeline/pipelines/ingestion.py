@@ -139,11 +139,13 @@ class Hooks(NamedTuple):
     share: called with the fingerprint and the size; returns how the work ends if the content need not be read.
     before_long: called before a transfer, and before the content is read: what others wait for has to be done.
     reading: lasts while the content is read and stored.
+    stored: called with the fingerprint once the content is stored.
     """
 
     share: Callable[[str, int], Result | None] = _share_nothing
     before_long: Callable[[], None] = lambda: None
     reading: Callable[[], AbstractContextManager[None]] = nullcontext
+    stored: Callable[[str], None] = lambda _: None
 
 
 _NO_HOOKS = Hooks()
@@ -321,6 +323,7 @@ class _Work:
         source = SourceFile(file.file_id, file.name, file.uri, found, size, document.mime_type, file.modified_at)
         embedded = _EmbeddedChunks(self, document)
         parts.store.replace(self._ingestion._scope, source, embedded)
+        self._hooks.stored(found)
         return Result(End.STORED, found, embedded.count, document.mime_type)
 
     def failed(self, error: Exception) -> Result:

@@ -20,11 +20,15 @@ def build_parts(settings: IngestSettings, store: Path, *, workers: int, stop: th
     try:
         from rag_pipeline.ingest.chunk import build_chunker
         from rag_pipeline.ingest.embed.factory import build_embedder
+        from rag_pipeline.ingest.embed.openai import BATCH
+        from rag_pipeline.ingest.embed.remembering import MODEL_BATCH, RememberingEmbedder
         from rag_pipeline.ingest.extract import ProcessExtractor
         from rag_pipeline.ingest.store.factory import open_store
 
         with ExitStack() as undo:
-            embedder = build_embedder(settings, stop)
+            built = build_embedder(settings, stop)
+            # An endpoint may fail between two requests; the model here runs best on many texts.
+            embedder = RememberingEmbedder(built, at_once=BATCH if settings.embedding_api_url else MODEL_BATCH)
             undo.callback(embedder.close)
             chunker = build_chunker(settings, stop)
             opened = open_store(settings, store, embedder.model_id, embedder.dimensions, stop=stop)

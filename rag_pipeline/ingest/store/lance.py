@@ -187,9 +187,12 @@ class LanceVectorStore:
         """
         with translated(self._path, "searching"):
             with self._lock:
-                table = self._readable()
-            if table is None or limit < 1:
-                return []
+                if self._readable() is None or limit < 1:
+                    return []
+                # Words, vectors and heads of one version: a file that is replaced meanwhile is found as it was.
+                table = self._connect().open_table(TABLE)
+                table.checkout(table.version)
+                self._current(table)
             return search(table, lambda contents: self._showing(table, contents), question, vector, limit)
 
     def compact(self) -> None:
@@ -320,7 +323,9 @@ class LanceVectorStore:
 
     def _showing(self, table: Any, contents: set[tuple[str, int]]) -> dict[tuple[str, int], list[Row]]:
         with self._lock:
-            return heads_showing(self._current(table), contents)
+            if self._heads is not None and self._heads[0] == table.version:
+                return heads_showing(self._heads[1], contents)
+        return heads_showing(Heads(lance_table.read_heads(table)), contents)
 
     # Writing
 

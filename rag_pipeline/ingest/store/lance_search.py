@@ -18,31 +18,16 @@ if TYPE_CHECKING:
 
 _QUESTION_CHARACTERS = 2000
 _CANDIDATES = 50
-_ATTEMPTS = 4
 _Content = tuple[str, int]  # pipeline_id, generation of the chunks
 _Key = tuple[str, str, int]  # pipeline_id, file_id, chunk
 _Showing = Callable[[set[_Content]], dict[_Content, list[Row]]]
 
 
 def search(table: Any, showing: _Showing, question: str, vector: Vectors, limit: int) -> list[SearchHit]:
-    """Return the best chunks, best first; ``showing`` returns the heads of the files that show some chunks."""
-    hits: list[SearchHit] = []
-    for _ in range(_ATTEMPTS):
-        version = table.version
-        hits, stale = _search_once(table, showing, question, vector, limit)
-        if not stale or table.version == version:
-            break  # otherwise a file was replaced between reading the chunks and the heads: look again
-    return hits
+    """Return the best chunks, best first; ``showing`` returns the heads of the files that show some chunks.
 
-
-def heads_showing(heads: Heads, contents: set[_Content]) -> dict[_Content, list[Row]]:
-    """Return the heads of the files that show each of these chunk sets, without those that no file shows."""
-    return {content: found for content in contents if (found := heads.showing(*content))}
-
-
-def _search_once(
-    table: Any, showing: _Showing, question: str, vector: Vectors, limit: int
-) -> tuple[list[SearchHit], bool]:
+    The table and the heads have to stay the same meanwhile: else a file that is replaced may be missing.
+    """
     ranked = [_by_words(table, question, limit), _by_meaning(table, vector, limit)]
     contents = {(row["pipeline_id"], row["generation"]) for _, row in (item for items in ranked for item in items)}
     shown = showing(contents)
@@ -58,7 +43,12 @@ def _search_once(
         rankings.append([key for _, key in sorted(keyed)])  # equal scores come in any order from the library
     scores = fuse(rankings)
     best = sorted(scores, key=lambda key: (-scores[key], key))[:limit]
-    return [_hit(*found[key], scores[key]) for key in best], len(shown) < len(contents)
+    return [_hit(*found[key], scores[key]) for key in best]
+
+
+def heads_showing(heads: Heads, contents: set[_Content]) -> dict[_Content, list[Row]]:
+    """Return the heads of the files that show each of these chunk sets, without those that no file shows."""
+    return {content: found for content in contents if (found := heads.showing(*content))}
 
 
 def _by_words(table: Any, question: str, limit: int) -> list[tuple[float, Row]]:

@@ -197,6 +197,8 @@ class Jobs:
             lambda fingerprint, size: gathering.share(file, Hashed(fingerprint, size)),
             gathering.store,
             lambda: self._deaths.counted(file),
+            # Before the ledger is asked for anything, which may fail.
+            lambda fingerprint: self._records.set_stored({file.file_id: fingerprint}),
         )
         if job.hashed is not None and not self._has_changed(file):
             try:

@@ -110,7 +110,7 @@ class LocalFilesSource:
         unlisted = frozenset(map(composed, seen.unknown))
         doubt = self._subfolders.judge(seen.folders, seen.filled, unlisted)
         self._mount_file.write(self._subfolders.mounts)
-        files, oddities = self._keep_ids(seen)
+        files, oddities = keep_ids(seen, self._forms)
         if doubt.folders or unlisted:
             self._forms.learn([*files, *oddities])
         else:
@@ -120,17 +120,6 @@ class LocalFilesSource:
         unknown = self._unknown(files, unlisted, doubt)
         self._files = files
         return Found(files, oddities, unknown, seen.identity), seen, not doubt.folders
-
-    def _keep_ids(self, seen: Scan) -> tuple[dict[str, FoundFile], dict[str, Oddity]]:
-        """Return what was found under the ids it had before its names changed their Unicode form."""
-        files, oddities = seen.files, seen.oddities
-        changed = self._forms.assign([*files, *oddities])
-        # All are taken out before any is put back: two files may take over each other's ids.
-        moved_files = {key: files.pop(old) for old, key in changed.items() if old in files}
-        moved_oddities = {key: oddities.pop(old) for old, key in changed.items() if old in oddities}
-        files.update((key, file._replace(file_id=key)) for key, file in moved_files.items())
-        oddities.update((key, odd._replace(file_id=key)) for key, odd in moved_oddities.items())
-        return files, oddities
 
     def _unknown(self, files: Mapping[str, FoundFile], unlisted: frozenset[str], doubt: Doubt) -> Callable[[str], bool]:
         if not doubt.folders:
@@ -160,6 +149,18 @@ def is_below(file_id: str, folders: frozenset[str]) -> bool:
         return False
     parts = composed(file_id).split("/")
     return any("/".join(parts[:depth]) in folders for depth in range(1, len(parts)))
+
+
+def keep_ids(seen: Scan, forms: IdForms) -> tuple[dict[str, FoundFile], dict[str, Oddity]]:
+    """Return what was found under the ids it had before its names changed their Unicode form."""
+    files, oddities = seen.files, seen.oddities
+    changed = forms.assign([*files, *oddities])
+    # All are taken out before any is put back: two files may take over each other's ids.
+    moved_files = {key: files.pop(old) for old, key in changed.items() if old in files}
+    moved_oddities = {key: oddities.pop(old) for old, key in changed.items() if old in oddities}
+    files.update((key, file._replace(file_id=key)) for key, file in moved_files.items())
+    oddities.update((key, odd._replace(file_id=key)) for key, odd in moved_oddities.items())
+    return files, oddities
 
 
 def _content(file: FoundFile) -> tuple[int, float]:

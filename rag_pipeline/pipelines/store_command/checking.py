@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from rag_pipeline.ingest.types import StoredPipeline
 from rag_pipeline.pipelines.fingerprint import fingerprint
 from rag_pipeline.pipelines.following.source import Found, FoundFile
 from rag_pipeline.pipelines.local_files import names
+from rag_pipeline.pipelines.local_files.forms import IdForms
 from rag_pipeline.pipelines.local_files.scan import FolderUnavailableError, Scan, scan
-from rag_pipeline.pipelines.local_files.source import is_below
+from rag_pipeline.pipelines.local_files.source import is_below, keep_ids
 from rag_pipeline.pipelines.store_command.comparison import Finding, compare, in_store
 from rag_pipeline.pipelines.store_command.folders import folder_of
 from rag_pipeline.pipelines.store_command.holding import holder_of
@@ -127,7 +128,7 @@ def _of_pipeline(
                 what = f"its folder {names.display_name(folder)} is another one than before, and empty (not mounted?)"
                 yield Finding(name, None, what, True)
             else:
-                found = _found(scanned)
+                found = _found(scanned, {*stored, *known.files})
                 notes += (
                     f"{name}: {below}: can't be read: what is in it was not compared" for below in scanned.unknown
                 )
@@ -138,8 +139,11 @@ def _is_another(scanned: Scan, identity: str, stored: Mapping[str, str]) -> bool
     return bool(stored) and not scanned.files and not scanned.oddities and scanned.identity != identity
 
 
-def _found(scanned: Scan) -> Found:
-    return Found(scanned.files, scanned.oddities, lambda key: is_below(key, scanned.unknown), scanned.identity)
+def _found(scanned: Scan, ids: Collection[str]) -> Found:
+    forms = IdForms()
+    forms.learn(ids)
+    files, oddities = keep_ids(scanned, forms)
+    return Found(files, oddities, lambda key: is_below(key, scanned.unknown), scanned.identity)
 
 
 def _content_of(file: FoundFile, recipe: str) -> str | None:

@@ -12,22 +12,29 @@ from rag_pipeline.ingest.store.lance import LanceVectorStore
 from tests.ingest.store.samples import ANY, WIDTH, chunks, file, vectors
 
 
-def test_a_file_that_is_replaced_meanwhile_is_looked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by", ["the process that searches", "another process"])
+def test_files_that_are_replaced_again_and_again_are_found_by_each_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
-    store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
+    writer = store if by == "the process that searches" else LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
+    writer.replace("p", file("a", "0"), [(chunks("text 0"), vectors(1))])
     look_up = lance_search._by_meaning
-    looked_up: list[object] = []
+    written = 0
 
     def replaced_after(*given: object) -> object:
+        nonlocal written
         found = look_up(*given)  # type: ignore[arg-type]
-        if not looked_up:
-            looked_up.append(found)
-            store.replace("p", file("a", "2"), [(chunks("new"), vectors(1))])
+        written += 1
+        writer.replace("p", file("a", str(written)), [(chunks(f"text {written}"), vectors(1))])
         return found
 
     monkeypatch.setattr(lance_search, "_by_meaning", replaced_after)
-    assert [hit.text for hit in store.search("old new", ANY)] == ["new"]
+    for before in range(3):
+        assert [hit.text for hit in store.search("text", ANY)] == [f"text {before}"]
+    assert written == 3
     store.close()
+    writer.close()
 
 
 def test_chunks_that_no_file_shows_have_no_heads() -> None:

@@ -345,3 +345,16 @@ def test_a_file_is_shown_as_failed_also_where_it_could_not_even_be_looked_at(ben
     assert (has_failed(bench.jobs.known["a"]), has_failed(bench.jobs.known["b"])) == (True, False)
     bench.jobs.try_again("a")
     assert bench.ledger.rows()["a"].version is None
+
+
+def test_a_text_that_is_stored_is_not_embedded_again_when_the_ledger_fails_right_after(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Read(bench.found("heron"))
+    full = StateError("the disk is full")
+    full.retryable = True
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.ledger, "leave", lambda _: (_ for _ in ()).throw(full))
+        assert bench.jobs.do("a.txt", job)
+    assert not bench.jobs.do("a.txt", job)
+    assert (bench.test.embedder.embedded, bench.ledger.rows()["a.txt"].outcome) == (1, Outcome.STORED)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from rag_pipeline.control import Action, ControlError
 from rag_pipeline.pipelines.following import breaker, jobs
-from rag_pipeline.pipelines.following.jobs import Job, Jobs
+from rag_pipeline.pipelines.following.hand import Job
+from rag_pipeline.pipelines.following.jobs import Jobs
 from rag_pipeline.pipelines.following.source import Found, Oddity, SkippedError, SourceUnavailableError
 from rag_pipeline.status import SavedState, core_of
 from rag_pipeline.status.model import FileRecord, Totals

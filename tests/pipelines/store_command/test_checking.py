@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from rag_pipeline.pipelines.store_command import checking
 from tests.pipelines.endpoint import Endpoint, endpoint
 from tests.pipelines.local_files.process import command, process
 from tests.pipelines.store_command.kept import DIMENSIONS, ENV, MODEL_ID, Kept, said
+from tests.unicode_forms import FORMS
 from tests.watching import wait_until
 
 
@@ -94,6 +96,15 @@ def test_a_file_that_was_only_touched_or_copied_back_agrees(kept: Kept, papers: 
     os.utime(papers / "a.txt", (1, 1))
     shutil.copy(papers / "b.txt", papers / "b.txt.tmp")
     (papers / "b.txt.tmp").rename(papers / "b.txt")
+    assert kept.run("check").returncode == ExitCode.OK
+
+
+def test_a_file_whose_name_has_changed_its_unicode_form_agrees(kept: Kept, papers: Path) -> None:
+    name = "café.txt"
+    old, new = (papers / normalize(form, name) for form in FORMS)
+    old.write_text("heron")
+    kept.follow("papers", papers)
+    old.rename(new)
     assert kept.run("check").returncode == ExitCode.OK
 
 
