@@ -23,7 +23,9 @@ logger = logging.getLogger(__name__)
 MARKER = "synced"
 # Two places that are written in turn: a write that is cut off leaves the other one.
 _SLOT_BYTES = 128
-_DATA = ("data", "_deletions", "_indices")
+# The library writes a file under another name and renames it, so a file that is there is whole and never changes.
+_FLAT = ("data", "_deletions")
+_INDICES = "_indices"
 _VERSIONS = "_versions"
 _SUFFIX = ".manifest"
 _DAMAGED = ".damaged"
@@ -47,7 +49,8 @@ class DurableTable:
         # Guards the fields below. Whoever waits for it finds its version synced by the one before, mostly.
         self._lock = threading.Lock()
         self._synced_version = -1
-        self._synced: set[Path] = set()
+        self._wanted_version = -1
+        self._synced: dict[str, set[str]] = {}  # names by folder
         self._known_folders: set[Path] = {folder.parent}
         self._slot = 0
         self._held: int | None = None
@@ -81,28 +84,35 @@ class DurableTable:
 
     def sync(self, version: int) -> None:
         """Return once this version is on disk, with all before it; one call does it for all that wait."""
+        # Two threads may do this at once: at worst one of them syncs its version in a round of its own.
+        self._wanted_version = max(self._wanted_version, version)
         with self._lock:
             if version <= self._synced_version:
                 return
             try:
-                self._sync_newest()
+                self._sync_version(max(version, self._wanted_version))
             except BaseException:
                 # Which of them are on disk is not known: the next sync takes all of them.
-                self._synced, self._known_folders = set(), {self._folder.parent}
+                self._synced, self._known_folders = {}, {self._folder.parent}
                 raise
 
-    def _sync_newest(self) -> None:
+    def _sync_version(self, version: int) -> None:
+        """Sync the files that are new since the last time; the version is there, and so is what it names."""
         assert self._lock.locked()
-        manifests = self._versions()  # first, so that what the newest one names is there
-        newest = max(manifests)
-        files = [path for path in self._data_files() if path not in self._synced]
-        for path in [*files, manifests[newest]]:
+        found = self._names()
+        new = [
+            self._table / folder / name
+            for folder, names in found.items()
+            for name in names - self._synced.get(folder, set())
+        ]
+        new.append(self._manifest(version))
+        for path in new:
             _sync(path)
-        for folder in self._folders_of([*files, manifests[newest]]):
+        for folder in self._folders_of(new):
             _sync(folder)
-        self._write(Marker(newest, boot_id()))
-        self._synced = {path for path in self._synced.union(files) if path.exists()}
-        self._synced_version = newest
+        self._write(Marker(version, boot_id()))
+        self._synced = found
+        self._synced_version = version
 
     def previous_age(self) -> float:
         """Return how many seconds ago the version before the newest one was made; 0 if there is none."""
@@ -182,10 +192,23 @@ class DurableTable:
                 self._known_folders.add(folder)
         return found
 
-    def _data_files(self) -> Iterator[Path]:
-        for name in _DATA:
-            for folder, _, names in os.walk(self._table / name):
-                yield from (Path(folder, name) for name in names)
+    def _manifest(self, version: int) -> Path:
+        # By its name: there can be thousands of versions, and this is done for each write.
+        path = self._table / _VERSIONS / f"{_HIGHEST - version:020}{_SUFFIX}"
+        return path if path.exists() else self._versions()[version]
+
+    def _names(self) -> dict[str, set[str]]:
+        """Return the names of all files but the manifests, by folder in the table.
+
+        There can be thousands of them, of the versions that readers may still read, and this is done for each write.
+        """
+        found: dict[str, set[str]] = {}
+        for folder in _FLAT:
+            with suppress(FileNotFoundError):
+                found[folder] = set(os.listdir(self._table / folder))  # noqa: PTH208 - names are all that is needed
+        for path, _, names in os.walk(self._table / _INDICES):
+            found[os.path.relpath(path, self._table)] = set(names)
+        return found
 
     def _read(self) -> Marker | None:
         try:

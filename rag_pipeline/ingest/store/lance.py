@@ -17,8 +17,10 @@ from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store import lance_table, lance_upkeep, rows
 from rag_pipeline.ingest.store.durable import DurableTable
 from rag_pipeline.ingest.store.faults import translated
+from rag_pipeline.ingest.store.group_commit import GroupCommit
 from rag_pipeline.ingest.store.heads import Heads, Key, Row
 from rag_pipeline.ingest.store.lance_search import heads_showing, search
+from rag_pipeline.ingest.store.lance_table import Replacement
 from rag_pipeline.ingest.store.memory import give_back_memory
 from rag_pipeline.ingest.store.spool import Batch, Spool, check_batch
 from rag_pipeline.ingest.types import SearchHit, SourceFile, StoredPipeline, StoreFault
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 TABLE = "chunks"
 # Each write adds files and a version; this often they are merged, and versions nobody can be reading are removed.
 COMPACT_EVERY = 200
-KEEP_VERSIONS = timedelta(seconds=60)
+# Each merge looks at all versions there are, so as few are kept as readers need.
+KEEP_VERSIONS = timedelta(seconds=20)
 _NEVER = timedelta(days=36500)
 # What the library may keep in memory of indexes and of versions. By itself it takes up to 7 GB, and a pipeline that
 # writes for hours gets there.
@@ -58,13 +61,17 @@ class LanceVectorStore:
         # Guards the fields below, and keeps this process's writes one after another.
         self._lock = threading.Lock()
         self._writes = 0
+        self._removed_versions_at = 0.0
         self._clean = False
         self._claimed = False
         self._closed = False
         self._heads: tuple[int, Heads] | None = None
         self._session: Any = None
         self._table: Any = None
+        self._columns: Any = None  # of the table, once it can be written
+        self._version: int | None = None  # the newest that this process wrote
         self._durable = DurableTable(self._path, TABLE)
+        self._group = GroupCommit(self._lock, self._replace)
         with translated(self._path, "opening the vector store"):
             self._table = self._open()
 
@@ -79,13 +86,14 @@ class LanceVectorStore:
                 checked = check_batch(chunks, vectors, self._dimensions)
                 with translated(self._path, doing):
                     spool.add(chunks, checked)
-            with self._writing(doing):
-                table = self._writable()
-                generation = self._next_generation(self._current(table))
-                head = rows.build_heads(table.schema, pipeline_id, [rows.Head(file, generation, generation)])
-                table.add(lance_table.as_data(table.schema, head, pipeline_id, file.file_id, generation, spool))
-                self._put(table, pipeline_id, head)
-                self._compact(table)
+            replacement = Replacement(pipeline_id, file, spool)
+            with translated(self._path, doing):
+                if spool.is_small:
+                    self._group.submit(replacement)
+                else:
+                    with self._lock:
+                        self._replace([replacement])
+                self._sync()
 
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
         """Give a stored file another name and address, in one commit; no error if it isn't stored."""
@@ -161,7 +169,7 @@ class LanceVectorStore:
             for start in range(0, len(keys), FILES_AT_ONCE):
                 # A batch at a time, so that a file's head never outlives its chunks.
                 if dead := heads.apply((), keys[start : start + FILES_AT_ONCE]):
-                    self._remove(table, pipeline_id, dead)
+                    self._remove(table, dead)
                     self._compact(table)
 
     def file(self, pipeline_id: str, file_id: str) -> SourceFile | None:
@@ -276,18 +284,29 @@ class LanceVectorStore:
 
         if self._session is None:
             self._session = lancedb.Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES)
-        return lancedb.connect(self._path, read_consistency_interval=timedelta(0), session=self._session)
+        # By itself each call would look through all versions, thousands after many writes, for newer ones.
+        return lancedb.connect(self._path, session=self._session)
 
-    def _readable(self) -> Any:
+    def _opened(self) -> Any:
+        """Return the table at the version that this process knows, None if there is none yet."""
         self._check_open()
         if self._table is None:
             self._table = self._open()  # another process may have made it meanwhile
         return self._table
 
+    def _readable(self) -> Any:
+        """Return the table at its newest version, None if there is none yet."""
+        if (table := self._opened()) is not None:
+            table.checkout_latest()
+        return table
+
     def _writable(self) -> Any:
-        """Return the table, made if need be, with its indexes, and without what a crash may have left."""
+        """Return the table, made if need be, with its indexes, and without what a crash may have left.
+
+        What another process wrote since is noticed when this one has written.
+        """
         assert self._lock.locked()
-        table = self._readable()
+        table = self._opened() if self._clean else self._readable()
         if not self._claimed:
             self._durable.claim()
             self._claimed = True
@@ -301,6 +320,7 @@ class LanceVectorStore:
             lance_table.bring_up_to_date(table)
             lance_table.make_indexes(table)
             lance_upkeep.remove_leftovers(table)
+            self._columns = table.schema
             self._clean = True
         return table
 
@@ -315,6 +335,7 @@ class LanceVectorStore:
     # Heads: the files that are stored, cached for the table's version
 
     def _current(self, table: Any) -> Heads:
+        """Return the heads of the version that the table is at."""
         assert self._lock.locked()
         version = table.version
         if self._heads is None or self._heads[0] != version:
@@ -331,46 +352,71 @@ class LanceVectorStore:
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[None]:
-        """Hold the lock, then sync what was written without it; after a failure the next write removes leftovers."""
+        """Hold the lock, then sync what was written without it."""
         with translated(self._path, doing):
-            with self._lock:
-                try:
-                    yield
-                except BaseException:
-                    self._clean = False
-                    self._heads = None
-                    raise
-                version = None if self._table is None else self._table.version
-            if version is not None:
-                self._durable.sync(version)
+            with self._lock, self._changing():
+                yield
+            self._sync()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Note the version that is to be synced; after a failure the next write removes leftovers."""
+        assert self._lock.locked()
+        try:
+            yield
+        except BaseException:
+            self._clean = False
+            self._heads = None
+            raise
+        if self._table is not None:
+            self._version = self._table.version
+
+    def _sync(self) -> None:
+        if self._version is not None:
+            self._durable.sync(self._version)
+
+    def _replace(self, replacements: Sequence[Replacement]) -> None:
+        """Commit all of these together."""
+        with self._changing():
+            table = self._writable()
+            heads = self._current(table) if self._heads is None else self._heads[1]
+            generation = self._next_generation(heads)
+            new = lance_table.build_heads(self._columns, replacements, generation)
+            added = table.add(lance_table.as_data(self._columns, new, replacements, generation))
+            self._put(table, new, added.version)
+            self._compact(table)
 
     def _put_heads(self, table: Any, pipeline_id: str, heads: Sequence[rows.Head], gone: Iterable[Key]) -> None:
         """Commit new heads, which replace the files that are gone, and then remove what no longer counts."""
-        new = rows.build_heads(table.schema, pipeline_id, heads)
-        table.add(new)
-        self._put(table, pipeline_id, new, gone)
+        new = rows.build_heads(self._columns, pipeline_id, heads)
+        self._put(table, new, table.add(new).version, gone)
 
-    def _put(self, table: Any, pipeline_id: str, new: Any, gone: Iterable[Key] = ()) -> None:
-        """Keep the cache in step with heads that were just added, and remove what they replace."""
-        heads = self._current_before(table)
-        self._remove(table, pipeline_id, heads.apply(new.select(list(rows.HEAD_COLUMNS)).to_pylist(), gone))
-
-    def _current_before(self, table: Any) -> Heads:
-        """Return the cache as the one of the version that this process's own write, alone, has just made."""
+    def _put(self, table: Any, new: Any, version: int, gone: Iterable[Key] = ()) -> None:
+        """Keep the cache in step with heads that were added as this version, and remove what they replace."""
         assert self._heads is not None
-        self._heads = (table.version, self._heads[1])
-        return self._heads[1]
+        before, heads = self._heads
+        if version == before + 1:
+            self._heads = (version, heads)
+            self._remove(table, heads.apply(new.select(list(rows.HEAD_COLUMNS)).to_pylist(), gone))
+        else:  # another process wrote, which the cache does not know
+            self._heads = None
+            lance_upkeep.remove_leftovers(table)
 
-    def _remove(self, table: Any, pipeline_id: str, dead: Sequence[Row]) -> None:
+    def _remove(self, table: Any, dead: Sequence[Row]) -> None:
         """Remove heads that no longer count, and the chunks that no file shows any more."""
+        for pipeline_id in dict.fromkeys(row["pipeline_id"] for row in dead):
+            of_one = [row for row in dead if row["pipeline_id"] == pipeline_id]
+            for start in range(0, len(of_one), FILES_AT_ONCE):
+                self._delete(table, rows.unescape(pipeline_id), of_one[start : start + FILES_AT_ONCE])
+
+    def _delete(self, table: Any, pipeline_id: str, dead: Sequence[Row]) -> None:
         assert self._heads is not None
-        heads = self._heads[1]
-        for start in range(0, len(dead), FILES_AT_ONCE):
-            some = dead[start : start + FILES_AT_ONCE]
-            contents = {rows.content_of(row) for row in some}
-            unshown = [content for content in contents if not heads.is_shown(some[0]["pipeline_id"], content)]
-            table.delete(rows.condition(pipeline_id, [row["generation"] for row in some], unshown))
-            self._heads = (table.version, heads)
+        before, heads = self._heads
+        contents = {rows.content_of(row) for row in dead}
+        unshown = [content for content in contents if not heads.is_shown(rows.escape(pipeline_id), content)]
+        version = table.delete(rows.condition(pipeline_id, [row["generation"] for row in dead], unshown)).version
+        # After a write of another process the cache is read anew; until then it is right about what is dead here.
+        self._heads = (version if version == before + 1 else before, heads)
 
     def _next_generation(self, heads: Heads) -> int:
         """Return a number that no row has yet, also if the clock was set back."""
@@ -388,16 +434,18 @@ class LanceVectorStore:
         if not at_once and self._writes < max(self._compact_every, files // 20):
             return
         self._writes = 0
-        before = table.version
-        keep = max(KEEP_VERSIONS.total_seconds(), self._durable.previous_age())
-        started = time.monotonic()
+        before, started = table.version, time.monotonic()
+        previous_age = self._durable.previous_age()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             table.optimize(cleanup_older_than=_NEVER)
             # Nothing is removed that the newest version on disk is made of.
             self._durable.sync(table.version)
-            keep += time.monotonic() - started + 0.1
-            table.optimize(cleanup_older_than=timedelta(seconds=keep))
+            keep = KEEP_VERSIONS.total_seconds()
+            if at_once or started - self._removed_versions_at >= keep:
+                keep = max(keep, previous_age) + time.monotonic() - started + 0.1
+                table.optimize(cleanup_older_than=timedelta(seconds=keep))
+                self._removed_versions_at = started
         if self._heads is not None and self._heads[0] == before:
             self._heads = (table.version, self._heads[1])  # the rows are the same
         # The library keeps something of every version and index that it has read, also of those just removed.

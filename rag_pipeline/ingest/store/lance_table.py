@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from rag_pipeline.ingest.store import rows
 from rag_pipeline.ingest.store.heads import Row
-from rag_pipeline.ingest.store.spool import Batch, Spool
+from rag_pipeline.ingest.store.spool import Spool
+from rag_pipeline.ingest.types import SourceFile
 
 
 def make_indexes(table: Any) -> None:
@@ -48,14 +50,34 @@ def count_chunks(table: Any, contents: set[int]) -> dict[int, int]:
     return {item["values"]: item["counts"] for item in found}
 
 
-def as_data(columns: Any, head: Any, pipeline_id: str, file_id: str, generation: int, spool: Spool) -> Any:
-    """Return the rows of a replacement as the library takes them: at once, or as a stream if they are many."""
+class Replacement(NamedTuple):
+    """A file with the chunks that it is to have."""
+
+    pipeline_id: str
+    file: SourceFile
+    spool: Spool
+
+
+def build_heads(columns: Any, replacements: Sequence[Replacement], generation: int) -> Any:
+    """Return the head rows of replacements, which get numbers from ``generation`` on."""
     import pyarrow as pa
 
-    def build(batch: Batch) -> Any:
-        return rows.build_chunks(columns, pipeline_id, file_id, generation, *batch)
+    by_pipeline: dict[str, list[rows.Head]] = {}
+    for number, (pipeline_id, file, _) in enumerate(replacements, generation):
+        by_pipeline.setdefault(pipeline_id, []).append(rows.Head(file, number, number))
+    return pa.concat_tables([rows.build_heads(columns, *item) for item in by_pipeline.items()])
 
-    if spool.is_small:
-        return pa.concat_tables([head, *map(build, spool)])
-    tables = chain([head], map(build, spool))
+
+def as_data(columns: Any, heads: Any, replacements: Sequence[Replacement], generation: int) -> Any:
+    """Return the rows of replacements as the library takes them: at once, or as a stream if they are many."""
+    import pyarrow as pa
+
+    chunks = (
+        rows.build_chunks(columns, pipeline_id, file.file_id, number, *batch)
+        for number, (pipeline_id, file, spool) in enumerate(replacements, generation)
+        for batch in spool
+    )
+    if all(replacement.spool.is_small for replacement in replacements):
+        return pa.concat_tables([heads, *chunks])
+    tables = chain([heads], chunks)
     return pa.RecordBatchReader.from_batches(columns, (batch for table in tables for batch in table.to_batches()))

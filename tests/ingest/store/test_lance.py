@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store import lance, lance_table, rows
 from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.types import SourceFile
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
 
 ROOT = Path(__file__).parents[3]
@@ -84,6 +87,7 @@ def test_what_a_crash_between_the_two_commits_leaves_is_never_seen(tmp_path: Pat
     assert table.count_rows() == 5
     writer = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     writer.replace("p", file("b"), [([], vectors(0))])
+    table.checkout_latest()
     assert table.count_rows() == 3, "the next writer removes it"
 
 
@@ -102,6 +106,7 @@ def test_what_a_crash_in_the_middle_of_a_move_leaves_is_never_seen(tmp_path: Pat
         assert {name: found.content_hash for name, found in seen.files("p").items()} == {"b": "2", "c": "h"}
     writer = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     writer.replace("p", file("d"), [([], vectors(0))])
+    table.checkout_latest()
     assert table.count_rows() == 3 + 1, "three heads and the chunk that two of them show"
     assert sorted(hit.file_id for hit in everything(writer)) == ["b", "c"]
 
@@ -162,8 +167,6 @@ def test_many_removals_and_moves_are_few_commits(store: LanceVectorStore, monkey
 
 
 def test_disk_is_bounded_over_many_replaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datetime import timedelta
-
     from rag_pipeline.ingest.store import lance
 
     monkeypatch.setattr(lance, "KEEP_VERSIONS", timedelta(0))
@@ -223,3 +226,94 @@ except StoreError as error:
     assert "storing 'a' failed" in answer.stdout
     assert store.files("p")["a"].content_hash == "1"
     assert [hit.text for hit in everything(store)] == ["kept"]
+
+
+def replace_together(store: LanceVectorStore, *writes: tuple[str, SourceFile, str]) -> dict[str, BaseException]:
+    """Replace files by a thread each, all of which wait before any is committed; return errors by text."""
+    errors: dict[str, BaseException] = {}
+
+    def replace(pipeline_id: str, new: SourceFile, text: str) -> None:
+        try:
+            store.replace(pipeline_id, new, [(chunks(text), vectors(1))])
+        except StoreError as error:
+            errors[text] = error
+
+    threads = [threading.Thread(target=replace, args=write) for write in writes]
+    with store._lock:
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            for _ in range(6000):
+                if len(store._group._waiting) == number:
+                    break
+                threading.Event().wait(0.01)
+    for thread in threads:
+        thread.join(60)
+    return errors
+
+
+def test_threads_that_write_at_once_share_a_commit(store: LanceVectorStore) -> None:
+    store.replace("p", file("a"), [(chunks("old"), vectors(1))])
+    before = store._table.version
+    writes = [
+        ("p", file("a", "1"), "one"),
+        ("p", file("a", "2"), "two"),
+        ("q", file("a"), "other"),
+        ("p", file("b"), "b"),
+    ]
+    assert replace_together(store, *writes) == {}
+    assert store._table.version == before + 2, "one commit that adds, and one that removes"
+    assert sorted(hit.text for hit in everything(store)) == ["b", "other", "two"]
+    assert store._table.count_rows() == 6
+    marker = store._durable._read()
+    assert marker is not None
+    assert marker.version == store._table.version
+
+
+def test_what_is_wrong_with_one_file_is_not_told_of_others(store: LanceVectorStore) -> None:
+    bad = SourceFile("bad", "bad", "file:///bad", "h", 1 << 70, "text/plain", 1.0)
+    errors = replace_together(store, ("p", file("a"), "a"), ("p", bad, "bad"), ("p", file("c"), "c"))
+    assert errors.keys() == {"bad"}
+    assert "storing 'bad' failed" in str(errors["bad"])
+    assert sorted(hit.text for hit in everything(store)) == ["a", "c"]
+
+
+def test_a_write_between_two_of_this_process_is_noticed(tmp_path: Path, store: LanceVectorStore) -> None:
+    store.replace("p", file("a", "1"), [(chunks("first"), vectors(1))])
+    other = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
+    other.replace("p", file("b", "1"), [(chunks("of the other"), vectors(1))])
+    other.close()
+    store.replace("p", file("b", "2"), [(chunks("second"), vectors(1))])
+    assert sorted(hit.text for hit in everything(store)) == ["first", "second"]
+    assert store._table.count_rows() == 4, "what the other process wrote is replaced"
+
+
+def test_writing_a_new_file_looks_for_no_other_versions(
+    store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.replace("p", file("a"), [(chunks("a"), vectors(1))])
+
+    def look() -> None:
+        raise AssertionError("looked through all versions")
+
+    monkeypatch.setattr(store._table, "checkout_latest", look)
+    store.replace("p", file("b"), [(chunks("b"), vectors(1))])
+
+
+def test_versions_are_removed_no_more_often_than_they_get_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH, compact_every=3)
+    store.replace("p", file("a"), [(chunks("a"), vectors(1))])
+    kept: list[timedelta] = []
+    optimize = type(store._table).optimize
+
+    def record(table: object, *, cleanup_older_than: timedelta) -> None:
+        kept.append(cleanup_older_than)
+        optimize(table, cleanup_older_than=cleanup_older_than)
+
+    monkeypatch.setattr(type(store._table), "optimize", record)
+    monkeypatch.setattr(lance, "KEEP_VERSIONS", timedelta(hours=1))
+    for number in range(9):
+        store.replace("p", file(f"{number}"), [(chunks("b"), vectors(1))])
+    assert [keep < timedelta(days=1) for keep in kept] == [False, True, False, False]
+    store.compact()
+    assert kept[-1] < timedelta(days=1), "when it is asked for"
+    store.close()

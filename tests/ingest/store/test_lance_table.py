@@ -37,10 +37,10 @@ def test_a_few_rows_go_at_once_and_many_as_a_stream(
     tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool, "CHUNKS_AT_ONCE", 7)
-    head = rows.build_heads(COLUMNS, "p", [rows.Head(file("a"), 5, 5)])
     with spool.Spool(tmp_path) as spooled:
         spooled.add(chunks(*map(str, range(count))), vectors(count))
-        data = lance_table.as_data(COLUMNS, head, "p", "a", 5, spooled)
+        replacements = [lance_table.Replacement("p", file("a"), spooled)]
+        data = lance_table.as_data(COLUMNS, lance_table.build_heads(COLUMNS, replacements, 5), replacements, 5)
         assert isinstance(data, pa.RecordBatchReader if count > 7 else pa.Table)
         table = data.read_all() if isinstance(data, pa.RecordBatchReader) else data
     assert table.schema.equals(COLUMNS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,40 @@ def test_what_was_reported_is_there_and_nothing_else(
         with caplog.at_level(logging.INFO):
             assert found_in(image) in allowed
         assert len(caplog.messages) <= 1, "one line says what was lost"
+
+
+def test_what_was_reported_to_any_of_several_threads_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, folder = Disk(monkeypatch), tmp_path / "store"
+    store = LanceVectorStore(folder, "model-a", WIDTH, compact_every=9)
+    store.replace("p", file("a"), [(chunks("text of h"), vectors(1))])
+    reported: set[str] = set()
+    images: list[tuple[Path, set[str]]] = []
+
+    def cut() -> None:
+        # Not while another thread makes and removes files, which the copy would trip over.
+        if disk.syncs % 3 == 1 and store._lock.acquire(blocking=False):
+            images.append((tmp_path / f"image {len(images)}", set(reported)))
+            disk.image(folder, images[-1][0], "removed")
+            store._lock.release()
+
+    def write(thread: int) -> None:
+        for number in range(8):
+            store.replace("p", file(f"{thread} {number}"), [(chunks("text of h"), vectors(1))])
+            reported.add(f"{thread} {number}")
+
+    disk.before_sync = cut
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    disk.before_sync = lambda: None
+    store.close()
+    assert len(reported) == 32
+    assert len(images) > 5
+    monkeypatch.setattr(durable, "boot_id", lambda: "the next boot")
+    for image, names in images:
+        assert names <= found_in(image).keys()
 
 
 def test_after_a_kill_nothing_is_dropped(
