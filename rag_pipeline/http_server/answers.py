@@ -42,11 +42,15 @@ ADDRESSES = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A parsed request: ``target`` as it stood in the request line, header names in lower case."""
+    """A parsed request: ``target`` as it stood in the request line, header names in lower case.
+
+    ``address`` tells where it came from, for the log: the client's, or a proxy's.
+    """
 
     method: str
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    address: Callable[[], str] = lambda: "an unknown address"
 
 
 @dataclass(frozen=True, slots=True)
