@@ -142,6 +142,25 @@ def read_origin(text: str, environment: Environment) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default_port) else "")
 
 
+# A name, or with *. before it all names below it.
+_ALLOWED_HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+
+
+def _read_allowed_hosts(env: Mapping[str, str]) -> tuple[str, ...]:
+    key = "STATUS_ALLOWED_HOSTS"
+    expected = "comma-separated host names such as status.example.com or *.example.com (no scheme, port or path)"
+    names = []
+    for text in read_list(env, key):
+        try:
+            name = text.lower().removesuffix(".") if text.isascii() else text.lower().encode("idna").decode()
+        except ValueError:
+            reject(key, text, expected)
+        if not _ALLOWED_HOST.fullmatch(name) or len(name) > 255:
+            reject(key, text, expected)
+        names.append(name)
+    return tuple(dict.fromkeys(names))
+
+
 def _read_transports(env: Mapping[str, str]) -> tuple[str, ...]:
     key = "SOCKET_IO_TRANSPORTS"
     if key not in env or not env[key].strip():
@@ -250,6 +269,7 @@ class Settings:
     http_port: int = DEFAULT_PORT
     socket_port: int = DEFAULT_PORT + 1
     origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     transports: tuple[str, ...] = TRANSPORTS
     state_dir: Path | None = None
     pipeline_id: str | None = None
@@ -298,6 +318,7 @@ class Settings:
             http_port=http_port,
             socket_port=socket_port,
             origins=tuple(dict.fromkeys(origins)),
+            allowed_hosts=_read_allowed_hosts(env),
             transports=_read_transports(env),
             state_dir=Path(state_dir).expanduser() if state_dir else None,
             pipeline_id=check_pipeline_id("RAG_PIPELINE_ID", pipeline_id) if pipeline_id else None,

@@ -266,6 +266,10 @@ def accept_nowait(fd: int) -> int | None:
     raise OSError(code, os.strerror(code))
 
 
+POLL_READ: int = _select.POLLIN
+POLL_WRITE: int = _select.POLLOUT
+
+
 def poll() -> select.poll:
     """Return an object that waits for descriptors natively. To watch one and to stop watching it is no system call."""
     return _select.poll()

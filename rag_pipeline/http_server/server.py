@@ -10,7 +10,6 @@ from __future__ import annotations
 import _socket
 import errno
 import logging
-import select
 
 # The C class behind queue.SimpleQueue: it waits natively in a patched host program too.
 from _queue import Empty, SimpleQueue
@@ -39,8 +38,6 @@ _PAUSE_SECONDS = 0.02
 _STOP_GRACE_SECONDS = 0.5
 _STOP_SECONDS = 1.5
 _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_READ = select.POLLIN if hasattr(select, "POLLIN") else 1  # a patched host program's module may lack it
-_WRITE = select.POLLOUT if hasattr(select, "POLLOUT") else 4
 
 logger = logging.getLogger("rag_pipeline.http")
 
@@ -57,8 +54,8 @@ class HttpServer:
     """Listens from the moment it is made; answers from :meth:`start` to :meth:`stop`.
 
     Raises :class:`PortInUseError` or :class:`ConfigurationError` in the caller's thread when it can't listen.
-    ``port`` is the port as bound. Over the bound of waiting clients those that were waited for the longest are closed;
-    a request that no thread is free for within two seconds gets a 503.
+    ``address`` and ``port`` are where it is bound. Over the bound of waiting clients those that were waited for the
+    longest are closed; a request that no thread is free for within two seconds gets a 503.
     """
 
     def __init__(self, host: str, port: int, *, limits: Limits | None = None) -> None:
@@ -66,7 +63,8 @@ class HttpServer:
         self._listener = open_listener(host, port, settings=HTTP_SETTINGS)
         self._listener.setblocking(False)
         self.host = host
-        self.port: int = self._listener.getsockname()[1]
+        self.address: str = self._listener.address[0]
+        self.port: int = self._listener.address[1]
         self._wake = native.WakeUp()
         self._thread: native.NativeThread | None = None
         self._stopping = False
@@ -161,8 +159,8 @@ class HttpServer:
     # -- the waiting thread --------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        self._poll.register(self._wake.fd, _READ)
-        self._poll.register(self._listener.fileno(), _READ)
+        self._poll.register(self._wake.fd, native.POLL_READ)
+        self._poll.register(self._listener.fileno(), native.POLL_READ)
         while not self._stopping:
             try:
                 self._turn(self._waiting.seconds_left(_TURN_SECONDS))
@@ -221,7 +219,7 @@ class HttpServer:
     def _accept_again(self) -> None:
         if monotonic() >= self._accepts_at:
             self._accepts_at = 0.0
-            self._poll.register(self._listener.fileno(), _READ)
+            self._poll.register(self._listener.fileno(), native.POLL_READ)
 
     def _make_way(self, count: int) -> None:
         """Close the clients that were waited for the longest."""
@@ -229,7 +227,7 @@ class HttpServer:
             self._close(connection)
 
     def _wait(self, connection: Connection, kind: WaitFor) -> None:
-        self._poll.register(connection.fd, _WRITE if kind is WaitFor.READ else _READ)
+        self._poll.register(connection.fd, native.POLL_WRITE if kind is WaitFor.READ else native.POLL_READ)
         self._waiting.wait(connection, kind)
 
     def _serve(self, connection: Connection) -> None:

@@ -54,8 +54,7 @@ def test_sending_to_who_is_gone_is_an_error(pair: Pair) -> None:
     client.close()
     wait_until(lambda: connection.address == "an address that is gone")
     with pytest.raises(OSError):
-        for _ in range(100):
-            connection.begin_sending(b"x")
+        connection.begin_sending(b"x")
 
 
 def test_it_knows_where_it_comes_from(pair: Pair) -> None:
