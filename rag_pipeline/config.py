@@ -113,10 +113,21 @@ def read_list(env: Mapping[str, str], key: str) -> tuple[str, ...]:
 
 
 def check_pipeline_id(key: str, value: str) -> str:
-    """Return the id if people can read it and a URL can carry it."""
-    if not 0 < len(value) <= MAX_PIPELINE_ID_LENGTH or not value.isprintable() or value != value.strip():
-        reject(key, value, f"1 to {MAX_PIPELINE_ID_LENGTH} printable characters")
+    """Return the id if people can read it, and it is one segment of a path to everything that reads paths.
+
+    Ids are public names. One that holds a user's part of an address is not repeated: there may be a password in it.
+    """
+    expected = f"1 to {MAX_PIPELINE_ID_LENGTH} printable characters, no / or \\, and not . or .. alone"
+    if not is_readable_id(value) or value in (".", "..") or "/" in value or "\\" in value:
+        if "@" in value:
+            raise ConfigurationError(f"{key}: expected {expected}")
+        reject(key, value, expected)
     return value
+
+
+def is_readable_id(value: str) -> bool:
+    """Return whether a pipeline may have the id, or had it in a journal of an older version."""
+    return 0 < len(value) <= MAX_PIPELINE_ID_LENGTH and value.isprintable() and value == value.strip()
 
 
 def read_origin(text: str, environment: Environment) -> str:

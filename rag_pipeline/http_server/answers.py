@@ -171,7 +171,10 @@ def _is_welcome(request: Request, policy: OriginPolicy, guard: Guard) -> bool:
 
 
 def _access(request: Request, guard: Guard) -> Access | Refusal:
-    return guard.check(token_of(request.headers.get("authorization")))
+    access = guard.check(token_of(request.headers.get("authorization")))
+    if isinstance(access, Refusal):
+        guard.refusals.note(access, request.address, request.headers.get("x-forwarded-for"))
+    return access
 
 
 def _guarded(request: Request, source: Source, guard: Guard, make: _Seen, *, whole: bool) -> Content:

@@ -18,7 +18,7 @@ from rag_pipeline.journal.search_text import folded
 from rag_pipeline.journal.sqlite_files import find_files
 from rag_pipeline.journal.sqlite_schema import open_searcher, transaction
 
-CHUNK_ROWS = 5_000
+CHUNK_ROWS = 25_000
 MOST_STALE_ROWS = 50_000
 _INTERRUPT_SECONDS = 0.05
 _MIN_CHARACTERS = 3
@@ -28,6 +28,7 @@ _NUL, _NO_NUL = "\0", "\U0010ffff"
 """SQLite's text functions end at a NUL."""
 
 _TRIGRAMS = "CREATE VIRTUAL TABLE texts.found USING fts5(name, message, tokenize = 'trigram case_sensitive 1')"
+_GATHER = f"INSERT INTO texts.found (found, rank) VALUES ('hashsize', {32 << 20})"  # fewer merges of what is built
 _PLAIN = "CREATE TABLE texts.found (name TEXT, message TEXT)"  # where SQLite was built without FTS5
 _PUT = "INSERT INTO texts.found (rowid, name, message)"
 _NEW = "FROM files WHERE position > ? AND position <= ?"
@@ -92,6 +93,7 @@ class FileSearch:
         if self._trigrams:
             try:
                 self._db.execute(_TRIGRAMS)
+                self._db.execute(_GATHER)
             except sqlite3.OperationalError:
                 self._trigrams = False
         if not self._trigrams:

@@ -191,7 +191,7 @@ class Application:
         self._admission.refuse_unknown(name)
 
     def _on_connect(self, name: str) -> Any:
-        def on_connect(sid: str, _environ: Environ, auth: object) -> bool | None:
+        def on_connect(sid: str, environ: Environ, auth: object) -> bool | None:
             if not self._sio.manager.is_pre_connected(sid, name):
                 return None  # an event of the client's own that it named so
             client = self._sio.manager.eio_sid_from_sid(sid, name)
@@ -199,7 +199,7 @@ class Application:
                 self._admission.wait(auth, self._sio.sleep)
                 if client not in self._sio.eio.sockets:
                     return False  # it left meanwhile
-            self._admission.admit(sid, name, auth)
+            self._admission.admit(sid, name, auth, environ)
             # The library sends CONNECT when this returns; the hub welcomes the newcomer after that, in its next turn.
             told = auth if isinstance(auth, dict) else {}
             offset, form = told.get("offset"), Form.PLAIN
