@@ -77,6 +77,7 @@ class HttpServer:
         self._open: dict[int, Connection] = {}
         self._with_streams: set[Connection] = set()
         self._most_waiting = min(self._limits.waiting, _share_of_descriptors())
+        self._most_queued = min(self._limits.queued, _share_of_descriptors())
         self._waiting: WaitingClients[Connection] = WaitingClients(
             {
                 WaitFor.BEGIN: self._limits.idle_seconds,
@@ -264,7 +265,7 @@ class HttpServer:
     def _answer(self, connection: Connection) -> None:
         """Have the request answered by a worker; too many of them are refused at once."""
         # A client's further requests have half of the room, so that pipelined ones leave some to newcomers.
-        room = self._limits.queued if connection.requests == 0 else self._limits.queued // 2
+        room = self._most_queued if connection.requests == 0 else self._most_queued // 2
         if len(self._pool.waiting) >= room:
             self._refuse(connection)
             return
