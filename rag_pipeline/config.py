@@ -113,10 +113,21 @@ def read_list(env: Mapping[str, str], key: str) -> tuple[str, ...]:
 
 
 def check_pipeline_id(key: str, value: str) -> str:
-    """Return the id if people can read it and a URL can carry it."""
-    if not 0 < len(value) <= MAX_PIPELINE_ID_LENGTH or not value.isprintable() or value != value.strip():
-        reject(key, value, f"1 to {MAX_PIPELINE_ID_LENGTH} printable characters")
+    """Return the id if people can read it, and it is one segment of a path to everything that reads paths.
+
+    Ids are public names. One that holds a user's part of an address is not repeated: there may be a password in it.
+    """
+    expected = f"1 to {MAX_PIPELINE_ID_LENGTH} printable characters, no / or \\, and not . or .. alone"
+    if not is_readable_id(value) or value in (".", "..") or "/" in value or "\\" in value:
+        if "@" in value:
+            raise ConfigurationError(f"{key}: expected {expected}")
+        reject(key, value, expected)
     return value
+
+
+def is_readable_id(value: str) -> bool:
+    """Return whether a pipeline may have the id, or had it in a journal of an older version."""
+    return 0 < len(value) <= MAX_PIPELINE_ID_LENGTH and value.isprintable() and value == value.strip()
 
 
 def read_origin(text: str, environment: Environment) -> str:
@@ -140,6 +151,25 @@ def read_origin(text: str, environment: Environment) -> str:
     host = f"[{name}]" if ":" in name else name
     default_port = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default_port) else "")
+
+
+# A name, or with *. before it all names below it.
+_ALLOWED_HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+
+
+def _read_allowed_hosts(env: Mapping[str, str]) -> tuple[str, ...]:
+    key = "STATUS_ALLOWED_HOSTS"
+    expected = "comma-separated host names such as status.example.com or *.example.com (no scheme, port or path)"
+    names = []
+    for text in read_list(env, key):
+        try:
+            name = text.lower().removesuffix(".") if text.isascii() else text.lower().encode("idna").decode()
+        except ValueError:
+            reject(key, text, expected)
+        if not _ALLOWED_HOST.fullmatch(name) or len(name) > 255:
+            reject(key, text, expected)
+        names.append(name)
+    return tuple(dict.fromkeys(names))
 
 
 def _read_transports(env: Mapping[str, str]) -> tuple[str, ...]:
@@ -250,6 +280,7 @@ class Settings:
     http_port: int = DEFAULT_PORT
     socket_port: int = DEFAULT_PORT + 1
     origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     transports: tuple[str, ...] = TRANSPORTS
     state_dir: Path | None = None
     pipeline_id: str | None = None
@@ -298,6 +329,7 @@ class Settings:
             http_port=http_port,
             socket_port=socket_port,
             origins=tuple(dict.fromkeys(origins)),
+            allowed_hosts=_read_allowed_hosts(env),
             transports=_read_transports(env),
             state_dir=Path(state_dir).expanduser() if state_dir else None,
             pipeline_id=check_pipeline_id("RAG_PIPELINE_ID", pipeline_id) if pipeline_id else None,

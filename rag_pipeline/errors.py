@@ -17,6 +17,7 @@ RagPipelineError
 ├── ResourceError (RuntimeError)         this machine is short of memory, threads, descriptors or disk space
 ├── StateError (RuntimeError)            the state folder is in use, damaged or of a newer version
 ├── JournalError (RuntimeError)          the journal of events could not be opened, read or written
+│   └── JournalBusyError                 too many searches of it are under way
 ├── AccessDeniedError (PermissionError)  a service refused a client: its token, or its namespace
 ├── UnreachableError (ConnectionError)   a service that was to be followed does not answer
 ├── FellBehindError (RuntimeError)       a reader of events did not keep up with them
@@ -169,6 +170,10 @@ class JournalError(RagPipelineError, RuntimeError):
     """The journal of events could not be opened, read or written."""
 
     exit_code = ExitCode.STATE
+
+
+class JournalBusyError(JournalError):
+    """Too many searches of the journal are under way; one of a second later may find its turn."""
 
 
 class AccessDeniedError(RagPipelineError, PermissionError):

@@ -22,9 +22,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import _thread as native_thread
+    import select
+    import select as _select
 else:
     native_thread = importlib.util.module_from_spec(BuiltinImporter.find_spec("_thread"))
     BuiltinImporter.exec_module(native_thread)
+    _select_spec = importlib.util.find_spec("select")  # an extension module, or a built-in one
+    _select = importlib.util.module_from_spec(_select_spec)
+    _select_spec.loader.exec_module(_select)
 
 Lock = native_thread.LockType
 RLock = native_thread.RLock
@@ -239,6 +244,35 @@ _TRY_LATER = {errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR, errno.ENOBUFS}
 
 
 _libc.shutdown.argtypes = (ctypes.c_int, ctypes.c_int)
+_accept4 = getattr(_libc, "accept4", None)  # macOS has none
+
+
+def accept_nowait(fd: int) -> int | None:
+    """Return the descriptor of a client of a listener that does not block, keeping the GIL; None if there is none.
+
+    Raises OSError when there is a client and it can't be accepted: mostly no descriptor is left.
+    """
+    if _accept4 is None:
+        client = int(_libc.accept(fd, None, None))
+        if client >= 0:
+            os.set_inheritable(client, False)
+    else:
+        client = int(_accept4(fd, None, None, socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC))
+    if client >= 0:
+        return client
+    code = ctypes.get_errno()
+    if code in _TRY_LATER:
+        return None
+    raise OSError(code, os.strerror(code))
+
+
+POLL_READ: int = _select.POLLIN
+POLL_WRITE: int = _select.POLLOUT
+
+
+def poll() -> select.poll:
+    """Return an object that waits for descriptors natively. To watch one and to stop watching it is no system call."""
+    return _select.poll()
 
 
 def end_connection(fd: int) -> None:

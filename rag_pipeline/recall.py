@@ -12,6 +12,7 @@ from rag_pipeline.http_server.source import EventPage, FollowerClosedError, Item
 from rag_pipeline.journal import Entry, FileQuery, FileRow, offset_of
 from rag_pipeline.journal.keeper import Keeper
 from rag_pipeline.journal.reading import read_within
+from rag_pipeline.journal.search_gate import SearchGate
 
 if TYPE_CHECKING:
     from rag_pipeline.journal.redis_keeper import RedisKeeper
@@ -28,6 +29,7 @@ class Recall:
         self._keeper = keeper
         self._hub = hub
         self._limit = backlog_limit_bytes
+        self._searches = SearchGate()
 
     def events(self, since: str | None, namespace: str, limit: int) -> EventPage:
         """Return events after the offset, or the oldest that are kept."""
@@ -64,8 +66,9 @@ class Recall:
         return self._keeper.has_all_files()
 
     def files(self, query: FileQuery) -> list[FileRow]:
-        """Return the files that fit, the one that changed last first."""
-        return self._keeper.files(query)
+        """Return the files that fit, the one that changed last first; raises JournalBusyError if too many ask."""
+        with self._searches.enter():
+            return self._keeper.files(query)
 
     def follow(self, namespace: str, since: str | None) -> EventFollower:
         """Begin to follow a namespace, as one more client of the hub."""

@@ -20,6 +20,7 @@ from rag_pipeline.access.guard import guard_of
 from rag_pipeline.config import Settings
 from rag_pipeline.errors import ConfigurationError, JournalError
 from rag_pipeline.forked import OnceForAll, begin_unheard, end_unheard, renew_unheard
+from rag_pipeline.hosts import HostPolicy
 from rag_pipeline.http_server import HttpServer
 from rag_pipeline.http_server.answers import Answer, Health, Request, answer
 from rag_pipeline.http_server.handler import Limits
@@ -69,10 +70,17 @@ class StatusServer:
             self._http = HttpServer(settings.host, settings.http_port, limits=Limits(streams=settings.event_streams))
             undo.callback(self._http.stop)
             self._policy = OriginPolicy(settings, self._http.port)
+            self._hosts = HostPolicy(settings, self._http.address, token_required=self._guard.required)
             self._keeper = _keeper_of(settings)
             undo.callback(self._keeper.stop)
             self._sockets = SocketServer(
-                settings, self._policy, self.pipelines, self._keeper, direct=direct, guard=self._guard
+                settings,
+                self._policy,
+                self.pipelines,
+                self._keeper,
+                direct=direct,
+                guard=self._guard,
+                hosts=self._hosts,
             )
             undo.callback(self._sockets.stop)
             self._once_for_all = OnceForAll()
@@ -285,7 +293,7 @@ class StatusServer:
         return self._shown.health()
 
     def _respond(self, request: Request) -> Answer:
-        return answer(request, self._shown, self._policy, self._guard)
+        return answer(request, self._shown, self._policy, self._guard, self._hosts)
 
 
 def start_status_server(

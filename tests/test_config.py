@@ -281,3 +281,21 @@ def test_no_secret_does_anything_but_work_or_be_refused_in_one_line(env: dict[st
         assert auth.required or not any(value.strip() for value in env.values())
     else:
         assert len(str(refused).splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", [".", "..", "a/b", "../a", "a\\b", " ", "\t", "a\nb", "a\0", "", "x" * 201])
+def test_an_id_that_is_no_name_is_refused(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="pipeline_id") as raised:
+        config.check_pipeline_id("pipeline_id", value)
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("value", ["...", ".a", "a..b", "local_files-host", "Größe 1", "user@host", "%2e%2e"])
+def test_an_id_that_is_a_name_is_taken(value: str) -> None:
+    assert config.check_pipeline_id("pipeline_id", value) == value
+
+
+def test_an_error_about_an_id_repeats_no_password() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        config.check_pipeline_id("RAG_PIPELINE_ID", "postgres://user:secret@db/name")
+    assert "secret" not in str(raised.value)

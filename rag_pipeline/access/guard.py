@@ -6,6 +6,7 @@ import importlib.util
 from typing import TYPE_CHECKING, Protocol
 
 from rag_pipeline.access.decision import EVERYTHING, INVALID, MISSING, Access, Refusal
+from rag_pipeline.access.refusals import RefusalLog
 from rag_pipeline.access.tokens import SharedTokens
 from rag_pipeline.config import AuthSettings
 from rag_pipeline.errors import ConfigurationError
@@ -33,6 +34,7 @@ class Guard:
         self._tokens = tokens or SharedTokens(())
         self._signed = signed
         self._keys = keys
+        self.refusals = RefusalLog()
 
     @property
     def required(self) -> bool:

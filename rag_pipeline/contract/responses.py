@@ -35,11 +35,15 @@ _BY_STATUS = {
     ),
     "408": ("TooSlow", _error("The request took too long to arrive.")),
     "414": ("AddressTooLong", _error("The request line is too long.")),
+    "421": (
+        "Misdirected",
+        _error("No token is asked for, and the service does not answer under this `Host`."),
+    ),
     "431": ("HeadersTooLong", _error("The headers are too long.")),
     "503": ("Unavailable", _error("Not now: the error says why.", Retry_After="Seconds to wait, if that is known.")),
 }
 RESPONSES: dict[str, Document] = dict(_BY_STATUS.values())
-_ANYWHERE = ("400", "405", "408", "414", "431", "503")
+_ANYWHERE = ("400", "405", "408", "414", "421", "431", "503")
 
 
 def error(description: str) -> Document:

@@ -14,6 +14,7 @@ from rag_pipeline.access.decision import not_allowed
 from rag_pipeline.contract import DOCUMENTS, document
 from rag_pipeline.control import Action
 from rag_pipeline.events import NS_PIPELINE
+from rag_pipeline.hosts import HostPolicy
 from rag_pipeline.http_server import assets, control, history, page, states
 from rag_pipeline.http_server.challenge import refused
 from rag_pipeline.http_server.content import (
@@ -42,11 +43,15 @@ ADDRESSES = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A parsed request: ``target`` as it stood in the request line, header names in lower case."""
+    """A parsed request: ``target`` as it stood in the request line, header names in lower case.
+
+    ``address`` tells where it came from, for the log: the client's, or a proxy's.
+    """
 
     method: str
     target: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    address: Callable[[], str] = lambda: "an unknown address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,16 @@ class _Resource(NamedTuple):
 _Seen = Callable[[Source], Content]
 
 
-def answer(request: Request, source: Source, policy: OriginPolicy, guard: Guard = OPEN) -> Answer:
+def answer(
+    request: Request, source: Source, policy: OriginPolicy, guard: Guard = OPEN, hosts: HostPolicy | None = None
+) -> Answer:
     """Return the answer to the request; what ``source`` raises is raised.
 
-    Whatever tells of pipelines is for those whose token the guard lets through.
+    Whatever tells of pipelines is for those whose token the guard lets through. Without ``hosts`` all are allowed.
     """
     host = request.headers.get("host")
+    if hosts is not None and (wrong := hosts.refusal(host) or hosts.refusal(_authority(request.target))) is not None:
+        return error_answer(HTTPStatus.MISDIRECTED_REQUEST, wrong, send_body=request.method != "HEAD")
     origin = request.headers.get("origin")
     scheme = request_scheme(request.headers.get("x-forwarded-proto"))
     resource = _find(request, source, guard, policy)
@@ -162,7 +171,10 @@ def _is_welcome(request: Request, policy: OriginPolicy, guard: Guard) -> bool:
 
 
 def _access(request: Request, guard: Guard) -> Access | Refusal:
-    return guard.check(token_of(request.headers.get("authorization")))
+    access = guard.check(token_of(request.headers.get("authorization")))
+    if isinstance(access, Refusal):
+        guard.refusals.note(access, request.address, request.headers.get("x-forwarded-for"))
+    return access
 
 
 def _guarded(request: Request, source: Source, guard: Guard, make: _Seen, *, whole: bool) -> Content:
@@ -189,6 +201,16 @@ def _split(target: str) -> tuple[str, str]:
         return parts.path or "/", parts.query
     path, _, query = target.partition("#")[0].partition("?")
     return path, query
+
+
+def _authority(target: str) -> str | None:
+    """Return the host of an absolute target, which counts for more than the header (RFC 9112, section 3.2.2)."""
+    if target.startswith(("/", "*")):
+        return None
+    try:
+        return urlsplit(target).netloc or None
+    except ValueError:
+        return None
 
 
 def _health(source: Source, access: Access | Refusal) -> Content:

@@ -1,60 +1,19 @@
-"""One client's connection, on which every wait has an end."""
+"""One client's connection: reads and writes that never wait, and those of a stream, which wait with a deadline."""
 
 from __future__ import annotations
 
 import _socket
-import io
 import logging
 from collections.abc import Callable
-from http.client import LineTooLong
-from time import monotonic
-from typing import TYPE_CHECKING
 
 from rag_pipeline import native
+from rag_pipeline.http_server.head import RequestHead
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-logger = logging.getLogger("rag_pipeline.http")
-
-_DRAIN_BYTES = 256 * 1024
+READ_BYTES = 8192
+DRAIN_BYTES = 256 * 1024
 _PEEK_BYTES = 4096
 
-
-class DeadlineReader(io.RawIOBase):
-    """The receiving side: hands out at most so many bytes until a point in time, however slowly they trickle in.
-
-    Raises ``TimeoutError`` at the deadline, ``LineTooLong`` over the limit; ``ended`` tells that the client is done.
-    """
-
-    def __init__(self, sock: _socket.socket) -> None:
-        super().__init__()
-        self.ended = False
-        self._sock = sock
-        self._deadline = monotonic()
-        self._bytes_left = 0
-
-    def allow(self, seconds: float, limit_bytes: int) -> None:
-        """Set the deadline and the limit for what is read from now on."""
-        self._deadline = monotonic() + seconds
-        self._bytes_left = limit_bytes
-
-    def readable(self) -> bool:
-        """Return True, as ``io.BufferedReader`` asks."""
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Receive into the buffer; 0 is the end."""
-        seconds_left = self._deadline - monotonic()
-        if seconds_left <= 0:
-            raise TimeoutError("the client took too long to send")
-        if self._bytes_left <= 0:
-            raise LineTooLong("request")
-        self._sock.settimeout(seconds_left)
-        received = self._sock.recv_into(memoryview(buffer)[: self._bytes_left])
-        self._bytes_left -= received
-        self.ended = received == 0
-        return received
+logger = logging.getLogger("rag_pipeline.http")
 
 
 def _nothing() -> None:
@@ -62,34 +21,69 @@ def _nothing() -> None:
 
 
 class Connection:
-    """A client's socket; its handler thread reads and writes, the server's thread may end it from outside.
+    """A client's socket. One thread at a time has it: the server's while the client is waited for, else a worker.
 
-    ``waiting_since`` is the monotonic time since when the handler waits for the client, None while it works.
-    ``streams`` says that the handler carries a stream.
+    :meth:`end_reading` and :meth:`abort` may be called by any thread. ``requests`` counts those that were answered,
+    ``drained`` the bytes that were dropped at the end; ``rest`` is what the client has not taken of its answer, and
+    ``closes`` whether the connection ends after it.
     """
 
-    def __init__(self, sock: _socket.socket) -> None:
+    def __init__(self, sock: _socket.socket, limit_bytes: int) -> None:
+        sock.setblocking(False)
         # A full answer is one write: there is nothing to gather, and Nagle's wait would cost 40 ms.
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         self._sock = sock
-        self.reader = DeadlineReader(sock)
-        self.waiting_since: float | None = monotonic()
-        self.streams = False
-        self._writing = False
+        self.fd = sock.fileno()
+        self.head = RequestHead(limit_bytes)
+        self.requests = 0
+        self.drained = 0
+        self.rest = memoryview(b"")
+        self.closes = False
         self._wake: Callable[[], None] = _nothing
+
+    @property
+    def address(self) -> str:
+        """The client's address, for the log."""
+        try:
+            return str(self._sock.getpeername()[0])
+        except OSError:
+            return "an address that is gone"
+
+    def receive(self) -> bytes | None:
+        """Return what has arrived, empty at the end, None if nothing has; raises ``OSError``."""
+        return native.recv_nowait(self.fd, READ_BYTES)
+
+    def begin_sending(self, data: bytes) -> None:
+        """Send what fits the kernel's buffer, and keep the rest; raises ``OSError``."""
+        self.rest = memoryview(data)
+        self.go_on_sending()
+
+    def go_on_sending(self) -> None:
+        """Send more of the rest, as far as it fits; raises ``OSError``."""
+        while self.rest:
+            # No GIL is given up: a thread that computes would keep it for 5 ms.
+            piece = bytes(self.rest[: 1 << 20])
+            sent = native.send(self.fd, piece, len(piece), native.SEND_FLAGS)
+            if sent < 0:
+                if native.send_failed():
+                    raise ConnectionError("the client is gone")
+                return
+            self.rest = self.rest[sent:]
+
+    def say_end(self) -> None:
+        """Tell the client that nothing more comes. Closing with unread bytes would reset the connection, and the
+        client may lose its answer with it: so what it still sends is taken for a while."""
+        self._shutdown(_socket.SHUT_WR)
+
+    # -- a stream's ----------------------------------------------------------------------------------------------------
 
     def send(self, data: bytes, seconds: float) -> None:
         """Send everything within ``seconds`` altogether; raises ``OSError``."""
-        self._sock.settimeout(seconds)
-        self._writing = True
-        self.waiting_since = monotonic()
-        try:
-            # Mostly all of it fits, and no GIL is given up: a thread that computes would keep it for 5 ms.
-            sent = native.send(self._sock.fileno(), data, len(data), native.SEND_FLAGS)
-            if sent < len(data):  # or it failed, which the next attempt tells
-                self._sock.sendall(memoryview(data)[max(0, sent) :])
-        finally:
-            self._writing = False
+        # Mostly all of it fits.
+        sent = native.send(self.fd, data, len(data), native.SEND_FLAGS)
+        if sent < len(data):  # or it failed, which the next attempt tells
+            self._sock.settimeout(seconds)
+            self._sock.sendall(memoryview(data)[max(0, sent) :])
 
     def expect_reading(self, seconds: float) -> None:
         """Let the kernel end the connection when what was sent is not taken within ``seconds``, where it knows how.
@@ -104,54 +98,32 @@ class Connection:
 
         Raises ``OSError`` if the connection is broken.
         """
-        return native.recv_nowait(self._sock.fileno(), _PEEK_BYTES) == b""
-
-    def linger(self, seconds: float) -> None:
-        """Say the end and take what the client still sends, for a bounded while.
-
-        Closing with unread bytes resets the connection, and the client may lose the answer with it.
-        """
-        self.waiting_since = monotonic()
-        self.reader.allow(seconds, _DRAIN_BYTES)
-        scratch = bytearray(16 * 1024)
-        try:
-            self._sock.shutdown(_socket.SHUT_WR)
-            while self.reader.readinto(scratch):
-                pass
-        except (OSError, LineTooLong):
-            pass
+        return native.recv_nowait(self.fd, _PEEK_BYTES) == b""
 
     def wake_by(self, call: Callable[[], None]) -> None:
-        """Have the call made when the connection is ended from outside: its handler waits for a stream from now on."""
+        """Have the call made when the connection is ended from outside: a stream is waited for from now on."""
         self._wake = call
-        self.streams = True
+
+    # -- from outside --------------------------------------------------------------------------------------------------
 
     def end_reading(self) -> None:
-        """Make the handler see the end once it has read what arrived; called from outside."""
+        """Make a stream see the end once it has read what arrived."""
         self._shutdown(_socket.SHUT_RD)
-        self._wake_handler()
+        self._wake_stream()
 
     def abort(self) -> None:
-        """Make the handler's reads and writes fail at once; called from outside."""
+        """Make reads and writes fail at once."""
         self._shutdown(_socket.SHUT_RDWR)
-        self._wake_handler()
-
-    def give_way(self) -> None:
-        """End a wait for the client: it does not send, or it does not read."""
-        if self._writing:
-            self.abort()
-        else:
-            self.end_reading()
+        self._wake_stream()
 
     def close(self) -> None:
         """Close the socket; nothing may be called afterwards."""
-        self.reader.close()
         self._sock.close()
 
-    def _wake_handler(self) -> None:
+    def _wake_stream(self) -> None:
         try:
             self._wake()
-        except Exception:  # the handler meets it too, when it closes the stream
+        except Exception:  # the stream's thread meets it too, when it closes the stream
             logger.debug("a stream could not be woken", exc_info=True)
 
     def _shutdown(self, how: int) -> None:

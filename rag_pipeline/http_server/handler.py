@@ -1,4 +1,4 @@
-"""Carrying HTTP/1.1 over one connection: requests in, answers out, errors as JSON."""
+"""HTTP/1.1: a request from its bytes, the answer as bytes, errors as JSON."""
 
 from __future__ import annotations
 
@@ -9,22 +9,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
 from http import HTTPStatus
-from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
-from typing import NoReturn
+from typing import NamedTuple, NoReturn, cast
 
 from rag_pipeline.http_server.answers import Answer, Request, Streaming, error_answer
 from rag_pipeline.http_server.connection import Connection
 from rag_pipeline.http_server.content import Stream
+from rag_pipeline.http_server.head import REQUEST_LINE, Stage
 from rag_pipeline.http_server.streaming import OpenStreams, carry
 
 Respond = Callable[[Request], Answer]
 
-_REQUEST_LINE = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64} [\x21-\x7e\x80-\xff]+ HTTP/[0-9]{1,3}\.[0-9]{1,3}\r?\n")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _TLS_HANDSHAKE = b"\x16"
-_EMPTY_LINES = 4
 
 logger = logging.getLogger("rag_pipeline.http")
 
@@ -33,12 +31,17 @@ logger = logging.getLogger("rag_pipeline.http")
 class Limits:
     """What one client can cost, and how many there can be.
 
-    ``connections`` are answered at once, which is plenty for answers that take a millisecond, of clients that give way
-    when they dawdle. A stream keeps its thread for as long as someone listens, and does not count as one of these.
+    ``threads`` answer at once: they get a request when all of it is there, and never wait for a client. ``waiting``
+    bounds the clients that are waited for, ``queued`` the requests that no thread is free for, and ``unread_bytes`` the
+    answers that clients have not taken. A stream keeps its thread for as long as someone listens, and does not count as
+    one of these.
     """
 
-    connections: int = 64
+    threads: int = 64
     streams: int = 500
+    waiting: int = 1_000
+    queued: int = 512
+    unread_bytes: int = 64 << 20
     requests_per_connection: int = 1_000
     request_bytes: int = 32 * 1024
     request_seconds: float = 10.0
@@ -57,50 +60,45 @@ class RejectedRequestError(Exception):
         self.message = message
 
 
-class RequestHandler(BaseHTTPRequestHandler):
-    """Serves the requests of one connection, one after the other, in the calling thread; ``streaming`` is called when
-    one of them turns into a stream.
+class StreamingAnswer(NamedTuple):
+    """A stream that was opened for an answer."""
 
-    The base class parses; its constructor, which runs the whole exchange over a ``socket.socket``, is not used.
-    """
+    stream: Stream
+    answer: Answer
+    chunked: bool
+
+
+class Parsed(NamedTuple):
+    """A request as it was read; ``closes`` says that the connection ends after the answer."""
+
+    request: Request
+    closes: bool
+    version: str
+
+
+class RequestParser(BaseHTTPRequestHandler):
+    """Reads the head of one request. Of the base class only the parsing is used; its constructor is not."""
 
     protocol_version = "HTTP/1.1"
-    rfile: io.BufferedReader
 
-    def __init__(
-        self,
-        connection: Connection,
-        respond: Respond,
-        limits: Limits,
-        streams: OpenStreams,
-        streaming: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._connection = connection
-        self._respond = respond
-        self._limits = limits
-        self._streams = streams
-        self._streaming = streaming
-        self.rfile = io.BufferedReader(connection.reader)
-        self.close_connection = False
+    def __init__(self, address: Callable[[], str]) -> None:
+        self._address = address
         self.command = ""
 
-    def serve(self, stopping: Callable[[], bool]) -> None:
-        """Answer until the client ends, errs or stalls, or until ``stopping``; raises ``OSError`` if it is gone."""
-        for left in reversed(range(self._limits.requests_per_connection)):
-            try:
-                request = self._read()
-                if request is None:
-                    return
-                answer = self._answer(request)
-            except RejectedRequestError as error:
-                self.close_connection = True
-                answer = error_answer(error.status, error.message, send_body=self.command != "HEAD")
-            if left == 0 or stopping():
-                self.close_connection = True
-            self._send(answer)
-            if self.close_connection:
-                break
-        self._connection.linger(self._limits.linger_seconds)
+    def parse(self, head: bytes, stage: Stage) -> Parsed:
+        """Return the request; raises :class:`RejectedRequestError`."""
+        self.close_connection = False
+        self.rfile = cast(io.BufferedReader, io.BytesIO(head))
+        self.raw_requestline = self._read_request_line(stage)
+        if stage is Stage.TOO_SLOW:
+            self.send_error(HTTPStatus.REQUEST_TIMEOUT, "the request took too long to arrive")
+        if stage is Stage.TOO_LONG:
+            self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's headers are too long")
+        if stage is Stage.CUT:
+            self.send_error(HTTPStatus.BAD_REQUEST, "the request ended before its headers did")
+        self.parse_request()
+        request = Request(self.command, self.path, self._check_headers(), self._address)
+        return Parsed(request, self.close_connection, self.request_version)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> NoReturn:  # noqa: ARG002
         """Reject the request: what the base class finds wrong while it parses ends up here."""
@@ -111,41 +109,17 @@ class RequestHandler(BaseHTTPRequestHandler):
         """Let the final answer stand for the 100: no body is ever wanted."""
         return True
 
-    def _read(self) -> Request | None:
-        """Return the next request; None when the client ended or stayed idle."""
-        self.command = ""
-        self._connection.reader.allow(self._limits.idle_seconds, self._limits.request_bytes)
-        try:
-            if not self.rfile.peek(1):
-                return None
-        except TimeoutError:
-            return None
-        self._connection.reader.allow(self._limits.request_seconds, self._limits.request_bytes)
-        try:
-            self.raw_requestline = self._read_request_line()
-            self.parse_request()
-        except TimeoutError:
-            self.send_error(HTTPStatus.REQUEST_TIMEOUT, "the request took too long to arrive")
-        except LineTooLong:
-            self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's headers are too long")
-        if self._connection.reader.ended:
-            self.send_error(HTTPStatus.BAD_REQUEST, "the request ended before its headers did")
-        return Request(self.command, self.path, self._check_headers())
-
-    def _read_request_line(self) -> bytes:
-        line = b"\r\n"
-        for _ in range(_EMPTY_LINES):  # some clients send one after a body
-            if line not in (b"\r\n", b"\n"):
-                break
-            first = self.rfile.peek(1)[:1]
-            if first == _TLS_HANDSHAKE:
-                self.send_error(HTTPStatus.BAD_REQUEST, "this port speaks plain HTTP, not TLS")
-            if first not in (b"\r", b"\n") and not _HEADER_NAME.fullmatch(first.decode("latin-1")):
-                self.send_error(HTTPStatus.BAD_REQUEST, "this is not an HTTP request")
-            line = self.rfile.readline(self._limits.request_bytes)
-        if not line.endswith(b"\n") and len(line) >= self._limits.request_bytes:
-            self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
-        if not _REQUEST_LINE.fullmatch(line):
+    def _read_request_line(self, stage: Stage) -> bytes:
+        line = self.rfile.readline()
+        if line.startswith(_TLS_HANDSHAKE):
+            self.send_error(HTTPStatus.BAD_REQUEST, "this port speaks plain HTTP, not TLS")
+        if not _HEADER_NAME.match(line[:1].decode("latin-1")):
+            self.send_error(HTTPStatus.BAD_REQUEST, "this is not an HTTP request")
+        if not REQUEST_LINE.fullmatch(line):
+            if stage is Stage.TOO_LONG:
+                self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long")
+            if stage is Stage.TOO_SLOW:
+                self.send_error(HTTPStatus.REQUEST_TIMEOUT, "the request took too long to arrive")
             self.send_error(HTTPStatus.BAD_REQUEST, "the first line is not: method, path, HTTP/1.1")
         return line
 
@@ -172,36 +146,61 @@ class RequestHandler(BaseHTTPRequestHandler):
             self.close_connection = True
         return headers
 
-    def _send(self, answer: Answer) -> None:
+
+class Handler:
+    """Answers one request at a time for each thread that calls it; ``stopping`` says that connections end now."""
+
+    def __init__(self, respond: Respond, limits: Limits, streams: OpenStreams, stopping: Callable[[], bool]) -> None:
+        self._respond = respond
+        self._limits = limits
+        self._streams = streams
+        self._stopping = stopping
+
+    def answer(self, connection: Connection) -> StreamingAnswer | None:
+        """Answer the request whose head the connection has; return the stream that it asked for, if it did.
+
+        What the client does not take at once stays in the connection's ``rest``. Raises ``OSError`` if it is gone.
+        """
+        stage = connection.head.stage or Stage.CUT
+        parser = RequestParser(lambda: connection.address)
+        connection.requests += 1
+        try:
+            parsed = parser.parse(connection.head.take(), stage)
+            answer, version = self._ask(parsed.request), parsed.version
+            connection.closes = parsed.closes
+        except RejectedRequestError as error:
+            connection.closes = True
+            version = ""
+            answer = error_answer(error.status, error.message, send_body=parser.command != "HEAD")
+        connection.closes |= connection.requests >= self._limits.requests_per_connection or self._stopping()
         if isinstance(answer.body, Streaming):
             stream = self._streams.open(answer.body.open)
             if stream is not None:
-                try:
-                    self._send_stream(answer, stream)
-                finally:
-                    self._streams.close(stream)
-                return
+                return StreamingAnswer(stream, answer, _knows_chunks(version))
             answer = answer.body.refusal
-        self._connection.send(render(answer, close=self.close_connection), self._limits.write_seconds)
+        connection.begin_sending(render(answer, close=connection.closes))
+        return None
 
-    def _send_stream(self, answer: Answer, stream: Stream) -> None:
-        self.close_connection = True
-        chunked = _knows_chunks(self.request_version)
-        if chunked:
+    def carry(self, connection: Connection, found: StreamingAnswer) -> None:
+        """Send the stream until it or the client ends; raises ``OSError`` if the client is gone."""
+        connection.closes = True
+        answer = found.answer
+        if found.chunked:
             answer = replace(answer, headers={**answer.headers, "Transfer-Encoding": "chunked"})
-        self._connection.wake_by(stream.close)
-        self._streaming()
-        self._connection.send(render(answer, close=True), self._limits.write_seconds)
-        carry(
-            stream,
-            self._connection,
-            chunked=chunked,
-            write_seconds=self._limits.write_seconds,
-            keep_alive_seconds=self._limits.keep_alive_seconds,
-        )
+        try:
+            connection.wake_by(found.stream.close)
+            connection.send(render(answer, close=True), self._limits.write_seconds)
+            carry(
+                found.stream,
+                connection,
+                chunked=found.chunked,
+                write_seconds=self._limits.write_seconds,
+                keep_alive_seconds=self._limits.keep_alive_seconds,
+            )
+        finally:
+            self._streams.close(found.stream)
 
-    def _answer(self, request: Request) -> Answer:
-        self._connection.waiting_since = None
+    def _ask(self, request: Request) -> Answer:
         try:
             answer = self._respond(request)
         except Exception:

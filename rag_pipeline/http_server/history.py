@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from rag_pipeline.access.decision import not_allowed
-from rag_pipeline.errors import JournalError
+from rag_pipeline.errors import JournalBusyError, JournalError
 from rag_pipeline.events import iso
 from rag_pipeline.http_server.accept import EVENT_STREAM, prefers_stream
 from rag_pipeline.http_server.challenge import refused
@@ -20,6 +20,7 @@ from rag_pipeline.http_server.source import EventPage, Source
 from rag_pipeline.journal.base import FileRow
 
 MAX_PAGE_CHARACTERS = 4 << 20
+BUSY_SECONDS = 1
 
 logger = logging.getLogger("rag_pipeline.http")
 
@@ -40,6 +41,8 @@ def _checked(make: Callable[[], Content]) -> Content:
         return make()
     except QueryError as error:
         return error_content(HTTPStatus.BAD_REQUEST, str(error))
+    except JournalBusyError as error:
+        return error_content(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": str(BUSY_SECONDS)})
     except JournalError as error:
         logger.warning("a request for the history failed: %s", error)
         return error_content(HTTPStatus.SERVICE_UNAVAILABLE, "the history can't be read now: see /health")

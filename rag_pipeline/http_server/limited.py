@@ -14,6 +14,9 @@ from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.source import EventPage, Follower, FollowerClosedError, Health, Item, Source, together
 from rag_pipeline.journal.base import FileQuery, FileRow
 
+PARTS_OF_EVERYONE = ("status", "port", "kind", "answered_in_ms")
+"""What of the health of a part tells nothing of other pipelines: counts, sizes and errors may."""
+
 
 class LimitedSource:
     """What the access lets through; a pipeline that it doesn't is one that does not exist.
@@ -56,14 +59,29 @@ class LimitedSource:
         self._source.control(pipeline_id, action, file_id, count)
 
     def health(self) -> Health:
-        """Return the health of all parts, and of the pipelines that are shown."""
+        """Return the health of all parts, and of the pipelines that are shown; nothing is counted that is not."""
         health = self._source.health()
-        pipelines = health.body.get("pipelines")
-        if not self._access.limited or not isinstance(pipelines, Mapping):
+        if not self._access.limited:
             return health
         shown = self._ids()
-        kept = {pipeline_id: told for pipeline_id, told in pipelines.items() if pipeline_id in shown}
-        return Health(health.ok, {**health.body, "pipelines": kept})
+        pipelines = _mapping(health.body.get("pipelines"))
+        changed: dict[str, object] = {
+            "clients": self._clients(health.body.get("clients")),
+            "clients_dropped": None,
+            "pipelines": {pipeline_id: told for pipeline_id, told in pipelines.items() if pipeline_id in shown},
+        }
+        for part in ("socket_io", "journal"):
+            told = _mapping(health.body.get(part))
+            changed[part] = {key: value for key, value in told.items() if key in PARTS_OF_EVERYONE}
+        return Health(health.ok, {**health.body, **{key: changed[key] for key in changed if key in health.body}})
+
+    def _clients(self, counts: object) -> object:
+        """Return the clients of the namespaces that the access allows; of the others, 0."""
+        if not isinstance(counts, Mapping):
+            return counts
+        kept = {name: count if self._access.allows(name) else 0 for name, count in counts.items() if name != "total"}
+        # One client may be in several: the largest is what there are at least.
+        return {"total": max(kept.values(), default=0), **kept}
 
     def metrics(self) -> bytes:
         """Return what Prometheus scrapes, which tells of every pipeline."""
@@ -106,6 +124,10 @@ class LimitedSource:
     def _shows(self, state: Mapping[str, object]) -> bool:
         kind = state.get("pipeline_type")
         return self._access.shows(kind if isinstance(kind, str) else None)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
 
 
 class ExpiringFollower:

@@ -8,7 +8,6 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from rag_pipeline import config, events
-from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.http_server.content import quoted
 from rag_pipeline.journal.base import MAX_PAGE, FileQuery, FileStatus, parse_offset
 
@@ -148,10 +147,9 @@ def _text(value: str) -> str | None:
 
 
 def _pipeline_id(value: str) -> str:
-    try:
-        return config.check_pipeline_id("pipeline_id", value)
-    except ConfigurationError:
-        raise _ExpectedError(f"1 to {config.MAX_PIPELINE_ID_LENGTH} printable characters") from None
+    if not config.is_readable_id(value):
+        raise _ExpectedError(f"1 to {config.MAX_PIPELINE_ID_LENGTH} printable characters")
+    return value
 
 
 def _one_of(names: tuple[str, ...]) -> str:

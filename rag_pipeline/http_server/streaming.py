@@ -72,8 +72,6 @@ def carry(
             piece = data[start : start + PIECE_BYTES]
             connection.send(_chunk(piece) if chunked else piece, write_seconds)
             sent_at = monotonic()
-        # The pipeline is waited for now: a client that listens quietly need not give way to others.
-        connection.waiting_since = None
         if connection.is_ended():
             break
     if chunked:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -98,30 +98,39 @@ def _fields(known: dict[str, str]) -> Json:
     return fields
 
 
-def list_files(link: Link, keys: Keys, query: FileQuery) -> list[FileRow]:
-    """Return the files that fit, the one that changed last first."""
+def list_files(
+    link: Link, keys: Keys, query: FileQuery, check_open: Callable[[], None] = lambda: None
+) -> list[FileRow]:
+    """Return the files that fit, the one that changed last first; ``check_open`` raises to end a long search."""
     ids = link.call("ZRANGE", keys.pipelines, 0, -1) if query.pipeline_id is None else [query.pipeline_id]
     statuses = list(FileStatus) if query.status is None else [query.status]
-    sources = [_readable(link, keys, pipeline_id, status, query) for pipeline_id in ids for status in statuses]
+    sources = [
+        _readable(link, keys, pipeline_id, status, query, check_open) for pipeline_id in ids for status in statuses
+    ]
     merged = heapq.merge(*sources, key=lambda row: row.position, reverse=True)
     return list(islice(merged, page_size(query)))
 
 
-def _readable(link: Link, keys: Keys, pipeline_id: str, status: FileStatus, query: FileQuery) -> Iterator[FileRow]:
+def _readable(
+    link: Link, keys: Keys, pipeline_id: str, status: FileStatus, query: FileQuery, check_open: Callable[[], None]
+) -> Iterator[FileRow]:
     """Yield the rows of a pipeline; one whose keys have another use has none, among others."""
     try:
-        yield from _newest_first(link, keys, pipeline_id, status, query)
+        yield from _newest_first(link, keys, pipeline_id, status, query, check_open)
     except RedisRefusedError:
         if query.pipeline_id is not None:
             raise
 
 
-def _newest_first(link: Link, keys: Keys, pipeline_id: str, status: FileStatus, query: FileQuery) -> Iterator[FileRow]:
+def _newest_first(
+    link: Link, keys: Keys, pipeline_id: str, status: FileStatus, query: FileQuery, check_open: Callable[[], None]
+) -> Iterator[FileRow]:
     by_change, rows = keys.files_by_change(pipeline_id, status), keys.files(pipeline_id)
     highest = "+inf" if query.before is None else str(score_of(query.before))
     wanted = folded(query.text or "")
     offset = 0
     while found := link.call("ZRANGE", by_change, highest, "-inf", "BYSCORE", "REV", "LIMIT", offset, _CHUNK):
+        check_open()
         offset += len(found)
         texts = link.call("HMGET", rows, *found)
         chunk = [row for text in texts if text is not None and (row := _row(text)) is not None]

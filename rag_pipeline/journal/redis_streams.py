@@ -112,7 +112,7 @@ class RedisJournal:
 
     def files(self, query: FileQuery) -> list[FileRow]:
         """Return the files that fit, the one that changed last first."""
-        return self._ask(lambda link: list_files(link, self._keys, query))
+        return self._ask(lambda link: list_files(link, self._keys, query, self._check_open))
 
     def stalled(self, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> list[str]:
         """Return the ids of pipelines that stopped reporting without having been closed."""
@@ -203,10 +203,13 @@ class RedisJournal:
     def _stream(self, link: Link) -> dict[str, str]:
         return pairs(link.run(STREAM, [self._keys.events], []))
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise JournalError("the journal is closed")
+
     def _ask(self, question: Callable[[Link], T]) -> T:
         with self._lock:
-            if self._closed:
-                raise JournalError("the journal is closed")
+            self._check_open()
             link = self._links.pop() if self._links else Link(self.address, timeout_seconds=self._timeout)
         try:
             return _answer(link, question)

@@ -9,9 +9,3 @@ def folded(text: str) -> str:
     """Return the text as it is compared."""
     folded = text.casefold()
     return folded if folded.isascii() else normalize("NFC", folded)
-
-
-def spellings(text: str) -> tuple[str, ...]:
-    """Return the lower-case forms in which a text may have been kept, as a file that was written earlier has them."""
-    lower = text.casefold()
-    return tuple(dict.fromkeys((lower, normalize("NFC", lower), normalize("NFD", lower))))

@@ -14,7 +14,7 @@ from rag_pipeline.errors import JournalError
 from rag_pipeline.events import STATUS, Event
 from rag_pipeline.journal import sqlite_inbox as inbox
 from rag_pipeline.journal.base import Entry, FileQuery, FileRow, StoredBody
-from rag_pipeline.journal.sqlite_files import find_files, sweep_files
+from rag_pipeline.journal.sqlite_files import sweep_files
 from rag_pipeline.journal.sqlite_generations import begin_generation
 from rag_pipeline.journal.sqlite_lock import JournalLock
 from rag_pipeline.journal.sqlite_saved import Books, load_books, saved_states
@@ -27,6 +27,7 @@ from rag_pipeline.journal.sqlite_schema import (
     open_writer,
     transaction,
 )
+from rag_pipeline.journal.sqlite_search import FileSearch
 from rag_pipeline.status.saved import SavedState
 
 MAX_EVENTS = 100_000
@@ -51,9 +52,10 @@ class SqliteJournal:
     """Keeps events in the SQLite file at ``path``, which one process holds at a time.
 
     At most ``max_events`` are kept, none older than ``max_age_seconds`` for long; files are listed for as long as they
-    are there, deleted ones for ``max_age_seconds``. Readers never wait for a transaction that is being written. An
-    error of an append undoes that append alone: a later one may succeed. Raises
-    :class:`~rag_pipeline.errors.JournalError` if the file is damaged, of a newer version, in use or can't be written.
+    are there, deleted ones for ``max_age_seconds``. Readers never wait for a transaction that is being written, and
+    those of events never for a search of files. An error of an append undoes that append alone: a later one may
+    succeed. Raises :class:`~rag_pipeline.errors.JournalError` if the file is damaged, of a newer version, in use or
+    can't be written.
     """
 
     def __init__(self, path: Path, *, max_events: int = MAX_EVENTS, max_age_seconds: float = MAX_AGE_SECONDS) -> None:
@@ -85,6 +87,7 @@ class SqliteJournal:
                     inbox.install(self._writer)
                     self._load()
                     self.lineage = begin_generation(self._writer, self.newest)
+                    self._search = FileSearch(self._path)
             except BaseException:
                 self._reader.close()
                 raise
@@ -195,8 +198,8 @@ class SqliteJournal:
 
     def files(self, query: FileQuery) -> list[FileRow]:
         """Return the files that fit, the one that changed last first."""
-        with self._reading() as db, suppress(UnicodeEncodeError):  # of what is asked for: nothing kept has it
-            return find_files(db, query)
+        with self._told(), suppress(UnicodeEncodeError):  # of what is asked for: nothing kept has it
+            return self._search.files(query)
         return []
 
     def newest_statuses(self) -> Mapping[tuple[str, str], int]:
@@ -228,6 +231,7 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Write everything to the main file, close it and let another process have it; idempotent."""
+        self._search.close()
         with self._write_lock, self._read_lock:
             if self._closed:
                 return

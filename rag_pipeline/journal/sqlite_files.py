@@ -8,7 +8,6 @@ from typing import Any
 from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
 from rag_pipeline.journal.files import pack, unpack
 from rag_pipeline.journal.history import page_size
-from rag_pipeline.journal.search_text import spellings
 from rag_pipeline.journal.sqlite_inbox import FILE, FILE_GONE, Row
 from rag_pipeline.journal.sqlite_schema import MAX_INTEGER, decoded
 from rag_pipeline.status.files import Key
@@ -62,32 +61,34 @@ class FileChanges:
         return gone + [_row(*one, change) for one, change in self._last.items()]
 
 
-def find_files(db: sqlite3.Connection, query: FileQuery) -> list[FileRow]:
-    """Return the files that fit, the one that changed last first."""
-    where: list[str] = []
-    values: list[Any] = []
+_ALL = "SELECT position, pipeline_id, status, changed_at, record FROM files"
 
-    def only(condition: str, *given: object) -> None:
-        where.append(condition)
-        values.extend(given)
+
+def find_files(
+    db: sqlite3.Connection, query: FileQuery, select: str = _ALL, condition: tuple[str, ...] = ()
+) -> list[FileRow]:
+    """Return the files that fit, the one that changed last first.
+
+    ``condition`` stands for the query's text: SQL on the index ``found`` that ``select`` joins, then its values.
+    """
+    where: list[str] = [*condition[:1]]
+    values: list[Any] = [*condition[1:]]
+    position = "found.rowid" if condition else "position"
+
+    def only(column: str, value: object) -> None:
+        where.append(f"{column} ?")
+        values.append(value)
 
     if query.status is not None:
-        only("status = ?", query.status)
+        only("status =", query.status)
     if query.pipeline_id is not None:
-        only("pipeline_id = ?", query.pipeline_id)
+        only("pipeline_id =", query.pipeline_id)
     if query.before is not None:
-        only("position < ?", min(query.before, MAX_INTEGER))
-    if query.text:
-        # Not LIKE: it has wildcards, folds ASCII alone and ends at a NUL.
-        texts = spellings(query.text)
-        only(f"({' OR '.join(('instr(name, ?) > 0 OR instr(message, ?) > 0',) * len(texts))})", *sorted(texts * 2))
-    statement = (
-        "SELECT position, pipeline_id, status, changed_at, record FROM files"
-        f"{' WHERE ' if where else ''}{' AND '.join(where)} ORDER BY position DESC LIMIT ?"
-    )
+        only(f"{position} <", min(query.before, MAX_INTEGER))
+    statement = f"{select}{' WHERE ' if where else ''}{' AND '.join(where)} ORDER BY {position} DESC LIMIT ?"
     return [
-        FileRow(position, pid, decoded(FileStatus, status), at, decoded(unpack, record).to_json())
-        for position, pid, status, at, record in db.execute(statement, (*values, page_size(query)))
+        FileRow(at_position, pid, decoded(FileStatus, status), at, decoded(unpack, record).to_json())
+        for at_position, pid, status, at, record in db.execute(statement, (*values, page_size(query)))
     ]
 
 

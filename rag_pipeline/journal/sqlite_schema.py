@@ -81,6 +81,19 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return db
 
 
+def open_searcher(path: Path) -> sqlite3.Connection:
+    """Open such a file for searching, with a temporary database ``texts`` beside it; raises sqlite3.Error."""
+    db = _connect(path)
+    try:
+        db.execute("ATTACH '' AS texts")
+        db.execute("PRAGMA texts.journal_mode = MEMORY")
+        db.execute("PRAGMA texts.synchronous = OFF")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
 @contextmanager
 def transaction(db: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
     """Commit what the block does, or nothing of it."""

@@ -14,7 +14,7 @@ from rag_pipeline.access import Access, Guard, Refusal
 from rag_pipeline.access.decision import not_allowed
 from rag_pipeline.access.expiry import Expiries
 from rag_pipeline.events import NAMESPACE_NAMES, resolve_namespace
-from rag_pipeline.socket_server.loop import Loop
+from rag_pipeline.socket_server.loop import Environ, Loop
 
 WAIT_SECONDS = 5.0
 POLL_SECONDS = 0.05
@@ -50,7 +50,7 @@ class Admission:
             logger.warning("a client asked for the unknown namespace %s: expected %s%s", shown, EXPECTED, last)
         raise RefusedError(f"there is no namespace {shown}: expected {EXPECTED}")
 
-    def admit(self, sid: str, name: str, auth: object) -> None:
+    def admit(self, sid: str, name: str, auth: object, environ: Environ) -> None:
         """Let the client join until its token expires; raises what the library answers with CONNECT_ERROR.
 
         A client that is told so ends, and does not come back by itself.
@@ -59,6 +59,8 @@ class Admission:
         if isinstance(access, Access) and not access.allows(resolve_namespace(name)):
             access = not_allowed(name)
         if isinstance(access, Refusal):
+            address, forwarded_for = str(environ.get("REMOTE_ADDR")), environ.get("HTTP_X_FORWARDED_FOR")
+            self._guard.refusals.note(access, lambda: address, forwarded_for)
             raise RefusedError(access.message, {"code": str(access.code)})
         if access.expires_at is not None:
             self._expiries.add((sid, name), access.expires_at)

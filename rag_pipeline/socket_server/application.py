@@ -17,6 +17,7 @@ from rag_pipeline.access import Guard
 from rag_pipeline.access.bearer import token_of
 from rag_pipeline.config import Settings
 from rag_pipeline.fanout import Form, Hub, Outlet, Subscriber
+from rag_pipeline.hosts import HostPolicy
 from rag_pipeline.origins import OriginPolicy, request_scheme
 from rag_pipeline.socket_server import engine
 from rag_pipeline.socket_server.admission import Admission
@@ -60,6 +61,7 @@ class Application:
         direct: bool,
         guard: Guard,
         probe_token: str,
+        hosts: HostPolicy | None = None,
     ) -> None:
         self._settings = settings
         self._policy = policy
@@ -68,6 +70,7 @@ class Application:
         self._direct = direct
         self._guard = guard
         self._probe_token = probe_token
+        self._hosts = hosts
         self._admission = Admission(guard, loop)
         self._strangers = Strangers(lambda: self._sio.eio.sockets, self._is_joined, self._end_stranger)
         self._sio = self._build(loop)
@@ -85,6 +88,8 @@ class Application:
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
             return start_response(status, [*headers, *EVERY_ANSWER], *more)
 
+        if self._hosts is not None and (wrong := self._hosts.refusal(environ.get("HTTP_HOST"))) is not None:
+            return _misdirected(environ, start, wrong)
         path = environ.get("PATH_INFO", "")
         if path.startswith(SOCKET_IO_PATH) and not is_client_library(path, SOCKET_IO_PATH):
             return self._socket_io(environ, start)
@@ -186,7 +191,7 @@ class Application:
         self._admission.refuse_unknown(name)
 
     def _on_connect(self, name: str) -> Any:
-        def on_connect(sid: str, _environ: Environ, auth: object) -> bool | None:
+        def on_connect(sid: str, environ: Environ, auth: object) -> bool | None:
             if not self._sio.manager.is_pre_connected(sid, name):
                 return None  # an event of the client's own that it named so
             client = self._sio.manager.eio_sid_from_sid(sid, name)
@@ -194,7 +199,7 @@ class Application:
                 self._admission.wait(auth, self._sio.sleep)
                 if client not in self._sio.eio.sockets:
                     return False  # it left meanwhile
-            self._admission.admit(sid, name, auth)
+            self._admission.admit(sid, name, auth, environ)
             # The library sends CONNECT when this returns; the hub welcomes the newcomer after that, in its next turn.
             told = auth if isinstance(auth, dict) else {}
             offset, form = told.get("offset"), Form.PLAIN
@@ -257,3 +262,11 @@ class Application:
         """Return whether the request may know how many clients there are."""
         shown = (token_of(environ.get("HTTP_AUTHORIZATION")) or "").encode(errors="replace")
         return not self._guard.required or hmac.compare_digest(shown, self._probe_token.encode())
+
+
+def _misdirected(environ: Environ, start_response: StartResponse, wrong: str) -> Iterable[bytes]:
+    """Answer a request under a name that is not the service's, before it gets anywhere."""
+    text = json.dumps({"code": 3, "message": wrong}).encode()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(text)))]
+    start_response("421 Misdirected Request", headers)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [text]

@@ -15,6 +15,7 @@ from rag_pipeline.errors import ServiceError
 from rag_pipeline.fanout import Call, Hub, Item, NewJournal
 from rag_pipeline.fanout.views import Views
 from rag_pipeline.handover import Handover
+from rag_pipeline.hosts import HostPolicy
 from rag_pipeline.journal.gap import EventBound
 from rag_pipeline.journal.keeper import Keeper
 from rag_pipeline.journal.writer import Writer
@@ -49,11 +50,13 @@ class SocketServer:
         *,
         direct: bool = True,
         guard: Guard = OPEN,
+        hosts: HostPolicy | None = None,
     ) -> None:
         self._settings = settings
         self._policy = policy
         self._direct = direct
         self._guard = guard
+        self._hosts = hosts
         self.probe_token = secrets.token_urlsafe(24)
         self._listener = open_listener(settings.host, settings.socket_port, BACKLOG, settings=SOCKET_SETTINGS)
         self.address: str = self._listener.address[0]
@@ -165,6 +168,7 @@ class SocketServer:
                 loop,
                 direct=self._direct,
                 guard=self._guard,
+                hosts=self._hosts,
                 probe_token=self.probe_token,
             )
             self._stop = loop.stop

@@ -34,7 +34,8 @@ def wished_ids(pipeline_type: str | None) -> Iterable[str]:
         except ConfigurationError:
             pass  # start_status_server reports it; importing the package must not fail for it
     host = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()) or "localhost"
-    base = f"{pipeline_type or 'pipeline'}-{host}"[: MAX_PIPELINE_ID_LENGTH - 10]
+    kind = re.sub(r"[/\\]", "-", pipeline_type or "pipeline")
+    base = f"{kind}-{host}"[: MAX_PIPELINE_ID_LENGTH - 10]
     yield base
     number = 2
     while True:

@@ -8,7 +8,7 @@ from rag_pipeline.contract.responses import RESPONSES, content, error, responses
 def test_every_address_can_answer_with_the_errors_of_any() -> None:
     found = responses("Good.", content({}))
     assert found["200"] == {"description": "Good.", "content": {"application/json": {"schema": {}}}}
-    assert sorted(found) == ["200", "400", "405", "408", "414", "431", "503"]
+    assert sorted(found) == ["200", "400", "405", "408", "414", "421", "431", "503"]
 
 
 def test_a_success_that_is_not_200_stands_in_its_place() -> None:

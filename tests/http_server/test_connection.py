@@ -1,13 +1,11 @@
-"""Every wait for a client ends."""
+"""No read or write waits for a client without an end."""
 
 from __future__ import annotations
 
 import _socket
-import io
 import socket
 import struct
 from collections.abc import Iterator
-from http.client import LineTooLong
 
 import pytest
 
@@ -22,46 +20,49 @@ def pair() -> Iterator[Pair]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = socket.create_connection(listener.getsockname(), timeout=10)
         accepted, _ = listener.accept()
-        connection = Connection(_socket.socket(fileno=accepted.detach()))
+        connection = Connection(_socket.socket(fileno=accepted.detach()), 1000)
         with client:
             yield connection, client
         connection.close()
 
 
-def test_reading_ends_at_the_deadline(pair: Pair) -> None:
+def test_receiving_never_waits(pair: Pair) -> None:
     connection, client = pair
+    assert connection.receive() is None
     client.sendall(b"GET")
-    connection.reader.allow(0.05, 100)
-    with pytest.raises(TimeoutError):
-        io.BufferedReader(connection.reader).readline()
-
-
-def test_reading_ends_at_the_limit(pair: Pair) -> None:
-    connection, client = pair
-    client.sendall(b"x" * 100)
-    connection.reader.allow(10, 99)
-    with pytest.raises(LineTooLong):
-        io.BufferedReader(connection.reader).readline()
-
-
-def test_the_end_is_told(pair: Pair) -> None:
-    connection, client = pair
-    client.sendall(b"a\n")
+    wait_until(lambda: (found := connection.receive()) is None or found == b"GET")
     client.shutdown(socket.SHUT_WR)
-    connection.reader.allow(10, 100)
-    lines = io.BufferedReader(connection.reader)
-    assert (lines.readline(), connection.reader.ended) == (b"a\n", False)
-    assert (lines.readline(), connection.reader.ended) == (b"", True)
+    wait_until(lambda: connection.receive() == b"")
 
 
-def test_what_arrived_is_read_after_reading_was_ended(pair: Pair) -> None:
+def test_what_a_client_does_not_take_is_kept(pair: Pair) -> None:
     connection, client = pair
-    client.sendall(b"a\n")
-    connection.reader.allow(10, 100)
-    lines = io.BufferedReader(connection.reader)
-    assert lines.peek(1)
-    connection.end_reading()
-    assert lines.read() == b"a\n"
+    data = bytes(range(256)) * 80_000
+    connection.begin_sending(data)
+    assert 0 < len(connection.rest) < len(data)
+    received = bytearray()
+    while len(received) < len(data):
+        received += client.recv(1 << 20)
+        connection.go_on_sending()
+    assert received == data
+    assert not connection.rest
+
+
+def test_sending_to_who_is_gone_is_an_error(pair: Pair) -> None:
+    connection, client = pair
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    wait_until(lambda: connection.address == "an address that is gone")
+    with pytest.raises(OSError):
+        connection.begin_sending(b"x")
+
+
+def test_it_knows_where_it_comes_from(pair: Pair) -> None:
+    connection, client = pair
+    assert connection.address == "127.0.0.1"
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    wait_until(lambda: connection.address == "an address that is gone")
 
 
 def test_sending_to_who_does_not_read_ends(pair: Pair) -> None:
@@ -105,7 +106,9 @@ def test_the_kernel_is_told_how_long_a_client_may_leave_things_unread(pair: Pair
     assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2500
 
 
-def test_lingering_ends_with_who_never_stops(pair: Pair) -> None:
+def test_the_end_can_be_said_before_the_client_does(pair: Pair) -> None:
     connection, client = pair
-    connection.linger(0.05)
+    connection.say_end()
     assert client.recv(1) == b""
+    client.sendall(b"late")
+    wait_until(lambda: connection.receive() == b"late")

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from rag_pipeline.errors import JournalError
+from rag_pipeline.errors import JournalBusyError, JournalError
 from rag_pipeline.http_server import history
 from rag_pipeline.http_server.content import Content
 from rag_pipeline.http_server.source import EventPage, Item
@@ -128,3 +128,14 @@ def test_a_journal_that_cannot_be_read_is_503_and_logged(caplog: pytest.LogCaptu
         assert found.status == 503
         assert body_of(found) == b'{"error":"the history can\'t be read now: see /health"}\n'
     assert caplog.text.count("the disk is gone") == 2
+
+
+def test_one_search_too_many_is_503_with_a_time_to_wait_and_no_line_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source = StubSource()
+    source.error = JournalBusyError("too many searches at once; try again in a second")
+    found = history.files(source, "q=a")
+    assert (found.status, found.headers["Retry-After"]) == (503, "1")
+    assert body_of(found) == b'{"error":"too many searches at once; try again in a second"}\n'
+    assert caplog.text == ""

@@ -82,6 +82,30 @@ def test_health_leaves_out_the_other_pipelines_and_nothing_else() -> None:
     assert body == {**source.told, "pipelines": {"files": {"status": "idle"}, "more-files": {"status": "idle"}}}
 
 
+def test_health_counts_nothing_that_is_not_shown() -> None:
+    seen, source = limited()
+    clients = {"total": 9, "/google_drive": 5, "/local_files": 3, "/pipeline": 2}
+    error = "7 events were dropped, since too many waited: /files is not complete"
+    source.told = {
+        "status": "degraded",
+        "socket_io": {"status": "ok", "port": 8004, "answered_in_ms": 1.0, "queued": 3, "oldest_waiting_seconds": 0.1},
+        "clients": clients,
+        "clients_dropped": 4,
+        "journal": {"status": "degraded", "kind": "sqlite", "events": 77, "bytes": 5, "dropped": 7, "error": error},
+        "pipelines": {},
+        "uptime_seconds": 1.0,
+    }
+    assert seen.health().body == {
+        "status": "degraded",
+        "socket_io": {"status": "ok", "port": 8004, "answered_in_ms": 1.0},
+        "clients": {"total": 3, "/google_drive": 0, "/local_files": 3, "/pipeline": 0},
+        "clients_dropped": None,
+        "journal": {"status": "degraded", "kind": "sqlite"},
+        "pipelines": {},
+        "uptime_seconds": 1.0,
+    }
+
+
 def test_files_are_those_of_its_pipelines_the_newest_first() -> None:
     seen, source = limited()
     rows = seen.files(FileQuery(limit=1000))

@@ -17,8 +17,9 @@ from rag_pipeline.errors import PortInUseError, ServiceError
 from rag_pipeline.http_server.answers import Answer, Request
 from rag_pipeline.http_server.handler import Limits
 from rag_pipeline.http_server.server import HttpServer
-from tests.http_server.support import connect, exchange, get, serving, split, wait_until
+from tests.http_server.support import connect, exchange, get, receive_all, serving, split, wait_until
 
+LAST = b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 PLAIN = b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = Answer(200, {"Content-Length": "2"}, b"ok")
 
@@ -29,7 +30,7 @@ def native_threads() -> int:
 
 def test_200_requests_at_once_are_answered_by_a_bounded_number_of_threads() -> None:
     before = native_threads()
-    with serving(limits=Limits(connections=16)) as server, ThreadPoolExecutor(200) as clients:
+    with serving(limits=Limits(threads=16)) as server, ThreadPoolExecutor(200) as clients:
         most = 0
         answers = [clients.submit(get, server) for _ in range(200)]
         while not all(answer.done() for answer in answers):
@@ -38,25 +39,111 @@ def test_200_requests_at_once_are_answered_by_a_bounded_number_of_threads() -> N
         assert most <= before + 200 + 16 + 1
 
 
-def test_stalled_and_idle_clients_give_way() -> None:
-    patient = Limits(connections=4, idle_seconds=300, request_seconds=300)
-    with serving(limits=patient) as server, contextlib.ExitStack() as clients:
-        for sent in (b"", b"GET /st", PLAIN, b"\r\n") * 3:
-            client = clients.enter_context(connect(server))
-            client.sendall(sent)
+PATIENT = Limits(threads=1, idle_seconds=600, request_seconds=600, write_seconds=600, linger_seconds=600)
+HALF_A_BODY = b"POST /status HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf"
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n", b"GET /st", PLAIN[:-2], PLAIN, HALF_A_BODY])
+def test_a_client_that_is_waited_for_costs_no_thread(sent: bytes) -> None:
+    with serving(limits=PATIENT) as server, contextlib.ExitStack() as crowd:
+        get(server)  # begins the only thread
+        before = native_threads()
+        for _ in range(100):
+            crowd.enter_context(connect(server)).sendall(sent)
         assert get(server).startswith(b"HTTP/1.1 200 OK")
+        assert native_threads() <= before
 
 
-def test_a_client_too_many_gets_503() -> None:
+def test_a_client_that_does_not_read_its_answer_costs_no_thread() -> None:
+    big = Answer(200, {"Content-Length": str(8 << 20)}, b"x" * (8 << 20))
+
+    def respond(request: Request) -> Answer:
+        return big if request.target == "/big" else OK
+
+    with serving(respond, limits=PATIENT) as server, contextlib.ExitStack() as crowd:
+        for _ in range(5):
+            crowd.enter_context(connect(server)).sendall(PLAIN.replace(b"/status", b"/big"))
+        assert get(server).endswith(b"ok")
+
+
+def test_answers_that_nobody_takes_are_bounded_the_largest_first() -> None:
+    big = Answer(200, {"Content-Length": str(16 << 20)}, b"x" * (16 << 20))
+    limits = Limits(write_seconds=600, unread_bytes=40 << 20)
+    with serving(lambda _: big, limits=limits) as server, contextlib.ExitStack() as crowd:
+        clients = [crowd.enter_context(connect(server)) for _ in range(6)]
+        for client in clients:
+            client.sendall(PLAIN)
+        wait_until(lambda: len(server._open) < 6)
+        assert server._unread_bytes <= limits.unread_bytes
+
+
+def test_of_waiting_clients_over_the_bound_those_that_came_first_are_closed() -> None:
+    with serving(limits=Limits(waiting=16, idle_seconds=600)) as server, contextlib.ExitStack() as crowd:
+        clients = [crowd.enter_context(connect(server)) for _ in range(200)]
+        assert get(server).startswith(b"HTTP/1.1 200 OK")
+        assert len(server._open) <= 16
+        assert clients[0].recv(1) == b""
+        clients[-1].sendall(LAST)
+        assert receive_all(clients[-1]).startswith(b"HTTP/1.1 200 OK")
+
+
+def test_a_client_that_trickles_is_no_younger_for_it() -> None:
+    with serving(limits=Limits(waiting=16, request_seconds=600)) as server, contextlib.ExitStack() as crowd:
+        trickling = crowd.enter_context(connect(server))
+        for byte in b"GET /status":
+            trickling.send(bytes([byte]))
+        for _ in range(30):
+            crowd.enter_context(connect(server))
+        assert get(server).startswith(b"HTTP/1.1 200 OK")
+        assert receive_all(trickling) == b""
+
+
+def test_requests_that_no_thread_is_free_for_are_bounded() -> None:
     release = threading.Event()
 
     def respond(_: Request) -> Answer:
-        release.wait(20)
+        release.wait(60)
         return OK
 
-    with serving(respond, limits=Limits(connections=1)) as server, connect(server) as first:
+    with serving(respond, limits=Limits(threads=1, queued=2)) as server, contextlib.ExitStack() as crowd:
+        clients = [crowd.enter_context(connect(server)) for _ in range(8)]
+        for client in clients:
+            client.sendall(LAST)
+        refused = [receive_all(client) for client in clients[3:]]
+        release.set()
+        assert all(answer.startswith(b"HTTP/1.1 503 ") for answer in refused)
+
+
+def test_a_process_that_runs_out_of_descriptors_serves_who_comes_next() -> None:
+    code = """
+import resource, socket
+from tests.http_server.support import connect, get, serving
+with serving() as server:
+    crowd = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+    try:
+        while True:
+            crowd.append(connect(server))
+    except OSError:
+        crowd.pop()  # for our own end
+    print(get(server)[:15])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert run.stdout == "b'HTTP/1.1 200 OK'\n", run.stderr
+
+
+def test_a_client_too_many_gets_503() -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def respond(_: Request) -> Answer:
+        asked.set()
+        release.wait(60)
+        return OK
+
+    with serving(respond, limits=Limits(threads=1)) as server, connect(server) as first:
         first.sendall(PLAIN)
-        ((status, _, body),) = split(exchange(server, b""))
+        assert asked.wait(60)
+        ((status, _, body),) = split(exchange(server, PLAIN))
         release.set()
         assert (status, body) == (503, b'{"error":"too many clients at once; try again in a second"}\n')
         assert first.recv(65536).startswith(b"HTTP/1.1 200 OK")

@@ -288,7 +288,7 @@ def test_a_refused_stream_leaves_the_connection_to_the_next_request() -> None:
 
 def test_quiet_streams_do_not_give_way_to_a_crowd(source: StubSource) -> None:
     with (
-        serving(source=source, limits=Limits(connections=4, streams=2, idle_seconds=300)) as server,
+        serving(source=source, limits=Limits(threads=4, streams=2, idle_seconds=300)) as server,
         StreamClient(server) as first,
         StreamClient(server) as second,
         contextlib.ExitStack() as crowd,
@@ -304,7 +304,7 @@ def test_quiet_streams_do_not_give_way_to_a_crowd(source: StubSource) -> None:
 
 def test_streams_leave_every_handler_to_others(source: StubSource) -> None:
     with (
-        serving(source=source, limits=Limits(connections=2, streams=40)) as server,
+        serving(source=source, limits=Limits(threads=2, streams=40)) as server,
         contextlib.ExitStack() as stack,
     ):
         clients = [stack.enter_context(StreamClient(server)) for _ in range(40)]
@@ -315,12 +315,12 @@ def test_streams_leave_every_handler_to_others(source: StubSource) -> None:
         for follower in source.followers:
             follower.publish(item(1))
         assert [client.event() for client in clients] == [item(1)] * len(clients)
-    with serving(source=source, limits=Limits(connections=1, streams=1)) as server:
+    with serving(source=source, limits=Limits(threads=1, streams=1)) as server:
         for _ in range(6):  # a stream that has ended gives one place back, not two
             with StreamClient(server):
                 pass
             wait_until(lambda: not server._open)
-        assert server._slots.qsize() == 1
+        assert (server._pool._busy, server._pool._threads) == (0, 0)
 
 
 @pytest.mark.parametrize(("error", "logged"), [(FollowerClosedError(), False), (RuntimeError("broken"), True)])

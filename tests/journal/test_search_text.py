@@ -4,7 +4,7 @@ from unicodedata import normalize
 
 import pytest
 
-from rag_pipeline.journal.search_text import folded, spellings
+from rag_pipeline.journal.search_text import folded
 from tests.unicode_forms import FORMS, Form
 
 NAME = "Mönch.txt"
@@ -13,9 +13,3 @@ NAME = "Mönch.txt"
 @pytest.mark.parametrize("form", FORMS)
 def test_case_and_form_make_no_difference(form: Form) -> None:
     assert folded(normalize(form, NAME).upper()) == folded(NAME)
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_the_spellings_hold_what_was_kept_in_either_form(form: Form) -> None:
-    assert normalize(form, NAME).casefold() in spellings(normalize("NFD", NAME))
-    assert spellings("PLAIN") == ("plain",)

@@ -546,18 +546,18 @@ def test_what_a_recorder_saw_of_two_pipelines_is_saved_apart(journal: Journal) -
 
 
 @pytest.mark.parametrize("error", [TypeError("ours"), ValueError("ours"), KeyError("ours")])
-@pytest.mark.parametrize("where", ["find_files", "saved_states", "Books.note"])
+@pytest.mark.parametrize("where", ["sqlite_search.find_files", "sqlite.saved_states", "sqlite.Books.note"])
 def test_an_error_of_our_own_is_never_called_damage(
     journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch, error: Exception, where: str
 ) -> None:
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(f"rag_pipeline.journal.sqlite.{where}", fail)
+    monkeypatch.setattr(f"rag_pipeline.journal.{where}", fail)
     calls: dict[str, Callable[[], object]] = {
-        "find_files": lambda: journal.files(FileQuery()),
-        "saved_states": journal.saved,
-        "Books.note": lambda: journal.append(started(1, 1)),
+        "sqlite_search.find_files": lambda: journal.files(FileQuery()),
+        "sqlite.saved_states": journal.saved,
+        "sqlite.Books.note": lambda: journal.append(started(1, 1)),
     }
     with pytest.raises(type(error), match="ours"):
         calls[where]()

@@ -136,7 +136,8 @@ def test_neither_tokens_nor_names_of_files_are_logged_when_someone_is_refused(
     assert join(session, auth={"token": TOKEN}) is None
     for secret in (wrong, TOKEN, SECRET, "secret-plan"):
         assert secret not in caplog.text
-    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+    warnings = [record for record in caplog.records if record.levelno > logging.INFO]
+    assert [record.name for record in warnings] in ([], ["rag_pipeline.access"])  # one line a minute
 
 
 def test_without_any_token_set_none_is_asked_for(pipeline: PipelineStatus) -> None:

@@ -64,8 +64,8 @@ class Held:
 
 def test_an_access_admits_to_the_namespaces_that_it_allows_until_it_expires() -> None:
     admission = Held(Access(frozenset({"/local_files"}), 100.0)).admission
-    admission.admit("first", "/local_files", AUTH)
-    admission.admit("second", "/local_files", AUTH)
+    admission.admit("first", "/local_files", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
+    admission.admit("second", "/local_files", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
     admission.forget("first", "/local_files")
     assert admission.expired(99.9, 9) == []
     assert admission.expired(100.0, 9) == [("second", "/local_files")]
@@ -74,10 +74,10 @@ def test_an_access_admits_to_the_namespaces_that_it_allows_until_it_expires() ->
 
 def test_an_access_to_pipeline_admits_to_the_root_and_one_to_a_type_does_not() -> None:
     admission = Held(Access(frozenset({"/pipeline"}), 100.0)).admission
-    admission.admit("sid", "/", AUTH)
+    admission.admit("sid", "/", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
     assert admission.expired(100.0, 9) == [("sid", "/")]
     with pytest.raises(RefusedError) as refused:
-        Held(Access(frozenset({"/local_files"}))).admission.admit("sid", "/", AUTH)
+        Held(Access(frozenset({"/local_files"}))).admission.admit("sid", "/", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
     assert refused.value.error_args["message"] == "the token does not allow /"
 
 
@@ -96,7 +96,7 @@ def test_an_unknown_namespace_is_refused_on_one_bounded_line(name: str, caplog: 
 
 def test_a_token_without_an_end_admits_for_ever() -> None:
     admission = Held(EVERYTHING).admission
-    admission.admit("sid", "/pipeline", AUTH)
+    admission.admit("sid", "/pipeline", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
     assert admission.expired(1e18, 9) == []
 
 
@@ -113,7 +113,7 @@ def test_a_token_without_an_end_admits_for_ever() -> None:
 )
 def test_all_others_are_told_why_in_words_and_by_a_code(decision: Access | Refusal, auth: object, code: str) -> None:
     with pytest.raises(RefusedError) as caught:
-        Held(decision).admission.admit("sid", "/pipeline", auth)
+        Held(decision).admission.admit("sid", "/pipeline", auth, {"REMOTE_ADDR": "192.0.2.1"})
     assert caught.value.error_args["data"] == {"code": code}
     assert caught.value.error_args["message"]
 

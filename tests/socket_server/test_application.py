@@ -247,7 +247,7 @@ def test_the_same_origin_is_allowed_behind_a_proxy_that_ends_tls(
     pipeline: PipelineStatus, host: str, proto: str | None, origin: str, allowed: bool
 ) -> None:
     headers = {"Host": host, "Origin": origin} | ({"X-Forwarded-Proto": proto} if proto else {})
-    with serving(pipeline, environment=PRODUCTION) as server:
+    with serving(pipeline, environment=PRODUCTION, allowed_hosts=("status.example.com",)) as server:
         assert (request(server.socket_port, POLLING_PATH, "GET", None, **headers)[0] == 200) is allowed
 
 

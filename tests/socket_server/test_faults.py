@@ -337,7 +337,7 @@ def test_a_post_that_never_comes_whole_does_not_stop_the_session(pipeline: Pipel
         client.receive()
         with socket.create_connection((HOST, server.socket_port)) as stalled:
             stalled.sendall(
-                f"POST {client.path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n42/pipeline,".encode()
+                f"POST {client.path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n42/pipeline,".encode()
             )
             pipeline.update(status="running")
             assert client.receive_event()[2]["seq"] == 1

@@ -236,7 +236,7 @@ def test_a_poll_left_hanging_by_the_switch_does_not_end_the_session(
         websocket.send("5")
         assert websocket.receive() == "3probe"
         hanging = socket.create_connection(("127.0.0.1", server.socket_port))
-        hanging.sendall(f"GET {upgrade.polling.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        hanging.sendall(f"GET {upgrade.polling.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         done = threading.Event()
 
         def read() -> None:

@@ -24,6 +24,7 @@ def no_configured_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_without_a_configured_id_it_is_type_and_host() -> None:
     assert list(itertools.islice(wished_ids("x"), 3)) == ["x-box-1", "x-box-1-2", "x-box-1-3"]
     assert next(iter(wished_ids(None))) == "pipeline-box-1"
+    assert next(iter(wished_ids("a/b"))) == "a-b-box-1"
 
 
 def test_a_configured_id_comes_first_and_a_bad_one_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,42 @@
+"""A bound on searches for files: each may read all there are, and together they would hold up everyone else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rag_pipeline import native
+from rag_pipeline.errors import JournalBusyError
+
+MOST_AT_ONCE = 8
+PATIENCE_SECONDS = 2.0
+_BUSY = "too many searches at once; try again in a second"
+
+
+class SearchGate:
+    """Lets one search run at a time, and a few wait for their turn; any thread may call it."""
+
+    def __init__(self, most: int = MOST_AT_ONCE, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._most = most
+        self._patience = patience_seconds
+        self._inside = 0
+        self._lock = native.allocate_lock()  # protects the count
+        self._turn = native.allocate_lock()  # held by the search that runs
+
+    @contextmanager
+    def enter(self) -> Iterator[None]:
+        """Run the block when its turn comes; raises :class:`~rag_pipeline.errors.JournalBusyError` if it does not."""
+        with self._lock:
+            if self._inside >= self._most:
+                raise JournalBusyError(_BUSY)
+            self._inside += 1
+        try:
+            if not self._turn.acquire(timeout=self._patience):
+                raise JournalBusyError(_BUSY)
+            try:
+                yield
+            finally:
+                self._turn.release()
+        finally:
+            with self._lock:
+                self._inside -= 1
