@@ -44,7 +44,7 @@ from weakref import WeakSet
 import engineio
 import socketio
 from engineio import packet as eio_packet
-from socketio.packet import CONNECT, DISCONNECT
+from socketio.packet import CONNECT, CONNECT_ERROR, DISCONNECT
 
 from rag_pipeline.socket_server.loop import Environ, Loop, StartResponse
 from rag_pipeline.socket_server.pacing import Pings, Polls
@@ -182,6 +182,9 @@ class SocketIOServer(socketio.Server):  # type: ignore[misc]  # the library has 
         if pkt.packet_type == CONNECT and (pid := self.pids.pop(pkt.data["sid"], None)) is not None:
             pkt.data["pid"] = pid
         super()._send_packet(eio_sid, pkt)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and pkt.packet_type in (CONNECT, CONNECT_ERROR):
+            socket.count_answer(joined=pkt.packet_type == CONNECT)
 
     def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
         proceed = partial(super()._handle_connect, eio_sid, namespace, data)
@@ -193,6 +196,8 @@ class SocketIOServer(socketio.Server):  # type: ignore[misc]  # the library has 
             return
         try:
             kind = socket.inbound.take(data)
+            if kind == CONNECT and not socket.allows_connect():
+                return
             if kind in (CONNECT, DISCONNECT):
                 super()._handle_eio_message(eio_sid, data)
             else:

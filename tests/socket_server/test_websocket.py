@@ -16,6 +16,7 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 from rag_pipeline import native
 from rag_pipeline.fanout.encoding import frame, text_frame
 from rag_pipeline.socket_server import websocket
+from rag_pipeline.socket_server.loop import Detached
 from rag_pipeline.socket_server.websocket import Receiver, WebSocketConnection, handshake
 from tests.socket_server.support import BINARY, CLOSE, PING, PONG, TEXT, masked_frame
 
@@ -104,7 +105,13 @@ class Bench:
         self.loop = HandLoop()
         self.log = Log()
         self.fd = ours.detach()
-        self.connection: Any = WebSocketConnection(self.loop, self.fd, self.log, limit=limit, max_message=MAX_MESSAGE)
+        self.closed = 0
+        self.connection: Any = WebSocketConnection(
+            self.loop, Detached(self.fd, self.on_closed), self.log, limit=limit, max_message=MAX_MESSAGE
+        )
+
+    def on_closed(self) -> None:
+        self.closed += 1
 
     def send(self, *frames: bytes) -> None:
         for data in frames:
