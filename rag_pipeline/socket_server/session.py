@@ -136,6 +136,12 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
                 return
             self.reject(error)
 
+    def receive(self, pkt: eio_packet.Packet) -> None:
+        """Take an Engine.IO packet; an UPGRADE has no business here, and the library would take any number of them."""
+        if pkt.packet_type == eio_packet.UPGRADE:
+            raise exceptions.UnknownPacketError
+        super().receive(pkt)
+
     def reject(self, error: Exception) -> None:
         """Disconnect a client that sent what the protocol does not know."""
         logger.info("client %s sent what is no packet (%s); it is disconnected", self.sid, type(error).__name__)
