@@ -11,7 +11,8 @@ They let a settled WebSocket be written directly and cost no greenlet. Each hook
                                     alone, and keeps count of the bytes that wait
 ``Socket.schedule_ping``            one timer for all clients instead of a greenlet for each
 ``Socket._upgrade_websocket``       a connection with callbacks, off the HTTP server, instead of two greenlets
-``Socket.handle_post_request``      garbage from a polling client ends its session; no traceback in the log
+``Socket.handle_post_request``      garbage or too much from a polling client ends its session; no traceback in the log
+``Socket.receive``                  an UPGRADE that upgrades nothing ends the session
 ``Socket.close``                    closes that connection, and forgets the session at once: there is no service task
 ``Server.handle_request``           a second WebSocket of a session is opened and closed, as on Socket.IO's own server
 ``Server._ok``, ``_bad_request``    answer in the words of Socket.IO's own server
