@@ -38,6 +38,7 @@ SOCKET_IO_PATH = "/socket.io/"
 HEALTH_PATH = "/health"
 TICK_SECONDS = 0.5
 ENDED_A_TURN = 50
+MAX_SESSIONS = 20_000
 JOIN_SECONDS = LIMIT_SECONDS
 
 
@@ -122,6 +123,9 @@ class Application:
 
     def _has_room(self, transport: str) -> bool:
         """Return whether one more session may be opened over the transport."""
+        # A session on polling holds no connection that would bound it, whether it has joined or not.
+        if transport == "polling" and len(self._sio.eio.sockets) >= MAX_SESSIONS:
+            return False
         return self._unjoined[transport].has_room(time.monotonic())
 
     def make_room(self) -> bool:

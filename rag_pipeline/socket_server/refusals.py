@@ -38,9 +38,7 @@ def bad_request(code: int, message: str, *, status: str = "400 Bad Request", all
 
 
 UNKNOWN_SID = bad_request(1, "Session ID unknown")
-FULL = bad_request(
-    3, "Too many sessions that have joined no namespace; try again in a second", status="503 Service Unavailable"
-)
+FULL = bad_request(3, "Too many sessions; try again in a second", status="503 Service Unavailable")
 OVERLAP = bad_request(3, "Bad request: another poll of this session is under way, or its answer was lost")
 
 

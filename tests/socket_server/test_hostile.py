@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.service import StatusServer
+from rag_pipeline.socket_server import application as application_module
 from rag_pipeline.socket_server import eventlet_driver
 from rag_pipeline.socket_server.allowance import BURST
 from rag_pipeline.socket_server.unjoined import MAX_SESSIONS
@@ -262,3 +263,14 @@ def test_sessions_that_join_nothing_are_bounded(server: StatusServer, pipeline: 
     assert len(sessions) <= MAX_SESSIONS
     with WebSocketSession(server.socket_port) as client:
         client.follow(pipeline)
+
+
+def test_sessions_that_join_by_polling_are_bounded_too(server: StatusServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application_module, "MAX_SESSIONS", 2)
+    with PollingSession(server.socket_port), PollingSession(server.socket_port):
+        status, headers, body = request(server.socket_port, POLLING_PATH)
+        assert status == 503
+        assert json.loads(body)["message"].startswith("Too many sessions")
+        assert headers["x-content-type-options"] == "nosniff"
+        with WebSocketSession(server.socket_port):
+            pass
