@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rag_pipeline import __version__, native
+from rag_pipeline import __version__, descriptors, native
 from rag_pipeline.access import exposure
 from rag_pipeline.access.guard import guard_of
 from rag_pipeline.config import Settings
@@ -48,9 +48,10 @@ _SAID_AS = {"state_dir": "state_dir (STATUS_STATE_DIR)"}
 class StatusServer:
     """Both servers and the pipelines they show. Start it with :func:`start_status_server`.
 
-    Starting: 1. both ports are bound, HTTP first; 2. the keys that tokens are signed with are asked for; 3. the journal
-    is opened; 4. the pipelines are attached; 5. the Socket.IO thread starts and answers; 6. the HTTP thread starts;
-    7. pipelines whose ids another process has, dead or alive, are attached once that is known to be dead (Redis).
+    Starting: 1. both ports are bound, HTTP first; the soft limit of open files is raised to the hard one; 2. the keys
+    that tokens are signed with are asked for; 3. the journal is opened; 4. the pipelines are attached; 5. the Socket.IO
+    thread starts and answers; 6. the HTTP thread starts; 7. pipelines whose ids another process has, dead or alive, are
+    attached once that is known to be dead (Redis).
     What fails on the way ends what was started before.
 
     It is a context manager: the end of the block stops the server, unless another call of start_status_server that
@@ -132,6 +133,7 @@ class StatusServer:
         """Start both servers; return once both answer."""
         try:
             end_unheard()
+            descriptors.raise_soft_limit()
             self._guard.start()
             self._keeper.start()
             held = self._attach_all()

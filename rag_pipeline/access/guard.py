@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from rag_pipeline.access.decision import EVERYTHING, INVALID, MISSING, Access, Refusal
@@ -63,11 +64,11 @@ class Guard:
             return EVERYTHING
         return INVALID if self._signed is None else self._signed.check(token)
 
-    def pending(self, token: object) -> bool:
-        """Return whether there will be another decision about the token in a moment: a key is being fetched."""
+    def pending(self, token: object) -> Callable[[], bool] | None:
+        """Return None if the token can be decided about now, else what tells whether its key is still being fetched."""
         if self._signed is None or not isinstance(token, str) or len(token) > MAX_TOKEN_CHARACTERS:
-            return False
-        return token not in self._tokens and self._signed.pending(token)
+            return None
+        return None if token in self._tokens else self._signed.pending(token)
 
 
 OPEN = Guard()

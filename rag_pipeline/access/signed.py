@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jwt
@@ -32,13 +32,21 @@ class SignedTokens:
         self._audience = audience
         self._issuer = issuer
 
-    def pending(self, token: str) -> bool:
-        """Return whether the token's key is being fetched."""
+    def pending(self, token: str) -> Callable[[], bool] | None:
+        """Return what tells whether the token's key is still being fetched, None if it is not.
+
+        The token is read here, once.
+        """
         try:
-            found = self._keys.find(jwt.get_unverified_header(token))
+            header = jwt.get_unverified_header(token)
         except Exception:  # noqa: BLE001 - as below
-            return False
-        return isinstance(found, Refusal) and found.pending
+            return None
+
+        def is_pending() -> bool:
+            found = self._keys.find(header)
+            return isinstance(found, Refusal) and found.pending
+
+        return is_pending if is_pending() else None
 
     def check(self, token: str) -> Access | Refusal:
         """Return what the token allows now, or why it is refused."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from time import monotonic
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from socketio.exceptions import ConnectionRefusedError as RefusedError
 
@@ -18,6 +18,7 @@ from rag_pipeline.socket_server.loop import Environ, Loop
 
 WAIT_SECONDS = 5.0
 POLL_SECONDS = 0.05
+DECIDED_A_TURN = 20
 LOGGED_UNKNOWN = 100
 SHOWN_CHARACTERS = 100
 EXPECTED = f"{', '.join(NAMESPACE_NAMES[:-1])} or {NAMESPACE_NAMES[-1]}"
@@ -36,6 +37,8 @@ class Admission:
         self._loop = loop
         self._expiries: Expiries[Member] = Expiries()
         self._held: Counter[str] = Counter()  # how many CONNECTs of a client wait
+        self._waiting: deque[_HeldConnect] = deque()
+        self._looking = False
         self._unknown: set[str] = set()  # names of namespaces that were logged
 
     def refuse_unknown(self, name: str) -> NoReturn:
@@ -78,30 +81,63 @@ class Admission:
 
         To be refused would be final for a client whose token is signed with a key that is still on its way.
         """
+        pending = self._guard.pending(_token(auth))
         # One for each name, so that no one has thousands of them waiting.
-        if not self._guard.pending(_token(auth)) or self._held[client] >= len(NAMESPACE_NAMES):
+        if pending is None or self._held[client] >= len(NAMESPACE_NAMES):
             proceed()
             return
         self._held[client] += 1
-        self._hold(client, auth, proceed, gone, monotonic() + WAIT_SECONDS)
+        self._waiting.append(_HeldConnect(client, pending, proceed, gone, monotonic() + WAIT_SECONDS))
+        self._look_in(POLL_SECONDS)
 
-    def _hold(
-        self, client: str, auth: object, proceed: Callable[[], None], gone: Callable[[], bool], deadline: float
-    ) -> None:
-        if not gone() and self._guard.pending(_token(auth)) and monotonic() < deadline:
-            self._loop.call_later(POLL_SECONDS, lambda: self._hold(client, auth, proceed, gone, deadline))
-            return
-        self._held[client] -= 1
-        if not self._held[client]:
-            del self._held[client]
-        if not gone():
-            proceed()
+    def _look_in(self, seconds: float) -> None:
+        if not self._looking:
+            self._looking = True
+            self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Let those go on that need not wait any more, a few in a turn: to verify a signature takes its time."""
+        self._looking = False
+        decided = 0
+        for _ in range(len(self._waiting)):
+            if decided == DECIDED_A_TURN:
+                break
+            held = self._waiting.popleft()
+            if not held.gone() and held.pending() and monotonic() < held.deadline:
+                self._waiting.append(held)
+                continue
+            self._held[held.client] -= 1
+            if not self._held[held.client]:
+                del self._held[held.client]
+            if not held.gone():
+                decided += 1
+                _call(held.proceed)
+        if self._waiting:
+            self._look_in(0 if decided == DECIDED_A_TURN else POLL_SECONDS)
 
     def wait(self, auth: object, sleep: Callable[[float], None]) -> None:
         """Wait for the same where the caller may: in a greenlet, whose ``sleep`` lets the others go on."""
+        pending = self._guard.pending(_token(auth))
         deadline = monotonic() + WAIT_SECONDS
-        while self._guard.pending(_token(auth)) and monotonic() < deadline:
+        while pending is not None and pending() and monotonic() < deadline:
             sleep(POLL_SECONDS)
+
+
+class _HeldConnect(NamedTuple):
+    """A CONNECT that waits for its token's key."""
+
+    client: str
+    pending: Callable[[], bool]
+    proceed: Callable[[], None]
+    gone: Callable[[], bool]
+    deadline: float
+
+
+def _call(proceed: Callable[[], None]) -> None:
+    try:
+        proceed()
+    except Exception:  # one that fails must not keep the others waiting
+        logger.exception("a client could not be admitted")
 
 
 def _token(auth: object) -> object:

@@ -22,10 +22,10 @@ from rag_pipeline.origins import OriginPolicy, request_scheme
 from rag_pipeline.socket_server import engine
 from rag_pipeline.socket_server.admission import Admission
 from rag_pipeline.socket_server.gate import Gate
-from rag_pipeline.socket_server.loop import Environ, Loop, StartResponse
+from rag_pipeline.socket_server.loop import ANSWER_HEADERS, Environ, Loop, StartResponse
 from rag_pipeline.socket_server.outlets import DirectOutlet, LibraryOutlet
-from rag_pipeline.socket_server.refusals import is_client_library
-from rag_pipeline.socket_server.strangers import LIMIT_SECONDS, Strangers
+from rag_pipeline.socket_server.refusals import is_client_library, parameter
+from rag_pipeline.socket_server.unjoined import LIMIT_SECONDS, UnjoinedSessions
 
 logger = logging.getLogger("rag_pipeline.socket")
 # What the library logs at INFO holds packet bodies; its warnings are about what clients do.
@@ -39,9 +39,8 @@ SOCKET_IO_PATH = "/socket.io/"
 HEALTH_PATH = "/health"
 TICK_SECONDS = 0.5
 ENDED_A_TURN = 50
+MAX_SESSIONS = 20_000
 JOIN_SECONDS = LIMIT_SECONDS
-# Who may read an answer depends on the origin, and none is worth keeping.
-EVERY_ANSWER = (("Vary", "Origin"), ("Cache-Control", "no-store"))
 
 
 class Application:
@@ -72,9 +71,14 @@ class Application:
         self._probe_token = probe_token
         self._hosts = hosts
         self._admission = Admission(guard, loop)
-        self._strangers = Strangers(lambda: self._sio.eio.sockets, self._is_joined, self._end_stranger)
+        # Apart, so that a flood of one kind does not keep the other out.
+        self._unjoined = {
+            name: UnjoinedSessions(self._is_joined, self._end_unjoined) for name in ("polling", "websocket")
+        }
         self._sio = self._build(loop)
-        self._socket_io = Gate(socketio.WSGIApp(self._sio), self._sio.eio, loop, self._cors)
+        self._sio.eio.on("connect", self._on_opened)
+        self._sio.eio.on("disconnect", self._on_ended)
+        self._socket_io = Gate(socketio.WSGIApp(self._sio), self._sio.eio, loop, self._cors, self._has_room)
         for name in events.NAMESPACE_NAMES:
             self._sio.on("connect", self._on_connect(name), namespace=name)
             self._sio.on("disconnect", self._on_disconnect(name), namespace=name)
@@ -86,7 +90,7 @@ class Application:
         environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            return start_response(status, [*headers, *EVERY_ANSWER], *more)
+            return start_response(status, [*headers, *ANSWER_HEADERS], *more)
 
         if self._hosts is not None and (wrong := self._hosts.refusal(environ.get("HTTP_HOST"))) is not None:
             return _misdirected(environ, start, wrong)
@@ -102,7 +106,8 @@ class Application:
     def _tick(self) -> None:
         self._loop.call_later(TICK_SECONDS, self._tick)
         self._end_expired()
-        self._strangers.turn(time.monotonic(), JOIN_SECONDS)
+        for sessions in self._unjoined.values():
+            sessions.turn(time.monotonic(), JOIN_SECONDS)
 
     def _end_expired(self) -> None:
         expired = self._admission.expired(time.time(), ENDED_A_TURN)
@@ -121,7 +126,32 @@ class Application:
         find = self._sio.manager.sid_from_eio_sid
         return any(find(client, name) is not None for name in events.NAMESPACE_NAMES)
 
-    def _end_stranger(self, client: str) -> None:
+    def _has_room(self, transport: str) -> bool:
+        """Return whether one more session may be opened over the transport."""
+        # A session on polling holds no connection that would bound it, whether it has joined or not.
+        if transport == "polling" and len(self._sio.eio.sockets) >= MAX_SESSIONS:
+            return False
+        return self._unjoined[transport].has_room(time.monotonic())
+
+    def make_room(self) -> bool:
+        """End the oldest WebSocket that has joined nothing; False if there is none."""
+        return self._unjoined["websocket"].end_oldest(time.monotonic())
+
+    def _on_opened(self, client: str, environ: Environ) -> Any:
+        self._unjoined[self._transport(environ)].add(client, time.monotonic())
+        return self._sio._handle_eio_connect(client, environ)
+
+    def _on_ended(self, client: str, reason: str) -> Any:
+        answer = self._sio._handle_eio_disconnect(client, reason)
+        for sessions in self._unjoined.values():
+            sessions.discard(client)
+        return answer
+
+    @staticmethod
+    def _transport(environ: Environ) -> str:
+        return "websocket" if parameter(environ, "transport") == "websocket" else "polling"
+
+    def _end_unjoined(self, client: str) -> None:
         socket = self._sio.eio.sockets.get(client)
         if socket is not None and not socket.closed:
             logger.info("client %s is disconnected: it has joined no namespace", client)
@@ -209,6 +239,8 @@ class Application:
             outlet = self._outlet(client, name)
             asked = None if offset is None else str(offset)[:MAX_OFFSET_LENGTH]
             self._hub.join(Subscriber(sid, client, name, outlet, form=form, offset=asked))
+            for sessions in self._unjoined.values():
+                sessions.discard(client)
             return None
 
         return on_connect
@@ -225,6 +257,11 @@ class Application:
         def on_disconnect(sid: str, _reason: str) -> None:
             self._admission.forget(sid, name)
             self._hub.leave(sid, namespace)
+            client = self._sio.manager.eio_sid_from_sid(sid, name)
+            if client in self._sio.eio.sockets:
+                # It may be in other namespaces still: that is looked at when its time is over.
+                transport = self._sio.eio.transport(client)
+                self._unjoined[transport].add(client, time.monotonic())
 
         return on_disconnect
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 MAX_LINE_BYTES = 1024
 MAX_TRAILER_LINES = 32
 _DIGITS = re.compile(r"[0-9]{1,18}")
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r?\n")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
 
 
 class BodyError(Exception):
@@ -37,7 +37,7 @@ def framing_error(version: str, lengths: Sequence[str], codings: Sequence[str]) 
             return "Transfer-Encoding needs HTTP/1.1"
         if [coding.strip().lower() for coding in codings] != ["chunked"]:
             return "the only transfer coding known here is chunked"
-    elif len(set(lengths)) > 1 or not all(_DIGITS.fullmatch(length.strip()) for length in lengths):
+    elif len(lengths) > 1 or not all(_DIGITS.fullmatch(length.strip()) for length in lengths):
         return "Content-Length is not one number"
     return None
 
@@ -62,13 +62,13 @@ def read_chunked(read: Callable[[int], bytes], readline: Callable[[int], bytes],
         if len(body) + size > limit:
             raise too_large(limit)
         body += read_exactly(read, size)
-        if readline(3) not in (b"\r\n", b"\n"):
+        if readline(3) != b"\r\n":
             raise BodyError(BAD_REQUEST, "a chunk is longer than it says")
     for _ in range(MAX_TRAILER_LINES):
         line = readline(MAX_LINE_BYTES)
-        if line in (b"\r\n", b"\n"):
+        if line == b"\r\n":
             return bytes(body)
-        if not line.endswith(b"\n"):
+        if not line.endswith(b"\r\n") or line.count(b"\r") > 1:
             break
     raise BodyError(BAD_REQUEST, "the trailers of the body don't end")
 

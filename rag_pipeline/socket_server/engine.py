@@ -11,7 +11,8 @@ They let a settled WebSocket be written directly and cost no greenlet. Each hook
                                     alone, and keeps count of the bytes that wait
 ``Socket.schedule_ping``            one timer for all clients instead of a greenlet for each
 ``Socket._upgrade_websocket``       a connection with callbacks, off the HTTP server, instead of two greenlets
-``Socket.handle_post_request``      garbage from a polling client ends its session; no traceback in the log
+``Socket.handle_post_request``      garbage or too much from a polling client ends its session; no traceback in the log
+``Socket.receive``                  an UPGRADE that upgrades nothing ends the session
 ``Socket.close``                    closes that connection, and forgets the session at once: there is no service task
 ``Server.handle_request``           a second WebSocket of a session is opened and closed, as on Socket.IO's own server
 ``Server._ok``, ``_bad_request``    answer in the words of Socket.IO's own server
@@ -44,7 +45,7 @@ from weakref import WeakSet
 import engineio
 import socketio
 from engineio import packet as eio_packet
-from socketio.packet import CONNECT, DISCONNECT
+from socketio.packet import CONNECT, CONNECT_ERROR, DISCONNECT
 
 from rag_pipeline.socket_server.loop import Environ, Loop, StartResponse
 from rag_pipeline.socket_server.pacing import Pings, Polls
@@ -182,6 +183,9 @@ class SocketIOServer(socketio.Server):  # type: ignore[misc]  # the library has 
         if pkt.packet_type == CONNECT and (pid := self.pids.pop(pkt.data["sid"], None)) is not None:
             pkt.data["pid"] = pid
         super()._send_packet(eio_sid, pkt)
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and pkt.packet_type in (CONNECT, CONNECT_ERROR):
+            socket.count_answer(joined=pkt.packet_type == CONNECT)
 
     def _handle_connect(self, eio_sid: str, namespace: str | None, data: object) -> None:
         proceed = partial(super()._handle_connect, eio_sid, namespace, data)
@@ -193,6 +197,8 @@ class SocketIOServer(socketio.Server):  # type: ignore[misc]  # the library has 
             return
         try:
             kind = socket.inbound.take(data)
+            if kind == CONNECT and not socket.allows_connect():
+                return
             if kind in (CONNECT, DISCONNECT):
                 super()._handle_eio_message(eio_sid, data)
             else:

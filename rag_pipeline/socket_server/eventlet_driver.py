@@ -7,17 +7,23 @@ per thread, so a host program's own use of eventlet on other threads is not touc
 from __future__ import annotations
 
 import _socket
+import errno
+import io
 import logging
 import os
 import socket
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Any
 
+from rag_pipeline.descriptors import Share
 from rag_pipeline.socket_server import body, peer
-from rag_pipeline.socket_server.loop import CONNECTION, Cancellable, Environ, Site, WsgiApp
+from rag_pipeline.socket_server.connections import Connections, Slot
+from rag_pipeline.socket_server.head import HeadError, check_first, read_head
+from rag_pipeline.socket_server.loop import ANSWER_HEADERS, CONNECTION, Cancellable, Detached, Environ, Site
 
 # Submodules that the host program has: eventlet leaves copies of its own in their parents' attributes, http.server's
 # above all, and the host's next `http.server.ThreadingHTTPServer` would be a green one that nobody drives.
@@ -42,20 +48,24 @@ logger = logging.getLogger("rag_pipeline.socket")
 
 _native_socket = patcher.original("socket")
 
-REQUEST_TIMEOUT_SECONDS = 20
+REQUEST_TIMEOUT_SECONDS = 8
 KEEP_ALIVE_SECONDS = 60
+WRITE_TIMEOUT_SECONDS = 20
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 1 << 20
 GOODBYE_SECONDS = 0.5
-ACCEPT_RETRY_SECONDS = 0.1
+ACCEPT_RETRY_SECONDS = 0.05
+ACCEPTED_A_TURN = 16
+SHORTAGE_LOG_SECONDS = 60
 MAX_REQUESTS_AT_ONCE = 20_000
 
 
 class EventletLoop:
     """Drives the socket server on the calling thread's eventlet hub."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: Share) -> None:
         self._stopping: Any = None
+        self._share = share
 
     def watch_read(self, fd: int, callback: Callable[[], None]) -> Cancellable:
         """Call back each time the descriptor can be read."""
@@ -76,7 +86,7 @@ class EventletLoop:
         self._stopping = eventlet.Event()
         green_listener = greenio.GreenSocket(_native_socket.socket(fileno=listener.detach()))
         requests = eventlet.GreenPool(MAX_REQUESTS_AT_ONCE)
-        acceptor = eventlet.spawn(_accept, green_listener, site, requests)
+        acceptor = eventlet.spawn(_Acceptor(green_listener, site, Connections(self._share), requests).run)
         pump = _Pump(self, fd, drain)
         try:
             self._stopping.wait()
@@ -195,90 +205,187 @@ class _Pump:
         self.cancel_timer()
 
 
-def _accept(listener: Any, app: WsgiApp, requests: Any) -> None:
-    """Accept connections for as long as the server lives, also when descriptors run out for a while."""
-    server = wsgi.Server(
-        listener,
-        listener.getsockname(),
-        app,
-        keepalive=KEEP_ALIVE_SECONDS,
-        log=logger,  # tracebacks of what is no error of ours, at a level that is not shown
-        log_output=False,
-        debug=False,
-        socket_timeout=REQUEST_TIMEOUT_SECONDS,
-    )
-    complained = False
-    while True:
+class _Acceptor:
+    """Accepts connections for as long as the server lives, also when descriptors run out for a while."""
+
+    def __init__(self, listener: Any, site: Site, connections: Connections, requests: Any) -> None:
+        self._listener = listener
+        self._site = site
+        self._connections = connections
+        self._requests = requests
+        self._short_at = -float(SHORTAGE_LOG_SECONDS)
+        self._server = wsgi.Server(
+            listener,
+            listener.getsockname(),
+            site,
+            keepalive=KEEP_ALIVE_SECONDS,
+            log=logger,  # tracebacks of what is no error of ours, at a level that is not shown
+            log_output=False,
+            debug=False,
+            socket_timeout=WRITE_TIMEOUT_SECONDS,
+        )
+
+    def run(self) -> None:
+        """Accept until killed; between a few connections the loop gets to the others."""
+        while True:
+            try:
+                for _ in range(ACCEPTED_A_TURN):
+                    self._admit(*self._listener.accept())
+                eventlet.sleep(0)
+            except OSError as error:
+                self._meet(error)
+
+    def _admit(self, connection: Any, address: Any) -> None:
+        slot = Slot(lambda: _shut_down(connection))
+        if self._connections.admit(slot):
+            self._requests.spawn_n(self._serve, connection, address, slot)
+        else:
+            _turn_away(connection)
+
+    def _meet(self, error: OSError) -> None:
+        """Wait a little, and free a descriptor if it is these that lack; said once for a shortage."""
+        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+            return  # the client is gone already
+        now = monotonic()
+        if now - self._short_at >= SHORTAGE_LOG_SECONDS:
+            logger.error("a connection could not be accepted: %s; idle ones are closed to make room", error.strerror)
+        self._short_at = now
+        self._connections.end_oldest()
+        eventlet.sleep(ACCEPT_RETRY_SECONDS)
+
+    def _serve(self, connection: Any, address: Any, slot: Slot) -> None:
         try:
-            connection, address = listener.accept()
-        except OSError as error:
-            if not complained:
-                complained = True
-                logger.error("a connection could not be accepted: %s", error)
-            eventlet.sleep(ACCEPT_RETRY_SECONDS)
-            continue
-        complained = False
-        requests.spawn_n(_serve_connection, connection, address, server)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.settimeout(WRITE_TIMEOUT_SECONDS)
+            _Protocol([address, connection, wsgi.STATE_IDLE], self._server, self._site, self._connections, slot)
+        except (TimeoutError, OSError) as error:
+            logger.debug("connection from %s ended: %s", address, error)
+        except Exception:
+            logger.exception("a request from %s failed", address)
+        finally:
+            connection.close()
+            if not slot.kept:
+                self._connections.forget(slot)
 
 
-def _serve_connection(connection: Any, address: Any, server: Any) -> None:
+def _shut_down(connection: Any) -> None:
+    """Have the greenlet that waits on the connection see its end, and close it."""
     try:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.settimeout(REQUEST_TIMEOUT_SECONDS)
-        _Protocol([address, connection, wsgi.STATE_IDLE], server)
-    except (TimeoutError, OSError) as error:
-        logger.debug("connection from %s ended: %s", address, error)
-    except Exception:
-        logger.exception("a request from %s failed", address)
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:  # it is gone already
+        pass
+
+
+def _turn_away(connection: Any) -> None:
+    """Answer 503 without waiting for anything."""
+    native_socket = connection.fd
+    try:
+        native_socket.setblocking(False)
+        native_socket.send(_refusal("503 Service Unavailable", "too many connections; try again in a second"))
+        native_socket.shutdown(socket.SHUT_WR)
+        native_socket.recv(1 << 16)  # unread bytes would turn the close into a reset
+    except OSError:
+        pass
     finally:
         connection.close()
+
+
+def _refusal(status: str, message: str) -> bytes:
+    """Return a whole answer, after which the connection is closed."""
+    text = b'{"code":3,"message":"%b"}' % message.encode()
+    headers = "".join(f"{name}: {value}\r\n" for name, value in ANSWER_HEADERS).encode()
+    return b"HTTP/1.1 %b\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b" % (
+        status.encode(),
+        len(text),
+        headers,
+        text,
+    )
 
 
 class _Protocol(wsgi.HttpProtocol):  # type: ignore[misc]  # eventlet has no types
     """HTTP on one connection, which a WebSocket may take over."""
 
+    rfile: Any
     detached = False
     lost = False
     """Whether the peer left without having received all that was written to it; set at the end."""
     unread = False
     """Whether the body of the request was not read, so that the connection can't be used any more."""
 
-    def _read_request_line(self) -> bytes:
-        # Deadlines for the whole: the sockets' own start anew with each byte of a client that trickles.
-        with eventlet.Timeout(KEEP_ALIVE_SECONDS, TimeoutError("no request came")):
-            line: bytes = super()._read_request_line()
-        return line
+    def __init__(self, state: list[Any], server: Any, site: Site, connections: Connections, slot: Slot) -> None:
+        self.site = site
+        self.connections = connections
+        self.slot = slot
+        self._first = True
+        super().__init__(state, server)
 
-    def parse_request(self) -> bool:
-        with eventlet.Timeout(REQUEST_TIMEOUT_SECONDS, TimeoutError("the headers took too long")):
-            whole: bool = super().parse_request()
-        return whole and self._is_framed()
+    def handle_one_request(self) -> None:
+        """Read one request and answer it, in place of eventlet's own way, which is not strict enough."""
+        try:
+            if not self._read():
+                self.close_connection = True
+                return
+        except HeadError as error:
+            self._refuse(error.status, error.message)
+            return
+        self.conn_state[2] = wsgi.STATE_REQUEST
+        self.environ = self.get_environ()
+        if "HTTP_UPGRADE" in self.environ and not self._hold():
+            self._refuse("503 Service Unavailable", "too many WebSockets; try again in a second")
+            return
+        if not self.slot.group:
+            raise OSError("the connection was closed to make room for others")
+        self.application = self.server.app
+        self.handle_one_response()
+        if not self.detached:
+            self.connections.wait(self.slot)
 
-    def _is_framed(self) -> bool:
-        """Refuse a request whose end two readers could see in two places; its connection can't be used any more."""
-        lengths = self.headers.get_all("content-length") or []
-        codings = self.headers.get_all("transfer-encoding") or []
-        wrong = body.framing_error(self.request_version, lengths, codings)
-        if wrong is None:
-            return True
+    def _hold(self) -> bool:
+        return self.connections.hold(self.slot) or (self.site.make_room() and self.connections.hold(self.slot))
+
+    def _read(self) -> bool:
+        """Read the head of the next request; False if none came."""
+        if not self._first:
+            eventlet.sleep(0)  # whoever has sent many requests at once gets one answer a turn
+            with eventlet.Timeout(KEEP_ALIVE_SECONDS, TimeoutError("no request came")):
+                if not self.rfile.peek(1):
+                    return False
+        self._first = False
+        # One deadline for the whole: the sockets' own start anew with each byte of a client that trickles.
+        with eventlet.Timeout(REQUEST_TIMEOUT_SECONDS, TimeoutError("the request took too long")):
+            first = self.rfile.peek(1)[:1]
+            if not first:
+                return False
+            check_first(first)
+            head = read_head(self.rfile.readline)
+        self.connections.answer(self.slot)
+        return head is not None and self._parse(head.line, head.fields)
+
+    def _parse(self, line: bytes, fields: bytes) -> bool:
+        source, self.rfile = self.rfile, io.BytesIO(fields)
+        self.raw_requestline = line
+        try:
+            whole: bool = self.parse_request()
+        finally:
+            self.rfile = source
+        return whole
+
+    def _refuse(self, status: str, message: str) -> None:
+        """Answer a request that can't be served; the connection can't be used any more."""
         self.close_connection = self.unread = True
-        text = b'{"code":3,"message":"%s"}' % wrong.encode()
-        self.wfile.write(
-            b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (len(text), text)
-        )
-        return False
+        self.wfile.write(_refusal(status, message))
 
     def get_environ(self) -> Environ:
         environ: Environ = super().get_environ()
         environ[CONNECTION] = _Connection(self, environ)
         return environ
 
-    def detach(self) -> int:
-        self.detached = True
+    def detach(self) -> Detached:
+        descriptor = os.dup(self.connection.fileno())
+        self.detached = self.slot.kept = True
         self.close_connection = True
         wsgi.WSGI_LOCAL.already_handled = True
-        return os.dup(self.connection.fileno())
+        return Detached(descriptor, partial(self.connections.forget, self.slot))
 
     def finish(self) -> None:
         self.lost = peer.has_lost(self.connection.fd)
@@ -338,15 +445,17 @@ class _Connection:
     def read_body(self, limit: int) -> bytes:
         source = self._environ["wsgi.input"]
         late = body.BodyError("408 Request Timeout", "the body took too long")
+        self._protocol.connections.wait(self._protocol.slot)
         with eventlet.Timeout(REQUEST_TIMEOUT_SECONDS, late):
             try:
                 data = _read_chunked(source, limit) if source.chunked_input else _read_counted(source, limit)
             except OSError as error:
                 raise body.BodyError(body.BAD_REQUEST, "the body ended early") from error
+        self._protocol.connections.answer(self._protocol.slot)
         self._protocol.close_connection, self._protocol.unread = self._keeps, False
         return data
 
-    def detach(self) -> int:
+    def detach(self) -> Detached:
         return self._protocol.detach()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from rag_pipeline.socket_server.body import BAD_REQUEST, LENGTH_REQUIRED, BodyError
 from rag_pipeline.socket_server.loop import CONNECTION, Environ, Loop, StartResponse, WsgiApp
 from rag_pipeline.socket_server.polling import PollGuard
-from rag_pipeline.socket_server.refusals import Refusal, bad_request, parameter, refusal_for
+from rag_pipeline.socket_server.refusals import FULL, Refusal, bad_request, parameter, refusal_for
 
 Headers = list[tuple[str, str]]
 
@@ -17,14 +17,21 @@ Headers = list[tuple[str, str]]
 class Gate:
     """A WSGI application around that of a Socket.IO or Engine.IO server.
 
-    ``engine`` is the Engine.IO server, ``cors`` gives the headers that let a page read an error.
+    ``engine`` is the Engine.IO server, ``cors`` gives the headers that let a page read an error, ``has_room`` tells
+    whether one more session may be opened over a transport.
     """
 
     def __init__(
-        self, app: WsgiApp, engine: Any, loop: Loop, cors: Callable[[Environ], Headers] = lambda _: []
+        self,
+        app: WsgiApp,
+        engine: Any,
+        loop: Loop,
+        cors: Callable[[Environ], Headers] = lambda _: [],
+        has_room: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._engine = engine
         self._cors = cors
+        self._has_room = has_room
         self._guard = PollGuard(app, self._session, _end, loop)
         self._transports: Container[str] = tuple(engine.transports)
 
@@ -33,6 +40,8 @@ class Gate:
         refusal = refusal_for(environ, self._transports, lambda sid: self._session(sid) is not None)
         if refusal is None and environ["REQUEST_METHOD"] == "POST":
             refusal = self._read_body(environ)
+        if refusal is None and environ["REQUEST_METHOD"] == "GET" and parameter(environ, "sid") is None:
+            refusal = None if self._has_room(parameter(environ, "transport") or "") else FULL
         if refusal is None:
             return self._guard(environ, start_response)
         start_response(refusal.status, [*refusal.headers, *self._cors(environ)])
@@ -46,6 +55,8 @@ class Gate:
             body = environ[CONNECTION].read_body(self._engine.max_http_buffer_size)
             if not body:
                 raise BodyError(BAD_REQUEST, "the body is empty")
+            if body.startswith(b"d="):  # the library would take it, from the form of any web page
+                raise BodyError(BAD_REQUEST, "JSONP is not supported")
         except BodyError as error:
             session = self._session(parameter(environ, "sid"))
             if session is not None and error.status != LENGTH_REQUIRED:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _socket
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -16,6 +16,16 @@ WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 CONNECTION = "rag_pipeline.connection"
 """Key of the WSGI environ under which the driver puts the request's :class:`HttpConnection`."""
+
+# Who may read an answer depends on the origin, none is worth keeping, and none is for a browser to guess the type of.
+ANSWER_HEADERS = (("Vary", "Origin"), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+
+
+class Detached(NamedTuple):
+    """A connection that was handed over: its descriptor, and what to call once that is closed."""
+
+    fd: int
+    closed: Callable[[], None]
 
 
 class Cancellable(Protocol):
@@ -46,8 +56,8 @@ class HttpConnection(Protocol):
         """
         ...
 
-    def detach(self) -> int:
-        """Hand the socket over for good: return a descriptor of its own that the caller closes.
+    def detach(self) -> Detached:
+        """Hand the socket over for good: return a descriptor of its own that the caller closes, and then says so.
 
         The driver writes nothing more to the connection and leaves it open.
         """
@@ -59,6 +69,10 @@ class Site(Protocol):
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request, as a WSGI application."""
+        ...
+
+    def make_room(self) -> bool:
+        """End a client that can be done without, for another one's WebSocket; False if there is none."""
         ...
 
     def finish(self) -> None:

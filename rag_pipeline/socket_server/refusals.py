@@ -38,6 +38,7 @@ def bad_request(code: int, message: str, *, status: str = "400 Bad Request", all
 
 
 UNKNOWN_SID = bad_request(1, "Session ID unknown")
+FULL = bad_request(3, "Too many sessions; try again in a second", status="503 Service Unavailable")
 OVERLAP = bad_request(3, "Bad request: another poll of this session is under way, or its answer was lost")
 
 
@@ -64,6 +65,10 @@ def refusal_for(environ: Environ, transports: Container[str], is_open: Callable[
         return bad_request(2, f"this address answers {METHODS}", status=status, allow=METHODS)
     if transport is None or transport not in transports:
         return bad_request(0, "Transport unknown")
+    if parameter(environ, "j") is not None:
+        return bad_request(3, "Bad request: JSONP is not supported")
+    if environ.get("HTTP_SEC_FETCH_MODE") == "no-cors":  # a page's script or image, which could not read the answer
+        return bad_request(3, "Bad request: this is for Socket.IO clients")
     if sid is not None:
         return None if is_open(sid) else UNKNOWN_SID
     if method != "GET":

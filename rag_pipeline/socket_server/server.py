@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from rag_pipeline import native
+from rag_pipeline import descriptors, native
 from rag_pipeline.access import OPEN, Guard
 from rag_pipeline.config import Settings
 from rag_pipeline.errors import ServiceError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rag_pipeline.socket")
 
 BACKLOG = 4096
+GUARANTEED_CONNECTIONS = 64
 START_TIMEOUT_SECONDS = 15
 STOP_TIMEOUT_SECONDS = 5
 
@@ -64,6 +65,7 @@ class SocketServer:
         self.backlog_limit_bytes: int = settings.backlog_limit_bytes
         self.handover: Handover[Item] = Handover(bound=EventBound())
         keeper = keeper or Keeper()
+        self._share = descriptors.connections.share(GUARANTEED_CONNECTIONS)
         self.views = Views() if keeper.shared else None
         sink = keeper.connect(
             self.handover.publish,
@@ -139,6 +141,7 @@ class SocketServer:
         if self._thread is not None:
             self.hub.call(self._end)
             ended = self._thread.join(STOP_TIMEOUT_SECONDS)
+        self._share.close()
         if ended:
             self._listener.close()
             self.handover.close()
@@ -160,7 +163,7 @@ class SocketServer:
             from rag_pipeline.socket_server.application import Application
             from rag_pipeline.socket_server.eventlet_driver import EventletLoop
 
-            loop = EventletLoop()
+            loop = EventletLoop(self._share)
             app = Application(
                 self._settings,
                 self._policy,

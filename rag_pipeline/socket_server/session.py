@@ -10,14 +10,15 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from engineio import exceptions
+from engineio import exceptions, payload
 from engineio import packet as eio_packet
 from engineio.socket import Socket
 
 from rag_pipeline.fanout.encoding import Batch, frame, text_frame
+from rag_pipeline.socket_server.allowance import CONNECT_COST, Allowance
 from rag_pipeline.socket_server.loop import CONNECTION, Cancellable, Environ, StartResponse
 from rag_pipeline.socket_server.packets import Inbound
-from rag_pipeline.socket_server.websocket import Receiver, WebSocketConnection, handshake
+from rag_pipeline.socket_server.websocket import POLICY_VIOLATION, Receiver, WebSocketConnection, handshake
 
 if TYPE_CHECKING:
     from rag_pipeline.socket_server.engine import EngineServer
@@ -27,6 +28,7 @@ logger = logging.getLogger("rag_pipeline.socket")
 
 # python-engineio's own client drops the connection over an answer with more.
 MAX_PACKETS_A_POLL = 16
+MAX_REFUSED_CONNECTS = 10
 UPGRADE_TIMEOUT_SECONDS = 10
 BINARY = 0x2
 
@@ -47,6 +49,8 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
         self._paced_bytes = 0  # of those, what does not count against the bound
         self._upgrade_deadline: Cancellable | None = None
         self.inbound = Inbound()
+        self.allowance = Allowance()
+        self._refused_connects = 0
 
     # -- out -------------------------------------------------------------------------------------------------------
 
@@ -132,10 +136,37 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
                 return
             self.reject(error)
 
+    def receive(self, pkt: eio_packet.Packet) -> None:
+        """Take an Engine.IO packet; an UPGRADE has no business here, and the library would take any number of them."""
+        if pkt.packet_type == eio_packet.UPGRADE:
+            raise exceptions.UnknownPacketError
+        super().receive(pkt)
+
     def reject(self, error: Exception) -> None:
         """Disconnect a client that sent what the protocol does not know."""
         logger.info("client %s sent what is no packet (%s); it is disconnected", self.sid, type(error).__name__)
         self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_ERROR)
+
+    def allows_connect(self) -> bool:
+        """Count a CONNECT; False if there are too many, and then the session ends."""
+        if self.allowance.take(CONNECT_COST - 1):  # the rest was counted with its frame
+            return True
+        self._end_flood("too many CONNECTs")
+        return False
+
+    def count_answer(self, *, joined: bool) -> None:
+        """Count the answer to a CONNECT: a client that is refused again and again is disconnected."""
+        self._refused_connects = 0 if joined else self._refused_connects + 1
+        if self._refused_connects >= MAX_REFUSED_CONNECTS:
+            # Not here: the library has not finished with this CONNECT yet.
+            self.server.loop.call_later(0, lambda: self._end_flood("its CONNECTs are refused"))
+
+    def _end_flood(self, reason: str) -> None:
+        logger.info("client %s is disconnected: %s", self.sid, reason)
+        if self.settled is not None:
+            self.settled.fail(POLICY_VIOLATION)  # which ends the session, too
+        else:
+            self.close(wait=False, reason=self.server.reason.TRANSPORT_ERROR)
 
     def _on_probe(self, packet: eio_packet.Packet) -> None:
         connection = self.connection
@@ -198,7 +229,12 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
     def handle_post_request(self, environ: Environ) -> None:
         """Take what a polling client sent; what is not Engine.IO ends the session, without a traceback in the log."""
         try:
-            super().handle_post_request(environ)
+            packets = payload.Payload(encoded_payload=environ["wsgi.input"].read().decode()).packets
+            if not self.allowance.take(1 + len(packets)):
+                raise exceptions.UnknownPacketError("too many packets")
+            for packet in packets:
+                if not self.closed:
+                    self.receive(packet)
         except exceptions.EngineIOError:
             raise
         except Exception as error:  # noqa: BLE001 - as in on_message
@@ -234,6 +270,7 @@ class EngineSocket(Socket, Receiver):  # type: ignore[misc]  # the library has n
             self,
             limit=self.server.backlog_limit_bytes,
             max_message=self.server.max_http_buffer_size,
+            allowance=self.allowance,
         )
         connection.write(answer)
         if self.upgraded or self.connection is not None:

@@ -16,9 +16,12 @@ from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFail
 
 from rag_pipeline import native
 from rag_pipeline.fanout.encoding import Batch, frame
-from rag_pipeline.socket_server.loop import Cancellable, Environ, Loop
+from rag_pipeline.socket_server.allowance import Allowance
+from rag_pipeline.socket_server.loop import Cancellable, Detached, Environ, Loop
 
 READ_BYTES = 1 << 14
+FRAMES_A_TURN = 4
+POLICY_VIOLATION = CloseReason.POLICY_VIOLATION
 CLOSE_TIMEOUT_SECONDS = 5
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -69,17 +72,29 @@ class Receiver:
 class WebSocketConnection:
     """Owns a connected, non-blocking descriptor.
 
-    ``limit`` bounds the bytes that wait for a client which reads too slowly; ``max_message`` what it may send at once.
+    ``limit`` bounds the bytes that wait for a client which reads too slowly; ``max_message`` what it may send at once,
+    and ``allowance`` how many frames, or parts of frames, in the long run.
     """
 
     __slots__ = (
-        "__weakref__", "_backlog", "_closing", "_deadline", "_fd", "_frames", "_limit", "_loop", "_max_message",
-        "_message", "_message_bytes", "_paced_bytes", "_reader", "_ready", "_receiver", "_writer", "backlog_bytes",
+        "__weakref__", "_allowance", "_backlog", "_closed", "_closing", "_deadline", "_fd", "_frames", "_limit",
+        "_loop", "_max_message", "_message", "_message_bytes", "_paced_bytes", "_reader", "_ready", "_receiver",
+        "_writer", "backlog_bytes",
     )  # fmt: skip
 
-    def __init__(self, loop: Loop, fd: int, receiver: Receiver, *, limit: int, max_message: int) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        connection: Detached,
+        receiver: Receiver,
+        *,
+        limit: int,
+        max_message: int,
+        allowance: Allowance | None = None,
+    ) -> None:
         self._loop = loop
-        self._fd = fd
+        self._fd, self._closed = connection
+        self._allowance = allowance or Allowance()
         self._receiver: Receiver | None = receiver
         self._limit = limit
         self._max_message = max_message
@@ -93,7 +108,7 @@ class WebSocketConnection:
         self._closing = False
         self._ready = True  # open, and nothing waits: what is written now goes to the socket
         self._deadline: Cancellable | None = None
-        self._reader: Cancellable | None = loop.watch_read(fd, self._on_readable)
+        self._reader: Cancellable | None = loop.watch_read(self._fd, self._on_readable)
 
     @property
     def closed(self) -> bool:
@@ -185,13 +200,30 @@ class WebSocketConnection:
         if not data:
             self._lose()
             return
+        self._frames.receive_bytes(data)
+        self._take_frames()
+
+    def _take_frames(self) -> None:
+        """Take a few frames; the rest in the loop's next turn, so that it gets to the others in between."""
+        taken = 0
         try:
-            self._frames.receive_bytes(data)
             for part in self._frames.received_frames():
+                if not self._allowance.take():
+                    self.fail(POLICY_VIOLATION)
+                    return
                 if not self._on_frame(part.opcode, part.payload, part.message_finished):
                     return
+                taken += 1
+                if taken == FRAMES_A_TURN:
+                    self._stop_reading()
+                    self._reader = self._loop.call_later(0, self._go_on)
+                    return
         except ParseFailed as error:
-            self._fail(error.code)
+            self.fail(error.code)
+
+    def _go_on(self) -> None:
+        self._reader = self._loop.watch_read(self._fd, self._on_readable)
+        self._take_frames()
 
     def _on_frame(self, opcode: Opcode, payload: str | bytes | tuple[int, str], finished: bool) -> bool:
         """Take one frame or a part of one; return whether reading goes on."""
@@ -206,7 +238,7 @@ class WebSocketConnection:
             self._message.append(payload if isinstance(payload, str) else bytes(payload))
             self._message_bytes += len(payload)
             if self._message_bytes > self._max_message:
-                self._fail(CloseReason.MESSAGE_TOO_BIG)
+                self.fail(CloseReason.MESSAGE_TOO_BIG)
             elif finished:
                 self._deliver()
         return self._fd >= 0 and not self._closing
@@ -221,7 +253,8 @@ class WebSocketConnection:
         else:
             receiver.on_message(b"".join(p for p in parts if isinstance(p, bytes)))
 
-    def _fail(self, code: int) -> None:
+    def fail(self, code: int) -> None:
+        """Tell the client why, and close at once; the owner is told that the connection is over."""
         self.write(frame(Opcode.CLOSE, int(code).to_bytes(2, "big")))
         self._lose()
 
@@ -274,3 +307,4 @@ class WebSocketConnection:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             native.hang_up(fd)
+            self._closed()

@@ -22,11 +22,16 @@ class Deciding(Guard):
     def __init__(self, decision: Access | Refusal) -> None:
         super().__init__()
         self.decision = decision
+        self.read = 0
 
     def check(self, token: object) -> Access | Refusal:
         return MISSING if token is None else self.decision
 
-    def pending(self, token: object) -> bool:
+    def pending(self, token: object) -> Callable[[], bool] | None:
+        self.read += 1
+        return self.is_pending if self.is_pending() else None
+
+    def is_pending(self) -> bool:
         return isinstance(self.decision, Refusal) and self.decision.pending
 
 
@@ -164,8 +169,34 @@ def test_a_client_can_not_have_more_held_than_there_are_namespaces() -> None:
     held = Held(PENDING)
     for _ in range(10):
         held.connect()
-    assert len(held.timers.waiting) == 4
     assert held.proceeded == 6
+    held.guard.decision = EVERYTHING
+    held.timers.run_out()
+    assert held.proceeded == 10
+
+
+def test_a_token_is_read_once_however_long_its_client_is_held() -> None:
+    held = Held(PENDING)
+    held.connect()
+    for _ in range(50):
+        held.timers.run_out()
+    assert held.guard.read == 1
+
+
+def test_many_that_are_held_share_one_timer_and_are_decided_about_a_few_in_a_turn() -> None:
+    held = Held(PENDING)
+    clients = 3 * admission.DECIDED_A_TURN
+    for number in range(clients):
+        held.admission.when_decided(f"client {number}", AUTH, held.proceed, lambda: False)
+    held.timers.run_out()
+    assert len(held.timers.waiting) == 1
+    held.guard.decision = EVERYTHING
+    held.timers.run_out()
+    assert held.proceeded == admission.DECIDED_A_TURN
+    for _ in range(3):
+        held.timers.run_out()
+    assert held.proceeded == clients
+    assert held.timers.waiting == []
 
 
 def test_where_the_caller_may_wait_it_sleeps_until_then() -> None:

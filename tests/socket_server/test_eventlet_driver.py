@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline import native
+from rag_pipeline.descriptors import DescriptorBudget
 from rag_pipeline.listener import open_listener
 from rag_pipeline.socket_server import eventlet_driver
 from rag_pipeline.socket_server.eventlet_driver import EventletLoop
@@ -25,8 +26,8 @@ from tests.socket_server.support import exchange, request, wait_until
 class Driven:
     """A loop that serves on a thread; ``run`` does something on it."""
 
-    def __init__(self) -> None:
-        self.loop = EventletLoop()
+    def __init__(self, limit: int = 1000) -> None:
+        self.loop = EventletLoop(DescriptorBudget(lambda: limit).share(0))
         self.wake = native.WakeUp()
         self.todo: list[Callable[[], None]] = []
         self.drained = 0
@@ -43,6 +44,9 @@ class Driven:
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         return self.app(environ, start_response)
+
+    def make_room(self) -> bool:
+        return False
 
     def finish(self) -> None:
         self.ended.append("finish")
@@ -175,7 +179,7 @@ def test_a_detached_socket_is_the_callers_alone(driven: Driven) -> None:
     kept: list[int] = []
 
     def app(environ: Environ, _start: Any) -> list[bytes]:
-        kept.append(environ[CONNECTION].detach())
+        kept.append(environ[CONNECTION].detach().fd)
         return []
 
     driven.app = app
@@ -224,7 +228,7 @@ def test_no_delay_on_its_connections_trap_10(driven: Driven) -> None:
     kept: list[int] = []
 
     def app(environ: Environ, _start: Any) -> list[bytes]:
-        fd = environ[CONNECTION].detach()
+        fd = environ[CONNECTION].detach().fd
         with socket.socket(fileno=fd) as connection:
             kept.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+from rag_pipeline.descriptors import DescriptorBudget
 from rag_pipeline.socket_server.eventlet_driver import EventletLoop
 from rag_pipeline.socket_server.loop import Loop
 
@@ -11,7 +12,7 @@ CALLS = ("watch_read", "watch_write", "call_later", "serve", "stop")
 
 
 def test_the_eventlet_driver_fits_the_seam() -> None:
-    loop: Loop = EventletLoop()
+    loop: Loop = EventletLoop(DescriptorBudget().share(1))
     for name in CALLS:
         asked, given = inspect.signature(getattr(Loop, name)), inspect.signature(getattr(type(loop), name))
         assert list(asked.parameters) == list(given.parameters), name

@@ -16,6 +16,7 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 from rag_pipeline import native
 from rag_pipeline.fanout.encoding import frame, text_frame
 from rag_pipeline.socket_server import websocket
+from rag_pipeline.socket_server.loop import Detached
 from rag_pipeline.socket_server.websocket import Receiver, WebSocketConnection, handshake
 from tests.socket_server.support import BINARY, CLOSE, PING, PONG, TEXT, masked_frame
 
@@ -104,7 +105,13 @@ class Bench:
         self.loop = HandLoop()
         self.log = Log()
         self.fd = ours.detach()
-        self.connection: Any = WebSocketConnection(self.loop, self.fd, self.log, limit=limit, max_message=MAX_MESSAGE)
+        self.closed = 0
+        self.connection: Any = WebSocketConnection(
+            self.loop, Detached(self.fd, self.on_closed), self.log, limit=limit, max_message=MAX_MESSAGE
+        )
+
+    def on_closed(self) -> None:
+        self.closed += 1
 
     def send(self, *frames: bytes) -> None:
         for data in frames:
@@ -481,3 +488,19 @@ def test_the_first_subprotocol_that_is_offered_is_chosen(offered: str | None, ch
     assert answer is not None
     lines = [line for line in answer.split(b"\r\n") if line.lower().startswith(b"sec-websocket-protocol")]
     assert lines == ([b"Sec-WebSocket-Protocol: " + chosen] if chosen else [])
+
+
+# -- what a client may send --------------------------------------------------------------------------------------------
+
+
+def test_a_few_frames_are_taken_in_a_turn_and_the_rest_in_the_next(bench: Bench) -> None:
+    bench.send(masked_frame(TEXT, b"3") * (websocket.FRAMES_A_TURN + 1))
+    assert len(bench.log.messages) == websocket.FRAMES_A_TURN
+    bench.loop.timers[-1].fire()
+    assert len(bench.log.messages) == websocket.FRAMES_A_TURN + 1
+
+
+def test_its_owner_is_told_once_that_the_descriptor_is_closed(bench: Bench) -> None:
+    bench.connection.abort()
+    bench.connection.abort()
+    assert bench.closed == 1

@@ -1,0 +1,22 @@
+"""The token bucket, on a clock of the test's."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag_pipeline.socket_server import allowance
+from rag_pipeline.socket_server.allowance import BURST, PER_SECOND, Allowance
+
+
+def test_a_burst_is_taken_and_comes_back_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(allowance, "monotonic", lambda: now)
+    bucket = Allowance()
+    assert bucket.take(BURST)
+    assert not bucket.take()
+    now = 1.0
+    assert bucket.take(int(PER_SECOND) - 1)
+    assert not bucket.take()
+    now = 1e6
+    assert bucket.take(BURST)
+    assert not bucket.take()

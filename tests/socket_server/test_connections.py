@@ -1,0 +1,73 @@
+"""Which connection makes room for the next one."""
+
+from __future__ import annotations
+
+from rag_pipeline.descriptors import DescriptorBudget
+from rag_pipeline.socket_server.connections import Connections, Slot
+
+
+class Port:
+    """Connections by name, with those that were closed to make room."""
+
+    def __init__(self, limit: int) -> None:
+        self.share = DescriptorBudget(lambda: limit).share(0)
+        self.connections = Connections(self.share)
+        self.ended: list[str] = []
+
+    def slot(self, name: str) -> Slot:
+        return Slot(lambda: self.ended.append(name))
+
+    def admit(self, *names: str) -> list[Slot]:
+        slots = [self.slot(name) for name in names]
+        for slot in slots:
+            assert self.connections.admit(slot)
+        return slots
+
+
+def test_over_the_bound_the_connection_that_waits_the_longest_is_closed() -> None:
+    port = Port(3)
+    first, _, _ = port.admit("a", "b", "c")
+    port.connections.answer(first)
+    port.connections.wait(first)
+    port.admit("d", "e")
+    assert port.ended == ["b", "c"]
+    assert len(port.connections) == port.share.used == 3
+
+
+def test_one_that_is_being_answered_is_closed_only_if_none_waits() -> None:
+    port = Port(2)
+    poll, _ = port.admit("poll", "idle")
+    port.connections.answer(poll)
+    port.admit("c")
+    assert port.ended == ["idle"]
+    (last,) = port.admit("d")
+    port.connections.answer(last)
+    port.admit("e")
+    assert port.ended == ["idle", "c", "poll"]
+
+
+def test_websockets_are_never_closed_and_leave_room_beside_them() -> None:
+    port = Port(8)
+    held = port.admit(*"abcdefgh")
+    assert [port.connections.hold(slot) for slot in held] == [True] * 6 + [False] * 2
+    port.admit("i", "j")
+    assert port.ended == ["g", "h"]
+
+
+def test_without_any_room_a_newcomer_is_refused() -> None:
+    port = Port(1)
+    (only,) = port.admit("a")
+    port.connections.hold(only)
+    assert not port.connections.admit(port.slot("b"))
+    port.connections.forget(only)
+    assert port.connections.admit(port.slot("b"))
+
+
+def test_what_was_closed_to_make_room_is_counted_no_more() -> None:
+    port = Port(1)
+    (first,) = port.admit("a")
+    port.admit("b")
+    port.connections.answer(first)
+    assert not port.connections.hold(first)
+    port.connections.forget(first)
+    assert len(port.connections) == port.share.used == 1
