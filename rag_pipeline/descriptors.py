@@ -7,10 +7,14 @@ with "too many open files".
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Callable
 
 from rag_pipeline import native
+
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None  # type: ignore[assignment]
 
 MOST_DESCRIPTORS = 1 << 20  # a hard limit may be a billion: no kernel serves that many
 LARGEST_RESERVE = 1024
@@ -18,12 +22,16 @@ LARGEST_RESERVE = 1024
 
 def soft_limit() -> int:
     """Return how many descriptors the process may have open now."""
+    if resource is None:
+        return MOST_DESCRIPTORS
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else min(soft, MOST_DESCRIPTORS)
 
 
 def raise_soft_limit() -> None:
     """Raise the process's soft limit of open files to its hard one, where the system lets it."""
+    if resource is None:
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     if soft_limit() >= wanted or soft == resource.RLIM_INFINITY:
@@ -126,4 +134,5 @@ class Share:
 connections = DescriptorBudget()
 """The budget of this process."""
 
-os.register_at_fork(after_in_child=connections.renew)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=connections.renew)

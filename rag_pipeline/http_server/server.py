@@ -18,7 +18,7 @@ from time import monotonic
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from rag_pipeline import native
+from rag_pipeline import descriptors, native
 from rag_pipeline.errors import ServiceError
 from rag_pipeline.http_server.answers import error_answer
 from rag_pipeline.http_server.connection import DRAIN_BYTES, Connection
@@ -35,6 +35,7 @@ _TURN_SECONDS = 1.0
 _ACCEPTS_A_TURN = 256
 _GIVES_WAY_AT_ONCE = 32
 _PAUSE_SECONDS = 0.02
+_GUARANTEED_CONNECTIONS = 64
 _STOP_GRACE_SECONDS = 0.5
 _STOP_SECONDS = 1.5
 _OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -76,8 +77,10 @@ class HttpServer:
         # All that follows belongs to the waiting thread.
         self._open: dict[int, Connection] = {}
         self._with_streams: set[Connection] = set()
-        self._most_waiting = min(self._limits.waiting, _share_of_descriptors())
-        self._most_queued = min(self._limits.queued, _share_of_descriptors())
+        quarter = max(16, descriptors.soft_limit() // 4)
+        self._most_waiting = min(self._limits.waiting, quarter)
+        self._most_queued = min(self._limits.queued, quarter)
+        self._share = descriptors.connections.share(guaranteed=_GUARANTEED_CONNECTIONS)
         self._waiting: WaitingClients[Connection] = WaitingClients(
             {
                 WaitFor.BEGIN: self._limits.idle_seconds,
@@ -116,6 +119,7 @@ class HttpServer:
             if self._thread is None:
                 self._listener.close()
                 self._wake.close()
+                self._share.close()
                 return
             self._wake.signal()
             self._thread.join(_STOP_SECONDS + _STOP_GRACE_SECONDS)
@@ -173,6 +177,7 @@ class HttpServer:
         finally:
             self._pool.end()
             self._wake.close()
+            self._share.close()
 
     def _turn(self, seconds: float) -> None:
         if self._pool.waiting:  # each of them has a deadline too
@@ -208,14 +213,26 @@ class HttpServer:
                 return
             if len(self._waiting) >= self._most_waiting:
                 self._make_way(1 + len(self._waiting) - self._most_waiting)
+            sock = _socket.socket(fileno=fd)
+            if not self._take_descriptor():
+                sock.close()
+                continue
             try:
-                connection = Connection(_socket.socket(fileno=fd), self._limits.request_bytes)
+                connection = Connection(sock, self._limits.request_bytes)
             except OSError as error:  # it has gone already
                 logger.debug("a client is gone: %s", error)
+                self._share.give_back()
                 continue
             self._open[fd] = connection
             self._wait(connection, WaitFor.BEGIN)
             self._serve(connection)
+
+    def _take_descriptor(self) -> bool:
+        """Count one more connection; one that waits makes room if both ports together have all they may have."""
+        if self._share.take():
+            return True
+        self._make_way(1)
+        return self._share.take()
 
     def _accept_again(self) -> None:
         if monotonic() >= self._accepts_at:
@@ -371,7 +388,8 @@ class HttpServer:
         if self._waiting.kind_of(connection) is WaitFor.READ:
             self._unread_bytes -= len(connection.rest)
         self._stop_waiting(connection)
-        self._open.pop(connection.fd, None)
+        if self._open.pop(connection.fd, None) is not None:
+            self._share.give_back()
         connection.close()
 
     # -- the end -------------------------------------------------------------------------------------------------------
@@ -404,13 +422,3 @@ class HttpServer:
     def _wait_for_the_last(self, deadline: float) -> None:
         while self._open and (left := deadline - monotonic()) > 0:
             self._turn(min(left, self._waiting.seconds_left(_TURN_SECONDS)))
-
-
-def _share_of_descriptors() -> int:
-    """Return a quarter of the descriptors that the process may have: the others are for port 8004 and the pipelines."""
-    try:
-        import resource
-    except ImportError:
-        return 1 << 20
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1 << 20 if soft == resource.RLIM_INFINITY else max(16, soft // 4)
