@@ -41,6 +41,7 @@ class RunMode(StrEnum):
 
 
 # A name in ASCII (browsers send others as xn--…) or an IPv6 address.
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 # What a header can carry as a token (RFC 6750, section 2.1).
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
@@ -64,7 +65,7 @@ def read_int(env: Mapping[str, str], key: str, default: int, *, low: int, high: 
     text = read_str(env, key)
     if text is None:
         return default
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or not low <= int(text) <= high:
+    if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
         reject(key, text, f"a whole number from {low} to {high}")
     return int(text)
 

@@ -126,9 +126,11 @@ class ExtractionLimitError(ExtractionError):
     """Reading the file went over the bound for time, memory, size or output.
 
     Size and output are of the content; time and memory depend on the machine too, and clear ``of_content``.
+    ``overran`` says that it was the time: another try would take as long.
     """
 
     of_content = True
+    overran: bool = False
 
 
 class ExtractorUnavailableError(ExtractionError):

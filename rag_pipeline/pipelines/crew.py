@@ -17,7 +17,8 @@ class Crew(Generic[J]):
     ``lock`` protects the plan, and whatever the owner keeps beside it. ``work`` takes it itself where it needs it, and
     returns True for a job to put back behind all others. ``on_change`` is called, without the lock, after each job.
     While ``held`` says so no job is begun; when it no longer does, :meth:`wake` has to be called. ``queued`` counts
-    those of the pending jobs that ``counts`` names. What ``work`` raises ends the crew and is in ``failure``.
+    those of the pending jobs that ``counts`` names. Of the jobs that are ``alone``, which is asked under the lock, one
+    at a time is begun; the other threads go on with the rest. What ``work`` raises ends the crew and is in ``failure``.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Crew(Generic[J]):
         on_change: Callable[[], None],
         held: Callable[[], bool] = lambda: False,
         counts: Callable[[J], bool] = lambda _: True,
+        alone: Callable[[J], bool] = lambda _: False,
     ) -> None:
         self.lock = threading.RLock()
         self.failure: BaseException | None = None
@@ -38,6 +40,8 @@ class Crew(Generic[J]):
         self._on_change = on_change
         self._held = held
         self._counts = counts
+        self._alone = alone
+        self._busy_alone: str | None = None
         self._pending: OrderedDict[str, J] = OrderedDict()
         self._busy: set[str] = set()
         self._called_off: set[str] = set()
@@ -136,6 +140,8 @@ class Crew(Generic[J]):
             finally:
                 with self.lock:
                     self._busy.discard(key)
+                    if self._busy_alone == key:
+                        self._busy_alone = None
                     self._called_off.discard(key)
                     if again:
                         self._put(key, job, last=True)
@@ -143,14 +149,24 @@ class Crew(Generic[J]):
 
     def _take(self) -> tuple[str, J] | None:
         with self.lock:
-            while (not self._pending or self._held()) and not self._closed:
+            # In this order: to be asked whether jobs are held may use up the one trial that is let through.
+            while not self._closed and ((key := self._next()) is None or self._held()):
                 self._changed.wait()
             if self._closed:
                 return None
-            key, job = self._pending.popitem(last=False)
+            assert key is not None
+            job = self._pending.pop(key)
             self.queued -= self._counts(job)
             self._busy.add(key)
+            if self._alone(job):
+                self._busy_alone = key
             return key, job
+
+    def _next(self) -> str | None:
+        """Return the key of the first job that may be begun; the lock is held."""
+        if self._busy_alone is None:
+            return next(iter(self._pending), None)
+        return next((key for key, job in self._pending.items() if not self._alone(job)), None)
 
     def _put(self, key: str, job: J, *, last: bool) -> None:
         """Add a job at one end of the plan; the lock is held."""
