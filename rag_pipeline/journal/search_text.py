@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from unicodedata import normalize
+from rag_pipeline.normal_forms import nfc, nfd
 
 
 def folded(text: str) -> str:
     """Return the text as it is compared."""
     folded = text.casefold()
-    return folded if folded.isascii() else normalize("NFC", folded)
+    return folded if folded.isascii() else nfc(folded)
 
 
 def spellings(text: str) -> tuple[str, ...]:
     """Return the lower-case forms in which a text may have been kept, as a file that was written earlier has them."""
     lower = text.casefold()
-    return tuple(dict.fromkeys((lower, normalize("NFC", lower), normalize("NFD", lower))))
+    return tuple(dict.fromkeys((lower, nfc(lower), nfd(lower))))
