@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from rag_pipeline.control import NEED_FILE, Action, ControlError
 from rag_pipeline.errors import AccessDeniedError, ConfigurationError, ExitCode, UnreachableError
+from rag_pipeline.printing import say
 from rag_pipeline.watch.command import TOKEN_KEY, default_url, read_token
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     with _Service(order.url or default_url(), token() if callable(token) else token) as service:
         pipeline_id = order.pipeline_id or service.only_pipeline()
         service.ask(pipeline_id, order.action, order.file_id)
-    print(f"{pipeline_id}: asked to {order.action}" + (f" {order.file_id}" if order.file_id else ""))
+    say(f"{pipeline_id}: asked to {order.action}" + (f" {order.file_id}" if order.file_id else ""))
     return ExitCode.OK
 
 

@@ -42,6 +42,8 @@ from contextlib import suppress
 from enum import IntEnum
 from typing import Any, ClassVar, TextIO, TypeVar, cast
 
+from rag_pipeline.printing import say
+
 _T = TypeVar("_T")
 
 
@@ -227,7 +229,7 @@ def run_command(program: str, command: Callable[[], int], *, last: bool = False)
 def tell(program: str, message: str) -> None:
     """Print the line that says what is wrong."""
     with suppress(OSError):  # where stderr can't be written either, the exit code says it
-        print(f"{program}: error: {' '.join(message.split())}", file=sys.stderr)
+        say(f"{program}: error: {' '.join(message.split())}", sys.stderr)
 
 
 class _Output:

@@ -125,6 +125,7 @@ ATTACKS: dict[str, list[Attack]] = {
     "journal.base:_OFFSET": _of("fullmatch", "a", "1-", "-"),
     "journal.redis_generations:_GENERATION": _of("fullmatch", "a", "1", "1-", " 1", begin="a 1-1"),
     #    "logs:_UNPRINTABLE": _of("sub", "\x1b", "\u202e", "a", "\n"),
+    "normal_forms:_long_runs": _of("sub", "\u0301", "a\u0301", "\u0f73", "漢", "\u0591\u0301"),
     "origins:_FIXED_HOST": _of("fullmatch", "1.", ":", "1", begin="http://"),
     "origins:_ORIGIN": _of("fullmatch", "a", "a.", ":", ":1", begin="http://"),
     "pipelines.google_drive.content:_CONTENT_RANGE": _of("fullmatch", "1", "1-1/", "*", begin="bytes 1-1/"),
@@ -171,6 +172,8 @@ def _assigned(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, int]]:
     for statement in body:
         if isinstance(statement, ast.ClassDef):
             yield from _assigned(statement.body, f"{prefix}{statement.name}.")
+        elif isinstance(statement, ast.FunctionDef) and _compiles(statement):
+            yield prefix + statement.name, 1  # one that is made when it is needed
         elif isinstance(statement, ast.Assign) and _compiles(statement.value):
             (target,) = statement.targets
             assert isinstance(target, ast.Name)
@@ -182,6 +185,8 @@ def _patterns(entry: str) -> list[re.Pattern[Any]]:
     found: Any = importlib.import_module(f"rag_pipeline.{module}")
     for part in name.split("."):
         found = getattr(found, part)
+    if callable(found):
+        found = found()
     if isinstance(found, re.Pattern):
         return [found]
     return list(found.values() if isinstance(found, dict) else found)
@@ -223,7 +228,11 @@ def test_what_is_not_linear_is_found(pattern: str, attack: Attack) -> None:
 
 
 def _applied(pattern: re.Pattern[Any], attack: Attack) -> Callable[[int], Callable[[], None]]:
-    return lambda size: lambda text=attack.text(size): _apply(pattern, attack.method, text)  # type: ignore[misc]
+    def prepared(size: int) -> Callable[[], None]:
+        text = attack.text(size)
+        return lambda: _apply(pattern, attack.method, text)
+
+    return prepared
 
 
 def _apply(pattern: re.Pattern[Any], method: str, text: str) -> None:

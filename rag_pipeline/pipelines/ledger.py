@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from rag_pipeline.pipelines.database import Database
 
@@ -138,10 +138,7 @@ class Ledger:
     def rows(self) -> dict[str, Row]:
         """Return all rows, by file id."""
         found = self._db.run(f"SELECT file_id, {_COLUMNS} FROM files WHERE scope = ? ORDER BY file_id", (self._scope,))
-        return {
-            key: Row(version, Outcome(outcome), *rest, overran=bool(overran))
-            for key, version, outcome, *rest, overran in found
-        }
+        return {key: _row_of(*values) for key, *values in found}
 
     def put(self, file_id: str, row: Row) -> None:
         """Set the row of a file; its outcome is not reported yet."""
@@ -290,6 +287,11 @@ def reconcile(rows: Mapping[str, Row], stored: Mapping[str, str], recipe: str, n
         if known is None or (known.outcome is Outcome.STORED and known.fingerprint != fingerprint):
             result[key] = Row(None, Outcome.STORED, fingerprint, recipe)
     return result
+
+
+def _row_of(*values: Any) -> Row:
+    row = Row(*values)
+    return row._replace(outcome=Outcome(row.outcome), overran=bool(row.overran))
 
 
 def _due_after_start(row: Row, now: float) -> float:

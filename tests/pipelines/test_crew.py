@@ -193,12 +193,17 @@ def test_what_holds_the_jobs_is_asked_for_those_alone_that_can_be_begun() -> Non
     """A breaker lets one trial through for each time it is asked."""
     go = threading.Event()
     asked: list[int] = []
+
+    def held() -> bool:
+        asked.append(1)
+        return False
+
     crew: Crew[int] = Crew(
-        lambda key, _: go.wait(60) and None,
+        lambda *_: go.wait(60) and None,
         threads=2,
         name="t",
         on_change=lambda: None,
-        held=lambda: bool(asked.append(1)),
+        held=held,
         alone=lambda _: True,
     )
     crew.replace(lambda _: {"a": 1, "b": 1})

@@ -78,7 +78,7 @@ def test_what_overran_and_is_due_leaves_the_other_worker_to_the_rest(tmp_path: P
         for key in (*SLOW, "a", "z"):
             run.source.write(key, key)
         run.thread.start()
-        run.wait(lambda: store.texts().keys() == {"a", "z"} and under_way)
+        run.wait(lambda: store.texts().keys() == {"a", "z"} and bool(under_way))
         assert len(under_way) == 1
         go.set()
         run.wait(lambda: run.state()["status"] == "idle")

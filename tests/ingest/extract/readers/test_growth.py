@@ -1,4 +1,4 @@
-"""Reading takes time that grows with the size of the file alone: each file here is made to have its reader start over."""
+"""Reading takes time that grows with the size of the file alone: files here are made to have readers start over."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ from tests.growth import assert_linear
 from tests.ingest.extract.makers import read_messages
 
 SIZES = (2_000, 20_000, 200_000)
+
+MARKUP = (
+    b"<", b"</", b"<a", b"<a ", b"<a b=", b'<a b="', b"<!", b"<!--", b"<!-->", b"<?", b"<![CDATA[", b"&", b"&#x", b"&a",
+    b"<script>", b"</script", b"<pre>", b"<h1>x", b"<title>", b"<select>", b"<li>", b"-->",
+)  # fmt: skip
+HEADERS = (
+    b"Subject", b"From", b"Date", b"Content-Type", b"Content-Disposition", b"Content-Transfer-Encoding",
+)  # fmt: skip
+IN_HEADERS = (
+    b"(", b")", b"<", b",", b"a ", b'"', b"\\", b";", b";a=b", b";a*0=b", b"=?a?q?a?= ", b"=?a?q", b".", b"a@b,", b"[",
+)  # fmt: skip
 
 # The file's name, its begin, what is repeated, its end.
 ATTACKS = [
@@ -30,18 +41,8 @@ ATTACKS = [
     ("a.rtf", b"{\\rtf1 ", b"{\\*", b"x"),
     ("a.rtf", b"{\\rtf1 ", b"\\'e9", b"}"),
     ("a.xml", b"<?xml version='1.0'?><r>", b"<a b='c d'/>", b"</r>"),
-    *(
-        ("a.html", b"<html>x" + begin, pump, b"")
-        for begin in (b"", b"<a b='", b"<script>")
-        for pump in (b"<", b"</", b"<a", b"<a ", b"<a b=", b'<a b="', b"<!", b"<!--", b"<!-->", b"<?", b"<![CDATA[", b"&",
-                     b"&#x", b"&am", b"<script>", b"</script", b"<pre>", b"<h1>x", b"<title>", b"<select>", b"<li>", b"-->")
-    ),
-    *(
-        ("a.eml", header + b": ", pump, b"\n\nx")
-        for header in (b"Subject", b"From", b"Date", b"Content-Type", b"Content-Disposition", b"Content-Transfer-Encoding")
-        for pump in (b"(", b")", b"<", b",", b"a ", b'"', b"\\", b";", b";a=b", b";a*0=b", b"=?utf-8?q?a?= ", b"=?a?q?b", b".",
-                     b"a@b,", b"[")
-    ),
+    *(("a.html", b"<html>x" + begin, pump, b"") for begin in (b"", b"<a b='", b"<script>") for pump in MARKUP),
+    *(("a.eml", header + b": ", pump, b"\n\nx") for header in HEADERS for pump in IN_HEADERS),
     ("a.eml", b"Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n", b"--b\n\n", b"--b--"),
     ("a.eml", b"Subject: x\nContent-Transfer-Encoding: quoted-printable\n\n", b"=41=", b""),
 ]  # fmt: skip
