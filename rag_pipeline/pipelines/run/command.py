@@ -108,7 +108,10 @@ def check(path: Path, file: RunFile) -> int:
 
 def environment(file: RunFile) -> Mapping[str, str]:
     """Return the environment, with the store that the file names."""
-    return {**os.environ, **({} if file.store_url is None else {STORE_KEY: file.store_url})}
+    if file.store_url is None:
+        return dict(os.environ)
+    others = {key: value for key, value in os.environ.items() if key != f"{STORE_KEY}_FILE"}
+    return {**others, STORE_KEY: file.store_url}
 
 
 def follow(team: Team, signals: StopSignals, lines: Lines) -> bool:
