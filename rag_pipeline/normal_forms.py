@@ -23,7 +23,8 @@ def stream_safe(text: str) -> str:
     """Return the text with no run of more than 30 combining marks."""
     if len(text) <= MAX_MARKS or text.isascii():
         return text
-    return _long_runs().sub(rf"\g<0>{_JOINER}", text)
+    likely, runs = _long_runs()
+    return runs.sub(rf"\g<0>{_JOINER}", text) if likely.search(text) else text
 
 
 def nfc(text: str) -> str:
@@ -42,8 +43,11 @@ def nfkd(text: str) -> str:
 
 
 @cache
-def _long_runs() -> re.Pattern[str]:
-    # Made when it is needed: most text is ASCII.
-    marks = "".join(chr(code) for code in range(0x300, _MARKS_END) if unicodedata.combining(chr(code)))
-    mark = f"[{marks}{_MADE_OF_MARKS}]"
-    return re.compile(f"{mark}{{{MAX_MARKS}}}(?={mark})")
+def _long_runs() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return what finds text that may have long runs, and what finds them; made when needed, as most text is ASCII."""
+    marks = [chr(code) for code in range(0x300, _MARKS_END) if unicodedata.combining(chr(code))]
+    mark = f"[{''.join(marks)}{_MADE_OF_MARKS}]"
+    # Beyond the first plane each range of a class is looked at in turn, so the first look takes all of it for marks.
+    low = "".join(mark for mark in marks if mark <= "\uffff")
+    near = f"[{low}{_MADE_OF_MARKS}\U00010000-{chr(_MARKS_END)}]"
+    return re.compile(f"{near}{{{MAX_MARKS + 1}}}"), re.compile(f"{mark}{{{MAX_MARKS}}}(?={mark})")

@@ -125,7 +125,7 @@ ATTACKS: dict[str, list[Attack]] = {
     "journal.base:_OFFSET": _of("fullmatch", "a", "1-", "-"),
     "journal.redis_generations:_GENERATION": _of("fullmatch", "a", "1", "1-", " 1", begin="a 1-1"),
     #    "logs:_UNPRINTABLE": _of("sub", "\x1b", "\u202e", "a", "\n"),
-    "normal_forms:_long_runs": _of("sub", "\u0301", "a\u0301", "\u0f73", "漢", "\u0591\u0301"),
+    "normal_forms:_long_runs": _of("sub", "\u0301", "a\u0301", "\u0f73", "漢", "\u0591\u0301", "\U0001e94a", "𝐚"),
     "origins:_FIXED_HOST": _of("fullmatch", "1.", ":", "1", begin="http://"),
     "origins:_ORIGIN": _of("fullmatch", "a", "a.", ":", ":1", begin="http://"),
     "pipelines.google_drive.content:_CONTENT_RANGE": _of("fullmatch", "1", "1-1/", "*", begin="bytes 1-1/"),
@@ -173,7 +173,8 @@ def _assigned(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, int]]:
         if isinstance(statement, ast.ClassDef):
             yield from _assigned(statement.body, f"{prefix}{statement.name}.")
         elif isinstance(statement, ast.FunctionDef) and _compiles(statement):
-            yield prefix + statement.name, 1  # one that is made when it is needed
+            # Made when it is needed.
+            yield prefix + statement.name, sum(_re_function(node) is not None for node in ast.walk(statement))
         elif isinstance(statement, ast.Assign) and _compiles(statement.value):
             (target,) = statement.targets
             assert isinstance(target, ast.Name)
