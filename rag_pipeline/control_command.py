@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from rag_pipeline.control import NEED_FILE, Action, ControlError
 from rag_pipeline.errors import AccessDeniedError, ConfigurationError, ExitCode, UnreachableError
+from rag_pipeline.printing import say
 from rag_pipeline.watch.command import TOKEN_KEY, default_url, read_token
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         pipeline_id = order.pipeline_id or service.only_pipeline()
         service.ask(pipeline_id, order)
     about = order.file_id or order.deletions
-    print(f"{pipeline_id}: asked to {order.action}" + (f" {about}" if about else ""))
+    say(f"{pipeline_id}: asked to {order.action}" + (f" {about}" if about else ""))
     return ExitCode.OK
 
 

@@ -43,6 +43,8 @@ from contextlib import suppress
 from enum import IntEnum
 from typing import Any, ClassVar, TextIO, TypeVar, cast
 
+from rag_pipeline.printing import say
+
 _T = TypeVar("_T")
 
 
@@ -127,9 +129,11 @@ class ExtractionLimitError(ExtractionError):
     """Reading the file went over the bound for time, memory, size or output.
 
     Size and output are of the content; time and memory depend on the machine too, and clear ``of_content``.
+    ``overran`` says that it was the time: another try would take as long.
     """
 
     of_content = True
+    overran: bool = False
 
 
 class ExtractorUnavailableError(ExtractionError):
@@ -230,7 +234,7 @@ def run_command(program: str, command: Callable[[], int], *, last: bool = False)
 def tell(program: str, message: str) -> None:
     """Print the line that says what is wrong."""
     with suppress(OSError):  # where stderr can't be written either, the exit code says it
-        print(f"{program}: error: {' '.join(message.split())}", file=sys.stderr)
+        say(f"{program}: error: {' '.join(message.split())}", sys.stderr)
 
 
 class _Output:

@@ -6,6 +6,7 @@ import argparse
 
 from rag_pipeline.config import Settings
 from rag_pipeline.errors import ExitCode, tell
+from rag_pipeline.printing import say
 from rag_pipeline.probe import ProbeResult, probe
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     if dead:
         tell("rag-pipeline", "; ".join(dead))
         return ExitCode.FILES_FAILED
-    print(f"both servers answer on {settings.host}, ports {settings.http_port} and {settings.socket_port}")
+    say(f"both servers answer on {settings.host}, ports {settings.http_port} and {settings.socket_port}")
     return ExitCode.OK
 
 

@@ -17,6 +17,7 @@ from typing import TextIO
 
 from rag_pipeline.config import read_choice
 from rag_pipeline.errors import RagPipelineError
+from rag_pipeline.printing import printable
 
 logger = logging.getLogger("rag_pipeline.command")
 
@@ -62,6 +63,29 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
+class TextFormatter(logging.Formatter):
+    """Makes lines for people: a record is one, and a traceback further ones that are indented.
+
+    Messages name files, and tell what is inside them: what would move a terminal's cursor or begin a line of its own is
+    written as escapes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(TEXT_FORMAT)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the lines."""
+        record.message = record.getMessage()
+        record.asctime = self.formatTime(record)
+        lines = [printable(self.formatMessage(record))]
+        if record.exc_info and record.exc_info[1] is not None:
+            further = "".join(traceback.format_exception(record.exc_info[1]))
+            lines += (f"  {printable(line)}" for line in further.rstrip("\n").split("\n"))
+        if record.stack_info:
+            lines += (f"  {printable(line)}" for line in record.stack_info.split("\n"))
+        return "\n".join(lines)
+
+
 class StderrHandler(logging.StreamHandler[TextIO]):
     """Writes to what stderr is at that moment, so that a live view can put lines above itself."""
 
@@ -83,7 +107,7 @@ def set_up(level: int, env: Mapping[str, str] | None = None) -> LogFormat:
     """
     chosen = read_choice(os.environ if env is None else env, "LOG_FORMAT", LogFormat.TEXT)
     handler = StderrHandler()
-    handler.setFormatter(JsonFormatter() if chosen is LogFormat.JSON else logging.Formatter(TEXT_FORMAT))
+    handler.setFormatter(JsonFormatter() if chosen is LogFormat.JSON else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level)
     # It shows a traceback for each answer that breaks off in its headers, which whoever asked says in a line.
     logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -18,6 +18,7 @@ from rag_pipeline.demo import DemoPipeline
 from rag_pipeline.demo.player import DEFAULT_SPEED
 from rag_pipeline.errors import ConfigurationError, ExitCode, run_command
 from rag_pipeline.events import NAMESPACES
+from rag_pipeline.printing import say_lines
 from rag_pipeline.probe import reachable
 from rag_pipeline.service import StatusServer, start_status_server
 from rag_pipeline.signals import StopSignals
@@ -65,7 +66,7 @@ def show_others(host: str | None, port: int | None, socket_port: int | None) -> 
 
 
 def _announce(server: StatusServer) -> None:
-    print(f"{addresses(server)}\nPress Ctrl+C to stop.", flush=True)
+    say_lines(f"{addresses(server)}\nPress Ctrl+C to stop.")
 
 
 def _run(argv: Sequence[str] | None) -> int:

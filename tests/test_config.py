@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline import config
-from rag_pipeline.config import AuthSettings, Environment, RunMode, Settings
+from rag_pipeline.config import MAX_SECRET_BYTES, SECRETS, AuthSettings, Environment, RunMode, Settings, read_str
 from rag_pipeline.errors import ConfigurationError
 
 
@@ -299,3 +299,43 @@ def test_an_error_about_an_id_repeats_no_password() -> None:
     with pytest.raises(ConfigurationError) as raised:
         config.check_pipeline_id("RAG_PIPELINE_ID", "postgres://user:secret@db/name")
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", sorted(SECRETS))
+def test_a_secret_may_stand_in_a_file(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("0123456789abcdef,fedcba9876543210\n")
+    assert read_str({f"{key}_FILE": str(file)}, key) == "0123456789abcdef,fedcba9876543210"
+    assert read_str({f"{key}_FILE": " ", key: "x"}, key) == "x"
+
+
+def test_tokens_and_addresses_are_read_from_files_as_from_variables(tmp_path: Path) -> None:
+    for name, text in (("token", "0123456789abcdef,fedcba9876543210\n"), ("redis", "redis://:password@host/0\n")):
+        (tmp_path / name).write_text(text)
+    env = {"STATUS_AUTH_TOKEN_FILE": str(tmp_path / "token"), "STATUS_REDIS_URL_FILE": str(tmp_path / "redis")}
+    settings = Settings.from_env(env)
+    assert settings.auth.tokens == ("0123456789abcdef", "fedcba9876543210")
+    assert settings.redis_url == "redis://:password@host/0"
+
+
+def test_a_file_that_holds_no_secret_is_named_and_what_is_in_it_is_not(tmp_path: Path) -> None:
+    missing, empty, bytes_, long = (tmp_path / name for name in ("missing", "empty", "bytes", "long"))
+    empty.write_text(" \n")
+    bytes_.write_bytes(b"secret\xff")
+    long.write_text("secret" * MAX_SECRET_BYTES)
+    for file, why in (
+        (missing, "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (empty, "a file with the secret in it, of 1 to 65,536 bytes"),
+        (bytes_, "a file of text in UTF-8"),
+        (long, "a file with the secret in it"),
+    ):
+        with pytest.raises(ConfigurationError) as raised:
+            Settings.from_env({"STATUS_AUTH_TOKEN_FILE": str(file)})
+        assert str(raised.value).startswith(f"STATUS_AUTH_TOKEN_FILE='{file}': expected ")
+        assert why in str(raised.value)
+        assert "secretsecret" not in str(raised.value)
+    with pytest.raises(ConfigurationError, match="STATUS_AUTH_TOKEN and STATUS_AUTH_TOKEN_FILE are both set"):
+        Settings.from_env({"STATUS_AUTH_TOKEN_FILE": str(empty), "STATUS_AUTH_TOKEN": "x"})
+    # What is no secret is read from its variable alone.
+    assert Settings.from_env({"STATUS_HOST_FILE": str(missing)}).host == "127.0.0.1"

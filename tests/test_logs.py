@@ -211,3 +211,32 @@ def test_a_long_line_beside_a_live_view_stays_whole_in_a_file(monkeypatch: pytes
         handler.emit(record("x" * 500))
     [line] = lines_of(file.getvalue())
     assert line["message"] == "x" * 500
+
+
+@given(st.text(st.characters(codec=None)))
+def test_any_text_makes_one_line_for_people_with_nothing_in_it_that_a_terminal_obeys(text: str) -> None:
+    line = logs.TextFormatter().format(record("%s is gone", text))
+    assert line.isprintable()
+    assert len(line.splitlines()) == 1
+
+
+def test_neither_a_name_nor_an_exception_can_forge_a_line() -> None:
+    forged = "a\r\n2026-01-01 00:00:00,000 CRITICAL all is lost\x1b[2J\u2028\u202e\x85\x9b.pdf"
+    try:
+        raise ServiceError(forged)
+    except ServiceError as error:
+        made = record("%s failed", forged, error=error)
+    made.exc_text = f"kept by another handler: {forged}"
+    made.stack_info = forged
+    first, *others = logs.TextFormatter().format(made).split("\n")
+    assert first.endswith("CRITICAL all is lost\\x1b[2J\\u2028\\u202e\\x85\\x9b.pdf failed")
+    assert "WARNING a\\r\\n2026" in first
+    assert others[0] == "  Traceback (most recent call last):"
+    for line in others:
+        assert line.startswith("  ")
+        assert line.isprintable()
+
+
+def test_the_lines_of_a_command_are_of_that_kind() -> None:
+    code = "import logging; from rag_pipeline import logs; logs.set_up(20, {}); logging.info('a\\nb\\x1b[1m\\u202e')"
+    assert run("-c", code).stderr.endswith(" INFO a\\nb\\x1b[1m\\u202e\n")

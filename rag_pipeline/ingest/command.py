@@ -17,6 +17,7 @@ from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import STORE_NAME, is_default, read_state_dir
 from rag_pipeline.ingest.store.factory import check_stored, open_for_search
 from rag_pipeline.ingest.types import SearchHit
+from rag_pipeline.printing import printable, say, say_lines
 
 _SNIPPET_LINES = 4
 
@@ -44,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([asdict(hit) for hit in hits], ensure_ascii=False, indent=2))
     elif hits:
-        print(as_text(hits, shutil.get_terminal_size().columns))
+        say_lines(as_text(hits, shutil.get_terminal_size().columns))
     else:
         # In another working folder the default is another index.
         place = f" in {state_dir.absolute()}" if settings.store_address is None and is_default(state_dir) else ""
-        print(f"Nothing found{place}.", file=sys.stderr)
+        say(f"Nothing found{place}.", sys.stderr)
     return ExitCode.OK
 
 
@@ -65,13 +66,6 @@ def _entry(number: int, hit: SearchHit, width: int) -> str:
     if len(lines) > _SNIPPET_LINES:
         lines = [*lines[: _SNIPPET_LINES - 1], lines[_SNIPPET_LINES - 1] + " …"]
     return "\n".join([head, *(f"{'':10}{line}" for line in lines)])
-
-
-def printable(text: str) -> str:
-    """Return the text with characters that would move a terminal's cursor or colours written as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text)
 
 
 def _answers(settings: IngestSettings, folder: Path, question: str, limit: int) -> list[SearchHit]:

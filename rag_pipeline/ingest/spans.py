@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
-from unicodedata import normalize
+
+from rag_pipeline.normal_forms import nfd
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -56,4 +57,4 @@ def _pieces(text: str, start: int, end: int) -> Spans:
     """Return a long word as one token for each normalised character: the most that any piece of it can have."""
     if end - start <= LONG_WORD:
         return [(start, end)]
-    return [(at, at + 1) for at in range(start, end) for _ in normalize("NFD", text[at])]
+    return [(at, at + 1) for at in range(start, end) for _ in nfd(text[at])]

@@ -51,6 +51,9 @@ local function unfit(key, kind, commands)
     end
   end
 end
+local function by_change(prefix, id, status)
+  return prefix .. ':by-change-' .. status .. ':' .. id
+end
 local function fault(prefix, id)
   local why = unfit(prefix .. ':owner:' .. id, 'string', 'GET SET DEL')
     or unfit(prefix .. ':pipeline:' .. id, 'hash', 'HSET HSETNX HGET HMGET HINCRBY')
@@ -58,7 +61,7 @@ local function fault(prefix, id)
     or unfit(prefix .. ':files:' .. id, 'hash', 'HSET HGET HDEL HLEN')
     or unfit(prefix .. ':attempts:' .. id, 'zset', 'ZADD ZREM ZREMRANGEBYRANK')
   for _, status in ipairs({'processing', 'completed', 'failed', 'skipped', 'deleted'}) do
-    why = why or unfit(prefix .. ':files:' .. id .. ':' .. status, 'zset', 'ZADD ZREM ZRANGE')
+    why = why or unfit(by_change(prefix, id, status), 'zset', 'ZADD ZREM ZRANGE')
   end
   for _, status in ipairs({'completed', 'failed', 'skipped'}) do
     why = why or unfit(prefix .. ':recent:' .. id .. ':' .. status, 'list', 'RPUSH LTRIM LREM DEL')
@@ -120,11 +123,11 @@ for _, p in ipairs(pipelines) do
   if p.ok then redis.call('HSET', p.hash, 'batch', ARGV[4], 'sent', 0) end
 end
 
-local function forget(files, key)
-  local row = redis.call('HGET', files, key)
+local function forget(p, key)
+  local row = redis.call('HGET', p.files, key)
   if row then
-    redis.call('ZREM', files .. ':' .. (string.match(row, '^%a+') or ''), key)
-    redis.call('HDEL', files, key)
+    redis.call('ZREM', by_change(prefix, p.id, string.match(row, '^%a+') or ''), key)
+    redis.call('HDEL', p.files, key)
   end
 end
 
@@ -132,10 +135,10 @@ local function is_processing(row)
   return row and string.sub(row, 1, 11) == 'processing '
 end
 
-local function put_row(files, key, status, id, rest)
+local function put_row(p, key, status, id, rest)
   local ms, seq = string.match(id, '(%d+)-(%d+)')
-  redis.call('HSET', files, key, status .. ' ' .. id .. ' ' .. rest)
-  redis.call('ZADD', files .. ':' .. status, string.format('%.0f', ms * 4096 + math.min(seq, 4095)), key)
+  redis.call('HSET', p.files, key, status .. ' ' .. id .. ' ' .. rest)
+  redis.call('ZADD', by_change(prefix, p.id, status), string.format('%.0f', ms * 4096 + math.min(seq, 4095)), key)
 end
 
 local most_recent = {completed = 10, failed = 5, skipped = 5}
@@ -175,12 +178,12 @@ local function change(p, name, key, other, status, id, changed, record, attempt)
   else
     -- A file may have been started by its name, and be known by its id only when it ends.
     if not begun and other ~= '' and is_processing(redis.call('HGET', p.files, other)) then begun = other end
-    if begun then forget(p.files, begun) end
+    if begun then forget(p, begun) end
     note_attempt(p, begun or key, status, math.min(tonumber(attempt) or 1, 1048575))
     note_recent(p, status, record)
   end
-  forget(p.files, key)
-  put_row(p.files, key, status, id, began .. ' ' .. changed .. ' ' .. record)
+  forget(p, key)
+  put_row(p, key, status, id, began .. ' ' .. changed .. ' ' .. record)
 end
 
 local function set_right(p, key, status, id, changed, record)
@@ -195,8 +198,8 @@ local function set_right(p, key, status, id, changed, record)
   else
     changed = id .. ' ' .. changed
   end
-  forget(p.files, key)
-  put_row(p.files, key, status, id, changed .. ' ' .. record)
+  forget(p, key)
+  put_row(p, key, status, id, changed .. ' ' .. record)
 end
 
 local ids, last_id, rows_before = {}, '0-0', 0
@@ -208,9 +211,9 @@ while at <= #ARGV do
   local id = ''
   if p.ok and name == 'reset' then
     if changed == 'files too' then
-      for _, k in ipairs(redis.call('ZRANGE', p.files .. ':processing', 0, -1)) do
+      for _, k in ipairs(redis.call('ZRANGE', by_change(prefix, p.id, 'processing'), 0, -1)) do
         p.forgotten[k] = redis.call('HGET', p.files, k)
-        forget(p.files, k)
+        forget(p, k)
       end
     end
     redis.call('DEL', p.recent .. 'completed', p.recent .. 'failed', p.recent .. 'skipped')
@@ -245,16 +248,20 @@ while at <= #ARGV do
   at = at + 17
 end
 
-local function prune(files)
-  local over = math.min(redis.call('HLEN', files) - max_files, 1000)
+local function prune(p)
+  local over = math.min(redis.call('HLEN', p.files) - max_files, 1000)
   while over > 0 do
-    local oldest, lowest
+    local oldest, lowest, set
     for _, status in ipairs({'completed', 'skipped', 'deleted', 'failed'}) do
-      local head = redis.call('ZRANGE', files .. ':' .. status, 0, 0, 'WITHSCORES')
-      if head[1] and (not lowest or tonumber(head[2]) < lowest) then oldest, lowest = head[1], tonumber(head[2]) end
+      local key = by_change(prefix, p.id, status)
+      local head = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+      if head[1] and (not lowest or tonumber(head[2]) < lowest) then
+        oldest, lowest, set = head[1], tonumber(head[2]), key
+      end
     end
     if not oldest then return end
-    forget(files, oldest)
+    forget(p, oldest)
+    redis.call('ZREM', set, oldest)  -- its row may say another status, after a version that used other keys
     over = over - 1
   end
 end
@@ -266,7 +273,7 @@ end
 for _, p in ipairs(pipelines) do
   if p.ok then
     if p.state then redis.call('HSET', prefix .. ':state:' .. p.id, unpack(p.state)) end
-    if p.rows then prune(p.files) end
+    if p.rows then prune(p) end
     local set = {'done', ARGV[4]}
     for field, value in pairs(p.set) do set[#set + 1], set[#set + 2] = field, value end
     redis.call('HSET', p.hash, unpack(set))

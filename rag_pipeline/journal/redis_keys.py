@@ -15,7 +15,10 @@ _SEQ_MASK = (1 << _SEQ_BITS) - 1
 
 
 class Keys:
-    """The keys of one journal; what the scripts name themselves begins with ``prefix`` too."""
+    """The keys of one journal; what the scripts name themselves begins with ``prefix`` too.
+
+    An id may have any character in it. So it comes last, behind a kind: no id makes two kinds the same key.
+    """
 
     def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
         self.prefix = prefix
@@ -43,6 +46,10 @@ class Keys:
 
     def files_by_change(self, pipeline_id: str, status: FileStatus) -> str:
         """Return the sorted set of the pipeline's files of one status, the one that changed last at the end."""
+        return f"{self.prefix}:by-change-{status}:{pipeline_id}"
+
+    def files_by_change_before(self, pipeline_id: str, status: FileStatus) -> str:
+        """Return where earlier versions had the set; what stands there may be the files of another pipeline."""
         return f"{self.files(pipeline_id)}:{status}"
 
 

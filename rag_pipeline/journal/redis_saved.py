@@ -125,7 +125,7 @@ def _readable(
 def _newest_first(
     link: Link, keys: Keys, pipeline_id: str, status: FileStatus, query: FileQuery, check_open: Callable[[], None]
 ) -> Iterator[FileRow]:
-    by_change, rows = keys.files_by_change(pipeline_id, status), keys.files(pipeline_id)
+    by_change, rows = _by_change(link, keys, pipeline_id, status), keys.files(pipeline_id)
     highest = "+inf" if query.before is None else str(score_of(query.before))
     wanted = folded(query.text or "")
     offset = 0
@@ -140,6 +140,14 @@ def _newest_first(
                 continue
             if not wanted or any(wanted in folded(text) for text in _searched(row.file)):
                 yield FileRow(row.position, pipeline_id, status, row.changed_at, row.file.to_json())
+
+
+def _by_change(link: Link, keys: Keys, pipeline_id: str, status: FileStatus) -> str:
+    """Return the key of the order of a pipeline's files: where an earlier version has it, if one runs the pipeline."""
+    key, before = keys.files_by_change(pipeline_id, status), keys.files_by_change_before(pipeline_id, status)
+    if not link.call("EXISTS", key) and link.call("TYPE", before) == "zset":
+        return before
+    return key
 
 
 def _row(text: str) -> Row | None:

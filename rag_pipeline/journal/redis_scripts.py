@@ -8,25 +8,53 @@ from __future__ import annotations
 from rag_pipeline.journal.redis_append import FAULT, VERDICT
 from rag_pipeline.journal.redis_link import Script
 
+# Earlier versions had the order of a pipeline's files at files:ID:STATUS, where a pipeline whose id ends like that has
+# its files: of the two one could not be used. The process that claims a pipeline moves them, and makes room for its own
+# files if nobody runs the pipeline whose order stands in their place. One that runs still writes there.
+_TAKE_OVER = """
+local statuses = {'processing', 'completed', 'failed', 'skipped', 'deleted'}
+local function move(from, to)
+  if redis.pcall('TYPE', from).ok ~= 'zset' then return end
+  if redis.pcall('EXISTS', to) == 0 then
+    redis.pcall('RENAME', from, to)
+  elseif type(redis.pcall('ZUNIONSTORE', to, 2, to, from, 'AGGREGATE', 'MAX')) == 'number' then
+    redis.pcall('DEL', from)
+  end
+end
+local function take_over(prefix, id)
+  local files = prefix .. ':files:' .. id
+  for _, status in ipairs(statuses) do
+    move(files .. ':' .. status, by_change(prefix, id, status))
+    local other = string.sub(id, 1, -#status - 2)
+    if other .. ':' .. status == id and redis.pcall('EXISTS', prefix .. ':owner:' .. other) == 0 then
+      move(files, by_change(prefix, other, status))
+    end
+  end
+end
+"""
+
 CLAIM = Script(
     "#!lua\n"
     + VERDICT
     + FAULT
+    + _TAKE_OVER
     + """
 local prefix, token = ARGV[1], ARGV[3]
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return {'identity'} end
 local refused = unfit(KEYS[2], 'zset', 'ZADD ZSCORE')
 if refused then return {'refused', refused} end
 local function claim(id, last_beat)
+  local key = prefix .. ':owner:' .. id
+  local owner, held = redis.pcall('GET', key), nil
+  if type(owner) == 'string' and string.sub(owner, 1, #token + 1) ~= token .. ' ' then
+    local beat = redis.call('ZSCORE', KEYS[2], id) or 'none'
+    if last_beat == '' or beat ~= last_beat then held = {'held', owner, beat} end
+  end
+  if not held then take_over(prefix, id) end
   local why = fault(prefix, id)
   if why and string.sub(why, 1, 6) == 'NOPERM' then refused = why end
   if why then return {'broken', why} end
-  local key = prefix .. ':owner:' .. id
-  local owner = redis.call('GET', key)
-  if owner and string.sub(owner, 1, #token + 1) ~= token .. ' ' then
-    local beat = redis.call('ZSCORE', KEYS[2], id) or 'none'
-    if last_beat == '' or beat ~= last_beat then return {'held', owner, beat} end
-  end
+  if held then return held end
   redis.call('SET', key, token .. ' ' .. ARGV[4], 'PX', ARGV[5])
   local hash = prefix .. ':pipeline:' .. id
   if redis.call('HGET', hash, 'writer') ~= token then
@@ -195,6 +223,12 @@ SAVED = Script(
 local pipelines = {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local files, recent, why = ARGV[1] .. ':files:' .. id, ARGV[1] .. ':recent:' .. id .. ':', nil
+  -- Of a pipeline that an earlier version runs, the order is where that has it.
+  local function by_change(status)
+    local key, before = ARGV[1] .. ':by-change-' .. status .. ':' .. id, files .. ':' .. status
+    if redis.pcall('EXISTS', key) == 0 and redis.pcall('TYPE', before).ok == 'zset' then return before end
+    return key
+  end
   local function read(...)
     local answer = redis.pcall(...)
     if type(answer) == 'table' and answer.err then
@@ -204,7 +238,7 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     return answer
   end
   local rows = {}
-  for _, key in ipairs(read('ZRANGE', files .. ':processing', 0, -1)) do
+  for _, key in ipairs(read('ZRANGE', by_change('processing'), 0, -1)) do
     local row = read('HGET', files, key)
     if type(row) == 'string' then rows[#rows + 1] = row end
   end
@@ -212,8 +246,8 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     read('LRANGE', recent .. 'completed', 0, -1), read('LRANGE', recent .. 'failed', 0, -1),
     read('LRANGE', recent .. 'skipped', 0, -1), rows,
     read('ZRANGE', ARGV[1] .. ':attempts:' .. id, 0, -1, 'WITHSCORES'),
-    read('ZRANGE', files .. ':completed', 0, -1), read('ZRANGE', files .. ':failed', 0, -1),
-    read('ZRANGE', files .. ':skipped', 0, -1), read('ZRANGE', files .. ':deleted', 0, -1)}
+    read('ZRANGE', by_change('completed'), 0, -1), read('ZRANGE', by_change('failed'), 0, -1),
+    read('ZRANGE', by_change('skipped'), 0, -1), read('ZRANGE', by_change('deleted'), 0, -1)}
   pipelines[#pipelines + 1] = why and {id, why} or found
 end
 return pipelines

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from unicodedata import normalize
+from rag_pipeline.normal_forms import nfc
 
 
 def folded(text: str) -> str:
     """Return the text as it is compared."""
     folded = text.casefold()
-    return folded if folded.isascii() else normalize("NFC", folded)
+    return folded if folded.isascii() else nfc(folded)

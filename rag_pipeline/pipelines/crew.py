@@ -17,7 +17,8 @@ class Crew(Generic[J]):
     ``lock`` protects the plan, and whatever the owner keeps beside it. ``work`` takes it itself where it needs it, and
     returns True for a job to put back behind all others. ``on_change`` is called, without the lock, after each job.
     While ``held`` says so no job is begun; when it no longer does, :meth:`wake` has to be called. ``queued`` counts
-    those of the pending jobs that ``counts`` names. What ``work`` raises ends the crew and is in ``failure``.
+    those of the pending jobs that ``counts`` names. Of the jobs that are ``alone``, which is asked under the lock, one
+    at a time is begun; the other threads go on with the rest. What ``work`` raises ends the crew and is in ``failure``.
 
     A worker can take more jobs beside its own, to do them together (:meth:`take_more`), keep others from a key
     (:meth:`reserve`), and leave its job until that of another key is over (:meth:`park`).
@@ -32,6 +33,7 @@ class Crew(Generic[J]):
         on_change: Callable[[], None],
         held: Callable[[], bool] = lambda: False,
         counts: Callable[[J], bool] = lambda _: True,
+        alone: Callable[[J], bool] = lambda _: False,
     ) -> None:
         self.lock = threading.RLock()
         self.failure: BaseException | None = None
@@ -41,6 +43,8 @@ class Crew(Generic[J]):
         self._on_change = on_change
         self._held = held
         self._counts = counts
+        self._alone = alone
+        self._busy_alone: str | None = None
         self._pending: OrderedDict[str, J] = OrderedDict()
         self._busy: set[str] = set()
         self._called_off: set[str] = set()
@@ -134,10 +138,10 @@ class Crew(Generic[J]):
     def take_more(self, accepts: Callable[[J], bool]) -> tuple[str, J] | None:
         """Begin the next job of the plan as well, if it is accepted and may be begun; :meth:`release` ends it."""
         with self.lock:
-            job = next(iter(self._pending.values()), None)
-            if self._closed or job is None or not accepts(job) or self._held():
+            key = self._next()
+            if self._closed or key is None or not accepts(self._pending[key]) or self._held():
                 return None
-            return self._begin()
+            return self._begin(key)
 
     def reserve(self, key: str) -> bool:
         """Take a key as if its job were under way, unless it is; what is pending of it is dropped.
@@ -187,22 +191,28 @@ class Crew(Generic[J]):
 
     def _take(self) -> tuple[str, J] | None:
         with self.lock:
-            while (not self._pending or self._held()) and not self._closed:
+            # In this order: to be asked whether jobs are held may use up the one trial that is let through.
+            while not self._closed and ((key := self._next()) is None or self._held()):
                 self._changed.wait()
             if self._closed:
                 return None
-            return self._begin()
+            assert key is not None
+            return self._begin(key)
 
-    def _begin(self) -> tuple[str, J]:
-        """Take the first job of the plan; the lock is held."""
-        key, job = self._pending.popitem(last=False)
+    def _begin(self, key: str) -> tuple[str, J]:
+        """Take a job of the plan; the lock is held."""
+        job = self._pending.pop(key)
         self.queued -= self._counts(job)
         self._busy.add(key)
+        if self._alone(job):
+            self._busy_alone = key
         return key, job
 
     def _end(self, key: str, again: J | None) -> None:
         """Free the key, and put what waited for it in front; the lock is held."""
         self._busy.discard(key)
+        if self._busy_alone == key:
+            self._busy_alone = None
         self._called_off.discard(key)
         if key in self._parked:
             self.queued += self._counts(self._parked[key][0])
@@ -213,6 +223,12 @@ class Crew(Generic[J]):
             job, _ = self._parked.pop(one)
             self.queued -= self._counts(job)
             self._put(one, job, last=False)
+
+    def _next(self) -> str | None:
+        """Return the key of the first job that may be begun; the lock is held."""
+        if self._busy_alone is None:
+            return next(iter(self._pending), None)
+        return next((key for key, job in self._pending.items() if not self._alone(job)), None)
 
     def _put(self, key: str, job: J, *, last: bool) -> None:
         """Add a job at one end of the plan; the lock is held."""

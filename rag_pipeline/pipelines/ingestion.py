@@ -110,7 +110,8 @@ class Result:
     ``error`` has the shape that the status shows. ``same_as`` is the name of a stored file with the same content, whose
     chunks and vectors it shares. ``of_content`` says that the text the file had before is wrong: the
     content itself, or the source, says that there is none. ``trouble`` is why nothing can be fetched, for
-    ``UNAVAILABLE``; ``blocked`` is what failed, for ``BLOCKED``.
+    ``UNAVAILABLE``; ``blocked`` is what failed, for ``BLOCKED``. ``overran`` says that reading the file took up all the
+    time it may take.
     """
 
     end: End
@@ -122,6 +123,7 @@ class Result:
     of_content: bool = False
     trouble: SourceUnavailableError | None = None
     blocked: Blocked | None = None
+    overran: bool = False
 
     @property
     def retryable(self) -> bool:
@@ -443,7 +445,9 @@ def failure(error: Exception, name: str, stage: str) -> Result:
         "retryable": _is_retryable(error),
     }
     of_content = isinstance(error, SkippedError) or (isinstance(error, ExtractionError) and error.of_content)
-    return Result(End.SKIPPED if isinstance(error, _SKIPPED) else End.FAILED, error=shown, of_content=of_content)
+    end = End.SKIPPED if isinstance(error, _SKIPPED) else End.FAILED
+    overran = isinstance(error, ExtractionLimitError) and error.overran
+    return Result(end, error=shown, of_content=of_content, overran=overran)
 
 
 def _blocked(error: Exception, name: str, stage: str) -> Blocked | None:

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from rag_pipeline.pipelines.database import Database
 
@@ -47,10 +47,11 @@ _STEPS = (
         begun INTEGER NOT NULL, PRIMARY KEY (scope, file_id)
     ) WITHOUT ROWID;
     """,
+    "ALTER TABLE files ADD COLUMN overran INTEGER NOT NULL DEFAULT 0;",
 )
 SCHEMA_VERSION = len(_STEPS)
-_COLUMNS = "version, outcome, fingerprint, recipe, attempts, reason, retry_at, name"
-_INTO = f"INTO files (scope, file_id, {_COLUMNS}, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = "version, outcome, fingerprint, recipe, attempts, reason, retry_at, name, overran"
+_INTO = f"INTO files (scope, file_id, {_COLUMNS}, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # The first forgets where the outcome was reported, since it is another one. The second leaves it as it is.
 _PUT = f"INSERT OR REPLACE {_INTO}"
 _AMEND = f"INSERT {_INTO} ON CONFLICT DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in _COLUMNS.split(", "))
@@ -60,6 +61,8 @@ _OWE = """INSERT INTO deletions VALUES (?, ?, ?, NULL, NULL) ON CONFLICT DO UPDA
 _KEPT = ""
 """The ``epoch`` of a report that a journal is known to have kept; it is NULL until the outcome is reported."""
 
+OVERRUN_RETRY_SECONDS = 24 * 3600.0
+"""A file that overran is tried again after so long, over restarts too: until then it costs nothing."""
 PRUNE_AFTER = 10_000
 JOURNAL_LAG_EVENTS = 100_000
 """A journal that works has long kept what was reported so many events ago; ten times what one may have queued."""
@@ -81,10 +84,11 @@ class Row(NamedTuple):
     fingerprint: hash of content and recipe, of what is stored or refused for good; None if it was not computed.
     recipe: what the text was read, cut and embedded with.
     attempts: how often it failed in a row.
-    retry_at: seconds since 1970 by the steady clock of its process; a restart makes it due at once, see
-    :func:`reconcile`. None for no other try before a change or a restart.
+    retry_at: seconds since 1970 by the steady clock of its process; a restart makes it due at once unless it overran,
+    see :func:`reconcile`. None for no other try before a change or a restart.
     reason: why it was skipped or failed.
     name: what people read; None if it was not kept, as in older ledgers.
+    overran: reading it took up all the time it may take, so that it is tried again seldom, and alone.
     """
 
     version: str | None
@@ -95,6 +99,7 @@ class Row(NamedTuple):
     reason: str | None = None
     retry_at: float | None = None
     name: str | None = None
+    overran: bool = False
 
 
 class Source(NamedTuple):
@@ -134,7 +139,7 @@ class Ledger:
     def rows(self) -> dict[str, Row]:
         """Return all rows, by file id."""
         found = self._db.run(f"SELECT file_id, {_COLUMNS} FROM files WHERE scope = ? ORDER BY file_id", (self._scope,))
-        return {key: Row(version, Outcome(outcome), *rest) for key, version, outcome, *rest in found}
+        return {key: _row_of(*values) for key, *values in found}
 
     def batch(self) -> AbstractContextManager[None]:
         """Make what is written in the block one transaction: all of it is kept, or nothing."""
@@ -263,12 +268,13 @@ class Ledger:
         self.close()
 
 
-def reconcile(rows: Mapping[str, Row], stored: Mapping[str, str], recipe: str) -> dict[str, Row]:
+def reconcile(rows: Mapping[str, Row], stored: Mapping[str, str], recipe: str, now: float = 0.0) -> dict[str, Row]:
     """Return the rows to start with, from those of the last run and the fingerprints in the store; pure.
 
     What the store has and the ledger doesn't (killed between the two) is adopted; what the ledger takes for stored and
     the store doesn't have is done again; so is what another recipe made, and what should have left the
-    store and has not. What failed gets another try.
+    store and has not. What failed gets another try; one that overran when it is due by ``now``, the steady clock, and
+    within :data:`OVERRUN_RETRY_SECONDS` in any case, whatever became of the clock.
     """
     result: dict[str, Row] = {}
     for key, row in rows.items():
@@ -279,13 +285,24 @@ def reconcile(rows: Mapping[str, Row], stored: Mapping[str, str], recipe: str) -
         if key in stored and (row.outcome is Outcome.SKIPPED or (row.outcome is Outcome.ODD and not row.attempts)):
             row = row._replace(version=None)
         if row.outcome is Outcome.FAILED:
-            row = row._replace(retry_at=0.0)
+            row = row._replace(retry_at=_due_after_start(row, now))
         result[key] = row
     for key, fingerprint in stored.items():
         known = result.get(key)
         if known is None or (known.outcome is Outcome.STORED and known.fingerprint != fingerprint):
             result[key] = Row(None, Outcome.STORED, fingerprint, recipe)
     return result
+
+
+def _row_of(*values: Any) -> Row:
+    row = Row(*values)
+    return row._replace(outcome=Outcome(row.outcome), overran=bool(row.overran))
+
+
+def _due_after_start(row: Row, now: float) -> float:
+    if not row.overran or row.retry_at is None:
+        return 0.0
+    return min(row.retry_at, now + OVERRUN_RETRY_SECONDS)
 
 
 def recipe_of(**parts: object) -> str:

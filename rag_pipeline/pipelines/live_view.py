@@ -13,7 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from rag_pipeline.ingest.command import printable
+from rag_pipeline.printing import printable
 from rag_pipeline.status import PipelineStatus, core_of
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class LiveView:
         """Print the addresses and begin to draw."""
         table = Table.grid(padding=(0, 2))
         for what, where in rows:
-            table.add_row(Text(what, "bold"), Text(where, overflow="fold"))
+            table.add_row(Text(what, "bold"), Text(printable(where), overflow="fold"))
         self._console.print(table)
         self._console.print()
         self._live.start()
@@ -89,7 +89,7 @@ class LiveView:
 
     def say(self, text: str) -> None:
         """Print a line above the view."""
-        self._console.print(Text(text))
+        self._console.print(Text(printable(text)))
 
     def refresh(self) -> None:
         """Draw what the pipeline is doing now."""
@@ -107,7 +107,7 @@ class LiveView:
         body = core_of(self._status).snapshot()
         totals = body.totals
         text = Text.assemble(
-            (body.status, f"bold {STATUS_STYLES.get(body.status, 'white')}"),
+            (printable(body.status), f"bold {STATUS_STYLES.get(body.status, 'white')}"),
             f"  {totals.total_processed} stored",
             (f"  {totals.total_failed} failed", "red" if totals.total_failed else "dim"),
             f"  {totals.total_skipped} skipped  {body.files_queued or 0} waiting",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from rag_pipeline import logs
+from rag_pipeline.printing import say_lines
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +29,8 @@ class Output:
         self._mute = False
 
     def print(self, text: str) -> None:
-        """Print a line; what its encoding does not know is written as escapes."""
-        encoding = self.stream.encoding or "utf-8"
-        line = text.encode(encoding, "backslashreplace").decode(encoding)
-        self.attempt(lambda: print(line, file=self.stream, flush=True))
+        """Print a line, or several that were put together here; what its encoding does not know is escaped."""
+        self.attempt(lambda: say_lines(text, self.stream))
 
     def attempt(self, write: Callable[..., object], *what: object) -> None:
         """Do something that writes to the stream."""

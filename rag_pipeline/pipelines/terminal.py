@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Protocol, TextIO
 
 from rag_pipeline import events
 from rag_pipeline.events import NAMESPACES, Event
-from rag_pipeline.ingest.command import printable
 from rag_pipeline.pipelines.output import Output
+from rag_pipeline.printing import printable
 from rag_pipeline.probe import reachable
 from rag_pipeline.status import PipelineStatus, Published, core_of
 from rag_pipeline.status.model import Totals

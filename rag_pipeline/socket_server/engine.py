@@ -60,13 +60,14 @@ logger = logging.getLogger("rag_pipeline.socket")
 
 CHECKED = {"python-engineio": ((4, 12), (4, 16)), "python-socketio": ((5, 13), (5, 19))}
 KEPT_ENVIRON = ("REMOTE_ADDR", "REMOTE_PORT", "HTTP_ORIGIN", "HTTP_USER_AGENT", "HTTP_X_FORWARDED_FOR", "QUERY_STRING")
+_DIGITS = re.compile(r"\d+")
 
 
 def unsupported() -> str | None:
     """Return why the hooks can't be used with the installed libraries, None if they can."""
     for name, (low, high) in CHECKED.items():
         found = version(name)
-        parts = tuple(int(part) for part in re.findall(r"\d+", found)[:2])
+        parts = tuple(int(part) for part in _DIGITS.findall(found)[:2])
         if not low <= parts < high:
             checked = f"{low[0]}.{low[1]} to {high[0]}.{high[1] - 1}"
             return f"{name} {found} is outside the range the direct path was checked with ({checked})"

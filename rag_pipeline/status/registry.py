@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rag_pipeline.status.core import StatusCore
 
 logger = logging.getLogger("rag_pipeline.status")
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 Watcher = Callable[["StatusCore"], None]
 
@@ -33,8 +34,8 @@ def wished_ids(pipeline_type: str | None) -> Iterable[str]:
             yield check_pipeline_id("RAG_PIPELINE_ID", configured)
         except ConfigurationError:
             pass  # start_status_server reports it; importing the package must not fail for it
-    host = re.sub(r"[^A-Za-z0-9._-]+", "-", socket.gethostname()) or "localhost"
-    kind = re.sub(r"[/\\]", "-", pipeline_type or "pipeline")
+    host = _UNFIT.sub("-", socket.gethostname()) or "localhost"
+    kind = (pipeline_type or "pipeline").replace("/", "-").replace("\\", "-")
     base = f"{kind}-{host}"[: MAX_PIPELINE_ID_LENGTH - 10]
     yield base
     number = 2

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rag_pipeline.client import Event, Standing
+from rag_pipeline.printing import say
 from rag_pipeline.watch.view import Look, write_line
 
 
@@ -45,4 +46,4 @@ class JsonLines:
 
     def _say(self, text: str) -> None:
         if sys.stderr is not None:
-            print(f"rag-pipeline watch: {text}", file=sys.stderr, flush=True)
+            say(f"rag-pipeline watch: {text}", sys.stderr)

@@ -20,7 +20,7 @@ from typing import TextIO
 from rag_pipeline import events
 from rag_pipeline.client import Event, Standing
 from rag_pipeline.events import Json, iso
-from rag_pipeline.ingest.command import printable
+from rag_pipeline.printing import printable
 from rag_pipeline.watch import words
 from rag_pipeline.watch.view import Look, write_line
 

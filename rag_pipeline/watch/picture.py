@@ -13,9 +13,9 @@ from rich.text import Text
 
 from rag_pipeline.client import Standing
 from rag_pipeline.events import Json
-from rag_pipeline.ingest.command import printable
 from rag_pipeline.pipelines.live_view import STATUS_STYLES, STYLES, InFlight, files_table
 from rag_pipeline.pipelines.terminal import MARKS
+from rag_pipeline.printing import printable
 from rag_pipeline.watch import words
 from rag_pipeline.watch.view import Look
 

@@ -12,6 +12,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from rag_pipeline.client import Event, Standing
+from rag_pipeline.printing import printable
 from rag_pipeline.watch.picture import Frame, draw
 from rag_pipeline.watch.view import Look
 
@@ -63,7 +64,7 @@ class Screen:
         self._live.stop()
         self._console.print(draw(self._last, self._frame(self._console.height - 2)))
         if summary is not None:
-            self._console.print(Text(summary))
+            self._console.print(Text(printable(summary)))
 
     def _frame(self, height: int) -> Frame:
         return Frame(self._title, height, time.time(), self._spinner)

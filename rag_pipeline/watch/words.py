@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag_pipeline.events import Json
-from rag_pipeline.ingest.command import printable
+from rag_pipeline.printing import printable
 
 SHOWN_CHARACTERS = 500
 

@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from rag_pipeline.config import SECRETS
+
 ROOT = Path(__file__).parents[2]
 
 VARIABLE = re.compile(r"""["'`]([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)["'`]""")
@@ -41,7 +43,8 @@ def read_dockerfile() -> list[Instruction]:
 def variables_read() -> frozenset[str]:
     """Return the names in capitals that stand as strings in the package: what it can read from the environment."""
     sources = (ROOT / "rag_pipeline").rglob("*.py")
-    return frozenset(name for path in sources for name in VARIABLE.findall(path.read_text()))
+    named = frozenset(name for path in sources for name in VARIABLE.findall(path.read_text()))
+    return named | {f"{name}_FILE" for name in SECRETS}
 
 
 @cache

@@ -139,6 +139,12 @@ def test_no_service_holds_rights_it_does_not_need(services: dict[str, Any]) -> N
         assert service.get("user") == {"redis": "redis", "proxy": "nginx"}.get(name), name
 
 
+def test_each_service_has_a_bound_on_memory_and_processes(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert re.fullmatch(r"[1-9][0-9]*[mg]", service["mem_limit"]), name
+        assert 0 < service["pids_limit"] <= 512, name
+
+
 # -- the profile -------------------------------------------------------------------------------------------------------
 
 

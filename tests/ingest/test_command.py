@@ -97,5 +97,7 @@ def test_long_answers_are_cut_and_fit_the_width() -> None:
 
 
 def test_nothing_that_moves_the_cursor_is_printed() -> None:
-    assert command.printable("a\x1b[2Jb\nc\udce9") == "a\\x1b[2Jb\\nc\\udce9"
-    assert command.printable("Büro 日本") == "Büro 日本"
+    hit = SearchHit("a\x1b[2Jb", "a", "a\n\u202e.md", "", "page\x9b1", 0.5)
+    head, text = command.as_text([hit], 60).split("\n")
+    assert head.endswith("a\\n\\u202e.md  ·  page\\x9b1")
+    assert text.strip() == "a\\x1b[2Jb"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rag_pipeline.events import Event
+from rag_pipeline.journal import FileStatus
 from rag_pipeline.journal.redis_batch import Batch, BatchWriter, Line
 from rag_pipeline.journal.redis_generations import adopt
 from rag_pipeline.journal.redis_keys import Keys, pairs
@@ -127,7 +128,7 @@ def test_stream_state_and_files_are_written_together(link: Link, process: Proces
     assert (known["seq"], known["epoch"], known["position"]) == ("2", "e", written.ids[-1])
     row = link.call("HGET", KEYS.files("p"), "name:b")
     assert row.split(" ")[:2] == ["processing", written.ids[-1]]
-    assert link.call("ZRANGE", f"{KEYS.files('p')}:processing", 0, -1) == ["name:a", "name:b"]
+    assert link.call("ZRANGE", KEYS.files_by_change("p", FileStatus.PROCESSING), 0, -1) == ["name:a", "name:b"]
 
 
 def test_a_server_out_of_memory_refuses_the_batch_as_a_whole(link: Link, process: Process) -> None:
@@ -152,4 +153,5 @@ def test_the_stream_and_the_files_that_ended_are_bounded(link: Link) -> None:
     assert 200 <= len(seqs(link)) < 400  # whole nodes of the stream are removed
     assert link.call("HLEN", KEYS.files("p")) == 50
     assert link.call("HGET", KEYS.files("p"), "name:in flight").startswith("processing ")
-    assert link.call("ZRANGE", f"{KEYS.files('p')}:completed", 0, -1) == [f"name:{n}" for n in range(952, 1001)]
+    completed = link.call("ZRANGE", KEYS.files_by_change("p", FileStatus.COMPLETED), 0, -1)
+    assert completed == [f"name:{n}" for n in range(952, 1001)]

@@ -253,3 +253,51 @@ def test_closing_forgets_what_is_parked() -> None:
     crew.release("b")
     crew.release("a")
     assert crew.idle
+
+
+def test_of_the_jobs_that_are_alone_one_at_a_time_takes_up_a_thread() -> None:
+    go = {key: threading.Event() for key in ("slow1", "slow2")}
+    done: list[str] = []
+
+    def work(key: str, _: int) -> None:
+        if key in go:
+            go[key].wait(60)
+        done.append(key)
+
+    crew: Crew[int] = Crew(work, threads=2, name="t", on_change=lambda: None, alone=lambda job: job == 1)
+    crew.replace(lambda _: {"slow1": 1, "slow2": 1, "a": 0, "b": 0})
+    wait_until(lambda: done == ["a", "b"])
+    assert (crew.is_busy("slow1"), crew.is_busy("slow2"), crew.pending) == (True, False, 1)
+    go["slow1"].set()
+    wait_until(lambda: crew.is_busy("slow2"))
+    crew.hurry("c", 0)
+    wait_until(lambda: done == ["a", "b", "slow1", "c"])
+    go["slow2"].set()
+    wait_until(lambda: crew.idle)
+    assert crew.close(5)
+
+
+def test_what_holds_the_jobs_is_asked_for_those_alone_that_can_be_begun() -> None:
+    """A breaker lets one trial through for each time it is asked."""
+    go = threading.Event()
+    asked: list[int] = []
+
+    def held() -> bool:
+        asked.append(1)
+        return False
+
+    crew: Crew[int] = Crew(
+        lambda *_: go.wait(60) and None,
+        threads=2,
+        name="t",
+        on_change=lambda: None,
+        held=held,
+        alone=lambda _: True,
+    )
+    crew.replace(lambda _: {"a": 1, "b": 1})
+    wait_until(lambda: crew.busy == 1)
+    crew.wake()
+    go.set()
+    wait_until(lambda: crew.idle)
+    assert len(asked) == 2
+    assert crew.close(5)

@@ -12,6 +12,7 @@ from rag_pipeline.pipelines import ledger as ledger_module
 from rag_pipeline.pipelines.ledger import (
     _STEPS,
     FILE_NAME,
+    OVERRUN_RETRY_SECONDS,
     SCHEMA_VERSION,
     Ledger,
     Outcome,
@@ -273,3 +274,12 @@ def test_a_dropped_scope_is_forgotten_and_others_are_not(tmp_path: Path) -> None
         assert (one.rows(), one.source(), one.unreported(None, {})) == ({}, None, {})
         assert (list(two.rows()), two.source()) == (["a"], Source("/papers", "1:2"))
         assert two.unreported(None, {}) == {"gone": "gone", "a": "a"}
+
+
+def test_what_overran_is_not_due_at_each_start_and_within_a_day_whatever_the_clock_says() -> None:
+    overran = FAILED._replace(overran=True, retry_at=5000.0)
+    assert reconcile({"x": overran}, {}, "r1", 4000.0)["x"].retry_at == 5000.0
+    assert reconcile({"x": overran._replace(retry_at=1e12)}, {}, "r1", 0.0)["x"].retry_at == OVERRUN_RETRY_SECONDS
+    # Somebody asked for it, or it is of another time.
+    assert reconcile({"x": overran._replace(retry_at=0.0)}, {}, "r1", 4000.0)["x"].retry_at == 0.0
+    assert reconcile({"x": overran}, {}, "r2", 4000.0)["x"].version is None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
-from rag_pipeline.journal import redis_pause
+from rag_pipeline.journal import FileStatus, redis_pause
 from rag_pipeline.journal.redis_keys import Keys, pairs
 from rag_pipeline.journal.redis_link import Link
 from tests.journal import redis_server
@@ -21,7 +21,7 @@ pytestmark = redis_server.needs_redis
 
 KEYS = Keys()
 OF_ONE = [
-    KEYS.files("one"), KEYS.pipeline("one"), KEYS.state("one"), f"{KEYS.files('one')}:completed",
+    KEYS.files("one"), KEYS.pipeline("one"), KEYS.state("one"), KEYS.files_by_change("one", FileStatus.COMPLETED),
     "rag:recent:one:failed", "rag:attempts:one", KEYS.owner("one"),
 ]  # fmt: skip
 
@@ -246,9 +246,9 @@ def test_what_a_stranger_puts_beside_the_pipelines_stops_no_start(
     link.call("HSET", KEYS.state("odd"), "hello", "world", "position", "1-1")
     link.call("SADD", KEYS.pipeline("bent"), "x")
     link.call("SADD", KEYS.state("bent"), "x")
-    link.call("SADD", f"{KEYS.files('listed')}:processing", "x")
+    link.call("SADD", KEYS.files_by_change("listed", FileStatus.PROCESSING), "x")
     link.call("HSET", KEYS.files("rows"), "name:a", "what?")
-    link.call("ZADD", f"{KEYS.files('rows')}:completed", 1, "name:a")
+    link.call("ZADD", KEYS.files_by_change("rows", FileStatus.COMPLETED), 1, "name:a")
     link.call("RPUSH", KEYS.generations, "what?")
     link.call("SET", KEYS.count, "many")
     with start_status_server(0, pipelines=pipelines) as server:

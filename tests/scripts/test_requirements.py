@@ -10,7 +10,8 @@ import pytest
 
 from tests.scripts.shell import ROOT
 
-LINE = re.compile(r"([a-z0-9][a-z0-9-]*)==(\S+?)(?: +# via .+)?")
+LINE = re.compile(r"([a-z0-9][a-z0-9-]*)==(\S+) \\")
+HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?|    # via .+")
 
 
 def normal(name: str) -> str:
@@ -19,10 +20,10 @@ def normal(name: str) -> str:
 
 
 def pins(path: Path) -> dict[str, str]:
-    """Return name → version; a line that is neither a pin nor a comment fails."""
+    """Return name → version; a line that is neither a pin nor its hash nor a comment fails."""
     found: dict[str, str] = {}
     for line in path.read_text().splitlines():
-        if line and not line.startswith("#"):
+        if line and not line.startswith("#") and HASH.fullmatch(line) is None:
             match = LINE.fullmatch(line)
             assert match is not None, f"{path.name}: not an exact version: {line}"
             found[match[1]] = match[2]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 MAX_RETRY_AFTER_SECONDS = 120.0
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def full_jitter(
@@ -24,7 +25,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     Both forms of RFC 9110 are read: seconds, and an HTTP date.
     """
     text = (header or "").strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+    if _SECONDS.fullmatch(text):
         return min(float(text), MAX_RETRY_AFTER_SECONDS)
     try:
         date = parsedate_to_datetime(text)

@@ -177,14 +177,17 @@ class ProcessExtractor:
                 self._check_open()
                 beat.beat()
                 if time.monotonic() >= deadline:
-                    raise _of_machine(
-                        ExtractionLimitError(f"took longer than {self.limits.time_seconds:g} seconds to read")
-                    )
+                    raise _of_machine(self._overrun())
                 # The worker counts too; this is for one that a file has led astray.
                 if text_bytes > self.limits.text_bytes:
                     raise ExtractionLimitError(f"holds more than {self.limits.text_bytes:,} bytes of text")
         except WorkerEndedError as ended:
             raise self._explain(ended) from None
+
+    def _overrun(self) -> ExtractionLimitError:
+        error = ExtractionLimitError(f"took longer than {self.limits.time_seconds:g} seconds to read")
+        error.overran = True
+        return error
 
     def _explain(self, ended: WorkerEndedError) -> ExtractionError:
         """Return what the end of a worker says of the file it was reading: never that its content is at fault."""
@@ -195,7 +198,7 @@ class ProcessExtractor:
         if code == OUT_OF_MEMORY_EXIT_CODE:
             return ExtractionLimitError(f"takes more than {self.limits.memory_bytes:,} bytes of memory to read")
         if code == -signal.SIGXCPU:
-            return ExtractionLimitError(f"took longer than {self.limits.time_seconds:g} seconds to read")
+            return self._overrun()
         if code == -signal.SIGKILL:  # not this extractor's doing, so the machine's or its administrator's
             error = ExtractionLimitError("was being read when the process was killed, as when memory runs out")
             error.retryable = True

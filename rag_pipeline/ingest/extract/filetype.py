@@ -82,9 +82,12 @@ _BY_MIMETYPE = {
     **{type_.mime_type + "-template": type_ for type_ in (ODT, ODS, ODP)},
 }
 
-_HTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
-_XHTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml[^>]*>\s*(?:<!doctype\s+html|<html\b)", re.I)
-_XML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\s", re.I)
+_HTML_START = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*+(?:<!--(?>.*?-->)\s*+)*+<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+)
+_XHTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml[^>]*+>\s*+(?:<!doctype\s+html|<html\b)", re.I)
+_XML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml\s", re.I)
+_MAIN_PART = re.compile(r'ContentType\s*+=\s*+"([^"]*\.main\+xml)"')
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 
 
@@ -135,7 +138,7 @@ def _recognise_zip(source: Source, promised: FileType | None) -> FileType:
 def _type_of_archive(archive: Archive) -> FileType | None:
     if "[Content_Types].xml" in archive.names:
         content_types = archive.read("[Content_Types].xml").decode("utf-8", "replace")
-        for main in re.finditer(r'ContentType\s*=\s*"([^"]*\.main\+xml)"', content_types):
+        for main in _MAIN_PART.finditer(content_types):
             for word, file_type in _BY_MAIN_PART:
                 if word in main[1]:
                     return file_type

@@ -18,7 +18,7 @@ _MAX_WARNINGS = 20
 # What no store, terminal or JSON reader can do anything with: control characters and halves of surrogate pairs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_TRAILING_SPACE = re.compile(r"[ \t\xa0]+(?=\n)")
+_TRAILING_SPACE = re.compile(r"(?<![ \t\xa0])[ \t\xa0]++(?=\n)")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -73,11 +73,12 @@ class Output:
         Headings with nothing between them share a section.
         """
         title = " ".join(title.split())
-        if not title or (self._only_headings and (level, title) in self._headings[-1:]):
+        name = title[:_PLACE_CHARACTERS]  # a place is built of it for each section below, however long the title is
+        if not title or (self._only_headings and (level, name) in self._headings[-1:]):
             return
         if not self._only_headings:
             self.flush()
-        self._headings = [(above, text) for above, text in self._headings if above < level] + [(level, title)]
+        self._headings = [(above, text) for above, text in self._headings if above < level] + [(level, name)]
         self._place = " › ".join(filter(None, [self._base, *(text for _, text in self._headings)]))
         self._append(title + "\n")
 

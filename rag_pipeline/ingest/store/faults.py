@@ -17,7 +17,7 @@ _CAUSES = (
     ("File too large", "a file would be larger than allowed"),
     ("Not a directory", "a part of the path is a file"),
 )
-_OTHER_CAUSE = re.compile(r"([A-Z][\w ,/-]*) \(os error (?!2\))\d+\)")
+_OTHER_CAUSE = re.compile(r"([A-Z][\w ,/-]{0,200}) \(os error (?!2\))\d+\)")
 # Where the library fails at what it wrote itself, it says so with a place in its own source.
 _DAMAGE = re.compile(r"^lance error: |LanceError\(|\.rs:\d+|^Table '.*' was not found")
 _REBUILD = "remove that folder and run rag-pipeline local-files again, which rebuilds it"

@@ -39,6 +39,8 @@ HEAD_COLUMNS = (
 # Of tables that were made before files could be moved and copied; the next writer adds them.
 ADDED_COLUMNS = ("content", "replaces")
 ESCAPE = "\ufdd0"  # a noncharacter, so next to never in a name; doubled where it is
+_TO_ESCAPE = re.compile(r"[\ud800-\udfff\ufdd0]")
+_ESCAPED = re.compile(rf"{ESCAPE}(?:{ESCAPE}|([0-9a-f]{{4}}))")
 
 
 def schema(model_id: str, dimensions: int) -> pa.Schema:
@@ -188,12 +190,12 @@ def condition(pipeline_id: str, generations: Sequence[int], contents: Sequence[i
 
 def escape(name: str) -> str:
     """Return the name as Unicode text: a byte that isn't UTF-8, a lone surrogate in Python, becomes an escape."""
-    return re.sub(r"[\ud800-\udfff\ufdd0]", _escaped, name)
+    return _TO_ESCAPE.sub(_escaped, name)
 
 
 def unescape(text: str) -> str:
     """Return the name that :func:`escape` was given."""
-    return re.sub(rf"{ESCAPE}(?:{ESCAPE}|([0-9a-f]{{4}}))", lambda m: chr(int(m[1], 16)) if m[1] else ESCAPE, text)
+    return _ESCAPED.sub(lambda m: chr(int(m[1], 16)) if m[1] else ESCAPE, text)
 
 
 def _escaped(match: re.Match[str]) -> str:

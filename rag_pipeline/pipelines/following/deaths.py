@@ -1,12 +1,12 @@
 """Counts the deaths of the process during the work on a file, so that one poison file is no endless crash loop.
 
-A file is counted before the work on it begins. What was under way at a death comes last at the next start, one file at
-a time: of several that were under way the next death then names the one that kills. After three deaths it fails.
+A file is counted before the work on it begins. What was under way at a death is a suspect: it comes last at the next
+start, and the crew begins one suspect at a time. Of several that were under way the next death then names the one that
+kills. After three deaths it fails.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,7 +27,6 @@ class Deaths:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._found = ledger.take_deaths()
-        self._alone = threading.Lock()  # held by the one suspect that is worked on
 
     def is_suspect(self, file: FoundFile) -> bool:
         """Return whether the process died during the work on this version of the file."""
@@ -42,18 +41,11 @@ class Deaths:
     @contextmanager
     def counted(self, file: FoundFile) -> Iterator[None]:
         """Count the file while the block lasts; a block that comes to an end, in whatever way, is no death."""
-        deaths = self._deaths(file)
-        if deaths:
-            self._alone.acquire()
+        self._ledger.begin(file.file_id, file.version, self._deaths(file))
         try:
-            self._ledger.begin(file.file_id, file.version, deaths)
-            try:
-                yield
-            finally:
-                self._ledger.leave(file.file_id)
+            yield
         finally:
-            if deaths:
-                self._alone.release()
+            self._ledger.leave(file.file_id)
 
     def excuse(self) -> None:
         """Count no death from here on: the process is being stopped."""

@@ -32,7 +32,7 @@ from rag_pipeline.pipelines.ingestion import (
     Result,
     failure,
 )
-from rag_pipeline.pipelines.ledger import Outcome, Row
+from rag_pipeline.pipelines.ledger import OVERRUN_RETRY_SECONDS, Outcome, Row
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +115,14 @@ class Jobs:
     def unended(self) -> dict[str, str]:
         """Return the names, by id, of the files whose end has to be shown: in flight, or not reported."""
         return {**self.unreported, **self._ingestion.in_flight}
+
+    def is_suspect(self, file: FoundFile) -> bool:
+        """Return whether the file is worked on last, and beside no other such; it killed the process, or overran.
+
+        One that overran stays a suspect when it changes: whoever wrote it can write another like it.
+        """
+        row = self.known.get(file.file_id)
+        return self._deaths.is_suspect(file) or (row is not None and row.overran)
 
     def is_in_flight(self, file_id: str) -> bool:
         """Return whether a file is shown in flight; that changes during its job alone."""
@@ -224,10 +232,14 @@ class Jobs:
         )
 
     def _is_refused(self, file: FoundFile, row: Row) -> bool:
-        """Return whether the content was refused for good and is shown so: the same would be refused again."""
+        """Return whether the content was refused for good, or overran and is not due, and is shown so.
+
+        The same would be refused again.
+        """
         key = file.file_id
+        waits = row.overran and row.retry_at is not None and row.retry_at > steady_now()
         lasting = row.outcome is Outcome.SKIPPED or (row.outcome is Outcome.FAILED and row.retry_at is None)
-        if not lasting or row.fingerprint is None or key in self.stored or is_renamed(file, row):
+        if row.fingerprint is None or is_renamed(file, row) or not (waits or (lasting and key not in self.stored)):
             return False
         return key not in self.unreported and not self.is_in_flight(key)
 
@@ -320,8 +332,11 @@ class Jobs:
             # Without end: what is wrong may be mended at night, and nobody is there to ask for another try.
             wait = RETRY_SECONDS * RETRY_FACTOR ** min(attempts - 1, 10) if result.retryable else MAX_RETRY_SECONDS
             retry_at = steady_now() + min(MAX_RETRY_SECONDS, wait)
-        refused = result.fingerprint if result.of_content else None
-        return Row(file.version, Outcome.FAILED, refused, recipe, attempts, reason, retry_at, name)
+        if result.overran:
+            # In a single pass too: where one is run every few minutes, each would be held up.
+            retry_at = steady_now() + OVERRUN_RETRY_SECONDS
+        refused = result.fingerprint if result.of_content or result.overran else None
+        return Row(file.version, Outcome.FAILED, refused, recipe, attempts, reason, retry_at, name, result.overran)
 
     def _note(self, odd: Oddity) -> bool:
         if not odd.is_error and (left := self._remove(odd.file_id, odd.name)) is not None:

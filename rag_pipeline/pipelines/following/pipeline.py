@@ -148,6 +148,7 @@ class FollowingPipeline:
             held=lambda: self._control.paused or self._breakers.holds(),
             # One that was put back is in flight.
             counts=lambda job: isinstance(job, Read) and not self._jobs.is_in_flight(job.file.file_id),
+            alone=lambda job: isinstance(job, Read) and self._jobs.is_suspect(job.file),
         )
         self._deaths = Deaths(self._ledger)
         ingestion = Ingestion(
@@ -166,7 +167,7 @@ class FollowingPipeline:
     def _known(self, stored: dict[str, str], names: Mapping[str, str]) -> dict[str, Row]:
         """Return the rows to start with, and put them into the ledger if they are others than there."""
         rows = self._ledger.rows()
-        known = reconcile(rows, stored, self._parts.recipe)
+        known = reconcile(rows, stored, self._parts.recipe, steady_now())
         for key, row in known.items():
             if row.name is None and key in names:
                 known[key] = row._replace(name=names[key])
@@ -366,10 +367,10 @@ class FollowingPipeline:
                 lambda key: self._jobs.is_elsewhere(key, found.files),
             )
             gone = missing.moved + self._brake.judge(missing.gone, known, busy, found.gone)
-            # What a death of the process interrupted comes last of all.
+            # What a death of the process interrupted, or what takes up all its time, comes last of all.
             jobs: dict[str, Job] = {key: Forget(key) for key in gone}
             jobs.update((odd.file_id, Note(odd)) for odd in new.notes)
-            jobs.update((file.file_id, Read(file)) for file in sorted(new.work, key=self._deaths.is_suspect))
+            jobs.update((file.file_id, Read(file)) for file in sorted(new.work, key=self._jobs.is_suspect))
             if new.waiting and self._single:
                 jobs.update((file.file_id, Give(file)) for file in new.waiting if self._gave_up_waiting(mono))
             is_over = not jobs and not busy

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from unicodedata import normalize
 
 from rag_pipeline.control import Action, Control, Request
+from rag_pipeline.normal_forms import nfc, nfd
 from rag_pipeline.pipelines.crew import Crew
 from rag_pipeline.pipelines.following.deletion_brake import NOTHING_HELD, DeletionBrake
 from rag_pipeline.pipelines.following.hand import Job, Read
@@ -93,7 +93,7 @@ class Steering:
 
     def _meant(self, file_id: str) -> str:
         """Return the id that is known; a name that is typed may have another Unicode form."""
-        forms = (file_id,) if file_id.isascii() else (file_id, normalize("NFC", file_id), normalize("NFD", file_id))
+        forms = (file_id,) if file_id.isascii() else (file_id, nfc(file_id), nfd(file_id))
         return next((form for form in forms if self._is_known(form)), file_id)
 
     def _is_known(self, file_id: str) -> bool:

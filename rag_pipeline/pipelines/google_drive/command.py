@@ -17,6 +17,7 @@ from rag_pipeline.pipelines.command import StartService, Surroundings, Task
 from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
 from rag_pipeline.pipelines.google_drive.settings import GoogleDriveSettings
 from rag_pipeline.pipelines.state_folder import StateFolder
+from rag_pipeline.printing import say, say_lines
 
 if TYPE_CHECKING:
     from rag_pipeline.pipelines.google_drive.auth import Access
@@ -121,9 +122,9 @@ def sign_in(env: Mapping[str, str], state_dir: Path | None) -> int:
     with StateFolder(state_dir or read_state_dir(env), key) as state:
         grant = oauth.sign_in(client, _show_address)
         save_grant(state.path / TOKEN_NAME, grant)
-        print(f"Signed in; the access to Google Drive is kept in {state.path / TOKEN_NAME}", flush=True)
+        say(f"Signed in; the access to Google Drive is kept in {state.path / TOKEN_NAME}")
     return ExitCode.OK
 
 
 def _show_address(address: str) -> None:
-    print(f"Open this address in a browser on this machine, and allow the access:\n\n{address}\n", flush=True)
+    say_lines(f"Open this address in a browser on this machine, and allow the access:\n\n{address}\n")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from unicodedata import is_normalized, normalize
+
+from rag_pipeline.normal_forms import nfc
 
 
 def composed(text: str) -> str:
     """Return the text in NFC: texts that differ by form only have the same one."""
-    return text if text.isascii() or is_normalized("NFC", text) else normalize("NFC", text)
+    return text if text.isascii() else nfc(text)
 
 
 class IdForms:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import translate
 from hashlib import blake2b
-from re import compile as compile_pattern
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from rag_pipeline.status.checks import MAX_NAME_LENGTH, readable
@@ -29,12 +29,12 @@ _IGNORED = (
     "System Volume Information",
     "__pycache__",
 )
-_is_ignored = compile_pattern("|".join(translate(pattern) for pattern in _IGNORED)).match
+_PASSED_OVER = re.compile("|".join(translate(pattern) for pattern in _IGNORED))
 
 
 def ignored(name: str) -> bool:
     """Return whether a file or folder of this name is passed over in silence."""
-    return _is_ignored(name) is not None
+    return _PASSED_OVER.match(name) is not None
 
 
 def raw(path: str) -> bytes:

@@ -22,6 +22,7 @@ from rag_pipeline.pipelines.run.team import Team
 from rag_pipeline.pipelines.stages import build_parts
 from rag_pipeline.pipelines.state_folder import StateFolder
 from rag_pipeline.pipelines.terminal import Service
+from rag_pipeline.printing import say
 from rag_pipeline.signals import StopSignals
 from rag_pipeline.status import PipelineStatus
 
@@ -101,13 +102,16 @@ def check(path: Path, file: RunFile) -> int:
             code = code or error.exit_code
     if code == ExitCode.OK:
         count = len(file.pipelines)
-        print(f"{path}: {count} pipeline{'' if count == 1 else 's'}, nothing wrong")
+        say(f"{path}: {count} pipeline{'' if count == 1 else 's'}, nothing wrong")
     return code
 
 
 def environment(file: RunFile) -> Mapping[str, str]:
     """Return the environment, with the store that the file names."""
-    return {**os.environ, **({} if file.store_url is None else {STORE_KEY: file.store_url})}
+    if file.store_url is None:
+        return dict(os.environ)
+    others = {key: value for key, value in os.environ.items() if key != f"{STORE_KEY}_FILE"}
+    return {**others, STORE_KEY: file.store_url}
 
 
 def follow(team: Team, signals: StopSignals, lines: Lines) -> bool:

@@ -84,7 +84,7 @@ def _credentials(table: Table, frame: Frame) -> Credentials:
     variable = table.variable("credentials_env", _A_KEY)
     if file is not None and variable is not None:
         table.fail("credentials_file and credentials_env are both there: expected one of them")
-    others = {key: value for key, value in frame.env.items() if key not in (INLINE, CLIENT, KEY_FILE)}
+    others = {key: value for key, value in frame.env.items() if key not in (INLINE, f"{INLINE}_FILE", CLIENT, KEY_FILE)}
     if file is not None:
         return Credentials({**others, KEY_FILE: str(file)}, {KEY_FILE: "credentials_file"})
     if variable is None:

@@ -9,9 +9,9 @@ from typing import NamedTuple, TextIO
 
 from rag_pipeline import events
 from rag_pipeline.events import Event
-from rag_pipeline.ingest.command import printable
 from rag_pipeline.pipelines.output import Output
 from rag_pipeline.pipelines.terminal import MARKS, PLAIN_MARKS, Line, Service, addresses, line_of, summary
+from rag_pipeline.printing import printable
 from rag_pipeline.status import PipelineStatus, Published, core_of
 
 MAX_ID_WIDTH = 24

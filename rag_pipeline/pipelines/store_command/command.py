@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag_pipeline.errors import ConfigurationError, ExitCode, StateError
-from rag_pipeline.ingest.command import printable
 from rag_pipeline.ingest.ready import check_modules
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import STORE_NAME, read_state_dir
@@ -22,6 +21,7 @@ from rag_pipeline.pipelines.store_command.holding import held, holder_of, left_l
 from rag_pipeline.pipelines.store_command.ledgers import read_ledger
 from rag_pipeline.pipelines.store_command.overview import Entry, as_table, overview
 from rag_pipeline.pipelines.store_command.removal import drop
+from rag_pipeline.printing import say, say_lines
 
 if TYPE_CHECKING:
     from rag_pipeline.ingest.store.existing import ExistingStore
@@ -86,10 +86,10 @@ def _list(settings: IngestSettings, state_dir: Path, *, as_json: bool) -> int:
         }
         print(json.dumps(told, ensure_ascii=False, indent=2))
         return ExitCode.OK
-    print(f"{existing.place}: vectors of {existing.model_id}, {existing.dimensions} dimensions")
+    say(f"{existing.place}: vectors of {existing.model_id}, {existing.dimensions} dimensions")
     if holder is not None:
-        print(f"in use by process {holder}")
-    print(f"\n{as_table(entries)}" if entries else "no pipeline has stored anything")
+        say(f"in use by process {holder}")
+    say_lines(f"\n{as_table(entries)}" if entries else "no pipeline has stored anything")
     return ExitCode.OK
 
 
@@ -104,12 +104,12 @@ def _drop(settings: IngestSettings, state_dir: Path, key: str, pipeline_id: str,
         there = f"there are {', '.join(map(repr, entries))}" if entries else "there is none"
         raise ConfigurationError(f"{existing.place} has no pipeline {pipeline_id!r}: {there}")
     _refuse_if_held(existing, entry, state_dir)
-    what = f"{_count(entry.files, 'file')} with {_count(entry.chunks, 'chunk')} of {printable(pipeline_id)}"
+    what = f"{_count(entry.files, 'file')} with {_count(entry.chunks, 'chunk')} of {pipeline_id}"
     if not confirmed and not _asked(what, existing.place):
-        print("nothing was removed", file=sys.stderr)
+        say("nothing was removed", sys.stderr)
         return ExitCode.REFUSED
     drop(settings, state_dir, key, pipeline_id)
-    print(f"removed {what} from {existing.place}")
+    say(f"removed {what} from {existing.place}")
     return ExitCode.OK
 
 
@@ -122,24 +122,24 @@ def _check(settings: IngestSettings, state_dir: Path) -> int:
     _note_all(report)
     for finding in report.findings:
         about = (part for part in (finding.pipeline_id or existing.place, finding.file_id) if part is not None)
-        print(printable(": ".join((*about, finding.what))))
+        say(": ".join((*about, finding.what)))
     counts = ", ".join(
         (_count(report.pipelines, "pipeline"), _count(report.files, "file"), _count(report.chunks, "chunk"))
     )
     if report.findings:
-        print(f"{counts}: {_count(len(report.findings), 'difference')}")
+        say(f"{counts}: {_count(len(report.findings), 'difference')}")
         return ExitCode.DISAGREEMENT
-    print(f"{counts}: all agrees")
+    say(f"{counts}: all agrees")
     return ExitCode.OK
 
 
 def _note_all(report: Report) -> None:
     if report.held_by is not None:
-        print(f"note: process {report.held_by} runs here: what it has still to do is no difference", file=sys.stderr)
+        say(f"note: process {report.held_by} runs here: what it has still to do is no difference", sys.stderr)
     for (pipeline_id, what), count in sorted(report.pending.items()):
-        print(printable(f"note: {pipeline_id}: waits for the pipeline: {what} ({count})"), file=sys.stderr)
+        say(f"note: {pipeline_id}: waits for the pipeline: {what} ({count})", sys.stderr)
     for note in report.notes:
-        print(printable(f"note: {note}"), file=sys.stderr)
+        say(f"note: {note}", sys.stderr)
 
 
 def _compact(settings: IngestSettings, state_dir: Path, key: str) -> int:
@@ -149,7 +149,7 @@ def _compact(settings: IngestSettings, state_dir: Path, key: str) -> int:
             existing.store.tidy()
         finally:
             existing.store.close()
-        print(f"{existing.place}: vacuumed and analyzed; PostgreSQL's autovacuum does the same by itself")
+        say(f"{existing.place}: vacuumed and analyzed; PostgreSQL's autovacuum does the same by itself")
         return ExitCode.OK
     folder = state_dir / STORE_NAME
     open_existing(settings, folder).store.close()  # which says what is wrong before the folder is held
@@ -161,7 +161,7 @@ def _compact(settings: IngestSettings, state_dir: Path, key: str) -> int:
             after = _size(folder)
         finally:
             existing.store.close()
-    print(f"{existing.place}: {before} before, {after} now")
+    say(f"{existing.place}: {before} before, {after} now")
     return ExitCode.OK
 
 
@@ -184,7 +184,7 @@ def _asked(what: str, place: str) -> bool:
     """Ask on the terminal; raises ConfigurationError where there is none."""
     if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigurationError(f"drop would remove {what} from {place}: give --yes to confirm it")
-    print(f"Remove {what} from {place}? [y/N] ", end="", file=sys.stderr, flush=True)
+    say(f"Remove {what} from {place}? [y/N] ", sys.stderr, end="")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

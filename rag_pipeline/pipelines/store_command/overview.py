@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from rag_pipeline.ingest.command import printable
 from rag_pipeline.ingest.types import StoredPipeline
 from rag_pipeline.pipelines.store_command.ledgers import KnownPipeline
+from rag_pipeline.printing import printable
 
 _HEADER = ("PIPELINE", "FILES", "CHUNKS", "LAST CHANGE", "SOURCE")
 _NUMBERS = (1, 2)

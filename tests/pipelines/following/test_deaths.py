@@ -67,15 +67,13 @@ def test_a_stop_that_is_cut_short_is_no_death(tmp_path: Path) -> None:
         assert not deaths.is_suspect(file("a"))
 
 
-def test_one_suspect_is_worked_on_at_a_time_so_that_the_next_death_names_it(tmp_path: Path) -> None:
+def test_what_was_under_way_at_a_death_is_suspect_until_it_has_come_to_an_end(tmp_path: Path) -> None:
     die_in(tmp_path, file("a"), file("poison"))
     with started(tmp_path) as deaths:
         assert deaths.is_suspect(file("a"))
-        with deaths.counted(file("a")):
-            assert not deaths._alone.acquire(blocking=False)
+        assert not deaths.is_suspect(file("b"))
         deaths.forget("a")
-        with deaths.counted(file("b")):  # no suspect: it waits for nobody
-            assert deaths._alone.acquire(blocking=False)
+        assert not deaths.is_suspect(file("a"))
 
 
 PROGRAM = """

@@ -85,6 +85,12 @@ def limit_of_machine(message: str) -> ExtractionLimitError:
     return error
 
 
+def overrun() -> ExtractionLimitError:
+    error = limit_of_machine("a.txt took longer than 120 seconds to read")
+    error.overran = True
+    return error
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
@@ -358,3 +364,41 @@ def test_a_text_that_is_stored_is_not_embedded_again_when_the_ledger_fails_right
         assert bench.jobs.do("a.txt", job)
     assert not bench.jobs.do("a.txt", job)
     assert (bench.test.embedder.embedded, bench.ledger.rows()["a.txt"].outcome) == (1, Outcome.STORED)
+
+
+def test_what_overran_is_tried_again_a_day_later_and_alone_and_keeps_its_text(bench: Bench) -> None:
+    bench.jobs.do("a.txt", Read(bench.found("one")))
+    stored = dict(bench.jobs.stored)
+    bench.test.extractor.before = raising(overrun())
+    file = bench.found("two two")
+    now = time.time()
+    bench.jobs.do("a.txt", Read(file))
+    row = bench.ledger.rows()["a.txt"]
+    assert (row.outcome, row.overran, bench.jobs.stored) == (Outcome.FAILED, True, stored)
+    assert 86_399 < (row.retry_at or 0.0) - now < 86_500
+    assert bench.jobs.is_suspect(file)
+    assert bench.jobs.is_suspect(bench.found("three"))
+    bench.test.extractor.before = lambda: None
+    bench.jobs.do("a.txt", Read(bench.found("three")))
+    assert bench.test.store.texts() == {"a.txt": ["three"]}
+    assert not bench.jobs.is_suspect(file)
+    assert not bench.ledger.rows()["a.txt"].overran
+
+
+def test_what_overran_and_is_written_once_more_as_it_was_is_not_read(bench: Bench) -> None:
+    reads: list[int] = []
+
+    def fail() -> None:
+        reads.append(1)
+        raise overrun()
+
+    bench.test.extractor.before = fail
+    bench.jobs.do("a.txt", Read(bench.found("one")))
+    for _ in range(3):
+        file = bench.found("one")
+        bench.jobs.do("a.txt", Read(file))
+        row = bench.ledger.rows()["a.txt"]
+        assert (row.version, row.overran, len(reads)) == (file.version, True, 1)
+    bench.jobs.try_again("a.txt")
+    bench.jobs.do("a.txt", Read(bench.found("one")))
+    assert len(reads) == 2

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 
 from rag_pipeline.ingest.extract.charset import open_text
 from rag_pipeline.ingest.extract.output import Output
 from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.tags import Tags
 
 _BLOCK_CHARACTERS = 1 << 18
 _SKIPPED = frozenset(
@@ -20,14 +20,14 @@ _BLOCKS = frozenset(
 # A page's title is most often its first heading once more.
 _HEADINGS = {"title": 1, **{f"h{level}": level for level in range(1, 7)}}
 _SPACE = re.compile(r"\s+")
-_DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([-\w.:]+)", re.I)
+_DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*+=\s*+[\"']?\s*+([-\w.:]+)", re.I)
 
 
-class HtmlText(HTMLParser):
+class HtmlText(Tags):
     """Writes the text of the markup fed to it; give it all, then call ``close``."""
 
     def __init__(self, output: Output) -> None:
-        super().__init__(convert_charrefs=True)
+        super().__init__()
         self._output = output
         self._skip_tag = ""
         self._skip_depth = 0
@@ -37,8 +37,15 @@ class HtmlText(HTMLParser):
         self._space = False  # white space is due before the next word
         self._at_line_start = True
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
-        """Take an opening tag."""
+    def open_tag(self, tag: str, *, is_empty: bool) -> None:
+        """Take an opening tag; an empty one that skips its content has none."""
+        if not is_empty:
+            self._open(tag)
+        elif tag not in _SKIPPED:
+            self._open(tag)
+            self.close_tag(tag)
+
+    def _open(self, tag: str) -> None:
         if self._skip_tag:
             self._skip_depth += tag == self._skip_tag
         elif tag in _SKIPPED:
@@ -56,7 +63,7 @@ class HtmlText(HTMLParser):
             if tag == "li":
                 self._output.write("- ")
 
-    def handle_endtag(self, tag: str) -> None:
+    def close_tag(self, tag: str) -> None:
         """Take a closing tag."""
         if self._skip_tag:
             if tag == self._skip_tag:
@@ -72,23 +79,18 @@ class HtmlText(HTMLParser):
             if tag == "pre":
                 self._preformatted = max(0, self._preformatted - 1)
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take a tag that closes itself; one that skips its content has none."""
-        if tag not in _SKIPPED:
-            super().handle_startendtag(tag, attrs)
-
-    def handle_data(self, data: str) -> None:
+    def data(self, text: str) -> None:
         """Take text."""
         if self._skip_tag:
             return
         if self._heading is not None:
-            self._heading.append(data)
+            self._heading.append(text)
             return
         if self._preformatted:
-            self._output.write(data)
-            self._at_line_start = data.endswith("\n")
+            self._output.write(text)
+            self._at_line_start = text.endswith("\n")
             return
-        words = _SPACE.sub(" ", data)
+        words = _SPACE.sub(" ", text)
         if self._space or words.startswith(" "):
             words = " " + words.lstrip(" ")
         if self._at_line_start:

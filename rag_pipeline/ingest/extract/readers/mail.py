@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from email import policy
-from email.message import EmailMessage, MIMEPart
+from email.header import decode_header, make_header
+from email.message import MIMEPart
 from email.parser import BytesParser
+from email.policy import Compat32
+from typing import cast
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError
 from rag_pipeline.ingest.extract.output import Output
@@ -13,33 +15,58 @@ from rag_pipeline.ingest.extract.source import Source
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+_MAX_HEADER_CHARACTERS = 8192
+
+
+class _Policy(Compat32):
+    """Gives headers as they stand, cut: the library takes quadratic time to parse one, in its newer policies more."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002
+        return value[:_MAX_HEADER_CHARACTERS]
+
+
+class _Part(MIMEPart):
+    def is_attachment(self) -> bool:
+        return self.get_content_disposition() == "attachment"
 
 
 def read_mail(source: Source, output: Output) -> None:
     """Read a message; its place is ``message``. Attachments are named, not read."""
-    message = BytesParser(EmailMessage, policy=policy.default).parse(source.stream)
+    message = cast(_Part, BytesParser(_Part, policy=_Policy()).parse(source.stream))
     if not message.keys():
         raise CorruptFileError("it has no headers")
     if message.get_content_type() in _ENCRYPTED:
         raise EncryptedFileError("is an encrypted message")
     output.section("message")
     for name in _HEADERS:
-        if value := str(message.get(name, "")):
+        if value := _decoded(message.get(name, "")):
             output.write(f"{name}: {value}\n")
     output.write("\n")
     body = message.get_body(("plain", "html"))
-    if body is not None:
+    if isinstance(body, MIMEPart):
         _write_body(body, output)
     for attachment in message.iter_attachments():
         if filename := attachment.get_filename():
-            output.write(f"\nAttachment: {filename}")
+            output.write(f"\nAttachment: {_decoded(filename)}")
+
+
+def _decoded(value: str) -> str:
+    """Return a header on one line, with its encoded words as the text they stand for."""
+    line = " ".join(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
+    try:
+        return str(make_header(decode_header(line)))
+    except (LookupError, ValueError):  # an encoding nobody knows, or a damaged word
+        return line
 
 
 def _write_body(body: MIMEPart, output: Output) -> None:
+    payload = body.get_payload(decode=True)
+    assert isinstance(payload, bytes)
     try:
-        text = body.get_content()
-    except (LookupError, KeyError):  # an encoding nobody knows
-        text = (body.get_payload(decode=True) or b"").decode("utf-8", "replace")  # type: ignore[union-attr]
+        text = payload.decode(body.get_content_charset("utf-8"), "replace")
+    except (LookupError, ValueError):  # an encoding nobody knows
+        text = payload.decode("utf-8", "replace")
+    text = text.replace("\r\n", "\n")
     if body.get_content_type() == "text/html":
         parser = HtmlText(output)
         parser.feed(text)

@@ -9,7 +9,9 @@ from enum import Enum
 _DATE_IDS = frozenset(map(str, [*range(14, 18), 22, *range(27, 37), *range(50, 59)]))
 _TIME_IDS = frozenset(map(str, [18, 19, 20, 21, 45, 46, 47]))
 _PERCENT_IDS = frozenset({"9", "10"})
-_LITERAL = re.compile(r'"[^"]*"|\\.|_.|\[(?!h|m|s)[^\]]*\]', re.I)
+_LITERAL = re.compile(r'"[^"]*"|\\.|_.|\[(?!h|m|s)[^\[\]]*+\]', re.I)
+_OF_DATE = re.compile(r"[yd]")
+_OF_TIME = re.compile(r"[hs]")
 _LAST_DAY = 2_958_465  # 31 December 9999
 
 
@@ -25,9 +27,9 @@ class NumberFormat(Enum):
 def classify(identifier: str, code: str) -> NumberFormat:
     """Return what a number format shows, by its id if it is built in, else by its code such as ``dd/mm/yyyy``."""
     code = _LITERAL.sub("", code.lower()).split(";")[0]
-    if identifier in _DATE_IDS or re.search(r"[yd]", code):
+    if identifier in _DATE_IDS or _OF_DATE.search(code):
         return NumberFormat.DATE
-    if identifier in _TIME_IDS or re.search(r"[hs]", code):
+    if identifier in _TIME_IDS or _OF_TIME.search(code):
         return NumberFormat.TIME
     if identifier in _PERCENT_IDS or "%" in code:
         return NumberFormat.PERCENT

@@ -14,7 +14,8 @@ from rag_pipeline.ingest.extract.source import Source
 BLOCK_CHARACTERS = 2000
 _DELIMITERS = ",;\t|"
 _MAX_FIELD_CHARACTERS = 1 << 24
-_NUMBER = re.compile(r"[-+(]?[$€£]?\s*[0-9][0-9.,\s%)-]*$")
+_NUMBER = re.compile(r"[-+(]?[$€£]?\s*+[0-9][0-9.,\s%)-]*+$")
+_QUOTED = re.compile(r'"[^"]*+"')
 
 
 class TableWriter:
@@ -99,5 +100,5 @@ def _delimiter(sample: str, source: Source) -> str:
     if source.extension == "tsv":
         return "\t"
     first = next((line for line in sample.splitlines() if line.strip()), "")
-    first = re.sub(r'"[^"]*"', "", first)
+    first = _QUOTED.sub("", first)
     return max(_DELIMITERS, key=first.count)

@@ -13,9 +13,9 @@ from rag_pipeline.ingest.extract.source import Source
 BLOCK_CHARACTERS = 4000
 _MAX_LINE_CHARACTERS = 1 << 16
 
-_ATX_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_ATX_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]++(.*+)")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+_UNDERLINE = re.compile(r" {0,3}(=++|-++)[ \t]*+$")
 _JSON_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 
 
@@ -99,7 +99,9 @@ def read_markdown(source: Source, output: Output) -> None:
         elif heading := _ATX_HEADING.match(line):
             output.write(previous)
             previous = ""
-            output.heading(len(heading[1]), heading[2])
+            # The hashes that may end it are cut off here: a pattern for them would try all ways to divide the spaces.
+            title = heading[2].rstrip(" \t").rstrip("#")
+            output.heading(len(heading[1]), title)
             continue
         elif (
             previous.strip() and (underline := _UNDERLINE.match(line)) and not previous.lstrip().startswith(("-", "|"))

@@ -41,8 +41,8 @@ _REFUSALS = (
     ("certificate verify failed", "the server's certificate is not trusted (sslrootcert)"),
     ("root certificate file", None),
 )
-_MISSING_DATABASE = re.compile(r'database "(.*)" does not exist', re.DOTALL)
-_PREAMBLE = re.compile(r"^connection (?:failed|is bad): |connection to server (?:at|on) .* failed: ")
+_MISSING_DATABASE = re.compile(r'database "(.{0,200})" does not exist', re.DOTALL)
+_PREAMBLE = re.compile(r"^connection (?:failed|is bad): |connection to server (?:at|on) .{0,500}? failed: ")
 _MAX_CAUSE = 300
 
 

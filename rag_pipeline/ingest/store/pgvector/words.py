@@ -9,6 +9,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from rag_pipeline.normal_forms import nfc, nfkd
+
 MOST_ASKED = 32
 _MOST_LENGTH = 200  # a longer word is one only to a program
 
@@ -49,5 +51,5 @@ def to_ask(question: str) -> list[str]:
 
 
 def _fold(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    return unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))
+    decomposed = nfkd(text).casefold()
+    return nfc(_ACCENTS.sub("", decomposed))

@@ -1,0 +1,81 @@
+"""HTML in tags and text: the same for every way to cut the page in pieces, and what is never closed ends with it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.ingest.extract.tags import Tags
+
+
+class Recorder(Tags):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._is_text = False
+
+    def open_tag(self, tag: str, *, is_empty: bool) -> None:
+        self._add(f"<{tag}/>" if is_empty else f"<{tag}>")
+
+    def close_tag(self, tag: str) -> None:
+        self._add(f"</{tag}>")
+
+    def data(self, text: str) -> None:
+        if self._is_text:
+            self.found[-1] += text
+        else:
+            self.found.append(text)
+        self._is_text = True
+
+    def _add(self, what: str) -> None:
+        self.found.append(what)
+        self._is_text = False
+
+
+def parse(*pieces: str) -> list[str]:
+    tags = Recorder()
+    for piece in pieces:
+        tags.feed(piece)
+    tags.close()
+    return tags.found
+
+
+@pytest.mark.parametrize(
+    ("page", "found"),
+    [
+        ("<P class=a>one</p >two", ["<p>", "one", "</p>", "two"]),
+        ("a<br/>b<br />c", ["a", "<br/>", "b", "<br/>", "c"]),
+        ("<a b=\"1 > 2\" c='>' d>x", ["<a>", "x"]),
+        ('<a b = "/">x<a b=/>y', ["<a>", "x", "<a/>", "y"]),
+        ('<a ">x', ["<a>", "x"]),
+        ("1 < 2 &amp; 3 &lt 4 &#x41; <3", ["1 < 2 & 3 < 4 A <3"]),
+        ("a<!-- <p> -- > -->b<!-->c<!--->d<!-- --!>e", ["abcde"]),
+        ("a<!doctype html>b<?php x ?>c</>d</ p>e", ["abcde"]),
+        ("a<![CDATA[ <p> ]]>b", ["ab"]),
+        ("<script>if (a<b) {}</scripts></script>x", ["<script>", "</script>", "x"]),
+        ("<STYLE>p</STYLE\n>x", ["<style>", "</style>", "x"]),
+        ("<script/>x", ["<script/>", "x"]),
+        ("a<!-- never closed <p>", ["a"]),
+        ("a<p title='never closed>b", ["a"]),
+        ("a<script>b", ["a", "<script>"]),
+        ("a<p", ["a"]),
+        ("a<", ["a<"]),
+        ("a&am", ["a&am"]),
+        ("a&amp", ["a&"]),
+    ],
+)
+def test_markup_is_told_from_text_however_it_is_cut(page: str, found: list[str]) -> None:
+    assert parse(page) == found
+    assert parse(*page) == found
+    for at in range(len(page)):
+        assert parse(page[:at], page[at:]) == found
+
+
+WORDS = ("<", ">", "</", "/", "p", "script", "<!--", "-->", "=", '"', "'", " ", "&", "amp;", "<![CDATA[", "]]>")
+MARKUP = st.lists(st.sampled_from(WORDS)).map("".join)
+
+
+@given(MARKUP, st.integers(0, 40))
+def test_no_cut_makes_a_difference(page: str, at: int) -> None:
+    assert parse(page[:at], page[at:]) == parse(page) == parse(*page)
