@@ -14,7 +14,9 @@ from rag_pipeline import native
 try:
     import resource
 except ImportError:  # Windows has no such limit
-    resource = None  # type: ignore[assignment]
+    HAS_LIMIT = False
+else:
+    HAS_LIMIT = True
 
 MOST_DESCRIPTORS = 1 << 20  # a hard limit may be a billion: no kernel serves that many
 LARGEST_RESERVE = 1024
@@ -22,7 +24,7 @@ LARGEST_RESERVE = 1024
 
 def soft_limit() -> int:
     """Return how many descriptors the process may have open now."""
-    if resource is None:
+    if not HAS_LIMIT:
         return MOST_DESCRIPTORS
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else min(soft, MOST_DESCRIPTORS)
@@ -30,7 +32,7 @@ def soft_limit() -> int:
 
 def raise_soft_limit() -> None:
     """Raise the process's soft limit of open files to its hard one, where the system lets it."""
-    if resource is None:
+    if not HAS_LIMIT:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
