@@ -62,8 +62,8 @@ def open_private(path: Path | str, flags: int) -> int:
 def create_private(path: Path) -> None:
     """Make an empty file for its owner alone, unless it is there or can't be made.
 
-    SQLite opens it then, and gives its ``-wal`` and ``-shm`` the same mode. An existing file is not even opened: closing
-    it would release the locks that another connection of this process has on it.
+    SQLite opens it then, and gives its ``-wal`` and ``-shm`` the same mode. An existing file is not even opened:
+    closing it would release the locks that another connection of this process has on it.
     """
     with suppress(OSError):
         os.close(open_private(path, os.O_WRONLY | os.O_EXCL))

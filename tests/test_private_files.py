@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_pipeline import PipelineStatus, private_files, start_status_server
+from rag_pipeline import PipelineStatus, start_status_server
 from rag_pipeline.pipelines.database import Database
 from rag_pipeline.private_files import (
     create_private,
@@ -146,7 +146,7 @@ def test_a_folder_of_another_user_is_told_of_once(
     if tmp_path.stat().st_uid == 0:
         os.chown(tmp_path, 12345, -1)
     else:
-        monkeypatch.setattr(private_files.os, "geteuid", lambda: 12345)
+        monkeypatch.setattr("os.geteuid", lambda: 12345)
     with caplog.at_level(logging.WARNING):
         warn_if_open(tmp_path)
         warn_if_open(tmp_path)

@@ -27,7 +27,14 @@ from rag_pipeline.errors import (
 )
 from rag_pipeline.ingest.types import Chunk, Document, Embedder, Extractor, Progress, SourceFile, Stopped, VectorStore
 from rag_pipeline.pipelines.fingerprint import fingerprint
-from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SkippedError, Source, SourceUnavailableError
+from rag_pipeline.pipelines.following.source import (
+    Fetched,
+    FoundFile,
+    Oddity,
+    SkippedError,
+    Source,
+    SourceUnavailableError,
+)
 from rag_pipeline.pipelines.ledger import Reported
 from rag_pipeline.status import PipelineStatus, core_of
 
@@ -272,18 +279,18 @@ class _Work:
         self._check()
         if file.size > limit:  # refused by its size, unread
             raise ExtractionLimitError(f"{file.name} is {file.size:,} bytes, over the limit of {limit:,}")
-        self._stage_name = DOWNLOADING
-        with self._source.fetch(file, self._downloaded, self._check) as path:
+        self._stage_name = DOWNLOADING if self._source.transfers else EXTRACTING
+        with self._source.fetch(file, self._downloaded, self._check) as content:
             self._stage_name = EXTRACTING
-            found = fingerprint(path, file.name, self._parts.recipe, limit=limit, check=self._check)
+            found = fingerprint(content.descriptor, file.name, self._parts.recipe, limit=limit, check=self._check)
             self._found = found
             if found == stored:
                 return Result(End.UNCHANGED, found)
-            if (same := twin(found)) is not None and (result := self._copy(same, path, found)) is not None:
+            if (same := twin(found)) is not None and (result := self._copy(same, content, found)) is not None:
                 return result
-            return self._store(path, found)
+            return self._store(content, found)
 
-    def _copy(self, twin: str, path: str, found: str) -> Result | None:
+    def _copy(self, twin: str, content: Fetched, found: str) -> Result | None:
         """Take over the chunks and vectors of a stored file with the same content; None if it is not so any more."""
         store, scope, file = self._parts.store, self._ingestion._scope, self._file
         before = store.file(scope, twin)
@@ -291,7 +298,7 @@ class _Work:
             return None
         self._look()
         self._stage(STORING)
-        size = file.size or os.path.getsize(path)  # noqa: PTH202 - the name may be no UTF-8
+        size = file.size or os.fstat(content.descriptor).st_size
         new = SourceFile(file.file_id, file.name, file.uri, found, size, before.mime_type, file.modified_at)
         count = store.copy(scope, twin, new)
         # Had it been stored anew in between, the copy could be of the other content.
@@ -299,13 +306,13 @@ class _Work:
             return None
         return Result(End.STORED, found, count, before.mime_type, same_as=before.name)
 
-    def _store(self, path: str, found: str) -> Result:
+    def _store(self, content: Fetched, found: str) -> Result:
         """Extract; then chunk, embed and store, a batch of chunks at a time."""
         parts, file = self._parts, self._file
         self._stage(EXTRACTING, 0.0)
-        document = parts.extractor.extract(path, on_progress=self._progress)
+        document = parts.extractor.extract(content.path, on_progress=self._progress, descriptor=content.descriptor)
         self._look()
-        size = file.size or os.path.getsize(path)  # noqa: PTH202 - the name may be no UTF-8
+        size = file.size or os.fstat(content.descriptor).st_size
         source = SourceFile(file.file_id, file.name, file.uri, found, size, document.mime_type, file.modified_at)
         embedded = _EmbeddedChunks(self, document)
         parts.store.replace(self._ingestion._scope, source, embedded)

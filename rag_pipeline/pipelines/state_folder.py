@@ -19,8 +19,9 @@ LOCK_NAME = "lock"
 class StateFolder:
     """A state folder that is held by this process until it is closed or the process ends, however it ends.
 
-    It is made if it isn't there, for its owner alone; one that others can open is told of in the log. Raises :class:`~rag_pipeline.errors.StateError` if another process holds it, or if it
-    can't be made or written to; ``key`` is where the path came from.
+    It is made if it isn't there, for its owner alone; one that others can open is told of in the log. Raises
+    :class:`~rag_pipeline.errors.StateError` if another process holds it, or if it can't be made or written to; ``key``
+    is where the path came from.
     """
 
     def __init__(self, path: Path, key: str = "STATUS_STATE_DIR") -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def test_a_file_is_read_where_it_is_and_its_version_is_the_one_found_until_it_ch
     path = folder / "a b.txt"
     path.write_text("one")
     file = source.look(ignore).files["a b.txt"]
-    with source.fetch(file, ignore, ignore) as given:
-        assert given == str(path)
+    with source.fetch(file, ignore, ignore) as content:
+        assert (content.path, os.pread(content.descriptor, 9, 0)) == (str(path), b"one")
     assert path.exists()
     assert source.version_now(file) == file.version
     path.write_text("another")
