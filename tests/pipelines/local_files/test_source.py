@@ -91,3 +91,21 @@ def test_what_is_below_a_folder_is_told_from_what_only_begins_like_it() -> None:
     assert not is_below("lockedx", locked)
     assert not is_below("locked", locked)
     assert not is_below("x", frozenset())
+
+
+def test_a_file_that_becomes_a_link_after_the_look_is_not_read_through_it(source: Source, folder: Path) -> None:
+    secret = folder.parent / "secret.txt"
+    secret.write_text("secret")
+    (folder / "a.txt").write_text("one")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.txt").write_text("two")
+    files = source.look(ignore).files
+    (folder / "a.txt").unlink()
+    (folder / "a.txt").symlink_to(secret)
+    (folder / "sub").rename(folder.parent / "b.txt")
+    (folder / "sub").symlink_to(folder.parent)
+    (folder.parent / "b.txt").rename(folder.parent / "away")
+    (folder.parent / "b.txt").write_text("secret")
+    for file in files.values():
+        with pytest.raises(FileNotFoundError), source.fetch(file, ignore, ignore):
+            pytest.fail("it was opened")
