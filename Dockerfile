@@ -17,7 +17,8 @@ COPY --from=builder /opt/rag-pipeline /opt/rag-pipeline
 # A fixed number, so that a host can give it read access to the documents.
 RUN groupadd --gid 10001 rag-pipeline \
  && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin rag-pipeline \
- && install -d -o 10001 -g 10001 /data /data/documents /data/state
+ && install -d -o 10001 -g 10001 /data /data/documents \
+ && install -d -o 10001 -g 10001 -m 0700 /data/state
 ENV PATH=/opt/rag-pipeline/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     STATUS_HOST=0.0.0.0 \

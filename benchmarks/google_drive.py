@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -255,8 +256,8 @@ def _fetch(given: Mapping[str, Any]) -> int:
     with open_source(settings, access, scope=SCOPE, state_dir=state, limit_bytes=1 << 40, stop=stop) as source:
         [file] = source.look(lambda: None).files.values()
         before, began = _peak_bytes(), time.monotonic()
-        with source.fetch(file, lambda _: None, lambda: None) as path:
-            assert Path(path).stat().st_size == file.size
+        with source.fetch(file, lambda _: None, lambda: None) as content:
+            assert os.fstat(content.descriptor).st_size == file.size
             seconds = time.monotonic() - began
     _say(event="fetched", seconds=seconds, before_bytes=before, peak_bytes=_peak_bytes())
     sys.stdin.readline()

@@ -126,7 +126,7 @@ def _stages(state: Path, workers: int, stop: threading.Event, *, in_memory: bool
 class _Reader:
     """Reads text in this process."""
 
-    def extract(self, path: str, *, on_progress: Any = None) -> Any:  # noqa: ARG002
+    def extract(self, path: str, *, on_progress: Any = None, descriptor: int | None = None) -> Any:  # noqa: ARG002
         from rag_pipeline.errors import UnsupportedFileTypeError
         from rag_pipeline.ingest.types import Document, Section
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rag_pipeline import __version__, logs
 from rag_pipeline.arguments import OneLineParser
 from rag_pipeline.errors import run_command
+from rag_pipeline.private_files import keep_process_private
 
 if TYPE_CHECKING:
     from rag_pipeline import PipelineStatus
@@ -25,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     What a user can set wrong, and what a machine can run out of, is told in one line on stderr.
     """
+    if argv is None:  # the process is this command's own
+        keep_process_private()
     return run_command(PROGRAM, lambda: _run(argv), last=argv is None)
 
 

@@ -19,6 +19,7 @@ from rag_pipeline.demo.player import DEFAULT_SPEED
 from rag_pipeline.errors import ConfigurationError, ExitCode, run_command
 from rag_pipeline.events import NAMESPACES
 from rag_pipeline.printing import say_lines
+from rag_pipeline.private_files import keep_process_private
 from rag_pipeline.probe import reachable
 from rag_pipeline.service import StatusServer, start_status_server
 from rag_pipeline.signals import StopSignals
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     What a user can set wrong is told in one line on stderr.
     """
+    if argv is None:  # the process is this command's own
+        keep_process_private()
     return run_command(PROGRAM, lambda: _run(argv), last=argv is None)
 
 

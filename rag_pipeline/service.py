@@ -29,6 +29,7 @@ from rag_pipeline.journal.sqlite import SqliteJournal
 from rag_pipeline.lifecycle import Ending, Holders, Step, launch
 from rag_pipeline.listener import resolve
 from rag_pipeline.origins import OriginPolicy
+from rag_pipeline.private_files import make_private_folder, warn_if_open
 from rag_pipeline.probe import reachable
 from rag_pipeline.recall import Recall
 from rag_pipeline.shown import Shown
@@ -353,9 +354,10 @@ def _keeper_of(settings: Settings) -> Keeper | RedisKeeper:
 
 def _open_journal(folder: Path) -> SqliteJournal:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise JournalError(f"the state folder {folder} can't be made ({error.strerror})") from None
+    warn_if_open(folder)
     return SqliteJournal(folder / JOURNAL_NAME)
 
 

@@ -122,8 +122,11 @@ class StoreFault:
 class Extractor(Protocol):
     """Turns one file into text within bounds; safe to call from several threads."""
 
-    def extract(self, path: str, *, on_progress: Progress | None = None) -> Document:
-        """Return the file's text; raises an :class:`~rag_pipeline.errors.ExtractionError` that says why not."""
+    def extract(self, path: str, *, on_progress: Progress | None = None, descriptor: int | None = None) -> Document:
+        """Return the file's text; with ``descriptor`` of that open file, which ``path`` names.
+
+        Raises an :class:`~rag_pipeline.errors.ExtractionError` that says why not.
+        """
         ...
 
     def close(self) -> None:

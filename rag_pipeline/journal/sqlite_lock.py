@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rag_pipeline.errors import JournalError
+from rag_pipeline.private_files import open_private
 
 
 class JournalLock:
@@ -24,7 +25,7 @@ class JournalLock:
         _locks.add(self)
         try:
             # Not removed when it is let go: another process may be about to lock the very file.
-            self._fd: int | None = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._fd: int | None = open_private(f"{path}.lock", os.O_RDWR)
         except OSError as error:
             raise self._unusable(error) from error
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rag_pipeline.errors import JournalError
+from rag_pipeline.private_files import create_private
 
 T = TypeVar("T")
 
@@ -142,6 +143,7 @@ def _is_damage(error: Exception) -> bool:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    create_private(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA busy_timeout = 5000")
     return db

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rag_pipeline.errors import StateError
+from rag_pipeline.private_files import create_private
 
 MIN_FREE_BYTES = 1 << 16
 
@@ -28,6 +29,7 @@ class Database:
         self._rebuilt = rebuilt
         self._lock = threading.RLock()  # protects the connection
         try:
+            create_private(path)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare(steps)

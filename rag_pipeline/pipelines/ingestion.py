@@ -28,7 +28,14 @@ from rag_pipeline.errors import (
 )
 from rag_pipeline.ingest.types import Chunk, Document, Embedder, Extractor, Progress, SourceFile, Stopped, VectorStore
 from rag_pipeline.pipelines.fingerprint import fingerprint
-from rag_pipeline.pipelines.following.source import FoundFile, Oddity, SkippedError, Source, SourceUnavailableError
+from rag_pipeline.pipelines.following.source import (
+    Fetched,
+    FoundFile,
+    Oddity,
+    SkippedError,
+    Source,
+    SourceUnavailableError,
+)
 from rag_pipeline.pipelines.ledger import Reported
 from rag_pipeline.status import PipelineStatus, core_of
 
@@ -302,25 +309,25 @@ class _Work:
         self._check()
         if file.size > limit:  # refused by its size, unread
             raise ExtractionLimitError(f"{file.name} is {file.size:,} bytes, over the limit of {limit:,}")
-        self._stage_name = DOWNLOADING
-        with self._source.fetch(file, self._downloaded, self._check) as path:
+        self._stage_name = DOWNLOADING if self._source.transfers else EXTRACTING
+        with self._source.fetch(file, self._downloaded, self._check) as content:
             self._stage_name = EXTRACTING
-            found = fingerprint(path, file.name, self._parts.recipe, limit=limit, check=self._check)
+            found = fingerprint(content.descriptor, file.name, self._parts.recipe, limit=limit, check=self._check)
             self._found = found
             if found == stored:
                 return Result(End.UNCHANGED, found)
-            size = file.size or os.path.getsize(path)  # noqa: PTH202 - the name may be no UTF-8
+            size = file.size or os.fstat(content.descriptor).st_size
             if (result := self._hooks.share(found, size)) is not None:
                 return result
             self._hooks.before_long()
             with self._hooks.reading():
-                return self._store(path, found, size)
+                return self._store(content, found, size)
 
-    def _store(self, path: str, found: str, size: int) -> Result:
+    def _store(self, content: Fetched, found: str, size: int) -> Result:
         """Extract; then chunk, embed and store, a batch of chunks at a time."""
         parts, file = self._parts, self._file
         self._stage(EXTRACTING, 0.0)
-        document = parts.extractor.extract(path, on_progress=self._progress)
+        document = parts.extractor.extract(content.path, on_progress=self._progress, descriptor=content.descriptor)
         self._look()
         source = SourceFile(file.file_id, file.name, file.uri, found, size, document.mime_type, file.modified_at)
         embedded = _EmbeddedChunks(self, document)

@@ -11,6 +11,7 @@ from typing import Self
 
 from rag_pipeline.errors import StateError
 from rag_pipeline.ingest.state_dir import STORE_NAME
+from rag_pipeline.private_files import make_private_folder, open_private, warn_if_open, write_private
 
 LOCK_NAME = "lock"
 
@@ -18,18 +19,20 @@ LOCK_NAME = "lock"
 class StateFolder:
     """A state folder that is held by this process until it is closed or the process ends, however it ends.
 
-    It is made if it isn't there. Raises :class:`~rag_pipeline.errors.StateError` if another process holds it, or if it
-    can't be made or written to; ``key`` is where the path came from.
+    It is made if it isn't there, for its owner alone; one that others can open is told of in the log. Raises
+    :class:`~rag_pipeline.errors.StateError` if another process holds it, or if it can't be made or written to; ``key``
+    is where the path came from.
     """
 
     def __init__(self, path: Path, key: str = "STATUS_STATE_DIR") -> None:
         self.path = path.absolute()
         self._given = f"{key}={str(path)!r}"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock: int | None = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            make_private_folder(self.path)
+            self._lock: int | None = open_private(self.path / LOCK_NAME, os.O_RDWR)
         except OSError as error:
             raise self._unusable(error) from None
+        warn_if_open(self.path)
         try:
             self._hold()
         except BaseException:
@@ -72,7 +75,7 @@ class StateFolder:
         # It holds copies of the documents' text: not for a repository that happens to be around it.
         with suppress(OSError):
             if not (self.path / ".gitignore").exists():
-                (self.path / ".gitignore").write_text("*\n")
+                write_private(self.path / ".gitignore", "*\n")
 
     def _unusable(self, error: OSError) -> StateError:
         return StateError(f"{self._given}: expected a folder that can be made and written to ({error.strerror})")

@@ -81,13 +81,15 @@ def test_each_variable_it_sets_is_read(stages: list[list[Instruction]]) -> None:
 
 
 def test_the_folders_it_names_are_made_for_its_user(stages: list[list[Instruction]]) -> None:
-    made = re.findall(r"install -d -o 10001 -g 10001 (.+)", " ".join(i.text for i in stages[-1] if i.name == "RUN"))
+    made = re.findall(r"install -d -o 10001 -g 10001 ([^&]+)", " ".join(i.text for i in stages[-1] if i.name == "RUN"))
     folders = {
         environment(stages[-1])["STATUS_STATE_DIR"],
         of(stages[-1], "CMD").words[-1],
         of(stages[-1], "WORKDIR").text,
     }
-    assert folders <= set(made[0].split())
+    assert folders <= set(" ".join(made).split())
+    state = environment(stages[-1])["STATUS_STATE_DIR"]
+    assert f"-m 0700 {state}" in made[-1], "it holds the text of documents"
 
 
 def test_it_stops_by_sigterm_and_needs_no_shell(stages: list[list[Instruction]]) -> None:

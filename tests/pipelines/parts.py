@@ -30,7 +30,7 @@ class TextExtractor:
         self.before: Callable[[], object] = lambda: None
         self.hold.set()
 
-    def extract(self, path: str, *, on_progress: Progress | None = None) -> Document:
+    def extract(self, path: str, *, on_progress: Progress | None = None, descriptor: int | None = None) -> Document:
         self.before()
         self.read.append(Path(path).name)
         text = Path(path).read_text("utf-8", "replace")

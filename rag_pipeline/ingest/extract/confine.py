@@ -8,15 +8,21 @@ import os
 import resource
 import select
 import sys
+from contextlib import suppress
 
+from rag_pipeline.ingest.extract import kernel, landlock, seccomp
+from rag_pipeline.ingest.extract.libraries import readable_paths
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 
 _NICENESS = 10
 _OPEN_FILES = 64
 
 
-def confine(limits: ExtractionLimits, lifeline: int) -> None:
-    """Bound memory and forbid files, core dumps and outliving the parent; lower the priority."""
+def confine(limits: ExtractionLimits, lifeline: int) -> str:
+    """Bound memory, and forbid files, the network, programs, other processes, core dumps and outliving the parent.
+
+    Return what the kernel has not for it, in words; the empty string if nothing is missing.
+    """
     die_with_parent(lifeline)
     _lower(resource.RLIMIT_AS, limits.memory_bytes)
     _lower(resource.RLIMIT_CORE, 0)
@@ -25,6 +31,23 @@ def confine(limits: ExtractionLimits, lifeline: int) -> None:
     os.nice(_NICENESS)
     # A file that nests deeper than this is no document; the default would do, but hosts can change it by environment.
     sys.setrecursionlimit(1000)
+    return " and ".join(_shut_off())
+
+
+def _shut_off() -> list[str]:
+    """Give up files, the network and other processes; return the means that are missing."""
+    if not kernel.IS_LINUX:
+        return ["Landlock", "seccomp"]
+    with suppress(OSError):
+        kernel.drop_capabilities()
+    with suppress(OSError):
+        kernel.forbid_new_privileges()
+    lacks = []
+    if not landlock.allow_reading_only(readable_paths()):
+        lacks.append("Landlock")
+    if not seccomp.allow_reading_only():  # last: it forbids the calls that Landlock takes
+        lacks.append("seccomp")
+    return lacks
 
 
 def _lower(which: int, value: int) -> None:

@@ -28,8 +28,10 @@ from rag_pipeline.ingest.extract.messages import (
     Progressed,
     Warned,
 )
+from rag_pipeline.ingest.extract.opening import open_regular
 from rag_pipeline.ingest.extract.worker_process import WorkerEndedError, WorkerProcess
 from rag_pipeline.ingest.types import Document, Progress, Section, Stopped
+from rag_pipeline.private_files import close_memory
 
 _START_SECONDS = 30.0
 _TICK_SECONDS = 0.1
@@ -42,7 +44,14 @@ _ERRORS: dict[str, type[ExtractionError]] = {
     for error in (CorruptFileError, EmptyFileError, EncryptedFileError, ExtractionLimitError, UnsupportedFileTypeError)
 }
 
+_LACKING = {
+    "Landlock": "can read this user's files",
+    "seccomp": "can reach the network by UDP and other processes",
+    "Landlock and seccomp": "can read this user's files and reach the network",
+}
+
 logger = logging.getLogger(__name__)
+_told_lacks = False
 
 
 class ProcessExtractor:
@@ -63,22 +72,36 @@ class ProcessExtractor:
         self._free: deque[WorkerProcess | None] = deque([None] * workers)
         self._closed = False
 
-    def extract(self, path: str, *, on_progress: Progress | None = None) -> Document:
+    def extract(self, path: str, *, on_progress: Progress | None = None, descriptor: int | None = None) -> Document:
         """Return the text of the file at ``path``, in sections with their places.
 
+        With ``descriptor`` it is that open file which is read, from its start, and ``path`` only names it.
         ``on_progress`` gets the fraction done, at least twice a second, also while nothing moves; what it raises
         ends the extraction and comes through. Raises :class:`~rag_pipeline.ingest.types.Stopped` after :meth:`close`,
         the :class:`OSError` of the system if the file is gone or may not be read (worth another try), and else the
         :class:`~rag_pipeline.errors.ExtractionError` that says what is wrong with the file.
         """
         beat = _Heartbeat(on_progress)
-        worker = self._take(beat)
+        opened: int | None = None
         try:
-            worker = worker or self._start(beat)
-            return self._read(worker, path, beat)
+            if descriptor is None:
+                descriptor = opened = open_regular(path)
+            return self._extract(descriptor, os.path.basename(path), beat)  # noqa: PTH119 - the name may be no UTF-8
         except ExtractionError as error:
             error.args = (f"{_display_name(path)} {error}",)
             raise
+        except OSError as error:
+            error.filename = path
+            raise
+        finally:
+            if opened is not None:
+                os.close(opened)
+
+    def _extract(self, descriptor: int, name: str, beat: _Heartbeat) -> Document:
+        worker = self._take(beat)
+        try:
+            worker = worker or self._start(beat)
+            return self._read(worker, descriptor, name, beat)
         finally:
             self._give_back(worker)
 
@@ -139,6 +162,7 @@ class ProcessExtractor:
         except BaseException:
             worker.kill()
             raise
+        _tell_lacks(worker.lacks)
         return worker
 
     def _give_back(self, worker: WorkerProcess | None) -> None:
@@ -154,12 +178,12 @@ class ProcessExtractor:
         if self._closed:
             raise Stopped("the extractor is closed")
 
-    def _read(self, worker: WorkerProcess, path: str, beat: _Heartbeat) -> Document:
+    def _read(self, worker: WorkerProcess, descriptor: int, name: str, beat: _Heartbeat) -> Document:
         deadline = time.monotonic() + self.limits.time_seconds
         sections: list[Section] = []
         text_bytes = 0
         try:
-            worker.request(os.path.abspath(path))  # noqa: PTH100 - the name may be no UTF-8; no symlink is followed
+            worker.request(descriptor, name)
             while True:
                 for message in worker.receive(min(_TICK_SECONDS, max(0.0, deadline - time.monotonic()))):
                     match message:
@@ -169,11 +193,11 @@ class ProcessExtractor:
                         case Progressed(fraction):
                             beat.tell(fraction)
                         case Warned(warning):
-                            logger.warning("%s: %s", _display_name(path), warning)
+                            logger.warning("%s: %s", _display_name(name), warning)
                         case Finished(mime_type):
                             return Document(tuple(sections), mime_type)
                         case Failed():
-                            raise _failure(message, path)
+                            raise _failure(message, name)
                 self._check_open()
                 beat.beat()
                 if time.monotonic() >= deadline:
@@ -230,6 +254,19 @@ def _of_machine(error: ExtractionError) -> ExtractionError:
     """Mark an error that says nothing about the file's content: the machine's, or one of ours."""
     error.of_content = False
     return error
+
+
+def _tell_lacks(lacks: str) -> None:
+    """Log once what the kernel has not to confine workers by."""
+    global _told_lacks
+    if not lacks or _told_lacks:
+        return
+    _told_lacks = True
+    if "Landlock" in lacks:
+        close_memory()  # a worker could otherwise read this process's environment, and the tokens in it
+    logger.warning(
+        "this system has no %s: a document that takes over the process that reads it %s", lacks, _LACKING[lacks]
+    )
 
 
 def _failure(message: Failed, path: str) -> Exception:

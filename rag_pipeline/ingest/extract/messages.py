@@ -20,14 +20,16 @@ _LENGTH = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Read this file. ``path`` is the file system's own bytes, one character for each."""
+    """Read the file whose descriptor comes along. ``name`` is the file system's own bytes, one character for each."""
 
-    path: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The worker is up and confined."""
+    """The worker is up and confined; ``lacks`` names what the kernel has not for it, such as Landlock."""
+
+    lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
-import stat
+from _socket import CMSG_LEN, SCM_RIGHTS, SOL_SOCKET, socket  # the module socket takes 10 ms to load
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
 
 from rag_pipeline.errors import (
     CorruptFileError,
     EmptyFileError,
     ExtractionError,
     ExtractionLimitError,
-    UnsupportedFileTypeError,
 )
 from rag_pipeline.ingest.extract.confine import allow_processor_time, confine
 from rag_pipeline.ingest.extract.filetype import recognise
@@ -36,13 +35,8 @@ from rag_pipeline.ingest.extract.source import Source
 
 Send = Callable[[Message], None]
 
-_SPECIAL_FILES = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+# One comes at a time; room for more, so that none is cut off.
+_MAX_FILES, _INT_BYTES = 4, 4
 # The disk or the network failed, not the file's format.
 _STORAGE_ERRORS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO})
 
@@ -50,51 +44,55 @@ _STORAGE_ERRORS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENX
 def main(limits_json: str, lifeline: int) -> NoReturn:
     """Serve requests until standard input ends."""
     limits = ExtractionLimits(**json.loads(limits_json))
-    requests, replies = _take_pipes()
-    confine(limits, lifeline)
+    null = os.open(os.devnull, os.O_RDWR)  # once it is confined, nothing can be opened for writing
+    requests, replies = _take_pipes(null)
+    lacks = confine(limits, lifeline)
 
     def send(message: Message) -> None:
         frame = memoryview(encode(message))
         while frame:
             frame = frame[os.write(replies, frame) :]
 
-    send(Ready())
-    _silence(2)  # until here it told the parent why a worker could not start
+    send(Ready(lacks))
+    os.dup2(null, 2)  # until here it told the parent why a worker could not start
     decoder = Decoder()
-    while data := os.read(requests, 1 << 16):
+    files: deque[int] = deque()
+    while data := _receive(requests, files):
         for message in decoder.feed(data):
-            if isinstance(message, Request):
-                serve(message.path.encode("latin-1"), limits, send)
+            if isinstance(message, Request) and files:
+                serve(files.popleft(), message.name.encode("latin-1"), limits, send)
     os._exit(0)
 
 
-def _take_pipes() -> tuple[int, int]:
+def _take_pipes(null: int) -> tuple[socket, int]:
     """Move the two pipes out of the way of libraries that print or read."""
-    requests, replies = os.dup(0), os.dup(1)
-    _silence(0)
-    _silence(1)
+    requests, replies = socket(fileno=os.dup(0)), os.dup(1)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
     return requests, replies
 
 
-def _silence(descriptor: int) -> None:
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, descriptor)
-    os.close(null)
+def _receive(requests: socket, files: deque[int]) -> bytes:
+    """Return bytes of requests, nothing at their end; the descriptors that come along go into ``files``."""
+    data, ancillary, _, _ = requests.recvmsg(1 << 16, CMSG_LEN(_MAX_FILES * _INT_BYTES))
+    for level, kind, content in ancillary:
+        if (level, kind) == (SOL_SOCKET, SCM_RIGHTS):
+            whole = content[: len(content) - len(content) % _INT_BYTES]
+            files.extend(memoryview(whole).cast("i"))
+    return data
 
 
-def serve(path: bytes, limits: ExtractionLimits, send: Send) -> None:
-    """Read one file and send its sections, then Finished or Failed."""
+def serve(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) -> None:
+    """Read one open file, close it, and send its sections, then Finished or Failed."""
     try:
         allow_processor_time(limits.time_seconds)
-        send(Finished(_read(path, limits, send)))
+        send(Finished(_read(descriptor, name, limits, send)))
     except MemoryError:
         os._exit(OUT_OF_MEMORY_EXIT_CODE)
     except BrokenPipeError:
         os._exit(0)  # the parent is gone
     except ExtractionError as error:
         send(Failed(type(error).__name__, str(error)))
-    except _RefusedError as error:
-        send(Failed("OSError", error.cause.strerror or str(error.cause), error.cause.errno))
     except RecursionError:
         send(Failed(CorruptFileError.__name__, "is nested too deeply", of_content=False))
     except OSError as error:
@@ -111,21 +109,14 @@ def _damaged(error: Exception) -> str:
     return f"is damaged ({type(error).__name__}: {detail})" if detail else f"is damaged ({type(error).__name__})"
 
 
-class _RefusedError(Exception):
-    """The system did not let the file be opened."""
-
-    def __init__(self, cause: OSError) -> None:
-        self.cause = cause
-
-
-def _read(path: bytes, limits: ExtractionLimits, send: Send) -> str:
-    with _open(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
+def _read(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) -> str:
+    with os.fdopen(descriptor, "rb", buffering=1 << 16) as stream:
+        size = os.fstat(descriptor).st_size
         if size == 0:
             raise EmptyFileError("is empty (0 bytes)")
         if size > limits.input_bytes:
             raise ExtractionLimitError(f"is {size:,} bytes, over the limit of {limits.input_bytes:,}")
-        source = Source(stream, size, os.path.basename(os.fsdecode(path)), limits)  # noqa: PTH119 - bytes may be no UTF-8
+        source = Source(stream, size, os.fsdecode(name), limits)
         file_type = recognise(source)
         source.stream.seek(0)
         output = Output(send, text_bytes=limits.text_bytes)
@@ -138,27 +129,3 @@ def _read(path: bytes, limits: ExtractionLimits, send: Send) -> str:
         if output.is_empty:
             raise EmptyFileError(file_type.no_text)
         return file_type.mime_type
-
-
-def _open(path: bytes) -> BinaryIO:
-    """Open a regular file; anything else is refused without an open that could wait or set a device in motion."""
-    try:
-        _refuse_special(os.stat(path).st_mode)  # noqa: PTH116 - bytes
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    except OSError as error:
-        raise _RefusedError(error) from error
-    stream = os.fdopen(descriptor, "rb", buffering=1 << 16)
-    try:
-        _refuse_special(os.fstat(descriptor).st_mode)  # again: the path may name something else by now
-        with suppress(OSError):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-    except BaseException:
-        stream.close()
-        raise
-    return stream
-
-
-def _refuse_special(mode: int) -> None:
-    for is_kind, label in _SPECIAL_FILES:
-        if is_kind(mode):
-            raise UnsupportedFileTypeError(f"is {label}, not a file")

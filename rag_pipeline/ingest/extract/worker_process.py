@@ -7,6 +7,8 @@ import os
 import select
 import subprocess
 import sys
+from _socket import MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET, socketpair  # the same in a host that patches socket
+from array import array
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,7 +28,7 @@ _REAP_SECONDS = 1.0
 _READ_BYTES = 1 << 16
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[3])
 # Of the host's environment only what the interpreter itself needs to start: no credentials, no proxies, no caches.
-_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TZ")
+_KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TZ")
 
 
 class WorkerEndedError(Exception):
@@ -42,7 +44,7 @@ class WorkerProcess:
 
     A process, and not a thread: it can be bounded and killed, and its work holds no lock of this interpreter. Started
     as a fresh interpreter and not by ``multiprocessing``: forking a program with threads is unsafe, and spawning needs
-    the host's main module to be importable.
+    the host's main module to be importable. Files reach it open, since it can open none itself.
     """
 
     def __init__(self, limits: ExtractionLimits) -> None:
@@ -50,12 +52,14 @@ class WorkerProcess:
         self.files_read = 0
         self.idle = True
         self._decoder = Decoder()
+        self.lacks = ""
         lifeline, self._lifeline = os.pipe()
+        self._requests, requests = socketpair()
         try:
             self._process = subprocess.Popen(
                 # -P: or this folder would be on the path, with modules of common names
                 [sys.executable, "-P", "-s", "-B", _launcher(), json.dumps(asdict(limits)), str(lifeline)],
-                stdin=subprocess.PIPE,
+                stdin=requests.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
@@ -66,12 +70,12 @@ class WorkerProcess:
             )
         except BaseException:
             os.close(self._lifeline)
+            self._requests.close()
             raise
         finally:
             os.close(lifeline)
-        assert self._process.stdin
+            requests.close()
         assert self._process.stdout
-        self._requests_fd = self._process.stdin.fileno()
         self._replies_fd = self._process.stdout.fileno()
         os.set_blocking(self._replies_fd, False)
 
@@ -89,21 +93,25 @@ class WorkerProcess:
         """Wait for the worker to be confined; raises WorkerEndedError with the worker's last words if it failed."""
         assert self._process.stderr
         try:
-            ready = any(isinstance(message, Ready) for message in self.receive(timeout_seconds))
+            ready = next((message for message in self.receive(timeout_seconds) if isinstance(message, Ready)), None)
         except WorkerEndedError as ended:
             lines = self._process.stderr.read().decode("utf-8", "replace").strip().splitlines()
             raise WorkerEndedError(ended.exit_code, lines[-1][:200] if lines else "") from None
-        if ready:
-            self._process.stderr.close()
-        return ready
+        if ready is None:
+            return False
+        self.lacks = ready.lacks
+        self._process.stderr.close()
+        return True
 
-    def request(self, path: str) -> None:
-        """Have the worker read a file; raises :class:`WorkerEndedError`."""
+    def request(self, descriptor: int, name: str) -> None:
+        """Have the worker read an open file, of which it gets a copy; raises :class:`WorkerEndedError`."""
         self.idle = False
         try:
-            # The worker waits for it with an empty pipe, which takes any path in one write.
-            os.write(self._requests_fd, encode(Request(os.fsencode(path).decode("latin-1"))))
-        except BrokenPipeError:
+            # The worker waits for it with an empty socket, which takes any name in one call.
+            frame = encode(Request(os.fsencode(name).decode("latin-1")))
+            rights = [(SOL_SOCKET, SCM_RIGHTS, array("i", [descriptor]))]
+            self._requests.sendmsg([frame], rights, MSG_NOSIGNAL)
+        except (BrokenPipeError, ConnectionResetError):
             raise WorkerEndedError(self._reap()) from None
 
     def receive(self, timeout_seconds: float) -> list[Message]:
@@ -135,9 +143,9 @@ class WorkerProcess:
         self._process.stderr.close()
 
     def _reap(self) -> int | None:
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe
-            pipe.close()
+        assert self._process.stdout
+        self._process.stdout.close()
+        self._requests.close()
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1

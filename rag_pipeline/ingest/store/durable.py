@@ -18,6 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from rag_pipeline.private_files import make_private_folder, open_private
+
 logger = logging.getLogger(__name__)
 
 MARKER = "synced"
@@ -224,10 +226,10 @@ class DurableTable:
         return slots[newest]
 
     def _write(self, marker: Marker) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         text = f"{marker.version} {marker.boot} "
         slot = f"{text}{zlib.crc32(text.encode()):08x}\n".ljust(_SLOT_BYTES).encode()
-        file = os.open(self._folder / MARKER, os.O_WRONLY | os.O_CREAT, 0o644)
+        file = open_private(self._folder / MARKER, os.O_WRONLY)
         try:
             os.pwrite(file, slot, self._slot * _SLOT_BYTES)
             os.fsync(file)

@@ -12,6 +12,7 @@ from rag_pipeline.errors import ConfigurationError, StateError, StoreError
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
 from rag_pipeline.ingest.types import VectorStore
+from rag_pipeline.private_files import write_private
 
 if TYPE_CHECKING:
     from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
@@ -78,7 +79,7 @@ def owner_of(state_dir: Path) -> str:
         number = path.read_text(encoding="ascii").strip() if path.exists() else ""
         if not number:
             number = secrets.token_hex(8)
-            path.write_text(f"{number}\n", encoding="ascii")
+            write_private(path, f"{number}\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it holds other data"
         raise StateError(f"{path} can't be read or written: {reason}") from None

@@ -24,6 +24,7 @@ from rag_pipeline.ingest.store.lance_table import Replacement
 from rag_pipeline.ingest.store.memory import give_back_memory
 from rag_pipeline.ingest.store.spool import Batch, Spool, check_batch
 from rag_pipeline.ingest.types import SearchHit, SourceFile, StoredPipeline, StoreFault
+from rag_pipeline.private_files import make_private_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -311,7 +312,7 @@ class LanceVectorStore:
             self._durable.claim()
             self._claimed = True
         if table is None:
-            self._path.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._path)
             table = self._connect().create_table(
                 TABLE, schema=rows.schema(self._model_id, self._dimensions), exist_ok=True
             )

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 from rag_pipeline.ingest.types import Chunk
+from rag_pipeline.private_files import make_private_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +87,7 @@ class Spool:
     def _spill(self) -> None:
         if self._file is None:
             if self._folder is not None:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                make_private_folder(self._folder)
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by close()
         for batch in self._kept:
             pickle.dump(batch, self._file, pickle.HIGHEST_PROTOCOL)

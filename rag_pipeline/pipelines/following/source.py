@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple, Protocol
 
-from rag_pipeline.errors import ConfigurationError, RagPipelineError
+from rag_pipeline.errors import ConfigurationError, RagPipelineError, UnsupportedFileTypeError
+from rag_pipeline.ingest.extract.opening import open_regular
 from rag_pipeline.ingest.types import Progress
 
 Check = Callable[[], None]
@@ -52,6 +55,29 @@ class Oddity(NamedTuple):
     def version(self) -> str:
         """What tells one state of the oddity from another."""
         return self.reason
+
+
+class Fetched(NamedTuple):
+    """The content of a file, open for reading at its start.
+
+    path: names it in messages; its last part tells its type. What is there may be another file by now.
+    """
+
+    path: str
+    descriptor: int
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Fetched]:
+    """Open a file of this machine for as long as the block lasts; raises OSError, also for what is no regular file."""
+    try:
+        descriptor = open_regular(path)
+    except UnsupportedFileTypeError:
+        raise FileNotFoundError(errno.ENOENT, "is no longer a file", path) from None
+    try:
+        yield Fetched(path, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _none_gone(_: str) -> bool:
@@ -122,6 +148,7 @@ class Source(Protocol):
     kind: the type of the pipeline, such as ``local_files``.
     place: which one it is, in words people know it by; kept in the ledger, so that two never share a state.
     shown: fields for the status, such as the folder's name.
+    transfers: whether a file has to be brought to this machine before it can be read.
     settle_seconds: how long nothing about a file may have changed before it is read; 0 where files appear whole.
     """
 
@@ -133,6 +160,9 @@ class Source(Protocol):
 
     @property
     def shown(self) -> Mapping[str, object]: ...
+
+    @property
+    def transfers(self) -> bool: ...
 
     @property
     def settle_seconds(self) -> float: ...
@@ -152,10 +182,10 @@ class Source(Protocol):
         """
         ...
 
-    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> AbstractContextManager[str]:
-        """Return the path of a local file with the content while the block lasts; called by several threads.
+    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> AbstractContextManager[Fetched]:
+        """Give a local file with the content, open while the block lasts; called by several threads.
 
-        The last part of the path tells its type and is used in messages. A source that has to transfer it calls
+        A source that has to transfer it calls
         ``on_progress`` with the fraction done, at once and then often: the file is shown in the stage ``downloading``.
         Raises FileNotFoundError for a file that is gone, :class:`SkippedError`, :class:`SourceUnavailableError` for
         what is not about this file, and else what the file fails with; its ``retryable`` says whether that may pass.

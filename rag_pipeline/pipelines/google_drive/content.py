@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import re
 import shutil
 import time
@@ -25,6 +26,7 @@ from rag_pipeline.pipelines.google_drive.exchange import Exchange, Question
 from rag_pipeline.pipelines.google_drive.incoming import Incoming
 from rag_pipeline.pipelines.google_drive.retry import Retries, RetryPolicy, TryAgain
 from rag_pipeline.pipelines.google_drive.session import describe
+from rag_pipeline.private_files import open_private
 
 MAX_DAMAGED = 3
 _PROGRESS_SECONDS = 0.1
@@ -223,7 +225,7 @@ def _check_room(target: Path, what: str, expected: Expected) -> None:
 def _create(target: Path, what: str) -> FileIO:
     try:
         # Unbuffered, so that all that can fail fails in a write.
-        return target.open("xb", buffering=0)
+        return FileIO(open_private(target, os.O_RDWR | os.O_EXCL), "r+")
     except OSError as error:
         raise _no_room(error, what) from None
 

@@ -12,11 +12,13 @@ from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.types import Progress
 from rag_pipeline.pipelines.following.source import (
     Check,
+    Fetched,
     Found,
     FoundFile,
     SkippedError,
     SourceUnavailableError,
     Watcher,
+    opened,
 )
 from rag_pipeline.pipelines.google_drive import changes, folder, targets
 from rag_pipeline.pipelines.google_drive.api import DriveApi
@@ -53,6 +55,7 @@ class GoogleDriveSource:
     """
 
     kind = PIPELINE_TYPE
+    transfers = True
     settle_seconds = 0.0
 
     def __init__(
@@ -205,7 +208,7 @@ class GoogleDriveSource:
             raise FileNotFoundError(errno.ENOENT, "is no longer in the folder", file.name) from None
 
     @contextmanager
-    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> Iterator[str]:
+    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> Iterator[Fetched]:
         """Have the file's content on this machine for as long as the block lasts."""
         known = self._mirror.file(file.file_id)
         if known is None:
@@ -218,7 +221,7 @@ class GoogleDriveSource:
                 path = stack.enter_context(fetching)
             except DriveError as error:
                 raise self._failure(error, known, file.name) from None
-            yield str(path)
+            yield stack.enter_context(opened(str(path)))
 
     def _failure(self, error: DriveError, file: DriveFile, name: str) -> Exception:
         """Return what an error of Drive's means for the work on a file."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rag_pipeline.errors import StateError
+from rag_pipeline.private_files import FOLDER_MODE, make_private_folder
 
 _MAX_NAME_BYTES = 200
 _UNFIT = re.compile(r"[/\\\x00-\x1f\x7f]+")
@@ -24,7 +25,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(folder)
             for left in folder.iterdir():
                 shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
         except OSError as error:
@@ -37,7 +38,7 @@ class Spool:
         Its last part is ``name`` as far as a folder takes it, and ends with ``extension``.
         """
         own = self.folder / secrets.token_hex(8)
-        own.mkdir(mode=0o700)
+        own.mkdir(FOLDER_MODE)
         try:
             yield own / file_name(name, extension)
         finally:

@@ -12,6 +12,7 @@ from pathlib import Path
 from rag_pipeline.errors import StateError
 from rag_pipeline.pipelines.google_drive.credential_files import read_regular
 from rag_pipeline.pipelines.google_drive.errors import CredentialsError
+from rag_pipeline.private_files import open_private
 
 TOKEN_NAME = "google-drive-token.json"
 SIGN_IN = "rag-pipeline google-drive --sign-in"
@@ -57,7 +58,7 @@ def save_grant(path: Path, grant: Grant) -> None:
         with suppress(FileNotFoundError):
             new.unlink()  # of a process that was killed and had our number
         # O_EXCL: no file or link of someone else's is written to.
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = open_private(new, os.O_WRONLY | os.O_EXCL)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             json.dump(asdict(grant), file)
             file.flush()

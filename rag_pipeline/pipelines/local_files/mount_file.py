@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from rag_pipeline import logs
+from rag_pipeline.private_files import write_private
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class MountFile:
         self._kept = mounts
         new = self._path.with_suffix(".new")
         try:
-            new.write_text(json.dumps(sorted(mounts)), "utf-8")
+            write_private(new, json.dumps(sorted(mounts)))
             os.replace(new, self._path)  # noqa: PTH105 - as in the rest of the package
         except OSError as error:
             logger.warning("%s can't be written: %s", self._path.name, error, extra=self._about)

@@ -1,8 +1,9 @@
 """The scan: what is in the watched folder at this moment. It is the truth; all else are hints.
 
 Real files come first, links after them in the order of their paths, so that one file that can be reached in several
-ways keeps the same id from scan to scan. A link to a file is followed wherever it leads. A link to a folder is not: no
-loop can come about, and nothing outside the folder is read because of one stray link.
+ways keeps the same id from scan to scan. A link to a file is followed if the file is in the folder too, or if a setting
+says so: whoever may write to the folder could otherwise have any file read that the service can. A link to a folder is
+not followed: no loop can come about. Folders are opened without following links, so that none can be put in meanwhile.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from rag_pipeline.pipelines.following.source import FoundFile, Oddity
+from rag_pipeline.pipelines.local_files.beneath import below, is_at_or_below, open_folder
 from rag_pipeline.pipelines.local_files.forms import composed
 from rag_pipeline.pipelines.local_files.names import display_name, file_id, ignored, uri
 from rag_pipeline.pipelines.local_files.subfolders import Folder
@@ -87,14 +89,18 @@ def scan(
     check: Callable[[], None] = lambda: None,
     before: Mapping[str, FoundFile] | None = None,
     mount_points: frozenset[str] = frozenset(),
+    kernel_devices: frozenset[int] = frozenset(),
+    follow_outside: bool = False,
 ) -> Scan:
     """Walk the folder and its subfolders, leaving out ``exclude``; ``check`` is called for each and may raise.
+
+    ``follow_outside`` takes files elsewhere that links lead to, but for those on ``kernel_devices``, such as ``/proc``.
 
     ``before`` are the files of an earlier scan: those that are as they were are taken from there, at a third of the
     cost. Raises :class:`FolderUnavailableError` if the folder itself can't be listed, or is another one in the end:
     what is missing below may have gone with it.
     """
-    walk = _Walk(root, exclude, before or {}, mount_points)
+    walk = _Walk(root, exclude, before or {}, mount_points, kernel_devices if follow_outside else None)
     walk.run(check)
     return Scan(
         walk.files,
@@ -110,8 +116,14 @@ def scan(
 
 class _Walk:
     def __init__(
-        self, root: str, exclude: str | None, before: Mapping[str, FoundFile], mount_points: frozenset[str]
+        self,
+        root: str,
+        exclude: str | None,
+        before: Mapping[str, FoundFile],
+        mount_points: frozenset[str],
+        outside_but: frozenset[int] | None,
     ) -> None:
+        """``outside_but`` are the devices whose files are not taken through links that lead out; None: no such link."""
         self.files: dict[str, FoundFile] = {}
         self.oddities: dict[str, Oddity] = {}
         self.unknown: set[str] = set()
@@ -122,25 +134,39 @@ class _Walk:
         self._before = before
         self._mount_points = mount_points
         self._root = root
+        self._real_root = os.path.realpath(root)
+        self._top = -1
         self._exclude = exclude
+        self._excluded = None if exclude is None else below(self._real_root, exclude)
+        self._outside_but = outside_but
         self._links: list[str] = []
         # Files with several names, by device and inode: each is taken once, under the first of its names.
         self._several: dict[tuple[int, int], list[tuple[str, os.stat_result]]] = {}
 
     def run(self, check: Callable[[], None]) -> None:
         try:
-            self.identity = identity_of(self._root)
-            root_device = os.stat(self._root).st_dev  # noqa: PTH116
-            self.devices.add(root_device)
-            folders = [(name, root_device) for name in self._list("")]
+            self._top = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise FolderUnavailableError(error.strerror or str(error)) from None
+        try:
+            self._run(check)
+        finally:
+            os.close(self._top)
+
+    def _run(self, check: Callable[[], None]) -> None:
+        info = os.fstat(self._top)
+        self.identity = f"{info.st_dev}:{info.st_ino}"
+        self.devices.add(info.st_dev)
+        try:
+            folders = [(name, info.st_dev) for name in self._list("")]
         except OSError as error:
             raise FolderUnavailableError(error.strerror or str(error)) from None
         while folders:
             check()
             folder, device = folders.pop()
             try:
-                inside = self._enter(folder, device)
-                folders += [(name, inside) for name in self._list(folder)]
+                own_device = self._enter(folder, device)
+                folders += [(name, own_device) for name in self._list(folder)]
             except _NO_LONGER_THERE:
                 # Listed a moment ago, so it may be there again the next moment, as on a share that breaks.
                 self.unknown.add(file_id(folder))
@@ -166,7 +192,7 @@ class _Walk:
     def _enter(self, folder: str, parent_device: int) -> int:
         """Remember which folder this is; return its device. Raises OSError."""
         path = self._absolute(folder)
-        info = os.stat(path)  # noqa: PTH116
+        info = os.stat(path, follow_symlinks=False)  # noqa: PTH116
         is_mount = info.st_dev != parent_device or path in self._mount_points
         self.folders[composed(file_id(folder))] = Folder(info.st_dev, info.st_ino, is_mount)
         self.devices.add(info.st_dev)
@@ -176,22 +202,26 @@ class _Walk:
         """Take the files of a folder, and yield its subfolders; ``folder`` is relative to the root."""
         prefix = f"{folder}/" if folder else ""
         is_filled = False
-        with os.scandir(os.path.join(self._root, folder)) as entries:  # noqa: PTH118
-            for entry in entries:
-                relative = prefix + entry.name
-                if relative in self._before and self._is_as_before(relative, entry):
+        opened = open_folder(self._top, folder)
+        try:
+            with os.scandir(opened) as entries:
+                for entry in entries:
+                    relative = prefix + entry.name
+                    if relative in self._before and self._is_as_before(relative, entry):
+                        is_filled = True
+                        continue
+                    if ignored(entry.name) or relative == self._excluded:
+                        continue
+                    if entry.is_symlink():
+                        self._links.append(relative)
+                    elif entry.is_dir(follow_symlinks=False):
+                        yield relative
+                        continue
+                    else:
+                        self._look_at(relative, entry)
                     is_filled = True
-                    continue
-                if ignored(entry.name) or entry.path == self._exclude:
-                    continue
-                if entry.is_symlink():
-                    self._links.append(relative)
-                elif entry.is_dir(follow_symlinks=False):
-                    yield relative
-                    continue
-                else:
-                    self._look_at(relative, entry)
-                is_filled = True
+        finally:
+            os.close(opened)
         if is_filled:
             self.filled.add(composed(file_id(folder)))
 
@@ -223,7 +253,7 @@ class _Walk:
         elif info.st_nlink > 1:
             self._several.setdefault((info.st_dev, info.st_ino), []).append((relative, info))
         else:
-            self._take(relative, entry.path, info)
+            self._take(relative, self._absolute(relative), info)
 
     def _take_several(self) -> None:
         for names in self._several.values():
@@ -236,6 +266,18 @@ class _Walk:
     def _follow(self, link: str) -> None:
         path = self._absolute(link)
         try:
+            target = os.path.realpath(path)
+        except OSError as error:  # it has become something else while it was looked at
+            self._odd(link, f"a symbolic link that can't be followed: {error.strerror}", is_error=True)
+            return
+        if is_at_or_below(target, self._exclude):
+            self._odd(link, "a symbolic link into the state folder: not followed")
+            return
+        # Before anything is asked of the target: whether there is one is nobody's business.
+        if self._outside_but is None and not is_at_or_below(target, self._real_root):
+            self._odd(link, TO_OUTSIDE)
+            return
+        try:
             info = os.stat(path)  # noqa: PTH116
         except OSError as error:
             if error.errno == errno.ELOOP:
@@ -247,34 +289,26 @@ class _Walk:
                 self._odd(link, f"a symbolic link that can't be followed: {error.strerror}", is_error=True)
             return
         if stat.S_ISDIR(info.st_mode):
-            loops = self._root.startswith(os.path.realpath(path).rstrip("/") + "/") or os.path.realpath(path) in (
-                self._root,
-                *self._above(path),
-            )
+            loops = is_at_or_below(os.path.join(self._real_root, os.path.dirname(link)), target)  # noqa: PTH118, PTH120
             self._odd(link, "a symbolic link " + ("that loops back to a folder it is in" if loops else _TO_FOLDER))
         elif not stat.S_ISREG(info.st_mode):
             self._odd(link, f"a symbolic link to {_SPECIAL.get(stat.S_IFMT(info.st_mode), 'no file')}: not a document")
+        elif self._outside_but is not None and info.st_dev in self._outside_but:
+            self._odd(link, "a symbolic link to a file of the kernel's: not a document")
         else:
-            self._take_link(link, path, info)
+            self._take_link(link, below(self._real_root, target), info)
 
-    def _take_link(self, link: str, path: str, info: os.stat_result) -> None:
-        target = os.path.realpath(path)
-        inside = os.path.relpath(target, self._root) if target.startswith(self._root.rstrip("/") + "/") else None
-        if inside is not None and file_id(inside) in self.files:
-            self._odd(link, f"the same file as {display_name(inside)} (a symbolic link)")
+    def _take_link(self, link: str, target: str | None, info: os.stat_result) -> None:
+        """Take the file that a link leads to; ``target`` is its path here, None if it is elsewhere."""
+        if target is not None and file_id(target) in self.files:
+            self._odd(link, f"the same file as {display_name(target)} (a symbolic link)")
             return
         same = self._several.setdefault((info.st_dev, info.st_ino), [])
         if same:
             self._odd(link, f"the same file as {display_name(same[0][0])} (a symbolic link)")
             return
         same.append((link, info))
-        self._take(link, path, info)
-
-    def _above(self, path: str) -> Iterator[str]:
-        folder = os.path.dirname(path)  # noqa: PTH120
-        while len(folder) >= len(self._root) and folder != "/":
-            yield folder
-            folder = os.path.dirname(folder)  # noqa: PTH120
+        self._take(link, self._absolute(link), info)
 
     def _take(self, relative: str, path: str, info: os.stat_result) -> None:
         key = file_id(relative)
@@ -293,4 +327,6 @@ class _Walk:
         return os.path.join(self._root, relative)  # noqa: PTH118
 
 
+FOLLOW_KEY = "RAG_FOLLOW_OUTSIDE_LINKS"
+TO_OUTSIDE = f"a symbolic link that leads out of the folder: not followed ({FOLLOW_KEY}=1 takes the file)"
 _TO_FOLDER = "to a folder: not followed, watch that folder itself"

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag_pipeline.config import RunMode, read_choice, read_float, reject
+from rag_pipeline.config import RunMode, read_choice, read_flag, read_float, reject
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
 from rag_pipeline.pipelines.following.deletion_brake import USUAL_BRAKE, BrakeSettings
 from rag_pipeline.pipelines.following.settings import read_brake, read_check_interval, read_workers
+from rag_pipeline.pipelines.local_files.scan import FOLLOW_KEY
 
 SETTLE_SECONDS = (0.0, 3600.0)
 
@@ -25,6 +26,7 @@ class LocalFilesSettings:
     settle_seconds: how long nothing about a file may have changed before it is taken.
     state_dir_key: what decided on ``state_dir``, for messages.
     brake: when mass deletions are held.
+    follow_outside_links: whether symbolic links to files outside the folder are taken.
     """
 
     folder: str
@@ -35,6 +37,7 @@ class LocalFilesSettings:
     workers: int = 2
     state_dir_key: str = "STATUS_STATE_DIR"
     brake: BrakeSettings = USUAL_BRAKE
+    follow_outside_links: bool = False
 
     @classmethod
     def from_env(
@@ -88,6 +91,7 @@ class LocalFilesSettings:
             workers=read_workers(env, 2),
             state_dir_key=state_dir_key,
             brake=read_brake(env, confirm_first=confirm_deletions),
+            follow_outside_links=read_flag(env, FOLLOW_KEY),
         )
 
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from rag_pipeline.config import RunMode
 from rag_pipeline.ingest.types import Progress
-from rag_pipeline.pipelines.following.source import Check, Found, FoundFile, Oddity, SourceUnavailableError
+from rag_pipeline.pipelines.following.source import (
+    Check,
+    Fetched,
+    Found,
+    FoundFile,
+    Oddity,
+    SourceUnavailableError,
+    opened,
+)
 from rag_pipeline.pipelines.local_files import names
+from rag_pipeline.pipelines.local_files.beneath import open_file
 from rag_pipeline.pipelines.local_files.forms import IdForms, composed
 from rag_pipeline.pipelines.local_files.mount_file import MountFile
 from rag_pipeline.pipelines.local_files.mount_table import MountTable, read_mount_table
@@ -38,6 +48,7 @@ class LocalFilesSource:
     """
 
     kind = PIPELINE_TYPE
+    transfers = False
 
     def __init__(self, settings: LocalFilesSettings, pipeline_id: str | None = None) -> None:
         self.place = names.file_id(settings.folder)
@@ -45,6 +56,7 @@ class LocalFilesSource:
         self.settle_seconds = settings.settle_seconds
         self._folder = settings.folder
         self._exclude = str(settings.state_dir.resolve())
+        self._follow_outside = settings.follow_outside_links
         self._single = settings.mode is RunMode.SINGLE
         self._pipeline_id = pipeline_id
         self._files: Mapping[str, FoundFile] = {}  # of the last scan
@@ -78,9 +90,19 @@ class LocalFilesSource:
         """Have the next look walk the folder, whatever the kernel told."""
         self._quiet.disturb()
 
-    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> AbstractContextManager[str]:  # noqa: ARG002
-        """Return the path of the file, which is read where it is."""
-        return nullcontext(names.path_of(file.uri))
+    @contextmanager
+    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> Iterator[Fetched]:  # noqa: ARG002
+        """Open the file, which is read where it is."""
+        path = names.path_of(file.uri)
+        if self._follow_outside:
+            with opened(path) as content:
+                yield content
+            return
+        descriptor = open_file(self._folder, path, exclude=self._exclude)
+        try:
+            yield Fetched(path, descriptor)
+        finally:
+            os.close(descriptor)
 
     def version_now(self, file: FoundFile) -> str:
         """Return the file's version at this moment; raises OSError.
@@ -104,7 +126,15 @@ class LocalFilesSource:
     def _walk(self, check: Check, table: MountTable) -> tuple[Found, Scan, bool]:
         """Return what is there, and whether there is no doubt about what is missing."""
         try:
-            seen = scan(self._folder, exclude=self._exclude, check=check, before=self._files, mount_points=table.points)
+            seen = scan(
+                self._folder,
+                exclude=self._exclude,
+                check=check,
+                before=self._files,
+                mount_points=table.points,
+                kernel_devices=table.kernel,
+                follow_outside=self._follow_outside,
+            )
         except FolderUnavailableError as error:
             raise SourceUnavailableError(f"the folder can't be read: {error}") from None
         unlisted = frozenset(map(composed, seen.unknown))

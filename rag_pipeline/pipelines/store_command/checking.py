@@ -8,15 +8,17 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rag_pipeline.config import read_flag
 from rag_pipeline.errors import RagPipelineError
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.store.existing import ExistingStore
 from rag_pipeline.ingest.types import StoredPipeline
 from rag_pipeline.pipelines.fingerprint import fingerprint
-from rag_pipeline.pipelines.following.source import Found, FoundFile
+from rag_pipeline.pipelines.following.source import Found, FoundFile, opened
 from rag_pipeline.pipelines.local_files import names
 from rag_pipeline.pipelines.local_files.forms import IdForms
-from rag_pipeline.pipelines.local_files.scan import FolderUnavailableError, Scan, scan
+from rag_pipeline.pipelines.local_files.mount_table import read_mount_table
+from rag_pipeline.pipelines.local_files.scan import FOLLOW_KEY, FolderUnavailableError, Scan, scan
 from rag_pipeline.pipelines.local_files.source import is_below, keep_ids
 from rag_pipeline.pipelines.store_command.comparison import Finding, compare, in_store
 from rag_pipeline.pipelines.store_command.folders import folder_of
@@ -119,7 +121,12 @@ def _of_pipeline(
         notes.append(f"{name}: its source, {place or 'unknown'}, is no folder here: not compared with the store")
     else:
         try:
-            scanned = scan(folder, exclude=os.path.realpath(state_dir))
+            scanned = scan(
+                folder,
+                exclude=os.path.realpath(state_dir),
+                kernel_devices=read_mount_table().kernel,
+                follow_outside=read_flag(os.environ, FOLLOW_KEY),
+            )
         except FolderUnavailableError as error:
             yield Finding(name, None, f"its folder {names.display_name(folder)} can't be read: {error}", True)
         else:
@@ -148,8 +155,8 @@ def _found(scanned: Scan, ids: Collection[str]) -> Found:
 
 def _content_of(file: FoundFile, recipe: str) -> str | None:
     try:
-        path = names.path_of(file.uri)
-        return fingerprint(path, file.name, recipe, limit=max(file.size, 1) * 2, check=lambda: None)
+        with opened(names.path_of(file.uri)) as content:
+            return fingerprint(content.descriptor, file.name, recipe, limit=max(file.size, 1) * 2, check=lambda: None)
     except (OSError, RagPipelineError):
         return None
 

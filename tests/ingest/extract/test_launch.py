@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import asdict
@@ -20,10 +21,12 @@ LIMITS = json.dumps(asdict(ExtractionLimits()))
 def run(*options: str, limits: str = LIMITS, folder: Path = Path("/")) -> subprocess.CompletedProcess[bytes]:
     """Run the script until it finds that there are no requests."""
     lifeline, other_end = os.pipe()
+    requests, none = socket.socketpair()
+    none.close()
     try:
         return subprocess.run(
             [sys.executable, "-P", *options, str(Path(launch.__file__)), limits, str(lifeline)],
-            stdin=subprocess.DEVNULL,
+            stdin=requests.fileno(),
             capture_output=True,
             pass_fds=(lifeline,),
             cwd=folder,
@@ -32,6 +35,7 @@ def run(*options: str, limits: str = LIMITS, folder: Path = Path("/")) -> subpro
             check=False,
         )
     finally:
+        requests.close()
         os.close(lifeline)
         os.close(other_end)
 
@@ -58,7 +62,9 @@ def test_it_loads_the_reading_of_files_and_nothing_of_the_service() -> None:
     assert "rag_pipeline" not in own, "the package's front door stays shut"
     parts = ("rag_pipeline.errors", "rag_pipeline.ingest")
     assert [name for name in own if not name.startswith(parts)] == []
-    assert loaded.isdisjoint({"asyncio", "socketio", "eventlet", "numpy", "lancedb", "tokenizers"})
+    assert loaded.isdisjoint(
+        {"subprocess", "socket", "logging", "asyncio", "socketio", "eventlet", "numpy", "lancedb", "tokenizers"}
+    )
 
 
 def test_why_it_can_not_start_is_its_last_word() -> None:

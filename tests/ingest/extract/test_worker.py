@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import asdict
@@ -31,13 +32,15 @@ _ROOT = Path(__file__).resolve().parents[3]
 def answers(path: Path, limits: ExtractionLimits | None = None) -> list[Message]:
     """Serve one file in this process. The processor time it may take stays bounded, far above what tests need."""
     sent: list[Message] = []
-    serve(os.fsencode(path), limits or ExtractionLimits(time_seconds=36_000), sent.append)
+    descriptor = os.open(path, os.O_RDONLY)  # which it closes
+    serve(descriptor, os.fsencode(path.name), limits or ExtractionLimits(time_seconds=36_000), sent.append)
     return [message for message in sent if not isinstance(message, Progressed)]
 
 
 def test_it_imports_nothing_of_the_service_and_survives_noise(tmp_path: Path) -> None:
     """A worker started with a module that prints at import, and asked what it has loaded."""
     (tmp_path / "sitecustomize.py").write_text("import atexit, sys, threading\nprint('noise', file=sys.stderr)\n")
+    (tmp_path / "empty").touch()
     probe = tmp_path / "probe.py"
     probe.write_text(
         "import runpy, sys, os\n"
@@ -52,16 +55,21 @@ def test_it_imports_nothing_of_the_service_and_survives_noise(tmp_path: Path) ->
         f"runpy.run_path({launch.__file__!r}, run_name='__main__')\n"
     )
     read_end, write_end = os.pipe()
-    requests = encode(Request(str(EXAMPLES / "products/aurora-manual.pdf"))) + encode(Request(str(tmp_path)))
+    ours, theirs = socket.socketpair()
+    for path in (EXAMPLES / "products/aurora-manual.pdf", probe.with_name("empty")):
+        with path.open("rb") as file:
+            socket.send_fds(ours, [encode(Request(path.name))], [file.fileno()])
+    ours.close()
     done = subprocess.run(
         [sys.executable, str(probe), str(read_end)],
-        input=requests,
+        stdin=theirs.fileno(),
         capture_output=True,
         pass_fds=(read_end,),
         env={"PYTHONPATH": f"{tmp_path}:{_ROOT}"},
         timeout=30,
         check=False,
     )
+    theirs.close()
     os.close(read_end)
     os.close(write_end)
     kinds = [type(message) for message in Decoder().feed(done.stdout)]
@@ -76,8 +84,9 @@ def test_a_file_is_answered_once(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text("# A\ntext")
     assert answers(path) == [Found("A", "A\ntext"), Finished("text/markdown")]
-    (failed,) = answers(tmp_path / "gone")
-    assert failed == Failed("OSError", "No such file or directory", 2)
+    (tmp_path / "empty").touch()
+    (failed,) = answers(tmp_path / "empty")
+    assert failed == Failed("EmptyFileError", "is empty (0 bytes)")
 
 
 def test_damage_is_one_line(tmp_path: Path) -> None:

@@ -28,11 +28,20 @@ def wait_ready(worker: WorkerProcess) -> None:
         assert time.monotonic() < deadline, "waited in vain"
 
 
+def ask(worker: WorkerProcess, path: Path) -> None:
+    """Have the worker read a file, which it gets open."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        worker.request(descriptor, path.name)
+    finally:
+        os.close(descriptor)
+
+
 def answer(worker: WorkerProcess, path: Path) -> list[Message]:
     """Have the worker read a file; return all it says, to the last message."""
     messages: list[Message] = []
     deadline = time.monotonic() + DEADLINE_SECONDS
-    worker.request(str(path))
+    ask(worker, path)
     while not worker.idle:
         assert time.monotonic() < deadline, "waited in vain"
         messages += worker.receive(0.1)
@@ -69,14 +78,15 @@ def test_one_worker_reads_file_after_file(worker: WorkerProcess, tmp_path: Path)
     assert [message.text for message in messages if isinstance(message, Found)] == ["text"]
     assert messages[-1] == Finished("text/plain")
     assert worker.files_read == 1
-    assert isinstance(answer(worker, tmp_path / "gone")[-1], Failed)
+    (tmp_path / "empty").touch()
+    assert isinstance(answer(worker, tmp_path / "empty")[-1], Failed)
     assert worker.files_read == 2, "a file that could not be read was read too"
 
 
 def test_it_stays_busy_until_the_last_word_on_its_file(worker: WorkerProcess, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     wait_ready(worker)
-    worker.request(str(tmp_path / "pipe"))
+    ask(worker, tmp_path / "pipe")
     assert not worker.idle
     assert worker.files_read == 0
 
@@ -123,7 +133,7 @@ def test_a_request_to_a_dead_worker_says_that_it_ended(worker: WorkerProcess) ->
     os.kill(worker.process_id, signal.SIGKILL)
     os.waitid(os.P_PID, worker.process_id, os.WEXITED | os.WNOWAIT)  # ended, its exit code still to be had
     with pytest.raises(WorkerEndedError) as caught:
-        worker.request("/any")
+        ask(worker, Path("/dev/null"))
     assert caught.value.exit_code == -signal.SIGKILL
 
 
@@ -185,5 +195,5 @@ def test_a_frame_that_comes_in_two_halves_is_one_message(tmp_path: Path, pretend
     worker = WorkerProcess(ExtractionLimits())
     pretend.append(worker)
     assert worker.receive(DEADLINE_SECONDS) == []
-    worker.request("/any")
+    ask(worker, Path("/dev/null"))
     assert worker.is_ready(DEADLINE_SECONDS)

@@ -16,11 +16,13 @@ from rag_pipeline.pipelines.following.deletion_brake import USUAL_BRAKE, BrakeSe
 from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
 from rag_pipeline.pipelines.following.source import (
     Check,
+    Fetched,
     Found,
     FoundFile,
     Oddity,
     SourceUnavailableError,
     Watcher,
+    opened,
 )
 from tests.pipelines.life import Life
 from tests.pipelines.parts import MemoryStore, TestParts
@@ -34,6 +36,7 @@ class MemorySource:
     """
 
     kind = "google_drive"
+    transfers = True
     settle_seconds = 0.0
 
     def __init__(self, folder: Path) -> None:
@@ -82,7 +85,7 @@ class MemorySource:
         return Found(dict(self.files), dict(self.oddities), lambda _: False, "identity", self.sure.__contains__)
 
     @contextmanager
-    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> Iterator[str]:
+    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> Iterator[Fetched]:
         on_progress(0.0)
         while not self.hold.wait(0.01):
             self.holding.set()
@@ -97,7 +100,8 @@ class MemorySource:
         with tempfile.TemporaryDirectory(dir=self._folder) as own:
             path = Path(own) / file.name
             path.write_text(self.texts[file.file_id])
-            yield str(path)
+            with opened(str(path)) as content:
+                yield content
 
     def version_now(self, file: FoundFile) -> str:
         try:

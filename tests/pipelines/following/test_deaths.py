@@ -89,7 +89,7 @@ with following(Path(sys.argv[1]), store, workers=2, start=False) as run:
 
     def read():
         plain = run.test.extractor.extract
-        def extract(path, *, on_progress=None):
+        def extract(path, *, on_progress=None, descriptor=None):
             if path.endswith("poison.txt"):
                 os._exit(9)
             return plain(path, on_progress=on_progress)

@@ -25,13 +25,13 @@ def fail_slow(run: Following, wait: Callable[[str], object] = lambda _: None) ->
     """Have files named slow overrun, after ``wait``; return a list of what is read."""
     plain, read = run.test.extractor.extract, list[str]()
 
-    def extract(path: str, *, on_progress: Progress | None = None) -> Document:
+    def extract(path: str, *, on_progress: Progress | None = None, descriptor: int | None = None) -> Document:
         name = Path(path).stem
         read.append(name)
         if name.startswith("slow"):
             wait(name)
             raise overrun()
-        return plain(path, on_progress=on_progress)
+        return plain(path, on_progress=on_progress, descriptor=descriptor)
 
     run.test.extractor.extract = extract  # type: ignore[method-assign]
     return read

@@ -31,8 +31,8 @@ def operations(server: DriveServer) -> list[str]:
 
 def read(seen: Seeing, file: FoundFile) -> str:
     """Fetch a file and return its text."""
-    with seen.source.fetch(file, lambda _: None, go_on) as path:
-        return Path(path).read_text()
+    with seen.source.fetch(file, lambda _: None, go_on) as content:
+        return Path(content.path).read_text()
 
 
 def look(seen: Seeing) -> dict[str, FoundFile]:
@@ -328,10 +328,10 @@ def test_files_are_fetched_under_their_own_name_and_taken_away_again(
     fractions: list[float] = []
     with seeing(tmp_path, server, top) as seen:
         files = look(seen)
-        with seen.source.fetch(files[plain], fractions.append, go_on) as path:
-            assert (Path(path).name, Path(path).read_text()) == ("a.txt", "hello")
-        with seen.source.fetch(files[document], fractions.append, go_on) as path:
-            assert (Path(path).name, Path(path).read_text()) == ("Plan.md", "# Plan")
+        with seen.source.fetch(files[plain], fractions.append, go_on) as content:
+            assert (Path(content.path).name, Path(content.path).read_text()) == ("a.txt", "hello")
+        with seen.source.fetch(files[document], fractions.append, go_on) as content:
+            assert (Path(content.path).name, Path(content.path).read_text()) == ("Plan.md", "# Plan")
         assert fractions[0] == 0.0
         assert left(seen) == []
         with pytest.raises(ZeroDivisionError), seen.source.fetch(files[plain], fractions.append, go_on):

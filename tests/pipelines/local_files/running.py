@@ -17,13 +17,28 @@ class Run(Life):
     """One life of the pipeline: its folder, state and store may outlive it."""
 
     def __init__(
-        self, base: Path, store: MemoryStore, *, single: bool, recipe: str, state: str, settle_seconds: float
+        self,
+        base: Path,
+        store: MemoryStore,
+        *,
+        single: bool,
+        recipe: str,
+        state: str,
+        settle_seconds: float,
+        follow_outside_links: bool = False,
     ) -> None:
         super().__init__("local_files", base / state)
         self.folder = base / "docs"
         self.folder.mkdir(exist_ok=True)
         mode = RunMode.SINGLE if single else RunMode.CONTINUOUS
-        self.settings = LocalFilesSettings(str(self.folder.resolve()), base / state, mode, 0.3, settle_seconds)
+        self.settings = LocalFilesSettings(
+            str(self.folder.resolve()),
+            base / state,
+            mode,
+            0.3,
+            settle_seconds,
+            follow_outside_links=follow_outside_links,
+        )
         self.test = TestParts(store, recipe=recipe)
         self.store = self.test.store
         self.pipeline = LocalFilesPipeline(self.status, self.settings, self.test.parts, self.ledger, scope="scope")
@@ -45,9 +60,18 @@ def running(
     state: str = "state",
     start: bool = True,
     settle_seconds: float = 0.2,
+    follow_outside_links: bool = False,
 ) -> Iterator[Run]:
     """Run the pipeline over ``base/docs``; in single mode wait for its end."""
     store = MemoryStore() if store is None else store
-    run = Run(base, store, single=single, recipe=recipe, state=state, settle_seconds=settle_seconds)
+    run = Run(
+        base,
+        store,
+        single=single,
+        recipe=recipe,
+        state=state,
+        settle_seconds=settle_seconds,
+        follow_outside_links=follow_outside_links,
+    )
     with run.lived(start=start, to_its_end=single):
         yield run

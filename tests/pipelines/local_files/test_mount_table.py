@@ -21,11 +21,13 @@ def test_points_and_local_file_systems_are_read() -> None:
         rb"31 22 0:42 / /mnt/caf\303\251 rw - fuse.sshfs host: rw",
         rb"32 22 0:43 / /run rw - tmpfs tmpfs rw",
         rb"33 22 what",
+        rb"34 22 0:44 / /proc rw - proc proc rw",
         rb"",
     )
     table = parse_mount_table(lines)
-    assert table.points == {"/", "/mnt/my share", "/mnt/café", "/run"}
+    assert table.points == {"/", "/mnt/my share", "/mnt/café", "/run", "/proc"}
     assert table.local == {os.makedev(254, 1), os.makedev(0, 43)}
+    assert table.kernel == {os.makedev(0, 44)}
 
 
 def test_without_a_table_nothing_is_known_to_be_mounted(monkeypatch: pytest.MonkeyPatch) -> None:

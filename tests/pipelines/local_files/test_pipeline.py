@@ -514,3 +514,18 @@ def test_an_older_ledger_with_inodes_in_its_versions_costs_no_reading(tmp_path: 
     with running(tmp_path, store, single=True) as again:
         assert again.test.extractor.read == []
         assert again.ended("skipped") == []
+
+
+def test_what_a_link_that_leads_out_brought_goes_once_it_is_not_followed(tmp_path: Path) -> None:
+    store = MemoryStore()
+    secret = tmp_path / "elsewhere.txt"
+    secret.write_text("from elsewhere")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "link.txt").symlink_to(secret)
+    with running(tmp_path, store, single=True, follow_outside_links=True):
+        assert list(store.texts()) == ["link.txt"]
+    with running(tmp_path, store, single=True) as run:
+        assert store.texts() == {}
+        assert run.ended("skipped") == ["link.txt"]
+    with running(tmp_path, store, single=True, follow_outside_links=True):
+        assert list(store.texts()) == ["link.txt"], "and comes back with the setting"

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from rag_pipeline.ingest.types import Stopped
+from rag_pipeline.pipelines.local_files import beneath
+from rag_pipeline.pipelines.local_files import scan as scan_module
+from rag_pipeline.pipelines.local_files.mount_table import read_mount_table
 from rag_pipeline.pipelines.local_files.names import path_of
-from rag_pipeline.pipelines.local_files.scan import FolderUnavailableError, Scan, current_version, scan
+from rag_pipeline.pipelines.local_files.scan import TO_OUTSIDE, FolderUnavailableError, Scan, current_version, scan
 
 
 def scanned(folder: Path, **kwargs: Any) -> Scan:
@@ -27,15 +30,15 @@ def reasons(found: Scan) -> dict[str, str]:
 @contextmanager
 def refused(monkeypatch: pytest.MonkeyPatch, folder: Path, error: OSError) -> Iterator[None]:
     """The system refuses to list a folder; root, which tests may run as, is never refused by its mode."""
-    real = os.scandir
+    real = beneath.open_folder
 
-    def scandir(path: str) -> Any:
-        if os.fspath(path) == str(folder):
+    def open_folder(top: int, relative: str) -> int:
+        if relative == folder.name:
             raise error
-        return real(path)
+        return real(top, relative)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "scandir", scandir)
+        patch.setattr(scan_module, "open_folder", open_folder)
         yield
 
 
@@ -70,14 +73,109 @@ def test_the_version_changes_with_content_also_where_size_and_modification_time_
     assert current_version(str(file)) != before
 
 
-def test_a_link_to_a_file_is_followed_also_out_of_the_folder(tmp_path: Path) -> None:
+def test_a_link_that_leads_out_is_not_followed_unless_it_is_asked_for(tmp_path: Path) -> None:
     outside = tmp_path / "outside.txt"
     outside.write_text("x")
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "link.txt").symlink_to(outside)
     found = scanned(folder)
+    assert (list(found.files), reasons(found)) == ([], {"link.txt": TO_OUTSIDE})
+    assert not found.oddities["link.txt"].is_error, "so the text it had goes out of the store"
+    found = scanned(folder, follow_outside=True)
     assert (list(found.files), found.oddities) == (["link.txt"], {})
+
+
+def test_all_that_leads_out_is_the_same_whatever_is_there(tmp_path: Path) -> None:
+    """Nothing is told of what others have: whether there is a file, a folder, or nothing."""
+    folder, beside = tmp_path / "docs", tmp_path / "docs-2"
+    (folder / "sub").mkdir(parents=True)
+    beside.mkdir()
+    (beside / "a.txt").write_text("x")
+    (beside / "back").symlink_to(folder / "in.txt")
+    (tmp_path / "hop").symlink_to(beside)
+    (folder / "in.txt").write_text("x")
+    targets = {
+        "absolute": "/etc/shadow",
+        "relative": "../docs-2/a.txt",
+        "sub/above": "../../docs-2/a.txt",
+        "in and out": "sub/../../docs-2/a.txt",
+        "over a link in the middle": str(tmp_path / "hop" / "a.txt"),
+        "over another link": "relative",
+        "folder": str(beside),
+        "root": "/",
+        "nothing": str(tmp_path / "nothing"),
+        "below a file": "/etc/passwd/x",
+        "device": "/dev/zero",
+        "environment": "/proc/self/environ",
+        "descriptor": "/proc/self/fd/0",
+        "loop outside": str(tmp_path / "loop"),
+    }
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name, target in targets.items():
+        (folder / name).symlink_to(target)
+    found = scanned(folder)
+    assert reasons(found) == dict.fromkeys(targets, TO_OUTSIDE)
+    assert list(found.files) == ["in.txt"]
+
+
+def test_links_that_lead_inside_are_followed_however_they_are_written(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    (folder / ".kept").mkdir(parents=True)
+    for name in "abcd":
+        (folder / ".kept" / f"{name}.txt").write_text(name)  # passed over under its own name
+    (tmp_path / "docs-link").symlink_to("docs")
+    (tmp_path / "back").symlink_to(folder / ".kept" / "d.txt")
+    (folder / "absolute").symlink_to(folder / ".kept" / "a.txt")
+    (folder / "relative").symlink_to(".kept/b.txt")
+    (folder / "round").symlink_to("../docs-link/.kept/c.txt")
+    (folder / "out and in").symlink_to(tmp_path / "back")
+    found = scanned(folder)
+    assert (sorted(found.files), found.oddities) == (["absolute", "out and in", "relative", "round"], {})
+
+
+def test_no_link_leads_into_the_state_folder(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "google-drive-token.json").write_text("{}")
+    (tmp_path / "token.json").symlink_to("state/google-drive-token.json")
+    for follow in (False, True):
+        found = scanned(tmp_path, exclude=str(state), follow_outside=follow)
+        assert (list(found.files), list(found.oddities)) == ([], ["token.json"])
+        assert reasons(found)["token.json"] == "a symbolic link into the state folder: not followed"
+
+
+def test_files_of_the_kernel_are_no_documents_also_if_links_may_lead_out(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "environment").symlink_to("/proc/self/environ")
+    (folder / "null").symlink_to("/dev/null")
+    found = scanned(folder, follow_outside=True, kernel_devices=read_mount_table().kernel)
+    assert (list(found.files), reasons(found)) == (
+        [],
+        {
+            "environment": "a symbolic link to a file of the kernel's: not a document",
+            "null": "a symbolic link to a device: not a document",
+        },
+    )
+
+
+def test_a_folder_that_becomes_a_link_during_the_scan_shows_nothing_of_where_it_leads(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "docs", tmp_path / "outside"
+    (folder / "sub").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "secret.txt").write_text("x")
+    swapped: list[str] = []
+
+    def swap() -> None:  # called before a subfolder is entered, after it was listed
+        if not swapped:
+            swapped.append("")
+            (folder / "sub").rename(tmp_path / "sub")
+            (folder / "sub").symlink_to(outside)
+
+    found = scanned(folder, check=swap)
+    assert [*found.files, *found.oddities] == []
+    assert found.unknown == {"sub"}
 
 
 def test_one_file_reached_in_several_ways_is_taken_once_and_the_rest_is_said(tmp_path: Path) -> None:
@@ -101,7 +199,7 @@ def test_two_links_to_one_file_outside_are_one_file(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "1.txt").symlink_to(tmp_path / "outside.txt")
     (folder / "2.txt").symlink_to(tmp_path / "outside.txt")
-    found = scanned(folder)
+    found = scanned(folder, follow_outside=True)
     assert (list(found.files), list(found.oddities)) == (["1.txt"], ["2.txt"])
 
 
@@ -117,7 +215,7 @@ def test_loops_of_links_end_and_are_said(tmp_path: Path) -> None:
     (folder / "root").symlink_to("/")
     (folder / "sub2").symlink_to("sub")
     (folder / "broken").symlink_to("nowhere")
-    found = scanned(folder)
+    found = scanned(folder, follow_outside=True)
     assert list(found.files) == ["sub/a.txt"]
     assert {key: reason.split(":")[0] for key, reason in reasons(found).items()} == {
         "self": "a symbolic link that leads back to itself",
@@ -137,7 +235,7 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "to-null").symlink_to("/dev/null")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "socket"))
-        found = scanned(tmp_path)
+        found = scanned(tmp_path, follow_outside=True)
     assert reasons(found) == {
         "pipe": "a named pipe: not a document",
         "socket": "a socket: not a document",

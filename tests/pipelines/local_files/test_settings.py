@@ -26,10 +26,18 @@ def test_the_environment_is_read_and_arguments_win(tmp_path: Path) -> None:
         "RAG_WORKERS": "3",
         "RAG_DELETE_MAX_FILES": "5",
         "RAG_DELETE_MAX_PERCENT": "50",
+        "RAG_FOLLOW_OUTSIDE_LINKS": "1",
     }
     settings = LocalFilesSettings.from_env(env)
     assert settings == LocalFilesSettings(
-        str(tmp_path.resolve()), Path("/s"), RunMode.SINGLE, 0.5, 0.0, 3, brake=BrakeSettings(5, 50)
+        str(tmp_path.resolve()),
+        Path("/s"),
+        RunMode.SINGLE,
+        0.5,
+        0.0,
+        3,
+        brake=BrakeSettings(5, 50),
+        follow_outside_links=True,
     )
     assert LocalFilesSettings.from_env(env, confirm_deletions=True).brake.confirm_first
     other = tmp_path / "other"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def test_a_file_is_read_where_it_is_and_its_version_is_the_one_found_until_it_ch
     path = folder / "a b.txt"
     path.write_text("one")
     file = source.look(ignore).files["a b.txt"]
-    with source.fetch(file, ignore, ignore) as given:
-        assert given == str(path)
+    with source.fetch(file, ignore, ignore) as content:
+        assert (content.path, os.pread(content.descriptor, 9, 0)) == (str(path), b"one")
     assert path.exists()
     assert source.version_now(file) == file.version
     path.write_text("another")
@@ -90,3 +91,21 @@ def test_what_is_below_a_folder_is_told_from_what_only_begins_like_it() -> None:
     assert not is_below("lockedx", locked)
     assert not is_below("locked", locked)
     assert not is_below("x", frozenset())
+
+
+def test_a_file_that_becomes_a_link_after_the_look_is_not_read_through_it(source: Source, folder: Path) -> None:
+    secret = folder.parent / "secret.txt"
+    secret.write_text("secret")
+    (folder / "a.txt").write_text("one")
+    (folder / "sub").mkdir()
+    (folder / "sub" / "b.txt").write_text("two")
+    files = source.look(ignore).files
+    (folder / "a.txt").unlink()
+    (folder / "a.txt").symlink_to(secret)
+    (folder / "sub").rename(folder.parent / "b.txt")
+    (folder / "sub").symlink_to(folder.parent)
+    (folder.parent / "b.txt").rename(folder.parent / "away")
+    (folder.parent / "b.txt").write_text("secret")
+    for file in files.values():
+        with pytest.raises(FileNotFoundError), source.fetch(file, ignore, ignore):
+            pytest.fail("it was opened")

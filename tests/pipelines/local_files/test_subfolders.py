@@ -17,7 +17,7 @@ from rag_pipeline.pipelines.local_files.subfolders import Doubt, Folder, Subfold
 from tests.pipelines.local_files.running import Run, running
 from tests.pipelines.parts import MemoryStore
 
-Listing = Callable[[str], AbstractContextManager[Iterator[os.DirEntry[str]]]]
+Listing = Callable[[int], AbstractContextManager[Iterator[os.DirEntry[str]]]]
 
 
 @contextmanager
@@ -25,8 +25,8 @@ def listed_as(monkeypatch: pytest.MonkeyPatch, folder: Path, listing: Listing) -
     """Have the system list a folder in its own way."""
     real = os.scandir
 
-    def scandir(path: str) -> Any:
-        return listing(path) if os.fspath(path) == str(folder.resolve()) else real(path)
+    def scandir(opened: int) -> Any:
+        return listing(opened) if os.path.samestat(os.fstat(opened), folder.stat()) else real(opened)
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "scandir", scandir)
@@ -55,8 +55,8 @@ def write_share(run: Run) -> Path:
 def test_nothing_below_a_subfolder_that_cannot_be_listed_is_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def refuse(path: str) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
-        raise OSError(number, os.strerror(number), path)
+    def refuse(opened: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        raise OSError(number, os.strerror(number))
 
     with running(tmp_path) as run:
         share = write_share(run)
@@ -72,9 +72,9 @@ def test_nothing_below_a_subfolder_that_cannot_be_listed_is_deleted(
 def test_a_share_that_shows_an_empty_subfolder_once_deletes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown: list[str] = []
+    shown: list[int] = []
 
-    def empty_once(path: str) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+    def empty_once(path: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
         shown.append(path)
         return nullcontext(iter(())) if len(shown) == 1 else real(path)
 

@@ -10,6 +10,7 @@ import numpy as np
 from rag_pipeline.ingest.store.lance import LanceVectorStore
 from rag_pipeline.ingest.types import Chunk, SourceFile, VectorStore
 from rag_pipeline.pipelines.fingerprint import fingerprint
+from rag_pipeline.pipelines.following.source import opened
 from rag_pipeline.pipelines.ledger import Ledger, Outcome, Row, Source
 from rag_pipeline.pipelines.local_files import names
 from rag_pipeline.pipelines.local_files.scan import scan
@@ -64,7 +65,8 @@ class Kept:
             for key in ledger.rows().keys() - found.files.keys():
                 ledger.remove(key, key)
             for key, file in found.files.items():
-                content = fingerprint(names.path_of(file.uri), file.name, RECIPE, limit=1 << 20, check=lambda: None)
+                with opened(names.path_of(file.uri)) as found_file:
+                    content = fingerprint(found_file.descriptor, file.name, RECIPE, limit=1 << 20, check=lambda: None)
                 sources[key] = SourceFile(key, file.name, file.uri, content, file.size, "text/plain", file.modified_at)
                 ledger.put(key, Row(file.version, Outcome.STORED, content, RECIPE, name=file.name))
         return sources

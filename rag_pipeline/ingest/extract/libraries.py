@@ -1,0 +1,49 @@
+"""The files that Python and its libraries load as they are needed: all that a confined worker may open."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+# What readers import; a folder on the path that has one of these is one of libraries, whatever its name.
+_IMPORTED = ("charset_normalizer", "cryptography", "pypdf")
+_SHARED = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/gnu/store")
+_SYSTEM = (
+    "/dev/null",
+    "/dev/urandom",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/ssl/openssl.cnf",
+    "/proc/sys/crypto/fips_enabled",
+    "/usr/share/zoneinfo",
+)
+
+
+def readable_paths() -> list[str]:
+    """Return the files and folders: the standard library, installed packages, shared libraries, time zones.
+
+    Not all that is on the path: a project's folder, with its settings and documents, often is.
+    """
+    return list(dict.fromkeys([*_python(), *_SHARED, *_SYSTEM]))
+
+
+def _python() -> Iterator[str]:
+    yield str(Path(__file__).resolve().parents[2])  # this package
+    yield str(Path(os.__file__).resolve().parent)
+    yield from (str(Path(sys.base_prefix) / name) for name in ("lib", "lib64") if sys.base_prefix != "/")
+    yield from filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
+    yield from filter(_holds_libraries, sys.path)
+
+
+def _holds_libraries(path: str) -> bool:
+    entry = Path(path)
+    if not entry.is_absolute() or not entry.exists():
+        return False
+    if entry.is_file() or entry.name in _INSTALLED:  # a file: modules in a zip
+        return True
+    return entry != Path("/") and any((entry / name).is_dir() for name in _IMPORTED)

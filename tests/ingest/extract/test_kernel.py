@@ -1,0 +1,36 @@
+"""The bare system calls, made in a process of their own where they can't be taken back."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline.ingest.extract import kernel
+
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_what_the_kernel_refuses_is_an_os_error() -> None:
+    with pytest.raises(OSError) as caught:
+        kernel.syscall(1 << 20)
+    assert caught.value.errno == errno.ENOSYS
+    with pytest.raises(OSError) as caught:
+        kernel.prctl(1 << 20)
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_powers_are_given_up_for_good() -> None:
+    code = (
+        "from rag_pipeline.ingest.extract import kernel\n"
+        "kernel.drop_capabilities()\nkernel.forbid_new_privileges()\n"
+        "print(open('/proc/self/status').read())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True)
+    status = dict(line.split(":\t", 1) for line in done.stdout.splitlines() if ":\t" in line)
+    assert int(status["CapEff"], 16) in (0, 1 << 2)  # at most to read files, where it is root
+    assert int(status["CapPrm"], 16) == int(status["CapEff"], 16)
+    assert status["NoNewPrivs"] == "1"
