@@ -14,6 +14,7 @@ import pytest
 from rag_pipeline.control import Action
 from rag_pipeline.errors import StateError, StoreError
 from rag_pipeline.pipelines.following import batches, breaker
+from rag_pipeline.pipelines.following.deletion_brake import BrakeSettings
 from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
 from rag_pipeline.pipelines.following.records import Records
 from rag_pipeline.pipelines.ingestion import Ingestion
@@ -218,7 +219,7 @@ def test_a_ledger_that_fails_in_a_batch_makes_no_mass_deletion_of_the_moved_file
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.05)
-    with running(tmp_path) as run:
+    with running(tmp_path, brake=BrakeSettings(0, 0)) as run:  # holds every deletion
         old = fill(run, "old", 100)
         full, failed = StateError("the disk is full"), threading.Event()
         full.retryable = True
