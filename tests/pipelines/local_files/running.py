@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rag_pipeline.config import RunMode
+from rag_pipeline.pipelines.following.deletion_brake import USUAL_BRAKE, BrakeSettings
 from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
 from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
 from tests.pipelines.life import Life
@@ -17,13 +18,23 @@ class Run(Life):
     """One life of the pipeline: its folder, state and store may outlive it."""
 
     def __init__(
-        self, base: Path, store: MemoryStore, *, single: bool, recipe: str, state: str, settle_seconds: float
+        self,
+        base: Path,
+        store: MemoryStore,
+        *,
+        single: bool,
+        recipe: str,
+        state: str,
+        settle_seconds: float,
+        brake: BrakeSettings,
     ) -> None:
         super().__init__("local_files", base / state)
         self.folder = base / "docs"
         self.folder.mkdir(exist_ok=True)
         mode = RunMode.SINGLE if single else RunMode.CONTINUOUS
-        self.settings = LocalFilesSettings(str(self.folder.resolve()), base / state, mode, 0.3, settle_seconds)
+        self.settings = LocalFilesSettings(
+            str(self.folder.resolve()), base / state, mode, 0.3, settle_seconds, brake=brake
+        )
         self.test = TestParts(store, recipe=recipe)
         self.store = self.test.store
         self.pipeline = LocalFilesPipeline(self.status, self.settings, self.test.parts, self.ledger, scope="scope")
@@ -45,9 +56,10 @@ def running(
     state: str = "state",
     start: bool = True,
     settle_seconds: float = 0.2,
+    brake: BrakeSettings = USUAL_BRAKE,
 ) -> Iterator[Run]:
     """Run the pipeline over ``base/docs``; in single mode wait for its end."""
     store = MemoryStore() if store is None else store
-    run = Run(base, store, single=single, recipe=recipe, state=state, settle_seconds=settle_seconds)
+    run = Run(base, store, single=single, recipe=recipe, state=state, settle_seconds=settle_seconds, brake=brake)
     with run.lived(start=start, to_its_end=single):
         yield run
