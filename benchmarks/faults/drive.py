@@ -37,7 +37,7 @@ class DriveFolder:
         del base
         self._world = world
         self._known = world.known
-        self._server = DriveServer()
+        self._server = DriveServer().__enter__()
         self._drive = self._server.drive
         self._top = self._drive.add_folder("top")
         self._outside = self._drive.add_folder("outside")
@@ -122,6 +122,8 @@ class DriveFolder:
         self._server.behaviour.or_queries_miss_share = 0.0
         self._server.grants.restore()
         self._server.expire_change_tokens()
+        for violation in self._server.violations:
+            self._world.note(f"a request that Drive does not know: {violation}")
 
     # What people do
 
@@ -165,7 +167,9 @@ class DriveFolder:
         for _ in range(2):
             self.edit()
         # Of what is tried again for a minute the status says nothing yet.
-        shown = wait_until(lambda: world.life.status().get("status") == "error", world.chance.uniform(2.0, 4.0))
+        shown = wait_until(
+            lambda: planned.hits and world.life.status().get("status") == "error", world.chance.uniform(2.0, 4.0)
+        )
         world.outages += 1
         world.outages_shown += shown
         world.pause(0.0, 0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -103,6 +104,7 @@ class World:
     def note(self, what: str) -> None:
         """Note something that is wrong: it fails the run."""
         self.notes.append(f"{self.doing}: {what}")
+        print(f"  {self.notes[-1]}", file=sys.stderr, flush=True)
 
     def wait(self, condition: Callable[[], object], what: str, seconds: float = 40.0) -> None:
         """Wait for something that has to come; what does not come is noted."""

@@ -57,9 +57,11 @@ class Moves:
         before, self._files = self._files, files
         self._missing = {key: content for key in missing if (content := self._content(key, before)) is not None}
         new = {content_of(files[key]) for key in unread() if key in files} if missing else set()
-        moved = [key for key in missing if is_elsewhere(key)]
+        # One that has a copy waits, too: the copy may change before the new file is read.
+        settled = [key for key in missing if not may_move(key) or self._missing.get(key) not in new]
+        moved = [key for key in settled if is_elsewhere(key)]
         known = frozenset(moved)
-        gone = [key for key in missing if key not in known and (not may_move(key) or self._missing.get(key) not in new)]
+        gone = [key for key in settled if key not in known]
         self.waits = len(moved) + len(gone) < len(missing)
         return Missing(moved, gone)
 

@@ -23,6 +23,14 @@ def test_what_may_have_moved_waits_until_the_new_file_is_read() -> None:
     assert not moves.waits
 
 
+def test_what_may_have_moved_waits_though_a_copy_is_there() -> None:
+    moves = Moves({})
+    judge(moves, [], found(a=3, x=9), [])
+    # The copy may change before the new file is read: then the text would be nowhere.
+    assert judge(moves, ["a"], found(c=3, x=9), ["c"], "a") == ([], [])
+    assert judge(moves, ["a"], found(c=3, x=9), [], "a") == (["a"], [])
+
+
 def test_a_file_that_turned_out_to_be_another_is_waited_for_no_more() -> None:
     moves = Moves({"a": (3, 1.0)})  # of a process before
     assert judge(moves, ["a"], found(c=3), ["c"]) == ([], [])

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rag_pipeline.config import RunMode
+from rag_pipeline.pipelines.following.deletion_brake import USUAL_BRAKE, BrakeSettings
 from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
 from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
 from tests.pipelines.life import Life
@@ -25,6 +26,7 @@ class Run(Life):
         recipe: str,
         state: str,
         settle_seconds: float,
+        brake: BrakeSettings,
         follow_outside_links: bool = False,
     ) -> None:
         super().__init__("local_files", base / state)
@@ -38,6 +40,7 @@ class Run(Life):
             0.3,
             settle_seconds,
             follow_outside_links=follow_outside_links,
+            brake=brake,
         )
         self.test = TestParts(store, recipe=recipe)
         self.store = self.test.store
@@ -60,6 +63,7 @@ def running(
     state: str = "state",
     start: bool = True,
     settle_seconds: float = 0.2,
+    brake: BrakeSettings = USUAL_BRAKE,
     follow_outside_links: bool = False,
 ) -> Iterator[Run]:
     """Run the pipeline over ``base/docs``; in single mode wait for its end."""
@@ -71,6 +75,7 @@ def running(
         recipe=recipe,
         state=state,
         settle_seconds=settle_seconds,
+        brake=brake,
         follow_outside_links=follow_outside_links,
     )
     with run.lived(start=start, to_its_end=single):

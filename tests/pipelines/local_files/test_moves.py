@@ -14,7 +14,10 @@ import pytest
 from rag_pipeline.control import Action
 from rag_pipeline.errors import StateError, StoreError
 from rag_pipeline.pipelines.following import batches, breaker
+from rag_pipeline.pipelines.following.deletion_brake import BrakeSettings
 from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
+from rag_pipeline.pipelines.following.records import Records
+from rag_pipeline.pipelines.ingestion import Ingestion
 from rag_pipeline.pipelines.ledger import Ledger
 from tests.pipelines.local_files.running import Run, running
 from tests.pipelines.parts import MemoryStore
@@ -216,7 +219,7 @@ def test_a_ledger_that_fails_in_a_batch_makes_no_mass_deletion_of_the_moved_file
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.05)
-    with running(tmp_path) as run:
+    with running(tmp_path, brake=BrakeSettings(0, 0)) as run:  # holds every deletion
         old = fill(run, "old", 100)
         full, failed = StateError("the disk is full"), threading.Event()
         full.retryable = True
@@ -269,3 +272,37 @@ def test_a_pause_and_a_stop_are_taken_between_batches(tmp_path: Path, monkeypatc
     with running(tmp_path, store, single=True) as again:
         assert again.test.embedder.embedded == 0
         assert set(store.texts()) == {key.replace("old", "new") for key in old}
+
+
+class KilledError(BaseException):
+    """Ends a worker where it stands."""
+
+
+@pytest.mark.parametrize("after", ["the store", "the ledger", "an event"])
+def test_after_a_kill_within_a_batch_all_is_done_and_told_and_nothing_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    store = MemoryStore()
+
+    def kill(*_: object, **__: object) -> None:
+        raise KilledError
+
+    with running(tmp_path, store) as run:
+        old = fill(run, "old", 100)
+        with monkeypatch.context() as patched:
+            if after == "the store":
+                patched.setattr(Records, "change", kill)
+            elif after == "the ledger":
+                patched.setattr(Ingestion, "report", kill)
+            else:
+                patched.setattr(Ingestion, "deleted", kill)
+            patched.setattr(FollowingPipeline, "_raise_failure", lambda _: None)
+            (run.folder / "old").rename(run.folder / "new")
+            run.wait(lambda: isinstance(run.pipeline._crew.failure, KilledError))  # type: ignore[attr-defined]
+            run.end()
+    new = {key.replace("old", "new") for key in old}
+    with running(tmp_path, store) as again:
+        again.wait(lambda: settled(again, new) and set(again.rows()) == new)
+        assert again.test.embedder.embedded == 0
+        assert set(again.ended("deleted")) == old
+        assert again.state().get("deletions_held") is None
