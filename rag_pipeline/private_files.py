@@ -43,12 +43,13 @@ def make_private_folder(path: Path) -> None:
 
     A folder that is there stays as it is.
     """
-    if path.is_dir():
-        return
-    if path.parent != path:
-        make_private_folder(path.parent)
     try:
         path.mkdir(FOLDER_MODE)
+    except FileNotFoundError:
+        if path.parent == path:
+            raise
+        make_private_folder(path.parent)
+        path.mkdir(FOLDER_MODE, exist_ok=True)
     except FileExistsError:
         if not path.is_dir():
             raise

@@ -32,12 +32,12 @@ class StateFolder:
             self._lock: int | None = open_private(self.path / LOCK_NAME, os.O_RDWR)
         except OSError as error:
             raise self._unusable(error) from None
-        warn_if_open(self.path)
         try:
             self._hold()
         except BaseException:
             self.close()
             raise
+        warn_if_open(self.path)
 
     @property
     def store(self) -> Path:

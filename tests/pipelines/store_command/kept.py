@@ -33,7 +33,7 @@ class Kept:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.state = root / "state"
-        self.state.mkdir(exist_ok=True)
+        self.state.mkdir(0o700, exist_ok=True)
         self.env = dict(ENV)
 
     def open(self) -> VectorStore:
