@@ -8,6 +8,7 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 
+from rag_pipeline import file_lock
 from rag_pipeline.errors import JournalError
 from rag_pipeline.private_files import open_private
 
@@ -50,11 +51,9 @@ class JournalLock:
 
     def _hold(self, fd: int) -> None:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            file_lock.lock(fd)
         except BlockingIOError:
-            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            holder = file_lock.holder(fd)
             if holder == str(os.getpid()):
                 raise JournalError(
                     f"the journal {self._path} is in use by another server of this process: "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from rag_pipeline import file_lock
 from rag_pipeline.errors import StateError
 from rag_pipeline.ingest.state_dir import STORE_NAME
 from rag_pipeline.private_files import make_private_folder, open_private, warn_if_open, write_private
@@ -61,17 +61,14 @@ class StateFolder:
     def _hold(self) -> None:
         assert self._lock is not None
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file_lock.lock(self._lock)
         except BlockingIOError:
-            holder = os.pread(self._lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            holder = file_lock.holder(self._lock)
             raise StateError(f"the state folder {self.path} is in use by process {holder}") from None
         except OSError as error:
-            raise StateError(f"{self._given}: expected a folder that can be locked ({error.strerror})") from None
-        try:
-            os.ftruncate(self._lock, 0)
-            os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
-        except OSError as error:
-            raise self._unusable(error) from None
+            raise StateError(
+                f"{self._given}: expected a folder that can be locked and written to ({error.strerror})"
+            ) from None
         # It holds copies of the documents' text: not for a repository that happens to be around it.
         with suppress(OSError):
             if not (self.path / ".gitignore").exists():

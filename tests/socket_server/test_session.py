@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from rag_pipeline.service import StatusServer
-from rag_pipeline.socket_server import session
+from rag_pipeline.socket_server import eventlet_driver, session
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.inside import application
 from tests.socket_server.support import (
@@ -334,8 +334,11 @@ def test_binary_packets_that_wait_in_an_upgrade_come_as_binary_frames(upgrade: U
     assert upgrade.websocket.receive_frame() == (BINARY, b"\x01\x02")
 
 
-def test_the_end_of_a_session_comes_alone(server: StatusServer, pipeline: PipelineStatus) -> None:
+def test_the_end_of_a_session_comes_alone(
+    server: StatusServer, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """socket.io-client closes at CLOSE and keeps the events before it in the same answer for its next connection."""
+    monkeypatch.setattr(eventlet_driver, "GOODBYE_SECONDS", 4.0)  # on a busy machine the next poll takes its time
     with PollingSession(server.socket_port) as client:
         while not client.receive().startswith("42"):
             pass

@@ -62,7 +62,7 @@ def test_the_status_shows_names_links_and_stages_and_is_true_about_checks_and_qu
     server: DriveServer, top: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(show, "LONG_LOOK_SECONDS", 0.1)
-    files = [server.drive.add_file(f"{number}.txt", "x", top) for number in range(7)]
+    files = [server.drive.add_file(f"{number}.txt", f"{number}", top) for number in range(7)]
     with running(tmp_path, server, top, start=False, workers=2, interval_seconds=0.5) as run:
         run.test.extractor.hold.clear()
         run.thread.start()
