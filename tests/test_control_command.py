@@ -26,7 +26,7 @@ TOKEN = "a-token-of-the-house"
 
 @pytest.fixture
 def pipeline() -> PipelineStatus:
-    made = PipelineStatus("local_files", "papers / all")
+    made = PipelineStatus("local_files", "papers & all")
     made.control = Control()
     return made
 
@@ -101,18 +101,18 @@ def test_any_words_are_an_order_or_a_mistake(words: list[str]) -> None:
 
 
 def test_a_pipeline_is_asked_and_one_line_says_so(server: StatusServer, pipeline: PipelineStatus) -> None:
-    done = asking(server, "papers / all", "pause")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "papers / all: asked to pause\n", "")
+    done = asking(server, "papers & all", "pause")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "papers & all: asked to pause\n", "")
     assert pipeline.control is not None
     assert pipeline.control.paused
-    done = asking(server, "papers / all", "retry", "a/b & c?.pdf")
-    assert (done.returncode, done.stdout) == (0, "papers / all: asked to retry a/b & c?.pdf\n")
+    done = asking(server, "papers & all", "retry", "a/b & c?.pdf")
+    assert (done.returncode, done.stdout) == (0, "papers & all: asked to retry a/b & c?.pdf\n")
     assert taken(pipeline) == [(Action.RETRY, "a/b & c?.pdf")]
 
 
 def test_the_only_pipeline_that_can_be_asked_need_not_be_named(server: StatusServer, pipeline: PipelineStatus) -> None:
     done = asking(server, "check")
-    assert (done.returncode, done.stdout) == (0, "papers / all: asked to check\n")
+    assert (done.returncode, done.stdout) == (0, "papers & all: asked to check\n")
     assert taken(pipeline) == [(Action.CHECK, None)]
 
 
@@ -148,7 +148,7 @@ def test_a_name_that_is_a_step_in_a_path_is_not_asked_for_another(server: Status
 
 def test_a_service_that_does_not_allow_it_says_how_it_would(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server:
-        for words in (("pause",), ("papers / all", "pause")):
+        for words in (("pause",), ("papers & all", "pause")):
             done = asking(server, *words)
             assert (done.returncode, done.stderr.count("\n")) == (ExitCode.ACCESS, 1)
             assert "STATUS_CONTROL=1" in done.stderr
@@ -158,7 +158,7 @@ def test_a_service_that_asks_for_a_token_gets_it(pipeline: PipelineStatus, tmp_p
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
     with serving(pipeline, control=True, auth=AuthSettings(tokens=(TOKEN,))) as server:
-        for words in (("pause",), ("papers / all", "pause")):
+        for words in (("pause",), ("papers & all", "pause")):
             done = asking(server, *words)
             assert (done.returncode, done.stderr.count("\n")) == (ExitCode.ACCESS, 1)
             assert "it asks for a token" in done.stderr

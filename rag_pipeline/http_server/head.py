@@ -11,6 +11,7 @@ EMPTY_LINES = 3
 
 _TOKEN_START = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]")
 _END = re.compile(rb"\n\r?\n")
+_EMPTY_LINE = re.compile(rb"\r?\n")
 
 
 class Stage(StrEnum):
@@ -91,6 +92,6 @@ class RequestHead:
         return None
 
     def _drop_empty_lines(self) -> None:
-        while self._empty_lines <= EMPTY_LINES and (found := re.match(rb"\r?\n", self._buffer)):
+        while self._empty_lines <= EMPTY_LINES and (found := _EMPTY_LINE.match(self._buffer)):
             del self._buffer[: found.end()]
             self._empty_lines += 1

@@ -18,7 +18,7 @@ MAX_FIELDS = 100
 MAX_EMPTY_LINES = 4
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 _REQUEST_LINE = re.compile(_TOKEN + rb"{1,64} [\x21-\x7e]+ HTTP/1\.[0-9]\r?\n")
-_FIELD = re.compile(rb"(" + _TOKEN + rb"+):[ \t]*([\t\x20-\x7e\x80-\xff]*)\r?\n")
+_FIELD = re.compile(rb"(" + _TOKEN + rb"++):[ \t]*+([\t\x20-\x7e\x80-\xff]*+)\r?\n")
 _FIRST = re.compile(_TOKEN + rb"|[\r\n]")
 _EMPTY = (b"\r\n", b"\n")
 

@@ -18,7 +18,7 @@ class Directed:
     """A pipeline that does at once what it is asked for, and keeps a list of it."""
 
     def __init__(self) -> None:
-        self.status = PipelineStatus("local_files", "papers / all")
+        self.status = PipelineStatus("local_files", "papers & all")
         self.control = Control()
         self.control.attend(self.refuse, self.follow)
         self.status.control = self.control

@@ -42,7 +42,7 @@ class Post:
         self.socket = socket.create_connection((HOST, session.port), timeout=20)
 
     def send(self, headers: str, body: bytes) -> None:
-        self.socket.sendall(f"POST {self._path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode() + body)
+        self.socket.sendall(f"POST {self._path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode() + body)
 
     def answer(self) -> tuple[int, str, bool]:
         """Return status, body, and whether the server keeps the connection."""

@@ -52,7 +52,7 @@ class Raw:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(20)
         self.socket.connect((HOST, session.port))
-        self.socket.sendall(f"GET {session.path}{more} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        self.socket.sendall(f"GET {session.path}{more} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     def answer(self) -> tuple[int, str]:
         with self.socket:
@@ -211,7 +211,7 @@ def test_polls_that_were_sent_ahead_on_one_connection_are_answered_in_turn(
     server: StatusServer, session: PollingSession, pipeline: PipelineStatus
 ) -> None:
     with socket.create_connection((HOST, session.port), timeout=20) as connection:
-        connection.sendall(2 * f"GET {session.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        connection.sendall(2 * f"GET {session.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         for number in range(2):
             pipeline.update(own={"step": number})
             answer = http.client.HTTPResponse(connection)
@@ -319,5 +319,7 @@ def test_a_client_whose_polls_are_cut_and_sent_again_misses_nothing_and_sees_not
 
 
 def test_a_half_closed_request_that_is_no_poll_is_answered(server: StatusServer) -> None:
-    answer = exchange(server.socket_port, b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
+    answer = exchange(
+        server.socket_port, b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
     assert answer.startswith(b"HTTP/1.1 200 ")
