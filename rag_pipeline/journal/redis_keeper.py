@@ -66,6 +66,7 @@ class RedisKeeper:
         self._watcher: native.NativeThread | None = None
         self._fetcher: Fetcher | None = None
         self._ended = False
+        self._is_connected = False
         self._journal = self._open()
 
     def _open(self) -> RedisJournal | None:
@@ -113,6 +114,7 @@ class RedisKeeper:
         self._begin = begin
         self._mark_stalled = mark_stalled
         self._reader = RedisReader(self._url, deliver_all, begin, go_on, outage=self._outage, strangers=self._strangers)
+        self._is_connected = True
         return self._publisher
 
     def claim(self, pipeline_ids: Collection[str]) -> frozenset[str]:
@@ -177,7 +179,8 @@ class RedisKeeper:
         self._stopping.signal()
         if not self._publisher.stop():
             logger.error("the last events did not get to Redis")
-        self._reader.stop()
+        if self._is_connected:  # or a port was in use, say
+            self._reader.stop()
         if self._watcher is not None:
             self._watcher.join(STOP_SECONDS)
         if self._fetcher is not None:

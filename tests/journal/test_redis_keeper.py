@@ -216,6 +216,12 @@ def test_a_wrong_address_is_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_one_that_was_never_connected_stops(redis: RedisServer) -> None:
+    keeper = RedisKeeper(redis.url)
+    keeper.stop()
+    keeper.stop()
+
+
 def test_an_id_that_was_had_is_kept_while_others_are_waited_for(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

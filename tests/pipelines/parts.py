@@ -139,8 +139,9 @@ class MemoryStore:
         self._check()
         counts = {}
         with self._lock:
+            before = dict(self.kept)
             for from_id, file in copies:
-                if kept := self.kept.get((pipeline_id, from_id)):
+                if kept := before.get((pipeline_id, from_id)):
                     self.kept[pipeline_id, file.file_id] = (file, list(kept[1]))
                     counts[file.file_id] = len(kept[1])
         return counts

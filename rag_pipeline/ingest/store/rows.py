@@ -167,12 +167,14 @@ def check_moves(moves: Mapping[str, SourceFile]) -> None:
 
 
 def copies_by_id(copies: Iterable[tuple[str, SourceFile]]) -> dict[str, tuple[str, SourceFile]]:
-    """Return the copies by new id; raises ValueError if a file that is copied is itself overwritten by another."""
-    by_id = {file.file_id: (from_id, file) for from_id, file in copies}
-    for from_id, file in by_id.values():
-        if by_id.get(from_id, (from_id, file))[0] != from_id:
-            raise ValueError(f"copies: {escape(from_id)!r} is both copied and overwritten")
-    return by_id
+    """Return the copies by new id."""
+    return {file.file_id: (from_id, file) for from_id, file in copies}
+
+
+def overwritten_sources(by_id: Mapping[str, tuple[str, SourceFile]]) -> list[str]:
+    """Return the ids of the files that are copied and, by another copy, overwritten: of two that swap, both."""
+    sources = dict.fromkeys(from_id for from_id, _ in by_id.values())
+    return [from_id for from_id in sources if from_id in by_id and by_id[from_id][0] != from_id]
 
 
 def condition(pipeline_id: str, generations: Sequence[int], contents: Sequence[int]) -> str:

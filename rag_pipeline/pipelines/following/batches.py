@@ -165,11 +165,17 @@ class Batches:
         copies = {one.file.file_id: one for one in shared if not one.twin.moves}
         moves = {one.twin.file_id: one.new for one in shared if one.twin.moves}
         chunks: dict[str, int] = {}
+        # Files of the batch that swap their texts: these are in hand, so nobody else stores them meanwhile.
+        own = {key for key, one in copies.items() if one.twin.file_id in copies}
+        for key in own:
+            if self._store.file(self._scope, copies[key].twin.file_id) != copies[key].before:
+                del copies[key]
         if copies:
             chunks = self._store.copy_many(self._scope, [(one.twin.file_id, one.new) for one in copies.values()])
             for key, one in copies.items():
                 # Had it been stored anew in between, the copy could be of the other content.
-                if key in chunks and self._store.file(self._scope, one.twin.file_id) != one.before:
+                is_sure = key in own or self._store.file(self._scope, one.twin.file_id) == one.before
+                if key in chunks and not is_sure:
                     del chunks[key]
         if moves:
             moved = self._store.move_many(self._scope, moves)

@@ -183,9 +183,22 @@ def test_a_file_without_chunks_is_copied(store: VectorStore) -> None:
     assert set(store.files("p")) == {"a", "b"}
 
 
-def test_a_file_is_not_copied_and_overwritten_at_once(two: VectorStore) -> None:
-    with pytest.raises(ValueError, match="'b' is both copied and overwritten"):
-        two.copy_many("p", [("a", file("b")), ("b", file("c"))])
+def test_files_swap_their_texts(store: VectorStore) -> None:
+    for name in "abcd":
+        store.replace("p", file(name), [(chunks(f"of {name} one", f"of {name} two"), vectors(2))])
+    swapped = {"a": "b", "b": "a", "c": "d", "d": "c", "e": "a"}
+    counts = store.copy_many("p", [(source, file(name, "2")) for name, source in swapped.items()])
+    assert counts == dict.fromkeys("abcde", 2)
+    assert texts(store) == {name: [f"of {source} one", f"of {source} two"] for name, source in swapped.items()}
+    assert set(store.files("p")) == set("abcde")
+
+
+def test_a_file_is_copied_and_overwritten_at_once(two: VectorStore) -> None:
+    store = two
+    before = texts(store)
+    store.replace("p", file("b"), [(chunks("beta"), vectors(1))])
+    assert store.copy_many("p", [("a", file("b", "2")), ("b", file("c"))]) == {"b": 2, "c": 1}
+    assert texts(store) == {"a": before["a"], "b": before["a"], "c": ["beta"]}
 
 
 def test_many_files_are_removed(store: VectorStore) -> None:

@@ -113,6 +113,10 @@ def test_moves_and_copies_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(ValueError):
         rows.check_moves({"a": FILE, "b": FILE})
     rows.check_moves({"a": FILE})
-    with pytest.raises(ValueError):
-        rows.copies_by_id([("x", FILE), (FILE.file_id, SourceFile("y", "y", "", "h", 0, None, 0.0))])
     assert rows.copies_by_id([(FILE.file_id, FILE)]) == {FILE.file_id: (FILE.file_id, FILE)}
+
+
+def test_files_that_are_copied_and_overwritten_are_told() -> None:
+    other = SourceFile("y", "y", "", "h", 0, None, 0.0)
+    assert rows.overwritten_sources(rows.copies_by_id([("x", FILE), (FILE.file_id, other)])) == [FILE.file_id]
+    assert rows.overwritten_sources(rows.copies_by_id([(FILE.file_id, FILE)])) == []

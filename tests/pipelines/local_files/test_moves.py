@@ -141,6 +141,25 @@ def test_a_folder_renamed_while_nobody_looked_is_taken_over_in_a_single_pass(tmp
     assert set(store.texts()) == {f"new/f{number}.txt" for number in range(40)}
 
 
+def test_files_that_swap_their_names_have_each_their_own_text(tmp_path: Path) -> None:
+    store, folder = MemoryStore(), tmp_path / "docs"
+    with running(tmp_path, store, start=False, single=True) as run:
+        for number in range(40):
+            (folder / f"{number}.txt").write_text(f"text of {number}")
+        run.thread.start()
+        run.thread.join(60)
+    for number in range(0, 40, 2):
+        one, other, aside = (folder / f"{name}.txt" for name in (number, number + 1, "aside"))
+        one.rename(aside)
+        other.rename(one)
+        aside.rename(other)
+    with running(tmp_path, store, single=True) as run:
+        run.thread.join(60)
+        assert run.error is None
+    texts = {name: lines for (_, name), (_, lines) in store.kept.items()}
+    assert texts == {f"{number}.txt": [f"text of {number ^ 1}"] for number in range(40)}
+
+
 def test_files_that_are_deleted_while_another_of_that_size_comes_are_deleted(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("a.txt", "one")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace as with_fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
@@ -156,10 +157,14 @@ class PgVectorStore:
         return self.copy_many(pipeline_id, [(from_file_id, file)]).get(file.file_id)
 
     def copy_many(self, pipeline_id: str, copies: Iterable[tuple[str, SourceFile]]) -> dict[str, int]:
-        """Copy files, 100 in a transaction; return the chunks of each that was stored, by new id."""
+        """Copy files, 100 in a transaction; return the chunks of each that was stored, by new id.
+
+        All of them in one transaction if files that are copied are overwritten too, as when two swap their texts.
+        """
         by_id = rows.copies_by_id(copies)
+        overwritten = rows.overwritten_sources(by_id)
         counts: dict[str, int] = {}
-        for some in _batches(list(by_id.values()), _COPIED_AT_ONCE):
+        for some in _batches(list(by_id.values()), max(1, len(by_id)) if overwritten else _COPIED_AT_ONCE):
 
             def work(connection: Connection, some: Sequence[tuple[str, SourceFile]] = some) -> dict[str, int]:
                 if (layout := self._find(connection)) is None:
@@ -167,11 +172,15 @@ class PgVectorStore:
                 with self._writing(connection, layout, pipeline_id):
                     _lock(connection, layout, pipeline_id, [name for old, new in some for name in (old, new.file_id)])
                     stored = _stored(connection, layout, pipeline_id, {from_id for from_id, _ in some})
-                    return {
-                        file.file_id: _copy(connection, layout, pipeline_id, stored[from_id], file)
+                    aside = _put_aside(connection, layout, pipeline_id, stored, dict(some), overwritten)
+                    sources = stored | aside
+                    copied = {
+                        file.file_id: _copy(connection, layout, pipeline_id, sources[from_id], file)
                         for from_id, file in some
-                        if from_id in stored
+                        if from_id in sources
                     }
+                    connection.execute(layout.sql(statements.DELETE_KEYS), [list(aside.values())])
+                    return copied
 
             counts |= self._link.run(f"copying {len(some)} files", work)
         return counts
@@ -341,6 +350,22 @@ def _copy(connection: Connection, layout: Layout, pipeline_id: str, source: UUID
         if row is None or not row[0]:
             return total
         total, after = total + row[0], row[1]
+
+
+def _put_aside(
+    connection: Connection,
+    layout: Layout,
+    pipeline_id: str,
+    stored: Mapping[str, UUID],
+    copies: Mapping[str, SourceFile],
+    file_ids: Iterable[str],
+) -> dict[str, UUID]:
+    """Copy files that are about to be overwritten to others, which are not seen outside; return their keys by id."""
+    names = {file_id: f"{file_id} {uuid4()}" for file_id in file_ids if file_id in stored}
+    for file_id, name in names.items():
+        _copy(connection, layout, pipeline_id, stored[file_id], with_fields(copies[file_id], file_id=name))
+    keys = _stored(connection, layout, pipeline_id, names.values())
+    return {file_id: keys[name] for file_id, name in names.items()}
 
 
 def _batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
