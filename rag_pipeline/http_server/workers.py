@@ -15,7 +15,7 @@ from rag_pipeline import native
 from rag_pipeline.http_server.cpu_budget import CpuBudget
 
 MOST_COMPUTING = 2
-"""Jobs that begin at once: each further thread that computes makes the pipeline's wait 5 ms more, the switch interval."""
+"""Jobs that begin at once: each thread that computes makes the pipeline wait 5 ms, the switch interval."""
 COMPUTES_SECONDS = 0.05
 """A job that takes longer is taken to wait for something, and others begin beside it."""
 
