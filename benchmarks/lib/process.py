@@ -90,13 +90,17 @@ class JsonProcess:
                 return answer
         raise BenchmarkError(f"{self.name}: no {key}={value!r} within {timeout_seconds:g} s; {self._last_words()}")
 
-    def close(self) -> None:
-        """Ask the process to quit by closing its stdin, and kill it after two seconds; idempotent."""
+    def end_input(self) -> None:
+        """Close the process's stdin, which asks it to quit; idempotent."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.close()
         except OSError:
             pass
+
+    def close(self) -> None:
+        """Ask the process to quit by closing its stdin, and kill it after two seconds; idempotent."""
+        self.end_input()
         try:
             self._process.wait(2)
         except subprocess.TimeoutExpired:

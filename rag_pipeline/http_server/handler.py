@@ -34,7 +34,7 @@ class Limits:
     ``threads`` answer at once: they get a request when all of it is there, and never wait for a client. ``waiting``
     bounds the clients that are waited for, ``queued`` the requests that no thread is free for, and ``unread_bytes`` the
     answers that clients have not taken. A stream keeps its thread for as long as someone listens, and does not count as
-    one of these.
+    one of these. Answers take ``cpu_share`` of a core, and ``cpu_burst_seconds`` of its time at once.
     """
 
     threads: int = 64
@@ -42,6 +42,8 @@ class Limits:
     waiting: int = 1_000
     queued: int = 512
     unread_bytes: int = 64 << 20
+    cpu_share: float = 0.25
+    cpu_burst_seconds: float = 1.0
     requests_per_connection: int = 1_000
     request_bytes: int = 32 * 1024
     request_seconds: float = 10.0

@@ -14,7 +14,7 @@ import logging
 # The C class behind queue.SimpleQueue: it waits natively in a patched host program too.
 from _queue import Empty, SimpleQueue
 from http import HTTPStatus
-from time import monotonic
+from time import monotonic, thread_time
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -22,6 +22,7 @@ from rag_pipeline import descriptors, native
 from rag_pipeline.errors import ServiceError
 from rag_pipeline.http_server.answers import error_answer
 from rag_pipeline.http_server.connection import DRAIN_BYTES, Connection
+from rag_pipeline.http_server.cpu_budget import CpuBudget
 from rag_pipeline.http_server.handler import Handler, Limits, Respond, render
 from rag_pipeline.http_server.head import Stage
 from rag_pipeline.http_server.streaming import OpenStreams
@@ -30,7 +31,7 @@ from rag_pipeline.http_server.workers import LEAVES, WorkerPool
 from rag_pipeline.listener import HTTP_SETTINGS, open_listener
 
 CLAIM_SECONDS = 2.0
-"""How long a request waits for a thread before it is answered with 503."""
+"""How long a request waits for a thread, or for CPU time, before it is answered with 503."""
 _TURN_SECONDS = 1.0
 _ACCEPTS_A_TURN = 256
 _GIVES_WAY_AT_ONCE = 32
@@ -49,6 +50,7 @@ class _Return(NamedTuple):
     connection: Connection
     streams: bool = False
     gone: bool = False
+    cpu_seconds: float = 0.0
 
 
 class HttpServer:
@@ -92,7 +94,10 @@ class HttpServer:
         self._unread_bytes = 0
         self._accepts_at = 0.0
         self._poll = native.poll()
-        self._pool: WorkerPool[Connection] = WorkerPool(self._work, self._limits.threads, "rag-pipeline-http-worker")
+        budget = CpuBudget(self._limits.cpu_share, self._limits.cpu_burst_seconds)
+        self._pool: WorkerPool[Connection] = WorkerPool(
+            self._work, self._limits.threads, "rag-pipeline-http-worker", budget
+        )
 
     @property
     def running(self) -> bool:
@@ -138,6 +143,7 @@ class HttpServer:
         """Answer one request; on a thread that has become a stream's, return that it leaves."""
         stream = None
         gone = True
+        began = thread_time()
         try:
             stream = self._handler.answer(connection)
             gone = False
@@ -150,7 +156,7 @@ class HttpServer:
             logger.debug("a client is gone: %s", error)
         except Exception:
             logger.exception("a client's connection ended by a fault of the server")
-        self._give_back(_Return(connection, gone=gone))
+        self._give_back(_Return(connection, gone=gone, cpu_seconds=thread_time() - began))
         return None if stream is None else LEAVES
 
     def _give_back(self, returned: _Return) -> None:
@@ -195,6 +201,7 @@ class HttpServer:
         self._take_back()
         for connection, kind in self._waiting.expired():
             self._give_up(connection, kind)
+        self._pool.hand_out()
         self._refuse_late_ones()
 
     def _accept_clients(self) -> None:
@@ -308,19 +315,19 @@ class HttpServer:
     def _take_back(self) -> None:
         while True:
             try:
-                connection, streams, gone = self._returned.get_nowait()
+                connection, streams, gone, cpu_seconds = self._returned.get_nowait()
             except Empty:
                 return
             if streams:
                 self._with_streams.add(connection)
-                self._pool.leave_one()
+                self._pool.leave_one(connection)
                 if self._stopping:
                     connection.end_reading()
                 continue
             if connection in self._with_streams:
                 self._with_streams.discard(connection)
             else:
-                self._pool.free_one()
+                self._pool.free_one(connection, cpu_seconds)
             if gone:
                 self._close(connection)
             else:

@@ -25,7 +25,7 @@ from rag_pipeline.socket_server.gate import Gate
 from rag_pipeline.socket_server.loop import ANSWER_HEADERS, Environ, Loop, StartResponse
 from rag_pipeline.socket_server.outlets import DirectOutlet, LibraryOutlet
 from rag_pipeline.socket_server.refusals import is_client_library, parameter
-from rag_pipeline.socket_server.unjoined import LIMIT_SECONDS, UnjoinedSessions
+from rag_pipeline.socket_server.unjoined import LIMIT_SECONDS, MIN_SECONDS, MIN_WEBSOCKET_SECONDS, UnjoinedSessions
 
 logger = logging.getLogger("rag_pipeline.socket")
 # What the library logs at INFO holds packet bodies; its warnings are about what clients do.
@@ -73,7 +73,8 @@ class Application:
         self._admission = Admission(guard, loop)
         # Apart, so that a flood of one kind does not keep the other out.
         self._unjoined = {
-            name: UnjoinedSessions(self._is_joined, self._end_unjoined) for name in ("polling", "websocket")
+            name: UnjoinedSessions(self._is_joined, self._end_unjoined, seconds)
+            for name, seconds in (("polling", MIN_SECONDS), ("websocket", MIN_WEBSOCKET_SECONDS))
         }
         self._sio = self._build(loop)
         self._sio.eio.on("connect", self._on_opened)

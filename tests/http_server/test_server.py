@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import PortInUseError, ServiceError
+from rag_pipeline.http_server import server as server_module
+from rag_pipeline.http_server import workers
 from rag_pipeline.http_server.answers import Answer, Request
 from rag_pipeline.http_server.handler import Limits
 from rag_pipeline.http_server.server import HttpServer
@@ -147,6 +149,41 @@ def test_a_client_too_many_gets_503() -> None:
         release.set()
         assert (status, body) == (503, b'{"error":"too many clients at once; try again in a second"}\n')
         assert first.recv(65536).startswith(b"HTTP/1.1 200 OK")
+
+
+def compute(seconds: float) -> None:
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def test_requests_in_masses_are_computed_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipeline's threads wait for each of them."""
+    monkeypatch.setattr(workers, "COMPUTES_SECONDS", 60.0)
+    at_once: set[int] = set()
+    most: list[int] = []
+
+    def respond(_: Request) -> Answer:
+        at_once.add(threading.get_ident())
+        most.append(len(at_once))
+        compute(0.01)
+        at_once.discard(threading.get_ident())
+        return OK
+
+    with serving(respond) as server, ThreadPoolExecutor(24) as clients:
+        assert all(clients.map(lambda _: get(server).startswith(b"HTTP/1.1 200 OK"), range(48)))
+    assert max(most) <= 2
+
+
+def test_answers_take_no_more_than_their_share_of_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "CLAIM_SECONDS", 0.2)
+
+    def respond(_: Request) -> Answer:
+        compute(0.05)
+        return OK
+
+    with serving(respond, limits=Limits(cpu_share=0.0, cpu_burst_seconds=0.01)) as server:
+        assert [get(server)[:12] for _ in range(2)] == [b"HTTP/1.1 200", b"HTTP/1.1 503"]
 
 
 def test_stop_is_quick_with_stalled_clients_and_frees_the_port() -> None:

@@ -302,6 +302,28 @@ def test_quiet_streams_do_not_give_way_to_a_crowd(source: StubSource) -> None:
         assert [client.event() for client in (first, second)] == [item(1)] * 2
 
 
+def test_streams_over_the_bound_take_the_place_of_the_oldest_once_it_has_had_its_time(
+    source: StubSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        serving(source=source, limits=Limits(streams=2)) as server,
+        StreamClient(server) as first,
+        StreamClient(server) as second,
+    ):
+        wait_until(lambda: len(source.followers) == 2)
+        assert first_line(server) == b"HTTP/1.1 503 Service Unavailable"
+        monkeypatch.setattr(server._streams, "_turn_seconds", 0.0)
+        with StreamClient(server) as third:
+            wait_until(lambda: len(source.followers) == 3)
+            monkeypatch.setattr(server._streams, "_turn_seconds", 60.0)
+            ended = [follower for follower in source.followers if follower.closed]
+            assert ended == [source.followers[0]]
+            for follower in source.followers[1:]:
+                follower.publish(item(1))
+            assert [client.event() for client in (second, third)] == [item(1)] * 2
+            assert first.response.read() == b""  # ended as a whole, not cut
+
+
 def test_streams_leave_every_handler_to_others(source: StubSource) -> None:
     with (
         serving(source=source, limits=Limits(threads=2, streams=40)) as server,

@@ -131,6 +131,19 @@ def test_websockets_that_join_leave_room_for_the_pipeline_and_for_requests() -> 
 
 
 @pytest.mark.usefixtures("many_files")
+def test_a_websocket_that_joins_nothing_gives_its_place_up_within_half_a_second() -> None:
+    """A herd takes each place as it becomes free: the more become free, the sooner a newcomer has one."""
+    with limited(256, 256) as service, ExitStack() as stack:
+        began = time.monotonic()
+        herd = [connect(stack, service.socket_port, handshake_request()) for _ in range(140)]
+        assert sum(one.recv(12) == b"HTTP/1.1 101" for one in herd) > 100
+        select.select([], [], [], 0.5)
+        with WebSocketSession(service.socket_port) as newcomer:
+            assert newcomer.receive_event()[1] == "pipeline:status"
+            assert time.monotonic() - began < 30
+
+
+@pytest.mark.usefixtures("many_files")
 def test_honest_clients_are_served_as_far_as_the_hard_limit_allows() -> None:
     with limited(256, 4096) as service, ExitStack() as stack:
         sessions = [stack.enter_context(WebSocketSession(service.socket_port)) for _ in range(CLIENTS)]

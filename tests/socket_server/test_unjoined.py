@@ -53,6 +53,14 @@ def test_over_the_bound_the_oldest_goes_once_it_has_had_its_second() -> None:
     assert sessions.ended == ["first"]
 
 
+def test_a_transport_may_give_them_less_time() -> None:
+    sessions = Sessions()
+    sessions.unjoined = UnjoinedSessions(sessions.members.__contains__, sessions.ended.append, 0.3)
+    sessions.unjoined.add("first", 0.0)
+    assert not sessions.unjoined.end_oldest(0.2)
+    assert sessions.unjoined.end_oldest(0.3)
+
+
 def test_members_are_passed_over() -> None:
     sessions = Sessions("member", "unjoined")
     sessions.members.add("member")

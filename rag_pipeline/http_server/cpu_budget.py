@@ -1,0 +1,41 @@
+"""How much of a core answers may take: whole requests, sent as fast as they can, must leave the pipeline its share.
+
+Each thread that computes makes the pipeline's threads wait for the interpreter's lock, so a bound on requests or
+threads does not help: what counts is for how much of the time anybody computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+MOST_DEBT_SECONDS = 0.1
+
+
+class CpuBudget:
+    """A token bucket of CPU seconds: it fills by ``share`` a second up to ``burst_seconds``. One thread owns it.
+
+    What an answer costs is known when it is done, so there can be a debt. It is bounded: after an expensive answer the
+    others wait for 0.1 seconds of CPU time at most.
+    """
+
+    def __init__(self, share: float, burst_seconds: float, clock: Callable[[], float] = monotonic) -> None:
+        self._share = share
+        self._burst = burst_seconds
+        self._clock = clock
+        self._left = burst_seconds
+        self._at = clock()
+
+    def spend(self, seconds: float) -> None:
+        """Count the CPU time of an answer."""
+        self._left = max(self._refilled() - seconds, -MOST_DEBT_SECONDS)
+
+    def has_left(self) -> bool:
+        """Return whether a further answer may begin."""
+        return self._refilled() > 0
+
+    def _refilled(self) -> float:
+        now = self._clock()
+        self._left = min(self._burst, self._left + (now - self._at) * self._share)
+        self._at = now
+        return self._left
