@@ -68,7 +68,8 @@ def test_a_run_goes_on_over_restarts_of_the_server(
     }
     texts = sorted(text for number in written for text in generation(number))
     assert sorted(hit.text for hit in everything(store)) == texts
-    assert caplog.messages == []
+    # A client of an earlier test may end meanwhile.
+    assert [record for record in caplog.records if record.name.startswith("rag_pipeline.ingest")] == []
     store.close()
 
 
