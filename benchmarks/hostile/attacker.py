@@ -70,6 +70,7 @@ KINDS = {
     "sessions": Kind("socket", _polling, _polling(), "answered"),
     "searches": Kind("http", lambda: _get("/files?q=re"), _get("/files?q=re"), "answered"),
     "streams": Kind("http", lambda: _get("/events?namespace=/google_drive", "Accept: text/event-stream")),
+    "pages": Kind("http", lambda: _get("/events?limit=1000"), _get("/events?limit=1000"), "answered"),
     "polls": Kind("socket", lambda: _get("/health") * 20, _get("/health") * 20, "answered"),
     "requests": Kind("http", lambda: _get("/status") * 20, _get("/status") * 20, "answered"),
 }

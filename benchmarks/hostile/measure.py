@@ -92,7 +92,8 @@ def measure(row: Row, times: Times) -> Figures:
         if row.filled:
             _tell(service, "fill", FILL_SECONDS, count=row.filled)
         _tell(service, "start")
-        observers = stack.enter_context(Observers(ready["http_port"], ready["socket_port"]))
+        honest = stack.enter_context(ExitStack())
+        observers = honest.enter_context(Observers(ready["http_port"], ready["socket_port"]))
         _wait_ready(observers)
         time.sleep(WARM_SECONDS)
         before = rss_bytes(service.pid)
@@ -108,6 +109,8 @@ def measure(row: Row, times: Times) -> Figures:
         after, done = None, []
         if row.memory:
             done = [_finish(attacker) for attacker in attackers]
+            honest.close()
+            _tell(service, "pause")  # what is left is of the attack then, and of the window's own events
             time.sleep(times.rest_seconds)
             after = rss_bytes(service.pid)
         stop = _tell(service, "stop", STOP_SECONDS * 2)["seconds"]

@@ -26,7 +26,7 @@ class Row:
 
 
 ROWS = (
-    Row("none", "no attack"),
+    Row("none", "no attack", memory=True),
     Row("idle", "1,100 idle connections to 8004", (("idle", 1100),)),
     Row("dripping", "1,100 to 8004 that drip their headers", (("dripping", 1100),)),
     Row("headers", "5,000 to 8003 that drip their headers", (("headers", 2500), ("headers", 2500)), memory=True),
@@ -46,5 +46,6 @@ ROWS = (
     Row("streams", "600 idle streams of /events", (("streams", 600),), files_limit=0, memory=True),
     Row("requests", "whole requests to 8003, as fast as 64 can", (("requests", 32), ("requests", 32)), files_limit=0),
     Row("polls", "whole requests to 8004, as fast as 64 can", (("polls", 32), ("polls", 32)), files_limit=0),
+    Row("pages", "pages of 1,000 events, as fast as 40 can take them", (("pages", 40),), files_limit=0),
 )
 """The number of a row in the table is its place here."""

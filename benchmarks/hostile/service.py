@@ -9,6 +9,7 @@ command a line and answers each with one line:
 | ``{"cmd": "begin"}`` | forgets what was measured so far |
 | ``{"cmd": "read"}`` | what was measured since: see :meth:`Reporter.figures` |
 | ``{"cmd": "marks"}`` | from now on files have names of 32,000 combining marks too, and texts of these are indexed |
+| ``{"cmd": "pause"}`` | when the pipeline reports no more |
 | ``{"cmd": "stop"}`` | how many seconds the service took to stop |
 """
 
@@ -160,6 +161,9 @@ def main() -> None:
                     say({"ok": True})
                 case "read":
                     say(reporter.figures())
+                case "pause":
+                    reporter.stop()
+                    say({"ok": True})
                 case "stop":
                     began = time.monotonic()
                     server.stop()

@@ -16,7 +16,7 @@ from rag_pipeline.http_server.cpu_budget import CpuBudget
 
 MOST_COMPUTING = 2
 """Jobs that begin at once: each thread that computes makes the pipeline wait 5 ms, the switch interval."""
-COMPUTES_SECONDS = 0.05
+COMPUTES_SECONDS = 0.02
 """A job that takes longer is taken to wait for something, and others begin beside it."""
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag_pipeline.http_server.cpu_budget import MOST_DEBT_SECONDS, CpuBudget
+from rag_pipeline.http_server.cpu_budget import MOST_COUNTED_SECONDS, CpuBudget
 
 
 class Clock:
@@ -19,11 +19,16 @@ def clock() -> Clock:
     return Clock()
 
 
+def spend(budget: CpuBudget, seconds: float) -> None:
+    for _ in range(round(seconds / MOST_COUNTED_SECONDS)):
+        budget.spend(MOST_COUNTED_SECONDS)
+
+
 def test_a_burst_is_spent_and_comes_back_by_the_share(clock: Clock) -> None:
     budget = CpuBudget(0.25, 1.0, clock)
-    budget.spend(0.9)
+    spend(budget, 0.9)
     assert budget.has_left()
-    budget.spend(0.15)
+    spend(budget, 0.15)
     assert not budget.has_left()
     clock.now += 0.3
     assert budget.has_left()
@@ -32,12 +37,11 @@ def test_a_burst_is_spent_and_comes_back_by_the_share(clock: Clock) -> None:
 def test_rest_gives_no_more_than_the_burst(clock: Clock) -> None:
     budget = CpuBudget(0.25, 1.0, clock)
     clock.now += 1000
-    budget.spend(1.01)
+    spend(budget, 1.01)
     assert not budget.has_left()
 
 
-def test_one_expensive_answer_locks_nobody_out_for_long(clock: Clock) -> None:
-    budget = CpuBudget(0.25, 1.0, clock)
+def test_one_expensive_answer_locks_nobody_out(clock: Clock) -> None:
+    budget = CpuBudget(0.25, 0.02, clock)
     budget.spend(60.0)
-    clock.now += MOST_DEBT_SECONDS / 0.25 + 0.01
     assert budget.has_left()

@@ -39,9 +39,9 @@ def test_few_jobs_begin_at_once_and_others_beside_those_that_wait(monkeypatch: p
 
 def test_no_job_begins_while_no_cpu_time_is_left() -> None:
     now = 0.0
-    pool: WorkerPool[str] = WorkerPool(lambda _: None, 4, "test", CpuBudget(0.5, 1.0, lambda: now))
+    pool: WorkerPool[str] = WorkerPool(lambda _: None, 4, "test", CpuBudget(0.5, 0.005, lambda: now))
     pool.give("a", 0.0)
-    pool.free_one("a", cpu_seconds=1.05)
+    pool.free_one("a", cpu_seconds=0.01)
     pool.give("b", 0.0)
     assert pool.waiting
     now = 0.2
