@@ -1,4 +1,4 @@
-"""What moving and deleting many files costs local_files: ``python -m benchmarks.batches [--files N] [--others N]``.
+"""Measures how local_files moves and deletes many files: ``python -m benchmarks.batches [--files N] [--others N]``.
 
 In a new process, with the service on, the store on disk and an embedder that costs nothing: stores the files, renames
 their folder, and deletes it. Prints the seconds from each until the status shows the last file, and the commits.
@@ -14,14 +14,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.ingestion import _NoEmbedder
 from benchmarks.lib.process import BenchmarkError, JsonProcess
-from benchmarks.scale import _Reader, write_files
+from benchmarks.scale import _Reader, run_pipeline, tell, write_files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,11 +68,9 @@ class _CountingStore:
 
 
 def _child(options: argparse.Namespace) -> int:
-    from rag_pipeline import PipelineStatus, start_status_server
+    from rag_pipeline import PipelineStatus
     from rag_pipeline.ingest.settings import IngestSettings
     from rag_pipeline.pipelines.following.deletion_brake import BrakeSettings
-    from rag_pipeline.pipelines.ledger import Ledger
-    from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
     from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
     from rag_pipeline.pipelines.stages import build_parts
 
@@ -83,21 +80,8 @@ def _child(options: argparse.Namespace) -> int:
     settings = LocalFilesSettings(str(docs.resolve()), state, settle_seconds=0.0, brake=BrakeSettings(max_percent=100))
     parts = build_parts(IngestSettings.from_env({}), state / "store", workers=settings.workers, stop=stop)
     store = _CountingStore(parts.store)
-    with (
-        closing(replace(parts, extractor=_Reader(), embedder=_NoEmbedder(), store=store)) as parts,
-        start_status_server(0, pipelines=[status], state_dir=state),
-        Ledger(state, "benchmark") as ledger,
-    ):
-        pipeline = LocalFilesPipeline(status, settings, parts, ledger, scope="benchmark")
-        thread = threading.Thread(target=pipeline.run, args=(stop,))
-        thread.start()
-        try:
-            found = _steps(status, store, docs, options)
-        finally:
-            stop.set()
-            thread.join()
-    print(json.dumps({"event": "done", **found}), flush=True)
-    sys.stdin.readline()
+    parts = replace(parts, extractor=_Reader(), embedder=_NoEmbedder(), store=store)
+    tell(run_pipeline(status, settings, parts, stop, lambda: _steps(status, store, docs, options)))
     return 0
 
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -91,31 +91,46 @@ def write_files(folder: Path, count: int, ending: str, *, first: int = 0) -> Non
 
 
 def _child(options: argparse.Namespace) -> int:
-    from rag_pipeline import PipelineStatus, start_status_server
-    from rag_pipeline.pipelines.ledger import Ledger
-    from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
+    from rag_pipeline import PipelineStatus
     from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
 
     (size,) = options.files
     status, stop = PipelineStatus("local_files"), threading.Event()
     with tempfile.TemporaryDirectory() as state:
         settings = LocalFilesSettings(options.child, Path(state), settle_seconds=0.0)
-        with (
-            closing(_stages(Path(state), settings.workers, stop, in_memory=options.quick)) as parts,
-            start_status_server(0, pipelines=[status], state_dir=state),
-            Ledger(Path(state), "benchmark") as ledger,
-        ):
-            pipeline = LocalFilesPipeline(status, settings, parts, ledger, scope="benchmark")
-            thread = threading.Thread(target=pipeline.run, args=(stop,))
-            thread.start()
-            try:
-                found = _watch(status, size, options)
-            finally:
-                stop.set()
-                thread.join()
+        parts = _stages(Path(state), settings.workers, stop, in_memory=options.quick)
+        found = run_pipeline(status, settings, parts, stop, lambda: _watch(status, size, options))
+    tell(found)
+    return 0
+
+
+def run_pipeline(
+    status: Any, settings: Any, parts: Any, stop: threading.Event, work: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Run local_files, with the service on, while ``work`` lasts; return what that returns. Closes ``parts``."""
+    from rag_pipeline import start_status_server
+    from rag_pipeline.pipelines.ledger import Ledger
+    from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
+
+    with (
+        closing(parts),
+        start_status_server(0, pipelines=[status], state_dir=settings.state_dir),
+        Ledger(settings.state_dir, "benchmark") as ledger,
+    ):
+        pipeline = LocalFilesPipeline(status, settings, parts, ledger, scope="benchmark")
+        thread = threading.Thread(target=pipeline.run, args=(stop,))
+        thread.start()
+        try:
+            return work()
+        finally:
+            stop.set()
+            thread.join()
+
+
+def tell(found: dict[str, Any]) -> None:
+    """Give the figures to the process that waits for them, and stay until it has them."""
     print(json.dumps({"event": "done", **found}), flush=True)
     sys.stdin.readline()
-    return 0
 
 
 def _stages(state: Path, workers: int, stop: threading.Event, *, in_memory: bool) -> Any:

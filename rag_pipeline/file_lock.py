@@ -7,6 +7,7 @@ import os
 from time import monotonic
 
 from rag_pipeline import native
+from rag_pipeline.liveness import is_alive
 
 PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
@@ -23,7 +24,7 @@ def lock(fd: int) -> None:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if not _is_over(holder(fd)) or monotonic() >= deadline:
+            if not _is_dead(holder(fd)) or monotonic() >= deadline:
                 raise
             native.OneShot().wait(_PAUSE_SECONDS)
         else:
@@ -37,13 +38,5 @@ def holder(fd: int) -> str:
     return os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
 
 
-def _is_over(process_id: str) -> bool:
-    if not process_id.isdecimal():
-        return False
-    try:
-        os.kill(int(process_id), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except OSError:
-        return False
-    return False
+def _is_dead(process_id: str) -> bool:
+    return process_id.isdecimal() and not is_alive(int(process_id))

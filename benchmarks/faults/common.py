@@ -17,9 +17,9 @@ LARGE_LINES = 5000
 SHOWN_SECONDS = 20.0
 STOP_SECONDS = 20.0
 LEFT_BEHIND = "a file was still being worked on"
-"""What the log says where a stop did not end the work within its 8 seconds."""
+"""Part of the log line of a stop that could not end all work within its 8 seconds."""
 _SOON = frozenset({Fault.UNAUTHORIZED, Fault.FORBIDDEN, Fault.NOT_FOUND, Fault.TOO_LARGE, Fault.ERROR_BODY})
-"""What is tried again by the breaker alone: the status shows it at once. The others are tried again for seconds."""
+"""Faults that open the circuit breaker at once, so the status shows them soon. Others are retried for seconds first."""
 
 
 def cards(world: World) -> list[Card]:

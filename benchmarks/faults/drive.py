@@ -88,7 +88,7 @@ class DriveFolder:
     def poison(self) -> str:
         key = self._add(self._world.texts.new(), self._top, "poisoned.txt")
         self._held_back.add(key)
-        self._world.wait(lambda: self._is_seen(key), "the text that is to be kept")
+        self._world.wait(lambda: self._known.is_seen(key), "the text that is to be kept")
         self._drive.set_content(self._ids[key], f"{POISON} {self._world.texts.new().mark}")
         return key
 
@@ -128,10 +128,7 @@ class DriveFolder:
     # What people do
 
     def _some(self) -> str:
-        """Return the key of a file that the pipeline knows as it is."""
-        free = [key for key in self._known.good() if key not in self._held_back]
-        settled = [key for key in free if self._known.is_settled(key)]
-        return self._world.chance.choice(settled or [self.write_new()])
+        return self._world.some_settled(self._held_back)
 
     def _add(self, text: Text, folder: str, name: str | None = None) -> str:
         self._count += 1
@@ -227,11 +224,7 @@ class DriveFolder:
         self._world.pause(0.3, 1.0)
 
     def _take_mass_away(self) -> None:
-        world = self._world
-        world.wait(lambda: all(self._is_seen(key) for key in self._mass), "the files of the mass deletion", 90.0)
-        self._drive.trash(self._mass_folder)
-        world.wait(lambda: (world.life.status().get("deletions_held") or 0) >= MASS_FILES, "the held deletions")
-        world.pause(0.5, 1.5)
+        self._world.lose(self._mass, lambda: self._drive.trash(self._mass_folder))
 
     def _mass_confirmed(self) -> None:
         world = self._world
@@ -249,19 +242,13 @@ class DriveFolder:
         if kill:
             world.life.kill()
             world.life.start()
-            world.wait(lambda: (world.life.status().get("deletions_held") or 0) >= MASS_FILES, "the held deletions")
+            world.wait_held(MASS_FILES)
         self._drive.untrash(self._mass_folder)
-        world.wait(self._is_let_go, "the end of the held deletions")
-
-    def _is_let_go(self) -> bool:
-        status = self._world.life.status()
-        return bool(status) and status.get("deletions_held") is None
+        world.wait_released()
 
     def _come_back(self, keys: Sequence[str]) -> None:
         for key in keys:
-            text = self._known.come_back(key)
-            with self._world.endpoint.lock:
-                self._world.endpoint.embeddings.returned(text.words)
+            self._world.come_back(key)
 
     def _empty_and_back(self) -> None:
         key = self._some()
@@ -286,7 +273,3 @@ class DriveFolder:
         text = self._world.texts.new()
         for _ in range(2):
             self._add(text, self._world.chance.choice(self._folders))
-
-    def _is_seen(self, key: str) -> bool:
-        asked = self._known.ask(key)
-        return asked is not None and asked.seen

@@ -50,17 +50,17 @@ class Embeddings:
 
     @property
     def distinct(self) -> int:
-        """How many texts were embedded."""
+        """The number of different texts that were embedded."""
         return sum(made > 0 for made in self._made.values())
 
     @property
     def least(self) -> int:
-        """How many had to be made: each text once, and what was lost or came back."""
+        """The lowest possible number: one for each text, and one more for each time it was lost or came back."""
         return sum(min(made, self._allowed(text)) for text, made in self._made.items())
 
     @property
     def after_deaths(self) -> int:
-        """How many of the least were lost with a process."""
+        """How many of the lowest number only repeat what a process had made and not stored when it ended."""
         return sum(min(max(0, made - 1), self._lost[text]) for text, made in self._made.items())
 
     def excess(self) -> dict[str, int]:

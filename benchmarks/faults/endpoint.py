@@ -21,7 +21,7 @@ ERROR = b'{"error": {"message": "for the benchmark", "type": "server_error"}}'
 
 
 class Fault(StrEnum):
-    """How a request goes wrong."""
+    """The ways in which a request can fail."""
 
     UNAUTHORIZED = "401"
     FORBIDDEN = "403"
@@ -90,7 +90,7 @@ class FaultyEndpoint:
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
-            # A connection for each request: one that is kept would outlive the listener.
+            # A new connection for each request: a kept one would stay open after the endpoint is closed.
             protocol_version = "HTTP/1.0"
 
             def do_POST(self) -> None:

@@ -68,7 +68,7 @@ class Folder:
     def poison(self) -> str:
         key = self._add("poisoned.txt", self._world.texts.new())
         self._held_back.add(key)
-        self._world.wait(lambda: self._is_seen(key), "the text that is to be kept")
+        self._world.wait(lambda: self._known.is_seen(key), "the text that is to be kept")
         self._path(key).write_text(f"{POISON} {self._world.texts.new().mark}")
         return key
 
@@ -98,10 +98,7 @@ class Folder:
     # What people do
 
     def _some(self) -> str:
-        """Return the key of a file that the pipeline knows as it is."""
-        free = [key for key in self._known.good() if key not in self._held_back]
-        settled = [key for key in free if self._known.is_settled(key)]
-        return self._world.chance.choice(settled or [self.write_new()])
+        return self._world.some_settled(self._held_back)
 
     def _path(self, key: str) -> Path:
         return self._root / self._known.name(key)
@@ -163,7 +160,7 @@ class Folder:
         (self._root / name).chmod(0)
         self._world.pause(1.5, 2.5)
         for key in moved:
-            self._come_back(key)
+            self._world.come_back(key)
         (self._root / name).chmod(0o755)
 
     def _blip(self) -> None:
@@ -183,24 +180,17 @@ class Folder:
         self._aside.rename(self._root)
 
     def _take_mass_away(self) -> None:
-        world = self._world
-        world.wait(lambda: all(self._is_seen(key) for key in self._mass), "the files of the mass deletion", 90.0)
-        (self._root / MASS).rename(self._aside)
-        world.wait(lambda: (world.life.status().get("deletions_held") or 0) >= MASS_FILES, "the held deletions")
-        world.pause(0.5, 1.5)
+        self._world.lose(self._mass, lambda: (self._root / MASS).rename(self._aside))
 
     def _mass_confirmed(self) -> None:
         world = self._world
         self._take_mass_away()
         self._known.go(self._mass)
         world.wait(lambda: world.life.control("confirm"), "a confirmation")
-        world.wait(
-            lambda: world.life.status().get("deletions_held") is None and world.life.status() != {},
-            "the end of the held deletions",
-        )
+        world.wait_released()
         world.wait(lambda: not self._shown(MASS), "the deletions")
         for key in self._mass:
-            self._come_back(key)
+            self._world.come_back(key)
         self._aside.rename(self._root / MASS)
 
     def _mass_back(self, *, kill: bool = False) -> None:
@@ -209,12 +199,9 @@ class Folder:
         if kill:
             world.life.kill()
             world.life.start()
-            world.wait(lambda: (world.life.status().get("deletions_held") or 0) >= MASS_FILES, "the held deletions")
+            world.wait_held(MASS_FILES)
         self._aside.rename(self._root / MASS)
-        world.wait(
-            lambda: world.life.status().get("deletions_held") is None and world.life.status() != {},
-            "the end of the held deletions",
-        )
+        world.wait_released()
 
     def _rename_folder(self) -> None:
         self._count += 1
@@ -226,7 +213,7 @@ class Folder:
                 if self._known.is_settled(key):
                     self._known.rename(key, f"{new}/{name}")
                 else:
-                    self._come_back(key, f"{new}/{name}")
+                    self._world.come_back(key, f"{new}/{name}")
             (self._root / old).rename(self._root / new)
             self._world.pause(1.0, 2.5)
 
@@ -292,16 +279,6 @@ class Folder:
         names = [self._new_name(), self._new_name()]
         for name in names:
             self._add(name, text)
-
-    def _come_back(self, key: str, name: str | None = None) -> None:
-        """Note that a file is there again, after its text may have left the store."""
-        text = self._known.come_back(key, name=name)
-        with self._world.endpoint.lock:
-            self._world.endpoint.embeddings.returned(text.words)
-
-    def _is_seen(self, key: str) -> bool:
-        asked = self._known.ask(key)
-        return asked is not None and asked.seen
 
     def _shown(self, folder: str) -> bool:
         return any(name.startswith(f"{folder}/") for name in stored(self._world.state))

@@ -1,4 +1,4 @@
-"""What the source holds now, and what of it a search has to find; safe under threads."""
+"""What the source holds now, and which texts a search has to find; safe under threads."""
 
 from __future__ import annotations
 
@@ -109,6 +109,12 @@ class Known:
     def text(self, key: str) -> Text:
         """Return the newest text."""
         return self._files[key].texts[-1]
+
+    def is_seen(self, key: str) -> bool:
+        """Return whether the file is there, and a search has found it since it came."""
+        with self._lock:
+            file = self._files[key]
+            return file.good and file.seen
 
     def is_settled(self, key: str) -> bool:
         """Return whether a search has found the file as it is now, and every copy of it.

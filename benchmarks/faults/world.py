@@ -6,7 +6,7 @@ import random
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -100,6 +100,38 @@ class World:
     def some_good(self) -> str:
         """Return the key of a file that is there."""
         return self.chance.choice(self.known.good())
+
+    def some_settled(self, held_back: Collection[str]) -> str:
+        """Return the key of a file whose newest version the pipeline has stored; not one that is held back."""
+        free = [key for key in self.known.good() if key not in held_back]
+        settled = [key for key in free if self.known.is_settled(key)]
+        return self.chance.choice(settled or [self.place.write_new()])
+
+    def come_back(self, key: str, name: str | None = None) -> None:
+        """Note that a file is there again, after its text may have left the store."""
+        text = self.known.come_back(key, name=name)
+        with self.endpoint.lock:
+            self.endpoint.embeddings.returned(text.words)
+
+    def lose(self, keys: Collection[str], take_away: Callable[[], object]) -> None:
+        """Take files away all at once, and wait until the pipeline holds their deletion."""
+        self.wait(lambda: all(map(self.known.is_seen, keys)), "the files of the mass deletion", 90.0)
+        take_away()
+        self.wait_held(len(keys))
+        self.pause(0.5, 1.5)
+
+    def wait_held(self, count: int) -> None:
+        """Wait until so many deletions are held."""
+        self.wait(lambda: (self.life.status().get("deletions_held") or 0) >= count, "the held deletions")
+
+    def wait_released(self) -> None:
+        """Wait until no deletion is held any more."""
+
+        def is_released() -> bool:
+            status = self.life.status()
+            return bool(status) and status.get("deletions_held") is None
+
+        self.wait(is_released, "the end of the held deletions")
 
     def note(self, what: str) -> None:
         """Note something that is wrong: it fails the run."""

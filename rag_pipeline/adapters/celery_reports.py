@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 from rag_pipeline.adapters.files import File
 from rag_pipeline.adapters.reporter import Reporter
+from rag_pipeline.liveness import is_alive
 
 MAX_ENDED_REMEMBERED = 1000
 MAX_EARLY = 1000
@@ -143,7 +143,7 @@ class Desk:
     def _give_up_lost(self) -> None:
         """End the files whose process has died, if nothing is said of them: another worker may have got the task."""
         now = self._clock()
-        dead = [task_id for task_id, working in self._working.items() if not _is_alive(working.pid)]
+        dead = [task_id for task_id, working in self._working.items() if not is_alive(working.pid)]
         self._lost = {task_id: self._lost.get(task_id, now) for task_id in dead}
         for task_id, since in list(self._lost.items()):
             if now >= since + LOST_SECONDS:
@@ -158,13 +158,3 @@ def _attempts_ahead(report: Report, working: Working | None) -> int:
     if working is None or working.retries is None or report.retries is None:
         return 0
     return report.retries - working.retries
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

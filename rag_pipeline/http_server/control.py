@@ -35,7 +35,8 @@ def direct(source: Source, order: Order, *, welcome: bool) -> Content:
     if not welcome:
         return error_content(HTTPStatus.FORBIDDEN, STRANGER)
     try:
-        file_id, count = _file_of(order), _count_of(order)
+        given = parse(order.query, PARAMETERS)
+        file_id, count = _file_of(order.action, given.get("file") or None), _count_of(order.action, given.get("count"))
     except QueryError as error:
         return error_content(HTTPStatus.BAD_REQUEST, str(error))
     if source.pipeline(order.pipeline_id) is None:
@@ -48,23 +49,21 @@ def direct(source: Source, order: Order, *, welcome: bool) -> Content:
     return json_content(HTTPStatus.ACCEPTED, told)
 
 
-def _file_of(order: Order) -> str | None:
+def _file_of(action: Action, file_id: str | None) -> str | None:
     """Return the id of the file that the order is about; raises :class:`QueryError`."""
-    file_id = parse(order.query, PARAMETERS).get("file") or None
-    if order.action in NEED_FILE and file_id is None:
-        raise QueryError(f"{order.action} is about one file: expected ?file= with its id")
-    if order.action not in NEED_FILE and file_id is not None:
-        raise QueryError(f"{order.action} is about the whole pipeline: expected no file")
+    if action in NEED_FILE and file_id is None:
+        raise QueryError(f"{action} is about one file: expected ?file= with its id")
+    if action not in NEED_FILE and file_id is not None:
+        raise QueryError(f"{action} is about the whole pipeline: expected no file")
     return file_id
 
 
-def _count_of(order: Order) -> int | None:
+def _count_of(action: Action, count: str | None) -> int | None:
     """Return how many deletions are meant; raises :class:`QueryError`."""
-    count = parse(order.query, PARAMETERS).get("count")
     if count is None:
         return None
-    if order.action is not Action.CONFIRM:
-        raise QueryError(f"{order.action} is about no number of files: expected no count")
+    if action is not Action.CONFIRM:
+        raise QueryError(f"{action} is about no number of files: expected no count")
     if _COUNT.fullmatch(count) is None:
         raise QueryError("count: expected the number of deletions that are held")
     return int(count)

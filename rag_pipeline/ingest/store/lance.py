@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as with_fields
@@ -37,7 +36,6 @@ TABLE = "chunks"
 COMPACT_EVERY = 200
 # Each merge looks at all versions there are, so as few are kept as readers need.
 KEEP_VERSIONS = timedelta(seconds=20)
-_NEVER = timedelta(days=36500)
 # What the library may keep in memory of indexes and of versions. By itself it takes up to 7 GB, and a pipeline that
 # writes for hours gets there.
 INDEX_CACHE_BYTES = 128 << 20
@@ -437,16 +435,14 @@ class LanceVectorStore:
         self._writes = 0
         before, started = table.version, time.monotonic()
         previous_age = self._durable.previous_age()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            table.optimize(cleanup_older_than=_NEVER)
-            # Nothing is removed that the newest version on disk is made of.
-            self._durable.sync(table.version)
-            keep = KEEP_VERSIONS.total_seconds()
-            if at_once or started - self._removed_versions_at >= keep:
-                keep = max(keep, previous_age) + time.monotonic() - started + 0.1
-                table.optimize(cleanup_older_than=timedelta(seconds=keep))
-                self._removed_versions_at = started
+        lance_upkeep.optimize(table, lance_upkeep.NEVER)
+        # Nothing is removed that the newest version on disk is made of.
+        self._durable.sync(table.version)
+        keep = KEEP_VERSIONS.total_seconds()
+        if at_once or started - self._removed_versions_at >= keep:
+            keep = max(keep, previous_age) + time.monotonic() - started + 0.1
+            lance_upkeep.optimize(table, timedelta(seconds=keep))
+            self._removed_versions_at = started
         if self._heads is not None and self._heads[0] == before:
             self._heads = (table.version, self._heads[1])  # the rows are the same
         # The library keeps something of every version and index that it has read, also of those just removed.

@@ -15,7 +15,7 @@ from rag_pipeline.ingest.store.heads import Heads, Row
 from rag_pipeline.ingest.store.memory import give_back_memory
 from rag_pipeline.ingest.types import StoredPipeline, StoreFault, StoreFaultKind
 
-_NEVER = timedelta(days=36500)
+NEVER = timedelta(days=36500)
 READER_SECONDS = 5.0
 """A search that began before old versions are removed has this long to finish."""
 
@@ -104,14 +104,15 @@ def remove_leftovers(table: Any) -> None:
 def merge(table: Any, sync: Callable[[int], None]) -> None:
     """Merge small files, then remove all versions but the newest once those who read them have finished."""
     for _ in range(2):  # files that the indexes cover are not merged with new ones: the first time adds those to them
-        _optimize(table, _NEVER)
+        optimize(table, NEVER)
     sync(table.version)  # nothing is removed that the newest version on disk is made of
     threading.Event().wait(READER_SECONDS)  # nothing sets it: it is the time that readers get
-    _optimize(table, timedelta(seconds=READER_SECONDS))
+    optimize(table, timedelta(seconds=READER_SECONDS))
     give_back_memory()
 
 
-def _optimize(table: Any, keep: timedelta) -> None:
+def optimize(table: Any, keep: timedelta) -> None:
+    """Merge small files, take new rows into the indexes, and remove versions older than ``keep``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         table.optimize(cleanup_older_than=keep)

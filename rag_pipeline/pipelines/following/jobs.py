@@ -273,8 +273,6 @@ class Jobs:
                     self._put_back(file, Result(End.BLOCKED))
                     return True
                 result = failure(error, file.name, STORING)
-        if result.end in (End.STORED, End.UNCHANGED) and result.fingerprint is not None:
-            self._records.set_stored({key: result.fingerprint})
         row = self._row(file, result)
         if is_last:
             row = row._replace(retry_at=None)

@@ -80,7 +80,8 @@ class Twins:
         with self._records.lock:
             if not twin.moves:
                 self._copied[twin.file_id] -= 1
-                self._copied += Counter()  # without those at 0
+                if not self._copied[twin.file_id]:
+                    del self._copied[twin.file_id]
                 return
             self._moving.discard(twin.file_id)
         self._crew.release(twin.file_id)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rag_pipeline import file_lock
 from rag_pipeline.errors import StateError
 from rag_pipeline.ingest.store.factory import OWNER_NAME, owner_of
 from rag_pipeline.pipelines.state_folder import LOCK_NAME, StateFolder
@@ -27,7 +28,7 @@ def holder_of(state_dir: Path) -> str | None:
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        return file_lock.holder(lock)
     except OSError:
         return None  # a file system without locks: then no pipeline can hold it either
     finally:

@@ -246,7 +246,7 @@ def test_a_search_that_began_before_has_time_to_finish(
     for number in range(5):
         store.replace("papers", file("a", str(number)), [(chunks(f"heron {number}"), vectors(1))])
     before = set(folder.rglob("data/*.lance"))
-    optimize = lance_upkeep._optimize
+    optimize = lance_upkeep.optimize
     calls: list[tuple[float, timedelta]] = []
 
     def optimize_and_look(table: Any, keep: timedelta) -> None:
@@ -254,7 +254,7 @@ def test_a_search_that_began_before_has_time_to_finish(
         optimize(table, keep)
         assert before <= set(folder.rglob("data/*.lance")) or len(calls) == 3
 
-    monkeypatch.setattr(lance_upkeep, "_optimize", optimize_and_look)
+    monkeypatch.setattr(lance_upkeep, "optimize", optimize_and_look)
     store.tidy()
     assert before - set(folder.rglob("data/*.lance"))
     _, (merged, _), (removed, keep) = calls
