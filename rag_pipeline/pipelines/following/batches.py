@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from rag_pipeline import logs
@@ -61,7 +62,8 @@ class Batches:
         self._breakers = breakers
         self._twins = twins
         self._alone: set[str] = set()  # ids of files to do one by one; each operation is atomic
-        self._unshared: set[str] = set()  # ids of files to read though there may be a twin
+        # Ids of stored files that each file could not take its text from; it is read if there is no other.
+        self._in_vain: dict[str, set[str]] = {}
 
     # -- files that are gone ---------------------------------------------------------------------------------------
 
@@ -111,24 +113,25 @@ class Batches:
 
     def share(self, file: FoundFile, hashed: Hashed) -> Shared | Parked | None:
         """Return where the file's text is taken from, None if it has to be read; raises StoreError."""
-        if file.file_id in self._unshared:
-            self._unshared.discard(file.file_id)
-            return None
-        twin = self._twins.find(file, hashed)
-        if not isinstance(twin, Twin):
-            return twin
-        try:
-            before = self._store.file(self._scope, twin.file_id)
-        except BaseException:
+        in_vain = self._in_vain.setdefault(file.file_id, set())
+        while isinstance(twin := self._twins.find(file, hashed, in_vain), Twin):
+            try:
+                before = self._store.file(self._scope, twin.file_id)
+            except BaseException:
+                self._twins.leave(twin)
+                raise
+            if before is not None and before.content_hash == hashed.fingerprint:
+                new = SourceFile(
+                    file.file_id, file.name, file.uri, before.content_hash, hashed.size, before.mime_type,
+                    file.modified_at,
+                )  # fmt: skip
+                return Shared(file, twin, new, before)
+            # It is being replaced or removed. Another one may have the content, too.
             self._twins.leave(twin)
-            raise
-        if before is None or before.content_hash != hashed.fingerprint:
-            self._twins.leave(twin)
-            return None
-        new = SourceFile(
-            file.file_id, file.name, file.uri, hashed.fingerprint, hashed.size, before.mime_type, file.modified_at
-        )
-        return Shared(file, twin, new, before)
+            in_vain.add(twin.file_id)
+        if twin is None:
+            del self._in_vain[file.file_id]
+        return twin
 
     def take_over(self, hand: Hand, shared: list[Shared]) -> None:
         """Store the files under their new ids, and show what became of them; raises StateError."""
@@ -138,15 +141,17 @@ class Batches:
                 chunks = self._put(shared)
             except StoreError as error:
                 if self._trip(by_id, error) and len(by_id) == 1:
-                    self._unshared.update(by_id)
+                    self._leave_out(shared)
                 hand.done(by_id, again=True)
                 return
             done = [one for one in shared if one.file.file_id in chunks]
             self._record(done, chunks)
             self._alone.difference_update(chunks)
+            for key in chunks:
+                self._in_vain.pop(key, None)
             hand.done(chunks)
             # The other file is not stored any more, or has another content.
-            self._unshared.update(by_id.keys() - chunks.keys())
+            self._leave_out(one for one in shared if one.file.file_id not in chunks)
             hand.done(by_id, again=True)
         finally:
             self.drop(shared)
@@ -168,26 +173,29 @@ class Batches:
         # Files of the batch that swap their texts: these are in hand, so nobody else stores them meanwhile.
         own = {key for key, one in copies.items() if one.twin.file_id in copies}
         for key in own:
-            if self._store.file(self._scope, copies[key].twin.file_id) != copies[key].before:
+            if not self._is_as_before(copies[key]):
                 del copies[key]
         if copies:
             chunks = self._store.copy_many(self._scope, [(one.twin.file_id, one.new) for one in copies.values()])
             for key, one in copies.items():
                 # Had it been stored anew in between, the copy could be of the other content.
-                is_sure = key in own or self._store.file(self._scope, one.twin.file_id) == one.before
-                if key in chunks and not is_sure:
+                if key in chunks and key not in own and not self._is_as_before(one):
                     del chunks[key]
         if moves:
             moved = self._store.move_many(self._scope, moves)
             chunks |= {moves[old_id].file_id: count for old_id, count in moved.items()}
         return chunks
 
+    def _is_as_before(self, one: Shared) -> bool:
+        """Return whether the store still has the other file's text; its name may be another one."""
+        now = self._store.file(self._scope, one.twin.file_id)
+        return now is not None and replace(now, name=one.before.name, uri=one.before.uri) == one.before
+
     def _record(self, done: list[Shared], chunks: Mapping[str, int]) -> None:
         records = self._records
         gone = {one.twin.file_id: records.name_of(one.twin.file_id, {}) for one in done if one.twin.moves}
-        stored = {one.file.file_id: one.new.content_hash for one in done}
-        records.set_stored({**dict.fromkeys(gone), **stored})
-        records.change({one.file.file_id: self._row(one) for one in done}, gone)
+        stored = {one.file.file_id: self._row(one) for one in done}
+        records.took_over(stored, gone)
         for dependency in (STORE_DEPENDENCY, LEDGER_DEPENDENCY):
             self._breakers.succeeded(dependency, next(iter(stored), ""))
         for one in done:
@@ -203,6 +211,10 @@ class Batches:
         self._ingestion.report(one.file, result, shown_as_done=False)
         if one.twin.moves:
             self._ingestion.deleted(gone[one.twin.file_id], one.twin.file_id)
+
+    def _leave_out(self, shared: Iterable[Shared]) -> None:
+        for one in shared:
+            self._in_vain.setdefault(one.file.file_id, set()).add(one.twin.file_id)
 
     # ----------------------------------------------------------------------------------------------------------------
 

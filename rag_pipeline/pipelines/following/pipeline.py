@@ -365,6 +365,7 @@ class FollowingPipeline:
                 lambda: [*busy, *(file.file_id for file in (*new.work, *new.waiting))],
                 lambda key: key in self._jobs.stored and not found.gone(key),
                 lambda key: self._jobs.is_elsewhere(key, found.files),
+                lambda key: key in known or key in busy,
             )
             gone = missing.moved + self._brake.judge(missing.gone, known, busy, found.gone)
             # What a death of the process interrupted, or what takes up all its time, comes last of all.

@@ -53,15 +53,27 @@ class Records:
 
     def change(self, rows: Mapping[str, Row], gone: Mapping[str, str]) -> None:
         """Set rows, and forget the files that are gone, given with their names; neither is reported yet."""
-        with self._ledger.batch():
-            for key, row in rows.items():
-                self._ledger.put(key, row)
-            for key, name in gone.items():
-                self._ledger.remove(key, name)
+        self._write(rows, gone)
         with self.lock:
-            self.known.update(rows)
-            for key in gone:
-                self.known.pop(key, None)
+            self._change(rows, gone)
+
+    def took_over(self, rows: Mapping[str, Row], moved: Mapping[str, str]) -> None:
+        """Set the rows of files whose texts were taken over in the store, and forget those that have moved.
+
+        One step for whoever looks for a content: at any moment the old or the new file has it, with a row. If the
+        ledger fails, the rows have no version, as after a restart, so that the next look comes back to them.
+        """
+        fingerprints = {**dict.fromkeys(moved), **{key: row.fingerprint for key, row in rows.items()}}
+        try:
+            self._write(rows, moved)
+        except BaseException:
+            with self.lock:
+                self._change({key: row._replace(version=None) for key, row in rows.items()}, {})
+                self.set_stored(fingerprints)
+            raise
+        with self.lock:
+            self._change(rows, moved)
+            self.set_stored(fingerprints)
 
     def reported(self, keys: Iterable[str], gone: Iterable[str], at: Reported) -> None:
         """Note that the status shows what became of these files, and that those that are gone are."""
@@ -79,6 +91,19 @@ class Records:
         """Return the name that a file had."""
         row = self.known.get(key)
         return (row and row.name) or unended.get(key) or key
+
+    def _write(self, rows: Mapping[str, Row], gone: Mapping[str, str]) -> None:
+        with self._ledger.batch():
+            for key, row in rows.items():
+                self._ledger.put(key, row)
+            for key, name in gone.items():
+                self._ledger.remove(key, name)
+
+    def _change(self, rows: Mapping[str, Row], gone: Iterable[str]) -> None:
+        """Set the rows; the lock is held."""
+        self.known.update(rows)
+        for key in gone:
+            self.known.pop(key, None)
 
     def _set_stored(self, key: str, fingerprint: str | None) -> None:
         before = self.stored.pop(key, None)

@@ -47,17 +47,18 @@ class Twins:
         self._copied: Counter[str] = Counter()
         self._reading: dict[tuple[str, str], str] = {}  # file ids by fingerprint and suffix
 
-    def find(self, file: FoundFile, hashed: Hashed) -> Twin | Parked | None:
+    def find(self, file: FoundFile, hashed: Hashed, without: Container[str] = ()) -> Twin | Parked | None:
         """Return a stored file to take the content from, which :meth:`leave` has to be called for.
 
-        With None the file has to be read itself, by the caller, who calls :meth:`end` after it.
+        ``without`` are stored files that it can't be taken from. With None the file has to be read itself, by the
+        caller, who calls :meth:`end` after it.
         """
         with self._records.lock:
             moving: str | None = None
             copied: str | None = None
             for key in islice(self._records.with_content(hashed.fingerprint), MOST_TWINS):
                 row = self._records.known.get(key)
-                if key == file.file_id or row is None or not keeps_type(file, row):
+                if key == file.file_id or key in without or row is None or not keeps_type(file, row):
                     continue
                 if key in self._moving:
                     moving = moving or key

@@ -162,7 +162,30 @@ def test_what_was_gathered_is_let_go_if_the_work_breaks_off(bench: Bench) -> Non
     assert not bench.crew.is_busy("a")
 
 
-def test_a_file_whose_twin_has_left_the_store_is_put_back_and_then_read(bench: Bench) -> None:
+def test_a_file_whose_twin_has_left_the_store_takes_its_text_from_another(bench: Bench) -> None:
+    hand = bench.hand(Read(found("x")))
+    with Gathering(bench.batches, hand) as gathering:
+        gathering.share(found("x"), ONE)
+        del bench.store.kept["scope", "a"]
+        gathering.store()
+    assert (hand.again, bench.names()) == (True, [])
+    del bench.store.kept["scope", "b"]  # is being removed: the records still have it
+    with Gathering(bench.batches, bench.hand(Read(found("x")))) as gathering:
+        assert gathering.share(found("x"), ONE) is not None
+        gathering.store()
+    assert list(bench.store.texts()) == ["c", "d", "e", "x"]
+
+
+def test_a_copy_of_a_file_that_was_renamed_meanwhile_counts(bench: Bench) -> None:
+    hand = bench.hand(Read(found("x")))
+    with Gathering(bench.batches, hand) as gathering:
+        gathering.share(found("x"), ONE)
+        bench.store.rename("scope", "a", "new.txt", "file:///new")
+        gathering.store()
+    assert (hand.again, "x" in bench.ledger.rows()) == (False, True)
+
+
+def test_a_file_whose_twins_have_all_left_the_store_is_put_back_and_then_read(bench: Bench) -> None:
     hand = bench.hand(Read(found("x")))
     with Gathering(bench.batches, hand) as gathering:
         gathering.share(found("x"), ONE)

@@ -11,7 +11,14 @@ def found(**sizes: int) -> dict[str, FoundFile]:
 
 
 def judge(moves: Moves, missing: list[str], files: dict[str, FoundFile], unread: list[str], *elsewhere: str) -> Missing:
-    return moves.judge(missing, files, lambda: unread, lambda key: key in ("a", "b"), lambda key: key in elsewhere)
+    return moves.judge(
+        missing,
+        files,
+        lambda: unread,
+        may_move=lambda key: key in ("a", "b"),
+        is_elsewhere=lambda key: key in elsewhere,
+        is_kept=lambda key: key in ("a", "b"),
+    )
 
 
 def test_what_may_have_moved_waits_until_the_new_file_is_read() -> None:
@@ -37,6 +44,20 @@ def test_a_file_that_turned_out_to_be_another_is_waited_for_no_more() -> None:
     assert judge(moves, ["a"], found(c=3), []) == ([], ["a"])
     assert judge(moves, [], found(c=3), []) == ([], [])
     assert not moves.waits
+
+
+def test_a_file_that_was_busy_when_it_left_waits_when_it_is_missed() -> None:
+    moves = Moves({})
+    judge(moves, [], found(a=3), [])
+    assert judge(moves, [], found(c=3), ["c"]) == ([], [])  # a is under work, so this scan does not miss it
+    assert judge(moves, ["a"], found(c=3), ["c"]) == ([], [])
+
+
+def test_a_file_that_came_back_with_another_content_is_known_by_that() -> None:
+    moves = Moves({"a": (3, 1.0)})
+    assert judge(moves, ["a"], found(c=3), ["c"]) == ([], [])
+    judge(moves, [], found(a=4, c=3), ["c"])
+    assert judge(moves, ["a"], found(c=3), ["c"]) == ([], ["a"])
 
 
 def test_what_is_not_stored_waits_for_nothing() -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +63,50 @@ def test_what_is_reported_is_owed_no_more(records: Records, ledger: Ledger) -> N
 def test_a_name_is_that_of_the_row_or_of_what_is_owed_or_the_id(records: Records) -> None:
     records.put("a", A)
     assert [records.name_of(key, {"x": "owed"}) for key in ("a", "x", "y")] == ["a.txt", "owed", "y"]
+
+
+class Watch:
+    """A ledger that calls ``look`` while it is written to, and fails if it is ``full``."""
+
+    full = False
+
+    def __init__(self, ledger: Ledger, look: Callable[[], None]) -> None:
+        self.ledger = ledger
+        self.look = look
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        with self.ledger.batch():
+            yield
+            self.look()
+            if self.full:
+                raise StateError("the disk is full")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ledger, name)
+
+
+def contents(records: Records) -> list[str]:
+    """Return the ids that have the content f1, of those with a row, as whoever looks for a twin sees them."""
+    with records.lock:
+        return [key for key in records.with_content("f1") if key in records.known]
+
+
+def test_a_text_that_is_taken_over_has_a_file_at_every_moment(records: Records, ledger: Ledger) -> None:
+    records.put("a", A)
+    seen: list[list[str]] = []
+    records._ledger = Watch(ledger, lambda: seen.append(contents(records)))  # type: ignore[assignment]
+    records.took_over({"b": B}, {"a": "a.txt"})
+    assert (seen, contents(records)) == ([["a"]], ["b"])
+    assert ledger.rows() == records.known == {"b": B}
+
+
+def test_a_text_that_is_taken_over_is_found_though_the_ledger_fails(records: Records, ledger: Ledger) -> None:
+    records.put("a", A)
+    records._ledger = Watch(ledger, lambda: None)  # type: ignore[assignment]
+    records._ledger.full = True  # type: ignore[attr-defined]
+    with pytest.raises(StateError):
+        records.took_over({"b": B}, {"a": "a.txt"})
+    assert (contents(records), records.stored) == (["b"], {"b": "f1"})
+    # The next look comes back to both.
+    assert (ledger.rows(), records.known) == ({"a": A}, {"a": A, "b": B._replace(version=None)})
