@@ -38,14 +38,16 @@ def test_a_folder_that_is_renamed_again_and_again_under_kills_is_stored_and_told
         def is_done(state: dict[str, Any]) -> bool:
             return bool(state["status"] == "idle" and state["files_in_flight"] == state["files_queued"] == 0)
 
+        name = 0
         for turn in range(6):
             with command.program() as program:
                 service = Service(program)
                 service.wait(lambda s: s["status"] in ("idle", "processing"), [one], "the work")
                 if turn == 0:
                     service.wait(lambda s: is_done(s) and s["total_processed"] == count, [one], "all files")
-                (docs / str(turn)).rename(docs / str(turn + 1))
-                threading.Event().wait(chance.uniform(0.3, 2.0))  # at any moment
+                for _ in range(chance.randint(1, 3)):  # also while the files are still being taken over
+                    (docs / str(name)).rename(docs / str(name := name + 1))
+                    threading.Event().wait(chance.uniform(0.1, 1.2))  # at any moment
                 service.kill()
         with command.program() as program:
             service = Service(program)
@@ -59,7 +61,7 @@ def test_a_folder_that_is_renamed_again_and_again_under_kills_is_stored_and_told
         stored = set(store.files(one))
     with Ledger(command.state_dir, one) as ledger:
         rows = set(ledger.rows())
-    there = {f"6/{number}.txt" for number in range(count)}
+    there = {f"{name}/{number}.txt" for number in range(count)}
     assert (listed, stored, rows) == (there, there, there)
     assert {f"0/{number}.txt" for number in range(count)} <= gone
     assert not gone & there
