@@ -66,11 +66,11 @@ def ranges(pyproject: Mapping[str, Any]) -> Iterator[Requirement]:
 
 def licences(about: PackageMetadata) -> list[str]:
     """Return the licences that a package states, by their SPDX names where they are known."""
-    expression = about.get("License-Expression")
+    expression, free_text = ("".join((about.get_all(field) or [])[:1]) for field in ("License-Expression", "License"))
     classifiers = [
         line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or [] if line.startswith("License")
     ]
-    text = expression or (about.get("License") or "").strip().partition("\n")[0]
+    text = expression or free_text.strip().partition("\n")[0]
     stated = _BETWEEN.split(text) if expression or not classifiers else classifiers
     parts = filter(None, (part.strip() for part in stated))
     return [name for part in parts if (name := _CLASSIFIERS.get(part, part))]
