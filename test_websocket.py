@@ -15,17 +15,17 @@ try:
     import time
     from collections.abc import Callable, Sequence
 
-    from rag_pipeline.arguments import OneLineParser
-    from rag_pipeline.config import Settings
-    from rag_pipeline.demo import DemoPipeline
+    from rag_pipeline.cli.arguments import OneLineParser
+    from rag_pipeline.cli.demo import DemoPipeline
+    from rag_pipeline.cli.serve import addresses
+    from rag_pipeline.common.config import Settings
+    from rag_pipeline.common.probe import reachable
+    from rag_pipeline.common.stop_signals import StopSignals
+    from rag_pipeline.contract.events import EVENT_NAMES, NAMESPACE_NAMES
     from rag_pipeline.errors import ExitCode, run_command
-    from rag_pipeline.events import EVENT_NAMES, NAMESPACE_NAMES
-    from rag_pipeline.probe import reachable
-    from rag_pipeline.serve import addresses
-    from rag_pipeline.service import start_status_server
-    from rag_pipeline.signals import StopSignals
+    from rag_pipeline.service.server import start_status_server
     from rag_pipeline.status import PipelineStatus
-    from rag_pipeline.verify import Recorder, Watcher, differences
+    from tests.verify import Recorder, Watcher, differences
 except KeyboardInterrupt:  # the libraries take a moment to load
     raise SystemExit(130) from None
 

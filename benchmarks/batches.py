@@ -70,9 +70,9 @@ class _CountingStore:
 def _child(options: argparse.Namespace) -> int:
     from rag_pipeline import PipelineStatus
     from rag_pipeline.ingest.settings import IngestSettings
-    from rag_pipeline.pipelines.following.deletion_brake import BrakeSettings
-    from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
-    from rag_pipeline.pipelines.stages import build_parts
+    from rag_pipeline.sources.following.deletion_brake import BrakeSettings
+    from rag_pipeline.sources.local_files.settings import LocalFilesSettings
+    from rag_pipeline.sources.stages import build_parts
 
     status, stop = PipelineStatus("local_files", "benchmark"), threading.Event()
     docs, state = options.folder / "docs", options.folder / "state"

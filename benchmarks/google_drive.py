@@ -26,18 +26,18 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lib.process import BenchmarkError, JsonProcess
-from rag_pipeline.config import RunMode
+from rag_pipeline.common.config import RunMode
 from rag_pipeline.ingest.store.lance import LanceVectorStore
-from rag_pipeline.pipelines.following.pipeline import FollowingPipeline
-from rag_pipeline.pipelines.google_drive.auth import read_access
-from rag_pipeline.pipelines.google_drive.connect import open_source
-from rag_pipeline.pipelines.google_drive.listing import FOLDERS_AT_ONCE
-from rag_pipeline.pipelines.google_drive.settings import GoogleDriveSettings
-from rag_pipeline.pipelines.ledger import Ledger
+from rag_pipeline.sources.following.pipeline import FollowingPipeline
+from rag_pipeline.sources.google_drive.auth import read_access
+from rag_pipeline.sources.google_drive.connect import open_source
+from rag_pipeline.sources.google_drive.listing import FOLDERS_AT_ONCE
+from rag_pipeline.sources.google_drive.settings import GoogleDriveSettings
+from rag_pipeline.sources.ledger import Ledger
 from rag_pipeline.status import PipelineStatus
 from tests.drive import DriveServer, Generated
-from tests.pipelines.google_drive.storm import Storm
-from tests.pipelines.parts import DIMENSIONS, TestParts
+from tests.sources.google_drive.storm import Storm
+from tests.sources.parts import DIMENSIONS, TestParts
 
 MIB = 1 << 20
 SCOPE = "benchmark"

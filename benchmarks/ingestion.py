@@ -75,12 +75,12 @@ def _measure(folder: str, embedder: str, clients: int | None) -> float:
 
 def _child(folder: str, embedder: str, service: str) -> int:
     from rag_pipeline import PipelineStatus, start_status_server
-    from rag_pipeline.config import RunMode
+    from rag_pipeline.common.config import RunMode
     from rag_pipeline.ingest.settings import IngestSettings
-    from rag_pipeline.pipelines.ledger import Ledger
-    from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
-    from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
-    from rag_pipeline.pipelines.stages import build_parts
+    from rag_pipeline.sources.ledger import Ledger
+    from rag_pipeline.sources.local_files.pipeline import LocalFilesPipeline
+    from rag_pipeline.sources.local_files.settings import LocalFilesSettings
+    from rag_pipeline.sources.stages import build_parts
     from rag_pipeline.status import core_of
 
     status = PipelineStatus("local_files")

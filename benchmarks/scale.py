@@ -92,7 +92,7 @@ def write_files(folder: Path, count: int, ending: str, *, first: int = 0) -> Non
 
 def _child(options: argparse.Namespace) -> int:
     from rag_pipeline import PipelineStatus
-    from rag_pipeline.pipelines.local_files.settings import LocalFilesSettings
+    from rag_pipeline.sources.local_files.settings import LocalFilesSettings
 
     (size,) = options.files
     status, stop = PipelineStatus("local_files"), threading.Event()
@@ -109,8 +109,8 @@ def run_pipeline(
 ) -> dict[str, Any]:
     """Run local_files, with the service on, while ``work`` lasts; return what that returns. Closes ``parts``."""
     from rag_pipeline import start_status_server
-    from rag_pipeline.pipelines.ledger import Ledger
-    from rag_pipeline.pipelines.local_files.pipeline import LocalFilesPipeline
+    from rag_pipeline.sources.ledger import Ledger
+    from rag_pipeline.sources.local_files.pipeline import LocalFilesPipeline
 
     with (
         closing(parts),
@@ -135,7 +135,7 @@ def tell(found: dict[str, Any]) -> None:
 
 def _stages(state: Path, workers: int, stop: threading.Event, *, in_memory: bool) -> Any:
     from rag_pipeline.ingest.settings import IngestSettings
-    from rag_pipeline.pipelines.stages import build_parts
+    from rag_pipeline.sources.stages import build_parts
 
     parts = build_parts(IngestSettings.from_env({}), state / "store", workers=workers, stop=stop)
     if not in_memory:

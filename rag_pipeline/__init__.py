@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rag_pipeline.errors import RagPipelineError
 
 if TYPE_CHECKING:
-    from rag_pipeline.service import StatusServer, start_status_server
+    from rag_pipeline.service.server import StatusServer, start_status_server
     from rag_pipeline.status import PipelineStatus, pipeline_status
 
 __version__ = "0.1.0"
@@ -18,9 +18,9 @@ def __getattr__(name: str) -> Any:
     # The servers bring eventlet with them; a program that only reports need not load it. And a command that begins
     # with nothing loaded hears Ctrl+C from the first moment.
     if name in ("StatusServer", "start_status_server"):
-        from rag_pipeline import service
+        from rag_pipeline.service import server
 
-        return getattr(service, name)
+        return getattr(server, name)
     if name in ("PipelineStatus", "pipeline_status"):
         from rag_pipeline import status
 

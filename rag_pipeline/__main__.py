@@ -4,7 +4,7 @@ if __name__ == "__main__":
     import sys
 
     try:
-        from rag_pipeline.cli import main
+        from rag_pipeline.cli.main import main
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(main())

@@ -20,12 +20,12 @@ RagPipelineError
 │   └── JournalBusyError                 too many searches of it are under way
 ├── AccessDeniedError (PermissionError)  a service refused a client: its token, or its namespace
 ├── UnreachableError (ConnectionError)   a service that was to be followed does not answer
-├── FellBehindError (RuntimeError)       a reader of events did not keep up with them
-├── ClosedError (RuntimeError)           what was asked for can't come any more: the client is closed
-├── WaitedInVainError (TimeoutError)     what was waited for did not happen in time
+├── SlowConsumerError (RuntimeError)       a reader of events did not keep up with them
+├── ClientClosedError (RuntimeError)           what was asked for can't come any more: the client is closed
+├── WaitTimeoutError (TimeoutError)     what was waited for did not happen in time
 ├── DeletionsHeldError (RuntimeError)    a single pass found too many files gone: their texts are kept
-├── ControlError (ValueError)            a pipeline can't do what was asked of it; in rag_pipeline.control
-└── DriveError (RuntimeError)            Google Drive; its tree is in rag_pipeline.pipelines.google_drive.errors
+├── ControlError (ValueError)            a pipeline can't do what was asked of it; in rag_pipeline.status.control
+└── DriveError (RuntimeError)            Google Drive; its tree is in rag_pipeline.sources.google_drive.errors
 
 Each message is one sentence that names the thing. ``retryable`` says whether the same call can succeed later with
 nothing changed by the user; it is what a failed file shows as ``error.retryable``.
@@ -43,7 +43,7 @@ from contextlib import suppress
 from enum import IntEnum
 from typing import Any, ClassVar, TextIO, TypeVar, cast
 
-from rag_pipeline.printing import say
+from rag_pipeline.common.printing import say
 
 _T = TypeVar("_T")
 
@@ -196,15 +196,15 @@ class UnreachableError(RagPipelineError, ConnectionError):
     exit_code = ExitCode.UNREACHABLE
 
 
-class FellBehindError(RagPipelineError, RuntimeError):
+class SlowConsumerError(RagPipelineError, RuntimeError):
     """A reader of events did not keep up with them, and some were left out; the state is right all the same."""
 
 
-class ClosedError(RagPipelineError, RuntimeError):
+class ClientClosedError(RagPipelineError, RuntimeError):
     """What was asked for can't come any more: the client is closed."""
 
 
-class WaitedInVainError(RagPipelineError, TimeoutError):
+class WaitTimeoutError(RagPipelineError, TimeoutError):
     """What was waited for did not happen in time."""
 
     exit_code = ExitCode.TIMEOUT

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from rag_pipeline.events import Event
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal import Entry
-from rag_pipeline.journal.sqlite import SqliteJournal
+from rag_pipeline.journal.sqlite.journal import SqliteJournal
 
 PATIENCE_SECONDS = 60.0
 

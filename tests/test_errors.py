@@ -156,12 +156,12 @@ run({program!r}, run_name="__main__")
     ("program", "module"),
     [
         ("status_server.py", "rag_pipeline.service"),
-        ("status_server.py", "rag_pipeline.serve"),
+        ("status_server.py", "rag_pipeline.cli.serve"),
         ("test_websocket.py", "rag_pipeline.service"),
-        ("test_websocket.py", "rag_pipeline.verify"),
-        ("rag_pipeline", "rag_pipeline.cli"),
+        ("test_websocket.py", "tests.verify"),
+        ("rag_pipeline", "rag_pipeline.cli.main"),
         ("rag_pipeline", "rag_pipeline.status"),
-        ("rag_pipeline", "rag_pipeline.pipelines.local_files.pipeline"),
+        ("rag_pipeline", "rag_pipeline.sources.local_files.pipeline"),
     ],
 )
 def test_ctrl_c_while_the_libraries_load_ends_without_a_traceback(program: str, module: str) -> None:

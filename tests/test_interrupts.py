@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline import PipelineStatus
+from rag_pipeline.common.listener import open_listener
 from rag_pipeline.errors import PortInUseError
-from rag_pipeline.listener import open_listener
-from rag_pipeline.service import start_status_server
+from rag_pipeline.service.server import start_status_server
 from tests.interrupting import interrupted
 from tests.journal.redis_server import needs_redis, running
 from tests.live import ask, native_threads, wait_until

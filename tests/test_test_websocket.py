@@ -9,15 +9,15 @@ import signal
 import pytest
 
 from rag_pipeline.errors import ExitCode
-from rag_pipeline.verify import Watcher
 from tests.live import Program, ask, run, taken_port, wait_until
+from tests.verify import Watcher
 
 SCRIPT = "test_websocket.py"
 
 # The hub leaves out every tenth packet.
 LOSSY = """
 import itertools, sys
-from rag_pipeline.fanout import hub
+from rag_pipeline.broadcast import hub
 real, count = hub.batch, itertools.count(1)
 hub.batch = lambda packets: real([p for p in packets if next(count) % 10] or packets[:1])
 import test_websocket

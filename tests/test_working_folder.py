@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import ExitCode
-from tests.pipelines.endpoint import Endpoint, endpoint
-from tests.pipelines.local_files.process import command
+from tests.sources.endpoint import Endpoint, endpoint
+from tests.sources.local_files.process import command
 
 FAST = {"RAG_SETTLE_SECONDS": "0"}
 

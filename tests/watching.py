@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Container, Iterator
 from typing import Any
 
-from rag_pipeline import events
-from rag_pipeline.events import Event
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import Event
 from rag_pipeline.status import PipelineStatus, Published, core_of
 
 JsonDict = dict[str, Any]

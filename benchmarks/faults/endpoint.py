@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from benchmarks.faults.embeddings import Embeddings
-from tests.pipelines.endpoint import DIMENSIONS, vector
+from tests.sources.endpoint import DIMENSIONS, vector
 
 PROBE = "probe"
 """The text that an embedder asks for to see whether an endpoint takes any."""

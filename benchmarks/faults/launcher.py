@@ -49,7 +49,7 @@ class Switches:
 def main() -> int:
     """Run the command with the faults built in."""
     _confine()
-    from rag_pipeline.cli import main as run
+    from rag_pipeline.cli.main import main as run
 
     _install(Switches(os.environ["FAULTS_FILE"]))
     return run()
@@ -70,7 +70,7 @@ def _install(switches: Switches) -> None:
     from rag_pipeline.ingest.embed.openai import OpenAIEmbedder
     from rag_pipeline.ingest.extract import ProcessExtractor
     from rag_pipeline.ingest.store.lance import LanceVectorStore
-    from rag_pipeline.pipelines.ledger import Ledger
+    from rag_pipeline.sources.ledger import Ledger
 
     def state_error() -> Exception:
         error = StateError("the ledger can't be used: disk I/O error")

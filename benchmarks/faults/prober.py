@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.faults.known import Asked, Known, Shown
 from benchmarks.faults.texts import normal
 from rag_pipeline.ingest.types import SearchHit
-from tests.pipelines.endpoint import vector
+from tests.sources.endpoint import vector
 
 PAUSE_SECONDS = 0.02
 HITS = 100

@@ -25,7 +25,7 @@ from benchmarks.faults.world import Card, Place, World
 from benchmarks.lib.process import ROOT
 from rag_pipeline.ingest.store.lance import LanceVectorStore
 from tests.live import environment
-from tests.pipelines.endpoint import DIMENSIONS
+from tests.sources.endpoint import DIMENSIONS
 
 MODEL_ID = f"words@{DIMENSIONS}"
 DISK_BYTES = 256 << 20

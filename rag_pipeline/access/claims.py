@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rag_pipeline.access.decision import EXPIRED, Access, Code, Refusal
-from rag_pipeline.events import resolve_namespace
+from rag_pipeline.contract.events import resolve_namespace
 
 NAMESPACES = "namespaces"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from rag_pipeline.events import NS_PIPELINE, namespaces_of
+from rag_pipeline.contract.events import NS_PIPELINE, namespaces_of
 
 
 class Code(StrEnum):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from rag_pipeline.access.decision import EVERYTHING, INVALID, MISSING, Access, Refusal
-from rag_pipeline.access.refusals import RefusalLog
+from rag_pipeline.access.refusal_log import RefusalLog
 from rag_pipeline.access.tokens import SharedTokens
-from rag_pipeline.config import AuthSettings
+from rag_pipeline.common.config import AuthSettings
 from rag_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from rag_pipeline import native
 from rag_pipeline.access.decision import INVALID, Code, Refusal
 from rag_pipeline.access.fetch import fetch
 from rag_pipeline.access.keys import KeySet, VerifyingKey, read_key_set
+from rag_pipeline.common import native
 
 REFRESH_SECONDS = 300.0
 RETRY_SECONDS = 15.0
@@ -50,8 +50,8 @@ class Jwks:
         self._fetching = True  # from the beginning: the first fetch is on its way
         self._failing = False
         self._fetched_at = clock()
-        self._wanted = native.Signal()
-        self._first = native.OneShot()
+        self._wanted = native.AutoResetEvent()
+        self._first = native.Future()
         self._stopping = False
         self._thread: native.NativeThread | None = None
 

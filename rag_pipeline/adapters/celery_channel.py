@@ -8,7 +8,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
-from rag_pipeline import native
+from rag_pipeline.common import native
 
 logger = logging.getLogger("rag_pipeline.adapters")
 

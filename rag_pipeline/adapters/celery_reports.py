@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from rag_pipeline.adapters.files import File
 from rag_pipeline.adapters.reporter import Reporter
-from rag_pipeline.liveness import is_alive
+from rag_pipeline.common.liveness import is_alive
 
 MAX_ENDED_REMEMBERED = 1000
 MAX_EARLY = 1000

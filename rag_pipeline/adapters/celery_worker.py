@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from rag_pipeline import native
 from rag_pipeline.adapters.celery_channel import Channel
 from rag_pipeline.adapters.celery_reports import Desk, Kind, Report
 from rag_pipeline.adapters.files import File
 from rag_pipeline.adapters.reporter import Reporter
+from rag_pipeline.common import native
 from rag_pipeline.status import PipelineStatus
 
 PIPELINE_TYPE = "celery"

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from rag_pipeline.client.board import Standing
 from rag_pipeline.client.client import State, StatusClient
 from rag_pipeline.client.following import Event
+from rag_pipeline.client.state import Standing
 from rag_pipeline.client.stream import EventStream
 from rag_pipeline.errors import (
     AccessDeniedError,
-    ClosedError,
-    FellBehindError,
+    ClientClosedError,
+    SlowConsumerError,
     UnreachableError,
-    WaitedInVainError,
+    WaitTimeoutError,
 )
 
 __all__ = [
     "AccessDeniedError",
-    "ClosedError",
+    "ClientClosedError",
     "Event",
     "EventStream",
-    "FellBehindError",
+    "SlowConsumerError",
     "Standing",
     "State",
     "StatusClient",
     "UnreachableError",
-    "WaitedInVainError",
+    "WaitTimeoutError",
 ]

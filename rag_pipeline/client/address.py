@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import requests
 
 from rag_pipeline.client.refusal import refusal_over_http
-from rag_pipeline.config import reject
+from rag_pipeline.common.config import reject
+from rag_pipeline.contract.events import NAMESPACES, NS_PIPELINE
 from rag_pipeline.errors import ConfigurationError, UnreachableError
-from rag_pipeline.events import NAMESPACES, NS_PIPELINE
 
 EXPECTED = "http:// or https://, a host, and a port where it is not the scheme's own, such as http://127.0.0.1:8004"
 MAX_HEALTH_BYTES = 1 << 22

@@ -10,12 +10,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from rag_pipeline.client import address
-from rag_pipeline.client.board import OVER, Board, Standing
+from rag_pipeline.client.reconnector import Plan, Tender, Token, usable_transports
+from rag_pipeline.client.state import OVER, Board, Standing
 from rag_pipeline.client.stream import EventStream
-from rag_pipeline.client.tending import Plan, Tender, Token, usable_transports
-from rag_pipeline.config import TRANSPORTS, reject
-from rag_pipeline.errors import WaitedInVainError
-from rag_pipeline.events import NAMESPACE_NAMES
+from rag_pipeline.common.config import TRANSPORTS, reject
+from rag_pipeline.contract.events import NAMESPACE_NAMES
+from rag_pipeline.errors import WaitTimeoutError
 
 logger = logging.getLogger("rag_pipeline.client")
 
@@ -164,8 +164,8 @@ class StatusClient:
         """Wait until the predicate is true of the states, by pipeline id; return those. Without one: until live.
 
         It is asked only while the client is live, and of what is newest then: changes in quick succession are one.
-        Raises WaitedInVainError, which is a TimeoutError, after ``timeout`` seconds; AccessDeniedError when the service
-        refuses the client, UnreachableError when the client gives up, ClosedError when it is closed; and what the
+        Raises WaitTimeoutError, which is a TimeoutError, after ``timeout`` seconds; AccessDeniedError when the service
+        refuses the client, UnreachableError when the client gives up, ClientClosedError when it is closed; and what the
         predicate raises.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -178,7 +178,7 @@ class StatusClient:
                     return copies
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
-                raise WaitedInVainError(self._in_vain(timeout, states is not None))
+                raise WaitTimeoutError(self._in_vain(timeout, states is not None))
             version = self._next(version, left)
 
     def _next(self, version: int, timeout_seconds: float | None) -> int:

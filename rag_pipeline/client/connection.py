@@ -20,8 +20,8 @@ from socketio import packet as packets
 
 from rag_pipeline.client.address import Address, reason_of
 from rag_pipeline.client.refusal import refusal
+from rag_pipeline.contract.events import NS_ROOT, Json
 from rag_pipeline.errors import UnreachableError
-from rag_pipeline.events import NS_ROOT, Json
 
 JOIN_SECONDS = 2.0
 

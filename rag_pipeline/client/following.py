@@ -10,9 +10,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from rag_pipeline import events
-from rag_pipeline.events import NOWHERE, Json
-from rag_pipeline.picture import apply
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import NOWHERE, Json
+from rag_pipeline.contract.state_reducer import apply
 
 HEAL_SECONDS = 2.0
 """How long the status that heals a gap may take; the service sends one within 100 ms after file events."""

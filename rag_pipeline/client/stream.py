@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import NoReturn, Self
 
 from rag_pipeline.client.following import Event
-from rag_pipeline.errors import FellBehindError, WaitedInVainError
+from rag_pipeline.errors import SlowConsumerError, WaitTimeoutError
 
 
 class EventStream(Iterator[Event]):
     """Every event from the moment it was made, in order, each once; for one reader, on any thread.
 
-    It ends when the client is closed. Raises WaitedInVainError when nothing comes for ``timeout_seconds``, after which
-    it can be read on; AccessDeniedError when the service refuses the client; FellBehindError, after what was kept,
+    It ends when the client is closed. Raises WaitTimeoutError when nothing comes for ``timeout_seconds``, after which
+    it can be read on; AccessDeniedError when the service refuses the client; SlowConsumerError, after what was kept,
     when more than ``limit`` events wait to be read: then the stream is over, and a new one goes on with what is new.
     """
 
@@ -39,7 +39,7 @@ class EventStream(Iterator[Event]):
                     self._end()
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
-                    raise WaitedInVainError(f"no event came within {self._timeout:g} seconds")
+                    raise WaitTimeoutError(f"no event came within {self._timeout:g} seconds")
                 self._changed.wait(left)
             return self._waiting.popleft()
 
@@ -66,7 +66,7 @@ class EventStream(Iterator[Event]):
         if not self._open:
             return
         if len(self._waiting) >= self._limit:
-            self.end(FellBehindError(f"over {self._limit} events wait to be read: those that follow were left out"))
+            self.end(SlowConsumerError(f"over {self._limit} events wait to be read: those that follow were left out"))
         else:
             self._waiting.append(event)
 

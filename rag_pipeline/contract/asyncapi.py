@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from rag_pipeline import events, wire
-from rag_pipeline.config import DEFAULT_HOST, DEFAULT_PORT
+from rag_pipeline.common.config import DEFAULT_HOST, DEFAULT_PORT
+from rag_pipeline.contract import events, wire
 from rag_pipeline.contract.schemas import reference, references, schemas
 
 Document = dict[str, Any]

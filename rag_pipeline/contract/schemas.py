@@ -1,4 +1,4 @@
-"""JSON Schema of the types in :mod:`rag_pipeline.wire`, in the words that AsyncAPI 3.0 and OpenAPI 3.1 both know.
+"""JSON Schema of the types in :mod:`rag_pipeline.contract.wire`, in the words that AsyncAPI 3.0 and OpenAPI 3.1 both know.
 
 That is draft 07 without what 2020-12 changed: ``$ref`` stands alone, and what null may be says so in its ``type``.
 """
@@ -13,7 +13,7 @@ from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from rag_pipeline import wire
+from rag_pipeline.contract import wire
 
 Schema = dict[str, Any]
 
@@ -44,7 +44,7 @@ def schemas(*names: str) -> dict[str, Schema]:
 
 
 def schema_of(name: str) -> Schema:
-    """Return the schema of a type of :mod:`rag_pipeline.wire`; what it refers to is not in it."""
+    """Return the schema of a type of :mod:`rag_pipeline.contract.wire`; what it refers to is not in it."""
     if name in ALIASES:
         return {"title": name, **_render(ALIASES[name], named=False)}
     return {"title": name, **_object(getattr(wire, name))}

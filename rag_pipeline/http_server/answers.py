@@ -11,10 +11,10 @@ from urllib.parse import unquote, urlsplit
 from rag_pipeline.access import EVERYTHING, OPEN, Access, Guard, Refusal
 from rag_pipeline.access.bearer import token_of
 from rag_pipeline.access.decision import not_allowed
+from rag_pipeline.access.hosts import HostPolicy
+from rag_pipeline.access.origins import ALLOWED_METHODS, CONTROL_METHODS, OriginPolicy, request_scheme
 from rag_pipeline.contract import DOCUMENTS, document
-from rag_pipeline.control import Action
-from rag_pipeline.events import NS_PIPELINE
-from rag_pipeline.hosts import HostPolicy
+from rag_pipeline.contract.events import NS_PIPELINE
 from rag_pipeline.http_server import assets, control, history, page, states
 from rag_pipeline.http_server.challenge import refused
 from rag_pipeline.http_server.content import (
@@ -25,9 +25,9 @@ from rag_pipeline.http_server.content import (
     json_content,
     quoted,
 )
-from rag_pipeline.http_server.limited import LimitedSource
-from rag_pipeline.http_server.source import Health, Source
-from rag_pipeline.origins import ALLOWED_METHODS, CONTROL_METHODS, OriginPolicy, request_scheme
+from rag_pipeline.http_server.scoped_view import LimitedSource
+from rag_pipeline.http_server.service_view import Health, Source
+from rag_pipeline.status.control import Action
 
 __all__ = ["Answer", "Health", "Request", "Source", "Streaming", "answer", "error_answer"]
 

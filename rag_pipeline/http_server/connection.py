@@ -6,7 +6,7 @@ import _socket
 import logging
 from collections.abc import Callable
 
-from rag_pipeline import native
+from rag_pipeline.common import native
 from rag_pipeline.http_server.head import RequestHead
 
 READ_BYTES = 8192

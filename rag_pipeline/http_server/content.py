@@ -28,7 +28,7 @@ class Stream(Protocol):
 
 
 Opener = Callable[[], Stream]
-"""Opens a stream; raises :class:`~rag_pipeline.http_server.source.FollowerClosedError` when the service stops."""
+"""Opens a stream; raises :class:`~rag_pipeline.http_server.service_view.FollowerClosedError` when the service stops."""
 
 
 @dataclass(frozen=True, slots=True)

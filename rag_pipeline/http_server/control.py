@@ -6,10 +6,10 @@ import re
 from http import HTTPStatus
 from typing import NamedTuple
 
-from rag_pipeline.control import NEED_FILE, Action, ControlError
 from rag_pipeline.http_server.content import Content, error_content, json_content, no_pipeline
 from rag_pipeline.http_server.query import QueryError, parse
-from rag_pipeline.http_server.source import Source
+from rag_pipeline.http_server.service_view import Source
+from rag_pipeline.status.control import NEED_FILE, Action, ControlError
 
 PARAMETERS = ("file", "count")
 _COUNT = re.compile("[0-9]{1,9}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rag_pipeline.http_server.encoding import encode_text
-from rag_pipeline.http_server.source import Follower, FollowerClosedError, Item
+from rag_pipeline.http_server.service_view import Follower, FollowerClosedError, Item
 
 RETRY_MILLISECONDS = 2_000
 # Both without an empty line: some readers take each block that ends with one for an event.

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from rag_pipeline.access.decision import not_allowed
+from rag_pipeline.contract.events import iso
 from rag_pipeline.errors import JournalBusyError, JournalError
-from rag_pipeline.events import iso
 from rag_pipeline.http_server.accept import EVENT_STREAM, prefers_stream
 from rag_pipeline.http_server.challenge import refused
 from rag_pipeline.http_server.content import JSON_TYPE, Content, error_content, json_content
 from rag_pipeline.http_server.encoding import encode_text
 from rag_pipeline.http_server.event_stream import EventStream
 from rag_pipeline.http_server.query import EventsQuery, QueryError, events_query, files_query
-from rag_pipeline.http_server.source import EventPage, Source
+from rag_pipeline.http_server.service_view import EventPage, Source
 from rag_pipeline.journal.base import FileRow
 
 MAX_PAGE_CHARACTERS = 4 << 20

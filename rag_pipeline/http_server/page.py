@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from rag_pipeline.events import NAMESPACES
+from rag_pipeline.contract.events import NAMESPACES
 
 _POLICY = (
     "default-src 'none'",

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from rag_pipeline import config, events
+from rag_pipeline.common import config
+from rag_pipeline.contract import events
 from rag_pipeline.http_server.content import quoted
 from rag_pipeline.journal.base import MAX_PAGE, FileQuery, FileStatus, parse_offset
 

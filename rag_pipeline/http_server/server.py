@@ -18,7 +18,8 @@ from time import monotonic, thread_time
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from rag_pipeline import descriptors, native
+from rag_pipeline.common import descriptors, native
+from rag_pipeline.common.listener import HTTP_SETTINGS, open_listener
 from rag_pipeline.errors import ServiceError
 from rag_pipeline.http_server.answers import error_answer
 from rag_pipeline.http_server.connection import DRAIN_BYTES, Connection
@@ -27,8 +28,7 @@ from rag_pipeline.http_server.handler import Handler, Limits, Respond, render
 from rag_pipeline.http_server.head import Stage
 from rag_pipeline.http_server.streaming import OpenStreams
 from rag_pipeline.http_server.waiting import WaitFor, WaitingClients
-from rag_pipeline.http_server.workers import LEAVES, WorkerPool
-from rag_pipeline.listener import HTTP_SETTINGS, open_listener
+from rag_pipeline.http_server.workers import LEAVES, RequestWorkers
 
 CLAIM_SECONDS = 2.0
 """How long a request waits for a thread, or for CPU time, before it is answered with 503."""
@@ -95,7 +95,7 @@ class HttpServer:
         self._accepts_at = 0.0
         self._poll = native.poll()
         budget = CpuBudget(self._limits.cpu_share, self._limits.cpu_burst_seconds)
-        self._pool: WorkerPool[Connection] = WorkerPool(
+        self._pool: RequestWorkers[Connection] = RequestWorkers(
             self._work, self._limits.threads, "rag-pipeline-http-worker", budget
         )
 
@@ -177,7 +177,7 @@ class HttpServer:
                 self._turn(self._waiting.seconds_left(_TURN_SECONDS))
             except Exception:
                 logger.exception("the HTTP server's waiting thread failed")
-                native.OneShot().wait(_PAUSE_SECONDS)
+                native.Future().wait(_PAUSE_SECONDS)
         try:
             self._end_all()
         finally:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from rag_pipeline import wire
+from rag_pipeline.contract import wire
 from rag_pipeline.http_server.content import Content, error_content, json_content, no_pipeline
 from rag_pipeline.http_server.query import QueryError, status_query
-from rag_pipeline.http_server.source import Source
+from rag_pipeline.http_server.service_view import Source
 
 LISTS = wire.State.__annotations__.keys() - wire.StateSummary.__annotations__.keys()
 """The fields that make a state large: a summary has their counts."""

@@ -8,10 +8,10 @@ import logging
 from _queue import Empty, SimpleQueue
 from time import monotonic
 
-from rag_pipeline import native
+from rag_pipeline.common import native
 from rag_pipeline.http_server.connection import Connection
 from rag_pipeline.http_server.content import Opener, Stream
-from rag_pipeline.http_server.source import FollowerClosedError
+from rag_pipeline.http_server.service_view import FollowerClosedError
 
 # How late it is noticed that the client of a quiet stream has gone: with hundreds of streams each look costs.
 POLL_SECONDS = 2.0

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Generic, TypeVar
 
-from rag_pipeline import native
+from rag_pipeline.common import native
 from rag_pipeline.http_server.cpu_budget import CpuBudget
 
 MOST_COMPUTING = 2
@@ -24,7 +24,7 @@ T = TypeVar("T")
 logger = logging.getLogger("rag_pipeline.http")
 
 
-class WorkerPool(Generic[T]):
+class RequestWorkers(Generic[T]):
     """Runs ``work`` on jobs, ``limit`` at a time. One thread owns it, and gives each thread back when its job is done.
 
     ``waiting`` has the jobs that no thread was free for, or no CPU time was left for, each with the time that it was

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from rag_pipeline.normal_forms import nfd
+from rag_pipeline.common.normal_forms import nfd
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -16,7 +16,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self
 
-from rag_pipeline.events import Event, Json
+from rag_pipeline.contract.events import Event, Json
 from rag_pipeline.status.saved import SavedState
 
 logger = logging.getLogger("rag_pipeline.journal")

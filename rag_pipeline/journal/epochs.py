@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
-from rag_pipeline.events import Event
-from rag_pipeline.handover import Handover
+from rag_pipeline.common.mailbox import Mailbox
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal.gap import GapBody
 from rag_pipeline.status import StatusCore
 from rag_pipeline.status.model import StateBody
@@ -65,7 +65,7 @@ class Epochs:
             body = GapBody(body.state._replace(epoch=epoch))
         return event._replace(epoch=epoch, body=body)
 
-    def watch(self, handover: Handover[Any]) -> None:
+    def watch(self, handover: Mailbox[Any]) -> None:
         """Say that events were dropped on the way here, once a minute at most, and see that clients learn of it.
 
         The next status of each pipeline says so. If none comes, the pipeline begins a new epoch.

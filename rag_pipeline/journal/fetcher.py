@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from rag_pipeline import native
+from rag_pipeline.common import native
+from rag_pipeline.common.mailbox import LOOK_SECONDS, Mailbox
 from rag_pipeline.errors import JournalError
-from rag_pipeline.handover import LOOK_SECONDS, Handover
 from rag_pipeline.journal.base import Entry, Journal
 from rag_pipeline.journal.reading import read_within
 
@@ -26,8 +26,8 @@ class Fetcher:
     def __init__(self, journal: Journal, post: Callable[[Callable[[], None]], None]) -> None:
         self._journal = journal
         self._post = post
-        self._signal = native.Signal()
-        self._questions: Handover[tuple[int, str, Done]] = Handover(wake_up=self._signal)
+        self._signal = native.AutoResetEvent()
+        self._questions: Mailbox[tuple[int, str, Done]] = Mailbox(wake_up=self._signal)
         self._thread: native.NativeThread | None = None
         self._stopping = False
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rag_pipeline import events
-from rag_pipeline.events import Event
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal.base import FileStatus
 from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileBody, FileError, FileRecord

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
 
-from rag_pipeline import events
-from rag_pipeline.events import Event, Json
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import Event, Json
 from rag_pipeline.journal.base import Entry, StoredBody
 from rag_pipeline.journal.weight import weigh
 from rag_pipeline.status.model import StateBody

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rag_pipeline import native
+from rag_pipeline.common import native
 from rag_pipeline.errors import JournalBusyError
 
 MOST_AT_ONCE = 8

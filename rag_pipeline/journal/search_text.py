@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag_pipeline.normal_forms import nfc
+from rag_pipeline.common.normal_forms import nfc
 
 
 def folded(text: str) -> str:

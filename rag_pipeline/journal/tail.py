@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from itertools import islice
 
-from rag_pipeline import events, native
-from rag_pipeline.events import Event
+from rag_pipeline.common import native
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal.base import Entry, Lineage
 from rag_pipeline.journal.gap import GapBody, is_gap
 from rag_pipeline.journal.weight import weigh

@@ -8,7 +8,7 @@ from __future__ import annotations
 import marshal
 from typing import Any
 
-from rag_pipeline.events import Event
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal.base import Entry, StoredBody
 from rag_pipeline.status.model import FileBody, StateBody
 

@@ -12,10 +12,10 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-from rag_pipeline import native
+from rag_pipeline.common import native
+from rag_pipeline.common.mailbox import LOOK_SECONDS, Mailbox
+from rag_pipeline.contract.events import Event
 from rag_pipeline.errors import JournalError
-from rag_pipeline.events import Event
-from rag_pipeline.handover import LOOK_SECONDS, Handover
 from rag_pipeline.journal.base import Entry, Journal
 from rag_pipeline.journal.epochs import Epochs
 from rag_pipeline.journal.gap import EventBound
@@ -50,8 +50,8 @@ class Writer(Generic[T]):
         self._journal = journal
         self._deliver = deliver
         self._failed = failed
-        self._signal = native.Signal()
-        self._handover: Handover[Event | T] = Handover(wake_up=self._signal, bound=EventBound())
+        self._signal = native.AutoResetEvent()
+        self._handover: Mailbox[Event | T] = Mailbox(wake_up=self._signal, bound=EventBound())
         self._epochs = Epochs(pipelines)
         self._taken = 0
         self._left_out = 0

@@ -9,16 +9,16 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from rag_pipeline.fanout.census import Census, take_census
-from rag_pipeline.journal.keeper import Keeper
+from rag_pipeline.broadcast.client_stats import Census, take_census
+from rag_pipeline.journal.backend import Keeper
 from rag_pipeline.metrics import service
+from rag_pipeline.metrics.coalesced_call import Question
 from rag_pipeline.metrics.pipelines import figures_from, figures_of, pipeline_families
-from rag_pipeline.metrics.question import Question
 from rag_pipeline.socket_server import SocketServer
 from rag_pipeline.status import StatusCore
 
 if TYPE_CHECKING:
-    from rag_pipeline.journal.redis_keeper import RedisKeeper
+    from rag_pipeline.journal.redis.backend import RedisKeeper
 
 
 class Metrics(Collector):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client.metrics_core import Metric
 
-from rag_pipeline.fanout.views import STALLED
+from rag_pipeline.broadcast.remote_states import STALLED
 from rag_pipeline.metrics.families import counter, gauge, histogram, info
 from rag_pipeline.status import StatusCore
 from rag_pipeline.status.model import Totals

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from prometheus_client.metrics_core import Metric
 
-from rag_pipeline.events import NAMESPACES
-from rag_pipeline.fanout.census import Census
-from rag_pipeline.fanout.subscriber import TRANSPORTS
+from rag_pipeline.broadcast.client_stats import Census
+from rag_pipeline.broadcast.subscriber import TRANSPORTS
+from rag_pipeline.contract.events import NAMESPACES
 from rag_pipeline.metrics.families import counter, gauge, info
 
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import socketio
 
-from rag_pipeline import events
 from rag_pipeline.access import Guard
 from rag_pipeline.access.bearer import token_of
-from rag_pipeline.config import Settings
-from rag_pipeline.fanout import Form, Hub, Outlet, Subscriber
-from rag_pipeline.hosts import HostPolicy
-from rag_pipeline.origins import OriginPolicy, request_scheme
+from rag_pipeline.access.hosts import HostPolicy
+from rag_pipeline.access.origins import OriginPolicy, request_scheme
+from rag_pipeline.broadcast import Form, Hub, Outlet, Subscriber
+from rag_pipeline.common.config import Settings
+from rag_pipeline.contract import events
 from rag_pipeline.socket_server import engine
-from rag_pipeline.socket_server.admission import Admission
+from rag_pipeline.socket_server.authorization import Admission
 from rag_pipeline.socket_server.gate import Gate
 from rag_pipeline.socket_server.loop import ANSWER_HEADERS, Environ, Loop, StartResponse
 from rag_pipeline.socket_server.outlets import DirectOutlet, LibraryOutlet

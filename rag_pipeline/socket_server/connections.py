@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rag_pipeline.descriptors import Share
+from rag_pipeline.common.descriptors import Share
 
 LARGEST_HEADROOM = 64
 

@@ -54,7 +54,7 @@ from rag_pipeline.socket_server.session import EngineSocket
 from rag_pipeline.socket_server.websocket import WebSocketConnection
 
 if TYPE_CHECKING:
-    from rag_pipeline.socket_server.admission import Admission
+    from rag_pipeline.socket_server.authorization import Admission
 
 logger = logging.getLogger("rag_pipeline.socket")
 

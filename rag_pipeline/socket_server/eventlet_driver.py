@@ -19,7 +19,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
-from rag_pipeline.descriptors import Share
+from rag_pipeline.common.descriptors import Share
 from rag_pipeline.socket_server import body, peer
 from rag_pipeline.socket_server.connections import Connections, Slot
 from rag_pipeline.socket_server.head import HeadError, check_first, read_head

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engineio import packet as eio_packet
 
-from rag_pipeline.fanout import Batch
+from rag_pipeline.broadcast import Batch
 
 if TYPE_CHECKING:
     from rag_pipeline.socket_server.session import EngineSocket

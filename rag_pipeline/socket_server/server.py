@@ -8,24 +8,24 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from rag_pipeline import descriptors, native
 from rag_pipeline.access import OPEN, Guard
-from rag_pipeline.config import Settings
+from rag_pipeline.access.hosts import HostPolicy
+from rag_pipeline.access.origins import OriginPolicy
+from rag_pipeline.broadcast import Call, Hub, Item, NewJournal
+from rag_pipeline.broadcast.remote_states import Views
+from rag_pipeline.common import descriptors, native
+from rag_pipeline.common.config import Settings
+from rag_pipeline.common.listener import SOCKET_SETTINGS, open_listener
+from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.errors import ServiceError
-from rag_pipeline.fanout import Call, Hub, Item, NewJournal
-from rag_pipeline.fanout.views import Views
-from rag_pipeline.handover import Handover
-from rag_pipeline.hosts import HostPolicy
+from rag_pipeline.journal.backend import Keeper
 from rag_pipeline.journal.gap import EventBound
-from rag_pipeline.journal.keeper import Keeper
 from rag_pipeline.journal.writer import Writer
-from rag_pipeline.listener import SOCKET_SETTINGS, open_listener
-from rag_pipeline.origins import OriginPolicy
 from rag_pipeline.socket_server import engine
 from rag_pipeline.status import Sink, StatusCore
 
 if TYPE_CHECKING:
-    from rag_pipeline.journal.redis_keeper import RedisKeeper
+    from rag_pipeline.journal.redis.backend import RedisKeeper
 
 logger = logging.getLogger("rag_pipeline.socket")
 
@@ -63,7 +63,7 @@ class SocketServer:
         self.address: str = self._listener.address[0]
         self.port: int = self._listener.address[1]
         self.backlog_limit_bytes: int = settings.backlog_limit_bytes
-        self.handover: Handover[Item] = Handover(bound=EventBound())
+        self.handover: Mailbox[Item] = Mailbox(bound=EventBound())
         keeper = keeper or Keeper()
         self._share = descriptors.connections.share(GUARANTEED_CONNECTIONS)
         self.views = Views() if keeper.shared else None
@@ -88,7 +88,7 @@ class SocketServer:
         )
         self._thread: native.NativeThread | None = None
         self._stop: Callable[[], None] | None = None
-        self._started = native.OneShot()
+        self._started = native.Future()
         self._stopped = False
 
     def start(self) -> None:

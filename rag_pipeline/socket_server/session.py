@@ -14,7 +14,7 @@ from engineio import exceptions, payload
 from engineio import packet as eio_packet
 from engineio.socket import Socket
 
-from rag_pipeline.fanout.encoding import Batch, frame, text_frame
+from rag_pipeline.broadcast.encoding import Batch, frame, text_frame
 from rag_pipeline.socket_server.allowance import CONNECT_COST, Allowance
 from rag_pipeline.socket_server.loop import CONNECTION, Cancellable, Environ, StartResponse
 from rag_pipeline.socket_server.packets import Inbound

@@ -14,8 +14,8 @@ from collections import deque
 
 from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
 
-from rag_pipeline import native
-from rag_pipeline.fanout.encoding import Batch, frame
+from rag_pipeline.broadcast.encoding import Batch, frame
+from rag_pipeline.common import native
 from rag_pipeline.socket_server.allowance import Allowance
 from rag_pipeline.socket_server.loop import Cancellable, Detached, Environ, Loop
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from rag_pipeline import logs
+from rag_pipeline.common import logs
 from rag_pipeline.status import checks
 from rag_pipeline.status.failures import failure
 from rag_pipeline.status.model import FileError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from rag_pipeline.events import Event
+from rag_pipeline.contract.events import Event
 
 if TYPE_CHECKING:
     from rag_pipeline.status.sinks import Published

@@ -10,11 +10,11 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from rag_pipeline import native
-from rag_pipeline.control import Control
-from rag_pipeline.events import Event, Json
+from rag_pipeline.common import native
+from rag_pipeline.contract.events import Event, Json
 from rag_pipeline.status import clocks
 from rag_pipeline.status.change import Change
+from rag_pipeline.status.control import Control
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.model import FileError, FileRecord, StateBody
 from rag_pipeline.status.registry import registry, wished_ids

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from rag_pipeline import wire
-from rag_pipeline.events import Json, iso
+from rag_pipeline.contract import wire
+from rag_pipeline.contract.events import Json, iso
 
 
 class FileError(NamedTuple):

@@ -9,12 +9,12 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from rag_pipeline import logs
-from rag_pipeline.config import check_pipeline_id
-from rag_pipeline.control import Control
-from rag_pipeline.events import Json
+from rag_pipeline.common import logs
+from rag_pipeline.common.config import check_pipeline_id
+from rag_pipeline.contract.events import Json
 from rag_pipeline.status import checks, values
 from rag_pipeline.status.arguments import Arguments
+from rag_pipeline.status.control import Control
 from rag_pipeline.status.core import MergeOwn, StatusCore
 from rag_pipeline.status.model import RESERVED_FIELDS, FileError, FileRecord
 from rag_pipeline.status.outcomes import DELETED, FAILED, PROCESSED, SKIPPED

@@ -13,8 +13,8 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from rag_pipeline import native
-from rag_pipeline.config import MAX_PIPELINE_ID_LENGTH, check_pipeline_id
+from rag_pipeline.common import native
+from rag_pipeline.common.config import MAX_PIPELINE_ID_LENGTH, check_pipeline_id
 from rag_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from rag_pipeline.events import Json
+from rag_pipeline.contract.events import Json
 from rag_pipeline.status.files import Key
 from rag_pipeline.status.model import FileRecord, Totals
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
-from rag_pipeline.events import Event
+from rag_pipeline.contract.events import Event
 
 
 class FlushRequest(NamedTuple):

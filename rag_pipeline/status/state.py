@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from rag_pipeline import events
-from rag_pipeline.events import Event, Json
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import Event, Json
 from rag_pipeline.status.change import Change
 from rag_pipeline.status.files import FilesInFlight, InFlight, Key, key_of
 from rag_pipeline.status.model import FileBody, FileError, FileRecord, StateBody, Totals

@@ -197,7 +197,7 @@ import eventlet; eventlet.monkey_patch()
 import sys, time
 from rag_pipeline import native
 from rag_pipeline.access.fetch import fetch
-told = native.OneShot()
+told = native.Future()
 native.start_thread(lambda: told.set(fetch(sys.argv[1], timeout_seconds=10, limit_bytes=1000)), "fetcher")
 assert told.wait(20)
 print(told.value.decode())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.access import EVERYTHING, OPEN, Access, Code, Refusal
 from rag_pipeline.access.guard import MAX_TOKEN_CHARACTERS, guard_of
-from rag_pipeline.config import AuthSettings
+from rag_pipeline.common.config import AuthSettings
 from rag_pipeline.errors import ConfigurationError
 from tests.access.signing import SECRET, key_set, public_jwk, publishing, shared, signed
 from tests.live import run
@@ -117,5 +117,5 @@ def test_a_public_key_as_secret_stops_the_start_without_repeating_it() -> None:
 
 
 def test_pyjwt_is_loaded_by_those_who_use_it_alone() -> None:
-    done = run("-c", "import sys, rag_pipeline.service; print('jwt' in sys.modules)")
+    done = run("-c", "import sys, rag_pipeline.service.server; print('jwt' in sys.modules)")
     assert (done.stdout, done.stderr) == ("False\n", "")

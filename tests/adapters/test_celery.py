@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from rag_pipeline.verify import Watcher
 from tests.adapters.watched import Watched
 from tests.journal.redis_server import RedisServer, needs_redis, running
 from tests.live import Program, ask, run, taken_port, wait_until
+from tests.verify import Watcher
 
 pytestmark = needs_redis
 

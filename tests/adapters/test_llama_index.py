@@ -18,8 +18,9 @@ from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index_instrumentation import get_dispatcher
 
-from rag_pipeline import PipelineStatus, events
+from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters.llama_index import hide, show
+from rag_pipeline.contract import events
 from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline, watching
 

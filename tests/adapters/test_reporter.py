@@ -145,7 +145,7 @@ SERVED = """
 import rag_pipeline
 from rag_pipeline.adapters.files import File
 from rag_pipeline.adapters.reporter import Reporter
-from rag_pipeline.service import _running
+from rag_pipeline.service.server import _running
 import urllib.request, json
 {before}
 for kind in ("one", "two"):

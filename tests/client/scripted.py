@@ -11,7 +11,7 @@ from typing import Any
 
 import socketio
 
-from rag_pipeline import events
+from rag_pipeline.contract import events
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder
 

@@ -21,19 +21,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag_pipeline import PipelineStatus, events
+from rag_pipeline import PipelineStatus
 from rag_pipeline.client import (
     AccessDeniedError,
-    ClosedError,
+    ClientClosedError,
     Event,
     Standing,
     State,
     StatusClient,
     UnreachableError,
-    WaitedInVainError,
+    WaitTimeoutError,
 )
+from rag_pipeline.contract import events
 from rag_pipeline.errors import ConfigurationError
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import core_of
 from tests.journal.cut_proxy import proxy_to
 from tests.live import ROOT, Program, ask, free_pair, run, taken_port
@@ -254,7 +255,7 @@ def test_a_wait_in_vain_says_why_there_is_no_connection() -> None:
         StatusClient(f"http://127.0.0.1:{server.socket_port}/elsewhere", **FAST) as client,
     ):
         wait_until(lambda: client.error is not None, SECONDS)
-        with pytest.raises(WaitedInVainError, match=r"connecting, no connection to http://.*/elsewhere: it answered 4"):
+        with pytest.raises(WaitTimeoutError, match=r"connecting, no connection to http://.*/elsewhere: it answered 4"):
             client.wait_for(timeout=0.1)
 
 
@@ -274,7 +275,7 @@ def test_events_are_an_iterator_that_ends_with_the_client() -> None:
         assert (event.name, event.data["file"]["name"]) == (events.FILE_STARTED, "a.txt")
         threading.Timer(0.05, client.close).start()
         assert {event.name for event in stream} <= {events.STATUS}
-        with pytest.raises(WaitedInVainError):
+        with pytest.raises(WaitTimeoutError):
             next(StatusClient(url_of(server)).events(timeout=0.01))
 
 
@@ -286,7 +287,7 @@ def test_waiting_ends_with_the_predicate_the_time_or_the_client() -> None:
         with pytest.raises(KeyError):
             client.wait_for(lambda states: states["no such"])
         threading.Timer(0.05, client.close).start()
-        with pytest.raises(ClosedError):
+        with pytest.raises(ClientClosedError):
             client.wait_for(lambda _states: False, SECONDS)
     assert client.connection is Standing.CLOSED
     assert list(client.pipelines) == [pipeline.pipeline_id], "the last picture stays"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import requests
 
-from rag_pipeline import events
 from rag_pipeline.client import AccessDeniedError, UnreachableError
 from rag_pipeline.client.address import Address
 from rag_pipeline.client.connection import Connection
+from rag_pipeline.contract import events
 from tests.client.scripted import refuse, scripted
 from tests.journal.cut_proxy import proxy_to
 from tests.live import taken_port

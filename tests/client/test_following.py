@@ -9,16 +9,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rag_pipeline import events
 from rag_pipeline.client.following import (
     HEAL_SECONDS,
     LEFT_OVER_SECONDS,
     QUIET_SECONDS,
     Following,
 )
-from rag_pipeline.events import NOWHERE
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import NOWHERE
+from rag_pipeline.contract.state_reducer import apply
 from rag_pipeline.journal import offset_of
-from rag_pipeline.picture import apply
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder, lasting
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from rag_pipeline.client import AccessDeniedError, Event, EventStream, FellBehindError, WaitedInVainError
+from rag_pipeline.client import AccessDeniedError, Event, EventStream, SlowConsumerError, WaitTimeoutError
 
 ONE, TWO, THREE = (Event("pipeline:status", {"seq": number}) for number in (1, 2, 3))
 
@@ -36,7 +36,7 @@ def test_a_silence_raises_and_reading_can_go_on() -> None:
     events = stream(timeout=0.01)
     with pytest.raises(TimeoutError):
         next(events)
-    with pytest.raises(WaitedInVainError, match=r"within 0\.01 seconds"):
+    with pytest.raises(WaitTimeoutError, match=r"within 0\.01 seconds"):
         next(events)
     events.put(ONE)
     assert next(events) == ONE
@@ -47,9 +47,9 @@ def test_one_that_falls_behind_gets_what_was_kept_and_then_the_error() -> None:
     for event in (ONE, TWO, THREE):
         events.put(event)
     assert events.pending() == [ONE, TWO]
-    with pytest.raises(FellBehindError, match="over 2 events"):
+    with pytest.raises(SlowConsumerError, match="over 2 events"):
         events.pending()
-    with pytest.raises(FellBehindError):
+    with pytest.raises(SlowConsumerError):
         next(events)
 
 

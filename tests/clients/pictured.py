@@ -11,7 +11,7 @@ import logging
 import sys
 from typing import Any
 
-from rag_pipeline.picture import apply
+from rag_pipeline.contract.state_reducer import apply
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder
 

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 import jsonschema_rs
 
 from rag_pipeline.contract import document
+from rag_pipeline.contract.events import EVENT_NAMES
 from rag_pipeline.contract.schemas import reference
-from rag_pipeline.control import Action
-from rag_pipeline.events import EVENT_NAMES
+from rag_pipeline.status.control import Action
 
 Document = dict[str, Any]
 ACTIONS = tuple(f"/{action}" for action in Action)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jsonschema_rs
 
-from rag_pipeline import events
+from rag_pipeline.contract import events
 from rag_pipeline.contract.asyncapi import Document, asyncapi
 from tests.contract.metaschemas import metaschema
 

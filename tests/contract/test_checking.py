@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rag_pipeline import events
+from rag_pipeline.contract import events
 from tests.contract.checking import ContractError, check_answer, check_event, check_item, check_packet
 from tests.live import ask
 from tests.socket_server.support import JsonDict, new_pipeline, parse, serving

@@ -12,10 +12,10 @@ import schemathesis
 from schemathesis import engine
 from schemathesis.engine import events
 
-from rag_pipeline.config import AuthSettings
+from rag_pipeline.common.config import AuthSettings
 from rag_pipeline.contract import document
-from rag_pipeline.control import Control
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
+from rag_pipeline.status.control import Control
 from tests.socket_server.support import new_pipeline, serving
 
 CONFIG: dict[str, Any] = {

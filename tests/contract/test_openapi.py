@@ -7,12 +7,12 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from rag_pipeline import config
+from rag_pipeline.common import config
 from rag_pipeline.contract.openapi import openapi
-from rag_pipeline.control import Action
 from rag_pipeline.http_server import control, query
 from rag_pipeline.http_server.answers import ADDRESSES
 from rag_pipeline.journal.base import MAX_PAGE
+from rag_pipeline.status.control import Action
 from tests.contract.metaschemas import metaschema
 
 DOCUMENT = openapi()

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline import wire
 from rag_pipeline.contract import schemas as module
+from rag_pipeline.contract import wire
 from rag_pipeline.contract.schemas import reference, references, schema_of, schemas
 
 

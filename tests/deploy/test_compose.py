@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from rag_pipeline.config import DEFAULT_PORT
+from rag_pipeline.common.config import DEFAULT_PORT
 from tests.deploy.files import ROOT, is_tracked, read_dockerfile, variables_read
 from tests.deploy.proxying import answers, free_ports
 from tests.watching import wait_until

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from rag_pipeline.config import DEFAULT_PORT, TRANSPORTS
+from rag_pipeline.common.config import DEFAULT_PORT, TRANSPORTS
 from tests.deploy.files import ROOT, Instruction, is_tracked, read_dockerfile, variables_read
 
 OF_THE_INTERPRETER = {"PATH", "PYTHONUNBUFFERED"}

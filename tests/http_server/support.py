@@ -13,17 +13,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-from rag_pipeline import events
-from rag_pipeline.config import Settings
-from rag_pipeline.control import Action
-from rag_pipeline.events import iso
+from rag_pipeline.access.origins import OriginPolicy
+from rag_pipeline.common.config import Settings
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import iso
 from rag_pipeline.http_server.answers import Answer, Health, Request, answer
 from rag_pipeline.http_server.handler import Limits, Respond
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.server import HttpServer
-from rag_pipeline.http_server.source import EventPage, FollowerClosedError, Item
+from rag_pipeline.http_server.service_view import EventPage, FollowerClosedError, Item
 from rag_pipeline.journal.base import FileQuery, FileRow, offset_of, parse_offset
-from rag_pipeline.origins import OriginPolicy
+from rag_pipeline.status.control import Action
 from rag_pipeline.status.model import FileBody, FileRecord, Totals
 from rag_pipeline.status.state import Moment, PipelineState
 from tests.contract.checking import ContractError, check_answer, check_event

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from rag_pipeline.access import OPEN, Guard
 from rag_pipeline.access.guard import guard_of
-from rag_pipeline.config import AuthSettings, Settings
+from rag_pipeline.access.origins import OriginPolicy
+from rag_pipeline.common.config import AuthSettings, Settings
 from rag_pipeline.contract import DOCUMENTS, document
 from rag_pipeline.http_server import page
 from rag_pipeline.http_server.answers import ADDRESSES, METRICS_TYPE, Answer, Request, Streaming, answer, error_answer
 from rag_pipeline.http_server.encoding import encode_json
 from rag_pipeline.journal.base import FileQuery
-from rag_pipeline.origins import OriginPolicy
 from tests.access.signing import SECRET, shared
 from tests.http_server.support import STATE, StubSource
 

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from rag_pipeline.access import OPEN, Guard
 from rag_pipeline.access.guard import guard_of
-from rag_pipeline.config import AuthSettings, Settings
-from rag_pipeline.control import Action, Control, ControlError
+from rag_pipeline.access.origins import OriginPolicy
+from rag_pipeline.common.config import AuthSettings, Settings
 from rag_pipeline.http_server import control
 from rag_pipeline.http_server.answers import Answer, Request, answer
-from rag_pipeline.origins import OriginPolicy
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.control import Action, Control, ControlError
 from tests.access.signing import SECRET, shared
 from tests.contract.checking import check_answer
 from tests.http_server.support import StubSource

@@ -7,9 +7,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.events import EVENT_NAMES
+from rag_pipeline.contract.events import EVENT_NAMES
 from rag_pipeline.http_server.event_stream import EventStream, render
-from rag_pipeline.http_server.source import Item
+from rag_pipeline.http_server.service_view import Item
 from tests.http_server.support import StubFollower, parse_stream
 
 ANY_TEXT = st.text(st.characters(codec="utf-8"))

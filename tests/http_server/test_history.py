@@ -10,7 +10,7 @@ import pytest
 from rag_pipeline.errors import JournalBusyError, JournalError
 from rag_pipeline.http_server import history
 from rag_pipeline.http_server.content import Content
-from rag_pipeline.http_server.source import EventPage, Item
+from rag_pipeline.http_server.service_view import EventPage, Item
 from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
 from tests.http_server.support import StubSource, item
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline import events
+from rag_pipeline.contract import events
 from rag_pipeline.http_server.query import EventsQuery, QueryError, events_query, files_query, parse, status_query
 from rag_pipeline.journal.base import FileQuery, FileStatus, offset_of
 from tests.http_server.support import JOURNAL, StubSource

@@ -18,7 +18,7 @@ from rag_pipeline.http_server.content import Stream
 from rag_pipeline.http_server.event_stream import EventStream
 from rag_pipeline.http_server.handler import Limits
 from rag_pipeline.http_server.server import HttpServer
-from rag_pipeline.http_server.source import FollowerClosedError
+from rag_pipeline.http_server.service_view import FollowerClosedError
 from rag_pipeline.http_server.streaming import OpenStreams
 from tests.http_server.support import (
     DEADLINE_SECONDS,

@@ -9,10 +9,10 @@ from _queue import SimpleQueue
 
 import pytest
 
-from rag_pipeline import native
+from rag_pipeline.common import native
 from rag_pipeline.http_server import workers
 from rag_pipeline.http_server.cpu_budget import CpuBudget
-from rag_pipeline.http_server.workers import LEAVES, WorkerPool
+from rag_pipeline.http_server.workers import LEAVES, RequestWorkers
 
 SECONDS = 30.0
 
@@ -24,7 +24,7 @@ def plenty() -> CpuBudget:
 def test_few_jobs_begin_at_once_and_others_beside_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "COMPUTES_SECONDS", SECONDS)
     release = threading.Event()
-    pool: WorkerPool[int] = WorkerPool(lambda _: release.wait(SECONDS), 64, "test", plenty())
+    pool: RequestWorkers[int] = RequestWorkers(lambda _: release.wait(SECONDS), 64, "test", plenty())
     for job in range(10):
         pool.give(job, 0.0)
     assert len(pool.waiting) == 10 - workers.MOST_COMPUTING
@@ -39,7 +39,7 @@ def test_few_jobs_begin_at_once_and_others_beside_those_that_wait(monkeypatch: p
 
 def test_no_job_begins_while_no_cpu_time_is_left() -> None:
     now = 0.0
-    pool: WorkerPool[str] = WorkerPool(lambda _: None, 4, "test", CpuBudget(0.5, 0.005, lambda: now))
+    pool: RequestWorkers[str] = RequestWorkers(lambda _: None, 4, "test", CpuBudget(0.5, 0.005, lambda: now))
     pool.give("a", 0.0)
     pool.free_one("a", cpu_seconds=0.01)
     pool.give("b", 0.0)
@@ -58,7 +58,7 @@ def test_no_more_jobs_run_than_there_may_be_threads() -> None:
         begun.put(job)
         release.acquire(timeout=SECONDS)
 
-    pool = WorkerPool(work, 2, "test", plenty())
+    pool = RequestWorkers(work, 2, "test", plenty())
     for job in "abc":
         pool.give(job, 1.0)
     assert {begun.get(timeout=SECONDS), begun.get(timeout=SECONDS)} == {"a", "b"}
@@ -81,7 +81,7 @@ def test_a_thread_that_has_left_makes_room_for_another() -> None:
             return LEAVES
         return None
 
-    pool = WorkerPool(work, 1, "test", plenty())
+    pool = RequestWorkers(work, 1, "test", plenty())
     pool.give("stream", 0.0)
     assert begun.get(timeout=SECONDS) == "stream"
     pool.give("next", 0.0)
@@ -96,7 +96,7 @@ def test_where_no_thread_can_be_started_jobs_wait(monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("can't start new thread")
 
     begun: SimpleQueue[str] = SimpleQueue()
-    pool = WorkerPool(begun.put, 2, "test", plenty())
+    pool = RequestWorkers(begun.put, 2, "test", plenty())
     with monkeypatch.context() as patch:
         patch.setattr(native, "start_thread", refuse)
         pool.give("a", 0.0)

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.sqlite import SqliteJournal
+from rag_pipeline.journal.sqlite.journal import SqliteJournal
 from tests.journal.driving import recorded
 from tests.watching import Recorder
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_pipeline.journal.redis_link import Link
+from rag_pipeline.journal.redis.connection import Link
 from tests.journal.redis_server import RedisServer, running
 
 

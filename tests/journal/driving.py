@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rag_pipeline.events import Event, iso
+from rag_pipeline.contract.events import Event, iso
 from rag_pipeline.journal import Entry
 from rag_pipeline.status import PipelineStatus, SavedState, core_of
 from tests.watching import Recorder

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline.events import Event
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal import Entry, Lineage
-from rag_pipeline.journal.redis_address import Address
-from rag_pipeline.journal.redis_link import Link
-from rag_pipeline.journal.redis_publisher import RedisPublisher
-from rag_pipeline.journal.redis_reader import RedisReader
+from rag_pipeline.journal.redis.address import Address
+from rag_pipeline.journal.redis.connection import Link
+from rag_pipeline.journal.redis.publisher import RedisPublisher
+from rag_pipeline.journal.redis.reader import RedisReader
 from rag_pipeline.status import PipelineStatus, core_of
 
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")

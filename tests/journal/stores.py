@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rag_pipeline import native
+from rag_pipeline.common import native
+from rag_pipeline.contract.events import Event
 from rag_pipeline.errors import JournalError
-from rag_pipeline.events import Event
 from rag_pipeline.journal import Entry, FileQuery, FileRow, Lineage, Tail
 from rag_pipeline.journal.gap import is_gap
 from rag_pipeline.journal.history import files_of
@@ -81,8 +81,8 @@ class Gate:
     """Something the writer's thread waits for until the test opens it."""
 
     def __init__(self) -> None:
-        self._open = native.OneShot()
-        self.reached = native.OneShot()
+        self._open = native.Future()
+        self.reached = native.Future()
 
     def __call__(self) -> None:
         self.reached.set()

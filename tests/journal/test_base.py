@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.events import Event
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal.base import (
     Entry,
     Lineage,

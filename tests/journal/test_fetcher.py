@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag_pipeline import events
+from rag_pipeline.contract import events
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.fetcher import FETCH_EVENTS, Fetcher
 from rag_pipeline.status import PipelineStatus, core_of

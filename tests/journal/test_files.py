@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline import events
+from rag_pipeline.contract import events
 from rag_pipeline.journal import FileStatus
 from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of, pack, unpack
 from rag_pipeline.status.model import FileError, FileRecord

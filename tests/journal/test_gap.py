@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from rag_pipeline import events
-from rag_pipeline.events import Event
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.base import StoredBody
 from rag_pipeline.journal.gap import EventBound, is_gap

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.base import MAX_PAGE, Entry
 from rag_pipeline.journal.history import begun_as, files_of
-from rag_pipeline.journal.sqlite import SqliteJournal
+from rag_pipeline.journal.sqlite.journal import SqliteJournal
 from rag_pipeline.status import core_of
 from rag_pipeline.status.model import FileRecord
 from tests.journal.driving import TEXTS, Step, numbered, recorded, steps, take

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.events import Event
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal import Entry, Lineage, Tail
 from rag_pipeline.journal.reading import read_within
 from rag_pipeline.journal.weight import weigh

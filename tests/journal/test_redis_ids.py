@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from rag_pipeline.journal import FileQuery, FileStatus
-from rag_pipeline.journal.redis_keys import Keys
-from rag_pipeline.journal.redis_link import Link
-from rag_pipeline.journal.redis_streams import RedisJournal
+from rag_pipeline.journal.redis.connection import Link
+from rag_pipeline.journal.redis.journal import RedisJournal
+from rag_pipeline.journal.redis.keys import Keys
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal.driving import recorded
 from tests.journal.redis_server import RedisServer, needs_redis, running

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.redis_publisher import RedisPublisher
-from rag_pipeline.journal.redis_streams import RedisJournal
+from rag_pipeline.journal.redis.journal import RedisJournal
+from rag_pipeline.journal.redis.publisher import RedisPublisher
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal.cut_proxy import CutProxy, proxy_to
 from tests.journal.driving import assert_saved
@@ -116,7 +116,7 @@ def test_a_path_that_stalls_and_then_delivers_everything(server: RedisServer, pi
 def test_the_path_cut_in_the_middle_of_answers(
     server: RedisServer, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag_pipeline.journal.redis_pause.FIRST_SECONDS", 0.01)
+    monkeypatch.setattr("rag_pipeline.journal.redis.backoff.FIRST_SECONDS", 0.01)
     draw = random.Random(SEED)
 
     def cut_some(piece: bytes) -> int | None:
@@ -253,7 +253,7 @@ def test_redis_away_for_longer_than_events_are_kept(server: RedisServer, pipelin
 
 HOLDER = """
 import sys
-from rag_pipeline.journal.redis_publisher import RedisPublisher
+from rag_pipeline.journal.redis.publisher import RedisPublisher
 from rag_pipeline.status import PipelineStatus, core_of
 pipeline = PipelineStatus("local_files", sys.argv[2])
 core = core_of(pipeline)

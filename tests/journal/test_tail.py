@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline import native
-from rag_pipeline.events import Event
+from rag_pipeline.common import native
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal import Entry, Lineage, Tail
 from rag_pipeline.journal.gap import EventBound
 from rag_pipeline.status import PipelineStatus, core_of

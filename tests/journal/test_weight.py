@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.events import Event
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.weight import BASE_BYTES, size_of, weigh
 from rag_pipeline.status import PipelineStatus, core_of

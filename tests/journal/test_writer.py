@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from rag_pipeline.events import Event, Json
+from rag_pipeline.contract.events import Event, Json
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.writer import MAX_BATCH, MAX_LEFT_OUT, Writer
 from rag_pipeline.status import FlushRequest, PipelineStatus, SnapshotFor, core_of

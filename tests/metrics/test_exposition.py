@@ -14,7 +14,7 @@ import pytest
 import requests
 from prometheus_client import REGISTRY
 
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.journal.redis_server import needs_redis, running
 from tests.live import run

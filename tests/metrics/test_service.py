@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import pytest
 from prometheus_client.metrics_core import Metric
 
-from rag_pipeline.events import NAMESPACES
-from rag_pipeline.fanout.census import Census
+from rag_pipeline.broadcast.client_stats import Census
+from rag_pipeline.contract.events import NAMESPACES
 from rag_pipeline.metrics.service import Figures, service_families
 
 NOBODY = Census({}, {}, 0, 0)

@@ -8,7 +8,7 @@ import sys
 from typing import Any, Self
 
 from tests.live import ROOT, environment
-from tests.socket_server.support import ClosedError, WebSocketSession
+from tests.socket_server.support import ClientClosedError, WebSocketSession
 from tests.watching import Client, wait_until
 
 DEADLINE_SECONDS = 60.0
@@ -94,7 +94,7 @@ class Wanderer:
                     stay -= 1
                     try:
                         _, name, payload = session.receive_event()
-                    except ClosedError:
+                    except ClientClosedError:
                         break
                     self.take(name, payload)
                 if self._chance.random() < 0.5:

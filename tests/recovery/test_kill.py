@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rag_pipeline import events
+from rag_pipeline.contract import events
 from tests.live import ROOT, ask, environment
-from tests.socket_server.support import ClosedError, WebSocketSession
+from tests.socket_server.support import ClientClosedError, WebSocketSession
 from tests.watching import Client, lasting
 
 KILLS = 20
@@ -79,7 +79,7 @@ class Follower:
         for _ in range(count):
             try:
                 _, name, payload = session.receive_event()
-            except (TimeoutError, ClosedError):
+            except (TimeoutError, ClientClosedError):
                 return
             self.client.follow(name, payload)  # gapless, each once, in one epoch
             self.offset = payload["offset"]

@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from rag_pipeline import PipelineStatus, events
-from rag_pipeline.service import JOURNAL_NAME, StatusServer
+from rag_pipeline import PipelineStatus
+from rag_pipeline.contract import events
+from rag_pipeline.service.server import JOURNAL_NAME, StatusServer
 from tests.journal import redis_server
 from tests.live import ask
 from tests.recovery.test_reviewed import until_recovered, work

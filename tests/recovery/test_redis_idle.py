@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline import PipelineStatus, start_status_server
-from rag_pipeline.journal.redis_link import Link
+from rag_pipeline.journal.redis.connection import Link
 from tests.journal import redis_server
 from tests.live import wait_until
 from tests.socket_server.support import WebSocketSession

@@ -14,7 +14,7 @@ from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer
 from tests.live import ask, wait_until
-from tests.socket_server.support import ClosedError, WebSocketSession
+from tests.socket_server.support import ClientClosedError, WebSocketSession
 
 pytestmark = redis_server.needs_redis
 
@@ -44,7 +44,7 @@ class Listener:
         while not self._stopping:
             try:
                 _, name, payload = self._session.receive_event()
-            except (ClosedError, OSError, TimeoutError):
+            except (ClientClosedError, OSError, TimeoutError):
                 return
             if payload["pipeline_id"] is not None:
                 self._take(name, payload)

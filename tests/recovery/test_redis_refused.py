@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
-from rag_pipeline.journal import FileStatus, redis_pause
-from rag_pipeline.journal.redis_keys import Keys, pairs
-from rag_pipeline.journal.redis_link import Link
+from rag_pipeline.journal import FileStatus
+from rag_pipeline.journal.redis import backoff
+from rag_pipeline.journal.redis.connection import Link
+from rag_pipeline.journal.redis.keys import Keys, pairs
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer
 from tests.live import ask, wait_until
@@ -262,7 +263,7 @@ def test_what_a_stranger_puts_beside_the_pipelines_stops_no_start(
 def test_a_policy_that_drops_keys_is_told_at_the_start_and_when_it_changes(
     redis: RedisServer, link: Link, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag_pipeline.journal.redis_keeper.POLICY_SECONDS", 0.1)
+    monkeypatch.setattr("rag_pipeline.journal.redis.backend.POLICY_SECONDS", 0.1)
     link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     with start_status_server(0, pipelines=[]) as server:
         said = f"Redis at 127.0.0.1:{redis.port}/0 drops the journal's keys when its memory is short: "
@@ -275,4 +276,4 @@ def test_a_policy_that_drops_keys_is_told_at_the_start_and_when_it_changes(
         link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
         wait_until(lambda: not is_ok(server))
     assert len(told(caplog, "allkeys-lru")) == len(told(caplog, "allkeys-random")) == 1
-    assert redis_pause.REFUSED_SECONDS > redis_pause.LONGEST_SECONDS
+    assert backoff.REFUSED_SECONDS > backoff.LONGEST_SECONDS

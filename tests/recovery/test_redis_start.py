@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline import PipelineStatus
-from rag_pipeline.journal.redis_keys import Keys
+from rag_pipeline.journal.redis.keys import Keys
 from rag_pipeline.status import core_of
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer, following, publishing

@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline import PipelineStatus, events
+from rag_pipeline import PipelineStatus
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import Event
 from rag_pipeline.errors import ConfigurationError
-from rag_pipeline.events import Event
 from rag_pipeline.journal import Entry, offset_of
-from rag_pipeline.journal.sqlite import SqliteJournal
+from rag_pipeline.journal.sqlite.journal import SqliteJournal
 from rag_pipeline.journal.tail import Tail
-from rag_pipeline.service import StatusServer, start_status_server
+from rag_pipeline.service.server import StatusServer, start_status_server
 from tests.live import ask, run
-from tests.socket_server.support import ClosedError, PollingSession, WebSocketSession, new_pipeline, serving
+from tests.socket_server.support import ClientClosedError, PollingSession, WebSocketSession, new_pipeline, serving
 from tests.watching import JsonDict, loose, wait_until
 
 Received = list[tuple[str, JsonDict]]
@@ -220,7 +221,7 @@ def behind_the_tail(
 ) -> Iterator[tuple[WebSocketSession, PipelineStatus]]:
     """Resume in a namespace with few events from before the tail while ``change`` is kept and not yet handed on."""
     shorten_the_tail(monkeypatch)
-    monkeypatch.setattr("rag_pipeline.service.SqliteJournal", HeldJournal)
+    monkeypatch.setattr("rag_pipeline.service.server.SqliteJournal", HeldJournal)
     HeldJournal.go_on.set()
     busy, rare = new_pipeline(), new_pipeline("google_drive")
     with serving(busy, rare, state_dir=folder) as server:
@@ -301,7 +302,7 @@ def test_a_replay_does_not_drive_a_client_over_a_bound_that_it_keeps_to_live() -
             with PollingSession(server.socket_port, namespace=None) as session:
                 session.connect(auth={"offset": offset(server, 1)})
                 received, recovered = until_recovered(session)
-        except ClosedError:
+        except ClientClosedError:
             pytest.fail("it was cut off, and will be each time it tries")
         assert recovered
         assert [payload["seq"] for _, payload in received] == [2, 3, 4, 5, 6, 7]

@@ -22,8 +22,8 @@ if MODE == "patched_before":
     eventlet.monkey_patch()
 
 from rag_pipeline import PipelineStatus  # noqa: E402 - the order is what is tested
-from rag_pipeline.config import Settings  # noqa: E402
-from rag_pipeline.service import StatusServer  # noqa: E402
+from rag_pipeline.common.config import Settings  # noqa: E402
+from rag_pipeline.service.server import StatusServer  # noqa: E402
 
 if MODE == "patched_after":
     import eventlet

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from rag_pipeline.config import Settings
-from rag_pipeline.service import StatusServer
+from rag_pipeline.common.config import Settings
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.contract.checking import check_answer, check_event, check_packet, split
 from tests.watching import Client, JsonDict, lasting, wait_until
@@ -125,7 +125,7 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-class ClosedError(Exception):
+class ClientClosedError(Exception):
     """The server closed the connection; ``code`` is that of its close frame, if there was one."""
 
     def __init__(self, code: int | None = None) -> None:
@@ -163,7 +163,7 @@ class RawWebSocket:
         self.socket.sendall(masked_frame(TEXT, text.encode()))
 
     def receive_frame(self) -> tuple[int, bytes]:
-        """Return opcode and payload of the next frame; raises ClosedError at the end."""
+        """Return opcode and payload of the next frame; raises ClientClosedError at the end."""
         head = self._read(2)
         assert head[0] & 0xF0 == 0x80, "whole frames, no reserved bits"
         assert not head[1] & 0x80, "a server's frames are not masked"
@@ -179,7 +179,7 @@ class RawWebSocket:
         while True:
             opcode, payload = self.receive_frame()
             if opcode == CLOSE:
-                raise ClosedError(int.from_bytes(payload[:2], "big") if payload else None)
+                raise ClientClosedError(int.from_bytes(payload[:2], "big") if payload else None)
             assert opcode == TEXT
             text = payload.decode()
             if text != "2":
@@ -197,7 +197,7 @@ class RawWebSocket:
                 if opcode == CLOSE:
                     return int.from_bytes(payload[:2], "big") if payload else None
                 self.pings += payload == b"2"
-        except ClosedError:
+        except ClientClosedError:
             return None
 
     def _read(self, size: int) -> bytes:
@@ -207,7 +207,7 @@ class RawWebSocket:
             except ConnectionError:
                 part = b""
             if not part:
-                raise ClosedError
+                raise ClientClosedError
             self._buffer += part
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
@@ -217,7 +217,7 @@ class RawWebSocket:
         while b"\r\n\r\n" not in self._buffer:
             part = self.socket.recv(1 << 16)
             if not part:
-                raise ClosedError
+                raise ClientClosedError
             self._buffer += part
         head, _, rest = bytes(self._buffer).partition(b"\r\n\r\n")
         self._buffer[:] = rest
@@ -326,7 +326,7 @@ class PollingSession(Session):
         answer = self._http.getresponse()
         body = answer.read().decode()
         if answer.status != 200:
-            raise ClosedError(answer.status)
+            raise ClientClosedError(answer.status)
         packets = body.split("\x1e")
         for _ in range(packets.count("2")):
             self.send("3")
@@ -338,7 +338,7 @@ class PollingSession(Session):
     def post(self, body: str | bytes) -> None:
         status = self.try_post(body)
         if status != 200:
-            raise ClosedError(status)
+            raise ClientClosedError(status)
 
     def try_post(self, body: str | bytes) -> int:
         """Return the status of the answer."""
@@ -352,7 +352,7 @@ class PollingSession(Session):
             self.received = self.poll()
         packet = self.received.pop(0)
         if packet == "1":
-            raise ClosedError
+            raise ClientClosedError
         check_packet(packet)
         return packet
 

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import socketio
 
-from rag_pipeline.config import AuthSettings
-from rag_pipeline.service import StatusServer
+from rag_pipeline.common.config import AuthSettings
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.socket_server import application
 from rag_pipeline.status import PipelineStatus
 from tests.access.signing import SECRET, key_set, public_jwk, publishing, shared, signed
 from tests.live import wait_until
 from tests.socket_server.support import (
-    ClosedError,
+    ClientClosedError,
     PollingSession,
     Session,
     WebSocketSession,
@@ -73,7 +73,7 @@ def wait_for_disconnect(session: Session, namespace: str = "/pipeline") -> None:
 
 
 def wait_for_end(session: Session) -> None:
-    with contextlib.suppress(ClosedError):
+    with contextlib.suppress(ClientClosedError):
         while session.receive():
             pass
 

@@ -9,9 +9,9 @@ import threading
 import pytest
 import requests
 
-from rag_pipeline.config import Environment, Settings
+from rag_pipeline.common.config import Environment, Settings
 from rag_pipeline.errors import ConfigurationError
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.socket_server import eventlet_driver
 from rag_pipeline.socket_server.application import Application
 from rag_pipeline.status import PipelineStatus

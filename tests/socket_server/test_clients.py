@@ -11,8 +11,8 @@ import socketio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_pipeline import events
-from rag_pipeline.service import StatusServer
+from rag_pipeline.contract import events
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.contract.checking import check_event
 from tests.in_order import InOrderClient

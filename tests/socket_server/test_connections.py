@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag_pipeline.descriptors import DescriptorBudget
+from rag_pipeline.common.descriptors import DescriptorBudget
 from rag_pipeline.socket_server.connections import Connections, Slot
 
 

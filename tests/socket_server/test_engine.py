@@ -13,7 +13,7 @@ from importlib.metadata import version
 
 import pytest
 
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.socket_server import engine
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.inside import application
@@ -25,7 +25,7 @@ from tests.socket_server.support import (
     PONG,
     TEXT,
     Client,
-    ClosedError,
+    ClientClosedError,
     PollingSession,
     WebSocketSession,
     clients,
@@ -274,7 +274,7 @@ def test_a_client_of_another_protocol_or_parser_is_closed_at_its_first_packet(
         return
     with PollingSession(server.socket_port, namespace=None) as client:
         client.try_post(b"b" + base64.b64encode(payload) if opcode == BINARY else payload)
-        with pytest.raises(ClosedError):
+        with pytest.raises(ClientClosedError):
             client.poll()
 
 
@@ -377,14 +377,14 @@ def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_stays(pipeli
             try:
                 while True:
                     good.receive()
-            except (ClosedError, OSError, AssertionError):
+            except (ClientClosedError, OSError, AssertionError):
                 ended.set()
 
         def keep_polling() -> None:
             try:
                 while not done.is_set():
                     polling.receive()
-            except (ClosedError, OSError):
+            except (ClientClosedError, OSError):
                 pass
 
         readers = [threading.Thread(target=work, daemon=True) for work in (keep_alive, keep_polling)]

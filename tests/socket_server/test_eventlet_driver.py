@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline import native
-from rag_pipeline.descriptors import DescriptorBudget
-from rag_pipeline.listener import open_listener
+from rag_pipeline.common import native
+from rag_pipeline.common.descriptors import DescriptorBudget
+from rag_pipeline.common.listener import open_listener
 from rag_pipeline.socket_server import eventlet_driver
 from rag_pipeline.socket_server.eventlet_driver import EventletLoop
 from rag_pipeline.socket_server.loop import CONNECTION, Cancellable, Environ

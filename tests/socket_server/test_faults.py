@@ -21,7 +21,7 @@ from rag_pipeline.status import PipelineStatus
 from tests.socket_server.support import (
     HOST,
     Client,
-    ClosedError,
+    ClientClosedError,
     PollingSession,
     WebSocketSession,
     clients,
@@ -194,7 +194,7 @@ def test_a_disconnected_slow_client_sees_the_end_and_a_fresh_snapshot(pipeline: 
             if clients(server)["total"] == 0:
                 break
         seen = Client()
-        with contextlib.suppress(ClosedError):
+        with contextlib.suppress(ClientClosedError):
             while True:
                 _, name, payload = slow.receive_event()
                 seen.follow(name, payload)  # in order, each once, as far as it goes
@@ -376,7 +376,7 @@ def test_what_was_emitted_before_the_stop_reaches_a_reading_client(pipeline: Pip
         while True:
             try:
                 packet = client.receive()
-            except ClosedError as closed:
+            except ClientClosedError as closed:
                 end.append(closed.code)
                 break
             if packet == "1":

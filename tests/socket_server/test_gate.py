@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.socket_server import eventlet_driver
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.support import HOST, PollingSession, new_pipeline, request, serving

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.socket_server import application as application_module
 from rag_pipeline.socket_server import eventlet_driver
 from rag_pipeline.socket_server.allowance import BURST
@@ -27,7 +27,7 @@ from tests.socket_server.support import (
     PING,
     POLLING_PATH,
     TEXT,
-    ClosedError,
+    ClientClosedError,
     PollingSession,
     WebSocketSession,
     exchange,
@@ -203,7 +203,7 @@ def test_the_close_frame_says_1008(server: StatusServer) -> None:
             for number in range(20):
                 rude.send(f"40/no{number},")
                 rude.receive()
-        except ClosedError as closed:
+        except ClientClosedError as closed:
             codes.append(closed.code)
         assert codes == [1008]
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline import native
-from rag_pipeline.events import Event
+from rag_pipeline.common import native
+from rag_pipeline.contract.events import Event
 from rag_pipeline.journal import encode_payload
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.support import (
     HOST,
@@ -121,7 +121,7 @@ def test_clients_that_come_together_cost_one_encoding(monkeypatch: pytest.Monkey
     with large_service() as (server, _), ExitStack() as stack:
         opened = [stack.enter_context(WebSocketSession(server.socket_port, namespace=None)) for _ in range(10)]
         monkeypatch.setattr("rag_pipeline.journal.base.encode_payload", counting)
-        hold = native.OneShot()
+        hold = native.Future()
         server._sockets.hub.call(lambda: wait_for(hold))
         for client in opened:
             client.send("40/pipeline,")
@@ -133,7 +133,7 @@ def test_clients_that_come_together_cost_one_encoding(monkeypatch: pytest.Monkey
     assert len(made) <= 3 * PIPELINES, f"{len(made)} encodings for ten clients"
 
 
-def wait_for(gate: native.OneShot) -> None:
+def wait_for(gate: native.Future) -> None:
     assert gate.wait(30)
 
 

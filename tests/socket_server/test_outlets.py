@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline import native
-from rag_pipeline.service import StatusServer
+from rag_pipeline.common import native
+from rag_pipeline.service.server import StatusServer
 from tests.socket_server.support import (
-    ClosedError,
+    ClientClosedError,
     JsonDict,
     WebSocketSession,
     clients,
@@ -29,7 +29,7 @@ def test_a_disconnect_ends_that_client_and_says_why_once(caplog: pytest.LogCaptu
     with serving(pipeline, direct=direct) as server, WebSocketSession(server.socket_port) as client:
         client.receive()
         on_the_hub(server, lambda: server._sockets.hub.disconnect_all("the test says so"))
-        with pytest.raises(ClosedError):
+        with pytest.raises(ClientClosedError):
             client.receive()
         wait_until(lambda: clients(server)["total"] == 0)
         pipeline.update(status="running")
@@ -46,7 +46,7 @@ def test_what_an_overfull_hand_over_drops_is_told_to_every_client_and_in_health(
     pipeline = new_pipeline()
     with serving(pipeline, direct=direct) as server, WebSocketSession(server.socket_port) as client:
         client.receive()
-        hold = native.OneShot()
+        hold = native.Future()
         server._sockets.handover._limit = 130
         server._sockets.hub.call(lambda: wait_for(hold))
         for n in range(200):
@@ -77,5 +77,5 @@ def on_the_hub(server: StatusServer, function: Any) -> None:
     wait_until(lambda: bool(done))
 
 
-def wait_for(gate: native.OneShot) -> None:
+def wait_for(gate: native.Future) -> None:
     assert gate.wait(30)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.socket_server import eventlet_driver
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.support import (
     HOST,
     WEBSOCKET_PATH,
-    ClosedError,
+    ClientClosedError,
     PollingSession,
     RawWebSocket,
     clients,
@@ -263,7 +263,7 @@ class Recovering:
                 with PollingSession(self._server.socket_port, namespace=None) as session:
                     session.send("40/pipeline," + json.dumps(auth))
                     self._poll_until_it_ends(session, until)
-            except (ClosedError, OSError, http.client.HTTPException):
+            except (ClientClosedError, OSError, http.client.HTTPException):
                 continue
 
     def _poll_until_it_ends(self, session: PollingSession, until: Callable[[], int]) -> None:

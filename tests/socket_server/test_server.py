@@ -7,10 +7,10 @@ import threading
 
 import pytest
 
-from rag_pipeline.config import Settings
+from rag_pipeline.access.origins import OriginPolicy
+from rag_pipeline.common.config import Settings
+from rag_pipeline.common.listener import open_listener
 from rag_pipeline.errors import PortInUseError, ServiceError
-from rag_pipeline.listener import open_listener
-from rag_pipeline.origins import OriginPolicy
 from rag_pipeline.socket_server import SocketServer, application, server
 from tests.socket_server.support import WebSocketSession, new_pipeline, request, serving
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_pipeline.service import StatusServer
+from rag_pipeline.service.server import StatusServer
 from rag_pipeline.socket_server import eventlet_driver, session
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.inside import application
@@ -20,7 +20,7 @@ from tests.socket_server.support import (
     TEXT,
     WEBSOCKET_PATH,
     Client,
-    ClosedError,
+    ClientClosedError,
     PollingSession,
     RawWebSocket,
     WebSocketSession,
@@ -218,7 +218,7 @@ def test_an_upgraded_session_refuses_polls(upgrade: Upgrade, pipeline: PipelineS
     upgrade.probe()
     pipeline.update(own={"step": "switched"})
     upgrade.finish(pipeline)
-    with pytest.raises(ClosedError):
+    with pytest.raises(ClientClosedError):
         upgrade.polling.poll()
     pipeline.update(own={"step": "still there"})
     upgrade.follow_to_the_end(pipeline)
@@ -243,7 +243,7 @@ def test_a_poll_left_hanging_by_the_switch_does_not_end_the_session(
             while not done.is_set():
                 try:
                     upgrade.follow([websocket.receive()])
-                except (ClosedError, TimeoutError, OSError):
+                except (ClientClosedError, TimeoutError, OSError):
                     return
 
         reader = threading.Thread(target=read, daemon=True)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
-from rag_pipeline import native
-from rag_pipeline.fanout.encoding import frame, text_frame
+from rag_pipeline.broadcast.encoding import frame, text_frame
+from rag_pipeline.common import native
 from rag_pipeline.socket_server import websocket
 from rag_pipeline.socket_server.loop import Detached
 from rag_pipeline.socket_server.websocket import Receiver, WebSocketConnection, handshake

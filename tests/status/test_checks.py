@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.events import iso
+from rag_pipeline.contract.events import iso
 from rag_pipeline.status import checks
 
 

@@ -24,8 +24,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rag_pipeline import events
-from rag_pipeline.events import Event
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import Event
 from rag_pipeline.status import FlushRequest, PipelineStatus, checks, clocks, core_of
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.pipeline import DefaultPipelineStatus

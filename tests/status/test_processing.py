@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rag_pipeline import events
+from rag_pipeline.contract import events
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.watching import Recorder
 

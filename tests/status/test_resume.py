@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag_pipeline import events
+from rag_pipeline.contract import events
 from rag_pipeline.status import PipelineStatus, SavedState, core_of
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.model import FileError, FileRecord, Totals

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline import events
-from rag_pipeline.events import Event
+from rag_pipeline.contract import events
+from rag_pipeline.contract.events import Event
 from rag_pipeline.status.change import Change
 from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileBody, FileError, FileRecord

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline.verify.compare import Emitted, Received, differences
+from tests.verify.compare import Emitted, Received, differences
 
 
 def event(seq: int, name: str = "pipeline:file_progress", pipeline_id: str = "p", **more: Any) -> Emitted:

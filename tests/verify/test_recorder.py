@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.status import core_of
-from rag_pipeline.verify import Recorder
+from tests.verify import Recorder
 
 
 def test_the_record_begins_with_the_state_and_keeps_each_namespace_apart() -> None:

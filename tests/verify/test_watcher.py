@@ -6,10 +6,10 @@ import pytest
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.errors import ServiceError
-from rag_pipeline.service import start_status_server
-from rag_pipeline.verify import Watcher
+from rag_pipeline.service.server import start_status_server
 from tests.contract.checking import check_event
 from tests.live import taken_port, wait_until
+from tests.verify import Watcher
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
+from rag_pipeline.common.private_files import close_memory
 from rag_pipeline.errors import (
     ConfigurationError,
     CorruptFileError,
@@ -31,7 +32,6 @@ from rag_pipeline.ingest.extract.messages import (
 from rag_pipeline.ingest.extract.opening import open_regular
 from rag_pipeline.ingest.extract.worker_process import WorkerEndedError, WorkerProcess
 from rag_pipeline.ingest.types import Document, Progress, Section, Stopped
-from rag_pipeline.private_files import close_memory
 
 _START_SECONDS = 30.0
 _TICK_SECONDS = 0.1

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from rag_pipeline.private_files import make_private_folder, open_private
+from rag_pipeline.common.private_files import make_private_folder, open_private
 
 logger = logging.getLogger(__name__)
 

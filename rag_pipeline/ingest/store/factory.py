@@ -8,11 +8,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag_pipeline.common.private_files import write_private
 from rag_pipeline.errors import ConfigurationError, StateError, StoreError
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
 from rag_pipeline.ingest.types import VectorStore
-from rag_pipeline.private_files import write_private
 
 if TYPE_CHECKING:
     from rag_pipeline.ingest.store.pgvector.store import PgVectorStore

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag_pipeline.common.private_files import make_private_folder
 from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store import lance_table, lance_upkeep, rows
 from rag_pipeline.ingest.store.durable import DurableTable
@@ -23,7 +24,6 @@ from rag_pipeline.ingest.store.lance_table import Replacement
 from rag_pipeline.ingest.store.memory import give_back_memory
 from rag_pipeline.ingest.store.spool import Batch, Spool, check_batch
 from rag_pipeline.ingest.types import SearchHit, SourceFile, StoredPipeline, StoreFault
-from rag_pipeline.private_files import make_private_folder
 
 if TYPE_CHECKING:
     import numpy as np

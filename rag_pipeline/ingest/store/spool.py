@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
+from rag_pipeline.common.private_files import make_private_folder
 from rag_pipeline.ingest.types import Chunk
-from rag_pipeline.private_files import make_private_folder
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from rag_pipeline.normal_forms import nfc, nfkd
+from rag_pipeline.common.normal_forms import nfc, nfkd
 
 MOST_ASKED = 32
 _MOST_LENGTH = 200  # a longer word is one only to a program

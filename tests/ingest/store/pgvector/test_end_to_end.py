@@ -11,8 +11,8 @@ import pytest
 
 from rag_pipeline.errors import ExitCode
 from tests.ingest.store.postgres import PostgresServer
-from tests.pipelines.endpoint import Endpoint, endpoint
-from tests.pipelines.local_files.process import command, found, process
+from tests.sources.endpoint import Endpoint, endpoint
+from tests.sources.local_files.process import command, found, process
 from tests.watching import wait_until
 
 FILES = 40

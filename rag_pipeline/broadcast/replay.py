@@ -1,0 +1,312 @@
+"""Replay: a client is sent what it has not, as fast as it takes it, and then becomes one of the others.
+
+A client that was away reads the journal from where it was; a newcomer reads the script of its snapshots first. Both are
+sent nothing else meanwhile. The tail of the journal grows in the order in which events are routed, so there is nothing
+between the last event a client reads and the first it is sent live. Of the statuses that a client missed while it was
+away it gets the newest of each pipeline alone: that one says everything that those before it said.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+
+from rag_pipeline.broadcast.chunks import CHUNK_BYTES, Chunk, ChunkMaker, Part, joined
+from rag_pipeline.broadcast.encoding import Batch
+from rag_pipeline.broadcast.pages import Fetch, Page, Pages
+from rag_pipeline.broadcast.snapshots import Round, Step
+from rag_pipeline.broadcast.subscriber import Subscriber
+from rag_pipeline.journal import Entry, Tail, offset_of
+from rag_pipeline.journal.gap import GAP
+
+__all__ = ["CHUNK_EVENTS", "Fetch", "Replays"]
+
+logger = logging.getLogger("rag_pipeline.broadcast")
+
+CHUNK_EVENTS = 64
+CHUNKS_A_TURN = 64
+PAUSE_SECONDS = 0.005
+
+
+class _Reader:
+    __slots__ = (
+        "clock",
+        "missed_until",
+        "page",
+        "position",
+        "round",
+        "step",
+        "steps",
+        "subscriber",
+        "waits_for_states",
+    )
+
+    def __init__(self, subscriber: Subscriber, position: int, missed_until: int) -> None:
+        self.subscriber = subscriber
+        self.position = position
+        self.missed_until = missed_until  # where the journal ended when the client came back
+        self.page: Page | None = None
+        self.waits_for_states = True
+        self.round: Round | None = None
+        self.steps: list[Step] = []
+        self.step = 0
+        self.clock = 0
+
+    def follow(self, script: Round) -> None:
+        """Read the script of a round next, then on from its end."""
+        self.round = script
+        self.steps = script.script(self.subscriber.namespace, resumed=self.subscriber.recovered is True)
+        self.step = 0
+        self.position, self.clock = script.end, script.clock
+        self.waits_for_states = False
+
+    @property
+    def more(self) -> str:
+        """Members of the states: whether a client that came back has all it missed, and whether there is a gap."""
+        recovered = self.subscriber.recovered
+        told = "" if recovered is None else f'"recovered":{json.dumps(recovered)},'
+        return f"{GAP}{told}" if self.subscriber.misses_events else told
+
+
+class Replays:
+    """Those who catch up; belongs to the hub's thread.
+
+    ``send`` sends a chunk to a subscriber. The others take a subscriber over: ``caught_up`` when it has everything,
+    ``ask_states`` when it has all it missed and needs the states next, ``lost`` when the journal does not reach back to
+    where it stands any more, ``failed`` when it could not be served.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Subscriber, Batch], None],
+        *,
+        caught_up: Callable[[Subscriber], None],
+        ask_states: Callable[[Subscriber], None],
+        lost: Callable[[Subscriber], None],
+        failed: Callable[[Subscriber], None],
+        fetch: Fetch | None,
+        backlog_limit_bytes: int,
+    ) -> None:
+        self._send = send
+        self._caught_up = caught_up
+        self._ask_states = ask_states
+        self._lost = lost
+        self._failed = failed
+        # Chunks do not count against a client's bound, since no more is sent than it takes.
+        self._enough_bytes = backlog_limit_bytes // 8
+        self._readers: dict[str, _Reader] = {}
+        self._chunks = ChunkMaker(min(CHUNK_BYTES, backlog_limit_bytes // 4))
+        self._pages = None if fetch is None else Pages(fetch)
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def add(self, subscriber: Subscriber, position: int, newest: int) -> None:
+        """Begin to send what came after the position; up to the ``newest`` the client was away."""
+        self._readers[subscriber.sid] = _Reader(subscriber, position, newest)
+
+    def greet(self, subscriber: Subscriber, script: Round) -> None:
+        """Begin to send the states, and what came after them."""
+        reader = self._readers[subscriber.sid] = _Reader(subscriber, script.end, script.end)
+        reader.follow(script)
+
+    def discard(self, sid: str) -> None:
+        """Forget a subscriber; unknown ones are fine."""
+        if self._readers.pop(sid, None) is not None and not self._readers:
+            self._clear()
+
+    def abort(self) -> list[Subscriber]:
+        """Forget everyone, and return who it was: positions are those of another journal from here on."""
+        subscribers = self.subscribers()
+        self._readers.clear()
+        self._clear()
+        return subscribers
+
+    def subscribers(self) -> list[Subscriber]:
+        """Return those who catch up."""
+        return [reader.subscriber for reader in self._readers.values()]
+
+    def _clear(self) -> None:
+        self._chunks.clear()
+        if self._pages is not None:
+            self._pages.clear()
+
+    def turn(self, tail: Tail) -> float | None:
+        """Send each what it takes now, within bounds; return the seconds until the next turn, None without one."""
+        left, served = CHUNKS_A_TURN, set[_Reader]()
+        # Who has read everything is given the states, perhaps at once, and is then a reader of those.
+        while left > 0 and (waiting := [reader for reader in self._readers.values() if reader not in served]):
+            for reader in waiting:
+                if left <= 0:
+                    break
+                served.add(reader)
+                left -= self._serve(reader, tail, left)
+        for round_ in {reader.round for reader in self._readers.values() if reader.round is not None}:
+            round_.forget_texts()
+        if not self._readers:
+            self._clear()
+            return None
+        return 0.0 if left <= 0 else PAUSE_SECONDS
+
+    def _serve(self, reader: _Reader, tail: Tail, left: int) -> int:
+        sid, sent = reader.subscriber.sid, 0
+        try:
+            sent = self._feed(reader, tail, left)
+        except Exception:
+            logger.exception("client %s in %s could not be caught up", sid, reader.subscriber.namespace)
+            self.discard(sid)
+            self._failed(reader.subscriber)
+        if sent and self._readers.get(sid) is reader:
+            self._readers[sid] = self._readers.pop(sid)  # the others first, the next time
+        return sent
+
+    def _feed(self, reader: _Reader, tail: Tail, left: int) -> int:
+        """Send chunks until the client has enough, or is there; return how many."""
+        sid, sent = reader.subscriber.sid, 0
+        while sent < left and self._readers.get(sid) is reader:
+            if reader.subscriber.outlet.backlog_bytes >= self._enough_bytes:
+                break
+            if (chunk := self._next(reader, tail)) is None:
+                break
+            if chunk.batch is not None:
+                self._send(reader.subscriber, chunk.batch)
+                sent += 1
+            if self._readers.get(sid) is reader:
+                self._see_how_far(reader, tail)
+                if chunk.batch is None and reader.position >= tail.newest:
+                    break  # it is at the end, and has yet to take what was sent
+        return sent
+
+    def _see_how_far(self, reader: _Reader, tail: Tail) -> None:
+        if reader.step < len(reader.steps) or reader.position < tail.newest:
+            return
+        if reader.waits_for_states:
+            del self._readers[reader.subscriber.sid]
+            self._ask_states(reader.subscriber)
+        elif not tail.summaries(reader.clock) and not reader.subscriber.outlet.backlog_bytes:
+            # Not before it has taken everything: live events count, and what is too much of them would take the rest of
+            # the states with it.
+            del self._readers[reader.subscriber.sid]
+            self._caught_up(reader.subscriber)
+
+    # -- what is next --------------------------------------------------------------------------------------------------
+
+    def _next(self, reader: _Reader, tail: Tail) -> Chunk | None:
+        """Return the next chunk, and note that the reader has it; None if it is not there yet, or never will be."""
+        if reader.step < len(reader.steps):
+            return self._from_script(reader)
+        if reader.round is not None:
+            reader.round, reader.steps, reader.step = None, [], 0
+        if reader.position >= tail.newest:
+            return self._summaries(reader, tail)
+        if tail.reaches(reader.position):
+            chunk = self._from_tail(reader, tail)
+        else:
+            found = self._from_store(reader, tail)
+            if found is None:
+                return None
+            chunk = found
+        reader.position = chunk.position
+        return chunk
+
+    def _from_script(self, reader: _Reader) -> Chunk:
+        channel, more = reader.subscriber.channel, reader.more
+        key = reader.round, channel, more, reader.subscriber.recovered, reader.step
+        chunk = self._chunks.find(key)
+        if chunk is None:
+            steps = reader.steps[reader.step : reader.step + CHUNK_EVENTS]
+            parts = (Part(step.entry, step.offset, more if step.is_state else "") for step in steps)
+            packets, taken = self._chunks.make(channel, parts)
+            chunk = Chunk(joined(packets), reader.step + taken)
+            self._chunks.keep(key, chunk)
+        reader.step = chunk.position
+        reader.subscriber.greeted = True
+        return chunk
+
+    def _summaries(self, reader: _Reader, tail: Tail) -> Chunk:
+        """Return the last words of pipelines that came while the client read, for those who watch statuses alone."""
+        found = tail.summaries(reader.clock)[:CHUNK_EVENTS] if not reader.waits_for_states else []
+        namespace = reader.subscriber.namespace
+        wanted = [(clock, entry) for clock, entry in found if namespace in entry.event.namespaces]
+        offset = offset_of(tail.identity, tail.newest)
+        packets, taken = self._chunks.make(reader.subscriber.channel, (Part(entry, offset) for _, entry in wanted))
+        if taken < len(wanted):
+            reader.clock = wanted[taken - 1][0]
+        elif found:
+            reader.clock = found[-1][0]
+        return Chunk(joined(packets), reader.position)
+
+    def _from_tail(self, reader: _Reader, tail: Tail) -> Chunk:
+        channel, position = reader.subscriber.channel, reader.position
+        # Up to a fixed place in the numbering, so that those who come from different places soon share their chunks.
+        count = CHUNK_EVENTS - position % CHUNK_EVENTS
+        was_away = position < reader.missed_until
+        key = channel, position, was_away
+        chunk = self._chunks.find(key)
+        if chunk is not None and (not was_away or chunk.position <= reader.missed_until):
+            return chunk
+        entries = tail.read(position, count)
+        if was_away:
+            entries = [entry for entry in entries if entry.position <= reader.missed_until]
+        end = entries[-1].position if entries else reader.missed_until if was_away else tail.newest
+        wanted = _wanted(entries, channel.namespace, tail, was_away=was_away)
+        chunk, is_whole = self._chunk(reader, wanted, end, tail.identity)
+        if is_whole and len(entries) == count:
+            self._chunks.keep(key, chunk)
+        return chunk
+
+    def _from_store(self, reader: _Reader, tail: Tail) -> Chunk | None:
+        namespace = reader.subscriber.namespace
+        page = reader.page
+        if page is None or not page.covers(reader.position):
+            page = reader.page = self._find_page(reader, tail)
+            if page is None:
+                return None
+        was_away = reader.position < reader.missed_until
+        key = reader.subscriber.channel, reader.position, was_away
+        chunk = self._chunks.find(key)
+        if chunk is not None and chunk.position <= page.end:
+            return chunk
+        rest = _after(page.entries, reader.position, CHUNK_EVENTS)
+        end = rest[-1].position if len(rest) == CHUNK_EVENTS else page.end
+        wanted = _wanted(rest, namespace, tail, was_away=was_away)
+        chunk, _ = self._chunk(reader, wanted, end, tail.identity)
+        self._chunks.keep(key, chunk)
+        return chunk
+
+    def _find_page(self, reader: _Reader, tail: Tail) -> Page | None:
+        page = None
+        if self._pages is not None and reader.position <= tail.newest:
+            page = self._pages.find(reader.subscriber.namespace, reader.position, tail)
+            if page is None or page.covers(reader.position):
+                return page
+        self._lose(reader)
+        return None
+
+    def _lose(self, reader: _Reader) -> None:
+        """The journal does not reach back to where the reader stands."""
+        self.discard(reader.subscriber.sid)
+        self._lost(reader.subscriber)
+
+    def _chunk(self, reader: _Reader, wanted: list[Entry], end: int, identity: str) -> tuple[Chunk, bool]:
+        """Return what fits of the entries, and whether that is all of them: only then the reader comes to ``end``."""
+        packets, taken = self._chunks.make(reader.subscriber.channel, _parts(wanted, identity))
+        is_whole = taken == len(wanted)
+        return Chunk(joined(packets), end if is_whole else wanted[taken - 1].position), is_whole
+
+
+def _wanted(entries: list[Entry], namespace: str, tail: Tail, *, was_away: bool) -> list[Entry]:
+    """Return the events of a namespace; for one that was away without the statuses that later ones supersede."""
+    here = [entry for entry in entries if namespace in entry.event.namespaces]
+    return [entry for entry in here if not tail.is_superseded(entry, namespace)] if was_away else here
+
+
+def _parts(entries: list[Entry], identity: str) -> Iterator[Part]:
+    return (Part(entry, offset_of(identity, entry.position)) for entry in entries)
+
+
+def _after(entries: list[Entry], position: int, limit: int) -> list[Entry]:
+    first = bisect_right(entries, position, key=lambda entry: entry.position)
+    return entries[first : first + limit]

@@ -1,0 +1,90 @@
+"""``rag-pipeline search``: answers a question from what was stored."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rag_pipeline.common.printing import printable, say, say_lines
+from rag_pipeline.errors import ConfigurationError, ExitCode
+from rag_pipeline.ingest.ready import check_installed
+from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.ingest.state_dir import STORE_NAME, is_default, read_state_dir
+from rag_pipeline.ingest.store.factory import check_stored, open_for_search
+from rag_pipeline.ingest.types import SearchHit
+
+_SNIPPET_LINES = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("question", help="what to look for, in words of your own")
+    parser.add_argument("--limit", type=_limit, default=5, metavar="N", help="answers to show, 1 to 100 (default: 5)")
+    parser.add_argument("--json", action="store_true", help="print a JSON array, with the whole text of each answer")
+    parser.add_argument(
+        "--state-dir", type=Path, metavar="DIR", help="state folder (default: STATUS_STATE_DIR, or .rag_pipeline)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the best answers, best first; raises StoreError, EmbeddingError or ConfigurationError."""
+    if not args.question.strip():
+        raise ConfigurationError("the question is empty: say in words what to look for")
+    settings = IngestSettings.from_env()
+    check_installed(settings)
+    state_dir: Path = args.state_dir or read_state_dir()
+    folder = state_dir / STORE_NAME
+    check_stored(settings, folder)
+    hits = _answers(settings, folder, args.question, args.limit)
+    if args.json:
+        print(json.dumps([asdict(hit) for hit in hits], ensure_ascii=False, indent=2))
+    elif hits:
+        say_lines(as_text(hits, shutil.get_terminal_size().columns))
+    else:
+        # In another working folder the default is another index.
+        place = f" in {state_dir.absolute()}" if settings.store_address is None and is_default(state_dir) else ""
+        say(f"Nothing found{place}.", sys.stderr)
+    return ExitCode.OK
+
+
+def as_text(hits: Sequence[SearchHit], width: int) -> str:
+    """Return the answers for people to read: file, place and score, and the beginning of the text."""
+    return "\n\n".join(_entry(number, hit, width) for number, hit in enumerate(hits, 1))
+
+
+def _entry(number: int, hit: SearchHit, width: int) -> str:
+    head = f"{number:>2}  {hit.score:.2f}  {printable(hit.name)}" + (
+        f"  ·  {printable(hit.place)}" if hit.place else ""
+    )
+    lines = textwrap.wrap(printable(" ".join(hit.text.split())), max(20, min(width, 120) - 10))
+    if len(lines) > _SNIPPET_LINES:
+        lines = [*lines[: _SNIPPET_LINES - 1], lines[_SNIPPET_LINES - 1] + " …"]
+    return "\n".join([head, *(f"{'':10}{line}" for line in lines)])
+
+
+def _answers(settings: IngestSettings, folder: Path, question: str, limit: int) -> list[SearchHit]:
+    # Here, since it brings numpy with it: a second that no other command should wait.
+    from rag_pipeline.ingest.embed.factory import build_embedder
+    from rag_pipeline.ingest.search import search
+
+    embedder = build_embedder(settings)
+    try:
+        store = open_for_search(settings, folder, embedder.model_id, embedder.dimensions)
+        try:
+            return search(store, embedder, question, limit)
+        finally:
+            store.close()
+    finally:
+        embedder.close()
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 100, not {text!r}")
+    return int(text)

@@ -1,0 +1,202 @@
+"""``rag-pipeline store``: keeps the stored text in order, by hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag_pipeline.cli.store.checking import Report, check
+from rag_pipeline.cli.store.folders import is_there
+from rag_pipeline.cli.store.holding import held, holder_of, left_lease
+from rag_pipeline.cli.store.ledgers import read_ledger
+from rag_pipeline.cli.store.overview import Entry, as_table, overview
+from rag_pipeline.cli.store.removal import drop
+from rag_pipeline.common.printing import say, say_lines
+from rag_pipeline.errors import ConfigurationError, ExitCode, StateError
+from rag_pipeline.ingest.ready import check_modules
+from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.ingest.state_dir import STORE_NAME, read_state_dir
+from rag_pipeline.ingest.store.existing import open_existing
+
+if TYPE_CHECKING:
+    from rag_pipeline.ingest.store.existing import ExistingStore
+
+DESCRIPTION = (
+    "Keep the stored text in order: the store in the state folder, or the one that RAG_STORE_URL names, "
+    "and the ledger in the state folder."
+)
+EPILOG = (
+    "Exit codes: 0 done, or all agrees; 2 there is no such pipeline, or drop was not confirmed; 5 a running pipeline "
+    "holds it, or the ledger can't be read; 6 nothing is stored, or the store can't be used; "
+    "11 drop was answered with no; 13 check found what does not agree."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.description, parser.epilog = DESCRIPTION, EPILOG
+    actions = parser.add_subparsers(metavar="list|drop|check|compact", required=True, dest="action")
+    shown = actions.add_parser("list", help="show what is stored, by pipeline")
+    shown.add_argument("--json", action="store_true", help="print a JSON object")
+    dropped = actions.add_parser("drop", help="remove all of a pipeline's text from store and ledger")
+    dropped.add_argument("id", metavar="ID", help="the pipeline, as list shows it")
+    dropped.add_argument("--yes", action="store_true", help="do not ask")
+    checked = actions.add_parser("check", help="prove that store, ledger and folder agree; changes nothing")
+    compacted = actions.add_parser("compact", help="free the space that is no longer used")
+    for action in (shown, dropped, checked, compacted):
+        action.add_argument(
+            "--state-dir", type=Path, metavar="DIR", help="state folder (default: STATUS_STATE_DIR, or .rag_pipeline)"
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; raises StoreError, StateError or ConfigurationError."""
+    settings = IngestSettings.from_env()
+    check_modules(settings)
+    state_dir: Path = args.state_dir or read_state_dir()
+    actions: Mapping[str, Callable[[], int]] = {
+        "list": lambda: _list(settings, state_dir, as_json=args.json),
+        "drop": lambda: _drop(settings, state_dir, _key(args), args.id, confirmed=args.yes),
+        "check": lambda: _check(settings, state_dir),
+        "compact": lambda: _compact(settings, state_dir, _key(args)),
+    }
+    return actions[args.action]()
+
+
+def _list(settings: IngestSettings, state_dir: Path, *, as_json: bool) -> int:
+    existing = open_existing(settings, state_dir / STORE_NAME)
+    try:
+        entries = _entries(existing, state_dir)
+    finally:
+        existing.store.close()
+    holder = holder_of(state_dir)
+    if as_json:
+        told = {
+            "store": existing.place,
+            "state_dir": str(state_dir.absolute()),
+            "model_id": existing.model_id,
+            "dimensions": existing.dimensions,
+            "held_by": holder,
+            "pipelines": [entry.as_json() for entry in entries],
+        }
+        print(json.dumps(told, ensure_ascii=False, indent=2))
+        return ExitCode.OK
+    say(f"{existing.place}: vectors of {existing.model_id}, {existing.dimensions} dimensions")
+    if holder is not None:
+        say(f"in use by process {holder}")
+    say_lines(f"\n{as_table(entries)}" if entries else "no pipeline has stored anything")
+    return ExitCode.OK
+
+
+def _drop(settings: IngestSettings, state_dir: Path, key: str, pipeline_id: str, *, confirmed: bool) -> int:
+    existing = open_existing(settings, state_dir / STORE_NAME)
+    try:
+        entries = {entry.pipeline_id: entry for entry in _entries(existing, state_dir)}
+    finally:
+        existing.store.close()
+    entry = entries.get(pipeline_id)
+    if entry is None:
+        there = f"there are {', '.join(map(repr, entries))}" if entries else "there is none"
+        raise ConfigurationError(f"{existing.place} has no pipeline {pipeline_id!r}: {there}")
+    _refuse_if_held(existing, entry, state_dir)
+    what = f"{_count(entry.files, 'file')} with {_count(entry.chunks, 'chunk')} of {pipeline_id}"
+    if not confirmed and not _asked(what, existing.place):
+        say("nothing was removed", sys.stderr)
+        return ExitCode.REFUSED
+    drop(settings, state_dir, key, pipeline_id)
+    say(f"removed {what} from {existing.place}")
+    return ExitCode.OK
+
+
+def _check(settings: IngestSettings, state_dir: Path) -> int:
+    existing = open_existing(settings, state_dir / STORE_NAME)
+    try:
+        report = check(existing, settings, state_dir)
+    finally:
+        existing.store.close()
+    _note_all(report)
+    for finding in report.findings:
+        about = (part for part in (finding.pipeline_id or existing.place, finding.file_id) if part is not None)
+        say(": ".join((*about, finding.what)))
+    counts = ", ".join(
+        (_count(report.pipelines, "pipeline"), _count(report.files, "file"), _count(report.chunks, "chunk"))
+    )
+    if report.findings:
+        say(f"{counts}: {_count(len(report.findings), 'difference')}")
+        return ExitCode.DISAGREEMENT
+    say(f"{counts}: all agrees")
+    return ExitCode.OK
+
+
+def _note_all(report: Report) -> None:
+    if report.held_by is not None:
+        say(f"note: process {report.held_by} runs here: what it has still to do is no difference", sys.stderr)
+    for (pipeline_id, what), count in sorted(report.pending.items()):
+        say(f"note: {pipeline_id}: waits for the pipeline: {what} ({count})", sys.stderr)
+    for note in report.notes:
+        say(f"note: {note}", sys.stderr)
+
+
+def _compact(settings: IngestSettings, state_dir: Path, key: str) -> int:
+    if settings.store_address is not None:
+        existing = open_existing(settings, state_dir / STORE_NAME)
+        try:
+            existing.store.tidy()
+        finally:
+            existing.store.close()
+        say(f"{existing.place}: vacuumed and analyzed; PostgreSQL's autovacuum does the same by itself")
+        return ExitCode.OK
+    folder = state_dir / STORE_NAME
+    open_existing(settings, folder).store.close()  # which says what is wrong before the folder is held
+    with held(state_dir, key):
+        existing = open_existing(settings, folder)
+        try:
+            before = _size(folder)
+            existing.store.tidy()
+            after = _size(folder)
+        finally:
+            existing.store.close()
+    say(f"{existing.place}: {before} before, {after} now")
+    return ExitCode.OK
+
+
+def _entries(existing: ExistingStore, state_dir: Path) -> list[Entry]:
+    return overview(existing.store.pipelines(), read_ledger(state_dir), is_there)
+
+
+def _refuse_if_held(existing: ExistingStore, entry: Entry, state_dir: Path) -> None:
+    """Raise StateError before anybody is asked; what starts after this is refused by the lock or the lease."""
+    if not existing.is_shared and (holder := holder_of(state_dir)) is not None:
+        raise StateError(f"the state folder {state_dir.absolute()} is in use by process {holder}: stop it first")
+    if entry.held_by is not None and entry.held_by != left_lease(state_dir):
+        raise StateError(
+            f"the pipeline {entry.pipeline_id!r} is run by a process of {entry.held_by}: stop it first "
+            "(one that was killed lets go after a minute)"
+        )
+
+
+def _asked(what: str, place: str) -> bool:
+    """Ask on the terminal; raises ConfigurationError where there is none."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise ConfigurationError(f"drop would remove {what} from {place}: give --yes to confirm it")
+    say(f"Remove {what} from {place}? [y/N] ", sys.stderr, end="")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _size(folder: Path) -> str:
+    sizes = [os.path.getsize(path) for path in folder.rglob("*") if path.is_file()]  # noqa: PTH202
+    total = sum(sizes)
+    return f"{_count(len(sizes), 'file')} of " + (f"{total / 1e6:.1f} MB" if total >= 1e6 else f"{total / 1e3:.1f} kB")
+
+
+def _key(args: argparse.Namespace) -> str:
+    return "--state-dir" if args.state_dir else "STATUS_STATE_DIR"

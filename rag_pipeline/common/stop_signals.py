@@ -1,0 +1,60 @@
+"""Waiting for the request to stop: Ctrl+C, SIGTERM, or a call."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from rag_pipeline.common import native
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopSignals:
+    """Takes SIGINT and SIGTERM for as long as it is entered; only the main thread may enter it.
+
+    A signal does no more than write to a descriptor, which is safe whatever the main thread was doing, also in the
+    midst of a start. Signals that follow the first change nothing: the stop under way is bounded in time.
+    A forked child, which inherits the handlers, has the former ones back at its first signal.
+    """
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self.received: signal.Signals | None = None
+        self._wake_up = native.WakeUp()
+        self._former: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in STOP_SIGNALS:
+            self._former[number] = signal.signal(number, self._take)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._restore()
+        self._wake_up.close()
+
+    def request(self) -> None:
+        """Ask for the stop as a signal would; callable from any thread while entered."""
+        self._wake_up.signal()
+
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until the stop is asked for, or the time is over; return whether it is asked for."""
+        ready, _, _ = select.select([self._wake_up.fd], [], [], timeout_seconds)
+        return bool(ready)
+
+    def _restore(self) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != self._pid:
+            self._restore()
+            os.kill(os.getpid(), number)
+            return
+        self.received = self.received or signal.Signals(number)
+        self._wake_up.signal()

@@ -1,7 +1,0 @@
-"""From numbered events to subscribers: encoding, hub, replay."""
-
-from rag_pipeline.fanout.encoding import Batch, Form, Packet
-from rag_pipeline.fanout.hub import Call, Hub, Item, NewJournal
-from rag_pipeline.fanout.subscriber import Outlet, Subscriber
-
-__all__ = ["Batch", "Call", "Form", "Hub", "Item", "NewJournal", "Outlet", "Packet", "Subscriber"]

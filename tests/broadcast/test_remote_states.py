@@ -1,0 +1,154 @@
+"""Views: states kept from events, for newcomers and for whoever asks, wherever the pipeline runs."""
+
+from __future__ import annotations
+
+from rag_pipeline.broadcast import Hub, Item, NewJournal, Subscriber
+from rag_pipeline.broadcast.remote_states import STALLED, Views
+from rag_pipeline.common.mailbox import Mailbox
+from rag_pipeline.contract import events
+from rag_pipeline.journal import Entry, Lineage, Tail, offset_of
+from rag_pipeline.status import PipelineStatus, core_of
+from tests.broadcast.outlets import RecordingOutlet
+from tests.watching import Recorder, lasting
+
+IDENTITY = "0123456789abcdef"
+
+
+class Setup:
+    """A hub that gets the events of a pipeline it can't ask, as from a stream: also those that only sum up."""
+
+    def __init__(self) -> None:
+        self.pipeline = PipelineStatus("local_files", "elsewhere")
+        self.recorder = Recorder()
+        core_of(self.pipeline).attach(self.recorder)
+        self.taken = 0
+        self.position = 0
+        self.views = Views()
+        self.handover: Mailbox[Item] = Mailbox()
+        self.hub = Hub(list, self.handover, Tail(Lineage(IDENTITY)), views=self.views)
+
+    def entries(self) -> list[Entry]:
+        """Return what the pipeline has published since the last call, each at a place of its own."""
+        made = []
+        for event in self.recorder.events[self.taken :]:
+            self.position += 3
+            made.append(Entry(self.position, event))
+        self.taken = len(self.recorder.events)
+        return made
+
+    def pump(self) -> None:
+        for entry in self.entries():
+            self.handover.publish(entry)
+        while self.hub.drain() == 0.0:
+            pass
+
+    def join(self, offset: str | None = None, namespace: str = "/pipeline") -> RecordingOutlet:
+        self.pump()
+        outlet = RecordingOutlet()
+        self.hub.join(Subscriber(f"s{id(outlet)}", "c", namespace, outlet, offset=offset))
+        self.pump()
+        return outlet
+
+    def close(self) -> None:
+        self.pipeline.close()
+        self.handover.close()
+
+
+def test_a_newcomer_gets_the_state_as_of_the_last_event() -> None:
+    setup = Setup()
+    setup.pipeline.update(status="running")
+    setup.pipeline.add_processing_file("a")
+    outlet = setup.join()
+    ((_, name, body),) = outlet.received
+    assert name == events.STATUS
+    told = {key: value for key, value in body.items() if key not in ("timestamp", "offset")}
+    assert lasting(told) == lasting(setup.pipeline.get())
+    setup.pipeline.complete_file("a")
+    setup.pump()
+    assert [name for _, name, _ in outlet.received] == [events.STATUS, events.FILE_COMPLETED]
+    setup.close()
+
+
+def test_a_client_goes_on_from_the_offset_of_any_event_also_of_one_that_sums_up() -> None:
+    setup = Setup()
+    setup.pipeline.update(status="running")
+    outlet = setup.join()
+    offset = outlet.received[-1][2]["offset"]
+    core_of(setup.pipeline).flush(everything=True)
+    setup.pump()
+    assert offset == offset_of(IDENTITY, setup.position)
+    setup.pipeline.add_processing_file("a")
+    setup.pump()
+    again = setup.join(offset)
+    assert [(name, body.get("recovered")) for _, name, body in again.received] == [
+        (events.FILE_STARTED, None),
+        (events.STATUS, True),
+    ]
+    setup.close()
+
+
+def test_a_namespace_without_pipelines_says_so() -> None:
+    setup = Setup()
+    setup.pipeline.update(status="running")
+    ((_, _, body),) = setup.join(namespace="/google_drive").received
+    assert body["pipeline_id"] is None
+    setup.close()
+
+
+def test_a_pipeline_that_stops_reporting_is_shown_as_stalled_until_it_is_back() -> None:
+    setup = Setup()
+    setup.pipeline.update(status="idle")
+    outlet = setup.join()
+    for stalled in (["elsewhere", "unknown"], ["elsewhere"], []):
+        setup.hub.mark_stalled(stalled)
+    assert [body["status"] for _, _, body in outlet.received] == ["idle", STALLED, "idle"]
+    setup.hub.mark_stalled(["elsewhere"])
+    state = setup.views.state("elsewhere")
+    assert state is not None
+    assert state["status"] == STALLED
+    setup.close()
+
+
+def test_that_a_client_has_recovered_is_said_once_and_not_with_each_status_after_it() -> None:
+    setup = Setup()
+    setup.pipeline.update(status="idle")
+    setup.pump()
+    outlet = setup.join(offset_of(IDENTITY, setup.position))
+    for stalled in (["elsewhere"], []):
+        setup.hub.mark_stalled(stalled)
+    told = [(body["status"], body.get("recovered")) for _, _, body in outlet.received]
+    assert told == [("idle", True), (STALLED, None), ("idle", None)]
+    setup.close()
+
+
+def test_after_a_gap_everyone_gets_the_states_anew_with_the_gap_marked() -> None:
+    setup = Setup()
+    setup.pipeline.update(status="running")
+    outlet = setup.join()
+    behind = setup.join(offset_of(IDENTITY, setup.position))
+    setup.pipeline.update(status="idle")
+    known = tuple(setup.entries())
+    setup.handover.publish(NewJournal(Lineage("fedcba9876543210"), setup.position, known))
+    setup.pump()
+    for one in (outlet, behind):
+        body = one.received[-1][2]
+        assert (body["status"], body["gap"]) == ("idle", True)
+        assert body["offset"].startswith("fedcba9876543210-")
+    again = setup.join(outlet.received[-1][2]["offset"])
+    assert [body["recovered"] for _, _, body in again.received] == [True]
+    setup.close()
+
+
+def test_an_unknown_pipeline_has_no_state() -> None:
+    views = Views()
+    assert (views.state("x"), views.event("x"), views.ids(), views.namespaces("x")) == (None, None, [], ())
+
+
+def test_the_time_until_the_next_check_is_that_of_the_moment() -> None:
+    setup = Setup()
+    setup.pipeline.update(seconds_until_next_check=1000)
+    setup.pump()
+    event = setup.views.event("elsewhere")
+    assert event is not None
+    assert 900 < event.payload()["seconds_until_next_check"] <= 1000
+    setup.close()

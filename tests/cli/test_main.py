@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag_pipeline import __version__
+from rag_pipeline.cli import health, main
+from rag_pipeline.errors import ExitCode, RagPipelineError, StoreError
+from tests.journal.redis_server import needs_redis, running
+from tests.sources.endpoint import endpoint
+from tests.sources.local_files.process import command, process
+
+
+def raising(error: BaseException) -> Any:
+    def run(_args: object) -> int:
+        raise error
+
+    return run
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"rag-pipeline {__version__}\n"
+
+
+def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([]) == ExitCode.USAGE
+    assert "COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (StoreError("the store\nis gone"), 6, "rag-pipeline: error: the store is gone\n"),
+        (RagPipelineError("broken"), 4, "rag-pipeline: error: broken\n"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_what_a_command_raises_is_one_line_and_an_exit_code(
+    error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(health, "run", raising(error))
+    assert main.main(["health"]) == code
+    assert capsys.readouterr().err == said
+
+
+def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "run", raising(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        main.main(["health"])
+
+
+def test_the_module_is_the_command_and_help_loads_no_server_and_no_model() -> None:
+    code = (
+        "import runpy, sys; sys.argv = ['rag-pipeline', '--help']\n"
+        "try: runpy.run_module('rag_pipeline', run_name='__main__')\n"
+        "except SystemExit as ended: assert ended.code == 0\n"
+        "print(sorted({'eventlet', 'numpy', 'lancedb', 'rich', 'socketio'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[1]
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=root)
+    assert run.stdout.endswith("[]\n")
+    assert "local-files" in run.stdout
+    assert "watch" in run.stdout
+    assert "control" in run.stdout
+    assert run.stderr == ""
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    root = Path(__file__).parents[1]
+    code = (
+        "import sys; from rag_pipeline import cli, health\n"
+        "def run(args):\n"
+        "    for _ in range(10000): print('x' * 100)\n"
+        "    return 0\n"
+        "health.run = run\n"
+        "sys.exit(main.main(['health']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stderr is not None
+        writer.stdout.readline()
+        writer.stdout.close()
+        assert writer.wait(60) == 0
+        assert writer.stderr.read() == ""
+
+
+@needs_redis
+def test_a_second_process_with_one_pipeline_id_is_one_line_and_exit_code_5(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with running(tmp_path / "redis") as redis, endpoint() as api:
+        shared = {**api.env, "STATUS_REDIS_URL": redis.url, "RAG_PIPELINE_ID": "papers"}
+
+        def of(name: str) -> dict[str, str]:
+            # What each machine has for itself: a second process there is refused for its state folder already.
+            return {**shared, "STATUS_STATE_DIR": str(tmp_path / f"state of {name}")}
+
+        with process([str(tmp_path / "one")], of("one")) as first:
+            first.wait(lambda state: state["status"] == "idle")
+            second = command(["local-files", str(tmp_path / "two")], of("two"))
+            assert (second.returncode, second.stdout, second.stderr.count("\n")) == (ExitCode.STATE, "", 1)
+            assert second.stderr.startswith("rag-pipeline: error: ")
+            assert "papers" in second.stderr
+            assert "Redis" not in first.output
+            assert first.status()["pipeline_id"] == "papers"
+            assert first.end() == 0
+        # The id is free again at once.
+        assert command(["local-files", str(tmp_path / "two"), "--once"], of("two")).returncode == 0

@@ -1,0 +1,293 @@
+"""``python status_server.py`` and ``rag-pipeline serve`` as users meet them: addresses, Ctrl+C, wrong settings."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag_pipeline import PipelineStatus, StatusServer
+from rag_pipeline.cli.serve import addresses, main
+from rag_pipeline.errors import ExitCode
+from rag_pipeline.service.server import start_status_server
+from tests.journal.redis_server import RedisServer, needs_redis, running
+from tests.live import Program, ask, run, taken_port, wait_until
+from tests.verify import Watcher
+
+SCRIPT = "status_server.py"
+SERVE = ("-m", "rag_pipeline", "serve", "--port", "0")
+STATUS_URL = r"http://127\.0\.0\.1:(\d+)/status"
+SOCKET_URL = r"http://127\.0\.0\.1:(\d+)/pipeline"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_runs_until_a_signal_and_exits_with_0(number: signal.Signals) -> None:
+    with Program("-W", "error", SCRIPT, "--port", "0") as program:
+        program.expect("Press Ctrl")
+        port = int(program.expect(STATUS_URL))
+        assert ask(port, "/status").body["status"] == "initializing"
+        assert ask(port, "/health").status == 200
+        program.signal(number)
+        assert program.exit_code() == 0
+        assert "Traceback" not in program.output
+
+
+def test_a_signal_is_heard_while_a_demo_keeps_it_busy_and_clients_watch() -> None:
+    with Program(SCRIPT, "--port", "0", "--demo", "--speed", "2000") as program:
+        program.expect("Press Ctrl")
+        port = program.expect(SOCKET_URL)
+        with (
+            Watcher(f"http://127.0.0.1:{port}", ["websocket"]) as one,
+            Watcher(f"http://127.0.0.1:{port}", ["polling"]),
+        ):
+            wait_until(lambda: one.counts("/google_drive")["pipeline:file_completed"] > 10)
+            program.signal(signal.SIGINT)
+            program.signal(signal.SIGINT)  # of the impatient
+            assert program.exit_code() == 0
+            wait_until(lambda: not one.connected)
+            states = [i.arguments[0]["status"] for i in one.received("/pipeline") if i.name == "pipeline:status"]
+            assert states[-1] == "stopped"
+        assert "Traceback" not in program.output
+
+
+def test_once_ends_with_the_demo() -> None:
+    with Program(SCRIPT, "--port", "0", "--demo", "--once", "--speed", "1e6") as program:
+        assert program.exit_code() == 0
+        assert "Traceback" not in program.output
+
+
+def test_the_addresses_are_those_of_both_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STATUS_HOST", "0.0.0.0")
+    with start_status_server(0, pipelines=[]) as server:
+        assert addresses(server).split("\n") == [
+            f"Dashboard  http://127.0.0.1:{server.http_port}/",
+            f"Status     http://127.0.0.1:{server.http_port}/status",
+            f"Health     http://127.0.0.1:{server.http_port}/health",
+            f"Socket.IO  http://127.0.0.1:{server.socket_port}/google_drive",
+            f"Socket.IO  http://127.0.0.1:{server.socket_port}/local_files",
+            f"Socket.IO  http://127.0.0.1:{server.socket_port}/pipeline",
+        ]
+
+
+def test_options_win_over_the_environment() -> None:
+    with taken_port() as taken, taken_port() as free:
+        pass
+    env = {"STATUS_PORT": str(taken), "SOCKET_IO_PORT": "1", "STATUS_HOST": "no such host"}
+    options = ["--host", "localhost", "--port", "0", "--socket-port", str(free)]
+    with Program(SCRIPT, *options, env=env) as program:
+        assert program.expect(r"localhost:(\d+)/pipeline") == str(free)
+        program.signal(signal.SIGTERM)
+        assert program.exit_code() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "named"),
+    [
+        (["--port", "abc"], {}, "abc"),
+        (["--port", "-5"], {}, "-5"),
+        (["--socket-port", "70000", "--port", "0"], {}, "70000"),
+        (["--port", "0", "--host", "no such host"], {}, "no such host"),
+        (["--port", "0", "--bogus"], {}, "--bogus"),
+        (["--port", "0", "--demo", "--speed", "0"], {}, "speed"),
+        (["--port", "0", "--demo", "--speed", "nan"], {}, "speed"),
+        (["--port", "0", "--once"], {}, "--demo"),
+        ([], {"STATUS_PORT": "http"}, "STATUS_PORT='http'"),
+        (["--port", "0"], {"SOCKET_IO_TRANSPORTS": "smoke"}, "SOCKET_IO_TRANSPORTS='smoke'"),
+        (["--port", "0"], {"ENVIRONMENT": "production", "SOCKET_IO_CORS_ORIGIN": "*"}, "SOCKET_IO_CORS_ORIGIN"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_and_exit_code_2(
+    arguments: list[str],
+    env: dict[str, str],
+    named: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for key, value in env.items():
+        monkeypatch.setenv(key, value)
+    assert main(arguments) == ExitCode.USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("status_server.py: error: ")
+    assert named in captured.err
+
+
+def test_a_taken_port_is_one_line_and_exit_code_3() -> None:
+    with taken_port() as port:
+        done = run("-W", "error", SCRIPT, "--port", str(port))
+    assert (done.returncode, done.stdout) == (ExitCode.PORT_IN_USE, "")
+    assert done.stderr.startswith(f"{SCRIPT}: error: port {port} on 127.0.0.1 is in use")
+    assert done.stderr.count("\n") == 1
+
+
+# -- rag-pipeline serve ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def publishing(url: str, pipeline: PipelineStatus) -> Iterator[StatusServer]:
+    """Publish a pipeline to Redis as a program does that embeds the service."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STATUS_REDIS_URL", url)
+        server = start_status_server(0, pipelines=[pipeline])
+    with server:
+        yield server
+
+
+@contextmanager
+def claiming_to_be(version: str) -> Iterator[str]:
+    """The URL of what says that it is a Redis of that version, and OK to all else: there is none to install."""
+    info = f"redis_version:{version}\r\nredis_mode:standalone"
+    told = f"${len(info)}\r\n{info}\r\n".encode()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            try:
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        while asked := connection.recv(4096):
+                            connection.sendall(told if b"INFO" in asked else b"+OK\r\n")
+            except OSError:
+                pass  # the listener, or a client, has gone
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(60)
+
+
+def statuses(watcher: Watcher, namespace: str) -> list[dict[str, Any]]:
+    """Return the ``pipeline:status`` events so far."""
+    return [i.arguments[0] for i in watcher.received(namespace) if i.name == "pipeline:status"]
+
+
+@needs_redis
+def test_serve_shows_nothing_of_its_own_and_all_that_others_publish(tmp_path: Path) -> None:
+    one, two = PipelineStatus("local_files", "one"), PipelineStatus("google_drive", "two")
+    with running(tmp_path) as redis, Program(*SERVE, env={"STATUS_REDIS_URL": redis.url}) as program:
+        program.expect("Press Ctrl")
+        port = int(program.expect(STATUS_URL))
+        assert ask(port, "/status").body == {"pipelines": {}}
+        assert ask(port, "/health").body["pipelines"] == {}
+        with Watcher(f"http://127.0.0.1:{program.expect(SOCKET_URL)}", ["websocket"]) as watcher:
+            wait_until(lambda: statuses(watcher, "/pipeline"))
+            assert statuses(watcher, "/pipeline")[0]["pipeline_id"] is None
+            with publishing(redis.url, one), publishing(redis.url, two):
+                one.complete_file("a.pdf")
+                two.complete_file("b.pdf")
+                wait_until(lambda: watcher.counts("/pipeline")["pipeline:file_completed"] == 2)
+                assert watcher.counts("/local_files")["pipeline:file_completed"] == 1
+                wait_until(lambda: ask(port, "/status/one").body["total_processed"] == 1)
+                assert set(ask(port, "/status").body["pipelines"]) == {"one", "two"}
+            assert statuses(watcher, "/pipeline")[-1]["pipeline_id"] is not None
+        program.signal(signal.SIGTERM)
+        assert program.exit_code() == 0
+    assert program.output.splitlines()[-1] == "Press Ctrl+C to stop."
+
+
+@needs_redis
+def test_two_servers_show_the_same(tmp_path: Path) -> None:
+    pipeline = PipelineStatus("local_files", "seen-by-two")
+    with (
+        running(tmp_path) as redis,
+        publishing(redis.url, pipeline),
+        Program(*SERVE, env={"STATUS_REDIS_URL": redis.url}) as first,
+        Program(*SERVE, env={"STATUS_REDIS_URL": redis.url}) as second,
+    ):
+        ports = [int(program.expect(STATUS_URL)) for program in (first, second)]
+        pipeline.complete_file("a.pdf")
+        for port in ports:
+            wait_until(lambda port=port: ask(port, "/status").body.get("total_processed") == 1)  # type: ignore[misc]
+
+
+@needs_redis
+def test_serve_starts_without_its_redis_says_so_and_recovers_once_it_is_there(tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path)
+    pipeline = PipelineStatus("local_files", "late")
+    with Program(*SERVE, env={"STATUS_REDIS_URL": redis.url}) as program:
+        port = int(program.expect(STATUS_URL))
+        program.expect(rf"WARNING Redis at 127\.0\.0\.1:{redis.port}/0 can't be reached")
+        reply = ask(port, "/health")
+        assert (reply.status, reply.body["status"]) == (200, "degraded")
+        assert "can't be reached" in reply.body["journal"]["error"]
+        assert ask(port, "/status").body == {"pipelines": {}}
+        with Watcher(f"http://127.0.0.1:{program.expect(SOCKET_URL)}", ["websocket"]) as watcher:
+            wait_until(lambda: statuses(watcher, "/pipeline"))
+            try:
+                redis.start()
+                wait_until(lambda: ask(port, "/health").body["status"] == "ok")
+                with publishing(redis.url, pipeline):
+                    pipeline.complete_file("a.pdf")
+                    wait_until(lambda: watcher.counts("/pipeline")["pipeline:file_completed"] == 1)
+                    assert watcher.connected
+                    wait_until(lambda: ask(port, "/status/late").body.get("total_processed") == 1)
+                warned = [line for line in program.output.splitlines() if "can't be reached" in line]
+            finally:
+                redis.kill()
+        program.signal(signal.SIGINT)
+        assert program.exit_code() == 0
+    # Each thread that needs Redis says it once, however often it tries.
+    assert len(warned) <= 2
+    assert "Traceback" not in program.output
+
+
+def serve_is_refused(env: dict[str, str], said: str, code: ExitCode) -> str:
+    """Assert that ``serve`` ends at once with one line; return it."""
+    done = run("-W", "error", *SERVE, env=env)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("rag-pipeline: error: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_serve_without_a_redis_has_nothing_to_show(tmp_path: Path) -> None:
+    serve_is_refused({"STATUS_STATE_DIR": str(tmp_path / "state")}, "STATUS_REDIS_URL is not set", ExitCode.USAGE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["http://localhost", "redis://", "redis://localhost/x", "localhost:6379"])
+def test_a_redis_url_that_is_none_is_one_line_and_exit_code_2(url: str) -> None:
+    serve_is_refused({"STATUS_REDIS_URL": url}, "STATUS_REDIS_URL: ", ExitCode.USAGE)
+
+
+@needs_redis
+def test_a_wrong_password_is_one_line_without_it_and_exit_code_5(tmp_path: Path) -> None:
+    with running(tmp_path, "--requirepass", "sesame") as redis:
+        serve_is_refused({"STATUS_REDIS_URL": redis.url}, "refused the login", ExitCode.STATE)
+        url = redis.url.replace("//", "//:poppy@")
+        assert "poppy" not in serve_is_refused({"STATUS_REDIS_URL": url}, "refused the login", ExitCode.STATE)
+
+
+def test_a_redis_that_is_too_old_is_one_line_and_exit_code_5() -> None:
+    with claiming_to_be("6.2.14") as url:
+        serve_is_refused({"STATUS_REDIS_URL": url}, "has version 6.2.14; the journal needs Redis 7", ExitCode.STATE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["--port", "abc"], "abc"), (["--socket-port", "70000"], "70000"), (["--host", "no such host"], "no such host")],
+)
+def test_a_wrong_option_of_serve_is_one_line_and_exit_code_2(arguments: list[str], named: str) -> None:
+    with taken_port() as closed:
+        pass
+    done = run(*SERVE, *arguments, env={"STATUS_REDIS_URL": f"redis://127.0.0.1:{closed}"})
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (ExitCode.USAGE, "", 1)
+    assert named in done.stderr
+
+
+def test_a_taken_port_of_serve_is_one_line_and_exit_code_3() -> None:
+    with taken_port() as closed:
+        pass
+    with taken_port() as port:
+        done = run(*SERVE[:3], "--port", str(port), env={"STATUS_REDIS_URL": f"redis://127.0.0.1:{closed}"})
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (ExitCode.PORT_IN_USE, "", 1)
+    assert f"port {port} on 127.0.0.1 is in use" in done.stderr

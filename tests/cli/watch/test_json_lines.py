@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rag_pipeline.cli.watch.json_lines import JsonLines
+from rag_pipeline.client import Standing, UnreachableError
+from tests.cli.watch.states import Made, Output, look
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_every_event_is_one_line_of_json(encoding: str, capsys: pytest.CaptureFixture[str]) -> None:
+    made, out = Made(), Output(encoding)
+    made.work()
+    made.pipeline.complete_file("Übung\n✓.md")
+    view = JsonLines(out)
+    view.begin()
+    view.show(look(made.state), made.events())
+    view.show(look(made.state), ())
+    view.show(look(standing=Standing.RECONNECTING, error=UnreachableError("it is gone")), ())
+    view.missed("over 10 events")
+    view.end("1 completed")
+    parsed = [json.loads(line) for line in out.text.splitlines()]
+    assert parsed == [{"event": name, "data": data} for name, data in made.events()]
+    assert capsys.readouterr().err.splitlines() == [
+        "rag-pipeline watch: live",
+        "rag-pipeline watch: reconnecting: it is gone",
+        "rag-pipeline watch: over 10 events",
+        "rag-pipeline watch: 1 completed",
+    ]

@@ -1,0 +1,341 @@
+"""Settings: defaults, what each variable takes, and the one line a bad value gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.common import config
+from rag_pipeline.common.config import MAX_SECRET_BYTES, SECRETS, AuthSettings, Environment, RunMode, Settings, read_str
+from rag_pipeline.errors import ConfigurationError
+
+
+def read(**env: str) -> Settings:
+    return Settings.from_env(env)
+
+
+def test_nothing_set_is_the_default_on_loopback() -> None:
+    assert read() == Settings()
+    assert (Settings().host, Settings().http_port, Settings().socket_port) == ("127.0.0.1", 8003, 8004)
+    assert Settings().transports == ("websocket", "polling")
+    assert Settings().state_dir is None
+
+
+def test_empty_variables_count_as_unset() -> None:
+    names = ("ENVIRONMENT", "SOCKET_IO_CORS_ORIGIN", "SOCKET_IO_TRANSPORTS", "STATUS_HOST", "STATUS_PORT")
+    more = ("SOCKET_IO_PORT", "STATUS_STATE_DIR", "RAG_PIPELINE_ID")
+    assert Settings.from_env(dict.fromkeys((*names, *more), "  ")) == Settings()
+
+
+@pytest.mark.parametrize(("value", "control"), [("1", True), (" 1 ", True), ("0", False), ("", False)])
+def test_control_is_on_only_where_it_says_1(value: str, control: bool) -> None:
+    assert read(STATUS_CONTROL=value).control is control
+
+
+@pytest.mark.parametrize("value", ["yes", "true", "2", "-1"])
+def test_a_flag_that_is_neither_1_nor_0_is_refused(value: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        read(STATUS_CONTROL=value)
+    assert str(error.value) == f"STATUS_CONTROL={value!r}: expected 1 or 0"
+
+
+def test_the_socket_port_follows_the_http_port() -> None:
+    assert read(STATUS_PORT="9000").socket_port == 9001
+    assert Settings.from_env({}, http_port=9000).socket_port == 9001
+    assert read(STATUS_PORT="9000", SOCKET_IO_PORT="9100").socket_port == 9100
+
+
+def test_port_0_asks_for_two_free_ports() -> None:
+    settings = Settings.from_env({"SOCKET_IO_PORT": "9100"}, http_port=0)
+    assert (settings.http_port, settings.socket_port) == (0, 0)
+    assert read(STATUS_PORT="0").socket_port == 0
+
+
+def test_arguments_win_over_the_environment() -> None:
+    env = {"STATUS_PORT": "1", "SOCKET_IO_PORT": "2", "STATUS_HOST": "0.0.0.0"}
+    settings = Settings.from_env(env, http_port=3, socket_port=4, host="::1")
+    assert (settings.http_port, settings.socket_port, settings.host) == (3, 4, "::1")
+
+
+def test_all_variables_are_read() -> None:
+    settings = read(
+        ENVIRONMENT="Production",
+        SOCKET_IO_CORS_ORIGIN=" https://app.example.com , http://Other.Example.com:80/ ,https://app.example.com:443",
+        SOCKET_IO_TRANSPORTS="polling",
+        STATUS_HOST="0.0.0.0",
+        STATUS_STATE_DIR="~/state",
+        RAG_PIPELINE_ID="team-a",
+    )
+    assert settings.environment is Environment.PRODUCTION
+    assert settings.origins == ("https://app.example.com", "http://other.example.com")
+    assert settings.transports == ("polling",)
+    assert settings.host == "0.0.0.0"
+    assert settings.state_dir == Path.home() / "state"
+    assert settings.pipeline_id == "team-a"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ENVIRONMENT", "staging"),
+        ("STATUS_PORT", "80a"),
+        ("STATUS_PORT", "-1"),
+        ("STATUS_PORT", "65536"),
+        ("STATUS_PORT", "65535"),  # no room for the one after it
+        ("STATUS_PORT", "٨٠"),
+        ("SOCKET_IO_PORT", "65536"),
+        ("SOCKET_IO_PORT", "8003"),
+        ("SOCKET_IO_PORT", "1e3"),
+        ("SOCKET_IO_TRANSPORTS", "websocket,carrier-pigeon"),
+        ("SOCKET_IO_TRANSPORTS", "WebSocket"),
+        ("SOCKET_IO_TRANSPORTS", ","),
+        ("SOCKET_IO_CORS_ORIGIN", "app.example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "ftp://app.example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://app.example.com/path"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://*.example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://user@app.example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://@app.example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://app.example.com:99999"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://app example.com"),
+        ("SOCKET_IO_CORS_ORIGIN", "https://"),
+        ("SOCKET_IO_CORS_ORIGIN", "http://[::1"),
+        ("SOCKET_IO_CORS_ORIGIN", "null"),
+        ("RAG_PIPELINE_ID", "a\nb"),
+        ("RAG_PIPELINE_ID", "x" * 201),
+        ("STATUS_BACKLOG_BYTES", "1"),
+        ("STATUS_EVENT_STREAMS", "-1"),
+        ("STATUS_EVENT_STREAMS", "many"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_variable_value_and_what_was_expected(key: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(**{key: value})
+    message = str(caught.value)
+    assert message.startswith(f"{key}=")
+    assert ": expected " in message
+    assert "\n" not in message
+    assert value.strip()[:20] in message or repr(value)[1:-1][:20] in message
+
+
+def test_a_star_is_for_development_alone() -> None:
+    assert read(SOCKET_IO_CORS_ORIGIN="*").origins == ("*",)
+    with pytest.raises(ConfigurationError, match="outside production only"):
+        read(SOCKET_IO_CORS_ORIGIN="*", ENVIRONMENT="production")
+
+
+def test_ipv6_origins_keep_their_brackets() -> None:
+    assert read(SOCKET_IO_CORS_ORIGIN="http://[::1]:3000").origins == ("http://[::1]:3000",)
+
+
+@pytest.mark.parametrize("port", [True, -1, 65536, 3.5, "8003"])
+def test_a_bad_port_argument_is_named(port: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"^port="):
+        Settings.from_env({}, http_port=port, socket_port=5)  # type: ignore[arg-type]
+
+
+def test_numbers_have_bounds() -> None:
+    assert config.read_float({"X": "0.5"}, "X", 1.0, low=0, high=1) == 0.5
+    assert config.read_float({}, "X", 1.0, low=0, high=1) == 1.0
+    for text in ("nan", "inf", "-1", "two", "1e999"):
+        with pytest.raises(ConfigurationError, match="X="):
+            config.read_float({"X": text}, "X", 1.0, low=0, high=1)
+
+
+def test_choices_are_read_in_any_case() -> None:
+    assert config.read_choice({"RUN_MODE": "SINGLE"}, "RUN_MODE", RunMode.CONTINUOUS) is RunMode.SINGLE
+    with pytest.raises(ConfigurationError, match="one of continuous, single"):
+        config.read_choice({"RUN_MODE": "twice"}, "RUN_MODE", RunMode.CONTINUOUS)
+
+
+@given(st.dictionaries(st.sampled_from(["STATUS_PORT", "SOCKET_IO_PORT", "SOCKET_IO_CORS_ORIGIN"]), st.text()))
+def test_no_value_does_anything_but_work_or_be_refused_in_one_line(env: dict[str, str]) -> None:
+    refused, settings = None, Settings()
+    try:
+        settings = Settings.from_env(env)
+    except ConfigurationError as error:
+        refused = error
+    assert refused is None or len(str(refused).splitlines()) == 1
+    assert all(origin == "*" or origin.startswith(("http://", "https://")) for origin in settings.origins)
+
+
+def test_an_origin_with_an_international_name_is_kept_as_browsers_send_it() -> None:
+    settings = Settings.from_env({"SOCKET_IO_CORS_ORIGIN": "https://Bücher.example"})
+    assert settings.origins == ("https://xn--bcher-kva.example",)
+
+
+def test_a_port_out_of_range_is_named_as_the_argument_it_is() -> None:
+    with pytest.raises(ConfigurationError, match=r"^port=99999: expected a whole number from 0 to 65535$"):
+        Settings.from_env({}, http_port=99999)
+
+
+# -- access ------------------------------------------------------------------------------------------------------------
+
+TOKEN, OTHER, SECRET = "a-token-of-the-house", "another-token-of-the-house", "a secret that is long enough for HS256"
+KEYS = "https://id.example.com/.well-known/jwks.json"
+
+
+def test_nothing_set_asks_for_no_token() -> None:
+    assert read().auth == AuthSettings()
+    assert not AuthSettings().required
+    names = ("STATUS_AUTH_TOKEN", "STATUS_JWT_SECRET", "STATUS_JWKS_URL", "STATUS_JWT_AUDIENCE", "STATUS_JWT_ISSUER")
+    assert read(**dict.fromkeys(names, " ")).auth == AuthSettings()
+
+
+def test_tokens_are_several_so_that_they_can_be_rotated() -> None:
+    auth = read(STATUS_AUTH_TOKEN=f" {TOKEN} ,{OTHER},,{TOKEN}").auth
+    assert auth == AuthSettings(tokens=(TOKEN, OTHER))
+    assert auth.required
+
+
+def test_jwts_are_verified_by_a_secret_or_by_published_keys() -> None:
+    auth = read(STATUS_JWT_SECRET=SECRET, STATUS_JWT_AUDIENCE="status", STATUS_JWT_ISSUER="https://id.example.com").auth
+    assert auth == AuthSettings(jwt_secret=SECRET, jwt_audience="status", jwt_issuer="https://id.example.com")
+    assert auth.required
+    assert read(STATUS_JWKS_URL=KEYS, STATUS_AUTH_TOKEN=TOKEN).auth == AuthSettings(tokens=(TOKEN,), jwks_url=KEYS)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        KEYS,
+        "https://id.example.com:8443/keys?tenant=a",
+        "http://localhost:9000/k",
+        "http://127.0.0.1/",
+        "http://[::1]:1/",
+    ],
+)
+def test_keys_come_from_where_no_one_can_change_them_on_the_way(url: str) -> None:
+    assert read(STATUS_JWKS_URL=url).auth.jwks_url == url
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("STATUS_AUTH_TOKEN", "fifteen-letters"),
+        ("STATUS_AUTH_TOKEN", f"{TOKEN},short"),
+        ("STATUS_AUTH_TOKEN", ","),
+        ("STATUS_AUTH_TOKEN", "with spaces between its words"),
+        ("STATUS_AUTH_TOKEN", '"quoted-by-mistake-here"'),
+        ("STATUS_AUTH_TOKEN", "ünïcödé-is-nö-töken"),
+        ("STATUS_AUTH_TOKEN", "x" * 513),
+        ("STATUS_JWT_SECRET", "x" * 31),
+        ("STATUS_JWKS_URL", "http://id.example.com/keys"),
+        ("STATUS_JWKS_URL", "http://127.0.0.1.example.com/keys"),
+        ("STATUS_JWKS_URL", "http://localhost@example.com/keys"),
+        ("STATUS_JWKS_URL", "https://user:hush@id.example.com/keys"),
+        ("STATUS_JWKS_URL", "https://id.example.com:99999/keys"),
+        ("STATUS_JWKS_URL", "https://id.example.com/keys#hush"),
+        ("STATUS_JWKS_URL", "https://[::1/keys"),
+        ("STATUS_JWKS_URL", "https:///keys"),
+        ("STATUS_JWKS_URL", "file:///etc/passwd"),
+        ("STATUS_JWKS_URL", "id.example.com/keys"),
+    ],
+)
+def test_a_secret_that_can_not_be_used_is_named_and_never_repeated(key: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read(**{key: value})
+    message = str(caught.value)
+    assert message.startswith(f"{key}: expected ")
+    assert len(message.splitlines()) == 1
+    for part in filter(None, value.split(",")):
+        assert part not in message
+
+
+def test_a_secret_and_published_keys_exclude_each_other() -> None:
+    with pytest.raises(ConfigurationError, match=r"^STATUS_JWT_SECRET and STATUS_JWKS_URL are both set") as caught:
+        read(STATUS_JWT_SECRET=SECRET, STATUS_JWKS_URL=KEYS)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["STATUS_JWT_AUDIENCE", "STATUS_JWT_ISSUER"])
+def test_what_a_jwt_must_say_is_of_no_use_without_jwts(key: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=rf"^{key}='ours': expected STATUS_JWT_SECRET or STATUS_JWKS_URL beside it"
+    ):
+        read(**{key: "ours", "STATUS_AUTH_TOKEN": TOKEN})
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = read(STATUS_AUTH_TOKEN=TOKEN, STATUS_JWT_SECRET=SECRET, STATUS_REDIS_URL="redis://:hush@127.0.0.1")
+    shown = f"{settings!r} {settings} {settings.auth!r} {read(STATUS_JWKS_URL=KEYS)!r}"
+    for secret in (TOKEN, SECRET, "hush", KEYS):
+        assert secret not in shown
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["STATUS_AUTH_TOKEN", "STATUS_JWT_SECRET", "STATUS_JWKS_URL", "STATUS_JWT_ISSUER"]),
+        st.text() | st.from_regex(r"https?://[a-z0-9.:\[\]@/#?-]{0,20}", fullmatch=True),
+    )
+)
+def test_no_secret_does_anything_but_work_or_be_refused_in_one_line(env: dict[str, str]) -> None:
+    refused, auth = None, AuthSettings()
+    try:
+        auth = Settings.from_env(env).auth
+    except ConfigurationError as error:
+        refused = error
+    if refused is None:
+        assert auth.required or not any(value.strip() for value in env.values())
+    else:
+        assert len(str(refused).splitlines()) == 1
+
+
+@pytest.mark.parametrize("value", [".", "..", "a/b", "../a", "a\\b", " ", "\t", "a\nb", "a\0", "", "x" * 201])
+def test_an_id_that_is_no_name_is_refused(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="pipeline_id") as raised:
+        config.check_pipeline_id("pipeline_id", value)
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("value", ["...", ".a", "a..b", "local_files-host", "Größe 1", "user@host", "%2e%2e"])
+def test_an_id_that_is_a_name_is_taken(value: str) -> None:
+    assert config.check_pipeline_id("pipeline_id", value) == value
+
+
+def test_an_error_about_an_id_repeats_no_password() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        config.check_pipeline_id("RAG_PIPELINE_ID", "postgres://user:secret@db/name")
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("key", sorted(SECRETS))
+def test_a_secret_may_stand_in_a_file(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("0123456789abcdef,fedcba9876543210\n")
+    assert read_str({f"{key}_FILE": str(file)}, key) == "0123456789abcdef,fedcba9876543210"
+    assert read_str({f"{key}_FILE": " ", key: "x"}, key) == "x"
+
+
+def test_tokens_and_addresses_are_read_from_files_as_from_variables(tmp_path: Path) -> None:
+    for name, text in (("token", "0123456789abcdef,fedcba9876543210\n"), ("redis", "redis://:password@host/0\n")):
+        (tmp_path / name).write_text(text)
+    env = {"STATUS_AUTH_TOKEN_FILE": str(tmp_path / "token"), "STATUS_REDIS_URL_FILE": str(tmp_path / "redis")}
+    settings = Settings.from_env(env)
+    assert settings.auth.tokens == ("0123456789abcdef", "fedcba9876543210")
+    assert settings.redis_url == "redis://:password@host/0"
+
+
+def test_a_file_that_holds_no_secret_is_named_and_what_is_in_it_is_not(tmp_path: Path) -> None:
+    missing, empty, bytes_, long = (tmp_path / name for name in ("missing", "empty", "bytes", "long"))
+    empty.write_text(" \n")
+    bytes_.write_bytes(b"secret\xff")
+    long.write_text("secret" * MAX_SECRET_BYTES)
+    for file, why in (
+        (missing, "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (empty, "a file with the secret in it, of 1 to 65,536 bytes"),
+        (bytes_, "a file of text in UTF-8"),
+        (long, "a file with the secret in it"),
+    ):
+        with pytest.raises(ConfigurationError) as raised:
+            Settings.from_env({"STATUS_AUTH_TOKEN_FILE": str(file)})
+        assert str(raised.value).startswith(f"STATUS_AUTH_TOKEN_FILE='{file}': expected ")
+        assert why in str(raised.value)
+        assert "secretsecret" not in str(raised.value)
+    with pytest.raises(ConfigurationError, match="STATUS_AUTH_TOKEN and STATUS_AUTH_TOKEN_FILE are both set"):
+        Settings.from_env({"STATUS_AUTH_TOKEN_FILE": str(empty), "STATUS_AUTH_TOKEN": "x"})
+    # What is no secret is read from its variable alone.
+    assert Settings.from_env({"STATUS_HOST_FILE": str(missing)}).host == "127.0.0.1"

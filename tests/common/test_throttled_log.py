@@ -1,0 +1,30 @@
+"""One line a minute."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from rag_pipeline.common.throttled_log import ThrottledLog, shown
+
+
+def test_there_is_one_line_a_minute_that_counts_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    log = ThrottledLog(logging.getLogger("test"), lambda: now)
+    for _ in range(5):
+        log.warn(lambda: "refused")
+    now = 60.0
+    log.warn(lambda: "again")
+    now = 120.0
+    log.warn(lambda: "and again")
+    assert [record.message for record in caplog.records] == [
+        "refused",
+        "again (4 more since the last such line)",
+        "and again",
+    ]
+
+
+def test_what_strangers_send_is_one_short_word() -> None:
+    assert shown("a\nb") == "'a\\nb'"
+    assert len(shown("x" * 10_000)) == 102

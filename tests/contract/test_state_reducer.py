@@ -1,0 +1,105 @@
+"""The picture a client keeps from events equals the state of the pipeline that made them, whatever it did."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from rag_pipeline.contract import events
+from rag_pipeline.contract.state_reducer import apply
+from rag_pipeline.status import PipelineStatus, core_of
+from tests.watching import Recorder, lasting
+
+NAMES = st.sampled_from(["a", "b", "c"])
+IDS = st.none() | st.sampled_from(["1", "2"])
+
+
+class Picture(RuleBasedStateMachine):
+    """Any calls, and after each of them the picture kept from what was numbered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pipeline = PipelineStatus("local_files", "pictured")
+        # One that follows the work is derived, as a rate is, and no file event carries it.
+        self.pipeline.update(status="running")
+        self.recorder = Recorder()
+        core_of(self.pipeline).attach(self.recorder)
+        self.taken = 0
+        self.state: dict[str, Any] | None = None
+
+    @rule(name=NAMES, file_id=IDS)
+    def start(self, name: str, file_id: str | None) -> None:
+        self.pipeline.add_processing_file(name, file_id)
+
+    @rule(name=NAMES, file_id=IDS, progress=st.none() | st.floats(0, 1))
+    def progress(self, name: str, file_id: str | None, progress: float | None) -> None:
+        self.pipeline.file_progress(name, "stage", progress, file_id=file_id)
+
+    @rule(name=NAMES, file_id=IDS, success=st.booleans())
+    def complete(self, name: str, file_id: str | None, success: bool) -> None:
+        self.pipeline.complete_file(name, success, file_id=file_id)
+
+    @rule(name=NAMES, file_id=IDS)
+    def skip(self, name: str, file_id: str | None) -> None:
+        self.pipeline.skip_file(name, "why", file_id=file_id)
+
+    @rule(name=NAMES, file_id=IDS)
+    def delete(self, name: str, file_id: str | None) -> None:
+        self.pipeline.delete_file(name, file_id=file_id)
+
+    @rule(n=st.integers(0, 9))
+    def update(self, n: int) -> None:
+        self.pipeline.update(own={"n": n})
+
+    @invariant()
+    def the_picture_is_true(self) -> None:
+        core_of(self.pipeline).flush(everything=True)
+        for event in self.recorder.events[self.taken :]:
+            # Without those that sum up but for the first: they would heal what was kept wrong.
+            if event.numbered or self.state is None:
+                self.state = apply(self.state, event.name, json.loads(json.dumps(event.payload())))
+        self.taken = len(self.recorder.events)
+        if self.state is not None:
+            assert lasting(self.state) == lasting(self.pipeline.get())
+
+    def teardown(self) -> None:
+        self.pipeline.close()
+
+
+TestPicture = Picture.TestCase
+TestPicture.settings = hypothesis_settings(max_examples=80, stateful_step_count=30, deadline=None)
+
+
+def test_nothing_is_known_before_the_first_status() -> None:
+    assert apply(None, events.FILE_STARTED, {"file": {}}) is None
+
+
+def test_an_event_that_the_state_shows_already_changes_nothing() -> None:
+    recorder = Recorder()
+    pipeline = PipelineStatus("local_files", "pictured")
+    core_of(pipeline).attach(recorder)
+    pipeline.add_processing_file("a")
+    state = pipeline.get()
+    assert apply(state, events.FILE_STARTED, recorder.last) is state
+    pipeline.close()
+
+
+def test_files_beyond_those_shown_are_counted() -> None:
+    recorder = Recorder()
+    pipeline = PipelineStatus("local_files", "pictured")
+    core_of(pipeline).attach(recorder)
+    state: dict[str, Any] | None = None
+    for n in range(150):
+        pipeline.add_processing_file(f"f{n}")
+    for n in (0, 149, 75):
+        pipeline.complete_file(f"f{n}")
+    for event in recorder.events:
+        if event.numbered or state is None:
+            state = apply(state, event.name, event.payload())
+    assert state is not None
+    assert state["files_in_flight"] == 147
+    pipeline.close()

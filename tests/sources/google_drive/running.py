@@ -1,0 +1,81 @@
+"""A pipeline over a folder of the tests' Drive, in this process, with the stages in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rag_pipeline.common.config import RunMode
+from rag_pipeline.sources.following.pipeline import FollowingPipeline
+from rag_pipeline.sources.google_drive.api import DriveApi
+from rag_pipeline.sources.google_drive.auth import read_access
+from rag_pipeline.sources.google_drive.mirror import Mirror
+from rag_pipeline.sources.google_drive.retry import RetryPolicy
+from rag_pipeline.sources.google_drive.source import GoogleDriveSource
+from rag_pipeline.sources.google_drive.spool import Spool
+from tests.drive import DriveServer
+from tests.sources.google_drive.driving import LIMIT_BYTES, QUICK
+from tests.sources.life import Life
+from tests.sources.parts import MemoryStore, TestParts
+
+
+class Run(Life):
+    """One life of the pipeline: its Drive, state and store may outlive it."""
+
+    seconds = 30.0
+
+    def __init__(
+        self,
+        base: Path,
+        server: DriveServer,
+        folder_id: str,
+        store: MemoryStore,
+        *,
+        single: bool = False,
+        workers: int = 4,
+        policy: RetryPolicy = QUICK,
+        interval_seconds: float = 0.2,
+    ) -> None:
+        state = base / "state"
+        super().__init__("google_drive", state)
+        self.server = server
+        self.store = store
+        self.test = TestParts(store, limit=LIMIT_BYTES)
+        self.mirror = Mirror(state / "mirror.sqlite3")
+        access = read_access({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(server.service_account())}, state)
+        self._session = access.open_session(server.url)
+        api = DriveApi(self._session, base_url=server.url, policy=policy, stop=self.stop)
+        self.spool = Spool(state / "downloads")
+        source = GoogleDriveSource(
+            api, self.mirror, self.spool, folder_id, place="Papers", account=access.account, limit_bytes=LIMIT_BYTES
+        )
+        self.pipeline = FollowingPipeline(
+            self.status, source, self.test.parts, self.ledger,
+            scope="scope", mode=RunMode.SINGLE if single else RunMode.CONTINUOUS,
+            check_interval_seconds=interval_seconds, workers=workers,
+        )  # fmt: skip
+
+    def end(self) -> None:
+        super().end()
+        self.mirror.close()
+        self._session.close()
+        assert list(self.spool.folder.iterdir()) == []
+
+
+@contextmanager
+def running(
+    base: Path,
+    server: DriveServer,
+    folder_id: str,
+    store: MemoryStore | None = None,
+    *,
+    start: bool = True,
+    **settings: Any,
+) -> Iterator[Run]:
+    """Run the pipeline over the folder; in single mode wait for its end."""
+    run = Run(base, server, folder_id, MemoryStore() if store is None else store, **settings)
+    with run.lived(start=start, to_its_end=bool(settings.get("single"))):
+        yield run

@@ -1,0 +1,502 @@
+"""Drive's API as a pipeline uses it, against a Drive that checks every request."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline.ingest.types import Stopped
+from rag_pipeline.sources.google_drive.errors import (
+    CredentialsError,
+    DownloadError,
+    DriveUnavailableError,
+    FileUnavailableError,
+    PageTokenGoneError,
+)
+from rag_pipeline.sources.google_drive.exchange import Exchange
+from rag_pipeline.sources.google_drive.kinds import DOCX, MARKDOWN, PDF
+from rag_pipeline.sources.google_drive.reasons import UNSUPPORTED_CONVERSION
+from tests.drive import (
+    DriveServer,
+    Generated,
+    cut_body,
+    cut_headers,
+    error,
+    server_error,
+    slow,
+    stall,
+    too_many,
+    truncate,
+    unauthorized,
+)
+from tests.drive.faults import Fault
+from tests.live import wait_until
+from tests.sources.google_drive.asking import QUICK, api_for, download, export, never, nothing_below, unheard
+
+MIB = 1 << 20
+
+
+# -- Files and folders -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_several_folders_is_asked_for_at_once_and_what_is_in_the_trash_is_told_apart() -> None:
+    with DriveServer() as server:
+        one, other = server.drive.add_folder("one"), server.drive.add_folder("it's other")
+        kept = {server.drive.add_file("a.txt", "a", one), server.drive.add_file("b.txt", "b", other)}
+        trashed = server.drive.add_file("c.txt", "c", one)
+        server.drive.trash(trashed)
+        page = api_for(server).children([one, other], None, None)
+        assert {file.id: file.explicitly_trashed for file in page.files} == {
+            **dict.fromkeys(kept, False),
+            trashed: True,
+        }
+        assert (page.next_page_token, page.incomplete) == (None, False)
+        assert server.requests.count("files.list") == 1
+
+
+def test_a_long_listing_comes_in_pages_of_a_thousand() -> None:
+    with DriveServer() as server:
+        folder = server.drive.add_folder("many")
+        made = {server.drive.add_file(f"{number}.txt", "x", folder) for number in range(1001)}
+        api = api_for(server)
+        first = api.children([folder], None, None)
+        second = api.children([folder], first.next_page_token, None)
+        assert (len(first.files), len(second.files), second.next_page_token) == (1000, 1, None)
+        assert {file.id for file in first.files + second.files} == made
+
+
+def test_a_hundred_folders_fit_into_one_question_and_too_many_are_refused_before_drive_does() -> None:
+    with DriveServer() as server:
+        folders = [server.drive.add_folder(str(number)) for number in range(100)]
+        file = server.drive.add_file("a.txt", "a", folders[99])
+        api = api_for(server)
+        assert [found.id for found in api.children(folders, None, None).files] == [file]
+        for count in (0, 500):
+            with pytest.raises(ValueError, match=f"{count} folders in one question"):
+                api.children((folders * 5)[:count], None, None)
+
+
+def test_shared_drives_are_included_by_name_and_without() -> None:
+    with DriveServer() as server:
+        drive = server.drive.add_drive("Team")
+        file = server.drive.add_file("a.txt", "a", drive)
+        api = api_for(server)
+        for drive_id in (drive, None):
+            (found,) = api.children([drive], None, drive_id).files
+            assert (found.id, found.drive_id) == (file, drive)
+        assert api.drive(drive) == "Team"
+        with pytest.raises(FileUnavailableError):
+            api.drive("nothing")
+
+
+def test_a_folder_that_is_gone_is_told_from_an_empty_one() -> None:
+    with DriveServer() as server:
+        folder = server.drive.add_folder("a")
+        api = api_for(server)
+        assert api.children([folder], None, None).files == ()
+        server.drive.delete(folder)
+        with pytest.raises(FileUnavailableError) as raised:
+            api.children([folder], None, None)
+        assert raised.value.gone
+
+
+def test_a_listing_whose_page_token_is_gone_says_so() -> None:
+    with DriveServer() as server:
+        folder = server.drive.add_folder("many")
+        for number in range(1001):
+            server.drive.add_file(f"{number}.txt", "x", folder)
+        api = api_for(server)
+        token = api.children([folder], None, None).next_page_token
+        server.expire_list_tokens()
+        with pytest.raises(PageTokenGoneError):
+            api.children([folder], token, None)
+
+
+def test_an_incomplete_search_is_told() -> None:
+    with DriveServer() as server:
+        folder = server.drive.add_folder("a")
+        server.behaviour.incomplete_searches = 1
+        api = api_for(server)
+        assert [api.children([folder], None, None).incomplete for _ in range(2)] == [True, False]
+
+
+def test_all_that_a_pipeline_needs_to_know_of_a_file_is_asked_for_and_nothing_else() -> None:
+    with DriveServer() as server:
+        target = server.drive.add_file("a.txt", "hello", can_download=False)
+        shortcut = server.drive.add_shortcut("s", target)
+        api = api_for(server)
+        item, file = server.drive.item(target), api.file(target)
+        assert (file.name, file.size, file.md5, file.can_download) == ("a.txt", 5, item.md5, False)
+        assert (file.version, file.mime_type, file.parents) == (
+            str(item.version),
+            "text/plain",
+            (server.drive.root_id,),
+        )
+        assert file.web_link
+        assert file.head_revision
+        assert api.file(shortcut).shortcut_target == (target, "text/plain")
+        assert api.file("root").id == server.drive.root_id
+        # Of a Doc, the links to its exports would be longer than all else together.
+        assert "exportLinks" not in "".join(request.query.get("fields", "") for request in server.requests)
+
+
+@pytest.mark.parametrize("reason", ["insufficientFilePermissions", "appNotAuthorizedToFile"])
+def test_a_403_on_one_file_is_about_that_file_and_not_asked_again(reason: str) -> None:
+    with DriveServer() as server:
+        file, other = server.drive.add_file("a.txt", "a"), server.drive.add_file("b.txt", "b")
+        server.faults.add(error(403, reason), file=file, times=None)
+        api = api_for(server)
+        with pytest.raises(FileUnavailableError) as raised:
+            api.file(file)
+        assert not raised.value.gone
+        assert api.file(other).name == "b.txt"
+        assert server.requests.count("files.get") == 2
+
+
+# -- Changes ---------------------------------------------------------------------------------------------------------
+
+
+def test_changes_are_told_from_a_token_on() -> None:
+    with DriveServer() as server:
+        gone, changed = server.drive.add_file("a.txt", "a"), server.drive.add_file("b.txt", "b")
+        api = api_for(server)
+        token = api.start_page_token(None)
+        assert api.changes(token, None).changes == ()
+        server.drive.delete(gone)
+        server.drive.set_content(changed, "new")
+        page = api.changes(token, None)
+        assert {change.file_id: change.removed for change in page.changes} == {gone: True, changed: False}
+        (file,) = [change.file for change in page.changes if change.file is not None]
+        assert file == api.file(changed)
+        assert page.next_page_token is None
+        assert page.new_start_page_token is not None
+        assert api.changes(page.new_start_page_token, None).changes == ()
+
+
+def test_the_changes_of_a_shared_drive_are_its_own_and_the_loss_of_it_is_told() -> None:
+    with DriveServer() as server:
+        drive = server.drive.add_drive("Team")
+        api = api_for(server)
+        token, of_all = api.start_page_token(drive), api.start_page_token(None)
+        server.drive.add_file("mine.txt", "a")
+        file = server.drive.add_file("a.txt", "a", drive)
+        assert {change.file_id for change in api.changes(token, drive).changes} == {file}
+        server.drive.revoke(drive)
+        with pytest.raises(FileUnavailableError) as raised:
+            api.changes(token, drive)
+        assert raised.value.gone
+        assert drive in {change.file_id for change in api.changes(of_all, None).changes if change.removed}
+
+
+@pytest.mark.parametrize("status", [400, 410])
+def test_a_page_token_that_is_gone_is_told_at_once(status: int) -> None:
+    with DriveServer() as server:
+        server.behaviour.gone_status = status
+        api = api_for(server)
+        token = api.start_page_token(None)
+        server.expire_change_tokens()
+        with pytest.raises(PageTokenGoneError):
+            api.changes(token, None)
+        assert server.requests.count("changes.list") == 1
+
+
+# -- Limits and failures ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        too_many(),
+        too_many("0"),
+        too_many("Wed, 21 Oct 2015 07:28:00 GMT"),
+        error(403, "rateLimitExceeded"),
+        error(403, "userRateLimitExceeded"),
+        server_error(500),
+        server_error(502),
+        server_error(503, "0"),
+        server_error(504),
+        unauthorized(),
+        cut_headers(),
+        cut_body(3),
+        slow(0.05),
+    ],
+)
+def test_what_passes_is_asked_for_again_until_it_is_there(fault: Fault) -> None:
+    with DriveServer() as server:
+        server.faults.add(fault, "changes.getStartPageToken", times=2 if "401" not in fault.name else 1)
+        assert api_for(server).start_page_token(None)
+
+
+def test_a_limit_that_stays_is_given_up_with_when_to_come_back() -> None:
+    with DriveServer() as server:
+        server.faults.add(error(403, "userRateLimitExceeded"), times=None, operation="changes.getStartPageToken")
+        with pytest.raises(
+            DriveUnavailableError, match=r"^the state of Google Drive: answered 403 \(userRateLimit"
+        ) as raised:
+            api_for(server).start_page_token(None)
+        assert raised.value.retry_seconds == QUICK.later_seconds
+        assert server.requests.count("changes.getStartPageToken") == QUICK.attempts
+
+
+def test_the_limit_of_the_day_is_not_asked_against() -> None:
+    with DriveServer() as server:
+        server.faults.add(error(403, "dailyLimitExceeded"), "changes.getStartPageToken")
+        with pytest.raises(DriveUnavailableError, match="limit for today") as raised:
+            api_for(server).start_page_token(None)
+        assert raised.value.retry_seconds == QUICK.daily_seconds
+        assert server.requests.count("changes.getStartPageToken") == 1
+
+
+def test_without_a_network_drive_is_unavailable_and_comes_back_by_itself() -> None:
+    with DriveServer() as server:
+        api = api_for(server)
+        assert api.start_page_token(None)
+        server.faults.add(cut_headers(), times=QUICK.attempts)
+        with pytest.raises(DriveUnavailableError):
+            api.start_page_token(None)
+        assert api.start_page_token(None)
+    with pytest.raises(DriveUnavailableError, match="Connection refused"):
+        api.start_page_token(None)
+
+
+def test_a_401_after_a_fresh_token_is_believed_only_after_all_attempts() -> None:
+    with DriveServer() as server:
+        api = api_for(server)
+        server.faults.add(unauthorized(), "changes.getStartPageToken", times=3)
+        assert api.start_page_token(None)
+        server.faults.add(unauthorized(), "changes.getStartPageToken", times=None)
+        with pytest.raises(CredentialsError, match="does not accept the access token"):
+            api.start_page_token(None)
+        assert server.requests.count("changes.getStartPageToken") == 4 + 2 * QUICK.attempts
+
+
+def test_what_asks_no_more_is_told_in_one_line() -> None:
+    with DriveServer() as server:
+        api = api_for(server)
+        api.start_page_token(None)
+        server.grants.revoke()
+        with pytest.raises(CredentialsError, match="invalid_grant"):
+            api.start_page_token(None)
+
+
+def test_a_stop_ends_a_wait_at_once() -> None:
+    with DriveServer() as server:
+        server.faults.add(too_many("100"), "changes.getStartPageToken", times=None)
+        stop = threading.Event()
+        api = api_for(server, replace(QUICK, total_seconds=10_000), stop)
+        ended: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                api.start_page_token(None)
+            except Stopped as stopped:
+                ended.append(stopped)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        wait_until(lambda: server.requests.count("changes.getStartPageToken") == 1)
+        stop.set()
+        thread.join(30)
+        assert len(ended) == 1
+
+
+def test_random_faults_change_no_answer(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        folder = server.drive.add_folder("a")
+        files = [server.drive.add_file(f"{number}.txt", f"text {number} " * 500, folder) for number in range(20)]
+        docs = [server.drive.add_doc(f"doc {number}", f"words {number} " * 500, folder) for number in range(5)]
+        server.faults.random(0.3, seed=7)
+        api = api_for(server, replace(QUICK, attempts=30, server_attempts=30))
+        found = {file.id: file for file in api.children([folder], None, None).files}
+        assert set(found) == {*files, *docs}
+        for number, file_id in enumerate(files):
+            api.download(found[file_id], tmp_path / file_id, unheard, never)
+            assert (tmp_path / file_id).read_text() == f"text {number} " * 500
+        for number, file_id in enumerate(docs):
+            api.export(found[file_id], MARKDOWN.mime_type, tmp_path / file_id, unheard, never)
+            assert f"words {number} " * 500 in (tmp_path / file_id).read_text() + " "
+        assert server.faults.random_hits > 5
+
+
+# -- Downloads -------------------------------------------------------------------------------------------------------
+
+
+def test_a_download_is_the_file_and_one_request(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        file = server.drive.add_file("a.txt", Generated(MIB))
+        download(server, file, tmp_path / "a")
+        assert (tmp_path / "a").read_bytes() == server.drive.item(file).content_bytes()
+        assert server.requests.operations() == {"token": 1, "files.get": 1, "media": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"can_download": False}, "may not be downloaded by these credentials"),
+        ({"abusive": True}, "was marked by Google as malware or spam, and is not downloaded"),
+    ],
+)
+def test_a_download_that_drive_refuses_is_the_file_s_own_matter(
+    tmp_path: Path, options: dict[str, bool], says: str
+) -> None:
+    with DriveServer() as server:
+        file = server.drive.add_file("a.txt", "a", **options)  # type: ignore[arg-type]
+        with pytest.raises(FileUnavailableError, match=says):
+            download(server, file, tmp_path / "a")
+        assert server.requests.count("media") == 1
+        assert nothing_below(tmp_path)
+
+
+def test_a_file_that_is_gone_by_then_is_told(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        api = api_for(server)
+        file = api.file(server.drive.add_file("a.txt", "a"))
+        server.drive.delete(file.id)
+        with pytest.raises(FileUnavailableError) as raised:
+            api.download(file, tmp_path / "a", unheard, never)
+        assert raised.value.gone
+
+
+def test_a_file_that_was_changed_since_it_was_seen_is_told(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        api = api_for(server)
+        file = api.file(server.drive.add_file("a.txt", "aaaa"))
+        server.drive.set_content(file.id, "bbbb")
+        with pytest.raises(DownloadError, match=r"^a.txt: it was changed while it was fetched$"):
+            api.download(file, tmp_path / "a", unheard, never)
+
+
+def test_a_server_that_fails_on_one_file_alone_fails_that_file_and_no_more(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        file, other = server.drive.add_file("a.txt", "a"), server.drive.add_file("b.txt", "b")
+        server.faults.add(server_error(500), "media", file=file, times=None)
+        with pytest.raises(DownloadError, match=r"^a.txt: answered 500"):
+            download(server, file, tmp_path / "a")
+        download(server, other, tmp_path / "b")
+
+
+def test_a_limit_met_by_one_file_is_not_that_file_s_fault(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        file = server.drive.add_file("a.txt", "a")
+        server.faults.add(too_many(), "media", times=None)
+        with pytest.raises(DriveUnavailableError):
+            download(server, file, tmp_path / "a")
+        assert nothing_below(tmp_path)
+
+
+# -- Exports ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_doc_is_exported_as_markdown_with_one_request(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        doc = server.drive.add_doc("plan", "# Plan\n\ntext")
+        export(server, doc, MARKDOWN.mime_type, tmp_path / "a")
+        assert "# Plan" in (tmp_path / "a").read_text()
+        assert server.requests.operations() == {"token": 1, "files.get": 1, "files.export": 1}
+
+
+@pytest.mark.parametrize("redirected", [False, True])
+def test_an_export_over_the_limit_comes_by_its_link(tmp_path: Path, redirected: bool) -> None:
+    with DriveServer() as server:
+        server.behaviour.redirect_exports = redirected
+        large = Generated(12 * MIB)
+        doc = server.drive.add_doc("plan", "text", exports={MARKDOWN.mime_type: large})
+        server.faults.add(cut_body(MIB), "export_link")
+        export(server, doc, MARKDOWN.mime_type, tmp_path / "a")
+        assert (tmp_path / "a").stat().st_size == large.size
+        assert server.requests.count("files.export") == 1
+        asked = [request.query["fields"] for request in server.requests if request.operation == "files.get"]
+        assert asked[1:] == ["exportLinks"]
+
+
+def test_an_export_that_drive_fails_to_make_is_tried_by_its_link(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        slides = server.drive.add_doc("talk", "text", kind="presentation")
+        server.faults.add(server_error(500), "files.export", times=None)
+        export(server, slides, PDF.mime_type, tmp_path / "a")
+        assert (tmp_path / "a").stat().st_size > 0
+        assert server.requests.count("files.export") == 3
+
+
+def test_an_export_that_fails_both_ways_fails_that_file_and_no_more(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        doc = server.drive.add_doc("plan", "text")
+        server.faults.add(server_error(500), "files.export", times=None)
+        server.faults.add(server_error(500), "export_link", times=None)
+        with pytest.raises(DownloadError, match=r"^plan: answered 500"):
+            export(server, doc, MARKDOWN.mime_type, tmp_path / "a")
+        assert nothing_below(tmp_path)
+
+
+@pytest.mark.parametrize("fault", [cut_headers(), cut_body(2), too_many(), server_error(503), unauthorized()])
+def test_an_export_is_never_half_a_one(tmp_path: Path, fault: Fault) -> None:
+    with DriveServer() as server:
+        doc = server.drive.add_doc("plan", "text", exports={MARKDOWN.mime_type: "some words"})
+        server.faults.add(fault, "files.export")
+        export(server, doc, MARKDOWN.mime_type, tmp_path / "a")
+        assert (tmp_path / "a").read_text() == "some words"
+
+
+def test_a_format_that_drive_does_not_make_is_told_from_a_doc_that_is_gone(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        doc = server.drive.add_doc("plan", "text")
+        with pytest.raises(FileUnavailableError) as raised:
+            export(server, doc, "text/x-odd", tmp_path / "a")
+        assert (raised.value.gone, raised.value.code) == (False, UNSUPPORTED_CONVERSION)
+
+
+def test_an_export_over_the_pipeline_s_own_limit_is_refused(tmp_path: Path) -> None:
+    with DriveServer() as server:
+        doc = server.drive.add_doc("plan", "text", exports={DOCX.mime_type: Generated(2 * MIB)})
+        api = api_for(server)
+        with pytest.raises(FileUnavailableError, match="is over the limit of 1,048,576 bytes"):
+            api.export(api.file(doc), DOCX.mime_type, tmp_path / "a", unheard, never, limit_bytes=MIB)
+        assert nothing_below(tmp_path)
+
+
+def test_a_stalled_answer_is_left_after_the_read_timeout() -> None:
+    with DriveServer() as server:
+        server.faults.add(stall(3), "changes.getStartPageToken")
+        assert api_for(server, replace(QUICK, read_timeout_seconds=0.3)).start_page_token(None)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"<html>", b"[" * 100_000, b'{"id": "a", "name": "a"}', b"\xff"])
+def test_an_answer_that_can_t_be_read_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    with DriveServer() as server:
+        api = api_for(server)
+        good, bodies = Exchange.body, [body, body]
+        monkeypatch.setattr(Exchange, "body", lambda *args: bodies.pop() if bodies else good(*args))
+        assert api.file("root").id == server.drive.root_id
+        bodies += [body] * QUICK.attempts
+        with pytest.raises(DriveUnavailableError, match="answered with something that can't be read"):
+            api.file("root")
+
+
+def test_what_waits_for_an_answer_or_for_the_next_attempt_asks_whether_to() -> None:
+    def check() -> None:
+        raise Stopped
+
+    for fault in (too_many("100"), server_error(503, "100")):
+        with DriveServer() as server:
+            server.faults.add(fault, times=None)
+            api = api_for(server, replace(QUICK, total_seconds=10_000))
+            asked: list[Callable[[], object]] = [
+                lambda api=api: api.start_page_token(None, check),  # type: ignore[misc]
+                lambda api=api: api.changes("1", None, check),  # type: ignore[misc]
+                lambda api=api: api.children(["a"], None, None, check),  # type: ignore[misc]
+                lambda api=api: api.file("a", check),  # type: ignore[misc]
+                lambda api=api: api.drive("a", check),  # type: ignore[misc]
+            ]
+            for ask in asked:
+                with pytest.raises(Stopped):
+                    ask()
+
+
+def test_an_answer_that_is_cut_short_is_not_believed() -> None:
+    with DriveServer() as server:
+        server.faults.add(truncate(3), "changes.getStartPageToken")
+        assert api_for(server).start_page_token(None)

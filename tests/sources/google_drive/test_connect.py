@@ -1,0 +1,51 @@
+"""What belongs to a scope is found again, and by somebody else who has signed in made anew."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from rag_pipeline.sources.google_drive.auth import read_access
+from rag_pipeline.sources.google_drive.connect import open_source
+from rag_pipeline.sources.google_drive.settings import GoogleDriveSettings
+from rag_pipeline.sources.google_drive.token_file import TOKEN_NAME, Grant, save_grant
+from tests.drive import DriveServer
+from tests.sources.google_drive.asking import write_json
+
+
+def test_a_source_finds_its_own_mirror_again_until_somebody_else_has_signed_in(tmp_path: Path) -> None:
+    with DriveServer() as drive:
+        folder_id = drive.drive.add_folder("shared")
+        drive.drive.add_file("one.txt", "the lighthouse keeper", folder_id)
+        env = {
+            "GOOGLE_DRIVE_OAUTH_CLIENT": str(write_json(tmp_path / "client.json", drive.client_secrets())),
+            "GOOGLE_DRIVE_API_URL": drive.url,
+            "STATUS_STATE_DIR": str(tmp_path),
+        }
+        user = drive.authorized_user()
+        save_grant(tmp_path / TOKEN_NAME, Grant(str(user["client_id"]), str(user["refresh_token"])))
+        settings = GoogleDriveSettings.from_env(env, folder_id=folder_id)
+
+        def look(scope: str = "one") -> int:
+            """Return how many listings it took."""
+            before = drive.requests.count("files.list")
+            opened = open_source(
+                settings,
+                read_access(env, tmp_path),
+                scope=scope,
+                state_dir=tmp_path,
+                limit_bytes=1 << 20,
+                stop=threading.Event(),
+            )
+            with opened as source:
+                assert [file.name for file in source.look(lambda: None).files.values()] == ["one.txt"]
+            return drive.requests.count("files.list") - before
+
+        assert look() > 0
+        assert look() == 0
+        assert look("another") > 0
+        for _ in range(2):
+            user = drive.authorized_user()
+            save_grant(tmp_path / TOKEN_NAME, Grant(str(user["client_id"]), str(user["refresh_token"])))
+            assert look() > 0
+            assert look() == 0

@@ -1,0 +1,45 @@
+"""The errors of Google Drive: what callers may rely on."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag_pipeline.errors import ExitCode, RagPipelineError
+from rag_pipeline.sources.google_drive import errors
+from rag_pipeline.sources.google_drive.errors import (
+    CredentialsError,
+    DownloadError,
+    DriveError,
+    DriveUnavailableError,
+    FileUnavailableError,
+    PageTokenGoneError,
+)
+
+
+def test_every_error_is_one_of_the_package_and_a_runtime_error() -> None:
+    for kind in (CredentialsError, DownloadError, DriveUnavailableError, FileUnavailableError, PageTokenGoneError):
+        assert issubclass(kind, DriveError)
+        assert kind.__name__ in (errors.__doc__ or "")
+    assert issubclass(DriveError, RagPipelineError)
+    assert issubclass(DriveError, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("error", "retryable", "exit_code"),
+    [
+        (CredentialsError("no"), False, ExitCode.ACCESS),
+        (DriveUnavailableError("away", 60), True, ExitCode.UNREACHABLE),
+        (FileUnavailableError("is not there", gone=True), False, ExitCode.UNREACHABLE),
+        (FileUnavailableError("was read too often", gone=False, retryable=True), True, ExitCode.UNREACHABLE),
+        (DownloadError("damaged"), True, ExitCode.UNREACHABLE),
+    ],
+)
+def test_an_error_says_whether_it_may_pass_and_what_a_command_ends_with(
+    error: DriveError, retryable: bool, exit_code: ExitCode
+) -> None:
+    assert (error.retryable, error.exit_code) == (retryable, exit_code)
+
+
+def test_a_file_s_error_completes_a_sentence_that_begins_with_its_name() -> None:
+    error = FileUnavailableError("is not there", gone=True, code="notFound")
+    assert (str(error), error.reason, error.gone, error.code) == ("is not there", "is not there", True, "notFound")

@@ -1,0 +1,26 @@
+"""The lists of reasons for which Drive refuses."""
+
+from __future__ import annotations
+
+from rag_pipeline.sources.google_drive import reasons
+
+
+def test_no_reason_is_in_two_lists() -> None:
+    lists = (reasons.FILE_REASONS, reasons.LIMITS, reasons.DAILY_LIMITS, reasons.SCOPE_REASONS, reasons.PROJECT_REASONS)
+    every = [reason for each in lists for reason in each]
+    assert len(every) == len(set(every))
+
+
+def test_what_is_about_one_file_is_these_reasons_and_no_other() -> None:
+    assert sorted(reasons.FILE_REASONS) == [
+        "appNotAuthorizedToFile",
+        "cannotDownloadAbusiveFile",
+        "cannotDownloadFile",
+        "cannotExportFile",
+        "downloadQuotaExceeded",
+        "exportSizeLimitExceeded",
+        "fileNotDownloadable",
+        "fileNotExportable",
+        "insufficientFilePermissions",
+    ]
+    assert reasons.FILE_REASONS.keys() >= reasons.PASSING_FILE_REASONS

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag_pipeline.sources.local_files.names import display_name, file_id, ignored, path_of, uri
+from rag_pipeline.status.checks import MAX_NAME_LENGTH, check_name
+
+paths = st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw).map(os.fsdecode)
+
+
+@given(paths, paths)
+def test_no_two_paths_share_an_id_and_every_id_is_valid_unicode(one: str, other: str) -> None:
+    assert (file_id(one) == file_id(other)) == (one == other)
+    assert check_name("file_id", file_id(one)) == file_id(one)
+    file_id(one).encode()
+
+
+@given(paths)
+def test_every_path_can_be_shown(path: str) -> None:
+    display_name(path).encode()
+
+
+def test_a_byte_that_is_not_utf8_is_told_from_the_text_that_looks_like_it() -> None:
+    assert file_id(os.fsdecode(b"caf\xe9.txt")) == "caf\\xe9.txt"
+    assert file_id("caf\\xe9.txt") == "caf\\\\xe9.txt"
+    assert file_id("Büro/München.md") == "Büro/München.md"
+    assert display_name(os.fsdecode(b"caf\xe9.txt")) == "caf\\xe9.txt"
+
+
+def test_ids_and_names_of_endless_paths_stay_within_what_a_status_takes() -> None:
+    one, other = "x/" * 3000 + "a", "x/" * 3000 + "b"
+    assert len(file_id(one)) == len(display_name(one)) == MAX_NAME_LENGTH
+    assert file_id(one) != file_id(other)
+
+
+def test_an_address_holds_the_bytes_of_the_name() -> None:
+    assert uri(os.fsdecode(b"/a b/caf\xe9.txt")) == "file:///a%20b/caf%E9.txt"
+
+
+@given(paths)
+def test_a_path_can_be_had_from_its_address(path: str) -> None:
+    assert path_of(uri("/" + path)) == "/" + path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".git",
+        ".hidden.txt",
+        ".~lock.report.odt#",
+        ".notes.txt.swp",
+        "~$report.docx",
+        "a.part",
+        "film.crdownload",
+        "x.tmp",
+        "notes.txt~",
+        "#notes#",
+        "Thumbs.db",
+        "lost+found",
+    ],
+)
+def test_what_programs_leave_behind_is_ignored(name: str) -> None:
+    assert ignored(name)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "part", "tmp", "C#.md", "~notes.txt", "x.tmp.txt", "a\nb.txt"])
+def test_documents_are_not(name: str) -> None:
+    assert not ignored(name)

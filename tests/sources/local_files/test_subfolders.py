@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag_pipeline.sources.local_files import source
+from rag_pipeline.sources.local_files.mount_table import MountTable
+from rag_pipeline.sources.local_files.subfolders import Doubt, Folder, Subfolders
+from rag_pipeline.status.control import Action
+from tests.sources.local_files.running import Run, running
+from tests.sources.parts import MemoryStore
+
+Listing = Callable[[int], AbstractContextManager[Iterator[os.DirEntry[str]]]]
+
+
+@contextmanager
+def listed_as(monkeypatch: pytest.MonkeyPatch, folder: Path, listing: Listing) -> Iterator[None]:
+    """Have the system list a folder in its own way."""
+    real = os.scandir
+
+    def scandir(opened: int) -> Any:
+        return listing(opened) if os.path.samestat(os.fstat(opened), folder.stat()) else real(opened)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        yield
+
+
+def wait_look(run: Run) -> None:
+    """Ask for a look and wait until one that began from now on has ended."""
+    for _ in range(2):
+        before = run.state()["last_check_time"]
+        assert run.status.control is not None
+        run.status.control.ask(Action.CHECK)
+        run.wait(lambda before=before: run.state()["last_check_time"] != before)  # type: ignore[misc]
+
+
+def write_share(run: Run) -> Path:
+    """Write three files, two of them below a subfolder; return that."""
+    run.write("share/a.txt", "one")
+    run.write("share/deep/b.txt", "two")
+    run.write("c.txt", "three")
+    run.wait_idle(processed=3)
+    return run.folder / "share"
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENOENT])
+def test_nothing_below_a_subfolder_that_cannot_be_listed_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(opened: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        raise OSError(number, os.strerror(number))
+
+    with running(tmp_path) as run:
+        share = write_share(run)
+        with listed_as(monkeypatch, share, refuse):
+            for _ in range(3):
+                wait_look(run)
+        assert sorted(run.store.texts()) == ["c.txt", "share/a.txt", "share/deep/b.txt"]
+        (share / "a.txt").unlink()
+        run.wait(lambda: "share/a.txt" in run.ended("deleted"))
+        assert (sorted(run.store.texts()), run.test.embedder.embedded) == (["c.txt", "share/deep/b.txt"], 3)
+
+
+def test_a_share_that_shows_an_empty_subfolder_once_deletes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+
+    def empty_once(path: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        shown.append(path)
+        return nullcontext(iter(())) if len(shown) == 1 else real(path)
+
+    with running(tmp_path) as run:
+        share, real = write_share(run), os.scandir
+        with listed_as(monkeypatch, share, empty_once):
+            for _ in range(3):
+                wait_look(run)
+        assert len(shown) > 1
+        assert sorted(run.store.texts()) == ["c.txt", "share/a.txt", "share/deep/b.txt"]
+        assert run.ended("deleted") == []
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_files_that_are_really_gone_from_a_folder_are_deleted(tmp_path: Path, *, single: bool) -> None:
+    store = MemoryStore()
+    with running(tmp_path, store) as run:
+        share = write_share(run)
+        if not single:
+            (share / "a.txt").unlink()
+            (share / "deep" / "b.txt").unlink()
+            run.wait(lambda: run.state()["total_deleted"] == 2)
+            return
+    (share / "a.txt").unlink()
+    (share / "deep" / "b.txt").unlink()
+    with running(tmp_path, store, single=True) as once:
+        assert sorted(once.ended("deleted")) == ["share/a.txt", "share/deep/b.txt"]
+        assert list(once.store.texts()) == ["c.txt"]
+
+
+def test_the_last_file_of_a_folder_that_moves_is_gone_from_there_at_once(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        share = write_share(run)
+        (share / "deep" / "b.txt").rename(run.folder / "moved.txt")
+        run.wait(lambda: "moved.txt" in run.store.texts() and run.state()["total_deleted"] == 1)
+        assert "share/deep/b.txt" not in run.store.texts()
+
+
+def test_files_of_a_file_system_that_is_unmounted_stay_over_restarts_until_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, mounted = MemoryStore(), True
+    share, away = (tmp_path / "docs" / "share").resolve(), tmp_path / "away"
+    monkeypatch.setattr(source, "read_mount_table", lambda: MountTable(frozenset({str(share)} if mounted else ())))
+    with running(tmp_path, store) as run:
+        write_share(run)
+        shutil.move(share, away)
+        mounted = False
+        share.mkdir()
+        run.wait(lambda: run.state()["total_failed"] == 1)
+        for _ in range(3):
+            wait_look(run)
+        assert run.ended("deleted") == []
+        assert "the file system mounted here is gone" in run.state()["files_failed"][0]["error"]["message"]
+    for single in (False, True):
+        with running(tmp_path, store, single=single) as again:
+            if not single:
+                again.wait(lambda again=again: bool(again.state()["status"] == "idle"))  # type: ignore[misc]
+                for _ in range(3):
+                    wait_look(again)
+            assert (again.ended("deleted"), again.test.embedder.embedded) == ([], 0)
+    share.rmdir()
+    shutil.move(away, share)
+    mounted = True
+    with running(tmp_path, store) as last:
+        last.wait(lambda: last.ended("deleted") == ["share"] and bool(last.state()["status"] == "idle"))
+        assert sorted(store.texts()) == ["c.txt", "share/a.txt", "share/deep/b.txt"]
+        assert last.test.embedder.embedded == 0
+        (share / "a.txt").unlink()
+        last.wait(lambda: "share/a.txt" in last.ended("deleted"))
+
+
+# -- the judgement alone -----------------------------------------------------------------------------------------------
+
+PLAIN, OTHER, MOUNT = Folder(1, 10, is_mount=False), Folder(1, 11, is_mount=False), Folder(2, 1, is_mount=True)
+NONE: frozenset[str] = frozenset()
+SURE = Doubt()
+
+
+def known(**folders: Folder) -> Subfolders:
+    subfolders = Subfolders()
+    assert subfolders.judge(folders, [*folders], NONE) == SURE
+    return subfolders
+
+
+def test_an_emptied_or_replaced_folder_is_believed_by_the_second_scan() -> None:
+    for after, filled in ((PLAIN, []), (OTHER, []), (OTHER, ["a"])):
+        subfolders = known(a=PLAIN)
+        assert subfolders.judge({"a": after}, filled, NONE) == Doubt(frozenset("a"))
+        assert subfolders.judge({"a": after}, filled, NONE) == SURE
+        assert subfolders.judge({"a": after}, filled, NONE) == SURE
+
+
+def test_a_folder_that_looks_otherwise_each_time_is_doubted_each_time() -> None:
+    subfolders = known(a=PLAIN)
+    for folder in (OTHER, PLAIN, OTHER):
+        assert subfolders.judge({"a": folder}, [], NONE) == Doubt(frozenset("a"))
+    assert subfolders.judge({"a": PLAIN}, ["a"], NONE) == SURE
+
+
+def test_an_emptied_tree_is_believed_as_a_whole_by_the_second_scan() -> None:
+    tree = {"a": PLAIN, "a/b": OTHER}
+    subfolders = Subfolders()
+    subfolders.judge(tree, ["a/b"], NONE)
+    assert subfolders.judge(tree, [], NONE) == Doubt(frozenset({"a", "a/b"}))
+    assert subfolders.judge(tree, [], NONE) == SURE
+
+
+def test_a_folder_that_is_gone_is_gone() -> None:
+    assert known(a=PLAIN).judge({}, [], NONE) == SURE
+
+
+def test_a_mount_point_without_its_file_system_is_doubted_while_it_is_empty() -> None:
+    subfolders = known(a=MOUNT)
+    for _ in range(4):
+        assert subfolders.judge({"a": PLAIN}, [], NONE) == Doubt(frozenset("a"), frozenset("a"))
+        assert subfolders.mounts == {"a"}
+    assert subfolders.judge({"a": PLAIN}, ["a"], NONE) == Doubt(frozenset("a"))
+    assert subfolders.judge({"a": PLAIN}, ["a"], NONE) == SURE
+    assert subfolders.mounts == NONE
+
+
+def test_what_an_earlier_process_knew_is_doubted_like_what_was_seen() -> None:
+    for mounts, second in ((NONE, SURE), (frozenset("é"), Doubt(frozenset("é"), frozenset("é")))):
+        subfolders = Subfolders()
+        subfolders.learn(["e\u0301/x.txt", "top.txt"], mounts | {"elsewhere"})
+        assert subfolders.judge({"é": PLAIN}, [], NONE).folders == {"é"}
+        assert subfolders.judge({"é": PLAIN}, [], NONE) == second
+
+
+def test_what_could_not_be_listed_is_remembered_as_it_was() -> None:
+    subfolders = Subfolders()
+    subfolders.judge({"a": MOUNT, "a/b": OTHER}, ["a/b"], NONE)
+    assert subfolders.judge({}, [], frozenset("a")) == SURE
+    assert subfolders.judge({"a": PLAIN}, [], NONE) == Doubt(frozenset("a"), frozenset("a"))

@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from rag_pipeline.errors import EmbeddingError, StoreError
+from rag_pipeline.ingest.types import Progress, Stopped
+from rag_pipeline.sources import ingestion
+from rag_pipeline.sources.following.source import FoundFile, SkippedError, SourceUnavailableError
+from rag_pipeline.sources.ingestion import (
+    EMBEDDING_DEPENDENCY,
+    MACHINE_DEPENDENCY,
+    STORE_DEPENDENCY,
+    End,
+    Ingestion,
+    Result,
+)
+from rag_pipeline.sources.local_files import names
+from rag_pipeline.sources.local_files.scan import current_version
+from rag_pipeline.sources.local_files.settings import LocalFilesSettings
+from rag_pipeline.sources.local_files.source import LocalFilesSource
+from rag_pipeline.status import PipelineStatus, core_of
+from tests.sources.parts import TestParts
+from tests.watching import Recorder
+
+
+class Folder(LocalFilesSource):
+    """A folder whose answers about a file can be replaced."""
+
+    answer: Callable[[FoundFile], str] | None = None
+
+    def version_now(self, file: FoundFile) -> str:
+        return super().version_now(file) if self.answer is None else self.answer(file)
+
+
+class Bench:
+    """One file, the stages and the status they show."""
+
+    def __init__(self, folder: Path) -> None:
+        self.test = TestParts()
+        self.status = PipelineStatus("local_files", f"ingestion-{id(self)}")
+        self.seen = Recorder()
+        core_of(self.status).attach(self.seen)
+        self.stop = threading.Event()
+        self.source = Folder(LocalFilesSettings(str(folder), folder / "state"))
+        self.called_off = False
+        self.ingestion = Ingestion(
+            self.status, self.test.parts, self.source, "scope", self.stop, lambda _: self.called_off
+        )
+        self.path = folder / "a.txt"
+
+    def item(self, text: str) -> FoundFile:
+        self.path.write_text(text)
+        version = current_version(str(self.path))
+        return FoundFile("a.txt", "a.txt", names.uri(str(self.path)), len(text), 1.0, version)
+
+    def work(self, item: FoundFile, stored: str | None = None) -> Result:
+        result = self.ingestion.work(item, stored)
+        self.ingestion.report(item, result, shown_as_done=True)
+        return result
+
+    def error(self) -> dict[str, Any]:
+        error: dict[str, Any] = self.status.get()["files_failed"][-1]["error"]
+        return error
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_file_goes_through_the_stages_in_order_and_each_is_shown(bench: Bench) -> None:
+    result = bench.work(bench.item("one\ntwo"))
+    assert (result.end, result.chunks) == (End.STORED, 2)
+    assert bench.test.store.texts() == {"a.txt": ["one", "two"]}
+    core_of(bench.status).flush()
+    [file] = bench.status.get()["files_completed"]
+    assert file["result"] == {"chunks": 2, "mime_type": "text/plain"}
+    assert file["stage"] == "storing"
+    assert bench.seen.names[0] == "pipeline:file_processing_started"
+
+
+def test_every_stage_reaches_the_status_with_its_fraction(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages: list[tuple[str, float | None]] = []
+
+    def note(_name: str, stage: str, progress: float | None = None, *, file_id: str) -> None:
+        assert file_id == "a.txt"
+        stages.append((stage, progress))
+
+    monkeypatch.setattr(bench.status, "file_progress", note)
+    bench.work(bench.item("one"))
+    assert list(dict.fromkeys(stage for stage, _ in stages)) == ["extracting", "chunking", "embedding", "storing"]
+    assert ("extracting", 1.0) in stages
+    assert ("embedding", 1.0) in stages
+
+
+def test_a_long_file_is_embedded_in_batches_with_the_fraction_of_all(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingestion, "_CHUNKS_AT_ONCE", 3)
+    shown: list[tuple[str, float | None]] = []
+    embedded: list[int] = []
+    embed = bench.test.embedder.embed
+
+    def counted(texts: Sequence[str], *, on_progress: Progress | None = None) -> Any:
+        embedded.append(len(texts))
+        return embed(texts, on_progress=on_progress)
+
+    monkeypatch.setattr(bench.test.embedder, "embed", counted)
+    monkeypatch.setattr(
+        bench.status, "file_progress", lambda _, stage, progress=None, **__: shown.append((stage, progress))
+    )
+    lines = [str(number) for number in range(10)]
+    result = bench.work(bench.item("\n".join(lines)))
+    assert (result.chunks, embedded) == (10, [3, 3, 3, 1])
+    assert bench.test.store.texts() == {"a.txt": lines}
+    stages = [stage for stage, _ in shown]
+    assert stages == sorted(stages, key=["extracting", "chunking", "embedding", "storing"].index), "none comes back"
+    fractions = [fraction for stage, fraction in shown if stage == "embedding" and fraction is not None]
+    assert fractions == sorted(fractions)
+    assert {0.0, 1.0} < set(fractions)
+    assert shown[-1] == ("storing", None)
+
+
+def test_the_same_content_is_neither_done_again_nor_shown(bench: Bench) -> None:
+    first = bench.work(bench.item("one"))
+    emitted = len(bench.seen.items)
+    assert bench.work(bench.item("one"), first.fingerprint).end is End.UNCHANGED
+    assert bench.test.embedder.embedded == 1
+    assert len(bench.seen.items) == emitted
+
+
+def test_another_recipe_is_another_fingerprint(bench: Bench, tmp_path: Path) -> None:
+    first = bench.work(bench.item("one"))
+    other = TestParts(recipe="r2")
+    ingestion = Ingestion(bench.status, other.parts, bench.source, "scope", bench.stop)
+    result = ingestion.work(bench.item("one"), first.fingerprint)
+    assert result.end is End.STORED
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "unsupported"])
+def test_what_is_not_for_us_is_skipped_with_the_reason(bench: Bench, text: str) -> None:
+    assert bench.work(bench.item(text)).end is End.SKIPPED
+    [file] = bench.status.get()["files_skipped"]
+    assert "a.txt is" in file["error"]["message"]
+
+
+def test_a_file_that_fails_says_why_and_at_which_stage(bench: Bench) -> None:
+    assert bench.work(bench.item("corrupt")).end is End.FAILED
+    assert bench.error() == {
+        "type": "CorruptFileError",
+        "message": "a.txt is damaged",
+        "stage": "extracting",
+        "retryable": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "dependency"),
+    [
+        (EmbeddingError("no endpoint"), EMBEDDING_DEPENDENCY),
+        (StoreError("the disk is full"), STORE_DEPENDENCY),
+        (MemoryError(), MACHINE_DEPENDENCY),
+    ],
+)
+def test_an_error_of_a_dependency_ends_the_work_and_says_nothing_about_the_file(
+    bench: Bench, error: Exception, dependency: str
+) -> None:
+    bench.test.embedder.error = error
+    result = bench.work(bench.item("one"))
+    assert (result.end, result.error, result.of_content) == (End.BLOCKED, None, False)
+    assert result.blocked is not None
+    assert result.blocked.dependency == dependency
+    assert bench.status.get()["total_failed"] == 0
+
+
+def test_an_unforeseen_error_fails_the_file_and_nothing_else(bench: Bench) -> None:
+    bench.test.embedder.error = ZeroDivisionError("division by zero")
+    assert bench.work(bench.item("one")).end is End.FAILED
+    assert bench.error()["type"] == "ZeroDivisionError"
+
+
+def test_a_file_over_the_limit_fails_by_its_size_unread(bench: Bench, tmp_path: Path) -> None:
+    huge = tmp_path / "huge.bin"
+    with huge.open("wb") as file:
+        file.truncate(1 << 42)  # sparse: reading it would take hours
+    item = FoundFile("huge", "huge.bin", names.uri(str(huge)), 1 << 42, 1.0, current_version(str(huge)))
+    assert bench.work(item).end is End.FAILED
+    assert bench.error()["type"] == "ExtractionLimitError"
+    assert bench.test.extractor.read == []
+
+
+def test_a_named_pipe_that_took_the_files_place_does_not_block(bench: Bench) -> None:
+    item = bench.item("one")
+    bench.path.unlink()
+    os.mkfifo(bench.path)
+    assert bench.work(item).end is End.CHANGED
+
+
+def test_a_file_that_may_not_be_read_fails_for_good_until_it_changes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied", "a.txt")
+
+    item = bench.item("one")
+    monkeypatch.setattr("rag_pipeline.sources.fingerprint.os.open", refuse)
+    assert bench.work(item).end is End.FAILED
+    assert bench.error()["message"] == "a.txt can't be read: Permission denied"
+    assert bench.error()["retryable"] is False
+
+
+def test_a_file_that_cannot_be_found_is_left_for_a_look_to_judge(bench: Bench) -> None:
+    item = bench.item("one")
+    bench.path.unlink()
+    assert bench.work(item).end is End.CHANGED
+    assert (bench.status.get()["total_failed"], bench.status.get()["total_deleted"]) == (0, 0)
+
+
+def test_an_error_of_a_file_that_cannot_be_looked_at_is_left_for_a_look_to_judge(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied", "a.txt")
+
+    # As where the credentials for a network mount have run out: nothing is wrong with the file.
+    item = bench.item("one")
+    bench.source.answer = refuse
+    monkeypatch.setattr("rag_pipeline.sources.fingerprint.os.open", refuse)
+    assert bench.work(item).end is End.CHANGED
+    assert bench.status.get()["total_failed"] == 0
+
+
+@pytest.mark.parametrize("text", ["one", "corrupt"])
+def test_a_file_that_changes_while_it_is_read_is_put_back_whatever_came_of_it(bench: Bench, text: str) -> None:
+    item = bench.item(text)
+    bench.test.extractor.hold.clear()
+    results: list[Result] = []
+    thread = threading.Thread(target=lambda: results.append(bench.work(item)))
+    thread.start()
+    assert bench.test.extractor.holding.wait(60)
+    bench.path.write_text("something else altogether")
+    bench.test.extractor.hold.set()
+    thread.join(60)
+    assert results[0].end is End.CHANGED
+    assert bench.test.store.kept == {}
+    [file] = bench.status.get()["files_processing"]
+    assert file["stage"] == "waiting"
+    again = bench.item("new")
+    assert bench.work(again).end is End.STORED
+    assert bench.status.get()["files_in_flight"] == 0
+    assert bench.status.get()["files_completed"][0]["attempt"] == 2
+
+
+def test_a_file_that_was_put_back_and_is_as_before_is_completed_so_that_it_leaves_the_flight(bench: Bench) -> None:
+    stored = bench.work(bench.item("one")).fingerprint
+    item = bench.item("two")
+    bench.source.answer = lambda _: "another version"
+    bench.work(item, stored)
+    bench.source.answer = None
+    assert bench.work(bench.item("one"), stored).end is End.UNCHANGED
+    assert bench.status.get()["files_in_flight"] == 0
+    assert bench.status.get()["files_completed"][-1]["result"] == {"unchanged": True}
+
+
+@pytest.mark.parametrize("when", ["hashing", "extracting"])
+def test_a_stop_leaves_the_file_where_it_was_neither_done_nor_failed(
+    bench: Bench, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = bench.item("one")
+    if when == "hashing":
+        bench.stop.set()
+    else:
+        extract: Callable[..., Any] = bench.test.extractor.extract
+
+        def stopped_meanwhile(*args: Any, **kwargs: Any) -> Any:
+            bench.stop.set()
+            return extract(*args, **kwargs)
+
+        monkeypatch.setattr(bench.test.extractor, "extract", stopped_meanwhile)
+    assert bench.work(item).end is End.STOPPED
+    state = bench.status.get()
+    assert (state["total_failed"], state["total_processed"]) == (0, 0)
+    assert [file["stage"] for file in state["files_processing"]] == ([] if when == "hashing" else ["interrupted"])
+
+
+def test_an_error_that_comes_of_the_stop_fails_nothing(bench: Bench) -> None:
+    bench.test.embedder.before = bench.stop.set
+    bench.test.embedder.error = EmbeddingError("the embedder is closed")
+    assert bench.work(bench.item("one")).end is End.STOPPED
+    assert bench.status.get()["total_failed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("happens", "end"),
+    [
+        (lambda path: path.unlink(), End.CHANGED),
+        (lambda path: path.write_text("quite another text"), End.CHANGED),
+        (lambda path: path.read_text(), End.STORED),
+    ],
+    ids=["deleted", "rewritten", "read"],
+)
+@pytest.mark.parametrize("look_again_seconds", [0.0, 3600.0])
+def test_a_file_that_changes_while_it_is_embedded_is_left_there(
+    bench: Bench,
+    happens: Callable[[Path], object],
+    end: End,
+    look_again_seconds: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ingestion, "_LOOK_AGAIN_SECONDS", look_again_seconds)
+    item = bench.item("\n".join(f"line {number}" for number in range(100)))
+    bench.test.embedder.before = lambda: happens(bench.path)
+    assert bench.ingestion.work(item, None).end is end
+    stored = end is End.STORED
+    assert bool(bench.test.store.texts()) is stored
+    # Between two batches, where there is time to gain; before the store at the latest.
+    assert bench.test.embedder.batches == (10 if stored or look_again_seconds else 1)
+
+
+def test_a_file_that_cannot_be_looked_at_for_a_moment_is_worked_on(bench: Bench) -> None:
+    def refused(_: FoundFile) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    bench.source.answer = refused
+    assert bench.work(bench.item("one")).end is End.STORED
+
+
+def test_a_file_that_is_called_off_is_left_in_flight_and_starts_over_as_another_attempt(bench: Bench) -> None:
+    item = bench.item("one")
+    bench.test.embedder.before = lambda: setattr(bench, "called_off", True)
+    assert bench.work(item).end is End.CANCELLED
+    assert [file["stage"] for file in bench.status.get()["files_processing"]] == ["waiting"]
+    bench.called_off = False
+    bench.test.embedder.before = lambda: None
+    assert bench.work(item).end is End.STORED
+    assert bench.status.get()["files_completed"][-1]["attempt"] == 2
+
+
+def test_an_error_that_comes_of_being_called_off_fails_nothing(bench: Bench) -> None:
+    bench.test.embedder.before = lambda: setattr(bench, "called_off", True)
+    bench.test.embedder.error = EmbeddingError("interrupted")
+    assert bench.work(bench.item("one")).end is End.CANCELLED
+
+
+def test_a_transfer_is_shown_as_a_stage_and_its_failures_belong_to_it(bench: Bench) -> None:
+    seen: list[tuple[str, float | None]] = []
+
+    class BrokenError(Exception):
+        retryable = True
+
+    def fetch(file: FoundFile, on_progress: Progress, check: Callable[[], None]) -> NoReturn:
+        for fraction in (0.0, 0.7, 1.3):
+            on_progress(fraction)
+            seen.extend((f["stage"], f["progress"]) for f in bench.status.get()["files_processing"])
+        raise BrokenError("the transfer broke")
+
+    bench.source.fetch = fetch  # type: ignore[method-assign]
+    assert bench.work(bench.item("one")).end is End.FAILED
+    assert seen == [("downloading", 0.0), ("downloading", 0.7), ("downloading", 1.0)]
+    assert bench.error() == {
+        "type": "BrokenError",
+        "message": "the transfer broke",
+        "stage": "downloading",
+        "retryable": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (SkippedError("a.txt may not be downloaded"), End.SKIPPED),
+        (SourceUnavailableError("no network"), End.UNAVAILABLE),
+        (FileNotFoundError(2, "No such file", "a.txt"), End.FAILED),  # it is there, and can't be had: later, perhaps
+        (Stopped(), End.STOPPED),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_fetch_raises_says_what_becomes_of_the_file(bench: Bench, error: Exception, end: End) -> None:
+    def fetch(file: FoundFile, on_progress: Progress, check: Callable[[], None]) -> NoReturn:
+        raise error
+
+    bench.source.fetch = fetch  # type: ignore[method-assign]
+    result = bench.work(bench.item("one"))
+    assert result.end is end
+    assert result.trouble is (error if end is End.UNAVAILABLE else None)
+    assert bench.status.get()["total_skipped"] == (1 if end is End.SKIPPED else 0)
+
+
+def test_a_file_of_unknown_size_is_stored_with_the_size_it_turns_out_to_have(bench: Bench) -> None:
+    bench.work(bench.item("one")._replace(size=0))
+    assert [file.size for file in bench.test.store.files("scope").values()] == [3]
+    assert bench.status.get()["files_completed"][-1]["size"] is None

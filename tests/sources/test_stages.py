@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from rag_pipeline.errors import ConfigurationError, EmbeddingError
+from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.sources.stages import build_parts
+from tests.sources.endpoint import endpoint
+
+
+def test_the_real_stages_fit_together(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("the heron stands")
+    with endpoint() as api:
+        settings = IngestSettings.from_env(api.env)
+        parts = build_parts(settings, tmp_path / "store", workers=1, stop=threading.Event())
+        try:
+            document = parts.extractor.extract(str(tmp_path / "a.txt"))
+            assert [section.text for section in document.sections] == ["the heron stands"]
+            [chunk] = parts.chunker.chunks(document)
+            assert parts.embedder.embed([chunk.text]).shape == (1, parts.embedder.dimensions)
+            assert parts.store.files("none") == {}
+            assert parts.input_limit_bytes > 0
+        finally:
+            parts.close()
+            parts.close()
+
+
+def test_the_recipe_changes_with_what_changes_the_chunks(tmp_path: Path) -> None:
+    recipes = set()
+    with endpoint() as api:
+        for tokens in ("254", "200"):
+            settings = IngestSettings.from_env({**api.env, "RAG_CHUNK_TOKENS": tokens})
+            parts = build_parts(settings, tmp_path / "store", workers=1, stop=threading.Event())
+            recipes.add(parts.recipe)
+            parts.close()
+    assert len(recipes) == 2
+
+
+def test_a_missing_library_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "rag_pipeline.ingest.store.lance", raising=False)
+    monkeypatch.setitem(sys.modules, "rag_pipeline.ingest.store.lance", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'rag-pipeline\[ingest\]'"):
+        build_parts(IngestSettings(), tmp_path, workers=1, stop=threading.Event())
+
+
+def test_a_missing_model_ends_the_start(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddingError):
+        build_parts(IngestSettings(embedding_model_dir=tmp_path), tmp_path, workers=1, stop=threading.Event())

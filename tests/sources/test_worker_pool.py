@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import threading
+
+from rag_pipeline.sources.worker_pool import WorkerPool
+from tests.watching import wait_until
+
+
+def test_jobs_are_done_in_order_and_each_end_is_told() -> None:
+    done: list[str] = []
+    told = threading.Semaphore(0)
+    crew: WorkerPool[int] = WorkerPool(lambda key, _: done.append(key), threads=1, name="t", on_change=told.release)
+    crew.replace(lambda _: {"c": 1, "a": 2, "b": 3})
+    wait_until(lambda: crew.idle)
+    assert done == ["c", "a", "b"]
+    assert all(told.acquire(timeout=60) for _ in done)
+    assert crew.close(5)
+
+
+def test_a_new_plan_replaces_what_is_not_begun_and_leaves_alone_what_is() -> None:
+    begun, go = threading.Event(), threading.Event()
+    done: list[tuple[str, int]] = []
+
+    def work(key: str, job: int) -> None:
+        begun.set()
+        go.wait(60)
+        done.append((key, job))
+
+    crew: WorkerPool[int] = WorkerPool(work, threads=1, name="t", on_change=lambda: None)
+    crew.replace(lambda _: {"a": 1, "b": 1})
+    assert begun.wait(60)
+    seen: list[frozenset[str]] = []
+
+    def make(busy: frozenset[str]) -> dict[str, int]:
+        seen.append(busy)
+        return {"a": 2, "c": 2}
+
+    crew.replace(make)
+    assert (seen, crew.pending, crew.busy) == ([frozenset("a")], 1, 1)
+    go.set()
+    wait_until(lambda: crew.idle)
+    assert done == [("a", 1), ("c", 2)]
+    assert crew.close(5)
+
+
+def test_what_a_job_raises_ends_the_crew_and_is_kept() -> None:
+    def work(key: str, _: int) -> None:
+        raise KeyError(key)
+
+    crew: WorkerPool[int] = WorkerPool(work, threads=2, name="t", on_change=lambda: None)
+    crew.replace(lambda _: {"a": 1})
+    wait_until(lambda: crew.failure is not None)
+    assert isinstance(crew.failure, KeyError)
+    assert crew.close(5)
+
+
+def test_close_is_bounded_and_says_when_a_job_did_not_end() -> None:
+    go = threading.Event()
+
+    def work(_key: str, _job: int) -> None:
+        go.wait(60)
+
+    crew: WorkerPool[int] = WorkerPool(work, threads=1, name="t", on_change=lambda: None)
+    crew.replace(lambda _: {"a": 1, "b": 1})
+    wait_until(lambda: crew.busy == 1)
+    assert not crew.close(0.01)
+    assert crew.pending == 0
+    go.set()
+    assert crew.close(10)
+
+
+class Stalled:
+    """A crew of one thread that stays in its first job until ``go`` is set."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.done: list[tuple[str, int]] = []
+        self.held = False
+        self.again: set[tuple[str, int]] = set()
+        self.crew: WorkerPool[int] = WorkerPool(
+            self._work,
+            threads=1,
+            name="t",
+            on_change=lambda: None,
+            held=lambda: self.held,
+            counts=lambda job: job > 0,
+        )
+
+    def _work(self, key: str, job: int) -> bool:
+        self.begun.set()
+        self.go.wait(60)
+        self.done.append((key, job))
+        if (key, job) in self.again:
+            self.again.discard((key, job))
+            return True
+        return False
+
+    def begin(self, **jobs: int) -> None:
+        self.crew.replace(lambda _: jobs)
+        assert self.begun.wait(60)
+
+    def end(self) -> list[tuple[str, int]]:
+        self.go.set()
+        wait_until(lambda: self.crew.idle)
+        assert self.crew.close(10)
+        return self.done
+
+
+def test_a_job_in_a_hurry_is_done_next_and_one_under_way_is_not_begun_again() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=1, c=1)
+    stalled.crew.hurry("c", 2)
+    stalled.crew.hurry("a", 2)
+    assert (stalled.crew.pending, stalled.crew.queued) == (2, 2)
+    assert stalled.end() == [("a", 1), ("c", 2), ("b", 1)]
+
+
+def test_a_pending_job_that_is_called_off_is_done_last() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=1, c=1)
+    assert stalled.crew.call_off("b")
+    assert not stalled.crew.call_off("x")
+    assert not stalled.crew.is_called_off("b")
+    assert stalled.end() == [("a", 1), ("c", 1), ("b", 1)]
+
+
+def test_a_job_under_way_learns_that_it_is_called_off_and_may_be_put_back_behind_all_others() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=1)
+    assert stalled.crew.call_off("a")
+    assert (stalled.crew.is_called_off("a"), stalled.crew.is_busy("a"), stalled.crew.has("a")) == (True, True, True)
+    stalled.again.add(("a", 1))
+    assert stalled.end() == [("a", 1), ("b", 1), ("a", 1)]
+    assert not stalled.crew.is_called_off("a")
+    assert not stalled.crew.has("a")
+
+
+def test_while_the_crew_is_held_nothing_is_begun() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=1)
+    stalled.held = True
+    stalled.go.set()
+    wait_until(lambda: stalled.crew.busy == 0)
+    stalled.crew.wake()
+    assert (stalled.done, stalled.crew.pending) == ([("a", 1)], 1)
+    stalled.held = False
+    stalled.crew.wake()
+    assert stalled.end() == [("a", 1), ("b", 1)]
+
+
+def test_a_held_crew_can_be_closed() -> None:
+    stalled = Stalled()
+    stalled.held = True
+    stalled.crew.replace(lambda _: {"a": 1})
+    assert stalled.crew.close(10)
+    assert stalled.done == []
+
+
+def test_what_is_queued_is_counted_without_the_jobs_that_do_not_count() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=0, c=1, d=0, e=1)
+    assert (stalled.crew.pending, stalled.crew.queued) == (4, 2)
+    stalled.crew.hurry("b", 1)
+    stalled.crew.hurry("x", 0)
+    assert (stalled.crew.pending, stalled.crew.queued) == (5, 3)
+    stalled.end()
+    assert (stalled.crew.pending, stalled.crew.queued) == (0, 0)
+
+
+# -- a worker, about more than its own job -----------------------------------------------------------------------------
+
+
+def without_threads(**jobs: int) -> WorkerPool[int]:
+    crew: WorkerPool[int] = WorkerPool(lambda *_: None, threads=0, name="t", on_change=lambda: None, held=lambda: False)
+    crew.replace(lambda _: jobs)
+    return crew
+
+
+def test_more_jobs_are_taken_in_order_as_long_as_they_are_accepted() -> None:
+    crew = without_threads(a=1, b=1, c=2)
+    assert crew.take_more(lambda job: job == 1) == ("a", 1)
+    assert crew.take_more(lambda job: job == 1) == ("b", 1)
+    assert crew.take_more(lambda job: job == 1) is None
+    assert (crew.busy, crew.pending, crew.queued) == (2, 1, 1)
+    crew.release("a")
+    crew.release("b", again=3)
+    assert (crew.busy, crew.pending, crew.queued) == (0, 2, 2)
+    assert [crew.take_more(lambda _: True), crew.take_more(lambda _: True)] == [("c", 2), ("b", 3)]
+
+
+def test_no_more_are_taken_while_the_crew_is_held_or_closed() -> None:
+    stalled = Stalled()
+    stalled.begin(a=1, b=1)
+    stalled.held = True
+    assert stalled.crew.take_more(lambda _: True) is None
+    stalled.held = False
+    assert not stalled.crew.close(0.01)
+    assert stalled.crew.take_more(lambda _: True) is None
+    stalled.go.set()
+    assert stalled.crew.close(10)
+
+
+def test_a_reserved_key_is_begun_by_nobody_and_what_was_pending_of_it_is_dropped() -> None:
+    crew = without_threads(a=1, b=1)
+    assert crew.reserve("a")
+    assert not crew.reserve("a")
+    assert (crew.pending, crew.queued, crew.is_busy("a")) == (1, 1, True)
+    seen: list[frozenset[str]] = []
+
+    def make(busy: frozenset[str]) -> dict[str, int]:
+        seen.append(busy)
+        return {"a": 2}
+
+    crew.replace(make)
+    assert (seen, crew.pending) == ([frozenset("a")], 0)
+    crew.release("a")
+    assert crew.idle
+
+
+def test_a_parked_job_comes_next_when_the_one_it_waits_for_is_over() -> None:
+    crew = without_threads(a=1, b=1, c=1)
+    assert not crew.park("b", 2, until="a")  # which is not under way
+    for _ in range(2):
+        crew.take_more(lambda _: True)
+    assert crew.park("b", 2, until="a")
+    crew.release("b")
+    assert (crew.busy, crew.pending, crew.queued, crew.idle, crew.has("b")) == (1, 1, 2, False, True)
+    assert crew.call_off("b")
+    crew.hurry("b", 9)  # it has its turn
+    crew.replace(lambda busy: {key: 1 for key in "bc" if key not in busy})
+    assert (crew.pending, crew.queued) == (1, 2)
+    crew.release("a")
+    assert (crew.take_more(lambda _: True), crew.queued) == (("b", 2), 1)
+
+
+def test_a_job_that_parks_itself_too_late_comes_next_all_the_same() -> None:
+    crew = without_threads(a=1, b=1)
+    for _ in range(2):
+        crew.take_more(lambda _: True)
+    assert crew.park("b", 2, until="a")
+    crew.release("a")
+    assert crew.pending == 0  # its worker has it still
+    crew.release("b")
+    assert crew.take_more(lambda _: True) == ("b", 2)
+
+
+def test_closing_forgets_what_is_parked() -> None:
+    crew = without_threads(a=1, b=1)
+    for _ in range(2):
+        crew.take_more(lambda _: True)
+    crew.park("b", 2, until="a")
+    assert crew.close(1)
+    crew.release("b")
+    crew.release("a")
+    assert crew.idle
+
+
+def test_of_the_jobs_that_are_alone_one_at_a_time_takes_up_a_thread() -> None:
+    go = {key: threading.Event() for key in ("slow1", "slow2")}
+    done: list[str] = []
+
+    def work(key: str, _: int) -> None:
+        if key in go:
+            go[key].wait(60)
+        done.append(key)
+
+    crew: WorkerPool[int] = WorkerPool(work, threads=2, name="t", on_change=lambda: None, alone=lambda job: job == 1)
+    crew.replace(lambda _: {"slow1": 1, "slow2": 1, "a": 0, "b": 0})
+    wait_until(lambda: done == ["a", "b"])
+    assert (crew.is_busy("slow1"), crew.is_busy("slow2"), crew.pending) == (True, False, 1)
+    go["slow1"].set()
+    wait_until(lambda: crew.is_busy("slow2"))
+    crew.hurry("c", 0)
+    wait_until(lambda: done == ["a", "b", "slow1", "c"])
+    go["slow2"].set()
+    wait_until(lambda: crew.idle)
+    assert crew.close(5)
+
+
+def test_what_holds_the_jobs_is_asked_for_those_alone_that_can_be_begun() -> None:
+    """A breaker lets one trial through for each time it is asked."""
+    go = threading.Event()
+    asked: list[int] = []
+
+    def held() -> bool:
+        asked.append(1)
+        return False
+
+    crew: WorkerPool[int] = WorkerPool(
+        lambda *_: go.wait(60) and None,
+        threads=2,
+        name="t",
+        on_change=lambda: None,
+        held=held,
+        alone=lambda _: True,
+    )
+    crew.replace(lambda _: {"a": 1, "b": 1})
+    wait_until(lambda: crew.busy == 1)
+    crew.wake()
+    go.set()
+    wait_until(lambda: crew.idle)
+    assert len(asked) == 2
+    assert crew.close(5)

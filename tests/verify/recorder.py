@@ -1,0 +1,37 @@
+"""Keeps what pipelines publish, apart from the service: what clients received is measured against it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from rag_pipeline.contract.events import Event, resolve_namespace
+from rag_pipeline.status import PipelineStatus, Published, core_of
+from tests.verify.compare import Emitted
+
+
+class Recorder:
+    """A sink beside the server's own; attach it with :meth:`follow` while the pipelines are quiet."""
+
+    def __init__(self) -> None:
+        self._items: list[Published] = []
+
+    def follow(self, pipeline: PipelineStatus) -> None:
+        """Keep all the pipeline publishes from now on; the state as it stands comes first."""
+        core_of(pipeline).attach(self)
+
+    def publish_all(self, items: Iterator[Published]) -> None:
+        """Keep the items; requests to flush are for those who deliver."""
+        self._items.extend(items)
+
+    def count(self, namespace: str) -> int:
+        """Return how many events were emitted to the namespace so far."""
+        return len(self._events(namespace))
+
+    def emitted(self, namespace: str) -> list[Emitted]:
+        """Return what a client in the namespace must have received, as it looks after its way through JSON."""
+        return [Emitted(event.name, json.loads(json.dumps(event.payload()))) for event in self._events(namespace)]
+
+    def _events(self, namespace: str) -> list[Event]:
+        name = resolve_namespace(namespace)
+        return [item for item in self._items.copy() if isinstance(item, Event) and name in item.namespaces]
