@@ -195,7 +195,7 @@ def test_a_host_program_that_was_patched_fetches_all_the_same(certificate: Path,
     program = """
 import eventlet; eventlet.monkey_patch()
 import sys, time
-from rag_pipeline import native
+from rag_pipeline.common import native
 from rag_pipeline.access.fetch import fetch
 told = native.Future()
 native.start_thread(lambda: told.set(fetch(sys.argv[1], timeout_seconds=10, limit_bytes=1000)), "fetcher")

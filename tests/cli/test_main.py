@@ -63,7 +63,7 @@ def test_the_module_is_the_command_and_help_loads_no_server_and_no_model() -> No
         "except SystemExit as ended: assert ended.code == 0\n"
         "print(sorted({'eventlet', 'numpy', 'lancedb', 'rich', 'socketio'} & set(sys.modules)))"
     )
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=root)
     assert run.stdout.endswith("[]\n")
     assert "local-files" in run.stdout
@@ -73,9 +73,9 @@ def test_the_module_is_the_command_and_help_loads_no_server_and_no_model() -> No
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     code = (
-        "import sys; from rag_pipeline import cli, health\n"
+        "import sys; from rag_pipeline.cli import main, health\n"
         "def run(args):\n"
         "    for _ in range(10000): print('x' * 100)\n"
         "    return 0\n"

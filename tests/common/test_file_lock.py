@@ -12,7 +12,7 @@ from tests.live import DEADLINE_SECONDS
 
 FORKS = """
 import os, sys, time
-from rag_pipeline import file_lock
+from rag_pipeline.common import file_lock
 from tests.live import DEADLINE_SECONDS
 
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)

@@ -111,7 +111,7 @@ def test_the_format_is_read_whatever_the_case(value: str, monkeypatch: pytest.Mo
 def test_a_program_that_has_set_up_logging_keeps_it() -> None:
     code = (
         "import logging; logging.basicConfig(format='mine: %(message)s')\n"
-        "from rag_pipeline import logs; logs.set_up(logging.INFO, {'LOG_FORMAT': 'json'})\n"
+        "from rag_pipeline.common import logs; logs.set_up(logging.INFO, {'LOG_FORMAT': 'json'})\n"
         "logging.warning('hello')"
     )
     assert run("-c", code).stderr == "mine: hello\n"
@@ -147,7 +147,7 @@ def test_a_service_that_runs_writes_objects_to_stderr_and_its_addresses_to_stdou
     errors = tmp_path / "stderr"
     code = (
         "import sys; sys.stderr = open(sys.argv[1], 'w', buffering=1)\n"
-        "from rag_pipeline import serve; sys.exit(serve.main(['--port', '0', '--demo', '--speed', '1000']))"
+        "from rag_pipeline.cli import serve; sys.exit(serve.main(['--port', '0', '--demo', '--speed', '1000']))"
     )
     environment = {**JSON, "ENVIRONMENT": "production"}
     with Program("-c", code, str(errors), env=environment) as program:
@@ -238,5 +238,5 @@ def test_neither_a_name_nor_an_exception_can_forge_a_line() -> None:
 
 
 def test_the_lines_of_a_command_are_of_that_kind() -> None:
-    code = "import logging; from rag_pipeline import logs; logs.set_up(20, {}); logging.info('a\\nb\\x1b[1m\\u202e')"
+    code = "import logging; from rag_pipeline.common import logs; logs.set_up(20, {}); logging.info('a\\nb\\x1b[1m\\u202e')"
     assert run("-c", code).stderr.endswith(" INFO a\\nb\\x1b[1m\\u202e\n")

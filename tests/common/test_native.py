@@ -33,7 +33,7 @@ def test_a_thread_runs_and_is_joined() -> None:
 
 
 def test_a_thread_that_was_never_joined_keeps_no_process_alive() -> None:
-    script = "from rag_pipeline import native\nnative.start_thread(lambda: native.Future().wait(60), 'w')"
+    script = "from rag_pipeline.common import native\nnative.start_thread(lambda: native.Future().wait(60), 'w')"
     subprocess.run([sys.executable, "-c", script], timeout=20, check=True)
 
 
@@ -123,11 +123,11 @@ PATCHED = """
 import sys, time
 late = sys.argv[1] == "after"
 if late:
-    from rag_pipeline import native
+    from rag_pipeline.common import native
 import eventlet
 eventlet.monkey_patch()
 if not late:
-    from rag_pipeline import native
+    from rag_pipeline.common import native
 shot, idents = native.Future(), []
 wake_up = native.WakeUp()
 def work():

@@ -23,7 +23,7 @@ from rag_pipeline.common.private_files import (
 )
 from rag_pipeline.sources.database import Database
 
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager

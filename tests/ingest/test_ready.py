@@ -19,7 +19,7 @@ WITHOUT = """
 import importlib.util, sys
 real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *args: None if name in {missing!r} else real(name, *args)
-from rag_pipeline import cli
+from rag_pipeline.cli import main as cli
 code = cli.main({args!r})
 assert not {{"lancedb", "numpy", "tokenizers", "eventlet"}} & set(sys.modules)
 sys.exit(code)

@@ -272,7 +272,7 @@ def test_without_rich_it_says_what_to_install_and_lines_do_without() -> None:
         "import importlib.util as u, sys\n"
         "find = u.find_spec\n"
         "u.find_spec = lambda name, *more: None if name == 'rich' else find(name, *more)\n"
-        "from rag_pipeline import cli\n"
+        "from rag_pipeline.cli import main as cli\n"
         "from rag_pipeline.cli.watch import command\n"
         "command._can_draw = lambda out: True\n"
         "sys.exit(cli.main(['watch', 'http://127.0.0.1:1', *sys.argv[1:]]))"

@@ -194,7 +194,7 @@ import warnings; warnings.simplefilter("ignore")
 import sys, eventlet
 if sys.argv[1] == "before": eventlet.monkey_patch()
 from pathlib import Path
-from rag_pipeline import native
+from rag_pipeline.common import native
 from rag_pipeline.journal.redis.publisher import RedisPublisher
 from rag_pipeline.journal.redis.reader import RedisReader
 from rag_pipeline.journal.redis.journal import RedisJournal

@@ -30,7 +30,7 @@ from rag_pipeline.status.model import FileBody, FileRecord, StateBody
 from tests.journal.driving import Step, assert_saved, recorded, steps, take
 from tests.watching import wait_until
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DAY = 86_400.0
 
 
