@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from rag_pipeline.common.printing import say, say_lines
 from rag_pipeline.errors import ExitCode
 from rag_pipeline.ingest.state_dir import read_state_dir
-from rag_pipeline.sources.following.pipeline import FollowingPipeline
 from rag_pipeline.sources.google_drive.settings import GoogleDriveSettings
 from rag_pipeline.sources.runner import command
-from rag_pipeline.sources.runner.command import StartService, Surroundings, Task
+from rag_pipeline.sources.runner.command import StartService
+from rag_pipeline.sources.runner.google_drive import PIPELINE_TYPE, task_of
 from rag_pipeline.sources.state_folder import StateFolder
-
-if TYPE_CHECKING:
-    from rag_pipeline.sources.google_drive.auth import Access
-
-PIPELINE_TYPE = "google_drive"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,57 +45,6 @@ def run(args: argparse.Namespace, start_service: StartService) -> int:
     )
     scope = command.scope_of(PIPELINE_TYPE, settings.folder_id)
     return command.run(args, task_of(settings, scope, os.environ), start_service)
-
-
-def task_of(
-    settings: GoogleDriveSettings, scope: str, env: Mapping[str, str], names: Mapping[str, str] = MappingProxyType({})
-) -> Task:
-    """Return the pipeline of these settings, with the credentials that the environment names.
-
-    ``names`` are other words for its variables in messages. Raises
-    :class:`~rag_pipeline.sources.google_drive.errors.CredentialsError`, and ConfigurationError if the extra is not
-    installed.
-    """
-    # Here, since it brings google-auth with it, which is not needed to name the arguments.
-    from rag_pipeline.sources.google_drive.auth import read_access
-
-    access = read_access(env, settings.state_dir, names)
-    return Task(
-        kind=PIPELINE_TYPE,
-        title=f"{settings.place}, as {access.who}",
-        scope=scope,
-        mode=settings.mode,
-        workers=settings.workers,
-        state_dir=settings.state_dir,
-        state_dir_key=settings.state_dir_key,
-        build=lambda around: _pipeline(settings, access, around),
-    )
-
-
-@contextmanager
-def _pipeline(settings: GoogleDriveSettings, access: Access, around: Surroundings) -> Iterator[FollowingPipeline]:
-    from rag_pipeline.sources.google_drive.connect import open_source
-
-    opened = open_source(
-        settings,
-        access,
-        scope=around.scope,
-        state_dir=around.state.path,
-        limit_bytes=around.parts.input_limit_bytes,
-        stop=around.stop,
-    )
-    with opened as source:
-        yield FollowingPipeline(
-            around.status,
-            source,
-            around.parts,
-            around.ledger,
-            scope=around.scope,
-            mode=settings.mode,
-            check_interval_seconds=settings.check_interval_seconds,
-            workers=settings.workers,
-            brake=settings.brake,
-        )
 
 
 def sign_in(env: Mapping[str, str], state_dir: Path | None) -> int:

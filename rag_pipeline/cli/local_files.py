@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
 
 from rag_pipeline.sources.local_files import names
-from rag_pipeline.sources.local_files.pipeline import LocalFilesPipeline
 from rag_pipeline.sources.local_files.settings import LocalFilesSettings
 from rag_pipeline.sources.local_files.source import PIPELINE_TYPE
 from rag_pipeline.sources.runner import command
-from rag_pipeline.sources.runner.command import StartService, Task
+from rag_pipeline.sources.runner.command import StartService
+from rag_pipeline.sources.runner.local_files import task_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,16 +23,5 @@ def run(args: argparse.Namespace, start_service: StartService) -> int:
     settings = LocalFilesSettings.from_env(
         folder=args.dir, single=args.once, state_dir=args.state_dir, confirm_deletions=args.confirm_deletions
     )
-    task = Task(
-        kind=PIPELINE_TYPE,
-        title=names.display_name(settings.folder),
-        scope=command.scope_of(PIPELINE_TYPE, names.file_id(settings.folder)),
-        mode=settings.mode,
-        workers=settings.workers,
-        state_dir=settings.state_dir,
-        state_dir_key=settings.state_dir_key,
-        build=lambda around: nullcontext(
-            LocalFilesPipeline(around.status, settings, around.parts, around.ledger, scope=around.scope)
-        ),
-    )
-    return command.run(args, task, start_service)
+    scope = command.scope_of(PIPELINE_TYPE, names.file_id(settings.folder))
+    return command.run(args, task_of(settings, scope), start_service)

@@ -1,22 +1,26 @@
-"""A ``[[pipeline]]`` table of kind ``google_drive``."""
+"""Builds a Google Drive pipeline: from its settings, or from a ``[[pipeline]]`` table of kind ``google_drive``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from rag_pipeline.cli import google_drive
 from rag_pipeline.common.config import read_str
 from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.sources.following.pipeline import FollowingPipeline
 from rag_pipeline.sources.google_drive.credential_files import CLIENT, INLINE, KEY_FILE, MAX_PATH_CHARACTERS
 from rag_pipeline.sources.google_drive.settings import A_FOLDER, GoogleDriveSettings, read_folder_id
 from rag_pipeline.sources.runner.command import Pipeline, Surroundings, Task
 from rag_pipeline.sources.runner.pipeline_config import Entry, Frame, brake, check_interval, workers
 from rag_pipeline.sources.runner.table import Table
 
+if TYPE_CHECKING:
+    from rag_pipeline.sources.google_drive.auth import Access
+
+PIPELINE_TYPE = "google_drive"
 _A_KEY = "the JSON key of a service account"
 
 
@@ -25,6 +29,31 @@ class Credentials(NamedTuple):
 
     env: Mapping[str, str]
     names: Mapping[str, str] = MappingProxyType({})
+
+
+def task_of(
+    settings: GoogleDriveSettings, scope: str, env: Mapping[str, str], names: Mapping[str, str] = MappingProxyType({})
+) -> Task:
+    """Return the pipeline for these settings, with the credentials from ``env``.
+
+    ``names`` gives other names for the variables in error messages. Raises
+    :class:`~rag_pipeline.sources.google_drive.errors.CredentialsError`, and ConfigurationError if the extra is not
+    installed.
+    """
+    # Imported here because it loads google-auth.
+    from rag_pipeline.sources.google_drive.auth import read_access
+
+    access = read_access(env, settings.state_dir, names)
+    return Task(
+        kind=PIPELINE_TYPE,
+        title=f"{settings.place}, as {access.who}",
+        scope=scope,
+        mode=settings.mode,
+        workers=settings.workers,
+        state_dir=settings.state_dir,
+        state_dir_key=settings.state_dir_key,
+        build=lambda around: _build(settings, access, around),
+    )
 
 
 def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
@@ -38,13 +67,13 @@ def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
         return found().build(around)
 
     def found() -> Task:
-        return google_drive.task_of(settings, pipeline_id, *credentials)
+        return task_of(settings, pipeline_id, *credentials)
 
     def verify() -> None:
         found()
 
     task = Task(
-        kind=google_drive.PIPELINE_TYPE,
+        kind=PIPELINE_TYPE,
         title=settings.place,
         scope=pipeline_id,
         mode=frame.mode,
@@ -93,3 +122,29 @@ def _credentials(table: Table, frame: Frame) -> Credentials:
     if key is None:
         table.fail(f"credentials_env: the variable {variable} is not set")
     return Credentials({**others, INLINE: key}, {INLINE: f"credentials_env: {variable}"})
+
+
+@contextmanager
+def _build(settings: GoogleDriveSettings, access: Access, around: Surroundings) -> Iterator[FollowingPipeline]:
+    from rag_pipeline.sources.google_drive.connect import open_source
+
+    opened = open_source(
+        settings,
+        access,
+        scope=around.scope,
+        state_dir=around.state.path,
+        limit_bytes=around.parts.input_limit_bytes,
+        stop=around.stop,
+    )
+    with opened as source:
+        yield FollowingPipeline(
+            around.status,
+            source,
+            around.parts,
+            around.ledger,
+            scope=around.scope,
+            mode=settings.mode,
+            check_interval_seconds=settings.check_interval_seconds,
+            workers=settings.workers,
+            brake=settings.brake,
+        )

@@ -1,4 +1,4 @@
-"""A ``[[pipeline]]`` table of kind ``local_files``."""
+"""Builds a pipeline for a local folder: from its settings, or from a ``[[pipeline]]`` table of kind ``local_files``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ from rag_pipeline.sources.runner.table import Table
 _A_FOLDER = "the folder to follow"
 
 
+def task_of(settings: LocalFilesSettings, scope: str) -> Task:
+    """Return the pipeline for these settings."""
+    return Task(
+        kind=PIPELINE_TYPE,
+        title=names.display_name(settings.folder),
+        scope=scope,
+        mode=settings.mode,
+        workers=settings.workers,
+        state_dir=settings.state_dir,
+        state_dir_key=settings.state_dir_key,
+        build=lambda around: _build(settings, around),
+    )
+
+
 def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
     """Return the pipeline; what the table leaves out comes from the environment. Raises ConfigurationError.
 
@@ -31,17 +45,7 @@ def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
     def verify() -> None:
         check_folder("folder", folder)
 
-    task = Task(
-        kind=PIPELINE_TYPE,
-        title=names.display_name(folder),
-        scope=pipeline_id,
-        mode=frame.mode,
-        workers=settings.workers,
-        state_dir=frame.state_dir,
-        state_dir_key=frame.state_dir_key,
-        build=lambda around: _build(settings, around),
-    )
-    return Entry(pipeline_id, folder, "folder", task, verify)
+    return Entry(pipeline_id, folder, "folder", task_of(settings, pipeline_id), verify)
 
 
 def _settings(table: Table, folder: str, frame: Frame) -> LocalFilesSettings:
