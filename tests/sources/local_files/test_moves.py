@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from rag_pipeline.errors import StateError, StoreError
-from rag_pipeline.sources.following import batches, breaker
+from rag_pipeline.sources.following import bulk_changes
+from rag_pipeline.sources.following import circuit_breakers
 from rag_pipeline.sources.following.deletion_brake import BrakeSettings
 from rag_pipeline.sources.following.pipeline import FollowingPipeline
 from rag_pipeline.sources.following.records import Records
@@ -214,7 +215,7 @@ def test_a_folder_of_hundreds_moves_is_copied_and_is_deleted_in_a_few_commits(tm
 def test_a_store_that_fails_in_a_batch_loses_nothing_and_nothing_is_told_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
-    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(circuit_breakers, "FIRST_WAIT_SECONDS", 0.05)
     store = CountingStore()
     with running(tmp_path, store) as run:
         old = fill(run, "old", 100)
@@ -237,7 +238,7 @@ def test_a_store_that_fails_in_a_batch_loses_nothing_and_nothing_is_told_twice(
 def test_a_ledger_that_fails_in_a_batch_makes_no_mass_deletion_of_the_moved_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(circuit_breakers, "FIRST_WAIT_SECONDS", 0.05)
     with running(tmp_path, brake=BrakeSettings(0, 0)) as run:  # holds every deletion
         old = fill(run, "old", 100)
         full, failed = StateError("the disk is full"), threading.Event()
@@ -261,7 +262,7 @@ def test_a_ledger_that_fails_in_a_batch_makes_no_mass_deletion_of_the_moved_file
 
 
 def test_a_pause_and_a_stop_are_taken_between_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "MOST_SHARED", 10)
+    monkeypatch.setattr(bulk_changes, "MOST_SHARED", 10)
     store = CountingStore()
     with running(tmp_path, store) as run:
         old = fill(run, "old", 200)
@@ -310,7 +311,7 @@ def test_after_a_kill_within_a_batch_all_is_done_and_told_and_nothing_is_held(
         old = fill(run, "old", 100)
         with monkeypatch.context() as patched:
             if after == "the store":
-                patched.setattr(Records, "change", kill)
+                patched.setattr(Records, "took_over", kill)
             elif after == "the ledger":
                 patched.setattr(Ingestion, "report", kill)
             else:
