@@ -14,7 +14,9 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.dashboard.browser import PHONE, chromium, window
-from tests.live import Program, ask, wait_until
+from tests.support.http_get import get_json
+from tests.support.programs import Program
+from tests.support.waiting import wait_until
 
 SPEED = 6
 SCALE = 1.5
@@ -49,7 +51,7 @@ def main() -> int:
         for name, size, scheme in SHOTS:
             opened = window(browser, size, color_scheme=scheme, device_scale_factor=SCALE)
             pages.append((name, stack.enter_context(opened).visit(port).page))
-        wait_until(lambda: worth_seeing(ask(port, "/status").body), "a moment worth a picture")
+        wait_until(lambda: worth_seeing(get_json(port, "/status").body), "a moment worth a picture")
         for name, page in pages:
             take(page, folder / f"dashboard-{name}.png")
     return 0

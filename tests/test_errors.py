@@ -18,7 +18,7 @@ from rag_pipeline.errors import (
     StoreError,
     run_command,
 )
-from tests.live import run
+from tests.support.programs import run
 
 ALL = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, RagPipelineError)]
 

@@ -12,9 +12,11 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.common.listener import open_listener
 from rag_pipeline.errors import PortInUseError
 from rag_pipeline.service.server import start_status_server
-from tests.interrupting import interrupted
 from tests.journal.redis_server import needs_redis, running
-from tests.live import ask, native_threads, wait_until
+from tests.support.http_get import get_json
+from tests.support.interrupts import interrupted
+from tests.support.processes import native_threads
+from tests.support.waiting import wait_until
 
 STOPS = 200
 STARTS = 200
@@ -55,7 +57,7 @@ def test_a_stop_that_is_interrupted_leaves_nothing_after_the_next_one(tmp_path: 
         assert_free(port, port + 1)
     assert hits > STOPS // 20
     with start_status_server(port, pipelines=[pipeline]) as server:
-        assert ask(server.http_port, "/health").body["status"] == "ok"
+        assert get_json(server.http_port, "/health").body["status"] == "ok"
 
 
 def test_threads_and_ports_end_also_when_nobody_calls_stop_again() -> None:
@@ -108,4 +110,4 @@ def test_a_start_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         assert_free(port, port + 1)
     assert hits > STARTS // 20
     with start_status_server(port, pipelines=[pipeline], state_dir=tmp_path) as server:
-        assert ask(server.http_port, "/health").body["journal"]["status"] == "ok"
+        assert get_json(server.http_port, "/health").body["journal"]["status"] == "ok"

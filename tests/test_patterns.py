@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.growth import assert_linear, limited
-from tests.live import ROOT
+from tests.support.linear_time import assert_linear, time_limit
+from tests.support.programs import ROOT
 
 PACKAGE = ROOT / "rag_pipeline"
 SIZES = (640, 6_400, 64_000)
@@ -41,11 +41,12 @@ ATTACKS: dict[str, list[Attack]] = {
     "access.bearer:_BEARER": _of("fullmatch", " ", "a", begin="bearer "),
     "client.address:_ERRNO": _of("search", "[Errno ", "1", "a ", begin="[Errno 1] "),
     "client.address:_STATUS": _of("search", "status code ", "1"),
-    "config:_ALLOWED_HOST": _of("fullmatch", "a", "a.", "*.", "."),
-    "config:_HOST": _of("fullmatch", "a", "a.", "1:", ":"),
-    "config:_INTEGER": _of("fullmatch", "1", "+"),
-    "config:_LOOPBACK": _of("fullmatch", "127.", "1", begin="127.0"),
-    "config:_TOKEN": _of("fullmatch", "a", "=", "a="),
+    "common.backoff:_SECONDS": _of("fullmatch", "1", "1."),
+    "common.config:_ALLOWED_HOST": _of("fullmatch", "a", "a.", "*.", "."),
+    "common.config:_HOST": _of("fullmatch", "a", "a.", "1:", ":"),
+    "common.config:_INTEGER": _of("fullmatch", "1", "+"),
+    "common.config:_LOOPBACK": _of("fullmatch", "127.", "1", begin="127.0"),
+    "common.config:_TOKEN": _of("fullmatch", "a", "=", "a="),
     "http_server.accept:_WEIGHT": _of("fullmatch", "0", "0.", begin="0."),
     "http_server.control:_COUNT": _of("fullmatch", "1"),
     "http_server.encoding:_SURROGATE": _of("sub", "a", "\ud800"),
@@ -62,8 +63,8 @@ ATTACKS: dict[str, list[Attack]] = {
         *_of("finditer", " ", "\t", begin="\n", end="x"),
         *_of("finditer", '"', begin=".", end="x"),
     ],
-    "control_command:_COUNT": _of("fullmatch", "1"),
-    "hosts:_HOST": _of("fullmatch", "a", "a.", ":", ":1", "[::", "1:", begin="["),
+    "cli.control:_COUNT": _of("fullmatch", "1"),
+    "access.hosts:_HOST": _of("fullmatch", "a", "a.", ":", ":1", "[::", "1:", begin="["),
     "ingest.chunk:_ENDS_WORD": _of("match", " "),
     "ingest.chunk:_WORD": _of("search", "_", " ", "-"),
     "ingest.embed.backoff:_SECONDS": _of("fullmatch", "1", "1."),
@@ -130,7 +131,7 @@ ATTACKS: dict[str, list[Attack]] = {
     "ingest.store.rows:_ESCAPED": _of("sub", "\ufdd0", "\ufdd0d", "\ufdd0d800", "a"),
     "ingest.store.rows:_TO_ESCAPE": _of("sub", "\ud800", "\ufdd0", "a"),
     "journal.base:_OFFSET": _of("fullmatch", "a", "1-", "-"),
-    "journal.redis_generations:_GENERATION": _of("fullmatch", "a", "1", "1-", " 1", begin="a 1-1"),
+    "journal.redis.generations:_GENERATION": _of("fullmatch", "a", "1", "1-", " 1", begin="a 1-1"),
     #    "logs:_UNPRINTABLE": _of("sub", "\x1b", "\u202e", "a", "\n"),
     "normal_forms:_long_runs": _of("sub", "\u0301", "a\u0301", "\u0f73", "漢", "\u0591\u0301", "\U0001e94a", "𝐚"),
     "origins:_FIXED_HOST": _of("fullmatch", "1.", ":", "1", begin="http://"),
@@ -234,7 +235,7 @@ def test_a_pattern_takes_linear_time(entry: str) -> None:
     ],
 )
 def test_what_is_not_linear_is_found(pattern: str, attack: Attack) -> None:
-    with pytest.raises((AssertionError, TimeoutError)), limited(5):
+    with pytest.raises((AssertionError, TimeoutError)), time_limit(5):
         assert_linear(_applied(re.compile(pattern), attack), SIZES, attack)
 
 

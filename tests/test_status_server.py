@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import rag_pipeline
 import status_server
-from tests.live import run
+from tests.support.programs import run
 
 
 def test_its_names_are_those_of_the_package() -> None:

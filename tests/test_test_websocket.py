@@ -9,7 +9,10 @@ import signal
 import pytest
 
 from rag_pipeline.errors import ExitCode
-from tests.live import Program, ask, run, taken_port, wait_until
+from tests.support.http_get import get_json
+from tests.support.ports import taken_port
+from tests.support.programs import Program, run
+from tests.support.waiting import wait_until
 from tests.verify import Watcher
 
 SCRIPT = "test_websocket.py"
@@ -55,7 +58,7 @@ def test_without_once_both_servers_go_on_until_ctrl_c() -> None:
     with Program(SCRIPT, "--port", "0", env={"SOCKET_IO_TRANSPORTS": "websocket"}) as program:
         program.expect("Press Ctrl")
         port = program.expect(r"http://127.0.0.1:(\d+)/pipeline")
-        assert ask(int(program.expect(r"http://127.0.0.1:(\d+)/status")), "/health").status == 200
+        assert get_json(int(program.expect(r"http://127.0.0.1:(\d+)/status")), "/health").status == 200
         with Watcher(f"http://127.0.0.1:{port}", ["websocket"]) as watcher:
             wait_until(lambda: watcher.count("/google_drive") > 3)  # the demo plays
             program.signal(signal.SIGINT)

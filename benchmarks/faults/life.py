@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lib.process import BenchmarkError
-from tests.live import Program
+from tests.support.programs import Program
 
 PIPELINE_ID = "papers"
 START_SECONDS = 90.0

@@ -23,9 +23,9 @@ from benchmarks.faults.stored import stored, stored_words
 from benchmarks.faults.texts import Texts
 from benchmarks.faults.world import Card, Place, World
 from benchmarks.lib.process import ROOT
-from rag_pipeline.ingest.store.lance import LanceVectorStore
-from tests.live import environment
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from tests.sources.endpoint import DIMENSIONS
+from tests.support.programs import environment
 
 MODEL_ID = f"words@{DIMENSIONS}"
 DISK_BYTES = 256 << 20

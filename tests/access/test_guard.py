@@ -9,25 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.access import EVERYTHING, OPEN, Access, Code, Refusal
-from rag_pipeline.access.guard import MAX_TOKEN_CHARACTERS, guard_of
+from rag_pipeline.access import EVERYTHING, OPEN, Access, AccessRefusal, RefusalCode
+from rag_pipeline.access.guard import MAX_TOKEN_CHARACTERS, guard_from_settings
 from rag_pipeline.common.config import AuthSettings
 from rag_pipeline.errors import ConfigurationError
 from tests.access.signing import SECRET, key_set, public_jwk, publishing, shared, signed
-from tests.live import run
+from tests.support.programs import run
 
 TOKEN = "a-token-of-the-house"
-BOTH = guard_of(AuthSettings(tokens=(TOKEN, "another-token-of-the-house"), jwt_secret=SECRET))
+BOTH = guard_from_settings(AuthSettings(tokens=(TOKEN, "another-token-of-the-house"), jwt_secret=SECRET))
 
 
-def code(decision: Access | Refusal) -> str | None:
-    return decision.code if isinstance(decision, Refusal) else None
+def code(decision: Access | AccessRefusal) -> str | None:
+    return decision.code if isinstance(decision, AccessRefusal) else None
 
 
 @pytest.mark.parametrize("token", [None, "", "anything", 5, {}])
 def test_without_any_token_set_everything_is_open(token: object) -> None:
     assert not OPEN.required
-    assert not guard_of(AuthSettings()).required
+    assert not guard_from_settings(AuthSettings()).required
     assert OPEN.check(token) == EVERYTHING
 
 
@@ -52,7 +52,7 @@ def test_none_at_all_is_missing(token: object) -> None:
 )
 def test_all_else_is_invalid(token: object) -> None:
     assert code(BOTH.check(token)) == "token_invalid"
-    assert code(guard_of(AuthSettings(tokens=(TOKEN,))).check(token)) == "token_invalid"
+    assert code(guard_from_settings(AuthSettings(tokens=(TOKEN,))).check(token)) == "token_invalid"
     assert not BOTH.pending(token)
 
 
@@ -63,21 +63,21 @@ def test_an_expired_token_is_told_so() -> None:
 @given(st.text(max_size=100))
 def test_no_refusal_repeats_the_token(text: str) -> None:
     decision = BOTH.check(text)
-    assert isinstance(decision, Refusal)
+    assert isinstance(decision, AccessRefusal)
     # Long enough that no message has it by chance, such as the word "token".
     repeated = BOTH.check(secret := f"{text}-{text}-a-secret-of-someone")
-    assert isinstance(repeated, Refusal)
+    assert isinstance(repeated, AccessRefusal)
     assert secret not in repeated.message
 
 
 def test_keys_are_fetched_from_their_address_while_the_guard_is_at_work() -> None:
     with publishing(key_set(public_jwk("ES256"))) as server:
-        guard = guard_of(AuthSettings(jwks_url=server.url, jwt_audience="ours"))
+        guard = guard_from_settings(AuthSettings(jwks_url=server.url, jwt_audience="ours"))
         assert guard.required
         guard.start()
         try:
             assert isinstance(guard.check(signed(aud="ours")), Access)
-            assert code(guard.check(signed(aud="theirs"))) == Code.TOKEN_INVALID
+            assert code(guard.check(signed(aud="theirs"))) == RefusalCode.TOKEN_INVALID
             assert not guard.pending(signed(aud="ours"))
         finally:
             guard.stop()
@@ -103,15 +103,15 @@ def test_without_pyjwt_the_start_names_what_to_install(
 
     monkeypatch.setattr(importlib.util, "find_spec", finding)
     with pytest.raises(ConfigurationError) as caught:
-        guard_of(settings)
+        guard_from_settings(settings)
     assert str(caught.value) == f'{variable} needs PyJWT: pip install "rag-pipeline[jwt]"'
-    assert not guard_of(AuthSettings()).required
+    assert not guard_from_settings(AuthSettings()).required
 
 
 def test_a_public_key_as_secret_stops_the_start_without_repeating_it() -> None:
     pem = "-----BEGIN PUBLIC KEY-----\nTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJ\n-----END PUBLIC KEY-----"
     with pytest.raises(ConfigurationError) as caught:
-        guard_of(AuthSettings(jwt_secret=pem))
+        guard_from_settings(AuthSettings(jwt_secret=pem))
     assert "STATUS_JWT_SECRET" in str(caught.value)
     assert "TUZrd0V3" not in str(caught.value)
 

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from rag_pipeline.access.decision import INVALID, Code, Refusal
-from rag_pipeline.access.jwks import COOLDOWN_SECONDS, PENDING, UNAVAILABLE, Jwks
+from rag_pipeline.access.decision import INVALID, AccessRefusal, RefusalCode
+from rag_pipeline.access.jwks import COOLDOWN_SECONDS, PENDING, UNAVAILABLE, JwksClient
 from rag_pipeline.access.keys import VerifyingKey
 from tests.access.signing import KeyServer, key_set, public_jwk, publishing
-from tests.live import native_threads, wait_until
+from tests.support.processes import native_threads
+from tests.support.waiting import wait_until
 
 FIRST, SECOND = {"kid": "first"}, {"kid": "second"}
 
@@ -28,8 +29,8 @@ class Clock:
 
 
 @contextmanager
-def running(server: KeyServer, clock: Clock | None = None) -> Iterator[Jwks]:
-    keys = Jwks(server.url, clock=clock or Clock())
+def running(server: KeyServer, clock: Clock | None = None) -> Iterator[JwksClient]:
+    keys = JwksClient(server.url, clock=clock or Clock())
     keys.start()
     try:
         yield keys
@@ -38,7 +39,7 @@ def running(server: KeyServer, clock: Clock | None = None) -> Iterator[Jwks]:
         keys.stop()
 
 
-def has(keys: Jwks, header: dict[str, str]) -> bool:
+def has(keys: JwksClient, header: dict[str, str]) -> bool:
     return isinstance(keys.find(header), VerifyingKey)
 
 
@@ -104,8 +105,8 @@ def test_those_known_stay_good_while_the_server_is_away_and_the_log_says_so_once
 def test_what_is_no_key_set_is_a_failure_too(document: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with publishing(document) as server, running(server) as keys:
         refusal = keys.find(FIRST)
-    assert isinstance(refusal, Refusal)
-    assert (refusal.code, refusal.pending) == (Code.KEYS_UNAVAILABLE, False)
+    assert isinstance(refusal, AccessRefusal)
+    assert (refusal.code, refusal.pending) == (RefusalCode.KEYS_UNAVAILABLE, False)
     assert len(caplog.records) == 1
 
 

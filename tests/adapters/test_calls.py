@@ -12,7 +12,7 @@ from rag_pipeline.adapters.files import File
 from rag_pipeline.adapters.reporter import Reporter
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.adapters.watched import new_pipeline
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 A = File("a.pdf")
 

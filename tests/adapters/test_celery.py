@@ -15,7 +15,10 @@ from celery import Celery
 
 from tests.adapters.watched import Watched
 from tests.journal.redis_server import RedisServer, needs_redis, running
-from tests.live import Program, ask, run, taken_port, wait_until
+from tests.support.http_get import get_json
+from tests.support.ports import taken_port
+from tests.support.programs import Program, run
+from tests.support.waiting import wait_until
 from tests.verify import Watcher
 
 pytestmark = needs_redis
@@ -62,7 +65,7 @@ def worker(redis: RedisServer, name: str, *options: str, env: dict[str, str] | N
     app = Celery("sender", broker=redis.url)
     with Program(*arguments, env=settings) as program:
         port = int(program.expect(r"is shown on http://127\.0\.0\.1:(\d+)"))
-        socket_port = ask(port, "/health").body["socket_io"]["port"]
+        socket_port = get_json(port, "/health").body["socket_io"]["port"]
         with Watcher(f"http://127.0.0.1:{socket_port}", ["websocket"]) as watcher:
             watched = Watched(watcher, f"{name}@test")
             wait_until(lambda: watched.events, "the first status")
@@ -176,7 +179,7 @@ def test_what_is_ignored_is_skipped_and_what_is_rejected_has_failed(redis: Redis
 
 
 def _is_done(port: int, pipeline_id: str) -> bool:
-    return bool(ask(port, f"/status/{pipeline_id}").body.get("total_processed") == 1)
+    return bool(get_json(port, f"/status/{pipeline_id}").body.get("total_processed") == 1)
 
 
 def test_two_workers_share_a_redis(redis: RedisServer) -> None:

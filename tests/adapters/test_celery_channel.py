@@ -11,7 +11,7 @@ import pytest
 
 from rag_pipeline.adapters import celery_channel
 from rag_pipeline.adapters.celery_channel import MAX_MESSAGE_BYTES, Channel
-from tests.live import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

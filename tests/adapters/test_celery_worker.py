@@ -14,7 +14,7 @@ from rag_pipeline.adapters.celery_worker import Worker
 from rag_pipeline.adapters.files import File
 from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline
-from tests.live import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ import pytest
 from celery import Celery
 
 from tests.journal.redis_server import needs_redis, running
-from tests.live import ROOT, Program, ask, run, wait_until
+from tests.support.http_get import get_json
+from tests.support.programs import ROOT, Program, run
+from tests.support.waiting import wait_until
 
 EXAMPLES = ROOT / "examples" / "adapters"
 THE_LINE = ("rag_pipeline", "show(", "@tracked", "stage(")
@@ -75,9 +77,9 @@ def test_the_worker_of_the_example_is_shown(tmp_path: Path) -> None:
             for path in (str(document), "no-such-file.txt"):
                 app.send_task("celery_tasks.ingest", [path])
             app.close()
-            wait_until(lambda: ask(port, "/status").body["total_failed"] == 1)
-            wait_until(lambda: ask(port, "/status").body["total_processed"] == 1)
-            state = ask(port, "/status").body
+            wait_until(lambda: get_json(port, "/status").body["total_failed"] == 1)
+            wait_until(lambda: get_json(port, "/status").body["total_processed"] == 1)
+            state = get_json(port, "/status").body
             assert state["files_completed"][0]["result"] == {"paragraphs": 4}
             assert state["files_failed"][0]["error"]["type"] == "FileNotFoundError"
             program.signal(signal.SIGTERM)

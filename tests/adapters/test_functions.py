@@ -17,7 +17,7 @@ from rag_pipeline.adapters import File, stage, tracked
 from rag_pipeline.adapters.current import current
 from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline, watching
-from tests.live import wait_until
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

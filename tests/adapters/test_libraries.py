@@ -6,7 +6,7 @@ import pytest
 
 from rag_pipeline.adapters.libraries import need
 from rag_pipeline.errors import ConfigurationError
-from tests.live import run
+from tests.support.programs import run
 
 ADAPTERS = [
     ("celery", "celery", "celery"),

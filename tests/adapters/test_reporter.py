@@ -14,8 +14,9 @@ from rag_pipeline.adapters.files import File
 from rag_pipeline.adapters.reporter import Reporter, described, small
 from rag_pipeline.status import core_of
 from tests.adapters.watched import new_pipeline
-from tests.live import run, taken_port
-from tests.watching import Recorder
+from tests.support.ports import taken_port
+from tests.support.programs import run
+from tests.support.recorder import Recorder
 
 LOGGER = "rag_pipeline.adapters"
 

@@ -10,7 +10,7 @@ from typing import Any
 from rag_pipeline import PipelineStatus, start_status_server
 from rag_pipeline.contract import events
 from tests.contract.checking import check_event
-from tests.live import wait_until
+from tests.support.waiting import wait_until
 from tests.verify import Watcher
 
 JsonDict = dict[str, Any]

@@ -23,8 +23,8 @@ from benchmarks.lib.report import Row
 from benchmarks.lib.server import Server
 from benchmarks.lib.workload import Load, counted, emit, running
 from benchmarks.run import main
-from tests.children import children, is_alive
-from tests.watching import wait_until
+from tests.support.processes import child_processes, is_alive
+from tests.support.waiting import wait_until
 
 SECONDS = 60.0
 """The deadline of each wait."""
@@ -115,13 +115,13 @@ def test_a_client_that_is_refused_is_an_error_that_says_so() -> None:
 def test_every_process_is_gone_after_a_failure() -> None:
     with pytest.raises(ZeroDivisionError), Server("eventlet") as server:
         raise ZeroDivisionError
-    wait_until(lambda: not is_alive(server.pid), SECONDS)
+    wait_until(lambda: not is_alive(server.pid), seconds=SECONDS)
 
 
 def test_a_process_that_ignores_the_end_of_stdin_is_killed() -> None:
     with JsonProcess("stubborn", ["sleep", "60"]) as process:
         assert process.receive(0.05) is None
-    wait_until(lambda: not is_alive(process.pid), SECONDS)
+    wait_until(lambda: not is_alive(process.pid), seconds=SECONDS)
 
 
 def test_a_process_that_ends_shows_its_last_words() -> None:
@@ -174,13 +174,13 @@ def test_an_interrupted_run_ends_its_servers_and_shows_what_it_has(tmp_path: Pat
     ) as runner:
         assert runner.stderr is not None
         assert runner.stderr.readline().startswith("smoke 1/1 eventlet")
-        wait_until(lambda: len(children(runner.pid)) == 2, SECONDS)
-        processes = children(runner.pid)
+        wait_until(lambda: len(child_processes(runner.pid)) == 2, seconds=SECONDS)
+        processes = child_processes(runner.pid)
         runner.send_signal(signal.SIGINT)
         runner.communicate(timeout=SECONDS)
     assert runner.returncode == 130
     assert [row["case"] for row in json.loads(out.read_text())["rows"]] == ["smoke"]
-    wait_until(lambda: not any(is_alive(pid) for pid in processes), SECONDS)
+    wait_until(lambda: not any(is_alive(pid) for pid in processes), seconds=SECONDS)
 
 
 def test_a_folder_for_the_figures_that_is_not_there_is_said_before_anything_runs(

@@ -14,15 +14,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rag_pipeline.broadcast import Batch, Hub, Item, Subscriber
+from rag_pipeline.broadcast import Hub, HubItem, PacketBatch, Subscriber
 from rag_pipeline.broadcast.hub import MAX_ITEMS_A_TURN
 from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.contract import events
-from rag_pipeline.journal import Lineage, Tail
+from rag_pipeline.journal import Generations, Tail
 from rag_pipeline.journal.gap import EventBound
 from rag_pipeline.status import PipelineStatus, clocks, core_of
 from tests.broadcast.outlets import RecordingOutlet
-from tests.watching import Client, lasting, wait_until
+from tests.support.state_client import StateClient, without_volatile
+from tests.support.waiting import wait_until
 
 
 class Setup:
@@ -30,8 +31,8 @@ class Setup:
 
     def __init__(self, *pipelines: PipelineStatus, limit: int = 200_000) -> None:
         self.pipelines = [core_of(pipeline) for pipeline in pipelines]
-        self.handover: Mailbox[Item] = Mailbox(limit, bound=EventBound())
-        self.hub = Hub(lambda: self.pipelines, self.handover, Tail(Lineage("0123456789abcdef")))
+        self.handover: Mailbox[HubItem] = Mailbox(limit, bound=EventBound())
+        self.hub = Hub(lambda: self.pipelines, self.handover, Tail(Generations("0123456789abcdef")))
         self.joined = 0
         for pipeline in pipelines:
             core_of(pipeline).attach(self.handover)
@@ -66,8 +67,8 @@ def one() -> Iterator[tuple[Setup, PipelineStatus]]:
 One = tuple[Setup, PipelineStatus]
 
 
-def followed(outlet: RecordingOutlet) -> Client:
-    client = Client()
+def followed(outlet: RecordingOutlet) -> StateClient:
+    client = StateClient()
     for _, name, body in outlet.received:
         client.follow(name, body)
     return client
@@ -143,7 +144,7 @@ def test_one_that_fails_between_its_snapshot_and_its_place_in_the_order_stops_no
     _, good = setup.join()
     greet = bad.send
 
-    def greet_while_the_pipeline_goes_on(batch: Batch) -> None:
+    def greet_while_the_pipeline_goes_on(batch: PacketBatch) -> None:
         if not bad.received:
             pipeline.update(status="between")  # newer than the snapshot, ahead of the mark behind it
         greet(batch)
@@ -228,8 +229,10 @@ def test_timers_bring_held_progress_and_the_status_that_follows(one: One) -> Non
         return names[-1:] == [events.STATUS] and followed(outlet).state == outlet_state(pipeline)
 
     def outlet_state(source: PipelineStatus) -> object:
-        return lasting(source.get()) | {
-            key: value for key, value in (followed(outlet).state or {}).items() if key not in lasting(source.get())
+        return without_volatile(source.get()) | {
+            key: value
+            for key, value in (followed(outlet).state or {}).items()
+            if key not in without_volatile(source.get())
         }
 
     wait_until(shown)
@@ -327,8 +330,8 @@ def test_an_event_that_can_not_be_encoded_is_left_out_and_the_others_are_not(
     old = pipeline.get()["epoch"]
     publish_all = setup.handover.publish_all
 
-    def spoil(items: Iterator[Item]) -> None:
-        broken: list[Item] = []
+    def spoil(items: Iterator[HubItem]) -> None:
+        broken: list[HubItem] = []
         for item in items:
             is_third = isinstance(item, events.Event) and item.name == events.FILE_STARTED and item.seq == 3
             broken.append(item._replace(body=BrokenBody()) if is_third else item)  # type: ignore[union-attr,call-arg]
@@ -389,7 +392,7 @@ def test_threads_that_mutate_while_clients_come_and_go_show_each_the_whole_truth
     for outlet in outlets[:: max(1, len(outlets) // 30)]:
         state = followed(outlet).state
         assert state is not None
-        assert lasting(state) == lasting(pipeline.get())
+        assert without_volatile(state) == without_volatile(pipeline.get())
 
 
 # -- any order of things -----------------------------------------------------------------------------------------------
@@ -449,12 +452,12 @@ class HubMachine(RuleBasedStateMachine):
         for subscriber, outlet in self.present:
             self.check(subscriber, outlet)
 
-    def check(self, subscriber: Subscriber, outlet: RecordingOutlet) -> dict[str, Client]:
-        clients: dict[str, Client] = {}
+    def check(self, subscriber: Subscriber, outlet: RecordingOutlet) -> dict[str, StateClient]:
+        clients: dict[str, StateClient] = {}
         for namespace, name, body in outlet.received:
             assert namespace == subscriber.channel.name
             if body["pipeline_id"] is not None:
-                clients.setdefault(body["pipeline_id"], Client()).follow(name, body)
+                clients.setdefault(body["pipeline_id"], StateClient()).follow(name, body)
         return clients
 
     def teardown(self) -> None:
@@ -469,7 +472,7 @@ class HubMachine(RuleBasedStateMachine):
                 if subscriber.namespace in events.namespaces_of(pipeline.pipeline_type):
                     state = clients[pipeline.pipeline_id].state
                     assert state is not None
-                    assert lasting(state) == lasting(pipeline.get())
+                    assert without_volatile(state) == without_volatile(pipeline.get())
         self.setup.close()
         logging.disable(logging.NOTSET)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from rag_pipeline.broadcast import Hub, Item, NewJournal, Subscriber
-from rag_pipeline.broadcast.remote_states import STALLED, Views
+from rag_pipeline.broadcast import Hub, HubItem, NewJournal, Subscriber
+from rag_pipeline.broadcast.remote_states import STALLED, RemoteStates
 from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.contract import events
-from rag_pipeline.journal import Entry, Lineage, Tail, offset_of
+from rag_pipeline.journal import Entry, Generations, Tail, offset_of
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.broadcast.outlets import RecordingOutlet
-from tests.watching import Recorder, lasting
+from tests.support.recorder import Recorder
+from tests.support.state_client import without_volatile
 
 IDENTITY = "0123456789abcdef"
 
@@ -23,9 +24,9 @@ class Setup:
         core_of(self.pipeline).attach(self.recorder)
         self.taken = 0
         self.position = 0
-        self.views = Views()
-        self.handover: Mailbox[Item] = Mailbox()
-        self.hub = Hub(list, self.handover, Tail(Lineage(IDENTITY)), views=self.views)
+        self.views = RemoteStates()
+        self.handover: Mailbox[HubItem] = Mailbox()
+        self.hub = Hub(list, self.handover, Tail(Generations(IDENTITY)), views=self.views)
 
     def entries(self) -> list[Entry]:
         """Return what the pipeline has published since the last call, each at a place of its own."""
@@ -62,7 +63,7 @@ def test_a_newcomer_gets_the_state_as_of_the_last_event() -> None:
     ((_, name, body),) = outlet.received
     assert name == events.STATUS
     told = {key: value for key, value in body.items() if key not in ("timestamp", "offset")}
-    assert lasting(told) == lasting(setup.pipeline.get())
+    assert without_volatile(told) == without_volatile(setup.pipeline.get())
     setup.pipeline.complete_file("a")
     setup.pump()
     assert [name for _, name, _ in outlet.received] == [events.STATUS, events.FILE_COMPLETED]
@@ -128,7 +129,7 @@ def test_after_a_gap_everyone_gets_the_states_anew_with_the_gap_marked() -> None
     behind = setup.join(offset_of(IDENTITY, setup.position))
     setup.pipeline.update(status="idle")
     known = tuple(setup.entries())
-    setup.handover.publish(NewJournal(Lineage("fedcba9876543210"), setup.position, known))
+    setup.handover.publish(NewJournal(Generations("fedcba9876543210"), setup.position, known))
     setup.pump()
     for one in (outlet, behind):
         body = one.received[-1][2]
@@ -140,7 +141,7 @@ def test_after_a_gap_everyone_gets_the_states_anew_with_the_gap_marked() -> None
 
 
 def test_an_unknown_pipeline_has_no_state() -> None:
-    views = Views()
+    views = RemoteStates()
     assert (views.state("x"), views.event("x"), views.ids(), views.namespaces("x")) == (None, None, [], ())
 
 

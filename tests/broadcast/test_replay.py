@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rag_pipeline.broadcast import Batch, Form, Hub, Item, NewJournal, Subscriber
+from rag_pipeline.broadcast import Form, Hub, HubItem, NewJournal, PacketBatch, Subscriber
 from rag_pipeline.broadcast.replay import CHUNK_EVENTS, Fetch
 from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.contract import events
-from rag_pipeline.journal import Entry, Lineage, Tail, offset_of
+from rag_pipeline.journal import Entry, Generations, Tail, offset_of
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.broadcast.decoding import Received
 from tests.broadcast.outlets import RecordingOutlet
-from tests.watching import lasting
+from tests.support.state_client import without_volatile
 
 IDENTITY = "0123456789abcdef"
 Done = Callable[[list[Entry] | None, int], None]
@@ -28,7 +28,7 @@ class SlowOutlet(RecordingOutlet):
 
     takes_all = False
 
-    def send(self, batch: Batch) -> None:
+    def send(self, batch: PacketBatch) -> None:
         super().send(batch)
         self.backlog_bytes += 0 if self.takes_all else len(batch.wire)
 
@@ -38,8 +38,8 @@ class Setup:
 
     def __init__(self, tail: int = 10_000, fetch: Fetch | None = None, floor: int = 0, limit: int = 1 << 20) -> None:
         self.pipeline = PipelineStatus("local_files", "replayed")
-        self.handover: Mailbox[Item] = Mailbox()
-        self.tail = Tail(Lineage(IDENTITY), limit=tail)
+        self.handover: Mailbox[HubItem] = Mailbox()
+        self.tail = Tail(Generations(IDENTITY), limit=tail)
         self.everything: list[Entry] = []
         self.hub = Hub(
             lambda: [core_of(self.pipeline)],
@@ -121,9 +121,9 @@ def test_a_client_that_was_away_gets_what_it_missed_and_then_the_state() -> None
     setup.settle()
     assert numbered(outlet.received)[:before] + numbered(again.received) == list(range(1, 211))
     (state,) = [body for _, _, body in again.received if body.get("recovered")]
-    assert lasting({k: v for k, v in state.items() if k not in ("timestamp", "offset", "recovered")}) == lasting(
-        setup.pipeline.get()
-    )
+    assert without_volatile(
+        {k: v for k, v in state.items() if k not in ("timestamp", "offset", "recovered")}
+    ) == without_volatile(setup.pipeline.get())
     setup.run(1)
     assert numbered(again.received)[-2:] == [211, 212]
     setup.close()
@@ -175,7 +175,7 @@ def test_an_offset_that_is_none_of_this_journal_gets_the_snapshot(offset: str) -
 def test_an_offset_of_a_former_generation_is_gone_on_from_as_far_as_that_is_kept() -> None:
     setup = Setup()
     setup.run(3)
-    setup.tail.go_on(Lineage(IDENTITY, {"fedcba9876543210": 4}))
+    setup.tail.go_on(Generations(IDENTITY, {"fedcba9876543210": 4}))
     _, kept = setup.join(offset_of("fedcba9876543210", 4))
     _, lost = setup.join(offset_of("fedcba9876543210", 5))
     setup.settle()
@@ -266,7 +266,7 @@ def test_the_offset_is_an_argument_of_its_own_where_the_client_recovers_by_itsel
     setup = Setup()
 
     class Texts(RecordingOutlet):
-        def send(self, batch: Batch) -> None:
+        def send(self, batch: PacketBatch) -> None:
             texts.extend(packet.text for packet in batch.packets)
 
     texts: list[str] = []
@@ -296,7 +296,7 @@ def test_a_store_that_fails_is_forgotten_and_its_offsets_with_it() -> None:
     setup.run(1000)
     _, behind = setup.join(offset_of(IDENTITY, 0), SlowOutlet())
     setup.hub.drain()
-    setup.handover.publish(NewJournal(Lineage("fedcba9876543210")))
+    setup.handover.publish(NewJournal(Generations("fedcba9876543210")))
     assert isinstance(behind, SlowOutlet)
     behind.takes_all = True
     behind.backlog_bytes = 0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rag_pipeline.broadcast.snapshots import Round, Snapshots
+from rag_pipeline.broadcast.snapshots import SnapshotRound, SnapshotRounds
 from rag_pipeline.broadcast.subscriber import Subscriber
 from rag_pipeline.contract import events
 from rag_pipeline.contract.events import NOWHERE, Event
-from rag_pipeline.journal import Lineage, Tail
+from rag_pipeline.journal import Generations, Tail
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.broadcast.outlets import RecordingOutlet
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 NS = events.NS_PIPELINE
 
@@ -22,14 +22,14 @@ class Setup:
         self.recorder = Recorder()
         for pipeline in self.pipelines:
             core_of(pipeline).attach(self.recorder)
-        self.tail = Tail(Lineage("0123456789abcdef"))
-        self.rounds: list[Round] = []
-        self.ready: list[tuple[str, Round]] = []
-        self.snapshots = Snapshots(
+        self.tail = Tail(Generations("0123456789abcdef"))
+        self.rounds: list[SnapshotRound] = []
+        self.ready: list[tuple[str, SnapshotRound]] = []
+        self.snapshots = SnapshotRounds(
             self.ask, lambda subscriber, one: self.ready.append((subscriber.sid, one)), self.tail
         )
 
-    def ask(self, one: Round) -> list[str]:
+    def ask(self, one: SnapshotRound) -> list[str]:
         self.rounds.append(one)
         return [pipeline.pipeline_id for pipeline in self.pipelines]
 

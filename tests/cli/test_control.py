@@ -18,8 +18,9 @@ from rag_pipeline.errors import ConfigurationError, ExitCode
 from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from rag_pipeline.status.control import Action, Control
-from tests.live import run, taken_port
 from tests.socket_server.support import new_pipeline, serving
+from tests.support.ports import taken_port
+from tests.support.programs import run
 
 TOKEN = "a-token-of-the-house"
 

@@ -12,8 +12,10 @@ import requests
 
 from rag_pipeline.errors import ExitCode
 from tests.drive import ELSEWHERE, DriveServer, slow
-from tests.live import Program, ask, run, wait_until
 from tests.sources.endpoint import endpoint
+from tests.support.http_get import get_json
+from tests.support.programs import Program, run
+from tests.support.waiting import wait_until
 
 KEY = "GOOGLE_DRIVE_CREDENTIALS_JSON"
 COMMAND = ("-m", "rag_pipeline", "google-drive")
@@ -53,13 +55,13 @@ def test_a_kill_in_the_middle_leaves_every_file_stored_once(drive: DriveServer, 
         drive.drive.add_file(f"{number}.txt", f"the keeper of lighthouse {number}", folder_id)
     with Program(*COMMAND, "--folder-id", folder_id, "--port", "0", "--plain", env=env) as program:
         port = int(program.expect(r"Status +http://127\.0\.0\.1:(\d+)/status"))
-        wait_until(lambda: ask(port, "/status").body["total_processed"] >= 5, "some files")
+        wait_until(lambda: get_json(port, "/status").body["total_processed"] >= 5, "some files")
         program.signal(signal.SIGKILL)
         program.exit_code()
     with Program(*COMMAND, "--folder-id", folder_id, "--port", "0", "--plain", env=env) as program:
         port = int(program.expect(r"Status +http://127\.0\.0\.1:(\d+)/status"))
-        wait_until(lambda: ask(port, "/status").body["status"] == "idle", "the end of the work")
-        state = ask(port, "/status").body
+        wait_until(lambda: get_json(port, "/status").body["status"] == "idle", "the end of the work")
+        state = get_json(port, "/status").body
     assert state["files_stored"] == 30
     assert state["pipeline_type"] == "google_drive"
 
@@ -75,7 +77,7 @@ def test_told_to_stop_it_ends_in_order_and_goes_on_the_next_time(
     once_or_not = ["--once"] if once else []
     with Program(*COMMAND, "--folder-id", folder_id, "--port", "0", "--plain", *once_or_not, env=env) as program:
         port = int(program.expect(r"Status +http://127\.0\.0\.1:(\d+)/status"))
-        wait_until(lambda: ask(port, "/status").body["total_processed"] >= 1, "a file")
+        wait_until(lambda: get_json(port, "/status").body["total_processed"] >= 1, "a file")
         program.signal(number)
         assert program.exit_code() == code
     assert "Traceback" not in program.output

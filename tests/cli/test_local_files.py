@@ -16,7 +16,7 @@ import pytest
 
 from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.local_files.process import ROOT, SECONDS, Watcher, command, found, process
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 FAST = {"RAG_SETTLE_SECONDS": "0.3", "RAG_CHECK_INTERVAL": "1"}
 
@@ -54,7 +54,7 @@ def test_a_client_follows_a_folder_that_changes_by_socketio_and_http_alone(
         run.wait(lambda s: (s["total_processed"], s["total_failed"], s["total_skipped"]) == (2, 1, 1))
         (folder / "first.txt").write_text("The submarine cook bakes bread.")
         (folder / "sub" / "second.md").unlink()
-        wait_until(lambda: [name for name, _ in watcher.of("first.txt")].count("pipeline:file_completed") == 2, SECONDS)
+        wait_until(lambda: [name for name, _ in watcher.of("first.txt")].count("pipeline:file_completed") == 2, seconds=SECONDS)
         state = run.wait(lambda s: (s["total_processed"], s["total_deleted"], s["status"]) == (1, 1, "idle"))
         assert state["pipeline_type"] == "local_files"
         assert (state["files_queued"], state["files_in_flight"], state["folder"]) == (0, 0, str(folder))
@@ -349,7 +349,7 @@ def test_an_endpoint_that_is_down_is_tried_again_until_it_is_back(
     (folder / "a.txt").write_text("words")
     api.down = True
     with process([str(folder), "--once"], env) as run:
-        wait_until(lambda: len(api.texts) > 0 and "words" in api.texts[-1], 60)
+        wait_until(lambda: len(api.texts) > 0 and "words" in api.texts[-1])
         api.down = False
         assert run.popen.wait(60) == 0
     assert json.dumps("1 stored, 0 failed")[1:-1] in run.output

@@ -14,10 +14,12 @@ import pytest
 from rag_pipeline.errors import ExitCode
 from tests.contract.checking import check_answer
 from tests.drive import DriveServer
-from tests.live import Program, ask, run, wait_until
 from tests.socket_server.support import request
 from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.local_files.process import Watcher, found
+from tests.support.http_get import get_json
+from tests.support.programs import Program, run
+from tests.support.waiting import wait_until
 
 COMMAND = ("-m", "rag_pipeline", "run")
 SERVICE = '[service]\nport = 0\nstate_dir = "state"\n'
@@ -73,7 +75,7 @@ def port_of(running: Program) -> int:
 
 
 def states(port: int) -> States:
-    body = ask(port, "/status").body
+    body = get_json(port, "/status").body
     told: States = body.get("pipelines") or {body["pipeline_id"]: body}
     return told
 
@@ -256,7 +258,7 @@ def test_each_is_paused_resumed_and_checked_alone_over_http_and_from_the_command
         port = port_of(running)
         url = f"http://127.0.0.1:{port}"
         wait_for(port, lambda s: idle(s, "papers", "drive"))
-        assert ask(port, "/health").body["pipelines"]["drive"]["actions"] == [
+        assert get_json(port, "/health").body["pipelines"]["drive"]["actions"] == [
             "cancel",
             "check",
             "confirm",

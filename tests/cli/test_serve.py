@@ -17,7 +17,10 @@ from rag_pipeline.cli.serve import addresses, main
 from rag_pipeline.errors import ExitCode
 from rag_pipeline.service.server import start_status_server
 from tests.journal.redis_server import RedisServer, needs_redis, running
-from tests.live import Program, ask, run, taken_port, wait_until
+from tests.support.http_get import get_json
+from tests.support.ports import taken_port
+from tests.support.programs import Program, run
+from tests.support.waiting import wait_until
 from tests.verify import Watcher
 
 SCRIPT = "status_server.py"
@@ -31,8 +34,8 @@ def test_it_runs_until_a_signal_and_exits_with_0(number: signal.Signals) -> None
     with Program("-W", "error", SCRIPT, "--port", "0") as program:
         program.expect("Press Ctrl")
         port = int(program.expect(STATUS_URL))
-        assert ask(port, "/status").body["status"] == "initializing"
-        assert ask(port, "/health").status == 200
+        assert get_json(port, "/status").body["status"] == "initializing"
+        assert get_json(port, "/health").status == 200
         program.signal(number)
         assert program.exit_code() == 0
         assert "Traceback" not in program.output
@@ -175,8 +178,8 @@ def test_serve_shows_nothing_of_its_own_and_all_that_others_publish(tmp_path: Pa
     with running(tmp_path) as redis, Program(*SERVE, env={"STATUS_REDIS_URL": redis.url}) as program:
         program.expect("Press Ctrl")
         port = int(program.expect(STATUS_URL))
-        assert ask(port, "/status").body == {"pipelines": {}}
-        assert ask(port, "/health").body["pipelines"] == {}
+        assert get_json(port, "/status").body == {"pipelines": {}}
+        assert get_json(port, "/health").body["pipelines"] == {}
         with Watcher(f"http://127.0.0.1:{program.expect(SOCKET_URL)}", ["websocket"]) as watcher:
             wait_until(lambda: statuses(watcher, "/pipeline"))
             assert statuses(watcher, "/pipeline")[0]["pipeline_id"] is None
@@ -185,8 +188,8 @@ def test_serve_shows_nothing_of_its_own_and_all_that_others_publish(tmp_path: Pa
                 two.complete_file("b.pdf")
                 wait_until(lambda: watcher.counts("/pipeline")["pipeline:file_completed"] == 2)
                 assert watcher.counts("/local_files")["pipeline:file_completed"] == 1
-                wait_until(lambda: ask(port, "/status/one").body["total_processed"] == 1)
-                assert set(ask(port, "/status").body["pipelines"]) == {"one", "two"}
+                wait_until(lambda: get_json(port, "/status/one").body["total_processed"] == 1)
+                assert set(get_json(port, "/status").body["pipelines"]) == {"one", "two"}
             assert statuses(watcher, "/pipeline")[-1]["pipeline_id"] is not None
         program.signal(signal.SIGTERM)
         assert program.exit_code() == 0
@@ -205,7 +208,7 @@ def test_two_servers_show_the_same(tmp_path: Path) -> None:
         ports = [int(program.expect(STATUS_URL)) for program in (first, second)]
         pipeline.complete_file("a.pdf")
         for port in ports:
-            wait_until(lambda port=port: ask(port, "/status").body.get("total_processed") == 1)  # type: ignore[misc]
+            wait_until(lambda port=port: get_json(port, "/status").body.get("total_processed") == 1)  # type: ignore[misc]
 
 
 @needs_redis
@@ -215,20 +218,20 @@ def test_serve_starts_without_its_redis_says_so_and_recovers_once_it_is_there(tm
     with Program(*SERVE, env={"STATUS_REDIS_URL": redis.url}) as program:
         port = int(program.expect(STATUS_URL))
         program.expect(rf"WARNING Redis at 127\.0\.0\.1:{redis.port}/0 can't be reached")
-        reply = ask(port, "/health")
+        reply = get_json(port, "/health")
         assert (reply.status, reply.body["status"]) == (200, "degraded")
         assert "can't be reached" in reply.body["journal"]["error"]
-        assert ask(port, "/status").body == {"pipelines": {}}
+        assert get_json(port, "/status").body == {"pipelines": {}}
         with Watcher(f"http://127.0.0.1:{program.expect(SOCKET_URL)}", ["websocket"]) as watcher:
             wait_until(lambda: statuses(watcher, "/pipeline"))
             try:
                 redis.start()
-                wait_until(lambda: ask(port, "/health").body["status"] == "ok")
+                wait_until(lambda: get_json(port, "/health").body["status"] == "ok")
                 with publishing(redis.url, pipeline):
                     pipeline.complete_file("a.pdf")
                     wait_until(lambda: watcher.counts("/pipeline")["pipeline:file_completed"] == 1)
                     assert watcher.connected
-                    wait_until(lambda: ask(port, "/status/late").body.get("total_processed") == 1)
+                    wait_until(lambda: get_json(port, "/status/late").body.get("total_processed") == 1)
                 warned = [line for line in program.output.splitlines() if "can't be reached" in line]
             finally:
                 redis.kill()

@@ -13,7 +13,7 @@ import socketio
 
 from rag_pipeline.contract import events
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 Auth = dict[str, Any]
 

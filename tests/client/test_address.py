@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.client.address import Address, Target, parse, reason_of, target_of
 from rag_pipeline.errors import AccessDeniedError, ConfigurationError, UnreachableError
-from tests.live import taken_port
+from tests.support.ports import taken_port
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,13 @@ from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import core_of
 from tests.journal.cut_proxy import proxy_to
-from tests.live import ROOT, Program, ask, free_pair, run, taken_port
 from tests.socket_server.support import clients, hammer, new_pipeline, serving
-from tests.watching import lasting, status_numbers, wait_until
+from tests.support.http_get import get_json
+from tests.support.ports import free_port_pair, taken_port
+from tests.support.programs import ROOT, Program, run
+from tests.support.recorder import status_numbers
+from tests.support.state_client import without_volatile
+from tests.support.waiting import wait_until
 
 FAST: dict[str, Any] = {"reconnect_delay_seconds": 0.02, "reconnect_delay_max_seconds": 0.2}
 TRANSPORTS = [["websocket"], ["polling"]]
@@ -55,7 +59,7 @@ def caught_up(client: StatusClient, pipeline: PipelineStatus) -> None:
     core_of(pipeline).flush(everything=True)
     seq, key = pipeline.get()["seq"], pipeline.pipeline_id
     client.wait_for(lambda states: states[key]["seq"] >= seq, SECONDS)
-    assert lasting(client.state(key) or {}) == lasting(pipeline.get())
+    assert without_volatile(client.state(key) or {}) == without_volatile(pipeline.get())
 
 
 def numbers(seen: list[Event]) -> dict[tuple[str, str], list[int]]:
@@ -163,7 +167,7 @@ def test_a_client_that_is_cut_off_again_and_again_has_each_event_once(transports
 
 
 def test_it_survives_a_kill_of_the_service_and_goes_on_where_it_was(tmp_path: Path) -> None:
-    port = free_pair()
+    port = free_port_pair()
     demo = ["status_server.py", "--demo", "--speed", "400", "--port", str(port)]
     env = {"STATUS_STATE_DIR": str(tmp_path)}
     seen: list[Event] = []
@@ -190,7 +194,7 @@ def test_it_survives_a_kill_of_the_service_and_goes_on_where_it_was(tmp_path: Pa
 
 
 def test_a_service_that_forgets_everything_is_followed_from_its_new_start() -> None:
-    port = free_pair()
+    port = free_port_pair()
     options: dict[str, Any] = {"http_port": port, "socket_port": port + 1}
     with StatusClient(f"http://127.0.0.1:{port + 1}", **FAST) as client:
         first = new_pipeline()
@@ -408,7 +412,9 @@ def test_what_a_client_shows_is_what_the_service_answers_over_http() -> None:
     pipeline.add_processing_file("a.txt", "a", size=3, link="https://example.com/a")
     with serving(pipeline) as server, StatusClient(url_of(server)) as client:
         states = client.wait_for(timeout=SECONDS)
-        assert lasting(states[pipeline.pipeline_id]) == lasting(ask(server.http_port, "/status").body)
+        assert without_volatile(states[pipeline.pipeline_id]) == without_volatile(
+            get_json(server.http_port, "/status").body
+        )
 
 
 def signed(secret: str, seconds: float) -> str:
@@ -422,7 +428,7 @@ def signed(secret: str, seconds: float) -> str:
 @pytest.mark.skipif(find_spec("jwt") is None, reason="PyJWT is not installed")
 @pytest.mark.parametrize("transports", TRANSPORTS)
 def test_when_its_token_expires_it_asks_for_another_or_says_so(transports: list[str]) -> None:
-    port, secret = free_pair(), "s" * 32
+    port, secret = free_port_pair(), "s" * 32
     url = f"http://127.0.0.1:{port}"
     asked: list[str] = []
 

@@ -16,9 +16,9 @@ from rag_pipeline.client.connection import Connection
 from rag_pipeline.contract import events
 from tests.client.scripted import refuse, scripted
 from tests.journal.cut_proxy import proxy_to
-from tests.live import taken_port
 from tests.socket_server.support import clients, new_pipeline, serving
-from tests.watching import wait_until
+from tests.support.ports import taken_port
+from tests.support.waiting import wait_until
 
 TRANSPORTS = [["websocket"], ["polling"], ["websocket", "polling"]]
 

@@ -20,7 +20,8 @@ from rag_pipeline.contract.events import NOWHERE
 from rag_pipeline.contract.state_reducer import apply
 from rag_pipeline.journal import offset_of
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder, lasting
+from tests.support.recorder import Recorder
+from tests.support.state_client import without_volatile
 
 Sent = tuple[str, dict[str, Any]]
 
@@ -67,7 +68,7 @@ class Breaks(RuleBasedStateMachine):
         for name, data in sent[self.noted :]:
             self.true = apply(self.true, name, data)
             assert self.true is not None
-            self.states[self.true["seq"]] = lasting(self.true)
+            self.states[self.true["seq"]] = without_volatile(self.true)
         self.noted = len(sent)
         return sent
 
@@ -139,7 +140,7 @@ class Breaks(RuleBasedStateMachine):
     @invariant()
     def each_state_is_one_that_was(self) -> None:
         state = self.following.states["broken"]
-        assert lasting(state) == self.states[state["seq"]]
+        assert without_volatile(state) == self.states[state["seq"]]
 
     @invariant()
     def no_file_event_comes_twice(self) -> None:
@@ -151,12 +152,12 @@ class Breaks(RuleBasedStateMachine):
             state = self.following.states["broken"]
             last = self.seen[-1] if self.seen else 0
             if state["seq"] >= last and state["seq"] == self.pipeline.get()["seq"]:
-                assert lasting(state) == lasting(self.pipeline.get())
+                assert without_volatile(state) == without_volatile(self.pipeline.get())
 
     def teardown(self) -> None:
         self.serve()
         self.afresh()
-        assert lasting(self.following.states["broken"]) == lasting(self.pipeline.get())
+        assert without_volatile(self.following.states["broken"]) == without_volatile(self.pipeline.get())
         self.pipeline.close()
 
 

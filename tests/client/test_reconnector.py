@@ -13,8 +13,8 @@ from rag_pipeline.client.reconnector import Plan, Tender, Token, usable_transpor
 from rag_pipeline.client.state import Board
 from rag_pipeline.contract import events
 from tests.client.scripted import Played, refuse, scripted
-from tests.live import taken_port
-from tests.watching import wait_until
+from tests.support.ports import taken_port
+from tests.support.waiting import wait_until
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 from rag_pipeline.contract.state_reducer import apply
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 def history(calls: list[tuple[str, list[Any], dict[str, Any]]]) -> list[tuple[str, dict[str, Any], Any]]:

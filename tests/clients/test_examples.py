@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, Page, expect
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from tests.clients.test_js import PACKAGE, npm_run, pytestmark
 from tests.dashboard.browser import CHROMIUM, DEADLINE_MS, MISSING, chromium, window
-from tests.live import environment, taken_port
+from tests.support.ports import taken_port
+from tests.support.programs import environment
 
 __all__ = ["pytestmark"]
 

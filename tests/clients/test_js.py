@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import ROOT, environment
+from tests.support.programs import ROOT, environment
 
 PACKAGE = ROOT / "clients" / "js"
 NPM = shutil.which("npm")

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.common import file_lock
-from tests.live import DEADLINE_SECONDS
+from tests.support.waiting import DEADLINE_SECONDS
 
 FORKS = """
 import os, sys, time
 from rag_pipeline.common import file_lock
-from tests.live import DEADLINE_SECONDS
+from tests.support.waiting import DEADLINE_SECONDS
 
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
 file_lock.lock(fd)

@@ -9,8 +9,8 @@ import pytest
 
 from rag_pipeline.common import native
 from rag_pipeline.common.lifecycle import Ending, Holders, Step, launch
-from tests.interrupting import interrupted
-from tests.live import wait_until
+from tests.support.interrupts import interrupted
+from tests.support.waiting import wait_until
 
 
 def test_steps_run_in_order_and_once() -> None:

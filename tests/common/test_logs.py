@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from rag_pipeline.common import logs
 from rag_pipeline.errors import ConfigurationError, ExitCode, ServiceError
 from rag_pipeline.status import PipelineStatus
-from tests.live import Program, run, taken_port
 from tests.socket_server.support import new_pipeline
 from tests.sources.runner.test_terminal import Screen
+from tests.support.ports import taken_port
+from tests.support.programs import Program, run
 
 JSON = {"LOG_FORMAT": "json"}
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline.common.mailbox import FEW_ITEMS, LOOK_SECONDS, Mailbox
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 
 def readable(handover: Mailbox[int], seconds: float = 0) -> bool:
@@ -265,7 +265,7 @@ def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothi
                 before = publisher.inside
                 interrupt(publisher.thread_id)
                 thrown += 1
-                wait_until(lambda p=publisher, n=before: p.inside > n, 30)  # type: ignore[misc]
+                wait_until(lambda p=publisher, n=before: p.inside > n)  # type: ignore[misc]
             readable(handover, LOOK_SECONDS)  # the reader's rule: it looks once a second in any case
             seen += drain(handover)
         for publisher in publishers:

@@ -13,8 +13,8 @@ import threading
 import pytest
 
 from rag_pipeline.common import native
-from tests.interrupting import interrupted
-from tests.watching import wait_until
+from tests.support.interrupts import interrupted
+from tests.support.waiting import wait_until
 
 
 def readable(fd: int, seconds: float = 0) -> bool:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from rag_pipeline.common.normal_forms import MAX_MARKS, nfc, nfd, nfkd, stream_safe
 from rag_pipeline.ingest.spans import EstimatedSpans
-from rag_pipeline.ingest.store.pgvector.words import to_ask, to_index
+from rag_pipeline.ingest.store.pgvector.words import index_text, query_words
 from rag_pipeline.journal.search_text import folded
-from rag_pipeline.sources.local_files.forms import IdForms, composed
-from tests.growth import assert_linear, limited
-from tests.live import ROOT
+from rag_pipeline.sources.local_files.unicode_ids import UnicodeIds, normalize_id
+from tests.support.linear_time import assert_linear, time_limit
+from tests.support.programs import ROOT
 
 # Out of order, so that each has to pass all of the other; the last is made of two.
 RUNS = ("\u0301\u0316", "\u0316\u0301", "\u0591\u05bf\u0315", "\u0f73", "\U0001e94a\u0334", "\u0344\u0316")
@@ -40,14 +40,14 @@ def test_as_many_marks_as_are_allowed_are_left_alone_and_the_next_begins_another
 
 
 def _ids(text: str) -> object:
-    forms = IdForms()
+    forms = UnicodeIds()
     forms.learn([text])
     return forms.assign([text + "x"])
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
-    "normalize", [nfc, nfd, nfkd, to_index, to_ask, folded, composed, _ids, EstimatedSpans().spans]
+    "normalize", [nfc, nfd, nfkd, index_text, query_words, folded, normalize_id, _ids, EstimatedSpans().spans]
 )
 @pytest.mark.parametrize("run", RUNS, ids=ascii)
 def test_a_run_of_marks_takes_linear_time(normalize: Callable[[str], object], run: str) -> None:
@@ -63,7 +63,7 @@ def test_the_library_itself_takes_quadratic_time() -> None:
         text = "a" + RUNS[0] * (size // 2)
         return lambda: unicodedata.normalize("NFD", text)
 
-    with pytest.raises((AssertionError, TimeoutError)), limited(20):
+    with pytest.raises((AssertionError, TimeoutError)), time_limit(20):
         assert_linear(prepared, (640, 6_400, 64_000), "NFD")
 
 

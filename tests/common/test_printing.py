@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.common.printing import printable, say, say_lines
 from rag_pipeline.errors import ServiceError, run_command
-from tests.live import ROOT
+from tests.support.programs import ROOT
 
 
 def test_what_moves_the_cursor_or_turns_the_direction_is_an_escape() -> None:

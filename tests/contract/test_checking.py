@@ -8,8 +8,8 @@ import pytest
 
 from rag_pipeline.contract import events
 from tests.contract.checking import ContractError, check_answer, check_event, check_item, check_packet
-from tests.live import ask
 from tests.socket_server.support import JsonDict, new_pipeline, parse, serving
+from tests.support.http_get import get_json
 
 JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -52,8 +52,8 @@ def test_the_answer_to_connect_is_checked_and_nothing_else() -> None:
 def test_a_client_that_asks_checks_what_it_is_told() -> None:
     with serving(new_pipeline(), new_pipeline()) as server:
         for path in ("/status", "/status/", "/status/nobody", "/events", "/files", "/files?limit=0", "/health", "/x"):
-            ask(server.http_port, path)
-        ask(server.socket_port, "/health")
+            get_json(server.http_port, path)
+        get_json(server.socket_port, "/health")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from rag_pipeline.contract import events
 from rag_pipeline.contract.state_reducer import apply
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder, lasting
+from tests.support.recorder import Recorder
+from tests.support.state_client import without_volatile
 
 NAMES = st.sampled_from(["a", "b", "c"])
 IDS = st.none() | st.sampled_from(["1", "2"])
@@ -64,7 +65,7 @@ class Picture(RuleBasedStateMachine):
                 self.state = apply(self.state, event.name, json.loads(json.dumps(event.payload())))
         self.taken = len(self.recorder.events)
         if self.state is not None:
-            assert lasting(self.state) == lasting(self.pipeline.get())
+            assert without_volatile(self.state) == without_volatile(self.pipeline.get())
 
     def teardown(self) -> None:
         self.pipeline.close()

@@ -18,7 +18,7 @@ from rag_pipeline.status.checks import MAX_MESSAGE_LENGTH
 from rag_pipeline.status.files import MAX_SHOWN
 from rag_pipeline.status.model import RESERVED_FIELDS, FileError, FileRecord, Totals
 from tests.contract.checking import ContractError, check_event
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 _ids = itertools.count()
 
@@ -45,7 +45,7 @@ def test_what_a_pipeline_may_not_call_a_field_is_what_stands_in_a_state_or_besid
 
 
 def test_pages_have_the_fields_that_are_rendered() -> None:
-    assert fields(wire.EventPage) == ["events", *service_view.EventPage._fields[1:]]
+    assert fields(wire.EventPage) == ["events", *service_view.JournalPage._fields[1:]]
     assert fields(wire.FileRow)[len(FileRecord._fields) :] == ["status", "pipeline_id", "changed_at", "offset"]
 
 

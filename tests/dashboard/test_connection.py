@@ -16,7 +16,9 @@ from rag_pipeline.http_server.page import Addresses
 from tests.dashboard.browser import Window, window
 from tests.deploy.proxying import free_ports, needs_nginx, nginx
 from tests.journal.cut_proxy import CutProxy, proxy_to
-from tests.live import Program, ask, wait_until
+from tests.support.http_get import get_json
+from tests.support.programs import Program
+from tests.support.waiting import wait_until
 
 NGINX = """
 daemon off; master_process off; pid {folder}/pid; error_log stderr;
@@ -131,12 +133,12 @@ def test_a_killed_and_restarted_server_is_caught_up_with(browser: Browser, tmp_p
             second.tell("4")
             expect(page.locator("#connection-word")).to_have_text("Live")
             # Interrupted, and tried again since: the search shows what is there when it is asked.
-            wait_until(lambda: ask(http_port, "/files?q=half").body["files"][0]["attempt"] == 2)
+            wait_until(lambda: get_json(http_port, "/files?q=half").body["files"][0]["attempt"] == 2)
             page.get_by_role("searchbox").fill("half")
             again = page.locator("details").filter(has_text="half done.pdf").first
             again.locator("summary").click()
             expect(again).to_contain_text("Attempts2")
-            state = ask(http_port, "/status").body
+            state = get_json(http_port, "/status").body
             assert state["total_processed"] == 4  # three of them were done before the kill, and count once
             expect(page.locator(".figure").filter(has_text=re.compile("^Completed")).locator("dd")).to_have_text("4")
             assert page.evaluate("window.loadedOnce") is True

@@ -11,7 +11,7 @@ from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from rag_pipeline.status.control import Action, Control, Request
 from tests.dashboard.browser import PHONE, Window, window
 from tests.dashboard.test_accessibility import AXE, DARK, RUN, needs_axe
-from tests.live import wait_until
+from tests.support.waiting import wait_until
 
 
 class Directed:

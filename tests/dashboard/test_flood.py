@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from rag_pipeline import PipelineStatus, StatusServer
 from tests.dashboard.browser import Window
-from tests.live import ask
+from tests.support.http_get import get_json
 
 EVENTS_PER_SECOND = 500
 SECONDS = 4
@@ -68,7 +68,7 @@ def test_five_hundred_events_a_second_leave_the_page_smooth_and_right(
         page.locator("#history summary").first.click()
     thread.join()
     seen: dict[str, Any] = page.evaluate(SEEN)
-    state = ask(server.http_port, "/status").body
+    state = get_json(server.http_port, "/status").body
     expect(page.locator(".in-flight h3 .chip")).to_have_text(str(state["files_in_flight"]))
     figures = page.locator(".figures")
     expect(figures).to_contain_text(f"Completed{state['total_processed']:,}")

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Locator, expect
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from rag_pipeline.http_server.page import Addresses, render
 from tests.dashboard.browser import Window, window
-from tests.live import Program
+from tests.support.programs import Program
 
 THREE_LINES = re.compile(r"<code>(from rag_pipeline .*?)</code>", re.DOTALL)
 

@@ -15,7 +15,8 @@ from tests.dashboard.browser import PHONE, Window, window
 from tests.dashboard.test_accessibility import AXE, DARK, RUN, needs_axe
 from tests.dashboard.test_connection import Served
 from tests.dashboard.test_flood import SEEN, WATCH
-from tests.live import ask, wait_until
+from tests.support.http_get import get_json
+from tests.support.waiting import wait_until
 
 CROWD = 200
 # A load that a page which draws every card at each frame is dropped under, and that a busy machine leaves room for.
@@ -75,7 +76,7 @@ def test_two_hundred_busy_pipelines_leave_the_page_connected_smooth_and_right(br
         page.evaluate(WATCH)
         crowd.tell(SECONDS)
         seen: dict[str, Any] = page.evaluate(SEEN)
-        status = ask(port, "/status").body
+        status = get_json(port, "/status").body
         for name in ("google-drive-003", "local-files-000", "local-files-198"):
             of, state = card(opened, name), status["pipelines"][name]
             for figure, field in (("Completed", "total_processed"), ("Failed", "total_failed")):
@@ -85,8 +86,8 @@ def test_two_hundred_busy_pipelines_leave_the_page_connected_smooth_and_right(br
         expect(opened_one.locator(".flight-name")).to_have_text([file["name"] for file in state["files_processing"]])
         expect(opened_one.locator(".figures")).to_contain_text(f"Completed{state['total_processed']}")
         assert set(page.evaluate("window.words")) <= {"Live", "Behind"}
-        wait_until(lambda: ask(port, "/health").status == HTTPStatus.OK, "a health that is ok")
-        assert ask(port, "/health").body["clients_dropped"] == 0
+        wait_until(lambda: get_json(port, "/health").status == HTTPStatus.OK, "a health that is ok")
+        assert get_json(port, "/health").body["clients_dropped"] == 0
         assert len(opened.sockets) == 1
     total = sum(state["seq"] for state in status["pipelines"].values())
     print(

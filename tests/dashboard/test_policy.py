@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from rag_pipeline import PipelineStatus, StatusServer
 from tests.dashboard.browser import Window
-from tests.live import taken_port
+from tests.support.ports import taken_port
 
 REACH = "(url) => fetch(url, { signal: AbortSignal.timeout(2000) }).then(() => 'had', (error) => error.name)"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 needs_nginx = pytest.mark.skipif(
     shutil.which("nginx") is None, reason="nginx is not installed (Debian: apt-get install nginx-light)"

@@ -22,7 +22,7 @@ import yaml
 from rag_pipeline.common.config import DEFAULT_PORT
 from tests.deploy.files import ROOT, is_tracked, read_dockerfile, variables_read
 from tests.deploy.proxying import answers, free_ports
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 COMPOSE = ROOT / "docker-compose.yml"
 

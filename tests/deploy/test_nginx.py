@@ -18,7 +18,7 @@ from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from tests.contract.checking import check_event
 from tests.deploy.files import ROOT
 from tests.deploy.proxying import check, free_ports, needs_nginx, nginx
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = [
     needs_nginx,

@@ -22,7 +22,8 @@ from tests.contract.checking import check_event
 from tests.deploy.files import ROOT
 from tests.deploy.proxying import check, free_ports, needs_nginx, nginx
 from tests.journal.redis_server import needs_redis, running
-from tests.live import ask, wait_until
+from tests.support.http_get import get_json
+from tests.support.waiting import wait_until
 
 pytestmark = [needs_nginx, needs_redis]
 
@@ -73,7 +74,9 @@ def stack(folder: Path) -> Iterator[Stack]:
         parts.enter_context(start_status_server(0, pipelines=[pipeline]))
         pipeline.update(status="running")
         for server in (one, two):
-            wait_until(lambda server=server: ask(server.http_port, f"/status/{pipeline.pipeline_id}").status == 200)  # type: ignore[misc]
+            wait_until(
+                lambda server=server: get_json(server.http_port, f"/status/{pipeline.pipeline_id}").status == 200
+            )  # type: ignore[misc]
         ports = {f"status-{n}": (s.http_port, s.socket_port) for n, s in ((1, one), (2, two))}
         (port,) = free_ports(1)  # only now, so that none of those above takes it
         config = configure(folder, port, ports)
@@ -100,7 +103,7 @@ def server_of(scale: Stack, client: str | None = None, address: str = "127.0.0.1
 
 def connected(server: StatusServer) -> int:
     """Return how many Socket.IO clients the server has."""
-    total: int = ask(server.http_port, "/health").body["clients"]["total"]
+    total: int = get_json(server.http_port, "/health").body["clients"]["total"]
     return total
 
 

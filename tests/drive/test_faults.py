@@ -24,7 +24,7 @@ from tests.drive.asking import Asker
 from tests.drive.content import PIECE_BYTES
 from tests.drive.faults import Fault, Faults
 from tests.drive.server import DriveServer
-from tests.live import wait_until
+from tests.support.waiting import wait_until
 
 CONTENT = bytes(range(256)) * (PIECE_BYTES // 100)
 REASONS_OF_403 = (

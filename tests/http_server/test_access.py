@@ -17,8 +17,8 @@ from rag_pipeline.common.config import AuthSettings
 from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.access.signing import SECRET, key_set, public_jwk, publishing, shared, signed
-from tests.live import wait_until
 from tests.socket_server.support import new_pipeline, request, serving
+from tests.support.waiting import wait_until
 
 TOKEN = "a-token-of-the-house"
 AUTH = AuthSettings(tokens=(TOKEN,), jwt_secret=SECRET)

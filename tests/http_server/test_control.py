@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.access import OPEN, Guard
-from rag_pipeline.access.guard import guard_of
+from rag_pipeline.access.guard import guard_from_settings
 from rag_pipeline.access.origins import OriginPolicy
 from rag_pipeline.common.config import AuthSettings, Settings
 from rag_pipeline.http_server import control
-from rag_pipeline.http_server.answers import Answer, Request, answer
+from rag_pipeline.http_server.router import HttpRequest, HttpResponse, respond
 from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from rag_pipeline.status.control import Action, Control, ControlError
@@ -25,11 +25,11 @@ from tests.access.signing import SECRET, shared
 from tests.contract.checking import check_answer
 from tests.http_server.support import StubSource
 from tests.journal.redis_server import needs_redis, running
-from tests.live import wait_until
 from tests.socket_server.support import exchange, new_pipeline, request, serving
+from tests.support.waiting import wait_until
 
 TOKEN = "a-token-of-the-house"
-GUARD = guard_of(AuthSettings(tokens=(TOKEN,), jwt_secret=SECRET))
+GUARD = guard_from_settings(AuthSettings(tokens=(TOKEN,), jwt_secret=SECRET))
 BEARER = f"Bearer {TOKEN}"
 PAUSE = "/control/local/pause"
 
@@ -41,10 +41,10 @@ def ask(
     guard: Guard = OPEN,
     settings: Settings | None = None,
     **headers: str,
-) -> Answer:
+) -> HttpResponse:
     named = {"host": "localhost:8003", **{name.replace("_", "-"): value for name, value in headers.items()}}
     policy = OriginPolicy(settings or Settings(), 8003)
-    return answer(Request(method, target, named), source or controllable(), policy, guard)
+    return respond(HttpRequest(method, target, named), source or controllable(), policy, guard)
 
 
 def controllable() -> StubSource:
@@ -53,7 +53,7 @@ def controllable() -> StubSource:
     return source
 
 
-def told(found: Answer) -> dict[str, object]:
+def told(found: HttpResponse) -> dict[str, object]:
     assert isinstance(found.body, bytes)
     body: dict[str, object] = json.loads(found.body)
     return body

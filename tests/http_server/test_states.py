@@ -9,14 +9,14 @@ import pytest
 
 from rag_pipeline import PipelineStatus, start_status_server
 from rag_pipeline.http_server import states
-from rag_pipeline.http_server.content import Content
+from rag_pipeline.http_server.content import ResponseContent
 from tests.http_server.support import STATE, StubSource
-from tests.live import ask
+from tests.support.http_get import get_json
 
 FILES = {"files_processing", "files_completed", "files_failed", "files_skipped"}
 
 
-def decoded(content: Content) -> tuple[int, Mapping[str, object]]:
+def decoded(content: ResponseContent) -> tuple[int, Mapping[str, object]]:
     assert isinstance(content.body, bytes)
     return content.status, json.loads(content.body)
 
@@ -58,9 +58,9 @@ def test_summaries_of_many_busy_pipelines_are_small_and_keep_the_counts() -> Non
         pipeline.complete_file("a name of some length 0007.pdf", file_id="7")
         pipeline.skip_file("film.mp4", "no reader")
     with start_status_server(0, pipelines=pipelines) as server:
-        whole = ask(server.http_port, "/status").body
-        found = ask(server.http_port, "/status?summary=true").body
-        one = ask(server.http_port, "/status/folder-3?summary=true").body
+        whole = get_json(server.http_port, "/status").body
+        found = get_json(server.http_port, "/status?summary=true").body
+        one = get_json(server.http_port, "/status/folder-3?summary=true").body
     assert len(json.dumps(found)) * 20 < len(json.dumps(whole))
     assert found["pipelines"].keys() == whole["pipelines"].keys()
     for told in (found, one, *found["pipelines"].values()):
@@ -70,4 +70,4 @@ def test_summaries_of_many_busy_pipelines_are_small_and_keep_the_counts() -> Non
 
 def test_without_pipelines_a_summary_says_so() -> None:
     with start_status_server(0, pipelines=[]) as server:
-        assert ask(server.http_port, "/status?summary=true") == (200, {"pipelines": {}})
+        assert get_json(server.http_port, "/status?summary=true") == (200, {"pipelines": {}})

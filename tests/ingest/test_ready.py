@@ -12,7 +12,7 @@ from rag_pipeline.errors import ConfigurationError, EmbeddingError, ExitCode
 from rag_pipeline.ingest import ready
 from rag_pipeline.ingest.embed import model_files
 from rag_pipeline.ingest.settings import IngestSettings
-from tests.live import ROOT, run
+from tests.support.programs import ROOT, run
 
 # A Python in which some modules are not installed.
 WITHOUT = """

@@ -11,7 +11,7 @@ from pathlib import Path
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
 from tests.journal.driving import recorded
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rag_pipeline.contract.events import Event, iso
 from rag_pipeline.journal import Entry
 from rag_pipeline.status import PipelineStatus, SavedState, core_of
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 NAMES = ("report.pdf", "Straße.TXT", "100%_done", "nul\0in it", "É")
 IDS = (None, "1", "report.pdf")

@@ -11,13 +11,14 @@ from rag_pipeline.contract.events import Event
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal import Entry, FileQuery
 from rag_pipeline.journal.backend import PRELOAD_EVENTS, Keeper, Passed
-from rag_pipeline.journal.base import Store
+from rag_pipeline.journal.base import LocalJournal
 from rag_pipeline.journal.tail import TAIL_EVENTS
 from rag_pipeline.status import PipelineStatus, SavedState, Sink, core_of
 from rag_pipeline.status.model import Totals
 from tests.journal.stores import ScriptedStore
 from tests.journal.test_fetcher import store_with
-from tests.watching import Recorder, wait_until
+from tests.support.recorder import Recorder
+from tests.support.waiting import wait_until
 
 SAVED = SavedState("kept", "local_files", "epoch", 7, {}, {}, Totals(3))
 
@@ -25,7 +26,7 @@ SAVED = SavedState("kept", "local_files", "epoch", 7, {}, {}, Totals(3))
 class Setup:
     """A keeper connected to a hub that only notes what it gets."""
 
-    def __init__(self, store: Store | None) -> None:
+    def __init__(self, store: LocalJournal | None) -> None:
         self.passed: list[Passed] = []
         self.journals: list[str] = []
         self.dropped = 0
@@ -34,7 +35,7 @@ class Setup:
         self.sink: Sink | None = self.keeper.connect(
             self.passed.append,
             lambda function: function(),
-            begin_journal=lambda lineage, _newest, _entries: self.journals.append(lineage.identity),
+            begin_journal=lambda generations, _newest, _entries: self.journals.append(generations.identity),
             dropped=lambda: self.dropped,
             mark_stalled=lambda _ids: None,
             pipelines=lambda: [core_of(self.pipeline)],
@@ -96,7 +97,7 @@ def test_a_pipeline_goes_on_once_from_what_was_saved() -> None:
 
 
 def test_a_store_that_can_not_be_opened_leaves_memory(caplog: pytest.LogCaptureFixture) -> None:
-    def refuse() -> Store:
+    def refuse() -> LocalJournal:
         raise JournalError("journal.sqlite3 is damaged")
 
     keeper = Keeper(refuse)
@@ -132,7 +133,7 @@ def test_a_store_that_fails_later_is_left_with_its_numbering() -> None:
     setup.pipeline.update(own={"n": 2})
     wait_until(lambda: any(isinstance(item, Event) for item in setup.passed))
     assert len(setup.journals) == 1
-    assert setup.journals[0] != store.lineage.identity
+    assert setup.journals[0] != store.generations.identity
     assert setup.keeper.stored is None
     assert setup.keeper.restore("other") is None, "it would bring the old epoch back"
     told = setup.keeper.describe()
@@ -181,7 +182,7 @@ def test_what_is_read_at_the_start_is_bounded_by_bytes(monkeypatch: pytest.Monke
 
 
 def test_an_error_that_nobody_foresaw_at_the_start_does_not_stop_it(caplog: pytest.LogCaptureFixture) -> None:
-    def refuse() -> Store:
+    def refuse() -> LocalJournal:
         raise TypeError("ours")
 
     keeper = Keeper(refuse)

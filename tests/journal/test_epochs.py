@@ -9,7 +9,7 @@ from rag_pipeline.contract.events import Event
 from rag_pipeline.journal.epochs import Epochs
 from rag_pipeline.journal.gap import EventBound
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from rag_pipeline.journal import Entry
 from rag_pipeline.journal.fetcher import FETCH_EVENTS, Fetcher
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal.stores import ScriptedStore
-from tests.watching import Recorder, wait_until
+from tests.support.recorder import Recorder
+from tests.support.waiting import wait_until
 
 Answer = tuple[list[Entry] | None, int]
 

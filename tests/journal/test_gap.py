@@ -10,7 +10,7 @@ from rag_pipeline.journal import Entry
 from rag_pipeline.journal.base import StoredBody
 from rag_pipeline.journal.gap import EventBound, is_gap
 from rag_pipeline.status import FlushRequest, PipelineStatus, SnapshotFor, core_of
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 def published() -> tuple[Event, Event, Event]:

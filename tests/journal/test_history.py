@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.base import MAX_PAGE, Entry
-from rag_pipeline.journal.history import begun_as, files_of
+from rag_pipeline.journal.history import files_of, in_flight_key
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
 from rag_pipeline.status import core_of
 from rag_pipeline.status.model import FileRecord
 from tests.journal.driving import TEXTS, Step, numbered, recorded, steps, take
-from tests.unicode_forms import FORMS, Form
+from tests.support.unicode_forms import FORMS, Form
 
 queries = st.builds(
     FileQuery,
@@ -116,7 +116,7 @@ def test_a_name_is_found_by_either_unicode_form(form: Form) -> None:
 def test_the_key_that_is_in_flight_is_the_one_a_file_began_under() -> None:
     file = FileRecord("a", "1", started_at=1.0)
     by_name, by_id = ("name", "a"), ("id", "1")
-    assert begun_as(file, {by_name}) == by_name
-    assert begun_as(file, {by_name, by_id}) == by_id
-    assert begun_as(file, set()) is None
-    assert begun_as(file._replace(started_at=None), {by_name}) is None, "another file of that name"
+    assert in_flight_key(file, {by_name}) == by_name
+    assert in_flight_key(file, {by_name, by_id}) == by_id
+    assert in_flight_key(file, set()) is None
+    assert in_flight_key(file._replace(started_at=None), {by_name}) is None, "another file of that name"

@@ -5,7 +5,7 @@ from unicodedata import normalize
 import pytest
 
 from rag_pipeline.journal.search_text import folded
-from tests.unicode_forms import FORMS, Form
+from tests.support.unicode_forms import FORMS, Form
 
 NAME = "Mönch.txt"
 

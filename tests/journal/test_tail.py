@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 
 from rag_pipeline.common import native
 from rag_pipeline.contract.events import Event
-from rag_pipeline.journal import Entry, Lineage, Tail
+from rag_pipeline.journal import Entry, Generations, Tail
 from rag_pipeline.journal.gap import EventBound
 from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.model import FileBody, FileRecord
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 
 def event(*namespaces: str, numbered: bool = True) -> Event:
@@ -28,7 +28,7 @@ def positions(entries: list[Entry]) -> list[int]:
 def test_the_tail_has_the_last_events_and_knows_what_it_has(
     newest: int, limit: int, published: list[bool], after: int, most: int
 ) -> None:
-    tail = Tail(Lineage("identity"), newest=newest, limit=limit)
+    tail = Tail(Generations("identity"), newest=newest, limit=limit)
     expected = newest
     for is_numbered in published:
         expected += is_numbered
@@ -41,7 +41,7 @@ def test_the_tail_has_the_last_events_and_knows_what_it_has(
 
 
 def test_a_namespace_gets_its_own_events_up_to_the_limit() -> None:
-    tail = Tail(Lineage("identity"))
+    tail = Tail(Generations("identity"))
     for n in range(6):
         tail.number(event("/pipeline", *(["/local_files"] if n % 2 else [])))
     assert positions(tail.read(0, 2, "/local_files")) == [2, 4]
@@ -50,7 +50,7 @@ def test_a_namespace_gets_its_own_events_up_to_the_limit() -> None:
 
 
 def test_what_a_store_numbered_is_kept_as_it_is_numbered() -> None:
-    tail = Tail(Lineage("identity"), newest=10, limit=2)
+    tail = Tail(Generations("identity"), newest=10, limit=2)
     for position in (11, 15, 16):
         tail.keep(Entry(position, event()))
     assert (positions(tail.all()), tail.start, tail.newest) == ([15, 16], 11, 16)
@@ -58,7 +58,7 @@ def test_what_a_store_numbered_is_kept_as_it_is_numbered() -> None:
 
 
 def test_a_tail_begins_with_what_a_store_has() -> None:
-    tail = Tail(Lineage("identity"), newest=5)
+    tail = Tail(Generations("identity"), newest=5)
     assert (tail.reaches(4), tail.reaches(5), tail.reaches(6)) == (False, True, False)
     tail.preload(3, [Entry(4, event()), Entry(5, event())])
     assert (tail.reaches(2), tail.reaches(3)) == (False, True)
@@ -67,7 +67,7 @@ def test_a_tail_begins_with_what_a_store_has() -> None:
 
 
 def test_the_tail_is_bounded_by_bytes_too() -> None:
-    tail = Tail(Lineage("identity"), limit_bytes=100_000)
+    tail = Tail(Generations("identity"), limit_bytes=100_000)
     for n in range(50):
         body = FileBody(FileRecord("a", None, result="x" * 10_000))
         tail.number(event()._replace(body=body, seq=n))
@@ -79,7 +79,7 @@ def test_the_tail_is_bounded_by_bytes_too() -> None:
 
 
 def test_a_status_is_superseded_by_a_later_one_in_the_same_namespace_alone() -> None:
-    tail = Tail(Lineage("identity"))
+    tail = Tail(Generations("identity"))
     first = tail.number(event("/local_files", "/pipeline")._replace(name="pipeline:status"))
     file = tail.number(event("/pipeline"))
     assert not tail.is_superseded(first, "/pipeline")
@@ -91,7 +91,7 @@ def test_a_status_is_superseded_by_a_later_one_in_the_same_namespace_alone() -> 
 
 
 def test_a_status_that_sums_up_is_there_until_its_pipeline_says_something_newer() -> None:
-    tail = Tail(Lineage("identity"))
+    tail = Tail(Generations("identity"))
     before = tail.clock
     tail.number(event(numbered=False))
     ((clock, entry),) = tail.summaries(before)
@@ -102,7 +102,7 @@ def test_a_status_that_sums_up_is_there_until_its_pipeline_says_something_newer(
 
 
 def test_a_gap_is_as_far_back_as_anyone_can_resume_from() -> None:
-    tail = Tail(Lineage("identity"))
+    tail = Tail(Generations("identity"))
     for _ in range(3):
         tail.number(event())
     state = core_of(PipelineStatus("local_files", "p")).status_event()
@@ -115,16 +115,16 @@ def test_a_gap_is_as_far_back_as_anyone_can_resume_from() -> None:
 
 
 def test_the_next_generation_goes_on_with_what_is_there_and_another_journal_does_not() -> None:
-    tail = Tail(Lineage("formerly"))
+    tail = Tail(Generations("formerly"))
     tail.number(event())
-    tail.go_on(Lineage("nextgener", {"formerly": 1}))
-    assert (tail.identity, tail.lineage.position_of("formerly-1"), positions(tail.all())) == ("nextgener", 1, [1])
-    tail.begin(Lineage("another"), 7)
+    tail.go_on(Generations("nextgener", {"formerly": 1}))
+    assert (tail.identity, tail.generations.position_of("formerly-1"), positions(tail.all())) == ("nextgener", 1, [1])
+    tail.begin(Generations("another"), 7)
     assert (tail.identity, tail.all(), tail.newest, tail.reaches(7), tail.reaches(1)) == ("another", [], 7, True, False)
 
 
 def test_a_tail_is_read_while_another_thread_appends() -> None:
-    tail = Tail(Lineage("identity"), limit=50)
+    tail = Tail(Generations("identity"), limit=50)
 
     def append() -> None:
         for _ in range(20_000):
@@ -137,5 +137,5 @@ def test_a_tail_is_read_while_another_thread_appends() -> None:
         assert seen == list(range(seen[0], seen[0] + len(seen))) if seen else True
         return tail.newest == 20_000
 
-    wait_until(read_to_the_end, 60)
+    wait_until(read_to_the_end)
     assert writer.join(60)

@@ -13,7 +13,7 @@ from rag_pipeline.contract.events import Event
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.weight import BASE_BYTES, size_of, weigh
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -10,10 +10,10 @@ import pytest
 
 from rag_pipeline.contract.events import Event, Json
 from rag_pipeline.journal import Entry
-from rag_pipeline.journal.writer import MAX_BATCH, MAX_LEFT_OUT, Writer
+from rag_pipeline.journal.writer import MAX_BATCH, MAX_LEFT_OUT, JournalWriter
 from rag_pipeline.status import FlushRequest, PipelineStatus, SnapshotFor, core_of
 from tests.journal.stores import Gate, ScriptedStore
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 Other = FlushRequest | SnapshotFor
 
@@ -24,7 +24,7 @@ class Setup:
         self.pipeline = PipelineStatus("local_files", "written")
         self.delivered: list[Event | Entry | Other] = []
         self.told: list[str] = []
-        self.writer: Writer[Other] = Writer(
+        self.writer: JournalWriter[Other] = JournalWriter(
             self.store,
             self.delivered.append,
             failed=lambda: self.told.append("failed"),

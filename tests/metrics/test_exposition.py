@@ -17,7 +17,6 @@ from prometheus_client import REGISTRY
 from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.journal.redis_server import needs_redis, running
-from tests.live import run
 from tests.metrics.scraping import TEXT_FORMAT, Scrape, scrape
 from tests.recovery.processes import Shared
 from tests.socket_server.support import (
@@ -31,6 +30,7 @@ from tests.socket_server.support import (
     serving,
     wait_until,
 )
+from tests.support.programs import run
 
 
 def agrees(found: Scrape, pipeline: PipelineStatus) -> None:
@@ -286,13 +286,13 @@ def test_pipelines_of_other_processes_are_shown_and_one_that_died_is_not_up(tmp_
         with Shared(redis.url, "pipeline", "dying", "3", env=quick) as pipeline:
             pipeline.go()
             pipeline.done()
-            wait_until(lambda: files_of("dying", server.http_port) == 3, 30)
+            wait_until(lambda: files_of("dying", server.http_port) == 3)
             assert scrape_port(server.http_port).value("up", pipeline="dying") == 1
             pipeline.kill()
         found = scrape_port(server.http_port)
         assert found.all("stage_duration_seconds_count") == [], "they are measured where the work is done"
         assert found.value("journal_info", kind="redis") == 1
-        wait_until(lambda: scrape_port(server.http_port).value("up", pipeline="dying") == 0, 60)
+        wait_until(lambda: scrape_port(server.http_port).value("up", pipeline="dying") == 0)
 
 
 def files_of(pipeline_id: str, port: int) -> float:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 from typing import Any, Self
 
-from tests.live import ROOT, environment
 from tests.socket_server.support import ClientClosedError, WebSocketSession
-from tests.watching import Client, wait_until
+from tests.support.programs import ROOT, environment
+from tests.support.state_client import StateClient
+from tests.support.waiting import wait_until
 
 DEADLINE_SECONDS = 60.0
 
@@ -72,7 +73,7 @@ class Wanderer:
     """A client that follows every pipeline, now by this server, now by that one; each event must come once."""
 
     def __init__(self, number: int) -> None:
-        self.pictures: dict[str, Client] = {}
+        self.pictures: dict[str, StateClient] = {}
         self.offset: str | None = None
         self.recovered: list[bool] = []
         self.received = 0
@@ -107,7 +108,7 @@ class Wanderer:
         if "recovered" in payload:
             self.recovered.append(payload["recovered"])
         if payload["pipeline_id"] is not None:
-            self.pictures.setdefault(payload["pipeline_id"], Client(superseded={1})).follow(name, payload)
+            self.pictures.setdefault(payload["pipeline_id"], StateClient(superseded={1})).follow(name, payload)
 
     def _has(self, wanted: dict[str, int]) -> bool:
         return all(

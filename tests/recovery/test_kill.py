@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from rag_pipeline.contract import events
-from tests.live import ROOT, ask, environment
 from tests.socket_server.support import ClientClosedError, WebSocketSession
-from tests.watching import Client, lasting
+from tests.support.http_get import get_json
+from tests.support.programs import ROOT, environment
+from tests.support.state_client import StateClient, without_volatile
 
 KILLS = 20
 FILES = 6000
@@ -69,7 +70,7 @@ class Follower:
     """A client that survives its server: it resumes by the last offset, and checks that every event came once."""
 
     def __init__(self, state: Path) -> None:
-        self.client = Client(superseded=StoredStatuses(state))
+        self.client = StateClient(superseded=StoredStatuses(state))
         self.offset: str | None = None
         self.seen: list[tuple[str, dict[str, Any]]] = []
         self.recovered: list[bool | None] = []
@@ -110,8 +111,8 @@ def test_after_each_of_twenty_kills_a_client_that_resumes_has_every_event_once(t
     with running(tmp_path) as program, follower.connect(program.socket_port) as session:
         while (follower.client.state or {})["status"] != "idle":
             follower.read(session, 1)
-        state = ask(program.http_port, "/status").body
-    assert lasting(follower.client.state or {}) == lasting(state)
+        state = get_json(program.http_port, "/status").body
+    assert without_volatile(follower.client.state or {}) == without_volatile(state)
     assert len(follower.seen) > 10 * KILLS
 
     stored = {path.name for path in (tmp_path / "stored").iterdir()}

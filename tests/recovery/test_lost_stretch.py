@@ -11,24 +11,25 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.contract import events
 from rag_pipeline.service.server import JOURNAL_NAME, StatusServer
 from tests.journal import redis_server
-from tests.live import ask
 from tests.recovery.test_reviewed import until_recovered, work
 from tests.socket_server.support import WebSocketSession, serving
-from tests.watching import JsonDict, wait_until
+from tests.support.http_get import get_json
+from tests.support.state_client import JsonDict
+from tests.support.waiting import wait_until
 
 KEPT, LOST, SINCE = 4, 4, 12
 
 
 def kept(server: StatusServer) -> list[JsonDict]:
     """Return the events of the journal."""
-    return [event["data"] for event in ask(server.http_port, "/events?limit=1000").body["events"]]
+    return [event["data"] for event in get_json(server.http_port, "/events?limit=1000").body["events"]]
 
 
 def worked(pipeline: PipelineStatus, server: StatusServer, first: int, count: int) -> list[str]:
     """Make two events for each file; return the offset of each event that the journal has then."""
     before = len(kept(server))
     work(pipeline, count // 2, first)
-    wait_until(lambda: len(kept(server)) == before + count, 30)
+    wait_until(lambda: len(kept(server)) == before + count)
     return [event["offset"] for event in kept(server)]
 
 
@@ -37,11 +38,11 @@ def assert_resumes(server: StatusServer, offset: str, *, recovered: bool, seqs: 
     with WebSocketSession(server.socket_port, auth={"offset": offset}) as session:
         received, told = until_recovered(session)
     assert (told, [payload["seq"] for name, payload in received if name != events.STATUS]) == (recovered, seqs)
-    page = ask(server.http_port, f"/events?since={offset}").body
+    page = get_json(server.http_port, f"/events?since={offset}").body
     everything = list(range(1, KEPT + SINCE + 1))
     assert page["recovered"] is recovered
     assert [event["data"]["seq"] for event in page["events"]] == (seqs if recovered else everything)
-    assert ask(server.http_port, f"/files?before={offset}").status == (200 if recovered else 400)
+    assert get_json(server.http_port, f"/files?before={offset}").status == (200 if recovered else 400)
 
 
 def assert_honest(server: StatusServer, before: list[str]) -> None:

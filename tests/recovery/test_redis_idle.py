@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline import PipelineStatus, start_status_server
-from rag_pipeline.journal.redis.connection import Link
+from rag_pipeline.journal.redis.connection import RedisConnection
 from tests.journal import redis_server
-from tests.live import wait_until
 from tests.socket_server.support import WebSocketSession
+from tests.support.waiting import wait_until
 
 pytestmark = redis_server.needs_redis
 
@@ -49,7 +49,7 @@ def _shown(port: int) -> int:
 class _Counts:
     """Asks Redis what it was asked; what it tells of that is not counted."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: RedisConnection) -> None:
         self._link = link
         self._own_bytes = 0
 

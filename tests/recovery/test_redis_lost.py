@@ -13,8 +13,9 @@ import pytest
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer
-from tests.live import ask, wait_until
 from tests.socket_server.support import ClientClosedError, WebSocketSession
+from tests.support.http_get import get_json
+from tests.support.waiting import wait_until
 
 pytestmark = redis_server.needs_redis
 
@@ -118,7 +119,7 @@ def _wait_for_work(pipelines: list[PipelineStatus], listener: Listener, events: 
 
 
 def _assert_whole(server: StatusServer, pipelines: list[PipelineStatus]) -> None:
-    states = ask(server.http_port, "/status").body["pipelines"]
+    states = get_json(server.http_port, "/status").body["pipelines"]
     for pipeline in pipelines:
         assert states[pipeline.pipeline_id]["seq"] == pipeline.get()["seq"]
         assert states[pipeline.pipeline_id]["total_processed"] == pipeline.get()["total_processed"]

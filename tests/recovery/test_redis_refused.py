@@ -10,17 +10,18 @@ import pytest
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from rag_pipeline.journal import FileStatus
-from rag_pipeline.journal.redis import backoff
-from rag_pipeline.journal.redis.connection import Link
-from rag_pipeline.journal.redis.keys import Keys, pairs
+from rag_pipeline.journal.redis import retry
+from rag_pipeline.journal.redis.connection import RedisConnection
+from rag_pipeline.journal.redis.keys import RedisKeys, pairs
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer
-from tests.live import ask, wait_until
 from tests.socket_server.support import WebSocketSession
+from tests.support.http_get import get_json
+from tests.support.waiting import wait_until
 
 pytestmark = redis_server.needs_redis
 
-KEYS = Keys()
+KEYS = RedisKeys()
 OF_ONE = [
     KEYS.files("one"), KEYS.pipeline("one"), KEYS.state("one"), KEYS.files_by_change("one", FileStatus.COMPLETED),
     "rag:recent:one:failed", "rag:attempts:one", KEYS.owner("one"),
@@ -35,7 +36,7 @@ def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServ
 
 
 @pytest.fixture
-def link(redis: RedisServer) -> Iterator[Link]:
+def link(redis: RedisServer) -> Iterator[RedisConnection]:
     link = redis.link()
     yield link
     link.close()
@@ -56,7 +57,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def journal_of(server: StatusServer) -> dict[str, str]:
-    health = ask(server.http_port, "/health")
+    health = get_json(server.http_port, "/health")
     assert health.status == 200
     journal: dict[str, str] = health.body["journal"]
     assert journal["status"] == health.body["status"]
@@ -67,13 +68,13 @@ def is_ok(server: StatusServer) -> bool:
     return journal_of(server)["status"] == "ok"
 
 
-def seqs(link: Link, pipeline_id: str) -> list[int]:
+def seqs(link: RedisConnection, pipeline_id: str) -> list[int]:
     """Return ``seq`` of each event in the stream, statuses that sum up left out."""
     known = (pairs(fields) for _, fields in link.call("XRANGE", KEYS.events, "-", "+"))
     return [int(one["seq"]) for one in known if one["pipeline_id"] == pipeline_id and one["numbered"] == "1"]
 
 
-def scripts_run(link: Link) -> int:
+def scripts_run(link: RedisConnection) -> int:
     """Return how often scripts were run."""
     lines = link.call("INFO", "commandstats").splitlines()
     return sum(int(line.split("calls=")[1].split(",")[0]) for line in lines if line.startswith("cmdstat_eval"))
@@ -86,7 +87,7 @@ def told(caplog: pytest.LogCaptureFixture, *words: str) -> list[str]:
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("taken", ["-hset", "-xtrim", "-xadd", "-evalsha", "-zadd", "-xread", "-xinfo"])
 def test_a_permission_that_is_taken_away_is_one_line_and_nothing_is_lost_or_doubled(
-    link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, taken: str
+    link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, taken: str
 ) -> None:
     with start_status_server(0, pipelines=pipelines) as server:
         one = pipelines[0]
@@ -110,12 +111,12 @@ def test_a_permission_that_is_taken_away_is_one_line_and_nothing_is_lost_or_doub
     assert ask_files(link) == {str(n) for n in range(5)}
 
 
-def ask_files(link: Link) -> set[str]:
+def ask_files(link: RedisConnection) -> set[str]:
     return {key.partition(":")[2] for key in link.call("HKEYS", KEYS.files("one"))}
 
 
 def test_a_user_that_may_do_next_to_nothing_starts_a_service_that_says_so(
-    redis: RedisServer, link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture,
+    redis: RedisServer, link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     link.call("ACL", "SETUSER", "reader", "on", ">pw", "~rag:*", "+info", "+get")
@@ -135,7 +136,7 @@ def test_a_user_that_may_do_next_to_nothing_starts_a_service_that_says_so(
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("key", OF_ONE)
 def test_a_key_of_another_type_harms_its_own_pipeline_alone(
-    link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, key: str
+    link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, key: str
 ) -> None:
     one, two = pipelines
     with start_status_server(0, pipelines=pipelines) as server:
@@ -148,7 +149,7 @@ def test_a_key_of_another_type_harms_its_own_pipeline_alone(
             one.complete_file(str(n), n > 0)
             two.complete_file(str(n))
         wait_until(lambda: "WRONGTYPE" in journal_of(server).get("error", ""))
-        wait_until(lambda: ask(server.http_port, "/status/two").body["seq"] == 4)
+        wait_until(lambda: get_json(server.http_port, "/status/two").body["seq"] == 4)
         before = link.call("ZSCORE", KEYS.pipelines, "two")
         wait_until(lambda: link.call("ZSCORE", KEYS.pipelines, "two") != before, "a heartbeat of the other")
         link.call("DEL", key)
@@ -164,7 +165,7 @@ def test_a_key_of_another_type_harms_its_own_pipeline_alone(
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("key", [KEYS.events, KEYS.count, KEYS.pipelines, KEYS.identity])
 def test_a_key_of_all_that_has_another_type_is_one_line_and_mended_by_hand(
-    link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, key: str
+    link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, key: str
 ) -> None:
     one = pipelines[0]
     with start_status_server(0, pipelines=pipelines) as server:
@@ -177,7 +178,7 @@ def test_a_key_of_all_that_has_another_type_is_one_line_and_mended_by_hand(
         link.call("DEL", key)
         wait_until(lambda: is_ok(server))
         one.complete_file("b")
-        wait_until(lambda: ask(server.http_port, "/status/one").body["seq"] == 3)
+        wait_until(lambda: get_json(server.http_port, "/status/one").body["seq"] == 3)
         kept = seqs(link, "one")
         assert kept == sorted(set(kept))
     assert len(told(caplog, "it is tried every")) <= 1
@@ -185,7 +186,7 @@ def test_a_key_of_all_that_has_another_type_is_one_line_and_mended_by_hand(
 
 
 def test_what_a_stranger_adds_to_the_stream_is_skipped_and_costs_nothing_else(
-    link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture
+    link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture
 ) -> None:
     one = pipelines[0]
     one.update(status="running")
@@ -204,7 +205,7 @@ def test_what_a_stranger_adds_to_the_stream_is_skipped_and_costs_nothing_else(
         connection.read_response()
         one.update(status="idle")
         last = 2 + len(strange)
-        wait_until(lambda: ask(server.http_port, "/status/one").body["seq"] == last)
+        wait_until(lambda: get_json(server.http_port, "/status/one").body["seq"] == last)
         seen: list[int] = []
         while not seen or seen[-1] < last:
             _, name, payload = session.receive_event()
@@ -213,12 +214,12 @@ def test_what_a_stranger_adds_to_the_stream_is_skipped_and_costs_nothing_else(
             if name != "pipeline:status" or payload["seq"] == last:
                 seen.append(payload["seq"])
         assert seen == list(range(2, last + 1))
-        page = ask(server.http_port, "/events?limit=1000").body
+        page = get_json(server.http_port, "/events?limit=1000").body
         page = page["events"]
         assert [item["data"]["seq"] for item in page] == list(range(2, last + 1))
         assert is_ok(server)
         with start_status_server(0, pipelines=[]) as other:
-            assert ask(other.http_port, "/status/one").body["seq"] == last
+            assert get_json(other.http_port, "/status/one").body["seq"] == last
     assert len(told(caplog, "is not an event of this service", "skipped")) <= 2
     assert told(caplog, "is not an event of this service")
     assert "Traceback" not in caplog.text
@@ -240,7 +241,7 @@ def _strange_entries() -> list[list[str]]:
 
 
 def test_what_a_stranger_puts_beside_the_pipelines_stops_no_start(
-    link: Link, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture
+    link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture
 ) -> None:
     link.call("ZADD", KEYS.pipelines, 1, "odd", 2, "bent", 3, "listed", 4, "rows")
     link.call("HSET", KEYS.pipeline("odd"), "epoch", "e", "position", "what?")
@@ -254,14 +255,14 @@ def test_what_a_stranger_puts_beside_the_pipelines_stops_no_start(
     link.call("SET", KEYS.count, "many")
     with start_status_server(0, pipelines=pipelines) as server:
         pipelines[0].complete_file("a")
-        wait_until(lambda: ask(server.http_port, "/files").body["files"])
-        assert [file["name"] for file in ask(server.http_port, "/files").body["files"]] == ["a"]
+        wait_until(lambda: get_json(server.http_port, "/files").body["files"])
+        assert [file["name"] for file in get_json(server.http_port, "/files").body["files"]] == ["a"]
         assert is_ok(server)
     assert "Traceback" not in caplog.text
 
 
 def test_a_policy_that_drops_keys_is_told_at_the_start_and_when_it_changes(
-    redis: RedisServer, link: Link, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    redis: RedisServer, link: RedisConnection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag_pipeline.journal.redis.backend.POLICY_SECONDS", 0.1)
     link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
@@ -276,4 +277,4 @@ def test_a_policy_that_drops_keys_is_told_at_the_start_and_when_it_changes(
         link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
         wait_until(lambda: not is_ok(server))
     assert len(told(caplog, "allkeys-lru")) == len(told(caplog, "allkeys-random")) == 1
-    assert backoff.REFUSED_SECONDS > backoff.LONGEST_SECONDS
+    assert retry.REFUSED_SECONDS > retry.LONGEST_SECONDS

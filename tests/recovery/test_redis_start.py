@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline import PipelineStatus
-from rag_pipeline.journal.redis.keys import Keys
+from rag_pipeline.journal.redis.keys import RedisKeys
 from rag_pipeline.status import core_of
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer, following, publishing
-from tests.live import Program, ask, free_pair, wait_until
+from tests.support.http_get import get_json
+from tests.support.ports import free_port_pair
+from tests.support.programs import Program
+from tests.support.waiting import wait_until
 
 pytestmark = redis_server.needs_redis
 
@@ -47,7 +50,7 @@ def _kill(redis: RedisServer, *names: str) -> None:
     with _program(redis, 0, *names) as first:
         first.expect("started")
         link = redis.link()
-        wait_until(lambda: all(link.call("HGET", Keys().pipeline(name), "seq") == "2" for name in names))
+        wait_until(lambda: all(link.call("HGET", RedisKeys().pipeline(name), "seq") == "2" for name in names))
         link.close()
         first.signal(signal.SIGKILL)
         first.exit_code()
@@ -56,7 +59,7 @@ def _kill(redis: RedisServer, *names: str) -> None:
 def _status(port: int) -> dict[str, int]:
     """Return ``seq`` of each pipeline that is shown; nothing while HTTP does not answer."""
     with suppress(OSError):
-        body = ask(port, "/status").body
+        body = get_json(port, "/status").body
         states = body.get("pipelines", {body.get("pipeline_id"): body})
         return {name: state["seq"] for name, state in states.items()}
     return {}
@@ -64,16 +67,16 @@ def _status(port: int) -> dict[str, int]:
 
 def test_http_answers_while_the_leases_of_a_killed_process_are_waited_for(redis: RedisServer) -> None:
     _kill(redis, *NAMES)
-    port = free_pair()
+    port = free_port_pair()
     with _program(redis, port, *NAMES) as again:
         wait_until(lambda: _status(port), "an answer")
         assert _status(port) == dict.fromkeys(NAMES, 2), "what Redis knows of them is shown meanwhile"
-        assert ask(port, "/health").status == 200
+        assert get_json(port, "/health").status == 200
         assert "started" not in again.output
         again.expect("started")
         # One file each was in flight and is failed now, then it is tried again.
         wait_until(lambda: _status(port) == dict.fromkeys(NAMES, 5))
-        assert ask(port, "/health").body["status"] == "ok"
+        assert get_json(port, "/health").body["status"] == "ok"
 
 
 def test_a_pipeline_whose_id_is_free_does_not_wait_for_those_that_are_held(redis: RedisServer) -> None:
@@ -90,7 +93,7 @@ def test_a_pipeline_whose_id_is_free_does_not_wait_for_those_that_are_held(redis
         link = redis.link()
         beats = set()
         while request.held:
-            beats.add(link.call("ZSCORE", Keys().pipelines, "free"))
+            beats.add(link.call("ZSCORE", RedisKeys().pipelines, "free"))
         assert len(beats) > 1, "its heartbeats go on"
         link.close()
         publisher.wait(request)
@@ -98,7 +101,7 @@ def test_a_pipeline_whose_id_is_free_does_not_wait_for_those_that_are_held(redis
 
 
 def test_a_live_process_keeps_its_pipelines_and_the_second_one_says_whose_they_are(redis: RedisServer) -> None:
-    port = free_pair()
+    port = free_port_pair()
     with _program(redis, 0, "one") as first:
         first.expect("started")
         with _program(redis, port, "another", "one") as second:
@@ -106,7 +109,7 @@ def test_a_live_process_keeps_its_pipelines_and_the_second_one_says_whose_they_a
             assert second.exit_code() == 1
             assert "started" not in second.output
         link = redis.link()
-        assert link.call("EXISTS", Keys().owner("another")) == 0, "it is given back"
+        assert link.call("EXISTS", RedisKeys().owner("another")) == 0, "it is given back"
         link.close()
     with _program(redis, 0, "another", "one") as third:
         third.expect("started")
@@ -114,9 +117,9 @@ def test_a_live_process_keeps_its_pipelines_and_the_second_one_says_whose_they_a
 
 def test_a_redis_that_stands_still_does_not_keep_the_servers_from_starting(redis: RedisServer) -> None:
     redis.freeze()
-    port = free_pair()
+    port = free_port_pair()
     with _program(redis, port, *NAMES) as program:
         program.expect("started")
-        assert ask(port, "/health").body["status"] == "degraded"
+        assert get_json(port, "/health").body["status"] == "degraded"
         redis.thaw()
-        wait_until(lambda: ask(port, "/health").body["status"] == "ok")
+        wait_until(lambda: get_json(port, "/health").body["status"] == "ok")

@@ -22,9 +22,12 @@ from rag_pipeline.journal import Entry, offset_of
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
 from rag_pipeline.journal.tail import Tail
 from rag_pipeline.service.server import StatusServer, start_status_server
-from tests.live import ask, run
 from tests.socket_server.support import ClientClosedError, PollingSession, WebSocketSession, new_pipeline, serving
-from tests.watching import JsonDict, loose, wait_until
+from tests.support.http_get import get_json
+from tests.support.programs import run
+from tests.support.recorder import untyped
+from tests.support.state_client import JsonDict
+from tests.support.waiting import wait_until
 
 Received = list[tuple[str, JsonDict]]
 
@@ -93,12 +96,13 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from rag_pipeline import PipelineStatus, start_status_server
-from tests.live import ask, wait_until
+from tests.support.http_get import get_json
+from tests.support.waiting import wait_until
 pipeline = PipelineStatus("local_files", "killed-early")
 pipeline.add_processing_file("early", "early")
 with start_status_server(0, pipelines=[pipeline], state_dir=Path(sys.argv[1])) as server:
     pipeline.add_processing_file("late", "late")
-    wait_until(lambda: ask(server.http_port, "/events").body["events"])
+    wait_until(lambda: get_json(server.http_port, "/events").body["events"])
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -145,7 +149,7 @@ def test_a_forked_child_that_lives_on_does_not_hold_the_journal(tmp_path: Path) 
         child.start()
     try:
         with serving(new_pipeline(), state_dir=tmp_path) as server:
-            assert ask(server.http_port, "/health").body["journal"]["status"] == "ok"
+            assert get_json(server.http_port, "/health").body["journal"]["status"] == "ok"
     finally:
         end.put(None)
         child.join()
@@ -161,7 +165,7 @@ def test_a_state_folder_that_is_removed_while_the_service_runs_is_told(tmp_path:
 
         def told() -> bool:
             pipeline.update(status="running")
-            return bool(ask(server.http_port, "/health").body["status"] == "degraded")
+            return bool(get_json(server.http_port, "/health").body["status"] == "degraded")
 
         wait_until(told)
 
@@ -314,7 +318,7 @@ def test_a_field_of_the_users_own_never_stands_for_one_of_the_services(field: st
     with serving(pipeline) as server, WebSocketSession(server.socket_port) as session:
         session.receive_event()
         with pytest.raises(ValueError, match=field):
-            loose(pipeline).update(**{field: "mine"})
+            untyped(pipeline).update(**{field: "mine"})
 
 
 def test_a_page_of_events_is_not_called_recovered_when_events_went_while_it_was_made(
@@ -338,5 +342,5 @@ def test_a_page_of_events_is_not_called_recovered_when_events_went_while_it_was_
             return found
 
         monkeypatch.setattr(tail, "reaches", reaches_and_then_events_come)
-        page = ask(server.http_port, f"/events?since={offset(server, 50)}").body
+        page = get_json(server.http_port, f"/events?since={offset(server, 50)}").body
         assert not page["recovered"] or page["events"][0]["data"]["seq"] == 51

@@ -11,10 +11,11 @@ import pytest
 
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer
-from tests.live import ask
 from tests.recovery.processes import Shared, Wanderer
 from tests.socket_server.support import in_threads
-from tests.watching import lasting, wait_until
+from tests.support.http_get import get_json
+from tests.support.state_client import without_volatile
+from tests.support.waiting import wait_until
 
 pytestmark = redis_server.needs_redis
 
@@ -53,13 +54,13 @@ def test_three_pipelines_two_servers_and_a_hundred_clients_that_wander(redis: Re
         for pipeline in pipelines:
             pipeline.done()
         for server in servers:
-            states = ask(server.http_port, "/status").body["pipelines"]
+            states = get_json(server.http_port, "/status").body["pipelines"]
             assert sorted(states) == sorted(names)
             for client in clients:
                 for name, state in states.items():
                     picture = client.pictures[name].state
                     assert picture is not None
-                    assert lasting(picture) == lasting(state)
+                    assert without_volatile(picture) == without_volatile(state)
         recovered = [told for client in clients for told in client.recovered]
         assert all(recovered)
         assert recovered
@@ -80,16 +81,16 @@ def test_a_pipeline_that_dies_is_shown_as_stalled_and_comes_back(redis: RedisSer
             pipeline.kill()
 
         def status() -> str:
-            body = ask(server.http_port, "/status").body
+            body = get_json(server.http_port, "/status").body
             return str(body.get("status"))
 
         assert status() == "idle"
-        wait_until(lambda: status() == "stalled", 60)
+        wait_until(lambda: status() == "stalled")
         with Shared(redis.url, "pipeline", "dying", "2", env=quick) as pipeline:
             pipeline.go()
             pipeline.done()
-            wait_until(lambda: status() == "idle", 60)
-            state = ask(server.http_port, "/status").body
+            wait_until(lambda: status() == "idle")
+            state = get_json(server.http_port, "/status").body
             assert state["seq"] == 5 + 2 + 6
             assert state["total_processed"] + state["total_failed"] == 2  # the interrupted one was tried again
 
@@ -101,7 +102,7 @@ def test_a_second_process_with_one_id_is_refused(redis: RedisServer) -> None:
 
 def test_clients_stay_while_redis_is_gone_and_get_everything_when_it_is_back(redis: RedisServer) -> None:
     with Shared(redis.url, "serve") as server, Shared(redis.url, "pipeline", "outlasting", str(FILES)) as pipeline:
-        wait_until(lambda: ask(server.http_port, "/health").body["journal"]["status"] == "ok")
+        wait_until(lambda: get_json(server.http_port, "/health").body["journal"]["status"] == "ok")
         client = Wanderer(1)
 
         def follow(number: int) -> None:
@@ -111,22 +112,22 @@ def test_clients_stay_while_redis_is_gone_and_get_everything_when_it_is_back(red
             redis.kill()
             pipeline.go()
             pipeline.done()
-            wait_until(lambda: ask(server.http_port, "/health").body["status"] == "degraded", 30)
-            assert ask(server.http_port, "/health").status == 200
+            wait_until(lambda: get_json(server.http_port, "/health").body["status"] == "degraded")
+            assert get_json(server.http_port, "/health").status == 200
             redis.start()
 
         in_threads(2, follow)
         assert client.recovered == [], "it was never cut off"
-        wait_until(lambda: ask(server.http_port, "/health").body["status"] == "ok", 30)
+        wait_until(lambda: get_json(server.http_port, "/health").body["status"] == "ok")
 
 
 def test_a_redis_that_comes_back_empty_starts_clients_afresh_with_the_gap_marked(redis: RedisServer) -> None:
     with Shared(redis.url, "serve") as server, Shared(redis.url, "pipeline", "emptied", "3") as pipeline:
         pipeline.go()
         pipeline.done()
-        wait_until(lambda: ask(server.http_port, "/status").body.get("status") == "idle")
+        wait_until(lambda: get_json(server.http_port, "/status").body.get("status") == "idle")
         redis.restart(empty=True)
-        wait_until(lambda: ask(server.http_port, "/health").body["status"] == "ok", 30)
-        wait_until(lambda: ask(server.http_port, "/status").body.get("status") == "idle", 30)
+        wait_until(lambda: get_json(server.http_port, "/health").body["status"] == "ok")
+        wait_until(lambda: get_json(server.http_port, "/status").body.get("status") == "idle")
         # The state from before may be shown until the server has noticed, and none until the pipeline has told its own.
-        wait_until(lambda: ask(server.http_port, "/status").body.get("total_processed") == 2)
+        wait_until(lambda: get_json(server.http_port, "/status").body.get("total_processed") == 2)

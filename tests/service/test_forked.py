@@ -12,7 +12,8 @@ import pytest
 from rag_pipeline.common.listener import open_listener
 from rag_pipeline.errors import PortInUseError
 from rag_pipeline.service.forked import OnceForAll
-from tests.live import DEADLINE_SECONDS, Program, run, wait_until
+from tests.support.programs import Program, run
+from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
 SERVING = """
 import os, sys, time

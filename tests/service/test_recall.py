@@ -11,9 +11,9 @@ from rag_pipeline.http_server.service_view import FollowerClosedError
 from rag_pipeline.service.recall import Recall
 from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
-from tests.live import ask
 from tests.socket_server.support import new_pipeline, serving, wait_until_live
-from tests.watching import wait_until
+from tests.support.http_get import get_json
+from tests.support.waiting import wait_until
 
 
 def recall_of(server: StatusServer) -> Recall:
@@ -120,6 +120,6 @@ def test_a_follower_that_does_not_keep_up_is_counted_with_the_clients_that_were_
         wait_until_live(server, 1)
         for _ in range(3):
             pipeline.update(own={"text": "x" * 50_000})
-        wait_until(lambda: ask(server.http_port, "/health").body["clients_dropped"] == 1)
+        wait_until(lambda: get_json(server.http_port, "/health").body["clients_dropped"] == 1)
         with pytest.raises(FollowerClosedError):
             follower.next(30)

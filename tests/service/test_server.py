@@ -18,8 +18,12 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.common.listener import open_listener
 from rag_pipeline.errors import ConfigurationError, PortInUseError
 from rag_pipeline.service.server import StatusServer, start_status_server
-from tests.hanging import PATIENCE_SECONDS, hanging_disk
-from tests.live import Program, ask, free_pair, native_threads, run, taken_port, wait_until
+from tests.support.hanging_disk import HANG_SECONDS, hanging_disk
+from tests.support.http_get import get_json
+from tests.support.ports import free_port_pair, taken_port
+from tests.support.processes import native_threads
+from tests.support.programs import Program, run
+from tests.support.waiting import wait_until
 from tests.verify import Received, Watcher
 
 _numbers = itertools.count()
@@ -45,15 +49,15 @@ def last_status(watcher: Watcher, namespace: str = "/pipeline") -> object:
 
 
 def assert_answers(server: StatusServer) -> None:
-    assert ask(server.http_port, "/health").status == 200
-    assert ask(server.socket_port, "/health").status == 200
+    assert get_json(server.http_port, "/health").status == 200
+    assert get_json(server.socket_port, "/health").status == 200
 
 
 # -- ports -----------------------------------------------------------------------------------------------------------
 
 
 def test_socket_io_takes_the_port_above_unless_one_is_given() -> None:
-    port = free_pair()
+    port = free_port_pair()
     with start_status_server(port, pipelines=[]) as server:
         assert (server.http_port, server.socket_port) == (port, port + 1)
         assert_answers(server)
@@ -73,7 +77,7 @@ def test_port_0_picks_two_free_ports_whatever_the_environment_says(monkeypatch: 
 
 
 def test_ports_and_host_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    port = free_pair()
+    port = free_port_pair()
     monkeypatch.setenv("STATUS_PORT", str(port + 1))
     monkeypatch.setenv("SOCKET_IO_PORT", str(port))
     monkeypatch.setenv("STATUS_HOST", "localhost")
@@ -163,7 +167,7 @@ def test_stop_is_idempotent_and_frees_the_ports_for_a_second_start() -> None:
             wait_until(lambda: not watcher.connected)
         pipeline.update(status="alone")  # no server, no harm
         server = start_status_server(ports[0], socket_port=ports[1], pipelines=[pipeline])
-        assert ask(server.http_port, "/status").body["status"] == "alone"
+        assert get_json(server.http_port, "/status").body["status"] == "alone"
     server.stop()
 
 
@@ -177,7 +181,7 @@ def test_stop_from_several_threads_at_once_returns_when_it_is_done() -> None:
             thread.join(60)
             assert not thread.is_alive()
     with pytest.raises(ConnectionRefusedError):
-        ask(server.socket_port, "/health")
+        get_json(server.socket_port, "/health")
 
 
 def test_stop_is_bounded_when_the_socket_io_loop_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,9 +200,9 @@ def test_the_context_manager_stops_at_its_end_and_on_an_error() -> None:
     with pytest.raises(ZeroDivisionError), start_status_server(0, pipelines=[]) as server:
         raise ZeroDivisionError
     with pytest.raises(ConnectionRefusedError):
-        ask(server.http_port, "/status")
+        get_json(server.http_port, "/status")
     with pytest.raises(ConnectionRefusedError):
-        ask(server.socket_port, "/health")
+        get_json(server.socket_port, "/health")
 
 
 @SETTLED
@@ -310,7 +314,7 @@ def test_stop_is_bounded_when_the_disk_hangs_and_the_other_parts_end(
         pipeline.update(status="running")
         stopping = threading.Thread(target=server.stop)
         stopping.start()
-        stopping.join(PATIENCE_SECONDS / 2)
+        stopping.join(HANG_SECONDS / 2)
         assert not stopping.is_alive()
         for port in (server.http_port, server.socket_port):
             open_listener("127.0.0.1", port).close()
@@ -345,7 +349,7 @@ def ignored_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_second_start_on_the_same_ports_returns_the_running_server(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = free_pair()
+    port = free_port_pair()
     monkeypatch.setenv("STATUS_PORT", str(port))
     server = start_status_server()
     try:
@@ -364,7 +368,7 @@ def test_a_second_start_on_the_same_ports_returns_the_running_server(
 def test_what_differs_in_a_second_start_is_said_once_to_be_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    port = free_pair()
+    port = free_port_pair()
     with start_status_server(port) as server:
         for _ in range(3):
             assert start_status_server(port, state_dir=tmp_path, pipelines=[new_pipeline()]) is server
@@ -379,7 +383,7 @@ def test_what_differs_in_a_second_start_is_said_once_to_be_ignored(
 
 
 def test_a_cell_that_makes_its_pipeline_anew_and_starts_again_has_the_new_one_shown() -> None:
-    port = free_pair()
+    port = free_port_pair()
 
     def cell() -> StatusServer:
         pipeline = PipelineStatus("local_files", "of-a-cell")
@@ -388,9 +392,9 @@ def test_a_cell_that_makes_its_pipeline_anew_and_starts_again_has_the_new_one_sh
         return server
 
     server = cell()
-    first = ask(port, "/status").body["run"]
+    first = get_json(port, "/status").body["run"]
     assert cell() is server
-    assert ask(port, "/status").body["run"] == first + 1
+    assert get_json(port, "/status").body["run"] == first + 1
     assert "1 pipeline>" in repr(server)
     server.stop()
 
@@ -403,7 +407,7 @@ def test_port_0_always_makes_a_new_server() -> None:
 
 
 def test_a_nested_block_leaves_the_server_to_the_one_around_it() -> None:
-    port = free_pair()
+    port = free_port_pair()
     with start_status_server(port, pipelines=[]) as server:
         with start_status_server(port, pipelines=[]) as inner:
             assert inner is server
@@ -415,7 +419,7 @@ def test_a_nested_block_leaves_the_server_to_the_one_around_it() -> None:
 
 
 def test_a_block_leaves_a_server_that_another_call_holds() -> None:
-    port = free_pair()
+    port = free_port_pair()
     server = start_status_server(port, pipelines=[])
     with start_status_server(port, pipelines=[]), start_status_server(port, pipelines=[]):
         pass
@@ -426,7 +430,7 @@ def test_a_block_leaves_a_server_that_another_call_holds() -> None:
 
 
 def test_many_starts_at_once_make_one_server() -> None:
-    port = free_pair()
+    port = free_port_pair()
     found: list[StatusServer] = []
     threads = [threading.Thread(target=lambda: found.append(start_status_server(port, pipelines=[]))) for _ in range(6)]
     for thread in threads:
@@ -471,8 +475,8 @@ def test_two_servers_in_one_process_show_their_own_pipelines() -> None:
             wait_until(lambda: last_status(of_a) == "one")
             wait_until(lambda: last_status(of_b) == "two")
             assert of_a.count("/pipeline") == of_b.count("/pipeline") == 2
-        assert ask(a.http_port, "/status").body["pipeline_id"] == first.pipeline_id
-        assert ask(a.http_port, f"/status/{second.pipeline_id}").status == 404
+        assert get_json(a.http_port, "/status").body["pipeline_id"] == first.pipeline_id
+        assert get_json(a.http_port, f"/status/{second.pipeline_id}").status == 404
 
 
 def test_two_servers_in_one_process_need_two_state_folders(tmp_path: Path) -> None:
@@ -482,7 +486,7 @@ def test_two_servers_in_one_process_need_two_state_folders(tmp_path: Path) -> No
         start_status_server(0, pipelines=[second], state_dir=tmp_path / "b") as b,
         start_status_server(0, pipelines=[second], state_dir=tmp_path / "a") as c,
     ):
-        journals = [ask(server.http_port, "/health").body["journal"] for server in (a, b, c)]
+        journals = [get_json(server.http_port, "/health").body["journal"] for server in (a, b, c)]
         assert [journal["kind"] for journal in journals] == ["sqlite", "sqlite", "memory"]
         assert "another server of this process: give each a state_dir of its own" in journals[2]["error"]
 
@@ -503,13 +507,13 @@ def test_two_servers_can_share_a_pipeline_and_one_may_stop() -> None:
 def test_one_pipeline_is_shown_flat_and_several_also_by_id() -> None:
     first, second = new_pipeline("google_drive"), new_pipeline("sharepoint")
     with start_status_server(0, pipelines=[first]) as server:
-        assert ask(server.http_port, "/status").body == first.get()
+        assert get_json(server.http_port, "/status").body == first.get()
     with start_status_server(0, pipelines=[first, second]) as server:
-        body = ask(server.http_port, "/status").body
+        body = get_json(server.http_port, "/status").body
         assert body.pop("pipelines") == {first.pipeline_id: first.get(), second.pipeline_id: second.get()}
         assert body == first.get()
-        assert ask(server.http_port, f"/status/{second.pipeline_id}") == (200, second.get())
-        missing = ask(server.http_port, "/status/none-such")
+        assert get_json(server.http_port, f"/status/{second.pipeline_id}") == (200, second.get())
+        missing = get_json(server.http_port, "/status/none-such")
         assert missing.status == 404
         assert "none-such" in missing.body["error"]
 
@@ -523,11 +527,11 @@ def test_pipelines_made_before_and_after_the_start_are_shown_also_when_their_own
         before.update(status="made before")
         after.update(status="made after")
         wait_until(lambda: last_status(watcher) == "made after")
-        assert [ask(server.http_port, f"/status/{i}").body["status"] for i in ids] == ["made before", "made after"]
-        assert {*ids} <= ask(server.http_port, "/health").body["pipelines"].keys()
+        assert [get_json(server.http_port, f"/status/{i}").body["status"] for i in ids] == ["made before", "made after"]
+        assert {*ids} <= get_json(server.http_port, "/health").body["pipelines"].keys()
         del before, after
         gc.collect()
-        assert [ask(server.http_port, f"/status/{i}").status for i in ids] == [200, 200]
+        assert [get_json(server.http_port, f"/status/{i}").status for i in ids] == [200, 200]
         with connect(server) as late:
             wait_until(lambda: {*ids} <= {i.arguments[0]["pipeline_id"] for i in late.received("/pipeline")[1:]})
 
@@ -537,15 +541,15 @@ def test_a_closed_pipeline_is_shown_no_more_and_its_id_serves_another() -> None:
         former = new_pipeline()
         former.update(status="former")
         later = PipelineStatus("local_files", former.pipeline_id)
-        assert ask(server.http_port, f"/status/{later.pipeline_id}").body["status"] == "initializing"
+        assert get_json(server.http_port, f"/status/{later.pipeline_id}").body["status"] == "initializing"
         later.close()
-        assert ask(server.http_port, f"/status/{later.pipeline_id}").status == 404
+        assert get_json(server.http_port, f"/status/{later.pipeline_id}").status == 404
         gone = weakref.ref(former)
         new = new_pipeline()  # with it the server lets go of those that were closed
         del former
         gc.collect()
         assert gone() is None
-        assert ask(server.http_port, f"/status/{new.pipeline_id}").status == 200
+        assert get_json(server.http_port, f"/status/{new.pipeline_id}").status == 200
 
 
 def test_the_default_pipeline_alone_is_shown_flat_and_first_among_several() -> None:
@@ -594,7 +598,7 @@ def test_health_counts_clients_and_tells_each_pipelines_last_activity() -> None:
     with start_status_server(0, pipelines=[pipeline]) as server:
         with connect(server), connect(server, ["polling"]):
             pipeline.update(status="running")
-            status, body = ask(server.http_port, "/health")
+            status, body = get_json(server.http_port, "/health")
         assert status == 200
         assert body["status"] == body["http"]["status"] == body["socket_io"]["status"] == "ok"
         assert body["socket_io"]["answered_in_ms"] > 0
@@ -608,16 +612,16 @@ def test_health_counts_clients_and_tells_each_pipelines_last_activity() -> None:
 def test_health_is_503_once_the_socket_io_server_is_dead_and_status_goes_on() -> None:
     pipeline = new_pipeline()
     with start_status_server(0, pipelines=[pipeline]) as server:
-        assert ask(server.http_port, "/health").status == 200
+        assert get_json(server.http_port, "/health").status == 200
         server._sockets.stop()
-        wait_until(lambda: ask(server.http_port, "/health").status == 503)
-        body = ask(server.http_port, "/health").body
+        wait_until(lambda: get_json(server.http_port, "/health").status == 503)
+        body = get_json(server.http_port, "/health").body
         assert body["status"] == body["socket_io"]["status"] == "down"
         assert body["http"]["status"] == "ok"
         assert body["clients"] is None
         assert "refused" in body["socket_io"]["error"]
         pipeline.update(status="still reporting")
-        assert ask(server.http_port, "/status").body["status"] == "still reporting"
+        assert get_json(server.http_port, "/status").body["status"] == "still reporting"
 
 
 def test_health_is_503_while_the_socket_io_loop_hangs() -> None:
@@ -625,11 +629,11 @@ def test_health_is_503_while_the_socket_io_loop_hangs() -> None:
     with start_status_server(0, pipelines=[]) as server:
         server._sockets.hub.call(lambda: _ignore(hang.wait(60)))  # its one thread does nothing else meanwhile
         try:
-            wait_until(lambda: ask(server.http_port, "/health").status == 503)
-            assert "no answer within" in ask(server.http_port, "/health").body["socket_io"]["error"]
+            wait_until(lambda: get_json(server.http_port, "/health").status == 503)
+            assert "no answer within" in get_json(server.http_port, "/health").body["socket_io"]["error"]
         finally:
             hang.set()
-        wait_until(lambda: ask(server.http_port, "/health").status == 200)
+        wait_until(lambda: get_json(server.http_port, "/health").status == 200)
 
 
 # -- who may see it ----------------------------------------------------------------------------------------------------
@@ -643,8 +647,8 @@ def test_a_service_that_is_open_to_more_than_this_machine_says_so_once(
 ) -> None:
     monkeypatch.setenv("STATUS_AUTH_TOKEN", token)
     with start_status_server(0, host=host, pipelines=[]) as server:
-        ask(server.http_port, "/health")
-        ask(server.http_port, "/status")
+        get_json(server.http_port, "/health")
+        get_json(server.http_port, "/status")
     lines = [record.getMessage() for record in caplog.records if "STATUS_AUTH_TOKEN" in record.getMessage()]
     assert len(lines) == said
     assert all(host in line and "\n" not in line for line in lines)
@@ -655,7 +659,7 @@ def test_the_token_of_the_environment_is_asked_for_and_kept_out_of_what_is_print
 ) -> None:
     monkeypatch.setenv("STATUS_AUTH_TOKEN", f"{TOKEN},another-{TOKEN}")
     with start_status_server(0, pipelines=[]) as server:
-        assert ask(server.http_port, "/status").status == 401
+        assert get_json(server.http_port, "/status").status == 401
         assert TOKEN not in repr(server._settings)
 
 
@@ -689,5 +693,5 @@ def test_a_service_that_starts_after_its_pipeline_knows_the_files_that_are_shown
         pipeline.complete_file(f"done {n}")
     with start_status_server(0, pipelines=[pipeline], state_dir=tmp_path) as server:
         pipeline.complete_file("flying 0")
-        wait_until(lambda: len(ask(server.http_port, "/files?status=completed")[1]["files"]) == 6)
-        assert len(ask(server.http_port, "/files?status=processing")[1]["files"]) == 4
+        wait_until(lambda: len(get_json(server.http_port, "/files?status=completed")[1]["files"]) == 6)
+        assert len(get_json(server.http_port, "/files?status=processing")[1]["files"]) == 4

@@ -19,7 +19,8 @@ from rag_pipeline.common.config import Settings
 from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.contract.checking import check_answer, check_event, check_packet, split
-from tests.watching import Client, JsonDict, lasting, wait_until
+from tests.support.state_client import JsonDict, StateClient, without_volatile
+from tests.support.waiting import wait_until
 
 HOST = "127.0.0.1"
 DEADLINE_SECONDS = 60.0
@@ -27,7 +28,7 @@ WEBSOCKET_PATH = "/socket.io/?EIO=4&transport=websocket"
 POLLING_PATH = "/socket.io/?EIO=4&transport=polling"
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
 
-__all__ = ["Client", "JsonDict", "lasting", "wait_until"]
+__all__ = ["JsonDict", "StateClient", "wait_until", "without_volatile"]
 
 _ids = itertools.count()
 
@@ -257,12 +258,12 @@ class Session:
     def receive_event(self) -> tuple[str, str, JsonDict]:
         return parse(self.receive())
 
-    def follow(self, pipeline: PipelineStatus, client: Client | None = None) -> Client:
+    def follow(self, pipeline: PipelineStatus, client: StateClient | None = None) -> StateClient:
         """Follow the only pipeline shown until the client has seen its last event; compare the states.
 
         An automatic status comes with the next status, not with the event of the file that it follows from.
         """
-        client = client or Client()
+        client = client or StateClient()
         while (
             client.state is None
             or client.state["seq"] < (now := pipeline.get())["seq"]
@@ -270,7 +271,7 @@ class Session:
         ):
             _, name, payload = self.receive_event()
             client.follow(name, payload)
-        assert lasting(client.state) == lasting(now)
+        assert without_volatile(client.state) == without_volatile(now)
         return client
 
 

@@ -18,7 +18,6 @@ from rag_pipeline.service.server import StatusServer
 from rag_pipeline.socket_server import application
 from rag_pipeline.status import PipelineStatus
 from tests.access.signing import SECRET, key_set, public_jwk, publishing, shared, signed
-from tests.live import wait_until
 from tests.socket_server.support import (
     ClientClosedError,
     PollingSession,
@@ -28,6 +27,7 @@ from tests.socket_server.support import (
     request,
     serving,
 )
+from tests.support.waiting import wait_until
 
 TOKEN = "a-token-of-the-house"
 AUTH = AuthSettings(tokens=("another-token-of-the-house", TOKEN), jwt_secret=SECRET)

@@ -15,21 +15,21 @@ from rag_pipeline.contract import events
 from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.contract.checking import check_event
-from tests.in_order import InOrderClient
 from tests.socket_server.support import (
-    Client,
     JsonDict,
     PollingSession,
     Session,
+    StateClient,
     WebSocketSession,
     clients,
     hammer,
     in_threads,
-    lasting,
     new_pipeline,
     serving,
     wait_until,
+    without_volatile,
 )
+from tests.support.ordered_client import OrderedClient
 
 TRANSPORTS = {"websocket": ["websocket"], "polling": ["polling"], "upgrade": ["polling", "websocket"]}
 
@@ -42,7 +42,7 @@ class PythonClient:
         port: int,
         transports: list[str],
         namespaces: tuple[str, ...] = ("/pipeline",),
-        kind: type[socketio.Client] = InOrderClient,
+        kind: type[socketio.Client] = OrderedClient,
     ) -> None:
         self.received: dict[str, list[tuple[str, JsonDict]]] = {namespace: [] for namespace in namespaces}
         self.ended: list[str] = []
@@ -62,19 +62,18 @@ class PythonClient:
         """Return once the pipeline's last event has come in each namespace."""
         for received in self.received.values():
             wait_until(
-                lambda r=received: any(body["seq"] >= pipeline.get()["seq"] for _, body in r),  # type: ignore[misc]
-                60,
+                lambda r=received: any(body["seq"] >= pipeline.get()["seq"] for _, body in r),
             )
 
     def check(self, pipeline: PipelineStatus) -> None:
         self.wait_for(pipeline)
         for received in self.received.values():
-            client = Client()
+            client = StateClient()
             for name, payload in received.copy():
                 check_event(name, payload)
                 client.follow(name, payload)
             assert client.state is not None
-            assert lasting(client.state) == lasting(pipeline.get())
+            assert without_volatile(client.state) == without_volatile(pipeline.get())
 
     def __enter__(self) -> PythonClient:
         return self
@@ -121,7 +120,7 @@ def test_the_stock_python_client_gets_every_event_once_if_in_any_order(
         serving(pipeline, backlog_limit_bytes=1 << 26) as server,
         PythonClient(server.socket_port, TRANSPORTS[transport], kind=socketio.Client) as client,
     ):
-        wait_until(lambda: bool(client.received["/pipeline"]), 60)  # the snapshot: what comes now comes after it
+        wait_until(lambda: bool(client.received["/pipeline"]))  # the snapshot: what comes now comes after it
         for thread in hammer(pipeline, 2, 50):
             thread.join()
 
@@ -129,7 +128,7 @@ def test_the_stock_python_client_gets_every_event_once_if_in_any_order(
             received = client.received["/pipeline"].copy()
             return [body["seq"] for name, body in received if name != events.STATUS]
 
-        wait_until(lambda: len(numbers()) >= 300, 60)  # three for each file
+        wait_until(lambda: len(numbers()) >= 300)  # three for each file
         client.wait_for(pipeline)
         assert len(numbers()) == len(set(numbers())) == 300
 

@@ -24,9 +24,9 @@ from tests.socket_server.support import (
     POLLING_PATH,
     PONG,
     TEXT,
-    Client,
     ClientClosedError,
     PollingSession,
+    StateClient,
     WebSocketSession,
     clients,
     exchange,
@@ -197,7 +197,7 @@ def test_events_acks_and_binary_packets_of_clients_are_ignored(
         client.socket.sendall(masked_frame(BINARY, b"\x00" * 100) * 3)
         client.socket.sendall(masked_frame(PING, b"there?"))
         pipeline.update(status="running")
-        followed, answers, alive = Client(), [], False
+        followed, answers, alive = StateClient(), [], False
         while not alive or followed.state is None or followed.state["seq"] < 1:
             opcode, payload = client.receive_frame()
             if opcode == PONG:

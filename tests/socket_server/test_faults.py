@@ -20,16 +20,15 @@ import pytest
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.support import (
     HOST,
-    Client,
     ClientClosedError,
     PollingSession,
+    StateClient,
     WebSocketSession,
     clients,
     exchange,
     hammer,
     handshake_request,
     in_threads,
-    lasting,
     masked_frame,
     new_pipeline,
     parse,
@@ -38,6 +37,7 @@ from tests.socket_server.support import (
     ticking,
     wait_until,
     wait_until_live,
+    without_volatile,
 )
 
 
@@ -70,7 +70,7 @@ def test_nothing_is_missed_or_repeated_while_clients_come_and_go(pipeline: Pipel
             while not done.is_set():
                 make = PollingSession if number % 3 == 0 else WebSocketSession
                 with make(server.socket_port) as client:
-                    followed = Client()
+                    followed = StateClient()
                     for _ in range(chance.randrange(1, 60)):
                         _, name, payload = client.receive_event()
                         followed.follow(name, payload)
@@ -113,7 +113,7 @@ def test_a_reader_with_a_tiny_buffer_gets_every_byte_in_order(pipeline: Pipeline
 def test_a_poller_that_takes_its_time_gets_every_event(pipeline: PipelineStatus, direct: bool) -> None:
     with serving(pipeline, direct=direct) as server, PollingSession(server.socket_port) as slow:
         threads = hammer(pipeline, 2, 100)
-        client = Client()
+        client = StateClient()
         while any(thread.is_alive() for thread in threads):
             _, name, payload = slow.receive_event()
             client.follow(name, payload)
@@ -161,7 +161,7 @@ def test_a_client_that_stops_reading_is_disconnected_and_logged_once_trap_5(
         stalled.receive_event()
         other.receive_event()
         wait_until_live(server, 2)  # until then it is sent no more than it takes, and nothing counts
-        followed = Client()
+        followed = StateClient()
         before = resident_bytes()
         number = 0
         while clients(server)["total"] == 2:
@@ -193,7 +193,7 @@ def test_a_disconnected_slow_client_sees_the_end_and_a_fresh_snapshot(pipeline: 
             pipeline.update(own={"own_field": "z" * 80_000, "number": number})
             if clients(server)["total"] == 0:
                 break
-        seen = Client()
+        seen = StateClient()
         with contextlib.suppress(ClientClosedError):
             while True:
                 _, name, payload = slow.receive_event()
@@ -232,7 +232,7 @@ def test_1100_clients_at_once_each_get_each_event_trap_4(pipeline: PipelineStatu
         for connection in sockets:
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 101 ")
             connection.sendall(masked_frame(1, b"40/pipeline,"))
-        wait_until(lambda: clients(server)["/pipeline"] == count, 60)
+        wait_until(lambda: clients(server)["/pipeline"] == count)
         pipeline.update(status="running", own={"told": "everyone at once"})
         waiting = {}
         for number, connection in enumerate(sockets):
@@ -252,7 +252,7 @@ def test_1100_clients_at_once_each_get_each_event_trap_4(pipeline: PipelineStatu
         assert clients(server)["total"] == count
         for connection in sockets:
             connection.close()
-        wait_until(lambda: clients(server)["total"] == 0, 60)
+        wait_until(lambda: clients(server)["total"] == 0)
 
 
 def test_without_descriptors_the_server_waits_and_accepts_again(
@@ -371,7 +371,7 @@ def test_what_was_emitted_before_the_stop_reaches_a_reading_client(pipeline: Pip
         for number in range(500):
             pipeline.update(own={"number": number})
         server.stop()
-        followed = Client()
+        followed = StateClient()
         end: list[int | str | None] = []
         while True:
             try:
@@ -385,7 +385,7 @@ def test_what_was_emitted_before_the_stop_reaches_a_reading_client(pipeline: Pip
             _, name, payload = parse(packet)
             followed.follow(name, payload)
         assert followed.state is not None
-        assert lasting(followed.state) == lasting(pipeline.get())
+        assert without_volatile(followed.state) == without_volatile(pipeline.get())
         assert end == ["goodbye", 1000]
 
 

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from tests.socket_server.support import (
-    Client,
     JsonDict,
     PollingSession,
     Session,
+    StateClient,
     WebSocketSession,
     in_threads,
-    lasting,
     request,
+    without_volatile,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -77,12 +77,12 @@ def test_every_event_arrives_in_order_whatever_the_host_is_traps_1_and_2(mode: s
 
             def follow(number: int) -> None:
                 session: Session = (websocket, polling)[number]
-                client = Client()
+                client = StateClient()
                 while client.state is None or client.state.get("played") is not True:
                     _, name, payload = session.receive_event()
                     client.follow(name, payload)
                 assert played.wait(30)
-                assert lasting(client.state) == lasting(final)
+                assert without_volatile(client.state) == without_volatile(final)
 
             def play() -> None:
                 running.go_on()

@@ -21,8 +21,16 @@ from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.access.signing import SECRET, shared
 from tests.contract.checking import check_event
-from tests.socket_server.support import Client, hammer, in_threads, lasting, new_pipeline, serving, ticking
-from tests.watching import status_numbers
+from tests.socket_server.support import (
+    StateClient,
+    hammer,
+    in_threads,
+    new_pipeline,
+    serving,
+    ticking,
+    without_volatile,
+)
+from tests.support.recorder import status_numbers
 
 JS = Path(__file__).parents[1] / "js"
 NODE = shutil.which("node")
@@ -58,7 +66,7 @@ class NodeClient:
         self._lines: queue.Queue[list[Any]] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.client = Client()
+        self.client = StateClient()
         self.said: list[list[Any]] = []
 
     def _read(self) -> None:
@@ -83,7 +91,7 @@ class NodeClient:
     def follow(self, pipeline: PipelineStatus) -> None:
         while self.client.state is None or self.client.state["seq"] < pipeline.get()["seq"]:
             self.next()
-        assert lasting(self.client.state) == lasting(pipeline.get())
+        assert without_volatile(self.client.state) == without_volatile(pipeline.get())
 
     def cut(self) -> None:
         """End the connection under the client."""
@@ -163,7 +171,7 @@ class RootClient(NodeClient):
 
     def __init__(self, port: int, transports: str, *others: str) -> None:
         super().__init__(port, transports, ",".join(["", *others]), "root.mjs")
-        self.followed = {namespace: Client() for namespace in ("", *others)}
+        self.followed = {namespace: StateClient() for namespace in ("", *others)}
 
     def next(self) -> list[Any]:
         line = self._lines.get(timeout=30)
@@ -178,7 +186,7 @@ class RootClient(NodeClient):
         for client in self.followed.values():
             while client.state is None or client.state["seq"] < pipeline.get()["seq"]:
                 self.next()
-            assert lasting(client.state) == lasting(pipeline.get())
+            assert without_volatile(client.state) == without_volatile(pipeline.get())
 
 
 @pytest.mark.parametrize("others", [[], ["/pipeline"]], ids=["root", "both"])
@@ -212,7 +220,7 @@ def test_a_node_client_returns_to_a_restarted_server(pipeline: PipelineStatus) -
         first.stop()
         client.wait_for("disconnect", "transport close")
         pipeline.update(status="running", own={"told": "while no one listened"})
-        client.client = Client()
+        client.client = StateClient()
         with serving(pipeline, socket_port=first.socket_port):
             deadline = time.monotonic() + 20
             while client.client.state is None:
@@ -280,7 +288,7 @@ def test_a_node_client_that_was_away_too_long_is_told_so_and_starts_afresh(pipel
     with serving(pipeline) as first, ResumingClient(first.socket_port, "socket.io") as client:
         client.follow(pipeline)
         first.stop()
-        client.client = Client()
+        client.client = StateClient()
         with serving(pipeline, socket_port=first.socket_port):  # in memory: another journal
             assert client.connected(2) == [False, False]
             client.follow(pipeline)

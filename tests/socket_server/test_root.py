@@ -23,18 +23,18 @@ from rag_pipeline.status import PipelineStatus
 from tests.access.signing import SECRET, shared
 from tests.contract.checking import check_event
 from tests.socket_server.support import (
-    Client,
     JsonDict,
     PollingSession,
+    StateClient,
     WebSocketSession,
     clients,
     hammer,
-    lasting,
     new_pipeline,
     parse,
     prefix,
     serving,
     wait_until,
+    without_volatile,
 )
 
 TRANSPORTS = {"websocket": ["websocket"], "polling": ["polling"], "upgrade": ["polling", "websocket"]}
@@ -89,7 +89,7 @@ class StockClient:
     """python-socketio's client as its documentation begins it: no namespace is named."""
 
     def __init__(self, port: int, transports: list[str], *others: str) -> None:
-        self.followed = {namespace: Client() for namespace in ("/", *others)}
+        self.followed = {namespace: StateClient() for namespace in ("/", *others)}
         self.failures: list[BaseException] = []
         self.sio = LibraryClient(reconnection=False, handle_sigint=False)
         for namespace in self.followed:
@@ -110,12 +110,12 @@ class StockClient:
     def check(self, pipeline: PipelineStatus) -> None:
         for client in self.followed.values():
 
-            def up_to_date(client: Client = client) -> bool:
+            def up_to_date(client: StateClient = client) -> bool:
                 assert self.failures == []
                 return client.state is not None and client.state["seq"] >= pipeline.get()["seq"]
 
-            wait_until(up_to_date, 30)
-            assert lasting(client.state or {}) == lasting(pipeline.get())
+            wait_until(up_to_date)
+            assert without_volatile(client.state or {}) == without_volatile(pipeline.get())
 
     def __enter__(self) -> StockClient:
         return self

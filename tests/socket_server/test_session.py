@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from rag_pipeline.service.server import StatusServer
-from rag_pipeline.socket_server import eventlet_driver, session
+from rag_pipeline.socket_server import session
+from rag_pipeline.socket_server.eventlet_driver import loop
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.inside import application
 from tests.socket_server.support import (
@@ -19,19 +20,19 @@ from tests.socket_server.support import (
     CLOSE,
     TEXT,
     WEBSOCKET_PATH,
-    Client,
     ClientClosedError,
     PollingSession,
     RawWebSocket,
+    StateClient,
     WebSocketSession,
     hammer,
     in_threads,
-    lasting,
     new_pipeline,
     parse,
     serving,
     ticking,
     wait_until,
+    without_volatile,
 )
 
 
@@ -52,7 +53,7 @@ class Upgrade:
 
     def __init__(self, server: StatusServer) -> None:
         self.polling = PollingSession(server.socket_port)
-        self.followed = Client()
+        self.followed = StateClient()
         self.websocket: RawWebSocket | None = None
 
     def follow(self, packets: list[str]) -> list[str]:
@@ -91,7 +92,7 @@ class Upgrade:
         while self.followed.state is None or self.followed.state["seq"] < aim["seq"]:
             self.follow([self.websocket.receive()])
         if self.followed.state["seq"] == aim["seq"]:  # else it went on meanwhile
-            assert lasting(self.followed.state) == lasting(aim)
+            assert without_volatile(self.followed.state) == without_volatile(aim)
 
     def close(self) -> None:
         self.polling.__exit__()
@@ -248,7 +249,7 @@ def test_a_poll_left_hanging_by_the_switch_does_not_end_the_session(
 
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
-        wait_until(lambda: websocket.pings >= 3, 15)
+        wait_until(lambda: websocket.pings >= 3)
         done.set()
         pipeline.update(own={"step": "alive"})
         wait_until(lambda: bool(upgrade.followed.state and upgrade.followed.state.get("step") == "alive"))
@@ -338,7 +339,7 @@ def test_the_end_of_a_session_comes_alone(
     server: StatusServer, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """socket.io-client closes at CLOSE and keeps the events before it in the same answer for its next connection."""
-    monkeypatch.setattr(eventlet_driver, "GOODBYE_SECONDS", 4.0)  # on a busy machine the next poll takes its time
+    monkeypatch.setattr(loop, "GOODBYE_SECONDS", 4.0)  # on a busy machine the next poll takes its time
     with PollingSession(server.socket_port) as client:
         while not client.receive().startswith("42"):
             pass

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from rag_pipeline.sources.ledger import Ledger, Row
+from rag_pipeline.sources.ledger import Ledger, LedgerRow
 from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.model import Totals
-from tests.watching import Recorder, wait_until
+from tests.support.recorder import Recorder
+from tests.support.waiting import wait_until
 
 
 class Runs(Protocol):
@@ -43,12 +44,12 @@ class Life:
     def state(self) -> dict[str, Any]:
         return self.status.get()
 
-    def rows(self) -> dict[str, Row]:
+    def rows(self) -> dict[str, LedgerRow]:
         return self.ledger.rows()
 
     def wait(self, condition: Callable[[], bool], seconds: float | None = None) -> None:
         limit = self.seconds if seconds is None else seconds
-        wait_until(lambda: self.error is not None or condition(), limit)
+        wait_until(lambda: self.error is not None or condition(), seconds=limit)
         assert self.error is None, self.error
 
     def wait_idle(self, processed: int) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tests.drive import DriveServer
-from tests.live import Program, ask, wait_until
+from tests.support.http_get import get_json
+from tests.support.programs import Program
+from tests.support.waiting import wait_until
 
 Json = dict[str, Any]
 TOTALS = {"completed": "total_processed", "failed": "total_failed", "skipped": "total_skipped"}
@@ -82,7 +84,7 @@ class Service:
 
     def states(self) -> dict[str, Json]:
         """Return each pipeline's state, by id."""
-        body = ask(self.port, "/status").body
+        body = get_json(self.port, "/status").body
         found: dict[str, Json] = body.get("pipelines") or {body["pipeline_id"]: body}
         return found
 
@@ -108,7 +110,7 @@ class Service:
                 "limit": "1000",
                 **({"before": before} if before else {}),
             }
-            body = ask(self.port, f"/files?{urllib.parse.urlencode(query)}").body
+            body = get_json(self.port, f"/files?{urllib.parse.urlencode(query)}").body
             found += body["files"]
             before = body["next"]
             if before is None:

@@ -11,22 +11,22 @@ import pytest
 from rag_pipeline.errors import EmbeddingError, StoreError
 from rag_pipeline.ingest.types import Progress, Stopped
 from rag_pipeline.sources import ingestion
-from rag_pipeline.sources.following.source import FoundFile, SkippedError, SourceUnavailableError
 from rag_pipeline.sources.ingestion import (
     EMBEDDING_DEPENDENCY,
     MACHINE_DEPENDENCY,
     STORE_DEPENDENCY,
-    End,
+    IngestEnd,
     Ingestion,
-    Result,
+    IngestResult,
 )
 from rag_pipeline.sources.local_files import names
 from rag_pipeline.sources.local_files.scan import current_version
 from rag_pipeline.sources.local_files.settings import LocalFilesSettings
 from rag_pipeline.sources.local_files.source import LocalFilesSource
+from rag_pipeline.sources.source import FoundFile, SkippedError, SourceUnavailableError
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.sources.parts import TestParts
-from tests.watching import Recorder
+from tests.sources.memory_stages import TestParts
+from tests.support.recorder import Recorder
 
 
 class Folder(LocalFilesSource):
@@ -59,7 +59,7 @@ class Bench:
         version = current_version(str(self.path))
         return FoundFile("a.txt", "a.txt", names.uri(str(self.path)), len(text), 1.0, version)
 
-    def work(self, item: FoundFile, stored: str | None = None) -> Result:
+    def work(self, item: FoundFile, stored: str | None = None) -> IngestResult:
         result = self.ingestion.work(item, stored)
         self.ingestion.report(item, result, shown_as_done=True)
         return result
@@ -76,7 +76,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_a_file_goes_through_the_stages_in_order_and_each_is_shown(bench: Bench) -> None:
     result = bench.work(bench.item("one\ntwo"))
-    assert (result.end, result.chunks) == (End.STORED, 2)
+    assert (result.end, result.chunks) == (IngestEnd.STORED, 2)
     assert bench.test.store.texts() == {"a.txt": ["one", "two"]}
     core_of(bench.status).flush()
     [file] = bench.status.get()["files_completed"]
@@ -130,7 +130,7 @@ def test_a_long_file_is_embedded_in_batches_with_the_fraction_of_all(
 def test_the_same_content_is_neither_done_again_nor_shown(bench: Bench) -> None:
     first = bench.work(bench.item("one"))
     emitted = len(bench.seen.items)
-    assert bench.work(bench.item("one"), first.fingerprint).end is End.UNCHANGED
+    assert bench.work(bench.item("one"), first.fingerprint).end is IngestEnd.UNCHANGED
     assert bench.test.embedder.embedded == 1
     assert len(bench.seen.items) == emitted
 
@@ -140,18 +140,18 @@ def test_another_recipe_is_another_fingerprint(bench: Bench, tmp_path: Path) -> 
     other = TestParts(recipe="r2")
     ingestion = Ingestion(bench.status, other.parts, bench.source, "scope", bench.stop)
     result = ingestion.work(bench.item("one"), first.fingerprint)
-    assert result.end is End.STORED
+    assert result.end is IngestEnd.STORED
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "unsupported"])
 def test_what_is_not_for_us_is_skipped_with_the_reason(bench: Bench, text: str) -> None:
-    assert bench.work(bench.item(text)).end is End.SKIPPED
+    assert bench.work(bench.item(text)).end is IngestEnd.SKIPPED
     [file] = bench.status.get()["files_skipped"]
     assert "a.txt is" in file["error"]["message"]
 
 
 def test_a_file_that_fails_says_why_and_at_which_stage(bench: Bench) -> None:
-    assert bench.work(bench.item("corrupt")).end is End.FAILED
+    assert bench.work(bench.item("corrupt")).end is IngestEnd.FAILED
     assert bench.error() == {
         "type": "CorruptFileError",
         "message": "a.txt is damaged",
@@ -173,7 +173,7 @@ def test_an_error_of_a_dependency_ends_the_work_and_says_nothing_about_the_file(
 ) -> None:
     bench.test.embedder.error = error
     result = bench.work(bench.item("one"))
-    assert (result.end, result.error, result.of_content) == (End.BLOCKED, None, False)
+    assert (result.end, result.error, result.of_content) == (IngestEnd.BLOCKED, None, False)
     assert result.blocked is not None
     assert result.blocked.dependency == dependency
     assert bench.status.get()["total_failed"] == 0
@@ -181,7 +181,7 @@ def test_an_error_of_a_dependency_ends_the_work_and_says_nothing_about_the_file(
 
 def test_an_unforeseen_error_fails_the_file_and_nothing_else(bench: Bench) -> None:
     bench.test.embedder.error = ZeroDivisionError("division by zero")
-    assert bench.work(bench.item("one")).end is End.FAILED
+    assert bench.work(bench.item("one")).end is IngestEnd.FAILED
     assert bench.error()["type"] == "ZeroDivisionError"
 
 
@@ -190,7 +190,7 @@ def test_a_file_over_the_limit_fails_by_its_size_unread(bench: Bench, tmp_path: 
     with huge.open("wb") as file:
         file.truncate(1 << 42)  # sparse: reading it would take hours
     item = FoundFile("huge", "huge.bin", names.uri(str(huge)), 1 << 42, 1.0, current_version(str(huge)))
-    assert bench.work(item).end is End.FAILED
+    assert bench.work(item).end is IngestEnd.FAILED
     assert bench.error()["type"] == "ExtractionLimitError"
     assert bench.test.extractor.read == []
 
@@ -199,7 +199,7 @@ def test_a_named_pipe_that_took_the_files_place_does_not_block(bench: Bench) -> 
     item = bench.item("one")
     bench.path.unlink()
     os.mkfifo(bench.path)
-    assert bench.work(item).end is End.CHANGED
+    assert bench.work(item).end is IngestEnd.CHANGED
 
 
 def test_a_file_that_may_not_be_read_fails_for_good_until_it_changes(
@@ -210,7 +210,7 @@ def test_a_file_that_may_not_be_read_fails_for_good_until_it_changes(
 
     item = bench.item("one")
     monkeypatch.setattr("rag_pipeline.sources.fingerprint.os.open", refuse)
-    assert bench.work(item).end is End.FAILED
+    assert bench.work(item).end is IngestEnd.FAILED
     assert bench.error()["message"] == "a.txt can't be read: Permission denied"
     assert bench.error()["retryable"] is False
 
@@ -218,7 +218,7 @@ def test_a_file_that_may_not_be_read_fails_for_good_until_it_changes(
 def test_a_file_that_cannot_be_found_is_left_for_a_look_to_judge(bench: Bench) -> None:
     item = bench.item("one")
     bench.path.unlink()
-    assert bench.work(item).end is End.CHANGED
+    assert bench.work(item).end is IngestEnd.CHANGED
     assert (bench.status.get()["total_failed"], bench.status.get()["total_deleted"]) == (0, 0)
 
 
@@ -232,7 +232,7 @@ def test_an_error_of_a_file_that_cannot_be_looked_at_is_left_for_a_look_to_judge
     item = bench.item("one")
     bench.source.answer = refuse
     monkeypatch.setattr("rag_pipeline.sources.fingerprint.os.open", refuse)
-    assert bench.work(item).end is End.CHANGED
+    assert bench.work(item).end is IngestEnd.CHANGED
     assert bench.status.get()["total_failed"] == 0
 
 
@@ -240,19 +240,19 @@ def test_an_error_of_a_file_that_cannot_be_looked_at_is_left_for_a_look_to_judge
 def test_a_file_that_changes_while_it_is_read_is_put_back_whatever_came_of_it(bench: Bench, text: str) -> None:
     item = bench.item(text)
     bench.test.extractor.hold.clear()
-    results: list[Result] = []
+    results: list[IngestResult] = []
     thread = threading.Thread(target=lambda: results.append(bench.work(item)))
     thread.start()
     assert bench.test.extractor.holding.wait(60)
     bench.path.write_text("something else altogether")
     bench.test.extractor.hold.set()
     thread.join(60)
-    assert results[0].end is End.CHANGED
+    assert results[0].end is IngestEnd.CHANGED
     assert bench.test.store.kept == {}
     [file] = bench.status.get()["files_processing"]
     assert file["stage"] == "waiting"
     again = bench.item("new")
-    assert bench.work(again).end is End.STORED
+    assert bench.work(again).end is IngestEnd.STORED
     assert bench.status.get()["files_in_flight"] == 0
     assert bench.status.get()["files_completed"][0]["attempt"] == 2
 
@@ -263,7 +263,7 @@ def test_a_file_that_was_put_back_and_is_as_before_is_completed_so_that_it_leave
     bench.source.answer = lambda _: "another version"
     bench.work(item, stored)
     bench.source.answer = None
-    assert bench.work(bench.item("one"), stored).end is End.UNCHANGED
+    assert bench.work(bench.item("one"), stored).end is IngestEnd.UNCHANGED
     assert bench.status.get()["files_in_flight"] == 0
     assert bench.status.get()["files_completed"][-1]["result"] == {"unchanged": True}
 
@@ -283,7 +283,7 @@ def test_a_stop_leaves_the_file_where_it_was_neither_done_nor_failed(
             return extract(*args, **kwargs)
 
         monkeypatch.setattr(bench.test.extractor, "extract", stopped_meanwhile)
-    assert bench.work(item).end is End.STOPPED
+    assert bench.work(item).end is IngestEnd.STOPPED
     state = bench.status.get()
     assert (state["total_failed"], state["total_processed"]) == (0, 0)
     assert [file["stage"] for file in state["files_processing"]] == ([] if when == "hashing" else ["interrupted"])
@@ -292,16 +292,16 @@ def test_a_stop_leaves_the_file_where_it_was_neither_done_nor_failed(
 def test_an_error_that_comes_of_the_stop_fails_nothing(bench: Bench) -> None:
     bench.test.embedder.before = bench.stop.set
     bench.test.embedder.error = EmbeddingError("the embedder is closed")
-    assert bench.work(bench.item("one")).end is End.STOPPED
+    assert bench.work(bench.item("one")).end is IngestEnd.STOPPED
     assert bench.status.get()["total_failed"] == 0
 
 
 @pytest.mark.parametrize(
     ("happens", "end"),
     [
-        (lambda path: path.unlink(), End.CHANGED),
-        (lambda path: path.write_text("quite another text"), End.CHANGED),
-        (lambda path: path.read_text(), End.STORED),
+        (lambda path: path.unlink(), IngestEnd.CHANGED),
+        (lambda path: path.write_text("quite another text"), IngestEnd.CHANGED),
+        (lambda path: path.read_text(), IngestEnd.STORED),
     ],
     ids=["deleted", "rewritten", "read"],
 )
@@ -309,7 +309,7 @@ def test_an_error_that_comes_of_the_stop_fails_nothing(bench: Bench) -> None:
 def test_a_file_that_changes_while_it_is_embedded_is_left_there(
     bench: Bench,
     happens: Callable[[Path], object],
-    end: End,
+    end: IngestEnd,
     look_again_seconds: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -317,7 +317,7 @@ def test_a_file_that_changes_while_it_is_embedded_is_left_there(
     item = bench.item("\n".join(f"line {number}" for number in range(100)))
     bench.test.embedder.before = lambda: happens(bench.path)
     assert bench.ingestion.work(item, None).end is end
-    stored = end is End.STORED
+    stored = end is IngestEnd.STORED
     assert bool(bench.test.store.texts()) is stored
     # Between two batches, where there is time to gain; before the store at the latest.
     assert bench.test.embedder.batches == (10 if stored or look_again_seconds else 1)
@@ -328,24 +328,24 @@ def test_a_file_that_cannot_be_looked_at_for_a_moment_is_worked_on(bench: Bench)
         raise PermissionError(13, "Permission denied")
 
     bench.source.answer = refused
-    assert bench.work(bench.item("one")).end is End.STORED
+    assert bench.work(bench.item("one")).end is IngestEnd.STORED
 
 
 def test_a_file_that_is_called_off_is_left_in_flight_and_starts_over_as_another_attempt(bench: Bench) -> None:
     item = bench.item("one")
     bench.test.embedder.before = lambda: setattr(bench, "called_off", True)
-    assert bench.work(item).end is End.CANCELLED
+    assert bench.work(item).end is IngestEnd.CANCELLED
     assert [file["stage"] for file in bench.status.get()["files_processing"]] == ["waiting"]
     bench.called_off = False
     bench.test.embedder.before = lambda: None
-    assert bench.work(item).end is End.STORED
+    assert bench.work(item).end is IngestEnd.STORED
     assert bench.status.get()["files_completed"][-1]["attempt"] == 2
 
 
 def test_an_error_that_comes_of_being_called_off_fails_nothing(bench: Bench) -> None:
     bench.test.embedder.before = lambda: setattr(bench, "called_off", True)
     bench.test.embedder.error = EmbeddingError("interrupted")
-    assert bench.work(bench.item("one")).end is End.CANCELLED
+    assert bench.work(bench.item("one")).end is IngestEnd.CANCELLED
 
 
 def test_a_transfer_is_shown_as_a_stage_and_its_failures_belong_to_it(bench: Bench) -> None:
@@ -361,7 +361,7 @@ def test_a_transfer_is_shown_as_a_stage_and_its_failures_belong_to_it(bench: Ben
         raise BrokenError("the transfer broke")
 
     bench.source.fetch = fetch  # type: ignore[method-assign]
-    assert bench.work(bench.item("one")).end is End.FAILED
+    assert bench.work(bench.item("one")).end is IngestEnd.FAILED
     assert seen == [("downloading", 0.0), ("downloading", 0.7), ("downloading", 1.0)]
     assert bench.error() == {
         "type": "BrokenError",
@@ -374,22 +374,25 @@ def test_a_transfer_is_shown_as_a_stage_and_its_failures_belong_to_it(bench: Ben
 @pytest.mark.parametrize(
     ("error", "end"),
     [
-        (SkippedError("a.txt may not be downloaded"), End.SKIPPED),
-        (SourceUnavailableError("no network"), End.UNAVAILABLE),
-        (FileNotFoundError(2, "No such file", "a.txt"), End.FAILED),  # it is there, and can't be had: later, perhaps
-        (Stopped(), End.STOPPED),
+        (SkippedError("a.txt may not be downloaded"), IngestEnd.SKIPPED),
+        (SourceUnavailableError("no network"), IngestEnd.UNAVAILABLE),
+        (
+            FileNotFoundError(2, "No such file", "a.txt"),
+            IngestEnd.FAILED,
+        ),  # it is there, and can't be had: later, perhaps
+        (Stopped(), IngestEnd.STOPPED),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_a_fetch_raises_says_what_becomes_of_the_file(bench: Bench, error: Exception, end: End) -> None:
+def test_what_a_fetch_raises_says_what_becomes_of_the_file(bench: Bench, error: Exception, end: IngestEnd) -> None:
     def fetch(file: FoundFile, on_progress: Progress, check: Callable[[], None]) -> NoReturn:
         raise error
 
     bench.source.fetch = fetch  # type: ignore[method-assign]
     result = bench.work(bench.item("one"))
     assert result.end is end
-    assert result.trouble is (error if end is End.UNAVAILABLE else None)
-    assert bench.status.get()["total_skipped"] == (1 if end is End.SKIPPED else 0)
+    assert result.trouble is (error if end is IngestEnd.UNAVAILABLE else None)
+    assert bench.status.get()["total_skipped"] == (1 if end is IngestEnd.SKIPPED else 0)
 
 
 def test_a_file_of_unknown_size_is_stored_with_the_size_it_turns_out_to_have(bench: Bench) -> None:

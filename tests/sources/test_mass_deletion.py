@@ -14,11 +14,12 @@ import pytest
 
 from rag_pipeline.errors import ExitCode
 from tests.contract.checking import check_answer
-from tests.live import Program, ask, run
 from tests.socket_server.support import request
 from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.local_files.process import command, found
-from tests.watching import wait_until
+from tests.support.http_get import get_json
+from tests.support.programs import Program, run
+from tests.support.waiting import wait_until
 
 TABLE = '[[pipeline]]\nkind = "local_files"\nid = "my papers"\nfolder = "docs"\ndelete_max_files = 2\n'
 SERVICE = '[service]\nport = 0\nstate_dir = "state"\n'
@@ -59,10 +60,10 @@ def wait_for(port: int, holds: Callable[[State], bool]) -> State:
     states: list[State] = []
 
     def check() -> bool:
-        states[:] = [ask(port, "/status").body]
+        states[:] = [get_json(port, "/status").body]
         return holds(states[0])
 
-    wait_until(check, 120)
+    wait_until(check)
     return states[0]
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tests.drive import DriveServer
-from tests.live import ask, run
 from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.restarts import Command, Service
+from tests.support.http_get import get_json
+from tests.support.programs import run
 
 BROKEN = b"%PDF-1.7\nthis is no PDF"
 COMMANDS = ("local-files", "google-drive", "run")
@@ -137,7 +138,7 @@ def _interruptions(service: Service, pipeline_id: str) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     since = ""
     while True:
-        page = ask(service.port, f"/events?limit=1000{since}").body
+        page = get_json(service.port, f"/events?limit=1000{since}").body
         for event in page["events"]:
             body = event["data"]
             if event["event"] == "pipeline:file_failed" and body["pipeline_id"] == pipeline_id:

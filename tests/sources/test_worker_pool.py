@@ -3,7 +3,7 @@ from __future__ import annotations
 import threading
 
 from rag_pipeline.sources.worker_pool import WorkerPool
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 
 def test_jobs_are_done_in_order_and_each_end_is_told() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from rag_pipeline.status import PipelineStatus
 from rag_pipeline.status.arguments import UNNAMED
-from tests.watching import loose
+from tests.support.recorder import untyped
 
 LOGGER = "rag_pipeline.status"
 NUMBER = UUID("12345678-1234-5678-1234-567812345678")
@@ -99,7 +99,7 @@ def test_no_argument_makes_a_call_raise(pipeline: PipelineStatus) -> None:
             file.stage(one, one)
             file.set_result(one)
         json.dumps(pipeline.get(), allow_nan=False, ensure_ascii=False).encode()
-    loose(pipeline).update(**{"seq": 3, "": 1, "\udcff": 2, "x" * 300: 3})
+    untyped(pipeline).update(**{"seq": 3, "": 1, "\udcff": 2, "x" * 300: 3})
     assert pipeline.get()["files_in_flight"] == 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.change import Change
 from rag_pipeline.status.state import Moment
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 def test_a_change_that_is_finished_twice_goes_out_once() -> None:

@@ -22,7 +22,9 @@ from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileBody
 from rag_pipeline.status.state import Moment
 from rag_pipeline.status.throttle import StatusThrottle
-from tests.watching import Client, Recorder, lasting, wait_until
+from tests.support.recorder import Recorder
+from tests.support.state_client import StateClient, without_volatile
+from tests.support.waiting import wait_until
 
 ENDS = ("processed", "failed", "skipped", "deleted")
 
@@ -84,7 +86,7 @@ def check(pipeline: PipelineStatus, recorder: Recorder) -> None:
     """Rebuild the state from the events alone, which must be in order, each once."""
     core = core_of(pipeline)
     core.flush(everything=True)
-    client, seen, files = Client(), set[tuple[str, int]](), set[Key]()
+    client, seen, files = StateClient(), set[tuple[str, int]](), set[Key]()
     for event in recorder.events:
         if isinstance(event.body, FileBody):
             files.add(key_of(event.body.file.name, event.body.file.id))
@@ -94,7 +96,7 @@ def check(pipeline: PipelineStatus, recorder: Recorder) -> None:
             seen.add((event.epoch, event.seq))
         client.follow(event.name, event.payload())
     assert client.state is not None
-    assert lasting(client.state) == lasting(pipeline.get())
+    assert without_volatile(client.state) == without_volatile(pipeline.get())
     state = pipeline.get()
     # Each file counts once: in flight, where its block was broken off before its end, or under its newest outcome.
     assert state["files_in_flight"] == len(core._state.files)

@@ -29,7 +29,9 @@ from rag_pipeline.contract.events import Event
 from rag_pipeline.status import FlushRequest, PipelineStatus, checks, clocks, core_of
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.pipeline import DefaultPipelineStatus
-from tests.watching import Client, JsonDict, Recorder, lasting, loose, wait_until
+from tests.support.recorder import Recorder, untyped
+from tests.support.state_client import JsonDict, StateClient, without_volatile
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def test_update_sets_fields_and_own_ones_and_emits_the_state(pipeline: PipelineS
     )
     assert recorder.names == [events.STATUS]
     state = pipeline.get()
-    assert lasting({k: v for k, v in recorder.last.items() if k != "timestamp"}) == lasting(state)
+    assert without_volatile({k: v for k, v in recorder.last.items() if k != "timestamp"}) == without_volatile(state)
     assert state["folder"] == {"path": "inbox", "depth": [1, 2]}
     assert state["last_check_time"] == "2024-05-01T12:00:00.000+00:00"
     assert 58 < state["seconds_until_next_check"] <= 60
@@ -221,13 +223,13 @@ def test_held_back_progress_goes_out_before_the_file_ends(pipeline: PipelineStat
 # -- arguments ---------------------------------------------------------------------------------------------------------
 
 BAD_CALLS: list[Callable[[PipelineStatus], object]] = [
-    lambda p: loose(p).update(status=None),
+    lambda p: untyped(p).update(status=None),
     lambda p: p.update(status=""),
-    lambda p: loose(p).update(status=3),
+    lambda p: untyped(p).update(status=3),
     lambda p: p.update(status="ok", own={"own": math.nan}),
     lambda p: p.update(status="ok", own={"own": object()}),
-    lambda p: loose(p).update(**{"status": "ok", "\udcff": 1}),
-    lambda p: loose(p).update(**{"status": "ok", "": 1}),
+    lambda p: untyped(p).update(**{"status": "ok", "\udcff": 1}),
+    lambda p: untyped(p).update(**{"status": "ok", "": 1}),
     lambda p: p.update(status="ok", own={"seq": 3}),
     lambda p: p.update(own={"epoch": "x"}),
     lambda p: p.update(own={"pipeline_id": "x"}),
@@ -235,16 +237,16 @@ BAD_CALLS: list[Callable[[PipelineStatus], object]] = [
     lambda p: p.update(own={"total_processed": 3}),
     lambda p: p.update(own={"files_completed": []}),
     lambda p: p.update(files_queued=-1),
-    lambda p: loose(p).update(files_queued=1.5),
-    lambda p: loose(p).update(is_checking=1),
-    lambda p: loose(p).update(started_at=None),
+    lambda p: untyped(p).update(files_queued=1.5),
+    lambda p: untyped(p).update(is_checking=1),
+    lambda p: untyped(p).update(started_at=None),
     lambda p: p.update(next_check_time="soon"),
     lambda p: p.update(next_check_time="9999-12-31T23:59:59-12:00"),
     lambda p: p.update(seconds_until_next_check=1e300),
     lambda p: p.update(seconds_until_next_check=math.inf),
     lambda p: p.update(check_interval=10**400),
     lambda p: p.update(pipeline_type=""),
-    lambda p: loose(p).update(**{f"f{n}": n for n in range(257)}),
+    lambda p: untyped(p).update(**{f"f{n}": n for n in range(257)}),
     lambda p: p.add_processing_file(""),
     lambda p: p.add_processing_file(None),  # type: ignore[arg-type]
     lambda p: p.add_processing_file("b", 5.5),  # type: ignore[arg-type]
@@ -349,7 +351,7 @@ def test_a_fresh_status_follows_file_events_at_most_10_a_second(pipeline: Pipeli
     statuses = [e for e in recorder.events if e.name == events.STATUS][1:]  # the first greeted the sink
     assert 1 <= len(statuses) <= took * 10 + 1
     assert all(later.at - earlier.at >= 0.099 for earlier, later in itertools.pairwise(statuses))
-    assert lasting(statuses[-1].body.to_json(0)) == lasting(pipeline.get())
+    assert without_volatile(statuses[-1].body.to_json(0)) == without_volatile(pipeline.get())
 
 
 def test_a_status_goes_with_a_file_event_or_is_due_within_100_ms_of_it(
@@ -402,7 +404,9 @@ def test_a_status_follows_progress_that_was_held_back(
     newest = recorder.events[-1]
     assert newest.name == events.STATUS
     assert newest.at <= recorder.changes[-1].at + 0.1
-    assert lasting({k: v for k, v in newest.payload().items() if k != "timestamp"}) == lasting(pipeline.get())
+    assert without_volatile({k: v for k, v in newest.payload().items() if k != "timestamp"}) == without_volatile(
+        pipeline.get()
+    )
 
 
 def test_each_sink_is_asked_for_one_flush_at_a_time(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -442,7 +446,7 @@ def test_progress_is_limited_for_each_file_and_the_last_value_arrives(pipeline: 
         for name in ("a", "b"):
             assert shown(name) == sorted(set(shown(name)))
             assert len(shown(name)) <= took * 10 + 1
-    client = Client()
+    client = StateClient()
     for event in recorder.events:
         client.follow(event.name, event.payload())
 
@@ -517,7 +521,8 @@ def test_a_signal_at_the_very_end_of_a_call_is_served_at_once(pipeline: Pipeline
 SCRIPT_HEAD = """
 import sys, threading, time
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder, Client, lasting
+from tests.support.recorder import Recorder
+from tests.support.state_client import StateClient, without_volatile
 """
 
 
@@ -544,10 +549,10 @@ for t in threads: t.start()
 greenlets = [eventlet.spawn(work, f"g{n}") for n in range(20)]
 for g in greenlets: g.wait()
 for t in threads: t.join()
-client = Client()
+client = StateClient()
 core_of(pipeline).flush(everything=True)
 for e in recorder.events: client.follow(e.name, e.payload())
-assert lasting(client.state) == lasting(pipeline.get())
+assert without_volatile(client.state) == without_volatile(pipeline.get())
 print(pipeline.get()["total_processed"])
 """
 
@@ -639,13 +644,15 @@ def test_mutations_from_many_threads_rebuild_to_the_state_in_order_each_once(pip
         sys.setswitchinterval(switch)
         logging.getLogger("rag_pipeline.status").disabled = False
     core_of(pipeline).flush(everything=True)
-    client = Client()
+    client = StateClient()
     for event in recorder.events:
         client.follow(event.name, json.loads(json.dumps(event.payload(), allow_nan=False)))
     assert client.state is not None
-    assert lasting(client.state) == lasting(pipeline.get())
+    assert without_volatile(client.state) == without_volatile(pipeline.get())
     newest = next(e for e in reversed(recorder.events) if e.name == events.STATUS)
-    assert lasting({k: v for k, v in newest.payload().items() if k != "timestamp"}) == lasting(pipeline.get())
+    assert without_volatile({k: v for k, v in newest.payload().items() if k != "timestamp"}) == without_volatile(
+        pipeline.get()
+    )
 
 
 # -- against a model ---------------------------------------------------------------------------------------------------
@@ -665,7 +672,7 @@ class PipelineMachine(RuleBasedStateMachine):
         logging.getLogger("rag_pipeline.status").disabled = True
         self.pipeline = PipelineStatus("local_files", "model")
         self.recorder = Recorder()
-        self.client = Client()
+        self.client = StateClient()
         self.followed = 0
         self.flight: list[tuple[str, str | None]] = []
         self.outcomes: dict[tuple[str, str], str] = {}
@@ -724,7 +731,7 @@ class PipelineMachine(RuleBasedStateMachine):
         before = core_of(self.pipeline).snapshot()
         with pytest.raises((TypeError, ValueError)):
             call(self.pipeline)
-        assert lasting(core_of(self.pipeline).snapshot().to_json(0)) == lasting(before.to_json(0))
+        assert without_volatile(core_of(self.pipeline).snapshot().to_json(0)) == without_volatile(before.to_json(0))
 
     @rule(everything=st.booleans())
     def flush(self, everything: bool) -> None:
@@ -769,7 +776,7 @@ class PipelineMachine(RuleBasedStateMachine):
         core_of(self.pipeline).flush(everything=True)
         self.events_are_gapless_and_rebuild_the_state()
         if self.client.state is not None:
-            assert lasting(self.client.state) == lasting(self.pipeline.get())
+            assert without_volatile(self.client.state) == without_volatile(self.pipeline.get())
             newest = next(e for e in reversed(self.recorder.events) if e.name == events.STATUS)
             assert newest.seq == self.client.state["seq"], "who listens to the status alone is right too"
         self.pipeline.close()
@@ -801,7 +808,7 @@ def test_progress_of_an_unknown_file_warns_once_for_a_name(caplog: pytest.LogCap
 @pytest.mark.parametrize("name", ["pipelines", "timestamp", "total_failed", "seq"])
 def test_names_that_answers_use_themselves_can_not_be_set(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        loose(PipelineStatus("local_files")).update(**{name: "x"})
+        untyped(PipelineStatus("local_files")).update(**{name: "x"})
 
 
 @pytest.mark.parametrize("kind", ["a\nb", " padded", "bell\a"])

@@ -10,7 +10,7 @@ import pytest
 
 from rag_pipeline.contract import events
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 @pytest.fixture

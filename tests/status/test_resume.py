@@ -6,7 +6,7 @@ from rag_pipeline.contract import events
 from rag_pipeline.status import PipelineStatus, SavedState, core_of
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.model import FileError, FileRecord, Totals
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 def record(name: str, *, attempt: int = 1, file_id: str | None = None) -> FileRecord:

@@ -6,7 +6,7 @@ from collections import deque
 
 from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.sinks import Published
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 def test_a_sink_takes_all_items_in_order_and_leaves_none() -> None:

@@ -8,7 +8,8 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.errors import ServiceError
 from rag_pipeline.service.server import start_status_server
 from tests.contract.checking import check_event
-from tests.live import taken_port, wait_until
+from tests.support.ports import taken_port
+from tests.support.waiting import wait_until
 from tests.verify import Watcher
 
 

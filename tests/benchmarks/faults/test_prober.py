@@ -11,7 +11,7 @@ from benchmarks.faults.prober import Prober
 from benchmarks.faults.texts import Text
 from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.types import SearchHit
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 TEXT = Text("qax", "qax one\nqax two\n")
 
@@ -62,7 +62,7 @@ def test_a_search_that_fails_is_a_miss(known: Known) -> None:
 def test_it_asks_all_the_time(known: Known) -> None:
     store = Answers()
     with Prober(store, known, random.Random(1), lambda: "") as prober:
-        wait_until(lambda: prober.asked >= 3, 20)
+        wait_until(lambda: prober.asked >= 3, seconds=20)
     assert (prober.misses, set(store.questions)) == ([], {"qax"})
 
 

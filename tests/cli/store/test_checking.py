@@ -15,17 +15,17 @@ import pytest
 from rag_pipeline.cli.store import checking
 from rag_pipeline.errors import ExitCode
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.store import rows
 from rag_pipeline.ingest.store.existing import open_existing
-from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.store.lance import rows
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.types import Chunk, SourceFile, StoredPipeline, StoreUpkeep
-from rag_pipeline.sources.ledger import Ledger, Outcome, Row, Source
+from rag_pipeline.sources.ledger import Ledger, LedgerRow, Outcome, SourceRecord
 from rag_pipeline.sources.state_folder import StateFolder
 from tests.cli.store.kept import DIMENSIONS, ENV, MODEL_ID, Kept, said
 from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.local_files.process import command, process
-from tests.unicode_forms import FORMS
-from tests.watching import wait_until
+from tests.support.unicode_forms import FORMS
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -110,11 +110,11 @@ def test_a_file_whose_name_has_changed_its_unicode_form_agrees(kept: Kept, paper
 
 def test_what_was_skipped_or_failed_agrees(kept: Kept, papers: Path) -> None:
     (papers / "bad.txt").write_text("")
-    from rag_pipeline.sources.local_files.scan import scan
+    from rag_pipeline.sources.local_files.scan import scan_folder
 
-    version = scan(str(papers)).files["bad.txt"].version
+    version = scan_folder(str(papers)).files["bad.txt"].version
     with Ledger(kept.state, "papers") as ledger:
-        ledger.put("bad.txt", Row(version, Outcome.SKIPPED, reason="nothing in it"))
+        ledger.put("bad.txt", LedgerRow(version, Outcome.SKIPPED, reason="nothing in it"))
     assert kept.run("check").returncode == ExitCode.OK
 
 
@@ -173,7 +173,7 @@ def test_a_folder_that_is_away_or_not_mounted_is_one_line(kept: Kept, papers: Pa
 
 def test_a_source_that_is_no_folder_is_checked_against_the_ledger_alone(kept: Kept, papers: Path) -> None:
     with Ledger(kept.state, "papers") as ledger:
-        ledger.set_source(Source("My Drive", "drive"))
+        ledger.set_source(SourceRecord("My Drive", "drive"))
     (papers / "a.txt").unlink()
     note = "note: papers: its source, My Drive, is no folder here: not compared with the store\n"
     assert said(kept.run("check")) == (ExitCode.OK, "1 pipeline, 2 files, 3 chunks: all agrees\n", note)
@@ -234,7 +234,7 @@ def test_beside_a_running_pipeline_there_is_no_wrong_alarm(kept: Kept, api: Endp
     api.delay_seconds = 0.05
     env = {**api.env, "RAG_SETTLE_SECONDS": "0", "RAG_CHECK_INTERVAL": "0.5", "RAG_PIPELINE_ID": "docs"}
     with process([str(folder), "--state-dir", str(kept.state)], env) as running:
-        wait_until(lambda: running.output.count("n1") > 3, 120)
+        wait_until(lambda: running.output.count("n1") > 3)
         (folder / "n199.txt").write_text("changed")
         code, out, err = said(kept.run("check"))
         assert running.status()["status"] != "idle"
@@ -244,7 +244,7 @@ def test_beside_a_running_pipeline_there_is_no_wrong_alarm(kept: Kept, api: Endp
         assert told[1].startswith("note: docs: waits for the pipeline: in the folder, but neither stored nor in ")
         # What it would never see to by itself is found.
         with Ledger(kept.state, "another") as ledger:
-            ledger.put("x", Row("1", Outcome.STORED, "h-r", "r"))
+            ledger.put("x", LedgerRow("1", Outcome.STORED, "h-r", "r"))
         done = kept.run("check")
         assert done.returncode == ExitCode.DISAGREEMENT
         assert done.stdout.splitlines()[:-1] == ["another: x: in the ledger as stored, but not in the store"]

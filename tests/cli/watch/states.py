@@ -9,7 +9,7 @@ from typing import Any
 from rag_pipeline.cli.watch.view import Look
 from rag_pipeline.client import Event, Standing
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 JsonDict = dict[str, Any]
 

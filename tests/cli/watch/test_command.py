@@ -22,8 +22,10 @@ import pytest
 from rag_pipeline.errors import ExitCode
 from rag_pipeline.service.server import StatusServer
 from rag_pipeline.status import PipelineStatus
-from tests.live import ROOT, Program, environment, free_pair, run, taken_port, wait_until
 from tests.socket_server.support import new_pipeline, serving
+from tests.support.ports import free_port_pair, taken_port
+from tests.support.programs import ROOT, Program, environment, run
+from tests.support.waiting import wait_until
 
 SECONDS = 60.0
 WATCH = ("-m", "rag_pipeline", "watch")
@@ -161,7 +163,7 @@ def test_as_json_there_is_every_event_and_nothing_else_on_stdout(pipeline: Pipel
 
 
 def test_for_a_job_that_waits_the_exit_code_tells_whether_files_failed() -> None:
-    port = free_pair()
+    port = free_port_pair()
     with Program(*WATCH, f"http://127.0.0.1:{port}", "--wait", "--until-idle", "--timeout", "50") as watch:
         watch.expect("\tconnection\tconnecting\t.*Connection refused")
         pipeline = new_pipeline()
@@ -201,7 +203,7 @@ def test_a_service_that_is_not_there_is_one_line() -> None:
 
 
 def test_a_service_that_is_killed_and_comes_back_is_followed_on(tmp_path: Path) -> None:
-    port = free_pair()
+    port = free_port_pair()
     demo = ["status_server.py", "--demo", "--speed", "200", "--port", str(port)]
     env = {"STATUS_STATE_DIR": str(tmp_path)}
     with Program(*WATCH, f"http://127.0.0.1:{port}", "--wait") as watch, contextlib.ExitStack() as stack:
@@ -226,7 +228,7 @@ def test_the_service_of_this_machine_is_the_default(pipeline: PipelineStatus) ->
 
 
 def test_a_token_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
-    port = free_pair()
+    port = free_port_pair()
     server = ["status_server.py", "--demo", "--port", str(port)]
     file = tmp_path / "token"
     file.write_text("a-token-of-sixteen-characters\n")

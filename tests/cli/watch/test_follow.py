@@ -14,8 +14,8 @@ from rag_pipeline.client import AccessDeniedError, Event, Standing, StatusClient
 from rag_pipeline.errors import ExitCode
 from tests.client.scripted import refuse, scripted
 from tests.journal.cut_proxy import proxy_to
-from tests.live import taken_port
 from tests.socket_server.support import new_pipeline, serving
+from tests.support.ports import taken_port
 
 FAST: dict[str, Any] = {"reconnect_delay_seconds": 0.02, "reconnect_delay_max_seconds": 0.1}
 

@@ -26,8 +26,8 @@ from rag_pipeline.errors import (
 from rag_pipeline.ingest.extract import ExtractionLimits, ProcessExtractor
 from rag_pipeline.ingest.extract.limits import MIB
 from rag_pipeline.ingest.types import Stopped
-from tests.children import children, is_alive
 from tests.ingest.extract.makers import EXAMPLES, make_docx, make_ole, make_pdf, make_xlsx, make_zip
+from tests.support.processes import child_processes, is_alive
 
 DEADLINE_SECONDS = 60.0
 _ROOT = Path(__file__).resolve().parents[3]
@@ -271,11 +271,11 @@ def test_a_long_pdf_stays_within_its_bounds(long_pdf: Path) -> None:
 
 
 def test_a_killed_worker_fails_its_file_and_is_replaced(tmp_path: Path, long_pdf: Path) -> None:
-    before = children()
+    before = child_processes()
     with ProcessExtractor() as extractor:
         running = Running(extractor, long_pdf)
         assert running.moving.wait(DEADLINE_SECONDS)
-        (worker,) = children() - before
+        (worker,) = child_processes() - before
         os.kill(worker, signal.SIGKILL)
         running.join()
         assert isinstance(running.outcome, ExtractionLimitError)
@@ -284,11 +284,11 @@ def test_a_killed_worker_fails_its_file_and_is_replaced(tmp_path: Path, long_pdf
 
 
 def test_a_crashed_worker_fails_its_file(long_pdf: Path) -> None:
-    before = children()
+    before = child_processes()
     with ProcessExtractor() as extractor:
         running = Running(extractor, long_pdf)
         assert running.moving.wait(DEADLINE_SECONDS)
-        (worker,) = children() - before
+        (worker,) = child_processes() - before
         os.kill(worker, signal.SIGSEGV)
         running.join()
         assert isinstance(running.outcome, CorruptFileError)
@@ -296,11 +296,11 @@ def test_a_crashed_worker_fails_its_file(long_pdf: Path) -> None:
 
 
 def test_an_idle_worker_that_died_is_not_the_next_files_fault(tmp_path: Path) -> None:
-    before = children()
+    before = child_processes()
     path = write(tmp_path, "a.txt", b"text")
     with ProcessExtractor() as extractor:
         extractor.extract(path)
-        (worker,) = children() - before
+        (worker,) = child_processes() - before
         os.kill(worker, signal.SIGKILL)
         wait_for(lambda: not is_alive(worker))
         assert extractor.extract(path).sections
@@ -332,53 +332,53 @@ def test_a_file_that_is_stuck_can_be_stopped(tmp_path: Path) -> None:
 
 
 def test_close_ends_a_running_extraction_and_the_worker(long_pdf: Path) -> None:
-    before = children()
+    before = child_processes()
     extractor = ProcessExtractor()
     running = Running(extractor, long_pdf)
     assert running.moving.wait(DEADLINE_SECONDS)
     extractor.close()
     running.join()
     assert isinstance(running.outcome, Stopped)
-    wait_for(lambda: children() <= before)
+    wait_for(lambda: child_processes() <= before)
     extractor.close()
     with pytest.raises(Stopped):
         extractor.extract(str(long_pdf))
 
 
 def test_more_threads_than_workers_take_turns(tmp_path: Path) -> None:
-    before = children()
+    before = child_processes()
     path = Path(write(tmp_path, "a.txt", b"text"))
     with ProcessExtractor(workers=2) as extractor:
         running = [Running(extractor, path) for _ in range(12)]
         for one in running:
             one.join()
-        assert len(children() - before) <= 2
+        assert len(child_processes() - before) <= 2
     assert all(getattr(one.outcome, "sections", None) for one in running)
 
 
 def test_a_worker_is_replaced_after_its_share_of_files(tmp_path: Path) -> None:
     path = write(tmp_path, "a.txt", b"text")
-    before = children()
+    before = child_processes()
     with ProcessExtractor(ExtractionLimits(files_per_worker=2)) as extractor:
         seen = set()
         for _ in range(4):
             extractor.extract(path)
-            seen |= children() - before
+            seen |= child_processes() - before
         extractor.extract(path)
-        seen |= children() - before
+        seen |= child_processes() - before
     assert len(seen) >= 2
 
 
 def test_a_worker_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     path = Path(write(tmp_path, "a.txt", b"text"))
-    before = children()
+    before = child_processes()
     with ProcessExtractor() as extractor:
         first = Running(extractor, path)
         first.join()
-        started = children() - before
+        started = child_processes() - before
         assert len(started) == 1
         extractor.extract(str(path))
-        assert children() - before == started
+        assert child_processes() - before == started
 
 
 @pytest.mark.parametrize("busy", [False, True])
@@ -397,7 +397,7 @@ def test_a_killed_parent_leaves_no_worker(tmp_path: Path, long_pdf: Path, busy: 
         assert parent.stdout.readline() == "up\n"
         if busy:
             assert parent.stdout.readline() == "busy\n"
-        (worker,) = children(parent.pid)
+        (worker,) = child_processes(parent.pid)
         parent.kill()
     # Less than the page takes: the worker must not come to its end by itself.
     wait_for(lambda: not is_alive(worker))

@@ -17,8 +17,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from rag_pipeline.ingest.store.pgvector.address import PostgresAddress, parse_address
-from tests.watching import wait_until
+from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
+from tests.support.waiting import wait_until
 
 USER, PASSWORD, DATABASE = "tester", "hush/#?@1", "postgres"
 _NOBODY = 65534
@@ -75,7 +75,7 @@ class PostgresServer:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **self._as_user(),
             )  # fmt: skip
         try:
-            wait_until(self._takes_connections, _START_SECONDS)
+            wait_until(self._takes_connections, seconds=_START_SECONDS)
         except AssertionError:
             raise AssertionError(f"PostgreSQL does not start: {(self._folder / 'log').read_text()}") from None
 

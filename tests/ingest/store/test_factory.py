@@ -11,12 +11,12 @@ import pytest
 from rag_pipeline.errors import ConfigurationError, StateError, StoreError
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.store.factory import check_stored, open_for_search, open_store, owner_of
-from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from rag_pipeline.ingest.types import VectorStore
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import ANY, WIDTH, chunks, file, vectors
-from tests.live import run
+from tests.support.programs import run
 
 STOP = threading.Event()
 

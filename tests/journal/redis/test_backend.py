@@ -10,16 +10,16 @@ import pytest
 
 from rag_pipeline.contract import events
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal import Entry, FileQuery, Lineage, offset_of
+from rag_pipeline.journal import Entry, FileQuery, Generations, offset_of
 from rag_pipeline.journal.redis.backend import RedisKeeper
-from rag_pipeline.journal.redis.connection import Link
+from rag_pipeline.journal.redis.connection import RedisConnection
 from rag_pipeline.journal.redis.generations import adopt
-from rag_pipeline.journal.redis.keys import Keys
-from rag_pipeline.journal.redis.lease import Holder
+from rag_pipeline.journal.redis.keys import RedisKeys
+from rag_pipeline.journal.redis.lease import LeaseOwner
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = redis_server.needs_redis
 
@@ -51,9 +51,9 @@ class Setup:
     def post(self, function: Callable[[], None]) -> None:
         function()
 
-    def begin(self, lineage: Lineage, newest: int, entries: tuple[Entry, ...] | None) -> None:
-        self.keeper.tail.begin(lineage, newest)
-        self.journals.append((lineage.identity, newest, len(entries or ())))
+    def begin(self, generations: Generations, newest: int, entries: tuple[Entry, ...] | None) -> None:
+        self.keeper.tail.begin(generations, newest)
+        self.journals.append((generations.identity, newest, len(entries or ())))
 
     def mark(self, ids: Iterable[str]) -> None:
         self.stalled = list(ids)
@@ -146,8 +146,8 @@ def test_a_redis_that_is_not_there_yet_is_waited_for(redis: RedisServer) -> None
     core_of(setup.pipeline).attach(setup.sink)
     setup.pipeline.update(own={"n": 1})
     redis.start()
-    wait_until(lambda: setup.numbered() == [1] or any(count for _, _, count in setup.journals), 30)
-    wait_until(lambda: setup.keeper.describe()["status"] == "ok", 30)
+    wait_until(lambda: setup.numbered() == [1] or any(count for _, _, count in setup.journals))
+    wait_until(lambda: setup.keeper.describe()["status"] == "ok")
     setup.close()
 
 
@@ -165,7 +165,7 @@ def test_a_closed_pipeline_gives_its_id_back_once_what_it_published_is_written(r
             return False
         return True
 
-    wait_until(is_free, 30)
+    wait_until(is_free)
     assert other.keeper.restore("kept") is not None
     assert one.keeper.describe()["status"] == "ok"
     one.close()
@@ -180,10 +180,10 @@ def test_a_redis_that_goes_away_and_comes_back_is_two_lines(
     redis.kill()
     setup.pipeline.update(own={"n": 1})
     parts = (setup.keeper._publisher, setup.keeper._reader)
-    wait_until(lambda: all(part.degraded for part in parts) and bool(caplog.messages), 30)
+    wait_until(lambda: all(part.degraded for part in parts) and bool(caplog.messages))
     redis.start()
-    wait_until(lambda: setup.numbered() == [1], 30)
-    wait_until(lambda: setup.keeper.describe()["status"] == "ok", 30)
+    wait_until(lambda: setup.numbered() == [1])
+    wait_until(lambda: setup.keeper.describe()["status"] == "ok")
     setup.close()
     away, back = caplog.messages
     assert away == (
@@ -203,9 +203,9 @@ def test_offsets_hold_over_a_restart_of_redis_that_loses_nothing(redis: RedisSer
     before = offset_of(tail.identity, position)
     redis.restart()
     setup.pipeline.update(own={"n": 2})
-    wait_until(lambda: setup.numbered() == [1, 2], 30)
+    wait_until(lambda: setup.numbered() == [1, 2])
     assert tail.identity not in before, "it is a generation of its own"
-    assert tail.lineage.position_of(before) == position
+    assert tail.generations.position_of(before) == position
     assert len(setup.journals) == 1
     setup.close()
 
@@ -226,8 +226,8 @@ def test_an_id_that_was_had_is_kept_while_others_are_waited_for(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag_pipeline.journal.redis.backend.WATCH_SECONDS", 0.02)
-    link, keys = redis.link(), Keys()
-    Holder(keys).claim(link, adopt(link, keys).identity, "held")
+    link, keys = redis.link(), RedisKeys()
+    LeaseOwner(keys).claim(link, adopt(link, keys).identity, "held")
     setup = Setup(redis.url)
     assert setup.keeper.claim(["free", "held"]) == {"held"}
     before = _polls(link)
@@ -235,12 +235,12 @@ def test_an_id_that_was_had_is_kept_while_others_are_waited_for(
     assert link.call("EXISTS", keys.owner("free")) == 1
     setup.keeper.wait_for_claims(["held"])
     assert link.call("EXISTS", keys.owner("held")) == 1
-    wait_until(lambda: not link.call("EXISTS", keys.owner("free")), 30)  # no pipeline of that id is served
+    wait_until(lambda: not link.call("EXISTS", keys.owner("free")))  # no pipeline of that id is served
     setup.close()
     link.close()
 
 
-def _polls(link: Link) -> int:
+def _polls(link: RedisConnection) -> int:
     found = re.search(r"cmdstat_evalsha:calls=(\d+)", link.call("INFO", "commandstats"))
     return int(found[1]) if found else 0
 

@@ -11,11 +11,17 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.redis.address import Address
-from rag_pipeline.journal.redis.connection import Link, RedisRefusedError, RedisUnavailableError, Script, is_refusal
+from rag_pipeline.journal.redis.address import RedisAddress
+from rag_pipeline.journal.redis.connection import (
+    RedisConnection,
+    RedisRefusedError,
+    RedisUnavailableError,
+    Script,
+    is_refusal,
+)
 from tests.journal.cut_proxy import proxy_to
 from tests.journal.redis_server import RedisServer, free_port, needs_redis, running
-from tests.live import ROOT
+from tests.support.programs import ROOT
 
 SECRET = "s3cret-pa/ss"
 
@@ -58,7 +64,7 @@ def test_a_command_whose_answer_was_lost_is_not_sent_again(server: RedisServer) 
     link = server.link()
     link.call("SET", "counted", 0)
     with proxy_to(server.port) as proxy:
-        through = Link(Address(server.url_by(proxy.port)))
+        through = RedisConnection(RedisAddress(server.url_by(proxy.port)))
         through.connect()
         proxy.on_answer = lambda _: 1
         with pytest.raises(RedisUnavailableError, match="can't be reached"):
@@ -70,19 +76,19 @@ def test_a_command_whose_answer_was_lost_is_not_sent_again(server: RedisServer) 
 @needs_redis
 def test_a_server_that_stands_still_is_noticed_and_the_next_call_connects_anew(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
-        link = Link(Address(server.url), timeout_seconds=0.3)
+        link = RedisConnection(RedisAddress(server.url), timeout_seconds=0.3)
         link.call("SET", "a", "b")
         server.freeze()
         for _ in range(2):  # the second finds that the kernel takes the connection for it
             with pytest.raises(RedisUnavailableError, match=r"did not answer within 0\.3 s$"):
                 link.call("GET", "a")
         server.thaw()
-        assert Link(Address(server.url)).call("GET", "a") == "b"
+        assert RedisConnection(RedisAddress(server.url)).call("GET", "a") == "b"
 
 
 @needs_redis
 def test_a_wait_is_ended_from_another_thread(server: RedisServer) -> None:
-    link = Link(Address(server.url), timeout_seconds=60)
+    link = RedisConnection(RedisAddress(server.url), timeout_seconds=60)
     link.connect()
     timer = threading.Timer(0.2, link.interrupt)
     timer.start()
@@ -95,13 +101,13 @@ def test_nothing_that_listens_is_told_with_host_and_port_alone() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(RedisUnavailableError) as caught:
-        Link(Address(f"redis://:s3cret@127.0.0.1:{port}/4")).connect()
+        RedisConnection(RedisAddress(f"redis://:s3cret@127.0.0.1:{port}/4")).connect()
     assert str(caught.value) == f"Redis at 127.0.0.1:{port}/4 can't be reached: Connection refused"
 
 
 def test_a_host_that_has_no_address_is_named() -> None:
     with pytest.raises(RedisUnavailableError, match=r"^Redis at redis\.invalid:6379/0 can't be reached: "):
-        Link(Address("redis://redis.invalid")).connect()
+        RedisConnection(RedisAddress("redis://redis.invalid")).connect()
 
 
 @needs_redis
@@ -109,11 +115,11 @@ def test_a_host_that_has_no_address_is_named() -> None:
 def test_a_wrong_password_is_told_without_it(tmp_path: Path, login: str) -> None:
     with running(tmp_path / "data", "--requirepass", SECRET) as server:
         with pytest.raises(JournalError) as caught:
-            Link(Address(f"redis://{login}127.0.0.1:{server.port}")).connect()
+            RedisConnection(RedisAddress(f"redis://{login}127.0.0.1:{server.port}")).connect()
         assert str(caught.value).startswith(f"Redis at 127.0.0.1:{server.port}/0 refused the login: ")
         assert not caught.value.retryable
         assert "gue55ed" not in "".join(traceback.format_exception(caught.value))
-        right = Link(Address(f"redis://:{SECRET.replace('/', '%2F')}@127.0.0.1:{server.port}"))
+        right = RedisConnection(RedisAddress(f"redis://:{SECRET.replace('/', '%2F')}@127.0.0.1:{server.port}"))
         assert right.call("PING") == "PONG"
         right.close()
 
@@ -141,7 +147,7 @@ def test_a_cluster_is_refused(tmp_path: Path) -> None:
 def test_a_server_that_is_not_fit_is_refused(answer: bytes, told: str) -> None:
     with answering(b"$%d\r\n%s\r\n" % (len(answer), answer)) as port:
         with pytest.raises(JournalError, match=told) as caught:
-            Link(Address(f"redis://127.0.0.1:{port}")).connect()
+            RedisConnection(RedisAddress(f"redis://127.0.0.1:{port}")).connect()
         assert not caught.value.retryable
 
 
@@ -150,7 +156,7 @@ def test_what_is_no_redis_at_all_is_told() -> None:
         answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port,
         pytest.raises(JournalError, match=rf"^what listens at 127\.0\.0\.1:{port}/0 does not answer as Redis does$"),
     ):
-        Link(Address(f"redis://127.0.0.1:{port}")).connect()
+        RedisConnection(RedisAddress(f"redis://127.0.0.1:{port}")).connect()
 
 
 @pytest.mark.parametrize("said", [b"-ERR unknown command 'AUTH' with args s3cret\r\n", b"-NOAUTH s3cret\r\n"])
@@ -158,7 +164,7 @@ def test_a_server_that_repeats_the_password_gives_nothing_away(said: bytes) -> N
     with answering(said) as port:
         url = f"redis://:{said[-8:-2].decode()}@127.0.0.1:{port}"
         with pytest.raises(JournalError) as caught:
-            Link(Address(url)).connect()
+            RedisConnection(RedisAddress(url)).connect()
         shown = "".join(traceback.format_exception(caught.value))
         assert "***" in shown
         assert "s3cret" not in shown

@@ -6,25 +6,25 @@ import socket
 import pytest
 
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.redis.connection import Link
+from rag_pipeline.journal.redis.connection import RedisConnection
 from rag_pipeline.journal.redis.generations import adopt
-from rag_pipeline.journal.redis.keys import Keys
-from rag_pipeline.journal.redis.lease import Holder, IdentityChangedError, Word, stalled
+from rag_pipeline.journal.redis.keys import RedisKeys
+from rag_pipeline.journal.redis.lease import IdentityChangedError, LeaseOwner, ScriptStatus, stalled
 from tests.journal.redis_server import needs_redis
-from tests.live import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = needs_redis
 
-KEYS = Keys()
+KEYS = RedisKeys()
 
 
 @pytest.fixture
-def identity(link: Link) -> str:
+def identity(link: RedisConnection) -> str:
     return adopt(link, KEYS).identity
 
 
-def test_a_second_holder_is_refused_with_the_name_of_the_first(link: Link, identity: str) -> None:
-    first, second = Holder(KEYS), Holder(KEYS)
+def test_a_second_holder_is_refused_with_the_name_of_the_first(link: RedisConnection, identity: str) -> None:
+    first, second = LeaseOwner(KEYS), LeaseOwner(KEYS)
     first.claim(link, identity, "p")
     with pytest.raises(JournalError) as caught:
         second.claim(link, identity, "p")
@@ -34,16 +34,16 @@ def test_a_second_holder_is_refused_with_the_name_of_the_first(link: Link, ident
     second.claim(link, identity, "q")
 
 
-def test_a_holder_may_claim_again_what_it_has(link: Link, identity: str) -> None:
-    holder = Holder(KEYS)
+def test_a_holder_may_claim_again_what_it_has(link: RedisConnection, identity: str) -> None:
+    holder = LeaseOwner(KEYS)
     holder.claim(link, identity, "p")
     link.call("HSET", KEYS.pipeline("p"), "batch", 5)
     holder.claim(link, identity, "p")
     assert link.call("HGET", KEYS.pipeline("p"), "batch") == "5"
 
 
-def test_a_lease_runs_out_unless_it_is_renewed(link: Link, identity: str) -> None:
-    first, second = Holder(KEYS, lease_seconds=0.2), Holder(KEYS)
+def test_a_lease_runs_out_unless_it_is_renewed(link: RedisConnection, identity: str) -> None:
+    first, second = LeaseOwner(KEYS, lease_seconds=0.2), LeaseOwner(KEYS)
     first.claim(link, identity, "p")
 
     def taken() -> bool:
@@ -55,27 +55,29 @@ def test_a_lease_runs_out_unless_it_is_renewed(link: Link, identity: str) -> Non
 
     wait_until(taken, "the lease running out")
     verdict = first.renew(link, identity, {"p": 0})["p"]
-    assert verdict.word is Word.LOST
+    assert verdict.word is ScriptStatus.LOST
     assert verdict.holder.startswith(second.token)
     assert link.call("GET", KEYS.owner("p")).startswith(second.token)
 
 
-def test_renewing_takes_back_a_lease_that_ran_out_if_no_one_has_had_it_since(link: Link, identity: str) -> None:
-    first, second = Holder(KEYS), Holder(KEYS)
+def test_renewing_takes_back_a_lease_that_ran_out_if_no_one_has_had_it_since(
+    link: RedisConnection, identity: str
+) -> None:
+    first, second = LeaseOwner(KEYS), LeaseOwner(KEYS)
     first.claim(link, identity, "p")
     link.call("DEL", KEYS.owner("p"))
-    assert first.renew(link, identity, {"p": 0})["p"].word is Word.OK
+    assert first.renew(link, identity, {"p": 0})["p"].word is ScriptStatus.OK
     assert link.call("PTTL", KEYS.owner("p")) > 25_000
     link.call("DEL", KEYS.owner("p"))
     second.claim(link, identity, "p")
     second.release(link, "p")
-    assert first.renew(link, identity, {"p": 0})["p"].word is Word.LOST
+    assert first.renew(link, identity, {"p": 0})["p"].word is ScriptStatus.LOST
 
 
-def test_renewing_tells_what_the_server_has_forgotten(link: Link, identity: str) -> None:
-    holder = Holder(KEYS)
+def test_renewing_tells_what_the_server_has_forgotten(link: RedisConnection, identity: str) -> None:
+    holder = LeaseOwner(KEYS)
     holder.claim(link, identity, "p")
-    assert holder.renew(link, identity, {"p": 3})["p"].word is Word.BEHIND
+    assert holder.renew(link, identity, {"p": 3})["p"].word is ScriptStatus.BEHIND
     link.call("FLUSHALL")
     with pytest.raises(IdentityChangedError):
         holder.renew(link, identity, {"p": 0})
@@ -83,8 +85,8 @@ def test_renewing_tells_what_the_server_has_forgotten(link: Link, identity: str)
         holder.claim(link, identity, "p")
 
 
-def test_only_the_holder_can_release(link: Link, identity: str) -> None:
-    first, second = Holder(KEYS), Holder(KEYS)
+def test_only_the_holder_can_release(link: RedisConnection, identity: str) -> None:
+    first, second = LeaseOwner(KEYS), LeaseOwner(KEYS)
     first.claim(link, identity, "p")
     second.release(link, "p")
     with pytest.raises(JournalError):
@@ -93,8 +95,10 @@ def test_only_the_holder_can_release(link: Link, identity: str) -> None:
     second.claim(link, identity, "p")
 
 
-def test_a_pipeline_that_fell_silent_is_stalled_and_one_that_was_closed_is_not(link: Link, identity: str) -> None:
-    holder = Holder(KEYS)
+def test_a_pipeline_that_fell_silent_is_stalled_and_one_that_was_closed_is_not(
+    link: RedisConnection, identity: str
+) -> None:
+    holder = LeaseOwner(KEYS)
     for pipeline_id in ("silent", "closed", "alive"):
         holder.claim(link, identity, pipeline_id)
     assert stalled(link, KEYS) == []
@@ -107,8 +111,8 @@ def test_a_pipeline_that_fell_silent_is_stalled_and_one_that_was_closed_is_not(l
     assert stalled(link, KEYS) == []
 
 
-def test_one_that_was_closed_and_is_claimed_again_can_stall_again(link: Link, identity: str) -> None:
-    holder = Holder(KEYS)
+def test_one_that_was_closed_and_is_claimed_again_can_stall_again(link: RedisConnection, identity: str) -> None:
+    holder = LeaseOwner(KEYS)
     holder.claim(link, identity, "p")
     holder.release(link, "p")
     holder.claim(link, identity, "p")

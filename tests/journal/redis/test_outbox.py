@@ -12,16 +12,16 @@ from rag_pipeline.common import native
 from rag_pipeline.contract.events import Event
 from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.redis.batch import BatchWriter
-from rag_pipeline.journal.redis.connection import Link, RedisRefusedError, RedisUnavailableError
+from rag_pipeline.journal.redis.connection import RedisConnection, RedisRefusedError, RedisUnavailableError
 from rag_pipeline.journal.redis.journal import RedisJournal
-from rag_pipeline.journal.redis.keys import Keys
-from rag_pipeline.journal.redis.lease import Holder, IdentityChangedError
+from rag_pipeline.journal.redis.keys import RedisKeys
+from rag_pipeline.journal.redis.lease import IdentityChangedError, LeaseOwner
 from rag_pipeline.journal.redis.outbox import Outbox
 from rag_pipeline.journal.redis.queue import EventQueue
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal.driving import assert_saved
 from tests.journal.redis_server import RedisServer, needs_redis, running
-from tests.live import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = needs_redis
 
@@ -38,9 +38,9 @@ class Desk:
     """An outbox with its pipeline, and what has come of it."""
 
     def __init__(self, server: RedisServer, limit: int = 1000, patience_seconds: float = 0.0) -> None:
-        self.keys = Keys(next(prefixes))
+        self.keys = RedisKeys(next(prefixes))
         self.link = server.link()
-        self.holder = Holder(self.keys)
+        self.holder = LeaseOwner(self.keys)
         self.writer = BatchWriter(self.link, self.keys, self.holder)
         self.writer.adopt()
         self.queue = EventQueue(native.AutoResetEvent(), limit)
@@ -111,7 +111,7 @@ def test_a_pipeline_is_claimed_with_its_first_event(desk: Desk) -> None:
 def test_a_pipeline_of_another_process_is_refused_once_and_others_go_on(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    Holder(desk.keys).claim(desk.link, desk.writer.identity, desk.name)
+    LeaseOwner(desk.keys).claim(desk.link, desk.writer.identity, desk.name)
     desk.work(3)
     desk.send_all()
     desk.work(3)
@@ -131,7 +131,7 @@ def test_a_lease_lost_while_running_ends_the_publishing_with_one_line(
     desk.work(1)
     desk.send_all()
     desk.link.call("DEL", desk.keys.owner(desk.name))
-    other = Holder(desk.keys)
+    other = LeaseOwner(desk.keys)
     other.claim(desk.link, desk.writer.identity, desk.name)
     desk.work(2)
     desk.send_all()
@@ -306,7 +306,7 @@ def test_what_is_given_up_is_replaced_by_a_status(desk: Desk) -> None:
     desk.work(2)
     desk.send_all()
     desk.work(2)
-    link: Link = desk.link
+    link: RedisConnection = desk.link
     link.call("CONFIG", "SET", "maxmemory", "1")
     try:
         with pytest.raises(RedisUnavailableError):
@@ -333,7 +333,7 @@ def test_batches_are_bounded_in_bytes_too(desk: Desk, monkeypatch: pytest.Monkey
 
 def test_a_pipeline_that_is_waited_for_holds_up_no_other(server: RedisServer) -> None:
     desk = Desk(server, patience_seconds=60.0)
-    Holder(desk.keys).claim(desk.link, desk.writer.identity, desk.name)
+    LeaseOwner(desk.keys).claim(desk.link, desk.writer.identity, desk.name)
     other = PipelineStatus("local_files", f"other-{desk.name}")
     core_of(other).attach(desk)
     desk.work(3)

@@ -10,12 +10,13 @@ import pytest
 
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.redis.journal import RedisJournal
-from rag_pipeline.journal.redis.keys import Keys
+from rag_pipeline.journal.redis.keys import RedisKeys
 from rag_pipeline.journal.redis.publisher import RedisPublisher
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.journal.driving import assert_saved
 from tests.journal.redis_server import RedisServer, following, needs_redis, publishing, running
-from tests.live import native_threads, wait_until
+from tests.support.processes import native_threads
+from tests.support.waiting import wait_until
 
 pytestmark = needs_redis
 
@@ -85,7 +86,7 @@ def test_stopping_writes_what_is_queued_and_gives_up_the_lease(
     assert len(journal.read(0, 10_000)) == 2000
     assert journal.stalled(0) == []
     link = server.link()
-    assert link.call("EXISTS", Keys(prefix).owner(pipeline.pipeline_id)) == 0
+    assert link.call("EXISTS", RedisKeys(prefix).owner(pipeline.pipeline_id)) == 0
     link.close()
     pipeline.add_processing_file("ignored")
     assert publisher.health()["queued"] == 0
@@ -128,8 +129,8 @@ def test_an_idle_pipeline_keeps_its_lease_and_is_not_stalled(
         beats = set()
 
         def several_beats() -> bool:
-            beats.add(link.call("ZSCORE", Keys(prefix).pipelines, pipeline.pipeline_id))
-            assert link.call("EXISTS", Keys(prefix).owner(pipeline.pipeline_id)) == 1
+            beats.add(link.call("ZSCORE", RedisKeys(prefix).pipelines, pipeline.pipeline_id))
+            assert link.call("EXISTS", RedisKeys(prefix).owner(pipeline.pipeline_id)) == 1
             return len(beats) > 5
 
         wait_until(several_beats)

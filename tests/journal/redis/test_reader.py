@@ -9,13 +9,13 @@ import pytest
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.redis.journal import RedisJournal
-from rag_pipeline.journal.redis.keys import Keys
+from rag_pipeline.journal.redis.keys import RedisKeys
 from rag_pipeline.journal.redis.reader import RedisReader
 from tests.journal.cut_proxy import proxy_to
 from tests.journal.driving import recorded
 from tests.journal.redis.test_journal import event, events, status
 from tests.journal.redis_server import Follower, RedisServer, following, needs_redis, running
-from tests.live import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = needs_redis
 
@@ -64,7 +64,7 @@ def test_snapshots_show_each_pipeline_and_all_that_came_after_its_last_status(
         journal.append(recorder.changes)
     with following(server.url) as follower:
         snapshots = follower.reader.snapshots()
-        assert snapshots.lineage == journal.lineage
+        assert snapshots.generations == journal.generations
         assert snapshots.position == journal.newest
         shown = [(e.event.pipeline_id, e.event.seq, e.event.numbered) for e in snapshots.entries]
         one = [("seq", 1, False), ("seq", 2, True), ("seq", 3, True)]
@@ -87,13 +87,13 @@ def test_following_goes_on_after_the_last_entry_when_the_server_was_killed(
         assert follower.gaps == 0
         wait_until(lambda: follower.reader.degraded is None)
         # It was started anew once, which those who make offsets have to know.
-        assert follower.lineages == [journal.lineage]
+        assert follower.generation_list == [journal.generations]
 
 
 def test_a_cut_path_loses_and_repeats_nothing(
     server: RedisServer, journal: RedisJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag_pipeline.journal.redis.backoff.FIRST_SECONDS", 0.01)
+    monkeypatch.setattr("rag_pipeline.journal.redis.retry.FIRST_SECONDS", 0.01)
     with proxy_to(server.port) as proxy, following(server.url_by(proxy.port)) as follower:
         pieces = count(1)
         proxy.on_answer = lambda piece: len(piece) // 2 if next(pieces) % 7 == 0 and proxy.cuts < 10 else None
@@ -110,11 +110,11 @@ def test_an_emptied_server_is_a_gap_and_following_goes_on(server: RedisServer, j
     with following(server.url) as follower:
         journal.append(events(1, 3))
         wait_until(lambda: len(follower.entries) == 3)
-        before = follower.reader.snapshots().lineage
+        before = follower.reader.snapshots().generations
         journal.close()
         server.restart(empty=True)
         wait_until(lambda: follower.gaps == 1)
-        assert follower.reader.snapshots().lineage not in (None, before)
+        assert follower.reader.snapshots().generations not in (None, before)
         again = RedisJournal(server.url)
         again.append([*events(7, 9), status(9), *events(10, 11)])
         wait_until(lambda: len(follower.since_gap) >= 3)
@@ -130,12 +130,12 @@ def test_another_identity_is_a_gap_whatever_the_stream_looks_like(server: RedisS
     with following(server.url) as follower:
         journal.append(events(1, 3))
         wait_until(lambda: len(follower.entries) == 3)
-        before = follower.reader.snapshots().lineage
+        before = follower.reader.snapshots().generations
         assert before is not None
         link = server.link()
-        link.call("SET", Keys().identity, "0123456789abcdef")
+        link.call("SET", RedisKeys().identity, "0123456789abcdef")
         wait_until(lambda: follower.gaps == 1)
-        after = follower.reader.snapshots().lineage
+        after = follower.reader.snapshots().generations
         assert after is not None
         assert list(after.former) == ["0123456789abcdef"]
         link.close()
@@ -149,7 +149,7 @@ def test_entries_that_were_trimmed_before_they_were_read_are_a_gap(server: Redis
         wait_until(lambda: follower.reader.degraded)
         journal.append(events(4, 9))
         link = server.link()
-        link.call("XTRIM", Keys().events, "MAXLEN", 2)
+        link.call("XTRIM", RedisKeys().events, "MAXLEN", 2)
         proxy.mend()
         wait_until(lambda: follower.gaps == 1)
         assert follower.seqs("p") == [1, 2, 3]
@@ -164,7 +164,7 @@ def test_entries_that_were_trimmed_after_they_were_read_are_none(server: RedisSe
         wait_until(lambda: follower.reader.degraded)
         journal.append(events(4, 9))
         link = server.link()
-        link.call("XTRIM", Keys().events, "MAXLEN", 6)  # exactly what was read is gone
+        link.call("XTRIM", RedisKeys().events, "MAXLEN", 6)  # exactly what was read is gone
         proxy.mend()
         wait_until(lambda: len(follower.entries) >= 9)
         assert follower.seqs("p") == list(range(1, 10))
@@ -195,7 +195,7 @@ def test_a_server_that_is_not_there_at_the_start_is_a_gap_when_it_comes(server: 
         server.start()
         wait_until(lambda: follower.gaps == 1)
         assert follower.reader.degraded is None
-        assert follower.reader.snapshots().lineage is not None
+        assert follower.reader.snapshots().generations is not None
 
 
 def test_a_server_that_is_not_fit_stops_the_start() -> None:

@@ -28,7 +28,7 @@ from rag_pipeline.journal.sqlite.journal import SqliteJournal
 from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody
 from tests.journal.driving import Step, assert_saved, recorded, steps, take
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 DAY = 86_400.0
@@ -75,11 +75,11 @@ def test_events_come_back_as_they_were_over_a_restart(path: Path) -> None:
     first = SqliteJournal(path)
     entries = first.append(recorder.events)
     before = [(entry.position, entry.text) for entry in entries if entry.event.numbered]
-    newest, offset = first.newest, offset_of(first.lineage.identity, first.newest)
+    newest, offset = first.newest, offset_of(first.generations.identity, first.newest)
     first.close()
 
     again = SqliteJournal(path)
-    assert (again.newest, again.lineage.position_of(offset)) == (newest, newest)
+    assert (again.newest, again.generations.position_of(offset)) == (newest, newest)
     kept = again.read(0, 100)
     assert [(entry.position, entry.text) for entry in kept] == before
     events = [event for event in recorder.events if event.numbered]
@@ -105,8 +105,8 @@ def test_appending_nothing_does_nothing(journal: Journal) -> None:
 
 def test_two_journals_have_two_identities(tmp_path: Path) -> None:
     one, two = SqliteJournal(tmp_path / "one"), SqliteJournal(tmp_path / "two")
-    assert one.lineage.identity != two.lineage.identity
-    assert len(one.lineage.identity) == 16
+    assert one.generations.identity != two.generations.identity
+    assert len(one.generations.identity) == 16
     one.close()
     two.close()
 
@@ -237,11 +237,11 @@ def test_what_a_copy_that_was_put_back_does_not_have_is_not_taken_for_what_came_
     for file in path.parent.glob(f"{path.name}*"):
         shutil.copy(file, copy)
     journal.append(started(4, 6))
-    offsets = [offset_of(journal.lineage.identity, position) for position in range(7)]
+    offsets = [offset_of(journal.generations.identity, position) for position in range(7)]
     journal.close()
     restored = SqliteJournal(copy / path.name)
     restored.append(started(4, 9))
-    assert [restored.lineage.position_of(offset) for offset in offsets] == [0, 1, 2, 3, None, None, None]
+    assert [restored.generations.position_of(offset) for offset in offsets] == [0, 1, 2, 3, None, None, None]
     restored.close()
 
 
@@ -359,7 +359,7 @@ def test_a_reader_sees_each_event_once_and_in_order_while_another_thread_writes(
             assert len(saved["p"].in_flight) == saved["p"].seq, "all of one moment"
         return len(seen) == 3000 or bool(failures)
 
-    wait_until(everything_seen, 60)
+    wait_until(everything_seen)
     assert writer.join(60)
     assert failures == []
     assert seen == list(range(1, 3001))

@@ -23,7 +23,7 @@ from rag_pipeline.journal.sqlite.files import FileChanges
 from rag_pipeline.journal.sqlite.schema import open_writer
 from rag_pipeline.journal.sqlite.search import FileSearch
 from rag_pipeline.status.model import FileError, FileRecord
-from tests.unicode_forms import FORMS, Form
+from tests.support.unicode_forms import FORMS, Form
 
 COMPLETED, FAILED = FileStatus.COMPLETED, FileStatus.FAILED
 

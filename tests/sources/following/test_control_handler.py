@@ -12,16 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag_pipeline.sources.following import breaker, jobs
-from rag_pipeline.sources.following.hand import Job
-from rag_pipeline.sources.following.jobs import Jobs
-from rag_pipeline.sources.following.source import Found, Oddity, SkippedError, SourceUnavailableError
+from rag_pipeline.sources.following import circuit_breakers
+from rag_pipeline.sources.following import job_runner as jobs
+from rag_pipeline.sources.following.job_batch import Job
+from rag_pipeline.sources.following.job_runner import JobRunner
+from rag_pipeline.sources.source import SkippedError, Snapshot, SourceUnavailableError, Unreadable
 from rag_pipeline.status import SavedState, core_of
 from rag_pipeline.status.control import Action, ControlError
 from rag_pipeline.status.model import FileRecord, Totals
 from tests.sources.following.memory_source import Following, following
 from tests.sources.following.test_pipeline import DamagedError
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 def refused(run: Following, action: Action, file_id: str | None = None) -> str:
@@ -98,7 +99,7 @@ def test_a_look_that_a_short_pause_has_ended_is_begun_anew(tmp_path: Path) -> No
         run.wait_status("idle")
         look = run.source.look
 
-        def paused_meanwhile(check: Callable[[], None]) -> Found:
+        def paused_meanwhile(check: Callable[[], None]) -> Snapshot:
             run.source.look = look  # type: ignore[method-assign]
             run.ask(Action.PAUSE)
             try:
@@ -204,8 +205,8 @@ def test_a_file_that_failed_for_good_can_be_tried_again_before_all_that_wait(tmp
 
 def test_something_that_could_not_be_read_is_looked_at_again(tmp_path: Path) -> None:
     with following(tmp_path, interval=3600.0, start=False) as run:
-        run.source.oddities["a"] = Oddity("a", "a.txt", "can't be looked at", is_error=True)
-        run.source.oddities["b"] = Oddity("b", "b", "a map has no text", is_error=False)
+        run.source.oddities["a"] = Unreadable("a", "a.txt", "can't be looked at", is_error=True)
+        run.source.oddities["b"] = Unreadable("b", "b", "a map has no text", is_error=False)
         run.thread.start()
         run.wait(lambda: (s := run.state())["total_failed"] == 1 and s["total_skipped"] == 1)
         assert refused(run, Action.RETRY, "b") == "b has not failed"
@@ -221,15 +222,15 @@ def test_a_retry_asked_for_as_the_failure_is_told_is_kept_until_the_job_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended, release = threading.Event(), threading.Event()
-    do = Jobs.do
+    do = JobRunner.do
 
-    def do_slowly(jobs: Jobs, key: str, job: Job) -> bool:
+    def do_slowly(jobs: JobRunner, key: str, job: Job) -> bool:
         again = do(jobs, key, job)
         ended.set()
         assert release.wait(20)
         return again
 
-    monkeypatch.setattr(Jobs, "do", do_slowly)
+    monkeypatch.setattr(JobRunner, "do", do_slowly)
     with following(tmp_path, interval=3600.0) as run:
         run.source.write("a", "corrupt")
         run.ask(Action.CHECK)
@@ -443,8 +444,8 @@ def test_whatever_is_asked_and_whatever_happens_meanwhile_the_store_ends_up_righ
 ) -> None:
     monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.05)
     monkeypatch.setattr(jobs, "MAX_RETRY_SECONDS", 0.1)
-    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(breaker, "MAX_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(circuit_breakers, "FIRST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(circuit_breakers, "MAX_WAIT_SECONDS", 0.1)
     with tempfile.TemporaryDirectory() as folder, following(Path(folder), interval=0.05) as run:
         for step, key in steps:
             _do(run, step, key)

@@ -6,15 +6,15 @@ import pytest
 
 from rag_pipeline.common.config import RunMode
 from rag_pipeline.sources.following import status_reporter
-from rag_pipeline.sources.following.status_reporter import Shown
+from rag_pipeline.sources.following.status_reporter import StatusReporter
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 class Bench:
     def __init__(self, mode: RunMode = RunMode.CONTINUOUS) -> None:
         self.status = PipelineStatus("local_files", f"show-{id(self)}")
-        self.shown = Shown(self.status, mode, 10.0)
+        self.shown = StatusReporter(self.status, mode, 10.0)
         self.seen = Recorder()
         core_of(self.status).attach(self.seen)
 
@@ -48,7 +48,7 @@ def test_a_single_pass_announces_no_other_check() -> None:
 def test_the_word_stays_processing_while_a_scan_goes_on_beside_the_work(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_reporter, "LONG_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(status_reporter, "LONG_SCAN_SECONDS", 0.0)
     bench.shown.progress(idle=False, queued=2, stored=0)
     bench.shown.looking()
     bench.shown.still_looking()
@@ -174,7 +174,7 @@ def check_fields(bench: Bench) -> set[str]:
 def test_a_look_that_finds_nothing_new_changes_the_times_of_the_checks_alone(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    monkeypatch.setattr(status_reporter, "LONG_LOOK_SECONDS", seconds)
+    monkeypatch.setattr(status_reporter, "LONG_SCAN_SECONDS", seconds)
     bench.shown.starting({"folder": "/docs"}, stored=3)
     check_fields(bench)
     for _ in range(3):
@@ -186,7 +186,7 @@ def test_only_a_look_that_takes_long_is_shown_while_it_lasts(bench: Bench, monke
     bench.shown.looking()
     bench.shown.still_looking()
     assert bench.get("status", "is_checking") == ("idle", False)
-    monkeypatch.setattr(status_reporter, "LONG_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(status_reporter, "LONG_SCAN_SECONDS", 0.0)
     bench.shown.still_looking()
     assert bench.get("status", "is_checking") == ("idle", True)
     bench.shown.looked({}, 4.0, watching="events")

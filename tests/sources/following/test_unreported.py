@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.sources import ingestion
-from rag_pipeline.sources.following.source import Oddity
 from rag_pipeline.sources.ledger import Ledger, Outcome
+from rag_pipeline.sources.source import Unreadable
 from rag_pipeline.status import core_of
 from rag_pipeline.status.control import Action, ControlError
 from rag_pipeline.status.files import Key, key_of
@@ -18,8 +18,8 @@ from rag_pipeline.status.model import FileRecord, Totals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
 from tests.sources.following.memory_source import Following, following
 from tests.sources.local_files.running import running
-from tests.sources.parts import MemoryStore
-from tests.watching import Recorder
+from tests.sources.memory_stages import MemoryStore
+from tests.support.recorder import Recorder
 
 ENDS = ("completed", "failed", "skipped", "deleted")
 
@@ -40,7 +40,7 @@ class First:
         with following(base, self.store, start=False) as run:
             for file_id in ("a", "b"):
                 run.source.write(file_id, f"text of {file_id}")
-            run.source.oddities["odd"] = Oddity("odd", "odd.txt", "a map has no text", is_error=False)
+            run.source.oddities["odd"] = Unreadable("odd", "odd.txt", "a map has no text", is_error=False)
             run.thread.start()
             run.wait(lambda: run.state()["total_processed"] == 2 and run.state()["total_skipped"] == 1)
             run.wait_status("idle")

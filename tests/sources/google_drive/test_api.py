@@ -17,9 +17,9 @@ from rag_pipeline.sources.google_drive.errors import (
     FileUnavailableError,
     PageTokenGoneError,
 )
-from rag_pipeline.sources.google_drive.exchange import Exchange
-from rag_pipeline.sources.google_drive.kinds import DOCX, MARKDOWN, PDF
-from rag_pipeline.sources.google_drive.reasons import UNSUPPORTED_CONVERSION
+from rag_pipeline.sources.google_drive.export_formats import DOCX, MARKDOWN, PDF
+from rag_pipeline.sources.google_drive.transport.client import HttpClient
+from rag_pipeline.sources.google_drive.transport.error_reasons import UNSUPPORTED_CONVERSION
 from tests.drive import (
     DriveServer,
     Generated,
@@ -34,8 +34,8 @@ from tests.drive import (
     unauthorized,
 )
 from tests.drive.faults import Fault
-from tests.live import wait_until
 from tests.sources.google_drive.asking import QUICK, api_for, download, export, never, nothing_below, unheard
+from tests.support.waiting import wait_until
 
 MIB = 1 << 20
 
@@ -468,8 +468,8 @@ def test_a_stalled_answer_is_left_after_the_read_timeout() -> None:
 def test_an_answer_that_can_t_be_read_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     with DriveServer() as server:
         api = api_for(server)
-        good, bodies = Exchange.body, [body, body]
-        monkeypatch.setattr(Exchange, "body", lambda *args: bodies.pop() if bodies else good(*args))
+        good, bodies = HttpClient.body, [body, body]
+        monkeypatch.setattr(HttpClient, "body", lambda *args: bodies.pop() if bodies else good(*args))
         assert api.file("root").id == server.drive.root_id
         bodies += [body] * QUICK.attempts
         with pytest.raises(DriveUnavailableError, match="answered with something that can't be read"):

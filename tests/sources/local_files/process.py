@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.contract.checking import check_answer, check_event
-from tests.in_order import InOrderClient
-from tests.watching import wait_until
+from tests.support.ordered_client import OrderedClient
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 SECONDS = 300.0
@@ -85,7 +85,7 @@ class Process:
 
     def address(self, what: str) -> str:
         """Return an address that the command printed."""
-        wait_until(lambda: self._address(what) is not None or self.popen.poll() is not None, SECONDS)
+        wait_until(lambda: self._address(what) is not None or self.popen.poll() is not None, seconds=SECONDS)
         address = self._address(what)
         assert address is not None, self.output
         return address
@@ -111,7 +111,7 @@ class Process:
             states[:] = [self.status()]
             return condition(states[0])
 
-        wait_until(holds, SECONDS)
+        wait_until(holds, seconds=SECONDS)
         return states[0]
 
     def end(self, number: int = signal.SIGTERM) -> int:
@@ -142,7 +142,7 @@ class Watcher:
 
     def __init__(self, address: str, namespace: str = "/local_files") -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.client = InOrderClient(reconnection=False)
+        self.client = OrderedClient(reconnection=False)
         for name in EVENTS:
             self.client.on(name, self._keeper(name), namespace=namespace)
         self.client.connect(address, namespaces=[namespace], transports=["websocket"], wait_timeout=60)

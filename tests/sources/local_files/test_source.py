@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.ingest.types import Stopped
-from rag_pipeline.sources.following.source import Source, SourceUnavailableError
 from rag_pipeline.sources.local_files.settings import LocalFilesSettings
 from rag_pipeline.sources.local_files.source import LocalFilesSource, is_below
-from tests.watching import wait_until
+from rag_pipeline.sources.source import Source, SourceUnavailableError
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

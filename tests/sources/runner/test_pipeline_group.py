@@ -11,17 +11,18 @@ import pytest
 from rag_pipeline.common.config import RunMode
 from rag_pipeline.errors import ConfigurationError, EmbeddingError, ExitCode, StateError
 from rag_pipeline.ingest.types import Stopped
-from rag_pipeline.sources.ingestion import Parts
-from rag_pipeline.sources.runner.command import Surroundings
-from rag_pipeline.sources.runner.pipeline_group import Team
-from rag_pipeline.sources.runner.pipeline_thread import Member
+from rag_pipeline.sources.ingestion import Stages
+from rag_pipeline.sources.runner.pipeline_group import PipelineGroup
+from rag_pipeline.sources.runner.pipeline_spec import PipelineContext
+from rag_pipeline.sources.runner.pipeline_thread import PipelineThread
 from rag_pipeline.sources.state_folder import StateFolder
 from rag_pipeline.status import core_of
 from rag_pipeline.status.model import Totals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
-from tests.sources.parts import TestParts
-from tests.sources.run.scripted import Script, done_at_once, member, until_stopped
-from tests.watching import Recorder, wait_until
+from tests.sources.memory_stages import TestParts
+from tests.sources.runner.scripted import Script, done_at_once, member, until_stopped
+from tests.support.recorder import Recorder
+from tests.support.waiting import wait_until
 
 SECONDS = 60.0
 
@@ -34,7 +35,7 @@ class Model:
         self.built = 0
         self._error = error
 
-    def __call__(self, stop: threading.Event) -> Parts:
+    def __call__(self, stop: threading.Event) -> Stages:
         self.built += 1
         if self._error is not None:
             raise self._error
@@ -48,41 +49,41 @@ def state(tmp_path: Path) -> Iterator[StateFolder]:
 
 
 def failing(error: BaseException) -> Script:
-    def script(around: Surroundings) -> None:
+    def script(around: PipelineContext) -> None:
         raise error
 
     return script
 
 
-def failed_file(around: Surroundings) -> None:
+def failed_file(around: PipelineContext) -> None:
     around.status.complete_file("a.txt", success=False, error="it is damaged")
 
 
-def team(state: StateFolder, *scripts: Script, model: Model | None = None) -> Team:
+def team(state: StateFolder, *scripts: Script, model: Model | None = None) -> PipelineGroup:
     members = [member(f"pipeline-{number}", script, state) for number, script in enumerate(scripts, 1)]
-    made = Team(members, model or Model(), state.path)
+    made = PipelineGroup(members, model or Model(), state.path)
     made.start()
     return made
 
 
-def ended(state: StateFolder, *scripts: Script, model: Model | None = None) -> Team:
+def ended(state: StateFolder, *scripts: Script, model: Model | None = None) -> PipelineGroup:
     made = team(state, *scripts, model=model)
     made.join(SECONDS)
     assert not made.alive
     return made
 
 
-def words(of: Team) -> list[str]:
+def words(of: PipelineGroup) -> list[str]:
     return [str(one.status.get()["status"]) for one in of.members]
 
 
-def is_idle(one: Member) -> bool:
+def is_idle(one: PipelineThread) -> bool:
     return bool(one.status.get()["status"] == "idle")
 
 
 def test_model_and_store_are_made_once_for_all_and_closed_at_the_end(state: StateFolder) -> None:
     model = Model()
-    seen: list[Surroundings] = []
+    seen: list[PipelineContext] = []
     made = ended(state, seen.append, seen.append, seen.append, model=model)
     assert model.built == 1
     assert len({id(around.parts.embedder) for around in seen}) == len({id(around.parts.store) for around in seen}) == 1
@@ -134,7 +135,7 @@ def test_files_that_failed_in_earlier_runs_do_not_count(state: StateFolder) -> N
     fields = {**dict.fromkeys(SET_FIELDS), "status": "stopped", "started_at": 1.0, "is_checking": False}
     kept = SavedState("papers", "local_files", "epoch", 7, fields, {}, Totals(total_failed=1))
     core_of(one.status).attach(Recorder(), lambda _: kept)
-    made = Team([one], Model(), state.path)
+    made = PipelineGroup([one], Model(), state.path)
     made.start()
     made.join(SECONDS)
     assert one.status.get()["total_failed"] == 1

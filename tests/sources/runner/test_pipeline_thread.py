@@ -12,13 +12,14 @@ from rag_pipeline.errors import StateError
 from rag_pipeline.ingest.extract import ProcessExtractor
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.sources.ledger import Ledger
-from rag_pipeline.sources.runner.command import Surroundings
-from rag_pipeline.sources.runner.pipeline_thread import Member, with_own_extractor
+from rag_pipeline.sources.runner.pipeline_spec import PipelineContext
+from rag_pipeline.sources.runner.pipeline_thread import PipelineThread, with_own_extractor
 from rag_pipeline.sources.state_folder import StateFolder
 from rag_pipeline.status import core_of
-from tests.sources.parts import TestParts
-from tests.sources.run.scripted import Script, done_at_once, member, until_stopped
-from tests.watching import Recorder, wait_until
+from tests.sources.memory_stages import TestParts
+from tests.sources.runner.scripted import Script, done_at_once, member, until_stopped
+from tests.support.recorder import Recorder
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def state(tmp_path: Path) -> Iterator[StateFolder]:
         yield folder
 
 
-def ran(state: StateFolder, script: Script) -> Member:
+def ran(state: StateFolder, script: Script) -> PipelineThread:
     """Return a member that has ended."""
     one = member("papers", script, state)
     one.prepare()
@@ -38,7 +39,7 @@ def ran(state: StateFolder, script: Script) -> Member:
 
 
 def raising(error: BaseException) -> Script:
-    def script(around: Surroundings) -> None:
+    def script(around: PipelineContext) -> None:
         raise error
 
     return script
@@ -53,9 +54,9 @@ def test_it_says_that_it_begins(state: StateFolder) -> None:
 
 
 def test_it_runs_in_surroundings_of_its_own_until_it_is_stopped(state: StateFolder) -> None:
-    seen: list[Surroundings] = []
+    seen: list[PipelineContext] = []
 
-    def script(around: Surroundings) -> None:
+    def script(around: PipelineContext) -> None:
         seen.append(around)
         until_stopped(around)
 
@@ -94,7 +95,7 @@ def test_a_mistake_of_ours_is_logged_and_shown(state: StateFolder, caplog: pytes
 
 
 def test_what_is_shown_already_is_not_shown_twice(state: StateFolder) -> None:
-    def script(around: Surroundings) -> None:
+    def script(around: PipelineContext) -> None:
         around.status.update(status="error", is_checking=False, own={"message": "broken"})
         raise StateError("broken")
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from rag_pipeline.sources.runner.terminal import Line, Terminal, addresses, line_of, summary
+from rag_pipeline.sources.runner.terminal import FileLine, Terminal, addresses, file_line, summary
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.watching import Recorder
+from tests.support.recorder import Recorder
 
 
 @dataclass
@@ -57,14 +57,14 @@ def test_each_end_of_a_file_is_a_line_and_nothing_else_is(status: PipelineStatus
     seen = Recorder()
     core_of(status).attach(seen)
     play(status)
-    lines = [line for event in seen.events if (line := line_of(event))]
+    lines = [line for event in seen.events if (line := file_line(event))]
     assert lines[0].about.startswith("1 chunk, 0.")
     assert lines[1:] == [
-        Line("failed", "b.txt", "extracting: is damaged badly"),
-        Line("skipped", "c\\x1b[2J.png", "skipped: is a picture"),
-        Line("removed", "d.txt", "removed"),
-        Line("unchanged", "e.txt", "unchanged"),
-        Line("unchanged", "f.txt", "renamed, was old\\x1b.txt"),
+        FileLine("failed", "b.txt", "extracting: is damaged badly"),
+        FileLine("skipped", "c\\x1b[2J.png", "skipped: is a picture"),
+        FileLine("removed", "d.txt", "removed"),
+        FileLine("unchanged", "e.txt", "unchanged"),
+        FileLine("unchanged", "f.txt", "renamed, was old\\x1b.txt"),
     ]
 
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from rag_pipeline.errors import CorruptFileError
-from tests.growth import assert_linear
 from tests.ingest.extract.makers import read_messages
+from tests.support.linear_time import assert_linear
 
 SIZES = (2_000, 20_000, 200_000)
 

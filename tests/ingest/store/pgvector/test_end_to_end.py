@@ -13,7 +13,7 @@ from rag_pipeline.errors import ExitCode
 from tests.ingest.store.postgres import PostgresServer
 from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.local_files.process import command, found, process
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 FILES = 40
 
@@ -47,7 +47,7 @@ def stored(server: PostgresServer, schema: str) -> int:
 
 
 def wait_until_stored(server: PostgresServer, schema: str, least: int) -> None:
-    wait_until(lambda: stored(server, schema) >= least, 60)
+    wait_until(lambda: stored(server, schema) >= least)
 
 
 def test_two_machines_store_in_one_place_and_both_are_searched(

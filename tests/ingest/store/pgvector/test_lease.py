@@ -16,7 +16,7 @@ from rag_pipeline.ingest.store.pgvector import lease
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import ANY, WIDTH, chunks, file, vectors
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 
 class Open(Protocol):

@@ -11,17 +11,17 @@ from collections.abc import Iterator
 import pytest
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.store import spool
+from rag_pipeline.ingest.store import chunk_buffer
+from rag_pipeline.ingest.store.chunk_buffer import ChunkBatch
 from rag_pipeline.ingest.store.pgvector import schema as tables
 from rag_pipeline.ingest.store.pgvector import statements
 from rag_pipeline.ingest.store.pgvector import store as module
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
-from rag_pipeline.ingest.store.spool import Batch
 from rag_pipeline.ingest.types import Chunk, Stopped
 from tests.ingest.store.places import Place, generation
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
-from tests.watching import wait_until
+from tests.support.waiting import wait_until
 
 
 def write(store: PgVectorStore, name: str, number: int) -> None:
@@ -48,7 +48,7 @@ def test_a_run_goes_on_over_restarts_of_the_server(
 
     def wait_until_each_wrote() -> None:
         before = list(written)
-        wait_until(lambda: bool(failures) or all(a > b for a, b in zip(written, before, strict=True)), 30)
+        wait_until(lambda: bool(failures) or all(a > b for a, b in zip(written, before, strict=True)))
 
     threads = [threading.Thread(target=run, args=(n,)) for n in range(3)]
     with caplog.at_level(logging.WARNING):
@@ -151,7 +151,7 @@ def test_a_write_that_waits_too_long_for_a_lock_may_be_tried_again(
 def test_a_long_file_is_stored_in_parts_and_counts_as_one(
     postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool, "CHUNKS_AT_ONCE", 7)
+    monkeypatch.setattr(chunk_buffer, "CHUNKS_AT_ONCE", 7)
     store = PgVectorStore(postgres.address(schema), "model-a", WIDTH)
     store.replace("p", file("a"), [(chunks(*(f"line {n}" for n in range(100))), vectors(100))])
     assert sorted(int(hit.text.split()[1]) for hit in everything(store)) == list(range(100))
@@ -171,7 +171,7 @@ def test_the_memory_of_a_write_does_not_grow_with_the_file(
     count = 12_000
     made = vectors(500, 1, 384)
 
-    def batches(number: int) -> Iterator[Batch]:
+    def batches(number: int) -> Iterator[ChunkBatch]:
         for start in range(0, number, 500):
             yield [Chunk(f"line {n} of a long text, " * 20, "", n) for n in range(start, start + 500)], made
 

@@ -1,4 +1,4 @@
-"""The Unicode forms in which a file system may keep a name."""
+"""The Unicode normalization forms in which a file system may store a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that does not answer."""
+"""A disk that stops answering."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from rag_pipeline.contract.events import Event
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
 
-PATIENCE_SECONDS = 60.0
+HANG_SECONDS = 60.0
 
 
 @contextmanager
 def hanging_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Have every append to a journal wait, once the event is set, until the block ends."""
+    """Yield an event; once it is set, every append to a journal blocks until the ``with`` block ends."""
     hangs, over = threading.Event(), threading.Event()
     append = SqliteJournal.append
 
     def hang(self: SqliteJournal, events: Sequence[Event]) -> list[Entry]:
         if hangs.is_set():
-            with self._write_lock:  # which a write that hangs holds
-                over.wait(PATIENCE_SECONDS)
+            with self._write_lock:  # a hanging write holds it
+                over.wait(HANG_SECONDS)
         return append(self, events)
 
     monkeypatch.setattr(SqliteJournal, "append", hang)

@@ -1,4 +1,4 @@
-"""Exceptions raised into a thread at moments of no one's choosing."""
+"""Raise exceptions into another thread at random moments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.live import DEADLINE_SECONDS
+from tests.support.waiting import DEADLINE_SECONDS
 
 
 class Interrupt(BaseException):
@@ -17,26 +17,26 @@ class Interrupt(BaseException):
 
 
 def raise_into(thread: threading.Thread) -> None:
-    """Have the interpreter raise :class:`Interrupt` at the thread's next bytecode."""
+    """Raise :class:`Interrupt` in the thread, at its next bytecode."""
     assert thread.ident is not None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupt))
 
 
 def interrupted(call: Callable[[], object], rng: random.Random, *, within_seconds: float, times: int) -> bool:
-    """Run the call on a thread and raise into it at random moments; return whether it ended by that."""
-    ended_by_it: list[bool] = []
+    """Run the call on a thread and interrupt it at random moments; return whether an interrupt ended it."""
+    was_interrupted: list[bool] = []
     over = threading.Event()
 
     def run() -> None:
         try:
             call()
         except Interrupt:
-            ended_by_it.append(True)
+            was_interrupted.append(True)
 
     def run_all() -> None:
         with contextlib.suppress(Interrupt):
             run()
-        while not over.is_set():  # another thread would get the number of one that ended, and its interrupts
+        while not over.is_set():  # a new thread could get the id of one that ended, and its interrupts
             with contextlib.suppress(Interrupt):
                 over.wait(DEADLINE_SECONDS)
 
@@ -48,4 +48,4 @@ def interrupted(call: Callable[[], object], rng: random.Random, *, within_second
     over.set()
     thread.join(DEADLINE_SECONDS)
     assert not thread.is_alive()
-    return bool(ended_by_it)
+    return bool(was_interrupted)

@@ -1,83 +1,25 @@
-"""Help for tests against running servers and programs: questions over HTTP, waits with a deadline, processes."""
+"""Python programs that tests start, with their output and exit codes."""
 
 from __future__ import annotations
 
 import contextlib
-import http.client
-import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO
 
-from tests.contract.checking import check_answer
+from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
-ROOT = Path(__file__).parents[1]
-DEADLINE_SECONDS = 120.0
-
-
-class Reply(NamedTuple):
-    status: int
-    body: Any
-
-
-def ask(port: int, path: str, host: str = "127.0.0.1") -> Reply:
-    connection = http.client.HTTPConnection(host, port, timeout=DEADLINE_SECONDS)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        body = response.read()
-        check_answer(path, response.status, dict(response.getheaders()), body)
-        return Reply(response.status, json.loads(body))
-    finally:
-        connection.close()
-
-
-def wait_until(condition: Callable[[], object], what: str = "what was waited for") -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen"
-        time.sleep(0.01)
-
-
-def native_threads() -> int:
-    """Return how many threads the process has; ``threading`` keeps names of native ones that ended."""
-    return len(list(Path("/proc/self/task").iterdir()))
-
-
-@contextmanager
-def taken_port() -> Iterator[int]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
-
-
-def free_pair() -> int:
-    """Return a port that is free, as is the next."""
-    for _ in range(100):
-        with taken_port() as port:
-            pass
-        with socket.socket() as first, socket.socket() as second:
-            try:
-                first.bind(("127.0.0.1", port))
-                second.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
-    raise AssertionError("no two free ports in a row")
+ROOT = Path(__file__).parents[2]
 
 
 class Program:
-    """A Python process of the test, with all it writes to stdout and stderr."""
+    """A running Python process; ``output`` is everything it has written to stdout and stderr."""
 
     def __init__(self, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         self.output = ""
@@ -117,14 +59,14 @@ class Program:
         self._process.send_signal(number)
 
     def line(self) -> None:
-        """Have a `readline` of the program return."""
+        """Send an empty line to the program's standard input."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
     @staticmethod
     def kill(pid: int) -> None:
-        """End a process that the program has started."""
+        """Kill a process that the program has started."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -153,7 +95,7 @@ class Program:
 def run(
     *arguments: str, env: Mapping[str, str] | None = None, stdout: IO[str] | int = subprocess.PIPE
 ) -> subprocess.CompletedProcess[str]:
-    """Run a Python program to its end; its output is kept unless it is to go to ``stdout``."""
+    """Run a Python program to its end; capture its output, unless ``stdout`` says where it goes."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -167,7 +109,7 @@ def run(
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's environment without settings of the service, and with the given ones."""
+    """Return this process's environment without settings of the service, plus ``extra``."""
     ours = re.compile("STATUS_|SOCKET_IO_|RAG_|RUN_MODE$|LOG_FORMAT$|ENVIRONMENT$")
     kept = {key: value for key, value in os.environ.items() if not ours.match(key)}
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(extra or {})}

@@ -1,0 +1,111 @@
+"""Searching a store that is too large to compare everything, and one moment seen by all steps of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from rag_pipeline.ingest.store.pgvector import search
+from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
+from tests.ingest.store.postgres import PostgresServer
+from tests.ingest.store.samples import ANY, WIDTH, chunks, file, vectors
+from tests.support.waiting import wait_until
+
+MANY = 600
+
+
+@pytest.fixture
+def store(postgres: PostgresServer, schema: str) -> Iterator[PgVectorStore]:
+    opened = PgVectorStore(postgres.address(schema), "model-a", WIDTH)
+    opened.prepare()
+    yield opened
+    opened.close()
+
+
+def fill(store: PgVectorStore, seed: int = 0) -> None:
+    for n in range(3):
+        texts = [f"file {n} line {i}" for i in range(MANY // 3)]
+        store.replace("p", file(f"f{n}"), [(chunks(*texts), vectors(len(texts), seed + n))])
+
+
+def reader_by_index(server: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> PgVectorStore:
+    """Open the store for sessions that use an index also on a table as small as those of tests."""
+    monkeypatch.setenv("PGOPTIONS", "-c enable_seqscan=off -c enable_sort=off")
+    return PgVectorStore(server.address(schema), "model-a", WIDTH)
+
+
+def test_the_index_finds_what_comparing_everything_finds(
+    postgres: PostgresServer, schema: str, store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for turn in range(5):  # rows that are gone don't take the places of those that are there
+        fill(store, 10 * turn)
+    questions = vectors(20, 77)
+    exact = [store.search("", question, limit=10) for question in questions]
+    monkeypatch.setattr(search, "EXACT_BYTES", 0)
+    reader = reader_by_index(postgres, schema, monkeypatch)
+    found = [reader.search("", question, limit=10) for question in questions]
+    hits = sum(len(set(a) & set(b)) for a, b in zip(exact, found, strict=True))
+    assert hits >= 0.98 * 20 * 10
+    assert len(reader.search("", ANY, limit=MANY)) == MANY
+    reader.close()
+
+
+def test_the_indexes_are_what_finds_them(
+    postgres: PostgresServer, schema: str, store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "EXACT_BYTES", 0)
+    fill(store)
+    reader = reader_by_index(postgres, schema, monkeypatch)
+    reader.search("line", ANY)
+    reader.close()  # which is when a session tells what it used
+    used = f"SELECT indexrelname FROM pg_stat_user_indexes WHERE schemaname = '{schema}' AND idx_scan > 0"
+    wait_until(lambda: {("chunks_embedding",), ("chunks_words",)} <= set(postgres.execute(used)))
+
+
+def by_words_alone(store: PgVectorStore, question: str) -> list[str]:
+    """Return the texts that words find, where all vectors are alike: without what the place gives them."""
+    hits = store.search(question, ANY, limit=100)
+    places = {hit.place: rank for rank, hit in enumerate(store.search("", ANY, limit=100), 1)}
+    scores = [(round(hit.score - 0.5 * 61 / (60 + places[hit.place]), 6), hit.text) for hit in hits]
+    return [text for score, text in sorted(scores, reverse=True) if score > 0]
+
+
+def test_a_common_word_is_not_followed_everywhere(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "MATCHES_PER_WORD", 10)
+    texts = [*["common filler"] * 50, "common zebrafish"]
+    store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))])
+    assert by_words_alone(store, "common zebrafish") == ["common zebrafish", *["common filler"] * 10]
+
+
+def test_a_rare_word_weighs_more_than_a_common_one(store: PgVectorStore) -> None:
+    texts = [*["common one"] * 20, "zebrafish two"]
+    store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))])
+    assert by_words_alone(store, "common zebrafish")[0] == "zebrafish two"
+
+
+def test_two_words_of_one_stem_count_once(store: PgVectorStore) -> None:
+    texts = ["she runs", "otters swim well", "nothing"]
+    store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), 3, axis=0))])
+    assert by_words_alone(store, "run running runs swim well") == ["otters swim well", "she runs"]
+
+
+def test_a_search_sees_one_moment(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.replace("p", file("a", "1"), [(chunks("old one", "old two"), vectors(2))])
+    rank = search._ranked
+
+    def replaced_meanwhile(*args: object) -> object:
+        store.replace("p", file("a", "2"), [(chunks("new"), vectors(1))])
+        store.delete("p", "a")
+        return rank(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(search, "_ranked", replaced_meanwhile)
+    assert sorted(hit.text for hit in store.search("old", ANY)) == ["old one", "old two"]
+    monkeypatch.undo()
+    assert store.search("old", ANY) == []
+
+
+def test_a_vector_without_direction_is_answered(store: PgVectorStore) -> None:
+    store.replace("p", file("a"), [(chunks("text"), vectors(1))])
+    assert len(store.search("text", np.zeros(WIDTH, np.float32))) == 1

@@ -1,0 +1,146 @@
+"""An answer on its way in: taken as it comes, bounded ahead of the one who takes it, and left at any moment."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+import requests
+from urllib3 import HTTPResponse
+from urllib3.exceptions import ProtocolError
+
+from rag_pipeline.ingest.types import Stopped
+from rag_pipeline.sources.google_drive.transport.response_reader import PIECE_BYTES, Deadline, ResponseReader
+from rag_pipeline.sources.google_drive.transport.retry import TryAgain
+from tests.sources.google_drive.asking import never
+from tests.support.waiting import wait_until
+
+
+class Body(io.BytesIO):
+    """The bytes of an answer; ``taken`` is how many of them were read, and ``ready`` lets a read go on."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.taken = 0
+        self.ready = threading.Event()
+        self.ready.set()
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        self.ready.wait(30)
+        piece = super().read1(-1 if size is None else size)
+        self.taken += len(piece)
+        return piece
+
+    read = read1
+
+
+def answer_of(body: io.BytesIO, length: int | None = None) -> requests.Response:
+    answer = requests.Response()
+    answer.status_code = 200
+    headers = {} if length is None else {"Content-Length": str(length)}
+    answer.raw = HTTPResponse(body, headers=headers, preload_content=False, request_method="GET")
+    return answer
+
+
+def incoming(
+    ask: Callable[[], requests.Response],
+    *,
+    stop: threading.Event | None = None,
+    check: Callable[[], None] = never,
+    seconds: float = 30.0,
+) -> ResponseReader:
+    return ResponseReader(ask, Deadline(stop or threading.Event(), check, seconds))
+
+
+def test_the_answer_comes_first_and_its_body_after_it() -> None:
+    data = bytes(range(256)) * 4000
+    with incoming(lambda: answer_of(Body(data), len(data))) as answer:
+        assert answer.response.status_code == 200
+        pieces = list(answer.pieces())
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces)) <= PIECE_BYTES
+
+
+def test_what_asking_raises_and_what_reading_raises_is_for_the_one_who_asked() -> None:
+    def fail() -> requests.Response:
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        incoming(fail)
+    with incoming(lambda: answer_of(Body(b"half"), 8)) as answer, pytest.raises(ProtocolError):
+        answer.whole(100)
+
+
+def test_a_body_over_a_limit_is_none_and_not_read_to_its_end() -> None:
+    body = Body(b"x" * (100 * PIECE_BYTES))
+    with incoming(lambda: answer_of(body)) as answer:
+        assert answer.whole(PIECE_BYTES) is None
+    wait_until(lambda: body.closed)
+    assert body.taken < 10 * PIECE_BYTES
+    with incoming(lambda: answer_of(Body(b"abc"))) as answer:
+        assert answer.whole(3) == b"abc"
+
+
+def test_no_more_than_a_few_pieces_are_read_ahead() -> None:
+    body = Body(b"x" * (100 * PIECE_BYTES))
+    with incoming(lambda: answer_of(body)) as answer:
+        wait_until(lambda: body.taken > 2 * PIECE_BYTES)
+        next(answer.pieces())
+        assert body.taken < 10 * PIECE_BYTES
+
+
+def test_an_answer_that_does_not_begin_is_left_on_a_stop_and_closed_when_it_comes() -> None:
+    stop, begun, body = threading.Event(), threading.Event(), Body(b"late")
+
+    def late() -> requests.Response:
+        stop.set()
+        begun.wait(30)
+        return answer_of(body)
+
+    with pytest.raises(Stopped):
+        incoming(late, stop=stop)
+    assert not body.closed
+    begun.set()
+    wait_until(lambda: body.closed)
+
+
+def test_a_body_that_does_not_go_on_is_left_when_a_check_says_so() -> None:
+    body, told = Body(b"text"), threading.Event()
+
+    def check() -> None:
+        if told.is_set():
+            raise Stopped
+
+    with incoming(lambda: answer_of(body), check=check) as answer:
+        body.ready.clear()
+        told.set()
+        with pytest.raises(Stopped):
+            list(answer.pieces()) + list(answer.pieces())
+    body.ready.set()
+    wait_until(lambda: body.closed)
+
+
+class Trickling(Body):
+    """A body that never ends, and comes a byte at a time."""
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        time.sleep(0.005)
+        return b" "
+
+    read = read1
+
+
+def test_an_answer_that_trickles_in_has_to_be_whole_in_time_and_a_content_does_not() -> None:
+    body = Trickling(b"")
+    with (
+        incoming(lambda: answer_of(body), seconds=0.3) as answer,
+        pytest.raises(TryAgain, match=r"^no whole answer within 0\.3 s$"),
+    ):
+        answer.whole(1 << 20)
+    wait_until(lambda: body.closed)
+    patience = Deadline(threading.Event(), never, 0.0)
+    patience.without_end()
+    patience.look_up()
