@@ -12,7 +12,7 @@ import pytest
 from tests.deploy.files import ROOT
 
 BROUGHT = {
-    "rag-pipeline",
+    "rag-pipeline-status",
     "python-socketio", "python-engineio", "bidict", "simple-websocket", "wsproto", "h11",
     "eventlet", "greenlet", "dnspython",
     "requests", "urllib3", "idna", "certifi", "charset-normalizer", "prometheus-client",

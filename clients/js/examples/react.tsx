@@ -1,5 +1,5 @@
 import { createRoot } from "react-dom/client";
-import { usePipelineStatus } from "rag-pipeline-client/react";
+import { usePipelineStatus } from "rag-pipeline-status-client/react";
 
 const url = new URLSearchParams(location.search).get("url") ?? "http://127.0.0.1:8004";
 

@@ -7,7 +7,7 @@ import { follow, numbers, same, Service, until } from "./service.js";
 import { Wire } from "./wire.js";
 
 async function folder(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), "rag-pipeline-client-"));
+  const path = await mkdtemp(join(tmpdir(), "rag-pipeline-status-client-"));
   onTestFinished(() => rm(path, { recursive: true, force: true }));
   return path;
 }

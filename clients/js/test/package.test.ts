@@ -15,7 +15,7 @@ beforeAll(() => {
 test("the built package is plain modules that Node runs as they are", async () => {
   const server = await Scripted.start();
   const program = `
-    import { createPipelineStore } from "rag-pipeline-client";
+    import { createPipelineStore } from "rag-pipeline-status-client";
     const store = createPipelineStore({ url: ${JSON.stringify(server.url)} });
     store.subscribe(() => {
       const { connection, pipelines } = store.getSnapshot();
