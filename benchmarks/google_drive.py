@@ -27,9 +27,9 @@ from typing import Any
 
 from benchmarks.lib.process import BenchmarkError, JsonProcess
 from rag_pipeline.common.config import RunMode
-from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.sources.following.pipeline import FollowingPipeline
-from rag_pipeline.sources.google_drive.auth import read_access
+from rag_pipeline.sources.google_drive.auth.credentials import read_credentials
 from rag_pipeline.sources.google_drive.connect import open_source
 from rag_pipeline.sources.google_drive.listing import FOLDERS_AT_ONCE
 from rag_pipeline.sources.google_drive.settings import GoogleDriveSettings
@@ -37,7 +37,7 @@ from rag_pipeline.sources.ledger import Ledger
 from rag_pipeline.status import PipelineStatus
 from tests.drive import DriveServer, Generated
 from tests.sources.google_drive.storm import Storm
-from tests.sources.parts import DIMENSIONS, TestParts
+from tests.sources.memory_stages import DIMENSIONS, TestParts
 
 MIB = 1 << 20
 SCOPE = "benchmark"
@@ -228,7 +228,7 @@ def _follow(given: Mapping[str, Any]) -> int:
     test = TestParts()
     store = LanceVectorStore(state / "store", "hash", DIMENSIONS)
     parts = replace(test.parts, store=store)
-    access = read_access({"GOOGLE_DRIVE_CREDENTIALS_JSON": given["key"]}, state)
+    access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": given["key"]}, state)
     opened = open_source(settings, access, scope=SCOPE, state_dir=state, limit_bytes=MIB, stop=stop)
     with Ledger(state, SCOPE) as ledger, opened as source:
         pipeline = FollowingPipeline(
@@ -251,10 +251,10 @@ def _follow(given: Mapping[str, Any]) -> int:
 
 def _fetch(given: Mapping[str, Any]) -> int:
     settings, state = _settings(given)
-    access = read_access({"GOOGLE_DRIVE_CREDENTIALS_JSON": given["key"]}, state)
+    access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": given["key"]}, state)
     stop = threading.Event()
     with open_source(settings, access, scope=SCOPE, state_dir=state, limit_bytes=1 << 40, stop=stop) as source:
-        [file] = source.look(lambda: None).files.values()
+        [file] = source.scan(lambda: None).files.values()
         before, began = _peak_bytes(), time.monotonic()
         with source.fetch(file, lambda _: None, lambda: None) as content:
             assert os.fstat(content.descriptor).st_size == file.size

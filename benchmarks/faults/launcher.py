@@ -69,7 +69,7 @@ def _install(switches: Switches) -> None:
     from rag_pipeline.errors import StateError, StoreError
     from rag_pipeline.ingest.embed.openai import OpenAIEmbedder
     from rag_pipeline.ingest.extract import ProcessExtractor
-    from rag_pipeline.ingest.store.lance import LanceVectorStore
+    from rag_pipeline.ingest.store.lance.store import LanceVectorStore
     from rag_pipeline.sources.ledger import Ledger
 
     def state_error() -> Exception:

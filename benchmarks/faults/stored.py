@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.faults.texts import normal
-from rag_pipeline.ingest.store import rows
-from rag_pipeline.ingest.store.heads import Heads
-from rag_pipeline.ingest.store.lance import TABLE
-from rag_pipeline.ingest.store.lance_table import read_heads
+from rag_pipeline.ingest.store.lance import rows
+from rag_pipeline.ingest.store.lance.chunk_table import read_file_rows
+from rag_pipeline.ingest.store.lance.file_index import FileIndex
+from rag_pipeline.ingest.store.lance.store import TABLE
 
 
 def stored(state: Path) -> dict[str, list[str]]:
@@ -19,7 +19,7 @@ def stored(state: Path) -> dict[str, list[str]]:
     if not (folder / f"{TABLE}.lance").is_dir():
         return {}
     table = lancedb.connect(folder).open_table(TABLE)
-    heads = list(Heads(read_heads(table)))
+    heads = list(FileIndex(read_file_rows(table)))
     columns = ["generation", "chunk", "text"]
     found = table.search().where("chunk >= 0").select(columns).limit(1 << 31).to_arrow().to_pylist()
     chunks: dict[int, list[tuple[int, str]]] = {}

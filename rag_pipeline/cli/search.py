@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rag_pipeline.common.printing import printable, say, say_lines
 from rag_pipeline.errors import ConfigurationError, ExitCode
-from rag_pipeline.ingest.ready import check_installed
+from rag_pipeline.ingest.installed import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import STORE_NAME, is_default, read_state_dir
 from rag_pipeline.ingest.store.factory import check_stored, open_for_search

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rag_pipeline.common.config import read_int, read_str, reject
-from rag_pipeline.ingest.store.pgvector.address import PostgresAddress, parse_address
+from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
 
 DEFAULT_CHUNK_TOKENS = 254
 

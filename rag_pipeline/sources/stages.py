@@ -1,48 +1,77 @@
-"""The stages as they run in earnest: the extractor's processes, the model, the store that is set."""
+"""The stages of ingestion (extract, chunk, embed, store), built from the settings."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.sources.ingestion import Parts
-from rag_pipeline.sources.ledger import recipe_of
+from rag_pipeline.ingest.types import Chunk, ExtractedDocument, Embedder, Extractor, ProgressCallback, VectorStore
+from rag_pipeline.sources.ledger import hash_config
 
 EXTRACTION_VERSION = 1
-"""Raise it when extraction or chunking gives another text for the same file: every file is then read again."""
+"""Raise it when extraction or chunking gives another text for the same file: every file is then ingested again."""
 
 
-def build_parts(settings: IngestSettings, store: Path, *, workers: int, stop: threading.Event) -> Parts:
+class TextChunker(Protocol):
+    """Splits a document into pieces that the embedder accepts; thread-safe."""
+
+    def chunks(self, document: ExtractedDocument, *, on_progress: ProgressCallback | None = None) -> Iterator[Chunk]:
+        """Yield the chunks in reading order, numbered from 0; none for a document without words."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages of ingestion; ``config_hash`` stands for every setting that decides what they make of a content."""
+
+    extractor: Extractor
+    chunker: TextChunker
+    embedder: Embedder
+    store: VectorStore
+    config_hash: str
+    input_limit_bytes: int
+
+    def close(self) -> None:
+        """Close the stages in order; idempotent."""
+        self.extractor.close()
+        self.embedder.close()
+        self.store.close()
+
+
+def build_stages(settings: IngestSettings, store: Path, *, workers: int, stop: threading.Event) -> Stages:
     """Load the model and open the store; raises EmbeddingError, StoreError or ConfigurationError in one line."""
     try:
-        from rag_pipeline.ingest.chunk import build_chunker
+        from rag_pipeline.ingest.chunker import build_chunker
+        from rag_pipeline.ingest.embed.caching import MODEL_BATCH, CachingEmbedder
         from rag_pipeline.ingest.embed.factory import build_embedder
         from rag_pipeline.ingest.embed.openai import BATCH
-        from rag_pipeline.ingest.embed.remembering import MODEL_BATCH, RememberingEmbedder
         from rag_pipeline.ingest.extract import ProcessExtractor
         from rag_pipeline.ingest.store.factory import open_store
 
         with ExitStack() as undo:
-            built = build_embedder(settings, stop)
-            # An endpoint may fail between two requests; the model here runs best on many texts.
-            embedder = RememberingEmbedder(built, at_once=BATCH if settings.embedding_api_url else MODEL_BATCH)
+            uncached = build_embedder(settings, stop)
+            # Small batches lose less when an endpoint fails between two requests; the local model is faster on many.
+            embedder = CachingEmbedder(uncached, at_once=BATCH if settings.embedding_api_url else MODEL_BATCH)
             undo.callback(embedder.close)
             chunker = build_chunker(settings, stop)
-            opened = open_store(settings, store, embedder.model_id, embedder.dimensions, stop=stop)
-            undo.callback(opened.close)
+            vector_store = open_store(settings, store, embedder.model_id, embedder.dimensions, stop=stop)
+            undo.callback(vector_store.close)
             extractor = ProcessExtractor(workers=workers)
             undo.pop_all()
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"{error.name} is not installed, and ingestion needs it: pip install 'rag-pipeline[ingest]'"
+            f"{error.name} is not installed, and ingestion needs it: pip install 'rag-pipeline-status[ingest]'"
         ) from None
-    recipe = recipe_of(
+    config_hash = hash_config(
         extraction=EXTRACTION_VERSION,
         chunk_tokens=settings.chunk_tokens,
         model=embedder.model_id,
         dimensions=embedder.dimensions,
     )
-    return Parts(extractor, chunker, embedder, opened, recipe, extractor.limits.input_bytes)
+    return Stages(extractor, chunker, embedder, vector_store, config_hash, extractor.limits.input_bytes)

@@ -8,7 +8,7 @@ import pytest
 
 from rag_pipeline.errors import ConfigurationError, EmbeddingError
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.sources.stages import build_parts
+from rag_pipeline.sources.stages import build_stages
 from tests.sources.endpoint import endpoint
 
 
@@ -16,7 +16,7 @@ def test_the_real_stages_fit_together(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("the heron stands")
     with endpoint() as api:
         settings = IngestSettings.from_env(api.env)
-        parts = build_parts(settings, tmp_path / "store", workers=1, stop=threading.Event())
+        parts = build_stages(settings, tmp_path / "store", workers=1, stop=threading.Event())
         try:
             document = parts.extractor.extract(str(tmp_path / "a.txt"))
             assert [section.text for section in document.sections] == ["the heron stands"]
@@ -34,19 +34,19 @@ def test_the_recipe_changes_with_what_changes_the_chunks(tmp_path: Path) -> None
     with endpoint() as api:
         for tokens in ("254", "200"):
             settings = IngestSettings.from_env({**api.env, "RAG_CHUNK_TOKENS": tokens})
-            parts = build_parts(settings, tmp_path / "store", workers=1, stop=threading.Event())
-            recipes.add(parts.recipe)
+            parts = build_stages(settings, tmp_path / "store", workers=1, stop=threading.Event())
+            recipes.add(parts.config_hash)
             parts.close()
     assert len(recipes) == 2
 
 
 def test_a_missing_library_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "rag_pipeline.ingest.store.lance", raising=False)
-    monkeypatch.setitem(sys.modules, "rag_pipeline.ingest.store.lance", None)
+    monkeypatch.delitem(sys.modules, "rag_pipeline.ingest.store.lance.store", raising=False)
+    monkeypatch.setitem(sys.modules, "rag_pipeline.ingest.store.lance.store", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'rag-pipeline\[ingest\]'"):
-        build_parts(IngestSettings(), tmp_path, workers=1, stop=threading.Event())
+        build_stages(IngestSettings(), tmp_path, workers=1, stop=threading.Event())
 
 
 def test_a_missing_model_ends_the_start(tmp_path: Path) -> None:
     with pytest.raises(EmbeddingError):
-        build_parts(IngestSettings(embedding_model_dir=tmp_path), tmp_path, workers=1, stop=threading.Event())
+        build_stages(IngestSettings(embedding_model_dir=tmp_path), tmp_path, workers=1, stop=threading.Event())

@@ -11,7 +11,7 @@ from rag_pipeline.errors import StateError
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import STORE_NAME
 from rag_pipeline.ingest.store.existing import open_existing
-from rag_pipeline.sources.google_drive.kept import mirror_path, spool_path
+from rag_pipeline.sources.google_drive.state_paths import downloads_path, mirror_path
 from rag_pipeline.sources.ledger import FILE_NAME, Ledger
 
 
@@ -49,6 +49,6 @@ def _drop_state(state_dir: Path, pipeline_id: str) -> None:
         for path in (mirror, *(mirror.with_name(mirror.name + end) for end in ("-wal", "-shm"))):
             path.unlink(missing_ok=True)
         with suppress(FileNotFoundError):
-            shutil.rmtree(spool_path(state_dir, pipeline_id))
+            shutil.rmtree(downloads_path(state_dir, pipeline_id))
     except OSError as error:
         raise StateError(f"{error.filename} can't be removed: {error.strerror}") from None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag_pipeline.errors import EmbeddingError
 from rag_pipeline.ingest.embed.model_files import find_model, read_config, read_tokenizer
-from rag_pipeline.ingest.types import Progress, Stopped
+from rag_pipeline.ingest.types import ProgressCallback, Stopped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +66,7 @@ class MiniLMEmbedder:
         """Length of each vector: 384."""
         return DIMENSIONS
 
-    def embed(self, texts: Sequence[str], *, on_progress: Progress | None = None) -> Vectors:
+    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> Vectors:
         """Return float32 unit vectors, (len(texts), 384); raises EmbeddingError, or Stopped between batches."""
         import numpy as np
 

@@ -12,7 +12,7 @@ from requests.auth import AuthBase
 
 from rag_pipeline.errors import EmbeddingError, TextRefusedError
 from rag_pipeline.ingest.embed.backoff import delay_before
-from rag_pipeline.ingest.types import Progress, Stopped
+from rag_pipeline.ingest.types import ProgressCallback, Stopped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,7 +102,7 @@ class OpenAIEmbedder:
         assert self._dimensions is not None
         return self._dimensions
 
-    def embed(self, texts: Sequence[str], *, on_progress: Progress | None = None) -> Vectors:
+    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> Vectors:
         """Return float32 unit vectors, (len(texts), dimensions); raises EmbeddingError, or Stopped."""
         import numpy as np
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rag_pipeline.errors import ConfigurationError, StoreError
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.store.factory import nothing_in
-from rag_pipeline.ingest.store.faults import translated
+from rag_pipeline.ingest.store.lance.errors import store_errors
 from rag_pipeline.ingest.types import StoreUpkeep
 
 
@@ -32,12 +32,12 @@ def open_existing(settings: IngestSettings, folder: Path, *, owner: str | None =
     """
     if settings.store_address is not None:
         return _open_postgres(settings, owner)
-    from rag_pipeline.ingest.store.lance import TABLE, LanceVectorStore
+    from rag_pipeline.ingest.store.lance.store import TABLE, LanceVectorStore
 
     folder = folder.absolute()
     if not (folder / f"{TABLE}.lance").is_dir():
         raise StoreError(nothing_in(folder.parent))
-    with translated(folder, "opening the vector store"):
+    with store_errors(folder, "opening the vector store"):
         model_id, dimensions = _read_lance_model(folder, TABLE)
     return ExistingStore(LanceVectorStore(folder, model_id, dimensions), str(folder), model_id, dimensions, False)
 
@@ -55,13 +55,13 @@ def _open_postgres(settings: IngestSettings, owner: str | None) -> ExistingStore
     address = settings.store_address
     assert address is not None
     try:
+        from rag_pipeline.ingest.store.pgvector.maintenance import read_model
         from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
-        from rag_pipeline.ingest.store.pgvector.upkeep import read_model
     except ImportError as error:  # psycopg raises it too where there is no libpq
         reason = " ".join(str(error).split())
         raise ConfigurationError(
             f"RAG_STORE_URL needs a library that can't be loaded ({reason}): "
-            "pip install 'rag-pipeline[ingest,pgvector]'"
+            "pip install 'rag-pipeline-status[ingest,pgvector]'"
         ) from None
     model = read_model(address)
     if model is None:

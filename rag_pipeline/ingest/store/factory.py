@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from rag_pipeline.common.private_files import write_private
 from rag_pipeline.errors import ConfigurationError, StateError, StoreError
+from rag_pipeline.ingest.postgres_address import PostgresAddress
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
 from rag_pipeline.ingest.types import VectorStore
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def open_store(
     a server.
     """
     if settings.store_address is None:
-        from rag_pipeline.ingest.store.lance import LanceVectorStore
+        from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 
         return LanceVectorStore(folder, model_id, dimensions)
     store = _postgres()(
@@ -52,7 +52,7 @@ def open_store(
 def open_for_search(settings: IngestSettings, folder: Path, model_id: str, dimensions: int) -> VectorStore:
     """Open the store for questions, which writes nothing; raises StoreError also if nothing was stored yet."""
     if settings.store_address is None:
-        from rag_pipeline.ingest.store.lance import LanceVectorStore
+        from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 
         return LanceVectorStore(folder, model_id, dimensions)
     store = _postgres()(settings.store_address, model_id, dimensions, patience_seconds=_NO_PATIENCE)
@@ -105,6 +105,6 @@ def _postgres() -> type[PgVectorStore]:
         reason = " ".join(str(error).split())
         raise ConfigurationError(
             f"RAG_STORE_URL needs a library that can't be loaded ({reason}): "
-            "pip install 'rag-pipeline[ingest,pgvector]'"
+            "pip install 'rag-pipeline-status[ingest,pgvector]'"
         ) from None
     return PgVectorStore

@@ -15,15 +15,13 @@ from urllib.parse import quote
 
 import requests
 
-from rag_pipeline.ingest.types import Progress
-from rag_pipeline.sources.google_drive.content import Expected, fetch_to
+from rag_pipeline.ingest.types import ProgressCallback
+from rag_pipeline.sources.google_drive.download import ExpectedContent, download_to
 from rag_pipeline.sources.google_drive.errors import (
     DownloadError,
     DriveUnavailableError,
     FileUnavailableError,
 )
-from rag_pipeline.sources.google_drive.exchange import Exchange, Question
-from rag_pipeline.sources.google_drive.hosts import API_URL
 from rag_pipeline.sources.google_drive.records import (
     FILE_FIELDS,
     ChangesPage,
@@ -34,7 +32,9 @@ from rag_pipeline.sources.google_drive.records import (
     read_files_page,
     read_start_page_token,
 )
-from rag_pipeline.sources.google_drive.retry import RetryPolicy, TryAgain
+from rag_pipeline.sources.google_drive.transport.client import ApiRequest, HttpClient
+from rag_pipeline.sources.google_drive.transport.hosts import API_URL
+from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy, TryAgain
 
 PAGE_SIZE = 1000
 MAX_QUERY_CHARACTERS = 6000
@@ -66,7 +66,7 @@ class DriveApi:
         policy: RetryPolicy | None = None,
         stop: threading.Event,
     ) -> None:
-        self._exchange = Exchange(session, base_url=base_url, policy=policy or RetryPolicy(), stop=stop)
+        self._exchange = HttpClient(session, base_url=base_url, policy=policy or RetryPolicy(), stop=stop)
         self._root = base_url.rstrip("/") + "/drive/v3/"
 
     def start_page_token(self, drive_id: str | None, check: Check = _go_on) -> str:
@@ -121,7 +121,7 @@ class DriveApi:
         question = self._question(f"drives/{quote(drive_id, safe='')}", "a shared drive", {"fields": "name"})
         return self._ask(question._replace(is_file=True), lambda data: str(data["name"]), check)
 
-    def download(self, file: DriveFile, target: Path, on_progress: Progress, check: Check) -> None:
+    def download(self, file: DriveFile, target: Path, on_progress: ProgressCallback, check: Check) -> None:
         """Write the content of a file to ``target``, which must not be there, in pieces of bounded size.
 
         A transfer that breaks off goes on from there; the MD5 is compared. Raises FileUnavailableError, and
@@ -136,11 +136,11 @@ class DriveApi:
             f"files/{quote(file.id, safe='')}", file.name, {"alt": "media", "supportsAllDrives": "true"}
         )
         try:
-            fetch_to(
+            download_to(
                 target,
                 self._exchange,
                 question._replace(is_file=True),
-                Expected(size=file.size, md5=file.md5),
+                ExpectedContent(size=file.size, md5=file.md5),
                 on_progress=on_progress,
                 check=check,
                 has_changed=has_changed,
@@ -153,7 +153,7 @@ class DriveApi:
         file: DriveFile,
         mime_type: str,
         target: Path,
-        on_progress: Progress,
+        on_progress: ProgressCallback,
         check: Check,
         *,
         limit_bytes: int | None = None,
@@ -163,11 +163,11 @@ class DriveApi:
         What is over Drive's limit for exports, 10 MB, is fetched by the file's export link. FileUnavailableError with
         the code ``noExport`` says that Drive does not export it as ``mime_type``.
         """
-        expected = Expected(mime_type=mime_type, limit_bytes=limit_bytes)
+        expected = ExpectedContent(mime_type=mime_type, limit_bytes=limit_bytes)
         question = self._question(f"files/{quote(file.id, safe='')}/export", file.name, {"mimeType": mime_type})
 
-        def fetch(question: Question, policy: RetryPolicy | None) -> None:
-            fetch_to(
+        def fetch(question: ApiRequest, policy: RetryPolicy | None) -> None:
+            download_to(
                 target,
                 self._exchange,
                 question._replace(is_file=True),
@@ -188,7 +188,7 @@ class DriveApi:
                 raise
             # Drive has answered exports over the limit with a 500 too.
         try:
-            fetch(Question(self._export_link(file, mime_type, check), file.name), None)
+            fetch(ApiRequest(self._export_link(file, mime_type, check), file.name), None)
         except DriveUnavailableError as error:
             raise _of_this_file(error) from None
 
@@ -207,14 +207,14 @@ class DriveApi:
         question = self._question(f"files/{quote(file_id, safe='')}", "a file in Google Drive", params)
         return self._ask(question._replace(is_file=True), read, check)
 
-    def _question(self, path: str, what: str, params: dict[str, str], *, drive_id: str | None = None) -> Question:
+    def _question(self, path: str, what: str, params: dict[str, str], *, drive_id: str | None = None) -> ApiRequest:
         if drive_id is not None:
             params["driveId"] = drive_id
-        return Question(
+        return ApiRequest(
             self._root + path, what, params, is_file=drive_id is not None, has_page_token="pageToken" in params
         )
 
-    def _ask(self, question: Question, read: Callable[[Mapping[str, Any]], _T], check: Check) -> _T:
+    def _ask(self, question: ApiRequest, read: Callable[[Mapping[str, Any]], _T], check: Check) -> _T:
         def attempt() -> _T:
             body = self._exchange.body(question, check)
             try:

@@ -8,7 +8,7 @@ from rag_pipeline.sources.google_drive.api import DriveApi
 from rag_pipeline.sources.google_drive.mirror import Mirror
 
 
-def follow(api: DriveApi, mirror: Mirror, drive_id: str | None, check: Callable[[], None]) -> None:
+def apply_changes(api: DriveApi, mirror: Mirror, drive_id: str | None, check: Callable[[], None]) -> None:
     """Take in all changes since the mirror's token.
 
     A page and the token of the next one are kept in one step: a process that is killed asks again for a page at most.

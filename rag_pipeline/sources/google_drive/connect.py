@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rag_pipeline.sources.google_drive.api import DriveApi
-from rag_pipeline.sources.google_drive.auth import Access
-from rag_pipeline.sources.google_drive.kept import mirror_path, spool_path
+from rag_pipeline.sources.google_drive.auth.credentials import DriveCredentials
+from rag_pipeline.sources.google_drive.download_folder import DownloadFolder
 from rag_pipeline.sources.google_drive.mirror import Mirror
-from rag_pipeline.sources.google_drive.retry import RetryPolicy
 from rag_pipeline.sources.google_drive.settings import GoogleDriveSettings
 from rag_pipeline.sources.google_drive.source import GoogleDriveSource
-from rag_pipeline.sources.google_drive.spool import Spool
+from rag_pipeline.sources.google_drive.state_paths import downloads_path, mirror_path
+from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
 
 ATTEMPTS = 6
 """Of one request: after half a minute at most it is better to say what is wrong, and to try again later."""
@@ -23,7 +23,7 @@ ATTEMPTS = 6
 @contextmanager
 def open_source(
     settings: GoogleDriveSettings,
-    access: Access,
+    access: DriveCredentials,
     *,
     scope: str,
     state_dir: Path,
@@ -38,13 +38,13 @@ def open_source(
     policy = RetryPolicy(attempts=ATTEMPTS, later_seconds=min(60.0, settings.check_interval_seconds))
     with access.open_session(settings.api_url) as session, Mirror(mirror_path(state_dir, scope)) as mirror:
         api = DriveApi(session, base_url=settings.api_url, policy=policy, stop=stop)
-        spool = Spool(spool_path(state_dir, scope))
+        spool = DownloadFolder(downloads_path(state_dir, scope))
         yield GoogleDriveSource(
             api,
             mirror,
             spool,
             settings.folder_id,
-            place=settings.place,
+            location=settings.location,
             account=access.account,
             limit_bytes=limit_bytes,
         )

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from rag_pipeline.sources.database import Database
-from rag_pipeline.sources.google_drive.kinds import FOLDER
-from rag_pipeline.sources.google_drive.records import Change, DriveFile, ShortcutTarget
+from rag_pipeline.sources.google_drive.export_formats import FOLDER
+from rag_pipeline.sources.google_drive.records import DriveChange, DriveFile, ShortcutTarget
 
 # pass: the full pass that saw the file last; older ones are gone once a pass is over.
 # trashed: by itself, not with a folder that it lies in.
@@ -61,7 +61,7 @@ WITH RECURSIVE below(id) AS (
 """
 _IN_FOLDERS = "EXISTS (SELECT 1 FROM edges o WHERE o.child = {} AND NOT o.shortcut AND o.parent IN below)"
 
-TOLD = 1e18
+NEVER_RECHECK = 1e18
 """When something was looked up that need not be looked up again."""
 
 
@@ -93,7 +93,7 @@ class Shortcut(NamedTuple):
     in_folders: bool
 
 
-class Left(NamedTuple):
+class LastSeen(NamedTuple):
     """Something that is no longer below the folder, as Drive told of it last.
 
     parents: the folders it is in that can be seen.
@@ -113,7 +113,7 @@ class Mirror:
     def __init__(self, path: Path) -> None:
         self.revision = 0
         self._tidied = -1
-        self._left: dict[str, Left] = {}
+        self._left: dict[str, LastSeen] = {}
         self._removed: set[str] = set()
         rebuilt = "Drive is listed again, and nothing that is stored is done again"
         self._db = Database(path, (_SCHEMA, _INSIDE), rebuilt=rebuilt)
@@ -165,7 +165,7 @@ class Mirror:
 
     # -- what Drive says -------------------------------------------------------------------------------------------
 
-    def apply(self, changes: Iterable[Change], token: str) -> None:
+    def apply(self, changes: Iterable[DriveChange], token: str) -> None:
         """Take in a page of changes, and the token of what comes after it.
 
         Of the watched folder itself, and of those above it, they don't tell what it meant for what is below: it was in
@@ -182,7 +182,7 @@ class Mirror:
         """Note that a full pass has to begin before anything is taken for gone."""
         self._db.run("UPDATE state SET missed = 1")
 
-    def _apply(self, change: Change) -> None:
+    def _apply(self, change: DriveChange) -> None:
         key, file = change.file_id, change.file
         known = bool(self._db.run("SELECT 1 FROM files WHERE id = ?", (key,)))
         is_ours = file is not None and (known or any(self._is_folder(parent) for parent in file.parents))
@@ -236,12 +236,12 @@ class Mirror:
             WHERE (t.id IS NULL OR NOT (t.checked_at BETWEEN ? AND ? OR t.checked_at = ?))
             AND e.child NOT IN (SELECT root FROM state)
             AND NOT (e.child IN below AND {_IN_FOLDERS.format("e.child")}) ORDER BY 1"""
-        return [key for (key,) in self._db.run(query, (checked_since, now, TOLD))]
+        return [key for (key,) in self._db.run(query, (checked_since, now, NEVER_RECHECK))]
 
     def set_target(self, file_id: str, file: DriveFile | None, reason: str | None, checked_at: float) -> None:
         """Take in what a shortcut points to: the file, or else the reason why it is not followed.
 
-        ``checked_at`` is when that was looked up, :data:`TOLD` for what the changes tell of from now on.
+        ``checked_at`` is when that was looked up, :data:`NEVER_RECHECK` for what the changes tell of from now on.
         """
         with self._db.transaction():
             self._db.run("INSERT OR REPLACE INTO targets VALUES (?, ?, ?)", (file_id, reason, checked_at))
@@ -280,7 +280,9 @@ class Mirror:
         rows = self._db.run(query)
         for key, _, _, parent in rows:
             parents.setdefault(key, []).extend([] if parent is None else [parent])
-        self._left |= {key: Left(bool(trashed), tuple(parents[key])) for key, trashed, is_told, _ in rows if is_told}
+        self._left |= {
+            key: LastSeen(bool(trashed), tuple(parents[key])) for key, trashed, is_told, _ in rows if is_told
+        }
         inside = [(key,) for key, is_in in parents.items() if is_in]
         self._db.run_many("INSERT OR IGNORE INTO inside VALUES (?)", inside)
         self._db.run(f"{_BELOW} DELETE FROM inside WHERE id IN below")
@@ -291,7 +293,7 @@ class Mirror:
         """Return whether Drive has said, of this very file and in this process, that it is not there any more."""
         return file_id in self._removed
 
-    def left(self, file_id: str) -> Left | None:
+    def left(self, file_id: str) -> LastSeen | None:
         """Return what Drive told last of something that has left; None if that isn't known."""
         return self._left.get(file_id)
 

@@ -62,7 +62,7 @@ class DriveFile:
     head_revision: str | None = None
 
 
-class Change(NamedTuple):
+class DriveChange(NamedTuple):
     """A file that is another one than before; ``removed`` if it was deleted or can't be seen any more.
 
     ``file`` is None if it was removed. The loss of a whole shared drive comes as the removal of its root folder,
@@ -77,7 +77,7 @@ class Change(NamedTuple):
 class ChangesPage(NamedTuple):
     """A page of changes; the last has ``new_start_page_token``, to go on from later, and no ``next_page_token``."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[DriveChange, ...]
     next_page_token: str | None
     new_start_page_token: str | None
 
@@ -133,14 +133,14 @@ def read_start_page_token(data: Json) -> str:
     return _text(data, "startPageToken")
 
 
-def _read_change(data: Json) -> Change | None:
+def _read_change(data: Json) -> DriveChange | None:
     removed = _flag(data, "removed", default=False)
     if data.get("changeType") == "drive":
-        return Change(_text(data, "driveId"), True, None) if removed else None
+        return DriveChange(_text(data, "driveId"), True, None) if removed else None
     told = _object(data, "file")
     file = None if removed or not told else read_file(told)
     # A file that is neither removed nor described can't be seen: what Drive says of one that was just unshared.
-    return Change(_text(data, "fileId"), file is None, file)
+    return DriveChange(_text(data, "fileId"), file is None, file)
 
 
 def _target(data: Json) -> ShortcutTarget:

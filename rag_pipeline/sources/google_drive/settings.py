@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 from rag_pipeline.common.config import RunMode, names_this_machine, read_choice, read_str, reject
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
-from rag_pipeline.sources.following.deletion_brake import USUAL_BRAKE, BrakeSettings
+from rag_pipeline.sources.following.deletion_brake import DEFAULT_BRAKE, BrakeSettings
 from rag_pipeline.sources.following.settings import read_brake, read_check_interval, read_workers
-from rag_pipeline.sources.google_drive.hosts import API_URL, origin_of
+from rag_pipeline.sources.google_drive.transport.hosts import API_URL, parse_origin
 
 ROOT = "root"
 """The id that stands for My Drive as a whole."""
@@ -42,10 +42,10 @@ class GoogleDriveSettings:
     workers: int = 4
     state_dir_key: str = "STATUS_STATE_DIR"
     api_url: str = API_URL
-    brake: BrakeSettings = USUAL_BRAKE
+    brake: BrakeSettings = DEFAULT_BRAKE
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """The folder in words people know it by, as the ledger keeps it."""
         return "My Drive" if self.folder_id == ROOT else f"Google Drive folder {self.folder_id}"
 
@@ -98,7 +98,7 @@ def read_api_url(env: Mapping[str, str]) -> str:
     if url is None:
         return API_URL
     url = url.rstrip("/")
-    origin = origin_of(url)
+    origin = parse_origin(url)
     is_safe = origin is not None and (origin[0] == "https" or names_this_machine(origin[1]))
     # A path, a query or a fragment would end up amid the addresses that are made of it.
     if not is_safe or any(mark in url.partition("://")[2] for mark in "/?#"):

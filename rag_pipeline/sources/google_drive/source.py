@@ -9,20 +9,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
 from rag_pipeline.errors import ConfigurationError
-from rag_pipeline.ingest.types import Progress
-from rag_pipeline.sources.following.source import (
-    Check,
-    Fetched,
-    Found,
-    FoundFile,
-    SkippedError,
-    SourceUnavailableError,
-    Watcher,
-    opened,
-)
-from rag_pipeline.sources.google_drive import changes, folder, targets
+from rag_pipeline.ingest.types import ProgressCallback
+from rag_pipeline.sources.google_drive import changes, shortcuts, watched_folder
 from rag_pipeline.sources.google_drive.api import DriveApi
-from rag_pipeline.sources.google_drive.departures import Departures
+from rag_pipeline.sources.google_drive.deletion_check import DeletionCheck
+from rag_pipeline.sources.google_drive.download_folder import DownloadFolder
 from rag_pipeline.sources.google_drive.errors import (
     CredentialsError,
     DownloadError,
@@ -32,12 +23,21 @@ from rag_pipeline.sources.google_drive.errors import (
     PageTokenGoneError,
     RefusedError,
 )
-from rag_pipeline.sources.google_drive.fetch import fetched
-from rag_pipeline.sources.google_drive.found import build, follow
 from rag_pipeline.sources.google_drive.listing import Listing
+from rag_pipeline.sources.google_drive.local_copy import local_copy
 from rag_pipeline.sources.google_drive.mirror import Mirror
 from rag_pipeline.sources.google_drive.records import DriveFile
-from rag_pipeline.sources.google_drive.spool import Spool
+from rag_pipeline.sources.google_drive.snapshot import build_snapshot, snapshot_entry
+from rag_pipeline.sources.source import (
+    ChangeWatcher,
+    Check,
+    FoundFile,
+    OpenFile,
+    SkippedError,
+    Snapshot,
+    SourceUnavailableError,
+    open_local,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ PERSON_SECONDS = 3600.0
 
 
 class GoogleDriveSource:
-    """Follows the folder ``folder_id``; the :class:`~rag_pipeline.sources.following.source.Source` of google_drive.
+    """Follows the folder ``folder_id``; the :class:`~rag_pipeline.sources.source.Source` of google_drive.
 
-    ``place`` names it in the ledger; ``limit_bytes`` is the size up to which files are fetched, into ``spool``.
+    ``location`` names it in the ledger; ``limit_bytes`` is the size up to which files are fetched, into ``spool``.
     ``account`` tells one who sees Drive from another. ``api`` and ``mirror`` belong to the caller.
     """
 
@@ -62,14 +62,14 @@ class GoogleDriveSource:
         self,
         api: DriveApi,
         mirror: Mirror,
-        spool: Spool,
+        spool: DownloadFolder,
         folder_id: str,
         *,
-        place: str,
+        location: str,
         account: str,
         limit_bytes: int,
     ) -> None:
-        self.place = place
+        self.location = location
         self._api = api
         self._mirror = mirror
         self._spool = spool
@@ -77,29 +77,29 @@ class GoogleDriveSource:
         self._account = account
         self._limit_bytes = limit_bytes
         self._listing = Listing(api, mirror)
-        self._departures = Departures(api, mirror)
+        self._departures = DeletionCheck(api, mirror)
         self._folder: DriveFile | None = None
-        self._found: tuple[int, Found] | None = None
+        self._found: tuple[int, Snapshot] | None = None
         self._versions: dict[str, str] = {}
 
     @property
-    def shown(self) -> Mapping[str, object]:
+    def status_fields(self) -> Mapping[str, object]:
         """The folder's name, once it is known."""
         return {"folder": self._folder_id if self._folder is None else self._folder.name}
 
-    def watch(self, hint: Callable[[], None], stop: threading.Event) -> Watcher | None:  # noqa: ARG002
+    def watch(self, wake: Callable[[], None], stop: threading.Event) -> ChangeWatcher | None:  # noqa: ARG002
         """Return None: Drive tells of changes to those who ask."""
         return None
 
     # -- what is there ---------------------------------------------------------------------------------------------
 
-    def look(self, check: Check) -> Found:
+    def scan(self, check: Check) -> Snapshot:
         """Bring the mirror up to date, with one request if nothing has changed, and return what is in it."""
         with self._telling_trouble():
             self._update(check)
         return self._read()
 
-    def _confirm(self, missing: Collection[str], check: Check) -> Found:
+    def _confirm(self, missing: Collection[str], check: Check) -> Snapshot:
         """Ask about known files that were not found: a listing may not have shown them."""
         with self._telling_trouble():
             before = self._departures.left_open
@@ -107,7 +107,9 @@ class GoogleDriveSource:
             new = len(self._departures.left_open - before)
         if new:
             logger.info(
-                "%s: %d files are out of sight; their text is kept until Drive says that they are gone", self.place, new
+                "%s: %d files are out of sight; their text is kept until Drive says that they are gone",
+                self.location,
+                new,
             )
         return self._read()
 
@@ -120,7 +122,7 @@ class GoogleDriveSource:
             if not self._was_seen:
                 # It never was there for this account: rather a mistake than a trouble that passes.
                 share = f" (it can be shared with {self._account})" if "@" in self._account else ""
-                raise ConfigurationError(f"{self.place}: {error}{share}") from None
+                raise ConfigurationError(f"{self.location}: {error}{share}") from None
             self._mirror.miss()
             raise
         except (CredentialsError, DriveUnavailableError, RefusedError) as error:
@@ -145,7 +147,7 @@ class GoogleDriveSource:
         self._departures.begin()
         while True:
             if self._folder is None:
-                self._folder = folder.find(self._api, self._folder_id, check)
+                self._folder = watched_folder.find_folder(self._api, self._folder_id, check)
             if not self._goes_on(self._folder):
                 passes += 1
                 if passes > MAX_PASSES:
@@ -156,7 +158,7 @@ class GoogleDriveSource:
                 # It may be trashed, moved, not shared any more, or shared anew.
                 self._folder = None
                 continue
-            targets.resolve(self._api, self._mirror, self._folder.drive_id, check)
+            shortcuts.resolve(self._api, self._mirror, self._folder.drive_id, check)
             if not self._departures.recheck(check) and not self._mirror.unlisted(1):
                 break
         self._mirror.tidy()
@@ -170,29 +172,29 @@ class GoogleDriveSource:
     def _begin(self, found: DriveFile, check: Check) -> None:
         # First of all, so that whatever changes while the folders are listed is told afterwards.
         token = self._api.start_page_token(found.drive_id, check)
-        self._mirror.begin(found, folder.above(self._api, found, check), self._account, token)
+        self._mirror.begin(found, watched_folder.ancestors(self._api, found, check), self._account, token)
 
     def _follow(self, drive_id: str | None, check: Check) -> bool:
         """Take in the changes; returns whether they tell everything."""
         try:
-            changes.follow(self._api, self._mirror, drive_id, check)
+            changes.apply_changes(self._api, self._mirror, drive_id, check)
         except PageTokenGoneError as error:
             logger.info("%s: all folders are listed again, and no file is done again", error)
             self._mirror.miss()
         position = self._mirror.position
         return position is not None and not position.missed
 
-    def _read(self) -> Found:
+    def _read(self) -> Snapshot:
         revision = self._mirror.revision
         if self._found is None or self._found[0] != revision:
-            found = build(self._mirror, self._limit_bytes)._replace(
-                unknown=lambda key: not self._departures.is_gone(key),
-                gone=self._departures.is_gone,
-                confirm=self._confirm,
+            found = build_snapshot(self._mirror, self._limit_bytes)._replace(
+                may_exist=lambda key: not self._departures.is_gone(key),
+                is_gone=self._departures.is_gone,
+                confirm_missing=self._confirm,
             )
             self._found = revision, found
             files = {key: file.version for key, file in found.files.items()}
-            self._versions = files | {key: odd.version for key, odd in found.oddities.items()}
+            self._versions = files | {key: odd.version for key, odd in found.unreadable.items()}
         return self._found[1]
 
     # -- one file --------------------------------------------------------------------------------------------------
@@ -208,20 +210,20 @@ class GoogleDriveSource:
             raise FileNotFoundError(errno.ENOENT, "is no longer in the folder", file.name) from None
 
     @contextmanager
-    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> Iterator[Fetched]:
+    def fetch(self, file: FoundFile, on_progress: ProgressCallback, check: Check) -> Iterator[OpenFile]:
         """Have the file's content on this machine for as long as the block lasts."""
         known = self._mirror.file(file.file_id)
         if known is None:
             raise FileNotFoundError(errno.ENOENT, "is no longer in the folder", file.name)
         with ExitStack() as stack:
-            fetching = fetched(
+            fetching = local_copy(
                 self._api, self._spool, known, limit_bytes=self._limit_bytes, on_progress=on_progress, check=check
             )
             try:
                 path = stack.enter_context(fetching)
             except DriveError as error:
                 raise self._failure(error, known, file.name) from None
-            yield stack.enter_context(opened(str(path)))
+            yield stack.enter_context(open_local(str(path)))
 
     def _failure(self, error: DriveError, file: DriveFile, name: str) -> Exception:
         """Return what an error of Drive's means for the work on a file."""
@@ -257,9 +259,9 @@ class GoogleDriveSource:
         self._mirror.put((self._api.file(file_id),))
         known = self._mirror.file(file_id)
         if known is not None and file_id in self._versions:
-            self._versions[file_id] = follow(known, self._mirror.retried(file_id), self._limit_bytes).version
+            self._versions[file_id] = snapshot_entry(known, self._mirror.retried(file_id), self._limit_bytes).version
 
-    def doubt(self) -> None:
+    def recheck_root(self) -> None:
         """Have the next look ask for the folder itself first: it may be gone before any change tells of it."""
         self._folder = None
 

@@ -8,7 +8,7 @@ import pytest
 
 from rag_pipeline.errors import EmbeddingError
 from rag_pipeline.ingest.embed.caching import CachingEmbedder
-from rag_pipeline.ingest.types import Progress, Stopped
+from rag_pipeline.ingest.types import ProgressCallback, Stopped
 from tests.support.waiting import wait_until
 
 DIMENSIONS = 4
@@ -27,7 +27,7 @@ class Counting:
         self.hold.set()
         self.closed = False
 
-    def embed(self, texts: Sequence[str], *, on_progress: Progress | None = None) -> np.ndarray:
+    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> np.ndarray:
         self.calls.append(list(texts))
         assert self.hold.wait(20)
         if self.error_at == len(self.calls):

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from rag_pipeline.ingest.store.lance import LanceVectorStore
-from rag_pipeline.ingest.store.pgvector.address import parse_address
+from rag_pipeline.ingest.postgres_address import parse_address
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from rag_pipeline.ingest.types import StoreUpkeep
 from tests.ingest.store.samples import WIDTH, chunks, file, vectors

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import EmbeddingError, StoreError
-from rag_pipeline.ingest.store import spool
-from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.store import chunk_buffer
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from rag_pipeline.ingest.types import Chunk, Stopped, VectorStore
 from tests.ingest.store.places import Place
@@ -20,10 +20,10 @@ from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "CHUNKS_AT_ONCE", 4)
+    monkeypatch.setattr(chunk_buffer, "CHUNKS_AT_ONCE", 4)
 
 
-def batches(count: int, size: int = 3) -> Iterator[spool.Batch]:
+def batches(count: int, size: int = 3) -> Iterator[chunk_buffer.ChunkBatch]:
     for start in range(0, count, size):
         numbers = range(start, min(count, start + size))
         yield [Chunk(f"line {n}", f"page {n}", n) for n in numbers], vectors(len(numbers), start)
@@ -45,7 +45,7 @@ def test_other_calls_go_on_while_the_next_batch_is_made(place: Place, store: Vec
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
     other = place.open()
 
-    def slowly() -> Iterator[spool.Batch]:
+    def slowly() -> Iterator[chunk_buffer.ChunkBatch]:
         for number, batch in enumerate(batches(30)):
             for seen in (store, other):
                 assert [hit.text for hit in everything(seen) if hit.file_id == "a"] == ["old"]
@@ -65,7 +65,7 @@ def test_what_pulling_raises_passes_and_the_old_text_stays(
 ) -> None:
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
 
-    def broken() -> Iterator[spool.Batch]:
+    def broken() -> Iterator[chunk_buffer.ChunkBatch]:
         yield from batches(20)
         raise error
 
@@ -98,7 +98,7 @@ def test_a_connection_is_lost_after_the_batches_were_made(own_postgres: Postgres
     store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, spool_dir=tmp_path)
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
 
-    def made() -> Iterator[spool.Batch]:
+    def made() -> Iterator[chunk_buffer.ChunkBatch]:
         yield from batches(30)
         own_postgres.crash()
         own_postgres.start()

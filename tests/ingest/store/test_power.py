@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rag_pipeline.ingest.store import durable, spool
-from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.store import chunk_buffer
+from rag_pipeline.ingest.store.lance import durable_table
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from tests.ingest.store.power import Disk
 from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
 
@@ -67,7 +68,7 @@ def found_in(folder: Path) -> State:
 def test_what_was_reported_is_there_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, lost: str
 ) -> None:
-    monkeypatch.setattr(spool, "CHUNKS_AT_ONCE", 4)
+    monkeypatch.setattr(chunk_buffer, "CHUNKS_AT_ONCE", 4)
     disk, folder = Disk(monkeypatch), tmp_path / "state" / "store"
     folder.parent.mkdir()
     writer = Writer(folder, seed=11)
@@ -87,7 +88,7 @@ def test_what_was_reported_is_there_and_nothing_else(
     writer.store.close()
     disk.before_sync = lambda: None
     assert len(images) > 25
-    monkeypatch.setattr(durable, "boot_id", lambda: "the next boot")
+    monkeypatch.setattr(durable_table, "boot_id", lambda: "the next boot")
     for image, allowed in images:
         caplog.clear()
         with caplog.at_level(logging.INFO):
@@ -124,7 +125,7 @@ def test_what_was_reported_to_any_of_several_threads_is_there(tmp_path: Path, mo
     store.close()
     assert len(reported) == 32
     assert len(images) > 5
-    monkeypatch.setattr(durable, "boot_id", lambda: "the next boot")
+    monkeypatch.setattr(durable_table, "boot_id", lambda: "the next boot")
     for image, names in images:
         assert names <= found_in(image).keys()
 
@@ -148,7 +149,7 @@ def test_nothing_is_dropped_under_a_process_that_writes(tmp_path: Path, monkeypa
     store.replace("p", file("a"), [(chunks("one"), vectors(1))])
     monkeypatch.setattr(store._durable, "sync", lambda _: None)  # about to
     store.replace("p", file("b"), [(chunks("two"), vectors(1))])
-    monkeypatch.setattr(durable, "boot_id", lambda: "of another machine")
+    monkeypatch.setattr(durable_table, "boot_id", lambda: "of another machine")
     reader = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     assert set(reader.files("p")) == {"a", "b"}
     reader.close()

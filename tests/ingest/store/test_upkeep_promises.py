@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_pipeline.ingest.store import lance_upkeep
+from rag_pipeline.ingest.store.lance import maintenance
 from rag_pipeline.ingest.types import StoreUpkeep
 from tests.ingest.store.places import Place
 from tests.ingest.store.samples import chunks, everything, file, vectors
@@ -15,7 +15,7 @@ from tests.ingest.store.samples import chunks, everything, file, vectors
 
 @pytest.fixture
 def upkeep(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreUpkeep]:
-    monkeypatch.setattr(lance_upkeep, "READER_SECONDS", 0.5)
+    monkeypatch.setattr(maintenance, "READER_SECONDS", 0.5)
     store = place.open()
     yield store
     store.close()

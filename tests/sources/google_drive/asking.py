@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 
 from rag_pipeline.sources.google_drive.api import DriveApi
-from rag_pipeline.sources.google_drive.auth import read_access
+from rag_pipeline.sources.google_drive.auth.credentials import read_credentials
 from rag_pipeline.sources.google_drive.records import DriveFile
-from rag_pipeline.sources.google_drive.retry import RetryPolicy
-from rag_pipeline.sources.google_drive.session import DriveSession
+from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
+from rag_pipeline.sources.google_drive.transport.session import DriveSession
 from tests.drive import DriveServer
 
 QUICK = RetryPolicy(base_seconds=0.001, cap_seconds=0.002, total_seconds=60, later_seconds=5, read_timeout_seconds=20.0)
@@ -20,7 +20,7 @@ NOWHERE = Path("/nonexistent")
 def session_for(server: DriveServer) -> DriveSession:
     """Return a session of the server's service account."""
     env = {"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(server.service_account())}
-    return read_access(env, NOWHERE).open_session(server.url)
+    return read_credentials(env, NOWHERE).open_session(server.url)
 
 
 def api_for(server: DriveServer, policy: RetryPolicy = QUICK, stop: threading.Event | None = None) -> DriveApi:

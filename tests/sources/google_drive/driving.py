@@ -10,11 +10,11 @@ from pathlib import Path
 
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.sources.google_drive.api import DriveApi
-from rag_pipeline.sources.google_drive.auth import read_access
+from rag_pipeline.sources.google_drive.auth.credentials import read_credentials
+from rag_pipeline.sources.google_drive.download_folder import DownloadFolder
 from rag_pipeline.sources.google_drive.mirror import Mirror
-from rag_pipeline.sources.google_drive.retry import RetryPolicy
 from rag_pipeline.sources.google_drive.source import GoogleDriveSource
-from rag_pipeline.sources.google_drive.spool import Spool
+from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
 from tests.drive import DriveServer
 
 LIMIT_BYTES = 1 << 20
@@ -27,7 +27,7 @@ QUICK = RetryPolicy(
 @contextmanager
 def asking(server: DriveServer, policy: RetryPolicy = QUICK, stop: threading.Event | None = None) -> Iterator[DriveApi]:
     """Give access to the server, with the credentials of a service account."""
-    access = read_access({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(server.service_account())}, Path())
+    access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(server.service_account())}, Path())
     with access.open_session(server.url) as session:
         yield DriveApi(session, base_url=server.url, policy=policy, stop=stop or threading.Event())
 
@@ -37,18 +37,18 @@ class Seeing:
 
     def __init__(self, path: Path, api: DriveApi, mirror: Mirror, folder_id: str, limit_bytes: int) -> None:
         self.mirror = mirror
-        self.spool = Spool(path / "downloads")
+        self.spool = DownloadFolder(path / "downloads")
         self.source = GoogleDriveSource(
-            api, mirror, self.spool, folder_id, place="the folder", account="me", limit_bytes=limit_bytes
+            api, mirror, self.spool, folder_id, location="the folder", account="me", limit_bytes=limit_bytes
         )
 
     def ids(self) -> set[str]:
         """Look, and return the ids of the files that are found."""
-        return set(self.source.look(go_on).files)
+        return set(self.source.scan(go_on).files)
 
     def reasons(self) -> dict[str, str]:
         """Look, and return why what is left out is left out, by id."""
-        return {key: odd.reason for key, odd in self.source.look(go_on).oddities.items()}
+        return {key: odd.reason for key, odd in self.source.scan(go_on).unreadable.items()}
 
 
 @contextmanager

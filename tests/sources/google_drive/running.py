@@ -11,15 +11,15 @@ from typing import Any
 from rag_pipeline.common.config import RunMode
 from rag_pipeline.sources.following.pipeline import FollowingPipeline
 from rag_pipeline.sources.google_drive.api import DriveApi
-from rag_pipeline.sources.google_drive.auth import read_access
+from rag_pipeline.sources.google_drive.auth.credentials import read_credentials
+from rag_pipeline.sources.google_drive.download_folder import DownloadFolder
 from rag_pipeline.sources.google_drive.mirror import Mirror
-from rag_pipeline.sources.google_drive.retry import RetryPolicy
 from rag_pipeline.sources.google_drive.source import GoogleDriveSource
-from rag_pipeline.sources.google_drive.spool import Spool
+from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
 from tests.drive import DriveServer
 from tests.sources.google_drive.driving import LIMIT_BYTES, QUICK
 from tests.sources.life import Life
-from tests.sources.parts import MemoryStore, TestParts
+from tests.sources.memory_stages import MemoryStore, TestParts
 
 
 class Run(Life):
@@ -45,12 +45,12 @@ class Run(Life):
         self.store = store
         self.test = TestParts(store, limit=LIMIT_BYTES)
         self.mirror = Mirror(state / "mirror.sqlite3")
-        access = read_access({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(server.service_account())}, state)
+        access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(server.service_account())}, state)
         self._session = access.open_session(server.url)
         api = DriveApi(self._session, base_url=server.url, policy=policy, stop=self.stop)
-        self.spool = Spool(state / "downloads")
+        self.spool = DownloadFolder(state / "downloads")
         source = GoogleDriveSource(
-            api, self.mirror, self.spool, folder_id, place="Papers", account=access.account, limit_bytes=LIMIT_BYTES
+            api, self.mirror, self.spool, folder_id, location="Papers", account=access.account, limit_bytes=LIMIT_BYTES
         )
         self.pipeline = FollowingPipeline(
             self.status, source, self.test.parts, self.ledger,

@@ -35,7 +35,7 @@ class Followed:
 
     def follow(self, check: Callable[[], None] = go_on) -> set[str]:
         """Take in the changes, and return the ids of the files that are there."""
-        changes.follow(self.api, self.mirror, self.drive_id, check)
+        changes.apply_changes(self.api, self.mirror, self.drive_id, check)
         self.list()
         return {file.id for file, _ in self.mirror.files()}
 

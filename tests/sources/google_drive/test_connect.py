@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from rag_pipeline.sources.google_drive.auth import read_access
+from rag_pipeline.sources.google_drive.auth.credentials import read_credentials
+from rag_pipeline.sources.google_drive.auth.token_file import TOKEN_NAME, Grant, save_grant
 from rag_pipeline.sources.google_drive.connect import open_source
 from rag_pipeline.sources.google_drive.settings import GoogleDriveSettings
-from rag_pipeline.sources.google_drive.token_file import TOKEN_NAME, Grant, save_grant
 from tests.drive import DriveServer
 from tests.sources.google_drive.asking import write_json
 
@@ -31,14 +31,14 @@ def test_a_source_finds_its_own_mirror_again_until_somebody_else_has_signed_in(t
             before = drive.requests.count("files.list")
             opened = open_source(
                 settings,
-                read_access(env, tmp_path),
+                read_credentials(env, tmp_path),
                 scope=scope,
                 state_dir=tmp_path,
                 limit_bytes=1 << 20,
                 stop=threading.Event(),
             )
             with opened as source:
-                assert [file.name for file in source.look(lambda: None).files.values()] == ["one.txt"]
+                assert [file.name for file in source.scan(lambda: None).files.values()] == ["one.txt"]
             return drive.requests.count("files.list") - before
 
         assert look() > 0

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from rag_pipeline.errors import StateError
-from rag_pipeline.sources.google_drive.kinds import FOLDER, SHORTCUT
-from rag_pipeline.sources.google_drive.mirror import TOLD, Mirror, Position
-from rag_pipeline.sources.google_drive.records import Change, DriveFile, ShortcutTarget
+from rag_pipeline.sources.google_drive.export_formats import FOLDER, SHORTCUT
+from rag_pipeline.sources.google_drive.mirror import NEVER_RECHECK, Mirror, Position
+from rag_pipeline.sources.google_drive.records import DriveChange, DriveFile, ShortcutTarget
 
 TEXT = "text/plain"
 NOW = 5000.0
@@ -37,12 +37,12 @@ def shortcut(key: str, target: str, *parents: str, version: int = 1) -> DriveFil
     return DriveFile(key, key, SHORTCUT, parents, version=str(version), shortcut_target=ShortcutTarget(target, TEXT))
 
 
-def changed(*files: DriveFile) -> list[Change]:
-    return [Change(one.id, False, one) for one in files]
+def changed(*files: DriveFile) -> list[DriveChange]:
+    return [DriveChange(one.id, False, one) for one in files]
 
 
-def removed(key: str) -> Change:
-    return Change(key, True, None)
+def removed(key: str) -> DriveChange:
+    return DriveChange(key, True, None)
 
 
 def known(mirror: Mirror) -> set[str]:
@@ -220,7 +220,7 @@ def test_targets_of_shortcuts_are_to_be_looked_up_once_or_again_after_a_while(tm
 
 def test_the_target_of_a_shortcut_that_points_elsewhere_now_is_not_reached_any_more(tmp_path: Path) -> None:
     with mirrored(tmp_path, shortcut("s", "one", "top")) as mirror:
-        mirror.set_target("one", file("one", "elsewhere"), None, TOLD)
+        mirror.set_target("one", file("one", "elsewhere"), None, NEVER_RECHECK)
         assert known(mirror) == {"one"}
         mirror.apply(changed(shortcut("s", "two", "top", version=2)), "2")
         mirror.tidy()
@@ -295,11 +295,12 @@ class Model:
             explicitly_trashed=thing.trashed, shortcut_target=target,
         )  # fmt: skip
 
-    def changes(self) -> list[Change]:
+    def changes(self) -> list[DriveChange]:
         keys = list(dict.fromkeys(self.log))
         self.log.clear()
         return [
-            Change(key, False, self.describe(key)) if key in self.things else Change(key, True, None) for key in keys
+            DriveChange(key, False, self.describe(key)) if key in self.things else DriveChange(key, True, None)
+            for key in keys
         ]
 
     def children(self, key: str) -> list[DriveFile]:
@@ -426,7 +427,9 @@ class MirrorMachine(RuleBasedStateMachine):
             self.read_changes(2)
             for key in self.mirror.unresolved(1, NOW):
                 there = key in self.model.things and not self.model.things[key].trashed
-                self.mirror.set_target(key, self.model.describe(key) if there else None, None if there else "no", TOLD)
+                self.mirror.set_target(
+                    key, self.model.describe(key) if there else None, None if there else "no", NEVER_RECHECK
+                )
             if not self.mirror.unlisted(1):
                 break
         self.mirror.tidy()

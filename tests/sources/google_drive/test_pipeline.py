@@ -10,12 +10,12 @@ import pytest
 
 from rag_pipeline.sources.following import status_reporter
 from rag_pipeline.sources.google_drive.errors import CredentialsError, DriveError
-from rag_pipeline.sources.google_drive.retry import RetryPolicy
+from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
 from rag_pipeline.sources.ledger import Outcome
 from tests.drive import DriveServer, corrupt, cut_headers, error, slow, stall
 from tests.sources.google_drive.running import Run, running
 from tests.sources.google_drive.storm import Storm
-from tests.sources.parts import MemoryStore
+from tests.sources.memory_stages import MemoryStore
 
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.001, cap_seconds=0.002, later_seconds=0.3, read_timeout_seconds=5.0)
 STORM_FILES = int(os.environ.get("DRIVE_STORM_FILES", "2000"))
@@ -61,7 +61,7 @@ def test_new_changed_moved_and_deleted_files_are_followed(server: DriveServer, t
 def test_the_status_shows_names_links_and_stages_and_is_true_about_checks_and_queue(
     server: DriveServer, top: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_reporter, "LONG_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(status_reporter, "LONG_SCAN_SECONDS", 0.1)
     files = [server.drive.add_file(f"{number}.txt", f"{number}", top) for number in range(7)]
     with running(tmp_path, server, top, start=False, workers=2, interval_seconds=0.5) as run:
         run.test.extractor.hold.clear()
@@ -140,7 +140,7 @@ def test_what_is_left_out_is_skipped_with_its_reason_and_link_and_the_rest_goes_
         assert reasons.pop(refused) == "refused.txt may not be downloaded by these credentials"
         assert reasons == expected
         assert all(file["link"] for file in skipped)
-        assert {row.outcome for row in run.rows().values()} == {Outcome.STORED, Outcome.SKIPPED, Outcome.ODD}
+        assert {row.outcome for row in run.rows().values()} == {Outcome.STORED, Outcome.SKIPPED, Outcome.UNREADABLE}
         # A right that is given back is noticed.
         closed = next(key for key, reason in expected.items() if "credentials" in reason)
         drive.set_download(closed, True)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.sources.google_drive.records import (
-    Change,
+    DriveChange,
     DriveFile,
     ShortcutTarget,
     read_changes_page,
@@ -144,10 +144,10 @@ def test_changes_are_files_that_are_new_or_gone_and_drives_that_are_lost() -> No
         }
     )
     assert page.changes == (
-        Change("f1", False, read_file(LEAST)),
-        Change("f2", True, None),
-        Change("f3", True, None),
-        Change("d1", True, None),
+        DriveChange("f1", False, read_file(LEAST)),
+        DriveChange("f2", True, None),
+        DriveChange("f3", True, None),
+        DriveChange("d1", True, None),
     )
     assert (page.next_page_token, page.new_start_page_token) == (None, "9")
 

@@ -33,7 +33,7 @@ def test_a_folder_is_named_by_its_id_or_by_its_address(text: str) -> None:
 @pytest.mark.parametrize("text", ["root", "https://drive.google.com/drive/u/0/my-drive"])
 def test_my_drive_as_a_whole_is_root(text: str) -> None:
     assert read_folder_id("--folder-id", text) == "root"
-    assert GoogleDriveSettings(read_folder_id("--folder-id", text), Path("x")).place == "My Drive"
+    assert GoogleDriveSettings(read_folder_id("--folder-id", text), Path("x")).location == "My Drive"
 
 
 @pytest.mark.parametrize(

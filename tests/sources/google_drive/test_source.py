@@ -6,10 +6,10 @@ import pytest
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.types import Stopped
-from rag_pipeline.sources.following.source import FoundFile, SkippedError, SourceUnavailableError
 from rag_pipeline.sources.google_drive.errors import CredentialsError, DownloadError, DriveError, RefusedError
-from rag_pipeline.sources.google_drive.retry import RetryPolicy
 from rag_pipeline.sources.google_drive.source import PERSON_SECONDS
+from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
+from rag_pipeline.sources.source import FoundFile, SkippedError, SourceUnavailableError
 from tests.drive import DriveServer, corrupt, cut_headers, error, page_token_gone, unauthorized
 from tests.drive.fields import cut_down
 from tests.sources.google_drive.driving import Seeing, StopAfter, go_on, seeing
@@ -36,7 +36,7 @@ def read(seen: Seeing, file: FoundFile) -> str:
 
 
 def look(seen: Seeing) -> dict[str, FoundFile]:
-    return dict(seen.source.look(go_on).files)
+    return dict(seen.source.scan(go_on).files)
 
 
 def left(seen: Seeing) -> list[Path]:
@@ -50,15 +50,15 @@ def test_a_first_look_lists_everything_and_a_later_one_asks_once(server: DriveSe
     sub = server.drive.add_folder("sub", top)
     files = {server.drive.add_file(f"{number}.txt", "x", sub) for number in range(5)}
     with seeing(tmp_path, server, top) as seen:
-        assert seen.source.shown == {"folder": top}
+        assert seen.source.status_fields == {"folder": top}
         assert seen.ids() == files
-        assert seen.source.shown == {"folder": "top"}
+        assert seen.source.status_fields == {"folder": "top"}
         # The token comes before the listing, and the changes since then after it.
         assert operations(server) == [
             *("files.get", "changes.getStartPageToken", "files.get"),  # the folder, and the one it lies in
             *("files.list", "files.list", "changes.list"),
         ]
-        assert seen.source.look(go_on) is seen.source.look(go_on)
+        assert seen.source.scan(go_on) is seen.source.scan(go_on)
         assert operations(server) == ["changes.list"] * 2
     with seeing(tmp_path, server, top) as seen:
         assert seen.ids() == files
@@ -76,11 +76,11 @@ def test_a_file_that_drive_was_asked_for_and_says_is_gone_is_sure(
         server.drive.trash(trashed)
         server.drive.move(moved, server.drive.root_id)
         server.drive.trash(sub)
-        found = seen.source.look(go_on)
-        assert found.confirm is not None
-        found = found.confirm({trashed, moved, below}, go_on)
-        assert [found.gone(key) for key in (trashed, moved, below)] == [True] * 3
-        assert [found.unknown(key) for key in (trashed, moved, below)] == [False] * 3
+        found = seen.source.scan(go_on)
+        assert found.confirm_missing is not None
+        found = found.confirm_missing({trashed, moved, below}, go_on)
+        assert [found.is_gone(key) for key in (trashed, moved, below)] == [True] * 3
+        assert [found.may_exist(key) for key in (trashed, moved, below)] == [False] * 3
 
 
 def test_what_happens_during_the_first_pass_is_not_missed(server: DriveServer, top: str, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_what_happens_during_the_first_pass_is_not_missed(server: DriveServer, t
             server.drive.move(unlisted, listed)
 
     with seeing(tmp_path, server, top) as seen:
-        assert set(seen.source.look(change).files) == {moved}
+        assert set(seen.source.scan(change).files) == {moved}
         assert done
 
 
@@ -105,7 +105,7 @@ def test_a_first_pass_that_was_interrupted_goes_on(server: DriveServer, top: str
     files = {server.drive.add_file("a.txt", "x", server.drive.add_folder("deep", folder)) for folder in folders}
     with seeing(tmp_path, server, top) as seen, pytest.raises(Stopped):
         # The folder above is the first check, the listing of two levels the others.
-        seen.source.look(StopAfter(3))
+        seen.source.scan(StopAfter(3))
     new = server.drive.add_file("b.txt", "x", top)
     operations(server)
     with seeing(tmp_path, server, top) as seen:
@@ -136,7 +136,7 @@ def test_tokens_that_are_never_taken_are_no_endless_loop(server: DriveServer, to
     with seeing(tmp_path, server, top) as seen:
         server.faults.add(page_token_gone(), "changes.list", times=None)
         with pytest.raises(SourceUnavailableError, match="refuses the page tokens that it gives"):
-            seen.source.look(go_on)
+            seen.source.scan(go_on)
         server.faults.clear()
         assert len(seen.ids()) == 1
 
@@ -231,13 +231,13 @@ def test_a_watched_folder_that_is_out_of_sight_is_waited_for_and_nothing_is_take
         (drive.trash if how.startswith("trash") else drive.revoke)(subject)
         for _ in range(2):
             with pytest.raises(SourceUnavailableError) as unseen:
-                seen.source.look(go_on)
+                seen.source.scan(go_on)
         trashed = "the folder is in the trash"
         assert str(unseen.value) in (trashed, "the folder is not there, or not shared with these credentials")
         assert (str(unseen.value) == trashed) == how.startswith("trash")
     with seeing(tmp_path, server, folder) as seen:
         with pytest.raises(SourceUnavailableError):
-            seen.source.look(go_on)
+            seen.source.scan(go_on)
         drive.trash(file)
         new = drive.add_file("b.txt", "x", folder)
         (drive.untrash if how.startswith("trash") else drive.grant)(subject)
@@ -252,7 +252,7 @@ def test_after_a_time_out_of_sight_everything_is_listed_since_changes_may_not_ha
         seen.ids()
     server.faults.add(error(404, "notFound"), "files.get", file=top)
     with seeing(tmp_path, server, top) as seen, pytest.raises(SourceUnavailableError):
-        seen.source.look(go_on)
+        seen.source.scan(go_on)
     operations(server)
     with seeing(tmp_path, server, top) as seen:
         assert seen.ids() == {file}
@@ -261,7 +261,7 @@ def test_after_a_time_out_of_sight_everything_is_listed_since_changes_may_not_ha
 
 def test_a_folder_that_never_was_there_is_a_mistake(server: DriveServer, tmp_path: Path) -> None:
     with seeing(tmp_path, server, "1no-such-folder") as seen, pytest.raises(ConfigurationError) as refused:
-        seen.source.look(go_on)
+        seen.source.scan(go_on)
     assert str(refused.value) == "the folder: the folder is not there, or not shared with these credentials"
 
 
@@ -271,7 +271,7 @@ def test_a_network_that_is_gone_says_when_to_try_again(server: DriveServer, top:
         assert seen.ids() == {file}
         server.faults.add(cut_headers(), None, times=None)
         with pytest.raises(SourceUnavailableError) as gone:
-            seen.source.look(go_on)
+            seen.source.scan(go_on)
         assert (gone.value.retry_seconds, gone.value.ends_with) == (7.0, DriveError)
         server.faults.clear()
         operations(server)
@@ -285,12 +285,12 @@ def test_credentials_that_never_worked_end_it_and_others_are_tried_again(
     with seeing(tmp_path, server, top) as seen:
         server.faults.add(unauthorized(), None, times=None)
         with pytest.raises(CredentialsError):
-            seen.source.look(go_on)
+            seen.source.scan(go_on)
         server.faults.clear()
         seen.ids()
         server.faults.add(unauthorized(), None, times=None)
         with pytest.raises(SourceUnavailableError, match="check the credentials") as refused:
-            seen.source.look(go_on)
+            seen.source.scan(go_on)
         assert (refused.value.ends_with, refused.value.retry_seconds) == (CredentialsError, PERSON_SECONDS)
 
 
@@ -304,12 +304,12 @@ def test_a_refusal_of_the_project_is_waited_for_and_costs_no_full_pass(
     with seeing(tmp_path, server, top) as seen:
         server.faults.add(error(403, reason), None, times=None)
         with pytest.raises(SourceUnavailableError):  # at the first start as well: it may pass
-            seen.source.look(go_on)
+            seen.source.scan(go_on)
         server.faults.clear()
         assert seen.ids() == {file}
         server.faults.add(error(403, reason), None, times=None)
         with pytest.raises(SourceUnavailableError) as refused:
-            seen.source.look(go_on)
+            seen.source.scan(go_on)
         assert (refused.value.ends_with, refused.value.retry_seconds) == (RefusedError, None)
         server.faults.clear()
         operations(server)
@@ -523,7 +523,7 @@ def test_whatever_happens_in_drive_between_two_requests_with_some_failing_a_look
             change_now_and_then()
             if storm.random.random() < 0.1:
                 server.expire_change_tokens()
-            seen.source.look(change_now_and_then)
+            seen.source.scan(change_now_and_then)
             assert set(seen.ids()) == set(storm.expected())
 
 
@@ -537,6 +537,6 @@ def test_a_folder_that_is_gone_before_any_change_tells_of_it_is_seen_by_who_doub
             for item_id in (top, file):
                 server.drive.items[item_id].access = False  # and the changes lag behind
         assert seen.ids() == {file}
-        seen.source.doubt()
+        seen.source.recheck_root()
         with pytest.raises(SourceUnavailableError):
             seen.ids()

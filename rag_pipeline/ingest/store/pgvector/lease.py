@@ -9,10 +9,10 @@ from contextlib import suppress
 from typing import LiteralString
 
 from rag_pipeline.errors import StateError, StoreError
+from rag_pipeline.ingest.postgres_address import PostgresAddress
 from rag_pipeline.ingest.store.pgvector import values
-from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
-from rag_pipeline.ingest.store.pgvector.link import Connection, Link, transaction
-from rag_pipeline.ingest.store.pgvector.schema import Layout
+from rag_pipeline.ingest.store.pgvector.connection_pool import ConnectionPool, PgConnection, transaction
+from rag_pipeline.ingest.store.pgvector.schema import StoreSchema
 from rag_pipeline.ingest.types import Stopped
 
 logger = logging.getLogger(__name__)
@@ -46,16 +46,16 @@ class Leases:
     a process that was killed. That no two processes have one state folder is seen to by whoever opens it.
     """
 
-    def __init__(self, link: Link, address: PostgresAddress, owner: str) -> None:
+    def __init__(self, link: ConnectionPool, address: PostgresAddress, owner: str) -> None:
         self._link = link
         self._address = address
         self._owner = values.escape(owner)
-        self._held: dict[str, Layout] = {}  # grows alone, one item at a time, which is atomic
+        self._held: dict[str, StoreSchema] = {}  # grows alone, one item at a time, which is atomic
         self._ended = threading.Event()
         self._starting = threading.Lock()  # so that the thread is started once
         self._thread: threading.Thread | None = None
 
-    def claim(self, connection: Connection, layout: Layout, pipeline_id: str) -> None:
+    def claim(self, connection: PgConnection, layout: StoreSchema, pipeline_id: str) -> None:
         """Take the lease unless it is held, in a transaction of its own; raises StateError if another has it."""
         if pipeline_id in self._held:
             return
@@ -74,7 +74,7 @@ class Leases:
                 self._thread = threading.Thread(target=self._keep, name="store-leases", daemon=True)
                 self._thread.start()
 
-    def confirm(self, connection: Connection, layout: Layout, pipeline_id: str) -> None:
+    def confirm(self, connection: PgConnection, layout: StoreSchema, pipeline_id: str) -> None:
         """Renew a lease that was taken; raises StateError if another has taken it since.
 
         The row is locked from here to the end of the transaction, so what is committed was the owner's to write. As
@@ -96,7 +96,7 @@ class Leases:
         """Renew what is held also while nothing is written, and give it back in the end."""
         lost: set[str] = set()
 
-        def renew(connection: Connection, layout: Layout, pipeline_id: str) -> None:
+        def renew(connection: PgConnection, layout: StoreSchema, pipeline_id: str) -> None:
             try:
                 self.confirm(connection, layout, pipeline_id)
             except StateError as error:
@@ -104,15 +104,15 @@ class Leases:
                     lost.add(pipeline_id)
                     logger.error("%s", error)  # the next write raises it
 
-        def give_back(connection: Connection, layout: Layout, pipeline_id: str) -> None:
+        def give_back(connection: PgConnection, layout: StoreSchema, pipeline_id: str) -> None:
             connection.execute(layout.sql(_GIVE_BACK), [values.escape(pipeline_id), self._owner])
 
         while not self._ended.wait(RENEW_SECONDS):
             self._with_each(renew)
         self._with_each(give_back)
 
-    def _with_each(self, work: Callable[[Connection, Layout, str], None]) -> None:
-        def all_of_them(connection: Connection) -> None:
+    def _with_each(self, work: Callable[[PgConnection, StoreSchema, str], None]) -> None:
+        def all_of_them(connection: PgConnection) -> None:
             for pipeline_id, layout in list(self._held.items()):
                 with transaction(connection, _BEGIN):
                     work(connection, layout, pipeline_id)
@@ -120,6 +120,6 @@ class Leases:
         with suppress(StoreError, Stopped):  # the server is away: the next turn, or the end of the lease, mends it
             self._link.run("renewing the leases", all_of_them)
 
-    def _holder(self, connection: Connection, layout: Layout, pipeline_id: str) -> str | None:
+    def _holder(self, connection: PgConnection, layout: StoreSchema, pipeline_id: str) -> str | None:
         row = connection.execute(layout.sql(_HOLDER), [values.escape(pipeline_id)]).fetchone()
         return None if row is None else str(row[0])

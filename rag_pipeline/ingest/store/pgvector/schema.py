@@ -9,8 +9,8 @@ from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.store.pgvector.address import DEFAULT_SCHEMA, PostgresAddress
-from rag_pipeline.ingest.store.pgvector.link import Connection, transaction
+from rag_pipeline.ingest.postgres_address import DEFAULT_SCHEMA, PostgresAddress
+from rag_pipeline.ingest.store.pgvector.connection_pool import PgConnection, transaction
 
 FORMAT = 2
 """Of the tables. A version of the package that reads another format refuses it by name."""
@@ -61,7 +61,7 @@ USING hnsw ((embedding::{halfvec}({dimensions})) {types}.halfvec_cosine_ops)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class StoreSchema:
     """What statements on a store need to know: its schema, pgvector's own schema, and the type's number."""
 
     schema: str
@@ -87,7 +87,9 @@ class Layout:
         return self.dimensions <= MOST_INDEXED_DIMENSIONS
 
 
-def find(connection: Connection, address: PostgresAddress, model_id: str, dimensions: int) -> Layout | None:
+def find_store(
+    connection: PgConnection, address: PostgresAddress, model_id: str, dimensions: int
+) -> StoreSchema | None:
     """Return the store's layout, None if there is no store; raises StoreError if it is another model's, or newer."""
     if not _is_there(connection, address, "store"):
         return None
@@ -107,13 +109,13 @@ def find(connection: Connection, address: PostgresAddress, model_id: str, dimens
     return _layout(connection, address, dimensions)
 
 
-def make(connection: Connection, address: PostgresAddress, model_id: str, dimensions: int) -> Layout:
+def create_store(connection: PgConnection, address: PostgresAddress, model_id: str, dimensions: int) -> StoreSchema:
     """Return the store's layout, made if need be: all of it or, after a kill, nothing; several processes may try."""
     if dimensions > MOST_DIMENSIONS:
         raise StoreError(f"{address}: pgvector holds {MOST_DIMENSIONS:,} dimensions at most, not {dimensions:,}")
     with transaction(connection, _BEGIN):
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MAKING])
-        layout = find(connection, address, model_id, dimensions)
+        layout = find_store(connection, address, model_id, dimensions)
         if layout is None:
             layout = _make_all(connection, address, model_id, dimensions)
         if not _is_there(connection, address, "owners"):
@@ -122,7 +124,7 @@ def make(connection: Connection, address: PostgresAddress, model_id: str, dimens
     return layout
 
 
-def _bring_up_to_date(connection: Connection, address: PostgresAddress, layout: Layout) -> None:
+def _bring_up_to_date(connection: PgConnection, address: PostgresAddress, layout: StoreSchema) -> None:
     """Make a store of format 1 one of format 2; raises StoreError that says what to run, and as whom."""
     row = connection.execute(layout.sql("SELECT format FROM {schema}.store")).fetchone()
     if row is None or row[0] == FORMAT:
@@ -137,13 +139,13 @@ def _bring_up_to_date(connection: Connection, address: PostgresAddress, layout: 
         ) from None
 
 
-def _is_there(connection: Connection, address: PostgresAddress, table: str) -> bool:
+def _is_there(connection: PgConnection, address: PostgresAddress, table: str) -> bool:
     # Not by to_regclass: its cache doesn't know what was made while a lock was waited for.
     statement = "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = %s"
     return connection.execute(statement, [address.schema, table]).fetchone() is not None
 
 
-def _make_all(connection: Connection, address: PostgresAddress, model_id: str, dimensions: int) -> Layout:
+def _make_all(connection: PgConnection, address: PostgresAddress, model_id: str, dimensions: int) -> StoreSchema:
     _check_encoding(connection, address)
     _make_extension(connection, address)
     # One that an administrator made needs no right to make one.
@@ -160,7 +162,7 @@ def _make_all(connection: Connection, address: PostgresAddress, model_id: str, d
     return layout
 
 
-def _layout(connection: Connection, address: PostgresAddress, dimensions: int) -> Layout:
+def _layout(connection: PgConnection, address: PostgresAddress, dimensions: int) -> StoreSchema:
     row = connection.execute(
         "SELECT e.extversion, n.nspname, t.oid FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
         "JOIN pg_type t ON t.typnamespace = n.oid AND t.typname = 'vector' WHERE e.extname = 'vector'"
@@ -174,10 +176,10 @@ def _layout(connection: Connection, address: PostgresAddress, dimensions: int) -
             f"{address}: has pgvector {version}, and {oldest} is needed: update it on the server, and run in the "
             "database: ALTER EXTENSION vector UPDATE"
         )
-    return Layout(address.schema, schema, oid, dimensions)
+    return StoreSchema(address.schema, schema, oid, dimensions)
 
 
-def _check_encoding(connection: Connection, address: PostgresAddress) -> None:
+def _check_encoding(connection: PgConnection, address: PostgresAddress) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise StoreError(
@@ -186,7 +188,7 @@ def _check_encoding(connection: Connection, address: PostgresAddress) -> None:
         )
 
 
-def _make_extension(connection: Connection, address: PostgresAddress) -> None:
+def _make_extension(connection: PgConnection, address: PostgresAddress) -> None:
     """Make pgvector known to the database; raises StoreError saying what to install, or what to run, and as whom."""
     statement = "SELECT installed_version IS NOT NULL FROM pg_available_extensions WHERE name = %s"
     row = connection.execute(statement, [EXTENSION]).fetchone()

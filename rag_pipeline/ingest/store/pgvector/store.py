@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.store import rows
-from rag_pipeline.ingest.store.pgvector import schema, statements, upkeep, values
-from rag_pipeline.ingest.store.pgvector.address import PostgresAddress
+from rag_pipeline.ingest.postgres_address import PostgresAddress
+from rag_pipeline.ingest.store.chunk_buffer import CHUNKS_AT_ONCE, ChunkBatch, ChunkBuffer, check_batch
+from rag_pipeline.ingest.store.lance import rows
+from rag_pipeline.ingest.store.pgvector import maintenance, schema, statements, values
+from rag_pipeline.ingest.store.pgvector.connection_pool import (
+    RECONNECT_SECONDS,
+    ConnectionPool,
+    PgConnection,
+    transaction,
+)
 from rag_pipeline.ingest.store.pgvector.lease import Leases
-from rag_pipeline.ingest.store.pgvector.link import PATIENCE_SECONDS, Connection, Link, transaction
-from rag_pipeline.ingest.store.pgvector.schema import Layout
-from rag_pipeline.ingest.store.pgvector.searching import search
-from rag_pipeline.ingest.store.pgvector.words import to_index
-from rag_pipeline.ingest.store.spool import CHUNKS_AT_ONCE, Batch, Spool, check_batch
+from rag_pipeline.ingest.store.pgvector.schema import StoreSchema
+from rag_pipeline.ingest.store.pgvector.search import search
+from rag_pipeline.ingest.store.pgvector.words import index_text
 from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile, StoredPipeline, StoreFault
 
 if TYPE_CHECKING:
@@ -55,7 +60,7 @@ class PgVectorStore:
         model_id: str,
         dimensions: int,
         *,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float = RECONNECT_SECONDS,
         stop: threading.Event | None = None,
         owner: str | None = None,
         spool_dir: Path | None = None,
@@ -64,10 +69,10 @@ class PgVectorStore:
         self._address = address
         self._model_id = model_id
         self._dimensions = dimensions
-        self._link = Link(address, patience_seconds=patience_seconds, stop=stop)
+        self._link = ConnectionPool(address, patience_seconds=patience_seconds, stop=stop)
         self._leases = None if owner is None else Leases(self._link, address, owner)
         self._spool_dir = spool_dir
-        self._layout: Layout | None = None  # once known it stays; two threads find the same
+        self._layout: StoreSchema | None = None  # once known it stays; two threads find the same
         try:
             self._link.run("opening the vector store", self._find)
         except BaseException:
@@ -83,14 +88,14 @@ class PgVectorStore:
         """Make what is missing of the tables now, so that a missing right is told before the first file is read."""
         self._link.run("making the vector store", self._make)
 
-    def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[Batch]) -> None:
+    def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[ChunkBatch]) -> None:
         """Make these the file's only chunks: whatever happens, the store holds the old ones or the new ones, once.
 
         The vectors of a batch are (len(chunks), dimensions); a file without chunks is still listed by :meth:`files`.
         No connection is held before the last batch is there.
         """
         doing = f"storing {values.escape(file.name)!r}"
-        with Spool(self._spool_dir) as spool:
+        with ChunkBuffer(self._spool_dir) as spool:
             for chunks, vectors in batches:
                 checked = check_batch(chunks, vectors, self._dimensions)
                 try:
@@ -100,7 +105,9 @@ class PgVectorStore:
                     raise StoreError(f"{where}: {doing} failed: {error.strerror}") from error
             self._link.run(doing, lambda connection: self._replace(connection, pipeline_id, file, spool))
 
-    def _replace(self, connection: Connection, pipeline_id: str, file: SourceFile, batches: Iterable[Batch]) -> None:
+    def _replace(
+        self, connection: PgConnection, pipeline_id: str, file: SourceFile, batches: Iterable[ChunkBatch]
+    ) -> None:
         layout = self._layout or self._make(connection)
         with self._writing(connection, layout, pipeline_id):
             _lock(connection, layout, pipeline_id, [file.file_id])
@@ -112,7 +119,7 @@ class PgVectorStore:
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
         """Give a stored file another name and address, its chunks left as they are; no error if it isn't stored."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: PgConnection) -> None:
             if (layout := self._find(connection)) is not None:
                 with self._writing(connection, layout, pipeline_id):
                     names = [values.escape(given) for given in (name, uri, file_id, file_id, pipeline_id)]
@@ -128,7 +135,7 @@ class PgVectorStore:
         """Move files, all in one transaction, and return the chunks of each that was stored, by old id."""
         rows.check_moves(moves)
 
-        def work(connection: Connection) -> dict[str, int]:
+        def work(connection: PgConnection) -> dict[str, int]:
             if not moves or (layout := self._find(connection)) is None:
                 return {}
             with self._writing(connection, layout, pipeline_id):
@@ -166,7 +173,7 @@ class PgVectorStore:
         counts: dict[str, int] = {}
         for some in _batches(list(by_id.values()), max(1, len(by_id)) if overwritten else _COPIED_AT_ONCE):
 
-            def work(connection: Connection, some: Sequence[tuple[str, SourceFile]] = some) -> dict[str, int]:
+            def work(connection: PgConnection, some: Sequence[tuple[str, SourceFile]] = some) -> dict[str, int]:
                 if (layout := self._find(connection)) is None:
                     return {}
                 with self._writing(connection, layout, pipeline_id):
@@ -193,7 +200,7 @@ class PgVectorStore:
         """Remove the chunks of many files, 1,000 in a transaction; no error for files that are not stored."""
         for some in _batches(list(file_ids), _REMOVED_AT_ONCE):
 
-            def work(connection: Connection, some: Sequence[str] = some) -> None:
+            def work(connection: PgConnection, some: Sequence[str] = some) -> None:
                 if (layout := self._find(connection)) is not None:
                     with self._writing(connection, layout, pipeline_id):
                         escaped = [values.escape(file_id) for file_id in some]
@@ -208,7 +215,7 @@ class PgVectorStore:
         """Return one stored file; None if it isn't stored."""
         asked = {"pipeline": values.escape(pipeline_id), "file": values.escape(file_id)}
 
-        def work(connection: Connection) -> SourceFile | None:
+        def work(connection: PgConnection) -> SourceFile | None:
             if (layout := self._find(connection)) is None:
                 return None
             row = connection.execute(layout.sql(statements.FILE), asked).fetchone()
@@ -220,7 +227,7 @@ class PgVectorStore:
         """Return the files whose chunks are stored, by file_id."""
         escaped = values.escape(pipeline_id)
 
-        def work(connection: Connection) -> dict[str, SourceFile]:
+        def work(connection: PgConnection) -> dict[str, SourceFile]:
             found: dict[str, SourceFile] = {}
             if (layout := self._find(connection)) is not None:
                 if self._leases is not None:
@@ -242,7 +249,7 @@ class PgVectorStore:
         file and place, so the same question on the same store has the same answer.
         """
 
-        def work(connection: Connection) -> list[SearchHit]:
+        def work(connection: PgConnection) -> list[SearchHit]:
             layout = self._find(connection)
             return [] if layout is None or limit < 1 else search(connection, layout, question, vector, limit)
 
@@ -251,39 +258,39 @@ class PgVectorStore:
     def pipelines(self) -> dict[str, StoredPipeline]:
         """Return what is stored of each pipeline, by pipeline id, and who has its lease."""
 
-        def work(connection: Connection) -> dict[str, StoredPipeline]:
+        def work(connection: PgConnection) -> dict[str, StoredPipeline]:
             layout = self._find(connection)
-            return {} if layout is None else upkeep.pipelines(connection, layout)
+            return {} if layout is None else maintenance.pipelines(connection, layout)
 
         return self._link.run("counting the stored files", work)
 
     def drop(self, pipeline_id: str) -> None:
         """Remove all files of a pipeline, some at a time: after a kill a part is left, and the next call removes it."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: PgConnection) -> None:
             layout = self._find(connection)
             more = layout is not None
             while layout is not None and more:
                 with self._writing(connection, layout, pipeline_id):
-                    more = upkeep.drop_some(connection, layout, pipeline_id)
+                    more = maintenance.drop_some(connection, layout, pipeline_id)
 
         self._link.run(f"removing {values.escape(pipeline_id)!r}", work)
 
     def faults(self) -> list[StoreFault]:
         """Return the rows that no write leaves; writes nothing."""
 
-        def work(connection: Connection) -> list[StoreFault]:
+        def work(connection: PgConnection) -> list[StoreFault]:
             layout = self._find(connection)
-            return [] if layout is None else upkeep.faults(connection, layout)
+            return [] if layout is None else maintenance.faults(connection, layout)
 
         return self._link.run("checking the vector store", work)
 
     def tidy(self) -> None:
         """Have the server free the space of deleted rows now, which it does later by itself."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: PgConnection) -> None:
             if (layout := self._find(connection)) is not None:
-                upkeep.tidy(connection, layout)
+                maintenance.tidy(connection, layout)
 
         self._link.run("compacting the vector store", work)
 
@@ -294,7 +301,7 @@ class PgVectorStore:
         self._link.close()
 
     @contextmanager
-    def _writing(self, connection: Connection, layout: Layout, pipeline_id: str) -> Iterator[None]:
+    def _writing(self, connection: PgConnection, layout: StoreSchema, pipeline_id: str) -> Iterator[None]:
         """Commit what is done inside, if the pipeline is this owner's."""
         if self._leases is not None:
             self._leases.claim(connection, layout, pipeline_id)
@@ -303,23 +310,25 @@ class PgVectorStore:
             if self._leases is not None:
                 self._leases.confirm(connection, layout, pipeline_id)
 
-    def _find(self, connection: Connection) -> Layout | None:
+    def _find(self, connection: PgConnection) -> StoreSchema | None:
         if self._layout is None:
-            self._layout = schema.find(connection, self._address, self._model_id, self._dimensions)
+            self._layout = schema.find_store(connection, self._address, self._model_id, self._dimensions)
         return self._layout
 
-    def _make(self, connection: Connection) -> Layout:
-        self._layout = schema.make(connection, self._address, self._model_id, self._dimensions)
+    def _make(self, connection: PgConnection) -> StoreSchema:
+        self._layout = schema.create_store(connection, self._address, self._model_id, self._dimensions)
         return self._layout
 
 
-def _lock(connection: Connection, layout: Layout, pipeline_id: str, file_ids: Iterable[str]) -> None:
+def _lock(connection: PgConnection, layout: StoreSchema, pipeline_id: str, file_ids: Iterable[str]) -> None:
     """Hold the files until the end of the transaction, so that two who write one do so one after the other."""
     locks = sorted({values.file_key(pipeline_id, file_id).int % _LOCKS for file_id in file_ids})
     connection.execute(statements.LOCK, [values.lock_class(layout.schema), locks])
 
 
-def _stored(connection: Connection, layout: Layout, pipeline_id: str, file_ids: Collection[str]) -> dict[str, UUID]:
+def _stored(
+    connection: PgConnection, layout: StoreSchema, pipeline_id: str, file_ids: Collection[str]
+) -> dict[str, UUID]:
     """Return the keys of the files that are stored, by id."""
     escaped = {values.escape(file_id): file_id for file_id in file_ids}
     given = [list(escaped), list(escaped), values.escape(pipeline_id)]
@@ -327,7 +336,7 @@ def _stored(connection: Connection, layout: Layout, pipeline_id: str, file_ids: 
     return {escaped[file_id]: key for file_id, key in found}
 
 
-def _put_file(connection: Connection, layout: Layout, pipeline_id: str, file: SourceFile) -> UUID:
+def _put_file(connection: PgConnection, layout: StoreSchema, pipeline_id: str, file: SourceFile) -> UUID:
     """Put the file's row, and remove its chunks; return its key."""
     key = _stored(connection, layout, pipeline_id, [file.file_id]).get(file.file_id) or uuid4()
     connection.execute(layout.sql(statements.PUT_FILE), [key, *_head(pipeline_id, file)])
@@ -335,7 +344,7 @@ def _put_file(connection: Connection, layout: Layout, pipeline_id: str, file: So
     return key
 
 
-def _copy(connection: Connection, layout: Layout, pipeline_id: str, source: UUID, file: SourceFile) -> int:
+def _copy(connection: PgConnection, layout: StoreSchema, pipeline_id: str, source: UUID, file: SourceFile) -> int:
     """Give the file the chunks of the other one; return their number."""
     stored = _stored(connection, layout, pipeline_id, [file.file_id]).get(file.file_id)
     if stored == source:
@@ -353,8 +362,8 @@ def _copy(connection: Connection, layout: Layout, pipeline_id: str, source: UUID
 
 
 def _put_aside(
-    connection: Connection,
-    layout: Layout,
+    connection: PgConnection,
+    layout: StoreSchema,
     pipeline_id: str,
     stored: Mapping[str, UUID],
     copies: Mapping[str, SourceFile],
@@ -380,5 +389,5 @@ def _head(pipeline_id: str, file: SourceFile) -> list[Any]:
 
 def _columns(chunks: Sequence[Chunk], vectors: values.Binary) -> list[Any]:
     texts = [values.clean(chunk.text) for chunk in chunks]
-    places = [values.clean(chunk.place) for chunk in chunks]
-    return [[chunk.index for chunk in chunks], places, texts, [to_index(text) for text in texts], vectors]
+    places = [values.clean(chunk.locator) for chunk in chunks]
+    return [[chunk.index for chunk in chunks], places, texts, [index_text(text) for text in texts], vectors]

@@ -11,7 +11,7 @@ import numpy as np
 from psycopg.adapt import AdaptersMap, Dumper
 from psycopg.pq import Format
 
-from rag_pipeline.ingest.store import rows
+from rag_pipeline.ingest.store.lance import rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

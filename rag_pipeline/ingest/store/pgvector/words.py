@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from rag_pipeline.common.normal_forms import nfc, nfkd
 
-MOST_ASKED = 32
+MAX_QUERY_WORDS = 32
 _MOST_LENGTH = 200  # a longer word is one only to a program
 
 # Scripts without spaces between words; each two neighbours make a word, as a search for one of them would.
@@ -35,17 +35,17 @@ def words(text: str) -> Iterator[str]:
                 yield run[start : start + 2]
 
 
-def to_index(text: str) -> str:
+def index_text(text: str) -> str:
     """Return the words with a space between each two: no other reading of it is left to PostgreSQL."""
     return " ".join(words(text))
 
 
-def to_ask(question: str) -> list[str]:
+def query_words(question: str) -> list[str]:
     """Return the first words of a question, each once."""
     found: dict[str, None] = {}
     for word in words(question):
         found[word] = None
-        if len(found) == MOST_ASKED:
+        if len(found) == MAX_QUERY_WORDS:
             break
     return list(found)
 

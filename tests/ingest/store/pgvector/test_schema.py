@@ -9,7 +9,7 @@ import pytest
 
 from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store.pgvector import schema as tables
-from rag_pipeline.ingest.store.pgvector.link import Link
+from rag_pipeline.ingest.store.pgvector.connection_pool import ConnectionPool
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from tests.ingest.store.postgres import PASSWORD, PostgresServer
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
@@ -258,9 +258,9 @@ def test_a_maker_that_dies_in_the_middle_leaves_nothing(
     postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "_INDEX", "SELECT pg_terminate_backend(pg_backend_pid())")
-    link = Link(postgres.address(schema), patience_seconds=0)
+    link = ConnectionPool(postgres.address(schema), patience_seconds=0)
     with pytest.raises(StoreError, match="failed"):
-        link.run("making", lambda c: tables.make(c, postgres.address(schema), "model-a", WIDTH))
+        link.run("making", lambda c: tables.create_store(c, postgres.address(schema), "model-a", WIDTH))
     link.close()
     monkeypatch.undo()
     opened = store(postgres, schema)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rag_pipeline.ingest.store import rows
-from rag_pipeline.ingest.store.pgvector.link import Link
+from rag_pipeline.ingest.store.lance import rows
+from rag_pipeline.ingest.store.pgvector.connection_pool import ConnectionPool
 from rag_pipeline.ingest.store.pgvector.values import as_vector, as_vectors, clean, escape, file_key
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import vectors
@@ -21,7 +21,7 @@ def test_the_server_reads_the_numbers_that_were_given(postgres: PostgresServer, 
     made = vectors(3, width, width)
     [(oid,)] = postgres.execute("SELECT 'vector'::regtype::oid::integer")
     assert isinstance(oid, int)
-    link = Link(postgres.address())
+    link = ConnectionPool(postgres.address())
     statement = "SELECT row::real[], one::real[] FROM unnest(%s::vector[]) AS a (row), (SELECT %s::vector) AS b (one)"
     found = link.run("asking", lambda c: c.execute(statement, [as_vectors(made, oid), as_vector(made[0])]).fetchall())
     link.close()

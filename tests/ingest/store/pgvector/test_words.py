@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.ingest.store.pgvector.words import MOST_ASKED, to_ask, to_index, words
+from rag_pipeline.ingest.store.pgvector.words import MAX_QUERY_WORDS, index_text, query_words, words
 
 TEXTS = {
     "The Heron": ["the", "heron"],
@@ -37,7 +37,7 @@ def test_words_of(text: str, found: list[str]) -> None:
 
 @given(st.text())
 def test_what_is_indexed_is_the_words_with_a_space_between(text: str) -> None:
-    indexed = to_index(text)
+    indexed = index_text(text)
     indexed.encode("utf-8")
     assert "\0" not in indexed
     assert indexed.split(" ") == (list(words(text)) or [""])
@@ -46,13 +46,13 @@ def test_what_is_indexed_is_the_words_with_a_space_between(text: str) -> None:
 @given(st.text())
 def test_small_and_capital_letters_are_alike(text: str) -> None:
     ascii_text = text.encode("ascii", "ignore").decode()
-    assert to_index(ascii_text.upper()) == to_index(ascii_text.lower())
+    assert index_text(ascii_text.upper()) == index_text(ascii_text.lower())
 
 
 def test_a_question_is_its_first_words_once_each() -> None:
-    assert to_ask("is it, or is it not") == ["is", "it", "or", "not"]
-    assert to_ask(" ".join(f"w{n}" for n in range(1000))) == [f"w{n}" for n in range(MOST_ASKED)]
+    assert query_words("is it, or is it not") == ["is", "it", "or", "not"]
+    assert query_words(" ".join(f"w{n}" for n in range(1000))) == [f"w{n}" for n in range(MAX_QUERY_WORDS)]
 
 
 def test_a_word_without_end_is_cut() -> None:
-    assert to_index("x" * 1_000_000) == "x" * 200
+    assert index_text("x" * 1_000_000) == "x" * 200

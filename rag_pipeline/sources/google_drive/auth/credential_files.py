@@ -1,0 +1,116 @@
+"""The JSON files that Google gives out: read within bounds, told apart, and never quoted in a message."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rag_pipeline.common.config import read_str
+from rag_pipeline.sources.google_drive.errors import CredentialsError
+from rag_pipeline.sources.google_drive.transport.hosts import may_receive_secret
+
+logger = logging.getLogger(__name__)
+
+INLINE = "GOOGLE_DRIVE_CREDENTIALS_JSON"
+CLIENT = "GOOGLE_DRIVE_OAUTH_CLIENT"
+KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
+MAX_FILE_BYTES = 1 << 20
+MAX_PATH_CHARACTERS = 500
+_CLIENT = "the JSON of an OAuth client of the type Desktop app"
+_CLIENT_KEYS = ("client_id", "client_secret", "auth_uri", "token_uri")
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """The app that a person grants access to; ``source`` names the variable and file it came from."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    auth_uri: str
+    token_uri: str
+    source: str
+
+
+def read_client(env: Mapping[str, str]) -> OAuthClient:
+    """Return the OAuth client that ``GOOGLE_DRIVE_OAUTH_CLIENT`` names; raises CredentialsError in one line."""
+    path = read_str(env, CLIENT)
+    if path is None:
+        raise CredentialsError(f"{CLIENT} is not set: expected the path of {_CLIENT}")
+    source = source_of(CLIENT, path)
+    data = read_json_file(path, source, _CLIENT)
+    if data.get("type") == "service_account":
+        raise CredentialsError(f"{source} is the key of a service account: set {KEY_FILE} to it instead")
+    if "web" in data:
+        raise CredentialsError(f"{source} is an OAuth client of the type Web application: expected {_CLIENT}")
+    installed = data.get("installed")
+    if not isinstance(installed, dict):
+        raise CredentialsError(f"{source}: expected {_CLIENT}")
+    values = {
+        key: value for key, value in installed.items() if key in _CLIENT_KEYS and isinstance(value, str) and value
+    }
+    if len(values) < len(_CLIENT_KEYS):
+        raise CredentialsError(f"{source}: expected {_CLIENT}, with {', '.join(_CLIENT_KEYS)}")
+    client = OAuthClient(**values, source=source)
+    if not (may_receive_secret(client.auth_uri) and may_receive_secret(client.token_uri)):
+        raise CredentialsError(f"{source}: expected an auth_uri and a token_uri of Google's")
+    return client
+
+
+def source_of(key: str, path: str) -> str:
+    """Return the words for a file that a variable names; raises CredentialsError if it holds the JSON itself."""
+    if path.lstrip()[:1] in ("{", '"') or len(path) > MAX_PATH_CHARACTERS or not path.isprintable():
+        instead = f": that goes into {INLINE}" if key == KEY_FILE else ""
+        raise CredentialsError(f"{key}: expected the path of a file, not what is in it{instead}")
+    return f"{key}={path}"
+
+
+def read_json_file(path: str, source: str, expected: str, *, is_key: bool = False) -> Mapping[str, Any]:
+    """Return the object in the file; raises CredentialsError, which names ``source`` and what was ``expected``.
+
+    A key that all users of the machine can read or write is told of and taken: it may lie where modes can't be chosen,
+    such as in a container.
+    """
+    try:
+        content, mode = read_regular(Path(path).expanduser())
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise CredentialsError(f"{source}: expected {expected}, not other data") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or "no such path"
+        raise CredentialsError(f"{source}: expected the path of {expected} ({why})") from None
+    if is_key and mode & 0o006:
+        logger.warning("%s can be read or written by everyone (mode %04o): run chmod 600 on it", source, mode)
+    return parse_json(text, source, expected)
+
+
+def read_regular(path: Path) -> tuple[bytes, int]:
+    """Return what a file holds, up to a bound, and its mode; raises OSError, also for what is no regular file."""
+    # Without waiting, since a pipe may never be written to; and one look at the open file, since what has the name may
+    # be another one by then.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "Not a regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_FILE_BYTES), stat.S_IMODE(mode)
+    finally:
+        os.close(descriptor)
+
+
+def parse_json(text: str, source: str, expected: str) -> Mapping[str, Any]:
+    """Return the object; raises CredentialsError as :func:`read_json_file` does."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise CredentialsError(f"{source}: expected {expected}, and it is not JSON of that form")
+    return data

@@ -1,0 +1,179 @@
+"""Who asks Drive: a service account, or a person who has signed in; read from the environment and checked.
+
+``GOOGLE_DRIVE_CREDENTIALS_JSON`` (the JSON of a service account's key) and ``GOOGLE_DRIVE_OAUTH_CLIENT`` (the file of
+an OAuth client, with which a person signs in) are for Drive alone, and so come before
+``GOOGLE_APPLICATION_CREDENTIALS`` (the file of a service account's key), which is for all that uses Google.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from rag_pipeline.common.config import read_str
+from rag_pipeline.errors import ConfigurationError
+from rag_pipeline.sources.google_drive.auth.credential_files import (
+    CLIENT,
+    INLINE,
+    KEY_FILE,
+    OAuthClient,
+    parse_json,
+    read_client,
+    read_json_file,
+    source_of,
+)
+from rag_pipeline.sources.google_drive.auth.token_file import SIGN_IN, TOKEN_NAME, Grant, load_grant, save_grant
+from rag_pipeline.sources.google_drive.errors import CredentialsError
+from rag_pipeline.sources.google_drive.transport.hosts import may_receive_secret
+
+if TYPE_CHECKING:
+    from rag_pipeline.sources.google_drive.transport.session import DriveSession
+
+SCOPE = "https://www.googleapis.com/auth/drive.readonly"
+_KEY = "the JSON key of a service account"
+
+
+class DriveCredentials:
+    """Credentials that are ready for use; nothing was sent to Google yet.
+
+    ``who`` names them for people. ``account`` tells them from others', who see another Drive, and holds no secret.
+    """
+
+    def __init__(
+        self,
+        who: str,
+        credentials: Any,
+        explain: Callable[[Any], CredentialsError],
+        on_refresh: Callable[[Any], None] | None = None,
+        *,
+        account: str | None = None,
+    ) -> None:
+        self.who = who
+        self.account = who if account is None else account
+        self._credentials = credentials
+        self._explain = explain
+        self._on_refresh = on_refresh
+
+    def open_session(self, base_url: str) -> DriveSession:
+        """Return a session for Drive at that address."""
+        from rag_pipeline.sources.google_drive.transport.session import DriveSession
+
+        return DriveSession(self._credentials, base_url=base_url, explain=self._explain, on_refresh=self._on_refresh)
+
+
+def read_credentials(
+    env: Mapping[str, str], state_dir: Path, names: Mapping[str, str] = MappingProxyType({})
+) -> DriveCredentials:
+    """Return the credentials that the environment names.
+
+    ``names`` are other words for its variables in messages, for keys that come from elsewhere. Raises
+    :class:`~rag_pipeline.sources.google_drive.errors.CredentialsError` in one line that names the variable and the
+    file, never what is in them, and ConfigurationError if google-auth is not installed.
+    """
+    inline, client, key_file = read_str(env, INLINE), read_str(env, CLIENT), read_str(env, KEY_FILE)
+    if inline is not None and client is not None:
+        raise CredentialsError(f"{INLINE} and {CLIENT} are both set: expected one of them")
+    check_installed()
+    if inline is not None:
+        source = names.get(INLINE, INLINE)
+        return _service_account(parse_json(inline, source, _KEY), source)
+    if client is not None:
+        return _person(read_client(env), state_dir / TOKEN_NAME)
+    if key_file is not None:
+        source = source_of(names.get(KEY_FILE, KEY_FILE), key_file)
+        return _service_account(read_json_file(key_file, source, _KEY, is_key=True), source)
+    raise CredentialsError(
+        f"no credentials for Google Drive: set {KEY_FILE} or {INLINE} (a service account), or {CLIENT} (a person)"
+    )
+
+
+def check_installed() -> None:
+    """Raise ConfigurationError if google-auth is missing."""
+    try:
+        import google.auth.transport.requests  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{error.name} is not installed, and Google Drive needs it: pip install 'rag-pipeline-status[google-drive]'"
+        ) from None
+
+
+def _service_account(data: Mapping[str, Any], source: str) -> DriveCredentials:
+    from google.oauth2 import service_account
+
+    kind = data.get("type")
+    if "installed" in data or "web" in data:
+        raise CredentialsError(f"{source} is an OAuth client, which a person signs in with: set {CLIENT} to its file")
+    if kind == "authorized_user":
+        raise CredentialsError(f"{source} is a person's login with gcloud: expected {_KEY}, or {CLIENT} for a person")
+    if kind != "service_account":
+        raise CredentialsError(f"{source}: expected {_KEY}")
+    missing = [key for key in ("client_email", "private_key", "token_uri") if not isinstance(data.get(key), str)]
+    if missing:
+        raise CredentialsError(f"{source}: expected {_KEY}, and {' and '.join(missing)} is not in it")
+    if not may_receive_secret(data["token_uri"]):
+        raise CredentialsError(f"{source}: expected a token_uri of Google's")
+    try:
+        credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
+            data, scopes=[SCOPE], additional_claims=_audience(data["token_uri"])
+        )
+    except Exception:  # noqa: BLE001 - whatever the parsers of keys raise; their messages may quote the key
+        raise CredentialsError(f"{source}: the private_key in it can't be read: download a new key") from None
+    who = str(data["client_email"])
+
+    def explain(error: Exception) -> CredentialsError:
+        why = _word_of(error)
+        return CredentialsError(
+            f"Google refuses the key of {who} from {source} ({why}): "
+            "check that the key was not deleted, and that this machine's clock is right"
+        )
+
+    return DriveCredentials(who, credentials, explain)
+
+
+def _audience(token_uri: str) -> dict[str, str]:
+    """Return the claim that keeps what is signed for a server on this machine from being good at Google as well."""
+    return {} if token_uri.startswith("https://") else {"aud": token_uri}
+
+
+def _person(client: OAuthClient, path: Path) -> DriveCredentials:
+    from google.oauth2.credentials import Credentials
+
+    grant = load_grant(path)
+    if grant.client_id != client.client_id:
+        raise CredentialsError(
+            f"{path} was granted to another OAuth client than that of {client.source}: run {SIGN_IN}"
+        )
+    credentials = Credentials(  # type: ignore[no-untyped-call]
+        token=None,
+        refresh_token=grant.refresh_token,
+        token_uri=client.token_uri,
+        client_id=client.client_id,
+        client_secret=client.client_secret,
+        scopes=[SCOPE],
+    )
+    kept = [grant.refresh_token]
+
+    def keep(current: Any) -> None:
+        # Google may give another one, and the old one is then good for a while only.
+        if current.refresh_token != kept[0]:
+            save_grant(path, Grant(client.client_id, current.refresh_token))
+            kept[0] = current.refresh_token
+
+    def explain(error: Exception) -> CredentialsError:
+        why = _word_of(error)
+        if why == "invalid_grant":
+            return CredentialsError(f"the sign-in to Google Drive was revoked or has expired: run {SIGN_IN}")
+        return CredentialsError(
+            f"Google refuses the OAuth client of {client.source} ({why}): check it, and run {SIGN_IN}"
+        )
+
+    return DriveCredentials("a person", credentials, explain, keep, account=f"a person ({grant.mark})")
+
+
+def _word_of(error: Exception) -> str:
+    """Return the error's name alone, such as ``invalid_grant``: what else is in there may repeat what was sent."""
+    data = error.args[1] if len(error.args) > 1 else None
+    word = data.get("error") if isinstance(data, dict) else None
+    return word if isinstance(word, str) and word.replace("_", "").isalnum() else "no reason given"
