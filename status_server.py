@@ -5,7 +5,7 @@ from __future__ import annotations
 if __name__ == "__main__":
     import sys
 
-    from rag_pipeline.errors import run_command
+    from rag_pipeline.common.exit import run_command
 
     def run() -> int:
         """Import and run the service: Ctrl+C is heard while its libraries load, too."""

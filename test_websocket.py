@@ -19,10 +19,11 @@ try:
     from rag_pipeline.cli.demo import DemoPipeline
     from rag_pipeline.cli.serve import addresses
     from rag_pipeline.common.config import Settings
+    from rag_pipeline.common.exit import run_command
     from rag_pipeline.common.probe import reachable
     from rag_pipeline.common.stop_signals import StopSignals
     from rag_pipeline.contract.events import EVENT_NAMES, NAMESPACE_NAMES
-    from rag_pipeline.errors import ExitCode, run_command
+    from rag_pipeline.errors import ExitCode
     from rag_pipeline.service.server import start_status_server
     from rag_pipeline.status import PipelineStatus
     from tests.verify import Recorder, Watcher, differences

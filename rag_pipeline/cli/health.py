@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 from rag_pipeline.common.config import Settings
+from rag_pipeline.common.exit import print_error
 from rag_pipeline.common.printing import say
 from rag_pipeline.common.probe import ProbeResult, probe
-from rag_pipeline.errors import ExitCode, tell
+from rag_pipeline.errors import ExitCode
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
 
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings.from_env(http_port=args.http_port, socket_port=args.socket_port, host=args.host)
     dead = check(settings.host, settings.http_port, settings.socket_port, timeout_seconds=max(0.01, args.timeout))
     if dead:
-        tell("rag-pipeline", "; ".join(dead))
+        print_error("rag-pipeline", "; ".join(dead))
         return ExitCode.FILES_FAILED
     say(f"both servers answer on {settings.host}, ports {settings.http_port} and {settings.socket_port}")
     return ExitCode.OK

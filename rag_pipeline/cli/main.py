@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from rag_pipeline import __version__
 from rag_pipeline.cli.arguments import OneLineParser
 from rag_pipeline.common import logs
+from rag_pipeline.common.exit import run_command
 from rag_pipeline.common.private_files import keep_process_private
-from rag_pipeline.errors import run_command
 
 if TYPE_CHECKING:
     from rag_pipeline import PipelineStatus

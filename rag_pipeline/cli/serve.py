@@ -16,12 +16,13 @@ from rag_pipeline.cli.demo import DemoPipeline
 from rag_pipeline.cli.demo.player import DEFAULT_SPEED
 from rag_pipeline.common import logs
 from rag_pipeline.common.config import Settings
+from rag_pipeline.common.exit import run_command
 from rag_pipeline.common.printing import say_lines
 from rag_pipeline.common.private_files import keep_process_private
 from rag_pipeline.common.probe import reachable
 from rag_pipeline.common.stop_signals import StopSignals
 from rag_pipeline.contract.events import NAMESPACES
-from rag_pipeline.errors import ConfigurationError, ExitCode, run_command
+from rag_pipeline.errors import ConfigurationError, ExitCode
 from rag_pipeline.service.server import StatusServer, start_status_server
 from rag_pipeline.status import PipelineStatus
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag_pipeline.common.exit import run_command
 from rag_pipeline.common.printing import printable, say, say_lines
-from rag_pipeline.errors import ServiceError, run_command
+from rag_pipeline.errors import ServiceError
 from tests.support.programs import ROOT
 
 

@@ -45,7 +45,7 @@ def saying(answer: bytes, *, family: socket.AddressFamily = socket.AF_INET, hang
         finally:
             done.set()
             thread.join(PATIENT_SECONDS)
-    assert asked[0].startswith(b"GET /health HTTP/1.0\r\n")
+    assert asked[0].startswith(b"GET /health HTTP/1.1\r\n")
 
 
 def test_a_token_is_shown_where_one_is_given() -> None:
