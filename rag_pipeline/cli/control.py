@@ -17,7 +17,7 @@ from rag_pipeline.status.control import NEED_FILE, Action, ControlError
 if TYPE_CHECKING:
     import requests
 
-    from rag_pipeline.client.address import Address
+    from rag_pipeline.client.service_url import ServiceUrl
 
 TIMEOUT_SECONDS = 10.0
 DESCRIPTION = (
@@ -96,12 +96,12 @@ class _Service:
         # Here, since they take a moment, which the other commands need not wait for.
         import requests
 
-        from rag_pipeline.client.address import parse
+        from rag_pipeline.client.service_url import parse_url
 
-        self._address: Address = parse(url)
+        self._url: ServiceUrl = parse_url(url)
         self._token = token
         self._session: requests.Session = requests.Session()
-        self._session.trust_env = not self._address.loopback
+        self._session.trust_env = not self._url.loopback
         if token is not None:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
@@ -133,7 +133,7 @@ class _Service:
                 raise AccessDeniedError(f"the service does not allow it: {reason}")
             case 409:
                 raise ControlError(reason)
-        raise UnreachableError(f"{self._address} can't be asked: {reason}")
+        raise UnreachableError(f"{self._url} can't be asked: {reason}")
 
     def only_pipeline(self) -> str:
         """Return the id of the only pipeline that can be asked; raises ConfigurationError if there is not just one."""
@@ -141,7 +141,7 @@ class _Service:
         told = body.get("pipelines")
         if not isinstance(told, Mapping):
             self._request("GET", "/status", {})  # which says that there is a token to give
-            raise UnreachableError(f"{self._address} does not name its pipelines: is it a service of rag-pipeline?")
+            raise UnreachableError(f"{self._url} does not name its pipelines: is it a service of rag-pipeline?")
         able = [name for name, one in told.items() if isinstance(one, Mapping) and one.get("actions")]
         if len(able) == 1:
             return str(able[0])
@@ -149,27 +149,26 @@ class _Service:
             raise ConfigurationError(f"there are several pipelines, {', '.join(able)}: say which one is meant")
         if told:
             raise AccessDeniedError("none of its pipelines can be asked: the service allows it with STATUS_CONTROL=1")
-        raise ConfigurationError(f"{self._address} has no pipeline")
+        raise ConfigurationError(f"{self._url} has no pipeline")
 
     def _request(self, method: str, path: str, query: Mapping[str, str]) -> tuple[int, Mapping[str, Any]]:
         """Return status and JSON object of the answer; raises UnreachableError, and AccessDeniedError for a 401."""
         import requests
 
-        from rag_pipeline.client.address import reason_of
-        from rag_pipeline.client.refusal import refusal_over_http
+        from rag_pipeline.client.failures import failure_reason, unauthorized_error
 
         try:
             answer = self._session.request(
                 method,
-                f"{self._address}{path}",
+                f"{self._url}{path}",
                 params=dict(query),
                 timeout=TIMEOUT_SECONDS,
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise UnreachableError(f"{self._address} can't be reached: {reason_of(error)}") from None
+            raise UnreachableError(f"{self._url} can't be reached: {failure_reason(error)}") from None
         if answer.status_code == 401:
-            raise refusal_over_http(self._token, answer.headers.get("WWW-Authenticate", ""))
+            raise unauthorized_error(self._token, answer.headers.get("WWW-Authenticate", ""))
         try:
             body = answer.json()
         except ValueError:

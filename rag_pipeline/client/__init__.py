@@ -1,10 +1,10 @@
-"""A client for Python programs: follows a service, wherever it runs, and keeps a picture of its pipelines' states."""
+"""A client for Python programs: follows a service, wherever it runs, and keeps its pipelines' states."""
 
 from __future__ import annotations
 
 from rag_pipeline.client.client import State, StatusClient
-from rag_pipeline.client.following import Event
-from rag_pipeline.client.state import Standing
+from rag_pipeline.client.state import ConnectionState
+from rag_pipeline.client.state_tracker import Event
 from rag_pipeline.client.stream import EventStream
 from rag_pipeline.errors import (
     AccessDeniedError,
@@ -17,10 +17,10 @@ from rag_pipeline.errors import (
 __all__ = [
     "AccessDeniedError",
     "ClientClosedError",
+    "ConnectionState",
     "Event",
     "EventStream",
     "SlowConsumerError",
-    "Standing",
     "State",
     "StatusClient",
     "UnreachableError",

@@ -1,4 +1,4 @@
-"""StatusClient: follows a service, and has its pipelines' states at hand."""
+"""StatusClient: follows a service and keeps the states of its pipelines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from rag_pipeline.client import address
-from rag_pipeline.client.reconnector import Plan, Tender, Token, usable_transports
-from rag_pipeline.client.state import OVER, Board, Standing
+from rag_pipeline.client.reconnector import ConnectOptions, Reconnector, Token, usable_transports
+from rag_pipeline.client.service_url import parse_url
+from rag_pipeline.client.state import ClientState, ConnectionState
 from rag_pipeline.client.stream import EventStream
 from rag_pipeline.common.config import TRANSPORTS, reject
 from rag_pipeline.contract.events import NAMESPACE_NAMES
@@ -22,28 +22,28 @@ logger = logging.getLogger("rag_pipeline.client")
 DEFAULT_URL = "http://127.0.0.1:8004"
 MAX_WAITING_EVENTS = 10_000
 CLOSE_SECONDS = 5.0
-TOGETHER_SECONDS = 0.01
+COALESCE_SECONDS = 0.01
 
 State = dict[str, Any]
 """A pipeline's state, as ``GET /status`` shows it."""
 
 
 class StatusClient:
-    """Follows a service until it is closed, through breaks and restarts; a context manager, safe for any thread.
+    """Follows a service through breaks and restarts until it is closed; a context manager, safe for any thread.
 
-    The states are those of the pipelines in ``namespace``, always as a pipeline showed them: the snapshot, with every
-    event since applied; after a break the client goes on where it was, or takes a fresh snapshot. ``connection`` says
-    whether they are those of now.
+    Each state is one that its pipeline really had: a snapshot with every event since applied. After a break the client
+    resumes, or takes a fresh snapshot. ``connection`` says whether the states are current.
 
-    ``url`` is that of the Socket.IO server, or of the HTTP server beside it, whose ``/health`` names the other port. It
-    may end with the namespace, as socket.io-client's addresses do; ``namespace`` wins, and without either it is
-    ``/pipeline``.
-    ``token`` is a string, or a function that is asked for one before each attempt to connect. ``on_change`` is called
-    with the client after changes, on a thread of its own; those in quick succession are one call. Attempts are
-    ``reconnect_delay_seconds`` apart at first and at most ``reconnect_delay_max_seconds``, for ever, or until the
-    service was away for ``give_up_after_seconds``. Nothing that the service does raises but where it is waited for.
+    url: the Socket.IO server, or the HTTP server, whose ``/health`` names the other port. It may end with the
+        namespace, as URLs of socket.io-client do.
+    namespace: which pipelines to follow; wins over the one in ``url``. Default: ``/pipeline``, all of them.
+    token: a string, or a function that is called before each attempt to connect.
+    on_change: called with the client after changes, on a separate thread; changes in quick succession are one call.
+    reconnect_delay_seconds, reconnect_delay_max_seconds: the first and the longest delay between attempts.
+    give_up_after_seconds: how long the service may be away; None: for ever.
 
-    Raises ConfigurationError for an argument that can't be used.
+    Errors of the service are raised only from calls that wait for something. Raises ConfigurationError for a bad
+    argument.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class StatusClient:
         ):
             if not 0 < value < 1e6:
                 reject(name, value, "a number of seconds above 0")
-        self._board = Board()
+        self._state = ClientState()
         self._on_change = on_change
-        self._tender = Tender(
-            Plan(
-                address.parse(url),
+        self._reconnector = Reconnector(
+            ConnectOptions(
+                parse_url(url),
                 namespace,
                 token,
                 transports or usable_transports(),
@@ -83,27 +83,29 @@ class StatusClient:
                 reconnect_delay_max_seconds,
                 give_up_after_seconds,
             ),
-            self._board,
+            self._state,
         )
-        self._lock = threading.Lock()  # protects the threads
+        self._lock = threading.Lock()  # protects _threads
         self._threads: list[threading.Thread] | None = None
 
-    # -- its life --------------------------------------------------------------------------------------------------
+    # -- lifecycle -------------------------------------------------------------------------------------------------
 
     def start(self) -> Self:
-        """Begin to follow, and return at once; idempotent. Entering the client does the same."""
+        """Start following in the background; idempotent. Entering the context manager does the same."""
         with self._lock:
-            if self._threads is None and self.connection is not Standing.CLOSED:
-                targets = [self._tender.run] if self._on_change is None else [self._tender.run, self._tell_changes]
+            if self._threads is None and self.connection is not ConnectionState.CLOSED:
+                targets = [self._reconnector.run]
+                if self._on_change is not None:
+                    targets.append(self._call_on_change)
                 self._threads = [threading.Thread(target=run, name="status-client", daemon=True) for run in targets]
                 for thread in self._threads:
                     thread.start()
         return self
 
     def close(self) -> None:
-        """Leave the service and end every wait and stream, within seconds; idempotent. The last states stay."""
-        self._board.stand(Standing.CLOSED)
-        self._tender.stop()
+        """Disconnect, and end every wait and stream, within seconds; idempotent. The last states stay readable."""
+        self._state.set_connection(ConnectionState.CLOSED)
+        self._reconnector.stop()
         with self._lock:
             threads = self._threads or []
         deadline = time.monotonic() + CLOSE_SECONDS
@@ -119,94 +121,94 @@ class StatusClient:
     ) -> None:
         self.close()
 
-    # -- what it knows ---------------------------------------------------------------------------------------------
+    # -- state -----------------------------------------------------------------------------------------------------
 
     @property
-    def connection(self) -> Standing:
-        """How the connection stands: connecting, live, catching-up, reconnecting, refused or closed."""
-        return self._board.standing
+    def connection(self) -> ConnectionState:
+        """The connection: connecting, live, catching-up, reconnecting, refused or closed."""
+        return self._state.connection
 
     @property
     def error(self) -> Exception | None:
         """Why there is no connection: UnreachableError, or AccessDeniedError; None while there is one."""
-        return self._board.error
+        return self._state.error
 
     @property
     def recovered(self) -> bool | None:
-        """Whether no event was missed by the last reconnection; None before the first."""
-        return self._board.recovered
+        """Whether the last reconnection missed no event; None before the first."""
+        return self._state.recovered
 
     @property
     def pipelines(self) -> dict[str, State]:
-        """The states by pipeline id, the one seen first at the front; copies, of the last that is known."""
-        return {pipeline_id: _copy(state) for pipeline_id, state in self._board.states().items()}
+        """Copies of the last known states by pipeline id, in the order in which they were first seen."""
+        return {pipeline_id: _copy(state) for pipeline_id, state in self._state.states().items()}
 
     def state(self, pipeline_id: str | None = None) -> State | None:
-        """Return a copy of one pipeline's state, without an id of the one seen first; None if there is no such."""
-        states = self._board.states()
-        found = states.get(next(iter(states), "") if pipeline_id is None else pipeline_id)
-        return None if found is None else _copy(found)
+        """Return a copy of a pipeline's state, by default of the one seen first; None if it is unknown."""
+        states = self._state.states()
+        state = states.get(next(iter(states), "") if pipeline_id is None else pipeline_id)
+        return None if state is None else _copy(state)
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
     def events(self, *, timeout: float | None = None, limit: int = MAX_WAITING_EVENTS) -> EventStream:
         """Return an iterator over the events from now on, in order, each once; see :class:`EventStream`.
 
-        ``timeout`` bounds the wait for each, in seconds; ``limit`` how many may wait to be read.
+        ``timeout`` bounds the wait for each event, in seconds; ``limit`` bounds the number of unread events.
         """
         if limit < 1:
             reject("limit", limit, "a whole number from 1")
-        return self._board.stream(limit, timeout)
+        return self._state.stream(limit, timeout)
 
     def wait_for(
         self, predicate: Callable[[dict[str, State]], object] | None = None, timeout: float | None = None
     ) -> dict[str, State]:
-        """Wait until the predicate is true of the states, by pipeline id; return those. Without one: until live.
+        """Wait until the predicate is true for the states by pipeline id; return them. Without one: until live.
 
-        It is asked only while the client is live, and of what is newest then: changes in quick succession are one.
+        It is called only while the client is live, with the newest states: changes in quick succession are one.
         Raises WaitTimeoutError, which is a TimeoutError, after ``timeout`` seconds; AccessDeniedError when the service
-        refuses the client, UnreachableError when the client gives up, ClientClosedError when it is closed; and what the
-        predicate raises.
+        refuses the client, UnreachableError when the client gives up, ClientClosedError when it is closed, and what
+        the predicate raises.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        version = self._board.version
+        version = self._state.version
         while True:
-            states = self._board.live_states()
+            states = self._state.live_states()
             if states is not None:
                 copies = {pipeline_id: _copy(state) for pipeline_id, state in states.items()}
                 if predicate is None or predicate(copies):
                     return copies
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                raise WaitTimeoutError(self._in_vain(timeout, states is not None))
-            version = self._next(version, left)
+            remaining = None if deadline is None else deadline - time.monotonic()
+            if remaining is not None and remaining <= 0:
+                raise WaitTimeoutError(self._timeout_message(timeout, states is not None))
+            version = self._next_version(version, remaining)
 
-    def _next(self, version: int, timeout_seconds: float | None) -> int:
-        """Wait for a change after that version, and for those that come together with it; return the version now."""
+    def _next_version(self, version: int, timeout_seconds: float | None) -> int:
+        """Wait for a change after ``version``, and for those that follow closely; return the current version."""
         began = time.monotonic()
-        changed = self._board.wait(version, timeout_seconds)
-        if changed != version and time.monotonic() - began < TOGETHER_SECONDS:
-            # Looking at each of thousands a second would take the time that reading them needs.
-            time.sleep(TOGETHER_SECONDS)
-            changed = self._board.version
+        changed = self._state.wait(version, timeout_seconds)
+        if changed != version and time.monotonic() - began < COALESCE_SECONDS:
+            # Handling each of thousands of changes a second would starve the thread that receives them.
+            time.sleep(COALESCE_SECONDS)
+            changed = self._state.version
         return changed
 
-    def _in_vain(self, timeout: float | None, live: bool) -> str:
+    def _timeout_message(self, timeout: float | None, live: bool) -> str:
         error = self.error
         why = "" if live else f": the client is {self.connection}" + ("" if error is None else f", {error}")
-        return f"what was waited for did not happen within {timeout:g} seconds{why}"
+        return f"the condition did not become true within {timeout:g} seconds{why}"
 
-    def _tell_changes(self) -> None:
+    def _call_on_change(self) -> None:
         assert self._on_change is not None
         version = 0
         while True:
-            version = self._next(version, None)
-            over = self.connection in OVER
+            version = self._next_version(version, None)
+            is_last = self.connection.is_final
             try:
                 self._on_change(self)
             except Exception:
-                logger.exception("on_change has failed")
-            if over:
+                logger.exception("on_change has raised an exception")
+            if is_last:
                 return
 
 

@@ -1,8 +1,8 @@
-"""One connection to a Socket.IO server, in one namespace, from its start to its end.
+"""One connection to one namespace of a Socket.IO server.
 
-Of the library it takes the Engine.IO client and the packets. The Socket.IO client above them reconnects by itself, but
-not after a server that has said goodbye, and without end to one that has refused it; and it hands events to a thread
-each, in no order. Whether to come back is for :mod:`rag_pipeline.client.client` to say.
+Built on the library's Engine.IO client and packet codec, not on its Socket.IO client. That one does not reconnect after
+a server-side disconnect, retries for ever after a refusal, and runs each event handler on its own thread, so events
+arrive in no order. Reconnecting is decided in :mod:`rag_pipeline.client.reconnector`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import engineio
 import requests
 from socketio import packet as packets
 
-from rag_pipeline.client.address import Address, reason_of
-from rag_pipeline.client.refusal import refusal
+from rag_pipeline.client.failures import failure_reason, refusal_error
+from rag_pipeline.client.service_url import ServiceUrl
 from rag_pipeline.contract.events import NS_ROOT, Json
 from rag_pipeline.errors import UnreachableError
 
@@ -27,64 +27,63 @@ JOIN_SECONDS = 2.0
 
 Receive = Callable[[str, Json], None]
 
-# What the library logs at INFO holds packet bodies.
+# At INFO the library logs packet bodies.
 _logger = logging.getLogger("rag_pipeline.client.library")
 _logger.setLevel(logging.CRITICAL)
 
 
 class Connection:
-    """Connects by the first of the transports that the server takes; ``receive`` gets each event, in order.
+    """Connects with the first transport that the server accepts; calls ``receive`` with each event, in order.
 
-    The threads are those of ``threading``, as the library's are: in a program that was monkey-patched all of them are
-    green alike.
+    Uses ``threading`` as the library does: in a monkey-patched program all of its threads are green ones.
     """
 
-    def __init__(self, address: Address, namespace: str, session: requests.Session, receive: Receive) -> None:
-        self._address = address
+    def __init__(self, url: ServiceUrl, namespace: str, session: requests.Session, receive: Receive) -> None:
+        self._url = url
         self._namespace = namespace
         self._session = session
         self._receive = receive
         self._engine: Any = None
-        self._answered = threading.Event()  # with CONNECT or CONNECT_ERROR; or it is over
+        self._answered = threading.Event()  # CONNECT or CONNECT_ERROR came, or the connection ended
         self._ended = threading.Event()
-        self._refused: object = None
+        self._refusal: object = None
         self._accepted = False
         self.reason = "the connection was lost"
 
     def open(self, auth: Mapping[str, str], transports: Sequence[str], timeout_seconds: float) -> None:
-        """Connect; raises UnreachableError, or AccessDeniedError when the namespace was refused."""
+        """Connect; raises UnreachableError, or AccessDeniedError if the server refuses the namespace."""
         self._connect_engine(transports, timeout_seconds)
         self._engine.send(packets.Packet(packets.CONNECT, data=dict(auth), namespace=self._namespace).encode())
         answered = self._answered.wait(timeout_seconds)
         if self._accepted:
             return
         self.close()
-        if self._refused is not None:
-            raise refusal(self._namespace, self._refused)
+        if self._refusal is not None:
+            raise refusal_error(self._namespace, self._refusal)
         raise UnreachableError(self.reason if answered else "no answer in time")
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait until the connection is over, or for so long; return whether it is over."""
+        """Wait until the connection has ended, at most ``timeout_seconds``; return whether it has."""
         return self._ended.wait(timeout_seconds)
 
     def interrupt(self) -> None:
-        """End the waits under way; nothing is received any more. Callable from any thread."""
+        """End all waits and receive nothing more; callable from any thread."""
         self._end("the client was closed")
 
     def close(self) -> None:
-        """Leave, within a bounded time; idempotent."""
+        """Disconnect within a bounded time; idempotent."""
         self._end("the client was closed")
         engine, self._engine = self._engine, None
         if engine is None:
             return
         if engine.current_transport == "websocket" and engine.ws is not None:
-            # The library would wait for the server's goodbye while its own reader holds the socket.
+            # Otherwise the library waits for the server's close frame while its own reader holds the socket.
             with contextlib.suppress(OSError, AttributeError):
                 engine.ws.sock.shutdown(socket.SHUT_RDWR)
-        # A poll under way ends when the server has answered it, which it may never do.
-        leaving = threading.Thread(target=_leave, args=(engine,), name="status-client-leaving", daemon=True)
-        leaving.start()
-        leaving.join(JOIN_SECONDS)
+        # A pending poll ends when the server answers it, which may be never.
+        thread = threading.Thread(target=_disconnect, args=(engine,), name="status-client-leaving", daemon=True)
+        thread.start()
+        thread.join(JOIN_SECONDS)
 
     # -- Engine.IO -------------------------------------------------------------------------------------------------
 
@@ -93,11 +92,9 @@ class Connection:
         for transport in transports:
             engine = self._new_engine(transport, timeout_seconds)
             try:
-                engine.connect(
-                    str(self._address), transports=[transport], engineio_path=f"{self._address.path}/socket.io"
-                )
-            except Exception as error:  # noqa: BLE001 - what another server answers can break the library anywhere
-                reasons.append(reason_of(error))
+                engine.connect(str(self._url), transports=[transport], engineio_path=f"{self._url.path}/socket.io")
+            except Exception as error:  # noqa: BLE001 - a response of another kind of server can break the library anywhere
+                reasons.append(failure_reason(error))
                 continue
             if engine.state == "connected":
                 self._engine = engine
@@ -105,7 +102,7 @@ class Connection:
         raise UnreachableError(next(iter(dict.fromkeys(reasons)), "no transport can be used"))
 
     def _new_engine(self, transport: str, timeout_seconds: float) -> Any:
-        engine = _InOrder(
+        engine = _OrderedEngineClient(
             http_session=self._session,
             request_timeout=timeout_seconds,
             handle_sigint=False,
@@ -121,13 +118,13 @@ class Connection:
 
     def _on_message(self, data: object) -> None:
         if self._ended.is_set():
-            return  # a poll that was under way when the client left
+            return  # from a poll that was pending when the client closed
         try:
             packet = packets.Packet(encoded_packet=data)
         except Exception:  # noqa: BLE001 - as above
-            self._end("what answers does not speak Socket.IO")
+            self._end("the server does not speak Socket.IO")
             return
-        if (packet.namespace or NS_ROOT) == self._namespace:  # packets of the root do not name it
+        if (packet.namespace or NS_ROOT) == self._namespace:  # packets of the root namespace omit it
             self._on_packet(packet)
 
     # -- Socket.IO -------------------------------------------------------------------------------------------------
@@ -137,7 +134,7 @@ class Connection:
             self._accepted = True
             self._answered.set()
         elif packet.packet_type == packets.CONNECT_ERROR:
-            self._refused = packet.data or {}
+            self._refusal = packet.data or {}
             self._answered.set()
         elif packet.packet_type == packets.DISCONNECT:
             self._end("the service ended the session")
@@ -153,7 +150,7 @@ class Connection:
             self._answered.set()
 
 
-def _leave(engine: Any) -> None:
+def _disconnect(engine: Any) -> None:
     websocket = engine.ws
     engine.disconnect()
     if websocket is not None:
@@ -161,14 +158,14 @@ def _leave(engine: Any) -> None:
 
 
 def _websocket_options() -> dict[str, Any]:
-    # Here, since the library it builds on is optional. A copy, since the engine takes options out of it.
-    from rag_pipeline.client.buffered import OPTIONS
+    # Imported here because websocket-client is optional. A copy, because the engine removes options from it.
+    from rag_pipeline.client.buffered_websocket import OPTIONS
 
     return dict(OPTIONS)
 
 
-class _InOrder(engineio.Client):  # type: ignore[misc]  # the library has no types
-    """Handles each packet before it reads the next: the library's own way is a thread for each, in no order."""
+class _OrderedEngineClient(engineio.Client):  # type: ignore[misc]  # the library has no types
+    """Handles each packet before it reads the next; the library starts a thread for each, which loses their order."""
 
     def _trigger_event(self, event: str, *args: Any, **kwargs: Any) -> Any:
         kwargs["run_async"] = False

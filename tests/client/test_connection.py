@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from rag_pipeline.client import AccessDeniedError, UnreachableError
-from rag_pipeline.client.address import Address
 from rag_pipeline.client.connection import Connection
+from rag_pipeline.client.service_url import ServiceUrl
 from rag_pipeline.contract import events
 from tests.client.scripted import refuse, scripted
 from tests.journal.cut_proxy import proxy_to
@@ -35,7 +35,7 @@ def connection(
 
     with requests.Session() as session:
         session.trust_env = False
-        made = Connection(Address("http", "127.0.0.1", port), namespace, session, receive)
+        made = Connection(ServiceUrl("http", "127.0.0.1", port), namespace, session, receive)
         try:
             yield made, received
         finally:

@@ -118,7 +118,7 @@ def _view(args: argparse.Namespace, out: TextIO, title: str) -> View:
         return Lines(out)
     if find_spec("rich") is None:
         raise ConfigurationError(
-            'rich is not installed; run: pip install "rag-pipeline[watch]", or use --plain, which does without'
+            'rich is not installed; run: pip install "rag-pipeline-status[watch]", or use --plain, which does without'
         )
     from rag_pipeline.cli.watch.screen import Screen
 

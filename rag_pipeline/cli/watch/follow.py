@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from rag_pipeline.cli.watch.view import Look, View
 from rag_pipeline.cli.watch.work import Work
-from rag_pipeline.client import Event, EventStream, SlowConsumerError, Standing, StatusClient
+from rag_pipeline.client import ConnectionState, Event, EventStream, SlowConsumerError, StatusClient
 from rag_pipeline.errors import ExitCode, WaitTimeoutError
 
 LOOK_SECONDS = 0.1
@@ -59,9 +59,9 @@ class Follower:
 
     def _look(self) -> Look:
         # How it stands is asked first: what is live then is at least as new as that.
-        standing, error = self._client.connection, self._client.error
+        connection, error = self._client.connection, self._client.error
         states = {key: state for key, state in self._client.pipelines.items() if self._wants(key)}
-        look = Look(states, standing, error)
+        look = Look(states, connection, error)
         self._view.show(look, self._new_events())
         return look
 
@@ -80,12 +80,12 @@ class Follower:
 
     def _verdict(self, look: Look) -> int | None:
         """Return the exit code if the watching is over; raises what it has failed for."""
-        if look.error is not None and self._is_hopeless(look.standing):
+        if look.error is not None and self._is_hopeless(look.connection):
             raise look.error
         if not self._orders.until_idle:
             return None
         now = time.monotonic()
-        if look.standing is Standing.LIVE:
+        if look.connection is ConnectionState.LIVE:
             self._work.look(look.states, now)
         else:
             self._work.look_away()
@@ -96,10 +96,10 @@ class Follower:
             raise WaitTimeoutError(f"the work was not done within {limit:g} seconds: {self._work.summary()}")
         return None
 
-    def _is_hopeless(self, standing: Standing) -> bool:
-        if standing is Standing.CONNECTING:
+    def _is_hopeless(self, connection: ConnectionState) -> bool:
+        if connection is ConnectionState.CONNECTING:
             return not self._orders.wait
-        return standing in (Standing.REFUSED, Standing.CLOSED)
+        return connection in (ConnectionState.REFUSED, ConnectionState.CLOSED)
 
     def _has_all(self, look: Look) -> bool:
         return set(self._orders.pipelines or ()) <= look.states.keys()

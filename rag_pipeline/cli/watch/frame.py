@@ -13,17 +13,21 @@ from rich.text import Text
 
 from rag_pipeline.cli.watch import words
 from rag_pipeline.cli.watch.view import Look
-from rag_pipeline.client import Standing
+from rag_pipeline.client import ConnectionState
 from rag_pipeline.common.printing import printable
 from rag_pipeline.contract.events import Json
-from rag_pipeline.sources.runner.live_view import STATUS_STYLES, STYLES, InFlight, files_table
+from rag_pipeline.sources.runner.live_view import STATUS_STYLES, STYLES, FileProgress, files_table
 from rag_pipeline.sources.runner.terminal import MARKS
 
 HEAD_LINES = 2
 BLOCK_LINES = 4  # of a pipeline, beside its files: name, counts, times, and the space below
 FEW_RECENT = 5  # as many ends as there is always room for, where files are in flight
 FAILED_KEPT = 3  # so many failures stay in sight, whatever has ended since
-_STANDING_STYLES = {Standing.LIVE: "green", Standing.REFUSED: "red", Standing.RECONNECTING: "red"}
+_CONNECTION_STYLES = {
+    ConnectionState.LIVE: "green",
+    ConnectionState.REFUSED: "red",
+    ConnectionState.RECONNECTING: "red",
+}
 _ENDS = (
     ("files_failed", "failed", words.failure),
     ("files_skipped", "skipped", words.reason),
@@ -43,16 +47,16 @@ class Frame(NamedTuple):
 def draw(look: Look, frame: Frame) -> RenderableType:
     """Return the picture; each pipeline gets its share of the height."""
     parts: list[RenderableType] = [_head(look, frame), Text(_trouble(look), "red", no_wrap=True, overflow="ellipsis")]
-    if not look.states and look.standing is Standing.LIVE:
+    if not look.states and look.connection is ConnectionState.LIVE:
         parts.append(Text("No pipeline has reported yet. This fills by itself once one does.", "dim"))
     room = max(0, frame.height - HEAD_LINES) // max(1, len(look.states)) - BLOCK_LINES
     return Group(*parts, *(_block(state, frame, max(2, room)) for state in look.states.values()))
 
 
 def _head(look: Look, frame: Frame) -> Table:
-    mark = "●" if look.standing is Standing.LIVE else "○"
-    style = _STANDING_STYLES.get(look.standing, "yellow")
-    words_of = str(look.standing).replace("-", " ")
+    mark = "●" if look.connection is ConnectionState.LIVE else "○"
+    style = _CONNECTION_STYLES.get(look.connection, "yellow")
+    words_of = str(look.connection).replace("-", " ")
     return _two_sides(Text(frame.title, "bold"), Text(f"{mark} {words_of}", f"bold {style}"))
 
 
@@ -69,7 +73,7 @@ def _block(state: Json, frame: Frame, room: int) -> Group:
     parts: list[RenderableType] = [_name(state), _counts(state), _times(state, frame.now)]
     if flying:
         rows = (
-            InFlight(file["name"], file["stage"], file["progress"], _since(file["started_at"], frame.now))
+            FileProgress(file["name"], file["stage"], file["progress"], _since(file["started_at"], frame.now))
             for file in flying
         )
         parts.append(files_table(rows, frame.spinner, elapsed=True))

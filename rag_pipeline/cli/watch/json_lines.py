@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rag_pipeline.cli.watch.view import Look, write_line
-from rag_pipeline.client import Event, Standing
+from rag_pipeline.client import ConnectionState, Event
 from rag_pipeline.common.printing import say
 
 
@@ -19,7 +19,7 @@ class JsonLines:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._standing: Standing | None = None
+        self._connection: ConnectionState | None = None
         ascii_only = not (out.encoding or "utf-8").lower().startswith("utf")
         self._encode = json.JSONEncoder(ensure_ascii=ascii_only, separators=(",", ":")).encode
 
@@ -31,9 +31,9 @@ class JsonLines:
         for name, data in new:
             write_line(self._out, self._encode({"event": name, "data": data}))
         self._out.flush()
-        if look.standing is not self._standing:
-            self._standing = look.standing
-            self._say(str(look.standing) if look.error is None else f"{look.standing}: {look.error}")
+        if look.connection is not self._connection:
+            self._connection = look.connection
+            self._say(str(look.connection) if look.error is None else f"{look.connection}: {look.error}")
 
     def missed(self, reason: str) -> None:
         """Say that events are missing here."""

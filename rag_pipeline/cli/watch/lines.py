@@ -19,7 +19,7 @@ from typing import TextIO
 
 from rag_pipeline.cli.watch import words
 from rag_pipeline.cli.watch.view import Look, write_line
-from rag_pipeline.client import Event, Standing
+from rag_pipeline.client import ConnectionState, Event
 from rag_pipeline.common.printing import printable
 from rag_pipeline.contract import events
 from rag_pipeline.contract.events import Json, iso
@@ -39,7 +39,7 @@ class Lines:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._standing: tuple[Standing, str] | None = None
+        self._connection: tuple[ConnectionState, str] | None = None
         self._statuses: dict[str, str] = {}
 
     def begin(self) -> None:
@@ -47,13 +47,15 @@ class Lines:
 
     def show(self, look: Look, new: Sequence[Event]) -> None:
         """Print a line for each event of note, and one when the connection stands differently."""
-        standing = (look.standing, "" if look.error is None else words.one_line(str(look.error)))
-        lost = look.standing not in (Standing.LIVE, Standing.CATCHING_UP)
+        connection = (look.connection, "" if look.error is None else words.one_line(str(look.error)))
+        lost = look.connection not in (ConnectionState.LIVE, ConnectionState.CATCHING_UP)
         if lost:  # what came before the break stands before it
             self._events(new)
-        if standing != self._standing and not (look.standing is Standing.CONNECTING and look.error is None):
-            self._standing = standing
-            self._line(None, "-", "connection", *standing)
+        if connection != self._connection and not (
+            look.connection is ConnectionState.CONNECTING and look.error is None
+        ):
+            self._connection = connection
+            self._line(None, "-", "connection", *connection)
         if not lost:
             self._events(new)
         self._out.flush()

@@ -1,4 +1,4 @@
-"""The picture on a terminal, drawn anew some times a second, and left standing at the end."""
+"""The picture on a terminal, drawn anew some times a second, and left connection at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from rag_pipeline.cli.watch.frame import Frame, draw
 from rag_pipeline.cli.watch.view import Look
-from rag_pipeline.client import Event, Standing
+from rag_pipeline.client import ConnectionState, Event
 from rag_pipeline.common.printing import printable
 
 STILL_SECONDS = 0.5
@@ -33,7 +33,7 @@ class Screen:
         self._console = Console(file=out, highlight=False, markup=False, emoji=False)
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(console=self._console, screen=True, auto_refresh=False)
-        self._last = Look({}, Standing.CONNECTING)
+        self._last = Look({}, ConnectionState.CONNECTING)
         self._drawn: object = None
         self._drawn_at = 0.0
 
@@ -45,7 +45,7 @@ class Screen:
         """Draw the picture."""
         self._last = look
         seen = (
-            look.standing,
+            look.connection,
             str(look.error),
             self._console.size,
             [(key, state["seq"]) for key, state in look.states.items()],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol, TextIO
 
-from rag_pipeline.client import Event, Standing
+from rag_pipeline.client import ConnectionState, Event
 from rag_pipeline.contract.events import Json
 
 
@@ -13,7 +13,7 @@ class Look(NamedTuple):
     """The picture at one moment: the states by pipeline, and how the connection stands."""
 
     states: Mapping[str, Json]
-    standing: Standing
+    connection: ConnectionState
     error: Exception | None = None
 
 

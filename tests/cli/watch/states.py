@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from rag_pipeline.cli.watch.view import Look
-from rag_pipeline.client import Event, Standing
+from rag_pipeline.client import ConnectionState, Event
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 
@@ -46,9 +46,9 @@ class Made:
         status.add_processing_file("second.pdf", "6")
 
 
-def look(*states: JsonDict, standing: Standing = Standing.LIVE, error: Exception | None = None) -> Look:
+def look(*states: JsonDict, connection: ConnectionState = ConnectionState.LIVE, error: Exception | None = None) -> Look:
     """Return what a view is shown."""
-    return Look({state["pipeline_id"]: state for state in states}, standing, error)
+    return Look({state["pipeline_id"]: state for state in states}, connection, error)
 
 
 class Output(io.TextIOWrapper):

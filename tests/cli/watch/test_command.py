@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import ExitCode
-from rag_pipeline.service.server import StatusServer
+from rag_pipeline.service import StatusServer
 from rag_pipeline.status import PipelineStatus
 from tests.socket_server.support import new_pipeline, serving
 from tests.support.ports import free_port_pair, taken_port
@@ -281,7 +281,7 @@ def test_without_rich_it_says_what_to_install_and_lines_do_without() -> None:
     )
     done = run("-c", hide)
     assert (done.returncode, done.stderr.count("\n")) == (ExitCode.USAGE, 1)
-    assert 'pip install "rag-pipeline[watch]"' in done.stderr
+    assert 'pip install "rag-pipeline-status[watch]"' in done.stderr
     assert run("-c", hide, "--plain").returncode == ExitCode.UNREACHABLE
 
 

@@ -10,7 +10,14 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.cli.watch.follow import LOOK_SECONDS, Follower, Orders
 from rag_pipeline.cli.watch.view import Look
 from rag_pipeline.cli.watch.work import SETTLED_SECONDS
-from rag_pipeline.client import AccessDeniedError, Event, Standing, StatusClient, UnreachableError, WaitTimeoutError
+from rag_pipeline.client import (
+    AccessDeniedError,
+    ConnectionState,
+    Event,
+    StatusClient,
+    UnreachableError,
+    WaitTimeoutError,
+)
 from rag_pipeline.errors import ExitCode
 from tests.client.scripted import refuse, scripted
 from tests.journal.cut_proxy import proxy_to
@@ -69,7 +76,7 @@ def working(*pipelines: PipelineStatus, fail: bool = False) -> Callable[[Look], 
     done: list[int] = []
 
     def work(look: Look) -> None:
-        if look.standing is Standing.LIVE and not done:
+        if look.connection is ConnectionState.LIVE and not done:
             done.append(1)
             for pipeline in pipelines:
                 pipeline.add_processing_file("a.txt")
@@ -133,7 +140,7 @@ def test_being_told_to_stop_is_how_watching_ends_and_no_end_of_waiting(until_idl
     pipeline.update(status="processing")
 
     def then(look: Look) -> None:
-        if look.standing is Standing.LIVE:
+        if look.connection is ConnectionState.LIVE:
             button.press()
 
     with serving(pipeline) as server:
@@ -162,14 +169,14 @@ def test_a_service_that_goes_and_comes_back_is_followed_on() -> None:
     pipeline, button = new_pipeline(), Button()
     with taken_port() as port:
         pass
-    standings: list[Standing] = []
+    connections: list[ConnectionState] = []
     live, gone, back = threading.Event(), threading.Event(), threading.Event()
 
     def then(look: Look) -> None:
-        standings.append(look.standing)
-        if look.standing is Standing.RECONNECTING:
+        connections.append(look.connection)
+        if look.connection is ConnectionState.RECONNECTING:
             gone.set()
-        if look.standing is Standing.LIVE:
+        if look.connection is ConnectionState.LIVE:
             live.set()
             if back.is_set():
                 button.press()
@@ -186,7 +193,7 @@ def test_a_service_that_goes_and_comes_back_is_followed_on() -> None:
     thread.start()
     assert following(f"http://127.0.0.1:{port}", Seen(then), Orders(wait=True), button) == ExitCode.OK
     thread.join(20)
-    assert Standing.RECONNECTING in standings
+    assert ConnectionState.RECONNECTING in connections
 
 
 def test_what_was_idle_before_the_service_went_is_no_end_of_the_work() -> None:
@@ -196,9 +203,9 @@ def test_what_was_idle_before_the_service_went_is_no_end_of_the_work() -> None:
     with serving(pipeline) as server, proxy_to(server.socket_port) as proxy:
 
         def then(look: Look) -> None:
-            if look.standing is Standing.LIVE:
+            if look.connection is ConnectionState.LIVE:
                 proxy.cut()
-            if look.standing is Standing.RECONNECTING:
+            if look.connection is ConnectionState.RECONNECTING:
                 away.append(look)
             if len(away) > 1.5 * SETTLED_SECONDS / LOOK_SECONDS:
                 button.press()
@@ -216,11 +223,11 @@ def test_a_refusal_ends_it() -> None:
 
 def test_a_view_that_does_not_keep_up_is_told_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline, button = new_pipeline(), Button()
-    monkeypatch.setattr(StatusClient, "events", lambda client: client._board.stream(5, None))
+    monkeypatch.setattr(StatusClient, "events", lambda client: client._state.stream(5, None))
     flooded: list[int] = []
 
     def then(look: Look) -> None:
-        if look.standing is not Standing.LIVE:
+        if look.connection is not ConnectionState.LIVE:
             return
         if not flooded:
             for n in range(100):
@@ -232,4 +239,4 @@ def test_a_view_that_does_not_keep_up_is_told_so_and_goes_on(monkeypatch: pytest
     with serving(pipeline) as server:
         seen = Seen(then)
         assert following(f"http://127.0.0.1:{server.http_port}", seen, stop=button) == ExitCode.OK
-    assert any("over 5 events" in told for told in seen.told if told)
+    assert any("more than 5 events" in told for told in seen.told if told)

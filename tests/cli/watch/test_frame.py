@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 
 from rag_pipeline.cli.watch.frame import FAILED_KEPT, Frame, draw
 from rag_pipeline.cli.watch.view import Look
-from rag_pipeline.client import Standing, UnreachableError
+from rag_pipeline.client import ConnectionState, UnreachableError
 from tests.cli.watch.states import Made, Output, look
 
 
@@ -46,17 +46,17 @@ def test_it_shows_all_that_there_is_to_know(width: int) -> None:
     assert all(len(line) <= width for line in lines)
 
 
-@pytest.mark.parametrize("standing", list(Standing))
-def test_how_the_connection_stands_is_always_in_the_first_line_in_words(standing: Standing) -> None:
+@pytest.mark.parametrize("connection", list(ConnectionState))
+def test_how_the_connection_stands_is_always_in_the_first_line_in_words(connection: ConnectionState) -> None:
     error = UnreachableError("no connection: Connection\nrefused")
-    first, second, *_ = drawn(look(worked().state, standing=standing, error=error), 60, 10)
-    assert first.endswith(str(standing).replace("-", " "))
+    first, second, *_ = drawn(look(worked().state, connection=connection, error=error), 60, 10)
+    assert first.endswith(str(connection).replace("-", " "))
     assert second == "no connection: Connection refused"
 
 
 def test_without_a_pipeline_it_says_that_there_is_none() -> None:
     assert "No pipeline has reported yet" in "\n".join(drawn(look()))
-    assert "No pipeline" not in "\n".join(drawn(look(standing=Standing.CONNECTING)))
+    assert "No pipeline" not in "\n".join(drawn(look(connection=ConnectionState.CONNECTING)))
 
 
 @given(width=st.integers(20, 200), height=st.integers(1, 60), files=st.integers(0, 40), pipelines=st.integers(1, 5))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rag_pipeline.cli.watch.json_lines import JsonLines
-from rag_pipeline.client import Standing, UnreachableError
+from rag_pipeline.client import ConnectionState, UnreachableError
 from tests.cli.watch.states import Made, Output, look
 
 
@@ -18,7 +18,7 @@ def test_every_event_is_one_line_of_json(encoding: str, capsys: pytest.CaptureFi
     view.begin()
     view.show(look(made.state), made.events())
     view.show(look(made.state), ())
-    view.show(look(standing=Standing.RECONNECTING, error=UnreachableError("it is gone")), ())
+    view.show(look(connection=ConnectionState.RECONNECTING, error=UnreachableError("it is gone")), ())
     view.missed("over 10 events")
     view.end("1 completed")
     parsed = [json.loads(line) for line in out.text.splitlines()]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 from rag_pipeline.cli.watch.lines import Lines
-from rag_pipeline.client import Standing, UnreachableError
+from rag_pipeline.client import ConnectionState, UnreachableError
 from tests.cli.watch.states import Made, Output, look
 
 
@@ -45,13 +45,13 @@ def test_a_status_is_a_line_only_when_it_is_another_one() -> None:
 def test_breaks_stand_between_what_came_before_and_after() -> None:
     made, out = Made(), Output()
     view = Lines(out)
-    view.show(look(standing=Standing.CONNECTING), ())
+    view.show(look(connection=ConnectionState.CONNECTING), ())
     assert out.text == ""
-    view.show(look(standing=Standing.CONNECTING, error=UnreachableError("no connection")), ())
+    view.show(look(connection=ConnectionState.CONNECTING, error=UnreachableError("no connection")), ())
     view.show(look(made.state), ())
     made.pipeline.complete_file("before")
-    view.show(look(standing=Standing.RECONNECTING, error=UnreachableError("it is gone")), made.events()[-2:])
-    view.show(look(standing=Standing.RECONNECTING, error=UnreachableError("it is gone")), ())
+    view.show(look(connection=ConnectionState.RECONNECTING, error=UnreachableError("it is gone")), made.events()[-2:])
+    view.show(look(connection=ConnectionState.RECONNECTING, error=UnreachableError("it is gone")), ())
     made.pipeline.complete_file("after")
     view.show(look(made.state), made.events()[-1:])
     view.missed("over 10 events")

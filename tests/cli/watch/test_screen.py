@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rag_pipeline.cli.watch.screen import Screen
-from rag_pipeline.client import Standing, UnreachableError
+from rag_pipeline.client import ConnectionState, UnreachableError
 from tests.cli.watch.states import Made, Output, look
 
 TAKE, GIVE_BACK = "\x1b[?1049h", "\x1b[?1049l"
@@ -22,10 +22,10 @@ def shown(out: Output) -> str:
     made.work()
     screen = Screen(out, "here")
     screen.begin()
-    screen.show(look(standing=Standing.CONNECTING), ())
+    screen.show(look(connection=ConnectionState.CONNECTING), ())
     screen.show(look(made.state), made.events())
     screen.missed("nothing of it")
-    screen.show(look(made.state, standing=Standing.RECONNECTING, error=UnreachableError("it is gone")), ())
+    screen.show(look(made.state, connection=ConnectionState.RECONNECTING, error=UnreachableError("it is gone")), ())
     screen.end("1 completed")
     return out.text
 

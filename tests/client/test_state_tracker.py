@@ -9,15 +9,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rag_pipeline.client.following import (
+from rag_pipeline.client.state_tracker import (
     HEAL_SECONDS,
     LEFT_OVER_SECONDS,
     QUIET_SECONDS,
-    Following,
+    StateTracker,
 )
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import NOWHERE
-from rag_pipeline.contract.state_reducer import apply
+from rag_pipeline.contract.events import NO_RESUME_OFFSET
+from rag_pipeline.contract.state_reducer import apply_event
 from rag_pipeline.journal import offset_of
 from rag_pipeline.status import PipelineStatus, core_of
 from tests.support.recorder import Recorder
@@ -42,7 +42,7 @@ def snapshot(pipeline: PipelineStatus, offset: str = "0123456789abcdef-1", **mor
 
 
 def test_nowhere_is_an_offset_like_those_the_hub_makes() -> None:
-    assert offset_of("0" * 16, 0) == NOWHERE
+    assert offset_of("0" * 16, 0) == NO_RESUME_OFFSET
 
 
 class Breaks(RuleBasedStateMachine):
@@ -59,14 +59,14 @@ class Breaks(RuleBasedStateMachine):
         self.true: dict[str, Any] | None = None
         self.noted = 0
         self.now = 0.0
-        self.following = Following("/local_files")
+        self.tracker = StateTracker("/local_files")
         self.seen: list[int] = []
         self.afresh()
 
     def note(self) -> list[Sent]:
         sent = played(self.pipeline, self.recorder)
         for name, data in sent[self.noted :]:
-            self.true = apply(self.true, name, data)
+            self.true = apply_event(self.true, name, data)
             assert self.true is not None
             self.states[self.true["seq"]] = without_volatile(self.true)
         self.noted = len(sent)
@@ -101,7 +101,7 @@ class Breaks(RuleBasedStateMachine):
     def resume(self) -> None:
         """The connection breaks, and the service has all that was missed."""
         sent = self.note()
-        offset = self.following.begin(self.now)
+        offset = self.tracker.begin(self.now)
         if offset is None:
             return self.greet({})
         start = int(offset.rpartition("-")[2], 16) + 1
@@ -118,7 +118,7 @@ class Breaks(RuleBasedStateMachine):
     def afresh(self) -> None:
         """The connection breaks, and the service has not what was missed."""
         self.note()
-        offset = self.following.begin(self.now)
+        offset = self.tracker.begin(self.now)
         self.greet({} if offset is None else {"recovered": False})
 
     def greet(self, more: dict[str, Any]) -> None:
@@ -128,18 +128,18 @@ class Breaks(RuleBasedStateMachine):
     @rule()
     def wait(self) -> None:
         self.now += HEAL_SECONDS
-        if self.following.tick(self.now):
-            assert self.following.offset is None
+        if self.tracker.tick(self.now):
+            assert self.tracker.offset is None
             self.afresh()
 
     def take(self, name: str, data: dict[str, Any]) -> None:
-        assert self.following.take(name, data, self.now)
+        assert self.tracker.take(name, data, self.now)
         if name != events.STATUS:
             self.seen.append(data["seq"])
 
     @invariant()
     def each_state_is_one_that_was(self) -> None:
-        state = self.following.states["broken"]
+        state = self.tracker.states["broken"]
         assert without_volatile(state) == self.states[state["seq"]]
 
     @invariant()
@@ -148,8 +148,8 @@ class Breaks(RuleBasedStateMachine):
 
     @invariant()
     def when_all_is_served_and_nothing_waits_to_be_healed_it_is_the_truth(self) -> None:
-        if self.place == len(self.note()) and self.following.live:
-            state = self.following.states["broken"]
+        if self.place == len(self.note()) and self.tracker.live:
+            state = self.tracker.states["broken"]
             last = self.seen[-1] if self.seen else 0
             if state["seq"] >= last and state["seq"] == self.pipeline.get()["seq"]:
                 assert without_volatile(state) == without_volatile(self.pipeline.get())
@@ -157,7 +157,7 @@ class Breaks(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.serve()
         self.afresh()
-        assert without_volatile(self.following.states["broken"]) == without_volatile(self.pipeline.get())
+        assert without_volatile(self.tracker.states["broken"]) == without_volatile(self.pipeline.get())
         self.pipeline.close()
 
 
@@ -172,131 +172,131 @@ def pipeline(name: str, kind: str | None = "local_files") -> tuple[PipelineStatu
     return made, recorder
 
 
-def followed(*pipelines: PipelineStatus, namespace: str = "/pipeline") -> Following:
-    following = Following(namespace)
-    assert following.begin(0.0) is None
+def tracking(*pipelines: PipelineStatus, namespace: str = "/pipeline") -> StateTracker:
+    tracker = StateTracker(namespace)
+    assert tracker.begin(0.0) is None
     for made in pipelines:
-        following.take(*snapshot(made), 0.0)
-    return following
+        tracker.take(*snapshot(made), 0.0)
+    return tracker
 
 
-def is_live(following: Following) -> bool:
-    return following.live
+def is_live(tracker: StateTracker) -> bool:
+    return tracker.live
 
 
 def test_it_is_live_once_the_last_state_of_the_greeting_has_come() -> None:
     one, _ = pipeline("one")
     two, _ = pipeline("two")
-    following = Following("/pipeline")
-    following.begin(0.0)
-    following.take(*snapshot(one, NOWHERE), 0.0)
-    assert not is_live(following)
-    following.take(*snapshot(two), 0.0)
-    assert is_live(following)
-    assert list(following.states) == ["one", "two"]
+    tracker = StateTracker("/pipeline")
+    tracker.begin(0.0)
+    tracker.take(*snapshot(one, NO_RESUME_OFFSET), 0.0)
+    assert not is_live(tracker)
+    tracker.take(*snapshot(two), 0.0)
+    assert is_live(tracker)
+    assert list(tracker.states) == ["one", "two"]
 
 
 def test_a_greeting_whose_last_state_is_of_another_namespace_is_over_after_a_silence() -> None:
     one, _ = pipeline("one")
-    following = Following("/local_files")
-    following.begin(0.0)
-    following.take(*snapshot(one, NOWHERE), 0.0)
-    following.tick(QUIET_SECONDS / 2)
-    assert not is_live(following)
-    following.tick(QUIET_SECONDS)
-    assert is_live(following)
+    tracker = StateTracker("/local_files")
+    tracker.begin(0.0)
+    tracker.take(*snapshot(one, NO_RESUME_OFFSET), 0.0)
+    tracker.tick(QUIET_SECONDS / 2)
+    assert not is_live(tracker)
+    tracker.tick(QUIET_SECONDS)
+    assert is_live(tracker)
 
 
 def test_a_gap_stops_the_picture_until_the_next_status() -> None:
     made, recorder = pipeline("one")
-    following = followed(made)
+    tracker = tracking(made)
     start = len(played(made, recorder))
     for name in "abc":
         made.add_processing_file(name)
     first, second, *_ = [sent for sent in played(made, recorder, start) if sent[0] == events.FILE_STARTED]
-    assert following.take(*second, 1.0)
-    assert not is_live(following)
-    assert following.states["one"]["files_in_flight"] == 0
-    assert not following.take(*first, 1.0), "what comes after its successor is old"
-    assert not following.tick(1.0 + HEAL_SECONDS / 2)
-    following.take(*snapshot(made), 1.0)
-    assert is_live(following)
-    assert following.states["one"]["files_in_flight"] == 3
+    assert tracker.take(*second, 1.0)
+    assert not is_live(tracker)
+    assert tracker.states["one"]["files_in_flight"] == 0
+    assert not tracker.take(*first, 1.0), "what comes after its successor is old"
+    assert not tracker.tick(1.0 + HEAL_SECONDS / 2)
+    tracker.take(*snapshot(made), 1.0)
+    assert is_live(tracker)
+    assert tracker.states["one"]["files_in_flight"] == 3
 
 
 def test_a_gap_that_no_status_heals_is_healed_by_starting_afresh() -> None:
     made, recorder = pipeline("one")
-    following = followed(made)
+    tracker = tracking(made)
     start = len(played(made, recorder))
     made.add_processing_file("a")
     made.add_processing_file("b")
-    following.take(*[sent for sent in played(made, recorder, start) if sent[0] == events.FILE_STARTED][1], 1.0)
-    assert following.tick(1.0 + HEAL_SECONDS)
-    assert following.begin(4.0) is None
+    tracker.take(*[sent for sent in played(made, recorder, start) if sent[0] == events.FILE_STARTED][1], 1.0)
+    assert tracker.tick(1.0 + HEAL_SECONDS)
+    assert tracker.begin(4.0) is None
 
 
 def test_a_new_epoch_is_not_applied_to_a_state_of_the_old() -> None:
     made, recorder = pipeline("one")
-    following = followed(made)
+    tracker = tracking(made)
     start = len(played(made, recorder))
     made.add_processing_file("a")
     name, data = next(sent for sent in played(made, recorder, start) if sent[0] == events.FILE_STARTED)
-    assert following.take(name, {**data, "epoch": "another"}, 0.0)
-    assert not is_live(following)
-    assert following.states["one"]["files_in_flight"] == 0
+    assert tracker.take(name, {**data, "epoch": "another"}, 0.0)
+    assert not is_live(tracker)
+    assert tracker.states["one"]["files_in_flight"] == 0
 
 
 def test_after_a_break_pipelines_that_are_no_longer_shown_are_dropped() -> None:
     one, _ = pipeline("one")
     two, _ = pipeline("two")
-    following = followed(one, two)
-    following.begin(1.0)
-    following.take(*snapshot(two, recovered=False), 1.0)
-    assert list(following.states) == ["two"]
-    assert following.recovered is False
+    tracker = tracking(one, two)
+    tracker.begin(1.0)
+    tracker.take(*snapshot(two, recovered=False), 1.0)
+    assert list(tracker.states) == ["two"]
+    assert tracker.recovered is False
 
-    following = followed(one, two)
-    following.begin(1.0)
-    following.take(*snapshot(one), 1.0)  # an update from before it went, which is replayed
-    assert not is_live(following)
-    following.take(*snapshot(two, recovered=True), 1.0)
-    assert is_live(following)
-    assert following.recovered is True
-    assert list(following.states) == ["one", "two"], "its state may be on its way"
-    following.tick(1.0 + LEFT_OVER_SECONDS)
-    assert list(following.states) == ["two"]
+    tracker = tracking(one, two)
+    tracker.begin(1.0)
+    tracker.take(*snapshot(one), 1.0)  # an update from before it went, which is replayed
+    assert not is_live(tracker)
+    tracker.take(*snapshot(two, recovered=True), 1.0)
+    assert is_live(tracker)
+    assert tracker.recovered is True
+    assert list(tracker.states) == ["one", "two"], "its state may be on its way"
+    tracker.tick(1.0 + LEFT_OVER_SECONDS)
+    assert list(tracker.states) == ["two"]
 
 
 def test_one_that_had_not_reported_gives_way_to_what_it_becomes() -> None:
     unknown = PipelineStatus(None, "pipeline-host")
-    following = followed(unknown)
-    assert list(following.states) == ["pipeline-host"]
-    following.take(*snapshot(pipeline("one")[0]), 0.0)
-    assert list(following.states) == ["one"]
+    tracker = tracking(unknown)
+    assert list(tracker.states) == ["pipeline-host"]
+    tracker.take(*snapshot(pipeline("one")[0]), 0.0)
+    assert list(tracker.states) == ["one"]
 
 
 def test_a_namespace_without_a_pipeline_is_an_empty_picture() -> None:
-    following = Following("/google_drive")
-    following.begin(0.0)
+    tracker = StateTracker("/google_drive")
+    tracker.begin(0.0)
     name, data = snapshot(pipeline("one", "google_drive")[0])
-    assert following.take(name, {**data, "pipeline_id": None, "seq": 0, "epoch": None}, 0.0)
-    assert is_live(following)
-    assert following.states == {}
+    assert tracker.take(name, {**data, "pipeline_id": None, "seq": 0, "epoch": None}, 0.0)
+    assert is_live(tracker)
+    assert tracker.states == {}
 
 
 def test_one_that_changes_its_type_leaves_the_namespace_of_the_old() -> None:
     made, _ = pipeline("one")
-    following = followed(made, namespace="/local_files")
+    tracker = tracking(made, namespace="/local_files")
     made.update(pipeline_type="google_drive")
-    following.take(*snapshot(made), 0.0)
-    assert following.states == {}
-    assert is_live(following)
+    tracker.take(*snapshot(made), 0.0)
+    assert tracker.states == {}
+    assert is_live(tracker)
 
 
 def test_what_is_no_event_of_ours_changes_nothing() -> None:
     made, _ = pipeline("one")
-    following = followed(made)
-    before = dict(following.states)
+    tracker = tracking(made)
+    before = dict(tracker.states)
     name, data = snapshot(made)
     for other_name, other in (
         ("chat", data),
@@ -306,5 +306,5 @@ def test_what_is_no_event_of_ours_changes_nothing() -> None:
         (events.FILE_STARTED, data),
         (events.FILE_COMPLETED, {**data, "file": {}}),
     ):
-        assert not following.take(other_name, other, 0.0)
-    assert following.states == before
+        assert not tracker.take(other_name, other, 0.0)
+    assert tracker.states == before

@@ -4,23 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.client.refusal import refusal, refusal_over_http
+from rag_pipeline.client.failures import failure_reason, refusal_error, unauthorized_error
 from rag_pipeline.errors import AccessDeniedError, UnreachableError
 
 
 @pytest.mark.parametrize(
     ("data", "code", "said"),
     [
-        ({"message": "no", "data": {"code": "token_missing"}}, "token_missing", "it asks for a token"),
+        ({"message": "no", "data": {"code": "token_missing"}}, "token_missing", "it requires a token"),
         ({"message": "no", "data": {"code": "token_expired"}}, "token_expired", "has expired"),
-        ({"code": "namespace_not_allowed", "message": "no"}, "namespace_not_allowed", "does not allow it"),
+        ({"code": "namespace_not_allowed", "message": "no"}, "namespace_not_allowed", "does not allow this namespace"),
         ({"message": "closed\non Sundays", "data": {"code": "weekend"}}, "weekend", "closed on Sundays"),
         ("Unable to connect", None, "Unable to connect"),
         ({}, None, "no reason"),
     ],
 )
 def test_the_reason_is_one_line_whatever_form_it_comes_in(data: object, code: str | None, said: str) -> None:
-    error = refusal("/pipeline", data)
+    error = refusal_error("/pipeline", data)
     assert isinstance(error, AccessDeniedError)
     assert isinstance(error, PermissionError)
     assert error.code == code
@@ -30,7 +30,9 @@ def test_the_reason_is_one_line_whatever_form_it_comes_in(data: object, code: st
 
 
 def test_keys_that_can_not_be_had_are_no_refusal() -> None:
-    assert isinstance(refusal("/pipeline", {"message": "?", "data": {"code": "keys_unavailable"}}), UnreachableError)
+    assert isinstance(
+        refusal_error("/pipeline", {"message": "?", "data": {"code": "keys_unavailable"}}), UnreachableError
+    )
 
 
 @given(
@@ -40,7 +42,7 @@ def test_keys_that_can_not_be_had_are_no_refusal() -> None:
     )
 )
 def test_anything_that_a_server_may_send_makes_an_error(data: object) -> None:
-    assert len(str(refusal("/pipeline", data))) < 300
+    assert len(str(refusal_error("/pipeline", data))) < 300
 
 
 @pytest.mark.parametrize(
@@ -52,4 +54,18 @@ def test_anything_that_a_server_may_send_makes_an_error(data: object) -> None:
     ],
 )
 def test_a_challenge_over_http_says_the_same(token: str | None, challenge: str, code: str) -> None:
-    assert refusal_over_http(token, challenge).code == code
+    assert unauthorized_error(token, challenge).code == code
+
+
+def test_the_reason_is_found_among_the_causes() -> None:
+    def caused(by: BaseException) -> Exception:
+        try:
+            raise ValueError("Connection error") from by
+        except ValueError as error:
+            return error
+
+    assert failure_reason(caused(ConnectionRefusedError(111, "Connection refused"))) == "Connection refused"
+    assert failure_reason(caused(TimeoutError("timed out"))) == "no answer in time"
+    assert failure_reason(ValueError("Unexpected status code 404 in server response")) == "it answered 404"
+    assert failure_reason(ValueError("(Caused by X('[Errno 113] No route to host'))")) == "No route to host"
+    assert failure_reason(ValueError("a\nb")) == "a b"

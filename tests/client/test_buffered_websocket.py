@@ -9,7 +9,7 @@ import websocket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.client.buffered import READ_BYTES, BufferedWebSocket
+from rag_pipeline.client.buffered_websocket import READ_BYTES, BufferedWebSocket
 from tests.socket_server.support import TEXT, masked_frame
 
 
