@@ -117,7 +117,7 @@ def run_pipeline(
         start_status_server(0, pipelines=[status], state_dir=settings.state_dir),
         Ledger(settings.state_dir, "benchmark") as ledger,
     ):
-        pipeline = LocalFilesPipeline(status, settings, parts, ledger, scope="benchmark")
+        pipeline = LocalFilesPipeline(status, settings, parts, ledger, collection="benchmark")
         thread = threading.Thread(target=pipeline.run, args=(stop,))
         thread.start()
         try:
@@ -135,9 +135,9 @@ def tell(found: dict[str, Any]) -> None:
 
 def _stages(state: Path, workers: int, stop: threading.Event, *, in_memory: bool) -> Any:
     from rag_pipeline.ingest.settings import IngestSettings
-    from rag_pipeline.sources.stages import build_parts
+    from rag_pipeline.sources.stages import build_stages
 
-    parts = build_parts(IngestSettings.from_env({}), state / "store", workers=workers, stop=stop)
+    parts = build_stages(IngestSettings.from_env({}), state / "store", workers=workers, stop=stop)
     if not in_memory:
         return replace(parts, embedder=_NoEmbedder())
     parts.close()
@@ -149,11 +149,11 @@ class _Reader:
 
     def extract(self, path: str, *, on_progress: Any = None, descriptor: int | None = None) -> Any:  # noqa: ARG002
         from rag_pipeline.errors import UnsupportedFileTypeError
-        from rag_pipeline.ingest.types import Document, Section
+        from rag_pipeline.ingest.types import ExtractedDocument, Section
 
         if not path.endswith(".txt"):
             raise UnsupportedFileTypeError(f"{os.path.basename(path)} is of an unknown type")  # noqa: PTH119
-        return Document((Section(Path(path).read_text(), ""),), "text/plain")
+        return ExtractedDocument((Section(Path(path).read_text(), ""),), "text/plain")
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -10,19 +10,20 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Protocol
 
+from rag_pipeline.common.exit import print_error
 from rag_pipeline.common.printing import say
 from rag_pipeline.common.stop_signals import StopSignals
-from rag_pipeline.errors import ExitCode, RagPipelineError, tell
-from rag_pipeline.ingest.ready import check_installed
+from rag_pipeline.errors import ExitCode, RagPipelineError
+from rag_pipeline.ingest.installed import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import note_new_default
-from rag_pipeline.sources.runner.command import add_confirm_argument
-from rag_pipeline.sources.runner.lines import Lines, Place
-from rag_pipeline.sources.runner.pipeline_group import Team
-from rag_pipeline.sources.runner.pipeline_thread import Member
+from rag_pipeline.sources.runner.pipeline_group import PipelineGroup
+from rag_pipeline.sources.runner.pipeline_spec import add_confirm_argument
+from rag_pipeline.sources.runner.pipeline_thread import PipelineThread
+from rag_pipeline.sources.runner.prefixed_lines import Place, PrefixedLines
 from rag_pipeline.sources.runner.run_file import RunFile, read_file
 from rag_pipeline.sources.runner.terminal import Service
-from rag_pipeline.sources.stages import build_parts
+from rag_pipeline.sources.stages import build_stages
 from rag_pipeline.sources.state_folder import StateFolder
 from rag_pipeline.status import PipelineStatus
 
@@ -78,9 +79,9 @@ def run(args: argparse.Namespace, start_services: StartServices) -> int:
                 statuses, host=file.host, port=file.port, socket_port=file.socket_port, state_dir=file.state_dir
             )
         )
-        lines = Lines(statuses)
-        members = [Member(entry, status, state) for entry, status in zip(file.pipelines, statuses, strict=True)]
-        team = Team(members, lambda stop: build_parts(ingest, state.store, workers=1, stop=stop), state.path)
+        lines = PrefixedLines(statuses)
+        members = [PipelineThread(entry, status, state) for entry, status in zip(file.pipelines, statuses, strict=True)]
+        team = PipelineGroup(members, lambda stop: build_stages(ingest, state.store, workers=1, stop=stop), state.path)
         try:
             lines.start(service, [Place(e.pipeline_id, e.kind, e.task.title) for e in file.pipelines])
             if note is not None:
@@ -98,7 +99,7 @@ def check(path: Path, file: RunFile) -> int:
         try:
             entry.verify()
         except RagPipelineError as error:
-            tell(PROGRAM, f"{path}: {entry.pipeline_id}: {error}")
+            print_error(PROGRAM, f"{path}: {entry.pipeline_id}: {error}")
             code = code or error.exit_code
     if code == ExitCode.OK:
         count = len(file.pipelines)
@@ -114,7 +115,7 @@ def environment(file: RunFile) -> Mapping[str, str]:
     return {**others, STORE_KEY: file.store_url}
 
 
-def follow(team: Team, signals: StopSignals, lines: Lines) -> bool:
+def follow(team: PipelineGroup, signals: StopSignals, lines: PrefixedLines) -> bool:
     """Wait for the end of all, and print what happens meanwhile; return whether they were asked to stop.
 
     A second Ctrl+C exits at once: what was under way is done again at the next start.
@@ -139,9 +140,9 @@ def follow(team: Team, signals: StopSignals, lines: Lines) -> bool:
     return interrupted
 
 
-def _tell_failures(team: Team, told: set[str]) -> None:
+def _tell_failures(team: PipelineGroup, told: set[str]) -> None:
     for member in team.members:
         failure, name = member.failure, member.entry.pipeline_id
         if isinstance(failure, RagPipelineError) and failure is not team.failure and name not in told:
             told.add(name)
-            tell(PROGRAM, f"{name}: {failure}")
+            print_error(PROGRAM, f"{name}: {failure}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Vectors = NDArray[np.float32]
 
-Progress = Callable[[float], None]
+ProgressCallback = Callable[[float], None]
 """Called with the fraction done, 0..1; may raise to stop the work (:class:`Stopped`)."""
 
 
@@ -23,17 +23,17 @@ class Stopped(Exception):  # noqa: N818 - not an error: the run was asked to sto
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A stretch of a document's text and the place a reader finds it at, such as ``page 3`` or ``sheet Budget``.
+    """Consecutive text of a document, with a locator such as ``page 3`` or ``sheet Budget``.
 
-    ``place`` is the empty string where a format has no places.
+    ``locator`` is the empty string for formats without locators.
     """
 
     text: str
-    place: str
+    locator: str
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class ExtractedDocument:
     """What extraction gives: text in reading order, and the MIME type that was recognised."""
 
     sections: tuple[Section, ...]
@@ -42,10 +42,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a document to embed: its text, its place, and its number within the file, from 0."""
+    """A piece of a document to embed: its text, its locator, and its index within the file, from 0."""
 
     text: str
-    place: str
+    locator: str
     index: int
 
 
@@ -122,7 +122,9 @@ class StoreFault:
 class Extractor(Protocol):
     """Turns one file into text within bounds; safe to call from several threads."""
 
-    def extract(self, path: str, *, on_progress: Progress | None = None, descriptor: int | None = None) -> Document:
+    def extract(
+        self, path: str, *, on_progress: ProgressCallback | None = None, descriptor: int | None = None
+    ) -> ExtractedDocument:
         """Return the file's text; with ``descriptor`` of that open file, which ``path`` names.
 
         Raises an :class:`~rag_pipeline.errors.ExtractionError` that says why not.
@@ -147,7 +149,7 @@ class Embedder(Protocol):
         """Length of each vector."""
         ...
 
-    def embed(self, texts: Sequence[str], *, on_progress: Progress | None = None) -> Vectors:
+    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> Vectors:
         """Return float32 of shape (len(texts), dimensions), rows of unit length; raises EmbeddingError."""
         ...
 

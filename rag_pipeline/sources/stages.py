@@ -11,7 +11,7 @@ from typing import Protocol
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.types import Chunk, ExtractedDocument, Embedder, Extractor, ProgressCallback, VectorStore
+from rag_pipeline.ingest.types import Chunk, Embedder, ExtractedDocument, Extractor, ProgressCallback, VectorStore
 from rag_pipeline.sources.ledger import hash_config
 
 EXTRACTION_VERSION = 1

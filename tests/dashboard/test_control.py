@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
-from rag_pipeline.status.control import Action, Control, Request
+from rag_pipeline.status.control import Action, Control, ControlRequest
 from tests.dashboard.browser import PHONE, Window, window
 from tests.dashboard.test_accessibility import AXE, DARK, RUN, needs_axe
 from tests.support.waiting import wait_until
@@ -22,13 +22,13 @@ class Directed:
         self.control = Control()
         self.control.attend(self.refuse, self.follow)
         self.status.control = self.control
-        self.asked: list[Request] = []
+        self.asked: list[ControlRequest] = []
         self.refusal: str | None = None
         self.status.update(status="idle")
         error = {"type": "CorruptFileError", "message": "it is damaged"}
         self.status.complete_file("bad & odd.pdf", success=False, file_id="sub/bad & odd?.pdf", error=error)
 
-    def refuse(self, _: Request) -> str | None:
+    def refuse(self, _: ControlRequest) -> str | None:
         return self.refusal
 
     def follow(self) -> None:
@@ -77,7 +77,7 @@ def test_a_check_is_asked_for_and_said_to_be(page_of: Window, directed: Directed
     page = page_of.page
     page.get_by_role("button", name="Check now").click()
     expect(page.locator(".card .said").first).to_have_text("Asked to check.")
-    assert directed.asked == [Request(Action.CHECK)]
+    assert directed.asked == [ControlRequest(Action.CHECK)]
     directed.status.update(last_check_time=1e9)
     expect(page.locator(".card .said").first).to_have_text("")
 
@@ -86,7 +86,7 @@ def test_a_file_that_failed_can_be_tried_again(page_of: Window, directed: Direct
     page = page_of.page
     page.get_by_role("button", name="Retry bad & odd.pdf").click()
     expect(page.locator(".file .said")).to_have_text("Asked to try it again.")
-    assert directed.asked == [Request(Action.RETRY, "sub/bad & odd?.pdf")]
+    assert directed.asked == [ControlRequest(Action.RETRY, "sub/bad & odd?.pdf")]
 
 
 def test_what_can_not_be_done_is_told_and_can_be_tried_again(page_of: Window, directed: Directed) -> None:
@@ -161,7 +161,7 @@ def test_held_deletions_are_confirmed_in_two_steps(page_of: Window, directed: Di
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Yes, delete 4,812 files").click()
     expect(page.locator(".held .said")).to_have_text("Asked to delete them.")
-    assert directed.asked == [Request(Action.CONFIRM, deletions=4812)]
+    assert directed.asked == [ControlRequest(Action.CONFIRM, deletions=4812)]
     hold(directed, None)
     expect(page.locator(".held")).to_be_hidden()
     page_of.check()

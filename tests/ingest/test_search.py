@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rag_pipeline.ingest.chunk import build_chunker
+from rag_pipeline.ingest.chunker import build_chunker
 from rag_pipeline.ingest.embed.minilm import MiniLMEmbedder
 from rag_pipeline.ingest.search import search
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.store.lance import LanceVectorStore
-from rag_pipeline.ingest.types import Document, Section, SourceFile
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
+from rag_pipeline.ingest.types import ExtractedDocument, Section, SourceFile
 
 TEXTS = {
     "cats.txt": "Cats sleep most of the day and hunt mice at night.",
@@ -23,7 +23,7 @@ def test_questions_find_their_file(tmp_path: Path) -> None:
     chunker = build_chunker(IngestSettings())
     store = LanceVectorStore(tmp_path, embedder.model_id, embedder.dimensions)
     for name, text in TEXTS.items():
-        chunks = chunker.chunk(Document((Section(text, "line 1"),), "text/plain"))
+        chunks = chunker.chunk(ExtractedDocument((Section(text, "line 1"),), "text/plain"))
         file = SourceFile(name, name, name, "h", len(text), "text/plain", 0.0)
         store.replace("p", file, [(chunks, embedder.embed([chunk.text for chunk in chunks]))])
     for question, name in [("what do felines do?", "cats.txt"), ("income growth", "money.txt"), ("1880", "trains.txt")]:

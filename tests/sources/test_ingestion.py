@@ -9,23 +9,23 @@ from typing import Any, NoReturn
 import pytest
 
 from rag_pipeline.errors import EmbeddingError, StoreError
-from rag_pipeline.ingest.types import Progress, Stopped
+from rag_pipeline.ingest.types import ProgressCallback, Stopped
 from rag_pipeline.sources import ingestion
-from rag_pipeline.sources.ingestion import (
+from rag_pipeline.sources.ingest_result import (
     EMBEDDING_DEPENDENCY,
     MACHINE_DEPENDENCY,
     STORE_DEPENDENCY,
     IngestEnd,
-    Ingestion,
     IngestResult,
 )
+from rag_pipeline.sources.ingestion import Ingestion
 from rag_pipeline.sources.local_files import names
 from rag_pipeline.sources.local_files.scan import current_version
 from rag_pipeline.sources.local_files.settings import LocalFilesSettings
 from rag_pipeline.sources.local_files.source import LocalFilesSource
 from rag_pipeline.sources.source import FoundFile, SkippedError, SourceUnavailableError
 from rag_pipeline.status import PipelineStatus, core_of
-from tests.sources.memory_stages import TestParts
+from tests.sources.memory_stages import MemoryStages
 from tests.support.recorder import Recorder
 
 
@@ -42,7 +42,7 @@ class Bench:
     """One file, the stages and the status they show."""
 
     def __init__(self, folder: Path) -> None:
-        self.test = TestParts()
+        self.test = MemoryStages()
         self.status = PipelineStatus("local_files", f"ingestion-{id(self)}")
         self.seen = Recorder()
         core_of(self.status).attach(self.seen)
@@ -60,7 +60,7 @@ class Bench:
         return FoundFile("a.txt", "a.txt", names.uri(str(self.path)), len(text), 1.0, version)
 
     def work(self, item: FoundFile, stored: str | None = None) -> IngestResult:
-        result = self.ingestion.work(item, stored)
+        result = self.ingestion.ingest(item, stored)
         self.ingestion.report(item, result, shown_as_done=True)
         return result
 
@@ -107,7 +107,7 @@ def test_a_long_file_is_embedded_in_batches_with_the_fraction_of_all(
     embedded: list[int] = []
     embed = bench.test.embedder.embed
 
-    def counted(texts: Sequence[str], *, on_progress: Progress | None = None) -> Any:
+    def counted(texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> Any:
         embedded.append(len(texts))
         return embed(texts, on_progress=on_progress)
 
@@ -137,9 +137,9 @@ def test_the_same_content_is_neither_done_again_nor_shown(bench: Bench) -> None:
 
 def test_another_recipe_is_another_fingerprint(bench: Bench, tmp_path: Path) -> None:
     first = bench.work(bench.item("one"))
-    other = TestParts(recipe="r2")
+    other = MemoryStages(config_hash="r2")
     ingestion = Ingestion(bench.status, other.parts, bench.source, "scope", bench.stop)
-    result = ingestion.work(bench.item("one"), first.fingerprint)
+    result = ingestion.ingest(bench.item("one"), first.fingerprint)
     assert result.end is IngestEnd.STORED
 
 
@@ -173,9 +173,9 @@ def test_an_error_of_a_dependency_ends_the_work_and_says_nothing_about_the_file(
 ) -> None:
     bench.test.embedder.error = error
     result = bench.work(bench.item("one"))
-    assert (result.end, result.error, result.of_content) == (IngestEnd.BLOCKED, None, False)
-    assert result.blocked is not None
-    assert result.blocked.dependency == dependency
+    assert (result.end, result.error, result.removes_text) == (IngestEnd.BLOCKED, None, False)
+    assert result.failed_dependency is not None
+    assert result.failed_dependency.dependency == dependency
     assert bench.status.get()["total_failed"] == 0
 
 
@@ -305,22 +305,22 @@ def test_an_error_that_comes_of_the_stop_fails_nothing(bench: Bench) -> None:
     ],
     ids=["deleted", "rewritten", "read"],
 )
-@pytest.mark.parametrize("look_again_seconds", [0.0, 3600.0])
+@pytest.mark.parametrize("version_check_seconds", [0.0, 3600.0])
 def test_a_file_that_changes_while_it_is_embedded_is_left_there(
     bench: Bench,
     happens: Callable[[Path], object],
     end: IngestEnd,
-    look_again_seconds: float,
+    version_check_seconds: float,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ingestion, "_LOOK_AGAIN_SECONDS", look_again_seconds)
+    monkeypatch.setattr(ingestion, "_VERSION_CHECK_SECONDS", version_check_seconds)
     item = bench.item("\n".join(f"line {number}" for number in range(100)))
     bench.test.embedder.before = lambda: happens(bench.path)
-    assert bench.ingestion.work(item, None).end is end
+    assert bench.ingestion.ingest(item, None).end is end
     stored = end is IngestEnd.STORED
     assert bool(bench.test.store.texts()) is stored
     # Between two batches, where there is time to gain; before the store at the latest.
-    assert bench.test.embedder.batches == (10 if stored or look_again_seconds else 1)
+    assert bench.test.embedder.batches == (10 if stored or version_check_seconds else 1)
 
 
 def test_a_file_that_cannot_be_looked_at_for_a_moment_is_worked_on(bench: Bench) -> None:
@@ -354,7 +354,7 @@ def test_a_transfer_is_shown_as_a_stage_and_its_failures_belong_to_it(bench: Ben
     class BrokenError(Exception):
         retryable = True
 
-    def fetch(file: FoundFile, on_progress: Progress, check: Callable[[], None]) -> NoReturn:
+    def fetch(file: FoundFile, on_progress: ProgressCallback, check: Callable[[], None]) -> NoReturn:
         for fraction in (0.0, 0.7, 1.3):
             on_progress(fraction)
             seen.extend((f["stage"], f["progress"]) for f in bench.status.get()["files_processing"])
@@ -385,13 +385,13 @@ def test_a_transfer_is_shown_as_a_stage_and_its_failures_belong_to_it(bench: Ben
     ids=lambda value: type(value).__name__,
 )
 def test_what_a_fetch_raises_says_what_becomes_of_the_file(bench: Bench, error: Exception, end: IngestEnd) -> None:
-    def fetch(file: FoundFile, on_progress: Progress, check: Callable[[], None]) -> NoReturn:
+    def fetch(file: FoundFile, on_progress: ProgressCallback, check: Callable[[], None]) -> NoReturn:
         raise error
 
     bench.source.fetch = fetch  # type: ignore[method-assign]
     result = bench.work(bench.item("one"))
     assert result.end is end
-    assert result.trouble is (error if end is IngestEnd.UNAVAILABLE else None)
+    assert result.unavailable is (error if end is IngestEnd.UNAVAILABLE else None)
     assert bench.status.get()["total_skipped"] == (1 if end is IngestEnd.SKIPPED else 0)
 
 

@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag_pipeline.cli.store.checking import Report, check
+from rag_pipeline.cli.store.check import Report, check
 from rag_pipeline.cli.store.folders import is_there
-from rag_pipeline.cli.store.holding import held, holder_of, left_lease
-from rag_pipeline.cli.store.ledgers import read_ledger
-from rag_pipeline.cli.store.overview import Entry, as_table, overview
-from rag_pipeline.cli.store.removal import drop
+from rag_pipeline.cli.store.locking import held, holder_of, left_lease
+from rag_pipeline.cli.store.ledger_reader import read_ledger
+from rag_pipeline.cli.store.listing import Entry, as_table, overview
+from rag_pipeline.cli.store.drop import drop
 from rag_pipeline.common.printing import say, say_lines
 from rag_pipeline.errors import ConfigurationError, ExitCode, StateError
-from rag_pipeline.ingest.ready import check_modules
+from rag_pipeline.ingest.installed import check_modules
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import STORE_NAME, read_state_dir
 from rag_pipeline.ingest.store.existing import open_existing

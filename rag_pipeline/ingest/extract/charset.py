@@ -7,7 +7,7 @@ import io
 import re
 from typing import TextIO
 
-from rag_pipeline.ingest.extract.source import HEAD_BYTES, Source
+from rag_pipeline.ingest.extract.input_file import HEAD_BYTES, InputFile
 
 # UTF-32 first: its little-endian mark begins with UTF-16's.
 _MARKS = (
@@ -35,29 +35,29 @@ def looks_like_text(head: bytes) -> bool:
     return len(_BINARY_CONTROL.findall(head)) <= len(head) // 100
 
 
-def open_text(source: Source, *, declared: str | None = None) -> TextIO:
+def open_text(file: InputFile, *, declared: str | None = None) -> TextIO:
     """Return the file as text from its start; bytes that are wrong in its encoding become U+FFFD.
 
     ``declared`` is the encoding the file itself names, if it does; a byte order mark and valid UTF-8 win over it.
     """
-    encoding = find_encoding(source, declared=declared)
-    source.stream.seek(0)
-    source.text = io.TextIOWrapper(source.stream, encoding, errors="replace", newline=None)
-    return source.text
+    encoding = find_encoding(file, declared=declared)
+    file.stream.seek(0)
+    file.text = io.TextIOWrapper(file.stream, encoding, errors="replace", newline=None)
+    return file.text
 
 
-def find_encoding(source: Source, *, declared: str | None = None) -> str:
+def find_encoding(file: InputFile, *, declared: str | None = None) -> str:
     """Return the Python name of the file's encoding: by its mark, UTF-8 if it is valid, else by a guess."""
-    head = source.read_at(0, HEAD_BYTES)
+    head = file.read_at(0, HEAD_BYTES)
     found = _mark_of(head) or _utf16_without_mark(head)
     if found:
         return found
-    first_wrong = _first_not_utf8(source)
+    first_wrong = _first_not_utf8(file)
     if first_wrong is None:
         return "utf-8"
     if declared and _is_text_codec(declared):
         return declared
-    return guess(source.read_at(first_wrong - _SAMPLE_BYTES // 2, _SAMPLE_BYTES))
+    return guess(file.read_at(first_wrong - _SAMPLE_BYTES // 2, _SAMPLE_BYTES))
 
 
 def guess(sample: bytes) -> str:
@@ -95,19 +95,19 @@ def _utf16_without_mark(head: bytes) -> str | None:
     return encoding if sum(char.isprintable() for char in text) > len(text) * 0.9 else None
 
 
-def _first_not_utf8(source: Source) -> int | None:
+def _first_not_utf8(file: InputFile) -> int | None:
     """Return the offset of the block with the first byte that is not UTF-8, or None."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    source.stream.seek(0)
+    file.stream.seek(0)
     offset = 0
     # Text over the limit fails anyway, so there is no need to look further.
-    while offset <= source.limits.text_bytes and (block := source.stream.read(1 << 20)):
+    while offset <= file.limits.text_bytes and (block := file.stream.read(1 << 20)):
         try:
             decoder.decode(block)
         except UnicodeDecodeError as error:
             return offset + error.start
         offset += len(block)
-    if offset >= source.size and decoder.getstate()[0]:
+    if offset >= file.size and decoder.getstate()[0]:
         return offset  # ends within a character
     return None
 

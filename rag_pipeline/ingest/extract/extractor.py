@@ -25,13 +25,13 @@ from rag_pipeline.ingest.extract.messages import (
     OUT_OF_MEMORY_EXIT_CODE,
     Failed,
     Finished,
-    Found,
     Progressed,
+    SectionFound,
     Warned,
 )
-from rag_pipeline.ingest.extract.opening import open_regular
+from rag_pipeline.ingest.extract.open_file import open_regular
 from rag_pipeline.ingest.extract.worker_process import WorkerEndedError, WorkerProcess
-from rag_pipeline.ingest.types import Document, Progress, Section, Stopped
+from rag_pipeline.ingest.types import ExtractedDocument, ProgressCallback, Section, Stopped
 
 _START_SECONDS = 30.0
 _TICK_SECONDS = 0.1
@@ -72,7 +72,9 @@ class ProcessExtractor:
         self._free: deque[WorkerProcess | None] = deque([None] * workers)
         self._closed = False
 
-    def extract(self, path: str, *, on_progress: Progress | None = None, descriptor: int | None = None) -> Document:
+    def extract(
+        self, path: str, *, on_progress: ProgressCallback | None = None, descriptor: int | None = None
+    ) -> ExtractedDocument:
         """Return the text of the file at ``path``, in sections with their places.
 
         With ``descriptor`` it is that open file which is read, from its start, and ``path`` only names it.
@@ -97,7 +99,7 @@ class ProcessExtractor:
             if opened is not None:
                 os.close(opened)
 
-    def _extract(self, descriptor: int, name: str, beat: _Heartbeat) -> Document:
+    def _extract(self, descriptor: int, name: str, beat: _Heartbeat) -> ExtractedDocument:
         worker = self._take(beat)
         try:
             worker = worker or self._start(beat)
@@ -178,7 +180,7 @@ class ProcessExtractor:
         if self._closed:
             raise Stopped("the extractor is closed")
 
-    def _read(self, worker: WorkerProcess, descriptor: int, name: str, beat: _Heartbeat) -> Document:
+    def _read(self, worker: WorkerProcess, descriptor: int, name: str, beat: _Heartbeat) -> ExtractedDocument:
         deadline = time.monotonic() + self.limits.time_seconds
         sections: list[Section] = []
         text_bytes = 0
@@ -187,15 +189,15 @@ class ProcessExtractor:
             while True:
                 for message in worker.receive(min(_TICK_SECONDS, max(0.0, deadline - time.monotonic()))):
                     match message:
-                        case Found(place, text):
-                            sections.append(Section(text, place))
+                        case SectionFound(locator, text):
+                            sections.append(Section(text, locator))
                             text_bytes += len(text)
                         case Progressed(fraction):
                             beat.tell(fraction)
                         case Warned(warning):
                             logger.warning("%s: %s", _display_name(name), warning)
                         case Finished(mime_type):
-                            return Document(tuple(sections), mime_type)
+                            return ExtractedDocument(tuple(sections), mime_type)
                         case Failed():
                             raise _failure(message, name)
                 self._check_open()
@@ -234,7 +236,7 @@ class ProcessExtractor:
 class _Heartbeat:
     """Calls the progress callback on news, and in between, so that it can stop an extraction that is stuck."""
 
-    def __init__(self, on_progress: Progress | None) -> None:
+    def __init__(self, on_progress: ProgressCallback | None) -> None:
         self._on_progress = on_progress
         self._fraction = 0.0
         self._next = time.monotonic() + _HEARTBEAT_SECONDS

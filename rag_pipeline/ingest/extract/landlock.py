@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable
 from contextlib import suppress
 
-from rag_pipeline.ingest.extract.kernel import syscall
+from rag_pipeline.ingest.extract.syscalls import syscall
 
 # The same numbers on all architectures.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446

@@ -19,24 +19,24 @@ _LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ReadRequest:
     """Read the file whose descriptor comes along. ``name`` is the file system's own bytes, one character for each."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class WorkerReady:
     """The worker is up and confined; ``lacks`` names what the kernel has not for it, such as Landlock."""
 
     lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SectionFound:
     """A section of the text, in reading order."""
 
-    place: str
+    locator: str
     text: str
 
 
@@ -74,16 +74,18 @@ class Failed:
     of_content: bool = True
 
 
-Message = Request | Ready | Found | Progressed | Warned | Finished | Failed
+WorkerMessage = ReadRequest | WorkerReady | SectionFound | Progressed | Warned | Finished | Failed
 
-_KINDS = {kind.__name__: kind for kind in (Request, Ready, Found, Progressed, Warned, Finished, Failed)}
+_KINDS = {
+    kind.__name__: kind for kind in (ReadRequest, WorkerReady, SectionFound, Progressed, Warned, Finished, Failed)
+}
 
 
 class ProtocolError(Exception):
     """The bytes are no frame of this protocol: the other side is broken."""
 
 
-def encode(message: Message) -> bytes:
+def encode(message: WorkerMessage) -> bytes:
     """Return the frame of a message."""
     body = json.dumps([type(message).__name__, *astuple(message)], separators=(",", ":")).encode()
     return _LENGTH.pack(len(body)) + body
@@ -95,7 +97,7 @@ class Decoder:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Message]:
+    def feed(self, data: bytes) -> Iterator[WorkerMessage]:
         """Yield the messages that ``data`` completes; raises :class:`ProtocolError`."""
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
@@ -110,10 +112,10 @@ class Decoder:
             yield _decode_body(body)
 
 
-def _decode_body(body: bytes) -> Message:
+def _decode_body(body: bytes) -> WorkerMessage:
     try:
         name, *values = json.loads(body)
-        message: Message = _KINDS[name](*values)
+        message: WorkerMessage = _KINDS[name](*values)
     except (ValueError, TypeError, KeyError) as error:
         raise ProtocolError(f"not a message: {body[:80]!r}") from error
     return message

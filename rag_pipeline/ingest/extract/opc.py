@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from rag_pipeline.errors import CorruptFileError
-from rag_pipeline.ingest.extract.archive import Archive
-from rag_pipeline.ingest.extract.markup import Handler, attribute, parse_xml
+from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_xml
+from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Relationship:
     part: str
 
 
-class _Relationships(Handler):
+class _Relationships(XmlHandler):
     def __init__(self, folder: str) -> None:
         self.found: dict[str, Relationship] = {}
         self._folder = folder
@@ -34,7 +34,7 @@ class _Relationships(Handler):
         self.found[attribute(attributes, "Id") or ""] = Relationship(kind, part)
 
 
-def relationships(archive: Archive, part: str) -> dict[str, Relationship]:
+def relationships(archive: ZipArchive, part: str) -> dict[str, Relationship]:
     """Return the relationships of a part by their id; of the whole file for the part ``""``."""
     folder, name = posixpath.split(part)
     relations = posixpath.join(folder, "_rels", name + ".rels")
@@ -50,7 +50,7 @@ def parts_of_kind(related: Mapping[str, Relationship], kind: str) -> list[str]:
     return [relation.part for relation in related.values() if relation.kind == kind]
 
 
-def main_part(archive: Archive) -> str:
+def main_part(archive: ZipArchive) -> str:
     """Return the name of the part that holds the document itself."""
     parts = parts_of_kind(relationships(archive, ""), "officeDocument")
     if not parts:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rag_pipeline.ingest.extract.kernel import prctl
+from rag_pipeline.ingest.extract.syscalls import prctl
 
 _PR_SET_SECCOMP = 22
 _MODE_FILTER = 2

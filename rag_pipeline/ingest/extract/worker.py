@@ -16,24 +16,24 @@ from rag_pipeline.errors import (
     ExtractionError,
     ExtractionLimitError,
 )
-from rag_pipeline.ingest.extract.confine import allow_processor_time, confine
-from rag_pipeline.ingest.extract.filetype import recognise
+from rag_pipeline.ingest.extract.confinement import allow_processor_time, confine
+from rag_pipeline.ingest.extract.file_type import recognise
+from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import (
     OUT_OF_MEMORY_EXIT_CODE,
     Decoder,
     Failed,
     Finished,
-    Message,
-    Ready,
-    Request,
+    ReadRequest,
+    WorkerMessage,
+    WorkerReady,
     encode,
 )
-from rag_pipeline.ingest.extract.output import Output
 from rag_pipeline.ingest.extract.readers import load_reader
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
-Send = Callable[[Message], None]
+Send = Callable[[WorkerMessage], None]
 
 # One comes at a time; room for more, so that none is cut off.
 _MAX_FILES, _INT_BYTES = 4, 4
@@ -48,18 +48,18 @@ def main(limits_json: str, lifeline: int) -> NoReturn:
     requests, replies = _take_pipes(null)
     lacks = confine(limits, lifeline)
 
-    def send(message: Message) -> None:
+    def send(message: WorkerMessage) -> None:
         frame = memoryview(encode(message))
         while frame:
             frame = frame[os.write(replies, frame) :]
 
-    send(Ready(lacks))
+    send(WorkerReady(lacks))
     os.dup2(null, 2)  # until here it told the parent why a worker could not start
     decoder = Decoder()
     files: deque[int] = deque()
     while data := _receive(requests, files):
         for message in decoder.feed(data):
-            if isinstance(message, Request) and files:
+            if isinstance(message, ReadRequest) and files:
                 serve(files.popleft(), message.name.encode("latin-1"), limits, send)
     os._exit(0)
 
@@ -116,16 +116,16 @@ def _read(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) ->
             raise EmptyFileError("is empty (0 bytes)")
         if size > limits.input_bytes:
             raise ExtractionLimitError(f"is {size:,} bytes, over the limit of {limits.input_bytes:,}")
-        source = Source(stream, size, os.fsdecode(name), limits)
-        file_type = recognise(source)
-        source.stream.seek(0)
-        output = Output(send, text_bytes=limits.text_bytes)
+        file = InputFile(stream, size, os.fsdecode(name), limits)
+        file_type = recognise(file)
+        file.stream.seek(0)
+        writer = SectionWriter(send, text_bytes=limits.text_bytes)
         read = load_reader(file_type.reader)
         try:
-            read(source, output)
-            output.flush()
+            read(file, writer)
+            writer.flush()
         except CorruptFileError as error:
             raise CorruptFileError(f"is a damaged {file_type.label}: {error}") from error
-        if output.is_empty:
+        if writer.is_empty:
             raise EmptyFileError(file_type.no_text)
         return file_type.mime_type

@@ -17,10 +17,10 @@ from rag_pipeline.ingest.extract.messages import (
     Decoder,
     Failed,
     Finished,
-    Message,
     ProtocolError,
-    Ready,
-    Request,
+    ReadRequest,
+    WorkerMessage,
+    WorkerReady,
     encode,
 )
 
@@ -93,7 +93,9 @@ class WorkerProcess:
         """Wait for the worker to be confined; raises WorkerEndedError with the worker's last words if it failed."""
         assert self._process.stderr
         try:
-            ready = next((message for message in self.receive(timeout_seconds) if isinstance(message, Ready)), None)
+            ready = next(
+                (message for message in self.receive(timeout_seconds) if isinstance(message, WorkerReady)), None
+            )
         except WorkerEndedError as ended:
             lines = self._process.stderr.read().decode("utf-8", "replace").strip().splitlines()
             raise WorkerEndedError(ended.exit_code, lines[-1][:200] if lines else "") from None
@@ -108,13 +110,13 @@ class WorkerProcess:
         self.idle = False
         try:
             # The worker waits for it with an empty socket, which takes any name in one call.
-            frame = encode(Request(os.fsencode(name).decode("latin-1")))
+            frame = encode(ReadRequest(os.fsencode(name).decode("latin-1")))
             rights = [(SOL_SOCKET, SCM_RIGHTS, array("i", [descriptor]))]
             self._requests.sendmsg([frame], rights, MSG_NOSIGNAL)
         except (BrokenPipeError, ConnectionResetError):
             raise WorkerEndedError(self._reap()) from None
 
-    def receive(self, timeout_seconds: float) -> list[Message]:
+    def receive(self, timeout_seconds: float) -> list[WorkerMessage]:
         """Return the messages that arrive within the timeout, as soon as there are any; raises WorkerEndedError."""
         if not _wait_readable(self._replies_fd, timeout_seconds):
             return []

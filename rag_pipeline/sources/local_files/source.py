@@ -1,4 +1,4 @@
-"""A folder, as the source of a pipeline."""
+"""The source of a local_files pipeline: scans a folder and opens its files."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rag_pipeline.common.config import RunMode
-from rag_pipeline.ingest.types import Progress
-from rag_pipeline.sources.following.source import (
-    Check,
-    Fetched,
-    Found,
-    FoundFile,
-    Oddity,
-    SourceUnavailableError,
-    opened,
-)
+from rag_pipeline.ingest.types import ProgressCallback
 from rag_pipeline.sources.local_files import names
-from rag_pipeline.sources.local_files.beneath import open_file
-from rag_pipeline.sources.local_files.forms import IdForms, composed
 from rag_pipeline.sources.local_files.mount_file import MountFile
 from rag_pipeline.sources.local_files.mount_table import MountTable, read_mount_table
-from rag_pipeline.sources.local_files.quiet import Quiet
+from rag_pipeline.sources.local_files.safe_open import open_file
 from rag_pipeline.sources.local_files.scan import (
+    FolderScan,
     FolderUnavailableError,
-    Scan,
     current_version,
     is_same_content,
-    scan,
+    scan_folder,
 )
+from rag_pipeline.sources.local_files.scan_cache import ScanCache
 from rag_pipeline.sources.local_files.settings import LocalFilesSettings
-from rag_pipeline.sources.local_files.subfolders import UNMOUNTED, Doubt, Subfolders
-from rag_pipeline.sources.local_files.watch import Watcher
+from rag_pipeline.sources.local_files.subfolders import UNMOUNTED, SubfolderCheck
+from rag_pipeline.sources.local_files.unicode_ids import UnicodeIds, normalize_id
+from rag_pipeline.sources.local_files.watcher import FolderWatcher
+from rag_pipeline.sources.source import (
+    Check,
+    FoundFile,
+    OpenFile,
+    Snapshot,
+    SourceUnavailableError,
+    Unreadable,
+    open_local,
+)
 
 PIPELINE_TYPE = "local_files"
 SECOND_SCAN_SECONDS = 1.0
-"""A single pass has no later look: so long after the first scan it makes the second one, if there is a doubt."""
+"""A single pass that finds suspect folders scans once more after this time, because no later scan follows."""
 
 
 class LocalFilesSource:
-    """The files below ``settings.folder``; the :class:`~rag_pipeline.sources.following.source.Source` of local_files.
+    """The files below ``settings.folder``; the :class:`~rag_pipeline.sources.source.Source` of local_files.
 
-    The state folder, if it is below the watched one, is left out.
+    The state folder is left out if it is below the watched folder.
     """
 
     kind = PIPELINE_TYPE
     transfers = False
 
     def __init__(self, settings: LocalFilesSettings, pipeline_id: str | None = None) -> None:
-        self.place = names.file_id(settings.folder)
-        self.shown: Mapping[str, object] = {"folder": names.display_name(settings.folder)}
+        self.location = names.file_id(settings.folder)
+        self.status_fields: Mapping[str, object] = {"folder": names.display_name(settings.folder)}
         self.settle_seconds = settings.settle_seconds
         self._folder = settings.folder
         self._exclude = str(settings.state_dir.resolve())
@@ -60,73 +60,73 @@ class LocalFilesSource:
         self._single = settings.mode is RunMode.SINGLE
         self._pipeline_id = pipeline_id
         self._files: Mapping[str, FoundFile] = {}  # of the last scan
-        self._forms = IdForms()
-        self._subfolders = Subfolders()
-        self._mount_file = MountFile(settings.state_dir, self.place, pipeline_id)
-        self._quiet = Quiet(settings.folder, settings.settle_seconds)
+        self._unicode_ids = UnicodeIds()
+        self._subfolders = SubfolderCheck()
+        self._mount_file = MountFile(settings.state_dir, self.location, pipeline_id)
+        self._cache = ScanCache(settings.folder, settings.settle_seconds)
 
     def learn(self, ids: Iterable[str]) -> None:
-        """Take the ids of the files that are known at the start; before the first look."""
+        """Set the ids of the files that are known at the start; called before the first scan."""
         ids = [*ids]
-        self._forms.learn(ids)
+        self._unicode_ids.learn(ids)
         self._subfolders.learn(ids, self._mount_file.read())
 
-    def look(self, check: Check) -> Found:
-        """Walk the folder, unless it is sure that nothing has changed since the last walk."""
+    def scan(self, check: Check) -> Snapshot:
+        """Walk the folder, or return the last snapshot if nothing can have changed."""
         table = read_mount_table()
-        unchanged = self._quiet.unchanged(table)
-        if unchanged is not None:
-            return unchanged
-        self._quiet.begin(table)
-        found, seen, is_sure = self._walk(check, table)
-        if not is_sure and self._single:
+        cached = self._cache.get(table)
+        if cached is not None:
+            return cached
+        self._cache.begin(table)
+        snapshot, scan, has_suspects = self._walk(check, table)
+        if has_suspects and self._single:
             self._wait(check)
-            found, seen, is_sure = self._walk(check, table)
-        if is_sure:
-            self._quiet.end(found, seen)
-        return found
+            snapshot, scan, has_suspects = self._walk(check, table)
+        if not has_suspects:
+            self._cache.put(snapshot, scan)
+        return snapshot
 
-    def doubt(self) -> None:
-        """Have the next look walk the folder, whatever the kernel told."""
-        self._quiet.disturb()
+    def recheck_root(self) -> None:
+        """Make the next scan walk the folder, whatever the kernel has reported."""
+        self._cache.invalidate()
 
     @contextmanager
-    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> Iterator[Fetched]:  # noqa: ARG002
-        """Open the file, which is read where it is."""
+    def fetch(self, file: FoundFile, on_progress: ProgressCallback, check: Check) -> Iterator[OpenFile]:  # noqa: ARG002
+        """Open the file in place."""
         path = names.path_of(file.uri)
         if self._follow_outside:
-            with opened(path) as content:
+            with open_local(path) as content:
                 yield content
             return
         descriptor = open_file(self._folder, path, exclude=self._exclude)
         try:
-            yield Fetched(path, descriptor)
+            yield OpenFile(path, descriptor)
         finally:
             os.close(descriptor)
 
     def version_now(self, file: FoundFile) -> str:
-        """Return the file's version at this moment; raises OSError.
+        """Return the file's current version; raises OSError.
 
-        A new mode, tag or link of the file is no reason to leave the work on it: the next look has its content hashed.
+        A new mode, tag or hard link does not interrupt the work on the file: the next scan has its content hashed.
         """
         now = current_version(names.path_of(file.uri))
         return file.version if is_same_content(now, file.version) else now
 
-    def watch(self, hint: Callable[[], None], stop: threading.Event) -> Watcher:
-        """Have the kernel tell what changes below the folder."""
+    def watch(self, wake: Callable[[], None], stop: threading.Event) -> FolderWatcher:
+        """Watch the folder by events of the kernel."""
 
-        def changed() -> None:
-            self._quiet.disturb()
-            hint()
+        def on_change() -> None:
+            self._cache.invalidate()
+            wake()
 
-        watcher = Watcher(self._folder, self._exclude, changed, stop, pipeline_id=self._pipeline_id)
-        self._quiet.watcher = watcher
+        watcher = FolderWatcher(self._folder, self._exclude, on_change, stop, pipeline_id=self._pipeline_id)
+        self._cache.watcher = watcher
         return watcher
 
-    def _walk(self, check: Check, table: MountTable) -> tuple[Found, Scan, bool]:
-        """Return what is there, and whether there is no doubt about what is missing."""
+    def _walk(self, check: Check, table: MountTable) -> tuple[Snapshot, FolderScan, bool]:
+        """Return a snapshot, the scan it was made from, and whether there are suspect folders."""
         try:
-            seen = scan(
+            scan = scan_folder(
                 self._folder,
                 exclude=self._exclude,
                 check=check,
@@ -137,32 +137,33 @@ class LocalFilesSource:
             )
         except FolderUnavailableError as error:
             raise SourceUnavailableError(f"the folder can't be read: {error}") from None
-        unlisted = frozenset(map(composed, seen.unknown))
-        doubt = self._subfolders.judge(seen.folders, seen.filled, unlisted)
+        unlisted = frozenset(map(normalize_id, scan.unlisted))
+        suspects = self._subfolders.check(scan.folders, scan.with_files, unlisted)
         self._mount_file.write(self._subfolders.mounts)
-        files, oddities = keep_ids(seen, self._forms)
-        if doubt.folders or unlisted:
-            self._forms.learn([*files, *oddities])
+        files, unreadable = keep_ids(scan, self._unicode_ids)
+        if suspects.folders or unlisted:
+            self._unicode_ids.learn([*files, *unreadable])
         else:
-            self._forms.keep([*files, *oddities])
-        for folder in doubt.unmounted:
-            oddities.setdefault(folder, Oddity(folder, folder, UNMOUNTED, is_error=True))
-        unknown = self._unknown(files, unlisted, doubt)
+            self._unicode_ids.keep([*files, *unreadable])
+        for folder in suspects.unmounted:
+            unreadable.setdefault(folder, Unreadable(folder, folder, UNMOUNTED, is_error=True))
+        may_exist = self._may_exist(files, unlisted, suspects.folders)
         self._files = files
-        return Found(files, oddities, unknown, seen.identity), seen, not doubt.folders
+        return Snapshot(files, unreadable, may_exist, scan.identity), scan, bool(suspects.folders)
 
-    def _unknown(self, files: Mapping[str, FoundFile], unlisted: frozenset[str], doubt: Doubt) -> Callable[[str], bool]:
-        if not doubt.folders:
+    def _may_exist(
+        self, files: Mapping[str, FoundFile], unlisted: frozenset[str], suspects: frozenset[str]
+    ) -> Callable[[str], bool]:
+        if not suspects:
             return lambda key: is_below(key, unlisted)
         before = self._files
-        new = {_content(file) for key, file in files.items() if key not in before}
+        new = {_size_and_time(file) for key, file in files.items() if key not in before}
 
         def has_moved(key: str) -> bool:
             file = before.get(key)
-            return file is not None and _content(file) in new
+            return file is not None and _size_and_time(file) in new
 
-        doubtful = doubt.folders
-        return lambda key: is_below(key, unlisted) or (is_below(key, doubtful) and not has_moved(key))
+        return lambda key: is_below(key, unlisted) or (is_below(key, suspects) and not has_moved(key))
 
     @staticmethod
     def _wait(check: Check) -> None:
@@ -174,24 +175,24 @@ class LocalFilesSource:
 
 
 def is_below(file_id: str, folders: frozenset[str]) -> bool:
-    """Return whether a file is below one of the folders, all given by their ids; the folders' are in NFC."""
+    """Return whether a file is below one of the folders, which are given by id in NFC."""
     if not folders:
         return False
-    parts = composed(file_id).split("/")
+    parts = normalize_id(file_id).split("/")
     return any("/".join(parts[:depth]) in folders for depth in range(1, len(parts)))
 
 
-def keep_ids(seen: Scan, forms: IdForms) -> tuple[dict[str, FoundFile], dict[str, Oddity]]:
-    """Return what was found under the ids it had before its names changed their Unicode form."""
-    files, oddities = seen.files, seen.oddities
-    changed = forms.assign([*files, *oddities])
-    # All are taken out before any is put back: two files may take over each other's ids.
+def keep_ids(scan: FolderScan, unicode_ids: UnicodeIds) -> tuple[dict[str, FoundFile], dict[str, Unreadable]]:
+    """Return what the scan found, under the ids that names had before their Unicode normal form changed."""
+    files, unreadable = scan.files, scan.unreadable
+    changed = unicode_ids.assign([*files, *unreadable])
+    # All are taken out before any is put back, because two files may swap ids.
     moved_files = {key: files.pop(old) for old, key in changed.items() if old in files}
-    moved_oddities = {key: oddities.pop(old) for old, key in changed.items() if old in oddities}
+    moved_entries = {key: unreadable.pop(old) for old, key in changed.items() if old in unreadable}
     files.update((key, file._replace(file_id=key)) for key, file in moved_files.items())
-    oddities.update((key, odd._replace(file_id=key)) for key, odd in moved_oddities.items())
-    return files, oddities
+    unreadable.update((key, entry._replace(file_id=key)) for key, entry in moved_entries.items())
+    return files, unreadable
 
 
-def _content(file: FoundFile) -> tuple[int, float]:
+def _size_and_time(file: FoundFile) -> tuple[int, float]:
     return file.size, file.modified_at

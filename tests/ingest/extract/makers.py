@@ -8,12 +8,12 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from rag_pipeline.ingest.extract.filetype import recognise
+from rag_pipeline.ingest.extract.file_type import recognise
+from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
-from rag_pipeline.ingest.extract.messages import Found, Message, Warned
-from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.messages import SectionFound, Warned, WorkerMessage
 from rag_pipeline.ingest.extract.readers import load_reader
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "documents"
 
@@ -22,14 +22,14 @@ EXCEL_MAIN = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.
 WORD_NAMESPACE = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 
 
-def source_of(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> Source:
+def input_file(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> InputFile:
     """Return bytes as the file that a reader gets."""
-    return Source(io.BytesIO(data), len(data), name, limits or ExtractionLimits())
+    return InputFile(io.BytesIO(data), len(data), name, limits or ExtractionLimits())
 
 
 def read(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> list[tuple[str, str]]:
     """Return the sections of a file as (place, text), read in this process."""
-    return [(m.place, m.text) for m in read_messages(data, name, limits) if isinstance(m, Found)]
+    return [(m.locator, m.text) for m in read_messages(data, name, limits) if isinstance(m, SectionFound)]
 
 
 def warnings(data: bytes, name: str = "file") -> list[str]:
@@ -37,15 +37,15 @@ def warnings(data: bytes, name: str = "file") -> list[str]:
     return [m.message for m in read_messages(data, name) if isinstance(m, Warned)]
 
 
-def read_messages(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> list[Message]:
+def read_messages(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> list[WorkerMessage]:
     """Return all that reading a file sends."""
-    source = source_of(data, name, limits)
-    sent: list[Message] = []
-    output = Output(sent.append, text_bytes=source.limits.text_bytes)
-    reader = load_reader(recognise(source).reader)
-    source.stream.seek(0)
-    reader(source, output)
-    output.flush()
+    file = input_file(data, name, limits)
+    sent: list[WorkerMessage] = []
+    writer = SectionWriter(sent.append, text_bytes=file.limits.text_bytes)
+    reader = load_reader(recognise(file).reader)
+    file.stream.seek(0)
+    reader(file, writer)
+    writer.flush()
     return sent
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.ingest.extract.charset import find_encoding, looks_like_text, open_text
-from tests.ingest.extract.makers import source_of
+from tests.ingest.extract.makers import input_file
 
 GERMAN = "Die Straße nach Köln führt über Brücken; die Gebühr beträgt 5 Mark.\n"
 RUSSIAN = "Съешь же ещё этих мягких французских булок, да выпей чаю. Широкая электрификация южных губерний.\n"
@@ -36,28 +36,28 @@ JAPANESE = (
 def test_text_is_read_in_its_encoding(text: str, encoding: str) -> None:
     data = text.encode(encoding)
     assert looks_like_text(data)
-    assert open_text(source_of(data)).read() == text
+    assert open_text(input_file(data)).read() == text
 
 
 def test_a_late_byte_decides_as_well() -> None:
     data = b"plain\n" * 300_000 + "Köln".encode("latin-1")
-    assert open_text(source_of(data)).read().endswith("Köln")
+    assert open_text(input_file(data)).read().endswith("Köln")
 
 
 def test_what_a_file_says_of_itself_loses_to_valid_utf8() -> None:
-    assert find_encoding(source_of("é".encode()), declared="latin-1") == "utf-8"
-    assert find_encoding(source_of(b"\xe9"), declared="cp1250") == "cp1250"
+    assert find_encoding(input_file("é".encode()), declared="latin-1") == "utf-8"
+    assert find_encoding(input_file(b"\xe9"), declared="cp1250") == "cp1250"
     for odd in ("no such", "rot13", "hex", "utf-16", "x\x00"):
-        assert find_encoding(source_of(b"\xe9"), declared=odd) == "cp1252"
+        assert find_encoding(input_file(b"\xe9"), declared=odd) == "cp1252"
 
 
 def test_a_file_that_ends_within_a_character_is_no_utf8() -> None:
-    assert find_encoding(source_of("aé".encode()[:-1])) == "cp1252"
+    assert find_encoding(input_file("aé".encode()[:-1])) == "cp1252"
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_decode(data: bytes) -> None:
-    open_text(source_of(data)).read()
+    open_text(input_file(data)).read()
 
 
 @pytest.mark.parametrize("data", [bytes(100), b"\x01\x02\x03" * 30, b"text\x00more text than zeros"])

@@ -82,7 +82,7 @@ def write(folder: Path, name: str, data: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "place", "words"),
+    ("name", "locator", "words"),
     [
         ("welcome.txt", "lines 1-21", "Ask for Priya Nair"),
         ("wind-tunnel.eml", "message", "borrowed from the university in Tromsø"),
@@ -98,10 +98,10 @@ def write(folder: Path, name: str, data: bytes) -> str:
         ("products/launch-plan.pptx", "slide 3", "Say that the pilot schools keep their stations."),
     ],
 )
-def test_an_example_is_read_with_its_places(extractor: ProcessExtractor, name: str, place: str, words: str) -> None:
+def test_an_example_is_read_with_its_places(extractor: ProcessExtractor, name: str, locator: str, words: str) -> None:
     document = extractor.extract(str(EXAMPLES / name))
-    text = {section.place: " ".join(section.text.split()) for section in document.sections}
-    assert words in text[place]
+    text = {section.locator: " ".join(section.text.split()) for section in document.sections}
+    assert words in text[locator]
 
 
 def test_names_that_are_no_utf8_reach_the_worker_intact(extractor: ProcessExtractor, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_input_and_output_are_bounded(tmp_path: Path) -> None:
 
 def test_a_long_pdf_stays_within_its_bounds(long_pdf: Path) -> None:
     with ProcessExtractor(ExtractionLimits(memory_bytes=256 * MIB)) as extractor:
-        assert extractor.extract(str(long_pdf)).sections[-1].place == "page 600"
+        assert extractor.extract(str(long_pdf)).sections[-1].locator == "page 600"
 
 
 # Workers that die, and stopping

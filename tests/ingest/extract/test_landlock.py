@@ -14,9 +14,9 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 CODE = """
 import os, sys
-from rag_pipeline.ingest.extract import kernel, landlock
+from rag_pipeline.ingest.extract import syscalls, landlock
 folder, file, other = sys.argv[1:]
-kernel.forbid_new_privileges()
+syscalls.forbid_new_privileges()
 before = open(other)
 assert landlock.allow_reading_only([folder, file, folder + "/missing"])
 print(open(folder + "/a").read(), os.listdir(folder), open(file).read(), before.read())

@@ -13,7 +13,7 @@ from pathlib import Path
 import rag_pipeline
 from rag_pipeline.ingest.extract import launch
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
-from rag_pipeline.ingest.extract.messages import Decoder, Ready
+from rag_pipeline.ingest.extract.messages import Decoder, WorkerReady
 
 LIMITS = json.dumps(asdict(ExtractionLimits()))
 
@@ -43,7 +43,7 @@ def run(*options: str, limits: str = LIMITS, folder: Path = Path("/")) -> subpro
 def test_a_worker_is_ready_and_ends_with_its_requests() -> None:
     done = run()
     assert done.returncode == 0, done.stderr
-    assert list(Decoder().feed(done.stdout)) == [Ready()]
+    assert list(Decoder().feed(done.stdout)) == [WorkerReady()]
 
 
 def test_it_finds_its_package_by_its_own_place(tmp_path: Path) -> None:

@@ -13,21 +13,21 @@ from rag_pipeline.ingest.extract.messages import (
     Decoder,
     Failed,
     Finished,
-    Found,
-    Message,
     Progressed,
     ProtocolError,
-    Ready,
-    Request,
+    ReadRequest,
+    SectionFound,
     Warned,
+    WorkerMessage,
+    WorkerReady,
     encode,
 )
-from rag_pipeline.ingest.extract.output import SECTION_CHARACTERS
+from rag_pipeline.ingest.extract.section_writer import SECTION_CHARACTERS
 
 messages = st.one_of(
-    st.builds(Request, st.text()),
-    st.builds(Ready),
-    st.builds(Found, st.text(), st.text()),
+    st.builds(ReadRequest, st.text()),
+    st.builds(WorkerReady),
+    st.builds(SectionFound, st.text(), st.text()),
     st.builds(Progressed, st.floats(0, 1)),
     st.builds(Warned, st.text()),
     st.builds(Finished, st.text()),
@@ -36,7 +36,7 @@ messages = st.one_of(
 
 
 @given(st.lists(messages), st.integers(1, 50))
-def test_messages_arrive_as_sent_however_the_bytes_are_cut(sent: list[Message], step: int) -> None:
+def test_messages_arrive_as_sent_however_the_bytes_are_cut(sent: list[WorkerMessage], step: int) -> None:
     data = b"".join(map(encode, sent))
     decoder = Decoder()
     received = [m for at in range(0, len(data), step) for m in decoder.feed(data[at : at + step])]
@@ -44,7 +44,7 @@ def test_messages_arrive_as_sent_however_the_bytes_are_cut(sent: list[Message], 
 
 
 def test_the_largest_section_fits_a_frame() -> None:
-    assert len(encode(Found("place" * 40, "\U0001f600" * SECTION_CHARACTERS))) < MAX_FRAME_BYTES
+    assert len(encode(SectionFound("place" * 40, "\U0001f600" * SECTION_CHARACTERS))) < MAX_FRAME_BYTES
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'["Exec","x"]', b'["Found","only a place"]', b"\xff", b"3"])

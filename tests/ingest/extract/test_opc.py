@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.errors import CorruptFileError
-from rag_pipeline.ingest.extract.archive import Archive
 from rag_pipeline.ingest.extract.opc import Relationship, main_part, parts_of_kind, relationships
-from tests.ingest.extract.makers import make_zip, source_of
+from rag_pipeline.ingest.extract.zip_archive import ZipArchive
+from tests.ingest.extract.makers import input_file, make_zip
 
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 
 
-def archive(**relations: str) -> Archive:
+def archive(**relations: str) -> ZipArchive:
     """Return an archive with the relationships of ``root``, and of the part word/document.xml."""
     names = {"root": "_rels/.rels", "document": "word/_rels/document.xml.rels"}
     parts = {names[key]: f'<Relationships xmlns="{PACKAGE}">{xml}</Relationships>' for key, xml in relations.items()}
-    return Archive(source_of(make_zip({"word/document.xml": "<d/>", **parts}), "a.docx"))
+    return ZipArchive(input_file(make_zip({"word/document.xml": "<d/>", **parts}), "a.docx"))
 
 
 def relation(target: str, kind: str = "styles", key: str = "r1", more: str = "") -> str:
@@ -94,6 +94,6 @@ def test_a_file_without_a_document_is_damaged(relations: dict[str, str]) -> None
     "data", [b"", b"<Relationships>", b"\x00\xff", b'<!DOCTYPE r [<!ENTITY e "x">]><r>&e;</r>'], ids=repr
 )
 def test_damaged_relationships_are_damage_of_the_file(data: bytes) -> None:
-    damaged = Archive(source_of(make_zip({"_rels/.rels": data}), "a.docx"))
+    damaged = ZipArchive(input_file(make_zip({"_rels/.rels": data}), "a.docx"))
     with pytest.raises(CorruptFileError):
         main_part(damaged)

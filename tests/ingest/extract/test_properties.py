@@ -45,7 +45,7 @@ def check(extractor: ProcessExtractor, path: Path, data: bytes) -> None:
         assert any(section.text.strip() for section in document.sections)
         for section in document.sections:
             section.text.encode()
-            section.place.encode()
+            section.locator.encode()
     assert not message or message.startswith(path.name)
     assert "crashed" not in message
     assert "\n" not in message

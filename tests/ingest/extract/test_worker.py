@@ -16,11 +16,11 @@ from rag_pipeline.ingest.extract.messages import (
     Decoder,
     Failed,
     Finished,
-    Found,
-    Message,
     Progressed,
-    Ready,
-    Request,
+    ReadRequest,
+    SectionFound,
+    WorkerMessage,
+    WorkerReady,
     encode,
 )
 from rag_pipeline.ingest.extract.worker import serve
@@ -29,9 +29,9 @@ from tests.ingest.extract.makers import EXAMPLES, make_pdf
 _ROOT = Path(__file__).resolve().parents[3]
 
 
-def answers(path: Path, limits: ExtractionLimits | None = None) -> list[Message]:
+def answers(path: Path, limits: ExtractionLimits | None = None) -> list[WorkerMessage]:
     """Serve one file in this process. The processor time it may take stays bounded, far above what tests need."""
-    sent: list[Message] = []
+    sent: list[WorkerMessage] = []
     descriptor = os.open(path, os.O_RDONLY)  # which it closes
     serve(descriptor, os.fsencode(path.name), limits or ExtractionLimits(time_seconds=36_000), sent.append)
     return [message for message in sent if not isinstance(message, Progressed)]
@@ -58,7 +58,7 @@ def test_it_imports_nothing_of_the_service_and_survives_noise(tmp_path: Path) ->
     ours, theirs = socket.socketpair()
     for path in (EXAMPLES / "products/aurora-manual.pdf", probe.with_name("empty")):
         with path.open("rb") as file:
-            socket.send_fds(ours, [encode(Request(path.name))], [file.fileno()])
+            socket.send_fds(ours, [encode(ReadRequest(path.name))], [file.fileno()])
     ours.close()
     done = subprocess.run(
         [sys.executable, str(probe), str(read_end)],
@@ -74,8 +74,8 @@ def test_it_imports_nothing_of_the_service_and_survives_noise(tmp_path: Path) ->
     os.close(write_end)
     kinds = [type(message) for message in Decoder().feed(done.stdout)]
     assert done.returncode == 0, done.stderr
-    assert kinds[0] is Ready
-    assert kinds.count(Found) == 5
+    assert kinds[0] is WorkerReady
+    assert kinds.count(SectionFound) == 5
     assert Finished in kinds
     assert kinds[-1] is Failed
 
@@ -83,7 +83,7 @@ def test_it_imports_nothing_of_the_service_and_survives_noise(tmp_path: Path) ->
 def test_a_file_is_answered_once(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text("# A\ntext")
-    assert answers(path) == [Found("A", "A\ntext"), Finished("text/markdown")]
+    assert answers(path) == [SectionFound("A", "A\ntext"), Finished("text/markdown")]
     (tmp_path / "empty").touch()
     (failed,) = answers(tmp_path / "empty")
     assert failed == Failed("EmptyFileError", "is empty (0 bytes)")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
-from rag_pipeline.ingest.extract.messages import Failed, Finished, Found, Message, Ready, encode
+from rag_pipeline.ingest.extract.messages import Failed, Finished, SectionFound, WorkerMessage, WorkerReady, encode
 from rag_pipeline.ingest.extract.worker_process import WorkerEndedError, WorkerProcess
 
 DEADLINE_SECONDS = 60.0
@@ -37,9 +37,9 @@ def ask(worker: WorkerProcess, path: Path) -> None:
         os.close(descriptor)
 
 
-def answer(worker: WorkerProcess, path: Path) -> list[Message]:
+def answer(worker: WorkerProcess, path: Path) -> list[WorkerMessage]:
     """Have the worker read a file; return all it says, to the last message."""
-    messages: list[Message] = []
+    messages: list[WorkerMessage] = []
     deadline = time.monotonic() + DEADLINE_SECONDS
     ask(worker, path)
     while not worker.idle:
@@ -75,7 +75,7 @@ def test_one_worker_reads_file_after_file(worker: WorkerProcess, tmp_path: Path)
     wait_ready(worker)
     assert (worker.idle, worker.files_read, worker.is_alive) == (True, 0, True)
     messages = answer(worker, tmp_path / "a.txt")
-    assert [message.text for message in messages if isinstance(message, Found)] == ["text"]
+    assert [message.text for message in messages if isinstance(message, SectionFound)] == ["text"]
     assert messages[-1] == Finished("text/plain")
     assert worker.files_read == 1
     (tmp_path / "empty").touch()
@@ -185,7 +185,7 @@ def test_a_worker_that_talks_nonsense_is_ended(tmp_path: Path, pretend: list[Wor
 
 
 def test_a_frame_that_comes_in_two_halves_is_one_message(tmp_path: Path, pretend: list[WorkerProcess]) -> None:
-    frame = encode(Ready())
+    frame = encode(WorkerReady())
     (tmp_path / "head").write_bytes(frame[:6])
     (tmp_path / "tail").write_bytes(frame[6:])
     # The second half waits for the test to have seen the first.

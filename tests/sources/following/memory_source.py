@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from rag_pipeline.common.config import RunMode
-from rag_pipeline.ingest.types import Progress
-from rag_pipeline.sources.following.deletion_brake import USUAL_BRAKE, BrakeSettings
+from rag_pipeline.ingest.types import ProgressCallback
+from rag_pipeline.sources.following.deletion_brake import DEFAULT_BRAKE, BrakeSettings
 from rag_pipeline.sources.following.pipeline import FollowingPipeline
-from rag_pipeline.sources.following.source import (
+from rag_pipeline.sources.source import (
+    ChangeWatcher,
     Check,
-    Fetched,
-    Found,
     FoundFile,
-    Oddity,
+    OpenFile,
+    Snapshot,
     SourceUnavailableError,
-    Watcher,
-    opened,
+    Unreadable,
+    open_local,
 )
 from rag_pipeline.status.control import Action, Control
 from tests.sources.life import Life
-from tests.sources.parts import MemoryStore, TestParts
+from tests.sources.memory_stages import MemoryStages, MemoryStore
 
 
 class MemorySource:
@@ -40,11 +40,11 @@ class MemorySource:
     settle_seconds = 0.0
 
     def __init__(self, folder: Path) -> None:
-        self.place = "Papers"
-        self.shown: Mapping[str, object] = {"folder": "Papers"}
+        self.location = "Papers"
+        self.status_fields: Mapping[str, object] = {"folder": "Papers"}
         self.files: dict[str, FoundFile] = {}
         self.texts: dict[str, str] = {}
-        self.oddities: dict[str, Oddity] = {}
+        self.unreadable: dict[str, Unreadable] = {}
         self.down: SourceUnavailableError | None = None
         self.errors: dict[str, Exception] = {}
         self.hold, self.holding = threading.Event(), threading.Event()
@@ -72,20 +72,20 @@ class MemorySource:
     def remove(self, file_id: str) -> None:
         self.files.pop(file_id, None)
 
-    def doubt(self) -> None:
+    def recheck_root(self) -> None:
         self.doubts += 1
 
-    def look(self, check: Check) -> Found:
+    def scan(self, check: Check) -> Snapshot:
         self.looks += 1
         while not self.hold_look.wait(0.01):
             self.holding_look.set()
             check()
         check()
         self._raise_if_down()
-        return Found(dict(self.files), dict(self.oddities), lambda _: False, "identity", self.sure.__contains__)
+        return Snapshot(dict(self.files), dict(self.unreadable), lambda _: False, "identity", self.sure.__contains__)
 
     @contextmanager
-    def fetch(self, file: FoundFile, on_progress: Progress, check: Check) -> Iterator[Fetched]:
+    def fetch(self, file: FoundFile, on_progress: ProgressCallback, check: Check) -> Iterator[OpenFile]:
         on_progress(0.0)
         while not self.hold.wait(0.01):
             self.holding.set()
@@ -100,7 +100,7 @@ class MemorySource:
         with tempfile.TemporaryDirectory(dir=self._folder) as own:
             path = Path(own) / file.name
             path.write_text(self.texts[file.file_id])
-            with opened(str(path)) as content:
+            with open_local(str(path)) as content:
                 yield content
 
     def version_now(self, file: FoundFile) -> str:
@@ -109,7 +109,7 @@ class MemorySource:
         except KeyError:
             raise FileNotFoundError(2, "gone", file.name) from None
 
-    def watch(self, hint: Callable[[], None], stop: threading.Event) -> Watcher | None:
+    def watch(self, wake: Callable[[], None], stop: threading.Event) -> ChangeWatcher | None:
         return None
 
     def _raise_if_down(self) -> None:
@@ -129,11 +129,11 @@ class Following(Life):
         (base / "fetched").mkdir(exist_ok=True)
         self.base = base
         self.source = MemorySource(base / "fetched")
-        self.test = TestParts(store)
+        self.test = MemoryStages(store)
         self.store = store
         self.pipeline = FollowingPipeline(
             self.status, self.source, self.test.parts, self.ledger,
-            scope="scope", mode=RunMode.SINGLE if single else RunMode.CONTINUOUS,
+            collection="scope", mode=RunMode.SINGLE if single else RunMode.CONTINUOUS,
             check_interval_seconds=interval, workers=workers, brake=brake,
         )  # fmt: skip
 
@@ -177,7 +177,7 @@ def following(
     workers: int = 2,
     interval: float = 0.3,
     start: bool = True,
-    brake: BrakeSettings = USUAL_BRAKE,
+    brake: BrakeSettings = DEFAULT_BRAKE,
 ) -> Iterator[Following]:
     """Run the pipeline."""
     run = Following(

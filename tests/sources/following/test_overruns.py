@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rag_pipeline.errors import ExtractionLimitError
-from rag_pipeline.ingest.types import Document, Progress
+from rag_pipeline.ingest.types import ExtractedDocument, ProgressCallback
 from rag_pipeline.sources.ledger import Ledger
 from tests.sources.following.memory_source import Following, following
-from tests.sources.parts import MemoryStore
+from tests.sources.memory_stages import MemoryStore
 
 SLOW = ("slow1", "slow2", "slow3", "slow4")
 
@@ -25,7 +25,9 @@ def fail_slow(run: Following, wait: Callable[[str], object] = lambda _: None) ->
     """Have files named slow overrun, after ``wait``; return a list of what is read."""
     plain, read = run.test.extractor.extract, list[str]()
 
-    def extract(path: str, *, on_progress: Progress | None = None, descriptor: int | None = None) -> Document:
+    def extract(
+        path: str, *, on_progress: ProgressCallback | None = None, descriptor: int | None = None
+    ) -> ExtractedDocument:
         name = Path(path).stem
         read.append(name)
         if name.startswith("slow"):

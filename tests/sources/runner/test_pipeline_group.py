@@ -11,15 +11,15 @@ import pytest
 from rag_pipeline.common.config import RunMode
 from rag_pipeline.errors import ConfigurationError, EmbeddingError, ExitCode, StateError
 from rag_pipeline.ingest.types import Stopped
-from rag_pipeline.sources.ingestion import Stages
 from rag_pipeline.sources.runner.pipeline_group import PipelineGroup
 from rag_pipeline.sources.runner.pipeline_spec import PipelineContext
 from rag_pipeline.sources.runner.pipeline_thread import PipelineThread
+from rag_pipeline.sources.stages import Stages
 from rag_pipeline.sources.state_folder import StateFolder
 from rag_pipeline.status import core_of
-from rag_pipeline.status.model import Totals
+from rag_pipeline.status.model import FileTotals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
-from tests.sources.memory_stages import TestParts
+from tests.sources.memory_stages import MemoryStages
 from tests.sources.runner.scripted import Script, done_at_once, member, until_stopped
 from tests.support.recorder import Recorder
 from tests.support.waiting import wait_until
@@ -31,7 +31,7 @@ class Model:
     """Builds the parts, and counts how often."""
 
     def __init__(self, error: BaseException | None = None) -> None:
-        self.shared = TestParts()
+        self.shared = MemoryStages()
         self.built = 0
         self._error = error
 
@@ -95,7 +95,7 @@ def test_model_and_store_are_made_once_for_all_and_closed_at_the_end(state: Stat
 
 def test_one_that_fails_leaves_the_others_at_work(state: StateFolder) -> None:
     made = team(state, failing(ConfigurationError("the folder is gone")), until_stopped, failing(StateError("x")))
-    wait_until(lambda: words(made) == ["error", "idle", "error"], SECONDS)
+    wait_until(lambda: words(made) == ["error", "idle", "error"])
     assert made.alive
     made.close()
     assert words(made) == ["error", "stopped", "error"]
@@ -109,7 +109,7 @@ def test_when_none_is_left_the_first_that_failed_decides(state: StateFolder) -> 
 
 def test_a_stop_ends_all(state: StateFolder) -> None:
     made = team(state, until_stopped, until_stopped)
-    wait_until(lambda: all(map(is_idle, made.members)), SECONDS)
+    wait_until(lambda: all(map(is_idle, made.members)))
     made.close()
     assert not made.alive
     assert words(made) == ["stopped", "stopped"]
@@ -133,7 +133,7 @@ def test_passes_end_with_the_worst_of_them(
 def test_files_that_failed_in_earlier_runs_do_not_count(state: StateFolder) -> None:
     one = member("papers", done_at_once, state)
     fields = {**dict.fromkeys(SET_FIELDS), "status": "stopped", "started_at": 1.0, "is_checking": False}
-    kept = SavedState("papers", "local_files", "epoch", 7, fields, {}, Totals(total_failed=1))
+    kept = SavedState("papers", "local_files", "epoch", 7, fields, {}, FileTotals(total_failed=1))
     core_of(one.status).attach(Recorder(), lambda _: kept)
     made = PipelineGroup([one], Model(), state.path)
     made.start()

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import cast
 
-from rag_pipeline.ingest.extract.output import Output
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.input_file import InputFile
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
-Reader = Callable[[Source, Output], None]
+FormatReader = Callable[[InputFile, SectionWriter], None]
 
 _READERS = {
     "pdf": "pdf:read_pdf",
@@ -30,7 +30,7 @@ _READERS = {
 }
 
 
-def load_reader(name: str) -> Reader:
+def load_reader(name: str) -> FormatReader:
     """Return the function that reads a file's text into an output."""
     module, _, function = _READERS[name].partition(":")
-    return cast(Reader, getattr(import_module(f"{__name__}.{module}"), function))
+    return cast(FormatReader, getattr(import_module(f"{__name__}.{module}"), function))

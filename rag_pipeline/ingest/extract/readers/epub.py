@@ -8,16 +8,16 @@ from io import BytesIO
 from urllib.parse import unquote
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError
-from rag_pipeline.ingest.extract.archive import Archive
-from rag_pipeline.ingest.extract.markup import Handler, attribute, parse_xml
-from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.readers.html import HtmlText
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
+from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_xml
+from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 _CHAPTER_TYPES = ("application/xhtml+xml", "text/html")
 
 
-class _Values(Handler):
+class _Values(XmlHandler):
     """Collects one attribute of one element."""
 
     def __init__(self, element: str, name: str) -> None:
@@ -30,7 +30,7 @@ class _Values(Handler):
             self.found.append(value)
 
 
-class _Package(Handler):
+class _Package(XmlHandler):
     def __init__(self) -> None:
         self.items: dict[str, str] = {}
         self.spine: list[str] = []
@@ -42,7 +42,7 @@ class _Package(Handler):
             self.spine.append(attribute(attributes, "idref") or "")
 
 
-def _values(archive: Archive, part: str, element: str, name: str) -> list[str]:
+def _values(archive: ZipArchive, part: str, element: str, name: str) -> list[str]:
     if part not in archive.names:
         return []
     handler = _Values(element, name)
@@ -50,9 +50,9 @@ def _values(archive: Archive, part: str, element: str, name: str) -> list[str]:
     return handler.found
 
 
-def read_epub(source: Source, output: Output) -> None:
+def read_epub(file: InputFile, writer: SectionWriter) -> None:
     """Read an EPUB file; places are paths of headings."""
-    archive = Archive(source)
+    archive = ZipArchive(file)
     packages = _values(archive, "META-INF/container.xml", "rootfile", "full-path")
     if not packages:
         raise CorruptFileError("it names no package")
@@ -68,11 +68,11 @@ def read_epub(source: Source, output: Output) -> None:
     if set(chapters) & set(_values(archive, "META-INF/encryption.xml", "CipherReference", "URI")):
         raise EncryptedFileError("is encrypted; its chapters are copy protected")
     for number, chapter in enumerate(chapters, start=1):
-        output.section("")
+        writer.section("")
         if chapter not in archive.names:
-            output.warn(f"chapter {number} is missing from the file")
+            writer.warn(f"chapter {number} is missing from the file")
             continue
-        parser = HtmlText(output)
+        parser = HtmlText(writer)
         parser.feed(archive.read(chapter).decode("utf-8-sig", "replace"))
         parser.close()
-        output.progress(number / len(chapters))
+        writer.progress(number / len(chapters))

@@ -6,19 +6,19 @@ import re
 from collections.abc import Mapping
 from functools import partial
 
-from rag_pipeline.ingest.extract.archive import Archive
-from rag_pipeline.ingest.extract.markup import Handler, attribute, parse_xml
+from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.opc import main_part, parts_of_kind, relationships
-from rag_pipeline.ingest.extract.output import Output
 from rag_pipeline.ingest.extract.readers.numbers import NumberFormat, classify, format_number
 from rag_pipeline.ingest.extract.readers.table import TableWriter
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
+from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_xml
+from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 _COLUMN = re.compile(r"([A-Z]{1,3})([0-9]*)")
 _MAX_COLUMNS = 16_384
 
 
-class _Workbook(Handler):
+class _Workbook(XmlHandler):
     """Finds the sheets, and whether dates count from 1904."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class _Workbook(Handler):
             self.from_1904 = attribute(attributes, "date1904") in ("1", "true")
 
 
-class _SharedStrings(Handler):
+class _SharedStrings(XmlHandler):
     """Collects the texts that cells refer to by number."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class _SharedStrings(Handler):
             self._pieces.append(text)
 
 
-class _Styles(Handler):
+class _Styles(XmlHandler):
     """Finds the number format of each cell style."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class _Styles(Handler):
             self._in_cell_styles = False
 
 
-class _Sheet(Handler):
+class _Sheet(XmlHandler):
     """Passes rows of shown values to a table."""
 
     def __init__(self, table: TableWriter, strings: list[str], formats: list[NumberFormat], from_1904: bool) -> None:
@@ -103,8 +103,8 @@ class _Sheet(Handler):
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "c":
-            place = _COLUMN.match(attributes.get("r", ""))
-            self._column = _column_index(place[1]) if place else len(self._cells)
+            reference = _COLUMN.match(attributes.get("r", ""))
+            self._column = _column_index(reference[1]) if reference else len(self._cells)
             self._type = attributes.get("t", "n")
             style = attributes.get("s", "0")
             self._style = int(style) if style.isdecimal() else 0
@@ -149,9 +149,9 @@ def _column_index(letters: str) -> int:
     return index - 1
 
 
-def read_excel(source: Source, output: Output) -> None:
+def read_excel(file: InputFile, writer: SectionWriter) -> None:
     """Read an xlsx file; places are such as ``sheet Budget, rows 2-40``. Formulas give their last computed value."""
-    archive = Archive(source)
+    archive = ZipArchive(file)
     part = main_part(archive)
     related = relationships(archive, part)
     workbook, strings, styles = _Workbook(), _SharedStrings(), _Styles()
@@ -165,14 +165,14 @@ def read_excel(source: Source, output: Output) -> None:
     done = 0
     for title, name in sheets:
         if name not in archive.names:
-            output.warn(f"sheet {title} is missing from the file")
+            writer.warn(f"sheet {title} is missing from the file")
             continue
-        table = TableWriter(output, f"sheet {title}")
+        table = TableWriter(writer, f"sheet {title}")
         rows = _Sheet(table, strings.strings, styles.formats, workbook.from_1904)
-        parse_xml(archive.open(name), rows, on_block=partial(_tell, output, done, total))
+        parse_xml(archive.open(name), rows, on_block=partial(_tell, writer, done, total))
         table.end()
         done += archive.size(name)
 
 
-def _tell(output: Output, done: int, total: int, count: int) -> None:
-    output.progress((done + count) / total)
+def _tell(writer: SectionWriter, done: int, total: int, count: int) -> None:
+    writer.progress((done + count) / total)

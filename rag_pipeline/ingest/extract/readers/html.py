@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from rag_pipeline.ingest.extract.charset import open_text
-from rag_pipeline.ingest.extract.output import Output
-from rag_pipeline.ingest.extract.source import Source
-from rag_pipeline.ingest.extract.tags import Tags
+from rag_pipeline.ingest.extract.html_parser import HtmlParser
+from rag_pipeline.ingest.extract.input_file import InputFile
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 _BLOCK_CHARACTERS = 1 << 18
 _SKIPPED = frozenset(
@@ -23,12 +23,12 @@ _SPACE = re.compile(r"\s+")
 _DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*+=\s*+[\"']?\s*+([-\w.:]+)", re.I)
 
 
-class HtmlText(Tags):
+class HtmlText(HtmlParser):
     """Writes the text of the markup fed to it; give it all, then call ``close``."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, writer: SectionWriter) -> None:
         super().__init__()
-        self._output = output
+        self._writer = writer
         self._skip_tag = ""
         self._skip_depth = 0
         self._preformatted = 0
@@ -55,13 +55,13 @@ class HtmlText(Tags):
             self._heading, self._level = [], _HEADINGS[tag]
         elif tag in ("td", "th"):
             if not self._at_line_start:
-                self._output.write(" |")
+                self._writer.write(" |")
                 self._space = True
         elif tag in _BLOCKS:
             self._break_line()
             self._preformatted += tag == "pre"
             if tag == "li":
-                self._output.write("- ")
+                self._writer.write("- ")
 
     def close_tag(self, tag: str) -> None:
         """Take a closing tag."""
@@ -75,7 +75,7 @@ class HtmlText(Tags):
         elif tag in _BLOCKS:
             self._break_line()
             if tag in ("p", "table", "ul", "ol", "dl", "pre", "blockquote"):
-                self._output.write("\n")
+                self._writer.write("\n")
             if tag == "pre":
                 self._preformatted = max(0, self._preformatted - 1)
 
@@ -87,7 +87,7 @@ class HtmlText(Tags):
             self._heading.append(text)
             return
         if self._preformatted:
-            self._output.write(text)
+            self._writer.write(text)
             self._at_line_start = text.endswith("\n")
             return
         words = _SPACE.sub(" ", text)
@@ -97,7 +97,7 @@ class HtmlText(Tags):
             words = words.lstrip(" ")
         self._space = words.endswith(" ") or (self._space and not words)
         if words := words.rstrip(" "):
-            self._output.write(words)
+            self._writer.write(words)
             self._at_line_start = False
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class HtmlText(Tags):
         if self._heading is not None:
             self._heading.append(" ")
         elif not self._at_line_start:
-            self._output.write("\n")
+            self._writer.write("\n")
         self._at_line_start = True
         self._space = False
 
@@ -119,17 +119,17 @@ class HtmlText(Tags):
             return
         title, self._heading = "".join(self._heading), None
         self._break_line()
-        self._output.heading(self._level, title)
+        self._writer.heading(self._level, title)
 
 
-def read_html(source: Source, output: Output) -> None:
+def read_html(file: InputFile, writer: SectionWriter) -> None:
     """Read an HTML page; places are paths of headings."""
-    declared = _DECLARED.search(source.read_at(0, 4096))
-    text = open_text(source, declared=declared[1].decode("latin-1") if declared else None)
-    parser = HtmlText(output)
+    declared = _DECLARED.search(file.read_at(0, 4096))
+    text = open_text(file, declared=declared[1].decode("latin-1") if declared else None)
+    parser = HtmlText(writer)
     done = 0
     while block := text.read(_BLOCK_CHARACTERS):
         parser.feed(block)
         done += len(block)
-        output.progress(done / source.size)
+        writer.progress(done / file.size)
     parser.close()

@@ -9,9 +9,9 @@ from email.policy import Compat32
 from typing import cast
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError
-from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.readers.html import HtmlText
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 _HEADERS = ("Subject", "From", "To", "Cc", "Date")
 _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
@@ -30,24 +30,24 @@ class _Part(MIMEPart):
         return self.get_content_disposition() == "attachment"
 
 
-def read_mail(source: Source, output: Output) -> None:
+def read_mail(file: InputFile, writer: SectionWriter) -> None:
     """Read a message; its place is ``message``. Attachments are named, not read."""
-    message = cast(_Part, BytesParser(_Part, policy=_Policy()).parse(source.stream))
+    message = cast(_Part, BytesParser(_Part, policy=_Policy()).parse(file.stream))
     if not message.keys():
         raise CorruptFileError("it has no headers")
     if message.get_content_type() in _ENCRYPTED:
         raise EncryptedFileError("is an encrypted message")
-    output.section("message")
+    writer.section("message")
     for name in _HEADERS:
         if value := _decoded(message.get(name, "")):
-            output.write(f"{name}: {value}\n")
-    output.write("\n")
+            writer.write(f"{name}: {value}\n")
+    writer.write("\n")
     body = message.get_body(("plain", "html"))
     if isinstance(body, MIMEPart):
-        _write_body(body, output)
+        _write_body(body, writer)
     for attachment in message.iter_attachments():
         if filename := attachment.get_filename():
-            output.write(f"\nAttachment: {_decoded(filename)}")
+            writer.write(f"\nAttachment: {_decoded(filename)}")
 
 
 def _decoded(value: str) -> str:
@@ -59,7 +59,7 @@ def _decoded(value: str) -> str:
         return line
 
 
-def _write_body(body: MIMEPart, output: Output) -> None:
+def _write_body(body: MIMEPart, writer: SectionWriter) -> None:
     payload = body.get_payload(decode=True)
     assert isinstance(payload, bytes)
     try:
@@ -68,8 +68,8 @@ def _write_body(body: MIMEPart, output: Output) -> None:
         text = payload.decode("utf-8", "replace")
     text = text.replace("\r\n", "\n")
     if body.get_content_type() == "text/html":
-        parser = HtmlText(output)
+        parser = HtmlText(writer)
         parser.feed(text)
         parser.close()
     else:
-        output.write(text)
+        writer.write(text)

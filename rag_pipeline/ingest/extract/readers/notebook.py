@@ -7,14 +7,14 @@ from typing import Any
 
 from rag_pipeline.errors import CorruptFileError
 from rag_pipeline.ingest.extract.charset import open_text
-from rag_pipeline.ingest.extract.output import Output
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.input_file import InputFile
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 
-def read_notebook(source: Source, output: Output) -> None:
+def read_notebook(file: InputFile, writer: SectionWriter) -> None:
     """Read a notebook; places are cell numbers, from 1. Images and HTML that cells made are left out."""
     try:
-        notebook = json.load(open_text(source))
+        notebook = json.load(open_text(file))
         cells = notebook["cells"]
         if not isinstance(cells, list):
             raise TypeError("its cells are no list")
@@ -22,20 +22,20 @@ def read_notebook(source: Source, output: Output) -> None:
         raise CorruptFileError(f"it is not a notebook ({type(error).__name__}: {error})") from error
     for number, cell in enumerate(cells, start=1):
         if isinstance(cell, dict):
-            output.section(f"cell {number}")
-            output.write(_joined(cell.get("source")))
-            _write_results(cell.get("outputs"), output)
-        output.progress(number / len(cells))
+            writer.section(f"cell {number}")
+            writer.write(_joined(cell.get("source")))
+            _write_results(cell.get("outputs"), writer)
+        writer.progress(number / len(cells))
 
 
-def _write_results(results: Any, output: Output) -> None:
+def _write_results(results: Any, writer: SectionWriter) -> None:
     for result in results if isinstance(results, list) else []:
         if not isinstance(result, dict):
             continue
         data = result.get("data")
         printed = result.get("text") or (data.get("text/plain") if isinstance(data, dict) else None)
         if printed:
-            output.write("\n\n" + _joined(printed))
+            writer.write("\n\n" + _joined(printed))
 
 
 def _joined(text: Any) -> str:

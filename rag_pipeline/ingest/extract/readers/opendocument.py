@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from io import BytesIO
 
 from rag_pipeline.errors import EncryptedFileError
-from rag_pipeline.ingest.extract.archive import Archive
-from rag_pipeline.ingest.extract.markup import Handler, attribute, parse_xml
-from rag_pipeline.ingest.extract.output import Output
+from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.readers.table import TableWriter
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
+from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_xml
+from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 _SKIPPED = frozenset({"tracked-changes", "annotation", "settings", "scripts", "tracked-change", "forms"})
 # Repeated cells are how a sheet is filled up to its edge; only a few of them carry data.
 _MAX_REPEATED_CELLS = 64
 
 
-class _Manifest(Handler):
+class _Manifest(XmlHandler):
     def __init__(self) -> None:
         self.encrypted = False
 
@@ -25,9 +25,9 @@ class _Manifest(Handler):
         self.encrypted = self.encrypted or name == "encryption-data"
 
 
-class _Content(Handler):
-    def __init__(self, output: Output, *, spreadsheet: bool) -> None:
-        self._output = output
+class _Content(XmlHandler):
+    def __init__(self, writer: SectionWriter, *, spreadsheet: bool) -> None:
+        self._writer = writer
         self._spreadsheet = spreadsheet
         self._skipping = 0
         self._paragraphs = 0
@@ -57,11 +57,11 @@ class _Content(Handler):
             self._pieces.append("\n")
         elif name == "page":
             self._slide += 1
-            self._output.section(f"slide {self._slide}")
+            self._writer.section(f"slide {self._slide}")
         elif name == "table":
             self._tables += 1
             if self._spreadsheet:
-                self._sheets = TableWriter(self._output, f"sheet {attribute(attributes, 'name') or ''}".strip())
+                self._sheets = TableWriter(self._writer, f"sheet {attribute(attributes, 'name') or ''}".strip())
                 self._row = 0
         elif name == "table-row":
             self._row_repeat = _count(attributes, "number-rows-repeated", 1 << 20)
@@ -96,16 +96,16 @@ class _Content(Handler):
         if self._tables:
             self._cell.append(text)
         elif self._level is not None:
-            self._output.heading(self._level, text)
+            self._writer.heading(self._level, text)
         else:
-            self._output.write(text + "\n")
+            self._writer.write(text + "\n")
 
     def _end_row(self) -> None:
         if self._sheets:
             self._sheets.row(self._row + 1, self._cells)
             self._row += self._row_repeat
         elif any(cell.strip() for cell in self._cells):
-            self._output.write(" | ".join(" ".join(cell.split()) for cell in self._cells if cell) + "\n")
+            self._writer.write(" | ".join(" ".join(cell.split()) for cell in self._cells if cell) + "\n")
 
 
 def _count(attributes: Mapping[str, str], name: str, limit: int) -> int:
@@ -113,9 +113,9 @@ def _count(attributes: Mapping[str, str], name: str, limit: int) -> int:
     return min(int(value), limit) if value.isdecimal() and len(value) < 10 else 1
 
 
-def read_opendocument(source: Source, output: Output) -> None:
+def read_opendocument(file: InputFile, writer: SectionWriter) -> None:
     """Read an odt, ods or odp file; places are paths of headings, rows of sheets, or slide numbers."""
-    archive = Archive(source)
+    archive = ZipArchive(file)
     manifest = _Manifest()
     if "META-INF/manifest.xml" in archive.names:
         parse_xml(BytesIO(archive.read("META-INF/manifest.xml")), manifest)
@@ -125,6 +125,6 @@ def read_opendocument(source: Source, output: Output) -> None:
     size = archive.size("content.xml") or 1
     parse_xml(
         archive.open("content.xml"),
-        _Content(output, spreadsheet=spreadsheet),
-        on_block=lambda done: output.progress(done / size),
+        _Content(writer, spreadsheet=spreadsheet),
+        on_block=lambda done: writer.progress(done / size),
     )

@@ -11,8 +11,8 @@ from pypdf.errors import (
 )
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionError, ExtractionLimitError
-from rag_pipeline.ingest.extract.output import Output
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.input_file import InputFile
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 _DAMAGE = (
     PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, AssertionError,
@@ -20,13 +20,13 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-def read_pdf(source: Source, output: Output) -> None:
+def read_pdf(file: InputFile, writer: SectionWriter) -> None:
     """Read the text layer; places are page numbers, from 1.
 
     A page that can't be read is left out with a warning; it is an error only if no page can.
     """
     try:
-        reader = PdfReader(source.stream)
+        reader = PdfReader(file.stream)
         if reader.is_encrypted and not _opens_without_password(reader):
             raise EncryptedFileError("is encrypted; a password is needed")
         pages = len(reader.pages)
@@ -42,17 +42,17 @@ def read_pdf(source: Source, output: Output) -> None:
         raise CorruptFileError("it has no pages")
     failed = 0
     for index in range(pages):
-        output.section(f"page {index + 1}")
+        writer.section(f"page {index + 1}")
         try:
-            output.write(reader.pages[index].extract_text())
+            writer.write(reader.pages[index].extract_text())
         except ExtractionError:
             raise
         except (*_DAMAGE, RecursionError) as error:
             failed += 1
             if failed == pages:
                 raise CorruptFileError(_reason(error)) from error
-            output.warn(f"page {index + 1} is left out: {_reason(error)}")
-        output.progress((index + 1) / pages)
+            writer.warn(f"page {index + 1} is left out: {_reason(error)}")
+        writer.progress((index + 1) / pages)
 
 
 def _opens_without_password(reader: PdfReader) -> bool:

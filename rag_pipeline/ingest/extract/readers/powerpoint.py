@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rag_pipeline.ingest.extract.archive import Archive
-from rag_pipeline.ingest.extract.markup import Handler, attribute, parse_xml
+from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.opc import main_part, parts_of_kind, relationships
-from rag_pipeline.ingest.extract.output import Output
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
+from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_xml
+from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 # Placeholders whose text is not the author's: numbers, dates, footers.
 _FURNITURE = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})
 
 
-class _SlideList(Handler):
+class _SlideList(XmlHandler):
     def __init__(self) -> None:
         self.ids: list[str] = []
 
@@ -24,11 +24,11 @@ class _SlideList(Handler):
             self.ids.append(next((value for key, value in attributes.items() if key.endswith(" id")), ""))
 
 
-class _Shapes(Handler):
+class _Shapes(XmlHandler):
     """Writes the paragraphs of a slide's shapes and tables."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, writer: SectionWriter) -> None:
+        self._writer = writer
         self._in_text = False
         self._furniture = False
         self._skipping = 0
@@ -43,12 +43,12 @@ class _Shapes(Handler):
         elif name == "t":
             self._in_text = True
         elif name == "br":
-            self._output.write("\n")
+            self._writer.write("\n")
         elif name == "tr":
             self._first_in_row = True
         elif name == "tc":
             if not self._first_in_row:
-                self._output.write("| ")
+                self._writer.write("| ")
             self._first_in_row = False
             self._in_cell = True
 
@@ -58,35 +58,35 @@ class _Shapes(Handler):
         elif name == "t":
             self._in_text = False
         elif name == "p":
-            self._output.write(" " if self._in_cell else "\n")
+            self._writer.write(" " if self._in_cell else "\n")
         elif name == "sp":
             self._furniture = False
         elif name == "tc":
             self._in_cell = False
         elif name == "tr":
-            self._output.write("\n")
+            self._writer.write("\n")
 
     def text(self, text: str) -> None:
         if self._in_text and not self._furniture:
-            self._output.write(text)
+            self._writer.write(text)
 
 
-def read_powerpoint(source: Source, output: Output) -> None:
+def read_powerpoint(file: InputFile, writer: SectionWriter) -> None:
     """Read a pptx file; places are slide numbers, from 1, in the order of the show."""
-    archive = Archive(source)
+    archive = ZipArchive(file)
     presentation = main_part(archive)
     related = relationships(archive, presentation)
     slides = _SlideList()
     parse_xml(archive.open(presentation), slides)
     parts = [related[identifier].part for identifier in slides.ids if identifier in related]
     for number, part in enumerate(parts, start=1):
-        output.section(f"slide {number}")
+        writer.section(f"slide {number}")
         if part not in archive.names:
-            output.warn(f"slide {number} is missing from the file")
+            writer.warn(f"slide {number} is missing from the file")
             continue
-        parse_xml(archive.open(part), _Shapes(output))
+        parse_xml(archive.open(part), _Shapes(writer))
         for notes in parts_of_kind(relationships(archive, part), "notesSlide"):
             if notes in archive.names:
-                output.write("\n")
-                parse_xml(archive.open(notes), _Shapes(output))
-        output.progress(number / len(parts))
+                writer.write("\n")
+                parse_xml(archive.open(notes), _Shapes(writer))
+        writer.progress(number / len(parts))

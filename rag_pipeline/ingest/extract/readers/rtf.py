@@ -6,8 +6,8 @@ import codecs
 import re
 
 from rag_pipeline.errors import CorruptFileError
-from rag_pipeline.ingest.extract.output import Output
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.input_file import InputFile
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 _TOKEN = re.compile(
     rb"\\([a-z]{1,32})(-?[0-9]{1,10})? ?|\\'([0-9a-f]{2})|\\([^a-z])|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.I
@@ -51,8 +51,8 @@ class _State:
 
 
 class _Parser:
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, writer: SectionWriter) -> None:
+        self._writer = writer
         self._codec = "cp1252"
         self._state = _State()
         self._stack: list[_State] = []
@@ -118,7 +118,7 @@ class _Parser:
     def _write(self, text: str) -> None:
         self._end_text()
         if not self._state.skip:
-            self._output.write(text)
+            self._writer.write(text)
 
     def _end_text(self) -> None:
         self._end_bytes()
@@ -128,14 +128,14 @@ class _Parser:
     def _end_bytes(self) -> None:
         if self._bytes:
             self._end_units()
-            self._output.write(self._bytes.decode(self._codec, "replace"))
+            self._writer.write(self._bytes.decode(self._codec, "replace"))
             self._bytes.clear()
 
     def _end_units(self) -> None:
         if self._units:
             packed = b"".join(unit.to_bytes(2, "little") for unit in self._units)
             self._units = []
-            self._output.write(packed.decode("utf-16-le", "replace"))
+            self._writer.write(packed.decode("utf-16-le", "replace"))
 
     def end(self) -> bool:
         """Write what is left; whether every group was closed."""
@@ -150,17 +150,17 @@ def _codec(number: int) -> str:
         return "cp1252"
 
 
-def read_rtf(source: Source, output: Output) -> None:
+def read_rtf(file: InputFile, writer: SectionWriter) -> None:
     """Read an RTF file; it has no places. Headers, footers and fields' instructions are left out."""
-    source.stream.seek(0)
-    data = source.stream.read()
-    parser = _Parser(output)
+    file.stream.seek(0)
+    data = file.stream.read()
+    parser = _Parser(writer)
     position = count = 0
     while position < len(data):
         token = _TOKEN.match(data, position)
         position = token.end() + parser.take(token) if token else position + 1
         count += 1
         if count % _TOKENS_PER_PROGRESS == 0:
-            output.progress(position / len(data))
+            writer.progress(position / len(data))
     if not parser.end():
         raise CorruptFileError("it ends within a group")

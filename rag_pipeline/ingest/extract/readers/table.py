@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from rag_pipeline.errors import CorruptFileError
 from rag_pipeline.ingest.extract.charset import open_text
-from rag_pipeline.ingest.extract.output import Output
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.input_file import InputFile
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 BLOCK_CHARACTERS = 2000
 _DELIMITERS = ",;\t|"
@@ -25,9 +25,9 @@ class TableWriter:
     about 2,000 characters, at places such as ``sheet Budget, rows 2-40``.
     """
 
-    def __init__(self, output: Output, place: str = "") -> None:
-        self._output = output
-        self._prefix = f"{place}, " if place else ""
+    def __init__(self, writer: SectionWriter, locator: str = "") -> None:
+        self._writer = writer
+        self._prefix = f"{locator}, " if locator else ""
         self._header: list[str] | None = None
         self._seen_row = False
         self._lines: list[str] = []
@@ -63,8 +63,8 @@ class TableWriter:
         if not self._lines:
             return
         rows = f"row {self._first}" if self._first == self._last else f"rows {self._first}-{self._last}"
-        self._output.section(self._prefix + rows)
-        self._output.write("\n".join(self._lines) + "\n")
+        self._writer.section(self._prefix + rows)
+        self._writer.write("\n".join(self._lines) + "\n")
         self._lines = []
         self._characters = 0
 
@@ -78,26 +78,26 @@ def _names_columns(cells: Sequence[str]) -> bool:
     )
 
 
-def read_table(source: Source, output: Output) -> None:
+def read_table(file: InputFile, writer: SectionWriter) -> None:
     """Read a CSV or TSV file; places are ranges of rows, the header being row 1."""
-    text = open_text(source)
+    text = open_text(file)
     sample = text.read(1 << 14)
     text.seek(0)
     csv.field_size_limit(_MAX_FIELD_CHARACTERS)
-    table = TableWriter(output)
+    table = TableWriter(writer)
     try:
-        for number, row in enumerate(csv.reader(text, delimiter=_delimiter(sample, source)), start=1):
+        for number, row in enumerate(csv.reader(text, delimiter=_delimiter(sample, file)), start=1):
             table.row(number, row)
             if number % 256 == 0:
-                output.progress(source.stream.tell() / source.size)
+                writer.progress(file.stream.tell() / file.size)
     except csv.Error as error:
         raise CorruptFileError(str(error)) from error
     table.end()
 
 
-def _delimiter(sample: str, source: Source) -> str:
+def _delimiter(sample: str, file: InputFile) -> str:
     """Return the character that separates cells: the one that is commonest in the first line."""
-    if source.extension == "tsv":
+    if file.extension == "tsv":
         return "\t"
     first = next((line for line in sample.splitlines() if line.strip()), "")
     first = _QUOTED.sub("", first)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rag_pipeline.ingest.extract.archive import Archive
-from rag_pipeline.ingest.extract.markup import Handler, attribute, parse_xml
+from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.opc import main_part, parts_of_kind, relationships
-from rag_pipeline.ingest.extract.output import Output
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
+from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_xml
+from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 _HEADING_NAME = re.compile(r"heading ([1-9])$", re.I)
 _BODY_LEVEL = 9  # an outline level of 9 means body text
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
 
-class _Styles(Handler):
+class _Styles(XmlHandler):
     """Finds which paragraph styles are headings: ids are translated in some languages, names and levels are not."""
 
     def __init__(self) -> None:
@@ -35,11 +35,11 @@ class _Styles(Handler):
             self.levels.setdefault(self._style, int(value) + 1)
 
 
-class _Body(Handler):
+class _Body(XmlHandler):
     """Writes paragraphs; those of a heading's style begin a section."""
 
-    def __init__(self, output: Output, levels: Mapping[str, int]) -> None:
-        self._output = output
+    def __init__(self, writer: SectionWriter, levels: Mapping[str, int]) -> None:
+        self._writer = writer
         self._levels = levels
         self._skipping = 0
         self._in_text = False
@@ -72,7 +72,7 @@ class _Body(Handler):
         elif name == "tc":
             self._cell_depth += 1
             if not self._first_in_row:
-                self._output.write(" | ")
+                self._writer.write(" | ")
             self._first_in_row = False
         elif name == "tr":
             self._first_in_row = True
@@ -90,7 +90,7 @@ class _Body(Handler):
         elif name == "tc":
             self._cell_depth -= 1
         elif name in ("tr", "tbl"):
-            self._output.write("\n")
+            self._writer.write("\n")
 
     def text(self, text: str) -> None:
         if self._in_text:
@@ -99,16 +99,16 @@ class _Body(Handler):
     def _end_paragraph(self) -> None:
         text = "".join(self._paragraph)
         if self._cell_depth:
-            self._output.write(text.strip() + " " if text.strip() else "")
+            self._writer.write(text.strip() + " " if text.strip() else "")
         elif self._level is not None and text.strip():
-            self._output.heading(self._level, text)
+            self._writer.heading(self._level, text)
         else:
-            self._output.write(text + "\n")
+            self._writer.write(text + "\n")
 
 
-def read_word(source: Source, output: Output) -> None:
+def read_word(file: InputFile, writer: SectionWriter) -> None:
     """Read a docx file; places are paths of headings. Headers, footers, comments and deleted text are left out."""
-    archive = Archive(source)
+    archive = ZipArchive(file)
     document = main_part(archive)
     related = relationships(archive, document)
     styles = _Styles()
@@ -116,9 +116,9 @@ def read_word(source: Source, output: Output) -> None:
         if part in archive.names:
             parse_xml(archive.open(part), styles)
     size = archive.size(document) or 1
-    parse_xml(archive.open(document), _Body(output, styles.levels), on_block=lambda done: output.progress(done / size))
+    parse_xml(archive.open(document), _Body(writer, styles.levels), on_block=lambda done: writer.progress(done / size))
     for kind in ("footnotes", "endnotes"):
         for part in parts_of_kind(related, kind):
             if part in archive.names:
-                output.section(kind)
-                parse_xml(archive.open(part), _Body(output, {}))
+                writer.section(kind)
+                parse_xml(archive.open(part), _Body(writer, {}))

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rag_pipeline.ingest.extract.markup import Handler, parse_xml
-from rag_pipeline.ingest.extract.output import Output
-from rag_pipeline.ingest.extract.source import Source
+from rag_pipeline.ingest.extract.input_file import InputFile
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
+from rag_pipeline.ingest.extract.xml_parser import XmlHandler, parse_xml
 
 
-class _Text(Handler):
+class _Text(XmlHandler):
     """Writes each element's text on a line of its own; text of mixed content stays together."""
 
-    def __init__(self, output: Output) -> None:
-        self._output = output
+    def __init__(self, writer: SectionWriter) -> None:
+        self._writer = writer
 
     def start(self, _name: str, attributes: Mapping[str, str]) -> None:
         for value in attributes.values():
             # Attributes with several words are prose, such as titles; the others are ids and numbers.
             if " " in value.strip() and "://" not in value:
-                self._output.write(value + "\n")
+                self._writer.write(value + "\n")
 
     def text(self, text: str) -> None:
         if text.strip():
-            self._output.write(text if text.endswith("\n") else text + "\n")
+            self._writer.write(text if text.endswith("\n") else text + "\n")
 
 
-def read_xml(source: Source, output: Output) -> None:
+def read_xml(file: InputFile, writer: SectionWriter) -> None:
     """Read an XML file; it has no places."""
     parse_xml(
-        source.stream,
-        _Text(output),
-        on_block=lambda done: output.progress(done / source.size),
+        file.stream,
+        _Text(writer),
+        on_block=lambda done: writer.progress(done / file.size),
         allow_entities=True,
     )

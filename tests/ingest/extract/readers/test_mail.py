@@ -18,8 +18,8 @@ def test_headers_body_and_names_of_attachments() -> None:
     message.set_content("Hällo\n")
     message.add_alternative("<p>Hällo</p>", subtype="html")
     message.add_attachment(b"secret", maintype="application", subtype="pdf", filename="report.pdf")
-    ((place, text),) = read(message.as_bytes(), "a.eml")
-    assert place == "message"
+    ((locator, text),) = read(message.as_bytes(), "a.eml")
+    assert locator == "message"
     assert text == "Subject: Grüße\nFrom: a@example.org\n\nHällo\n\nAttachment: report.pdf"
 
 

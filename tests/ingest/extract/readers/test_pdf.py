@@ -22,7 +22,7 @@ def encrypted(password: str, algorithm: str) -> bytes:
 
 def test_pages_are_places() -> None:
     sections = read(make_pdf(3))
-    assert [place for place, _ in sections] == ["page 1", "page 2", "page 3"]
+    assert [locator for locator, _ in sections] == ["page 1", "page 2", "page 3"]
     assert sections[1][1].startswith("Line 0 of page 2, with words in it\nLine 1")
 
 
@@ -38,7 +38,7 @@ def test_a_bad_page_is_left_out_with_a_warning(encoding: bytes) -> None:
     start, found, rest = make_pdf(2).rpartition(b"<</Length")  # of the last page's text, which has no encoding
     assert found
     bad = start + b"<</Filter/" + encoding + b"/Length" + rest
-    assert [place for place, _ in read(bad)] == ["page 1"]
+    assert [locator for locator, _ in read(bad)] == ["page 1"]
     (said,) = warnings(bad)
     assert said.startswith("page 2 is left out: ")
 

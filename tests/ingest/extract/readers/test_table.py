@@ -13,8 +13,8 @@ def test_cells_carry_the_names_of_their_columns(delimiter: str) -> None:
     data = f'Name{delimiter}Days\n"Holm, Edda"{delimiter}27\n\nReyes{delimiter}\n'.encode()
     if delimiter == ",":
         data = data.replace(b"Reyes,", b"Reyes, ")
-    ((place, text),) = read(data, "a.csv")
-    assert place == "rows 1-4"
+    ((locator, text),) = read(data, "a.csv")
+    assert locator == "rows 1-4"
     assert text.splitlines() == ["Name | Days", "Name: Holm, Edda | Days: 27", "Name: Reyes"]
 
 

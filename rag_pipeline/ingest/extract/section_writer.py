@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 from rag_pipeline.errors import ExtractionLimitError
-from rag_pipeline.ingest.extract.messages import Found, Message, Progressed, Warned
+from rag_pipeline.ingest.extract.messages import Progressed, SectionFound, Warned, WorkerMessage
 
 SECTION_CHARACTERS = 1 << 16
-_PLACE_CHARACTERS = 200
+_LOCATOR_CHARACTERS = 200
 _PROGRESS_INTERVAL_SECONDS = 0.05
 _PROGRESS_STEP = 0.001
 _MAX_WARNINGS = 20
@@ -34,14 +34,14 @@ def clean(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text
 
 
-class Output:
+class SectionWriter:
     """Collects the text of one file and sends it on, section by section.
 
     A section ends where the place changes, or after 65,536 characters. Raises
     :class:`~rag_pipeline.errors.ExtractionLimitError` when the text grows over ``text_bytes``.
     """
 
-    def __init__(self, send: Callable[[Message], None], *, text_bytes: int) -> None:
+    def __init__(self, send: Callable[[WorkerMessage], None], *, text_bytes: int) -> None:
         self._send = send
         self._text_bytes = text_bytes
         self._bytes_sent = 0
@@ -49,7 +49,7 @@ class Output:
         self._warnings = 0
         self._pieces: list[str] = []
         self._pending = 0
-        self._place = ""
+        self._locator = ""
         self._base = ""
         self._headings: list[tuple[int, str]] = []
         self._only_headings = True
@@ -61,10 +61,10 @@ class Output:
         """Whether nothing but white space has been written."""
         return self._sections == 0 and not "".join(self._pieces).strip()
 
-    def section(self, place: str) -> None:
+    def section(self, locator: str) -> None:
         """Begin a section: what is written from now on stands at ``place``."""
         self.flush()
-        self._base = self._place = place
+        self._base = self._locator = locator
         self._headings = []
 
     def heading(self, level: int, title: str) -> None:
@@ -73,13 +73,13 @@ class Output:
         Headings with nothing between them share a section.
         """
         title = " ".join(title.split())
-        name = title[:_PLACE_CHARACTERS]  # a place is built of it for each section below, however long the title is
+        name = title[:_LOCATOR_CHARACTERS]  # a place is built of it for each section below, however long the title is
         if not title or (self._only_headings and (level, name) in self._headings[-1:]):
             return
         if not self._only_headings:
             self.flush()
         self._headings = [(above, text) for above, text in self._headings if above < level] + [(level, name)]
-        self._place = " › ".join(filter(None, [self._base, *(text for _, text in self._headings)]))
+        self._locator = " › ".join(filter(None, [self._base, *(text for _, text in self._headings)]))
         self._append(title + "\n")
 
     def write(self, text: str) -> None:
@@ -126,7 +126,7 @@ class Output:
         if self._bytes_sent > self._text_bytes:
             raise ExtractionLimitError(f"holds more than {self._text_bytes:,} bytes of text")
         self._sections += 1
-        self._send(Found(clean(self._place)[:_PLACE_CHARACTERS], text))
+        self._send(SectionFound(clean(self._locator)[:_LOCATOR_CHARACTERS], text))
 
     def progress(self, fraction: float) -> None:
         """Report the fraction of the file that is done; cheap enough to call for each line."""

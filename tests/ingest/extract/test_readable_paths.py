@@ -7,7 +7,7 @@ from pathlib import Path
 import pypdf
 import pytest
 
-from rag_pipeline.ingest.extract.libraries import readable_paths
+from rag_pipeline.ingest.extract.readable_paths import readable_paths
 
 
 def is_readable(path: str) -> bool:

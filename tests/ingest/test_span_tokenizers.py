@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from rag_pipeline.ingest.embed.model_files import find_model, read_tokenizer
-from rag_pipeline.ingest.spans import LONG_WORD, EstimatedSpans, TokenizerSpans, TokenSpans
+from rag_pipeline.ingest.span_tokenizers import LONG_WORD, EstimatedSpanTokenizer, ModelSpanTokenizer, SpanTokenizer
 
 TOKENIZER: Tokenizer = read_tokenizer(find_model())
-MODEL = TokenizerSpans(TOKENIZER)
+MODEL = ModelSpanTokenizer(TOKENIZER)
 
 
 def tokens(text: str) -> int:
@@ -34,13 +34,13 @@ def tokens(text: str) -> int:
     ],
 )
 def test_the_estimate_is_four_letters_or_one_sign(text: str, parts: list[str]) -> None:
-    assert [text[start:end] for start, end in EstimatedSpans().spans(text)] == parts
+    assert [text[start:end] for start, end in EstimatedSpanTokenizer().spans(text)] == parts
 
 
-@pytest.mark.parametrize("spans", [EstimatedSpans(), MODEL], ids=["estimate", "model"])
+@pytest.mark.parametrize("spans", [EstimatedSpanTokenizer(), MODEL], ids=["estimate", "model"])
 @settings(max_examples=60)
 @given(text=st.text(max_size=60), times=st.integers(1, 40))
-def test_spans_lie_in_the_text_in_order_and_cover_its_words(spans: TokenSpans, text: str, times: int) -> None:
+def test_spans_lie_in_the_text_in_order_and_cover_its_words(spans: SpanTokenizer, text: str, times: int) -> None:
     whole = text * times
     found = spans.spans(whole)
     assert all(0 <= start <= end <= len(whole) for start, end in found)

@@ -16,8 +16,8 @@ from unicodedata import category
 
 from rag_pipeline.ingest.embed.model_files import find_model, read_tokenizer
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.spans import EstimatedSpans, TokenizerSpans, TokenSpans
-from rag_pipeline.ingest.types import Chunk, Document, Progress, Section, Stopped
+from rag_pipeline.ingest.span_tokenizers import EstimatedSpanTokenizer, ModelSpanTokenizer, SpanTokenizer
+from rag_pipeline.ingest.types import Chunk, ExtractedDocument, ProgressCallback, Section, Stopped
 
 # Characters tokenized at once: some 10,000 tokens, 4 ms.
 BLOCK = 1 << 15
@@ -42,7 +42,7 @@ _ENDS_WORD = re.compile(_SPACE)
 class Chunker:
     """Makes chunks of at most ``max_tokens`` tokens, special ones not counted; safe under threads."""
 
-    def __init__(self, tokens: TokenSpans, max_tokens: int, *, stop: threading.Event | None = None) -> None:
+    def __init__(self, tokens: SpanTokenizer, max_tokens: int, *, stop: threading.Event | None = None) -> None:
         """Count with ``tokens``; ``max_tokens`` is at least 128, so that every word fits."""
         if max_tokens < 128:
             raise ValueError(f"max_tokens={max_tokens}: expected at least 128")
@@ -50,11 +50,11 @@ class Chunker:
         self._max_tokens = max_tokens
         self._stop = stop
 
-    def chunk(self, document: Document, *, on_progress: Progress | None = None) -> list[Chunk]:
+    def chunk(self, document: ExtractedDocument, *, on_progress: ProgressCallback | None = None) -> list[Chunk]:
         """Return the document's chunks at once; see :meth:`chunks`."""
         return list(self.chunks(document, on_progress=on_progress))
 
-    def chunks(self, document: Document, *, on_progress: Progress | None = None) -> Iterator[Chunk]:
+    def chunks(self, document: ExtractedDocument, *, on_progress: ProgressCallback | None = None) -> Iterator[Chunk]:
         """Yield the document's chunks in reading order, numbered from 0, a block of text at a time.
 
         Neighbouring sections of one place are joined first. A chunk never spans two places. Stretches without a
@@ -64,11 +64,11 @@ class Chunker:
         index = 0
         total = sum(len(section.text) for section in document.sections)
         done = 0
-        for place, group in groupby(document.sections, key=lambda section: section.place):
+        for locator, group in groupby(document.sections, key=lambda section: section.locator):
             sections = list(group)
             for text, consumed in self._texts(_joined(sections)):
                 if text:
-                    yield Chunk(text=text, place=place, index=index)
+                    yield Chunk(text=text, locator=locator, index=index)
                     index += 1
                 if consumed and on_progress is not None:
                     on_progress(min(1.0, (done + consumed) / total))
@@ -155,9 +155,9 @@ def build_chunker(settings: IngestSettings, stop: threading.Event | None = None)
 
     Raises EmbeddingError where the embedded model is to be used and isn't installed.
     """
-    tokens: TokenSpans
+    tokens: SpanTokenizer
     if settings.embedding_api_url is None:
-        tokens = TokenizerSpans(read_tokenizer(find_model(settings.embedding_model_dir)))
+        tokens = ModelSpanTokenizer(read_tokenizer(find_model(settings.embedding_model_dir)))
     else:
-        tokens = EstimatedSpans()
+        tokens = EstimatedSpanTokenizer()
     return Chunker(tokens, settings.chunk_tokens, stop=stop)

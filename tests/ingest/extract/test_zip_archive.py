@@ -8,13 +8,13 @@ import zipfile
 import pytest
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionLimitError
-from rag_pipeline.ingest.extract.archive import Archive
 from rag_pipeline.ingest.extract.limits import KIB, MIB, ExtractionLimits
-from tests.ingest.extract.makers import make_zip, source_of
+from rag_pipeline.ingest.extract.zip_archive import ZipArchive
+from tests.ingest.extract.makers import input_file, make_zip
 
 
-def archive(data: bytes, limits: ExtractionLimits | None = None) -> Archive:
-    return Archive(source_of(data, "a.docx", limits))
+def archive(data: bytes, limits: ExtractionLimits | None = None) -> ZipArchive:
+    return ZipArchive(input_file(data, "a.docx", limits))
 
 
 def with_declared_size(data: bytes, size: int) -> bytes:

@@ -22,7 +22,7 @@ _MAX_REFERENCE = 34
 _MAX_NAME = 1000
 
 
-class Tags:
+class HtmlParser:
     """Calls ``open_tag``, ``close_tag`` and ``data`` for the markup fed to it; give it all, then call ``close``.
 
     Attributes, comments, declarations, and the content of scripts and styles are left out.

@@ -9,19 +9,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from rag_pipeline.ingest.chunk import BLOCK, Chunker, build_chunker
+from rag_pipeline.ingest.chunker import BLOCK, Chunker, build_chunker
 from rag_pipeline.ingest.embed.model_files import find_model, read_tokenizer
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.spans import EstimatedSpans, TokenizerSpans
-from rag_pipeline.ingest.types import Chunk, Document, Section, Stopped
+from rag_pipeline.ingest.span_tokenizers import EstimatedSpanTokenizer, ModelSpanTokenizer
+from rag_pipeline.ingest.types import Chunk, ExtractedDocument, Section, Stopped
 
 TOKENIZER: Tokenizer = read_tokenizer(find_model())
-MODEL = Chunker(TokenizerSpans(TOKENIZER), 254)
+MODEL = Chunker(ModelSpanTokenizer(TOKENIZER), 254)
 PROSE = "Retrieval splits documents into chunks. It embeds each of them! A question finds the nearest.\n"
 
 
-def document(*texts: str, place: str = "") -> Document:
-    return Document(tuple(Section(text, place) for text in texts), "text/plain")
+def document(*texts: str, locator: str = "") -> ExtractedDocument:
+    return ExtractedDocument(tuple(Section(text, locator) for text in texts), "text/plain")
 
 
 def tokens(text: str) -> int:
@@ -35,7 +35,7 @@ def squeezed(text: str) -> str:
 @pytest.mark.parametrize("size", [128, 254])
 def test_prose_is_kept_whole_in_chunks_that_fit(size: int) -> None:
     text = (PROSE * 7 + "\n") * 200
-    chunks = Chunker(TokenizerSpans(TOKENIZER), size).chunk(document(text))
+    chunks = Chunker(ModelSpanTokenizer(TOKENIZER), size).chunk(document(text))
     assert squeezed("".join(chunk.text for chunk in chunks)) == squeezed(text)
     assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
     assert max(tokens(chunk.text) for chunk in chunks) <= size
@@ -53,14 +53,16 @@ def test_paragraphs_are_not_torn_where_one_ends_in_time() -> None:
 
 
 def test_each_chunk_has_the_place_of_its_section() -> None:
-    pages = Document(tuple(Section(f"This is page {i}. " * 60, f"page {i}") for i in range(1, 6)), "application/pdf")
+    pages = ExtractedDocument(
+        tuple(Section(f"This is page {i}. " * 60, f"page {i}") for i in range(1, 6)), "application/pdf"
+    )
     chunks = MODEL.chunk(pages)
-    assert {chunk.place for chunk in chunks} == {f"page {i}" for i in range(1, 6)}
-    assert all(chunk.place.removeprefix("page ") in chunk.text for chunk in chunks)
+    assert {chunk.locator for chunk in chunks} == {f"page {i}" for i in range(1, 6)}
+    assert all(chunk.locator.removeprefix("page ") in chunk.text for chunk in chunks)
 
 
 def test_neighbours_of_one_place_are_joined() -> None:
-    chunks = MODEL.chunk(document("One.", "Two.", "Three.", place="sheet A"))
+    chunks = MODEL.chunk(document("One.", "Two.", "Three.", locator="sheet A"))
     assert chunks == [Chunk("One.\n\nTwo.\n\nThree.", "sheet A", 0)]
 
 
@@ -110,7 +112,7 @@ def test_a_lone_surrogate_does_no_harm() -> None:
 @example([("000", 1), ("0A\u3400", 38), ("DY¢\x1c", 33), ("0:", 55)])  # a control character ends no word
 def test_any_text_is_bounded_ordered_and_complete(parts: list[tuple[str, int]]) -> None:
     text = "".join(part * times for part, times in parts)
-    chunks = Chunker(TokenizerSpans(TOKENIZER), 128).chunk(document(text))
+    chunks = Chunker(ModelSpanTokenizer(TOKENIZER), 128).chunk(document(text))
     at = 0
     clean = text.encode("utf-8", "replace").decode("utf-8")
     for chunk in chunks:
@@ -139,7 +141,7 @@ def test_progress_and_the_stop_event_stop_the_work() -> None:
     with pytest.raises(Stopped):
         MODEL.chunk(document(PROSE * 3000), on_progress=stop)
     event = threading.Event()
-    chunker = Chunker(EstimatedSpans(), 128, stop=event)
+    chunker = Chunker(EstimatedSpanTokenizer(), 128, stop=event)
     with pytest.raises(Stopped):
         chunker.chunk(document(PROSE * 3000), on_progress=lambda _: event.set())
 
@@ -152,4 +154,4 @@ def test_an_endpoint_needs_no_model_for_its_chunks() -> None:
 
 def test_too_small_a_size_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 128"):
-        Chunker(EstimatedSpans(), 20)
+        Chunker(EstimatedSpanTokenizer(), 20)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.ingest.extract.tags import Tags
+from rag_pipeline.ingest.extract.html_parser import HtmlParser
 
 
-class Recorder(Tags):
+class Recorder(HtmlParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []

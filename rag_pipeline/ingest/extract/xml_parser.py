@@ -12,7 +12,7 @@ _BLOCK_BYTES = 1 << 16
 _MAX_DEPTH = 2000
 
 
-class Readable(Protocol):
+class ByteStream(Protocol):
     """Bytes in blocks."""
 
     def read(self, count: int, /) -> bytes:
@@ -20,7 +20,7 @@ class Readable(Protocol):
         ...
 
 
-class Handler:
+class XmlHandler:
     """Is told of elements and text; names come without their namespace.
 
     ``attributes`` has the attributes' names as the parser gives them: see :func:`attribute`.
@@ -45,8 +45,8 @@ def attribute(attributes: Mapping[str, str], name: str) -> str | None:
 
 
 def parse_xml(
-    stream: Readable,
-    handler: Handler,
+    stream: ByteStream,
+    handler: XmlHandler,
     *,
     on_block: Callable[[int], None] | None = None,
     allow_entities: bool = False,

@@ -10,9 +10,9 @@ import select
 import sys
 from contextlib import suppress
 
-from rag_pipeline.ingest.extract import kernel, landlock, seccomp
-from rag_pipeline.ingest.extract.libraries import readable_paths
+from rag_pipeline.ingest.extract import landlock, seccomp, syscalls
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
+from rag_pipeline.ingest.extract.readable_paths import readable_paths
 
 _NICENESS = 10
 _OPEN_FILES = 64
@@ -36,12 +36,12 @@ def confine(limits: ExtractionLimits, lifeline: int) -> str:
 
 def _shut_off() -> list[str]:
     """Give up files, the network and other processes; return the means that are missing."""
-    if not kernel.IS_LINUX:
+    if not syscalls.IS_LINUX:
         return ["Landlock", "seccomp"]
     with suppress(OSError):
-        kernel.drop_capabilities()
+        syscalls.drop_capabilities()
     with suppress(OSError):
-        kernel.forbid_new_privileges()
+        syscalls.forbid_new_privileges()
     lacks = []
     if not landlock.allow_reading_only(readable_paths()):
         lacks.append("Landlock")

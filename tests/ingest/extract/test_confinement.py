@@ -16,7 +16,7 @@ def run_confined(code: str, *, limits: str = "", before: str = "") -> subprocess
     """Run code in a confined process; ``before`` runs in it earlier, unconfined."""
     read_end, write_end = os.pipe()
     prologue = before + (
-        "from rag_pipeline.ingest.extract.confine import confine, allow_processor_time\n"
+        "from rag_pipeline.ingest.extract.confinement import confine, allow_processor_time\n"
         "from rag_pipeline.ingest.extract.limits import ExtractionLimits\n"
         f"confine(ExtractionLimits({limits}), {read_end})\n"
     )
@@ -69,7 +69,8 @@ def test_a_parent_that_is_gone_already_ends_it() -> None:
     read_end, write_end = os.pipe()
     os.close(write_end)
     code = (
-        f"from rag_pipeline.ingest.extract.confine import die_with_parent; die_with_parent({read_end}); print('alive')"
+        "from rag_pipeline.ingest.extract.confinement import die_with_parent\n"
+        f"die_with_parent({read_end})\nprint('alive')"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=_ROOT, pass_fds=(read_end,), capture_output=True, check=False
@@ -202,8 +203,8 @@ WITHOUT = {
 def old_kernel(*lacking: str) -> str:
     blocks = " + ".join(WITHOUT[name] for name in lacking)
     return (
-        "import os\nfrom rag_pipeline.ingest.extract import kernel, seccomp as s\n"
-        "kernel.forbid_new_privileges()\n"
+        "import os\nfrom rag_pipeline.ingest.extract import syscalls, seccomp as s\n"
+        "syscalls.forbid_new_privileges()\n"
         f"s.install([(s._LOAD, 0, 0, 0), *({blocks}), s._result(s._ALLOW)])\n"
     )
 
@@ -238,7 +239,7 @@ def test_an_extractor_on_an_older_kernel_reads_and_says_once_what_is_missing(
         "with ProcessExtractor(ExtractionLimits(files_per_worker=1)) as extractor:\n"
         "    for _ in range(2):\n"
         f"        print(extractor.extract({str(tmp_path / 'a.txt')!r}).sections[0].text)\n"
-        "print(kernel._libc.prctl(3, 0, 0, 0, 0))"
+        "print(syscalls._libc.prctl(3, 0, 0, 0, 0))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, timeout=120, check=False

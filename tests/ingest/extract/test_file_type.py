@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionError, UnsupportedFileTypeError
-from rag_pipeline.ingest.extract.filetype import recognise
-from tests.ingest.extract.makers import EXAMPLES, make_docx, make_ole, make_pdf, make_xlsx, make_zip, source_of
+from rag_pipeline.ingest.extract.file_type import recognise
+from tests.ingest.extract.makers import EXAMPLES, input_file, make_docx, make_ole, make_pdf, make_xlsx, make_zip
 
 ODT = make_zip({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": "<a/>"})
 EPUB = make_zip({"mimetype": "application/epub+zip"})
@@ -37,7 +37,7 @@ EPUB = make_zip({"mimetype": "application/epub+zip"})
     ],
 )
 def test_a_type_is_recognised(data: bytes, name: str, reader: str) -> None:
-    assert recognise(source_of(data, name)).reader == reader
+    assert recognise(input_file(data, name)).reader == reader
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_a_type_is_recognised(data: bytes, name: str, reader: str) -> None:
 )
 def test_what_can_not_be_read_is_named(data: bytes, name: str, error: type[ExtractionError], words: str) -> None:
     with pytest.raises(error, match=words):
-        recognise(source_of(data, name))
+        recognise(input_file(data, name))

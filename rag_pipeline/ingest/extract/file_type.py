@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, UnsupportedFileTypeError
-from rag_pipeline.ingest.extract.archive import Archive
 from rag_pipeline.ingest.extract.charset import looks_like_text
+from rag_pipeline.ingest.extract.input_file import HEAD_BYTES, InputFile
 from rag_pipeline.ingest.extract.signatures import binary_label
-from rag_pipeline.ingest.extract.source import HEAD_BYTES, Source
+from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,40 +91,40 @@ _MAIN_PART = re.compile(r'ContentType\s*+=\s*+"([^"]*\.main\+xml)"')
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 
 
-def recognise(source: Source) -> FileType:
+def recognise(file: InputFile) -> FileType:
     """Return the file's type; raises an ExtractionError for one that can't be read, saying what it is."""
-    head = source.read_at(0, HEAD_BYTES)
-    promised = _NEVER_TEXT.get(source.extension)
+    head = file.read_at(0, HEAD_BYTES)
+    promised = _NEVER_TEXT.get(file.extension)
     if b"%PDF-" in head[:1024]:
         return PDF
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _recognise_zip(source, promised)
+        return _recognise_zip(file, promised)
     if head.startswith(_OLE):
-        return _recognise_ole(source, head)
+        return _recognise_ole(file, head)
     if head.lstrip()[:5] == b"{\\rtf":
         return RTF
     if label := binary_label(head):
         raise UnsupportedFileTypeError(f"is {label}, which holds no text to read")
     if looks_like_text(head):
-        return _recognise_text(source, head, promised)
+        return _recognise_text(file, head, promised)
     if promised:
         raise CorruptFileError(f"is named like a {promised.label} but does not hold one")
     raise UnsupportedFileTypeError("is binary data of an unknown type")
 
 
-def _recognise_text(source: Source, head: bytes, promised: FileType | None) -> FileType:
+def _recognise_text(file: InputFile, head: bytes, promised: FileType | None) -> FileType:
     if _HTML_START.match(head) or _XHTML_START.match(head):
         return HTML
     if promised:
         raise CorruptFileError(f"is named like a {promised.label} but does not hold one")
-    if file_type := _TEXT_EXTENSIONS.get(source.extension):
+    if file_type := _TEXT_EXTENSIONS.get(file.extension):
         return file_type
     return XML if _XML_START.match(head) else TEXT
 
 
-def _recognise_zip(source: Source, promised: FileType | None) -> FileType:
+def _recognise_zip(file: InputFile, promised: FileType | None) -> FileType:
     try:
-        archive = Archive(source)
+        archive = ZipArchive(file)
         found = _type_of_archive(archive)
     except CorruptFileError as error:
         if promised:
@@ -135,7 +135,7 @@ def _recognise_zip(source: Source, promised: FileType | None) -> FileType:
     return found
 
 
-def _type_of_archive(archive: Archive) -> FileType | None:
+def _type_of_archive(archive: ZipArchive) -> FileType | None:
     if "[Content_Types].xml" in archive.names:
         content_types = archive.read("[Content_Types].xml").decode("utf-8", "replace")
         for main in _MAIN_PART.finditer(content_types):
@@ -151,11 +151,11 @@ def _type_of_archive(archive: Archive) -> FileType | None:
     return None
 
 
-def _recognise_ole(source: Source, head: bytes) -> FileType:
+def _recognise_ole(file: InputFile, head: bytes) -> FileType:
     """Tell an encrypted Office file from an old binary one: both are OLE containers, told apart by their directory."""
     sector = 1 << min(12, int.from_bytes(head[30:32], "little") or 9)
     directory = (int.from_bytes(head[48:52], "little") + 1) * sector
-    names = source.read_at(directory, 1 << 14) if directory < source.size else b""
+    names = file.read_at(directory, 1 << 14) if directory < file.size else b""
     if "EncryptedPackage".encode("utf-16-le") in names + head:
         raise EncryptedFileError("is encrypted; a password is needed")
     raise UnsupportedFileTypeError("is an Office file of the binary formats before 2007 (OLE)")

@@ -7,38 +7,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.errors import ExtractionLimitError
-from rag_pipeline.ingest.extract.messages import Found, Message, Progressed, Warned
-from rag_pipeline.ingest.extract.output import SECTION_CHARACTERS, Output, clean
+from rag_pipeline.ingest.extract.messages import Progressed, SectionFound, Warned, WorkerMessage
+from rag_pipeline.ingest.extract.section_writer import SECTION_CHARACTERS, SectionWriter, clean
 
 
-def make(text_bytes: int = 10_000_000) -> tuple[Output, list[Message]]:
-    sent: list[Message] = []
-    return Output(sent.append, text_bytes=text_bytes), sent
+def make(text_bytes: int = 10_000_000) -> tuple[SectionWriter, list[WorkerMessage]]:
+    sent: list[WorkerMessage] = []
+    return SectionWriter(sent.append, text_bytes=text_bytes), sent
 
 
 def test_headings_make_a_path_and_empty_ones_share_a_section() -> None:
-    output, sent = make()
-    output.heading(1, " Hand\nbook ")
-    output.heading(2, "Leave")
-    output.write("27 days\n")
-    output.heading(2, "Sick leave")
-    output.write("a note\n")
-    output.heading(1, "End")
-    output.flush()
+    writer, sent = make()
+    writer.heading(1, " Hand\nbook ")
+    writer.heading(2, "Leave")
+    writer.write("27 days\n")
+    writer.heading(2, "Sick leave")
+    writer.write("a note\n")
+    writer.heading(1, "End")
+    writer.flush()
     assert sent == [
-        Found("Hand book › Leave", "Hand book\nLeave\n27 days"),
-        Found("Hand book › Sick leave", "Sick leave\na note"),
-        Found("End", "End"),
+        SectionFound("Hand book › Leave", "Hand book\nLeave\n27 days"),
+        SectionFound("Hand book › Sick leave", "Sick leave\na note"),
+        SectionFound("End", "End"),
     ]
 
 
 @given(st.lists(st.text(alphabet=st.sampled_from("ab \n"), max_size=40), max_size=20), st.integers(1, 4000))
 def test_long_sections_are_cut_and_nothing_is_lost(pieces: list[str], repeat: int) -> None:
-    output, sent = make()
+    writer, sent = make()
     for piece in pieces:
-        output.write(piece * repeat)
-    output.flush()
-    found = [message.text for message in sent if isinstance(message, Found)]
+        writer.write(piece * repeat)
+    writer.flush()
+    found = [message.text for message in sent if isinstance(message, SectionFound)]
     assert all(len(text) <= SECTION_CHARACTERS for text in found)
     assert "".join("".join(found).split()) == "".join("".join(piece * repeat for piece in pieces).split())
 
@@ -56,20 +56,20 @@ def test_half_a_surrogate_pair_is_replaced() -> None:
 
 
 def test_the_text_is_bounded() -> None:
-    output, sent = make(text_bytes=10)
-    output.write("ééééé")
-    output.flush()
-    output.write("x")
+    writer, sent = make(text_bytes=10)
+    writer.write("ééééé")
+    writer.flush()
+    writer.write("x")
     with pytest.raises(ExtractionLimitError, match="more than 10 bytes"):
-        output.flush()
-    assert sent == [Found("", "ééééé")]
+        writer.flush()
+    assert sent == [SectionFound("", "ééééé")]
 
 
 def test_progress_only_rises_and_warnings_are_few() -> None:
-    output, sent = make()
+    writer, sent = make()
     for fraction in (0.2, 0.1, 0.2, 5.0):
-        output.progress(fraction)
+        writer.progress(fraction)
     for _ in range(100):
-        output.warn("left out")
+        writer.warn("left out")
     assert sent[0] == Progressed(0.2)
     assert sum(isinstance(message, Warned) for message in sent) == 20

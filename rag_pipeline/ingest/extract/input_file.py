@@ -11,7 +11,7 @@ HEAD_BYTES = 1 << 16
 
 
 @dataclass(slots=True)
-class Source:
+class InputFile:
     """An open file at any position, its size in bytes, its name without folders, and the bounds to keep."""
 
     stream: BinaryIO

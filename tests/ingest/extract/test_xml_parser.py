@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import pytest
 
 from rag_pipeline.errors import CorruptFileError
-from rag_pipeline.ingest.extract.markup import Handler, attribute, parse_xml
+from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_xml
 
 
-class Recorder(Handler):
+class Recorder(XmlHandler):
     def __init__(self) -> None:
         self.seen: list[str] = []
 

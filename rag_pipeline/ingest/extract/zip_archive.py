@@ -8,8 +8,8 @@ import zlib
 from typing import IO
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionLimitError
+from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.limits import KIB, MIB
-from rag_pipeline.ingest.extract.source import Source
 
 _ENCRYPTED_FLAG = 1
 _RATIO_FREE_BYTES = 16 * MIB
@@ -17,18 +17,18 @@ _SMALL_PART_BYTES = 16 * MIB
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, ValueError)
 
 
-class Archive:
+class ZipArchive:
     """The parts of a zip file by name.
 
     Raises CorruptFileError, EncryptedFileError or ExtractionLimitError; a zip inside the zip is never opened.
     """
 
-    def __init__(self, source: Source) -> None:
-        self._limits = source.limits
+    def __init__(self, file: InputFile) -> None:
+        self._limits = file.limits
         self._unpacked = 0
-        source.stream.seek(0)
+        file.stream.seek(0)
         try:
-            self._zip = zipfile.ZipFile(source.stream)
+            self._zip = zipfile.ZipFile(file.stream)
         except _DAMAGE as error:
             raise CorruptFileError(f"the zip directory can't be read ({error})") from error
         entries = self._zip.infolist()
@@ -38,7 +38,7 @@ class Archive:
             )
         # Media is stored as it is and can't grow, so only what exceeds the file itself counts as unpacked.
         declared = sum(entry.file_size for entry in entries)
-        if declared > self._limits.unpacked_bytes + source.size:
+        if declared > self._limits.unpacked_bytes + file.size:
             raise ExtractionLimitError(
                 f"unpacks to {declared:,} bytes, over the limit of {self._limits.unpacked_bytes:,}"
             )
@@ -50,7 +50,7 @@ class Archive:
         entry = self._entries.get(name)
         return entry.file_size if entry else 0
 
-    def open(self, name: str) -> Part:
+    def open(self, name: str) -> ZipMember:
         """Return a part to be read in blocks."""
         entry = self._entries.get(name)
         if entry is None:
@@ -61,7 +61,7 @@ class Archive:
             stream = self._zip.open(entry)
         except (*_DAMAGE, RuntimeError) as error:
             raise CorruptFileError(f"its part {name} can't be read ({error})") from error
-        return Part(self, name, stream, entry.compress_size)
+        return ZipMember(self, name, stream, entry.compress_size)
 
     def read(self, name: str, limit_bytes: int = _SMALL_PART_BYTES) -> bytes:
         """Return all of a small part."""
@@ -84,10 +84,10 @@ class Archive:
             )
 
 
-class Part:
+class ZipMember:
     """One file of an archive, open for reading."""
 
-    def __init__(self, archive: Archive, name: str, stream: IO[bytes], packed: int) -> None:
+    def __init__(self, archive: ZipArchive, name: str, stream: IO[bytes], packed: int) -> None:
         self._archive = archive
         self._stream = stream
         self._packed = packed

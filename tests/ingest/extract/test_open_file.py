@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline.errors import UnsupportedFileTypeError
-from rag_pipeline.ingest.extract.opening import open_regular
+from rag_pipeline.ingest.extract.open_file import open_regular
 
 
 def test_a_file_is_opened_for_reading_and_not_inherited(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ingest.extract.makers import source_of
+from tests.ingest.extract.makers import input_file
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,16 @@ from tests.ingest.extract.makers import source_of
     ],
 )
 def test_the_extension_is_what_follows_the_last_dot(name: str, extension: str) -> None:
-    assert source_of(b"", name).extension == extension
+    assert input_file(b"", name).extension == extension
 
 
 @given(st.binary(max_size=50), st.lists(st.tuples(st.integers(-60, 60), st.integers(0, 60)), max_size=5))
 def test_bytes_are_read_at_any_place_in_any_order(data: bytes, reads: list[tuple[int, int]]) -> None:
     """Before the beginning counts as the beginning: the tail of a short file is the whole of it."""
-    source = source_of(data)
+    file = input_file(data)
     for offset, count in reads:
-        assert source.read_at(offset, count) == data[max(0, offset) :][:count]
+        assert file.read_at(offset, count) == data[max(0, offset) :][:count]
 
 
 def test_a_file_is_not_opened_as_text_before_a_reader_does() -> None:
-    assert source_of(b"abc").text is None
+    assert input_file(b"abc").text is None

@@ -9,24 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from rag_pipeline.ingest.extract import kernel
+from rag_pipeline.ingest.extract import syscalls
 
 _ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_what_the_kernel_refuses_is_an_os_error() -> None:
     with pytest.raises(OSError) as caught:
-        kernel.syscall(1 << 20)
+        syscalls.syscall(1 << 20)
     assert caught.value.errno == errno.ENOSYS
     with pytest.raises(OSError) as caught:
-        kernel.prctl(1 << 20)
+        syscalls.prctl(1 << 20)
     assert caught.value.errno == errno.EINVAL
 
 
 def test_powers_are_given_up_for_good() -> None:
     code = (
-        "from rag_pipeline.ingest.extract import kernel\n"
-        "kernel.drop_capabilities()\nkernel.forbid_new_privileges()\n"
+        "from rag_pipeline.ingest.extract import syscalls\n"
+        "syscalls.drop_capabilities()\nsyscalls.forbid_new_privileges()\n"
         "print(open('/proc/self/status').read())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True)
