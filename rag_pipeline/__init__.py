@@ -1,28 +1,30 @@
-"""Live status for RAG ingestion pipelines: every change is seen at once, in order, by all who watch."""
+"""Live status for RAG ingestion pipelines: every client sees each change at once and in order."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rag_pipeline.common.version import __version__
 from rag_pipeline.errors import RagPipelineError
 
 if TYPE_CHECKING:
-    from rag_pipeline.service.server import StatusServer, start_status_server
-    from rag_pipeline.status import PipelineStatus, pipeline_status
+    from rag_pipeline.service import StatusServer, start_status_server
+    from rag_pipeline.status.pipeline import PipelineStatus, pipeline_status
 
-__version__ = "0.1.0"
-__all__ = ["PipelineStatus", "RagPipelineError", "StatusServer", "pipeline_status", "start_status_server"]
+__all__ = [
+    "PipelineStatus", "RagPipelineError", "StatusServer", "__version__", "pipeline_status", "start_status_server",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    # The servers bring eventlet with them; a program that only reports need not load it. And a command that begins
-    # with nothing loaded hears Ctrl+C from the first moment.
+    # Loaded on first use: a program that only reports needs no server, and a command that has loaded little reacts to
+    # Ctrl+C from the first moment.
     if name in ("StatusServer", "start_status_server"):
-        from rag_pipeline.service import server
+        from rag_pipeline import service
 
-        return getattr(server, name)
+        return getattr(service, name)
     if name in ("PipelineStatus", "pipeline_status"):
-        from rag_pipeline import status
+        from rag_pipeline.status import pipeline
 
-        return getattr(status, name)
+        return getattr(pipeline, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,7 +11,7 @@ import pytest
 from rag_pipeline import PipelineStatus
 from rag_pipeline.common.listener import open_listener
 from rag_pipeline.errors import PortInUseError
-from rag_pipeline.service.server import start_status_server
+from rag_pipeline.service import start_status_server
 from tests.journal.redis_server import needs_redis, running
 from tests.support.http_get import get_json
 from tests.support.interrupts import interrupted

@@ -1,7 +1,7 @@
-"""From numbered events to subscribers: encoding, hub, replay."""
+"""Broadcasts numbered events to subscribers: encodes each event once, and replays missed ones."""
 
-from rag_pipeline.broadcast.encoding import Batch, Form, Packet
-from rag_pipeline.broadcast.hub import Call, Hub, Item, NewJournal
+from rag_pipeline.broadcast.encoding import Form, Packet, PacketBatch
+from rag_pipeline.broadcast.hub import Hub, HubCall, HubItem, NewJournal
 from rag_pipeline.broadcast.subscriber import Outlet, Subscriber
 
-__all__ = ["Batch", "Call", "Form", "Hub", "Item", "NewJournal", "Outlet", "Packet", "Subscriber"]
+__all__ = ["Form", "Hub", "HubCall", "HubItem", "NewJournal", "Outlet", "Packet", "PacketBatch", "Subscriber"]

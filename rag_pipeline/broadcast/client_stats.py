@@ -1,4 +1,4 @@
-"""The census: who is connected, over what, and how much waits for them. Taken on the hub's thread."""
+"""Client statistics: who is connected, over which transport, and how large their backlogs are."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import NamedTuple
 from rag_pipeline.broadcast.subscriber import Outlet, Subscriber
 
 
-class Census(NamedTuple):
-    """``clients`` counts subscriptions by namespace and transport, ``connections`` what they share, by transport.
+class ClientStats(NamedTuple):
+    """``clients`` counts subscriptions by namespace and transport, ``connections`` counts connections by transport.
 
-    ``largest_backlog_bytes`` is that of the one connection which is furthest behind.
+    ``largest_backlog_bytes`` is the backlog of the connection that is furthest behind.
     """
 
     clients: Mapping[tuple[str, str], int]
@@ -21,8 +21,8 @@ class Census(NamedTuple):
     largest_backlog_bytes: int
 
 
-def take_census(subscribers: Iterable[Subscriber]) -> Census:
-    """Count them; a millisecond for two thousand."""
+def count_clients(subscribers: Iterable[Subscriber]) -> ClientStats:
+    """Return the statistics; takes 1 ms for two thousand clients. Call it on the hub's thread."""
     clients: Counter[tuple[str, str]] = Counter()
     outlets: dict[str, Outlet] = {}
     for subscriber in subscribers:
@@ -30,4 +30,4 @@ def take_census(subscribers: Iterable[Subscriber]) -> Census:
         outlets[subscriber.client] = subscriber.outlet
     backlogs = [outlet.backlog_bytes for outlet in outlets.values()]
     connections = Counter(outlet.transport for outlet in outlets.values())
-    return Census(clients, connections, sum(backlogs), max(backlogs, default=0))
+    return ClientStats(clients, connections, sum(backlogs), max(backlogs, default=0))

@@ -1,4 +1,4 @@
-"""An event's bytes: encoded once, the same for every subscriber of a channel.
+"""Encodes each event once: every subscriber of a channel is sent the same bytes.
 
 Formats: Socket.IO protocol 5 (packet ``2`` EVENT) inside Engine.IO protocol 4 (packet ``4`` message) inside a WebSocket
 text frame (RFC 6455, section 5.2; a server's frames are not masked).
@@ -13,21 +13,21 @@ from rag_pipeline.contract import events
 
 
 class Form(Enum):
-    """What subscribers of a namespace are sent."""
+    """The form in which subscribers get events."""
 
     PLAIN = "plain"
-    """Socket.IO events with one argument, the payload."""
+    """Socket.IO events with the payload as the only argument."""
     RESUMABLE = "resumable"
-    """The same with the offset as last argument, as Socket.IO's own connection state recovery wants it."""
+    """Also with the offset as last argument, which Socket.IO's connection state recovery needs."""
     BARE = "bare"
-    """Payloads alone, for those who bring a format of their own."""
+    """Payloads only, for outlets with a format of their own."""
 
 
-class Channel:
-    """A namespace under one of its names, in one form: its subscribers all get the same bytes.
+class BroadcastChannel:
+    """A namespace under one of its names, in one form: all its subscribers get the same bytes.
 
-    ``namespace`` says whose events they are. There is one object for each, see :func:`channel_of`: the hub looks
-    channels up for every event, and to compare them by identity is cheaper than by their fields.
+    ``name`` may be an alias of ``namespace``. There is one object for each name and form, see :func:`channel_of`: the
+    hub looks channels up for every event, and comparing by identity is cheaper than comparing fields.
     """
 
     __slots__ = ("form", "name", "namespace", "prefix")
@@ -36,25 +36,25 @@ class Channel:
         self.name = name
         self.form = form
         self.namespace = events.resolve_namespace(name)
-        # Socket.IO's packets of the root namespace do not name it.
+        # Socket.IO packets of the root namespace carry no namespace.
         self.prefix = "" if name == events.NS_ROOT else f"{name},"
 
 
-_CHANNELS = {(name, form): Channel(name, form) for name in events.NAMESPACE_NAMES for form in Form}
+_CHANNELS = {(name, form): BroadcastChannel(name, form) for name in events.NAMESPACE_NAMES for form in Form}
 CHANNELS = {
     namespace: tuple(channel for channel in _CHANNELS.values() if channel.namespace == namespace)
     for namespace in events.NAMESPACES
 }
-"""The channels that a namespace's events go to: those of each of its names."""
+"""The channels that a namespace's events are sent to: every name and form of it."""
 
 
-def channel_of(name: str, form: Form = Form.PLAIN) -> Channel:
-    """Return the channel of what a client calls the namespace."""
+def channel_of(name: str, form: Form = Form.PLAIN) -> BroadcastChannel:
+    """Return the channel of the namespace that a client knows by this name."""
     return _CHANNELS[name, form]
 
 
 class Packet(NamedTuple):
-    """One event for one channel: as text, and as the bytes of its WebSocket frame (empty in bare form)."""
+    """One event for one channel, as text and as a WebSocket frame; bare form has no frame."""
 
     text: str
     frame: bytes
@@ -62,20 +62,20 @@ class Packet(NamedTuple):
     offset: str
 
 
-class Batch(NamedTuple):
-    """Packets of one channel that go out together, in order; ``wire`` is their frames joined."""
+class PacketBatch(NamedTuple):
+    """Packets of one channel that are sent together, in order; ``wire`` is their frames joined."""
 
     packets: tuple[Packet, ...]
     wire: bytes
 
 
-def with_offset(payload: str, offset: str, more: str = "") -> str:
-    """Return the payload's JSON with its offset, and with ``more`` members, which end with a comma."""
-    return f'{{"offset":"{offset}",{more}{payload[1:]}'
+def with_offset(payload: str, offset: str, extra: str = "") -> str:
+    """Return the payload's JSON with its offset and ``extra`` members, each of which ends with a comma."""
+    return f'{{"offset":"{offset}",{extra}{payload[1:]}'
 
 
-def packet_for(channel: Channel, name: str, payload: str, offset: str) -> Packet:
-    """Return the packet of an event whose payload has its offset in it."""
+def packet_for(channel: BroadcastChannel, name: str, payload: str, offset: str) -> Packet:
+    """Return the packet of an event; the payload contains its offset already."""
     if channel.form is Form.BARE:
         return Packet(payload, b"", name, offset)
     last = f',"{offset}"' if channel.form is Form.RESUMABLE else ""
@@ -83,10 +83,10 @@ def packet_for(channel: Channel, name: str, payload: str, offset: str) -> Packet
     return Packet(text, text_frame(b"4" + text.encode()), name, offset)
 
 
-def batch(packets: list[Packet]) -> Batch:
-    """Return the packets as one buffer."""
+def batch(packets: list[Packet]) -> PacketBatch:
+    """Join packets to one batch."""
     wire = packets[0].frame if len(packets) == 1 else b"".join([p.frame for p in packets])
-    return Batch(tuple(packets), wire)
+    return PacketBatch(tuple(packets), wire)
 
 
 def text_frame(payload: bytes) -> bytes:

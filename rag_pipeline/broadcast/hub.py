@@ -1,7 +1,7 @@
-"""The hub: owns the subscribers, drains the hand-over, and sends each event to whoever is to see it.
+"""The hub: takes events from its mailbox and sends each one to the live subscribers of its namespaces.
 
-It runs on one thread and touches neither sockets nor an event loop: whoever drives it calls :meth:`Hub.drain` when the
-hand-over's descriptor is readable or the time that the last call returned has come.
+It runs on one thread and touches neither sockets nor an event loop. The loop that drives it calls :meth:`Hub.drain`
+when the mailbox's descriptor is readable, or when the time that the last call returned has passed.
 """
 
 from __future__ import annotations
@@ -13,18 +13,27 @@ import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from rag_pipeline.broadcast.encoding import CHANNELS, Batch, Channel, Packet, batch, packet_for, with_offset
-from rag_pipeline.broadcast.remote_states import Views
-from rag_pipeline.broadcast.replay import Fetch, Replays
-from rag_pipeline.broadcast.snapshots import Round, Snapshots
+from rag_pipeline.broadcast.encoding import (
+    CHANNELS,
+    BroadcastChannel,
+    Packet,
+    PacketBatch,
+    batch,
+    packet_for,
+    with_offset,
+)
+from rag_pipeline.broadcast.newcomers import Newcomers
+from rag_pipeline.broadcast.pages import Fetch
+from rag_pipeline.broadcast.remote_states import RemoteStates
 from rag_pipeline.broadcast.subscriber import Subscriber
 from rag_pipeline.common.mailbox import LOOK_SECONDS, Mailbox
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event
-from rag_pipeline.journal import Entry, Lineage, Tail, offset_of
+from rag_pipeline.contract.events import PipelineEvent
+from rag_pipeline.journal import Entry, Generations, Tail, offset_of
 from rag_pipeline.journal.epochs import Epochs
 from rag_pipeline.journal.gap import GAP
-from rag_pipeline.status import FlushRequest, Sink, SnapshotFor, StatusCore
+from rag_pipeline.status.core import StatusCore
+from rag_pipeline.status.sinks import DueFlush, Sink, SnapshotFor
 
 logger = logging.getLogger("rag_pipeline.broadcast")
 
@@ -33,103 +42,101 @@ MAX_ITEMS_A_TURN = 1000
 
 
 class Join(NamedTuple):
-    """A newcomer: gets the snapshots or what it missed, then everything newer."""
+    """A newcomer that joins at this point in the order of events."""
 
     subscriber: Subscriber
 
 
-class Call(NamedTuple):
-    """Work for the hub's thread."""
+class HubCall(NamedTuple):
+    """A function to call on the hub's thread."""
 
     function: Callable[[], None]
 
 
 class NewJournal(NamedTuple):
-    """From here on positions are those of another journal.
+    """From here on, positions are those of another journal.
 
-    A store has failed, and the hub numbers events itself. Or what publishers and servers share has lost events: then
-    ``entries`` has what is known of each pipeline as of ``newest``.
+    Either a store has failed and the hub numbers events itself. Or a shared journal has lost events: then ``entries``
+    holds the last state of each pipeline as of ``newest``.
     """
 
-    lineage: Lineage
+    generations: Generations
     newest: int = 0
     entries: tuple[Entry, ...] | None = None
 
 
-Item = Event | Entry | FlushRequest | SnapshotFor | Join | Call | NewJournal
+HubItem = PipelineEvent | Entry | DueFlush | SnapshotFor | Join | HubCall | NewJournal
 
 
 class Hub:
-    """Fans events out; every method but :meth:`call` belongs to the thread that drains.
+    """Broadcasts events. Every method but :meth:`call` belongs to the thread that drains.
 
-    ``tail`` is the end of the journal. Events come as entries if a store has numbered them, else the hub numbers them.
-    ``entrance`` is where pipelines publish to; ``fetch`` reads what the tail does not reach back to, and ``reaches``
-    says how far that goes. With ``views`` the pipelines' states come from their events, wherever they run, instead of
-    from the pipelines.
+    ``tail`` is the end of the journal. A store sends events that it has numbered, as entries; the hub numbers the
+    others. ``sink`` is where pipelines publish (default: the mailbox). ``fetch`` reads events that are older than the
+    tail, and ``reaches`` tells how far back that goes. With ``remote_states``, states are computed from events of any
+    process instead of being requested from ``pipelines``.
     """
 
     def __init__(
         self,
         pipelines: Callable[[], Iterable[StatusCore]],
-        handover: Mailbox[Item],
+        mailbox: Mailbox[HubItem],
         tail: Tail,
         *,
-        entrance: Sink | None = None,
+        sink: Sink | None = None,
         fetch: Fetch | None = None,
         reaches: Callable[[int], bool] | None = None,
-        views: Views | None = None,
+        remote_states: RemoteStates | None = None,
         backlog_limit_bytes: int = 1 << 20,
     ) -> None:
-        self._pipelines = pipelines
-        self._handover = handover
-        self._entrance: Sink = handover if entrance is None else entrance
+        self.mailbox = mailbox
         self.tail = tail
-        self._reaches = tail.reaches if reaches is None else reaches
-        self._views = views
-        # Between two turns the loop writes to those who read fast: what one turn sends must leave them room.
-        self._turn_bytes = max(MAX_BATCH_BYTES, backlog_limit_bytes // 2)
-        self._settled: dict[Channel, dict[str, Subscriber]] = {
-            channel: {} for channels in CHANNELS.values() for channel in channels
-        }
-        self._joining: dict[str, Subscriber] = {}
-        self._replays = Replays(
-            self._send_paced,
-            caught_up=self._settle,
-            ask_states=self._ask_states,
-            lost=self._lost,
-            failed=lambda subscriber: self._end(subscriber, "it could not be caught up"),
-            fetch=fetch,
-            backlog_limit_bytes=backlog_limit_bytes,
-        )
-        self._snapshots = Snapshots(self._show_to, self._replays.greet, tail)
-        self._epochs = Epochs(pipelines)
-        self._pending: dict[Channel, list[Packet]] = {}
-        self._pending_bytes = 0
-        self._routed_bytes = 0
-        self._timers: list[tuple[float, int, FlushRequest]] = []
-        self._order = itertools.count()
-        self._tend_due = 0.0
         self.events_sent = 0
         self.clients_dropped = 0
+        self._pipelines = pipelines
+        self._remote_states = remote_states
+        # Between two turns the loop writes to clients that read fast: one turn must leave them room in their backlog.
+        self._turn_bytes = max(MAX_BATCH_BYTES, backlog_limit_bytes // 2)
+        self._live: dict[BroadcastChannel, dict[str, Subscriber]] = {
+            channel: {} for channels in CHANNELS.values() for channel in channels
+        }
+        self._newcomers = Newcomers(
+            pipelines,
+            tail,
+            sink=mailbox if sink is None else sink,
+            reaches=tail.reaches if reaches is None else reaches,
+            fetch=fetch,
+            remote_states=remote_states,
+            send=self._send_paced,
+            go_live=self._go_live,
+            end=self._end,
+            backlog_limit_bytes=backlog_limit_bytes,
+        )
+        self._rounds = self._newcomers.rounds
+        self._epochs = Epochs(pipelines)
+        self._pending: dict[BroadcastChannel, list[Packet]] = {}
+        self._pending_bytes = 0
+        self._routed_bytes = 0
+        self._timers: list[tuple[float, int, DueFlush]] = []
+        self._timer_order = itertools.count()
+        self._finish_due = 0.0
 
     # -- subscribers -----------------------------------------------------------------------------------------------
 
     def join(self, subscriber: Subscriber) -> None:
-        """Take a newcomer in at its place in the order of events."""
-        self._joining[subscriber.sid] = subscriber
-        self._handover.publish(Join(subscriber))
+        """Let a newcomer join at this point in the order of events."""
+        self._newcomers.expect(subscriber)
+        self.mailbox.publish(Join(subscriber))
 
     def leave(self, sid: str, namespace: str) -> None:
         """Forget a subscriber; unknown ones are fine."""
         for channel in CHANNELS[namespace]:
-            self._settled[channel].pop(sid, None)
-        self._joining.pop(sid, None)
-        self._snapshots.discard(sid)
-        self._replays.discard(sid)
+            self._live[channel].pop(sid, None)
+        self._newcomers.discard(sid)
 
     def can_resume(self, offset: object) -> bool:
-        """Return whether a client can be sent everything that came after the offset; never waits."""
-        return self._position_of(offset) is not None
+        """Return whether a client can be sent every event after the offset; never waits."""
+        return self._newcomers.resume_position(offset) is not None
 
     def clients(self) -> dict[str, int]:
         """Return the number of subscribers by namespace, and of connections as ``total``."""
@@ -149,28 +156,26 @@ class Hub:
         self.clients_dropped += 1
 
     def call(self, function: Callable[[], None]) -> None:
-        """Run the function on the hub's thread, after what was published before; callable from any thread."""
-        self._handover.publish(Call(function))
+        """Run the function on the hub's thread, after everything published before; from any thread."""
+        self.mailbox.publish(HubCall(function))
 
     def subscribers(self) -> Iterable[Subscriber]:
-        """Yield everyone: those who get events, and those who are about to."""
-        yield from itertools.chain.from_iterable(s.values() for s in self._settled.values())
-        yield from self._joining.values()
-        yield from self._snapshots.subscribers()
-        yield from self._replays.subscribers()
+        """Yield the live subscribers and the newcomers."""
+        yield from itertools.chain.from_iterable(s.values() for s in self._live.values())
+        yield from self._newcomers.subscribers()
 
     # -- the loop's turn -------------------------------------------------------------------------------------------
 
     def drain(self) -> float:
-        """Send what is there; return the seconds until the next call, unless the hand-over asks for it before.
+        """Send what is queued; return the seconds until the next call, unless the mailbox wakes the loop before.
 
-        One call handles a bounded number of items, and of bytes, so that the loop gets to accept, read and write in
-        between. There is a next call within a second in any case: a wake-up may have been cut short.
+        One call handles a bounded number of items and of bytes, so that the loop can accept, read and write in between.
+        The next call is due within a second in any case, because a wake-up may have been interrupted.
         """
-        self._handover.rearm()
+        self.mailbox.rearm()
         self._routed_bytes = 0
         for _ in range(MAX_ITEMS_A_TURN):
-            item = self._handover.take()
+            item = self.mailbox.take()
             if item is None:
                 break
             try:
@@ -181,34 +186,35 @@ class Hub:
                 break
         self._send_pending()
         self._run_timers()
-        self._epochs.watch(self._handover)
-        wait = self._replays.turn(self.tail) if self._replays else None
-        self._snapshots.end_turn()
-        if len(self._handover):
+        self._epochs.watch(self.mailbox)
+        wait = self._newcomers.turn()
+        if len(self.mailbox):
             return 0.0
         wait = LOOK_SECONDS if wait is None else wait
         return min(wait, max(0.0, self._timers[0][0] - time.monotonic())) if self._timers else wait
 
-    def _handle(self, item: Item) -> None:
-        if isinstance(item, Event):
+    def _handle(self, item: HubItem) -> None:
+        if isinstance(item, PipelineEvent):
             self._route(self.tail.number(self._epochs.restamped(item)))
         elif isinstance(item, Entry):
             self._take(item)
-        elif isinstance(item, FlushRequest):
-            heapq.heappush(self._timers, (item.due, next(self._order), item))
+        elif isinstance(item, DueFlush):
+            heapq.heappush(self._timers, (item.due, next(self._timer_order), item))
         elif isinstance(item, SnapshotFor):
-            self._snapshots.take(item.receiver, self._epochs.restamped(item.event))
+            self._rounds.take(item.receiver, self._epochs.restamped(item.event))
         elif isinstance(item, Join):
-            self._welcome(item.subscriber)
+            self._newcomers.welcome(item.subscriber)
         elif isinstance(item, NewJournal):
-            self._begin_journal(item)
+            self._switch_journal(item)
         else:
             self._send_pending()
             item.function()
 
-    def _leave_out(self, item: Item, error: Exception) -> None:
-        """Say what could not be handled. An event that is missing ends the epoch of its pipeline."""
-        event = item if isinstance(item, Event) else item.event if isinstance(item, (Entry, SnapshotFor)) else None
+    def _leave_out(self, item: HubItem, error: Exception) -> None:
+        """Log an item that failed. If it is an event, end the epoch of its pipeline: an event is missing now."""
+        event = (
+            item if isinstance(item, PipelineEvent) else item.event if isinstance(item, (Entry, SnapshotFor)) else None
+        )
         if event is None:
             logger.error("a call on the hub failed", exc_info=error)
             if isinstance(item, Join):
@@ -217,29 +223,29 @@ class Hub:
         logger.error(
             "%s %d of %s can't be shown and is left out", event.name, event.seq, event.pipeline_id, exc_info=error
         )
-        if isinstance(item, Event) and item.numbered:
+        if isinstance(item, PipelineEvent) and item.numbered:
             self.tail.leave_out_last()
         if isinstance(item, SnapshotFor):
-            self._snapshots.give_up(item.receiver, event.pipeline_id)
-        elif not self._epochs.end(event.pipeline_id) and self._views is not None and event.pipeline_id is not None:
-            self._send_view_to_all(event.pipeline_id, GAP)
+            self._rounds.give_up(item.receiver, event.pipeline_id)
+        elif not self._epochs.end(event.pipeline_id) and self._remote_states is not None and event.pipeline_id:
+            self._send_remote_state(event.pipeline_id, GAP)
 
     def _take(self, entry: Entry) -> None:
-        """Take an event that has its place already."""
+        """Handle an event that a store has numbered."""
         if entry.event.numbered:
             self.tail.keep(entry)
         else:
-            self.tail.sum_up(entry)
-        if self._views is not None:
-            self._views.note(entry)
+            self.tail.note_summary(entry)
+        if self._remote_states is not None:
+            self._remote_states.note(entry)
         self._route(entry)
 
     def _run_timers(self) -> None:
         now = time.monotonic()
-        if now >= self._tend_due:
-            self._tend_due = now + LOOK_SECONDS
+        if now >= self._finish_due:
+            self._finish_due = now + LOOK_SECONDS
             for pipeline in self._pipelines():
-                pipeline.finish()  # what an exception raised into a reporting thread has left half done
+                pipeline.finish()  # a change that an exception raised into the reporting thread has interrupted
         while self._timers and self._timers[0][0] <= now:
             flush = heapq.heappop(self._timers)[2].flush
             try:
@@ -247,13 +253,13 @@ class Hub:
             except Exception:
                 logger.exception("a pipeline could not publish what it held back")
 
-    # -- events ----------------------------------------------------------------------------------------------------
+    # -- sending ---------------------------------------------------------------------------------------------------
 
     def _route(self, entry: Entry) -> None:
         event = entry.event
-        if self._snapshots:
-            self._snapshots.record(entry)
-        wanted = [c for namespace in event.namespaces for c in CHANNELS[namespace] if self._settled[c]]
+        if self._rounds.open:
+            self._rounds.record(entry)
+        wanted = [c for namespace in event.namespaces for c in CHANNELS[namespace] if self._live[c]]
         if not wanted:
             return
         offset = offset_of(self.tail.identity, entry.position)
@@ -270,7 +276,7 @@ class Hub:
         pending, self._pending, self._pending_bytes = self._pending, {}, 0
         for channel, packets in pending.items():
             joined = batch(packets)
-            subscribers = self._settled[channel]
+            subscribers = self._live[channel]
             self.events_sent += len(packets) * len(subscribers)
             for subscriber in list(subscribers.values()):
                 try:
@@ -285,12 +291,17 @@ class Hub:
         except Exception:  # noqa: BLE001 - as above
             self._drop(subscriber)
 
-    def _send_paced(self, subscriber: Subscriber, packets: Batch) -> None:
+    def _send_paced(self, subscriber: Subscriber, packets: PacketBatch) -> None:
         self.events_sent += len(packets.packets)
         try:
             subscriber.outlet.send_paced(packets)
         except Exception:  # noqa: BLE001 - as above
             self._drop(subscriber)
+
+    def _go_live(self, subscriber: Subscriber) -> None:
+        """Move a caught-up client to the live set."""
+        self._send_pending()  # to the clients that were live before
+        self._live[subscriber.channel][subscriber.sid] = subscriber
 
     def _drop(self, subscriber: Subscriber) -> None:
         logger.exception("client %s in %s could not be written to", subscriber.sid, subscriber.namespace)
@@ -303,86 +314,37 @@ class Hub:
         except Exception:
             logger.exception("client %s in %s could not be disconnected", subscriber.sid, subscriber.namespace)
 
-    # -- newcomers -------------------------------------------------------------------------------------------------
-
-    def _welcome(self, subscriber: Subscriber) -> None:
-        if self._joining.pop(subscriber.sid, None) is None:
-            return  # it left before its turn came
-        position = self._position_of(subscriber.offset)
-        if position is None:
-            self._snapshots.add(subscriber)
-        else:
-            self._replays.add(subscriber, position, self.tail.newest)
-
-    def _position_of(self, offset: object) -> int | None:
-        """Return the position to go on from, None if the journal does not reach back to it, or is another one."""
-        position = self.tail.lineage.position_of(offset)
-        return position if position is not None and self._reaches(position) else None
-
-    def _ask_states(self, subscriber: Subscriber) -> None:
-        """A client that came back has all that it missed: the states follow, to check itself against."""
-        subscriber.recovered = True
-        self._snapshots.add(subscriber)
-
-    def _lost(self, subscriber: Subscriber) -> None:
-        """Have a client start afresh: events that it has not got are gone."""
-        if subscriber.recovered is not None:
-            subscriber.recovered = False
-        subscriber.misses_events = subscriber.greeted
-        self._snapshots.add(subscriber)
-
-    def _show_to(self, receiver: Round) -> list[str]:
-        """Have each pipeline show its state, at its place among its events; return the ids of those that will."""
-        if self._views is None:
-            shown = [_shown(pipeline, self._entrance, receiver) for pipeline in self._pipelines()]
-            return [pipeline_id for pipeline_id in shown if pipeline_id is not None]
-        for pipeline_id in self._views.ids():
-            if (event := self._views.event(pipeline_id)) is not None:
-                receiver.add_state(Entry(self.tail.newest, event))
-        return []
-
-    def _settle(self, subscriber: Subscriber) -> None:
-        """Let a client that has everything be one of the others."""
-        self._send_pending()  # to those who were there before
-        self._settled[subscriber.channel][subscriber.sid] = subscriber
+    # -- pipelines of other processes, and a journal that is replaced ------------------------------------------------
 
     def mark_stalled(self, pipeline_ids: Iterable[str]) -> None:
-        """Show which pipelines have stopped reporting, and which are back."""
-        assert self._views is not None
-        changed = self._views.mark_stalled(pipeline_ids)
+        """Show which remote pipelines have stopped reporting, and which report again."""
+        assert self._remote_states is not None
+        changed = self._remote_states.mark_stalled(pipeline_ids)
         self._send_pending()
         for pipeline_id in changed:
-            self._send_view_to_all(pipeline_id)
+            self._send_remote_state(pipeline_id)
 
-    def _send_view_to_all(self, pipeline_id: str, more: str = "") -> None:
-        assert self._views is not None
-        event = self._views.event(pipeline_id)
+    def _send_remote_state(self, pipeline_id: str, extra: str = "") -> None:
+        assert self._remote_states is not None
+        event = self._remote_states.event(pipeline_id)
         if event is None:
             return
         entry, offset = Entry(self.tail.newest, event), offset_of(self.tail.identity, self.tail.newest)
-        self.tail.sum_up(entry)
-        payload = with_offset(entry.text, offset, more)
+        self.tail.note_summary(entry)
+        payload = with_offset(entry.text, offset, extra)
         for channel in (channel for namespace in event.namespaces for channel in CHANNELS[namespace]):
-            if subscribers := list(self._settled[channel].values()):
+            if subscribers := list(self._live[channel].values()):
                 packet = packet_for(channel, events.STATUS, payload, offset)
                 for subscriber in subscribers:
                     self._send(subscriber, packet)
 
-    def _begin_journal(self, item: NewJournal) -> None:
+    def _switch_journal(self, item: NewJournal) -> None:
         self._send_pending()
-        behind = [*self._replays.abort(), *self._snapshots.abort()]
-        self.tail.begin(item.lineage, item.newest)
-        if self._views is not None and item.entries is not None:
-            self._views.begin(item.entries)
-            for pipeline_id in self._views.ids():
-                self._send_view_to_all(pipeline_id, GAP)
-        for subscriber in behind:
-            self._lost(subscriber)
-
-
-def _shown(pipeline: StatusCore, entrance: Sink, receiver: Round) -> str | None:
-    try:
-        return pipeline.show_to(entrance, receiver)
-    except Exception:
-        logger.exception("the state of %s can't be shown", pipeline.pipeline_id)
-        return None
+        aborted = self._newcomers.abort()
+        self.tail.reset(item.generations, item.newest)
+        if self._remote_states is not None and item.entries is not None:
+            self._remote_states.begin(item.entries)
+            for pipeline_id in self._remote_states.ids():
+                self._send_remote_state(pipeline_id, GAP)
+        for subscriber in aborted:
+            self._newcomers.start_over(subscriber)

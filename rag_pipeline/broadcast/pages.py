@@ -1,4 +1,4 @@
-"""Pages: what was read from the journal's store for clients that the tail does not reach back to."""
+"""Pages of events read from the journal's store, for clients that resume from before the tail."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rag_pipeline.journal import Entry, Tail
+from rag_pipeline.journal.fetcher import OnFetched
 from rag_pipeline.journal.weight import weigh
 
 PAGES_BYTES = 32 << 20
 FAILED_SECONDS = 1.0
 
-Fetched = Callable[[list[Entry] | None, int], None]
-Fetch = Callable[[int, str, Fetched], None]
-"""``fetch(position, namespace, done)`` reads from the store on another thread, and calls ``done(entries, end)`` on the
-hub's with the entries between the position and ``end``, None if they are not all there."""
+Fetch = Callable[[int, str, OnFetched], None]
+"""``fetch(position, namespace, done)`` reads from the store on another thread. It calls ``done(entries, end)`` on the
+hub's thread with the entries between the position and ``end``, or None if some of them are missing."""
 
 
 @dataclass(slots=True, eq=False)
 class Page:
-    """The events of a namespace after ``start`` up to ``end``; ``failed_at`` says when they could not be had."""
+    """The events of a namespace after ``start`` up to ``end``; ``failed_at`` is when reading them failed."""
 
     start: int
     end: int
@@ -29,16 +29,16 @@ class Page:
     failed_at: float | None = None
 
     def covers(self, position: int) -> bool:
-        """Return whether a reader at the position finds what is next here."""
+        """Return whether the page holds the events that follow the position."""
         return self.start <= position < self.end
 
     def empty(self) -> None:
-        """Let go of the events: readers that stand in it ask anew."""
+        """Drop the events; readers of the page have to ask again."""
         self.entries, self.end, self.size_bytes = [], self.start, 0
 
 
 class Pages:
-    """Asks the store once for all who stand at the same place; keeps the last pages, 32 MiB of them."""
+    """Cache of the last pages, up to 32 MiB; readers at the same position share one read of the store."""
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
@@ -47,13 +47,13 @@ class Pages:
         self._asked: set[tuple[str, int]] = set()
 
     def find(self, namespace: str, position: int, tail: Tail) -> Page | None:
-        """Return the page that a reader at the position reads from; None while the store is asked for it."""
+        """Return the page to read from at the position; None while the store reads it."""
         key = namespace, position
         found = self._find(key)
         if found is None and key not in self._asked:
             self._asked.add(key)
             self._fetch(position, namespace, lambda entries, end: self._take(key, entries, end, tail))
-            found = self._find(key)  # where the answer was there at once
+            found = self._find(key)  # if the store answered at once
         return found
 
     def _find(self, key: tuple[str, int]) -> Page | None:
@@ -70,9 +70,9 @@ class Pages:
 
     def _take(self, key: tuple[str, int], entries: list[Entry] | None, end: int, tail: Tail) -> None:
         if key not in self._asked:
-            return  # by those of another journal
+            return  # it was asked of the journal before
         self._asked.discard(key)
-        # The store may be ahead: what has not passed the hub yet comes by way of the tail.
+        # The store may be ahead of the hub: events that have not passed the hub yet are read from the tail.
         end = min(end, tail.newest)
         kept = [entry for entry in entries or () if entry.position <= end]
         failed_at = time.monotonic() if entries is None else None
@@ -83,7 +83,7 @@ class Pages:
             self._drop(next(iter(self._pages)))
 
     def clear(self) -> None:
-        """Keep none, and take no answer that is still to come."""
+        """Drop all pages, and ignore answers that are still to come."""
         for page in self._pages.values():
             page.empty()
         self._pages.clear()

@@ -1,4 +1,4 @@
-"""Views: the state of pipelines that publish elsewhere, kept from their events as they pass the hub."""
+"""The states of pipelines that run in other processes, computed from their events as these pass the hub."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import NamedTuple
 
 from rag_pipeline.common import native
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import STATUS, Event, Json
-from rag_pipeline.contract.state_reducer import apply
+from rag_pipeline.contract.events import STATUS, Json, PipelineEvent
+from rag_pipeline.contract.state_reducer import apply_event
 from rag_pipeline.journal import Entry
-from rag_pipeline.status.model import Totals
+from rag_pipeline.status.model import FileTotals
 
 STALLED = "stalled"
-ENDS = (events.FILE_COMPLETED, events.FILE_FAILED, events.FILE_SKIPPED, events.FILE_DELETED)
-"""In the order of the totals."""
+OUTCOMES = (events.FILE_COMPLETED, events.FILE_FAILED, events.FILE_SKIPPED, events.FILE_DELETED)
+"""The events that end a file, in the order of :class:`~rag_pipeline.status.model.FileTotals`."""
 
 
-class View(NamedTuple):
+class _RemoteState(NamedTuple):
     """One pipeline as of its last event."""
 
     namespaces: tuple[str, ...]
     state: Json
 
 
-class ViewBody(NamedTuple):
-    """A state as JSON, immutable."""
+class JsonBody(NamedTuple):
+    """The body of an event that is JSON already."""
 
     state: Json
 
@@ -36,79 +36,78 @@ class ViewBody(NamedTuple):
         return self.state
 
 
-class Views:
-    """The hub's thread changes them, any thread may read."""
+class RemoteStates:
+    """The states by pipeline id. The hub's thread changes them, any thread may read."""
 
     def __init__(self) -> None:
-        self._views: dict[str, View] = {}
+        self._states: dict[str, _RemoteState] = {}
         self._stalled: frozenset[str] = frozenset()
-        self._ended: dict[str, list[int]] = {}
-        self._lock = native.allocate_lock()  # protects the two
+        self._outcomes: dict[str, list[int]] = {}
+        self._lock = native.allocate_lock()  # protects _states and _stalled
 
     def begin(self, entries: Iterable[Entry]) -> None:
-        """Start over with each pipeline's last status and what came after it."""
+        """Replace all states by those of the entries: each pipeline's last status, then its later events."""
         with self._lock:
-            self._views = {}
+            self._states = {}
         for entry in entries:
             self.note(entry)
 
     def note(self, entry: Entry) -> None:
-        """Take in an event."""
+        """Apply an event to its pipeline's state."""
         event = entry.event
         if event.pipeline_id is None:
             return
-        known = self._views.get(event.pipeline_id)
-        state = apply(None if known is None else known.state, event.name, entry.take_payload())
+        known = self._states.get(event.pipeline_id)
+        state = apply_event(None if known is None else known.state, event.name, entry.take_payload())
         if state is not None:
             with self._lock:
-                self._views[event.pipeline_id] = View(event.namespaces, state)
-        if event.name in ENDS:
-            self._ended.setdefault(event.pipeline_id, [0, 0, 0, 0])[ENDS.index(event.name)] += 1
+                self._states[event.pipeline_id] = _RemoteState(event.namespaces, state)
+        if event.name in OUTCOMES:
+            self._outcomes.setdefault(event.pipeline_id, [0, 0, 0, 0])[OUTCOMES.index(event.name)] += 1
 
-    def ended(self, pipeline_id: str) -> Totals:
-        """Return how often files came to each end since this server began to see the pipeline."""
-        return Totals(*self._ended.get(pipeline_id, ()))
+    def outcomes(self, pipeline_id: str) -> FileTotals:
+        """Return how often files ended in each outcome since this server first saw the pipeline."""
+        return FileTotals(*self._outcomes.get(pipeline_id, ()))
 
     def mark_stalled(self, pipeline_ids: Iterable[str]) -> list[str]:
-        """Set which pipelines have stopped reporting; return those for which that is new, or over."""
+        """Set which pipelines have stopped reporting; return the pipelines for which this has changed."""
         now = frozenset(pipeline_ids)
         with self._lock:
             changed, self._stalled = now ^ self._stalled, now
-            return sorted(changed & self._views.keys())
+            return sorted(changed & self._states.keys())
 
-    def namespaces(self, pipeline_id: str) -> tuple[str, ...]:
-        """Return where the pipeline is shown."""
-        view = self._views.get(pipeline_id)
-        return () if view is None else view.namespaces
-
-    def ids(self, namespace: str | None = None) -> list[str]:
-        """Return the pipelines shown in a namespace, or all, in the order in which they were first seen."""
+    def ids(self) -> list[str]:
+        """Return the ids of all pipelines, in the order in which they were first seen."""
         with self._lock:
-            return [key for key, view in self._views.items() if namespace is None or namespace in view.namespaces]
+            return list(self._states)
+
+    def all(self) -> list[Json]:
+        """Return the states of all pipelines, in the same order."""
+        return [state for pipeline_id in self.ids() if (state := self.state(pipeline_id)) is not None]
 
     def state(self, pipeline_id: str) -> Json | None:
-        """Return the state as it stands; None for an unknown pipeline."""
+        """Return the current state; None for an unknown pipeline."""
         with self._lock:
-            view, stalled = self._views.get(pipeline_id), pipeline_id in self._stalled
-        if view is None:
+            known, stalled = self._states.get(pipeline_id), pipeline_id in self._stalled
+        if known is None:
             return None
-        state = {**view.state, "seconds_until_next_check": _seconds_until(view.state["next_check_time"])}
+        state = {**known.state, "seconds_until_next_check": _seconds_until(known.state["next_check_time"])}
         return {**state, "status": STALLED} if stalled else state
 
-    def event(self, pipeline_id: str) -> Event | None:
-        """Return the state as a ``pipeline:status`` that sums up; None for an unknown pipeline."""
-        state = self.state(pipeline_id)
-        if state is None:
+    def event(self, pipeline_id: str) -> PipelineEvent | None:
+        """Return the state as a ``pipeline:status`` without a number of its own; None for an unknown pipeline."""
+        known, state = self._states.get(pipeline_id), self.state(pipeline_id)
+        if known is None or state is None:
             return None
-        return Event(
+        return PipelineEvent(
             STATUS,
-            self.namespaces(pipeline_id),
+            known.namespaces,
             pipeline_id,
             state["pipeline_type"],
             state["epoch"],
             state["seq"],
             time.time(),
-            ViewBody(state),
+            JsonBody(state),
             numbered=False,
         )
 

@@ -1,9 +1,9 @@
-"""Replay: a client is sent what it has not, as fast as it takes it, and then becomes one of the others.
+"""Replay: sends a client the events it misses, as fast as it takes them, until it has caught up and can go live.
 
-A client that was away reads the journal from where it was; a newcomer reads the script of its snapshots first. Both are
-sent nothing else meanwhile. The tail of the journal grows in the order in which events are routed, so there is nothing
-between the last event a client reads and the first it is sent live. Of the statuses that a client missed while it was
-away it gets the newest of each pipeline alone: that one says everything that those before it said.
+A returning client reads the journal from its offset; a newcomer first reads the script of its snapshot round. Neither
+is sent anything else meanwhile. The journal's tail grows in the order in which events are routed, so no event lies
+between the last one a client reads and the first one it is sent live. Of the statuses that a returning client missed,
+it gets only the newest of each pipeline: that one includes everything the earlier ones said.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
-from rag_pipeline.broadcast.chunks import CHUNK_BYTES, Chunk, ChunkMaker, Part, joined
-from rag_pipeline.broadcast.encoding import Batch
+from rag_pipeline.broadcast.chunks import CHUNK_BYTES, ChunkMaker, ChunkPart, PacketChunk, joined
+from rag_pipeline.broadcast.encoding import PacketBatch
 from rag_pipeline.broadcast.pages import Fetch, Page, Pages
-from rag_pipeline.broadcast.snapshots import Round, Step
+from rag_pipeline.broadcast.snapshots import ScriptStep, SnapshotRound
 from rag_pipeline.broadcast.subscriber import Subscriber
 from rag_pipeline.journal import Entry, Tail, offset_of
 from rag_pipeline.journal.gap import GAP
-
-__all__ = ["CHUNK_EVENTS", "Fetch", "Replays"]
 
 logger = logging.getLogger("rag_pipeline.broadcast")
 
@@ -30,7 +28,7 @@ CHUNKS_A_TURN = 64
 PAUSE_SECONDS = 0.005
 
 
-class _Reader:
+class _ReplayReader:
     __slots__ = (
         "clock",
         "missed_until",
@@ -46,41 +44,41 @@ class _Reader:
     def __init__(self, subscriber: Subscriber, position: int, missed_until: int) -> None:
         self.subscriber = subscriber
         self.position = position
-        self.missed_until = missed_until  # where the journal ended when the client came back
+        self.missed_until = missed_until  # where the journal ended when the client returned
         self.page: Page | None = None
         self.waits_for_states = True
-        self.round: Round | None = None
-        self.steps: list[Step] = []
+        self.round: SnapshotRound | None = None
+        self.steps: list[ScriptStep] = []
         self.step = 0
         self.clock = 0
 
-    def follow(self, script: Round) -> None:
-        """Read the script of a round next, then on from its end."""
-        self.round = script
-        self.steps = script.script(self.subscriber.namespace, resumed=self.subscriber.recovered is True)
+    def read_script(self, round_: SnapshotRound) -> None:
+        """Read the script of a round next, then the journal from the round's end."""
+        self.round = round_
+        self.steps = round_.script(self.subscriber.namespace, resumed=self.subscriber.recovered is True)
         self.step = 0
-        self.position, self.clock = script.end, script.clock
+        self.position, self.clock = round_.end, round_.clock
         self.waits_for_states = False
 
     @property
-    def more(self) -> str:
-        """Members of the states: whether a client that came back has all it missed, and whether there is a gap."""
+    def state_members(self) -> str:
+        """Extra JSON members of the states: ``recovered`` for a returning client, and ``gap`` if events are missing."""
         recovered = self.subscriber.recovered
-        told = "" if recovered is None else f'"recovered":{json.dumps(recovered)},'
-        return f"{GAP}{told}" if self.subscriber.misses_events else told
+        member = "" if recovered is None else f'"recovered":{json.dumps(recovered)},'
+        return f"{GAP}{member}" if self.subscriber.misses_events else member
 
 
 class Replays:
-    """Those who catch up; belongs to the hub's thread.
+    """The clients that are catching up. Belongs to the hub's thread.
 
-    ``send`` sends a chunk to a subscriber. The others take a subscriber over: ``caught_up`` when it has everything,
-    ``ask_states`` when it has all it missed and needs the states next, ``lost`` when the journal does not reach back to
-    where it stands any more, ``failed`` when it could not be served.
+    ``send`` sends a chunk to a subscriber. The other callbacks take a subscriber over: ``caught_up`` when it has
+    everything, ``ask_states`` when it has all missed events and needs the states next, ``lost`` when the journal no
+    longer reaches back to its position, ``failed`` when it could not be served.
     """
 
     def __init__(
         self,
-        send: Callable[[Subscriber, Batch], None],
+        send: Callable[[Subscriber, PacketBatch], None],
         *,
         caught_up: Callable[[Subscriber], None],
         ask_states: Callable[[Subscriber], None],
@@ -94,9 +92,9 @@ class Replays:
         self._ask_states = ask_states
         self._lost = lost
         self._failed = failed
-        # Chunks do not count against a client's bound, since no more is sent than it takes.
+        # Chunks do not count against a client's backlog limit, because it is sent no more than it takes.
         self._enough_bytes = backlog_limit_bytes // 8
-        self._readers: dict[str, _Reader] = {}
+        self._readers: dict[str, _ReplayReader] = {}
         self._chunks = ChunkMaker(min(CHUNK_BYTES, backlog_limit_bytes // 4))
         self._pages = None if fetch is None else Pages(fetch)
 
@@ -104,13 +102,13 @@ class Replays:
         return len(self._readers)
 
     def add(self, subscriber: Subscriber, position: int, newest: int) -> None:
-        """Begin to send what came after the position; up to the ``newest`` the client was away."""
-        self._readers[subscriber.sid] = _Reader(subscriber, position, newest)
+        """Send the events after the position; those up to ``newest`` came while the client was away."""
+        self._readers[subscriber.sid] = _ReplayReader(subscriber, position, newest)
 
-    def greet(self, subscriber: Subscriber, script: Round) -> None:
-        """Begin to send the states, and what came after them."""
-        reader = self._readers[subscriber.sid] = _Reader(subscriber, script.end, script.end)
-        reader.follow(script)
+    def greet(self, subscriber: Subscriber, round_: SnapshotRound) -> None:
+        """Send the script of a snapshot round, then the events after it."""
+        reader = self._readers[subscriber.sid] = _ReplayReader(subscriber, round_.end, round_.end)
+        reader.read_script(round_)
 
     def discard(self, sid: str) -> None:
         """Forget a subscriber; unknown ones are fine."""
@@ -118,14 +116,14 @@ class Replays:
             self._clear()
 
     def abort(self) -> list[Subscriber]:
-        """Forget everyone, and return who it was: positions are those of another journal from here on."""
+        """Forget all subscribers and return them: the journal is replaced, so their positions are void."""
         subscribers = self.subscribers()
         self._readers.clear()
         self._clear()
         return subscribers
 
     def subscribers(self) -> list[Subscriber]:
-        """Return those who catch up."""
+        """Return the subscribers that are catching up."""
         return [reader.subscriber for reader in self._readers.values()]
 
     def _clear(self) -> None:
@@ -134,9 +132,9 @@ class Replays:
             self._pages.clear()
 
     def turn(self, tail: Tail) -> float | None:
-        """Send each what it takes now, within bounds; return the seconds until the next turn, None without one."""
-        left, served = CHUNKS_A_TURN, set[_Reader]()
-        # Who has read everything is given the states, perhaps at once, and is then a reader of those.
+        """Send each client what it can take now; return the seconds until the next turn, None if there is none."""
+        left, served = CHUNKS_A_TURN, set[_ReplayReader]()
+        # A client that has read all it missed is given the states, perhaps at once: then it is a new reader to serve.
         while left > 0 and (waiting := [reader for reader in self._readers.values() if reader not in served]):
             for reader in waiting:
                 if left <= 0:
@@ -150,7 +148,7 @@ class Replays:
             return None
         return 0.0 if left <= 0 else PAUSE_SECONDS
 
-    def _serve(self, reader: _Reader, tail: Tail, left: int) -> int:
+    def _serve(self, reader: _ReplayReader, tail: Tail, left: int) -> int:
         sid, sent = reader.subscriber.sid, 0
         try:
             sent = self._feed(reader, tail, left)
@@ -159,11 +157,11 @@ class Replays:
             self.discard(sid)
             self._failed(reader.subscriber)
         if sent and self._readers.get(sid) is reader:
-            self._readers[sid] = self._readers.pop(sid)  # the others first, the next time
+            self._readers[sid] = self._readers.pop(sid)  # to the end of the queue: the others come first next time
         return sent
 
-    def _feed(self, reader: _Reader, tail: Tail, left: int) -> int:
-        """Send chunks until the client has enough, or is there; return how many."""
+    def _feed(self, reader: _ReplayReader, tail: Tail, left: int) -> int:
+        """Send chunks until the client has enough for now or has caught up; return how many."""
         sid, sent = reader.subscriber.sid, 0
         while sent < left and self._readers.get(sid) is reader:
             if reader.subscriber.outlet.backlog_bytes >= self._enough_bytes:
@@ -174,27 +172,27 @@ class Replays:
                 self._send(reader.subscriber, chunk.batch)
                 sent += 1
             if self._readers.get(sid) is reader:
-                self._see_how_far(reader, tail)
+                self._check_progress(reader, tail)
                 if chunk.batch is None and reader.position >= tail.newest:
-                    break  # it is at the end, and has yet to take what was sent
+                    break  # all is sent, but the client has yet to take it
         return sent
 
-    def _see_how_far(self, reader: _Reader, tail: Tail) -> None:
+    def _check_progress(self, reader: _ReplayReader, tail: Tail) -> None:
         if reader.step < len(reader.steps) or reader.position < tail.newest:
             return
         if reader.waits_for_states:
             del self._readers[reader.subscriber.sid]
             self._ask_states(reader.subscriber)
         elif not tail.summaries(reader.clock) and not reader.subscriber.outlet.backlog_bytes:
-            # Not before it has taken everything: live events count, and what is too much of them would take the rest of
-            # the states with it.
+            # Only once it has taken everything: live events count against the backlog limit, and a client that is
+            # dropped for them would lose the rest of its states.
             del self._readers[reader.subscriber.sid]
             self._caught_up(reader.subscriber)
 
     # -- what is next --------------------------------------------------------------------------------------------------
 
-    def _next(self, reader: _Reader, tail: Tail) -> Chunk | None:
-        """Return the next chunk, and note that the reader has it; None if it is not there yet, or never will be."""
+    def _next(self, reader: _ReplayReader, tail: Tail) -> PacketChunk | None:
+        """Return the next chunk and move the reader past it; None if it is not there yet, or the client was lost."""
         if reader.step < len(reader.steps):
             return self._from_script(reader)
         if reader.round is not None:
@@ -211,36 +209,36 @@ class Replays:
         reader.position = chunk.position
         return chunk
 
-    def _from_script(self, reader: _Reader) -> Chunk:
-        channel, more = reader.subscriber.channel, reader.more
-        key = reader.round, channel, more, reader.subscriber.recovered, reader.step
+    def _from_script(self, reader: _ReplayReader) -> PacketChunk:
+        channel, extra = reader.subscriber.channel, reader.state_members
+        key = reader.round, channel, extra, reader.subscriber.recovered, reader.step
         chunk = self._chunks.find(key)
         if chunk is None:
             steps = reader.steps[reader.step : reader.step + CHUNK_EVENTS]
-            parts = (Part(step.entry, step.offset, more if step.is_state else "") for step in steps)
+            parts = (ChunkPart(step.entry, step.offset, extra if step.is_state else "") for step in steps)
             packets, taken = self._chunks.make(channel, parts)
-            chunk = Chunk(joined(packets), reader.step + taken)
+            chunk = PacketChunk(joined(packets), reader.step + taken)
             self._chunks.keep(key, chunk)
         reader.step = chunk.position
         reader.subscriber.greeted = True
         return chunk
 
-    def _summaries(self, reader: _Reader, tail: Tail) -> Chunk:
-        """Return the last words of pipelines that came while the client read, for those who watch statuses alone."""
+    def _summaries(self, reader: _ReplayReader, tail: Tail) -> PacketChunk:
+        """Return the unnumbered statuses that came during the replay, for clients that listen to statuses only."""
         found = tail.summaries(reader.clock)[:CHUNK_EVENTS] if not reader.waits_for_states else []
         namespace = reader.subscriber.namespace
         wanted = [(clock, entry) for clock, entry in found if namespace in entry.event.namespaces]
         offset = offset_of(tail.identity, tail.newest)
-        packets, taken = self._chunks.make(reader.subscriber.channel, (Part(entry, offset) for _, entry in wanted))
+        packets, taken = self._chunks.make(reader.subscriber.channel, (ChunkPart(entry, offset) for _, entry in wanted))
         if taken < len(wanted):
             reader.clock = wanted[taken - 1][0]
         elif found:
             reader.clock = found[-1][0]
-        return Chunk(joined(packets), reader.position)
+        return PacketChunk(joined(packets), reader.position)
 
-    def _from_tail(self, reader: _Reader, tail: Tail) -> Chunk:
+    def _from_tail(self, reader: _ReplayReader, tail: Tail) -> PacketChunk:
         channel, position = reader.subscriber.channel, reader.position
-        # Up to a fixed place in the numbering, so that those who come from different places soon share their chunks.
+        # Up to a fixed position, so that readers who come from different positions soon share their chunks.
         count = CHUNK_EVENTS - position % CHUNK_EVENTS
         was_away = position < reader.missed_until
         key = channel, position, was_away
@@ -257,7 +255,7 @@ class Replays:
             self._chunks.keep(key, chunk)
         return chunk
 
-    def _from_store(self, reader: _Reader, tail: Tail) -> Chunk | None:
+    def _from_store(self, reader: _ReplayReader, tail: Tail) -> PacketChunk | None:
         namespace = reader.subscriber.namespace
         page = reader.page
         if page is None or not page.covers(reader.position):
@@ -276,7 +274,7 @@ class Replays:
         self._chunks.keep(key, chunk)
         return chunk
 
-    def _find_page(self, reader: _Reader, tail: Tail) -> Page | None:
+    def _find_page(self, reader: _ReplayReader, tail: Tail) -> Page | None:
         page = None
         if self._pages is not None and reader.position <= tail.newest:
             page = self._pages.find(reader.subscriber.namespace, reader.position, tail)
@@ -285,26 +283,26 @@ class Replays:
         self._lose(reader)
         return None
 
-    def _lose(self, reader: _Reader) -> None:
-        """The journal does not reach back to where the reader stands."""
+    def _lose(self, reader: _ReplayReader) -> None:
+        """Give the client back: the journal does not reach back to its position."""
         self.discard(reader.subscriber.sid)
         self._lost(reader.subscriber)
 
-    def _chunk(self, reader: _Reader, wanted: list[Entry], end: int, identity: str) -> tuple[Chunk, bool]:
-        """Return what fits of the entries, and whether that is all of them: only then the reader comes to ``end``."""
+    def _chunk(self, reader: _ReplayReader, wanted: list[Entry], end: int, identity: str) -> tuple[PacketChunk, bool]:
+        """Return the entries that fit, and whether that is all of them; only then the chunk reaches up to ``end``."""
         packets, taken = self._chunks.make(reader.subscriber.channel, _parts(wanted, identity))
         is_whole = taken == len(wanted)
-        return Chunk(joined(packets), end if is_whole else wanted[taken - 1].position), is_whole
+        return PacketChunk(joined(packets), end if is_whole else wanted[taken - 1].position), is_whole
 
 
 def _wanted(entries: list[Entry], namespace: str, tail: Tail, *, was_away: bool) -> list[Entry]:
-    """Return the events of a namespace; for one that was away without the statuses that later ones supersede."""
+    """Return the events of a namespace; for a client that was away, without superseded statuses."""
     here = [entry for entry in entries if namespace in entry.event.namespaces]
     return [entry for entry in here if not tail.is_superseded(entry, namespace)] if was_away else here
 
 
-def _parts(entries: list[Entry], identity: str) -> Iterator[Part]:
-    return (Part(entry, offset_of(identity, entry.position)) for entry in entries)
+def _parts(entries: list[Entry], identity: str) -> Iterator[ChunkPart]:
+    return (ChunkPart(entry, offset_of(identity, entry.position)) for entry in entries)
 
 
 def _after(entries: list[Entry], position: int, limit: int) -> list[Entry]:

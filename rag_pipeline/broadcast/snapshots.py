@@ -1,9 +1,9 @@
-"""Snapshots: the states of all pipelines, gathered once for all who need them at that moment.
+"""Snapshot rounds: gather the states of all pipelines once, for every client that needs them at that moment.
 
-A pipeline puts its state into the queue of its own events, so it comes to the hub at its place in their order. With the
-last one the round is complete, and its script is what each of its receivers is sent, at its own pace: the states, and
-between them the events that passed meanwhile. After the script a receiver reads the tail of the journal from where the
-round ended, so nothing is missed or repeated.
+A pipeline publishes its state into the queue of its own events, so the state reaches the hub at its place in their
+order. With the last state the round is complete. Its script is then sent to each receiver at the receiver's own pace:
+the states, and between them the events that passed meanwhile. After the script a receiver reads the journal's tail from
+the position where the round ended, so no event is missed or repeated.
 """
 
 from __future__ import annotations
@@ -14,32 +14,33 @@ from typing import NamedTuple
 
 from rag_pipeline.broadcast.subscriber import Subscriber
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import NOWHERE, Event
+from rag_pipeline.contract.events import NO_RESUME_OFFSET, PipelineEvent
 from rag_pipeline.journal import Entry, Tail, offset_of
-from rag_pipeline.status.state import Moment, PipelineState
+from rag_pipeline.status.clocks import Moment
+from rag_pipeline.status.state import PipelineState
 
 TEXT_SECONDS = 2.0
-"""How long the texts of a round's states are kept; who reads more slowly has them made anew."""
+"""How long the encoded states of a round are kept; for slower readers they are encoded again."""
 
 
-class Step(NamedTuple):
-    """One event of a script; ``offset`` is what the receiver gets with it."""
+class ScriptStep(NamedTuple):
+    """One event of a script; ``offset`` is sent with it."""
 
     entry: Entry
     offset: str
     is_state: bool
 
 
-class _Seen(NamedTuple):
-    """An event that passed while the round was open: was its pipeline's state still awaited?"""
+class _PassedEvent(NamedTuple):
+    """An event that passed during the round; ``was_awaited`` tells whether its pipeline's state was still missing."""
 
     entry: Entry
     is_state: bool
     was_awaited: bool
 
 
-class Round:
-    """One gathering of the states; it ends at the position ``end`` of the journal, at ``clock`` of its tail."""
+class SnapshotRound:
+    """One gathering of states. It ends at the journal position ``end``, and at ``clock`` of the journal's tail."""
 
     def __init__(self, tail: Tail) -> None:
         self.identity = tail.identity
@@ -48,148 +49,149 @@ class Round:
         self.end = tail.newest
         self.awaited: set[str] = set()
         self.receivers: dict[str, Subscriber] = {}
-        self._seen: list[_Seen] = []
-        self._scripts: dict[tuple[str, bool], list[Step]] = {}
+        self._passed: list[_PassedEvent] = []
+        self._scripts: dict[tuple[str, bool], list[ScriptStep]] = {}
         self._completed_at = 0.0
 
     @property
     def is_untouched(self) -> bool:
-        """Whether nothing has passed since it was asked for."""
-        return not self._seen
+        """Whether no event has passed since the round began."""
+        return not self._passed
 
     def add_state(self, entry: Entry) -> None:
-        """Take a pipeline's state, at its place."""
-        self._seen.append(_Seen(entry, is_state=True, was_awaited=False))
+        """Add a pipeline's state, at its place among the events."""
+        self._passed.append(_PassedEvent(entry, is_state=True, was_awaited=False))
         self.awaited.discard(entry.event.pipeline_id or "")
 
     def add_event(self, entry: Entry) -> None:
-        """Take an event that passes; the state that is awaited will show its change."""
+        """Add an event that passes; an awaited state will include its change."""
         awaited = entry.event.pipeline_id in self.awaited
-        self._seen.append(_Seen(entry, is_state=False, was_awaited=awaited))
+        self._passed.append(_PassedEvent(entry, is_state=False, was_awaited=awaited))
 
     def complete(self, tail: Tail) -> None:
-        """End it here."""
+        """End the round here."""
         self.end, self.clock = tail.newest, tail.clock
         self._completed_at = time.monotonic()
 
-    def script(self, namespace: str, *, resumed: bool) -> list[Step]:
-        """Return what is to be sent in a namespace.
+    def script(self, namespace: str, *, resumed: bool) -> list[ScriptStep]:
+        """Return what to send in a namespace.
 
-        One that has resumed gets every numbered event beside the states; a newcomer those that are newer than the state
-        of their pipeline. Until a newcomer has all states, what it gets can't be resumed from.
+        A resumed client gets every numbered event beside the states; a newcomer gets the events that are newer than
+        their pipeline's state. Until the initial snapshot is complete, events carry an offset that can't be resumed
+        from.
         """
         steps = self._scripts.get((namespace, resumed))
         if steps is None:
             steps = self._scripts[namespace, resumed] = self._steps(namespace, resumed)
         return steps
 
-    def _steps(self, namespace: str, resumed: bool) -> list[Step]:
-        seen = [one for one in self._seen if namespace in one.entry.event.namespaces]
+    def _steps(self, namespace: str, resumed: bool) -> list[ScriptStep]:
+        passed = [one for one in self._passed if namespace in one.entry.event.namespaces]
         if resumed:
-            seen = [one for one in seen if one.is_state or one.entry.event.numbered]
+            passed = [one for one in passed if one.is_state or one.entry.event.numbered]
         else:
-            seen = [one for one in seen if one.is_state or not one.was_awaited]
-        last = max((place for place, one in enumerate(seen) if one.is_state), default=-1)
-        if last < 0:
-            seen.insert(0, _Seen(Entry(self.end, _nobody_yet(namespace)), is_state=True, was_awaited=False))
-            last = 0
+            passed = [one for one in passed if one.is_state or not one.was_awaited]
+        last_state = max((index for index, one in enumerate(passed) if one.is_state), default=-1)
+        if last_state < 0:
+            passed.insert(0, _PassedEvent(Entry(self.end, _empty_state(namespace)), is_state=True, was_awaited=False))
+            last_state = 0
         return [
-            Step(one.entry, self._offset(one.entry, known=resumed or place >= last), one.is_state)
-            for place, one in enumerate(seen)
+            ScriptStep(one.entry, self._offset(one.entry, can_resume=resumed or index >= last_state), one.is_state)
+            for index, one in enumerate(passed)
         ]
 
-    def _offset(self, entry: Entry, *, known: bool) -> str:
-        return offset_of(self.identity, entry.position) if known else NOWHERE
+    def _offset(self, entry: Entry, *, can_resume: bool) -> str:
+        return offset_of(self.identity, entry.position) if can_resume else NO_RESUME_OFFSET
 
     def forget_texts(self) -> None:
-        """Drop the texts of the states once all who keep up have them: a slow client must not hold megabytes."""
+        """Drop the encoded states once clients that keep up have them: a slow client must not hold megabytes."""
         if self._completed_at and time.monotonic() > self._completed_at + TEXT_SECONDS:
             self._completed_at = 0.0
-            for one in self._seen:
+            for one in self._passed:
                 if one.is_state:
                     one.entry.forget_text()
 
 
-class Snapshots:
-    """The rounds that are open; belongs to the hub's thread.
+class SnapshotRounds:
+    """The rounds that are ``open``. Belongs to the hub's thread.
 
-    ``ask`` has each pipeline show its state to the round, and returns their ids; or adds the states at once, and
-    returns none. ``ready`` takes a receiver whose round is complete.
+    ``ask`` has each pipeline publish its state for a round and returns their ids; or it adds the states at once and
+    returns no id. ``ready`` takes over a receiver whose round is complete.
     """
 
     def __init__(
-        self, ask: Callable[[Round], Iterable[str]], ready: Callable[[Subscriber, Round], None], tail: Tail
+        self,
+        ask: Callable[[SnapshotRound], Iterable[str]],
+        ready: Callable[[Subscriber, SnapshotRound], None],
+        tail: Tail,
     ) -> None:
+        self.open: list[SnapshotRound] = []
         self._ask = ask
         self._ready = ready
         self._tail = tail
-        self._open: list[Round] = []
-        self._last: Round | None = None
-
-    def __bool__(self) -> bool:
-        return bool(self._open)
+        self._last: SnapshotRound | None = None
 
     def add(self, subscriber: Subscriber) -> None:
-        """Have the states gathered for a subscriber; one that resumes has read everything up to here."""
+        """Add a receiver to the current round, or begin one. A resumed client has read everything up to here."""
         if self._last is not None and self._is_current(self._last):
             self._ready(subscriber, self._last)
             return
-        found = next((one for one in self._open if self._is_current(one)), None)
-        if found is not None:
-            found.receivers[subscriber.sid] = subscriber
+        current = next((one for one in self.open if self._is_current(one)), None)
+        if current is not None:
+            current.receivers[subscriber.sid] = subscriber
             return
-        one = Round(self._tail)
+        one = SnapshotRound(self._tail)
         one.receivers[subscriber.sid] = subscriber
-        self._open.append(one)
+        self.open.append(one)
         one.awaited.update(self._ask(one))
         self._finish(one)
 
-    def _is_current(self, one: Round) -> bool:
+    def _is_current(self, one: SnapshotRound) -> bool:
         if one.identity != self._tail.identity or one.start_clock != self._tail.clock:
             return False
         return one.is_untouched or one is self._last
 
     def end_turn(self) -> None:
-        """A round that was complete at once serves who comes in the same turn, and no longer."""
+        """Forget the round that was complete at once: it serves only clients that come in the same turn."""
         self._last = None
 
     def record(self, entry: Entry) -> None:
-        """Note an event that passes."""
-        for one in self._open:
+        """Add an event that passes to every open round."""
+        for one in self.open:
             one.add_event(entry)
 
-    def take(self, receiver: object, event: Event) -> None:
-        """Take a pipeline's state that was asked for."""
-        if isinstance(receiver, Round) and receiver in self._open and event.pipeline_id in receiver.awaited:
+    def take(self, receiver: object, event: PipelineEvent) -> None:
+        """Take a state that a pipeline has published for a round."""
+        if isinstance(receiver, SnapshotRound) and receiver in self.open and event.pipeline_id in receiver.awaited:
             receiver.add_state(Entry(self._tail.newest, event))
             self._finish(receiver)
 
     def give_up(self, receiver: object, pipeline_id: str | None) -> None:
-        """Wait no longer for a pipeline's state: it can't be shown."""
-        if isinstance(receiver, Round) and pipeline_id in receiver.awaited:
+        """Stop waiting for a pipeline's state: it can't be shown."""
+        if isinstance(receiver, SnapshotRound) and pipeline_id in receiver.awaited:
             receiver.awaited.discard(pipeline_id or "")
             self._finish(receiver)
 
     def discard(self, sid: str) -> None:
         """Forget a subscriber; unknown ones are fine."""
-        for one in self._open:
+        for one in self.open:
             one.receivers.pop(sid, None)
 
     def subscribers(self) -> list[Subscriber]:
-        """Return those whose states are being gathered."""
-        return [subscriber for one in self._open for subscriber in one.receivers.values()]
+        """Return the receivers of all open rounds."""
+        return [subscriber for one in self.open for subscriber in one.receivers.values()]
 
     def abort(self) -> list[Subscriber]:
-        """End all rounds without a result; return who waited for one."""
+        """End all rounds without a result; return their receivers."""
         waiting = self.subscribers()
-        self._open.clear()
+        self.open.clear()
         self._last = None
         return waiting
 
-    def _finish(self, one: Round) -> None:
-        if one.awaited or one not in self._open:
+    def _finish(self, one: SnapshotRound) -> None:
+        if one.awaited or one not in self.open:
             return
-        self._open.remove(one)
+        self.open.remove(one)
         one.complete(self._tail)
         if one.start_clock == self._tail.clock:
             self._last = one
@@ -198,9 +200,9 @@ class Snapshots:
             self._ready(subscriber, one)
 
 
-def _nobody_yet(namespace: str) -> Event:
-    """Return the state shown in a namespace that has no pipeline: of its type, with nothing known."""
+def _empty_state(namespace: str) -> PipelineEvent:
+    """Return the state shown in a namespace that has no pipeline: its type, and null for the rest."""
     kind = events.type_of(namespace)
     now = Moment(time.time(), time.monotonic())
     body = PipelineState("", kind, "", now).body(now)._replace(pipeline_id=None, epoch=None, started_at=None)
-    return Event(events.STATUS, (namespace,), None, kind, None, 0, now.wall, body, numbered=False)
+    return PipelineEvent(events.STATUS, (namespace,), None, kind, None, 0, now.wall, body, numbered=False)

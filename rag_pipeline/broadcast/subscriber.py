@@ -1,36 +1,36 @@
-"""A subscriber: one client in one namespace, and the outlet through which it is written to."""
+"""A subscriber: one client in one namespace, and the outlet that writes to it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
 
-from rag_pipeline.broadcast.encoding import Batch, Form, channel_of
+from rag_pipeline.broadcast.encoding import Form, PacketBatch, channel_of
 
 TRANSPORTS = ("websocket", "polling", "sse")
-"""What clients are connected over: the two of Socket.IO, and the event streams of the HTTP server."""
+"""The transports of clients: two of Socket.IO, and the event streams of the HTTP server."""
 
 
 class Outlet(Protocol):
-    """The way to one client; used on the hub's thread alone, never waits."""
+    """Writes to one client. Only the hub's thread uses it, and no call waits."""
 
     @property
-    def send(self) -> Callable[[Batch], None]:
-        """Sends the packets after everything sent before; over the backlog's bound the client is disconnected."""
+    def send(self) -> Callable[[PacketBatch], None]:
+        """Queue the packets; disconnect the client if its backlog is over the limit."""
         ...
 
-    def send_paced(self, batch: Batch) -> None:
-        """Send packets that don't count against the bound: the caller sends more only when these were taken."""
+    def send_paced(self, batch: PacketBatch) -> None:
+        """Queue packets that don't count against the limit: the caller sends more only once these were taken."""
         ...
 
     @property
     def transport(self) -> str:
-        """What it goes over: one of :data:`TRANSPORTS`."""
+        """One of :data:`TRANSPORTS`."""
         ...
 
     @property
     def backlog_bytes(self) -> int:
-        """How much was sent that the client has not taken yet, whether it counts or not."""
+        """How much is queued that the client has not taken yet, whether it counts or not."""
         ...
 
     def disconnect(self, reason: str) -> None:
@@ -41,8 +41,7 @@ class Outlet(Protocol):
 class Subscriber:
     """One client in one namespace; ``sid`` is unique, ``client`` names the connection it shares with others.
 
-    ``name`` is what the client calls the namespace, :attr:`namespace` the one that this stands for.
-    ``offset`` is where a client that was here before wants to go on, None for one that does not ask.
+    ``name`` may be an alias of :attr:`namespace`. ``offset`` is where a returning client wants to resume, or None.
     """
 
     __slots__ = (
@@ -66,5 +65,5 @@ class Subscriber:
         self.outlet = outlet
         self.offset = offset
         self.recovered: bool | None = None if offset is None else False
-        self.greeted = False  # it has been sent states
-        self.misses_events = False  # after those states: the next ones have to say so
+        self.greeted = False  # it was sent the states
+        self.misses_events = False  # since those states: the next states must be marked with a gap

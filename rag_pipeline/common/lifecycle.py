@@ -21,7 +21,7 @@ UNDO_SECONDS = 30.0
 _MARGIN_SECONDS = 1.0
 
 
-class Step(NamedTuple):
+class StopStep(NamedTuple):
     """One step of an ending: idempotent, and left behind when it takes longer than ``seconds``."""
 
     name: str
@@ -29,14 +29,14 @@ class Step(NamedTuple):
     seconds: float
 
 
-class Ending:
+class StopSequence:
     """Steps that end what was started, in order; any thread may ask for them, any number of times.
 
     Each step runs on a thread of its own. One that raises is logged, one that hangs is left behind with one line, and
     the next one runs. A caller that is interrupted while it waits changes nothing: the steps are carried on without it.
     """
 
-    def __init__(self, steps: Iterable[Step] = ()) -> None:
+    def __init__(self, steps: Iterable[StopStep] = ()) -> None:
         self.begun = False
         self._steps = deque(steps)
         self._lock = native.allocate_lock()  # held by the thread that runs the steps
@@ -64,7 +64,7 @@ class Ending:
                 self._steps.popleft()
 
 
-def _run_bounded(step: Step) -> None:
+def _run_bounded(step: StopStep) -> None:
     def run() -> None:
         try:
             step.run()

@@ -1,4 +1,4 @@
-"""HTTP on port 8003."""
+"""The HTTP server on port 8003."""
 
 from rag_pipeline.http_server.server import HttpServer
 

@@ -1,4 +1,4 @@
-"""The dashboard's files, as they are served: read once, named by their content."""
+"""The dashboard's files: read once, each with an ETag of its content."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from importlib.resources import files
 
-from rag_pipeline.http_server.content import Content
+from rag_pipeline.http_server.content import ResponseContent
 
 TYPES = {
     "css": "text/css; charset=utf-8",
@@ -17,20 +17,20 @@ TYPES = {
 }
 
 
-def find(name: str) -> Content | None:
-    """Return a file of the dashboard; None if there is none of this name."""
+def find(name: str) -> ResponseContent | None:
+    """Return a file of the dashboard; None for an unknown name."""
     return _all().get(name)
 
 
 @cache
-def _all() -> dict[str, Content]:
-    # Only what is there can be asked for: no name a client makes up becomes a path.
+def _all() -> dict[str, ResponseContent]:
+    # Names are looked up, never turned into a path: a client can't reach any other file.
     found = files("rag_pipeline.http_server").joinpath("dashboard").iterdir()
     kinds = ((file, TYPES.get(file.name.rpartition(".")[2])) for file in found)
     return {file.name: _content(kind, file.read_bytes()) for file, kind in kinds if kind is not None}
 
 
-def _content(kind: str, body: bytes) -> Content:
-    # Kept by browsers, but asked for anew each time: with a new version of the service, no file of the old one is used.
+def _content(kind: str, body: bytes) -> ResponseContent:
+    # Browsers keep the file but revalidate it each time: after an update of the service none uses an old file.
     headers = {"ETag": f'"{sha256(body).hexdigest()[:20]}"', "Cache-Control": "no-cache"}
-    return Content(HTTPStatus.OK, kind, body, headers)
+    return ResponseContent(HTTPStatus.OK, kind, body, headers)

@@ -1,4 +1,4 @@
-"""One client's connection: reads and writes that never wait, and those of a stream, which wait with a deadline."""
+"""One client's connection: non-blocking reads and writes, and the writes of a stream, which wait with a deadline."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from rag_pipeline.common import native
-from rag_pipeline.http_server.head import RequestHead
+from rag_pipeline.http_server.request_head import RequestHead
 
 READ_BYTES = 8192
 DRAIN_BYTES = 256 * 1024
@@ -16,21 +16,21 @@ _PEEK_BYTES = 4096
 logger = logging.getLogger("rag_pipeline.http")
 
 
-def _nothing() -> None:
-    """There is no one to wake."""
+def _wake_nothing() -> None:
+    """Do nothing: the connection has no stream."""
 
 
-class Connection:
-    """A client's socket. One thread at a time has it: the server's while the client is waited for, else a worker.
+class ClientConnection:
+    """A client's socket. One thread at a time owns it: the server's waiting thread, or a worker.
 
-    :meth:`end_reading` and :meth:`abort` may be called by any thread. ``requests`` counts those that were answered,
-    ``drained`` the bytes that were dropped at the end; ``rest`` is what the client has not taken of its answer, and
-    ``closes`` whether the connection ends after it.
+    Any thread may call :meth:`end_reading` and :meth:`abort`. ``requests`` counts handled requests and ``drained`` the
+    bytes dropped at the end. ``rest`` is the part of the response that is not sent yet; ``closes`` tells whether the
+    connection ends after it.
     """
 
     def __init__(self, sock: _socket.socket, limit_bytes: int) -> None:
         sock.setblocking(False)
-        # A full answer is one write: there is nothing to gather, and Nagle's wait would cost 40 ms.
+        # A response is one write: Nagle's algorithm has nothing to gather, and its delay would cost 40 ms.
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         self._sock = sock
         self.fd = sock.fileno()
@@ -39,7 +39,7 @@ class Connection:
         self.drained = 0
         self.rest = memoryview(b"")
         self.closes = False
-        self._wake: Callable[[], None] = _nothing
+        self._wake: Callable[[], None] = _wake_nothing
 
     @property
     def address(self) -> str:
@@ -50,18 +50,18 @@ class Connection:
             return "an address that is gone"
 
     def receive(self) -> bytes | None:
-        """Return what has arrived, empty at the end, None if nothing has; raises ``OSError``."""
+        """Return received bytes; empty at the end of the connection, None if there are none. Raises ``OSError``."""
         return native.recv_nowait(self.fd, READ_BYTES)
 
     def begin_sending(self, data: bytes) -> None:
-        """Send what fits the kernel's buffer, and keep the rest; raises ``OSError``."""
+        """Send as much as the kernel's buffer takes, and keep the rest; raises ``OSError``."""
         self.rest = memoryview(data)
-        self.go_on_sending()
+        self.send_more()
 
-    def go_on_sending(self) -> None:
-        """Send more of the rest, as far as it fits; raises ``OSError``."""
+    def send_more(self) -> None:
+        """Send as much of the rest as the kernel's buffer takes; raises ``OSError``."""
         while self.rest:
-            # No GIL is given up: a thread that computes would keep it for 5 ms.
+            # This call keeps the GIL: another thread that computes would hold it for 5 ms.
             piece = bytes(self.rest[: 1 << 20])
             sent = native.send(self.fd, piece, len(piece), native.SEND_FLAGS)
             if sent < 0:
@@ -70,60 +70,61 @@ class Connection:
                 return
             self.rest = self.rest[sent:]
 
-    def say_end(self) -> None:
-        """Tell the client that nothing more comes. Closing with unread bytes would reset the connection, and the
-        client may lose its answer with it: so what it still sends is taken for a while."""
+    def shut_down_writing(self) -> None:
+        """Tell the client that nothing more comes; the caller drains what it still sends before closing.
+
+        Closing with unread bytes would reset the connection, and the client might lose its response.
+        """
         self._shutdown(_socket.SHUT_WR)
 
-    # -- a stream's ----------------------------------------------------------------------------------------------------
+    # -- streams -------------------------------------------------------------------------------------------------------
 
     def send(self, data: bytes, seconds: float) -> None:
-        """Send everything within ``seconds`` altogether; raises ``OSError``."""
-        # Mostly all of it fits.
+        """Send everything within ``seconds`` in total; raises ``OSError``."""
         sent = native.send(self.fd, data, len(data), native.SEND_FLAGS)
-        if sent < len(data):  # or it failed, which the next attempt tells
+        if sent < len(data):  # or it failed: then sendall raises
             self._sock.settimeout(seconds)
             self._sock.sendall(memoryview(data)[max(0, sent) :])
 
     def expect_reading(self, seconds: float) -> None:
-        """Let the kernel end the connection when what was sent is not taken within ``seconds``, where it knows how.
+        """Let the kernel end the connection if the client does not read within ``seconds``, where that is supported.
 
-        What is sent now and then fits the kernel's buffer, and :meth:`send` does not see that no one takes it.
+        Small pieces fit the kernel's buffer, so :meth:`send` does not notice that the client reads nothing.
         """
         if hasattr(_socket, "TCP_USER_TIMEOUT"):
             self._sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_USER_TIMEOUT, max(1, int(seconds * 1000)))
 
     def is_ended(self) -> bool:
-        """Return whether the client has ended, or was ended from outside; what it still sent is dropped.
+        """Return whether the connection has ended, from either side; received bytes are dropped.
 
-        Raises ``OSError`` if the connection is broken.
+        Raises ``OSError`` if it is broken.
         """
         return native.recv_nowait(self.fd, _PEEK_BYTES) == b""
 
     def wake_by(self, call: Callable[[], None]) -> None:
-        """Have the call made when the connection is ended from outside: a stream is waited for from now on."""
+        """Call the function when another thread ends the connection, so that the wait for its stream ends too."""
         self._wake = call
 
-    # -- from outside --------------------------------------------------------------------------------------------------
+    # -- from any thread -----------------------------------------------------------------------------------------------
 
     def end_reading(self) -> None:
-        """Make a stream see the end once it has read what arrived."""
+        """End the stream, as if the client had closed its side."""
         self._shutdown(_socket.SHUT_RD)
         self._wake_stream()
 
     def abort(self) -> None:
-        """Make reads and writes fail at once."""
+        """Make reads and writes fail immediately."""
         self._shutdown(_socket.SHUT_RDWR)
         self._wake_stream()
 
     def close(self) -> None:
-        """Close the socket; nothing may be called afterwards."""
+        """Close the socket; no other call is allowed afterwards."""
         self._sock.close()
 
     def _wake_stream(self) -> None:
         try:
             self._wake()
-        except Exception:  # the stream's thread meets it too, when it closes the stream
+        except Exception:  # the stream's own thread gets the same error when it closes the stream
             logger.debug("a stream could not be woken", exc_info=True)
 
     def _shutdown(self, how: int) -> None:

@@ -1,7 +1,7 @@
-"""How much of a core answers may take: whole requests, sent as fast as they can, must leave the pipeline its share.
+"""Limits the CPU time of responses, so that a flood of requests leaves the pipeline its share.
 
-Each thread that computes makes the pipeline's threads wait for the interpreter's lock, so a bound on requests or
-threads does not help: what counts is for how much of the time anybody computes.
+Each thread that computes makes the pipeline's threads wait for the GIL. A limit on requests or threads would not help:
+only the total CPU time counts.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ MOST_COUNTED_SECONDS = 0.01
 class CpuBudget:
     """A token bucket of CPU seconds: it fills by ``share`` a second up to ``burst_seconds``. One thread owns it.
 
-    An answer counts for 10 ms at most. What takes longer is in SQLite as a rule, which holds no lock: searches have a
-    bound of their own, and must not use up what ``/health`` needs.
+    A response counts for 10 ms at most. Longer ones are usually in SQLite, which releases the GIL. Searches have a
+    limit of their own, and must not use up the budget that ``/health`` needs.
     """
 
     def __init__(self, share: float, burst_seconds: float, clock: Callable[[], float] = monotonic) -> None:
@@ -27,11 +27,11 @@ class CpuBudget:
         self._at = clock()
 
     def spend(self, seconds: float) -> None:
-        """Count the CPU time of an answer."""
+        """Charge the CPU time of a response."""
         self._left = self._refilled() - min(seconds, MOST_COUNTED_SECONDS)
 
     def has_left(self) -> bool:
-        """Return whether a further answer may begin."""
+        """Return whether another response may start."""
         return self._refilled() > 0
 
     def _refilled(self) -> float:

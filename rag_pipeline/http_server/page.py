@@ -1,4 +1,4 @@
-"""The page at ``/``: the dashboard, told where the servers are."""
+"""The dashboard page at ``/``, with the servers' ports filled in."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Addresses:
 
 
 def content_security_policy(addresses: Addresses, host: str | None) -> str:
-    """Return the page's policy: it may connect to both servers on the machine that the ``Host`` header names."""
+    """Return the page's policy: it may connect to both servers on the host of the ``Host`` header."""
     return "; ".join([*_POLICY, " ".join(["connect-src", *connect_sources(addresses, host)])])
 
 
 def render(addresses: Addresses, *, control: bool = False) -> str:
-    """Return the page; with ``control`` it offers to direct the pipelines."""
+    """Return the page; ``control`` adds the buttons that control pipelines."""
     return _template().substitute(
         http_port=addresses.http_port,
         socket_port=addresses.socket_port,

@@ -1,4 +1,4 @@
-"""Query strings: read strictly, so that a parameter that is misspelt is told and not passed over."""
+"""Parses query strings strictly: a misspelt parameter is an error."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 
 class QueryError(ValueError):
-    """The query string can't be used; the message is one line that names parameter, value and what is expected."""
+    """A query string is invalid; the message is one line with parameter, value and what was expected."""
 
 
 class EventsQuery(NamedTuple):
-    """What ``/events`` was asked for."""
+    """The parameters of ``/events``."""
 
     since: str | None = None
     namespace: str = events.NS_PIPELINE
@@ -38,16 +38,16 @@ class EventsQuery(NamedTuple):
 
 
 def status_query(query: str) -> bool:
-    """Return whether a summary is asked for; raises :class:`QueryError`.
+    """Return whether a summary is requested; raises :class:`QueryError`.
 
-    Other parameters are ignored: this address has always answered whatever its query string was.
+    Other parameters are ignored: ``/status`` has always accepted any query string.
     """
     own = [pair for pair in query.split("&") if pair.partition("=")[0] in STATUS_PARAMETERS]
     return _read(parse("&".join(own), STATUS_PARAMETERS), "summary", _flag, False)
 
 
 def events_query(query: str) -> EventsQuery:
-    """Return what is asked for; raises :class:`QueryError`."""
+    """Return the parameters of ``/events``; raises :class:`QueryError`."""
     given = parse(query, EVENTS_PARAMETERS)
     return EventsQuery(
         since=_read(given, "since", _offset, None),
@@ -57,7 +57,7 @@ def events_query(query: str) -> EventsQuery:
 
 
 def files_query(query: str, position_of: Callable[[str], int | None]) -> FileQuery:
-    """Return what is asked for; ``position_of`` knows the offsets of the journal. Raises :class:`QueryError`."""
+    """Return the parameters of ``/files``; ``position_of`` resolves an offset. Raises :class:`QueryError`."""
     given = parse(query, FILES_PARAMETERS)
     return FileQuery(
         status=_read(given, "status", _status, None),
@@ -69,12 +69,12 @@ def files_query(query: str, position_of: Callable[[str], int | None]) -> FileQue
 
 
 def parse(query: str, known: tuple[str, ...]) -> dict[str, str]:
-    """Return the values by parameter, decoded as forms encode them; raises :class:`QueryError`."""
+    """Return the values by parameter, form-decoded; raises :class:`QueryError`."""
     given: dict[str, str] = {}
     for pair in filter(None, query.split("&")):
         name, _, value = (_decode(part) for part in pair.partition("="))
         if name not in known:
-            # Not its value: someone's token may stand there.
+            # Without its value, which may be a token.
             raise QueryError(f"unknown parameter {quoted(name)}: expected {_one_of(known)}")
         if name in given:
             raise QueryError(f"{name} is given as {quoted(given[name])} and as {quoted(value)}: expected it once")
@@ -99,7 +99,7 @@ def _read(given: Mapping[str, str], name: str, read: Callable[[str], T], default
 
 
 class _ExpectedError(Exception):
-    """A value is not what was expected, which the message says."""
+    """A value is invalid; the message says what was expected."""
 
 
 def _offset(value: str) -> str:
@@ -144,7 +144,7 @@ def _status(value: str) -> FileStatus:
 def _text(value: str) -> str | None:
     if len(value) > MAX_TEXT_CHARACTERS:
         raise _ExpectedError(f"at most {MAX_TEXT_CHARACTERS} characters")
-    return value or None  # what a search form sends when it is left empty
+    return value or None  # an empty search form sends an empty value
 
 
 def _pipeline_id(value: str) -> str:

@@ -1,4 +1,4 @@
-"""The answers of ``/status``: whole states, or summaries without the lists of files."""
+"""Answers ``/status``: whole states, or summaries without the lists of files."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from rag_pipeline.contract import wire
-from rag_pipeline.http_server.content import Content, error_content, json_content, no_pipeline
-from rag_pipeline.http_server.query import QueryError, status_query
-from rag_pipeline.http_server.service_view import Source
+from rag_pipeline.http_server.content import ResponseContent, json_content, no_pipeline
+from rag_pipeline.http_server.query import status_query
+from rag_pipeline.http_server.service_view import ServiceView, combined
 
 LISTS = wire.State.__annotations__.keys() - wire.StateSummary.__annotations__.keys()
-"""The fields that make a state large: a summary has their counts."""
+"""The fields that make a state large; a summary has only their counts."""
 
 
-def status(source: Source, query: str) -> Content:
-    """Return the default pipeline's state, with those of all when there are several."""
-    return _answer(source.status(), query)
+def status(view: ServiceView, query: str) -> ResponseContent:
+    """Return the default pipeline's state, and the states of all if there are several."""
+    return _content(combined(view.states()), query)
 
 
-def pipeline(source: Source, pipeline_id: str, query: str) -> Content:
+def pipeline(view: ServiceView, pipeline_id: str, query: str) -> ResponseContent:
     """Return the state of one pipeline, or 404."""
-    state = source.pipeline(pipeline_id)
-    return no_pipeline(pipeline_id) if state is None else _answer(state, query)
+    state = view.pipeline(pipeline_id)
+    return no_pipeline(pipeline_id) if state is None else _content(state, query)
 
 
 def summary(state: Mapping[str, object]) -> dict[str, object]:
-    """Return the state without its lists of files, as well as the states in ``pipelines``."""
+    """Return the state without its lists of files; so too for the states in ``pipelines``."""
     kept = {name: value for name, value in state.items() if name not in LISTS}
     pipelines = state.get("pipelines")  # a reserved name: no pipeline has a field of its own called so
     if isinstance(pipelines, Mapping):
@@ -34,8 +34,5 @@ def summary(state: Mapping[str, object]) -> dict[str, object]:
     return kept
 
 
-def _answer(state: Mapping[str, object], query: str) -> Content:
-    try:
-        return json_content(HTTPStatus.OK, summary(state) if status_query(query) else state)
-    except QueryError as error:
-        return error_content(HTTPStatus.BAD_REQUEST, str(error))
+def _content(state: Mapping[str, object], query: str) -> ResponseContent:
+    return json_content(HTTPStatus.OK, summary(state) if status_query(query) else state)

@@ -1,22 +1,22 @@
-"""Carrying a stream over a connection: piece by piece, until one of both sides ends."""
+"""Open streams, and sending one over a connection piece by piece."""
 
 from __future__ import annotations
 
 import logging
 
-# The C class behind queue.SimpleQueue: it is native in a patched host program too.
+# The C class behind queue.SimpleQueue: it stays native when the host program is monkey-patched.
 from _queue import Empty, SimpleQueue
 from time import monotonic
 
+from rag_pipeline.broadcast.follower import FollowerClosedError
 from rag_pipeline.common import native
-from rag_pipeline.http_server.connection import Connection
+from rag_pipeline.http_server.connection import ClientConnection
 from rag_pipeline.http_server.content import Opener, Stream
-from rag_pipeline.http_server.service_view import FollowerClosedError
 
-# How late it is noticed that the client of a quiet stream has gone: with hundreds of streams each look costs.
+# How long it takes to notice that the client of a quiet stream is gone; with hundreds of streams each check costs.
 POLL_SECONDS = 2.0
-TURN_SECONDS = 60.0
-PLACE_SECONDS = 1.0
+MIN_OPEN_SECONDS = 60.0
+SLOT_SECONDS = 1.0
 PIECE_BYTES = 64 * 1024
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -24,23 +24,23 @@ logger = logging.getLogger("rag_pipeline.http")
 
 
 class OpenStreams:
-    """The streams of all connections: as each holds a handler thread, there is a bound; any thread may call.
+    """The open streams of all connections. Their number is limited, because each keeps a thread; any thread may call.
 
-    Over the bound the oldest is ended, once it is ``turn_seconds`` old: clients that hold all there are, and only
-    wait, lock nobody out. Whoever was ended comes back with the offset of its last event, and misses nothing.
+    When the limit is reached, the oldest stream is ended if it is at least ``min_open_seconds`` old, so idle clients
+    can't lock others out. Its client reconnects with the offset of its last event, and misses nothing.
     """
 
-    def __init__(self, limit: int, turn_seconds: float = TURN_SECONDS) -> None:
-        self._turn_seconds = turn_seconds
+    def __init__(self, limit: int, min_open_seconds: float = MIN_OPEN_SECONDS) -> None:
+        self._min_open_seconds = min_open_seconds
         self._free: SimpleQueue[None] = SimpleQueue()
         for _ in range(limit):
             self._free.put(None)
         self._lock = native.allocate_lock()  # protects what follows
-        self._since: dict[Stream, float] = {}  # those that can be ended, in the order of their times
+        self._since: dict[Stream, float] = {}  # when each was opened, oldest first
 
     def open(self, opener: Opener) -> Stream | None:
-        """Return a stream, to be closed by :meth:`close`; None when none can be had within a second."""
-        if not self._take_place():
+        """Return an open stream, to be closed by :meth:`close`; None if no slot is free within a second."""
+        if not self._take_slot():
             return None
         try:
             stream = opener()
@@ -56,7 +56,7 @@ class OpenStreams:
         return None
 
     def close(self, stream: Stream) -> None:
-        """Close the stream; another one may take its place."""
+        """Close the stream and free its slot."""
         with self._lock:
             self._since.pop(stream, None)
         try:
@@ -64,41 +64,41 @@ class OpenStreams:
         finally:
             self._free.put(None)
 
-    def _take_place(self) -> bool:
+    def _take_slot(self) -> bool:
         try:
             self._free.get_nowait()
         except Empty:
             oldest = self._pop_oldest()
             if oldest is None:
                 return False
-            oldest.close()  # its thread sees that, and gives the place back
+            oldest.close()  # its own thread notices, and frees the slot
             try:
-                self._free.get(timeout=PLACE_SECONDS)
-            except Empty:  # its client does not read: the place is for the next one
+                self._free.get(timeout=SLOT_SECONDS)
+            except Empty:  # its client does not read: the slot becomes free for a later stream
                 return False
         return True
 
     def _pop_oldest(self) -> Stream | None:
         with self._lock:
             for stream, since in self._since.items():
-                if monotonic() - since < self._turn_seconds:
+                if monotonic() - since < self._min_open_seconds:
                     return None
                 del self._since[stream]
                 return stream
         return None
 
 
-def carry(
+def send_stream(
     stream: Stream,
-    connection: Connection,
+    connection: ClientConnection,
     *,
     chunked: bool,
     write_seconds: float,
     keep_alive_seconds: float,
 ) -> None:
-    """Send what the stream gives until it ends, or the client does, or someone ends the connection from outside.
+    """Send the stream until it ends or the connection does.
 
-    ``write_seconds`` is how long a client may take for a piece of 64 KiB. Raises ``OSError`` if the client is gone.
+    ``write_seconds`` is how long a client may take to read 64 KiB. Raises ``OSError`` if the client is gone.
     """
     connection.expect_reading(write_seconds)
     sent_at = monotonic()

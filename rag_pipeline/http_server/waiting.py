@@ -1,4 +1,4 @@
-"""Which clients are waited for, and for how long: deadlines and a bound, with no socket in sight."""
+"""Deadlines of the clients that the server waits for, independent of sockets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class WaitFor(StrEnum):
-    """What a client is waited for to do."""
+    """What the server waits for a client to do."""
 
     BEGIN = "to begin a request"
     HEAD = "to send the rest of its headers"
@@ -20,16 +20,16 @@ class WaitFor(StrEnum):
 
 
 class WaitingClients(Generic[T]):
-    """The clients that are waited for. One thread owns it.
+    """The clients that the server waits for. One thread owns it.
 
-    Each kind of wait has one length, so the order of arrival in a kind is the order of deadlines: nothing is sorted.
+    Each kind of wait has a fixed length, so the order of arrival is the order of deadlines: nothing needs sorting.
     """
 
     def __init__(self, seconds: Mapping[WaitFor, float], clock: Callable[[], float] = monotonic) -> None:
         self._seconds = seconds
         self._clock = clock
         self._deadlines: dict[WaitFor, dict[T, float]] = {kind: {} for kind in WaitFor}
-        self._since: dict[T, WaitFor] = {}  # ordered by when the wait for the client began
+        self._since: dict[T, WaitFor] = {}  # in the order in which the waits began
 
     def __len__(self) -> int:
         return len(self._since)
@@ -38,7 +38,7 @@ class WaitingClients(Generic[T]):
         return client in self._since
 
     def wait(self, client: T, kind: WaitFor) -> None:
-        """Wait for the client from now on; one that is waited for already keeps its age."""
+        """Wait for the client from now on; if it is waiting already, it keeps its place in :meth:`oldest`."""
         before = self._since.get(client)
         if before is not None:
             del self._deadlines[before][client]
@@ -46,17 +46,17 @@ class WaitingClients(Generic[T]):
         self._deadlines[kind][client] = self._clock() + self._seconds[kind]
 
     def kind_of(self, client: T) -> WaitFor | None:
-        """Return what the client is waited for to do, None if it is not waited for."""
+        """Return what the server waits for; None if it does not wait for this client."""
         return self._since.get(client)
 
     def forget(self, client: T) -> None:
-        """Wait no more; one that is unknown is fine."""
+        """Stop waiting for the client; unknown ones are fine."""
         kind = self._since.pop(client, None)
         if kind is not None:
             del self._deadlines[kind][client]
 
     def expired(self) -> list[tuple[T, WaitFor]]:
-        """Return those whose time is over; they are waited for until they are forgotten."""
+        """Return the clients whose deadline has passed; they stay until they are forgotten."""
         now = self._clock()
         found: list[tuple[T, WaitFor]] = []
         for kind, deadlines in self._deadlines.items():
@@ -67,11 +67,11 @@ class WaitingClients(Generic[T]):
         return found
 
     def oldest(self, count: int) -> list[T]:
-        """Return those that were waited for the longest, at most ``count`` of them."""
+        """Return at most ``count`` clients, longest waits first."""
         return [client for client, _ in zip(self._since, range(count), strict=False)]
 
     def seconds_left(self, most: float) -> float:
-        """Return the seconds until the next deadline, at most so many."""
+        """Return the seconds until the next deadline, at most ``most``."""
         firsts = (next(iter(deadlines.values()), None) for deadlines in self._deadlines.values())
         now = self._clock()
         return max(0.0, min([most, *(first - now for first in firsts if first is not None)]))

@@ -1,10 +1,10 @@
-"""A bounded pool of native threads, started as they are needed."""
+"""A bounded pool of native threads, started on demand."""
 
 from __future__ import annotations
 
 import logging
 
-# The C class behind queue.SimpleQueue: it waits natively in a patched host program too.
+# The C class behind queue.SimpleQueue: it stays native when the host program is monkey-patched.
 from _queue import SimpleQueue
 from collections import deque
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from rag_pipeline.common import native
 from rag_pipeline.http_server.cpu_budget import CpuBudget
 
 MOST_COMPUTING = 2
-"""Jobs that begin at once: each thread that computes makes the pipeline wait 5 ms, the switch interval."""
+"""How many jobs compute at once: each thread that computes makes the pipeline wait 5 ms, the switch interval."""
 COMPUTES_SECONDS = 0.02
-"""A job that takes longer is taken to wait for something, and others begin beside it."""
+"""A job that takes longer is assumed to wait for something, so others may start beside it."""
 
 T = TypeVar("T")
 
@@ -25,10 +25,9 @@ logger = logging.getLogger("rag_pipeline.http")
 
 
 class RequestWorkers(Generic[T]):
-    """Runs ``work`` on jobs, ``limit`` at a time. One thread owns it, and gives each thread back when its job is done.
+    """Runs ``work`` on jobs, ``limit`` at a time. One thread owns it, and reports the end of each job.
 
-    ``waiting`` has the jobs that no thread was free for, or no CPU time was left for, each with the time that it was
-    given at.
+    ``waiting`` holds the jobs for which no thread or CPU time is free yet, each with its arrival time.
     """
 
     def __init__(self, work: Callable[[T], object], limit: int, name: str, budget: CpuBudget) -> None:
@@ -40,46 +39,46 @@ class RequestWorkers(Generic[T]):
         self._busy = 0
         self._threads = 0
         self._budget = budget
-        self._begun: dict[T, float] = {}  # in the order of their times
+        self._begun: dict[T, float] = {}  # start times, in order
 
-    def give(self, job: T, now: float) -> None:
-        """Have the job done by the next thread that is free."""
+    def add(self, job: T, now: float) -> None:
+        """Queue a job."""
         self.waiting.append((job, now))
-        self.hand_out()
+        self.start_jobs()
 
-    def free_one(self, job: T, cpu_seconds: float = 0.0) -> None:
-        """The job is done, and took so much CPU time."""
+    def job_done(self, job: T, cpu_seconds: float = 0.0) -> None:
+        """Free the job's thread, and charge its CPU time."""
         self._busy -= 1
         self._begun.pop(job, None)
         self._budget.spend(cpu_seconds)
-        self.hand_out()
+        self.start_jobs()
 
-    def leave_one(self, job: T) -> None:
-        """A thread leaves the pool: it is kept by its job, and ends with it."""
+    def thread_left(self, job: T) -> None:
+        """Remove the job's thread from the pool: it stays with its job, and ends with it."""
         self._busy -= 1
         self._begun.pop(job, None)
         self._threads -= 1
-        self.hand_out()
+        self.start_jobs()
 
     def end(self) -> None:
-        """End the threads, each once it is idle."""
+        """End each thread once it is idle."""
         for _ in range(self._threads):
             self._jobs.put(None)
 
-    def hand_out(self) -> None:
-        """Begin the jobs that can begin now."""
+    def start_jobs(self) -> None:
+        """Start the jobs that can start now."""
         now = monotonic()
-        while self.waiting and self._may_begin(now) and (self._busy < self._threads or self._start_thread()):
+        while self.waiting and self._may_start(now) and (self._busy < self._threads or self._start_thread()):
             job, _ = self.waiting.popleft()
             self._busy += 1
             self._begun[job] = now
             self._jobs.put(job)
 
-    def _may_begin(self, now: float) -> bool:
+    def _may_start(self, now: float) -> bool:
         for job, begun in list(self._begun.items()):
             if now - begun < COMPUTES_SECONDS:
                 break
-            del self._begun[job]  # it waits for something, as a rule
+            del self._begun[job]  # it probably waits for something
         return len(self._begun) < MOST_COMPUTING and self._budget.has_left()
 
     def _start_thread(self) -> bool:
@@ -87,8 +86,8 @@ class RequestWorkers(Generic[T]):
             return False
         try:
             native.start_thread(self._run, self._name)
-        except RuntimeError as error:  # the system gives no more threads: those there are go on
-            logger.warning("no further thread can be started: %s", error)
+        except RuntimeError as error:  # the system allows no more threads; the existing ones continue
+            logger.warning("can't start another worker thread: %s", error)
             return False
         self._threads += 1
         return True
@@ -100,4 +99,4 @@ class RequestWorkers(Generic[T]):
 
 
 LEAVES = object()
-"""What ``work`` returns on a thread that has left the pool."""
+"""Returned by ``work`` on a thread that has left the pool."""

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: read from the parts of the service when it asks; nothing is kept for it meanwhile."""
+"""Metrics for Prometheus, read from the parts of the service at each scrape."""
 
 from rag_pipeline.metrics.exposition import Metrics
 

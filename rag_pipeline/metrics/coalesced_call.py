@@ -1,4 +1,4 @@
-"""A question to the hub's thread, which owns what is asked for; whoever asks waits a bounded time."""
+"""Coalesced calls to the hub's thread: simultaneous callers share one call and wait a bounded time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rag_pipeline.common import native
 T = TypeVar("T")
 
 TIMEOUT_SECONDS = 2.0
-KEPT_SECONDS = 0.25
-PATIENCE_SECONDS = 10.0
-"""When a question that is not answered is asked again: a hand-over that overflowed has lost it."""
+REUSE_SECONDS = 0.25
+LOST_SECONDS = 10.0
+"""When a call that got no result is made again: a mailbox that overflowed may have lost it."""
 
 
-class Question(Generic[T]):
-    """Has ``read`` called by way of ``post``, and returns what it says; any thread may ask.
+class CoalescedCall(Generic[T]):
+    """Calls ``read`` on another thread by way of ``post``, and returns its result; any thread may use it.
 
-    Many who ask at once share one answer, and ask a stuck thread once: a flood of scrapes is not passed on to it.
+    Simultaneous callers share one result, and a stuck thread is called once: a flood of scrapes is not passed on to it.
     """
 
     def __init__(
@@ -32,20 +32,20 @@ class Question(Generic[T]):
         self._post = post
         self._read = read
         self._timeout = timeout_seconds
-        self._lock = native.allocate_lock()  # protects the two
-        self._answer = native.Future()
-        self._asked_at = -PATIENCE_SECONDS
+        self._lock = native.allocate_lock()  # protects the two below
+        self._result = native.Future()
+        self._called_at = -LOST_SECONDS
 
-    def ask(self) -> T | None:
-        """Return the answer, None if there is none within the time."""
-        answer = self._under_way()
-        return cast(T, answer.value) if answer.wait(self._timeout) else None
+    def result(self) -> T | None:
+        """Return the result; None if there is none within the timeout."""
+        result = self._pending()
+        return cast(T, result.value) if result.wait(self._timeout) else None
 
-    def _under_way(self) -> native.Future:
+    def _pending(self) -> native.Future:
         with self._lock:
             now = time.monotonic()
-            if now - self._asked_at >= (KEPT_SECONDS if self._answer.wait(0) else PATIENCE_SECONDS):
-                self._asked_at = now
-                self._answer = answer = native.Future()
-                self._post(lambda: answer.set(self._read()))
-            return self._answer
+            if now - self._called_at >= (REUSE_SECONDS if self._result.wait(0) else LOST_SECONDS):
+                self._called_at = now
+                self._result = result = native.Future()
+                self._post(lambda: result.set(self._read()))
+            return self._result

@@ -1,4 +1,4 @@
-"""What metrics are made of: families of one name, a sentence of help, and a sample for each set of labels."""
+"""Builds metric families: a name, a help text, and one sample for each set of labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LES = (*(f"{bound:g}" for bound in BOUNDS_SECONDS), "+Inf")
 
 
 def gauge(name: str, text: str, labels: Labels, samples: Iterable[tuple[Labels, float | None]]) -> Metric:
-    """Return a gauge; a sample whose value is None is absent: it is not known."""
+    """Return a gauge; samples without a value are left out."""
     family = GaugeMetricFamily(PREFIX + name, text, labels=labels)
     for values, value in samples:
         if value is not None:
@@ -27,7 +27,7 @@ def gauge(name: str, text: str, labels: Labels, samples: Iterable[tuple[Labels, 
 
 
 def counter(name: str, text: str, labels: Labels, samples: Iterable[tuple[Labels, float | None]]) -> Metric:
-    """Return a counter, whose name ends in ``_total``; a sample whose value is None is absent."""
+    """Return a counter, whose name ends in ``_total``; samples without a value are left out."""
     family = CounterMetricFamily(PREFIX + name, text, labels=labels)
     for values, value in samples:
         if value is not None:
@@ -45,7 +45,7 @@ def histogram(name: str, text: str, labels: Labels, samples: Iterable[tuple[Labe
 
 
 def info(name: str, text: str, samples: Iterable[dict[str, str]]) -> Metric:
-    """Return what is told by labels alone; its name ends in ``_info``, its value is 1."""
+    """Return an info metric, whose name ends in ``_info``: its labels carry the information, its value is 1."""
     family = InfoMetricFamily((PREFIX + name).removesuffix("_info"), text, labels=[])
     for labels in samples:
         family.add_metric([], labels)

@@ -1,4 +1,4 @@
-"""The metrics of pipelines: of this process as they stand, of others as their events show them."""
+"""The metrics of pipelines: of this process from their state, of other processes from their events."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any, NamedTuple
 from prometheus_client.metrics_core import Metric
 
 from rag_pipeline.broadcast.remote_states import STALLED
+from rag_pipeline.contract.wire import KNOWN_STATUSES
 from rag_pipeline.metrics.families import counter, gauge, histogram, info
-from rag_pipeline.status import StatusCore
-from rag_pipeline.status.model import Totals
+from rag_pipeline.status.core import StatusCore
+from rag_pipeline.status.model import FileTotals
 from rag_pipeline.status.stages import Durations
 
-STATES = ("initializing", "scanning", "idle", "running", "processing", "paused", "error", "stopped", STALLED)
-OWN_STATE = "other"
+OTHER_STATE = "other"
 RESULTS = ("completed", "failed", "skipped", "deleted")
 
 
-class Figures(NamedTuple):
-    """What is told of one pipeline; times are wall-clock seconds.
+class PipelineFigures(NamedTuple):
+    """The figures of one pipeline; times are wall-clock seconds.
 
-    ``totals`` counts files by their newest outcome, ``ended`` how often any file came to that end. ``durations`` is
-    None for one of another process: they are measured where the files are worked on.
+    ``totals`` counts files by their newest outcome, ``attempts`` counts every outcome. ``durations`` is None for a
+    pipeline of another process: only that process measures them.
     """
 
     pipeline_id: str
@@ -31,17 +31,17 @@ class Figures(NamedTuple):
     status: str
     last_activity: float | None
     last_success: float | None
-    totals: Totals
+    totals: FileTotals
     in_flight: int
     queued: int | None
-    ended: Totals
+    attempts: FileTotals
     durations: Durations | None = None
 
 
-def figures_of(pipeline: StatusCore) -> Figures:
-    """Return the figures of a pipeline of this process, all as of one moment."""
+def figures_of(pipeline: StatusCore) -> PipelineFigures:
+    """Return the figures of a pipeline of this process, all of the same moment."""
     state, durations = pipeline.measured()
-    return Figures(
+    return PipelineFigures(
         pipeline.pipeline_id,
         state.pipeline_type,
         state.status,
@@ -55,36 +55,36 @@ def figures_of(pipeline: StatusCore) -> Figures:
     )
 
 
-def figures_from(state: Mapping[str, Any], ended: Totals) -> Figures:
-    """Return the figures of a pipeline as its state, in JSON, shows them; ``ended`` was counted beside it."""
+def figures_from_json(state: Mapping[str, Any], attempts: FileTotals) -> PipelineFigures:
+    """Return the figures of a pipeline from its state as JSON."""
     completed = state["files_completed"]
-    return Figures(
+    return PipelineFigures(
         state["pipeline_id"],
         state["pipeline_type"],
         state["status"],
         _seconds(state["last_activity"]),
         _seconds(completed[-1]["completed_at"]) if completed else None,
-        Totals(*(state[name] for name in Totals._fields)),
+        FileTotals(*(state[name] for name in FileTotals._fields)),
         state["files_in_flight"],
         state["files_queued"],
-        ended,
+        attempts,
     )
 
 
-def pipeline_families(pipelines: Iterable[Figures]) -> list[Metric]:
-    """Return the families; a pipeline that is given twice counts as it was given first."""
-    by_id: dict[str, Figures] = {}
+def pipeline_families(pipelines: Iterable[PipelineFigures]) -> list[Metric]:
+    """Return the families; of figures with the same id, the first ones count."""
+    by_id: dict[str, PipelineFigures] = {}
     for figures in pipelines:
         by_id.setdefault(figures.pipeline_id, figures)
     shown = list(by_id.values())
     return [
-        info("info", "The pipeline, and its type.", [_identity(p) for p in shown]),
+        info("info", "The pipeline and its type.", [_identity(p) for p in shown]),
         *(_gauge(shown, *one) for one in _GAUGES),
         gauge(
             "state",
-            "1 for the state the pipeline is in, 0 for the others; other is a word of the pipeline's own.",
+            "1 for the state the pipeline is in, 0 for the others; other stands for a state of the pipeline's own.",
             ("pipeline", "state"),
-            (((p.pipeline_id, state), state == _state(p)) for p in shown for state in (*STATES, OWN_STATE)),
+            (((p.pipeline_id, state), state == _state(p)) for p in shown for state in (*KNOWN_STATUSES, OTHER_STATE)),
         ),
         gauge(
             "files",
@@ -94,37 +94,39 @@ def pipeline_families(pipelines: Iterable[Figures]) -> list[Metric]:
         ),
         counter(
             "files_total",
-            "How often a file came to that end, since the process began; each attempt counts.",
+            "File outcomes since the process began; each attempt counts.",
             ("pipeline", "result"),
-            (((p.pipeline_id, r), count) for p in shown for r, count in zip(RESULTS, p.ended, strict=True)),
+            (((p.pipeline_id, r), count) for p in shown for r, count in zip(RESULTS, p.attempts, strict=True)),
         ),
         *_histograms(shown),
     ]
 
 
-def _identity(pipeline: Figures) -> dict[str, str]:
+def _identity(pipeline: PipelineFigures) -> dict[str, str]:
     return {"pipeline": pipeline.pipeline_id, "type": pipeline.pipeline_type or ""}
 
 
-def _state(pipeline: Figures) -> str:
-    return pipeline.status if pipeline.status in STATES else OWN_STATE
+def _state(pipeline: PipelineFigures) -> str:
+    return pipeline.status if pipeline.status in KNOWN_STATUSES else OTHER_STATE
 
 
-_GAUGES: tuple[tuple[str, str, Callable[[Figures], float | None]], ...] = (
-    ("up", "1, or 0 when the pipeline's process gives no sign of life.", lambda p: p.status != STALLED),
-    ("in_error", "1 when the pipeline says that it is in error.", lambda p: p.status == "error"),
-    ("last_success_timestamp_seconds", "When a file was completed last.", lambda p: p.last_success),
-    ("last_activity_timestamp_seconds", "When anything about the pipeline changed last.", lambda p: p.last_activity),
+_GAUGES: tuple[tuple[str, str, Callable[[PipelineFigures], float | None]], ...] = (
+    ("up", "1, or 0 when the pipeline's process has stopped reporting.", lambda p: p.status != STALLED),
+    ("in_error", "1 when the pipeline's status is error.", lambda p: p.status == "error"),
+    ("last_success_timestamp_seconds", "When a file was last completed.", lambda p: p.last_success),
+    ("last_activity_timestamp_seconds", "When the pipeline last changed.", lambda p: p.last_activity),
     ("files_in_flight", "Files being worked on.", lambda p: p.in_flight),
-    ("files_queued", "Files known and waiting; absent while the pipeline does not say.", lambda p: p.queued),
+    ("files_queued", "Files known and waiting; absent if the pipeline does not report it.", lambda p: p.queued),
 )
 
 
-def _gauge(pipelines: list[Figures], name: str, text: str, value: Callable[[Figures], float | None]) -> Metric:
+def _gauge(
+    pipelines: list[PipelineFigures], name: str, text: str, value: Callable[[PipelineFigures], float | None]
+) -> Metric:
     return gauge(name, text, ("pipeline",), (((p.pipeline_id,), value(p)) for p in pipelines))
 
 
-def _histograms(pipelines: list[Figures]) -> list[Metric]:
+def _histograms(pipelines: list[PipelineFigures]) -> list[Metric]:
     measured = [(p.pipeline_id, p.durations) for p in pipelines if p.durations is not None]
     return [
         histogram(

@@ -104,7 +104,7 @@ def test_without_pyjwt_the_start_names_what_to_install(
     monkeypatch.setattr(importlib.util, "find_spec", finding)
     with pytest.raises(ConfigurationError) as caught:
         guard_from_settings(settings)
-    assert str(caught.value) == f'{variable} needs PyJWT: pip install "rag-pipeline[jwt]"'
+    assert str(caught.value) == f'{variable} needs PyJWT: pip install "rag-pipeline-status[jwt]"'
     assert not guard_from_settings(AuthSettings()).required
 
 

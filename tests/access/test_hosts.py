@@ -12,8 +12,8 @@ import pytest
 from rag_pipeline.access.hosts import HostPolicy
 from rag_pipeline.common.config import Settings
 from rag_pipeline.errors import ConfigurationError
-from rag_pipeline.service.server import StatusServer, start_status_server
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer, start_status_server
+from rag_pipeline.status.pipeline import PipelineStatus
 
 SETTINGS = Settings.from_env(
     {

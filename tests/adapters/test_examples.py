@@ -20,8 +20,8 @@ THE_LINE = ("rag_pipeline", "show(", "@tracked", "stage(")
 WATCHED = """
 import json, runpy, sys, urllib.request
 runpy.run_path(sys.argv[1], run_name="__main__")
-from rag_pipeline.service.server import _running
-for server in _running:
+from rag_pipeline.service.server import running
+for server in running:
     with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/status") as answer:
         print("shown", answer.read().decode())
 """

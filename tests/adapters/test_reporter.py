@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from rag_pipeline import PipelineStatus
-from rag_pipeline.adapters.files import File
+from rag_pipeline.adapters.file_argument import File
 from rag_pipeline.adapters.reporter import Reporter, described, small
-from rag_pipeline.status import core_of
+from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline
 from tests.support.ports import taken_port
 from tests.support.programs import run
@@ -144,15 +144,15 @@ def test_a_pipeline_is_made_with_the_first_report_and_only_one() -> None:
 
 SERVED = """
 import rag_pipeline
-from rag_pipeline.adapters.files import File
+from rag_pipeline.adapters.file_argument import File
 from rag_pipeline.adapters.reporter import Reporter
-from rag_pipeline.service.server import _running
+from rag_pipeline.service.server import running
 import urllib.request, json
 {before}
 for kind in ("one", "two"):
     Reporter(kind).start(File("a.pdf"))
-print(len(_running))
-for server in _running:
+print(len(running))
+for server in running:
     body = json.load(urllib.request.urlopen(f"http://127.0.0.1:{{server.http_port}}/status"))
     print(sorted(state["pipeline_type"] for state in body["pipelines"].values()))
 """
@@ -169,7 +169,7 @@ def test_a_service_that_can_not_start_is_one_line_and_the_work_goes_on() -> None
 import logging
 logging.basicConfig(format="%(message)s")
 logging.getLogger("rag_pipeline.adapters").setLevel(logging.DEBUG)  # a second try would be seen here
-from rag_pipeline.adapters.files import File
+from rag_pipeline.adapters.file_argument import File
 from rag_pipeline.adapters.reporter import Reporter
 reporter = Reporter("one")
 for name in ("a.pdf", "b.pdf"):
@@ -189,7 +189,7 @@ def test_a_pipeline_of_the_users_own_is_not_served_by_the_adapter() -> None:
     code = """
 import sys
 from rag_pipeline import PipelineStatus
-from rag_pipeline.adapters.files import File
+from rag_pipeline.adapters.file_argument import File
 from rag_pipeline.adapters.reporter import Reporter
 Reporter("one", PipelineStatus("one")).start(File("a.pdf"))
 print("eventlet" in sys.modules)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rag_pipeline.broadcast import Batch
+from rag_pipeline.broadcast import PacketBatch
 from tests.broadcast.decoding import Received, event_of, event_of_packet, texts_of
 
 
@@ -17,7 +17,7 @@ class RecordingOutlet:
         self.backlog_bytes = 0
         self._works = works
 
-    def send(self, batch: Batch) -> None:
+    def send(self, batch: PacketBatch) -> None:
         if self._works is not None:
             if self._works == 0:
                 raise ConnectionResetError("gone")
@@ -27,7 +27,7 @@ class RecordingOutlet:
         assert events == [event_of_packet(packet.text) for packet in batch.packets]
         self.received += events
 
-    def send_paced(self, batch: Batch) -> None:
+    def send_paced(self, batch: PacketBatch) -> None:
         self.send(batch)
 
     def disconnect(self, reason: str) -> None:

@@ -6,20 +6,20 @@ from typing import NamedTuple
 
 import pytest
 
-from rag_pipeline.broadcast.chunks import KEPT_BYTES, Chunk, ChunkMaker, Part, joined
-from rag_pipeline.broadcast.encoding import Channel
+from rag_pipeline.broadcast.chunks import KEPT_BYTES, ChunkMaker, ChunkPart, PacketChunk, joined
+from rag_pipeline.broadcast.encoding import BroadcastChannel
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event, Json
+from rag_pipeline.contract.events import Json, PipelineEvent
 from rag_pipeline.journal import Entry
 from rag_pipeline.status.model import FileBody, FileRecord
 
-CHANNEL = Channel(events.NS_PIPELINE)
+CHANNEL = BroadcastChannel(events.NS_PIPELINE)
 
 
-def part(position: int, size: int = 10) -> Part:
+def part(position: int, size: int = 10) -> ChunkPart:
     body = FileBody(FileRecord("a", None, result="x" * size))
-    event = Event(events.FILE_COMPLETED, (events.NS_PIPELINE,), "p", None, "e", position, 1.0, body)
-    return Part(Entry(position, event), f"o-{position}")
+    event = PipelineEvent(events.FILE_COMPLETED, (events.NS_PIPELINE,), "p", None, "e", position, 1.0, body)
+    return ChunkPart(Entry(position, event), f"o-{position}")
 
 
 class BrokenBody(NamedTuple):
@@ -41,7 +41,7 @@ def test_a_chunk_holds_what_fits_and_one_event_at_least() -> None:
 def test_what_can_not_be_encoded_is_left_out_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
     maker = ChunkMaker(1 << 16)
     good, bad = part(1), part(2)
-    broken = Part(Entry(2, bad.entry.event._replace(body=BrokenBody())), bad.offset)
+    broken = ChunkPart(Entry(2, bad.entry.event._replace(body=BrokenBody())), bad.offset)
     for _ in range(3):
         packets, taken = maker.make(CHANNEL, [good, broken, part(3)])
         assert (len(packets), taken) == (2, 3)
@@ -52,7 +52,7 @@ def test_what_can_not_be_encoded_is_left_out_and_said_once(caplog: pytest.LogCap
 def test_the_kept_chunks_are_bounded_by_bytes() -> None:
     maker = ChunkMaker(1 << 22)
     packets, _ = maker.make(CHANNEL, [part(1, 1 << 20)])
-    chunk = Chunk(joined(packets), 1)
+    chunk = PacketChunk(joined(packets), 1)
     for n in range(50):
         maker.keep(n, chunk)
     kept = [n for n in range(50) if maker.find(n) is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag_pipeline.broadcast import Subscriber
-from rag_pipeline.broadcast.client_stats import take_census
+from rag_pipeline.broadcast.client_stats import count_clients
 from tests.broadcast.outlets import RecordingOutlet
 
 
@@ -14,13 +14,13 @@ def subscriber(sid: str, client: str, namespace: str, transport: str, backlog_by
 
 
 def test_nobody_is_counted_as_nothing() -> None:
-    census = take_census([])
-    assert (dict(census.clients), dict(census.connections)) == ({}, {})
-    assert (census.backlog_bytes, census.largest_backlog_bytes) == (0, 0)
+    stats = count_clients([])
+    assert (dict(stats.clients), dict(stats.connections)) == ({}, {})
+    assert (stats.backlog_bytes, stats.largest_backlog_bytes) == (0, 0)
 
 
 def test_clients_are_counted_by_namespace_and_transport_and_what_waits_once_for_each_connection() -> None:
-    census = take_census(
+    stats = count_clients(
         [
             subscriber("1", "one", "/pipeline", "websocket", 100),
             subscriber("2", "one", "/local_files", "websocket", 100),
@@ -28,10 +28,10 @@ def test_clients_are_counted_by_namespace_and_transport_and_what_waits_once_for_
             subscriber("4", "three", "/pipeline", "websocket"),
         ]
     )
-    assert dict(census.clients) == {
+    assert dict(stats.clients) == {
         ("/pipeline", "websocket"): 2,
         ("/local_files", "websocket"): 1,
         ("/pipeline", "polling"): 1,
     }
-    assert dict(census.connections) == {"websocket": 2, "polling": 1}
-    assert (census.backlog_bytes, census.largest_backlog_bytes) == (130, 100)
+    assert dict(stats.connections) == {"websocket": 2, "polling": 1}
+    assert (stats.backlog_bytes, stats.largest_backlog_bytes) == (130, 100)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.broadcast.encoding import (
     CHANNELS,
-    Channel,
+    BroadcastChannel,
     Form,
     Packet,
     batch,
@@ -23,7 +23,7 @@ from rag_pipeline.broadcast.encoding import (
     with_offset,
 )
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event, Json
+from rag_pipeline.contract.events import Json, PipelineEvent
 from rag_pipeline.journal import encode_payload
 from tests.broadcast.decoding import event_of, event_of_packet, texts_of
 
@@ -38,16 +38,16 @@ class Body:
         return self.fields
 
 
-def event(fields: Json, *namespaces: str) -> Event:
-    return Event(events.STATUS, namespaces or ("/pipeline",), "p", None, "e", 1, 0.0, Body(fields))
+def event(fields: Json, *namespaces: str) -> PipelineEvent:
+    return PipelineEvent(events.STATUS, namespaces or ("/pipeline",), "p", None, "e", 1, 0.0, Body(fields))
 
 
-def encode(made: Event, form: Form = Form.PLAIN) -> dict[str, Packet]:
+def encode(made: PipelineEvent, form: Form = Form.PLAIN) -> dict[str, Packet]:
     payload = with_offset(encode_payload(made), "o-1")
-    return {ns: packet_for(Channel(ns, form), made.name, payload, "o-1") for ns in made.namespaces}
+    return {ns: packet_for(BroadcastChannel(ns, form), made.name, payload, "o-1") for ns in made.namespaces}
 
 
-def shown(made: Event) -> Json:
+def shown(made: PipelineEvent) -> Json:
     return {"offset": "o-1", **made.payload()}
 
 
@@ -73,9 +73,9 @@ def test_there_is_one_channel_for_each_name_and_form_and_it_belongs_to_the_names
 
 
 def test_a_packet_of_the_root_namespace_does_not_name_it() -> None:
-    assert packet_for(Channel("/"), "e", "{}", "o").text == '2["e",{}]'
-    assert packet_for(Channel("/", Form.RESUMABLE), "e", "{}", "o").text == '2["e",{},"o"]'
-    assert packet_for(Channel("/pipeline"), "e", "{}", "o").text == '2/pipeline,["e",{}]'
+    assert packet_for(BroadcastChannel("/"), "e", "{}", "o").text == '2["e",{}]'
+    assert packet_for(BroadcastChannel("/", Form.RESUMABLE), "e", "{}", "o").text == '2["e",{},"o"]'
+    assert packet_for(BroadcastChannel("/pipeline"), "e", "{}", "o").text == '2/pipeline,["e",{}]'
 
 
 JSON = st.recursive(

@@ -20,7 +20,8 @@ from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.contract import events
 from rag_pipeline.journal import Generations, Tail
 from rag_pipeline.journal.gap import EventBound
-from rag_pipeline.status import PipelineStatus, clocks, core_of
+from rag_pipeline.status import clocks
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.broadcast.outlets import RecordingOutlet
 from tests.support.state_client import StateClient, without_volatile
 from tests.support.waiting import wait_until
@@ -31,11 +32,11 @@ class Setup:
 
     def __init__(self, *pipelines: PipelineStatus, limit: int = 200_000) -> None:
         self.pipelines = [core_of(pipeline) for pipeline in pipelines]
-        self.handover: Mailbox[HubItem] = Mailbox(limit, bound=EventBound())
-        self.hub = Hub(lambda: self.pipelines, self.handover, Tail(Generations("0123456789abcdef")))
+        self.mailbox: Mailbox[HubItem] = Mailbox(limit, bound=EventBound())
+        self.hub = Hub(lambda: self.pipelines, self.mailbox, Tail(Generations("0123456789abcdef")))
         self.joined = 0
         for pipeline in pipelines:
-            core_of(pipeline).attach(self.handover)
+            core_of(pipeline).attach(self.mailbox)
 
     def join(self, namespace: str = events.NS_PIPELINE, works: int | None = None) -> tuple[Subscriber, RecordingOutlet]:
         self.joined += 1
@@ -52,7 +53,7 @@ class Setup:
     def close(self) -> None:
         for pipeline in self.pipelines:
             pipeline.close()
-        self.handover.close()
+        self.mailbox.close()
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_the_last_snapshot_has_an_offset_to_go_on_from_whatever_other_pipelines_
         _, outlet = setup.join(namespace)
         setup.settle()
         offsets = [body["offset"] for _, _, body in outlet.received]
-        assert [offset == events.NOWHERE for offset in offsets] == [True] * (len(offsets) - 1) + [False]
+        assert [offset == events.NO_RESUME_OFFSET for offset in offsets] == [True] * (len(offsets) - 1) + [False]
     setup.close()
 
 
@@ -259,7 +260,7 @@ def test_what_a_full_hand_over_drops_is_told_by_a_gap_in_its_place(caplog: pytes
     setup.settle()
     for n in range(200):
         pipeline.skip_file(f"f{n}", "no text")
-    assert setup.handover.dropped > 0
+    assert setup.mailbox.dropped > 0
     setup.settle()
     pipeline.skip_file("lost too, since nothing stands for what was dropped", "no text")
     pipeline.update(status="idle")
@@ -277,7 +278,7 @@ def test_what_a_full_hand_over_drops_is_told_by_a_gap_in_its_place(caplog: pytes
         assert [mark for _, mark in told].count(True) == 1
         assert outlet.received[-2][2]["total_skipped"] == 201
     (line,) = [message for message in caplog.messages if "events were dropped" in message]
-    assert 0 < int(line.split()[0]) <= setup.handover.dropped
+    assert 0 < int(line.split()[0]) <= setup.mailbox.dropped
     setup.close()
 
 
@@ -288,7 +289,7 @@ def test_a_gap_that_no_status_tells_ends_the_epoch(monkeypatch: pytest.MonkeyPat
     _, outlet = setup.join()
     setup.settle()
     before = pipeline.get()["epoch"]
-    setup.handover._torn[pipeline.pipeline_id] = True
+    setup.mailbox._torn[pipeline.pipeline_id] = True
 
     def told() -> bool:
         setup.hub.drain()
@@ -296,13 +297,13 @@ def test_a_gap_that_no_status_tells_ends_the_epoch(monkeypatch: pytest.MonkeyPat
 
     wait_until(told)
     assert outlet.received[-1][2]["epoch"] == pipeline.get()["epoch"] != before
-    assert not setup.handover.is_torn
+    assert not setup.mailbox.is_torn
     setup.close()
 
 
 def test_control_messages_pass_through_a_full_hand_over(one: One) -> None:
     setup, pipeline = one
-    setup.handover._limit = 130
+    setup.mailbox._limit = 130
     for n in range(200):
         pipeline.skip_file(f"f{n}", "no text")
     _, outlet = setup.join()
@@ -328,16 +329,16 @@ def test_an_event_that_can_not_be_encoded_is_left_out_and_the_others_are_not(
     _, outlet = setup.join()
     setup.settle()
     old = pipeline.get()["epoch"]
-    publish_all = setup.handover.publish_all
+    publish_all = setup.mailbox.publish_all
 
     def spoil(items: Iterator[HubItem]) -> None:
         broken: list[HubItem] = []
         for item in items:
-            is_third = isinstance(item, events.Event) and item.name == events.FILE_STARTED and item.seq == 3
+            is_third = isinstance(item, events.PipelineEvent) and item.name == events.FILE_STARTED and item.seq == 3
             broken.append(item._replace(body=BrokenBody()) if is_third else item)  # type: ignore[union-attr,call-arg]
         publish_all(iter(broken))
 
-    setup.handover.publish_all = spoil  # type: ignore[method-assign]
+    setup.mailbox.publish_all = spoil  # type: ignore[method-assign]
     for n in range(5):
         pipeline.add_processing_file(f"f{n}")
     setup.settle()

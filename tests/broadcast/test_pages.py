@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rag_pipeline.broadcast.pages import PAGES_BYTES, Pages
-from rag_pipeline.contract.events import Event
-from rag_pipeline.journal import Entry, Lineage, Tail
+from rag_pipeline.contract.events import PipelineEvent
+from rag_pipeline.journal import Entry, Generations, Tail
 from rag_pipeline.status.model import FileBody, FileRecord
 
 NS = "/pipeline"
@@ -15,14 +15,14 @@ Done = Callable[[list[Entry] | None, int], None]
 
 def entry(position: int, size: int = 10) -> Entry:
     body = FileBody(FileRecord("a", None, result="x" * size))
-    return Entry(position, Event("pipeline:file_completed", (NS,), "p", None, "e", 1, 1.0, body))
+    return Entry(position, PipelineEvent("pipeline:file_completed", (NS,), "p", None, "e", 1, 1.0, body))
 
 
 class Asked:
     def __init__(self) -> None:
         self.questions: list[tuple[int, str, Done]] = []
         self.pages = Pages(lambda *question: self.questions.append(question))
-        self.tail = Tail(Lineage("identity"), newest=1000)
+        self.tail = Tail(Generations("identity"), newest=1000)
 
     def answer(self, entries: list[Entry] | None, end: int) -> None:
         self.questions.pop(0)[2](entries, end)

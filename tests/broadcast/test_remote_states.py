@@ -7,7 +7,7 @@ from rag_pipeline.broadcast.remote_states import STALLED, RemoteStates
 from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.contract import events
 from rag_pipeline.journal import Entry, Generations, Tail, offset_of
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.broadcast.outlets import RecordingOutlet
 from tests.support.recorder import Recorder
 from tests.support.state_client import without_volatile
@@ -24,9 +24,9 @@ class Setup:
         core_of(self.pipeline).attach(self.recorder)
         self.taken = 0
         self.position = 0
-        self.views = RemoteStates()
-        self.handover: Mailbox[HubItem] = Mailbox()
-        self.hub = Hub(list, self.handover, Tail(Generations(IDENTITY)), views=self.views)
+        self.states = RemoteStates()
+        self.mailbox: Mailbox[HubItem] = Mailbox()
+        self.hub = Hub(list, self.mailbox, Tail(Generations(IDENTITY)), remote_states=self.states)
 
     def entries(self) -> list[Entry]:
         """Return what the pipeline has published since the last call, each at a place of its own."""
@@ -39,7 +39,7 @@ class Setup:
 
     def pump(self) -> None:
         for entry in self.entries():
-            self.handover.publish(entry)
+            self.mailbox.publish(entry)
         while self.hub.drain() == 0.0:
             pass
 
@@ -52,7 +52,7 @@ class Setup:
 
     def close(self) -> None:
         self.pipeline.close()
-        self.handover.close()
+        self.mailbox.close()
 
 
 def test_a_newcomer_gets_the_state_as_of_the_last_event() -> None:
@@ -104,7 +104,7 @@ def test_a_pipeline_that_stops_reporting_is_shown_as_stalled_until_it_is_back() 
         setup.hub.mark_stalled(stalled)
     assert [body["status"] for _, _, body in outlet.received] == ["idle", STALLED, "idle"]
     setup.hub.mark_stalled(["elsewhere"])
-    state = setup.views.state("elsewhere")
+    state = setup.states.state("elsewhere")
     assert state is not None
     assert state["status"] == STALLED
     setup.close()
@@ -129,7 +129,7 @@ def test_after_a_gap_everyone_gets_the_states_anew_with_the_gap_marked() -> None
     behind = setup.join(offset_of(IDENTITY, setup.position))
     setup.pipeline.update(status="idle")
     known = tuple(setup.entries())
-    setup.handover.publish(NewJournal(Generations("fedcba9876543210"), setup.position, known))
+    setup.mailbox.publish(NewJournal(Generations("fedcba9876543210"), setup.position, known))
     setup.pump()
     for one in (outlet, behind):
         body = one.received[-1][2]
@@ -141,15 +141,15 @@ def test_after_a_gap_everyone_gets_the_states_anew_with_the_gap_marked() -> None
 
 
 def test_an_unknown_pipeline_has_no_state() -> None:
-    views = RemoteStates()
-    assert (views.state("x"), views.event("x"), views.ids(), views.namespaces("x")) == (None, None, [], ())
+    states = RemoteStates()
+    assert (states.state("x"), states.event("x"), states.ids(), states.all()) == (None, None, [], [])
 
 
 def test_the_time_until_the_next_check_is_that_of_the_moment() -> None:
     setup = Setup()
     setup.pipeline.update(seconds_until_next_check=1000)
     setup.pump()
-    event = setup.views.event("elsewhere")
+    event = setup.states.event("elsewhere")
     assert event is not None
     assert 900 < event.payload()["seconds_until_next_check"] <= 1000
     setup.close()

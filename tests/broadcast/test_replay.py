@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag_pipeline.broadcast import Form, Hub, HubItem, NewJournal, PacketBatch, Subscriber
-from rag_pipeline.broadcast.replay import CHUNK_EVENTS, Fetch
+from rag_pipeline.broadcast.pages import Fetch
+from rag_pipeline.broadcast.replay import CHUNK_EVENTS
 from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.contract import events
 from rag_pipeline.journal import Entry, Generations, Tail, offset_of
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.broadcast.decoding import Received
 from tests.broadcast.outlets import RecordingOutlet
 from tests.support.state_client import without_volatile
@@ -38,12 +39,12 @@ class Setup:
 
     def __init__(self, tail: int = 10_000, fetch: Fetch | None = None, floor: int = 0, limit: int = 1 << 20) -> None:
         self.pipeline = PipelineStatus("local_files", "replayed")
-        self.handover: Mailbox[HubItem] = Mailbox()
+        self.mailbox: Mailbox[HubItem] = Mailbox()
         self.tail = Tail(Generations(IDENTITY), limit=tail)
         self.everything: list[Entry] = []
         self.hub = Hub(
             lambda: [core_of(self.pipeline)],
-            self.handover,
+            self.mailbox,
             self.tail,
             fetch=fetch or (self.fetch if tail < 10_000 else None),
             reaches=lambda position: floor <= position <= self.tail.newest,
@@ -52,7 +53,7 @@ class Setup:
         keep = self.tail.keep
         self.tail.keep = lambda entry: (self.everything.append(entry), keep(entry))[1]  # type: ignore[method-assign,func-returns-value]
         self.asked: list[tuple[int, Done]] = []
-        core_of(self.pipeline).attach(self.handover)
+        core_of(self.pipeline).attach(self.mailbox)
         self.joined = 0
 
     def fetch(self, position: int, _namespace: str, done: Done) -> None:
@@ -84,7 +85,7 @@ class Setup:
             wait = self.hub.drain()
             if self.asked:
                 self.answer()
-            elif wait != 0.0 and not len(self.hub._replays):
+            elif wait != 0.0 and not len(self.hub._newcomers.replays):
                 return
         raise AssertionError("it never settles")
 
@@ -97,7 +98,7 @@ class Setup:
 
     def close(self) -> None:
         self.pipeline.close()
-        self.handover.close()
+        self.mailbox.close()
 
 
 def numbered(received: list[Received]) -> list[int]:
@@ -175,7 +176,7 @@ def test_an_offset_that_is_none_of_this_journal_gets_the_snapshot(offset: str) -
 def test_an_offset_of_a_former_generation_is_gone_on_from_as_far_as_that_is_kept() -> None:
     setup = Setup()
     setup.run(3)
-    setup.tail.go_on(Generations(IDENTITY, {"fedcba9876543210": 4}))
+    setup.tail.begin_generation(Generations(IDENTITY, {"fedcba9876543210": 4}))
     _, kept = setup.join(offset_of("fedcba9876543210", 4))
     _, lost = setup.join(offset_of("fedcba9876543210", 5))
     setup.settle()
@@ -296,7 +297,7 @@ def test_a_store_that_fails_is_forgotten_and_its_offsets_with_it() -> None:
     setup.run(1000)
     _, behind = setup.join(offset_of(IDENTITY, 0), SlowOutlet())
     setup.hub.drain()
-    setup.handover.publish(NewJournal(Generations("fedcba9876543210")))
+    setup.mailbox.publish(NewJournal(Generations("fedcba9876543210")))
     assert isinstance(behind, SlowOutlet)
     behind.takes_all = True
     behind.backlog_bytes = 0
@@ -320,11 +321,11 @@ def test_a_newcomer_becomes_one_of_the_others_once_it_has_taken_every_state() ->
     for _ in range(20):
         setup.hub.drain()
     assert slow.received
-    assert len(setup.hub._replays) == 1, "live events would count against its bound"
+    assert len(setup.hub._newcomers.replays) == 1, "live events would count against its bound"
     slow.backlog_bytes = 0
     for _ in range(20):
         setup.hub.drain()
-    assert len(setup.hub._replays) == 0
+    assert len(setup.hub._newcomers.replays) == 0
     setup.close()
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rag_pipeline.broadcast.snapshots import SnapshotRound, SnapshotRounds
 from rag_pipeline.broadcast.subscriber import Subscriber
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import NOWHERE, Event
+from rag_pipeline.contract.events import NO_RESUME_OFFSET, PipelineEvent
 from rag_pipeline.journal import Generations, Tail
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.broadcast.outlets import RecordingOutlet
 from tests.support.recorder import Recorder
 
@@ -39,7 +39,7 @@ class Setup:
     def show(self, which: int, nth: int = 0) -> None:
         self.snapshots.take(self.rounds[nth], core_of(self.pipelines[which]).status_event())
 
-    def work(self, which: int) -> Event:
+    def work(self, which: int) -> PipelineEvent:
         self.pipelines[which].add_processing_file("a")
         event = self.recorder.changes[-1]
         self.snapshots.record(self.tail.number(event))
@@ -73,10 +73,10 @@ def test_a_newcomers_script_has_what_is_newer_than_the_states_and_one_that_resum
     assert [(step.entry.event.name, step.is_state) for step in script] == [
         (events.STATUS, True), (newer.name, False), (events.STATUS, True)
     ]  # fmt: skip
-    assert [step.offset == NOWHERE for step in script] == [True, True, False]
+    assert [step.offset == NO_RESUME_OFFSET for step in script] == [True, True, False]
     everything = one.script(NS, resumed=True)
     assert [step.entry.event.seq for step in everything if not step.is_state] == [covered.seq, newer.seq]
-    assert NOWHERE not in [step.offset for step in everything]
+    assert NO_RESUME_OFFSET not in [step.offset for step in everything]
     assert (one.end, one.clock) == (setup.tail.newest, setup.tail.clock)
 
 
@@ -87,7 +87,11 @@ def test_a_namespace_without_pipelines_has_a_state_that_says_so() -> None:
     setup.show(1)
     ((_, one),) = setup.ready
     (step,) = one.script(events.NS_GOOGLE_DRIVE, resumed=False)
-    assert (step.is_state, step.entry.event.payload()["pipeline_id"], step.offset == NOWHERE) == (True, None, False)
+    assert (step.is_state, step.entry.event.payload()["pipeline_id"], step.offset == NO_RESUME_OFFSET) == (
+        True,
+        None,
+        False,
+    )
 
 
 def test_one_that_leaves_and_a_state_that_can_not_be_shown_hold_up_no_one() -> None:
@@ -100,7 +104,7 @@ def test_one_that_leaves_and_a_state_that_can_not_be_shown_hold_up_no_one() -> N
     setup.snapshots.give_up(setup.rounds[0], "two")
     assert [sid for sid, _ in setup.ready] == ["b"]
     setup.show(1)
-    assert not setup.snapshots
+    assert not setup.snapshots.open
 
 
 def test_rounds_that_are_aborted_give_back_who_waited() -> None:
@@ -121,8 +125,8 @@ def test_the_texts_of_states_are_not_kept_for_slow_clients() -> None:
     entries = [step.entry for step in one.script(NS, resumed=False)]
     texts = [entry.text for entry in entries]
     one.forget_texts()
-    assert [entry.made_text for entry in entries] == texts
+    assert [entry.cached_text for entry in entries] == texts
     one._completed_at -= 60
     one.forget_texts()
-    assert [entry.made_text for entry in entries] == [None, None]
+    assert [entry.cached_text for entry in entries] == [None, None]
     assert [entry.text for entry in entries] == texts

@@ -1,4 +1,4 @@
-"""The command from outside: a process that asks a running service, and what it says when that can't be."""
+"""Runs the command as a process against a running service."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.cli.control import Order, read_order
+from rag_pipeline.cli.control import ControlCommand, parse_words
 from rag_pipeline.common.config import AuthSettings
 from rag_pipeline.errors import ConfigurationError, ExitCode
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer
 from rag_pipeline.status.control import Action, Control
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.support import new_pipeline, serving
 from tests.support.ports import taken_port
 from tests.support.programs import run
 
-TOKEN = "a-token-of-the-house"
+TOKEN = "a-token-for-the-tests"
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def server(pipeline: PipelineStatus) -> Iterator[StatusServer]:
         yield running
 
 
-def asking(server: StatusServer, *words: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
+def control(server: StatusServer, *words: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
     env = {} if token is None else {"STATUS_TOKEN": token}
     return run("-m", "rag_pipeline", "control", f"http://127.0.0.1:{server.http_port}", *words, env=env)
 
@@ -48,24 +48,24 @@ def taken(pipeline: PipelineStatus) -> list[tuple[Action, str | None]]:
     return [(request.action, request.file_id) for request in pipeline.control.take()]
 
 
-# -- the words ---------------------------------------------------------------------------------------------------------
+# -- the command line --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("words", "order"),
+    ("words", "command"),
     [
-        ("pause", Order(None, None, Action.PAUSE, None)),
-        ("papers resume", Order(None, "papers", Action.RESUME, None)),
-        ("http://a:1 papers check", Order("http://a:1", "papers", Action.CHECK, None)),
-        ("https://a cancel a/b.pdf", Order("https://a", None, Action.CANCEL, "a/b.pdf")),
-        ("papers retry a.pdf", Order(None, "papers", Action.RETRY, "a.pdf")),
-        ("pause pause", Order(None, "pause", Action.PAUSE, None)),
-        ("confirm 30", Order(None, None, Action.CONFIRM, None, 30)),
-        ("papers retry retry", Order(None, "papers", Action.RETRY, "retry")),
+        ("pause", ControlCommand(None, None, Action.PAUSE, None)),
+        ("papers resume", ControlCommand(None, "papers", Action.RESUME, None)),
+        ("http://a:1 papers check", ControlCommand("http://a:1", "papers", Action.CHECK, None)),
+        ("https://a cancel a/b.pdf", ControlCommand("https://a", None, Action.CANCEL, "a/b.pdf")),
+        ("papers retry a.pdf", ControlCommand(None, "papers", Action.RETRY, "a.pdf")),
+        ("pause pause", ControlCommand(None, "pause", Action.PAUSE, None)),
+        ("confirm 30", ControlCommand(None, None, Action.CONFIRM, None, 30)),
+        ("papers retry retry", ControlCommand(None, "papers", Action.RETRY, "retry")),
     ],
 )
-def test_the_words_of_the_command_line_are_understood(words: str, order: Order) -> None:
-    assert read_order(words.split()) == order
+def test_the_words_of_the_command_line_are_parsed(words: str, command: ControlCommand) -> None:
+    assert parse_words(words.split()) == command
 
 
 @pytest.mark.parametrize(
@@ -77,98 +77,100 @@ def test_the_words_of_the_command_line_are_understood(words: str, order: Order) 
         ("papers retry a b", "expected [URL]"),
         ("papers retry", "retry: expected the id of a file"),
         ("pause a.pdf", "pause: expected no file"),
-        ("confirm all", "confirm: expected the number of deletions that are held, not 'all'"),
-        ("confirm 0", "confirm: expected the number of deletions that are held, not '0'"),
+        ("confirm all", "confirm: expected the number of held deletions, not 'all'"),
+        ("confirm 0", "confirm: expected the number of held deletions, not '0'"),
     ],
 )
-def test_what_is_not_understood_is_told_in_one_line(words: str, said: str) -> None:
+def test_wrong_words_are_one_line(words: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as error:
-        read_order(words.split())
+        parse_words(words.split())
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
 @given(st.lists(st.text(max_size=10) | st.sampled_from([*Action, "http://a"]), min_size=1, max_size=6))
-def test_any_words_are_an_order_or_a_mistake(words: list[str]) -> None:
+def test_any_words_are_a_command_or_a_configuration_error(words: list[str]) -> None:
     try:
-        order = read_order(words)
+        command = parse_words(words)
     except ConfigurationError:
         return
-    said = (order.url, order.pipeline_id, order.action, order.file_id, order.deletions)
-    assert [str(word) for word in said if word is not None] == words
+    assert [str(word) for word in command if word is not None] == words
 
 
 # -- a running service -------------------------------------------------------------------------------------------------
 
 
-def test_a_pipeline_is_asked_and_one_line_says_so(server: StatusServer, pipeline: PipelineStatus) -> None:
-    done = asking(server, "papers & all", "pause")
+def test_the_action_is_sent_and_one_line_says_so(server: StatusServer, pipeline: PipelineStatus) -> None:
+    done = control(server, "papers & all", "pause")
     assert (done.returncode, done.stdout, done.stderr) == (0, "papers & all: asked to pause\n", "")
     assert pipeline.control is not None
     assert pipeline.control.paused
-    done = asking(server, "papers & all", "retry", "a/b & c?.pdf")
+    done = control(server, "papers & all", "retry", "a/b & c?.pdf")
     assert (done.returncode, done.stdout) == (0, "papers & all: asked to retry a/b & c?.pdf\n")
     assert taken(pipeline) == [(Action.RETRY, "a/b & c?.pdf")]
 
 
-def test_the_only_pipeline_that_can_be_asked_need_not_be_named(server: StatusServer, pipeline: PipelineStatus) -> None:
-    done = asking(server, "check")
+def test_the_only_controllable_pipeline_need_not_be_named(server: StatusServer, pipeline: PipelineStatus) -> None:
+    done = control(server, "check")
     assert (done.returncode, done.stdout) == (0, "papers & all: asked to check\n")
     assert taken(pipeline) == [(Action.CHECK, None)]
 
 
-def test_of_several_one_has_to_be_named(server: StatusServer) -> None:
+def test_with_several_pipelines_one_must_be_named(server: StatusServer) -> None:
     server.pipelines()[1].control = Control()
-    done = asking(server, "check")
+    done = control(server, "check")
     assert done.returncode == ExitCode.USAGE
     assert "there are several pipelines, " in done.stderr
 
 
-def test_what_the_pipeline_can_not_do_has_an_exit_code_of_its_own(
-    server: StatusServer, pipeline: PipelineStatus
-) -> None:
+def test_a_pipeline_that_refuses_the_action_is_exit_code_11(server: StatusServer, pipeline: PipelineStatus) -> None:
     assert pipeline.control is not None
-    pipeline.control.attend(lambda asked: f"{asked.file_id} has not failed", lambda: None)
-    done = asking(server, "retry", "a.pdf")
+    pipeline.control.attend(lambda request: f"{request.file_id} has not failed", lambda: None)
+    done = control(server, "retry", "a.pdf")
     assert (done.returncode, done.stdout) == (ExitCode.REFUSED, "")
     assert done.stderr == "rag-pipeline: error: a.pdf has not failed\n"
 
 
-def test_an_unknown_pipeline_is_a_mistake_of_who_asks(server: StatusServer) -> None:
-    done = asking(server, "nobody", "pause")
+def test_an_unknown_pipeline_is_an_error_that_lists_the_known_ones(
+    server: StatusServer, pipeline: PipelineStatus
+) -> None:
+    done = control(server, "nobody", "pause")
     assert (done.returncode, done.stderr.count("\n")) == (ExitCode.USAGE, 1)
-    assert "no pipeline 'nobody'" in done.stderr
+    known = ", ".join(sorted(each.pipeline_id for each in server.pipelines()))
+    assert done.stderr.endswith(f"the service has no pipeline nobody: it has {known}\n")
+    assert pipeline.pipeline_id in known
 
 
 @pytest.mark.parametrize("name", [".", ".."])
-def test_a_name_that_is_a_step_in_a_path_is_not_asked_for_another(server: StatusServer, name: str) -> None:
-    done = asking(server, name, "pause")
+def test_an_id_that_is_a_step_in_a_path_is_refused(server: StatusServer, name: str) -> None:
+    done = control(server, name, "pause")
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
-    assert f"a pipeline called {name!r} can't be asked" in done.stderr
+    assert f"a pipeline with the id {name!r} can't be controlled" in done.stderr
 
 
-def test_a_service_that_does_not_allow_it_says_how_it_would(pipeline: PipelineStatus) -> None:
+def test_a_service_without_control_names_the_setting(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server:
         for words in (("pause",), ("papers & all", "pause")):
-            done = asking(server, *words)
+            done = control(server, *words)
             assert (done.returncode, done.stderr.count("\n")) == (ExitCode.ACCESS, 1)
             assert "STATUS_CONTROL=1" in done.stderr
 
 
-def test_a_service_that_asks_for_a_token_gets_it(pipeline: PipelineStatus, tmp_path: Path) -> None:
+def test_the_token_is_sent(pipeline: PipelineStatus, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
     with serving(pipeline, control=True, auth=AuthSettings(tokens=(TOKEN,))) as server:
         for words in (("pause",), ("papers & all", "pause")):
-            done = asking(server, *words)
+            done = control(server, *words)
             assert (done.returncode, done.stderr.count("\n")) == (ExitCode.ACCESS, 1)
-            assert "it asks for a token" in done.stderr
-        assert asking(server, "pause", token="wrong-token-of-a-stranger").returncode == ExitCode.ACCESS
-        assert asking(server, "pause", token=TOKEN).returncode == 0
-        assert asking(server, "resume", "--token-file", str(file)).returncode == 0
+            assert "it requires a token" in done.stderr
+            assert "set STATUS_TOKEN or --token-file" in done.stderr
+        assert control(server, "pause", token="wrong-token-of-a-stranger").returncode == ExitCode.ACCESS
+        assert control(server, "pause", token=TOKEN).returncode == 0
+        assert control(server, "resume", "--token-file", str(file)).returncode == 0
 
 
-def test_where_there_is_no_service_it_says_so() -> None:
+def test_an_unreachable_service_is_exit_code_10() -> None:
     with taken_port() as port:
         pass
     done = run("-m", "rag_pipeline", "control", "check", env={"STATUS_PORT": str(port)})
@@ -176,12 +178,12 @@ def test_where_there_is_no_service_it_says_so() -> None:
     assert done.stderr == f"rag-pipeline: error: http://127.0.0.1:{port} can't be reached: Connection refused\n"
 
 
-def test_a_token_does_not_go_on_to_where_it_is_sent() -> None:
-    asked: list[str] = []
+def test_redirects_are_not_followed() -> None:
+    paths: list[str] = []
 
     class Redirecting(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked.append(self.path)
+            paths.append(self.path)
             self.send_response(307)
             self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
@@ -197,8 +199,8 @@ def test_a_token_does_not_go_on_to_where_it_is_sent() -> None:
         done = run("-m", "rag_pipeline", "control", url, "papers", "pause", env={"STATUS_TOKEN": TOKEN})
         other.shutdown()
         thread.join()
-    assert asked == ["/control/papers/pause"]
+    assert paths == ["/control/papers/pause"]
     assert (done.returncode, done.stderr) == (
         ExitCode.UNREACHABLE,
-        f"rag-pipeline: error: {url} can't be asked: it answered 307\n",
+        f"rag-pipeline: error: {url} can't be controlled: it answered 307\n",
     )

@@ -35,7 +35,7 @@ from rag_pipeline.client import (
 from rag_pipeline.contract import events
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.service import StatusServer
-from rag_pipeline.status import core_of
+from rag_pipeline.status.pipeline import core_of
 from tests.journal.cut_proxy import proxy_to
 from tests.socket_server.support import clients, hammer, new_pipeline, serving
 from tests.support.http_get import get_json

@@ -114,7 +114,7 @@ run({program!r}, run_name="__main__")
     ("program", "module"),
     [
         ("status_server.py", "rag_pipeline.service"),
-        ("status_server.py", "rag_pipeline.cli.serve"),
+        ("status_server.py", "rag_pipeline.cli.status_server"),
         ("test_websocket.py", "rag_pipeline.service"),
         ("test_websocket.py", "tests.verify"),
         ("rag_pipeline", "rag_pipeline.cli.main"),

@@ -11,7 +11,7 @@ import pytest
 
 from rag_pipeline.common import probe as module
 from rag_pipeline.common.probe import ProbeResult, probe, reachable
-from rag_pipeline.service.server import start_status_server
+from rag_pipeline.service import start_status_server
 from tests.support.ports import taken_port
 
 PATIENT_SECONDS = 30.0

@@ -14,7 +14,7 @@ from schemathesis.engine import events
 
 from rag_pipeline.common.config import AuthSettings
 from rag_pipeline.contract import document
-from rag_pipeline.service.server import StatusServer
+from rag_pipeline.service import StatusServer
 from rag_pipeline.status.control import Control
 from tests.socket_server.support import new_pipeline, serving
 

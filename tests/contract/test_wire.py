@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from rag_pipeline.contract import events, state_reducer, wire
 from rag_pipeline.http_server import service_view
 from rag_pipeline.journal import base
-from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.checks import MAX_MESSAGE_LENGTH
 from rag_pipeline.status.files import MAX_SHOWN
-from rag_pipeline.status.model import RESERVED_FIELDS, FileError, FileRecord, Totals
+from rag_pipeline.status.model import RESERVED_FIELDS, FileFailure, FileRecord, FileTotals
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.contract.checking import ContractError, check_event
 from tests.support.recorder import Recorder
 
@@ -35,8 +35,8 @@ def test_names_are_those_of_the_package() -> None:
 
 def test_records_have_the_fields_in_their_order() -> None:
     assert fields(wire.File) == list(FileRecord._fields)
-    assert fields(wire.FileError) == list(FileError._fields)
-    assert fields(wire.Totals) == list(Totals._fields)
+    assert fields(wire.FileError) == list(FileFailure._fields)
+    assert fields(wire.Totals) == list(FileTotals._fields)
 
 
 def test_what_a_pipeline_may_not_call_a_field_is_what_stands_in_a_state_or_beside_it() -> None:
@@ -45,7 +45,7 @@ def test_what_a_pipeline_may_not_call_a_field_is_what_stands_in_a_state_or_besid
 
 
 def test_pages_have_the_fields_that_are_rendered() -> None:
-    assert fields(wire.EventPage) == ["events", *service_view.JournalPage._fields[1:]]
+    assert fields(wire.EventPage) == list(service_view.JournalPage._fields)
     assert fields(wire.FileRow)[len(FileRecord._fields) :] == ["status", "pipeline_id", "changed_at", "offset"]
 
 
@@ -100,7 +100,7 @@ def test_whatever_a_pipeline_says_is_of_the_shape(
         check_event(event.name, json.loads(json.dumps({**event.payload(), "offset": "o"})))
 
 
-FILE = FileRecord("a.pdf", None, error=FileError("E", "m", None, retryable=False))
+FILE = FileRecord("a.pdf", None, error=FileFailure("E", "m", None, retryable=False))
 EVENT: dict[str, Any] = {
     "pipeline_id": "p",
     "pipeline_type": None,
@@ -109,7 +109,7 @@ EVENT: dict[str, Any] = {
     "timestamp": "2026-01-31T12:00:00.000+00:00",
     "offset": "o-1",
     "file": FILE.to_json(),
-    "totals": Totals().to_json(),
+    "totals": FileTotals().to_json(),
 }
 
 
@@ -139,7 +139,7 @@ def test_a_field_of_a_file_that_is_missing_is_noticed(field: str) -> None:
         ({"timestamp": "yesterday"}, "timestamp"),
         ({"epoch": None}, "epoch"),
         ({"file": {**FILE.to_json(), "progress": 1.5}}, r"\['file'\]\['progress'\]"),
-        ({"totals": {**Totals().to_json(), "total_failed": -1}}, "total_failed"),
+        ({"totals": {**FileTotals().to_json(), "total_failed": -1}}, "total_failed"),
     ],
 )
 def test_what_is_of_another_shape_is_noticed(broken: dict[str, Any], place: str) -> None:

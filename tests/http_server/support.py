@@ -1,4 +1,4 @@
-"""A source with fixed contents, a running server, and a client that works on raw bytes."""
+"""A service view with fixed contents, a running server, and a client that works on raw bytes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ import socket
 import time
 
 # The C class behind queue.SimpleQueue: it waits natively in a patched host program too.
-from _queue import Empty, SimpleQueue
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
 from rag_pipeline.access.origins import OriginPolicy
+from rag_pipeline.broadcast import Packet, PacketBatch
+from rag_pipeline.broadcast.follower import EventFollower
 from rag_pipeline.common.config import Settings
 from rag_pipeline.contract import events
 from rag_pipeline.contract.events import iso
-from rag_pipeline.http_server.answers import Answer, Health, Request, answer
-from rag_pipeline.http_server.handler import Limits, Respond
+from rag_pipeline.http_server.handler import Respond
+from rag_pipeline.http_server.limits import Limits
+from rag_pipeline.http_server.messages import HttpRequest, HttpResponse
 from rag_pipeline.http_server.page import Addresses
+from rag_pipeline.http_server.router import respond
 from rag_pipeline.http_server.server import HttpServer
-from rag_pipeline.http_server.service_view import EventPage, FollowerClosedError, Item
+from rag_pipeline.http_server.service_view import HealthReport, JournalPage
 from rag_pipeline.journal.base import FileQuery, FileRow, offset_of, parse_offset
+from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.control import Action
-from rag_pipeline.status.model import FileBody, FileRecord, Totals
-from rag_pipeline.status.state import Moment, PipelineState
+from rag_pipeline.status.model import FileBody, FileRecord, FileTotals
+from rag_pipeline.status.state import PipelineState
 from tests.contract.checking import ContractError, check_answer, check_event
 
 DEADLINE_SECONDS = 60.0
@@ -33,70 +37,70 @@ STATE: Mapping[str, object] = PipelineState("local", None, "e", Moment(0.0, 0.0)
 JOURNAL = "0123abcd"
 
 
-def item(position: int, name: str = events.FILE_COMPLETED, **result: object) -> Item:
-    """Return an event as a source gives it: a status, or that of a file which is done with the ``result``."""
+def packet(offset: str, name: str, text: str) -> Packet:
+    """Return an event in bare form."""
+    return Packet(text, b"", name, offset)
+
+
+def item(position: int, name: str = events.FILE_COMPLETED, **result: object) -> Packet:
+    """Return an event as a view gives it: a status, or the completion of a file with the ``result``."""
     offset = offset_of(JOURNAL, position)
-    file = FileBody(FileRecord("a.pdf", None, completed_at=0.0, result=result), Totals(1)).to_json(0.0)
+    file = FileBody(FileRecord("a.pdf", None, completed_at=0.0, result=result), FileTotals(1)).to_json(0.0)
     envelope = {"pipeline_id": "local", "pipeline_type": None, "epoch": "e", "seq": position, "timestamp": iso(0.0)}
     body = STATE if name == events.STATUS else file
-    return Item(offset, name, json.dumps({**body, **envelope, "offset": offset}, ensure_ascii=False))
+    return packet(offset, name, json.dumps({**body, **envelope, "offset": offset}, ensure_ascii=False))
 
 
-class StubFollower:
+class StubFollower(EventFollower):
     """Gives what the test publishes, until the test ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, expires_at: float | None = None) -> None:
+        super().__init__("the test's stream", 1 << 30, leave=lambda: None, dropped=lambda: None, expires_at=expires_at)
         self.closed = False
-        self._items: SimpleQueue[Item | Exception] = SimpleQueue()
+        self._error: Exception | None = None
 
-    def publish(self, *items: Item) -> None:
-        for one in items:
-            self._items.put(one)
+    def publish(self, *packets: Packet) -> None:
+        self.send(PacketBatch(packets, b""))
 
     def fail(self, error: Exception) -> None:
-        self._items.put(error)
+        self._error = error
+        self._signal.signal()
 
     def end(self) -> None:
-        self.fail(FollowerClosedError())
+        super().close()
 
-    def next(self, timeout_seconds: float) -> Sequence[Item]:
-        try:
-            found = self._items.get(timeout=timeout_seconds)
-        except Empty:
-            return ()
-        if isinstance(found, Exception):
-            raise found
-        return [found]
+    def next(self, timeout_seconds: float) -> list[Packet]:
+        packets = super().next(timeout_seconds)
+        if self._error is not None and not packets:
+            raise self._error
+        return packets
 
     def close(self) -> None:
         self.closed = True
-        self.end()
+        super().close()
 
 
-class StubSource:
-    """Knows one pipeline, ``local``; remembers what was asked of its history, and who follows it."""
+class StubView:
+    """A view of one pipeline, ``local``. It records requests for its history, and its followers."""
 
     def __init__(
         self, state: Mapping[str, object] = STATE, *, ok: bool = True, health: Mapping[str, object] | None = None
     ) -> None:
         self.state = state
         self.ok = ok
-        self.told = {"status": "ok" if ok else "down"} if health is None else health
+        self.health_body = {"status": "ok" if ok else "down"} if health is None else health
         self.addresses = Addresses(http_port=8003, socket_port=8004)
-        self.page = EventPage((), offset_of(JOURNAL, 0), recovered=True, more=False)
+        self.page = JournalPage((), offset_of(JOURNAL, 0), recovered=True, more=False)
         self.rows: Sequence[FileRow] = ()
         self.complete = True
-        self.greeting: Sequence[Item] = ()
+        self.greeting: Sequence[Packet] = ()
         self.error: Exception | None = None
         self.controllable = False
-        self.asked: list[tuple[object, ...]] = []
+        self.calls: list[tuple[object, ...]] = []
         self.followers: list[StubFollower] = []
 
     def states(self) -> Sequence[Mapping[str, object]]:
         return [self.state]
-
-    def status(self) -> Mapping[str, object]:
-        return self.state
 
     def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
         return self.state if pipeline_id == "local" else None
@@ -104,19 +108,19 @@ class StubSource:
     def control(self, pipeline_id: str, action: Action, file_id: str | None, count: int | None = None) -> None:
         self._note("control", pipeline_id, action, file_id)
 
-    def health(self) -> Health:
-        return Health(self.ok, self.told)
+    def health(self) -> HealthReport:
+        return HealthReport(self.ok, self.health_body)
 
     def metrics(self) -> bytes:
         return b"up 1\n"
 
-    def events(self, since: str | None, namespace: str, limit: int) -> EventPage:
+    def events(self, since: str | None, namespace: str, limit: int) -> JournalPage:
         self._note("events", since, namespace, limit)
         return self.page
 
-    def follow(self, namespace: str, since: str | None) -> StubFollower:
+    def follow(self, namespace: str, since: str | None, *, until: float | None = None) -> StubFollower:
         self._note("follow", namespace, since)
-        follower = StubFollower()
+        follower = StubFollower(until)
         follower.publish(*self.greeting)
         self.followers.append(follower)
         return follower
@@ -136,26 +140,26 @@ class StubSource:
         return offset_of(JOURNAL, position)
 
     def _note(self, *asked: object) -> None:
-        self.asked.append(asked)
+        self.calls.append(asked)
         if self.error is not None:
             raise self.error
 
 
 @contextmanager
 def serving(
-    respond: Respond | None = None, *, limits: Limits | None = None, source: StubSource | None = None
+    respond: Respond | None = None, *, limits: Limits | None = None, view: StubView | None = None
 ) -> Iterator[HttpServer]:
     broken: list[ContractError] = []
     with HttpServer("127.0.0.1", 0, limits=limits) as server:
         policy = OriginPolicy(Settings(), server.port)
-        server.start(respond or partial(_checked, source=source or StubSource(), policy=policy, broken=broken))
+        server.start(respond or partial(_checked, view=view or StubView(), policy=policy, broken=broken))
         yield server
     assert broken == []
 
 
-def _checked(request: Request, source: StubSource, policy: OriginPolicy, broken: list[ContractError]) -> Answer:
-    """Return the answer; note it where it is not one that the contract names."""
-    found = answer(request, source, policy)
+def _checked(request: HttpRequest, view: StubView, policy: OriginPolicy, broken: list[ContractError]) -> HttpResponse:
+    """Return the response; collect violations of the published contract."""
+    found = respond(request, view, policy)
     if request.method == "GET" and isinstance(found.body, bytes):
         try:
             check_answer(request.target, found.status, found.headers, found.body)
@@ -222,7 +226,7 @@ class StreamClient:
             found += line
         return found
 
-    def event(self) -> Item:
+    def event(self) -> Packet:
         """Return the next event; comments are passed over."""
         while True:
             if found := parse_stream(self.block()):
@@ -264,7 +268,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def parse_stream(received: bytes) -> list[Item]:
+def parse_stream(received: bytes) -> list[Packet]:
     """Return the events that an ``EventSource`` would dispatch (HTML standard, section 9.2.6)."""
     found = []
     last_id = ""
@@ -277,5 +281,5 @@ def parse_stream(received: bytes) -> list[Item]:
             fields[name] = value.removeprefix(" ")
         last_id = fields.get("id", last_id)
         if "data" in fields:
-            found.append(Item(last_id, fields.get("event", "message"), fields["data"]))
+            found.append(packet(last_id, fields.get("event", "message"), fields["data"]))
     return found

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from rag_pipeline.common.config import AuthSettings
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.access.signing import SECRET, key_set, public_jwk, publishing, shared, signed
 from tests.socket_server.support import new_pipeline, request, serving
 from tests.support.waiting import wait_until

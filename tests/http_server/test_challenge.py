@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rag_pipeline.access import Refusal
+from rag_pipeline.access import AccessRefusal
 from rag_pipeline.access.decision import EXPIRED, INVALID, MISSING, not_allowed
 from rag_pipeline.access.jwks import PENDING, UNAVAILABLE
 from rag_pipeline.http_server.challenge import refused
@@ -27,7 +27,7 @@ REALM = 'Bearer realm="rag-pipeline"'
         ),
     ],
 )
-def test_a_refusal_is_challenged(refusal: Refusal, status: int, challenge: str) -> None:
+def test_a_refusal_is_challenged(refusal: AccessRefusal, status: int, challenge: str) -> None:
     content = refused(refusal)
     assert (content.status, content.headers) == (status, {"WWW-Authenticate": challenge})
     assert isinstance(content.body, bytes)
@@ -35,6 +35,6 @@ def test_a_refusal_is_challenged(refusal: Refusal, status: int, challenge: str) 
 
 
 @pytest.mark.parametrize("refusal", [PENDING, UNAVAILABLE])
-def test_who_may_be_right_is_asked_to_come_again(refusal: Refusal) -> None:
+def test_who_may_be_right_is_asked_to_come_again(refusal: AccessRefusal) -> None:
     content = refused(refusal)
     assert (content.status, content.headers) == (503, {"Retry-After": "1"})

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_pipeline.http_server.connection import Connection
+from rag_pipeline.http_server.connection import ClientConnection
 from tests.http_server.support import wait_until
 
-Pair = tuple[Connection, socket.socket]
+Pair = tuple[ClientConnection, socket.socket]
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def pair() -> Iterator[Pair]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = socket.create_connection(listener.getsockname(), timeout=10)
         accepted, _ = listener.accept()
-        connection = Connection(_socket.socket(fileno=accepted.detach()), 1000)
+        connection = ClientConnection(_socket.socket(fileno=accepted.detach()), 1000)
         with client:
             yield connection, client
         connection.close()
@@ -43,7 +43,7 @@ def test_what_a_client_does_not_take_is_kept(pair: Pair) -> None:
     received = bytearray()
     while len(received) < len(data):
         received += client.recv(1 << 20)
-        connection.go_on_sending()
+        connection.send_more()
     assert received == data
     assert not connection.rest
 
@@ -108,7 +108,7 @@ def test_the_kernel_is_told_how_long_a_client_may_leave_things_unread(pair: Pair
 
 def test_the_end_can_be_said_before_the_client_does(pair: Pair) -> None:
     connection, client = pair
-    connection.say_end()
+    connection.shut_down_writing()
     assert client.recv(1) == b""
     client.sendall(b"late")
     wait_until(lambda: connection.receive() == b"late")

@@ -7,18 +7,18 @@ from http import HTTPStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.http_server.content import Content, error_content, json_content, no_pipeline, quoted
+from rag_pipeline.http_server.content import ResponseContent, error_content, json_content, no_pipeline, quoted
 
 JSON = "application/json; charset=utf-8"
 
 
 def test_json_is_one_line() -> None:
-    assert json_content(HTTPStatus.OK, {"a": "é"}) == Content(HTTPStatus.OK, JSON, '{"a":"é"}\n'.encode())
+    assert json_content(HTTPStatus.OK, {"a": "é"}) == ResponseContent(HTTPStatus.OK, JSON, '{"a":"é"}\n'.encode())
 
 
 def test_an_error_says_what_is_wrong_and_has_headers_of_its_own() -> None:
     found = error_content(HTTPStatus.NOT_FOUND, "gone", {"Retry-After": "5"})
-    assert found == Content(HTTPStatus.NOT_FOUND, JSON, b'{"error":"gone"}\n', {"Retry-After": "5"})
+    assert found == ResponseContent(HTTPStatus.NOT_FOUND, JSON, b'{"error":"gone"}\n', {"Retry-After": "5"})
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=400))

@@ -17,13 +17,14 @@ from rag_pipeline.access.guard import guard_from_settings
 from rag_pipeline.access.origins import OriginPolicy
 from rag_pipeline.common.config import AuthSettings, Settings
 from rag_pipeline.http_server import control
-from rag_pipeline.http_server.router import HttpRequest, HttpResponse, respond
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.http_server.messages import HttpRequest, HttpResponse
+from rag_pipeline.http_server.router import respond
+from rag_pipeline.service import StatusServer
 from rag_pipeline.status.control import Action, Control, ControlError
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.access.signing import SECRET, shared
 from tests.contract.checking import check_answer
-from tests.http_server.support import StubSource
+from tests.http_server.support import StubView
 from tests.journal.redis_server import needs_redis, running
 from tests.socket_server.support import exchange, new_pipeline, request, serving
 from tests.support.waiting import wait_until
@@ -37,20 +38,20 @@ PAUSE = "/control/local/pause"
 def ask(
     target: str,
     method: str = "POST",
-    source: StubSource | None = None,
+    view: StubView | None = None,
     guard: Guard = OPEN,
     settings: Settings | None = None,
     **headers: str,
 ) -> HttpResponse:
     named = {"host": "localhost:8003", **{name.replace("_", "-"): value for name, value in headers.items()}}
     policy = OriginPolicy(settings or Settings(), 8003)
-    return respond(HttpRequest(method, target, named), source or controllable(), policy, guard)
+    return respond(HttpRequest(method, target, named), view or controllable(), policy, guard)
 
 
-def controllable() -> StubSource:
-    source = StubSource()
-    source.controllable = True
-    return source
+def controllable() -> StubView:
+    view = StubView()
+    view.controllable = True
+    return view
 
 
 def told(found: HttpResponse) -> dict[str, object]:
@@ -64,19 +65,19 @@ def told(found: HttpResponse) -> dict[str, object]:
 
 @pytest.mark.parametrize("action", ["pause", "resume", "check"])
 def test_a_pipeline_is_asked_and_the_answer_says_for_what(action: str) -> None:
-    source = controllable()
-    found = ask(f"/control/local/{action}", source=source)
+    view = controllable()
+    found = ask(f"/control/local/{action}", view=view)
     assert found.status == 202
     assert told(found) == {"pipeline_id": "local", "action": action, "file": None}
-    assert source.asked == [("control", "local", Action(action), None)]
+    assert view.calls == [("control", "local", Action(action), None)]
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])
 def test_a_file_is_named_by_its_id(action: str) -> None:
-    source = controllable()
-    found = ask(f"/control/local/{action}?file=a%2Fb%20c%26.pdf", source=source)
+    view = controllable()
+    found = ask(f"/control/local/{action}?file=a%2Fb%20c%26.pdf", view=view)
     assert told(found) == {"pipeline_id": "local", "action": action, "file": "a/b c&.pdf"}
-    assert source.asked == [("control", "local", Action(action), "a/b c&.pdf")]
+    assert view.calls == [("control", "local", Action(action), "a/b c&.pdf")]
 
 
 @pytest.mark.parametrize(
@@ -86,15 +87,15 @@ def test_a_file_is_named_by_its_id(action: str) -> None:
         ("/control/local/cancel?file=", "cancel is about one file: expected ?file= with its id"),
         ("/control/local/pause?file=a", "pause is about the whole pipeline: expected no file"),
         ("/control/local/retry?files=a", "unknown parameter 'files': expected file or count"),
-        ("/control/local/check?count=3", "check is about no number of files: expected no count"),
+        ("/control/local/check?count=3", "check takes no count: expected no count"),
         ("/control/local/confirm?count=all", "count: expected the number of deletions that are held"),
         ("/control/local/retry?file=a&file=b", "file is given as 'a' and as 'b': expected it once"),
     ],
 )
 def test_a_query_that_makes_no_sense_is_400(target: str, error: str) -> None:
-    source = controllable()
-    found = ask(target, source=source)
-    assert (found.status, told(found), source.asked) == (400, {"error": error}, [])
+    view = controllable()
+    found = ask(target, view=view)
+    assert (found.status, told(found), view.calls) == (400, {"error": error}, [])
 
 
 def test_an_unknown_pipeline_is_404_as_it_is_for_its_status() -> None:
@@ -109,17 +110,17 @@ def test_there_is_nothing_at_any_other_address(target: str, method: str) -> None
 
 
 def test_what_can_not_be_done_now_is_409_and_says_why() -> None:
-    source = controllable()
-    source.error = ControlError("a.pdf has not failed")
-    found = ask("/control/local/retry?file=a.pdf", source=source)
+    view = controllable()
+    view.error = ControlError("a.pdf has not failed")
+    found = ask("/control/local/retry?file=a.pdf", view=view)
     assert (found.status, told(found)) == (409, {"error": "a.pdf has not failed"})
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_only_post_asks_and_the_answer_says_so(method: str) -> None:
-    source = controllable()
-    found = ask(PAUSE, method, source)
-    assert (found.status, found.headers["Allow"], source.asked) == (405, "POST, OPTIONS", [])
+    view = controllable()
+    found = ask(PAUSE, method, view)
+    assert (found.status, found.headers["Allow"], view.calls) == (405, "POST, OPTIONS", [])
 
 
 def test_a_preflight_names_post_there_and_nowhere_else() -> None:
@@ -133,29 +134,29 @@ def test_a_preflight_names_post_there_and_nowhere_else() -> None:
 
 @pytest.mark.parametrize("guard", [OPEN, GUARD], ids=["open", "guarded"])
 def test_it_is_refused_unless_the_service_was_told_to_allow_it(guard: Guard) -> None:
-    source = StubSource()
-    found = ask(PAUSE, source=source, guard=guard, authorization=BEARER)
-    assert (found.status, told(found), source.asked) == (403, {"error": control.OFF}, [])
+    view = StubView()
+    found = ask(PAUSE, view=view, guard=guard, authorization=BEARER)
+    assert (found.status, told(found), view.calls) == (403, {"error": control.OFF}, [])
     assert "STATUS_CONTROL=1" in control.OFF
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong-token-of-a-stranger", f"Basic {TOKEN}"])
 def test_without_a_good_token_it_is_refused_where_one_is_asked_for(authorization: str) -> None:
-    source = controllable()
-    assert ask(PAUSE, source=source, guard=GUARD, authorization=authorization).status == 401
-    assert ask(f"{PAUSE}?access_token={TOKEN}", source=source, guard=GUARD).status == 401
-    assert source.asked == []
-    assert ask(PAUSE, source=source, guard=GUARD, authorization=BEARER).status == 202
+    view = controllable()
+    assert ask(PAUSE, view=view, guard=GUARD, authorization=authorization).status == 401
+    assert ask(f"{PAUSE}?access_token={TOKEN}", view=view, guard=GUARD).status == 401
+    assert view.calls == []
+    assert ask(PAUSE, view=view, guard=GUARD, authorization=BEARER).status == 202
 
 
 def test_a_limited_token_directs_the_pipelines_it_sees_and_no_other() -> None:
-    source = controllable()
-    source.state = {**source.state, "pipeline_type": "local_files"}
+    view = controllable()
+    view.state = {**view.state, "pipeline_type": "local_files"}
     mine = f"Bearer {shared(namespaces=['/local_files'])}"
     other = f"Bearer {shared(namespaces=['/google_drive'])}"
-    assert ask(PAUSE, source=source, guard=GUARD, authorization=other).status == 404
-    assert source.asked == []
-    assert ask(PAUSE, source=source, guard=GUARD, authorization=mine).status == 202
+    assert ask(PAUSE, view=view, guard=GUARD, authorization=other).status == 404
+    assert view.calls == []
+    assert ask(PAUSE, view=view, guard=GUARD, authorization=mine).status == 202
 
 
 @pytest.mark.parametrize(
@@ -172,9 +173,9 @@ def test_a_limited_token_directs_the_pipelines_it_sees_and_no_other() -> None:
     ],
 )
 def test_a_page_of_a_strangers_can_not_direct_pipelines(headers: dict[str, Any]) -> None:
-    source = controllable()
-    found = ask(PAUSE, source=source, **headers)
-    assert (found.status, told(found), source.asked) == (403, {"error": control.STRANGER}, [])
+    view = controllable()
+    found = ask(PAUSE, view=view, **headers)
+    assert (found.status, told(found), view.calls) == (403, {"error": control.STRANGER}, [])
 
 
 @pytest.mark.parametrize(
@@ -217,10 +218,10 @@ def test_who_shows_a_token_needs_an_allowed_origin_only_where_there_is_one() -> 
     st.sampled_from(["cross-site", "same-site", "same-origin", "none", "x"]),
 )
 def test_no_origin_that_is_not_named_gets_through(origin: str, host: str, site: str) -> None:
-    source = controllable()
-    ask(PAUSE, source=source, origin=origin, host=host, sec_fetch_site=site)
+    view = controllable()
+    ask(PAUSE, view=view, origin=origin, host=host, sec_fetch_site=site)
     named = origin.lower().rstrip(":0123456789").endswith(("localhost", "127.0.0.1", "[::1]"))
-    assert named or not source.asked
+    assert named or not view.calls
 
 
 # -- a real service ----------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rag_pipeline.http_server.answers import Answer, Request
-from rag_pipeline.http_server.encoding import encode_json
-from rag_pipeline.http_server.handler import Limits
+from rag_pipeline.http_server.json_encoding import encode_json
+from rag_pipeline.http_server.limits import Limits
+from rag_pipeline.http_server.messages import HttpRequest, HttpResponse
 from rag_pipeline.http_server.server import HttpServer
 from tests.http_server.support import (
     STATE,
@@ -190,7 +190,7 @@ def test_a_client_that_sends_byte_by_byte_is_cut(quick: HttpServer) -> None:
 
 
 def test_a_client_that_does_not_read_is_cut() -> None:
-    huge = Answer(200, {"Content-Length": "50000000"}, b"x" * 50_000_000)
+    huge = HttpResponse(200, {"Content-Length": "50000000"}, b"x" * 50_000_000)
     with serving(lambda _: huge, limits=QUICK) as server, connect(server) as client:
         client.sendall(PLAIN)
         assert client.recv(1) == b"H"
@@ -199,7 +199,7 @@ def test_a_client_that_does_not_read_is_cut() -> None:
 
 
 def test_a_fault_is_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    def respond(request: Request) -> Answer:
+    def respond(request: HttpRequest) -> HttpResponse:
         raise RuntimeError("broken")
 
     with serving(respond) as server:

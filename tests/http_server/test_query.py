@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from rag_pipeline.contract import events
 from rag_pipeline.http_server.query import EventsQuery, QueryError, events_query, files_query, parse, status_query
 from rag_pipeline.journal.base import FileQuery, FileStatus, offset_of
-from tests.http_server.support import JOURNAL, StubSource
+from tests.http_server.support import JOURNAL, StubView
 
-POSITION_OF = StubSource().position_of
+POSITION_OF = StubView().position_of
 OFFSETS = st.builds(offset_of, st.just(JOURNAL), st.integers(0, 1 << 62))
 LIMITS = st.integers(1, 1000)
 PRINTABLE = st.text(st.characters(categories=("L", "N", "P", "S"))).map(str.strip)

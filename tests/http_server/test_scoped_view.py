@@ -1,4 +1,4 @@
-"""What a token's holder sees of a source, and that nothing else comes through."""
+"""The view of a limited token's holder: nothing outside of its scope comes through."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.access import EVERYTHING, Access
-from rag_pipeline.http_server.scoped_view import ExpiringFollower, LimitedSource
-from rag_pipeline.http_server.service_view import FollowerClosedError, Source
+from rag_pipeline.http_server.scoped_view import ScopedView
+from rag_pipeline.http_server.service_view import ServiceView, combined
 from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
 from rag_pipeline.status.control import Action, ControlError
-from tests.http_server.support import StubFollower, StubSource, item
+from tests.http_server.support import StubView
 
 TYPES = {
     "files": "local_files",
@@ -26,8 +26,8 @@ TYPES = {
 LOCAL = Access(frozenset({"/local_files"}))
 
 
-class ManySource(StubSource):
-    """Knows several pipelines, and files of each."""
+class ManyView(StubView):
+    """A view of several pipelines and their files."""
 
     def __init__(self) -> None:
         told = {pipeline_id: {"status": "idle"} for pipeline_id in TYPES}
@@ -53,40 +53,40 @@ class ManySource(StubSource):
         return wanted[: query.limit]
 
 
-def limited(access: Access = LOCAL) -> tuple[LimitedSource, ManySource]:
-    source = ManySource()
-    return LimitedSource(source, access), source
+def limited(access: Access = LOCAL) -> tuple[ScopedView, ManyView]:
+    view = ManyView()
+    return ScopedView(view, access), view
 
 
-SOURCE: Source = limited()[0]  # it has the shape of what it limits
+SCOPED: ServiceView = limited()[0]  # mypy checks that it implements the protocol
 
 
-def test_only_pipelines_of_its_namespaces_have_a_state() -> None:
-    seen, _ = limited()
-    assert [state["pipeline_id"] for state in seen.states()] == ["files", "more-files"]
-    status: Any = seen.status()
+def test_only_pipelines_of_allowed_namespaces_have_a_state() -> None:
+    scoped, _ = limited()
+    assert [state["pipeline_id"] for state in scoped.states()] == ["files", "more-files"]
+    status: Any = combined(scoped.states())
     assert status["pipeline_id"] == "files"
     assert list(status["pipelines"]) == ["files", "more-files"]
-    assert [pipeline_id for pipeline_id in TYPES if seen.pipeline(pipeline_id) is not None] == ["files", "more-files"]
+    assert [pipeline_id for pipeline_id in TYPES if scoped.pipeline(pipeline_id) is not None] == ["files", "more-files"]
 
 
-def test_only_its_namespaces_may_be_asked_for() -> None:
-    seen, source = limited()
-    assert seen.addresses.namespaces == ("/local_files",)
-    assert seen.addresses.http_port == source.addresses.http_port
+def test_only_allowed_namespaces_are_addresses() -> None:
+    scoped, view = limited()
+    assert scoped.addresses.namespaces == ("/local_files",)
+    assert scoped.addresses.http_port == view.addresses.http_port
 
 
-def test_health_leaves_out_the_other_pipelines_and_nothing_else() -> None:
-    seen, source = limited()
-    body = seen.health().body
-    assert body == {**source.told, "pipelines": {"files": {"status": "idle"}, "more-files": {"status": "idle"}}}
+def test_health_leaves_out_only_the_other_pipelines() -> None:
+    scoped, view = limited()
+    body = scoped.health().body
+    assert body == {**view.health_body, "pipelines": {"files": {"status": "idle"}, "more-files": {"status": "idle"}}}
 
 
-def test_health_counts_nothing_that_is_not_shown() -> None:
-    seen, source = limited()
+def test_health_counts_nothing_outside_of_the_scope() -> None:
+    scoped, view = limited()
     clients = {"total": 9, "/google_drive": 5, "/local_files": 3, "/pipeline": 2}
     error = "7 events were dropped, since too many waited: /files is not complete"
-    source.told = {
+    view.health_body = {
         "status": "degraded",
         "socket_io": {"status": "ok", "port": 8004, "answered_in_ms": 1.0, "queued": 3, "oldest_waiting_seconds": 0.1},
         "clients": clients,
@@ -95,7 +95,7 @@ def test_health_counts_nothing_that_is_not_shown() -> None:
         "pipelines": {},
         "uptime_seconds": 1.0,
     }
-    assert seen.health().body == {
+    assert scoped.health().body == {
         "status": "degraded",
         "socket_io": {"status": "ok", "port": 8004, "answered_in_ms": 1.0},
         "clients": {"total": 3, "/google_drive": 0, "/local_files": 3, "/pipeline": 0},
@@ -106,85 +106,62 @@ def test_health_counts_nothing_that_is_not_shown() -> None:
     }
 
 
-def test_files_are_those_of_its_pipelines_the_newest_first() -> None:
-    seen, source = limited()
-    rows = seen.files(FileQuery(limit=1000))
-    assert rows == [row for row in source.rows if TYPES[row.pipeline_id] == "local_files"]
-    assert seen.files(FileQuery(pipeline_id="files")) == [row for row in source.rows if row.pipeline_id == "files"]
+def test_files_are_those_of_visible_pipelines_newest_first() -> None:
+    scoped, view = limited()
+    rows = scoped.files(FileQuery(limit=1000))
+    assert rows == [row for row in view.rows if TYPES[row.pipeline_id] == "local_files"]
+    assert scoped.files(FileQuery(pipeline_id="files")) == [row for row in view.rows if row.pipeline_id == "files"]
 
 
-def test_files_of_a_pipeline_that_is_not_shown_are_not_even_looked_for() -> None:
-    seen, source = limited()
-    assert seen.files(FileQuery(pipeline_id="drive")) == []
-    assert source.asked == []
+def test_files_of_a_hidden_pipeline_are_not_searched() -> None:
+    scoped, view = limited()
+    assert scoped.files(FileQuery(pipeline_id="drive")) == []
+    assert view.calls == []
 
 
 @given(st.integers(1, 30))
-def test_pages_of_files_leave_nothing_out_and_repeat_nothing(limit: int) -> None:
-    seen, source = limited()
+def test_pages_of_files_are_complete_without_repetition(limit: int) -> None:
+    scoped, view = limited()
     found: list[FileRow] = []
-    page = seen.files(FileQuery(limit=limit))
+    page = scoped.files(FileQuery(limit=limit))
     while page:
         found += page
-        page = seen.files(FileQuery(limit=limit, before=page[-1].position))
-    assert found == [row for row in source.rows if TYPES[row.pipeline_id] == "local_files"]
+        page = scoped.files(FileQuery(limit=limit, before=page[-1].position))
+    assert found == [row for row in view.rows if TYPES[row.pipeline_id] == "local_files"]
 
 
 @pytest.mark.parametrize("access", [EVERYTHING, Access(None, 2e9), Access(frozenset({"/pipeline"}), 2e9)])
-def test_whoever_may_see_everything_does(access: Access) -> None:
-    seen, source = limited(access)
-    assert seen.states() == source.states()
-    assert seen.health() == source.health()
-    assert seen.files(FileQuery(limit=1000)) == source.rows
-    assert seen.addresses == source.addresses
-    assert seen.metrics() == source.metrics()
+def test_an_unlimited_access_sees_everything(access: Access) -> None:
+    scoped, view = limited(access)
+    assert scoped.states() == view.states()
+    assert scoped.health() == view.health()
+    assert scoped.files(FileQuery(limit=1000)) == view.rows
+    assert scoped.addresses == view.addresses
+    assert scoped.metrics() == view.metrics()
 
 
-def test_only_its_pipelines_can_be_directed() -> None:
-    seen, source = limited()
-    assert seen.controllable is source.controllable
-    seen.control("files", Action.PAUSE, None)
+def test_only_visible_pipelines_can_be_controlled() -> None:
+    scoped, view = limited()
+    assert scoped.controllable is view.controllable
+    scoped.control("files", Action.PAUSE, None)
     with pytest.raises(ControlError, match="no pipeline drive"):
-        seen.control("drive", Action.PAUSE, None)
-    assert source.asked == [("control", "files", Action.PAUSE, None)]
+        scoped.control("drive", Action.PAUSE, None)
+    assert view.calls == [("control", "files", Action.PAUSE, None)]
 
 
-def test_offsets_mean_the_same_to_all() -> None:
-    seen, source = limited()
-    assert seen.offset_of(5) == source.offset_of(5)
-    assert seen.position_of(seen.offset_of(5)) == 5
-    seen.events("x", "/local_files", 10)
-    assert source.asked == [("events", "x", "/local_files", 10)]
+def test_offsets_are_those_of_the_full_view() -> None:
+    scoped, view = limited()
+    assert scoped.offset_of(5) == view.offset_of(5)
+    assert scoped.position_of(scoped.offset_of(5)) == 5
+    scoped.events("x", "/local_files", 10)
+    assert view.calls == [("events", "x", "/local_files", 10)]
 
 
-# -- the end of a token ------------------------------------------------------------------------------------------------
+# -- the expiry of a token ---------------------------------------------------------------------------------------------
 
 
-def test_a_follower_ends_when_the_token_does() -> None:
-    now = 100.0
-    inner = StubFollower()
-    follower = ExpiringFollower(inner, 160.0, lambda: now)
-    inner.publish(item(1), item(2))
-    assert follower.next(1) == [item(1)]
-    now = 160.0
-    with pytest.raises(FollowerClosedError):
-        follower.next(1)
-    follower.close()
-    assert inner.closed
-
-
-def test_it_does_not_wait_past_the_end() -> None:
-    asked: list[float] = []
-
-    class Noting(StubFollower):
-        def next(self, timeout_seconds: float) -> Sequence[Any]:
-            asked.append(timeout_seconds)
-            return ()
-
-    ExpiringFollower(Noting(), 100.5, lambda: 100.0).next(10.0)
-    assert asked == [0.5]
-
-
-def test_a_token_without_an_end_follows_for_ever() -> None:
-    seen, source = limited(Access(frozenset({"/local_files"})))
-    assert seen.follow("/local_files", None) is source.followers[0]
+@pytest.mark.parametrize("expires_at", [None, 2e9])
+def test_a_follower_ends_when_the_token_expires(expires_at: float | None) -> None:
+    scoped, view = limited(Access(frozenset({"/local_files"}), expires_at))
+    assert scoped.follow("/local_files", None) is view.followers[0]
+    assert view.followers[0]._expires_at == expires_at

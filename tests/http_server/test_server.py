@@ -16,14 +16,14 @@ import pytest
 from rag_pipeline.errors import PortInUseError, ServiceError
 from rag_pipeline.http_server import server as server_module
 from rag_pipeline.http_server import workers
-from rag_pipeline.http_server.answers import Answer, Request
-from rag_pipeline.http_server.handler import Limits
+from rag_pipeline.http_server.limits import Limits
+from rag_pipeline.http_server.messages import HttpRequest, HttpResponse
 from rag_pipeline.http_server.server import HttpServer
 from tests.http_server.support import connect, exchange, get, receive_all, serving, split, wait_until
 
 LAST = b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 PLAIN = b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n"
-OK = Answer(200, {"Content-Length": "2"}, b"ok")
+OK = HttpResponse(200, {"Content-Length": "2"}, b"ok")
 
 
 def native_threads() -> int:
@@ -57,9 +57,9 @@ def test_a_client_that_is_waited_for_costs_no_thread(sent: bytes) -> None:
 
 
 def test_a_client_that_does_not_read_its_answer_costs_no_thread() -> None:
-    big = Answer(200, {"Content-Length": str(8 << 20)}, b"x" * (8 << 20))
+    big = HttpResponse(200, {"Content-Length": str(8 << 20)}, b"x" * (8 << 20))
 
-    def respond(request: Request) -> Answer:
+    def respond(request: HttpRequest) -> HttpResponse:
         return big if request.target == "/big" else OK
 
     with serving(respond, limits=PATIENT) as server, contextlib.ExitStack() as crowd:
@@ -69,7 +69,7 @@ def test_a_client_that_does_not_read_its_answer_costs_no_thread() -> None:
 
 
 def test_answers_that_nobody_takes_are_bounded_the_largest_first() -> None:
-    big = Answer(200, {"Content-Length": str(16 << 20)}, b"x" * (16 << 20))
+    big = HttpResponse(200, {"Content-Length": str(16 << 20)}, b"x" * (16 << 20))
     limits = Limits(write_seconds=600, unread_bytes=40 << 20)
     with serving(lambda _: big, limits=limits) as server, contextlib.ExitStack() as crowd:
         clients = [crowd.enter_context(connect(server)) for _ in range(6)]
@@ -103,7 +103,7 @@ def test_a_client_that_trickles_is_no_younger_for_it() -> None:
 def test_requests_that_no_thread_is_free_for_are_bounded() -> None:
     release = threading.Event()
 
-    def respond(_: Request) -> Answer:
+    def respond(_: HttpRequest) -> HttpResponse:
         release.wait(60)
         return OK
 
@@ -137,7 +137,7 @@ with serving() as server:
 def test_a_client_too_many_gets_503() -> None:
     asked, release = threading.Event(), threading.Event()
 
-    def respond(_: Request) -> Answer:
+    def respond(_: HttpRequest) -> HttpResponse:
         asked.set()
         release.wait(60)
         return OK
@@ -163,7 +163,7 @@ def test_requests_in_masses_are_computed_two_at_a_time(monkeypatch: pytest.Monke
     at_once: set[int] = set()
     most: list[int] = []
 
-    def respond(_: Request) -> Answer:
+    def respond(_: HttpRequest) -> HttpResponse:
         at_once.add(threading.get_ident())
         most.append(len(at_once))
         compute(0.01)
@@ -176,9 +176,9 @@ def test_requests_in_masses_are_computed_two_at_a_time(monkeypatch: pytest.Monke
 
 
 def test_answers_take_no_more_than_their_share_of_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "CLAIM_SECONDS", 0.2)
+    monkeypatch.setattr(server_module, "QUEUED_SECONDS", 0.2)
 
-    def respond(_: Request) -> Answer:
+    def respond(_: HttpRequest) -> HttpResponse:
         compute(0.05)
         return OK
 
@@ -208,7 +208,7 @@ def test_stop_is_quick_with_stalled_clients_and_frees_the_port() -> None:
 def test_stop_lets_an_answer_under_way_go_out() -> None:
     asked = threading.Event()
 
-    def respond(_: Request) -> Answer:
+    def respond(_: HttpRequest) -> HttpResponse:
         asked.set()
         time.sleep(0.1)
         return OK
@@ -223,7 +223,7 @@ def test_stop_lets_an_answer_under_way_go_out() -> None:
 def test_stop_does_not_wait_for_an_answer_that_never_comes() -> None:
     asked, release = threading.Event(), threading.Event()
 
-    def respond(_: Request) -> Answer:
+    def respond(_: HttpRequest) -> HttpResponse:
         asked.set()
         release.wait(600)
         return OK

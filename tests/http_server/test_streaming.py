@@ -14,18 +14,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from rag_pipeline.broadcast.follower import FollowerClosedError
 from rag_pipeline.http_server.content import Stream
-from rag_pipeline.http_server.event_stream import EventStream
-from rag_pipeline.http_server.handler import Limits
+from rag_pipeline.http_server.limits import Limits
 from rag_pipeline.http_server.server import HttpServer
-from rag_pipeline.http_server.service_view import FollowerClosedError
+from rag_pipeline.http_server.sse import SseStream
 from rag_pipeline.http_server.streaming import OpenStreams
 from tests.http_server.support import (
     DEADLINE_SECONDS,
     STREAM_REQUEST,
     StreamClient,
     StubFollower,
-    StubSource,
+    StubView,
     connect,
     get,
     item,
@@ -42,20 +42,20 @@ MEGABYTE = "x" * (1 << 20)
 
 
 @pytest.fixture
-def source() -> StubSource:
-    return StubSource()
+def view() -> StubView:
+    return StubView()
 
 
 @pytest.fixture
-def server(source: StubSource) -> Iterator[HttpServer]:
-    with serving(source=source) as running:
+def server(view: StubView) -> Iterator[HttpServer]:
+    with serving(view=view) as running:
         yield running
 
 
-def follower_of(source: StubSource, number: int = 0) -> StubFollower:
+def follower_of(view: StubView, number: int = 0) -> StubFollower:
     """Return the follower of a stream, once the server has begun it."""
-    wait_until(lambda: len(source.followers) > number)
-    return source.followers[number]
+    wait_until(lambda: len(view.followers) > number)
+    return view.followers[number]
 
 
 def unread_by(client: socket.socket, buffer_bytes: int = 4096) -> socket.socket:
@@ -65,22 +65,22 @@ def unread_by(client: socket.socket, buffer_bytes: int = 4096) -> socket.socket:
     return client
 
 
-def test_events_come_as_they_happen(server: HttpServer, source: StubSource) -> None:
-    source.greeting = [item(1, "pipeline:status")]
+def test_events_come_as_they_happen(server: HttpServer, view: StubView) -> None:
+    view.greeting = [item(1, "pipeline:status")]
     with StreamClient(server) as client:
         first = client.block()
         assert first.startswith(START)
         assert parse_stream(first) == [item(1, "pipeline:status")]
         for position in range(2, 6):
-            follower_of(source).publish(item(position, text="Größe"))
+            follower_of(view).publish(item(position, text="Größe"))
             assert client.event() == item(position, text="Größe")
 
 
-def test_a_stream_of_http_1_1_is_these_bytes(server: HttpServer, source: StubSource) -> None:
+def test_a_stream_of_http_1_1_is_these_bytes(server: HttpServer, view: StubView) -> None:
     with connect(server) as client:
         client.sendall(STREAM_REQUEST)
-        follower_of(source).publish(item(1))
-        follower_of(source).end()
+        follower_of(view).publish(item(1))
+        follower_of(view).end()
         head, _, body = receive_all(client).partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert lines.pop(1).startswith("Date: ")
@@ -99,11 +99,11 @@ def test_a_stream_of_http_1_1_is_these_bytes(server: HttpServer, source: StubSou
     assert body == f"{len(event):x}".encode() + b"\r\n" + event + b"\r\n0\r\n\r\n"
 
 
-def test_a_stream_of_http_1_0_ends_with_the_connection(server: HttpServer, source: StubSource) -> None:
+def test_a_stream_of_http_1_0_ends_with_the_connection(server: HttpServer, view: StubView) -> None:
     with connect(server) as client:
         client.sendall(b"GET /events HTTP/1.0\r\nConnection: keep-alive\r\nAccept: text/event-stream\r\n\r\n")
-        follower_of(source).publish(item(1))
-        follower_of(source).end()
+        follower_of(view).publish(item(1))
+        follower_of(view).end()
         head, _, body = receive_all(client).partition(b"\r\n\r\n")
     assert b"Transfer-Encoding" not in head
     assert b"Connection: close" in head
@@ -111,44 +111,44 @@ def test_a_stream_of_http_1_0_ends_with_the_connection(server: HttpServer, sourc
     assert parse_stream(body) == [item(1)]
 
 
-def test_the_header_of_a_client_that_comes_again_wins(server: HttpServer, source: StubSource) -> None:
+def test_the_header_of_a_client_that_comes_again_wins(server: HttpServer, view: StubView) -> None:
     with StreamClient(server, "/events?namespace=/local_files&since=0123abcd-1", Last_Event_ID="0123abcd-2"):
-        assert source.asked == [("follow", "/local_files", "0123abcd-2")]
+        assert view.calls == [("follow", "/local_files", "0123abcd-2")]
 
 
-def test_head_answers_at_once_and_follows_nothing(server: HttpServer, source: StubSource) -> None:
+def test_head_answers_at_once_and_follows_nothing(server: HttpServer, view: StubView) -> None:
     found = get(server, "/events", "HEAD", Accept="text/event-stream")
     assert found.startswith(b"HTTP/1.1 200 OK\r\n")
     assert found.endswith(b"\r\n\r\n")
     assert b"Content-Type: text/event-stream\r\n" in found
     assert b"Content-Length" not in found
-    assert source.followers == []
+    assert view.followers == []
 
 
-def test_a_long_replay_comes_whole(server: HttpServer, source: StubSource) -> None:
+def test_a_long_replay_comes_whole(server: HttpServer, view: StubView) -> None:
     sent = [item(position, text=MEGABYTE) for position in range(1, 9)]
-    source.greeting = sent
+    view.greeting = sent
     with StreamClient(server) as client:
         assert [client.event() for _ in sent] == sent
 
 
-def test_a_quiet_stream_says_that_it_lives(source: StubSource) -> None:
-    with serving(source=source, limits=Limits(keep_alive_seconds=0.05)) as server, StreamClient(server) as client:
+def test_a_quiet_stream_says_that_it_lives(view: StubView) -> None:
+    with serving(view=view, limits=Limits(keep_alive_seconds=0.05)) as server, StreamClient(server) as client:
         assert [client.response.readline() for _ in range(3)] == [b": keep-alive\n"] * 3
-        follower_of(source).publish(item(1))
+        follower_of(view).publish(item(1))
         assert client.event() == item(1)
 
 
-def test_what_a_client_sends_meanwhile_is_passed_over(server: HttpServer, source: StubSource) -> None:
+def test_what_a_client_sends_meanwhile_is_passed_over(server: HttpServer, view: StubView) -> None:
     with connect(server) as client:
         client.sendall(STREAM_REQUEST.replace(b"1.1", b"1.0") + b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
-        follower_of(source).publish(item(1))
-        follower_of(source).end()
+        follower_of(view).publish(item(1))
+        follower_of(view).end()
         _, _, body = receive_all(client).partition(b"\r\n\r\n")
     assert parse_stream(body) == [item(1)]
 
 
-def test_curl_follows_a_stream(server: HttpServer, source: StubSource) -> None:
+def test_curl_follows_a_stream(server: HttpServer, view: StubView) -> None:
     curl = shutil.which("curl")
     if curl is None:
         pytest.skip("curl is not installed")
@@ -156,61 +156,61 @@ def test_curl_follows_a_stream(server: HttpServer, source: StubSource) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
         try:
-            follower_of(source).publish(item(1))
+            follower_of(view).publish(item(1))
             found = b"".join(program.stdout.readline() for _ in range(5))
         finally:
             program.kill()
     assert parse_stream(found) == [item(1)]
-    wait_until(lambda: follower_of(source).closed)
+    wait_until(lambda: follower_of(view).closed)
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_stream_that_the_service_ends_ends_whole(server: HttpServer, source: StubSource) -> None:
+def test_a_stream_that_the_service_ends_ends_whole(server: HttpServer, view: StubView) -> None:
     with StreamClient(server) as client:
-        follower_of(source).end()
+        follower_of(view).end()
         assert client.response.read() == b""  # IncompleteRead would be raised
-    wait_until(lambda: follower_of(source).closed)
+    wait_until(lambda: follower_of(view).closed)
 
 
-def test_a_client_that_closes_frees_its_thread(server: HttpServer, source: StubSource) -> None:
+def test_a_client_that_closes_frees_its_thread(server: HttpServer, view: StubView) -> None:
     with StreamClient(server):
-        follower_of(source)
-    wait_until(lambda: follower_of(source).closed and not server._open)
+        follower_of(view)
+    wait_until(lambda: follower_of(view).closed and not server._open)
 
 
-def test_a_client_that_breaks_off_frees_its_thread(server: HttpServer, source: StubSource) -> None:
+def test_a_client_that_breaks_off_frees_its_thread(server: HttpServer, view: StubView) -> None:
     with connect(server) as client:
         client.sendall(STREAM_REQUEST)
-        follower_of(source)
+        follower_of(view)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    wait_until(lambda: follower_of(source).closed and not server._open)
+    wait_until(lambda: follower_of(view).closed and not server._open)
 
 
-def test_a_client_that_says_no_more_gets_the_end(server: HttpServer, source: StubSource) -> None:
+def test_a_client_that_says_no_more_gets_the_end(server: HttpServer, view: StubView) -> None:
     with connect(server) as client:
         client.sendall(STREAM_REQUEST)
         client.shutdown(socket.SHUT_WR)
         assert receive_all(client).endswith(b"\r\n\r\n0\r\n\r\n")
-    wait_until(lambda: follower_of(source).closed)
+    wait_until(lambda: follower_of(view).closed)
 
 
-def test_a_client_that_does_not_read_is_cut(source: StubSource) -> None:
-    source.greeting = [item(position, text=MEGABYTE) for position in range(1, 21)]
-    with serving(source=source, limits=QUICK) as server, unread_by(socket.socket()) as client:
+def test_a_client_that_does_not_read_is_cut(view: StubView) -> None:
+    view.greeting = [item(position, text=MEGABYTE) for position in range(1, 21)]
+    with serving(view=view, limits=QUICK) as server, unread_by(socket.socket()) as client:
         client.connect((server.host, server.port))
         client.sendall(STREAM_REQUEST)
-        wait_until(lambda: follower_of(source).closed and not server._open)
+        wait_until(lambda: follower_of(view).closed and not server._open)
         assert len(receive_all(client)) < 20 << 20
 
 
-def test_a_client_that_reads_slowly_is_not_cut(source: StubSource) -> None:
+def test_a_client_that_reads_slowly_is_not_cut(view: StubView) -> None:
     sent = item(1, text=MEGABYTE * 12)
-    source.greeting = [sent]
+    view.greeting = [sent]
     received = b""
     with (
-        serving(source=source, limits=Limits(write_seconds=3)) as server,
+        serving(view=view, limits=Limits(write_seconds=3)) as server,
         unread_by(socket.socket(), 64 * 1024) as client,
     ):
         client.connect((server.host, server.port))
@@ -224,53 +224,53 @@ def test_a_client_that_reads_slowly_is_not_cut(source: StubSource) -> None:
 
 
 def test_a_follower_that_breaks_ends_its_stream_as_cut(
-    server: HttpServer, source: StubSource, caplog: pytest.LogCaptureFixture
+    server: HttpServer, view: StubView, caplog: pytest.LogCaptureFixture
 ) -> None:
     with StreamClient(server) as client:
-        follower_of(source).fail(RuntimeError("broken"))
+        follower_of(view).fail(RuntimeError("broken"))
         with pytest.raises(http.client.IncompleteRead):
             client.response.read()
-    wait_until(lambda: follower_of(source).closed)
+    wait_until(lambda: follower_of(view).closed)
     assert "broken" in caplog.text
 
 
-def test_stopping_ends_every_stream_whole(server: HttpServer, source: StubSource) -> None:
+def test_stopping_ends_every_stream_whole(server: HttpServer, view: StubView) -> None:
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(StreamClient(server)) for _ in range(8)]
-        follower_of(source, 7)
+        follower_of(view, 7)
         server.stop()
         assert [client.response.read() for client in clients] == [b""] * 8
-        wait_until(lambda: all(follower.closed for follower in source.followers) and not server._open)
+        wait_until(lambda: all(follower.closed for follower in view.followers) and not server._open)
 
 
-def test_stopping_cuts_a_stream_that_no_one_reads(source: StubSource) -> None:
-    source.greeting = [item(position, text=MEGABYTE) for position in range(1, 21)]
+def test_stopping_cuts_a_stream_that_no_one_reads(view: StubView) -> None:
+    view.greeting = [item(position, text=MEGABYTE) for position in range(1, 21)]
     with (
-        serving(source=source, limits=Limits(write_seconds=300)) as server,
+        serving(view=view, limits=Limits(write_seconds=300)) as server,
         unread_by(socket.socket()) as client,
     ):
         client.connect((server.host, server.port))
         client.sendall(STREAM_REQUEST)
         assert client.recv(1) == b"H"
         server.stop()
-        wait_until(lambda: follower_of(source).closed and not server._open)
+        wait_until(lambda: follower_of(view).closed and not server._open)
 
 
 # -- how many ----------------------------------------------------------------------------------------------------------
 
 
-def test_one_stream_too_many_is_told_and_everyone_else_is_served(source: StubSource) -> None:
-    with serving(source=source, limits=Limits(streams=32)) as server, contextlib.ExitStack() as stack:
+def test_one_stream_too_many_is_told_and_everyone_else_is_served(view: StubView) -> None:
+    with serving(view=view, limits=Limits(streams=32)) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(StreamClient(server)) for _ in range(32)]
         refused = get(server, "/events", Accept="text/event-stream", Origin="http://localhost:3000")
         ((status, headers, body),) = split(refused)
         assert (status, headers["retry-after"]) == (503, "5")
         assert headers["access-control-allow-origin"] == "http://localhost:3000"
-        assert json.loads(body) == {"error": "no further stream can be had now; try again in 5 seconds"}
+        assert json.loads(body) == {"error": "too many event streams; try again in 5 seconds"}
         assert get(server).startswith(b"HTTP/1.1 200 OK")
-        assert len(source.followers) == 32
+        assert len(view.followers) == 32
         clients[0].close()
-        wait_until(lambda: source.followers[0].closed)
+        wait_until(lambda: view.followers[0].closed)
         wait_until(lambda: b" 200 OK" in first_line(server))
 
 
@@ -286,9 +286,9 @@ def test_a_refused_stream_leaves_the_connection_to_the_next_request() -> None:
         assert [status for status, _, _ in split(receive_all(client))] == [503, 200]
 
 
-def test_quiet_streams_do_not_give_way_to_a_crowd(source: StubSource) -> None:
+def test_quiet_streams_do_not_give_way_to_a_crowd(view: StubView) -> None:
     with (
-        serving(source=source, limits=Limits(threads=4, streams=2, idle_seconds=300)) as server,
+        serving(view=view, limits=Limits(threads=4, streams=2, idle_seconds=300)) as server,
         StreamClient(server) as first,
         StreamClient(server) as second,
         contextlib.ExitStack() as crowd,
@@ -296,48 +296,48 @@ def test_quiet_streams_do_not_give_way_to_a_crowd(source: StubSource) -> None:
         for _ in range(6):  # each must wait until one before it has given way
             crowd.enter_context(connect(server)).sendall(b"GET /st")
         assert get(server).startswith(b"HTTP/1.1 200 OK")
-        follower_of(source, 1)
-        for follower in source.followers:
+        follower_of(view, 1)
+        for follower in view.followers:
             follower.publish(item(1))
         assert [client.event() for client in (first, second)] == [item(1)] * 2
 
 
 def test_streams_over_the_bound_take_the_place_of_the_oldest_once_it_has_had_its_time(
-    source: StubSource, monkeypatch: pytest.MonkeyPatch
+    view: StubView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
-        serving(source=source, limits=Limits(streams=2)) as server,
+        serving(view=view, limits=Limits(streams=2)) as server,
         StreamClient(server) as first,
         StreamClient(server) as second,
     ):
-        wait_until(lambda: len(source.followers) == 2)
+        wait_until(lambda: len(view.followers) == 2)
         assert first_line(server) == b"HTTP/1.1 503 Service Unavailable"
-        monkeypatch.setattr(server._streams, "_turn_seconds", 0.0)
+        monkeypatch.setattr(server._streams, "_min_open_seconds", 0.0)
         with StreamClient(server) as third:
-            wait_until(lambda: len(source.followers) == 3)
-            monkeypatch.setattr(server._streams, "_turn_seconds", 60.0)
-            ended = [follower for follower in source.followers if follower.closed]
-            assert ended == [source.followers[0]]
-            for follower in source.followers[1:]:
+            wait_until(lambda: len(view.followers) == 3)
+            monkeypatch.setattr(server._streams, "_min_open_seconds", 60.0)
+            ended = [follower for follower in view.followers if follower.closed]
+            assert ended == [view.followers[0]]
+            for follower in view.followers[1:]:
                 follower.publish(item(1))
             assert [client.event() for client in (second, third)] == [item(1)] * 2
             assert first.response.read() == b""  # ended as a whole, not cut
 
 
-def test_streams_leave_every_handler_to_others(source: StubSource) -> None:
+def test_streams_leave_every_handler_to_others(view: StubView) -> None:
     with (
-        serving(source=source, limits=Limits(threads=2, streams=40)) as server,
+        serving(view=view, limits=Limits(threads=2, streams=40)) as server,
         contextlib.ExitStack() as stack,
     ):
         clients = [stack.enter_context(StreamClient(server)) for _ in range(40)]
         for _ in range(5):
             assert get(server).startswith(b"HTTP/1.1 200 OK")
         assert first_line(server) == b"HTTP/1.1 503 Service Unavailable"
-        wait_until(lambda: len(source.followers) == len(clients))  # in any order: several threads begin them
-        for follower in source.followers:
+        wait_until(lambda: len(view.followers) == len(clients))  # in any order: several threads begin them
+        for follower in view.followers:
             follower.publish(item(1))
         assert [client.event() for client in clients] == [item(1)] * len(clients)
-    with serving(source=source, limits=Limits(threads=1, streams=1)) as server:
+    with serving(view=view, limits=Limits(threads=1, streams=1)) as server:
         for _ in range(6):  # a stream that has ended gives one place back, not two
             with StreamClient(server):
                 pass
@@ -347,9 +347,9 @@ def test_streams_leave_every_handler_to_others(source: StubSource) -> None:
 
 @pytest.mark.parametrize(("error", "logged"), [(FollowerClosedError(), False), (RuntimeError("broken"), True)])
 def test_what_cannot_be_followed_is_503(
-    server: HttpServer, source: StubSource, error: Exception, logged: bool, caplog: pytest.LogCaptureFixture
+    server: HttpServer, view: StubView, error: Exception, logged: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source.error = error
+    view.error = error
     ((status, _, _),) = split(get(server, "/events", Accept="text/event-stream"))
     assert status == 503
     assert ("broken" in caplog.text) == logged
@@ -367,8 +367,8 @@ def test_places_come_back_whatever_happens() -> None:
 
     for _ in range(3):
         assert streams.open(fail) is None
-        stream = streams.open(lambda: EventStream(Stubborn()))
+        stream = streams.open(lambda: SseStream(Stubborn()))
         assert stream is not None
-        assert streams.open(lambda: EventStream(StubFollower())) is None
+        assert streams.open(lambda: SseStream(StubFollower())) is None
         with pytest.raises(RuntimeError):
             streams.close(stream)

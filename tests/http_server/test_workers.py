@@ -26,12 +26,12 @@ def test_few_jobs_begin_at_once_and_others_beside_those_that_wait(monkeypatch: p
     release = threading.Event()
     pool: RequestWorkers[int] = RequestWorkers(lambda _: release.wait(SECONDS), 64, "test", plenty())
     for job in range(10):
-        pool.give(job, 0.0)
+        pool.add(job, 0.0)
     assert len(pool.waiting) == 10 - workers.MOST_COMPUTING
-    pool.free_one(0)
+    pool.job_done(0)
     assert len(pool.waiting) == 9 - workers.MOST_COMPUTING
     monkeypatch.setattr(workers, "COMPUTES_SECONDS", 0.0)
-    pool.hand_out()
+    pool.start_jobs()
     assert not pool.waiting
     release.set()
     pool.end()
@@ -40,12 +40,12 @@ def test_few_jobs_begin_at_once_and_others_beside_those_that_wait(monkeypatch: p
 def test_no_job_begins_while_no_cpu_time_is_left() -> None:
     now = 0.0
     pool: RequestWorkers[str] = RequestWorkers(lambda _: None, 4, "test", CpuBudget(0.5, 0.005, lambda: now))
-    pool.give("a", 0.0)
-    pool.free_one("a", cpu_seconds=0.01)
-    pool.give("b", 0.0)
+    pool.add("a", 0.0)
+    pool.job_done("a", cpu_seconds=0.01)
+    pool.add("b", 0.0)
     assert pool.waiting
     now = 0.2
-    pool.hand_out()
+    pool.start_jobs()
     assert not pool.waiting
     pool.end()
 
@@ -60,11 +60,11 @@ def test_no_more_jobs_run_than_there_may_be_threads() -> None:
 
     pool = RequestWorkers(work, 2, "test", plenty())
     for job in "abc":
-        pool.give(job, 1.0)
+        pool.add(job, 1.0)
     assert {begun.get(timeout=SECONDS), begun.get(timeout=SECONDS)} == {"a", "b"}
     assert list(pool.waiting) == [("c", 1.0)]
     release.release()
-    pool.free_one("a")
+    pool.job_done("a")
     assert begun.get(timeout=SECONDS) == "c"
     release.release(2)
     pool.end()
@@ -82,10 +82,10 @@ def test_a_thread_that_has_left_makes_room_for_another() -> None:
         return None
 
     pool = RequestWorkers(work, 1, "test", plenty())
-    pool.give("stream", 0.0)
+    pool.add("stream", 0.0)
     assert begun.get(timeout=SECONDS) == "stream"
-    pool.give("next", 0.0)
-    pool.leave_one("stream")
+    pool.add("next", 0.0)
+    pool.thread_left("stream")
     assert begun.get(timeout=SECONDS) == "next"
     over.set()
     pool.end()
@@ -99,8 +99,8 @@ def test_where_no_thread_can_be_started_jobs_wait(monkeypatch: pytest.MonkeyPatc
     pool = RequestWorkers(begun.put, 2, "test", plenty())
     with monkeypatch.context() as patch:
         patch.setattr(native, "start_thread", refuse)
-        pool.give("a", 0.0)
+        pool.add("a", 0.0)
         assert len(pool.waiting) == 1
-    pool.give("b", 0.0)
+    pool.add("b", 0.0)
     assert begun.get(timeout=SECONDS) == "a"
     pool.end()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from rag_pipeline.service.server import StatusServer
+from rag_pipeline.service import StatusServer
 from tests.socket_server.support import request
 
 TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"

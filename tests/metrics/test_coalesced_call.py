@@ -1,4 +1,4 @@
-"""Questions to a thread that may be slow, stuck or flooded."""
+"""Calls to a thread that may be slow, stuck or flooded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from rag_pipeline.metrics import coalesced_call
-from rag_pipeline.metrics.coalesced_call import Question
+from rag_pipeline.metrics.coalesced_call import CoalescedCall
 from tests.socket_server.support import in_threads
 
 
@@ -45,29 +45,29 @@ def until(event: threading.Event) -> Callable[[], None]:
     return wait
 
 
-def test_it_is_answered_on_the_thread_that_owns_the_answer() -> None:
+def test_the_call_runs_on_the_other_thread() -> None:
     with working() as worker:
-        assert Question(worker.posted.put, threading.get_ident).ask() == worker.thread.ident
+        assert CoalescedCall(worker.posted.put, threading.get_ident).result() == worker.thread.ident
 
 
-def test_many_who_ask_at_once_ask_once() -> None:
+def test_simultaneous_callers_share_a_call() -> None:
     numbers = itertools.count()
     answers: list[int | None] = []
     with working() as worker:
         release = threading.Event()
         worker.posted.put(until(release))
-        asked = Question(worker.posted.put, lambda: next(numbers))
+        asked = CoalescedCall(worker.posted.put, lambda: next(numbers))
 
         def ask(number: int) -> None:
             if number == 0:
                 release.set()
-            answers.append(asked.ask())
+            answers.append(asked.result())
 
         in_threads(8, ask)
     assert set(answers) <= {0, 1}, "one more at most, if the threads were slow to come"
 
 
-def test_a_stuck_thread_costs_a_bounded_time_and_is_asked_once_until_it_is_back() -> None:
+def test_a_stuck_thread_is_called_once_and_each_wait_is_bounded() -> None:
     release = threading.Event()
     posted: list[Callable[[], None]] = []
     with working() as worker:
@@ -77,17 +77,17 @@ def test_a_stuck_thread_costs_a_bounded_time_and_is_asked_once_until_it_is_back(
             posted.append(function)
             worker.posted.put(function)
 
-        asked = Question(post, lambda: "here", timeout_seconds=0.05)
-        assert [asked.ask() for _ in range(3)] == [None, None, None]
+        asked = CoalescedCall(post, lambda: "here", timeout_seconds=0.05)
+        assert [asked.result() for _ in range(3)] == [None, None, None]
         assert len(posted) == 1
         release.set()
-        patient = Question(post, lambda: "here")
-        assert patient.ask() == "here"
-        assert asked.ask() == "here", "the first question has its answer by now"
+        patient = CoalescedCall(post, lambda: "here")
+        assert patient.result() == "here"
+        assert asked.result() == "here", "the first call has its result by now"
 
 
-def test_a_question_that_got_lost_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coalesced_call, "PATIENCE_SECONDS", 0.0)
+def test_a_lost_call_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalesced_call, "LOST_SECONDS", 0.0)
     posts: list[Callable[[], None]] = []
 
     def lossy(function: Callable[[], None]) -> None:
@@ -95,5 +95,5 @@ def test_a_question_that_got_lost_is_asked_again(monkeypatch: pytest.MonkeyPatch
         if len(posts) > 1:
             function()
 
-    asked = Question(lossy, lambda: 7, timeout_seconds=0.01)
-    assert [asked.ask(), asked.ask()] == [None, 7]
+    asked = CoalescedCall(lossy, lambda: 7, timeout_seconds=0.01)
+    assert [asked.result(), asked.result()] == [None, 7]

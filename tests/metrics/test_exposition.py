@@ -14,8 +14,8 @@ import pytest
 import requests
 from prometheus_client import REGISTRY
 
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.journal.redis_server import needs_redis, running
 from tests.metrics.scraping import TEXT_FORMAT, Scrape, scrape
 from tests.recovery.processes import Shared

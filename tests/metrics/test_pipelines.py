@@ -8,9 +8,10 @@ from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
-from rag_pipeline.metrics.pipelines import STATES, figures_from, figures_of, pipeline_families
-from rag_pipeline.status import PipelineStatus, core_of
-from rag_pipeline.status.model import Totals
+from rag_pipeline.contract.wire import KNOWN_STATUSES
+from rag_pipeline.metrics.pipelines import figures_from_json, figures_of, pipeline_families
+from rag_pipeline.status.model import FileTotals
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.socket_server.support import new_pipeline
 
 
@@ -36,7 +37,7 @@ def busy() -> PipelineStatus:
 def test_both_ways_tell_the_same_but_for_the_durations() -> None:
     for pipeline in (new_pipeline(), busy()):
         here = figures_of(core_of(pipeline))
-        there = figures_from(pipeline.get(), here.ended)
+        there = figures_from_json(pipeline.get(), here.attempts)
         for field in ("last_activity", "last_success"):
             one, other = getattr(here, field), getattr(there, field)
             assert (one is None) == (other is None)
@@ -72,20 +73,20 @@ def test_what_a_pipeline_has_not_said_is_absent() -> None:
 
 def test_a_pipeline_is_in_one_state_and_a_word_of_its_own_is_other() -> None:
     pipeline = new_pipeline()
-    for status in (*STATES[:-1], "reindexing: 3 of 7"):
+    for status in (*KNOWN_STATUSES[:-1], "reindexing: 3 of 7"):
         pipeline.update(status=status)
         families = pipeline_families([figures_of(core_of(pipeline))])
         states = samples(families, "state")
-        assert len(states) == len(STATES) + 1
+        assert len(states) == len(KNOWN_STATUSES) + 1
         in_it = [labels[1] for labels, value in states.items() if value == 1]
-        assert in_it == [status if status in STATES else "other"]
+        assert in_it == [status if status in KNOWN_STATUSES else "other"]
         assert samples(families, "in_error")[pipeline.pipeline_id,] == (status == "error")
         assert samples(families, "up") == {(pipeline.pipeline_id,): 1}
 
 
 def test_a_stalled_pipeline_is_not_up_and_has_no_durations() -> None:
     state: dict[str, Any] = {**busy().get(), "status": "stalled"}
-    families = pipeline_families([figures_from(state, Totals())])
+    families = pipeline_families([figures_from_json(state, FileTotals())])
     assert samples(families, "up") == {(state["pipeline_id"],): 0}
     assert samples(families, "state")[state["pipeline_id"], "stalled"] == 1
     assert samples(families, "stage_duration_seconds_count") == {}
@@ -94,7 +95,7 @@ def test_a_stalled_pipeline_is_not_up_and_has_no_durations() -> None:
 def test_a_pipeline_that_is_known_twice_is_shown_once_as_it_was_given_first() -> None:
     pipeline = busy()
     stale = {**pipeline.get(), "files_in_flight": 99}
-    families = pipeline_families([figures_of(core_of(pipeline)), figures_from(stale, Totals())])
+    families = pipeline_families([figures_of(core_of(pipeline)), figures_from_json(stale, FileTotals())])
     assert samples(families, "files_in_flight") == {(pipeline.pipeline_id,): 1}
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.contract import events
-from rag_pipeline.service.server import JOURNAL_NAME, StatusServer
+from rag_pipeline.journal.sqlite.backend import JOURNAL_NAME
+from rag_pipeline.service import StatusServer
 from tests.journal import redis_server
 from tests.recovery.test_reviewed import until_recovered, work
 from tests.socket_server.support import WebSocketSession, serving

@@ -16,12 +16,13 @@ import pytest
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.journal import Entry, offset_of
+from rag_pipeline.journal.sqlite.backend import SqliteBackend
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
 from rag_pipeline.journal.tail import Tail
-from rag_pipeline.service.server import StatusServer, start_status_server
+from rag_pipeline.service import StatusServer, start_status_server
 from tests.socket_server.support import ClientClosedError, PollingSession, WebSocketSession, new_pipeline, serving
 from tests.support.http_get import get_json
 from tests.support.programs import run
@@ -193,12 +194,12 @@ def test_a_resume_across_events_that_were_dropped_is_not_called_recovered() -> N
         before = offset(server, 1)
         go_on = threading.Event()
         server._sockets.hub.call(lambda: _hold(go_on))  # a hub that is stuck for a while
-        server._sockets.handover._limit = 100
+        server._sockets.hub.mailbox._limit = 100
         work(pipeline, 100)
         go_on.set()
         wait_until(lambda: newest(server) > 50)
         pipeline.update(status="idle")
-        wait_until(lambda: len(server._sockets.handover) == 0)
+        wait_until(lambda: len(server._sockets.hub.mailbox) == 0)
         with WebSocketSession(server.socket_port, auth={"offset": before}) as session:
             received, recovered = until_recovered(session)
         numbers = [payload["seq"] for _, payload in received]
@@ -211,7 +212,7 @@ class HeldJournal(SqliteJournal):
     go_on = threading.Event()
     held = threading.Event()
 
-    def append(self, batch: Sequence[Event]) -> list[Entry]:
+    def append(self, batch: Sequence[PipelineEvent]) -> list[Entry]:
         kept = super().append(batch)
         if not self.go_on.is_set():
             self.held.set()
@@ -239,15 +240,16 @@ def behind_the_tail(
         change(busy, rare)
         assert HeldJournal.held.wait(60)
         replayed = threading.Event()
-        fetcher = server._keeper._fetcher
+        assert isinstance(server._backend, SqliteBackend)
+        fetcher = server._backend._fetcher
         assert fetcher is not None
-        answer = fetcher._answer
+        read = fetcher._read
 
-        def answered(*question: Any) -> None:
-            answer(*question)
+        def answered(*request: Any) -> None:
+            read(*request)
             server._sockets.hub.call(lambda: server._sockets.hub.call(replayed.set))
 
-        monkeypatch.setattr(fetcher, "_answer", answered)
+        monkeypatch.setattr(fetcher, "_read", answered)
         with WebSocketSession(server.socket_port, namespace="/google_drive", auth={"offset": before}) as session:
             assert replayed.wait(60)
             HeldJournal.go_on.set()
@@ -329,7 +331,7 @@ def test_a_page_of_events_is_not_called_recovered_when_events_went_while_it_was_
     with serving(pipeline) as server:
         work(pipeline, 50)
         wait_until(lambda: newest(server) == 100)
-        tail = server._keeper.tail
+        tail = server._backend.tail
         reaches = tail.reaches
         asked: list[int] = []
 

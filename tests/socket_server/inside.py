@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from rag_pipeline.service.server import StatusServer
+from rag_pipeline.service import StatusServer
 from rag_pipeline.socket_server.application import Application
 
 

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from rag_pipeline.common.config import Settings
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.contract.checking import check_answer, check_event, check_packet, split
 from tests.support.state_client import JsonDict, StateClient, without_volatile
 from tests.support.waiting import wait_until
@@ -49,7 +49,7 @@ def serving(*pipelines: PipelineStatus, direct: bool = True, **settings: Any) ->
 
 def wait_until_live(server: StatusServer, count: int) -> None:
     """Return once so many clients have taken every state: what is sent to them from here on counts as their backlog."""
-    live = server._sockets.hub._settled
+    live = server._sockets.hub._live
     wait_until(lambda: sum(map(len, list(live.values()))) == count)
 
 

@@ -14,9 +14,9 @@ import pytest
 import socketio
 
 from rag_pipeline.common.config import AuthSettings
-from rag_pipeline.service.server import StatusServer
+from rag_pipeline.service import StatusServer
 from rag_pipeline.socket_server import application
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.access.signing import SECRET, key_set, public_jwk, publishing, shared, signed
 from tests.socket_server.support import (
     ClientClosedError,
@@ -178,7 +178,7 @@ def test_a_client_that_left_is_not_ended_once_more(
 
 
 def test_many_tokens_that_expire_together_all_end(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application, "ENDED_A_TURN", 7)
+    monkeypatch.setattr(application, "EXPIRED_A_TURN", 7)
     with serving(pipeline, auth=AUTH) as server, contextlib.ExitStack() as stack:
         token = {"token": shared(seconds=15)}
         members = [stack.enter_context(WebSocketSession(server.socket_port, auth=token)) for _ in range(50)]

@@ -11,10 +11,10 @@ import requests
 
 from rag_pipeline.common.config import Environment, Settings
 from rag_pipeline.errors import ConfigurationError
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.socket_server import eventlet_driver
+from rag_pipeline.service import StatusServer
 from rag_pipeline.socket_server.application import Application
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.socket_server.eventlet_driver import loop as driver_loop
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.support import (
     POLLING_PATH,
     WEBSOCKET_PATH,
@@ -38,51 +38,6 @@ def direct(request: pytest.FixtureRequest) -> bool:
 
 
 # -- plain HTTP --------------------------------------------------------------------------------------------------------
-
-
-def test_health_counts_the_clients(pipeline: PipelineStatus) -> None:
-    with serving(pipeline) as server, WebSocketSession(server.socket_port) as client:
-        client.connect("/local_files")
-        with PollingSession(server.socket_port):
-            status, headers, body = request(server.socket_port, "/health")
-    assert status == 200
-    assert headers["content-type"] == "application/json; charset=utf-8"
-    assert headers["cache-control"] == "no-store"
-    assert json.loads(body) == {
-        "status": "ok",
-        "clients": {"total": 2, "/google_drive": 0, "/local_files": 1, "/pipeline": 2},
-        "clients_dropped": 0,
-    }
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/", 404),
-        ("GET", "/status", 404),
-        ("GET", "/socket.io", 404),
-        ("POST", "/nothing", 404),
-        ("POST", "/health", 405),
-        ("DELETE", "/health", 405),
-        ("HEAD", "/health", 200),
-        ("GET", "/health/", 200),
-        ("GET", "/%00" + "x" * 1000, 404),
-        ("GET", "/socket.io/socket.io.js", 404),
-        ("GET", "/socket.io/socket.io.min.js.map?v=1", 404),
-    ],
-)
-def test_other_addresses_are_answered_in_json(pipeline: PipelineStatus, method: str, path: str, status: int) -> None:
-    with serving(pipeline) as server:
-        got, headers, body = request(server.socket_port, path, method)
-    assert got == status
-    assert headers["content-type"].startswith("application/json")
-    if method == "HEAD":
-        assert body == ""
-    elif status != 200:
-        assert list(json.loads(body)) == ["error"]
-        assert len(body) < 400
-    if status == 405:
-        assert headers["allow"] == "GET, HEAD"
 
 
 NODE_ANSWERS = [
@@ -259,14 +214,14 @@ def test_a_client_without_an_origin_is_no_browser_and_may_connect(pipeline: Pipe
 def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(eventlet_driver, "GOODBYE_SECONDS", 30)  # for the test's thread has to get its turn
-    finish, finished = Application.finish, threading.Event()
+    monkeypatch.setattr(driver_loop, "STOP_STEP_SECONDS", 30)  # for the test's thread has to get its turn
+    close_clients, closed = Application.close_clients, threading.Event()
 
-    def finish_and_tell(application: Application) -> None:
-        finish(application)
-        finished.set()
+    def close_and_signal(application: Application) -> None:
+        close_clients(application)
+        closed.set()
 
-    monkeypatch.setattr(Application, "finish", finish_and_tell)
+    monkeypatch.setattr(Application, "close_clients", close_and_signal)
     pipeline = PipelineStatus("local_files", "goodbye-polls")
     with StatusServer(Settings(http_port=0, socket_port=0), pipelines=[pipeline]).start() as server:
         address = f"http://127.0.0.1:{server.socket_port}/socket.io/?EIO=4&transport=polling"
@@ -281,7 +236,7 @@ def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is
         pipeline.update(status="stopped")
         stopping = threading.Thread(target=server.stop)
         stopping.start()
-        assert finished.wait(60)  # a poll before would find the events, and nothing would wait for the next
+        assert closed.wait(60)  # a poll before would find the events, and nothing would wait for the next
         packets: list[str] = []
         while packets[-1:] != ["1"]:
             packets += session.get(f"{address}&sid={sid}", timeout=60).text.split("\x1e")

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag_pipeline.contract import events
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.contract.checking import check_event
 from tests.socket_server.support import (
     JsonDict,
@@ -60,10 +60,11 @@ class PythonClient:
 
     def wait_for(self, pipeline: PipelineStatus) -> None:
         """Return once the pipeline's last event has come in each namespace."""
-        for received in self.received.values():
-            wait_until(
-                lambda r=received: any(body["seq"] >= pipeline.get()["seq"] for _, body in r),
+        wait_until(
+            lambda: all(
+                any(body["seq"] >= pipeline.get()["seq"] for _, body in received) for received in self.received.values()
             )
+        )
 
     def check(self, pipeline: PipelineStatus) -> None:
         self.wait_for(pipeline)

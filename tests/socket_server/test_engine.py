@@ -9,13 +9,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 
 import pytest
 
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.socket_server import engine
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.inside import application
 from tests.socket_server.support import (
     BINARY,
@@ -58,30 +56,6 @@ def no_errors(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str
     errors = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR or r.exc_info]
     assert errors == []
     assert "Traceback" not in capfd.readouterr().err
-
-
-# -- versions ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_installed_libraries_are_in_the_checked_range() -> None:
-    assert engine.unsupported() is None
-
-
-@pytest.mark.parametrize(("name", "found"), [("python-engineio", "4.16.0"), ("python-socketio", "6.0.0rc1")])
-def test_a_version_outside_the_range_is_named(monkeypatch: pytest.MonkeyPatch, name: str, found: str) -> None:
-    monkeypatch.setattr(engine, "version", lambda asked: found if asked == name else version(asked))
-    reason = engine.unsupported()
-    assert reason is not None
-    assert f"{name} {found} " in reason
-
-
-def test_with_an_unchecked_version_the_service_starts_on_the_librarys_path_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, pipeline: PipelineStatus
-) -> None:
-    monkeypatch.setattr(engine, "version", lambda _: "4.99.1")
-    with serving(pipeline) as server, WebSocketSession(server.socket_port) as client:
-        client.follow(pipeline)
-    assert len([r for r in caplog.records if "the library's own path" in r.getMessage()]) == 1
 
 
 # -- garbage -----------------------------------------------------------------------------------------------------------

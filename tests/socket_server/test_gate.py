@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.socket_server import eventlet_driver
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer
+from rag_pipeline.socket_server.eventlet_driver import http as driver_http
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.support import HOST, PollingSession, new_pipeline, request, serving
 
 CONNECT = b"c\r\n40/pipeline,\r\n0\r\n\r\n"
@@ -120,7 +120,7 @@ def test_a_body_that_ends_early_ends_the_session(session: PollingSession) -> Non
 
 
 def test_a_body_that_trickles_has_a_deadline(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eventlet_driver, "REQUEST_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(driver_http, "REQUEST_TIMEOUT_SECONDS", 0.5)
     with serving(pipeline) as server, PollingSession(server.socket_port, namespace=None) as session:
         made = Post(session)
         with made.socket:

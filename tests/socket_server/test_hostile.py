@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from rag_pipeline.service.server import StatusServer
+from rag_pipeline.service import StatusServer
 from rag_pipeline.socket_server import application as application_module
-from rag_pipeline.socket_server import eventlet_driver
-from rag_pipeline.socket_server.allowance import BURST
+from rag_pipeline.socket_server.eventlet_driver import http as driver_http
+from rag_pipeline.socket_server.rate_limit import BURST
 from rag_pipeline.socket_server.unjoined import MAX_SESSIONS
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.inside import application
 from tests.socket_server.support import (
     HOST,
@@ -38,7 +38,7 @@ from tests.socket_server.support import (
     serving,
     wait_until,
 )
-from tests.socket_server.test_head import AMBIGUOUS
+from tests.socket_server.test_request_head import AMBIGUOUS
 
 PROGRAM = Path(__file__).with_name("limited_program.py")
 CONTINUATION = 0x0
@@ -156,8 +156,8 @@ def test_honest_clients_are_served_as_far_as_the_hard_limit_allows() -> None:
 def test_the_first_request_has_a_deadline_as_a_whole(
     pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch, drip: bytes
 ) -> None:
-    assert 5 <= eventlet_driver.REQUEST_TIMEOUT_SECONDS <= 10
-    monkeypatch.setattr(eventlet_driver, "REQUEST_TIMEOUT_SECONDS", 0.5)
+    assert 5 <= driver_http.REQUEST_TIMEOUT_SECONDS <= 10
+    monkeypatch.setattr(driver_http, "REQUEST_TIMEOUT_SECONDS", 0.5)
     with serving(pipeline) as server, socket.create_connection((HOST, server.socket_port)) as client:
         deadline = time.monotonic() + 20
         while not select.select([client], [], [], 0.05)[0]:

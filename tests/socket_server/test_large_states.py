@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from rag_pipeline.common import native
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal import encode_payload
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.support import (
     HOST,
     JsonDict,
@@ -114,7 +114,7 @@ def test_one_state_that_is_larger_than_the_bound_reaches_everyone() -> None:
 def test_clients_that_come_together_cost_one_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str | None] = []
 
-    def counting(event: Event) -> str:
+    def counting(event: PipelineEvent) -> str:
         made.append(event.pipeline_id)
         return encode_payload(event)
 

@@ -17,8 +17,8 @@ from typing import Any, Self
 import pytest
 
 from rag_pipeline.common.config import AuthSettings
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.access.signing import SECRET, shared
 from tests.contract.checking import check_event
 from tests.socket_server.support import (

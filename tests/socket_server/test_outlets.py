@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline.common import native
-from rag_pipeline.service.server import StatusServer
+from rag_pipeline.service import StatusServer
 from tests.socket_server.support import (
     ClientClosedError,
     JsonDict,
@@ -47,13 +47,13 @@ def test_what_an_overfull_hand_over_drops_is_told_to_every_client_and_in_health(
     with serving(pipeline, direct=direct) as server, WebSocketSession(server.socket_port) as client:
         client.receive()
         hold = native.Future()
-        server._sockets.handover._limit = 130
+        server._sockets.hub.mailbox._limit = 130
         server._sockets.hub.call(lambda: wait_for(hold))
         for n in range(200):
             pipeline.skip_file(f"f{n}", "no text")
-        dropped = server._sockets.handover.dropped
+        dropped = server._sockets.hub.mailbox.dropped
         hold.set()
-        wait_until(lambda: not len(server._sockets.handover))
+        wait_until(lambda: not len(server._sockets.hub.mailbox))
         pipeline.update(status="idle")
         told: list[JsonDict] = []
         while not told or told[-1]["seq"] != 201:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rag_pipeline.service.server import StatusServer
-from rag_pipeline.socket_server import eventlet_driver
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.service import StatusServer
+from rag_pipeline.socket_server.eventlet_driver import http as driver_http
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.support import (
     HOST,
     WEBSOCKET_PATH,
@@ -176,7 +176,7 @@ def test_a_poll_beside_an_answer_that_is_still_being_written_ends_the_session(pi
 def test_a_peer_that_does_not_read_its_answer_ends_its_session(
     pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(eventlet_driver, "REQUEST_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(driver_http, "REQUEST_TIMEOUT_SECONDS", 1)
     with serving(pipeline, backlog_limit_bytes=1 << 26) as server, PollingSession(server.socket_port) as session:
         pile_up(server, session, pipeline)
         slow = Raw(session, receive_buffer=4096)

@@ -17,9 +17,9 @@ import socketio
 from rag_pipeline.common.config import AuthSettings
 from rag_pipeline.contract import events
 from rag_pipeline.contract.events import NAMESPACE_NAMES
-from rag_pipeline.service.server import StatusServer
+from rag_pipeline.service import StatusServer
 from rag_pipeline.socket_server.authorization import LOGGED_UNKNOWN
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.access.signing import SECRET, shared
 from tests.contract.checking import check_event
 from tests.socket_server.support import (

@@ -11,13 +11,16 @@ from rag_pipeline.access.origins import OriginPolicy
 from rag_pipeline.common.config import Settings
 from rag_pipeline.common.listener import open_listener
 from rag_pipeline.errors import PortInUseError, ServiceError
+from rag_pipeline.journal.memory import MemoryBackend
+from rag_pipeline.service.wiring import Wiring
 from rag_pipeline.socket_server import SocketServer, application, server
 from tests.socket_server.support import WebSocketSession, new_pipeline, request, serving
 
 
 def make(port: int = 0, *, direct: bool = True) -> SocketServer:
     settings = Settings(http_port=0, socket_port=port)
-    return SocketServer(settings, OriginPolicy(settings, 1), list, direct=direct)
+    wiring = Wiring(MemoryBackend(), list, backlog_limit_bytes=settings.backlog_limit_bytes)
+    return SocketServer(settings, OriginPolicy(settings, 1), wiring.hub, direct=direct)
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -60,7 +63,7 @@ def test_a_start_that_fails_is_told_to_the_caller_and_frees_the_port(
         with pytest.raises(ServiceError, match="no luck"):
             served.start()
     else:
-        monkeypatch.setattr(application.Application, "start", fail)
+        monkeypatch.setattr(application.Application, "tick", fail)
         monkeypatch.setattr(server, "START_TIMEOUT_SECONDS", 0.5)
         served = make()
         with pytest.raises(ServiceError, match="did not start"):

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_pipeline.service.server import StatusServer
+from rag_pipeline.service import StatusServer
 from rag_pipeline.socket_server import session
-from rag_pipeline.socket_server.eventlet_driver import loop
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.socket_server.eventlet_driver import loop as driver_loop
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.inside import application
 from tests.socket_server.support import (
     BINARY,
@@ -339,7 +339,7 @@ def test_the_end_of_a_session_comes_alone(
     server: StatusServer, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """socket.io-client closes at CLOSE and keeps the events before it in the same answer for its next connection."""
-    monkeypatch.setattr(loop, "GOODBYE_SECONDS", 4.0)  # on a busy machine the next poll takes its time
+    monkeypatch.setattr(driver_loop, "STOP_STEP_SECONDS", 4.0)  # on a busy machine the next poll takes its time
     with PollingSession(server.socket_port) as client:
         while not client.receive().startswith("42"):
             pass

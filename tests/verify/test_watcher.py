@@ -6,7 +6,7 @@ import pytest
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.errors import ServiceError
-from rag_pipeline.service.server import start_status_server
+from rag_pipeline.service import start_status_server
 from tests.contract.checking import check_event
 from tests.support.ports import taken_port
 from tests.support.waiting import wait_until

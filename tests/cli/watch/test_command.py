@@ -21,7 +21,7 @@ import pytest
 
 from rag_pipeline.errors import ExitCode
 from rag_pipeline.service import StatusServer
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.support import new_pipeline, serving
 from tests.support.ports import free_port_pair, taken_port
 from tests.support.programs import ROOT, Program, environment, run
@@ -198,7 +198,7 @@ def test_a_service_that_is_not_there_is_one_line() -> None:
     assert (done.returncode, done.stdout) == (ExitCode.UNREACHABLE, "")
     assert done.stderr.endswith(
         f"rag-pipeline: error: no connection to http://127.0.0.1:{port}: Connection refused; "
-        "--wait waits for a service to start\n"
+        "use --wait to wait for the service to start\n"
     )
 
 
@@ -237,7 +237,9 @@ def test_a_token_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
         service.expect("Status")
         refused = run(*WATCH, url)
         assert refused.returncode == ExitCode.ACCESS
-        assert refused.stderr.endswith("it asks for a token, and none was given\n")
+        assert refused.stderr.endswith(
+            "it requires a token, and none was given: set STATUS_TOKEN or --token-file to a valid token\n"
+        )
         wrong = run(*WATCH, url, env={"STATUS_TOKEN": "hunter2-hunter2-hunter2"})
         assert wrong.returncode == ExitCode.ACCESS
         assert "hunter2" not in wrong.stderr + wrong.stdout
@@ -251,10 +253,10 @@ def test_a_token_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--timeout", "5"], "--timeout goes with --until-idle"),
+        (["--timeout", "5"], "--timeout needs --until-idle"),
         (["--until-idle", "--timeout", "0"], "expected a number of seconds above 0"),
         (["localhost:8003"], "url='localhost:8003': expected http"),
-        (["http://user:hunter2@127.0.0.1:1"], "give a token instead"),
+        (["http://user:hunter2@127.0.0.1:1"], "use a token instead"),
         (["--namespace", "/elsewhere"], "/elsewhere"),
         (["--token-file", "/no/such/file"], "No such file or directory"),
         (["--token-file", "/dev/null"], "is empty"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from rag_pipeline.service.pulse import Pulse
+from rag_pipeline.service.queue_probe import QueueProbe
 
 
 class Queue:
@@ -27,7 +27,7 @@ class Queue:
 
 def test_a_mark_that_arrives_says_how_long_it_took() -> None:
     queue = Queue()
-    pulse = Pulse(queue.put, lambda: queue.turned_at)
+    pulse = QueueProbe(queue.put, lambda: queue.turned_at)
     pulse.begin()
     queue.turn()
     moves = pulse.result(time.monotonic() + 30)
@@ -38,7 +38,7 @@ def test_a_mark_that_arrives_says_how_long_it_took() -> None:
 def test_a_queue_that_nobody_reads_is_stuck_and_gets_one_mark_only() -> None:
     queue = Queue()
     queue.turned_at = time.monotonic() - 100
-    pulse = Pulse(queue.put, lambda: queue.turned_at)
+    pulse = QueueProbe(queue.put, lambda: queue.turned_at)
     for _ in range(3):
         pulse.begin()
         moves = pulse.result(time.monotonic())
@@ -53,13 +53,13 @@ def test_a_queue_that_nobody_reads_is_stuck_and_gets_one_mark_only() -> None:
 
 def test_a_queue_whose_reader_makes_turns_is_slow_and_not_stuck() -> None:
     turns = iter([1.0, 2.0])
-    pulse = Pulse(lambda _: None, lambda: next(turns))
+    pulse = QueueProbe(lambda _: None, lambda: next(turns))
     pulse.begin()
     assert pulse.result(time.monotonic()).slow
 
 
 def test_before_the_first_turn_the_mark_is_what_waits() -> None:
-    pulse = Pulse(lambda _: None, lambda: 0.0)
+    pulse = QueueProbe(lambda _: None, lambda: 0.0)
     pulse.begin()
     moves = pulse.result(time.monotonic())
     assert moves.stuck

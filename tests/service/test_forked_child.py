@@ -11,7 +11,7 @@ import pytest
 
 from rag_pipeline.common.listener import open_listener
 from rag_pipeline.errors import PortInUseError
-from rag_pipeline.service.forked import OnceForAll
+from rag_pipeline.service.forked_child import OneTimePermit
 from tests.support.programs import Program, run
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
@@ -36,7 +36,7 @@ print("stopped", flush=True)
 sys.stdin.read()
 """
 )
-SAID = "what it reports is shown to no one"
+SAID = "its reports are shown nowhere"
 
 
 class Forking:
@@ -218,7 +218,7 @@ child(look)
 
 
 def test_a_permission_is_given_once() -> None:
-    once = OnceForAll()
+    once = OneTimePermit()
     assert [once.take(), once.take()] == [True, False]
     once.close()
     once.close()

@@ -1,8 +1,9 @@
-"""The exact answer of every route and method."""
+"""The exact response of every route and method."""
 
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 
 import pytest
@@ -10,16 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.access import OPEN, Guard
-from rag_pipeline.access.guard import guard_of
+from rag_pipeline.access.guard import guard_from_settings
 from rag_pipeline.access.origins import OriginPolicy
 from rag_pipeline.common.config import AuthSettings, Settings
 from rag_pipeline.contract import DOCUMENTS, document
+from rag_pipeline.errors import JournalBusyError, JournalError
 from rag_pipeline.http_server import page
-from rag_pipeline.http_server.answers import ADDRESSES, METRICS_TYPE, Answer, Request, Streaming, answer, error_answer
-from rag_pipeline.http_server.encoding import encode_json
+from rag_pipeline.http_server.json_encoding import encode_json
+from rag_pipeline.http_server.messages import HttpRequest, HttpResponse, StreamBody, error_response
+from rag_pipeline.http_server.router import ADDRESSES, METRICS_TYPE, respond
 from rag_pipeline.journal.base import FileQuery
 from tests.access.signing import SECRET, shared
-from tests.http_server.support import STATE, StubSource
+from tests.http_server.support import STATE, StubView
 
 BODY = encode_json(STATE) + b"\n"
 POLICY = OriginPolicy(Settings(), 8003)
@@ -27,18 +30,18 @@ ALLOW = "GET, HEAD, OPTIONS"
 
 
 def ask(
-    target: str, method: str = "GET", source: StubSource | None = None, guard: Guard = OPEN, **headers: str
-) -> Answer:
+    target: str, method: str = "GET", view: StubView | None = None, guard: Guard = OPEN, **headers: str
+) -> HttpResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return answer(Request(method, target, named), source or StubSource(), POLICY, guard)
+    return respond(HttpRequest(method, target, named), view or StubView(), POLICY, guard)
 
 
-def body_of(found: Answer) -> bytes:
+def body_of(found: HttpResponse) -> bytes:
     assert isinstance(found.body, bytes)
     return found.body
 
 
-def json_answer(status: int, body: bytes, **extra: str) -> Answer:
+def json_answer(status: int, body: bytes, **extra: str) -> HttpResponse:
     headers = {
         "Content-Type": "application/json; charset=utf-8",
         "Content-Length": str(len(body)),
@@ -47,7 +50,7 @@ def json_answer(status: int, body: bytes, **extra: str) -> Answer:
         **extra,
         "Vary": "Origin",
     }
-    return Answer(status, headers, body)
+    return HttpResponse(status, headers, body)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +67,8 @@ def test_the_state_is_given_as_json(target: str) -> None:
 
 def test_health_is_200_or_503() -> None:
     assert ask("/health") == json_answer(200, b'{"status":"ok"}\n')
-    assert ask("/health/?a", source=StubSource(ok=False)) == json_answer(503, b'{"status":"down"}\n')
-    assert ask("/health", "HEAD", StubSource(ok=False)) == replace(json_answer(503, b'{"status":"down"}\n'), body=b"")
+    assert ask("/health/?a", view=StubView(ok=False)) == json_answer(503, b'{"status":"down"}\n')
+    assert ask("/health", "HEAD", StubView(ok=False)) == replace(json_answer(503, b'{"status":"down"}\n'), body=b"")
 
 
 def test_an_unknown_pipeline_is_404_and_named() -> None:
@@ -96,7 +99,7 @@ def test_any_other_method_is_405_with_allow(method: str, target: str) -> None:
 
 @pytest.mark.parametrize("target", ["/", "/status", "/status/none", "/health", "/events", "/files?limit=x", "*"])
 def test_options_names_the_methods(target: str) -> None:
-    assert ask(target, "OPTIONS") == Answer(204, {"Allow": ALLOW, "Vary": "Origin"})
+    assert ask(target, "OPTIONS") == HttpResponse(204, {"Allow": ALLOW, "Vary": "Origin"})
 
 
 def test_a_preflight_of_an_allowed_origin_is_granted() -> None:
@@ -132,7 +135,7 @@ def test_errors_are_one_bounded_line_without_the_query() -> None:
 def test_an_error_of_the_connection_is_json() -> None:
     expected = json_answer(400, b'{"error":"bad"}\n')
     headers = {name: value for name, value in expected.headers.items() if name != "Vary"}
-    assert error_answer(expected.status, "bad") == replace(expected, headers=headers)  # type: ignore[arg-type]
+    assert error_response(expected.status, "bad") == replace(expected, headers=headers)  # type: ignore[arg-type]
 
 
 def test_the_page_has_a_strict_policy() -> None:
@@ -140,24 +143,24 @@ def test_the_page_has_a_strict_policy() -> None:
     assert found.status == 200
     assert found.headers["Content-Type"] == "text/html; charset=utf-8"
     policy = found.headers["Content-Security-Policy"]
-    assert policy == page.content_security_policy(StubSource().addresses, "box.test:8003")
+    assert policy == page.content_security_policy(StubView().addresses, "box.test:8003")
     assert found.headers["Content-Length"] == str(len(body_of(found)))
     assert ask("/", "HEAD", host="box.test:8003") == replace(found, body=b"")
 
 
 @pytest.mark.parametrize("target", ["/events?limit=5", "/events/?limit=5#f", "http://any.test/events?limit=5"])
 def test_events_are_asked_for_by_the_query(target: str) -> None:
-    source = StubSource()
+    view = StubView()
     body = b'{"events":[],"next":"0123abcd-0","recovered":true,"more":false}\n'
-    assert ask(target, source=source) == json_answer(200, body)
-    assert ask(target, "HEAD", source) == replace(json_answer(200, body), body=b"")
-    assert source.asked == [("events", None, "/pipeline", 5)] * 2
+    assert ask(target, view=view) == json_answer(200, body)
+    assert ask(target, "HEAD", view) == replace(json_answer(200, body), body=b"")
+    assert view.calls == [("events", None, "/pipeline", 5)] * 2
 
 
 def test_files_are_asked_for_by_the_query() -> None:
-    source = StubSource()
-    assert ask("/files?q=a%26b", source=source) == json_answer(200, b'{"files":[],"next":null,"complete":true}\n')
-    assert source.asked == [("files", FileQuery(text="a&b"))]
+    view = StubView()
+    assert ask("/files?q=a%26b", view=view) == json_answer(200, b'{"files":[],"next":null,"complete":true}\n')
+    assert view.calls == [("files", FileQuery(text="a&b"))]
 
 
 def test_a_query_that_makes_no_sense_is_400_for_get_and_head() -> None:
@@ -168,8 +171,8 @@ def test_a_query_that_makes_no_sense_is_400_for_get_and_head() -> None:
 
 
 def test_a_stream_comes_with_what_to_answer_when_there_can_be_none() -> None:
-    source = StubSource()
-    found = ask("/events", source=source, accept="text/event-stream", origin="http://localhost:3000")
+    view = StubView()
+    found = ask("/events", view=view, accept="text/event-stream", origin="http://localhost:3000")
     cors = {"Vary": "Origin", "Access-Control-Allow-Origin": "http://localhost:3000"}
     assert found.status == 200
     assert found.headers == {
@@ -179,14 +182,14 @@ def test_a_stream_comes_with_what_to_answer_when_there_can_be_none() -> None:
         "X-Accel-Buffering": "no",
         **cors,
     }
-    assert isinstance(found.body, Streaming)
+    assert isinstance(found.body, StreamBody)
     assert found.body.refusal == json_answer(
         503,
-        b'{"error":"no further stream can be had now; try again in 5 seconds"}\n',
+        b'{"error":"too many event streams; try again in 5 seconds"}\n',
         **{"Retry-After": "5", "Access-Control-Allow-Origin": "http://localhost:3000"},
     )
-    assert source.asked == []
-    assert ask("/events", "HEAD", source, accept="text/event-stream", origin="http://localhost:3000") == replace(
+    assert view.calls == []
+    assert ask("/events", "HEAD", view, accept="text/event-stream", origin="http://localhost:3000") == replace(
         found, body=b""
     )
 
@@ -197,7 +200,7 @@ def test_a_stream_comes_with_what_to_answer_when_there_can_be_none() -> None:
     st.dictionaries(st.sampled_from(["host", "origin", "x-forwarded-proto", "accept"]), st.text(max_size=30)),
 )
 def test_every_request_has_an_answer(method: str, target: str, headers: dict[str, str]) -> None:
-    found = answer(Request(method, target, headers), StubSource(), POLICY)
+    found = respond(HttpRequest(method, target, headers), StubView(), POLICY)
     assert found.status in (200, 204, 400, 404, 405)
     if found.body and found.headers["Content-Type"].startswith("application/json"):
         json.loads(body_of(found))
@@ -219,7 +222,7 @@ def test_the_contract_is_served(name: str) -> None:
 # -- tokens ------------------------------------------------------------------------------------------------------------
 
 TOKEN = "a-token-of-the-house"
-GUARD = guard_of(AuthSettings(tokens=(TOKEN,), jwt_secret=SECRET))
+GUARD = guard_from_settings(AuthSettings(tokens=(TOKEN,), jwt_secret=SECRET))
 GUARDED = ["/status", "/status/local", "/status/none", "/events", "/events?limit=x", "/files", "/metrics"]
 REALM = 'Bearer realm="rag-pipeline"'
 
@@ -227,11 +230,11 @@ REALM = 'Bearer realm="rag-pipeline"'
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("target", GUARDED)
 def test_what_tells_of_pipelines_asks_for_a_token(target: str, method: str) -> None:
-    source = StubSource()
+    view = StubView()
     body = b'{"error":"a token is needed to see this"}\n'
     expected = json_answer(401, body, **{"WWW-Authenticate": REALM})
-    assert ask(target, method, source, GUARD) == (expected if method == "GET" else replace(expected, body=b""))
-    assert source.asked == []
+    assert ask(target, method, view, GUARD) == (expected if method == "GET" else replace(expected, body=b""))
+    assert view.calls == []
 
 
 @pytest.mark.parametrize(
@@ -285,10 +288,8 @@ def test_a_page_of_an_allowed_origin_may_read_that_it_was_refused() -> None:
 def test_health_says_one_word_to_those_without_a_token(
     ok: bool, status: int, word: str, headers: dict[str, str]
 ) -> None:
-    source = StubSource(ok=ok, health={"status": word, "pipelines": {"local": {"status": "idle"}}})
-    assert ask("/health", source=source, guard=GUARD, **headers) == json_answer(
-        status, f'{{"status":"{word}"}}\n'.encode()
-    )
+    view = StubView(ok=ok, health={"status": word, "pipelines": {"local": {"status": "idle"}}})
+    assert ask("/health", view=view, guard=GUARD, **headers) == json_answer(status, f'{{"status":"{word}"}}\n'.encode())
 
 
 LIMITED = {"state": {"pipeline_id": "local", "pipeline_type": "local_files", "status": "idle"}}
@@ -299,19 +300,19 @@ def limited_to(*namespaces: str) -> str:
 
 
 def test_a_limited_token_sees_its_own_pipelines() -> None:
-    source = StubSource(LIMITED["state"])
+    view = StubView(LIMITED["state"])
     for target in ("/status", "/status/local"):
-        assert ask(target, "GET", source, GUARD, authorization=limited_to("/local_files")) == ask(target, source=source)
+        assert ask(target, "GET", view, GUARD, authorization=limited_to("/local_files")) == ask(target, view=view)
 
 
 def test_to_a_limited_token_another_pipeline_is_one_that_does_not_exist() -> None:
-    source, header = StubSource(LIMITED["state"]), limited_to("/google_drive")
-    assert ask("/status", "GET", source, GUARD, authorization=header) == json_answer(200, b'{"pipelines":{}}\n')
-    unknown = ask("/status/local", source=StubSource({"pipeline_id": "local", "pipeline_type": None}))
+    view, header = StubView(LIMITED["state"]), limited_to("/google_drive")
+    assert ask("/status", "GET", view, GUARD, authorization=header) == json_answer(200, b'{"pipelines":{}}\n')
+    unknown = ask("/status/local", view=StubView({"pipeline_id": "local", "pipeline_type": None}))
     assert unknown.status == 200
-    hidden = ask("/status/local", "GET", source, GUARD, authorization=header)
+    hidden = ask("/status/local", "GET", view, GUARD, authorization=header)
     assert hidden == json_answer(404, b'{"error":"no pipeline \'local\': see /status for the ones there are"}\n')
-    assert ask("/files", "GET", source, GUARD, authorization=header) == json_answer(
+    assert ask("/files", "GET", view, GUARD, authorization=header) == json_answer(
         200, b'{"files":[],"next":null,"complete":true}\n'
     )
 
@@ -319,12 +320,12 @@ def test_to_a_limited_token_another_pipeline_is_one_that_does_not_exist() -> Non
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
 @pytest.mark.parametrize(("query", "namespace"), [("", "/pipeline"), ("?namespace=/google_drive", "/google_drive")])
 def test_a_namespace_that_is_not_allowed_is_403(query: str, namespace: str, accept: str) -> None:
-    source = StubSource()
-    found = ask(f"/events{query}", "GET", source, GUARD, authorization=limited_to("/local_files"), accept=accept)
+    view = StubView()
+    found = ask(f"/events{query}", "GET", view, GUARD, authorization=limited_to("/local_files"), accept=accept)
     told = f"the token does not allow {namespace}"
     challenge = f'{REALM}, error="insufficient_scope", error_description="{told}"'
     assert found == json_answer(403, f'{{"error":"{told}"}}\n'.encode(), **{"WWW-Authenticate": challenge})
-    assert source.asked == []
+    assert view.calls == []
 
 
 def test_metrics_are_for_those_who_may_see_every_pipeline() -> None:
@@ -332,9 +333,9 @@ def test_metrics_are_for_those_who_may_see_every_pipeline() -> None:
 
 
 def test_a_namespace_that_is_allowed_is_followed() -> None:
-    source, header = StubSource(), limited_to("/local_files")
-    assert ask("/events?namespace=/local_files", "GET", source, GUARD, authorization=header).status == 200
-    assert source.asked == [("events", None, "/local_files", 100)]
+    view, header = StubView(), limited_to("/local_files")
+    assert ask("/events?namespace=/local_files", "GET", view, GUARD, authorization=header).status == 200
+    assert view.calls == [("events", None, "/local_files", 100)]
 
 
 @given(
@@ -342,9 +343,9 @@ def test_a_namespace_that_is_allowed_is_followed() -> None:
     st.text(max_size=30) | st.text(max_size=30).map("Bearer {}".format),
 )
 def test_no_header_lets_anyone_in(target: str, authorization: str) -> None:
-    source = StubSource()
-    found = answer(Request("GET", target, {"authorization": authorization}), source, POLICY, GUARD)
-    assert source.asked == []
+    view = StubView()
+    found = respond(HttpRequest("GET", target, {"authorization": authorization}), view, POLICY, GUARD)
+    assert view.calls == []
     assert found.status in (200, 400, 401, 404)
     assert found.status != 200 or b"local" not in body_of(found) or found.headers["Content-Type"] != "application/json"
     for value in found.headers.values():
@@ -361,3 +362,49 @@ def test_a_file_the_browser_has_already_is_not_sent_again() -> None:
         assert (again.status, body_of(again), again.headers["ETag"]) == (304, b"", tag)
         assert "Content-Length" not in again.headers
     assert ask("/dashboard/main.js", if_none_match='"other"') == found
+
+
+# -- queries and journals that fail ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
+def test_an_invalid_query_of_events_is_400(accept: str) -> None:
+    view = StubView()
+    found = ask("/events?limit=many", view=view, accept=accept)
+    assert found.status == 400
+    assert body_of(found) == b'{"error":"limit=\'many\': expected a whole number from 1 to 1000"}\n'
+    assert view.calls == []
+
+
+@pytest.mark.parametrize("query", ["summary=1", "summary", "summary=True", "summary=true&summary=true"])
+@pytest.mark.parametrize("path", ["/status", "/status/local"])
+def test_an_invalid_summary_parameter_is_400(path: str, query: str) -> None:
+    found = ask(f"{path}?{query}")
+    assert found.status == 400
+    assert json.loads(body_of(found))["error"].startswith("summary")
+
+
+def test_an_offset_of_another_journal_is_400() -> None:
+    found = ask("/files?before=ffffffff-1")
+    assert found.status == 400
+    assert "not of the journal that is kept now" in json.loads(body_of(found))["error"]
+
+
+def test_a_journal_that_can_not_be_read_is_503_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    view = StubView()
+    view.error = JournalError("the disk is gone")
+    with caplog.at_level(logging.WARNING, "rag_pipeline.http"):
+        responses = [ask("/events", view=view), ask("/files", view=view)]
+    for found in responses:
+        assert found.status == 503
+        assert body_of(found) == b'{"error":"the history can\'t be read now: see /health"}\n'
+    assert caplog.text.count("the disk is gone") == 2
+
+
+def test_one_search_too_many_is_503_with_a_retry_time_and_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    view = StubView()
+    view.error = JournalBusyError("too many searches at once; try again in a second")
+    found = ask("/files?q=a", view=view)
+    assert (found.status, found.headers["Retry-After"]) == (503, "1")
+    assert body_of(found) == b'{"error":"too many searches at once; try again in a second"}\n'
+    assert caplog.text == ""

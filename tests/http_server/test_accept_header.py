@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.http_server.accept import prefers_stream
+from rag_pipeline.http_server.accept_header import prefers_stream
 
 WEIGHTS = st.integers(0, 1000)
 

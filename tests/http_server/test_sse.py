@@ -7,15 +7,15 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag_pipeline.broadcast import Packet
 from rag_pipeline.contract.events import EVENT_NAMES
-from rag_pipeline.http_server.event_stream import EventStream, render
-from rag_pipeline.http_server.service_view import Item
-from tests.http_server.support import StubFollower, parse_stream
+from rag_pipeline.http_server.sse import SseStream, render
+from tests.http_server.support import StubFollower, packet, parse_stream
 
 ANY_TEXT = st.text(st.characters(codec="utf-8"))
 PAYLOADS = st.dictionaries(ANY_TEXT, ANY_TEXT | st.integers() | st.lists(ANY_TEXT), max_size=4)
 ITEMS = st.builds(
-    Item,
+    packet,
     st.from_regex(r"\A[0-9a-z]{8}-[0-9a-f]{1,8}\Z"),
     st.sampled_from(EVENT_NAMES),
     PAYLOADS.map(lambda payload: json.dumps(payload, ensure_ascii=False)),
@@ -23,38 +23,38 @@ ITEMS = st.builds(
 
 
 def test_an_event_is_these_bytes() -> None:
-    items = [Item("0123abcd-1", "pipeline:status", '{"a":"é"}'), Item("0123abcd-2", "x", "{}")]
+    items = [packet("0123abcd-1", "pipeline:status", '{"a":"é"}'), packet("0123abcd-2", "x", "{}")]
     assert (
         render(items)
         == 'id: 0123abcd-1\nevent: pipeline:status\ndata: {"a":"é"}\n\nid: 0123abcd-2\nevent: x\ndata: {}\n\n'.encode()
     )
 
 
-def test_a_lone_surrogate_costs_no_one_the_stream() -> None:
-    assert render([Item("o", "x", '"\udcff"')]) == 'id: o\nevent: x\ndata: "\ufffd"\n\n'.encode()
+def test_a_lone_surrogate_does_not_end_the_stream() -> None:
+    assert render([packet("o", "x", '"\udcff"')]) == 'id: o\nevent: x\ndata: "\ufffd"\n\n'.encode()
 
 
 @given(st.lists(ITEMS, max_size=5))
-def test_a_browser_reads_what_was_meant(items: list[Item]) -> None:
+def test_a_browser_reads_the_same_events(items: list[Packet]) -> None:
     assert parse_stream((b": keep-alive\nretry: 2000\n" if items else b"") + render(items)) == items
 
 
-def test_the_first_event_says_when_to_come_again() -> None:
+def test_the_first_event_carries_the_reconnection_time() -> None:
     follower = StubFollower()
-    stream = EventStream(follower)
-    assert stream.read(0.01) == b"", "nothing that some readers would take for an event"
-    follower.publish(Item("o", "x", "{}"))
+    stream = SseStream(follower)
+    assert stream.read(0.01) == b"", "some readers would take a lone retry line for an event"
+    follower.publish(packet("o", "x", "{}"))
     assert stream.read(10) == b"retry: 2000\nid: o\nevent: x\ndata: {}\n\n"
-    follower.publish(Item("p", "x", "{}"))
+    follower.publish(packet("p", "x", "{}"))
     assert stream.read(10) == b"id: p\nevent: x\ndata: {}\n\n"
 
 
 def test_every_block_of_a_stream_is_an_event() -> None:
     follower = StubFollower()
-    stream = EventStream(follower)
-    follower.publish(Item("o", "x", "{}"))
+    stream = SseStream(follower)
+    follower.publish(packet("o", "x", "{}"))
     sent = stream.keep_alive + (stream.read(10) or b"") + stream.keep_alive
-    follower.publish(Item("p", "x", "{}"))
+    follower.publish(packet("p", "x", "{}"))
     sent += stream.read(10) or b""
     *blocks, rest = sent.split(b"\n\n")
     assert rest == b""
@@ -62,10 +62,10 @@ def test_every_block_of_a_stream_is_an_event() -> None:
     assert [found.offset for found in parse_stream(sent)] == ["o", "p"]
 
 
-def test_a_stream_gives_what_is_there_then_nothing_then_the_end() -> None:
+def test_reads_return_events_then_nothing_then_the_end() -> None:
     follower = StubFollower()
-    stream = EventStream(follower)
-    follower.publish(Item("o", "x", "{}"))
+    stream = SseStream(follower)
+    follower.publish(packet("o", "x", "{}"))
     assert (stream.read(10) or b"").endswith(b"id: o\nevent: x\ndata: {}\n\n")
     assert stream.read(0.01) == b""
     follower.end()
@@ -73,10 +73,10 @@ def test_a_stream_gives_what_is_there_then_nothing_then_the_end() -> None:
 
 
 def test_the_keep_alive_is_a_comment() -> None:
-    assert EventStream(StubFollower()).keep_alive == b": keep-alive\n"
+    assert SseStream(StubFollower()).keep_alive == b": keep-alive\n"
 
 
-def test_closing_lets_go_of_the_follower() -> None:
+def test_closing_the_stream_closes_the_follower() -> None:
     follower = StubFollower()
-    EventStream(follower).close()
+    SseStream(follower).close()
     assert follower.closed

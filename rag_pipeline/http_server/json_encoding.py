@@ -1,4 +1,4 @@
-"""JSON that every client can parse: no NaN, and UTF-8 whatever strings the state holds."""
+"""Encodes JSON that every client can parse: no NaN, and valid UTF-8."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def encode_json(value: object) -> bytes:
     """Return the value as compact JSON in UTF-8.
 
-    Lone surrogates (file names that are not UTF-8 hold them) become U+FFFD, NaN and infinities null. Raises
-    ``TypeError`` for what JSON has no form for.
+    Lone surrogates (from file names that are not UTF-8) become U+FFFD; NaN and infinities become null. Raises
+    ``TypeError`` for values that JSON can't represent.
     """
     try:
         text = _dump(value)

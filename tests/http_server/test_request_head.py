@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.http_server.head import RequestHead, Stage
+from rag_pipeline.http_server.request_head import HeadStage, RequestHead
 
 PLAIN = b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -20,9 +20,9 @@ def fed(*parts: bytes, limit: int = 200) -> RequestHead:
 
 def test_a_head_ends_with_an_empty_line_and_what_follows_is_the_next_one() -> None:
     head = fed(PLAIN + PLAIN + b"GET /he")
-    assert head.stage is Stage.WHOLE
+    assert head.stage is HeadStage.WHOLE
     assert head.take() == PLAIN
-    assert head.stage is Stage.WHOLE
+    assert head.stage is HeadStage.WHOLE
     assert head.take() == PLAIN
     assert head.begun
     head.feed(b"alth HTTP/1.1\n\n")
@@ -38,7 +38,7 @@ def test_how_the_bytes_come_makes_no_difference(sizes: list[int]) -> None:
         head.feed(rest[:size])
         rest = rest[size:]
     head.feed(rest)
-    assert head.stage is Stage.WHOLE
+    assert head.stage is HeadStage.WHOLE
     assert head.take() == PLAIN
 
 
@@ -48,17 +48,17 @@ def test_how_the_bytes_come_makes_no_difference(sizes: list[int]) -> None:
         (b"", None),
         (b"\r", None),
         (b"\r\n\r\n\r\n", None),
-        (b"\r\n" * 4, Stage.GARBAGE),
-        (b"\x16\x03", Stage.GARBAGE),
-        (b" GET", Stage.GARBAGE),
-        (b"GET /status\r\n", Stage.GARBAGE),
-        (b"GET /" + b"x" * 199, Stage.TOO_LONG),
-        (b"GET / HTTP/1.1\r\nA: " + b"x" * 199, Stage.TOO_LONG),
-        (b"GET / HTTP/1.1\r\nA: " + b"x" * 199 + b"\r\n\r\n", Stage.TOO_LONG),
+        (b"\r\n" * 4, HeadStage.GARBAGE),
+        (b"\x16\x03", HeadStage.GARBAGE),
+        (b" GET", HeadStage.GARBAGE),
+        (b"GET /status\r\n", HeadStage.GARBAGE),
+        (b"GET /" + b"x" * 199, HeadStage.TOO_LONG),
+        (b"GET / HTTP/1.1\r\nA: " + b"x" * 199, HeadStage.TOO_LONG),
+        (b"GET / HTTP/1.1\r\nA: " + b"x" * 199 + b"\r\n\r\n", HeadStage.TOO_LONG),
         (b"GET / HTTP/1.1\r\nA: b\r\n", None),
     ],
 )
-def test_what_can_be_no_request_is_told_at_once(sent: bytes, stage: Stage | None) -> None:
+def test_what_can_be_no_request_is_told_at_once(sent: bytes, stage: HeadStage | None) -> None:
     assert fed(sent).stage is stage
     assert fed(*(bytes([byte]) for byte in sent)).stage is stage
 
