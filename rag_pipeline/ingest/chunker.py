@@ -1,7 +1,7 @@
-"""Cuts documents into chunks that fit the embedding model, at paragraphs, lines and sentences where it can.
+"""Split documents into chunks that fit the embedding model, preferably between paragraphs, lines or sentences.
 
-Text is read once, in blocks: a block is tokenized as a whole, and each chunk ends at the best boundary within the
-tokens it may hold. Time and memory therefore grow with the length of the text alone, whatever is in it.
+The text is read once, in blocks. Each block is tokenized as a whole, and each chunk ends at the best boundary within
+its token limit. So time and memory are linear in the length of the text, whatever it contains.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.span_tokenizers import EstimatedSpanTokenizer, ModelSpanTokenizer, SpanTokenizer
 from rag_pipeline.ingest.types import Chunk, ExtractedDocument, ProgressCallback, Section, Stopped
 
-# Characters tokenized at once: some 10,000 tokens, 4 ms.
+# Characters per tokenizer call: about 10,000 tokens, 4 ms.
 BLOCK = 1 << 15
-# What ends a word for every tokenizer. Not ``\s``: that also has control characters, which BERT removes, joining words.
+# White space that separates words for every tokenizer. Not ``\s``: it includes control characters, which BERT removes,
+# joining the words around them.
 _SPACE = r"[ \t\n\r\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-# Where to end a chunk, best first: after the match. The parts then have the very tokens the whole had.
+# A chunk ends after a match, best pattern first. Cut there, the pieces have exactly the tokens of the whole.
 _BOUNDARIES = tuple(
     re.compile(pattern)
     for pattern in (
@@ -33,32 +34,32 @@ _BOUNDARIES = tuple(
         rf"{_SPACE}+",
     )
 )
-# A boundary is looked for in the last half of a full chunk, the lesser ones nearer to its end.
-_SEARCHED = (0.5, 0.7, 0.7, 0.9)
+# The share of a full chunk after which each boundary is searched: lesser boundaries only near the end.
+_SEARCH_FROM = (0.5, 0.7, 0.7, 0.9)
 _WORD = re.compile(r"[^\W_]")
 _ENDS_WORD = re.compile(_SPACE)
 
 
 class Chunker:
-    """Makes chunks of at most ``max_tokens`` tokens, special ones not counted; safe under threads."""
+    """Splits documents into chunks of at most ``max_tokens`` tokens, special tokens not counted; thread-safe."""
 
-    def __init__(self, tokens: SpanTokenizer, max_tokens: int, *, stop: threading.Event | None = None) -> None:
-        """Count with ``tokens``; ``max_tokens`` is at least 128, so that every word fits."""
+    def __init__(self, tokenizer: SpanTokenizer, max_tokens: int, *, stop: threading.Event | None = None) -> None:
+        """Require ``max_tokens`` of at least 128, so that every word fits."""
         if max_tokens < 128:
             raise ValueError(f"max_tokens={max_tokens}: expected at least 128")
-        self._tokens = tokens
+        self._tokenizer = tokenizer
         self._max_tokens = max_tokens
         self._stop = stop
 
     def chunk(self, document: ExtractedDocument, *, on_progress: ProgressCallback | None = None) -> list[Chunk]:
-        """Return the document's chunks at once; see :meth:`chunks`."""
+        """Return all chunks of the document; see :meth:`chunks`."""
         return list(self.chunks(document, on_progress=on_progress))
 
     def chunks(self, document: ExtractedDocument, *, on_progress: ProgressCallback | None = None) -> Iterator[Chunk]:
         """Yield the document's chunks in reading order, numbered from 0, a block of text at a time.
 
-        Neighbouring sections of one place are joined first. A chunk never spans two places. Stretches without a
-        letter or digit make no chunk: neither way of searching could find them. Raises :class:`Stopped` when the
+        Adjacent sections with the same locator are joined first; a chunk never spans two locators. Text without a
+        letter or digit makes no chunk, since neither kind of search could find it. Raises :class:`Stopped` when the
         stop event is set.
         """
         index = 0
@@ -77,13 +78,13 @@ class Chunker:
             on_progress(1.0)
 
     def _texts(self, text: str) -> Iterator[tuple[str, int]]:
-        """Yield each chunk's text (or an empty one) and, at the end of a block, how far the text is read (or 0)."""
+        """Yield pairs: a chunk's text and 0, or at the end of a block an empty text and the characters read so far."""
         at = 0
         while at < len(text):
             if self._stop is not None and self._stop.is_set():
                 raise Stopped
             last = at + BLOCK >= len(text)
-            # A lone surrogate, which no tokenizer takes, becomes one "?": lengths stay.
+            # Tokenizers refuse lone surrogates. Each becomes one "?", so lengths stay.
             block = text[at : at + BLOCK].encode("utf-8", "replace").decode("utf-8")
             used = 0
             for start, end in self._cuts(block, last):
@@ -94,49 +95,51 @@ class Chunker:
             yield "", at
 
     def _cuts(self, block: str, last: bool) -> Iterator[tuple[int, int]]:
-        """Yield start and end of each chunk in the block; without ``last`` the rest is left for the next block."""
-        spans = self._tokens.spans(block)
+        """Yield start and end of each chunk in the block. Unless ``last``, leave the rest for the next block."""
+        spans = self._tokenizer.spans(block)
         ends = [end for _, end in spans]
         start = token = 0
-        is_torn = False
+        starts_in_word = False
         while start < len(block):
             if len(spans) - token > self._max_tokens:
                 # The first token that no longer fits bounds the chunk.
                 end = self._cut(block, start, spans, token)
-            elif last or start == 0:  # the end of the text, or a whole block with few tokens
+            elif last or start == 0:  # the end of the text, or a whole block of few tokens
                 end = len(block)
             else:
-                return  # the rest may belong with the text that follows
-            if is_torn:
+                return  # the rest may belong to a chunk with the text that follows
+            if starts_in_word:
                 end = self._cut_again(block, start, end)
             yield start, end
-            is_torn = end < len(block) and not (_ENDS_WORD.match(block, end - 1) or _parts_words(block, end))
+            starts_in_word = end < len(block) and not (
+                _ENDS_WORD.match(block, end - 1) or _is_word_boundary(block, end)
+            )
             start, token = end, bisect_right(ends, end, token)
 
     def _cut_again(self, block: str, start: int, end: int) -> int:
-        """Return where a chunk ends that begins inside a word: the rest of a word may have more tokens by itself."""
+        """Return the end of a chunk that starts inside a word: the rest of a word may have more tokens by itself."""
         piece = block[start:end]
-        spans = self._tokens.spans(piece)
+        spans = self._tokenizer.spans(piece)
         return end if len(spans) <= self._max_tokens else start + self._cut(piece, 0, spans, 0)
 
     def _cut(self, block: str, start: int, spans: list[tuple[int, int]], token: int) -> int:
         limit = spans[token + self._max_tokens][0]
-        for boundary, share in zip(_BOUNDARIES, _SEARCHED, strict=True):
+        for boundary, share in zip(_BOUNDARIES, _SEARCH_FROM, strict=True):
             low = max(start, spans[token + int(self._max_tokens * share)][0])
             best = 0
             for match in boundary.finditer(block, low, limit):
                 best = match.end()
             if best > low:
                 return best
-        # No space near: between two tokens one of which is punctuation, or else anywhere, in one endless word.
+        # No white space nearby: cut next to punctuation, or else anywhere in the endless word.
         for at in range(token + self._max_tokens, token, -1):
             end = spans[at][0]
-            if end > start and _parts_words(block, end):
+            if end > start and _is_word_boundary(block, end):
                 return end
         return limit
 
 
-def _parts_words(text: str, at: int) -> bool:
+def _is_word_boundary(text: str, at: int) -> bool:
     return _is_punctuation(text[at - 1]) or _is_punctuation(text[at])
 
 
@@ -151,13 +154,13 @@ def _joined(sections: list[Section]) -> str:
 
 
 def build_chunker(settings: IngestSettings, stop: threading.Event | None = None) -> Chunker:
-    """Return the chunker for the settings' embedder: with the model's tokenizer, or an estimate for an endpoint.
+    """Return a chunker that counts with the local model's tokenizer, or estimates for an embedding endpoint.
 
-    Raises EmbeddingError where the embedded model is to be used and isn't installed.
+    Raises EmbeddingError if the local model is needed and not installed.
     """
-    tokens: SpanTokenizer
+    tokenizer: SpanTokenizer
     if settings.embedding_api_url is None:
-        tokens = ModelSpanTokenizer(read_tokenizer(find_model(settings.embedding_model_dir)))
+        tokenizer = ModelSpanTokenizer(read_tokenizer(find_model(settings.embedding_model_dir)))
     else:
-        tokens = EstimatedSpanTokenizer()
-    return Chunker(tokens, settings.chunk_tokens, stop=stop)
+        tokenizer = EstimatedSpanTokenizer()
+    return Chunker(tokenizer, settings.chunk_tokens, stop=stop)

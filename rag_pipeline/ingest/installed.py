@@ -1,4 +1,4 @@
-"""Whether what ingestion needs is installed: asked before anything is started."""
+"""Check that the modules and the model that ingestion needs are installed, before anything starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rag_pipeline.errors import ConfigurationError, EmbeddingError
 from rag_pipeline.ingest.embed.model_files import DISTRIBUTION, find_model
 from rag_pipeline.ingest.settings import IngestSettings
 
-# The modules of the extra, without rich and watchfiles: plain lines and scans do without them.
+# The modules of the ``ingest`` extra. Not rich and watchfiles: plain output and scans work without them.
 MODULES = (
     "charset_normalizer",
     "cryptography",
@@ -25,9 +25,9 @@ _WITH_POSTGRES = "ingest,pgvector"
 
 
 def check_installed(settings: IngestSettings) -> None:
-    """Return if the extra's modules, and the embedding model where it is needed, are there; loads none of them.
+    """Check the modules, and the local embedding model if it is needed, without loading them.
 
-    Raises ConfigurationError for the modules and EmbeddingError for the model, with the command that installs them.
+    Raises ConfigurationError for a module and EmbeddingError for the model, with the command that installs it.
     """
     check_modules(settings)
     if settings.embedding_api_url is not None:
@@ -44,7 +44,7 @@ def check_installed(settings: IngestSettings) -> None:
 
 
 def check_modules(settings: IngestSettings) -> None:
-    """Return if the extra's modules are there; loads none of them. Raises ConfigurationError."""
+    """Check the modules without loading them; raises ConfigurationError."""
     modules, extras = (MODULES, "ingest") if settings.store_address is None else ((*MODULES, "psycopg"), _WITH_POSTGRES)
     missing = [name for name in modules if find_spec(name) is None]
     if missing:

@@ -1,15 +1,15 @@
-"""Answers a question from the store."""
+"""Search the store for the chunks that answer a question."""
 
 from __future__ import annotations
 
 from rag_pipeline.ingest.types import Embedder, SearchHit, VectorStore
 
-# More than the embedded model reads of a chunk; longer questions are cut, not refused.
+# More than the local model reads. Longer questions are cut, not refused.
 _QUESTION_CHARACTERS = 10_000
 
 
 def search(store: VectorStore, embedder: Embedder, question: str, limit: int = 5) -> list[SearchHit]:
-    """Return the best chunks for the question, best first; none for an empty question.
+    """Return the best hits, best first; none for an empty question.
 
     Raises EmbeddingError or StoreError.
     """

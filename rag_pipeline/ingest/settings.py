@@ -1,4 +1,4 @@
-"""Settings of ingestion: read once from the environment, checked, frozen."""
+"""The settings of ingestion, read once from the environment and validated."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ DEFAULT_CHUNK_TOKENS = 254
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """What chunking, embedding and storing are built from.
+    """The settings of chunking, embedding and storing.
 
-    Without ``store_address`` the store is in the state folder.
-    Without ``embedding_api_url`` the embedded model serves: the installed one, or the one in ``embedding_model_dir``.
-    ``chunk_tokens`` is the most a chunk holds, special tokens not counted.
+    Without ``store_address`` the store is in the state folder. Without ``embedding_api_url`` the local model embeds:
+    the one in ``embedding_model_dir``, or else the installed one. ``chunk_tokens`` is the maximum per chunk, special
+    tokens not counted.
     """
 
     embedding_model_dir: Path | None = None
@@ -34,7 +34,7 @@ class IngestSettings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> IngestSettings:
-        """Read the environment; raises ConfigurationError with one line that names variable, value and expectation."""
+        """Read the environment; raises ConfigurationError that names the variable, its value and what was expected."""
         env = os.environ if env is None else env
         url = _read_url(env)
         model = read_str(env, "EMBEDDING_API_MODEL")
@@ -42,7 +42,7 @@ class IngestSettings:
             reject("EMBEDDING_API_MODEL", "", "the model's name, since EMBEDDING_API_URL is set")
         folder = read_str(env, "EMBEDDING_MODEL_DIR")
         store = read_str(env, "RAG_STORE_URL")
-        # The embedded model reads 254 word pieces; below 128 a single long word might not fit.
+        # The local model reads 254 word pieces. Below 128, a single long word might not fit.
         high = DEFAULT_CHUNK_TOKENS if url is None else 8000
         return cls(
             embedding_model_dir=Path(folder).expanduser() if folder else None,

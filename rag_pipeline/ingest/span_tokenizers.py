@@ -1,4 +1,4 @@
-"""Where the tokens of a text begin and end, for counting: by a model's own tokenizer, or by estimate."""
+"""Find the start and end of each token in a text, with a model's tokenizer or by estimate."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 Spans = list[tuple[int, int]]
 
-# A word of more characters is one unknown token to the model, however long it is; a piece cut from it can be up to
-# this long and have as many tokens as characters, after normalisation has made up to three of each (Hangul).
+# To the model, a word of more characters is one unknown token. But a piece cut from it, of up to this many characters,
+# can have a token for each character after normalization, which makes up to three of one (Hangul).
 LONG_WORD = 100
 
 
 class SpanTokenizer(Protocol):
-    """Finds tokens; safe to call from several threads."""
+    """Finds the tokens of a text; thread-safe."""
 
     def spans(self, text: str) -> Spans:
         """Return the start and end of each token in ``text``, in order."""
@@ -27,9 +27,10 @@ class SpanTokenizer(Protocol):
 
 
 class EstimatedSpanTokenizer:
-    """Counts four letters or digits, or one other character, as a token: for models whose tokenizer isn't at hand.
+    """Takes up to four letters or digits, or one other character, as a token.
 
-    That is more tokens than the usual vocabularies make of European languages, and fewer of others.
+    For models whose tokenizer is not available. Common vocabularies make fewer tokens of European languages, and more
+    of others.
     """
 
     _token = re.compile(r"\w{1,4}|[^\w\s\x00-\x1f]")
@@ -40,13 +41,13 @@ class EstimatedSpanTokenizer:
 
 
 class ModelSpanTokenizer:
-    """Counts with a ``tokenizers.Tokenizer`` that neither truncates nor pads."""
+    """Wraps a ``tokenizers.Tokenizer`` that neither truncates nor pads."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
 
     def spans(self, text: str) -> Spans:
-        """Return the start and end of each token in ``text``, in order; long unknown words by character."""
+        """Return the start and end of each token in ``text``, in order; long unknown words character by character."""
         found: Sequence[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
         if all(end - start <= LONG_WORD for start, end in found):
             return list(found)
@@ -54,7 +55,7 @@ class ModelSpanTokenizer:
 
 
 def _pieces(text: str, start: int, end: int) -> Spans:
-    """Return a long word as one token for each normalised character: the most that any piece of it can have."""
+    """Return a long word as one token for each normalized character: no piece of it can have more."""
     if end - start <= LONG_WORD:
         return [(start, end)]
     return [(at, at + 1) for at in range(start, end) for _ in nfd(text[at])]

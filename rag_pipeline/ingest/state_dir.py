@@ -1,4 +1,4 @@
-"""Where commands keep what must outlive them."""
+"""The state folder: where commands keep their index and state between runs."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from rag_pipeline.common.config import read_str
 
 DEFAULT_STATE_DIR = ".rag_pipeline"
 STORE_NAME = "store"
-_NO_STATE = frozenset({"lock", ".gitignore"})  # what a process leaves that has kept nothing yet
+_NO_STATE = frozenset({"lock", ".gitignore"})  # a process makes these before it stores anything
 
 
 def read_state_dir(env: Mapping[str, str] | None = None) -> Path:
-    """Return the state folder of the command line: ``STATUS_STATE_DIR``, or ``.rag_pipeline`` where it is run."""
+    """Return the state folder: ``STATUS_STATE_DIR``, or ``.rag_pipeline`` in the working folder."""
     env = os.environ if env is None else env
     return Path(read_str(env, "STATUS_STATE_DIR") or DEFAULT_STATE_DIR).expanduser()
 
 
 def is_default(state_dir: Path) -> bool:
-    """Return whether this is the default folder, so that its path depends on the working folder."""
+    """Return whether this is the default folder, whose path depends on the working folder."""
     return state_dir == Path(DEFAULT_STATE_DIR)
 
 
 def note_new_default(state_dir: Path, other: str) -> str | None:
-    """Return a line that says where the state folder is, if it is the default one and nothing is kept in it yet.
+    """Return a line that names the state folder, if it is the default folder and still empty; else None.
 
-    People who work in another folder than last time see so why nothing is found. ``other`` says what names another
-    state folder.
+    It tells users who changed the working folder why nothing is found. ``other`` names the option or variable that
+    sets another state folder.
     """
     if not is_default(state_dir):
         return None
@@ -37,5 +37,5 @@ def note_new_default(state_dir: Path, other: str) -> str | None:
             if any(entry.name not in _NO_STATE for entry in entries):
                 return None
     except OSError:
-        pass  # it is not there
+        pass  # it does not exist yet
     return f"a new index in {state_dir.absolute()} ({other} names another state folder)"

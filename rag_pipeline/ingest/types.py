@@ -1,4 +1,4 @@
-"""The records that pass between the steps of ingestion: extract → chunk → embed → store → search."""
+"""The records and protocols shared by the steps of ingestion: extract → chunk → embed → store → search."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 ProgressCallback = Callable[[float], None]
-"""Called with the fraction done, 0..1; may raise to stop the work (:class:`Stopped`)."""
+"""Receives the fraction done, 0..1. It may raise :class:`Stopped` to stop the work."""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the run was asked to stop
-    """Raised by a progress callback, or by a step whose stop event is set: put the file back and leave."""
+    """Raised by a progress callback, or by a step whose stop event is set. The file is to be read again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedDocument:
-    """What extraction gives: text in reading order, and the MIME type that was recognised."""
+    """The text of a file, in reading order, and the MIME type that was recognised."""
 
     sections: tuple[Section, ...]
     mime_type: str
@@ -51,10 +51,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file as the store knows it.
+    """A file as it is stored.
 
-    ``file_id`` is stable over changes of content (local_files: the path relative to the watched folder, POSIX
-    separators); ``content_hash`` changes with the content; ``uri`` says where the file is for a reader.
+    ``file_id`` does not change with the content (local_files: the path relative to the watched folder, POSIX
+    separators); ``content_hash`` does. ``uri`` tells users where the file is.
     """
 
     file_id: str
@@ -68,7 +68,10 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """One answer: the chunk's text, the file and place it stands at, and a score (higher is better)."""
+    """One search result: the chunk's text and file, its locator as ``place``, and a score (higher is better).
+
+    ``rag-pipeline search --json`` prints these fields.
+    """
 
     text: str
     file_id: str
@@ -80,11 +83,11 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class StoredPipeline:
-    """The files that a store holds of one pipeline, and the chunks that they show.
+    """The number of files and chunks that a store holds for one pipeline.
 
-    A chunk that two files show, as copies do, counts twice: a search finds it in each.
-    ``changed_at`` is when the newest of them was written, in seconds since 1970; None if the store does not keep it.
-    ``held_by`` names the running process that has the pipeline's lease; None if the store knows of none.
+    A chunk that copies of a file share counts once per file, as a search finds it in each. ``changed_at`` is the time
+    of the last write, in seconds since 1970; None if the store does not keep it. ``held_by`` names the running process
+    that holds the pipeline's lease; None if the store knows of none.
     """
 
     files: int
@@ -94,12 +97,13 @@ class StoredPipeline:
 
 
 class StoreFaultKind(StrEnum):
-    """What can be wrong with the rows of one file.
+    """The kinds of inconsistency among the rows of one file.
 
-    CHUNKS_WITHOUT_FILE: chunks that no file shows, under the file they were stored with.
-    REPLACED_ROWS: rows of a file, without its chunks, that a newer row of it, or of the file it was moved to, replaced.
-    SEVERAL_ROWS: rows of a file of which none is known to be the newest.
-    MISSING_CHUNKS, WRONG_VECTORS: of the chunks that the file shows.
+    CHUNKS_WITHOUT_FILE: chunks that no file refers to, reported under the file they were stored with.
+    REPLACED_ROWS: outdated file rows, replaced by a newer row of the file or of the file it was moved to.
+    SEVERAL_ROWS: several rows for a file, none of them known to be the newest.
+    MISSING_CHUNKS: the file refers to chunks that are not stored.
+    WRONG_VECTORS: vectors of the file's chunks are invalid.
     """
 
     CHUNKS_WITHOUT_FILE = "chunks without a file"
@@ -111,7 +115,7 @@ class StoreFaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoreFault:
-    """Rows of one file that should not be as they are; ``count`` is the number of rows concerned."""
+    """An inconsistency among the rows of one file; ``count`` is the number of affected rows."""
 
     pipeline_id: str
     file_id: str
@@ -120,28 +124,28 @@ class StoreFault:
 
 
 class Extractor(Protocol):
-    """Turns one file into text within bounds; safe to call from several threads."""
+    """Reads the text of a file within limits; thread-safe."""
 
     def extract(
         self, path: str, *, on_progress: ProgressCallback | None = None, descriptor: int | None = None
     ) -> ExtractedDocument:
-        """Return the file's text; with ``descriptor`` of that open file, which ``path`` names.
+        """Return the file's text. If ``descriptor`` is given, read that open file; ``path`` then only names it.
 
-        Raises an :class:`~rag_pipeline.errors.ExtractionError` that says why not.
+        Raises an :class:`~rag_pipeline.errors.ExtractionError` that gives the reason.
         """
         ...
 
     def close(self) -> None:
-        """End what the extractor started; idempotent."""
+        """Stop the extractor's processes; idempotent."""
         ...
 
 
 class Embedder(Protocol):
-    """Turns texts into unit vectors; safe to call from several threads."""
+    """Turns texts into unit vectors; thread-safe."""
 
     @property
     def model_id(self) -> str:
-        """Name of the model and its version: vectors of different ids must not be mixed."""
+        """Name and version of the model; vectors of different ids must not be mixed."""
         ...
 
     @property
@@ -154,49 +158,49 @@ class Embedder(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back connections and memory; idempotent."""
+        """Release connections and memory; idempotent."""
         ...
 
 
 class VectorStore(Protocol):
-    """Holds the chunks of every file, searchable by words and by meaning; safe to call from several threads."""
+    """Stores the chunks of every file, for search by words and by vector; thread-safe."""
 
     def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[tuple[Sequence[Chunk], Vectors]]) -> None:
-        """Make these the file's only chunks: after a crash the store holds the old ones or the new ones, once.
+        """Replace all chunks of the file, atomically: after a crash the store holds the old chunks or the new ones.
 
-        Batches are pulled one by one while nothing in the store is held, and none is kept in memory. One commit at the
-        end makes all of them visible. What pulling raises passes as it is, and the old chunks stay.
+        Batches are pulled one by one, without holding a lock of the store, and none is kept in memory. One commit at
+        the end makes all of them visible. If pulling raises, the exception propagates and the old chunks stay.
         """
         ...
 
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
-        """Give a stored file another name and address, its chunks left as they are; no error if it isn't stored."""
+        """Change the name and URI of a stored file; its chunks stay. No error if it is not stored."""
         ...
 
     def move(self, pipeline_id: str, old_file_id: str, file: SourceFile) -> bool:
-        """Make a stored file the one that is given, with its chunks as they are; return whether it was stored.
+        """Replace a stored file's record with ``file``, keeping its chunks; return whether it was stored.
 
-        It is one commit: a search finds the file at every moment, and once. A file stored under the new id is
-        replaced.
+        This is one commit: a search finds the file at every moment, exactly once. A file already stored under the new
+        id is replaced.
         """
         ...
 
     def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> dict[str, int]:
-        """Move files, all at the same moment, and return the chunks of each that was stored, by old id.
+        """Move files in one commit; return the number of chunks of each stored one, by old id.
 
-        ``moves`` has the new files by old id. A new id may be the old id of another file that moves.
+        ``moves`` maps old ids to new files. A new id may be the old id of another moved file.
         """
         ...
 
     def copy(self, pipeline_id: str, from_file_id: str, file: SourceFile) -> int | None:
-        """Store a file with the chunks and vectors of a stored one; return their number.
+        """Store a file with the chunks and vectors of another stored file; return their number.
 
-        Returns None, with nothing changed, if the other file is not stored.
+        Returns None, and changes nothing, if the other file is not stored.
         """
         ...
 
     def copy_many(self, pipeline_id: str, copies: Iterable[tuple[str, SourceFile]]) -> dict[str, int]:
-        """Copy files, each given as the stored file's id and the new file; return the chunks of each, by new id."""
+        """Copy files, given as pairs of stored id and new file; return the number of chunks of each, by new id."""
         ...
 
     def delete(self, pipeline_id: str, file_id: str) -> None:
@@ -204,31 +208,31 @@ class VectorStore(Protocol):
         ...
 
     def delete_many(self, pipeline_id: str, file_ids: Iterable[str]) -> None:
-        """Remove the chunks of many files in few commits; no error for files that are not stored."""
+        """Remove the chunks of many files, in few commits; no error for files that are not stored."""
         ...
 
     def file(self, pipeline_id: str, file_id: str) -> SourceFile | None:
-        """Return one stored file; None if it isn't stored."""
+        """Return the stored file, or None."""
         ...
 
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
-        """Return the files whose chunks are stored, by file_id."""
+        """Return the stored files, by file_id."""
         ...
 
     def search(self, question: str, vector: Vectors, *, limit: int = 5) -> list[SearchHit]:
-        """Return the best chunks for the question, by words and by meaning, best first; ``vector`` is 1-D."""
+        """Return the best chunks by words and by vector, best first; ``vector`` is 1-D."""
         ...
 
     def close(self) -> None:
-        """Flush and release; idempotent."""
+        """Flush and release resources; idempotent."""
         ...
 
 
-class StoreUpkeep(VectorStore, Protocol):
-    """A vector store that can be looked through and put in order."""
+class MaintainableStore(VectorStore, Protocol):
+    """A vector store with operations for inspection and maintenance."""
 
     def pipelines(self) -> dict[str, StoredPipeline]:
-        """Return what is stored of each pipeline, by pipeline id."""
+        """Return the size of each stored pipeline, by pipeline id."""
         ...
 
     def drop(self, pipeline_id: str) -> None:
@@ -236,9 +240,9 @@ class StoreUpkeep(VectorStore, Protocol):
         ...
 
     def faults(self) -> list[StoreFault]:
-        """Return the rows that no write leaves in the end, in the order of pipelines and files; writes nothing."""
+        """Return the inconsistencies, sorted by pipeline and file; read-only."""
         ...
 
     def tidy(self) -> None:
-        """Remove leftovers, and give back the space of rows and versions that are no longer used."""
+        """Remove leftovers, and free the space of unused rows and versions."""
         ...

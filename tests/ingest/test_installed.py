@@ -1,4 +1,4 @@
-"""What is said where the extra or the model is missing: once for all of it, before anything begins."""
+"""One line names everything that is missing of the extra or the model, before anything starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rag_pipeline.ingest.embed import model_files
 from rag_pipeline.ingest.settings import IngestSettings
 from tests.support.programs import ROOT, run
 
-# A Python in which some modules are not installed.
+# A Python program that hides some modules.
 WITHOUT = """
 import importlib.util, sys
 real = importlib.util.find_spec
@@ -28,9 +28,7 @@ sys.exit(code)
 
 @pytest.mark.parametrize("command", [["local-files", "examples"], ["search", "hi"]])
 @pytest.mark.parametrize("missing", [list(installed.MODULES), ["lancedb"]])
-def test_without_the_extra_there_is_one_line_and_nothing_is_started(
-    tmp_path: Path, command: list[str], missing: list[str]
-) -> None:
+def test_without_the_extra_commands_exit_with_one_line(tmp_path: Path, command: list[str], missing: list[str]) -> None:
     args = [*command, "--state-dir", str(tmp_path / "state")]
     done = run("-c", WITHOUT.format(missing=missing, args=args))
     are = "are" if len(missing) > 1 else "is"
@@ -41,7 +39,7 @@ def test_without_the_extra_there_is_one_line_and_nothing_is_started(
 
 
 @pytest.mark.parametrize("command", [["local-files", "examples"], ["search", "hi"]])
-def test_without_the_model_nothing_is_started(tmp_path: Path, command: list[str]) -> None:
+def test_without_the_model_commands_exit_with_one_line(tmp_path: Path, command: list[str]) -> None:
     args = ["-m", "rag_pipeline", *command, "--state-dir", str(tmp_path / "state")]
     done = run(*args, env={"EMBEDDING_MODEL_DIR": str(tmp_path), "EMBEDDING_API_URL": ""})
     assert (done.returncode, done.stdout) == (ExitCode.EMBEDDING, "")
@@ -50,7 +48,7 @@ def test_without_the_model_nothing_is_started(tmp_path: Path, command: list[str]
     assert not (tmp_path / "state").exists()
 
 
-def test_the_ways_to_a_model_are_named_with_and_without_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_says_how_to_install_the_model_with_and_without_a_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_files, "DISTRIBUTION", "no-such-distribution")
     with pytest.raises(EmbeddingError) as caught:
         installed.check_installed(IngestSettings())
@@ -75,7 +73,7 @@ def test_the_modules_are_those_of_the_extra() -> None:
     assert named - {"rich", "watchfiles"} == set(installed.MODULES)
 
 
-def test_a_missing_module_is_a_mistake_of_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_module_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed, "MODULES", ("json", "no_such_module"))
     with pytest.raises(ConfigurationError, match=r"^no_such_module is not installed"):
         installed.check_installed(IngestSettings())

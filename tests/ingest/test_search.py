@@ -1,4 +1,4 @@
-"""From a question to an answer, with the real model and store."""
+"""Search with the real model and store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of ingestion: defaults, and one line for each mistake."""
+"""The settings of ingestion: defaults and errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.settings import IngestSettings
 
 
-def test_nothing_set_is_the_embedded_model() -> None:
+def test_the_local_model_is_the_default() -> None:
     assert IngestSettings.from_env({}) == IngestSettings()
 
 
@@ -28,19 +28,19 @@ def test_the_key_is_not_shown() -> None:
         ({"RAG_STORE_URL": "redis://db"}, "RAG_STORE_URL"),
     ],
 )
-def test_a_bad_value_is_named(env: dict[str, str], message: str) -> None:
+def test_the_error_names_a_bad_value(env: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         IngestSettings.from_env(env)
     assert message in str(caught.value)
 
 
-def test_a_password_in_the_address_is_refused_and_not_shown() -> None:
+def test_a_password_in_the_url_is_refused_and_not_shown() -> None:
     with pytest.raises(ConfigurationError) as caught:
         IngestSettings.from_env({"EMBEDDING_API_URL": "http://me:hush@x/v1", "EMBEDDING_API_MODEL": "m"})
     assert "hush" not in str(caught.value)
 
 
-def test_the_address_may_end_in_embeddings() -> None:
+def test_the_url_may_end_in_embeddings() -> None:
     env = {"EMBEDDING_API_URL": "https://x/v1/embeddings/", "EMBEDDING_API_MODEL": "m", "RAG_CHUNK_TOKENS": "800"}
     read = IngestSettings.from_env(env)
     assert (read.embedding_api_url, read.chunk_tokens) == ("https://x/v1", 800)

@@ -1,4 +1,4 @@
-"""Token counts: those of the model's own tokenizer, or an estimate; a piece never has more tokens than counted."""
+"""Token spans, from the model's tokenizer or estimated; a piece of text never has more tokens than its spans."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def tokens(text: str) -> int:
         ("x\0y", ["x", "y"]),
     ],
 )
-def test_the_estimate_is_four_letters_or_one_sign(text: str, parts: list[str]) -> None:
+def test_the_estimate_is_four_letters_or_one_other_character(text: str, parts: list[str]) -> None:
     assert [text[start:end] for start, end in EstimatedSpanTokenizer().spans(text)] == parts
 
 
 @pytest.mark.parametrize("spans", [EstimatedSpanTokenizer(), MODEL], ids=["estimate", "model"])
 @settings(max_examples=60)
 @given(text=st.text(max_size=60), times=st.integers(1, 40))
-def test_spans_lie_in_the_text_in_order_and_cover_its_words(spans: SpanTokenizer, text: str, times: int) -> None:
+def test_spans_are_in_order_and_cover_the_words(spans: SpanTokenizer, text: str, times: int) -> None:
     whole = text * times
     found = spans.spans(whole)
     assert all(0 <= start <= end <= len(whole) for start, end in found)
@@ -51,13 +51,13 @@ def test_spans_lie_in_the_text_in_order_and_cover_its_words(spans: SpanTokenizer
 
 
 @pytest.mark.parametrize("text", ["", "Hello, world.", "unbelievable " * 500, "東京は日本の首都です。", "naïve café"])
-def test_the_models_spans_are_its_own(text: str) -> None:
+def test_the_spans_are_those_of_the_models_tokenizer(text: str) -> None:
     assert MODEL.spans(text) == TOKENIZER.encode(text, add_special_tokens=False).offsets
     assert len(MODEL.spans(text)) == tokens(text)
 
 
-def test_a_word_too_long_for_the_model_counts_by_characters() -> None:
-    """To the model it is one unknown token, but a piece cut from it is not."""
+def test_a_word_too_long_for_the_model_counts_each_character() -> None:
+    """To the model it is one unknown token, but a piece of it may have many."""
     assert MODEL.spans("q" * 1000) == [(at, at + 1) for at in range(1000)]
     assert tokens("q" * 1000) == 1
     around = MODEL.spans("before " + "q" * (LONG_WORD + 1) + " after")
@@ -65,13 +65,13 @@ def test_a_word_too_long_for_the_model_counts_by_characters() -> None:
     assert (around[0], around[-1]) == ((0, 6), (7 + LONG_WORD + 2, 7 + LONG_WORD + 7))
 
 
-def test_a_word_within_the_models_bound_keeps_its_tokens() -> None:
+def test_a_word_within_the_models_limit_keeps_its_tokens() -> None:
     for length in (LONG_WORD - 1, LONG_WORD):
         assert MODEL.spans("q" * length) == TOKENIZER.encode("q" * length, add_special_tokens=False).offsets
 
 
 @pytest.mark.parametrize(("character", "each"), [("a", 1), ("é", 2), ("하", 2), ("한", 3)])
-def test_a_character_counts_for_all_that_normalisation_makes_of_it(character: str, each: int) -> None:
+def test_a_character_counts_as_its_normalized_characters(character: str, each: int) -> None:
     assert len(MODEL.spans(character * 200)) == 200 * each
 
 

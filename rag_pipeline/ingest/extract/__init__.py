@@ -1,6 +1,6 @@
-"""Text out of files: bounded in time, memory and size, in a process of its own.
+"""Read the text of untrusted files in confined worker processes, with limits on time, memory and size.
 
-:class:`ProcessExtractor` is the :class:`~rag_pipeline.ingest.types.Extractor`; :class:`ExtractionLimits` bounds it.
+:class:`ProcessExtractor` implements :class:`~rag_pipeline.ingest.types.Extractor` within :class:`ExtractionLimits`.
 """
 
 from rag_pipeline.ingest.extract.extractor import ProcessExtractor

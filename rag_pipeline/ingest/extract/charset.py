@@ -1,4 +1,4 @@
-"""Which encoding a text is in."""
+"""Detect the encoding of a text file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TextIO
 
 from rag_pipeline.ingest.extract.input_file import HEAD_BYTES, InputFile
 
-# UTF-32 first: its little-endian mark begins with UTF-16's.
-_MARKS = (
+# UTF-32 first: its little-endian byte order mark starts with that of UTF-16.
+_BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# What charset-normalizer may choose from: encodings people really used, so that a short text is not taken for EBCDIC.
+# The encodings that charset-normalizer may guess: only widespread ones, or a short text could pass for EBCDIC.
 _LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r"]
 _LEGACY += ["shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"]
 _BINARY_CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -27,8 +27,8 @@ _MIN_GUESS_BYTES = 64
 
 
 def looks_like_text(head: bytes) -> bool:
-    """Whether the first bytes of a file can be text in some encoding."""
-    if _mark_of(head) or _utf16_without_mark(head):
+    """Return whether the first bytes of a file can be text in some encoding."""
+    if _encoding_of_bom(head) or _utf16_without_bom(head):
         return True
     if b"\x00" in head:
         return False
@@ -36,9 +36,9 @@ def looks_like_text(head: bytes) -> bool:
 
 
 def open_text(file: InputFile, *, declared: str | None = None) -> TextIO:
-    """Return the file as text from its start; bytes that are wrong in its encoding become U+FFFD.
+    """Return the file as text from its start; invalid bytes become U+FFFD.
 
-    ``declared`` is the encoding the file itself names, if it does; a byte order mark and valid UTF-8 win over it.
+    ``declared`` is the encoding that the file itself names. A byte order mark and valid UTF-8 take precedence over it.
     """
     encoding = find_encoding(file, declared=declared)
     file.stream.seek(0)
@@ -47,23 +47,23 @@ def open_text(file: InputFile, *, declared: str | None = None) -> TextIO:
 
 
 def find_encoding(file: InputFile, *, declared: str | None = None) -> str:
-    """Return the Python name of the file's encoding: by its mark, UTF-8 if it is valid, else by a guess."""
+    """Return Python's name of the encoding: by byte order mark, else UTF-8 if valid, else ``declared`` or a guess."""
     head = file.read_at(0, HEAD_BYTES)
-    found = _mark_of(head) or _utf16_without_mark(head)
-    if found:
-        return found
-    first_wrong = _first_not_utf8(file)
-    if first_wrong is None:
+    encoding = _encoding_of_bom(head) or _utf16_without_bom(head)
+    if encoding:
+        return encoding
+    first_invalid = _first_invalid_utf8(file)
+    if first_invalid is None:
         return "utf-8"
     if declared and _is_text_codec(declared):
         return declared
-    return guess(file.read_at(first_wrong - _SAMPLE_BYTES // 2, _SAMPLE_BYTES))
+    return guess_encoding(file.read_at(first_invalid - _SAMPLE_BYTES // 2, _SAMPLE_BYTES))
 
 
-def guess(sample: bytes) -> str:
-    """Return the likeliest encoding from before Unicode; Windows-1252, the commonest, when the sample is small."""
+def guess_encoding(sample: bytes) -> str:
+    """Return the most likely legacy encoding; the most common one, Windows-1252, if the sample is small."""
     high = sum(byte >= 0x80 for byte in sample)
-    # A few accents in much ASCII say nothing to statistics; other scripts are high bytes for the most part.
+    # Statistics can't tell encodings apart by a few accents in ASCII text. Text in other scripts is mostly high bytes.
     if len(sample) >= _MIN_GUESS_BYTES and high * 4 > len(sample):
         from charset_normalizer import from_bytes
 
@@ -73,12 +73,12 @@ def guess(sample: bytes) -> str:
     return "cp1252"
 
 
-def _mark_of(head: bytes) -> str | None:
-    return next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
+def _encoding_of_bom(head: bytes) -> str | None:
+    return next((encoding for bom, encoding in _BOMS if head.startswith(bom)), None)
 
 
-def _utf16_without_mark(head: bytes) -> str | None:
-    """UTF-16 in a European language: every second byte is zero."""
+def _utf16_without_bom(head: bytes) -> str | None:
+    """Return UTF-16's byte order if every second byte is zero, as in European languages; else None."""
     sample = head[:4096]
     half = len(sample) // 2
     if half < 2:
@@ -91,16 +91,16 @@ def _utf16_without_mark(head: bytes) -> str | None:
     else:
         return None
     text = sample[: half * 2].decode(encoding, "replace").translate(_LINE_ENDS)
-    # Tables of small numbers have zeros in the same places, but no letters between them.
+    # Binary tables of small numbers have zeros in the same positions, but no printable characters between them.
     return encoding if sum(char.isprintable() for char in text) > len(text) * 0.9 else None
 
 
-def _first_not_utf8(file: InputFile) -> int | None:
-    """Return the offset of the block with the first byte that is not UTF-8, or None."""
+def _first_invalid_utf8(file: InputFile) -> int | None:
+    """Return the offset of the first invalid UTF-8, to within a block; None if there is none."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     file.stream.seek(0)
     offset = 0
-    # Text over the limit fails anyway, so there is no need to look further.
+    # Text over the limit fails anyway.
     while offset <= file.limits.text_bytes and (block := file.stream.read(1 << 20)):
         try:
             decoder.decode(block)
@@ -108,7 +108,7 @@ def _first_not_utf8(file: InputFile) -> int | None:
             return offset + error.start
         offset += len(block)
     if offset >= file.size and decoder.getstate()[0]:
-        return offset  # ends within a character
+        return offset  # the file ends inside a character
     return None
 
 

@@ -1,4 +1,4 @@
-"""The extractor: hands files to worker processes and holds each to its limits."""
+"""The extractor: passes files to worker processes and enforces the limits."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ _ERRORS: dict[str, type[ExtractionError]] = {
     for error in (CorruptFileError, EmptyFileError, EncryptedFileError, ExtractionLimitError, UnsupportedFileTypeError)
 }
 
-_LACKING = {
+_RISKS = {
     "Landlock": "can read this user's files",
     "seccomp": "can reach the network by UDP and other processes",
     "Landlock and seccomp": "can read this user's files and reach the network",
 }
 
 logger = logging.getLogger(__name__)
-_told_lacks = False
+_has_warned = False
 
 
 class ProcessExtractor:
-    """Reads the text of files in worker processes; safe to call from several threads.
+    """Reads the text of files in worker processes; thread-safe.
 
-    ``workers`` files are read at once; further calls wait. Workers start with the first file that needs them, are
-    replaced when they die, and end with :meth:`close` or with this process.
+    Up to ``workers`` files are read at once; further calls wait. Workers start on demand, are replaced when they die,
+    and end with :meth:`close` or with this process.
     """
 
-    # No lock and no condition: in a host patched for greenlets those wake greenlets of their own thread only. What is
-    # shared is a deque, whose single operations are atomic, and waiting is done in short sleeps.
+    # No locks or conditions: in a host patched for greenlets, they wake only greenlets of the same thread. The shared
+    # state is a deque, whose operations are atomic, and callers wait in short sleeps.
 
     def __init__(self, limits: ExtractionLimits | None = None, *, workers: int = 1) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 64:
@@ -75,20 +75,21 @@ class ProcessExtractor:
     def extract(
         self, path: str, *, on_progress: ProgressCallback | None = None, descriptor: int | None = None
     ) -> ExtractedDocument:
-        """Return the text of the file at ``path``, in sections with their places.
+        """Return the text of the file at ``path``, in sections with locators.
 
-        With ``descriptor`` it is that open file which is read, from its start, and ``path`` only names it.
-        ``on_progress`` gets the fraction done, at least twice a second, also while nothing moves; what it raises
-        ends the extraction and comes through. Raises :class:`~rag_pipeline.ingest.types.Stopped` after :meth:`close`,
-        the :class:`OSError` of the system if the file is gone or may not be read (worth another try), and else the
+        If ``descriptor`` is given, that open file is read from its start, and ``path`` only names it. ``on_progress``
+        receives the fraction done at least twice a second, even without progress; if it raises, the extraction ends and
+        the exception propagates. Raises :class:`~rag_pipeline.ingest.types.Stopped` after :meth:`close`, OSError if the
+        file is missing or unreadable (worth a retry), and otherwise an
         :class:`~rag_pipeline.errors.ExtractionError` that says what is wrong with the file.
         """
-        beat = _Heartbeat(on_progress)
+        heartbeat = _Heartbeat(on_progress)
         opened: int | None = None
         try:
             if descriptor is None:
                 descriptor = opened = open_regular(path)
-            return self._extract(descriptor, os.path.basename(path), beat)  # noqa: PTH119 - the name may be no UTF-8
+            name = os.path.basename(path)  # noqa: PTH119 - the name may not be UTF-8
+            return self._extract(descriptor, name, heartbeat)
         except ExtractionError as error:
             error.args = (f"{_display_name(path)} {error}",)
             raise
@@ -99,21 +100,21 @@ class ProcessExtractor:
             if opened is not None:
                 os.close(opened)
 
-    def _extract(self, descriptor: int, name: str, beat: _Heartbeat) -> ExtractedDocument:
-        worker = self._take(beat)
+    def _extract(self, descriptor: int, name: str, heartbeat: _Heartbeat) -> ExtractedDocument:
+        worker = self._acquire(heartbeat)
         try:
-            worker = worker or self._start(beat)
-            return self._read(worker, descriptor, name, beat)
+            worker = worker or self._start(heartbeat)
+            return self._read(worker, descriptor, name, heartbeat)
         finally:
-            self._give_back(worker)
+            self._release(worker)
 
     def close(self) -> None:
-        """End the extractions that run (they raise Stopped) and the workers; idempotent, takes at most 3 seconds."""
+        """Stop running extractions (they raise Stopped) and end the workers; idempotent, takes at most 3 seconds."""
         self._closed = True
         deadline = time.monotonic() + _CLOSE_SECONDS
         while len(self._free) < self._slots and time.monotonic() < deadline:
             time.sleep(_POOL_SECONDS)
-        with suppress(IndexError):  # somebody else closes as well
+        with suppress(IndexError):  # another thread is closing too
             for _ in range(len(self._free)):
                 worker = self._free.popleft()
                 if worker is not None:
@@ -128,49 +129,48 @@ class ProcessExtractor:
         """Close it."""
         self.close()
 
-    def _take(self, beat: _Heartbeat) -> WorkerProcess | None:
-        """Return a free worker, or None for a place to start one in; wait while all are busy."""
+    def _acquire(self, heartbeat: _Heartbeat) -> WorkerProcess | None:
+        """Wait for a free slot; return its worker, or None if one is to be started."""
         while True:
-            if self._closed:
-                raise Stopped("the extractor is closed")
+            self._check_open()
             try:
-                worker = self._free.pop()  # the last one used: it is up, and has its modules loaded
+                worker = self._free.pop()  # the last one used: its modules are loaded
             except IndexError:
                 time.sleep(_POOL_SECONDS)
-                beat.beat()
+                heartbeat.beat()
                 continue
-            if worker is not None and not worker.is_alive:  # killed between two files
+            if worker is not None and not worker.is_alive:  # it was killed between two files
                 worker.kill()
                 worker = None
             return worker
 
-    def _start(self, beat: _Heartbeat) -> WorkerProcess:
+    def _start(self, heartbeat: _Heartbeat) -> WorkerProcess:
         try:
             worker = WorkerProcess(self.limits)
         except OSError as error:
             raise ExtractorUnavailableError(
-                f"is not read: the process for it could not be started ({error.strerror})"
+                f"was not read: the worker process could not be started ({error.strerror})"
             ) from error
         try:
             deadline = time.monotonic() + _START_SECONDS
             while not worker.is_ready(_TICK_SECONDS):
                 self._check_open()
-                beat.beat()
+                heartbeat.beat()
                 if time.monotonic() > deadline:
                     raise WorkerEndedError(None, f"no answer in {_START_SECONDS:g} seconds")
         except WorkerEndedError as ended:
             worker.kill()
-            raise ExtractorUnavailableError(f"is not read: the process for it did not start ({ended})") from None
+            raise ExtractorUnavailableError(f"was not read: the worker process did not start ({ended})") from None
         except BaseException:
             worker.kill()
             raise
-        _tell_lacks(worker.lacks)
+        _warn_once(worker.missing)
         return worker
 
-    def _give_back(self, worker: WorkerProcess | None) -> None:
-        """Make room for the next file; a worker that is worn out, or still at work on a file given up, is ended."""
+    def _release(self, worker: WorkerProcess | None) -> None:
+        """Free the slot. End the worker if it is still reading, has read its share of files, or after close."""
         if worker is not None and (
-            self._closed or not worker.idle or worker.files_read >= self.limits.files_per_worker
+            self._closed or not worker.is_idle or worker.files_read >= self.limits.files_per_worker
         ):
             worker.kill()
             worker = None
@@ -180,7 +180,7 @@ class ProcessExtractor:
         if self._closed:
             raise Stopped("the extractor is closed")
 
-    def _read(self, worker: WorkerProcess, descriptor: int, name: str, beat: _Heartbeat) -> ExtractedDocument:
+    def _read(self, worker: WorkerProcess, descriptor: int, name: str, heartbeat: _Heartbeat) -> ExtractedDocument:
         deadline = time.monotonic() + self.limits.time_seconds
         sections: list[Section] = []
         text_bytes = 0
@@ -193,7 +193,7 @@ class ProcessExtractor:
                             sections.append(Section(text, locator))
                             text_bytes += len(text)
                         case Progressed(fraction):
-                            beat.tell(fraction)
+                            heartbeat.report(fraction)
                         case Warned(warning):
                             logger.warning("%s: %s", _display_name(name), warning)
                         case Finished(mime_type):
@@ -201,32 +201,31 @@ class ProcessExtractor:
                         case Failed():
                             raise _failure(message, name)
                 self._check_open()
-                beat.beat()
+                heartbeat.beat()
                 if time.monotonic() >= deadline:
-                    raise _of_machine(self._overrun())
-                # The worker counts too; this is for one that a file has led astray.
+                    raise _not_of_content(self._overrun())
+                # The worker checks this too, but a malicious file may have taken it over.
                 if text_bytes > self.limits.text_bytes:
                     raise ExtractionLimitError(f"holds more than {self.limits.text_bytes:,} bytes of text")
         except WorkerEndedError as ended:
-            raise self._explain(ended) from None
+            raise _not_of_content(self._error_for(ended)) from None
 
     def _overrun(self) -> ExtractionLimitError:
         error = ExtractionLimitError(f"took longer than {self.limits.time_seconds:g} seconds to read")
         error.overran = True
         return error
 
-    def _explain(self, ended: WorkerEndedError) -> ExtractionError:
-        """Return what the end of a worker says of the file it was reading: never that its content is at fault."""
-        return _of_machine(self._cause(ended))
-
-    def _cause(self, ended: WorkerEndedError) -> ExtractionError:
+    def _error_for(self, ended: WorkerEndedError) -> ExtractionError:
+        """Return the error for the file that the worker was reading when it ended."""
         code = ended.exit_code
         if code == OUT_OF_MEMORY_EXIT_CODE:
             return ExtractionLimitError(f"takes more than {self.limits.memory_bytes:,} bytes of memory to read")
         if code == -signal.SIGXCPU:
             return self._overrun()
-        if code == -signal.SIGKILL:  # not this extractor's doing, so the machine's or its administrator's
-            error = ExtractionLimitError("was being read when the process was killed, as when memory runs out")
+        if code == -signal.SIGKILL:  # by the kernel or an administrator, not by this extractor
+            error = ExtractionLimitError(
+                "was being read when the worker process was killed; the system may be out of memory"
+            )
             error.retryable = True
             return error
         what = signal.Signals(-code).name if code and code < 0 else f"exit code {code}"
@@ -234,14 +233,14 @@ class ProcessExtractor:
 
 
 class _Heartbeat:
-    """Calls the progress callback on news, and in between, so that it can stop an extraction that is stuck."""
+    """Calls the progress callback with each new fraction, and regularly, so that it can stop a stuck extraction."""
 
     def __init__(self, on_progress: ProgressCallback | None) -> None:
         self._on_progress = on_progress
         self._fraction = 0.0
         self._next = time.monotonic() + _HEARTBEAT_SECONDS
 
-    def tell(self, fraction: float) -> None:
+    def report(self, fraction: float) -> None:
         self._fraction = fraction
         self._next = time.monotonic() + _HEARTBEAT_SECONDS
         if self._on_progress:
@@ -249,25 +248,25 @@ class _Heartbeat:
 
     def beat(self) -> None:
         if time.monotonic() >= self._next:
-            self.tell(self._fraction)
+            self.report(self._fraction)
 
 
-def _of_machine(error: ExtractionError) -> ExtractionError:
-    """Mark an error that says nothing about the file's content: the machine's, or one of ours."""
+def _not_of_content(error: ExtractionError) -> ExtractionError:
+    """Mark an error as not due to the file's content: the machine or this package may be the cause."""
     error.of_content = False
     return error
 
 
-def _tell_lacks(lacks: str) -> None:
-    """Log once what the kernel has not to confine workers by."""
-    global _told_lacks
-    if not lacks or _told_lacks:
+def _warn_once(missing: str) -> None:
+    """Log once which confinement mechanisms the kernel lacks, and the risk."""
+    global _has_warned
+    if not missing or _has_warned:
         return
-    _told_lacks = True
-    if "Landlock" in lacks:
-        close_memory()  # a worker could otherwise read this process's environment, and the tokens in it
+    _has_warned = True
+    if "Landlock" in missing:
+        close_memory()  # else a worker could read this process's environment, and the tokens in it
     logger.warning(
-        "this system has no %s: a document that takes over the process that reads it %s", lacks, _LACKING[lacks]
+        "this system has no %s: a document that takes over the process that reads it %s", missing, _RISKS[missing]
     )
 
 
@@ -275,9 +274,9 @@ def _failure(message: Failed, path: str) -> Exception:
     if message.error == "OSError":
         return OSError(message.errno, message.message, path)
     error = _ERRORS.get(message.error, ExtractionError)(message.message)
-    return error if message.of_content else _of_machine(error)
+    return error if message.of_content else _not_of_content(error)
 
 
 def _display_name(path: str) -> str:
-    """Return the file's name as it can be printed and sent: bytes that are no UTF-8 as ``\\xff``."""
+    """Return the file's name for printing and sending; bytes that are not UTF-8 become ``\\xff``."""
     return os.fsencode(os.path.basename(path)).decode("utf-8", "backslashreplace")  # noqa: PTH119

@@ -1,4 +1,4 @@
-"""What a file is, by its content first and by its name where the content leaves it open."""
+"""Recognise the type of a file by its content, and by its name where the content is ambiguous."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """A type that can be read: its MIME type, what people call it, its reader, and what to say if it has no text."""
+    """A readable type: its MIME type, its common name, its reader, and the error message if a file has no text."""
 
     mime_type: str
     label: str
@@ -61,7 +61,7 @@ _TEXT_EXTENSIONS = {
     "yml": FileType("application/yaml", "YAML file", "text"),
     "toml": FileType("application/toml", "TOML file", "text"),
 }
-# Formats that can't be plain text: if the content looks like text all the same, the file is damaged.
+# Formats that are never plain text: a file with such a name and text content is damaged.
 _NEVER_TEXT = {
     "pdf": PDF,
     "epub": EPUB,
@@ -92,13 +92,13 @@ _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 
 
 def recognise(file: InputFile) -> FileType:
-    """Return the file's type; raises an ExtractionError for one that can't be read, saying what it is."""
+    """Return the file's type; raises an ExtractionError that names the type if it can't be read."""
     head = file.read_at(0, HEAD_BYTES)
-    promised = _NEVER_TEXT.get(file.extension)
+    expected = _NEVER_TEXT.get(file.extension)
     if b"%PDF-" in head[:1024]:
         return PDF
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _recognise_zip(file, promised)
+        return _recognise_zip(file, expected)
     if head.startswith(_OLE):
         return _recognise_ole(file, head)
     if head.lstrip()[:5] == b"{\\rtf":
@@ -106,29 +106,29 @@ def recognise(file: InputFile) -> FileType:
     if label := binary_label(head):
         raise UnsupportedFileTypeError(f"is {label}, which holds no text to read")
     if looks_like_text(head):
-        return _recognise_text(file, head, promised)
-    if promised:
-        raise CorruptFileError(f"is named like a {promised.label} but does not hold one")
+        return _recognise_text(file, head, expected)
+    if expected:
+        raise CorruptFileError(f"is named like a {expected.label} but does not hold one")
     raise UnsupportedFileTypeError("is binary data of an unknown type")
 
 
-def _recognise_text(file: InputFile, head: bytes, promised: FileType | None) -> FileType:
+def _recognise_text(file: InputFile, head: bytes, expected: FileType | None) -> FileType:
     if _HTML_START.match(head) or _XHTML_START.match(head):
         return HTML
-    if promised:
-        raise CorruptFileError(f"is named like a {promised.label} but does not hold one")
+    if expected:
+        raise CorruptFileError(f"is named like a {expected.label} but does not hold one")
     if file_type := _TEXT_EXTENSIONS.get(file.extension):
         return file_type
     return XML if _XML_START.match(head) else TEXT
 
 
-def _recognise_zip(file: InputFile, promised: FileType | None) -> FileType:
+def _recognise_zip(file: InputFile, expected: FileType | None) -> FileType:
     try:
         archive = ZipArchive(file)
         found = _type_of_archive(archive)
     except CorruptFileError as error:
-        if promised:
-            raise CorruptFileError(f"is a damaged {promised.label}: {error}") from error
+        if expected:
+            raise CorruptFileError(f"is a damaged {expected.label}: {error}") from error
         raise UnsupportedFileTypeError(f"is a damaged zip archive: {error}") from error
     if found is None:
         raise UnsupportedFileTypeError("is a zip archive; archives are not unpacked")
@@ -142,7 +142,7 @@ def _type_of_archive(archive: ZipArchive) -> FileType | None:
             for word, file_type in _BY_MAIN_PART:
                 if word in main[1]:
                     return file_type
-            # Macro-enabled documents carry a vendor's name instead.
+            # Macro-enabled documents have vendor-specific content types.
             for word, file_type in (("ms-word", DOCX), ("ms-excel", XLSX), ("ms-powerpoint", PPTX)):
                 if word in main[1]:
                     return file_type
@@ -152,7 +152,7 @@ def _type_of_archive(archive: ZipArchive) -> FileType | None:
 
 
 def _recognise_ole(file: InputFile, head: bytes) -> FileType:
-    """Tell an encrypted Office file from an old binary one: both are OLE containers, told apart by their directory."""
+    """Raise the error for an OLE container: its directory tells an encrypted Office file from an old binary one."""
     sector = 1 << min(12, int.from_bytes(head[30:32], "little") or 9)
     directory = (int.from_bytes(head[48:52], "little") + 1) * sector
     names = file.read_at(directory, 1 << 14) if directory < file.size else b""

@@ -1,4 +1,4 @@
-"""The file that a reader reads from."""
+"""The file that a reader reads."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ HEAD_BYTES = 1 << 16
 
 @dataclass(slots=True)
 class InputFile:
-    """An open file at any position, its size in bytes, its name without folders, and the bounds to keep."""
+    """An open file, its size in bytes, its name without folders, and its limits. Its position is arbitrary."""
 
     stream: BinaryIO
     size: int
     name: str
     limits: ExtractionLimits
     text: TextIO | None = None
-    """The stream as text, once it is opened so: kept, since it would close the stream when it goes."""
+    """The stream opened as text. It is kept because it closes the stream when it is garbage collected."""
 
     @property
     def extension(self) -> str:
-        """The end of the name, in lower case, without the dot; empty if there is none."""
+        """The file name's extension, in lower case and without the dot; empty if there is none."""
         stem, dot, extension = self.name.rpartition(".")
         return extension.lower() if dot and stem else ""
 

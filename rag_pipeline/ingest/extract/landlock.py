@@ -1,4 +1,4 @@
-"""Landlock: a process gives up the opening of all files but a few, for good."""
+"""Landlock: restrict for good which files a process can open."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from contextlib import suppress
 
 from rag_pipeline.ingest.extract.syscalls import syscall
 
-# The same numbers on all architectures.
+# System call numbers, the same on all architectures.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _CREATE_RULESET_VERSION = 1
 _RULE_PATH_BENEATH = 1
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
-# All rights over files, TCP ports and other processes that each version of the interface knows: nothing is left out,
-# so that nothing but reading is allowed.
+# All rights over files, TCP ports and other processes that each version of the interface knows. Rights that are not
+# handled stay allowed, so all are handled.
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
 _PORT_RIGHTS = 0b11
 _SCOPES = 0b11
 
 
 def version() -> int:
-    """Return the version of Landlock that the kernel offers, 0 for none."""
+    """Return the kernel's version of Landlock; 0 for none."""
     try:
         return syscall(_CREATE_RULESET, None, 0, _CREATE_RULESET_VERSION)
     except OSError:
@@ -31,16 +31,16 @@ def version() -> int:
 
 
 def allow_reading_only(paths: Iterable[str]) -> bool:
-    """Forbid this process to open anything but these files and what is below these folders, and these for reading.
+    """Allow this process to open only these files and the files below these folders, and only for reading.
 
-    TCP, signals to others and abstract sockets are forbidden too, as far as the kernel's version goes. What is open
-    already stays open. Return whether it is so; with no Landlock nothing is changed.
+    TCP, signals to other processes and abstract sockets are forbidden too, if the kernel's version supports it. Open
+    files stay open. Return whether the rules are in force; without Landlock nothing changes.
     """
-    found = version()
-    if found == 0:
+    kernel_version = version()
+    if kernel_version == 0:
         return False
     try:
-        ruleset = _make_ruleset(found)
+        ruleset = _make_ruleset(kernel_version)
         try:
             for path in paths:
                 _allow(ruleset, path)
@@ -64,9 +64,9 @@ def _make_ruleset(version: int) -> int:
 
 
 def _allow(ruleset: int, path: str) -> None:
-    """Allow the reading of a file, or of all that is below a folder; what is not there needs no rule."""
+    """Allow reading a file, or everything below a folder; a missing path needs no rule."""
     with suppress(OSError):
-        # Linux alone has it, and Landlock.
+        # O_PATH exists on Linux only, as does Landlock.
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)  # type: ignore[attr-defined,unused-ignore]
         try:
             rights = _READ_FILE | _READ_DIR if os.path.isdir(path) else _READ_FILE  # noqa: PTH112

@@ -1,8 +1,7 @@
-"""Starts the worker process: run as a script, with the limits and the lifeline as arguments.
+"""The script of the worker process; its arguments are the limits and the lifeline's descriptor.
 
-The package's ``__init__`` is the front door of the service and may import all of it, and that of this folder the
-extractor. The worker needs none of that, so empty packages of the same names and paths stand in for them before
-anything is imported.
+``rag_pipeline/__init__`` may import the whole service, and this folder's ``__init__`` the extractor. The worker needs
+neither, so empty packages with the same names and paths replace them before anything is imported.
 """
 
 import sys

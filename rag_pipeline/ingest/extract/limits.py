@@ -1,4 +1,4 @@
-"""The bounds that reading one file has to stay within."""
+"""Limits on the resources that reading one file may use."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ MIB = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ExtractionLimits:
-    """What one file may cost; a file over a bound fails with :class:`~rag_pipeline.errors.ExtractionLimitError`.
+    """Limits for one file; a file over a limit fails with :class:`~rag_pipeline.errors.ExtractionLimitError`.
 
-    time_seconds: wall clock for one file, and processor time as well; the worker is killed when it is up.
+    time_seconds: wall-clock time, and CPU time as well; the worker is killed when it runs out.
     memory_bytes: address space of the worker process (an idle one takes about 50 MB).
     input_bytes: size of the file.
-    text_bytes: text that comes out, in UTF-8.
-    unpacked_bytes: what is unpacked from an archive format (Office, OpenDocument, EPUB), all parts together.
-    archive_entries: files inside an archive format.
-    expansion_ratio: unpacked to packed size of a part, once the part is over 16 MiB.
-    files_per_worker: files after which a worker is replaced, so that what libraries leak doesn't add up.
+    text_bytes: size of the extracted text in UTF-8.
+    unpacked_bytes: unpacked size of all members of a zip-based format (Office, OpenDocument, EPUB) together.
+    archive_entries: number of members of a zip-based format.
+    expansion_ratio: ratio of unpacked to packed size of a member, checked above 16 MiB.
+    files_per_worker: files after which a worker is replaced, so that leaks of libraries don't add up.
     """
 
     time_seconds: float = 120.0
@@ -34,7 +34,7 @@ class ExtractionLimits:
     files_per_worker: int = 200
 
     def __post_init__(self) -> None:
-        """Refuse bounds that would let nothing through."""
+        """Refuse limits that no file could meet."""
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):

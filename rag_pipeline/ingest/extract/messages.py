@@ -1,7 +1,7 @@
-"""What the extractor and its worker process say to each other: typed records in length-prefixed JSON.
+"""The protocol between the extractor and its worker process: typed records in length-prefixed JSON.
 
-A frame is four bytes of length, big-endian, and a JSON array of the record's name and fields. Frames are small, so that
-decoding one never holds the interpreter for long: other threads of the process go on between them.
+A frame is a big-endian length of four bytes and a JSON array of the record's name and fields. Frames are small, so
+decoding one never holds the GIL for long.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from dataclasses import astuple, dataclass
 
 MAX_FRAME_BYTES = 1 << 20
 OUT_OF_MEMORY_EXIT_CODE = 77
-"""What a worker exits with that ran into its memory bound: it has no memory left to say so in a frame."""
+"""Exit code of a worker that reached its memory limit: it has no memory left to send a frame."""
 
 _LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """Read the file whose descriptor comes along. ``name`` is the file system's own bytes, one character for each."""
+    """Request to read the file whose descriptor is sent along; ``name`` is its raw bytes, decoded as Latin-1."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerReady:
-    """The worker is up and confined; ``lacks`` names what the kernel has not for it, such as Landlock."""
+    """The worker is up and confined; ``missing`` names the mechanisms that the kernel lacks, such as Landlock."""
 
-    lacks: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +42,30 @@ class SectionFound:
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """The fraction of the file that is done, 0..1."""
+    """The fraction of the file that has been read, 0..1."""
 
     fraction: float
 
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something was left out of the text."""
+    """A part of the file was left out of the text."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The whole file was read."""
+    """The whole file has been read."""
 
     mime_type: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The file gave no text: the name of the error, a sentence, and ``errno`` if the system refused the file.
+    """Reading failed: the error's class name, a sentence, and ``errno`` for an error of the system.
 
-    ``of_content`` is False if the reader did not say so itself, but failed in a way nobody foresaw.
+    ``of_content`` is False if the error may not be due to the file's content, such as an unexpected exception.
     """
 
     error: str
@@ -76,13 +76,13 @@ class Failed:
 
 WorkerMessage = ReadRequest | WorkerReady | SectionFound | Progressed | Warned | Finished | Failed
 
-_KINDS = {
-    kind.__name__: kind for kind in (ReadRequest, WorkerReady, SectionFound, Progressed, Warned, Finished, Failed)
+_MESSAGE_TYPES = {
+    cls.__name__: cls for cls in (ReadRequest, WorkerReady, SectionFound, Progressed, Warned, Finished, Failed)
 }
 
 
 class ProtocolError(Exception):
-    """The bytes are no frame of this protocol: the other side is broken."""
+    """The bytes are not a frame of this protocol."""
 
 
 def encode(message: WorkerMessage) -> bytes:
@@ -92,7 +92,7 @@ def encode(message: WorkerMessage) -> bytes:
 
 
 class Decoder:
-    """Takes bytes as they arrive and gives the messages that are complete."""
+    """Decodes messages from a stream of bytes."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -115,7 +115,7 @@ class Decoder:
 def _decode_body(body: bytes) -> WorkerMessage:
     try:
         name, *values = json.loads(body)
-        message: WorkerMessage = _KINDS[name](*values)
+        message: WorkerMessage = _MESSAGE_TYPES[name](*values)
     except (ValueError, TypeError, KeyError) as error:
         raise ProtocolError(f"not a message: {body[:80]!r}") from error
     return message

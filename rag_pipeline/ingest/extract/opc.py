@@ -1,4 +1,4 @@
-"""How the parts of an Office Open XML file (docx, xlsx, pptx) find one another."""
+"""Relationships between the parts of an Office Open XML file (docx, xlsx, pptx)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 @dataclass(frozen=True, slots=True)
 class Relationship:
-    """Another part: the last word of the relationship's type, such as ``styles``, and the part's name."""
+    """A related part: its name, and the last word of the relationship's type, such as ``styles``."""
 
     kind: str
     part: str
@@ -35,7 +35,7 @@ class _Relationships(XmlHandler):
 
 
 def relationships(archive: ZipArchive, part: str) -> dict[str, Relationship]:
-    """Return the relationships of a part by their id; of the whole file for the part ``""``."""
+    """Return the relationships of a part, by id; the part ``""`` stands for the whole file."""
     folder, name = posixpath.split(part)
     relations = posixpath.join(folder, "_rels", name + ".rels")
     if relations not in archive.names:
@@ -46,12 +46,12 @@ def relationships(archive: ZipArchive, part: str) -> dict[str, Relationship]:
 
 
 def parts_of_kind(related: Mapping[str, Relationship], kind: str) -> list[str]:
-    """Return the related parts of a kind."""
+    """Return the names of the related parts of a kind."""
     return [relation.part for relation in related.values() if relation.kind == kind]
 
 
 def main_part(archive: ZipArchive) -> str:
-    """Return the name of the part that holds the document itself."""
+    """Return the name of the main document part."""
     parts = parts_of_kind(relationships(archive, ""), "officeDocument")
     if not parts:
         raise CorruptFileError("no part of it is the document")

@@ -1,4 +1,4 @@
-"""Opens files to read: regular ones only, without an open that could wait or set a device in motion."""
+"""Open regular files for reading; never block in ``open`` or activate a device."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _SPECIAL_FILES = (
 
 
 def open_regular(path: str, *, folder: int | None = None, follow: bool = True) -> int:
-    """Return a descriptor of the file; ``path`` is relative to the open ``folder``, if one is given.
+    """Return a descriptor of the file; ``path`` is relative to the descriptor ``folder``, if given.
 
-    Raises :class:`~rag_pipeline.errors.UnsupportedFileTypeError` for what is no regular file, and OSError; without
-    ``follow`` also for a symbolic link.
+    Raises :class:`~rag_pipeline.errors.UnsupportedFileTypeError` if it is not a regular file, or OSError. Without
+    ``follow``, a symbolic link raises too.
     """
     _refuse_special(os.stat(path, dir_fd=folder, follow_symlinks=follow).st_mode)
     descriptor = os.open(path, FLAGS | (0 if follow else os.O_NOFOLLOW), dir_fd=folder)
     try:
-        _refuse_special(os.fstat(descriptor).st_mode)  # again: the path may name something else by now
+        _refuse_special(os.fstat(descriptor).st_mode)  # again: the path may name another file by now
         with suppress(OSError, AttributeError):
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
     except BaseException:

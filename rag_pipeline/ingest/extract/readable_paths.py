@@ -1,4 +1,4 @@
-"""The files that Python and its libraries load as they are needed: all that a confined worker may open."""
+"""The only files that a confined worker may open: those that Python and its libraries load on demand."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
-# What readers import; a folder on the path that has one of these is one of libraries, whatever its name.
-_IMPORTED = ("charset_normalizer", "cryptography", "pypdf")
+# Packages that readers import. A folder on the path with one of these holds libraries, whatever its name.
+_READER_PACKAGES = ("charset_normalizer", "cryptography", "pypdf")
 _SHARED = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/gnu/store")
 _SYSTEM = (
     "/dev/null",
@@ -27,7 +27,7 @@ _SYSTEM = (
 def readable_paths() -> list[str]:
     """Return the files and folders: the standard library, installed packages, shared libraries, time zones.
 
-    Not all that is on the path: a project's folder, with its settings and documents, often is.
+    Not every folder on the path: a project's folder, with its settings and documents, is often on it.
     """
     return list(dict.fromkeys([*_python(), *_SHARED, *_SYSTEM]))
 
@@ -44,6 +44,6 @@ def _holds_libraries(path: str) -> bool:
     entry = Path(path)
     if not entry.is_absolute() or not entry.exists():
         return False
-    if entry.is_file() or entry.name in _INSTALLED:  # a file: modules in a zip
+    if entry.is_file() or entry.name in _INSTALLED:  # a file on the path is a zip of modules
         return True
-    return entry != Path("/") and any((entry / name).is_dir() for name in _IMPORTED)
+    return entry != Path("/") and any((entry / name).is_dir() for name in _READER_PACKAGES)

@@ -1,4 +1,4 @@
-"""Seccomp: a process gives up all system calls but those that reading an open file and loading Python modules take."""
+"""Seccomp: restrict a process to the system calls that it needs to read open files and load Python modules."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ _UNKNOWN = _ERRNO | errno.ENOSYS
 _LOAD, _EQUAL, _GREATER, _BITS, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 
-# Later calls do not exist for the process: the C library then takes an older one, as it does on an older kernel.
+# Calls with higher numbers fail with ENOSYS. The C library then uses an older call, as on an older kernel.
 _LAST_KNOWN = 450
 _CLONE_THREAD = 0x10000
-# To change a file: O_WRONLY, O_RDWR, O_CREAT, O_TRUNC.
-_CHANGES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+_WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _FCNTL = (0, 1, 2, 3, 1030)  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC
-_IOCTL = (0x5401, 0x541B, 0x5450, 0x5451)  # TCGETS, FIONREAD, FIONCLEX, FIOCLEX: whether it is a terminal, and the like
+_IOCTL = (0x5401, 0x541B, 0x5450, 0x5451)  # TCGETS, FIONREAD, FIONCLEX, FIOCLEX
 
 
 class _Machine(NamedTuple):
-    """An architecture: its number for seccomp, and its numbers of system calls; -1 for one that it has not."""
+    """An architecture: its audit number for seccomp, and its column in ``_CALLS``."""
 
     audit: int
     column: int
@@ -39,8 +38,8 @@ class _Machine(NamedTuple):
 
 _MACHINES = {"x86_64": _Machine(0xC000003E, 0), "aarch64": _Machine(0xC00000B7, 1)}
 
-# Numbers on x86-64 and on arm64. Not among them is all that reaches other processes, the network, or the names and
-# attributes of files, or starts a program.
+# Allowed calls: their numbers on x86-64 and arm64; -1 if the architecture lacks the call. Calls that reach other
+# processes, the network, or the names and attributes of files, or that start a program, are not among them.
 _CALLS = {
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "stat": (4, -1), "fstat": (5, 80), "lstat": (6, -1),
     "poll": (7, -1), "lseek": (8, 62), "mmap": (9, 222), "mprotect": (10, 226), "munmap": (11, 215), "brk": (12, 214),
@@ -59,21 +58,21 @@ _CALLS = {
     "getcpu": (309, 168), "getrandom": (318, 278), "membarrier": (324, 283), "statx": (332, 291), "rseq": (334, 293),
     "close_range": (436, 436), "faccessat2": (439, 439),
 }  # fmt: skip
-# Those that are allowed with some arguments.
+# Calls that are allowed with some arguments only.
 _OPEN, _OPENAT = (2, -1), (257, 56)
 _TGKILL, _PRLIMIT = (234, 131), (302, 261)
 _CLONE, _CLONE3 = (56, 220), (435, 435)
 _FCNTL_CALL, _IOCTL_CALL = (72, 25), (16, 29)
 
 Instruction = tuple[int, int, int, int]
-"""Code, jump if true, jump if false, constant."""
+"""Opcode, jump if true, jump if false, constant."""
 
 
 def allow_reading_only() -> bool:
-    """Forbid this process and its threads the network, programs, other processes, and changes of files.
+    """Forbid this process and its threads the network, programs, other processes, and changes to files.
 
-    A call that is not allowed fails with EPERM. Return whether it is so: not without seccomp, nor on processors other
-    than x86-64 and arm64. ``no_new_privs`` must be set, or the process be root.
+    A forbidden call fails with EPERM. Return whether the filter is in force: it needs seccomp, and x86-64 or arm64.
+    Either ``no_new_privs`` must be set or the process must be root.
     """
     machine = _MACHINES.get(os.uname().machine)
     if machine is None:
@@ -86,7 +85,7 @@ def allow_reading_only() -> bool:
 
 
 def install(instructions: Sequence[Instruction]) -> None:
-    """Put a program in force for good; raises OSError."""
+    """Install a filter, for good; raises OSError."""
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
     buffer = ctypes.create_string_buffer(code, len(code))
     header = struct.pack("@HP", len(instructions), ctypes.addressof(buffer))
@@ -94,23 +93,24 @@ def install(instructions: Sequence[Instruction]) -> None:
 
 
 def program(audit: int, column: int, process_id: int) -> list[Instruction]:
-    """Return the filter for an architecture, given by its number and its column in the table of calls."""
+    """Return the filter for an architecture, given its audit number and its column in ``_CALLS``."""
     block: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, audit),
-        _result(_DENY),  # another table of calls, such as that of 32 bits
+        _result(_DENY),  # another call table, such as that of 32-bit programs
         (_LOAD, 0, 0, _NUMBER),
     ]
     for numbers in _CALLS.values():
         block += _when(numbers[column], [_result(_ALLOW)])
-    block += _when(_OPEN[column], _refuse_bits(1, _CHANGES))
-    block += _when(_OPENAT[column], _refuse_bits(2, _CHANGES))
+    block += _when(_OPEN[column], _refuse_bits(1, _WRITE_FLAGS))
+    block += _when(_OPENAT[column], _refuse_bits(2, _WRITE_FLAGS))
     block += _when(_FCNTL_CALL[column], _allow_values(1, _FCNTL))
     block += _when(_IOCTL_CALL[column], _allow_values(1, _IOCTL))
-    block += _when(_TGKILL[column], _allow_values(0, (process_id,)))  # abort()
-    block += _when(_PRLIMIT[column], _allow_values(0, (0,)))  # its own limits
+    block += _when(_TGKILL[column], _allow_values(0, (process_id,)))  # for abort()
+    block += _when(_PRLIMIT[column], _allow_values(0, (0,)))  # 0: this process
     block += _when(_CLONE[column], [_argument(0), (_BITS, 1, 0, _CLONE_THREAD), _result(_DENY), _result(_ALLOW)])
-    block += _when(_CLONE3[column], [_result(_UNKNOWN)])  # its flags are in memory; the C library takes clone instead
+    # A filter can't read clone3's flags from memory; with ENOSYS the C library falls back to clone.
+    block += _when(_CLONE3[column], [_result(_UNKNOWN)])
     return [*block, (_GREATER, 0, 1, _LAST_KNOWN), _result(_UNKNOWN), _result(_DENY)]
 
 
@@ -119,12 +119,12 @@ def _result(value: int) -> Instruction:
 
 
 def _argument(index: int) -> Instruction:
-    # The low half: the arguments that are looked at are ints of the kernel's. Both architectures are little-endian.
+    # The low half: all checked arguments are ints. Both architectures are little-endian.
     return (_LOAD, 0, 0, 16 + 8 * index)
 
 
 def _when(number: int, block: list[Instruction]) -> list[Instruction]:
-    """Return instructions that run ``block``, which ends with a result, for one call."""
+    """Return instructions that run ``block``, which must end with a result, for one call."""
     return [] if number < 0 else [(_EQUAL, 0, len(block), number), *block]
 
 

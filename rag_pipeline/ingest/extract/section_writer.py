@@ -1,4 +1,4 @@
-"""Where readers put what they find: sections with their places, cleaned and counted."""
+"""Collect the text of a file from its reader, and send it in sections with locators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PROGRESS_INTERVAL_SECONDS = 0.05
 _PROGRESS_STEP = 0.001
 _MAX_WARNINGS = 20
 
-# What no store, terminal or JSON reader can do anything with: control characters and halves of surrogate pairs.
+# Characters that stores, terminals and JSON parsers can't handle: control characters and lone surrogates.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TRAILING_SPACE = re.compile(r"(?<![ \t\xa0])[ \t\xa0]++(?=\n)")
@@ -28,17 +28,17 @@ def clean(text: str) -> str:
     text = _CONTROL.sub("", text)
     if not text.isascii():
         text = _SURROGATE.sub("\ufffd", text)
-    # Most text has neither, and looking for a fixed string is much faster than for a pattern.
+    # Most text has none of these, and searching a fixed string is much faster than a pattern.
     if " \n" in text or "\t\n" in text or "\xa0\n" in text:
         text = _TRAILING_SPACE.sub("", text)
     return _BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text
 
 
 class SectionWriter:
-    """Collects the text of one file and sends it on, section by section.
+    """Collects the text of one file and sends it, section by section.
 
-    A section ends where the place changes, or after 65,536 characters. Raises
-    :class:`~rag_pipeline.errors.ExtractionLimitError` when the text grows over ``text_bytes``.
+    A section ends where the locator changes, or after 65,536 characters. Raises
+    :class:`~rag_pipeline.errors.ExtractionLimitError` when the text exceeds ``text_bytes``.
     """
 
     def __init__(self, send: Callable[[WorkerMessage], None], *, text_bytes: int) -> None:
@@ -50,7 +50,7 @@ class SectionWriter:
         self._pieces: list[str] = []
         self._pending = 0
         self._locator = ""
-        self._base = ""
+        self._section_locator = ""
         self._headings: list[tuple[int, str]] = []
         self._only_headings = True
         self._fraction = 0.0
@@ -58,28 +58,28 @@ class SectionWriter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing but white space has been written."""
+        """Whether only white space has been written."""
         return self._sections == 0 and not "".join(self._pieces).strip()
 
     def section(self, locator: str) -> None:
-        """Begin a section: what is written from now on stands at ``place``."""
+        """Start a section with this locator."""
         self.flush()
-        self._base = self._locator = locator
+        self._section_locator = self._locator = locator
         self._headings = []
 
     def heading(self, level: int, title: str) -> None:
-        """Begin a section under a heading; its place is the path of headings, such as ``Leave › Sick leave``.
+        """Start a section under a heading; its locator is the path of headings, such as ``Leave › Sick leave``.
 
-        Headings with nothing between them share a section.
+        Headings without text between them share a section.
         """
         title = " ".join(title.split())
-        name = title[:_LOCATOR_CHARACTERS]  # a place is built of it for each section below, however long the title is
+        name = title[:_LOCATOR_CHARACTERS]  # each section below builds a locator from it
         if not title or (self._only_headings and (level, name) in self._headings[-1:]):
             return
         if not self._only_headings:
             self.flush()
         self._headings = [(above, text) for above, text in self._headings if above < level] + [(level, name)]
-        self._locator = " › ".join(filter(None, [self._base, *(text for _, text in self._headings)]))
+        self._locator = " › ".join(filter(None, [self._section_locator, *(text for _, text in self._headings)]))
         self._append(title + "\n")
 
     def write(self, text: str) -> None:
@@ -99,7 +99,7 @@ class SectionWriter:
         start = 0
         while len(text) - start >= SECTION_CHARACTERS:
             end = start + SECTION_CHARACTERS
-            # Cut between paragraphs, lines or words where there are any, rather than inside a word.
+            # Cut between paragraphs, lines or words if possible.
             for separator in ("\n\n", "\n", " "):
                 cut = text.rfind(separator, start + SECTION_CHARACTERS // 2, end)
                 if cut >= 0:
@@ -111,7 +111,7 @@ class SectionWriter:
         self._pending = len(text) - start
 
     def flush(self) -> None:
-        """Send the section as it is."""
+        """Send the text collected so far as a section."""
         text = "".join(self._pieces)
         self._pieces = []
         self._pending = 0
@@ -129,7 +129,7 @@ class SectionWriter:
         self._send(SectionFound(clean(self._locator)[:_LOCATOR_CHARACTERS], text))
 
     def progress(self, fraction: float) -> None:
-        """Report the fraction of the file that is done; cheap enough to call for each line."""
+        """Report the fraction of the file that has been read; cheap enough to call for each line."""
         if fraction < self._fraction + _PROGRESS_STEP and fraction < 1:
             return
         now = time.monotonic()
@@ -139,7 +139,7 @@ class SectionWriter:
             self._send(Progressed(fraction))
 
     def warn(self, message: str) -> None:
-        """Report a part that had to be left out."""
+        """Report a part of the file that is left out."""
         self._warnings += 1
         if self._warnings <= _MAX_WARNINGS:
             self._send(Warned(clean(message)[:300]))

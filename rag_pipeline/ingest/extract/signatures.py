@@ -1,4 +1,4 @@
-"""The first bytes of formats that hold no text to search, and what to call them."""
+"""The signatures of binary formats without searchable text, and their names."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _MP3_FRAME = re.compile(rb"\xff[\xfb\xf3\xf2][\x10-\xef]")
 
 
 def binary_label(head: bytes) -> str | None:
-    """Return what a file is called whose content is known and holds no text, such as ``a PNG image``, or None."""
+    """Return the name of a known binary format, such as ``a PNG image``; None for other content."""
     for signature, label in _AT_START:
         if head.startswith(signature):
             return label

@@ -1,4 +1,4 @@
-"""The system calls for confinement that the standard library has no functions for."""
+"""System calls for confinement that the standard library does not wrap."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def syscall(number: int, *arguments: int | ctypes.Array[ctypes.c_char] | None) -> int:
-    """Make a system call with numbers, buffers and null pointers; raises OSError."""
+    """Make a system call; arguments are numbers, buffers and null pointers. Raises OSError."""
     values = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
     result = int(_libc.syscall(ctypes.c_long(number), *values))
     if result < 0:
@@ -33,15 +33,15 @@ def prctl(option: int, *arguments: int | ctypes.Array[ctypes.c_char]) -> None:
 
 
 def forbid_new_privileges() -> None:
-    """Have no program that this process starts gain privileges; Landlock and seccomp ask for it. Raises OSError."""
+    """Keep started programs from gaining privileges, as Landlock and seccomp require; raises OSError."""
     prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def drop_capabilities() -> None:
-    """Give up root's powers but that of reading files whatever their mode; raises OSError.
+    """Drop all capabilities; root keeps CAP_DAC_READ_SEARCH. Raises OSError.
 
-    Libraries may be installed for another user alone. With fewer capabilities than its parent, the process may not look
-    into the parent's memory or environment, also as root.
+    Root keeps it because libraries may be readable only by another user. A process with fewer capabilities than its
+    parent can't read the parent's memory or environment, even as root.
     """
     header = ctypes.create_string_buffer(_CAPABILITY_VERSION.to_bytes(4, sys.byteorder) + bytes(4), 8)
     kept = (1 << _CAP_DAC_READ_SEARCH).to_bytes(4, sys.byteorder) if os.geteuid() == 0 else bytes(4)

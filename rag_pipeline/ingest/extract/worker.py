@@ -1,4 +1,4 @@
-"""The worker process: takes one file after another from its standard input, and answers on its standard output."""
+"""The worker process: reads files whose descriptors arrive on standard input, and replies on standard output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rag_pipeline.errors import (
     ExtractionError,
     ExtractionLimitError,
 )
-from rag_pipeline.ingest.extract.confinement import allow_processor_time, confine
+from rag_pipeline.ingest.extract.confinement import confine, limit_cpu_time
 from rag_pipeline.ingest.extract.file_type import recognise
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
@@ -35,26 +35,26 @@ from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 Send = Callable[[WorkerMessage], None]
 
-# One comes at a time; room for more, so that none is cut off.
+# One descriptor arrives at a time; with room for more, none is truncated.
 _MAX_FILES, _INT_BYTES = 4, 4
-# The disk or the network failed, not the file's format.
+# Errors of the disk or the network, not of the file's content.
 _STORAGE_ERRORS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO})
 
 
 def main(limits_json: str, lifeline: int) -> NoReturn:
     """Serve requests until standard input ends."""
     limits = ExtractionLimits(**json.loads(limits_json))
-    null = os.open(os.devnull, os.O_RDWR)  # once it is confined, nothing can be opened for writing
+    null = os.open(os.devnull, os.O_RDWR)  # confinement forbids opening files for writing
     requests, replies = _take_pipes(null)
-    lacks = confine(limits, lifeline)
+    missing = confine(limits, lifeline)
 
     def send(message: WorkerMessage) -> None:
         frame = memoryview(encode(message))
         while frame:
             frame = frame[os.write(replies, frame) :]
 
-    send(WorkerReady(lacks))
-    os.dup2(null, 2)  # until here it told the parent why a worker could not start
+    send(WorkerReady(missing))
+    os.dup2(null, 2)  # until now, the parent reads from it why a worker fails to start
     decoder = Decoder()
     files: deque[int] = deque()
     while data := _receive(requests, files):
@@ -65,7 +65,7 @@ def main(limits_json: str, lifeline: int) -> NoReturn:
 
 
 def _take_pipes(null: int) -> tuple[socket, int]:
-    """Move the two pipes out of the way of libraries that print or read."""
+    """Duplicate standard input and output, and redirect them to /dev/null for libraries that print or read."""
     requests, replies = socket(fileno=os.dup(0)), os.dup(1)
     os.dup2(null, 0)
     os.dup2(null, 1)
@@ -73,7 +73,7 @@ def _take_pipes(null: int) -> tuple[socket, int]:
 
 
 def _receive(requests: socket, files: deque[int]) -> bytes:
-    """Return bytes of requests, nothing at their end; the descriptors that come along go into ``files``."""
+    """Return bytes of requests, none at the end; append received descriptors to ``files``."""
     data, ancillary, _, _ = requests.recvmsg(1 << 16, CMSG_LEN(_MAX_FILES * _INT_BYTES))
     for level, kind, content in ancillary:
         if (level, kind) == (SOL_SOCKET, SCM_RIGHTS):
@@ -83,14 +83,14 @@ def _receive(requests: socket, files: deque[int]) -> bytes:
 
 
 def serve(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) -> None:
-    """Read one open file, close it, and send its sections, then Finished or Failed."""
+    """Read an open file and close it; send its sections, then Finished or Failed."""
     try:
-        allow_processor_time(limits.time_seconds)
+        limit_cpu_time(limits.time_seconds)
         send(Finished(_read(descriptor, name, limits, send)))
     except MemoryError:
         os._exit(OUT_OF_MEMORY_EXIT_CODE)
     except BrokenPipeError:
-        os._exit(0)  # the parent is gone
+        os._exit(0)  # the parent has ended
     except ExtractionError as error:
         send(Failed(type(error).__name__, str(error)))
     except RecursionError:
@@ -100,7 +100,7 @@ def serve(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) ->
             send(Failed("OSError", error.strerror or str(error), error.errno))
         else:
             send(Failed(CorruptFileError.__name__, _damaged(error), of_content=False))
-    except Exception as error:  # noqa: BLE001 - libraries raise anything at all on damaged files
+    except Exception as error:  # noqa: BLE001 - on damaged files, libraries raise any exception
         send(Failed(CorruptFileError.__name__, _damaged(error), of_content=False))
 
 

@@ -1,4 +1,4 @@
-"""The extractor's end of one worker process: starting it, talking to it, ending it."""
+"""Start a worker process, exchange messages with it, and end it."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ from rag_pipeline.ingest.extract.messages import (
 _REAP_SECONDS = 1.0
 _READ_BYTES = 1 << 16
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[3])
-# Of the host's environment only what the interpreter itself needs to start: no credentials, no proxies, no caches.
+# The only variables that a worker inherits: the interpreter needs them to start. No credentials, proxies or caches.
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TZ")
 
 
 class WorkerEndedError(Exception):
-    """The worker is gone; ``exit_code`` is negative for a signal, None if it could not even be waited for."""
+    """The worker has ended; ``exit_code`` is negative for a signal, None if the process could not be reaped."""
 
-    def __init__(self, exit_code: int | None, words: str = "") -> None:
-        super().__init__(words or f"exit code {exit_code}")
+    def __init__(self, exit_code: int | None, detail: str = "") -> None:
+        super().__init__(detail or f"exit code {exit_code}")
         self.exit_code = exit_code
 
 
 class WorkerProcess:
-    """A child process that reads files, one at a time; used by one thread at a time.
+    """A child process that reads files, one at a time; use it from one thread at a time.
 
-    A process, and not a thread: it can be bounded and killed, and its work holds no lock of this interpreter. Started
-    as a fresh interpreter and not by ``multiprocessing``: forking a program with threads is unsafe, and spawning needs
-    the host's main module to be importable. Files reach it open, since it can open none itself.
+    Unlike a thread, a process can be limited and killed, and it does not hold this interpreter's GIL. It is a fresh
+    interpreter, not one of ``multiprocessing``: forking a program with threads is unsafe, and spawning requires an
+    importable main module. It can't open files, so it receives descriptors.
     """
 
     def __init__(self, limits: ExtractionLimits) -> None:
-        """Start the process; raises OSError if the system has no room for it. ``idle``: no file is being read."""
+        """Start the process; raises OSError if the system can't start another."""
         self.files_read = 0
-        self.idle = True
+        self.is_idle = True
+        self.missing = ""
         self._decoder = Decoder()
-        self.lacks = ""
         lifeline, self._lifeline = os.pipe()
         self._requests, requests = socketpair()
         try:
             self._process = subprocess.Popen(
-                # -P: or this folder would be on the path, with modules of common names
+                # -P keeps this folder off the path: its modules have common names.
                 [sys.executable, "-P", "-s", "-B", _launcher(), json.dumps(asdict(limits)), str(lifeline)],
                 stdin=requests.fileno(),
                 stdout=subprocess.PIPE,
@@ -66,7 +66,7 @@ class WorkerProcess:
                 pass_fds=(lifeline,),
                 cwd="/",
                 env=_environment(),
-                start_new_session=True,  # Ctrl+C in the terminal is for the host, which stops in order
+                start_new_session=True,  # so that Ctrl+C reaches only the host, which stops its workers in order
             )
         except BaseException:
             os.close(self._lifeline)
@@ -86,11 +86,14 @@ class WorkerProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process still runs."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def is_ready(self, timeout_seconds: float) -> bool:
-        """Wait for the worker to be confined; raises WorkerEndedError with the worker's last words if it failed."""
+        """Return whether the worker is confined and ready; wait for it up to the timeout.
+
+        Raises WorkerEndedError, with the last line of the worker's stderr, if it failed to start.
+        """
         assert self._process.stderr
         try:
             ready = next(
@@ -101,15 +104,15 @@ class WorkerProcess:
             raise WorkerEndedError(ended.exit_code, lines[-1][:200] if lines else "") from None
         if ready is None:
             return False
-        self.lacks = ready.lacks
+        self.missing = ready.missing
         self._process.stderr.close()
         return True
 
     def request(self, descriptor: int, name: str) -> None:
-        """Have the worker read an open file, of which it gets a copy; raises :class:`WorkerEndedError`."""
-        self.idle = False
+        """Send the worker a copy of the descriptor to read; raises :class:`WorkerEndedError`."""
+        self.is_idle = False
         try:
-            # The worker waits for it with an empty socket, which takes any name in one call.
+            # An idle worker's socket buffer is empty, so it takes any name in one call.
             frame = encode(ReadRequest(os.fsencode(name).decode("latin-1")))
             rights = [(SOL_SOCKET, SCM_RIGHTS, array("i", [descriptor]))]
             self._requests.sendmsg([frame], rights, MSG_NOSIGNAL)
@@ -117,7 +120,7 @@ class WorkerProcess:
             raise WorkerEndedError(self._reap()) from None
 
     def receive(self, timeout_seconds: float) -> list[WorkerMessage]:
-        """Return the messages that arrive within the timeout, as soon as there are any; raises WorkerEndedError."""
+        """Return messages as soon as any arrive, or none after the timeout; raises WorkerEndedError."""
         if not _wait_readable(self._replies_fd, timeout_seconds):
             return []
         try:
@@ -132,12 +135,12 @@ class WorkerProcess:
             self.kill()
             raise WorkerEndedError(None) from None
         if messages and isinstance(messages[-1], Finished | Failed):
-            self.idle = True
+            self.is_idle = True
             self.files_read += 1
         return messages
 
     def kill(self) -> None:
-        """End the worker at once; idempotent."""
+        """Kill the worker; idempotent."""
         if self._process.returncode is None:
             self._process.kill()
         self._reap()
@@ -153,7 +156,7 @@ class WorkerProcess:
             self._lifeline = -1
         try:
             code = self._process.wait(_REAP_SECONDS)
-        except subprocess.TimeoutExpired:  # stuck in the kernel, on a dead network mount; it ends when that answers
+        except subprocess.TimeoutExpired:  # stuck in the kernel, for example on a dead network mount
             return None
         return code
 
@@ -163,17 +166,17 @@ def _launcher() -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment in which the child finds the same modules as this process, and little else."""
+    """Return a minimal environment in which the child finds the same modules as this process."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     paths = [path for path in sys.path if Path(path).is_absolute()]
     if _PACKAGE_PARENT not in paths:
         paths.append(_PACKAGE_PARENT)
-    # Libraries that look for a home to keep caches in find none that can be written.
+    # A home that does not exist keeps libraries from writing caches.
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1", "HOME": "/nonexistent"}
 
 
 def _wait_readable(descriptor: int, timeout_seconds: float) -> bool:
-    # Looked up at each call: a host patched for greenlets takes ``poll`` away and leaves a ``select`` that yields.
+    # Looked up at each call: a host patched for greenlets has no ``poll``, but a ``select`` that yields.
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)

@@ -1,4 +1,4 @@
-"""XML read as a stream of elements, with nothing of it kept: the ground for every format made of XML."""
+"""Parse XML as a stream of elements, without keeping a tree in memory."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ _MAX_DEPTH = 2000
 
 
 class ByteStream(Protocol):
-    """Bytes in blocks."""
+    """A stream of bytes, read in blocks."""
 
     def read(self, count: int, /) -> bytes:
-        """Return up to ``count`` bytes, none at the end."""
+        """Return up to ``count`` bytes; none at the end."""
         ...
 
 
 class XmlHandler:
-    """Is told of elements and text; names come without their namespace.
+    """Receives elements and text. Element names come without namespace.
 
-    ``attributes`` has the attributes' names as the parser gives them: see :func:`attribute`.
+    Attribute names come with their namespace; use :func:`attribute` to look one up.
     """
 
     def start(self, name: str, attributes: Mapping[str, str], /) -> None:
-        """Take the begin of an element."""
+        """Handle the start of an element."""
 
     def end(self, name: str, /) -> None:
-        """Take the end of an element."""
+        """Handle the end of an element."""
 
     def text(self, text: str, /) -> None:
-        """Take a stretch of text."""
+        """Handle a piece of text."""
 
 
 def attribute(attributes: Mapping[str, str], name: str) -> str | None:
-    """Return the attribute of that local name, in whatever namespace."""
+    """Return the value of the attribute with this local name, in any namespace; None if there is none."""
     if name in attributes:
         return attributes[name]
     suffix = " " + name
@@ -51,10 +51,10 @@ def parse_xml(
     on_block: Callable[[int], None] | None = None,
     allow_entities: bool = False,
 ) -> None:
-    """Feed a stream's elements to the handler.
+    """Parse a stream and pass its elements to the handler.
 
-    ``on_block`` is called with the number of bytes read so far. Office formats have no use for entity declarations, so
-    they are an error unless allowed; external entities are never loaded. Raises CorruptFileError, ExtractionLimitError.
+    ``on_block`` receives the number of bytes read so far. Entity declarations are an error unless allowed, as office
+    formats don't use them; external entities are never loaded. Raises CorruptFileError or ExtractionLimitError.
     """
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
@@ -90,5 +90,5 @@ def parse_xml(
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         if "amplification" in str(error):
-            raise ExtractionLimitError("has XML entities that expand without measure") from error
+            raise ExtractionLimitError("has XML entities that expand without limit") from error
         raise CorruptFileError(f"its XML is not well formed ({error})") from error

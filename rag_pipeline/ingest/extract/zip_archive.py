@@ -1,4 +1,4 @@
-"""Zip-based formats, unpacked under guard: what an archive says of itself is checked, and what comes out is counted."""
+"""Read zip-based formats safely: check the sizes that an archive declares, and count the bytes that come out."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.limits import KIB, MIB
 
 _ENCRYPTED_FLAG = 1
-_RATIO_FREE_BYTES = 16 * MIB
-_SMALL_PART_BYTES = 16 * MIB
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, ValueError)
+_RATIO_CHECK_FROM_BYTES = 16 * MIB
+_MAX_READ_BYTES = 16 * MIB
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError, ValueError)
 
 
 class ZipArchive:
-    """The parts of a zip file by name.
+    """The members of a zip file, by name. Zip files inside it are never opened.
 
-    Raises CorruptFileError, EncryptedFileError or ExtractionLimitError; a zip inside the zip is never opened.
+    Raises CorruptFileError, EncryptedFileError or ExtractionLimitError.
     """
 
     def __init__(self, file: InputFile) -> None:
@@ -29,14 +29,14 @@ class ZipArchive:
         file.stream.seek(0)
         try:
             self._zip = zipfile.ZipFile(file.stream)
-        except _DAMAGE as error:
+        except _ZIP_ERRORS as error:
             raise CorruptFileError(f"the zip directory can't be read ({error})") from error
         entries = self._zip.infolist()
         if len(entries) > self._limits.archive_entries:
             raise ExtractionLimitError(
                 f"holds {len(entries):,} files, over the limit of {self._limits.archive_entries:,}"
             )
-        # Media is stored as it is and can't grow, so only what exceeds the file itself counts as unpacked.
+        # Stored media does not grow, so only bytes beyond the size of the file itself count as unpacked.
         declared = sum(entry.file_size for entry in entries)
         if declared > self._limits.unpacked_bytes + file.size:
             raise ExtractionLimitError(
@@ -46,12 +46,12 @@ class ZipArchive:
         self.names = self._entries.keys()
 
     def size(self, name: str) -> int:
-        """Return the size a part declares, in bytes; it may lie."""
+        """Return the declared size of a member, in bytes; it may be wrong."""
         entry = self._entries.get(name)
         return entry.file_size if entry else 0
 
     def open(self, name: str) -> ZipMember:
-        """Return a part to be read in blocks."""
+        """Open a member, to be read in blocks."""
         entry = self._entries.get(name)
         if entry is None:
             raise CorruptFileError(f"its part {name} is missing")
@@ -59,33 +59,33 @@ class ZipArchive:
             raise EncryptedFileError("is encrypted; a password is needed")
         try:
             stream = self._zip.open(entry)
-        except (*_DAMAGE, RuntimeError) as error:
+        except (*_ZIP_ERRORS, RuntimeError) as error:
             raise CorruptFileError(f"its part {name} can't be read ({error})") from error
         return ZipMember(self, name, stream, entry.compress_size)
 
-    def read(self, name: str, limit_bytes: int = _SMALL_PART_BYTES) -> bytes:
-        """Return all of a small part."""
+    def read(self, name: str, limit_bytes: int = _MAX_READ_BYTES) -> bytes:
+        """Return the content of a small member."""
         data = bytearray()
-        part = self.open(name)
-        while block := part.read(64 * KIB):
+        member = self.open(name)
+        while block := member.read(64 * KIB):
             data += block
             if len(data) > limit_bytes:
                 raise ExtractionLimitError(f"has a part, {name}, that unpacks to more than {limit_bytes:,} bytes")
         return bytes(data)
 
-    def count(self, name: str, unpacked: int, packed: int, block: int) -> None:
-        """Account for a block of a part; raises ExtractionLimitError."""
+    def count_block(self, name: str, unpacked: int, packed: int, block: int) -> None:
+        """Count the bytes of a block against the limits; raises ExtractionLimitError."""
         self._unpacked += block
         if self._unpacked > self._limits.unpacked_bytes:
             raise ExtractionLimitError(f"unpacks to more than {self._limits.unpacked_bytes:,} bytes")
-        if unpacked > _RATIO_FREE_BYTES and unpacked > packed * self._limits.expansion_ratio:
+        if unpacked > _RATIO_CHECK_FROM_BYTES and unpacked > packed * self._limits.expansion_ratio:
             raise ExtractionLimitError(
                 f"has a part, {name}, that unpacks to more than {self._limits.expansion_ratio} times its size"
             )
 
 
 class ZipMember:
-    """One file of an archive, open for reading."""
+    """A member of a zip archive, open for reading."""
 
     def __init__(self, archive: ZipArchive, name: str, stream: IO[bytes], packed: int) -> None:
         self._archive = archive
@@ -95,11 +95,11 @@ class ZipMember:
         self.position = 0
 
     def read(self, count: int) -> bytes:
-        """Return up to ``count`` unpacked bytes, none at the end."""
+        """Return up to ``count`` unpacked bytes; none at the end."""
         try:
             block = self._stream.read(count)
-        except _DAMAGE as error:
+        except _ZIP_ERRORS as error:
             raise CorruptFileError(f"its part {self.name} can't be unpacked ({error})") from error
         self.position += len(block)
-        self._archive.count(self.name, self.position, self._packed, len(block))
+        self._archive.count_block(self.name, self.position, self._packed, len(block))
         return block

@@ -1,4 +1,4 @@
-"""One extractor for the tests that don't end its worker."""
+"""An extractor shared by the tests that don't kill its worker."""
 
 from __future__ import annotations
 

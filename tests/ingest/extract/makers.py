@@ -1,4 +1,4 @@
-"""Files made for the tests, byte by byte, and a reader run in this process."""
+"""Build test files from bytes, and read them in this process."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ WORD_NAMESPACE = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/20
 
 
 def input_file(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> InputFile:
-    """Return bytes as the file that a reader gets."""
+    """Return bytes as a reader's input file."""
     return InputFile(io.BytesIO(data), len(data), name, limits or ExtractionLimits())
 
 
 def read(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> list[tuple[str, str]]:
-    """Return the sections of a file as (place, text), read in this process."""
+    """Read a file in this process; return its sections as (locator, text)."""
     return [(m.locator, m.text) for m in read_messages(data, name, limits) if isinstance(m, SectionFound)]
 
 
 def warnings(data: bytes, name: str = "file") -> list[str]:
-    """Return what was left out of a file, as said by its reader."""
+    """Return the warnings that reading a file sends."""
     return [m.message for m in read_messages(data, name) if isinstance(m, Warned)]
 
 
 def read_messages(data: bytes, name: str = "file", limits: ExtractionLimits | None = None) -> list[WorkerMessage]:
-    """Return all that reading a file sends."""
+    """Return all messages that reading a file sends."""
     file = input_file(data, name, limits)
     sent: list[WorkerMessage] = []
     writer = SectionWriter(sent.append, text_bytes=file.limits.text_bytes)
@@ -59,7 +59,7 @@ def make_zip(parts: Mapping[str, bytes | str]) -> bytes:
 
 
 def make_office(main: str, content_type: str, parts: Mapping[str, bytes | str]) -> bytes:
-    """Return an Office file whose document is the part ``main``."""
+    """Return an Office file whose main part is ``main``."""
     relation = f'<Relationship Id="r" Type="x/officeDocument" Target="{main}"/>'
     return make_zip(
         {
@@ -71,13 +71,13 @@ def make_office(main: str, content_type: str, parts: Mapping[str, bytes | str]) 
 
 
 def make_docx(body: str, prologue: str = "", extra: Mapping[str, bytes | str] | None = None) -> bytes:
-    """Return a Word document with this body in WordprocessingML."""
+    """Return a Word document with a body in WordprocessingML."""
     document = f"{prologue}<w:document {WORD_NAMESPACE}><w:body>{body}</w:body></w:document>"
     return make_office("word/document.xml", WORD_MAIN, {"word/document.xml": document, **(extra or {})})
 
 
 def make_xlsx(sheet: str, shared: str = "", styles: str = "", name: str = "Budget") -> bytes:
-    """Return a workbook of one sheet, given its rows, shared strings and styles in SpreadsheetML."""
+    """Return a workbook of one sheet; rows, shared strings and styles are SpreadsheetML."""
     return make_office(
         "xl/workbook.xml",
         EXCEL_MAIN,
@@ -95,7 +95,7 @@ def make_xlsx(sheet: str, shared: str = "", styles: str = "", name: str = "Budge
 
 
 def make_pdf(pages: int, lines: int = 3, content: bytes | None = None) -> bytes:
-    """Return a PDF of so many pages, each of so many lines, or each with this content stream."""
+    """Return a PDF; each page has this number of lines, or this content stream."""
     objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"", b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"]
     kids = []
     for number in range(1, pages + 1):
@@ -121,7 +121,7 @@ def make_pdf(pages: int, lines: int = 3, content: bytes | None = None) -> bytes:
 
 
 def make_ole(stream_name: str) -> bytes:
-    """Return the head of an OLE container with one stream of this name in its directory."""
+    """Return the start of an OLE container whose directory has one stream of this name."""
     header = bytearray(512)
     header[:8] = bytes.fromhex("d0cf11e0a1b11ae1")
     struct.pack_into("<H", header, 30, 9)

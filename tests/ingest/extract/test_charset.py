@@ -1,4 +1,4 @@
-"""Encodings: marks, valid UTF-8, what the file says, and a careful guess."""
+"""Detection of encodings: byte order marks, valid UTF-8, declared encodings, guesses."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ JAPANESE = (
         (JAPANESE, "utf-16"),
     ],
 )
-def test_text_is_read_in_its_encoding(text: str, encoding: str) -> None:
+def test_the_encoding_is_detected(text: str, encoding: str) -> None:
     data = text.encode(encoding)
     assert looks_like_text(data)
     assert open_text(input_file(data)).read() == text
 
 
-def test_a_late_byte_decides_as_well() -> None:
+def test_a_non_ascii_byte_late_in_the_file_counts() -> None:
     data = b"plain\n" * 300_000 + "Köln".encode("latin-1")
     assert open_text(input_file(data)).read().endswith("Köln")
 
 
-def test_what_a_file_says_of_itself_loses_to_valid_utf8() -> None:
+def test_valid_utf8_wins_over_a_declared_encoding() -> None:
     assert find_encoding(input_file("é".encode()), declared="latin-1") == "utf-8"
     assert find_encoding(input_file(b"\xe9"), declared="cp1250") == "cp1250"
     for odd in ("no such", "rot13", "hex", "utf-16", "x\x00"):
         assert find_encoding(input_file(b"\xe9"), declared=odd) == "cp1252"
 
 
-def test_a_file_that_ends_within_a_character_is_no_utf8() -> None:
+def test_a_file_that_ends_inside_a_character_is_not_utf8() -> None:
     assert find_encoding(input_file("aé".encode()[:-1])) == "cp1252"
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_decode(data: bytes) -> None:
+def test_any_bytes_can_be_decoded(data: bytes) -> None:
     open_text(input_file(data)).read()
 
 
 @pytest.mark.parametrize("data", [bytes(100), b"\x01\x02\x03" * 30, b"text\x00more text than zeros"])
-def test_binary_data_is_no_text(data: bytes) -> None:
+def test_binary_data_does_not_look_like_text(data: bytes) -> None:
     assert not looks_like_text(data)

@@ -1,4 +1,4 @@
-"""What a worker may not do, asked of a process that is confined for real."""
+"""Confinement, tested in processes that are really confined."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 
 def run_confined(code: str, *, limits: str = "", before: str = "") -> subprocess.CompletedProcess[str]:
-    """Run code in a confined process; ``before`` runs in it earlier, unconfined."""
+    """Run code in a confined process; ``before`` runs first, unconfined."""
     read_end, write_end = os.pipe()
     prologue = before + (
-        "from rag_pipeline.ingest.extract.confinement import confine, allow_processor_time\n"
+        "from rag_pipeline.ingest.extract.confinement import confine, limit_cpu_time\n"
         "from rag_pipeline.ingest.extract.limits import ExtractionLimits\n"
         f"confine(ExtractionLimits({limits}), {read_end})\n"
     )
@@ -35,37 +35,37 @@ def run_confined(code: str, *, limits: str = "", before: str = "") -> subprocess
         os.close(write_end)
 
 
-def test_it_can_not_write_files(tmp_path: Path) -> None:
+def test_a_confined_process_can_not_write_files(tmp_path: Path) -> None:
     path = tmp_path / "out"
     done = run_confined(f"open({str(path)!r}, 'w', buffering=1).write('text\\n')")
     assert "PermissionError" in done.stderr
     assert not path.exists()
 
 
-def test_it_can_not_take_more_memory() -> None:
+def test_memory_is_limited() -> None:
     done = run_confined("bytes(200 << 20)", limits="memory_bytes=150 << 20")
     assert "MemoryError" in done.stderr
 
 
-def test_its_processor_time_is_bounded_and_each_file_gets_its_own() -> None:
+def test_cpu_time_is_limited_per_file() -> None:
     import signal
 
-    done = run_confined("allow_processor_time(0.1)\nwhile True: pass")
+    done = run_confined("limit_cpu_time(0.1)\nwhile True: pass")
     assert done.returncode == -signal.SIGXCPU
     done = run_confined(
-        "import resource\nallow_processor_time(5); a = resource.getrlimit(resource.RLIMIT_CPU)\n"
-        "allow_processor_time(50); b = resource.getrlimit(resource.RLIMIT_CPU)\nassert b[0] - a[0] == 45"
+        "import resource\nlimit_cpu_time(5); a = resource.getrlimit(resource.RLIMIT_CPU)\n"
+        "limit_cpu_time(50); b = resource.getrlimit(resource.RLIMIT_CPU)\nassert b[0] - a[0] == 45"
     )
     assert done.returncode == 0, done.stderr
 
 
-def test_it_gives_way_to_others() -> None:
+def test_the_priority_is_lowered() -> None:
     assert (
         run_confined("import os; print(os.getpriority(os.PRIO_PROCESS, 0))").stdout == f"{min(19, os.nice(0) + 10)}\n"
     )
 
 
-def test_a_parent_that_is_gone_already_ends_it() -> None:
+def test_a_worker_whose_parent_has_ended_exits() -> None:
     read_end, write_end = os.pipe()
     os.close(write_end)
     code = (
@@ -79,8 +79,8 @@ def test_a_parent_that_is_gone_already_ends_it() -> None:
     assert (done.returncode, done.stdout) == (1, b"")
 
 
-# What a document that has taken over the worker may try. Each is to fail with an OSError, or to return -1 as C does.
-# ``victim`` is a file of the user's, ``parent`` the process that holds the tokens.
+# Attacks of a document that has taken over the worker. Each must raise OSError, or return -1 as C functions do.
+# ``victim`` is a user's file, ``parent`` the process that holds the tokens.
 ATTACKS = {
     "read a file": "open(victim).read()",
     "read the system's secrets": "open('/etc/shadow').read()",
@@ -155,7 +155,7 @@ print(dict(tries()))
 
 
 def attack(victim: Path, attacks: dict[str, str], *, before: str = "") -> str:
-    """Return what a confined process could do, as the text of a dict."""
+    """Return the attacks that succeed in a confined process, as the text of a dict."""
     before += (
         "import ctypes, fcntl, os, resource, _socket\n"
         f"victim, parent, attacks = {str(victim)!r}, os.getppid(), {attacks!r}\n"
@@ -168,14 +168,14 @@ def attack(victim: Path, attacks: dict[str, str], *, before: str = "") -> str:
     return done.stdout
 
 
-def test_a_document_that_takes_over_the_worker_reaches_nothing(tmp_path: Path) -> None:
+def test_all_attacks_of_a_document_fail(tmp_path: Path) -> None:
     victim = tmp_path / "victim.txt"
     victim.write_text("secret")
     assert attack(victim, ATTACKS) == "{}\n"
     assert (victim.read_text(), [path.name for path in tmp_path.iterdir()]) == ("secret", ["victim.txt"])
 
 
-def test_what_readers_load_late_still_loads() -> None:
+def test_modules_that_readers_import_late_still_load() -> None:
     done = run_confined(
         "import ctypes, decimal, email.policy, encodings, importlib, mimetypes, pkgutil, sqlite3, ssl, threading\n"
         "import zoneinfo, lzma, bz2, xml.dom.minidom, unicodedata, tempfile, time\n"
@@ -192,7 +192,7 @@ def test_what_readers_load_late_still_loads() -> None:
     assert (done.returncode, done.stdout) == (0, "a thread\n"), done.stderr
 
 
-# A kernel without the means, made by the means: a filter that answers as such a kernel does, which a child inherits.
+# An older kernel is simulated by a seccomp filter, which children inherit: the missing calls fail with ENOSYS.
 WITHOUT = {
     "Landlock": "s._when(444, [s._result(0x50000 | 38)])",
     "seccomp": "s._when({'x86_64': 157, 'aarch64': 167}[os.uname().machine],"
@@ -209,27 +209,27 @@ def old_kernel(*lacking: str) -> str:
     )
 
 
-def test_without_landlock_all_but_reading_stays_closed(tmp_path: Path) -> None:
+def test_without_landlock_only_reading_files_is_possible(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("secret")
     readable = {"read the system's secrets", "read the users", "list a folder", "list the home", "read a file"}
     readable |= {"read the parent's command line"}
-    if os.geteuid() != 0:  # the parent, a test, is open to its user; root's is closed by its powers
+    if os.geteuid() != 0:  # this process is readable by its user; only root's capabilities protect it
         readable |= {"read the parent's environment"}
     attacks = {name: code for name, code in ATTACKS.items() if name not in readable}
     assert attack(tmp_path / "victim", attacks, before=old_kernel("Landlock")) == "{}\n"
 
 
-def test_without_seccomp_files_and_programs_and_tcp_stay_closed(tmp_path: Path) -> None:
+def test_without_seccomp_files_programs_and_tcp_stay_forbidden(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("secret")
     kept = ("read", "list", "write a", "create", "empty", "delete", "rename", "make a folder", "start a program")
     attacks = {name: code for name, code in ATTACKS.items() if name.startswith(kept) and name != "read keys"}
     attacks["connect by TCP"] = "_socket.socket(_socket.AF_INET, _socket.SOCK_STREAM).connect(('127.0.0.1', 9))"
-    attacks.pop("start a program beside")  # it returns the number of a child that has failed
+    attacks.pop("start a program beside")  # it returns the id of a child that failed
     assert attack(tmp_path / "victim", attacks, before=old_kernel("seccomp")) == "{}\n"
 
 
 @pytest.mark.parametrize("lacking", [("Landlock",), ("seccomp",), ("Landlock", "seccomp")])
-def test_an_extractor_on_an_older_kernel_reads_and_says_once_what_is_missing(
+def test_on_an_older_kernel_files_are_read_and_the_missing_mechanisms_are_logged_once(
     tmp_path: Path, lacking: tuple[str, ...]
 ) -> None:
     (tmp_path / "a.txt").write_text("text")

@@ -1,4 +1,4 @@
-"""Every outcome of a file, with real workers: text, a clear error, or a stop; and never a worker left behind."""
+"""Every outcome of reading a file, with real workers: text, an error or a stop. No worker is left behind."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,36 +26,29 @@ from rag_pipeline.ingest.extract.limits import MIB
 from rag_pipeline.ingest.types import Stopped
 from tests.ingest.extract.makers import EXAMPLES, make_docx, make_ole, make_pdf, make_xlsx, make_zip
 from tests.support.processes import child_processes, is_alive
+from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
-DEADLINE_SECONDS = 60.0
 _ROOT = Path(__file__).resolve().parents[3]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
 class Running:
-    """An extraction in a thread of its own; ``outcome`` is what it returned or raised."""
+    """An extraction in its own thread; ``outcome`` is its result or exception."""
 
     def __init__(self, extractor: ProcessExtractor, path: Path) -> None:
         self.outcome: object = None
-        self.moving = threading.Event()
+        self.has_progress = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(extractor, path))
         self._thread.start()
 
     def _run(self, extractor: ProcessExtractor, path: Path) -> None:
         try:
-            self.outcome = extractor.extract(str(path), on_progress=self._tell)
-        except BaseException as error:  # noqa: BLE001 - it is the outcome
+            self.outcome = extractor.extract(str(path), on_progress=self._note_progress)
+        except BaseException as error:  # noqa: BLE001 - tests examine it
             self.outcome = error
 
-    def _tell(self, fraction: float) -> None:
+    def _note_progress(self, fraction: float) -> None:
         if fraction > 0:
-            self.moving.set()
+            self.has_progress.set()
 
     def join(self) -> None:
         self._thread.join(DEADLINE_SECONDS)
@@ -78,7 +69,7 @@ def write(folder: Path, name: str, data: bytes) -> str:
     return str(path)
 
 
-# What can be read
+# Readable files
 
 
 @pytest.mark.parametrize(
@@ -98,13 +89,13 @@ def write(folder: Path, name: str, data: bytes) -> str:
         ("products/launch-plan.pptx", "slide 3", "Say that the pilot schools keep their stations."),
     ],
 )
-def test_an_example_is_read_with_its_places(extractor: ProcessExtractor, name: str, locator: str, words: str) -> None:
+def test_an_example_is_read_with_its_locators(extractor: ProcessExtractor, name: str, locator: str, words: str) -> None:
     document = extractor.extract(str(EXAMPLES / name))
     text = {section.locator: " ".join(section.text.split()) for section in document.sections}
     assert words in text[locator]
 
 
-def test_names_that_are_no_utf8_reach_the_worker_intact(extractor: ProcessExtractor, tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_reach_the_worker_intact(extractor: ProcessExtractor, tmp_path: Path) -> None:
     path = os.fsdecode(os.fsencode(str(tmp_path)) + b"/caf\xe9 \xff.txt")
     Path(path).write_text("found")
     assert extractor.extract(path).sections[0].text == "found"
@@ -113,7 +104,7 @@ def test_names_that_are_no_utf8_reach_the_worker_intact(extractor: ProcessExtrac
         extractor.extract(path)
 
 
-def test_a_relative_path_is_meant_from_here(
+def test_a_relative_path_is_relative_to_the_working_folder(
     extractor: ProcessExtractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('a document is never imported')")
@@ -123,7 +114,7 @@ def test_a_relative_path_is_meant_from_here(
         assert fresh.extract("json.py").sections
 
 
-def test_progress_rises_to_its_end(extractor: ProcessExtractor, long_pdf: Path) -> None:
+def test_progress_rises_to_one(extractor: ProcessExtractor, long_pdf: Path) -> None:
     fractions: list[float] = []
     document = extractor.extract(str(long_pdf), on_progress=fractions.append)
     assert len(document.sections) == 600
@@ -131,7 +122,7 @@ def test_progress_rises_to_its_end(extractor: ProcessExtractor, long_pdf: Path) 
     assert 0 <= fractions[0] < 0.5 < fractions[-1] <= 1
 
 
-# What can't
+# Unreadable files
 
 
 @pytest.mark.parametrize(
@@ -151,7 +142,7 @@ def test_progress_rises_to_its_end(extractor: ProcessExtractor, long_pdf: Path) 
         ("deep.ipynb", b"[" * 200_000, CorruptFileError, "nested too deeply"),
     ],
 )
-def test_what_has_no_text_says_why(
+def test_the_error_says_why_a_file_has_no_text(
     extractor: ProcessExtractor, tmp_path: Path, name: str, data: bytes, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error) as caught:
@@ -170,14 +161,14 @@ def test_what_has_no_text_says_why(
         ("products/logo.png", UnsupportedFileTypeError),
     ],
 )
-def test_an_example_that_can_not_be_read_says_why(
+def test_the_error_says_why_an_example_can_not_be_read(
     extractor: ProcessExtractor, name: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         extractor.extract(str(EXAMPLES / name))
 
 
-def test_special_files_are_refused_without_waiting(extractor: ProcessExtractor, tmp_path: Path) -> None:
+def test_special_files_are_refused_without_blocking(extractor: ProcessExtractor, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.txt")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket.txt"))
@@ -191,7 +182,7 @@ def test_special_files_are_refused_without_waiting(extractor: ProcessExtractor, 
                 extractor.extract(str(path))
 
 
-def test_what_the_system_refuses_is_its_own_error(extractor: ProcessExtractor, tmp_path: Path) -> None:
+def test_an_error_of_the_system_is_an_os_error(extractor: ProcessExtractor, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.txt"):
         extractor.extract(str(tmp_path / "gone.txt"))
     (tmp_path / "loop").symlink_to("loop")
@@ -219,7 +210,7 @@ def test_a_zip_bomb_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_a_billion_laughs_end_soon(extractor: ProcessExtractor, tmp_path: Path, allowed: bool) -> None:
+def test_entity_expansion_is_stopped(extractor: ProcessExtractor, tmp_path: Path, allowed: bool) -> None:
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
     prologue = f'<!DOCTYPE w:document [<!ENTITY l0 "lol">{laughs}]>'
     if allowed:
@@ -230,7 +221,7 @@ def test_a_billion_laughs_end_soon(extractor: ProcessExtractor, tmp_path: Path, 
         extractor.extract(path)
 
 
-def test_deep_nesting_ends_soon(extractor: ProcessExtractor, tmp_path: Path) -> None:
+def test_deep_nesting_is_stopped(extractor: ProcessExtractor, tmp_path: Path) -> None:
     deep = make_docx("<w:p>" * 100_000 + "</w:p>" * 100_000)
     with pytest.raises(CorruptFileError, match="nested deeper"):
         extractor.extract(write(tmp_path, "deep.docx", deep))
@@ -238,14 +229,14 @@ def test_deep_nesting_ends_soon(extractor: ProcessExtractor, tmp_path: Path) -> 
     assert extractor.extract(write(tmp_path, "deep.html", html)).sections[0].text == "words"
 
 
-def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_read(tmp_path: Path, long_pdf: Path) -> None:
+def test_after_a_file_that_takes_too_long_the_next_is_read(tmp_path: Path, long_pdf: Path) -> None:
     with ProcessExtractor(ExtractionLimits(time_seconds=0.5)) as extractor:
         with pytest.raises(ExtractionLimitError, match=r"^long\.pdf took longer than 0\.5 seconds"):
             extractor.extract(str(long_pdf))
         assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
 
 
-def test_a_file_that_takes_too_much_memory_is_given_up_and_the_next_is_read(tmp_path: Path) -> None:
+def test_after_a_file_that_takes_too_much_memory_the_next_is_read(tmp_path: Path) -> None:
     cells = "".join(f"<si><t>string number {number}</t></si>" for number in range(1_000_000))
     path = write(tmp_path, "hog.xlsx", make_xlsx("", shared=cells))
     with ProcessExtractor(ExtractionLimits(memory_bytes=64 * MIB)) as extractor:
@@ -254,7 +245,7 @@ def test_a_file_that_takes_too_much_memory_is_given_up_and_the_next_is_read(tmp_
         assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
 
 
-def test_input_and_output_are_bounded(tmp_path: Path) -> None:
+def test_input_and_output_are_limited(tmp_path: Path) -> None:
     with ProcessExtractor(ExtractionLimits(text_bytes=100_000, input_bytes=1_000_000)) as extractor:
         with pytest.raises(ExtractionLimitError, match="more than 100,000 bytes of text"):
             extractor.extract(write(tmp_path, "long.log", b"0123456789 words\n" * 10_000))
@@ -262,19 +253,19 @@ def test_input_and_output_are_bounded(tmp_path: Path) -> None:
             extractor.extract(write(tmp_path, "large.log", bytes(1_000_001)))
 
 
-def test_a_long_pdf_stays_within_its_bounds(long_pdf: Path) -> None:
+def test_a_long_pdf_stays_within_the_limits(long_pdf: Path) -> None:
     with ProcessExtractor(ExtractionLimits(memory_bytes=256 * MIB)) as extractor:
         assert extractor.extract(str(long_pdf)).sections[-1].locator == "page 600"
 
 
-# Workers that die, and stopping
+# Dying workers, and stopping
 
 
 def test_a_killed_worker_fails_its_file_and_is_replaced(tmp_path: Path, long_pdf: Path) -> None:
     before = child_processes()
     with ProcessExtractor() as extractor:
         running = Running(extractor, long_pdf)
-        assert running.moving.wait(DEADLINE_SECONDS)
+        assert running.has_progress.wait(DEADLINE_SECONDS)
         (worker,) = child_processes() - before
         os.kill(worker, signal.SIGKILL)
         running.join()
@@ -287,7 +278,7 @@ def test_a_crashed_worker_fails_its_file(long_pdf: Path) -> None:
     before = child_processes()
     with ProcessExtractor() as extractor:
         running = Running(extractor, long_pdf)
-        assert running.moving.wait(DEADLINE_SECONDS)
+        assert running.has_progress.wait(DEADLINE_SECONDS)
         (worker,) = child_processes() - before
         os.kill(worker, signal.SIGSEGV)
         running.join()
@@ -295,14 +286,14 @@ def test_a_crashed_worker_fails_its_file(long_pdf: Path) -> None:
         assert "SIGSEGV" in str(running.outcome)
 
 
-def test_an_idle_worker_that_died_is_not_the_next_files_fault(tmp_path: Path) -> None:
+def test_an_idle_worker_that_died_is_replaced(tmp_path: Path) -> None:
     before = child_processes()
     path = write(tmp_path, "a.txt", b"text")
     with ProcessExtractor() as extractor:
         extractor.extract(path)
         (worker,) = child_processes() - before
         os.kill(worker, signal.SIGKILL)
-        wait_for(lambda: not is_alive(worker))
+        wait_until(lambda: not is_alive(worker))
         assert extractor.extract(path).sections
 
 
@@ -316,8 +307,8 @@ def test_a_progress_callback_stops_the_extraction(tmp_path: Path, long_pdf: Path
         assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
 
 
-def test_a_file_that_is_stuck_can_be_stopped(tmp_path: Path) -> None:
-    """One page that takes minutes reports no progress of its own."""
+def test_a_stuck_extraction_can_be_stopped(tmp_path: Path) -> None:
+    """A single page that takes minutes reports no progress."""
     endless = make_pdf(1, content=b"BT /F1 11 Tf " + b"(words) Tj T* " * 2_000_000 + b"ET")
     calls = 0
 
@@ -335,17 +326,17 @@ def test_close_ends_a_running_extraction_and_the_worker(long_pdf: Path) -> None:
     before = child_processes()
     extractor = ProcessExtractor()
     running = Running(extractor, long_pdf)
-    assert running.moving.wait(DEADLINE_SECONDS)
+    assert running.has_progress.wait(DEADLINE_SECONDS)
     extractor.close()
     running.join()
     assert isinstance(running.outcome, Stopped)
-    wait_for(lambda: child_processes() <= before)
+    wait_until(lambda: child_processes() <= before)
     extractor.close()
     with pytest.raises(Stopped):
         extractor.extract(str(long_pdf))
 
 
-def test_more_threads_than_workers_take_turns(tmp_path: Path) -> None:
+def test_threads_share_the_workers(tmp_path: Path) -> None:
     before = child_processes()
     path = Path(write(tmp_path, "a.txt", b"text"))
     with ProcessExtractor(workers=2) as extractor:
@@ -356,7 +347,7 @@ def test_more_threads_than_workers_take_turns(tmp_path: Path) -> None:
     assert all(getattr(one.outcome, "sections", None) for one in running)
 
 
-def test_a_worker_is_replaced_after_its_share_of_files(tmp_path: Path) -> None:
+def test_a_worker_is_replaced_after_files_per_worker(tmp_path: Path) -> None:
     path = write(tmp_path, "a.txt", b"text")
     before = child_processes()
     with ProcessExtractor(ExtractionLimits(files_per_worker=2)) as extractor:
@@ -388,7 +379,7 @@ def test_a_killed_parent_leaves_no_worker(tmp_path: Path, long_pdf: Path, busy: 
         "extractor = ProcessExtractor(); extractor.extract(sys.argv[1]); print('up', flush=True)\n"
         "extractor.extract(sys.argv[2], on_progress=lambda _: print('busy', flush=True)); time.sleep(60)\n"
     )
-    # The worker of a parent that is busy sits in one long page: only the kernel can end it there.
+    # If busy, the worker is reading one long page: only the kernel can end it there.
     second = make_pdf(1, content=b"BT /F1 11 Tf " + b"(words) Tj T* " * 2_000_000 + b"ET") if busy else b"text"
     arguments = [write(tmp_path, "a.txt", b"text"), write(tmp_path, "second.pdf" if busy else "b.txt", second)]
     parent = subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
@@ -399,8 +390,8 @@ def test_a_killed_parent_leaves_no_worker(tmp_path: Path, long_pdf: Path, busy: 
             assert parent.stdout.readline() == "busy\n"
         (worker,) = child_processes(parent.pid)
         parent.kill()
-    # Less than the page takes: the worker must not come to its end by itself.
-    wait_for(lambda: not is_alive(worker))
+    # Shorter than the page takes: the worker must not finish by itself.
+    wait_until(lambda: not is_alive(worker))
 
 
 _PATCHED_HOST = """
@@ -428,7 +419,7 @@ print(found, len(ticks) > 20)
 """
 
 
-def test_a_host_patched_for_greenlets_goes_on_meanwhile(long_pdf: Path) -> None:
+def test_a_host_patched_for_greenlets_is_not_blocked(long_pdf: Path) -> None:
     pytest.importorskip("eventlet")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _PATCHED_HOST, str(long_pdf)],
@@ -441,7 +432,7 @@ def test_a_host_patched_for_greenlets_goes_on_meanwhile(long_pdf: Path) -> None:
     assert done.stdout == "[600, 600, 600, 600] True\n", done.stderr
 
 
-def test_a_worker_that_can_not_start_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_says_that_a_worker_can_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, "a.txt", b"text")
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with ProcessExtractor() as extractor:

@@ -1,4 +1,4 @@
-"""A file is what it holds; its name decides only among kinds of text."""
+"""Recognition by content; the name matters only for text."""
 
 from __future__ import annotations
 
@@ -56,6 +56,6 @@ def test_a_type_is_recognised(data: bytes, name: str, reader: str) -> None:
         (b"\x80\x81\x00\x03" * 50, "a.txt", UnsupportedFileTypeError, "binary data"),
     ],
 )
-def test_what_can_not_be_read_is_named(data: bytes, name: str, error: type[ExtractionError], words: str) -> None:
+def test_the_error_names_an_unsupported_type(data: bytes, name: str, error: type[ExtractionError], words: str) -> None:
     with pytest.raises(error, match=words):
         recognise(input_file(data, name))

@@ -1,4 +1,4 @@
-"""HTML in tags and text: the same for every way to cut the page in pieces, and what is never closed ends with it."""
+"""The HTML parser gives the same result however the page is split; unclosed constructs extend to its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rag_pipeline.ingest.extract.html_parser import HtmlParser
 class Recorder(HtmlParser):
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.events: list[str] = []
         self._is_text = False
 
     def open_tag(self, tag: str, *, is_empty: bool) -> None:
@@ -23,26 +23,26 @@ class Recorder(HtmlParser):
 
     def data(self, text: str) -> None:
         if self._is_text:
-            self.found[-1] += text
+            self.events[-1] += text
         else:
-            self.found.append(text)
+            self.events.append(text)
         self._is_text = True
 
     def _add(self, what: str) -> None:
-        self.found.append(what)
+        self.events.append(what)
         self._is_text = False
 
 
 def parse(*pieces: str) -> list[str]:
-    tags = Recorder()
+    recorder = Recorder()
     for piece in pieces:
-        tags.feed(piece)
-    tags.close()
-    return tags.found
+        recorder.feed(piece)
+    recorder.close()
+    return recorder.events
 
 
 @pytest.mark.parametrize(
-    ("page", "found"),
+    ("page", "events"),
     [
         ("<P class=a>one</p >two", ["<p>", "one", "</p>", "two"]),
         ("a<br/>b<br />c", ["a", "<br/>", "b", "<br/>", "c"]),
@@ -65,11 +65,11 @@ def parse(*pieces: str) -> list[str]:
         ("a&amp", ["a&"]),
     ],
 )
-def test_markup_is_told_from_text_however_it_is_cut(page: str, found: list[str]) -> None:
-    assert parse(page) == found
-    assert parse(*page) == found
+def test_markup_is_split_from_text_however_it_is_fed(page: str, events: list[str]) -> None:
+    assert parse(page) == events
+    assert parse(*page) == events
     for at in range(len(page)):
-        assert parse(page[:at], page[at:]) == found
+        assert parse(page[:at], page[at:]) == events
 
 
 WORDS = ("<", ">", "</", "/", "p", "script", "<!--", "-->", "=", '"', "'", " ", "&", "amp;", "<![CDATA[", "]]>")
@@ -77,5 +77,5 @@ MARKUP = st.lists(st.sampled_from(WORDS)).map("".join)
 
 
 @given(MARKUP, st.integers(0, 40))
-def test_no_cut_makes_a_difference(page: str, at: int) -> None:
+def test_the_result_does_not_depend_on_the_split(page: str, at: int) -> None:
     assert parse(page[:at], page[at:]) == parse(page) == parse(*page)

@@ -1,4 +1,4 @@
-"""What a reader is told of its file."""
+"""The input file of a reader."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def test_the_extension_is_what_follows_the_last_dot(name: str, extension: str) -
 
 
 @given(st.binary(max_size=50), st.lists(st.tuples(st.integers(-60, 60), st.integers(0, 60)), max_size=5))
-def test_bytes_are_read_at_any_place_in_any_order(data: bytes, reads: list[tuple[int, int]]) -> None:
-    """Before the beginning counts as the beginning: the tail of a short file is the whole of it."""
+def test_bytes_are_read_at_any_offset_in_any_order(data: bytes, reads: list[tuple[int, int]]) -> None:
+    """A negative offset means 0, so the tail of a short file is the whole file."""
     file = input_file(data)
     for offset, count in reads:
         assert file.read_at(offset, count) == data[max(0, offset) :][:count]
 
 
-def test_a_file_is_not_opened_as_text_before_a_reader_does() -> None:
+def test_a_new_file_is_not_opened_as_text() -> None:
     assert input_file(b"abc").text is None

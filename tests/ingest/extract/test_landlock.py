@@ -1,4 +1,4 @@
-"""Landlock by itself; what it keeps a document from is in test_confine."""
+"""The Landlock rules; test_confinement has the attacks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ for path, mode in ((other, "r"), (folder + "/a", "a"), (folder + "/new", "w")):
 
 
 @pytest.mark.skipif(landlock.version() == 0, reason="this kernel has no Landlock")
-def test_what_is_named_can_be_read_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_given_paths_can_be_read(tmp_path: Path) -> None:
     folder, file, other = tmp_path / "folder", tmp_path / "file", tmp_path / "other"
     folder.mkdir()
     for path in (folder / "a", file, other):
@@ -41,7 +41,7 @@ def test_what_is_named_can_be_read_and_nothing_else(tmp_path: Path) -> None:
     assert done.stdout == "a ['a'] file other\n" + 3 * "refused\n", done.stderr
 
 
-def test_a_kernel_without_it_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_without_landlock_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise OSError(38, "Function not implemented")
 

@@ -1,4 +1,4 @@
-"""The script a worker process starts with: run as the extractor runs it, or imported, which must do nothing."""
+"""The worker's start script, run as the extractor runs it; importing it must do nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMITS = json.dumps(asdict(ExtractionLimits()))
 
 
 def run(*options: str, limits: str = LIMITS, folder: Path = Path("/")) -> subprocess.CompletedProcess[bytes]:
-    """Run the script until it finds that there are no requests."""
+    """Run the script; it ends as there are no requests."""
     lifeline, other_end = os.pipe()
     requests, none = socket.socketpair()
     none.close()
@@ -40,21 +40,21 @@ def run(*options: str, limits: str = LIMITS, folder: Path = Path("/")) -> subpro
         os.close(other_end)
 
 
-def test_a_worker_is_ready_and_ends_with_its_requests() -> None:
+def test_a_worker_starts_and_ends_with_its_input() -> None:
     done = run()
     assert done.returncode == 0, done.stderr
     assert list(Decoder().feed(done.stdout)) == [WorkerReady()]
 
 
-def test_it_finds_its_package_by_its_own_place(tmp_path: Path) -> None:
-    """Without site packages, from a folder that has a package of the same name."""
+def test_the_script_finds_its_package_by_its_own_path(tmp_path: Path) -> None:
+    """It runs without site packages, in a folder with a package of the same name."""
     (tmp_path / "rag_pipeline").mkdir()
     (tmp_path / "rag_pipeline" / "__init__.py").write_text("raise SystemExit('the wrong one')")
     done = run("-S", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_it_loads_the_reading_of_files_and_nothing_of_the_service() -> None:
+def test_a_worker_imports_nothing_of_the_service() -> None:
     done = run("-X", "importtime")
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.decode().splitlines()}
     own = {name for name in loaded if name.split(".")[0] == "rag_pipeline"}
@@ -67,7 +67,7 @@ def test_it_loads_the_reading_of_files_and_nothing_of_the_service() -> None:
     )
 
 
-def test_why_it_can_not_start_is_its_last_word() -> None:
+def test_the_last_line_of_stderr_says_why_it_can_not_start() -> None:
     done = run(limits=json.dumps({**asdict(ExtractionLimits()), "memory_bytes": 0}))
     assert done.returncode == 1
     assert done.stdout == b""

@@ -1,4 +1,4 @@
-"""Bounds that would let nothing through are refused."""
+"""Limits that no file could meet are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag_pipeline.ingest.extract.limits import ExtractionLimits
 
 @pytest.mark.parametrize("name", [field.name for field in fields(ExtractionLimits)])
 @pytest.mark.parametrize("value", [0, -1, True, "9", float("nan"), float("inf")])
-def test_a_bound_is_a_number_above_zero(name: str, value: object) -> None:
+def test_a_limit_is_a_number_above_zero(name: str, value: object) -> None:
     arguments: dict[str, Any] = {name: value}
     with pytest.raises(ConfigurationError, match=f"{name}={value!r}"):
         ExtractionLimits(**arguments)

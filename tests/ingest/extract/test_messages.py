@@ -1,4 +1,4 @@
-"""Frames survive any cut, and garbage is named as such."""
+"""Messages are decoded from any split of the bytes; garbage is an error."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ messages = st.one_of(
 
 
 @given(st.lists(messages), st.integers(1, 50))
-def test_messages_arrive_as_sent_however_the_bytes_are_cut(sent: list[WorkerMessage], step: int) -> None:
+def test_messages_arrive_as_sent_however_the_bytes_are_split(sent: list[WorkerMessage], step: int) -> None:
     data = b"".join(map(encode, sent))
     decoder = Decoder()
     received = [m for at in range(0, len(data), step) for m in decoder.feed(data[at : at + step])]
@@ -48,11 +48,11 @@ def test_the_largest_section_fits_a_frame() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'["Exec","x"]', b'["Found","only a place"]', b"\xff", b"3"])
-def test_what_is_no_message_is_an_error(body: bytes) -> None:
+def test_invalid_messages_are_errors(body: bytes) -> None:
     with pytest.raises(ProtocolError):
         list(Decoder().feed(struct.pack(">I", len(body)) + body))
 
 
-def test_a_frame_without_measure_is_an_error() -> None:
+def test_an_oversized_frame_is_an_error() -> None:
     with pytest.raises(ProtocolError, match="a frame of"):
         list(Decoder().feed(b"\xff\xff\xff\xff"))

@@ -1,4 +1,4 @@
-"""Relationships between the parts of an Office file, also where they point nowhere good."""
+"""Relationships between the parts of an Office file, including invalid ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 
 
 def archive(**relations: str) -> ZipArchive:
-    """Return an archive with the relationships of ``root``, and of the part word/document.xml."""
+    """Return an archive with the relationships of the file (``root``) and of the part word/document.xml."""
     names = {"root": "_rels/.rels", "document": "word/_rels/document.xml.rels"}
     parts = {names[key]: f'<Relationships xmlns="{PACKAGE}">{xml}</Relationships>' for key, xml in relations.items()}
     return ZipArchive(input_file(make_zip({"word/document.xml": "<d/>", **parts}), "a.docx"))
@@ -41,20 +41,20 @@ def relation(target: str, kind: str = "styles", key: str = "r1", more: str = "")
         ("stílus.xml", "word/stílus.xml"),
     ],
 )
-def test_a_target_is_meant_from_the_folder_of_its_part(target: str, part: str) -> None:
-    found = relationships(archive(document=relation(target)), "word/document.xml")
-    assert found == {"r1": Relationship("styles", part)}
+def test_a_target_is_relative_to_the_folder_of_its_part(target: str, part: str) -> None:
+    related = relationships(archive(document=relation(target)), "word/document.xml")
+    assert related == {"r1": Relationship("styles", part)}
 
 
 @given(st.text(st.sampled_from("./ab\\:%"), max_size=20))
 def test_no_target_leaves_the_archive(target: str) -> None:
-    (found,) = relationships(archive(document=relation(target)), "word/document.xml").values()
-    assert not found.part.startswith("/")
-    assert ".." not in found.part.split("/")
-    assert found.part == posixpath.normpath(found.part) or found.part == ""
+    (relationship,) = relationships(archive(document=relation(target)), "word/document.xml").values()
+    assert not relationship.part.startswith("/")
+    assert ".." not in relationship.part.split("/")
+    assert relationship.part == posixpath.normpath(relationship.part) or relationship.part == ""
 
 
-def test_links_to_the_world_and_half_a_relationship_are_passed_over() -> None:
+def test_external_and_incomplete_relationships_are_ignored() -> None:
     xml = (
         relation("https://example.invalid/logo.png", "image", "r1", 'TargetMode="External"')
         + f'<Relationship Id="r2" Type="{OFFICE}/styles"/>'
@@ -72,20 +72,20 @@ def test_a_part_without_relationships_has_none() -> None:
     assert relationships(archive(root=relation("a.xml")), "word/document.xml") == {}
 
 
-def test_parts_of_a_kind_come_in_their_order() -> None:
+def test_parts_of_a_kind_keep_their_order() -> None:
     xml = relation("b.xml", "header", "r1") + relation("s.xml", "styles", "r2") + relation("a.xml", "header", "r3")
     related = relationships(archive(document=xml), "word/document.xml")
     assert parts_of_kind(related, "header") == ["word/b.xml", "word/a.xml"]
     assert parts_of_kind(related, "head") == []
 
 
-def test_the_document_is_the_part_the_file_says() -> None:
+def test_the_relationships_name_the_main_part() -> None:
     xml = relation("docProps/core.xml", "core-properties", "r1") + relation("word/document.xml", "officeDocument", "r2")
     assert main_part(archive(root=xml)) == "word/document.xml"
 
 
 @pytest.mark.parametrize("relations", [{}, {"root": ""}, {"root": relation("docProps/core.xml", "core-properties")}])
-def test_a_file_without_a_document_is_damaged(relations: dict[str, str]) -> None:
+def test_a_file_without_a_main_part_is_damaged(relations: dict[str, str]) -> None:
     with pytest.raises(CorruptFileError, match="no part of it is the document"):
         main_part(archive(**relations))
 
@@ -93,7 +93,7 @@ def test_a_file_without_a_document_is_damaged(relations: dict[str, str]) -> None
 @pytest.mark.parametrize(
     "data", [b"", b"<Relationships>", b"\x00\xff", b'<!DOCTYPE r [<!ENTITY e "x">]><r>&e;</r>'], ids=repr
 )
-def test_damaged_relationships_are_damage_of_the_file(data: bytes) -> None:
+def test_a_file_with_damaged_relationships_is_damaged(data: bytes) -> None:
     damaged = ZipArchive(input_file(make_zip({"_rels/.rels": data}), "a.docx"))
     with pytest.raises(CorruptFileError):
         main_part(damaged)

@@ -21,16 +21,14 @@ def test_a_file_is_opened_for_reading_and_not_inherited(tmp_path: Path) -> None:
         os.close(descriptor)
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_special_files_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, what in ((tmp_path, "a folder"), (tmp_path / "pipe", "a named pipe"), (Path("/dev/null"), "a device")):
         with pytest.raises(UnsupportedFileTypeError, match=f"is {what}, not a file"):
             open_regular(str(path))
 
 
-def test_a_file_that_turns_into_a_pipe_before_it_is_opened_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_replaced_by_a_pipe_before_the_open_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, real = tmp_path / "a", os.open
     path.write_text("text")
     opened: list[int] = []
@@ -49,7 +47,7 @@ def test_a_file_that_turns_into_a_pipe_before_it_is_opened_is_refused(
         os.fstat(opened[0])
 
 
-def test_a_link_is_followed_only_if_it_may_be(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_followed_only_if_allowed(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("text")
     (tmp_path / "link").symlink_to("a")
     os.close(open_regular(str(tmp_path / "link")))

@@ -1,4 +1,4 @@
-"""Whatever the bytes are, the answer is a document or an error of ours, and the worker lives on."""
+"""Any bytes give a document or an ExtractionError, and the worker survives."""
 
 from __future__ import annotations
 
@@ -53,14 +53,18 @@ def check(extractor: ProcessExtractor, path: Path, data: bytes) -> None:
 
 @_BUDGET
 @given(data=st.binary(max_size=2000), suffix=st.sampled_from(_SUFFIXES))
-def test_random_bytes(extractor: ProcessExtractor, tmp_path: Path, data: bytes, suffix: str) -> None:
+def test_random_bytes_do_not_end_the_worker(
+    extractor: ProcessExtractor, tmp_path: Path, data: bytes, suffix: str
+) -> None:
     check(extractor, tmp_path / f"random{suffix}", data)
 
 
 @pytest.mark.parametrize("example", _FILES, ids=lambda path: path.name)
 @settings(_BUDGET, max_examples=12)
 @given(data=st.data())
-def test_damaged_examples(extractor: ProcessExtractor, tmp_path: Path, example: Path, data: st.DataObject) -> None:
+def test_damaged_examples_do_not_end_the_worker(
+    extractor: ProcessExtractor, tmp_path: Path, example: Path, data: st.DataObject
+) -> None:
     content = bytearray(example.read_bytes())
     if data.draw(st.booleans(), "cut"):
         del content[data.draw(st.integers(0, len(content) - 1), "at") :]

@@ -19,7 +19,7 @@ def test_python_and_its_libraries_are_readable() -> None:
         assert is_readable(module_file)
 
 
-def test_a_project_on_the_path_is_not_and_a_folder_of_libraries_is(
+def test_on_the_path_folders_of_libraries_are_readable_and_projects_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, vendored, installed, packed = (tmp_path / n for n in ("project", "vendored", "site-packages", "a.zip"))
@@ -33,6 +33,6 @@ def test_a_project_on_the_path_is_not_and_a_folder_of_libraries_is(
     assert {str(vendored), str(installed), str(packed)} <= set(readable)
 
 
-def test_no_home_and_no_root_is_readable() -> None:
+def test_home_and_root_are_not_readable() -> None:
     for path in ("/", "/etc", "/etc/passwd", "/proc/1/environ", "/tmp/x", str(Path.home()), "/var/lib"):
         assert not is_readable(path)

@@ -1,4 +1,4 @@
-"""The filter, run here as the kernel runs it; what it keeps a document from is in test_confine."""
+"""The seccomp filter, interpreted as the kernel does; test_confinement has the attacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 
 
 def verdict(filter_: list[Instruction], audit: int, number: int, *arguments: int) -> int:
-    """Return what the filter answers to a call; its program is classic BPF."""
+    """Interpret the filter, a classic BPF program, and return its result for a call."""
     data = struct.pack("<IIQ6Q", number, audit, 0, *(*arguments, *[0] * (6 - len(arguments))))
     at = word = 0
     while True:
@@ -38,12 +38,12 @@ def verdict(filter_: list[Instruction], audit: int, number: int, *arguments: int
 
 @pytest.fixture(params=sorted(MACHINES))
 def machine(request: pytest.FixtureRequest) -> tuple[list[Instruction], int, int]:
-    """The filter of one architecture for a process of number 99; the architecture's number and column."""
+    """The filter of an architecture for process 99, with the architecture's audit number and column."""
     audit, column = MACHINES[request.param]
     return program(audit, column, 99), audit, column
 
 
-def test_calls_that_reading_takes_are_allowed_and_all_others_are_not(
+def test_only_the_listed_calls_are_allowed(
     machine: tuple[list[Instruction], int, int],
 ) -> None:
     filter_, audit, column = machine
@@ -60,7 +60,7 @@ def test_calls_that_reading_takes_are_allowed_and_all_others_are_not(
     assert verdict(filter_, audit, 435) == verdict(filter_, audit, 1000) == UNKNOWN
 
 
-def test_arguments_decide_where_a_call_can_do_both(machine: tuple[list[Instruction], int, int]) -> None:
+def test_some_calls_are_allowed_with_some_arguments_only(machine: tuple[list[Instruction], int, int]) -> None:
     filter_, audit, column = machine
 
     def of(numbers: tuple[int, int], *arguments: int) -> bool:
@@ -81,7 +81,7 @@ def test_calls_of_another_architecture_are_refused(machine: tuple[list[Instructi
     assert verdict(filter_, audit ^ 1, 0) == REFUSED
 
 
-def test_an_unknown_architecture_and_a_kernel_without_it_are_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_architecture_or_a_kernel_without_seccomp_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(22, "Invalid argument")
 

@@ -1,4 +1,4 @@
-"""Sections: their places, their size, and text that every reader downstream can take."""
+"""Sections: their locators, their size, and clean text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def make(text_bytes: int = 10_000_000) -> tuple[SectionWriter, list[WorkerMessag
     return SectionWriter(sent.append, text_bytes=text_bytes), sent
 
 
-def test_headings_make_a_path_and_empty_ones_share_a_section() -> None:
+def test_headings_form_a_path_and_headings_without_text_share_a_section() -> None:
     writer, sent = make()
     writer.heading(1, " Hand\nbook ")
     writer.heading(2, "Leave")
@@ -33,29 +33,29 @@ def test_headings_make_a_path_and_empty_ones_share_a_section() -> None:
 
 
 @given(st.lists(st.text(alphabet=st.sampled_from("ab \n"), max_size=40), max_size=20), st.integers(1, 4000))
-def test_long_sections_are_cut_and_nothing_is_lost(pieces: list[str], repeat: int) -> None:
+def test_long_sections_are_split_and_nothing_is_lost(pieces: list[str], repeat: int) -> None:
     writer, sent = make()
     for piece in pieces:
         writer.write(piece * repeat)
     writer.flush()
-    found = [message.text for message in sent if isinstance(message, SectionFound)]
-    assert all(len(text) <= SECTION_CHARACTERS for text in found)
-    assert "".join("".join(found).split()) == "".join("".join(piece * repeat for piece in pieces).split())
+    texts = [message.text for message in sent if isinstance(message, SectionFound)]
+    assert all(len(text) <= SECTION_CHARACTERS for text in texts)
+    assert "".join("".join(texts).split()) == "".join("".join(piece * repeat for piece in pieces).split())
 
 
 @given(st.text(alphabet=st.characters()))
-def test_clean_text_is_valid_everywhere(text: str) -> None:
+def test_clean_text_is_valid_unicode(text: str) -> None:
     cleaned = clean(text)
     cleaned.encode()
     assert not any(ord(char) < 32 and char not in "\t\n" for char in cleaned)
     assert clean(cleaned) == cleaned or "\n\n" in cleaned
 
 
-def test_half_a_surrogate_pair_is_replaced() -> None:
+def test_a_lone_surrogate_is_replaced() -> None:
     assert clean("a\ud83d\r\nb\x00\x07 \f") == "a\ufffd\nb\n"
 
 
-def test_the_text_is_bounded() -> None:
+def test_the_text_is_limited() -> None:
     writer, sent = make(text_bytes=10)
     writer.write("ééééé")
     writer.flush()
@@ -65,7 +65,7 @@ def test_the_text_is_bounded() -> None:
     assert sent == [SectionFound("", "ééééé")]
 
 
-def test_progress_only_rises_and_warnings_are_few() -> None:
+def test_progress_only_rises_and_warnings_are_limited() -> None:
     writer, sent = make()
     for fraction in (0.2, 0.1, 0.2, 5.0):
         writer.progress(fraction)

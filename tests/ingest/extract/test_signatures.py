@@ -1,4 +1,4 @@
-"""Formats without text are called by their names."""
+"""Binary formats are named by their signatures."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from rag_pipeline.ingest.extract.signatures import binary_label
         (b"BM\x00\x01\x00\x00\x00\x00\x00\x00", "BMP"),
     ],
 )
-def test_known_content_has_a_name(head: bytes, words: str) -> None:
+def test_a_known_format_has_a_name(head: bytes, words: str) -> None:
     assert words in (binary_label(head) or "")
 
 
 @pytest.mark.parametrize("head", [b"", b"plain", b"MZ is how a letter may begin", b"BMW", "ÿû is UTF-8".encode()])
-def test_text_is_not_taken_for_a_format(head: bytes) -> None:
+def test_text_is_not_taken_for_a_binary_format(head: bytes) -> None:
     assert binary_label(head) is None

@@ -1,4 +1,4 @@
-"""The bare system calls, made in a process of their own where they can't be taken back."""
+"""The system calls, made in a separate process where they can't be undone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rag_pipeline.ingest.extract import syscalls
 _ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_what_the_kernel_refuses_is_an_os_error() -> None:
+def test_an_error_of_the_kernel_is_an_os_error() -> None:
     with pytest.raises(OSError) as caught:
         syscalls.syscall(1 << 20)
     assert caught.value.errno == errno.ENOSYS
@@ -23,7 +23,7 @@ def test_what_the_kernel_refuses_is_an_os_error() -> None:
     assert caught.value.errno == errno.EINVAL
 
 
-def test_powers_are_given_up_for_good() -> None:
+def test_capabilities_are_dropped_for_good() -> None:
     code = (
         "from rag_pipeline.ingest.extract import syscalls\n"
         "syscalls.drop_capabilities()\nsyscalls.forbid_new_privileges()\n"
@@ -31,6 +31,6 @@ def test_powers_are_given_up_for_good() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=_ROOT, capture_output=True, text=True, check=True)
     status = dict(line.split(":\t", 1) for line in done.stdout.splitlines() if ":\t" in line)
-    assert int(status["CapEff"], 16) in (0, 1 << 2)  # at most to read files, where it is root
+    assert int(status["CapEff"], 16) in (0, 1 << 2)  # root keeps the right to read all files
     assert int(status["CapPrm"], 16) == int(status["CapEff"], 16)
     assert status["NoNewPrivs"] == "1"

@@ -1,4 +1,4 @@
-"""The worker process seen from inside: what it imports, what noise does to it."""
+"""The worker's main function: what it imports, and what it sends."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _ROOT = Path(__file__).resolve().parents[3]
 
 
 def answers(path: Path, limits: ExtractionLimits | None = None) -> list[WorkerMessage]:
-    """Serve one file in this process. The processor time it may take stays bounded, far above what tests need."""
+    """Serve a file in this process; this lowers its CPU time limit, to far more than tests need."""
     sent: list[WorkerMessage] = []
-    descriptor = os.open(path, os.O_RDONLY)  # which it closes
+    descriptor = os.open(path, os.O_RDONLY)  # ``serve`` closes it
     serve(descriptor, os.fsencode(path.name), limits or ExtractionLimits(time_seconds=36_000), sent.append)
     return [message for message in sent if not isinstance(message, Progressed)]
 
 
-def test_it_imports_nothing_of_the_service_and_survives_noise(tmp_path: Path) -> None:
-    """A worker started with a module that prints at import, and asked what it has loaded."""
+def test_a_worker_imports_nothing_of_the_service_and_survives_prints(tmp_path: Path) -> None:
+    """The worker starts with a module that prints on import, and reports which modules are loaded."""
     (tmp_path / "sitecustomize.py").write_text("import atexit, sys, threading\nprint('noise', file=sys.stderr)\n")
     (tmp_path / "empty").touch()
     probe = tmp_path / "probe.py"
@@ -80,7 +80,7 @@ def test_it_imports_nothing_of_the_service_and_survives_noise(tmp_path: Path) ->
     assert kinds[-1] is Failed
 
 
-def test_a_file_is_answered_once(tmp_path: Path) -> None:
+def test_each_file_has_one_outcome(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text("# A\ntext")
     assert answers(path) == [SectionFound("A", "A\ntext"), Finished("text/markdown")]
@@ -89,7 +89,7 @@ def test_a_file_is_answered_once(tmp_path: Path) -> None:
     assert failed == Failed("EmptyFileError", "is empty (0 bytes)")
 
 
-def test_damage_is_one_line(tmp_path: Path) -> None:
+def test_the_error_of_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(make_pdf(2)[:300])
     (failed,) = answers(path)

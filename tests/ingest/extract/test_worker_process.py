@@ -1,11 +1,10 @@
-"""One worker process held by hand: its start, its answers, its end, and what it is not told."""
+"""A single worker process: its start, its messages, its end, and its environment."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,7 @@ import pytest
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import Failed, Finished, SectionFound, WorkerMessage, WorkerReady, encode
 from rag_pipeline.ingest.extract.worker_process import WorkerEndedError, WorkerProcess
-
-DEADLINE_SECONDS = 60.0
+from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
 
 def open_descriptors() -> set[str]:
@@ -23,13 +21,11 @@ def open_descriptors() -> set[str]:
 
 
 def wait_ready(worker: WorkerProcess) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not worker.is_ready(0.1):
-        assert time.monotonic() < deadline, "waited in vain"
+    wait_until(lambda: worker.is_ready(0.1))
 
 
-def ask(worker: WorkerProcess, path: Path) -> None:
-    """Have the worker read a file, which it gets open."""
+def request(worker: WorkerProcess, path: Path) -> None:
+    """Open a file and request the worker to read it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         worker.request(descriptor, path.name)
@@ -37,14 +33,16 @@ def ask(worker: WorkerProcess, path: Path) -> None:
         os.close(descriptor)
 
 
-def answer(worker: WorkerProcess, path: Path) -> list[WorkerMessage]:
-    """Have the worker read a file; return all it says, to the last message."""
+def read(worker: WorkerProcess, path: Path) -> list[WorkerMessage]:
+    """Have the worker read a file; return all its messages."""
     messages: list[WorkerMessage] = []
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    ask(worker, path)
-    while not worker.idle:
-        assert time.monotonic() < deadline, "waited in vain"
-        messages += worker.receive(0.1)
+
+    def is_done() -> bool:
+        messages.extend(worker.receive(0.1))
+        return worker.is_idle
+
+    request(worker, path)
+    wait_until(is_done)
     return messages
 
 
@@ -56,8 +54,8 @@ def worker() -> Iterator[WorkerProcess]:
 
 
 @pytest.fixture
-def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[WorkerProcess]]:
-    """Ends the workers put into it; meanwhile the interpreter is a shell script, tmp_path / "python"."""
+def scripted_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[WorkerProcess]]:
+    """A list of workers to kill at the end; meanwhile the shell script tmp_path / "python" is the interpreter."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     started: list[WorkerProcess] = []
     yield started
@@ -70,34 +68,34 @@ def script(path: Path, commands: str) -> None:
     path.chmod(0o755)
 
 
-def test_one_worker_reads_file_after_file(worker: WorkerProcess, tmp_path: Path) -> None:
+def test_a_worker_reads_several_files(worker: WorkerProcess, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     wait_ready(worker)
-    assert (worker.idle, worker.files_read, worker.is_alive) == (True, 0, True)
-    messages = answer(worker, tmp_path / "a.txt")
+    assert (worker.is_idle, worker.files_read, worker.is_alive) == (True, 0, True)
+    messages = read(worker, tmp_path / "a.txt")
     assert [message.text for message in messages if isinstance(message, SectionFound)] == ["text"]
     assert messages[-1] == Finished("text/plain")
     assert worker.files_read == 1
     (tmp_path / "empty").touch()
-    assert isinstance(answer(worker, tmp_path / "empty")[-1], Failed)
+    assert isinstance(read(worker, tmp_path / "empty")[-1], Failed)
     assert worker.files_read == 2, "a file that could not be read was read too"
 
 
-def test_it_stays_busy_until_the_last_word_on_its_file(worker: WorkerProcess, tmp_path: Path) -> None:
+def test_a_worker_is_busy_until_the_last_message_of_its_file(worker: WorkerProcess, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     wait_ready(worker)
-    ask(worker, tmp_path / "pipe")
-    assert not worker.idle
+    request(worker, tmp_path / "pipe")
+    assert not worker.is_idle
     assert worker.files_read == 0
 
 
-def test_nothing_said_in_time_is_no_message(worker: WorkerProcess) -> None:
+def test_receive_returns_nothing_after_the_timeout(worker: WorkerProcess) -> None:
     wait_ready(worker)
     assert worker.receive(0) == []
     assert worker.receive(0.01) == []
 
 
-def test_the_worker_is_told_nothing_of_the_hosts_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_does_not_inherit_the_hosts_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBEDDING_API_KEY", "sk-secret")
     monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@proxy")
     monkeypatch.setattr(sys, "path", [*sys.path, "", "relative"])
@@ -119,7 +117,7 @@ def test_the_worker_is_told_nothing_of_the_hosts_secrets(tmp_path: Path, monkeyp
         secret.close()
 
 
-def test_a_killed_worker_says_by_what(worker: WorkerProcess) -> None:
+def test_the_error_has_the_signal_that_killed_the_worker(worker: WorkerProcess) -> None:
     wait_ready(worker)
     os.kill(worker.process_id, signal.SIGKILL)
     with pytest.raises(WorkerEndedError, match="exit code -9") as caught:
@@ -128,16 +126,16 @@ def test_a_killed_worker_says_by_what(worker: WorkerProcess) -> None:
     assert not worker.is_alive
 
 
-def test_a_request_to_a_dead_worker_says_that_it_ended(worker: WorkerProcess) -> None:
+def test_a_request_to_a_dead_worker_raises(worker: WorkerProcess) -> None:
     wait_ready(worker)
     os.kill(worker.process_id, signal.SIGKILL)
-    os.waitid(os.P_PID, worker.process_id, os.WEXITED | os.WNOWAIT)  # ended, its exit code still to be had
+    os.waitid(os.P_PID, worker.process_id, os.WEXITED | os.WNOWAIT)  # it has ended and is not reaped
     with pytest.raises(WorkerEndedError) as caught:
-        ask(worker, Path("/dev/null"))
+        request(worker, Path("/dev/null"))
     assert caught.value.exit_code == -signal.SIGKILL
 
 
-def test_kill_can_be_called_again_and_leaves_nothing_open() -> None:
+def test_kill_is_idempotent_and_closes_everything() -> None:
     before = open_descriptors()
     worker = WorkerProcess(ExtractionLimits())
     assert len(open_descriptors()) > len(before)
@@ -147,7 +145,7 @@ def test_kill_can_be_called_again_and_leaves_nothing_open() -> None:
     assert open_descriptors() == before
 
 
-def test_a_process_that_can_not_be_started_leaves_nothing_open(pretend: list[WorkerProcess]) -> None:
+def test_a_failed_start_closes_everything(scripted_workers: list[WorkerProcess]) -> None:
     before = open_descriptors()
     with pytest.raises(FileNotFoundError):
         WorkerProcess(ExtractionLimits())
@@ -163,37 +161,37 @@ def test_a_process_that_can_not_be_started_leaves_nothing_open(pretend: list[Wor
         (r"printf 'caf\351' >&2; exit 3", "caf\ufffd"),
     ],
 )
-def test_why_it_did_not_start_is_its_last_line(
-    tmp_path: Path, pretend: list[WorkerProcess], commands: str, words: str
+def test_the_last_line_of_stderr_says_why_it_did_not_start(
+    tmp_path: Path, scripted_workers: list[WorkerProcess], commands: str, words: str
 ) -> None:
     script(tmp_path / "python", commands)
     worker = WorkerProcess(ExtractionLimits())
-    pretend.append(worker)
+    scripted_workers.append(worker)
     with pytest.raises(WorkerEndedError) as caught:
         worker.is_ready(DEADLINE_SECONDS)
     assert (caught.value.exit_code, str(caught.value)) == (3, words)
 
 
-def test_a_worker_that_talks_nonsense_is_ended(tmp_path: Path, pretend: list[WorkerProcess]) -> None:
+def test_a_worker_that_breaks_the_protocol_is_killed(tmp_path: Path, scripted_workers: list[WorkerProcess]) -> None:
     script(tmp_path / "python", f"printf '\\377\\377\\377\\377nonsense'; exec sleep {DEADLINE_SECONDS}")
     worker = WorkerProcess(ExtractionLimits())
-    pretend.append(worker)
+    scripted_workers.append(worker)
     with pytest.raises(WorkerEndedError) as caught:
         worker.receive(DEADLINE_SECONDS)
     assert caught.value.exit_code is None
     assert not worker.is_alive
 
 
-def test_a_frame_that_comes_in_two_halves_is_one_message(tmp_path: Path, pretend: list[WorkerProcess]) -> None:
+def test_a_frame_in_two_pieces_is_one_message(tmp_path: Path, scripted_workers: list[WorkerProcess]) -> None:
     frame = encode(WorkerReady())
     (tmp_path / "head").write_bytes(frame[:6])
     (tmp_path / "tail").write_bytes(frame[6:])
-    # The second half waits for the test to have seen the first.
+    # The script sends the second piece once the test has read the first.
     script(
         tmp_path / "python", f"cd {tmp_path}; cat head; head -c 1 >/dev/null; cat tail; exec sleep {DEADLINE_SECONDS}"
     )
     worker = WorkerProcess(ExtractionLimits())
-    pretend.append(worker)
+    scripted_workers.append(worker)
     assert worker.receive(DEADLINE_SECONDS) == []
-    ask(worker, Path("/dev/null"))
+    request(worker, Path("/dev/null"))
     assert worker.is_ready(DEADLINE_SECONDS)

@@ -1,4 +1,4 @@
-"""XML as a stream, with its well-known tricks refused."""
+"""XML parsed as a stream; known attacks are refused."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_
 
 class Recorder(XmlHandler):
     def __init__(self) -> None:
-        self.seen: list[str] = []
+        self.events: list[str] = []
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        self.seen.append(f"<{name} {attribute(attributes, 'v')}>")
+        self.events.append(f"<{name} {attribute(attributes, 'v')}>")
 
     def end(self, name: str) -> None:
-        self.seen.append(f"</{name}>")
+        self.events.append(f"</{name}>")
 
     def text(self, text: str) -> None:
-        self.seen.append(text)
+        self.events.append(text)
 
 
 def events(xml: str) -> list[str]:
     recorder = Recorder()
     parse_xml(io.BytesIO(xml.encode()), recorder)
-    return recorder.seen
+    return recorder.events
 
 
-def test_names_come_without_namespaces() -> None:
+def test_element_names_have_no_namespace() -> None:
     assert events('<w:a xmlns:w="u" w:v="1"><b v="2">t&amp;t</b><c/></w:a>') == [
         *("<a 1>", "<b 2>", "t&t", "</b>", "<c None>", "</c>", "</a>"),
     ]
 
 
 @pytest.mark.parametrize("xml", ["", "<a>", "<a></b>", "<a/><b/>", "words", "<a>&x;</a>", "<a v=1/>"])
-def test_what_is_not_well_formed_is_damaged(xml: str) -> None:
+def test_xml_that_is_not_well_formed_is_damaged(xml: str) -> None:
     with pytest.raises(CorruptFileError, match="not well formed"):
         events(xml)
 
 
-def test_entities_may_not_be_declared() -> None:
+def test_entity_declarations_are_refused() -> None:
     with pytest.raises(CorruptFileError, match="entities"):
         events('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>')
 
@@ -52,4 +52,4 @@ def test_external_entities_are_never_loaded() -> None:
     recorder = Recorder()
     xml = b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>'
     parse_xml(io.BytesIO(xml), recorder, allow_entities=True)
-    assert recorder.seen == ["<a None>", "</a>"]
+    assert recorder.events == ["<a None>", "</a>"]

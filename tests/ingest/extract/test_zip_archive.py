@@ -1,4 +1,4 @@
-"""Archives that lie, swell or are locked."""
+"""Archives with wrong sizes, zip bombs and encrypted members."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def archive(data: bytes, limits: ExtractionLimits | None = None) -> ZipArchive:
 
 
 def with_declared_size(data: bytes, size: int) -> bytes:
-    """Return the archive of one file with another unpacked size in its directory."""
+    """Return an archive of one file that declares another unpacked size."""
     entry = data.index(b"PK\x01\x02")
     return data[: entry + 24] + struct.pack("<I", size) + data[entry + 28 :]
 
 
-def test_parts_are_read() -> None:
+def test_members_are_read() -> None:
     opened = archive(make_zip({"a": "text", "b/c": "more"}))
     assert (opened.read("a"), opened.read("b/c"), opened.size("a"), opened.size("x")) == (b"text", b"more", 4, 0)
     with pytest.raises(CorruptFileError, match="part x is missing"):
@@ -36,13 +36,13 @@ def test_a_declared_bomb_is_refused_before_unpacking() -> None:
         archive(data)
 
 
-def test_a_bomb_that_declares_too_little_gives_no_more_than_it_declared() -> None:
+def test_a_member_gives_no_more_than_its_declared_size() -> None:
     data = with_declared_size(make_zip({"a": bytes(MIB)}), 1000)
     with pytest.raises(CorruptFileError, match="CRC"):
         archive(data).read("a")
 
 
-def test_reading_a_part_again_and_again_counts() -> None:
+def test_reading_a_member_repeatedly_counts_each_time() -> None:
     opened = archive(make_zip({"a": bytes(MIB)}), ExtractionLimits(unpacked_bytes=2 * MIB))
     opened.read("a")
     opened.read("a")
@@ -50,7 +50,7 @@ def test_reading_a_part_again_and_again_counts() -> None:
         opened.read("a")
 
 
-def test_a_part_may_not_swell_without_measure() -> None:
+def test_the_expansion_of_a_member_is_limited() -> None:
     opened = archive(make_zip({"a": bytes(17 * MIB)}))
     part = opened.open("a")
     with pytest.raises(ExtractionLimitError, match="200 times its size"):
@@ -59,19 +59,19 @@ def test_a_part_may_not_swell_without_measure() -> None:
         archive(make_zip({"a": bytes(2000)})).read("a", 1000)
 
 
-def test_the_number_of_entries_is_bounded() -> None:
+def test_the_number_of_members_is_limited() -> None:
     data = make_zip({f"{number}": b"" for number in range(11)})
     with pytest.raises(ExtractionLimitError, match="holds 11 files"):
         archive(data, ExtractionLimits(archive_entries=10))
 
 
-def test_media_that_is_stored_does_not_count_as_unpacked() -> None:
+def test_stored_media_does_not_count_as_unpacked() -> None:
     data = make_zip({"film": bytes(2 * MIB)})
-    padded = bytes(2 * MIB) + data  # a large file: what it declares is no more than it holds
+    padded = bytes(2 * MIB) + data  # a large file that declares no more than its own size
     assert archive(padded, ExtractionLimits(unpacked_bytes=MIB)).size("film") == 2 * MIB
 
 
-def test_a_locked_part_needs_a_password() -> None:
+def test_an_encrypted_member_needs_a_password() -> None:
     data = bytearray(make_zip({"a": "text"}))
     for mark, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(mark) + at] |= 1
@@ -80,12 +80,12 @@ def test_a_locked_part_needs_a_password() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 10, 40, 100])
-def test_a_cut_archive_is_damaged(cut: int) -> None:
+def test_a_truncated_archive_is_damaged(cut: int) -> None:
     with pytest.raises(CorruptFileError):
         archive(make_zip({"a": "text" * 100})[:-cut])
 
 
-def test_damaged_content_is_damaged() -> None:
+def test_an_archive_with_damaged_content_is_damaged() -> None:
     data = bytearray(make_zip({"a": "text" * 100}))
     data[35] ^= 0xFF
     with pytest.raises(CorruptFileError):

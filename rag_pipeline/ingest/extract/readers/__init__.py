@@ -1,4 +1,4 @@
-"""One module for each family of formats; loaded when a file of it turns up."""
+"""The readers: one module for each family of formats, imported on first use."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ _READERS = {
 
 
 def load_reader(name: str) -> FormatReader:
-    """Return the function that reads a file's text into an output."""
+    """Import a reader; it writes the text of a file to a section writer."""
     module, _, function = _READERS[name].partition(":")
     return cast(FormatReader, getattr(import_module(f"{__name__}.{module}"), function))

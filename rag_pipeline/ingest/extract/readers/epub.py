@@ -1,4 +1,4 @@
-"""EPUB books: the chapters in reading order, each a page of HTML."""
+"""Read EPUB books: chapters of HTML, in reading order."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 _CHAPTER_TYPES = ("application/xhtml+xml", "text/html")
 
 
-class _Values(XmlHandler):
-    """Collects one attribute of one element."""
+class _AttributeValues(XmlHandler):
+    """Collects the values of one attribute of one element."""
 
     def __init__(self, element: str, name: str) -> None:
-        self.found: list[str] = []
+        self.values: list[str] = []
         self._element = element
         self._name = name
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == self._element and (value := attribute(attributes, self._name)):
-            self.found.append(value)
+            self.values.append(value)
 
 
 class _Package(XmlHandler):
@@ -42,20 +42,20 @@ class _Package(XmlHandler):
             self.spine.append(attribute(attributes, "idref") or "")
 
 
-def _values(archive: ZipArchive, part: str, element: str, name: str) -> list[str]:
+def _attribute_values(archive: ZipArchive, part: str, element: str, name: str) -> list[str]:
     if part not in archive.names:
         return []
-    handler = _Values(element, name)
+    handler = _AttributeValues(element, name)
     parse_xml(BytesIO(archive.read(part)), handler)
-    return handler.found
+    return handler.values
 
 
 def read_epub(file: InputFile, writer: SectionWriter) -> None:
-    """Read an EPUB file; places are paths of headings."""
+    """Read an EPUB file; locators are paths of headings."""
     archive = ZipArchive(file)
-    packages = _values(archive, "META-INF/container.xml", "rootfile", "full-path")
+    packages = _attribute_values(archive, "META-INF/container.xml", "rootfile", "full-path")
     if not packages:
-        raise CorruptFileError("it names no package")
+        raise CorruptFileError("it names no package document")
     package = _Package()
     parse_xml(BytesIO(archive.read(packages[0])), package)
     folder = posixpath.dirname(packages[0])
@@ -64,8 +64,8 @@ def read_epub(file: InputFile, writer: SectionWriter) -> None:
         for identifier in package.spine
         if identifier in package.items
     ]
-    # Fonts may be obfuscated in a free book; encrypted chapters are copy protection.
-    if set(chapters) & set(_values(archive, "META-INF/encryption.xml", "CipherReference", "URI")):
+    # Free books may have obfuscated fonts. Encrypted chapters mean copy protection.
+    if set(chapters) & set(_attribute_values(archive, "META-INF/encryption.xml", "CipherReference", "URI")):
         raise EncryptedFileError("is encrypted; its chapters are copy protected")
     for number, chapter in enumerate(chapters, start=1):
         writer.section("")

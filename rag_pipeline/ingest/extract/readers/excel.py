@@ -1,4 +1,4 @@
-"""Excel workbooks (xlsx): every sheet, row by row, values as a reader sees them."""
+"""Read Excel workbooks (xlsx): every sheet, row by row, with values as displayed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_COLUMNS = 16_384
 
 
 class _Workbook(XmlHandler):
-    """Finds the sheets, and whether dates count from 1904."""
+    """Collects the sheets, and whether dates count from 1904."""
 
     def __init__(self) -> None:
         self.sheets: list[tuple[str, str]] = []
@@ -27,7 +27,7 @@ class _Workbook(XmlHandler):
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "sheet":
-            # The relationship's id is the one in a namespace.
+            # Of several attributes named id, the one in a namespace is the relationship's.
             relation = next((value for key, value in attributes.items() if key.endswith(" id")), "")
             self.sheets.append((attribute(attributes, "name") or "", relation))
         elif name == "workbookPr":
@@ -35,7 +35,7 @@ class _Workbook(XmlHandler):
 
 
 class _SharedStrings(XmlHandler):
-    """Collects the texts that cells refer to by number."""
+    """Collects the shared strings, which cells refer to by index."""
 
     def __init__(self) -> None:
         self.strings: list[str] = []
@@ -63,8 +63,8 @@ class _SharedStrings(XmlHandler):
             self._pieces.append(text)
 
 
-class _Styles(XmlHandler):
-    """Finds the number format of each cell style."""
+class _CellStyles(XmlHandler):
+    """Collects the number format of each cell style."""
 
     def __init__(self) -> None:
         self.formats: list[NumberFormat] = []
@@ -86,7 +86,7 @@ class _Styles(XmlHandler):
 
 
 class _Sheet(XmlHandler):
-    """Passes rows of shown values to a table."""
+    """Passes rows of displayed values to a table."""
 
     def __init__(self, table: TableWriter, strings: list[str], formats: list[NumberFormat], from_1904: bool) -> None:
         self._table = table
@@ -120,7 +120,7 @@ class _Sheet(XmlHandler):
         if name in ("v", "t"):
             self._in_value = False
         elif name == "c":
-            value = self._shown("".join(self._value))
+            value = self._displayed("".join(self._value))
             if value and self._column < _MAX_COLUMNS:
                 self._cells.extend([""] * (self._column + 1 - len(self._cells)))
                 self._cells[self._column] = value
@@ -131,7 +131,7 @@ class _Sheet(XmlHandler):
         if self._in_value:
             self._value.append(text)
 
-    def _shown(self, value: str) -> str:
+    def _displayed(self, value: str) -> str:
         if self._type == "s":
             return self._strings[int(value)] if value.isdecimal() and int(value) < len(self._strings) else ""
         if self._type == "b":
@@ -150,11 +150,11 @@ def _column_index(letters: str) -> int:
 
 
 def read_excel(file: InputFile, writer: SectionWriter) -> None:
-    """Read an xlsx file; places are such as ``sheet Budget, rows 2-40``. Formulas give their last computed value."""
+    """Read an xlsx file; locators are like ``sheet Budget, rows 2-40``. Formulas give their last computed value."""
     archive = ZipArchive(file)
     part = main_part(archive)
     related = relationships(archive, part)
-    workbook, strings, styles = _Workbook(), _SharedStrings(), _Styles()
+    workbook, strings, styles = _Workbook(), _SharedStrings(), _CellStyles()
     parse_xml(archive.open(part), workbook)
     for kind, handler in (("sharedStrings", strings), ("styles", styles)):
         for name in parts_of_kind(related, kind):
@@ -169,10 +169,10 @@ def read_excel(file: InputFile, writer: SectionWriter) -> None:
             continue
         table = TableWriter(writer, f"sheet {title}")
         rows = _Sheet(table, strings.strings, styles.formats, workbook.from_1904)
-        parse_xml(archive.open(name), rows, on_block=partial(_tell, writer, done, total))
+        parse_xml(archive.open(name), rows, on_block=partial(_report_progress, writer, done, total))
         table.end()
         done += archive.size(name)
 
 
-def _tell(writer: SectionWriter, done: int, total: int, count: int) -> None:
+def _report_progress(writer: SectionWriter, done: int, total: int, count: int) -> None:
     writer.progress((done + count) / total)

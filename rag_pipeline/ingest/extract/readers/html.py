@@ -1,4 +1,4 @@
-"""HTML: text in reading order under its headings, without scripts, styles and menus of form controls."""
+"""Read HTML: the text under its headings, without scripts, styles and form controls."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _BLOCKS = frozenset(
     """address article aside blockquote body br caption dd details div dl dt fieldset figcaption figure footer form
     header hr html legend li main nav ol option p pre section summary table tbody tfoot thead tr ul""".split()  # noqa: SIM905
 )
-# A page's title is most often its first heading once more.
+# The title is a heading too; most pages repeat it as their first heading.
 _HEADINGS = {"title": 1, **{f"h{level}": level for level in range(1, 7)}}
 _SPACE = re.compile(r"\s+")
 _DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*+=\s*+[\"']?\s*+([-\w.:]+)", re.I)
 
 
 class HtmlText(HtmlParser):
-    """Writes the text of the markup fed to it; give it all, then call ``close``."""
+    """Writes the text of the markup passed to ``feed``; call ``close`` at the end."""
 
     def __init__(self, writer: SectionWriter) -> None:
         super().__init__()
@@ -34,11 +34,11 @@ class HtmlText(HtmlParser):
         self._preformatted = 0
         self._heading: list[str] | None = None
         self._level = 0
-        self._space = False  # white space is due before the next word
+        self._space = False  # whether a space goes before the next word
         self._at_line_start = True
 
     def open_tag(self, tag: str, *, is_empty: bool) -> None:
-        """Take an opening tag; an empty one that skips its content has none."""
+        """Handle an opening tag; ignore an empty one whose content would be skipped."""
         if not is_empty:
             self._open(tag)
         elif tag not in _SKIPPED:
@@ -64,7 +64,7 @@ class HtmlText(HtmlParser):
                 self._writer.write("- ")
 
     def close_tag(self, tag: str) -> None:
-        """Take a closing tag."""
+        """Handle a closing tag."""
         if self._skip_tag:
             if tag == self._skip_tag:
                 self._skip_depth -= 1
@@ -80,7 +80,7 @@ class HtmlText(HtmlParser):
                 self._preformatted = max(0, self._preformatted - 1)
 
     def data(self, text: str) -> None:
-        """Take text."""
+        """Handle text."""
         if self._skip_tag:
             return
         if self._heading is not None:
@@ -101,7 +101,7 @@ class HtmlText(HtmlParser):
             self._at_line_start = False
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the rest of the text."""
         super().close()
         self._end_heading()
         self._break_line()
@@ -123,7 +123,7 @@ class HtmlText(HtmlParser):
 
 
 def read_html(file: InputFile, writer: SectionWriter) -> None:
-    """Read an HTML page; places are paths of headings."""
+    """Read an HTML page; locators are paths of headings."""
     declared = _DECLARED.search(file.read_at(0, 4096))
     text = open_text(file, declared=declared[1].decode("latin-1") if declared else None)
     parser = HtmlText(writer)

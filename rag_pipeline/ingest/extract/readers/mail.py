@@ -1,4 +1,4 @@
-"""E-mail (eml): the headers people read, then the message."""
+"""Read e-mail (eml): the common headers, then the body."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pk
 _MAX_HEADER_CHARACTERS = 8192
 
 
-class _Policy(Compat32):
-    """Gives headers as they stand, cut: the library takes quadratic time to parse one, in its newer policies more."""
+class _UnparsedHeaders(Compat32):
+    """Returns headers unparsed and cut: the library parses them in quadratic time, and worse in its newer policies."""
 
     def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002
         return value[:_MAX_HEADER_CHARACTERS]
 
 
-class _Part(MIMEPart):
+class _MailPart(MIMEPart):
     def is_attachment(self) -> bool:
         return self.get_content_disposition() == "attachment"
 
 
 def read_mail(file: InputFile, writer: SectionWriter) -> None:
-    """Read a message; its place is ``message``. Attachments are named, not read."""
-    message = cast(_Part, BytesParser(_Part, policy=_Policy()).parse(file.stream))
+    """Read a message; its locator is ``message``. Attachments are listed by name, not read."""
+    message = cast(_MailPart, BytesParser(_MailPart, policy=_UnparsedHeaders()).parse(file.stream))
     if not message.keys():
         raise CorruptFileError("it has no headers")
     if message.get_content_type() in _ENCRYPTED:
@@ -51,11 +51,11 @@ def read_mail(file: InputFile, writer: SectionWriter) -> None:
 
 
 def _decoded(value: str) -> str:
-    """Return a header on one line, with its encoded words as the text they stand for."""
+    """Return a header on one line, with its encoded words decoded."""
     line = " ".join(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
     try:
         return str(make_header(decode_header(line)))
-    except (LookupError, ValueError):  # an encoding nobody knows, or a damaged word
+    except (LookupError, ValueError):  # an unknown encoding, or a malformed word
         return line
 
 
@@ -64,7 +64,7 @@ def _write_body(body: MIMEPart, writer: SectionWriter) -> None:
     assert isinstance(payload, bytes)
     try:
         text = payload.decode(body.get_content_charset("utf-8"), "replace")
-    except (LookupError, ValueError):  # an encoding nobody knows
+    except (LookupError, ValueError):  # an unknown encoding
         text = payload.decode("utf-8", "replace")
     text = text.replace("\r\n", "\n")
     if body.get_content_type() == "text/html":

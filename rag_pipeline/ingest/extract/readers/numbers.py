@@ -1,4 +1,4 @@
-"""Numbers of a spreadsheet as its reader sees them: dates and percentages are numbers with a format."""
+"""Format spreadsheet numbers as displayed: dates and percentages are numbers with a number format."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LAST_DAY = 2_958_465  # 31 December 9999
 
 
 class NumberFormat(Enum):
-    """How a number is shown."""
+    """The kinds of number formats."""
 
     PLAIN = 0
     DATE = 1
@@ -25,7 +25,7 @@ class NumberFormat(Enum):
 
 
 def classify(identifier: str, code: str) -> NumberFormat:
-    """Return what a number format shows, by its id if it is built in, else by its code such as ``dd/mm/yyyy``."""
+    """Return the kind of a number format, from a built-in id or a code such as ``dd/mm/yyyy``."""
     code = _LITERAL.sub("", code.lower()).split(";")[0]
     if identifier in _DATE_IDS or _OF_DATE.search(code):
         return NumberFormat.DATE
@@ -37,7 +37,7 @@ def classify(identifier: str, code: str) -> NumberFormat:
 
 
 def format_number(text: str, number_format: NumberFormat, from_1904: bool) -> str:
-    """Return the number as text: ``2024-05-01``, ``09:30``, ``12.5%`` or the number without binary noise."""
+    """Return the number as text: ``2024-05-01``, ``09:30``, ``12.5%``, or without floating-point noise."""
     try:
         number = float(text)
     except ValueError:
@@ -53,7 +53,7 @@ def format_number(text: str, number_format: NumberFormat, from_1904: bool) -> st
 
 
 def _date(number: float, from_1904: bool) -> str:
-    # Day 60 is the 29 February 1900 that never was, so days before it count from one later.
+    # Day 60 is 29 February 1900, which did not exist; earlier days count from one day later.
     start = datetime(1904, 1, 1) if from_1904 else datetime(1899, 12, 30 if number >= 60 else 31)  # noqa: DTZ001
     moment = start + timedelta(seconds=round(number * 86_400))
     return moment.strftime("%Y-%m-%d") if number == int(number) else moment.strftime("%Y-%m-%d %H:%M")

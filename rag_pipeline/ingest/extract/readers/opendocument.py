@@ -1,4 +1,4 @@
-"""OpenDocument text, spreadsheets and presentations (odt, ods, odp): one vocabulary for all three."""
+"""Read OpenDocument text, spreadsheets and presentations (odt, ods, odp), which share one vocabulary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 _SKIPPED = frozenset({"tracked-changes", "annotation", "settings", "scripts", "tracked-change", "forms"})
-# Repeated cells are how a sheet is filled up to its edge; only a few of them carry data.
+# Sheets are padded to their edge with repeated cells; few repeated cells carry data.
 _MAX_REPEATED_CELLS = 64
 
 
@@ -114,7 +114,7 @@ def _count(attributes: Mapping[str, str], name: str, limit: int) -> int:
 
 
 def read_opendocument(file: InputFile, writer: SectionWriter) -> None:
-    """Read an odt, ods or odp file; places are paths of headings, rows of sheets, or slide numbers."""
+    """Read an odt, ods or odp file; locators are paths of headings, rows of sheets, or slide numbers."""
     archive = ZipArchive(file)
     manifest = _Manifest()
     if "META-INF/manifest.xml" in archive.names:

@@ -1,4 +1,4 @@
-"""PDF, page by page, through pypdf."""
+"""Read PDF, page by page, with pypdf."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from rag_pipeline.errors import CorruptFileError, EncryptedFileError, Extraction
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
-_DAMAGE = (
+_PDF_ERRORS = (
     PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, AssertionError,
     NotImplementedError,
 )  # fmt: skip
 
 
 def read_pdf(file: InputFile, writer: SectionWriter) -> None:
-    """Read the text layer; places are page numbers, from 1.
+    """Read the text layer; locators are page numbers, from 1.
 
-    A page that can't be read is left out with a warning; it is an error only if no page can.
+    An unreadable page is left out with a warning; if all pages are unreadable, it is an error.
     """
     try:
         reader = PdfReader(file.stream)
@@ -33,10 +33,10 @@ def read_pdf(file: InputFile, writer: SectionWriter) -> None:
     except ExtractionError:
         raise
     except LimitReachedError as error:
-        raise ExtractionLimitError(f"asks for more than is allowed ({error})") from error
+        raise ExtractionLimitError(f"exceeds a limit of the PDF library ({error})") from error
     except FileNotDecryptedError as error:
         raise EncryptedFileError("is encrypted; a password is needed") from error
-    except (*_DAMAGE, RecursionError) as error:
+    except (*_PDF_ERRORS, RecursionError) as error:
         raise CorruptFileError(_reason(error)) from error
     if pages == 0:
         raise CorruptFileError("it has no pages")
@@ -47,7 +47,7 @@ def read_pdf(file: InputFile, writer: SectionWriter) -> None:
             writer.write(reader.pages[index].extract_text())
         except ExtractionError:
             raise
-        except (*_DAMAGE, RecursionError) as error:
+        except (*_PDF_ERRORS, RecursionError) as error:
             failed += 1
             if failed == pages:
                 raise CorruptFileError(_reason(error)) from error
@@ -56,7 +56,7 @@ def read_pdf(file: InputFile, writer: SectionWriter) -> None:
 
 
 def _opens_without_password(reader: PdfReader) -> bool:
-    """Whether the file only restricts printing or editing: then the empty password opens it."""
+    """Return whether the empty password opens the file: then it only restricts printing or editing."""
     try:
         return bool(reader.decrypt(""))
     except (DependencyError, NotImplementedError):

@@ -1,4 +1,4 @@
-"""PowerPoint presentations (pptx): slide by slide, each with its speaker notes."""
+"""Read PowerPoint presentations (pptx): slide by slide, each with its speaker notes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rag_pipeline.ingest.extract.section_writer import SectionWriter
 from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_xml
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
-# Placeholders whose text is not the author's: numbers, dates, footers.
-_FURNITURE = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})
+# Placeholders without the author's text: slide numbers, dates, headers and footers.
+_IGNORED_PLACEHOLDERS = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})
 
 
 class _SlideList(XmlHandler):
@@ -20,7 +20,7 @@ class _SlideList(XmlHandler):
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "sldId":
-            # Two attributes are called id; the one in a namespace is the relationship's.
+            # Of two attributes named id, the one in a namespace is the relationship's.
             self.ids.append(next((value for key, value in attributes.items() if key.endswith(" id")), ""))
 
 
@@ -30,7 +30,7 @@ class _Shapes(XmlHandler):
     def __init__(self, writer: SectionWriter) -> None:
         self._writer = writer
         self._in_text = False
-        self._furniture = False
+        self._is_ignored = False
         self._skipping = 0
         self._in_cell = False
         self._first_in_row = True
@@ -39,7 +39,7 @@ class _Shapes(XmlHandler):
         if self._skipping or name == "Fallback":
             self._skipping += 1
         elif name == "ph":
-            self._furniture = attribute(attributes, "type") in _FURNITURE
+            self._is_ignored = attribute(attributes, "type") in _IGNORED_PLACEHOLDERS
         elif name == "t":
             self._in_text = True
         elif name == "br":
@@ -60,19 +60,19 @@ class _Shapes(XmlHandler):
         elif name == "p":
             self._writer.write(" " if self._in_cell else "\n")
         elif name == "sp":
-            self._furniture = False
+            self._is_ignored = False
         elif name == "tc":
             self._in_cell = False
         elif name == "tr":
             self._writer.write("\n")
 
     def text(self, text: str) -> None:
-        if self._in_text and not self._furniture:
+        if self._in_text and not self._is_ignored:
             self._writer.write(text)
 
 
 def read_powerpoint(file: InputFile, writer: SectionWriter) -> None:
-    """Read a pptx file; places are slide numbers, from 1, in the order of the show."""
+    """Read a pptx file; locators are slide numbers, from 1, in presentation order."""
     archive = ZipArchive(file)
     presentation = main_part(archive)
     related = relationships(archive, presentation)

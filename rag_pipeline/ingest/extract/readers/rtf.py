@@ -1,4 +1,4 @@
-"""RTF documents: the words between the control words."""
+"""Read RTF documents: the text between the control words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rag_pipeline.ingest.extract.section_writer import SectionWriter
 _TOKEN = re.compile(
     rb"\\([a-z]{1,32})(-?[0-9]{1,10})? ?|\\'([0-9a-f]{2})|\\([^a-z])|([{}])|[\r\n]+|([^\\{}\r\n]+)", re.I
 )
-# Groups whose text is not the author's.
+# Destinations without the author's text.
 _SKIPPED = frozenset(
     b"fonttbl colortbl stylesheet listtable listoverridetable rsidtbl info pict object themedata colorschememapping"
     b" datastore latentstyles xmlnstbl generator filetbl revtbl header headerl headerr headerf footer footerl footerr"
@@ -40,8 +40,8 @@ _SYMBOLS = {b"~": "\xa0", b"_": "-", b"\n": "\n", b"\r": "\n", b"{": "{", b"}": 
 _TOKENS_PER_PROGRESS = 4096
 
 
-class _State:
-    """What a group inherits: whether its text is skipped, and how many characters follow a Unicode one."""
+class _GroupState:
+    """The state that a group inherits: whether text is skipped, and the number of fallback characters after ``\\u``."""
 
     __slots__ = ("fallback", "skip")
 
@@ -50,45 +50,45 @@ class _State:
         self.fallback = fallback
 
 
-class _Parser:
+class _RtfParser:
     def __init__(self, writer: SectionWriter) -> None:
         self._writer = writer
         self._codec = "cp1252"
-        self._state = _State()
-        self._stack: list[_State] = []
+        self._state = _GroupState()
+        self._stack: list[_GroupState] = []
         self._bytes = bytearray()
         self._units: list[int] = []
         self._pending_fallback = 0
-        self.balanced = True
+        self._is_balanced = True
 
-    def take(self, token: re.Match[bytes]) -> int:
-        """Take a token; returns how many bytes of binary data follow it."""
+    def handle(self, token: re.Match[bytes]) -> int:
+        """Handle a token; return the number of bytes of binary data that follow it."""
         word, number, code, symbol, brace, text = token.groups()
         if brace:
             self._end_text()
-            self._take_brace(brace)
+            self._handle_brace(brace)
         elif word:
-            return self._take_word(word.lower(), int(number) if number else None)
+            return self._handle_word(word.lower(), int(number) if number else None)
         elif code:
-            self._take_bytes(bytes.fromhex(code.decode()))
+            self._handle_bytes(bytes.fromhex(code.decode()))
         elif symbol == b"*":
-            self._state.skip = True  # a destination that older programs may ignore
+            self._state.skip = True  # an optional destination, unknown to older programs
         elif symbol:
             self._write(_SYMBOLS.get(symbol, ""))
         elif text:
-            self._take_bytes(text)
+            self._handle_bytes(text)
         return 0
 
-    def _take_brace(self, brace: bytes) -> None:
+    def _handle_brace(self, brace: bytes) -> None:
         if brace == b"{":
             self._stack.append(self._state)
-            self._state = _State(self._state.skip, self._state.fallback)
+            self._state = _GroupState(self._state.skip, self._state.fallback)
         elif self._stack:
             self._state = self._stack.pop()
         else:
-            self.balanced = False
+            self._is_balanced = False
 
-    def _take_word(self, word: bytes, number: int | None) -> int:
+    def _handle_word(self, word: bytes, number: int | None) -> int:
         if word == b"u" and number is not None:
             self._end_bytes()
             if not self._state.skip:
@@ -107,7 +107,7 @@ class _Parser:
             self._write(_CHARACTERS[word])
         return 0
 
-    def _take_bytes(self, data: bytes) -> None:
+    def _handle_bytes(self, data: bytes) -> None:
         dropped = min(self._pending_fallback, len(data))
         self._pending_fallback -= dropped
         data = data[dropped:]
@@ -138,9 +138,9 @@ class _Parser:
             self._writer.write(packed.decode("utf-16-le", "replace"))
 
     def end(self) -> bool:
-        """Write what is left; whether every group was closed."""
+        """Write the rest of the text; return whether every group was closed."""
         self._end_text()
-        return self.balanced and not self._stack
+        return self._is_balanced and not self._stack
 
 
 def _codec(number: int) -> str:
@@ -151,14 +151,14 @@ def _codec(number: int) -> str:
 
 
 def read_rtf(file: InputFile, writer: SectionWriter) -> None:
-    """Read an RTF file; it has no places. Headers, footers and fields' instructions are left out."""
+    """Read an RTF file; it has no locators. Headers, footers and field instructions are left out."""
     file.stream.seek(0)
     data = file.stream.read()
-    parser = _Parser(writer)
+    parser = _RtfParser(writer)
     position = count = 0
     while position < len(data):
         token = _TOKEN.match(data, position)
-        position = token.end() + parser.take(token) if token else position + 1
+        position = token.end() + parser.handle(token) if token else position + 1
         count += 1
         if count % _TOKENS_PER_PROGRESS == 0:
             writer.progress(position / len(data))

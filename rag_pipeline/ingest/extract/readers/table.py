@@ -1,4 +1,4 @@
-"""Rows of cells: CSV and TSV files, and the rows of spreadsheets."""
+"""Read CSV and TSV files, and write the rows of spreadsheets."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _QUOTED = re.compile(r'"[^"]*+"')
 
 
 class TableWriter:
-    """Writes rows so that each can stand alone in an answer: ``Region: North | Sales: 120``.
+    """Writes rows so that each is clear by itself: ``Region: North | Sales: 120``.
 
-    The first row names the columns if it looks like names; else rows are written as they are. Sections are blocks of
-    about 2,000 characters, at places such as ``sheet Budget, rows 2-40``.
+    The first row names the columns if it looks like a header; else rows are written unlabelled. Sections have about
+    2,000 characters and locators such as ``sheet Budget, rows 2-40``.
     """
 
     def __init__(self, writer: SectionWriter, locator: str = "") -> None:
@@ -35,7 +35,7 @@ class TableWriter:
         self._first = self._last = 0
 
     def row(self, number: int, cells: Sequence[str]) -> None:
-        """Take the next row; ``number`` counts from 1."""
+        """Add the next row; ``number`` counts from 1."""
         cells = [" ".join(cell.split()) for cell in cells]
         if not any(cells):
             return
@@ -59,7 +59,7 @@ class TableWriter:
         return f"{self._header[index]}: " if index < len(self._header) and self._header[index] else ""
 
     def end(self) -> None:
-        """Write the rows that are waiting."""
+        """Write the pending rows as a section."""
         if not self._lines:
             return
         rows = f"row {self._first}" if self._first == self._last else f"rows {self._first}-{self._last}"
@@ -79,7 +79,7 @@ def _names_columns(cells: Sequence[str]) -> bool:
 
 
 def read_table(file: InputFile, writer: SectionWriter) -> None:
-    """Read a CSV or TSV file; places are ranges of rows, the header being row 1."""
+    """Read a CSV or TSV file; locators are ranges of rows. The header is row 1."""
     text = open_text(file)
     sample = text.read(1 << 14)
     text.seek(0)
@@ -96,7 +96,7 @@ def read_table(file: InputFile, writer: SectionWriter) -> None:
 
 
 def _delimiter(sample: str, file: InputFile) -> str:
-    """Return the character that separates cells: the one that is commonest in the first line."""
+    """Return the delimiter: a tab for TSV, else the most frequent candidate in the first line."""
     if file.extension == "tsv":
         return "\t"
     first = next((line for line in sample.splitlines() if line.strip()), "")

@@ -1,4 +1,4 @@
-"""Plain text, source code, logs, JSON and Markdown: sections of lines, or under headings."""
+"""Read plain text, source code, logs, JSON and Markdown, in sections by lines or headings."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _JSON_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+")
 
 
 def _lines(file: InputFile, text: TextIO, writer: SectionWriter) -> Iterator[str]:
-    """Yield lines with their ends; an endless line comes in pieces."""
+    """Yield lines with their line ends; a very long line comes in pieces."""
     count = 0
     rest = ""
     while piece := text.readline(_MAX_LINE_CHARACTERS):
         count += len(piece)
         writer.progress(count / file.size)
         line, rest = rest + piece, ""
-        # Between words, where there are any.
+        # Cut a long line between words if possible.
         if not line.endswith("\n") and (cut := line.rfind(" ") + 1) > len(line) // 2:
             line, rest = line[:cut], line[cut:]
         yield line
@@ -35,8 +35,8 @@ def _lines(file: InputFile, text: TextIO, writer: SectionWriter) -> Iterator[str
         yield rest
 
 
-class _Blocks:
-    """Groups lines into sections named by their range, cut at empty lines where there are any."""
+class _LineBlocks:
+    """Groups lines into sections, preferably at empty lines; the locator is the range of lines."""
 
     def __init__(self, writer: SectionWriter) -> None:
         self._writer = writer
@@ -64,16 +64,16 @@ class _Blocks:
 
 
 def read_text(file: InputFile, writer: SectionWriter) -> None:
-    """Read text as it is; places are ranges of lines."""
-    blocks = _Blocks(writer)
+    """Read text unchanged; locators are ranges of lines."""
+    blocks = _LineBlocks(writer)
     for line in _lines(file, open_text(file), writer):
         blocks.add(line)
     blocks.end()
 
 
 def read_json(file: InputFile, writer: SectionWriter) -> None:
-    """Read JSON line by line, with ``\\u`` escapes as the characters they stand for, so that they can be found."""
-    blocks = _Blocks(writer)
+    """Read JSON line by line, with ``\\u`` escapes decoded for search; locators are ranges of lines."""
+    blocks = _LineBlocks(writer)
     for line in _lines(file, open_text(file), writer):
         blocks.add(_JSON_ESCAPES.sub(_unescape, line) if "\\u" in line else line)
     blocks.end()
@@ -86,7 +86,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def read_markdown(file: InputFile, writer: SectionWriter) -> None:
-    """Read Markdown as it is; places are paths of headings."""
+    """Read Markdown unchanged; locators are paths of headings."""
     fence = ""
     previous = ""
     for line in _lines(file, open_text(file), writer):
@@ -99,7 +99,7 @@ def read_markdown(file: InputFile, writer: SectionWriter) -> None:
         elif heading := _ATX_HEADING.match(line):
             writer.write(previous)
             previous = ""
-            # The hashes that may end it are cut off here: a pattern for them would try all ways to divide the spaces.
+            # Strip closing hashes here: a pattern for them would backtrack over every way to divide the spaces.
             title = heading[2].rstrip(" \t").rstrip("#")
             writer.heading(len(heading[1]), title)
             continue

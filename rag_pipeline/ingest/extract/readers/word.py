@@ -1,4 +1,4 @@
-"""Word documents (docx): paragraphs and tables under their headings, then the notes."""
+"""Read Word documents (docx): paragraphs and tables under their headings, then footnotes and endnotes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 _HEADING_NAME = re.compile(r"heading ([1-9])$", re.I)
-_BODY_LEVEL = 9  # an outline level of 9 means body text
+_BODY_LEVEL = 9  # the outline level of body text
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
 
-class _Styles(XmlHandler):
-    """Finds which paragraph styles are headings: ids are translated in some languages, names and levels are not."""
+class _ParagraphStyles(XmlHandler):
+    """Finds heading styles by name and outline level; style ids are translated in some languages."""
 
     def __init__(self) -> None:
         self.levels: dict[str, int] = {}
@@ -36,7 +36,7 @@ class _Styles(XmlHandler):
 
 
 class _Body(XmlHandler):
-    """Writes paragraphs; those of a heading's style begin a section."""
+    """Writes paragraphs; each paragraph with a heading style starts a section."""
 
     def __init__(self, writer: SectionWriter, levels: Mapping[str, int]) -> None:
         self._writer = writer
@@ -51,11 +51,11 @@ class _Body(XmlHandler):
         self._first_in_row = True
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        # A drawing is given twice, for new programs and (as a fallback) for old ones.
+        # A drawing is stored twice: for current programs, and as a fallback for old ones.
         if self._skipping or name == "Fallback":
             self._skipping += 1
         elif name == "p":
-            # A text box is a paragraph inside a paragraph.
+            # Text boxes nest paragraphs inside paragraphs.
             self._outer.append((self._paragraph, self._level))
             self._paragraph, self._level = [], None
         elif name == "pPr":
@@ -107,11 +107,11 @@ class _Body(XmlHandler):
 
 
 def read_word(file: InputFile, writer: SectionWriter) -> None:
-    """Read a docx file; places are paths of headings. Headers, footers, comments and deleted text are left out."""
+    """Read a docx file; locators are paths of headings. Headers, footers, comments and deleted text are left out."""
     archive = ZipArchive(file)
     document = main_part(archive)
     related = relationships(archive, document)
-    styles = _Styles()
+    styles = _ParagraphStyles()
     for part in parts_of_kind(related, "styles"):
         if part in archive.names:
             parse_xml(archive.open(part), styles)

@@ -1,4 +1,4 @@
-"""XML of any vocabulary: the text of its elements, by lines."""
+"""Read XML of any vocabulary: the text of its elements, line by line."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rag_pipeline.ingest.extract.xml_parser import XmlHandler, parse_xml
 
 
 class _Text(XmlHandler):
-    """Writes each element's text on a line of its own; text of mixed content stays together."""
+    """Writes each piece of text on its own line."""
 
     def __init__(self, writer: SectionWriter) -> None:
         self._writer = writer
 
     def start(self, _name: str, attributes: Mapping[str, str]) -> None:
         for value in attributes.values():
-            # Attributes with several words are prose, such as titles; the others are ids and numbers.
+            # Attributes with spaces are prose, such as titles; others are ids and numbers.
             if " " in value.strip() and "://" not in value:
                 self._writer.write(value + "\n")
 
@@ -27,7 +27,7 @@ class _Text(XmlHandler):
 
 
 def read_xml(file: InputFile, writer: SectionWriter) -> None:
-    """Read an XML file; it has no places."""
+    """Read an XML file; it has no locators."""
     parse_xml(
         file.stream,
         _Text(writer),

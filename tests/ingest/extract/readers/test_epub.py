@@ -29,13 +29,13 @@ def test_chapters_come_in_reading_order() -> None:
     assert warnings(make_zip(BOOK)) == ["chapter 3 is missing from the file"]
 
 
-def test_copy_protection_is_named_and_hidden_fonts_are_not() -> None:
+def test_copy_protection_is_an_error_and_obfuscated_fonts_are_not() -> None:
     reference = '<encryption><CipherReference URI="{}"/></encryption>'
     assert read(make_zip({**BOOK, "META-INF/encryption.xml": reference.format("OPS/font.otf")}))
     with pytest.raises(EncryptedFileError, match="copy protected"):
         read(make_zip({**BOOK, "META-INF/encryption.xml": reference.format("OPS/one.xhtml")}))
 
 
-def test_a_book_without_a_package_is_damaged() -> None:
+def test_a_book_without_a_package_document_is_damaged() -> None:
     with pytest.raises(CorruptFileError):
         read(make_zip({"mimetype": "application/epub+zip"}))

@@ -1,4 +1,4 @@
-"""Workbooks: values as they are shown."""
+"""Excel workbooks: values as displayed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ STYLES = """<numFmts><numFmt numFmtId="170" formatCode="dd\\.mm\\.yyyy"/></numFm
 </cellStyleXfs><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="10"/><xf numFmtId="170"/></cellXfs>"""
 
 
-def test_every_kind_of_cell() -> None:
+def test_all_types_of_cells() -> None:
     row = (
         '<row r="3"><c r="A3" t="s"><v>1</v></c><c r="C3"><v>0.1</v></c><c r="D3" s="1"><v>45658</v></c>'
         '<c r="E3" s="2"><v>0.125</v></c><c r="F3" s="3"><v>45658.5</v></c><c r="G3" t="b"><v>1</v></c>'
@@ -21,7 +21,7 @@ def test_every_kind_of_cell() -> None:
     ]
 
 
-def test_a_cell_far_out_costs_nothing() -> None:
+def test_a_cell_beyond_the_last_column_is_ignored() -> None:
     assert read(make_xlsx('<row r="1048576"><c r="XFD1048576"><v>1</v></c><c r="ZZZ1"><v>2</v></c></row>')) == [
         ("sheet Budget, row 1048576", "1")
     ]

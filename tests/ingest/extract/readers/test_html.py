@@ -1,4 +1,4 @@
-"""HTML as a reader sees it."""
+"""HTML pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.ingest.extract.makers import read
 
 
-def test_text_stands_under_its_headings() -> None:
+def test_text_is_in_sections_under_headings() -> None:
     page = b"""<!doctype html><title>Page</title><script>if (a<b) {}</script><style>p {}</style>
     <h1>Page</h1><p>One <b>bold</b>word,
     two.<p>Next<br>line<ul><li>first<li>second</ul><select><option>no</select>

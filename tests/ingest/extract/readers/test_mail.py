@@ -10,7 +10,7 @@ from rag_pipeline.errors import CorruptFileError, EncryptedFileError
 from tests.ingest.extract.makers import read
 
 
-def test_headers_body_and_names_of_attachments() -> None:
+def test_headers_body_and_attachment_names_are_read() -> None:
     message = EmailMessage()
     message["Subject"] = "Grüße"
     message["From"] = "a@example.org"
@@ -23,12 +23,12 @@ def test_headers_body_and_names_of_attachments() -> None:
     assert text == "Subject: Grüße\nFrom: a@example.org\n\nHällo\n\nAttachment: report.pdf"
 
 
-def test_a_body_of_html_only() -> None:
+def test_an_html_body_is_read() -> None:
     data = b"Subject: x\nContent-Type: text/html; charset=no-such\n\n<p>one<p>two"
     assert read(data, "a.eml") == [("message", "Subject: x\n\none\ntwo")]
 
 
-def test_encrypted_and_damaged_messages() -> None:
+def test_encrypted_and_damaged_messages_are_errors() -> None:
     with pytest.raises(EncryptedFileError):
         read(b"Content-Type: application/pkcs7-mime\n\nxxxx", "a.eml")
     with pytest.raises(CorruptFileError):

@@ -10,7 +10,7 @@ from rag_pipeline.errors import CorruptFileError
 from tests.ingest.extract.makers import read
 
 
-def test_cells_and_what_they_printed() -> None:
+def test_cells_and_their_text_outputs_are_read() -> None:
     cells = [
         {"cell_type": "markdown", "source": ["# Title\n", "words"]},
         {"cell_type": "code", "source": "1 + 1", "outputs": [{"data": {"text/plain": ["2"], "image/png": "xx"}}]},
@@ -25,6 +25,6 @@ def test_cells_and_what_they_printed() -> None:
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b"{}", b'{"cells": {}}', b"3"])
-def test_what_is_no_notebook(data: bytes) -> None:
+def test_other_json_is_damaged(data: bytes) -> None:
     with pytest.raises(CorruptFileError, match="not a notebook"):
         read(data, "a.ipynb")

@@ -23,12 +23,12 @@ from rag_pipeline.ingest.extract.readers.numbers import NumberFormat, classify, 
         ("164", "\\d0", NumberFormat.PLAIN),
     ],
 )
-def test_formats(identifier: str, code: str, expected: NumberFormat) -> None:
+def test_number_formats_are_classified(identifier: str, code: str, expected: NumberFormat) -> None:
     assert classify(identifier, code) is expected
 
 
 @pytest.mark.parametrize(
-    ("text", "number_format", "shown"),
+    ("text", "number_format", "expected"),
     [
         ("1", NumberFormat.DATE, "1900-01-01"),
         ("61", NumberFormat.DATE, "1900-03-01"),
@@ -40,10 +40,10 @@ def test_formats(identifier: str, code: str, expected: NumberFormat) -> None:
         ("words", NumberFormat.DATE, "words"),
     ],
 )
-def test_numbers(text: str, number_format: NumberFormat, shown: str) -> None:
-    assert format_number(text, number_format, False) == shown
+def test_numbers_are_formatted(text: str, number_format: NumberFormat, expected: str) -> None:
+    assert format_number(text, number_format, False) == expected
 
 
 @given(st.floats(), st.sampled_from(NumberFormat), st.booleans())
-def test_any_number_has_a_form(number: float, number_format: NumberFormat, from_1904: bool) -> None:
+def test_any_number_can_be_formatted(number: float, number_format: NumberFormat, from_1904: bool) -> None:
     assert format_number(repr(number), number_format, from_1904)

@@ -16,7 +16,7 @@ def shape(text: str, placeholder: str = "body") -> str:
     return f'<p:sp><p:ph type="{placeholder}"/><a:p><a:r><a:t>{text}</a:t></a:r></a:p></p:sp>'
 
 
-def test_slides_come_in_the_order_of_the_show_with_their_notes() -> None:
+def test_slides_are_in_presentation_order_with_their_notes() -> None:
     table = "<a:tbl><a:tr><a:tc><a:p><a:t>l</a:t></a:p></a:tc><a:tc><a:p><a:t>r</a:t></a:p></a:tc></a:tr></a:tbl>"
     relations = [RELATION.format(f"r{n}", "slide", f"slides/slide{n}.xml") for n in (1, 2, 3)]
     data = make_office(

@@ -1,4 +1,4 @@
-"""RTF: words between control words."""
+"""RTF documents."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.ingest.extract.makers import read
         (b"one\r\n two", "one two"),
     ],
 )
-def test_text(body: bytes, text: str) -> None:
-    ((_, found),) = read(rb"{\rtf1\ansi " + body + b"}")
-    assert found == text
+def test_text_is_read(body: bytes, text: str) -> None:
+    ((_, content),) = read(rb"{\rtf1\ansi " + body + b"}")
+    assert content == text
 
 
 @pytest.mark.parametrize("data", [rb"{\rtf1 words", rb"{\rtf1 words}}", rb"{\rtf1 {{{"])
-def test_an_open_group_is_damage(data: bytes) -> None:
+def test_an_unclosed_group_is_damage(data: bytes) -> None:
     with pytest.raises(CorruptFileError, match="group"):
         read(data)

@@ -1,4 +1,4 @@
-"""Rows that can stand alone."""
+"""CSV and TSV tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.ingest.extract.makers import read
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_cells_carry_the_names_of_their_columns(delimiter: str) -> None:
+def test_cells_are_labelled_with_their_columns(delimiter: str) -> None:
     data = f'Name{delimiter}Days\n"Holm, Edda"{delimiter}27\n\nReyes{delimiter}\n'.encode()
     if delimiter == ",":
         data = data.replace(b"Reyes,", b"Reyes, ")
@@ -18,19 +18,19 @@ def test_cells_carry_the_names_of_their_columns(delimiter: str) -> None:
     assert text.splitlines() == ["Name | Days", "Name: Holm, Edda | Days: 27", "Name: Reyes"]
 
 
-def test_numbers_are_no_column_names() -> None:
+def test_a_first_row_with_numbers_is_not_a_header() -> None:
     assert read(b"1,2\n3,4\n", "a.csv") == [("rows 1-2", "1 | 2\n3 | 4")]
     assert read(b"a\tb,c\n1\t2\n", "a.tsv") == [("rows 1-2", "a | b,c\na: 1 | b,c: 2")]
 
 
-def test_long_tables_are_several_sections() -> None:
+def test_long_tables_have_several_sections() -> None:
     rows = "".join(f"{number},some words\n" for number in range(1000))
     sections = read(f"Number,Text\n{rows}".encode(), "a.csv")
     assert len(sections) > 5
     assert sections[-1][0].endswith("-1001")
 
 
-def test_a_cell_without_end_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_cell_is_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rag_pipeline.ingest.extract.readers.table._MAX_FIELD_CHARACTERS", 1000)
     with pytest.raises(CorruptFileError, match="field limit"):
         read(b'a,"' + b"x" * 5000, "a.csv")

@@ -1,4 +1,4 @@
-"""Word documents, by the corners that matter."""
+"""Word documents."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_headings_are_found_by_name_or_level_in_any_language() -> None:
     ]
 
 
-def test_only_what_a_reader_sees_is_text() -> None:
+def test_only_visible_text_is_read() -> None:
     body = (
         "<w:p><w:r><w:t>kept</w:t><w:tab/><w:t>tab</w:t><w:br/><w:t>line</w:t></w:r><w:del><w:r><w:delText>gone"
         "</w:delText></w:r></w:del><w:r><w:instrText>PAGE</w:instrText></w:r></w:p>"

@@ -1,4 +1,4 @@
-"""Reading takes time that grows with the size of the file alone: files here are made to have readers start over."""
+"""Reading takes linear time, even for files that are made to cause rescans."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IN_HEADERS = (
     b"(", b")", b"<", b",", b"a ", b'"', b"\\", b";", b";a=b", b";a*0=b", b"=?a?q?a?= ", b"=?a?q", b".", b"a@b,", b"[",
 )  # fmt: skip
 
-# The file's name, its begin, what is repeated, its end.
+# The file's name, its start, the repeated part, its end.
 ATTACKS = [
     ("a.txt", b"", b"<!--x-->", b"x"),
     ("a.txt", b"", b"<!-- ", b"x"),
@@ -50,8 +50,8 @@ ATTACKS = [
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("name", "begin", "pump", "end"), ATTACKS, ids=lambda value: repr(value)[:20])
-def test_a_file_takes_time_by_its_size(name: str, begin: bytes, pump: bytes, end: bytes) -> None:
-    def reading(size: int) -> Callable[[], None]:
+def test_reading_takes_linear_time(name: str, begin: bytes, pump: bytes, end: bytes) -> None:
+    def prepare(size: int) -> Callable[[], None]:
         data = begin + pump * (size // len(pump)) + end
 
         def read() -> None:
@@ -60,5 +60,5 @@ def test_a_file_takes_time_by_its_size(name: str, begin: bytes, pump: bytes, end
 
         return read
 
-    with suppress(RecursionError):  # as the worker does, of JSON
-        assert_linear(reading, SIZES, (name, begin[:80], pump))
+    with suppress(RecursionError):  # deep JSON raises it; the worker handles it
+        assert_linear(prepare, SIZES, (name, begin[:80], pump))
