@@ -194,7 +194,7 @@ class _Nowhere:
 
 def _watch(status: Any, size: int, options: argparse.Namespace) -> dict[str, Any]:
     """Wait for the work and for the idle time; return what they cost."""
-    from rag_pipeline.status import core_of
+    from rag_pipeline.status.pipeline import core_of
 
     def done() -> int:
         totals = core_of(status).snapshot().totals

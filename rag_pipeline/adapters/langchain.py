@@ -16,7 +16,7 @@ from typing import Any
 from rag_pipeline.adapters.langchain_run import Indexing
 from rag_pipeline.adapters.libraries import need
 from rag_pipeline.adapters.reporter import Reporter
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 
 need("langchain_core", "langchain-core", "langchain")
 

@@ -14,7 +14,7 @@ import inspect
 from typing import Any
 
 from rag_pipeline.adapters.libraries import need
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 
 need("llama_index.core", "llama-index-core", "llama-index")
 

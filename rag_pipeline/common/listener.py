@@ -12,16 +12,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from rag_pipeline.common import native
+from rag_pipeline.common.probe import probe
 from rag_pipeline.errors import ConfigurationError, PortInUseError
 
 BACKLOG = 1_024
+PROBE_SECONDS = 0.5
 HTTP_SETTINGS = "port=, STATUS_PORT or --port"
 SOCKET_SETTINGS = "socket_port=, SOCKET_IO_PORT or --socket-port"
 
 _WILDCARDS = ("0.0.0.0", "::")
 
 
-class Listener(_socket.socket):
+class ListeningSocket(_socket.socket):
     """A TCP socket that listens; ``address`` is where, as ``getsockname`` has it.
 
     A child that is forked before :meth:`close` lets go of it, and of every connection that came in through it: else
@@ -50,10 +52,10 @@ class Listener(_socket.socket):
         super().close()
 
 
-_open: weakref.WeakSet[Listener] = weakref.WeakSet()
+_open: weakref.WeakSet[ListeningSocket] = weakref.WeakSet()
 
 
-def open_listener(host: str, port: int, backlog: int = BACKLOG, *, settings: str = HTTP_SETTINGS) -> Listener:
+def open_listener(host: str, port: int, backlog: int = BACKLOG, *, settings: str = HTTP_SETTINGS) -> ListeningSocket:
     """Return a native TCP socket that listens on ``host`` and ``port``; port 0 picks a free one.
 
     A name with several addresses gets its first IPv4 one, as clients that are told ``localhost`` try that as well.
@@ -63,7 +65,7 @@ def open_listener(host: str, port: int, backlog: int = BACKLOG, *, settings: str
     if not 0 <= port <= 65535:  # getaddrinfo would take it modulo 65536
         raise ConfigurationError(f"port={port}: expected a whole number from 0 to 65535")
     family, address = resolve(host, port)
-    listener = Listener(family, _socket.SOCK_STREAM)
+    listener = ListeningSocket(family, _socket.SOCK_STREAM)
     try:
         # Lets a restarted service have its port at once; one where another server listens is still refused.
         listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
@@ -88,8 +90,9 @@ def resolve(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
 
 def _explain(error: OSError, host: str, port: int, settings: str) -> Exception:
     if error.errno == errno.EADDRINUSE:
+        owner = "a rag-pipeline service" if _is_rag_pipeline(host, port) else "another program"
         taken = PortInUseError(
-            f"port {port} on {host} is in use; stop what listens there, or choose another port with {settings} "
+            f"port {port} on {host} is in use by {owner}; stop it, or choose another port with {settings} "
             "(0 picks a free one)"
         )
     elif error.errno in (errno.EACCES, errno.EPERM):
@@ -102,6 +105,12 @@ def _explain(error: OSError, host: str, port: int, settings: str) -> Exception:
         taken = PortInUseError(f"port {port} on {host} could not be bound: {error.strerror}")
     taken.errno = error.errno
     return taken
+
+
+def _is_rag_pipeline(host: str, port: int) -> bool:
+    """Return whether ``/health`` on the port is that of one of this package's servers."""
+    health = probe(host, port, "/health", timeout_seconds=PROBE_SECONDS).body
+    return isinstance(health, dict) and "status" in health and ("socket_io" in health or "clients" in health)
 
 
 # -- in a forked child -------------------------------------------------------------------------------------------------

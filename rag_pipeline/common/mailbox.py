@@ -27,7 +27,7 @@ LOOK_SECONDS = 1.0
 
 
 class WakeUp(Protocol):
-    """Wakes the reader; see :class:`~rag_pipeline.common.native.WakeUp` and :class:`~rag_pipeline.common.native.AutoResetEvent`."""
+    """Wakes the reader; see :class:`~rag_pipeline.common.native.WakeUpFd` and :class:`~rag_pipeline.common.native.AutoResetEvent`."""
 
     def signal(self) -> None:
         """Wake the reader; never waits and keeps the GIL."""
@@ -42,7 +42,7 @@ class WakeUp(Protocol):
         ...
 
 
-class Bound(Protocol[T]):
+class OverflowPolicy(Protocol[T]):
     """Says which items may be dropped, and which item can stand for those that were."""
 
     def weigh(self, item: T) -> int:
@@ -77,7 +77,7 @@ class Mailbox(Generic[T]):
         limit: int = MAX_ITEMS,
         wake_up: WakeUp | None = None,
         *,
-        bound: Bound[T] | None = None,
+        bound: OverflowPolicy[T] | None = None,
         limit_bytes: int = MAX_BYTES,
     ) -> None:
         self.dropped = 0
@@ -89,7 +89,7 @@ class Mailbox(Generic[T]):
         self._bound = bound
         self._weigh: Callable[[T], int] = _nothing if bound is None else bound.weigh
         self._torn: dict[str, bool] = {}  # sequences that something was dropped of; whether it is lost
-        self._wake_up = native.WakeUp() if wake_up is None else wake_up
+        self._wake_up = native.WakeUpFd() if wake_up is None else wake_up
         self._signalled = False
         self._closed = False
         self.fd: int = getattr(self._wake_up, "fd", -1)

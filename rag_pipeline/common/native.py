@@ -138,7 +138,7 @@ class Future:
         return self._value
 
 
-class WakeUp:
+class WakeUpFd:
     """A file descriptor that becomes readable when :meth:`signal` was called; any thread may call it.
 
     A forked child has one of its own under the same number: a signal there wakes nobody in the parent.
@@ -184,7 +184,7 @@ class WakeUp:
             os.close(new)
 
 
-_wake_ups: weakref.WeakSet[WakeUp] = weakref.WeakSet()
+_wake_ups: weakref.WeakSet[WakeUpFd] = weakref.WeakSet()
 
 
 def _wake_up_fds() -> tuple[int, int]:
@@ -206,7 +206,7 @@ os.register_at_fork(after_in_child=_renew_all)
 
 
 class AutoResetEvent:
-    """What one thread waits for and any other sets: :class:`WakeUp` for a thread that has no event loop."""
+    """What one thread waits for and any other sets: :class:`WakeUpFd` for a thread that has no event loop."""
 
     def __init__(self) -> None:
         self._unset = allocate_lock()

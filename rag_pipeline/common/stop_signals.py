@@ -24,7 +24,7 @@ class StopSignals:
     def __init__(self) -> None:
         self._pid = os.getpid()
         self.received: signal.Signals | None = None
-        self._wake_up = native.WakeUp()
+        self._wake_up = native.WakeUpFd()
         self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:

@@ -35,6 +35,6 @@ class ThrottledLog:
         self._logger.warning("%s%s", message(), more)
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     """Return what a stranger sent as one short quoted word for a log line."""
     return ascii(text[:SHOWN_CHARACTERS])

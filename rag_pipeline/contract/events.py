@@ -24,7 +24,7 @@ FILE_SKIPPED = "pipeline:file_skipped"
 FILE_DELETED = "pipeline:file_deleted"
 EVENT_NAMES = (STATUS, FILE_STARTED, FILE_PROGRESS, FILE_COMPLETED, FILE_FAILED, FILE_SKIPPED, FILE_DELETED)
 
-NOWHERE = "0000000000000000-0"
+NO_RESUME_OFFSET = "0000000000000000-0"
 """The offset of what is sent before a newcomer has the whole picture: there is no going on from it."""
 
 _TYPED = {"google_drive": NS_GOOGLE_DRIVE, "local_files": NS_LOCAL_FILES}
@@ -57,7 +57,7 @@ def iso(at: float | None) -> str | None:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
-class Body(Protocol):
+class EventBody(Protocol):
     """What an event says beside its envelope; immutable, turned into JSON by whoever delivers it."""
 
     def to_json(self, at: float) -> Json:
@@ -65,7 +65,7 @@ class Body(Protocol):
         ...
 
 
-class Event(NamedTuple):
+class PipelineEvent(NamedTuple):
     """One numbered event of one pipeline; immutable, shared by all who deliver it.
 
     ``at`` is wall-clock seconds. A ``pipeline:status`` that sums up (on connect, or after file events) carries the
@@ -79,7 +79,7 @@ class Event(NamedTuple):
     epoch: str | None
     seq: int
     at: float
-    body: Body
+    body: EventBody
     numbered: bool = True
 
     def payload(self) -> Json:

@@ -21,7 +21,7 @@ _KEPT = {
 }
 
 
-def apply(state: Json | None, name: str, payload: Mapping[str, Any]) -> Json | None:
+def apply_event(state: Json | None, name: str, payload: Mapping[str, Any]) -> Json | None:
     """Return the state after the event; None while no status has come. What was handed in is not changed."""
     if name == events.STATUS:
         return {key: value for key, value in payload.items() if key not in BESIDE_THE_STATE}

@@ -18,7 +18,7 @@ from rag_pipeline.sources.ingest_result import IngestEnd, IngestResult, dependen
 from rag_pipeline.sources.ledger import EventPosition
 from rag_pipeline.sources.source import FoundFile, OpenFile, Source, SourceUnavailableError, Unreadable
 from rag_pipeline.sources.stages import Stages
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 
 DOWNLOADING, EXTRACTING, CHUNKING, EMBEDDING, STORING = "downloading", "extracting", "chunking", "embedding", "storing"
 SCANNING, WAITING, INTERRUPTED = "scanning", "waiting", "interrupted"

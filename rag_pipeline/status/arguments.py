@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from rag_pipeline.common import logs
 from rag_pipeline.status import checks
 from rag_pipeline.status.failures import failure
-from rag_pipeline.status.model import FileError
-from rag_pipeline.status.values import FOREIGN_ERRORS, Copied, copy_json
+from rag_pipeline.status.model import FileFailure
+from rag_pipeline.status.values import FOREIGN_ERRORS, JsonCopy, copy_json
 
 logger = logging.getLogger("rag_pipeline.status")
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 UNNAMED = "(unnamed)"
 _MAX_KINDS = 100
 _NEGATIVE = frozenset({"", "0", "error", "fail", "failed", "failure", "false", "ko", "no"})
-_NO_RESULT = Copied(None, 0)
+_NO_RESULT = JsonCopy(None, 0)
 
 
 def strict() -> bool:
@@ -110,13 +110,13 @@ class Arguments:
             self._leave_out(key, value, error, "has a stand-in")
             return checks.bounded(_stand_in(value)) if _is_true(value) else "no reason was given"
 
-    def result(self, value: object) -> Copied:
+    def result(self, value: object) -> JsonCopy:
         """Return a JSON copy of a result; parts that can't be shown are left out."""
         if value is None:
             return _NO_RESULT
         return copy_json("result", value, None if strict() else self._part_left_out("result", value))
 
-    def failure(self, error: object) -> FileError:
+    def failure(self, error: object) -> FileFailure:
         """Return why a file failed."""
         if isinstance(error, (BaseException, str, Mapping)) or error is None:
             try:
@@ -213,9 +213,9 @@ def _stand_in(value: object) -> str:
     return text or UNNAMED
 
 
-def _readable_failure(error: Mapping[Any, Any]) -> FileError:
+def _readable_failure(error: Mapping[Any, Any]) -> FileFailure:
     stage = error.get("stage")
-    return FileError(
+    return FileFailure(
         checks.bounded(_stand_in(error.get("type", "Error")), checks.MAX_LABEL_LENGTH),
         checks.bounded(_stand_in(error.get("message", "no reason was given"))),
         None if stage is None else checks.bounded(_stand_in(stage), checks.MAX_LABEL_LENGTH),

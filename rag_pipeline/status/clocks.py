@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-
-from rag_pipeline.status.state import Moment
+from typing import NamedTuple
 
 SAME_INSTANT_SECONDS = 0.0005
 MAX_READINGS = 5
@@ -12,6 +11,13 @@ MAX_READINGS = 5
 monotonic = time.monotonic
 wall = time.time
 _new_tuple = tuple.__new__  # Moment(…) does the same at twice the cost
+
+
+class Moment(NamedTuple):
+    """One instant on both clocks: wall-clock seconds for people, monotonic seconds for durations."""
+
+    wall: float
+    mono: float
 
 
 def read() -> Moment:

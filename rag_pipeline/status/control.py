@@ -46,7 +46,7 @@ class ControlError(RagPipelineError, ValueError):
     exit_code = ExitCode.REFUSED
 
 
-class Request(NamedTuple):
+class ControlRequest(NamedTuple):
     """What was asked, and of which file, for the actions that need one; ``deletions`` is how many are meant."""
 
     action: Action
@@ -64,10 +64,10 @@ class Control:
     def __init__(self, actions: Collection[Action] = tuple(Action)) -> None:
         self._actions = frozenset(actions)
         self._lock = native.RLock()  # protects all below
-        self._refuse: Callable[[Request], str | None] | None = None
+        self._refuse: Callable[[ControlRequest], str | None] | None = None
         self._on_ask: Callable[[], None] | None = None
         self._paused_since: float | None = None
-        self._waiting: dict[Request, None] = {}
+        self._waiting: dict[ControlRequest, None] = {}
         self._closed = False
 
     @property
@@ -85,7 +85,7 @@ class Control:
         Pausing and resuming hold from here on, the rest is done as soon as the pipeline comes to it. Raises
         :class:`ControlError` for what can't be done: a file that isn't known, a retry of one that hasn't failed, ….
         """
-        request = Request(action, file_id, deletions)
+        request = ControlRequest(action, file_id, deletions)
         self._check(request)
         with self._lock:
             self._check_open()
@@ -95,7 +95,7 @@ class Control:
 
     # -- the pipeline ----------------------------------------------------------------------------------------------
 
-    def attend(self, refuse: Callable[[Request], str | None], on_ask: Callable[[], None]) -> None:
+    def attend(self, refuse: Callable[[ControlRequest], str | None], on_ask: Callable[[], None]) -> None:
         """Tell what decides and what wakes the pipeline; both are called in the thread of who asks, and must not wait.
 
         ``refuse`` returns why a request can't be granted, None if it can. ``on_ask`` is called after each request.
@@ -113,7 +113,7 @@ class Control:
         """When the pause began, in seconds since 1970; None if there is none."""
         return self._paused_since
 
-    def take(self) -> list[Request]:
+    def take(self) -> list[ControlRequest]:
         """Return what was asked since the last call, in that order: all but pauses."""
         with self._lock:
             taken, self._waiting = list(self._waiting), {}
@@ -128,7 +128,7 @@ class Control:
 
     # ----------------------------------------------------------------------------------------------------------------
 
-    def _check(self, request: Request) -> None:
+    def _check(self, request: ControlRequest) -> None:
         action, file_id, deletions = request
         self._check_open()
         if action not in self._actions:
@@ -148,7 +148,7 @@ class Control:
         if self._closed:
             raise ControlError("the pipeline has ended")
 
-    def _note(self, request: Request) -> None:
+    def _note(self, request: ControlRequest) -> None:
         if request.action is Action.PAUSE:
             self._paused_since = self._paused_since or time.time()
         elif request.action is Action.RESUME:

@@ -1,4 +1,4 @@
-"""StatusCore: one pipeline's state and its lock, as servers see it; :class:`PipelineStatus` is what users call."""
+"""StatusCore: one pipeline's state, as servers see it. Users call :class:`PipelineStatus`."""
 
 from __future__ import annotations
 
@@ -8,73 +8,56 @@ import secrets
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from rag_pipeline.common import native
-from rag_pipeline.contract.events import Event, Json
+from rag_pipeline.contract.events import Json, PipelineEvent
 from rag_pipeline.status import clocks
-from rag_pipeline.status.change import Change
+from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.control import Control
 from rag_pipeline.status.files import key_of
-from rag_pipeline.status.model import FileError, FileRecord, StateBody
-from rag_pipeline.status.registry import registry, wished_ids
+from rag_pipeline.status.identity import PipelineIds, candidate_ids
+from rag_pipeline.status.model import FileFailure, FileRecord, StateBody
+from rag_pipeline.status.mutation import Mutation
+from rag_pipeline.status.mutation_runner import MutationRunner
 from rag_pipeline.status.resume import decide_resume
 from rag_pipeline.status.saved import SavedState
-from rag_pipeline.status.sinks import FlushRequest, Published, Sink, SnapshotFor
+from rag_pipeline.status.sinks import DueFlush, Published, Sink, SnapshotFor
 from rag_pipeline.status.stages import Durations
-from rag_pipeline.status.state import Moment, PipelineState
+from rag_pipeline.status.state import PipelineState
 from rag_pipeline.status.throttle import NEVER, STATUS_INTERVAL_SECONDS, StatusThrottle
+from rag_pipeline.status.update import FieldUpdate
 
 Restore = Callable[[str], SavedState | None]
-"""Returns what a journal knows of the pipeline with this id; must not wait."""
-MergeOwn = Callable[[Json], Json]
-"""Returns all own fields after an update, given those before it."""
-Decide = Callable[..., "Change | None"]
-Deferred = tuple[Decide, tuple[Any, ...]]
-T = TypeVar("T")
-
-_REPEATS = 100
+"""Returns what a journal has saved of the pipeline with this id; must not wait."""
 
 _created = itertools.count()
 _cores: weakref.WeakSet[StatusCore] = weakref.WeakSet()
 
 
-class StatusCore:
-    """Decides, applies and publishes the changes of one pipeline; every call is safe from any thread.
-
-    The lock protects everything below it. It is reentrant: a signal handler that reports while its own thread is
-    inside a call is served right after that call.
-
-    An exception can be raised *into* a call at any point. Then the change was not decided yet, and nothing has
-    happened; or it stands in ``_unfinished``, and is finished before anything else: at once, or by the next call,
-    whichever thread makes it. Flags are lowered by assignments in ``finally``, not by calls, which could be
-    interrupted themselves.
-    """
+class StatusCore(MutationRunner):
+    """Decides, applies and publishes the mutations of one pipeline; every call is safe from any thread."""
 
     def __init__(self, pipeline_type: str | None, pipeline_id: str | None, *, claims: bool = True) -> None:
+        super().__init__()
         self.created = next(_created)
         self.control: Control | None = None
         self.closed = False
         _cores.add(self)
-        self._lock = native.RLock()
-        self._inside = False
-        self._deferred: list[Deferred] = []
-        self._unfinished: Change | None = None
         self._sinks: tuple[Sink, ...] = ()
         self._restores: list[tuple[Sink, Restore]] = []  # of journals attached before the id was assigned
         self._throttle = StatusThrottle()
         self._id_assigned = pipeline_id is not None
         self._resumed = False
-        provisional = pipeline_id or next(iter(wished_ids(pipeline_type)))
+        provisional = pipeline_id or next(candidate_ids(pipeline_type))
         self._state = PipelineState(provisional, pipeline_type, _new_epoch(), clocks.read())
         if pipeline_id is None and claims:
-            self._state.pipeline_id = registry.claim_any(self, pipeline_type)
+            self._state.pipeline_id = pipeline_ids.claim_free(self, pipeline_type)
 
     # -- what a pipeline reports -----------------------------------------------------------------------------------
 
-    def update(self, fields: Json, merge_own: MergeOwn | None, new_type: tuple[str | None] | None) -> None:
-        """Set fields; ``new_type`` holds the type if it is among them."""
-        self._run(self._decide_update, fields, merge_own, new_type)
+    def update(self, update: FieldUpdate) -> None:
+        """Set fields."""
+        self._run(self._decide_update, update)
 
     def start(self, file: FileRecord) -> None:
         """Put a file in flight."""
@@ -84,25 +67,25 @@ class StatusCore:
 
     def progress(self, name: str, file_id: str | None, stage: str, fraction: float | None) -> bool:
         """Set a file's stage and fraction; return False if it isn't in flight."""
-        change = self._run(self._decide_progress, name, file_id, stage, fraction)
-        return change is None or change.known
+        mutation = self._run(self._decide_progress, name, file_id, stage, fraction)
+        return mutation is None or mutation.known
 
     def end(
-        self, file: FileRecord, outcome: int, result: Any = None, size: int = 0, error: FileError | None = None
+        self, file: FileRecord, outcome: int, result: Any = None, size: int = 0, error: FileFailure | None = None
     ) -> bool:
-        """Take a file out of flight; return False if it wasn't in flight. ``size`` is that of the result."""
+        """Take a file out of flight; return False if it wasn't in flight. ``size`` is about the result's characters."""
         if not self._id_assigned:
             self._run(self._decide_id)
-        change = self._run(self._state.decide_end, file, outcome, result, size, error)
-        return change is None or change.known
+        mutation = self._run(self._state.decide_end, file, outcome, result, size, error)
+        return mutation is None or mutation.known
 
     def in_flight_token(self, name: str, file_id: str | None) -> object:
-        """Return an object that stands for this start of exactly this file; None if it isn't in flight."""
-        return self._state.started_token(key_of(name, file_id))
+        """Return an object that identifies this start of this file; None if it isn't in flight."""
+        return self._state.files.get(key_of(name, file_id))
 
     def close(self) -> None:
         """Take the pipeline off the service; idempotent."""
-        registry.remove(self)
+        pipeline_ids.release(self)
         with self._lock:
             self.closed = True
             self._sinks = ()
@@ -126,7 +109,7 @@ class StatusCore:
 
     @property
     def shown(self) -> bool:
-        """Whether anything takes what the pipeline publishes."""
+        """Whether any sink is attached."""
         return bool(self._sinks)
 
     @property
@@ -136,14 +119,14 @@ class StatusCore:
 
     @property
     def failed_ids(self) -> frozenset[str]:
-        """The ids of the files whose last attempt failed, also in earlier processes; of the 10,000 last ones."""
+        """The ids of the last 10,000 files whose last attempt failed, earlier processes included."""
         return self._read(lambda _: self._state.files.failed_ids())
 
     @property
     def resumed_from(self) -> tuple[str, int] | None:
         """The epoch and ``seq`` up to which a journal has kept the last process's events; None if it has kept none.
 
-        What that process reported after that is lost. Known from the first call on that changes the state.
+        What that process reported later is lost. Known after the first call that changes the state.
         """
         return self._state.resumed_from
 
@@ -157,17 +140,17 @@ class StatusCore:
         return copied
 
     def measured(self) -> tuple[StateBody, Durations]:
-        """Return the state, and how long files and their stages took, as of the same moment."""
+        """Return the state, and the durations of files and stages, as of the same moment."""
         return self._read(lambda now: (self._state.body(now), self._state.times.durations()))
 
-    def status_event(self) -> Event:
-        """Return the state as the ``pipeline:status`` event that a newcomer gets."""
+    def status_event(self) -> PipelineEvent:
+        """Return the state as the ``pipeline:status`` event for a new client."""
         return self._read(self._state.status_event)
 
     def attach(self, sink: Sink, restore: Restore | None = None) -> None:
-        """Publish to the sink from now on, the state as it stands first.
+        """Publish to the sink from now on, beginning with the current state.
 
-        ``restore`` is asked once, when the pipeline's id is assigned.
+        ``restore`` is called once, when the pipeline's id is assigned.
         """
         self._run(self._decide_flush, True, False)
         self._run(self._decide_attach, sink, restore)
@@ -179,7 +162,7 @@ class StatusCore:
             self._sinks = tuple(one for one in self._sinks if one is not sink)
 
     def show_to(self, sink: Sink, receiver: object) -> str | None:
-        """Publish the state to the sink for one receiver; return the id it shows, None if the pipeline is closed."""
+        """Publish the state to the sink for one receiver; return its pipeline id, None if the pipeline is closed."""
         if self.closed:
             return None
         pipeline_id = self._state.pipeline_id
@@ -187,208 +170,129 @@ class StatusCore:
         return pipeline_id
 
     def begin_epoch(self) -> tuple[str, str]:
-        """Begin a new epoch, and say so; return the old one and the new: a journal does not have all of the old."""
+        """Begin and publish a new epoch, because a journal lacks events of the old one; return the old and the new."""
         old, new = self._state.epoch, _new_epoch()
         self._run(self._state.decide_epoch, new)
         return old, new
 
     def flush(self, *, everything: bool = False) -> None:
-        """Publish what was held back and is due, or all of it: progress, and the status that follows file events."""
+        """Publish the held-back progress and status that are due, or ``everything`` held back."""
         self._run(self._decide_flush, everything, True)
 
-    def finish(self) -> None:
-        """Finish a change that an exception has left half done; costs nothing where there is none."""
-        if self._unfinished is not None or self._deferred:
-            self._run(_decide_nothing)
-
     def after_fork(self) -> None:
-        """Start afresh in a forked child: it has no servers, and its parent's threads may have held the lock."""
-        self._lock = native.RLock()
-        self._inside = False
-        self._unfinished = None
-        self._deferred.clear()
+        """Start afresh in a forked child, which has no servers."""
+        self._renew_lock()
         self._sinks = ()
         self._restores.clear()
         self._state.epoch = _new_epoch()  # from here on the same numbers mean other events
 
     # -- under the lock --------------------------------------------------------------------------------------------
 
-    def _run(self, decide: Decide, *args: Any) -> Change | None:
-        with self._lock:
-            if self._inside:
-                self._deferred.append((decide, args))
-                return None
-            first: Change | None = None
-            deferred: Deferred | None = None
-            while True:
-                self._inside = True
-                try:
-                    if self._unfinished is not None:
-                        self._finish(self._unfinished)
-                    if deferred is not None:
-                        if not self._deferred:  # a signal handler has carried it out just now
-                            return first
-                        deferred = decide, args = self._deferred[0]
-                    change = decide(*args, clocks.read())
-                    if change is not None:
-                        change.deferred = deferred
-                        self._unfinished = change  # from here on it happens, whatever is raised
-                        self._finish(change)
-                    elif deferred is not None:
-                        self._drop_deferred(deferred)
-                except BaseException:
-                    self._repeat()
-                    raise
-                finally:
-                    # What a signal handler defers until here is seen below, and from here on it defers no more.
-                    self._inside = False
-                if deferred is None:
-                    first = change
-                if not self._deferred:
-                    return first
-                deferred = _NEXT_ONE
-
-    def _repeat(self) -> None:
-        """Finish what an exception has interrupted; the next call does if this is interrupted, too."""
-        for _ in range(_REPEATS):
-            try:
-                if self._unfinished is not None:
-                    self._finish(self._unfinished)
-                return
-            except BaseException:  # noqa: BLE001 - raised into the thread as well; the first one is raised on
-                continue
-
-    def _drop_deferred(self, deferred: object) -> None:
-        if self._deferred and self._deferred[0] is deferred:
-            del self._deferred[0]
-
-    def _read(self, make: Callable[[Moment], T]) -> T:
-        with self._lock:
-            if not self._inside:
-                self.finish()
-            outermost, self._inside = not self._inside, True
-            try:
-                made = make(clocks.read())
-            finally:
-                if outermost:
-                    self._inside = False
-            if outermost and self._deferred:
-                self.finish()
-            return made
-
-    def _finish(self, change: Change) -> None:
-        """Apply the change and send what comes of it; may be repeated."""
-        deliveries = change.deliveries
+    def _carry_out(self, mutation: Mutation) -> None:
+        deliveries = mutation.deliveries
         if deliveries is None:
-            change.apply(*change.args)
+            mutation.apply(*mutation.args)
             sinks = self._sinks
             items: Sequence[Published] = ()
             if sinks:
-                items = self._outgoing(change)
-            elif change.status:  # a later sink gets the state as it stands then
-                change.throttle = self._throttle.after_status(change.now.mono)
+                items = self._outgoing(mutation)
+            elif mutation.status:  # a later sink gets the state as it stands then
+                mutation.throttle = self._throttle.after_status(mutation.now.mono)
             if len(sinks) == 1:
                 deliveries = ((sinks[0].publish_all, iter(items)),)
             else:
                 deliveries = tuple([(sink.publish_all, iter(items)) for sink in sinks])
-            change.deliveries = deliveries
+            mutation.deliveries = deliveries
         for publish_all, items_left in deliveries:
             publish_all(items_left)
-        if change.throttle is not None:
-            self._throttle = change.throttle
-        if change.deferred is not None:
-            self._drop_deferred(change.deferred)
-        self._unfinished = None
+        if mutation.throttle is not None:
+            self._throttle = mutation.throttle
 
-    def _outgoing(self, change: Change) -> Sequence[Published]:
-        """Return what goes out for a change that was applied: its events, a status, and a request for a flush."""
-        now, before = change.now.mono, self._throttle
-        throttle, items = before, change.events
-        if change.status or (items and now >= throttle.sent + STATUS_INTERVAL_SECONDS):
-            status = self._state.status_event(change.now, change.former_type, numbered=change.numbered)
+    def _outgoing(self, mutation: Mutation) -> Sequence[Published]:
+        """Return what an applied mutation publishes: its events, perhaps a status and a flush to come."""
+        now, before = mutation.now.mono, self._throttle
+        throttle, items = before, mutation.events
+        if mutation.status or (items and now >= throttle.sent + STATUS_INTERVAL_SECONDS):
+            status = self._state.status_event(mutation.now, mutation.former_type, numbered=mutation.numbered)
             throttle, items = throttle.after_status(now), (*items, status)
         elif throttle.status_due == NEVER:
-            if items or change.owes_status:
+            if items or mutation.owes_status:
                 throttle = throttle.owing_status(now)
-        elif change.due is None and throttle.flush_due <= throttle.status_due and now < throttle.status_due:
-            return items  # nearly always: a status is owed, and a flush is asked for
-        due = throttle.status_due if change.due is None else min(change.due, throttle.status_due)
+        elif mutation.due is None and throttle.flush_due <= throttle.status_due and now < throttle.status_due:
+            return items  # nearly always: a status is owed, and a flush is planned
+        due = throttle.status_due if mutation.due is None else min(mutation.due, throttle.status_due)
         if due != NEVER and throttle.needs_flush(due, now):
             throttle = throttle.flushing_at(due)
-            change.throttle = throttle
-            return (*items, FlushRequest(self.flush, due))
+            mutation.throttle = throttle
+            return (*items, DueFlush(self.flush, due))
         if throttle is not before:
-            change.throttle = throttle
+            mutation.throttle = throttle
         return items
 
     # -- decisions -------------------------------------------------------------------------------------------------
 
-    def _decide_update(
-        self, fields: Json, merge_own: MergeOwn | None, new_type: tuple[str | None] | None, now: Moment
-    ) -> Change:
-        kind = self._state.pipeline_type if new_type is None else new_type[0]
-        self._assign_id(kind)
-        own = self._state.own if merge_own is None else merge_own(self._state.own)
-        return self._state.decide_update(fields, own, kind, now)
+    def _decide_update(self, update: FieldUpdate, now: Moment) -> Mutation:
+        state = self._state
+        pipeline_type = state.pipeline_type if update.new_type is None else update.new_type[0]
+        self._assign_id(pipeline_type)
+        own = state.own if update.merge_own is None else update.merge_own(state.own)
+        return state.decide_update(update.fields, own, pipeline_type, now)
 
     def _decide_progress(
         self, name: str, file_id: str | None, stage: str, fraction: float | None, now: Moment
-    ) -> Change:
+    ) -> Mutation:
         key = self._state.files.find(name, file_id)
         if key is None:
-            change = Change(now, _nothing, ())
-            change.known = False
-            return change
+            mutation = Mutation(now, _change_nothing, ())
+            mutation.known = False
+            return mutation
         return self._state.decide_progress(key, stage, fraction, now)
 
     def _decide_id(self, now: Moment) -> None:  # noqa: ARG002 - every decision gets it
         self._assign_id(self._state.pipeline_type)
 
-    def _decide_flush(self, everything: bool, with_status: bool, now: Moment) -> Change:
-        change = self._state.decide_release(now, everything=everything)
-        if with_status and everything:  # what is released here is owed a status, too
-            change.status = self._throttle.status_due != NEVER or bool(change.events)
+    def _decide_flush(self, everything: bool, with_status: bool, now: Moment) -> Mutation:
+        mutation = self._state.decide_release(now, everything=everything)
+        if with_status and everything:  # the released progress is owed a status, too
+            mutation.status = self._throttle.status_due != NEVER or bool(mutation.events)
         elif with_status:
-            change.status = self._throttle.owes_status(now.mono)
+            mutation.status = self._throttle.owes_status(now.mono)
         if now.mono >= self._throttle.flush_due:
-            # The request that led here is used up. One that is still under way stays: with two servers in a process
-            # each would otherwise ask again for each flush of the other.
+            # The planned flush that led here is used up. One that is still to come stays: with two servers in a
+            # process, each would otherwise plan another one for each flush of the other.
             self._throttle = self._throttle.flushing_at(NEVER)
-        return change
+        return mutation
 
-    def _decide_attach(self, sink: Sink, restore: Restore | None, now: Moment) -> Change | None:
+    def _decide_attach(self, sink: Sink, restore: Restore | None, now: Moment) -> Mutation | None:
         if self.closed or sink in self._sinks:
             return None
         if restore is not None:
             self._restores = [*self._restores, (sink, restore)]
         if not self._id_assigned:
-            return Change(now, self._apply_sink, (sink,))
-        self._sinks_and_resume(sink)
+            return Mutation(now, self._apply_sink, (sink,))
+        self._apply_sink(sink)
+        self._resume(clocks.read())
         return self._for_one(sink, self._state.status_event(now), now)
 
-    def _decide_show_to(self, sink: Sink, receiver: object, now: Moment) -> Change:
+    def _decide_show_to(self, sink: Sink, receiver: object, now: Moment) -> Mutation:
         return self._for_one(sink, SnapshotFor(self._state.status_event(now), receiver), now)
 
-    def _for_one(self, sink: Sink, item: Published, now: Moment) -> Change:
-        change = Change(now, _nothing, ())
-        change.deliveries = ((sink.publish_all, iter([item])),)
-        return change
+    def _for_one(self, sink: Sink, item: Published, now: Moment) -> Mutation:
+        mutation = Mutation(now, _change_nothing, ())
+        mutation.deliveries = ((sink.publish_all, iter([item])),)
+        return mutation
 
     def _apply_sink(self, sink: Sink) -> None:
         if sink not in self._sinks:
             self._sinks = (*self._sinks, sink)
-        self._throttle = self._throttle.flushing_at(NEVER)  # this sink was not asked yet
-
-    def _sinks_and_resume(self, sink: Sink) -> None:
-        self._apply_sink(sink)
-        self._resume(clocks.read())
+        self._throttle = self._throttle.flushing_at(NEVER)  # this sink has no planned flush yet
 
     def _assign_id(self, pipeline_type: str | None) -> None:
-        """Take the id for good, and continue the history that an attached journal has of it."""
+        """Assign the id for good, and continue the history that an attached journal has of it."""
         if self._id_assigned:
             return
         if not self.closed:
-            self._state.pipeline_id = registry.claim_any(self, pipeline_type)
+            self._state.pipeline_id = pipeline_ids.claim_free(self, pipeline_type)
             self._resume(clocks.read())
         self._id_assigned = True
 
@@ -400,13 +304,13 @@ class StatusCore:
                 self._resume_from(saved, now)
 
     def _resume_from(self, saved: SavedState, now: Moment) -> None:
-        if saved.epoch == self._state.epoch:  # this very history, from an earlier server of this process
+        if saved.epoch == self._state.epoch:  # the same history, from an earlier server of this process
             if saved.seq != self._state.seq:
-                self._state.epoch = _new_epoch()  # that journal lacks what came since
+                self._state.epoch = _new_epoch()  # that journal lacks the later events
         elif not self._resumed:
             self._resumed = True
-            self._unfinished = change = decide_resume(self._state, saved, now)
-            self._finish(change)
+            self._unfinished = mutation = decide_resume(self._state, saved, now)
+            self._finish(mutation)
 
 
 def _deep_copy(value: Any) -> Any:
@@ -417,23 +321,20 @@ def _deep_copy(value: Any) -> Any:
     return value
 
 
-def _decide_nothing(now: Moment) -> None:
-    """Have the lock taken, and what was left finished."""
-
-
-_NEXT_ONE: Deferred = (_decide_nothing, ())
-
-
-def _nothing() -> None:
-    """Change nothing."""
+def _change_nothing() -> None:
+    """Apply a mutation that only publishes."""
 
 
 def _new_epoch() -> str:
     return secrets.token_hex(8)
 
 
+pipeline_ids: PipelineIds[StatusCore] = PipelineIds()
+"""The ids of this process's pipelines."""
+
+
 def _after_fork() -> None:
-    registry.after_fork()
+    pipeline_ids.after_fork()
     for core in list(_cores):
         core.after_fork()
 

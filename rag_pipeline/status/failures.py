@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from rag_pipeline.status import checks
-from rag_pipeline.status.model import FileError
+from rag_pipeline.status.model import FileFailure
 
 _NO_REASON = "no reason was given"
 
 
-def failure(error: BaseException | Mapping[str, Any] | str | None) -> FileError:
+def failure(error: BaseException | Mapping[str, Any] | str | None) -> FileFailure:
     """Return the error as it is kept, its message bounded; TypeError or ValueError for what can't be shown."""
     if isinstance(error, BaseException):
-        return FileError(_type_of(error), _message(error), None, _retryable(error))
+        return FileFailure(_type_of(error), _message(error), None, _retryable(error))
     if error is None:
-        return FileError("Error", _NO_REASON, None, retryable=False)
+        return FileFailure("Error", _NO_REASON, None, retryable=False)
     if isinstance(error, str):
-        return FileError("Error", checks.bounded(error) or _NO_REASON, None, retryable=False)
+        return FileFailure("Error", checks.bounded(error) or _NO_REASON, None, retryable=False)
     if not isinstance(error, Mapping):
         raise TypeError(f"error must be an exception, a mapping or a str, not {type(error).__name__}")
-    if unknown := [key for key in error if key not in FileError._fields]:
-        raise ValueError(f"error has no {unknown[0]!r}; it has " + ", ".join(FileError._fields))
+    if unknown := [key for key in error if key not in FileFailure._fields]:
+        raise ValueError(f"error has no {unknown[0]!r}; it has " + ", ".join(FileFailure._fields))
     stage = error.get("stage")
-    return FileError(
+    return FileFailure(
         checks.check_label("error type", error.get("type") or "Error"),
         checks.bounded(str(error.get("message") or "")) or _NO_REASON,
         None if stage is None else checks.check_label("error stage", stage),

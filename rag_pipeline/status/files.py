@@ -17,7 +17,7 @@ def key_of(name: str, file_id: str | None) -> Key:
     return ("name", name) if file_id is None else ("id", file_id)
 
 
-class InFlight:
+class FileInFlight:
     """One start of a file: its record, and monotonic times.
 
     ``sent`` is when its last progress went out, ``due`` when the one held back goes out, ``entered`` when it came into
@@ -41,20 +41,20 @@ class FilesInFlight:
     """
 
     def __init__(self) -> None:
-        self._files: dict[Key, InFlight] = {}
+        self._files: dict[Key, FileInFlight] = {}
         self._by_name: dict[str, dict[Key, None]] = {}
         self._failed_attempts: OrderedDict[Key, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def __getitem__(self, key: Key) -> InFlight:
+    def __getitem__(self, key: Key) -> FileInFlight:
         return self._files[key]
 
     def __contains__(self, key: Key) -> bool:
         return key in self._files
 
-    def get(self, key: Key) -> InFlight | None:
+    def get(self, key: Key) -> FileInFlight | None:
         """Return the file in flight, None if it is not."""
         return self._files.get(key)
 
@@ -72,7 +72,7 @@ class FilesInFlight:
             return unnamed if unnamed in self._files else None
         return next(iter(self._by_name.get(name, ())), None)
 
-    def start(self, key: Key, file: InFlight) -> None:
+    def start(self, key: Key, file: FileInFlight) -> None:
         """Put a file in flight, last in order."""
         former = self._files.get(key)
         if former is not None:

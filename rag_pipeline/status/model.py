@@ -8,7 +8,7 @@ from rag_pipeline.contract import wire
 from rag_pipeline.contract.events import Json, iso
 
 
-class FileError(NamedTuple):
+class FileFailure(NamedTuple):
     """Why a file failed, or was skipped (``type`` is then ``Skipped``)."""
 
     type: str
@@ -37,7 +37,7 @@ class FileRecord(NamedTuple):
     completed_at: float | None = None
     duration_seconds: float | None = None
     result: Any = None
-    error: FileError | None = None
+    error: FileFailure | None = None
 
     # _replace() would do for these, at six times the cost, on the way of every mutation.
 
@@ -50,7 +50,7 @@ class FileRecord(NamedTuple):
         return tuple.__new__(FileRecord, (*self[:7], stage, progress, at, *_NOT_ENDED))
 
     def finished(
-        self, file_id: str | None, at: float, duration: float | None, result: Any, error: FileError | None
+        self, file_id: str | None, at: float, duration: float | None, result: Any, error: FileFailure | None
     ) -> FileRecord:
         """Return the file as taken out of flight."""
         return tuple.__new__(FileRecord, (self[0], file_id, *self[2:10], at, duration, result, error))
@@ -79,7 +79,7 @@ _NOT_BEGUN = (None,) * 7
 _NOT_ENDED = (None,) * 4
 
 
-class Totals(NamedTuple):
+class FileTotals(NamedTuple):
     """Files by their newest outcome, since the pipeline's first file; in the order of :class:`Outcome`."""
 
     total_processed: int = 0
@@ -87,14 +87,14 @@ class Totals(NamedTuple):
     total_skipped: int = 0
     total_deleted: int = 0
 
-    def moved(self, former: int, outcome: int) -> Totals:
+    def moved(self, former: int, outcome: int) -> FileTotals:
         """Return the counts after a file went from one outcome to another; 0 stands for none."""
         counts = [*self]
         if former:
             counts[former - 1] -= 1
         if outcome:
             counts[outcome - 1] += 1
-        return tuple.__new__(Totals, counts)
+        return tuple.__new__(FileTotals, counts)
 
     def to_json(self) -> wire.Totals:
         """Return the counts as users see them."""
@@ -110,7 +110,7 @@ class FileBody(NamedTuple):
     """Body of a file event: the file, and the totals where the event changed them."""
 
     file: FileRecord
-    totals: Totals | None = None
+    totals: FileTotals | None = None
 
     def to_json(self, at: float) -> Json:  # noqa: ARG002 - the protocol's signature
         """Return ``file`` and, where present, ``totals``."""
@@ -138,12 +138,12 @@ class StateBody(NamedTuple):
     files_completed: tuple[FileRecord, ...]
     files_failed: tuple[FileRecord, ...]
     files_skipped: tuple[FileRecord, ...]
-    totals: Totals
+    totals: FileTotals
     files_queued: int | None
     files_per_minute: float | None
     eta_seconds: float | None
     own: Json
-    attempts: Totals = Totals()
+    attempts: FileTotals = FileTotals()
     """How often this process ended a file, by outcome; not shown."""
 
     def to_json(self, at: float) -> Json:
@@ -177,7 +177,7 @@ class StateBody(NamedTuple):
 
 RESERVED_FIELDS = (
     frozenset(StateBody._fields) - {"own", "totals", "attempts"}
-    | set(Totals._fields)
+    | set(FileTotals._fields)
     | {"seconds_until_next_check", "timestamp", "pipelines", "offset", "recovered", "gap"}
 )
 """The names of the state's fields, and of what stands beside it in events and answers."""

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event
-from rag_pipeline.status.change import Change
+from rag_pipeline.contract.events import PipelineEvent
+from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.files import Key, key_of
-from rag_pipeline.status.model import FileBody, FileError, FileRecord, Totals
+from rag_pipeline.status.model import FileBody, FileFailure, FileRecord, FileTotals
+from rag_pipeline.status.mutation import Mutation
 from rag_pipeline.status.outcomes import FAILED, NONE
 from rag_pipeline.status.recent import MOST, Files, last_of_each
 from rag_pipeline.status.saved import SavedState
-from rag_pipeline.status.state import Moment, PipelineState
+from rag_pipeline.status.state import PipelineState
 from rag_pipeline.status.values import MAX_SHOWN_RESULT_CHARACTERS, copy_json, fitting_own, shown_result
 
 
-def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Change:
+def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Mutation:
     """Take over numbers, totals, lists and own fields; files that were in flight then have failed.
 
     What this process has counted so far comes on top. If it has numbered any of it the epoch stays its own: no journal
@@ -26,7 +27,7 @@ def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Chang
     outcomes, totals = _outcomes(state, saved)
     lost = [file for file in saved.in_flight if key_of(file.name, file.id) not in state.files]
     interrupted = tuple(file.finished(file.id, now.wall, None, None, _interruption(file)) for file in lost)
-    failures: list[Event] = []
+    failures: list[PipelineEvent] = []
     for file in interrupted:
         key = key_of(file.name, file.id)
         totals = totals.moved(outcomes.get(key, NONE), FAILED)
@@ -34,7 +35,7 @@ def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Chang
         namespaces = events.namespaces_of(state.pipeline_type)
         seq += 1
         failures.append(
-            Event(
+            PipelineEvent(
                 events.FILE_FAILED, namespaces, state.pipeline_id, state.pipeline_type, epoch, seq, now.wall,
                 FileBody(file, totals),
             )
@@ -55,10 +56,10 @@ def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Chang
         state.totals, state.recent, state.interrupted = totals, recent, interrupted
         state.resumed_from = saved.epoch, saved.seq
 
-    return Change(now, apply, (), tuple(failures))
+    return Mutation(now, apply, (), tuple(failures))
 
 
-def _outcomes(state: PipelineState, saved: SavedState) -> tuple[dict[Key, int], Totals]:
+def _outcomes(state: PipelineState, saved: SavedState) -> tuple[dict[Key, int], FileTotals]:
     """Return the saved outcomes of the files that this process has not seen, and the totals of all."""
     unseen: dict[Key, int] = {}
     counts = [before + since for before, since in zip(saved.totals, state.totals, strict=True)]
@@ -67,7 +68,7 @@ def _outcomes(state: PipelineState, saved: SavedState) -> tuple[dict[Key, int], 
             unseen[key] = outcome
         else:
             counts[outcome - 1] -= 1  # it counts under what this process says of it
-    return unseen, Totals(*counts)
+    return unseen, FileTotals(*counts)
 
 
 def _recent(state: PipelineState, saved: SavedState, interrupted: Files, outcomes: dict[Key, int]) -> list[Files]:
@@ -93,5 +94,5 @@ def _ignore(error: Exception) -> None:
     """Leave out what does not fit."""
 
 
-def _interruption(file: FileRecord) -> FileError:
-    return FileError("Interrupted", "the process ended while the file was in flight", file.stage, retryable=True)
+def _interruption(file: FileRecord) -> FileFailure:
+    return FileFailure("Interrupted", "the process ended while the file was in flight", file.stage, retryable=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rag_pipeline.contract.events import Json
 from rag_pipeline.status.files import Key
-from rag_pipeline.status.model import FileRecord, Totals
+from rag_pipeline.status.model import FileRecord, FileTotals
 
 SET_FIELDS = (
     "status", "started_at", "last_activity", "last_check_time", "next_check_time", "check_interval", "is_checking",
@@ -30,7 +30,7 @@ class SavedState(NamedTuple):
     seq: int
     fields: Json
     own: Json
-    totals: Totals
+    totals: FileTotals
     completed: tuple[FileRecord, ...] = ()
     failed: tuple[FileRecord, ...] = ()
     skipped: tuple[FileRecord, ...] = ()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 
 
-class FlushRequest(NamedTuple):
+class DueFlush(NamedTuple):
     """Asks whoever delivers a pipeline's events to call ``flush`` at ``due`` (monotonic seconds)."""
 
     flush: Callable[[], None]
@@ -18,11 +18,11 @@ class FlushRequest(NamedTuple):
 class SnapshotFor(NamedTuple):
     """A status for one receiver alone, at its place in the order of the pipeline's events."""
 
-    event: Event
+    event: PipelineEvent
     receiver: object
 
 
-Published = Event | FlushRequest | SnapshotFor
+Published = PipelineEvent | DueFlush | SnapshotFor
 
 
 class Sink(Protocol):

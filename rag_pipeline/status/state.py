@@ -1,19 +1,20 @@
 """The state machine behind PipelineStatus: decides what each mutation does; no lock, no I/O, no clock.
 
-Every ``decide`` method returns a :class:`Change` and changes nothing itself. The methods that apply a change make
+Every ``decide`` method returns a :class:`Mutation` and changes nothing itself. The methods that apply a change make
 assignments only, so an interrupted one is repeated as a whole.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event, Json
-from rag_pipeline.status.change import Change
-from rag_pipeline.status.files import FilesInFlight, InFlight, Key, key_of
-from rag_pipeline.status.model import FileBody, FileError, FileRecord, StateBody, Totals
+from rag_pipeline.contract.events import Json, PipelineEvent
+from rag_pipeline.status.clocks import Moment
+from rag_pipeline.status.files import FileInFlight, FilesInFlight, Key, key_of
+from rag_pipeline.status.model import FileBody, FileFailure, FileRecord, FileTotals, StateBody
+from rag_pipeline.status.mutation import Mutation
 from rag_pipeline.status.outcomes import DELETED, FAILED, NONE, PROCESSED, SKIPPED, OutcomeTable
 from rag_pipeline.status.recent import MOST, Files, with_file, without
 from rag_pipeline.status.stages import Measured, StageTimes
@@ -38,13 +39,6 @@ _EVENT_NAMES = {
 _new_tuple = tuple.__new__  # FileBody(…) and Event(…) do the same at twice the cost, in every mutation
 
 
-class Moment(NamedTuple):
-    """One instant on both clocks: wall-clock seconds for people, monotonic seconds for durations."""
-
-    wall: float
-    mono: float
-
-
 class PipelineState:
     """Everything known of one pipeline."""
 
@@ -65,7 +59,7 @@ class PipelineState:
             "files_queued": None,
         }
         self.own: Json = {}
-        self.totals = Totals()
+        self.totals = FileTotals()
         self.attempts = [0, 0, 0, 0]  # of this process, in the order of the totals
         self.files = FilesInFlight()
         self.recent: list[Files] = [()] * len(MOST)
@@ -74,7 +68,7 @@ class PipelineState:
         self.resumed_from: tuple[str, int] | None = None
         self.times = StageTimes()
         self.throughput = Throughput()
-        self._held: dict[Key, InFlight] = {}
+        self._held: dict[Key, FileInFlight] = {}
 
     # -- what is shown ---------------------------------------------------------------------------------------------
 
@@ -108,7 +102,7 @@ class PipelineState:
             files_per_minute=rate,
             eta_seconds=eta,
             own=self.own,
-            attempts=Totals(*self.attempts),
+            attempts=FileTotals(*self.attempts),
         )
 
     def _status_of_the_work(self) -> str:
@@ -116,13 +110,13 @@ class PipelineState:
             return "processing"
         return "idle" if any(self.attempts) or any(self.totals) else "initializing"
 
-    def status_event(self, now: Moment, also: str | None = None, *, numbered: bool = False) -> Event:
+    def status_event(self, now: Moment, also: str | None = None, *, numbered: bool = False) -> PipelineEvent:
         """Return ``pipeline:status`` as of the current ``seq``; ``also`` is a type the pipeline had before."""
         return self._event(events.STATUS, self.seq, self.body(now), now, also, numbered=numbered)
 
     # -- fields ----------------------------------------------------------------------------------------------------
 
-    def decide_update(self, fields: Json, own: Json, pipeline_type: str | None, now: Moment) -> Change:
+    def decide_update(self, fields: Json, own: Json, pipeline_type: str | None, now: Moment) -> Mutation:
         """Set fields; ``own`` is all of the pipeline's own ones. A change of type shows in the old namespace too.
 
         An update that only tells when the source was checked goes out under the ``seq`` of the last change: a check
@@ -136,7 +130,7 @@ class PipelineState:
             and all(self.fields[key] == value for key, value in fields.items() if key not in CHECK_FIELDS)
         )
         changed = {**self.fields, "last_activity": now.wall, **fields}
-        change = Change(now, self._apply_update, (changed, own, pipeline_type, self.seq + numbered, now.mono))
+        change = Mutation(now, self._apply_update, (changed, own, pipeline_type, self.seq + numbered, now.mono))
         change.status, change.numbered, change.former_type = True, numbered, self.pipeline_type
         return change
 
@@ -146,9 +140,9 @@ class PipelineState:
         self.pipeline_type, self._namespaces = pipeline_type, events.namespaces_of(pipeline_type)
         self.seq = seq
 
-    def decide_epoch(self, epoch: str, now: Moment) -> Change:
+    def decide_epoch(self, epoch: str, now: Moment) -> Mutation:
         """Begin a new epoch, and say so."""
-        change = Change(now, self._apply_epoch, (epoch,))
+        change = Mutation(now, self._apply_epoch, (epoch,))
         change.status = True
         return change
 
@@ -157,7 +151,7 @@ class PipelineState:
 
     # -- files -----------------------------------------------------------------------------------------------------
 
-    def decide_start(self, file: FileRecord, now: Moment) -> Change:
+    def decide_start(self, file: FileRecord, now: Moment) -> Mutation:
         """Put a file in flight; one that is in flight already starts over as a new attempt.
 
         Until it ends it counts as in flight alone: its former outcome leaves totals and lists.
@@ -167,11 +161,13 @@ class PipelineState:
         record = file.started(self.files.next_attempt(key), now.wall)
         former = self.outcomes.get(key)
         totals = self.totals.moved(former, 0) if former else None
-        flight = InFlight(record, now.mono, None if running is None else running.sent)
+        flight = FileInFlight(record, now.mono, None if running is None else running.sent)
         event = self._event(events.FILE_STARTED, self.seq + 1, _new_tuple(FileBody, (record, totals)), now)
-        return Change(now, self._apply_start, (key, flight, former, totals, event), (event,))
+        return Mutation(now, self._apply_start, (key, flight, former, totals, event), (event,))
 
-    def _apply_start(self, key: Key, flight: InFlight, former: int, totals: Totals | None, event: Event) -> None:
+    def _apply_start(
+        self, key: Key, flight: FileInFlight, former: int, totals: FileTotals | None, event: PipelineEvent
+    ) -> None:
         self._held.pop(key, None)  # of the former attempt; when it was sent still counts for the limit
         self.files.start(key, flight)
         if totals is not None:
@@ -181,7 +177,7 @@ class PipelineState:
         self.throughput.started(flight.started)
         self._number(event)
 
-    def decide_progress(self, key: Key, stage: str, progress: float | None, now: Moment) -> Change:
+    def decide_progress(self, key: Key, stage: str, progress: float | None, now: Moment) -> Mutation:
         """Set a file's stage and fraction; held back, without an event, for the limit of 10 a second.
 
         Within a stage the fraction never goes back.
@@ -195,17 +191,23 @@ class PipelineState:
         record = file.in_stage(stage, progress, now.wall)
         if flight.sent is None or now.mono >= flight.sent + PROGRESS_INTERVAL_SECONDS:
             event = self._event(events.FILE_PROGRESS, self.seq + 1, _new_tuple(FileBody, (record, None)), now)
-            return Change(now, self._apply_progress, (key, flight, record, stay, now, event), (event,))
+            return Mutation(now, self._apply_progress, (key, flight, record, stay, now, event), (event,))
         due = flight.due
         if due is None:
             # On a grid, so that the files of a wide pipeline are released together and not one by one.
             due = math.ceil((flight.sent + PROGRESS_INTERVAL_SECONDS) / RELEASE_GRID_SECONDS) * RELEASE_GRID_SECONDS
-        change = Change(now, self._apply_held_progress, (key, flight, record, stay, now, due))
+        change = Mutation(now, self._apply_held_progress, (key, flight, record, stay, now, due))
         change.due, change.owes_status = due, True
         return change
 
     def _apply_progress(
-        self, key: Key, flight: InFlight, record: FileRecord, stay: Measured | None, now: Moment, event: Event
+        self,
+        key: Key,
+        flight: FileInFlight,
+        record: FileRecord,
+        stay: Measured | None,
+        now: Moment,
+        event: PipelineEvent,
     ) -> None:
         self._enter(flight, record, stay, now)
         self._held.pop(key, None)
@@ -213,14 +215,14 @@ class PipelineState:
         self._number(event)
 
     def _apply_held_progress(
-        self, key: Key, flight: InFlight, record: FileRecord, stay: Measured | None, now: Moment, due: float
+        self, key: Key, flight: FileInFlight, record: FileRecord, stay: Measured | None, now: Moment, due: float
     ) -> None:
         self._enter(flight, record, stay, now)
         flight.due = due
         self._held[key] = flight
         self.fields["last_activity"] = now.wall
 
-    def _enter(self, flight: InFlight, record: FileRecord, stay: Measured | None, now: Moment) -> None:
+    def _enter(self, flight: FileInFlight, record: FileRecord, stay: Measured | None, now: Moment) -> None:
         if stay is not None:
             buckets, index, count, seconds = stay
             buckets.assign(index, count, seconds)
@@ -229,15 +231,15 @@ class PipelineState:
         flight.record = record
         self.throughput.progressed(now.mono)
 
-    def decide_release(self, now: Moment, *, everything: bool = False) -> Change:
+    def decide_release(self, now: Moment, *, everything: bool = False) -> Mutation:
         """Send the held-back progress whose time has come, or all of it."""
         ready = [key for key, flight in self._held.items() if everything or (flight.due or 0.0) <= now.mono]
         released = tuple([self._progress_event(key, self.seq + n, now) for n, key in enumerate(ready, 1)])
-        change = Change(now, self._apply_release, (ready, now, self.seq + len(ready)), released)
+        change = Mutation(now, self._apply_release, (ready, now, self.seq + len(ready)), released)
         change.due = min([flight.due or 0.0 for key, flight in self._held.items() if key not in ready], default=None)
         return change
 
-    def _progress_event(self, key: Key, seq: int, now: Moment) -> Event:
+    def _progress_event(self, key: Key, seq: int, now: Moment) -> PipelineEvent:
         return self._event(events.FILE_PROGRESS, seq, FileBody(self.files[key].record), now)
 
     def _apply_release(self, keys: list[Key], now: Moment, seq: int) -> None:
@@ -249,14 +251,14 @@ class PipelineState:
         self.seq = seq
 
     def decide_end(
-        self, file: FileRecord, outcome: int, result: Any, size: int, error: FileError | None, now: Moment
-    ) -> Change:
+        self, file: FileRecord, outcome: int, result: Any, size: int, error: FileFailure | None, now: Moment
+    ) -> Mutation:
         """Take a file out of flight, and count it by its outcome; its last progress goes first if it was held back.
 
         ``size`` is about the number of characters of the result. A file that is not in flight is counted too; the
         change's ``known`` says so.
         """
-        before: tuple[Event, ...] = ()
+        before: tuple[PipelineEvent, ...] = ()
         measured: tuple[Measured, ...] = ()
         key = self.files.find(file.name, file.id)
         if key is None:
@@ -278,17 +280,17 @@ class PipelineState:
         )
         attempt = self.attempts[outcome - 1] + 1
         args = (key, flight, ended_as, former, outcome, totals, listed, attempt, measured, now.mono, event)
-        change = Change(now, self._apply_end, args, (*before, event) if before else (event,))
+        change = Mutation(now, self._apply_end, args, (*before, event) if before else (event,))
         change.known = flight is not None
         return change
 
     def _ended(
         self,
-        flight: InFlight,
+        flight: FileInFlight,
         file: FileRecord,
         outcome: int,
         result: Any,
-        error: FileError | None,
+        error: FileFailure | None,
         now: Moment,
     ) -> tuple[FileRecord, tuple[Measured, ...]]:
         """Return the file's last record, and how long its last stage and the whole file took."""
@@ -306,16 +308,16 @@ class PipelineState:
     def _apply_end(
         self,
         key: Key | None,
-        flight: InFlight | None,
+        flight: FileInFlight | None,
         ended_as: Key,
         former: int,
         outcome: int,
-        totals: Totals,
+        totals: FileTotals,
         listed: Files,
         attempt: int,
         measured: tuple[Measured, ...],
         mono: float,
-        event: Event,
+        event: PipelineEvent,
     ) -> None:
         for buckets, index, count, seconds in measured:
             buckets.assign(index, count, seconds)
@@ -337,11 +339,7 @@ class PipelineState:
             self.throughput.ended(mono, len(self.files), worked=outcome <= FAILED)
         self._number(event)
 
-    def started_token(self, key: Key) -> object:
-        """Return an object that stands for this start of the file; None if it isn't in flight."""
-        return self.files.get(key)
-
-    def _number(self, event: Event) -> None:
+    def _number(self, event: PipelineEvent) -> None:
         self.seq = event.seq
         self.fields["last_activity"] = event.at
 
@@ -354,7 +352,7 @@ class PipelineState:
         also: str | None = None,
         *,
         numbered: bool = True,
-    ) -> Event:
+    ) -> PipelineEvent:
         namespaces = self._namespaces if also is None else events.namespaces_of(self.pipeline_type, also)
         values = (name, namespaces, self.pipeline_id, self.pipeline_type, self.epoch, seq, now.wall, body, numbered)
-        return _new_tuple(Event, values)
+        return _new_tuple(PipelineEvent, values)

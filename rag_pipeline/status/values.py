@@ -31,18 +31,20 @@ FOREIGN_ERRORS = (TypeError, ValueError, AttributeError, LookupError, Arithmetic
 
 T = TypeVar("T")
 
-Report = Callable[[Exception], None]
+OnLeftOut = Callable[[Exception], None]
 """Gets the TypeError or ValueError of a part that is left out."""
 
 
-class Copied(NamedTuple):
+class JsonCopy(NamedTuple):
     """A JSON value and its size in characters, about."""
 
     value: Any
     size: int
 
 
-def copy_json(key: str, value: object, left_out: Report | None = None, *, budget: int = MAX_JSON_CHARACTERS) -> Copied:
+def copy_json(
+    key: str, value: object, left_out: OnLeftOut | None = None, *, budget: int = MAX_JSON_CHARACTERS
+) -> JsonCopy:
     """Return a copy of the value made of None, bool, int, float, str, list and dict.
 
     Times, sets, enums, UUIDs, paths, dataclasses, decimals, numpy scalars and arrays are converted. Raises TypeError
@@ -50,7 +52,7 @@ def copy_json(key: str, value: object, left_out: Report | None = None, *, budget
     levels. With ``left_out`` it reports these instead, and leaves the part out of its mapping; a list shows None there.
     """
     if value is None:
-        return Copied(None, 0)
+        return JsonCopy(None, 0)
     copier = _Copier(key, budget, left_out)
     try:
         copied = copier.copy(value, 0)
@@ -58,14 +60,14 @@ def copy_json(key: str, value: object, left_out: Report | None = None, *, budget
         if left_out is None:
             raise part.error from None
         left_out(part.error)
-        return Copied(None, 0)
+        return JsonCopy(None, 0)
     except FOREIGN_ERRORS as error:  # from an object of the caller's own that is broken
         problem = ValueError(f"{key} can't be read")
         if left_out is None:
             raise problem from error
         left_out(problem)
-        return Copied(None, 0)
-    return Copied(copied, budget - copier.budget)
+        return JsonCopy(None, 0)
+    return JsonCopy(copied, budget - copier.budget)
 
 
 def shown_result(result: Any) -> Any:
@@ -82,7 +84,7 @@ def check_own(own: Mapping[str, object]) -> None:
     copy_json("the fields of your own, all together,", own)
 
 
-def fitting_own(base: Mapping[str, Any], first: Mapping[str, Any], report: Report | None = None) -> dict[str, Any]:
+def fitting_own(base: Mapping[str, Any], first: Mapping[str, Any], report: OnLeftOut | None = None) -> dict[str, Any]:
     """Return both mappings as one, as far as it fits the bounds: ``first`` before ``base``, each in its order."""
     merged = {**base, **first}
     try:
@@ -115,7 +117,7 @@ class _PartError(Exception):
 
 
 class _Copier:
-    def __init__(self, key: str, budget: int, left_out: Report | None) -> None:
+    def __init__(self, key: str, budget: int, left_out: OnLeftOut | None) -> None:
         self.budget = budget
         self._bound = budget
         self._key = key

@@ -17,7 +17,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters import langchain
 from rag_pipeline.adapters.langchain_run import Indexing
-from rag_pipeline.status import core_of
+from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline, watching
 
 

@@ -13,7 +13,7 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters import langchain_run
 from rag_pipeline.adapters.langchain_run import UNNAMED, Indexing
 from rag_pipeline.adapters.reporter import Reporter
-from rag_pipeline.status import core_of
+from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline
 
 

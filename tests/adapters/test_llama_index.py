@@ -21,7 +21,7 @@ from llama_index_instrumentation import get_dispatcher
 from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters.llama_index import hide, show
 from rag_pipeline.contract import events
-from rag_pipeline.status import core_of
+from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline, watching
 
 Ingest = Callable[..., Sequence[BaseNode]]

@@ -14,7 +14,7 @@ from llama_index.core.vector_stores import SimpleVectorStore
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters.llama_index_spans import Spans
-from rag_pipeline.status import core_of
+from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline
 
 SPLITTER, EMBEDDING = SentenceSplitter(), MockEmbedding(embed_dim=2)

@@ -12,7 +12,7 @@ from typing import Any
 import socketio
 
 from rag_pipeline.contract import events
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 
 Auth = dict[str, Any]

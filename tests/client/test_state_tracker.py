@@ -19,7 +19,7 @@ from rag_pipeline.contract import events
 from rag_pipeline.contract.events import NO_RESUME_OFFSET
 from rag_pipeline.contract.state_reducer import apply_event
 from rag_pipeline.journal import offset_of
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 from tests.support.state_client import without_volatile
 

@@ -8,14 +8,14 @@ import threading
 import pytest
 
 from rag_pipeline.common import native
-from rag_pipeline.common.lifecycle import Ending, Holders, Step, launch
+from rag_pipeline.common.lifecycle import Holders, StopSequence, StopStep, launch
 from tests.support.interrupts import interrupted
 from tests.support.waiting import wait_until
 
 
 def test_steps_run_in_order_and_once() -> None:
     ran: list[int] = []
-    ending = Ending([Step(f"step {n}", lambda n=n: ran.append(n), 30) for n in range(3)])  # type: ignore[misc]
+    ending = StopSequence([StopStep(f"step {n}", lambda n=n: ran.append(n), 30) for n in range(3)])  # type: ignore[misc]
     assert not ending.over
     ending.run()
     ending.run()
@@ -30,8 +30,12 @@ def test_a_step_that_raises_or_hangs_keeps_none_of_the_others_from_running(caplo
     def fail() -> None:
         raise RuntimeError("broken")
 
-    ending = Ending(
-        [Step("first", fail, 30), Step("second", hang.wait, 0.05), Step("third", lambda: ran.append("x"), 30)]
+    ending = StopSequence(
+        [
+            StopStep("first", fail, 30),
+            StopStep("second", hang.wait, 0.05),
+            StopStep("third", lambda: ran.append("x"), 30),
+        ]
     )
     ending.run()
     hang.set()
@@ -46,7 +50,7 @@ def test_steps_run_in_the_calling_thread_where_no_thread_can_be_had(monkeypatch:
 
     monkeypatch.setattr(native, "start_thread", refuse)
     ran: list[int] = []
-    Ending([Step("here", lambda: ran.append(native.get_ident()), 30)]).run()
+    StopSequence([StopStep("here", lambda: ran.append(native.get_ident()), 30)]).run()
     assert ran == [native.get_ident()]
 
 

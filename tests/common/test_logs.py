@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.common import logs
 from rag_pipeline.errors import ConfigurationError, ExitCode, ServiceError
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.support import new_pipeline
 from tests.sources.runner.test_terminal import Screen
 from tests.support.ports import taken_port

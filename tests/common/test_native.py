@@ -76,7 +76,7 @@ def test_a_one_shot_survives_setters_and_waiters_at_once() -> None:
 def test_a_wake_up_is_readable_from_signal_to_clear(eventfd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not eventfd:
         monkeypatch.delattr(os, "eventfd")
-    wake_up = native.WakeUp()
+    wake_up = native.WakeUpFd()
     wake_up.clear()
     assert not readable(wake_up.fd)
     for _ in range(100_000 if eventfd else 10_000):
@@ -91,7 +91,7 @@ def test_a_wake_up_is_readable_from_signal_to_clear(eventfd: bool, monkeypatch: 
 
 
 def test_a_wake_up_that_was_closed_touches_no_strangers_descriptor() -> None:
-    wake_up = native.WakeUp()
+    wake_up = native.WakeUpFd()
     wake_up.close()
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -129,7 +129,7 @@ eventlet.monkey_patch()
 if not late:
     from rag_pipeline.common import native
 shot, idents = native.Future(), []
-wake_up = native.WakeUp()
+wake_up = native.WakeUpFd()
 def work():
     idents.append(native.get_ident())
     end = time.monotonic() + 0.05
@@ -191,7 +191,7 @@ def test_a_signal_ends_the_wait_under_way_or_the_next_and_counts_once() -> None:
 
 
 def test_a_wake_up_of_a_forked_child_wakes_no_one_in_the_parent() -> None:
-    wake_up = native.WakeUp()
+    wake_up = native.WakeUpFd()
     pid = os.fork()
     if pid == 0:
         wake_up.signal()

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from rag_pipeline.common.throttled_log import ThrottledLog, shown
+from rag_pipeline.common.throttled_log import ThrottledLog, quoted
 
 
 def test_there_is_one_line_a_minute_that_counts_the_others(caplog: pytest.LogCaptureFixture) -> None:
@@ -26,5 +26,5 @@ def test_there_is_one_line_a_minute_that_counts_the_others(caplog: pytest.LogCap
 
 
 def test_what_strangers_send_is_one_short_word() -> None:
-    assert shown("a\nb") == "'a\\nb'"
-    assert len(shown("x" * 10_000)) == 102
+    assert quoted("a\nb") == "'a\\nb'"
+    assert len(quoted("x" * 10_000)) == 102

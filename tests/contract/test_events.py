@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event, iso, namespaces_of, resolve_namespace, type_of
-from rag_pipeline.status.model import FileBody, FileRecord, Totals
+from rag_pipeline.contract.events import PipelineEvent, iso, namespaces_of, resolve_namespace, type_of
+from rag_pipeline.status.model import FileBody, FileRecord, FileTotals
 
 
 def test_events_of_a_known_type_go_to_its_namespace_and_to_pipeline() -> None:
@@ -51,8 +51,8 @@ def test_a_time_reads_back_to_the_millisecond(at: float) -> None:
 
 
 def test_the_payload_is_the_envelope_and_the_body() -> None:
-    body = FileBody(FileRecord("a.pdf", "1"), Totals(1, 2, 3, 4))
-    event = Event(events.FILE_COMPLETED, ("/pipeline",), "p", "local_files", "e", 7, 0.0, body)
+    body = FileBody(FileRecord("a.pdf", "1"), FileTotals(1, 2, 3, 4))
+    event = PipelineEvent(events.FILE_COMPLETED, ("/pipeline",), "p", "local_files", "e", 7, 0.0, body)
     payload = event.payload()
     assert list(payload) == ["pipeline_id", "pipeline_type", "epoch", "seq", "timestamp", "file", "totals"]
     assert payload["seq"] == 7

@@ -10,7 +10,7 @@ import pytest
 from rag_pipeline.common import config
 from rag_pipeline.contract.openapi import openapi
 from rag_pipeline.http_server import control, query
-from rag_pipeline.http_server.answers import ADDRESSES
+from rag_pipeline.http_server.router import ADDRESSES
 from rag_pipeline.journal.base import MAX_PAGE
 from rag_pipeline.status.control import Action
 from tests.contract.metaschemas import metaschema

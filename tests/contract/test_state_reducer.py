@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.state_reducer import apply
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.contract.state_reducer import apply_event
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 from tests.support.state_client import without_volatile
 
@@ -62,7 +62,7 @@ class Picture(RuleBasedStateMachine):
         for event in self.recorder.events[self.taken :]:
             # Without those that sum up but for the first: they would heal what was kept wrong.
             if event.numbered or self.state is None:
-                self.state = apply(self.state, event.name, json.loads(json.dumps(event.payload())))
+                self.state = apply_event(self.state, event.name, json.loads(json.dumps(event.payload())))
         self.taken = len(self.recorder.events)
         if self.state is not None:
             assert without_volatile(self.state) == without_volatile(self.pipeline.get())
@@ -76,7 +76,7 @@ TestPicture.settings = hypothesis_settings(max_examples=80, stateful_step_count=
 
 
 def test_nothing_is_known_before_the_first_status() -> None:
-    assert apply(None, events.FILE_STARTED, {"file": {}}) is None
+    assert apply_event(None, events.FILE_STARTED, {"file": {}}) is None
 
 
 def test_an_event_that_the_state_shows_already_changes_nothing() -> None:
@@ -85,7 +85,7 @@ def test_an_event_that_the_state_shows_already_changes_nothing() -> None:
     core_of(pipeline).attach(recorder)
     pipeline.add_processing_file("a")
     state = pipeline.get()
-    assert apply(state, events.FILE_STARTED, recorder.last) is state
+    assert apply_event(state, events.FILE_STARTED, recorder.last) is state
     pipeline.close()
 
 
@@ -100,7 +100,7 @@ def test_files_beyond_those_shown_are_counted() -> None:
         pipeline.complete_file(f"f{n}")
     for event in recorder.events:
         if event.numbered or state is None:
-            state = apply(state, event.name, event.payload())
+            state = apply_event(state, event.name, event.payload())
     assert state is not None
     assert state["files_in_flight"] == 147
     pipeline.close()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.deploy.files import ROOT
 from tests.metrics.scraping import Scrape, scrape
 from tests.socket_server.support import new_pipeline, serving

@@ -6,9 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from rag_pipeline.contract.events import Event, iso
+from rag_pipeline.contract.events import PipelineEvent, iso
 from rag_pipeline.journal import Entry
-from rag_pipeline.status import PipelineStatus, SavedState, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
+from rag_pipeline.status.saved import SavedState
 from tests.support.recorder import Recorder
 
 NAMES = ("report.pdf", "Straße.TXT", "100%_done", "nul\0in it", "É")
@@ -65,7 +66,7 @@ def recorded(pipeline_id: str = "p", pipeline_type: str | None = "local_files") 
     return pipeline, recorder
 
 
-def numbered(events: list[Event]) -> list[Entry]:
+def numbered(events: list[PipelineEvent]) -> list[Entry]:
     """Return the events as an empty journal numbers them."""
     position, entries = 0, []
     for event in events:

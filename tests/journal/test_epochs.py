@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rag_pipeline.common.mailbox import Mailbox
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal.epochs import Epochs
 from rag_pipeline.journal.gap import EventBound
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 
 
@@ -44,7 +44,7 @@ def test_a_sequence_that_stays_torn_gets_a_new_epoch(pipeline: PipelineStatus, m
     monkeypatch.setattr("rag_pipeline.journal.epochs.PATIENCE_SECONDS", 0.0)
     epochs, recorder = Epochs(lambda: [core_of(pipeline)]), Recorder()
     core_of(pipeline).attach(recorder)
-    handover: Mailbox[Event] = Mailbox(bound=EventBound())
+    handover: Mailbox[PipelineEvent] = Mailbox(bound=EventBound())
     old = pipeline.get()["epoch"]
     epochs.watch(handover)
     handover._torn["ending"] = True
@@ -57,7 +57,7 @@ def test_a_sequence_that_stays_torn_gets_a_new_epoch(pipeline: PipelineStatus, m
 
 def test_what_was_dropped_is_said_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
     epochs = Epochs(list)
-    handover: Mailbox[Event] = Mailbox(bound=EventBound())
+    handover: Mailbox[PipelineEvent] = Mailbox(bound=EventBound())
     for dropped in (0, 3, 5):
         handover.dropped = dropped
         epochs.watch(handover)

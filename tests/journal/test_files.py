@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rag_pipeline.contract import events
 from rag_pipeline.journal import FileStatus
 from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of, pack, unpack
-from rag_pipeline.status.model import FileError, FileRecord
+from rag_pipeline.status.model import FileFailure, FileRecord
 from tests.journal.driving import recorded
 
 words = st.text(min_size=1, max_size=20)
@@ -17,7 +17,7 @@ results = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)),
     max_leaves=8,
 )
-errors = st.one_of(st.none(), st.builds(FileError, words, words, maybe_words, st.booleans()))
+errors = st.one_of(st.none(), st.builds(FileFailure, words, words, maybe_words, st.booleans()))
 files = st.builds(
     FileRecord, words, maybe_words, st.one_of(st.none(), st.integers(0, 2**63 - 1)), maybe_words, maybe_words,
     st.integers(1, 9), times, maybe_words, st.one_of(st.none(), st.floats(0, 1)), times, times, times, results, errors,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.base import StoredBody
 from rag_pipeline.journal.gap import EventBound, is_gap
-from rag_pipeline.status import FlushRequest, PipelineStatus, SnapshotFor, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
+from rag_pipeline.status.sinks import DueFlush, SnapshotFor
 from tests.support.recorder import Recorder
 
 
-def published() -> tuple[Event, Event, Event]:
+def published() -> tuple[PipelineEvent, PipelineEvent, PipelineEvent]:
     """Return a status, one that sums up, and a file event."""
     recorder, pipeline = Recorder(), PipelineStatus("local_files", "torn")
     core_of(pipeline).attach(recorder)
@@ -62,7 +63,7 @@ def test_events_may_be_dropped_and_control_messages_may_not() -> None:
     for item in (status, summary, started, Entry(1, started)):
         assert bound.weigh(item) > 0
         assert bound.subject(item) == "torn"
-    for control in (FlushRequest(core_of(pipeline).flush, 1.0), SnapshotFor(status, object()), object()):
+    for control in (DueFlush(core_of(pipeline).flush, 1.0), SnapshotFor(status, object()), object()):
         assert bound.weigh(control) == 0
     assert [bound.is_loss(item) for item in (status, summary, started)] == [True, False, True]
     assert status.name == events.STATUS

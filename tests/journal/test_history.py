@@ -13,8 +13,8 @@ from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.base import MAX_PAGE, Entry
 from rag_pipeline.journal.history import files_of, in_flight_key
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
-from rag_pipeline.status import core_of
 from rag_pipeline.status.model import FileRecord
+from rag_pipeline.status.pipeline import core_of
 from tests.journal.driving import TEXTS, Step, numbered, recorded, steps, take
 from tests.support.unicode_forms import FORMS, Form
 

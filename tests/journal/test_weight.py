@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.weight import BASE_BYTES, size_of, weigh
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 
 JSON = st.recursive(
@@ -22,7 +22,7 @@ JSON = st.recursive(
 )
 
 
-def events_of(result: Any = None, **own: Any) -> list[Event]:
+def events_of(result: Any = None, **own: Any) -> list[PipelineEvent]:
     recorder, pipeline = Recorder(), PipelineStatus("local_files", "weighed")
     core_of(pipeline).attach(recorder)
     pipeline.update(**own)

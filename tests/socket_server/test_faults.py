@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.support import (
     HOST,
     ClientClosedError,

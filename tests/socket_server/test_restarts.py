@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.lag import LaggingProxy
 from tests.socket_server.support import serving
 from tests.socket_server.test_node_client import NodeClient, pytestmark

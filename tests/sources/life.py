@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rag_pipeline.sources.ledger import Ledger, LedgerRow
-from rag_pipeline.status import PipelineStatus, core_of
-from rag_pipeline.status.model import Totals
+from rag_pipeline.status.model import FileTotals
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 from tests.support.waiting import wait_until
 
@@ -56,7 +56,7 @@ class Life:
         """Wait until it is idle and has completed files so many times."""
         self.wait(lambda: self.state()["status"] == "idle" and self.attempts().total_processed == processed)
 
-    def attempts(self) -> Totals:
+    def attempts(self) -> FileTotals:
         """Return how often files ended, in this life; the totals of the state count each file once."""
         return core_of(self.status).snapshot().attempts
 

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import pytest
 
-from rag_pipeline.status import PipelineStatus
 from rag_pipeline.status.arguments import UNNAMED
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.support.recorder import untyped
 
 LOGGER = "rag_pipeline.status"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.status import PipelineStatus
-from rag_pipeline.status.control import MAX_WAITING, NEED_FILE, Action, Control, ControlError, Request
+from rag_pipeline.status.control import MAX_WAITING, NEED_FILE, Action, Control, ControlError, ControlRequest
+from rag_pipeline.status.pipeline import PipelineStatus
 
 
 def refused(ask: Callable[[], None]) -> str:
@@ -33,7 +33,11 @@ def test_requests_are_taken_once_in_the_order_they_were_made_and_asking_twice_is
     control = Control()
     for action, file_id in [(Action.CHECK, None), (Action.RETRY, "a"), (Action.CANCEL, "a"), (Action.RETRY, "a")]:
         control.ask(action, file_id)
-    assert control.take() == [Request(Action.CHECK), Request(Action.RETRY, "a"), Request(Action.CANCEL, "a")]
+    assert control.take() == [
+        ControlRequest(Action.CHECK),
+        ControlRequest(Action.RETRY, "a"),
+        ControlRequest(Action.CANCEL, "a"),
+    ]
     assert control.take() == []
 
 
@@ -42,7 +46,7 @@ def test_a_check_of_a_paused_pipeline_is_refused() -> None:
     control.ask(Action.PAUSE)
     assert refused(lambda: control.ask(Action.CHECK)) == "the pipeline is paused: resume it first"
     control.ask(Action.RETRY, "a")
-    assert control.take() == [Request(Action.RETRY, "a")]
+    assert control.take() == [ControlRequest(Action.RETRY, "a")]
 
 
 def test_an_action_that_needs_a_file_is_refused_without_and_any_other_with_one() -> None:
@@ -93,7 +97,7 @@ def test_nothing_can_be_asked_of_a_pipeline_that_has_ended() -> None:
 
 def test_many_threads_can_ask_at_once_and_nothing_is_lost() -> None:
     control = Control()
-    taken: list[Request] = []
+    taken: list[ControlRequest] = []
 
     def ask(number: int) -> None:
         for i in range(100):
@@ -120,7 +124,7 @@ def test_whatever_is_asked_the_last_word_on_the_pause_counts_and_the_rest_is_tak
     asked: list[tuple[Action, str | None]],
 ) -> None:
     control = Control()
-    paused, expected = False, dict[Request, None]()
+    paused, expected = False, dict[ControlRequest, None]()
     for action, file_id in asked:
         sensible = (action in NEED_FILE) == (file_id is not None)
         if not sensible or (action is Action.CHECK and paused):
@@ -130,6 +134,6 @@ def test_whatever_is_asked_the_last_word_on_the_pause_counts_and_the_rest_is_tak
         if action in (Action.PAUSE, Action.RESUME):
             paused = action is Action.PAUSE
         else:
-            expected[Request(action, file_id)] = None
+            expected[ControlRequest(action, file_id)] = None
     assert control.paused is paused
     assert control.take() == list(expected)

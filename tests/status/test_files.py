@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, FilesInFlight, InFlight, key_of
+from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, FileInFlight, FilesInFlight, key_of
 from rag_pipeline.status.model import FileRecord
 
 
 def started(*files: tuple[str, str | None]) -> FilesInFlight:
     flight = FilesInFlight()
     for name, file_id in files:
-        flight.start(key_of(name, file_id), InFlight(FileRecord(name, file_id), 0.0, None))
+        flight.start(key_of(name, file_id), FileInFlight(FileRecord(name, file_id), 0.0, None))
     return flight
 
 
@@ -47,7 +47,7 @@ def test_a_renamed_file_keeps_its_id_and_takes_its_new_name() -> None:
 def test_the_100_started_last_are_shown_in_the_order_they_were_started() -> None:
     flight = started(*((f"f{n}", None) for n in range(150)))
     assert [f.name for f in flight.newest()] == [f"f{n}" for n in range(50, 150)]
-    flight.start(("name", "f0"), InFlight(FileRecord("f0", None), 0.0, None))
+    flight.start(("name", "f0"), FileInFlight(FileRecord("f0", None), 0.0, None))
     assert flight.newest()[-1].name == "f0"
     assert len(flight) == 150
 
@@ -58,7 +58,7 @@ def test_attempts_count_failures_and_restarts() -> None:
     assert flight.next_attempt(key) == 1
     flight.remember_failure(key, 4)
     assert flight.next_attempt(key) == 5
-    flight.start(key, InFlight(FileRecord("a", None, attempt=7), 0.0, None))
+    flight.start(key, FileInFlight(FileRecord("a", None, attempt=7), 0.0, None))
     assert flight.next_attempt(key) == 8
     flight.discard(key, "a")
     flight.forget_failures(key)

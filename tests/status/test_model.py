@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from rag_pipeline.status.model import RESERVED_FIELDS, FileBody, FileError, FileRecord, StateBody, Totals
+from rag_pipeline.status.model import RESERVED_FIELDS, FileBody, FileFailure, FileRecord, FileTotals, StateBody
 
 FILE_KEYS = [
     "name",
@@ -49,7 +49,7 @@ def state(next_check: float | None = None) -> StateBody:
         files_completed=(),
         files_failed=(),
         files_skipped=(),
-        totals=Totals(),
+        totals=FileTotals(),
         files_queued=None,
         files_per_minute=None,
         eta_seconds=None,
@@ -64,7 +64,7 @@ def test_a_file_shows_every_field_and_null_for_what_is_not_known() -> None:
 
 
 def test_an_error_shows_type_message_stage_and_retryable() -> None:
-    shown = FileRecord("a", "1").finished("1", 1.0, 0.5, None, FileError("E", "m", None, retryable=True)).to_json()
+    shown = FileRecord("a", "1").finished("1", 1.0, 0.5, None, FileFailure("E", "m", None, retryable=True)).to_json()
     assert shown["error"] == {"type": "E", "message": "m", "stage": None, "retryable": True}
     assert shown["duration_seconds"] == 0.5
 
@@ -98,4 +98,4 @@ def test_seconds_until_the_next_check_count_down_to_0() -> None:
 
 def test_a_file_event_shows_totals_only_where_it_changed_them() -> None:
     assert set(FileBody(FileRecord("a", None)).to_json(0.0)) == {"file"}
-    assert set(FileBody(FileRecord("a", None), Totals()).to_json(0.0)) == {"file", "totals"}
+    assert set(FileBody(FileRecord("a", None), FileTotals()).to_json(0.0)) == {"file", "totals"}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from rag_pipeline.contract import events
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rag_pipeline.contract import events
-from rag_pipeline.status import PipelineStatus, SavedState, core_of
 from rag_pipeline.status.files import key_of
-from rag_pipeline.status.model import FileError, FileRecord, Totals
+from rag_pipeline.status.model import FileFailure, FileRecord, FileTotals
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
+from rag_pipeline.status.saved import SavedState
 from tests.support.recorder import Recorder
 
 
@@ -13,7 +14,7 @@ def record(name: str, *, attempt: int = 1, file_id: str | None = None) -> FileRe
     return FileRecord(name, file_id).started(attempt, 1000.0)
 
 
-def done(name: str, error: FileError | None = None) -> FileRecord:
+def done(name: str, error: FileFailure | None = None) -> FileRecord:
     return record(name).finished(None, 1001.0, 1.0, None, error)
 
 
@@ -25,9 +26,9 @@ def saved(**changes: object) -> SavedState:
         41,
         {"status": "processing", "last_check_time": 900.0},
         {"folder": "papers", "mine": 1},
-        Totals(20, 3, 2, 1),
+        FileTotals(20, 3, 2, 1),
         completed=tuple(done(f"c{n}") for n in range(10)),
-        failed=tuple(done(f"x{n}", FileError("E", "m", None, retryable=False)) for n in range(5)),
+        failed=tuple(done(f"x{n}", FileFailure("E", "m", None, retryable=False)) for n in range(5)),
         failed_attempts=((key_of("x1", None), 4),),
     )
     return state._replace(**changes)  # type: ignore[arg-type]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rag_pipeline.status.model import Totals
+from rag_pipeline.status.clocks import Moment
+from rag_pipeline.status.model import FileTotals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
-from rag_pipeline.status.state import Moment, PipelineState
+from rag_pipeline.status.state import PipelineState
 
 
 def test_the_fields_are_those_of_the_state() -> None:
@@ -12,5 +13,5 @@ def test_the_fields_are_those_of_the_state() -> None:
 
 
 def test_lists_and_outcomes_may_be_missing() -> None:
-    saved = SavedState("p", None, "e", 3, {}, {}, Totals(1, 2, 3, 4))
+    saved = SavedState("p", None, "e", 3, {}, {}, FileTotals(1, 2, 3, 4))
     assert [*saved.completed, *saved.in_flight, *saved.outcomes] == []

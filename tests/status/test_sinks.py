@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from rag_pipeline.status.sinks import Published
 from tests.support.recorder import Recorder
 

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event
-from rag_pipeline.status.change import Change
+from rag_pipeline.contract.events import PipelineEvent
+from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.files import Key, key_of
-from rag_pipeline.status.model import FileBody, FileError, FileRecord
+from rag_pipeline.status.model import FileBody, FileFailure, FileRecord
+from rag_pipeline.status.mutation import Mutation
 from rag_pipeline.status.outcomes import DELETED, FAILED, PROCESSED, SKIPPED
-from rag_pipeline.status.state import PROGRESS_INTERVAL_SECONDS, Moment, PipelineState
+from rag_pipeline.status.state import PROGRESS_INTERVAL_SECONDS, PipelineState
 
-NO_TEXT = FileError("E", "no text", None, retryable=False)
+NO_TEXT = FileFailure("E", "no text", None, retryable=False)
 
 
 def at(seconds: float) -> Moment:
@@ -27,32 +28,32 @@ def at(seconds: float) -> Moment:
 class Driven(PipelineState):
     """Carries out what the state machine decides, twice: an interrupted change is applied again."""
 
-    def do(self, change: Change) -> list[Event]:
+    def do(self, change: Mutation) -> list[PipelineEvent]:
         for _ in range(2):
             change.apply(*change.args)
         status = [self.status_event(change.now, change.former_type, numbered=change.numbered)] if change.status else []
         return [*change.events, *status]
 
-    def update(self, fields: dict[str, Any], own: dict[str, Any], kind: str | None, now: Moment) -> Event:
+    def update(self, fields: dict[str, Any], own: dict[str, Any], kind: str | None, now: Moment) -> PipelineEvent:
         return self.do(self.decide_update(fields, {**self.own, **own}, kind, now))[0]
 
-    def start_file(self, file: FileRecord, now: Moment) -> Event:
+    def start_file(self, file: FileRecord, now: Moment) -> PipelineEvent:
         return self.do(self.decide_start(file, now))[0]
 
-    def progress(self, key: Key, stage: str, progress: float | None, now: Moment) -> Event | None:
+    def progress(self, key: Key, stage: str, progress: float | None, now: Moment) -> PipelineEvent | None:
         return next(iter(self.do(self.decide_progress(key, stage, progress, now))), None)
 
-    def complete(self, file: FileRecord, error: FileError | None, now: Moment, result: Any = None) -> Event:
+    def complete(self, file: FileRecord, error: FileFailure | None, now: Moment, result: Any = None) -> PipelineEvent:
         return self.do(self.decide_end(file, PROCESSED if error is None else FAILED, result, 0, error, now))[-1]
 
-    def skip(self, file: FileRecord, reason: str, now: Moment) -> Event:
-        error = FileError("Skipped", reason, None, retryable=False)
+    def skip(self, file: FileRecord, reason: str, now: Moment) -> PipelineEvent:
+        error = FileFailure("Skipped", reason, None, retryable=False)
         return self.do(self.decide_end(file, SKIPPED, None, 0, error, now))[-1]
 
-    def delete(self, file: FileRecord, now: Moment) -> Event:
+    def delete(self, file: FileRecord, now: Moment) -> PipelineEvent:
         return self.do(self.decide_end(file, DELETED, None, 0, None, now))[-1]
 
-    def release(self, now: Moment, *, everything: bool = False) -> list[Event]:
+    def release(self, now: Moment, *, everything: bool = False) -> list[PipelineEvent]:
         return self.do(self.decide_release(now, everything=everything))
 
     def next_release(self) -> float | None:
@@ -63,7 +64,7 @@ def new() -> Driven:
     return Driven("p", "local_files", "e", at(0))
 
 
-def file_of(event: Event | None) -> FileRecord:
+def file_of(event: PipelineEvent | None) -> FileRecord:
     assert event is not None
     assert isinstance(event.body, FileBody)
     return event.body.file
@@ -116,7 +117,7 @@ def test_attempts_count_up_through_failures_and_start_over_after_any_other_end()
     def attempt() -> int:
         return file_of(state.start_file(file, at(1))).attempt
 
-    ends: tuple[Callable[[], Event], ...] = (
+    ends: tuple[Callable[[], PipelineEvent], ...] = (
         lambda: state.complete(file, None, at(2)),
         lambda: state.skip(file, "why", at(2)),
         lambda: state.delete(file, at(2)),
@@ -167,7 +168,7 @@ def test_progress_of_one_file_is_at_most_10_a_second_and_ends_with_the_last_valu
     now = 0.0
     sent: list[tuple[float, float | None]] = []
 
-    def note(event: Event | None) -> None:
+    def note(event: PipelineEvent | None) -> None:
         if event is not None:
             sent.append((event.at, file_of(event).progress))
 
@@ -372,7 +373,7 @@ def test_nothing_is_kept_of_files_that_ended() -> None:
 
 def test_stages_are_measured_until_the_next_one_and_the_end_whatever_end_that_is() -> None:
     state = new()
-    ends: list[Callable[[FileRecord, Moment], Event]] = [
+    ends: list[Callable[[FileRecord, Moment], PipelineEvent]] = [
         lambda file, now: state.complete(file, None, now),
         lambda file, now: state.complete(file, NO_TEXT, now),
         lambda file, now: state.skip(file, "too large", now),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
 
@@ -21,7 +21,7 @@ def hanging_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     hangs, over = threading.Event(), threading.Event()
     append = SqliteJournal.append
 
-    def hang(self: SqliteJournal, events: Sequence[Event]) -> list[Entry]:
+    def hang(self: SqliteJournal, events: Sequence[PipelineEvent]) -> list[Entry]:
         if hangs.is_set():
             with self._write_lock:  # a hanging write holds it
                 over.wait(HANG_SECONDS)

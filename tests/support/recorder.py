@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event
-from rag_pipeline.status import PipelineStatus, Published, core_of
+from rag_pipeline.contract.events import PipelineEvent
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
+from rag_pipeline.status.sinks import Published
 from tests.support.state_client import JsonDict
 
 
@@ -21,11 +22,11 @@ class Recorder:
         self.items.extend(items)
 
     @property
-    def events(self) -> list[Event]:
-        return [item for item in self.items if isinstance(item, Event)]
+    def events(self) -> list[PipelineEvent]:
+        return [item for item in self.items if isinstance(item, PipelineEvent)]
 
     @property
-    def changes(self) -> list[Event]:
+    def changes(self) -> list[PipelineEvent]:
         """The numbered events: without each status that only sums up the events before it."""
         return [event for event in self.events if event.numbered]
 
@@ -43,7 +44,7 @@ class StatusNumbers(set[int]):
 
     def publish_all(self, items: Iterator[Published]) -> None:
         self.update(
-            item.seq for item in items if isinstance(item, Event) and item.numbered and item.name == events.STATUS
+            item.seq for item in items if isinstance(item, PipelineEvent) and item.numbered and item.name == events.STATUS
         )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from rag_pipeline.contract.events import Event, resolve_namespace
-from rag_pipeline.status import PipelineStatus, Published, core_of
+from rag_pipeline.contract.events import PipelineEvent, resolve_namespace
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
+from rag_pipeline.status.sinks import Published
 from tests.verify.compare import Emitted
 
 
@@ -32,6 +33,6 @@ class Recorder:
         """Return what a client in the namespace must have received, as it looks after its way through JSON."""
         return [Emitted(event.name, json.loads(json.dumps(event.payload()))) for event in self._events(namespace)]
 
-    def _events(self, namespace: str) -> list[Event]:
+    def _events(self, namespace: str) -> list[PipelineEvent]:
         name = resolve_namespace(namespace)
-        return [item for item in self._items.copy() if isinstance(item, Event) and name in item.namespaces]
+        return [item for item in self._items.copy() if isinstance(item, PipelineEvent) and name in item.namespaces]

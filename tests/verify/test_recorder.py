@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rag_pipeline import PipelineStatus
-from rag_pipeline.status import core_of
+from rag_pipeline.status.pipeline import core_of
 from tests.verify import Recorder
 
 

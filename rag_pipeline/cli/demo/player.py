@@ -10,7 +10,7 @@ from typing import Protocol
 from rag_pipeline.cli.demo.script import DURATION_SECONDS, hour
 from rag_pipeline.cli.demo.steps import Step, perform
 from rag_pipeline.common.config import reject
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 
 DEFAULT_SPEED = 20.0
 """An hour in three minutes."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 
 
 class Document(NamedTuple):

@@ -12,7 +12,7 @@ from rag_pipeline import PipelineStatus
 from rag_pipeline.cli.demo import DemoPipeline, hour
 from rag_pipeline.cli.demo.steps import CheckBegins, Complete, Document, Fail, Idle, Skip, Start, Step, Update
 from rag_pipeline.errors import ConfigurationError
-from rag_pipeline.status import core_of
+from rag_pipeline.status.pipeline import core_of
 from tests.support.waiting import wait_until
 
 

@@ -22,7 +22,7 @@ from rag_pipeline.cli.demo.steps import (
     Update,
     perform,
 )
-from rag_pipeline.status import core_of
+from rag_pipeline.status.pipeline import core_of
 
 FILE = Document("a.pdf", "1", 7, "application/pdf", "https://drive.example.com/1")
 

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import logging
+import os
+
+import pytest
+
+from rag_pipeline.contract import events
+from rag_pipeline.status.pipeline import PipelineStatus
+from tests.support.recorder import Recorder
+
+
+def test_a_file_goes_from_started_to_completed(pipeline: PipelineStatus, recorder: Recorder) -> None:
+    pipeline.add_processing_file("a.pdf", "1", size=9, mime_type="application/pdf", link="http://x")
+    pipeline.file_progress("a.pdf", "chunking", 0.5)
+    working = pipeline.get()["files_processing"]
+    assert [(f["name"], f["id"], f["stage"], f["progress"], f["attempt"]) for f in working] == [
+        ("a.pdf", "1", "chunking", 0.5, 1)
+    ]
+    pipeline.complete_file("a.pdf", result={"chunks": 2})
+    assert recorder.names == [events.FILE_STARTED, events.FILE_PROGRESS, events.FILE_COMPLETED]
+    file = recorder.last["file"]
+    assert file == pipeline.get()["files_completed"][0]
+    assert (file["result"], file["duration_seconds"] >= 0, file["completed_at"] is not None) == (
+        {"chunks": 2},
+        True,
+        True,
+    )
+    assert recorder.last["totals"]["total_processed"] == pipeline.get()["total_processed"] == 1
+
+
+def test_failure_skip_and_delete_are_counted_and_shown(pipeline: PipelineStatus, recorder: Recorder) -> None:
+    pipeline.add_processing_file("a")
+    pipeline.complete_file("a", success=False, error={"type": "T", "message": "m", "retryable": True})
+    pipeline.skip_file("b", "too large")
+    pipeline.delete_file("c")
+    assert recorder.names[1:] == [events.FILE_FAILED, events.FILE_SKIPPED, events.FILE_DELETED]
+    state = pipeline.get()
+    assert state["files_failed"][0]["error"] == {"type": "T", "message": "m", "stage": None, "retryable": True}
+    assert state["files_skipped"][0]["error"]["message"] == "too large"
+    assert [state[f"total_{k}"] for k in ("processed", "failed", "skipped", "deleted")] == [0, 1, 1, 1]
+    assert recorder.last["totals"] == {k: v for k, v in state.items() if k.startswith("total_")}
+
+
+def test_a_file_that_was_never_started_is_counted_with_one_warning(
+    pipeline: PipelineStatus, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline.complete_file("a", file_id="1")
+    assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == [
+        "file 'a' was completed but never started"
+    ]
+    file = recorder.last["file"]
+    assert (file["name"], file["id"], file["started_at"], file["duration_seconds"]) == ("a", "1", None, None)
+    assert (recorder.names, pipeline.get()["total_processed"]) == ([events.FILE_COMPLETED], 1)
+
+
+def test_progress_of_a_file_not_in_flight_changes_nothing(
+    pipeline: PipelineStatus, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = pipeline.get()
+    pipeline.file_progress("a", "s")
+    assert len(caplog.records) == 1
+    assert (recorder.items, pipeline.get()) == ([], before)
+
+
+def test_progress_of_an_unknown_file_warns_once_for_a_name(caplog: pytest.LogCaptureFixture) -> None:
+    status = PipelineStatus("local_files")
+    for _ in range(3):
+        status.file_progress("nobody.pdf", "chunking")
+    assert [r.message for r in caplog.records if "nobody.pdf" in r.message] == [
+        "progress of file 'nobody.pdf', which is not in flight, was ignored"
+    ]
+
+
+def test_names_that_are_not_utf8_reach_clients_readable(pipeline: PipelineStatus, recorder: Recorder) -> None:
+    name = os.fsdecode(b"caf\xe9.txt")
+    pipeline.add_processing_file(name)
+    pipeline.complete_file(name)
+    assert recorder.last["file"]["name"] == "caf\\xe9.txt"
+    assert pipeline.get()["files_in_flight"] == 0
+
+
+def test_success_is_a_bool_so_that_no_word_is_taken_for_it() -> None:
+    status = PipelineStatus("local_files")
+    with pytest.raises(TypeError, match="success"):
+        status.complete_file("a.pdf", "failed")  # type: ignore[arg-type]
+    assert status.get()["total_processed"] == 0
