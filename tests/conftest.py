@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Settings and fixtures of all tests."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-# Machines that run tests are busy; waits have deadlines of their own.
+# Hypothesis sets no deadlines: machines that run tests are busy, and waits have their own deadlines.
 settings.register_profile("shared", deadline=None)
 settings.load_profile("shared")
 
-# A bad argument is a mistake of the test; what users get instead is tested where this is unset.
+# Bad arguments raise in tests. The tests of the lenient behaviour unset this.
 os.environ["STATUS_STRICT"] = "1"
 
-LONGEST_BYTES_IN_A_NAME = 24
+MAX_BYTES_IN_A_NAME = 24
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Name a file's bytes by their number: archives hold the time, and each process has to find tests of one name."""
-    if isinstance(val, bytes) and len(val) > LONGEST_BYTES_IN_A_NAME:
+    """Name long bytes by their length: archives contain the time, but test ids must be equal in all xdist processes."""
+    if isinstance(val, bytes) and len(val) > MAX_BYTES_IN_A_NAME:
         return f"{argname} of {len(val)} bytes"
     return None
 
 
 @pytest.fixture
 def bare_hooks() -> Iterator[None]:
-    """Take away what tools hang into the interpreter.
+    """Remove the interpreter hooks that test tools install.
 
-    An exception raised into a thread can hit a hook in the middle of an import, whose lock then stays taken.
+    An exception raised into a thread can hit a hook inside an import, and the import lock then stays locked.
     """
     callbacks, unraisable, unhandled = gc.callbacks[:], sys.unraisablehook, threading.excepthook
     gc.callbacks.clear()

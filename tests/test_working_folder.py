@@ -1,4 +1,4 @@
-"""The default state folder is relative: in another working folder the commands say which index they use."""
+"""The default state folder is relative, so commands name the index they use when the working folder changes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def api() -> Iterator[Endpoint]:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
-    """A working folder with documents below it."""
+    """A working folder with a folder of documents."""
     (tmp_path / "here" / "docs").mkdir(parents=True)
     (tmp_path / "here" / "docs" / "a.txt").write_text("the heron stands in the reeds")
     return tmp_path / "here"
 
 
-def line(here: Path, other: str = "--state-dir or STATUS_STATE_DIR") -> str:
+def new_index_line(here: Path, other: str = "--state-dir or STATUS_STATE_DIR") -> str:
     return f"a new index in {here / '.rag_pipeline'} ({other} names another state folder)"
 
 
@@ -36,27 +36,27 @@ def test_a_pipeline_names_its_new_index_once(here: Path, api: Endpoint) -> None:
     args = ["local-files", "docs", "--once", "--plain"]
     first = command(args, {**api.env, **FAST}, cwd=here)
     assert (first.returncode, first.stderr) == (ExitCode.OK, "")
-    assert line(here) in first.stdout.splitlines()
+    assert new_index_line(here) in first.stdout.splitlines()
     second = command(args, {**api.env, **FAST}, cwd=here)
     assert second.returncode == ExitCode.OK
     assert "a new index" not in second.stdout + second.stderr
 
 
-def test_the_pipelines_of_a_file_name_their_new_index(here: Path, api: Endpoint) -> None:
+def test_the_pipelines_of_a_run_file_name_their_new_index(here: Path, api: Endpoint) -> None:
     (here / "run.toml").write_text('[[pipeline]]\nkind = "local_files"\nid = "docs"\nfolder = "docs"\n')
     done = command(["run", "run.toml", "--once"], {**api.env, **FAST}, cwd=here)
     assert done.returncode == ExitCode.OK
-    assert line(here, "state_dir in run.toml or STATUS_STATE_DIR") in done.stdout.splitlines()
+    assert new_index_line(here, "state_dir in run.toml or STATUS_STATE_DIR") in done.stdout.splitlines()
 
 
-def test_a_named_state_folder_is_not_told(here: Path, api: Endpoint) -> None:
+def test_a_state_folder_that_was_set_is_not_mentioned(here: Path, api: Endpoint) -> None:
     env = {**api.env, **FAST, "STATUS_STATE_DIR": str(here / "state")}
     done = command(["local-files", "docs", "--once", "--plain"], env, cwd=here)
     assert done.returncode == ExitCode.OK
     assert "a new index" not in done.stdout + done.stderr
 
 
-def test_a_search_in_another_folder_says_where_it_looked_and_how_to_name_another(
+def test_a_search_in_another_folder_names_its_state_folder_and_how_to_set_another(
     here: Path, tmp_path: Path, api: Endpoint
 ) -> None:
     assert command(["local-files", "docs", "--once", "--plain"], {**api.env, **FAST}, cwd=here).returncode == 0
@@ -74,7 +74,7 @@ def test_a_search_in_another_folder_says_where_it_looked_and_how_to_name_another
     assert (found.returncode, "a.txt" in found.stdout) == (ExitCode.OK, True)
 
 
-def test_an_index_without_an_answer_is_named_where_it_is_the_default(here: Path, api: Endpoint) -> None:
+def test_a_search_without_hits_names_the_default_index(here: Path, api: Endpoint) -> None:
     args = ["local-files", "docs", "--once", "--plain"]
     assert command(args, {**api.env, **FAST}, cwd=here).returncode == 0
     (here / "docs" / "a.txt").unlink()
