@@ -1,4 +1,4 @@
-"""The ``Authorization`` header (RFC 9110, section 11.6.2), as far as it carries a bearer token (RFC 6750)."""
+"""Reads a bearer token (RFC 6750) from the ``Authorization`` header (RFC 9110, section 11.6.2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ REALM = "rag-pipeline"
 _BEARER = re.compile(r"bearer +([^\s,]+)", re.IGNORECASE)
 
 
-def token_of(authorization: str | None) -> str | None:
-    """Return the token; None for none, for one of another scheme, and for more than one."""
+def bearer_token(authorization: str | None) -> str | None:
+    """Return the token; None if there is none or more than one, or if the scheme is another."""
     found = _BEARER.fullmatch((authorization or "").strip())
     return None if found is None else found[1]

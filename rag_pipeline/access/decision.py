@@ -1,4 +1,4 @@
-"""What is decided about a token: what its holder may see and until when, or why it is refused."""
+"""The decision about a token: what its holder may see and until when, or why it is refused."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import NamedTuple
 from rag_pipeline.contract.events import NS_PIPELINE, namespaces_of
 
 
-class Code(StrEnum):
-    """Why someone is refused, for programs."""
+class RefusalCode(StrEnum):
+    """The reason of a refusal, for programs."""
 
     TOKEN_MISSING = "token_missing"
     TOKEN_INVALID = "token_invalid"
     TOKEN_EXPIRED = "token_expired"
     NAMESPACE_NOT_ALLOWED = "namespace_not_allowed"
     KEYS_UNAVAILABLE = "keys_unavailable"
-    """It can't be told whether the token is good; the same one may be good in a moment."""
+    """The token can't be verified now; the same token may be accepted in a moment."""
 
 
-class Refusal(NamedTuple):
-    """Why someone is refused; the message is one line for people and never repeats the token.
+class AccessRefusal(NamedTuple):
+    """Why a token is refused. ``message`` is one line for people and never contains the token.
 
-    ``pending`` says that the answer is on its way: asked again within seconds, the token gets another one.
+    ``pending`` means that the key is being fetched: the same token may get another decision within seconds.
     """
 
-    code: Code
+    code: RefusalCode
     message: str
     pending: bool = False
 
@@ -33,8 +33,8 @@ class Refusal(NamedTuple):
 class Access(NamedTuple):
     """What a token lets its holder see.
 
-    ``namespaces`` None stands for all of them, as ``/pipeline`` among them does, which has the events of all.
-    ``expires_at`` is in wall-clock seconds, None for a token that does not expire.
+    ``namespaces`` is None for all of them. ``/pipeline`` also allows all, because it has the events of all.
+    ``expires_at`` is in wall-clock seconds, None if the token does not expire.
     """
 
     namespaces: frozenset[str] | None = None
@@ -42,7 +42,7 @@ class Access(NamedTuple):
 
     @property
     def limited(self) -> bool:
-        """Whether there are pipelines that the holder may not see."""
+        """Whether the holder may not see all pipelines."""
         return self.namespaces is not None and NS_PIPELINE not in self.namespaces
 
     def allows(self, namespace: str) -> bool:
@@ -55,11 +55,11 @@ class Access(NamedTuple):
 
 
 EVERYTHING = Access()
-MISSING = Refusal(Code.TOKEN_MISSING, "a token is needed to see this")
-INVALID = Refusal(Code.TOKEN_INVALID, "the token is not valid")
-EXPIRED = Refusal(Code.TOKEN_EXPIRED, "the token has expired")
+MISSING = AccessRefusal(RefusalCode.TOKEN_MISSING, "a token is needed to see this")
+INVALID = AccessRefusal(RefusalCode.TOKEN_INVALID, "the token is not valid")
+EXPIRED = AccessRefusal(RefusalCode.TOKEN_EXPIRED, "the token has expired")
 
 
-def not_allowed(namespace: str) -> Refusal:
-    """Return the refusal of one who may see other namespaces only."""
-    return Refusal(Code.NAMESPACE_NOT_ALLOWED, f"the token does not allow {namespace}")
+def not_allowed(namespace: str) -> AccessRefusal:
+    """Return the refusal for a namespace that the token does not allow."""
+    return AccessRefusal(RefusalCode.NAMESPACE_NOT_ALLOWED, f"the token does not allow {namespace}")

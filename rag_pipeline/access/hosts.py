@@ -1,8 +1,8 @@
-"""Which names the service answers under while it asks for no token: a defence against DNS rebinding.
+"""Checks the ``Host`` header while no token is required: a defence against DNS rebinding.
 
-A web page can have its own name point at this machine, and is of the same origin as the service then: CORS does not
-stop it. What gives it away is the ``Host`` that the browser sends. An address is no name that can be pointed anywhere,
-and neither is ``localhost``; a name without a dot is none that a public name server gives out.
+A web page can let its own name point to this machine. Then it has the same origin as the service, and CORS does not
+stop it; only the ``Host`` header shows that name. An IP address and ``localhost`` can't point elsewhere, and public
+name servers have no names without a dot.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from rag_pipeline.common.config import Settings, names_this_machine
-from rag_pipeline.common.throttled_log import ThrottledLog, shown
+from rag_pipeline.common.throttled_log import ThrottledLog, quoted
 
 VARIABLE = "STATUS_ALLOWED_HOSTS"
 
@@ -25,29 +25,29 @@ logger = logging.getLogger("rag_pipeline.hosts")
 
 
 class HostPolicy:
-    """Decides about the ``Host`` of a request; any thread may ask.
+    """Decides about the ``Host`` of a request; thread-safe.
 
-    ``address`` is what the servers are bound to. With ``token_required`` every host is allowed: a page has no token.
+    ``address`` is the servers' bound address. With ``token_required`` every host is allowed: a page has no token.
     """
 
     def __init__(self, settings: Settings, address: str, *, token_required: bool) -> None:
         self._checks = not token_required
         self._names = frozenset(_names(settings))
         self._suffixes = tuple(name[1:] for name in settings.allowed_hosts if name.startswith("*."))
-        # On loopback no other machine or container has a name for this one; on a stranger's network even a name
-        # without a dot may be theirs.
+        # On loopback no other machine or container uses a name for this one, and in a hostile network even a name
+        # without a dot may be the attacker's.
         self._plain_names = not names_this_machine(address)
         self._log = ThrottledLog(logger)
 
     def refusal(self, host: str | None) -> str | None:
-        """Return the one line that refuses a request with this ``Host`` header, None if it is allowed.
+        """Return the error message for a request with this ``Host`` header, None if it is allowed.
 
-        None for the header, which no browser leaves out, is allowed.
+        A request without the header is allowed: every browser sends one.
         """
         if not self._checks or host is None or self._allows(host):
             return None
-        self._log.warn(lambda: f"host {shown(host)} is refused; {_ADVICE}")
-        return f"the service does not answer under the host {shown(host)}; {_ADVICE}"
+        self._log.warn(lambda: f"host {quoted(host)} is refused; {_ADVICE}")
+        return f"the service does not answer under the host {quoted(host)}; {_ADVICE}"
 
     def _allows(self, host: str) -> bool:
         found = _HOST.fullmatch(host.strip().lower())
@@ -63,7 +63,7 @@ _ADVICE = f"if it is yours, add it to {VARIABLE}, or set STATUS_AUTH_TOKEN to as
 
 
 def _names(settings: Settings) -> Iterable[str]:
-    """Yield the names that were configured, and the machine's own."""
+    """Yield the configured names and the machine's own."""
     yield settings.host.lower().removesuffix(".")
     yield socket.gethostname().lower()
     yield from settings.allowed_hosts

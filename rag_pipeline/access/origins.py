@@ -1,8 +1,7 @@
-"""Which web origins may read the status from a browser; one policy for both servers.
+"""Decides which web origins may read the status in a browser (CORS); one policy for both servers.
 
-Development allows frontends on this machine, by the ports of their usual development servers, and the dashboard's own
-origins; production allows what is configured and nothing else. A page of the very same origin is always allowed: it
-needs no permission.
+Development allows frontends on this machine on the usual ports of development servers, and the dashboard's own origins.
+Production allows the configured origins only. A page of the same origin needs no permission.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ PREFLIGHT_MAX_AGE_SECONDS = 600
 
 FRONTEND_PORTS = (3000, 5173)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# A name whose owner could have it point here, for a page of theirs to be of our origin, is neither of these.
+# Hosts that nobody else can let point to this machine, which would make a page of theirs same-origin.
 _FIXED_HOST = re.compile(r"https?://(localhost|\[[0-9a-f:.]+\]|[0-9]{1,3}(\.[0-9]{1,3}){3})(:[0-9]{1,5})?")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,255})(?::([0-9]{1,5}))?")
 
@@ -32,7 +31,7 @@ logger = logging.getLogger("rag_pipeline.origins")
 
 
 def normalise(origin: str) -> str | None:
-    """Return the origin as browsers send it, in lower case without its scheme's own port; None if it is not one."""
+    """Return the origin in lower case and without the scheme's default port, as browsers send it; None if invalid."""
     match = _ORIGIN.fullmatch(origin.lower())
     if match is None or not origin.isascii():
         return None
@@ -43,15 +42,15 @@ def normalise(origin: str) -> str | None:
 
 
 def request_scheme(forwarded_proto: str | None) -> str:
-    """Return the scheme the browser used: what a proxy says in ``X-Forwarded-Proto``, else ``http``."""
+    """Return the scheme that the browser used: from a proxy's ``X-Forwarded-Proto``, else ``http``."""
     first = (forwarded_proto or "").split(",")[0].strip().lower()
     return first if first in _DEFAULT_PORTS else "http"
 
 
 class OriginPolicy:
-    """Decides about the ``Origin`` of a request and says so in CORS headers; any thread may ask.
+    """Decides about the ``Origin`` of a request, and makes the CORS headers; thread-safe.
 
-    ``http_port`` is the port the dashboard is served from, as bound.
+    ``http_port`` is the bound port of the dashboard.
     """
 
     def __init__(self, settings: Settings, http_port: int) -> None:
@@ -68,7 +67,7 @@ class OriginPolicy:
         self._refused: dict[str, object] = {}
 
     def describe(self) -> str | None:
-        """Return the line to be said once at the start; None when there is nothing to say."""
+        """Return the line to log at the start, None if there is none."""
         if self._production and not self._allowed:
             return (
                 f"no origin is configured: browsers may connect from the same origin only; set {VARIABLE} to allow more"
@@ -78,28 +77,28 @@ class OriginPolicy:
     def allows(self, origin: str, *, host: str | None, scheme: str) -> bool:
         """Return whether a page of ``origin`` may read answers; a refusal is logged once per origin.
 
-        ``host`` is the request's ``Host`` header and ``scheme`` what :func:`request_scheme` makes of its proxy's.
+        ``host`` is the request's ``Host`` header, ``scheme`` comes from :func:`request_scheme`.
         """
         if self._any:
             return True
-        asked = normalise(origin)
-        if asked is not None and (asked in self._allowed or self._is_same(asked, host, scheme)):
+        normalised = normalise(origin)
+        if normalised is not None and (normalised in self._allowed or self._is_same(normalised, host, scheme)):
             return True
         self._log_refusal(origin)
         return False
 
     def may_act(self, origin: str | None, *, host: str | None, scheme: str, fetch_site: str | None) -> bool:
-        """Return whether a request that shows no token may change something: no page of a stranger's has sent it.
+        """Return whether a request without a token may change something: whether it comes from no foreign page.
 
-        Browsers name the page in ``Origin`` whenever they send what is not a GET, and programs send none. ``*`` lets a
-        page read and no more, and a name that only this request says is ours is not taken for it.
+        Browsers send ``Origin`` with every request that is not a GET; programs send none. ``*`` allows reading only,
+        and the request's own ``Host`` counts only if it is an address or localhost.
         """
         if origin is None:
             return fetch_site in (None, "same-origin", "none")
-        asked = normalise(origin)
-        if asked is not None and asked in self._allowed:
+        normalised = normalise(origin)
+        if normalised is not None and normalised in self._allowed:
             return True
-        if asked is not None and _FIXED_HOST.fullmatch(asked) and self._is_same(asked, host, scheme):
+        if normalised is not None and _FIXED_HOST.fullmatch(normalised) and self._is_same(normalised, host, scheme):
             return True
         self._log_refusal(origin)
         return False
@@ -114,7 +113,7 @@ class OriginPolicy:
     def preflight_headers(
         self, origin: str | None, *, host: str | None, scheme: str, methods: str = ALLOWED_METHODS
     ) -> dict[str, str]:
-        """Return the CORS headers of the answer to ``OPTIONS``; ``methods`` are those that are possible there."""
+        """Return the CORS headers of the answer to ``OPTIONS``; ``methods`` are those of the address."""
         headers = self.headers(origin, host=host, scheme=scheme)
         if "Access-Control-Allow-Origin" in headers:
             headers["Access-Control-Allow-Methods"] = methods
@@ -122,26 +121,26 @@ class OriginPolicy:
             headers["Access-Control-Max-Age"] = str(PREFLIGHT_MAX_AGE_SECONDS)
         return headers
 
-    def _is_same(self, asked: str, host: str | None, scheme: str) -> bool:
-        return bool(host) and asked == normalise(f"{scheme}://{host}")
+    def _is_same(self, normalised: str, host: str | None, scheme: str) -> bool:
+        return bool(host) and normalised == normalise(f"{scheme}://{host}")
 
     def _log_refusal(self, origin: str) -> None:
-        shown = ascii(origin[:LOGGED_CHARACTERS])
+        printable = ascii(origin[:LOGGED_CHARACTERS])
         if len(self._refused) >= REMEMBERED_REFUSALS:
             return
-        # setdefault is one step for all threads, so that exactly one of them finds its own token.
+        # setdefault is atomic, so exactly one thread gets its own token back.
         token = object()
-        if self._refused.setdefault(shown, token) is token:
-            logger.warning("origin %s is refused; %s", shown, _advice(origin))
+        if self._refused.setdefault(printable, token) is token:
+            logger.warning("origin %s is refused; %s", printable, _advice(origin))
 
 
 def _advice(origin: str) -> str:
-    """Return what to do about a refused origin; only what the setting takes is told to be added to it."""
-    known = normalise(origin)
+    """Return what to do about a refused origin; advises the setting only if the setting accepts the origin."""
+    normalised = normalise(origin)
     try:
-        taken = known is not None and read_origin(known, Environment.PRODUCTION) == known
+        accepted = normalised is not None and read_origin(normalised, Environment.PRODUCTION) == normalised
     except ConfigurationError:
-        taken = False
-    if taken:
+        accepted = False
+    if accepted:
         return f"to allow it, add it to {VARIABLE}"
     return "no setting takes such an origin; serve the page over http or https"

@@ -1,4 +1,4 @@
-"""What is said at the start when everyone may see what should perhaps not be for everyone."""
+"""The warning at the start if anyone who reaches the service can read it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from ipaddress import IPv6Address, ip_address
 from rag_pipeline.access.guard import Guard
 
 
-def warning(address: str, guard: Guard, *, control: bool = False) -> str | None:
-    """Return the line to be said once for a service that is bound to the address; None if there is nothing to say.
+def exposure_warning(address: str, guard: Guard, *, control: bool = False) -> str | None:
+    """Return the warning to log for a service bound to the address, None if there is none.
 
-    ``control`` says that pipelines may be directed over HTTP.
+    ``control`` means that pipelines can be controlled over HTTP.
     """
     if guard.required or is_loopback(address):
         return None
-    direct = ", and pause, resume and retry" if control else ""
+    actions = ", and pause, resume and retry" if control else ""
     return (
-        f"anyone who reaches {address} can see the status, names of documents and all{direct}: set STATUS_AUTH_TOKEN "
+        f"anyone who reaches {address} can see the status, names of documents and all{actions}: set STATUS_AUTH_TOKEN "
         "to ask for a token, or STATUS_HOST=127.0.0.1 to serve this machine alone"
     )
 
 
 def is_loopback(address: str) -> bool:
-    """Return whether only programs of this machine reach the address, which is one as the kernel tells it."""
+    """Return whether only programs on this machine can reach the address, as the kernel reports it."""
     found = ip_address(address)
     mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
     return found.is_loopback if mapped is None else mapped.is_loopback

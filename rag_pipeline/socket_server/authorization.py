@@ -1,4 +1,4 @@
-"""Who may join a namespace, and until when; on the loop's thread."""
+"""Checks the token of each CONNECT, and keeps when the admitted ones expire; on the loop's thread."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import NamedTuple, NoReturn
 
 from socketio.exceptions import ConnectionRefusedError as RefusedError
 
-from rag_pipeline.access import Access, Guard, Refusal
+from rag_pipeline.access import Access, AccessRefusal, Guard
 from rag_pipeline.access.decision import not_allowed
-from rag_pipeline.access.expiry_queue import Expiries
+from rag_pipeline.access.expiry_queue import ExpiryQueue
 from rag_pipeline.contract.events import NAMESPACE_NAMES, resolve_namespace
 from rag_pipeline.socket_server.loop import Environ, Loop
 
@@ -25,106 +25,106 @@ EXPECTED = f"{', '.join(NAMESPACE_NAMES[:-1])} or {NAMESPACE_NAMES[-1]}"
 
 logger = logging.getLogger("rag_pipeline.socket")
 
-Member = tuple[str, str]
-"""A session id, and the name by which its client joined the namespace."""
+Membership = tuple[str, str]
+"""A session id, and the name of the namespace that its client joined."""
 
 
-class Admission:
-    """Asks the guard about the token that a client has in the ``auth`` of its CONNECT."""
+class Authorizer:
+    """Checks the token in the ``auth`` of a CONNECT."""
 
     def __init__(self, guard: Guard, loop: Loop) -> None:
         self._guard = guard
         self._loop = loop
-        self._expiries: Expiries[Member] = Expiries()
-        self._held: Counter[str] = Counter()  # how many CONNECTs of a client wait
-        self._waiting: deque[_HeldConnect] = deque()
-        self._looking = False
-        self._unknown: set[str] = set()  # names of namespaces that were logged
+        self._expiries: ExpiryQueue[Membership] = ExpiryQueue()
+        self._waiting: deque[_WaitingConnect] = deque()
+        self._waiting_of: Counter[str] = Counter()  # waiting CONNECTs by client
+        self._timer_set = False
+        self._logged_unknown: set[str] = set()
 
     def refuse_unknown(self, name: str) -> NoReturn:
-        """Refuse a namespace that does not exist; raises what the library answers with CONNECT_ERROR.
+        """Refuse a namespace that does not exist: raise the error that the library sends as CONNECT_ERROR.
 
-        Each name is logged once, up to a bound: names come from clients, who can make up any number of them.
+        Each name is logged once, up to a bound, because clients can make up any number of names.
         """
         shown = ascii(name[:SHOWN_CHARACTERS])
-        if shown not in self._unknown and len(self._unknown) < LOGGED_UNKNOWN:
-            self._unknown.add(shown)
-            last = "; no more names are logged" if len(self._unknown) == LOGGED_UNKNOWN else ""
+        if shown not in self._logged_unknown and len(self._logged_unknown) < LOGGED_UNKNOWN:
+            self._logged_unknown.add(shown)
+            last = "; no more names are logged" if len(self._logged_unknown) == LOGGED_UNKNOWN else ""
             logger.warning("a client asked for the unknown namespace %s: expected %s%s", shown, EXPECTED, last)
         raise RefusedError(f"there is no namespace {shown}: expected {EXPECTED}")
 
     def admit(self, sid: str, name: str, auth: object, environ: Environ) -> None:
-        """Let the client join until its token expires; raises what the library answers with CONNECT_ERROR.
+        """Let the client join until its token expires, or raise the error that the library sends as CONNECT_ERROR.
 
-        A client that is told so ends, and does not come back by itself.
+        Client libraries do not reconnect by themselves after that error.
         """
-        access = self._guard.check(_token(auth))
-        if isinstance(access, Access) and not access.allows(resolve_namespace(name)):
-            access = not_allowed(name)
-        if isinstance(access, Refusal):
+        decision = self._guard.check(_token(auth))
+        if isinstance(decision, Access) and not decision.allows(resolve_namespace(name)):
+            decision = not_allowed(name)
+        if isinstance(decision, AccessRefusal):
             address, forwarded_for = str(environ.get("REMOTE_ADDR")), environ.get("HTTP_X_FORWARDED_FOR")
-            self._guard.refusals.note(access, lambda: address, forwarded_for)
-            raise RefusedError(access.message, {"code": str(access.code)})
-        if access.expires_at is not None:
-            self._expiries.add((sid, name), access.expires_at)
+            self._guard.refusals.note(decision, lambda: address, forwarded_for)
+            raise RefusedError(decision.message, {"code": str(decision.code)})
+        if decision.expires_at is not None:
+            self._expiries.add((sid, name), decision.expires_at)
 
     def forget(self, sid: str, name: str) -> None:
-        """The client has left; one that is unknown is fine."""
+        """Forget a client that has left; an unknown one is fine."""
         self._expiries.discard((sid, name))
 
-    def expired(self, now: float, limit: int) -> list[Member]:
-        """Return at most ``limit`` of those who have to leave at the wall-clock time ``now``, and forget them."""
+    def expired(self, now: float, limit: int) -> list[Membership]:
+        """Return and forget at most ``limit`` memberships that have expired at the wall-clock time ``now``."""
         return self._expiries.due(now, limit)
 
-    def when_decided(self, client: str, auth: object, proceed: Callable[[], None], gone: Callable[[], bool]) -> None:
-        """Call back once the token can be decided about, mostly at once; not at all if the client is gone by then.
+    def when_decidable(self, client: str, auth: object, proceed: Callable[[], None], gone: Callable[[], bool]) -> None:
+        """Call ``proceed`` once the token can be checked, usually at once; never if the client has left by then.
 
-        To be refused would be final for a client whose token is signed with a key that is still on its way.
+        A client whose token needs a key that is still being fetched waits: a refusal would be final.
         """
         pending = self._guard.pending(_token(auth))
-        # One for each name, so that no one has thousands of them waiting.
-        if pending is None or self._held[client] >= len(NAMESPACE_NAMES):
+        # At most one for each namespace, so that no client has thousands of them waiting.
+        if pending is None or self._waiting_of[client] >= len(NAMESPACE_NAMES):
             proceed()
             return
-        self._held[client] += 1
-        self._waiting.append(_HeldConnect(client, pending, proceed, gone, monotonic() + WAIT_SECONDS))
-        self._look_in(POLL_SECONDS)
+        self._waiting_of[client] += 1
+        self._waiting.append(_WaitingConnect(client, pending, proceed, gone, monotonic() + WAIT_SECONDS))
+        self._set_timer(POLL_SECONDS)
 
-    def _look_in(self, seconds: float) -> None:
-        if not self._looking:
-            self._looking = True
-            self._loop.call_later(seconds, self._look)
+    def _set_timer(self, seconds: float) -> None:
+        if not self._timer_set:
+            self._timer_set = True
+            self._loop.call_later(seconds, self._check_waiting)
 
-    def _look(self) -> None:
-        """Let those go on that need not wait any more, a few in a turn: to verify a signature takes its time."""
-        self._looking = False
+    def _check_waiting(self) -> None:
+        """Proceed with the CONNECTs whose key has come, a few in a turn: verifying a signature takes its time."""
+        self._timer_set = False
         decided = 0
         for _ in range(len(self._waiting)):
             if decided == DECIDED_A_TURN:
                 break
-            held = self._waiting.popleft()
-            if not held.gone() and held.pending() and monotonic() < held.deadline:
-                self._waiting.append(held)
+            connect = self._waiting.popleft()
+            if not connect.gone() and connect.pending() and monotonic() < connect.deadline:
+                self._waiting.append(connect)
                 continue
-            self._held[held.client] -= 1
-            if not self._held[held.client]:
-                del self._held[held.client]
-            if not held.gone():
+            self._waiting_of[connect.client] -= 1
+            if not self._waiting_of[connect.client]:
+                del self._waiting_of[connect.client]
+            if not connect.gone():
                 decided += 1
-                _call(held.proceed)
+                _call(connect.proceed)
         if self._waiting:
-            self._look_in(0 if decided == DECIDED_A_TURN else POLL_SECONDS)
+            self._set_timer(0 if decided == DECIDED_A_TURN else POLL_SECONDS)
 
     def wait(self, auth: object, sleep: Callable[[float], None]) -> None:
-        """Wait for the same where the caller may: in a greenlet, whose ``sleep`` lets the others go on."""
+        """Wait until the token can be checked; for a greenlet, whose ``sleep`` lets others run."""
         pending = self._guard.pending(_token(auth))
         deadline = monotonic() + WAIT_SECONDS
         while pending is not None and pending() and monotonic() < deadline:
             sleep(POLL_SECONDS)
 
 
-class _HeldConnect(NamedTuple):
-    """A CONNECT that waits for its token's key."""
+class _WaitingConnect(NamedTuple):
+    """A CONNECT that waits for the key of its token."""
 
     client: str
     pending: Callable[[], bool]
@@ -136,8 +136,8 @@ class _HeldConnect(NamedTuple):
 def _call(proceed: Callable[[], None]) -> None:
     try:
         proceed()
-    except Exception:  # one that fails must not keep the others waiting
-        logger.exception("a client could not be admitted")
+    except Exception:  # the other waiting CONNECTs still have to proceed
+        logger.exception("a waiting CONNECT failed")
 
 
 def _token(auth: object) -> object:

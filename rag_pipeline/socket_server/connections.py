@@ -1,4 +1,4 @@
-"""The open connections of the port: how many there may be, and which is closed to make room for the next one."""
+"""The open connections of the port: how many are allowed, and which one is closed to make room for another."""
 
 from __future__ import annotations
 
@@ -10,63 +10,64 @@ LARGEST_HEADROOM = 64
 
 
 class Slot:
-    """One connection's place; ``end`` makes whoever waits on the connection see its end.
+    """One connection's slot; ``end`` shuts the connection down.
 
-    ``kept`` says that somebody else gives the slot back: the WebSocket that took the connection over.
+    ``detached`` is set when a WebSocket has taken the connection over, and frees the slot itself.
     """
 
-    __slots__ = ("end", "group", "kept")
+    __slots__ = ("detached", "end", "group")
 
     def __init__(self, end: Callable[[], None]) -> None:
         self.end = end
         self.group: dict[Slot, None] | None = None
-        self.kept = False
+        self.detached = False
 
 
 class Connections:
-    """All connections, in three groups; lives on the loop's thread.
+    """All connections in three groups; lives on the loop's thread.
 
-    *waiting*: the client has to send, from the moment it is accepted until the request is whole, and between two
-    requests. *answering*: a request is being answered, which for a poll may take a while. *held*: a WebSocket.
-    Over the bound the oldest waiting connection is closed, or else the oldest that is being answered. A WebSocket never
-    is; some room is left beside them, so that other requests are answered also when no further WebSocket can be had.
+    *waiting*: for the client, from accept until the request is complete, and between two requests. *answering*: a
+    request is being answered, which takes a while for a poll. *websockets*: never closed to make room.
+
+    Over the bound the oldest waiting connection is closed, or else the oldest that is being answered. Some slots are
+    not available to WebSockets, so that other requests are answered when there are too many WebSockets.
     """
 
     def __init__(self, share: Share) -> None:
         self._share = share
         self._waiting: dict[Slot, None] = {}
         self._answering: dict[Slot, None] = {}
-        self._held: dict[Slot, None] = {}
+        self._websockets: dict[Slot, None] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._answering) + len(self._held)
+        return len(self._waiting) + len(self._answering) + len(self._websockets)
 
     def admit(self, slot: Slot) -> bool:
-        """Take a new connection, if need be in the place of another; False if there is no room."""
+        """Add a new connection, if necessary in the place of another; False if there is no room."""
         if not self._share.take() and not (self.end_oldest() and self._share.take()):
             return False
         slot.group = self._waiting
         self._waiting[slot] = None
         return True
 
-    def wait(self, slot: Slot) -> None:
-        """The connection waits for its client from now on."""
+    def mark_waiting(self, slot: Slot) -> None:
+        """Note that the connection waits for its client."""
         self._move(slot, self._waiting)
 
-    def answer(self, slot: Slot) -> None:
-        """The connection's request is whole."""
+    def mark_answering(self, slot: Slot) -> None:
+        """Note that the connection's request is complete."""
         self._move(slot, self._answering)
 
-    def hold(self, slot: Slot) -> bool:
+    def mark_websocket(self, slot: Slot) -> bool:
         """Keep the connection open for a WebSocket; False if there are too many of them."""
         most = self._share.most
-        if slot.group is None or len(self._held) >= most - min(LARGEST_HEADROOM, most // 4):
+        if slot.group is None or len(self._websockets) >= most - min(LARGEST_HEADROOM, most // 4):
             return False
-        self._move(slot, self._held)
+        self._move(slot, self._websockets)
         return True
 
     def end_oldest(self) -> bool:
-        """Close a connection that holds nothing back, to have its descriptor; False if there is none."""
+        """Close the connection that can best be spared; False if there is none."""
         for group in (self._waiting, self._answering):
             for slot in group:
                 self.forget(slot)
@@ -75,7 +76,7 @@ class Connections:
         return False
 
     def forget(self, slot: Slot) -> None:
-        """The connection is closed; idempotent."""
+        """Free the slot of a closed connection; idempotent."""
         if slot.group is not None:
             del slot.group[slot]
             slot.group = None

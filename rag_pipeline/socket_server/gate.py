@@ -1,4 +1,4 @@
-"""The way into Engine.IO over HTTP: what is refused, the body that is read, and the guard around polls."""
+"""The way of a request into Engine.IO: checks, the body, and the guard around polls."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ import io
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from rag_pipeline.socket_server.body import BAD_REQUEST, LENGTH_REQUIRED, BodyError
-from rag_pipeline.socket_server.loop import CONNECTION, Environ, Loop, StartResponse, WsgiApp
+from rag_pipeline.socket_server.error_responses import (
+    TOO_MANY_SESSIONS,
+    ErrorResponse,
+    bad_request,
+    check_request,
+    query_parameter,
+)
+from rag_pipeline.socket_server.loop import CONNECTION, Environ, Headers, Loop, StartResponse, WsgiApp
 from rag_pipeline.socket_server.polling import PollGuard
-from rag_pipeline.socket_server.refusals import FULL, Refusal, bad_request, parameter, refusal_for
-
-Headers = list[tuple[str, str]]
+from rag_pipeline.socket_server.request_body import BAD_REQUEST, LENGTH_REQUIRED, BodyError
 
 
-class Gate:
-    """A WSGI application around that of a Socket.IO or Engine.IO server.
+class RequestGate:
+    """WSGI middleware around a Socket.IO or Engine.IO server.
 
-    ``engine`` is the Engine.IO server, ``cors`` gives the headers that let a page read an error, ``has_room`` tells
-    whether one more session may be opened over a transport.
+    ``engine`` is the Engine.IO server, ``cors`` returns the headers with which a page can read an error, ``has_room``
+    returns whether one more session may be opened over a transport.
     """
 
     def __init__(
@@ -32,35 +36,35 @@ class Gate:
         self._engine = engine
         self._cors = cors
         self._has_room = has_room
-        self._guard = PollGuard(app, self._session, _end, loop)
+        self._guard = PollGuard(app, self._session, _close, loop)
         self._transports: Container[str] = tuple(engine.transports)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        refusal = refusal_for(environ, self._transports, lambda sid: self._session(sid) is not None)
-        if refusal is None and environ["REQUEST_METHOD"] == "POST":
-            refusal = self._read_body(environ)
-        if refusal is None and environ["REQUEST_METHOD"] == "GET" and parameter(environ, "sid") is None:
-            refusal = None if self._has_room(parameter(environ, "transport") or "") else FULL
-        if refusal is None:
+        error = check_request(environ, self._transports, lambda sid: self._session(sid) is not None)
+        if error is None and environ["REQUEST_METHOD"] == "POST":
+            error = self._read_body(environ)
+        if error is None and environ["REQUEST_METHOD"] == "GET" and query_parameter(environ, "sid") is None:
+            error = None if self._has_room(query_parameter(environ, "transport") or "") else TOO_MANY_SESSIONS
+        if error is None:
             return self._guard(environ, start_response)
-        start_response(refusal.status, [*refusal.headers, *self._cors(environ)])
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.encode()]
+        start_response(error.status, [*error.headers, *self._cors(environ)])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [error.encode()]
 
-    def _read_body(self, environ: Environ) -> Refusal | None:
-        """Read what the client sent, whatever frames it, for the library to find it as it knows it."""
+    def _read_body(self, environ: Environ) -> ErrorResponse | None:
+        """Read the body, chunked or not, and put it where the library expects it."""
         try:
             if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ:
                 raise BodyError(LENGTH_REQUIRED, "a POST needs a Content-Length or a chunked body")
             body = environ[CONNECTION].read_body(self._engine.max_http_buffer_size)
             if not body:
                 raise BodyError(BAD_REQUEST, "the body is empty")
-            if body.startswith(b"d="):  # the library would take it, from the form of any web page
+            if body.startswith(b"d="):  # the library would accept it, and any web page's form can send it
                 raise BodyError(BAD_REQUEST, "JSONP is not supported")
         except BodyError as error:
-            session = self._session(parameter(environ, "sid"))
+            session = self._session(query_parameter(environ, "sid"))
             if session is not None and error.status != LENGTH_REQUIRED:
-                _end(session, False)
+                _close(session, False)
             return bad_request(3, f"Bad request: {error.message}", status=error.status)
         environ["wsgi.input"] = io.BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
@@ -71,5 +75,5 @@ class Gate:
         return None if session is None or session.closed else session
 
 
-def _end(session: Any, goodbye: bool) -> None:
-    session.close(wait=False, abort=not goodbye, reason="transport error")
+def _close(session: Any, send_close: bool) -> None:
+    session.close(wait=False, abort=not send_close, reason="transport error")

@@ -1,6 +1,6 @@
-"""Whether the peer of a TCP connection is still there, and whether it has received what was written to it.
+"""Tells whether the peer of a TCP connection is still there, and whether it has received everything.
 
-Linux says so exactly. Elsewhere the end is seen once what came before it was read, and a reset counts as a loss.
+Linux answers exactly. Elsewhere the end is noticed once all data before it was read, and a reset counts as a loss.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import sys
 import termios
 
 _LINUX = sys.platform == "linux"
-_ESTABLISHED, _CLOSE = 1, 7  # the states of the kernel's tcp_states.h
+_ESTABLISHED, _CLOSE = 1, 7  # from the kernel's tcp_states.h
 
 
 def is_gone(connection: socket.socket) -> bool:
-    """Return whether the peer has closed or reset the connection, or closed its half of it."""
+    """Return whether the peer has closed, half-closed or reset the connection."""
     if connection.fileno() < 0:
         return True
     if _LINUX:
@@ -30,9 +30,10 @@ def is_gone(connection: socket.socket) -> bool:
 
 
 def has_lost(connection: socket.socket) -> bool:
-    """Return whether the peer left before it had read all that was written to it.
+    """Return whether the peer left before it had received everything.
 
-    A reset says so: it answers data that came too late, and is what closing with unread data sends.
+    A reset means that it did: TCP sends one in answer to data that came too late, and when a socket is closed with
+    unread data.
     """
     if connection.fileno() < 0:
         return True
@@ -53,6 +54,6 @@ def _state(connection: socket.socket) -> int:
 
 
 def _unacknowledged(connection: socket.socket) -> int:
-    """Return the bytes that wait in the kernel or were sent and not acknowledged."""
+    """Return the number of bytes that were not sent yet, or not acknowledged."""
     number: int = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
     return number

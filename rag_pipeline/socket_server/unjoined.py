@@ -1,24 +1,24 @@
-"""Sessions that are in no namespace: bounded, and ended after a while.
+"""Bounds the sessions that have joined no namespace, and ends them after a while.
 
-Anyone can open one, also where a token is asked for, and one opened by polling does not even hold a connection.
+Anyone can open a session, also where a token is required, and between two polls it does not even hold a connection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-LIMIT_SECONDS = 45.0  # as Socket.IO's own server gives them (connectTimeout)
+LIMIT_SECONDS = 45.0  # the connectTimeout of Socket.IO's own server
 MAX_SESSIONS = 2000
 MIN_SECONDS = 1.0
-MIN_WEBSOCKET_SECONDS = 0.3  # its CONNECT needs one way and back; a poll's needs two, and maybe a connection
+MIN_WEBSOCKET_SECONDS = 0.3  # CONNECT needs one round trip; over polling two, and perhaps a new connection
 ENDED_A_TURN = 500
 
 
 class UnjoinedSessions:
-    """The sessions of one transport that have to join; ``joined`` tells whether one has, ``end`` ends it.
+    """The unjoined sessions of one transport. ``joined`` returns whether a session has joined, ``end`` ends it.
 
-    Over the bound the oldest is ended, if it has had ``least_seconds`` to join: clients that mean it join at once. The
-    shorter they are, the better is a newcomer's chance against a herd that takes each place as it becomes free.
+    Over the bound the oldest is ended, if it has had ``least_seconds`` to join: honest clients join at once. The
+    shorter this time, the better a new client's chance against a flood that takes each place as it becomes free.
     """
 
     def __init__(
@@ -27,30 +27,30 @@ class UnjoinedSessions:
         self._joined = joined
         self._end = end
         self._least_seconds = least_seconds
-        self._since: dict[str, float] = {}  # in the order of their times
+        self._since: dict[str, float] = {}  # in the order of the times
 
     def __len__(self) -> int:
         return len(self._since)
 
     def add(self, session: str, now: float) -> None:
-        """Begin to wait for a session: it was opened, or has left a namespace."""
+        """Add a session that was opened, or has left a namespace."""
         self._since.pop(session, None)
         self._since[session] = now
 
     def discard(self, session: str) -> None:
-        """The session has joined or ended; one that is unknown is fine."""
+        """Remove a session that has joined or ended; an unknown one is fine."""
         self._since.pop(session, None)
 
     def has_room(self, now: float, limit: int = MAX_SESSIONS) -> bool:
-        """Return whether one more may be opened, at the cost of the oldest if need be."""
+        """Return whether one more may be opened; ends the oldest if necessary."""
         return len(self._since) < limit or self.end_oldest(now)
 
     def end_oldest(self, now: float) -> bool:
-        """End the session that has been unjoined the longest; False if none has had its time."""
+        """End the session that has been unjoined for the longest time; False if none has had ``least_seconds``."""
         return self._end_older(now, self._least_seconds)
 
     def turn(self, now: float, limit_seconds: float = LIMIT_SECONDS) -> None:
-        """End those whose time is over, a bounded number of them."""
+        """End the sessions that are over the time limit, a bounded number at once."""
         for _ in range(ENDED_A_TURN):
             if not self._end_older(now, limit_seconds):
                 return

@@ -1,7 +1,7 @@
-"""One WebSocket on the server's side: reads by callback, writes without waiting, no greenlet of its own.
+"""The server's side of a WebSocket: reads by callback, writes without waiting, needs no greenlet.
 
-Frames are parsed by wsproto. Everything that goes to the client, the fan-out's and the library's own, passes through
-:meth:`WebSocketConnection.write`, so that there is one order.
+wsproto parses the frames. Everything for the client, events and the library's packets, goes through
+:meth:`WebSocketConnection.write` or its variants, so there is one order.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import binascii
 import hashlib
 import re
 from collections import deque
+from typing import Protocol
 
 from wsproto.frame_protocol import CloseReason, FrameProtocol, Opcode, ParseFailed
 
-from rag_pipeline.broadcast.encoding import Batch, frame
+from rag_pipeline.broadcast.encoding import PacketBatch, frame
 from rag_pipeline.common import native
-from rag_pipeline.socket_server.allowance import Allowance
-from rag_pipeline.socket_server.loop import Cancellable, Detached, Environ, Loop
+from rag_pipeline.socket_server.loop import Cancellable, DetachedConnection, Environ, Loop
+from rag_pipeline.socket_server.rate_limit import RateLimit
 
 READ_BYTES = 1 << 14
 FRAMES_A_TURN = 4
@@ -28,9 +29,9 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def handshake(environ: Environ) -> bytes | None:
-    """Return the answer that opens the WebSocket (RFC 6455, section 4.2.2), None if the request is not a valid one.
+    """Return the answer that opens the WebSocket (RFC 6455, section 4.2.2), None if the request is invalid.
 
-    Of subprotocols that are offered the first is chosen: browsers fail a connection on which none was.
+    The first offered subprotocol is chosen: browsers fail a connection if none was.
     """
     key = environ.get("HTTP_SEC_WEBSOCKET_KEY", "").strip()
     upgrade = environ.get("HTTP_UPGRADE", "").lower()
@@ -51,51 +52,49 @@ def handshake(environ: Environ) -> bytes | None:
     )
 
 
-class Receiver:
-    """What a connection tells its owner."""
-
-    __slots__ = ()
+class WebSocketOwner(Protocol):
+    """Handles the events of a connection."""
 
     def on_message(self, message: str | bytes) -> None:
-        """A whole message came."""
-        raise NotImplementedError
+        """Handle a complete message."""
+        ...
 
     def on_lost(self) -> None:
-        """The connection is over; called once, not when the owner closed it."""
-        raise NotImplementedError
+        """Handle the end of the connection; called once, and not after the owner has closed it."""
+        ...
 
     def on_overflow(self, backlog_bytes: int) -> None:
-        """The backlog is over its bound; the connection was cut before this call."""
-        raise NotImplementedError
+        """Handle a backlog over its bound; the connection was aborted before this call."""
+        ...
 
 
 class WebSocketConnection:
-    """Owns a connected, non-blocking descriptor.
+    """A WebSocket on a connected, non-blocking descriptor, which it owns.
 
-    ``limit`` bounds the bytes that wait for a client which reads too slowly; ``max_message`` what it may send at once,
-    and ``allowance`` how many frames, or parts of frames, in the long run.
+    ``limit`` bounds the backlog in bytes, ``max_message`` the size of a message from the client, and ``rate_limit`` the
+    number of frames, or parts of frames, from the client.
     """
 
     __slots__ = (
-        "__weakref__", "_allowance", "_backlog", "_closed", "_closing", "_deadline", "_fd", "_frames", "_limit",
-        "_loop", "_max_message", "_message", "_message_bytes", "_paced_bytes", "_reader", "_ready", "_receiver",
+        "__weakref__", "_backlog", "_closing", "_deadline", "_fd", "_frames", "_limit", "_loop", "_max_message",
+        "_message", "_message_bytes", "_on_closed", "_owner", "_paced_bytes", "_rate_limit", "_reader", "_ready",
         "_writer", "backlog_bytes",
     )  # fmt: skip
 
     def __init__(
         self,
         loop: Loop,
-        connection: Detached,
-        receiver: Receiver,
+        connection: DetachedConnection,
+        owner: WebSocketOwner,
         *,
         limit: int,
         max_message: int,
-        allowance: Allowance | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         self._loop = loop
-        self._fd, self._closed = connection
-        self._allowance = allowance or Allowance()
-        self._receiver: Receiver | None = receiver
+        self._fd, self._on_closed = connection
+        self._rate_limit = rate_limit or RateLimit()
+        self._owner: WebSocketOwner | None = owner
         self._limit = limit
         self._max_message = max_message
         self._frames = FrameProtocol(client=False, extensions=[])
@@ -103,50 +102,50 @@ class WebSocketConnection:
         self._message_bytes = 0
         self._backlog: deque[bytes] | None = None
         self.backlog_bytes = 0
-        self._paced_bytes = 0  # of those, what does not count against the bound
+        self._paced_bytes = 0  # the part of backlog_bytes that does not count against the bound
         self._writer: Cancellable | None = None
         self._closing = False
-        self._ready = True  # open, and nothing waits: what is written now goes to the socket
+        self._ready = True  # open, and no backlog: a write goes to the socket at once
         self._deadline: Cancellable | None = None
         self._reader: Cancellable | None = loop.watch_read(self._fd, self._on_readable)
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be written any more."""
+        """Whether writes are ignored."""
         return self._fd < 0 or self._closing
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Send whole frames after everything written before; what the socket does not take now waits its turn."""
+        """Send whole frames after everything written before; the backlog keeps what the socket does not take."""
         if self._ready:
             sent = native.send(self._fd, data, len(data), native.SEND_FLAGS)
             if sent != len(data):
-                self._took(data, sent)
+                self._keep_unsent(data, sent)
         elif not self.closed:
             self._append(data)
 
-    def write_batch(self, batch: Batch) -> None:
-        """Send the frames of a batch: as :meth:`write`, spelled out once more for the service's hottest call."""
+    def write_batch(self, batch: PacketBatch) -> None:
+        """Send the frames of a batch; a copy of :meth:`write`, because this is the service's hottest call."""
         data = batch.wire
         if self._ready:
             sent = native.send(self._fd, data, len(data), native.SEND_FLAGS)
             if sent != len(data):
-                self._took(data, sent)
+                self._keep_unsent(data, sent)
         elif not self.closed:
             self._append(data)
 
     def write_paced(self, data: bytes) -> None:
         """Send whole frames as :meth:`write` does; they don't count against the bound."""
-        # First, since all of it may wait. What counts and waits ahead of it is little: whoever paces sees to that. So
-        # what the client takes is reckoned to be of this.
-        waited = self.backlog_bytes
+        # Added before the write, because all of it may stay in the backlog. The caller sends paced data only while
+        # little else waits, so bytes that the client takes are subtracted from the paced ones.
+        before = self.backlog_bytes
         self._paced_bytes += len(data)
         self.write(data)
-        self._paced_bytes = max(0, self._paced_bytes - len(data) + self.backlog_bytes - waited)
+        self._paced_bytes = max(0, self._paced_bytes - len(data) + self.backlog_bytes - before)
 
-    def _took(self, data: bytes, sent: int) -> None:
-        """The socket took a part, or nothing: the rest waits, unless the connection is broken."""
+    def _keep_unsent(self, data: bytes, sent: int) -> None:
+        """Append the unsent part to the backlog, unless the connection is broken."""
         if sent < 0 and native.send_failed():
             self._lose()
         else:
@@ -160,10 +159,10 @@ class WebSocketConnection:
         self._backlog.append(data)
         self.backlog_bytes += len(data)
         if self.backlog_bytes - self._paced_bytes > self._limit:
-            waiting, receiver = self.backlog_bytes, self._receiver
+            backlog_bytes, owner = self.backlog_bytes, self._owner
             self.abort()
-            if receiver is not None:
-                receiver.on_overflow(waiting)
+            if owner is not None:
+                owner.on_overflow(backlog_bytes)
 
     def _on_writable(self) -> None:
         while self._backlog:
@@ -201,32 +200,32 @@ class WebSocketConnection:
             self._lose()
             return
         self._frames.receive_bytes(data)
-        self._take_frames()
+        self._handle_frames()
 
-    def _take_frames(self) -> None:
-        """Take a few frames; the rest in the loop's next turn, so that it gets to the others in between."""
-        taken = 0
+    def _handle_frames(self) -> None:
+        """Handle a few frames; the rest in the loop's next turn, so that it serves others in between."""
+        handled = 0
         try:
             for part in self._frames.received_frames():
-                if not self._allowance.take():
+                if not self._rate_limit.take():
                     self.fail(POLICY_VIOLATION)
                     return
                 if not self._on_frame(part.opcode, part.payload, part.message_finished):
                     return
-                taken += 1
-                if taken == FRAMES_A_TURN:
+                handled += 1
+                if handled == FRAMES_A_TURN:
                     self._stop_reading()
-                    self._reader = self._loop.call_later(0, self._go_on)
+                    self._reader = self._loop.call_later(0, self._resume_reading)
                     return
         except ParseFailed as error:
             self.fail(error.code)
 
-    def _go_on(self) -> None:
+    def _resume_reading(self) -> None:
         self._reader = self._loop.watch_read(self._fd, self._on_readable)
-        self._take_frames()
+        self._handle_frames()
 
     def _on_frame(self, opcode: Opcode, payload: str | bytes | tuple[int, str], finished: bool) -> bool:
-        """Take one frame or a part of one; return whether reading goes on."""
+        """Handle one frame or a part of one; return whether reading continues."""
         if opcode is Opcode.CLOSE:
             self.write(frame(Opcode.CLOSE, b""))
             self._lose()
@@ -245,30 +244,30 @@ class WebSocketConnection:
 
     def _deliver(self) -> None:
         parts, self._message, self._message_bytes = self._message, [], 0
-        receiver = self._receiver
-        if receiver is None:
+        owner = self._owner
+        if owner is None:
             return
         if isinstance(parts[0], str):
-            receiver.on_message("".join(p for p in parts if isinstance(p, str)))
+            owner.on_message("".join(p for p in parts if isinstance(p, str)))
         else:
-            receiver.on_message(b"".join(p for p in parts if isinstance(p, bytes)))
+            owner.on_message(b"".join(p for p in parts if isinstance(p, bytes)))
 
     def fail(self, code: int) -> None:
-        """Tell the client why, and close at once; the owner is told that the connection is over."""
+        """Send a close frame with the code and close at once; calls ``on_lost``."""
         self.write(frame(Opcode.CLOSE, int(code).to_bytes(2, "big")))
         self._lose()
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Send a close frame behind what waits, then close; the owner is told nothing more.
+        """Send a close frame behind the backlog, then close; the owner is not called any more.
 
-        A peer that does not take what waits in :data:`CLOSE_TIMEOUT_SECONDS` is cut off.
+        A peer that does not take the backlog in :data:`CLOSE_TIMEOUT_SECONDS` is cut off.
         """
         if self.closed:
             return
         self.write(frame(Opcode.CLOSE, int(CloseReason.NORMAL_CLOSURE).to_bytes(2, "big")))
-        self._receiver = None
+        self._owner = None
         self._closing = True
         self._ready = False
         self._stop_reading()
@@ -278,15 +277,15 @@ class WebSocketConnection:
             self._deadline = self._loop.call_later(CLOSE_TIMEOUT_SECONDS, self._release)
 
     def abort(self) -> None:
-        """Close at once and drop what waits; the owner is told nothing more."""
-        self._receiver = None
+        """Close at once and drop the backlog; the owner is not called any more."""
+        self._owner = None
         self._release()
 
     def _lose(self) -> None:
-        receiver = self._receiver
+        owner = self._owner
         self.abort()
-        if receiver is not None:
-            receiver.on_lost()
+        if owner is not None:
+            owner.on_lost()
 
     def _stop_reading(self) -> None:
         if self._reader is not None:
@@ -307,4 +306,4 @@ class WebSocketConnection:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             native.hang_up(fd)
-            self._closed()
+            self._on_closed()

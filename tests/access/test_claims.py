@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.access.claims import access_of
-from rag_pipeline.access.decision import Access, Code, Refusal
+from rag_pipeline.access.claims import access_from_claims
+from rag_pipeline.access.decision import Access, AccessRefusal, RefusalCode
 
 NOW = 1_000.0
 JSON = st.recursive(
@@ -26,7 +26,7 @@ def names_all(names: object) -> bool:
 
 
 def test_without_the_claim_all_namespaces_are_allowed_until_the_token_expires() -> None:
-    assert access_of({"exp": 1_060}, NOW) == Access(None, 1_060.0)
+    assert access_from_claims({"exp": 1_060}, NOW) == Access(None, 1_060.0)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ def test_without_the_claim_all_namespaces_are_allowed_until_the_token_expires() 
     ],
 )
 def test_namespaces_come_as_a_list_or_a_string_with_or_without_the_slash(names: object) -> None:
-    assert access_of({"exp": 1_060, "namespaces": names}, NOW) == Access(
+    assert access_from_claims({"exp": 1_060, "namespaces": names}, NOW) == Access(
         frozenset({"/local_files", "/google_drive"}), 1_060.0
     )
 
 
 @pytest.mark.parametrize("names", ["/", ["/"], ["/local_files", "/"], "/pipeline"])
 def test_the_root_stands_for_pipeline_and_so_for_all(names: object) -> None:
-    access = access_of({"exp": 1_060, "namespaces": names}, NOW)
+    access = access_from_claims({"exp": 1_060, "namespaces": names}, NOW)
     assert isinstance(access, Access)
     assert not access.limited
     assert all(map(access.allows, ("/pipeline", "/google_drive", "/local_files")))
@@ -54,7 +54,7 @@ def test_the_root_stands_for_pipeline_and_so_for_all(names: object) -> None:
 
 @pytest.mark.parametrize("names", [[], "", "  ", ["unknown"], [""], ["//"]])
 def test_an_empty_or_unknown_name_allows_nothing(names: object) -> None:
-    access = access_of({"exp": 1_060, "namespaces": names}, NOW)
+    access = access_from_claims({"exp": 1_060, "namespaces": names}, NOW)
     assert isinstance(access, Access)
     assert access.limited
     assert not any(map(access.allows, ("/pipeline", "/google_drive", "/local_files")))
@@ -62,29 +62,29 @@ def test_an_empty_or_unknown_name_allows_nothing(names: object) -> None:
 
 @pytest.mark.parametrize("names", [None, 1, True, {}, {"/pipeline": True}, ["/pipeline", 1], [None], [["/pipeline"]]])
 def test_a_claim_that_is_no_list_of_names_is_refused_and_does_not_count_as_missing(names: object) -> None:
-    refusal = access_of({"exp": 1_060, "namespaces": names}, NOW)
-    assert isinstance(refusal, Refusal)
-    assert refusal.code is Code.TOKEN_INVALID
+    refusal = access_from_claims({"exp": 1_060, "namespaces": names}, NOW)
+    assert isinstance(refusal, AccessRefusal)
+    assert refusal.code is RefusalCode.TOKEN_INVALID
     assert "namespaces" in refusal.message
 
 
 @pytest.mark.parametrize("exp", [None, "1060", True, [], {}, math.nan, math.inf, -math.inf, 10**400])
 def test_exp_has_to_be_a_time(exp: object) -> None:
-    refusal = access_of({"exp": exp}, NOW)
-    assert isinstance(refusal, Refusal)
-    assert refusal.code is Code.TOKEN_INVALID
+    refusal = access_from_claims({"exp": exp}, NOW)
+    assert isinstance(refusal, AccessRefusal)
+    assert refusal.code is RefusalCode.TOKEN_INVALID
 
 
 @pytest.mark.parametrize("exp", [1_000, 999.9, 0, -5])
 def test_a_token_whose_second_has_come_is_expired(exp: float) -> None:
-    refusal = access_of({"exp": exp}, NOW)
-    assert isinstance(refusal, Refusal)
-    assert refusal.code is Code.TOKEN_EXPIRED
+    refusal = access_from_claims({"exp": exp}, NOW)
+    assert isinstance(refusal, AccessRefusal)
+    assert refusal.code is RefusalCode.TOKEN_EXPIRED
 
 
 @given(st.dictionaries(st.sampled_from(["exp", "namespaces", "sub"]), JSON))
 def test_claims_of_any_shape_are_decided_about(claims: dict[str, Any]) -> None:
-    decision = access_of(claims, NOW)
+    decision = access_from_claims(claims, NOW)
     if isinstance(decision, Access):
         assert decision.expires_at is not None
         assert decision.expires_at > NOW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag_pipeline.access.decision import EVERYTHING, Access, Code, not_allowed
+from rag_pipeline.access.decision import EVERYTHING, Access, RefusalCode, not_allowed
 
 
 @pytest.mark.parametrize("namespaces", [None, frozenset({"/pipeline"}), frozenset({"/pipeline", "/local_files"})])
@@ -35,6 +35,6 @@ def test_everything_does_not_expire() -> None:
 
 def test_a_refusal_names_what_is_not_allowed() -> None:
     refusal = not_allowed("/pipeline")
-    assert refusal.code is Code.NAMESPACE_NOT_ALLOWED
+    assert refusal.code is RefusalCode.NAMESPACE_NOT_ALLOWED
     assert "/pipeline" in refusal.message
     assert not refusal.pending

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rag_pipeline.access.expiry_queue import SPARE, Expiries
+from rag_pipeline.access.expiry_queue import MAX_DELETED, ExpiryQueue
 
 KEYS = st.integers(0, 3)
 TIMES = st.integers(0, 9)
@@ -16,7 +16,7 @@ class Comparing(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.expiries: Expiries[int] = Expiries()
+        self.expiries: ExpiryQueue[int] = ExpiryQueue()
         self.plain: dict[int, int] = {}
 
     @rule(key=KEYS, at=TIMES)
@@ -49,7 +49,7 @@ TestComparing = Comparing.TestCase
 
 
 def test_a_key_ends_at_the_time_that_was_said_last() -> None:
-    expiries: Expiries[str] = Expiries()
+    expiries: ExpiryQueue[str] = ExpiryQueue()
     expiries.add("later", 1.0)
     expiries.add("later", 5.0)
     expiries.add("sooner", 9.0)
@@ -59,11 +59,11 @@ def test_a_key_ends_at_the_time_that_was_said_last() -> None:
 
 
 def test_those_who_left_early_do_not_pile_up() -> None:
-    expiries: Expiries[int] = Expiries()
+    expiries: ExpiryQueue[int] = ExpiryQueue()
     for number in range(100_000):
         expiries.add(number, 1e9 + number)
         if number >= 10:
             expiries.discard(number - 10)
     assert len(expiries) == 10
-    assert len(expiries._heap) <= 2 * 10 + SPARE + 1
+    assert len(expiries._heap) <= 2 * 10 + MAX_DELETED + 1
     assert len(expiries.due(2e9, 99)) == 10

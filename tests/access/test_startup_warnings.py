@@ -5,24 +5,24 @@ from __future__ import annotations
 import pytest
 
 from rag_pipeline.access import OPEN
-from rag_pipeline.access.guard import guard_of
-from rag_pipeline.access.startup_warnings import is_loopback, warning
+from rag_pipeline.access.guard import guard_from_settings
+from rag_pipeline.access.startup_warnings import exposure_warning, is_loopback
 from rag_pipeline.common.config import AuthSettings
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
 def test_loopback_is_for_this_machine(address: str) -> None:
     assert is_loopback(address)
-    assert warning(address, OPEN) is None
+    assert exposure_warning(address, OPEN) is None
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "fe80::1%eth0", "2001:db8::1", "::ffff:10.0.0.1"])
 def test_more_than_loopback_is_said_in_one_line_that_names_the_way_out(address: str) -> None:
-    line = warning(address, OPEN)
+    line = exposure_warning(address, OPEN)
     assert line is not None
     assert "\n" not in line
     assert address in line
     assert "STATUS_AUTH_TOKEN" in line
     assert "pause" not in line
-    assert "pause" in (warning(address, OPEN, control=True) or "")
-    assert warning(address, guard_of(AuthSettings(tokens=("a-token-of-the-house",)))) is None
+    assert "pause" in (exposure_warning(address, OPEN, control=True) or "")
+    assert exposure_warning(address, guard_from_settings(AuthSettings(tokens=("a-token-of-the-house",)))) is None

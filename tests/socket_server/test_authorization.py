@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from socketio.exceptions import ConnectionRefusedError as RefusedError
 
-from rag_pipeline.access import EVERYTHING, Access, Guard, Refusal
+from rag_pipeline.access import EVERYTHING, Access, AccessRefusal, Guard
 from rag_pipeline.access.decision import INVALID, MISSING
 from rag_pipeline.access.jwks import PENDING
-from rag_pipeline.socket_server import authorization as admission
-from rag_pipeline.socket_server.authorization import Admission
+from rag_pipeline.socket_server import authorization
+from rag_pipeline.socket_server.authorization import Authorizer
 
 AUTH = {"token": "good"}
 
@@ -19,12 +19,12 @@ AUTH = {"token": "good"}
 class Deciding(Guard):
     """Decides as the test says."""
 
-    def __init__(self, decision: Access | Refusal) -> None:
+    def __init__(self, decision: Access | AccessRefusal) -> None:
         super().__init__()
         self.decision = decision
         self.read = 0
 
-    def check(self, token: object) -> Access | Refusal:
+    def check(self, token: object) -> Access | AccessRefusal:
         return MISSING if token is None else self.decision
 
     def pending(self, token: object) -> Callable[[], bool] | None:
@@ -32,7 +32,7 @@ class Deciding(Guard):
         return self.is_pending if self.is_pending() else None
 
     def is_pending(self) -> bool:
-        return isinstance(self.decision, Refusal) and self.decision.pending
+        return isinstance(self.decision, AccessRefusal) and self.decision.pending
 
 
 class Timers:
@@ -53,45 +53,45 @@ class Timers:
 class Held:
     """A client whose CONNECT may be held."""
 
-    def __init__(self, decision: Access | Refusal) -> None:
+    def __init__(self, decision: Access | AccessRefusal) -> None:
         self.guard = Deciding(decision)
         self.timers = Timers()
-        self.admission = Admission(self.guard, self.timers)  # type: ignore[arg-type]
+        self.authorizer = Authorizer(self.guard, self.timers)  # type: ignore[arg-type]
         self.proceeded = 0
         self.gone = False
 
     def connect(self) -> None:
-        self.admission.when_decided("client", AUTH, self.proceed, lambda: self.gone)
+        self.authorizer.when_decidable("client", AUTH, self.proceed, lambda: self.gone)
 
     def proceed(self) -> None:
         self.proceeded += 1
 
 
 def test_an_access_admits_to_the_namespaces_that_it_allows_until_it_expires() -> None:
-    admission = Held(Access(frozenset({"/local_files"}), 100.0)).admission
-    admission.admit("first", "/local_files", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
-    admission.admit("second", "/local_files", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
-    admission.forget("first", "/local_files")
-    assert admission.expired(99.9, 9) == []
-    assert admission.expired(100.0, 9) == [("second", "/local_files")]
-    assert admission.expired(100.0, 9) == []
+    authorizer = Held(Access(frozenset({"/local_files"}), 100.0)).authorizer
+    authorizer.admit("first", "/local_files", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
+    authorizer.admit("second", "/local_files", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
+    authorizer.forget("first", "/local_files")
+    assert authorizer.expired(99.9, 9) == []
+    assert authorizer.expired(100.0, 9) == [("second", "/local_files")]
+    assert authorizer.expired(100.0, 9) == []
 
 
 def test_an_access_to_pipeline_admits_to_the_root_and_one_to_a_type_does_not() -> None:
-    admission = Held(Access(frozenset({"/pipeline"}), 100.0)).admission
-    admission.admit("sid", "/", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
-    assert admission.expired(100.0, 9) == [("sid", "/")]
+    authorizer = Held(Access(frozenset({"/pipeline"}), 100.0)).authorizer
+    authorizer.admit("sid", "/", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
+    assert authorizer.expired(100.0, 9) == [("sid", "/")]
     with pytest.raises(RefusedError) as refused:
-        Held(Access(frozenset({"/local_files"}))).admission.admit("sid", "/", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
+        Held(Access(frozenset({"/local_files"}))).authorizer.admit("sid", "/", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
     assert refused.value.error_args["message"] == "the token does not allow /"
 
 
 @pytest.mark.parametrize("name", ["/nosuch", "/a\nb", "/\x1b[31m", "/" + "x" * 10_000])
 def test_an_unknown_namespace_is_refused_on_one_bounded_line(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    admission = Held(EVERYTHING).admission
+    authorizer = Held(EVERYTHING).authorizer
     for _ in range(3):
         with pytest.raises(RefusedError) as refused:
-            admission.refuse_unknown(name)
+            authorizer.refuse_unknown(name)
     (told,) = caplog.messages
     for line in (told, refused.value.error_args["message"]):
         assert line.isprintable()
@@ -100,9 +100,9 @@ def test_an_unknown_namespace_is_refused_on_one_bounded_line(name: str, caplog: 
 
 
 def test_a_token_without_an_end_admits_for_ever() -> None:
-    admission = Held(EVERYTHING).admission
-    admission.admit("sid", "/pipeline", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
-    assert admission.expired(1e18, 9) == []
+    authorizer = Held(EVERYTHING).authorizer
+    authorizer.admit("sid", "/pipeline", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
+    assert authorizer.expired(1e18, 9) == []
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_a_token_without_an_end_admits_for_ever() -> None:
         (PENDING, AUTH, "keys_unavailable"),
     ],
 )
-def test_all_others_are_told_why_in_words_and_by_a_code(decision: Access | Refusal, auth: object, code: str) -> None:
+def test_a_refusal_has_a_message_and_a_code(decision: Access | AccessRefusal, auth: object, code: str) -> None:
     with pytest.raises(RefusedError) as caught:
-        Held(decision).admission.admit("sid", "/pipeline", auth, {"REMOTE_ADDR": "192.0.2.1"})
+        Held(decision).authorizer.admit("sid", "/pipeline", auth, {"REMOTE_ADDR": "192.0.2.1"})
     assert caught.value.error_args["data"] == {"code": code}
     assert caught.value.error_args["message"]
 
 
 @pytest.mark.parametrize("decision", [EVERYTHING, INVALID])
-def test_what_can_be_decided_is_decided_at_once(decision: Access | Refusal) -> None:
+def test_what_can_be_decided_is_decided_at_once(decision: Access | AccessRefusal) -> None:
     held = Held(decision)
     held.connect()
     assert held.proceeded == 1
@@ -145,12 +145,12 @@ def test_a_client_is_held_until_its_key_is_there() -> None:
 
 def test_it_is_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(admission, "monotonic", lambda: now)
+    monkeypatch.setattr(authorization, "monotonic", lambda: now)
     held = Held(PENDING)
     held.connect()
     held.timers.run_out()
     assert held.proceeded == 0
-    now = admission.WAIT_SECONDS
+    now = authorization.WAIT_SECONDS
     held.timers.run_out()
     assert held.proceeded == 1
 
@@ -162,7 +162,7 @@ def test_one_that_left_meanwhile_is_forgotten() -> None:
     held.timers.run_out()
     assert held.proceeded == 0
     assert held.timers.waiting == []
-    assert not held.admission._held
+    assert not held.authorizer._waiting_of
 
 
 def test_a_client_can_not_have_more_held_than_there_are_namespaces() -> None:
@@ -185,14 +185,14 @@ def test_a_token_is_read_once_however_long_its_client_is_held() -> None:
 
 def test_many_that_are_held_share_one_timer_and_are_decided_about_a_few_in_a_turn() -> None:
     held = Held(PENDING)
-    clients = 3 * admission.DECIDED_A_TURN
+    clients = 3 * authorization.DECIDED_A_TURN
     for number in range(clients):
-        held.admission.when_decided(f"client {number}", AUTH, held.proceed, lambda: False)
+        held.authorizer.when_decidable(f"client {number}", AUTH, held.proceed, lambda: False)
     held.timers.run_out()
     assert len(held.timers.waiting) == 1
     held.guard.decision = EVERYTHING
     held.timers.run_out()
-    assert held.proceeded == admission.DECIDED_A_TURN
+    assert held.proceeded == authorization.DECIDED_A_TURN
     for _ in range(3):
         held.timers.run_out()
     assert held.proceeded == clients
@@ -208,5 +208,5 @@ def test_where_the_caller_may_wait_it_sleeps_until_then() -> None:
         if len(slept) == 3:
             held.guard.decision = EVERYTHING
 
-    held.admission.wait(AUTH, sleep)
-    assert slept == [admission.POLL_SECONDS] * 3
+    held.authorizer.wait(AUTH, sleep)
+    assert slept == [authorization.POLL_SECONDS] * 3

@@ -27,8 +27,8 @@ class Port:
 def test_over_the_bound_the_connection_that_waits_the_longest_is_closed() -> None:
     port = Port(3)
     first, _, _ = port.admit("a", "b", "c")
-    port.connections.answer(first)
-    port.connections.wait(first)
+    port.connections.mark_answering(first)
+    port.connections.mark_waiting(first)
     port.admit("d", "e")
     assert port.ended == ["b", "c"]
     assert len(port.connections) == port.share.used == 3
@@ -37,11 +37,11 @@ def test_over_the_bound_the_connection_that_waits_the_longest_is_closed() -> Non
 def test_one_that_is_being_answered_is_closed_only_if_none_waits() -> None:
     port = Port(2)
     poll, _ = port.admit("poll", "idle")
-    port.connections.answer(poll)
+    port.connections.mark_answering(poll)
     port.admit("c")
     assert port.ended == ["idle"]
     (last,) = port.admit("d")
-    port.connections.answer(last)
+    port.connections.mark_answering(last)
     port.admit("e")
     assert port.ended == ["idle", "c", "poll"]
 
@@ -49,7 +49,7 @@ def test_one_that_is_being_answered_is_closed_only_if_none_waits() -> None:
 def test_websockets_are_never_closed_and_leave_room_beside_them() -> None:
     port = Port(8)
     held = port.admit(*"abcdefgh")
-    assert [port.connections.hold(slot) for slot in held] == [True] * 6 + [False] * 2
+    assert [port.connections.mark_websocket(slot) for slot in held] == [True] * 6 + [False] * 2
     port.admit("i", "j")
     assert port.ended == ["g", "h"]
 
@@ -57,7 +57,7 @@ def test_websockets_are_never_closed_and_leave_room_beside_them() -> None:
 def test_without_any_room_a_newcomer_is_refused() -> None:
     port = Port(1)
     (only,) = port.admit("a")
-    port.connections.hold(only)
+    port.connections.mark_websocket(only)
     assert not port.connections.admit(port.slot("b"))
     port.connections.forget(only)
     assert port.connections.admit(port.slot("b"))
@@ -67,7 +67,7 @@ def test_what_was_closed_to_make_room_is_counted_no_more() -> None:
     port = Port(1)
     (first,) = port.admit("a")
     port.admit("b")
-    port.connections.answer(first)
-    assert not port.connections.hold(first)
+    port.connections.mark_answering(first)
+    assert not port.connections.mark_websocket(first)
     port.connections.forget(first)
     assert len(port.connections) == port.share.used == 1

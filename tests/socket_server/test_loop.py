@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from rag_pipeline.common.descriptors import DescriptorBudget
-from rag_pipeline.socket_server.eventlet_driver import EventletLoop
+from rag_pipeline.socket_server.eventlet_driver.loop import EventletLoop
 from rag_pipeline.socket_server.loop import Loop
 
 CALLS = ("watch_read", "watch_write", "call_later", "serve", "stop")

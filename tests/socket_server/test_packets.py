@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.socket_server.packets import ACK, BINARY_EVENT, CONNECT, DISCONNECT, EVENT, Inbound, PacketError
+from rag_pipeline.socket_server.packets import ACK, BINARY_EVENT, CONNECT, DISCONNECT, EVENT, PacketError, PacketReader
 
 WHOLE = [
     ("0", CONNECT),
@@ -26,55 +26,55 @@ WHOLE = [
 ]
 
 
-def joined() -> Inbound:
-    inbound = Inbound()
-    assert inbound.take("0/pipeline,") == CONNECT
+def joined() -> PacketReader:
+    inbound = PacketReader()
+    assert inbound.read("0/pipeline,") == CONNECT
     return inbound
 
 
 @pytest.mark.parametrize(("text", "kind"), WHOLE)
 def test_a_whole_packet_is_taken(text: str, kind: int) -> None:
-    assert joined().take(text) == kind
+    assert joined().read(text) == kind
 
 
 @pytest.mark.parametrize("text", ["", "7", "x", "1{}", "2", "2{}", "2[]", "2[null]", '2x["a"]', "3{}", '4{"a":1}'])
 def test_what_is_no_packet_is_refused(text: str) -> None:
     with pytest.raises(PacketError):
-        joined().take(text)
+        joined().read(text)
 
 
 def test_attachments_follow_their_packet() -> None:
     inbound = joined()
-    assert inbound.take('52-/pipeline,["a",{"_placeholder":true,"num":0}]') == BINARY_EVENT
-    assert inbound.take(b"one") is None
-    assert inbound.take(b"two") is None
-    assert inbound.take('2["b"]') == EVENT
+    assert inbound.read('52-/pipeline,["a",{"_placeholder":true,"num":0}]') == BINARY_EVENT
+    assert inbound.read(b"one") is None
+    assert inbound.read(b"two") is None
+    assert inbound.read('2["b"]') == EVENT
     with pytest.raises(PacketError):
-        inbound.take(b"three")
+        inbound.read(b"three")
 
 
 def test_a_text_in_place_of_an_attachment_is_refused() -> None:
     inbound = joined()
-    inbound.take('51-["a"]')
+    inbound.read('51-["a"]')
     with pytest.raises(PacketError):
-        inbound.take('2["b"]')
+        inbound.read('2["b"]')
 
 
 @pytest.mark.parametrize("first", ['2["a"]', "1", "3[]", b"\x83\xa4type", {"type": 0}, None])
 def test_the_first_packet_has_to_be_a_connect(first: object) -> None:
     with pytest.raises(PacketError):
-        Inbound().take(first)
+        PacketReader().read(first)
 
 
 def test_who_has_connected_once_may_send_the_rest_later() -> None:
     inbound = joined()
-    inbound.take("1/pipeline,")
-    assert inbound.take('2/pipeline,["sent before it knew"]') == EVENT
+    inbound.read("1/pipeline,")
+    assert inbound.read('2/pipeline,["sent before it knew"]') == EVENT
 
 
 @given(st.text() | st.binary() | st.from_regex(r"\A[0-6]([0-9]{1,3}-)?(/[a-z]{0,3},)?[0-9]{0,3}.{0,9}\Z"))
 def test_whatever_comes_is_taken_or_refused(message: object) -> None:
     try:
-        joined().take(message)
+        joined().read(message)
     except PacketError:
         pass

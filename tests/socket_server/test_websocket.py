@@ -16,8 +16,8 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 from rag_pipeline.broadcast.encoding import frame, text_frame
 from rag_pipeline.common import native
 from rag_pipeline.socket_server import websocket
-from rag_pipeline.socket_server.loop import Detached
-from rag_pipeline.socket_server.websocket import Receiver, WebSocketConnection, handshake
+from rag_pipeline.socket_server.loop import DetachedConnection
+from rag_pipeline.socket_server.websocket import WebSocketConnection, handshake
 from tests.socket_server.support import BINARY, CLOSE, PING, PONG, TEXT, masked_frame
 
 LIMIT = 1 << 20
@@ -78,7 +78,7 @@ class HandLoop:
             self.reader.fire()
 
 
-class Log(Receiver):
+class Log:
     def __init__(self) -> None:
         self.messages: list[str | bytes] = []
         self.lost = 0
@@ -107,7 +107,7 @@ class Bench:
         self.fd = ours.detach()
         self.closed = 0
         self.connection: Any = WebSocketConnection(
-            self.loop, Detached(self.fd, self.on_closed), self.log, limit=limit, max_message=MAX_MESSAGE
+            self.loop, DetachedConnection(self.fd, self.on_closed), self.log, limit=limit, max_message=MAX_MESSAGE
         )
 
     def on_closed(self) -> None:

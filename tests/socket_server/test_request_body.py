@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.socket_server.body import BodyError, framing_error, read_chunked
+from rag_pipeline.socket_server.request_body import BodyError, framing_error, read_chunked
 
 LIMIT = 1000
 

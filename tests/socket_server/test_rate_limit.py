@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from rag_pipeline.socket_server import allowance
-from rag_pipeline.socket_server.allowance import BURST, PER_SECOND, Allowance
+from rag_pipeline.socket_server import rate_limit
+from rag_pipeline.socket_server.rate_limit import BURST, PER_SECOND, RateLimit
 
 
 def test_a_burst_is_taken_and_comes_back_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(allowance, "monotonic", lambda: now)
-    bucket = Allowance()
+    monkeypatch.setattr(rate_limit, "monotonic", lambda: now)
+    bucket = RateLimit()
     assert bucket.take(BURST)
     assert not bucket.take()
     now = 1.0

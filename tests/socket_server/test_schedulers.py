@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline.socket_server import pacing
-from rag_pipeline.socket_server.pacing import POLLS_A_TURN, Pings, Polls
+from rag_pipeline.socket_server import schedulers
+from rag_pipeline.socket_server.schedulers import POLLS_A_TURN, PingScheduler, PollScheduler
 
 
 class Clock:
@@ -46,10 +46,10 @@ class Session:
         self.ended: list[float] = []
         self.releases = 0
 
-    def send(self, _packet: object) -> None:
+    def send(self, pkt: object) -> None:
         self.pings.append(self._clock.now)
 
-    def close(self, **_: object) -> None:
+    def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         self.closed = True
         self.ended.append(self._clock.now)
 
@@ -60,14 +60,12 @@ class Session:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(pacing, "time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.now))
+    monkeypatch.setattr(schedulers, "time", SimpleNamespace(time=lambda: clock.now, monotonic=lambda: clock.now))
     return clock
 
 
-def pings(clock: Clock, interval: float, timeout: float) -> Any:
-    reason = SimpleNamespace(PING_TIMEOUT="ping timeout")
-    server: Any = SimpleNamespace(loop=clock, ping_interval=interval, ping_timeout=timeout, reason=reason)
-    return Pings(server)
+def pings(clock: Clock, interval: float, timeout: float) -> PingScheduler:
+    return PingScheduler(clock, interval, timeout, "ping timeout")  # type: ignore[arg-type]
 
 
 def test_a_silent_client_is_pinged_and_ended_on_time(clock: Clock) -> None:
@@ -119,11 +117,11 @@ def test_sessions_that_left_are_not_held_until_their_pings_are_due(clock: Clock)
 
 
 def test_polling_clients_get_their_packets_a_few_at_a_time(clock: Clock) -> None:
-    server: Any = SimpleNamespace(loop=clock)
-    polls, sessions = Polls(server), [Session(clock) for _ in range(3 * POLLS_A_TURN)]
+    polls = PollScheduler(clock)  # type: ignore[arg-type]
+    sessions = [Session(clock) for _ in range(3 * POLLS_A_TURN)]
     for session in sessions:
-        polls.schedule(session)  # type: ignore[arg-type]
-        polls.schedule(session)  # type: ignore[arg-type]
+        polls.schedule(session)
+        polls.schedule(session)
     clock.timers.pop(0)[1]()
     assert sum(session.releases for session in sessions) == POLLS_A_TURN
     clock.pass_to(1000.0)

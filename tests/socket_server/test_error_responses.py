@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from rag_pipeline.socket_server.refusals import OVERLAP, is_client_library, parameter, refusal_for
+from rag_pipeline.socket_server.error_responses import LOST_POLL, check_request, is_client_library, query_parameter
 
 
 def refused(query: str, method: str = "GET") -> int | None:
     """Return the code of the refusal."""
     environ = {"REQUEST_METHOD": method, "QUERY_STRING": query}
-    refusal = refusal_for(environ, ("polling",), lambda sid: sid == "there")
+    refusal = check_request(environ, ("polling",), lambda sid: sid == "there")
     return None if refusal is None else int(str(refusal.body["code"]))
 
 
@@ -39,14 +39,14 @@ def test_a_request_is_refused_for_the_first_thing_that_is_wrong(query: str, meth
 
 
 def test_a_refusal_is_one_line_of_json_with_its_length() -> None:
-    assert json.loads(OVERLAP.encode()) == OVERLAP.body
-    assert dict(OVERLAP.headers)["Content-Length"] == str(len(OVERLAP.encode()))
-    assert b"\n" not in OVERLAP.encode()
+    assert json.loads(LOST_POLL.encode()) == LOST_POLL.body
+    assert dict(LOST_POLL.headers)["Content-Length"] == str(len(LOST_POLL.encode()))
+    assert b"\n" not in LOST_POLL.encode()
 
 
 def test_the_first_value_of_a_parameter_counts() -> None:
-    assert parameter({"QUERY_STRING": "a=1&t=x&t=y"}, "t") == "x"
-    assert parameter({}, "t") is None
+    assert query_parameter({"QUERY_STRING": "a=1&t=x&t=y"}, "t") == "x"
+    assert query_parameter({}, "t") is None
 
 
 @pytest.mark.parametrize(

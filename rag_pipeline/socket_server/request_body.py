@@ -1,6 +1,6 @@
-"""The body of a request: what frames it, and the chunked transfer coding (RFC 9112, sections 6 and 7.1).
+"""The body of an HTTP request: its framing, and the chunked transfer coding (RFC 9112, sections 6 and 7.1).
 
-Framing that two readers could understand in two ways is refused, and everything has a bound.
+Ambiguous framing is refused, and everything has a bound.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
 
 
 class BodyError(Exception):
-    """A request whose body can't be read; ``status`` is the answer's."""
+    """The body can't be read; ``status`` is the status of the answer."""
 
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ def framing_error(version: str, lengths: Sequence[str], codings: Sequence[str]) 
         if version != "HTTP/1.1":
             return "Transfer-Encoding needs HTTP/1.1"
         if [coding.strip().lower() for coding in codings] != ["chunked"]:
-            return "the only transfer coding known here is chunked"
+            return "the only supported transfer coding is chunked"
     elif len(lengths) > 1 or not all(_DIGITS.fullmatch(length.strip()) for length in lengths):
         return "Content-Length is not one number"
     return None
@@ -48,7 +48,7 @@ def too_large(limit: int) -> BodyError:
 
 
 def read_exactly(read: Callable[[int], bytes], size: int) -> bytes:
-    """Return so many bytes; raises BodyError if there are fewer."""
+    """Return ``size`` bytes; raises BodyError if there are fewer."""
     data = read(size)
     if len(data) != size:
         raise BodyError(BAD_REQUEST, "the body ended early")
@@ -56,21 +56,21 @@ def read_exactly(read: Callable[[int], bytes], size: int) -> bytes:
 
 
 def read_chunked(read: Callable[[int], bytes], readline: Callable[[int], bytes], limit: int) -> bytes:
-    """Return a chunked body of at most ``limit`` bytes; its trailers are read and dropped."""
+    """Read a chunked body of at most ``limit`` bytes; trailers are dropped."""
     body = bytearray()
     while size := _chunk_size(readline(MAX_LINE_BYTES)):
         if len(body) + size > limit:
             raise too_large(limit)
         body += read_exactly(read, size)
         if readline(3) != b"\r\n":
-            raise BodyError(BAD_REQUEST, "a chunk is longer than it says")
+            raise BodyError(BAD_REQUEST, "a chunk is longer than its size says")
     for _ in range(MAX_TRAILER_LINES):
         line = readline(MAX_LINE_BYTES)
         if line == b"\r\n":
             return bytes(body)
         if not line.endswith(b"\r\n") or line.count(b"\r") > 1:
             break
-    raise BodyError(BAD_REQUEST, "the trailers of the body don't end")
+    raise BodyError(BAD_REQUEST, "the trailers are invalid or too long")
 
 
 def _chunk_size(line: bytes) -> int:

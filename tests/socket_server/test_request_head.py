@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.socket_server.head import Head, HeadError, check_first, read_head
+from rag_pipeline.socket_server.request_head import HeadError, HeadBuffer, check_first, read_head
 
 HOST = b"Host: x\r\n"
 
 
-def read(data: bytes) -> Head | None:
+def read(data: bytes) -> HeadBuffer | None:
     return read_head(io.BytesIO(data).readline)
 
 
@@ -28,7 +28,7 @@ def read(data: bytes) -> Head | None:
     ],
 )
 def test_a_whole_head_is_returned_as_it_came(line: bytes, fields: bytes) -> None:
-    assert read(b"\r\n" + line + fields + b"\r\nrest") == Head(line, fields + b"\r\n")
+    assert read(b"\r\n" + line + fields + b"\r\nrest") == HeadBuffer(line, fields + b"\r\n")
 
 
 AMBIGUOUS = {

@@ -1,4 +1,4 @@
-"""Requests that Engine.IO refuses before any session sees them, with the answers of Socket.IO's own server."""
+"""The checks of a request before Engine.IO sees it, and error answers in the words of Socket.IO's own server."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable, Container
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from rag_pipeline.socket_server.loop import Environ
+from rag_pipeline.socket_server.loop import Environ, Headers
 
 METHODS = "GET, POST, OPTIONS"
 EIO_VERSION = "4"
 _QUERY = "rag_pipeline.query"
 
 
-class Refusal(NamedTuple):
-    """An answer that is an error."""
+class ErrorResponse(NamedTuple):
+    """An HTTP answer that is an error."""
 
     status: str
     body: dict[str, object]
@@ -26,23 +26,23 @@ class Refusal(NamedTuple):
         return json.dumps(self.body, separators=(",", ":")).encode()
 
     @property
-    def headers(self) -> list[tuple[str, str]]:
-        """The headers that belong to it."""
+    def headers(self) -> Headers:
+        """The headers of the answer."""
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(self.encode())))]
         return headers + ([("Allow", self.allow)] if self.allow else [])
 
 
-def bad_request(code: int, message: str, *, status: str = "400 Bad Request", allow: str | None = None) -> Refusal:
+def bad_request(code: int, message: str, *, status: str = "400 Bad Request", allow: str | None = None) -> ErrorResponse:
     """Return an error with one of Engine.IO's codes."""
-    return Refusal(status, {"code": code, "message": message}, allow)
+    return ErrorResponse(status, {"code": code, "message": message}, allow)
 
 
 UNKNOWN_SID = bad_request(1, "Session ID unknown")
-FULL = bad_request(3, "Too many sessions; try again in a second", status="503 Service Unavailable")
-OVERLAP = bad_request(3, "Bad request: another poll of this session is under way, or its answer was lost")
+TOO_MANY_SESSIONS = bad_request(3, "Too many sessions; try again in a second", status="503 Service Unavailable")
+LOST_POLL = bad_request(3, "Bad request: another poll of this session is under way, or its answer was lost")
 
 
-def parameter(environ: Environ, name: str) -> str | None:
+def query_parameter(environ: Environ, name: str) -> str | None:
     """Return the first value of a query parameter; the query is parsed once for a request."""
     query: dict[str, list[str]] | None = environ.get(_QUERY)
     if query is None:
@@ -51,21 +51,21 @@ def parameter(environ: Environ, name: str) -> str | None:
     return values[0] if values else None
 
 
-def refusal_for(environ: Environ, transports: Container[str], is_open: Callable[[str], bool]) -> Refusal | None:
-    """Return why the request is refused before any session sees it, None if it is not.
+def check_request(environ: Environ, transports: Container[str], is_open: Callable[[str], bool]) -> ErrorResponse | None:
+    """Return what is wrong with the request, None if nothing is.
 
-    ``is_open`` tells whether there is a session with an id.
+    ``is_open`` returns whether there is a session with an id.
     """
     method = environ["REQUEST_METHOD"]
     if method == "OPTIONS":
         return None
-    transport, sid = parameter(environ, "transport"), parameter(environ, "sid")
+    transport, sid = query_parameter(environ, "transport"), query_parameter(environ, "sid")
     if method not in ("GET", "POST") and (sid is not None or transport is None):
         status = "405 Method Not Allowed"
         return bad_request(2, f"this address answers {METHODS}", status=status, allow=METHODS)
     if transport is None or transport not in transports:
         return bad_request(0, "Transport unknown")
-    if parameter(environ, "j") is not None:
+    if query_parameter(environ, "j") is not None:
         return bad_request(3, "Bad request: JSONP is not supported")
     if environ.get("HTTP_SEC_FETCH_MODE") == "no-cors":  # a page's script or image, which could not read the answer
         return bad_request(3, "Bad request: this is for Socket.IO clients")
@@ -73,11 +73,11 @@ def refusal_for(environ: Environ, transports: Container[str], is_open: Callable[
         return None if is_open(sid) else UNKNOWN_SID
     if method != "GET":
         return bad_request(2, "Bad handshake method", allow=METHODS)
-    if parameter(environ, "EIO") != EIO_VERSION:
+    if query_parameter(environ, "EIO") != EIO_VERSION:
         return bad_request(5, "Unsupported protocol version")
     return None
 
 
 def is_client_library(path: str, below: str) -> bool:
-    """Return whether the path is one where Socket.IO's own server has the client library for browsers."""
+    """Return whether Socket.IO's own server would serve its client library for browsers at the path."""
     return path.startswith(below) and path.endswith((".js", ".js.map"))

@@ -1,4 +1,4 @@
-"""Tokens that are secrets shared with their holders, compared in constant time."""
+"""Shared tokens: secrets that their holders send, compared in constant time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 class SharedTokens:
-    """A set of tokens of which each is as good as the others, so that they can be rotated."""
+    """A set of equivalent tokens; several, so that they can be rotated."""
 
     def __init__(self, tokens: Iterable[str]) -> None:
         self._digests = tuple(_digest(token) for token in tokens)
@@ -17,10 +17,10 @@ class SharedTokens:
         return bool(self._digests)
 
     def __contains__(self, token: str) -> bool:
-        # Digests have one length, and all are compared: the time tells neither how long a token is nor which one fits.
-        asked, found = _digest(token), False
+        # Digests have one length, and all are compared: the time shows neither a token's length nor which one matches.
+        wanted, found = _digest(token), False
         for digest in self._digests:
-            found |= hmac.compare_digest(digest, asked)
+            found |= hmac.compare_digest(digest, wanted)
         return found
 
 

@@ -1,7 +1,7 @@
-"""The head of an HTTP request (RFC 9112, sections 2 to 5): read as it came, before any parser makes something of it.
+"""Reads and checks the head of an HTTP request (RFC 9112, sections 2 to 5) before a parser interprets it.
 
-A head that two readers could understand in two ways is refused: behind a proxy, one of them would see a request that
-the other has not checked.
+Ambiguous heads are refused: a proxy and this server could understand two different requests, and the proxy would have
+checked only one of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rag_pipeline.socket_server.body import BAD_REQUEST, framing_error
+from rag_pipeline.socket_server.request_body import BAD_REQUEST, framing_error
 
 MAX_LINE_BYTES = 8192
 MAX_HEAD_BYTES = 65_536
@@ -24,7 +24,7 @@ _EMPTY = (b"\r\n", b"\n")
 
 
 class HeadError(Exception):
-    """A request whose head can't be read; ``status`` is the answer's."""
+    """The head can't be read; ``status`` is the status of the answer."""
 
     def __init__(self, message: str, status: str = BAD_REQUEST) -> None:
         super().__init__(message)
@@ -32,21 +32,21 @@ class HeadError(Exception):
         self.message = message
 
 
-class Head(NamedTuple):
-    """The request line and the header lines, with the empty line that ends them."""
+class HeadBuffer(NamedTuple):
+    """The request line, and the header lines with the empty line that ends them."""
 
     line: bytes
     fields: bytes
 
 
 def check_first(byte: bytes) -> None:
-    """Refuse what can't be the beginning of a request, such as a TLS handshake; raises HeadError."""
+    """Raise HeadError if no request can begin with the byte, as in a TLS handshake."""
     if not _FIRST.fullmatch(byte):
         raise HeadError("this is not an HTTP request; the port speaks plain HTTP")
 
 
-def read_head(readline: Callable[[int], bytes]) -> Head | None:
-    """Return the head, None if the connection ended before one began; raises HeadError."""
+def read_head(readline: Callable[[int], bytes]) -> HeadBuffer | None:
+    """Read a head; None if the connection ended before it began. Raises HeadError."""
     line = _request_line(readline)
     if line is None:
         return None
@@ -63,12 +63,12 @@ def read_head(readline: Callable[[int], bytes]) -> Head | None:
         values.setdefault(match[1].lower(), []).append(match[2].decode("latin-1"))
         lines.append(field)
     _check(line, values)
-    return Head(line, b"".join([*lines, field]))
+    return HeadBuffer(line, b"".join([*lines, field]))
 
 
 def _request_line(readline: Callable[[int], bytes]) -> bytes | None:
     line = b"\r\n"
-    for _ in range(MAX_EMPTY_LINES + 1):  # some clients send one after a body
+    for _ in range(MAX_EMPTY_LINES + 1):  # some clients send an empty line after a body
         if line not in _EMPTY:
             break
         line = readline(MAX_LINE_BYTES)

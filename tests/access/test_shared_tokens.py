@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.access.tokens import SharedTokens
+from rag_pipeline.access.shared_tokens import SharedTokens
 
 TOKENS = ("first-token-of-the-house", "second-token-of-the-house", "third-token-of-the-house")
 

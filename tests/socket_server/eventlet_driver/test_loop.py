@@ -17,8 +17,8 @@ import pytest
 from rag_pipeline.common import native
 from rag_pipeline.common.descriptors import DescriptorBudget
 from rag_pipeline.common.listener import open_listener
-from rag_pipeline.socket_server import eventlet_driver
-from rag_pipeline.socket_server.eventlet_driver import EventletLoop
+from rag_pipeline.socket_server.eventlet_driver import http as driver_http
+from rag_pipeline.socket_server.eventlet_driver.loop import EventletLoop
 from rag_pipeline.socket_server.loop import CONNECTION, Cancellable, Environ
 from tests.socket_server.support import exchange, request, wait_until
 
@@ -28,7 +28,7 @@ class Driven:
 
     def __init__(self, limit: int = 1000) -> None:
         self.loop = EventletLoop(DescriptorBudget(lambda: limit).share(0))
-        self.wake = native.WakeUp()
+        self.wake = native.WakeUpFd()
         self.todo: list[Callable[[], None]] = []
         self.drained = 0
         self.next_drain: float | None = None
@@ -48,16 +48,16 @@ class Driven:
     def make_room(self) -> bool:
         return False
 
-    def finish(self) -> None:
-        self.ended.append("finish")
+    def close_clients(self) -> None:
+        self.ended.append("close_clients")
 
-    def lingering(self) -> bool:
+    def has_waiting_clients(self) -> bool:
         """One look long, as a client that comes back at once."""
-        self.ended.append("lingering")
-        return self.ended.count("lingering") == 1
+        self.ended.append("has_waiting_clients")
+        return self.ended.count("has_waiting_clients") == 1
 
-    def abandon(self) -> None:
-        self.ended.append("abandon")
+    def abort_clients(self) -> None:
+        self.ended.append("abort_clients")
 
     def hello(self, _environ: Environ, start: Any) -> list[bytes]:
         start("200 OK", [("Content-Type", "text/plain")])
@@ -217,7 +217,7 @@ def test_stop_says_goodbye_then_abandons_and_frees_the_port_and_every_descriptor
     assert request(driven.port, "/")[0] == 200
     idle = socket.create_connection(("127.0.0.1", driven.port))
     driven.stop()
-    assert driven.ended == ["finish", "lingering", "lingering", "abandon"]
+    assert driven.ended == ["close_clients", "has_waiting_clients", "has_waiting_clients", "abort_clients"]
     open_listener("127.0.0.1", driven.port).close()
     idle.close()
     driven.wake.close()
@@ -243,7 +243,7 @@ def test_importing_it_warns_no_one_and_patches_nothing_trap_9() -> None:
     program = (
         "import socket, threading, _thread, time\n"
         "before = (socket.socket, threading.Thread.start, _thread.start_new_thread, time.sleep)\n"
-        "import rag_pipeline.socket_server.eventlet_driver\n"
+        "import rag_pipeline.socket_server.eventlet_driver.loop\n"
         "assert before == (socket.socket, threading.Thread.start, _thread.start_new_thread, time.sleep)\n"
     )
     done = subprocess.run(
@@ -264,7 +264,7 @@ def test_a_burst_of_signals_is_few_drains(driven: Driven) -> None:
 
 
 def test_headers_that_trickle_in_have_a_deadline_as_a_whole(driven: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eventlet_driver, "REQUEST_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(driver_http, "REQUEST_TIMEOUT_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", driven.port), timeout=60) as client:
         client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
         client.settimeout(0.05)
