@@ -16,7 +16,7 @@ from unicodedata import category
 
 from rag_pipeline.ingest.embed.model_files import find_model, read_tokenizer
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.span_tokenizers import EstimatedSpanTokenizer, ModelSpanTokenizer, SpanTokenizer
+from rag_pipeline.ingest.span_tokenizers import EstimatedSpanTokenizer, ModelSpanTokenizer, SpanTokenizer, TokenSpan
 from rag_pipeline.ingest.types import Chunk, ExtractedDocument, ProgressCallback, Section, Stopped
 
 # Characters per tokenizer call: about 10,000 tokens, 4 ms.
@@ -112,7 +112,7 @@ class Chunker:
                 end = self._cut_again(block, start, end)
             yield start, end
             starts_in_word = end < len(block) and not (
-                _ENDS_WORD.match(block, end - 1) or _is_word_boundary(block, end)
+                _ENDS_WORD.match(block, end - 1) or _is_at_punctuation(block, end)
             )
             start, token = end, bisect_right(ends, end, token)
 
@@ -122,7 +122,7 @@ class Chunker:
         spans = self._tokenizer.spans(piece)
         return end if len(spans) <= self._max_tokens else start + self._cut(piece, 0, spans, 0)
 
-    def _cut(self, block: str, start: int, spans: list[tuple[int, int]], token: int) -> int:
+    def _cut(self, block: str, start: int, spans: list[TokenSpan], token: int) -> int:
         limit = spans[token + self._max_tokens][0]
         for boundary, share in zip(_BOUNDARIES, _SEARCH_FROM, strict=True):
             low = max(start, spans[token + int(self._max_tokens * share)][0])
@@ -134,12 +134,12 @@ class Chunker:
         # No white space nearby: cut next to punctuation, or else anywhere in the endless word.
         for at in range(token + self._max_tokens, token, -1):
             end = spans[at][0]
-            if end > start and _is_word_boundary(block, end):
+            if end > start and _is_at_punctuation(block, end):
                 return end
         return limit
 
 
-def _is_word_boundary(text: str, at: int) -> bool:
+def _is_at_punctuation(text: str, at: int) -> bool:
     return _is_punctuation(text[at - 1]) or _is_punctuation(text[at])
 
 

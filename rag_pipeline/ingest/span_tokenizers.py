@@ -11,7 +11,8 @@ from rag_pipeline.common.normal_forms import nfd
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-Spans = list[tuple[int, int]]
+TokenSpan = tuple[int, int]
+"""The start and end of a token in the text."""
 
 # To the model, a word of more characters is one unknown token. But a piece cut from it, of up to this many characters,
 # can have a token for each character after normalization, which makes up to three of one (Hangul).
@@ -21,7 +22,7 @@ LONG_WORD = 100
 class SpanTokenizer(Protocol):
     """Finds the tokens of a text; thread-safe."""
 
-    def spans(self, text: str) -> Spans:
+    def spans(self, text: str) -> list[TokenSpan]:
         """Return the start and end of each token in ``text``, in order."""
         ...
 
@@ -35,7 +36,7 @@ class EstimatedSpanTokenizer:
 
     _token = re.compile(r"\w{1,4}|[^\w\s\x00-\x1f]")
 
-    def spans(self, text: str) -> Spans:
+    def spans(self, text: str) -> list[TokenSpan]:
         """Return the start and end of each token in ``text``, in order."""
         return [match.span() for match in self._token.finditer(text)]
 
@@ -46,15 +47,15 @@ class ModelSpanTokenizer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
 
-    def spans(self, text: str) -> Spans:
+    def spans(self, text: str) -> list[TokenSpan]:
         """Return the start and end of each token in ``text``, in order; long unknown words character by character."""
-        found: Sequence[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
-        if all(end - start <= LONG_WORD for start, end in found):
-            return list(found)
-        return [span for start, end in found for span in _pieces(text, start, end)]
+        spans: Sequence[TokenSpan] = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        if all(end - start <= LONG_WORD for start, end in spans):
+            return list(spans)
+        return [span for start, end in spans for span in _pieces(text, start, end)]
 
 
-def _pieces(text: str, start: int, end: int) -> Spans:
+def _pieces(text: str, start: int, end: int) -> list[TokenSpan]:
     """Return a long word as one token for each normalized character: no piece of it can have more."""
     if end - start <= LONG_WORD:
         return [(start, end)]

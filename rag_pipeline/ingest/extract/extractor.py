@@ -9,7 +9,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from rag_pipeline.common.private_files import close_memory
+from rag_pipeline.common.private_files import hide_memory
 from rag_pipeline.errors import (
     ConfigurationError,
     CorruptFileError,
@@ -264,7 +264,7 @@ def _warn_once(missing: str) -> None:
         return
     _has_warned = True
     if "Landlock" in missing:
-        close_memory()  # else a worker could read this process's environment, and the tokens in it
+        hide_memory()  # else a worker could read this process's environment, and the tokens in it
     logger.warning(
         "this system has no %s: a document that takes over the process that reads it %s", missing, _RISKS[missing]
     )

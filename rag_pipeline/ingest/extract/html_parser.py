@@ -23,7 +23,7 @@ _MAX_NAME = 1000
 
 
 class HtmlParser:
-    """Calls ``open_tag``, ``close_tag`` and ``data`` for the markup match to ``feed``; call ``close`` at the end.
+    """Calls ``open_tag``, ``close_tag`` and ``data`` for the markup passed to ``feed``; call ``close`` at the end.
 
     Skips attributes, comments, declarations, and the content of scripts and styles.
     """

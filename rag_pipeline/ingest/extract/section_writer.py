@@ -50,7 +50,7 @@ class SectionWriter:
         self._pieces: list[str] = []
         self._pending = 0
         self._locator = ""
-        self._section_locator = ""
+        self._base_locator = ""
         self._headings: list[tuple[int, str]] = []
         self._only_headings = True
         self._fraction = 0.0
@@ -64,7 +64,7 @@ class SectionWriter:
     def section(self, locator: str) -> None:
         """Start a section with this locator."""
         self.flush()
-        self._section_locator = self._locator = locator
+        self._base_locator = self._locator = locator
         self._headings = []
 
     def heading(self, level: int, title: str) -> None:
@@ -79,7 +79,7 @@ class SectionWriter:
         if not self._only_headings:
             self.flush()
         self._headings = [(above, text) for above, text in self._headings if above < level] + [(level, name)]
-        self._locator = " › ".join(filter(None, [self._section_locator, *(text for _, text in self._headings)]))
+        self._locator = " › ".join(filter(None, [self._base_locator, *(text for _, text in self._headings)]))
         self._append(title + "\n")
 
     def write(self, text: str) -> None:
