@@ -30,7 +30,8 @@ from rag_pipeline.sources.google_drive.records import (
 )
 from rag_pipeline.sources.google_drive.transport.client import ApiRequest, HttpClient
 from rag_pipeline.sources.google_drive.transport.hosts import API_URL
-from rag_pipeline.sources.google_drive.transport.retry import Check, RetryPolicy, TryAgain
+from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy, TryAgain
+from rag_pipeline.sources.source import Check
 
 PAGE_SIZE = 1000
 MAX_QUERY_CHARACTERS = 6000

@@ -1,4 +1,4 @@
-"""Puts together what follows a folder: session, API, mirror, spool."""
+"""Builds a Google Drive source: session, API client, mirror, download folder."""
 
 from __future__ import annotations
 
@@ -17,34 +17,33 @@ from rag_pipeline.sources.google_drive.state_paths import downloads_path, mirror
 from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
 
 ATTEMPTS = 6
-"""Of one request: after half a minute at most it is better to say what is wrong, and to try again later."""
+"""Attempts at one request: half a minute at most. After that, the status shows the error, and a later scan retries."""
 
 
 @contextmanager
 def open_source(
     settings: GoogleDriveSettings,
-    access: DriveCredentials,
+    credentials: DriveCredentials,
     *,
-    scope: str,
+    collection: str,
     state_dir: Path,
     limit_bytes: int,
     stop: threading.Event,
 ) -> Iterator[GoogleDriveSource]:
-    """Give the source for as long as the block lasts; nothing is asked of Google yet.
+    """Yield the source, without sending a request yet.
 
-    ``scope`` is the name under which the folder's files are kept; what belongs to it is found in ``state_dir`` again.
-    ``limit_bytes`` is the size up to which files are fetched. Raises :class:`~rag_pipeline.errors.StateError`.
+    ``collection`` names the folder's files in the store, and their mirror and downloads in ``state_dir``. Files of more
+    than ``limit_bytes`` are not downloaded. Raises :class:`~rag_pipeline.errors.StateError`.
     """
     policy = RetryPolicy(attempts=ATTEMPTS, later_seconds=min(60.0, settings.check_interval_seconds))
-    with access.open_session(settings.api_url) as session, Mirror(mirror_path(state_dir, scope)) as mirror:
+    with credentials.open_session(settings.api_url) as session, Mirror(mirror_path(state_dir, collection)) as mirror:
         api = DriveApi(session, base_url=settings.api_url, policy=policy, stop=stop)
-        spool = DownloadFolder(downloads_path(state_dir, scope))
         yield GoogleDriveSource(
             api,
             mirror,
-            spool,
+            DownloadFolder(downloads_path(state_dir, collection)),
             settings.folder_id,
             location=settings.location,
-            account=access.account,
+            account=credentials.account,
             limit_bytes=limit_bytes,
         )

@@ -25,8 +25,9 @@ from rag_pipeline.ingest.types import ProgressCallback
 from rag_pipeline.sources.google_drive.errors import DownloadError, FileUnavailableError
 from rag_pipeline.sources.google_drive.transport.client import ApiRequest, HttpClient
 from rag_pipeline.sources.google_drive.transport.response_reader import ResponseReader
-from rag_pipeline.sources.google_drive.transport.retry import Check, RetryLoop, RetryPolicy, TryAgain
+from rag_pipeline.sources.google_drive.transport.retry import RetryLoop, RetryPolicy, TryAgain
 from rag_pipeline.sources.google_drive.transport.session import describe_failure
+from rag_pipeline.sources.source import Check
 
 MAX_DAMAGED = 3
 _PROGRESS_SECONDS = 0.1

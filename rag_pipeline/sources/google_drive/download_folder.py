@@ -1,4 +1,4 @@
-"""The folder where contents lie while they are read: emptied at the start of what a killed process has left."""
+"""Folder of temporary downloads; files that a killed process left there are removed at the start."""
 
 from __future__ import annotations
 
@@ -13,41 +13,40 @@ from rag_pipeline.common.private_files import FOLDER_MODE, make_private_folder
 from rag_pipeline.errors import StateError
 
 _MAX_NAME_BYTES = 200
-_UNFIT = re.compile(r"[/\\\x00-\x1f\x7f]+")
+_NOT_IN_NAMES = re.compile(r"[/\\\x00-\x1f\x7f]+")
 
 
 class DownloadFolder:
-    """Gives places for files in a folder that only this process uses; safe to use from several threads.
+    """A folder that only this process uses; safe under threads.
 
-    Raises :class:`~rag_pipeline.errors.StateError` if the folder can't be made and emptied.
+    Raises :class:`~rag_pipeline.errors.StateError` if the folder can't be created and emptied.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
             make_private_folder(folder)
-            for left in folder.iterdir():
-                shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
+            for leftover in folder.iterdir():
+                shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
         except OSError as error:
-            raise StateError(f"the folder for downloads {folder} can't be made and emptied: {error.strerror}") from None
+            raise StateError(
+                f"the folder for downloads {folder} can't be created and emptied: {error.strerror}"
+            ) from None
 
     @contextmanager
-    def place(self, name: str, extension: str = "") -> Iterator[Path]:
-        """Give a path that nothing is at, named like the file, and remove what is there at the end of the block.
-
-        Its last part is ``name`` as far as a folder takes it, and ends with ``extension``.
-        """
-        own = self.folder / secrets.token_hex(8)
-        own.mkdir(FOLDER_MODE)
+    def new_path(self, name: str, extension: str = "") -> Iterator[Path]:
+        """Yield an unused path that is named like the file; at the end of the block, remove what is there."""
+        subfolder = self.folder / secrets.token_hex(8)
+        subfolder.mkdir(FOLDER_MODE)
         try:
-            yield own / file_name(name, extension)
+            yield subfolder / file_name(name, extension)
         finally:
-            shutil.rmtree(own, ignore_errors=True)
+            shutil.rmtree(subfolder, ignore_errors=True)
 
 
 def file_name(name: str, extension: str = "") -> str:
-    """Return the name as one part of a path of bounded length, ending with ``extension``."""
-    plain = _UNFIT.sub("_", name).strip().encode("utf-8", "replace").decode()
+    """Return the name as a valid file name of bounded length that ends with ``extension``."""
+    plain = _NOT_IN_NAMES.sub("_", name).strip().encode("utf-8", "replace").decode()
     if extension and plain.lower().endswith(extension.lower()):
         plain = plain[: -len(extension)]
     stem, dot, ending = ("", "", plain) if extension else plain.rpartition(".")

@@ -1,12 +1,12 @@
-"""What can go wrong between a pipeline and Google Drive.
+"""Errors of Google Drive.
 
-DriveError (RuntimeError)          Drive refused something, or answered with what can't be used
-├── CredentialsError               who asks: the credentials can't be used; the message says what to do about it
-├── DriveUnavailableError          for now: the network, Drive's own failures, and its limits, after all tries
-├── RefusedError                   the project, the account, or nobody knows: it is no matter of one file
-├── PageTokenGoneError             the page token: list again from the start
-├── FileUnavailableError           this one file, and no other
-└── DownloadError                  the content of a file came damaged, or could not be written down; try again later
+DriveError (RuntimeError)          Drive refused a request, or its answer is unusable
+├── CredentialsError               the credentials are unusable; the message says what to do
+├── DriveUnavailableError          a network failure, a failure of Drive or a limit, after all attempts
+├── RefusedError                   Drive refuses the project or the account, or refuses for an unknown reason
+├── PageTokenGoneError             the page token has expired: list again from the start
+├── FileUnavailableError           one file is missing, or Drive refuses its content
+└── DownloadError                  a download is damaged or can't be written; a later attempt may succeed
 
 A message is one sentence, and never holds a token or a key.
 """
@@ -17,21 +17,21 @@ from rag_pipeline.errors import ExitCode, RagPipelineError
 
 
 class DriveError(RagPipelineError, RuntimeError):
-    """Drive refused a request, or its answer can't be used."""
+    """Drive refused a request, or its answer is unusable."""
 
     exit_code = ExitCode.UNREACHABLE
 
 
 class CredentialsError(DriveError):
-    """The credentials are missing, malformed, revoked or not enough; the message says what to do."""
+    """The credentials are missing, malformed, revoked or insufficient; the message says what to do."""
 
     exit_code = ExitCode.ACCESS
 
 
 class DriveUnavailableError(DriveError):
-    """Drive can't be had at the moment; ``retry_seconds`` is how long to leave it alone.
+    """Drive is unavailable for now; ``retry_seconds`` is how long to leave it alone.
 
-    ``server_failed`` if it was there, and failed by itself: what was asked for may be the reason.
+    ``server_failed``: Drive was reached and failed by itself, possibly because of this one request.
     """
 
     retryable = True
@@ -43,10 +43,9 @@ class DriveUnavailableError(DriveError):
 
 
 class RefusedError(DriveError):
-    """Drive refuses the project or the account, or refuses for a reason that is not known to be about one file.
+    """Drive refuses the project or the account, or refuses for a reason that is not known to concern one file.
 
-    It may pass: an API is enabled, a bill is paid, a policy is changed. The message says what to do, where that is
-    known.
+    It may pass: an API is enabled, a bill is paid, a policy is changed. The message says what to do if that is known.
     """
 
     exit_code = ExitCode.ACCESS
@@ -57,9 +56,9 @@ class PageTokenGoneError(DriveError):
 
 
 class FileUnavailableError(DriveError):
-    """A file can't be had: it is not there or not ours to see (``gone``), or Drive refuses its content.
+    """A file does not exist or is not visible (``gone``), or Drive refuses its content.
 
-    ``reason`` completes a sentence that begins with the file's name; ``code`` is Drive's own word, such as
+    ``reason`` completes a sentence that begins with the file's name; ``code`` is Drive's own reason, such as
     ``cannotDownloadAbusiveFile``.
     """
 
@@ -72,6 +71,6 @@ class FileUnavailableError(DriveError):
 
 
 class DownloadError(DriveError):
-    """A file's content came damaged or as something else, again and again, or there was no room for it."""
+    """A download is damaged after several attempts, or can't be written to disk."""
 
     retryable = True

@@ -1,4 +1,4 @@
-"""What a file in Drive is for a pipeline: fetched as it is, exported, or left out with the reason."""
+"""Decides by MIME type and name whether a Drive file is downloaded, exported, or skipped with a reason."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ SHORTCUT = _GOOGLE + "shortcut"
 
 
 class ExportFormat(NamedTuple):
-    """A MIME type to export as, and the ending that a file of it has."""
+    """A MIME type to export as, and its file name extension."""
 
     mime_type: str
     extension: str
 
 
 class Download(NamedTuple):
-    """Fetch the file as it is."""
+    """Download the file unchanged."""
 
 
 class Export(NamedTuple):
-    """Export the file as the first of these that Drive can make."""
+    """Export the file in the first of these formats that Drive offers."""
 
     formats: tuple[ExportFormat, ...]
 
 
 class Unsupported(NamedTuple):
-    """Leave the file out; ``reason`` completes a sentence that begins with its name."""
+    """Skip the file; ``reason`` completes a sentence that begins with its name."""
 
     reason: str
 
@@ -65,21 +65,21 @@ _NO_TEXT = {
     _GOOGLE + "video": "is a video, which holds no text to read",
 }
 _MEDIA = {"image": "an image", "video": "a video", "audio": "audio", "font": "a font"}
-_PACKED = re.compile(
+_ARCHIVE = re.compile(
     r"application/(?:zip|x-zip-compressed|gzip|x-gzip|x-tar|x-7z-compressed|x-rar-compressed|vnd\.rar|x-bzip2?|x-xz|zstd"
     r"|x-iso9660-image|x-apple-diskimage|java-archive|vnd\.android\.package-archive)"
 )
 _PROGRAM = re.compile(r"application/(?:x-msdownload|x-msdos-program|x-dosexec|x-executable|x-sharedlib|wasm|x-msi)")
-# What the content decides on, whatever Drive takes it for: formats that are archives inside, and text.
-_READ_ALL_THE_SAME = re.compile(
+# For these formats, archives inside or text, the content decides and not Drive's MIME type.
+_ALWAYS_READ = re.compile(
     r"\.(?:docx|docm|xlsx|xlsm|pptx|pptm|odt|ods|odp|epub|pdf|rtf|svg|txt|md|html?|csv|json|xml)$", re.IGNORECASE
 )
-# Drive names TypeScript by its ending, .ts, which is also that of a kind of video; a video is larger than this.
+# Drive takes TypeScript for the video format that also has the extension .ts; a video is larger than this.
 _TYPESCRIPT, _LARGEST_TYPESCRIPT_BYTES = "video/mp2t", 1 << 20
 
 
 def fetch_method(file: DriveFile, limit_bytes: int) -> FetchMethod:
-    """Return what to do with a file; one of more than ``limit_bytes`` is left out unread."""
+    """Return how to fetch a file; one of more than ``limit_bytes`` is unsupported."""
     if reason := _NO_TEXT.get(file.mime_type):
         return Unsupported(reason)
     if file.mime_type.startswith(_GOOGLE) and file.mime_type not in _EXPORTS:
@@ -89,7 +89,7 @@ def fetch_method(file: DriveFile, limit_bytes: int) -> FetchMethod:
     if not file.can_download:
         return Unsupported("may not be downloaded by these credentials")
     if export := _EXPORTS.get(file.mime_type):
-        return export  # how large the export will be, the size doesn't say
+        return export  # the file's size says nothing about the export's
     if file.size == 0:
         return Unsupported("is empty")
     if file.size is not None and file.size > limit_bytes:
@@ -98,15 +98,15 @@ def fetch_method(file: DriveFile, limit_bytes: int) -> FetchMethod:
 
 
 def _unreadable(file: DriveFile) -> str | None:
-    """Return why there is no use in fetching a file, by what Drive takes it for; None where the content decides."""
+    """Return why a file of this MIME type holds no readable text; None if only its content can tell."""
     mime_type = file.mime_type.partition(";")[0].strip().lower()
-    if _READ_ALL_THE_SAME.search(file.name) or mime_type == "image/svg+xml":
+    if _ALWAYS_READ.search(file.name) or mime_type == "image/svg+xml":
         return None
     if mime_type == _TYPESCRIPT and (file.size or 0) <= _LARGEST_TYPESCRIPT_BYTES:
         return None
     if label := _MEDIA.get(mime_type.partition("/")[0]):
         return f"is {label} ({mime_type}), which holds no text to read"
-    if _PACKED.fullmatch(mime_type):
+    if _ARCHIVE.fullmatch(mime_type):
         return f"is an archive ({mime_type}); archives are not unpacked"
     if _PROGRAM.fullmatch(mime_type):
         return f"is a program ({mime_type}), which holds no text to read"

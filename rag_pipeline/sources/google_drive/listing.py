@@ -1,16 +1,16 @@
-"""Listing: asks for what is in folders of which the mirror does not know it yet, level by level.
+"""Lists the folders whose content the mirror does not know yet, level by level.
 
-That is every folder in a full pass, and after it those that were moved in. A listing that was cut short goes on with
-the folders that are left: what has changed in the others meanwhile, the changes tell.
+In a full pass that is every folder; after it, each folder that was moved in. An interrupted listing continues with the
+remaining folders: later changes in the others are in Drive's log of changes.
 
-Drive has answered a question about several folders with the entries of some of them, or of none, and has said that the
-search was complete (rclone's issues 3114, 4289 and 9810). So an answer counts for the folders of which it has entries;
-each of the others is asked about alone.
+A query for several folders sometimes returns the entries of only some of them, or of none, while Drive calls the search
+complete (rclone issues 3114, 4289 and 9810). So an answer counts only for folders of which it has entries; each of the
+others is queried alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rag_pipeline.sources.google_drive.api import DriveApi
 from rag_pipeline.sources.google_drive.errors import (
@@ -20,15 +20,16 @@ from rag_pipeline.sources.google_drive.errors import (
 )
 from rag_pipeline.sources.google_drive.mirror import Mirror
 from rag_pipeline.sources.google_drive.records import FilesPage
+from rag_pipeline.sources.source import Check
 
 FOLDERS_AT_ONCE = 100
-"""Folders in one query: what an address has room for."""
+"""Folders in one query; more do not fit into a URL."""
 MAX_ATTEMPTS = 3
 INCOMPLETE_RETRY_SECONDS = 60.0
 
 
 class _IncompleteError(Exception):
-    """Drive has not searched everywhere."""
+    """Drive did not search everywhere."""
 
 
 class Listing:
@@ -38,12 +39,12 @@ class Listing:
         self._api = api
         self._mirror = mirror
 
-    def run(self, drive_id: str | None, check: Callable[[], None]) -> bool:
-        """List folders until the mirror knows what is in each; returns whether there were any.
+    def run(self, drive_id: str | None, check: Check) -> bool:
+        """List folders until the mirror knows the content of each; return whether there were any.
 
-        Raises :class:`~rag_pipeline.sources.google_drive.errors.DriveUnavailableError`, also if Drive does not
-        search everywhere, or refuses to list what it says is there, since what is not found then may be there all the
-        same; and FileUnavailableError for the watched folder itself.
+        Raises :class:`~rag_pipeline.sources.google_drive.errors.DriveUnavailableError`, also if Drive does not search
+        everywhere or refuses to list an existing folder, because missing files may then still exist. Raises
+        FileUnavailableError for the watched folder itself.
         """
         any_listed = False
         while folders := self._mirror.unlisted(FOLDERS_AT_ONCE):
@@ -51,22 +52,22 @@ class Listing:
             any_listed = True
         return any_listed
 
-    def _list(self, folders: Sequence[str], drive_id: str | None, check: Callable[[], None]) -> None:
-        """List folders, with one question if it can be; for those that spoil it, with a few more."""
+    def _list(self, folders: Sequence[str], drive_id: str | None, check: Check) -> None:
+        """List folders with one query, and the folders that make it fail with more queries."""
         for _ in range(MAX_ATTEMPTS):
             try:
-                seen = self._pages(folders, drive_id, check)
+                with_entries = self._list_pages(folders, drive_id, check)
             except (PageTokenGoneError, _IncompleteError):
                 continue
             except FileUnavailableError:
                 if len(folders) > 1:
                     break
-                if self._mirror.is_above(folders[0]):
+                if self._mirror.is_ancestor(folders[0]):
                     raise
-                if not self._is_there(folders[0], check):
+                if not self._exists(folders[0], check):
                     return
                 continue
-            listed = [folder for folder in folders if folder in seen or len(folders) == 1]
+            listed = [folder for folder in folders if folder in with_entries or len(folders) == 1]
             self._mirror.put((), listed=listed)
             self._list_each([[folder] for folder in folders if folder not in listed], drive_id, check)
             return
@@ -75,36 +76,36 @@ class Listing:
         half = len(folders) // 2
         self._list_each([folders[:half], folders[half:]], drive_id, check)
 
-    def _is_there(self, folder: str, check: Callable[[], None]) -> bool:
-        """Return whether a folder that could not be listed has to be; the mirror then knows what became of it.
+    def _exists(self, folder: str, check: Check) -> bool:
+        """Return whether a folder that could not be listed exists, and update the mirror.
 
-        One refusal is not enough to take all that is in a folder for gone: Drive has to say it of the folder itself.
+        One refusal is not enough to delete everything in the folder: Drive must say that the folder itself is gone.
         """
         try:
-            now = self._api.file(folder, check)
+            file = self._api.file(folder, check)
         except FileUnavailableError as error:
             if not error.gone:
                 raise DriveUnavailableError(f"a folder {error.reason}", INCOMPLETE_RETRY_SECONDS) from None
             self._mirror.remove(folder)
             return False
-        self._mirror.put((now,))
-        return not now.explicitly_trashed
+        self._mirror.put((file,))
+        return not file.explicitly_trashed
 
-    def _list_each(self, parts: Sequence[Sequence[str]], drive_id: str | None, check: Callable[[], None]) -> None:
-        for part in parts:
-            self._list(part, drive_id, check)
+    def _list_each(self, groups: Sequence[Sequence[str]], drive_id: str | None, check: Check) -> None:
+        for group in groups:
+            self._list(group, drive_id, check)
 
-    def _pages(self, folders: Sequence[str], drive_id: str | None, check: Callable[[], None]) -> set[str]:
-        """Take in all that is in the folders; return the ids of the folders that something was seen in."""
+    def _list_pages(self, folders: Sequence[str], drive_id: str | None, check: Check) -> set[str]:
+        """Put all entries of the folders into the mirror; return the ids of the folders that had entries."""
         token: str | None = None
-        seen: set[str] = set()
+        with_entries: set[str] = set()
         while True:
             check()
             page: FilesPage = self._api.children(folders, token, drive_id, check)
             if page.incomplete:
                 raise _IncompleteError
             self._mirror.put(page.files)
-            seen.update(parent for file in page.files for parent in file.parents)
+            with_entries.update(parent for file in page.files for parent in file.parents)
             token = page.next_page_token
             if token is None:
-                return seen
+                return with_entries

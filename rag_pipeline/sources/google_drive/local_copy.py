@@ -1,8 +1,8 @@
-"""A file of Drive's as a file on this machine, for as long as it is read."""
+"""Downloads or exports a Drive file to a temporary local copy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from rag_pipeline.sources.google_drive.errors import DownloadError, FileUnavaila
 from rag_pipeline.sources.google_drive.export_formats import Export, Unsupported, fetch_method
 from rag_pipeline.sources.google_drive.records import DriveFile
 from rag_pipeline.sources.google_drive.transport.error_reasons import UNSUPPORTED_CONVERSION
+from rag_pipeline.sources.source import Check
 
-# What the name leaves open, readers see by its ending: text comes in many forms.
+# For names without an extension: readers tell the text formats apart by it.
 _EXTENSIONS = {
     "text/markdown": ".md",
     "text/csv": ".csv",
@@ -22,45 +23,45 @@ _EXTENSIONS = {
     "application/json": ".json",
     "message/rfc822": ".eml",
 }
-# Another format may do where this is the reason.
+# After these errors another export format may work.
 _FORMAT_REFUSED = frozenset({"noExport", "exportSizeLimitExceeded", UNSUPPORTED_CONVERSION})
 
 
 @contextmanager
 def local_copy(
     api: DriveApi,
-    spool: DownloadFolder,
+    downloads: DownloadFolder,
     file: DriveFile,
     *,
     limit_bytes: int,
     on_progress: ProgressCallback,
-    check: Callable[[], None],
+    check: Check,
 ) -> Iterator[Path]:
-    """Give the path of the file's content, downloaded or exported; it is removed at the end of the block.
+    """Yield the path of the file's content, downloaded or exported; it is removed at the end of the block.
 
-    Raises what :meth:`DriveApi.download` and :meth:`DriveApi.export` do; a file that is not for fetching is a
-    :class:`~rag_pipeline.sources.google_drive.errors.FileUnavailableError` as well.
+    Raises what :meth:`DriveApi.download` and :meth:`DriveApi.export` raise; an unsupported file is a
+    :class:`~rag_pipeline.sources.google_drive.errors.FileUnavailableError` too.
     """
-    kind = fetch_method(file, limit_bytes)
-    if isinstance(kind, Unsupported):
-        raise FileUnavailableError(kind.reason, gone=False, code="unfit")
-    if not isinstance(kind, Export):
+    method = fetch_method(file, limit_bytes)
+    if isinstance(method, Unsupported):
+        raise FileUnavailableError(method.reason, gone=False, code="unfit")
+    if not isinstance(method, Export):
         extension = "" if "." in file.name else _EXTENSIONS.get(file.mime_type, "")
-        with spool.place(file.name, extension) as path:
+        with downloads.new_path(file.name, extension) as path:
             api.download(file, path, on_progress, check)
             yield path
         return
-    for number, (mime_type, extension) in enumerate(kind.formats, 1):
-        with spool.place(file.name, extension) as path:
+    for number, (mime_type, extension) in enumerate(method.formats, 1):
+        with downloads.new_path(file.name, extension) as path:
             try:
                 api.export(file, mime_type, path, on_progress, check, limit_bytes=limit_bytes)
             except (FileUnavailableError, DownloadError) as error:
-                if number < len(kind.formats) and _another_may_do(error):
+                if number < len(method.formats) and _try_next_format(error):
                     continue
                 raise
             yield path
             return
 
 
-def _another_may_do(error: FileUnavailableError | DownloadError) -> bool:
+def _try_next_format(error: FileUnavailableError | DownloadError) -> bool:
     return not isinstance(error, FileUnavailableError) or (not error.gone and error.code in _FORMAT_REFUSED)

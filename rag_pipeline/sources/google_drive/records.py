@@ -1,7 +1,7 @@
-"""What Drive tells of files and changes, as far as a pipeline uses it: typed, and asked for by name.
+"""Drive's JSON as typed records: files, changes and pages of them.
 
-What is asked for and told in another type than Drive's is no answer of Drive's, and refused as a whole. Texts are such
-as can be written down: JSON can hold half of a character, which UTF-8 can't.
+A field of an unexpected type makes the whole answer malformed. Lone surrogates, which JSON can hold and UTF-8 can't,
+are replaced.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ FILE_FIELDS = (
 )
 """The fields of :class:`DriveFile` without ``exportLinks``, which is longer than all others together."""
 
-_MAX_NUMBER = (1 << 63) - 1  # Drive's numbers are of 64 bits, as those in the mirror
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_MAX_NUMBER = (1 << 63) - 1  # Drive and the mirror's SQLite use 64-bit numbers
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class ShortcutTarget(NamedTuple):
-    """What a shortcut points to: the file's id, and the MIME type it had when the shortcut was made."""
+    """The target of a shortcut: the file's id, and its MIME type at the time the shortcut was made."""
 
     file_id: str
     mime_type: str
@@ -35,13 +35,13 @@ class ShortcutTarget(NamedTuple):
 class DriveFile:
     """A file, folder or shortcut in Drive.
 
-    size: bytes of the content; for Google's own formats it says nothing about an export. None for folders.
+    size: bytes of the content; unrelated to the size of an export for Google's own formats. None for folders.
     md5: of the content, in hex; None for Google's own formats.
-    version: a number that rises with each change, also with those that leave the content as it is.
+    version: a number that rises with each change, including changes that leave the content as it is.
     modified_time: RFC 3339.
-    trashed: whether it is in the trash, by itself (``explicitly_trashed``) or with a folder that it lies in.
-    drive_id: the shared drive it is in, None for My Drive.
-    export_links: addresses of exports by MIME type; empty unless they were asked for.
+    trashed: whether it is in the trash, by itself (``explicitly_trashed``) or with a folder above it.
+    drive_id: its shared drive, None for My Drive.
+    export_links: URLs of exports by MIME type; empty unless they were requested.
     """
 
     id: str
@@ -63,10 +63,9 @@ class DriveFile:
 
 
 class DriveChange(NamedTuple):
-    """A file that is another one than before; ``removed`` if it was deleted or can't be seen any more.
+    """A changed file; ``removed`` if it was deleted or is no longer visible, and ``file`` is then None.
 
-    ``file`` is None if it was removed. The loss of a whole shared drive comes as the removal of its root folder,
-    whose id is the drive's.
+    The loss of a whole shared drive is the removal of its root folder, which has the drive's id.
     """
 
     file_id: str
@@ -75,7 +74,7 @@ class DriveChange(NamedTuple):
 
 
 class ChangesPage(NamedTuple):
-    """A page of changes; the last has ``new_start_page_token``, to go on from later, and no ``next_page_token``."""
+    """A page of changes; the last page has the ``new_start_page_token`` of later changes, and no next page."""
 
     changes: tuple[DriveChange, ...]
     next_page_token: str | None
@@ -83,7 +82,7 @@ class ChangesPage(NamedTuple):
 
 
 class FilesPage(NamedTuple):
-    """A page of a listing; ``incomplete`` if Drive has not searched everywhere."""
+    """A page of a listing; ``incomplete`` if Drive did not search everywhere."""
 
     files: tuple[DriveFile, ...]
     next_page_token: str | None
@@ -91,7 +90,7 @@ class FilesPage(NamedTuple):
 
 
 def read_file(data: Json) -> DriveFile:
-    """Return the file; raises KeyError, TypeError or ValueError if something is malformed, or what names it missing."""
+    """Return the file; raises KeyError, TypeError or ValueError if a field is malformed, or the id or name missing."""
     target, version = _object(data, "shortcutDetails"), _number(data, "version")
     return DriveFile(
         id=_text(data, "id"),
@@ -114,7 +113,7 @@ def read_file(data: Json) -> DriveFile:
 
 
 def read_files_page(data: Json) -> FilesPage:
-    """Return the page; raises as :func:`read_file` does, also without the list, which Drive gives if empty too."""
+    """Return the page; raises as :func:`read_file` does, and if the list is missing (Drive sends even an empty one)."""
     files = tuple(read_file(_checked(file, dict)) for file in _list(data, "files"))
     return FilesPage(files, _text_or_none(data, "nextPageToken"), _flag(data, "incompleteSearch", default=False))
 
@@ -122,10 +121,10 @@ def read_files_page(data: Json) -> FilesPage:
 def read_changes_page(data: Json) -> ChangesPage:
     """Return the page; raises as :func:`read_files_page` does."""
     changes = [_read_change(_checked(change, dict)) for change in _list(data, "changes")]
-    following, start = _text_or_none(data, "nextPageToken"), _text_or_none(data, "newStartPageToken")
-    if following is None and start is None:
-        raise ValueError("a page of changes without a token to go on with")
-    return ChangesPage(tuple(change for change in changes if change is not None), following, start)
+    next_token, start_token = _text_or_none(data, "nextPageToken"), _text_or_none(data, "newStartPageToken")
+    if next_token is None and start_token is None:
+        raise ValueError("a page of changes without a next token")
+    return ChangesPage(tuple(change for change in changes if change is not None), next_token, start_token)
 
 
 def read_start_page_token(data: Json) -> str:
@@ -137,9 +136,9 @@ def _read_change(data: Json) -> DriveChange | None:
     removed = _flag(data, "removed", default=False)
     if data.get("changeType") == "drive":
         return DriveChange(_text(data, "driveId"), True, None) if removed else None
-    told = _object(data, "file")
-    file = None if removed or not told else read_file(told)
-    # A file that is neither removed nor described can't be seen: what Drive says of one that was just unshared.
+    fields = _object(data, "file")
+    file = None if removed or not fields else read_file(fields)
+    # Drive reports a file that was just unshared as neither removed nor described.
     return DriveChange(_text(data, "fileId"), file is None, file)
 
 
@@ -148,7 +147,7 @@ def _target(data: Json) -> ShortcutTarget:
 
 
 def _text(data: Json, key: str) -> str:
-    """Return a text that has to be there."""
+    """Return a required text."""
     value = _clean(data[key])
     if not value:
         raise ValueError(f"{key} is empty")
@@ -156,13 +155,13 @@ def _text(data: Json, key: str) -> str:
 
 
 def _text_or_none(data: Json, key: str) -> str | None:
-    """Return a text; None if there is none, or an empty one, which says as much."""
+    """Return a text; None if it is missing or empty."""
     value = data.get(key)
     return None if value is None else _clean(value) or None
 
 
 def _number(data: Json, key: str) -> int | None:
-    """Return a number, which Drive writes as a text."""
+    """Return a number, which Drive writes as text."""
     value = data.get(key)
     if value is None:
         return None
@@ -177,21 +176,21 @@ def _flag(data: Json, key: str, *, default: bool) -> bool:
 
 
 def _object(data: Json, key: str) -> Json:
-    """Return the object; an empty one if there is none."""
+    """Return an object; an empty one if it is missing."""
     return _checked(data.get(key, {}), dict)
 
 
 def _list(data: Json, key: str) -> list[Any]:
-    """Return a list that has to be there."""
+    """Return a required list."""
     return _checked(data[key], list)
 
 
 def _clean(value: object) -> str:
-    return _HALF_CHARACTER.sub("\ufffd", _checked(value, str))
+    return _LONE_SURROGATE.sub("\ufffd", _checked(value, str))
 
 
 def _checked(value: object, kind: type[_T]) -> _T:
-    """Return the value, which has to be of that type."""
+    """Return the value; raises TypeError if it is of another type."""
     if not isinstance(value, kind):
         raise TypeError(f"expected {kind.__name__}, not {type(value).__name__}")
     return value

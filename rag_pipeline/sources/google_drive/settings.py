@@ -1,4 +1,4 @@
-"""Settings of google_drive: read once from the environment and the command line, checked, frozen."""
+"""Settings of google_drive, read from the environment and the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from rag_pipeline.common.config import RunMode, names_this_machine, read_choice, read_str, reject
+from rag_pipeline.common.config import RunMode, names_this_machine
+from rag_pipeline.common.env import read_choice, read_str, reject
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
 from rag_pipeline.sources.following.deletion_brake import DEFAULT_BRAKE, BrakeSettings
@@ -17,22 +18,22 @@ from rag_pipeline.sources.following.settings import read_brake, read_check_inter
 from rag_pipeline.sources.google_drive.transport.hosts import API_URL, parse_origin
 
 ROOT = "root"
-"""The id that stands for My Drive as a whole."""
+"""The id of My Drive's root folder."""
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
-A_FOLDER = "the id of a folder in Google Drive, or its address as the browser shows it, or root"
+EXPECTED_FOLDER = "the id of a folder in Google Drive, or its address as the browser shows it, or root"
 
 
 @dataclass(frozen=True, slots=True)
 class GoogleDriveSettings:
-    """What the pipeline is built from.
+    """Settings of one pipeline.
 
-    folder_id: Drive's id of the watched folder; ``root`` is My Drive, and the id of a shared drive is its root folder.
-    check_interval_seconds: time between two looks at Drive's changes.
-    workers: files in work at once, and so the most that are transferred at once.
-    state_dir_key: what decided on ``state_dir``, for messages.
-    api_url: where Drive's API is; another place than Google's is a stand-in, such as a test's.
-    brake: when mass deletions are held.
+    folder_id: Drive's id of the watched folder; ``root`` is My Drive, and a shared drive's id is its root folder.
+    check_interval_seconds: time between two scans for changes.
+    workers: how many files are processed, and so downloaded, at once.
+    state_dir_key: the option or variable that set ``state_dir``, for error messages.
+    api_url: URL of Drive's API; another one than Google's is a stand-in, such as a test server.
+    brake: when mass deletions are held back.
     """
 
     folder_id: str
@@ -46,7 +47,7 @@ class GoogleDriveSettings:
 
     @property
     def location(self) -> str:
-        """The folder in words people know it by, as the ledger keeps it."""
+        """The folder's name for people, as the ledger stores it."""
         return "My Drive" if self.folder_id == ROOT else f"Google Drive folder {self.folder_id}"
 
     @classmethod
@@ -59,7 +60,7 @@ class GoogleDriveSettings:
         state_dir: Path | None = None,
         confirm_deletions: bool = False,
     ) -> GoogleDriveSettings:
-        """Read the environment; arguments that are given win over it. Raises :class:`ConfigurationError`."""
+        """Read the environment; arguments take precedence over it. Raises :class:`ConfigurationError`."""
         env = os.environ if env is None else env
         if folder_id:
             watched = read_folder_id("--folder-id", folder_id)
@@ -78,21 +79,18 @@ class GoogleDriveSettings:
 
 
 def read_folder_id(key: str, text: str) -> str:
-    """Return the id of a folder that was given by its id or its address.
-
-    Raises :class:`ConfigurationError` in one line that names ``key``, where the text came from.
-    """
+    """Return the folder id in ``text``, which is an id or a URL; raises :class:`ConfigurationError` naming ``key``."""
     text = text.strip()
     if not text:
         raise ConfigurationError("no folder to watch: give --folder-id, or set RAG_WATCH_FOLDER_ID")
-    found = _from_address(text) if "/" in text or ":" in text else text
-    if found is None or not _ID.fullmatch(found):
-        reject(key, text, A_FOLDER)
-    return found
+    folder_id = _id_in_url(text) if "/" in text or ":" in text else text
+    if folder_id is None or not _ID.fullmatch(folder_id):
+        reject(key, text, EXPECTED_FOLDER)
+    return folder_id
 
 
 def read_api_url(env: Mapping[str, str]) -> str:
-    """Return where Drive's API is; the access token goes there, so it has to be over TLS or on this machine."""
+    """Return the URL of Drive's API. It receives the access token, so it must be https, or on this machine."""
     key = "GOOGLE_DRIVE_API_URL"
     url = read_str(env, key)
     if url is None:
@@ -100,23 +98,23 @@ def read_api_url(env: Mapping[str, str]) -> str:
     url = url.rstrip("/")
     origin = parse_origin(url)
     is_safe = origin is not None and (origin[0] == "https" or names_this_machine(origin[1]))
-    # A path, a query or a fragment would end up amid the addresses that are made of it.
+    # A path, query or fragment would end up in the middle of the request URLs.
     if not is_safe or any(mark in url.partition("://")[2] for mark in "/?#"):
         reject(key, url, "an address that begins with https://, or http:// on this machine, and ends with the host")
     return url
 
 
-def _from_address(address: str) -> str | None:
-    """Return the id in an address such as ``https://drive.google.com/drive/u/0/folders/ID?usp=sharing``."""
+def _id_in_url(url: str) -> str | None:
+    """Return the id in a URL such as ``https://drive.google.com/drive/u/0/folders/ID?usp=sharing``."""
     try:
-        parts = urlsplit(address if "://" in address else f"https://{address}")
+        parts = urlsplit(url if "://" in url else f"https://{url}")
     except ValueError:
         return None
-    steps = [step for step in parts.path.split("/") if step]
-    if parts.hostname != "drive.google.com" or not steps:
+    segments = [segment for segment in parts.path.split("/") if segment]
+    if parts.hostname != "drive.google.com" or not segments:
         return None
-    if steps[-1] == "my-drive":
+    if segments[-1] == "my-drive":
         return ROOT
-    if "folders" in steps[:-1]:
-        return steps[steps.index("folders") + 1]
+    if "folders" in segments[:-1]:
+        return segments[segments.index("folders") + 1]
     return parse_qs(parts.query).get("id", [None])[0]

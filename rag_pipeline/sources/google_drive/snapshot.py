@@ -1,4 +1,4 @@
-"""From the mirror to what a pipeline follows: files to read, and unreadable with the reason why they are left out."""
+"""Builds the snapshot of the watched folder from the mirror: files to read, and unreadable ones with a reason."""
 
 from __future__ import annotations
 
@@ -13,76 +13,76 @@ from rag_pipeline.status.checks import MAX_NAME_LENGTH, readable
 
 
 def build_snapshot(mirror: Mirror, limit_bytes: int) -> Snapshot:
-    """Return all that is in the mirror; files of more than ``limit_bytes`` are left out."""
+    """Return everything in the mirror; files of more than ``limit_bytes`` are unreadable."""
     files: dict[str, FoundFile] = {}
     unreadable: dict[str, Unreadable] = {}
-    for file, retried in mirror.files():
-        followed = snapshot_entry(file, retried, limit_bytes)
-        if isinstance(followed, Unreadable):
-            unreadable[file.id] = followed
+    for file, retry_version in mirror.files():
+        entry = snapshot_entry(file, retry_version, limit_bytes)
+        if isinstance(entry, Unreadable):
+            unreadable[file.id] = entry
         else:
-            files[file.id] = followed
-    unreadable.update((odd.file_id, odd) for odd in _odd_shortcuts(mirror))
+            files[file.id] = entry
+    unreadable.update((shortcut.file_id, shortcut) for shortcut in _unfollowed_shortcuts(mirror))
     position = mirror.position
     return Snapshot(files, unreadable, lambda _: False, "" if position is None else position.root_id)
 
 
-def snapshot_entry(file: DriveFile, retried: int, limit_bytes: int) -> FoundFile | Unreadable:
-    """Return what a file is followed as, with the version; ``retried`` is what :meth:`Mirror.retried` says of it."""
-    kind = fetch_method(file, limit_bytes)
-    if isinstance(kind, Unsupported):
-        return _odd(file, kind.reason)
+def snapshot_entry(file: DriveFile, retry_version: int, limit_bytes: int) -> FoundFile | Unreadable:
+    """Return the snapshot's entry for a file; see :meth:`Mirror.retry_version`."""
+    method = fetch_method(file, limit_bytes)
+    if isinstance(method, Unsupported):
+        return _unreadable(file, method.reason)
     link = link_of(file)
     return FoundFile(
         file_id=file.id,
         name=display_name(file),
         uri=link,
         size=0 if file.md5 is None else file.size or 0,
-        modified_at=_seconds(file.modified_time),
-        version=version_of(file, retried),
+        modified_at=_timestamp(file.modified_time),
+        version=version_of(file, retry_version),
         link=link,
         mime_type=file.mime_type,
     )
 
 
-def version_of(file: DriveFile, retried: int = 0) -> str:
-    """Return what changes with the content, and not with a name or a date alone.
+def version_of(file: DriveFile, retry_version: int = 0) -> str:
+    """Return a text that changes with the content, but not with the name or the date alone.
 
-    That is the hash where Drive has one. Of its own documents it has not even a revision, so their version has to do,
-    which rises with each rename too; their export is then found unchanged by its content.
+    It is the MD5 if Drive has one. Google's own formats have not even a revision, so their version number is used. It
+    also rises with each rename; the pipeline then finds that the export's content is unchanged.
     """
     version = f"md5:{file.md5}" if file.md5 else f"version:{file.version}"
-    return f"{version}:{retried}" if retried else version
+    return f"{version}:{retry_version}" if retry_version else version
 
 
 def display_name(file: DriveFile) -> str:
-    """Return the name to show; two files can share it, never their ids."""
+    """Return the name to show, at most as long as a status allows; two files may share a name."""
     text = readable(file.name) or "Untitled"
     return text if len(text) <= MAX_NAME_LENGTH else "…" + text[1 - MAX_NAME_LENGTH :]
 
 
 def link_of(file: DriveFile) -> str:
-    """Return the address at which a person opens the file."""
+    """Return the URL that opens the file in a browser."""
     return file.web_link or f"https://drive.google.com/open?id={file.id}"
 
 
-def _odd_shortcuts(mirror: Mirror) -> Iterator[Unreadable]:
-    """Yield the shortcuts that lead nowhere, or to a file that is there already."""
+def _unfollowed_shortcuts(mirror: Mirror) -> Iterator[Unreadable]:
+    """Yield the shortcuts that are not followed, and those to a file that is already in the snapshot."""
     followed: set[str] = set()
     for shortcut in mirror.shortcuts():
         if shortcut.reason is not None:
-            yield _odd(shortcut.file, shortcut.reason)
+            yield _unreadable(shortcut.file, shortcut.reason)
         elif shortcut.target is not None and shortcut.target.mime_type != FOLDER:
             if shortcut.in_folders or shortcut.target.id in followed:
-                yield _odd(shortcut.file, f"the same file as {display_name(shortcut.target)} (a shortcut)")
+                yield _unreadable(shortcut.file, f"the same file as {display_name(shortcut.target)} (a shortcut)")
             followed.add(shortcut.target.id)
 
 
-def _odd(file: DriveFile, reason: str) -> Unreadable:
+def _unreadable(file: DriveFile, reason: str) -> Unreadable:
     return Unreadable(file.id, display_name(file), reason, is_error=False, link=link_of(file))
 
 
-def _seconds(modified_time: str) -> float:
+def _timestamp(modified_time: str) -> float:
     try:
         return datetime.fromisoformat(modified_time).timestamp()
     except ValueError:

@@ -1,4 +1,4 @@
-"""A folder in Google Drive, as the source of a pipeline: the mirror is brought up to date, and is the truth."""
+"""The source of google_drive: keeps the mirror up to date, and reports what is in it."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ logger = logging.getLogger(__name__)
 PIPELINE_TYPE = "google_drive"
 MAX_PASSES = 3
 PERSON_SECONDS = 3600.0
-"""The longest time between two tries: for what only a person can mend, such as credentials that were revoked."""
+"""The longest wait between two attempts, for errors that only a person can fix, such as revoked credentials."""
 
 
 class GoogleDriveSource:
     """Follows the folder ``folder_id``; the :class:`~rag_pipeline.sources.source.Source` of google_drive.
 
-    ``location`` names it in the ledger; ``limit_bytes`` is the size up to which files are fetched, into ``spool``.
-    ``account`` tells one who sees Drive from another. ``api`` and ``mirror`` belong to the caller.
+    ``location`` names it in the ledger. Files of up to ``limit_bytes`` are downloaded, to ``downloads``. ``account`` is
+    the account whose view of Drive the mirror holds. The caller closes ``api`` and ``mirror``.
     """
 
     kind = PIPELINE_TYPE
@@ -62,7 +62,7 @@ class GoogleDriveSource:
         self,
         api: DriveApi,
         mirror: Mirror,
-        spool: DownloadFolder,
+        downloads: DownloadFolder,
         folder_id: str,
         *,
         location: str,
@@ -72,14 +72,14 @@ class GoogleDriveSource:
         self.location = location
         self._api = api
         self._mirror = mirror
-        self._spool = spool
+        self._downloads = downloads
         self._folder_id = folder_id
         self._account = account
         self._limit_bytes = limit_bytes
         self._listing = Listing(api, mirror)
-        self._departures = DeletionCheck(api, mirror)
+        self._deletion_check = DeletionCheck(api, mirror)
         self._folder: DriveFile | None = None
-        self._found: tuple[int, Snapshot] | None = None
+        self._snapshot: tuple[int, Snapshot] | None = None
         self._versions: dict[str, str] = {}
 
     @property
@@ -88,53 +88,54 @@ class GoogleDriveSource:
         return {"folder": self._folder_id if self._folder is None else self._folder.name}
 
     def watch(self, wake: Callable[[], None], stop: threading.Event) -> ChangeWatcher | None:  # noqa: ARG002
-        """Return None: Drive tells of changes to those who ask."""
+        """Return None: Drive's changes are polled."""
         return None
 
-    # -- what is there ---------------------------------------------------------------------------------------------
+    # -- scans -----------------------------------------------------------------------------------------------------
 
     def scan(self, check: Check) -> Snapshot:
-        """Bring the mirror up to date, with one request if nothing has changed, and return what is in it."""
-        with self._telling_trouble():
+        """Update the mirror, with one request if nothing has changed, and return what is in it."""
+        with self._source_errors():
             self._update(check)
-        return self._read()
+        return self._current_snapshot()
 
-    def _confirm(self, missing: Collection[str], check: Check) -> Snapshot:
-        """Ask about known files that were not found: a listing may not have shown them."""
-        with self._telling_trouble():
-            before = self._departures.left_open
-            self._departures.confirm(missing, check)
-            new = len(self._departures.left_open - before)
+    def _confirm_missing(self, missing: Collection[str], check: Check) -> Snapshot:
+        """Ask Drive about known files that were not found, because a listing may leave out existing files."""
+        with self._source_errors():
+            before = self._deletion_check.undecided
+            self._deletion_check.confirm(missing, check)
+            new = len(self._deletion_check.undecided - before)
         if new:
             logger.info(
-                "%s: %d files are out of sight; their text is kept until Drive says that they are gone",
+                "%s: %d files are no longer visible; their text is kept until Drive confirms that they are gone",
                 self.location,
                 new,
             )
-        return self._read()
+        return self._current_snapshot()
 
     @contextmanager
-    def _telling_trouble(self) -> Iterator[None]:
+    def _source_errors(self) -> Iterator[None]:
+        """Turn Drive's errors into those of a source."""
         try:
             yield
         except SourceUnavailableError as error:
             self._folder = None
             if not self._was_seen:
-                # It never was there for this account: rather a mistake than a trouble that passes.
+                # This account never saw the folder, so the id is probably wrong.
                 share = f" (it can be shared with {self._account})" if "@" in self._account else ""
                 raise ConfigurationError(f"{self.location}: {error}{share}") from None
-            self._mirror.miss()
+            self._mirror.require_full_pass()
             raise
         except (CredentialsError, DriveUnavailableError, RefusedError) as error:
             if isinstance(error, CredentialsError) and not self._was_seen:
-                raise  # they never worked: rather a mistake than a trouble that passes
-            raise _trouble(error) from None
+                raise  # the credentials never worked, so they are probably wrong
+            raise _source_error(error) from None
         except DriveError as error:
             self._folder = None
-            self._mirror.miss()
-            # A folder or its shared drive that is gone while it is listed.
-            said = f"the folder {error.reason}" if isinstance(error, FileUnavailableError) else str(error)
-            raise SourceUnavailableError(said, ends_with=DriveError) from None
+            self._mirror.require_full_pass()
+            # The folder or its shared drive disappeared during the listing.
+            reason = f"the folder {error.reason}" if isinstance(error, FileUnavailableError) else str(error)
+            raise SourceUnavailableError(reason, ends_with=DriveError) from None
 
     @property
     def _was_seen(self) -> bool:
@@ -144,65 +145,65 @@ class GoogleDriveSource:
 
     def _update(self, check: Check) -> None:
         passes = 0
-        self._departures.begin()
+        self._deletion_check.begin()
         while True:
             if self._folder is None:
                 self._folder = watched_folder.find_folder(self._api, self._folder_id, check)
-            if not self._goes_on(self._folder):
+            if not self._is_current(self._folder):
                 passes += 1
                 if passes > MAX_PASSES:
-                    raise DriveError("Google Drive refuses the page tokens that it gives")
-                self._begin(self._folder, check)
+                    raise DriveError("Google Drive rejects the page tokens that it issues")
+                self._begin_full_pass(self._folder, check)
             self._listing.run(self._folder.drive_id, check)
-            if not self._follow(self._folder.drive_id, check):
-                # It may be trashed, moved, not shared any more, or shared anew.
+            if not self._apply_changes(self._folder.drive_id, check):
+                # The folder may be trashed, moved, no longer shared, or shared again.
                 self._folder = None
                 continue
             shortcuts.resolve(self._api, self._mirror, self._folder.drive_id, check)
-            if not self._departures.recheck(check) and not self._mirror.unlisted(1):
+            if not self._deletion_check.recheck(check) and not self._mirror.unlisted(1):
                 break
-        self._mirror.tidy()
+        self._mirror.prune()
 
-    def _goes_on(self, found: DriveFile) -> bool:
-        """Return whether the mirror is of this folder, as this account sees it, and has missed nothing."""
+    def _is_current(self, folder: DriveFile) -> bool:
+        """Return whether the mirror holds this account's view of this folder, and needs no full pass."""
         position = self._mirror.position
-        expected = found.id, found.drive_id, self._account
-        return position is not None and not position.missed and position[:3] == expected
+        expected = folder.id, folder.drive_id, self._account
+        return position is not None and not position.needs_full_pass and position[:3] == expected
 
-    def _begin(self, found: DriveFile, check: Check) -> None:
-        # First of all, so that whatever changes while the folders are listed is told afterwards.
-        token = self._api.start_page_token(found.drive_id, check)
-        self._mirror.begin(found, watched_folder.ancestors(self._api, found, check), self._account, token)
+    def _begin_full_pass(self, folder: DriveFile, check: Check) -> None:
+        # The token comes first, so that changes during the listing are applied afterwards.
+        token = self._api.start_page_token(folder.drive_id, check)
+        self._mirror.begin(folder, watched_folder.ancestors(self._api, folder, check), self._account, token)
 
-    def _follow(self, drive_id: str | None, check: Check) -> bool:
-        """Take in the changes; returns whether they tell everything."""
+    def _apply_changes(self, drive_id: str | None, check: Check) -> bool:
+        """Apply the changes; return whether they are complete, so that no full pass is needed."""
         try:
             changes.apply_changes(self._api, self._mirror, drive_id, check)
         except PageTokenGoneError as error:
-            logger.info("%s: all folders are listed again, and no file is done again", error)
-            self._mirror.miss()
+            logger.info("%s: all folders are listed again, and no file is processed again", error)
+            self._mirror.require_full_pass()
         position = self._mirror.position
-        return position is not None and not position.missed
+        return position is not None and not position.needs_full_pass
 
-    def _read(self) -> Snapshot:
+    def _current_snapshot(self) -> Snapshot:
         revision = self._mirror.revision
-        if self._found is None or self._found[0] != revision:
-            found = build_snapshot(self._mirror, self._limit_bytes)._replace(
-                may_exist=lambda key: not self._departures.is_gone(key),
-                is_gone=self._departures.is_gone,
-                confirm_missing=self._confirm,
+        if self._snapshot is None or self._snapshot[0] != revision:
+            snapshot = build_snapshot(self._mirror, self._limit_bytes)._replace(
+                may_exist=lambda key: not self._deletion_check.is_gone(key),
+                is_gone=self._deletion_check.is_gone,
+                confirm_missing=self._confirm_missing,
             )
-            self._found = revision, found
-            files = {key: file.version for key, file in found.files.items()}
-            self._versions = files | {key: odd.version for key, odd in found.unreadable.items()}
-        return self._found[1]
+            self._snapshot = revision, snapshot
+            files = {key: file.version for key, file in snapshot.files.items()}
+            self._versions = files | {key: entry.version for key, entry in snapshot.unreadable.items()}
+        return self._snapshot[1]
 
-    # -- one file --------------------------------------------------------------------------------------------------
+    # -- single files ----------------------------------------------------------------------------------------------
 
     def version_now(self, file: FoundFile) -> str:
-        """Return the version that the mirror has; a request is not worth it.
+        """Return the version in the mirror, without a request.
 
-        Of what is there and no longer to be read that is the reason, so that the next look shows it as such.
+        For a file that has become unreadable it is the reason, so that the next scan shows the file as unreadable.
         """
         try:
             return self._versions[file.file_id]
@@ -211,75 +212,81 @@ class GoogleDriveSource:
 
     @contextmanager
     def fetch(self, file: FoundFile, on_progress: ProgressCallback, check: Check) -> Iterator[OpenFile]:
-        """Have the file's content on this machine for as long as the block lasts."""
-        known = self._mirror.file(file.file_id)
-        if known is None:
+        """Download the file and open it; the copy is removed at the end of the block."""
+        drive_file = self._mirror.file(file.file_id)
+        if drive_file is None:
             raise FileNotFoundError(errno.ENOENT, "is no longer in the folder", file.name)
         with ExitStack() as stack:
-            fetching = local_copy(
-                self._api, self._spool, known, limit_bytes=self._limit_bytes, on_progress=on_progress, check=check
+            copy = local_copy(
+                self._api,
+                self._downloads,
+                drive_file,
+                limit_bytes=self._limit_bytes,
+                on_progress=on_progress,
+                check=check,
             )
             try:
-                path = stack.enter_context(fetching)
+                path = stack.enter_context(copy)
             except DriveError as error:
-                raise self._failure(error, known, file.name) from None
+                raise self._file_error(error, drive_file, file.name) from None
             yield stack.enter_context(open_local(str(path)))
 
-    def _failure(self, error: DriveError, file: DriveFile, name: str) -> Exception:
-        """Return what an error of Drive's means for the work on a file."""
+    def _file_error(self, error: DriveError, file: DriveFile, name: str) -> Exception:
+        """Return the exception to raise for a file that could not be downloaded."""
         match error:
             case FileUnavailableError(gone=True):
-                return self._without_content(file, name)
+                return self._content_not_found(file, name)
             case FileUnavailableError(retryable=False):
-                self._mirror.refuse(file.id)
+                self._mirror.mark_refused(file.id)
                 return SkippedError(f"{name} {error.reason}")
             case FileUnavailableError():
                 return DownloadError(f"{name} {error.reason}")
             case DownloadError():
-                # It may not be what was expected because there is a newer one.
+                # There may be a newer version of the content.
                 with suppress(DriveError):
-                    self._look_again(file.id)
+                    self._refresh(file.id)
                 return error
-        return _trouble(error)
+        return _source_error(error)
 
-    def _without_content(self, file: DriveFile, name: str) -> Exception:
-        """Return what it means that a content was not found: of a file that is there, that passes."""
+    def _content_not_found(self, file: DriveFile, name: str) -> Exception:
+        """Return the exception for a content that was not found; if the file exists, the error may pass."""
         try:
-            self._look_again(file.id)
+            self._refresh(file.id)
         except DriveError as error:
             if not (isinstance(error, FileUnavailableError) and error.gone):
-                return self._failure(error, file, name)
+                return self._file_error(error, file, name)
             self._mirror.remove(file.id)
             self._versions.pop(file.id, None)
             return FileNotFoundError(errno.ENOENT, "is no longer there", name)
-        return DownloadError(f"{name} is there, but its content was not found")
+        return DownloadError(f"{name} exists, but its content was not found")
 
-    def _look_again(self, file_id: str) -> None:
-        """Take in what Drive says of a file now; raises DriveError."""
+    def _refresh(self, file_id: str) -> None:
+        """Update one file in the mirror; raises DriveError."""
         self._mirror.put((self._api.file(file_id),))
-        known = self._mirror.file(file_id)
-        if known is not None and file_id in self._versions:
-            self._versions[file_id] = snapshot_entry(known, self._mirror.retried(file_id), self._limit_bytes).version
+        file = self._mirror.file(file_id)
+        if file is not None and file_id in self._versions:
+            retry_version = self._mirror.retry_version(file_id)
+            self._versions[file_id] = snapshot_entry(file, retry_version, self._limit_bytes).version
 
     def recheck_root(self) -> None:
-        """Have the next look ask for the folder itself first: it may be gone before any change tells of it."""
+        """Make the next scan check the watched folder first: it may be gone before a change reports it."""
         self._folder = None
 
 
-class _CredentialsTroubleError(SourceUnavailableError):
-    """The credentials can't be used: a matter of no folder."""
+class _CredentialsRejectedError(SourceUnavailableError):
+    """The credentials are unusable; the message does not name a folder."""
 
-    def end(self, place: str) -> CredentialsError:  # noqa: ARG002
+    def end(self, location: str) -> CredentialsError:  # noqa: ARG002
         return CredentialsError(str(self))
 
 
-def _trouble(error: DriveError) -> SourceUnavailableError:
-    """Return the trouble of the pipeline that an error is which is not known to be about one file."""
+def _source_error(error: DriveError) -> SourceUnavailableError:
+    """Return the source's error for a Drive error that does not concern a single file."""
     match error:
         case DriveUnavailableError():
             return SourceUnavailableError(str(error), error.retry_seconds, ends_with=DriveError)
         case CredentialsError():
-            return _CredentialsTroubleError(str(error), PERSON_SECONDS, ends_with=CredentialsError)
+            return _CredentialsRejectedError(str(error), PERSON_SECONDS, ends_with=CredentialsError)
         case RefusedError():
             return SourceUnavailableError(str(error), ends_with=RefusedError)
     return SourceUnavailableError(str(error), ends_with=DriveError)

@@ -1,4 +1,4 @@
-"""Where a Drive pipeline keeps its mirror and its downloads in the state folder."""
+"""Paths of a Drive pipeline's mirror and downloads in the state folder."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from hashlib import blake2b
 from pathlib import Path
 
 
-def mirror_path(state_dir: Path, scope: str) -> Path:
-    """Return the file that mirrors what Drive has in the scope's folder."""
-    return state_dir / f"drive-{_mark(scope)}.sqlite3"
+def mirror_path(state_dir: Path, collection: str) -> Path:
+    """Return the SQLite file that mirrors the watched folder."""
+    return state_dir / f"drive-{_hash(collection)}.sqlite3"
 
 
-def downloads_path(state_dir: Path, scope: str) -> Path:
-    """Return the folder of the scope's downloads."""
-    return state_dir / f"downloads-{_mark(scope)}"
+def downloads_path(state_dir: Path, collection: str) -> Path:
+    """Return the folder of temporary downloads."""
+    return state_dir / f"downloads-{_hash(collection)}"
 
 
-def _mark(scope: str) -> str:
-    return blake2b(scope.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+def _hash(collection: str) -> str:
+    return blake2b(collection.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()

@@ -1,8 +1,7 @@
-"""The watched folder itself: whether it is one, whether it can be seen, and what it lies in."""
+"""Finds the watched folder in Drive, and the folders above it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from rag_pipeline.errors import ConfigurationError
@@ -10,17 +9,16 @@ from rag_pipeline.sources.google_drive.api import DriveApi
 from rag_pipeline.sources.google_drive.errors import FileUnavailableError
 from rag_pipeline.sources.google_drive.export_formats import FOLDER
 from rag_pipeline.sources.google_drive.records import DriveFile
-from rag_pipeline.sources.source import SourceUnavailableError
+from rag_pipeline.sources.source import Check, SourceUnavailableError
 
 MAX_DEPTH = 100
 
 
-def find_folder(api: DriveApi, folder_id: str, check: Callable[[], None]) -> DriveFile:
+def find_folder(api: DriveApi, folder_id: str, check: Check) -> DriveFile:
     """Return the folder.
 
-    Raises :class:`~rag_pipeline.errors.ConfigurationError` for what is not a folder, and
-    :class:`~rag_pipeline.sources.source.SourceUnavailableError` for one that can't be seen or lies in the
-    trash, since it may come back.
+    Raises :class:`~rag_pipeline.errors.ConfigurationError` if it is not a folder, and
+    :class:`~rag_pipeline.sources.source.SourceUnavailableError` if it is invisible or trashed: it may come back.
     """
     try:
         folder = api.file(folder_id, check)
@@ -31,13 +29,13 @@ def find_folder(api: DriveApi, folder_id: str, check: Callable[[], None]) -> Dri
     if folder.trashed:
         raise SourceUnavailableError("the folder is in the trash")
     if folder.id == folder.drive_id:
-        # Drive calls the root folder of every shared drive the same.
+        # Drive gives the root folder of every shared drive the same name.
         return replace(folder, name=api.drive(folder.id, check))
     return folder
 
 
-def ancestors(api: DriveApi, folder: DriveFile, check: Callable[[], None]) -> list[str]:
-    """Return the ids of the folders that a folder lies in, up to the top or to the last that can be seen."""
+def ancestors(api: DriveApi, folder: DriveFile, check: Check) -> list[str]:
+    """Return the ids of the folders above a folder, as far as they are visible."""
     found: list[str] = []
     waiting = list(folder.parents)
     while waiting and len(found) < MAX_DEPTH:

@@ -19,7 +19,7 @@ from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
 from tests.drive import DriveServer
 from tests.sources.google_drive.driving import LIMIT_BYTES, QUICK
 from tests.sources.life import Life
-from tests.sources.memory_stages import MemoryStore, TestParts
+from tests.sources.memory_stages import MemoryStages, MemoryStore
 
 
 class Run(Life):
@@ -43,7 +43,7 @@ class Run(Life):
         super().__init__("google_drive", state)
         self.server = server
         self.store = store
-        self.test = TestParts(store, limit=LIMIT_BYTES)
+        self.test = MemoryStages(store, limit=LIMIT_BYTES)
         self.mirror = Mirror(state / "mirror.sqlite3")
         access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(server.service_account())}, state)
         self._session = access.open_session(server.url)
@@ -53,8 +53,8 @@ class Run(Life):
             api, self.mirror, self.spool, folder_id, location="Papers", account=access.account, limit_bytes=LIMIT_BYTES
         )
         self.pipeline = FollowingPipeline(
-            self.status, source, self.test.parts, self.ledger,
-            scope="scope", mode=RunMode.SINGLE if single else RunMode.CONTINUOUS,
+            self.status, source, self.test.stages, self.ledger,
+            collection="scope", mode=RunMode.SINGLE if single else RunMode.CONTINUOUS,
             check_interval_seconds=interval_seconds, workers=workers,
         )  # fmt: skip
 

@@ -76,7 +76,7 @@ def test_a_hundred_folders_fit_into_one_question_and_too_many_are_refused_before
         api = api_for(server)
         assert [found.id for found in api.children(folders, None, None).files] == [file]
         for count in (0, 500):
-            with pytest.raises(ValueError, match=f"{count} folders in one question"):
+            with pytest.raises(ValueError, match=f"{count} folders in one query"):
                 api.children((folders * 5)[:count], None, None)
 
 
@@ -269,7 +269,7 @@ def test_a_401_after_a_fresh_token_is_believed_only_after_all_attempts() -> None
         server.faults.add(unauthorized(), "changes.getStartPageToken", times=3)
         assert api.start_page_token(None)
         server.faults.add(unauthorized(), "changes.getStartPageToken", times=None)
-        with pytest.raises(CredentialsError, match="does not accept the access token"):
+        with pytest.raises(CredentialsError, match="rejects the access token"):
             api.start_page_token(None)
         assert server.requests.count("changes.getStartPageToken") == 4 + 2 * QUICK.attempts
 
@@ -366,7 +366,7 @@ def test_a_file_that_was_changed_since_it_was_seen_is_told(tmp_path: Path) -> No
         api = api_for(server)
         file = api.file(server.drive.add_file("a.txt", "aaaa"))
         server.drive.set_content(file.id, "bbbb")
-        with pytest.raises(DownloadError, match=r"^a.txt: it was changed while it was fetched$"):
+        with pytest.raises(DownloadError, match=r"^a.txt: changed during the download$"):
             api.download(file, tmp_path / "a", unheard, never)
 
 
@@ -472,7 +472,7 @@ def test_an_answer_that_can_t_be_read_is_asked_for_again(monkeypatch: pytest.Mon
         monkeypatch.setattr(HttpClient, "body", lambda *args: bodies.pop() if bodies else good(*args))
         assert api.file("root").id == server.drive.root_id
         bodies += [body] * QUICK.attempts
-        with pytest.raises(DriveUnavailableError, match="answered with something that can't be read"):
+        with pytest.raises(DriveUnavailableError, match="answered with unreadable content"):
             api.file("root")
 
 

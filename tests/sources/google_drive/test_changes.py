@@ -31,7 +31,7 @@ class Followed:
 
     def list(self) -> None:
         Listing(self.api, self.mirror).run(self.drive_id, go_on)
-        self.mirror.tidy()
+        self.mirror.prune()
 
     def follow(self, check: Callable[[], None] = go_on) -> set[str]:
         """Take in the changes, and return the ids of the files that are there."""
@@ -42,7 +42,7 @@ class Followed:
     def missed(self) -> bool:
         position = self.mirror.position
         assert position is not None
-        return position.missed
+        return position.needs_full_pass
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def test_a_source_finds_its_own_mirror_again_until_somebody_else_has_signed_in(t
             opened = open_source(
                 settings,
                 read_credentials(env, tmp_path),
-                scope=scope,
+                collection=scope,
                 state_dir=tmp_path,
                 limit_bytes=1 << 20,
                 stop=threading.Event(),

@@ -181,7 +181,7 @@ def test_what_is_longer_than_it_should_be_is_not_read_to_its_end(tmp_path: Path)
         def look() -> None:
             most.append(fetching.target.stat().st_size)
 
-        with pytest.raises(DownloadError, match=r"^a.txt: more than the 3 bytes that there should be came, 3 times$"):
+        with pytest.raises(DownloadError, match=r"^a.txt: got more than the expected 3 bytes, 3 times$"):
             fetching.run(ExpectedContent(size=3, md5="0" * 32), check=look)
         assert server.requests.count("media") == MAX_DAMAGED
         assert max(most) < MIB
@@ -224,7 +224,7 @@ def test_what_is_damaged_every_time_is_an_error_that_may_pass(tmp_path: Path) ->
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path)
         server.faults.add(corrupt(), "media", times=None)
         with pytest.raises(
-            DownloadError, match=rf"^a.txt: .*another MD5 than Drive says, {MAX_DAMAGED} times"
+            DownloadError, match=rf"^a.txt: .*the MD5 differs from Drive's, {MAX_DAMAGED} times"
         ) as raised:
             fetching.run()
         assert raised.value.retryable
@@ -237,7 +237,7 @@ def test_a_file_that_was_changed_meanwhile_is_not_fetched_again_for_nothing(tmp_
         file = server.drive.add_file("a.txt", Generated(MIB))
         fetching = Fetching(server, file, tmp_path)
         before = ExpectedContent(size=MIB, md5="0" * 32)
-        with pytest.raises(DownloadError, match="it was changed while it was fetched"):
+        with pytest.raises(DownloadError, match="changed during the download"):
             fetching.run(before, has_changed=lambda: True)
         assert server.requests.count("media") == 1
         assert nothing_below(tmp_path)
@@ -296,11 +296,11 @@ def test_more_than_the_limit_is_refused_as_soon_as_it_comes(tmp_path: Path) -> N
         assert nothing_below(tmp_path)
 
 
-def test_what_has_no_room_is_not_even_begun(tmp_path: Path) -> None:
+def test_what_has_write_error_is_not_even_begun(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", "x"), tmp_path)
         huge = shutil.disk_usage(tmp_path).total * 2
-        with pytest.raises(DownloadError, match=rf"^a.txt: {huge:,} bytes have no room in {tmp_path}, where") as raised:
+        with pytest.raises(DownloadError, match=rf"^a.txt: {huge:,} bytes do not fit into {tmp_path}, which") as raised:
             fetching.run(ExpectedContent(size=huge))
         assert raised.value.retryable
         assert server.requests.count() == 0
@@ -314,7 +314,7 @@ def test_a_disk_that_fills_up_says_so_and_is_given_back_what_was_written(tmp_pat
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, before[1]))
         try:
-            with pytest.raises(DownloadError, match=r"^a.txt: can't be written down: File too large$"):
+            with pytest.raises(DownloadError, match=r"^a.txt: can't be written to disk: File too large$"):
                 fetching.run()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -322,7 +322,7 @@ def test_a_disk_that_fills_up_says_so_and_is_given_back_what_was_written(tmp_pat
 
 
 def test_a_full_disk_is_called_that() -> None:
-    error = download._no_room(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "a.txt")
+    error = download._write_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "a.txt")
     assert str(error) == "a.txt: the disk is full"
 
 
@@ -330,7 +330,7 @@ def test_what_is_at_the_target_already_is_not_touched(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", "new"), tmp_path)
         fetching.target.write_text("old")
-        with pytest.raises(DownloadError, match="can't be written down: File exists"):
+        with pytest.raises(DownloadError, match="can't be written to disk: File exists"):
             fetching.run()
         assert fetching.target.read_text() == "old"
 

@@ -15,7 +15,7 @@ from rag_pipeline.sources.google_drive.download_folder import DownloadFolder, fi
 
 def test_a_place_has_the_file_s_name_and_is_gone_with_all_in_it_at_the_end(tmp_path: Path) -> None:
     spool = DownloadFolder(tmp_path / "downloads")
-    with spool.place("Report: Q1/Q2.pdf") as path:
+    with spool.new_path("Report: Q1/Q2.pdf") as path:
         assert path.name == "Report: Q1_Q2.pdf"
         path.write_text("content")
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -26,7 +26,7 @@ def test_a_place_is_gone_after_an_error_too(tmp_path: Path) -> None:
     spool = DownloadFolder(tmp_path / "downloads")
 
     def fail() -> None:
-        with spool.place("a") as path:
+        with spool.new_path("a") as path:
             path.write_text("content")
             raise ZeroDivisionError
 
@@ -37,7 +37,7 @@ def test_a_place_is_gone_after_an_error_too(tmp_path: Path) -> None:
 
 def test_two_files_of_one_name_have_two_places(tmp_path: Path) -> None:
     spool = DownloadFolder(tmp_path / "downloads")
-    with spool.place("a.txt") as one, spool.place("a.txt") as other:
+    with spool.new_path("a.txt") as one, spool.new_path("a.txt") as other:
         assert one != other
         assert one.name == other.name == "a.txt"
 
@@ -58,7 +58,7 @@ def test_what_a_killed_process_has_left_is_removed_at_the_start_and_nothing_it_l
 
 def test_a_folder_that_can_t_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StateError, match="file/downloads can't be made and emptied: Not a directory"):
+    with pytest.raises(StateError, match="file/downloads can't be created and emptied: Not a directory"):
         DownloadFolder(tmp_path / "file" / "downloads")
 
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rag_pipeline.errors import StateError
 from rag_pipeline.sources.google_drive.export_formats import FOLDER, SHORTCUT
-from rag_pipeline.sources.google_drive.mirror import NEVER_RECHECK, Mirror, Position
+from rag_pipeline.sources.google_drive.mirror import NEVER_RECHECK, Mirror, MirrorPosition
 from rag_pipeline.sources.google_drive.records import DriveChange, DriveFile, ShortcutTarget
 
 TEXT = "text/plain"
@@ -55,7 +55,7 @@ def mirrored(path: Path, *files: DriveFile) -> Iterator[Mirror]:
     with Mirror(path / "mirror.sqlite3") as mirror:
         mirror.begin(folder("top"), (), "me", "1")
         mirror.put(files, listed=["top", *(one.id for one in files if one.mime_type == FOLDER)])
-        mirror.tidy()
+        mirror.prune()
         yield mirror
 
 
@@ -65,10 +65,10 @@ def test_what_was_taken_in_is_there_after_a_restart_with_all_that_drive_said(tmp
         "https://x", None, False, {}, "head",
     )  # fmt: skip
     with mirrored(tmp_path, full, shortcut("s", "a", "top")) as mirror:
-        assert mirror.position == Position("top", None, "me", "1", False)
+        assert mirror.position == MirrorPosition("top", None, "me", "1", False)
         mirror.apply((), "2")
     with Mirror(tmp_path / "mirror.sqlite3") as mirror:
-        assert mirror.position == Position("top", None, "me", "2", False)
+        assert mirror.position == MirrorPosition("top", None, "me", "2", False)
         # Its parents are known to the edges alone.
         assert mirror.file("a") == replace(full, parents=())
         assert [one for one, _ in mirror.files()] == [replace(full, parents=())]
@@ -100,7 +100,7 @@ def test_changes_of_what_is_elsewhere_are_passed_over(tmp_path: Path) -> None:
 def test_a_folder_that_is_moved_in_has_to_be_listed_and_one_that_is_moved_out_takes_all_with_it(tmp_path: Path) -> None:
     with mirrored(tmp_path, folder("sub", "top"), file("a", "sub"), folder("deep", "sub"), file("b", "deep")) as mirror:
         mirror.apply(changed(folder("sub", "elsewhere", version=2)), "2")
-        mirror.tidy()
+        mirror.prune()
         assert (known(mirror), mirror.file("b")) == (set(), None)
         mirror.apply(changed(folder("sub", "top", version=3)), "3")
         assert mirror.unlisted(10) == ["sub"]
@@ -113,7 +113,7 @@ def test_a_folder_that_is_moved_in_has_to_be_listed_and_one_that_is_moved_out_ta
 def test_a_trashed_folder_hides_what_is_below_it_though_nothing_says_so_of_that(tmp_path: Path) -> None:
     with mirrored(tmp_path, folder("sub", "top"), file("a", "sub"), file("b", "sub", "top")) as mirror:
         mirror.apply(changed(folder("sub", "top", version=2, trashed=True)), "2")
-        mirror.tidy()
+        mirror.prune()
         # b is in a second folder.
         assert known(mirror) == {"b"}
         mirror.apply(changed(folder("sub", "top", version=3)), "3")
@@ -150,7 +150,7 @@ def test_folders_in_a_circle_end_where_they_began(tmp_path: Path) -> None:
     with mirrored(tmp_path, *files) as mirror:
         assert (known(mirror), mirror.unlisted(10), mirror.unresolved(0, NOW)) == ({"a"}, [], [])
         mirror.apply(changed(folder("one", "two", version=2)), "2")
-        mirror.tidy()
+        mirror.prune()
         # Nothing leads there any more but itself.
         assert (known(mirror), mirror.file("two")) == (set(), None)
 
@@ -173,9 +173,9 @@ def test_what_a_new_pass_does_not_see_is_gone_at_its_end_and_not_before(tmp_path
         mirror.put([folder("sub", "top")], listed=["top"])
         assert mirror.unlisted(10) == ["sub"]
         mirror.put([file("a", "sub")], listed=["sub"])
-        mirror.tidy()
+        mirror.prune()
         assert (known(mirror), mirror.file("b")) == ({"a"}, None)
-        assert mirror.position == Position("top", None, "me", "9", False)
+        assert mirror.position == MirrorPosition("top", None, "me", "9", False)
 
 
 def test_a_change_of_the_watched_folder_or_of_one_above_it_asks_for_a_new_pass(tmp_path: Path) -> None:
@@ -183,14 +183,14 @@ def test_a_change_of_the_watched_folder_or_of_one_above_it_asks_for_a_new_pass(t
         with Mirror(tmp_path / f"{key}.sqlite3") as mirror:
             mirror.begin(folder("top"), ["above"], "me", "1")
             mirror.apply(changed(file("a", "top")), "2")
-            assert mirror.position == Position("top", None, "me", "2", False)
+            assert mirror.position == MirrorPosition("top", None, "me", "2", False)
             mirror.apply([removed(key)], "3")
             # The folder itself may come back: what is known of what is in it stays.
-            assert mirror.position == Position("top", None, "me", "3", True)
+            assert mirror.position == MirrorPosition("top", None, "me", "3", True)
             assert known(mirror) == {"a"}
             mirror.begin(folder("top"), [], "me", "4")
-            assert mirror.position == Position("top", None, "me", "4", False)
-            assert not mirror.is_above("above")
+            assert mirror.position == MirrorPosition("top", None, "me", "4", False)
+            assert not mirror.is_ancestor("above")
 
 
 def test_targets_of_shortcuts_are_to_be_looked_up_once_or_again_after_a_while(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_targets_of_shortcuts_are_to_be_looked_up_once_or_again_after_a_while(tm
         assert (mirror.unresolved(1000.0, NOW), mirror.unresolved(1001.0, NOW)) == ([], ["far", "lost"])
         # The clock was ahead then, or is behind now.
         assert mirror.unresolved(900.0, 999.0) == ["far", "lost"]
-        mirror.tidy()
+        mirror.prune()
         assert known(mirror) == {"far", "near"}
         told = {one.file.id: (one.target and one.target.id, one.reason, one.in_folders) for one in mirror.shortcuts()}
         assert told == {
@@ -214,7 +214,7 @@ def test_targets_of_shortcuts_are_to_be_looked_up_once_or_again_after_a_while(tm
         mirror.apply(changed(file("lost", "elsewhere")), "2")
         assert mirror.unresolved(1, NOW) == ["lost"]
         mirror.apply([removed("s1"), removed("s2")], "3")
-        mirror.tidy()
+        mirror.prune()
         assert (known(mirror), mirror.unresolved(2000.0, NOW)) == ({"near"}, [])
 
 
@@ -223,18 +223,18 @@ def test_the_target_of_a_shortcut_that_points_elsewhere_now_is_not_reached_any_m
         mirror.set_target("one", file("one", "elsewhere"), None, NEVER_RECHECK)
         assert known(mirror) == {"one"}
         mirror.apply(changed(shortcut("s", "two", "top", version=2)), "2")
-        mirror.tidy()
+        mirror.prune()
         assert (known(mirror), mirror.unresolved(0, NOW)) == (set(), ["two"])
 
 
 def test_a_refused_file_is_to_be_tried_again_from_its_next_version_on(tmp_path: Path) -> None:
     def retried() -> list[int]:
         found = [version for _, version in mirror.files()]
-        assert found == [mirror.retried("a")]
+        assert found == [mirror.retry_version("a")]
         return found
 
     with mirrored(tmp_path, file("a", "top", version=7)) as mirror:
-        mirror.refuse("a")
+        mirror.mark_refused("a")
         mirror.put([file("a", "top", version=7)])
         assert retried() == [0]
         mirror.apply(changed(file("a", "top", version=9)), "2")
@@ -242,7 +242,7 @@ def test_a_refused_file_is_to_be_tried_again_from_its_next_version_on(tmp_path: 
         # That try stays the same one, whatever comes after it.
         mirror.apply(changed(file("a", "top", version=12)), "3")
         assert retried() == [9]
-        assert mirror.retried("unknown") == 0
+        assert mirror.retry_version("unknown") == 0
 
 
 def test_a_file_that_cannot_be_used_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
@@ -251,8 +251,8 @@ def test_a_file_that_cannot_be_used_is_one_line_that_says_what_to_do(tmp_path: P
     with pytest.raises(StateError) as damaged:
         Mirror(path)
     assert str(damaged.value) == (
-        f"{path} is damaged (file is not a database): remove it, Drive is listed again, and nothing that is stored is "
-        "done again"
+        f"{path} is damaged (file is not a database): remove it, Drive is listed again, and no stored file is "
+        "processed again"
     )
     path.unlink()
     Mirror(path).close()
@@ -432,7 +432,7 @@ class MirrorMachine(RuleBasedStateMachine):
                 )
             if not self.mirror.unlisted(1):
                 break
-        self.mirror.tidy()
+        self.mirror.prune()
         assert known(self.mirror) == self.model.files()
 
     @invariant()

@@ -83,7 +83,7 @@ def test_a_folder_on_another_drive_is_not_followed_since_nobody_tells_what_chang
         shortcut = drive.add_shortcut("to the team", team, top)
         with seeing(tmp_path, server, top) as seen:
             assert seen.ids() == set()
-            assert seen.reasons() == {shortcut: shortcuts.ELSEWHERE}
+            assert seen.reasons() == {shortcut: shortcuts.OTHER_DRIVE}
 
 
 def test_what_the_changes_do_not_tell_is_looked_up_now_and_then(

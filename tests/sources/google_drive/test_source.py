@@ -135,7 +135,7 @@ def test_tokens_that_are_never_taken_are_no_endless_loop(server: DriveServer, to
     server.drive.add_file("a.txt", "x", top)
     with seeing(tmp_path, server, top) as seen:
         server.faults.add(page_token_gone(), "changes.list", times=None)
-        with pytest.raises(SourceUnavailableError, match="refuses the page tokens that it gives"):
+        with pytest.raises(SourceUnavailableError, match="rejects the page tokens that it issues"):
             seen.source.scan(go_on)
         server.faults.clear()
         assert len(seen.ids()) == 1
@@ -189,7 +189,7 @@ def test_an_answer_that_lacks_the_list_of_files_is_not_taken_for_an_empty_folder
             patched.setattr(
                 "tests.drive.api.cut_down", lambda made, mask: {} if "files" in mask else cut_down(made, mask)
             )
-            with pytest.raises(SourceUnavailableError, match="can't be read"):
+            with pytest.raises(SourceUnavailableError, match="unreadable content"):
                 seen.ids()
         assert seen.ids() == {file}
 
@@ -383,7 +383,7 @@ def test_a_content_that_is_not_found_of_a_file_that_is_there_is_a_failure_to_try
         server.faults.add(error(404, "notFound"), "media")
         with pytest.raises(DownloadError) as failed:
             read(seen, file)
-        assert (str(failed.value), failed.value.retryable) == ("a.txt is there, but its content was not found", True)
+        assert (str(failed.value), failed.value.retryable) == ("a.txt exists, but its content was not found", True)
         assert seen.source.version_now(file) == file.version
         assert read(seen, look(seen)[key]) == "hello"
         # What Drive says of it then is taken in.

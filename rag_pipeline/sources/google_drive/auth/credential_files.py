@@ -1,4 +1,4 @@
-"""The JSON files that Google gives out: read within bounds, told apart, and never quoted in a message."""
+"""Reads the JSON files that Google issues: service account keys and OAuth clients. Messages never quote them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rag_pipeline.common.config import read_str
+from rag_pipeline.common.env import read_str
 from rag_pipeline.sources.google_drive.errors import CredentialsError
 from rag_pipeline.sources.google_drive.transport.hosts import may_receive_secret
 
@@ -29,7 +29,7 @@ _CLIENT_KEYS = ("client_id", "client_secret", "auth_uri", "token_uri")
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """The app that a person grants access to; ``source`` names the variable and file it came from."""
+    """The app that a person grants access to; ``source`` names its variable and file."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -39,14 +39,14 @@ class OAuthClient:
 
 
 def read_client(env: Mapping[str, str]) -> OAuthClient:
-    """Return the OAuth client that ``GOOGLE_DRIVE_OAUTH_CLIENT`` names; raises CredentialsError in one line."""
+    """Return the OAuth client of ``GOOGLE_DRIVE_OAUTH_CLIENT``; raises CredentialsError in one line."""
     path = read_str(env, CLIENT)
     if path is None:
         raise CredentialsError(f"{CLIENT} is not set: expected the path of {_CLIENT}")
     source = source_of(CLIENT, path)
     data = read_json_file(path, source, _CLIENT)
     if data.get("type") == "service_account":
-        raise CredentialsError(f"{source} is the key of a service account: set {KEY_FILE} to it instead")
+        raise CredentialsError(f"{source} is the key of a service account: set {KEY_FILE} instead")
     if "web" in data:
         raise CredentialsError(f"{source} is an OAuth client of the type Web application: expected {_CLIENT}")
     installed = data.get("installed")
@@ -64,18 +64,18 @@ def read_client(env: Mapping[str, str]) -> OAuthClient:
 
 
 def source_of(key: str, path: str) -> str:
-    """Return the words for a file that a variable names; raises CredentialsError if it holds the JSON itself."""
+    """Return ``variable=path`` for messages; raises CredentialsError if the variable holds the JSON itself."""
     if path.lstrip()[:1] in ("{", '"') or len(path) > MAX_PATH_CHARACTERS or not path.isprintable():
         instead = f": that goes into {INLINE}" if key == KEY_FILE else ""
-        raise CredentialsError(f"{key}: expected the path of a file, not what is in it{instead}")
+        raise CredentialsError(f"{key}: expected the path of a file, not its content{instead}")
     return f"{key}={path}"
 
 
 def read_json_file(path: str, source: str, expected: str, *, is_key: bool = False) -> Mapping[str, Any]:
-    """Return the object in the file; raises CredentialsError, which names ``source`` and what was ``expected``.
+    """Return the JSON object in the file; raises CredentialsError that names ``source`` and what was ``expected``.
 
-    A key that all users of the machine can read or write is told of and taken: it may lie where modes can't be chosen,
-    such as in a container.
+    If all users of the machine can read or write a key, a warning is logged, and the key is used: it may lie where
+    modes can't be chosen, such as in a container.
     """
     try:
         content, mode = read_regular(Path(path).expanduser())
@@ -83,17 +83,16 @@ def read_json_file(path: str, source: str, expected: str, *, is_key: bool = Fals
     except UnicodeDecodeError:
         raise CredentialsError(f"{source}: expected {expected}, not other data") from None
     except (OSError, ValueError, RuntimeError) as error:
-        why = getattr(error, "strerror", None) or "no such path"
-        raise CredentialsError(f"{source}: expected the path of {expected} ({why})") from None
+        reason = getattr(error, "strerror", None) or "no such path"
+        raise CredentialsError(f"{source}: expected the path of {expected} ({reason})") from None
     if is_key and mode & 0o006:
         logger.warning("%s can be read or written by everyone (mode %04o): run chmod 600 on it", source, mode)
     return parse_json(text, source, expected)
 
 
 def read_regular(path: Path) -> tuple[bytes, int]:
-    """Return what a file holds, up to a bound, and its mode; raises OSError, also for what is no regular file."""
-    # Without waiting, since a pipe may never be written to; and one look at the open file, since what has the name may
-    # be another one by then.
+    """Return a file's content, up to 1 MiB, and its mode; raises OSError, also if it is not a regular file."""
+    # Non-blocking, because a pipe may never have a writer. The open file is checked, because the path may be replaced.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         mode = os.fstat(descriptor).st_mode
@@ -106,11 +105,11 @@ def read_regular(path: Path) -> tuple[bytes, int]:
 
 
 def parse_json(text: str, source: str, expected: str) -> Mapping[str, Any]:
-    """Return the object; raises CredentialsError as :func:`read_json_file` does."""
+    """Return the JSON object; raises CredentialsError as :func:`read_json_file` does."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        raise CredentialsError(f"{source}: expected {expected}, and it is not JSON of that form")
+        raise CredentialsError(f"{source}: expected {expected}, but it is not a JSON object")
     return data

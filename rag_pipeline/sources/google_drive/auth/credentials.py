@@ -1,8 +1,8 @@
-"""Who asks Drive: a service account, or a person who has signed in; read from the environment and checked.
+"""Credentials for Drive from the environment: a service account, or a person who has signed in.
 
 ``GOOGLE_DRIVE_CREDENTIALS_JSON`` (the JSON of a service account's key) and ``GOOGLE_DRIVE_OAUTH_CLIENT`` (the file of
-an OAuth client, with which a person signs in) are for Drive alone, and so come before
-``GOOGLE_APPLICATION_CREDENTIALS`` (the file of a service account's key), which is for all that uses Google.
+an OAuth client, for a person's sign-in) are for Drive alone. So they take precedence over
+``GOOGLE_APPLICATION_CREDENTIALS`` (the file of a service account's key), which all Google clients read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from rag_pipeline.common.config import read_str
+from rag_pipeline.common.env import read_str
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.sources.google_drive.auth.credential_files import (
     CLIENT,
@@ -36,9 +36,10 @@ _KEY = "the JSON key of a service account"
 
 
 class DriveCredentials:
-    """Credentials that are ready for use; nothing was sent to Google yet.
+    """Checked credentials; nothing was sent to Google yet.
 
-    ``who`` names them for people. ``account`` tells them from others', who see another Drive, and holds no secret.
+    ``who`` names them for people. ``account`` identifies the account, which decides what of Drive is visible, and holds
+    no secret.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class DriveCredentials:
         self._on_refresh = on_refresh
 
     def open_session(self, base_url: str) -> DriveSession:
-        """Return a session for Drive at that address."""
+        """Return a session for Drive's API at that URL."""
         from rag_pipeline.sources.google_drive.transport.session import DriveSession
 
         return DriveSession(self._credentials, base_url=base_url, explain=self._explain, on_refresh=self._on_refresh)
@@ -68,9 +69,9 @@ def read_credentials(
 ) -> DriveCredentials:
     """Return the credentials that the environment names.
 
-    ``names`` are other words for its variables in messages, for keys that come from elsewhere. Raises
+    ``names`` gives other names for its variables in error messages. Raises
     :class:`~rag_pipeline.sources.google_drive.errors.CredentialsError` in one line that names the variable and the
-    file, never what is in them, and ConfigurationError if google-auth is not installed.
+    file but not their content, and ConfigurationError if google-auth is not installed.
     """
     inline, client, key_file = read_str(env, INLINE), read_str(env, CLIENT), read_str(env, KEY_FILE)
     if inline is not None and client is not None:
@@ -104,28 +105,27 @@ def _service_account(data: Mapping[str, Any], source: str) -> DriveCredentials:
 
     kind = data.get("type")
     if "installed" in data or "web" in data:
-        raise CredentialsError(f"{source} is an OAuth client, which a person signs in with: set {CLIENT} to its file")
+        raise CredentialsError(f"{source} is an OAuth client, for a person's sign-in: set {CLIENT} to its file")
     if kind == "authorized_user":
         raise CredentialsError(f"{source} is a person's login with gcloud: expected {_KEY}, or {CLIENT} for a person")
     if kind != "service_account":
         raise CredentialsError(f"{source}: expected {_KEY}")
     missing = [key for key in ("client_email", "private_key", "token_uri") if not isinstance(data.get(key), str)]
     if missing:
-        raise CredentialsError(f"{source}: expected {_KEY}, and {' and '.join(missing)} is not in it")
+        raise CredentialsError(f"{source}: expected {_KEY}, but {' and '.join(missing)} is missing")
     if not may_receive_secret(data["token_uri"]):
         raise CredentialsError(f"{source}: expected a token_uri of Google's")
     try:
         credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
             data, scopes=[SCOPE], additional_claims=_audience(data["token_uri"])
         )
-    except Exception:  # noqa: BLE001 - whatever the parsers of keys raise; their messages may quote the key
-        raise CredentialsError(f"{source}: the private_key in it can't be read: download a new key") from None
+    except Exception:  # noqa: BLE001 - the key parsers raise many types, and their messages may quote the key
+        raise CredentialsError(f"{source}: its private_key can't be read: download a new key") from None
     who = str(data["client_email"])
 
     def explain(error: Exception) -> CredentialsError:
-        why = _word_of(error)
         return CredentialsError(
-            f"Google refuses the key of {who} from {source} ({why}): "
+            f"Google refuses the key of {who} from {source} ({_error_code(error)}): "
             "check that the key was not deleted, and that this machine's clock is right"
         )
 
@@ -133,7 +133,7 @@ def _service_account(data: Mapping[str, Any], source: str) -> DriveCredentials:
 
 
 def _audience(token_uri: str) -> dict[str, str]:
-    """Return the claim that keeps what is signed for a server on this machine from being good at Google as well."""
+    """Return the claim that keeps a token request that was signed for a local server from being valid at Google."""
     return {} if token_uri.startswith("https://") else {"aud": token_uri}
 
 
@@ -142,9 +142,7 @@ def _person(client: OAuthClient, path: Path) -> DriveCredentials:
 
     grant = load_grant(path)
     if grant.client_id != client.client_id:
-        raise CredentialsError(
-            f"{path} was granted to another OAuth client than that of {client.source}: run {SIGN_IN}"
-        )
+        raise CredentialsError(f"{path} belongs to another OAuth client than {client.source}: run {SIGN_IN}")
     credentials = Credentials(  # type: ignore[no-untyped-call]
         token=None,
         refresh_token=grant.refresh_token,
@@ -153,27 +151,28 @@ def _person(client: OAuthClient, path: Path) -> DriveCredentials:
         client_secret=client.client_secret,
         scopes=[SCOPE],
     )
-    kept = [grant.refresh_token]
+    saved_token = grant.refresh_token
 
-    def keep(current: Any) -> None:
-        # Google may give another one, and the old one is then good for a while only.
-        if current.refresh_token != kept[0]:
+    def save_new_token(current: Any) -> None:
+        # Google may issue a new refresh token; the old one then works for a limited time.
+        nonlocal saved_token
+        if current.refresh_token != saved_token:
             save_grant(path, Grant(client.client_id, current.refresh_token))
-            kept[0] = current.refresh_token
+            saved_token = current.refresh_token
 
     def explain(error: Exception) -> CredentialsError:
-        why = _word_of(error)
-        if why == "invalid_grant":
+        code = _error_code(error)
+        if code == "invalid_grant":
             return CredentialsError(f"the sign-in to Google Drive was revoked or has expired: run {SIGN_IN}")
         return CredentialsError(
-            f"Google refuses the OAuth client of {client.source} ({why}): check it, and run {SIGN_IN}"
+            f"Google refuses the OAuth client of {client.source} ({code}): check it, and run {SIGN_IN}"
         )
 
-    return DriveCredentials("a person", credentials, explain, keep, account=f"a person ({grant.mark})")
+    return DriveCredentials("a person", credentials, explain, save_new_token, account=f"a person ({grant.token_hash})")
 
 
-def _word_of(error: Exception) -> str:
-    """Return the error's name alone, such as ``invalid_grant``: what else is in there may repeat what was sent."""
+def _error_code(error: Exception) -> str:
+    """Return the error code alone, such as ``invalid_grant``: the rest of the answer may repeat secrets."""
     data = error.args[1] if len(error.args) > 1 else None
-    word = data.get("error") if isinstance(data, dict) else None
-    return word if isinstance(word, str) and word.replace("_", "").isalnum() else "no reason given"
+    code = data.get("error") if isinstance(data, dict) else None
+    return code if isinstance(code, str) and code.replace("_", "").isalnum() else "no reason given"

@@ -1,8 +1,8 @@
-"""A person's sign-in: the loopback flow for installed apps (RFC 8252), with PKCE (RFC 7636).
+"""A person's sign-in: the OAuth loopback flow for installed apps (RFC 8252), with PKCE (RFC 7636).
 
-A browser on this machine asks the person, and comes back to a server that lives for that one answer.
-google-auth-oauthlib does this too, with two libraries below it whose debug log holds the tokens; it takes the first
-request that arrives for the answer, and a connection that sends nothing stops it.
+The person grants access in a browser on this machine, which is then redirected to a short-lived local server.
+google-auth-oauthlib is not used: the debug logs of its libraries hold the tokens, it takes any first request for the
+redirect, and a connection that sends nothing blocks it.
 """
 
 from __future__ import annotations
@@ -36,53 +36,51 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</
 """
 
 
-class _Answer(NamedTuple):
-    """What came back: a code, or Google's word for why there is none."""
+class _AuthorizationResponse(NamedTuple):
+    """The authorization code, or Google's error code."""
 
     code: str | None
     error: str | None
 
 
-def sign_in(
-    client: OAuthClient, show_address: Callable[[str], None], *, timeout_seconds: float = TIMEOUT_SECONDS
-) -> Grant:
-    """Return what the person grants in the browser that ``show_address`` opens.
+def sign_in(client: OAuthClient, show_url: Callable[[str], None], *, timeout_seconds: float = TIMEOUT_SECONDS) -> Grant:
+    """Sign a person in through the browser, and return the grant.
 
-    ``show_address`` is called once, with the address to open. Raises
+    ``show_url`` is called once, with the URL to open. Raises
     :class:`~rag_pipeline.sources.google_drive.errors.CredentialsError` if the person refuses, answers too late or
     grants less, and DriveUnavailableError if Google can't be reached.
     """
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
-    with _Loopback(state) as loopback:
-        show_address(_consent_address(client, loopback.redirect_uri, state, verifier))
-        answer = loopback.wait(timeout_seconds)
-    if answer.code is None:
-        if answer.error == "access_denied":
+    with _RedirectServer(state) as server:
+        show_url(_consent_url(client, server.redirect_uri, state, verifier))
+        response = server.wait(timeout_seconds)
+    if response.code is None:
+        if response.error == "access_denied":
             raise CredentialsError(
                 f"access to Google Drive was refused in the browser: run {SIGN_IN} to be asked again"
             )
-        raise CredentialsError(f"Google did not sign in: {answer.error or 'no reason given'}")
-    return _exchange(client, answer.code, verifier, loopback.redirect_uri)
+        raise CredentialsError(f"Google did not sign in: {response.error or 'no reason given'}")
+    return _exchange_code(client, response.code, verifier, server.redirect_uri)
 
 
-class _Loopback:
-    """A server on a free port of 127.0.0.1 that waits for one answer with the right state."""
+class _RedirectServer:
+    """Server on a free port of 127.0.0.1 that waits for one redirect with the right state."""
 
     def __init__(self, state: str) -> None:
         self._state = state
-        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
-        loopback = self
+        self._responses: queue.SimpleQueue[_AuthorizationResponse] = queue.SimpleQueue()
+        redirect_server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class RedirectHandler(BaseHTTPRequestHandler):
             timeout = _CONNECTION_SECONDS  # browsers open connections that they may never use
 
             def do_GET(self) -> None:
-                status, title, text = loopback.take(self.path, self.headers.get("Host", ""))
+                status, title, text = redirect_server.receive(self.path, self.headers.get("Host", ""))
                 body = _PAGE.format(title=title, text=text).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
-                # The address holds the code: it is not to be kept, nor handed on.
+                # The URL holds the code: it must be neither cached nor sent as a referrer.
                 self.send_header("Cache-Control", "no-store")
                 self.send_header("Referrer-Policy", "no-referrer")
                 self.send_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
@@ -91,46 +89,46 @@ class _Loopback:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Write nothing: the address holds the code."""
+                """Log nothing: the URL holds the code."""
 
-        class Server(ThreadingHTTPServer):
+        class QuietServer(ThreadingHTTPServer):
             daemon_threads = True
-            block_on_close = False  # or a connection that is never used would have to time out
+            block_on_close = False  # else closing waits for the timeout of an unused connection
 
             def handle_error(self, request: object, client_address: object) -> None:
-                """Write nothing: a browser that hangs up is no event."""
+                """Log nothing if the browser hangs up."""
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = QuietServer(("127.0.0.1", 0), RedirectHandler)
         self._host = f"127.0.0.1:{self._server.server_port}"
         self.redirect_uri = f"http://{self._host}/"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="sign-in", daemon=True
         )
 
-    def take(self, target: str, host: str) -> tuple[int, str, str]:
-        """Take a request's address for the answer if it is it; return status, title and text of the page."""
-        address = urlsplit(target)
-        values = {key: found[0] for key, found in parse_qs(address.query).items()}
-        if address.path != "/" or host != self._host:
+    def receive(self, target: str, host: str) -> tuple[int, str, str]:
+        """Accept a request if it is the redirect; return status, title and text of the page."""
+        url = urlsplit(target)
+        parameters = {key: values[0] for key, values in parse_qs(url.query).items()}
+        if url.path != "/" or host != self._host:
             return 404, "Not found", "There is nothing here."
-        # Any page can send a browser here: only the answer to our question has the state.
-        if not hmac.compare_digest(values.get("state", "").encode(), self._state.encode()):
-            return 400, "Not the answer", "This is not the answer to the sign-in that is under way."
-        self._answers.put(_Answer(values.get("code"), values.get("error")))
-        if "code" not in values:
+        # Any web page can send a browser here, but only Google's redirect has the state.
+        if not hmac.compare_digest(parameters.get("state", "").encode(), self._state.encode()):
+            return 400, "Wrong sign-in", "This request does not belong to the current sign-in."
+        self._responses.put(_AuthorizationResponse(parameters.get("code"), parameters.get("error")))
+        if "code" not in parameters:
             return 200, "Not signed in", "Google gave no access. This page can be closed."
         return 200, "Thank you", "The terminal says whether the sign-in worked. This page can be closed."
 
-    def wait(self, timeout_seconds: float) -> _Answer:
-        """Return the answer; raises CredentialsError if none comes in time."""
+    def wait(self, timeout_seconds: float) -> _AuthorizationResponse:
+        """Return the response; raises CredentialsError if none arrives in time."""
         try:
-            return self._answers.get(timeout=timeout_seconds)
+            return self._responses.get(timeout=timeout_seconds)
         except queue.Empty:
             raise CredentialsError(
                 f"nobody signed in within {timeout_seconds:g} seconds: run {SIGN_IN} to be asked again"
             ) from None
 
-    def __enter__(self) -> _Loopback:
+    def __enter__(self) -> _RedirectServer:
         self._thread.start()
         return self
 
@@ -140,9 +138,9 @@ class _Loopback:
         self._thread.join()
 
 
-def _consent_address(client: OAuthClient, redirect_uri: str, state: str, verifier: str) -> str:
+def _consent_url(client: OAuthClient, redirect_uri: str, state: str, verifier: str) -> str:
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    question = {
+    parameters = {
         "client_id": client.client_id,
         "redirect_uri": redirect_uri,
         "response_type": "code",
@@ -151,12 +149,13 @@ def _consent_address(client: OAuthClient, redirect_uri: str, state: str, verifie
         "code_challenge": challenge,
         "code_challenge_method": "S256",
         "access_type": "offline",
-        "prompt": "consent",  # without it, a second sign-in brings no refresh token
+        "prompt": "consent",  # without it, a second sign-in yields no refresh token
     }
-    return f"{client.auth_uri}?{urlencode(question)}"
+    return f"{client.auth_uri}?{urlencode(parameters)}"
 
 
-def _exchange(client: OAuthClient, code: str, verifier: str, redirect_uri: str) -> Grant:
+def _exchange_code(client: OAuthClient, code: str, verifier: str, redirect_uri: str) -> Grant:
+    """Exchange the authorization code for a refresh token."""
     form = {
         "grant_type": "authorization_code",
         "code": code,
@@ -183,11 +182,11 @@ def _exchange(client: OAuthClient, code: str, verifier: str, redirect_uri: str) 
             f"Google refuses the sign-in ({data.get('error')}): check {client.source}, and try again"
         )
     if SCOPE not in str(data.get("scope", SCOPE)).split():
-        raise CredentialsError(f"Google Drive was not among what was granted: run {SIGN_IN}, and tick its box")
+        raise CredentialsError(f"access to Google Drive was not granted: run {SIGN_IN}, and tick its box")
     token = data.get("refresh_token")
     if not isinstance(token, str) or not token:
         raise CredentialsError(
-            "Google gave no refresh token: take the access away from the app at "
+            "Google issued no refresh token: remove the app's access at "
             f"https://myaccount.google.com/connections, and run {SIGN_IN}"
         )
     return Grant(client.client_id, token)

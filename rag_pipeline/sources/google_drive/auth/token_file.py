@@ -1,4 +1,4 @@
-"""The file that keeps a person's sign-in: for the owner's eyes alone from its first moment on."""
+"""The file with a person's refresh token; it is created with mode 600."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ SIGN_IN = "rag-pipeline google-drive --sign-in"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a person has granted, and to which OAuth client."""
+    """A person's refresh token, and the OAuth client it was issued to."""
 
     client_id: str
     refresh_token: str = field(repr=False)
 
     @property
-    def mark(self) -> str:
-        """What tells this grant from others, of other people perhaps; the token does not follow from it."""
+    def token_hash(self) -> str:
+        """A hash that tells the grants of different people apart without revealing the token."""
         return blake2b(self.refresh_token.encode(), digest_size=8).hexdigest()
 
 
 def load_grant(path: Path) -> Grant:
-    """Return what was granted; raises CredentialsError in one line that says what to do."""
+    """Return the saved grant; raises CredentialsError in one line that says what to do."""
     try:
         content, mode = read_regular(path)
     except FileNotFoundError:
-        raise CredentialsError(f"nobody has signed in yet ({path} is not there): run {SIGN_IN}") from None
+        raise CredentialsError(f"nobody has signed in yet ({path} does not exist): run {SIGN_IN}") from None
     except OSError as error:
         raise CredentialsError(f"{path} can't be read: {error.strerror}") from None
     if mode & 0o077:
@@ -52,12 +52,12 @@ def load_grant(path: Path) -> Grant:
 
 
 def save_grant(path: Path, grant: Grant) -> None:
-    """Replace the file as a whole; raises StateError if that can't be done, with the old one left as it was."""
+    """Replace the file atomically; raises StateError, and keeps the old file, if that fails."""
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with suppress(FileNotFoundError):
-            new.unlink()  # of a process that was killed and had our number
-        # O_EXCL: no file or link of someone else's is written to.
+            new.unlink()  # left by a killed process that had the same process id
+        # O_EXCL: never write to another user's file or link.
         descriptor = open_private(new, os.O_WRONLY | os.O_EXCL)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             json.dump(asdict(grant), file)
@@ -67,9 +67,9 @@ def save_grant(path: Path, grant: Grant) -> None:
     except OSError as error:
         with suppress(OSError):
             new.unlink()
-        raise StateError(f"the sign-in can't be kept in {path}: {error.strerror}") from None
+        raise StateError(f"the sign-in can't be saved to {path}: {error.strerror}") from None
 
 
 def _is_printable(value: object) -> bool:
-    """Return whether it is a text as OAuth allows for ids and tokens (RFC 6749, appendix A)."""
+    """Return whether the value is a text that OAuth allows for ids and tokens (RFC 6749, appendix A)."""
     return isinstance(value, str) and value != "" and value.isascii() and value.isprintable()

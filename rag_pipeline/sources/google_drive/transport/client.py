@@ -1,9 +1,9 @@
-"""One request to Drive and its answer: sent within bounds, redirected with care, and its failure given a name."""
+"""HTTP client for Drive: bounded answers, checked redirects, and typed errors."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urljoin
 
@@ -16,47 +16,50 @@ from rag_pipeline.sources.google_drive.transport.hosts import may_receive_token,
 from rag_pipeline.sources.google_drive.transport.response_reader import Deadline, ResponseReader
 from rag_pipeline.sources.google_drive.transport.retry import RateGate, RetryLoop, RetryPolicy, TryAgain
 from rag_pipeline.sources.google_drive.transport.session import PlainSession, TokenUnavailableError, describe_failure
+from rag_pipeline.sources.source import Check
 
 MAX_REDIRECTS = 5
 MAX_ANSWER_BYTES = 1 << 26
-"""Of one answer that is no content; a page of a thousand entries is some megabytes."""
+"""Limit of a JSON answer; a page of a thousand entries takes some megabytes."""
 _MAX_ERROR_BYTES = 1 << 16
 _OK = frozenset({200})
 
 
 class ApiRequest(NamedTuple):
-    """What is asked: ``what`` begins the sentence of an error.
+    """A GET request.
 
-    ``is_file``: it is about one file, and so is a refusal. ``has_page_token``: that may be what is refused.
+    subject: what is requested, such as a file's name; error messages begin with it.
+    is_file: the request is about one file, so an error answer may be about that file.
+    has_page_token: an error answer may be about the page token.
     """
 
     url: str
-    what: str
+    subject: str
     params: Mapping[str, str] | None = None
     is_file: bool = False
     has_page_token: bool = False
 
 
 class HttpClient:
-    """Sends requests over a session; safe to use from several threads, which slow down together."""
+    """Sends requests over a session. Safe under threads, which slow down together at a rate limit."""
 
     def __init__(self, session: requests.Session, *, base_url: str, policy: RetryPolicy, stop: threading.Event) -> None:
         self.policy = policy
         self._session = session
         self._base_url = base_url
         self._stop = stop
-        self._pace = RateGate(stop)
-        self._bare = PlainSession()
+        self._rate_gate = RateGate(stop)
+        self._plain_session = PlainSession()
 
-    def retries(self, what: str, check: Callable[[], None], policy: RetryPolicy | None = None) -> RetryLoop:
-        """Return the attempts at one request."""
-        return RetryLoop(policy or self.policy, self._pace, what, check)
+    def retry_loop(self, subject: str, check: Check, policy: RetryPolicy | None = None) -> RetryLoop:
+        """Return the retry loop for one request."""
+        return RetryLoop(policy or self.policy, self._rate_gate, subject, check)
 
-    def body(self, question: ApiRequest, check: Callable[[], None]) -> bytes:
-        """Return the whole answer to one attempt; raises as :meth:`get` does."""
-        with self.get(question, check) as incoming:
+    def body(self, request: ApiRequest, check: Check) -> bytes:
+        """Send the request once and return the whole body; raises as :meth:`get` does."""
+        with self.get(request, check) as reader:
             try:
-                body = incoming.whole(MAX_ANSWER_BYTES)
+                body = reader.read(MAX_ANSWER_BYTES)
             except HTTPError as error:
                 raise TryAgain(describe_failure(error)) from None
         if body is None:
@@ -65,40 +68,43 @@ class HttpClient:
 
     def get(
         self,
-        question: ApiRequest,
-        check: Callable[[], None],
+        request: ApiRequest,
+        check: Check,
         *,
         headers: Mapping[str, str] | None = None,
         accepted: frozenset[int] | None = None,
     ) -> ResponseReader:
-        """Return the answer to one attempt, to be closed by the caller.
+        """Send the request once and return the answer, which the caller closes.
 
-        ``accepted`` are the statuses of a content; without it an answer of 200 has to be whole within the policy's
-        time. ``check`` is called several times a second while nothing comes, and raises Stopped. Raises that, TryAgain
-        for what may pass, and a :class:`~rag_pipeline.sources.google_drive.errors.DriveError` for what will not.
+        ``accepted`` are the statuses of a file's content. Without it, the status must be 200, and the whole answer must
+        arrive within the policy's time. ``check`` is called several times a second while nothing arrives.
+
+        Raises Stopped, what ``check`` raises, TryAgain for a failure that may pass, and a
+        :class:`~rag_pipeline.sources.google_drive.errors.DriveError` for any other.
         """
-        patience = Deadline(self._stop, check, self.policy.answer_seconds)
-        incoming = ResponseReader(lambda: self._send(question, headers), patience)
-        answer = incoming.response
+        deadline = Deadline(self._stop, check, self.policy.answer_seconds)
+        reader = ResponseReader(lambda: self._send(request, headers), deadline)
+        answer = reader.response
         if answer.status_code in (accepted or _OK):
             if accepted is not None:
-                patience.without_end()
-            return incoming
-        with incoming:
+                deadline.remove_limit()
+            return reader
+        with reader:
             try:
-                body = incoming.whole(_MAX_ERROR_BYTES)
+                body = reader.read(_MAX_ERROR_BYTES)
             except HTTPError:
                 body = None
         raise to_exception(
             parse_error_response(answer.status_code, answer.headers, body or b""),
-            question.what,
-            is_file=question.is_file,
-            has_page_token=question.has_page_token,
+            request.subject,
+            is_file=request.is_file,
+            has_page_token=request.has_page_token,
             daily_seconds=self.policy.daily_seconds,
         )
 
-    def _send(self, question: ApiRequest, headers: Mapping[str, str] | None) -> requests.Response:
-        url, params = question.url, question.params
+    def _send(self, request: ApiRequest, headers: Mapping[str, str] | None) -> requests.Response:
+        """Send the request and follow its redirects."""
+        url, params = request.url, request.params
         session = self._session
         for _ in range(MAX_REDIRECTS + 1):
             try:
@@ -111,8 +117,10 @@ class HttpClient:
                     allow_redirects=False,
                 )
             except TokenUnavailableError as error:
-                # Nobody gets anywhere without a token: if there is a time to wait for, then for all.
-                raise TryAgain(str(error), header=error.header, slow_down=error.header is not None) from None
+                # Without a token no thread can send anything, so a Retry-After holds for all of them.
+                raise TryAgain(
+                    str(error), retry_after=error.retry_after, slow_down=error.retry_after is not None
+                ) from None
             except requests.RequestException as error:
                 raise TryAgain(describe_failure(error)) from None
             if not answer.is_redirect:
@@ -121,10 +129,10 @@ class HttpClient:
             try:
                 url, params = urljoin(answer.url, answer.headers["Location"]), None
             except ValueError:
-                raise TryAgain("was sent on to an address that can't be read", server_failed=True) from None
+                raise TryAgain("redirected to an invalid URL", server_failed=True) from None
             if not may_redirect_to(url, self._base_url):
-                host = (parse_origin(url) or ("", "an unknown address", 0))[1]
-                raise DownloadError(f"{question.what}: was sent on to {host}, which is not where Drive keeps files")
-            # Where Google serves contents from, the address is what lets in: the token has no business there.
-            session = self._session if may_receive_token(url, self._base_url) else self._bare
-        raise DownloadError(f"{question.what}: was sent on more than {MAX_REDIRECTS} times")
+                host = (parse_origin(url) or ("", "an invalid address", 0))[1]
+                raise DownloadError(f"{request.subject}: redirected to {host}, which does not belong to Google Drive")
+            # The URLs of Google's content servers carry their own authorization: they must not get the token.
+            session = self._session if may_receive_token(url, self._base_url) else self._plain_session
+        raise DownloadError(f"{request.subject}: redirected more than {MAX_REDIRECTS} times")

@@ -1,6 +1,6 @@
-"""Why Drive refuses: the closed lists of reasons that this pipeline knows, each with its meaning.
+"""Drive's error reasons: the closed lists that this pipeline knows.
 
-A reason that is in no list is not known to be about one file, so it stops the pipeline for a while and no file.
+A reason that is in no list may concern the whole project, so it makes the pipeline wait and fails no file.
 
 Sources:
 
@@ -9,8 +9,8 @@ Sources:
 - ``google.api.ErrorReason``, for the reasons in capitals, which are those of Google's service infrastructure and always
   about the project or the account: https://github.com/googleapis/googleapis/blob/master/google/api/error_reason.proto
 
-Three are in none of them, and are what the API answers: ``cannotDownloadFile`` and ``cannotExportFile`` (the owner has
-turned off download, print and copy), and ``downloadQuotaExceeded``.
+Three are undocumented, but the API sends them: ``cannotDownloadFile`` and ``cannotExportFile`` (the owner has turned
+off download, print and copy), and ``downloadQuotaExceeded``.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ FILE_REASONS: Mapping[str, str] = MappingProxyType(
         "insufficientFilePermissions": "may not be read by these credentials",
     }
 )
-"""The only reasons of a 403 that are about the one file that was asked for; each completes "<name> …"."""
+"""The only reasons of a 403 that concern the requested file alone; each text completes "<name> …"."""
 
 PASSING_FILE_REASONS = frozenset({"downloadQuotaExceeded"})
-"""Those of :data:`FILE_REASONS` that pass by themselves."""
+"""The reasons of :data:`FILE_REASONS` that pass by themselves."""
 
 FILE_NOT_FOUND = "notFound"
-"""The only reason of a 404 that says that a file is not there, or may not be seen by these credentials."""
+"""The only reason of a 404 that means that a file does not exist, or that these credentials may not see it."""
 
 UNSUPPORTED_CONVERSION = "unsupportedConversion"
-"""Our word for Drive's 400 to an export in a format that it does not make of this file."""
+"""Our own code for Drive's 400 to an export format that it does not offer for the file."""
 
 LIMITS = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED"})
 """Too many requests at the moment."""
@@ -49,7 +49,7 @@ DAILY_LIMITS = frozenset({"dailyLimitExceeded", "dailyLimitExceededUnreg", "quot
 """Too many requests for today."""
 
 SCOPE_REASONS = frozenset({"insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"})
-"""The token was granted for something else: only a new sign-in helps."""
+"""The token was granted for another scope: only a new sign-in helps."""
 
 _ENABLE = (
     "the Google Drive API is not enabled in the credentials' project: enable it at "
@@ -76,4 +76,4 @@ PROJECT_REASONS: Mapping[str, str] = MappingProxyType(
         "domainPolicy": "the administrators of the domain do not allow this app to see Drive: ask them",
     }
 )
-"""Some reasons that are about the project or the account, with what to do; they need not all be here."""
+"""Known reasons that concern the project or the account, with what to do. The list need not be complete."""

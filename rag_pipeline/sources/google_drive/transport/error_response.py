@@ -1,8 +1,8 @@
-"""What an answer means that is no success: pure functions over status, headers and body.
+"""Turns Drive's error answers into exceptions: pure functions over status, headers and body.
 
-Only what Drive says itself, in the JSON of its errors, is believed of a file, a page token or a folder. Whatever else
-comes under such a status is of something in between, and passes. Only a reason that is known to be about one file
-(:mod:`.error_reasons`) is a refusal of that file; any other is trouble of the pipeline.
+Only Drive's own JSON errors count as a statement about a file, a page token or a folder. Any other body comes from
+something in between, such as a proxy, and is retried. Only a reason that is known to concern one file
+(:mod:`.error_reasons`) is an error of that file; any other is an error of the whole pipeline.
 """
 
 from __future__ import annotations
@@ -35,14 +35,17 @@ MAX_MESSAGE_CHARACTERS = 200
 
 _LASTING = frozenset({400, 403, 404, 410})
 _VAGUE = frozenset({"badRequest", "failedPrecondition", "forbidden"})
-_SIGN_IN_AGAIN = "the credentials were given without the scope drive.readonly: sign in again"
+_SIGN_IN_AGAIN = "the credentials lack the scope drive.readonly: sign in again"
+_CHECK_CREDENTIALS = "check the credentials, and this machine's clock"
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """An answer that is no success; ``code`` is Drive's word for why, ``location`` the parameter it is about.
+    """An error answer.
 
-    ``of_drive`` is whether it has the form of Drive's errors.
+    code: Drive's reason.
+    location: the request parameter that the error is about.
+    from_drive: whether the body has the form of Drive's errors.
     """
 
     status: int
@@ -50,91 +53,90 @@ class ErrorResponse:
     message: str = ""
     location: str = ""
     retry_after: str | None = None
-    of_drive: bool = True
+    from_drive: bool = True
 
     def describe(self) -> str:
-        """Return status, word and message on one line."""
-        about = ", ".join(part for part in (self.code, self.message) if part) if self.of_drive else "not by Drive"
-        return f"answered {self.status}" + (f" ({about})" if about else "")
+        """Return status, reason and message on one line."""
+        details = ", ".join(part for part in (self.code, self.message) if part) if self.from_drive else "not by Drive"
+        return f"answered {self.status}" + (f" ({details})" if details else "")
 
 
 def parse_error_response(status: int, headers: Mapping[str, str], body: bytes) -> ErrorResponse:
-    """Return what the answer says; a body in another form than that of Drive's errors says nothing."""
-    header = headers.get("Retry-After")
+    """Return the parsed answer; a body without the form of Drive's errors is ignored."""
+    retry_after = headers.get("Retry-After")
     try:
         error = json.loads(body)["error"]
         detail = (error.get("errors") or [{}])[0]
-        plain, detailed = detail.get("reason"), _detailed(error)
-        # Google's service infrastructure says "forbidden" in the older form and the reason in the newer one.
-        code = _line((detailed if plain in _VAGUE else None) or plain or detailed or error.get("status"))
-        return ErrorResponse(status, code, _line(error.get("message")), _line(detail.get("location")), header)
+        old_reason, new_reason = detail.get("reason"), _new_reason(error)
+        # Google's service infrastructure writes "forbidden" in the older form and the real reason in the newer one.
+        code = _one_line(
+            (new_reason if old_reason in _VAGUE else None) or old_reason or new_reason or error.get("status")
+        )
+        message, location = _one_line(error.get("message")), _one_line(detail.get("location"))
+        return ErrorResponse(status, code, message, location, retry_after)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        return ErrorResponse(status, retry_after=header, of_drive=False)
+        return ErrorResponse(status, retry_after=retry_after, from_drive=False)
 
 
 def to_exception(
-    refusal: ErrorResponse, what: str, *, is_file: bool, has_page_token: bool, daily_seconds: float
+    response: ErrorResponse, subject: str, *, is_file: bool, has_page_token: bool, daily_seconds: float
 ) -> Exception:
-    """Return what to raise: TryAgain for what passes soon, else the error.
+    """Return the exception to raise: TryAgain for a failure that may soon pass, else the final error.
 
-    ``what`` begins the error's sentence. ``is_file``: the request was about one file, and a refusal may be of that one.
+    The error's message begins with ``subject``. ``is_file``: the request was about one file, so the error may be too.
     """
-    status, code = refusal.status, refusal.code
+    status, code = response.status, response.code
     if status == 429 or (status == 403 and code in LIMITS):
-        return TryAgain(refusal.describe(), header=refusal.retry_after, slow_down=True)
+        return TryAgain(response.describe(), retry_after=response.retry_after, slow_down=True)
     if status == 403 and code in DAILY_LIMITS:
-        return DriveUnavailableError(f"{what}: the project's limit for today is used up ({code})", daily_seconds)
+        return DriveUnavailableError(f"{subject}: the project's limit for today is used up ({code})", daily_seconds)
     if status == 401:
-        # Also a token that was had a moment ago; Drive is not always of one mind about that.
-        final = CredentialsError(f"{what}: Google does not accept the access token it has given: {_AGAIN}")
-        return TryAgain(refusal.describe(), final=final)
-    if status not in _LASTING or not refusal.of_drive:
-        # A server that fails may do so over this one request. What a proxy refuses says nothing of it.
-        failed = refusal.of_drive or status >= 500
-        return TryAgain(refusal.describe(), header=refusal.retry_after, server_failed=failed)
+        # Drive sometimes rejects a token that it accepted a moment ago.
+        final = CredentialsError(f"{subject}: Google rejects the access token it has issued: {_CHECK_CREDENTIALS}")
+        return TryAgain(response.describe(), final=final)
+    if status not in _LASTING or not response.from_drive:
+        # A 5xx may be caused by this one request. A proxy's answer says nothing about it.
+        server_failed = response.from_drive or status >= 500
+        return TryAgain(response.describe(), retry_after=response.retry_after, server_failed=server_failed)
     if status == 403 and code in SCOPE_REASONS:
         return CredentialsError(_SIGN_IN_AGAIN)
     if code in PROJECT_REASONS:
         return RefusedError(PROJECT_REASONS[code])
-    if has_page_token and _is_about_token(refusal):
-        return PageTokenGoneError(f"{what}: the page token is no longer accepted ({status})")
-    refused = _file_error(refusal) if is_file else None
-    return refused or RefusedError(f"{what}: {refusal.describe()}")
+    if has_page_token and _is_about_page_token(response):
+        return PageTokenGoneError(f"{subject}: the page token is no longer accepted ({status})")
+    file_error = _file_error(response) if is_file else None
+    return file_error or RefusedError(f"{subject}: {response.describe()}")
 
 
-_AGAIN = "check the credentials, and this machine's clock"
-
-
-def _is_about_token(refusal: ErrorResponse) -> bool:
-    """Return whether the page token was refused: a 400 names it, 410 says so, and 404 means nothing else there.
-
-    Except where a shared drive is what can't be found.
-    """
-    if refusal.status == 400:
-        return refusal.location == "pageToken" or "page token" in refusal.message.lower()
-    return refusal.status == 410 or (
-        refusal.status == 404 and refusal.location not in ("driveId", "teamDriveId", "fileId")
+def _is_about_page_token(response: ErrorResponse) -> bool:
+    """Return whether the page token was rejected: by a 400 that names it, a 410, or a 404 of anything but the drive."""
+    if response.status == 400:
+        return response.location == "pageToken" or "page token" in response.message.lower()
+    return response.status == 410 or (
+        response.status == 404 and response.location not in ("driveId", "teamDriveId", "fileId")
     )
 
 
-def _file_error(refusal: ErrorResponse) -> FileUnavailableError | None:
-    """Return the error for a refusal that is known to be about one file, None for any other."""
-    status, code = refusal.status, refusal.code
+def _file_error(response: ErrorResponse) -> FileUnavailableError | None:
+    """Return the error if the answer is known to be about one file."""
+    status, code = response.status, response.code
     if status == 404 and code == FILE_NOT_FOUND:
         return FileUnavailableError("is not there, or not shared with these credentials", gone=True, code=code)
     if status == 403 and code in FILE_REASONS:
-        passes = code in PASSING_FILE_REASONS
-        return FileUnavailableError(FILE_REASONS[code], gone=False, code=code, retryable=passes)
-    if status == 400 and (refusal.location == "convertTo" or "conversion is not supported" in refusal.message.lower()):
+        retryable = code in PASSING_FILE_REASONS
+        return FileUnavailableError(FILE_REASONS[code], gone=False, code=code, retryable=retryable)
+    if status == 400 and (
+        response.location == "convertTo" or "conversion is not supported" in response.message.lower()
+    ):
         code = UNSUPPORTED_CONVERSION
         return FileUnavailableError("can't be exported in this format", gone=False, code=code)
     return None
 
 
-def _line(value: object) -> str:
+def _one_line(value: object) -> str:
     return " ".join(str(value or "").split())[:MAX_MESSAGE_CHARACTERS]
 
 
-def _detailed(error: Mapping[str, Any]) -> str | None:
-    """Return the reason in the newer form of errors, which may have no list of the older."""
+def _new_reason(error: Mapping[str, Any]) -> str | None:
+    """Return the reason in the newer form of errors, which may lack the list of the older form."""
     return next((detail["reason"] for detail in error.get("details") or () if detail.get("reason")), None)

@@ -1,7 +1,8 @@
-"""An answer on its way in: read by a thread of its own, so that whoever waits for it can leave at any moment.
+"""Reads an HTTP answer on its own thread, so that the caller can stop waiting at any moment.
 
-Nothing ends a read of a socket from outside, and its timeout has to be long, since Drive may take half a minute to
-begin an answer. So the one who waits never reads: it takes what has come, and looks up several times a second.
+Nothing ends a socket read from outside, and its timeout has to be long: Drive may take half a minute to begin an
+answer. So the caller never reads from the socket. It takes pieces from a queue, and checks several times a second
+whether to go on.
 """
 
 from __future__ import annotations
@@ -16,26 +17,27 @@ import requests
 
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.sources.google_drive.transport.retry import CHECK_SECONDS, TryAgain
+from rag_pipeline.sources.source import Check
 
 PIECE_BYTES = 1 << 17
 _PIECES_AHEAD = 4
 
 
 class Deadline:
-    """How long an answer is waited for: until ``stop``, until ``check`` raises, and for so many seconds."""
+    """Ends the wait for an answer: when ``stop`` is set, when ``check`` raises, or after so many seconds."""
 
-    def __init__(self, stop: threading.Event, check: Callable[[], None], seconds: float) -> None:
+    def __init__(self, stop: threading.Event, check: Check, seconds: float) -> None:
         self._stop = stop
         self._check = check
         self._seconds = seconds
         self._ends: float | None = time.monotonic() + seconds
 
-    def without_end(self) -> None:
-        """Wait for what is left as long as there is more of it each time: a content may be of any size."""
+    def remove_limit(self) -> None:
+        """Drop the time limit: a file's content may be of any size."""
         self._ends = None
 
-    def look_up(self) -> None:
-        """Return if it is worth waiting on; raises Stopped, what ``check`` does, and TryAgain once it is too long."""
+    def check(self) -> None:
+        """Raise Stopped, what the caller's check raises, or TryAgain once the time is over."""
         if self._stop.is_set():
             raise Stopped
         self._check()
@@ -44,19 +46,19 @@ class Deadline:
 
 
 class ResponseReader:
-    """An answer whose status and headers are there (``response``) and whose body comes; used by one thread.
+    """An answer with its status and headers (``response``) whose body is still arriving; used by one thread.
 
-    ``ask`` sends the request; whatever it raises, the constructor does. Leaving the block, or :meth:`close`, returns
-    at once: what is still being read ends by itself, at the latest with the timeout of the socket.
+    ``send`` sends the request; the constructor raises what it raises. :meth:`close` and the end of a ``with`` block
+    return at once: the reading thread ends by itself, at the latest with the socket's timeout.
     """
 
-    def __init__(self, ask: Callable[[], requests.Response], patience: Deadline) -> None:
-        self._patience = patience
-        self._looked_up = time.monotonic()
-        self._come: SimpleQueue[requests.Response | bytes | BaseException] = SimpleQueue()
-        self._room = threading.Semaphore(_PIECES_AHEAD)
-        self._left = False
-        threading.Thread(target=self._receive, args=(ask,), name="answer of Drive", daemon=True).start()
+    def __init__(self, send: Callable[[], requests.Response], deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._checked_at = time.monotonic()
+        self._queue: SimpleQueue[requests.Response | bytes | BaseException] = SimpleQueue()
+        self._free_slots = threading.Semaphore(_PIECES_AHEAD)
+        self._closed = False
+        threading.Thread(target=self._receive, args=(send,), name="answer of Drive", daemon=True).start()
         try:
             first = self._next()
         except BaseException:
@@ -72,22 +74,22 @@ class ResponseReader:
         self.close()
 
     def close(self) -> None:
-        """Want no more of it; idempotent."""
-        self._left = True
-        self._room.release()
+        """Stop reading; idempotent."""
+        self._closed = True
+        self._free_slots.release()
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the body as it comes, to be gone through once.
+        """Yield the body as it arrives; can be iterated once.
 
-        These are what is there, not whole pieces: a break then costs nothing of what had come. Raises
-        ``urllib3.exceptions.HTTPError`` for that.
+        A piece is what has arrived, however short, so a broken connection loses nothing that had arrived. Raises
+        ``urllib3.exceptions.HTTPError`` if the connection breaks.
         """
         while piece := self._next():
             assert isinstance(piece, bytes)
             yield piece
 
-    def whole(self, limit_bytes: int) -> bytes | None:
-        """Return the body; None for a longer one."""
+    def read(self, limit_bytes: int) -> bytes | None:
+        """Return the whole body, or None if it is longer than the limit."""
         body = bytearray()
         for piece in self.pieces():
             body += piece
@@ -98,40 +100,40 @@ class ResponseReader:
     def _next(self) -> requests.Response | bytes:
         while True:
             try:
-                item = self._come.get(timeout=CHECK_SECONDS)
+                item = self._queue.get(timeout=CHECK_SECONDS)
             except Empty:
-                self._patience.look_up()
+                self._deadline.check()
                 continue
-            # What trickles in comes often, too.
+            # A slow body that arrives byte by byte never leaves the queue empty for long.
             now = time.monotonic()
-            if now - self._looked_up >= CHECK_SECONDS:
-                self._looked_up = now
-                self._patience.look_up()
+            if now - self._checked_at >= CHECK_SECONDS:
+                self._checked_at = now
+                self._deadline.check()
             if isinstance(item, BaseException):
                 raise item
-            self._room.release()
+            self._free_slots.release()
             return item
 
-    # -- the thread that reads ---------------------------------------------------------------------------------------
+    # -- the reading thread ------------------------------------------------------------------------------------------
 
-    def _receive(self, ask: Callable[[], requests.Response]) -> None:
+    def _receive(self, send: Callable[[], requests.Response]) -> None:
         try:
-            answer = ask()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is for the one who asked
-            self._come.put(error)
+            answer = send()
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            self._queue.put(error)
             return
         with answer:
             try:
-                self._hand_over(answer)
-                while not self._left:
+                self._put(answer)
+                while not self._closed:
                     piece = answer.raw.read1(PIECE_BYTES, decode_content=True)
-                    self._hand_over(piece)
+                    self._put(piece)
                     if not piece:
                         return
-            except Exception as error:  # noqa: BLE001 - as above
-                self._come.put(error)
+            except Exception as error:  # noqa: BLE001 - raised in the caller's thread
+                self._queue.put(error)
 
-    def _hand_over(self, item: requests.Response | bytes) -> None:
-        # No more than a few pieces ahead of the one who takes them: memory is bounded.
-        self._room.acquire()
-        self._come.put(item)
+    def _put(self, item: requests.Response | bytes) -> None:
+        # Memory is bounded: the reader is at most a few pieces ahead of the caller.
+        self._free_slots.acquire()
+        self._queue.put(item)

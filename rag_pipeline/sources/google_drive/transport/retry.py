@@ -1,7 +1,7 @@
-"""Trying again what may work the next time: how often, how long apart, and all workers slower when one is told to.
+"""Retries with exponential backoff, and a rate limit shared by all threads.
 
-Nothing here knows HTTP. An attempt that may succeed later raises :class:`TryAgain`; :meth:`RetryLoop.run` makes the
-next one, or gives up with a :class:`DriveUnavailableError`.
+Nothing here knows HTTP. An attempt that may succeed later raises :class:`TryAgain`. :meth:`RetryLoop.run` then makes
+the next attempt, or gives up with a :class:`DriveUnavailableError`.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rag_pipeline.ingest.embed.backoff import delay_before, retry_after
+from rag_pipeline.common.backoff import Backoff, parse_retry_after
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.sources.google_drive.errors import DriveUnavailableError
+from rag_pipeline.sources.source import Check
 
 _T = TypeVar("_T")
 CHECK_SECONDS = 0.2
-"""How long a wait may go on before whoever waits is asked whether to."""
+"""The longest a thread waits between two calls of its check."""
 _SPREAD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How a request is tried again: full jitter up to ``base * 2**attempt``, capped, and at least ``Retry-After``.
+    """When a request is retried: full jitter up to ``base * 2**attempt``, capped, and at least ``Retry-After``.
 
     attempts: of one request, the first included, without any progress in between.
-    server_attempts: the same, where Drive itself fails with a 5xx.
-    total_seconds: from the first attempt on; no wait is begun that would end after it.
-    later_seconds: how long to leave Drive alone once all attempts have failed.
-    daily_seconds: the same once the project's limit for a day is used up.
-    connect_timeout_seconds, read_timeout_seconds: of each attempt; the second is for each stretch without a byte.
-    answer_seconds: of each attempt, until an answer is there as a whole, or a content begins.
+    server_attempts: the same for failures of Drive itself (5xx).
+    total_seconds: from the first attempt on; no wait starts that would end later.
+    later_seconds: how long to leave Drive alone after all attempts have failed.
+    daily_seconds: the same after the project's daily limit is reached.
+    connect_timeout_seconds, read_timeout_seconds: of each attempt; the second limits each stretch without a byte.
+    answer_seconds: of each attempt, until the whole answer has arrived or a file's content begins.
     """
 
     attempts: int = 8
@@ -49,37 +50,38 @@ class RetryPolicy:
 
     @property
     def timeout(self) -> tuple[float, float]:
-        """The two timeouts, in the shape that ``requests`` takes."""
+        """The connect and read timeouts as ``requests`` takes them."""
         return self.connect_timeout_seconds, self.read_timeout_seconds
 
 
 class TryAgain(Exception):  # noqa: N818 - control flow, not an error
-    """An attempt failed in a way that passes.
+    """An attempt failed, and another may succeed.
 
-    ``why`` says how, ``header`` is the answer's Retry-After, ``slow_down`` that it was a limit, which all share, and
-    ``server_failed`` that what answered is at fault, as with a 5xx. ``final`` is the error for what seldom passes: it
-    is raised after the last attempt.
+    retry_after: the answer's ``Retry-After`` header.
+    slow_down: a rate limit, which all threads share.
+    server_failed: the server itself failed, as with a 5xx.
+    final: what to raise after the last attempt in place of DriveUnavailableError.
     """
 
     def __init__(
         self,
-        why: str,
+        reason: str,
         *,
-        header: str | None = None,
+        retry_after: str | None = None,
         slow_down: bool = False,
         server_failed: bool = False,
         final: Exception | None = None,
     ) -> None:
-        super().__init__(why)
-        self.why = why
-        self.header = header
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
         self.slow_down = slow_down
         self.server_failed = server_failed
         self.final = final
 
 
 class RateGate:
-    """The moment before which no worker sends a request; ``_lock`` protects it."""
+    """Holds back the requests of all threads until a given moment; ``_lock`` protects that moment."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
@@ -87,76 +89,76 @@ class RateGate:
         self._not_before = 0.0
 
     def slow_down(self, seconds: float) -> None:
-        """Have everyone wait for so long from now on."""
+        """Hold back all requests for so long from now."""
         with self._lock:
             self._not_before = max(self._not_before, time.monotonic() + seconds)
 
-    def wait(self, check: Callable[[], None]) -> None:
-        """Wait for the moment; raises Stopped, and what ``check`` does."""
+    def wait(self, check: Check) -> None:
+        """Wait until requests may be sent; raises Stopped, and what ``check`` raises."""
         while True:
             with self._lock:
-                left = self._not_before - time.monotonic()
-            if left <= 0:
+                remaining = self._not_before - time.monotonic()
+            if remaining <= 0:
                 break
-            # Not all at the same moment: that is what the limit was about.
-            self.sleep(left + random.uniform(0.0, min(_SPREAD_SECONDS, left)), check)
+            # Spread the threads: all at the same moment would hit the limit again.
+            self.sleep(remaining + random.uniform(0.0, min(_SPREAD_SECONDS, remaining)), check)
         if self._stop.is_set():
             raise Stopped
 
-    def sleep(self, seconds: float, check: Callable[[], None]) -> None:
-        """Wait for so long; raises Stopped at once when asked to stop, and soon what ``check`` does."""
+    def sleep(self, seconds: float, check: Check) -> None:
+        """Sleep; raises Stopped at once on a stop, and soon what ``check`` raises."""
         ends = time.monotonic() + seconds
         while True:
-            left = ends - time.monotonic()
-            if self._stop.wait(min(left, CHECK_SECONDS)):
+            remaining = ends - time.monotonic()
+            if self._stop.wait(min(remaining, CHECK_SECONDS)):
                 raise Stopped
-            if left <= CHECK_SECONDS:
+            if remaining <= CHECK_SECONDS:
                 return
             check()
 
 
 class RetryLoop:
-    """The attempts at one request; :meth:`progressed` begins anew. ``check`` raises to give up waiting for the next."""
+    """Makes the attempts at one request; ``check`` raises to end a wait between two attempts."""
 
-    def __init__(self, policy: RetryPolicy, pace: RateGate, what: str, check: Callable[[], None]) -> None:
+    def __init__(self, policy: RetryPolicy, rate_gate: RateGate, subject: str, check: Check) -> None:
         self._policy = policy
-        self._pace = pace
-        self._what = what
+        self._rate_gate = rate_gate
+        self._subject = subject
         self._check = check
-        self.progressed()
+        self._backoff = Backoff(policy.base_seconds, policy.cap_seconds, jitter=1.0)
+        self.reset()
 
-    def progressed(self) -> None:
-        """Count from here: a large file may break off any number of times, if there is more of it each time."""
-        self._failed = 0
-        self._began = time.monotonic()
+    def reset(self) -> None:
+        """Count attempts and time anew, after progress: a large download may break off any number of times."""
+        self._failures = 0
+        self._started_at = time.monotonic()
+        self._backoff.reset()
 
     def run(self, attempt: Callable[[], _T]) -> _T:
-        """Return what the attempt that succeeds returns; raises DriveUnavailableError or Stopped."""
+        """Return the result of the first attempt that succeeds; raises DriveUnavailableError or Stopped."""
         while True:
-            self._pace.wait(self._check)
+            self._rate_gate.wait(self._check)
             try:
                 return attempt()
             except TryAgain as failure:
                 self.wait_after(failure)
 
     def wait_after(self, failure: TryAgain) -> None:
-        """Wait as long as is due after this failure; raises DriveUnavailableError if it was the last, or Stopped."""
+        """Wait before the next attempt; raises DriveUnavailableError if this was the last one, or Stopped."""
         policy = self._policy
-        delay = delay_before(
-            self._failed, failure.header, base_seconds=policy.base_seconds, cap_seconds=policy.cap_seconds
-        )
-        # Those who share the limit must hear of it also where this request is given up.
+        delay = self._backoff.delay(failure.retry_after)
+        # The other threads must slow down even if this request is given up.
         if failure.slow_down:
-            self._pace.slow_down(delay)
-        self._failed += 1
-        spent = time.monotonic() - self._began
+            self._rate_gate.slow_down(delay)
+        self._failures += 1
+        elapsed = time.monotonic() - self._started_at
         attempts = min(policy.attempts, policy.server_attempts) if failure.server_failed else policy.attempts
-        if self._failed >= attempts or spent + delay > policy.total_seconds:
+        if self._failures >= attempts or elapsed + delay > policy.total_seconds:
             if failure.final is not None:
                 raise failure.final from None
-            times = "once" if self._failed == 1 else f"{self._failed} times"
-            later = max(policy.later_seconds, retry_after(failure.header) or 0.0)
+            times = "once" if self._failures == 1 else f"{self._failures} times"
+            later = max(policy.later_seconds, parse_retry_after(failure.retry_after) or 0.0)
             raise DriveUnavailableError(
-                f"{self._what}: {failure.why}, {times}", later, server_failed=failure.server_failed
+                f"{self._subject}: {failure.reason}, {times}", later, server_failed=failure.server_failed
             ) from None
-        self._pace.sleep(delay, self._check)
+        self._rate_gate.sleep(delay, self._check)

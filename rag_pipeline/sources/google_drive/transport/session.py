@@ -1,4 +1,4 @@
-"""The session that requests to Drive go through: it holds the credentials, and sends their token to Google alone."""
+"""Authenticated ``requests`` session for Drive; it sends the access token to Google only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rag_pipeline.sources.google_drive.errors import CredentialsError, DriveErro
 from rag_pipeline.sources.google_drive.transport.hosts import API_URL, may_receive_token
 
 USER_AGENT = "rag-pipeline (gzip)"
-"""Google's APIs compress their answers for those only that say gzip here as well."""
+"""Google's APIs compress answers only if the user agent names gzip too."""
 _TOKEN_TIMEOUT = (10.0, 30.0)
 _TOKEN_SECONDS = 60.0
 _MAX_TOKEN_BYTES = 1 << 20
@@ -27,25 +27,26 @@ _FINAL = frozenset(
     {"access_denied", "admin_policy_enforced", "deleted_client", "disabled_client", "org_internal", "restricted_client"}
     | {"unauthorized_client", "unsupported_grant_type"}
 )
-"""What ends it beside all that is ``invalid_``; another word for why there is no token passes."""
+"""OAuth error codes that are permanent, besides all that begin with ``invalid_``; the others may pass."""
 _MAX_CONNECTIONS = 64
 
 
 class TokenUnavailableError(requests.ConnectionError):
-    """No access token could be had for now: what may be tried again, ``header`` being the answer's Retry-After."""
+    """No access token for now; a retry may succeed. ``retry_after`` is the answer's ``Retry-After`` header."""
 
-    def __init__(self, why: str, header: str | None = None) -> None:
-        super().__init__(why)
-        self.header = header
+    def __init__(self, reason: str, retry_after: str | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
 class DriveSession(AuthorizedSession):
     """A ``requests.Session`` with Google's credentials; safe to use from several threads.
 
-    A token is had before it is needed and refreshed once on a 401, by one thread for all. What the credentials are
-    refused with becomes the :class:`~rag_pipeline.sources.google_drive.errors.CredentialsError` that ``explain``
-    returns. The token goes to Drive's own addresses and to ``base_url``, and a request elsewhere is an error; nothing
-    is redirected. ``on_refresh`` is called with the credentials after each refresh.
+    One thread fetches the token for all, before it expires and once after a 401. The token goes only to Drive's own
+    hosts and to ``base_url``: a request to any other host is an error, and redirects are not followed.
+
+    ``explain`` turns a rejected refresh into the :class:`~rag_pipeline.sources.google_drive.errors.CredentialsError`
+    to raise. ``on_refresh`` is called with the credentials after each refresh.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class DriveSession(AuthorizedSession):
         explain: Callable[[RefreshError], CredentialsError],
         on_refresh: Callable[[Any], None] | None = None,
     ) -> None:
-        # Google's own retries of a 401 would have each thread refresh by itself.
+        # With Google's own retries of a 401, each thread would refresh the token.
         super().__init__(  # type: ignore[no-untyped-call]
             credentials, refresh_status_codes=(), max_refresh_attempts=0, auth_request=_TokenRequest()
         )
@@ -73,31 +74,31 @@ class DriveSession(AuthorizedSession):
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """Send the request with the token.
 
-        Raises CredentialsError, and requests.RequestException for what may pass, also if no token can be had for now.
+        Raises CredentialsError, and requests.RequestException for failures that may pass, a missing token included.
         """
         if not may_receive_token(url, self._base_url):
-            raise DriveError("an address outside of Google Drive was not asked, since the access token would go there")
+            raise DriveError("request blocked: the URL is outside Google Drive and would receive the access token")
         kwargs["allow_redirects"] = False
-        used = self._token(None)
+        token = self._fresh_token(None)
         answer: requests.Response = super().request(method, url, *args, **kwargs)  # type: ignore[no-untyped-call]
         if answer.status_code == 401:
             answer.close()
-            self._token(used)
+            self._fresh_token(token)
             answer = super().request(method, url, *args, **kwargs)  # type: ignore[no-untyped-call]
         return answer
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return None: nothing is redirected."""
+        """Return None: redirects are not followed."""
 
     def close(self) -> None:
         """Close all connections; idempotent."""
         self._auth_request.close()
         super().close()  # type: ignore[no-untyped-call]
 
-    def _token(self, refused: str | None) -> str:
-        """Return a token that is good for a while, another one than ``refused``."""
+    def _fresh_token(self, rejected: str | None) -> str:
+        """Return a valid token that is not the ``rejected`` one."""
         with self._refreshing:
-            if not self.credentials.valid or self.credentials.token == refused:
+            if not self.credentials.valid or self.credentials.token == rejected:
                 self._refresh()
             token: str = self.credentials.token
             return token
@@ -115,7 +116,7 @@ class DriveSession(AuthorizedSession):
 
 
 class NoAuth(AuthBase):
-    """Leaves a request as it is; set, it keeps an entry in ~/.netrc from replacing the token."""
+    """Adds nothing to a request. If it is set, ``requests`` does not replace the token by an entry of ~/.netrc."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Return the request."""
@@ -123,7 +124,7 @@ class NoAuth(AuthBase):
 
 
 class PlainSession(requests.Session):
-    """A session that adds nothing to a request, and redirects nothing: not even the address is looked at."""
+    """A session without credentials that neither follows redirects nor parses their targets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,9 +135,9 @@ class PlainSession(requests.Session):
 
 
 class _TokenRequest:
-    """How the credentials ask for a token: once, within bounds; what may pass becomes a TransportError at once.
+    """Sends the token requests of google-auth: one attempt, bounded; a failure that may pass is a TransportError.
 
-    Google's own way sleeps between tries, which nothing could interrupt, and writes what is sent to its log.
+    google-auth's own transport sleeps between attempts, which nothing can interrupt, and logs what it sends.
     """
 
     def __init__(self) -> None:
@@ -149,7 +150,7 @@ class _TokenRequest:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         **_: object,
-    ) -> _Answer:
+    ) -> _TokenResponse:
         try:
             with self._session.request(
                 method, url, data=body, headers=dict(headers or {}), timeout=_TOKEN_TIMEOUT, allow_redirects=False,
@@ -157,24 +158,24 @@ class _TokenRequest:
             ) as answer:  # fmt: skip
                 data = _read(answer)
         except (requests.RequestException, HTTPError) as error:
-            raise _passing(f"no access token: {describe_failure(error)}") from None
-        status, why = answer.status_code, f"no access token: Google answered {answer.status_code}"
+            raise _temporary(f"no access token: {describe_failure(error)}") from None
+        status, reason = answer.status_code, f"no access token: Google answered {answer.status_code}"
         if status in (408, 429) or status >= 500:
-            raise _passing(why, answer.headers.get("Retry-After"))
-        word = _word(status, data)
-        if word is None:
-            raise _passing(f"{why} with something that can't be read")
-        if status != 200 and not word.startswith("invalid_") and word not in _FINAL:
-            raise _passing(f"{why} ({word})" if _is_word(word) else why, answer.headers.get("Retry-After"))
-        return _Answer(status, answer.headers, data)
+            raise _temporary(reason, answer.headers.get("Retry-After"))
+        value = _token_or_error_code(status, data)
+        if value is None:
+            raise _temporary(f"{reason} with unreadable content")
+        if status != 200 and not value.startswith("invalid_") and value not in _FINAL:
+            raise _temporary(f"{reason} ({value})" if _is_code(value) else reason, answer.headers.get("Retry-After"))
+        return _TokenResponse(status, answer.headers, data)
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
 
 
-class _Answer:
-    """An answer in the form that google-auth reads."""
+class _TokenResponse:
+    """A response with the attributes that google-auth reads."""
 
     def __init__(self, status: int, headers: Mapping[str, str], data: bytes) -> None:
         self.status = status
@@ -183,7 +184,7 @@ class _Answer:
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return what broke a request, in words: the innermost cause, since those around it repeat the address."""
+    """Return why a request failed: the innermost cause, because the outer errors repeat the URL."""
     if isinstance(error, requests.ReadTimeout):
         return "no answer in time"
     if isinstance(error, requests.ConnectTimeout):
@@ -197,31 +198,31 @@ def describe_failure(error: BaseException) -> str:
     return f"the connection failed ({strerror or type(inner).__name__})"
 
 
-def _passing(why: str, header: str | None = None) -> Exception:
-    error: Exception = TransportError(TokenUnavailableError(why, header))  # type: ignore[no-untyped-call]
+def _temporary(reason: str, retry_after: str | None = None) -> Exception:
+    error: Exception = TransportError(TokenUnavailableError(reason, retry_after))  # type: ignore[no-untyped-call]
     return error
 
 
 def _read(answer: requests.Response) -> bytes:
-    """Return the whole answer: all threads wait for it, so it must come to an end."""
+    """Return the whole answer, which must be short: all threads wait for it."""
     ends = time.monotonic() + _TOKEN_SECONDS
     data = b""
     while piece := answer.raw.read1(1 << 16, decode_content=True):
         data += piece
         if len(data) > _MAX_TOKEN_BYTES or time.monotonic() > ends:
-            raise _passing("no access token: the answer does not come to an end")
+            raise _temporary("no access token: the answer does not end")
     return data
 
 
-def _word(status: int, body: bytes) -> str | None:
-    """Return the token, or else the word for why there is none; None if that is no answer of a token endpoint's."""
+def _token_or_error_code(status: int, body: bytes) -> str | None:
+    """Return the access token of a 200, else the error code; None if the body has neither."""
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    word = data.get("access_token" if status == 200 else "error") if isinstance(data, dict) else None
-    return word if isinstance(word, str) else None
+    value = data.get("access_token" if status == 200 else "error") if isinstance(data, dict) else None
+    return value if isinstance(value, str) else None
 
 
-def _is_word(text: str) -> bool:
+def _is_code(text: str) -> bool:
     return len(text) < 50 and text.isascii() and text.replace("_", "").isalnum()

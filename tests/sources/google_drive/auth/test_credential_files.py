@@ -57,7 +57,7 @@ def test_the_client_of_a_desktop_app_is_read(tmp_path: Path) -> None:
 
 def test_a_service_account_in_its_place_is_told_where_to_go(tmp_path: Path) -> None:
     line = refused(tmp_path, {"type": "service_account", "private_key": "hush"})
-    assert line.endswith(f"is the key of a service account: set {KEY_FILE} to it instead")
+    assert line.endswith(f"is the key of a service account: set {KEY_FILE} instead")
 
 
 def test_a_web_client_in_its_place_is_named(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_the_json_itself_in_place_of_its_path_is_not_repeated() -> None:
         with pytest.raises(CredentialsError) as raised:
             source_of(KEY_FILE, value)
         assert str(raised.value) == (
-            f"{KEY_FILE}: expected the path of a file, not what is in it: that goes into GOOGLE_DRIVE_CREDENTIALS_JSON"
+            f"{KEY_FILE}: expected the path of a file, not its content: that goes into GOOGLE_DRIVE_CREDENTIALS_JSON"
         )
     assert source_of(KEY_FILE, "/keys/a.json") == f"{KEY_FILE}=/keys/a.json"
 
@@ -131,7 +131,7 @@ def test_a_text_is_an_object_or_refused_without_being_repeated(text: str) -> Non
         made: Any = parse_json(text, "KEY=x", "a key")
     except CredentialsError as error:
         said = str(error)
-    assert said == "KEY=x: expected a key, and it is not JSON of that form" if said else isinstance(made, dict)
+    assert said == "KEY=x: expected a key, but it is not a JSON object" if said else isinstance(made, dict)
 
 
 def test_a_file_of_other_data_is_told_from_a_key(tmp_path: Path) -> None:

@@ -113,10 +113,10 @@ def test_two_that_are_for_drive_alone_are_one_too_many(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ({"installed": {}}, f"is an OAuth client, which a person signs in with: set {CLIENT} to its file"),
+        ({"installed": {}}, f"is an OAuth client, for a person's sign-in: set {CLIENT} to its file"),
         ({"type": "authorized_user"}, "is a person's login with gcloud"),
         ({"type": "external_account"}, "expected the JSON key of a service account"),
-        ({"type": "service_account", "client_email": "a"}, "private_key and token_uri is not in it"),
+        ({"type": "service_account", "client_email": "a"}, "private_key and token_uri is missing"),
         (
             {"type": "service_account", "client_email": "a", "private_key": "hush", "token_uri": "https://a.example/"},
             "expected a token_uri of Google's",
@@ -128,7 +128,7 @@ def test_two_that_are_for_drive_alone_are_one_too_many(tmp_path: Path) -> None:
                 "private_key": "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----\n",
                 "token_uri": "https://oauth2.googleapis.com/token",
             },
-            "the private_key in it can't be read: download a new key",
+            "its private_key can't be read: download a new key",
         ),
     ],
 )
@@ -148,7 +148,7 @@ def test_a_sign_in_of_another_client_is_no_sign_in(tmp_path: Path) -> None:
     with DriveServer() as server:
         env = signed_in(server, tmp_path)
         save_grant(tmp_path / TOKEN_NAME, Grant("another", "token"))
-        assert "was granted to another OAuth client" in refused(env, tmp_path)
+        assert "belongs to another OAuth client" in refused(env, tmp_path)
 
 
 def test_a_person_who_has_not_signed_in_yet_is_told_how(tmp_path: Path) -> None:
@@ -234,6 +234,6 @@ def test_without_google_auth_the_line_says_what_to_install(tmp_path: Path, monke
 
     monkeypatch.setattr(builtins, "__import__", missing)
     with pytest.raises(
-        ConfigurationError, match=r"^google is not installed, .* pip install 'rag-pipeline\[google-drive\]'"
+        ConfigurationError, match=r"^google is not installed, .* pip install 'rag-pipeline-status\[google-drive\]'"
     ):
         read_credentials({INLINE: "{}"}, tmp_path)

@@ -95,8 +95,8 @@ def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_mark_tells_grants_apart_and_not_what_was_granted() -> None:
-    assert GRANT.mark == Grant("client-1", "very secret").mark != Grant("client-1", "another").mark
-    assert "secret" not in GRANT.mark
+    assert GRANT.token_hash == Grant("client-1", "very secret").token_hash != Grant("client-1", "another").token_hash
+    assert "secret" not in GRANT.token_hash
 
 
 def test_a_link_in_place_of_the_new_file_is_not_written_through(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_link_in_place_of_the_new_file_is_not_written_through(tmp_path: Path) 
 def test_where_it_can_t_be_written_that_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "token.json").mkdir()
     (tmp_path / "token.json" / "in the way").touch()
-    with pytest.raises(StateError, match=r"the sign-in can't be kept in \S+token.json: "):
+    with pytest.raises(StateError, match=r"the sign-in can't be saved to \S+token.json: "):
         save_grant(tmp_path / "token.json", GRANT)
     assert [file.name for file in tmp_path.iterdir()] == ["token.json"]
 

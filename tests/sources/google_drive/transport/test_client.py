@@ -48,7 +48,7 @@ def test_an_attempt_is_one_request() -> None:
         server.faults.add(too_many("3"), "files.get")
         with pytest.raises(TryAgain, match="answered 429") as raised:
             get(server)
-        assert (raised.value.header, raised.value.slow_down) == ("3", True)
+        assert (raised.value.retry_after, raised.value.slow_down) == ("3", True)
         assert server.requests.count("files.get") == 1
 
 
@@ -81,7 +81,7 @@ def test_a_token_that_can_t_be_had_may_be_tried_again_when_that_says() -> None:
         server.faults.add(too_many("9"), "token")
         with pytest.raises(TryAgain, match="no access token") as raised:
             get(server)
-        assert raised.value.header == "9"
+        assert raised.value.retry_after == "9"
         server.faults.add(cut_headers(), "token")
         with pytest.raises(TryAgain, match="no access token"):
             get(server)
@@ -150,7 +150,7 @@ def test_a_redirect_to_a_login_or_a_stranger_is_not_followed(location: str) -> N
     with redirecting() as server:
         server.location = location
         base = f"http://127.0.0.1:{server.port}"
-        with pytest.raises(DownloadError, match=r"^a.txt: was sent on to .*, which is not where Drive keeps files$"):
+        with pytest.raises(DownloadError, match=r"^a.txt: redirected to .*, which does not belong to Google Drive$"):
             exchange_for(with_token(), base).get(ApiRequest(base + "/x", "a.txt"), never)
         assert len(server.heads) == 1
 
@@ -172,7 +172,7 @@ def test_the_token_stays_behind_when_a_redirect_leads_to_another_host() -> None:
 def test_an_address_that_can_t_be_read_may_be_another_the_next_time(location: str) -> None:
     with DriveServer() as server:
         server.faults.add(foreign(302, location), "files.get")
-        with pytest.raises(TryAgain, match="was sent on to an address that can't be read"):
+        with pytest.raises(TryAgain, match="redirected to an invalid URL"):
             get(server)
         assert get(server) == {"id": server.drive.root_id}
 
@@ -236,6 +236,6 @@ def test_redirects_without_an_end_come_to_one() -> None:
     with redirecting() as server:
         base = f"http://127.0.0.1:{server.port}"
         server.location = "/again"
-        with pytest.raises(DownloadError, match=f"was sent on more than {MAX_REDIRECTS} times"):
+        with pytest.raises(DownloadError, match=f"redirected more than {MAX_REDIRECTS} times"):
             exchange_for(with_token(), base).get(ApiRequest(base + "/x", "a.txt"), never)
         assert len(server.heads) == MAX_REDIRECTS + 1

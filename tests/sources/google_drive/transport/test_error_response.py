@@ -69,7 +69,7 @@ def test_a_limit_is_tried_again_by_all_more_slowly(status: int, reason: str) -> 
     again = failure(status, reason, is_file=True)
     assert isinstance(again, TryAgain)
     assert again.slow_down
-    assert again.header == "7"
+    assert again.retry_after == "7"
     assert not again.server_failed
 
 
@@ -107,14 +107,14 @@ def test_what_is_about_the_project_says_what_to_do_also_when_a_file_was_asked_fo
 def test_a_scope_that_is_missing_is_a_matter_of_the_credentials() -> None:
     error = failure(403, "insufficientPermissions", is_file=True)
     assert isinstance(error, CredentialsError)
-    assert "without the scope drive.readonly" in str(error)
+    assert "lack the scope drive.readonly" in str(error)
 
 
 def test_a_token_that_is_not_accepted_is_tried_a_few_times_before_the_credentials_are_to_blame() -> None:
     again = failure(401, "authError", is_file=True)
     assert isinstance(again, TryAgain)
     assert isinstance(again.final, CredentialsError)
-    assert "does not accept the access token" in str(again.final)
+    assert "rejects the access token" in str(again.final)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_what_is_not_said_by_drive_is_believed_of_no_file_and_no_page_token(
     again = to_exception(refusal, "a.txt", is_file=True, has_page_token=has_page_token, daily_seconds=1.0)
     assert isinstance(again, TryAgain)
     assert not again.server_failed  # so that it is no failure of the file
-    assert again.why == f"answered {status} (not by Drive)"
+    assert again.reason == f"answered {status} (not by Drive)"
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])

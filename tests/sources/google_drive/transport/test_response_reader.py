@@ -71,17 +71,17 @@ def test_what_asking_raises_and_what_reading_raises_is_for_the_one_who_asked() -
     with pytest.raises(ZeroDivisionError, match="mine"):
         incoming(fail)
     with incoming(lambda: answer_of(Body(b"half"), 8)) as answer, pytest.raises(ProtocolError):
-        answer.whole(100)
+        answer.read(100)
 
 
 def test_a_body_over_a_limit_is_none_and_not_read_to_its_end() -> None:
     body = Body(b"x" * (100 * PIECE_BYTES))
     with incoming(lambda: answer_of(body)) as answer:
-        assert answer.whole(PIECE_BYTES) is None
+        assert answer.read(PIECE_BYTES) is None
     wait_until(lambda: body.closed)
     assert body.taken < 10 * PIECE_BYTES
     with incoming(lambda: answer_of(Body(b"abc"))) as answer:
-        assert answer.whole(3) == b"abc"
+        assert answer.read(3) == b"abc"
 
 
 def test_no_more_than_a_few_pieces_are_read_ahead() -> None:
@@ -139,8 +139,8 @@ def test_an_answer_that_trickles_in_has_to_be_whole_in_time_and_a_content_does_n
         incoming(lambda: answer_of(body), seconds=0.3) as answer,
         pytest.raises(TryAgain, match=r"^no whole answer within 0\.3 s$"),
     ):
-        answer.whole(1 << 20)
+        answer.read(1 << 20)
     wait_until(lambda: body.closed)
     patience = Deadline(threading.Event(), never, 0.0)
-    patience.without_end()
-    patience.look_up()
+    patience.remove_limit()
+    patience.check()

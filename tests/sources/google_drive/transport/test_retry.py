@@ -92,7 +92,7 @@ def test_the_waits_grow_up_to_the_cap_and_are_spread() -> None:
 def test_a_wait_that_drive_asks_for_is_kept_in_seconds_and_as_a_date() -> None:
     pace = RecordedPace()
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    retries(pace=pace).run(Scripted(TryAgain("x", header="5"), TryAgain("x", header=date)))
+    retries(pace=pace).run(Scripted(TryAgain("x", retry_after="5"), TryAgain("x", retry_after=date)))
     assert 5 <= pace.waits[0] <= 6.1
     assert any(50 <= wait <= 62 for wait in pace.waits)
 
@@ -100,12 +100,12 @@ def test_a_wait_that_drive_asks_for_is_kept_in_seconds_and_as_a_date() -> None:
 def test_a_wait_is_bounded_whatever_is_asked_for_and_the_rest_is_left_to_later() -> None:
     pace = RecordedPace()
     with pytest.raises(DriveUnavailableError) as raised:
-        retries(replace(QUICK, total_seconds=30), pace).run(Scripted(TryAgain("x", header="86400")))
+        retries(replace(QUICK, total_seconds=30), pace).run(Scripted(TryAgain("x", retry_after="86400")))
     assert raised.value.retry_seconds == 120
 
 
 def test_no_wait_is_begun_that_would_end_after_the_whole_time() -> None:
-    attempt = Scripted(*[TryAgain("x", header="3")] * 9)
+    attempt = Scripted(*[TryAgain("x", retry_after="3")] * 9)
     pace = RecordedPace()
     with pytest.raises(DriveUnavailableError, match="once"):
         retries(replace(QUICK, total_seconds=2), pace).run(attempt)
@@ -116,7 +116,7 @@ def test_progress_gives_all_attempts_again() -> None:
     tries = retries()
     for _ in range(20):
         tries.wait_after(TryAgain("broke off"))
-        tries.progressed()
+        tries.reset()
     for _ in range(3):
         tries.wait_after(TryAgain("broke off"))
     with pytest.raises(DriveUnavailableError):
@@ -136,7 +136,7 @@ def test_a_stop_ends_a_wait_at_once_and_lets_nothing_begin() -> None:
         replace(QUICK, base_seconds=1000, cap_seconds=1000, total_seconds=10_000), RateGate(stop), "a.txt", never
     )
     ended: list[BaseException] = []
-    attempt = Scripted(TryAgain("x", header="100"))
+    attempt = Scripted(TryAgain("x", retry_after="100"))
     thread = in_thread(lambda: tries.run(attempt), ended)
     wait_until(lambda: attempt.made == 1)
     stop.set()
@@ -153,7 +153,7 @@ def test_when_one_is_told_to_slow_down_all_wait_and_not_to_the_same_moment() -> 
         pace = RecordedPace()
         pace.stands_still = True
         RetryLoop(replace(QUICK, total_seconds=1000), pace, "a", never).wait_after(
-            TryAgain("x", header="60", slow_down=True)
+            TryAgain("x", retry_after="60", slow_down=True)
         )
         pace.stands_still = False
         assert RetryLoop(QUICK, pace, "b", never).run(Scripted()) == "done"
@@ -163,7 +163,7 @@ def test_when_one_is_told_to_slow_down_all_wait_and_not_to_the_same_moment() -> 
 
 
 def test_a_failure_that_is_one_s_own_slows_nobody_else_down() -> None:
-    for failure in (TryAgain("broke off"), TryAgain("answered 503", header="100", server_failed=True)):
+    for failure in (TryAgain("broke off"), TryAgain("answered 503", retry_after="100", server_failed=True)):
         pace = RecordedPace()
         pace.stands_still = True
         RetryLoop(replace(QUICK, base_seconds=50, cap_seconds=50), pace, "a", never).wait_after(failure)
@@ -175,7 +175,7 @@ def test_a_wait_is_given_up_once_the_one_who_waits_is_told_to() -> None:
     policy = replace(QUICK, base_seconds=1000, cap_seconds=1000, total_seconds=10_000)
     alone = RetryLoop(policy, RateGate(threading.Event()), "a", raising_at(2))
     with pytest.raises(Stopped):
-        alone.run(Scripted(TryAgain("answered 503", header="100", server_failed=True)))
+        alone.run(Scripted(TryAgain("answered 503", retry_after="100", server_failed=True)))
     shared = RateGate(threading.Event())
     shared.slow_down(100)
     with pytest.raises(Stopped):
