@@ -72,13 +72,13 @@ def _child(options: argparse.Namespace) -> int:
     from rag_pipeline.ingest.settings import IngestSettings
     from rag_pipeline.sources.following.deletion_brake import BrakeSettings
     from rag_pipeline.sources.local_files.settings import LocalFilesSettings
-    from rag_pipeline.sources.stages import build_parts
+    from rag_pipeline.sources.stages import build_stages
 
     status, stop = PipelineStatus("local_files", "benchmark"), threading.Event()
     docs, state = options.folder / "docs", options.folder / "state"
     state.mkdir(exist_ok=True)
     settings = LocalFilesSettings(str(docs.resolve()), state, settle_seconds=0.0, brake=BrakeSettings(max_percent=100))
-    parts = build_parts(IngestSettings.from_env({}), state / "store", workers=settings.workers, stop=stop)
+    parts = build_stages(IngestSettings.from_env({}), state / "store", workers=settings.workers, stop=stop)
     store = _CountingStore(parts.store)
     parts = replace(parts, extractor=_Reader(), embedder=_NoEmbedder(), store=store)
     tell(run_pipeline(status, settings, parts, stop, lambda: _steps(status, store, docs, options)))
@@ -86,7 +86,7 @@ def _child(options: argparse.Namespace) -> int:
 
 
 def _steps(status: Any, store: _CountingStore, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    from rag_pipeline.status import core_of
+    from rag_pipeline.status.pipeline import core_of
 
     count = options.files
     found: dict[str, Any] = {"files": count, "others": options.others}

@@ -34,10 +34,10 @@ from rag_pipeline.sources.google_drive.connect import open_source
 from rag_pipeline.sources.google_drive.listing import FOLDERS_AT_ONCE
 from rag_pipeline.sources.google_drive.settings import GoogleDriveSettings
 from rag_pipeline.sources.ledger import Ledger
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 from tests.drive import DriveServer, Generated
 from tests.sources.google_drive.storm import Storm
-from tests.sources.memory_stages import DIMENSIONS, TestParts
+from tests.sources.memory_stages import DIMENSIONS, MemoryStages
 
 MIB = 1 << 20
 SCOPE = "benchmark"
@@ -225,18 +225,18 @@ def _follow(given: Mapping[str, Any]) -> int:
     settings, state = _settings(given)
     status = PipelineStatus("google_drive", SCOPE)
     stop = threading.Event()
-    test = TestParts()
+    test = MemoryStages()
     store = LanceVectorStore(state / "store", "hash", DIMENSIONS)
-    parts = replace(test.parts, store=store)
+    parts = replace(test.stages, store=store)
     access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": given["key"]}, state)
-    opened = open_source(settings, access, scope=SCOPE, state_dir=state, limit_bytes=MIB, stop=stop)
+    opened = open_source(settings, access, collection=SCOPE, state_dir=state, limit_bytes=MIB, stop=stop)
     with Ledger(state, SCOPE) as ledger, opened as source:
         pipeline = FollowingPipeline(
             status,
             source,
             parts,
             ledger,
-            scope=SCOPE,
+            collection=SCOPE,
             mode=settings.mode,
             check_interval_seconds=settings.check_interval_seconds,
             workers=settings.workers,
@@ -253,7 +253,7 @@ def _fetch(given: Mapping[str, Any]) -> int:
     settings, state = _settings(given)
     access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": given["key"]}, state)
     stop = threading.Event()
-    with open_source(settings, access, scope=SCOPE, state_dir=state, limit_bytes=1 << 40, stop=stop) as source:
+    with open_source(settings, access, collection=SCOPE, state_dir=state, limit_bytes=1 << 40, stop=stop) as source:
         [file] = source.scan(lambda: None).files.values()
         before, began = _peak_bytes(), time.monotonic()
         with source.fetch(file, lambda _: None, lambda: None) as content:

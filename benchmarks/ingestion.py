@@ -80,8 +80,8 @@ def _child(folder: str, embedder: str, service: str) -> int:
     from rag_pipeline.sources.ledger import Ledger
     from rag_pipeline.sources.local_files.pipeline import LocalFilesPipeline
     from rag_pipeline.sources.local_files.settings import LocalFilesSettings
-    from rag_pipeline.sources.stages import build_parts
-    from rag_pipeline.status import core_of
+    from rag_pipeline.sources.stages import build_stages
+    from rag_pipeline.status.pipeline import core_of
 
     status = PipelineStatus("local_files")
     with tempfile.TemporaryDirectory() as state:
@@ -89,14 +89,14 @@ def _child(folder: str, embedder: str, service: str) -> int:
         server = start_status_server(0, pipelines=[status]) if service == "on" else nullcontext()
         with server as running, Ledger(Path(state), "benchmark") as ledger:
             stop = threading.Event()
-            parts = build_parts(IngestSettings.from_env({}), Path(state) / "store", workers=settings.workers, stop=stop)
+            parts = build_stages(IngestSettings.from_env({}), Path(state) / "store", workers=settings.workers, stop=stop)
             if embedder == "none":
                 parts = replace(parts, embedder=_NoEmbedder())
             _warm_up(parts, folder)
             _say(event="ready", port=None if running is None else running.socket_port)
             sys.stdin.readline()
             began = time.monotonic()
-            LocalFilesPipeline(status, settings, parts, ledger, scope="benchmark").run(stop)
+            LocalFilesPipeline(status, settings, parts, ledger, collection="benchmark").run(stop)
             seconds = time.monotonic() - began
             totals = core_of(status).snapshot().totals
             parts.close()

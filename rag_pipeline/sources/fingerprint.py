@@ -1,4 +1,4 @@
-"""The fingerprint of a file: what its content is, and what would be made of it."""
+"""The fingerprint of a file: a hash of its content and of the ingestion settings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rag_pipeline.errors import ExtractionLimitError
 _BLOCK_BYTES = 1 << 20
 
 
-def fingerprint(descriptor: int, name: str, recipe: str, *, limit: int, check: Callable[[], None]) -> str:
-    """Return the hash of an open file's content and the recipe; ``check`` is called for each MiB and may raise.
+def fingerprint(descriptor: int, name: str, config_hash: str, *, limit: int, check: Callable[[], None]) -> str:
+    """Return the hash of an open file's content and the configuration; ``check`` is called per MiB and may raise.
 
-    The position in the file stays where it is. Raises ExtractionLimitError for a file of more than ``limit`` bytes.
+    The file's position stays as it is. Raises ExtractionLimitError for a file of more than ``limit`` bytes.
     """
     digest = blake2b(digest_size=20)
     read = 0
@@ -24,4 +24,4 @@ def fingerprint(descriptor: int, name: str, recipe: str, *, limit: int, check: C
         read += len(block)
         if read > limit:
             raise ExtractionLimitError(f"{name} has grown over the limit of {limit:,} bytes")
-    return f"{digest.hexdigest()}-{recipe}"
+    return f"{digest.hexdigest()}-{config_hash}"

@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.sources.ledger import Ledger, Outcome
 from tests.drive import DriveServer
 from tests.sources.endpoint import DIMENSIONS, endpoint

@@ -196,4 +196,4 @@ class MemoryStages:
         self.extractor = TextExtractor()
         self.embedder = HashEmbedder()
         self.store = MemoryStore() if store is None else store
-        self.parts = Stages(self.extractor, LineChunker(), self.embedder, self.store, config_hash, limit)
+        self.stages = Stages(self.extractor, LineChunker(), self.embedder, self.store, config_hash, limit)

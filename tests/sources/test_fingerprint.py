@@ -8,12 +8,12 @@ import pytest
 from rag_pipeline.errors import ExtractionLimitError
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.sources.fingerprint import fingerprint
-from rag_pipeline.sources.following.source import opened
+from rag_pipeline.sources.source import open_local
 
 
-def of(path: Path, recipe: str = "r1", limit: int = 1 << 22) -> str:
-    with opened(str(path)) as content:
-        return fingerprint(content.descriptor, path.name, recipe, limit=limit, check=lambda: None)
+def of(path: Path, config_hash: str = "r1", limit: int = 1 << 22) -> str:
+    with open_local(str(path)) as content:
+        return fingerprint(content.descriptor, path.name, config_hash, limit=limit, check=lambda: None)
 
 
 def test_it_stands_for_content_and_recipe_and_for_nothing_else(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_it_can_be_stopped_at_each_block(tmp_path: Path) -> None:
         if len(calls) == 2:
             raise Stopped
 
-    with opened(str(path)) as content, pytest.raises(Stopped):
+    with open_local(str(path)) as content, pytest.raises(Stopped):
         fingerprint(content.descriptor, "a", "r1", limit=1 << 30, check=check)
     assert len(calls) == 2
 

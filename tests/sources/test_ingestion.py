@@ -24,7 +24,7 @@ from rag_pipeline.sources.local_files.scan import current_version
 from rag_pipeline.sources.local_files.settings import LocalFilesSettings
 from rag_pipeline.sources.local_files.source import LocalFilesSource
 from rag_pipeline.sources.source import FoundFile, SkippedError, SourceUnavailableError
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.sources.memory_stages import MemoryStages
 from tests.support.recorder import Recorder
 
@@ -50,7 +50,7 @@ class Bench:
         self.source = Folder(LocalFilesSettings(str(folder), folder / "state"))
         self.called_off = False
         self.ingestion = Ingestion(
-            self.status, self.test.parts, self.source, "scope", self.stop, lambda _: self.called_off
+            self.status, self.test.stages, self.source, "scope", self.stop, lambda _: self.called_off
         )
         self.path = folder / "a.txt"
 
@@ -138,7 +138,7 @@ def test_the_same_content_is_neither_done_again_nor_shown(bench: Bench) -> None:
 def test_another_recipe_is_another_fingerprint(bench: Bench, tmp_path: Path) -> None:
     first = bench.work(bench.item("one"))
     other = MemoryStages(config_hash="r2")
-    ingestion = Ingestion(bench.status, other.parts, bench.source, "scope", bench.stop)
+    ingestion = Ingestion(bench.status, other.stages, bench.source, "scope", bench.stop)
     result = ingestion.ingest(bench.item("one"), first.fingerprint)
     assert result.end is IngestEnd.STORED
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.sources.ledger import Ledger
 from tests.drive import DriveServer
 from tests.sources.endpoint import DIMENSIONS, endpoint

@@ -14,17 +14,17 @@ from rag_pipeline.sources.ledger import (
     FILE_NAME,
     OVERRUN_RETRY_SECONDS,
     SCHEMA_VERSION,
+    EventPosition,
     Ledger,
+    LedgerRow,
     Outcome,
-    Reported,
-    Row,
-    Source,
-    recipe_of,
+    SourceRecord,
+    hash_config,
     reconcile,
 )
 
-STORED = Row("v1", Outcome.STORED, "f1", "r1")
-FAILED = Row("v1", Outcome.FAILED, None, "r1", 3, "no", 12.5)
+STORED = LedgerRow("v1", Outcome.STORED, "f1", "r1")
+FAILED = LedgerRow("v1", Outcome.FAILED, None, "r1", 3, "no", 12.5)
 
 
 def test_rows_outlive_the_ledger_and_scopes_do_not_mix(tmp_path: Path) -> None:
@@ -45,14 +45,14 @@ def test_reset_replaces_the_rows_of_one_scope(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger, Ledger(tmp_path, "b") as other:
         ledger.put("x", STORED)
         other.put("x", STORED)
-        ledger.reset({"y": FAILED})
+        ledger.replace_all({"y": FAILED})
         assert (ledger.rows(), other.rows()) == ({"y": FAILED}, {"x": STORED})
 
 
 def test_the_source_is_kept_by_scope(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger, Ledger(tmp_path, "b") as other:
-        ledger.set_source(Source("/docs", "1:2"))
-        assert (ledger.source(), other.source()) == (Source("/docs", "1:2"), None)
+        ledger.set_source(SourceRecord("/docs", "1:2"))
+        assert (ledger.source(), other.source()) == (SourceRecord("/docs", "1:2"), None)
 
 
 def test_a_ledger_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
@@ -102,13 +102,13 @@ def test_a_full_disk_is_a_state_error(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger:
         ledger._db.run("PRAGMA max_page_count = 1")
         with pytest.raises(StateError, match="full"):
-            ledger.reset({f"file {n}" * 50: STORED for n in range(1000)})
+            ledger.replace_all({f"file {n}" * 50: STORED for n in range(1000)})
         assert ledger.rows() == {}
 
 
 def test_what_the_store_has_and_the_ledger_missed_is_adopted_and_looked_at_without_embedding() -> None:
-    assert reconcile({}, {"x": "f9"}, "r1") == {"x": Row(None, Outcome.STORED, "f9", "r1")}
-    assert reconcile({"x": STORED}, {"x": "f9"}, "r1") == {"x": Row(None, Outcome.STORED, "f9", "r1")}
+    assert reconcile({}, {"x": "f9"}, "r1") == {"x": LedgerRow(None, Outcome.STORED, "f9", "r1")}
+    assert reconcile({"x": STORED}, {"x": "f9"}, "r1") == {"x": LedgerRow(None, Outcome.STORED, "f9", "r1")}
 
 
 def test_what_the_ledger_takes_for_stored_and_the_store_lacks_is_done_again() -> None:
@@ -121,13 +121,13 @@ def test_what_failed_is_due_at_once_and_counts_from_the_start() -> None:
 
 
 def test_what_another_recipe_made_is_looked_at_again() -> None:
-    skipped = Row("v1", Outcome.SKIPPED, None, "r1", 0, "no")
+    skipped = LedgerRow("v1", Outcome.SKIPPED, None, "r1", 0, "no")
     rows = reconcile({"x": STORED, "y": skipped}, {"x": "f1"}, "r2")
     assert [row.version for row in rows.values()] == [None, None]
 
 
 def test_what_should_have_left_the_store_and_has_not_is_work() -> None:
-    skipped, odd = Row("v1", Outcome.SKIPPED, None, "r1"), Row("why", Outcome.ODD)
+    skipped, odd = LedgerRow("v1", Outcome.SKIPPED, None, "r1"), LedgerRow("why", Outcome.UNREADABLE)
     known = {"s": skipped, "o": odd, "unreadable": odd._replace(attempts=1)}
     assert reconcile(known, dict.fromkeys(known, "f1"), "r1") == {
         "s": skipped._replace(version=None),
@@ -139,7 +139,7 @@ def test_what_should_have_left_the_store_and_has_not_is_work() -> None:
 
 keys = st.sampled_from("abcd")
 rows = st.builds(
-    Row,
+    LedgerRow,
     st.sampled_from(["v1", "v2"]),
     st.sampled_from(Outcome),
     st.sampled_from(["f1", "f2"]),
@@ -149,19 +149,19 @@ rows = st.builds(
 
 @given(st.dictionaries(keys, rows), st.dictionaries(keys, st.sampled_from(["f1", "f2"])))
 def test_after_reconciling_everything_stored_is_known_and_nothing_else_is_taken_for_stored(
-    known: dict[str, Row], stored: dict[str, str]
+    known: dict[str, LedgerRow], stored: dict[str, str]
 ) -> None:
     result = reconcile(known, stored, "r1")
     assert stored.keys() <= result.keys()
     for key, row in result.items():
         if row.outcome is Outcome.STORED:
             assert stored[key] == row.fingerprint
-        assert row.version is None or row.recipe == "r1" or row.outcome is Outcome.ODD
+        assert row.version is None or row.config_hash == "r1" or row.outcome is Outcome.UNREADABLE
     assert reconcile(result, stored, "r1") == result
 
 
 def test_a_recipe_stands_for_its_parts_whatever_their_order() -> None:
-    assert recipe_of(a=1, b=2) == recipe_of(b=2, a=1) != recipe_of(a=1, b=3)
+    assert hash_config(a=1, b=2) == hash_config(b=2, a=1) != hash_config(a=1, b=3)
 
 
 def test_what_is_written_down_is_unreported_until_it_is_reported(tmp_path: Path) -> None:
@@ -170,38 +170,40 @@ def test_what_is_written_down_is_unreported_until_it_is_reported(tmp_path: Path)
         ledger.put("y", FAILED)
         ledger.remove("z", "Z.txt")
         other.put("x", STORED)
-        assert ledger.unreported(None, {}) == {"x": "X.txt", "y": "y", "z": "Z.txt"}
-        ledger.reported("x", Reported("e", 1))
-        ledger.reported_deleted("z", Reported("e", 2))
-        assert ledger.unreported(None, {}) == {"y": "y"}
-        ledger.reported("y", Reported("e", 3))
+        assert ledger.find_unreported(None, {}) == {"x": "X.txt", "y": "y", "z": "Z.txt"}
+        ledger.mark_reported("x", EventPosition("e", 1))
+        ledger.mark_deletion_reported("z", EventPosition("e", 2))
+        assert ledger.find_unreported(None, {}) == {"y": "y"}
+        ledger.mark_reported("y", EventPosition("e", 3))
         ledger.put("y", STORED)
-        assert ledger.unreported(None, {}) == {"y": "y"}
+        assert ledger.find_unreported(None, {}) == {"y": "y"}
 
 
 def test_what_a_journal_has_not_kept_is_unreported_and_what_it_has_stays_reported(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger:
         for seq, key in enumerate("wxyz", 1):
             ledger.put(key, STORED)
-            ledger.reported(key, Reported("e", seq))
+            ledger.mark_reported(key, EventPosition("e", seq))
         for seq, key in enumerate("yz", 5):
             ledger.remove(key, key)
-            ledger.reported_deleted(key, Reported("e", seq))
-        assert ledger.unreported(Reported("e", 5), {}) == {"z": "z"}
+            ledger.mark_deletion_reported(key, EventPosition("e", seq))
+        assert ledger.find_unreported(EventPosition("e", 5), {}) == {"z": "z"}
         # Another history from here on: what was once found to be kept is not asked about again.
-        assert ledger.unreported(Reported("f", 1), {}) == {"z": "z"}
-        ledger.reported_deleted("z", Reported("f", 2))
-        assert ledger.unreported(Reported("f", 2), {}) == {}
+        assert ledger.find_unreported(EventPosition("f", 1), {}) == {"z": "z"}
+        ledger.mark_deletion_reported("z", EventPosition("f", 2))
+        assert ledger.find_unreported(EventPosition("f", 2), {}) == {}
 
 
 def test_what_was_lost_stays_unreported_when_its_numbers_are_given_out_again(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger:
         ledger.put("x", STORED)
-        ledger.reported("x", Reported("e", 5))
+        ledger.mark_reported("x", EventPosition("e", 5))
         ledger.remove("y", "y")
-        ledger.reported_deleted("y", Reported("e", 6))
+        ledger.mark_deletion_reported("y", EventPosition("e", 6))
         assert (
-            ledger.unreported(Reported("e", 4), {}) == ledger.unreported(Reported("e", 90), {}) == {"x": "x", "y": "y"}
+            ledger.find_unreported(EventPosition("e", 4), {})
+            == ledger.find_unreported(EventPosition("e", 90), {})
+            == {"x": "x", "y": "y"}
         )
 
 
@@ -211,34 +213,34 @@ def test_what_was_reported_holds_while_the_outcome_stays_and_what_is_dropped_or_
     with Ledger(tmp_path, "a") as ledger:
         for key in ("same", "changed", "dropped"):
             ledger.put(key, FAILED)
-            ledger.reported(key, Reported("e", 1))
-        ledger.reset({"same": FAILED, "changed": FAILED._replace(retry_at=0.0), "new": STORED})
+            ledger.mark_reported(key, EventPosition("e", 1))
+        ledger.replace_all({"same": FAILED, "changed": FAILED._replace(retry_at=0.0), "new": STORED})
         assert ledger.rows()["changed"].retry_at == 0.0
-        assert ledger.unreported(Reported("e", 1), {}) == {"dropped": "dropped", "new": "new"}
+        assert ledger.find_unreported(EventPosition("e", 1), {}) == {"dropped": "dropped", "new": "new"}
 
 
 def test_what_was_interrupted_is_unreported_over_any_number_of_starts(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger:
         ledger.put("stored", STORED._replace(name="stored.txt"))
-        ledger.reported("stored", Reported("e", 1))
+        ledger.mark_reported("stored", EventPosition("e", 1))
         lost = {"stored": "stored.txt", "new": "new.txt"}
-        assert ledger.unreported(Reported("e", 5), lost) == lost
+        assert ledger.find_unreported(EventPosition("e", 5), lost) == lost
         for seq in (8, 9):
-            assert ledger.unreported(Reported("e", seq), {}) == lost
-        assert ledger.unreported(Reported("e", 9), {"new": "new"}) == lost  # the name is known
+            assert ledger.find_unreported(EventPosition("e", seq), {}) == lost
+        assert ledger.find_unreported(EventPosition("e", 9), {"new": "new"}) == lost  # the name is known
         for key in lost:
             ledger.put(key, STORED)
-            ledger.reported(key, Reported("e", 12))
-        assert ledger.unreported(Reported("e", 12), {}) == {}
+            ledger.mark_reported(key, EventPosition("e", 12))
+        assert ledger.find_unreported(EventPosition("e", 12), {}) == {}
 
 
 def test_a_file_that_is_back_is_deleted_no_more(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger:
         ledger.remove("x", "x")
-        assert ledger.unreported(Reported("e", 5), {}) == {"x": "x"}
+        assert ledger.find_unreported(EventPosition("e", 5), {}) == {"x": "x"}
         ledger.put("x", STORED)
-        ledger.reported("x", Reported("e", 7))
-        assert ledger.unreported(Reported("e", 7), {}) == {}
+        ledger.mark_reported("x", EventPosition("e", 7))
+        assert ledger.find_unreported(EventPosition("e", 7), {}) == {}
 
 
 def test_of_very_many_deletions_the_oldest_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,8 +250,8 @@ def test_of_very_many_deletions_the_oldest_are_dropped(tmp_path: Path, monkeypat
         ledger.remove("never reported", "x")
         for seq in range(1, 9):
             ledger.remove(str(seq), str(seq))
-            ledger.reported_deleted(str(seq), Reported("e", seq))
-        assert sorted(ledger.unreported(Reported("f", 1), {})) == ["6", "7", "8", "never reported"]
+            ledger.mark_deletion_reported(str(seq), EventPosition("e", seq))
+        assert sorted(ledger.find_unreported(EventPosition("f", 1), {})) == ["6", "7", "8", "never reported"]
 
 
 def test_what_an_older_ledger_has_counts_as_reported(tmp_path: Path) -> None:
@@ -261,19 +263,19 @@ def test_what_an_older_ledger_has_counts_as_reported(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 2")
     db.close()
     with Ledger(tmp_path, "a") as taken:
-        assert taken.unreported(Reported("e", 1), {}) == taken.unreported(None, {}) == {}
+        assert taken.find_unreported(EventPosition("e", 1), {}) == taken.find_unreported(None, {}) == {}
 
 
 def test_a_dropped_scope_is_forgotten_and_others_are_not(tmp_path: Path) -> None:
     with Ledger(tmp_path, "one") as one, Ledger(tmp_path, "two") as two:
         for ledger in (one, two):
-            ledger.set_source(Source("/papers", "1:2"))
-            ledger.put("a", Row("v", Outcome.STORED, "h", "r"))
+            ledger.set_source(SourceRecord("/papers", "1:2"))
+            ledger.put("a", LedgerRow("v", Outcome.STORED, "h", "r"))
             ledger.remove("gone", "gone")
         one.drop()
-        assert (one.rows(), one.source(), one.unreported(None, {})) == ({}, None, {})
-        assert (list(two.rows()), two.source()) == (["a"], Source("/papers", "1:2"))
-        assert two.unreported(None, {}) == {"gone": "gone", "a": "a"}
+        assert (one.rows(), one.source(), one.find_unreported(None, {})) == ({}, None, {})
+        assert (list(two.rows()), two.source()) == (["a"], SourceRecord("/papers", "1:2"))
+        assert two.find_unreported(None, {}) == {"gone": "gone", "a": "a"}
 
 
 def test_what_overran_is_not_due_at_each_start_and_within_a_day_whatever_the_clock_says() -> None:

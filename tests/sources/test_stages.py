@@ -43,7 +43,7 @@ def test_the_recipe_changes_with_what_changes_the_chunks(tmp_path: Path) -> None
 def test_a_missing_library_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "rag_pipeline.ingest.store.lance.store", raising=False)
     monkeypatch.setitem(sys.modules, "rag_pipeline.ingest.store.lance.store", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'rag-pipeline\[ingest\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'rag-pipeline-status\[ingest\]'"):
         build_stages(IngestSettings(), tmp_path, workers=1, stop=threading.Event())
 
 

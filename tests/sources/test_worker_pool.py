@@ -9,12 +9,12 @@ from tests.support.waiting import wait_until
 def test_jobs_are_done_in_order_and_each_end_is_told() -> None:
     done: list[str] = []
     told = threading.Semaphore(0)
-    crew: WorkerPool[int] = WorkerPool(lambda key, _: done.append(key), threads=1, name="t", on_change=told.release)
-    crew.replace(lambda _: {"c": 1, "a": 2, "b": 3})
-    wait_until(lambda: crew.idle)
+    pool: WorkerPool[int] = WorkerPool(lambda key, _: done.append(key), threads=1, name="t", on_change=told.release)
+    pool.replace_pending(lambda _: {"c": 1, "a": 2, "b": 3})
+    wait_until(lambda: pool.idle)
     assert done == ["c", "a", "b"]
     assert all(told.acquire(timeout=60) for _ in done)
-    assert crew.close(5)
+    assert pool.close(5)
 
 
 def test_a_new_plan_replaces_what_is_not_begun_and_leaves_alone_what_is() -> None:
@@ -26,8 +26,8 @@ def test_a_new_plan_replaces_what_is_not_begun_and_leaves_alone_what_is() -> Non
         go.wait(60)
         done.append((key, job))
 
-    crew: WorkerPool[int] = WorkerPool(work, threads=1, name="t", on_change=lambda: None)
-    crew.replace(lambda _: {"a": 1, "b": 1})
+    pool: WorkerPool[int] = WorkerPool(work, threads=1, name="t", on_change=lambda: None)
+    pool.replace_pending(lambda _: {"a": 1, "b": 1})
     assert begun.wait(60)
     seen: list[frozenset[str]] = []
 
@@ -35,23 +35,23 @@ def test_a_new_plan_replaces_what_is_not_begun_and_leaves_alone_what_is() -> Non
         seen.append(busy)
         return {"a": 2, "c": 2}
 
-    crew.replace(make)
-    assert (seen, crew.pending, crew.busy) == ([frozenset("a")], 1, 1)
+    pool.replace_pending(make)
+    assert (seen, pool.pending, pool.busy) == ([frozenset("a")], 1, 1)
     go.set()
-    wait_until(lambda: crew.idle)
+    wait_until(lambda: pool.idle)
     assert done == [("a", 1), ("c", 2)]
-    assert crew.close(5)
+    assert pool.close(5)
 
 
 def test_what_a_job_raises_ends_the_crew_and_is_kept() -> None:
     def work(key: str, _: int) -> None:
         raise KeyError(key)
 
-    crew: WorkerPool[int] = WorkerPool(work, threads=2, name="t", on_change=lambda: None)
-    crew.replace(lambda _: {"a": 1})
-    wait_until(lambda: crew.failure is not None)
-    assert isinstance(crew.failure, KeyError)
-    assert crew.close(5)
+    pool: WorkerPool[int] = WorkerPool(work, threads=2, name="t", on_change=lambda: None)
+    pool.replace_pending(lambda _: {"a": 1})
+    wait_until(lambda: pool.failure is not None)
+    assert isinstance(pool.failure, KeyError)
+    assert pool.close(5)
 
 
 def test_close_is_bounded_and_says_when_a_job_did_not_end() -> None:
@@ -60,30 +60,30 @@ def test_close_is_bounded_and_says_when_a_job_did_not_end() -> None:
     def work(_key: str, _job: int) -> None:
         go.wait(60)
 
-    crew: WorkerPool[int] = WorkerPool(work, threads=1, name="t", on_change=lambda: None)
-    crew.replace(lambda _: {"a": 1, "b": 1})
-    wait_until(lambda: crew.busy == 1)
-    assert not crew.close(0.01)
-    assert crew.pending == 0
+    pool: WorkerPool[int] = WorkerPool(work, threads=1, name="t", on_change=lambda: None)
+    pool.replace_pending(lambda _: {"a": 1, "b": 1})
+    wait_until(lambda: pool.busy == 1)
+    assert not pool.close(0.01)
+    assert pool.pending == 0
     go.set()
-    assert crew.close(10)
+    assert pool.close(10)
 
 
 class Stalled:
-    """A crew of one thread that stays in its first job until ``go`` is set."""
+    """A pool of one thread that stays in its first job until ``go`` is set."""
 
     def __init__(self) -> None:
         self.begun, self.go = threading.Event(), threading.Event()
         self.done: list[tuple[str, int]] = []
         self.held = False
         self.again: set[tuple[str, int]] = set()
-        self.crew: WorkerPool[int] = WorkerPool(
+        self.pool: WorkerPool[int] = WorkerPool(
             self._work,
             threads=1,
             name="t",
             on_change=lambda: None,
-            held=lambda: self.held,
-            counts=lambda job: job > 0,
+            is_held=lambda: self.held,
+            is_counted=lambda job: job > 0,
         )
 
     def _work(self, key: str, job: int) -> bool:
@@ -96,43 +96,43 @@ class Stalled:
         return False
 
     def begin(self, **jobs: int) -> None:
-        self.crew.replace(lambda _: jobs)
+        self.pool.replace_pending(lambda _: jobs)
         assert self.begun.wait(60)
 
     def end(self) -> list[tuple[str, int]]:
         self.go.set()
-        wait_until(lambda: self.crew.idle)
-        assert self.crew.close(10)
+        wait_until(lambda: self.pool.idle)
+        assert self.pool.close(10)
         return self.done
 
 
 def test_a_job_in_a_hurry_is_done_next_and_one_under_way_is_not_begun_again() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=1, c=1)
-    stalled.crew.hurry("c", 2)
-    stalled.crew.hurry("a", 2)
-    assert (stalled.crew.pending, stalled.crew.queued) == (2, 2)
+    stalled.pool.prioritize("c", 2)
+    stalled.pool.prioritize("a", 2)
+    assert (stalled.pool.pending, stalled.pool.queued) == (2, 2)
     assert stalled.end() == [("a", 1), ("c", 2), ("b", 1)]
 
 
 def test_a_pending_job_that_is_called_off_is_done_last() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=1, c=1)
-    assert stalled.crew.call_off("b")
-    assert not stalled.crew.call_off("x")
-    assert not stalled.crew.is_called_off("b")
+    assert stalled.pool.cancel("b")
+    assert not stalled.pool.cancel("x")
+    assert not stalled.pool.is_cancelled("b")
     assert stalled.end() == [("a", 1), ("c", 1), ("b", 1)]
 
 
 def test_a_job_under_way_learns_that_it_is_called_off_and_may_be_put_back_behind_all_others() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=1)
-    assert stalled.crew.call_off("a")
-    assert (stalled.crew.is_called_off("a"), stalled.crew.is_busy("a"), stalled.crew.has("a")) == (True, True, True)
+    assert stalled.pool.cancel("a")
+    assert (stalled.pool.is_cancelled("a"), stalled.pool.is_busy("a"), stalled.pool.has("a")) == (True, True, True)
     stalled.again.add(("a", 1))
     assert stalled.end() == [("a", 1), ("b", 1), ("a", 1)]
-    assert not stalled.crew.is_called_off("a")
-    assert not stalled.crew.has("a")
+    assert not stalled.pool.is_cancelled("a")
+    assert not stalled.pool.has("a")
 
 
 def test_while_the_crew_is_held_nothing_is_begun() -> None:
@@ -140,119 +140,121 @@ def test_while_the_crew_is_held_nothing_is_begun() -> None:
     stalled.begin(a=1, b=1)
     stalled.held = True
     stalled.go.set()
-    wait_until(lambda: stalled.crew.busy == 0)
-    stalled.crew.wake()
-    assert (stalled.done, stalled.crew.pending) == ([("a", 1)], 1)
+    wait_until(lambda: stalled.pool.busy == 0)
+    stalled.pool.wake()
+    assert (stalled.done, stalled.pool.pending) == ([("a", 1)], 1)
     stalled.held = False
-    stalled.crew.wake()
+    stalled.pool.wake()
     assert stalled.end() == [("a", 1), ("b", 1)]
 
 
 def test_a_held_crew_can_be_closed() -> None:
     stalled = Stalled()
     stalled.held = True
-    stalled.crew.replace(lambda _: {"a": 1})
-    assert stalled.crew.close(10)
+    stalled.pool.replace_pending(lambda _: {"a": 1})
+    assert stalled.pool.close(10)
     assert stalled.done == []
 
 
 def test_what_is_queued_is_counted_without_the_jobs_that_do_not_count() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=0, c=1, d=0, e=1)
-    assert (stalled.crew.pending, stalled.crew.queued) == (4, 2)
-    stalled.crew.hurry("b", 1)
-    stalled.crew.hurry("x", 0)
-    assert (stalled.crew.pending, stalled.crew.queued) == (5, 3)
+    assert (stalled.pool.pending, stalled.pool.queued) == (4, 2)
+    stalled.pool.prioritize("b", 1)
+    stalled.pool.prioritize("x", 0)
+    assert (stalled.pool.pending, stalled.pool.queued) == (5, 3)
     stalled.end()
-    assert (stalled.crew.pending, stalled.crew.queued) == (0, 0)
+    assert (stalled.pool.pending, stalled.pool.queued) == (0, 0)
 
 
 # -- a worker, about more than its own job -----------------------------------------------------------------------------
 
 
 def without_threads(**jobs: int) -> WorkerPool[int]:
-    crew: WorkerPool[int] = WorkerPool(lambda *_: None, threads=0, name="t", on_change=lambda: None, held=lambda: False)
-    crew.replace(lambda _: jobs)
-    return crew
+    pool: WorkerPool[int] = WorkerPool(
+        lambda *_: None, threads=0, name="t", on_change=lambda: None, is_held=lambda: False
+    )
+    pool.replace_pending(lambda _: jobs)
+    return pool
 
 
 def test_more_jobs_are_taken_in_order_as_long_as_they_are_accepted() -> None:
-    crew = without_threads(a=1, b=1, c=2)
-    assert crew.take_more(lambda job: job == 1) == ("a", 1)
-    assert crew.take_more(lambda job: job == 1) == ("b", 1)
-    assert crew.take_more(lambda job: job == 1) is None
-    assert (crew.busy, crew.pending, crew.queued) == (2, 1, 1)
-    crew.release("a")
-    crew.release("b", again=3)
-    assert (crew.busy, crew.pending, crew.queued) == (0, 2, 2)
-    assert [crew.take_more(lambda _: True), crew.take_more(lambda _: True)] == [("c", 2), ("b", 3)]
+    pool = without_threads(a=1, b=1, c=2)
+    assert pool.take_next(lambda job: job == 1) == ("a", 1)
+    assert pool.take_next(lambda job: job == 1) == ("b", 1)
+    assert pool.take_next(lambda job: job == 1) is None
+    assert (pool.busy, pool.pending, pool.queued) == (2, 1, 1)
+    pool.release("a")
+    pool.release("b", put_back=3)
+    assert (pool.busy, pool.pending, pool.queued) == (0, 2, 2)
+    assert [pool.take_next(lambda _: True), pool.take_next(lambda _: True)] == [("c", 2), ("b", 3)]
 
 
 def test_no_more_are_taken_while_the_crew_is_held_or_closed() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=1)
     stalled.held = True
-    assert stalled.crew.take_more(lambda _: True) is None
+    assert stalled.pool.take_next(lambda _: True) is None
     stalled.held = False
-    assert not stalled.crew.close(0.01)
-    assert stalled.crew.take_more(lambda _: True) is None
+    assert not stalled.pool.close(0.01)
+    assert stalled.pool.take_next(lambda _: True) is None
     stalled.go.set()
-    assert stalled.crew.close(10)
+    assert stalled.pool.close(10)
 
 
 def test_a_reserved_key_is_begun_by_nobody_and_what_was_pending_of_it_is_dropped() -> None:
-    crew = without_threads(a=1, b=1)
-    assert crew.reserve("a")
-    assert not crew.reserve("a")
-    assert (crew.pending, crew.queued, crew.is_busy("a")) == (1, 1, True)
+    pool = without_threads(a=1, b=1)
+    assert pool.reserve("a")
+    assert not pool.reserve("a")
+    assert (pool.pending, pool.queued, pool.is_busy("a")) == (1, 1, True)
     seen: list[frozenset[str]] = []
 
     def make(busy: frozenset[str]) -> dict[str, int]:
         seen.append(busy)
         return {"a": 2}
 
-    crew.replace(make)
-    assert (seen, crew.pending) == ([frozenset("a")], 0)
-    crew.release("a")
-    assert crew.idle
+    pool.replace_pending(make)
+    assert (seen, pool.pending) == ([frozenset("a")], 0)
+    pool.release("a")
+    assert pool.idle
 
 
 def test_a_parked_job_comes_next_when_the_one_it_waits_for_is_over() -> None:
-    crew = without_threads(a=1, b=1, c=1)
-    assert not crew.park("b", 2, until="a")  # which is not under way
+    pool = without_threads(a=1, b=1, c=1)
+    assert not pool.defer("b", 2, until="a")  # which is not under way
     for _ in range(2):
-        crew.take_more(lambda _: True)
-    assert crew.park("b", 2, until="a")
-    crew.release("b")
-    assert (crew.busy, crew.pending, crew.queued, crew.idle, crew.has("b")) == (1, 1, 2, False, True)
-    assert crew.call_off("b")
-    crew.hurry("b", 9)  # it has its turn
-    crew.replace(lambda busy: {key: 1 for key in "bc" if key not in busy})
-    assert (crew.pending, crew.queued) == (1, 2)
-    crew.release("a")
-    assert (crew.take_more(lambda _: True), crew.queued) == (("b", 2), 1)
+        pool.take_next(lambda _: True)
+    assert pool.defer("b", 2, until="a")
+    pool.release("b")
+    assert (pool.busy, pool.pending, pool.queued, pool.idle, pool.has("b")) == (1, 1, 2, False, True)
+    assert pool.cancel("b")
+    pool.prioritize("b", 9)  # it has its turn
+    pool.replace_pending(lambda busy: {key: 1 for key in "bc" if key not in busy})
+    assert (pool.pending, pool.queued) == (1, 2)
+    pool.release("a")
+    assert (pool.take_next(lambda _: True), pool.queued) == (("b", 2), 1)
 
 
 def test_a_job_that_parks_itself_too_late_comes_next_all_the_same() -> None:
-    crew = without_threads(a=1, b=1)
+    pool = without_threads(a=1, b=1)
     for _ in range(2):
-        crew.take_more(lambda _: True)
-    assert crew.park("b", 2, until="a")
-    crew.release("a")
-    assert crew.pending == 0  # its worker has it still
-    crew.release("b")
-    assert crew.take_more(lambda _: True) == ("b", 2)
+        pool.take_next(lambda _: True)
+    assert pool.defer("b", 2, until="a")
+    pool.release("a")
+    assert pool.pending == 0  # its worker has it still
+    pool.release("b")
+    assert pool.take_next(lambda _: True) == ("b", 2)
 
 
 def test_closing_forgets_what_is_parked() -> None:
-    crew = without_threads(a=1, b=1)
+    pool = without_threads(a=1, b=1)
     for _ in range(2):
-        crew.take_more(lambda _: True)
-    crew.park("b", 2, until="a")
-    assert crew.close(1)
-    crew.release("b")
-    crew.release("a")
-    assert crew.idle
+        pool.take_next(lambda _: True)
+    pool.defer("b", 2, until="a")
+    assert pool.close(1)
+    pool.release("b")
+    pool.release("a")
+    assert pool.idle
 
 
 def test_of_the_jobs_that_are_alone_one_at_a_time_takes_up_a_thread() -> None:
@@ -264,17 +266,19 @@ def test_of_the_jobs_that_are_alone_one_at_a_time_takes_up_a_thread() -> None:
             go[key].wait(60)
         done.append(key)
 
-    crew: WorkerPool[int] = WorkerPool(work, threads=2, name="t", on_change=lambda: None, alone=lambda job: job == 1)
-    crew.replace(lambda _: {"slow1": 1, "slow2": 1, "a": 0, "b": 0})
+    pool: WorkerPool[int] = WorkerPool(
+        work, threads=2, name="t", on_change=lambda: None, is_exclusive=lambda job: job == 1
+    )
+    pool.replace_pending(lambda _: {"slow1": 1, "slow2": 1, "a": 0, "b": 0})
     wait_until(lambda: done == ["a", "b"])
-    assert (crew.is_busy("slow1"), crew.is_busy("slow2"), crew.pending) == (True, False, 1)
+    assert (pool.is_busy("slow1"), pool.is_busy("slow2"), pool.pending) == (True, False, 1)
     go["slow1"].set()
-    wait_until(lambda: crew.is_busy("slow2"))
-    crew.hurry("c", 0)
+    wait_until(lambda: pool.is_busy("slow2"))
+    pool.prioritize("c", 0)
     wait_until(lambda: done == ["a", "b", "slow1", "c"])
     go["slow2"].set()
-    wait_until(lambda: crew.idle)
-    assert crew.close(5)
+    wait_until(lambda: pool.idle)
+    assert pool.close(5)
 
 
 def test_what_holds_the_jobs_is_asked_for_those_alone_that_can_be_begun() -> None:
@@ -286,18 +290,18 @@ def test_what_holds_the_jobs_is_asked_for_those_alone_that_can_be_begun() -> Non
         asked.append(1)
         return False
 
-    crew: WorkerPool[int] = WorkerPool(
+    pool: WorkerPool[int] = WorkerPool(
         lambda *_: go.wait(60) and None,
         threads=2,
         name="t",
         on_change=lambda: None,
-        held=held,
-        alone=lambda _: True,
+        is_held=held,
+        is_exclusive=lambda _: True,
     )
-    crew.replace(lambda _: {"a": 1, "b": 1})
-    wait_until(lambda: crew.busy == 1)
-    crew.wake()
+    pool.replace_pending(lambda _: {"a": 1, "b": 1})
+    wait_until(lambda: pool.busy == 1)
+    pool.wake()
     go.set()
-    wait_until(lambda: crew.idle)
+    wait_until(lambda: pool.idle)
     assert len(asked) == 2
-    assert crew.close(5)
+    assert pool.close(5)

@@ -1,4 +1,4 @@
-"""The pipeline: look, compare, hand out the work, write down what became of it; again until it is stopped."""
+"""The run loop of a pipeline: scan the source, plan the work, hand it to the workers, report; until it is stopped."""
 
 from __future__ import annotations
 
@@ -12,86 +12,87 @@ from rag_pipeline.common import logs
 from rag_pipeline.common.config import RunMode
 from rag_pipeline.errors import DeletionsHeldError
 from rag_pipeline.ingest.types import Stopped
-from rag_pipeline.sources.following.breaker import Breakers, Trouble
-from rag_pipeline.sources.following.control_handler import SINGLE_PASS, Steering
-from rag_pipeline.sources.following.deaths import Deaths
+from rag_pipeline.sources.following.circuit_breakers import CircuitBreakers, OpenCircuit
+from rag_pipeline.sources.following.control_handler import SINGLE_PASS, ControlHandler
+from rag_pipeline.sources.following.crash_counter import CrashCounter
 from rag_pipeline.sources.following.deletion_brake import (
+    DEFAULT_BRAKE,
     NOTHING_HELD,
-    SECOND_LOOK_SECONDS,
-    USUAL_BRAKE,
+    RESCAN_SECONDS,
     BrakeSettings,
     DeletionBrake,
 )
-from rag_pipeline.sources.following.hand import Forget, Give, Job, Note, Read
-from rag_pipeline.sources.following.jobs import Jobs, has_failed
-from rag_pipeline.sources.following.moves import Moves
-from rag_pipeline.sources.following.plan import Plan, plan
+from rag_pipeline.sources.following.job_runner import JobRunner, has_failed
+from rag_pipeline.sources.following.jobs import DeleteFile, GiveUp, Ingest, Job, ReportUnreadable
+from rag_pipeline.sources.following.move_detector import MoveDetector
+from rag_pipeline.sources.following.plan import WorkPlan, make_plan
 from rag_pipeline.sources.following.records import Records
-from rag_pipeline.sources.following.schedule import Timetable
-from rag_pipeline.sources.following.source import Check, Found, Source, SourceUnavailableError, Watcher
-from rag_pipeline.sources.following.source_identity import Place
-from rag_pipeline.sources.following.stability import Settling
-from rag_pipeline.sources.following.status_reporter import Shown
-from rag_pipeline.sources.following.steady import steady_now
-from rag_pipeline.sources.ingestion import Ingestion, Parts
-from rag_pipeline.sources.ledger import Ledger, Reported, Row, reconcile
+from rag_pipeline.sources.following.schedule import ScanSchedule
+from rag_pipeline.sources.following.source_identity import SourceIdentity
+from rag_pipeline.sources.following.stability import StabilityCheck
+from rag_pipeline.sources.following.status_reporter import StatusReporter
+from rag_pipeline.sources.following.steady_clock import steady_now
+from rag_pipeline.sources.ingestion import Ingestion
+from rag_pipeline.sources.ledger import EventPosition, Ledger, LedgerRow, reconcile
+from rag_pipeline.sources.source import ChangeWatcher, Check, Snapshot, Source, SourceUnavailableError
+from rag_pipeline.sources.stages import Stages
 from rag_pipeline.sources.worker_pool import WorkerPool
-from rag_pipeline.status import PipelineStatus, core_of
-from rag_pipeline.status.control import Action, Control, Request
+from rag_pipeline.status.control import Action, Control, ControlRequest
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
 STOP_SECONDS = 8.0
 SINGLE_SETTLE_SECONDS = 60.0
+"""How long a single pass waits for files that are still being written."""
 SINGLE_TRIPS = 3
 """How often a dependency may fail in a row before a single pass ends with its error."""
 
 
 class FollowingPipeline:
-    """Follows one source: new, changed and deleted files go through the stages, or out of the store.
+    """Follows one source: ingests new and changed files, and deletes the text of files that are gone.
 
-    The run loop belongs to the thread that calls :meth:`run`; files are worked on by ``workers`` threads. ``parts``,
-    ``ledger`` and ``status`` belong to the caller. What people ask of the pipeline goes through ``control``, which
-    ``status`` gets.
+    The thread that calls :meth:`run` runs the loop; ``workers`` threads do the jobs. ``stages``, ``ledger`` and
+    ``status`` belong to the caller. Control requests come through ``control``, which ``status`` gets.
     """
 
     def __init__(
         self,
         status: PipelineStatus,
         source: Source,
-        parts: Parts,
+        stages: Stages,
         ledger: Ledger,
         *,
-        scope: str,
+        collection: str,
         mode: RunMode,
         check_interval_seconds: float,
         workers: int,
-        brake: BrakeSettings = USUAL_BRAKE,
+        brake: BrakeSettings = DEFAULT_BRAKE,
         control: Control | None = None,
     ) -> None:
         self._source = source
-        self._parts = parts
+        self._stages = stages
         self._ledger = ledger
-        self._scope = scope
+        self._collection = collection
         self._workers = workers
-        self._shown = Shown(status, mode, check_interval_seconds)
+        self._reporter = StatusReporter(status, mode, check_interval_seconds)
         self._status = status
         self._single = mode is RunMode.SINGLE
-        self._settling = Settling(source.settle_seconds)
-        self._timetable = Timetable(check_interval_seconds)
+        self._stability = StabilityCheck(source.settle_seconds)
+        self._schedule = ScanSchedule(check_interval_seconds)
         self._brake = DeletionBrake(brake)
         self._wake = threading.Event()
         self._available: bool | None = None
         self._waiting = 0
-        self._unsettled = 0  # those of the waiting that are not in flight
+        self._waiting_queued = 0  # waiting files that are not in flight
         self._settle_deadline = float("inf")
-        self._watcher: Watcher | None = None
-        self._steering: Steering | None = None
-        self._breakers = Breakers(self._wake.set)
-        self._trouble: Trouble | None = None
-        # The last plan, what it was made of, and whether there was nothing to do and nobody at work.
-        self._planned: tuple[Found, Plan, bool] | None = None
+        self._watcher: ChangeWatcher | None = None
+        self._handler: ControlHandler | None = None
+        self._breakers = CircuitBreakers(self._wake.set)
+        self._open_circuit: OpenCircuit | None = None
+        # The last snapshot and its plan, and whether there was nothing to do and no job running.
+        self._planned: tuple[Snapshot, WorkPlan, bool] | None = None
         self._paused_since: float | None = None
         self._control = Control() if control is None else control
         self._control.attend(self._refuse, self._wake.set)
@@ -100,19 +101,19 @@ class FollowingPipeline:
     def run(self, stop: threading.Event) -> None:
         """Run until ``stop`` is set, or in single mode until every file is done.
 
-        Stopping takes seconds: no further file is begun, the extraction under way is ended, the embedding ends after
-        its batch, and files in flight are done again at the next start. Raises StateError or StoreError if the state
-        can't be kept, what the source raises that is not about one file, and in single mode what a
-        :class:`~rag_pipeline.sources.following.source.SourceUnavailableError` ends with, or DeletionsHeldError.
+        Stopping takes seconds: no file starts, running extractions end, embedding ends after its batch, and files in
+        flight are ingested at the next start. Raises StateError or StoreError if the state can't be kept, any error of
+        the source that is not about one file, and in single mode the error that a
+        :class:`~rag_pipeline.sources.source.SourceUnavailableError` ends with, or DeletionsHeldError.
         """
         end = "stopped"
         is_over = False
         try:
-            steering = self._begin(stop)
+            handler = self._begin(stop)
             try:
                 if not self._single:
-                    self._watcher = self._source.watch(self._hint, stop)
-                while not stop.is_set() and not (is_over := self._turn(steering, stop)):
+                    self._watcher = self._source.watch(self._on_change, stop)
+                while not stop.is_set() and not (is_over := self._turn(handler, stop)):
                     self._wake.wait(TICK_SECONDS)
                     self._wake.clear()
             finally:
@@ -124,278 +125,285 @@ class FollowingPipeline:
             pass
         except Exception as error:
             end = "error"
-            self._shown.error(str(error))
+            self._reporter.error(str(error))
             raise
         finally:
             self._control.close()
             if end == "stopped":
-                self._shown.stopped()
+                self._reporter.stopped()
 
-    # -- the begin and the end -------------------------------------------------------------------------------------
+    # -- start and end ---------------------------------------------------------------------------------------------
 
-    def _begin(self, stop: threading.Event) -> Steering:
-        files = self._parts.store.files(self._scope)
+    def _begin(self, stop: threading.Event) -> ControlHandler:
+        files = self._stages.store.files(self._collection)
         stored = {key: file.content_hash for key, file in files.items()}
-        self._moves = Moves({key: (file.size, file.modified_at) for key, file in files.items()})
-        self._shown.starting(self._source.shown, stored=len(stored))
-        known = self._known(stored, {key: file.name for key, file in files.items()})
-        self._place = Place(self._ledger, self._scope, self._source.place)
-        self._crew: WorkerPool[Job] = WorkerPool(
-            lambda key, job: self._jobs.do(key, job),
+        self._moves = MoveDetector({key: (file.size, file.modified_at) for key, file in files.items()})
+        self._reporter.starting(self._source.status_fields, stored=len(stored))
+        rows = self._reconciled_rows(stored, {key: file.name for key, file in files.items()})
+        self._identity = SourceIdentity(self._ledger, self._collection, self._source.location)
+        self._pool: WorkerPool[Job] = WorkerPool(
+            lambda key, job: self._jobs.run(key, job),
             threads=self._workers,
             name=self._source.kind,
             on_change=self._wake.set,
-            held=lambda: self._control.paused or self._breakers.holds(),
-            # One that was put back is in flight.
-            counts=lambda job: isinstance(job, Read) and not self._jobs.is_in_flight(job.file.file_id),
-            alone=lambda job: isinstance(job, Read) and self._jobs.is_suspect(job.file),
+            is_held=lambda: self._control.paused or self._breakers.holds(),
+            # Files that were put back are in flight, not queued.
+            is_counted=lambda job: isinstance(job, Ingest) and not self._jobs.is_in_flight(job.file.file_id),
+            is_exclusive=lambda job: isinstance(job, Ingest) and self._jobs.is_suspect(job.file),
         )
-        self._deaths = Deaths(self._ledger)
+        self._crashes = CrashCounter(self._ledger)
         ingestion = Ingestion(
-            self._status, self._parts, self._source, self._scope, stop, called_off=self._crew.is_called_off
+            self._status, self._stages, self._source, self._collection, stop, is_cancelled=self._pool.is_cancelled
         )
-        records = Records(self._ledger, known, stored, self._unreported(known), self._crew.lock)
-        self._jobs = Jobs(
-            ingestion, self._source, self._parts, records, self._scope, self._breakers, self._deaths, self._crew,
+        records = Records(self._ledger, rows, stored, self._find_unreported(rows), self._pool.lock)
+        self._jobs = JobRunner(
+            ingestion, self._source, self._stages, records, self._collection, self._breakers, self._crashes, self._pool,
             retry=not self._single,
         )  # fmt: skip
-        self._steering = Steering(
-            self._control, self._crew, self._jobs, self._timetable, self._brake, single=self._single
+        self._handler = ControlHandler(
+            self._control, self._pool, self._jobs, self._schedule, self._brake, single=self._single
         )
-        return self._steering
+        return self._handler
 
-    def _known(self, stored: dict[str, str], names: Mapping[str, str]) -> dict[str, Row]:
-        """Return the rows to start with, and put them into the ledger if they are others than there."""
-        rows = self._ledger.rows()
-        known = reconcile(rows, stored, self._parts.recipe, steady_now())
-        for key, row in known.items():
+    def _reconciled_rows(self, stored: dict[str, str], names: Mapping[str, str]) -> dict[str, LedgerRow]:
+        """Return the rows to start with; the ledger gets those that differ."""
+        before = self._ledger.rows()
+        rows = reconcile(before, stored, self._stages.config_hash, steady_now())
+        for key, row in rows.items():
             if row.name is None and key in names:
-                known[key] = row._replace(name=names[key])
-        if known != rows:
-            self._ledger.reset(known)
-        return known
+                rows[key] = row._replace(name=names[key])
+        if rows != before:
+            self._ledger.replace_all(rows)
+        return rows
 
-    def _unreported(self, known: Mapping[str, Row]) -> dict[str, str]:
-        """Return the names, by id, of the files whose outcome the status does not show; for the start.
+    def _find_unreported(self, rows: Mapping[str, LedgerRow]) -> dict[str, str]:
+        """Return the names, by id, of the files whose outcome the status does not show.
 
-        What a kill interrupted is shown as failed, though all but its last event may have been done; so is what was
-        interrupted before a start that was killed before it came to this.
+        The status shows files that a kill interrupted as failed, though only their last event may be missing; also
+        files of an earlier kill, if the start after it was killed too soon.
         """
         core = core_of(self._status)
-        kept = None if core.resumed_from is None else Reported(*core.resumed_from)
-        failed = {key: key for key in core.failed_ids if (row := known.get(key)) is None or not has_failed(row)}
+        last_kept = None if core.resumed_from is None else EventPosition(*core.resumed_from)
+        failed = {key: key for key in core.failed_ids if (row := rows.get(key)) is None or not has_failed(row)}
         interrupted = {file.id: file.name for file in core.interrupted if file.id is not None}
-        return self._ledger.unreported(kept, failed | interrupted)
+        return self._ledger.find_unreported(last_kept, failed | interrupted)
 
     def _end_work(self, stop: threading.Event) -> None:
-        # A pass that is over has nobody at work; an error in the loop leaves workers that have to be told.
+        # After an error in the loop the workers still run and must be told to stop.
         stop.set()
-        self._deaths.excuse()
-        self._parts.extractor.close()
-        if not self._crew.close(STOP_SECONDS):
+        self._crashes.stop_counting()
+        self._stages.extractor.close()
+        if not self._pool.close(STOP_SECONDS):
             about = logs.about(self._status.pipeline_id)
-            logger.warning("a file was still being worked on %g seconds after the stop", STOP_SECONDS, extra=about)
+            logger.warning("a file was still being ingested %g seconds after the stop", STOP_SECONDS, extra=about)
 
-    # -- the parts of a turn ---------------------------------------------------------------------------------------
+    # -- the loop --------------------------------------------------------------------------------------------------
 
-    def _turn(self, steering: Steering, stop: threading.Event) -> bool:
-        """Look if it is time, show where things stand; returns whether a single pass is over."""
+    def _turn(self, handler: ControlHandler, stop: threading.Event) -> bool:
+        """Scan if it is time, and report; return whether a single pass is over."""
         self._raise_failure()
-        steering.serve()
+        handler.apply_requests()
         self._follow_pause()
-        self._follow_trouble()
-        trouble = self._jobs.take_trouble()
-        if trouble is not None:
-            self._unavailable(trouble, steering, checked=False)
-        if not self._control.paused and self._timetable.is_due(time.monotonic()):
-            self._look(steering, stop)
-        idle = self._crew.idle
-        # A job that ends in "again" says so before it is over, so that looking at idle first misses nothing.
-        again = self._jobs.again or self._jobs.trouble is not None or self._looks_again
-        if self._jobs.again and (idle or not self._single):
-            self._timetable.hint()
+        self._follow_circuit()
+        unavailable = self._jobs.take_unavailable()
+        if unavailable is not None:
+            self._source_unavailable(unavailable, handler, checked=False)
+        if not self._control.paused and self._schedule.is_due(time.monotonic()):
+            self._scan(handler, stop)
+        # Read idle first: a job asks for a rescan before it ends, so nothing is missed.
+        idle = self._pool.idle
+        wants_more = self._jobs.wants_rescan or self._jobs.unavailable is not None or self._needs_rescan
+        if self._jobs.wants_rescan and (idle or not self._single):
+            self._schedule.wake()
         self._show_progress(idle=idle and not self._waiting)
-        return self._single and idle and not self._waiting and not again
+        return self._single and idle and not self._waiting and not wants_more
 
     def _show_progress(self, *, idle: bool) -> None:
         stored = len(self._jobs.stored)
         if self._available:
-            self._shown.progress(idle=idle, queued=self._crew.queued + self._unsettled, stored=stored)
+            self._reporter.progress(idle=idle, queued=self._pool.queued + self._waiting_queued, stored=stored)
         else:
-            self._shown.stored(stored)
+            self._reporter.stored(stored)
 
-    def _follow_trouble(self) -> None:
-        """Show which dependency fails, and let one file try when its time has come."""
-        if self._trouble is not None and self._crew.idle:
-            self._breakers.rest()
-        before, now = self._trouble, self._breakers.trouble
+    def _follow_circuit(self) -> None:
+        """Show which dependency fails, and wake a worker for the trial when it is due."""
+        if self._open_circuit is not None and self._pool.idle:
+            self._breakers.close_due()
+        before, now = self._open_circuit, self._breakers.open_circuit
         about = logs.about(self._status.pipeline_id)
         if now is not None:
             if self._single and self._breakers.trips >= SINGLE_TRIPS:
                 raise now.error
-            self._crew.wake()
+            self._pool.wake()
             if before is None or before.message != now.message:
                 logger.warning("%s; the queue waits and goes on by itself", now.message, extra=about)
         elif before is not None:
             logger.info("%s works again", before.dependency, extra=about)
-            self._crew.wake()
-        self._trouble = now
-        self._shown.troubled(now)
+            self._pool.wake()
+        self._open_circuit = now
+        self._reporter.set_open_circuit(now)
 
     def _follow_pause(self) -> None:
         since = self._control.paused_since
         if since is None:
-            # Also for a pause that came and went between two turns.
-            self._crew.wake()
+            # Also for a pause that began and ended between two turns.
+            self._pool.wake()
         if since == self._paused_since:
             return
         self._paused_since = since
         if since is None:
-            self._shown.resumed()
-            self._timetable.ask()
+            self._reporter.resumed()
+            self._schedule.request()
         else:
-            self._shown.paused(since)
+            self._reporter.paused(since)
 
-    def _look(self, steering: Steering, stop: threading.Event) -> None:
+    def _scan(self, handler: ControlHandler, stop: threading.Event) -> None:
         def check() -> None:
             if stop.is_set() or self._control.paused:
                 raise Stopped
-            steering.serve()
-            self._shown.still_looking()
+            handler.apply_requests()
+            self._reporter.scan_continues()
 
-        was_asked = self._timetable.begin()
-        if self._jobs.take_again() or was_asked or self._brake.looks_again:
-            self._source.doubt()
-        self._jobs.take_trouble()
+        was_requested = self._schedule.begin()
+        if self._jobs.take_rescan_request() or was_requested or self._brake.needs_rescan:
+            self._source.recheck_root()
+        self._jobs.take_unavailable()
         began = time.monotonic()
-        self._shown.looking()
+        self._reporter.scan_started()
         try:
-            found = self._confirmed(self._source.look(check), check)
-            is_another = self._place.confirm(found, self._jobs.known, self._crew.lock)
+            snapshot = self._confirm_missing(self._source.scan(check), check)
+            is_replaced = self._identity.check(snapshot, self._jobs.rows, self._pool.lock)
         except SourceUnavailableError as error:
-            self._unavailable(error, steering, checked=True)
+            self._source_unavailable(error, handler, checked=True)
         except Stopped:
             if stop.is_set():
                 raise
-            self._timetable.ask()  # it was paused, and looks again when it goes on
+            self._schedule.request()  # paused: scan when it resumes
         else:
-            if is_another and self._watcher is not None:
+            if is_replaced and self._watcher is not None:
                 self._watcher.renew()
-            self._take(found, steering, began)
+            self._apply(snapshot, handler, began)
 
-    def _confirmed(self, found: Found, check: Check) -> Found:
-        """Return what there is, after a look for the known files that were not found."""
-        if found.confirm is None:
-            return found
-        with self._crew.lock:
-            known = {*self._jobs.known, *self._jobs.stored, *self._jobs.unended()}
-        return found.confirm(known - found.files.keys() - found.oddities.keys(), check)
+    def _confirm_missing(self, snapshot: Snapshot, check: Check) -> Snapshot:
+        """Return a snapshot in which the source has confirmed which known files are missing."""
+        if snapshot.confirm_missing is None:
+            return snapshot
+        with self._pool.lock:
+            known = {*self._jobs.rows, *self._jobs.stored, *self._jobs.unfinished()}
+        return snapshot.confirm_missing(known - snapshot.files.keys() - snapshot.unreadable.keys(), check)
 
-    def _take(self, found: Found, steering: Steering, began: float) -> None:
+    def _apply(self, snapshot: Snapshot, handler: ControlHandler, began: float) -> None:
+        """Turn the snapshot into jobs, and show the end of the scan."""
         self._available = True
-        steering.looked(found.files)
-        # A confirmation that came during the scan is about what was held before it.
-        steering.serve()
+        handler.set_files(snapshot.files)
+        # A confirmation that came during the scan is about the deletions that were held before it.
+        handler.apply_requests()
         held_before = self._brake.held
-        made = self._hand_out(found)
+        plan = self._hand_out(snapshot)
         self._show_held(held_before)
         gave_up = time.monotonic() >= self._settle_deadline
-        waiting = [] if gave_up else made.waiting
+        waiting = [] if gave_up else plan.waiting
         self._waiting = len(waiting)
-        self._unsettled = sum(not self._jobs.is_in_flight(file.file_id) for file in waiting)
-        wakes = [made.wake_seconds, SECOND_LOOK_SECONDS if self._looks_again else None]
+        self._waiting_queued = sum(not self._jobs.is_in_flight(file.file_id) for file in waiting)
+        wakes = [plan.wake_seconds, RESCAN_SECONDS if self._needs_rescan else None]
         wake = min((seconds for seconds in wakes if seconds is not None), default=None)
-        wait = self._timetable.end(began, time.monotonic(), wake)
-        self._shown.looked(self._source.shown, wait, watching=self._watching())
+        wait = self._schedule.end(began, time.monotonic(), wake)
+        self._reporter.scan_ended(self._source.status_fields, wait, watching=self._watching())
 
     @property
-    def _looks_again(self) -> bool:
-        """Whether a scan is due soon, because of files that the last one has missed."""
-        return self._brake.looks_again or self._moves.waits
+    def _needs_rescan(self) -> bool:
+        """Whether a scan is due soon, because the last one missed files."""
+        return self._brake.needs_rescan or self._moves.is_waiting
 
     def _show_held(self, before: int) -> None:
-        """Note how many deletions are held; the log has a line when that begins."""
+        """Show how many deletions are held; log it when that begins."""
         held = self._brake.held
         message = self._held_message() if held else None
-        self._shown.held(held, message)
+        self._reporter.deletions_held(held, message)
         if held and not before:
-            logger.warning("%s: %s", self._source.place, message, extra=logs.about(self._status.pipeline_id))
+            logger.warning("%s: %s", self._source.location, message, extra=logs.about(self._status.pipeline_id))
 
     def _held_message(self) -> str:
         command = f"`rag-pipeline control {shlex.quote(self._status.pipeline_id)} confirm {self._brake.held}`"
         return self._brake.message("--confirm-deletions" if self._single else command)
 
-    def _unavailable(self, error: SourceUnavailableError, steering: Steering, *, checked: bool) -> None:
+    def _source_unavailable(self, error: SourceUnavailableError, handler: ControlHandler, *, checked: bool) -> None:
         if self._single:
-            raise error.end(self._source.place)
+            raise error.end(self._source.location)
         if self._available is not False:
-            logger.warning("%s: %s", self._source.place, error, extra=logs.about(self._status.pipeline_id))
+            logger.warning("%s: %s", self._source.location, error, extra=logs.about(self._status.pipeline_id))
         self._available = False
-        # Files that can't be had any more would only fail.
-        self._crew.replace(lambda _: {})
-        self._waiting = self._unsettled = 0
-        steering.away()
-        wait = self._timetable.back_off(time.monotonic(), error.retry_seconds)
+        # Their files would only fail.
+        self._pool.replace_pending(lambda _: {})
+        self._waiting = self._waiting_queued = 0
+        handler.source_unavailable()
+        wait = self._schedule.back_off(time.monotonic(), error.retry_seconds)
         if not self._control.paused:
-            self._shown.unavailable(str(error), wait, watching=self._watching(), checked=checked)
+            self._reporter.unavailable(str(error), wait, watching=self._watching(), checked=checked)
 
-    def _hand_out(self, found: Found) -> Plan:
-        # What a source with `confirm` says of missing files may change though it has found the same.
-        if self._planned is not None and self._planned[0] is found and found.confirm is None:
-            _, new, was_over = self._planned
-            # Nothing has changed: what is left of the plan is the plan. What has failed comes after it anyway.
-            if new.wake_seconds is None and not new.gone and (was_over or self._crew.pending):
-                return new
-        made: list[Plan] = []
+    def _hand_out(self, snapshot: Snapshot) -> WorkPlan:
+        """Plan the work and replace the pool's pending jobs by it."""
+        # With `confirm_missing` the answer about missing files may change though the scan has found the same.
+        if self._planned is not None and self._planned[0] is snapshot and snapshot.confirm_missing is None:
+            _, plan, was_over = self._planned
+            # Nothing has changed: the pending jobs are the plan. Failed files come after them anyway.
+            if plan.wake_seconds is None and not plan.missing and (was_over or self._pool.pending):
+                return plan
+        plans: list[WorkPlan] = []
         is_over = False
 
         def make(busy: frozenset[str]) -> Mapping[str, Job]:
             wall, mono = time.time(), time.monotonic()
-            known, order, unended = self._jobs.known, self._jobs.order, self._jobs.unended()
-            new = plan(
-                known, found, self._settling, order,
-                busy=busy, unended=unended, wall=wall, mono=mono, steady=steady_now(),
+            plan = make_plan(
+                self._jobs.rows, snapshot, self._stability, self._jobs.priorities,
+                busy=busy, unfinished=self._jobs.unfinished(), wall=wall, mono=mono, steady=steady_now(),
             )  # fmt: skip
-            made.append(new)
+            plans.append(plan)
             nonlocal is_over
-            self._jobs.missed(new.gone)
-            missing = self._moves.judge(
-                new.gone,
-                found.files,
-                lambda: [*busy, *(file.file_id for file in (*new.work, *new.waiting))],
-                lambda key: key in self._jobs.stored and not found.gone(key),
-                lambda key: self._jobs.is_elsewhere(key, found.files),
-                lambda key: key in known or key in busy,
-            )
-            gone = missing.moved + self._brake.judge(missing.gone, known, busy, found.gone)
-            # What a death of the process interrupted, or what takes up all its time, comes last of all.
-            jobs: dict[str, Job] = {key: Forget(key) for key in gone}
-            jobs.update((odd.file_id, Note(odd)) for odd in new.notes)
-            jobs.update((file.file_id, Read(file)) for file in sorted(new.work, key=self._jobs.is_suspect))
-            if new.waiting and self._single:
-                jobs.update((file.file_id, Give(file)) for file in new.waiting if self._gave_up_waiting(mono))
+            jobs = self._jobs_of(plan, snapshot, busy, mono)
             is_over = not jobs and not busy
             return jobs
 
-        self._crew.replace(make)
-        self._planned = (found, made[0], is_over)
-        return made[0]
+        self._pool.replace_pending(make)
+        self._planned = (snapshot, plans[0], is_over)
+        return plans[0]
+
+    def _jobs_of(self, plan: WorkPlan, snapshot: Snapshot, busy: frozenset[str], mono: float) -> dict[str, Job]:
+        """Return the jobs of a plan, by file id, in order; the lock is held."""
+        rows = self._jobs.rows
+        self._jobs.set_missing(plan.missing)
+        missing = self._moves.classify(
+            plan.missing,
+            snapshot.files,
+            not_ingested=lambda: [*busy, *(file.file_id for file in (*plan.ingest, *plan.waiting))],
+            may_have_moved=lambda key: key in self._jobs.stored and not snapshot.is_gone(key),
+            has_copy=lambda key: self._jobs.has_copy(key, snapshot.files),
+            is_tracked=lambda key: key in rows or key in busy,
+        )
+        deletions = missing.moved + self._brake.release(missing.gone, rows, busy, snapshot.is_gone)
+        jobs: dict[str, Job] = {key: DeleteFile(key) for key in deletions}
+        jobs.update((entry.file_id, ReportUnreadable(entry)) for entry in plan.unreadable)
+        # Suspects come last.
+        jobs.update((file.file_id, Ingest(file)) for file in sorted(plan.ingest, key=self._jobs.is_suspect))
+        if plan.waiting and self._single:
+            jobs.update((file.file_id, GiveUp(file)) for file in plan.waiting if self._gave_up_waiting(mono))
+        return jobs
 
     def _gave_up_waiting(self, mono: float) -> bool:
         self._settle_deadline = min(self._settle_deadline, mono + SINGLE_SETTLE_SECONDS)
         return mono >= self._settle_deadline
 
     def _raise_failure(self) -> None:
-        failure = self._crew.failure
+        failure = self._pool.failure
         if failure is not None and not isinstance(failure, Stopped):
             raise failure
 
-    # -- from other threads ----------------------------------------------------------------------------------------
+    # -- called by other threads -----------------------------------------------------------------------------------
 
-    def _refuse(self, request: Request) -> str | None:
+    def _refuse(self, request: ControlRequest) -> str | None:
         action, file_id, _ = request
-        if self._steering is not None:
-            return self._steering.refuse(request)
+        if self._handler is not None:
+            return self._handler.refuse(request)
         if action is Action.PAUSE and self._single:
             return SINGLE_PASS
         if action is Action.CONFIRM:
@@ -407,6 +415,6 @@ class FollowingPipeline:
             return None
         return "events" if self._watcher is not None and self._watcher.active else "interval"
 
-    def _hint(self) -> None:
-        self._timetable.hint()
+    def _on_change(self) -> None:
+        self._schedule.wake()
         self._wake.set()

@@ -1,4 +1,4 @@
-"""What to do next: a pure function of what is known, what a look found and what time it is."""
+"""Compares a snapshot with the known rows and plans the work: a pure function."""
 
 from __future__ import annotations
 
@@ -6,99 +6,101 @@ from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from rag_pipeline.sources.following.order import Order
-from rag_pipeline.sources.following.source import Found, FoundFile, Oddity
-from rag_pipeline.sources.following.stability import Settling
-from rag_pipeline.sources.ledger import Outcome, Row
+from rag_pipeline.sources.following.priorities import Priorities
+from rag_pipeline.sources.following.stability import StabilityCheck
+from rag_pipeline.sources.ledger import LedgerRow, Outcome
+from rag_pipeline.sources.source import FoundFile, Snapshot, Unreadable
 
 
-class Plan(NamedTuple):
-    """The work a look gives.
+class WorkPlan(NamedTuple):
+    """The work that a scan gives.
 
-    work: files to ingest, in the order of their ids, those that failed before last, and all that people asked for.
-    waiting: files that are still being written; ``wake_seconds`` is when to look again because of them or of a file
-    that is due for another try, None for no such need.
-    notes: oddities that are new or not as they were.
-    gone: what is known, or still to be reported, and is no longer there.
+    ingest: files to ingest: sorted by id, retries after new ones, then by priority.
+    waiting: files that are still being written.
+    wake_seconds: time until a waiting file or a retry is due; None if there is none.
+    unreadable: entries to report, because they are new or have changed.
+    missing: ids that are known, or still to be reported, and were not found.
     """
 
-    work: list[FoundFile]
+    ingest: list[FoundFile]
     waiting: list[FoundFile]
     wake_seconds: float | None
-    notes: list[Oddity]
-    gone: list[str]
+    unreadable: list[Unreadable]
+    missing: list[str]
 
 
-def plan(
-    known: Mapping[str, Row],
-    found: Found,
-    settling: Settling,
-    order: Order,
+def make_plan(
+    rows: Mapping[str, LedgerRow],
+    snapshot: Snapshot,
+    stability: StabilityCheck,
+    priorities: Priorities,
     *,
     busy: Collection[str],
-    unended: Collection[str],
+    unfinished: Collection[str],
     wall: float,
     mono: float,
     steady: float | None = None,
-) -> Plan:
-    """Compare what was found with what is known; files in ``busy`` are being worked on and are left for the next look.
+) -> WorkPlan:
+    """Compare the snapshot with the rows; ``busy`` files are left for the next scan.
 
-    What is ``unended`` and not busy has to come to an end whatever is known of it: it was put back, or the status does
-    not show what became of it. A file under a new name is work too, if not much: search shows the name.
+    ``unfinished`` files are ingested again whatever their row says: they were put back, or the status does not show
+    their outcome. A renamed file is work too, if little, because search results show the name.
 
-    ``wall`` is compared with times of files, ``steady`` (by default the same) with those of tries.
+    ``wall`` is compared with modification times, ``steady`` (default: ``wall``) with the times of retries.
     """
     steady = wall if steady is None else steady
-    fresh: list[FoundFile] = []
-    again: list[FoundFile] = []
+    new: list[FoundFile] = []
+    retries: list[FoundFile] = []
     waiting: list[FoundFile] = []
     wakes: list[float] = []
-    for file in found.files.values():
+    for file in snapshot.files.values():
         if file.file_id in busy:
             continue
-        row = known.get(file.file_id)
-        if row is not None and _is_as_known(file, row) and file.file_id not in unended:
+        row = rows.get(file.file_id)
+        if row is not None and _is_unchanged(file, row) and file.file_id not in unfinished:
             if row.retry_at is None:
                 continue
             if row.retry_at <= steady:
-                again.append(file)
+                retries.append(file)
             else:
                 wakes.append(row.retry_at - steady)
             continue
-        wait = settling.wait_for(file, wall=wall, mono=mono)
+        wait = stability.wait_for(file, wall=wall, mono=mono)
         if wait > 0:
             waiting.append(file)
             wakes.append(wait)
         else:
-            fresh.append(file)
-    settling.keep({file.file_id for file in waiting})
-    order.keep(found.files)
-    odd = (odd for odd in found.oddities.values() if odd.file_id not in busy)
-    return Plan(
-        work=order.sort(sorted(fresh, key=_by_id) + sorted(again, key=_by_id)),
+            new.append(file)
+    stability.keep({file.file_id for file in waiting})
+    priorities.keep(snapshot.files)
+    entries = (entry for entry in snapshot.unreadable.values() if entry.file_id not in busy)
+    return WorkPlan(
+        ingest=priorities.sort(sorted(new, key=_by_id) + sorted(retries, key=_by_id)),
         waiting=waiting,
         wake_seconds=min(wakes, default=None),
-        notes=[one for one in odd if one.file_id in unended or _is_news(one, known)],
-        gone=_missing(known, found, busy, unended),
+        unreadable=[entry for entry in entries if entry.file_id in unfinished or _is_news(entry, rows)],
+        missing=_missing(rows, snapshot, busy, unfinished),
     )
 
 
-def is_renamed(file: FoundFile, row: Row) -> bool:
-    """Return whether the file has another name than when it was last dealt with."""
+def is_renamed(file: FoundFile, row: LedgerRow) -> bool:
+    """Return whether the file's name has changed."""
     return row.name is not None and row.name != file.name
 
 
-def keeps_type(file: FoundFile, row: Row) -> bool:
-    """Return whether the new name says the same of the file's type as the old one, so that it is read the same way."""
+def keeps_type(file: FoundFile, row: LedgerRow) -> bool:
+    """Return whether the new name has the old suffix, so that the file is extracted in the same way."""
     return PurePosixPath(file.name).suffix.lower() == PurePosixPath(row.name or "").suffix.lower()
 
 
-def all_gone(known: Mapping[str, Row], found: Found) -> bool:
+def all_missing(rows: Mapping[str, LedgerRow], snapshot: Snapshot) -> bool:
     """Return whether files are known and nothing at all was found."""
-    return not found.files and not found.oddities and any(row.outcome is not Outcome.ODD for row in known.values())
+    if snapshot.files or snapshot.unreadable:
+        return False
+    return any(row.outcome is not Outcome.UNREADABLE for row in rows.values())
 
 
-def _is_as_known(file: FoundFile, row: Row) -> bool:
+def _is_unchanged(file: FoundFile, row: LedgerRow) -> bool:
     return row.version == file.version and not is_renamed(file, row)
 
 
@@ -106,14 +108,19 @@ def _by_id(file: FoundFile) -> str:
     return file.file_id
 
 
-def _is_news(odd: Oddity, known: Mapping[str, Row]) -> bool:
-    row = known.get(odd.file_id)
-    return row is None or row.version != odd.version or row.outcome is not Outcome.ODD
+def _is_news(entry: Unreadable, rows: Mapping[str, LedgerRow]) -> bool:
+    row = rows.get(entry.file_id)
+    return row is None or row.version != entry.version or row.outcome is not Outcome.UNREADABLE
 
 
-def _missing(known: Mapping[str, Row], found: Found, busy: Collection[str], unended: Collection[str]) -> list[str]:
+def _missing(
+    rows: Mapping[str, LedgerRow], snapshot: Snapshot, busy: Collection[str], unfinished: Collection[str]
+) -> list[str]:
     return [
         key
-        for key in [*known, *(key for key in unended if key not in known)]
-        if key not in found.files and key not in found.oddities and key not in busy and not found.unknown(key)
+        for key in [*rows, *(key for key in unfinished if key not in rows)]
+        if key not in snapshot.files
+        and key not in snapshot.unreadable
+        and key not in busy
+        and not snapshot.may_exist(key)
     ]

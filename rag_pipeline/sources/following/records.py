@@ -1,32 +1,32 @@
-"""What is known of each file: its row, which is in the ledger too, and what the store has of it."""
+"""The rows of all files in memory, written through to the ledger, and the fingerprints that the store has."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 
-from rag_pipeline.sources.ledger import Ledger, Reported, Row
+from rag_pipeline.sources.ledger import EventPosition, Ledger, LedgerRow
 
 
 class Records:
     """The rows and stored fingerprints of all files. ``lock`` protects all fields.
 
-    known: rows by file id.
-    stored: fingerprints of what the store has, by file id.
-    unreported: names, by id, of the files whose outcome the status does not show since the last process ended too
-    early.
-    Each call that writes is one transaction of the ledger, which comes before the fields. Raises StateError.
+    rows: ledger rows by file id.
+    stored: fingerprints in the store, by file id.
+    unreported: names, by id, of files whose outcome the status does not show, because the last process died.
+
+    Each writing call is one transaction of the ledger, which is written before the fields. Raises StateError.
     """
 
     def __init__(
         self,
         ledger: Ledger,
-        known: dict[str, Row],
+        rows: dict[str, LedgerRow],
         stored: dict[str, str],
         unreported: dict[str, str],
         lock: AbstractContextManager[object],
     ) -> None:
-        self.known = known
+        self.rows = rows
         self.stored = stored
         self.unreported = unreported
         self.lock = lock
@@ -40,28 +40,28 @@ class Records:
         return self._by_fingerprint.get(fingerprint, ())
 
     def set_stored(self, fingerprints: Mapping[str, str | None]) -> None:
-        """Note what the store has of these files, None for nothing."""
+        """Set the stored fingerprints of these files; None for files that are not stored."""
         with self.lock:
             for key, fingerprint in fingerprints.items():
                 self._set_stored(key, fingerprint)
 
-    def put(self, key: str, row: Row) -> None:
-        """Set the row of a file; its outcome is not reported yet."""
+    def put(self, key: str, row: LedgerRow) -> None:
+        """Set the row of a file; its outcome counts as not reported."""
         self._ledger.put(key, row)
         with self.lock:
-            self.known[key] = row
+            self.rows[key] = row
 
-    def change(self, rows: Mapping[str, Row], gone: Mapping[str, str]) -> None:
-        """Set rows, and forget the files that are gone, given with their names; neither is reported yet."""
-        self._write(rows, gone)
+    def remove(self, names: Mapping[str, str]) -> None:
+        """Remove files, given as names by id; their deletion counts as not reported."""
+        self._write({}, names)
         with self.lock:
-            self._change(rows, gone)
+            self._change({}, names)
 
-    def took_over(self, rows: Mapping[str, Row], moved: Mapping[str, str]) -> None:
-        """Set the rows of files whose texts were taken over in the store, and forget those that have moved.
+    def record_reuse(self, rows: Mapping[str, LedgerRow], moved: Mapping[str, str]) -> None:
+        """Set the rows of files that reused stored text, and remove those that moved, given as names by id.
 
-        One step for whoever looks for a content: at any moment the old or the new file has it, with a row. If the
-        ledger fails, the rows have no version, as after a restart, so that the next look comes back to them.
+        This is one step for :meth:`with_content`: at any moment the old or the new file has the content, with a row.
+        If the ledger fails, the rows get no version, as after a restart, so that the next scan repeats them.
         """
         fingerprints = {**dict.fromkeys(moved), **{key: row.fingerprint for key, row in rows.items()}}
         try:
@@ -75,35 +75,35 @@ class Records:
             self._change(rows, moved)
             self.set_stored(fingerprints)
 
-    def reported(self, keys: Iterable[str], gone: Iterable[str], at: Reported) -> None:
-        """Note that the status shows what became of these files, and that those that are gone are."""
-        keys, gone = list(keys), list(gone)
-        with self._ledger.batch():
+    def mark_reported(self, keys: Iterable[str], deleted: Iterable[str], at: EventPosition) -> None:
+        """Record that the status shows the outcomes of ``keys`` and the deletions of ``deleted``."""
+        keys, deleted = list(keys), list(deleted)
+        with self._ledger.transaction():
             for key in keys:
-                self._ledger.reported(key, at)
-            for key in gone:
-                self._ledger.reported_deleted(key, at)
+                self._ledger.mark_reported(key, at)
+            for key in deleted:
+                self._ledger.mark_deletion_reported(key, at)
         with self.lock:
-            for key in (*keys, *gone):
+            for key in (*keys, *deleted):
                 self.unreported.pop(key, None)
 
-    def name_of(self, key: str, unended: Mapping[str, str]) -> str:
-        """Return the name that a file had."""
-        row = self.known.get(key)
-        return (row and row.name) or unended.get(key) or key
+    def name_of(self, key: str, other_names: Mapping[str, str]) -> str:
+        """Return the file's last name: from its row, else from ``other_names``, else its id."""
+        row = self.rows.get(key)
+        return (row and row.name) or other_names.get(key) or key
 
-    def _write(self, rows: Mapping[str, Row], gone: Mapping[str, str]) -> None:
-        with self._ledger.batch():
+    def _write(self, rows: Mapping[str, LedgerRow], removed: Mapping[str, str]) -> None:
+        with self._ledger.transaction():
             for key, row in rows.items():
                 self._ledger.put(key, row)
-            for key, name in gone.items():
+            for key, name in removed.items():
                 self._ledger.remove(key, name)
 
-    def _change(self, rows: Mapping[str, Row], gone: Iterable[str]) -> None:
-        """Set the rows; the lock is held."""
-        self.known.update(rows)
-        for key in gone:
-            self.known.pop(key, None)
+    def _change(self, rows: Mapping[str, LedgerRow], removed: Iterable[str]) -> None:
+        """Change the rows in memory; the lock is held."""
+        self.rows.update(rows)
+        for key in removed:
+            self.rows.pop(key, None)
 
     def _set_stored(self, key: str, fingerprint: str | None) -> None:
         before = self.stored.pop(key, None)

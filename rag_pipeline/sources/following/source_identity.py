@@ -1,4 +1,4 @@
-"""Which place a pipeline's state belongs to, and whether it still is the one that is seen."""
+"""Checks that the source is still the folder that the pipeline's state belongs to."""
 
 from __future__ import annotations
 
@@ -7,38 +7,40 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 
 from rag_pipeline.errors import StateError
-from rag_pipeline.sources.following.plan import all_gone
-from rag_pipeline.sources.following.source import Found, SourceUnavailableError
-from rag_pipeline.sources.ledger import Ledger, Row, Source
+from rag_pipeline.sources.following.plan import all_missing
+from rag_pipeline.sources.ledger import Ledger, LedgerRow, SourceRecord
+from rag_pipeline.sources.source import Snapshot, SourceUnavailableError
 
 
-class Place:
-    """The place of a scope, as the ledger has it; raises StateError if it has another place under that scope."""
+class SourceIdentity:
+    """The source that the ledger has recorded; raises StateError if the collection belongs to another location."""
 
-    def __init__(self, ledger: Ledger, scope: str, place: str) -> None:
+    def __init__(self, ledger: Ledger, collection: str, location: str) -> None:
         self._ledger = ledger
-        self._place = place
-        self._before = ledger.source()
-        if self._before is not None and self._before.place != place:
+        self._location = location
+        self._recorded = ledger.source()
+        if self._recorded is not None and self._recorded.location != location:
             raise StateError(
-                f"{ledger.folder} keeps {scope!r} for {self._before.place}, not for {place}: "
+                f"{ledger.folder} keeps {collection!r} for {self._recorded.location}, not for {location}: "
                 "choose another id for the pipeline, or another state folder"
             )
 
-    def confirm(self, found: Found, known: Mapping[str, Row], lock: threading.RLock | nullcontext[None]) -> bool:
-        """Take what was found for this place's; return whether something else has taken the place of what was there.
+    def check(
+        self, snapshot: Snapshot, rows: Mapping[str, LedgerRow], lock: threading.RLock | nullcontext[None]
+    ) -> bool:
+        """Record the snapshot's identity; return whether another folder is at the location now.
 
-        Raises :class:`SourceUnavailableError` if there is nothing in it, and it is something else or, after the ledger
-        was lost, can't be told from something else. That is what a mount point looks like when nothing is mounted on
-        it. In the same folder as ever, nothing means that the files were deleted. ``lock`` protects ``known``.
+        Raises :class:`SourceUnavailableError` if nothing was found and the folder is another one, or, after the ledger
+        was lost, may be another one: an empty mount point looks like this. If the folder is the same and empty, its
+        files were deleted. ``lock`` protects ``rows``.
         """
-        before = self._before
-        if before is not None and before.identity == found.identity:
+        recorded = self._recorded
+        if recorded is not None and recorded.identity == snapshot.identity:
             return False
         with lock:
-            if all_gone(known, found):
-                about = "is not the one seen before and is empty" if before else "is empty, with files of it stored"
-                raise SourceUnavailableError(f"the folder {about} (not mounted?): nothing is taken for deleted")
-        self._before = Source(self._place, found.identity)
-        self._ledger.set_source(self._before)
-        return before is not None
+            if all_missing(rows, snapshot):
+                reason = "is not the one seen before and is empty" if recorded else "is empty, with files of it stored"
+                raise SourceUnavailableError(f"the folder {reason} (not mounted?): nothing is taken for deleted")
+        self._recorded = SourceRecord(self._location, snapshot.identity)
+        self._ledger.set_source(self._recorded)
+        return recorded is not None

@@ -1,4 +1,4 @@
-"""The mount points below a watched folder, kept in the state folder: a restart is when a mount is missing."""
+"""Keeps the mount points below a watched folder in the state folder, because mounts fail at a restart."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ logger = logging.getLogger(__name__)
 
 
 class MountFile:
-    """Keeps the ids of mount points in a file of its own for each place; without it they are known until the end."""
+    """Keeps the ids of mount points in one file per location; if it can't be written, they are lost at a restart."""
 
-    def __init__(self, state_dir: Path, place: str, pipeline_id: str | None) -> None:
-        digest = blake2b(place.encode(), digest_size=8).hexdigest()
+    def __init__(self, state_dir: Path, location: str, pipeline_id: str | None) -> None:
+        digest = blake2b(location.encode(), digest_size=8).hexdigest()
         self._path = state_dir / f"mounts-{digest}.json"
         self._about = logs.about(pipeline_id)
-        self._kept: frozenset[str] = frozenset()
+        self._written: frozenset[str] = frozenset()
 
     def read(self) -> frozenset[str]:
-        """Return what was kept; nothing if it can't be read."""
+        """Return the mount points; none if the file can't be read."""
         try:
-            kept = json.loads(self._path.read_text("utf-8"))
+            content = json.loads(self._path.read_text("utf-8"))
         except FileNotFoundError:
             return frozenset()
         except (OSError, ValueError) as error:
             logger.warning("%s can't be read: %s", self._path.name, error, extra=self._about)
             return frozenset()
-        self._kept = frozenset(key for key in kept if isinstance(key, str)) if isinstance(kept, list) else frozenset()
-        return self._kept
+        mounts = content if isinstance(content, list) else []
+        self._written = frozenset(key for key in mounts if isinstance(key, str))
+        return self._written
 
     def write(self, mounts: frozenset[str]) -> None:
-        """Keep these; a failure is logged, as it does no harm before the next start."""
-        if mounts == self._kept:
+        """Write the mount points; a failure is only logged, because it does no harm before the next start."""
+        if mounts == self._written:
             return
-        self._kept = mounts
+        self._written = mounts
         new = self._path.with_suffix(".new")
         try:
             write_private(new, json.dumps(sorted(mounts)))

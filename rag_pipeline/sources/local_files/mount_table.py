@@ -1,4 +1,4 @@
-"""The mount table: what is mounted where, from ``/proc/self/mountinfo``; empty where there is none, as on macOS."""
+"""Reads the mount table from ``/proc/self/mountinfo``; it is empty on systems without one, such as macOS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _PATH = "/proc/self/mountinfo"
-# The kernel sees every change of these, so it can tell of it. A share or a FUSE file system changes behind its back.
+# The kernel sees every change of these. Shares and FUSE file systems change behind its back.
 _LOCAL = frozenset({"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"})
 _KERNEL = frozenset(
     {"binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "efivarfs", "mqueue", "nsfs", "proc"}
@@ -18,9 +18,11 @@ _escaped_byte = re.compile(rb"\\([0-7]{3})")
 
 
 class MountTable(NamedTuple):
-    """``points`` are absolute paths, the others hold ``st_dev`` of file systems.
+    """The mounted file systems.
 
-    ``local`` are those whose changes the kernel sees, ``kernel`` those whose files are the kernel's own words.
+    points: the mount points, as absolute paths.
+    local: ``st_dev`` of the file systems whose every change the kernel sees.
+    kernel: ``st_dev`` of the file systems that the kernel generates, such as ``/proc``.
     """
 
     points: frozenset[str] = frozenset()
@@ -29,7 +31,7 @@ class MountTable(NamedTuple):
 
 
 def read_mount_table() -> MountTable:
-    """Return the mount table as it is now."""
+    """Return the current mount table."""
     try:
         with open(_PATH, "rb") as file:  # noqa: PTH123
             return parse_mount_table(file.read().splitlines())
@@ -38,7 +40,7 @@ def read_mount_table() -> MountTable:
 
 
 def parse_mount_table(lines: Iterable[bytes]) -> MountTable:
-    """Return the table of these lines; one that is not understood is left out."""
+    """Return the mount table of these lines; lines that can't be parsed are left out."""
     points: set[str] = set()
     local: set[int] = set()
     kernel: set[int] = set()
@@ -47,7 +49,7 @@ def parse_mount_table(lines: Iterable[bytes]) -> MountTable:
         parts, kind = fields.split(b" "), about.split(b" ", 1)[0]
         try:
             major, minor = map(int, parts[2].split(b":"))
-            points.add(os.fsdecode(_escaped_byte.sub(lambda found: bytes([int(found[1], 8)]), parts[4])))
+            points.add(os.fsdecode(_escaped_byte.sub(lambda match: bytes([int(match[1], 8)]), parts[4])))
         except (IndexError, ValueError):
             continue
         name = kind.decode("ascii", "replace")

@@ -1,4 +1,4 @@
-"""Settings of local_files: read once from the environment and the command line, checked, frozen."""
+"""Settings of local_files, read from the environment and the command line, and checked."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag_pipeline.common.config import RunMode, read_choice, read_flag, read_float, reject
+from rag_pipeline.common.config import RunMode
+from rag_pipeline.common.env import read_choice, read_flag, read_float, reject
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
-from rag_pipeline.sources.following.deletion_brake import USUAL_BRAKE, BrakeSettings
+from rag_pipeline.sources.following.deletion_brake import DEFAULT_BRAKE, BrakeSettings
 from rag_pipeline.sources.following.settings import read_brake, read_check_interval, read_workers
 from rag_pipeline.sources.local_files.scan import FOLLOW_KEY
 
@@ -19,14 +20,14 @@ SETTLE_SECONDS = (0.0, 3600.0)
 
 @dataclass(frozen=True, slots=True)
 class LocalFilesSettings:
-    """What the pipeline is built from.
+    """Settings of a local_files pipeline.
 
     folder: the real path of the watched folder.
     check_interval_seconds: longest time between two scans.
-    settle_seconds: how long nothing about a file may have changed before it is taken.
-    state_dir_key: what decided on ``state_dir``, for messages.
-    brake: when mass deletions are held.
-    follow_outside_links: whether symbolic links to files outside the folder are taken.
+    settle_seconds: a file must not have changed for this long before it is ingested.
+    state_dir_key: the setting that gave ``state_dir``, for messages.
+    brake: settings of the brake on mass deletion.
+    follow_outside_links: whether to ingest files outside the folder that symbolic links lead to.
     """
 
     folder: str
@@ -36,7 +37,7 @@ class LocalFilesSettings:
     settle_seconds: float = 2.0
     workers: int = 2
     state_dir_key: str = "STATUS_STATE_DIR"
-    brake: BrakeSettings = USUAL_BRAKE
+    brake: BrakeSettings = DEFAULT_BRAKE
     follow_outside_links: bool = False
 
     @classmethod
@@ -49,7 +50,7 @@ class LocalFilesSettings:
         state_dir: Path | None = None,
         confirm_deletions: bool = False,
     ) -> LocalFilesSettings:
-        """Read the environment; arguments that are given win over it. Raises :class:`ConfigurationError`."""
+        """Read the environment; arguments override it. Raises :class:`ConfigurationError`."""
         env = os.environ if env is None else env
         if folder:
             watched = check_folder("DIR", folder)
@@ -80,7 +81,7 @@ class LocalFilesSettings:
         state_dir_key: str,
         confirm_deletions: bool,
     ) -> LocalFilesSettings:
-        """Return the settings for this folder, which is not looked at; the rest comes from the environment."""
+        """Return the settings for this folder, which is not checked; the rest comes from the environment."""
         low, high = SETTLE_SECONDS
         return cls(
             folder=folder,
@@ -98,7 +99,7 @@ class LocalFilesSettings:
 def check_folder(key: str, folder: str) -> str:
     """Return the real path of a folder that can be listed.
 
-    Raises :class:`ConfigurationError` in one line that names ``key``, where the folder's name came from.
+    Raises :class:`ConfigurationError` in one line that names ``key``, the setting that gave the folder.
     """
     if not folder:
         raise ConfigurationError("no folder to watch: give DIR, or set RAG_WATCH_DIRECTORY")

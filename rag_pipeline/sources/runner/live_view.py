@@ -1,10 +1,10 @@
-"""The part of the terminal that moves: files in flight with their stages, and the totals."""
+"""The live view of a terminal: files in flight with their stages, and the totals."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import NamedTuple, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -14,10 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rag_pipeline.common.printing import printable
-from rag_pipeline.status import PipelineStatus, core_of
-
-if TYPE_CHECKING:
-    from rag_pipeline.sources.runner.terminal import Line
+from rag_pipeline.sources.runner.file_lines import FileLine
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 
 REFRESH_PER_SECOND = 8
 MAX_FILES = 6
@@ -25,8 +23,8 @@ STYLES = {"stored": "green", "unchanged": "green", "failed": "red", "skipped": "
 STATUS_STYLES = {"processing": "cyan", "scanning": "cyan", "idle": "green", "error": "red", "stopped": "yellow"}
 
 
-class InFlight(NamedTuple):
-    """A file being worked on: ``progress`` is a fraction; ``elapsed`` how long it has taken, in words."""
+class FileProgress(NamedTuple):
+    """A file in flight: ``progress`` is a fraction, ``elapsed`` a text such as ``3 min``."""
 
     name: str
     stage: str | None
@@ -34,8 +32,8 @@ class InFlight(NamedTuple):
     elapsed: str | None = None
 
 
-def files_table(files: Iterable[InFlight], spinner: Spinner, *, elapsed: bool = False) -> Table:
-    """Return a row with a bar for each file, and how long it has taken if that is wanted."""
+def files_table(files: Iterable[FileProgress], spinner: Spinner, *, elapsed: bool = False) -> Table:
+    """Return a row with a progress bar for each file, and with its elapsed time if asked for."""
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(width=1)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
@@ -45,20 +43,20 @@ def files_table(files: Iterable[InFlight], spinner: Spinner, *, elapsed: bool = 
     if elapsed:
         table.add_column(no_wrap=True, min_width=5, justify="right")
     for file in files:
-        done = file.progress
+        progress = file.progress
         table.add_row(
             spinner,
             Text(printable(file.name)),
             Text(printable(file.stage or ""), "cyan"),
-            ProgressBar(total=1.0, completed=done or 0.0, pulse=done is None),
-            Text("" if done is None else f"{done:.0%}"),
+            ProgressBar(total=1.0, completed=progress or 0.0, pulse=progress is None),
+            Text("" if progress is None else f"{progress:.0%}"),
             *((Text(file.elapsed or "", "dim"),) if elapsed else ()),
         )
     return table
 
 
 class LiveView:
-    """Draws below the lines that have been printed; the caller's thread calls, rich's own refreshes the spinner."""
+    """Draws below the printed lines; used by one thread, while a thread of rich turns the spinner."""
 
     def __init__(self, status: PipelineStatus, out: TextIO) -> None:
         self._status = status
@@ -69,22 +67,22 @@ class LiveView:
         )
 
     def start(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Print the addresses and begin to draw."""
+        """Print the rows and start drawing."""
         table = Table.grid(padding=(0, 2))
-        for what, where in rows:
-            table.add_row(Text(what, "bold"), Text(printable(where), overflow="fold"))
+        for name, value in rows:
+            table.add_row(Text(name, "bold"), Text(printable(value), overflow="fold"))
         self._console.print(table)
         self._console.print()
         self._live.start()
 
-    def line(self, line: Line, mark: str) -> None:
-        """Print the line of a file that is done, above the view."""
+    def line(self, line: FileLine, mark: str) -> None:
+        """Print the line of a finished file above the view."""
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(no_wrap=True, width=1)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
         table.add_column(ratio=3)
         style = STYLES[line.kind]
-        table.add_row(Text(mark, style), Text(line.name), Text(line.about, "dim" if line.kind == "stored" else style))
+        table.add_row(Text(mark, style), Text(line.name), Text(line.details, "dim" if line.kind == "stored" else style))
         self._console.print(table)
 
     def say(self, text: str) -> None:
@@ -92,16 +90,16 @@ class LiveView:
         self._console.print(Text(printable(text)))
 
     def refresh(self) -> None:
-        """Draw what the pipeline is doing now."""
+        """Draw the current state."""
         self._live.update(Group(self._files(), self._totals()))
 
     def stop(self) -> None:
-        """Take the view away; the lines stay."""
+        """Remove the view; the printed lines stay."""
         self._live.stop()
 
     def _files(self) -> Table:
         files = core_of(self._status).snapshot().files_processing[-MAX_FILES:]
-        return files_table((InFlight(file.name, file.stage, file.progress) for file in files), self._spinner)
+        return files_table((FileProgress(file.name, file.stage, file.progress) for file in files), self._spinner)
 
     def _totals(self) -> Text:
         body = core_of(self._status).snapshot()

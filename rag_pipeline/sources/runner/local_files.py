@@ -1,4 +1,4 @@
-"""Builds a pipeline for a local folder: from its settings, or from a ``[[pipeline]]`` table of kind ``local_files``."""
+"""Describes a local_files pipeline: from its settings, or from a ``[[pipeline]]`` table of a run file."""
 
 from __future__ import annotations
 
@@ -10,63 +10,58 @@ from rag_pipeline.sources.local_files import names
 from rag_pipeline.sources.local_files.pipeline import LocalFilesPipeline
 from rag_pipeline.sources.local_files.settings import SETTLE_SECONDS, LocalFilesSettings, check_folder
 from rag_pipeline.sources.local_files.source import PIPELINE_TYPE
-from rag_pipeline.sources.runner.command import Pipeline, Surroundings, Task
-from rag_pipeline.sources.runner.pipeline_config import Entry, Frame, brake, check_interval, workers
-from rag_pipeline.sources.runner.table import Table
+from rag_pipeline.sources.runner.pipeline_config import PipelineConfig, RunDefaults, brake, check_interval, workers
+from rag_pipeline.sources.runner.pipeline_spec import Pipeline, PipelineContext, PipelineSpec
+from rag_pipeline.sources.runner.toml_table import TomlTable
 
 _A_FOLDER = "the folder to follow"
 
 
-def task_of(settings: LocalFilesSettings, scope: str) -> Task:
+def spec_of(settings: LocalFilesSettings, collection: str, pipeline_id: str | None = None) -> PipelineSpec:
     """Return the pipeline for these settings."""
-    return Task(
+    return PipelineSpec(
         kind=PIPELINE_TYPE,
         title=names.display_name(settings.folder),
-        scope=scope,
-        mode=settings.mode,
+        collection=collection,
         workers=settings.workers,
-        state_dir=settings.state_dir,
-        state_dir_key=settings.state_dir_key,
-        build=lambda around: _build(settings, around),
+        build=lambda context: _build(settings, context),
+        pipeline_id=pipeline_id,
     )
 
 
-def read(table: Table, pipeline_id: str, frame: Frame) -> Entry:
-    """Return the pipeline; what the table leaves out comes from the environment. Raises ConfigurationError.
+def read(table: TomlTable, pipeline_id: str, defaults: RunDefaults) -> PipelineConfig:
+    """Return the pipeline of a table; missing keys come from the environment. Raises ConfigurationError.
 
-    A folder that can't be listed now is no mistake, since it may be a disk that is mounted later: the pipeline says so.
+    A folder that can't be listed now is no error, because its disk may be mounted later; the pipeline shows it.
     """
-    given = table.path("folder", _A_FOLDER, frame.base) or table.missing("folder", _A_FOLDER)
-    folder = os.path.realpath(given)
-    if folder == os.path.realpath(frame.state_dir):
+    path = table.path("folder", _A_FOLDER, defaults.base) or table.missing("folder", _A_FOLDER)
+    folder = os.path.realpath(path)
+    if folder == os.path.realpath(defaults.settings.state_dir):
         table.reject("folder", "another folder than the one that keeps the state")
-    settings = _settings(table, folder, frame)
-
-    def verify() -> None:
-        check_folder("folder", folder)
-
-    return Entry(pipeline_id, folder, "folder", task_of(settings, pipeline_id), verify)
+    spec = spec_of(_settings(table, folder, defaults), pipeline_id, pipeline_id)
+    return PipelineConfig(pipeline_id, folder, "folder", spec, verify=lambda: check_folder("folder", folder))
 
 
-def _settings(table: Table, folder: str, frame: Frame) -> LocalFilesSettings:
-    usual = LocalFilesSettings.of(
+def _settings(table: TomlTable, folder: str, defaults: RunDefaults) -> LocalFilesSettings:
+    settings = LocalFilesSettings.of(
         folder,
-        frame.env,
-        state_dir=frame.state_dir,
-        mode=frame.mode,
-        state_dir_key=frame.state_dir_key,
-        confirm_deletions=frame.confirm_deletions,
+        defaults.env,
+        state_dir=defaults.settings.state_dir,
+        mode=defaults.settings.mode,
+        state_dir_key=defaults.settings.state_dir_key,
+        confirm_deletions=defaults.confirm_deletions,
     )
     low, high = SETTLE_SECONDS
     return replace(
-        usual,
-        check_interval_seconds=check_interval(table, usual.check_interval_seconds),
-        settle_seconds=table.number("settle_seconds", usual.settle_seconds, low=low, high=high),
-        workers=workers(table, usual.workers),
-        brake=brake(table, usual.brake),
+        settings,
+        check_interval_seconds=check_interval(table, settings.check_interval_seconds),
+        settle_seconds=table.number("settle_seconds", settings.settle_seconds, low=low, high=high),
+        workers=workers(table, settings.workers),
+        brake=brake(table, settings.brake),
     )
 
 
-def _build(settings: LocalFilesSettings, around: Surroundings) -> AbstractContextManager[Pipeline]:
-    pipeline = LocalFilesPipeline(around.status, settings, around.parts, around.ledger, scope=around.scope)
-    return nullcontext(pipeline)
+def _build(settings: LocalFilesSettings, context: PipelineContext) -> AbstractContextManager[Pipeline]:
+    return nullcontext(
+        LocalFilesPipeline(context.status, settings, context.stages, context.ledger, collection=context.collection)
+    )

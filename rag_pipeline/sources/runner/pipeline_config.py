@@ -1,4 +1,4 @@
-"""One pipeline of a run file, whatever it follows."""
+"""One pipeline of a run file, and the settings that every kind of pipeline has there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from rag_pipeline.common.config import RunMode
 from rag_pipeline.sources.following.deletion_brake import BrakeSettings
 from rag_pipeline.sources.following.settings import (
     CHECK_INTERVAL_SECONDS,
@@ -14,60 +13,58 @@ from rag_pipeline.sources.following.settings import (
     DELETE_MAX_PERCENT,
     WORKERS,
 )
-from rag_pipeline.sources.runner.command import Task
-from rag_pipeline.sources.runner.table import Table
+from rag_pipeline.sources.runner.pipeline_spec import PipelineSpec, RunSettings
+from rag_pipeline.sources.runner.toml_table import TomlTable
 
 
-class Frame(NamedTuple):
-    """What all pipelines of a file have in common; paths in the file are relative to ``base``.
+class RunDefaults(NamedTuple):
+    """What all pipelines of a run file share; ``base`` is the folder that relative paths start from.
 
     ``confirm_deletions`` is ``--confirm-deletions``.
     """
 
     base: Path
-    state_dir: Path
-    state_dir_key: str
-    mode: RunMode
+    settings: RunSettings
     env: Mapping[str, str]
     confirm_deletions: bool = False
 
 
-class Entry(NamedTuple):
-    """A pipeline as the file describes it.
+class PipelineConfig(NamedTuple):
+    """A pipeline as the run file describes it.
 
-    pipeline_id: its identity, under which its files are kept as well.
-    place: what it follows; no two of a kind follow the same. ``place_key`` is the key in the table that says it.
-    verify: raises an error of the package, in one line, for what would keep it from working now.
+    pipeline_id: also names the pipeline's collection.
+    location: what it follows; no two pipelines of a kind follow the same. ``location_key`` is its key in the table.
+    verify: raises a RagPipelineError for what would keep the pipeline from working now.
     """
 
     pipeline_id: str
-    place: str
-    place_key: str
-    task: Task
-    verify: Callable[[], None]
+    location: str
+    location_key: str
+    spec: PipelineSpec
+    verify: Callable[[], object]
 
     @property
     def kind(self) -> str:
-        """Its type, which decides the namespace."""
-        return self.task.kind
+        """The pipeline's type."""
+        return self.spec.kind
 
 
-def check_interval(table: Table, default: float) -> float:
-    """Return the table's longest time between two looks, in seconds."""
+def check_interval(table: TomlTable, default: float) -> float:
+    """Return the longest time between two scans, in seconds."""
     low, high = CHECK_INTERVAL_SECONDS
     return table.number("check_interval", default, low=low, high=high)
 
 
-def workers(table: Table, default: int) -> int:
-    """Return how many of the table's files are worked on at the same time."""
+def workers(table: TomlTable, default: int) -> int:
+    """Return how many files are ingested at the same time."""
     low, high = WORKERS
-    return table.whole("workers", default, low=low, high=high)
+    return table.integer("workers", default, low=low, high=high)
 
 
-def brake(table: Table, usual: BrakeSettings) -> BrakeSettings:
-    """Return when the table's mass deletions are held."""
+def brake(table: TomlTable, default: BrakeSettings) -> BrakeSettings:
+    """Return the settings of the brake on mass deletion."""
     low, high = DELETE_MAX_FILES
-    max_files = table.whole("delete_max_files", usual.max_files, low=low, high=high)
-    least, most = DELETE_MAX_PERCENT
-    max_percent = table.number("delete_max_percent", usual.max_percent, low=least, high=most)
-    return usual._replace(max_files=max_files, max_percent=max_percent)
+    max_files = table.integer("delete_max_files", default.max_files, low=low, high=high)
+    low_percent, high_percent = DELETE_MAX_PERCENT
+    max_percent = table.number("delete_max_percent", default.max_percent, low=low_percent, high=high_percent)
+    return default._replace(max_files=max_files, max_percent=max_percent)

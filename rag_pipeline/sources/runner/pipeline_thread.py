@@ -1,4 +1,4 @@
-"""One pipeline among several: on a thread of its own, with its own state, and its failure is its own."""
+"""Runs one pipeline of a group on its own thread; its failure does not affect the others."""
 
 from __future__ import annotations
 
@@ -9,82 +9,81 @@ from dataclasses import replace
 from rag_pipeline.common import logs
 from rag_pipeline.errors import RagPipelineError
 from rag_pipeline.ingest.types import Stopped
-from rag_pipeline.sources.ingestion import Parts
 from rag_pipeline.sources.ledger import Ledger
-from rag_pipeline.sources.runner.command import Surroundings
-from rag_pipeline.sources.runner.pipeline_config import Entry
+from rag_pipeline.sources.runner.pipeline_spec import PipelineContext, PipelineSpec
+from rag_pipeline.sources.stages import Stages
 from rag_pipeline.sources.state_folder import StateFolder
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 
 logger = logging.getLogger(__name__)
 
 
-class Member:
-    """A pipeline of the run; ``failure`` is what ended it, if anything did; ``prepared`` once it has reported."""
+class PipelineThread:
+    """One pipeline; ``failure`` is the error that ended it, if any; ``is_prepared`` once it has shown a status."""
 
-    def __init__(self, entry: Entry, status: PipelineStatus, state: StateFolder) -> None:
-        self.entry = entry
+    def __init__(self, spec: PipelineSpec, status: PipelineStatus, state: StateFolder) -> None:
+        self.spec = spec
         self.status = status
+        self.pipeline_id = status.pipeline_id
         self.stop = threading.Event()
         self.failure: BaseException | None = None
-        self.prepared = False
+        self.is_prepared = False
         self._state = state
         self._thread: threading.Thread | None = None
 
     def prepare(self) -> None:
-        """Show that it is about to begin."""
+        """Show that the pipeline is about to start."""
         self.status.update(status="initializing")
-        self.prepared = True
+        self.is_prepared = True
 
-    def start(self, parts: Parts, ledger: Ledger) -> None:
-        """Begin to follow; ``parts`` are shared with the others, but for an extractor of its own."""
+    def start(self, stages: Stages, ledger: Ledger) -> None:
+        """Start the pipeline; ``stages`` are shared with the others, except for the extractor."""
         self._thread = threading.Thread(
-            target=self._run, args=(parts, ledger), name=f"run-{self.entry.pipeline_id}", daemon=True
+            target=self._run, args=(stages, ledger), name=f"run-{self.pipeline_id}", daemon=True
         )
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for its end."""
+        """Wait until the pipeline has ended."""
         if self._thread is not None:
             self._thread.join()
 
     def end(self, failure: BaseException | None) -> None:
-        """Note what ended it, None for a stop, and show it, unless the pipeline has done so itself."""
+        """Record the error that ended the pipeline, None for a stop, and show it unless the pipeline has done so."""
         self.failure = failure
-        told = self.status.get()
+        state = self.status.get()
         if failure is None:
-            if told["status"] != "stopped":
+            if state["status"] != "stopped":
                 self.status.update(status="stopped")
             return
-        known = isinstance(failure, RagPipelineError)
-        message = str(failure) if known else f"{type(failure).__name__}: {failure}"
-        if (told["status"], told.get("message")) != ("error", message):
+        is_expected = isinstance(failure, RagPipelineError)
+        message = str(failure) if is_expected else f"{type(failure).__name__}: {failure}"
+        if (state["status"], state.get("message")) != ("error", message):
             self.status.update(status="error", own={"message": message})
 
-    def _run(self, parts: Parts, ledger: Ledger) -> None:
+    def _run(self, stages: Stages, ledger: Ledger) -> None:
         try:
-            self._follow(parts, ledger)
+            self._run_pipeline(stages, ledger)
         except Stopped:
             self.end(None)
         except BaseException as error:
             if not isinstance(error, RagPipelineError):
-                about = logs.about(self.entry.pipeline_id)
-                logger.error("%s has ended: a mistake of ours", self.entry.pipeline_id, exc_info=error, extra=about)
+                about = logs.about(self.pipeline_id)
+                logger.error("%s has ended because of a bug", self.pipeline_id, exc_info=error, extra=about)
             self.end(error)
 
-    def _follow(self, parts: Parts, ledger: Ledger) -> None:
-        task = self.entry.task
-        own = with_own_extractor(parts, task.workers)
+    def _run_pipeline(self, stages: Stages, ledger: Ledger) -> None:
+        own = with_own_extractor(stages, self.spec.workers)
         try:
-            around = Surroundings(self.status, own, ledger, task.scope, self._state, self.stop)
-            with task.build(around) as pipeline:
+            context = PipelineContext(self.status, own, ledger, self.spec.collection, self._state, self.stop)
+            with self.spec.build(context) as pipeline:
                 pipeline.run(self.stop)
         finally:
             own.extractor.close()
 
 
-def with_own_extractor(parts: Parts, workers: int) -> Parts:
-    """Return the parts with another extractor: a pipeline closes its own when it ends."""
+def with_own_extractor(stages: Stages, workers: int) -> Stages:
+    """Return the stages with a new extractor, because a pipeline closes its extractor when it ends."""
     from rag_pipeline.ingest.extract import ProcessExtractor
 
-    return replace(parts, extractor=ProcessExtractor(workers=workers))
+    return replace(stages, extractor=ProcessExtractor(workers=workers))

@@ -1,88 +1,76 @@
-"""The run file: any number of pipelines of either kind, on one service, as TOML."""
+"""Reads a run file: a TOML file with any number of pipelines for one service."""
 
 from __future__ import annotations
 
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rag_pipeline.common.config import RunMode, check_pipeline_id, read_choice
+from rag_pipeline.common.config import RunMode
+from rag_pipeline.common.env import read_choice
+from rag_pipeline.common.pipeline_id import check_pipeline_id
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.state_dir import read_state_dir
-from rag_pipeline.sources.runner import google_drive, local_files, store
-from rag_pipeline.sources.runner.pipeline_config import Entry, Frame
-from rag_pipeline.sources.runner.table import Table, shown_key
+from rag_pipeline.sources.runner import google_drive, local_files, store_table
+from rag_pipeline.sources.runner.pipeline_config import PipelineConfig, RunDefaults
+from rag_pipeline.sources.runner.pipeline_spec import RunSettings
+from rag_pipeline.sources.runner.toml_table import TomlTable, display_key
 
 MAX_PIPELINES = 100
-_STEPS = (".", "..")
 _TABLES = ("service", "store", "pipeline")
 _AN_ID = "a name of its own, 1 to 200 printable characters, by which the pipeline is known over restarts"
 
-
-KINDS: Mapping[str, Callable[[Table, str, Frame], Entry]] = {
+READERS: Mapping[str, Callable[[TomlTable, str, RunDefaults], PipelineConfig]] = {
     "local_files": local_files.read,
     "google_drive": google_drive.read,
 }
+"""The readers of ``[[pipeline]]`` tables, by kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """What a run file says.
+    """The content of a run file; ``store_url`` is None for the default of the environment."""
 
-    ``host``, ``port`` and ``socket_port`` are None for what the environment says, and so is ``store_url``.
-    ``state_dir_key`` is what decided on ``state_dir``, for messages.
-    """
-
-    pipelines: tuple[Entry, ...]
-    state_dir: Path
-    state_dir_key: str = "STATUS_STATE_DIR"
-    mode: RunMode = RunMode.CONTINUOUS
-    host: str | None = None
-    port: int | None = None
-    socket_port: int | None = None
+    pipelines: tuple[PipelineConfig, ...]
+    settings: RunSettings
     store_url: str | None = None
 
 
 def read_file(
     path: Path, *, single: bool = False, confirm_deletions: bool = False, env: Mapping[str, str] | None = None
 ) -> RunFile:
-    """Return what the file says; paths in it are relative to it, and what it leaves out comes from the environment.
+    """Return the content of the file; paths in it are relative to it, and missing keys come from the environment.
 
     Raises ConfigurationError in one line that names file, table and key.
     """
     env = os.environ if env is None else env
-    given = _load(path)
-    service, stored = (_table(path, given, name) for name in ("service", "store"))
-    state = service.path("state_dir", "the folder that keeps the state", path.parent)
-    frame = Frame(
-        base=path.parent,
-        state_dir=state or read_state_dir(env),
-        state_dir_key="STATUS_STATE_DIR" if state is None else f"{path}: {service.name}: state_dir",
+    tables = _load(path)
+    service, store = (_table(path, tables, name) for name in ("service", "store"))
+    state_dir = service.path("state_dir", "the folder that keeps the state", path.parent)
+    settings = RunSettings(
+        state_dir=state_dir or read_state_dir(env),
+        state_dir_key="STATUS_STATE_DIR" if state_dir is None else f"{path}: {service.name}: state_dir",
         mode=RunMode.SINGLE if single else read_choice(env, "RUN_MODE", RunMode.CONTINUOUS),
-        env=env,
-        confirm_deletions=confirm_deletions,
     )
-    found = RunFile(
-        _pipelines(path, given, frame),
-        frame.state_dir,
-        frame.state_dir_key,
-        frame.mode,
+    pipelines = _pipelines(path, tables, RunDefaults(path.parent, settings, env, confirm_deletions))
+    settings = replace(
+        settings,
         host=service.text("host", "an address of this machine"),
-        port=service.whole("port", None, low=0, high=65_535),
-        socket_port=service.whole("socket_port", None, low=0, high=65_535),
-        store_url=store.read(stored, env),
+        port=service.integer("port", None, low=0, high=65_535),
+        socket_port=service.integer("socket_port", None, low=0, high=65_535),
     )
-    for table in (service, stored):
+    run_file = RunFile(pipelines, settings, store_table.read(store, env))
+    for table in (service, store):
         table.finish()
-    return found
+    return run_file
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path} can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -91,57 +79,57 @@ def _load(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path} is not TOML: {error}") from None
     except RecursionError:
         raise ConfigurationError(f"{path} can't be read: lists or tables in it are nested too deeply") from None
-    except ValueError:  # Python reads no number of more than 4,300 digits
+    except ValueError:  # Python parses no integer of more than 4,300 digits
         raise ConfigurationError(f"{path} can't be read: a number in it is too long") from None
-    for name in given:
+    for name in tables:
         if name not in _TABLES:
-            raise ConfigurationError(f"{path}: unknown table or key {shown_key(name)}: expected {', '.join(_TABLES)}")
-    return given
+            raise ConfigurationError(f"{path}: unknown table or key {display_key(name)}: expected {', '.join(_TABLES)}")
+    return tables
 
 
-def _table(path: Path, given: Mapping[str, Any], name: str) -> Table:
-    values = given.get(name, {})
+def _table(path: Path, tables: Mapping[str, Any], name: str) -> TomlTable:
+    values = tables.get(name, {})
     if not isinstance(values, dict):
         raise ConfigurationError(f"{path}: {name}: expected a table, [{name}]")
-    return Table(str(path), f"[{name}]", values)
+    return TomlTable(str(path), f"[{name}]", values)
 
 
-def _pipelines(path: Path, given: Mapping[str, Any], frame: Frame) -> tuple[Entry, ...]:
-    tables = given.get("pipeline", [])
-    if not isinstance(tables, list) or not all(isinstance(values, dict) for values in tables):
+def _pipelines(path: Path, tables: Mapping[str, Any], defaults: RunDefaults) -> tuple[PipelineConfig, ...]:
+    values_list = tables.get("pipeline", [])
+    if not isinstance(values_list, list) or not all(isinstance(values, dict) for values in values_list):
         raise ConfigurationError(f"{path}: pipeline: expected tables, [[pipeline]]")
-    if not 1 <= len(tables) <= MAX_PIPELINES:
-        raise ConfigurationError(f"{path}: {len(tables)} [[pipeline]] tables: expected 1 to {MAX_PIPELINES}")
-    found: list[Entry] = []
-    for number, values in enumerate(tables, 1):
-        table = Table(str(path), f"[[pipeline]] {number}", values)
-        entry = _entry(table, frame)
-        _check_is_new(table, entry, found)
-        found.append(entry)
-    return tuple(found)
+    if not 1 <= len(values_list) <= MAX_PIPELINES:
+        raise ConfigurationError(f"{path}: {len(values_list)} [[pipeline]] tables: expected 1 to {MAX_PIPELINES}")
+    pipelines: list[PipelineConfig] = []
+    for number, values in enumerate(values_list, 1):
+        table = TomlTable(str(path), f"[[pipeline]] {number}", values)
+        pipeline = _pipeline(table, defaults)
+        _check_is_new(table, pipeline, pipelines)
+        pipelines.append(pipeline)
+    return tuple(pipelines)
 
 
-def _entry(table: Table, frame: Frame) -> Entry:
-    kinds = " or ".join(KINDS)
+def _pipeline(table: TomlTable, defaults: RunDefaults) -> PipelineConfig:
+    kinds = " or ".join(READERS)
     kind = table.required("kind", kinds)
-    if kind not in KINDS:
+    if kind not in READERS:
         table.reject("kind", kinds)
     pipeline_id = table.required("id", _AN_ID)
     try:
         check_pipeline_id("id", pipeline_id)
     except ConfigurationError:
         table.reject("id", _AN_ID)
-    if pipeline_id in _STEPS:
+    if pipeline_id in (".", ".."):
         table.reject("id", f"{_AN_ID}: no . or .., which are steps in the path of a URL")
     table.name = f"{table.name} ({pipeline_id})"
-    entry = KINDS[kind](table, pipeline_id, frame)
+    pipeline = READERS[kind](table, pipeline_id, defaults)
     table.finish()
-    return entry
+    return pipeline
 
 
-def _check_is_new(table: Table, entry: Entry, others: list[Entry]) -> None:
+def _check_is_new(table: TomlTable, pipeline: PipelineConfig, others: list[PipelineConfig]) -> None:
     for number, other in enumerate(others, 1):
-        if entry.pipeline_id == other.pipeline_id:
+        if pipeline.pipeline_id == other.pipeline_id:
             table.reject("id", f"another id than that of [[pipeline]] {number}")
-        if (entry.kind, entry.place) == (other.kind, other.place):
-            table.reject(entry.place_key, f"another one than [[pipeline]] {number} ({other.pipeline_id}) follows")
+        if (pipeline.kind, pipeline.location) == (other.kind, other.location):
+            table.reject(pipeline.location_key, f"another one than [[pipeline]] {number} ({other.pipeline_id}) follows")

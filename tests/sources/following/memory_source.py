@@ -132,7 +132,7 @@ class Following(Life):
         self.test = MemoryStages(store)
         self.store = store
         self.pipeline = FollowingPipeline(
-            self.status, self.source, self.test.parts, self.ledger,
+            self.status, self.source, self.test.stages, self.ledger,
             collection="scope", mode=RunMode.SINGLE if single else RunMode.CONTINUOUS,
             check_interval_seconds=interval, workers=workers, brake=brake,
         )  # fmt: skip

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from rag_pipeline.sources.following import circuit_breakers
 from rag_pipeline.sources.following import job_runner as jobs
-from rag_pipeline.sources.following.job_batch import Job
 from rag_pipeline.sources.following.job_runner import JobRunner
+from rag_pipeline.sources.following.jobs import Job
 from rag_pipeline.sources.source import SkippedError, Snapshot, SourceUnavailableError, Unreadable
-from rag_pipeline.status import SavedState, core_of
 from rag_pipeline.status.control import Action, ControlError
-from rag_pipeline.status.model import FileRecord, Totals
+from rag_pipeline.status.model import FileRecord, FileTotals
+from rag_pipeline.status.pipeline import core_of
+from rag_pipeline.status.saved import SavedState
 from tests.sources.following.memory_source import Following, following
 from tests.sources.following.test_pipeline import DamagedError
 from tests.support.recorder import Recorder
@@ -58,7 +59,7 @@ def test_a_pause_lets_what_is_in_flight_end_and_begins_nothing_until_it_is_over(
     looks = held.source.looks
     held.ask(Action.PAUSE)
     held.source.write("e", "new")
-    held.wait(lambda: held.pipeline._crew.busy == 0)
+    held.wait(lambda: held.pipeline._pool.busy == 0)
     assert (held.state()["status"], held.state()["total_processed"]) == ("paused", 1)
     held.ask(Action.RESUME)
     held.ask(Action.RESUME)
@@ -97,17 +98,17 @@ def test_a_pause_that_is_over_before_anyone_saw_it_leaves_nobody_waiting(tmp_pat
 def test_a_look_that_a_short_pause_has_ended_is_begun_anew(tmp_path: Path) -> None:
     with following(tmp_path, interval=3600.0) as run:
         run.wait_status("idle")
-        look = run.source.look
+        look = run.source.scan
 
         def paused_meanwhile(check: Callable[[], None]) -> Snapshot:
-            run.source.look = look  # type: ignore[method-assign]
+            run.source.scan = look  # type: ignore[method-assign]
             run.ask(Action.PAUSE)
             try:
                 return look(check)
             finally:
                 run.ask(Action.RESUME)
 
-        run.source.look = paused_meanwhile  # type: ignore[method-assign]
+        run.source.scan = paused_meanwhile  # type: ignore[method-assign]
         run.source.write("a", "one")
         run.ask(Action.CHECK)
         run.wait_idle(processed=1)
@@ -205,14 +206,14 @@ def test_a_file_that_failed_for_good_can_be_tried_again_before_all_that_wait(tmp
 
 def test_something_that_could_not_be_read_is_looked_at_again(tmp_path: Path) -> None:
     with following(tmp_path, interval=3600.0, start=False) as run:
-        run.source.oddities["a"] = Unreadable("a", "a.txt", "can't be looked at", is_error=True)
-        run.source.oddities["b"] = Unreadable("b", "b", "a map has no text", is_error=False)
+        run.source.unreadable["a"] = Unreadable("a", "a.txt", "can't be looked at", is_error=True)
+        run.source.unreadable["b"] = Unreadable("b", "b", "a map has no text", is_error=False)
         run.thread.start()
         run.wait(lambda: (s := run.state())["total_failed"] == 1 and s["total_skipped"] == 1)
         assert refused(run, Action.RETRY, "b") == "b has not failed"
         run.ask(Action.RETRY, "a")
         run.wait(lambda: run.attempts().total_failed == 2)
-        del run.source.oddities["a"]
+        del run.source.unreadable["a"]
         run.source.write("a", "one")
         run.ask(Action.RETRY, "a")
         run.wait_idle(processed=1)
@@ -222,7 +223,7 @@ def test_a_retry_asked_for_as_the_failure_is_told_is_kept_until_the_job_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended, release = threading.Event(), threading.Event()
-    do = JobRunner.do
+    do = JobRunner.run
 
     def do_slowly(jobs: JobRunner, key: str, job: Job) -> bool:
         again = do(jobs, key, job)
@@ -230,7 +231,7 @@ def test_a_retry_asked_for_as_the_failure_is_told_is_kept_until_the_job_is_over(
         assert release.wait(20)
         return again
 
-    monkeypatch.setattr(JobRunner, "do", do_slowly)
+    monkeypatch.setattr(JobRunner, "run", do_slowly)
     with following(tmp_path, interval=3600.0) as run:
         run.source.write("a", "corrupt")
         run.ask(Action.CHECK)
@@ -259,7 +260,7 @@ def test_a_retry_while_the_source_is_away_is_kept_for_when_it_is_back(tmp_path: 
 def test_a_file_that_failed_as_the_last_process_ended_can_be_asked_for_and_its_pause_is_over(tmp_path: Path) -> None:
     own = {"paused_since": "2026-01-01T00:00:00.000+00:00"}
     in_flight = (FileRecord("b.txt", "b"), FileRecord("gone.txt", "gone"))
-    saved = SavedState("x", "google_drive", "before", 9, {}, own, Totals(), in_flight=in_flight)
+    saved = SavedState("x", "google_drive", "before", 9, {}, own, FileTotals(), in_flight=in_flight)
     with following(tmp_path, workers=1, start=False) as run:
         core_of(run.status).attach(Recorder(), lambda _: saved)
         for key in "ab":
@@ -310,7 +311,7 @@ def test_a_cancelled_file_is_left_at_once_and_done_after_all_others_as_another_a
 
 
 def test_a_file_that_was_put_back_and_settles_is_in_flight_and_not_queued(held: Following) -> None:
-    held.pipeline._settling.seconds = 3600.0
+    held.pipeline._stability.seconds = 3600.0
     held.source.files["a"] = held.source.files["a"]._replace(version="newer", modified_at=time.time())
     held.source.hold.set()
     held.wait(lambda: held.state()["total_processed"] == 3 and held.in_flight() == {"a": ("waiting", 1)})
@@ -342,7 +343,7 @@ def test_a_cancelled_file_that_is_deleted_then_is_in_flight_no_more(held: Follow
 def test_with_a_pause_a_cancelled_file_stays_out_of_work(held: Following) -> None:
     held.ask(Action.PAUSE)
     held.ask(Action.CANCEL, "a")
-    held.wait(lambda: held.in_flight() == {"a": ("waiting", 1)} and held.pipeline._crew.busy == 0)
+    held.wait(lambda: held.in_flight() == {"a": ("waiting", 1)} and held.pipeline._pool.busy == 0)
     held.source.hold.set()
     held.ask(Action.RESUME)
     held.wait_idle(processed=4)
@@ -358,7 +359,7 @@ def test_a_file_can_be_cancelled_in_every_stage(tmp_path: Path, stage: str) -> N
         def cancel_once() -> None:
             run.test.embedder.before = lambda: None
             run.ask(Action.CANCEL, "a")
-            run.wait(lambda: run.pipeline._crew.is_called_off("a"))
+            run.wait(lambda: run.pipeline._pool.is_cancelled("a"))
 
         if stage == "extracting":
             run.test.extractor.hold.clear()
@@ -411,7 +412,7 @@ def test_who_asks_does_not_wait_for_a_pipeline_that_is_busy_with_its_plan(held: 
         held.ask(Action.CANCEL, "b")
         asked.set()
 
-    with held.pipeline._crew.lock:
+    with held.pipeline._pool.lock:
         thread = threading.Thread(target=ask)
         thread.start()
         assert asked.wait(60)

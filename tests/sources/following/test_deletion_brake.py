@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from rag_pipeline.sources.following.deletion_brake import USUAL_BRAKE, BrakeSettings, DeletionBrake
+from rag_pipeline.sources.following.deletion_brake import DEFAULT_BRAKE, BrakeSettings, DeletionBrake
 
 MANY = {f"file {number:03}" for number in range(100)}
 
@@ -17,13 +17,13 @@ MANY = {f"file {number:03}" for number in range(100)}
 class Scans:
     """Scans of one source: what a brake lets go is known no more."""
 
-    def __init__(self, brake: BrakeSettings = USUAL_BRAKE, known: Collection[str] = MANY) -> None:
+    def __init__(self, brake: BrakeSettings = DEFAULT_BRAKE, known: Collection[str] = MANY) -> None:
         self.brake = DeletionBrake(brake)
         self.known = set(known)
 
     def miss(self, gone: Collection[str], busy: Collection[str] = (), definite: Collection[str] = ()) -> set[str]:
         """Scan and miss these files; return those that are deleted."""
-        deleted = self.brake.judge(
+        deleted = self.brake.release(
             [key for key in sorted(gone) if key not in busy], self.known, busy, definite.__contains__
         )
         self.known.difference_update(deleted)
@@ -31,7 +31,7 @@ class Scans:
 
     def is_hasty(self) -> bool:
         """Return whether another scan is wanted soon."""
-        return self.brake.looks_again
+        return self.brake.needs_rescan
 
 
 def some(count: int) -> set[str]:
@@ -53,7 +53,7 @@ def test_a_file_goes_when_two_scans_in_a_row_have_missed_it() -> None:
 def test_a_scan_that_failed_in_between_begins_the_count_anew() -> None:
     scans = Scans()
     scans.miss({"file 001"})
-    scans.brake.away()
+    scans.brake.source_unavailable()
     assert scans.miss({"file 001"}) == set()
     assert scans.miss({"file 001"}) == {"file 001"}
 
@@ -205,7 +205,7 @@ class Source(RuleBasedStateMachine):
 
     @rule()
     def fail(self) -> None:
-        self.brake.away()
+        self.brake.source_unavailable()
         self.missed_last.clear()
 
     @rule()
@@ -216,7 +216,7 @@ class Source(RuleBasedStateMachine):
     @rule()
     def scan(self) -> None:
         gone = self.known - self.there - self.busy
-        deleted = set(self.brake.judge(sorted(gone), self.known, self.busy, self.sure.__contains__))
+        deleted = set(self.brake.release(sorted(gone), self.known, self.busy, self.sure.__contains__))
         assert deleted <= gone
         assert deleted <= self.missed_last | self.sure, "a text went after one look"
         rest = gone - self.confirmed
@@ -226,7 +226,7 @@ class Source(RuleBasedStateMachine):
             assert not deleted - self.confirmed, "a mass deletion that nobody has confirmed"
         self.held = rest if beyond else set()
         assert self.brake.held == len(self.held)
-        assert self.brake.looks_again == bool(gone - deleted - self.held)
+        assert self.brake.needs_rescan == bool(gone - deleted - self.held)
         self.missed_last = gone | (self.missed_last & self.busy)
         self.confirmed &= gone | self.busy
         self.known -= deleted

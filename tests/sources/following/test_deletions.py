@@ -9,10 +9,10 @@ import pytest
 
 from rag_pipeline.errors import DeletionsHeldError, ExitCode
 from rag_pipeline.sources.following.deletion_brake import BrakeSettings
-from rag_pipeline.sources.following.source import SourceUnavailableError
+from rag_pipeline.sources.source import SourceUnavailableError
 from rag_pipeline.status.control import Action, ControlError
 from tests.sources.following.memory_source import Following, following
-from tests.sources.parts import MemoryStore
+from tests.sources.memory_stages import MemoryStore
 
 COUNT = 40
 ALL = [f"id{number:02}" for number in range(COUNT)]
@@ -76,14 +76,14 @@ def test_a_confirmation_covers_what_was_held_and_no_file_that_went_after_it(full
     lose(full, ALL[:12])
     full.pipeline._brake._settings = BrakeSettings(5, 20)
     full.wait(lambda: held(full)[1] == 12)
-    look = full.source.look
+    look = full.source.scan
 
     def lose_more(check: object) -> object:
-        full.source.look = look  # type: ignore[method-assign]
+        full.source.scan = look  # type: ignore[method-assign]
         lose(full, ALL[12:24])
         return look(check)  # type: ignore[arg-type]
 
-    full.source.look = lose_more  # type: ignore[method-assign,assignment]
+    full.source.scan = lose_more  # type: ignore[method-assign,assignment]
     full.pipeline._brake.confirm()  # as a request that came just before the next scan
     full.wait(lambda: held(full)[:2] == ("error", 12) and full.state()["total_deleted"] == 12)
     full.wait(lambda: held(full)[2] == message(full, 12, 28))
@@ -145,17 +145,17 @@ def test_there_is_nothing_to_confirm_where_nothing_is_held(full: Following, tmp_
 
 
 def test_a_file_that_one_scan_has_missed_keeps_its_text(full: Following) -> None:
-    look, files = full.source.look, full.source.files
+    look, files = full.source.scan, full.source.files
 
     def miss_once(check: object) -> object:
-        full.source.look = look  # type: ignore[method-assign]
+        full.source.scan = look  # type: ignore[method-assign]
         lose(full, ALL[:3])
         found = look(check)  # type: ignore[arg-type]
         full.source.files = files
         return found
 
     looks = full.source.looks
-    full.source.look = miss_once  # type: ignore[method-assign,assignment]
+    full.source.scan = miss_once  # type: ignore[method-assign,assignment]
     full.wait(lambda: full.source.looks >= looks + 3)
     assert (full.ended("deleted"), len(full.store.texts())) == ([], COUNT)
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from rag_pipeline.errors import ServiceError
-from rag_pipeline.sources.following import jobs, pipeline
-from rag_pipeline.sources.following.plan import Plan, plan
-from rag_pipeline.sources.following.source import Oddity, SkippedError, SourceUnavailableError
+from rag_pipeline.sources.following import job_runner, pipeline
+from rag_pipeline.sources.following.plan import WorkPlan, make_plan
 from rag_pipeline.sources.ledger import Outcome
+from rag_pipeline.sources.source import SkippedError, SourceUnavailableError, Unreadable
 from rag_pipeline.status.control import Action, ControlError
 from tests.sources.following.memory_source import following
-from tests.sources.parts import MemoryStore
+from tests.sources.memory_stages import MemoryStore
 
 
 class DamagedError(ServiceError):
@@ -89,7 +89,9 @@ def test_a_file_that_may_not_be_fetched_is_skipped_with_the_reason_and_its_link(
     with following(tmp_path, start=False) as run:
         run.source.write("id1", "one", link="https://drive/1")
         run.source.errors["id1"] = SkippedError("id1.txt may not be downloaded")
-        run.source.oddities["id2"] = Oddity("id2", "map", "a map has no text", is_error=False, link="https://drive/2")
+        run.source.unreadable["id2"] = Unreadable(
+            "id2", "map", "a map has no text", is_error=False, link="https://drive/2"
+        )
         run.thread.start()
         run.wait(lambda: run.state()["total_skipped"] == 2)
         skipped = {file["id"]: (file["link"], file["error"]["message"]) for file in run.state()["files_skipped"]}
@@ -103,7 +105,7 @@ def test_a_file_that_may_not_be_fetched_is_skipped_with_the_reason_and_its_link(
 def test_a_broken_transfer_is_a_failure_of_its_stage_and_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(job_runner, "RETRY_SECONDS", 0.2)
     with following(tmp_path, start=False) as run:
         run.source.write("id1", "one")
         run.source.errors["id1"] = DamagedError("id1.txt came damaged")
@@ -200,7 +202,7 @@ def test_another_error_of_the_source_ends_the_pipeline(tmp_path: Path) -> None:
         def look(_: object) -> object:
             raise RevokedError("the access was revoked: sign in again")
 
-        run.source.look = look  # type: ignore[method-assign,assignment]
+        run.source.scan = look  # type: ignore[method-assign,assignment]
         run.thread.start()
         run.thread.join(20)
         assert isinstance(run.error, RevokedError)
@@ -237,21 +239,21 @@ def test_after_the_end_nothing_can_be_asked(tmp_path: Path) -> None:
 def test_what_is_found_again_unchanged_is_not_planned_again_while_work_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plans: list[Plan] = []
+    plans: list[WorkPlan] = []
 
-    def counted(*args: Any, **kwargs: Any) -> Plan:
-        plans.append(plan(*args, **kwargs))
+    def counted(*args: Any, **kwargs: Any) -> WorkPlan:
+        plans.append(make_plan(*args, **kwargs))
         return plans[-1]
 
-    monkeypatch.setattr(pipeline, "plan", counted)
-    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(pipeline, "make_plan", counted)
+    monkeypatch.setattr(job_runner, "RETRY_SECONDS", 0.1)
     with following(tmp_path, start=False, interval=0.1, workers=1) as run:
         for number in range(5):
             run.source.write(f"{number}", f"text {number}")
         run.source.errors["1"] = DamagedError("broken on the way")
-        look = run.source.look
+        look = run.source.scan
         found = look(lambda: None)
-        monkeypatch.setattr(run.source, "look", lambda check: look(check) and found)
+        monkeypatch.setattr(run.source, "scan", lambda check: look(check) and found)
         run.source.hold.clear()
         run.thread.start()
         run.wait_held()

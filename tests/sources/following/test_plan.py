@@ -6,37 +6,39 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from rag_pipeline.sources.following.order import Order
-from rag_pipeline.sources.following.plan import Plan, all_gone, plan
-from rag_pipeline.sources.following.source import Found, FoundFile, Oddity
-from rag_pipeline.sources.following.stability import Settling
-from rag_pipeline.sources.ledger import Outcome, Row
+from rag_pipeline.sources.following.plan import WorkPlan, all_missing, make_plan
+from rag_pipeline.sources.following.priorities import Priorities
+from rag_pipeline.sources.following.stability import StabilityCheck
+from rag_pipeline.sources.ledger import LedgerRow, Outcome
+from rag_pipeline.sources.source import FoundFile, Snapshot, Unreadable
 
 WALL = 1000.0
 
 
-def found(*keys: str, version: str = "v1", mtime: float = 0.0, odd: tuple[Oddity, ...] = ()) -> Found:
+def found(*keys: str, version: str = "v1", mtime: float = 0.0, odd: tuple[Unreadable, ...] = ()) -> Snapshot:
     files = {key: FoundFile(key, key, "file:///" + key, 1, mtime, version) for key in keys}
-    return Found(files, {o.file_id: o for o in odd}, lambda _: False, "1:1")
+    return Snapshot(files, {o.file_id: o for o in odd}, lambda _: False, "1:1")
 
 
-def stored(version: str = "v1") -> Row:
-    return Row(version, Outcome.STORED, "f", "r")
+def stored(version: str = "v1") -> LedgerRow:
+    return LedgerRow(version, Outcome.STORED, "f", "r")
 
 
 def made(
-    known: dict[str, Row],
-    scan: Found,
+    known: dict[str, LedgerRow],
+    scan: Snapshot,
     busy: frozenset[str] = frozenset(),
     wall: float = WALL,
-    order: Order | None = None,
-    unended: frozenset[str] = frozenset(),
-) -> Plan:
-    return plan(known, scan, Settling(2), order or Order(), busy=busy, unended=unended, wall=wall, mono=wall)
+    order: Priorities | None = None,
+    unfinished: frozenset[str] = frozenset(),
+) -> WorkPlan:
+    return make_plan(
+        known, scan, StabilityCheck(2), order or Priorities(), busy=busy, unfinished=unfinished, wall=wall, mono=wall
+    )
 
 
-def work(result: Plan) -> list[str]:
-    return [file.file_id for file in result.work]
+def work(result: WorkPlan) -> list[str]:
+    return [file.file_id for file in result.ingest]
 
 
 def test_new_and_changed_files_are_work_and_known_ones_are_not() -> None:
@@ -49,39 +51,39 @@ def test_a_young_file_waits_and_says_when_to_look_again() -> None:
 
 
 def test_a_failed_file_comes_again_when_it_is_due_after_the_new_ones() -> None:
-    failed = Row("v1", Outcome.FAILED, retry_at=WALL + 5)
+    failed = LedgerRow("v1", Outcome.FAILED, retry_at=WALL + 5)
     assert made({"a": failed}, found("a", "b")).wake_seconds == 5
     assert work(made({"a": failed}, found("a", "b"), wall=WALL + 5)) == ["b", "a"]
     assert work(made({"a": failed._replace(retry_at=None)}, found("a"))) == []
 
 
 def test_what_is_gone_is_told_from_what_cannot_be_seen() -> None:
-    scan = found("a")._replace(unknown=lambda key: key.startswith("locked/"))
+    scan = found("a")._replace(may_exist=lambda key: key.startswith("locked/"))
     known = {"a": stored(), "b": stored(), "locked/c/d": stored(), "lockedx": stored()}
-    assert made(known, scan).gone == ["b", "lockedx"]
+    assert made(known, scan).missing == ["b", "lockedx"]
 
 
 def test_an_oddity_is_noted_once_and_gone_with_what_it_was() -> None:
-    odd = Oddity("x", "x", "a named pipe", is_error=False)
-    assert made({}, found(odd=(odd,))).notes == [odd]
-    known = {"x": Row(odd.version, Outcome.ODD)}
-    assert made(known, found(odd=(odd,))).notes == []
-    assert made(known, found(odd=(odd._replace(reason="a socket"),))).notes != []
-    assert made(known, found()).gone == ["x"]
+    odd = Unreadable("x", "x", "a named pipe", is_error=False)
+    assert made({}, found(odd=(odd,))).unreadable == [odd]
+    known = {"x": LedgerRow(odd.version, Outcome.UNREADABLE)}
+    assert made(known, found(odd=(odd,))).unreadable == []
+    assert made(known, found(odd=(odd._replace(reason="a socket"),))).unreadable != []
+    assert made(known, found()).missing == ["x"]
     assert work(made(known, found("x"))) == ["x"]
 
 
 def test_what_the_status_does_not_show_comes_to_an_end_again_whatever_is_known_of_it() -> None:
-    odd = Oddity("x", "x", "a named pipe", is_error=False)
-    known = {"a": stored(), "x": Row(odd.version, Outcome.ODD)}
-    result = made(known, found("a", odd=(odd,)), unended=frozenset("axz"))
-    assert (work(result), result.notes, result.gone) == (["a"], [odd], ["z"])
+    odd = Unreadable("x", "x", "a named pipe", is_error=False)
+    known = {"a": stored(), "x": LedgerRow(odd.version, Outcome.UNREADABLE)}
+    result = made(known, found("a", odd=(odd,)), unfinished=frozenset("axz"))
+    assert (work(result), result.unreadable, result.missing) == (["a"], [odd], ["z"])
 
 
 def test_a_file_that_became_an_oddity_is_noted() -> None:
-    odd = Oddity("x", "x", "a named pipe", is_error=False)
+    odd = Unreadable("x", "x", "a named pipe", is_error=False)
     result = made({"x": stored()}, found(odd=(odd,)))
-    assert (result.notes, result.gone) == ([odd], [])
+    assert (result.unreadable, result.missing) == ([odd], [])
 
 
 def test_a_file_under_a_new_name_is_work_and_one_whose_name_was_not_kept_is_not() -> None:
@@ -90,34 +92,34 @@ def test_a_file_under_a_new_name_is_work_and_one_whose_name_was_not_kept_is_not(
 
 
 def test_what_people_asked_for_comes_first_or_last_and_is_forgotten_with_the_file() -> None:
-    order = Order()
-    order.hurry("c")
+    order = Priorities()
+    order.prioritize("c")
     order.postpone("a")
-    order.hurry("gone")
+    order.prioritize("gone")
     assert work(made({}, found("a", "b", "c", "d"), order=order)) == ["c", "b", "d", "a"]
     assert work(made({}, found("a", "b", "gone"), order=order)) == ["b", "gone", "a"]
 
 
 def test_nothing_is_planned_for_what_is_being_worked_on() -> None:
     result = made({"b": stored()}, found("a"), busy=frozenset("ab"))
-    assert (work(result), result.gone) == ([], [])
+    assert (work(result), result.missing) == ([], [])
 
 
 def test_what_was_put_back_comes_to_an_end_whatever_is_known_of_it() -> None:
-    odd = Oddity("x", "x", "a named pipe", is_error=False)
-    known = {"a": stored(), "x": Row(odd.version, Outcome.ODD)}
+    odd = Unreadable("x", "x", "a named pipe", is_error=False)
+    known = {"a": stored(), "x": LedgerRow(odd.version, Outcome.UNREADABLE)}
     back = frozenset({"a", "x", "new"})
-    result = made(known, found("a", odd=(odd,)), unended=back)
-    assert (work(result), result.notes, result.gone) == (["a"], [odd], ["new"])
-    result = made(known, found("a", odd=(odd,)), busy=back, unended=back)
-    assert (work(result), result.notes, result.gone) == ([], [], [])
+    result = made(known, found("a", odd=(odd,)), unfinished=back)
+    assert (work(result), result.unreadable, result.missing) == (["a"], [odd], ["new"])
+    result = made(known, found("a", odd=(odd,)), busy=back, unfinished=back)
+    assert (work(result), result.unreadable, result.missing) == ([], [], [])
 
 
 def test_all_gone_means_that_files_were_known_and_nothing_was_found() -> None:
-    assert all_gone({"a": stored()}, found())
-    assert not all_gone({}, found())
-    assert not all_gone({"a": stored()}, found("b"))
-    assert not all_gone({"a": Row("x", Outcome.ODD)}, found())
+    assert all_missing({"a": stored()}, found())
+    assert not all_missing({}, found())
+    assert not all_missing({"a": stored()}, found("b"))
+    assert not all_missing({"a": LedgerRow("x", Outcome.UNREADABLE)}, found())
 
 
 KEYS = st.sampled_from(["a", "b", "sub/c", "sub/d"])
@@ -131,12 +133,12 @@ class Folder(RuleBasedStateMachine):
         self.now = 1000.0
         self.files: dict[str, tuple[int, float]] = {}
         self.store: dict[str, int] = {}
-        self.known: dict[str, Row] = {}
+        self.known: dict[str, LedgerRow] = {}
         self.busy: FoundFile | None = None
         self.in_flight: set[str] = set()
         self.queue: list[FoundFile] = []
-        self.settling = Settling(2)
-        self.order = Order()
+        self.settling = StabilityCheck(2)
+        self.order = Priorities()
         self.writes = 0
         self.attempts: dict[tuple[str, str], int] = {}
 
@@ -157,28 +159,28 @@ class Folder(RuleBasedStateMachine):
     def scan(self) -> None:
         files = {key: FoundFile(key, key, key, 1, mtime, str(content)) for key, (content, mtime) in self.files.items()}
         busy = frozenset({self.busy.file_id} if self.busy else ())
-        found = Found(files, {}, lambda _: False, "")
-        result = plan(
+        found = Snapshot(files, {}, lambda _: False, "")
+        result = make_plan(
             self.known, found, self.settling, self.order,
-            busy=busy, unended=self.in_flight, wall=self.now, mono=self.now,
+            busy=busy, unfinished=self.in_flight, wall=self.now, mono=self.now,
         )  # fmt: skip
-        self.queue = result.work
-        assert all(file.file_id not in busy for file in result.work)
-        assert len(set(work(result))) == len(result.work)
-        for key in result.gone:
+        self.queue = result.ingest
+        assert all(file.file_id not in busy for file in result.ingest)
+        assert len(set(work(result))) == len(result.ingest)
+        for key in result.missing:
             self.store.pop(key, None)
             self.known.pop(key, None)
             self.in_flight.discard(key)
 
     @rule(key=KEYS, first=st.booleans())
     def ask(self, key: str, first: bool) -> None:
-        (self.order.hurry if first else self.order.postpone)(key)
+        (self.order.prioritize if first else self.order.postpone)(key)
 
     @rule()
     def begin(self) -> None:
         if self.busy is None and self.queue:
             self.busy = self.queue.pop(0)
-            self.order.begun(self.busy.file_id)
+            self.order.clear(self.busy.file_id)
             self.in_flight.add(self.busy.file_id)
 
     @rule(fails=st.booleans())
@@ -193,11 +195,11 @@ class Folder(RuleBasedStateMachine):
         key = (file.file_id, file.version)
         self.attempts[key] = self.attempts.get(key, 0) + 1
         if fails and self.attempts[key] < 3:
-            self.known[file.file_id] = Row(file.version, Outcome.FAILED, retry_at=self.now + 5)
+            self.known[file.file_id] = LedgerRow(file.version, Outcome.FAILED, retry_at=self.now + 5)
         else:
             assert self.store.get(file.file_id) != content, "the same content was stored twice"
             self.store[file.file_id] = content
-            self.known[file.file_id] = Row(file.version, Outcome.STORED, str(content))
+            self.known[file.file_id] = LedgerRow(file.version, Outcome.STORED, str(content))
 
     @invariant()
     def nothing_is_stored_that_the_ledger_does_not_know(self) -> None:

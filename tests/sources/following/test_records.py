@@ -10,9 +10,9 @@ import pytest
 
 from rag_pipeline.errors import StateError
 from rag_pipeline.sources.following.records import Records
-from rag_pipeline.sources.ledger import Ledger, Outcome, Reported, Row
+from rag_pipeline.sources.ledger import EventPosition, Ledger, LedgerRow, Outcome
 
-A, B = Row("v1", Outcome.STORED, "f1", name="a.txt"), Row("v1", Outcome.STORED, "f1", name="b.txt")
+A, B = LedgerRow("v1", Outcome.STORED, "f1", name="a.txt"), LedgerRow("v1", Outcome.STORED, "f1", name="b.txt")
 
 
 @pytest.fixture
@@ -26,7 +26,11 @@ def records(ledger: Ledger) -> Records:
     return Records(ledger, {}, {"a": "f1"}, {"a": "a.txt"}, threading.RLock())
 
 
-def test_files_are_found_by_what_is_stored_of_them(records: Records) -> None:
+def disk_is_full(*_: object) -> None:
+    raise StateError("the disk is full")
+
+
+def test_files_are_found_by_their_stored_fingerprint(records: Records) -> None:
     assert list(records.with_content("f1")) == ["a"]
     records.set_stored({"a": None, "b": "f1", "c": "f2"})
     assert (records.stored, list(records.with_content("f1"))) == ({"b": "f1", "c": "f2"}, ["b"])
@@ -34,51 +38,60 @@ def test_files_are_found_by_what_is_stored_of_them(records: Records) -> None:
     assert (list(records.with_content("f1")), list(records.with_content("f2"))) == ([], ["c", "b"])
 
 
-def test_a_move_is_one_step_of_the_ledger_or_none(
+def test_a_move_is_one_transaction_of_the_ledger(
     records: Records, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records.put("a", A)
-    full = StateError("the disk is full")
-
-    def fail(*_: object) -> None:
-        raise full
-
     with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "remove", fail)
+        patched.setattr(Ledger, "remove", disk_is_full)
         with pytest.raises(StateError):
-            records.change({"b": B}, {"a": "a.txt"})
-    assert ledger.rows() == records.known == {"a": A}
-    records.change({"b": B}, {"a": "a.txt"})
-    assert ledger.rows() == records.known == {"b": B}
-    assert ledger.unreported(Reported("e", 9), {}) == {"a": "a.txt", "b": "b.txt"}
+            records.record_reuse({"b": B}, {"a": "a.txt"})
+    assert ledger.rows() == {"a": A}
+    records.record_reuse({"b": B}, {"a": "a.txt"})
+    assert ledger.rows() == records.rows == {"b": B}
+    assert ledger.find_unreported(EventPosition("e", 9), {}) == {"a": "a.txt", "b": "b.txt"}
 
 
-def test_what_is_reported_is_owed_no_more(records: Records, ledger: Ledger) -> None:
-    records.change({"b": B}, {"a": "a.txt"})
-    records.reported(["b"], ["a"], Reported("e", 7))
-    assert records.unreported == {}
-    assert ledger.unreported(Reported("e", 9), {}) == {}
-
-
-def test_a_name_is_that_of_the_row_or_of_what_is_owed_or_the_id(records: Records) -> None:
+def test_a_deletion_that_the_ledger_refuses_changes_nothing(
+    records: Records, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     records.put("a", A)
-    assert [records.name_of(key, {"x": "owed"}) for key in ("a", "x", "y")] == ["a.txt", "owed", "y"]
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "remove", disk_is_full)
+        with pytest.raises(StateError):
+            records.remove({"a": "a.txt"})
+    assert ledger.rows() == records.rows == {"a": A}
+    records.remove({"a": "a.txt"})
+    assert ledger.rows() == records.rows == {}
 
 
-class Watch:
-    """A ledger that calls ``look`` while it is written to, and fails if it is ``full``."""
+def test_reported_files_are_no_longer_unreported(records: Records, ledger: Ledger) -> None:
+    records.put("b", B)
+    records.remove({"a": "a.txt"})
+    records.mark_reported(["b"], ["a"], EventPosition("e", 7))
+    assert records.unreported == {}
+    assert ledger.find_unreported(EventPosition("e", 9), {}) == {}
+
+
+def test_a_name_comes_from_the_row_then_the_other_names_then_the_id(records: Records) -> None:
+    records.put("a", A)
+    assert [records.name_of(key, {"x": "other"}) for key in ("a", "x", "y")] == ["a.txt", "other", "y"]
+
+
+class WatchedLedger:
+    """A ledger that calls ``on_write`` within each transaction, and fails if it is ``full``."""
 
     full = False
 
-    def __init__(self, ledger: Ledger, look: Callable[[], None]) -> None:
+    def __init__(self, ledger: Ledger, on_write: Callable[[], None]) -> None:
         self.ledger = ledger
-        self.look = look
+        self.on_write = on_write
 
     @contextmanager
-    def batch(self) -> Iterator[None]:
-        with self.ledger.batch():
+    def transaction(self) -> Iterator[None]:
+        with self.ledger.transaction():
             yield
-            self.look()
+            self.on_write()
             if self.full:
                 raise StateError("the disk is full")
 
@@ -87,26 +100,26 @@ class Watch:
 
 
 def contents(records: Records) -> list[str]:
-    """Return the ids that have the content f1, of those with a row, as whoever looks for a twin sees them."""
+    """Return the ids with the content f1 that have a row, as ContentOwners sees them."""
     with records.lock:
-        return [key for key in records.with_content("f1") if key in records.known]
+        return [key for key in records.with_content("f1") if key in records.rows]
 
 
-def test_a_text_that_is_taken_over_has_a_file_at_every_moment(records: Records, ledger: Ledger) -> None:
+def test_a_reused_text_has_an_owner_at_every_moment(records: Records, ledger: Ledger) -> None:
     records.put("a", A)
     seen: list[list[str]] = []
-    records._ledger = Watch(ledger, lambda: seen.append(contents(records)))  # type: ignore[assignment]
-    records.took_over({"b": B}, {"a": "a.txt"})
+    records._ledger = WatchedLedger(ledger, lambda: seen.append(contents(records)))  # type: ignore[assignment]
+    records.record_reuse({"b": B}, {"a": "a.txt"})
     assert (seen, contents(records)) == ([["a"]], ["b"])
-    assert ledger.rows() == records.known == {"b": B}
+    assert ledger.rows() == records.rows == {"b": B}
 
 
-def test_a_text_that_is_taken_over_is_found_though_the_ledger_fails(records: Records, ledger: Ledger) -> None:
+def test_a_reused_text_is_found_though_the_ledger_fails(records: Records, ledger: Ledger) -> None:
     records.put("a", A)
-    records._ledger = Watch(ledger, lambda: None)  # type: ignore[assignment]
+    records._ledger = WatchedLedger(ledger, lambda: None)  # type: ignore[assignment]
     records._ledger.full = True  # type: ignore[attr-defined]
     with pytest.raises(StateError):
-        records.took_over({"b": B}, {"a": "a.txt"})
+        records.record_reuse({"b": B}, {"a": "a.txt"})
     assert (contents(records), records.stored) == (["b"], {"b": "f1"})
-    # The next look comes back to both.
-    assert (ledger.rows(), records.known) == ({"a": A}, {"a": A, "b": B._replace(version=None)})
+    # The next scan repeats both.
+    assert (ledger.rows(), records.rows) == ({"a": A}, {"a": A, "b": B._replace(version=None)})

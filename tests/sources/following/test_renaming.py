@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.types import Chunk, SourceFile
 from tests.sources.following.memory_source import following
 

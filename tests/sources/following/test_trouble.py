@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline.errors import EmbeddingError, StoreError
-from rag_pipeline.sources.following import breaker
+from rag_pipeline.sources.following import circuit_breakers
 from rag_pipeline.sources.ledger import Outcome
 from rag_pipeline.status.control import Action
 from tests.sources.following.memory_source import following
@@ -22,8 +22,8 @@ DOWN = EmbeddingError("the endpoint answered 401: no such key")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(breaker, "FIRST_WAIT_SECONDS", 0.1)
-    monkeypatch.setattr(breaker, "MAX_WAIT_SECONDS", 0.4)
+    monkeypatch.setattr(circuit_breakers, "FIRST_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(circuit_breakers, "MAX_WAIT_SECONDS", 0.4)
 
 
 def test_the_cause_and_the_next_try_are_shown_and_it_goes_on_by_itself(

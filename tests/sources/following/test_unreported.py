@@ -11,10 +11,10 @@ import pytest
 from rag_pipeline.sources import ingestion
 from rag_pipeline.sources.ledger import Ledger, Outcome
 from rag_pipeline.sources.source import Unreadable
-from rag_pipeline.status import core_of
 from rag_pipeline.status.control import Action, ControlError
 from rag_pipeline.status.files import Key, key_of
-from rag_pipeline.status.model import FileRecord, Totals
+from rag_pipeline.status.model import FileRecord, FileTotals
+from rag_pipeline.status.pipeline import core_of
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
 from tests.sources.following.memory_source import Following, following
 from tests.sources.local_files.running import running
@@ -28,7 +28,7 @@ def saved(pipeline_id: str, epoch: str, seq: int, *in_flight: str) -> SavedState
     """Return what a journal knows, up to an event of the process before."""
     fields = {**dict.fromkeys(SET_FIELDS), "status": "processing", "started_at": 1.0, "is_checking": False}
     files = tuple(FileRecord(f"{file_id}.txt", file_id, attempt=1) for file_id in in_flight)
-    return SavedState(pipeline_id, "google_drive", epoch, seq, fields, {}, Totals(), in_flight=files)
+    return SavedState(pipeline_id, "google_drive", epoch, seq, fields, {}, FileTotals(), in_flight=files)
 
 
 class First:
@@ -40,7 +40,7 @@ class First:
         with following(base, self.store, start=False) as run:
             for file_id in ("a", "b"):
                 run.source.write(file_id, f"text of {file_id}")
-            run.source.oddities["odd"] = Unreadable("odd", "odd.txt", "a map has no text", is_error=False)
+            run.source.unreadable["odd"] = Unreadable("odd", "odd.txt", "a map has no text", is_error=False)
             run.thread.start()
             run.wait(lambda: run.state()["total_processed"] == 2 and run.state()["total_skipped"] == 1)
             run.wait_status("idle")
@@ -59,7 +59,7 @@ class First:
     ) -> Iterator[Following]:
         """Run the pipeline again; the journal has kept the events up to ``seq``, with these files in flight."""
         with following(self.base, self.store, start=False) as run:
-            for name in ("files", "texts", "oddities"):
+            for name in ("files", "texts", "unreadable"):
                 setattr(run.source, name, getattr(self.source, name))
             kept = saved(run.status.pipeline_id, epoch or self.epoch, seq, *in_flight)
             kept = kept._replace(failed_attempts=failed_attempts)
@@ -118,7 +118,7 @@ def test_what_was_reported_under_an_epoch_that_the_journal_does_not_have_is_repo
 def test_a_deletion_that_was_lost_is_reported(first: First) -> None:
     with first.next(first.seq) as run:
         run.source.remove("a")
-        run.source.oddities.clear()
+        run.source.unreadable.clear()
         run.wait(lambda: run.state()["total_deleted"] == 2)
         seq = run.state()["seq"]
     with first.next(first.seq) as again:

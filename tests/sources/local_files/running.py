@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rag_pipeline.common.config import RunMode
-from rag_pipeline.sources.following.deletion_brake import USUAL_BRAKE, BrakeSettings
+from rag_pipeline.sources.following.deletion_brake import DEFAULT_BRAKE, BrakeSettings
 from rag_pipeline.sources.local_files.pipeline import LocalFilesPipeline
 from rag_pipeline.sources.local_files.settings import LocalFilesSettings
 from tests.sources.life import Life
-from tests.sources.parts import MemoryStore, TestParts
+from tests.sources.memory_stages import MemoryStages, MemoryStore
 
 
 class Run(Life):
@@ -23,7 +23,7 @@ class Run(Life):
         store: MemoryStore,
         *,
         single: bool,
-        recipe: str,
+        config_hash: str,
         state: str,
         settle_seconds: float,
         brake: BrakeSettings,
@@ -42,9 +42,11 @@ class Run(Life):
             follow_outside_links=follow_outside_links,
             brake=brake,
         )
-        self.test = TestParts(store, recipe=recipe)
+        self.test = MemoryStages(store, config_hash=config_hash)
         self.store = self.test.store
-        self.pipeline = LocalFilesPipeline(self.status, self.settings, self.test.parts, self.ledger, scope="scope")
+        self.pipeline = LocalFilesPipeline(
+            self.status, self.settings, self.test.stages, self.ledger, collection="scope"
+        )
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -59,11 +61,11 @@ def running(
     store: MemoryStore | None = None,
     *,
     single: bool = False,
-    recipe: str = "r1",
+    config_hash: str = "r1",
     state: str = "state",
     start: bool = True,
     settle_seconds: float = 0.2,
-    brake: BrakeSettings = USUAL_BRAKE,
+    brake: BrakeSettings = DEFAULT_BRAKE,
     follow_outside_links: bool = False,
 ) -> Iterator[Run]:
     """Run the pipeline over ``base/docs``; in single mode wait for its end."""
@@ -72,7 +74,7 @@ def running(
         base,
         store,
         single=single,
-        recipe=recipe,
+        config_hash=config_hash,
         state=state,
         settle_seconds=settle_seconds,
         brake=brake,

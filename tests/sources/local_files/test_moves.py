@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline.errors import StateError, StoreError
-from rag_pipeline.sources.following import bulk_changes
-from rag_pipeline.sources.following import circuit_breakers
+from rag_pipeline.sources.following import bulk_changes, circuit_breakers
 from rag_pipeline.sources.following.deletion_brake import BrakeSettings
 from rag_pipeline.sources.following.pipeline import FollowingPipeline
 from rag_pipeline.sources.following.records import Records
@@ -21,7 +20,7 @@ from rag_pipeline.sources.ingestion import Ingestion
 from rag_pipeline.sources.ledger import Ledger
 from rag_pipeline.status.control import Action
 from tests.sources.local_files.running import Run, running
-from tests.sources.parts import MemoryStore
+from tests.sources.memory_stages import MemoryStore
 
 
 class Prober:
@@ -262,7 +261,7 @@ def test_a_ledger_that_fails_in_a_batch_makes_no_mass_deletion_of_the_moved_file
 
 
 def test_a_pause_and_a_stop_are_taken_between_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_changes, "MOST_SHARED", 10)
+    monkeypatch.setattr(bulk_changes, "MAX_REUSED", 10)
     store = CountingStore()
     with running(tmp_path, store) as run:
         old = fill(run, "old", 200)
@@ -272,7 +271,7 @@ def test_a_pause_and_a_stop_are_taken_between_batches(tmp_path: Path, monkeypatc
         assert isinstance(pipeline, FollowingPipeline)
 
         def workers() -> int:
-            return pipeline._crew.busy
+            return pipeline._pool.busy
 
         def move_many(pipeline_id: str, moves: Mapping[str, Any]) -> dict[str, int]:
             control.ask(Action.PAUSE)
@@ -311,14 +310,14 @@ def test_after_a_kill_within_a_batch_all_is_done_and_told_and_nothing_is_held(
         old = fill(run, "old", 100)
         with monkeypatch.context() as patched:
             if after == "the store":
-                patched.setattr(Records, "took_over", kill)
+                patched.setattr(Records, "record_reuse", kill)
             elif after == "the ledger":
                 patched.setattr(Ingestion, "report", kill)
             else:
-                patched.setattr(Ingestion, "deleted", kill)
+                patched.setattr(Ingestion, "report_deleted", kill)
             patched.setattr(FollowingPipeline, "_raise_failure", lambda _: None)
             (run.folder / "old").rename(run.folder / "new")
-            run.wait(lambda: isinstance(run.pipeline._crew.failure, KilledError))  # type: ignore[attr-defined]
+            run.wait(lambda: isinstance(run.pipeline._pool.failure, KilledError))  # type: ignore[attr-defined]
             run.end()
     new = {key.replace("old", "new") for key in old}
     with running(tmp_path, store) as again:

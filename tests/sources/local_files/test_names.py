@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.sources.local_files.names import display_name, file_id, ignored, path_of, uri
+from rag_pipeline.sources.local_files.names import display_name, file_id, is_ignored, path_of, uri
 from rag_pipeline.status.checks import MAX_NAME_LENGTH, check_name
 
 paths = st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw).map(os.fsdecode)
@@ -64,9 +64,9 @@ def test_a_path_can_be_had_from_its_address(path: str) -> None:
     ],
 )
 def test_what_programs_leave_behind_is_ignored(name: str) -> None:
-    assert ignored(name)
+    assert is_ignored(name)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "part", "tmp", "C#.md", "~notes.txt", "x.tmp.txt", "a\nb.txt"])
 def test_documents_are_not(name: str) -> None:
-    assert not ignored(name)
+    assert not is_ignored(name)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import ConfigurationError, StateError
-from rag_pipeline.sources.following import jobs, pipeline
-from rag_pipeline.sources.ledger import Reported, Source
+from rag_pipeline.sources.following import job_runner, pipeline
+from rag_pipeline.sources.ledger import EventPosition, SourceRecord
 from rag_pipeline.sources.local_files.scan import current_version
-from rag_pipeline.status import core_of
 from rag_pipeline.status.control import Action
+from rag_pipeline.status.pipeline import core_of
 from tests.sources.local_files.running import running
-from tests.sources.parts import MemoryStore
+from tests.sources.memory_stages import MemoryStore
 
 
 def test_new_changed_and_deleted_files_are_followed(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_another_recipe_does_everything_anew(tmp_path: Path) -> None:
         run.write("b.txt", "unsupported")
         run.thread.start()
         run.thread.join(20)
-    with running(tmp_path, store, single=True, recipe="r2") as again:
+    with running(tmp_path, store, single=True, config_hash="r2") as again:
         assert sorted(again.test.extractor.read) == ["a.txt", "b.txt"]
 
 
@@ -229,7 +229,7 @@ def fail() -> None:
 def test_an_error_that_may_pass_is_tried_again_and_keeps_the_old_text_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.2)
+    monkeypatch.setattr(job_runner, "RETRY_SECONDS", 0.2)
     with running(tmp_path) as run:
         run.write("a.txt", "one")
         run.wait_idle(processed=1)
@@ -405,7 +405,7 @@ def test_a_stop_loses_nothing_and_fails_nothing(tmp_path: Path) -> None:
 def test_a_ledger_that_cannot_be_written_ends_the_run_with_its_error(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
         run.write("a.txt", "one")
-        run.ledger.set_source(Source(str(run.folder.resolve()), "0:0"))
+        run.ledger.set_source(SourceRecord(str(run.folder.resolve()), "0:0"))
         run.ledger._db.run("PRAGMA query_only = ON")
         run.thread.start()
         run.thread.join(20)
@@ -416,7 +416,7 @@ def test_a_ledger_that_cannot_be_written_ends_the_run_with_its_error(tmp_path: P
 
 def test_a_scope_that_belongs_to_another_folder_is_refused(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
-        run.ledger.set_source(Source("/elsewhere", "0:0"))
+        run.ledger.set_source(SourceRecord("/elsewhere", "0:0"))
         run.thread.start()
         run.thread.join(20)
         assert isinstance(run.error, StateError)
@@ -507,10 +507,10 @@ def test_an_older_ledger_with_inodes_in_its_versions_costs_no_reading(tmp_path: 
         run.wait_over()
         body = core_of(run.status).snapshot()
         assert body.epoch is not None
-        position = Reported(body.epoch, body.seq)
+        position = EventPosition(body.epoch, body.seq)
         for key, row in run.rows().items():
             run.ledger.put(key, row._replace(version=f"{row.version}:1234"))
-            run.ledger.reported(key, position)
+            run.ledger.mark_reported(key, position)
     with running(tmp_path, store, single=True) as again:
         assert again.test.extractor.read == []
         assert again.ended("skipped") == []

@@ -12,25 +12,31 @@ from typing import Any
 import pytest
 
 from rag_pipeline.ingest.types import Stopped
-from rag_pipeline.sources.local_files import beneath
+from rag_pipeline.sources.local_files import safe_open
 from rag_pipeline.sources.local_files import scan as scan_module
 from rag_pipeline.sources.local_files.mount_table import read_mount_table
 from rag_pipeline.sources.local_files.names import path_of
-from rag_pipeline.sources.local_files.scan import TO_OUTSIDE, FolderUnavailableError, Scan, current_version, scan
+from rag_pipeline.sources.local_files.scan import (
+    TO_OUTSIDE,
+    FolderScan,
+    FolderUnavailableError,
+    current_version,
+    scan_folder,
+)
 
 
-def scanned(folder: Path, **kwargs: Any) -> Scan:
-    return scan(str(folder), **kwargs)
+def scanned(folder: Path, **kwargs: Any) -> FolderScan:
+    return scan_folder(str(folder), **kwargs)
 
 
-def reasons(found: Scan) -> dict[str, str]:
-    return {key: odd.reason for key, odd in found.oddities.items()}
+def reasons(found: FolderScan) -> dict[str, str]:
+    return {key: odd.reason for key, odd in found.unreadable.items()}
 
 
 @contextmanager
 def refused(monkeypatch: pytest.MonkeyPatch, folder: Path, error: OSError) -> Iterator[None]:
     """The system refuses to list a folder; root, which tests may run as, is never refused by its mode."""
-    real = beneath.open_folder
+    real = safe_open.open_folder
 
     def open_folder(top: int, relative: str) -> int:
         if relative == folder.name:
@@ -51,7 +57,7 @@ def test_files_of_all_subfolders_are_found_with_ids_relative_to_the_folder(tmp_p
     file = found.files["a/b/c.txt"]
     assert (file.size, path_of(file.uri)) == (5, str(tmp_path / "a" / "b" / "c.txt"))
     assert file.version == current_version(path_of(file.uri))
-    assert found.oddities == {}
+    assert found.unreadable == {}
 
 
 def test_hidden_and_temporary_files_and_the_state_folder_are_passed_over_in_silence(tmp_path: Path) -> None:
@@ -59,7 +65,7 @@ def test_hidden_and_temporary_files_and_the_state_folder_are_passed_over_in_sile
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     found = scanned(tmp_path, exclude=str(tmp_path / "state"))
-    assert (list(found.files), found.oddities) == (["a.txt"], {})
+    assert (list(found.files), found.unreadable) == (["a.txt"], {})
 
 
 def test_the_version_changes_with_content_also_where_size_and_modification_time_do_not(tmp_path: Path) -> None:
@@ -81,9 +87,9 @@ def test_a_link_that_leads_out_is_not_followed_unless_it_is_asked_for(tmp_path: 
     (folder / "link.txt").symlink_to(outside)
     found = scanned(folder)
     assert (list(found.files), reasons(found)) == ([], {"link.txt": TO_OUTSIDE})
-    assert not found.oddities["link.txt"].is_error, "so the text it had goes out of the store"
+    assert not found.unreadable["link.txt"].is_error, "so the text it had goes out of the store"
     found = scanned(folder, follow_outside=True)
-    assert (list(found.files), found.oddities) == (["link.txt"], {})
+    assert (list(found.files), found.unreadable) == (["link.txt"], {})
 
 
 def test_all_that_leads_out_is_the_same_whatever_is_there(tmp_path: Path) -> None:
@@ -131,7 +137,7 @@ def test_links_that_lead_inside_are_followed_however_they_are_written(tmp_path: 
     (folder / "round").symlink_to("../docs-link/.kept/c.txt")
     (folder / "out and in").symlink_to(tmp_path / "back")
     found = scanned(folder)
-    assert (sorted(found.files), found.oddities) == (["absolute", "out and in", "relative", "round"], {})
+    assert (sorted(found.files), found.unreadable) == (["absolute", "out and in", "relative", "round"], {})
 
 
 def test_no_link_leads_into_the_state_folder(tmp_path: Path) -> None:
@@ -141,7 +147,7 @@ def test_no_link_leads_into_the_state_folder(tmp_path: Path) -> None:
     (tmp_path / "token.json").symlink_to("state/google-drive-token.json")
     for follow in (False, True):
         found = scanned(tmp_path, exclude=str(state), follow_outside=follow)
-        assert (list(found.files), list(found.oddities)) == ([], ["token.json"])
+        assert (list(found.files), list(found.unreadable)) == ([], ["token.json"])
         assert reasons(found)["token.json"] == "a symbolic link into the state folder: not followed"
 
 
@@ -174,8 +180,8 @@ def test_a_folder_that_becomes_a_link_during_the_scan_shows_nothing_of_where_it_
             (folder / "sub").symlink_to(outside)
 
     found = scanned(folder, check=swap)
-    assert [*found.files, *found.oddities] == []
-    assert found.unknown == {"sub"}
+    assert [*found.files, *found.unreadable] == []
+    assert found.unlisted == {"sub"}
 
 
 def test_one_file_reached_in_several_ways_is_taken_once_and_the_rest_is_said(tmp_path: Path) -> None:
@@ -200,7 +206,7 @@ def test_two_links_to_one_file_outside_are_one_file(tmp_path: Path) -> None:
     (folder / "1.txt").symlink_to(tmp_path / "outside.txt")
     (folder / "2.txt").symlink_to(tmp_path / "outside.txt")
     found = scanned(folder, follow_outside=True)
-    assert (list(found.files), list(found.oddities)) == (["1.txt"], ["2.txt"])
+    assert (list(found.files), list(found.unreadable)) == (["1.txt"], ["2.txt"])
 
 
 def test_loops_of_links_end_and_are_said(tmp_path: Path) -> None:
@@ -227,7 +233,7 @@ def test_loops_of_links_end_and_are_said(tmp_path: Path) -> None:
         "sub2": "a symbolic link to a folder",
         "broken": "a symbolic link to nothing",
     }
-    assert not any(odd.is_error for odd in found.oddities.values())
+    assert not any(odd.is_error for odd in found.unreadable.values())
 
 
 def test_what_is_no_file_is_said(tmp_path: Path) -> None:
@@ -258,8 +264,8 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_what_is_below_is_unknown
     (tmp_path / "a.txt").write_text("x")
     with refused(monkeypatch, tmp_path / "locked", PermissionError(errno.EACCES, "Permission denied")):
         found = scanned(tmp_path)
-    assert found.unknown == {"locked"}
-    assert found.oddities["locked"].is_error
+    assert found.unlisted == {"locked"}
+    assert found.unreadable["locked"].is_error
     assert reasons(found) == {"locked": "the folder can't be listed: Permission denied"}
     assert list(found.files) == ["a.txt"]
 
@@ -267,7 +273,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_what_is_below_is_unknown
 def test_a_folder_that_goes_while_it_is_scanned_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gone").mkdir()
     with refused(monkeypatch, tmp_path / "gone", FileNotFoundError(errno.ENOENT, "No such file or directory")):
-        assert scanned(tmp_path).oddities == {}
+        assert scanned(tmp_path).unreadable == {}
 
 
 def test_without_the_folder_itself_nothing_is_known(tmp_path: Path) -> None:
@@ -296,7 +302,7 @@ def test_a_path_longer_than_the_system_takes_is_an_error_of_that_folder(tmp_path
     finally:
         os.close(here)
     found = scanned(tmp_path)
-    assert [odd.is_error for odd in found.oddities.values()] == [True]
+    assert [odd.is_error for odd in found.unreadable.values()] == [True]
     assert "name too long" in next(iter(reasons(found).values()))
 
 

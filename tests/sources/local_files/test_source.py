@@ -34,9 +34,9 @@ def test_a_folder_says_which_it_is_and_what_is_in_it(source: Source, folder: Pat
     (folder / "state").mkdir()
     (folder / "state" / "b.txt").write_text("two")
     (folder / "link").symlink_to("nowhere")
-    found = source.look(ignore)
-    assert (list(found.files), list(found.oddities)) == (["a.txt"], ["link"])
-    assert (source.kind, source.place, source.shown, source.settle_seconds) == (
+    found = source.scan(ignore)
+    assert (list(found.files), list(found.unreadable)) == (["a.txt"], ["link"])
+    assert (source.kind, source.location, source.status_fields, source.settle_seconds) == (
         "local_files", str(folder), {"folder": str(folder)}, 3.0
     )  # fmt: skip
 
@@ -46,7 +46,7 @@ def test_a_file_is_read_where_it_is_and_its_version_is_the_one_found_until_it_ch
 ) -> None:
     path = folder / "a b.txt"
     path.write_text("one")
-    file = source.look(ignore).files["a b.txt"]
+    file = source.scan(ignore).files["a b.txt"]
     with source.fetch(file, ignore, ignore) as content:
         assert (content.path, os.pread(content.descriptor, 9, 0)) == (str(path), b"one")
     assert path.exists()
@@ -65,11 +65,11 @@ def test_a_folder_that_is_gone_is_unavailable_and_a_stop_gets_through(source: So
         raise Stopped
 
     with pytest.raises(Stopped):
-        source.look(stop)
+        source.scan(stop)
     (folder / "sub").rmdir()
     folder.rmdir()
     with pytest.raises(SourceUnavailableError, match="the folder can't be read: No such file"):
-        source.look(ignore)
+        source.scan(ignore)
 
 
 def test_a_change_is_hinted_at(source: Source, folder: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_file_that_becomes_a_link_after_the_look_is_not_read_through_it(source
     (folder / "a.txt").write_text("one")
     (folder / "sub").mkdir()
     (folder / "sub" / "b.txt").write_text("two")
-    files = source.look(ignore).files
+    files = source.scan(ignore).files
     (folder / "a.txt").unlink()
     (folder / "a.txt").symlink_to(secret)
     (folder / "sub").rename(folder.parent / "b.txt")

@@ -12,10 +12,10 @@ import pytest
 
 from rag_pipeline.sources.local_files import source
 from rag_pipeline.sources.local_files.mount_table import MountTable
-from rag_pipeline.sources.local_files.subfolders import Doubt, Folder, Subfolders
+from rag_pipeline.sources.local_files.subfolders import Subfolder, SubfolderCheck, SuspectFolders
 from rag_pipeline.status.control import Action
 from tests.sources.local_files.running import Run, running
-from tests.sources.parts import MemoryStore
+from tests.sources.memory_stages import MemoryStore
 
 Listing = Callable[[int], AbstractContextManager[Iterator[os.DirEntry[str]]]]
 
@@ -149,64 +149,64 @@ def test_files_of_a_file_system_that_is_unmounted_stay_over_restarts_until_it_is
 
 # -- the judgement alone -----------------------------------------------------------------------------------------------
 
-PLAIN, OTHER, MOUNT = Folder(1, 10, is_mount=False), Folder(1, 11, is_mount=False), Folder(2, 1, is_mount=True)
+PLAIN, OTHER, MOUNT = Subfolder(1, 10, is_mount=False), Subfolder(1, 11, is_mount=False), Subfolder(2, 1, is_mount=True)
 NONE: frozenset[str] = frozenset()
-SURE = Doubt()
+SURE = SuspectFolders()
 
 
-def known(**folders: Folder) -> Subfolders:
-    subfolders = Subfolders()
-    assert subfolders.judge(folders, [*folders], NONE) == SURE
+def known(**folders: Subfolder) -> SubfolderCheck:
+    subfolders = SubfolderCheck()
+    assert subfolders.check(folders, [*folders], NONE) == SURE
     return subfolders
 
 
 def test_an_emptied_or_replaced_folder_is_believed_by_the_second_scan() -> None:
     for after, filled in ((PLAIN, []), (OTHER, []), (OTHER, ["a"])):
         subfolders = known(a=PLAIN)
-        assert subfolders.judge({"a": after}, filled, NONE) == Doubt(frozenset("a"))
-        assert subfolders.judge({"a": after}, filled, NONE) == SURE
-        assert subfolders.judge({"a": after}, filled, NONE) == SURE
+        assert subfolders.check({"a": after}, filled, NONE) == SuspectFolders(frozenset("a"))
+        assert subfolders.check({"a": after}, filled, NONE) == SURE
+        assert subfolders.check({"a": after}, filled, NONE) == SURE
 
 
 def test_a_folder_that_looks_otherwise_each_time_is_doubted_each_time() -> None:
     subfolders = known(a=PLAIN)
     for folder in (OTHER, PLAIN, OTHER):
-        assert subfolders.judge({"a": folder}, [], NONE) == Doubt(frozenset("a"))
-    assert subfolders.judge({"a": PLAIN}, ["a"], NONE) == SURE
+        assert subfolders.check({"a": folder}, [], NONE) == SuspectFolders(frozenset("a"))
+    assert subfolders.check({"a": PLAIN}, ["a"], NONE) == SURE
 
 
 def test_an_emptied_tree_is_believed_as_a_whole_by_the_second_scan() -> None:
     tree = {"a": PLAIN, "a/b": OTHER}
-    subfolders = Subfolders()
-    subfolders.judge(tree, ["a/b"], NONE)
-    assert subfolders.judge(tree, [], NONE) == Doubt(frozenset({"a", "a/b"}))
-    assert subfolders.judge(tree, [], NONE) == SURE
+    subfolders = SubfolderCheck()
+    subfolders.check(tree, ["a/b"], NONE)
+    assert subfolders.check(tree, [], NONE) == SuspectFolders(frozenset({"a", "a/b"}))
+    assert subfolders.check(tree, [], NONE) == SURE
 
 
 def test_a_folder_that_is_gone_is_gone() -> None:
-    assert known(a=PLAIN).judge({}, [], NONE) == SURE
+    assert known(a=PLAIN).check({}, [], NONE) == SURE
 
 
 def test_a_mount_point_without_its_file_system_is_doubted_while_it_is_empty() -> None:
     subfolders = known(a=MOUNT)
     for _ in range(4):
-        assert subfolders.judge({"a": PLAIN}, [], NONE) == Doubt(frozenset("a"), frozenset("a"))
+        assert subfolders.check({"a": PLAIN}, [], NONE) == SuspectFolders(frozenset("a"), frozenset("a"))
         assert subfolders.mounts == {"a"}
-    assert subfolders.judge({"a": PLAIN}, ["a"], NONE) == Doubt(frozenset("a"))
-    assert subfolders.judge({"a": PLAIN}, ["a"], NONE) == SURE
+    assert subfolders.check({"a": PLAIN}, ["a"], NONE) == SuspectFolders(frozenset("a"))
+    assert subfolders.check({"a": PLAIN}, ["a"], NONE) == SURE
     assert subfolders.mounts == NONE
 
 
 def test_what_an_earlier_process_knew_is_doubted_like_what_was_seen() -> None:
-    for mounts, second in ((NONE, SURE), (frozenset("é"), Doubt(frozenset("é"), frozenset("é")))):
-        subfolders = Subfolders()
+    for mounts, second in ((NONE, SURE), (frozenset("é"), SuspectFolders(frozenset("é"), frozenset("é")))):
+        subfolders = SubfolderCheck()
         subfolders.learn(["e\u0301/x.txt", "top.txt"], mounts | {"elsewhere"})
-        assert subfolders.judge({"é": PLAIN}, [], NONE).folders == {"é"}
-        assert subfolders.judge({"é": PLAIN}, [], NONE) == second
+        assert subfolders.check({"é": PLAIN}, [], NONE).folders == {"é"}
+        assert subfolders.check({"é": PLAIN}, [], NONE) == second
 
 
 def test_what_could_not_be_listed_is_remembered_as_it_was() -> None:
-    subfolders = Subfolders()
-    subfolders.judge({"a": MOUNT, "a/b": OTHER}, ["a/b"], NONE)
-    assert subfolders.judge({}, [], frozenset("a")) == SURE
-    assert subfolders.judge({"a": PLAIN}, [], NONE) == Doubt(frozenset("a"), frozenset("a"))
+    subfolders = SubfolderCheck()
+    subfolders.check({"a": MOUNT, "a/b": OTHER}, ["a/b"], NONE)
+    assert subfolders.check({}, [], frozenset("a")) == SURE
+    assert subfolders.check({"a": PLAIN}, [], NONE) == SuspectFolders(frozenset("a"), frozenset("a"))

@@ -1,5 +1,3 @@
-"""The table of a folder in Google Drive: what is built from it, and where its credentials come from."""
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,18 +6,22 @@ from typing import cast
 import pytest
 
 from rag_pipeline.sources.google_drive.errors import CredentialsError
-from rag_pipeline.sources.runner.command import Surroundings
-from tests.sources.run.files import problem, read
+from rag_pipeline.sources.runner.pipeline_spec import PipelineContext
+from tests.sources.runner.run_files import problem, read
 
 DRIVE = '[[pipeline]]\nkind = "google_drive"\nid = "drive"\n'
 ADDRESS = "https://drive.google.com/drive/u/0/folders/1AbC_-x?usp=sharing"
 
 
-def test_a_folder_is_named_by_its_id_or_its_address(tmp_path: Path) -> None:
+def test_a_folder_is_given_by_its_id_or_its_url(tmp_path: Path) -> None:
     for given in ("1AbC_-x", ADDRESS):
-        (entry,) = read(tmp_path, f'{DRIVE}folder_id = "{given}"\nworkers = 2\n').pipelines
-        assert (entry.kind, entry.place, entry.place_key) == ("google_drive", "1AbC_-x", "folder_id")
-        assert (entry.task.scope, entry.task.workers, entry.task.title) == ("drive", 2, "Google Drive folder 1AbC_-x")
+        (pipeline,) = read(tmp_path, f'{DRIVE}folder_id = "{given}"\nworkers = 2\n').pipelines
+        assert (pipeline.kind, pipeline.location, pipeline.location_key) == ("google_drive", "1AbC_-x", "folder_id")
+        assert (pipeline.spec.collection, pipeline.spec.workers, pipeline.spec.title) == (
+            "drive",
+            2,
+            "Google Drive folder 1AbC_-x",
+        )
 
 
 @pytest.mark.parametrize(
@@ -36,32 +38,32 @@ def test_a_folder_is_named_by_its_id_or_its_address(tmp_path: Path) -> None:
         ),
         (
             """folder_id = "x"\ncredentials_file = '{"private_key": "hunter2"}'""",
-            "credentials_file: expected the path of the JSON key of a service account, not what is in it",
+            "credentials_file: expected the path of the JSON key of a service account, not its content",
         ),
         (
             f'folder_id = "x"\ncredentials_file = "{"hunter2" * 100}"',
-            "credentials_file: expected the path of the JSON key of a service account, not what is in it",
+            "credentials_file: expected the path of the JSON key of a service account, not its content",
         ),
         ('folder_id = "x"\ncredentials_file = "a"\ncredentials_env = "B"', "credentials_file and credentials_env are"),
     ],
 )
-def test_what_can_not_be_used_is_told(tmp_path: Path, table: str, said: str) -> None:
+def test_invalid_tables_are_rejected(tmp_path: Path, table: str, said: str) -> None:
     told = problem(tmp_path, f"{DRIVE}{table}\n")
     assert told.startswith(f"[[pipeline]] 1 (drive): {said}")
     assert "hunter2" not in told
 
 
-def test_two_may_not_follow_one_folder_however_it_is_named(tmp_path: Path) -> None:
+def test_two_pipelines_may_not_follow_one_folder(tmp_path: Path) -> None:
     other = DRIVE.replace('"drive"\n', '"other"\n')
     said = problem(tmp_path, f'{DRIVE}folder_id = "1AbC_-x"\n{other}folder_id = "{ADDRESS}"\n')
     assert said.startswith("[[pipeline]] 2 (other): folder_id=")
     assert said.endswith("expected another one than [[pipeline]] 1 (drive) follows")
 
 
-def test_credentials_that_are_missing_are_found_when_it_is_checked_and_no_mistake_of_the_file(tmp_path: Path) -> None:
-    (entry,) = read(tmp_path, f'{DRIVE}folder_id = "root"\n').pipelines
+def test_missing_credentials_are_an_error_only_when_they_are_verified(tmp_path: Path) -> None:
+    (pipeline,) = read(tmp_path, f'{DRIVE}folder_id = "root"\n').pipelines
     with pytest.raises(CredentialsError, match="no credentials for Google Drive"):
-        entry.verify()
+        pipeline.verify()
 
 
 def test_each_pipeline_can_have_credentials_of_its_own(tmp_path: Path) -> None:
@@ -69,12 +71,12 @@ def test_each_pipeline_can_have_credentials_of_its_own(tmp_path: Path) -> None:
     (by_variable,) = read(tmp_path, f'{DRIVE}folder_id = "root"\ncredentials_env = "SALES_KEY"\n', env).pipelines
     (by_file,) = read(tmp_path, f'{DRIVE}folder_id = "root"\ncredentials_file = "sales.json"\n', env).pipelines
     (usual,) = read(tmp_path, f'{DRIVE}folder_id = "root"\n', env).pipelines
-    for entry, named in (
+    for pipeline, named in (
         (by_variable, "^credentials_env: SALES_KEY: expected the JSON key"),
         (by_file, f"^credentials_file={tmp_path}/sales.json: expected the path of the JSON key"),
         (usual, "^GOOGLE_DRIVE_OAUTH_CLIENT=/elsewhere.json: "),
     ):
         with pytest.raises(CredentialsError, match=named):
-            entry.verify()
+            pipeline.verify()
         with pytest.raises(CredentialsError, match=named):
-            entry.task.build(cast(Surroundings, None))
+            pipeline.spec.build(cast(PipelineContext, None))

@@ -1,5 +1,3 @@
-"""One pipeline of several: how it ends is its own, and shown."""
-
 from __future__ import annotations
 
 import logging
@@ -15,9 +13,9 @@ from rag_pipeline.sources.ledger import Ledger
 from rag_pipeline.sources.runner.pipeline_spec import PipelineContext
 from rag_pipeline.sources.runner.pipeline_thread import PipelineThread, with_own_extractor
 from rag_pipeline.sources.state_folder import StateFolder
-from rag_pipeline.status import core_of
-from tests.sources.memory_stages import TestParts
-from tests.sources.runner.scripted import Script, done_at_once, member, until_stopped
+from rag_pipeline.status.pipeline import core_of
+from tests.sources.memory_stages import MemoryStages
+from tests.sources.runner.scripted import Script, done_at_once, raising, scripted_thread, until_stopped
 from tests.support.recorder import Recorder
 from tests.support.waiting import wait_until
 
@@ -28,95 +26,93 @@ def state(tmp_path: Path) -> Iterator[StateFolder]:
         yield folder
 
 
-def ran(state: StateFolder, script: Script) -> PipelineThread:
-    """Return a member that has ended."""
-    one = member("papers", script, state)
-    one.prepare()
+def run_to_end(state: StateFolder, script: Script) -> PipelineThread:
+    thread = scripted_thread("papers", script, state)
+    thread.prepare()
     with Ledger(state.path, "papers") as ledger:
-        one.start(TestParts().parts, ledger)
-        one.join()
-    return one
+        thread.start(MemoryStages().stages, ledger)
+        thread.join()
+    return thread
 
 
-def raising(error: BaseException) -> Script:
-    def script(around: PipelineContext) -> None:
-        raise error
-
-    return script
-
-
-def test_it_says_that_it_begins(state: StateFolder) -> None:
-    one = member("papers", done_at_once, state)
-    one.status.complete_file("a.txt")
-    one.prepare()
-    assert one.status.get()["status"] == "initializing"
-    assert one.prepared
+def test_a_prepared_pipeline_shows_that_it_starts(state: StateFolder) -> None:
+    thread = scripted_thread("papers", done_at_once, state)
+    thread.status.complete_file("a.txt")
+    thread.prepare()
+    assert thread.status.get()["status"] == "initializing"
+    assert thread.is_prepared
 
 
-def test_it_runs_in_surroundings_of_its_own_until_it_is_stopped(state: StateFolder) -> None:
-    seen: list[PipelineContext] = []
+def test_a_pipeline_runs_in_its_own_context_until_it_is_stopped(state: StateFolder) -> None:
+    contexts: list[PipelineContext] = []
 
-    def script(around: PipelineContext) -> None:
-        seen.append(around)
-        until_stopped(around)
+    def script(context: PipelineContext) -> None:
+        contexts.append(context)
+        until_stopped(context)
 
-    one = member("papers", script, state)
-    shared = TestParts()
+    thread = scripted_thread("papers", script, state)
+    shared = MemoryStages()
     with Ledger(state.path, "papers") as ledger:
-        one.prepare()
-        one.start(shared.parts, ledger)
-        wait_until(lambda: bool(seen))
-        one.stop.set()
-        one.join()
-        assert (seen[0].status, seen[0].ledger, seen[0].scope, seen[0].state) == (one.status, ledger, "papers", state)
-    assert (one.failure, one.status.get()["status"]) == (None, "stopped")
-    assert not shared.extractor.closed.is_set(), "which is not its own"
+        thread.prepare()
+        thread.start(shared.stages, ledger)
+        wait_until(lambda: bool(contexts))
+        thread.stop.set()
+        thread.join()
+        context = contexts[0]
+        assert (context.status, context.ledger, context.collection, context.state) == (
+            thread.status,
+            ledger,
+            "papers",
+            state,
+        )
+    assert (thread.failure, thread.status.get()["status"]) == (None, "stopped")
+    assert not shared.extractor.closed.is_set(), "the shared extractor is not the pipeline's"
 
 
-def test_a_stop_while_it_begins_is_no_failure(state: StateFolder) -> None:
-    one = ran(state, raising(Stopped()))
-    assert (one.failure, one.status.get()["status"]) == (None, "stopped")
+def test_a_stop_during_the_start_is_no_failure(state: StateFolder) -> None:
+    thread = run_to_end(state, raising(Stopped()))
+    assert (thread.failure, thread.status.get()["status"]) == (None, "stopped")
 
 
-def test_an_error_ends_it_and_is_shown(state: StateFolder) -> None:
-    one = ran(state, raising(StateError("the ledger is damaged")))
-    assert isinstance(one.failure, StateError)
-    told = one.status.get()
-    assert (told["status"], told["message"]) == ("error", "the ledger is damaged")
+def test_an_error_ends_the_pipeline_and_is_shown(state: StateFolder) -> None:
+    thread = run_to_end(state, raising(StateError("the ledger is damaged")))
+    assert isinstance(thread.failure, StateError)
+    shown = thread.status.get()
+    assert (shown["status"], shown["message"]) == ("error", "the ledger is damaged")
 
 
-def test_a_mistake_of_ours_is_logged_and_shown(state: StateFolder, caplog: pytest.LogCaptureFixture) -> None:
-    one = ran(state, raising(ZeroDivisionError("by nothing")))
-    assert isinstance(one.failure, ZeroDivisionError)
-    assert one.status.get()["message"] == "ZeroDivisionError: by nothing"
+def test_a_bug_is_logged_and_shown(state: StateFolder, caplog: pytest.LogCaptureFixture) -> None:
+    thread = run_to_end(state, raising(ZeroDivisionError("by nothing")))
+    assert isinstance(thread.failure, ZeroDivisionError)
+    assert thread.status.get()["message"] == "ZeroDivisionError: by nothing"
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.exc_info
-    assert record.getMessage() == "papers has ended: a mistake of ours"
+    assert record.getMessage() == "papers has ended because of a bug"
 
 
-def test_what_is_shown_already_is_not_shown_twice(state: StateFolder) -> None:
-    def script(around: PipelineContext) -> None:
-        around.status.update(status="error", is_checking=False, own={"message": "broken"})
+def test_an_error_that_the_pipeline_has_shown_is_not_shown_again(state: StateFolder) -> None:
+    def script(context: PipelineContext) -> None:
+        context.status.update(status="error", is_checking=False, own={"message": "broken"})
         raise StateError("broken")
 
-    one = member("papers", script, state)
-    one.prepare()
-    seen = Recorder()
-    core_of(one.status).attach(seen)
+    thread = scripted_thread("papers", script, state)
+    thread.prepare()
+    recorder = Recorder()
+    core_of(thread.status).attach(recorder)
     with Ledger(state.path, "papers") as ledger:
-        one.start(TestParts().parts, ledger)
-        one.join()
-    assert len([event for event in seen.changes if event.payload().get("status") == "error"]) == 1
+        thread.start(MemoryStages().stages, ledger)
+        thread.join()
+    assert len([event for event in recorder.changes if event.payload().get("status") == "error"]) == 1
 
 
-def test_parts_are_shared_but_for_the_extractor() -> None:
-    shared = TestParts().parts
+def test_all_stages_but_the_extractor_are_shared() -> None:
+    shared = MemoryStages().stages
     own = with_own_extractor(shared, 3)
     assert isinstance(own.extractor, ProcessExtractor)
-    assert (own.embedder, own.store, own.chunker, own.recipe) == (
+    assert (own.embedder, own.store, own.chunker, own.config_hash) == (
         shared.embedder,
         shared.store,
         shared.chunker,
-        shared.recipe,
+        shared.config_hash,
     )
     own.extractor.close()

@@ -1,5 +1,3 @@
-"""Run files: what they say, what comes from elsewhere, and the one line for each mistake."""
-
 from __future__ import annotations
 
 import os
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 from rag_pipeline.common.config import RunMode
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.sources.runner.run_file import MAX_PIPELINES, read_file
-from tests.sources.run.files import FOLDER, problem, read, written
+from tests.sources.runner.run_files import FOLDER, problem, read, written
 
 AN_ID = "a name of its own, 1 to 200 printable characters, by which the pipeline is known over restarts"
 KEYS = "check_interval, delete_max_files, delete_max_percent, folder, id, kind, settle_seconds, workers"
@@ -34,40 +32,46 @@ folder = "more/../notes"
 """
 
 
-def test_a_file_names_pipelines_and_where_they_are_shown(tmp_path: Path) -> None:
-    found = read(tmp_path, TWO)
-    assert (found.host, found.port, found.socket_port) == ("::1", 9003, 9100)
-    assert (found.state_dir, found.mode) == (tmp_path / "state", RunMode.CONTINUOUS)
-    assert found.state_dir_key.endswith("run.toml: [service]: state_dir")
-    papers, notes = found.pipelines
-    assert (papers.pipeline_id, papers.kind, papers.place) == ("papers", "local_files", str(tmp_path / "docs"))
-    assert (papers.task.workers, papers.task.scope, papers.task.state_dir) == (3, "papers", tmp_path / "state")
-    assert (notes.pipeline_id, notes.place) == ("notes: all", str(tmp_path / "notes"))
-    assert notes.task.workers == 2
+def test_a_file_describes_pipelines_and_their_service(tmp_path: Path) -> None:
+    run_file = read(tmp_path, TWO)
+    assert (run_file.settings.host, run_file.settings.port, run_file.settings.socket_port) == ("::1", 9003, 9100)
+    assert (run_file.settings.state_dir, run_file.settings.mode) == (tmp_path / "state", RunMode.CONTINUOUS)
+    assert run_file.settings.state_dir_key.endswith("run.toml: [service]: state_dir")
+    papers, notes = run_file.pipelines
+    assert (papers.pipeline_id, papers.kind, papers.location) == ("papers", "local_files", str(tmp_path / "docs"))
+    assert (papers.spec.workers, papers.spec.collection, papers.spec.pipeline_id) == (3, "papers", "papers")
+    assert (notes.pipeline_id, notes.location) == ("notes: all", str(tmp_path / "notes"))
+    assert notes.spec.workers == 2
 
 
-def test_what_the_file_leaves_out_comes_from_the_environment(tmp_path: Path) -> None:
+def test_missing_keys_come_from_the_environment(tmp_path: Path) -> None:
     env = {"STATUS_STATE_DIR": str(tmp_path / "elsewhere"), "RUN_MODE": "single", "RAG_WORKERS": "7"}
-    found = read(tmp_path, f'{FOLDER}id = "a"\nfolder = "docs"\n', env)
-    assert (found.host, found.port, found.socket_port, found.store_url) == (None, None, None, None)
-    assert (found.state_dir, found.state_dir_key) == (tmp_path / "elsewhere", "STATUS_STATE_DIR")
-    assert (found.mode, found.pipelines[0].task.workers) == (RunMode.SINGLE, 7)
+    run_file = read(tmp_path, f'{FOLDER}id = "a"\nfolder = "docs"\n', env)
+    assert (run_file.settings.host, run_file.settings.port, run_file.settings.socket_port, run_file.store_url) == (
+        None,
+        None,
+        None,
+        None,
+    )
+    assert (run_file.settings.state_dir, run_file.settings.state_dir_key) == (
+        tmp_path / "elsewhere",
+        "STATUS_STATE_DIR",
+    )
+    assert (run_file.settings.mode, run_file.pipelines[0].spec.workers) == (RunMode.SINGLE, 7)
 
 
-def test_one_pass_can_be_asked_for_on_the_command_line(tmp_path: Path) -> None:
+def test_the_command_line_can_ask_for_single_passes(tmp_path: Path) -> None:
     path = written(tmp_path, f'{FOLDER}id = "a"\nfolder = "docs"\n')
-    found = read_file(path, single=True, env={})
-    assert (found.mode, found.pipelines[0].task.mode) == (RunMode.SINGLE, RunMode.SINGLE)
+    run_file = read_file(path, single=True, env={})
+    assert run_file.settings.mode is RunMode.SINGLE
 
 
-def test_a_file_is_found_from_where_the_command_runs_and_its_folders_from_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folders_are_relative_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "conf").mkdir()
     written(tmp_path / "conf", f'{FOLDER}id = "a"\nfolder = "docs"\n')
     monkeypatch.chdir(tmp_path)
-    found = read_file(Path("conf/run.toml"), env={})
-    assert found.pipelines[0].place == str(tmp_path / "conf" / "docs")
+    run_file = read_file(Path("conf/run.toml"), env={})
+    assert run_file.pipelines[0].location == str(tmp_path / "conf" / "docs")
 
 
 @pytest.mark.parametrize(
@@ -136,27 +140,27 @@ def test_a_file_is_found_from_where_the_command_runs_and_its_folders_from_the_fi
         ("kind = ", "is not TOML: Invalid value (at end of document)"),
     ],
 )
-def test_each_mistake_is_one_line_that_names_file_table_and_key(tmp_path: Path, text: str, said: str) -> None:
+def test_each_error_is_one_line_that_names_file_table_and_key(tmp_path: Path, text: str, said: str) -> None:
     assert problem(tmp_path, text) == said
 
 
-def test_ids_that_can_not_be_read_are_refused(tmp_path: Path) -> None:
+def test_unreadable_ids_are_rejected(tmp_path: Path) -> None:
     for text in ("a\\nb", "x" * 201, ".", ".."):
         assert "expected a name of its own" in problem(tmp_path, f'{FOLDER}folder = "x"\nid = "{text}"\n')
 
 
-def test_there_are_only_so_many(tmp_path: Path) -> None:
+def test_the_number_of_pipelines_is_limited(tmp_path: Path) -> None:
     tables = "".join(f'{FOLDER}id = "{n}"\nfolder = "{n}"\n' for n in range(MAX_PIPELINES + 1))
     assert problem(tmp_path, tables) == "101 [[pipeline]] tables: expected 1 to 100"
 
 
-def test_a_bad_variable_is_told_as_everywhere(tmp_path: Path) -> None:
+def test_an_invalid_environment_variable_is_named(tmp_path: Path) -> None:
     path = written(tmp_path, f'{FOLDER}id = "a"\nfolder = "x"\n')
     with pytest.raises(ConfigurationError, match="RAG_WORKERS='many': expected a whole number"):
         read_file(path, env={"RAG_WORKERS": "many"})
 
 
-def test_a_file_that_can_not_be_read_says_so(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(ConfigurationError, match="can't be read: "):
             read_file(path, env={})
@@ -167,7 +171,7 @@ def test_a_file_that_can_not_be_read_says_so(tmp_path: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.text(max_size=80) | st.lists(st.sampled_from(TWO.splitlines()), max_size=12).map("\n".join))
-def test_any_text_is_a_run_or_one_line(tmp_path: Path, text: str) -> None:
+def test_any_text_is_a_run_or_a_one_line_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "run.toml"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
     try:
