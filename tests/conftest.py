@@ -23,7 +23,7 @@ os.environ["STATUS_STRICT"] = "1"
 MAX_BYTES_IN_A_NAME = 24
 
 
-SLOW_FILE = re.compile(r"^pytestmark = .*\bmark\.slow\b", re.MULTILINE)
+SLOW_FILE = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.slow\b", re.MULTILINE)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -37,7 +37,7 @@ def assert_free(*ports: int) -> None:
         open_listener("127.0.0.1", port).close()
 
 
-pytestmark = pytest.mark.usefixtures("bare_hooks")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("bare_hooks")]
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["memory", "sqlite"])

@@ -15,6 +15,8 @@ from tests.support.programs import Program, run
 from tests.support.waiting import wait_until
 from tests.verify import Watcher
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = "test_websocket.py"
 
 # The hub leaves out every tenth packet.

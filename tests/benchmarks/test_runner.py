@@ -26,6 +26,8 @@ from benchmarks.run import main
 from tests.support.processes import child_processes, is_alive
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 60.0
 """The deadline of each wait."""
 

@@ -1,4 +1,4 @@
-"""The npm package: its types are those of the contract, it builds, and its own tests pass against the real service."""
+"""The npm package: types, build, and its own tests with a real service."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ NPM = shutil.which("npm")
 SECONDS = 900.0
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(NPM is None, reason="npm is not installed"),
     pytest.mark.skipif(
         not (PACKAGE / "node_modules" / "vitest").is_dir(),
@@ -25,7 +26,7 @@ pytestmark = [
 
 
 def npm_run(*arguments: str, folder: Path = PACKAGE) -> None:
-    """Run one of the package's scripts; what it says is shown if it fails."""
+    """Run one of the package's scripts; show its output if it fails."""
     assert NPM is not None
     done = subprocess.run(
         [NPM, "run", "--silent", *arguments],
@@ -40,7 +41,7 @@ def npm_run(*arguments: str, folder: Path = PACKAGE) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_its_types_are_those_of_the_contract() -> None:
+def test_its_types_match_the_contract() -> None:
     npm_run("check")
 
 

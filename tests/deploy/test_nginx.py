@@ -21,6 +21,7 @@ from tests.deploy.proxying import check, free_ports, needs_nginx, nginx
 from tests.support.waiting import wait_until
 
 pytestmark = [
+    pytest.mark.slow,
     needs_nginx,
     pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed"),
 ]

@@ -25,7 +25,7 @@ from tests.journal.redis_server import needs_redis, running
 from tests.support.http_get import get_json
 from tests.support.waiting import wait_until
 
-pytestmark = [needs_nginx, needs_redis]
+pytestmark = [pytest.mark.slow, needs_nginx, needs_redis]
 
 # So many that each server has some, wherever the ports of this run put it on the ring: of 8, one run in 80 had none.
 CLIENTS = [f"192.0.2.{n}" for n in range(1, 31)]

@@ -11,11 +11,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rag_pipeline.contract import events
 from tests.socket_server.support import ClientClosedError, WebSocketSession
 from tests.support.http_get import get_json
 from tests.support.programs import ROOT, environment
 from tests.support.state_client import StateClient, without_volatile
+
+pytestmark = pytest.mark.slow
 
 KILLS = 20
 FILES = 6000

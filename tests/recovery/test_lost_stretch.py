@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from rag_pipeline import PipelineStatus
 from rag_pipeline.contract import events
 from rag_pipeline.journal.sqlite.backend import JOURNAL_NAME
@@ -17,6 +19,8 @@ from tests.socket_server.support import WebSocketSession, serving
 from tests.support.http_get import get_json
 from tests.support.state_client import JsonDict
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 KEPT, LOST, SINCE = 4, 4, 12
 

@@ -13,7 +13,7 @@ from tests.journal import redis_server
 from tests.socket_server.support import WebSocketSession
 from tests.support.waiting import wait_until
 
-pytestmark = redis_server.needs_redis
+pytestmark = [pytest.mark.slow, redis_server.needs_redis]
 
 ROUNDS = 5
 

@@ -17,7 +17,7 @@ from tests.socket_server.support import ClientClosedError, WebSocketSession
 from tests.support.http_get import get_json
 from tests.support.waiting import wait_until
 
-pytestmark = redis_server.needs_redis
+pytestmark = [pytest.mark.slow, redis_server.needs_redis]
 
 TURNS = 60
 SEED = 20_261_129

@@ -30,6 +30,8 @@ from tests.support.recorder import untyped
 from tests.support.state_client import JsonDict
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 Received = list[tuple[str, JsonDict]]
 
 

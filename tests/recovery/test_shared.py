@@ -17,7 +17,7 @@ from tests.support.http_get import get_json
 from tests.support.state_client import without_volatile
 from tests.support.waiting import wait_until
 
-pytestmark = redis_server.needs_redis
+pytestmark = [pytest.mark.slow, redis_server.needs_redis]
 
 FILES = 100
 EVENTS = 2 + 3 * FILES

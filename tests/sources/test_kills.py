@@ -15,6 +15,8 @@ from tests.sources.endpoint import DIMENSIONS, endpoint
 from tests.sources.kills import MODEL_ID, differences, survive
 from tests.sources.restarts import Command, Service
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("name", "kills"), [("local-files", 6), ("run", 3)])
 def test_after_kills_at_any_moment_folder_store_ledger_files_and_totals_agree(

@@ -44,7 +44,9 @@ class StatusNumbers(set[int]):
 
     def publish_all(self, items: Iterator[Published]) -> None:
         self.update(
-            item.seq for item in items if isinstance(item, PipelineEvent) and item.numbered and item.name == events.STATUS
+            item.seq
+            for item in items
+            if isinstance(item, PipelineEvent) and item.numbered and item.name == events.STATUS
         )
 
 

@@ -15,6 +15,8 @@ from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from tests.ingest.store.power import Disk
 from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
 
+pytestmark = pytest.mark.slow
+
 State = dict[str, str]  # what each file's content is, by id
 
 
