@@ -9,10 +9,12 @@ from rag_pipeline.errors import RagPipelineError
 
 if TYPE_CHECKING:
     from rag_pipeline.service import StatusServer, start_status_server
+    from rag_pipeline.status.control import Action, Control
     from rag_pipeline.status.pipeline import PipelineStatus, pipeline_status
 
 __all__ = [
-    "PipelineStatus", "RagPipelineError", "StatusServer", "__version__", "pipeline_status", "start_status_server",
+    "Action", "Control", "PipelineStatus", "RagPipelineError", "StatusServer", "__version__", "pipeline_status",
+    "start_status_server",
 ]  # fmt: skip
 
 
@@ -27,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from rag_pipeline.status import pipeline
 
         return getattr(pipeline, name)
+    if name in ("Action", "Control"):
+        from rag_pipeline.status import control
+
+        return getattr(control, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
