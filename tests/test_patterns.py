@@ -49,7 +49,7 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.common.backoff:_SECONDS": _attacks("fullmatch", "1", "1."),
     "rag_pipeline.common.config:_ALLOWED_HOST": _attacks("fullmatch", "a", "a.", "*.", "."),
     "rag_pipeline.common.config:_HOST": _attacks("fullmatch", "a", "a.", "1:", ":"),
-    "rag_pipeline.common.config:_INTEGER": _attacks("fullmatch", "1", "+"),
+    "rag_pipeline.common.env:_INTEGER": _attacks("fullmatch", "1", "+"),
     "rag_pipeline.common.config:_LOOPBACK": _attacks("fullmatch", "127.", "1", begin="127.0"),
     "rag_pipeline.common.config:_TOKEN": _attacks("fullmatch", "a", "=", "a="),
     "rag_pipeline.common.normal_forms:_long_runs": _attacks(

@@ -13,7 +13,8 @@ from rag_pipeline.client.reconnector import ConnectOptions, Reconnector, Token, 
 from rag_pipeline.client.service_url import parse_url
 from rag_pipeline.client.state import ClientState, ConnectionState
 from rag_pipeline.client.stream import EventStream
-from rag_pipeline.common.config import TRANSPORTS, reject
+from rag_pipeline.common.config import TRANSPORTS
+from rag_pipeline.common.env import reject
 from rag_pipeline.contract.events import NAMESPACE_NAMES
 from rag_pipeline.errors import WaitTimeoutError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from rag_pipeline.common.config import reject
+from rag_pipeline.common.env import reject
 from rag_pipeline.errors import ConfigurationError
 
 EXPECTED = (

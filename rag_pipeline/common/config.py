@@ -11,23 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
 
+from rag_pipeline.common.env import read_choice, read_flag, read_float, read_int, read_list, read_str, reject
+from rag_pipeline.common.pipeline_id import check_pipeline_id
 from rag_pipeline.errors import ConfigurationError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8003
 TRANSPORTS = ("websocket", "polling")
 
-MAX_PIPELINE_ID_LENGTH = 200
-
 TOKEN_CHARACTERS = (16, 512)
 MIN_JWT_SECRET_BYTES = 32
 
 
 class Environment(StrEnum):
-    """Where the service runs: decides which origins are allowed when none is configured."""
+    """Where the service runs; decides which origins are allowed if none is configured."""
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
@@ -41,145 +40,29 @@ class RunMode(StrEnum):
 
 
 # A name in ASCII (browsers send others as xn--…) or an IPv6 address.
-# Each of these may stand in a file instead, whose path is in ``<name>_FILE``.
-SECRETS = frozenset(
-    {
-        "EMBEDDING_API_KEY",
-        "GOOGLE_DRIVE_CREDENTIALS_JSON",
-        "RAG_STORE_URL",
-        "STATUS_AUTH_TOKEN",
-        "STATUS_JWT_SECRET",
-        "STATUS_REDIS_URL",
-        "STATUS_TOKEN",
-    }
-)
-MAX_SECRET_BYTES = 1 << 16
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
-# What a header can carry as a token (RFC 6750, section 2.1).
+# A token that fits in a header (RFC 6750, section 2.1).
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 
-_E = TypeVar("_E", bound=StrEnum)
-
-
-def reject(key: str, value: object, expected: str) -> NoReturn:
-    """Raise the one-line error for a bad setting."""
-    raise ConfigurationError(f"{key}={value!r}: expected {expected}")
-
-
-def read_str(env: Mapping[str, str], key: str) -> str | None:
-    """Return the variable's value with the surrounding space removed; unset and empty are both None.
-
-    A secret may stand in a file that ``<key>_FILE`` names: other processes of the user can read an environment, and so
-    can whoever inspects a container.
-    """
-    value = env.get(key, "").strip() or None
-    path = env.get(f"{key}_FILE", "").strip() if key in SECRETS else ""
-    if not path:
-        return value
-    if value is not None:
-        raise ConfigurationError(f"{key} and {key}_FILE are both set: expected one of them")
-    return _read_secret_file(f"{key}_FILE", path)
-
-
-def _read_secret_file(key: str, path: str) -> str:
-    try:
-        with Path(path).expanduser().open("rb") as file:
-            content = file.read(MAX_SECRET_BYTES + 1)
-        text = content.decode().strip()
-    except OSError as error:
-        reject(key, path, f"a file that can be read ({error.strerror or error})")
-    except ValueError:
-        reject(key, path, "a file of text in UTF-8")
-    if not text or len(content) > MAX_SECRET_BYTES:
-        reject(key, path, f"a file with the secret in it, of 1 to {MAX_SECRET_BYTES:,} bytes")
-    return text
-
-
-def read_int(env: Mapping[str, str], key: str, default: int, *, low: int, high: int) -> int:
-    """Return the variable as an integer between ``low`` and ``high``."""
-    text = read_str(env, key)
-    if text is None:
-        return default
-    if not _INTEGER.fullmatch(text) or not low <= int(text) <= high:
-        reject(key, text, f"a whole number from {low} to {high}")
-    return int(text)
-
-
-def read_float(env: Mapping[str, str], key: str, default: float, *, low: float, high: float) -> float:
-    """Return the variable as a number between ``low`` and ``high``."""
-    text = read_str(env, key)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        reject(key, text, f"a number from {low:g} to {high:g}")
-    return value
-
-
-def read_choice(env: Mapping[str, str], key: str, default: _E) -> _E:
-    """Return the variable as a member of the default's enumeration."""
-    text = read_str(env, key)
-    if text is None:
-        return default
-    try:
-        return type(default)(text.lower())
-    except ValueError:
-        reject(key, text, "one of " + ", ".join(type(default)))
-
 
 def names_this_machine(host: str) -> bool:
-    """Return whether the host of an address is this machine, whatever any name server says."""
+    """Return whether the host is loopback by its name alone, without asking a name server."""
     return _LOOPBACK.fullmatch(host) is not None
 
 
-def read_flag(env: Mapping[str, str], key: str) -> bool:
-    """Return whether the variable is set to 1; unset, empty and 0 are False."""
-    text = read_str(env, key)
-    if text not in (None, "0", "1"):
-        reject(key, text, "1 or 0")
-    return text == "1"
-
-
-def read_list(env: Mapping[str, str], key: str) -> tuple[str, ...]:
-    """Return the comma-separated parts of the variable, without empty ones."""
-    return tuple(part for part in (p.strip() for p in (read_str(env, key) or "").split(",")) if part)
-
-
-def check_pipeline_id(key: str, value: str) -> str:
-    """Return the id if people can read it, and it is one segment of a path to everything that reads paths.
-
-    Ids are public names. One that holds a user's part of an address is not repeated: there may be a password in it.
-    """
-    expected = f"1 to {MAX_PIPELINE_ID_LENGTH} printable characters, no / or \\, and not . or .. alone"
-    if not is_readable_id(value) or value in (".", "..") or "/" in value or "\\" in value:
-        if "@" in value:
-            raise ConfigurationError(f"{key}: expected {expected}")
-        reject(key, value, expected)
-    return value
-
-
-def is_readable_id(value: str) -> bool:
-    """Return whether a pipeline may have the id, or had it in a journal of an older version."""
-    return 0 < len(value) <= MAX_PIPELINE_ID_LENGTH and value.isprintable() and value == value.strip()
-
-
 def read_origin(text: str, environment: Environment) -> str:
-    """Return an origin as browsers send it; raises ConfigurationError for what the setting does not take."""
+    """Return the origin in the form that browsers send; raises ConfigurationError for a bad one."""
     key = "SOCKET_IO_CORS_ORIGIN"
     if text == "*":
         if environment is Environment.PRODUCTION:
-            reject(key, text, "origins by name: * is allowed outside production only")
+            reject(key, text, "the names of origins, because * is allowed outside production only")
         return text
     expected = "comma-separated origins such as https://app.example.com (scheme, host, port; no path)"
     try:
         parts = urlsplit(text)
         port = parts.port
-        # Browsers send an origin in lower case, with an ASCII host name, and without the scheme's own port.
+        # Browsers send an origin in lower case, with an ASCII host name, and without the scheme's default port.
         name = (parts.hostname or "").encode("idna").decode()
     except ValueError:
         reject(key, text, expected)
@@ -191,7 +74,7 @@ def read_origin(text: str, environment: Environment) -> str:
     return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, default_port) else "")
 
 
-# A name, or with *. before it all names below it.
+# A name, or *. and a name, for all names below it.
 _ALLOWED_HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
@@ -227,10 +110,10 @@ def _check_port(key: str, port: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AuthSettings:
-    """Which tokens let their holders see the status; with none of them set, everyone may.
+    """Settings of access: which tokens may see the status. If none of them is set, no token is needed.
 
-    ``jwt_secret`` verifies HS256, ``jwks_url`` names the public keys of who signs; at most one of the two is set. What
-    is secret stays out of ``repr``.
+    ``jwt_secret`` verifies HS256; ``jwks_url`` is the address of the issuer's public keys. At most one of the two is
+    set. ``repr`` shows no secrets.
     """
 
     tokens: tuple[str, ...] = field(default=(), repr=False)
@@ -241,12 +124,12 @@ class AuthSettings:
 
     @property
     def required(self) -> bool:
-        """Whether a token is asked for."""
+        """Whether a token is required."""
         return bool(self.tokens or self.jwt_secret or self.jwks_url)
 
 
 def _read_auth(env: Mapping[str, str]) -> AuthSettings:
-    """Return the settings of access; an error never repeats a secret, nor an address that may hold one."""
+    """Return the settings of access; errors never repeat a secret, nor a URL that may contain one."""
     auth = AuthSettings(
         tokens=_read_tokens(env),
         jwt_secret=_read_jwt_secret(env),
@@ -266,7 +149,7 @@ def _read_auth(env: Mapping[str, str]) -> AuthSettings:
 def _read_tokens(env: Mapping[str, str]) -> tuple[str, ...]:
     key, (low, high) = "STATUS_AUTH_TOKEN", TOKEN_CHARACTERS
     tokens = read_list(env, key)
-    # A variable of commas alone was meant to protect something.
+    # A variable of commas alone is an error: it was meant to protect something.
     usable = all(low <= len(token) <= high and _TOKEN.fullmatch(token) for token in tokens)
     if not usable or (not tokens and read_str(env, key) is not None):
         raise ConfigurationError(
@@ -287,12 +170,12 @@ def _read_jwks_url(env: Mapping[str, str]) -> str | None:
     key = "STATUS_JWKS_URL"
     url = read_str(env, key)
     if url is not None and not _is_safe_url(url):
-        raise ConfigurationError(f"{key}: expected an address that begins with https://, or http:// on this machine")
+        raise ConfigurationError(f"{key}: expected a URL that begins with https://, or with http:// on this machine")
     return url
 
 
 def _is_safe_url(url: str) -> bool:
-    """Return whether what is fetched from there is what its owner put there."""
+    """Return whether the URL is https, or http on loopback."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -307,10 +190,10 @@ def _is_safe_url(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the service is built from.
+    """Settings of the service.
 
-    ``socket_port`` 0 with ``http_port`` 0 picks two free ports. ``origins`` holds the configured origins only; what
-    development allows besides is decided in :mod:`rag_pipeline.access.origins`.
+    ``http_port`` 0 and ``socket_port`` 0 pick two free ports. ``origins`` has the configured origins only;
+    :mod:`rag_pipeline.access.origins` adds those that development allows.
     """
 
     environment: Environment = Environment.DEVELOPMENT
@@ -325,11 +208,11 @@ class Settings:
     ping_interval_seconds: int = 25
     ping_timeout_seconds: int = 20
     backlog_limit_bytes: int = 1 << 20
-    event_streams: int = 500  # how many can be open at once
-    redis_url: str | None = field(default=None, repr=False)  # there may be a password in it
+    event_streams: int = 500  # open at once, at most
+    redis_url: str | None = field(default=None, repr=False)  # may contain a password
     heartbeat_seconds: float = 30.0
     auth: AuthSettings = AuthSettings()
-    control: bool = False  # whether pipelines may be directed over HTTP
+    control: bool = False  # whether pipelines can be controlled over HTTP
 
     @classmethod
     def from_env(
@@ -340,9 +223,9 @@ class Settings:
         socket_port: int | None = None,
         host: str | None = None,
     ) -> Settings:
-        """Read the environment; arguments that are given win over it. Raises :class:`ConfigurationError`."""
+        """Read the environment; arguments override it. Raises :class:`ConfigurationError`."""
         env = os.environ if env is None else env
-        asked_for_free = http_port == 0
+        any_port = http_port == 0
         if http_port is None:
             http_port = read_int(env, "STATUS_PORT", DEFAULT_PORT, low=0, high=65535)
         _check_port("port", http_port)
@@ -350,8 +233,8 @@ class Settings:
             if http_port == 65535 and "SOCKET_IO_PORT" not in env:
                 reject("STATUS_PORT", http_port, "a port below 65535, or SOCKET_IO_PORT beside it")
             default = 0 if http_port == 0 else http_port + 1
-            # A caller who asks for free ports means both.
-            socket_port = 0 if asked_for_free else read_int(env, "SOCKET_IO_PORT", default, low=0, high=65535)
+            # A caller who passes port 0 wants both ports to be free ones.
+            socket_port = 0 if any_port else read_int(env, "SOCKET_IO_PORT", default, low=0, high=65535)
         _check_port("socket_port", socket_port)
         if http_port == socket_port != 0:
             reject("SOCKET_IO_PORT", socket_port, "another port than the HTTP server's")

@@ -1,6 +1,6 @@
-"""The budget of file descriptors: what connections may use of the process's limit, so that the pipeline keeps the rest.
+"""The budget of file descriptors: how many connections may use, so that the pipeline keeps the rest.
 
-A pipeline opens documents, databases and child processes. Without a reserve, clients that only connect would leave it
+A pipeline opens documents, databases and child processes. Without a reserve, many connecting clients would leave it
 with "too many open files".
 """
 
@@ -18,7 +18,7 @@ except ImportError:  # Windows has no such limit
 else:
     HAS_LIMIT = True
 
-MOST_DESCRIPTORS = 1 << 20  # a hard limit may be a billion: no kernel serves that many
+MOST_DESCRIPTORS = 1 << 20  # a hard limit may be a billion, which no kernel can serve
 LARGEST_RESERVE = 1024
 
 
@@ -31,7 +31,7 @@ def soft_limit() -> int:
 
 
 def raise_soft_limit() -> None:
-    """Raise the process's soft limit of open files to its hard one, where the system lets it."""
+    """Raise the process's soft limit of open files to its hard limit, if the system allows it."""
     if not HAS_LIMIT:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -40,23 +40,23 @@ def raise_soft_limit() -> None:
         return
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    except (OSError, ValueError):  # macOS has a further bound of its own
+    except (OSError, ValueError):  # macOS has another limit of its own
         pass
 
 
 def capacity() -> int:
-    """Return how many connections both ports may have together: the soft limit less a reserve.
+    """Return how many connections all ports may have together: the soft limit less a reserve.
 
-    The reserve is a quarter of the limit, 1,024 at most.
+    The reserve is a quarter of the limit, at most 1,024.
     """
     limit = soft_limit()
     return max(1, limit - min(LARGEST_RESERVE, limit // 4))
 
 
 class DescriptorBudget:
-    """Counts the connections of all ports; any thread may ask, and none waits.
+    """Counts the connections of all ports; safe to call from any thread, and never waits.
 
-    Each port has a :class:`Share` with a guaranteed part, so that a flood on one port leaves the other reachable.
+    Each port has a :class:`Share` with a guaranteed part, so a flood on one port leaves the other reachable.
     """
 
     def __init__(self, limit: Callable[[], int] = capacity) -> None:
@@ -65,14 +65,14 @@ class DescriptorBudget:
         self._shares: list[Share] = []
 
     def share(self, guaranteed: int) -> Share:
-        """Return a port's share; no other port can use up its first ``guaranteed`` connections."""
-        made = Share(self, guaranteed)
+        """Return a new share for a port; no other port can use up its first ``guaranteed`` connections."""
+        share = Share(self, guaranteed)
         with self._lock:
-            self._shares.append(made)
-        return made
+            self._shares.append(share)
+        return share
 
     def take(self, share: Share) -> bool:
-        """Count one more connection of the share, unless that is too many; called by the share."""
+        """Count one more connection of the share; return False if it may have no more. Called by the share."""
         with self._lock:
             if share.used >= self._most(share):
                 return False
@@ -80,7 +80,7 @@ class DescriptorBudget:
             return True
 
     def give_back(self, share: Share) -> None:
-        """Count one connection less; called by the share."""
+        """Count one connection less. Called by the share."""
         with self._lock:
             share.used = max(0, share.used - 1)
 
@@ -90,18 +90,18 @@ class DescriptorBudget:
             return self._most(share)
 
     def remove(self, share: Share) -> None:
-        """Forget the share and what it used; idempotent."""
+        """Remove the share and its connections; idempotent."""
         with self._lock:
             if share in self._shares:
                 self._shares.remove(share)
 
     def renew(self) -> None:
-        """Start empty, in a forked child: the connections are the parent's, and so is the lock."""
+        """Start empty in a forked child: the connections belong to the parent, which may hold the lock."""
         self._lock = native.allocate_lock()
         self._shares = []
 
     def _most(self, share: Share) -> int:
-        """Return the limit less what others use or are guaranteed; the lock is held."""
+        """Return the limit less what other shares use or are guaranteed; the lock must be held."""
         limit = self._limit()
         others = sum(max(one.used, min(one.guaranteed, limit // 4)) for one in self._shares if one is not share)
         return max(0, limit - others)
@@ -116,11 +116,11 @@ class Share:
         self.used = 0
 
     def take(self) -> bool:
-        """Count one more connection; False if there may be no more."""
+        """Count one more connection; return False if there may be no more."""
         return self._budget.take(self)
 
     def give_back(self) -> None:
-        """Count one connection less: its descriptor is closed."""
+        """Count one connection less, once its descriptor is closed."""
         self._budget.give_back(self)
 
     @property
@@ -129,7 +129,7 @@ class Share:
         return self._budget.most(self)
 
     def close(self) -> None:
-        """Leave everything to the others: the port is closed; idempotent."""
+        """Give the whole share back when the port is closed; idempotent."""
         self._budget.remove(self)
 
 

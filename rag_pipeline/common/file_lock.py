@@ -1,4 +1,4 @@
-"""Locks a file for one process: the file holds the id of the process that has it."""
+"""Lock a file for one process; the file contains the id of the process that holds it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _PAUSE_SECONDS = 0.02
 
 
 def lock(fd: int) -> None:
-    """Lock the file and write this process's id into it; raises BlockingIOError if another process has it, or OSError.
+    """Lock the file and write this process's id into it; raises BlockingIOError if another process holds it.
 
-    A child that a process has just forked has a copy of its locks until it runs a program of its own. So if the process
-    was killed, its lock is waited for, 5 seconds at most.
+    A forked child has a copy of its parent's locks until it runs a program of its own. So the lock of a killed process
+    is waited for, at most 5 seconds.
     """
     deadline = monotonic() + PATIENCE_SECONDS
     while True:
@@ -34,7 +34,7 @@ def lock(fd: int) -> None:
 
 
 def holder(fd: int) -> str:
-    """Return the id of the process that has the lock, or had it last; "unknown" if the file names none."""
+    """Return the id of the process that holds the lock, or held it last; "unknown" if the file has none."""
     return os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
 
 

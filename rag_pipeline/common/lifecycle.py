@@ -1,7 +1,7 @@
-"""Starting and stopping on native threads, so that an exception raised into the caller leaves nothing half done.
+"""Start and stop on native threads, so that an exception raised into the caller leaves nothing half done.
 
-Ctrl+C, a soft time limit or a debugger can raise at any bytecode of the calling thread, also in a ``finally``. The
-work is therefore done by threads that nobody raises into, and the caller only waits for them.
+Ctrl+C, a soft time limit or a debugger can raise at any bytecode of the calling thread, also in a ``finally``. So
+threads that nobody raises into do the work, and the caller only waits for them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MARGIN_SECONDS = 1.0
 
 
 class StopStep(NamedTuple):
-    """One step of an ending: idempotent, and left behind when it takes longer than ``seconds``."""
+    """One step of a stop: idempotent, and abandoned if it takes longer than ``seconds``."""
 
     name: str
     run: Callable[[], object]
@@ -30,10 +30,10 @@ class StopStep(NamedTuple):
 
 
 class StopSequence:
-    """Steps that end what was started, in order; any thread may ask for them, any number of times.
+    """Runs stop steps in order; any thread may call it, any number of times.
 
-    Each step runs on a thread of its own. One that raises is logged, one that hangs is left behind with one line, and
-    the next one runs. A caller that is interrupted while it waits changes nothing: the steps are carried on without it.
+    Each step runs on a thread of its own. A step that raises or hangs is logged, and the next one runs. A caller that
+    is interrupted while it waits changes nothing: the steps go on without it.
     """
 
     def __init__(self, steps: Iterable[StopStep] = ()) -> None:
@@ -43,16 +43,16 @@ class StopSequence:
 
     @property
     def over(self) -> bool:
-        """Whether every step has ended or was left behind."""
+        """Whether every step has ended or was abandoned."""
         return not self._steps
 
     def run(self) -> None:
-        """Run the steps that are left, or wait while another thread does; bounded by the sum of their seconds."""
+        """Run the remaining steps, or wait while another thread does; bounded by the sum of their seconds."""
         self.begun = True
         bound = sum(step.seconds for step in self._steps.copy()) + _MARGIN_SECONDS
         try:
             runner = native.start_thread(self._run_all, "rag-pipeline-stop")
-        except RuntimeError:  # the interpreter ends, and starts no thread any more
+        except RuntimeError:  # the interpreter is shutting down, and starts no threads
             self._run_all()
             return
         runner.join(bound)
@@ -81,9 +81,9 @@ def _run_bounded(step: StopStep) -> None:
 
 
 def launch(make: Callable[[], T], undo: Callable[[T], object], *, one_at_a_time: native.Lock) -> T:
-    """Return what ``make`` returns or raise what it raises; it runs on a native thread that holds the lock.
+    """Run ``make`` on a native thread that holds the lock; return its result or raise its error.
 
-    If an exception is raised into the caller while it waits, ``undo`` gets what was made, on that thread.
+    If an exception is raised into the caller while it waits, that thread passes the result to ``undo``.
     """
     attempt = _Attempt(make, undo, one_at_a_time)
     try:
@@ -104,7 +104,7 @@ def launch(make: Callable[[], T], undo: Callable[[T], object], *, one_at_a_time:
 
 
 class _Attempt(Generic[T]):
-    """One start. The caller holds ``present`` while it waits: a lock is let go of however the caller leaves."""
+    """One start. The caller holds the lock ``present`` while it waits, and releases it however it leaves."""
 
     def __init__(self, make: Callable[[], T], undo: Callable[[T], object], lock: native.Lock) -> None:
         self._lock = lock
@@ -132,13 +132,13 @@ class _Attempt(Generic[T]):
         else:
             self.made.set(result)
             with self.present:
-                pass  # the caller has what it wanted, or has left
+                pass  # the caller has taken the result, or has left
             if not self.taken:
                 self._undo(result)
 
 
 class Holders:
-    """Who holds one thing: the calls that returned it, and the ``with`` blocks that were entered with it."""
+    """Counts the holders of a shared object: calls that returned it, and ``with`` blocks that entered it."""
 
     def __init__(self) -> None:
         self._lock = native.allocate_lock()
@@ -147,24 +147,24 @@ class Holders:
         self._blocks = 0
 
     def take(self) -> None:
-        """Count a call that returned it."""
+        """Count a call that returned the object."""
         with self._lock:
             self._calls += 1
 
     def give_back(self) -> bool:
-        """Take one call back; return whether none is left."""
+        """Count one call less; return whether none is left."""
         with self._lock:
             self._calls -= 1
             return self._calls <= 0
 
     def enter(self) -> None:
-        """Count a block."""
+        """Count a ``with`` block."""
         with self._lock:
             self._depth += 1
             self._blocks += 1
 
     def exit(self) -> bool:
-        """End a block; return whether nobody else holds it: no block around this one, and no call without a block."""
+        """Count one block less; return whether no holder is left: no outer block, and no call without a block."""
         with self._lock:
             self._depth -= 1
             if self._depth:

@@ -1,8 +1,8 @@
-"""Opening a listening socket, with errors a person can act on, and leaving it to the parent in a forked child."""
+"""Open a listening socket, with errors that say what to do; a forked child leaves it to its parent."""
 
 from __future__ import annotations
 
-# The C class under socket.socket: it stays native in a host program that replaced socket.socket by a green one.
+# The C class under socket.socket stays native in a host program that has replaced socket.socket by a green one.
 import _socket
 import errno
 import os
@@ -15,7 +15,8 @@ from rag_pipeline.common import native
 from rag_pipeline.common.probe import probe
 from rag_pipeline.errors import ConfigurationError, PortInUseError
 
-BACKLOG = 1_024
+BACKLOG = 4_096
+"""A client whose SYN finds the queue full retries after a second. Linux caps it at 4,096 (net.core.somaxconn)."""
 PROBE_SECONDS = 0.5
 HTTP_SETTINGS = "port=, STATUS_PORT or --port"
 SOCKET_SETTINGS = "socket_port=, SOCKET_IO_PORT or --socket-port"
@@ -24,10 +25,10 @@ _WILDCARDS = ("0.0.0.0", "::")
 
 
 class ListeningSocket(_socket.socket):
-    """A TCP socket that listens; ``address`` is where, as ``getsockname`` has it.
+    """A listening TCP socket; ``address`` is its ``getsockname()``.
 
-    A child that is forked before :meth:`close` lets go of it, and of every connection that came in through it: else
-    the port would stay taken after the parent has ended, and the parent's clients would wait for an answer for ever.
+    A child forked before :meth:`close` releases it, and every connection accepted by it. Otherwise the port would stay
+    taken after the parent has ended, and the parent's clients would wait for ever.
     """
 
     address: tuple[Any, ...] = ()
@@ -42,12 +43,12 @@ class ListeningSocket(_socket.socket):
         self.listen(backlog)
 
     def give_up(self) -> None:
-        """Listen no more, where the descriptor was handed on to a thread that hangs: the port can be bound again."""
+        """Stop listening although a hanging thread has the descriptor, so that the port can be bound again."""
         if self in _open:
             native.end_connection(self._number)
 
     def close(self) -> None:
-        """Free the port; also tells that the connections are closed, where the descriptor was handed on."""
+        """Free the port, and forget the listener: its connections are closed too."""
         _open.discard(self)
         super().close()
 
@@ -58,16 +59,16 @@ _open: weakref.WeakSet[ListeningSocket] = weakref.WeakSet()
 def open_listener(host: str, port: int, backlog: int = BACKLOG, *, settings: str = HTTP_SETTINGS) -> ListeningSocket:
     """Return a native TCP socket that listens on ``host`` and ``port``; port 0 picks a free one.
 
-    A name with several addresses gets its first IPv4 one, as clients that are told ``localhost`` try that as well.
-    Raises :class:`PortInUseError` when the port is taken or may not be bound, naming the ``settings`` that choose
-    another, :class:`ConfigurationError` when the host is not an address of this machine.
+    A name with several addresses uses its first IPv4 one, because clients of ``localhost`` try that too. Raises
+    :class:`PortInUseError` if the port is taken or may not be bound, with the ``settings`` that choose another one, and
+    :class:`ConfigurationError` if the host is not an address of this machine.
     """
     if not 0 <= port <= 65535:  # getaddrinfo would take it modulo 65536
         raise ConfigurationError(f"port={port}: expected a whole number from 0 to 65535")
     family, address = resolve(host, port)
     listener = ListeningSocket(family, _socket.SOCK_STREAM)
     try:
-        # Lets a restarted service have its port at once; one where another server listens is still refused.
+        # A restarted service gets its port at once; a port where another server listens is still refused.
         listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         listener.begin(address, backlog)
     except OSError as error:
@@ -77,7 +78,7 @@ def open_listener(host: str, port: int, backlog: int = BACKLOG, *, settings: str
 
 
 def resolve(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
-    """Return the family and address that a listener on ``host`` and ``port`` is bound to."""
+    """Return the family and address that a listener on ``host`` and ``port`` binds to."""
     try:
         found = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM, 0, _socket.AI_PASSIVE)
     except (OSError, ValueError, OverflowError) as error:  # ValueError: a NUL, or a label IDNA has no form for
@@ -117,10 +118,10 @@ def _is_rag_pipeline(host: str, port: int) -> bool:
 
 
 def _leave_to_parent() -> None:
-    """Let go of the listeners, and of the connections that came in through them.
+    """Release the listeners and the connections accepted by them.
 
-    The number of each descriptor stays taken, by /dev/null: objects that the parent's threads left here still close
-    it some day, and must not close a file of the child's that has got the number since.
+    /dev/null takes the number of each descriptor. Objects that the parent's threads left here close it later, and must
+    not close a file of the child under the same number.
     """
     addresses = [listener.address for listener in _open]
     _open.clear()

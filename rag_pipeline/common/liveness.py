@@ -1,4 +1,4 @@
-"""Whether a process is there."""
+"""Whether a process is alive."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 
 
 def is_alive(process_id: int) -> bool:
-    """Return whether a process of this machine has the id; one that has ended and was not waited for yet has it too."""
+    """Return whether a process of this machine has the id; a zombie counts as alive."""
     try:
         os.kill(process_id, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # it is another user's
+    except PermissionError:  # it belongs to another user
         return True
     return True

@@ -1,6 +1,6 @@
-"""How log lines look: text for people, or one JSON object a line with ``LOG_FORMAT=json``.
+"""Format log lines: text for people, or one JSON object a line with ``LOG_FORMAT=json``.
 
-Only the commands set logging up. A program of its own that wants such lines gives :class:`JsonFormatter` to a handler.
+Only the commands set up logging. A host program that wants JSON lines gives :class:`JsonFormatter` to its handler.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TextIO
 
-from rag_pipeline.common.config import read_choice
+from rag_pipeline.common.env import read_choice
 from rag_pipeline.common.printing import printable
 from rag_pipeline.errors import RagPipelineError
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("rag_pipeline.command")
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 MAX_TEXT_LENGTH = 4000
-"""Characters of a message, and of a traceback: what collects lines cuts those of 16 KB and more, and JSON with them."""
+"""Characters of a message or traceback: log collectors cut lines of 16 KB and more, which would break the JSON."""
 
 
 class LogFormat(StrEnum):
@@ -34,15 +34,15 @@ class LogFormat(StrEnum):
 
 
 def about(pipeline_id: str | None, file_id: str | None = None) -> dict[str, str | None]:
-    """Return the ``extra`` of a log call that is about a pipeline, or a file of it."""
+    """Return the ``extra`` of a log call about a pipeline, or about one of its files."""
     return {"pipeline_id": pipeline_id, "file_id": file_id}
 
 
 class JsonFormatter(logging.Formatter):
-    """Makes one JSON object of a record, in ASCII on one line.
+    """Formats a record as one JSON object, in ASCII on one line.
 
-    ``time`` (ISO 8601 in UTC), ``level``, ``logger`` and ``message`` are always there; ``pipeline_id`` and ``file_id``
-    if the line is about one; ``exception`` (``type``, ``message``, ``traceback``) if there was one.
+    Always has ``time`` (ISO 8601 in UTC), ``level``, ``logger`` and ``message``; ``pipeline_id`` and ``file_id`` if the
+    line is about one; ``exception`` (``type``, ``message``, ``traceback``) if there was one.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -64,10 +64,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Makes lines for people: a record is one, and a traceback further ones that are indented.
+    """Formats a record as one line for people; a traceback follows on indented lines.
 
-    Messages name files, and tell what is inside them: what would move a terminal's cursor or begin a line of its own is
-    written as escapes.
+    Messages contain names and content of files. Characters that would move the cursor or begin another line become
+    escapes.
     """
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class TextFormatter(logging.Formatter):
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what stderr is at that moment, so that a live view can put lines above itself."""
+    """Writes to the current stderr, so that a live view can put lines above itself."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -95,27 +95,27 @@ class StderrHandler(logging.StreamHandler[TextIO]):
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         """Where the next line goes."""
-        # A live view takes over stderr whatever it is; lines that go to a file are not for its screen.
+        # A live view replaces stderr even if it is a file; lines for a file do not belong on its screen.
         taken: TextIO | None = getattr(sys.stderr, "rich_proxied_file", None)
         return sys.stderr if taken is None or taken.isatty() else taken
 
 
 def set_up(level: int, env: Mapping[str, str] | None = None) -> LogFormat:
-    """Have lines from ``level`` on written to stderr as ``LOG_FORMAT`` says; whoever has set logging up keeps that.
+    """Write log lines from ``level`` on to stderr, formatted as ``LOG_FORMAT`` says, unless logging is set up already.
 
-    Raises ConfigurationError for another value of it than ``text`` and ``json``.
+    Raises ConfigurationError for a value other than ``text`` and ``json``.
     """
     chosen = read_choice(os.environ if env is None else env, "LOG_FORMAT", LogFormat.TEXT)
     handler = StderrHandler()
     handler.setFormatter(JsonFormatter() if chosen is LogFormat.JSON else TextFormatter())
     logging.basicConfig(handlers=[handler], level=level)
-    # It shows a traceback for each answer that breaks off in its headers, which whoever asked says in a line.
+    # It logs a traceback for each answer that breaks off in its headers; the caller logs one line.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     return chosen
 
 
 def run_logged(chosen: LogFormat, command: Callable[[], int]) -> int:
-    """Run the command; where lines are JSON, the error that ends it is one of them and not a line of text."""
+    """Run the command; if log lines are JSON, the error that ends it is a log line too."""
     if chosen is LogFormat.TEXT:
         return command()
     try:
@@ -129,7 +129,7 @@ def _described(error: BaseException) -> dict[str, str]:
     lines = "".join(traceback.format_exception(error))
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001 - its __str__ is broken, which must not cost the line
+    except Exception:  # noqa: BLE001 - its __str__ is broken; log the rest
         message = ""
     return {
         "type": type(error).__name__,

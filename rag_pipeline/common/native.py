@@ -1,8 +1,8 @@
-"""Native threads, locks and writes, also in a host program that was monkey-patched.
+"""Native threads, locks and writes, also in a monkey-patched host program.
 
 A library such as eventlet or gevent replaces the functions of ``_thread`` by green ones. The service must keep real
-threads whatever the host did and whenever it did it, so this module takes its own instance of the built-in module:
-patching changes the shared one only.
+threads, whatever the host does and whenever. So this module makes its own instance of the built-in module: patching
+changes the shared instance only.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ class NativeThread:
         self.ident = native_thread.start_new_thread(next, (body, None))
 
     def _body(self) -> Iterator[None]:
-        # Up to Python 3.11 a thread that is being started has the number of the one that starts it: an exception raised
-        # into that one may arrive here, at the first bytecode. A generator is in the block by then, a function not yet.
+        # Up to Python 3.11 a starting thread has the id of the thread that starts it. An exception raised into that one
+        # may arrive here, at the first bytecode. A generator is inside the block by then, a function not yet.
         try:
             yield
         except GeneratorExit:
             return
-        except BaseException:  # noqa: BLE001, S110 - as said, it is not meant for this thread
+        except BaseException:  # noqa: BLE001, S110 - not meant for this thread
             pass
         self._run()
 
@@ -76,7 +76,7 @@ class NativeThread:
         try:
             threading.current_thread().name = self._name
             trace = threading.gettrace()
-            if trace is not None:  # coverage and debuggers see threads that threading starts only
+            if trace is not None:  # coverage and debuggers see only threads that threading starts
                 sys.settrace(trace)
             self._target()
         finally:
@@ -86,14 +86,14 @@ class NativeThread:
 
     def join(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds for the thread to end; return whether it has."""
-        # The flag, since an exception raised into a waiting thread can leave the lock taken.
+        # The flag decides, because an exception raised into a waiting thread can leave the lock taken.
         if not self._ended and self._running.acquire(timeout=max(0.0, timeout)):
             self._running.release()
         return self._ended
 
 
 def _forget_this_thread() -> None:
-    """Take an ended native thread out of ``threading.enumerate()``, where Python 3.11 and 3.12 leave it for ever."""
+    """Remove an ended native thread from ``threading.enumerate()``, where Python 3.11 and 3.12 leave it for ever."""
     known: dict[int | None, threading.Thread] = getattr(threading, "_active", {})
     thread = threading.current_thread()
     if known.get(thread.ident) is thread:
@@ -106,7 +106,7 @@ def start_thread(target: Callable[[], None], name: str) -> NativeThread:
 
 
 class Future:
-    """A value set once by one thread and awaited by others; the native stand-in for a future."""
+    """A value that one thread sets once and others wait for."""
 
     def __init__(self) -> None:
         self._unset = allocate_lock()
@@ -116,8 +116,8 @@ class Future:
         self._value: object = None
 
     def set(self, value: object = None) -> None:
-        """Store the value and wake whoever waits; later calls do nothing."""
-        # A flag, not a look at the lock: whoever waits holds that for a moment too.
+        """Store the value and wake the waiting threads; later calls do nothing."""
+        # A flag, not the state of the lock: a waiting thread holds the lock for a moment too.
         with self._setting:
             if self._is_set:
                 return
@@ -127,7 +127,7 @@ class Future:
 
     def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds; return whether the value is set."""
-        # The flag, since an exception raised into a waiting thread can leave the lock taken.
+        # The flag decides, because an exception raised into a waiting thread can leave the lock taken.
         if not self._is_set and self._unset.acquire(timeout=max(0.0, timeout)):
             self._unset.release()
         return self._is_set
@@ -139,14 +139,14 @@ class Future:
 
 
 class WakeUpFd:
-    """A file descriptor that becomes readable when :meth:`signal` was called; any thread may call it.
+    """A file descriptor that :meth:`signal` makes readable, from any thread.
 
-    A forked child has one of its own under the same number: a signal there wakes nobody in the parent.
+    A forked child has its own under the same number: a signal there wakes nobody in the parent.
     """
 
     def __init__(self) -> None:
         self.fd, self._write_fd = _wake_up_fds()
-        # Against a signal while the descriptor is closed: its number may be a stranger's file by then.
+        # Against a signal during close(): the number may be another file by then.
         self._lock = RLock()
         self._open = True
         _wake_ups.add(self)
@@ -174,7 +174,7 @@ class WakeUpFd:
                 os.close(fd)
 
     def renew(self) -> None:
-        """Leave what is shared with the parent, in a forked child."""
+        """Replace the descriptors in a forked child, which shares them with its parent."""
         self._lock = RLock()  # a thread of the parent may have held it
         if not self._open:
             return
@@ -206,21 +206,21 @@ os.register_at_fork(after_in_child=_renew_all)
 
 
 class AutoResetEvent:
-    """What one thread waits for and any other sets: :class:`WakeUpFd` for a thread that has no event loop."""
+    """An event that any thread sets and one waits for; waiting resets it. For threads without an event loop."""
 
     def __init__(self) -> None:
         self._unset = allocate_lock()
         self._unset.acquire()
 
     def signal(self) -> None:
-        """End the wait under way, or the next one; never waits and keeps the GIL."""
+        """End the current wait, or the next one; never waits and keeps the GIL."""
         try:
             self._unset.release()
         except RuntimeError:
-            pass  # it is set already
+            pass  # already set
 
     def wait(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds; return whether it was set, and take that back."""
+        """Wait at most ``timeout`` seconds; return whether it was set, and reset it."""
         return self._unset.acquire(timeout=max(0.0, timeout))
 
     def clear(self) -> None:
@@ -228,12 +228,12 @@ class AutoResetEvent:
         self._unset.acquire(blocking=False)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is held."""
 
 
-# send(fd, data, size, SEND_FLAGS) -> bytes sent or -1, keeping the GIL. Without argtypes, which cost 0.8 µs a call, a
-# fifth of it: an int goes as a C int, which libffi extends to the size of a register, and bytes as their address.
-# So the size must stay below 2 GiB.
+# send(fd, data, size, SEND_FLAGS) returns the bytes sent or -1, and keeps the GIL. It has no argtypes, which would cost
+# 0.8 µs a call, a fifth of it. Without them an int goes as a C int, which libffi extends to the size of a register, and
+# bytes as their address. So the size must stay below 2 GiB.
 send = _libc.send
 send.restype = ctypes.c_ssize_t
 SEND_FLAGS = socket.MSG_DONTWAIT | getattr(socket, "MSG_NOSIGNAL", 0)
@@ -248,9 +248,9 @@ _accept4 = getattr(_libc, "accept4", None)  # macOS has none
 
 
 def accept_nowait(fd: int) -> int | None:
-    """Return the descriptor of a client of a listener that does not block, keeping the GIL; None if there is none.
+    """Accept a client of a non-blocking listener and return its descriptor, None if there is none; keeps the GIL.
 
-    Raises OSError when there is a client and it can't be accepted: mostly no descriptor is left.
+    Raises OSError if a client can't be accepted, mostly because no descriptor is left.
     """
     if _accept4 is None:
         client = int(_libc.accept(fd, None, None))
@@ -271,28 +271,28 @@ POLL_WRITE: int = _select.POLLOUT
 
 
 def poll() -> select.poll:
-    """Return an object that waits for descriptors natively. To watch one and to stop watching it is no system call."""
+    """Return a native poll object. Registering and unregistering a descriptor is no system call."""
     return _select.poll()
 
 
 def end_connection(fd: int) -> None:
-    """End the connection, or the listening, of a descriptor that stays open."""
+    """Shut a connection or listener down, and leave its descriptor open."""
     _libc.shutdown(fd, socket.SHUT_RDWR)
 
 
 def hang_up(fd: int) -> None:
-    """End the connection and close the descriptor, also where a forked child still holds a copy of it."""
+    """Shut the connection down and close its descriptor, even if a forked child still holds a copy of it."""
     end_connection(fd)
     posix.close(fd)
 
 
 def send_failed() -> bool:
-    """Return whether this thread's :data:`send` that just gave -1 found the connection broken, rather than full."""
+    """Return whether this thread's last :data:`send`, which returned -1, found the connection broken and not full."""
     return ctypes.get_errno() not in _TRY_LATER
 
 
 def recv_nowait(fd: int, size: int) -> bytes | None:
-    """Return what has arrived, at most ``size`` bytes, keeping the GIL; empty at the end, None if nothing is there.
+    """Return the received bytes, at most ``size``; empty at the end, None if there are none yet. Keeps the GIL.
 
     Raises ConnectionError if the connection is broken.
     """

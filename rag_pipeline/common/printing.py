@@ -1,4 +1,4 @@
-"""Text for a terminal or a log of lines: names and messages from outside can't move a cursor or forge a line."""
+"""Print text from outside so that it can't move the cursor or forge a line."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TextIO
 
 
 def printable(text: str) -> str:
-    """Return the text on one line, with control characters and those that turn its direction written as escapes."""
+    """Return the text on one line; control characters and direction marks become escapes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in text)
 
 
 def say(text: str = "", stream: TextIO | None = None, *, end: str = "\n") -> None:
-    """Print one line, at once, to ``stream`` (default: stdout); what its encoding does not have is escaped too."""
+    """Print one line to ``stream`` (default: stdout) and flush; characters that its encoding lacks become escapes."""
     out = sys.stdout if stream is None else stream
     if out is None:  # closed from the start, as by `>&-`
         return
@@ -23,6 +23,6 @@ def say(text: str = "", stream: TextIO | None = None, *, end: str = "\n") -> Non
 
 
 def say_lines(text: str, stream: TextIO | None = None) -> None:
-    """Print text of several lines that was put together here; what is from outside in it is printable already."""
+    """Print several lines; parts from outside must be :func:`printable` already."""
     for line in text.split("\n"):
         say(line, stream)

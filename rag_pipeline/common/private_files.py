@@ -1,4 +1,4 @@
-"""Files and folders that only their owner may open: the state holds the text of documents, and tokens."""
+"""Files and folders for their owner alone: the state contains texts of documents, and tokens."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _OTHERS = 0o077
 _PR_SET_DUMPABLE = 4
 
 logger = logging.getLogger(__name__)
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 def keep_process_private() -> None:
-    """Have this process make files for their owner alone, and close its memory and environment to other processes.
+    """Make this process create files for their owner alone, and hide its memory and environment.
 
-    For commands, which own their process; a library must leave the umask of its host alone. What libraries write, such
-    as LanceDB, is covered too.
+    Only for commands, which own their process: a library must not change the umask of its host. The umask also covers
+    files of libraries such as LanceDB.
     """
     os.umask(_OTHERS)
-    close_memory()
+    hide_memory()
 
 
-def close_memory() -> None:
-    """Close this process's memory and ``/proc/PID/environ`` to other processes of its user, where the system can.
+def hide_memory() -> None:
+    """Hide this process's memory and ``/proc/PID/environ`` from other processes of its user, on Linux.
 
-    It writes no core dumps from then on; root can still read everything.
+    It then writes no core dumps. Root can still read everything.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
@@ -39,9 +39,9 @@ def close_memory() -> None:
 
 
 def make_private_folder(path: Path) -> None:
-    """Make the folder and those above it that are missing, each for its owner alone; raises OSError.
+    """Make the folder and its missing parents, each for its owner alone; raises OSError.
 
-    A folder that is there stays as it is.
+    Existing folders stay unchanged.
     """
     try:
         path.mkdir(FOLDER_MODE)
@@ -56,14 +56,14 @@ def make_private_folder(path: Path) -> None:
 
 
 def open_private(path: Path | str, flags: int) -> int:
-    """Return a descriptor of the file, made for its owner alone if it is missing; raises OSError."""
+    """Open the file and return its descriptor; a missing file is made for its owner alone. Raises OSError."""
     return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
 
 
 def create_private(path: Path) -> None:
-    """Make an empty file for its owner alone, unless it is there or can't be made.
+    """Make an empty file for its owner alone, unless it exists or can't be made.
 
-    SQLite opens it then, and gives its ``-wal`` and ``-shm`` the same mode. An existing file is not even opened:
+    SQLite opens it later, and gives its ``-wal`` and ``-shm`` the same mode. An existing file is not even opened:
     closing it would release the locks that another connection of this process has on it.
     """
     with suppress(OSError):
@@ -71,13 +71,13 @@ def create_private(path: Path) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a text file, made for its owner alone if it is missing; raises OSError."""
+    """Write a text file; a missing file is made for its owner alone. Raises OSError."""
     with os.fdopen(open_private(path, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as file:
         file.write(text)
 
 
 def warn_if_open(folder: Path) -> None:
-    """Log one line, once for each folder, if others than its owner may open it, or if it is another user's."""
+    """Log one line, once a folder, if other users may open it or own it."""
     try:
         info = folder.stat()
     except OSError:
@@ -87,6 +87,6 @@ def warn_if_open(folder: Path) -> None:
         reason = f"can be opened by other users (mode {info.st_mode & 0o777:04o}): run chmod -R go-rwx on it"
     elif info.st_uid not in (0, os.geteuid()):
         reason = f"belongs to another user (uid {info.st_uid}), who can read what is in it: run chown on it"
-    if reason is not None and str(folder) not in _told:
-        _told.add(str(folder))
+    if reason is not None and str(folder) not in _warned:
+        _warned.add(str(folder))
         logger.warning("the state folder %s %s; it holds the text of documents", folder, reason)

@@ -1,4 +1,4 @@
-"""Waiting for the request to stop: Ctrl+C, SIGTERM, or a call."""
+"""Wait for the request to stop: Ctrl+C, SIGTERM, or a call."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
-    """Takes SIGINT and SIGTERM for as long as it is entered; only the main thread may enter it.
+    """Handles SIGINT and SIGTERM while it is entered; only the main thread may enter it.
 
-    A signal does no more than write to a descriptor, which is safe whatever the main thread was doing, also in the
-    midst of a start. Signals that follow the first change nothing: the stop under way is bounded in time.
-    A forked child, which inherits the handlers, has the former ones back at its first signal.
+    The handler only writes to a descriptor, which is safe whatever the main thread is doing, even during a start.
+    Later signals change nothing, because the stop is bounded in time. A forked child inherits the handlers; it restores
+    the former ones at its first signal.
     """
 
     def __init__(self) -> None:
@@ -39,11 +39,11 @@ class StopSignals:
         self._wake_up.close()
 
     def request(self) -> None:
-        """Ask for the stop as a signal would; callable from any thread while entered."""
+        """Request the stop, as a signal does; callable from any thread while entered."""
         self._wake_up.signal()
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
-        """Wait until the stop is asked for, or the time is over; return whether it is asked for."""
+        """Wait for the request to stop; return False if it did not come in time."""
         ready, _, _ = select.select([self._wake_up.fd], [], [], timeout_seconds)
         return bool(ready)
 

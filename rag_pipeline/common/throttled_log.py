@@ -1,4 +1,4 @@
-"""Warnings that strangers can cause at will: one line a minute, which says how many there were."""
+"""Warnings that anyone on the network can cause: one line a minute, with the number of those left out."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class ThrottledLog:
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = monotonic) -> None:
         self._logger = logger
         self._clock = clock
-        self._lock = native.allocate_lock()  # protects the two that follow
+        self._lock = native.allocate_lock()  # protects the next two
         self._due: float | None = None
         self._silent = 0
 
     def warn(self, message: Callable[[], str]) -> None:
-        """Log the message, which is made only then, or count it."""
+        """Log the message, or only count it; ``message`` is called only if it is logged."""
         now = self._clock()
         with self._lock:
             if self._due is not None and now < self._due:
@@ -36,5 +36,5 @@ class ThrottledLog:
 
 
 def quoted(text: str) -> str:
-    """Return what a stranger sent as one short quoted word for a log line."""
+    """Return text from outside as one short quoted word for a log line."""
     return ascii(text[:SHOWN_CHARACTERS])

@@ -6,7 +6,7 @@ import difflib
 import logging
 from collections.abc import Mapping
 
-from rag_pipeline.common.config import SECRETS
+from rag_pipeline.common.env import SECRETS
 
 logger = logging.getLogger("rag_pipeline.config")
 
@@ -61,5 +61,11 @@ def describe_unknown(env: Mapping[str, str]) -> str | None:
 
 
 def _with_match(name: str, known: frozenset[str]) -> str:
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-    return f"{name} (did you mean {matches[0]}?)" if matches else name
+    # Compared without the prefixes: they would make any two names similar, and the prefix itself may be wrong.
+    by_stem = {_stem(candidate): candidate for candidate in known}
+    matches = difflib.get_close_matches(_stem(name), by_stem, n=1)
+    return f"{name} (did you mean {by_stem[matches[0]]}?)" if matches else name
+
+
+def _stem(name: str) -> str:
+    return name.partition("_")[2]

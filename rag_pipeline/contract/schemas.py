@@ -1,6 +1,6 @@
-"""JSON Schema of the types in :mod:`rag_pipeline.contract.wire`, in the words that AsyncAPI 3.0 and OpenAPI 3.1 both know.
+"""JSON Schemas of the wire types, in the subset that AsyncAPI 3.0 and OpenAPI 3.1 share.
 
-That is draft 07 without what 2020-12 changed: ``$ref`` stands alone, and what null may be says so in its ``type``.
+The subset is draft 07 without what 2020-12 changed: ``$ref`` stands alone, and a nullable ``type`` lists null.
 """
 
 from __future__ import annotations

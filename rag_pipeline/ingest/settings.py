@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rag_pipeline.common.config import read_int, read_str, reject
+from rag_pipeline.common.env import read_int, read_str, reject
 from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
 
 DEFAULT_CHUNK_TOKENS = 254

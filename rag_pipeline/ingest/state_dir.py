@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from rag_pipeline.common.config import read_str
+from rag_pipeline.common.env import read_str
 
 DEFAULT_STATE_DIR = ".rag_pipeline"
 STORE_NAME = "store"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from rag_pipeline.common import native
-from rag_pipeline.common.config import MAX_PIPELINE_ID_LENGTH, check_pipeline_id
+from rag_pipeline.common.pipeline_id import MAX_PIPELINE_ID_LENGTH, check_pipeline_id
 from rag_pipeline.errors import ConfigurationError
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")

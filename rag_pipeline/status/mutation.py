@@ -25,8 +25,8 @@ class Mutation:
     meanwhile, by a signal handler or a task's time limit.
 
     Then ``events`` go out. With ``status`` the new state goes out too: under a ``seq`` of its own if ``numbered``, and
-    also in the namespace of ``former_type``. ``due`` is when held-back progress goes out. ``known`` is False if the file
-    was not in flight. ``deferred`` is the deferred call that this mutation came from.
+    also in the namespace of ``former_type``. ``due`` is when held-back progress goes out. ``known`` is False if the
+    file was not in flight. ``deferred`` is the deferred call that this mutation came from.
     """
 
     status = False

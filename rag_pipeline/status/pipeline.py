@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rag_pipeline.common import logs
-from rag_pipeline.common.config import check_pipeline_id
+from rag_pipeline.common.pipeline_id import check_pipeline_id
 from rag_pipeline.status import checks
 from rag_pipeline.status.control import Control
 from rag_pipeline.status.core import StatusCore, pipeline_ids

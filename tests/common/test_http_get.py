@@ -94,7 +94,7 @@ def test_another_status_is_named_and_no_other_address_followed_to(status: int) -
         server.status = status
         with pytest.raises(ValueError, match=f"^it answered {status}$"):
             get(server.port)
-        assert server.asked == 1
+        assert server.requests == 1
 
 
 @pytest.mark.parametrize(

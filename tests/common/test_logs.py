@@ -239,5 +239,8 @@ def test_neither_a_name_nor_an_exception_can_forge_a_line() -> None:
 
 
 def test_the_lines_of_a_command_are_of_that_kind() -> None:
-    code = "import logging; from rag_pipeline.common import logs; logs.set_up(20, {}); logging.info('a\\nb\\x1b[1m\\u202e')"
+    code = (
+        "import logging; from rag_pipeline.common import logs\n"
+        "logs.set_up(20, {}); logging.info('a\\nb\\x1b[1m\\u202e')"
+    )
     assert run("-c", code).stderr.endswith(" INFO a\\nb\\x1b[1m\\u202e\n")

@@ -13,61 +13,61 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline.common.mailbox import FEW_ITEMS, LOOK_SECONDS, Mailbox
+from rag_pipeline.common.mailbox import FEW_ITEMS, MAX_WAIT_SECONDS, Mailbox
 from tests.support.waiting import wait_until
 
 
-def readable(handover: Mailbox[int], seconds: float = 0) -> bool:
-    return bool(select.select([handover.fd], [], [], seconds)[0])
+def readable(mailbox: Mailbox[int], seconds: float = 0) -> bool:
+    return bool(select.select([mailbox.fd], [], [], seconds)[0])
 
 
-def drain(handover: Mailbox[int]) -> list[int]:
-    handover.rearm()
+def drain(mailbox: Mailbox[int]) -> list[int]:
+    mailbox.rearm()
     items = []
-    while (item := handover.take()) is not None:
+    while (item := mailbox.take()) is not None:
         items.append(item)
     return items
 
 
 def test_items_come_out_in_order_and_make_one_wake_up() -> None:
-    handover: Mailbox[int] = Mailbox()
-    assert not readable(handover)
+    mailbox: Mailbox[int] = Mailbox()
+    assert not readable(mailbox)
     for n in range(1, 1001):
-        handover.publish(n)
-    assert readable(handover)
-    assert len(handover) == 1000
-    assert drain(handover) == list(range(1, 1001))
-    assert not readable(handover)
-    handover.publish(1)
-    assert readable(handover)
-    handover.close()
+        mailbox.publish(n)
+    assert readable(mailbox)
+    assert len(mailbox) == 1000
+    assert drain(mailbox) == list(range(1, 1001))
+    assert not readable(mailbox)
+    mailbox.publish(1)
+    assert readable(mailbox)
+    mailbox.close()
 
 
 def test_an_item_published_while_the_reader_reads_is_not_left_behind() -> None:
-    handover: Mailbox[int] = Mailbox()
-    handover.publish(1)
-    handover.rearm()
-    assert handover.take() == 1
-    handover.publish(2)
-    assert readable(handover)
-    assert drain(handover) == [2]
-    handover.close()
+    mailbox: Mailbox[int] = Mailbox()
+    mailbox.publish(1)
+    mailbox.rearm()
+    assert mailbox.take() == 1
+    mailbox.publish(2)
+    assert readable(mailbox)
+    assert drain(mailbox) == [2]
+    mailbox.close()
 
 
 def test_an_item_published_in_the_middle_of_rearming_costs_no_later_wake_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    handover: Mailbox[int] = Mailbox()
-    handover.publish(1)
-    clear = handover._wake_up.clear
+    mailbox: Mailbox[int] = Mailbox()
+    mailbox.publish(1)
+    clear = mailbox._wake_up.clear
 
     def publish_and_clear() -> None:
-        handover.publish(2)
+        mailbox.publish(2)
         clear()
 
-    monkeypatch.setattr(handover._wake_up, "clear", publish_and_clear)
-    assert drain(handover) == [1, 2]
-    handover.publish(3)
-    assert readable(handover)
-    handover.close()
+    monkeypatch.setattr(mailbox._wake_up, "clear", publish_and_clear)
+    assert drain(mailbox) == [1, 2]
+    mailbox.publish(3)
+    assert readable(mailbox)
+    mailbox.close()
 
 
 class Numbers:
@@ -90,100 +90,100 @@ class Numbers:
 
 
 def bounded(limit: int = 1000, limit_bytes: int = 1 << 40) -> Mailbox[int]:
-    return Mailbox(limit, bound=Numbers(), limit_bytes=limit_bytes)
+    return Mailbox(limit, policy=Numbers(), limit_bytes=limit_bytes)
 
 
 FEW = [-1] * FEW_ITEMS
 """Up to here nothing is weighed."""
 
 
-def fill(handover: Mailbox[int]) -> None:
+def fill(mailbox: Mailbox[int]) -> None:
     for item in FEW:
-        handover.publish(item)
+        mailbox.publish(item)
 
 
 def test_over_the_count_events_are_dropped_up_to_one_that_stands_for_them() -> None:
-    handover = bounded(limit=FEW_ITEMS + 2)
-    fill(handover)
+    mailbox = bounded(limit=FEW_ITEMS + 2)
+    fill(mailbox)
     for item in (11, 21, 31, 42, -7):
-        handover.publish(item)
-    assert handover.dropped == 2
-    assert handover.torn == ["1", "2"]
-    assert drain(handover) == [*FEW, 11, 21, -7]
+        mailbox.publish(item)
+    assert mailbox.dropped == 2
+    assert mailbox.gaps == ["1", "2"]
+    assert drain(mailbox) == [*FEW, 11, 21, -7]
     for item in (51, 13, 500, 42, 52):
-        handover.publish(item)
-    assert drain(handover) == [13, 500], "sequence 0 has lost nothing, 1 and 2 have nothing yet to say so"
-    handover.close()
+        mailbox.publish(item)
+    assert drain(mailbox) == [13, 500], "sequence 0 has lost nothing, 1 and 2 have nothing yet to say so"
+    mailbox.close()
 
 
 def test_what_stands_for_a_gap_is_marked_and_the_sequence_goes_on() -> None:
-    handover = bounded(limit=FEW_ITEMS)
-    fill(handover)
+    mailbox = bounded(limit=FEW_ITEMS)
+    fill(mailbox)
     for item in (10, 20, 500):
-        handover.publish(item)
-    assert (handover.dropped, handover.torn) == (2, ["0"])
-    assert drain(handover) == FEW
+        mailbox.publish(item)
+    assert (mailbox.dropped, mailbox.gaps) == (2, ["0"])
+    assert drain(mailbox) == FEW
     for item in (30, 1500, 40):
-        handover.publish(item)
-    assert drain(handover) == [-1500, 40]
-    assert (handover.dropped, handover.torn) == (3, [])
-    handover.close()
+        mailbox.publish(item)
+    assert drain(mailbox) == [-1500, 40]
+    assert (mailbox.dropped, mailbox.gaps) == (3, [])
+    mailbox.close()
 
 
 def test_over_the_bytes_events_are_dropped_and_the_count_comes_right() -> None:
-    handover = bounded(limit_bytes=1000)
-    fill(handover)
+    mailbox = bounded(limit_bytes=1000)
+    fill(mailbox)
     for item in (600, 300, 200, 100):
-        handover.publish(item)
-    assert handover.size_bytes == 900
-    assert (drain(handover), handover.size_bytes) == ([*FEW, 600, 300], 0)
-    handover.close()
+        mailbox.publish(item)
+    assert mailbox.size_bytes == 900
+    assert (drain(mailbox), mailbox.size_bytes) == ([*FEW, 600, 300], 0)
+    mailbox.close()
 
 
 def test_control_messages_are_never_dropped() -> None:
-    handover = bounded(limit=1)
+    mailbox = bounded(limit=1)
     for n in range(1, 5000):
-        handover.publish(-n)
-    assert drain(handover) == [-n for n in range(1, 5000)]
-    handover.close()
+        mailbox.publish(-n)
+    assert drain(mailbox) == [-n for n in range(1, 5000)]
+    mailbox.close()
 
 
 def test_a_batch_ends_where_it_is_large_enough() -> None:
-    handover = bounded()
-    fill(handover)
-    assert handover.take_batch(1000, 1) == FEW
-    assert handover.take_batch(9, 1) == []
+    mailbox = bounded()
+    fill(mailbox)
+    assert mailbox.take_batch(1000, 1) == FEW
+    assert mailbox.take_batch(9, 1) == []
     for item in (5, 6, 7):
-        handover.publish(item)
-    assert handover.take_batch(9, 11) == [5, 6], "what was not weighed on its way in is weighed here"
-    assert drain(handover) == [7]
-    fill(handover)
+        mailbox.publish(item)
+    assert mailbox.take_batch(9, 11) == [5, 6], "what was not weighed on its way in is weighed here"
+    assert drain(mailbox) == [7]
+    fill(mailbox)
     for item in (5, 6, 7, 8):
-        handover.publish(item)
-    assert handover.take_batch(FEW_ITEMS, 100) == FEW
-    assert handover.take_batch(9, 11) == [5, 6]
-    assert handover.take_batch(9, 11) == [7, 8]
-    assert handover.take_batch(9, 11) == []
-    handover.close()
+        mailbox.publish(item)
+    assert mailbox.take_batch(FEW_ITEMS, 100) == FEW
+    assert mailbox.take_batch(9, 11) == [5, 6]
+    assert mailbox.take_batch(9, 11) == [7, 8]
+    assert mailbox.take_batch(9, 11) == []
+    mailbox.close()
 
 
 def test_after_the_close_publishing_is_harmless() -> None:
-    handover: Mailbox[int] = Mailbox()
-    handover.publish(1)
-    handover.close()
-    handover.close()
-    handover.publish(2)
-    handover.rearm()
-    assert handover.take() is None
+    mailbox: Mailbox[int] = Mailbox()
+    mailbox.publish(1)
+    mailbox.close()
+    mailbox.close()
+    mailbox.publish(2)
+    mailbox.rearm()
+    assert mailbox.take() is None
 
 
 def test_many_threads_lose_nothing_and_the_reader_always_wakes() -> None:
-    handover: Mailbox[int] = Mailbox()
+    mailbox: Mailbox[int] = Mailbox()
     count, threads = 3000, 4
 
     def write(base: int) -> None:
         for n in range(count):
-            handover.publish(base + n)
+            mailbox.publish(base + n)
 
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -193,8 +193,8 @@ def test_many_threads_lose_nothing_and_the_reader_always_wakes() -> None:
             writer.start()
         seen: list[int] = []
         while len(seen) < count * threads:
-            assert readable(handover, 10), "a wake-up was lost"
-            seen += drain(handover)
+            assert readable(mailbox, 10), "a wake-up was lost"
+            seen += drain(mailbox)
         for writer in writers:
             writer.join(60)
     finally:
@@ -202,7 +202,7 @@ def test_many_threads_lose_nothing_and_the_reader_always_wakes() -> None:
     for t in range(threads):
         own = [n for n in seen if n // count == t]
         assert own == list(range(t * count, (t + 1) * count))
-    handover.close()
+    mailbox.close()
 
 
 class InterruptError(BaseException):
@@ -216,7 +216,7 @@ def interrupt(thread_id: int) -> None:
 class InterruptedPublisher:
     """Publishes rising numbers while others raise into it; ``done`` are those whose call came back."""
 
-    def __init__(self, handover: Mailbox[int], base: int) -> None:
+    def __init__(self, mailbox: Mailbox[int], base: int) -> None:
         self.done: list[int] = []
         self.tried = 0
         self.interrupted = 0
@@ -224,7 +224,7 @@ class InterruptedPublisher:
         self.thread_id = 0
         self.stopping = False
         self.began, self.ended = threading.Event(), threading.Event()
-        self._handover, self._base = handover, base
+        self._mailbox, self._base = mailbox, base
         threading.Thread(target=self._run, daemon=True).start()
         assert self.began.wait(30)
 
@@ -237,7 +237,7 @@ class InterruptedPublisher:
                 while not self.stopping:
                     self.tried += 1
                     n = self._base + self.tried
-                    self._handover.publish(n)
+                    self._mailbox.publish(n)
                     self.done.append(n)
             except InterruptError:
                 self.interrupted += 1
@@ -247,13 +247,13 @@ class InterruptedPublisher:
 @pytest.mark.usefixtures("bare_hooks")
 def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothing() -> None:
     """Every number whose call came back is read, once, in order; one whose call was cut short is read once or never."""
-    handover: Mailbox[int] = Mailbox()
+    mailbox: Mailbox[int] = Mailbox()
     base = 1 << 40
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     publishers: list[InterruptedPublisher] = []
     try:
-        publishers += [InterruptedPublisher(handover, n * base) for n in range(2)]
+        publishers += [InterruptedPublisher(mailbox, n * base) for n in range(2)]
         wait_until(lambda: all(publisher.inside == 0 for publisher in publishers))
         seen: list[int] = []
         thrown = 0
@@ -266,12 +266,12 @@ def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothi
                 interrupt(publisher.thread_id)
                 thrown += 1
                 wait_until(lambda p=publisher, n=before: p.inside > n)  # type: ignore[misc]
-            readable(handover, LOOK_SECONDS)  # the reader's rule: it looks once a second in any case
-            seen += drain(handover)
+            readable(mailbox, MAX_WAIT_SECONDS)  # the reader's rule: it looks once a second in any case
+            seen += drain(mailbox)
         for publisher in publishers:
             publisher.stopping = True
             assert publisher.ended.wait(30)
-        seen += drain(handover)
+        seen += drain(mailbox)
     finally:
         for publisher in publishers:
             publisher.stopping = True
@@ -282,23 +282,23 @@ def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothi
         assert own == sorted(set(own)), "in order, each once"
         assert set(publisher.done) <= set(own)
         assert len(own) - len(publisher.done) <= publisher.interrupted
-    handover.publish(-1)
-    assert readable(handover, 10), "the next item wakes the reader again"
-    assert drain(handover) == [-1]
-    handover.close()
+    mailbox.publish(-1)
+    assert readable(mailbox, 10), "the next item wakes the reader again"
+    assert drain(mailbox) == [-1]
+    mailbox.close()
 
 
 def test_an_exception_anywhere_in_publishing_leaves_no_item_behind() -> None:
     """One is raised ahead of each instruction in turn: the reader's next look finds what was appended."""
     for instruction in range(1000):
-        handover: Mailbox[int] = Mailbox()
-        finished = raise_at(instruction, lambda: handover.publish(1))  # noqa: B023 - called right here
-        found = drain(handover)
+        mailbox: Mailbox[int] = Mailbox()
+        finished = raise_at(instruction, lambda: mailbox.publish(1))  # noqa: B023 - called right here
+        found = drain(mailbox)
         assert found in ([1], []) if not finished else found == [1]
-        handover.publish(2)
-        assert readable(handover), f"no wake-up after an exception at instruction {instruction}"
-        assert drain(handover) == [2]
-        handover.close()
+        mailbox.publish(2)
+        assert readable(mailbox), f"no wake-up after an exception at instruction {instruction}"
+        assert drain(mailbox) == [2]
+        mailbox.close()
         if finished:
             break
     assert 20 < instruction < 999
@@ -310,7 +310,7 @@ def raise_at(instruction: int, call: Callable[[], None]) -> bool:
 
     def trace(frame: FrameType, event: str, _arg: object) -> Any:
         nonlocal left
-        if "handover" not in frame.f_code.co_filename and "native" not in frame.f_code.co_filename:
+        if "mailbox" not in frame.f_code.co_filename and "native" not in frame.f_code.co_filename:
             return None
         frame.f_trace_opcodes = True
         if event == "opcode":

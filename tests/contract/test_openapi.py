@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from rag_pipeline.common import config
+from rag_pipeline.common.pipeline_id import MAX_PIPELINE_ID_LENGTH
 from rag_pipeline.contract.openapi import openapi
 from rag_pipeline.http_server import control, query
 from rag_pipeline.http_server.router import ADDRESSES
@@ -65,7 +65,7 @@ def test_the_limits_are_those_of_the_server() -> None:
         assert (limit["minimum"], limit["maximum"], limit["default"]) == (1, MAX_PAGE, query.DEFAULT_PAGE)
     assert parameters("/files")["q"]["maxLength"] == query.MAX_TEXT_CHARACTERS
     for name in (parameters("/files")["pipeline_id"], parameters("/status/{pipeline_id}", "path")["pipeline_id"]):
-        assert name["maxLength"] == config.MAX_PIPELINE_ID_LENGTH
+        assert name["maxLength"] == MAX_PIPELINE_ID_LENGTH
     assert query.EVENTS_PARAMETERS[1] == "namespace"
     assert parameters("/events")["namespace"]["default"] == query.EventsQuery().namespace
 

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from rag_pipeline.common.config import SECRETS
+from rag_pipeline.common.env import SECRETS
 
 ROOT = Path(__file__).parents[2]
 

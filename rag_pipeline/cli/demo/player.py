@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rag_pipeline.cli.demo.script import DURATION_SECONDS, hour
 from rag_pipeline.cli.demo.steps import Step, perform
-from rag_pipeline.common.config import reject
+from rag_pipeline.common.env import reject
 from rag_pipeline.status.pipeline import PipelineStatus
 
 DEFAULT_SPEED = 20.0
