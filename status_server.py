@@ -9,7 +9,7 @@ if __name__ == "__main__":
 
     def run() -> int:
         """Import and run the service: Ctrl+C is heard while its libraries load, too."""
-        from rag_pipeline.cli.serve import main
+        from rag_pipeline.cli.status_server import main
 
         return main()
 

@@ -4,8 +4,8 @@ Each adapter imports its library in its own module and nowhere else. What goes w
 watches goes on.
 """
 
-from rag_pipeline.adapters.current import stage
-from rag_pipeline.adapters.files import File
-from rag_pipeline.adapters.functions import tracked
+from rag_pipeline.adapters.current_file import stage
+from rag_pipeline.adapters.decorator import tracked
+from rag_pipeline.adapters.file_argument import File
 
 __all__ = ["File", "stage", "tracked"]

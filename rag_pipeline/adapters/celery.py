@@ -14,13 +14,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from rag_pipeline.adapters.celery_reports import LOST, Kind
-from rag_pipeline.adapters.celery_tasks import Tasks, TaskWork
+from rag_pipeline.adapters.celery_task_files import Tasks, TaskWork
+from rag_pipeline.adapters.celery_tracker import LOST, Kind
 from rag_pipeline.adapters.celery_worker import Worker
-from rag_pipeline.adapters.files import Choice
+from rag_pipeline.adapters.file_argument import Choice
 from rag_pipeline.adapters.libraries import need
 from rag_pipeline.adapters.reporter import described, small
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 
 need("celery", "celery", "celery")
 

@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 from rag_pipeline.adapters.celery_channel import Channel
-from rag_pipeline.adapters.celery_reports import Desk, Kind, Report
-from rag_pipeline.adapters.files import File
+from rag_pipeline.adapters.celery_tracker import Desk, Kind, Report
+from rag_pipeline.adapters.file_argument import File
 from rag_pipeline.adapters.reporter import Reporter
 from rag_pipeline.common import native
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 
 PIPELINE_TYPE = "celery"
 END_SECONDS = 5.0

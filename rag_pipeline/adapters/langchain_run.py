@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rag_pipeline.adapters.files import File, file_of
+from rag_pipeline.adapters.file_argument import File, file_of
 from rag_pipeline.adapters.reporter import Reporter
 
 UNNAMED = "documents without a source"

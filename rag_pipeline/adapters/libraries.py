@@ -15,5 +15,5 @@ def need(module: str, package: str, extra: str) -> None:
         found = False
     if not found:
         raise ConfigurationError(
-            f'{package} is not installed, and its adapter needs it: pip install "rag-pipeline[{extra}]"'
+            f'{package} is not installed, and its adapter needs it: pip install "rag-pipeline-status[{extra}]"'
         )

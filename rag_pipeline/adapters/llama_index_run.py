@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from rag_pipeline.adapters.files import File, file_of
+from rag_pipeline.adapters.file_argument import File, file_of
 from rag_pipeline.adapters.reporter import Reporter
 
 UNCHANGED = "unchanged since an earlier run, or a duplicate"

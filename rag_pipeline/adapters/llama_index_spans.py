@@ -14,10 +14,10 @@ from llama_index.core.node_parser import NodeParser
 from llama_index.core.schema import BaseNode
 from llama_index.core.storage.docstore import SimpleDocumentStore
 
-from rag_pipeline.adapters.files import File
+from rag_pipeline.adapters.file_argument import File
 from rag_pipeline.adapters.llama_index_run import Run, file_of_node
 from rag_pipeline.adapters.reporter import Reporter
-from rag_pipeline.status import PipelineStatus
+from rag_pipeline.status.pipeline import PipelineStatus
 
 PIPELINE_TYPE = "llama_index"
 _STAGES: tuple[tuple[type, str], ...] = (

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Concatenate, ParamSpec
 
 import rag_pipeline
-from rag_pipeline.adapters.files import File
+from rag_pipeline.adapters.file_argument import File
 from rag_pipeline.common import native
 from rag_pipeline.errors import RagPipelineError
-from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.failures import failure
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 
 logger = logging.getLogger("rag_pipeline.adapters")
 

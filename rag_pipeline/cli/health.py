@@ -1,4 +1,4 @@
-"""Asks a running service whether it lives: both servers, each by a real request. A container's health check."""
+"""``rag-pipeline health``: checks both servers of a running service by a request to each. For containers."""
 
 from __future__ import annotations
 
@@ -14,38 +14,42 @@ DEFAULT_TIMEOUT_SECONDS = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument("--host", help="where the service is (default: STATUS_HOST, or this machine)")
+    """Add the command's arguments."""
+    parser.add_argument("--host", help="host of the service (default: STATUS_HOST, or this machine)")
     parser.add_argument("--http-port", type=int, metavar="PORT", help="default: STATUS_PORT, or 8003")
     parser.add_argument("--socket-port", type=int, metavar="PORT", help="default: SOCKET_IO_PORT, or one above")
     parser.add_argument(
-        "--timeout", type=float, default=DEFAULT_TIMEOUT_SECONDS, metavar="SECONDS", help="for each (default: 5)"
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help="per request (default: 5)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Return 0 if both servers answer 200, else 1 with one line that says which one doesn't, and why."""
+    """Return 0 if both servers answer 200; else print one line that says which one does not and why, and return 1."""
     settings = Settings.from_env(http_port=args.http_port, socket_port=args.socket_port, host=args.host)
-    dead = check(settings.host, settings.http_port, settings.socket_port, timeout_seconds=max(0.01, args.timeout))
-    if dead:
-        print_error("rag-pipeline", "; ".join(dead))
+    problems = check(settings.host, settings.http_port, settings.socket_port, timeout_seconds=max(0.01, args.timeout))
+    if problems:
+        print_error("rag-pipeline", "; ".join(problems))
         return ExitCode.FILES_FAILED
     say(f"both servers answer on {settings.host}, ports {settings.http_port} and {settings.socket_port}")
     return ExitCode.OK
 
 
 def check(host: str, http_port: int, socket_port: int, *, timeout_seconds: float) -> list[str]:
-    """Return what is wrong with each server that isn't well; nothing if both are."""
-    asked = {
+    """Return one sentence for each server that is not healthy."""
+    results = {
         f"the Socket.IO server on port {socket_port}": probe(
             host, socket_port, "/health", timeout_seconds=timeout_seconds
         ),
         f"the HTTP server on port {http_port}": probe(host, http_port, "/health", timeout_seconds=timeout_seconds),
     }
-    return [f"{name} {_problem(result)}" for name, result in asked.items() if not result.ok]
+    return [f"{name} {_problem(result)}" for name, result in results.items() if not result.ok]
 
 
 def _problem(result: ProbeResult) -> str:
-    if result.status == 503:  # the HTTP server is alive and says that the other one isn't
-        return "says that a part of the service is down"
-    return f"is not well: {result.error}"
+    if result.status == 503:  # the HTTP server itself answers
+        return "answers that a part of the service is down"
+    return f"is not healthy: {result.error}"

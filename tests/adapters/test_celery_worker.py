@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from rag_pipeline import PipelineStatus
-from rag_pipeline.adapters.celery_reports import Kind
+from rag_pipeline.adapters.celery_tracker import Kind
 from rag_pipeline.adapters.celery_worker import Worker
-from rag_pipeline.adapters.files import File
-from rag_pipeline.status import core_of
+from rag_pipeline.adapters.file_argument import File
+from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline
 from tests.support.waiting import wait_until
 

@@ -19,7 +19,7 @@ ADAPTERS = [
 def test_a_missing_library_is_one_line_that_says_what_to_install(module: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         need(module, "some-library", "some")
-    expected = 'some-library is not installed, and its adapter needs it: pip install "rag-pipeline[some]"'
+    expected = 'some-library is not installed, and its adapter needs it: pip install "rag-pipeline-status[some]"'
     assert str(caught.value) == expected
 
 
@@ -38,7 +38,7 @@ importlib.util.find_spec = lambda name, *rest: None if name.split(".")[0] == {li
 import rag_pipeline.adapters.{adapter}
 """)  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].endswith(f'pip install "rag-pipeline[{extra}]"')
+    assert done.stderr.splitlines()[-1].endswith(f'pip install "rag-pipeline-status[{extra}]"')
 
 
 def test_the_adapters_alone_load_no_library_and_no_server() -> None:

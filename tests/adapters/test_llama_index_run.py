@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rag_pipeline import PipelineStatus
-from rag_pipeline.adapters.files import File
+from rag_pipeline.adapters.file_argument import File
 from rag_pipeline.adapters.llama_index_run import UNCHANGED, Run, file_of_node
 from rag_pipeline.adapters.reporter import Reporter
 from tests.adapters.watched import new_pipeline

@@ -31,31 +31,31 @@ def run(http_port: int, socket_port: int) -> int:
     return health.run(parser.parse_args([*ports, "--host", "127.0.0.1", "--timeout", "3"]))
 
 
-def test_a_live_service_is_well(server: StatusServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_running_service_is_healthy(server: StatusServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(server.http_port, server.socket_port) == 0
     assert capsys.readouterr().err == ""
 
 
-def test_each_dead_server_is_named_in_one_line(
+def test_each_unreachable_server_is_named_in_one_line(
     server: StatusServer, dead: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(dead, server.socket_port) == 1
     assert (
         capsys.readouterr().err
-        == f"rag-pipeline: error: the HTTP server on port {dead} is not well: Connection refused\n"
+        == f"rag-pipeline: error: the HTTP server on port {dead} is not healthy: Connection refused\n"
     )
     assert run(server.http_port, dead) == 1
-    assert f"the Socket.IO server on port {dead} is not well: Connection refused\n" in capsys.readouterr().err
+    assert f"the Socket.IO server on port {dead} is not healthy: Connection refused\n" in capsys.readouterr().err
 
 
-def test_a_server_that_accepts_and_is_silent_is_dead() -> None:
+def test_a_server_that_never_answers_is_unhealthy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         problems = health.check("127.0.0.1", port, port, timeout_seconds=0.2)
     assert [problem.endswith("no answer within 0.2 seconds") for problem in problems] == [True, True]
 
 
-def test_a_service_that_asks_for_a_token_is_well_without_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_token_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(http_port=0, socket_port=0, auth=AuthSettings(tokens=("a-token-of-the-house",)))
     with StatusServer(settings, pipelines=[]).start() as guarded:
         assert run(guarded.http_port, guarded.socket_port) == 0

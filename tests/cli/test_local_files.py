@@ -54,7 +54,9 @@ def test_a_client_follows_a_folder_that_changes_by_socketio_and_http_alone(
         run.wait(lambda s: (s["total_processed"], s["total_failed"], s["total_skipped"]) == (2, 1, 1))
         (folder / "first.txt").write_text("The submarine cook bakes bread.")
         (folder / "sub" / "second.md").unlink()
-        wait_until(lambda: [name for name, _ in watcher.of("first.txt")].count("pipeline:file_completed") == 2, seconds=SECONDS)
+        wait_until(
+            lambda: [name for name, _ in watcher.of("first.txt")].count("pipeline:file_completed") == 2, seconds=SECONDS
+        )
         state = run.wait(lambda s: (s["total_processed"], s["total_deleted"], s["status"]) == (1, 1, "idle"))
         assert state["pipeline_type"] == "local_files"
         assert (state["files_queued"], state["files_in_flight"], state["folder"]) == (0, 0, str(folder))

@@ -10,7 +10,7 @@ import pytest
 
 from rag_pipeline.cli import search
 from rag_pipeline.errors import ConfigurationError, ExitCode, StoreError
-from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile
 from tests.sources.endpoint import DIMENSIONS, endpoint, vector
 

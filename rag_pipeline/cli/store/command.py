@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag_pipeline.cli.store.check import Report, check
+from rag_pipeline.cli.store.drop import drop
 from rag_pipeline.cli.store.folders import is_there
-from rag_pipeline.cli.store.locking import held, holder_of, left_lease
 from rag_pipeline.cli.store.ledger_reader import read_ledger
 from rag_pipeline.cli.store.listing import Entry, as_table, overview
-from rag_pipeline.cli.store.drop import drop
+from rag_pipeline.cli.store.locking import held, holder_of, left_lease
 from rag_pipeline.common.printing import say, say_lines
 from rag_pipeline.errors import ConfigurationError, ExitCode, StateError
 from rag_pipeline.ingest.installed import check_modules
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import STORE_NAME, read_state_dir
-from rag_pipeline.ingest.store.existing import open_existing
+from rag_pipeline.ingest.store.factory import open_existing
 
 if TYPE_CHECKING:
-    from rag_pipeline.ingest.store.existing import ExistingStore
+    from rag_pipeline.ingest.store.factory import ExistingStore
 
 DESCRIPTION = (
     "Keep the stored text in order: the store in the state folder, or the one that RAG_STORE_URL names, "
@@ -77,7 +77,7 @@ def _list(settings: IngestSettings, state_dir: Path, *, as_json: bool) -> int:
     holder = holder_of(state_dir)
     if as_json:
         told = {
-            "store": existing.place,
+            "store": existing.location,
             "state_dir": str(state_dir.absolute()),
             "model_id": existing.model_id,
             "dimensions": existing.dimensions,
@@ -86,7 +86,7 @@ def _list(settings: IngestSettings, state_dir: Path, *, as_json: bool) -> int:
         }
         print(json.dumps(told, ensure_ascii=False, indent=2))
         return ExitCode.OK
-    say(f"{existing.place}: vectors of {existing.model_id}, {existing.dimensions} dimensions")
+    say(f"{existing.location}: vectors of {existing.model_id}, {existing.dimensions} dimensions")
     if holder is not None:
         say(f"in use by process {holder}")
     say_lines(f"\n{as_table(entries)}" if entries else "no pipeline has stored anything")
@@ -102,14 +102,14 @@ def _drop(settings: IngestSettings, state_dir: Path, key: str, pipeline_id: str,
     entry = entries.get(pipeline_id)
     if entry is None:
         there = f"there are {', '.join(map(repr, entries))}" if entries else "there is none"
-        raise ConfigurationError(f"{existing.place} has no pipeline {pipeline_id!r}: {there}")
+        raise ConfigurationError(f"{existing.location} has no pipeline {pipeline_id!r}: {there}")
     _refuse_if_held(existing, entry, state_dir)
     what = f"{_count(entry.files, 'file')} with {_count(entry.chunks, 'chunk')} of {pipeline_id}"
-    if not confirmed and not _asked(what, existing.place):
+    if not confirmed and not _asked(what, existing.location):
         say("nothing was removed", sys.stderr)
         return ExitCode.REFUSED
     drop(settings, state_dir, key, pipeline_id)
-    say(f"removed {what} from {existing.place}")
+    say(f"removed {what} from {existing.location}")
     return ExitCode.OK
 
 
@@ -121,7 +121,7 @@ def _check(settings: IngestSettings, state_dir: Path) -> int:
         existing.store.close()
     _note_all(report)
     for finding in report.findings:
-        about = (part for part in (finding.pipeline_id or existing.place, finding.file_id) if part is not None)
+        about = (part for part in (finding.pipeline_id or existing.location, finding.file_id) if part is not None)
         say(": ".join((*about, finding.what)))
     counts = ", ".join(
         (_count(report.pipelines, "pipeline"), _count(report.files, "file"), _count(report.chunks, "chunk"))
@@ -149,7 +149,7 @@ def _compact(settings: IngestSettings, state_dir: Path, key: str) -> int:
             existing.store.tidy()
         finally:
             existing.store.close()
-        say(f"{existing.place}: vacuumed and analyzed; PostgreSQL's autovacuum does the same by itself")
+        say(f"{existing.location}: vacuumed and analyzed; PostgreSQL's autovacuum does the same by itself")
         return ExitCode.OK
     folder = state_dir / STORE_NAME
     open_existing(settings, folder).store.close()  # which says what is wrong before the folder is held
@@ -161,7 +161,7 @@ def _compact(settings: IngestSettings, state_dir: Path, key: str) -> int:
             after = _size(folder)
         finally:
             existing.store.close()
-    say(f"{existing.place}: {before} before, {after} now")
+    say(f"{existing.location}: {before} before, {after} now")
     return ExitCode.OK
 
 

@@ -1,1 +1,1 @@
-"""``rag-pipeline watch``: a service's pipelines in the terminal, wherever the service runs."""
+"""``rag-pipeline watch``: shows the pipelines of a running service in the terminal."""

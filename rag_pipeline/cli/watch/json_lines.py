@@ -1,49 +1,47 @@
-"""Every event as JSON, one a line, as ``GET /events`` has them: ``{"event": …, "data": …}``."""
+"""Every event as one line of JSON, in the form of ``GET /events``: ``{"event": …, "data": …}``."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from rag_pipeline.cli.watch.view import Look, write_line
+from rag_pipeline.cli.watch.output import WatchFrame, print_remark, write_line
 from rag_pipeline.client import ConnectionState, Event
-from rag_pipeline.common.printing import say
 
 
 class JsonLines:
-    """Prints events to ``out``, and how the connection stands to stderr."""
+    """Prints events to ``out``, and changes of the connection to stderr."""
 
     wants_events = True
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._connection: ConnectionState | None = None
+        self._notice = ""
         ascii_only = not (out.encoding or "utf-8").lower().startswith("utf")
         self._encode = json.JSONEncoder(ensure_ascii=ascii_only, separators=(",", ":")).encode
 
     def begin(self) -> None:
-        """Nothing comes before the first event."""
+        """Do nothing: there is no header."""
 
-    def show(self, look: Look, new: Sequence[Event]) -> None:
-        """Print the events."""
+    def show(self, frame: WatchFrame, new: Sequence[Event]) -> None:
+        """Print the events, a change of the connection, and the first notice."""
         for name, data in new:
             write_line(self._out, self._encode({"event": name, "data": data}))
         self._out.flush()
-        if look.connection is not self._connection:
-            self._connection = look.connection
-            self._say(str(look.connection) if look.error is None else f"{look.connection}: {look.error}")
+        if frame.connection is not self._connection:
+            self._connection = frame.connection
+            print_remark(str(frame.connection) if frame.error is None else f"{frame.connection}: {frame.error}")
+        if frame.notice and not self._notice:
+            self._notice = frame.notice
+            print_remark(frame.notice)
 
     def missed(self, reason: str) -> None:
-        """Say that events are missing here."""
-        self._say(reason)
+        """Report on stderr that events are missing here."""
+        print_remark(reason)
 
     def end(self, summary: str | None) -> None:
-        """Say what was done, if that is wanted."""
+        """Print the summary on stderr."""
         if summary is not None:
-            self._say(summary)
-
-    def _say(self, text: str) -> None:
-        if sys.stderr is not None:
-            say(f"rag-pipeline watch: {text}", sys.stderr)
+            print_remark(summary)

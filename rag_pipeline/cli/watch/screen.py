@@ -1,4 +1,4 @@
-"""The picture on a terminal, drawn anew some times a second, and left connection at the end."""
+"""A live view on the terminal, redrawn several times a second; the last frame stays at the end."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from rag_pipeline.cli.watch.frame import Frame, draw
-from rag_pipeline.cli.watch.view import Look
+from rag_pipeline.cli.watch.drawing import DrawContext, draw
+from rag_pipeline.cli.watch.output import WatchFrame
 from rag_pipeline.client import ConnectionState, Event
 from rag_pipeline.common.printing import printable
 
-STILL_SECONDS = 0.5
-"""How often a picture is drawn in which nothing moves but the times."""
+IDLE_REDRAW_SECONDS = 0.5
+"""How often the view is redrawn while only the times change."""
 
 
 class Screen:
-    """Takes the whole terminal while it is shown: so it follows its size, and leaves what stood there before.
+    """Draws on the terminal's alternate screen, so it follows the terminal's size and keeps the scrollback.
 
-    What it draws with is beyond ASCII: it is for an output in UTF-8.
+    Needs an output in UTF-8.
     """
 
     wants_events = False
@@ -33,38 +33,39 @@ class Screen:
         self._console = Console(file=out, highlight=False, markup=False, emoji=False)
         self._spinner = Spinner("dots", style="cyan")
         self._live = Live(console=self._console, screen=True, auto_refresh=False)
-        self._last = Look({}, ConnectionState.CONNECTING)
+        self._last = WatchFrame({}, ConnectionState.CONNECTING)
         self._drawn: object = None
         self._drawn_at = 0.0
 
     def begin(self) -> None:
-        """Take the terminal."""
+        """Switch to the alternate screen."""
         self._live.start()
 
-    def show(self, look: Look, new: Sequence[Event]) -> None:  # noqa: ARG002 - the picture has them in it
-        """Draw the picture."""
-        self._last = look
-        seen = (
-            look.connection,
-            str(look.error),
+    def show(self, frame: WatchFrame, new: Sequence[Event]) -> None:  # noqa: ARG002 - the states include them
+        """Draw the frame if anything has changed."""
+        self._last = frame
+        content = (
+            frame.connection,
+            str(frame.error),
+            frame.notice,
             self._console.size,
-            [(key, state["seq"]) for key, state in look.states.items()],
+            [(key, state["seq"]) for key, state in frame.states.items()],
         )
-        moving = any(state["files_in_flight"] for state in look.states.values())
+        is_moving = any(state["files_in_flight"] for state in frame.states.values())
         now = time.monotonic()
-        if moving or seen != self._drawn or now - self._drawn_at >= STILL_SECONDS:
-            self._drawn, self._drawn_at = seen, now
-            self._live.update(draw(look, self._frame(self._console.height)), refresh=True)
+        if is_moving or content != self._drawn or now - self._drawn_at >= IDLE_REDRAW_SECONDS:
+            self._drawn, self._drawn_at = content, now
+            self._live.update(draw(frame, self._context(self._console.height)), refresh=True)
 
     def missed(self, reason: str) -> None:
-        """Nothing is missed: no events are shown."""
+        """Do nothing: this output shows no events."""
 
     def end(self, summary: str | None) -> None:
-        """Give the terminal back, and print the last picture into it."""
+        """Leave the alternate screen and print the last frame."""
         self._live.stop()
-        self._console.print(draw(self._last, self._frame(self._console.height - 2)))
+        self._console.print(draw(self._last, self._context(self._console.height - 2)))
         if summary is not None:
             self._console.print(Text(printable(summary)))
 
-    def _frame(self, height: int) -> Frame:
-        return Frame(self._title, height, time.time(), self._spinner)
+    def _context(self, height: int) -> DrawContext:
+        return DrawContext(self._title, height, time.time(), self._spinner)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rag_pipeline.ingest.store.lance import LanceVectorStore
+from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.types import Chunk, SourceFile, VectorStore
 from rag_pipeline.sources.fingerprint import fingerprint
-from rag_pipeline.sources.following.source import opened
-from rag_pipeline.sources.ledger import Ledger, Outcome, Row, Source
+from rag_pipeline.sources.ledger import Ledger, LedgerRow, Outcome, SourceRecord
 from rag_pipeline.sources.local_files import names
-from rag_pipeline.sources.local_files.scan import scan
+from rag_pipeline.sources.local_files.scan import scan_folder
+from rag_pipeline.sources.source import open_local
 from tests.sources.local_files.process import command
 
 DIMENSIONS = 8
@@ -58,17 +58,17 @@ class Kept:
 
     def note(self, pipeline_id: str, folder: Path) -> dict[str, SourceFile]:
         """Write down in the ledger that the folder's files are stored; return them as they are to be stored."""
-        found = scan(str(folder))
+        found = scan_folder(str(folder))
         sources: dict[str, SourceFile] = {}
         with Ledger(self.state, pipeline_id) as ledger:
-            ledger.set_source(Source(names.file_id(str(folder)), found.identity))
+            ledger.set_source(SourceRecord(names.file_id(str(folder)), found.identity))
             for key in ledger.rows().keys() - found.files.keys():
                 ledger.remove(key, key)
             for key, file in found.files.items():
-                with opened(names.path_of(file.uri)) as found_file:
+                with open_local(names.path_of(file.uri)) as found_file:
                     content = fingerprint(found_file.descriptor, file.name, RECIPE, limit=1 << 20, check=lambda: None)
                 sources[key] = SourceFile(key, file.name, file.uri, content, file.size, "text/plain", file.modified_at)
-                ledger.put(key, Row(file.version, Outcome.STORED, content, RECIPE, name=file.name))
+                ledger.put(key, LedgerRow(file.version, Outcome.STORED, content, RECIPE, name=file.name))
         return sources
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""States and events to be shown, as a real pipeline makes them."""
+"""States and events of a real pipeline, for the outputs to show."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import io
 import json
 from typing import Any
 
-from rag_pipeline.cli.watch.view import Look
+from rag_pipeline.cli.watch.output import WatchFrame
 from rag_pipeline.client import ConnectionState, Event
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 
-JsonDict = dict[str, Any]
+Json = dict[str, Any]
 
 
 class Made:
-    """A pipeline, and what it has published as a client gets it."""
+    """A pipeline, and its events in the form that a client receives."""
 
     def __init__(self, pipeline_id: str = "papers", kind: str | None = "local_files") -> None:
         self.pipeline = PipelineStatus(kind, pipeline_id)
@@ -27,11 +27,11 @@ class Made:
         return [Event(event.name, json.loads(json.dumps(event.payload()))) for event in self._recorder.events]
 
     @property
-    def state(self) -> JsonDict:
+    def state(self) -> Json:
         return self.pipeline.get()
 
     def work(self) -> None:
-        """Have one file of each end, and two in flight."""
+        """Process one file with each outcome, and leave two in flight."""
         status = self.pipeline
         status.update(status="processing", files_queued=7)
         status.add_processing_file("good.md", "1")
@@ -46,13 +46,18 @@ class Made:
         status.add_processing_file("second.pdf", "6")
 
 
-def look(*states: JsonDict, connection: ConnectionState = ConnectionState.LIVE, error: Exception | None = None) -> Look:
-    """Return what a view is shown."""
-    return Look({state["pipeline_id"]: state for state in states}, connection, error)
+def frame(
+    *states: Json,
+    connection: ConnectionState = ConnectionState.LIVE,
+    error: Exception | None = None,
+    notice: str = "",
+) -> WatchFrame:
+    """Return a frame with these states."""
+    return WatchFrame({state["pipeline_id"]: state for state in states}, connection, error, notice)
 
 
 class Output(io.TextIOWrapper):
-    """What was written to an output of some encoding."""
+    """A stream with a given encoding that keeps what is written."""
 
     def __init__(self, encoding: str = "utf-8", *, terminal: bool = False) -> None:
         super().__init__(io.BytesIO(), encoding=encoding)

@@ -1,0 +1,86 @@
+"""Which tasks are shown, and by which name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from rag_pipeline.adapters.celery_task_files import Tasks, TaskWork
+from rag_pipeline.adapters.celery_tracker import Kind
+from rag_pipeline.adapters.current_file import current, stage
+from rag_pipeline.adapters.file_argument import Choice, File
+
+app = Celery("tests", set_as_current=False)
+
+
+@app.task(name="ingest")
+def ingest(path: str, title: str = "") -> None: ...
+
+
+@app.task(name="bound", bind=True)
+def bound(self: Any, path: str) -> None: ...
+
+
+@app.task(name="count")
+def count(number: int) -> None: ...
+
+
+class Sent:
+    """A worker that keeps what is reported."""
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[Any, ...]] = []
+
+    def report(self, *report: Any, value: Any = None, retries: int | None = None) -> None:
+        self.reports.append((*report, retries, value))
+
+
+@pytest.mark.parametrize("task", [ingest, bound])
+def test_the_file_is_the_first_argument_that_can_be_one(task: Any) -> None:
+    assert Tasks(None, None).file(task, ["a.pdf"], {}) == File("a.pdf", f"{task.name}:a.pdf")
+    assert Tasks(None, None).file(task, [], {"path": "a.pdf"}) == File("a.pdf", f"{task.name}:a.pdf")
+
+
+@pytest.mark.parametrize(
+    ("choice", "file"),
+    [
+        ("title", File("T", "ingest:T")),
+        ("no_such_argument", None),
+        (lambda path, title: File(path, title), File("a.pdf", "T")),
+        (lambda *_, **__: None, None),
+    ],
+)
+def test_it_can_be_chosen(choice: Choice, file: File | None) -> None:
+    assert Tasks(None, choice).file(ingest, ["a.pdf"], {"title": "T"}) == file
+
+
+def test_tasks_without_a_file_of_another_app_and_of_celery_itself_are_not_shown() -> None:
+    assert Tasks(None, None).file(count, [7], {}) is None
+    assert Tasks(Celery("other", set_as_current=False), None).file(ingest, ["a.pdf"], {}) is None
+    assert Tasks(app, None).file(ingest, ["a.pdf"], {}) is not None
+    assert Tasks(None, None).file(app.tasks["celery.chunks"], ["a.pdf"], {}) is None
+
+
+def test_stages_go_to_the_task_that_runs_here() -> None:
+    tasks, sent = Tasks(None, None), Sent()
+    tasks.enter(TaskWork(sent, "1", 2))  # type: ignore[arg-type]
+    stage("chunking", 0.5)
+    assert not tasks.leave("1", 1)
+    assert tasks.leave("1", 2)
+    assert not tasks.leave("1", 2)
+    assert current() is None
+    assert sent.reports == [(Kind.STAGE, "1", 2, ["chunking", 0.5])]
+
+
+def test_fractions_of_one_stage_are_sent_now_and_then_the_last_one_always() -> None:
+    sent = Sent()
+    work = TaskWork(sent, "1")  # type: ignore[arg-type]
+    for part in range(1001):
+        work.stage("embedding", part / 1000)
+    work.stage("storing")
+    values = [value for *_, value in sent.reports]
+    assert values[0] == ["embedding", 0.0]
+    assert values[-2:] == [["embedding", 1.0], ["storing", None]]
+    assert len(values) < 500

@@ -1,0 +1,63 @@
+"""The file that the running code works on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from rag_pipeline.adapters.current_file import current, enter, leave, stage, working_on
+
+
+class Recorded:
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, float | None]] = []
+
+    def stage(self, stage: str, progress: float | None = None) -> None:
+        self.stages.append((stage, progress))
+
+
+def test_a_stage_goes_to_the_file_that_is_worked_on() -> None:
+    outer, inner = Recorded(), Recorded()
+    with working_on(outer):
+        stage("one")
+        with working_on(inner):
+            stage("two", 0.5)
+        stage("three")
+    assert (outer.stages, inner.stages) == ([("one", None), ("three", None)], [("two", 0.5)])
+
+
+def test_outside_of_one_a_stage_does_nothing() -> None:
+    assert current() is None
+    stage("nowhere")
+
+
+def test_threads_do_not_share_it() -> None:
+    seen: list[object] = []
+    with working_on(Recorded()):
+        thread = threading.Thread(target=lambda: seen.append(current()))
+        thread.start()
+        thread.join()
+    assert seen == [None]
+
+
+def test_tasks_have_their_own() -> None:
+    async def work(file: Recorded) -> None:
+        with working_on(file):
+            await asyncio.sleep(0)
+            stage("mine")
+
+    async def both() -> tuple[Recorded, Recorded]:
+        one, other = Recorded(), Recorded()
+        await asyncio.gather(work(one), work(other))
+        return one, other
+
+    one, other = asyncio.run(both())
+    assert one.stages == other.stages == [("mine", None)]
+
+
+def test_what_was_entered_is_left_again() -> None:
+    file = Recorded()
+    token = enter(file)
+    assert current() is file
+    leave(token)
+    assert current() is None
