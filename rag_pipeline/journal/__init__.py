@@ -1,20 +1,20 @@
 """The journal of events: ordered, bounded, replayable."""
 
+from rag_pipeline.journal.backend import JournalBackend
 from rag_pipeline.journal.base import (
     Entry,
     FileQuery,
     FileRow,
     FileStatus,
-    Journal,
-    Lineage,
+    Generations,
     encode_payload,
     new_identity,
     offset_of,
     parse_offset,
-)  # fmt: skip
+)
 from rag_pipeline.journal.tail import Tail
 
 __all__ = [
-    "Entry", "FileQuery", "FileRow", "FileStatus", "Journal", "Lineage", "Tail", "encode_payload", "new_identity",
-    "offset_of", "parse_offset",
+    "Entry", "FileQuery", "FileRow", "FileStatus", "Generations", "JournalBackend", "Tail", "encode_payload",
+    "new_identity", "offset_of", "parse_offset",
 ]  # fmt: skip

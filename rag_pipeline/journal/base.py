@@ -1,8 +1,8 @@
-"""What a journal is: one ordered, bounded sequence of events, and what can be asked of it.
+"""Types of the journal: entries, offsets, file queries, and the protocols of a journal's storage.
 
-An event's *position* is a whole number that rises along the journal; 0 lies before the first. Its *offset* is the
-opaque string that clients get: the identity of the journal's *generation* and the position. A generation begins
-whenever positions start over, or may be given again, so that what an offset stands for never changes.
+An event's *position* is a whole number that rises along the journal; 0 lies before the first event. Its *offset* is the
+opaque string that clients get: the identity of the journal's *generation*, then the position. A new generation begins
+whenever positions start over or may be used again, so an offset never changes its meaning.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self
 
-from rag_pipeline.contract.events import Event, Json
+from rag_pipeline.contract.events import Json, PipelineEvent
 from rag_pipeline.status.saved import SavedState
 
 logger = logging.getLogger("rag_pipeline.journal")
@@ -28,27 +28,29 @@ MAX_PAGE = 1000
 
 
 class Entry:
-    """One event at its place in the journal; ``text`` is its payload as JSON, without the offset, made when asked."""
+    """One event with its position; ``text`` is its payload as JSON without the offset, encoded on first use."""
 
     __slots__ = ("_payload", "_text", "event", "position")
 
-    def __init__(self, position: int, event: Event, text: str | None = None, payload: Json | None = None) -> None:
+    def __init__(
+        self, position: int, event: PipelineEvent, text: str | None = None, payload: Json | None = None
+    ) -> None:
         self.position = position
         self.event = event
         self._text = text
         self._payload = payload
 
     @property
-    def made_text(self) -> str | None:
-        """The payload, None if nobody has asked for it yet."""
+    def cached_text(self) -> str | None:
+        """The payload if it was encoded already, else None."""
         return self._text
 
     def forget_text(self) -> None:
-        """Drop the payload; it is made anew when asked for."""
+        """Drop the encoded payload; the next use of ``text`` encodes it again."""
         self._text = None
 
     def try_text(self) -> str:
-        """Return the payload, empty if it can't be encoded, which is logged once: the event is left out then."""
+        """Return the payload, or "" if it can't be encoded; that is logged once, and the event is left out."""
         try:
             return self.text
         except Exception:
@@ -66,7 +68,7 @@ class Entry:
         return text
 
     def take_payload(self) -> Json:
-        """Return the payload; one that was parsed already is handed over and not kept."""
+        """Return the payload parsed; a payload given to the constructor is returned once, then released."""
         payload, self._payload = self._payload, None
         if payload is None:
             payload = json.loads(self.text)
@@ -74,44 +76,44 @@ class Entry:
 
 
 class StoredBody(NamedTuple):
-    """The body of an event that was read from a store: its payload is the JSON text it was stored as."""
+    """The body of an event that was read from storage: the JSON text of the whole payload."""
 
     text: str
 
     def to_json(self, at: float) -> Json:  # noqa: ARG002 - the protocol's signature
-        """Return the whole payload, envelope and all: it is the same."""
+        """Return the whole payload, envelope included."""
         payload: Json = json.loads(self.text)
         return payload
 
 
-def encode_payload(event: Event) -> str:
-    """Return the event's payload as JSON, without an offset."""
+def encode_payload(event: PipelineEvent) -> str:
+    """Return the event's payload as JSON, without the offset."""
     body = event.body
     return body.text if isinstance(body, StoredBody) else _encoder.encode(event.payload())
 
 
 def new_identity() -> str:
-    """Return an identity that no other generation of any journal has."""
+    """Return a random identity for a generation."""
     return secrets.token_hex(8)
 
 
 def offset_of(identity: str, position: int) -> str:
-    """Return the string clients know the position by."""
+    """Return the offset that clients get for the position."""
     return f"{identity}-{position:x}"
 
 
 def parse_offset(offset: object) -> tuple[str, int] | None:
-    """Return identity and position, None for what was never an offset."""
+    """Return identity and position; None if the value is no offset."""
     match = _OFFSET.fullmatch(offset) if isinstance(offset, str) else None
     return None if match is None else (match[1], int(match[2], 16))
 
 
-class Lineage(NamedTuple):
-    """The generations of a journal: the identity of the present one, and up to where each former one still holds.
+class Generations(NamedTuple):
+    """The identity of the current generation, and for each former one the last position that is still valid.
 
-    A store can come back with less than it had confirmed: after a loss of power, or from a copy. It then gives the
-    positions of the lost stretch to other events. So a generation begins wherever that may have happened, at the
-    position that the store had then, and what the former one made after that position is not there any more.
+    Storage can come back with less than it had confirmed: after a power loss, or from a backup. It then reuses the
+    positions of the lost events. So whenever that may have happened, a new generation begins at the position that the
+    storage had then. Later positions of the former generation are no longer valid.
     """
 
     identity: str
@@ -119,7 +121,7 @@ class Lineage(NamedTuple):
 
     @classmethod
     def of(cls, generations: Iterable[tuple[str, int]]) -> Self:
-        """Return it from each generation's identity and start, the oldest first; there must be one."""
+        """Build from (identity, start) pairs, oldest first; there must be at least one."""
         (identity, end), *older = reversed([*generations])
         former: dict[str, int] = {}
         for before, start in older:
@@ -128,7 +130,7 @@ class Lineage(NamedTuple):
         return cls(identity, former)
 
     def position_of(self, offset: object) -> int | None:
-        """Return the position an offset stands for; None for one of another journal, or of what was lost."""
+        """Return the offset's position; None if it belongs to another journal or to lost events."""
         parsed = parse_offset(offset)
         if parsed is None:
             return None
@@ -139,7 +141,7 @@ class Lineage(NamedTuple):
 
 
 class FileStatus(StrEnum):
-    """Where a file stands, as ``GET /files`` asks for it."""
+    """The state of a file, as ``GET /files`` filters by it."""
 
     PROCESSING = "processing"
     COMPLETED = "completed"
@@ -149,10 +151,10 @@ class FileStatus(StrEnum):
 
 
 class FileQuery(NamedTuple):
-    """Which files to list, the newest first.
+    """A query for files, most recently changed first.
 
-    ``text`` is looked for in names and error messages, whatever the case; ``before`` is a position: of files that
-    changed before it. ``limit`` is at most :data:`MAX_PAGE`.
+    ``text`` is searched in names and error messages, ignoring case. ``before`` is a position: only files that changed
+    before it are listed. ``limit`` is at most :data:`MAX_PAGE`.
     """
 
     status: FileStatus | None = None
@@ -163,7 +165,7 @@ class FileQuery(NamedTuple):
 
 
 class FileRow(NamedTuple):
-    """A file's last event: ``file`` is what users see of it, ``position`` where it last changed."""
+    """A file as of its last event: ``position`` is that event's, ``file`` the JSON that users see."""
 
     position: int
     pipeline_id: str
@@ -172,27 +174,12 @@ class FileRow(NamedTuple):
     file: Mapping[str, Any]
 
 
-class Journal(Protocol):
-    """Keeps events; any thread may call it. Raises :class:`~rag_pipeline.errors.JournalError` when the store fails."""
-
-    @property
-    def lineage(self) -> Lineage:
-        """Whose offsets it knows."""
-        ...
+class JournalReader(Protocol):
+    """Reads events; any thread may call it. Raises :class:`~rag_pipeline.errors.JournalError` when storage fails."""
 
     @property
     def newest(self) -> int:
         """The position of the last event, 0 if there was none."""
-        ...
-
-    def append(self, events: Sequence[Event]) -> list[Entry]:
-        """Keep the events, all or none; on return they outlive the process.
-
-        Any other error than JournalError is one of an event, which can't be kept: none of them is.
-
-        One that is not ``numbered`` is not kept: what it shows of the pipeline is, and its entry has the position of
-        the event before it.
-        """
         ...
 
     def reaches(self, position: int) -> bool:
@@ -203,30 +190,43 @@ class Journal(Protocol):
         """Return at most ``limit`` events after the position, in order, of one namespace or of all."""
         ...
 
-    def saved(self) -> Mapping[str, SavedState]:
-        """Return what each pipeline goes on from, by its id."""
+
+class LocalJournal(JournalReader, Protocol):
+    """A journal that only this process writes."""
+
+    @property
+    def generations(self) -> Generations:
+        """The generations of its offsets."""
+        ...
+
+    def append(self, events: Sequence[PipelineEvent]) -> list[Entry]:
+        """Store all of the events or none; on return they outlive the process.
+
+        An event that is not ``numbered`` is not stored. What it says of the pipeline is, and its entry has the position
+        of the event before it. An error other than JournalError means that an event can't be stored.
+        """
+        ...
+
+    def saved_states(self) -> Mapping[str, SavedState]:
+        """Return the state that each pipeline resumes from, by pipeline id."""
         ...
 
     def files(self, query: FileQuery) -> list[FileRow]:
-        """Return the files that fit, the one that changed last first."""
+        """Return the files that match, most recently changed first."""
+        ...
+
+    def newest_statuses(self) -> Mapping[tuple[str, str], int]:
+        """Return the position of the newest ``pipeline:status`` by pipeline id and namespace."""
+        ...
+
+    def has_all_files(self) -> bool:
+        """Return whether the list of files is complete: no event was ever dropped before it was stored."""
         ...
 
     def size(self) -> Mapping[str, Any]:
-        """Return ``events`` (how many are kept) and what else is worth showing in ``/health``."""
+        """Return ``kind``, ``events`` (the number stored) and other sizes for ``/health``."""
         ...
 
     def close(self) -> None:
-        """Release what it holds; idempotent."""
-        ...
-
-
-class Store(Journal, Protocol):
-    """A journal of this process alone, which a service begins with."""
-
-    def newest_statuses(self) -> Mapping[tuple[str, str], int]:
-        """Return the position of the newest ``pipeline:status`` of each pipeline in each namespace."""
-        ...
-
-    def is_whole(self) -> bool:
-        """Return whether its files are all there are: no events were ever dropped on the way to it."""
+        """Release all resources; idempotent."""
         ...

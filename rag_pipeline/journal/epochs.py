@@ -1,4 +1,4 @@
-"""Epochs that have to end: events of a pipeline are missing, and numbers that went on would hide it."""
+"""Ends the epochs of pipelines whose events got lost: with the numbering continued, nobody would notice the loss."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from time import monotonic
 from typing import Any
 
 from rag_pipeline.common.mailbox import Mailbox
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal.gap import GapBody
-from rag_pipeline.status import StatusCore
+from rag_pipeline.status.core import StatusCore
 from rag_pipeline.status.model import StateBody
 
 logger = logging.getLogger("rag_pipeline.journal")
 
 MAX_ENDED = 1000
 PATIENCE_SECONDS = 0.5
-TELL_SECONDS = 60.0
+LOG_SECONDS = 60.0
 
 
 class Epochs:
-    """Begins new epochs, and restamps the events that are still under way; belongs to one reader of a hand-over."""
+    """Begins new epochs, and restamps queued events of the old ones; belongs to the reader of one mailbox."""
 
     def __init__(self, pipelines: Callable[[], Iterable[StatusCore]]) -> None:
         self._pipelines = pipelines
-        self._next: dict[str, str] = {}  # by the epoch that has ended
-        self._told = 0
-        self._tell_due = 0.0
-        self._mend_due: float | None = None
+        self._next: dict[str, str] = {}  # by ended epoch
+        self._logged = 0
+        self._log_due = 0.0
+        self._patience_ends: float | None = None
 
     def end(self, pipeline_id: str | None) -> bool:
-        """End the epoch of a pipeline of this process; return whether there is one of this id."""
-        found = [pipeline for pipeline in self._pipelines() if pipeline.pipeline_id == pipeline_id]
-        for pipeline in found:
+        """End the epoch of a pipeline of this process; return whether there is a pipeline with this id."""
+        matching = [pipeline for pipeline in self._pipelines() if pipeline.pipeline_id == pipeline_id]
+        for pipeline in matching:
             self._end(pipeline)
-        return bool(found)
+        return bool(matching)
 
     def end_all(self) -> None:
         """End the epoch of every pipeline."""
@@ -48,11 +48,11 @@ class Epochs:
         if len(self._next) > MAX_ENDED:
             del self._next[next(iter(self._next))]
 
-    def restamped(self, event: Event) -> Event:
-        """Return the event under the epoch that its pipeline has by now."""
+    def restamped(self, event: PipelineEvent) -> PipelineEvent:
+        """Return the event with the current epoch of its pipeline."""
         return self._restamped(event) if self._next else event
 
-    def _restamped(self, event: Event) -> Event:
+    def _restamped(self, event: PipelineEvent) -> PipelineEvent:
         epoch = event.epoch or ""
         if epoch not in self._next:
             return event
@@ -65,24 +65,24 @@ class Epochs:
             body = GapBody(body.state._replace(epoch=epoch))
         return event._replace(epoch=epoch, body=body)
 
-    def watch(self, handover: Mailbox[Any]) -> None:
-        """Say that events were dropped on the way here, once a minute at most, and see that clients learn of it.
+    def watch(self, mailbox: Mailbox[Any]) -> None:
+        """Log dropped events, at most once a minute, and make sure that clients notice the gap.
 
-        The next status of each pipeline says so. If none comes, the pipeline begins a new epoch.
+        The next status of each pipeline marks the gap. If none comes in time, the pipeline begins a new epoch.
         """
-        if handover.dropped > self._told and monotonic() >= self._tell_due:
-            self._tell_due = monotonic() + TELL_SECONDS
-            self._told = handover.dropped
+        if mailbox.dropped > self._logged and monotonic() >= self._log_due:
+            self._log_due = monotonic() + LOG_SECONDS
+            self._logged = mailbox.dropped
             logger.error(
-                "%d events were dropped: too many waited. Clients see a gap, /files is not complete, and /health has "
-                "the count",
-                handover.dropped,
+                "%d events were dropped because too many waited. Clients see a gap, /files is incomplete, and /health "
+                "has the count",
+                mailbox.dropped,
             )
-        if not handover.is_torn or len(handover):
-            self._mend_due = None
-        elif self._mend_due is None:
-            self._mend_due = monotonic() + PATIENCE_SECONDS
-        elif monotonic() >= self._mend_due:
-            self._mend_due = None
-            for pipeline_id in handover.torn:
+        if not mailbox.has_gaps or len(mailbox):
+            self._patience_ends = None
+        elif self._patience_ends is None:
+            self._patience_ends = monotonic() + PATIENCE_SECONDS
+        elif monotonic() >= self._patience_ends:
+            self._patience_ends = None
+            for pipeline_id in mailbox.gaps:
                 self.end(pipeline_id)

@@ -1,4 +1,4 @@
-"""Files as a journal keeps them: which event says what of a file, and records to and from JSON."""
+"""File records: which event means which file status, and records to and from JSON."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal.base import FileStatus
 from rag_pipeline.status.files import Key, key_of
-from rag_pipeline.status.model import FileBody, FileError, FileRecord
+from rag_pipeline.status.model import FileBody, FileFailure, FileRecord
 from rag_pipeline.status.outcomes import DELETED, FAILED, PROCESSED, SKIPPED
 
 STATUS_OF = {
@@ -20,23 +20,23 @@ STATUS_OF = {
     events.FILE_SKIPPED: FileStatus.SKIPPED,
     events.FILE_DELETED: FileStatus.DELETED,
 }
-"""What a file event says of its file."""
+"""The status of a file after an event of this name."""
 OUTCOMES = {
     FileStatus.COMPLETED: PROCESSED,
     FileStatus.FAILED: FAILED,
     FileStatus.SKIPPED: SKIPPED,
     FileStatus.DELETED: DELETED,
 }
-"""The outcome that the totals count a file of this status under."""
+"""The outcome that a file of this status counts as in the totals."""
 
 
-def file_of(event: Event) -> FileRecord | None:
-    """Return the file an event is about, None for a status."""
+def file_of(event: PipelineEvent) -> FileRecord | None:
+    """Return the file of an event; None for a status."""
     return event.body.file if isinstance(event.body, FileBody) else None
 
 
 def keys_of(file: FileRecord) -> tuple[Key, Key | None]:
-    """Return the file's key, and the one it may have been started under before its id was known."""
+    """Return the file's key, and the key it may have been started under before its id was known."""
     key = key_of(file.name, file.id)
     return key, None if file.id is None or file.started_at is None else key_of(file.name, None)
 
@@ -47,8 +47,8 @@ def pack(file: FileRecord) -> str:
 
 
 def unpack(text: str) -> FileRecord:
-    """Return the record that :func:`pack` made the text of."""
+    """Return the record from the text that :func:`pack` made."""
     values: list[Any] = json.loads(text)
     error = values[-1]
-    values[-1] = None if error is None else FileError(*error)
+    values[-1] = None if error is None else FileFailure(*error)
     return FileRecord(*values)

@@ -1,11 +1,11 @@
-"""Gaps: events that were dropped, and the ``pipeline:status`` with ``gap: true`` that stands for them."""
+"""Gaps: dropped events, and the ``pipeline:status`` with ``gap: true`` that replaces them."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event, Json
+from rag_pipeline.contract.events import Json, PipelineEvent
 from rag_pipeline.journal.base import Entry, StoredBody
 from rag_pipeline.journal.weight import weigh
 from rag_pipeline.status.model import StateBody
@@ -13,21 +13,21 @@ from rag_pipeline.status.model import StateBody
 T = TypeVar("T")
 
 GAP = '"gap":true,'
-"""The member of a status that stands for events which are missing."""
+"""The JSON member that marks a status as a replacement for missing events."""
 
 
 class GapBody(NamedTuple):
-    """A whole state in place of events that were dropped."""
+    """A whole state that replaces dropped events."""
 
     state: StateBody
 
     def to_json(self, at: float) -> Json:
-        """Return the state, marked."""
+        """Return the state, marked as a gap."""
         return {**self.state.to_json(at), "gap": True}
 
 
-def is_gap(event: Event) -> bool:
-    """Return whether the event stands for others that are missing."""
+def is_gap(event: PipelineEvent) -> bool:
+    """Return whether the event replaces missing ones."""
     body = event.body
     if isinstance(body, StoredBody):
         return event.name == events.STATUS and ('"gap":true' in body.text[:16] or body.text.endswith('"gap":true}'))
@@ -35,36 +35,36 @@ def is_gap(event: Event) -> bool:
 
 
 class EventBound:
-    """Which items of a hand-over may be dropped: events. A status can stand for what was; the rest is control."""
+    """Overflow rule of a mailbox: events may be dropped, and a status replaces them; control messages may not."""
 
     weigh = staticmethod(weigh)
 
     def subject(self, item: object) -> str:
-        """Return the id of the pipeline that an event is of."""
+        """Return the id of the event's pipeline."""
         return _event_of(item).pipeline_id or ""
 
     def is_loss(self, item: object) -> bool:
-        """Return whether an event is numbered: the others sum up what numbered ones have said."""
+        """Return whether the event is numbered; the others only summarize numbered ones."""
         return _event_of(item).numbered
 
     def after_gap(self, item: T) -> T | None:
-        """Return a status marked as a gap, None for any other event.
+        """Return a status marked as a gap; None for any other event.
 
-        It is numbered, so that whoever asks for the events that it stands for gets it.
+        It is numbered, so a client that asks for the missing events gets it.
         """
         event = _event_of(item)
         if event.name != events.STATUS:
             return None
         if isinstance(item, Entry):
-            # The store has what was dropped on the way from it, so this mark is for those who are connected.
+            # Dropped on the way from the journal, which still has it: the mark is for connected clients only.
             return Entry(item.position, event, f"{{{GAP}{item.text[1:]}")  # type: ignore[return-value]
         if isinstance(event.body, StateBody):
             return event._replace(body=GapBody(event.body), numbered=True)  # type: ignore[return-value]
         return item
 
 
-def _event_of(item: object) -> Event:
+def _event_of(item: object) -> PipelineEvent:
     if isinstance(item, Entry):
         return item.event
-    assert isinstance(item, Event)
+    assert isinstance(item, PipelineEvent)
     return item

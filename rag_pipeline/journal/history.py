@@ -1,4 +1,4 @@
-"""What became of each file, from events alone: the history that a journal in memory shows."""
+"""The list of files of a journal in memory, computed from its events."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rag_pipeline.status.files import Key
 from rag_pipeline.status.model import FileRecord
 
 
-def begun_as(file: FileRecord, in_flight: Container[Key]) -> Key | None:
-    """Return the key that a file which has ended was in flight under, None if it was not in flight.
+def in_flight_key(file: FileRecord, in_flight: Container[Key]) -> Key | None:
+    """Return the key under which a finished file was in flight; None if it was not.
 
-    Its id decides; one that was started before its id was known is in flight under its name.
+    That is the key of its id; or of its name, if it was started before its id was known.
     """
     return next((key for key in keys_of(file) if key is not None and key in in_flight), None)
 
 
 def files_of(entries: Iterable[Entry], query: FileQuery) -> list[FileRow]:
-    """Return the files that fit, the one that changed last first: each file's last event among the entries.
+    """Return the files that match, most recently changed first, each as of its last event among the entries.
 
-    Entries are in order, their events as they were published; what was read back from a store tells nothing of files.
+    The entries must be in order, with their events as published: events read from storage have no file records.
     """
     last: dict[tuple[str, Key], FileRow] = {}
     records: dict[int, FileRecord] = {}
@@ -33,13 +33,13 @@ def files_of(entries: Iterable[Entry], query: FileQuery) -> list[FileRow]:
         if file is None or event.pipeline_id is None:
             continue
         status, key = STATUS_OF[event.name], keys_of(file)[0]
-        working = in_flight.setdefault(event.pipeline_id, set())
+        keys = in_flight.setdefault(event.pipeline_id, set())
         if status is FileStatus.PROCESSING:
-            working.add(key)
-        elif (begun := begun_as(file, working)) is not None:
-            working.remove(begun)
+            keys.add(key)
+        elif (begun := in_flight_key(file, keys)) is not None:
+            keys.remove(begun)
             last.pop((event.pipeline_id, begun), None)
-        last.pop((event.pipeline_id, key), None)  # so that the order is that of the last change
+        last.pop((event.pipeline_id, key), None)  # reinserted below, to order by last change
         last[event.pipeline_id, key] = FileRow(entry.position, event.pipeline_id, status, event.at, {})
         records[entry.position] = file
     found = (row for row in reversed(last.values()) if _fits(row, records[row.position], query))
@@ -47,7 +47,7 @@ def files_of(entries: Iterable[Entry], query: FileQuery) -> list[FileRow]:
 
 
 def page_size(query: FileQuery) -> int:
-    """Return how many files the query may get."""
+    """Return the number of files that the query may return."""
     return max(0, min(query.limit, MAX_PAGE))
 
 

@@ -1,4 +1,4 @@
-"""A bound on searches for files: each may read all there are, and together they would hold up everyone else."""
+"""Limits concurrent file searches: each may read every file, and many at once would slow down everything else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BUSY = "too many searches at once; try again in a second"
 
 
 class SearchGate:
-    """Lets one search run at a time, and a few wait for their turn; any thread may call it."""
+    """Runs one search at a time while a few more wait; any thread may call it."""
 
     def __init__(self, most: int = MOST_AT_ONCE, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._most = most
@@ -25,7 +25,7 @@ class SearchGate:
 
     @contextmanager
     def enter(self) -> Iterator[None]:
-        """Run the block when its turn comes; raises :class:`~rag_pipeline.errors.JournalBusyError` if it does not."""
+        """Run the block when its turn comes; raises JournalBusyError if that takes too long."""
         with self._lock:
             if self._inside >= self._most:
                 raise JournalBusyError(_BUSY)

@@ -1,4 +1,4 @@
-"""The end of the journal in memory: what is replayed to clients that were away for a while."""
+"""The newest events of the journal, in memory. Clients that were away for a while are sent them from here."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from itertools import islice
 
 from rag_pipeline.common import native
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event
-from rag_pipeline.journal.base import Entry, Lineage
+from rag_pipeline.contract.events import PipelineEvent
+from rag_pipeline.journal.base import Entry, Generations
 from rag_pipeline.journal.gap import GapBody, is_gap
 from rag_pipeline.journal.weight import weigh
 
@@ -20,16 +20,16 @@ MAX_PIPELINES = 10_000
 
 
 class Tail:
-    """The last events in order, bounded by count and bytes; one thread appends, any may read.
+    """The newest events in order, bounded by count and bytes; one thread appends, any may read.
 
-    ``start`` is the position that every event in it comes after: what the tail reaches back to. ``clock`` rises with
-    each event, also with those that only sum up and have no position of their own.
+    ``start`` is the position before the oldest event here. ``clock`` rises with each event, also with summaries:
+    statuses that are not numbered, so have no position of their own.
     """
 
     def __init__(
-        self, lineage: Lineage, *, newest: int = 0, limit: int = TAIL_EVENTS, limit_bytes: int = TAIL_BYTES
+        self, generations: Generations, *, newest: int = 0, limit: int = TAIL_EVENTS, limit_bytes: int = TAIL_BYTES
     ) -> None:
-        self.lineage = lineage
+        self.generations = generations
         self.newest = newest
         self.start = newest
         self.clock = 0
@@ -37,23 +37,23 @@ class Tail:
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._entries: deque[tuple[Entry, int]] = deque()
-        self._summaries: dict[str, tuple[int, Entry]] = {}  # by pipeline, if nothing numbered came after it
-        self._statuses: dict[tuple[str, str], int] = {}  # by pipeline and namespace, the newest that is numbered
-        self._lock = native.allocate_lock()  # protects the deque against being read while it changes
+        self._summaries: dict[str, tuple[int, Entry]] = {}  # by pipeline, unless something numbered came after it
+        self._statuses: dict[tuple[str, str], int] = {}  # newest numbered one by pipeline and namespace
+        self._lock = native.allocate_lock()  # protects the deque from reads while it changes
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @property
     def identity(self) -> str:
-        """What offsets are made with."""
-        return self.lineage.identity
+        """The identity that offsets are made with."""
+        return self.generations.identity
 
-    def number(self, event: Event) -> Entry:
-        """Append an event that no store has numbered; one that sums up only gets the newest position."""
+    def number(self, event: PipelineEvent) -> Entry:
+        """Number and append an event that has no position yet; a summary gets the newest position."""
         if not event.numbered:
             entry = Entry(self.newest, event)
-            self.sum_up(entry)
+            self.note_summary(entry)
             return entry
         if type(event.body) is GapBody:
             self._cut()
@@ -62,14 +62,14 @@ class Tail:
         return entry
 
     def _cut(self) -> None:
-        """Reach back to here alone: nobody can be sent all that came before."""
+        """Drop everything: events before a gap are incomplete, so no client can resume from them."""
         with self._lock:
             self._entries.clear()
             self.size_bytes = 0
             self.start = self.newest
 
     def keep(self, entry: Entry) -> None:
-        """Append an entry, newer than all before; the oldest go when there are too many, or too large ones."""
+        """Append an entry newer than all others; over the limits, the oldest are dropped."""
         event, weight = entry.event, weigh(entry)
         if event.name == events.STATUS:
             self._note_status(event, entry.position)
@@ -86,27 +86,27 @@ class Tail:
             self._summaries.pop(event.pipeline_id or "", None)
 
     def leave_out_last(self) -> None:
-        """Take the newest entry out again: it can't be shown. Its position is not given to another."""
+        """Remove the newest entry, which can't be shown; its position is not reused."""
         with self._lock:
             if self._entries and self._entries[-1][0].position == self.newest:
                 self.size_bytes -= self._entries.pop()[1]
 
-    def sum_up(self, entry: Entry) -> None:
-        """Note a status that has no position of its own, until its pipeline says something newer."""
+    def note_summary(self, entry: Entry) -> None:
+        """Keep a summary until a newer event of its pipeline comes."""
         self.newest = max(self.newest, entry.position)
         self.clock += 1
         pipeline_id = entry.event.pipeline_id or ""
-        self._summaries.pop(pipeline_id, None)  # so that the order is that of the clock
+        self._summaries.pop(pipeline_id, None)  # reinserted, to keep the order of the clock
         self._summaries[pipeline_id] = (self.clock, entry)
         if len(self._summaries) > MAX_PIPELINES:
             del self._summaries[next(iter(self._summaries))]
 
     def summaries(self, after_clock: int) -> list[tuple[int, Entry]]:
-        """Return the statuses that summed up since, each the last word of its pipeline so far; oldest first."""
-        return [found for found in self._summaries.values() if found[0] > after_clock]
+        """Return the summaries since, at most one for each pipeline; oldest first."""
+        return [summary for summary in self._summaries.values() if summary[0] > after_clock]
 
     def preload(self, start: int, entries: list[Entry]) -> None:
-        """Put events of a store ahead of what is here: its events after ``start``, in order."""
+        """Insert stored events before those here: all events after ``start``, in order."""
         weighed = [(entry, weigh(entry)) for entry in entries]
         for entry in entries:
             if entry.event.name == events.STATUS:
@@ -116,19 +116,14 @@ class Tail:
             self._entries.extendleft(reversed(weighed))
             self.size_bytes += sum(weight for _, weight in weighed)
 
-    @property
-    def room(self) -> tuple[int, int]:
-        """How many events, and how many bytes of them, still fit."""
-        return self._limit - len(self._entries), self._limit_bytes - self.size_bytes
+    def begin_generation(self, generations: Generations) -> None:
+        """Continue the same journal in its next generation."""
+        self.generations = generations
 
-    def go_on(self, lineage: Lineage) -> None:
-        """Go on with the same journal in its next generation."""
-        self.lineage = lineage
-
-    def begin(self, lineage: Lineage, newest: int = 0) -> None:
+    def reset(self, generations: Generations, newest: int = 0) -> None:
         """Start over, empty, with another journal."""
         with self._lock:
-            self.lineage = lineage
+            self.generations = generations
             self.newest = self.start = newest
             self.size_bytes = 0
             self._entries.clear()
@@ -149,24 +144,20 @@ class Tail:
             return list(islice(rest, limit))
 
     def all(self) -> list[Entry]:
-        """Return everything, the oldest first."""
+        """Return all entries, oldest first."""
         with self._lock:
             return [entry for entry, _ in self._entries]
 
-    # -- statuses that newer ones have made obsolete -------------------------------------------------------------------
-
-    def newest_statuses(self) -> Mapping[tuple[str, str], int]:
-        """Return the position of the newest status of each pipeline in each namespace, as far as it is known."""
-        return dict(self._statuses)
+    # -- superseded statuses -------------------------------------------------------------------------------------------
 
     def note_statuses(self, newest: Mapping[tuple[str, str], int]) -> None:
-        """Note the position of the newest status of each pipeline and namespace in the store."""
+        """Note the positions of the newest stored statuses."""
         self._statuses.update(newest)
 
     def is_superseded(self, entry: Entry, namespace: str) -> bool:
-        """Return whether a later status of its pipeline says all that this one says, in the namespace too.
+        """Return whether the namespace has a later status of the pipeline, which says all that this one does.
 
-        One that stands for a gap is never superseded: it says that events are missing here.
+        A gap is never superseded: it marks where events are missing.
         """
         event = entry.event
         if event.name != events.STATUS:
@@ -174,7 +165,7 @@ class Tail:
         newest = self._statuses.get((event.pipeline_id or "", namespace), 0)
         return entry.position < newest and not is_gap(event)
 
-    def _note_status(self, event: Event, position: int) -> None:
+    def _note_status(self, event: PipelineEvent, position: int) -> None:
         for namespace in event.namespaces:
             key = event.pipeline_id or "", namespace
             self._statuses[key] = max(position, self._statuses.get(key, 0))

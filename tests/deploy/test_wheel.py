@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,10 @@ def test_the_types_are_shipped(wheel: Path) -> None:
     listed = run(sys.executable, "-m", "zipfile", "-l", wheel)
     assert "rag_pipeline/py.typed" in listed.stdout
     assert "status_server.py" in listed.stdout
+
+
+def test_the_scripts_for_redis_are_in_the_wheel(wheel: Path) -> None:
+    folder = ROOT / "rag_pipeline" / "journal" / "redis" / "scripts"
+    scripts = {path.relative_to(ROOT).as_posix() for path in folder.rglob("*.lua")}
+    assert len(scripts) > 10
+    assert scripts <= set(zipfile.ZipFile(wheel).namelist())

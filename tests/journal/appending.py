@@ -1,4 +1,4 @@
-"""A process that writes to a journal until it is killed, or its files may grow no more: ``PATH [BYTES]``."""
+"""A process that appends to a journal until it is killed or reaches its file size limit: ``PATH [BYTES]``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.recorder import Recorder
 
 
 def main() -> None:
-    """Append without end; print the newest position and ``seq`` after each append, as JSON lines."""
+    """Append forever; print the newest position and ``seq`` after each append, as JSON lines."""
     path, limit = Path(sys.argv[1]), [int(text) for text in sys.argv[2:]]
     unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:

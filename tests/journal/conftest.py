@@ -1,4 +1,4 @@
-"""A Redis for a module's tests, and an empty database for each of them."""
+"""Fixtures: a Redis server for each module, an empty database for each test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rag_pipeline.journal.redis.connection import Link
+from rag_pipeline.journal.redis.connection import RedisConnection
 from tests.journal.redis_server import RedisServer, running
 
 
@@ -17,8 +17,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def link(server: RedisServer) -> Iterator[Link]:
-    link = server.link()
-    link.call("FLUSHALL")
-    yield link
-    link.close()
+def connection(server: RedisServer) -> Iterator[RedisConnection]:
+    connection = server.connection()
+    connection.call("FLUSHALL")
+    yield connection
+    connection.close()

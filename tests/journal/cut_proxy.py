@@ -1,4 +1,4 @@
-"""A TCP proxy of the tests' own: carries bytes to a server until the test cuts or stalls the path."""
+"""A TCP proxy that tests can cut or stall."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Watch = Callable[[bytes], int | None]
 
 
 class CutProxy:
-    """``on_answer`` sees each piece that comes back; returns None to pass it on, or after how many bytes to cut.
+    """``on_answer`` gets each piece of an answer. It returns None to pass it on, or the number of bytes before a cut.
 
-    A cut ends that connection; the server may already have carried out what was asked.
+    A cut ends the connection; the server may have run the command already.
     """
 
     def __init__(self, server_port: int) -> None:
@@ -38,19 +38,19 @@ class CutProxy:
         self._cut_all()
 
     def reset(self) -> None:
-        """End every connection by a reset, which its client sees in place of the end."""
+        """Reset every connection."""
         with self._lock:
             for client, _ in self._pairs:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 client.shutdown(socket.SHUT_RD)
 
     def mend(self) -> None:
-        """Let connections through again, and what was stalled."""
+        """Allow connections again, and pass on what was stalled."""
         self._refusing = False
         self._open.set()
 
     def stall(self) -> None:
-        """Carry nothing until :meth:`mend`; connections stay."""
+        """Pass nothing on until :meth:`mend`; connections stay open."""
         self._open.clear()
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class CutProxy:
 
 @contextmanager
 def proxy_to(server_port: int) -> Iterator[CutProxy]:
-    """Run a proxy to the port."""
+    """Run a proxy for the port."""
     proxy = CutProxy(server_port)
     try:
         yield proxy

@@ -1,4 +1,4 @@
-"""Drives a real pipeline from data that Hypothesis draws, and compares what a journal saved with its state."""
+"""Drives a pipeline with calls drawn by Hypothesis, and compares its saved state with the real one."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def take(pipeline: PipelineStatus, step: Step) -> None:
 
 
 def recorded(pipeline_id: str = "p", pipeline_type: str | None = "local_files") -> tuple[PipelineStatus, Recorder]:
-    """Return a new pipeline and what it publishes."""
+    """Return a new pipeline and the recorder of its events."""
     pipeline, recorder = PipelineStatus(pipeline_type, pipeline_id), Recorder()
     core_of(pipeline).attach(recorder)
     return pipeline, recorder
@@ -76,7 +76,7 @@ def numbered(events: list[PipelineEvent]) -> list[Entry]:
 
 
 def assert_saved(saved: SavedState, pipeline: PipelineStatus) -> None:
-    """Assert that what was saved is the state of the pipeline, whatever was held back having gone out."""
+    """Assert that the saved state is that of the pipeline; delayed statuses must be flushed before."""
     state = pipeline.get()
     times = {key: iso(value) for key, value in saved.fields.items() if key.endswith(("_at", "_time", "_activity"))}
     shown = {
@@ -96,7 +96,7 @@ def assert_saved(saved: SavedState, pipeline: PipelineStatus) -> None:
     }
     derived = {"files_per_minute", "eta_seconds", "seconds_until_next_check"}
     if core_of(pipeline)._state.fields["status"] is None:
-        derived.add("status")  # it follows the work, and no file event carries it
+        derived.add("status")  # it is derived, and not in any file event
     expected = {key: value for key, value in state.items() if key not in derived}
     differing = [key for key in (shown.keys() | expected.keys()) - derived if shown.get(key) != expected.get(key)]
     assert not differing, [(key, shown.get(key), expected.get(key)) for key in differing]

@@ -1,4 +1,4 @@
-"""A real ``redis-server`` of the test's own on a free port: killed, stopped, restarted with or without its file."""
+"""A real ``redis-server`` on a free port that tests can kill, freeze and restart, with or without its data."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from rag_pipeline.contract.events import Event
-from rag_pipeline.journal import Entry, Lineage
-from rag_pipeline.journal.redis.address import Address
-from rag_pipeline.journal.redis.connection import Link
+from rag_pipeline.contract.events import PipelineEvent
+from rag_pipeline.journal import Entry, Generations
+from rag_pipeline.journal.redis.address import RedisAddress
+from rag_pipeline.journal.redis.connection import RedisConnection
 from rag_pipeline.journal.redis.publisher import RedisPublisher
-from rag_pipeline.journal.redis.reader import RedisReader
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.journal.redis.reader import RedisReader, StreamSnapshot
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 
 PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server")
 DEADLINE_SECONDS = 60.0
@@ -32,7 +32,7 @@ needs_redis = pytest.mark.skipif(
 
 
 class RedisServer:
-    """Keeps its data in ``folder`` in an append-only file, so that a kill loses nothing that was confirmed."""
+    """Keeps its data in an append-only file in ``folder``, so a kill loses nothing that was confirmed."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
@@ -45,16 +45,16 @@ class RedisServer:
         return self.url_by()
 
     def url_by(self, port: int | None = None) -> str:
-        """Return the URL by way of another port."""
+        """Return the URL with another port, such as a proxy's."""
         return f"redis://127.0.0.1:{port or self.port}/0"
 
     def start(self) -> None:
-        """Start it, or start it again, and wait until it answers."""
+        """Start or restart the server, and wait until it answers."""
         assert PROGRAM is not None
         self.folder.mkdir(exist_ok=True)
         command = [PROGRAM, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
         command += ["--appendonly", "yes", "--save", "", "--logfile", "redis.log", *self._options]
-        # By default what was confirmed may wait for up to 2 s to be written, while the disk is slow.
+        # By default confirmed data may be written up to 2 s later if the disk is slow.
         command += ["--appendfsync", "always"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + DEADLINE_SECONDS
@@ -64,37 +64,37 @@ class RedisServer:
             time.sleep(0.02)
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """Kill the server."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def restart(self, *, empty: bool = False) -> None:
-        """Kill it and start it again, without what it had if it is to be empty."""
+        """Kill and start the server; with ``empty`` its data is removed."""
         self.kill()
         if empty:
             shutil.rmtree(self.folder)
         self.start()
 
     def freeze(self) -> None:
-        """Let it stand still: it still has its connections, and the kernel still takes new ones for it."""
+        """Freeze the server: connections stay open, and the kernel accepts new ones."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue after :meth:`freeze`."""
         self._signal(signal.SIGCONT)
 
-    def link(self) -> Link:
-        """Return a connection to it."""
-        return Link(Address(self.url))
+    def connection(self) -> RedisConnection:
+        """Return a connection to the server."""
+        return RedisConnection(RedisAddress(self.url))
 
     def _signal(self, number: int) -> None:
         assert self._process is not None
         os.kill(self._process.pid, number)
 
     def _answers(self) -> bool:
-        # Asked without a login: an answer of any kind will do, but not that it is still loading.
+        # Without a login: any answer will do except that the server is still loading.
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
                 connection.sendall(b"GET x\r\n")
@@ -105,7 +105,7 @@ class RedisServer:
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[RedisServer]:
-    """Run a server; at the end its process has ended, whatever was done to it."""
+    """Run a server; its process is ended in any case."""
     server = RedisServer(folder, *options)
     try:
         server.start()
@@ -115,7 +115,7 @@ def running(folder: Path, *options: str) -> Iterator[RedisServer]:
 
 
 def free_port() -> int:
-    """Return a port that is free."""
+    """Return a free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -123,15 +123,15 @@ def free_port() -> int:
 
 
 class Follower:
-    """A reader, and everything it delivered: since the last gap, and all in all."""
+    """A reader with everything it delivered, in total and since the last gap."""
 
     def __init__(self, url: str, *, prefix: str = "rag", timeout_seconds: float = 3.0) -> None:
         self.entries: list[Entry] = []
         self.since_gap: list[Entry] = []
         self.gaps = 0
-        self.lineages: list[Lineage] = []
+        self.later_generations: list[Generations] = []
         self.reader = RedisReader(
-            url, self._take, self._gap, self.lineages.append, prefix=prefix, timeout_seconds=timeout_seconds
+            url, self._take, self._gap, self.later_generations.append, prefix=prefix, timeout_seconds=timeout_seconds
         )
 
     def _take(self, entries: list[Entry]) -> None:
@@ -143,8 +143,14 @@ class Follower:
         self.since_gap = []
 
     @property
+    def snapshot(self) -> StreamSnapshot:
+        """The reader's snapshot."""
+        assert self.reader.snapshot is not None
+        return self.reader.snapshot
+
+    @property
     def events(self) -> list[tuple[str | None, int]]:
-        """Pipeline and ``seq`` of each event, statuses that only sum up left out."""
+        """Pipeline id and ``seq`` of each event, without summaries."""
         return [(entry.event.pipeline_id, entry.event.seq) for entry in self.entries if entry.event.numbered]
 
     def seqs(self, pipeline_id: str) -> list[int]:
@@ -154,7 +160,7 @@ class Follower:
 
 @contextmanager
 def following(url: str, *, prefix: str = "rag", timeout_seconds: float = 3.0) -> Iterator[Follower]:
-    """Follow from now on."""
+    """Run a reader."""
     follower = Follower(url, prefix=prefix, timeout_seconds=timeout_seconds)
     follower.reader.start()
     try:
@@ -167,10 +173,10 @@ def following(url: str, *, prefix: str = "rag", timeout_seconds: float = 3.0) ->
 def publishing(
     url: str, *pipelines: PipelineStatus, prefix: str = "rag", timeout_seconds: float = 3.0, **options: Any
 ) -> Iterator[RedisPublisher]:
-    """Publish the pipelines."""
+    """Run a publisher with the pipelines attached."""
     by_id = {pipeline.pipeline_id: pipeline for pipeline in pipelines}
 
-    def status_of(pipeline_id: str) -> Event | None:
+    def status_of(pipeline_id: str) -> PipelineEvent | None:
         return core_of(by_id[pipeline_id]).status_event() if pipeline_id in by_id else None
 
     publisher = RedisPublisher(url, status_of, prefix=prefix, timeout_seconds=timeout_seconds, **options).start()

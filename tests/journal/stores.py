@@ -1,4 +1,4 @@
-"""A store for tests of what stands around one: in memory, and failing or forgetting when the test says so."""
+"""Doubles for tests of backends: a journal that fails when the test says so, and a hub's mailbox."""
 
 from __future__ import annotations
 
@@ -6,36 +6,37 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rag_pipeline.common import native
-from rag_pipeline.contract.events import Event
+from rag_pipeline.common.mailbox import Mailbox
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal import Entry, FileQuery, FileRow, Lineage, Tail
+from rag_pipeline.journal import Entry, FileQuery, FileRow, Generations, Tail
 from rag_pipeline.journal.gap import is_gap
 from rag_pipeline.journal.history import files_of
-from rag_pipeline.status import SavedState
+from rag_pipeline.status.saved import SavedState
 
 
-class ScriptedStore:
-    """A journal that keeps everything and counts its batches; ``before_append`` runs on the writer's thread."""
+class ScriptedJournal:
+    """A journal in memory that counts its batches; ``before_append`` runs on the writer's thread."""
 
     def __init__(self, identity: str = "0123456789abcdef") -> None:
-        self._tail = Tail(Lineage(identity), limit=1_000_000, limit_bytes=1 << 40)
+        self._tail = Tail(Generations(identity), limit=1_000_000, limit_bytes=1 << 40)
         self.batches: list[int] = []
         self.broken: str | None = None
         self.floor = 0
         self.known: dict[str, SavedState] = {}
         self.closed = False
-        self.refuses: Callable[[Event], bool] = lambda _event: False
+        self.refuses: Callable[[PipelineEvent], bool] = lambda _event: False
         self.before_append: Callable[[], object] = lambda: None
 
     @property
-    def lineage(self) -> Lineage:
-        return self._tail.lineage
+    def generations(self) -> Generations:
+        return self._tail.generations
 
     @property
     def newest(self) -> int:
         return self._tail.newest
 
-    def append(self, events: Sequence[Event]) -> list[Entry]:
+    def append(self, events: Sequence[PipelineEvent]) -> list[Entry]:
         self.before_append()
         self._check()
         if any(map(self.refuses, events)):
@@ -50,7 +51,7 @@ class ScriptedStore:
         self._check()
         return self._tail.read(max(after, self.floor), limit, namespace)
 
-    def saved(self) -> Mapping[str, SavedState]:
+    def saved_states(self) -> Mapping[str, SavedState]:
         return self.known
 
     def files(self, query: FileQuery) -> list[FileRow]:
@@ -59,9 +60,9 @@ class ScriptedStore:
 
     def newest_statuses(self) -> Mapping[tuple[str, str], int]:
         self._check()
-        return self._tail.newest_statuses()
+        return dict(self._tail._statuses)
 
-    def is_whole(self) -> bool:
+    def has_all_files(self) -> bool:
         self._check()
         return not any(is_gap(entry.event) for entry in self._tail.all())
 
@@ -77,8 +78,19 @@ class ScriptedStore:
             raise JournalError(self.broken)
 
 
+class RecordingMailbox(Mailbox[Any]):
+    """The mailbox of a hub that handles each published item at once."""
+
+    def __init__(self, handle: Callable[[Any], object]) -> None:
+        super().__init__(wake_up=native.AutoResetEvent())
+        self._handle_item = handle
+
+    def publish(self, item: Any) -> None:
+        self._handle_item(item)
+
+
 class Gate:
-    """Something the writer's thread waits for until the test opens it."""
+    """Blocks the writer's thread until the test opens it."""
 
     def __init__(self) -> None:
         self._open = native.Future()

@@ -1,4 +1,4 @@
-"""Epochs: one that ends takes the events that are under way with it."""
+"""Ended epochs: queued events are restamped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pipeline() -> PipelineStatus:
     return made
 
 
-def test_events_that_are_under_way_get_the_epoch_of_now(pipeline: PipelineStatus) -> None:
+def test_queued_events_get_the_current_epoch(pipeline: PipelineStatus) -> None:
     epochs = Epochs(lambda: [core_of(pipeline)])
     before = core_of(pipeline).status_event()
     assert epochs.restamped(before) is before
@@ -44,22 +44,22 @@ def test_a_sequence_that_stays_torn_gets_a_new_epoch(pipeline: PipelineStatus, m
     monkeypatch.setattr("rag_pipeline.journal.epochs.PATIENCE_SECONDS", 0.0)
     epochs, recorder = Epochs(lambda: [core_of(pipeline)]), Recorder()
     core_of(pipeline).attach(recorder)
-    handover: Mailbox[PipelineEvent] = Mailbox(bound=EventBound())
+    mailbox: Mailbox[PipelineEvent] = Mailbox(policy=EventBound())
     old = pipeline.get()["epoch"]
-    epochs.watch(handover)
-    handover._torn["ending"] = True
-    epochs.watch(handover)
-    assert pipeline.get()["epoch"] == old, "its next status says so by itself"
-    epochs.watch(handover)
+    epochs.watch(mailbox)
+    mailbox._gaps["ending"] = True
+    epochs.watch(mailbox)
+    assert pipeline.get()["epoch"] == old, "its next status marks the gap"
+    epochs.watch(mailbox)
     assert recorder.events[-1].epoch == pipeline.get()["epoch"] != old
-    handover.close()
+    mailbox.close()
 
 
-def test_what_was_dropped_is_said_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+def test_dropped_events_are_logged_at_intervals(caplog: pytest.LogCaptureFixture) -> None:
     epochs = Epochs(list)
-    handover: Mailbox[PipelineEvent] = Mailbox(bound=EventBound())
+    mailbox: Mailbox[PipelineEvent] = Mailbox(policy=EventBound())
     for dropped in (0, 3, 5):
-        handover.dropped = dropped
-        epochs.watch(handover)
-    assert [message.partition(":")[0] for message in caplog.messages] == ["3 events were dropped"]
-    handover.close()
+        mailbox.dropped = dropped
+        epochs.watch(mailbox)
+    assert [message.partition(" because")[0] for message in caplog.messages] == ["3 events were dropped"]
+    mailbox.close()

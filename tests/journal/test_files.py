@@ -25,24 +25,24 @@ files = st.builds(
 
 
 @given(files)
-def test_a_record_is_unpacked_as_it_was_packed(file: FileRecord) -> None:
+def test_a_record_survives_packing(file: FileRecord) -> None:
     again = unpack(pack(file))
     assert again == file
     assert again.to_json() == file.to_json()
     assert type(again.error) is type(file.error)
 
 
-def test_every_event_of_a_file_says_where_the_file_stands() -> None:
+def test_every_file_event_has_a_file_status() -> None:
     assert STATUS_OF.keys() == set(events.EVENT_NAMES) - {events.STATUS}
     assert set(STATUS_OF.values()) == set(FileStatus)
 
 
-def test_a_file_event_is_about_its_file_and_a_status_about_none() -> None:
+def test_a_file_event_has_a_file_and_a_status_has_none() -> None:
     pipeline, recorder = recorded()
     pipeline.add_processing_file("a", "1")
-    told = {event.name: file_of(event) for event in recorder.events}
-    assert told.pop(events.STATUS) is None
-    assert [file and file.name for file in told.values()] == ["a"]
+    files = {event.name: file_of(event) for event in recorder.events}
+    assert files.pop(events.STATUS) is None
+    assert [file and file.name for file in files.values()] == ["a"]
 
 
 def test_only_a_file_with_an_id_that_was_started_may_have_begun_under_its_name() -> None:

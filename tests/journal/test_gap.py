@@ -1,4 +1,4 @@
-"""Gaps: a status stands for what was dropped; nothing else can, and control messages are never dropped."""
+"""Gaps: only a status replaces dropped events, and control messages are never dropped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.recorder import Recorder
 
 
 def published() -> tuple[PipelineEvent, PipelineEvent, PipelineEvent]:
-    """Return a status, one that sums up, and a file event."""
+    """Return a status, a summary, and a file event."""
     recorder, pipeline = Recorder(), PipelineStatus("local_files", "torn")
     core_of(pipeline).attach(recorder)
     pipeline.update(status="running")
@@ -25,7 +25,7 @@ def published() -> tuple[PipelineEvent, PipelineEvent, PipelineEvent]:
     return recorder.changes[0], summary, recorder.changes[1]
 
 
-def test_a_status_marked_as_a_gap_is_numbered_and_says_so() -> None:
+def test_a_status_marked_as_a_gap_is_numbered() -> None:
     _, summary, started = published()
     bound: EventBound = EventBound()
     marked = bound.after_gap(summary)
@@ -37,7 +37,7 @@ def test_a_status_marked_as_a_gap_is_numbered_and_says_so() -> None:
     assert bound.after_gap(started) is None
 
 
-def test_an_entry_is_marked_in_its_text_alone() -> None:
+def test_an_entry_is_marked_only_in_its_text() -> None:
     status, _, started = published()
     bound = EventBound()
     marked = bound.after_gap(Entry(7, status))
@@ -46,7 +46,7 @@ def test_an_entry_is_marked_in_its_text_alone() -> None:
     assert bound.after_gap(Entry(8, started)) is None
 
 
-def test_a_gap_is_known_again_when_it_was_read_from_a_store() -> None:
+def test_a_stored_gap_is_recognized() -> None:
     status, _, started = published()
     marked = EventBound().after_gap(status)
     assert marked is not None

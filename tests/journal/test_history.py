@@ -29,7 +29,7 @@ queries = st.builds(
 
 
 def entries_of(*made: Step) -> list[Entry]:
-    """Return what a pipeline publishes that makes these calls."""
+    """Return the events of a pipeline that makes these calls."""
     pipeline, recorder = recorded()
     for step in made:
         take(pipeline, step)
@@ -51,8 +51,8 @@ def listed(entries: list[Entry], query: FileQuery = FileQuery()) -> list[tuple[s
 
 @settings(max_examples=150)
 @given(st.lists(st.tuples(st.booleans(), steps), max_size=40), st.lists(queries, min_size=1, max_size=12), st.data())
-def test_a_journal_in_memory_and_one_in_sqlite_tell_the_same_history(
-    taken: list[tuple[bool, Step]], asked: list[FileQuery], data: st.DataObject
+def test_memory_and_sqlite_list_the_same_files(
+    taken: list[tuple[bool, Step]], queries: list[FileQuery], data: st.DataObject
 ) -> None:
     (one, recorder), (two, _) = recorded("one"), recorded("two")
     core_of(two).attach(recorder)
@@ -68,11 +68,11 @@ def test_a_journal_in_memory_and_one_in_sqlite_tell_the_same_history(
             size = data.draw(st.integers(1, len(events)))
             kept += journal.append(events[len(kept) : len(kept) + size])
         assert [entry.position for entry in kept] == [entry.position for entry in numbered(events)]
-        for query in asked:
+        for query in queries:
             assert journal.files(query) == files_of(kept, query)
 
 
-def test_a_file_stands_once_with_its_last_event_and_the_newest_change_comes_first() -> None:
+def test_a_file_is_listed_once_and_the_most_recently_changed_comes_first() -> None:
     entries = entries_of(start("a"), start("b"), done("a"), start("c"))
     assert listed(entries) == [("c", None, "processing"), ("a", None, "completed"), ("b", None, "processing")]
 
@@ -93,12 +93,12 @@ def test_pages_follow_one_another_without_gap_or_repetition() -> None:
     assert [row.file["name"] for row in first + rest] == [f"file {n}" for n in reversed(range(7))]
 
 
-def test_a_page_has_a_bound_whatever_is_asked_for() -> None:
+def test_a_page_is_limited_whatever_the_query_says() -> None:
     entries = entries_of(*(start(f"file {n}") for n in range(MAX_PAGE + 1)))
     assert len(files_of(entries, FileQuery(limit=1 << 70))) == MAX_PAGE
 
 
-def test_text_is_looked_for_in_names_and_messages_and_nothing_in_it_is_a_wildcard() -> None:
+def test_text_is_searched_in_names_and_messages_without_wildcards() -> None:
     failed: Step = ("complete_file", {"filename": "b", "success": False, "error": "No such PAGE"})
     entries = entries_of(start("100%"), failed)
     assert listed(entries, FileQuery(text="SUCH page")) == [("b", None, "failed")]
@@ -113,7 +113,7 @@ def test_a_name_is_found_by_either_unicode_form(form: Form) -> None:
         assert listed(entries_of(start(name)), FileQuery(text=normalize(other, "MÖN"))) == [(name, None, "processing")]
 
 
-def test_the_key_that_is_in_flight_is_the_one_a_file_began_under() -> None:
+def test_the_in_flight_key_is_the_one_the_file_was_started_under() -> None:
     file = FileRecord("a", "1", started_at=1.0)
     by_name, by_id = ("name", "a"), ("id", "1")
     assert in_flight_key(file, {by_name}) == by_name

@@ -1,4 +1,4 @@
-"""How many searches there may be."""
+"""The limit of concurrent searches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rag_pipeline.journal.search_gate import SearchGate
 SECONDS = 30.0
 
 
-def test_one_search_too_many_is_told_at_once_and_leaves_its_place() -> None:
+def test_one_search_too_many_fails_at_once_and_frees_its_place() -> None:
     gate = SearchGate(most=1)
     with gate.enter():
         for _ in range(3):
@@ -22,7 +22,7 @@ def test_one_search_too_many_is_told_at_once_and_leaves_its_place() -> None:
         pass
 
 
-def test_a_search_that_does_not_get_its_turn_is_told_after_a_while() -> None:
+def test_a_search_that_does_not_get_its_turn_fails_in_time() -> None:
     gate = SearchGate(most=2, patience_seconds=0.01)
     with gate.enter(), pytest.raises(JournalBusyError), gate.enter():
         pass

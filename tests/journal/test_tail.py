@@ -4,16 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.common import native
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal import Entry, Generations, Tail
 from rag_pipeline.journal.gap import EventBound
-from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.model import FileBody, FileRecord
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.waiting import wait_until
 
 
-def event(*namespaces: str, numbered: bool = True) -> Event:
-    return Event(
+def event(*namespaces: str, numbered: bool = True) -> PipelineEvent:
+    return PipelineEvent(
         "pipeline:file_completed", namespaces, "p", None, "e", 1, 1.0, FileBody(FileRecord("a", None)), numbered
     )
 
@@ -25,7 +25,7 @@ def positions(entries: list[Entry]) -> list[int]:
 @given(
     st.integers(0, 5), st.integers(1, 6), st.lists(st.booleans(), max_size=20), st.integers(0, 30), st.integers(0, 9)
 )
-def test_the_tail_has_the_last_events_and_knows_what_it_has(
+def test_the_tail_has_the_newest_events_and_knows_how_far_it_reaches(
     newest: int, limit: int, published: list[bool], after: int, most: int
 ) -> None:
     tail = Tail(Generations("identity"), newest=newest, limit=limit)
@@ -49,7 +49,7 @@ def test_a_namespace_gets_its_own_events_up_to_the_limit() -> None:
     assert tail.read(0, 9, "/google_drive") == []
 
 
-def test_what_a_store_numbered_is_kept_as_it_is_numbered() -> None:
+def test_stored_entries_keep_their_positions() -> None:
     tail = Tail(Generations("identity"), newest=10, limit=2)
     for position in (11, 15, 16):
         tail.keep(Entry(position, event()))
@@ -57,7 +57,7 @@ def test_what_a_store_numbered_is_kept_as_it_is_numbered() -> None:
     assert (tail.reaches(10), tail.reaches(11), tail.reaches(14)) == (False, True, True)
 
 
-def test_a_tail_begins_with_what_a_store_has() -> None:
+def test_stored_events_are_preloaded() -> None:
     tail = Tail(Generations("identity"), newest=5)
     assert (tail.reaches(4), tail.reaches(5), tail.reaches(6)) == (False, True, False)
     tail.preload(3, [Entry(4, event()), Entry(5, event())])
@@ -75,22 +75,22 @@ def test_the_tail_is_bounded_by_bytes_too() -> None:
     assert 1 < len(tail) < 10
     assert tail.start == 50 - len(tail)
     tail.number(event()._replace(body=FileBody(FileRecord("a", None, result="x" * 200_000))))
-    assert positions(tail.all()) == [51], "one that is too large is there all the same"
+    assert positions(tail.all()) == [51], "an entry over the limit is kept if it is the only one"
 
 
-def test_a_status_is_superseded_by_a_later_one_in_the_same_namespace_alone() -> None:
+def test_a_status_is_superseded_only_by_a_later_one_in_the_same_namespace() -> None:
     tail = Tail(Generations("identity"))
     first = tail.number(event("/local_files", "/pipeline")._replace(name="pipeline:status"))
     file = tail.number(event("/pipeline"))
     assert not tail.is_superseded(first, "/pipeline")
     second = tail.number(event("/google_drive", "/pipeline")._replace(name="pipeline:status"))
     assert [tail.is_superseded(entry, "/pipeline") for entry in (first, file, second)] == [True, False, False]
-    assert not tail.is_superseded(first, "/local_files"), "it was the last that is said of the pipeline there"
+    assert not tail.is_superseded(first, "/local_files"), "it is the newest status of the pipeline there"
     tail.note_statuses({("p", "/local_files"): 9})
     assert tail.is_superseded(first, "/local_files")
 
 
-def test_a_status_that_sums_up_is_there_until_its_pipeline_says_something_newer() -> None:
+def test_a_summary_is_kept_until_a_newer_event_of_its_pipeline() -> None:
     tail = Tail(Generations("identity"))
     before = tail.clock
     tail.number(event(numbered=False))
@@ -101,7 +101,7 @@ def test_a_status_that_sums_up_is_there_until_its_pipeline_says_something_newer(
     assert tail.summaries(before) == []
 
 
-def test_a_gap_is_as_far_back_as_anyone_can_resume_from() -> None:
+def test_no_client_can_resume_from_before_a_gap() -> None:
     tail = Tail(Generations("identity"))
     for _ in range(3):
         tail.number(event())
@@ -114,12 +114,12 @@ def test_a_gap_is_as_far_back_as_anyone_can_resume_from() -> None:
     assert not tail.is_superseded(entry, "/pipeline")
 
 
-def test_the_next_generation_goes_on_with_what_is_there_and_another_journal_does_not() -> None:
+def test_the_next_generation_keeps_the_events_and_another_journal_does_not() -> None:
     tail = Tail(Generations("formerly"))
     tail.number(event())
-    tail.go_on(Generations("nextgener", {"formerly": 1}))
+    tail.begin_generation(Generations("nextgener", {"formerly": 1}))
     assert (tail.identity, tail.generations.position_of("formerly-1"), positions(tail.all())) == ("nextgener", 1, [1])
-    tail.begin(Generations("another"), 7)
+    tail.reset(Generations("another"), 7)
     assert (tail.identity, tail.all(), tail.newest, tail.reaches(7), tail.reaches(1)) == ("another", [], 7, True, False)
 
 

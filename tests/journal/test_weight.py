@@ -1,4 +1,4 @@
-"""The weight of an event: what can be large is counted, and counting never fails."""
+"""The weight of an event: large parts are measured, and that never fails."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def events_of(result: Any = None, **own: Any) -> list[PipelineEvent]:
 
 
 @given(JSON)
-def test_a_values_size_is_about_that_of_its_json(value: Any) -> None:
+def test_the_size_of_a_value_is_about_that_of_its_json(value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False)
     assert size_of(value) <= 4 * len(text.encode("utf-8", "surrogatepass")) + 20 * (text.count(",") + 1)
 
 
 @pytest.mark.parametrize("large", ["x" * 200_000, ["y" * 1000] * 200, {str(n): "z" * 100 for n in range(2000)}])
-def test_results_and_fields_of_the_pipelines_own_are_counted(large: Any) -> None:
+def test_results_and_own_fields_are_counted(large: Any) -> None:
     plain_status, plain_end = map(weigh, events_of("small"))
     status, end = map(weigh, events_of(large, mine=large))
     assert status - plain_status > 190_000
@@ -57,5 +57,5 @@ def test_an_entry_weighs_as_much_as_its_event_and_its_text() -> None:
     assert weigh(Entry(1, event, "y" * 5000)) == weigh(event) + 5000
 
 
-def test_what_can_not_be_weighed_is_taken_to_be_small() -> None:
+def test_a_value_that_can_not_be_measured_counts_as_small() -> None:
     assert size_of(object()) == BASE_BYTES

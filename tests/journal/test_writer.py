@@ -1,4 +1,4 @@
-"""The writer: what is kept is passed on, in order; what can't be kept goes on all the same, and says so."""
+"""The writer delivers in order what it stored; what can't be stored is delivered too, in a new epoch."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from typing import NamedTuple
 
 import pytest
 
-from rag_pipeline.contract.events import Event, Json
+from rag_pipeline.contract.events import Json, PipelineEvent
 from rag_pipeline.journal import Entry
 from rag_pipeline.journal.writer import MAX_BATCH, MAX_LEFT_OUT, JournalWriter
-from rag_pipeline.status import FlushRequest, PipelineStatus, SnapshotFor, core_of
-from tests.journal.stores import Gate, ScriptedStore
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
+from rag_pipeline.status.sinks import DueFlush, SnapshotFor
+from tests.journal.stores import Gate, ScriptedJournal
 from tests.support.waiting import wait_until
 
-Other = FlushRequest | SnapshotFor
+Other = DueFlush | SnapshotFor
 
 
 class Setup:
     def __init__(self) -> None:
-        self.store = ScriptedStore()
+        self.store = ScriptedJournal()
         self.pipeline = PipelineStatus("local_files", "written")
-        self.delivered: list[Event | Entry | Other] = []
-        self.told: list[str] = []
-        self.writer: JournalWriter[Other] = JournalWriter(
+        self.delivered: list[PipelineEvent | Entry | Other] = []
+        self.failures: list[str] = []
+        self.writer = JournalWriter(
             self.store,
             self.delivered.append,
-            failed=lambda: self.told.append("failed"),
+            on_failure=self.failures.append,
             pipelines=lambda: [core_of(self.pipeline)],
         )
         core_of(self.pipeline).attach(self.writer)
@@ -36,8 +37,8 @@ class Setup:
     def entries(self) -> list[Entry]:
         return [item for item in self.delivered if isinstance(item, Entry)]
 
-    def raw(self) -> list[Event]:
-        return [item for item in self.delivered if isinstance(item, Event)]
+    def raw(self) -> list[PipelineEvent]:
+        return [item for item in self.delivered if isinstance(item, PipelineEvent)]
 
     def close(self) -> None:
         self.pipeline.close()
@@ -51,7 +52,7 @@ def setup() -> Iterator[Setup]:
     made.close()
 
 
-def test_events_are_passed_on_once_they_are_kept(setup: Setup) -> None:
+def test_events_are_delivered_once_they_are_stored(setup: Setup) -> None:
     for n in range(50):
         setup.pipeline.update(own={"n": n})
     wait_until(lambda: setup.pipeline.get()["seq"] == 50 and len(setup.entries()) >= 51)
@@ -60,7 +61,7 @@ def test_events_are_passed_on_once_they_are_kept(setup: Setup) -> None:
     assert [entry.event.seq for entry in numbered] == list(range(1, 51))
 
 
-def test_what_came_while_the_store_was_busy_is_one_batch(setup: Setup) -> None:
+def test_events_that_came_during_a_write_are_one_batch(setup: Setup) -> None:
     wait_until(lambda: bool(setup.entries()))
     gate = Gate()
     setup.store.before_append = gate
@@ -68,13 +69,13 @@ def test_what_came_while_the_store_was_busy_is_one_batch(setup: Setup) -> None:
     assert gate.reached.wait(30)
     for n in range(1, 1 + MAX_BATCH // 2):
         setup.pipeline.update(own={"n": n})
-    assert setup.writer.queued > MAX_BATCH // 2, "what is being written waits too"
+    assert setup.writer.queued > MAX_BATCH // 2, "events that are being written count too"
     gate.open()
     wait_until(lambda: sum(setup.store.batches) >= 2 + MAX_BATCH // 2)
     assert setup.store.batches[-2:] == [1, MAX_BATCH // 2]
 
 
-def test_everything_keeps_its_place_among_the_events(setup: Setup) -> None:
+def test_other_items_keep_their_place_among_the_events(setup: Setup) -> None:
     receiver = object()
     setup.pipeline.update(own={"n": 1})
     core_of(setup.pipeline).show_to(setup.writer, receiver)
@@ -88,7 +89,7 @@ def test_everything_keeps_its_place_among_the_events(setup: Setup) -> None:
     assert kinds == [1, "shown", 2]
 
 
-def test_a_store_that_fails_is_given_up_and_events_go_on_in_a_new_epoch(
+def test_a_failing_journal_is_given_up_and_events_continue_in_a_new_epoch(
     setup: Setup, caplog: pytest.LogCaptureFixture
 ) -> None:
     setup.pipeline.update(own={"n": 0})
@@ -111,9 +112,8 @@ def test_a_store_that_fails_is_given_up_and_events_go_on_in_a_new_epoch(
         assert event.epoch == event.payload()["epoch"] == new
     (shown,) = [item for item in setup.delivered if isinstance(item, SnapshotFor)]
     assert shown.event.payload()["epoch"] == new
-    assert setup.told == ["failed"]
-    assert setup.writer.failure == "the disk is full"
-    assert caplog.messages == ["the disk is full; events are kept in memory from here on"]
+    assert setup.failures == ["the disk is full"]
+    assert caplog.messages == ["the disk is full; from now on events are kept in memory only"]
 
 
 def test_stopping_writes_what_is_queued() -> None:
@@ -124,7 +124,7 @@ def test_stopping_writes_what_is_queued() -> None:
     assert [entry.position for entry in setup.entries() if entry.event.numbered] == list(range(1, 3 * MAX_BATCH + 1))
 
 
-def test_what_is_dropped_is_counted_and_a_gap_in_its_place_is_kept(
+def test_dropped_events_are_counted_and_replaced_by_a_stored_gap(
     setup: Setup, caplog: pytest.LogCaptureFixture
 ) -> None:
     wait_until(lambda: bool(setup.entries()))
@@ -132,31 +132,31 @@ def test_what_is_dropped_is_counted_and_a_gap_in_its_place_is_kept(
     setup.store.before_append = gate
     setup.pipeline.skip_file("first", "no text")
     assert gate.reached.wait(30)
-    setup.writer._handover._limit = 130
+    setup.writer._mailbox._limit = 130
     for n in range(200):
         setup.pipeline.skip_file(f"f{n}", "no text")
     assert setup.writer.dropped > 0
     gate.open()
-    wait_until(lambda: not len(setup.writer._handover))
+    wait_until(lambda: not len(setup.writer._mailbox))
     setup.pipeline.update(status="idle")
     setup.pipeline.skip_file("after", "no text")
     wait_until(lambda: setup.entries()[-1].event.seq == 203)
     numbered = [entry for entry in setup.entries() if entry.event.numbered]
-    assert [entry.position for entry in numbered] == list(range(1, len(numbered) + 1)), "the gap has a place of its own"
+    assert [entry.position for entry in numbered] == list(range(1, len(numbered) + 1)), "the gap has its own position"
     jumps = [two.event for one, two in itertools.pairwise(numbered) if two.event.seq > one.event.seq + 1]
     assert [event.payload().get("gap") for event in jumps] == [True]
-    assert not setup.store.is_whole()
+    assert not setup.store.has_all_files()
     assert any("events were dropped" in message for message in caplog.messages)
 
 
 class BrokenBody(NamedTuple):
-    """A body that nobody foresaw."""
+    """A body that can't be encoded."""
 
     def to_json(self, at: float) -> Json:
         raise TypeError(f"no JSON of {at}")
 
 
-def test_an_event_that_can_not_be_kept_is_left_out_and_the_rest_of_its_batch_is_not(
+def test_only_the_event_that_can_not_be_stored_is_left_out_of_a_batch(
     setup: Setup, caplog: pytest.LogCaptureFixture
 ) -> None:
     wait_until(lambda: bool(setup.entries()))
@@ -168,12 +168,12 @@ def test_an_event_that_can_not_be_kept_is_left_out_and_the_rest_of_its_batch_is_
     old = setup.pipeline.get()["epoch"]
     publish_all = setup.writer.publish_all
 
-    def spoil(items: Iterator[Event | Other]) -> None:
+    def spoil(items: Iterator[object]) -> None:
         publish_all(
             iter(
                 [
                     item._replace(body=BrokenBody())
-                    if isinstance(item, Event) and item.seq == 500 and item.numbered
+                    if isinstance(item, PipelineEvent) and item.seq == 500 and item.numbered
                     else item
                     for item in items
                 ]
@@ -193,19 +193,18 @@ def test_an_event_that_can_not_be_kept_is_left_out_and_the_rest_of_its_batch_is_
     (shown,) = [item for item in setup.delivered if isinstance(item, SnapshotFor)]
     assert shown.event.payload()["epoch"] == setup.pipeline.get()["epoch"]
     assert len([message for message in caplog.messages if "left out" in message]) == 1
-    assert setup.writer.failure is None
-    assert setup.told == []
+    assert setup.failures == []
 
 
-def test_a_store_that_takes_nothing_is_given_up_without_a_word_of_damage(
+def test_a_journal_that_stores_nothing_is_given_up_but_not_called_damaged(
     setup: Setup, caplog: pytest.LogCaptureFixture
 ) -> None:
     wait_until(lambda: bool(setup.entries()))
     setup.store.refuses = lambda _event: True
     for n in range(MAX_LEFT_OUT + 10):
         setup.pipeline.update(own={"n": n})
-    wait_until(lambda: setup.writer.failure is not None)
-    assert setup.writer.failure == "the journal can't be written (TypeError: refused)"
+    wait_until(lambda: bool(setup.failures))
+    assert setup.failures == ["the journal can't be written (TypeError: refused)"]
     setup.pipeline.update(own={"n": "after"})
     wait_until(lambda: any(event.payload().get("n") == "after" for event in setup.raw()))
     assert "damaged" not in caplog.text

@@ -1,9 +1,8 @@
-"""A pipeline with its service, run as a process and killed by tests: works through files until all are stored.
+"""A pipeline with its service, which tests kill: it works through files until all are stored.
 
-Arguments: state folder, how many files, workers. A file is stored by making it in the folder ``stored``, which fails
-if it is there already, then shown as completed, then noted as done. A restart goes on with what is not done, and with
-what was interrupted as far as its clients know: a kill can come between an event and its way to the journal. Prints
-the ports.
+Arguments: state folder, number of files, number of workers. To store a file is to create it in the folder ``stored``,
+which fails if it exists; then it is reported as completed, then noted as done. A restart continues with the files that
+are not done or that clients know as interrupted: a kill can come before an event is in the journal. Prints the ports.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _pause = threading.Event()
 
 
 def work(status: PipelineStatus, names: list[str]) -> None:
-    """Store each file once, showing its stages."""
+    """Store each file once, and report its stages."""
     for name in names:
         with status.processing(name, name) as file:
             for stage in ("extracting", "chunking", "embedding"):

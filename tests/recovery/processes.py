@@ -1,4 +1,4 @@
-"""Processes of :mod:`tests.recovery.shared_program`, and clients that go from one server to another."""
+"""Processes of :mod:`tests.recovery.shared_program`, and clients that move between servers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEADLINE_SECONDS = 60.0
 
 
 class Shared:
-    """One running process; ``url`` is that of the Redis it shares with the others."""
+    """A running process; ``url`` is that of the shared Redis."""
 
     def __init__(self, url: str, *arguments: str, env: dict[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
@@ -31,22 +31,22 @@ class Shared:
         words = self.process.stdout.readline().split()
         if not words:
             self._close()
-            raise AssertionError(f"it ended with {self.process.returncode} before it said its ports")
+            raise AssertionError(f"it ended with {self.process.returncode} before it printed its ports")
         self.socket_port, self.http_port = map(int, words)
 
     def go(self) -> None:
-        """Let a pipeline begin its work."""
+        """Let the pipeline start to work."""
         assert self.process.stdin is not None
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
 
     def done(self) -> None:
-        """Wait until a pipeline has done its work."""
+        """Wait until the pipeline has finished."""
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "done\n"
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """Kill the process."""
         self.process.kill()
         self.process.wait(DEADLINE_SECONDS)
 
@@ -59,7 +59,7 @@ class Shared:
         self._close()
 
     def _close(self) -> None:
-        """Give it time to end by itself, then end it."""
+        """Let the process end by itself, then kill it."""
         try:
             self.process.wait(20)
         finally:
@@ -70,7 +70,7 @@ class Shared:
 
 
 class Wanderer:
-    """A client that follows every pipeline, now by this server, now by that one; each event must come once."""
+    """A client that follows every pipeline on changing servers, and checks that each event comes once."""
 
     def __init__(self, number: int) -> None:
         self.pictures: dict[str, StateClient] = {}
@@ -81,11 +81,11 @@ class Wanderer:
         self._chance = random.Random(number)
 
     def meet(self, ports: list[int], pipelines: list[str]) -> None:
-        """See each of the pipelines once."""
+        """Wait for the first state of each pipeline."""
         self.follow(ports, dict.fromkeys(pipelines, 0), restless=0)
 
     def follow(self, ports: list[int], wanted: dict[str, int], restless: float = 1.0) -> None:
-        """Go on until the pictures have come to the wanted ``seq`` of each pipeline."""
+        """Follow until each pipeline has reached its expected ``seq``."""
         while not self._has(wanted):
             auth = None if self.offset is None else {"offset": self.offset}
             self.connected += 1
@@ -102,7 +102,7 @@ class Wanderer:
                     session.vanish()
 
     def take(self, name: str, payload: dict[str, Any]) -> None:
-        """Note one event."""
+        """Apply one event."""
         self.received += 1
         self.offset = payload["offset"]
         if "recovered" in payload:

@@ -1,7 +1,7 @@
-"""One process of many over one Redis, run by tests: a status server, or a pipeline with its service.
+"""One of several processes that share a Redis: a status server, or a pipeline with its service.
 
-Arguments: ``serve``, or ``pipeline ID FILES``. Prints its two ports; a pipeline waits for a line, then works, then says
-``done`` and stays until the end of input.
+Arguments: ``serve``, or ``pipeline ID FILES``. Prints its two ports. A pipeline waits for a line, works, prints
+``done``, and runs until the end of input.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def work(status: PipelineStatus, files: int) -> None:
-    """Take files through their stages; every fifth fails."""
+    """Report files and their stages; every fifth file fails."""
     status.update(status="processing")
     pause = threading.Event()
     for number in range(files):

@@ -1,4 +1,4 @@
-"""A process that is killed at any moment: its clients go on where they were, and nothing is lost or done twice."""
+"""Kills at any moment: clients resume where they were, and nothing is lost or done twice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORKERS = 3
 
 
 class Killable:
-    """The program of :mod:`tests.recovery.killed_program`, running."""
+    """A running :mod:`tests.recovery.killed_program`."""
 
     def __init__(self, state: Path) -> None:
         self._process = subprocess.Popen(
@@ -59,7 +59,7 @@ def running(state: Path) -> Iterator[Killable]:
 
 
 class StoredStatuses(Container[int]):
-    """The numbers of the statuses in the journal: those that were missed and superseded don't come."""
+    """The ``seq`` of each status in the journal: missed statuses that are superseded are not sent."""
 
     def __init__(self, state: Path) -> None:
         self._path = state / "journal.sqlite3"
@@ -71,7 +71,7 @@ class StoredStatuses(Container[int]):
 
 
 class Follower:
-    """A client that survives its server: it resumes by the last offset, and checks that every event came once."""
+    """A client that outlives its server: it resumes from the last offset, and checks that every event comes once."""
 
     def __init__(self, state: Path) -> None:
         self.client = StateClient(superseded=StoredStatuses(state))
@@ -80,13 +80,13 @@ class Follower:
         self.recovered: list[bool | None] = []
 
     def read(self, session: WebSocketSession, count: int) -> None:
-        """Follow so many packets, or until the server is gone."""
+        """Follow this number of packets, or until the server is gone."""
         for _ in range(count):
             try:
                 _, name, payload = session.receive_event()
             except (TimeoutError, ClientClosedError):
                 return
-            self.client.follow(name, payload)  # gapless, each once, in one epoch
+            self.client.follow(name, payload)  # without gaps or repetition, in one epoch
             self.offset = payload["offset"]
             if "recovered" in payload:
                 self.recovered.append(payload["recovered"])
@@ -106,9 +106,9 @@ def test_after_each_of_twenty_kills_a_client_that_resumes_has_every_event_once(t
         with running(tmp_path) as program, follower.connect(program.socket_port) as session:
             follower.read(session, chance.randrange(1, 250))
             program.kill()
-            follower.read(session, 1_000_000)  # what had been sent before the end
-        assert (follower.client.state or {})["status"] != "idle", "the kills are to come in the middle"
-    # A client that is cut off again while it catches up is not told that it is there.
+            follower.read(session, 1_000_000)  # what was sent before the kill
+        assert (follower.client.state or {})["status"] != "idle", "the kills must come in the middle"
+    # A client that is disconnected again while it catches up is not told that it has caught up.
     assert all(follower.recovered)
     assert len(follower.recovered) > KILLS // 2
 
@@ -123,17 +123,17 @@ def test_after_each_of_twenty_kills_a_client_that_resumes_has_every_event_once(t
     assert stored == {f"file-{number}" for number in range(FILES)}
     completed = follower.of(events.FILE_COMPLETED)
     interrupted = follower.of(events.FILE_FAILED)
-    # What a kill caught on its way to the journal was shown to no one; the work of these files was done all the same.
+    # Events killed before they were in the journal were shown to nobody, but the work of their files was done.
     unseen = stored - {file["id"] for file in completed}
     print(f"{len(follower.seen)} events, {len(interrupted)} files interrupted, {len(unseen)} done and not shown")
     assert len(unseen) < FILES / 20
     assert {file["error"]["type"] for file in interrupted} == {"Interrupted"}
     assert all(file["error"]["retryable"] for file in interrupted)
-    # An attempt that was cut off is followed by the next one, which says so, unless that is one of the unseen.
+    # An interrupted attempt is followed by the next one, which is numbered, unless its events were not seen.
     tried = {file["id"]: file["attempt"] for file in completed}
     assert all(tried[file["id"]] > file["attempt"] for file in interrupted if file["id"] not in unseen)
     assert state["files_in_flight"] == 0
-    # Each file counts once, under its newest outcome; one done again after a kill was completed twice.
+    # Each file counts once, by its newest outcome; a file redone after a kill was completed twice.
     done = {file["id"] for file in completed}
     assert state["total_processed"] == len(done)
     assert state["total_failed"] == len({file["id"] for file in interrupted} - done)

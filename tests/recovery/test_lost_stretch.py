@@ -1,4 +1,4 @@
-"""A journal that comes back without its last events: what a client had of those is never taken for what came since."""
+"""A journal that comes back without its last events: clients never mistake new events for the lost ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def kept(server: StatusServer) -> list[JsonDict]:
 
 
 def worked(pipeline: PipelineStatus, server: StatusServer, first: int, count: int) -> list[str]:
-    """Make two events for each file; return the offset of each event that the journal has then."""
+    """Publish two events for each file; return the offsets of all events in the journal."""
     before = len(kept(server))
     work(pipeline, count // 2, first)
     wait_until(lambda: len(kept(server)) == before + count)
@@ -39,10 +39,10 @@ def worked(pipeline: PipelineStatus, server: StatusServer, first: int, count: in
 
 
 def assert_resumes(server: StatusServer, offset: str, *, recovered: bool, seqs: list[int]) -> None:
-    """Assert what a client gets that goes on from the offset, over Socket.IO and over HTTP."""
+    """Assert what a client gets that resumes from the offset, over Socket.IO and over HTTP."""
     with WebSocketSession(server.socket_port, auth={"offset": offset}) as session:
-        received, told = until_recovered(session)
-    assert (told, [payload["seq"] for name, payload in received if name != events.STATUS]) == (recovered, seqs)
+        received, is_recovered = until_recovered(session)
+    assert (is_recovered, [payload["seq"] for name, payload in received if name != events.STATUS]) == (recovered, seqs)
     page = get_json(server.http_port, f"/events?since={offset}").body
     everything = list(range(1, KEPT + SINCE + 1))
     assert page["recovered"] is recovered
@@ -51,7 +51,7 @@ def assert_resumes(server: StatusServer, offset: str, *, recovered: bool, seqs: 
 
 
 def assert_honest(server: StatusServer, before: list[str]) -> None:
-    """Assert that each offset from before the loss is gone on from exactly, or not at all."""
+    """Assert that a client resumes exactly from each offset from before the loss, or not at all."""
     assert len(before) == KEPT + LOST
     everything = list(range(1, KEPT + SINCE + 1))
     for seq, offset in enumerate(before, 1):
@@ -62,7 +62,7 @@ def assert_honest(server: StatusServer, before: list[str]) -> None:
 
 
 def by_a_copy(folder: Path, copy: Path) -> None:
-    """Copy the journal as it is on disk at this moment, as a loss of power leaves it."""
+    """Copy the journal as it is on disk now, as after a power loss."""
     copy.mkdir()
     source, target = sqlite3.connect(folder / JOURNAL_NAME), sqlite3.connect(copy / JOURNAL_NAME)
     source.backup(target)
@@ -70,7 +70,7 @@ def by_a_copy(folder: Path, copy: Path) -> None:
         db.close()
 
 
-def test_offsets_of_events_that_a_loss_of_power_took_start_afresh(tmp_path: Path) -> None:
+def test_offsets_of_events_lost_with_the_power_make_clients_start_over(tmp_path: Path) -> None:
     pipeline = PipelineStatus("local_files", "powerless")
     with serving(pipeline, state_dir=tmp_path / "state") as server:
         worked(pipeline, server, 0, KEPT)
@@ -83,7 +83,7 @@ def test_offsets_of_events_that_a_loss_of_power_took_start_afresh(tmp_path: Path
         assert_honest(server, before)
 
 
-def test_offsets_of_events_that_are_not_in_the_copy_put_back_start_afresh(tmp_path: Path) -> None:
+def test_offsets_of_events_missing_in_a_backup_make_clients_start_over(tmp_path: Path) -> None:
     state, copy = tmp_path / "state", tmp_path / "copy"
 
     def run(first: int, count: int, check: Callable[[StatusServer], None] = lambda _: None) -> list[str]:
@@ -103,13 +103,13 @@ def test_offsets_of_events_that_are_not_in_the_copy_put_back_start_afresh(tmp_pa
     def check(server: StatusServer) -> None:
         for seq, offset in enumerate(in_the_copy, 1):
             assert_resumes(server, offset, recovered=True, seqs=list(range(seq + 1, KEPT + SINCE + 1)))
-        for offset in in_the_lost_process:  # also of events from before it: nobody knows that process any more
+        for offset in in_the_lost_process:  # also offsets of earlier events: the generation of that process is unknown
             assert_resumes(server, offset, recovered=False, seqs=[])
 
     run(200, SINCE, check)
 
 
-def test_a_browser_that_recovers_by_itself_is_not_told_so_either(tmp_path: Path) -> None:
+def test_a_browser_that_reconnects_by_itself_does_not_recover_either(tmp_path: Path) -> None:
     pipeline = PipelineStatus("local_files", "by-itself")
     with serving(pipeline, state_dir=tmp_path / "state") as server:
         worked(pipeline, server, 0, KEPT)
@@ -124,14 +124,14 @@ def test_a_browser_that_recovers_by_itself_is_not_told_so_either(tmp_path: Path)
 
 
 @redis_server.needs_redis
-def test_offsets_of_events_that_redis_and_its_pipeline_lost_start_afresh(tmp_path: Path) -> None:
+def test_offsets_of_events_that_redis_and_the_pipeline_lost_make_clients_start_over(tmp_path: Path) -> None:
     with redis_server.running(tmp_path / "redis", "--appendonly", "no") as redis:
         pipeline = PipelineStatus("local_files", "lost-by-both")
         with serving(pipeline, redis_url=redis.url) as server:
             worked(pipeline, server, 0, KEPT)
-            link = redis.link()
-            link.call("SAVE")
-            link.close()
+            connection = redis.connection()
+            connection.call("SAVE")
+            connection.close()
             before = worked(pipeline, server, 100, LOST)
         pipeline.close()
         redis.restart()

@@ -1,4 +1,4 @@
-"""A service over Redis that has nothing to do asks for next to nothing."""
+"""An idle service reads almost nothing from Redis."""
 
 from __future__ import annotations
 
@@ -18,39 +18,37 @@ pytestmark = [pytest.mark.slow, redis_server.needs_redis]
 ROUNDS = 5
 
 
-def test_nothing_that_happened_before_is_read_while_nothing_happens(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_idle_reader_reads_no_old_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with redis_server.running(tmp_path / "redis") as redis:
         monkeypatch.setenv("STATUS_REDIS_URL", redis.url)
-        link = redis.link()
+        connection = redis.connection()
         pipeline = PipelineStatus("local_files", "idle")
         with start_status_server(0, pipelines=[pipeline]) as server:
             for n in range(500):
                 pipeline.complete_file(str(n), result={"text": "x" * 5000})
             pipeline.update(status="idle")
             wait_until(lambda: _shown(server.socket_port) == 501)
-            counts = _Counts(link)
-            polls, told = counts.polls(), counts.output_bytes()
+            counts = _Counts(connection)
+            polls, sent = counts.polls(), counts.output_bytes()
             wait_until(lambda: counts.polls() >= polls + ROUNDS)
-            # Each entry has 5 KB. A client that has just left may have cost an answer or two.
-            assert counts.output_bytes() - told < ROUNDS * 1000
+            # Each entry has 5 KB. A client that has just left may have caused an answer or two.
+            assert counts.output_bytes() - sent < ROUNDS * 1000
         pipeline.close()
-        link.close()
+        connection.close()
 
 
 def _shown(port: int) -> int:
-    """Return what a newcomer is shown: as much as was read of the stream."""
+    """Return what a new client gets, which shows how far the stream was read."""
     with WebSocketSession(port) as session:
         seq: int = session.receive_event()[2]["seq"]
         return seq
 
 
 class _Counts:
-    """Asks Redis what it was asked; what it tells of that is not counted."""
+    """Counts the bytes that Redis sends, without those of its own queries."""
 
-    def __init__(self, link: RedisConnection) -> None:
-        self._link = link
+    def __init__(self, connection: RedisConnection) -> None:
+        self._link = connection
         self._own_bytes = 0
 
     def polls(self) -> int:

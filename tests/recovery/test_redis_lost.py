@@ -1,4 +1,4 @@
-"""A Redis that loses what it had, under load: each jump of ``seq`` that a client sees is told."""
+"""A Redis that loses data under load: each jump of ``seq`` that a client sees is marked as a gap."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 class Listener:
-    """A client that never goes away, and every jump that it saw without a word."""
+    """A client that stays connected, and every unmarked jump that it saw."""
 
     def __init__(self, port: int) -> None:
-        self.untold: list[tuple[str, str, int, int]] = []
+        self.unmarked: list[tuple[str, str, int, int]] = []
         self.gaps = 0
         self.newest: dict[str, tuple[str, int]] = {}
         self._session = WebSocketSession(port)
@@ -57,7 +57,7 @@ class Listener:
         if payload.get("gap"):
             self.gaps += 1
         elif known_epoch == epoch and seq != last + 1 and not (name == "pipeline:status" and seq == last):
-            self.untold.append((pipeline_id, name, last, seq))
+            self.unmarked.append((pipeline_id, name, last, seq))
 
     def stop(self) -> None:
         self._stopping = True
@@ -66,7 +66,7 @@ class Listener:
 
 
 class Load:
-    """Pipelines that report without a pause until they are stopped."""
+    """Pipelines that report without pause until stopped."""
 
     def __init__(self, pipelines: list[PipelineStatus]) -> None:
         self.stopping = threading.Event()
@@ -88,7 +88,7 @@ class Load:
 
 
 def _under_load(redis: RedisServer, lose: Callable[[int], None]) -> Listener:
-    """Return what a client saw while something was lost many times; in the end it has everything."""
+    """Return the unmarked jumps that a client saw during many losses; at the end it has the current states."""
     pipelines = [PipelineStatus("local_files", f"loaded-{n}") for n in range(3)]
     draw = random.Random(SEED)
     idle = PipelineStatus("local_files", "idle")
@@ -107,7 +107,7 @@ def _under_load(redis: RedisServer, lose: Callable[[int], None]) -> Listener:
         wait_until(lambda: all(listener.newest[p.pipeline_id][1] == p.get()["seq"] for p in everyone))
         _assert_whole(server, everyone)
         listener.stop()
-    print(f"{listener.gaps} gaps told")
+    print(f"{listener.gaps} gaps")
     for pipeline in everyone:
         pipeline.close()
     return listener
@@ -125,18 +125,18 @@ def _assert_whole(server: StatusServer, pipelines: list[PipelineStatus]) -> None
         assert states[pipeline.pipeline_id]["total_processed"] == pipeline.get()["total_processed"]
 
 
-def test_each_jump_is_told_when_redis_is_emptied(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_jump_is_marked_when_redis_is_emptied(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATUS_REDIS_URL", redis.url)
-    link = redis.link()
-    listener = _under_load(redis, lambda _: link.call("FLUSHALL"))
-    link.close()
-    assert listener.untold == []
+    connection = redis.connection()
+    listener = _under_load(redis, lambda _: connection.call("FLUSHALL"))
+    connection.close()
+    assert listener.unmarked == []
 
 
-def test_each_jump_is_told_when_single_keys_vanish(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_jump_is_marked_when_single_keys_are_deleted(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATUS_REDIS_URL", redis.url)
-    link = redis.link()
-    link.call("SET", "x", "y")
-    listener = _under_load(redis, lambda _: link.call("DEL", "rag:events"))
-    link.close()
-    assert listener.untold == []
+    connection = redis.connection()
+    connection.call("SET", "x", "y")
+    listener = _under_load(redis, lambda _: connection.call("DEL", "rag:events"))
+    connection.close()
+    assert listener.unmarked == []

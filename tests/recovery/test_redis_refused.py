@@ -1,4 +1,4 @@
-"""What Redis refuses for good, and what somebody else put into it: one line, degraded health, and no harm beside."""
+"""Permanent refusals and foreign data in Redis: one log line, degraded health, and no other effect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.socket_server.support import WebSocketSession
 from tests.support.http_get import get_json
 from tests.support.waiting import wait_until
 
-pytestmark = redis_server.needs_redis
+pytestmark = [pytest.mark.slow, redis_server.needs_redis]
 
 KEYS = RedisKeys()
 OF_ONE = [
@@ -36,10 +36,10 @@ def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServ
 
 
 @pytest.fixture
-def link(redis: RedisServer) -> Iterator[RedisConnection]:
-    link = redis.link()
-    yield link
-    link.close()
+def connection(redis: RedisServer) -> Iterator[RedisConnection]:
+    connection = redis.connection()
+    yield connection
+    connection.close()
 
 
 @pytest.fixture
@@ -68,141 +68,141 @@ def is_ok(server: StatusServer) -> bool:
     return journal_of(server)["status"] == "ok"
 
 
-def seqs(link: RedisConnection, pipeline_id: str) -> list[int]:
-    """Return ``seq`` of each event in the stream, statuses that sum up left out."""
-    known = (pairs(fields) for _, fields in link.call("XRANGE", KEYS.events, "-", "+"))
+def seqs(connection: RedisConnection, pipeline_id: str) -> list[int]:
+    """Return ``seq`` of each event in the stream, without summaries."""
+    known = (pairs(fields) for _, fields in connection.call("XRANGE", KEYS.events, "-", "+"))
     return [int(one["seq"]) for one in known if one["pipeline_id"] == pipeline_id and one["numbered"] == "1"]
 
 
-def scripts_run(link: RedisConnection) -> int:
-    """Return how often scripts were run."""
-    lines = link.call("INFO", "commandstats").splitlines()
+def scripts_run(connection: RedisConnection) -> int:
+    """Return the number of script calls."""
+    lines = connection.call("INFO", "commandstats").splitlines()
     return sum(int(line.split("calls=")[1].split(",")[0]) for line in lines if line.startswith("cmdstat_eval"))
 
 
-def told(caplog: pytest.LogCaptureFixture, *words: str) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture, *words: str) -> list[str]:
     return [line for line in caplog.messages if all(word in line for word in words)]
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("taken", ["-hset", "-xtrim", "-xadd", "-evalsha", "-zadd", "-xread", "-xinfo"])
-def test_a_permission_that_is_taken_away_is_one_line_and_nothing_is_lost_or_doubled(
-    link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, taken: str
+def test_a_revoked_permission_is_logged_once_and_nothing_is_lost_or_repeated(
+    connection: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, taken: str
 ) -> None:
     with start_status_server(0, pipelines=pipelines) as server:
         one = pipelines[0]
         one.update(status="running")
-        wait_until(lambda: seqs(link, "one") == [1] and is_ok(server))
-        link.call("ACL", "SETUSER", "default", taken, "+acl", "+info", "+xrange")
+        wait_until(lambda: seqs(connection, "one") == [1] and is_ok(server))
+        connection.call("ACL", "SETUSER", "default", taken, "+acl", "+info", "+xrange")
         with WebSocketSession(server.socket_port) as session:
             session.receive_event()
             for n in range(5):
                 one.add_processing_file(str(n))
             wait_until(lambda: not is_ok(server), "degraded health")
-            wait_until(lambda: len(told(caplog, "it is tried every")) == 1)
-            link.call("ACL", "SETUSER", "default", "+@all")
+            wait_until(lambda: len(logged(caplog, "retried every")) == 1)
+            connection.call("ACL", "SETUSER", "default", "+@all")
             wait_until(lambda: is_ok(server), "good health")
             one.update(status="idle")
-            wait_until(lambda: seqs(link, "one")[-1] == 7)
-        assert seqs(link, "one") == list(range(1, 8)), "nothing is missing, nothing is written twice"
-        assert len(told(caplog, "it is tried every")) == 1
-        assert len(told(caplog, "is back")) == 1
-        assert not told(caplog, "failed")
-    assert ask_files(link) == {str(n) for n in range(5)}
+            wait_until(lambda: seqs(connection, "one")[-1] == 7)
+        assert seqs(connection, "one") == list(range(1, 8)), "nothing is missing or written twice"
+        assert len(logged(caplog, "retried every")) == 1
+        assert len(logged(caplog, "is back")) == 1
+        assert not logged(caplog, "failed")
+    assert ask_files(connection) == {str(n) for n in range(5)}
 
 
-def ask_files(link: RedisConnection) -> set[str]:
-    return {key.partition(":")[2] for key in link.call("HKEYS", KEYS.files("one"))}
+def ask_files(connection: RedisConnection) -> set[str]:
+    return {key.partition(":")[2] for key in connection.call("HKEYS", KEYS.files("one"))}
 
 
-def test_a_user_that_may_do_next_to_nothing_starts_a_service_that_says_so(
-    redis: RedisServer, link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture,
+def test_a_service_with_almost_no_permissions_starts_and_reports_it(
+    redis: RedisServer, connection: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    link.call("ACL", "SETUSER", "reader", "on", ">pw", "~rag:*", "+info", "+get")
+    connection.call("ACL", "SETUSER", "reader", "on", ">pw", "~rag:*", "+info", "+get")
     monkeypatch.setenv("STATUS_REDIS_URL", redis.url.replace("//", "//reader:pw@"))
     with start_status_server(0, pipelines=pipelines) as server:
         pipelines[0].update(status="running")
         wait_until(lambda: not is_ok(server))
         assert "refused a command" in journal_of(server)["error"]
-        before = scripts_run(link)
-        wait_until(lambda: len(told(caplog, "it is tried every")) == 1)
+        before = scripts_run(connection)
+        wait_until(lambda: len(logged(caplog, "retried every")) == 1)
         pipelines[0].update(status="idle")
-        assert scripts_run(link) == before, "it is not tried over and over"
-    assert len(told(caplog, "refused a command")) == 1
+        assert scripts_run(connection) == before, "retries are rare"
+    assert len(logged(caplog, "refused a command")) == 1
     assert "pw" not in caplog.text
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("key", OF_ONE)
-def test_a_key_of_another_type_harms_its_own_pipeline_alone(
-    link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, key: str
+def test_a_key_of_another_type_affects_only_its_pipeline(
+    connection: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, key: str
 ) -> None:
     one, two = pipelines
     with start_status_server(0, pipelines=pipelines) as server:
         for pipeline in pipelines:
             pipeline.update(status="running")
-        wait_until(lambda: seqs(link, "one") == seqs(link, "two") == [1])
-        link.call("DEL", key)
-        link.call("SADD", key, "a stranger's")
+        wait_until(lambda: seqs(connection, "one") == seqs(connection, "two") == [1])
+        connection.call("DEL", key)
+        connection.call("SADD", key, "a stranger's")
         for n in range(3):
             one.complete_file(str(n), n > 0)
             two.complete_file(str(n))
         wait_until(lambda: "WRONGTYPE" in journal_of(server).get("error", ""))
         wait_until(lambda: get_json(server.http_port, "/status/two").body["seq"] == 4)
-        before = link.call("ZSCORE", KEYS.pipelines, "two")
-        wait_until(lambda: link.call("ZSCORE", KEYS.pipelines, "two") != before, "a heartbeat of the other")
-        link.call("DEL", key)
+        before = connection.call("ZSCORE", KEYS.pipelines, "two")
+        wait_until(lambda: connection.call("ZSCORE", KEYS.pipelines, "two") != before, "a heartbeat of the other")
+        connection.call("DEL", key)
         wait_until(lambda: is_ok(server))
-        wait_until(lambda: seqs(link, "one")[-1] == 4)
-        assert seqs(link, "two") == [1, 2, 3, 4]
-        # Where what was known of the pipeline has gone, its state follows as a gap.
-        assert seqs(link, "one") == [1, 2, 3, 4, *([4] if key == KEYS.pipeline("one") else [])]
-    assert len(told(caplog, "pipeline 'one' can't be kept in Redis")) == 1
+        wait_until(lambda: seqs(connection, "one")[-1] == 4)
+        assert seqs(connection, "two") == [1, 2, 3, 4]
+        # If the saved state of the pipeline is gone, its state follows as a gap.
+        assert seqs(connection, "one") == [1, 2, 3, 4, *([4] if key == KEYS.pipeline("one") else [])]
+    assert len(logged(caplog, "pipeline 'one' can't be kept in Redis")) == 1
     assert "Traceback" not in caplog.text
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("key", [KEYS.events, KEYS.count, KEYS.pipelines, KEYS.identity])
-def test_a_key_of_all_that_has_another_type_is_one_line_and_mended_by_hand(
-    link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, key: str
+def test_a_shared_key_of_another_type_is_logged_once_and_can_be_fixed_by_hand(
+    connection: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture, key: str
 ) -> None:
     one = pipelines[0]
     with start_status_server(0, pipelines=pipelines) as server:
         one.update(status="running")
-        wait_until(lambda: seqs(link, "one") == [1])
-        link.call("DEL", key)
-        link.call("SADD", key, "a stranger's")
+        wait_until(lambda: seqs(connection, "one") == [1])
+        connection.call("DEL", key)
+        connection.call("SADD", key, "a stranger's")
         one.complete_file("a")
         wait_until(lambda: not is_ok(server))
-        link.call("DEL", key)
+        connection.call("DEL", key)
         wait_until(lambda: is_ok(server))
         one.complete_file("b")
         wait_until(lambda: get_json(server.http_port, "/status/one").body["seq"] == 3)
-        kept = seqs(link, "one")
+        kept = seqs(connection, "one")
         assert kept == sorted(set(kept))
-    assert len(told(caplog, "it is tried every")) <= 1
+    assert len(logged(caplog, "retried every")) <= 1
     assert "Traceback" not in caplog.text
 
 
-def test_what_a_stranger_adds_to_the_stream_is_skipped_and_costs_nothing_else(
-    link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture
+def test_foreign_entries_in_the_stream_are_skipped_and_affect_nothing_else(
+    connection: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture
 ) -> None:
     one = pipelines[0]
     one.update(status="running")
     strange = _strange_entries()
-    # The oldest entry is one too, and the snapshot of a new server begins among them.
-    link.call("XADD", KEYS.events, "*", "hello", "world")
+    # The oldest entry is foreign too, and the snapshot of a new server begins among foreign entries.
+    connection.call("XADD", KEYS.events, "*", "hello", "world")
     with start_status_server(0, pipelines=[one]) as server, WebSocketSession(server.socket_port) as session:
         session.receive_event()
         for n, entry in enumerate(strange):
             one.complete_file(str(n))
-            link.call("XADD", KEYS.events, "*", *entry)
-        connection = link._connection
-        connection.send_packed_command(
+            connection.call("XADD", KEYS.events, "*", *entry)
+        raw = connection._connection
+        raw.send_packed_command(
             [b"*5\r\n$4\r\nXADD\r\n$10\r\nrag:events\r\n$1\r\n*\r\n$1\r\n\xff\r\n$2\r\n\xfe\xff\r\n"]
         )
-        connection.read_response()
+        raw.read_response()
         one.update(status="idle")
         last = 2 + len(strange)
         wait_until(lambda: get_json(server.http_port, "/status/one").body["seq"] == last)
@@ -220,8 +220,8 @@ def test_what_a_stranger_adds_to_the_stream_is_skipped_and_costs_nothing_else(
         assert is_ok(server)
         with start_status_server(0, pipelines=[]) as other:
             assert get_json(other.http_port, "/status/one").body["seq"] == last
-    assert len(told(caplog, "is not an event of this service", "skipped")) <= 2
-    assert told(caplog, "is not an event of this service")
+    assert len(logged(caplog, "is not an event of this service", "skipped")) <= 2
+    assert logged(caplog, "is not an event of this service")
     assert "Traceback" not in caplog.text
 
 
@@ -240,19 +240,19 @@ def _strange_entries() -> list[list[str]]:
     return [["a", "b"], ["text", "x", "text", "y"], *entries]
 
 
-def test_what_a_stranger_puts_beside_the_pipelines_stops_no_start(
-    link: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture
+def test_foreign_keys_beside_the_pipelines_do_not_stop_a_start(
+    connection: RedisConnection, pipelines: list[PipelineStatus], caplog: pytest.LogCaptureFixture
 ) -> None:
-    link.call("ZADD", KEYS.pipelines, 1, "odd", 2, "bent", 3, "listed", 4, "rows")
-    link.call("HSET", KEYS.pipeline("odd"), "epoch", "e", "position", "what?")
-    link.call("HSET", KEYS.state("odd"), "hello", "world", "position", "1-1")
-    link.call("SADD", KEYS.pipeline("bent"), "x")
-    link.call("SADD", KEYS.state("bent"), "x")
-    link.call("SADD", KEYS.files_by_change("listed", FileStatus.PROCESSING), "x")
-    link.call("HSET", KEYS.files("rows"), "name:a", "what?")
-    link.call("ZADD", KEYS.files_by_change("rows", FileStatus.COMPLETED), 1, "name:a")
-    link.call("RPUSH", KEYS.generations, "what?")
-    link.call("SET", KEYS.count, "many")
+    connection.call("ZADD", KEYS.pipelines, 1, "odd", 2, "bent", 3, "listed", 4, "rows")
+    connection.call("HSET", KEYS.pipeline("odd"), "epoch", "e", "position", "what?")
+    connection.call("HSET", KEYS.state("odd"), "hello", "world", "position", "1-1")
+    connection.call("SADD", KEYS.pipeline("bent"), "x")
+    connection.call("SADD", KEYS.state("bent"), "x")
+    connection.call("SADD", KEYS.files_by_change("listed", FileStatus.PROCESSING), "x")
+    connection.call("HSET", KEYS.files("rows"), "name:a", "what?")
+    connection.call("ZADD", KEYS.files_by_change("rows", FileStatus.COMPLETED), 1, "name:a")
+    connection.call("RPUSH", KEYS.generations, "what?")
+    connection.call("SET", KEYS.count, "many")
     with start_status_server(0, pipelines=pipelines) as server:
         pipelines[0].complete_file("a")
         wait_until(lambda: get_json(server.http_port, "/files").body["files"])
@@ -261,20 +261,20 @@ def test_what_a_stranger_puts_beside_the_pipelines_stops_no_start(
     assert "Traceback" not in caplog.text
 
 
-def test_a_policy_that_drops_keys_is_told_at_the_start_and_when_it_changes(
-    redis: RedisServer, link: RedisConnection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_an_eviction_policy_is_logged_at_the_start_and_when_it_changes(
+    redis: RedisServer, connection: RedisConnection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag_pipeline.journal.redis.backend.POLICY_SECONDS", 0.1)
-    link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    connection.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     with start_status_server(0, pipelines=[]) as server:
-        said = f"Redis at 127.0.0.1:{redis.port}/0 drops the journal's keys when its memory is short: "
-        said += "maxmemory-policy is allkeys-lru, and must be noeviction"
-        assert journal_of(server)["error"] == said
+        message = f"Redis at 127.0.0.1:{redis.port}/0 drops the journal's keys when its memory is short: "
+        message += "maxmemory-policy is allkeys-lru, and must be noeviction"
+        assert journal_of(server)["error"] == message
         assert journal_of(server)["status"] == "degraded"
-        link.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        connection.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
         wait_until(lambda: is_ok(server))
-        link.call("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
-        link.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
+        connection.call("CONFIG", "SET", "maxmemory-policy", "volatile-lru")
+        connection.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
         wait_until(lambda: not is_ok(server))
-    assert len(told(caplog, "allkeys-lru")) == len(told(caplog, "allkeys-random")) == 1
-    assert retry.REFUSED_SECONDS > retry.LONGEST_SECONDS
+    assert len(logged(caplog, "allkeys-lru")) == len(logged(caplog, "allkeys-random")) == 1
+    assert retry.REFUSED_SECONDS > retry.LIMIT_SECONDS

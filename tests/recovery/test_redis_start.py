@@ -1,4 +1,4 @@
-"""Starting over Redis: what dead processes left waits for nobody but itself, and who lives keeps what it has."""
+"""Starts with Redis: only the pipelines of dead processes are waited for, and live processes keep theirs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.journal.redis.keys import RedisKeys
-from rag_pipeline.status import core_of
+from rag_pipeline.status.pipeline import core_of
 from tests.journal import redis_server
 from tests.journal.redis_server import RedisServer, following, publishing
 from tests.support.http_get import get_json
@@ -19,7 +19,7 @@ from tests.support.ports import free_port_pair
 from tests.support.programs import Program
 from tests.support.waiting import wait_until
 
-pytestmark = redis_server.needs_redis
+pytestmark = [pytest.mark.slow, redis_server.needs_redis]
 
 NAMES = [f"started-{n}" for n in range(6)]
 
@@ -49,15 +49,15 @@ def _program(redis: RedisServer, port: int, *names: str) -> Program:
 def _kill(redis: RedisServer, *names: str) -> None:
     with _program(redis, 0, *names) as first:
         first.expect("started")
-        link = redis.link()
-        wait_until(lambda: all(link.call("HGET", RedisKeys().pipeline(name), "seq") == "2" for name in names))
-        link.close()
+        connection = redis.connection()
+        wait_until(lambda: all(connection.call("HGET", RedisKeys().pipeline(name), "seq") == "2" for name in names))
+        connection.close()
         first.signal(signal.SIGKILL)
         first.exit_code()
 
 
 def _status(port: int) -> dict[str, int]:
-    """Return ``seq`` of each pipeline that is shown; nothing while HTTP does not answer."""
+    """Return ``seq`` of each shown pipeline; nothing while HTTP does not answer."""
     with suppress(OSError):
         body = get_json(port, "/status").body
         states = body.get("pipelines", {body.get("pipeline_id"): body})
@@ -70,11 +70,11 @@ def test_http_answers_while_the_leases_of_a_killed_process_are_waited_for(redis:
     port = free_port_pair()
     with _program(redis, port, *NAMES) as again:
         wait_until(lambda: _status(port), "an answer")
-        assert _status(port) == dict.fromkeys(NAMES, 2), "what Redis knows of them is shown meanwhile"
+        assert _status(port) == dict.fromkeys(NAMES, 2), "meanwhile their saved states are shown"
         assert get_json(port, "/health").status == 200
         assert "started" not in again.output
         again.expect("started")
-        # One file each was in flight and is failed now, then it is tried again.
+        # Each pipeline had a file in flight, which failed and is tried again.
         wait_until(lambda: _status(port) == dict.fromkeys(NAMES, 5))
         assert get_json(port, "/health").body["status"] == "ok"
 
@@ -82,25 +82,25 @@ def test_http_answers_while_the_leases_of_a_killed_process_are_waited_for(redis:
 def test_a_pipeline_whose_id_is_free_does_not_wait_for_those_that_are_held(redis: RedisServer) -> None:
     _kill(redis, "held")
     with publishing(redis.url) as publisher, following(redis.url) as follower:
-        request = publisher.ask(["free", "held"])
-        assert publisher.look(request) == {"held"}
+        request = publisher.claim(["free", "held"])
+        assert publisher.held(request) == {"held"}
         free, held = PipelineStatus("local_files", "free"), PipelineStatus("local_files", "held")
         core_of(free).attach(publisher)
         core_of(held).attach(publisher)
         free.update(status="running")
         held.update(status="running")
         wait_until(lambda: follower.seqs("free") == [1])
-        link = redis.link()
+        connection = redis.connection()
         beats = set()
         while request.held:
-            beats.add(link.call("ZSCORE", RedisKeys().pipelines, "free"))
-        assert len(beats) > 1, "its heartbeats go on"
-        link.close()
+            beats.add(connection.call("ZSCORE", RedisKeys().pipelines, "free"))
+        assert len(beats) > 1, "its heartbeats continue"
+        connection.close()
         publisher.wait(request)
         wait_until(lambda: follower.seqs("held") == [1])
 
 
-def test_a_live_process_keeps_its_pipelines_and_the_second_one_says_whose_they_are(redis: RedisServer) -> None:
+def test_a_live_process_keeps_its_pipelines_and_the_second_process_names_it(redis: RedisServer) -> None:
     port = free_port_pair()
     with _program(redis, 0, "one") as first:
         first.expect("started")
@@ -108,14 +108,14 @@ def test_a_live_process_keeps_its_pipelines_and_the_second_one_says_whose_they_a
             second.expect(r"JournalError: pipeline 'one' is published by process \d+ on host .+ already")
             assert second.exit_code() == 1
             assert "started" not in second.output
-        link = redis.link()
-        assert link.call("EXISTS", RedisKeys().owner("another")) == 0, "it is given back"
-        link.close()
+        connection = redis.connection()
+        assert connection.call("EXISTS", RedisKeys().owner("another")) == 0, "its lease is released"
+        connection.close()
     with _program(redis, 0, "another", "one") as third:
         third.expect("started")
 
 
-def test_a_redis_that_stands_still_does_not_keep_the_servers_from_starting(redis: RedisServer) -> None:
+def test_a_frozen_redis_does_not_stop_the_servers_from_starting(redis: RedisServer) -> None:
     redis.freeze()
     port = free_port_pair()
     with _program(redis, port, *NAMES) as program:

@@ -1,4 +1,4 @@
-"""Many processes over one Redis: every server shows every pipeline, and a client may go from one to the other."""
+"""Processes that share a Redis: every server shows every pipeline, and clients may change servers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
-def test_three_pipelines_two_servers_and_a_hundred_clients_that_wander(redis: RedisServer) -> None:
+def test_three_pipelines_two_servers_and_a_hundred_moving_clients(redis: RedisServer) -> None:
     with ExitStack() as stack:
         servers = [stack.enter_context(Shared(redis.url, "serve")) for _ in range(2)]
         names = ["one", "two", "three"]
@@ -61,7 +61,7 @@ def test_three_pipelines_two_servers_and_a_hundred_clients_that_wander(redis: Re
                     picture = client.pictures[name].state
                     assert picture is not None
                     assert without_volatile(picture) == without_volatile(state)
-        recovered = [told for client in clients for told in client.recovered]
+        recovered = [recovered for client in clients for recovered in client.recovered]
         assert all(recovered)
         assert recovered
         connected = sum(client.connected for client in clients)
@@ -92,7 +92,7 @@ def test_a_pipeline_that_dies_is_shown_as_stalled_and_comes_back(redis: RedisSer
             wait_until(lambda: status() == "idle")
             state = get_json(server.http_port, "/status").body
             assert state["seq"] == 5 + 2 + 6
-            assert state["total_processed"] + state["total_failed"] == 2  # the interrupted one was tried again
+            assert state["total_processed"] + state["total_failed"] == 2  # the interrupted file was tried again
 
 
 def test_a_second_process_with_one_id_is_refused(redis: RedisServer) -> None:
@@ -100,7 +100,7 @@ def test_a_second_process_with_one_id_is_refused(redis: RedisServer) -> None:
         Shared(redis.url, "pipeline", "same", "1")
 
 
-def test_clients_stay_while_redis_is_gone_and_get_everything_when_it_is_back(redis: RedisServer) -> None:
+def test_clients_stay_connected_while_redis_is_away_and_then_get_everything(redis: RedisServer) -> None:
     with Shared(redis.url, "serve") as server, Shared(redis.url, "pipeline", "outlasting", str(FILES)) as pipeline:
         wait_until(lambda: get_json(server.http_port, "/health").body["journal"]["status"] == "ok")
         client = Wanderer(1)
@@ -117,11 +117,11 @@ def test_clients_stay_while_redis_is_gone_and_get_everything_when_it_is_back(red
             redis.start()
 
         in_threads(2, follow)
-        assert client.recovered == [], "it was never cut off"
+        assert client.recovered == [], "it was never disconnected"
         wait_until(lambda: get_json(server.http_port, "/health").body["status"] == "ok")
 
 
-def test_a_redis_that_comes_back_empty_starts_clients_afresh_with_the_gap_marked(redis: RedisServer) -> None:
+def test_a_redis_that_comes_back_empty_makes_clients_start_over_with_a_gap(redis: RedisServer) -> None:
     with Shared(redis.url, "serve") as server, Shared(redis.url, "pipeline", "emptied", "3") as pipeline:
         pipeline.go()
         pipeline.done()
@@ -129,5 +129,5 @@ def test_a_redis_that_comes_back_empty_starts_clients_afresh_with_the_gap_marked
         redis.restart(empty=True)
         wait_until(lambda: get_json(server.http_port, "/health").body["status"] == "ok")
         wait_until(lambda: get_json(server.http_port, "/status").body.get("status") == "idle")
-        # The state from before may be shown until the server has noticed, and none until the pipeline has told its own.
+        # The old state may be shown until the server notices, then none until the pipeline has published its own.
         wait_until(lambda: get_json(server.http_port, "/status").body.get("total_processed") == 2)

@@ -1,4 +1,4 @@
-"""Where Redis is, read from a URL; the password in it is shown to no one."""
+"""The address of Redis, read from a URL; the password never appears in logs or errors."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _FORM = "redis://[user:password@]host[:port][/number], or rediss:// for TLS"
 _TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs")
 
 
-class Address:
-    """Host, port and number of the database; ``str()`` is fit for logs."""
+class RedisAddress:
+    """Host, port and database number; ``str()`` is safe for logs."""
 
     def __init__(self, url: str) -> None:
-        """Read the URL; raises JournalError, which never repeats it."""
+        """Read the URL; raises JournalError, whose message never repeats it."""
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            # Its own words repeat a part of the URL, which is a part of the password if that has a "/" in it.
+            # The original message repeats a part of the URL, which may be of a password with a "/" in it.
             raise JournalError(f"the Redis URL can't be read: it must be {_FORM}") from None
         if parts.scheme not in ("redis", "rediss"):
             raise JournalError(f"the Redis URL must begin with redis:// or rediss://: {_FORM}")
@@ -29,7 +29,7 @@ class Address:
             raise JournalError(f"the Redis URL names no host: it must be {_FORM}, with # / ? @ in a password as %23 …")
         number = parts.path.strip("/") or "0"
         if not (number.isascii() and number.isdigit()):
-            raise JournalError(f"what follows the host in the Redis URL must be a database's number: {_FORM}")
+            raise JournalError(f"the path of the Redis URL must be a database number: {_FORM}")
         self.tls = parts.scheme == "rediss"
         self.host = unquote(parts.hostname)
         self.port = DEFAULT_PORT if port is None else port
@@ -46,7 +46,7 @@ class Address:
         return f"<Address {self}>"
 
     def arguments(self) -> dict[str, Any]:
-        """Return what a connection of redis-py is made with, the password too."""
+        """Return the arguments of a redis-py connection, password included."""
         return {
             "host": self.host,
             "port": self.port,
@@ -57,14 +57,14 @@ class Address:
         }
 
     def without_secret(self, text: str) -> str:
-        """Return the text with the password, should it be in it, made unreadable."""
+        """Return the text with the password masked."""
         return text if self._password is None else text.replace(self._password, "***")
 
     def _read_options(self, query: str) -> dict[str, str]:
         options = dict(parse_qsl(query, keep_blank_values=True))
         allowed = _TLS_OPTIONS if self.tls else ()
         if any(name not in allowed for name in options):
-            # An option may be the rest of a password with a "?" in it, so it isn't named.
+            # Not named: it may be the rest of a password with a "?" in it.
             known = f"may be {', '.join(_TLS_OPTIONS)}" if self.tls else "are for rediss:// only"
-            raise JournalError(f"the Redis URL has an option that is not known; options {known}")
+            raise JournalError(f"the Redis URL has an unknown option; options {known}")
         return options

@@ -1,12 +1,11 @@
-"""A connection to Redis for one thread at a time: native sockets, nothing sent twice, errors in one line.
+"""A connection to Redis on native sockets: it sends nothing twice, and its errors are one line.
 
-redis-py's client would send a command again whose answer was lost; its connections, used here, leave that to us.
+redis-py's client would resend a command whose answer was lost. Its connections, used here, leave that decision to us.
 """
 
 from __future__ import annotations
 
 import _socket
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,45 +26,38 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.redis.address import Address
+from rag_pipeline.journal.redis.address import RedisAddress
+from rag_pipeline.journal.redis.scripts import Script
 
 TIMEOUT_SECONDS = 3.0
 OLDEST_VERSION = 7
 _MAX_REASON = 300
 _PASSING = (ClusterDownError, NoScriptError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 _PASSING_CODES = frozenset({"BUSY", "INPROG", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "UNKILLABLE"})
-"""Errors that pass by themselves: at a failover, while the server loads, or while memory or disk are short."""
+"""Errors that go away by themselves: during failover, while the server loads, or while memory or disk are short."""
 
 
 class RedisUnavailableError(JournalError):
-    """Redis did not do what was asked, for a reason that may pass."""
+    """Redis failed for a reason that may go away."""
 
     retryable = True
 
 
 class ConnectionLostError(RedisUnavailableError):
-    """Redis can't be reached, or no more."""
+    """Redis can't be reached, or the connection was lost."""
 
 
 class RedisRefusedError(RedisUnavailableError):
-    """Redis refuses a command until somebody changes something: a missing permission, a key of another type."""
+    """Redis refuses until somebody changes something: a missing permission, a key of another type."""
 
 
 def is_refusal(error: JournalError) -> bool:
-    """Return whether trying again soon is of no use: the login or a command was refused, or the server is not fit."""
+    """Return whether an early retry is useless: the login or a command was refused, or the server is unsuitable."""
     return isinstance(error, RedisRefusedError) or not error.retryable
 
 
-class Script:
-    """A script for the server, known there by its digest."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-
-
 class _NativeConnection(Connection):
-    """Works on ``_socket``, so that a host program's green sockets and hubs play no part."""
+    """Uses ``_socket``, which a host program's monkey patching does not reach."""
 
     def _connect(self) -> Any:
         error: OSError | None = None
@@ -83,17 +75,20 @@ class _NativeConnection(Connection):
                 sock.close()
             else:
                 return sock
-        raise error or OSError("the name has no address")
+        raise error or OSError("the host name has no address")
 
 
 class _NativeTlsConnection(SSLConnection, _NativeConnection):
     """The same under TLS."""
 
 
-class Link:
-    """Connects when it is first used and after every failure; :meth:`interrupt` alone is for other threads."""
+class RedisConnection:
+    """Connects on first use and again after every failure.
 
-    def __init__(self, address: Address, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    For one thread at a time; only :meth:`interrupt` may be called from another.
+    """
+
+    def __init__(self, address: RedisAddress, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self.address = address
         self._timeout = timeout_seconds
         self._connection: Any = None
@@ -101,11 +96,11 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection, which may have been lost since."""
+        """Whether there is a connection; it may be lost already."""
         return self._connection is not None
 
     def connect(self) -> None:
-        """Connect and see that the server is one that can be used."""
+        """Connect, and check that the server is suitable; raises JournalError."""
         if self._connection is not None:
             return
         kind: Any = _NativeTlsConnection if self.address.tls else _NativeConnection
@@ -133,16 +128,16 @@ class Link:
 
     @property
     def server_run(self) -> str:
-        """What the server calls itself since it was started; connects if need be."""
+        """The server's run id, which changes at each start; connects if necessary."""
         self.connect()
         return self._server_run
 
     def call(self, *command: str | int | float) -> Any:
-        """Return the answer to one command."""
+        """Send one command and return its answer."""
         return self.call_all([command])[0]
 
     def call_all(self, commands: Sequence[Sequence[str | int | float]]) -> list[Any]:
-        """Send the commands in one go; return their answers. After an error any of them may have been carried out."""
+        """Send the commands in one write; return their answers. After an error any of them may have run."""
         self.connect()
         connection = self._connection
         try:
@@ -164,9 +159,9 @@ class Link:
         *,
         after: Sequence[Sequence[str | int | float]] = (),
     ) -> Any:
-        """Return what the script returns; it is carried out as a whole or not at all.
+        """Run the script and return its result.
 
-        ``after`` are commands that are sent ahead of it in one go; what they return is passed over.
+        The commands ``after`` are sent before it in the same write; their answers are ignored.
         """
         rest = (len(keys), *keys, *arguments)
         answer = self.call_all([*after, ("EVALSHA", script.digest, *rest)])[-1]
@@ -175,7 +170,7 @@ class Link:
         return answer
 
     def interrupt(self) -> None:
-        """End a wait of the thread that uses the link; the connection is lost."""
+        """Interrupt a wait of the thread that uses the connection; the connection is lost."""
         connection = self._connection
         sock = None if connection is None else connection._sock
         if sock is not None:
@@ -185,7 +180,7 @@ class Link:
                 pass  # it ended by itself
 
     def close(self) -> None:
-        """Disconnect; the next use connects anew."""
+        """Disconnect; the next use reconnects."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.disconnect()
@@ -195,8 +190,8 @@ class Link:
             return connection.read_response()
         except ResponseError as error:
             if connection._sock is None:
-                raise  # nothing more will come
-            return error  # those behind it are still to be read
+                raise  # no more answers will come
+            return error  # the answers after it must still be read
 
     def _check(self, info: str) -> None:
         known = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
@@ -222,10 +217,10 @@ class Link:
             passes = isinstance(error, _PASSING) or str(error).split(" ", 1)[0] in _PASSING_CODES
             kind = RedisUnavailableError if passes else RedisRefusedError
             return kind(f"Redis at {self.address} refused a command: {self._reason(error)}")
-        return JournalError(f"what listens at {self.address} does not answer as Redis does")
+        return JournalError(f"the server at {self.address} does not speak the Redis protocol")
 
     def _reason(self, error: Exception) -> str:
-        # redis-py's own words name host and port again, and some servers repeat what they were sent.
+        # redis-py's messages repeat host and port, and some servers echo what they were sent.
         cause = error if isinstance(error, OSError) else error.__context__
         text = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
         text = " ".join(self.address.without_secret(text).split()).rstrip(".")
@@ -233,7 +228,7 @@ class Link:
 
 
 def _pack(command: Sequence[str | int | float]) -> bytes:
-    """Return the command as it is sent; redis-py takes four times as long for the thousands of texts of a batch."""
+    """Return the command in wire format; redis-py takes four times as long for the thousands of texts of a batch."""
     parts = [b"*%d\r\n" % len(command)]
     for value in command:
         data = (value if isinstance(value, str) else repr(value)).encode("utf-8", "backslashreplace")

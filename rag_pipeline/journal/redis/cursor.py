@@ -1,45 +1,48 @@
-"""Where a reader of the stream stands, and whether it can go on from there: decided from what Redis answers."""
+"""The position of a reader in the stream, and whether it can continue from there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rag_pipeline.journal.base import Lineage, offset_of
-from rag_pipeline.journal.redis.generations import lineage_of
+from rag_pipeline.journal.base import Generations, offset_of
+from rag_pipeline.journal.redis.generations import read_generations
 from rag_pipeline.journal.redis.keys import position_of
 
 
-class Place(NamedTuple):
-    """The last entry that the reader has, how many the stream had got by then, and the generation it read in.
+class StreamCursor(NamedTuple):
+    """The last entry that was read, the number of entries ever added by then, and the generations at that time.
 
-    ``mark`` is what stood in Redis as the journal's identity.
+    ``mark`` is the value of the identity key.
     """
 
     entry_id: str
     added: int
     mark: str
-    lineage: Lineage
+    generations: Generations
 
-    def is_gapless(self, stream: Mapping[str, Any], *, here: bool) -> bool:
-        """Return whether the stream has every entry after this one, and has forgotten none before it.
+    def is_gapless(self, stream: Mapping[str, Any], *, exists: bool) -> bool:
+        """Return whether the stream has every entry after the cursor, and lost none before it.
 
-        ``stream`` is what ``XINFO STREAM`` tells, ``here`` whether the entry itself is there.
+        ``stream`` is the result of ``XINFO STREAM``; ``exists`` says whether the cursor's own entry is still there.
         """
         added = int(stream["entries-added"])
         removed = added - int(stream["length"])
-        return removed == self.added or (here and removed < self.added <= added)
+        return removed == self.added or (exists and removed < self.added <= added)
 
-    def in_generation(self, mark: str, generations: Sequence[str]) -> Place | None:
-        """Return the place in the generation that Redis is in now, None if that is not the same journal up to here."""
+    def in_generation(self, mark: str, texts: Sequence[str]) -> StreamCursor | None:
+        """Return the cursor in Redis's current generation; None if the journal up to here is not the same.
+
+        ``mark`` and ``texts`` are the identity and the list of generations in Redis.
+        """
         if mark == self.mark:
             return self
-        lineage = lineage_of(generations) if generations else None
-        if lineage is None or lineage.identity != mark.split(" ")[0]:
+        generations = read_generations(texts) if texts else None
+        if generations is None or generations.identity != mark.split(" ")[0]:
             return None
-        known = lineage.position_of(offset_of(self.lineage.identity, position_of(self.entry_id)))
-        return None if known is None else self._replace(mark=mark, lineage=lineage)
+        position = generations.position_of(offset_of(self.generations.identity, position_of(self.entry_id)))
+        return None if position is None else self._replace(mark=mark, generations=generations)
 
-    def after(self, entry_ids: Sequence[str]) -> Place:
-        """Return the place after these entries."""
+    def after(self, entry_ids: Sequence[str]) -> StreamCursor:
+        """Return the cursor after these entries."""
         return self._replace(entry_id=[self.entry_id, *entry_ids][-1], added=self.added + len(entry_ids))

@@ -1,4 +1,4 @@
-"""Names of the keys in Redis, and what stands in them."""
+"""Names of the keys in Redis, and conversions of their values."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SEQ_BITS = 64
 _SEQ_MASK = (1 << _SEQ_BITS) - 1
 
 
-class Keys:
-    """The keys of one journal; what the scripts name themselves begins with ``prefix`` too.
+class RedisKeys:
+    """The keys of one journal; those that the scripts build begin with ``prefix``, too.
 
-    An id may have any character in it. So it comes last, behind a kind: no id makes two kinds the same key.
+    A pipeline id may contain any character. So it comes last, after the kind, and no id can make two kinds collide.
     """
 
     def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
@@ -29,15 +29,15 @@ class Keys:
         self.pipelines = f"{prefix}:pipelines"
 
     def pipeline(self, pipeline_id: str) -> str:
-        """Return the hash of what the pipeline goes on from."""
+        """Return the hash that the pipeline resumes from."""
         return f"{self.prefix}:pipeline:{pipeline_id}"
 
     def state(self, pipeline_id: str) -> str:
-        """Return the hash of the pipeline's last status."""
+        """Return the hash with the pipeline's last status."""
         return f"{self.prefix}:state:{pipeline_id}"
 
     def owner(self, pipeline_id: str) -> str:
-        """Return the lease: whose value begins with the holder's token."""
+        """Return the lease, whose value begins with the owner's token."""
         return f"{self.prefix}:owner:{pipeline_id}"
 
     def files(self, pipeline_id: str) -> str:
@@ -45,11 +45,11 @@ class Keys:
         return f"{self.prefix}:files:{pipeline_id}"
 
     def files_by_change(self, pipeline_id: str, status: FileStatus) -> str:
-        """Return the sorted set of the pipeline's files of one status, the one that changed last at the end."""
+        """Return the sorted set of the pipeline's files of one status, most recently changed last."""
         return f"{self.prefix}:by-change-{status}:{pipeline_id}"
 
-    def files_by_change_before(self, pipeline_id: str, status: FileStatus) -> str:
-        """Return where earlier versions had the set; what stands there may be the files of another pipeline."""
+    def legacy_files_by_change(self, pipeline_id: str, status: FileStatus) -> str:
+        """Return the name that earlier versions used for the set; it may hold the files of another pipeline."""
         return f"{self.files(pipeline_id)}:{status}"
 
 
@@ -60,28 +60,28 @@ def position_of(entry_id: str) -> int:
 
 
 def id_of(position: int) -> str:
-    """Return the entry id at a position; one past the end of what an id can be is cut to that."""
+    """Return the entry id of a position, clamped to the range of ids."""
     position = max(0, min(position, MAX_POSITION))
     return f"{position >> _SEQ_BITS}-{position & _SEQ_MASK}"
 
 
 def score_of(position: int) -> int:
-    """Return the score in :meth:`Keys.files_by_change`: 53 bits, so that a double holds it; close ones may share it."""
+    """Return the score in :meth:`RedisKeys.files_by_change`: 53 bits, so close positions may share one."""
     position = max(0, min(position, MAX_POSITION))
     return (position >> _SEQ_BITS) * 4096 + min(position & _SEQ_MASK, 4095)
 
 
 def text_of_key(key: Key) -> str:
-    """Return a file's key as the field of a hash."""
+    """Return a file's key as a field name."""
     return f"{key[0]}:{key[1]}"
 
 
 def key_of_text(text: str) -> Key:
-    """Return the key that :func:`text_of_key` made the text of."""
+    """Return the key from the text that :func:`text_of_key` made."""
     kind, _, value = text.partition(":")
     return kind, value
 
 
 def pairs(flat: Sequence[Any]) -> dict[str, Any]:
-    """Return the mapping that Redis gives as a list of names and values in turn."""
+    """Return the mapping from a list of alternating names and values."""
     return dict(zip(flat[::2], flat[1::2], strict=True))

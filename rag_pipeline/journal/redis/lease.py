@@ -1,4 +1,4 @@
-"""Who publishes a pipeline: one process at a time, for as long as it renews its lease."""
+"""Leases: one process publishes a pipeline at a time, for as long as it renews its lease."""
 
 from __future__ import annotations
 
@@ -10,134 +10,124 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.redis.connection import Link, RedisRefusedError, RedisUnavailableError
+from rag_pipeline.journal.redis.connection import RedisConnection, RedisRefusedError, RedisUnavailableError
 from rag_pipeline.journal.redis.generations import mark_of
-from rag_pipeline.journal.redis.keys import Keys
+from rag_pipeline.journal.redis.keys import RedisKeys
 from rag_pipeline.journal.redis.scripts import CLAIM, RELEASE, RENEW, STALLED
 
 LEASE_SECONDS = 30.0
 HEARTBEAT_SECONDS = 30.0
 HEARTBEAT_INTERVAL_SECONDS = 2.0
 CLAIM_PATIENCE_SECONDS = 3 * HEARTBEAT_INTERVAL_SECONDS
-"""How long another holder of a lease may be silent before it is taken for dead."""
+"""How long another owner may send no heartbeat before it counts as dead."""
 
 
-class Word(StrEnum):
-    """What the server says of a pipeline when a process writes to it, or asks for its lease or renews that."""
+class ScriptStatus(StrEnum):
+    """The outcome for one pipeline of a script that claims or renews leases, or writes a batch."""
 
     OK = "ok"
-    WRITTEN = "written"
-    LOST = "lost"
-    EXPIRED = "expired"
-    BEHIND = "behind"
-    TORN = "torn"
-    BARE = "bare"
-    BROKEN = "broken"
-    HELD = "held"
+    WRITTEN = "written"  # an earlier copy of the batch was written
+    LOST = "lost"  # another process owns the pipeline
+    EXPIRED = "expired"  # the lease has expired, and nobody has taken it
+    BEHIND = "behind"  # the server has lost confirmed data
+    TORN = "torn"  # an earlier copy of the batch was written in part
+    BARE = "bare"  # renewed, but the pipeline's state is missing
+    BROKEN = "broken"  # keys of the pipeline can't be used
+    HELD = "held"  # another process has the lease
 
 
-class Verdict(NamedTuple):
-    """The word on one pipeline.
+class ScriptResult(NamedTuple):
+    """The status of one pipeline.
 
-    ``holder`` is whose it is if it is lost to someone known, or held; for a broken one it says why, for a torn one how
-    many lines of the batch are done with. ``beat`` is the holder's last heartbeat.
+    ``detail`` is the other owner if the pipeline is held or lost, the reason if it is broken, and the number of items
+    that were written if the batch is torn. ``heartbeat`` is the other owner's last one.
     """
 
-    word: Word
-    holder: str
-    beat: str = ""
+    status: ScriptStatus
+    detail: str
+    heartbeat: str = ""
 
 
 class IdentityChangedError(RedisUnavailableError):
-    """The journal in Redis has another identity than the one that is known: emptied, or Redis was started anew."""
+    """The identity of the journal in Redis has changed: Redis was emptied or restarted."""
 
 
-class Holder:
-    """One process (or one part of it) as a holder of leases: no state but its token, so any thread may use it."""
+class LeaseOwner:
+    """An owner of leases, usually a process; any thread may use it."""
 
-    def __init__(self, keys: Keys, *, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, keys: RedisKeys, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self.token = secrets.token_hex(8)
         self._keys = keys
         self._name = f"{os.getpid()} {socket.gethostname()}"
         self._milliseconds = max(1, round(lease_seconds * 1000))
 
-    def claim(self, link: Link, identity: str, *pipeline_ids: str) -> None:
-        """Take the leases; JournalError names who has one, IdentityChangedError says that the journal is another."""
-        answers = self.ask(link, identity, dict.fromkeys(pipeline_ids, ""))
-        for pipeline_id, verdict in answers.items():
-            if verdict.word is not Word.OK:
-                raise refusal(link, pipeline_id, verdict)
+    def claim(
+        self, connection: RedisConnection, identity: str, heartbeats: Mapping[str, str]
+    ) -> dict[str, ScriptResult]:
+        """Take the leases that are free, in one call; return ok, held or broken for each pipeline.
 
-    def ask(self, link: Link, identity: str, last_beats: Mapping[str, str]) -> dict[str, Verdict]:
-        """Take those of the leases that can be had, all in one call; return of each: ok, held, or broken.
-
-        ``last_beats`` has the heartbeat of another holder that is to be taken for its last one, or nothing. Such a
-        holder has died, and its lease would stand for :data:`LEASE_SECONDS` in the way of the process that was started
-        in its place.
+        ``heartbeats`` has for each pipeline "" or a heartbeat of another owner. If that is still its last one, the
+        owner counts as dead: its lease would block the process that replaces it for up to :data:`LEASE_SECONDS`.
+        Raises IdentityChangedError if the journal is another.
         """
-        ids = [part for item in last_beats.items() for part in item]
+        ids = [part for item in heartbeats.items() for part in item]
         keys = [self._keys.identity, self._keys.pipelines]
-        answer = link.run(CLAIM, keys, (*self._arguments(link, identity), *ids))
-        _raise_if_changed(link, answer)
-        if answer[0] == "refused":
-            raise unwritable(link, answer[1])
-        verdicts = (Verdict(Word(word), *(rest or [""])) for word, *rest in answer[1])
-        return dict(zip(last_beats, verdicts, strict=True))
+        answer = connection.run(CLAIM, keys, (*self._arguments(connection, identity), *ids))
+        raise_unless_done(connection, answer)
+        results = (ScriptResult(ScriptStatus(status), *(rest or [""])) for status, *rest in answer[1])
+        return dict(zip(heartbeats, results, strict=True))
 
-    def _arguments(self, link: Link, identity: str) -> tuple[str | int, ...]:
-        return self._keys.prefix, mark_of(link, identity), self.token, self._name, self._milliseconds
+    def renew(self, connection: RedisConnection, identity: str, expected: Mapping[str, int]) -> dict[str, ScriptResult]:
+        """Renew the leases of these pipelines, which is also their heartbeat; return the result of each.
 
-    def renew(self, link: Link, identity: str, expected: Mapping[str, int]) -> dict[str, Verdict]:
-        """Renew the leases of these pipelines, which is their heartbeat too; return what the server says of each.
-
-        ``expected`` has the number of the last batch that was confirmed for the pipeline.
+        ``expected`` has for each pipeline the number of the last confirmed batch.
         """
         ids = [part for item in expected.items() for part in item]
-        answer = link.run(RENEW, [self._keys.identity, self._keys.pipelines], (*self._arguments(link, identity), *ids))
-        _raise_if_changed(link, answer)
-        return read_verdicts(list(expected), answer[1])
+        keys = [self._keys.identity, self._keys.pipelines]
+        answer = connection.run(RENEW, keys, (*self._arguments(connection, identity), *ids))
+        raise_unless_done(connection, answer)
+        return read_results(list(expected), answer[1])
 
-    def release(self, link: Link, *pipeline_ids: str) -> None:
-        """Give up the leases, and mark the pipelines as closed in order; what another has is left alone."""
+    def release(self, connection: RedisConnection, *pipeline_ids: str) -> None:
+        """Give up the leases, and mark the pipelines as closed; leases of other owners are left alone."""
         if pipeline_ids:
-            link.run(RELEASE, [], (self._keys.prefix, self.token, *pipeline_ids))
+            connection.run(RELEASE, [], (self._keys.prefix, self.token, *pipeline_ids))
+
+    def _arguments(self, connection: RedisConnection, identity: str) -> tuple[str | int, ...]:
+        return self._keys.prefix, mark_of(connection, identity), self.token, self._name, self._milliseconds
 
 
-def stalled(link: Link, keys: Keys, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> list[str]:
-    """Return the pipelines that were not closed and have not been heard of for so long, by the server's clock."""
-    found: list[str] = link.run(STALLED, [keys.pipelines], [keys.prefix, round(heartbeat_seconds * 1000)])
-    return found
+def stalled(connection: RedisConnection, keys: RedisKeys, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> list[str]:
+    """Return the pipelines that were not closed and sent no heartbeat for this long, by the server's clock."""
+    ids: list[str] = connection.run(STALLED, [keys.pipelines], [keys.prefix, round(heartbeat_seconds * 1000)])
+    return ids
 
 
-def whose(owner: str) -> str:
-    """Return who a lease's value stands for, as people read it."""
-    parts = owner.split(" ", 2)
+def describe_owner(lease: str) -> str:
+    """Return the owner in a lease's value, in readable form."""
+    parts = lease.split(" ", 2)
     return f"process {parts[1]} on host {parts[2]}" if len(parts) == 3 else "another process"
 
 
-def unwritable(link: Link, why: str) -> RedisRefusedError:
-    """Return the error for a server that would stop in the middle of what is to be written."""
-    return RedisRefusedError(f"Redis at {link.address} can't be written to: {why}")
+def claim_error(connection: RedisConnection, pipeline_id: str, result: ScriptResult) -> JournalError:
+    """Return the error for a pipeline that can't be claimed: another process owns it, or its keys can't be used."""
+    if result.status is ScriptStatus.BROKEN:
+        return RedisRefusedError(
+            f"pipeline {pipeline_id!r} can't be kept in Redis at {connection.address}: {result.detail}"
+        )
+    return JournalError(f"pipeline {pipeline_id!r} is published by {describe_owner(result.detail)} already")
 
 
-def refusal(link: Link, pipeline_id: str, verdict: Verdict) -> JournalError:
-    """Return the error that says why a pipeline can't be had: another process has it, or its keys can't be used."""
-    if verdict.word is Word.BROKEN:
-        return RedisRefusedError(f"pipeline {pipeline_id!r} can't be kept in Redis at {link.address}: {verdict.holder}")
-    return JournalError(f"pipeline {pipeline_id!r} is published by {whose(verdict.holder)} already")
+def read_results(pipeline_ids: list[str], flat: list[str]) -> dict[str, ScriptResult]:
+    """Return the results by pipeline from a script's list of alternating statuses and details."""
+    results = (ScriptResult(ScriptStatus(status), detail) for status, detail in zip(flat[::2], flat[1::2], strict=True))
+    return dict(zip(pipeline_ids, results, strict=True))
 
 
-def read_verdicts(pipeline_ids: list[str], flat: list[str]) -> dict[str, Verdict]:
-    """Return the verdicts by pipeline from the words and holders in turn that a script returns."""
-    verdicts = (Verdict(Word(word), holder) for word, holder in zip(flat[::2], flat[1::2], strict=True))
-    return dict(zip(pipeline_ids, verdicts, strict=True))
-
-
-def identity_changed(link: Link) -> IdentityChangedError:
-    """Return the error; that Redis was only started anew is seen to by those who get it."""
-    return IdentityChangedError(f"the journal in Redis at {link.address} was emptied")
-
-
-def _raise_if_changed(link: Link, answer: list[str]) -> None:
+def raise_unless_done(connection: RedisConnection, answer: list[str]) -> None:
+    """Raise the error of a script that did nothing: IdentityChangedError or RedisRefusedError."""
     if answer[0] == "identity":
-        raise identity_changed(link)
+        # The caller finds out whether Redis was only restarted.
+        raise IdentityChangedError(f"the journal in Redis at {connection.address} was emptied")
+    if answer[0] == "refused":
+        raise RedisRefusedError(f"Redis at {connection.address} can't be written to: {answer[1]}")

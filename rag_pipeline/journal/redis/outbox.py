@@ -1,8 +1,8 @@
-"""What is to be written next, and what follows from the server's word on it; belongs to the publisher's thread.
+"""Decides what is written to Redis next, and what follows from each result; belongs to the publisher's thread.
 
-A batch is kept until the server has answered, and sent again as it is: the server knows it by its number. What to do
-about a pipeline that the server did not take from this process, or has forgotten things of, is decided here. One that
-is not this process's yet, or can't be written, waits with what it published; the others go on.
+A batch is kept until the server has answered, and sent again unchanged: the server knows it by its number. Pipelines
+that the server refused, or has lost data of, are handled here. The events of a pipeline that this process does not own
+yet, or that can't be written, wait; other pipelines go on.
 """
 
 from __future__ import annotations
@@ -13,28 +13,40 @@ from collections import deque
 from collections.abc import Callable
 
 from rag_pipeline.common import logs
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.redis.backoff import REFUSED_SECONDS
-from rag_pipeline.journal.redis.batch import MAX_BATCH, MAX_BATCH_BYTES, Batch, BatchWriter, Continuity, Item, Line
+from rag_pipeline.journal.redis.batch import MAX_BATCH, MAX_BATCH_BYTES, BatchWriter, EncodedItem, Item, WriteBatch
 from rag_pipeline.journal.redis.claims import ClaimRequest, Claims
-from rag_pipeline.journal.redis.connection import Link
-from rag_pipeline.journal.redis.lease import CLAIM_PATIENCE_SECONDS, Holder, Verdict, Word, refusal, whose
+from rag_pipeline.journal.redis.connection import RedisConnection
+from rag_pipeline.journal.redis.lease import (
+    CLAIM_PATIENCE_SECONDS,
+    LeaseOwner,
+    ScriptResult,
+    ScriptStatus,
+    claim_error,
+    describe_owner,
+)
 from rag_pipeline.journal.redis.queue import EventQueue, slots_of
+from rag_pipeline.journal.redis.retry import REFUSED_SECONDS
+from rag_pipeline.journal.redis.sequence import SequenceTracker
 
 logger = logging.getLogger("rag_pipeline.journal")
 
 
 class Outbox:
-    """Makes batches of what is queued, each event once and in order, and settles what becomes of them."""
+    """Makes batches of queued events, each event once and in order, and handles the results.
+
+    claimed: the pipelines that this process owns.
+    refused, broken: pipelines that another process owns, or whose keys can't be used, each with the reason.
+    """
 
     def __init__(
         self,
         queue: EventQueue,
         writer: BatchWriter,
-        link: Link,
-        holder: Holder,
-        status_of: Callable[[str], Event | None],
+        connection: RedisConnection,
+        owner: LeaseOwner,
+        status_of: Callable[[str], PipelineEvent | None],
         *,
         patience_seconds: float = CLAIM_PATIENCE_SECONDS,
     ) -> None:
@@ -43,134 +55,136 @@ class Outbox:
         self.broken: dict[str, str] = {}
         self._queue = queue
         self._writer = writer
-        self._link = link
-        self._holder = holder
+        self._connection = connection
+        self._owner = owner
         self._status_of = status_of
-        self._claims = Claims(holder, link, patience_seconds)
+        self._claims = Claims(owner, connection, patience_seconds)
         self._requests: list[ClaimRequest] = []
-        self._continuity = Continuity()
-        self._batch: Batch | None = None
-        self._again: list[Line] = []  # was in a batch, and has to be in another
-        self._parked: dict[str, list[Event]] = {}  # taken from the queue, of pipelines that are claimed
-        self._ahead: deque[Event] = deque()  # was parked, and comes before what is in the queue
+        self._sequence = SequenceTracker()
+        self._batch: WriteBatch | None = None
+        self._resend: list[EncodedItem] = []  # from a batch that was not written, for another batch
+        self._parked: dict[str, list[PipelineEvent]] = {}  # taken from the queue, of pipelines that are not claimed yet
+        self._unparked: deque[PipelineEvent] = deque()  # was parked, comes before the queue
         self._torn: set[str] = set()
         self._released: set[str] = set()
-        self._due: dict[str, tuple[Event, bool]] = {}  # a status for when everything before it was taken; as a gap?
+        self._due_states: dict[
+            str, tuple[PipelineEvent, bool]
+        ] = {}  # a status for after everything queued before; as a gap?
 
     @property
     def waiting(self) -> bool:
-        """Whether anything can be written, or asked, right now."""
-        if self._batch or self._ahead or self._queue or self._queue.is_torn:
+        """Whether anything can be written or claimed right now."""
+        if self._batch or self._unparked or self._queue or self._queue.is_torn:
             return True
         ready = self.claimed.keys()
-        if any(line.pipeline_id in ready for line in self._again) or not ready.isdisjoint(self._torn | {*self._due}):
+        if any(item.pipeline_id in ready for item in self._resend):
             return True
-        return self._claims.due <= time.monotonic()
+        return not ready.isdisjoint(self._torn | {*self._due_states}) or self._claims.due <= time.monotonic()
 
     @property
     def holding(self) -> bool:
-        """Whether anything of a pipeline that may still become this process's waits for that."""
-        kept = {*self._parked, *self._torn, *self._due, *(line.pipeline_id for line in self._again)}
+        """Whether anything waits for a pipeline that this process may still get to own."""
+        kept = {*self._parked, *self._torn, *self._due_states, *(item.pipeline_id for item in self._resend)}
         return not kept <= self.broken.keys()
 
     @property
     def due(self) -> float:
-        """When another process's lease has to be looked at again, in monotonic seconds; never if there is none."""
+        """The monotonic time of the next try of a claim; infinity if there is none."""
         return self._claims.due
 
     def send(self) -> bool:
         """Write one batch; return whether there is more."""
-        self._look()
+        self._try_claims()
         if self._batch is None:
-            lines = self._next_lines()
-            if not lines and self._claims.due <= time.monotonic():
-                self._look()
-                lines = self._next_lines()
-            if not lines:
+            items = self._next_items()
+            if not items and self._claims.due <= time.monotonic():
+                self._try_claims()
+                items = self._next_items()
+            if not items:
                 return self.waiting
-            self._batch = self._writer.batch(lines)
+            self._batch = self._writer.batch(items)
         written = self._writer.write(self._batch)
         batch, self._batch = self._batch, None
-        self._settle(written.verdicts, batch)
+        self._handle(written.results, batch)
         return self.waiting
 
     def renew(self) -> None:
-        """Renew the leases of all pipelines; none may be in doubt."""
+        """Renew all leases, unless the result of a batch is unknown."""
         if self._batch is None and self.claimed:
             expected = {pipeline_id: self._writer.confirmed.get(pipeline_id, 0) for pipeline_id in list(self.claimed)}
-            self._settle(self._holder.renew(self._link, self._writer.identity, expected), None)
+            self._handle(self._owner.renew(self._connection, self._writer.identity, expected), None)
 
     def claim(self, request: ClaimRequest) -> None:
-        """Ask for the ids; the request is answered with the next looks."""
+        """Claim the pipelines; the request is answered by the next tries."""
         self._requests.append(request)
         for pipeline_id in request.pipeline_ids:
             self.refused.pop(pipeline_id, None)
             if pipeline_id in self.broken:
-                self._claims.discard(pipeline_id)  # it would be asked for later
+                self._claims.discard(pipeline_id)  # it was scheduled for later
             self._claims.add(pipeline_id)
 
     def fail_claims(self, error: JournalError) -> None:
-        """Answer all who wait for ids that Redis can't be asked; the ids are asked for again once it can."""
+        """Answer all waiting threads with the error; the claims go on once Redis can be reached."""
         requests, self._requests = self._requests, []
         for request in requests:
             request.fail(error)
 
     def release(self) -> None:
-        """Give up the leases of those that asked for it, once all that they published is written."""
+        """Give up the leases of released pipelines, once everything they published is written."""
         self._released.update(self._queue.releases())
-        # Looked at in this order: what they published came before they asked.
+        # In this order: a pipeline publishes its events before it is released.
         if self._released and not self.waiting:
-            done = {one for one in self._released if one not in self._claims or one in self.broken}
-            self._holder.release(self._link, *(one for one in done if one in self.claimed))
+            done = {name for name in self._released if name not in self._claims or name in self.broken}
+            self._owner.release(self._connection, *(name for name in done if name in self.claimed))
             for pipeline_id in done:
                 self._forget(pipeline_id)
                 self.refused.pop(pipeline_id, None)
             self._released -= done
 
-    def begin_anew(self) -> None:
-        """The server has nothing of what it had: it gets what is queued, and then each pipeline as it stands."""
+    def restart(self) -> None:
+        """Start over with an emptied server: it gets what is queued, then the state of each pipeline."""
         if self._batch is not None:
-            self._again, self._batch = [*self._batch.lines, *self._again], None
-        self._claims.begin_anew()
+            self._resend, self._batch = [*self._batch.items, *self._resend], None
+        self._claims.restart()
         for pipeline_id in list(self.claimed):
             self._writer.confirmed.pop(pipeline_id, None)
-            self._ask_for_state(pipeline_id, gap=False)
+            self._request_state(pipeline_id, gap=False)
 
     def abandon(self) -> None:
-        """Give up what is being written: a status stands for it, marked as a gap."""
-        lost = {line.pipeline_id for line in (*self._again, *(() if self._batch is None else self._batch.lines))}
-        lost.update(event.pipeline_id or "" for event in self._ahead)
-        self._batch, self._again = None, []
-        self._ahead.clear()
+        """Give up what is being written; a status marked as a gap replaces it."""
+        lost = {item.pipeline_id for item in (*self._resend, *(() if self._batch is None else self._batch.items))}
+        lost.update(event.pipeline_id or "" for event in self._unparked)
+        self._batch, self._resend = None, []
+        self._unparked.clear()
         for pipeline_id in lost:
-            self._ask_for_state(pipeline_id, gap=True)
+            self._request_state(pipeline_id, gap=True)
 
-    # -- what comes next -------------------------------------------------------------------------------------------
+    # -- the next batch --------------------------------------------------------------------------------------------
 
-    def _next_lines(self) -> list[Line]:
-        lines = [line for line in self._again if line.pipeline_id in self.claimed]
-        self._again = [line for line in self._again if line.pipeline_id not in self.claimed]
-        size = sum(line.size for line in lines)
-        event: Event | None = None
+    def _next_items(self) -> list[EncodedItem]:
+        items = [item for item in self._resend if item.pipeline_id in self.claimed]
+        self._resend = [item for item in self._resend if item.pipeline_id not in self.claimed]
+        size = sum(item.size for item in items)
+        event: PipelineEvent | None = None
         try:
-            lines += map(Line.of, self._gaps())
+            items += map(EncodedItem.of, self._gaps())
             for _ in range(MAX_BATCH):
-                if len(lines) >= MAX_BATCH or size >= MAX_BATCH_BYTES:
+                if len(items) >= MAX_BATCH or size >= MAX_BATCH_BYTES:
                     break
-                event = self._ahead.popleft() if self._ahead else self._queue.take()
-                # Whatever is due stands for was published before it was asked for, so it has been taken by now.
-                items = self._due_items(list(self._due)) if event is None else self._admit(event)
-                added = [Line.of(item) for item in items]
-                lines += added
-                size += sum(line.size for line in added)
+                event = self._unparked.popleft() if self._unparked else self._queue.take()
+                # A due state includes only what was published before; with the queue empty, all of that was taken.
+                taken = self._take_due_states(list(self._due_states)) if event is None else self._admit(event)
+                added = [EncodedItem.of(item) for item in taken]
+                items += added
+                size += sum(item.size for item in added)
                 if event is None:
                     break
         except Exception:
-            self._again = lines + self._again
+            self._resend = items + self._resend
             if event is not None and event.pipeline_id is not None:
-                self._torn.add(event.pipeline_id)  # what is wrong with it is not known, but that it is missing
+                self._torn.add(event.pipeline_id)  # whatever is wrong with it, the event is missing now
             raise
-        return lines
+        return items
 
     def _gaps(self) -> list[Item]:
         self._torn |= self._queue.torn()
@@ -181,7 +195,7 @@ class Outbox:
                 items += [] if pipeline_id in self.refused else self._gap(pipeline_id)
         return items
 
-    def _admit(self, event: Event) -> list[Item]:
+    def _admit(self, event: PipelineEvent) -> list[Item]:
         pipeline_id = event.pipeline_id
         if pipeline_id is None or pipeline_id in self.refused:
             return []
@@ -189,14 +203,14 @@ class Outbox:
             self._parked.setdefault(pipeline_id, []).append(event)
             self._queue.parked += slots_of(event)
             return []
-        due = self._due.get(pipeline_id)
+        due = self._due_states.get(pipeline_id)
         items: list[Item] = []
         if due is not None and (event.epoch != due[0].epoch or event.seq > due[0].seq):
-            items += self._due_items([pipeline_id])
-        if self._continuity.misses(event):
+            items += self._take_due_states([pipeline_id])
+        if self._sequence.misses(event):
             items += self._gap(pipeline_id)
-        if not self._continuity.is_old(event):
-            items += self._continuity.take(event)
+        if not self._sequence.is_old(event):
+            items += self._sequence.take(event)
         return items
 
     def _is_claimed(self, pipeline_id: str) -> bool:
@@ -207,113 +221,113 @@ class Outbox:
         return False
 
     def _gap(self, pipeline_id: str) -> list[Item]:
-        status = self._ask(pipeline_id)
-        if status is None or self._continuity.reached(status):
+        status = self._current_status(pipeline_id)
+        if status is None or self._sequence.has_reached(status):
             return []
-        return self._continuity.take(status, gap=True)
+        return self._sequence.take(status, gap=True)
 
-    def _due_items(self, pipeline_ids: list[str]) -> list[Item]:
+    def _take_due_states(self, pipeline_ids: list[str]) -> list[Item]:
         items: list[Item] = []
         for pipeline_id in pipeline_ids:
             if not self._is_claimed(pipeline_id):
                 continue
-            status, gap = self._due.pop(pipeline_id)
-            if not self._continuity.is_old(status):
-                self._continuity.forget(pipeline_id)
-                items += self._continuity.take(status, gap=gap)
+            status, gap = self._due_states.pop(pipeline_id)
+            if not self._sequence.is_old(status):
+                self._sequence.forget(pipeline_id)
+                items += self._sequence.take(status, gap=gap)
         return items
 
-    # -- what the server says --------------------------------------------------------------------------------------
+    # -- results ---------------------------------------------------------------------------------------------------
 
-    def _settle(self, verdicts: dict[str, Verdict], batch: Batch | None) -> None:
-        again = {name for name, verdict in verdicts.items() if verdict.word in (Word.EXPIRED, Word.BEHIND, Word.BROKEN)}
+    def _handle(self, results: dict[str, ScriptResult], batch: WriteBatch | None) -> None:
+        unwritten = (ScriptStatus.EXPIRED, ScriptStatus.BEHIND, ScriptStatus.BROKEN)
         if batch is not None:
-            self._again += (line for line in batch.lines if line.pipeline_id in again)
-        for pipeline_id, verdict in verdicts.items():
-            match verdict.word:
-                case Word.LOST:
-                    self._lose(pipeline_id, verdict.holder)
-                case Word.BROKEN:
-                    self._break(pipeline_id, verdict)
-                case Word.EXPIRED | Word.BEHIND:
-                    if verdict.word is Word.BEHIND and self._writer.confirmed.pop(pipeline_id, 0):
-                        self._ask_for_state(pipeline_id, gap=True)
+            self._resend += (item for item in batch.items if results[item.pipeline_id].status in unwritten)
+        for pipeline_id, result in results.items():
+            match result.status:
+                case ScriptStatus.LOST:
+                    self._lose(pipeline_id, result.detail)
+                case ScriptStatus.BROKEN:
+                    self._break(pipeline_id, result)
+                case ScriptStatus.EXPIRED | ScriptStatus.BEHIND:
+                    if result.status is ScriptStatus.BEHIND and self._writer.confirmed.pop(pipeline_id, 0):
+                        self._request_state(pipeline_id, gap=True)
                     self.claimed.pop(pipeline_id, None)
                     self._claims.add(pipeline_id)
-                case Word.TORN if batch is not None:
-                    rest = batch.lines[int(verdict.holder) :]
-                    self._again += (line for line in rest if line.pipeline_id == pipeline_id)
-                    self._ask_for_state(pipeline_id, gap=False)
-                case Word.BARE:
-                    self._ask_for_state(pipeline_id, gap=False)
+                case ScriptStatus.TORN if batch is not None:
+                    rest = batch.items[int(result.detail) :]
+                    self._resend += (item for item in rest if item.pipeline_id == pipeline_id)
+                    self._request_state(pipeline_id, gap=False)
+                case ScriptStatus.BARE:
+                    self._request_state(pipeline_id, gap=False)
 
-    def _look(self) -> None:
-        """Ask for the leases that are due, and take in what came of it."""
+    def _try_claims(self) -> None:
+        """Try the claims that are due, and handle the results."""
         if self._claims.due > time.monotonic():
             return
-        verdicts = self._claims.look(self._writer.identity)
-        asked_for = {pipeline_id for request in self._requests for pipeline_id in request.pipeline_ids}
-        for pipeline_id, verdict in verdicts.items():
-            if verdict.word is Word.OK:
+        results = self._claims.try_due(self._writer.identity)
+        requested = {pipeline_id for request in self._requests for pipeline_id in request.pipeline_ids}
+        answers: dict[str, JournalError | None] = {}
+        for pipeline_id, result in results.items():
+            if result.status is ScriptStatus.OK:
                 self._begin(pipeline_id)
-            elif verdict.word is Word.BROKEN:
-                self._break(pipeline_id, verdict)
-            elif pipeline_id not in asked_for or pipeline_id in self._parked:
-                self._refuse(pipeline_id, str(refusal(self._link, pipeline_id, verdict)))
-        answers = {pipeline_id: self._claims.error(pipeline_id, verdict) for pipeline_id, verdict in verdicts.items()}
+                continue
+            answers[pipeline_id] = error = claim_error(self._connection, pipeline_id, result)
+            if result.status is ScriptStatus.BROKEN:
+                self._break(pipeline_id, result)
+            elif pipeline_id not in requested or pipeline_id in self._parked:
+                self._refuse(pipeline_id, str(error))
         answers |= dict.fromkeys(self.claimed)
-        self._requests = [one for one in self._requests if not one.note(answers, self._pending())]
-
-    def _pending(self) -> set[str]:
-        return {name for request in self._requests for name in request.pipeline_ids if name in self._claims}
+        pending = {name for name in requested if name in self._claims}
+        self._requests = [request for request in self._requests if not request.note(answers, pending)]
 
     def _begin(self, pipeline_id: str) -> None:
-        """The lease was had: what waited for it goes first."""
+        """The pipeline was claimed: its parked events are next."""
         self.claimed[pipeline_id] = None
         if self.broken.pop(pipeline_id, None) is not None:
             logger.warning("pipeline %r is kept in Redis again", pipeline_id, extra=logs.about(pipeline_id))
         parked = self._parked.pop(pipeline_id, [])
         self._queue.parked -= sum(map(slots_of, parked))
-        self._ahead.extend(parked)
+        self._unparked.extend(parked)
 
-    def _break(self, pipeline_id: str, verdict: Verdict) -> None:
-        """Keys of the pipeline can't be used: it waits, and is tried again at long intervals."""
+    def _break(self, pipeline_id: str, result: ScriptResult) -> None:
+        """The pipeline's keys can't be used: it waits, and is tried at long intervals."""
         self.claimed.pop(pipeline_id, None)
         self._claims.add(pipeline_id, later=True)
-        reason = str(refusal(self._link, pipeline_id, verdict))
+        reason = str(claim_error(self._connection, pipeline_id, result))
         if pipeline_id not in self.broken:
-            logger.error("%s; it is tried every %g s", reason, REFUSED_SECONDS, extra=logs.about(pipeline_id))
+            logger.error("%s; retried every %g s", reason, REFUSED_SECONDS, extra=logs.about(pipeline_id))
         self.broken[pipeline_id] = reason
 
-    def _lose(self, pipeline_id: str, holder: str) -> None:
-        who = whose(holder) if holder else "a process that has ended since"
-        self._refuse(pipeline_id, f"pipeline {pipeline_id!r} was taken over by {who}")
+    def _lose(self, pipeline_id: str, lease: str) -> None:
+        owner = describe_owner(lease) if lease else "a process that has ended since"
+        self._refuse(pipeline_id, f"pipeline {pipeline_id!r} was taken over by {owner}")
 
     def _refuse(self, pipeline_id: str, reason: str) -> None:
         self._forget(pipeline_id)
         if pipeline_id in self.refused:
             return
-        logger.error("%s; this process publishes it no more", reason, extra=logs.about(pipeline_id))
+        logger.error("%s; this process no longer publishes it", reason, extra=logs.about(pipeline_id))
         self.refused[pipeline_id] = reason
 
     def _forget(self, pipeline_id: str) -> None:
         self.claimed.pop(pipeline_id, None)
         self.broken.pop(pipeline_id, None)
         self._claims.discard(pipeline_id)
-        self._due.pop(pipeline_id, None)
+        self._due_states.pop(pipeline_id, None)
         self._writer.confirmed.pop(pipeline_id, None)
-        self._continuity.forget(pipeline_id)
+        self._sequence.forget(pipeline_id)
         self._queue.parked -= sum(map(slots_of, self._parked.pop(pipeline_id, [])))
-        self._again = [line for line in self._again if line.pipeline_id != pipeline_id]
+        self._resend = [item for item in self._resend if item.pipeline_id != pipeline_id]
 
-    def _ask_for_state(self, pipeline_id: str, *, gap: bool) -> None:
-        status = self._ask(pipeline_id)
+    def _request_state(self, pipeline_id: str, *, gap: bool) -> None:
+        status = self._current_status(pipeline_id)
         if status is not None:
-            self._due[pipeline_id] = (status, gap)
+            self._due_states[pipeline_id] = (status, gap)
 
-    def _ask(self, pipeline_id: str) -> Event | None:
+    def _current_status(self, pipeline_id: str) -> PipelineEvent | None:
         try:
             return self._status_of(pipeline_id)
         except Exception:
-            logger.exception("the status of pipeline %s can't be had", pipeline_id, extra=logs.about(pipeline_id))
+            logger.exception("the status of pipeline %s can't be read", pipeline_id, extra=logs.about(pipeline_id))
             return None

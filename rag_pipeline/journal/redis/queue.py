@@ -1,7 +1,7 @@
-"""What pipelines have published and Redis does not have yet: bounded, filled by any thread, emptied by one.
+"""The queue of published events that are not in Redis yet: bounded, filled by any thread, emptied by one.
 
-The bound is in slots. An event takes one for each :data:`SLOT_BYTES` that it holds, so that the length of a deque,
-which any thread may read and change without a lock, bounds the events and the bytes.
+The bound is in slots. An event takes one slot for each :data:`SLOT_BYTES` of its size. So the length of a deque, which
+any thread may read and change without a lock, limits both events and bytes.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from itertools import chain
 from operator import itemgetter
 
 from rag_pipeline.common import native
-from rag_pipeline.contract.events import Event
-from rag_pipeline.status import FlushRequest, Published
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.status.model import FileBody, StateBody
+from rag_pipeline.status.sinks import DueFlush, Published
 
 MAX_QUEUED = 100_000
 MAX_QUEUED_BYTES = 128 << 20
 SLOT_BYTES = MAX_QUEUED_BYTES // MAX_QUEUED
 
 
-def slots_of(event: Event) -> int:
-    """Return how many slots an event takes: by its result or its own fields, the rest being small or shared."""
+def slots_of(event: PipelineEvent) -> int:
+    """Return the slots of an event, by the size of its result or own fields; the rest is small or shared."""
     body = event.body
     if type(body) is FileBody:
         large: object = body.file.result
@@ -37,7 +37,7 @@ def slots_of(event: Event) -> int:
 
 
 def _size(value: object) -> int:
-    """Return about how many bytes a value of JSON takes."""
+    """Return the approximate size of a JSON value in bytes."""
     if isinstance(value, str):
         return len(value)
     size = 8
@@ -50,7 +50,7 @@ def _size(value: object) -> int:
     return size
 
 
-def _slots_for(event: Event) -> tuple[Event | None, ...]:
+def _slots_for(event: PipelineEvent) -> tuple[PipelineEvent | None, ...]:
     slots = slots_of(event)
     return (event,) if slots == 1 else (event, *[None] * (slots - 1))
 
@@ -59,9 +59,9 @@ _SECOND = itemgetter(1)
 
 
 class EventQueue:
-    """Over ``limit`` slots the oldest events go; :meth:`torn` says of which pipelines.
+    """Drops the oldest events over ``limit`` slots; :meth:`torn` returns their pipelines.
 
-    ``parked`` is how many slots the reader has taken out and still keeps: they count too.
+    ``parked`` is the number of slots that the reader has taken out and still keeps; they count too.
     """
 
     def __init__(self, signal: native.AutoResetEvent, limit: int = MAX_QUEUED) -> None:
@@ -69,8 +69,8 @@ class EventQueue:
         self.parked = 0
         self._signal = signal
         self._limit = limit
-        self._slots: deque[Event | None] = deque()  # an event, then None for each further slot that it takes
-        self._requests: deque[FlushRequest] = deque()
+        self._slots: deque[PipelineEvent | None] = deque()  # an event, then None for each of its further slots
+        self._requests: deque[DueFlush] = deque()
         self._releases: deque[str] = deque()
         self._torn: set[str] = set()
         self._signalled = False
@@ -82,40 +82,36 @@ class EventQueue:
     def __bool__(self) -> bool:
         return bool(self._slots)
 
-    def publish(self, item: Event | FlushRequest) -> None:
-        """Take the item and wake the reader; never waits and keeps the GIL."""
-        self.publish_all(iter((item,)))
-
     def publish_all(self, items: Iterator[Published]) -> None:
-        """Take the items in one C call and wake the reader; what is for one receiver alone is ignored.
+        """Take the items in one C call and wake the reader; a SnapshotFor is ignored.
 
         An exception raised into the thread finds the iterator untouched or used up, so the caller may repeat the call.
         """
         if self._closed:
             return
         waiting = list(copy.copy(items))
-        # A request that is made twice does no harm.
-        self._requests.extend([item for item in waiting if isinstance(item, FlushRequest)])
-        slots = [_slots_for(item) if isinstance(item, Event) else () for item in waiting]
-        # An event and its slots go in one piece: others append too.
+        # A repeated request does no harm.
+        self._requests.extend([item for item in waiting if isinstance(item, DueFlush)])
+        slots = [_slots_for(item) if isinstance(item, PipelineEvent) else () for item in waiting]
+        # In one call, so no other thread appends between an event and its slots.
         self._slots.extend(chain.from_iterable(map(_SECOND, zip(items, slots, strict=True))))
         while len(self._slots) + self.parked > self._limit and self._slots:
             self._drop()
         self._wake()
 
     def release(self, pipeline_id: str) -> None:
-        """Note that nothing more will come of the pipeline."""
+        """Note that the pipeline will publish nothing more."""
         if pipeline_id not in self._releases:
             self._releases.append(pipeline_id)
         self._wake()
 
     def rearm(self) -> None:
-        """Take back the wake-up; the reader calls this, then reads what is there."""
+        """Clear the wake-up; the reader calls this, then reads the queue."""
         self._signal.clear()
         self._signalled = False
 
-    def take(self) -> Event | None:
-        """Return the oldest event, None if there is none."""
+    def take(self) -> PipelineEvent | None:
+        """Return the oldest event; None if there is none."""
         try:
             while (event := self._slots.popleft()) is None:
                 pass
@@ -123,25 +119,25 @@ class EventQueue:
             return None
         return event
 
-    def flush_requests(self) -> list[FlushRequest]:
-        """Return the requests that came since the last call."""
+    def flush_requests(self) -> list[DueFlush]:
+        """Return the requests since the last call."""
         return [self._requests.popleft() for _ in range(len(self._requests))]
 
     def releases(self) -> list[str]:
-        """Return the pipelines that were released since the last call."""
+        """Return the pipelines released since the last call."""
         return [self._releases.popleft() for _ in range(len(self._releases))]
 
     def torn(self) -> set[str]:
-        """Return the pipelines of which numbered events were dropped since the last call."""
+        """Return the pipelines whose numbered events were dropped since the last call."""
         return {self._torn.pop() for _ in range(len(self._torn))}
 
     @property
     def is_torn(self) -> bool:
-        """Whether :meth:`torn` would return any."""
+        """Whether :meth:`torn` would return a pipeline."""
         return bool(self._torn)
 
     def close(self) -> None:
-        """Take nothing more."""
+        """Ignore further events."""
         self._closed = True
 
     def _drop(self) -> None:
@@ -149,18 +145,18 @@ class EventQueue:
         try:
             event = self._slots.popleft()
         except IndexError:
-            return  # the reader has taken it just now
+            return  # the reader took it meanwhile
         if event is not None:
             self.dropped += 1
             if event.numbered and event.pipeline_id is not None:
                 self._torn.add(event.pipeline_id)
 
     def _wake(self) -> None:
-        # The reader lowers the flag before it reads, so what is appended while the flag is up is read in any case.
+        # The reader lowers the flag before it reads, so an item appended while the flag is up is read in any case.
         if not self._signalled:
             self._signalled = True
             try:
                 self._signal.signal()
-            except BaseException:  # raised into this thread, perhaps ahead of the signal
+            except BaseException:  # raised into this thread, perhaps before the signal
                 self._signalled = False
                 raise

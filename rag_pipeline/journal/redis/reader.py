@@ -1,4 +1,4 @@
-"""The reader: follows the stream on a thread of its own, through whatever happens to Redis or the way to it."""
+"""Follows the stream on its own thread, and recovers from any failure of Redis or the network."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any, NamedTuple, Self
 
 from rag_pipeline.common import native
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.base import Entry, Lineage
-from rag_pipeline.journal.redis.address import Address
-from rag_pipeline.journal.redis.backoff import Pause
-from rag_pipeline.journal.redis.connection import TIMEOUT_SECONDS, Link, RedisUnavailableError, is_refusal
-from rag_pipeline.journal.redis.cursor import Place
-from rag_pipeline.journal.redis.entries import FoundEntry, Strangers, entry_of, read_entries
-from rag_pipeline.journal.redis.gaps import GapDetector
-from rag_pipeline.journal.redis.generations import adopt, lineage_of
-from rag_pipeline.journal.redis.keys import DEFAULT_PREFIX, Keys, id_of, pairs, position_of
-from rag_pipeline.journal.redis.outage_log import Outage
-from rag_pipeline.journal.redis.scripts import FOLLOW, LOOK
+from rag_pipeline.journal.base import Entry, Generations
+from rag_pipeline.journal.redis.address import RedisAddress
+from rag_pipeline.journal.redis.connection import TIMEOUT_SECONDS, RedisConnection, RedisUnavailableError
+from rag_pipeline.journal.redis.cursor import StreamCursor
+from rag_pipeline.journal.redis.entries import ForeignEntryLog, RawEntry, entry_of, read_entries
+from rag_pipeline.journal.redis.gap_detector import GapDetector
+from rag_pipeline.journal.redis.generations import adopt, read_generations
+from rag_pipeline.journal.redis.keys import DEFAULT_PREFIX, RedisKeys, id_of, pairs, position_of
+from rag_pipeline.journal.redis.outage_log import OutageLog
+from rag_pipeline.journal.redis.retry import delay_after, new_backoff
+from rag_pipeline.journal.redis.scripts import FOLLOW, SNAPSHOT
 
 logger = logging.getLogger("rag_pipeline.journal")
 
@@ -29,67 +29,68 @@ STOP_SECONDS = 5.0
 _BLOCK_MILLISECONDS = 1000
 
 
-class Snapshots(NamedTuple):
-    """What is known when following starts: of each pipeline its last status, then every entry after that one.
+class StreamSnapshot(NamedTuple):
+    """The known pipelines at a position: of each its last status, then every entry after that.
 
-    ``entries`` are in order, up to ``position``; a status among them that begins a pipeline is not ``numbered``.
-    Without a ``lineage`` nothing is known yet.
+    ``entries`` are in order, up to ``position``; the first status of each pipeline is not ``numbered``.
     """
 
-    lineage: Lineage | None = None
-    position: int = 0
-    entries: tuple[Entry, ...] = ()
+    generations: Generations
+    position: int
+    entries: tuple[Entry, ...]
 
 
 class RedisReader:
-    """Calls ``deliver`` with every entry after :meth:`snapshots`, in order, each once; also those that only sum up.
+    """Calls ``deliver`` with every entry after :attr:`snapshot`, in order and once, summaries included.
 
-    ``gap`` is called where that can't be kept up: Redis was emptied, or has removed or forgotten entries. The snapshots
-    are new then, and what is delivered next comes after them. Where events of one pipeline are missing all the same, a
-    status that says so stands for them. ``go_on`` is called when Redis was started anew and has all that was delivered.
-    All are called on the reader's thread.
+    ``on_gap`` is called when entries may be missing: Redis was emptied, or has removed or lost entries. The snapshot is
+    new then, and the next delivery comes after it. If events of a single pipeline are missing, a status marked as a gap
+    replaces them. ``on_generation`` is called when Redis was restarted and has everything that was delivered. All are
+    called on the reader's thread.
 
-    ``oldest`` is the position that every entry after it can be read from; 0 if none was removed.
+    ``oldest`` is the position from which every later entry can be read; 0 if none was removed.
     """
 
     def __init__(
         self,
         url: str,
         deliver: Callable[[list[Entry]], None],
-        gap: Callable[[], None],
-        go_on: Callable[[Lineage], None] = lambda _: None,
+        on_gap: Callable[[], None],
+        on_generation: Callable[[Generations], None] = lambda _: None,
         *,
-        outage: Outage | None = None,
-        strangers: Strangers | None = None,
+        outage_log: OutageLog | None = None,
+        foreign_log: ForeignEntryLog | None = None,
         prefix: str = DEFAULT_PREFIX,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self.degraded: str | None = None
         self.oldest = 0
+        self.snapshot: StreamSnapshot | None = None
         self._deliver = deliver
-        self._gap = gap
-        self._go_on = go_on
-        self._keys = Keys(prefix)
+        self._on_gap = on_gap
+        self._on_generation = on_generation
+        self._keys = RedisKeys(prefix)
         self._block = min(_BLOCK_MILLISECONDS, round(timeout_seconds * 500))
-        self._link = Link(Address(url), timeout_seconds=timeout_seconds)
-        self._outage = outage or Outage(self._link.address)
-        self._strangers = strangers or Strangers(self._keys.events)
+        self._connection = RedisConnection(RedisAddress(url), timeout_seconds=timeout_seconds)
+        self._outage_log = outage_log or OutageLog(self._connection.address)
+        self._foreign_log = foreign_log or ForeignEntryLog(self._keys.events)
         self._gaps = GapDetector()
-        self._pause = Pause()
-        self._place: Place | None = None
-        self._snapshots = Snapshots()
+        self._cursor: StreamCursor | None = None
+        self._backoff = new_backoff()
+        self._delay = 0.0
+        self._stop_signal = native.AutoResetEvent()
         self._stopping = False
         self._thread: native.NativeThread | None = None
 
-    def start(self, *, looks: bool = True) -> Self:
-        """Look at what is there, and follow from there on.
+    def start(self, *, connect: bool = True) -> Self:
+        """Take the snapshot, and follow the stream from there.
 
-        Raises JournalError if Redis is not fit. One that can't be reached is tried again: :attr:`degraded` says so, and
-        ``gap`` is called once it is there. Without ``looks`` the thread is the first to look.
+        Raises JournalError if Redis is unsuitable. An unreachable Redis is retried: :attr:`degraded` says so, and
+        ``on_gap`` is called once it answers. With ``connect`` False the thread connects first.
         """
         try:
-            if looks:
-                self._look()
+            if connect:
+                self._take_snapshot()
         except JournalError as error:
             if not error.retryable:
                 raise
@@ -97,108 +98,106 @@ class RedisReader:
         self._thread = native.start_thread(self._run, "rag-pipeline-redis-reader")
         return self
 
-    def snapshots(self) -> Snapshots:
-        """Return what was known at the start, or at the last gap."""
-        return self._snapshots
-
     def stop(self) -> bool:
         """End the thread; return whether it ended in time. Idempotent."""
         self._stopping = True
-        self._pause.end()
-        self._link.interrupt()
+        self._stop_signal.signal()
+        self._connection.interrupt()
         ended = self._thread is None or self._thread.join(STOP_SECONDS)
         if ended:
-            self._link.close()
+            self._connection.close()
         return ended
 
     def _run(self) -> None:
         while not self._stopping:
             if self.degraded is not None:
-                self._pause.wait()
+                self._wait()
             try:
                 self._turn()
             except JournalError as error:
                 self._failed(error)
             except Exception:
-                logger.exception("the reader of Redis failed; clients start afresh")
-                self._place = None  # whatever did not get to them is told as a gap
-                self._pause.longer()
-                self._pause.wait()
+                logger.exception("the reader of Redis failed; clients start over")
+                self._cursor = None  # clients see a gap where entries were not delivered
+                self._delay = self._backoff.delay()
+                self._wait()
+
+    def _wait(self) -> None:
+        if self._stop_signal.wait(self._delay):
+            self._stop_signal.signal()  # later waits end at once, too
 
     def _turn(self) -> None:
         if self._stopping:
             return
-        if self._place is None:
-            self._look()
-            self._gap()
+        if self._cursor is None:
+            self._take_snapshot()
+            self._on_gap()
             return
-        self._follow(self._place)
+        self._follow(self._cursor)
         self._recovered()
 
-    def _look(self) -> None:
-        adopt(self._link, self._keys)
+    def _take_snapshot(self) -> None:
+        adopt(self._connection, self._keys)
         keys = [self._keys.events, self._keys.identity, self._keys.pipelines, self._keys.generations]
-        mark, stream, pipelines, generations = self._link.run(LOOK, keys, [self._keys.prefix])
-        if not generations:
-            raise RedisUnavailableError(f"Redis at {self._link.address} was emptied while it was looked at")
-        known, lineage = pairs(stream), lineage_of(generations)
+        mark, info, pipelines, texts = self._connection.run(SNAPSHOT, keys, [self._keys.prefix])
+        if not texts:
+            raise RedisUnavailableError(f"Redis at {self._connection.address} was emptied during the start")
+        stream, generations = pairs(info), read_generations(texts)
         entries = list(chain.from_iterable(self._entries_of(*found) for found in pipelines))
         entries.sort(key=lambda entry: entry.position)
-        last = str(known["last-generated-id"])
-        self._note_oldest(known)
-        self._snapshots = Snapshots(lineage, position_of(last), self._gaps.begin(entries))
-        self._place = Place(last, int(known["entries-added"]), mark, lineage)
+        last = str(stream["last-generated-id"])
+        self._note_oldest(stream)
+        self.snapshot = StreamSnapshot(generations, position_of(last), self._gaps.begin(entries))
+        self._cursor = StreamCursor(last, int(stream["entries-added"]), mark, generations)
         self._recovered()
 
-    def _follow(self, place: Place) -> None:
-        """Wait for entries, and deliver what has come."""
-        mark, flat, here, found, generations = self._ask(place, wait=self.degraded is None)
-        now, stream = place.in_generation(mark, generations), pairs(flat)
-        if now is None or not now.is_gapless(stream, here=bool(here)):
-            logger.warning("Redis at %s has lost events; clients start afresh", self._link.address)
-            self._place = None
+    def _follow(self, cursor: StreamCursor) -> None:
+        """Wait for entries, and deliver them."""
+        mark, info, exists, found, texts = self._read(cursor, wait=self.degraded is None)
+        current, stream = cursor.in_generation(mark, texts), pairs(info)
+        if current is None or not current.is_gapless(stream, exists=bool(exists)):
+            logger.warning("Redis at %s has lost events; clients start over", self._connection.address)
+            self._cursor = None
             return
-        if now is not place:
-            self._go_on(now.lineage)
-        # Moved first: entries that were handed over are not handed over again, whatever comes of them.
-        self._place = now.after([entry_id for entry_id, _ in found])
+        if current is not cursor:
+            self._on_generation(current.generations)
+        # Moved before the delivery, so no entry is delivered twice if that fails.
+        self._cursor = current.after([entry_id for entry_id, _ in found])
         self._note_oldest(stream)
-        if found and (entries := self._gaps.take(read_entries(found, self._strangers))):
+        if found and (entries := self._gaps.take(read_entries(found, self._foreign_log))):
             self._deliver(entries)
 
     def _note_oldest(self, stream: dict[str, Any]) -> None:
         whole = int(stream["entries-added"]) == int(stream["length"])
         self.oldest = 0 if whole else position_of(str(stream["recorded-first-entry-id"]))
 
-    def _entries_of(self, pipeline_id: str, state: list[str], since: list[FoundEntry]) -> list[Entry]:
+    def _entries_of(self, pipeline_id: str, state: list[str], since: list[RawEntry]) -> list[Entry]:
         try:
             fields = pairs(state)
             status = entry_of(id_of(position_of(fields["position"])), fields, numbered=False)
         except (KeyError, TypeError, ValueError, RecursionError):
-            self._strangers.note(pipeline_id, "what Redis shows of it can't be read")
+            self._foreign_log.note(pipeline_id, "its state in Redis can't be read")
             return []
-        return [status, *read_entries(since, self._strangers)]
+        return [status, *read_entries(since, self._foreign_log)]
 
-    def _ask(self, place: Place, *, wait: bool) -> list[Any]:
+    def _read(self, cursor: StreamCursor, *, wait: bool) -> list[Any]:
         keys = [self._keys.events, self._keys.identity, self._keys.generations]
-        # What it brings is passed over: entries are read with a look at whether any was removed. Sent in one go, since
-        # beside a thread that computes each answer that is waited for takes 5 ms longer.
-        until_woken = ("XREAD", "COUNT", 1, "BLOCK", self._block, "STREAMS", self._keys.events, place.entry_id)
-        after = [until_woken] if wait else []
-        answer: list[Any] = self._link.run(
-            FOLLOW, keys, [place.entry_id, READ_AT_ONCE, READ_BYTES, place.mark], after=after
-        )
+        # XREAD only waits; the script reads the entries, together with what shows whether any were removed. Both are
+        # sent in one write: beside a thread that computes, each answer that is waited for takes 5 ms longer.
+        until_woken = ("XREAD", "COUNT", 1, "BLOCK", self._block, "STREAMS", self._keys.events, cursor.entry_id)
+        arguments: list[str | int] = [cursor.entry_id, READ_AT_ONCE, READ_BYTES, cursor.mark]
+        answer: list[Any] = self._connection.run(FOLLOW, keys, arguments, after=[until_woken] if wait else [])
         return answer
 
     def _failed(self, error: JournalError) -> None:
         if self._stopping:
             return
-        self._outage.failed(self, error)
+        self._outage_log.failed(self, error)
         self.degraded = str(error)
-        self._pause.longer(refused=is_refusal(error))
+        self._delay = delay_after(error, self._backoff)
 
     def _recovered(self) -> None:
         if self.degraded is not None:
-            self._outage.recovered(self)
+            self._outage_log.recovered(self)
             self.degraded = None
-        self._pause.reset()
+        self._backoff.reset()

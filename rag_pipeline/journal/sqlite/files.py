@@ -1,4 +1,4 @@
-"""The files of the SQLite journal: one row per file, as of its last event."""
+"""The table of files: one row for each file, as of its last event."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
 from rag_pipeline.journal.files import pack, unpack
 from rag_pipeline.journal.history import page_size
-from rag_pipeline.journal.sqlite.batch_insert import FILE, FILE_GONE, Row
+from rag_pipeline.journal.sqlite.batch_insert import FILE, REMOVE_FILE, BatchRow
 from rag_pipeline.journal.sqlite.schema import MAX_INTEGER, decoded
 from rag_pipeline.status.files import Key
 from rag_pipeline.status.model import FileRecord
@@ -19,18 +19,18 @@ _Change = tuple[FileStatus, float, int, int | None, FileRecord]
 
 
 def key_text(key: Key) -> str:
-    """Return the key as the tables have it."""
+    """Return the key as stored in the tables."""
     return ":".join(key)
 
 
 def read_key(text: str) -> Key:
-    """Return the key that :func:`key_text` made the text of."""
+    """Return the key from the text that :func:`key_text` made."""
     kind, _, value = text.partition(":")
     return kind, value
 
 
 class FileChanges:
-    """What a batch of events changes of the files: of each, the last record alone is written."""
+    """The changes of files by a batch of events: of each file only the last record is written."""
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, Key], _Change] = {}
@@ -50,15 +50,15 @@ class FileChanges:
         self._last[pipeline_id, key] = (status, at, position, started, file)
 
     def drop(self, pipeline_id: str, key: Key) -> None:
-        """Forget a file; it may come again."""
+        """Remove a file; it may come back."""
         self._last.pop((pipeline_id, key), None)
         self._dropped.add((pipeline_id, key))
 
-    def rows(self) -> list[Row]:
-        """Return what is to be put into the inbox."""
-        # What is set anew replaces its row anyway.
-        gone: list[Row] = [(FILE_GONE, pid, key_text(key)) for pid, key in self._dropped - self._last.keys()]
-        return gone + [_row(*one, change) for one, change in self._last.items()]
+    def rows(self) -> list[BatchRow]:
+        """Return the rows for the batch insert."""
+        # A new row replaces the old one anyway.
+        removed: list[BatchRow] = [(REMOVE_FILE, pid, key_text(key)) for pid, key in self._dropped - self._last.keys()]
+        return removed + [_row(*one, change) for one, change in self._last.items()]
 
 
 _ALL = "SELECT position, pipeline_id, status, changed_at, record FROM files"
@@ -67,9 +67,9 @@ _ALL = "SELECT position, pipeline_id, status, changed_at, record FROM files"
 def find_files(
     db: sqlite3.Connection, query: FileQuery, select: str = _ALL, condition: tuple[str, ...] = ()
 ) -> list[FileRow]:
-    """Return the files that fit, the one that changed last first.
+    """Return the files that match, most recently changed first.
 
-    ``condition`` stands for the query's text: SQL on the index ``found`` that ``select`` joins, then its values.
+    ``condition`` searches the query's text: SQL on the index ``found`` that ``select`` joins, then its values.
     """
     where: list[str] = [*condition[:1]]
     values: list[Any] = [*condition[1:]]
@@ -93,7 +93,7 @@ def find_files(
 
 
 def sweep_files(db: sqlite3.Connection, before: float) -> bool:
-    """Remove 100 rows at most of files deleted before the wall-clock time; return whether there may be more."""
+    """Remove at most 100 rows of files deleted before the wall-clock time; return whether there may be more."""
     removed = db.execute(
         "DELETE FROM files WHERE position IN (SELECT position FROM (SELECT position, changed_at FROM files"
         f" WHERE status = 'deleted' ORDER BY position LIMIT {SWEEP_ROWS}) WHERE changed_at < ?)",
@@ -102,7 +102,7 @@ def sweep_files(db: sqlite3.Connection, before: float) -> bool:
     return removed == SWEEP_ROWS
 
 
-def _row(pipeline_id: str, key: Key, change: _Change) -> Row:
+def _row(pipeline_id: str, key: Key, change: _Change) -> BatchRow:
     status, at, position, started, file = change
     message = None if file.error is None else file.error.message.casefold()
     return FILE, position, pipeline_id, key_text(key), status, at, started, file.name.casefold(), message, pack(file)

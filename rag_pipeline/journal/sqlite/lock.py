@@ -1,4 +1,4 @@
-"""The lock of a SQLite journal: one process writes it at a time."""
+"""The lock file of a SQLite journal: one process writes the journal at a time."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from rag_pipeline.errors import JournalError
 
 
 class JournalLock:
-    """A lock file beside the database at ``path``, held until it is closed or the process ends, however it ends.
+    """A lock file beside the database at ``path``, held until :meth:`close` or the end of the process.
 
-    SQLite's own locks last for a transaction each, and two processes that number events would take turns. Raises
-    :class:`~rag_pipeline.errors.JournalError` if another holder is alive, naming its process, or if the file can't be
+    SQLite's own locks last one transaction, so two processes that number events would take turns. Raises
+    :class:`~rag_pipeline.errors.JournalError` if another process holds the lock, naming it, or if the file can't be
     made.
     """
 
@@ -25,7 +25,7 @@ class JournalLock:
         self._path = path
         _locks.add(self)
         try:
-            # Not removed when it is let go: another process may be about to lock the very file.
+            # Never removed: another process may be about to lock this very file.
             self._fd: int | None = open_private(f"{path}.lock", os.O_RDWR)
         except OSError as error:
             raise self._unusable(error) from error
@@ -36,15 +36,15 @@ class JournalLock:
             raise
 
     def close(self) -> None:
-        """Let another process have the journal; idempotent."""
+        """Release the lock; idempotent."""
         fd, self._fd = self._fd, None
         if fd is not None:
             with suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_UN)  # also where a forked child still holds a copy of the descriptor
+                fcntl.flock(fd, fcntl.LOCK_UN)  # explicit, because a forked child may still have the descriptor
             os.close(fd)
 
     def forget(self) -> None:
-        """Close a forked child's copy of the descriptor: the lock is its parent's."""
+        """Close the descriptor in a forked child; the parent keeps the lock."""
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
@@ -57,7 +57,7 @@ class JournalLock:
             if holder == str(os.getpid()):
                 raise JournalError(
                     f"the journal {self._path} is in use by another server of this process: "
-                    "give each a state_dir of its own"
+                    "give each server its own state_dir"
                 ) from None
             raise JournalError(f"the journal {self._path} is in use by process {holder}") from None
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The SQLite journal's file: its format, how it is opened, and how its errors are told."""
+"""The SQLite journal's file: its format, its connections, and its errors."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MIN_FREE_BYTES = 1 << 16
 MAX_INTEGER = (1 << 63) - 1
 _WAL_BYTES = 8 << 20
 
-# generations: one for each time the file was opened, and the position it began at.
-# files: one row per file, at the position of its last event, so that a listing by change is a walk along the table.
-# name and message are case-folded, for the search; started is the position of the start while the file is in flight.
-# gaps: pipelines of which events were dropped on the way here, so that files may be missing.
-# attempts: how often files were tried whose last attempt failed, under the key that the next attempt will have.
+# generations: one for each opening of the file, with the position at which it began.
+# files: one row for each file, at the position of its last event, so a list ordered by change is a scan of the table.
+# name and message are case-folded for the search; started is the position of the start while the file is in flight.
+# gaps: pipelines that lost events before they were stored, so files may be missing.
+# attempts: the attempts of files whose last attempt failed, under the key that the next attempt will have.
 _GENERATIONS = """
 CREATE TABLE generations (nth INTEGER PRIMARY KEY, identity TEXT NOT NULL, start INTEGER NOT NULL);
 """
@@ -47,9 +47,9 @@ CREATE TABLE attempts (
     PRIMARY KEY (pipeline_id, file_key)
 ) WITHOUT ROWID;
 """
-# By the version it leads away from. Format 1 had one identity for good.
-# Added to whatever format the file has: those who don't know the table leave it alone.
+# Created whatever the version: earlier versions of the service ignore the table.
 _GAPS = "CREATE TABLE IF NOT EXISTS gaps (pipeline_id TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID"
+# By the version that each starts from. Version 1 had a single identity.
 _MIGRATIONS = {
     0: _SCHEMA,
     1: f"""{_GENERATIONS}
@@ -61,7 +61,7 @@ DROP TABLE meta;
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """Open the journal's file to write, made if it isn't there; raises sqlite3.Error, JournalError if it is newer."""
+    """Open the file for writing, created if necessary; raises sqlite3.Error, or JournalError for a newer format."""
     db = _connect(path)
     try:
         _prepare(db, path)
@@ -72,7 +72,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open a file that :func:`open_writer` has prepared for reading beside the writer; raises sqlite3.Error."""
+    """Open a file that :func:`open_writer` prepared, for reading beside the writer; raises sqlite3.Error."""
     db = _connect(path)
     try:
         db.execute("PRAGMA query_only = ON")
@@ -83,7 +83,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def open_searcher(path: Path) -> sqlite3.Connection:
-    """Open such a file for searching, with a temporary database ``texts`` beside it; raises sqlite3.Error."""
+    """Open the same file for searching, with a temporary database ``texts``; raises sqlite3.Error."""
     db = _connect(path)
     try:
         db.execute("ATTACH '' AS texts")
@@ -97,13 +97,13 @@ def open_searcher(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(db: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-    """Commit what the block does, or nothing of it."""
+    """Run the block as a transaction."""
     db.execute(begin)
     try:
         yield
         db.execute("COMMIT")
     except BaseException:
-        # SQLite has rolled back by itself after some errors; where rolling back fails too, the first error tells more.
+        # After some errors SQLite has rolled back by itself. If the rollback fails too, the first error says more.
         if db.in_transaction:
             with suppress(sqlite3.Error):
                 db.execute("ROLLBACK")
@@ -111,27 +111,27 @@ def transaction(db: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Itera
 
 
 class StoredDataError(ValueError):
-    """What the file has can't be decoded."""
+    """The file contains values that can't be decoded."""
 
 
 def decoded(decode: Callable[..., T], *stored: Any) -> T:
-    """Return what is made of stored values; raises StoredDataError if they are not what was once written."""
+    """Decode stored values; raises StoredDataError if they are invalid."""
     try:
         return decode(*stored)
     except (ValueError, TypeError, LookupError) as error:
         raise StoredDataError(f"{type(error).__name__}: {error}") from error
 
 
-def broken(path: Path, error: Exception) -> JournalError | None:
-    """Return the one line that says what is wrong with the file; None for an error that is none of the file's."""
+def file_error(path: Path, error: Exception) -> JournalError | None:
+    """Return the error that says what is wrong with the file; None if the file is not at fault."""
     if isinstance(error, StoredDataError) or _is_damage(error):
         return JournalError(
-            f"{path} is damaged ({error}): remove it, only the history of events and files is lost; "
-            "what is stored in the vector store stays"
+            f"{path} is damaged ({error}): remove it; only the history of events and files is lost, "
+            "the vector store is not affected"
         )
     if isinstance(error, sqlite3.OperationalError):
         return JournalError(f"{path} can't be used: {'the disk is full' if _is_full(path, error) else error}")
-    # ProgrammingError, IntegrityError and so on: a statement of ours, or a value that nobody foresaw.
+    # ProgrammingError, IntegrityError and so on: a bug, or an unexpected value.
     return None
 
 
@@ -159,7 +159,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-    # Taking the write lock now shows a read-only or full disk at the start, not at the first event.
+    # Takes the write lock, so a read-only or full disk shows at the start, not at the first event.
     with transaction(db):
         steps = [_SCHEMA] if version == 0 else [_MIGRATIONS[step] for step in range(version, SCHEMA_VERSION)]
         for statement in filter(str.strip, ";".join(steps).split(";")):
@@ -169,7 +169,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _is_full(path: Path, error: sqlite3.Error) -> bool:
-    # Where SQLite can't even make its files on a full disk, it speaks of an I/O error.
+    # If SQLite can't even create its files on a full disk, it reports an I/O error.
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
         return True
     return path.parent.is_dir() and shutil.disk_usage(path.parent).free < MIN_FREE_BYTES

@@ -1,9 +1,8 @@
-"""The search index of the SQLite journal's files: substrings of names and error messages, by trigrams.
+"""The search index of files: substrings of names and error messages, by trigrams.
 
-It lives in a temporary database of the connection that searches, and is brought up to date when it is asked: appends
-cost nothing more for it, and a file that an older version wrote is taken over by the first search. A row of ``files``
-moves to a new position with each change, so what has a position above the last one indexed is new, and an entry whose
-position is in the table no more is stale.
+The index is in a temporary database of the searching connection, and each search first updates it. So appends cost
+nothing extra, and a file that an older version wrote is indexed by the first search. A row of ``files`` moves to a new
+position with each change. So rows above the last indexed position are new, and an index entry without a row is stale.
 """
 
 from __future__ import annotations
@@ -22,28 +21,28 @@ CHUNK_ROWS = 25_000
 MOST_STALE_ROWS = 50_000
 _INTERRUPT_SECONDS = 0.05
 _MIN_CHARACTERS = 3
-"""Shorter texts have no trigram: for them all of the index is read."""
+"""Shorter texts have no trigram: the whole index is scanned."""
 
 _NUL, _NO_NUL = "\0", "\U0010ffff"
 """SQLite's text functions end at a NUL."""
 
 _TRIGRAMS = "CREATE VIRTUAL TABLE texts.found USING fts5(name, message, tokenize = 'trigram case_sensitive 1')"
-_GATHER = f"INSERT INTO texts.found (found, rank) VALUES ('hashsize', {32 << 20})"  # fewer merges of what is built
-_PLAIN = "CREATE TABLE texts.found (name TEXT, message TEXT)"  # where SQLite was built without FTS5
+_GATHER = f"INSERT INTO texts.found (found, rank) VALUES ('hashsize', {32 << 20})"  # fewer merges while building
+_PLAIN = "CREATE TABLE texts.found (name TEXT, message TEXT)"  # for a SQLite without FTS5
 _PUT = "INSERT INTO texts.found (rowid, name, message)"
 _NEW = "FROM files WHERE position > ? AND position <= ?"
 _IS_ASCII = " AND ".join(f"length({text}) = length(CAST({text} AS BLOB))" for text in ("name", "ifnull(message, '')"))
 _AS_HEX = "group_concat(position || ' ' || hex(name) || ' ' || hex(ifnull(message, '')), char(10))"
 _FOUND = (
     "SELECT files.position, pipeline_id, status, changed_at, record FROM texts.found"
-    " CROSS JOIN files ON files.position = found.rowid"  # in this order, which SQLite may not change
+    " CROSS JOIN files ON files.position = found.rowid"  # CROSS JOIN fixes the order of the join
 )
 
 
 class FileSearch:
-    """Lists and searches files on a connection of its own, one query at a time; any thread may call it.
+    """Lists and searches files on its own connection, one query at a time; any thread may call it.
 
-    Raises sqlite3.Error, also for a query that :meth:`close` ends.
+    Raises sqlite3.Error, also if :meth:`close` interrupts a query.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,13 +53,13 @@ class FileSearch:
         self._rebuild()
 
     def files(self, query: FileQuery) -> list[FileRow]:
-        """Return the files that fit, the one that changed last first."""
+        """Return the files that match, most recently changed first."""
         with self._lock:
             self._check_open()
             if not query.text:
                 return find_files(self._db, query)
             self._catch_up()
-            with transaction(self._db, "BEGIN"):  # so that the index and the files are of one moment
+            with transaction(self._db, "BEGIN"):  # index and files as of one moment
                 self._catch_up()
                 return self._find(query, folded(query.text).replace(_NUL, _NO_NUL))
 
@@ -73,10 +72,10 @@ class FileSearch:
         return find_files(self._db, query, _FOUND, (contains, text, text))
 
     def close(self) -> None:
-        """End a query under way, and close the connection; idempotent."""
+        """Interrupt a running query, and close the connection; idempotent."""
         self._closed = True
         while not self._lock.acquire(timeout=_INTERRUPT_SECONDS):
-            self._db.interrupt()  # again and again: a statement may just have begun
+            self._db.interrupt()  # repeatedly, because the next statement may have begun
         try:
             self._db.close()
         finally:
@@ -115,13 +114,13 @@ class FileSearch:
             self._indexed = end
 
     def _index(self, after: int, end: int) -> None:
-        """Index the rows in between.
+        """Index the rows after ``after`` up to ``end``.
 
-        Whole chunks go through single statements: between two steps of a statement Python takes the GIL back, which may
-        cost 5 ms each time beside a thread that computes. Texts in ASCII, most of them, are folded already.
+        Each statement handles a whole chunk: between two steps of a statement Python takes the GIL back, which costs up
+        to 5 ms beside a thread that computes. ASCII texts, which most are, are folded already.
         """
         db = self._db
-        # Left from an attempt that an error ended.
+        # Rows of an earlier attempt that failed.
         db.execute("DELETE FROM texts.found WHERE rowid > ?", (after,))
         self._rows += db.execute(f"{_PUT} SELECT position, name, message {_NEW} AND {_IS_ASCII}", (after, end)).rowcount
         (others,) = db.execute(f"SELECT {_AS_HEX} {_NEW} AND NOT ({_IS_ASCII})", (after, end)).fetchone()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.redis.address import Address
+from rag_pipeline.journal.redis.address import RedisAddress
 
 
 @pytest.mark.parametrize(
@@ -19,17 +19,17 @@ from rag_pipeline.journal.redis.address import Address
     ],
 )
 def test_a_url_says_where_redis_is(url: str, shown: str, tls: bool) -> None:
-    address = Address(url)
+    address = RedisAddress(url)
     assert (str(address), address.tls) == (shown, tls)
 
 
-def test_user_and_password_are_read_as_they_were_meant() -> None:
-    arguments = Address("redis://us%40er:pa%2Fss%23@redis/2").arguments()
+def test_user_and_password_are_decoded() -> None:
+    arguments = RedisAddress("redis://us%40er:pa%2Fss%23@redis/2").arguments()
     assert arguments == {"host": "redis", "port": 6379, "db": 2, "username": "us@er", "password": "pa/ss#"}
 
 
 def test_the_password_is_not_shown() -> None:
-    address = Address("redis://:s3cret@redis")
+    address = RedisAddress("redis://:s3cret@redis")
     assert "s3cret" not in f"{address} {address!r}"
     assert address.without_secret("AUTH s3cret is unknown") == "AUTH *** is unknown"
 
@@ -42,9 +42,9 @@ def test_the_password_is_not_shown() -> None:
         "redis://:s3?cret@redis", "redis://u:12/s3cret@redis", "redis://redis?db=s3cret", "rediss://redis?s3cret=1",
     ],
 )  # fmt: skip
-def test_a_wrong_url_is_told_in_one_line_that_does_not_repeat_it(url: str) -> None:
+def test_a_wrong_url_is_reported_in_one_line_that_does_not_repeat_it(url: str) -> None:
     with pytest.raises(JournalError) as caught:
-        Address(url)
+        RedisAddress(url)
     assert "Redis URL" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "cret" not in str(caught.value)
@@ -56,6 +56,6 @@ def test_a_wrong_url_is_told_in_one_line_that_does_not_repeat_it(url: str) -> No
 def test_any_text_is_an_address_or_a_journal_error(text: str) -> None:
     for url in (text, f"redis://{text}"):
         try:
-            Address(url)
+            RedisAddress(url)
         except JournalError:
             pass

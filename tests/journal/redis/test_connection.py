@@ -16,9 +16,9 @@ from rag_pipeline.journal.redis.connection import (
     RedisConnection,
     RedisRefusedError,
     RedisUnavailableError,
-    Script,
     is_refusal,
 )
+from rag_pipeline.journal.redis.scripts import Script
 from tests.journal.cut_proxy import proxy_to
 from tests.journal.redis_server import RedisServer, free_port, needs_redis, running
 from tests.support.programs import ROOT
@@ -33,71 +33,71 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @needs_redis
-def test_commands_sent_in_one_go_are_answered_in_order(server: RedisServer) -> None:
-    link = server.link()
-    assert link.call_all([("SET", "a", 1), ("INCR", "a"), ("GET", "a"), ("GET", "none")]) == ["OK", 2, "2", None]
-    link.close()
+def test_commands_sent_in_one_write_are_answered_in_order(server: RedisServer) -> None:
+    connection = server.connection()
+    assert connection.call_all([("SET", "a", 1), ("INCR", "a"), ("GET", "a"), ("GET", "none")]) == ["OK", 2, "2", None]
+    connection.close()
 
 
 @needs_redis
-def test_a_refused_command_is_told_and_leaves_the_connection_as_it_was(server: RedisServer) -> None:
-    link = server.link()
-    link.call("SET", "text", "x")
+def test_a_refused_command_raises_and_leaves_the_connection_usable(server: RedisServer) -> None:
+    connection = server.connection()
+    connection.call("SET", "text", "x")
     with pytest.raises(RedisUnavailableError, match=r"^Redis at 127\.0\.0\.1:\d+/0 refused a command: "):
-        link.call_all([("INCR", "text"), ("LPUSH", "text", "y"), ("GET", "text")])
-    assert link.call("GET", "text") == "x"
-    link.close()
+        connection.call_all([("INCR", "text"), ("LPUSH", "text", "y"), ("GET", "text")])
+    assert connection.call("GET", "text") == "x"
+    connection.close()
 
 
 @needs_redis
-def test_a_script_that_the_server_does_not_know_is_sent_along(server: RedisServer) -> None:
-    link = server.link()
+def test_a_script_unknown_to_the_server_is_sent(server: RedisServer) -> None:
+    connection = server.connection()
     script = Script("return {KEYS[1], ARGV[1]}")
-    assert link.run(script, ["k"], ["a"]) == ["k", "a"]
-    link.call("SCRIPT", "FLUSH")
-    assert link.run(script, ["k"], ["é"]) == ["k", "é"]
-    link.close()
+    assert connection.run(script, ["k"], ["a"]) == ["k", "a"]
+    connection.call("SCRIPT", "FLUSH")
+    assert connection.run(script, ["k"], ["é"]) == ["k", "é"]
+    connection.close()
 
 
 @needs_redis
 def test_a_command_whose_answer_was_lost_is_not_sent_again(server: RedisServer) -> None:
-    link = server.link()
-    link.call("SET", "counted", 0)
+    connection = server.connection()
+    connection.call("SET", "counted", 0)
     with proxy_to(server.port) as proxy:
         through = RedisConnection(RedisAddress(server.url_by(proxy.port)))
         through.connect()
         proxy.on_answer = lambda _: 1
         with pytest.raises(RedisUnavailableError, match="can't be reached"):
             through.call("INCR", "counted")
-    assert link.call("GET", "counted") == "1"
-    link.close()
+    assert connection.call("GET", "counted") == "1"
+    connection.close()
 
 
 @needs_redis
-def test_a_server_that_stands_still_is_noticed_and_the_next_call_connects_anew(tmp_path: Path) -> None:
+def test_a_frozen_server_is_noticed_and_the_next_call_reconnects(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
-        link = RedisConnection(RedisAddress(server.url), timeout_seconds=0.3)
-        link.call("SET", "a", "b")
+        connection = RedisConnection(RedisAddress(server.url), timeout_seconds=0.3)
+        connection.call("SET", "a", "b")
         server.freeze()
-        for _ in range(2):  # the second finds that the kernel takes the connection for it
+        for _ in range(2):  # the second time the kernel still accepts the connection
             with pytest.raises(RedisUnavailableError, match=r"did not answer within 0\.3 s$"):
-                link.call("GET", "a")
+                connection.call("GET", "a")
         server.thaw()
         assert RedisConnection(RedisAddress(server.url)).call("GET", "a") == "b"
 
 
 @needs_redis
-def test_a_wait_is_ended_from_another_thread(server: RedisServer) -> None:
-    link = RedisConnection(RedisAddress(server.url), timeout_seconds=60)
-    link.connect()
-    timer = threading.Timer(0.2, link.interrupt)
+def test_a_wait_can_be_interrupted_from_another_thread(server: RedisServer) -> None:
+    connection = RedisConnection(RedisAddress(server.url), timeout_seconds=60)
+    connection.connect()
+    timer = threading.Timer(0.2, connection.interrupt)
     timer.start()
     with pytest.raises(RedisUnavailableError):
-        link.call("BLPOP", "nothing", 50)
+        connection.call("BLPOP", "nothing", 50)
     timer.join()
 
 
-def test_nothing_that_listens_is_told_with_host_and_port_alone() -> None:
+def test_a_refused_connection_is_reported_with_host_and_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(RedisUnavailableError) as caught:
@@ -105,14 +105,14 @@ def test_nothing_that_listens_is_told_with_host_and_port_alone() -> None:
     assert str(caught.value) == f"Redis at 127.0.0.1:{port}/4 can't be reached: Connection refused"
 
 
-def test_a_host_that_has_no_address_is_named() -> None:
+def test_an_unknown_host_is_named() -> None:
     with pytest.raises(RedisUnavailableError, match=r"^Redis at redis\.invalid:6379/0 can't be reached: "):
         RedisConnection(RedisAddress("redis://redis.invalid")).connect()
 
 
 @needs_redis
 @pytest.mark.parametrize("login", ["", ":gue55ed@", "nobody:gue55ed@"])
-def test_a_wrong_password_is_told_without_it(tmp_path: Path, login: str) -> None:
+def test_a_wrong_password_is_reported_without_it(tmp_path: Path, login: str) -> None:
     with running(tmp_path / "data", "--requirepass", SECRET) as server:
         with pytest.raises(JournalError) as caught:
             RedisConnection(RedisAddress(f"redis://{login}127.0.0.1:{server.port}")).connect()
@@ -126,17 +126,17 @@ def test_a_wrong_password_is_told_without_it(tmp_path: Path, login: str) -> None
 
 @needs_redis
 def test_a_cluster_is_refused(tmp_path: Path) -> None:
-    # Without a port of its own for the cluster, the server wants one 10,000 above its own.
+    # By default the cluster port is 10,000 above the server's.
     with (
         running(tmp_path / "data", "--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server,
         pytest.raises(JournalError, match=r"runs as a cluster; the journal needs a standalone server$") as caught,
     ):
-        server.link().connect()
+        server.connection().connect()
     assert not caught.value.retryable
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (b"redis_version:6.2.14\r\nredis_mode:standalone", r"has version 6\.2\.14; the journal needs Redis 7 or newer"),
         (b"redis_mode:standalone", r"has version unknown; "),
@@ -144,25 +144,25 @@ def test_a_cluster_is_refused(tmp_path: Path) -> None:
         (b"redis_version:7.2.4\r\nserver_name:valkey\r\nserver_mode:cluster", r"runs as a cluster"),
     ],
 )
-def test_a_server_that_is_not_fit_is_refused(answer: bytes, told: str) -> None:
+def test_an_unsuitable_server_is_refused(answer: bytes, message: str) -> None:
     with answering(b"$%d\r\n%s\r\n" % (len(answer), answer)) as port:
-        with pytest.raises(JournalError, match=told) as caught:
+        with pytest.raises(JournalError, match=message) as caught:
             RedisConnection(RedisAddress(f"redis://127.0.0.1:{port}")).connect()
         assert not caught.value.retryable
 
 
-def test_what_is_no_redis_at_all_is_told() -> None:
+def test_a_server_that_is_not_redis_is_reported() -> None:
     with (
         answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port,
-        pytest.raises(JournalError, match=rf"^what listens at 127\.0\.0\.1:{port}/0 does not answer as Redis does$"),
+        pytest.raises(JournalError, match=rf"^the server at 127\.0\.0\.1:{port}/0 does not speak the Redis protocol$"),
     ):
         RedisConnection(RedisAddress(f"redis://127.0.0.1:{port}")).connect()
 
 
-@pytest.mark.parametrize("said", [b"-ERR unknown command 'AUTH' with args s3cret\r\n", b"-NOAUTH s3cret\r\n"])
-def test_a_server_that_repeats_the_password_gives_nothing_away(said: bytes) -> None:
-    with answering(said) as port:
-        url = f"redis://:{said[-8:-2].decode()}@127.0.0.1:{port}"
+@pytest.mark.parametrize("answer", [b"-ERR unknown command 'AUTH' with args s3cret\r\n", b"-NOAUTH s3cret\r\n"])
+def test_a_password_echoed_by_the_server_is_masked(answer: bytes) -> None:
+    with answering(answer) as port:
+        url = f"redis://:{answer[-8:-2].decode()}@127.0.0.1:{port}"
         with pytest.raises(JournalError) as caught:
             RedisConnection(RedisAddress(url)).connect()
         shown = "".join(traceback.format_exception(caught.value))
@@ -171,7 +171,7 @@ def test_a_server_that_repeats_the_password_gives_nothing_away(said: bytes) -> N
 
 
 class answering:  # noqa: N801 - reads as the context it is
-    """A server that gives one answer to whatever it is asked."""
+    """A server with a single answer."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -190,9 +190,9 @@ class answering:  # noqa: N801 - reads as the context it is
     def _serve(self) -> None:
         connection, _ = self._listener.accept()
         with connection:
-            while asked := connection.recv(4096):
-                # The names of client and library come first, each with an answer of its own.
-                connection.sendall(b"+OK\r\n" if b"CLIENT" in asked else self._answer)
+            while request := connection.recv(4096):
+                # The client first sends its name and library, each with a separate answer.
+                connection.sendall(b"+OK\r\n" if b"CLIENT" in request else self._answer)
 
 
 HOST_PROGRAM = """
@@ -204,7 +204,7 @@ from rag_pipeline.common import native
 from rag_pipeline.journal.redis.publisher import RedisPublisher
 from rag_pipeline.journal.redis.reader import RedisReader
 from rag_pipeline.journal.redis.journal import RedisJournal
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import core_of, PipelineStatus
 if sys.argv[1] == "after": eventlet.monkey_patch()
 url = sys.argv[2]
 pipeline = PipelineStatus("local_files", "patched")
@@ -232,7 +232,7 @@ print([len(thread.wait()) for thread in with_green_threads])
 
 @needs_redis
 @pytest.mark.parametrize("patched", ["before", "after", "not at all"])
-def test_it_works_in_a_host_program_that_is_monkey_patched(tmp_path: Path, patched: str) -> None:
+def test_it_works_in_a_monkey_patched_program(tmp_path: Path, patched: str) -> None:
     with running(tmp_path / "data") as server:
         command = [sys.executable, "-c", HOST_PROGRAM, patched, server.url]
         found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
@@ -240,22 +240,22 @@ def test_it_works_in_a_host_program_that_is_monkey_patched(tmp_path: Path, patch
 
 
 @needs_redis
-def test_what_passes_by_itself_is_told_from_what_somebody_has_to_mend(tmp_path: Path) -> None:
+def test_temporary_errors_are_distinguished_from_refusals(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
-        link = server.link()
-        link.call("SADD", "a set", "x")
+        connection = server.connection()
+        connection.call("SADD", "a set", "x")
         for refused in (("GET", "a set"), ("NONSENSE",), ("EVAL", "return nil .. 1", 0), ("HSET", "k", "v")):
             with pytest.raises(RedisRefusedError) as caught:
-                link.call(*refused)
+                connection.call(*refused)
             assert is_refusal(caught.value)
             assert caught.value.retryable
-        link.call("CONFIG", "SET", "maxmemory", "1")
+        connection.call("CONFIG", "SET", "maxmemory", "1")
         with pytest.raises(RedisUnavailableError) as passing:
-            link.call("SET", "k", "v")
+            connection.call("SET", "k", "v")
         assert not is_refusal(passing.value)
-        link.call("CONFIG", "SET", "maxmemory", "0")
-        link.call("REPLICAOF", "127.0.0.1", free_port())
+        connection.call("CONFIG", "SET", "maxmemory", "0")
+        connection.call("REPLICAOF", "127.0.0.1", free_port())
         with pytest.raises(RedisUnavailableError, match="read only") as passing:
-            link.call("SET", "k", "v")
+            connection.call("SET", "k", "v")
         assert not is_refusal(passing.value)
-        link.close()
+        connection.close()

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal import encode_payload
-from rag_pipeline.journal.redis.entries import FoundEntry, Strangers, entry_of, read_entries
+from rag_pipeline.journal.redis.entries import ForeignEntryLog, RawEntry, entry_of, read_entries
 from rag_pipeline.journal.redis.keys import pairs
 from tests.journal.driving import recorded, steps, take
 
 
-def found(event: Event, entry_id: str = "5-6", **changes: str) -> FoundEntry:
-    """Return the entry that stands in the stream for an event."""
+def found(event: PipelineEvent, entry_id: str = "5-6", **changes: str) -> RawEntry:
+    """Return the stream entry of an event."""
     fields = {
         "name": event.name, "namespaces": " ".join(event.namespaces), "pipeline_id": event.pipeline_id or "",
         "pipeline_type": event.pipeline_type or "", "epoch": event.epoch or "", "seq": str(event.seq),
@@ -25,13 +25,13 @@ def found(event: Event, entry_id: str = "5-6", **changes: str) -> FoundEntry:
 
 
 @given(st.lists(steps, max_size=8))
-def test_whatever_a_pipeline_publishes_is_read_as_it_was(drawn: list[Any]) -> None:
+def test_published_events_are_read_unchanged(drawn: list[Any]) -> None:
     pipeline, recorder = recorded()
     pipeline.update(status="running")
     for step in drawn:
         take(pipeline, step)
     events = recorder.events
-    read = read_entries([found(event) for event in events], Strangers("rag:events"))
+    read = read_entries([found(event) for event in events], ForeignEntryLog("rag:events"))
     assert [entry.event[:7] for entry in read] == [event[:7] for event in events]
     assert [entry.event.numbered for entry in read] == [event.numbered for event in events]
     assert [entry.text for entry in read] == [encode_payload(event) for event in events]
@@ -39,23 +39,23 @@ def test_whatever_a_pipeline_publishes_is_read_as_it_was(drawn: list[Any]) -> No
 
 
 @pytest.fixture
-def event(caplog: pytest.LogCaptureFixture) -> Event:
+def event(caplog: pytest.LogCaptureFixture) -> PipelineEvent:
     pipeline, recorder = recorded()
     pipeline.complete_file("a")
     caplog.clear()
     return recorder.changes[0]
 
 
-def test_an_entry_has_the_position_of_its_id_and_may_be_taken_for_one_that_sums_up(event: Event) -> None:
+def test_an_entry_has_the_position_of_its_id_and_may_be_read_as_a_summary(event: PipelineEvent) -> None:
     entry_id, fields = found(event)
     entry = entry_of(entry_id, pairs(fields), numbered=False)
     assert entry.position == 5 << 64 | 6
     assert not entry.event.numbered
 
 
-def test_other_versions_may_write_more_fields(event: Event) -> None:
+def test_other_versions_may_write_more_fields(event: PipelineEvent) -> None:
     text = json.dumps({**json.loads(encode_payload(event)), "new": 1})
-    assert len(read_entries([found(event, text=text)], Strangers("rag:events"))) == 1
+    assert len(read_entries([found(event, text=text)], ForeignEntryLog("rag:events"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -66,24 +66,26 @@ def test_other_versions_may_write_more_fields(event: Event) -> None:
         {"text": "[" * 100_000}, {"name": "pipeline:status"},
     ],
 )  # fmt: skip
-def test_a_strangers_entry_is_skipped_and_costs_none_beside_it(
-    changes: dict[str, str], event: Event, caplog: pytest.LogCaptureFixture
+def test_a_foreign_entry_is_skipped_and_affects_no_other(
+    changes: dict[str, str], event: PipelineEvent, caplog: pytest.LogCaptureFixture
 ) -> None:
-    strangers = Strangers("rag:events")
+    foreign_log = ForeignEntryLog("rag:events")
     entries = [found(event, "1-1"), found(event, "1-2", **changes), ("1-3", ["a", "b"]), found(event, "1-4")]
     for _ in range(3):
-        assert [entry.position & 7 for entry in read_entries(entries, strangers)] == [1, 4]
+        assert [entry.position & 7 for entry in read_entries(entries, foreign_log)] == [1, 4]
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith("entry 1-2 of rag:events is not an event of this service: ")
 
 
-def test_many_strangers_are_a_line_a_minute(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    strangers = Strangers("rag:events")
+def test_many_foreign_entries_are_one_line_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign_log = ForeignEntryLog("rag:events")
     for n in range(1500):
-        strangers.note(f"{n}-0", "why")
+        foreign_log.note(f"{n}-0", "why")
     assert len(caplog.messages) == 1
     monkeypatch.setattr("rag_pipeline.journal.redis.entries.time.monotonic", lambda: 1e12)
-    strangers.note("last", "why")
+    foreign_log.note("last", "why")
     assert caplog.messages[1] == (
         "entry last of rag:events (and 1499 more) is not an event of this service: why; skipped"
     )

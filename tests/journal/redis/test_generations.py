@@ -1,4 +1,4 @@
-"""Each run of the server is a generation: what one that lost its last entries does not have is told by it."""
+"""Each run of the server is a generation, so offsets of entries that it lost are recognized."""
 
 from __future__ import annotations
 
@@ -6,97 +6,99 @@ import re
 from pathlib import Path
 
 from rag_pipeline.journal.base import offset_of
-from rag_pipeline.journal.redis.connection import Link
-from rag_pipeline.journal.redis.generations import adopt, lineage_of, mark_of
-from rag_pipeline.journal.redis.keys import Keys, position_of
+from rag_pipeline.journal.redis.connection import RedisConnection
+from rag_pipeline.journal.redis.generations import adopt, mark_of, read_generations
+from rag_pipeline.journal.redis.keys import RedisKeys, position_of
 from tests.journal.redis_server import RedisServer, needs_redis, running
 
 pytestmark = needs_redis
 
-KEYS = Keys()
+KEYS = RedisKeys()
 
 
-def added(link: Link) -> int:
-    return position_of(link.call("XADD", KEYS.events, "*", "a", 1))
+def added(connection: RedisConnection) -> int:
+    return position_of(connection.call("XADD", KEYS.events, "*", "a", 1))
 
 
-def adopted(server: RedisServer) -> Link:
-    """Return a link of a process of its own, for which the server is what it is now."""
-    link = server.link()
-    adopt(link, KEYS)
-    return link
+def adopted(server: RedisServer) -> RedisConnection:
+    """Return a new connection that has adopted the server's current run."""
+    connection = server.connection()
+    adopt(connection, KEYS)
+    return connection
 
 
-def test_one_run_of_the_server_is_one_generation_whoever_asks(link: Link, server: RedisServer) -> None:
-    first = adopt(link, KEYS)
+def test_one_run_of_the_server_is_one_generation_for_all(connection: RedisConnection, server: RedisServer) -> None:
+    first = adopt(connection, KEYS)
     assert re.fullmatch("[0-9a-f]{16}", first.identity)
-    other = server.link()
-    assert adopt(other, KEYS) == adopt(link, KEYS) == first
-    assert link.call("GET", KEYS.identity) == mark_of(link, first.identity) == mark_of(other, first.identity)
+    other = server.connection()
+    assert adopt(other, KEYS) == adopt(connection, KEYS) == first
+    assert (
+        connection.call("GET", KEYS.identity) == mark_of(connection, first.identity) == mark_of(other, first.identity)
+    )
     other.close()
 
 
-def test_a_server_that_was_started_anew_with_all_it_had_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_server_restarted_without_loss_continues_the_journal(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
-        link = server.link()
-        former = adopt(link, KEYS)
-        position = added(link)
-        link.close()
+        connection = server.connection()
+        former = adopt(connection, KEYS)
+        position = added(connection)
+        connection.close()
         server.restart()
-        assert link.call("GET", KEYS.identity) != mark_of(link, former.identity), (
-            "it is noticed before anything is written"
+        assert connection.call("GET", KEYS.identity) != mark_of(connection, former.identity), (
+            "a restart is noticed before anything is written"
         )
-        lineage = adopt(link, KEYS)
-        assert lineage.former == {former.identity: position}
-        assert adopt(link, KEYS) == lineage
-        link.close()
+        generations = adopt(connection, KEYS)
+        assert generations.former == {former.identity: position}
+        assert adopt(connection, KEYS) == generations
+        connection.close()
 
 
-def test_what_a_server_lost_is_not_taken_for_what_came_since(tmp_path: Path) -> None:
+def test_offsets_of_events_that_a_server_lost_are_invalid(tmp_path: Path) -> None:
     with running(tmp_path / "data", "--appendonly", "no") as server:
-        link = server.link()
-        former = adopt(link, KEYS)
-        kept = added(link)
-        link.call("SAVE")
-        lost = added(link)
-        link.close()
+        connection = server.connection()
+        former = adopt(connection, KEYS)
+        kept = added(connection)
+        connection.call("SAVE")
+        lost = added(connection)
+        connection.close()
         server.restart()
-        link = adopted(server)
-        later = added(link)
-        lineage = adopt(link, KEYS)
-        assert lineage.position_of(offset_of(former.identity, kept)) == kept
-        assert lineage.position_of(offset_of(former.identity, lost)) is None
-        assert lineage.position_of(offset_of(lineage.identity, later)) == later
-        link.close()
+        connection = adopted(server)
+        later = added(connection)
+        generations = adopt(connection, KEYS)
+        assert generations.position_of(offset_of(former.identity, kept)) == kept
+        assert generations.position_of(offset_of(former.identity, lost)) is None
+        assert generations.position_of(offset_of(generations.identity, later)) == later
+        connection.close()
 
 
-def test_an_emptied_server_knows_nothing_of_what_was(link: Link) -> None:
-    before = adopt(link, KEYS)
-    added(link)
-    link.call("FLUSHALL")
-    after = adopt(link, KEYS)
+def test_an_emptied_server_has_no_former_generations(connection: RedisConnection) -> None:
+    before = adopt(connection, KEYS)
+    added(connection)
+    connection.call("FLUSHALL")
+    after = adopt(connection, KEYS)
     assert after.identity != before.identity
     assert after.former == {}
 
 
-def test_a_journal_from_before_there_were_generations_keeps_its_offsets(link: Link) -> None:
-    link.call("SET", KEYS.identity, "0123456789abcdef")
-    position = added(link)
-    lineage = adopt(link, KEYS)
-    assert lineage.former == {"0123456789abcdef": position}
-    assert adopt(link, KEYS) == lineage
+def test_a_journal_from_before_generations_keeps_its_offsets(connection: RedisConnection) -> None:
+    connection.call("SET", KEYS.identity, "0123456789abcdef")
+    position = added(connection)
+    generations = adopt(connection, KEYS)
+    assert generations.former == {"0123456789abcdef": position}
+    assert adopt(connection, KEYS) == generations
 
 
-def test_a_server_that_does_not_say_which_run_it_is_has_one_generation(link: Link) -> None:
-    link.connect()
-    link._server_run = ""
-    assert adopt(link, KEYS) == adopt(link, KEYS)
+def test_a_server_without_a_run_id_has_one_generation(connection: RedisConnection) -> None:
+    connection.connect()
+    connection._server_run = ""
+    assert adopt(connection, KEYS) == adopt(connection, KEYS)
 
 
-def test_the_last_thousand_are_kept(link: Link) -> None:
-    link.connect()
+def test_the_last_thousand_are_kept(connection: RedisConnection) -> None:
+    connection.connect()
     for run in range(1003):
-        link._server_run = f"run{run}"
-        lineage = adopt(link, KEYS)
-    assert len(lineage.former) == 999
-    assert lineage_of(link.call("LRANGE", KEYS.generations, 0, -1)) == lineage
+        connection._server_run = f"run{run}"
+        generations = adopt(connection, KEYS)
+    assert len(generations.former) == 999
+    assert read_generations(connection.call("LRANGE", KEYS.generations, 0, -1)) == generations

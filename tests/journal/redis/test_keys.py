@@ -17,7 +17,7 @@ halves = st.integers(0, 2**64 - 1)
 
 
 @given(halves, halves)
-def test_an_entry_id_and_its_position_say_the_same(ms: int, seq: int) -> None:
+def test_an_entry_id_and_its_position_are_equivalent(ms: int, seq: int) -> None:
     entry_id = f"{ms}-{seq}"
     assert id_of(position_of(entry_id)) == entry_id
 
@@ -35,7 +35,7 @@ def test_every_position_fits_an_offset(ms: int, seq: int) -> None:
 
 
 @given(st.integers())
-def test_a_position_that_no_id_has_is_cut_to_the_nearest(position: int) -> None:
+def test_a_position_outside_the_range_of_ids_is_clamped(position: int) -> None:
     assert position_of(id_of(position)) == max(0, min(position, MAX_POSITION))
 
 
@@ -47,5 +47,5 @@ def test_a_score_is_exact_as_a_double_until_2039(ms: int, seq: int) -> None:
 
 
 @given(st.tuples(st.sampled_from(["id", "name"]), st.text()))
-def test_a_files_key_comes_back(key: tuple[str, str]) -> None:
+def test_a_file_key_survives_the_round_trip(key: tuple[str, str]) -> None:
     assert key_of_text(text_of_key(key)) == key

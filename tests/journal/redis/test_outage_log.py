@@ -3,23 +3,23 @@ from __future__ import annotations
 import pytest
 
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.redis.address import Address
+from rag_pipeline.journal.redis.address import RedisAddress
 from rag_pipeline.journal.redis.connection import ConnectionLostError, RedisRefusedError, RedisUnavailableError
-from rag_pipeline.journal.redis.outage_log import Outage
+from rag_pipeline.journal.redis.outage_log import OutageLog
 
 GONE = ConnectionLostError("Redis at host:6379/0 can't be reached: Connection refused")
 SLOW = RedisUnavailableError("Redis at host:6379/0 did not answer within 3 s")
 REFUSALS = [RedisRefusedError("Redis at host:6379/0 refused a command"), JournalError("it refused the login")]
-TOLD = "; it is tried again, and clients stay connected"
+TOLD = "; retrying, and clients stay connected"
 
 
 @pytest.fixture
-def outage() -> Outage:
-    return Outage(Address("redis://:secret@host"))
+def outage() -> OutageLog:
+    return OutageLog(RedisAddress("redis://:secret@host"))
 
 
-def test_it_is_told_once_whoever_notices_and_once_when_all_are_back(
-    outage: Outage, caplog: pytest.LogCaptureFixture
+def test_an_outage_is_logged_once_whoever_notices_and_once_when_all_are_back(
+    outage: OutageLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
         outage.failed("reader", GONE)
@@ -34,8 +34,8 @@ def test_it_is_told_once_whoever_notices_and_once_when_all_are_back(
     assert len(caplog.messages) == 3
 
 
-def test_a_connection_that_is_had_anew_at_once_is_not_worth_a_line(
-    outage: Outage, caplog: pytest.LogCaptureFixture
+def test_a_connection_that_is_restored_at_once_is_not_logged(
+    outage: OutageLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     for who in ("reader", "publisher"):
         outage.failed(who, GONE)
@@ -46,20 +46,20 @@ def test_a_connection_that_is_had_anew_at_once_is_not_worth_a_line(
     assert caplog.messages == [f"{GONE}{TOLD}"]
 
 
-def test_whatever_else_is_told_at_once(outage: Outage, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_failures_are_logged_at_once(outage: OutageLog, caplog: pytest.LogCaptureFixture) -> None:
     outage.failed("publisher", SLOW)
     assert caplog.messages == [f"{SLOW}{TOLD}"]
 
 
 @pytest.mark.parametrize("error", REFUSALS)
-def test_a_refusal_is_told_once_also_when_it_was_away_before(
-    outage: Outage, error: JournalError, caplog: pytest.LogCaptureFixture
+def test_a_refusal_is_logged_once_also_after_an_outage(
+    outage: OutageLog, error: JournalError, caplog: pytest.LogCaptureFixture
 ) -> None:
     outage.failed("publisher", SLOW)
     for _ in range(3):
         outage.failed("publisher", error)
         outage.failed("reader", error)
-    refused = f"{error}; it is tried every 10 s, and clients stay connected"
+    refused = f"{error}; retried every 10 s, and clients stay connected"
     assert caplog.messages == [f"{SLOW}{TOLD}", refused]
     outage.recovered("publisher")
     outage.recovered("reader")

@@ -1,4 +1,4 @@
-"""The publisher against a real server; what happens to that is in ``test_redis_outages``."""
+"""The publisher with a real server; outages are in ``test_outages``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.redis.journal import RedisJournal
 from rag_pipeline.journal.redis.keys import RedisKeys
 from rag_pipeline.journal.redis.publisher import RedisPublisher
-from rag_pipeline.status import PipelineStatus, core_of
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.journal.driving import assert_saved
 from tests.journal.redis_server import RedisServer, following, needs_redis, publishing, running
 from tests.support.processes import native_threads
@@ -46,7 +46,7 @@ def pipeline() -> PipelineStatus:
     return PipelineStatus("local_files", next(names))
 
 
-def test_what_a_pipeline_publishes_gets_to_the_journal(
+def test_published_events_are_written_to_the_journal(
     server: RedisServer, prefix: str, journal: RedisJournal, pipeline: PipelineStatus
 ) -> None:
     with publishing(server.url, pipeline, prefix=prefix):
@@ -54,10 +54,10 @@ def test_what_a_pipeline_publishes_gets_to_the_journal(
         pipeline.add_processing_file("a")
         pipeline.complete_file("a")
         wait_until(lambda: len(journal.read(0, 10)) == 3)
-    assert_saved(journal.saved()[pipeline.pipeline_id], pipeline)
+    assert_saved(journal.saved_states()[pipeline.pipeline_id], pipeline)
 
 
-def test_what_was_held_back_goes_out_without_any_other_server(
+def test_delayed_statuses_are_sent_without_another_server(
     server: RedisServer, prefix: str, pipeline: PipelineStatus
 ) -> None:
     with publishing(server.url, pipeline, prefix=prefix), following(server.url, prefix=prefix) as follower:
@@ -85,22 +85,22 @@ def test_stopping_writes_what_is_queued_and_gives_up_the_lease(
     assert publisher.stop()
     assert len(journal.read(0, 10_000)) == 2000
     assert journal.stalled(0) == []
-    link = server.link()
-    assert link.call("EXISTS", RedisKeys(prefix).owner(pipeline.pipeline_id)) == 0
-    link.close()
+    connection = server.connection()
+    assert connection.call("EXISTS", RedisKeys(prefix).owner(pipeline.pipeline_id)) == 0
+    connection.close()
     pipeline.add_processing_file("ignored")
-    assert publisher.health()["queued"] == 0
+    assert publisher.queued == 0
 
 
-def test_a_second_publisher_of_an_id_is_refused_until_the_first_lets_go(
+def test_a_second_publisher_of_a_pipeline_is_refused_until_the_first_releases_it(
     server: RedisServer, prefix: str, journal: RedisJournal, pipeline: PipelineStatus
 ) -> None:
     name = pipeline.pipeline_id
     with publishing(server.url, pipeline, prefix=prefix) as first, publishing(server.url, prefix=prefix) as second:
-        first.claim(name)
-        first.claim(name)
+        first.wait(first.claim([name]))
+        first.wait(first.claim([name]))
         with pytest.raises(JournalError, match=rf"^pipeline '{name}' is published by process \d+ on host ") as caught:
-            second.claim(name)
+            second.wait(second.claim([name]))
         assert not caught.value.retryable
         pipeline.update(status="stopped")
         first.release(name)
@@ -108,15 +108,15 @@ def test_a_second_publisher_of_an_id_is_refused_until_the_first_lets_go(
         assert len(journal.read(0, 10)) == 1
 
 
-def test_a_second_publisher_that_did_not_ask_writes_nothing_and_says_so(
+def test_a_second_publisher_without_a_claim_writes_nothing_and_reports_it(
     server: RedisServer, prefix: str, journal: RedisJournal, pipeline: PipelineStatus
 ) -> None:
     with publishing(server.url, prefix=prefix) as first:
-        first.claim(pipeline.pipeline_id)
+        first.wait(first.claim([pipeline.pipeline_id]))
         with publishing(server.url, pipeline, prefix=prefix) as second:
             pipeline.update(status="running")
-            wait_until(lambda: second.health()["status"] == "degraded")
-            assert "is published by process" in second.health()["error"]
+            wait_until(lambda: second.errors)
+            assert "is published by process" in second.errors[0]
         assert journal.read(0, 10) == []
 
 
@@ -124,17 +124,17 @@ def test_an_idle_pipeline_keeps_its_lease_and_is_not_stalled(
     server: RedisServer, prefix: str, journal: RedisJournal, pipeline: PipelineStatus
 ) -> None:
     with publishing(server.url, prefix=prefix, lease_seconds=0.6) as publisher:
-        publisher.claim(pipeline.pipeline_id)
-        link = server.link()
+        publisher.wait(publisher.claim([pipeline.pipeline_id]))
+        connection = server.connection()
         beats = set()
 
         def several_beats() -> bool:
-            beats.add(link.call("ZSCORE", RedisKeys(prefix).pipelines, pipeline.pipeline_id))
-            assert link.call("EXISTS", RedisKeys(prefix).owner(pipeline.pipeline_id)) == 1
+            beats.add(connection.call("ZSCORE", RedisKeys(prefix).pipelines, pipeline.pipeline_id))
+            assert connection.call("EXISTS", RedisKeys(prefix).owner(pipeline.pipeline_id)) == 1
             return len(beats) > 5
 
         wait_until(several_beats)
-        link.close()
+        connection.close()
 
 
 def test_publishing_never_waits_whatever_redis_does(tmp_path: Path, pipeline: PipelineStatus) -> None:
@@ -143,17 +143,17 @@ def test_publishing_never_waits_whatever_redis_does(tmp_path: Path, pipeline: Pi
         publishing(server.url, pipeline, limit=500, timeout_seconds=30) as publisher,
     ):
         pipeline.add_processing_file("a")
-        wait_until(lambda: publisher.health()["queued"] == 0)
+        wait_until(lambda: publisher.queued == 0)
         server.freeze()
         for n in range(5000):
             pipeline.add_processing_file(str(n))
-        assert publisher.health()["queued"] <= 500
-        assert publisher.health()["dropped"] > 0
-        assert publisher.degraded is None  # its thread still waits for the answer to the first of these
+        assert publisher.queued <= 500
+        assert publisher.dropped > 0
+        assert publisher.degraded is None  # its thread still waits for the answer to the first event
         server.thaw()
 
 
-def test_a_server_that_is_not_fit_stops_the_start_and_leaves_no_thread(tmp_path: Path) -> None:
+def test_an_unsuitable_server_stops_the_start_and_leaves_no_thread(tmp_path: Path) -> None:
     with running(tmp_path / "data", "--requirepass", "s3cret") as server:
         threads = native_threads()
         with pytest.raises(JournalError, match="refused the login"):
@@ -161,29 +161,25 @@ def test_a_server_that_is_not_fit_stops_the_start_and_leaves_no_thread(tmp_path:
         assert native_threads() == threads
 
 
-def test_a_server_that_is_not_there_is_tried_again(tmp_path: Path, pipeline: PipelineStatus) -> None:
+def test_an_unreachable_server_is_retried(tmp_path: Path, pipeline: PipelineStatus) -> None:
     with running(tmp_path / "data") as server:
         server.kill()
         with publishing(server.url, pipeline) as publisher:
-            assert publisher.health()["status"] == "degraded"
-            assert (
-                publisher.health()["error"]
-                == f"Redis at 127.0.0.1:{server.port}/0 can't be reached: Connection refused"
-            )
+            unreachable = f"Redis at 127.0.0.1:{server.port}/0 can't be reached: Connection refused"
+            assert publisher.errors == [unreachable]
             with pytest.raises(JournalError) as caught:
-                publisher.claim(pipeline.pipeline_id)
+                publisher.wait(publisher.claim([pipeline.pipeline_id]))
             assert caught.value.retryable
             pipeline.update(status="running")
             server.start()
             journal = RedisJournal(server.url)
             wait_until(lambda: len(journal.read(0, 10)) == 1)
-            wait_until(lambda: publisher.health() == {
-                "status": "ok", "redis": f"127.0.0.1:{server.port}/0", "queued": 0, "dropped": 0,
-            })  # fmt: skip
+            wait_until(lambda: not publisher.errors)
+            assert (publisher.queued, publisher.dropped) == (0, 0)
             journal.close()
 
 
-def test_stopping_is_bounded_when_redis_stands_still(
+def test_stopping_is_bounded_while_redis_is_frozen(
     tmp_path: Path, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag_pipeline.journal.redis.publisher.STOP_SECONDS", 0.3)
@@ -191,14 +187,14 @@ def test_stopping_is_bounded_when_redis_stands_still(
         publisher = RedisPublisher(server.url, lambda _: None, timeout_seconds=3600).start()
         core_of(pipeline).attach(publisher)
         pipeline.update(status="running")
-        wait_until(lambda: publisher.health()["queued"] == 0)
+        wait_until(lambda: publisher.queued == 0)
         server.freeze()
         pipeline.update(status="idle")
         assert publisher.stop() is False
         server.thaw()
 
 
-def test_a_mistake_in_what_is_asked_for_a_status_does_not_end_the_publisher(
+def test_an_error_in_status_of_does_not_end_the_publisher(
     server: RedisServer, prefix: str, journal: RedisJournal, pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_: str) -> None:
@@ -216,7 +212,7 @@ def test_a_mistake_in_what_is_asked_for_a_status_does_not_end_the_publisher(
 
 def _can_claim(publisher: RedisPublisher, pipeline_id: str) -> bool:
     try:
-        publisher.claim(pipeline_id)
+        publisher.wait(publisher.claim([pipeline_id]))
     except JournalError:
         return False
     return True

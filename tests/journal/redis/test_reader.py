@@ -8,12 +8,12 @@ import pytest
 
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal import Entry
-from rag_pipeline.journal.redis.journal import RedisJournal
 from rag_pipeline.journal.redis.keys import RedisKeys
 from rag_pipeline.journal.redis.reader import RedisReader
 from tests.journal.cut_proxy import proxy_to
 from tests.journal.driving import recorded
 from tests.journal.redis.test_journal import event, events, status
+from tests.journal.redis_appender import RedisAppender
 from tests.journal.redis_server import Follower, RedisServer, following, needs_redis, running
 from tests.support.waiting import wait_until
 
@@ -27,15 +27,13 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def journal(server: RedisServer) -> Iterator[RedisJournal]:
-    opened = RedisJournal(server.url)
+def journal(server: RedisServer) -> Iterator[RedisAppender]:
+    opened = RedisAppender(server.url)
     yield opened
     opened.close()
 
 
-def test_what_comes_after_the_start_is_delivered_and_what_was_before_is_not(
-    server: RedisServer, journal: RedisJournal
-) -> None:
+def test_only_entries_after_the_start_are_delivered(server: RedisServer, journal: RedisAppender) -> None:
     journal.append([*events(1, 3), status(3)])
     with following(server.url) as follower:
         kept = journal.append([event(4), event(4, numbered=False), event(5)])
@@ -45,7 +43,9 @@ def test_what_comes_after_the_start_is_delivered_and_what_was_before_is_not(
         assert follower.gaps == 0
 
 
-def test_more_than_is_read_at_once_is_delivered_once_and_in_order(server: RedisServer, journal: RedisJournal) -> None:
+def test_more_entries_than_one_read_are_delivered_once_and_in_order(
+    server: RedisServer, journal: RedisAppender
+) -> None:
     with following(server.url) as follower:
         for start in range(1, 3001, 500):
             journal.append(events(start, start + 499))
@@ -53,8 +53,8 @@ def test_more_than_is_read_at_once_is_delivered_once_and_in_order(server: RedisS
         assert follower.seqs("p") == list(range(1, 3001))
 
 
-def test_snapshots_show_each_pipeline_and_all_that_came_after_its_last_status(
-    server: RedisServer, journal: RedisJournal
+def test_the_snapshot_has_each_pipelines_last_status_and_all_later_entries(
+    server: RedisServer, journal: RedisAppender
 ) -> None:
     for name in ("a", "b"):
         pipeline, recorder = recorded(name)
@@ -63,17 +63,17 @@ def test_snapshots_show_each_pipeline_and_all_that_came_after_its_last_status(
         pipeline.complete_file("one")
         journal.append(recorder.changes)
     with following(server.url) as follower:
-        snapshots = follower.reader.snapshots()
-        assert snapshots.generations == journal.generations
-        assert snapshots.position == journal.newest
-        shown = [(e.event.pipeline_id, e.event.seq, e.event.numbered) for e in snapshots.entries]
+        snapshot = follower.snapshot
+        assert snapshot.generations == journal.generations
+        assert snapshot.position == journal.newest
+        shown = [(e.event.pipeline_id, e.event.seq, e.event.numbered) for e in snapshot.entries]
         one = [("seq", 1, False), ("seq", 2, True), ("seq", 3, True)]
         assert shown == [(name, seq, numbered) for name in ("a", "b") for _, seq, numbered in one]
-        assert snapshots.entries[0].event.payload()["status"] == "running"
+        assert snapshot.entries[0].event.payload()["status"] == "running"
 
 
-def test_following_goes_on_after_the_last_entry_when_the_server_was_killed(
-    server: RedisServer, journal: RedisJournal
+def test_following_continues_after_the_last_entry_when_the_server_was_killed(
+    server: RedisServer, journal: RedisAppender
 ) -> None:
     with following(server.url) as follower:
         journal.append(events(1, 10))
@@ -86,12 +86,12 @@ def test_following_goes_on_after_the_last_entry_when_the_server_was_killed(
         assert follower.seqs("p") == list(range(1, 21))
         assert follower.gaps == 0
         wait_until(lambda: follower.reader.degraded is None)
-        # It was started anew once, which those who make offsets have to know.
-        assert follower.generation_list == [journal.generations]
+        # The restart is reported, because offsets need the new generation.
+        assert follower.later_generations == [journal.generations]
 
 
-def test_a_cut_path_loses_and_repeats_nothing(
-    server: RedisServer, journal: RedisJournal, monkeypatch: pytest.MonkeyPatch
+def test_a_broken_connection_loses_and_repeats_nothing(
+    server: RedisServer, journal: RedisAppender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag_pipeline.journal.redis.retry.FIRST_SECONDS", 0.01)
     with proxy_to(server.port) as proxy, following(server.url_by(proxy.port)) as follower:
@@ -106,19 +106,19 @@ def test_a_cut_path_loses_and_repeats_nothing(
         assert follower.gaps == 0
 
 
-def test_an_emptied_server_is_a_gap_and_following_goes_on(server: RedisServer, journal: RedisJournal) -> None:
+def test_an_emptied_server_is_a_gap_and_following_continues(server: RedisServer, journal: RedisAppender) -> None:
     with following(server.url) as follower:
         journal.append(events(1, 3))
         wait_until(lambda: len(follower.entries) == 3)
-        before = follower.reader.snapshots().generations
+        before = follower.snapshot.generations
         journal.close()
         server.restart(empty=True)
         wait_until(lambda: follower.gaps == 1)
-        assert follower.reader.snapshots().generations not in (None, before)
-        again = RedisJournal(server.url)
+        assert follower.snapshot.generations != before
+        again = RedisAppender(server.url)
         again.append([*events(7, 9), status(9), *events(10, 11)])
         wait_until(lambda: len(follower.since_gap) >= 3)
-        # What the status stands for is not shown beside it.
+        # Events that the status includes are not delivered as well.
         assert [(e.event.seq, e.event.payload().get("gap")) for e in follower.since_gap] == [
             (9, True), (10, None), (11, None),
         ]  # fmt: skip
@@ -126,60 +126,59 @@ def test_an_emptied_server_is_a_gap_and_following_goes_on(server: RedisServer, j
         again.close()
 
 
-def test_another_identity_is_a_gap_whatever_the_stream_looks_like(server: RedisServer, journal: RedisJournal) -> None:
+def test_a_changed_identity_is_a_gap_whatever_the_stream_looks_like(
+    server: RedisServer, journal: RedisAppender
+) -> None:
     with following(server.url) as follower:
         journal.append(events(1, 3))
         wait_until(lambda: len(follower.entries) == 3)
-        before = follower.reader.snapshots().generations
-        assert before is not None
-        link = server.link()
-        link.call("SET", RedisKeys().identity, "0123456789abcdef")
+        connection = server.connection()
+        connection.call("SET", RedisKeys().identity, "0123456789abcdef")
         wait_until(lambda: follower.gaps == 1)
-        after = follower.reader.snapshots().generations
-        assert after is not None
+        after = follower.snapshot.generations
         assert list(after.former) == ["0123456789abcdef"]
-        link.close()
+        connection.close()
 
 
-def test_entries_that_were_trimmed_before_they_were_read_are_a_gap(server: RedisServer, journal: RedisJournal) -> None:
+def test_entries_trimmed_before_they_were_read_are_a_gap(server: RedisServer, journal: RedisAppender) -> None:
     with proxy_to(server.port) as proxy, following(server.url_by(proxy.port)) as follower:
         journal.append(events(1, 3))
         wait_until(lambda: len(follower.entries) == 3)
         proxy.cut()
         wait_until(lambda: follower.reader.degraded)
         journal.append(events(4, 9))
-        link = server.link()
-        link.call("XTRIM", RedisKeys().events, "MAXLEN", 2)
+        connection = server.connection()
+        connection.call("XTRIM", RedisKeys().events, "MAXLEN", 2)
         proxy.mend()
         wait_until(lambda: follower.gaps == 1)
         assert follower.seqs("p") == [1, 2, 3]
-        link.close()
+        connection.close()
 
 
-def test_entries_that_were_trimmed_after_they_were_read_are_none(server: RedisServer, journal: RedisJournal) -> None:
+def test_entries_trimmed_after_they_were_read_are_no_gap(server: RedisServer, journal: RedisAppender) -> None:
     with proxy_to(server.port) as proxy, following(server.url_by(proxy.port)) as follower:
         journal.append(events(1, 3))
         wait_until(lambda: len(follower.entries) == 3)
         proxy.cut()
         wait_until(lambda: follower.reader.degraded)
         journal.append(events(4, 9))
-        link = server.link()
-        link.call("XTRIM", RedisKeys().events, "MAXLEN", 6)  # exactly what was read is gone
+        connection = server.connection()
+        connection.call("XTRIM", RedisKeys().events, "MAXLEN", 6)  # exactly the entries that were read
         proxy.mend()
         wait_until(lambda: len(follower.entries) >= 9)
         assert follower.seqs("p") == list(range(1, 10))
         assert follower.gaps == 0
-        link.close()
+        connection.close()
 
 
-def test_a_server_that_went_back_to_an_older_file_is_a_gap(tmp_path: Path) -> None:
+def test_a_server_restored_from_an_older_file_is_a_gap(tmp_path: Path) -> None:
     with running(tmp_path / "older", "--appendonly", "no") as server:
-        journal = RedisJournal(server.url)
+        journal = RedisAppender(server.url)
         with following(server.url) as follower:
             journal.append(events(1, 3))
-            link = server.link()
-            link.call("SAVE")
-            link.close()
+            connection = server.connection()
+            connection.call("SAVE")
+            connection.close()
             journal.append(events(4, 6))
             wait_until(lambda: len(follower.entries) == 6)
             server.restart()
@@ -187,24 +186,24 @@ def test_a_server_that_went_back_to_an_older_file_is_a_gap(tmp_path: Path) -> No
         journal.close()
 
 
-def test_a_server_that_is_not_there_at_the_start_is_a_gap_when_it_comes(server: RedisServer) -> None:
+def test_a_server_unreachable_at_the_start_is_a_gap_when_it_comes(server: RedisServer) -> None:
     server.kill()
     with following(server.url) as follower:
         assert "Connection refused" in str(follower.reader.degraded)
-        assert follower.reader.snapshots().entries == ()
+        assert follower.reader.snapshot is None
         server.start()
         wait_until(lambda: follower.gaps == 1)
         assert follower.reader.degraded is None
-        assert follower.reader.snapshots().generations is not None
+        assert follower.reader.snapshot is not None
 
 
-def test_a_server_that_is_not_fit_stops_the_start() -> None:
+def test_an_unsuitable_server_stops_the_start() -> None:
     with pytest.raises(JournalError, match=r"^the Redis URL"):
         Follower("redis://")
 
 
-def test_a_receiver_that_fails_stops_neither_the_reader_nor_misses_anything_in_silence(
-    server: RedisServer, journal: RedisJournal, caplog: pytest.LogCaptureFixture
+def test_a_failed_delivery_does_not_stop_the_reader_and_shows_as_a_gap(
+    server: RedisServer, journal: RedisAppender, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[int] = []
     gaps: list[int] = []
@@ -233,8 +232,8 @@ def test_stopping_does_not_wait_for_the_block_to_end(server: RedisServer) -> Non
     assert follower.reader.stop()
 
 
-def test_reads_are_bounded_in_bytes(
-    server: RedisServer, journal: RedisJournal, monkeypatch: pytest.MonkeyPatch
+def test_reads_are_limited_by_bytes(
+    server: RedisServer, journal: RedisAppender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag_pipeline.journal.redis.reader.READ_BYTES", 3000)
     monkeypatch.setattr("rag_pipeline.journal.redis.journal._READ_BYTES", 3000)

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal import FileQuery
-from rag_pipeline.journal.sqlite.batch_insert import install, put
-from rag_pipeline.journal.sqlite.checkpoints import load_books, saved_states
+from rag_pipeline.journal.sqlite.batch_insert import insert, install
+from rag_pipeline.journal.sqlite.checkpoints import load_checkpoints, saved_states
 from rag_pipeline.journal.sqlite.files import find_files
 from rag_pipeline.journal.sqlite.schema import open_writer
-from rag_pipeline.status import PipelineStatus, SavedState, core_of
+from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED
 from rag_pipeline.status.model import FileBody, FileRecord
 from rag_pipeline.status.outcomes import PROCESSED, SKIPPED
-from rag_pipeline.status.saved import SET_FIELDS
-from rag_pipeline.status.state import Moment, PipelineState
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
+from rag_pipeline.status.saved import SET_FIELDS, SavedState
+from rag_pipeline.status.state import PipelineState
 from tests.journal.driving import assert_saved, recorded
 
 
@@ -30,15 +31,15 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     made.close()
 
 
-def keep(db: sqlite3.Connection, events: list[Event]) -> SavedState:
-    """Write the events in one batch; return what is saved of the pipeline."""
-    books = load_books(db)
+def keep(db: sqlite3.Connection, events: list[PipelineEvent]) -> SavedState:
+    """Write the events in one batch; return the pipeline's saved state."""
+    books = load_checkpoints(db)
     (position,) = db.execute(
         "SELECT max(coalesce(max(position), 0), (SELECT coalesce(max(position), 0) FROM files)) FROM pipelines"
     ).fetchone()
     for event in events:
         position = books.note(event, position + event.numbered)
-    put(db, books.take())
+    insert(db, books.take())
     return saved_states(db)["p"]
 
 
@@ -109,7 +110,7 @@ def test_of_two_files_with_one_name_the_one_without_an_id_stays_in_flight(db: sq
     assert listed(db) == [("a", "1", "completed"), ("a", None, "processing")]
 
 
-def test_attempts_are_remembered_under_the_key_that_the_next_one_will_have(db: sqlite3.Connection) -> None:
+def test_attempts_are_stored_under_the_key_of_the_next_attempt(db: sqlite3.Connection) -> None:
     pipeline, recorder = recorded()
     for name, file_id in (("a", "1"), ("b", "2")):
         pipeline.add_processing_file(name)
@@ -121,11 +122,11 @@ def test_attempts_are_remembered_under_the_key_that_the_next_one_will_have(db: s
     assert keep(db, recorder.events).failed_attempts == ((("name", "b"), 1),)
 
 
-def test_the_oldest_attempts_are_forgotten_past_the_bound(db: sqlite3.Connection) -> None:
-    def failed(first: int, last: int) -> list[Event]:
+def test_the_oldest_attempts_are_dropped_over_the_limit(db: sqlite3.Connection) -> None:
+    def failed(first: int, last: int) -> list[PipelineEvent]:
         files = [FileRecord(f"file {n}", None) for n in range(first, last + 1)]
         return [
-            Event("pipeline:file_failed", (), "p", None, "e", n, 1.0, FileBody(file))
+            PipelineEvent("pipeline:file_failed", (), "p", None, "e", n, 1.0, FileBody(file))
             for n, file in enumerate(files, first)
         ]
 
@@ -135,7 +136,7 @@ def test_the_oldest_attempts_are_forgotten_past_the_bound(db: sqlite3.Connection
     assert names == [f"file {n}" for n in range(4, first + 3)]
 
 
-def test_a_status_that_is_older_than_what_is_known_changes_nothing(db: sqlite3.Connection) -> None:
+def test_an_older_status_changes_nothing(db: sqlite3.Connection) -> None:
     pipeline, recorder = recorded()
     pipeline.update(status="one")
     old = core_of(pipeline).status_event()
@@ -154,7 +155,7 @@ def test_the_last_activity_follows_file_events(db: sqlite3.Connection) -> None:
     assert keep(db, [started]).fields["last_activity"] == started.at
 
 
-def test_a_pipeline_known_by_a_file_alone_has_every_field(db: sqlite3.Connection) -> None:
+def test_a_pipeline_known_only_from_a_file_has_every_field(db: sqlite3.Connection) -> None:
     pipeline, recorder = recorded()
     pipeline.add_processing_file("a")
     saved = keep(db, [event for event in recorder.events if event.name != "pipeline:status"])
@@ -162,7 +163,7 @@ def test_a_pipeline_known_by_a_file_alone_has_every_field(db: sqlite3.Connection
     assert saved.fields["started_at"] == saved.fields["last_activity"]
 
 
-def test_after_missed_events_the_state_that_is_shown_holds(db: sqlite3.Connection) -> None:
+def test_after_missing_events_the_state_decides(db: sqlite3.Connection) -> None:
     pipeline, recorder = recorded()
     pipeline.add_processing_file("ended unseen")
     pipeline.add_processing_file("still there")
@@ -186,7 +187,7 @@ def test_after_missed_events_the_state_that_is_shown_holds(db: sqlite3.Connectio
     assert_saved(keep(db, recorder.events), pipeline)
 
 
-def test_calls_before_a_journal_was_attached_are_in_what_is_saved(db: sqlite3.Connection) -> None:
+def test_calls_before_the_attachment_are_in_the_saved_state(db: sqlite3.Connection) -> None:
     former, recorder = recorded()
     former.complete_file("before")
     core_of(former).flush(everything=True)
@@ -201,15 +202,15 @@ def test_calls_before_a_journal_was_attached_are_in_what_is_saved(db: sqlite3.Co
     assert [file.name for file in again.completed] == ["before", "not shown to anyone"]
 
 
-def test_an_event_of_no_pipeline_is_kept_by_no_pipeline(db: sqlite3.Connection) -> None:
+def test_an_event_without_a_pipeline_changes_no_checkpoint(db: sqlite3.Connection) -> None:
     body = FileBody(FileRecord("a", None))
-    books = load_books(db)
-    books.note(Event("pipeline:file_completed", (), None, None, None, 1, 1.0, body), 1)
-    put(db, books.take())
+    books = load_checkpoints(db)
+    books.note(PipelineEvent("pipeline:file_completed", (), None, None, None, 1, 1.0, body), 1)
+    insert(db, books.take())
     assert saved_states(db) == {}
 
 
-def test_what_a_pipeline_goes_on_from_can_be_taken_up_again_and_again(db: sqlite3.Connection) -> None:
+def test_a_saved_state_can_be_resumed_from_repeatedly(db: sqlite3.Connection) -> None:
     pipeline, recorder = recorded()
     pipeline.add_processing_file("never finished")
     attempts = []

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.base import MAX_PAGE
+from rag_pipeline.journal.sqlite.batch_insert import insert as put_rows
 from rag_pipeline.journal.sqlite.batch_insert import install
-from rag_pipeline.journal.sqlite.batch_insert import put as put_rows
 from rag_pipeline.journal.sqlite.files import SWEEP_ROWS, FileChanges, find_files, key_text, read_key, sweep_files
 from rag_pipeline.journal.sqlite.schema import open_writer
 from rag_pipeline.status.files import Key, key_of
-from rag_pipeline.status.model import FileError, FileRecord
+from rag_pipeline.status.model import FileFailure, FileRecord
 
 COMPLETED, DELETED = FileStatus.COMPLETED, FileStatus.DELETED
 
@@ -28,7 +28,7 @@ def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     made.close()
 
 
-def put(db: sqlite3.Connection, first: int, last: int, status: FileStatus = COMPLETED, at: float = 1.0) -> None:
+def insert(db: sqlite3.Connection, first: int, last: int, status: FileStatus = COMPLETED, at: float = 1.0) -> None:
     changes = FileChanges()
     for n in range(first, last + 1):
         changes.change("p", ("id", str(n)), status, at, n, None, FileRecord(f"file {n}", str(n)))
@@ -40,12 +40,12 @@ def found(db: sqlite3.Connection, query: FileQuery = FileQuery()) -> list[int]: 
 
 
 @given(st.builds(key_of, st.text(min_size=1), st.one_of(st.none(), st.text(min_size=1))))
-def test_a_key_is_read_back_as_it_was(key: Key) -> None:
+def test_a_key_survives_the_round_trip(key: Key) -> None:
     assert read_key(key_text(key)) == key
 
 
-def test_of_each_file_the_last_record_is_written_and_a_dropped_one_goes(db: sqlite3.Connection) -> None:
-    put(db, 1, 3)
+def test_only_the_last_record_of_a_file_is_written_and_a_dropped_file_is_removed(db: sqlite3.Connection) -> None:
+    insert(db, 1, 3)
     changes = FileChanges()
     for position in (4, 5):
         changes.change("p", ("id", "1"), COMPLETED, 1.0, position, None, FileRecord(f"now at {position}", "1"))
@@ -56,8 +56,8 @@ def test_of_each_file_the_last_record_is_written_and_a_dropped_one_goes(db: sqli
     assert [(row.position, row.file["name"]) for row in find_files(db, FileQuery())] == [(6, "back"), (5, "now at 5")]
 
 
-def test_a_file_of_one_pipeline_is_not_that_of_another(db: sqlite3.Connection) -> None:
-    put(db, 1, 1)
+def test_files_of_different_pipelines_are_different_files(db: sqlite3.Connection) -> None:
+    insert(db, 1, 1)
     changes = FileChanges()
     changes.change("q", ("id", "1"), DELETED, 2.0, 2, None, FileRecord("file 1", "1"))
     put_rows(db, changes.rows())
@@ -65,8 +65,8 @@ def test_a_file_of_one_pipeline_is_not_that_of_another(db: sqlite3.Connection) -
     assert (found(db, FileQuery(pipeline_id="p")), found(db, FileQuery(status=DELETED))) == ([1], [2])
 
 
-def test_what_is_shown_of_a_file_is_its_record(db: sqlite3.Connection) -> None:
-    error = FileError("Odd", "É went wrong", "reading", retryable=True)
+def test_a_file_is_shown_as_its_record(db: sqlite3.Connection) -> None:
+    error = FileFailure("Odd", "É went wrong", "reading", retryable=True)
     file = FileRecord("a", "1", 2, "text/plain", None, 3, 1.5, "reading", 0.5, 2.5, 3.5, 2.0, {"n": [1]}, error)
     changes = FileChanges()
     changes.change("p", ("id", "1"), FileStatus.FAILED, 3.5, 7, None, file)
@@ -74,8 +74,8 @@ def test_what_is_shown_of_a_file_is_its_record(db: sqlite3.Connection) -> None:
     assert find_files(db, FileQuery()) == [(7, "p", FileStatus.FAILED, 3.5, file.to_json())]
 
 
-def test_a_page_has_a_bound_and_the_next_one_goes_on_below_it(db: sqlite3.Connection) -> None:
-    put(db, 1, MAX_PAGE + 2)
+def test_a_page_is_limited_and_the_next_one_continues_below_it(db: sqlite3.Connection) -> None:
+    insert(db, 1, MAX_PAGE + 2)
     first = found(db, FileQuery(limit=1 << 70))
     assert first == list(range(MAX_PAGE + 2, 2, -1))
     assert found(db, FileQuery(before=first[-1])) == [2, 1]
@@ -84,7 +84,7 @@ def test_a_page_has_a_bound_and_the_next_one_goes_on_below_it(db: sqlite3.Connec
 
 
 @pytest.mark.parametrize("query", [FileQuery(), FileQuery(status=COMPLETED), FileQuery(before=9, status=COMPLETED)])
-def test_a_page_costs_no_sorting_of_all_files(db: sqlite3.Connection, query: FileQuery) -> None:
+def test_a_page_does_not_sort_all_files(db: sqlite3.Connection, query: FileQuery) -> None:
     statements: list[str] = []
     db.set_trace_callback(statements.append)
     find_files(db, query)
@@ -95,10 +95,10 @@ def test_a_page_costs_no_sorting_of_all_files(db: sqlite3.Connection, query: Fil
     assert ("files_by_status" in plan) is (query.status is not None)
 
 
-def test_a_sweep_removes_deleted_files_of_old_in_small_steps_and_no_others(db: sqlite3.Connection) -> None:
-    put(db, 1, 1, COMPLETED, at=1.0)
-    put(db, 2, SWEEP_ROWS + 11, DELETED, at=1.0)
-    put(db, 500, 501, DELETED, at=99.0)
+def test_a_sweep_removes_only_old_deleted_files_in_small_steps(db: sqlite3.Connection) -> None:
+    insert(db, 1, 1, COMPLETED, at=1.0)
+    insert(db, 2, SWEEP_ROWS + 11, DELETED, at=1.0)
+    insert(db, 500, 501, DELETED, at=99.0)
     assert sweep_files(db, 50.0)
     assert len(found(db)) == 13
     assert not sweep_files(db, 50.0)

@@ -20,13 +20,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from rag_pipeline.common import native
-from rag_pipeline.contract.events import NS_GOOGLE_DRIVE, NS_LOCAL_FILES, NS_PIPELINE, STATUS, Event
+from rag_pipeline.contract.events import NS_GOOGLE_DRIVE, NS_LOCAL_FILES, NS_PIPELINE, STATUS, PipelineEvent
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal import Entry, FileQuery, FileStatus, Journal, offset_of
+from rag_pipeline.journal import Entry, FileQuery, FileStatus, offset_of
+from rag_pipeline.journal.base import LocalJournal
 from rag_pipeline.journal.gap import EventBound, is_gap
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
-from rag_pipeline.status import PipelineStatus, core_of
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody
+from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.journal.driving import Step, assert_saved, recorded, steps, take
 from tests.support.waiting import wait_until
 
@@ -48,16 +49,16 @@ def journal(path: Path) -> Iterator[SqliteJournal]:
 
 def file_event(
     seq: int, name: str = "pipeline:file_processing_started", file: str = "a", *, age: float = 0.0, **fields: Any
-) -> Event:
-    """Return an event of pipeline ``p`` that is so many seconds old."""
+) -> PipelineEvent:
+    """Return an event of pipeline ``p`` with this age in seconds."""
     at = time.time() - age
-    event = Event(
+    event = PipelineEvent(
         name, (NS_LOCAL_FILES, NS_PIPELINE), "p", "local_files", "e", seq, at, FileBody(FileRecord(file, None))
     )
     return event._replace(**fields)
 
 
-def started(first: int, last: int, *, age: float = 0.0) -> list[Event]:
+def started(first: int, last: int, *, age: float = 0.0) -> list[PipelineEvent]:
     return [file_event(seq, file=f"file {seq}", age=age) for seq in range(first, last + 1)]
 
 
@@ -65,10 +66,10 @@ def positions(entries: Sequence[Entry]) -> list[int]:
     return [entry.position for entry in entries]
 
 
-# -- what was appended is there --------------------------------------------------------------------------------------
+# -- appending and reading -------------------------------------------------------------------------------------------
 
 
-def test_events_come_back_as_they_were_over_a_restart(path: Path) -> None:
+def test_events_survive_a_restart_unchanged(path: Path) -> None:
     pipeline, recorder = recorded()
     pipeline.update(status="running", own={"own_field": "é\0"})
     pipeline.add_processing_file("a.pdf", "1")
@@ -88,7 +89,7 @@ def test_events_come_back_as_they_were_over_a_restart(path: Path) -> None:
     again.close()
 
 
-def test_an_event_that_is_not_numbered_is_not_kept_and_stands_at_the_one_before(journal: Journal) -> None:
+def test_a_summary_is_not_stored_and_has_the_position_before_it(journal: LocalJournal) -> None:
     pipeline, recorder = recorded()
     pipeline.add_processing_file("a")
     snapshot = recorder.events[0]
@@ -98,7 +99,7 @@ def test_an_event_that_is_not_numbered_is_not_kept_and_stands_at_the_one_before(
     assert (journal.newest, len(journal.read(0, 10)), journal.size()["events"]) == (1, 1, 1)
 
 
-def test_appending_nothing_does_nothing(journal: Journal) -> None:
+def test_appending_nothing_does_nothing(journal: LocalJournal) -> None:
     assert journal.append([]) == []
     assert (journal.newest, journal.reaches(0), journal.reaches(1)) == (0, True, False)
 
@@ -111,7 +112,7 @@ def test_two_journals_have_two_identities(tmp_path: Path) -> None:
     two.close()
 
 
-def test_reading_is_bounded_and_goes_on_after_a_position(journal: Journal) -> None:
+def test_reading_is_limited_and_starts_after_a_position(journal: LocalJournal) -> None:
     journal.append(started(1, 10))
     assert positions(journal.read(0, 3)) == [1, 2, 3]
     assert positions(journal.read(3, 100)) == [4, 5, 6, 7, 8, 9, 10]
@@ -119,7 +120,7 @@ def test_reading_is_bounded_and_goes_on_after_a_position(journal: Journal) -> No
     assert not journal.reaches(1 << 127)
 
 
-def test_a_namespace_gets_its_own_events_and_no_others(journal: Journal) -> None:
+def test_a_namespace_gets_only_its_own_events(journal: LocalJournal) -> None:
     journal.append(
         [
             file_event(1),
@@ -137,7 +138,7 @@ def test_a_namespace_gets_its_own_events_and_no_others(journal: Journal) -> None
 # -- pruning ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_oldest_events_go_when_there_are_too_many_and_the_files_stay(path: Path) -> None:
+def test_the_oldest_events_are_removed_over_the_limit_and_the_files_stay(path: Path) -> None:
     journal = SqliteJournal(path, max_events=100)
     for seq in range(1, 501):
         journal.append([file_event(seq, file=f"file {seq}")])
@@ -145,7 +146,7 @@ def test_the_oldest_events_go_when_there_are_too_many_and_the_files_stay(path: P
     kept = positions(journal.read(0, 1000))
     assert kept == list(range(kept[0], 501))
     assert len(kept) >= 90
-    assert len(journal.files(FileQuery(limit=1000))) == len(journal.saved()["p"].in_flight) == 500
+    assert len(journal.files(FileQuery(limit=1000))) == len(journal.saved_states()["p"].in_flight) == 500
     for _ in range(2):
         assert (journal.reaches(kept[0] - 2), journal.reaches(kept[0] - 1), journal.reaches(500)) == (False, True, True)
         journal.close()
@@ -168,7 +169,7 @@ def test_pruning_removes_little_more_than_is_added(path: Path) -> None:
     journal.close()
 
 
-def test_events_past_the_age_go_and_positions_rise_over_it_and_over_a_restart(path: Path) -> None:
+def test_old_events_are_removed_and_positions_still_rise_after_a_restart(path: Path) -> None:
     journal = SqliteJournal(path, max_age_seconds=DAY)
     journal.append([*started(1, 5, age=2 * DAY), *started(6, 7)])
     assert positions(journal.read(0, 10)) == [6, 7]
@@ -186,7 +187,7 @@ def test_events_past_the_age_go_and_positions_rise_over_it_and_over_a_restart(pa
     journal.close()
 
 
-def test_an_event_that_became_too_old_while_nothing_ran_goes_with_the_next_append(path: Path) -> None:
+def test_an_event_that_expired_while_nothing_ran_is_removed_by_the_next_append(path: Path) -> None:
     journal = SqliteJournal(path)
     journal.append(started(1, 3, age=2 * DAY))
     journal.close()
@@ -213,7 +214,7 @@ def test_a_deleted_file_is_listed_until_its_last_event_is_past_the_age(path: Pat
     journal.close()
 
 
-def test_more_that_is_too_old_than_goes_at_once_goes_with_the_next_appends(
+def test_old_events_beyond_one_sweep_are_removed_by_the_next_appends(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag_pipeline.journal.sqlite.journal.SWEEP_EVENTS", 10)
@@ -229,7 +230,7 @@ def test_more_that_is_too_old_than_goes_at_once_goes_with_the_next_appends(
     journal.close()
 
 
-def test_what_a_copy_that_was_put_back_does_not_have_is_not_taken_for_what_came_since(path: Path) -> None:
+def test_offsets_of_events_missing_in_a_restored_backup_are_invalid(path: Path) -> None:
     journal = SqliteJournal(path)
     journal.append(started(1, 3))
     copy = path.with_name("copy")
@@ -245,11 +246,11 @@ def test_what_a_copy_that_was_put_back_does_not_have_is_not_taken_for_what_came_
     restored.close()
 
 
-# -- what pipelines go on from ---------------------------------------------------------------------------------------
+# -- saved states ----------------------------------------------------------------------------------------------------
 
 
 class Journaled(RuleBasedStateMachine):
-    """A pipeline whose events reach the journal in batches; file and process are left and taken up again at random."""
+    """A pipeline whose events are appended in batches; journal and pipeline are reopened at random."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -276,7 +277,7 @@ class Journaled(RuleBasedStateMachine):
         entries = self.journal.append(batch)
         self.appended += len(batch)
         self.published += [entry.text for entry in entries if entry.event.numbered]
-        assert self.journal.newest >= len(self.published)  # a state that stands for missing events takes some more
+        assert self.journal.newest >= len(self.published)  # a state that replaces missing events uses more positions
 
     @rule()
     def reopen(self) -> None:
@@ -291,7 +292,7 @@ class Journaled(RuleBasedStateMachine):
     def end_and_go_on_in_another_process(self) -> None:
         self.check()
         self.reopen()
-        saved = dict(self.journal.saved())
+        saved = dict(self.journal.saved_states())
         self.pipeline.close()
         self.pipeline = PipelineStatus("local_files", "p")
         core_of(self.pipeline).attach(self.recorder, saved.get)
@@ -302,10 +303,10 @@ class Journaled(RuleBasedStateMachine):
     def check(self) -> None:
         self.flush()
         self.append(len(self.recorder.events))
-        assert_saved(self.journal.saved()["p"], self.pipeline)
+        assert_saved(self.journal.saved_states()["p"], self.pipeline)
         kept = self.journal.read(0, 1000)
         assert [entry.text for entry in kept] == self.published[len(self.published) - len(kept) :]
-        # A state that stands for missing events takes a position for each file that it shows.
+        # A state that replaces missing events uses a position for each file that it shows.
         assert len(kept) <= self.journal.size()["events"] <= 30
         if kept:
             assert self.journal.reaches(kept[0].position - 1)
@@ -331,7 +332,7 @@ def test_readers_do_not_wait_for_a_transaction_that_is_being_written(journal: Sq
         journal._writer.execute("DELETE FROM events")
         try:
             assert positions(journal.read(0, 10)) == [1, 2, 3]
-            assert len(journal.files(FileQuery())) == len(journal.saved()["p"].in_flight) == 3
+            assert len(journal.files(FileQuery())) == len(journal.saved_states()["p"].in_flight) == 3
             assert journal.size()["events"] == 3
             assert journal.reaches(0)
         finally:
@@ -355,8 +356,8 @@ def test_a_reader_sees_each_event_once_and_in_order_while_another_thread_writes(
     def everything_seen() -> bool:
         seen.extend(positions(journal.read(len(seen), 100)))
         assert journal.reaches(len(seen))
-        if "p" in (saved := journal.saved()):
-            assert len(saved["p"].in_flight) == saved["p"].seq, "all of one moment"
+        if "p" in (saved := journal.saved_states()):
+            assert len(saved["p"].in_flight) == saved["p"].seq, "all as of one moment"
         return len(seen) == 3000 or bool(failures)
 
     wait_until(everything_seen)
@@ -366,26 +367,26 @@ def test_a_reader_sees_each_event_once_and_in_order_while_another_thread_writes(
     journal.close()
 
 
-def test_nothing_is_read_that_the_journal_does_not_reach_yet(journal: SqliteJournal) -> None:
+def test_events_newer_than_the_journal_reaches_are_not_read(journal: SqliteJournal) -> None:
     journal.append(started(1, 1))
-    # As another thread finds it when it reads between the commit of an append and its return.
+    # As seen by another thread between the commit of an append and its return.
     journal._writer.execute("INSERT INTO events SELECT 2, at, name, namespaces, 'p', '', 'e', 2, text FROM events")
     assert positions(journal.read(0, 10)) == [1]
 
 
-def test_who_reads_and_then_asks_how_far_back_the_journal_goes_misses_nothing(path: Path) -> None:
+def test_a_reader_that_checks_afterwards_notices_pruning(path: Path) -> None:
     journal = SqliteJournal(path, max_events=3)
     journal.append(started(1, 3))
     reached: dict[str, bool] = {}
     journal._writer.set_trace_callback(lambda statement: reached.update({statement: journal.reaches(0)}))
     journal.append(started(4, 4))
     journal._writer.set_trace_callback(None)
-    (insert,) = (statement for statement in reached if statement.startswith("INSERT INTO inbox"))
-    assert not reached[insert], "at its end another thread may find the first event gone"
+    (insert,) = (statement for statement in reached if statement.startswith("INSERT INTO batch"))
+    assert not reached[insert], "after this statement another thread may find the first event removed"
     journal.close()
 
 
-def test_a_journal_that_a_live_process_writes_is_refused_and_the_message_names_it(path: Path) -> None:
+def test_a_journal_in_use_is_refused_with_the_name_of_the_process(path: Path) -> None:
     with appending(path) as child:
         assert child.stdout is not None
         child.stdout.readline()
@@ -395,17 +396,17 @@ def test_a_journal_that_a_live_process_writes_is_refused_and_the_message_names_i
 
 
 @pytest.mark.parametrize("lines", [1, 5, 40])
-def test_what_append_returned_for_outlives_sigkill(path: Path, lines: int) -> None:
+def test_appended_events_survive_sigkill(path: Path, lines: int) -> None:
     with appending(path) as child:
         assert child.stdout is not None
-        said = [json.loads(child.stdout.readline()) for _ in range(lines)]
+        output = [json.loads(child.stdout.readline()) for _ in range(lines)]
         os.kill(child.pid, signal.SIGKILL)
-        said += [json.loads(line) for line in child.stdout.read().splitlines() if line.endswith("}")]
+        output += [json.loads(line) for line in child.stdout.read().splitlines() if line.endswith("}")]
     journal = SqliteJournal(path)
     entries = journal.read(0, 1_000_000)
-    assert journal.newest >= said[-1]["newest"] > 0
+    assert journal.newest >= output[-1]["newest"] > 0
     assert positions(entries) == [entry.event.seq for entry in entries] == list(range(1, journal.newest + 1))
-    saved = journal.saved()["p"]
+    saved = journal.saved_states()["p"]
     assert saved.seq == journal.newest
     ended = {entry.event.payload()["file"]["id"] for entry in entries if "totals" in entry.event.payload()}
     assert sum(saved.totals) + len(saved.in_flight) >= len(ended)
@@ -418,7 +419,7 @@ APPENDING = [sys.executable, "-m", "tests.journal.appending"]
 
 @contextmanager
 def appending(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run the process that appends, and end it with the block."""
+    """Run the appending process; it ends with the block."""
     with subprocess.Popen([*APPENDING, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
         try:
             yield child
@@ -427,54 +428,54 @@ def appending(path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def appended_within(path: Path, limit: int) -> list[dict[str, Any]]:
-    """Run the process that appends with a bound on the size of its files; return what it said."""
+    """Run the appending process with a file size limit; return its output."""
     command = [*APPENDING, str(path), str(limit)]
     run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=60, check=True)
     return [json.loads(line) for line in run.stdout.splitlines()]
 
 
-# -- what can be wrong with the file ---------------------------------------------------------------------------------
+# -- unusable files --------------------------------------------------------------------------------------------------
 
 
-def test_a_full_disk_fails_the_append_alone_and_keeps_nothing_of_it(path: Path) -> None:
+def test_a_full_disk_fails_only_the_append_and_stores_nothing_of_it(path: Path) -> None:
     *appended, error, after, later = appended_within(path, 400_000)
     assert error == {"error": f"{path} can't be used: disk I/O error"}
     assert after == {"kept": appended[-1]["newest"], "read": appended[-1]["newest"]}
     assert later == {"newest": after["kept"] + 1}
     journal = SqliteJournal(path)
-    assert journal.saved()["p"].seq == appended[-1]["seq"]
+    assert journal.saved_states()["p"].seq == appended[-1]["seq"]
     assert journal.newest == later["newest"]
     journal.close()
 
 
-def test_a_disk_that_is_full_at_the_start_is_one_line(path: Path) -> None:
-    (said,) = appended_within(path, 0)
-    assert said["error"].startswith(f"{path} can't be used: ")
-    assert "\n" not in said["error"]
+def test_a_full_disk_at_the_start_is_reported_in_one_line(path: Path) -> None:
+    (output,) = appended_within(path, 0)
+    assert output["error"].startswith(f"{path} can't be used: ")
+    assert "\n" not in output["error"]
 
 
-def test_an_append_that_sqlite_has_no_room_for_says_that_the_disk_is_full(journal: SqliteJournal) -> None:
+def test_an_append_without_room_reports_a_full_disk(journal: SqliteJournal) -> None:
     journal.append(started(1, 3))
-    before = journal.saved()
+    before = journal.saved_states()
     (pages,) = journal._writer.execute("PRAGMA page_count").fetchone()
     journal._writer.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(JournalError, match=r"the disk is full$"):
         journal.append(started(4, 1000))
-    assert (journal.newest, journal.saved(), len(journal.files(FileQuery()))) == (3, before, 3)
+    assert (journal.newest, journal.saved_states(), len(journal.files(FileQuery()))) == (3, before, 3)
     journal._writer.execute("PRAGMA max_page_count = 1000000")
     assert positions(journal.append(started(4, 5))) == [4, 5]
-    assert journal.saved()["p"].seq == 5
+    assert journal.saved_states()["p"].seq == 5
 
 
-def test_a_batch_with_an_event_that_cannot_be_kept_is_not_kept_at_all(journal: Journal) -> None:
+def test_a_batch_with_an_event_that_can_not_be_stored_is_not_stored_at_all(journal: LocalJournal) -> None:
     with pytest.raises(UnicodeEncodeError):
         journal.append([*started(1, 3), file_event(4, file="\udc80")])
-    assert (journal.newest, journal.files(FileQuery()), journal.saved()) == (0, [], {})
+    assert (journal.newest, journal.files(FileQuery()), journal.saved_states()) == (0, [], {})
     assert positions(journal.append(started(1, 3))) == [1, 2, 3]
     assert [row.status for row in journal.files(FileQuery())] == [FileStatus.PROCESSING] * 3
 
 
-def test_a_damaged_file_says_what_to_do_and_is_let_go(path: Path) -> None:
+def test_a_damaged_file_says_what_to_do_and_is_unlocked(path: Path) -> None:
     path.write_bytes(b"this is no database" * 500)
     with pytest.raises(JournalError, match=r"journal\.sqlite3 is damaged .*: remove it") as caught:
         SqliteJournal(path)
@@ -483,7 +484,7 @@ def test_a_damaged_file_says_what_to_do_and_is_let_go(path: Path) -> None:
     SqliteJournal(path).close()
 
 
-def test_damage_behind_a_sound_first_page_is_told_at_the_start(path: Path) -> None:
+def test_damage_after_an_intact_first_page_is_reported_at_the_start(path: Path) -> None:
     journal = SqliteJournal(path)
     journal.append(started(1, 500))
     journal.close()
@@ -505,29 +506,29 @@ def test_a_file_cut_short_is_damaged(path: Path) -> None:
 def test_a_record_that_cannot_be_read_is_damage(journal: SqliteJournal) -> None:
     journal.append(started(1, 1))
     journal._writer.execute("UPDATE files SET record = '[1'")
-    for call in (journal.saved, lambda: journal.files(FileQuery())):
+    for call in (journal.saved_states, lambda: journal.files(FileQuery())):
         with pytest.raises(JournalError, match="is damaged"):
             call()
 
 
-def test_after_close_every_call_says_so(path: Path) -> None:
+def test_after_close_every_call_raises(path: Path) -> None:
     journal = SqliteJournal(path)
     journal.close()
     journal.close()
-    calls = (lambda: journal.append(started(1, 1)), lambda: journal.read(0, 1), journal.saved)
+    calls = (lambda: journal.append(started(1, 1)), lambda: journal.read(0, 1), journal.saved_states)
     for call in (*calls, lambda: journal.files(FileQuery())):
         with pytest.raises(JournalError, match=r"is closed$"):
             call()
 
 
-def test_size_tells_the_bytes_on_disk_with_the_log(journal: SqliteJournal, path: Path) -> None:
+def test_the_size_includes_the_log_on_disk(journal: SqliteJournal, path: Path) -> None:
     journal.append(started(1, 100))
     size = journal.size()
     wal = path.with_name(f"{path.name}-wal")
     assert size == {"kind": "sqlite", "events": 100, "bytes": path.stat().st_size + wal.stat().st_size}
 
 
-def test_what_a_recorder_saw_of_two_pipelines_is_saved_apart(journal: Journal) -> None:
+def test_the_states_of_two_pipelines_are_saved_separately(journal: LocalJournal) -> None:
     (one, recorder), (two, _) = recorded("one"), recorded("two", None)
     core_of(two).attach(recorder)
     one.add_processing_file("a")
@@ -536,28 +537,28 @@ def test_what_a_recorder_saw_of_two_pipelines_is_saved_apart(journal: Journal) -
     for pipeline in (one, two):
         core_of(pipeline).flush(everything=True)
     journal.append(recorder.events)
-    saved = journal.saved()
+    saved = journal.saved_states()
     assert saved.keys() == {"one", "two"}
     assert_saved(saved["one"], one)
     assert_saved(saved["two"], two)
 
 
-# -- errors of our own, and gaps ---------------------------------------------------------------------------------------
+# -- bugs and gaps ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [TypeError("ours"), ValueError("ours"), KeyError("ours")])
-@pytest.mark.parametrize("where", ["sqlite_search.find_files", "sqlite.saved_states", "sqlite.Books.note"])
-def test_an_error_of_our_own_is_never_called_damage(
+@pytest.mark.parametrize("where", ["search.find_files", "journal.saved_states", "journal.CheckpointWriter.note"])
+def test_a_bug_is_never_reported_as_damage(
     journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch, error: Exception, where: str
 ) -> None:
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(f"rag_pipeline.journal.{where}", fail)
+    monkeypatch.setattr(f"rag_pipeline.journal.sqlite.{where}", fail)
     calls: dict[str, Callable[[], object]] = {
-        "sqlite_search.find_files": lambda: journal.files(FileQuery()),
-        "sqlite.saved_states": journal.saved,
-        "sqlite.Books.note": lambda: journal.append(started(1, 1)),
+        "search.find_files": lambda: journal.files(FileQuery()),
+        "journal.saved_states": journal.saved_states,
+        "journal.CheckpointWriter.note": lambda: journal.append(started(1, 1)),
     }
     with pytest.raises(type(error), match="ours"):
         calls[where]()
@@ -566,9 +567,9 @@ def test_an_error_of_our_own_is_never_called_damage(
     assert len(journal.files(FileQuery())) == 3
 
 
-def test_a_statement_that_is_wrong_is_not_called_damage(journal: SqliteJournal) -> None:
+def test_a_wrong_statement_is_not_reported_as_damage(journal: SqliteJournal) -> None:
     class NoColumn:
-        """Something SQLite has no type for."""
+        """A value that SQLite can't store."""
 
     event = started(1, 1)[0]._replace(epoch=NoColumn())  # type: ignore[arg-type]
     with pytest.raises((sqlite3.Error, TypeError)) as raised:
@@ -585,7 +586,7 @@ def test_stored_data_that_can_not_be_decoded_is_damage(journal: SqliteJournal, c
         journal.files(FileQuery())
 
 
-def test_a_gap_is_remembered_and_what_the_state_shows_is_in_the_files(path: Path) -> None:
+def test_a_gap_is_stored_and_its_state_updates_the_files(path: Path) -> None:
     pipeline, recorder = recorded()
     pipeline.add_processing_file("before", "1")
     known = recorder.changes
@@ -597,19 +598,19 @@ def test_a_gap_is_remembered_and_what_the_state_shows_is_in_the_files(path: Path
     assert marked is not None
     with closing(SqliteJournal(path)) as first:
         first.append(known)
-        assert first.is_whole()
+        assert first.has_all_files()
         (entry,) = first.append([marked])
         assert entry.position == len(known) + 1 <= first.newest
-        assert_saved(first.saved()[pipeline.pipeline_id], pipeline)
+        assert_saved(first.saved_states()[pipeline.pipeline_id], pipeline)
         assert {row.file["name"] for row in first.files(FileQuery())} >= {"before", "in flight"}
     with closing(SqliteJournal(path)) as again:
-        assert not again.is_whole()
+        assert not again.has_all_files()
         (read,) = again.read(len(known), 10)
         assert json.loads(read.text)["gap"] is True
         assert is_gap(read.event)
 
 
-def test_a_status_that_sums_up_is_no_entry_and_its_fields_are_kept(path: Path) -> None:
+def test_a_summary_is_not_an_entry_but_its_fields_are_stored(path: Path) -> None:
     pipeline, recorder = recorded()
     pipeline.update(status="idle", check_interval=60)
     with closing(SqliteJournal(path)) as first:
@@ -621,7 +622,7 @@ def test_a_status_that_sums_up_is_no_entry_and_its_fields_are_kept(path: Path) -
         (entry,) = first.append([later])
         assert (entry.position, first.newest, len(first.read(0, 100))) == (newest, newest, newest)
     with closing(SqliteJournal(path)) as again:
-        (saved,) = again.saved().values()
+        (saved,) = again.saved_states().values()
         assert (saved.fields["last_check_time"], saved.fields["is_checking"]) == (1_700_000_000.0, True)
         assert saved.seq == pipeline.get()["seq"]
 

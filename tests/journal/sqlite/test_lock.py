@@ -15,7 +15,7 @@ HOLD = (
 )
 
 
-def test_a_second_holder_is_refused_until_the_first_lets_go(tmp_path: Path) -> None:
+def test_the_lock_is_refused_until_it_is_released(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     lock = JournalLock(path)
     with pytest.raises(JournalError, match=f"^the journal {path} is in use by another server of this process: "):
@@ -25,7 +25,7 @@ def test_a_second_holder_is_refused_until_the_first_lets_go(tmp_path: Path) -> N
     JournalLock(path).close()
 
 
-def test_a_process_that_was_killed_holds_nothing(tmp_path: Path) -> None:
+def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
@@ -44,7 +44,7 @@ def test_two_journals_in_one_folder_have_a_lock_each(tmp_path: Path) -> None:
     two.close()
 
 
-def test_a_place_without_room_for_a_lock_is_one_line_that_names_the_journal(tmp_path: Path) -> None:
+def test_a_lock_file_that_can_not_be_made_is_reported_with_the_journal(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "journal"
     with pytest.raises(JournalError, match=f"^{path} can't be used: .*No such file or directory") as caught:
         JournalLock(path)

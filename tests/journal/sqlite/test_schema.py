@@ -10,7 +10,7 @@ import pytest
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal import offset_of
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
-from rag_pipeline.journal.sqlite.schema import SCHEMA_VERSION, broken, open_reader, open_writer, transaction
+from rag_pipeline.journal.sqlite.schema import SCHEMA_VERSION, file_error, open_reader, open_writer, transaction
 from tests.journal.driving import assert_saved, recorded
 
 
@@ -35,7 +35,7 @@ def test_a_new_file_has_the_format(tmp_path: Path) -> None:
 
 
 def in_format_1(path: Path) -> None:
-    """Make the file what it was before there were generations."""
+    """Turn the file back into format 1, without generations."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("DROP TABLE generations")
     db.execute("CREATE TABLE recent (pipeline_id TEXT, status TEXT, slot INTEGER, nth INTEGER, record TEXT)")
@@ -45,7 +45,7 @@ def in_format_1(path: Path) -> None:
     db.close()
 
 
-def test_a_file_of_format_1_is_taken_over_with_its_offsets(tmp_path: Path) -> None:
+def test_a_file_of_format_1_is_migrated_with_its_offsets(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     pipeline, recorder = recorded()
     pipeline.add_processing_file("a")
@@ -57,9 +57,9 @@ def test_a_file_of_format_1_is_taken_over_with_its_offsets(tmp_path: Path) -> No
     for _ in range(2):
         journal = SqliteJournal(path)
         offsets = [offset_of("0123456789abcdef", position) for position in (0, 2, 3)]
-        assert [journal.lineage.position_of(offset) for offset in offsets] == [0, 2, None]
+        assert [journal.generations.position_of(offset) for offset in offsets] == [0, 2, None]
         assert [entry.event.seq for entry in journal.read(0, 10)] == [1, 2]
-        assert_saved(journal.saved()["p"], pipeline)
+        assert_saved(journal.saved_states()["p"], pipeline)
         journal.close()
 
 
@@ -77,7 +77,7 @@ def test_a_file_of_a_newer_version_is_refused_untouched_and_says_what_to_do(tmp_
     assert path.read_bytes() == before
 
 
-def test_a_folder_in_the_place_of_the_file_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_at_the_path_of_the_file_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.mkdir()
     with pytest.raises(JournalError, match=f"^{path} can't be used: unable to open database file$"):
@@ -85,7 +85,7 @@ def test_a_folder_in_the_place_of_the_file_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a read-only folder")
-def test_a_read_only_folder_is_one_line(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported_in_one_line(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(JournalError, match=f"^{tmp_path}/journal can't be used"):
@@ -94,7 +94,7 @@ def test_a_read_only_folder_is_one_line(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
-def test_a_database_of_something_else_is_one_line(tmp_path: Path) -> None:
+def test_a_foreign_database_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     db = sqlite3.connect(path)
     db.execute("CREATE TABLE files (mine)")
@@ -111,7 +111,7 @@ def test_the_reader_writes_nothing(tmp_path: Path) -> None:
     writer.close()
 
 
-def test_a_transaction_is_kept_whole_or_not_at_all(db: sqlite3.Connection) -> None:
+def test_a_transaction_commits_all_or_nothing(db: sqlite3.Connection) -> None:
     with transaction(db):
         db.execute("INSERT INTO numbers VALUES (1, 'one')")
 
@@ -126,7 +126,7 @@ def test_a_transaction_is_kept_whole_or_not_at_all(db: sqlite3.Connection) -> No
     assert not db.in_transaction
 
 
-def test_an_error_that_ended_the_transaction_by_itself_is_the_one_that_is_told(db: sqlite3.Connection) -> None:
+def test_an_error_that_ended_the_transaction_itself_is_the_one_raised(db: sqlite3.Connection) -> None:
     def end_early() -> None:
         with transaction(db):
             db.execute("ROLLBACK")
@@ -137,7 +137,7 @@ def test_an_error_that_ended_the_transaction_by_itself_is_the_one_that_is_told(d
     assert not db.in_transaction
 
 
-def test_an_error_is_one_line_that_names_the_file(tmp_path: Path) -> None:
+def test_an_error_names_the_file_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    assert str(broken(path, sqlite3.OperationalError("no"))) == f"{path} can't be used: no"
-    assert str(broken(path, sqlite3.DatabaseError("torn"))).startswith(f"{path} is damaged (torn): remove it")
+    assert str(file_error(path, sqlite3.OperationalError("no"))) == f"{path} can't be used: no"
+    assert str(file_error(path, sqlite3.DatabaseError("torn"))).startswith(f"{path} is damaged (torn): remove it")

@@ -1,4 +1,4 @@
-"""The search index: it finds what a plain search of every row would, in old files too, and can be ended."""
+"""The search index: it finds what a scan of every row finds, also in old files, and can be interrupted."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from hypothesis import strategies as st
 from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.search_text import folded
 from rag_pipeline.journal.sqlite import search
+from rag_pipeline.journal.sqlite.batch_insert import insert as put_rows
 from rag_pipeline.journal.sqlite.batch_insert import install
-from rag_pipeline.journal.sqlite.batch_insert import put as put_rows
 from rag_pipeline.journal.sqlite.files import FileChanges
 from rag_pipeline.journal.sqlite.schema import open_writer
 from rag_pipeline.journal.sqlite.search import FileSearch
-from rag_pipeline.status.model import FileError, FileRecord
+from rag_pipeline.status.model import FileFailure, FileRecord
 from tests.support.unicode_forms import FORMS, Form
 
 COMPLETED, FAILED = FileStatus.COMPLETED, FileStatus.FAILED
 
 
 class Files:
-    """A journal's file with nothing but files in it."""
+    """A journal that contains only files."""
 
     def __init__(self, path: Path) -> None:
         self.db = open_writer(path)
@@ -39,7 +39,7 @@ class Files:
 
     def put(self, name: str, message: str | None = None, key: str | None = None, pipeline_id: str = "p") -> None:
         self.position += 1
-        error = None if message is None else FileError("Odd", message, None, retryable=False)
+        error = None if message is None else FileFailure("Odd", message, None, retryable=False)
         changes = FileChanges()
         status = COMPLETED if message is None else FAILED
         file = FileRecord(name, None, error=error)
@@ -68,7 +68,7 @@ def either(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     made.db.close()
 
 
-def test_names_and_messages_are_found_the_newest_first(either: Files) -> None:
+def test_names_and_messages_are_found_newest_first(either: Files) -> None:
     either.put("Report 1.PDF")
     either.put("b.txt", "the PDF is locked")
     either.put("c.txt")
@@ -80,7 +80,7 @@ def test_names_and_messages_are_found_the_newest_first(either: Files) -> None:
     assert either.found("no such text") == []
 
 
-def test_a_file_is_found_as_of_its_last_change_alone(either: Files) -> None:
+def test_a_file_is_found_only_as_of_its_last_change(either: Files) -> None:
     either.put("first.txt", key="a")
     assert either.found("first") == [1]
     either.put("first.txt", "went wrong", key="a")
@@ -102,7 +102,7 @@ TEXTS = st.text(st.sampled_from("aAbéÉe\u0301ß\0\"'*%_ \n😀İ"), max_size=6
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(TEXTS, st.none() | TEXTS), max_size=6), TEXTS.filter(bool))
-def test_it_finds_what_a_look_at_every_row_would(
+def test_it_finds_what_a_scan_of_every_row_finds(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str | None]], text: str
 ) -> None:
     files = Files(tmp_path_factory.mktemp("journal") / "journal")
@@ -119,7 +119,7 @@ def test_it_finds_what_a_look_at_every_row_would(
     files.db.close()
 
 
-def test_an_index_that_is_mostly_stale_is_made_anew(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mostly_stale_index_is_rebuilt(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "MOST_STALE_ROWS", 10)
     for _ in range(40):
         files.put("same name.txt", key="a")
@@ -127,15 +127,15 @@ def test_an_index_that_is_mostly_stale_is_made_anew(files: Files, monkeypatch: p
     assert files.search._rows <= 2 + 10 + 1
 
 
-def test_a_file_of_many_rows_is_taken_over(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_with_many_rows_is_indexed(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "CHUNK_ROWS", 7)
     for number in range(50):
         files.put(f"ä file {number}" if number % 2 else f"a file {number}")
     assert len(files.found("file")) == 50
 
 
-def test_closing_ends_a_search_under_way(files: Files) -> None:
-    # One that would take for ever: what is joined with itself has 10^12 rows.
+def test_closing_interrupts_a_running_search(files: Files) -> None:
+    # A search that would take forever: the self join has 10^12 rows.
     files.db.execute(
         "CREATE TABLE many AS WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i+1 FROM n LIMIT 1000) SELECT i FROM n"
     )

@@ -1,21 +1,21 @@
-"""Gaps: a reader of the stream says of each jump of ``seq`` that events are missing, wherever they got lost."""
+"""Detects gaps: a jump of ``seq`` in the stream means that events are missing, wherever they got lost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.events import Event
+from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal.base import Entry, StoredBody
 
 _GAP = '{"gap":true,'
 
 
 class GapDetector:
-    """Follows ``seq`` of each pipeline. After a jump it withholds the pipeline's events until a status comes.
+    """Follows each pipeline's ``seq``. After a jump it withholds the pipeline's events until the next status.
 
-    The status shows what the missing events and the withheld ones have made of the pipeline, and is delivered as an
-    event with ``gap: true``. After file events one comes within 100 ms.
+    That status includes the effect of the missing and withheld events, and is delivered as an event with ``gap: true``.
+    After file events a status comes within 100 ms.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class GapDetector:
         self._torn: set[str] = set()
 
     def begin(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
-        """Start over with what is known of each pipeline; those that nothing is known of any more have a gap."""
+        """Start over from the known state of each pipeline; pipelines that are no longer known have a gap."""
         before = self._last
         self._last, self._torn = {}, set()
         known = tuple(entry for entry in entries if self._follows(entry))
@@ -31,7 +31,7 @@ class GapDetector:
         return known
 
     def take(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Return what is to be delivered of the entries, in order."""
+        """Return the entries to deliver, in order."""
         return [taken for entry in entries if (taken := self._take(entry)) is not None]
 
     def _take(self, entry: Entry) -> Entry | None:
@@ -46,7 +46,7 @@ class GapDetector:
         return _as_gap(entry)
 
     def _follows(self, entry: Entry) -> bool:
-        """Return whether nothing is missing between the entry and what came before it; if so, note it."""
+        """Return whether nothing is missing before the entry; if so, note it."""
         event = entry.event
         pipeline_id = event.pipeline_id or ""
         if pipeline_id in self._torn:
@@ -61,14 +61,14 @@ class GapDetector:
         return follows
 
 
-def _is_gap(event: Event) -> bool:
+def _is_gap(event: PipelineEvent) -> bool:
     if event.name != events.STATUS or not isinstance(event.body, StoredBody) or '"gap":true' not in event.body.text:
         return False
-    return event.payload().get("gap") is True  # it may stand in a field of the user's own
+    return event.payload().get("gap") is True  # the text may also be in a field of the user's
 
 
 def _as_gap(entry: Entry) -> Entry:
-    """Return the status as an event of its own that says that others are missing before it."""
+    """Return the status as a numbered event that marks a gap."""
     if _is_gap(entry.event):
         return entry
     text = _GAP + entry.text.removeprefix("{")

@@ -1,4 +1,4 @@
-"""Reading a stretch of a journal within a bound of bytes, through calls that know counts alone."""
+"""Reads from a journal within a byte limit, on top of reads that are limited by count only."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rag_pipeline.journal.weight import weigh
 Read = Callable[[int, int, str], list[Entry]]
 
 FIRST_EVENTS = 64
-"""Read to learn how large events are here: what follows is read by that."""
+"""The first read. The size of its events decides the length of the next."""
 
 
-def read_within(read: Read, after: int, limit: int, limit_bytes: int, namespace: str) -> tuple[list[Entry], bool]:
-    """Return events after the position, and whether those are all there is.
+def read_bounded(read: Read, after: int, limit: int, limit_bytes: int, namespace: str) -> tuple[list[Entry], bool]:
+    """Return events after the position, and whether there are no more.
 
-    At most ``limit`` of them, and no more once they have ``limit_bytes`` together; but one at least.
+    Reads at most ``limit`` events, and stops after the one that reaches ``limit_bytes``; so it returns at least one.
     """
     found: list[Entry] = []
     size = 0
