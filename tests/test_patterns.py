@@ -143,8 +143,8 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.ingest.store.lance.errors:_OTHER_CAUSE": _attacks(
         "search", "A", "A ", " (os error ", "A (os error 2)", "(os error 1"
     ),
-    "rag_pipeline.ingest.store.lance.rows:_ESCAPED": _attacks("sub", "\ufdd0", "\ufdd0d", "\ufdd0d800", "a"),
-    "rag_pipeline.ingest.store.lance.rows:_TO_ESCAPE": _attacks("sub", "\ud800", "\ufdd0", "a"),
+    "rag_pipeline.ingest.store.escaping:_ESCAPED": _attacks("sub", "\ufdd0", "\ufdd0d", "\ufdd0d800", "a"),
+    "rag_pipeline.ingest.store.escaping:_TO_ESCAPE": _attacks("sub", "\ud800", "\ufdd0", "a"),
     "rag_pipeline.ingest.store.pgvector.errors:_MISSING_DATABASE": _attacks(
         "search", 'database "', '"', "a", begin='database "'
     ),
