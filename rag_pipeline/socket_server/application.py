@@ -17,7 +17,7 @@ from rag_pipeline.broadcast import Form, Hub, Outlet, Subscriber
 from rag_pipeline.common.config import Settings
 from rag_pipeline.contract import events
 from rag_pipeline.socket_server.authorization import Authorizer
-from rag_pipeline.socket_server.error_responses import is_client_library, query_parameter
+from rag_pipeline.socket_server.error_answers import is_client_library, query_parameter
 from rag_pipeline.socket_server.gate import RequestGate
 from rag_pipeline.socket_server.loop import ANSWER_HEADERS, Environ, Headers, Loop, StartResponse
 from rag_pipeline.socket_server.outlets import DirectOutlet, LibraryOutlet

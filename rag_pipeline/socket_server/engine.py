@@ -16,7 +16,7 @@ from engineio import packet as eio_packet
 from socketio.packet import CONNECT, CONNECT_ERROR, DISCONNECT
 
 from rag_pipeline.socket_server.authorization import Authorizer
-from rag_pipeline.socket_server.error_responses import bad_request, query_parameter
+from rag_pipeline.socket_server.error_answers import bad_request, query_parameter
 from rag_pipeline.socket_server.loop import Environ, Loop, StartResponse
 from rag_pipeline.socket_server.schedulers import PingScheduler, PollScheduler
 from rag_pipeline.socket_server.session import EngineSession

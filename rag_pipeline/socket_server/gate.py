@@ -6,9 +6,9 @@ import io
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from rag_pipeline.socket_server.error_responses import (
+from rag_pipeline.socket_server.error_answers import (
     TOO_MANY_SESSIONS,
-    ErrorResponse,
+    ErrorAnswer,
     bad_request,
     check_request,
     query_parameter,
@@ -51,7 +51,7 @@ class RequestGate:
         start_response(error.status, [*error.headers, *self._cors(environ)])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [error.encode()]
 
-    def _read_body(self, environ: Environ) -> ErrorResponse | None:
+    def _read_body(self, environ: Environ) -> ErrorAnswer | None:
         """Read the body, chunked or not, and put it where the library expects it."""
         try:
             if "CONTENT_LENGTH" not in environ and "HTTP_TRANSFER_ENCODING" not in environ:

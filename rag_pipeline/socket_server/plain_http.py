@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from rag_pipeline.access import Guard
 from rag_pipeline.access.bearer import bearer_token
 from rag_pipeline.broadcast import Hub
-from rag_pipeline.socket_server.error_responses import is_client_library
+from rag_pipeline.socket_server.error_answers import is_client_library
 from rag_pipeline.socket_server.loop import Environ, StartResponse
 
 SOCKET_IO_PATH = "/socket.io/"

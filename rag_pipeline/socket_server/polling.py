@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from rag_pipeline.socket_server.error_responses import LOST_POLL, query_parameter
+from rag_pipeline.socket_server.error_answers import LOST_POLL, query_parameter
 from rag_pipeline.socket_server.loop import (
     CONNECTION,
     Cancellable,

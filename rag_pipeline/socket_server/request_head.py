@@ -32,7 +32,7 @@ class HeadError(Exception):
         self.message = message
 
 
-class HeadBuffer(NamedTuple):
+class RequestHead(NamedTuple):
     """The request line, and the header lines with the empty line that ends them."""
 
     line: bytes
@@ -45,7 +45,7 @@ def check_first(byte: bytes) -> None:
         raise HeadError("this is not an HTTP request; the port speaks plain HTTP")
 
 
-def read_head(readline: Callable[[int], bytes]) -> HeadBuffer | None:
+def read_head(readline: Callable[[int], bytes]) -> RequestHead | None:
     """Read a head; None if the connection ended before it began. Raises HeadError."""
     line = _request_line(readline)
     if line is None:
@@ -63,7 +63,7 @@ def read_head(readline: Callable[[int], bytes]) -> HeadBuffer | None:
         values.setdefault(match[1].lower(), []).append(match[2].decode("latin-1"))
         lines.append(field)
     _check(line, values)
-    return HeadBuffer(line, b"".join([*lines, field]))
+    return RequestHead(line, b"".join([*lines, field]))
 
 
 def _request_line(readline: Callable[[int], bytes]) -> bytes | None:

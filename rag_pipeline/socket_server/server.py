@@ -19,7 +19,6 @@ from rag_pipeline.socket_server.loop import Loop
 
 logger = logging.getLogger("rag_pipeline.socket")
 
-BACKLOG = 4096
 GUARANTEED_CONNECTIONS = 64
 START_TIMEOUT_SECONDS = 15
 STOP_TIMEOUT_SECONDS = 5
@@ -49,7 +48,7 @@ class SocketServer:
         self._guard = guard
         self._hosts = hosts
         self.probe_token = secrets.token_urlsafe(24)
-        self._listener = open_listener(settings.host, settings.socket_port, BACKLOG, settings=SOCKET_SETTINGS)
+        self._listener = open_listener(settings.host, settings.socket_port, settings=SOCKET_SETTINGS)
         self.address: str = self._listener.address[0]
         self.port: int = self._listener.address[1]
         self._share = descriptors.connections.share(GUARANTEED_CONNECTIONS)

@@ -1,4 +1,4 @@
-"""What claims allow: read strictly, so that one that can't be understood never allows more."""
+"""Claims are read strictly: an invalid one never allows more."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JSON = st.recursive(
 
 
 def names_all(names: object) -> bool:
-    """Return whether one of the names stands for all namespaces."""
+    """Return whether one of the names means all namespaces."""
     listed = names.split() if isinstance(names, str) else names
     return isinstance(listed, list) and any(name in ("pipeline", "/pipeline", "/") for name in listed)
 
@@ -38,14 +38,14 @@ def test_without_the_claim_all_namespaces_are_allowed_until_the_token_expires() 
         " /google_drive  local_files",
     ],
 )
-def test_namespaces_come_as_a_list_or_a_string_with_or_without_the_slash(names: object) -> None:
+def test_namespaces_are_a_list_or_a_string_with_or_without_slashes(names: object) -> None:
     assert access_from_claims({"exp": 1_060, "namespaces": names}, NOW) == Access(
         frozenset({"/local_files", "/google_drive"}), 1_060.0
     )
 
 
 @pytest.mark.parametrize("names", ["/", ["/"], ["/local_files", "/"], "/pipeline"])
-def test_the_root_stands_for_pipeline_and_so_for_all(names: object) -> None:
+def test_the_root_means_pipeline_and_so_all_namespaces(names: object) -> None:
     access = access_from_claims({"exp": 1_060, "namespaces": names}, NOW)
     assert isinstance(access, Access)
     assert not access.limited
@@ -61,7 +61,7 @@ def test_an_empty_or_unknown_name_allows_nothing(names: object) -> None:
 
 
 @pytest.mark.parametrize("names", [None, 1, True, {}, {"/pipeline": True}, ["/pipeline", 1], [None], [["/pipeline"]]])
-def test_a_claim_that_is_no_list_of_names_is_refused_and_does_not_count_as_missing(names: object) -> None:
+def test_an_invalid_namespaces_claim_is_refused_and_does_not_count_as_missing(names: object) -> None:
     refusal = access_from_claims({"exp": 1_060, "namespaces": names}, NOW)
     assert isinstance(refusal, AccessRefusal)
     assert refusal.code is RefusalCode.TOKEN_INVALID
@@ -69,21 +69,21 @@ def test_a_claim_that_is_no_list_of_names_is_refused_and_does_not_count_as_missi
 
 
 @pytest.mark.parametrize("exp", [None, "1060", True, [], {}, math.nan, math.inf, -math.inf, 10**400])
-def test_exp_has_to_be_a_time(exp: object) -> None:
+def test_exp_must_be_a_time(exp: object) -> None:
     refusal = access_from_claims({"exp": exp}, NOW)
     assert isinstance(refusal, AccessRefusal)
     assert refusal.code is RefusalCode.TOKEN_INVALID
 
 
 @pytest.mark.parametrize("exp", [1_000, 999.9, 0, -5])
-def test_a_token_whose_second_has_come_is_expired(exp: float) -> None:
+def test_a_token_is_expired_at_its_exp(exp: float) -> None:
     refusal = access_from_claims({"exp": exp}, NOW)
     assert isinstance(refusal, AccessRefusal)
     assert refusal.code is RefusalCode.TOKEN_EXPIRED
 
 
 @given(st.dictionaries(st.sampled_from(["exp", "namespaces", "sub"]), JSON))
-def test_claims_of_any_shape_are_decided_about(claims: dict[str, Any]) -> None:
+def test_claims_of_any_shape_get_a_decision(claims: dict[str, Any]) -> None:
     decision = access_from_claims(claims, NOW)
     if isinstance(decision, Access):
         assert decision.expires_at is not None

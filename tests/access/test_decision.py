@@ -1,4 +1,4 @@
-"""What an access lets its holder see."""
+"""What an Access allows."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from rag_pipeline.access.decision import EVERYTHING, Access, RefusalCode, not_al
 
 
 @pytest.mark.parametrize("namespaces", [None, frozenset({"/pipeline"}), frozenset({"/pipeline", "/local_files"})])
-def test_the_namespace_of_all_pipelines_stands_for_all_of_them(namespaces: frozenset[str] | None) -> None:
+def test_the_pipeline_namespace_allows_all_namespaces(namespaces: frozenset[str] | None) -> None:
     access = Access(namespaces)
     assert not access.limited
     assert all(map(access.allows, ("/pipeline", "/google_drive", "/local_files")))
     assert all(map(access.shows, ("google_drive", "local_files", "sharepoint", None)))
 
 
-def test_a_limited_access_shows_the_pipelines_of_its_namespaces_alone() -> None:
+def test_a_limited_access_shows_the_pipelines_of_its_namespaces_only() -> None:
     access = Access(frozenset({"/local_files"}))
     assert access.limited
     assert [n for n in ("/pipeline", "/google_drive", "/local_files") if access.allows(n)] == ["/local_files"]
@@ -33,7 +33,7 @@ def test_everything_does_not_expire() -> None:
     assert EVERYTHING.expires_at is None
 
 
-def test_a_refusal_names_what_is_not_allowed() -> None:
+def test_the_refusal_names_the_namespace() -> None:
     refusal = not_allowed("/pipeline")
     assert refusal.code is RefusalCode.NAMESPACE_NOT_ALLOWED
     assert "/pipeline" in refusal.message

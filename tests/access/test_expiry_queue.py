@@ -1,4 +1,4 @@
-"""Expiries against the plain thing: a dictionary that is searched."""
+"""The expiry queue, compared with a plain dictionary."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ TIMES = st.integers(0, 9)
 
 
 class Comparing(RuleBasedStateMachine):
-    """Does the same to both."""
+    """Applies each step to both."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.expiries: ExpiryQueue[int] = ExpiryQueue()
+        self.queue: ExpiryQueue[int] = ExpiryQueue()
         self.plain: dict[int, int] = {}
 
     @rule(key=KEYS, at=TIMES)
     def add(self, key: int, at: int) -> None:
-        self.expiries.add(key, at)
+        self.queue.add(key, at)
         self.plain[key] = at
 
     @rule(key=KEYS)
     def discard(self, key: int) -> None:
-        self.expiries.discard(key)
+        self.queue.discard(key)
         self.plain.pop(key, None)
 
     @rule(now=TIMES, limit=st.integers(1, 5))
     def due(self, now: int, limit: int) -> None:
-        found = self.expiries.due(now, limit)
+        found = self.queue.due(now, limit)
         ended = [key for key, at in self.plain.items() if at <= now]
         assert len(found) == min(limit, len(ended))
         assert set(found) <= set(ended)
@@ -41,29 +41,29 @@ class Comparing(RuleBasedStateMachine):
             del self.plain[key]
 
     @invariant()
-    def knows_as_many(self) -> None:
-        assert len(self.expiries) == len(self.plain)
+    def have_the_same_length(self) -> None:
+        assert len(self.queue) == len(self.plain)
 
 
 TestComparing = Comparing.TestCase
 
 
-def test_a_key_ends_at_the_time_that_was_said_last() -> None:
-    expiries: ExpiryQueue[str] = ExpiryQueue()
-    expiries.add("later", 1.0)
-    expiries.add("later", 5.0)
-    expiries.add("sooner", 9.0)
-    expiries.add("sooner", 2.0)
-    assert expiries.due(3.0, 9) == ["sooner"]
-    assert expiries.due(9.0, 9) == ["later"]
+def test_the_last_expiry_time_of_a_key_counts() -> None:
+    queue: ExpiryQueue[str] = ExpiryQueue()
+    queue.add("later", 1.0)
+    queue.add("later", 5.0)
+    queue.add("sooner", 9.0)
+    queue.add("sooner", 2.0)
+    assert queue.due(3.0, 9) == ["sooner"]
+    assert queue.due(9.0, 9) == ["later"]
 
 
-def test_those_who_left_early_do_not_pile_up() -> None:
-    expiries: ExpiryQueue[int] = ExpiryQueue()
+def test_deleted_keys_do_not_pile_up() -> None:
+    queue: ExpiryQueue[int] = ExpiryQueue()
     for number in range(100_000):
-        expiries.add(number, 1e9 + number)
+        queue.add(number, 1e9 + number)
         if number >= 10:
-            expiries.discard(number - 10)
-    assert len(expiries) == 10
-    assert len(expiries._heap) <= 2 * 10 + MAX_DELETED + 1
-    assert len(expiries.due(2e9, 99)) == 10
+            queue.discard(number - 10)
+    assert len(queue) == 10
+    assert len(queue._heap) <= 2 * 10 + MAX_DELETED + 1
+    assert len(queue.due(2e9, 99)) == 10

@@ -1,4 +1,4 @@
-"""The guard: which settings ask for a token, and what is decided about it."""
+"""The guard: which settings require a token, and the decisions."""
 
 from __future__ import annotations
 
@@ -25,52 +25,52 @@ def code(decision: Access | AccessRefusal) -> str | None:
 
 
 @pytest.mark.parametrize("token", [None, "", "anything", 5, {}])
-def test_without_any_token_set_everything_is_open(token: object) -> None:
+def test_without_a_configured_token_everything_is_allowed(token: object) -> None:
     assert not OPEN.required
     assert not guard_from_settings(AuthSettings()).required
     assert OPEN.check(token) == EVERYTHING
 
 
-def test_a_shared_token_lets_see_everything_and_does_not_expire() -> None:
+def test_a_shared_token_allows_everything_and_does_not_expire() -> None:
     assert BOTH.required
     assert BOTH.check(TOKEN) == BOTH.check("another-token-of-the-house") == EVERYTHING
 
 
-def test_beside_shared_tokens_there_can_be_signed_ones() -> None:
+def test_shared_and_signed_tokens_can_be_combined() -> None:
     access = BOTH.check(shared(namespaces="local_files"))
     assert isinstance(access, Access)
     assert access.namespaces == frozenset({"/local_files"})
 
 
 @pytest.mark.parametrize("token", [None, ""])
-def test_none_at_all_is_missing(token: object) -> None:
+def test_no_token_is_token_missing(token: object) -> None:
     assert code(BOTH.check(token)) == "token_missing"
 
 
 @pytest.mark.parametrize(
     "token", ["x", TOKEN + "x", 5, True, [], {}, b"bytes", "a.b.c", "x" * (MAX_TOKEN_CHARACTERS + 1)]
 )
-def test_all_else_is_invalid(token: object) -> None:
+def test_any_other_token_is_token_invalid(token: object) -> None:
     assert code(BOTH.check(token)) == "token_invalid"
     assert code(guard_from_settings(AuthSettings(tokens=(TOKEN,))).check(token)) == "token_invalid"
     assert not BOTH.pending(token)
 
 
-def test_an_expired_token_is_told_so() -> None:
+def test_an_expired_token_is_token_expired() -> None:
     assert code(BOTH.check(shared(seconds=-1))) == "token_expired"
 
 
 @given(st.text(max_size=100))
-def test_no_refusal_repeats_the_token(text: str) -> None:
+def test_no_refusal_contains_the_token(text: str) -> None:
     decision = BOTH.check(text)
     assert isinstance(decision, AccessRefusal)
-    # Long enough that no message has it by chance, such as the word "token".
+    # Long enough that no message contains it by chance, as it could the word "token".
     repeated = BOTH.check(secret := f"{text}-{text}-a-secret-of-someone")
     assert isinstance(repeated, AccessRefusal)
     assert secret not in repeated.message
 
 
-def test_keys_are_fetched_from_their_address_while_the_guard_is_at_work() -> None:
+def test_the_guard_fetches_published_keys_while_it_runs() -> None:
     with publishing(key_set(public_jwk("ES256"))) as server:
         guard = guard_from_settings(AuthSettings(jwks_url=server.url, jwt_audience="ours"))
         assert guard.required
@@ -93,7 +93,7 @@ def test_keys_are_fetched_from_their_address_while_the_guard_is_at_work() -> Non
     ],
     ids=["secret", "keys"],
 )
-def test_without_pyjwt_the_start_names_what_to_install(
+def test_without_pyjwt_the_error_names_what_to_install(
     settings: AuthSettings, variable: str, missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = importlib.util.find_spec
@@ -108,7 +108,7 @@ def test_without_pyjwt_the_start_names_what_to_install(
     assert not guard_from_settings(AuthSettings()).required
 
 
-def test_a_public_key_as_secret_stops_the_start_without_repeating_it() -> None:
+def test_a_public_key_as_secret_is_an_error_that_does_not_repeat_it() -> None:
     pem = "-----BEGIN PUBLIC KEY-----\nTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJ\n-----END PUBLIC KEY-----"
     with pytest.raises(ConfigurationError) as caught:
         guard_from_settings(AuthSettings(jwt_secret=pem))
@@ -116,6 +116,6 @@ def test_a_public_key_as_secret_stops_the_start_without_repeating_it() -> None:
     assert "TUZrd0V3" not in str(caught.value)
 
 
-def test_pyjwt_is_loaded_by_those_who_use_it_alone() -> None:
+def test_pyjwt_is_loaded_only_if_it_is_used() -> None:
     done = run("-c", "import sys, rag_pipeline.service.server; print('jwt' in sys.modules)")
     assert (done.stdout, done.stderr) == ("False\n", "")

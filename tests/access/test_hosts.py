@@ -1,4 +1,4 @@
-"""DNS rebinding: under which names a service without a token answers."""
+"""DNS rebinding: the host names under which a service without a token answers."""
 
 from __future__ import annotations
 

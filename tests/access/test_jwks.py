@@ -1,4 +1,4 @@
-"""Published keys: had before they are needed, rotated, and not asked for more often than is good."""
+"""The JWKS client: first fetch, rotation, failures, and the limit on refreshes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST, SECOND = {"kid": "first"}, {"kid": "second"}
 
 
 class Clock:
-    """A clock that the test moves."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -43,13 +43,13 @@ def has(keys: JwksClient, header: dict[str, str]) -> bool:
     return isinstance(keys.find(header), VerifyingKey)
 
 
-def test_the_keys_are_there_when_the_start_returns() -> None:
+def test_the_keys_are_fetched_when_start_returns() -> None:
     with publishing(key_set(public_jwk("ES256"))) as server, running(server) as keys:
         assert has(keys, FIRST)
-        assert server.asked == 1
+        assert server.requests == 1
 
 
-def test_the_start_does_not_wait_for_long_and_who_asks_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_waits_for_a_bounded_time_and_a_lookup_never(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rag_pipeline.access.jwks.START_SECONDS", 0.05)
     with publishing(key_set(public_jwk("ES256"))) as server:
         server.open.clear()
@@ -59,17 +59,17 @@ def test_the_start_does_not_wait_for_long_and_who_asks_not_at_all(monkeypatch: p
             wait_until(lambda: has(keys, FIRST))
 
 
-def test_a_key_that_is_new_is_fetched_when_it_is_asked_for() -> None:
+def test_an_unknown_key_triggers_a_refresh() -> None:
     clock = Clock()
     with publishing(key_set(public_jwk("ES256"))) as server, running(server, clock) as keys:
         server.document = key_set(public_jwk("ES256", "second"))
         clock.now += COOLDOWN_SECONDS
         assert keys.find(SECOND) == PENDING
         wait_until(lambda: has(keys, SECOND))
-        assert not has(keys, FIRST), "one that was taken out is good no more"
+        assert not has(keys, FIRST), "a removed key is not valid any more"
 
 
-def test_keys_that_do_not_exist_are_not_fetched_for_more_than_once_in_a_while() -> None:
+def test_unknown_keys_trigger_one_refresh_in_each_cooldown() -> None:
     clock = Clock()
     with publishing(key_set(public_jwk("ES256"))) as server, running(server, clock) as keys:
         for second in range(1, 31):
@@ -77,10 +77,10 @@ def test_keys_that_do_not_exist_are_not_fetched_for_more_than_once_in_a_while() 
             for _ in range(100):
                 keys.find(SECOND)
             wait_until(lambda: keys.find(SECOND) == INVALID)
-        assert server.asked == 1 + 30 // COOLDOWN_SECONDS
+        assert server.requests == 1 + 30 // COOLDOWN_SECONDS
 
 
-def test_those_known_stay_good_while_the_server_is_away_and_the_log_says_so_once(
+def test_known_keys_stay_valid_while_refreshes_fail_and_the_failure_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock()
@@ -93,16 +93,16 @@ def test_those_known_stay_good_while_the_server_is_away_and_the_log_says_so_once
         server.document, server.status = key_set(public_jwk("ES256", "second")), 200
         keys.refresh()
         assert has(keys, SECOND)
-    said = [(record.levelno, record.getMessage()) for record in caplog.records]
-    assert len(said) == 2
-    assert all(level == logging.WARNING and f"http://127.0.0.1:{server.port} " in line for level, line in said)
-    assert "it answered 500" in said[0][1]
-    assert "again" in said[1][1]
-    assert "hush" not in caplog.text, "what follows the host may be secret"
+    lines = [(record.levelno, record.getMessage()) for record in caplog.records]
+    assert len(lines) == 2
+    assert all(level == logging.WARNING and f"http://127.0.0.1:{server.port} " in line for level, line in lines)
+    assert "it answered 500" in lines[0][1]
+    assert "works again" in lines[1][1]
+    assert "hush" not in caplog.text, "the rest of the URL may be secret"
 
 
 @pytest.mark.parametrize("document", [b"<html>", b"{}", key_set({"kty": "oct", "k": "c2VjcmV0", "kid": "first"})])
-def test_what_is_no_key_set_is_a_failure_too(document: bytes, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_key_set_is_a_failure(document: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with publishing(document) as server, running(server) as keys:
         refusal = keys.find(FIRST)
     assert isinstance(refusal, AccessRefusal)
@@ -110,17 +110,17 @@ def test_what_is_no_key_set_is_a_failure_too(document: bytes, caplog: pytest.Log
     assert len(caplog.records) == 1
 
 
-def test_the_thread_ends_with_it() -> None:
+def test_stop_ends_the_thread() -> None:
     before = native_threads()
     with publishing(key_set(public_jwk("ES256"))) as server, running(server):
         assert native_threads() > before
     wait_until(lambda: native_threads() <= before)
 
 
-def test_it_is_retried_by_itself(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_fetch_is_retried(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr("rag_pipeline.access.jwks.RETRY_SECONDS", 0.01)
     with publishing(b"") as server, running(server) as keys:
-        wait_until(lambda: server.asked > 5)
+        wait_until(lambda: server.requests > 5)
         server.document = key_set(public_jwk("ES256"))
         wait_until(lambda: has(keys, FIRST))
-    assert len(caplog.records) == 2, "one line when it began, one when it was over"
+    assert len(caplog.records) == 2, "one line at the beginning, one at the end"

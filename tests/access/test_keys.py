@@ -1,4 +1,4 @@
-"""Which keys of a set are used, and for what."""
+"""The usable keys of a key set, and their algorithms."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def algorithms(document: bytes, name: str | None = "first") -> tuple[str, ...]:
     return found.algorithms
 
 
-def test_a_key_is_bound_to_the_algorithms_of_its_kind() -> None:
+def test_a_key_is_bound_to_the_algorithms_of_its_type() -> None:
     assert algorithms(key_set(public_jwk("RS256"))) == ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
     assert algorithms(key_set(public_jwk("ES256"))) == ("ES256",)
     assert algorithms(key_set(public_jwk("EdDSA"))) == ("EdDSA",)
 
 
-def test_a_key_that_names_its_algorithm_is_bound_to_that_one() -> None:
+def test_a_key_with_an_algorithm_is_bound_to_it() -> None:
     assert algorithms(key_set(public_jwk("RS256", alg="PS384"))) == ("PS384",)
 
 
-def test_keys_are_found_by_their_names() -> None:
+def test_keys_are_found_by_key_id() -> None:
     keys = read_key_set(key_set(public_jwk("ES256", "old"), public_jwk("ES256", "new")))
     assert isinstance(keys.find({"kid": "old"}), VerifyingKey)
     assert keys.find({"kid": "old"}) != keys.find({"kid": "new"})
@@ -39,7 +39,7 @@ def test_keys_are_found_by_their_names() -> None:
 
 
 @pytest.mark.parametrize("kid", [None, 5, [], {}])
-def test_a_token_that_names_no_key_is_for_a_set_of_one(kid: object) -> None:
+def test_a_token_without_a_key_id_is_verified_with_the_only_key(kid: object) -> None:
     header = {} if kid is None else {"kid": kid}
     alone, two = key_set(public_jwk("ES256")), key_set(public_jwk("ES256", "a"), public_jwk("ES256", "b"))
     assert isinstance(read_key_set(alone).find(header), VerifyingKey) is (kid is None)
@@ -67,7 +67,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("member", UNUSABLE.values(), ids=UNUSABLE)
-def test_a_key_that_can_not_be_used_is_passed_over(member: dict[str, object]) -> None:
+def test_an_unusable_key_is_skipped(member: dict[str, object]) -> None:
     assert len(read_key_set(key_set(public_jwk("ES256", "good"), member))) == 1
     with pytest.raises(ValueError, match="no usable public key"):
         read_key_set(key_set(member))
@@ -76,7 +76,7 @@ def test_a_key_that_can_not_be_used_is_passed_over(member: dict[str, object]) ->
 @pytest.mark.parametrize(
     "document", [b"", b"{}", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"keys": 5}', b'{"keys": []}']
 )
-def test_what_is_no_key_set_is_told_in_a_few_words(document: bytes) -> None:
+def test_an_invalid_key_set_raises_with_a_short_reason(document: bytes) -> None:
     with pytest.raises(ValueError, match=r"^it (is not a JSON Web Key Set|has no usable public key)$"):
         read_key_set(document)
 
@@ -93,7 +93,7 @@ def test_what_is_no_key_set_is_told_in_a_few_words(document: bytes) -> None:
         ),
     )
 )
-def test_no_document_does_anything_but_give_keys_or_be_refused(document: object) -> None:
+def test_any_document_gives_keys_or_is_refused(document: object) -> None:
     try:
         keys = read_key_set(json.dumps(document).encode())
     except ValueError:
@@ -101,12 +101,12 @@ def test_no_document_does_anything_but_give_keys_or_be_refused(document: object)
     assert len(keys) > 0
 
 
-def test_a_shared_secret_is_for_one_algorithm_whatever_a_token_says() -> None:
+def test_a_shared_secret_has_one_algorithm_whatever_the_header_says() -> None:
     found = SharedSecret(b"x" * 32).find({"alg": "RS256", "kid": "any"})
     assert found == VerifyingKey(b"x" * 32, ("HS256",))
 
 
-def test_a_public_key_is_no_shared_secret() -> None:
+def test_a_public_key_is_not_a_shared_secret() -> None:
     from cryptography.hazmat.primitives import serialization
 
     pem = (

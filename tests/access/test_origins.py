@@ -1,4 +1,4 @@
-"""Which origins are allowed where, and what is said about the others."""
+"""Allowed origins in development and production, and the log of refused ones."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_the_same_origin_is_always_allowed(origin: str, host: str | None, scheme
     assert allows(policy(environment=PRODUCTION), origin, host, scheme) is allowed
 
 
-def test_a_star_allows_all_outside_production_only() -> None:
+def test_a_star_allows_every_origin_except_in_production() -> None:
     assert allows(policy("*"), "http://anything.test")
     assert allows(policy("*"), "null")
     assert not allows(policy("*", environment=PRODUCTION), "http://anything.test")
@@ -97,7 +97,7 @@ def test_a_star_allows_all_outside_production_only() -> None:
     ("header", "scheme"),
     [(None, "http"), ("https", "https"), ("HTTPS, http", "https"), ("", "http"), ("ftp", "http"), (",https", "http")],
 )
-def test_the_scheme_is_what_the_first_proxy_says(header: str | None, scheme: str) -> None:
+def test_the_scheme_comes_from_the_first_proxy(header: str | None, scheme: str) -> None:
     assert request_scheme(header) == scheme
 
 
@@ -130,7 +130,7 @@ ANY_ORIGIN = st.from_regex(r"\A(https?|file|HTTP)://[a-z0-9.:\[\]-]{0,12}(:[0-9]
 
 
 @pytest.mark.parametrize("origin", NO_ORIGINS)
-def test_the_log_never_advises_to_add_what_has_no_name(origin: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_never_advises_to_add_an_origin_without_a_name(origin: str, caplog: pytest.LogCaptureFixture) -> None:
     assert not allows(policy(), origin)
     (line,) = (record.getMessage() for record in caplog.records)
     assert "add it" not in line
@@ -138,7 +138,7 @@ def test_the_log_never_advises_to_add_what_has_no_name(origin: str, caplog: pyte
 
 
 @given(ANY_ORIGIN)
-def test_what_the_log_advises_to_add_is_taken_and_allows_it(origin: str) -> None:
+def test_an_origin_that_the_log_advises_to_add_is_accepted_by_the_setting(origin: str) -> None:
     if "add it" not in origins._advice(origin):
         return
     settings = Settings.from_env({"SOCKET_IO_CORS_ORIGIN": origin, "ENVIRONMENT": "production"})
@@ -152,14 +152,14 @@ def test_a_logged_origin_is_one_bounded_line(caplog: pytest.LogCaptureFixture) -
     assert len(line) < 400
 
 
-def test_only_so_many_refusals_are_remembered(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_number_of_logged_origins_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     refusing = policy()
     for number in range(origins.REMEMBERED_REFUSALS + 50):
         allows(refusing, f"http://evil{number}.test")
     assert len(caplog.records) == origins.REMEMBERED_REFUSALS
 
 
-def test_production_without_origins_says_so() -> None:
+def test_production_without_origins_logs_a_line() -> None:
     line = policy(environment=PRODUCTION).describe()
     assert line is not None
     assert "SOCKET_IO_CORS_ORIGIN" in line
@@ -178,7 +178,7 @@ def test_answers_vary_by_origin_even_without_one() -> None:
     assert policy().preflight_headers("http://evil.test", host=None, scheme="http") == {"Vary": "Origin"}
 
 
-def test_a_star_never_echoes_what_is_no_origin() -> None:
+def test_a_star_never_echoes_an_invalid_origin() -> None:
     headers = policy("*").headers("null\r\nSet-Cookie: a=b", host=None, scheme="http")
     assert headers["Access-Control-Allow-Origin"] == "*"
 
@@ -193,12 +193,12 @@ def test_a_preflight_names_methods_headers_and_age() -> None:
     }
 
 
-def test_a_preflight_names_the_methods_of_where_it_was_sent() -> None:
+def test_a_preflight_names_the_methods_of_its_address() -> None:
     headers = policy().preflight_headers("http://localhost:3000", host=None, scheme="http", methods="POST, OPTIONS")
     assert headers["Access-Control-Allow-Methods"] == "POST, OPTIONS"
 
 
-def test_an_origin_that_may_not_act_is_logged_as_any_refused_one(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_origin_that_may_not_act_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     star = policy("*")
     assert not star.may_act("http://evil.test", host="evil.test", scheme="http", fetch_site="same-origin")
     assert [record.getMessage() for record in caplog.records] == [
@@ -207,7 +207,7 @@ def test_an_origin_that_may_not_act_is_logged_as_any_refused_one(caplog: pytest.
 
 
 @given(st.text() | st.from_regex(r"https?://\S{0,20}"), st.none() | st.text())
-def test_whatever_comes_is_decided_and_safe_to_echo(origin: str, host: str | None) -> None:
+def test_any_origin_gets_a_decision_and_safe_headers(origin: str, host: str | None) -> None:
     named = normalise(origin)
     assert named is None or normalise(named) == named
     for value in policy("*").headers(origin, host=host, scheme="http").values():

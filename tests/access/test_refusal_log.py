@@ -14,7 +14,7 @@ from rag_pipeline.access.refusal_log import RefusalLog
 TOKEN, WRONG = "right-token-0123456789", "wrong-token-0123456789"
 
 
-def test_there_is_one_line_a_minute_with_the_address(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_line_a_minute_names_the_address(caplog: pytest.LogCaptureFixture) -> None:
     log = RefusalLog()
     log.note(MISSING, lambda: "192.0.2.1")
     for _ in range(100):

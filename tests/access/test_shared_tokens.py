@@ -1,4 +1,4 @@
-"""Shared tokens: each is as good as the others, and all of them are compared each time."""
+"""Shared tokens: each is accepted, and all of them are compared each time."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ TOKENS = ("first-token-of-the-house", "second-token-of-the-house", "third-token-
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_each_token_is_known(token: str) -> None:
+def test_each_token_is_accepted(token: str) -> None:
     assert token in SharedTokens(TOKENS)
 
 
 @given(st.text() | st.sampled_from(TOKENS).map(lambda token: token[:-1]))
-def test_nothing_else_is(text: str) -> None:
+def test_no_other_token_is_accepted(text: str) -> None:
     assert text not in SharedTokens(TOKENS)
 
 
-def test_without_tokens_none_is_known() -> None:
+def test_without_tokens_none_is_accepted() -> None:
     assert not SharedTokens(())
     assert "" not in SharedTokens(())
 
 
-@pytest.mark.parametrize("asked", [*TOKENS, "none of them", ""])
-def test_every_token_is_compared_by_digests_of_one_length_whichever_fits(
-    asked: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("token", [*TOKENS, "none of them", ""])
+def test_every_token_is_compared_by_digests_of_equal_length(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[int, int]] = []
     compare = hmac.compare_digest
 
@@ -40,5 +38,5 @@ def test_every_token_is_compared_by_digests_of_one_length_whichever_fits(
         return compare(one, other)
 
     monkeypatch.setattr(hmac, "compare_digest", noting)
-    assert (asked in SharedTokens(TOKENS)) is (asked in TOKENS)
+    assert (token in SharedTokens(TOKENS)) is (token in TOKENS)
     assert compared == [(32, 32)] * 3

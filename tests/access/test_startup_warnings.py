@@ -1,4 +1,4 @@
-"""When the start says that everyone may look."""
+"""The warning at the start if anyone can read the status."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rag_pipeline.common.config import AuthSettings
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
-def test_loopback_is_for_this_machine(address: str) -> None:
+def test_loopback_needs_no_warning(address: str) -> None:
     assert is_loopback(address)
     assert exposure_warning(address, OPEN) is None
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.168.1.5", "fe80::1%eth0", "2001:db8::1", "::ffff:10.0.0.1"])
-def test_more_than_loopback_is_said_in_one_line_that_names_the_way_out(address: str) -> None:
+def test_any_other_address_gets_one_line_with_the_remedy(address: str) -> None:
     line = exposure_warning(address, OPEN)
     assert line is not None
     assert "\n" not in line

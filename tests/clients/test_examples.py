@@ -1,4 +1,4 @@
-"""The example pages of the npm package, in a browser, beside a real service."""
+"""The example pages of the npm package, in a browser, with a real service."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def files() -> Iterator[str]:
-    """The package's folder, served as it is."""
+    """Serve the package's folder; return its origin."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(PACKAGE))) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -69,7 +69,7 @@ def files() -> Iterator[str]:
 
 @pytest.fixture
 def vite() -> Iterator[str]:
-    """The package's folder, as a frontend's own tools serve it."""
+    """Serve the package's folder with Vite; return its origin."""
     node = shutil.which("node")
     assert node is not None
     with taken_port() as port:
@@ -87,22 +87,22 @@ def vite() -> Iterator[str]:
         process.stdout.close()
 
 
-def test_the_store_s_page_runs_as_it_is_and_shows_what_happens(
+def test_the_store_page_runs_without_a_build_and_follows_the_pipeline(
     browser: Browser, monkeypatch: pytest.MonkeyPatch, pipeline: PipelineStatus, files: str
 ) -> None:
     with served(monkeypatch, pipeline, files) as server, window(browser) as opened:
         visit(opened.page, files, "store.html", server)
-        shown = opened.page.locator("li")
-        expect(shown).to_have_text("papers: running, 0 in flight, 0 done")
+        item = opened.page.locator("li")
+        expect(item).to_have_text("papers: running, 0 in flight, 0 done")
         expect(opened.page.locator("#connection")).to_have_text("live")
         pipeline.add_processing_file("a.pdf")
         pipeline.complete_file("b.pdf")
-        expect(shown).to_have_text("papers: running, 1 in flight, 1 done")
+        expect(item).to_have_text("papers: running, 1 in flight, 1 done")
         server.stop()
         expect(opened.page.locator("#connection")).to_have_text("reconnecting")
 
 
-def test_the_page_with_react_shows_what_happens(
+def test_the_react_page_follows_the_pipeline(
     browser: Browser, monkeypatch: pytest.MonkeyPatch, pipeline: PipelineStatus, vite: str
 ) -> None:
     with served(monkeypatch, pipeline, vite) as server, window(browser) as opened:
@@ -115,11 +115,11 @@ def test_the_page_with_react_shows_what_happens(
         expect(opened.page.locator("progress")).to_have_count(0)
 
 
-def test_a_hidden_tab_is_kept_right_without_frames(
+def test_a_hidden_tab_is_updated_without_animation_frames(
     browser: Browser, monkeypatch: pytest.MonkeyPatch, pipeline: PipelineStatus, files: str
 ) -> None:
     with served(monkeypatch, pipeline, files) as server, window(browser) as opened:
-        opened.page.add_init_script("window.requestAnimationFrame = () => 0")  # what a tab that is not painted gets
+        opened.page.add_init_script("window.requestAnimationFrame = () => 0")  # a hidden tab is not painted
         visit(opened.page, files, "store.html", server)
         pipeline.complete_file("a.pdf")
         expect(opened.page.locator("li")).to_have_text("papers: running, 0 in flight, 1 done")

@@ -1,5 +1,5 @@
-// Joins a namespace with the token that it is given, counts its attempts to connect, and prints what it sees as JSON.
-// Arguments: address, namespace, transports (comma-separated, or "default"). The token comes in TOKEN; none without it.
+// Joins a namespace with a token, and prints connection attempts, errors and events as lines of JSON.
+// Arguments: address, namespace, transports (comma-separated, or "default"). The token is in TOKEN; none without it.
 import { io } from "socket.io-client";
 
 const [address, namespace, transports] = process.argv.slice(2);

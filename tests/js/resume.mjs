@@ -1,13 +1,13 @@
-// Follows a namespace through cuts of the connection, and prints what it sees as lines of JSON, until its input ends.
+// Follows a namespace over breaks of the connection, and prints events as lines of JSON, until its input ends.
 // Arguments: address, namespace, mode. "socket.io" leaves recovery to the client library, "offset" sends the last offset.
-// A line "cut" on standard input ends the connection under the client, which then comes back by itself.
+// A line "cut" on standard input breaks the connection; the client then reconnects.
 import readline from "node:readline";
 import { io } from "socket.io-client";
 
 const [address, namespace, mode] = process.argv.slice(2);
 let last;
 const auth = mode === "socket.io" ? { recovery: true } : (send) => send(last === undefined ? {} : { offset: last });
-// On a WebSocket from the start: a client whose server goes in the middle of an upgrade waits for its own time-out first.
+// On a WebSocket from the start: a client whose server stops in the middle of an upgrade waits for its own timeout first.
 const transports = (process.env.TRANSPORTS ?? "websocket").split(",");
 const socket = io(address + namespace, { auth, transports, reconnectionDelay: 200, reconnectionDelayMax: 300 });
 const say = (...line) => process.stdout.write(JSON.stringify(line) + "\n");

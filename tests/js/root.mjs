@@ -1,6 +1,5 @@
-// Connects as the shortest snippet does, to ws://… without a namespace, and prints each event as one line of JSON, with
-// the namespace it came in. Arguments: address, namespaces to join over one connection ("" is none), transports (both
-// comma-separated).
+// Connects to ws://… without a namespace, as the shortest snippet does, and prints each event with its namespace as one
+// line of JSON. Arguments: address, namespaces to join over one connection ("" is none), transports (comma-separated).
 import { io } from "socket.io-client";
 
 const [address, namespaces, transports] = process.argv.slice(2);

@@ -1,6 +1,6 @@
-"""A host program of another kind in each mode; run as a process by test_hosts.py.
+"""A host program whose mode says how it uses threads; test_hosts.py runs it as a process.
 
-It starts the service, prints the port, waits for a line, mutates in the mode's way, prints the state, waits for another
+It starts the service, prints the ports, waits for a line, mutates in its mode, prints the state, waits for another
 line, stops the service and prints ``stopped``.
 """
 
@@ -32,7 +32,7 @@ if MODE == "patched_after":
 
 
 def work(pipeline: PipelineStatus, worker: int) -> None:
-    """Mutate ``EVENTS`` times; a context manager and single calls in turn."""
+    """Mutate ``EVENTS`` times, by the context manager and by single calls."""
     for number in range(EVENTS):
         if number % 10 == 0:
             with pipeline.processing(f"{worker}-{number}.pdf", f"{worker}-{number}") as file:
@@ -94,7 +94,7 @@ def by_a_busy_process(pipeline: PipelineStatus) -> None:
 
 
 def main() -> None:
-    """Play the mode."""
+    """Run in the mode."""
     pipeline = PipelineStatus("local_files", "host")
     ways: dict[str, Any] = {
         "threads": by_threads,
@@ -103,7 +103,7 @@ def main() -> None:
         "patched_after": by_greenlets,
         "busy": by_a_busy_process,
     }
-    # A burst of this size is more than a polling client takes in time; here it is order that counts.
+    # A polling client can't keep up with a burst of this size; this test is about order.
     settings = Settings(http_port=0, socket_port=0, backlog_limit_bytes=1 << 26)
     with StatusServer(settings, pipelines=[pipeline]) as server:
         server.start()

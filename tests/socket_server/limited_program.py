@@ -1,6 +1,6 @@
-"""A service whose process may open few files: prints its ports, then one line for each line that it reads.
+"""A service whose process may open few files.
 
-The line says how many of fifty files the pipeline could open at once.
+Prints its ports, then for each line that it reads how many of fifty files the pipeline could open at once.
 """
 
 from __future__ import annotations

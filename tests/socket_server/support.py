@@ -1,4 +1,4 @@
-"""A running service, and clients that work on raw bytes: slow, rude or wrong as a test needs them."""
+"""A running service, and clients on raw sockets that can be slow, hostile or broken."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _ids = itertools.count()
 
 
 def new_pipeline(kind: str | None = "local_files") -> PipelineStatus:
-    """Return a pipeline with an id of its own."""
+    """Return a pipeline with a unique id."""
     return PipelineStatus(kind, f"pipeline-{next(_ids)}")
 
 
 @contextmanager
 def serving(*pipelines: PipelineStatus, direct: bool = True, **settings: Any) -> Iterator[StatusServer]:
-    """Run a service on free ports that shows these pipelines alone."""
+    """Run a service on free ports that shows only these pipelines."""
     settings = {"http_port": 0, "socket_port": 0, **settings}
     server = StatusServer(Settings(**settings), pipelines=pipelines, direct=direct)
     with server.start():
@@ -48,13 +48,13 @@ def serving(*pipelines: PipelineStatus, direct: bool = True, **settings: Any) ->
 
 
 def wait_until_live(server: StatusServer, count: int) -> None:
-    """Return once so many clients have taken every state: what is sent to them from here on counts as their backlog."""
+    """Wait until ``count`` clients have every state: from then on sent bytes count as their backlog."""
     live = server._sockets.hub._live
     wait_until(lambda: sum(map(len, list(live.values()))) == count)
 
 
 def clients(server: StatusServer) -> JsonDict:
-    """Return how many clients the Socket.IO server counts."""
+    """Return the client counts of the Socket.IO server."""
     status, headers, body = request(server.socket_port, "/health")
     assert status == 200
     check_answer("/health", status, headers, body)
@@ -65,7 +65,7 @@ def clients(server: StatusServer) -> JsonDict:
 def request(
     port: int, path: str, method: str = "GET", body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], str]:
-    """Return status, headers (names in lower case) and body of one answer."""
+    """Send one request; return status, headers (names in lower case) and body."""
     connection = http.client.HTTPConnection(HOST, port, timeout=DEADLINE_SECONDS)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -76,7 +76,7 @@ def request(
 
 
 def exchange(port: int, data: bytes) -> bytes:
-    """Send raw bytes on a connection of their own and return what comes until the server closes."""
+    """Send raw bytes on a new connection and return everything until the server closes it."""
     with socket.create_connection((HOST, port), timeout=DEADLINE_SECONDS) as connection:
         received = b""
         try:
@@ -84,7 +84,7 @@ def exchange(port: int, data: bytes) -> bytes:
             connection.shutdown(socket.SHUT_WR)
             while part := connection.recv(1 << 16):
                 received += part
-        except OSError:  # answered and closed before all was sent
+        except OSError:  # the server closed before all was sent
             pass
         return received
 
@@ -105,7 +105,7 @@ def handshake_request(path: str = WEBSOCKET_PATH, *headers: str) -> bytes:
 
 
 def masked_frame(opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0, masked: bool = True) -> bytes:
-    """Return one frame as a client sends it."""
+    """Return one WebSocket frame of a client."""
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
     flag = 0x80 if masked else 0
     if len(payload) < 126:
@@ -135,7 +135,7 @@ class ClientClosedError(Exception):
 
 
 class RawWebSocket:
-    """A WebSocket made of bytes; answers Engine.IO pings unless told not to."""
+    """A WebSocket on a raw socket; answers Engine.IO pings while ``answers_pings`` is set."""
 
     def __init__(self, port: int, *headers: str, path: str = WEBSOCKET_PATH, receive_buffer: int | None = None) -> None:
         self.answers_pings = True
@@ -176,7 +176,7 @@ class RawWebSocket:
         return head[0] & 0x0F, self._read(size)
 
     def receive(self) -> str:
-        """Return the next text message that is no ping."""
+        """Return the next text message that is not a ping."""
         while True:
             opcode, payload = self.receive_frame()
             if opcode == CLOSE:
@@ -226,7 +226,7 @@ class RawWebSocket:
 
 
 def prefix(namespace: str) -> str:
-    """Return what names the namespace in a Socket.IO packet."""
+    """Return the prefix of a packet in the namespace."""
     return "" if namespace == "/" else f"{namespace},"
 
 
@@ -240,7 +240,7 @@ def parse(packet: str) -> tuple[str, str, JsonDict]:
 
 
 class Session:
-    """One Socket.IO client: what every transport has in common."""
+    """One Socket.IO client; the base of both transports."""
 
     def send(self, text: str) -> None:
         raise NotImplementedError
@@ -249,7 +249,7 @@ class Session:
         raise NotImplementedError
 
     def connect(self, namespace: str = "/pipeline", auth: JsonDict | None = None) -> None:
-        """Connect to a namespace; the answer must be the very next packet of that namespace."""
+        """Connect to a namespace; its next packet must be the answer."""
         name = prefix(namespace)
         self.send(f"40{name}" + ("" if auth is None else json.dumps(auth)))
         while not (packet := self.receive()).startswith(f"40{name}{{"):
@@ -259,9 +259,9 @@ class Session:
         return parse(self.receive())
 
     def follow(self, pipeline: PipelineStatus, client: StateClient | None = None) -> StateClient:
-        """Follow the only pipeline shown until the client has seen its last event; compare the states.
+        """Follow the only pipeline until the client has seen its last event, then compare the states.
 
-        An automatic status comes with the next status, not with the event of the file that it follows from.
+        An automatic status comes with the next status, not with the file event that caused it.
         """
         client = client or StateClient()
         while (
@@ -294,7 +294,7 @@ class WebSocketSession(RawWebSocket, Session):
 
 
 class PollingSession(Session):
-    """A Socket.IO client on HTTP polling; ``upgrade`` takes the steps of the switch one by one."""
+    """A Socket.IO client on HTTP polling."""
 
     def __init__(
         self, port: int, *, namespace: str | None = "/pipeline", auth: JsonDict | None = None, **headers: str
@@ -318,11 +318,11 @@ class PollingSession(Session):
 
     @property
     def path(self) -> str:
-        """The address of the session, with its id."""
+        """The path of the session, with its id."""
         return self._path
 
     def poll(self) -> list[str]:
-        """Return the packets of one poll; pings are answered."""
+        """Return the packets of one poll; answers pings."""
         self._http.request("GET", self._path, headers=self._headers)
         answer = self._http.getresponse()
         body = answer.read().decode()
@@ -342,7 +342,7 @@ class PollingSession(Session):
             raise ClientClosedError(status)
 
     def try_post(self, body: str | bytes) -> int:
-        """Return the status of the answer."""
+        """POST the body; return the status of the answer."""
         data = body.encode() if isinstance(body, str) else body
         status, _, text = request(self.port, self._path, "POST", data, **self._headers)
         assert status in (400, 408, 411, 413) or text.lower() == "ok"
@@ -400,13 +400,13 @@ def ticking(pipeline: PipelineStatus) -> Iterator[None]:
 
 
 def in_threads(count: int, function: Callable[[int], None]) -> None:
-    """Call the function in so many threads at once; raise what the first failing one raised."""
+    """Call the function in ``count`` threads; raise the first error."""
     failures: list[BaseException] = []
 
     def run(number: int) -> None:
         try:
             function(number)
-        except BaseException as error:  # noqa: BLE001 - told to the caller below
+        except BaseException as error:  # noqa: BLE001 - raised again below
             failures.append(error)
 
     threads = [threading.Thread(target=run, args=(n,), daemon=True) for n in range(count)]
@@ -415,6 +415,6 @@ def in_threads(count: int, function: Callable[[int], None]) -> None:
     deadline = time.monotonic() + 120
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-        assert not thread.is_alive(), "a client did not come to its end"
+        assert not thread.is_alive(), "a client did not end"
     if failures:
         raise failures[0]

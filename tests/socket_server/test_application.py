@@ -1,4 +1,4 @@
-"""What is answered beside Socket.IO, which transports are served, and which origins may connect."""
+"""The application: error answers, transports, origins, and the stop."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ NODE_ANSWERS = [
 
 
 @pytest.mark.parametrize(("method", "path", "status", "code", "message"), NODE_ANSWERS)
-def test_a_wrong_request_is_answered_as_socket_ios_own_server_does(
+def test_an_invalid_request_gets_the_answer_of_socket_ios_own_server(
     pipeline: PipelineStatus, direct: bool, method: str, path: str, status: int, code: int, message: str
 ) -> None:
     with serving(pipeline, direct=direct) as server:
@@ -69,7 +69,7 @@ def test_a_wrong_request_is_answered_as_socket_ios_own_server_does(
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD"])
 @pytest.mark.parametrize("query", ["", "?EIO=4&transport=polling&sid=nobody"])
-def test_a_method_that_is_none_here_is_answered_with_those_that_are(
+def test_an_unsupported_method_gets_405_and_the_allowed_methods(
     pipeline: PipelineStatus, direct: bool, method: str, query: str
 ) -> None:
     with serving(pipeline, direct=direct) as server:
@@ -100,7 +100,7 @@ def test_polling_alone(pipeline: PipelineStatus) -> None:
             client.follow(pipeline)
 
 
-def test_an_unknown_transport_stops_the_start_trap_8() -> None:
+def test_an_unknown_transport_stops_the_start() -> None:
     with pytest.raises(
         ConfigurationError, match=r"SOCKET_IO_TRANSPORTS='websocket,carrier-pigeon'.*websocket, polling"
     ):
@@ -133,7 +133,7 @@ MATRIX = [
 
 
 @pytest.mark.parametrize(("environment", "origins", "origin", "allowed"), MATRIX)
-def test_the_same_origins_may_connect_over_both_transports(
+def test_both_transports_allow_the_same_origins(
     pipeline: PipelineStatus, environment: Environment, origins: tuple[str, ...], origin: str, allowed: bool
 ) -> None:
     with serving(pipeline, environment=environment, origins=origins) as server:
@@ -156,7 +156,7 @@ def test_the_same_origins_may_connect_over_both_transports(
         assert "access-control-allow-credentials" not in headers
 
 
-def test_an_answer_that_depends_on_the_origin_says_so_to_caches(pipeline: PipelineStatus) -> None:
+def test_answers_vary_by_origin_and_are_not_cached(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server:
         _, headers, _ = request(server.socket_port, POLLING_PATH, Origin="http://localhost:3000")
         assert headers["vary"] == "Origin"
@@ -171,17 +171,17 @@ def test_a_refused_origin_is_logged_once(
             request(server.socket_port, POLLING_PATH, Origin=origin)
             with RawWebSocket(server.socket_port, f"Origin: {origin}"):
                 pass
-    said = [r for r in caplog.records if "evil.example" in r.getMessage() and r.name.startswith("rag_pipeline.origins")]
-    assert len(said) == 1
-    assert said[0].levelno == logging.WARNING
-    assert "SOCKET_IO_CORS_ORIGIN" in said[0].getMessage()
+    records = [
+        r for r in caplog.records if "evil.example" in r.getMessage() and r.name.startswith("rag_pipeline.origins")
+    ]
+    assert len(records) == 1
+    assert records[0].levelno == logging.WARNING
+    assert "SOCKET_IO_CORS_ORIGIN" in records[0].getMessage()
     if direct:
         assert len([r for r in caplog.records if "evil.example" in r.getMessage()]) == 1
 
 
-def test_production_without_origins_says_once_what_that_means(
-    pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_production_without_origins_is_logged_once(pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture) -> None:
     with serving(pipeline, environment=PRODUCTION):
         pass
     assert len([r for r in caplog.records if "SOCKET_IO_CORS_ORIGIN" in r.getMessage()]) == 1
@@ -206,15 +206,15 @@ def test_the_same_origin_is_allowed_behind_a_proxy_that_ends_tls(
         assert (request(server.socket_port, POLLING_PATH, "GET", None, **headers)[0] == 200) is allowed
 
 
-def test_a_client_without_an_origin_is_no_browser_and_may_connect(pipeline: PipelineStatus) -> None:
+def test_a_client_without_an_origin_may_connect(pipeline: PipelineStatus) -> None:
     with serving(pipeline, environment=PRODUCTION) as server, WebSocketSession(server.socket_port) as client:
         client.follow(pipeline)
 
 
-def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is_gone(
+def test_a_client_between_two_polls_gets_its_waiting_packets_at_the_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(driver_loop, "STOP_STEP_SECONDS", 30)  # for the test's thread has to get its turn
+    monkeypatch.setattr(driver_loop, "STOP_STEP_SECONDS", 30)  # time for the test's thread
     close_clients, closed = Application.close_clients, threading.Event()
 
     def close_and_signal(application: Application) -> None:
@@ -236,7 +236,7 @@ def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is
         pipeline.update(status="stopped")
         stopping = threading.Thread(target=server.stop)
         stopping.start()
-        assert closed.wait(60)  # a poll before would find the events, and nothing would wait for the next
+        assert closed.wait(60)  # an earlier poll would take the events
         packets: list[str] = []
         while packets[-1:] != ["1"]:
             packets += session.get(f"{address}&sid={sid}", timeout=60).text.split("\x1e")
@@ -245,7 +245,7 @@ def test_a_client_between_two_polls_gets_what_waits_for_it_before_the_service_is
     assert '"status":"stopped"' in packets[-2]
 
 
-def test_a_packet_that_is_no_json_ends_the_session_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_packet_that_is_not_json_ends_the_session_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
     with StatusServer(
         Settings(http_port=0, socket_port=0), pipelines=[PipelineStatus("local_files", "no-json")]
     ).start() as server:

@@ -1,4 +1,4 @@
-"""Who is admitted, and how long a client whose token's key is on its way is held, on a loop of the test's."""
+"""Authorization of CONNECTs: admission, expiry, and the wait for a key, on a fake loop."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rag_pipeline.socket_server.authorization import Authorizer
 AUTH = {"token": "good"}
 
 
-class Deciding(Guard):
-    """Decides as the test says."""
+class FixedGuard(Guard):
+    """A guard with a fixed decision."""
 
     def __init__(self, decision: Access | AccessRefusal) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Deciding(Guard):
 
 
 class Timers:
-    """A loop, of which only timers are used here; the test lets them run out."""
+    """A loop with timers only; the test fires them."""
 
     def __init__(self) -> None:
         self.waiting: list[Callable[[], None]] = []
@@ -44,31 +44,31 @@ class Timers:
     def call_later(self, _seconds: float, callback: Callable[[], None]) -> None:
         self.waiting.append(callback)
 
-    def run_out(self) -> None:
+    def fire(self) -> None:
         waiting, self.waiting = self.waiting, []
         for callback in waiting:
             callback()
 
 
-class Held:
-    """A client whose CONNECT may be held."""
+class WaitingClient:
+    """A client whose CONNECT may have to wait."""
 
     def __init__(self, decision: Access | AccessRefusal) -> None:
-        self.guard = Deciding(decision)
+        self.guard = FixedGuard(decision)
         self.timers = Timers()
         self.authorizer = Authorizer(self.guard, self.timers)  # type: ignore[arg-type]
         self.proceeded = 0
         self.gone = False
 
     def connect(self) -> None:
-        self.authorizer.when_decidable("client", AUTH, self.proceed, lambda: self.gone)
+        self.authorizer.when_decidable("sid", AUTH, self.proceed, lambda: self.gone)
 
     def proceed(self) -> None:
         self.proceeded += 1
 
 
-def test_an_access_admits_to_the_namespaces_that_it_allows_until_it_expires() -> None:
-    authorizer = Held(Access(frozenset({"/local_files"}), 100.0)).authorizer
+def test_a_token_admits_to_its_namespaces_until_it_expires() -> None:
+    authorizer = WaitingClient(Access(frozenset({"/local_files"}), 100.0)).authorizer
     authorizer.admit("first", "/local_files", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
     authorizer.admit("second", "/local_files", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
     authorizer.forget("first", "/local_files")
@@ -77,30 +77,32 @@ def test_an_access_admits_to_the_namespaces_that_it_allows_until_it_expires() ->
     assert authorizer.expired(100.0, 9) == []
 
 
-def test_an_access_to_pipeline_admits_to_the_root_and_one_to_a_type_does_not() -> None:
-    authorizer = Held(Access(frozenset({"/pipeline"}), 100.0)).authorizer
+def test_a_token_for_pipeline_allows_the_root_and_one_for_a_type_does_not() -> None:
+    authorizer = WaitingClient(Access(frozenset({"/pipeline"}), 100.0)).authorizer
     authorizer.admit("sid", "/", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
     assert authorizer.expired(100.0, 9) == [("sid", "/")]
     with pytest.raises(RefusedError) as refused:
-        Held(Access(frozenset({"/local_files"}))).authorizer.admit("sid", "/", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
+        WaitingClient(Access(frozenset({"/local_files"}))).authorizer.admit(
+            "sid", "/", AUTH, {"REMOTE_ADDR": "192.0.2.1"}
+        )
     assert refused.value.error_args["message"] == "the token does not allow /"
 
 
 @pytest.mark.parametrize("name", ["/nosuch", "/a\nb", "/\x1b[31m", "/" + "x" * 10_000])
-def test_an_unknown_namespace_is_refused_on_one_bounded_line(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    authorizer = Held(EVERYTHING).authorizer
+def test_the_refusal_of_an_unknown_namespace_is_one_bounded_line(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    authorizer = WaitingClient(EVERYTHING).authorizer
     for _ in range(3):
         with pytest.raises(RefusedError) as refused:
             authorizer.refuse_unknown(name)
-    (told,) = caplog.messages
-    for line in (told, refused.value.error_args["message"]):
+    (message,) = caplog.messages
+    for line in (message, refused.value.error_args["message"]):
         assert line.isprintable()
         assert len(line) < 300
         assert "/google_drive, /local_files, /pipeline or /" in line
 
 
-def test_a_token_without_an_end_admits_for_ever() -> None:
-    authorizer = Held(EVERYTHING).authorizer
+def test_a_token_without_expiry_never_expires() -> None:
+    authorizer = WaitingClient(EVERYTHING).authorizer
     authorizer.admit("sid", "/pipeline", AUTH, {"REMOTE_ADDR": "192.0.2.1"})
     assert authorizer.expired(1e18, 9) == []
 
@@ -118,95 +120,95 @@ def test_a_token_without_an_end_admits_for_ever() -> None:
 )
 def test_a_refusal_has_a_message_and_a_code(decision: Access | AccessRefusal, auth: object, code: str) -> None:
     with pytest.raises(RefusedError) as caught:
-        Held(decision).authorizer.admit("sid", "/pipeline", auth, {"REMOTE_ADDR": "192.0.2.1"})
+        WaitingClient(decision).authorizer.admit("sid", "/pipeline", auth, {"REMOTE_ADDR": "192.0.2.1"})
     assert caught.value.error_args["data"] == {"code": code}
     assert caught.value.error_args["message"]
 
 
 @pytest.mark.parametrize("decision", [EVERYTHING, INVALID])
-def test_what_can_be_decided_is_decided_at_once(decision: Access | AccessRefusal) -> None:
-    held = Held(decision)
-    held.connect()
-    assert held.proceeded == 1
-    assert held.timers.waiting == []
+def test_a_connect_proceeds_at_once_if_its_key_is_known(decision: Access | AccessRefusal) -> None:
+    client = WaitingClient(decision)
+    client.connect()
+    assert client.proceeded == 1
+    assert client.timers.waiting == []
 
 
-def test_a_client_is_held_until_its_key_is_there() -> None:
-    held = Held(PENDING)
-    held.connect()
+def test_a_connect_waits_until_its_key_is_fetched() -> None:
+    client = WaitingClient(PENDING)
+    client.connect()
     for _ in range(3):
-        held.timers.run_out()
-    assert held.proceeded == 0
-    held.guard.decision = EVERYTHING
-    held.timers.run_out()
-    assert held.proceeded == 1
-    assert held.timers.waiting == []
+        client.timers.fire()
+    assert client.proceeded == 0
+    client.guard.decision = EVERYTHING
+    client.timers.fire()
+    assert client.proceeded == 1
+    assert client.timers.waiting == []
 
 
-def test_it_is_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connect_waits_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(authorization, "monotonic", lambda: now)
-    held = Held(PENDING)
-    held.connect()
-    held.timers.run_out()
-    assert held.proceeded == 0
+    client = WaitingClient(PENDING)
+    client.connect()
+    client.timers.fire()
+    assert client.proceeded == 0
     now = authorization.WAIT_SECONDS
-    held.timers.run_out()
-    assert held.proceeded == 1
+    client.timers.fire()
+    assert client.proceeded == 1
 
 
-def test_one_that_left_meanwhile_is_forgotten() -> None:
-    held = Held(PENDING)
-    held.connect()
-    held.gone = True
-    held.timers.run_out()
-    assert held.proceeded == 0
-    assert held.timers.waiting == []
-    assert not held.authorizer._waiting_of
+def test_the_waiting_connect_of_a_client_that_left_is_dropped() -> None:
+    client = WaitingClient(PENDING)
+    client.connect()
+    client.gone = True
+    client.timers.fire()
+    assert client.proceeded == 0
+    assert client.timers.waiting == []
+    assert not client.authorizer._waiting_of
 
 
-def test_a_client_can_not_have_more_held_than_there_are_namespaces() -> None:
-    held = Held(PENDING)
+def test_a_client_has_at_most_one_waiting_connect_for_each_namespace() -> None:
+    client = WaitingClient(PENDING)
     for _ in range(10):
-        held.connect()
-    assert held.proceeded == 6
-    held.guard.decision = EVERYTHING
-    held.timers.run_out()
-    assert held.proceeded == 10
+        client.connect()
+    assert client.proceeded == 6
+    client.guard.decision = EVERYTHING
+    client.timers.fire()
+    assert client.proceeded == 10
 
 
-def test_a_token_is_read_once_however_long_its_client_is_held() -> None:
-    held = Held(PENDING)
-    held.connect()
+def test_a_token_is_parsed_once_while_its_connect_waits() -> None:
+    client = WaitingClient(PENDING)
+    client.connect()
     for _ in range(50):
-        held.timers.run_out()
-    assert held.guard.read == 1
+        client.timers.fire()
+    assert client.guard.read == 1
 
 
-def test_many_that_are_held_share_one_timer_and_are_decided_about_a_few_in_a_turn() -> None:
-    held = Held(PENDING)
+def test_waiting_connects_share_one_timer_and_proceed_a_few_at_a_time() -> None:
+    client = WaitingClient(PENDING)
     clients = 3 * authorization.DECIDED_A_TURN
     for number in range(clients):
-        held.authorizer.when_decidable(f"client {number}", AUTH, held.proceed, lambda: False)
-    held.timers.run_out()
-    assert len(held.timers.waiting) == 1
-    held.guard.decision = EVERYTHING
-    held.timers.run_out()
-    assert held.proceeded == authorization.DECIDED_A_TURN
+        client.authorizer.when_decidable(f"client {number}", AUTH, client.proceed, lambda: False)
+    client.timers.fire()
+    assert len(client.timers.waiting) == 1
+    client.guard.decision = EVERYTHING
+    client.timers.fire()
+    assert client.proceeded == authorization.DECIDED_A_TURN
     for _ in range(3):
-        held.timers.run_out()
-    assert held.proceeded == clients
-    assert held.timers.waiting == []
+        client.timers.fire()
+    assert client.proceeded == clients
+    assert client.timers.waiting == []
 
 
-def test_where_the_caller_may_wait_it_sleeps_until_then() -> None:
-    held = Held(PENDING)
+def test_wait_sleeps_until_the_key_is_fetched() -> None:
+    client = WaitingClient(PENDING)
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         if len(slept) == 3:
-            held.guard.decision = EVERYTHING
+            client.guard.decision = EVERYTHING
 
-    held.authorizer.wait(AUTH, sleep)
+    client.authorizer.wait(AUTH, sleep)
     assert slept == [authorization.POLL_SECONDS] * 3

@@ -1,4 +1,4 @@
-"""python-socketio's own client over each transport, and a property: what it rebuilds is what the pipeline holds."""
+"""python-socketio's client over each transport: order, namespaces, and the state that a client rebuilds."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class PythonClient:
         return lambda payload: self.received[namespace].append((name, payload))
 
     def wait_for(self, pipeline: PipelineStatus) -> None:
-        """Return once the pipeline's last event has come in each namespace."""
+        """Wait until the pipeline's last event has come in each namespace."""
         wait_until(
             lambda: all(
                 any(body["seq"] >= pipeline.get()["seq"] for _, body in received) for received in self.received.values()
@@ -92,13 +92,13 @@ def pipeline() -> PipelineStatus:
 
 @pytest.fixture(params=[True, False], ids=["direct", "library"])
 def server(request: pytest.FixtureRequest, pipeline: PipelineStatus) -> Iterator[StatusServer]:
-    # Clients share the processor with the server here, and may fall behind by more than the usual bound.
+    # Clients share the processor with the server here, and may fall behind by more than the default bound.
     with serving(pipeline, direct=request.param, backlog_limit_bytes=1 << 26) as running:
         yield running
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_python_client_sees_every_event_once_in_order_trap_1(
+def test_a_python_client_sees_every_event_once_in_order(
     server: StatusServer, pipeline: PipelineStatus, transport: str
 ) -> None:
     if transport == "polling" and not server._sockets._direct:
@@ -114,14 +114,12 @@ def test_a_python_client_sees_every_event_once_in_order_trap_1(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_the_stock_python_client_gets_every_event_once_if_in_any_order(
-    pipeline: PipelineStatus, transport: str
-) -> None:
+def test_the_stock_python_client_gets_every_event_once_in_any_order(pipeline: PipelineStatus, transport: str) -> None:
     with (
         serving(pipeline, backlog_limit_bytes=1 << 26) as server,
         PythonClient(server.socket_port, TRANSPORTS[transport], kind=socketio.Client) as client,
     ):
-        wait_until(lambda: bool(client.received["/pipeline"]))  # the snapshot: what comes now comes after it
+        wait_until(lambda: bool(client.received["/pipeline"]))  # the snapshot has come
         for thread in hammer(pipeline, 2, 50):
             thread.join()
 
@@ -156,7 +154,7 @@ def test_a_client_that_leaves_and_returns_starts_from_a_fresh_snapshot(
         wait_until(lambda: clients(server)["total"] == 0)
 
 
-def test_at_the_stop_clients_are_told(server: StatusServer, pipeline: PipelineStatus) -> None:
+def test_the_stop_disconnects_clients_with_close(server: StatusServer, pipeline: PipelineStatus) -> None:
     with (
         PythonClient(server.socket_port, ["websocket"]) as websocket,
         PythonClient(server.socket_port, ["polling"]) as polling,
@@ -188,9 +186,7 @@ def events_until(session: Session, seq: int, *namespaces: str) -> dict[str, list
     return seen
 
 
-def test_the_snapshot_comes_after_connect_and_before_anything_newer_trap_7(
-    session: Any, pipeline: PipelineStatus
-) -> None:
+def test_the_snapshot_comes_after_connect_and_before_newer_events(session: Any, pipeline: PipelineStatus) -> None:
     for namespace in events.NAMESPACE_NAMES:
         session.connect(namespace)
         _, name, payload = session.receive_event()
@@ -204,7 +200,7 @@ def test_the_snapshot_comes_after_connect_and_before_anything_newer_trap_7(
     assert seen == {ns: [(events.STATUS, 1)] for ns in ("/pipeline", "/local_files", "/")}
 
 
-def test_an_unknown_namespace_is_refused_and_the_connection_serves_others(session: Any) -> None:
+def test_an_unknown_namespace_is_refused_and_the_connection_stays(session: Any) -> None:
     for unknown in ("/nowhere", "/pipeline/", "/PIPELINE"):
         session.send(f"40{unknown},")
         answer = session.receive()
@@ -268,7 +264,7 @@ def test_each_type_goes_to_its_own_namespace_and_all_to_pipeline() -> None:
 
 
 @pytest.mark.parametrize("text", ["grüße 日本語 🎉", 'quotes " and \\ and \x1e and \n', "\x00", "</script>"])
-def test_any_text_arrives_as_it_was_given(session: Any, pipeline: PipelineStatus, text: str) -> None:
+def test_any_text_arrives_unchanged(session: Any, pipeline: PipelineStatus, text: str) -> None:
     if "\x1e" in text and isinstance(session, PollingSession):
         text = text.replace("\x1e", "\\x1e")
     session.connect("/pipeline")
@@ -313,5 +309,5 @@ def test_property_what_a_client_rebuilds_is_what_the_pipeline_holds(
             thread.start()
         for thread in threads:
             thread.join()
-        pipeline.update(status="idle")  # so that held back progress is behind us, too
+        pipeline.update(status="idle")  # so that delayed progress events have been sent
         client.follow(pipeline)

@@ -1,4 +1,4 @@
-"""Which connection makes room for the next one."""
+"""The connection that is closed to make room for another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rag_pipeline.socket_server.connections import Connections, Slot
 
 
 class Port:
-    """Connections by name, with those that were closed to make room."""
+    """Named connections; ``ended`` lists those that were closed to make room."""
 
     def __init__(self, limit: int) -> None:
         self.share = DescriptorBudget(lambda: limit).share(0)
@@ -24,7 +24,7 @@ class Port:
         return slots
 
 
-def test_over_the_bound_the_connection_that_waits_the_longest_is_closed() -> None:
+def test_over_the_bound_the_oldest_waiting_connection_is_closed() -> None:
     port = Port(3)
     first, _, _ = port.admit("a", "b", "c")
     port.connections.mark_answering(first)
@@ -34,7 +34,7 @@ def test_over_the_bound_the_connection_that_waits_the_longest_is_closed() -> Non
     assert len(port.connections) == port.share.used == 3
 
 
-def test_one_that_is_being_answered_is_closed_only_if_none_waits() -> None:
+def test_a_connection_with_a_request_is_closed_only_if_none_waits() -> None:
     port = Port(2)
     poll, _ = port.admit("poll", "idle")
     port.connections.mark_answering(poll)
@@ -46,7 +46,7 @@ def test_one_that_is_being_answered_is_closed_only_if_none_waits() -> None:
     assert port.ended == ["idle", "c", "poll"]
 
 
-def test_websockets_are_never_closed_and_leave_room_beside_them() -> None:
+def test_websockets_are_never_closed_and_never_take_every_slot() -> None:
     port = Port(8)
     held = port.admit(*"abcdefgh")
     assert [port.connections.mark_websocket(slot) for slot in held] == [True] * 6 + [False] * 2
@@ -54,7 +54,7 @@ def test_websockets_are_never_closed_and_leave_room_beside_them() -> None:
     assert port.ended == ["g", "h"]
 
 
-def test_without_any_room_a_newcomer_is_refused() -> None:
+def test_a_connection_is_refused_if_there_is_no_room() -> None:
     port = Port(1)
     (only,) = port.admit("a")
     port.connections.mark_websocket(only)
@@ -63,7 +63,7 @@ def test_without_any_room_a_newcomer_is_refused() -> None:
     assert port.connections.admit(port.slot("b"))
 
 
-def test_what_was_closed_to_make_room_is_counted_no_more() -> None:
+def test_a_connection_closed_to_make_room_frees_its_slot_once() -> None:
     port = Port(1)
     (first,) = port.admit("a")
     port.admit("b")

@@ -1,4 +1,4 @@
-"""The hooks into the Engine.IO library: order through every change of transport, and whatever a client may send."""
+"""The Engine.IO and Socket.IO servers: invalid input, handshakes, pings, and sessions that end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from rag_pipeline.service import StatusServer
 from rag_pipeline.status.pipeline import PipelineStatus
-from tests.socket_server.inside import application
+from tests.socket_server.internals import application
 from tests.socket_server.support import (
     BINARY,
     CLOSE,
@@ -46,13 +46,13 @@ def pipeline() -> PipelineStatus:
 
 @pytest.fixture
 def server(pipeline: PipelineStatus) -> Iterator[StatusServer]:
-    # Clients that read slowly are not what these tests are about: the bound has tests of its own.
+    # These tests are not about slow clients: the bound has its own tests.
     with serving(pipeline, backlog_limit_bytes=1 << 26) as running:
         yield running
 
 
-def no_errors(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
-    """Whatever a client does is no error of the server's, and nothing prints a traceback."""
+def assert_no_errors(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    """Check that no error was logged and no traceback printed: the fault is the client's."""
     errors = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR or r.exc_info]
     assert errors == []
     assert "Traceback" not in capfd.readouterr().err
@@ -60,7 +60,7 @@ def no_errors(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str
 
 # -- garbage -----------------------------------------------------------------------------------------------------------
 
-RUDE = {
+BAD_FRAMES = {
     "oversize text": (masked_frame(TEXT, b"4" + b"x" * (1 << 20)), 1009),
     "oversize binary": (masked_frame(BINARY, b"x" * 20_000), 1009),
     "unmasked": (masked_frame(TEXT, b"3", masked=False), 1002),
@@ -73,26 +73,26 @@ RUDE = {
 }
 
 
-@pytest.mark.parametrize("name", RUDE)
-def test_a_breach_of_websocket_ends_that_client_alone(
+@pytest.mark.parametrize("name", BAD_FRAMES)
+def test_an_invalid_frame_ends_only_that_client(
     server: StatusServer,
     pipeline: PipelineStatus,
     name: str,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    data, code = RUDE[name]
-    with WebSocketSession(server.socket_port) as other, WebSocketSession(server.socket_port) as rude:
-        rude.receive()
+    data, code = BAD_FRAMES[name]
+    with WebSocketSession(server.socket_port) as other, WebSocketSession(server.socket_port) as hostile:
+        hostile.receive()
         try:
-            rude.socket.sendall(data)
+            hostile.socket.sendall(data)
         except ConnectionError:
             pass
-        assert rude.wait_for_end() == code
+        assert hostile.wait_for_end() == code
         wait_until(lambda: clients(server)["total"] == 1)
         pipeline.update(status="running")
         other.follow(pipeline)
-    no_errors(caplog, capfd)
+    assert_no_errors(caplog, capfd)
 
 
 ENDING = ["", "x", "9", "0{}", "6", "1", "2", "\x00", "ä", "4" + "[" * 10_000, "-1"]
@@ -118,7 +118,7 @@ IGNORED = [
     "40/pipeline,",
     '40/google_drive,{"token":"x"}',
 ]
-NO_PACKETS = [
+INVALID_PACKETS = [
     "42/pipeline,[]",
     "42/pipeline,",
     "42/pipeline,null",
@@ -140,22 +140,22 @@ NO_PACKETS = [
 ]
 
 
-@pytest.mark.parametrize("text", ENDING + NO_PACKETS)
-def test_what_is_no_packet_ends_that_client_alone(
+@pytest.mark.parametrize("text", ENDING + INVALID_PACKETS)
+def test_an_invalid_packet_ends_only_that_client(
     server: StatusServer,
     pipeline: PipelineStatus,
     text: str,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with WebSocketSession(server.socket_port) as other, WebSocketSession(server.socket_port) as rude:
+    with WebSocketSession(server.socket_port) as other, WebSocketSession(server.socket_port) as hostile:
         for packet in text.split("\x1e"):
-            rude.send(packet)
-        rude.wait_for_end()
+            hostile.send(packet)
+        hostile.wait_for_end()
         wait_until(lambda: clients(server)["total"] == 1)
         pipeline.update(status="running")
         other.follow(pipeline)
-    no_errors(caplog, capfd)
+    assert_no_errors(caplog, capfd)
 
 
 def test_events_acks_and_binary_packets_of_clients_are_ignored(
@@ -183,7 +183,7 @@ def test_events_acks_and_binary_packets_of_clients_are_ignored(
                 answers.append(payload.decode().split(",")[0])
         assert followed.summaries == 0, "one snapshot"
         assert answers == ["44/nowhere", "44/pipeline", "40/google_drive"]
-    no_errors(caplog, capfd)
+    assert_no_errors(caplog, capfd)
 
 
 @pytest.mark.parametrize(
@@ -202,24 +202,24 @@ def test_events_acks_and_binary_packets_of_clients_are_ignored(
         b"1",
     ],
 )
-def test_garbage_by_polling_ends_that_session_at_most(
+def test_garbage_in_a_post_ends_only_that_session(
     server: StatusServer,
     pipeline: PipelineStatus,
     body: bytes,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with PollingSession(server.socket_port) as rude, WebSocketSession(server.socket_port) as other:
-        rude.receive()
-        if rude.try_post(body) != 200:
+    with PollingSession(server.socket_port) as hostile, WebSocketSession(server.socket_port) as other:
+        hostile.receive()
+        if hostile.try_post(body) != 200:
             wait_until(lambda: clients(server)["total"] == 1)
         pipeline.update(status="running")
         other.follow(pipeline)
-    no_errors(caplog, capfd)
+    assert_no_errors(caplog, capfd)
 
 
-@pytest.mark.parametrize("text", NO_PACKETS)
-def test_what_is_no_packet_ends_a_polling_session_too(server: StatusServer, text: str) -> None:
+@pytest.mark.parametrize("text", INVALID_PACKETS)
+def test_an_invalid_packet_ends_a_polling_session(server: StatusServer, text: str) -> None:
     with PollingSession(server.socket_port) as client:
         client.try_post(text)
         wait_until(lambda: clients(server)["total"] == 0)
@@ -237,7 +237,7 @@ FIRST = {
 
 @pytest.mark.parametrize("name", FIRST)
 @pytest.mark.parametrize("polling", [False, True])
-def test_a_client_of_another_protocol_or_parser_is_closed_at_its_first_packet(
+def test_a_client_with_another_protocol_or_parser_is_closed_at_its_first_packet(
     server: StatusServer, name: str, polling: bool
 ) -> None:
     opcode, payload = FIRST[name]
@@ -263,7 +263,7 @@ def test_events_of_polling_clients_are_ignored_too(server: StatusServer, pipelin
         assert client.receive_event()[2]["seq"] == 1
 
 
-ASKED_WRONGLY = [
+INVALID_REQUESTS = [
     "/socket.io/",
     "/socket.io/?EIO=3&transport=websocket",
     "/socket.io/?EIO=3&transport=polling",
@@ -277,17 +277,17 @@ ASKED_WRONGLY = [
 ]
 
 
-@pytest.mark.parametrize("path", ASKED_WRONGLY)
-def test_a_wrong_request_is_answered_400_in_one_line(
+@pytest.mark.parametrize("path", INVALID_REQUESTS)
+def test_an_invalid_request_gets_400_and_one_line(
     server: StatusServer, path: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     status, _, body = request(server.socket_port, path)
     assert status == 400
     assert len(body.splitlines()) == 1
-    no_errors(caplog, capfd)
+    assert_no_errors(caplog, capfd)
 
 
-def test_a_client_of_engine_io_3_is_told_why(server: StatusServer) -> None:
+def test_a_client_of_engine_io_3_gets_the_reason(server: StatusServer) -> None:
     _, _, body = request(server.socket_port, "/socket.io/?EIO=3&transport=polling")
     assert json.loads(body) == {"code": 5, "message": "Unsupported protocol version"}
 
@@ -302,16 +302,16 @@ def test_a_client_of_engine_io_3_is_told_why(server: StatusServer) -> None:
         ("Sec-WebSocket-Key: ", "X-Key: "),
     ],
 )
-def test_a_wrong_handshake_is_answered_400_and_leaves_nothing(
+def test_an_invalid_handshake_gets_400_and_leaves_no_session(
     server: StatusServer, wrong: tuple[str, str], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    asked = handshake_request().replace(wrong[0].encode(), wrong[1].encode())
-    answer = exchange(server.socket_port, asked.replace(b"\r\n\r\n", b"\r\nX-End: 1\r\n\r\n"))
+    handshake = handshake_request().replace(wrong[0].encode(), wrong[1].encode())
+    answer = exchange(server.socket_port, handshake.replace(b"\r\n\r\n", b"\r\nX-End: 1\r\n\r\n"))
     assert answer.startswith(b"HTTP/1.1 400 ")
-    no_errors(caplog, capfd)
+    assert_no_errors(caplog, capfd)
 
 
-def test_compression_is_never_negotiated_trap_6(server: StatusServer, pipeline: PipelineStatus) -> None:
+def test_compression_is_never_negotiated(server: StatusServer, pipeline: PipelineStatus) -> None:
     offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
     with WebSocketSession(server.socket_port, offer) as client:
         assert b"extensions" not in client.answer.lower()
@@ -321,7 +321,7 @@ def test_compression_is_never_negotiated_trap_6(server: StatusServer, pipeline: 
 # -- pings -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_handshake_carries_the_settings_trap_8(pipeline: PipelineStatus) -> None:
+def test_the_handshake_carries_the_settings(pipeline: PipelineStatus) -> None:
     with (
         serving(pipeline, ping_interval_seconds=3, ping_timeout_seconds=2) as server,
         WebSocketSession(server.socket_port) as client,
@@ -335,7 +335,7 @@ def test_the_handshake_carries_the_settings_trap_8(pipeline: PipelineStatus) -> 
         assert polling.open["upgrades"] == ["websocket"]
 
 
-def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_stays(pipeline: PipelineStatus) -> None:
+def test_only_a_client_that_answers_pings_stays(pipeline: PipelineStatus) -> None:
     with (
         serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=4) as server,
         WebSocketSession(server.socket_port) as silent,
@@ -377,7 +377,7 @@ def test_a_client_that_answers_no_ping_is_dropped_and_one_that_does_stays(pipeli
             reader.join(10)
 
 
-def test_pongs_that_no_one_asked_for_bring_no_more_pings(pipeline: PipelineStatus) -> None:
+def test_unsolicited_pongs_cause_no_more_pings(pipeline: PipelineStatus) -> None:
     began = time.monotonic()
     with (
         serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=5) as server,
@@ -395,7 +395,7 @@ def test_pongs_that_no_one_asked_for_bring_no_more_pings(pipeline: PipelineStatu
 # -- sessions that leave nothing ---------------------------------------------------------------------------------------
 
 
-def test_a_client_that_vanishes_right_after_its_handshake_leaves_nothing(
+def test_a_client_that_leaves_after_its_handshake_leaves_no_session(
     server: StatusServer,
     pipeline: PipelineStatus,
     caplog: pytest.LogCaptureFixture,
@@ -417,13 +417,13 @@ def test_a_client_that_vanishes_right_after_its_handshake_leaves_nothing(
     wait_until(count)
     with WebSocketSession(server.socket_port) as client:
         client.follow(pipeline)
-    no_errors(caplog, capfd)
+    assert_no_errors(caplog, capfd)
 
 
-def test_what_a_leaving_client_costs_does_not_grow_with_the_others(
+def test_the_cost_of_a_disconnect_does_not_grow_with_the_number_of_clients(
     server: StatusServer, pipeline: PipelineStatus
 ) -> None:
-    """The library would go through all rooms, of which each client has one, for each client that leaves."""
+    """The library would search all rooms at each disconnect, with a room for each client."""
     with WebSocketSession(server.socket_port) as one, WebSocketSession(server.socket_port) as other:
         one.follow(pipeline)
         other.follow(pipeline)
@@ -437,11 +437,11 @@ def test_what_a_leaving_client_costs_does_not_grow_with_the_others(
 
 
 def sessions(server: StatusServer) -> list[str]:
-    """Return the Engine.IO sessions that the library holds for this server."""
+    """Return the server's Engine.IO sessions."""
     return [sid for sid, session in application(server)._sio.eio.sockets.items() if not session.closed]
 
 
-def test_a_session_opened_by_polling_and_left_alone_is_forgotten(pipeline: PipelineStatus) -> None:
+def test_an_abandoned_polling_session_is_removed(pipeline: PipelineStatus) -> None:
     with serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=1) as server:
         with PollingSession(server.socket_port) as client:
             client.receive()

@@ -1,4 +1,4 @@
-"""Slow, dead, rude and many clients: each loses at most its own connection."""
+"""Slow, broken and many clients: each loses at most its own connection."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def resident_bytes() -> int:
 # -- order under load --------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_missed_or_repeated_while_clients_come_and_go(pipeline: PipelineStatus, direct: bool) -> None:
-    """Snapshot first, then each event once in order, for clients of both transports that connect at any moment."""
-    # On a busy machine a poller may fall behind by more than the bound; here it is order that counts.
+def test_no_event_is_missed_or_repeated_while_clients_come_and_go(pipeline: PipelineStatus, direct: bool) -> None:
+    """Clients of both transports that connect at any moment get the snapshot, then each event once in order."""
+    # On a busy machine a poller may fall behind by more than the bound; this test is about order.
     with serving(pipeline, direct=direct, backlog_limit_bytes=1 << 26) as server:
         done, at_rest = threading.Event(), threading.Barrier(9)
 
@@ -87,7 +87,7 @@ def test_nothing_is_missed_or_repeated_while_clients_come_and_go(pipeline: Pipel
                         thread.join()
                     time.sleep(0.3)
                 done.set()
-                at_rest.wait(60)  # some wait for the rest of their share
+                at_rest.wait(60)  # some clients still wait for events
 
         in_threads(9, lambda number: mutate() if number == 8 else storm(number))
         with WebSocketSession(server.socket_port) as last:
@@ -96,7 +96,7 @@ def test_nothing_is_missed_or_repeated_while_clients_come_and_go(pipeline: Pipel
 
 def test_a_reader_with_a_tiny_buffer_gets_every_byte_in_order(pipeline: PipelineStatus, direct: bool) -> None:
     chance = random.Random(5)
-    # Each event is larger than what the kernel holds for this client.
+    # Each event is larger than the kernel's buffer for this client.
     with (
         serving(pipeline, direct=direct, backlog_limit_bytes=1 << 26) as server,
         WebSocketSession(server.socket_port, receive_buffer=2048) as slow,
@@ -110,7 +110,7 @@ def test_a_reader_with_a_tiny_buffer_gets_every_byte_in_order(pipeline: Pipeline
         slow.follow(pipeline)
 
 
-def test_a_poller_that_takes_its_time_gets_every_event(pipeline: PipelineStatus, direct: bool) -> None:
+def test_a_slow_polling_client_gets_every_event(pipeline: PipelineStatus, direct: bool) -> None:
     with serving(pipeline, direct=direct) as server, PollingSession(server.socket_port) as slow:
         threads = hammer(pipeline, 2, 100)
         client = StateClient()
@@ -122,7 +122,7 @@ def test_a_poller_that_takes_its_time_gets_every_event(pipeline: PipelineStatus,
         slow.follow(pipeline, client)
 
 
-def test_a_client_that_is_reset_in_mid_frame_harms_no_one(
+def test_a_reset_in_the_middle_of_a_frame_affects_no_other_client(
     pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture, direct: bool
 ) -> None:
     with (
@@ -145,7 +145,7 @@ def test_a_client_that_is_reset_in_mid_frame_harms_no_one(
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_a_client_that_stops_reading_is_disconnected_and_logged_once_trap_5(
+def test_a_client_that_stops_reading_is_disconnected_and_logged_once(
     pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture, transport: str, direct: bool
 ) -> None:
     limit = 1 << 18
@@ -160,7 +160,7 @@ def test_a_client_that_stops_reading_is_disconnected_and_logged_once_trap_5(
             stalled = PollingSession(server.socket_port)
         stalled.receive_event()
         other.receive_event()
-        wait_until_live(server, 2)  # until then it is sent no more than it takes, and nothing counts
+        wait_until_live(server, 2)  # until then it gets no more than it takes, and nothing counts
         followed = StateClient()
         before = resident_bytes()
         number = 0
@@ -172,19 +172,19 @@ def test_a_client_that_stops_reading_is_disconnected_and_logged_once_trap_5(
         assert resident_bytes() - before < 60_000_000
         pipeline.update(own={"own_field": "and on", "number": -1})
         other.follow(pipeline, followed)
-        assert not isinstance(followed.state, type(None))
+        assert followed.state is not None
         with stalled, WebSocketSession(server.socket_port) as again:
             again.follow(pipeline)
-    said = [r for r in caplog.records if "is disconnected" in r.getMessage()]
-    assert len(said) == 1
-    assert said[0].levelno == logging.WARNING
-    assert str(limit) in said[0].getMessage()
+    records = [r for r in caplog.records if "is disconnected" in r.getMessage()]
+    assert len(records) == 1
+    assert records[0].levelno == logging.WARNING
+    assert str(limit) in records[0].getMessage()
 
 
-def test_a_disconnected_slow_client_sees_the_end_and_a_fresh_snapshot(pipeline: PipelineStatus) -> None:
+def test_a_disconnected_slow_client_gets_a_new_snapshot(pipeline: PipelineStatus) -> None:
     with (
         serving(pipeline, backlog_limit_bytes=1 << 17) as server,
-        # Not tiny: below a segment's size the kernel sends the rest by its timer alone.
+        # Not tiny: below the size of a segment the kernel sends the rest only by a timer.
         WebSocketSession(server.socket_port, receive_buffer=1 << 17) as slow,
     ):
         slow.receive_event()
@@ -197,7 +197,7 @@ def test_a_disconnected_slow_client_sees_the_end_and_a_fresh_snapshot(pipeline: 
         with contextlib.suppress(ClientClosedError):
             while True:
                 _, name, payload = slow.receive_event()
-                seen.follow(name, payload)  # in order, each once, as far as it goes
+                seen.follow(name, payload)  # fails unless events are in order, each once
         assert seen.state is not None
         assert seen.state["seq"] < pipeline.get()["seq"]
         assert server.health().body["clients_dropped"] == 1
@@ -221,7 +221,7 @@ def many_descriptors() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_descriptors")
-def test_1100_clients_at_once_each_get_each_event_trap_4(pipeline: PipelineStatus, direct: bool) -> None:
+def test_1100_clients_each_get_each_event(pipeline: PipelineStatus, direct: bool) -> None:
     count = 1100
     sockets: list[socket.socket] = []
     with serving(pipeline, direct=direct) as server, selectors.DefaultSelector() as ready:
@@ -255,7 +255,7 @@ def test_1100_clients_at_once_each_get_each_event_trap_4(pipeline: PipelineStatu
         wait_until(lambda: clients(server)["total"] == 0)
 
 
-def test_without_descriptors_the_server_waits_and_accepts_again(
+def test_the_server_accepts_again_after_a_shortage_of_descriptors(
     pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -309,7 +309,7 @@ def test_without_descriptors_the_server_waits_and_accepts_again(
     ],
     ids=range(12),
 )
-def test_garbage_in_place_of_http_costs_that_connection_alone(
+def test_garbage_ends_only_that_http_connection(
     pipeline: PipelineStatus, data: bytes, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serving(pipeline) as server:
@@ -321,7 +321,7 @@ def test_garbage_in_place_of_http_costs_that_connection_alone(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_connections_that_say_nothing_do_not_stop_the_others(pipeline: PipelineStatus) -> None:
+def test_silent_connections_do_not_block_others(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server:
         silent = [socket.create_connection((HOST, server.socket_port)) for _ in range(50)]
         for connection in silent[::2]:
@@ -332,7 +332,7 @@ def test_connections_that_say_nothing_do_not_stop_the_others(pipeline: PipelineS
             connection.close()
 
 
-def test_a_post_that_never_comes_whole_does_not_stop_the_session(pipeline: PipelineStatus) -> None:
+def test_an_incomplete_post_does_not_block_the_session(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server, PollingSession(server.socket_port) as client:
         client.receive()
         with socket.create_connection((HOST, server.socket_port)) as stalled:
@@ -346,7 +346,9 @@ def test_a_post_that_never_comes_whole_does_not_stop_the_session(pipeline: Pipel
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 
-def test_stop_is_bounded_with_stalled_clients_and_leaves_no_descriptor(pipeline: PipelineStatus, direct: bool) -> None:
+def test_stop_is_bounded_with_stalled_clients_and_leaks_no_descriptor(
+    pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture, direct: bool
+) -> None:
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with serving(pipeline, direct=direct, backlog_limit_bytes=1 << 26) as server:
         stalled = [WebSocketSession(server.socket_port, receive_buffer=2048) for _ in range(5)]
@@ -354,9 +356,8 @@ def test_stop_is_bounded_with_stalled_clients_and_leaves_no_descriptor(pipeline:
         silent = socket.create_connection((HOST, server.socket_port))
         for number in range(80):
             pipeline.update(own={"own_field": "z" * 80_000, "number": number})
-        began = time.monotonic()
         server.stop()
-        assert time.monotonic() - began < 60, "stalled clients are not waited for"
+        assert "did not stop within" not in caplog.text, "stop does not wait for stalled clients"
         for client in stalled:
             client.socket.close()
         polling.__exit__()
@@ -366,7 +367,7 @@ def test_stop_is_bounded_with_stalled_clients_and_leaves_no_descriptor(pipeline:
         wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)  # noqa: PTH208
 
 
-def test_what_was_emitted_before_the_stop_reaches_a_reading_client(pipeline: PipelineStatus) -> None:
+def test_events_from_before_the_stop_reach_a_reading_client(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server, WebSocketSession(server.socket_port) as client:
         for number in range(500):
             pipeline.update(own={"number": number})

@@ -1,4 +1,4 @@
-"""What polling clients send, whatever frames it; seen from the connection."""
+"""Bodies of polling clients with every kind of framing, on raw connections."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def session(server: StatusServer) -> Iterator[PollingSession]:
 
 
 class Post:
-    """A connection on which requests are written byte by byte."""
+    """A connection for hand-written requests."""
 
     def __init__(self, session: PollingSession) -> None:
         self._path = session.path
@@ -65,7 +65,7 @@ def test_a_chunked_body_is_read(session: PollingSession, pipeline: PipelineStatu
         assert packet.startswith("40/pipeline,")
 
 
-def test_a_chunked_body_in_pieces_is_read_and_its_connection_goes_on(session: PollingSession) -> None:
+def test_a_chunked_body_in_pieces_is_read_and_its_connection_stays_usable(session: PollingSession) -> None:
     made = Post(session)
     with made.socket:
         for _ in range(3):
@@ -74,7 +74,7 @@ def test_a_chunked_body_in_pieces_is_read_and_its_connection_goes_on(session: Po
             assert made.answer()[0] == 200
 
 
-def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(session: PollingSession) -> None:
+def test_a_client_that_expects_100_continue_gets_it(session: PollingSession) -> None:
     made = Post(session)
     with made.socket:
         made.send("Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n", b"")
@@ -103,7 +103,7 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(session: PollingS
         ("Content-Length: 1_2\r\n", b"40/pipeline,", 400),
     ],
 )
-def test_a_body_that_is_not_read_is_no_success(session: PollingSession, headers: str, body: bytes, status: int) -> None:
+def test_a_body_that_is_not_read_is_an_error(session: PollingSession, headers: str, body: bytes, status: int) -> None:
     got, text, kept = post(session, headers, body)
     assert got == status
     assert json.loads(text)["code"] == 3
@@ -119,7 +119,7 @@ def test_a_body_that_ends_early_ends_the_session(session: PollingSession) -> Non
     assert request(session.port, session.path)[0] == 400
 
 
-def test_a_body_that_trickles_has_a_deadline(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_body_has_a_deadline(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver_http, "REQUEST_TIMEOUT_SECONDS", 0.5)
     with serving(pipeline) as server, PollingSession(server.socket_port, namespace=None) as session:
         made = Post(session)

@@ -1,4 +1,4 @@
-"""Host programs of every kind: whatever they did to Python's threads, each event arrives once and in order."""
+"""Host programs with threads, asyncio or eventlet: each event arrives once and in order."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Host:
         assert line, "the host program ended"
         return json.loads(line)
 
-    def go_on(self) -> None:
+    def send_line(self) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
@@ -67,7 +67,7 @@ def host(mode: str, events: int, log: Path) -> Iterator[Host]:
 
 
 @pytest.mark.parametrize("mode", ["threads", "asyncio", "patched_before", "patched_after", "busy"])
-def test_every_event_arrives_in_order_whatever_the_host_is_traps_1_and_2(mode: str, tmp_path: Path) -> None:
+def test_every_event_arrives_in_order_in_every_kind_of_host_program(mode: str, tmp_path: Path) -> None:
     log = tmp_path / "stderr"
     with host(mode, 100, log) as running:
         ports = running.read()
@@ -85,7 +85,7 @@ def test_every_event_arrives_in_order_whatever_the_host_is_traps_1_and_2(mode: s
                 assert without_volatile(client.state) == without_volatile(final)
 
             def play() -> None:
-                running.go_on()
+                running.send_line()
                 final.update(running.read())
                 played.set()
 
@@ -93,7 +93,7 @@ def test_every_event_arrives_in_order_whatever_the_host_is_traps_1_and_2(mode: s
             status, _, body = request(ports["http_port"], "/health")
             assert status == 200
             assert json.loads(body)["clients"]["/pipeline"] == 2
-            running.go_on()
+            running.send_line()
             assert running.read() == "stopped"
         assert running.process.wait(60) == 0
     assert log.read_text() == ""

@@ -1,4 +1,4 @@
-"""Large states: a newcomer gets them all, over every transport, however slowly it reads."""
+"""Large states: a new client gets them all, over every transport, however slowly it reads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WATCH = Path(__file__).parents[1] / "js" / "watch.mjs"
 
 @contextmanager
 def large_service(**settings: Any) -> Iterator[tuple[StatusServer, list[PipelineStatus]]]:
-    """A service with 4 MB of states, four times what may wait for a client."""
+    """Run a service with 4 MB of states, four times the bound of a backlog."""
     pipelines = [new_pipeline() for _ in range(PIPELINES)]
     for pipeline in pipelines:
         pipeline.update(status="running", own={"text": "x" * STATE_BYTES})
@@ -43,10 +43,10 @@ def large_service(**settings: Any) -> Iterator[tuple[StatusServer, list[Pipeline
         yield server, pipelines
 
 
-def assert_whole(told: list[JsonDict], pipelines: list[PipelineStatus]) -> None:
-    """Each pipeline's state first, then its events, each once and in order."""
+def assert_whole(payloads: list[JsonDict], pipelines: list[PipelineStatus]) -> None:
+    """Check that each pipeline's state came first, then its events once and in order."""
     seqs: dict[str, int] = {}
-    for body in told:
+    for body in payloads:
         pipeline_id, seq = body["pipeline_id"], body["seq"]
         assert pipeline_id in seqs or len(body["text"]) == STATE_BYTES, "the state comes first"
         assert seq - seqs.get(pipeline_id, seq) in (0, 1)
@@ -62,30 +62,30 @@ def work(pipelines: list[PipelineStatus], count: int = 3) -> None:
 
 @pytest.mark.parametrize("direct", [True, False])
 @pytest.mark.parametrize("session", [WebSocketSession, PollingSession])
-def test_a_newcomer_gets_every_state_and_what_comes_meanwhile(
+def test_a_new_client_gets_every_state_and_the_events_that_follow(
     session: type[WebSocketSession] | type[PollingSession], direct: bool
 ) -> None:
     with large_service(direct=direct) as (server, pipelines), session(server.socket_port) as client:
-        told = [client.receive_event()[2]]
+        payloads = [client.receive_event()[2]]
         work(pipelines)
         wanted = {pipeline.pipeline_id: pipeline.get()["seq"] for pipeline in pipelines}
-        while wanted != {body["pipeline_id"]: body["seq"] for body in told}:
-            told.append(client.receive_event()[2])
-        assert_whole(told, pipelines)
+        while wanted != {body["pipeline_id"]: body["seq"] for body in payloads}:
+            payloads.append(client.receive_event()[2])
+        assert_whole(payloads, pipelines)
         assert server._sockets.hub.clients_dropped == 0
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_newcomer_that_reads_slowly_gets_every_state(direct: bool) -> None:
+def test_a_new_client_that_reads_slowly_gets_every_state(direct: bool) -> None:
     with large_service(direct=direct) as (server, pipelines):
         with WebSocketSession(server.socket_port, receive_buffer=1 << 14) as client:
             client.read_size = slowly()
-            told = [client.receive_event()[2]]
+            payloads = [client.receive_event()[2]]
             work(pipelines)
             wanted = {pipeline.pipeline_id: pipeline.get()["seq"] for pipeline in pipelines}
-            while wanted != {body["pipeline_id"]: body["seq"] for body in told}:
-                told.append(client.receive_event()[2])
-            assert_whole(told, pipelines)
+            while wanted != {body["pipeline_id"]: body["seq"] for body in payloads}:
+                payloads.append(client.receive_event()[2])
+            assert_whole(payloads, pipelines)
         assert server._sockets.hub.clients_dropped == 0
 
 
@@ -99,7 +99,7 @@ def slowly() -> Callable[[], int]:
     return size
 
 
-def test_one_state_that_is_larger_than_the_bound_reaches_everyone() -> None:
+def test_a_state_larger_than_the_bound_reaches_every_client() -> None:
     pipeline = new_pipeline()
     pipeline.update(own={"text": "x" * 200_000})
     with serving(pipeline, backlog_limit_bytes=1 << 16) as server:
@@ -111,7 +111,7 @@ def test_one_state_that_is_larger_than_the_bound_reaches_everyone() -> None:
         assert server._sockets.hub.clients_dropped == 0
 
 
-def test_clients_that_come_together_cost_one_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_that_join_together_share_one_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str | None] = []
 
     def counting(event: PipelineEvent) -> str:
@@ -159,19 +159,19 @@ def test_the_stock_javascript_client_gets_every_state_on_its_first_connection(tr
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdin is not None
-            told: list[JsonDict] = []
+            payloads: list[JsonDict] = []
             connects = 0
             for text in process.stdout:
                 kind, *rest = json.loads(text)
                 connects += kind == "connect"
                 assert kind != "disconnect", rest
                 if kind == "event":
-                    told.append(rest[1])
-                    if len(told) == 1:
+                    payloads.append(rest[1])
+                    if len(payloads) == 1:
                         work(pipelines)
-                seen = {body["pipeline_id"]: body["seq"] for body in told}
+                seen = {body["pipeline_id"]: body["seq"] for body in payloads}
                 if seen == {pipeline.pipeline_id: pipeline.get()["seq"] for pipeline in pipelines}:
                     break
             process.stdin.close()
         assert connects == 1
-        assert_whole(told, pipelines)
+        assert_whole(payloads, pipelines)

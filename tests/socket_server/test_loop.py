@@ -1,4 +1,4 @@
-"""The seam: what the driver gives is what the protocol asks for."""
+"""The driver implements the protocol."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rag_pipeline.socket_server.loop import Loop
 CALLS = ("watch_read", "watch_write", "call_later", "serve", "stop")
 
 
-def test_the_eventlet_driver_fits_the_seam() -> None:
+def test_the_eventlet_driver_implements_the_protocol() -> None:
     loop: Loop = EventletLoop(DescriptorBudget().share(1))
     for name in CALLS:
-        asked, given = inspect.signature(getattr(Loop, name)), inspect.signature(getattr(type(loop), name))
-        assert list(asked.parameters) == list(given.parameters), name
+        expected, given = inspect.signature(getattr(Loop, name)), inspect.signature(getattr(type(loop), name))
+        assert list(expected.parameters) == list(given.parameters), name
 
 
-def test_every_call_of_the_seam_is_described() -> None:
+def test_every_method_of_the_protocol_has_a_docstring() -> None:
     assert all(getattr(Loop, name).__doc__ for name in CALLS)

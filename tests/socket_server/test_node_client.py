@@ -1,4 +1,4 @@
-"""The npm client that frontends use, in Node: each transport, the upgrade under load, and a restart of the server."""
+"""socket.io-client in Node: each transport, the upgrade under load, resuming, tokens."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ pytestmark = [
 
 
 class NodeClient:
-    """A Node process that follows a namespace and tells what it sees."""
+    """A Node process that follows a namespace and prints what it sees."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class NodeClient:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.client = StateClient()
-        self.said: list[list[Any]] = []
+        self.log: list[list[Any]] = []
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -75,17 +75,17 @@ class NodeClient:
             self._lines.put(json.loads(line))
 
     def next(self) -> list[Any]:
-        """Return the next line; events are followed on the way."""
+        """Return the next line that is not an event; follow the events."""
         line = self._lines.get(timeout=60)
         if line[0] == "event":
             check_event(line[1], line[2])
             self.client.follow(line[1], line[2])
         else:
-            self.said.append(line)
+            self.log.append(line)
         return line
 
     def wait_for(self, *line: Any) -> None:
-        while list(line) not in self.said:
+        while list(line) not in self.log:
             self.next()
 
     def follow(self, pipeline: PipelineStatus) -> None:
@@ -94,7 +94,7 @@ class NodeClient:
         assert without_volatile(self.client.state) == without_volatile(pipeline.get())
 
     def cut(self) -> None:
-        """End the connection under the client."""
+        """Break the client's connection."""
         assert self._process.stdin is not None
         self._process.stdin.write("cut\n")
         self._process.stdin.flush()
@@ -136,10 +136,10 @@ def test_a_node_client_sees_every_event_once_in_order(
         for thread in threads + hammer(pipeline, 2, 100):
             thread.join()
         client.follow(pipeline)
-        assert client.said == [["connect", transport]]
+        assert client.log == [["connect", transport]]
 
 
-def test_node_clients_upgrade_under_load_and_miss_nothing(server: StatusServer, pipeline: PipelineStatus) -> None:
+def test_node_clients_that_upgrade_under_load_miss_no_event(server: StatusServer, pipeline: PipelineStatus) -> None:
     all_upgraded, quiet = threading.Barrier(4), threading.Event()
 
     def watch(_number: int) -> None:
@@ -148,7 +148,7 @@ def test_node_clients_upgrade_under_load_and_miss_nothing(server: StatusServer, 
             all_upgraded.wait(60)
             assert quiet.wait(60)
             client.follow(pipeline)
-            assert sorted(line[0] for line in client.said) == ["connect", "upgrade"]
+            assert sorted(line[0] for line in client.log) == ["connect", "upgrade"]
 
     def make_noise() -> None:
         with ticking(pipeline):
@@ -160,14 +160,14 @@ def test_node_clients_upgrade_under_load_and_miss_nothing(server: StatusServer, 
     in_threads(4, lambda number: watch(number) if number else make_noise())
 
 
-def test_a_node_client_is_told_that_a_namespace_is_unknown_and_which_there_are(server: StatusServer) -> None:
-    told = "there is no namespace '/nowhere': expected /google_drive, /local_files, /pipeline or /"
+def test_a_node_client_gets_the_names_of_the_namespaces_for_an_unknown_one(server: StatusServer) -> None:
+    message = "there is no namespace '/nowhere': expected /google_drive, /local_files, /pipeline or /"
     with NodeClient(server.socket_port, namespace="/nowhere") as client:
-        client.wait_for("connect_error", told)
+        client.wait_for("connect_error", message)
 
 
 class RootClient(NodeClient):
-    """A Node client that names no namespace, and others over the same connection; ``followed`` is kept for each."""
+    """A Node client in the root namespace, and in others over the same connection."""
 
     def __init__(self, port: int, transports: str, *others: str) -> None:
         super().__init__(port, transports, ",".join(["", *others]), "root.mjs")
@@ -179,7 +179,7 @@ class RootClient(NodeClient):
             check_event(line[1], line[2])
             self.followed[line[3]].follow(line[1], line[2])
         else:
-            self.said.append(line)
+            self.log.append(line)
         return line
 
     def follow(self, pipeline: PipelineStatus) -> None:
@@ -196,13 +196,13 @@ def test_a_node_client_that_names_no_namespace_sees_every_event_once_in_order(
 ) -> None:
     threads = hammer(pipeline, 2, 50)
     with RootClient(server.socket_port, transports, *others) as client:
-        while len(client.said) < 1 + len(others):
+        while len(client.log) < 1 + len(others):
             client.next()
         for thread in threads + hammer(pipeline, 2, 50):
             thread.join()
         client.follow(pipeline)
-        assert sorted(line[:2] for line in client.said) == [["connect", name] for name in ("", *others)]
-        assert len({line[2] for line in client.said}) == 1, "one connection"
+        assert sorted(line[:2] for line in client.log) == [["connect", name] for name in ("", *others)]
+        assert len({line[2] for line in client.log}) == 1, "one connection"
 
 
 def test_a_node_client_that_tries_all_transports_finds_the_one_that_is_served(pipeline: PipelineStatus) -> None:
@@ -214,7 +214,7 @@ def test_a_node_client_that_tries_all_transports_finds_the_one_that_is_served(pi
             stubborn.wait_for("connect_error", "xhr poll error")
 
 
-def test_a_node_client_returns_to_a_restarted_server(pipeline: PipelineStatus) -> None:
+def test_a_node_client_reconnects_to_a_restarted_server(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as first, NodeClient(first.socket_port, "websocket") as client:
         client.follow(pipeline)
         first.stop()
@@ -234,21 +234,23 @@ def test_a_node_client_returns_to_a_restarted_server(pipeline: PipelineStatus) -
 
 
 class ResumingClient(NodeClient):
-    """A Node client that comes back to where it was; ``recovered`` holds what it was told each time it connected."""
+    """A Node client that resumes; ``recovered`` has one value for each time it connected."""
 
     def __init__(self, port: int, mode: str, namespace: str = "/pipeline") -> None:
         super().__init__(port, mode, namespace, "resume.mjs")
 
     def connected(self, times: int) -> list[bool]:
-        """Wait until it has connected so often; return what it was told of recovery by the library."""
-        while len(told := [bool(line[1]) for line in self.said if line[0] == "connect"]) < times:
+        """Wait until it has connected ``times`` times; return ``socket.recovered`` of each."""
+        while len(recovered := [bool(line[1]) for line in self.log if line[0] == "connect"]) < times:
             self.next()
-        return told
+        return recovered
 
 
 @pytest.mark.parametrize("namespace", ["/pipeline", ""])
 @pytest.mark.parametrize("mode", ["socket.io", "offset"])
-def test_a_node_client_that_is_cut_off_misses_nothing(pipeline: PipelineStatus, mode: str, namespace: str) -> None:
+def test_a_node_client_misses_no_event_when_its_connection_breaks(
+    pipeline: PipelineStatus, mode: str, namespace: str
+) -> None:
     with serving(pipeline) as server, ResumingClient(server.socket_port, mode, namespace) as client:
         client.follow(pipeline)
         client.client.superseded = status_numbers(pipeline)
@@ -256,15 +258,15 @@ def test_a_node_client_that_is_cut_off_misses_nothing(pipeline: PipelineStatus, 
             client.cut()
             for thread in hammer(pipeline, 2, 30):
                 thread.join()
-            told = client.connected(1 + round_number)
-            # Gapless, as the client checks: each event that it missed, once, then the state.
+            recovered = client.connected(1 + round_number)
+            # The client checks that there is no gap: each missed event once, then the state.
             client.follow(pipeline)
-            assert told[-1] is (mode == "socket.io"), "what the library itself knows of"
+            assert recovered[-1] is (mode == "socket.io"), "socket.recovered"
 
 
 @pytest.mark.parametrize("namespace", ["/pipeline", ""])
 @pytest.mark.parametrize("mode", ["socket.io", "offset"])
-def test_a_node_client_goes_on_over_a_restart_of_the_service(
+def test_a_node_client_resumes_after_a_restart_of_the_service(
     pipeline: PipelineStatus, mode: str, namespace: str, tmp_path: Path
 ) -> None:
     with serving(pipeline, state_dir=tmp_path) as first, ResumingClient(first.socket_port, mode, namespace) as client:
@@ -279,12 +281,12 @@ def test_a_node_client_goes_on_over_a_restart_of_the_service(
             client.client.superseded = status_numbers(again)
             for thread in hammer(again, 2, 30):
                 thread.join()
-            told = client.connected(2)
+            recovered = client.connected(2)
             client.follow(again)
-            assert told[-1] is (mode == "socket.io")
+            assert recovered[-1] is (mode == "socket.io")
 
 
-def test_a_node_client_that_was_away_too_long_is_told_so_and_starts_afresh(pipeline: PipelineStatus) -> None:
+def test_a_node_client_that_was_away_too_long_gets_a_new_snapshot(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as first, ResumingClient(first.socket_port, "socket.io") as client:
         client.follow(pipeline)
         first.stop()
@@ -298,7 +300,7 @@ def test_a_node_client_that_was_away_too_long_is_told_so_and_starts_afresh(pipel
 
 TOKEN = "a-token-of-the-house"
 MANY_RETRIES_SECONDS = 1.0
-"""In which a client that comes back by itself, after 20 to 40 ms, does so many times."""
+"""Long enough for many attempts of a client that reconnects after 20 to 40 ms."""
 
 
 @pytest.fixture(params=[True, False], ids=["direct", "library"])
@@ -309,17 +311,17 @@ def guarded(request: pytest.FixtureRequest, pipeline: PipelineStatus) -> Iterato
 
 
 def assert_stays_away(client: NodeClient) -> None:
-    """Fail if the client says anything more while it could have come back many times."""
+    """Fail if the client prints anything in a time in which it could have reconnected many times."""
     with contextlib.suppress(queue.Empty):
         while line := client._lines.get(timeout=MANY_RETRIES_SECONDS):
             assert line[0] in ("close", "event"), line
 
 
 @pytest.mark.parametrize("transports", ["default", "websocket", "polling"])
-def test_a_node_client_with_a_token_is_let_in(guarded: StatusServer, pipeline: PipelineStatus, transports: str) -> None:
+def test_a_node_client_with_a_token_joins(guarded: StatusServer, pipeline: PipelineStatus, transports: str) -> None:
     with NodeClient(guarded.socket_port, transports, script="access.mjs", TOKEN=TOKEN) as client:
         client.follow(pipeline)
-        assert client.said == [["open"], ["connect"]]
+        assert client.log == [["open"], ["connect"]]
 
 
 @pytest.mark.parametrize("transports", ["default", "websocket", "polling"])
@@ -338,19 +340,19 @@ def test_a_node_client_with_a_token_is_let_in(guarded: StatusServer, pipeline: P
     ],
     ids=["missing", "invalid", "expired", "not allowed"],
 )
-def test_a_node_client_that_is_refused_is_told_why_and_does_not_come_back(
+def test_a_refused_node_client_gets_the_reason_and_does_not_reconnect(
     guarded: StatusServer, environment: dict[str, str], namespace: str, message: str, code: str, transports: str
 ) -> None:
     with NodeClient(guarded.socket_port, transports, namespace, "access.mjs", **environment) as client:
         client.wait_for("connect_error", message, {"code": code}, False)
         assert_stays_away(client)
-        assert [line[0] for line in client.said if line[0] != "close"] == ["open", "connect_error"]
+        assert [line[0] for line in client.log if line[0] != "close"] == ["open", "connect_error"]
 
 
-def test_a_node_client_whose_token_expires_is_disconnected_and_does_not_come_back(guarded: StatusServer) -> None:
+def test_a_node_client_whose_token_expires_does_not_reconnect(guarded: StatusServer) -> None:
     token = shared(seconds=15)  # Node may take seconds to start
     with NodeClient(guarded.socket_port, script="access.mjs", TOKEN=token) as client:
         client.wait_for("connect")
         client.wait_for("disconnect", "io server disconnect", False)
         assert_stays_away(client)
-        assert "reconnect_attempt" not in [line[0] for line in client.said]
+        assert "reconnect_attempt" not in [line[0] for line in client.log]

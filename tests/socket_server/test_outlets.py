@@ -1,4 +1,4 @@
-"""Both outlets: what is sent goes out in order, and a disconnect is said once."""
+"""Both outlets: order, and a disconnect that is logged once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.socket_server.support import (
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_a_disconnect_ends_that_client_and_says_why_once(caplog: pytest.LogCaptureFixture, direct: bool) -> None:
+def test_a_disconnect_ends_the_client_and_logs_the_reason_once(caplog: pytest.LogCaptureFixture, direct: bool) -> None:
     pipeline = new_pipeline()
     with serving(pipeline, direct=direct) as server, WebSocketSession(server.socket_port) as client:
         client.receive()
@@ -35,12 +35,12 @@ def test_a_disconnect_ends_that_client_and_says_why_once(caplog: pytest.LogCaptu
         pipeline.update(status="running")
         with WebSocketSession(server.socket_port) as again:
             again.follow(pipeline)
-    said = [r for r in caplog.records if "the test says so" in r.getMessage()]
-    assert [r.levelno for r in said] == [logging.WARNING]
+    records = [r for r in caplog.records if "the test says so" in r.getMessage()]
+    assert [r.levelno for r in records] == [logging.WARNING]
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_what_an_overfull_hand_over_drops_is_told_to_every_client_and_in_health(
+def test_clients_and_health_show_events_that_a_full_mailbox_has_dropped(
     caplog: pytest.LogCaptureFixture, direct: bool
 ) -> None:
     pipeline = new_pipeline()
@@ -55,10 +55,10 @@ def test_what_an_overfull_hand_over_drops_is_told_to_every_client_and_in_health(
         hold.set()
         wait_until(lambda: not len(server._sockets.hub.mailbox))
         pipeline.update(status="idle")
-        told: list[JsonDict] = []
-        while not told or told[-1]["seq"] != 201:
-            told.append(client.receive_event()[2])
-        jumps = [two.get("gap") for one, two in itertools.pairwise(told) if two["seq"] > one["seq"] + 1]
+        payloads: list[JsonDict] = []
+        while not payloads or payloads[-1]["seq"] != 201:
+            payloads.append(client.receive_event()[2])
+        jumps = [two.get("gap") for one, two in itertools.pairwise(payloads) if two["seq"] > one["seq"] + 1]
         assert jumps == [True]
         health = server.health()
         journal = health.body["journal"]

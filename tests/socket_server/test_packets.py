@@ -1,4 +1,4 @@
-"""Messages of clients: whole packets, in an order that makes sense."""
+"""Packets of clients, and their order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.socket_server.packets import ACK, BINARY_EVENT, CONNECT, DISCONNECT, EVENT, PacketError, PacketReader
 
-WHOLE = [
+VALID = [
     ("0", CONNECT),
     ("0/pipeline,", CONNECT),
     ("0/pipeline", CONNECT),
@@ -32,13 +32,13 @@ def joined() -> PacketReader:
     return inbound
 
 
-@pytest.mark.parametrize(("text", "kind"), WHOLE)
-def test_a_whole_packet_is_taken(text: str, kind: int) -> None:
+@pytest.mark.parametrize(("text", "kind"), VALID)
+def test_a_valid_packet_is_read(text: str, kind: int) -> None:
     assert joined().read(text) == kind
 
 
 @pytest.mark.parametrize("text", ["", "7", "x", "1{}", "2", "2{}", "2[]", "2[null]", '2x["a"]', "3{}", '4{"a":1}'])
-def test_what_is_no_packet_is_refused(text: str) -> None:
+def test_an_invalid_packet_is_refused(text: str) -> None:
     with pytest.raises(PacketError):
         joined().read(text)
 
@@ -53,7 +53,7 @@ def test_attachments_follow_their_packet() -> None:
         inbound.read(b"three")
 
 
-def test_a_text_in_place_of_an_attachment_is_refused() -> None:
+def test_text_instead_of_an_attachment_is_refused() -> None:
     inbound = joined()
     inbound.read('51-["a"]')
     with pytest.raises(PacketError):
@@ -61,19 +61,19 @@ def test_a_text_in_place_of_an_attachment_is_refused() -> None:
 
 
 @pytest.mark.parametrize("first", ['2["a"]', "1", "3[]", b"\x83\xa4type", {"type": 0}, None])
-def test_the_first_packet_has_to_be_a_connect(first: object) -> None:
+def test_the_first_packet_must_be_a_connect(first: object) -> None:
     with pytest.raises(PacketError):
         PacketReader().read(first)
 
 
-def test_who_has_connected_once_may_send_the_rest_later() -> None:
+def test_other_packets_are_valid_after_a_disconnect() -> None:
     inbound = joined()
     inbound.read("1/pipeline,")
     assert inbound.read('2/pipeline,["sent before it knew"]') == EVENT
 
 
 @given(st.text() | st.binary() | st.from_regex(r"\A[0-6]([0-9]{1,3}-)?(/[a-z]{0,3},)?[0-9]{0,3}.{0,9}\Z"))
-def test_whatever_comes_is_taken_or_refused(message: object) -> None:
+def test_any_message_is_read_or_refused(message: object) -> None:
     try:
         joined().read(message)
     except PacketError:

@@ -16,7 +16,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 @pytest.fixture(params=[True, False], ids=["exact", "elsewhere"])
 def pair(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
-    """Return both ends of a connection, with what Linux says and with what other systems say."""
+    """Return both ends of a connection; once with Linux's answers, once with the portable ones."""
     monkeypatch.setattr(peer, "_LINUX", request.param and peer._LINUX)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         theirs = socket.create_connection(listener.getsockname())
@@ -25,14 +25,14 @@ def pair(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
             yield ours, theirs
 
 
-def test_a_peer_that_listens_is_there_and_has_lost_nothing(pair: Pair) -> None:
+def test_a_connected_peer_has_not_left_and_has_lost_nothing(pair: Pair) -> None:
     ours, _ = pair
     ours.sendall(b"x")
     assert not is_gone(ours)
     assert not has_lost(ours)
 
 
-def test_a_peer_that_closed_after_it_had_read_all_is_gone_and_has_lost_nothing(pair: Pair) -> None:
+def test_a_peer_that_closed_after_reading_everything_has_lost_nothing(pair: Pair) -> None:
     ours, theirs = pair
     ours.sendall(b"x")
     assert theirs.recv(10) == b"x"
@@ -48,14 +48,14 @@ def test_a_half_closed_peer_counts_as_gone(pair: Pair) -> None:
     assert not has_lost(ours)
 
 
-def test_a_reset_says_that_something_was_lost(pair: Pair) -> None:
+def test_a_reset_means_that_data_was_lost(pair: Pair) -> None:
     ours, theirs = pair
     reset(theirs)
     wait_until(lambda: has_lost(ours))
     assert is_gone(ours)
 
 
-def test_a_peer_that_closed_with_unread_data_has_lost_it(pair: Pair) -> None:
+def test_a_peer_that_closed_with_unread_data_has_lost_data(pair: Pair) -> None:
     ours, theirs = pair
     ours.sendall(b"x" * 1000)
     wait_until(lambda: theirs.recv(1, socket.MSG_PEEK) == b"x")
@@ -64,9 +64,9 @@ def test_a_peer_that_closed_with_unread_data_has_lost_it(pair: Pair) -> None:
     assert is_gone(ours)
 
 
-def test_a_peer_that_closed_before_all_had_arrived_has_lost_it(pair: Pair) -> None:
+def test_a_peer_that_closed_before_everything_arrived_has_lost_data(pair: Pair) -> None:
     if not peer._LINUX:
-        return  # no other system tells
+        return  # only Linux knows
     ours, theirs = pair
     ours.setblocking(False)
     try:
@@ -79,7 +79,7 @@ def test_a_peer_that_closed_before_all_had_arrived_has_lost_it(pair: Pair) -> No
     assert has_lost(ours)
 
 
-def test_an_end_that_we_closed_is_gone(pair: Pair) -> None:
+def test_a_connection_closed_by_us_counts_as_gone(pair: Pair) -> None:
     ours, _ = pair
     ours.close()
     assert is_gone(ours)

@@ -46,7 +46,7 @@ def test_health_counts_the_clients(pipeline: PipelineStatus) -> None:
         ("GET", "/socket.io/socket.io.min.js.map?v=1", 404),
     ],
 )
-def test_other_addresses_are_answered_in_json(pipeline: PipelineStatus, method: str, path: str, status: int) -> None:
+def test_errors_are_json(pipeline: PipelineStatus, method: str, path: str, status: int) -> None:
     with serving(pipeline) as server:
         got, headers, body = request(server.socket_port, path, method)
     assert got == status

@@ -1,4 +1,4 @@
-"""Polls that overlap, break or are sent again: a client gets what was taken for it, or its session ends."""
+"""Polls that overlap, break or repeat: the client receives every taken packet, or its session ends."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def server(request: pytest.FixtureRequest, pipeline: PipelineStatus) -> Iterator
 
 
 class Raw:
-    """One GET of a session on a connection of its own."""
+    """One poll of a session on a new connection."""
 
     def __init__(self, session: PollingSession, more: str = "", *, receive_buffer: int | None = None) -> None:
         self.socket = socket.socket()
@@ -89,14 +89,14 @@ def is_over(session: PollingSession) -> bool:
 
 
 def poll_under_way(server: StatusServer, session: PollingSession, more: str = "") -> Raw:
-    """Send a poll that waits: the server has read it, as it answers what came on a connection after it."""
+    """Send a poll that waits. The server has read it, because it answers later requests."""
     poll = Raw(session, more)
     for _ in range(3):
         clients(server)
     return poll
 
 
-def test_a_second_poll_ends_the_session_and_takes_nothing(
+def test_a_second_poll_ends_the_session_and_takes_no_packet(
     server: StatusServer, session: PollingSession, pipeline: PipelineStatus
 ) -> None:
     first = poll_under_way(server, session)
@@ -121,7 +121,7 @@ def test_a_poll_whose_peer_leaves_ends_the_session_at_once(
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_an_event_in_the_moment_in_which_the_peer_leaves_is_not_taken_in_silence(
+def test_an_event_while_the_peer_leaves_is_not_lost_silently(
     server: StatusServer, session: PollingSession, pipeline: PipelineStatus, end: str
 ) -> None:
     poll = poll_under_way(server, session)
@@ -133,7 +133,7 @@ def test_an_event_in_the_moment_in_which_the_peer_leaves_is_not_taken_in_silence
     wait_until(lambda: is_over(session) or clients(server)["total"] == 0)
 
 
-def test_an_answer_that_was_not_read_ends_the_session_at_the_next_poll(
+def test_an_unread_answer_ends_the_session_at_the_next_poll(
     server: StatusServer, session: PollingSession, pipeline: PipelineStatus
 ) -> None:
     poll = poll_under_way(server, session)
@@ -145,7 +145,7 @@ def test_an_answer_that_was_not_read_ends_the_session_at_the_next_poll(
 
 
 def pile_up(server: StatusServer, session: PollingSession, pipeline: PipelineStatus) -> None:
-    """Have more wait for the next poll than a connection takes at once."""
+    """Let more wait for the next poll than a connection takes at once."""
     session.receive_event()
     wait_until_live(server, 1)
     for number in range(16):
@@ -163,7 +163,7 @@ def test_a_peer_that_leaves_in_the_middle_of_an_answer_ends_the_session(pipeline
         assert is_over(session)
 
 
-def test_a_poll_beside_an_answer_that_is_still_being_written_ends_the_session(pipeline: PipelineStatus) -> None:
+def test_a_poll_during_the_answer_of_another_ends_the_session(pipeline: PipelineStatus) -> None:
     with serving(pipeline, backlog_limit_bytes=1 << 26) as server, PollingSession(server.socket_port) as session:
         pile_up(server, session, pipeline)
         slow = Raw(session, receive_buffer=4096)
@@ -185,10 +185,10 @@ def test_a_peer_that_does_not_read_its_answer_ends_its_session(
         slow.close()
 
 
-def test_a_poll_that_was_answered_and_comes_again_ends_the_session(
+def test_an_answered_poll_that_comes_again_ends_the_session(
     server: StatusServer, session: PollingSession, pipeline: PipelineStatus
 ) -> None:
-    """As behind a proxy, which reads every answer, also those that it can't hand on."""
+    """A proxy reads every answer, also one that it can't forward."""
     for number in range(3):
         pipeline.update(own={"step": number})
         assert Raw(session, f"&t={number}").answer()[0] == 200
@@ -207,7 +207,7 @@ def test_a_client_that_always_sends_the_same_t_is_served(
         assert f'"step":{number}' in answer
 
 
-def test_polls_that_were_sent_ahead_on_one_connection_are_answered_in_turn(
+def test_pipelined_polls_are_answered_in_turn(
     server: StatusServer, session: PollingSession, pipeline: PipelineStatus
 ) -> None:
     with socket.create_connection((HOST, session.port), timeout=20) as connection:
@@ -220,13 +220,15 @@ def test_polls_that_were_sent_ahead_on_one_connection_are_answered_in_turn(
             assert f'"step":{number}' in answer.read().decode()
 
 
-def test_a_head_request_takes_nothing(server: StatusServer, session: PollingSession, pipeline: PipelineStatus) -> None:
+def test_a_head_request_takes_no_packet(
+    server: StatusServer, session: PollingSession, pipeline: PipelineStatus
+) -> None:
     pipeline.update(own={"step": "for the poll"})
     assert request(session.port, session.path, "HEAD")[0] == 405
     assert session.receive_event()[2]["step"] == "for the poll"
 
 
-def test_polls_in_an_upgrade_are_ended_and_do_not_overlap(
+def test_polls_during_an_upgrade_are_answered_with_noop(
     server: StatusServer, session: PollingSession, pipeline: PipelineStatus
 ) -> None:
     if not server._sockets._direct:
@@ -244,13 +246,13 @@ def test_polls_in_an_upgrade_are_ended_and_do_not_overlap(
 
 
 class Recovering:
-    """A polling client that names its offset when it comes back, and whose connections are cut at random."""
+    """A polling client that resumes by its offset, and whose connections break at random."""
 
     def __init__(self, server: StatusServer, chance: random.Random, *, tokens: bool) -> None:
         self._server = server
         self._chance = chance
         self._tokens = tokens
-        # That a peer which closes its half only has read its answer can't be seen from the connection.
+        # The server can't see whether a half-closed peer has read its answer.
         self._ends = [Raw.close, Raw.reset] + ([Raw.half_close] if tokens else [])
         self._offset: str | None = None
         self.seen: list[int] = []
@@ -272,7 +274,7 @@ class Recovering:
             polls += 1
             token = f"&t={polls}" if self._tokens else ""
             if polls > 2 and self._chance.random() < 0.3:
-                self._cut(Raw(session, token))  # and sent again, as a browser does by itself
+                self._cut(Raw(session, token))  # and repeated, as browsers do by themselves
             status, answer = Raw(session, token).answer()
             if status != 200:
                 return
@@ -294,7 +296,7 @@ class Recovering:
         if payload["seq"] > (self.seen[-1] if self.seen else -1):
             self.seen.append(payload["seq"])
         else:
-            assert name == "pipeline:status", f"{payload['seq']} was shown already"
+            assert name == "pipeline:status", f"{payload['seq']} came twice"
 
 
 def work_slowly(pipeline: PipelineStatus) -> None:
@@ -305,9 +307,7 @@ def work_slowly(pipeline: PipelineStatus) -> None:
 
 
 @pytest.mark.parametrize("tokens", [True, False])
-def test_a_client_whose_polls_are_cut_and_sent_again_misses_nothing_and_sees_nothing_twice(
-    pipeline: PipelineStatus, tokens: bool
-) -> None:
+def test_a_client_whose_polls_break_and_repeat_sees_each_event_once(pipeline: PipelineStatus, tokens: bool) -> None:
     with serving(pipeline) as server:
         client = Recovering(server, random.Random(1), tokens=tokens)
         work = threading.Thread(target=work_slowly, args=(pipeline,))
@@ -318,7 +318,7 @@ def test_a_client_whose_polls_are_cut_and_sent_again_misses_nothing_and_sees_not
     assert client.cuts > 5
 
 
-def test_a_half_closed_request_that_is_no_poll_is_answered(server: StatusServer) -> None:
+def test_a_half_closed_request_that_is_not_a_poll_is_answered(server: StatusServer) -> None:
     answer = exchange(
         server.socket_port, b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: localhost\r\n\r\n"
     )

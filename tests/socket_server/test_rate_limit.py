@@ -1,4 +1,4 @@
-"""The token bucket, on a clock of the test's."""
+"""The token bucket, on a fake clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rag_pipeline.socket_server import rate_limit
 from rag_pipeline.socket_server.rate_limit import BURST, PER_SECOND, RateLimit
 
 
-def test_a_burst_is_taken_and_comes_back_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_burst_refills_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(rate_limit, "monotonic", lambda: now)
     bucket = RateLimit()

@@ -1,4 +1,4 @@
-"""Bodies of requests, from bytes: whole ones, and those that two readers could understand in two ways."""
+"""Bodies of requests: valid, invalid and ambiguous ones."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_sizes_may_have_either_case() -> None:
         b"0\r\nA: " + b"x" * 5000 + b"\r\n\r\n",
     ],
 )
-def test_what_is_no_chunked_body_is_refused(data: bytes) -> None:
+def test_an_invalid_chunked_body_is_refused(data: bytes) -> None:
     stream = io.BytesIO(data)
     with pytest.raises(BodyError) as refused:
         read_chunked(stream.read, stream.readline, LIMIT)
@@ -108,7 +108,5 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(data: bytes) -> None
         ("HTTP/1.1", [], [""], False),
     ],
 )
-def test_framing_that_could_be_understood_in_two_ways_is_an_error(
-    version: str, lengths: list[str], codings: list[str], good: bool
-) -> None:
+def test_ambiguous_framing_is_an_error(version: str, lengths: list[str], codings: list[str], good: bool) -> None:
     assert (framing_error(version, lengths, codings) is None) is good

@@ -1,4 +1,4 @@
-"""Heads of requests, from bytes: whole ones, and those that two readers could understand in two ways."""
+"""Heads of requests: valid, invalid and ambiguous ones."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.socket_server.request_head import HeadError, HeadBuffer, check_first, read_head
+from rag_pipeline.socket_server.request_head import HeadError, RequestHead, check_first, read_head
 
 HOST = b"Host: x\r\n"
 
 
-def read(data: bytes) -> HeadBuffer | None:
+def read(data: bytes) -> RequestHead | None:
     return read_head(io.BytesIO(data).readline)
 
 
@@ -27,8 +27,8 @@ def read(data: bytes) -> HeadBuffer | None:
         (b"POST / HTTP/1.1\r\n", HOST + b"Transfer-Encoding: Chunked\r\n"),
     ],
 )
-def test_a_whole_head_is_returned_as_it_came(line: bytes, fields: bytes) -> None:
-    assert read(b"\r\n" + line + fields + b"\r\nrest") == HeadBuffer(line, fields + b"\r\n")
+def test_a_valid_head_is_returned_unchanged(line: bytes, fields: bytes) -> None:
+    assert read(b"\r\n" + line + fields + b"\r\nrest") == RequestHead(line, fields + b"\r\n")
 
 
 AMBIGUOUS = {
@@ -61,7 +61,7 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
-def test_a_head_that_could_be_understood_in_two_ways_is_refused(name: str) -> None:
+def test_an_ambiguous_head_is_refused(name: str) -> None:
     with pytest.raises(HeadError) as refused:
         read(AMBIGUOUS[name])
     assert refused.value.status == "400 Bad Request"
@@ -77,25 +77,25 @@ def test_a_head_that_could_be_understood_in_two_ways_is_refused(name: str) -> No
         (b"GET / HTTP/1.1\r\n" + (b"X: " + b"y" * 8000 + b"\r\n") * 10 + b"\r\n", 431),
     ],
 )
-def test_a_head_that_is_too_long_is_refused_before_it_is_read(data: bytes, status: int) -> None:
+def test_a_head_that_is_too_long_is_refused_before_its_end(data: bytes, status: int) -> None:
     with pytest.raises(HeadError) as refused:
         read(data)
     assert refused.value.status.startswith(f"{status} ")
 
 
-def test_a_connection_that_ends_before_a_request_is_no_error() -> None:
+def test_the_end_of_a_connection_before_a_request_is_not_an_error() -> None:
     assert read(b"") is None
     assert read(b"\r\n") is None
 
 
 @pytest.mark.parametrize("byte", [b"\x16", b"\x00", b"<", b" ", b"\x80"])
-def test_what_can_not_begin_a_request_is_refused_by_its_first_byte(byte: bytes) -> None:
+def test_a_byte_that_can_not_begin_a_request_is_refused(byte: bytes) -> None:
     with pytest.raises(HeadError):
         check_first(byte)
 
 
 @given(st.binary(max_size=200))
-def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
+def test_any_head_is_read_or_refused(data: bytes) -> None:
     try:
         read(b"GET / HTTP/1.1\r\n" + HOST + data + b"\r\n\r\n")
     except HeadError:

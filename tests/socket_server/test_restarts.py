@@ -1,4 +1,4 @@
-"""Restarts of the service under a stock client that is far away: each event is shown once."""
+"""Restarts of the service under a stock client with latency: each event arrives once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.status.pipeline import PipelineStatus
-from tests.socket_server.lag import LaggingProxy
+from tests.socket_server.lagging_proxy import LaggingProxy
 from tests.socket_server.support import serving
 from tests.socket_server.test_node_client import NodeClient, pytestmark
 
@@ -19,7 +19,7 @@ FILES_A_RUN = 20
 
 
 class FarClient(NodeClient):
-    """A stock client that notes which files it was told of."""
+    """A stock client that collects the names of started files."""
 
     def __init__(self, port: int, mode: str, transports: str) -> None:
         super().__init__(port, mode, script="resume.mjs", TRANSPORTS=transports)
@@ -32,7 +32,7 @@ class FarClient(NodeClient):
                 assert isinstance(line[2], dict)
                 self.files.append(line[2]["file"]["name"])
         else:
-            self.said.append(line)
+            self.log.append(line)
         return line
 
 
@@ -46,7 +46,7 @@ def test_a_far_client_sees_each_event_once_over_restarts(tmp_path: Path, mode: s
             pipeline = PipelineStatus("local_files", "far-away")
             with serving(pipeline, state_dir=tmp_path) as server:
                 proxy.target = server.socket_port
-                while sum(line[0] == "connect" for line in far.said) <= run:
+                while sum(line[0] == "connect" for line in far.log) <= run:
                     far.next()
                 for number in range(FILES_A_RUN):
                     sent.append(f"{run}-{number}")

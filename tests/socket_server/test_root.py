@@ -1,5 +1,4 @@
-"""``/`` is another name for ``/pipeline``: for stock clients, over each transport, over breaks, with tokens; and what
-is neither gets a reason."""
+"""``/`` is another name for ``/pipeline``, on every transport, over restarts and with tokens."""
 
 from __future__ import annotations
 
@@ -59,7 +58,7 @@ def session(request: pytest.FixtureRequest, server: StatusServer) -> Iterator[An
 
 
 def names_and_numbers(session: Any, seq: int, *namespaces: str) -> dict[str, list[tuple[str, int]]]:
-    """Return what came in each namespace that is no status which sums up, until each has shown ``seq``."""
+    """Return the events of each namespace, without summary statuses, until each has shown ``seq``."""
     seen: dict[str, list[tuple[str, int]]] = {namespace: [] for namespace in namespaces}
     last = dict.fromkeys(namespaces, -1)
     while any(number < seq for number in last.values()):
@@ -86,7 +85,7 @@ class LibraryClient(socketio.Client):  # type: ignore[misc]  # as above
 
 
 class StockClient:
-    """python-socketio's client as its documentation begins it: no namespace is named."""
+    """python-socketio's client without a namespace, as its documentation begins."""
 
     def __init__(self, port: int, transports: list[str], *others: str) -> None:
         self.followed = {namespace: StateClient() for namespace in ("/", *others)}
@@ -102,7 +101,7 @@ class StockClient:
             try:
                 check_event(name, payload)
                 self.followed[namespace].follow(name, payload)
-            except BaseException as error:  # noqa: BLE001 - told by check()
+            except BaseException as error:  # noqa: BLE001 - raised by check()
                 self.failures.append(error)
 
         return follow
@@ -139,7 +138,7 @@ def test_a_python_client_that_names_no_namespace_sees_every_event_once_in_order(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_python_client_in_both_over_one_connection_sees_every_event_once_in_each(
+def test_a_python_client_in_both_namespaces_sees_every_event_once_in_each(
     pipeline: PipelineStatus, transport: str
 ) -> None:
     with serving(pipeline) as server:
@@ -155,7 +154,7 @@ def test_a_python_client_in_both_over_one_connection_sees_every_event_once_in_ea
 # -- packets -----------------------------------------------------------------------------------------------------------
 
 
-def test_both_names_get_the_same_events_each_once_and_leaving_one_keeps_the_other(
+def test_both_names_get_the_same_events_and_leaving_one_keeps_the_other(
     session: Any, server: StatusServer, pipeline: PipelineStatus
 ) -> None:
     pipeline.update(status="running")
@@ -178,7 +177,7 @@ def test_both_names_get_the_same_events_each_once_and_leaving_one_keeps_the_othe
         assert session.receive_event()[2]["seq"] == seq
 
 
-def test_events_of_the_root_do_not_name_it(session: Any, pipeline: PipelineStatus) -> None:
+def test_packets_of_the_root_have_no_namespace(session: Any, pipeline: PipelineStatus) -> None:
     session.connect("/")
     assert session.receive().startswith('42["pipeline:status",{')
     pipeline.update(status="running")
@@ -187,14 +186,14 @@ def test_events_of_the_root_do_not_name_it(session: Any, pipeline: PipelineStatu
     assert parse(packet)[2]["status"] == "running"
 
 
-def test_every_pipeline_is_shown_in_the_root_whatever_its_type() -> None:
+def test_the_root_shows_pipelines_of_every_type() -> None:
     pipelines = [new_pipeline(kind) for kind in ("local_files", "google_drive", "s3", None)]
     with serving(*pipelines) as server, WebSocketSession(server.socket_port, namespace="/") as session:
         greeted = [session.receive_event()[2]["pipeline_id"] for _ in pipelines]
         for pipeline in pipelines:
             pipeline.update(status="running")
-        told = [session.receive_event()[2]["pipeline_id"] for _ in pipelines]
-        assert greeted == told == [pipeline.pipeline_id for pipeline in pipelines]
+        updated = [session.receive_event()[2]["pipeline_id"] for _ in pipelines]
+        assert greeted == updated == [pipeline.pipeline_id for pipeline in pipelines]
     with serving() as server, WebSocketSession(server.socket_port, namespace="/") as session:
         _, name, payload = session.receive_event()
         assert (name, payload["pipeline_id"], payload["pipeline_type"]) == (events.STATUS, None, None)
@@ -206,7 +205,7 @@ def test_every_pipeline_is_shown_in_the_root_whatever_its_type() -> None:
 @pytest.mark.parametrize(("before", "after"), [("/", "/"), ("/pipeline", "/"), ("/", "/pipeline")])
 @pytest.mark.parametrize("kind", [WebSocketSession, PollingSession], ids=["websocket", "polling"])
 @pytest.mark.parametrize("direct", [True, False], ids=["direct", "library"])
-def test_an_offset_of_either_name_is_gone_on_from_over_a_restart(
+def test_an_offset_of_either_name_can_be_resumed_after_a_restart(
     pipeline: PipelineStatus, tmp_path: Path, before: str, after: str, kind: Any, direct: bool
 ) -> None:
     with (
@@ -241,21 +240,21 @@ def test_connection_state_recovery_works_in_the_root(pipeline: PipelineStatus) -
         with WebSocketSession(port, namespace=None) as session:
             session.send(f"40{json.dumps({'recovery': True, **auth})}")
             connected = json.loads(session.receive().removeprefix("40"))
-            told: list[list[Any]] = []
-            while not told or told[-1][1]["seq"] < pipeline.get()["seq"]:
-                told.append(json.loads(session.receive().removeprefix("42")))
-            return connected, told
+            events_received: list[list[Any]] = []
+            while not events_received or events_received[-1][1]["seq"] < pipeline.get()["seq"]:
+                events_received.append(json.loads(session.receive().removeprefix("42")))
+            return connected, events_received
 
     with serving(pipeline) as server:
         pipeline.update(own={"step": 1})
-        fresh, told = resume(server.socket_port, {})
-        _, payload, offset = told[-1]
+        fresh, received = resume(server.socket_port, {})
+        _, payload, offset = received[-1]
         assert offset == payload["offset"]
         pipeline.update(own={"step": 2})
         pipeline.update(own={"step": 3})
-        recovered, told = resume(server.socket_port, {"pid": fresh["pid"], "offset": offset})
+        recovered, received = resume(server.socket_port, {"pid": fresh["pid"], "offset": offset})
         assert recovered["pid"] == fresh["pid"]
-        assert [payload["step"] for _, payload, _ in told[:1]] == [3], "the status before is superseded"
+        assert [payload["step"] for _, payload, _ in received[:1]] == [3], "the newer status replaces the older one"
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
@@ -263,7 +262,7 @@ def test_connection_state_recovery_works_in_the_root(pipeline: PipelineStatus) -
 
 @pytest.mark.parametrize("claim", [["/pipeline"], ["/"], "/", "pipeline", ["/local_files", "/"]])
 @pytest.mark.parametrize("direct", [True, False], ids=["direct", "library"])
-def test_a_token_for_either_name_is_good_for_both(pipeline: PipelineStatus, claim: object, direct: bool) -> None:
+def test_a_token_for_either_name_allows_both(pipeline: PipelineStatus, claim: object, direct: bool) -> None:
     auth = {"token": shared(namespaces=claim)}
     with (
         serving(pipeline, direct=direct, auth=AuthSettings(jwt_secret=SECRET)) as server,
@@ -274,7 +273,7 @@ def test_a_token_for_either_name_is_good_for_both(pipeline: PipelineStatus, clai
             assert session.receive_event()[0] == namespace
 
 
-def test_a_token_for_one_type_is_refused_in_the_root_by_that_name(pipeline: PipelineStatus) -> None:
+def test_a_token_for_one_type_is_refused_in_the_root(pipeline: PipelineStatus) -> None:
     with (
         serving(pipeline, auth=AuthSettings(jwt_secret=SECRET)) as server,
         WebSocketSession(server.socket_port, namespace=None) as session,
@@ -284,7 +283,7 @@ def test_a_token_for_one_type_is_refused_in_the_root_by_that_name(pipeline: Pipe
         assert refused == {"message": "the token does not allow /", "data": {"code": "namespace_not_allowed"}}
 
 
-def test_the_root_ends_with_its_token(pipeline: PipelineStatus) -> None:
+def test_the_root_is_disconnected_when_its_token_expires(pipeline: PipelineStatus) -> None:
     with (
         serving(pipeline, auth=AuthSettings(jwt_secret=SECRET)) as server,
         WebSocketSession(server.socket_port, namespace="/", auth={"token": shared(seconds=1.5)}) as session,
@@ -298,7 +297,7 @@ def test_the_root_ends_with_its_token(pipeline: PipelineStatus) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["/nowhere", "/pipeline/", "/PIPELINE", "/*", "//", "/" + "x" * 5000, "/ünï"])
-def test_an_unknown_namespace_is_refused_with_the_names_of_those_there_are(
+def test_the_refusal_of_an_unknown_namespace_names_the_existing_ones(
     session: Any, server: StatusServer, unknown: str
 ) -> None:
     session.send(f"40{unknown},")
@@ -311,7 +310,7 @@ def test_an_unknown_namespace_is_refused_with_the_names_of_those_there_are(
     assert clients(server) == {"total": 1, "/google_drive": 0, "/local_files": 0, "/pipeline": 1}
 
 
-def test_an_unknown_namespace_is_logged_once_whoever_asks(
+def test_an_unknown_namespace_is_logged_once_for_all_clients(
     server: StatusServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
@@ -331,11 +330,11 @@ def test_a_flood_of_unknown_namespaces_does_not_flood_the_log(
     server: StatusServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    for client in range(0, 3 * LOGGED_UNKNOWN, 5):  # one that is refused more often is disconnected
+    for client in range(0, 3 * LOGGED_UNKNOWN, 5):  # a client with more refusals is disconnected
         with WebSocketSession(server.socket_port, namespace=None) as session:
             for number in range(client, client + 5):
                 session.send(f"40/n{number},")
                 assert json.loads(session.receive().partition(",")[2])["message"]
-    told = [record.getMessage() for record in caplog.records if "namespace" in record.getMessage()]
-    assert len(told) == LOGGED_UNKNOWN
-    assert "no more" in told[-1]
+    messages = [record.getMessage() for record in caplog.records if "namespace" in record.getMessage()]
+    assert len(messages) == LOGGED_UNKNOWN
+    assert "no more" in messages[-1]

@@ -1,4 +1,4 @@
-"""Pings on a clock of the test's, and turns of polling clients."""
+"""Pings and the turns of polling clients, on a fake clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag_pipeline.socket_server.schedulers import POLLS_A_TURN, PingScheduler, P
 
 
 class Clock:
-    """A loop whose time passes when the test says so."""
+    """A loop with a fake clock."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -35,7 +35,7 @@ class Clock:
 
 
 class Session:
-    """As much of a session as pings and polls need."""
+    """The part of a session that the schedulers use."""
 
     closed = closing = False
 
@@ -68,9 +68,9 @@ def pings(clock: Clock, interval: float, timeout: float) -> PingScheduler:
     return PingScheduler(clock, interval, timeout, "ping timeout")  # type: ignore[arg-type]
 
 
-def test_a_silent_client_is_pinged_and_ended_on_time(clock: Clock) -> None:
-    of, session = pings(clock, 0.3, 0.2), Session(clock)
-    of.schedule(session)
+def test_a_silent_client_is_pinged_and_closed_on_time(clock: Clock) -> None:
+    scheduler, session = pings(clock, 0.3, 0.2), Session(clock)
+    scheduler.schedule(session)
     clock.pass_to(1010.0)
     assert session.pings == pytest.approx([1000.3])
     assert session.ended == pytest.approx([1000.5])
@@ -78,39 +78,39 @@ def test_a_silent_client_is_pinged_and_ended_on_time(clock: Clock) -> None:
 
 
 def test_a_client_that_answers_stays(clock: Clock) -> None:
-    of, session = pings(clock, 25.0, 20.0), Session(clock)
-    of.schedule(session)
+    scheduler, session = pings(clock, 25.0, 20.0), Session(clock)
+    scheduler.schedule(session)
     for _ in range(5):
         clock.pass_to(clock.now + 26)
         session.last_ping = None
-        of.schedule(session)
+        scheduler.schedule(session)
     assert len(session.pings) == 5
     assert session.ended == []
 
 
-def test_clients_whose_pings_are_due_shortly_after_another_share_a_turn(clock: Clock) -> None:
-    of = pings(clock, 25.0, 20.0)
+def test_pings_that_are_due_within_a_short_time_share_a_turn(clock: Clock) -> None:
+    scheduler = pings(clock, 25.0, 20.0)
     sessions = [Session(clock) for _ in range(1000)]
     for number, session in enumerate(sessions):
         clock.pass_to(1000 + number / 1000)
-        of.schedule(session)
+        scheduler.schedule(session)
     clock.pass_to(1030.0)
     assert all(len(session.pings) == 1 for session in sessions)
     assert clock.wakes <= 1.0 / (25.0 / 300) + 2
 
 
 def test_an_interval_that_is_shorter_than_the_timeout_is_kept(clock: Clock) -> None:
-    of, first, second = pings(clock, 1.0, 50.0), Session(clock), Session(clock)
-    of.schedule(first)
+    scheduler, first, second = pings(clock, 1.0, 50.0), Session(clock), Session(clock)
+    scheduler.schedule(first)
     clock.pass_to(1001.0)
-    of.schedule(second)
+    scheduler.schedule(second)
     clock.pass_to(1002.0)
     assert second.pings == pytest.approx([1002.0])
 
 
-def test_sessions_that_left_are_not_held_until_their_pings_are_due(clock: Clock) -> None:
-    of, session = pings(clock, 25.0, 20.0), Session(clock)
-    of.schedule(session)
+def test_closed_sessions_are_freed_before_their_pings_are_due(clock: Clock) -> None:
+    scheduler, session = pings(clock, 25.0, 20.0), Session(clock)
+    scheduler.schedule(session)
     del session
     clock.pass_to(1050.0)
     assert clock.timers == []

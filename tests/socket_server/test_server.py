@@ -1,4 +1,4 @@
-"""The Socket.IO server's life: ports, threads, a start that fails and a stop that can come at any time."""
+"""Start and stop of the Socket.IO server: ports, threads, failures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_it_starts_answers_stops_and_frees_its_port(direct: bool) -> None:
         open_listener("127.0.0.1", served.port).close()
 
 
-def test_a_taken_port_is_an_error_in_the_callers_thread_that_names_it() -> None:
+def test_a_taken_port_raises_in_the_callers_thread_and_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -51,9 +51,7 @@ def test_a_server_that_was_never_started_can_be_stopped() -> None:
 
 
 @pytest.mark.parametrize("where", ["building", "beginning"])
-def test_a_start_that_fails_is_told_to_the_caller_and_frees_the_port(
-    monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
+def test_a_failed_start_raises_in_the_caller_and_frees_the_port(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("no luck")
 

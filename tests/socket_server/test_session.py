@@ -1,4 +1,4 @@
-"""One client's session: its way from polling to a WebSocket, step by step, and whatever comes in between."""
+"""One client's session: each step of the upgrade from polling to a WebSocket, and the events in between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rag_pipeline.service import StatusServer
 from rag_pipeline.socket_server import session
 from rag_pipeline.socket_server.eventlet_driver import loop as driver_loop
 from rag_pipeline.status.pipeline import PipelineStatus
-from tests.socket_server.inside import application
+from tests.socket_server.internals import application
 from tests.socket_server.support import (
     BINARY,
     CLOSE,
@@ -43,7 +43,7 @@ def pipeline() -> PipelineStatus:
 
 @pytest.fixture
 def server(pipeline: PipelineStatus) -> Iterator[StatusServer]:
-    # Clients that read slowly are not what these tests are about: the bound has tests of its own.
+    # These tests are not about slow clients: the bound has its own tests.
     with serving(pipeline, backlog_limit_bytes=1 << 26) as running:
         yield running
 
@@ -57,7 +57,7 @@ class Upgrade:
         self.websocket: RawWebSocket | None = None
 
     def follow(self, packets: list[str]) -> list[str]:
-        """Follow the events among the packets; return the rest."""
+        """Follow the events among the packets; return the others."""
         rest = []
         for packet in packets:
             if packet.startswith("42"):
@@ -91,7 +91,7 @@ class Upgrade:
         aim = pipeline.get()
         while self.followed.state is None or self.followed.state["seq"] < aim["seq"]:
             self.follow([self.websocket.receive()])
-        if self.followed.state["seq"] == aim["seq"]:  # else it went on meanwhile
+        if self.followed.state["seq"] == aim["seq"]:  # else the pipeline has changed in between
             assert without_volatile(self.followed.state) == without_volatile(aim)
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ def test_events_between_the_steps_of_an_upgrade_keep_their_order(upgrade: Upgrad
     assert upgrade.followed.state["step"] == "upgraded"
 
 
-def test_a_poll_under_way_is_ended_by_the_probe(upgrade: Upgrade) -> None:
+def test_the_probe_ends_the_poll_under_way(upgrade: Upgrade) -> None:
     upgrade.poll()
     answers: list[list[str]] = []
     poller = threading.Thread(target=lambda: answers.append(upgrade.poll()), daemon=True)
@@ -136,8 +136,8 @@ def test_a_poll_under_way_is_ended_by_the_probe(upgrade: Upgrade) -> None:
     assert answers == [["6"]]
 
 
-def test_an_open_websocket_that_never_probes_holds_no_events_back(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
-    """A proxy may let the handshake through and nothing else."""
+def test_an_open_websocket_that_never_probes_delays_no_events(upgrade: Upgrade, pipeline: PipelineStatus) -> None:
+    """A proxy may forward the handshake and nothing else."""
     upgrade.poll()
     upgrade.open()
     for step in range(5):
@@ -147,7 +147,7 @@ def test_an_open_websocket_that_never_probes_holds_no_events_back(upgrade: Upgra
         assert upgrade.followed.state["step"] == step
 
 
-def test_an_upgrade_that_does_not_get_on_is_given_up_and_polling_goes_on(
+def test_an_upgrade_that_stalls_is_cancelled_and_polling_continues(
     monkeypatch: pytest.MonkeyPatch, pipeline: PipelineStatus
 ) -> None:
     monkeypatch.setattr(session, "UPGRADE_TIMEOUT_SECONDS", 0.3)
@@ -166,14 +166,14 @@ def test_an_upgrade_that_does_not_get_on_is_given_up_and_polling_goes_on(
         upgrade.close()
 
 
-@pytest.mark.parametrize("said", ["5", "4x", "3probe", "2", "2prob", "garbage"])
-def test_an_upgrade_that_begins_wrong_is_given_up_and_polling_goes_on(
-    upgrade: Upgrade, pipeline: PipelineStatus, said: str
+@pytest.mark.parametrize("packet", ["5", "4x", "3probe", "2", "2prob", "garbage"])
+def test_an_upgrade_that_begins_with_another_packet_is_cancelled_and_polling_continues(
+    upgrade: Upgrade, pipeline: PipelineStatus, packet: str
 ) -> None:
     upgrade.poll()
     websocket = upgrade.open()
-    websocket.send(said)
-    if said != "5":
+    websocket.send(packet)
+    if packet != "5":
         websocket.wait_for_end()
         pipeline.update(own={"step": "later"})
         upgrade.poll()
@@ -181,7 +181,7 @@ def test_an_upgrade_that_begins_wrong_is_given_up_and_polling_goes_on(
         assert upgrade.followed.state["step"] == "later"
 
 
-def test_a_websocket_that_is_lost_before_the_switch_leaves_polling_as_it_was(
+def test_polling_continues_if_the_websocket_breaks_before_the_upgrade(
     upgrade: Upgrade, pipeline: PipelineStatus
 ) -> None:
     upgrade.poll()
@@ -206,7 +206,7 @@ def test_only_one_upgrade_at_a_time(upgrade: Upgrade, pipeline: PipelineStatus) 
 
 
 def turn_away(upgrade: Upgrade) -> None:
-    """Open another WebSocket for the session: it is closed at once, and tells nothing."""
+    """Open another WebSocket for the session: it is closed at once."""
     path = f"{WEBSOCKET_PATH}&sid={upgrade.polling.open['sid']}"
     with RawWebSocket(upgrade.polling.port, path=path) as another:
         assert another.receive_frame() == (CLOSE, (1000).to_bytes(2, "big"))
@@ -225,10 +225,10 @@ def test_an_upgraded_session_refuses_polls(upgrade: Upgrade, pipeline: PipelineS
     upgrade.follow_to_the_end(pipeline)
 
 
-def test_a_poll_left_hanging_by_the_switch_does_not_end_the_session(
+def test_a_poll_left_over_from_the_upgrade_does_not_end_the_session(
     pipeline: PipelineStatus,
 ) -> None:
-    """A client that switches without waiting for its poll: the poll runs out later and must do no harm."""
+    """If a client upgrades without waiting for its poll, the poll times out later and must do no harm."""
     with serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=1) as server:
         upgrade = Upgrade(server)
         upgrade.poll()
@@ -257,7 +257,7 @@ def test_a_poll_left_hanging_by_the_switch_does_not_end_the_session(
         upgrade.close()
 
 
-def test_upgrades_with_random_delays_under_load_miss_nothing(server: StatusServer, pipeline: PipelineStatus) -> None:
+def test_upgrades_with_random_delays_under_load_miss_no_event(server: StatusServer, pipeline: PipelineStatus) -> None:
     all_upgraded, all_quiet = threading.Barrier(13), threading.Event()
 
     def watch(number: int) -> None:
@@ -297,7 +297,7 @@ def test_upgrades_with_random_delays_under_load_miss_nothing(server: StatusServe
 
 
 def send(server: StatusServer, client: str, *packets: str | bytes) -> None:
-    """Send messages by the library's own call, as one of Socket.IO's would be."""
+    """Send messages through the library, as Socket.IO does."""
     done: list[bool] = []
 
     def run() -> None:
@@ -326,7 +326,9 @@ def test_binary_packets_are_base64_in_a_poll(server: StatusServer) -> None:
         assert packets == ["bAQIDBA==", "4text"]
 
 
-def test_binary_packets_that_wait_in_an_upgrade_come_as_binary_frames(upgrade: Upgrade, server: StatusServer) -> None:
+def test_binary_packets_that_wait_during_an_upgrade_become_binary_frames(
+    upgrade: Upgrade, server: StatusServer
+) -> None:
     upgrade.poll()
     upgrade.probe()
     send(server, upgrade.polling.open["sid"], b"\x01\x02")
@@ -335,11 +337,11 @@ def test_binary_packets_that_wait_in_an_upgrade_come_as_binary_frames(upgrade: U
     assert upgrade.websocket.receive_frame() == (BINARY, b"\x01\x02")
 
 
-def test_the_end_of_a_session_comes_alone(
+def test_close_is_alone_in_its_answer(
     server: StatusServer, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """socket.io-client closes at CLOSE and keeps the events before it in the same answer for its next connection."""
-    monkeypatch.setattr(driver_loop, "STOP_STEP_SECONDS", 4.0)  # on a busy machine the next poll takes its time
+    """socket.io-client closes at CLOSE and keeps the events before it for its next connection."""
+    monkeypatch.setattr(driver_loop, "STOP_STEP_SECONDS", 4.0)  # on a busy machine the next poll may be late
     with PollingSession(server.socket_port) as client:
         while not client.receive().startswith("42"):
             pass

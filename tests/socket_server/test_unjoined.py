@@ -1,4 +1,4 @@
-"""Which sessions are ended for being in no namespace, on a clock of the test's."""
+"""The sessions that are ended because they are in no namespace, on a fake clock."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rag_pipeline.socket_server.unjoined import ENDED_A_TURN, LIMIT_SECONDS, MIN
 
 
 class Sessions:
-    """Sessions, of which some have joined."""
+    """Unjoined and joined sessions."""
 
     def __init__(self, *names: str) -> None:
         self.members: set[str] = set()
@@ -16,7 +16,7 @@ class Sessions:
             self.unjoined.add(name, 0.0)
 
 
-def test_a_session_that_joins_nothing_is_ended_after_its_time() -> None:
+def test_an_unjoined_session_is_ended_after_the_limit() -> None:
     sessions = Sessions("unjoined", "member")
     sessions.unjoined.discard("member")
     sessions.unjoined.turn(LIMIT_SECONDS - 1)
@@ -26,7 +26,7 @@ def test_a_session_that_joins_nothing_is_ended_after_its_time() -> None:
     assert len(sessions.unjoined) == 0
 
 
-def test_the_time_of_one_that_leaves_begins_anew() -> None:
+def test_the_limit_restarts_when_a_session_leaves_a_namespace() -> None:
     sessions = Sessions("late")
     sessions.unjoined.discard("late")
     sessions.unjoined.add("late", 100.0)
@@ -36,7 +36,7 @@ def test_the_time_of_one_that_leaves_begins_anew() -> None:
     assert sessions.ended == ["late"]
 
 
-def test_one_that_left_one_namespace_and_is_in_another_stays() -> None:
+def test_a_session_that_is_in_another_namespace_stays() -> None:
     sessions = Sessions("member")
     sessions.members.add("member")
     sessions.unjoined.turn(LIMIT_SECONDS)
@@ -44,7 +44,7 @@ def test_one_that_left_one_namespace_and_is_in_another_stays() -> None:
     assert len(sessions.unjoined) == 0
 
 
-def test_over_the_bound_the_oldest_goes_once_it_has_had_its_second() -> None:
+def test_over_the_bound_the_oldest_is_ended_after_its_minimum_time() -> None:
     sessions = Sessions("first", "second")
     assert sessions.unjoined.has_room(0.5, limit=3)
     assert not sessions.unjoined.has_room(0.5, limit=2)
@@ -53,7 +53,7 @@ def test_over_the_bound_the_oldest_goes_once_it_has_had_its_second() -> None:
     assert sessions.ended == ["first"]
 
 
-def test_a_transport_may_give_them_less_time() -> None:
+def test_the_minimum_time_can_be_shorter_for_a_transport() -> None:
     sessions = Sessions()
     sessions.unjoined = UnjoinedSessions(sessions.members.__contains__, sessions.ended.append, 0.3)
     sessions.unjoined.add("first", 0.0)
@@ -61,7 +61,7 @@ def test_a_transport_may_give_them_less_time() -> None:
     assert sessions.unjoined.end_oldest(0.3)
 
 
-def test_members_are_passed_over() -> None:
+def test_joined_sessions_are_skipped() -> None:
     sessions = Sessions("member", "unjoined")
     sessions.members.add("member")
     assert sessions.unjoined.end_oldest(MIN_SECONDS)
@@ -69,7 +69,7 @@ def test_members_are_passed_over() -> None:
     assert not sessions.unjoined.end_oldest(MIN_SECONDS)
 
 
-def test_many_are_ended_a_part_at_a_time() -> None:
+def test_many_sessions_are_ended_in_several_turns() -> None:
     sessions = Sessions(*(f"s{number}" for number in range(2 * ENDED_A_TURN)))
     sessions.unjoined.turn(LIMIT_SECONDS)
     assert len(sessions.ended) == ENDED_A_TURN

@@ -1,4 +1,4 @@
-"""One WebSocket on the server's side, over a real socket pair and over one that takes bytes as it likes."""
+"""The server's side of a WebSocket, on a socket pair and on a socket with partial writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_MESSAGE = 1 << 14
 
 @dataclass
 class Handle:
-    """A watch or a timer that a test fires by hand."""
+    """A watch or a timer that the test fires."""
 
     callback: Callable[[], None]
     active: bool = True
@@ -41,7 +41,7 @@ class Handle:
 
 @dataclass
 class HandLoop:
-    """A loop whose turns are the test's."""
+    """A loop that the test turns."""
 
     reader: Handle | None = None
     writer: Handle | None = None
@@ -95,7 +95,7 @@ class Log:
 
 
 class Bench:
-    """A connection on one end of a socket pair, a test on the other."""
+    """A socket pair with a connection on one end and the test on the other."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         ours, self.peer = socket.socketpair()
@@ -120,7 +120,7 @@ class Bench:
                 self.loop.readable()
 
     def received(self) -> bytes:
-        """Return what has arrived so far."""
+        """Return the bytes that have arrived so far."""
         data = b""
         self.peer.setblocking(False)
         try:
@@ -144,7 +144,7 @@ def bench() -> Iterator[Bench]:
 
 
 def frames_of(data: bytes) -> list[tuple[Opcode, object]]:
-    """Return the whole frames as an independent client reads them."""
+    """Parse the frames with wsproto's client."""
     protocol = FrameProtocol(client=True, extensions=[])
     protocol.receive_bytes(data)
     found: list[tuple[Opcode, object]] = []
@@ -173,7 +173,7 @@ def test_the_handshake_answers_as_in_the_example_of_rfc_6455() -> None:
     assert answer.endswith(b"\r\n\r\n")
 
 
-def test_the_handshake_offers_no_compression_whatever_is_asked_trap_6() -> None:
+def test_the_handshake_accepts_no_compression() -> None:
     answer = handshake({**ASKED, "HTTP_SEC_WEBSOCKET_EXTENSIONS": "permessage-deflate"})
     assert answer is not None
     assert b"extensions" not in answer.lower()
@@ -191,7 +191,7 @@ def test_the_handshake_offers_no_compression_whatever_is_asked_trap_6() -> None:
         {"HTTP_SEC_WEBSOCKET_VERSION": "8"},
     ],
 )
-def test_the_handshake_refuses_what_is_not_one(wrong: dict[str, str]) -> None:
+def test_an_invalid_handshake_is_refused(wrong: dict[str, str]) -> None:
     assert handshake({**ASKED, **wrong}) is None
     assert handshake({k: v for k, v in ASKED.items() if k not in wrong}) is None
 
@@ -206,7 +206,7 @@ def test_a_write_goes_out_at_once(bench: Bench) -> None:
     assert bench.connection.backlog_bytes == 0
 
 
-def test_what_the_socket_does_not_take_waits_and_goes_first(bench: Bench) -> None:
+def test_unsent_bytes_go_out_before_later_writes(bench: Bench) -> None:
     sent = [text_frame(bytes([65 + n]) * 3000) for n in range(20)]
     for data in sent:
         bench.connection.write(data)
@@ -221,7 +221,7 @@ def test_what_the_socket_does_not_take_waits_and_goes_first(bench: Bench) -> Non
     assert bench.connection.backlog_bytes == 0
 
 
-def test_over_the_bound_the_connection_is_cut_and_its_owner_told_once() -> None:
+def test_over_the_bound_the_connection_is_aborted_and_the_owner_called_once() -> None:
     bench = Bench(limit=10_000)
     for _ in range(100):
         bench.connection.write(text_frame(b"x" * 1000))
@@ -234,7 +234,7 @@ def test_over_the_bound_the_connection_is_cut_and_its_owner_told_once() -> None:
     bench.close()
 
 
-def test_a_peer_that_is_gone_is_noticed_by_the_write(bench: Bench) -> None:
+def test_a_write_notices_that_the_peer_has_left(bench: Bench) -> None:
     bench.peer.close()
     bench.connection.write(text_frame(b"x"))
     bench.connection.write(text_frame(b"y"))
@@ -242,7 +242,7 @@ def test_a_peer_that_is_gone_is_noticed_by_the_write(bench: Bench) -> None:
     assert bench.connection.closed
 
 
-def test_a_peer_that_goes_while_bytes_wait_for_it_is_noticed(bench: Bench) -> None:
+def test_a_peer_that_leaves_while_bytes_wait_is_noticed(bench: Bench) -> None:
     while not bench.loop.writing():
         bench.connection.write(text_frame(b"x" * 1000))
     bench.peer.close()
@@ -251,7 +251,7 @@ def test_a_peer_that_goes_while_bytes_wait_for_it_is_noticed(bench: Bench) -> No
     assert not bench.loop.writing()
 
 
-def test_close_sends_what_waits_then_a_close_frame(bench: Bench) -> None:
+def test_close_sends_the_backlog_then_a_close_frame(bench: Bench) -> None:
     while not bench.loop.writing():
         bench.connection.write(text_frame(b"x" * 1000))
     bench.connection.close()
@@ -268,7 +268,7 @@ def test_close_sends_what_waits_then_a_close_frame(bench: Bench) -> None:
     assert bench.log.lost == 0
 
 
-def test_a_close_does_not_wait_for_ever_for_a_peer_that_reads_nothing(bench: Bench) -> None:
+def test_a_close_waits_for_a_bounded_time(bench: Bench) -> None:
     while not bench.loop.writing():
         bench.connection.write(text_frame(b"x" * 1000))
     bench.connection.close()
@@ -279,7 +279,7 @@ def test_a_close_does_not_wait_for_ever_for_a_peer_that_reads_nothing(bench: Ben
         os.fstat(bench.fd)
 
 
-def test_the_end_can_come_twice(bench: Bench) -> None:
+def test_close_and_abort_are_idempotent(bench: Bench) -> None:
     bench.connection.close()
     bench.connection.close()
     bench.connection.abort()
@@ -288,7 +288,7 @@ def test_the_end_can_come_twice(bench: Bench) -> None:
 
 
 class FaultySocket:
-    """Takes as many bytes at a time as it is told to, none included, and then whatever the real one takes."""
+    """Takes the given numbers of bytes, which may be 0, then as many as the real socket takes."""
 
     def __init__(self, takes: list[int]) -> None:
         self._takes = takes
@@ -321,7 +321,7 @@ class FaultySocket:
     takes=st.lists(st.integers(0, 700), max_size=80),
     end=st.sampled_from(["close", "none"]),
 )
-def test_property_bytes_arrive_in_order_once_however_few_the_socket_takes(
+def test_property_bytes_arrive_once_in_order_with_any_partial_writes(
     steps: list[tuple[str, object]], takes: list[int], end: str
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -362,7 +362,7 @@ def test_property_bytes_arrive_in_order_once_however_few_the_socket_takes(
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
-def test_messages_come_whole_however_they_are_cut(bench: Bench) -> None:
+def test_fragmented_messages_are_joined(bench: Bench) -> None:
     data = (
         masked_frame(TEXT, "grüße".encode())
         + masked_frame(BINARY, b"\x00\xff")
@@ -378,26 +378,26 @@ def test_messages_come_whole_however_they_are_cut(bench: Bench) -> None:
     assert frames_of(bench.received()) == [(Opcode.PONG, b"between")]
 
 
-def test_a_ping_is_answered_in_the_order_of_what_is_sent(bench: Bench) -> None:
+def test_a_pong_keeps_its_place_among_the_writes(bench: Bench) -> None:
     bench.connection.write(text_frame(b"before"))
     bench.send(masked_frame(PING, b"now"))
     bench.connection.write(text_frame(b"after"))
     assert [opcode for opcode, _ in frames_of(bench.received())] == [Opcode.TEXT, Opcode.PONG, Opcode.TEXT]
 
 
-def test_a_pong_that_no_one_asked_for_is_ignored(bench: Bench) -> None:
+def test_an_unsolicited_pong_is_ignored(bench: Bench) -> None:
     bench.send(masked_frame(PONG, b"hello"), masked_frame(TEXT, b"x"))
     assert bench.log.messages == ["x"]
 
 
-def test_a_close_frame_is_answered_and_ends_it(bench: Bench) -> None:
+def test_a_close_frame_is_answered_and_ends_the_connection(bench: Bench) -> None:
     bench.send(masked_frame(CLOSE, (1001).to_bytes(2, "big") + b"bye"))
     assert frames_of(bench.received())[0][0] is Opcode.CLOSE
     assert bench.peer.recv(1) == b""
     assert bench.log.lost == 1
 
 
-def test_the_end_of_the_stream_ends_it_once(bench: Bench) -> None:
+def test_the_end_of_the_stream_is_reported_once(bench: Bench) -> None:
     bench.peer.shutdown(socket.SHUT_WR)
     bench.loop.readable()
     bench.loop.readable()
@@ -424,19 +424,19 @@ def test_the_end_of_the_stream_ends_it_once(bench: Bench) -> None:
         ([b"\x81\xff" + b"\xff" * 8 + b"mask"], 1002),
     ],
 )
-def test_a_breach_of_the_protocol_is_answered_with_its_code(bench: Bench, sent: list[bytes], code: int) -> None:
+def test_a_protocol_error_is_answered_with_its_code(bench: Bench, sent: list[bytes], code: int) -> None:
     bench.send(*sent)
     assert frames_of(bench.received()) == [(Opcode.CLOSE, (code, ""))]
     assert bench.log.lost == 1
     assert bench.log.messages == []
 
 
-def test_a_message_of_exactly_the_bound_is_taken(bench: Bench) -> None:
+def test_a_message_of_exactly_the_bound_is_accepted(bench: Bench) -> None:
     bench.send(masked_frame(TEXT, b"x" * MAX_MESSAGE))
     assert bench.log.messages == ["x" * MAX_MESSAGE]
 
 
-def test_a_huge_frame_is_refused_before_it_is_collected(bench: Bench) -> None:
+def test_a_huge_frame_is_refused_before_it_is_buffered(bench: Bench) -> None:
     head = b"\x82\xff" + (1 << 40).to_bytes(8, "big") + b"mask"
     bench.send(head, b"x" * (MAX_MESSAGE + 4096))
     assert frames_of(bench.received()) == [(Opcode.CLOSE, (1009, ""))]
@@ -455,7 +455,7 @@ def test_property_garbage_ends_in_a_close_or_in_messages_never_in_an_error(chunk
     bench.close()
 
 
-def test_no_one_is_told_anything_after_an_owners_close(bench: Bench) -> None:
+def test_the_owner_is_not_called_after_its_close(bench: Bench) -> None:
     while not bench.loop.writing():
         bench.connection.write(text_frame(b"x" * 1000))
     bench.connection.close()
@@ -480,7 +480,7 @@ def test_no_one_is_told_anything_after_an_owners_close(bench: Bench) -> None:
     ],
 )
 def test_the_first_subprotocol_that_is_offered_is_chosen(offered: str | None, chosen: bytes | None) -> None:
-    """Browsers fail a connection on which none of those that they offered was chosen."""
+    """Browsers fail a connection if none of the offered ones was chosen."""
     environ = dict(ASKED)
     if offered is not None:
         environ["HTTP_SEC_WEBSOCKET_PROTOCOL"] = offered
@@ -493,14 +493,14 @@ def test_the_first_subprotocol_that_is_offered_is_chosen(offered: str | None, ch
 # -- what a client may send --------------------------------------------------------------------------------------------
 
 
-def test_a_few_frames_are_taken_in_a_turn_and_the_rest_in_the_next(bench: Bench) -> None:
+def test_a_turn_handles_a_few_frames_and_the_next_turn_the_rest(bench: Bench) -> None:
     bench.send(masked_frame(TEXT, b"3") * (websocket.FRAMES_A_TURN + 1))
     assert len(bench.log.messages) == websocket.FRAMES_A_TURN
     bench.loop.timers[-1].fire()
     assert len(bench.log.messages) == websocket.FRAMES_A_TURN + 1
 
 
-def test_its_owner_is_told_once_that_the_descriptor_is_closed(bench: Bench) -> None:
+def test_the_closed_callback_is_called_once(bench: Bench) -> None:
     bench.connection.abort()
     bench.connection.abort()
     assert bench.closed == 1

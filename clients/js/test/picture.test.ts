@@ -5,7 +5,7 @@ import type { NamedEvent, State } from "../src/types.js";
 import { file, fileEvent, status, started } from "./events.js";
 import { Program } from "./program.js";
 
-const program = new Program("tests.clients.pictured");
+const program = new Program("tests.clients.state_histories");
 afterAll(() => program.kill());
 
 type Told = [...NamedEvent, State | null];

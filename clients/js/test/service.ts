@@ -23,7 +23,7 @@ export class Service {
   httpPort = 0;
 
   private constructor(env: Env) {
-    this.#program = new Program("tests.clients.served", env);
+    this.#program = new Program("tests.clients.driven_service", env);
   }
 
   /** Start a service on any port, or the given one; it ends with the test. */

@@ -1,9 +1,9 @@
-"""A service that a test in another language drives: reads calls as lines of JSON, answers each with a line.
+"""A service for tests in another language: reads calls as lines of JSON, and answers each with a line.
 
 A line is ``[target, name, arguments, keywords]``. The target ``service`` has ``start`` (port, state folder) and
-``stop``; any other is a pipeline, ``default`` the process-wide one: ``make`` (type) makes it, ``flood`` (events a
-second, seconds) has it work, and whatever else is called is a method of PipelineStatus. An answer is the pipeline's
-state, or the ports; or ``{"error": …}``. Ends with its input.
+``stop``. Any other target is a pipeline; ``default`` is the process-wide one. ``make`` (type) creates a pipeline,
+``flood`` (events a second, seconds) emits events, and every other name is a method of PipelineStatus. An answer is the
+pipeline's state, the ports, or ``{"error": …}``. Ends with its input.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Service:
         return {"port": self._server.socket_port, "http_port": self._server.http_port}
 
     def stop(self) -> Json:
-        """End the service, and leave the pipelines as they are."""
+        """Stop the service; keep the pipelines."""
         if self._server is not None:
             self._server.stop()
         return {}
 
     def answer(self, target: str, name: str, arguments: list[Any], keywords: Json) -> Json:
-        """Do what a line says."""
+        """Make the call of one line."""
         if target == "service":
             made: Json = getattr(self, name)(*arguments, **keywords)
             return made
@@ -55,7 +55,7 @@ class Service:
 
 
 def _flood(pipeline: PipelineStatus, a_second: int, seconds: float) -> None:
-    """Start and complete files, so many events a second."""
+    """Start and complete files at the given rate of events."""
     began, sent = time.monotonic(), 0
     while (passed := time.monotonic() - began) < seconds:
         while sent < passed * a_second:
@@ -70,12 +70,12 @@ def _flood(pipeline: PipelineStatus, a_second: int, seconds: float) -> None:
 
 def main() -> None:
     """Answer until the end of input."""
-    logging.disable(logging.WARNING)  # of files that were never started: tests do that, too
+    logging.disable(logging.WARNING)  # about files that were never started, which is intended here
     service = Service()
     for line in sys.stdin:
         try:
             answer = service.answer(*json.loads(line))
-        except Exception as error:  # noqa: BLE001 - told to the test that asked
+        except Exception as error:  # noqa: BLE001 - sent to the test
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
     service.stop()

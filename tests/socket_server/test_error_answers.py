@@ -1,4 +1,4 @@
-"""Requests that are refused, and the parts of a request that decide about it."""
+"""Checks of requests, and error answers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from rag_pipeline.socket_server.error_responses import LOST_POLL, check_request, is_client_library, query_parameter
+from rag_pipeline.socket_server.error_answers import LOST_POLL, check_request, is_client_library, query_parameter
 
 
 def refused(query: str, method: str = "GET") -> int | None:
-    """Return the code of the refusal."""
+    """Return the code of the error."""
     environ = {"REQUEST_METHOD": method, "QUERY_STRING": query}
     refusal = check_request(environ, ("polling",), lambda sid: sid == "there")
     return None if refusal is None else int(str(refusal.body["code"]))
@@ -34,11 +34,11 @@ def refused(query: str, method: str = "GET") -> int | None:
         ("EIO=4x&transport=polling", "GET", 5),
     ],
 )
-def test_a_request_is_refused_for_the_first_thing_that_is_wrong(query: str, method: str, code: int | None) -> None:
+def test_the_first_error_of_a_request_decides(query: str, method: str, code: int | None) -> None:
     assert refused(query, method) == code
 
 
-def test_a_refusal_is_one_line_of_json_with_its_length() -> None:
+def test_an_error_is_one_line_of_json_with_its_length() -> None:
     assert json.loads(LOST_POLL.encode()) == LOST_POLL.body
     assert dict(LOST_POLL.headers)["Content-Length"] == str(len(LOST_POLL.encode()))
     assert b"\n" not in LOST_POLL.encode()
@@ -53,5 +53,5 @@ def test_the_first_value_of_a_parameter_counts() -> None:
     ("path", "is_one"),
     [("/socket.io/socket.io.js", True), ("/socket.io/x.js.map", True), ("/socket.io/", False), ("/a.js", False)],
 )
-def test_the_client_library_is_looked_for_below_the_path(path: str, is_one: bool) -> None:
+def test_the_client_library_is_below_the_path(path: str, is_one: bool) -> None:
     assert is_client_library(path, "/socket.io/") is is_one

@@ -14,7 +14,7 @@ EIO_VERSION = "4"
 _QUERY = "rag_pipeline.query"
 
 
-class ErrorResponse(NamedTuple):
+class ErrorAnswer(NamedTuple):
     """An HTTP answer that is an error."""
 
     status: str
@@ -32,9 +32,9 @@ class ErrorResponse(NamedTuple):
         return headers + ([("Allow", self.allow)] if self.allow else [])
 
 
-def bad_request(code: int, message: str, *, status: str = "400 Bad Request", allow: str | None = None) -> ErrorResponse:
+def bad_request(code: int, message: str, *, status: str = "400 Bad Request", allow: str | None = None) -> ErrorAnswer:
     """Return an error with one of Engine.IO's codes."""
-    return ErrorResponse(status, {"code": code, "message": message}, allow)
+    return ErrorAnswer(status, {"code": code, "message": message}, allow)
 
 
 UNKNOWN_SID = bad_request(1, "Session ID unknown")
@@ -51,7 +51,7 @@ def query_parameter(environ: Environ, name: str) -> str | None:
     return values[0] if values else None
 
 
-def check_request(environ: Environ, transports: Container[str], is_open: Callable[[str], bool]) -> ErrorResponse | None:
+def check_request(environ: Environ, transports: Container[str], is_open: Callable[[str], bool]) -> ErrorAnswer | None:
     """Return what is wrong with the request, None if nothing is.
 
     ``is_open`` returns whether there is a session with an id.

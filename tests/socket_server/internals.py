@@ -1,4 +1,4 @@
-"""What is inside of a running service: for tests that look at what its clients can't see."""
+"""Access to the inside of a running service."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rag_pipeline.socket_server.application import Application
 
 
 def application(server: StatusServer) -> Application:
-    """Return the Socket.IO application of this server."""
+    """Return the Socket.IO application of the server."""
     hub = server._sockets.hub
     (app,) = [found for found in gc.get_objects() if isinstance(found, Application) and found._hub is hub]
     return app

@@ -1,4 +1,4 @@
-"""A TCP proxy with the latency of a long way."""
+"""A TCP proxy with latency."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HOST = "127.0.0.1"
 
 
 class LaggingProxy:
-    """Carries each connection to ``target``, which may change; what passes is ``delay_seconds`` late each way."""
+    """Forwards each connection to ``target``, which may change, with ``delay_seconds`` of latency each way."""
 
     def __init__(self, delay_seconds: float) -> None:
         self.target = 0
@@ -44,7 +44,7 @@ class LaggingProxy:
 
 
 class Side(asyncio.Protocol):
-    """One of the two connections; what comes goes out at the other, later."""
+    """One of the two connections; forwards data to the other one later."""
 
     def __init__(self, proxy: LaggingProxy) -> None:
         self.proxy = proxy
@@ -57,20 +57,20 @@ class Side(asyncio.Protocol):
         self.proxy.open.add(self.transport)
 
     def data_received(self, data: bytes) -> None:
-        self._pass_on(data)
+        self._delay(data)
 
     def connection_lost(self, _error: Exception | None) -> None:
         assert self.transport is not None
         self.proxy.open.discard(self.transport)
-        self._pass_on(b"")
+        self._delay(b"")
 
-    def _pass_on(self, data: bytes) -> None:
+    def _delay(self, data: bytes) -> None:
         self._late.append(data)
-        self.proxy.loop.call_later(self.proxy.delay, self._hand_over)
+        self.proxy.loop.call_later(self.proxy.delay, self._forward)
 
-    def _hand_over(self) -> None:
-        if self.other is None or self.other.transport is None:  # the far side is not there yet
-            self.proxy.loop.call_later(0.005, self._hand_over)
+    def _forward(self) -> None:
+        if self.other is None or self.other.transport is None:  # the far side is not connected yet
+            self.proxy.loop.call_later(0.005, self._forward)
             return
         data = self._late.popleft()
         if data:
@@ -80,7 +80,7 @@ class Side(asyncio.Protocol):
 
 
 class Near(Side):
-    """The client's side, which opens the other one."""
+    """The client's connection, which opens the other one."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -92,7 +92,7 @@ class Near(Side):
         try:
             await self.proxy.loop.create_connection(lambda: far, HOST, self.proxy.target)
         except OSError:
-            self.other = self  # nothing to hand over to
+            self.other = self  # there is no far side to forward to
             self.transport.abort()
             return
         self.other, far.other = far, self
