@@ -24,8 +24,8 @@ try:
     from rag_pipeline.common.stop_signals import StopSignals
     from rag_pipeline.contract.events import EVENT_NAMES, NAMESPACE_NAMES
     from rag_pipeline.errors import ExitCode
-    from rag_pipeline.service.server import start_status_server
-    from rag_pipeline.status import PipelineStatus
+    from rag_pipeline.service import start_status_server
+    from rag_pipeline.status.pipeline import PipelineStatus
     from tests.verify import Recorder, Watcher, differences
 except KeyboardInterrupt:  # the libraries take a moment to load
     raise SystemExit(130) from None

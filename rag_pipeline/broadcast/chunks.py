@@ -35,8 +35,8 @@ class ChunkMaker:
         self._kept: dict[Hashable, PacketChunk] = {}
         self._kept_bytes = 0
 
-    def make(self, channel: BroadcastChannel, parts: Iterable[ChunkPart]) -> tuple[list[Packet], int]:
-        """Return the packets of the first parts that fit, and the number of these parts."""
+    def make(self, channel: BroadcastChannel, parts: Iterable[ChunkPart]) -> tuple[PacketBatch | None, int]:
+        """Return the packets of the first parts that fit, if there are any, and the number of these parts."""
         packets: list[Packet] = []
         size = taken = 0
         for entry, offset, extra in parts:
@@ -48,7 +48,7 @@ class ChunkMaker:
                 packet = packet_for(channel, entry.event.name, with_offset(text, offset, extra), offset)
                 size += len(packet.text)
                 packets.append(packet)
-        return packets, taken
+        return batch(packets) if packets else None, taken
 
     def find(self, key: Hashable) -> PacketChunk | None:
         """Return a cached chunk; None if there is none."""
@@ -66,11 +66,6 @@ class ChunkMaker:
         """Drop all chunks."""
         self._kept.clear()
         self._kept_bytes = 0
-
-
-def joined(packets: list[Packet]) -> PacketBatch | None:
-    """Return the packets as one batch; None without packets."""
-    return batch(packets) if packets else None
 
 
 def _size(chunk: PacketChunk) -> int:

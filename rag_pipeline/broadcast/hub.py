@@ -26,7 +26,7 @@ from rag_pipeline.broadcast.newcomers import Newcomers
 from rag_pipeline.broadcast.pages import Fetch
 from rag_pipeline.broadcast.remote_states import RemoteStates
 from rag_pipeline.broadcast.subscriber import Subscriber
-from rag_pipeline.common.mailbox import LOOK_SECONDS, Mailbox
+from rag_pipeline.common.mailbox import MAX_WAIT_SECONDS, Mailbox
 from rag_pipeline.contract import events
 from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal import Entry, Generations, Tail, offset_of
@@ -121,7 +121,7 @@ class Hub:
         self._timer_order = itertools.count()
         self._finish_due = 0.0
 
-    # -- subscribers -----------------------------------------------------------------------------------------------
+    # -- subscribers ---------------------------------------------------------------------------------------------------
 
     def join(self, subscriber: Subscriber) -> None:
         """Let a newcomer join at this point in the order of events."""
@@ -164,7 +164,7 @@ class Hub:
         yield from itertools.chain.from_iterable(s.values() for s in self._live.values())
         yield from self._newcomers.subscribers()
 
-    # -- the loop's turn -------------------------------------------------------------------------------------------
+    # -- the loop's turn -----------------------------------------------------------------------------------------------
 
     def drain(self) -> float:
         """Send what is queued; return the seconds until the next call, unless the mailbox wakes the loop before.
@@ -190,7 +190,7 @@ class Hub:
         wait = self._newcomers.turn()
         if len(self.mailbox):
             return 0.0
-        wait = LOOK_SECONDS if wait is None else wait
+        wait = MAX_WAIT_SECONDS if wait is None else wait
         return min(wait, max(0.0, self._timers[0][0] - time.monotonic())) if self._timers else wait
 
     def _handle(self, item: HubItem) -> None:
@@ -243,7 +243,7 @@ class Hub:
     def _run_timers(self) -> None:
         now = time.monotonic()
         if now >= self._finish_due:
-            self._finish_due = now + LOOK_SECONDS
+            self._finish_due = now + MAX_WAIT_SECONDS
             for pipeline in self._pipelines():
                 pipeline.finish()  # a change that an exception raised into the reporting thread has interrupted
         while self._timers and self._timers[0][0] <= now:
@@ -253,7 +253,7 @@ class Hub:
             except Exception:
                 logger.exception("a pipeline could not publish what it held back")
 
-    # -- sending ---------------------------------------------------------------------------------------------------
+    # -- sending -------------------------------------------------------------------------------------------------------
 
     def _route(self, entry: Entry) -> None:
         event = entry.event
@@ -314,7 +314,7 @@ class Hub:
         except Exception:
             logger.exception("client %s in %s could not be disconnected", subscriber.sid, subscriber.namespace)
 
-    # -- pipelines of other processes, and a journal that is replaced ------------------------------------------------
+    # -- pipelines of other processes, and a journal that is replaced --------------------------------------------------
 
     def mark_stalled(self, pipeline_ids: Iterable[str]) -> None:
         """Show which remote pipelines have stopped reporting, and which report again."""

@@ -44,34 +44,34 @@ class Pages:
         self._fetch = fetch
         self._pages: dict[tuple[str, int], Page] = {}
         self._size_bytes = 0
-        self._asked: set[tuple[str, int]] = set()
+        self._pending: set[tuple[str, int]] = set()
 
     def find(self, namespace: str, position: int, tail: Tail) -> Page | None:
         """Return the page to read from at the position; None while the store reads it."""
         key = namespace, position
-        found = self._find(key)
-        if found is None and key not in self._asked:
-            self._asked.add(key)
+        page = self._find(key)
+        if page is None and key not in self._pending:
+            self._pending.add(key)
             self._fetch(position, namespace, lambda entries, end: self._take(key, entries, end, tail))
-            found = self._find(key)  # if the store answered at once
-        return found
+            page = self._find(key)  # if the store answered at once
+        return page
 
     def _find(self, key: tuple[str, int]) -> Page | None:
         namespace, position = key
-        found = self._pages.get(key)
-        if found is not None and not found.covers(position):
-            if found.failed_at is not None and time.monotonic() < found.failed_at + FAILED_SECONDS:
-                return found
+        page = self._pages.get(key)
+        if page is not None and not page.covers(position):
+            if page.failed_at is not None and time.monotonic() < page.failed_at + FAILED_SECONDS:
+                return page
             self._drop(key)
-            found = None
-        if found is None:
-            found = next((p for (ns, _), p in self._pages.items() if ns == namespace and p.covers(position)), None)
-        return found
+            page = None
+        if page is None:
+            page = next((p for (ns, _), p in self._pages.items() if ns == namespace and p.covers(position)), None)
+        return page
 
     def _take(self, key: tuple[str, int], entries: list[Entry] | None, end: int, tail: Tail) -> None:
-        if key not in self._asked:
+        if key not in self._pending:
             return  # it was asked of the journal before
-        self._asked.discard(key)
+        self._pending.discard(key)
         # The store may be ahead of the hub: events that have not passed the hub yet are read from the tail.
         end = min(end, tail.newest)
         kept = [entry for entry in entries or () if entry.position <= end]
@@ -87,7 +87,7 @@ class Pages:
         for page in self._pages.values():
             page.empty()
         self._pages.clear()
-        self._asked.clear()
+        self._pending.clear()
         self._size_bytes = 0
 
     def _drop(self, key: tuple[str, int]) -> None:

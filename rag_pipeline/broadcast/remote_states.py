@@ -57,8 +57,8 @@ class RemoteStates:
         event = entry.event
         if event.pipeline_id is None:
             return
-        known = self._states.get(event.pipeline_id)
-        state = apply_event(None if known is None else known.state, event.name, entry.take_payload())
+        remote = self._states.get(event.pipeline_id)
+        state = apply_event(None if remote is None else remote.state, event.name, entry.take_payload())
         if state is not None:
             with self._lock:
                 self._states[event.pipeline_id] = _RemoteState(event.namespaces, state)
@@ -88,20 +88,20 @@ class RemoteStates:
     def state(self, pipeline_id: str) -> Json | None:
         """Return the current state; None for an unknown pipeline."""
         with self._lock:
-            known, stalled = self._states.get(pipeline_id), pipeline_id in self._stalled
-        if known is None:
+            remote, stalled = self._states.get(pipeline_id), pipeline_id in self._stalled
+        if remote is None:
             return None
-        state = {**known.state, "seconds_until_next_check": _seconds_until(known.state["next_check_time"])}
+        state = {**remote.state, "seconds_until_next_check": _seconds_until(remote.state["next_check_time"])}
         return {**state, "status": STALLED} if stalled else state
 
     def event(self, pipeline_id: str) -> PipelineEvent | None:
         """Return the state as a ``pipeline:status`` without a number of its own; None for an unknown pipeline."""
-        known, state = self._states.get(pipeline_id), self.state(pipeline_id)
-        if known is None or state is None:
+        remote, state = self._states.get(pipeline_id), self.state(pipeline_id)
+        if remote is None or state is None:
             return None
         return PipelineEvent(
             STATUS,
-            known.namespaces,
+            remote.namespaces,
             pipeline_id,
             state["pipeline_type"],
             state["epoch"],

@@ -13,7 +13,7 @@ import logging
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 
-from rag_pipeline.broadcast.chunks import CHUNK_BYTES, ChunkMaker, ChunkPart, PacketChunk, joined
+from rag_pipeline.broadcast.chunks import CHUNK_BYTES, ChunkMaker, ChunkPart, PacketChunk
 from rag_pipeline.broadcast.encoding import PacketBatch
 from rag_pipeline.broadcast.pages import Fetch, Page, Pages
 from rag_pipeline.broadcast.snapshots import ScriptStep, SnapshotRound
@@ -202,10 +202,10 @@ class Replays:
         if tail.reaches(reader.position):
             chunk = self._from_tail(reader, tail)
         else:
-            found = self._from_store(reader, tail)
-            if found is None:
+            stored = self._from_store(reader, tail)
+            if stored is None:
                 return None
-            chunk = found
+            chunk = stored
         reader.position = chunk.position
         return chunk
 
@@ -216,8 +216,8 @@ class Replays:
         if chunk is None:
             steps = reader.steps[reader.step : reader.step + CHUNK_EVENTS]
             parts = (ChunkPart(step.entry, step.offset, extra if step.is_state else "") for step in steps)
-            packets, taken = self._chunks.make(channel, parts)
-            chunk = PacketChunk(joined(packets), reader.step + taken)
+            batch, taken = self._chunks.make(channel, parts)
+            chunk = PacketChunk(batch, reader.step + taken)
             self._chunks.keep(key, chunk)
         reader.step = chunk.position
         reader.subscriber.greeted = True
@@ -225,16 +225,16 @@ class Replays:
 
     def _summaries(self, reader: _ReplayReader, tail: Tail) -> PacketChunk:
         """Return the unnumbered statuses that came during the replay, for clients that listen to statuses only."""
-        found = tail.summaries(reader.clock)[:CHUNK_EVENTS] if not reader.waits_for_states else []
+        summaries = tail.summaries(reader.clock)[:CHUNK_EVENTS] if not reader.waits_for_states else []
         namespace = reader.subscriber.namespace
-        wanted = [(clock, entry) for clock, entry in found if namespace in entry.event.namespaces]
+        wanted = [(clock, entry) for clock, entry in summaries if namespace in entry.event.namespaces]
         offset = offset_of(tail.identity, tail.newest)
-        packets, taken = self._chunks.make(reader.subscriber.channel, (ChunkPart(entry, offset) for _, entry in wanted))
+        batch, taken = self._chunks.make(reader.subscriber.channel, (ChunkPart(entry, offset) for _, entry in wanted))
         if taken < len(wanted):
             reader.clock = wanted[taken - 1][0]
-        elif found:
-            reader.clock = found[-1][0]
-        return PacketChunk(joined(packets), reader.position)
+        elif summaries:
+            reader.clock = summaries[-1][0]
+        return PacketChunk(batch, reader.position)
 
     def _from_tail(self, reader: _ReplayReader, tail: Tail) -> PacketChunk:
         channel, position = reader.subscriber.channel, reader.position
@@ -290,9 +290,9 @@ class Replays:
 
     def _chunk(self, reader: _ReplayReader, wanted: list[Entry], end: int, identity: str) -> tuple[PacketChunk, bool]:
         """Return the entries that fit, and whether that is all of them; only then the chunk reaches up to ``end``."""
-        packets, taken = self._chunks.make(reader.subscriber.channel, _parts(wanted, identity))
+        batch, taken = self._chunks.make(reader.subscriber.channel, _parts(wanted, identity))
         is_whole = taken == len(wanted)
-        return PacketChunk(joined(packets), end if is_whole else wanted[taken - 1].position), is_whole
+        return PacketChunk(batch, end if is_whole else wanted[taken - 1].position), is_whole
 
 
 def _wanted(entries: list[Entry], namespace: str, tail: Tail, *, was_away: bool) -> list[Entry]:

@@ -86,18 +86,18 @@ class SnapshotRound:
         return steps
 
     def _steps(self, namespace: str, resumed: bool) -> list[ScriptStep]:
-        passed = [one for one in self._passed if namespace in one.entry.event.namespaces]
+        passed = [item for item in self._passed if namespace in item.entry.event.namespaces]
         if resumed:
-            passed = [one for one in passed if one.is_state or one.entry.event.numbered]
+            passed = [item for item in passed if item.is_state or item.entry.event.numbered]
         else:
-            passed = [one for one in passed if one.is_state or not one.was_awaited]
-        last_state = max((index for index, one in enumerate(passed) if one.is_state), default=-1)
+            passed = [item for item in passed if item.is_state or not item.was_awaited]
+        last_state = max((index for index, item in enumerate(passed) if item.is_state), default=-1)
         if last_state < 0:
             passed.insert(0, _PassedEvent(Entry(self.end, _empty_state(namespace)), is_state=True, was_awaited=False))
             last_state = 0
         return [
-            ScriptStep(one.entry, self._offset(one.entry, can_resume=resumed or index >= last_state), one.is_state)
-            for index, one in enumerate(passed)
+            ScriptStep(item.entry, self._offset(item.entry, can_resume=resumed or index >= last_state), item.is_state)
+            for index, item in enumerate(passed)
         ]
 
     def _offset(self, entry: Entry, *, can_resume: bool) -> str:
@@ -107,9 +107,9 @@ class SnapshotRound:
         """Drop the encoded states once clients that keep up have them: a slow client must not hold megabytes."""
         if self._completed_at and time.monotonic() > self._completed_at + TEXT_SECONDS:
             self._completed_at = 0.0
-            for one in self._passed:
-                if one.is_state:
-                    one.entry.forget_text()
+            for item in self._passed:
+                if item.is_state:
+                    item.entry.forget_text()
 
 
 class SnapshotRounds:
@@ -136,20 +136,20 @@ class SnapshotRounds:
         if self._last is not None and self._is_current(self._last):
             self._ready(subscriber, self._last)
             return
-        current = next((one for one in self.open if self._is_current(one)), None)
+        current = next((round_ for round_ in self.open if self._is_current(round_)), None)
         if current is not None:
             current.receivers[subscriber.sid] = subscriber
             return
-        one = SnapshotRound(self._tail)
-        one.receivers[subscriber.sid] = subscriber
-        self.open.append(one)
-        one.awaited.update(self._ask(one))
-        self._finish(one)
+        round_ = SnapshotRound(self._tail)
+        round_.receivers[subscriber.sid] = subscriber
+        self.open.append(round_)
+        round_.awaited.update(self._ask(round_))
+        self._finish(round_)
 
-    def _is_current(self, one: SnapshotRound) -> bool:
-        if one.identity != self._tail.identity or one.start_clock != self._tail.clock:
+    def _is_current(self, round_: SnapshotRound) -> bool:
+        if round_.identity != self._tail.identity or round_.start_clock != self._tail.clock:
             return False
-        return one.is_untouched or one is self._last
+        return round_.is_untouched or round_ is self._last
 
     def end_turn(self) -> None:
         """Forget the round that was complete at once: it serves only clients that come in the same turn."""
@@ -157,8 +157,8 @@ class SnapshotRounds:
 
     def record(self, entry: Entry) -> None:
         """Add an event that passes to every open round."""
-        for one in self.open:
-            one.add_event(entry)
+        for round_ in self.open:
+            round_.add_event(entry)
 
     def take(self, receiver: object, event: PipelineEvent) -> None:
         """Take a state that a pipeline has published for a round."""
@@ -174,12 +174,12 @@ class SnapshotRounds:
 
     def discard(self, sid: str) -> None:
         """Forget a subscriber; unknown ones are fine."""
-        for one in self.open:
-            one.receivers.pop(sid, None)
+        for round_ in self.open:
+            round_.receivers.pop(sid, None)
 
     def subscribers(self) -> list[Subscriber]:
         """Return the receivers of all open rounds."""
-        return [subscriber for one in self.open for subscriber in one.receivers.values()]
+        return [subscriber for round_ in self.open for subscriber in round_.receivers.values()]
 
     def abort(self) -> list[Subscriber]:
         """End all rounds without a result; return their receivers."""
@@ -188,16 +188,16 @@ class SnapshotRounds:
         self._last = None
         return waiting
 
-    def _finish(self, one: SnapshotRound) -> None:
-        if one.awaited or one not in self.open:
+    def _finish(self, round_: SnapshotRound) -> None:
+        if round_.awaited or round_ not in self.open:
             return
-        self.open.remove(one)
-        one.complete(self._tail)
-        if one.start_clock == self._tail.clock:
-            self._last = one
-        receivers, one.receivers = one.receivers, {}
+        self.open.remove(round_)
+        round_.complete(self._tail)
+        if round_.start_clock == self._tail.clock:
+            self._last = round_
+        receivers, round_.receivers = round_.receivers, {}
         for subscriber in receivers.values():
-            self._ready(subscriber, one)
+            self._ready(subscriber, round_)
 
 
 def _empty_state(namespace: str) -> PipelineEvent:

@@ -25,9 +25,9 @@ def find(name: str) -> ResponseContent | None:
 @cache
 def _all() -> dict[str, ResponseContent]:
     # Names are looked up, never turned into a path: a client can't reach any other file.
-    found = files("rag_pipeline.http_server").joinpath("dashboard").iterdir()
-    kinds = ((file, TYPES.get(file.name.rpartition(".")[2])) for file in found)
-    return {file.name: _content(kind, file.read_bytes()) for file, kind in kinds if kind is not None}
+    folder = files("rag_pipeline.http_server").joinpath("dashboard").iterdir()
+    typed = ((file, TYPES.get(file.name.rpartition(".")[2])) for file in folder)
+    return {file.name: _content(kind, file.read_bytes()) for file, kind in typed if kind is not None}
 
 
 def _content(kind: str, body: bytes) -> ResponseContent:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from rag_pipeline.common import native
-from rag_pipeline.http_server.request_head import RequestHead
+from rag_pipeline.http_server.request_head import HeadBuffer
 
 READ_BYTES = 8192
 DRAIN_BYTES = 256 * 1024
@@ -34,7 +34,7 @@ class ClientConnection:
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         self._sock = sock
         self.fd = sock.fileno()
-        self.head = RequestHead(limit_bytes)
+        self.head = HeadBuffer(limit_bytes)
         self.requests = 0
         self.drained = 0
         self.rest = memoryview(b"")

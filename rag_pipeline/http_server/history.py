@@ -15,36 +15,38 @@ from rag_pipeline.http_server.json_encoding import encode_text
 from rag_pipeline.http_server.query import EventsQuery, events_query, files_query
 from rag_pipeline.http_server.service_view import JournalPage, ServiceView
 from rag_pipeline.http_server.sse import SseStream
-from rag_pipeline.journal import FileRow
+from rag_pipeline.journal import FileMatch, offset_of
 
 
 def events(view: ServiceView, query: str, headers: Mapping[str, str]) -> ResponseContent:
     """Return the events of a namespace: a page as JSON, or a live stream if the client prefers one."""
-    asked = events_query(query)
-    if asked.namespace not in view.addresses.namespaces:
-        return refused(not_allowed(asked.namespace))
+    parameters = events_query(query)
+    if parameters.namespace not in view.addresses.namespaces:
+        return refused(not_allowed(parameters.namespace))
     if prefers_stream(headers.get("accept")):
-        return _stream(view, asked, headers.get("last-event-id"))
-    return ResponseContent(HTTPStatus.OK, JSON_TYPE, _render(view.events(asked.since, asked.namespace, asked.limit)))
+        return _stream(view, parameters, headers.get("last-event-id"))
+    return ResponseContent(
+        HTTPStatus.OK, JSON_TYPE, _render(view.events(parameters.since, parameters.namespace, parameters.limit))
+    )
 
 
 def files(view: ServiceView, query: str) -> ResponseContent:
     """Return the files that match, most recently changed first."""
-    asked = files_query(query, view.position_of)
-    rows = view.files(asked)
-    following = view.offset_of(rows[-1].position) if len(rows) >= asked.limit else None
-    listed = [_file(row, view) for row in rows]
-    return json_content(HTTPStatus.OK, {"files": listed, "next": following, "complete": view.has_all_files()})
+    generations = view.generations
+    parameters = files_query(query, generations.position_of)
+    files = [_file(row, generations.identity) for row in view.files(parameters)]
+    following = files[-1]["offset"] if len(files) >= parameters.limit else None
+    return json_content(HTTPStatus.OK, {"files": files, "next": following, "complete": view.has_all_files()})
 
 
-def _stream(view: ServiceView, asked: EventsQuery, last_event_id: str | None) -> ResponseContent:
+def _stream(view: ServiceView, parameters: EventsQuery, last_event_id: str | None) -> ResponseContent:
     # A reconnecting browser requests the same address, and this header tells how far it got. An unusable value is not
     # an error: the browser would never reconnect after one.
-    since = last_event_id or asked.since
+    since = last_event_id or parameters.since
     return ResponseContent(
         HTTPStatus.OK,
         EVENT_STREAM,
-        lambda: SseStream(view.follow(asked.namespace, since)),
+        lambda: SseStream(view.follow(parameters.namespace, since)),
         {"X-Accel-Buffering": "no"},  # else nginx holds events back until a buffer is full
     )
 
@@ -56,11 +58,11 @@ def _render(page: JournalPage) -> bytes:
     return encode_text(f'{{"events":[{items}],{rest[1:]}\n')
 
 
-def _file(row: FileRow, view: ServiceView) -> dict[str, object]:
+def _file(row: FileMatch, identity: str) -> dict[str, object]:
     return {
         **row.file,
         "status": row.status,
         "pipeline_id": row.pipeline_id,
         "changed_at": iso(row.changed_at),
-        "offset": view.offset_of(row.position),
+        "offset": offset_of(identity, row.position),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from rag_pipeline.common import config
+from rag_pipeline.common.pipeline_id import MAX_PIPELINE_ID_LENGTH, is_readable_id
 from rag_pipeline.contract import events
 from rag_pipeline.http_server.content import quoted
 from rag_pipeline.journal.base import MAX_PAGE, FileQuery, FileStatus, parse_offset
@@ -68,14 +68,14 @@ def files_query(query: str, position_of: Callable[[str], int | None]) -> FileQue
     )
 
 
-def parse(query: str, known: tuple[str, ...]) -> dict[str, str]:
+def parse(query: str, names: tuple[str, ...]) -> dict[str, str]:
     """Return the values by parameter, form-decoded; raises :class:`QueryError`."""
     given: dict[str, str] = {}
     for pair in filter(None, query.split("&")):
         name, _, value = (_decode(part) for part in pair.partition("="))
-        if name not in known:
+        if name not in names:
             # Without its value, which may be a token.
-            raise QueryError(f"unknown parameter {quoted(name)}: expected {_one_of(known)}")
+            raise QueryError(f"unknown parameter {quoted(name)}: expected {_one_of(names)}")
         if name in given:
             raise QueryError(f"{name} is given as {quoted(given[name])} and as {quoted(value)}: expected it once")
         given[name] = value
@@ -148,8 +148,8 @@ def _text(value: str) -> str | None:
 
 
 def _pipeline_id(value: str) -> str:
-    if not config.is_readable_id(value):
-        raise _ExpectedError(f"1 to {config.MAX_PIPELINE_ID_LENGTH} printable characters")
+    if not is_readable_id(value):
+        raise _ExpectedError(f"1 to {MAX_PIPELINE_ID_LENGTH} printable characters")
     return value
 
 

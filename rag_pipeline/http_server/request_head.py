@@ -24,7 +24,7 @@ class HeadStage(StrEnum):
     CUT = "cut"
 
 
-class RequestHead:
+class HeadBuffer:
     """The bytes of the next request up to the end of its headers, ``limit_bytes`` at most.
 
     ``stage`` is None while more bytes are needed. Bytes behind the head are kept for the next request.

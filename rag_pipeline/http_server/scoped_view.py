@@ -11,7 +11,7 @@ from rag_pipeline.access import Access
 from rag_pipeline.broadcast.follower import EventFollower
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.service_view import HealthReport, JournalPage, ServiceView
-from rag_pipeline.journal import FileQuery, FileRow
+from rag_pipeline.journal import FileMatch, FileQuery, Generations
 from rag_pipeline.status.control import Action, ControlError
 
 PUBLIC_HEALTH_MEMBERS = ("status", "port", "kind", "answered_in_ms")
@@ -33,6 +33,11 @@ class ScopedView:
         """The ports, and the namespaces that the access allows."""
         addresses = self._view.addresses
         return replace(addresses, namespaces=tuple(filter(self._access.allows, addresses.namespaces)))
+
+    @property
+    def generations(self) -> Generations:
+        """The journal's generations."""
+        return self._view.generations
 
     @property
     def controllable(self) -> bool:
@@ -91,7 +96,7 @@ class ScopedView:
         """Follow an allowed namespace until the access expires."""
         return self._view.follow(namespace, since, until=self._access.expires_at if until is None else until)
 
-    def files(self, query: FileQuery) -> Sequence[FileRow]:
+    def files(self, query: FileQuery) -> Sequence[FileMatch]:
         """Return the files of visible pipelines that match."""
         if not self._access.limited:
             return self._view.files(query)
@@ -103,14 +108,6 @@ class ScopedView:
     def has_all_files(self) -> bool:
         """Return whether the journal knows every file that there was."""
         return self._view.has_all_files()
-
-    def position_of(self, offset: str) -> int | None:
-        """Return the offset's position in the journal; None for an offset of another journal."""
-        return self._view.position_of(offset)
-
-    def offset_of(self, position: int) -> str:
-        """Return the offset of a position."""
-        return self._view.offset_of(position)
 
     def _ids(self) -> set[str]:
         return {str(state["pipeline_id"]) for state in self.states()}

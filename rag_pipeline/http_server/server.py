@@ -283,11 +283,11 @@ class HttpServer:
             self._end(connection)
             return
         if head.stage is not None:
-            self._answer(connection)
+            self._pass_to_worker(connection)
         elif head.begun and self._waiting.kind_of(connection) is WaitFor.BEGIN:
             self._waiting.wait(connection, WaitFor.HEAD)
 
-    def _answer(self, connection: ClientConnection) -> None:
+    def _pass_to_worker(self, connection: ClientConnection) -> None:
         """Pass the request to a worker, or refuse it if too many are queued."""
         # Later requests of a connection may use half of the queue, so that pipelined ones leave room for newcomers.
         room = self._most_queued if connection.requests == 0 else self._most_queued // 2
@@ -346,7 +346,7 @@ class HttpServer:
         else:
             self._wait(connection, WaitFor.BEGIN)
             if connection.head.stage is not None:
-                self._answer(connection)
+                self._pass_to_worker(connection)
             elif connection.head.begun:
                 self._waiting.wait(connection, WaitFor.HEAD)
 
@@ -364,7 +364,7 @@ class HttpServer:
         """Handle a client whose deadline has passed."""
         if kind is WaitFor.HEAD:
             connection.head.stage = HeadStage.TOO_SLOW
-            self._answer(connection)
+            self._pass_to_worker(connection)
         elif kind is WaitFor.BEGIN:
             self._end(connection)
         else:
@@ -378,9 +378,9 @@ class HttpServer:
 
     def _refuse(self, connection: ClientConnection) -> None:
         """Send a 503 without waiting."""
-        answer = error_response(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients at once; try again in a second")
+        response = error_response(HTTPStatus.SERVICE_UNAVAILABLE, "too many clients at once; try again in a second")
         try:
-            connection.begin_sending(render(answer, close=True))
+            connection.begin_sending(render(response, close=True))
         except OSError:
             self._close(connection)
             return

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from rag_pipeline.broadcast import Packet
 from rag_pipeline.broadcast.follower import EventFollower
 from rag_pipeline.http_server.page import Addresses
-from rag_pipeline.journal import FileQuery, FileRow
+from rag_pipeline.journal import FileMatch, FileQuery, Generations
 from rag_pipeline.status.control import Action
 
 
@@ -45,6 +45,10 @@ class ServiceView(Protocol):
         """The ports and namespaces a client can connect to."""
 
     @property
+    def generations(self) -> Generations:
+        """The journal's generations, which convert between offsets and positions."""
+
+    @property
     def controllable(self) -> bool:
         """Whether pipelines can be controlled over HTTP."""
 
@@ -78,17 +82,11 @@ class ServiceView(Protocol):
         it can't be resumed from, the statuses alone with ``recovered`` false; then every newer event.
         """
 
-    def files(self, query: FileQuery) -> Sequence[FileRow]:
+    def files(self, query: FileQuery) -> Sequence[FileMatch]:
         """Return the files that match, most recently changed first."""
 
     def has_all_files(self) -> bool:
         """Return whether :meth:`files` knows every file that there was."""
-
-    def position_of(self, offset: str) -> int | None:
-        """Return the offset's position in the journal; None for an offset of another journal."""
-
-    def offset_of(self, position: int) -> str:
-        """Return the offset of a position."""
 
 
 def combined(states: Sequence[Mapping[str, object]]) -> Mapping[str, object]:

@@ -35,7 +35,7 @@ class OpenStreams:
         self._free: SimpleQueue[None] = SimpleQueue()
         for _ in range(limit):
             self._free.put(None)
-        self._lock = native.allocate_lock()  # protects what follows
+        self._lock = native.allocate_lock()  # protects _since
         self._since: dict[Stream, float] = {}  # when each was opened, oldest first
 
     def open(self, opener: Opener) -> Stream | None:

@@ -15,7 +15,7 @@ class WaitFor(StrEnum):
 
     BEGIN = "to begin a request"
     HEAD = "to send the rest of its headers"
-    READ = "to take the rest of its answer"
+    READ = "to read the rest of its response"
     END = "to end the connection"
 
 

@@ -76,29 +76,29 @@ def pipeline_families(pipelines: Iterable[PipelineFigures]) -> list[Metric]:
     by_id: dict[str, PipelineFigures] = {}
     for figures in pipelines:
         by_id.setdefault(figures.pipeline_id, figures)
-    shown = list(by_id.values())
+    unique = list(by_id.values())
     return [
-        info("info", "The pipeline and its type.", [_identity(p) for p in shown]),
-        *(_gauge(shown, *one) for one in _GAUGES),
+        info("info", "The pipeline and its type.", [_identity(p) for p in unique]),
+        *(_gauge(unique, *one) for one in _GAUGES),
         gauge(
             "state",
             "1 for the state the pipeline is in, 0 for the others; other stands for a state of the pipeline's own.",
             ("pipeline", "state"),
-            (((p.pipeline_id, state), state == _state(p)) for p in shown for state in (*KNOWN_STATUSES, OTHER_STATE)),
+            (((p.pipeline_id, state), state == _state(p)) for p in unique for state in (*KNOWN_STATUSES, OTHER_STATE)),
         ),
         gauge(
             "files",
             "Files by their newest outcome, since the pipeline's first file; each file counts once.",
             ("pipeline", "result"),
-            (((p.pipeline_id, r), count) for p in shown for r, count in zip(RESULTS, p.totals, strict=True)),
+            (((p.pipeline_id, r), count) for p in unique for r, count in zip(RESULTS, p.totals, strict=True)),
         ),
         counter(
             "files_total",
             "File outcomes since the process began; each attempt counts.",
             ("pipeline", "result"),
-            (((p.pipeline_id, r), count) for p in shown for r, count in zip(RESULTS, p.attempts, strict=True)),
+            (((p.pipeline_id, r), count) for p in unique for r, count in zip(RESULTS, p.attempts, strict=True)),
         ),
-        *_histograms(shown),
+        *_histograms(unique),
     ]
 
 

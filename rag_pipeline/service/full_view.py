@@ -9,7 +9,7 @@ from rag_pipeline.broadcast.follower import EventFollower, follow
 from rag_pipeline.common import logs
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.service_view import HealthReport, JournalPage
-from rag_pipeline.journal import FileQuery, FileRow, offset_of
+from rag_pipeline.journal import FileMatch, FileQuery, Generations
 from rag_pipeline.journal.search_gate import SearchGate
 from rag_pipeline.metrics import Metrics
 from rag_pipeline.service.health import HealthCheck
@@ -54,6 +54,11 @@ class FullView:
             backlog_limit_bytes=wiring.backlog_limit_bytes,
         )
 
+    @property
+    def generations(self) -> Generations:
+        """The journal's current generations."""
+        return self._backend.tail.generations
+
     def states(self) -> Sequence[Mapping[str, object]]:
         """Return the state of each pipeline: the default one first, those of other processes last."""
         here = [pipeline.get() for pipeline in self._pipelines()]
@@ -97,7 +102,7 @@ class FullView:
         """Follow a namespace, as one more client of the hub."""
         return follow(self._wiring.hub, namespace, since, self._wiring.backlog_limit_bytes, expires_at=until)
 
-    def files(self, query: FileQuery) -> Sequence[FileRow]:
+    def files(self, query: FileQuery) -> Sequence[FileMatch]:
         """Return the files that match, most recently changed first; raises JournalBusyError if too many search."""
         with self._searches.enter():
             return self._backend.files(query)
@@ -105,11 +110,3 @@ class FullView:
     def has_all_files(self) -> bool:
         """Return whether the journal knows every file that there was."""
         return self._backend.has_all_files()
-
-    def position_of(self, offset: str) -> int | None:
-        """Return the offset's position in the journal; None for an offset of another journal."""
-        return self._backend.tail.generations.position_of(offset)
-
-    def offset_of(self, position: int) -> str:
-        """Return the offset of a position."""
-        return offset_of(self._backend.tail.identity, position)

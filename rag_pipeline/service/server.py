@@ -102,7 +102,7 @@ class StatusServer:
         )
         built.add(self)
 
-    # -- start and stop --------------------------------------------------------------------------------------------
+    # -- start and stop ------------------------------------------------------------------------------------------------
 
     @property
     def url(self) -> str:
@@ -118,8 +118,8 @@ class StatusServer:
     def __repr__(self) -> str:
         state = "running" if self.running else "stopped" if self._ending.over or not self._started else "stopping"
         count = len(self.pipelines())
-        shown = f"{count} pipeline" + ("" if count == 1 else "s")
-        return f"<StatusServer {self.url}, Socket.IO on port {self.socket_port}, {state}, {shown}>"
+        pipelines = f"{count} pipeline" + ("" if count == 1 else "s")
+        return f"<StatusServer {self.url}, Socket.IO on port {self.socket_port}, {state}, {pipelines}>"
 
     def start(self) -> Self:
         """Start both servers; return once both answer."""
@@ -181,7 +181,7 @@ class StatusServer:
             self._started = False
             watch_for_reports(self._permit, self._pipelines.attached, later=not self._pipelines.are_chosen)
 
-    # -- a second start --------------------------------------------------------------------------------------------
+    # -- a second start ------------------------------------------------------------------------------------------------
 
     def serves(self, settings: Settings) -> bool:
         """Return whether a start with these settings would need the ports of this server."""
@@ -220,7 +220,7 @@ class StatusServer:
                 ", ".join(ignored),
             )
 
-    # -- what it shows ---------------------------------------------------------------------------------------------
+    # -- what it shows -------------------------------------------------------------------------------------------------
 
     def pipelines(self) -> list[StatusCore]:
         """Return the pipelines that are shown, the default one first."""

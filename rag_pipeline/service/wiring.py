@@ -17,8 +17,9 @@
     Redis, a server without pipelines: the same from the stream on
                                          Redis stream ──▶ reader ──▶ mailbox ──▶ hub ──▶ clients
 
-Over Redis a server does not ask the pipelines for their states, not even its own: it computes them from the stream.
-Each arrow hands over to another thread, except that the hub writes to the clients itself.
+Mailbox, writer and publisher are queues: a reporting thread only appends and never waits. The hub writes to the clients
+on its own thread. Over Redis it does not ask pipelines for their states, not even those of its own process: it computes
+them from the stream.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Wiring:
     def __init__(
         self, backend: JournalBackend, pipelines: Callable[[], Iterable[StatusCore]], *, backlog_limit_bytes: int
     ) -> None:
-        mailbox: Mailbox[HubItem] = Mailbox(bound=EventBound())
+        mailbox: Mailbox[HubItem] = Mailbox(policy=EventBound())
         self.backend = backend
         self.backlog_limit_bytes = backlog_limit_bytes
         self.remote_states = RemoteStates() if backend.shared else None
@@ -47,7 +48,7 @@ class Wiring:
             HubHandle(
                 mailbox,
                 call=lambda function: self.hub.call(function),
-                begin_journal=lambda *known: mailbox.publish(NewJournal(*known)),
+                begin_journal=lambda *journal: mailbox.publish(NewJournal(*journal)),
                 mark_stalled=lambda ids: self.hub.call(lambda: self.hub.mark_stalled(ids)),
                 pipelines=pipelines,
             )

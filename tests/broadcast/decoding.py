@@ -1,4 +1,4 @@
-"""Reads what a client reads, by the libraries clients use: frames by wsproto, packets by Engine.IO and Socket.IO."""
+"""Decodes the wire with the libraries that clients use: wsproto for frames, Engine.IO and Socket.IO for packets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Received = tuple[str, str, dict[str, Any]]
 
 
 def texts_of(wire: bytes) -> list[str]:
-    """Return the messages in the bytes a WebSocket client gets; there must be nothing left over."""
+    """Return the messages in a WebSocket client's bytes; nothing may be left over."""
     protocol = FrameProtocol(client=True, extensions=[])
     protocol.receive_bytes(wire)
     messages, part = [], ""

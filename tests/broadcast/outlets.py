@@ -1,4 +1,4 @@
-"""Outlets for tests: they decode and keep what they are sent, or fail."""
+"""Outlets that decode and record what they are sent, or fail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.broadcast.decoding import Received, event_of, event_of_packet, texts_
 
 
 class RecordingOutlet:
-    """Keeps what it was sent, as the client reads it from the wire; after ``works`` sends it raises."""
+    """Records events as a client decodes them from the wire; raises after ``works`` sends."""
 
     transport = "websocket"
 

@@ -1,4 +1,4 @@
-"""Counting who is connected."""
+"""Clients, connections and backlogs are counted."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def subscriber(sid: str, client: str, namespace: str, transport: str, backlog_by
     return Subscriber(sid, client, namespace, outlet)
 
 
-def test_nobody_is_counted_as_nothing() -> None:
+def test_without_clients_every_count_is_zero() -> None:
     stats = count_clients([])
     assert (dict(stats.clients), dict(stats.connections)) == ({}, {})
     assert (stats.backlog_bytes, stats.largest_backlog_bytes) == (0, 0)
 
 
-def test_clients_are_counted_by_namespace_and_transport_and_what_waits_once_for_each_connection() -> None:
+def test_clients_are_counted_by_namespace_and_transport_and_backlogs_once_per_connection() -> None:
     stats = count_clients(
         [
             subscriber("1", "one", "/pipeline", "websocket", 100),

@@ -1,4 +1,4 @@
-"""Frames and packets, read back by what clients read them with."""
+"""Frames and packets are decoded by the libraries that clients use."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ def shown(made: PipelineEvent) -> Json:
 
 
 @pytest.mark.parametrize("size", [0, 1, 124, 125, 126, 127, 65534, 65535, 65536, 65537, 300_000])
-def test_a_frame_of_any_size_is_read_back(size: int) -> None:
+def test_a_frame_of_any_size_is_decoded(size: int) -> None:
     assert texts_of(text_frame(b"x" * size)) == ["x" * size]
 
 
 @pytest.mark.parametrize(("size", "head"), [(125, 2), (126, 4), (65535, 4), (65536, 10)])
-def test_the_head_is_the_shortest_that_fits(size: int, head: int) -> None:
+def test_a_frame_has_the_shortest_possible_head(size: int, head: int) -> None:
     assert len(frame(0x1, b"x" * size)) == head + size
     assert frame(0x8, b"x" * size)[0] == 0x88
 
 
 @pytest.mark.parametrize("form", list(Form))
-def test_there_is_one_channel_for_each_name_and_form_and_it_belongs_to_the_namespace(form: Form) -> None:
+def test_each_name_and_form_has_one_channel_of_its_namespace(form: Form) -> None:
     for name in events.NAMESPACE_NAMES:
         channel = channel_of(name, form)
         assert channel is channel_of(name, form)
@@ -72,7 +72,7 @@ def test_there_is_one_channel_for_each_name_and_form_and_it_belongs_to_the_names
     assert channel_of("/", form).namespace == "/pipeline"
 
 
-def test_a_packet_of_the_root_namespace_does_not_name_it() -> None:
+def test_a_packet_of_the_root_namespace_carries_no_namespace() -> None:
     assert packet_for(BroadcastChannel("/"), "e", "{}", "o").text == '2["e",{}]'
     assert packet_for(BroadcastChannel("/", Form.RESUMABLE), "e", "{}", "o").text == '2["e",{},"o"]'
     assert packet_for(BroadcastChannel("/pipeline"), "e", "{}", "o").text == '2/pipeline,["e",{}]'
@@ -91,7 +91,7 @@ JSON = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.text(), JSON, max_size=4), st.sampled_from([1, 2, 3]))
-def test_an_event_is_read_back_in_each_of_its_namespaces(fields: dict[str, Any], count: int) -> None:
+def test_an_event_is_decoded_in_each_of_its_namespaces(fields: dict[str, Any], count: int) -> None:
     namespaces = events.NAMESPACES[:count]
     made = event({"file": fields}, *namespaces)
     packets = encode(made)
@@ -106,7 +106,7 @@ def test_an_event_is_read_back_in_each_of_its_namespaces(fields: dict[str, Any],
 
 @pytest.mark.parametrize("around", [125, 126, 65535, 65536])
 @pytest.mark.parametrize("filling", ["x", "é", "😀"])
-def test_events_around_the_sizes_where_heads_change(around: int, filling: str) -> None:
+def test_events_are_decoded_around_the_sizes_where_frame_heads_change(around: int, filling: str) -> None:
     bare = len(encode(event({"f": ""}))["/pipeline"].text.encode()) + 1
     width = len(filling.encode())
     for size in range(max(bare, around - 5), max(bare, around + 6)):
@@ -117,13 +117,13 @@ def test_events_around_the_sizes_where_heads_change(around: int, filling: str) -
         assert event_of(texts_of(packet.frame)[0])[2] == shown(made)
 
 
-def test_text_that_is_not_ascii_goes_out_as_it_is() -> None:
+def test_text_beyond_ascii_is_not_escaped() -> None:
     packet = encode(event({"name": "Größe 文書 😀 \u2028 \x00"}))["/pipeline"]
     assert "Größe 文書 😀" in packet.text
     assert event_of_packet(packet.text)[2]["name"] == "Größe 文書 😀 \u2028 \x00"
 
 
-def test_nan_never_goes_out() -> None:
+def test_nan_is_never_sent() -> None:
     with pytest.raises(ValueError):
         encode(event({"rate": float("nan")}))
 
@@ -136,19 +136,19 @@ def test_a_batch_is_its_packets_in_order(texts: list[str]) -> None:
     assert texts_of(joined.wire) == ["4" + text for text in texts]
 
 
-def test_the_offset_is_the_last_argument_where_the_client_recovers_by_itself() -> None:
+def test_the_resumable_form_has_the_offset_as_last_argument() -> None:
     made = event({"f": 1})
     packet = encode(made, Form.RESUMABLE)["/pipeline"]
     assert socketio.packet.Packet(encoded_packet=packet.text).data == [events.STATUS, shown(made), "o-1"]
     assert texts_of(packet.frame) == ["4" + packet.text]
 
 
-def test_the_bare_form_is_the_payload_alone() -> None:
+def test_the_bare_form_is_only_the_payload() -> None:
     made = event({"f": 1})
     packet = encode(made, Form.BARE)["/pipeline"]
     assert json.loads(packet.text) == shown(made)
     assert (packet.name, packet.offset, packet.frame) == (events.STATUS, "o-1", b"")
 
 
-def test_members_are_put_beside_the_offset() -> None:
+def test_extra_members_follow_the_offset() -> None:
     assert json.loads(with_offset('{"a":1}', "o", '"recovered":true,')) == {"offset": "o", "recovered": True, "a": 1}

@@ -1,4 +1,4 @@
-"""The hub: snapshot first, then every newer event once and in order, whoever comes, goes or fails."""
+"""The hub sends each client the snapshot, then every newer event once and in order, whatever other clients do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Setup:
 
     def __init__(self, *pipelines: PipelineStatus, limit: int = 200_000) -> None:
         self.pipelines = [core_of(pipeline) for pipeline in pipelines]
-        self.mailbox: Mailbox[HubItem] = Mailbox(limit, bound=EventBound())
+        self.mailbox: Mailbox[HubItem] = Mailbox(limit, policy=EventBound())
         self.hub = Hub(lambda: self.pipelines, self.mailbox, Tail(Generations("0123456789abcdef")))
         self.joined = 0
         for pipeline in pipelines:
@@ -113,7 +113,7 @@ def test_a_newcomer_gets_a_snapshot_of_every_pipeline() -> None:
     setup.close()
 
 
-def test_the_last_snapshot_has_an_offset_to_go_on_from_whatever_other_pipelines_there_are() -> None:
+def test_only_the_last_snapshot_has_an_offset_to_resume_from() -> None:
     names = {"google_drive": "drive", "local_files": "folder"}
     setup = Setup(*(PipelineStatus(kind, f"hub-offset-{name}") for kind, name in names.items()))
     for namespace in events.NAMESPACE_NAMES:
@@ -125,7 +125,9 @@ def test_the_last_snapshot_has_an_offset_to_go_on_from_whatever_other_pipelines_
 
 
 @pytest.mark.parametrize("works", [0, 1])
-def test_one_that_fails_is_dropped_and_the_others_go_on(one: One, works: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_fails_is_dropped_and_the_others_continue(
+    one: One, works: int, caplog: pytest.LogCaptureFixture
+) -> None:
     setup, pipeline = one
     good = [setup.join()[1] for _ in range(2)]
     _, bad = setup.join(works=works)
@@ -139,18 +141,18 @@ def test_one_that_fails_is_dropped_and_the_others_go_on(one: One, works: int, ca
     assert setup.hub.clients()["total"] == 4
 
 
-def test_one_that_fails_between_its_snapshot_and_its_place_in_the_order_stops_no_one(one: One) -> None:
+def test_a_newcomer_that_fails_does_not_affect_the_others(one: One) -> None:
     setup, pipeline = one
     _, bad = setup.join(works=1)
     _, good = setup.join()
     greet = bad.send
 
-    def greet_while_the_pipeline_goes_on(batch: PacketBatch) -> None:
+    def greet_while_the_pipeline_reports(batch: PacketBatch) -> None:
         if not bad.received:
-            pipeline.update(status="between")  # newer than the snapshot, ahead of the mark behind it
+            pipeline.update(status="between")  # newer than the snapshot, before the client is live
         greet(batch)
 
-    bad.send = greet_while_the_pipeline_goes_on  # type: ignore[method-assign]
+    bad.send = greet_while_the_pipeline_reports  # type: ignore[method-assign]
     setup.settle()
     pipeline.update(status="after")
     setup.settle()
@@ -183,7 +185,7 @@ def test_clients_are_counted_by_namespace_and_connection(one: One) -> None:
     assert setup.hub.clients()["total"] == 2
 
 
-def test_a_burst_goes_out_as_one_buffer_and_is_counted(one: One) -> None:
+def test_a_burst_is_sent_as_one_buffer_and_counted(one: One) -> None:
     setup, pipeline = one
     _, outlet = setup.join()
     setup.settle()
@@ -203,7 +205,7 @@ def test_a_burst_goes_out_as_one_buffer_and_is_counted(one: One) -> None:
     assert (sends, setup.hub.events_sent - before, len(outlet.received)) == (1, 20, 21)
 
 
-def test_a_turn_is_bounded_and_asks_for_the_next(one: One) -> None:
+def test_a_turn_is_bounded_and_requests_the_next(one: One) -> None:
     setup, pipeline = one
     _, outlet = setup.join()
     setup.settle()
@@ -216,7 +218,7 @@ def test_a_turn_is_bounded_and_asks_for_the_next(one: One) -> None:
     assert names.count(events.FILE_STARTED) == MAX_ITEMS_A_TURN + 10
 
 
-def test_timers_bring_held_progress_and_the_status_that_follows(one: One) -> None:
+def test_timers_publish_held_progress_and_the_status_after_it(one: One) -> None:
     setup, pipeline = one
     _, outlet = setup.join()
     pipeline.add_processing_file("a")
@@ -240,7 +242,7 @@ def test_timers_bring_held_progress_and_the_status_that_follows(one: One) -> Non
     assert (followed(outlet).state or {})["files_processing"][0]["progress"] == 1.0
 
 
-def test_work_for_the_hub_runs_after_what_came_before_and_may_fail(one: One, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_call_runs_after_earlier_events_and_may_fail(one: One, caplog: pytest.LogCaptureFixture) -> None:
     setup, pipeline = one
     _, outlet = setup.join()
     setup.settle()
@@ -253,7 +255,7 @@ def test_work_for_the_hub_runs_after_what_came_before_and_may_fail(one: One, cap
     assert "a call on the hub failed" in caplog.text
 
 
-def test_what_a_full_hand_over_drops_is_told_by_a_gap_in_its_place(caplog: pytest.LogCaptureFixture) -> None:
+def test_events_dropped_by_a_full_mailbox_are_marked_by_a_gap(caplog: pytest.LogCaptureFixture) -> None:
     pipeline = PipelineStatus("local_files", "hub-over")
     setup = Setup(pipeline, limit=130)
     outlets = [setup.join()[1] for _ in range(3)]
@@ -272,8 +274,8 @@ def test_what_a_full_hand_over_drops_is_told_by_a_gap_in_its_place(caplog: pytes
         numbered = [seq for seq, _ in told]
         assert numbered == sorted(numbered)
         jumps = [mark for (before, _), (seq, mark) in itertools.pairwise(told) if seq > before + 1]
-        assert jumps == [True], "the one jump is told where it is"
-        # The first status after the gap stands for it, whether it sums up or is that of the update.
+        assert jumps == [True], "the only jump is marked"
+        # The first status after the gap carries the mark, numbered or not.
         assert told[-1] == (203, False)
         assert [mark for _, mark in told].count(True) == 1
         assert outlet.received[-2][2]["total_skipped"] == 201
@@ -282,14 +284,14 @@ def test_what_a_full_hand_over_drops_is_told_by_a_gap_in_its_place(caplog: pytes
     setup.close()
 
 
-def test_a_gap_that_no_status_tells_ends_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gap_without_a_status_ends_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rag_pipeline.journal.epochs.PATIENCE_SECONDS", 0.0)
     pipeline = PipelineStatus("local_files", "hub-silent")
     setup = Setup(pipeline, limit=130)
     _, outlet = setup.join()
     setup.settle()
     before = pipeline.get()["epoch"]
-    setup.mailbox._torn[pipeline.pipeline_id] = True
+    setup.mailbox._gaps[pipeline.pipeline_id] = True
 
     def told() -> bool:
         setup.hub.drain()
@@ -297,11 +299,11 @@ def test_a_gap_that_no_status_tells_ends_the_epoch(monkeypatch: pytest.MonkeyPat
 
     wait_until(told)
     assert outlet.received[-1][2]["epoch"] == pipeline.get()["epoch"] != before
-    assert not setup.mailbox.is_torn
+    assert not setup.mailbox.has_gaps
     setup.close()
 
 
-def test_control_messages_pass_through_a_full_hand_over(one: One) -> None:
+def test_control_messages_pass_a_full_mailbox(one: One) -> None:
     setup, pipeline = one
     setup.mailbox._limit = 130
     for n in range(200):
@@ -316,15 +318,13 @@ def test_control_messages_pass_through_a_full_hand_over(one: One) -> None:
 
 
 class BrokenBody(NamedTuple):
-    """A body that nobody foresaw."""
+    """A body that can't be encoded."""
 
     def to_json(self, at: float) -> events.Json:
         raise TypeError(f"no JSON of {at}")
 
 
-def test_an_event_that_can_not_be_encoded_is_left_out_and_the_others_are_not(
-    one: One, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_only_an_event_that_can_not_be_encoded_is_left_out(one: One, caplog: pytest.LogCaptureFixture) -> None:
     setup, pipeline = one
     _, outlet = setup.join()
     setup.settle()
@@ -352,12 +352,12 @@ def test_an_event_that_can_not_be_encoded_is_left_out_and_the_others_are_not(
     assert again.received[-1][2]["epoch"] == pipeline.get()["epoch"]
 
 
-def test_nothing_waits_for_more_than_a_second(one: One) -> None:
+def test_the_next_turn_is_due_within_a_second(one: One) -> None:
     setup, _ = one
     assert 0 < setup.hub.drain() <= 1.0
 
 
-def test_disconnecting_all_survives_one_that_fails(one: One) -> None:
+def test_disconnecting_all_survives_a_failing_client(one: One) -> None:
     setup, _ = one
     outlets = [setup.join(works=works)[1] for works in (None, 5, None)]
     setup.settle()
@@ -366,7 +366,7 @@ def test_disconnecting_all_survives_one_that_fails(one: One) -> None:
     assert setup.hub.clients()["total"] == 0
 
 
-def test_threads_that_mutate_while_clients_come_and_go_show_each_the_whole_truth(one: One) -> None:
+def test_every_client_gets_the_right_state_while_threads_report_and_clients_come_and_go(one: One) -> None:
     setup, pipeline = one
 
     def work(name: str) -> None:
@@ -396,7 +396,7 @@ def test_threads_that_mutate_while_clients_come_and_go_show_each_the_whole_truth
         assert without_volatile(state) == without_volatile(pipeline.get())
 
 
-# -- any order of things -----------------------------------------------------------------------------------------------
+# -- any order of actions ----------------------------------------------------------------------------------------------
 
 
 class HubMachine(RuleBasedStateMachine):
@@ -482,7 +482,7 @@ TestHubMachine = HubMachine.TestCase
 TestHubMachine.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
-def test_what_an_exception_has_left_half_done_is_finished_within_a_second(one: One) -> None:
+def test_an_interrupted_change_is_finished_within_a_second(one: One) -> None:
     setup, pipeline = one
     _, outlet = setup.join()
     setup.settle()

@@ -1,4 +1,4 @@
-"""Pages: asked for once, bounded by bytes, and never ahead of the hub."""
+"""Pages are read once, bounded by bytes, and never ahead of the hub."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Asked:
         self.questions.pop(0)[2](entries, end)
 
 
-def test_all_who_stand_at_one_place_ask_once_and_those_inside_a_page_do_not_ask() -> None:
+def test_readers_at_one_position_share_a_read_and_readers_inside_a_page_need_none() -> None:
     asked = Asked()
     assert asked.pages.find(NS, 0, asked.tail) is None
     assert asked.pages.find(NS, 0, asked.tail) is None
@@ -41,7 +41,7 @@ def test_all_who_stand_at_one_place_ask_once_and_those_inside_a_page_do_not_ask(
     assert asked.pages.find("/local_files", 5, asked.tail) is None
 
 
-def test_what_has_not_passed_the_hub_comes_by_way_of_the_tail() -> None:
+def test_a_page_ends_where_the_hub_is() -> None:
     asked = Asked()
     asked.pages.find(NS, 990, asked.tail)
     asked.answer([entry(995), entry(1005)], 1010)
@@ -50,7 +50,7 @@ def test_what_has_not_passed_the_hub_comes_by_way_of_the_tail() -> None:
     assert ([one.position for one in page.entries], page.end) == ([995], 1000)
 
 
-def test_what_could_not_be_had_is_told_to_all_who_wait_and_asked_anew_later() -> None:
+def test_a_failed_read_fails_for_all_readers_and_is_tried_again_later() -> None:
     asked = Asked()
     asked.pages.find(NS, 0, asked.tail)
     asked.answer(None, 0)
@@ -64,7 +64,7 @@ def test_what_could_not_be_had_is_told_to_all_who_wait_and_asked_anew_later() ->
     assert len(asked.questions) == 1
 
 
-def test_the_pages_are_bounded_by_bytes_and_those_who_stand_in_a_dropped_one_ask_anew() -> None:
+def test_the_cache_is_bounded_by_bytes_and_readers_of_a_dropped_page_ask_again() -> None:
     asked = Asked()
     pages = []
     for start in range(0, 100, 10):
@@ -78,7 +78,7 @@ def test_the_pages_are_bounded_by_bytes_and_those_who_stand_in_a_dropped_one_ask
     assert not pages[0].covers(0)
 
 
-def test_an_answer_of_another_journal_is_not_taken() -> None:
+def test_an_answer_of_another_journal_is_ignored() -> None:
     asked = Asked()
     asked.pages.find(NS, 0, asked.tail)
     asked.pages.clear()

@@ -1,4 +1,4 @@
-"""Views: states kept from events, for newcomers and for whoever asks, wherever the pipeline runs."""
+"""States of pipelines of other processes are computed from their events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IDENTITY = "0123456789abcdef"
 
 
 class Setup:
-    """A hub that gets the events of a pipeline it can't ask, as from a stream: also those that only sum up."""
+    """A hub that gets a remote pipeline's events as entries, numbered or not."""
 
     def __init__(self) -> None:
         self.pipeline = PipelineStatus("local_files", "elsewhere")
@@ -29,7 +29,7 @@ class Setup:
         self.hub = Hub(list, self.mailbox, Tail(Generations(IDENTITY)), remote_states=self.states)
 
     def entries(self) -> list[Entry]:
-        """Return what the pipeline has published since the last call, each at a place of its own."""
+        """Return the events published since the last call, each at a position of its own."""
         made = []
         for event in self.recorder.events[self.taken :]:
             self.position += 3
@@ -70,7 +70,7 @@ def test_a_newcomer_gets_the_state_as_of_the_last_event() -> None:
     setup.close()
 
 
-def test_a_client_goes_on_from_the_offset_of_any_event_also_of_one_that_sums_up() -> None:
+def test_a_client_resumes_from_the_offset_of_any_event_numbered_or_not() -> None:
     setup = Setup()
     setup.pipeline.update(status="running")
     outlet = setup.join()
@@ -88,7 +88,7 @@ def test_a_client_goes_on_from_the_offset_of_any_event_also_of_one_that_sums_up(
     setup.close()
 
 
-def test_a_namespace_without_pipelines_says_so() -> None:
+def test_a_namespace_without_pipelines_has_an_empty_state() -> None:
     setup = Setup()
     setup.pipeline.update(status="running")
     ((_, _, body),) = setup.join(namespace="/google_drive").received
@@ -110,7 +110,7 @@ def test_a_pipeline_that_stops_reporting_is_shown_as_stalled_until_it_is_back() 
     setup.close()
 
 
-def test_that_a_client_has_recovered_is_said_once_and_not_with_each_status_after_it() -> None:
+def test_only_the_first_status_after_a_recovery_is_marked_recovered() -> None:
     setup = Setup()
     setup.pipeline.update(status="idle")
     setup.pump()
@@ -122,7 +122,7 @@ def test_that_a_client_has_recovered_is_said_once_and_not_with_each_status_after
     setup.close()
 
 
-def test_after_a_gap_everyone_gets_the_states_anew_with_the_gap_marked() -> None:
+def test_after_a_gap_every_client_gets_the_states_marked_with_the_gap() -> None:
     setup = Setup()
     setup.pipeline.update(status="running")
     outlet = setup.join()
@@ -145,7 +145,7 @@ def test_an_unknown_pipeline_has_no_state() -> None:
     assert (states.state("x"), states.event("x"), states.ids(), states.all()) == (None, None, [], [])
 
 
-def test_the_time_until_the_next_check_is_that_of_the_moment() -> None:
+def test_the_time_until_the_next_check_is_current() -> None:
     setup = Setup()
     setup.pipeline.update(seconds_until_next_check=1000)
     setup.pump()

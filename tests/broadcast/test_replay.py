@@ -1,4 +1,4 @@
-"""Replay: what a client missed, in order and each once, however it comes back and whatever happens meanwhile."""
+"""Replay sends every missed event once and in order, however a client returns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Done = Callable[[list[Entry] | None, int], None]
 
 
 class SlowOutlet(RecordingOutlet):
-    """Takes what it is sent when the test says so."""
+    """An outlet whose client reads only when the test says so."""
 
     takes_all = False
 
@@ -60,7 +60,7 @@ class Setup:
         self.asked.append((position, done))
 
     def answer(self, limit: int = 100) -> None:
-        """Do what the store's reader does: read, and call back on the hub."""
+        """Do the store reader's work: read, and call back on the hub."""
         asked, self.asked = self.asked, []
         for position, done in asked:
             found = [entry for entry in self.everything if entry.position > position][:limit]
@@ -93,7 +93,7 @@ class Setup:
         for n in range(count):
             self.pipeline.add_processing_file(f"f{n}")
             self.pipeline.complete_file(f"f{n}")
-        core_of(self.pipeline).flush(everything=True)  # else the status that follows comes at some later moment
+        core_of(self.pipeline).flush(everything=True)  # otherwise the status after it comes later
         self.settle()
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ def last(received: list[Received]) -> dict[str, Any]:
     return received[-1][2]
 
 
-def test_a_client_that_was_away_gets_what_it_missed_and_then_the_state() -> None:
+def test_a_returning_client_gets_the_missed_events_then_the_state() -> None:
     setup = Setup()
     subscriber, outlet = setup.join()
     setup.settle()
@@ -131,7 +131,7 @@ def test_a_client_that_was_away_gets_what_it_missed_and_then_the_state() -> None
 
 
 @pytest.mark.parametrize("tail", [10_000, 50])
-def test_a_client_that_was_away_for_a_night_gets_the_newest_status_alone_in_its_place(tail: int) -> None:
+def test_of_missed_statuses_only_the_newest_is_replayed(tail: int) -> None:
     setup = Setup(tail=tail)
     _, outlet = setup.join()
     setup.settle()
@@ -152,7 +152,7 @@ def test_a_client_that_was_away_for_a_night_gets_the_newest_status_alone_in_its_
     setup.close()
 
 
-def test_one_that_missed_nothing_gets_the_state_alone() -> None:
+def test_a_client_that_missed_nothing_gets_only_the_state() -> None:
     setup = Setup()
     _, outlet = setup.join()
     setup.run(3)
@@ -163,7 +163,7 @@ def test_one_that_missed_nothing_gets_the_state_alone() -> None:
 
 
 @pytest.mark.parametrize("offset", ["", "nonsense", f"{IDENTITY}-ffff", "fedcba9876543210-1", f"{IDENTITY}-", "😀"])
-def test_an_offset_that_is_none_of_this_journal_gets_the_snapshot(offset: str) -> None:
+def test_an_offset_of_another_journal_leads_to_the_snapshot(offset: str) -> None:
     setup = Setup()
     setup.run(3)
     _, outlet = setup.join(offset)
@@ -173,7 +173,7 @@ def test_an_offset_that_is_none_of_this_journal_gets_the_snapshot(offset: str) -
     setup.close()
 
 
-def test_an_offset_of_a_former_generation_is_gone_on_from_as_far_as_that_is_kept() -> None:
+def test_an_offset_of_a_former_generation_is_resumed_from_while_it_is_valid() -> None:
     setup = Setup()
     setup.run(3)
     setup.tail.begin_generation(Generations(IDENTITY, {"fedcba9876543210": 4}))
@@ -185,7 +185,7 @@ def test_an_offset_of_a_former_generation_is_gone_on_from_as_far_as_that_is_kept
     setup.close()
 
 
-def test_one_that_never_was_here_is_told_nothing_of_recovery() -> None:
+def test_a_newcomers_states_say_nothing_about_recovery() -> None:
     setup = Setup()
     _, outlet = setup.join()
     setup.settle()
@@ -193,7 +193,7 @@ def test_one_that_never_was_here_is_told_nothing_of_recovery() -> None:
     setup.close()
 
 
-def test_past_the_journals_reach_there_is_the_snapshot() -> None:
+def test_an_offset_that_is_too_old_leads_to_the_snapshot() -> None:
     setup = Setup(tail=10, floor=50)
     setup.run(50)
     _, outlet = setup.join(offset_of(IDENTITY, 49))
@@ -205,7 +205,7 @@ def test_past_the_journals_reach_there_is_the_snapshot() -> None:
     setup.close()
 
 
-def test_a_store_that_lost_what_was_asked_for_leads_to_the_snapshot() -> None:
+def test_events_missing_from_the_store_lead_to_the_snapshot() -> None:
     setup = Setup(tail=10, fetch=lambda position, _, done: done(None, position))
     setup.run(50)
     _, outlet = setup.join(offset_of(IDENTITY, 3))
@@ -236,7 +236,7 @@ def test_a_slow_client_is_sent_no_more_than_it_takes_and_loses_nothing() -> None
     setup.close()
 
 
-def test_one_that_leaves_while_it_catches_up_is_gone() -> None:
+def test_a_client_can_leave_during_its_replay() -> None:
     setup = Setup()
     setup.run(1000)
     subscriber, outlet = setup.join(offset_of(IDENTITY, 0), SlowOutlet())
@@ -252,7 +252,7 @@ def test_one_that_leaves_while_it_catches_up_is_gone() -> None:
     setup.close()
 
 
-def test_one_that_fails_while_it_catches_up_stops_no_one(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_fails_during_its_replay_does_not_affect_the_others(caplog: pytest.LogCaptureFixture) -> None:
     setup = Setup()
     setup.run(500)
     _, bad = setup.join(offset_of(IDENTITY, 0), RecordingOutlet(works=2))
@@ -263,7 +263,7 @@ def test_one_that_fails_while_it_catches_up_stops_no_one(caplog: pytest.LogCaptu
     setup.close()
 
 
-def test_the_offset_is_an_argument_of_its_own_where_the_client_recovers_by_itself() -> None:
+def test_a_resumable_client_gets_the_offset_as_an_argument() -> None:
     setup = Setup()
 
     class Texts(RecordingOutlet):
@@ -281,7 +281,7 @@ def test_the_offset_is_an_argument_of_its_own_where_the_client_recovers_by_itsel
     setup.close()
 
 
-def test_a_namespace_is_replayed_its_own_events_alone() -> None:
+def test_a_namespace_is_replayed_only_its_own_events() -> None:
     setup = Setup()
     setup.run(CHUNK_EVENTS)
     _, outlet = setup.join(offset_of(IDENTITY, 0), namespace=events.NS_GOOGLE_DRIVE)
@@ -292,7 +292,7 @@ def test_a_namespace_is_replayed_its_own_events_alone() -> None:
     setup.close()
 
 
-def test_a_store_that_fails_is_forgotten_and_its_offsets_with_it() -> None:
+def test_after_a_store_failure_its_offsets_can_not_be_resumed_from() -> None:
     setup = Setup()
     setup.run(1000)
     _, behind = setup.join(offset_of(IDENTITY, 0), SlowOutlet())
@@ -314,7 +314,7 @@ def test_a_store_that_fails_is_forgotten_and_its_offsets_with_it() -> None:
     setup.close()
 
 
-def test_a_newcomer_becomes_one_of_the_others_once_it_has_taken_every_state() -> None:
+def test_a_newcomer_goes_live_once_it_has_taken_every_state() -> None:
     setup = Setup()
     setup.run(3)
     _, slow = setup.join(None, SlowOutlet())
@@ -367,7 +367,7 @@ def test_a_client_that_comes_and_goes_sees_every_event_once(steps: list[str], ta
     seqs = [body["seq"] for _, _, body in seen]
     assert seqs == sorted(seqs)
     assert seqs[-1] == setup.pipeline.get()["seq"]
-    # Of the statuses that were missed, those that a later one supersedes are left out; nothing else is.
+    # Superseded statuses are the only events left out.
     assert numbered(seen) == made
     assert all(body.get("recovered", True) for _, _, body in seen)
     setup.close()

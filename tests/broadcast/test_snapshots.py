@@ -1,4 +1,4 @@
-"""Snapshots: gathered once for all who need them, with what passes meanwhile at its place."""
+"""Snapshot rounds serve all waiting clients, with the events that pass meanwhile in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NS = events.NS_PIPELINE
 
 
 class Setup:
-    """Two pipelines whose states come when the test says so."""
+    """Two pipelines whose states arrive when the test says so."""
 
     def __init__(self) -> None:
         self.pipelines = [PipelineStatus("local_files", "one"), PipelineStatus("other", "two")]
@@ -46,14 +46,14 @@ class Setup:
         return event
 
 
-def test_those_who_come_at_one_moment_share_a_round() -> None:
+def test_clients_that_join_together_share_a_round() -> None:
     setup = Setup()
     for sid in "abc":
         setup.add(sid)
     assert len(setup.rounds) == 1
     setup.show(0)
     setup.add("late")
-    assert len(setup.rounds) == 2, "what has passed is not for one that comes later"
+    assert len(setup.rounds) == 2, "a later client needs a round of its own"
     setup.show(1)
     assert [sid for sid, _ in setup.ready] == ["a", "b", "c"]
     setup.show(0, 1)
@@ -61,7 +61,7 @@ def test_those_who_come_at_one_moment_share_a_round() -> None:
     assert [sid for sid, _ in setup.ready] == ["a", "b", "c", "late"]
 
 
-def test_a_newcomers_script_has_what_is_newer_than_the_states_and_one_that_resumes_gets_everything() -> None:
+def test_a_newcomers_script_has_only_newer_events_and_a_resumed_clients_has_all() -> None:
     setup = Setup()
     setup.add("a")
     covered = setup.work(0)
@@ -80,7 +80,7 @@ def test_a_newcomers_script_has_what_is_newer_than_the_states_and_one_that_resum
     assert (one.end, one.clock) == (setup.tail.newest, setup.tail.clock)
 
 
-def test_a_namespace_without_pipelines_has_a_state_that_says_so() -> None:
+def test_a_namespace_without_pipelines_has_an_empty_state() -> None:
     setup = Setup()
     setup.add("a")
     setup.show(0)
@@ -94,7 +94,7 @@ def test_a_namespace_without_pipelines_has_a_state_that_says_so() -> None:
     )
 
 
-def test_one_that_leaves_and_a_state_that_can_not_be_shown_hold_up_no_one() -> None:
+def test_a_leaving_client_and_a_failing_state_do_not_hold_up_a_round() -> None:
     setup = Setup()
     setup.add("a")
     setup.add("b")
@@ -107,7 +107,7 @@ def test_one_that_leaves_and_a_state_that_can_not_be_shown_hold_up_no_one() -> N
     assert not setup.snapshots.open
 
 
-def test_rounds_that_are_aborted_give_back_who_waited() -> None:
+def test_aborting_returns_the_receivers() -> None:
     setup = Setup()
     setup.add("a")
     assert [subscriber.sid for subscriber in setup.snapshots.abort()] == ["a"]
@@ -116,7 +116,7 @@ def test_rounds_that_are_aborted_give_back_who_waited() -> None:
     assert not setup.ready
 
 
-def test_the_texts_of_states_are_not_kept_for_slow_clients() -> None:
+def test_encoded_states_are_not_kept_for_slow_clients() -> None:
     setup = Setup()
     setup.add("a")
     setup.show(0)

@@ -14,11 +14,11 @@ def test_a_new_subscriber_has_seen_nothing() -> None:
     assert (subscriber.misses_events, subscriber.greeted, subscriber.recovered) == (False, False, None)
 
 
-def test_by_whichever_name_it_joined_it_is_in_the_same_namespace_with_packets_of_its_own() -> None:
+def test_an_alias_has_the_same_namespace_and_its_own_channel() -> None:
     root, named = (Subscriber("sid", "client", name, RecordingOutlet()) for name in ("/", "/pipeline"))
     assert root.namespace == named.namespace == "/pipeline"
     assert root.channel is not named.channel
 
 
-def test_one_that_was_here_before_has_not_recovered_until_it_has_all() -> None:
+def test_a_returning_subscriber_has_not_recovered_yet() -> None:
     assert Subscriber("sid", "client", "/pipeline", RecordingOutlet(), offset="x-1").recovered is False

@@ -1,4 +1,4 @@
-"""A headless Chromium of the tests' own, and windows that note what the page did wrong."""
+"""A headless Chromium, and windows that record the page's errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEADLINE_MS = 60_000
 DESK = (1280, 900)
 PHONE = (360, 740)
 
-# Nothing here leaves the machine: what Chromium would fetch for itself is switched off.
+# Chromium's own network requests are switched off: nothing leaves the machine.
 _OPTIONS = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -30,7 +30,7 @@ _OPTIONS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Give a Chromium without a window for as long as the block lasts."""
+    """Run a headless Chromium for the block."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_OPTIONS, headless=True)
         try:
@@ -40,10 +40,10 @@ def chromium() -> Iterator[Browser]:
 
 
 class Window:
-    """A tab of a context of its own.
+    """A tab in its own browser context.
 
-    ``complaints`` is what the console held against the page: errors of scripts and breaches of the policy.
-    ``broken`` counts connections that failed, which some tests want.
+    ``complaints`` are the console's messages: script errors and violations of the page's policy.
+    ``broken`` counts failed connections, which some tests expect.
     """
 
     def __init__(self, page: Page) -> None:
@@ -64,12 +64,12 @@ class Window:
         return self
 
     def run(self, module: str, body: str, argument: Any = None) -> Any:
-        """Return what the lines make of a module of the dashboard, which they know as ``m``, and of ``given``."""
+        """Run the lines with the dashboard's module as ``m`` and the argument as ``given``; return their result."""
         script = f"async (given) => {{ const m = await import('/dashboard/{module}'); {body} }}"
         return self.page.evaluate(script, argument)
 
     def check(self) -> None:
-        """Assert that the page kept to its policy and to this machine, and that no script failed."""
+        """Assert that no script failed, and that the page kept to its policy and to this machine."""
         assert self.complaints == []
         assert self.hosts <= {"127.0.0.1", "localhost"}
 
@@ -91,7 +91,7 @@ class Window:
 
 @contextmanager
 def window(browser: Browser, size: tuple[int, int] = DESK, **options: Any) -> Iterator[Window]:
-    """Open a window, and check at its end that nothing went wrong in it."""
+    """Open a window, and :meth:`Window.check` it at the end."""
     width, height = size
     context = browser.new_context(viewport={"width": width, "height": height}, **options)
     try:

@@ -18,7 +18,7 @@ STEP_SECONDS = 0.02
 
 
 class Worker:
-    """One pipeline whose every step is one file event: a file starts, passes its stages, or the oldest ends."""
+    """A pipeline whose every step is one file event: a file starts, changes its stage, or the oldest ends."""
 
     def __init__(self, number: int, in_flight: int) -> None:
         kind = ("local_files", "google_drive")[number % 2]
@@ -30,7 +30,7 @@ class Worker:
             self._start()
 
     def step(self) -> None:
-        """Let one thing happen."""
+        """Cause one file event."""
         self._steps += 1
         kind = self._steps % (len(STAGES) + 2)
         if kind == 0:
@@ -53,7 +53,7 @@ class Worker:
 
 
 def work(workers: list[Worker], per_second: float, seconds: float) -> None:
-    """Let each pipeline have so many events a second for so long."""
+    """Give each pipeline this many events a second for this long."""
     began, steps, pause = time.monotonic(), 0, threading.Event()
     while (passed := time.monotonic() - began) < seconds:
         while steps < passed * per_second * len(workers):

@@ -1,4 +1,4 @@
-"""WCAG 2.2 AA in each state the page can be in, by axe; and by keyboard, on a phone and with little motion."""
+"""WCAG 2.2 AA by axe in each state of the page; also keyboard, phone and reduced motion."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from rag_pipeline import PipelineStatus, StatusServer
 from tests.dashboard.browser import DESK, PHONE, Window, window
+
+pytestmark = pytest.mark.slow
 
 AXE = Path(__file__).parents[1] / "js" / "node_modules" / "axe-core" / "axe.min.js"
 needs_axe = pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm ci --prefix tests/js")
@@ -25,7 +27,7 @@ STATES = ("empty", "live", "failure opened", "file found", "reconnecting", "toke
 
 
 def work(pipeline: PipelineStatus) -> None:
-    """Let there be something of every kind."""
+    """Report one file of every kind."""
     pipeline.update(status="processing", files_queued=7, own={"message": "by hand", "model": "MiniLM"})
     for number in range(14):
         pipeline.add_processing_file(f"in flight {number}.pdf")
@@ -38,7 +40,7 @@ def work(pipeline: PipelineStatus) -> None:
 
 
 def bring_to(page: Page, state: str, pipeline: PipelineStatus) -> None:
-    """Bring the page to the state."""
+    """Bring the page into the state."""
     expect(page.locator("#connection-word")).to_have_text("Live")
     if state == "empty":
         return
@@ -46,8 +48,8 @@ def bring_to(page: Page, state: str, pipeline: PipelineStatus) -> None:
         code = "token_missing" if state == "token asked for" else "token_invalid"
         page.evaluate(
             """async (code) => {
-              const { AdmissionForm, Session } = await import("/dashboard/admission.js");
-              new AdmissionForm(() => {}).ask({ code, message: "" }, new Session());
+              const { TokenForm, Session } = await import("/dashboard/token-form.js");
+              new TokenForm(() => {}).ask({ code, message: "" }, new Session());
             }""",
             code,
         )
@@ -81,10 +83,10 @@ def test_axe_finds_nothing_in_light_or_dark(
         assert page.evaluate(DARK) == []
 
 
-def test_everything_can_be_done_by_keyboard(desk: Window, pipeline: PipelineStatus) -> None:
+def test_everything_works_by_keyboard(desk: Window, pipeline: PipelineStatus) -> None:
     work(pipeline)
     page = desk.page
-    page.reload()  # so that the history is had when all is done
+    page.reload()  # so that the history is loaded once all files are done
     expect(page.locator("#history-rows > li")).to_have_count(18)
     reached: list[str] = []
     page.locator("body").press("Tab")
@@ -110,7 +112,7 @@ def test_everything_can_be_done_by_keyboard(desk: Window, pipeline: PipelineStat
 
 
 @pytest.mark.parametrize("state", ["empty", "failure opened", "file found", "token refused"])
-def test_no_width_needs_scrolling_sideways(
+def test_no_width_scrolls_sideways(
     browser: Browser, server: StatusServer, pipeline: PipelineStatus, state: str
 ) -> None:
     with window(browser) as opened:
@@ -121,7 +123,7 @@ def test_no_width_needs_scrolling_sideways(
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_on_a_phone_what_can_be_pressed_is_large_enough(
+def test_touch_targets_are_large_enough_on_a_phone(
     browser: Browser, server: StatusServer, pipeline: PipelineStatus
 ) -> None:
     with window(browser, PHONE, has_touch=True) as opened:
@@ -135,14 +137,14 @@ def test_on_a_phone_what_can_be_pressed_is_large_enough(
         assert small == []
 
 
-def test_a_screen_reader_hears_of_the_connection_and_not_of_each_event(desk: Window, pipeline: PipelineStatus) -> None:
+def test_a_screen_reader_announces_the_connection_but_not_each_event(desk: Window, pipeline: PipelineStatus) -> None:
     page = desk.page
     expect(page.locator("#connection-word")).to_have_text("Live")
     page.evaluate(
         """() => {
-          window.said = [];
+          window.announced = [];
           for (const node of document.querySelectorAll("[role=status], [aria-live]")) {
-            new MutationObserver(() => window.said.push(node.id)).observe(
+            new MutationObserver(() => window.announced.push(node.id)).observe(
               node, { childList: true, characterData: true, subtree: true });
           }
         }"""
@@ -150,4 +152,4 @@ def test_a_screen_reader_hears_of_the_connection_and_not_of_each_event(desk: Win
     work(pipeline)
     expect(page.locator(".flight")).to_have_count(12)
     expect(page.locator("#history-count")).to_contain_text("Files 1 to")
-    assert set(page.evaluate("window.said")) <= {"history-count"}
+    assert set(page.evaluate("window.announced")) <= {"history-count"}

@@ -1,4 +1,4 @@
-"""Always in sight: whether the page is live, comes back, or is behind. It catches up without being loaded again."""
+"""The page shows whether it is live, reconnecting or behind, and catches up without a reload."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from tests.journal.cut_proxy import CutProxy, proxy_to
 from tests.support.http_get import get_json
 from tests.support.programs import Program
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 NGINX = """
 daemon off; master_process off; pid {folder}/pid; error_log stderr;
@@ -44,7 +46,7 @@ class Served(Program):
     """A process of :mod:`tests.dashboard.program`."""
 
     def tell(self, line: str) -> None:
-        """Let it do what the line says, and wait until it is done."""
+        """Send the command, and wait until it is done."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
@@ -53,13 +55,13 @@ class Served(Program):
 
 @contextmanager
 def proxied(server: StatusServer) -> Iterator[CutProxy]:
-    """Let pages of the service find Socket.IO at a proxy's port."""
+    """Make pages of the service use a proxy's port for Socket.IO."""
     with proxy_to(server.socket_port) as proxy:
-        server._shown.addresses = Addresses(server.http_port, proxy.port)
+        server._view.addresses = Addresses(server.http_port, proxy.port)
         yield proxy
 
 
-def test_a_live_page_says_so(desk: Window, pipeline: PipelineStatus) -> None:
+def test_a_connected_page_is_live(desk: Window, pipeline: PipelineStatus) -> None:
     word = desk.page.get_by_role("status").and_(desk.page.locator("#connection-word"))
     expect(word).to_have_text("Live")
     expect(word).to_have_attribute("aria-live", "polite")
@@ -78,22 +80,22 @@ def test_a_live_page_says_so(desk: Window, pipeline: PipelineStatus) -> None:
         ("closed", 0, "Disconnected", "neutral"),
     ],
 )
-def test_what_is_shown_can_be_relied_on_as_far_as_it_says(
+def test_the_connection_status_has_a_word_and_a_tone(
     desk: Window, status: str, behind: int, word: str, tone: str
 ) -> None:
     expect(desk.page.locator("#connection-word")).to_have_text("Live")
-    said = desk.run(
-        "connection.js",
+    shown = desk.run(
+        "connection-status.js",
         """const connection = { status: given[0], since: Date.now(), error: null, attempts: 0 };
-        new m.ConnectionSign("").show({ connection, lastEventAt: null }, given[1]);
+        new m.ConnectionStatus("").show({ connection, lastEventAt: null }, given[1]);
         const sign = document.getElementById("connection");
         return [sign.innerText.replaceAll(/\\s+/g, " ").trim(), sign.dataset.tone];""",
         [status, behind],
     )
-    assert said == [word, tone]
+    assert shown == [word, tone]
 
 
-def test_after_a_break_it_catches_up_without_a_reload(
+def test_after_a_break_the_page_catches_up_without_a_reload(
     browser: Browser, server: StatusServer, pipeline: PipelineStatus
 ) -> None:
     with proxied(server) as proxy, window(browser) as opened:
@@ -108,7 +110,7 @@ def test_after_a_break_it_catches_up_without_a_reload(
         expect(page).to_have_title("Not live – Pipelines")
         pipeline.complete_file("before.pdf")
         pipeline.complete_file("meanwhile.pdf")
-        expect(page.locator(".flight")).to_have_count(1)  # what it shows is from before the break, and it says so
+        expect(page.locator(".flight")).to_have_count(1)  # the page still shows the state from before the break
         proxy.mend()
         expect(page.locator("#connection-word")).to_have_text("Live")
         expect(page.locator(".flight")).to_have_count(0)
@@ -116,7 +118,7 @@ def test_after_a_break_it_catches_up_without_a_reload(
         assert page.evaluate("window.loadedOnce") is True
 
 
-def test_a_killed_and_restarted_server_is_caught_up_with(browser: Browser, tmp_path: Path) -> None:
+def test_the_page_catches_up_after_a_killed_server_restarts(browser: Browser, tmp_path: Path) -> None:
     http_port, socket_port = free_ports(2)
     arguments = ("-m", "tests.dashboard.program", str(http_port), str(socket_port), str(tmp_path))
     with window(browser) as opened:
@@ -132,19 +134,19 @@ def test_a_killed_and_restarted_server_is_caught_up_with(browser: Browser, tmp_p
             second.expect("did start")
             second.tell("4")
             expect(page.locator("#connection-word")).to_have_text("Live")
-            # Interrupted, and tried again since: the search shows what is there when it is asked.
+            # Interrupted and tried again since: the search shows the state at its time.
             wait_until(lambda: get_json(http_port, "/files?q=half").body["files"][0]["attempt"] == 2)
             page.get_by_role("searchbox").fill("half")
             again = page.locator("details").filter(has_text="half done.pdf").first
             again.locator("summary").click()
             expect(again).to_contain_text("Attempts2")
             state = get_json(http_port, "/status").body
-            assert state["total_processed"] == 4  # three of them were done before the kill, and count once
+            assert state["total_processed"] == 4  # three of them were completed before the kill, and count once
             expect(page.locator(".figure").filter(has_text=re.compile("^Completed")).locator("dd")).to_have_text("4")
             assert page.evaluate("window.loadedOnce") is True
 
 
-def test_where_socket_io_cannot_be_reached_it_says_what_to_look_at(browser: Browser, server: StatusServer) -> None:
+def test_an_unreachable_socket_io_server_is_explained(browser: Browser, server: StatusServer) -> None:
     with proxied(server) as proxy, window(browser) as opened:
         proxy.cut()
         notice = opened.visit(server.http_port).page.locator("#notice")
@@ -169,7 +171,7 @@ def test_behind_a_proxy_socket_io_is_found_on_the_same_origin(
         assert [url for url in opened.sockets if not url.startswith(f"ws://localhost:{port}/")] == []
 
 
-def test_a_refused_origin_is_hinted_at(
+def test_a_refused_origin_is_explained(
     browser: Browser, monkeypatch: pytest.MonkeyPatch, pipeline: PipelineStatus
 ) -> None:
     monkeypatch.setenv("ENVIRONMENT", "production")
@@ -177,4 +179,4 @@ def test_a_refused_origin_is_hinted_at(
     with start_status_server(0, pipelines=[pipeline]) as server, window(browser) as opened:
         notice = opened.visit(server.http_port).page.locator("#notice")
         expect(notice).to_contain_text(f"allows http://127.0.0.1:{server.http_port}")
-        opened.complaints.clear()  # of the browser, about the policy of the service
+        opened.complaints.clear()  # the browser's messages about the service's CORS policy

@@ -1,4 +1,4 @@
-"""Buttons that direct a pipeline: there where the service allows it, and what came of it is said."""
+"""The control buttons: shown if the service allows control, with the outcome of each request."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from tests.dashboard.browser import PHONE, Window, window
 from tests.dashboard.test_accessibility import AXE, DARK, RUN, needs_axe
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 class Directed:
-    """A pipeline that does at once what it is asked for, and keeps a list of it."""
+    """A pipeline that acts on requests at once, and records them."""
 
     def __init__(self) -> None:
         self.status = PipelineStatus("local_files", "papers & all")
@@ -59,9 +61,7 @@ def page_of(browser: Browser, allowed: StatusServer) -> Iterator[Window]:
         yield opened.visit(allowed.http_port)
 
 
-def test_a_pipeline_is_paused_and_goes_on_by_one_button_that_keeps_the_focus(
-    page_of: Window, directed: Directed
-) -> None:
+def test_one_button_pauses_and_resumes_and_keeps_the_focus(page_of: Window, directed: Directed) -> None:
     page = page_of.page
     page.get_by_role("button", name="Pause").focus()
     page.keyboard.press("Enter")
@@ -73,32 +73,32 @@ def test_a_pipeline_is_paused_and_goes_on_by_one_button_that_keeps_the_focus(
     wait_until(lambda: not directed.control.paused)
 
 
-def test_a_check_is_asked_for_and_said_to_be(page_of: Window, directed: Directed) -> None:
+def test_a_check_can_be_requested(page_of: Window, directed: Directed) -> None:
     page = page_of.page
     page.get_by_role("button", name="Check now").click()
-    expect(page.locator(".card .said").first).to_have_text("Asked to check.")
+    expect(page.locator(".card .status-message").first).to_have_text("Asked to check.")
     assert directed.asked == [ControlRequest(Action.CHECK)]
     directed.status.update(last_check_time=1e9)
-    expect(page.locator(".card .said").first).to_have_text("")
+    expect(page.locator(".card .status-message").first).to_have_text("")
 
 
-def test_a_file_that_failed_can_be_tried_again(page_of: Window, directed: Directed) -> None:
+def test_a_failed_file_can_be_retried(page_of: Window, directed: Directed) -> None:
     page = page_of.page
     page.get_by_role("button", name="Retry bad & odd.pdf").click()
-    expect(page.locator(".file .said")).to_have_text("Asked to try it again.")
+    expect(page.locator(".file .status-message")).to_have_text("Asked to try it again.")
     assert directed.asked == [ControlRequest(Action.RETRY, "sub/bad & odd?.pdf")]
 
 
-def test_what_can_not_be_done_is_told_and_can_be_tried_again(page_of: Window, directed: Directed) -> None:
+def test_a_refused_request_shows_the_reason_and_can_be_repeated(page_of: Window, directed: Directed) -> None:
     page = page_of.page
     directed.refusal = "it is not failed any more"
     retry = page.get_by_role("button", name="Retry bad & odd.pdf")
     retry.click()
-    expect(page.locator(".file .said")).to_have_text("it is not failed any more")
+    expect(page.locator(".file .status-message")).to_have_text("it is not failed any more")
     directed.refusal = None
     expect(retry).not_to_have_attribute("aria-disabled", "true")
     retry.click()
-    expect(page.locator(".file .said")).to_have_text("Asked to try it again.")
+    expect(page.locator(".file .status-message")).to_have_text("Asked to try it again.")
 
 
 def test_a_pipeline_that_takes_no_requests_has_no_buttons(page_of: Window, fixed: PipelineStatus) -> None:
@@ -111,13 +111,13 @@ def test_a_pipeline_that_takes_no_requests_has_no_buttons(page_of: Window, fixed
     expect(card.locator(".control button:visible")).to_have_count(0)
 
 
-def test_one_that_has_ended_can_not_be_asked_any_more(page_of: Window, directed: Directed) -> None:
+def test_an_ended_pipeline_has_no_buttons(page_of: Window, directed: Directed) -> None:
     expect(page_of.page.get_by_role("button", name="Pause")).to_be_visible()
     directed.status.update(status="stopped")
     expect(page_of.page.get_by_role("button", name="Pause")).to_be_hidden()
 
 
-def test_a_pipeline_that_begins_to_take_requests_gets_its_buttons(page_of: Window, fixed: PipelineStatus) -> None:
+def test_buttons_appear_once_a_pipeline_takes_requests(page_of: Window, fixed: PipelineStatus) -> None:
     late = fixed
     late.update(status="initializing")
     card = page_of.page.get_by_role("article", name="Pipeline fixed")
@@ -127,9 +127,7 @@ def test_a_pipeline_that_begins_to_take_requests_gets_its_buttons(page_of: Windo
     expect(card.get_by_role("button", name="Pause")).to_be_visible()
 
 
-def test_where_the_service_does_not_allow_it_there_are_no_buttons_and_no_questions(
-    browser: Browser, directed: Directed
-) -> None:
+def test_without_control_there_are_no_buttons_and_no_requests(browser: Browser, directed: Directed) -> None:
     with start_status_server(0, pipelines=[directed.status]) as server, window(browser) as opened:
         asked: list[str] = []
         opened.page.on("request", lambda request: asked.append(request.url))
@@ -141,7 +139,7 @@ def test_where_the_service_does_not_allow_it_there_are_no_buttons_and_no_questio
 
 
 def hold(directed: Directed, count: int | None) -> None:
-    """Have the pipeline hold so many deletions, or none."""
+    """Have the pipeline hold this many deletions, or none."""
     message = f"{count} of 5,000 files are gone" if count else None
     directed.status.update(status="error" if count else "idle", own={"deletions_held": count, "message": message})
 
@@ -160,14 +158,14 @@ def test_held_deletions_are_confirmed_in_two_steps(page_of: Window, directed: Di
     expect(page.get_by_role("button", name="Delete 4,812 files", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Yes, delete 4,812 files").click()
-    expect(page.locator(".held .said")).to_have_text("Asked to delete them.")
+    expect(page.locator(".held .status-message")).to_have_text("Asked to delete them.")
     assert directed.asked == [ControlRequest(Action.CONFIRM, deletions=4812)]
     hold(directed, None)
     expect(page.locator(".held")).to_be_hidden()
     page_of.check()
 
 
-def test_the_question_is_about_the_number_that_was_read(page_of: Window, directed: Directed) -> None:
+def test_the_confirmed_number_is_the_one_that_was_read(page_of: Window, directed: Directed) -> None:
     page = page_of.page
     hold(directed, 30)
     page.get_by_role("button", name="Delete 30 files").click()
@@ -177,17 +175,17 @@ def test_the_question_is_about_the_number_that_was_read(page_of: Window, directe
     expect(page.get_by_role("button", name="Keep them")).to_be_hidden()
 
 
-def test_a_confirmation_that_is_refused_says_why(page_of: Window, directed: Directed) -> None:
+def test_a_refused_confirmation_shows_the_reason(page_of: Window, directed: Directed) -> None:
     page = page_of.page
     hold(directed, 30)
     directed.refusal = "there is nothing to confirm"
     page.get_by_role("button", name="Delete 30 files").click()
     page.get_by_role("button", name="Yes, delete 30 files").click()
-    expect(page.locator(".held .said")).to_have_text("there is nothing to confirm")
+    expect(page.locator(".held .status-message")).to_have_text("there is nothing to confirm")
     assert directed.asked == []
 
 
-def test_held_deletions_have_no_button_where_they_can_not_be_confirmed(page_of: Window, fixed: PipelineStatus) -> None:
+def test_held_deletions_have_no_button_without_the_confirm_action(page_of: Window, fixed: PipelineStatus) -> None:
     fixed.control = Control([Action.PAUSE])
     fixed.update(status="error", own={"deletions_held": 30, "message": "30 of 40 files are gone"})
     card = page_of.page.get_by_role("article", name="Pipeline fixed")
@@ -196,14 +194,14 @@ def test_held_deletions_have_no_button_where_they_can_not_be_confirmed(page_of: 
 
 
 @needs_axe
-def test_axe_finds_nothing_at_the_buttons(browser: Browser, allowed: StatusServer, directed: Directed) -> None:
+def test_axe_finds_no_violation_at_the_buttons(browser: Browser, allowed: StatusServer, directed: Directed) -> None:
     for size in (PHONE, (1280, 900)):
         with window(browser, size) as opened:
             opened.page.add_init_script(path=AXE)
             page = opened.visit(allowed.http_port).page
             directed.refusal = "it can't be done now " * 8
             page.get_by_role("button", name="Retry").click()
-            expect(page.locator(".file .said")).not_to_have_text("")
+            expect(page.locator(".file .status-message")).not_to_have_text("")
             hold(directed, 4812)
             page.get_by_role("button", name="Delete 4,812 files").click()
             assert page.evaluate(RUN) == []

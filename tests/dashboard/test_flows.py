@@ -1,15 +1,18 @@
-"""What people see of a pipeline at work, from the first call to a file that failed."""
+"""A pipeline at work on the page, from the first call to a failed file."""
 
 from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from rag_pipeline.http_server.page import Addresses, render
 from tests.dashboard.browser import Window, window
 from tests.support.programs import Program
+
+pytestmark = pytest.mark.slow
 
 THREE_LINES = re.compile(r"<code>(from rag_pipeline .*?)</code>", re.DOTALL)
 
@@ -24,7 +27,7 @@ def figure(within: Window, name: str) -> Locator:
     return within.page.locator(".figure").filter(has_text=re.compile(f"^{name}")).locator("dd")
 
 
-def test_with_no_pipeline_it_says_what_to_do_and_shows_the_first_one_without_a_reload(
+def test_without_pipelines_the_page_explains_the_first_steps_then_shows_the_first_pipeline(
     desk: Window, pipeline: PipelineStatus
 ) -> None:
     page = desk.page
@@ -37,7 +40,7 @@ def test_with_no_pipeline_it_says_what_to_do_and_shows_the_first_one_without_a_r
     expect(page.locator(".card .badge").first).to_have_text("Scanning")
 
 
-def test_the_three_lines_it_shows_do_what_it_says(browser: Browser) -> None:
+def test_the_example_works(browser: Browser) -> None:
     found = THREE_LINES.search(render(Addresses(1, 2)))
     assert found
     lines = found[1].replace("&quot;", '"')
@@ -51,7 +54,7 @@ def test_the_three_lines_it_shows_do_what_it_says(browser: Browser) -> None:
         expect(section(opened, "Completed")).to_contain_text("document.pdf")
 
 
-def test_the_three_lines_can_be_copied(browser: Browser, server: StatusServer) -> None:
+def test_the_example_can_be_copied(browser: Browser, server: StatusServer) -> None:
     with window(browser, permissions=["clipboard-read", "clipboard-write"]) as opened:
         opened.visit(server.http_port).page.get_by_role("button", name="Copy").click()
         expect(opened.page.get_by_role("button", name="Copied")).to_be_visible()
@@ -59,7 +62,7 @@ def test_the_three_lines_can_be_copied(browser: Browser, server: StatusServer) -
         assert copied.startswith("from rag_pipeline import pipeline_status\n")
 
 
-def test_a_file_is_followed_from_its_start_to_its_end(desk: Window, pipeline: PipelineStatus) -> None:
+def test_a_file_is_shown_from_its_start_to_its_end(desk: Window, pipeline: PipelineStatus) -> None:
     flights = section(desk, "In flight")
     pipeline.add_processing_file("report.pdf", "1", size=48_213)
     expect(flights.locator(".flight")).to_contain_text("report.pdf")
@@ -79,7 +82,7 @@ def test_a_file_is_followed_from_its_start_to_its_end(desk: Window, pipeline: Pi
     expect(figure(desk, "Completed")).to_have_text("1")
 
 
-def test_a_failed_file_opens_to_all_that_is_known_of_it(desk: Window, pipeline: PipelineStatus) -> None:
+def test_a_failed_file_opens_to_its_details(desk: Window, pipeline: PipelineStatus) -> None:
     for _ in range(2):
         pipeline.add_processing_file("scan.pdf", "7", link="https://drive.example.com/7")
         pipeline.file_progress("scan.pdf", "extracting", file_id="7")
@@ -98,7 +101,7 @@ def test_a_failed_file_opens_to_all_that_is_known_of_it(desk: Window, pipeline: 
     expect(row.get_by_role("link")).to_have_attribute("href", "https://drive.example.com/7")
 
 
-def test_an_open_failure_stays_while_others_push_it_out(desk: Window, pipeline: PipelineStatus) -> None:
+def test_an_open_failure_stays_when_newer_ones_replace_it(desk: Window, pipeline: PipelineStatus) -> None:
     pipeline.skip_file("first.txt", "so that the page is there")
     pipeline.complete_file("read me.pdf", success=False, error="no text")
     failed = section(desk, "Failed")
@@ -113,7 +116,7 @@ def test_an_open_failure_stays_while_others_push_it_out(desk: Window, pipeline: 
     expect(failed).not_to_contain_text("read me.pdf")
 
 
-def test_skipped_and_deleted_files_are_told(desk: Window, pipeline: PipelineStatus) -> None:
+def test_skipped_and_deleted_files_are_shown(desk: Window, pipeline: PipelineStatus) -> None:
     pipeline.skip_file("film.mp4", "no reader for video/mp4")
     pipeline.delete_file("old.pdf")
     expect(section(desk, "Skipped")).to_contain_text("no reader for video/mp4")
@@ -153,7 +156,7 @@ def test_a_long_list_in_flight_begins_with_a_dozen(desk: Window, pipeline: Pipel
     expect(flights.get_by_role("button", name="Show fewer")).to_have_attribute("aria-expanded", "true")
 
 
-def test_what_pipelines_say_is_text_and_never_markup(desk: Window, pipeline: PipelineStatus) -> None:
+def test_text_from_pipelines_is_never_markup(desk: Window, pipeline: PipelineStatus) -> None:
     evil = "<img src=x onerror=alert(1)><b>.pdf"
     pipeline.update(status="<i>", own={"message": "<script>alert(1)</script>", "own": "<u>"})
     pipeline.add_processing_file(evil)
@@ -180,7 +183,7 @@ def test_each_pipeline_has_its_own_card(browser: Browser) -> None:
         expect(opened.page.get_by_role("combobox", name="Pipeline")).to_be_visible()
 
 
-def test_the_sparkline_shows_what_the_page_has_seen(desk: Window, pipeline: PipelineStatus) -> None:
+def test_the_sparkline_shows_files_ended_while_the_page_was_open(desk: Window, pipeline: PipelineStatus) -> None:
     pipeline.update(status="running")
     chart = desk.page.get_by_role("img", name="Files per minute")
     expect(chart).to_be_visible()

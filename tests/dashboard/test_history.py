@@ -1,4 +1,4 @@
-"""The search over every file: found while typing, read by the page, with as many files as there are."""
+"""The history: a search over all files while typing, shown page by page."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from playwright.sync_api import Browser, Locator, Route, expect
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from tests.dashboard.browser import Window, window
 
+pytestmark = pytest.mark.slow
+
 FILES = 10_000
 PAGE = 50
 
-# Letter by letter, and faster than a busy machine's keyboard.
+# Typed letter by letter, faster than the debounce even on a busy machine.
 TYPE = """(box, text) => {
   for (let end = 1; end <= text.length; end += 1) {
     box.value = text.slice(0, end);
@@ -25,7 +27,7 @@ TYPE = """(box, text) => {
 
 @pytest.fixture(scope="module")
 def past() -> Iterator[StatusServer]:
-    """A service with a long past; nothing happens there any more."""
+    """A service with many files, none of which changes any more."""
     pipeline = PipelineStatus("local_files", "archive")
     with start_status_server(0, pipelines=[pipeline]) as server:
         for number in range(FILES - 1):
@@ -53,7 +55,7 @@ def search_for(within: Window, text: str) -> None:
     within.page.get_by_role("searchbox").fill(text)
 
 
-def test_of_ten_thousand_files_a_page_is_in_the_document(full: Window) -> None:
+def test_of_ten_thousand_files_only_one_page_is_in_the_document(full: Window) -> None:
     expect(rows(full).first).to_contain_text("contract.pdf")
     expect(full.page.locator("#history-count")).to_have_text("Files 1 to 50")
     press(full, "Older")
@@ -63,7 +65,7 @@ def test_of_ten_thousand_files_a_page_is_in_the_document(full: Window) -> None:
     expect(rows(full).first).to_contain_text("contract.pdf")
 
 
-def test_the_last_page_says_so(full: Window) -> None:
+def test_the_last_page_has_no_older_one(full: Window) -> None:
     search_for(full, "file 0123")
     expect(rows(full)).to_have_count(10)
     expect(full.page.get_by_role("button", name="Older", exact=True)).to_have_attribute("aria-disabled", "true")
@@ -71,7 +73,7 @@ def test_the_last_page_says_so(full: Window) -> None:
     expect(full.page.locator("#history-count")).to_have_text("Files 1 to 10")
 
 
-def test_it_is_searched_while_typing_by_name_and_message(full: Window) -> None:
+def test_typing_searches_names_and_messages(full: Window) -> None:
     search_for(full, "FILE 01234")
     expect(rows(full)).to_have_count(1)
     search_for(full, "cut off")
@@ -89,7 +91,7 @@ def test_an_outcome_can_be_chosen_and_a_file_opened(full: Window) -> None:
     expect(rows(full).locator(".facts")).to_contain_text(re.compile("Pipeline *archive"))
 
 
-def test_typing_asks_once_and_what_was_asked_last_wins(desk: Window, pipeline: PipelineStatus) -> None:
+def test_typing_sends_one_request_and_the_last_search_wins(desk: Window, pipeline: PipelineStatus) -> None:
     pipeline.skip_file("slow.txt", "empty")
     pipeline.skip_file("quick.txt", "empty")
     desk.page.reload()
@@ -111,12 +113,12 @@ def test_typing_asks_once_and_what_was_asked_last_wins(desk: Window, pipeline: P
     expect(rows(desk)).to_have_count(1)
     (late,) = held
     late.fulfill(json={"files": [], "next": None})
-    desk.page.evaluate("new Promise((done) => setTimeout(done, 100))")  # for what must not happen
+    desk.page.evaluate("new Promise((done) => setTimeout(done, 100))")  # time for what must not happen
     expect(rows(desk)).to_contain_text("quick.txt")
     assert [url.partition("q=")[2] for url in asked] == ["slow", "quick"]
 
 
-def test_newer_changes_are_offered_and_the_page_stays_as_it_is(desk: Window, pipeline: PipelineStatus) -> None:
+def test_newer_changes_are_offered_without_changing_the_page(desk: Window, pipeline: PipelineStatus) -> None:
     pipeline.skip_file("one.txt", "empty")
     expect(rows(desk)).to_have_count(1)
     pipeline.skip_file("two.txt", "empty")
@@ -129,7 +131,7 @@ def test_newer_changes_are_offered_and_the_page_stays_as_it_is(desk: Window, pip
     expect(newer).to_be_focused()
 
 
-def test_the_first_files_come_by_themselves(desk: Window, pipeline: PipelineStatus) -> None:
+def test_the_first_files_appear_by_themselves(desk: Window, pipeline: PipelineStatus) -> None:
     pipeline.update(status="running")
     expect(desk.page.locator("#history-count")).to_have_text("No files.")
     pipeline.skip_file("first.txt", "empty")
@@ -137,24 +139,24 @@ def test_the_first_files_come_by_themselves(desk: Window, pipeline: PipelineStat
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "said"),
+    ("status", "body", "message"),
     [
         (503, '{"error":"the history can\'t be read now: see /health"}', "see /health"),
         (500, "oh", "500"),
     ],
 )
-def test_a_history_that_cannot_be_read_is_told(
-    desk: Window, pipeline: PipelineStatus, status: int, body: str, said: str
+def test_a_history_that_can_not_be_read_shows_the_error(
+    desk: Window, pipeline: PipelineStatus, status: int, body: str, message: str
 ) -> None:
     desk.page.route("**/files?*", lambda route: route.fulfill(status=status, body=body))
     pipeline.update(status="running")
-    expect(desk.page.locator("#history-error")).to_contain_text(said)
+    expect(desk.page.locator("#history-error")).to_contain_text(message)
     desk.page.unroute("**/files?*")
     search_for(desk, "any")
     expect(desk.page.locator("#history-error")).to_be_hidden()
 
 
-def test_pages_of_a_journal_that_is_gone_lead_back_to_the_first(full: Window) -> None:
+def test_a_page_of_a_replaced_journal_leads_back_to_the_first(full: Window) -> None:
     def forget(route: Route) -> None:
         if "before=" in route.request.url:
             route.fulfill(status=400, json={"error": "before: of another journal"})

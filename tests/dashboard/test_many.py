@@ -1,4 +1,4 @@
-"""Many pipelines on one page: a row for each, which opens. Figures are printed: ``pytest -s`` shows them."""
+"""Many pipelines on one page, each a row that opens. ``pytest -s`` shows the figures."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from tests.dashboard.test_flood import SEEN, WATCH
 from tests.support.http_get import get_json
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 CROWD = 200
-# A load that a page which draws every card at each frame is dropped under, and that a busy machine leaves room for.
+# A page that drew every card in each frame would be dropped under this load; a busy machine can still serve it.
 EVENTS_PER_SECOND = 2
 IN_FLIGHT = 5
 SECONDS = "5"
 FEW = 5
 
-# The connection's words from here on: a page that is dropped says that it reconnects.
+# All connection statuses from here on: a dropped page would show Reconnecting.
 LISTEN = """() => {
   const word = document.getElementById("connection-word");
   window.words = [word.textContent];
@@ -43,7 +45,7 @@ def brief(of: Locator, name: str) -> Locator:
 
 
 def named(count: int) -> list[PipelineStatus]:
-    """Return pipelines that have reported, each with something of every kind."""
+    """Return pipelines that have reported one file of every kind."""
     pipelines = [PipelineStatus("local_files", f"folder {number:02}") for number in range(count)]
     for pipeline in pipelines:
         pipeline.update(status="running", files_queued=1_200)
@@ -64,7 +66,7 @@ def many(browser: Browser, dozen: list[PipelineStatus]) -> Iterator[Window]:
         yield opened.visit(server.http_port)
 
 
-def test_two_hundred_busy_pipelines_leave_the_page_connected_smooth_and_right(browser: Browser) -> None:
+def test_two_hundred_busy_pipelines_leave_the_page_connected_smooth_and_correct(browser: Browser) -> None:
     arguments = (str(CROWD), str(IN_FLIGHT), str(EVENTS_PER_SECOND))
     with (crowd := Served("-m", "tests.dashboard.crowd", *arguments)), window(browser) as opened:
         port = int(crowd.expect(r"port (\d+)"))
@@ -95,7 +97,7 @@ def test_two_hundred_busy_pipelines_leave_the_page_connected_smooth_and_right(br
         f"{seen['slowest']:.0f} ms; {len(seen['longTasks'])} tasks over 50 ms, the longest "
         f"{max(seen['longTasks'], default=0)} ms"
     )
-    # No figure is asserted on a machine that others use.
+    # No figure is asserted, because the machine is shared.
     assert seen["frames"] > 0
 
 
@@ -113,7 +115,7 @@ def test_one_of_many_is_a_row_with_its_main_figures(many: Window, dozen: list[Pi
     expect(brief(of, "In flight")).to_have_text("0")
 
 
-def test_a_row_opens_to_all_there_is_and_closes_by_keyboard(many: Window, dozen: list[PipelineStatus]) -> None:
+def test_a_row_opens_and_closes_by_keyboard(many: Window, dozen: list[PipelineStatus]) -> None:
     of = card(many, "folder 03")
     row = of.get_by_role("button", name="folder 03")
     expect(row).to_have_attribute("aria-expanded", "false")
@@ -132,7 +134,7 @@ def test_a_row_opens_to_all_there_is_and_closes_by_keyboard(many: Window, dozen:
     expect(brief(of, "In flight")).to_have_text("2")
 
 
-def test_an_open_card_out_of_sight_is_right_too(many: Window, dozen: list[PipelineStatus]) -> None:
+def test_an_open_card_out_of_view_is_correct_too(many: Window, dozen: list[PipelineStatus]) -> None:
     for number in (0, 1, 11):
         card(many, f"folder {number:02}").get_by_role("button", name="folder").click()
     many.page.evaluate("window.scrollTo(0, 0)")
@@ -145,7 +147,7 @@ def test_an_open_card_out_of_sight_is_right_too(many: Window, dozen: list[Pipeli
     expect(of.locator(".done section").nth(1).locator(".file-name").first).to_have_text("29.pdf")
 
 
-def test_the_files_of_all_can_be_reached_past_the_rows(many: Window) -> None:
+def test_the_history_can_be_reached_past_the_rows(many: Window) -> None:
     page = many.page
     expect(page.locator(".card")).to_have_count(12)
     page.locator("body").press("Tab")
@@ -156,7 +158,7 @@ def test_the_files_of_all_can_be_reached_past_the_rows(many: Window) -> None:
     expect(page.get_by_role("searchbox")).to_be_focused()
 
 
-def test_few_are_open_and_the_one_worked_in_stays_so_when_others_join(browser: Browser) -> None:
+def test_few_cards_are_open_and_the_focused_one_stays_open_when_others_join(browser: Browser) -> None:
     late = PipelineStatus("local_files", "one more")
     with start_status_server(0, pipelines=[*named(FEW), late]) as server, window(browser) as opened:
         page = opened.visit(server.http_port).page
@@ -174,7 +176,7 @@ def test_few_are_open_and_the_one_worked_in_stays_so_when_others_join(browser: B
 
 @needs_axe
 @pytest.mark.parametrize("size", [(1280, 900), PHONE])
-def test_axe_finds_nothing_in_rows_that_are_closed_and_open(
+def test_axe_finds_no_violation_in_closed_and_open_rows(
     browser: Browser, dozen: list[PipelineStatus], size: tuple[int, int]
 ) -> None:
     with start_status_server(0, pipelines=dozen) as server, window(browser, size) as opened:
@@ -187,7 +189,7 @@ def test_axe_finds_nothing_in_rows_that_are_closed_and_open(
         assert page.evaluate(DARK) == []
 
 
-def test_rows_need_no_scrolling_sideways_and_are_large_enough_to_press(many: Window) -> None:
+def test_rows_do_not_scroll_sideways_and_are_large_enough_to_press(many: Window) -> None:
     page = many.page
     expect(page.locator(".card")).to_have_count(12)
     for width in (1280, 1024, 768, PHONE[0], 320):

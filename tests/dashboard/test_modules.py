@@ -1,4 +1,4 @@
-"""The parts that only compute, each alone, in the browser that runs them."""
+"""The pure modules of the dashboard, each run alone in the browser."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from playwright.sync_api import Browser
 from rag_pipeline import start_status_server
 from tests.dashboard.browser import Window, window
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def still(browser: Browser) -> Iterator[Window]:
-    """One window for all: nothing here changes what it shows."""
+    """One window for all tests: none changes the page."""
     with start_status_server(0, pipelines=[]) as server, window(browser) as opened:
         yield opened.visit(server.http_port)
 
@@ -66,7 +68,7 @@ def test_numbers_and_times_read_well(still: Window, call: str, text: str) -> Non
     ],
 )
 def test_socket_io_is_on_the_other_port_or_behind_the_same_proxy(still: Window, address: str, found: str) -> None:
-    assert still.run("address.js", "return m.socketAddress(new URL(given), 8003, 8004)", address) == found
+    assert still.run("socket-url.js", "return m.socketUrl(new URL(given), 8003, 8004)", address) == found
 
 
 @pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "no link", "", None])
@@ -75,45 +77,45 @@ def test_only_web_links_can_be_followed(still: Window, link: str | None) -> None
     assert still.run("dom.js", "return m.webLink('https://a.test/b')") == "https://a.test/b"
 
 
-def looked(still: Window, *looks: tuple[int, float]) -> list[float]:
-    """Return the last six buckets after these looks: how many were done in all, and at which second."""
-    body = "const d = new m.DoneCounts(); for (const [n, at] of given) d.look(n, at); return d.perMinute().slice(-6)"
-    found: list[float] = still.run("done.js", body, looks)
+def recorded(still: Window, *totals: tuple[int, float]) -> list[float]:
+    """Return the last six buckets after these totals, each with its second."""
+    body = "const d = new m.DoneCounts(); for (const [n, at] of given) d.record(n, at); return d.perMinute().slice(-6)"
+    found: list[float] = still.run("done-counts.js", body, totals)
     return found
 
 
-def test_what_gets_done_is_counted_in_its_bucket(still: Window) -> None:
-    assert looked(still, (100, 0), (101, 1), (104, 9), (104, 10), (106, 11)) == [0, 0, 0, 0, 24, 12]
+def test_ended_files_are_counted_in_their_bucket(still: Window) -> None:
+    assert recorded(still, (100, 0), (101, 1), (104, 9), (104, 10), (106, 11)) == [0, 0, 0, 0, 24, 12]
 
 
-def test_what_got_done_in_a_break_is_spread_over_it(still: Window) -> None:
-    assert looked(still, (0, 5), (8, 36)) == [0, 0, 12, 12, 12, 12]
+def test_files_that_ended_in_a_gap_are_spread_over_it(still: Window) -> None:
+    assert recorded(still, (0, 5), (8, 36)) == [0, 0, 12, 12, 12, 12]
 
 
-def test_counts_that_start_over_are_no_work_undone(still: Window) -> None:
-    assert looked(still, (50, 0), (52, 1), (1, 2), (2, 3)) == [0, 0, 0, 0, 0, 18]
+def test_a_total_that_starts_over_subtracts_nothing(still: Window) -> None:
+    assert recorded(still, (50, 0), (52, 1), (1, 2), (2, 3)) == [0, 0, 0, 0, 0, 18]
 
 
-def test_a_long_silence_empties_the_window(still: Window) -> None:
-    assert looked(still, (0, 0), (9, 1), *((9, at) for at in range(2, 400, 9))) == [0] * 6
+def test_a_long_gap_empties_the_buckets(still: Window) -> None:
+    assert recorded(still, (0, 0), (9, 1), *((9, at) for at in range(2, 400, 9))) == [0] * 6
 
 
 def clock(still: Window, body: str) -> Any:
     return still.run(
-        "clock.js", f"const c = new m.ServiceClock(); const iso = (ms) => new Date(ms).toISOString(); {body}"
+        "service-clock.js", f"const c = new m.ServiceClock(); const iso = (ms) => new Date(ms).toISOString(); {body}"
     )
 
 
-def test_a_page_is_behind_by_what_events_come_late(still: Window) -> None:
+def test_a_page_is_behind_by_the_delay_of_its_events(still: Window) -> None:
     assert clock(still, "c.heard(iso(1000), 1050); c.heard(iso(2000), 9000); return c.behindSeconds(9000)") == 6
     assert clock(still, "c.heard(iso(1000), 1050); c.heard(iso(2000), 3000); return c.behindSeconds(3000)") == 0
 
 
-def test_with_nothing_more_to_come_a_page_is_not_behind(still: Window) -> None:
+def test_after_a_quiet_time_a_page_is_not_behind(still: Window) -> None:
     assert clock(still, "c.heard(iso(0), 0); c.heard(iso(0), 9000); return c.behindSeconds(20000)") == 0
 
 
-def test_a_clock_that_is_wrong_here_is_allowed_for(still: Window) -> None:
+def test_a_wrong_local_clock_is_corrected(still: Window) -> None:
     assert clock(still, "c.heard(iso(0), 3600_000); return [c.now(3600_000), c.behindSeconds(3600_000)]") == [0, 0]
     assert clock(still, "c.heard(iso(0), 500); return c.now(500)") == 500
     assert clock(still, "c.heard(iso(0), 3600_000); c.reset(); c.heard('never', 1); return c.now(7)") == 7
@@ -134,4 +136,4 @@ def test_rows_keep_their_nodes_while_records_move(still: Window) -> None:
       list.update([{ k: "b" }, a, { k: "d" }, a], key);
       return [[...parent.children].map((li) => li.textContent), parent.children[0] === node];
     """
-    assert still.run("keyed.js", body) == [["b2", "a1", "d1", "a1"], True]
+    assert still.run("keyed-list.js", body) == [["b2", "a1", "d1", "a1"], True]

@@ -1,4 +1,4 @@
-"""The page keeps to itself: no script but its own, nothing loaded from elsewhere, connections to the service alone."""
+"""The page runs only its own scripts, and loads from and connects to the service only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from rag_pipeline import PipelineStatus, StatusServer
 from tests.dashboard.browser import Window
 from tests.support.ports import taken_port
 
+pytestmark = pytest.mark.slow
+
 REACH = "(url) => fetch(url, { signal: AbortSignal.timeout(2000) }).then(() => 'had', (error) => error.name)"
 
 
-def test_all_it_loads_comes_from_the_service(desk: Window, server: StatusServer, pipeline: PipelineStatus) -> None:
+def test_everything_is_loaded_from_the_service(desk: Window, server: StatusServer, pipeline: PipelineStatus) -> None:
     page = desk.page
     pipeline.update(status="idle")
     expect(page.locator(".card h2")).to_have_text("papers")
@@ -41,7 +43,7 @@ def test_the_page_connects_to_no_other_port(desk: Window) -> None:
         "document.body.innerHTML = '<p>'",
     ],
 )
-def test_neither_script_nor_style_nor_markup_can_be_slipped_in(desk: Window, act: str) -> None:
+def test_no_script_style_or_markup_can_be_injected(desk: Window, act: str) -> None:
     expect(desk.page.locator("#connection-word")).to_have_text("Live")
     ran = desk.page.evaluate(
         f"() => {{ try {{ {act} }} catch {{}} return window.ran ?? document.body.children.length === 1 }}"
@@ -51,7 +53,7 @@ def test_neither_script_nor_style_nor_markup_can_be_slipped_in(desk: Window, act
     desk.complaints.clear()
 
 
-def test_no_other_page_may_frame_it(server: StatusServer) -> None:
+def test_no_other_page_may_frame_the_dashboard(server: StatusServer) -> None:
     headers = requests.get(f"http://127.0.0.1:{server.http_port}/", timeout=60).headers
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert headers["Referrer-Policy"] == "no-referrer"

@@ -1,4 +1,4 @@
-"""Where the service asks for a token, the page asks for it, keeps it for the tab alone, and says why one is refused."""
+"""The page asks for a required token, keeps it for its tab only, and explains a refusal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from rag_pipeline import PipelineStatus, StatusServer, start_status_server
 from tests.dashboard.browser import Window, window
+
+pytestmark = pytest.mark.slow
 
 TOKEN = "an-access-token-of-the-tests"
 SECRET = "a secret of the tests that is long enough"
@@ -48,13 +50,13 @@ def give(page: Page, text: str) -> None:
 
 
 def kept(opened: Window) -> Any:
-    """Return what the tab keeps; nothing may outlive it."""
+    """Return the tab's storage; nothing may outlive the tab."""
     assert opened.page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
     found = opened.page.evaluate("sessionStorage.getItem('rag-pipeline')")
     return None if found is None else json.loads(found)
 
 
-def test_it_asks_for_the_token_and_shows_nothing_before(browser: Browser, guarded: StatusServer) -> None:
+def test_without_a_token_the_page_shows_only_the_form(browser: Browser, guarded: StatusServer) -> None:
     with window(browser) as opened:
         page = opened.visit(guarded.http_port).page
         expect(page.get_by_role("heading", name="This service asks for a token")).to_be_visible()
@@ -65,12 +67,12 @@ def test_it_asks_for_the_token_and_shows_nothing_before(browser: Browser, guarde
         assert "secret plans" not in page.content()
 
 
-def test_with_the_token_it_is_live_and_after_a_reload_too(browser: Browser, guarded: StatusServer) -> None:
+def test_with_the_token_the_page_is_live_also_after_a_reload(browser: Browser, guarded: StatusServer) -> None:
     with window(browser) as opened:
         page = opened.visit(guarded.http_port).page
         give(page, f" {TOKEN} ")
         expect(page.locator("#connection-word")).to_have_text("Live")
-        expect(page.locator("#admission")).to_be_hidden()
+        expect(page.locator("#token-section")).to_be_hidden()
         expect(page.locator("#history-rows")).to_contain_text("secret plans.txt")
         page.reload()
         expect(page.locator("#connection-word")).to_have_text("Live")
@@ -78,7 +80,7 @@ def test_with_the_token_it_is_live_and_after_a_reload_too(browser: Browser, guar
         assert kept(opened) == {"token": TOKEN, "namespace": "/pipeline"}
 
 
-def test_another_tab_knows_nothing_of_it(browser: Browser, guarded: StatusServer) -> None:
+def test_another_tab_does_not_have_the_token(browser: Browser, guarded: StatusServer) -> None:
     with window(browser) as opened:
         give(opened.visit(guarded.http_port).page, TOKEN)
         expect(opened.page.locator("#connection-word")).to_have_text("Live")
@@ -100,7 +102,7 @@ def test_the_token_can_be_forgotten(browser: Browser, guarded: StatusServer) -> 
         assert kept(opened) is None
 
 
-def test_a_wrong_token_is_told_once_and_can_be_put_right(browser: Browser, guarded: StatusServer) -> None:
+def test_a_wrong_token_is_explained_and_can_be_corrected(browser: Browser, guarded: StatusServer) -> None:
     with window(browser) as opened:
         page = opened.visit(guarded.http_port).page
         give(page, "no-such-token-at-all")
@@ -109,11 +111,11 @@ def test_a_wrong_token_is_told_once_and_can_be_put_right(browser: Browser, guard
         attempts = len(opened.sockets)
         give(page, TOKEN)
         expect(page.locator("#connection-word")).to_have_text("Live")
-        assert len(opened.sockets) == attempts + 1  # no storm of retries in between
+        assert len(opened.sockets) == attempts + 1  # no retries in between
 
 
 @needs_jwt
-def test_an_expired_token_is_told_as_such(browser: Browser, signed: StatusServer) -> None:
+def test_an_expired_token_is_explained(browser: Browser, signed: StatusServer) -> None:
     with window(browser) as opened:
         page = opened.visit(signed.http_port).page
         give(page, token(exp=time.time() - 60))
@@ -121,7 +123,7 @@ def test_an_expired_token_is_told_as_such(browser: Browser, signed: StatusServer
 
 
 @needs_jwt
-def test_a_token_that_expires_while_the_page_is_live_ends_what_it_shows(browser: Browser, signed: StatusServer) -> None:
+def test_when_the_token_expires_the_page_shows_nothing_any_more(browser: Browser, signed: StatusServer) -> None:
     with window(browser) as opened:
         page = opened.visit(signed.http_port).page
         give(page, token(exp=time.time() + 10))
@@ -131,7 +133,7 @@ def test_a_token_that_expires_while_the_page_is_live_ends_what_it_shows(browser:
 
 
 @needs_jwt
-def test_a_token_for_some_pipelines_shows_those(browser: Browser, signed: StatusServer) -> None:
+def test_a_limited_token_shows_its_pipelines(browser: Browser, signed: StatusServer) -> None:
     with window(browser) as opened:
         page = opened.visit(signed.http_port).page
         give(page, token(namespaces=["local_files"]))

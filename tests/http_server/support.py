@@ -25,7 +25,7 @@ from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.router import respond
 from rag_pipeline.http_server.server import HttpServer
 from rag_pipeline.http_server.service_view import HealthReport, JournalPage
-from rag_pipeline.journal.base import FileQuery, FileRow, offset_of, parse_offset
+from rag_pipeline.journal.base import FileMatch, FileQuery, Generations, offset_of
 from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.control import Action
 from rag_pipeline.status.model import FileBody, FileRecord, FileTotals
@@ -52,7 +52,7 @@ def item(position: int, name: str = events.FILE_COMPLETED, **result: object) -> 
 
 
 class StubFollower(EventFollower):
-    """Gives what the test publishes, until the test ends it."""
+    """Returns what the test publishes, until the test ends it."""
 
     def __init__(self, expires_at: float | None = None) -> None:
         super().__init__("the test's stream", 1 << 30, leave=lambda: None, dropped=lambda: None, expires_at=expires_at)
@@ -91,7 +91,8 @@ class StubView:
         self.health_body = {"status": "ok" if ok else "down"} if health is None else health
         self.addresses = Addresses(http_port=8003, socket_port=8004)
         self.page = JournalPage((), offset_of(JOURNAL, 0), recovered=True, more=False)
-        self.rows: Sequence[FileRow] = ()
+        self.generations = Generations(JOURNAL)
+        self.rows: Sequence[FileMatch] = ()
         self.complete = True
         self.greeting: Sequence[Packet] = ()
         self.error: Exception | None = None
@@ -128,16 +129,9 @@ class StubView:
     def has_all_files(self) -> bool:
         return self.complete
 
-    def files(self, query: FileQuery) -> Sequence[FileRow]:
+    def files(self, query: FileQuery) -> Sequence[FileMatch]:
         self._note("files", query)
         return self.rows
-
-    def position_of(self, offset: str) -> int | None:
-        identity, position = parse_offset(offset) or ("", 0)
-        return position if identity == JOURNAL else None
-
-    def offset_of(self, position: int) -> str:
-        return offset_of(JOURNAL, position)
 
     def _note(self, *asked: object) -> None:
         self.calls.append(asked)
@@ -173,7 +167,7 @@ def connect(server: HttpServer) -> socket.socket:
 
 
 def receive_all(client: socket.socket) -> bytes:
-    """Return what comes until the server closes; a reset counts as closing."""
+    """Return all bytes until the server closes; a reset counts as closing."""
     received = b""
     deadline = time.monotonic() + DEADLINE_SECONDS
     try:
@@ -186,13 +180,13 @@ def receive_all(client: socket.socket) -> bytes:
 
 
 def exchange(server: HttpServer, data: bytes, *, end: bool = False) -> bytes:
-    """Send raw bytes on a connection of their own and return what comes until the server closes."""
+    """Send raw bytes on a new connection; return all bytes until the server closes."""
     with connect(server) as client:
         try:
             client.sendall(data)
             if end:
                 client.shutdown(socket.SHUT_WR)
-        except OSError:  # answered and closed before all was sent
+        except OSError:  # the server has responded and closed before all was sent
             pass
         return receive_all(client)
 
@@ -207,7 +201,7 @@ STREAM_REQUEST = b"GET /events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event
 
 
 class StreamClient:
-    """Reads a stream of ``/events`` as ``http.client`` does, chunks and all."""
+    """Reads a stream of ``/events`` with ``http.client``, which decodes the chunks."""
 
     def __init__(self, server: HttpServer, path: str = "/events", **headers: str) -> None:
         self.deadline = time.monotonic() + DEADLINE_SECONDS
@@ -217,7 +211,7 @@ class StreamClient:
         self.response = self.connection.getresponse()
 
     def block(self) -> bytes:
-        """Return what comes up to the next empty line, and that."""
+        """Return the bytes up to and including the next empty line."""
         found = b""
         while not found.endswith(b"\n\n"):
             line = self.response.readline()
@@ -227,7 +221,7 @@ class StreamClient:
         return found
 
     def event(self) -> Packet:
-        """Return the next event; comments are passed over."""
+        """Return the next event; comments are skipped."""
         while True:
             if found := parse_stream(self.block()):
                 check_event(found[0].name, json.loads(found[0].text))
@@ -245,7 +239,7 @@ class StreamClient:
 
 
 def split(answers: bytes) -> list[tuple[int, dict[str, str], bytes]]:
-    """Return the answers to ``GET`` requests one by one, failing on anything that is not valid HTTP."""
+    """Return the responses to ``GET`` requests one by one; fails on invalid HTTP."""
     found = []
     while answers:
         head, blank, rest = answers.partition(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Who gets a stream."""
+"""Which Accept headers select the event stream."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WEIGHTS = st.integers(0, 1000)
         "nonsense,, ;q=1, text/event-stream",
     ],
 )
-def test_who_prefers_a_stream_gets_one(accept: str) -> None:
+def test_a_client_that_prefers_a_stream_gets_one(accept: str) -> None:
     assert prefers_stream(accept)
 
 
@@ -55,7 +55,7 @@ def test_who_prefers_a_stream_gets_one(accept: str) -> None:
         "xtext/event-stream",
     ],
 )
-def test_everyone_else_gets_json(accept: str | None) -> None:
+def test_other_clients_get_json(accept: str | None) -> None:
     assert not prefers_stream(accept)
 
 
@@ -66,5 +66,5 @@ def test_the_weights_decide(stream: int, json: int, turned: bool, space: str) ->
 
 
 @given(st.text(st.sampled_from("text/event-stream application/json*;q=0.19,\"'\\")) | st.text())
-def test_any_header_is_understood_somehow(accept: str) -> None:
+def test_any_header_is_accepted(accept: str) -> None:
     assert prefers_stream(accept) in (True, False)

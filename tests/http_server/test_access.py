@@ -1,4 +1,4 @@
-"""Tokens over HTTP, with a real service: who sees what, and for how long."""
+"""Tokens over HTTP, with a real service: what each one can see, and until when."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def get(server: StatusServer, path: str, token: str) -> Any:
 @pytest.mark.parametrize(
     "token", [None, "wrong-token-of-a-stranger", shared(seconds=-1)], ids=["none", "wrong", "late"]
 )
-def test_a_stranger_sees_nothing_of_pipelines_and_files(
+def test_without_a_token_no_pipeline_or_file_is_visible(
     server: StatusServer, local: PipelineStatus, token: str | None, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -79,7 +79,7 @@ def test_a_stranger_sees_nothing_of_pipelines_and_files(
         assert secret not in caplog.text
 
 
-def test_health_is_one_word_for_strangers_and_all_of_it_for_others(server: StatusServer, local: PipelineStatus) -> None:
+def test_health_without_a_token_is_only_the_status(server: StatusServer, local: PipelineStatus) -> None:
     assert [ask(server, "/health", token)[2] for token in (None, "wrong-token-of-a-stranger")] == [
         '{"status":"ok"}\n'
     ] * 2
@@ -92,7 +92,7 @@ def test_health_is_one_word_for_strangers_and_all_of_it_for_others(server: Statu
     assert ask(server, "/health")[2] == '{"status":"down"}\n'
 
 
-def test_a_token_lets_see_everything(server: StatusServer, local: PipelineStatus, drive: PipelineStatus) -> None:
+def test_a_token_gives_access_to_everything(server: StatusServer, local: PipelineStatus, drive: PipelineStatus) -> None:
     for token in (TOKEN, shared()):
         assert list(get(server, "/status", token)["pipelines"]) == [local.pipeline_id, drive.pipeline_id]
         assert {event["data"]["pipeline_id"] for event in get(server, "/events", token)["events"]} == {
@@ -130,7 +130,7 @@ def test_a_limited_token_sees_a_service_without_the_other_pipelines(
 
 @pytest.mark.parametrize("claim", ["/", "/pipeline"])
 @pytest.mark.parametrize("query", ["", "?namespace=/pipeline", "?namespace=/", "?namespace=%2F"])
-def test_a_token_for_all_has_them_by_either_name(
+def test_a_token_for_all_pipelines_allows_both_names_of_the_namespace(
     server: StatusServer, local: PipelineStatus, drive: PipelineStatus, claim: str, query: str
 ) -> None:
     page = get(server, f"/events{query}", shared(namespaces=[claim]))
@@ -141,7 +141,7 @@ def test_a_token_for_all_has_them_by_either_name(
     assert ask(server, f"/events{query}", shared(namespaces=["/local_files"]))[0] == 403
 
 
-def test_a_stream_ends_when_its_token_does(server: StatusServer, local: PipelineStatus) -> None:
+def test_a_stream_ends_when_its_token_expires(server: StatusServer, local: PipelineStatus) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {shared(seconds=5)}"}
     connection.request("GET", "/events", headers=headers)
@@ -156,7 +156,7 @@ def test_a_stream_ends_when_its_token_does(server: StatusServer, local: Pipeline
     ticker = threading.Thread(target=tick)
     ticker.start()
     try:
-        text = answer.read().decode()  # up to its end, in order: a cut would raise
+        text = answer.read().decode()  # up to its orderly end: a cut would raise
     finally:
         ticking.set()
         ticker.join()
@@ -168,7 +168,7 @@ def test_a_stream_ends_when_its_token_does(server: StatusServer, local: Pipeline
     connection.close()
 
 
-def test_a_stream_of_a_limited_token_has_its_namespace_alone(server: StatusServer) -> None:
+def test_a_stream_of_a_limited_token_has_only_its_namespace(server: StatusServer) -> None:
     token = shared(seconds=1.5, namespaces="google_drive")
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {token}"}
     assert request(server.http_port, "/events", "GET", None, **headers)[0] == 403
@@ -178,7 +178,7 @@ def test_a_stream_of_a_limited_token_has_its_namespace_alone(server: StatusServe
     assert "local-plan" not in body
 
 
-def test_a_key_that_can_not_be_had_is_503_for_those_who_may_be_right_alone(local: PipelineStatus) -> None:
+def test_an_unavailable_key_is_503_only_for_tokens_that_may_be_valid(local: PipelineStatus) -> None:
     with (
         publishing(b"no keys") as keys,
         serving(local, auth=AuthSettings(tokens=(TOKEN,), jwks_url=keys.url)) as server,
@@ -193,7 +193,7 @@ def test_a_key_that_can_not_be_had_is_503_for_those_who_may_be_right_alone(local
         ]
 
 
-def test_published_keys_let_in(local: PipelineStatus) -> None:
+def test_published_keys_verify_tokens(local: PipelineStatus) -> None:
     with (
         publishing(key_set(public_jwk("RS256"))) as keys,
         serving(local, auth=AuthSettings(jwks_url=keys.url)) as server,

@@ -1,4 +1,4 @@
-"""The dashboard's files are served with their types, and nothing else is."""
+"""Only the dashboard's files are served, each with its type."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def test_a_file_has_its_type_and_its_bytes(name: str, content_type: str) -> None
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../page.py", "index.html", "main.js/", "MAIN.JS", "no.js", "\0.js"])
-def test_nothing_else_is_to_be_had(name: str) -> None:
+def test_no_other_name_is_served(name: str) -> None:
     assert assets.find(name) is None
 
 
-def test_a_browser_asks_each_time_and_knows_a_file_by_its_content() -> None:
+def test_a_browser_revalidates_a_file_by_its_content() -> None:
     one, other = assets.find("main.js"), assets.find("base.css")
     assert one is not None
     assert other is not None
@@ -52,13 +52,13 @@ def test_a_browser_asks_each_time_and_knows_a_file_by_its_content() -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_imports_only_what_is_served_beside_it(name: str) -> None:
+def test_a_module_imports_only_served_modules(name: str) -> None:
     imported = re.findall(r'(?:from|import)\s*"([^"]+)"', body_of(name).decode())
     assert [one for one in imported if not one.startswith("./") or assets.find(one[2:]) is None] == []
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith("socket.io")])
-def test_what_comes_from_pipelines_is_never_read_as_markup(name: str) -> None:
+def test_no_module_parses_markup(name: str) -> None:
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", body_of(name).decode()
     )

@@ -1,4 +1,4 @@
-"""How each refusal is answered."""
+"""The response to each refusal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REALM = 'Bearer realm="rag-pipeline"'
         ),
     ],
 )
-def test_a_refusal_is_challenged(refusal: AccessRefusal, status: int, challenge: str) -> None:
+def test_a_refusal_has_a_challenge(refusal: AccessRefusal, status: int, challenge: str) -> None:
     content = refused(refusal)
     assert (content.status, content.headers) == (status, {"WWW-Authenticate": challenge})
     assert isinstance(content.body, bytes)
@@ -35,6 +35,6 @@ def test_a_refusal_is_challenged(refusal: AccessRefusal, status: int, challenge:
 
 
 @pytest.mark.parametrize("refusal", [PENDING, UNAVAILABLE])
-def test_who_may_be_right_is_asked_to_come_again(refusal: AccessRefusal) -> None:
+def test_an_unavailable_key_is_503_with_a_retry_time(refusal: AccessRefusal) -> None:
     content = refused(refusal)
     assert (content.status, content.headers) == (503, {"Retry-After": "1"})

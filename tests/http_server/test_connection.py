@@ -1,4 +1,4 @@
-"""No read or write waits for a client without an end."""
+"""No read or write waits for a client without a limit."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_receiving_never_waits(pair: Pair) -> None:
     wait_until(lambda: connection.receive() == b"")
 
 
-def test_what_a_client_does_not_take_is_kept(pair: Pair) -> None:
+def test_the_unsent_rest_of_a_response_is_kept(pair: Pair) -> None:
     connection, client = pair
     data = bytes(range(256)) * 80_000
     connection.begin_sending(data)
@@ -48,7 +48,7 @@ def test_what_a_client_does_not_take_is_kept(pair: Pair) -> None:
     assert not connection.rest
 
 
-def test_sending_to_who_is_gone_is_an_error(pair: Pair) -> None:
+def test_sending_to_a_client_that_is_gone_raises(pair: Pair) -> None:
     connection, client = pair
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
@@ -57,7 +57,7 @@ def test_sending_to_who_is_gone_is_an_error(pair: Pair) -> None:
         connection.begin_sending(b"x")
 
 
-def test_it_knows_where_it_comes_from(pair: Pair) -> None:
+def test_it_knows_the_clients_address(pair: Pair) -> None:
     connection, client = pair
     assert connection.address == "127.0.0.1"
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -65,7 +65,7 @@ def test_it_knows_where_it_comes_from(pair: Pair) -> None:
     wait_until(lambda: connection.address == "an address that is gone")
 
 
-def test_sending_to_who_does_not_read_ends(pair: Pair) -> None:
+def test_sending_to_a_client_that_does_not_read_times_out(pair: Pair) -> None:
     connection, _ = pair
     with pytest.raises(TimeoutError):
         connection.send(b"x" * 20_000_000, 0.05)
@@ -78,20 +78,20 @@ def test_a_client_that_waits_has_not_ended(pair: Pair) -> None:
     assert not connection.is_ended()
 
 
-def test_a_client_that_is_done_has_ended_whatever_it_sent_before(pair: Pair) -> None:
+def test_a_client_that_has_closed_has_ended_whatever_it_sent_before(pair: Pair) -> None:
     connection, client = pair
     client.sendall(b"x" * 10_000)
     client.shutdown(socket.SHUT_WR)
     wait_until(connection.is_ended)
 
 
-def test_a_connection_that_was_ended_from_outside_has_ended(pair: Pair) -> None:
+def test_a_connection_ended_by_another_thread_has_ended(pair: Pair) -> None:
     connection, _ = pair
     connection.end_reading()
     assert connection.is_ended()
 
 
-def test_a_broken_connection_is_an_error(pair: Pair) -> None:
+def test_a_broken_connection_raises(pair: Pair) -> None:
     connection, client = pair
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
@@ -100,13 +100,13 @@ def test_a_broken_connection_is_an_error(pair: Pair) -> None:
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the kernel has no such bound")
-def test_the_kernel_is_told_how_long_a_client_may_leave_things_unread(pair: Pair) -> None:
+def test_the_kernel_limits_how_long_data_stays_unread(pair: Pair) -> None:
     connection, _ = pair
     connection.expect_reading(2.5)
     assert connection._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2500
 
 
-def test_the_end_can_be_said_before_the_client_does(pair: Pair) -> None:
+def test_our_side_can_close_before_the_clients(pair: Pair) -> None:
     connection, client = pair
     connection.shut_down_writing()
     assert client.recv(1) == b""

@@ -1,4 +1,4 @@
-"""What an answer says before it is on the wire."""
+"""The content of responses before it goes on the wire."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def test_json_is_one_line() -> None:
     assert json_content(HTTPStatus.OK, {"a": "é"}) == ResponseContent(HTTPStatus.OK, JSON, '{"a":"é"}\n'.encode())
 
 
-def test_an_error_says_what_is_wrong_and_has_headers_of_its_own() -> None:
+def test_an_error_has_a_message_and_its_own_headers() -> None:
     found = error_content(HTTPStatus.NOT_FOUND, "gone", {"Retry-After": "5"})
     assert found == ResponseContent(HTTPStatus.NOT_FOUND, JSON, b'{"error":"gone"}\n', {"Retry-After": "5"})
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=400))
-def test_what_the_client_sent_is_quoted_on_one_bounded_line(text: str) -> None:
+def test_a_clients_text_is_quoted_on_one_bounded_line(text: str) -> None:
     assert quoted(text).isprintable()
     assert len(quoted("x" * 10_000)) == 202
 
 
-def test_a_pipeline_that_is_not_there_is_named_without_what_may_be_a_secret() -> None:
+def test_an_unknown_pipeline_is_named_without_its_query_string() -> None:
     found = no_pipeline("a?token=secret")
     assert (found.status, found.body) == (404, b'{"error":"no pipeline \'a\': see /status for the ones there are"}\n')

@@ -1,4 +1,4 @@
-"""The CPU time that answers may take."""
+"""The CPU time that responses may take."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def spend(budget: CpuBudget, seconds: float) -> None:
         budget.spend(MOST_COUNTED_SECONDS)
 
 
-def test_a_burst_is_spent_and_comes_back_by_the_share(clock: Clock) -> None:
+def test_a_spent_burst_refills_at_the_share(clock: Clock) -> None:
     budget = CpuBudget(0.25, 1.0, clock)
     spend(budget, 0.9)
     assert budget.has_left()
@@ -34,14 +34,14 @@ def test_a_burst_is_spent_and_comes_back_by_the_share(clock: Clock) -> None:
     assert budget.has_left()
 
 
-def test_rest_gives_no_more_than_the_burst(clock: Clock) -> None:
+def test_the_budget_never_exceeds_the_burst(clock: Clock) -> None:
     budget = CpuBudget(0.25, 1.0, clock)
     clock.now += 1000
     spend(budget, 1.01)
     assert not budget.has_left()
 
 
-def test_one_expensive_answer_locks_nobody_out(clock: Clock) -> None:
+def test_one_expensive_response_does_not_use_up_the_budget(clock: Clock) -> None:
     budget = CpuBudget(0.25, 0.02, clock)
     budget.spend(60.0)
     assert budget.has_left()

@@ -1,4 +1,4 @@
-"""What comes over the wire, byte by byte."""
+"""Responses on the wire, byte by byte."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def quick() -> Iterator[HttpServer]:
         yield running
 
 
-def test_an_answer_is_these_bytes(server: HttpServer) -> None:
+def test_a_response_is_these_bytes(server: HttpServer) -> None:
     head, _, body = get(server).partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert lines.pop(1).startswith("Date: ")
@@ -68,7 +68,7 @@ def test_head_and_options_have_no_body(server: HttpServer) -> None:
     assert get(server, method="OPTIONS").startswith(b"HTTP/1.1 204 No Content\r\n")
 
 
-def test_pipelined_requests_are_answered_in_order(server: HttpServer) -> None:
+def test_pipelined_requests_are_handled_in_order(server: HttpServer) -> None:
     requests = PLAIN.replace(b"/status", b"/x") + b"\r\n" + PLAIN + LAST.replace(b"/status", b"/health")
     answers = split(exchange(server, requests + PLAIN))
     assert [status for status, _, _ in answers] == [404, 200, 200]
@@ -84,7 +84,7 @@ def test_pipelined_requests_are_answered_in_order(server: HttpServer) -> None:
         ("1.0", "Connection: keep-alive\r\n", "keep-alive"),
     ],
 )
-def test_the_connection_is_kept_as_asked(server: HttpServer, version: str, option: str, kept: str) -> None:
+def test_the_connection_is_kept_as_requested(server: HttpServer, version: str, option: str, kept: str) -> None:
     sent = f"GET /status HTTP/{version}\r\nHost: a\r\n{option}\r\n".encode()
     ((status, headers, _),) = split(exchange(server, sent, end=True))
     assert (status, headers["connection"]) == (200, kept)
@@ -94,7 +94,7 @@ def test_the_connection_is_kept_as_asked(server: HttpServer, version: str, optio
     ("version", "chunked"),
     [("0.9", False), ("1.0", False), ("1.00", False), ("1.1", True), ("1.01", True), ("1.2", True), ("1.10", True)],
 )
-def test_a_stream_is_chunked_for_who_can_read_that(server: HttpServer, version: str, chunked: bool) -> None:
+def test_a_stream_is_chunked_for_http_1_1(server: HttpServer, version: str, chunked: bool) -> None:
     with connect(server) as client:
         client.sendall(STREAM_REQUEST.replace(b"1.1", version.encode()))
         client.shutdown(socket.SHUT_WR)
@@ -134,7 +134,7 @@ def test_a_stream_is_chunked_for_who_can_read_that(server: HttpServer, version: 
     ],
     ids=lambda value: value if isinstance(value, int) else ascii(value[:40]),
 )
-def test_garbage_is_answered_as_json_and_closed(server: HttpServer, sent: bytes, status: int) -> None:
+def test_garbage_gets_a_json_error_and_is_closed(server: HttpServer, sent: bytes, status: int) -> None:
     ((found, headers, body),) = split(exchange(server, sent))
     assert (found, headers["connection"]) == (status, "close")
     assert headers["content-type"] == "application/json; charset=utf-8"
@@ -150,13 +150,13 @@ def test_a_request_cut_short_is_400(server: HttpServer) -> None:
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 300000", b"Transfer-Encoding: chunked"])
-def test_a_body_is_never_taken_for_a_request(server: HttpServer, framing: bytes) -> None:
+def test_a_body_is_never_parsed_as_a_request(server: HttpServer, framing: bytes) -> None:
     sent = b"POST /status HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n" + framing + b"\r\n\r\n" + PLAIN * 8_000
     ((status, headers, _),) = split(exchange(server, sent))
     assert (status, headers["connection"]) == (405, "close")
 
 
-def test_a_refused_body_does_not_cost_the_client_its_answer(server: HttpServer) -> None:
+def test_a_refused_body_does_not_lose_the_response(server: HttpServer) -> None:
     with connect(server) as client:
         client.sendall(b"POST /status HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000)
         received = client.recv(65536)
@@ -166,7 +166,7 @@ def test_a_refused_body_does_not_cost_the_client_its_answer(server: HttpServer) 
     assert status == 405
 
 
-def test_a_client_that_sends_nothing_is_closed_without_a_word(quick: HttpServer) -> None:
+def test_a_client_that_sends_nothing_is_closed_silently(quick: HttpServer) -> None:
     assert exchange(quick, b"") == b""
     ((status, headers, _),) = split(exchange(quick, PLAIN))
     assert (status, headers["connection"]) == (200, "keep-alive")
@@ -198,7 +198,7 @@ def test_a_client_that_does_not_read_is_cut() -> None:
         assert len(receive_all(client)) < 50_000_000
 
 
-def test_a_fault_is_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exception_is_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
     def respond(request: HttpRequest) -> HttpResponse:
         raise RuntimeError("broken")
 
@@ -226,7 +226,7 @@ PIECES = st.lists(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(PIECES)
-def test_whatever_is_sent_gets_valid_http_or_is_closed(server: HttpServer, sent: bytes) -> None:
+def test_any_input_gets_valid_http_or_is_closed(server: HttpServer, sent: bytes) -> None:
     received = exchange(server, sent, end=True)
     assert received == b"" or received.startswith(b"HTTP/1.1 ")
     if b"HEAD" not in sent:

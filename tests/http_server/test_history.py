@@ -9,14 +9,14 @@ import pytest
 from rag_pipeline.http_server import history
 from rag_pipeline.http_server.content import ResponseContent
 from rag_pipeline.http_server.service_view import JournalPage
-from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
+from rag_pipeline.journal.base import FileMatch, FileQuery, FileStatus
 from tests.http_server.support import StubView, packet
 
 STREAM = {"accept": "text/event-stream"}
 
 
-def row(position: int, status: FileStatus = FileStatus.FAILED, **file: object) -> FileRow:
-    return FileRow(position, "local", status, 1_700_000_000.5, {"name": f"{position}.pdf", **file})
+def row(position: int, status: FileStatus = FileStatus.FAILED, **file: object) -> FileMatch:
+    return FileMatch(position, "local", status, 1_700_000_000.5, {"name": f"{position}.pdf", **file})
 
 
 def body_of(content: ResponseContent) -> bytes:

@@ -1,4 +1,4 @@
-"""The page names the ports, and may connect to the two servers of its machine alone."""
+"""The page contains the ports, and may connect only to the two servers of its machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rag_pipeline.http_server.page import Addresses, connect_sources, content_se
 ADDRESSES = Addresses(http_port=8103, socket_port=8204)
 
 
-def test_the_page_bears_both_ports_for_its_script() -> None:
+def test_the_page_contains_both_ports() -> None:
     page = render(ADDRESSES)
     assert '<html lang="en" data-http-port="8103" data-socket-port="8204" data-control="off">' in page
     assert "Socket.IO on port 8204" in page
@@ -20,11 +20,11 @@ def test_the_page_bears_both_ports_for_its_script() -> None:
 
 
 @pytest.mark.parametrize("name", ["status", "health", "events", "files", "metrics", "openapi.json", "asyncapi.json"])
-def test_the_page_leads_to_what_programs_ask_for(name: str) -> None:
+def test_the_page_links_to_the_endpoints(name: str) -> None:
     assert f'href="{name}"' in render(ADDRESSES)
 
 
-def test_every_file_that_the_page_names_is_there() -> None:
+def test_every_file_of_the_page_exists() -> None:
     named = re.findall(r'(?:href|src)="dashboard/([^"]+)"', render(ADDRESSES))
     assert "main.js" in named
     assert [name for name in named if assets.find(name) is None] == []
@@ -50,14 +50,14 @@ def test_behind_a_proxy_the_page_may_connect_to_its_own_origin() -> None:
     assert "wss://status.example.com" in connect_sources(ADDRESSES, "status.example.com")
 
 
-def test_on_an_ipv6_address_the_port_alone_is_named() -> None:
+def test_for_an_ipv6_address_the_policy_allows_any_host_on_the_port() -> None:
     assert connect_sources(ADDRESSES, "[::1]:8103") == ["'self'", "http://*:8204", "ws://*:8204"]
 
 
 @pytest.mark.parametrize(
     "host", [None, "", "<script>alert(1)</script>", 'a"onload=x', "a b", "a;script-src *", "box.test:9999\n"]
 )
-def test_what_is_no_host_stays_out_of_the_policy(host: str | None) -> None:
+def test_an_invalid_host_stays_out_of_the_policy(host: str | None) -> None:
     assert connect_sources(ADDRESSES, host) == connect_sources(ADDRESSES, "localhost")
 
 

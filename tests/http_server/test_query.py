@@ -1,4 +1,4 @@
-"""Query strings: what is understood, and what is told."""
+"""Query strings: valid ones, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag_pipeline.http_server.query import EventsQuery, QueryError, events_query
 from rag_pipeline.journal.base import FileQuery, FileStatus, offset_of
 from tests.http_server.support import JOURNAL, StubView
 
-POSITION_OF = StubView().position_of
+POSITION_OF = StubView().generations.position_of
 OFFSETS = st.builds(offset_of, st.just(JOURNAL), st.integers(0, 1 << 62))
 LIMITS = st.integers(1, 1000)
 PRINTABLE = st.text(st.characters(categories=("L", "N", "P", "S"))).map(str.strip)
@@ -21,12 +21,12 @@ AN_OFFSET = "the offset of an event, or what an earlier answer gave as next"
 
 
 @pytest.mark.parametrize("query", ["", "&", "&&&"])
-def test_nothing_asked_is_the_defaults(query: str) -> None:
+def test_an_empty_query_has_the_defaults(query: str) -> None:
     assert events_query(query) == EventsQuery(None, "/pipeline", 100)
     assert files_query(query, POSITION_OF) == FileQuery(None, None, None, None, 100)
 
 
-def test_everything_can_be_asked() -> None:
+def test_every_parameter_is_parsed() -> None:
     assert events_query("since=0123abcd-1f&namespace=%2Flocal_files&limit=1000") == EventsQuery(
         "0123abcd-1f", "/local_files", 1000
     )
@@ -38,21 +38,21 @@ def test_everything_can_be_asked() -> None:
     ("query", "summary"),
     [("", False), ("summary=true", True), ("&x=1&summary=false&y=%ff", False), ("Summary=1", False)],
 )
-def test_a_summary_of_the_status_can_be_asked_for(query: str, summary: bool) -> None:
+def test_a_summary_can_be_requested(query: str, summary: bool) -> None:
     assert status_query(query) is summary
 
 
 @pytest.mark.parametrize("value", ["", "1", "TRUE", "yes", " true"])
-def test_a_summary_is_asked_for_in_one_way(value: str) -> None:
+def test_a_summary_is_requested_by_true_or_false(value: str) -> None:
     with pytest.raises(QueryError, match="expected true or false"):
         status_query(f"summary={quote(value)}")
 
 
-def test_names_are_decoded_too_and_only_the_first_sign_parts_them() -> None:
+def test_names_are_decoded_and_end_at_the_first_equals_sign() -> None:
     assert parse("%71=a=b&", ("q",)) == {"q": "a=b"}
 
 
-def test_a_search_form_left_empty_searches_for_nothing() -> None:
+def test_an_empty_search_form_searches_for_nothing() -> None:
     assert files_query("q=", POSITION_OF).text is None
 
 
@@ -78,7 +78,7 @@ def test_a_search_form_left_empty_searches_for_nothing() -> None:
         ("since=%ff", "'%ff' in the query: expected UTF-8, percent-encoded"),
     ],
 )
-def test_what_is_wrong_about_events_is_told(query: str, message: str) -> None:
+def test_errors_of_events_queries(query: str, message: str) -> None:
     with pytest.raises(QueryError) as raised:
         events_query(query)
     assert str(raised.value) == message
@@ -101,26 +101,24 @@ def test_what_is_wrong_about_events_is_told(query: str, message: str) -> None:
         ("since=1", "unknown parameter 'since': expected status, q, pipeline_id, before or limit"),
     ],
 )
-def test_what_is_wrong_about_files_is_told(query: str, message: str) -> None:
+def test_errors_of_files_queries(query: str, message: str) -> None:
     with pytest.raises(QueryError) as raised:
         files_query(query, POSITION_OF)
     assert str(raised.value) == message
 
 
-def test_the_root_is_another_name_for_pipeline() -> None:
+def test_the_root_is_an_alias_of_pipeline() -> None:
     assert events_query("namespace=/") == events_query("namespace=%2F") == EventsQuery(namespace="/pipeline")
 
 
 @given(st.builds(EventsQuery, OFFSETS, st.sampled_from(events.NAMESPACES), LIMITS))
-def test_any_question_about_events_gets_through(asked: EventsQuery) -> None:
+def test_any_valid_events_query_is_parsed(asked: EventsQuery) -> None:
     assert events_query(urlencode(asked._asdict())) == asked
     assert events_query(urlencode(asked._asdict(), quote_via=quote)) == asked
 
 
 @given(st.sampled_from(FileStatus), st.text(min_size=1, max_size=200), PRINTABLE, st.integers(0, 1 << 62), LIMITS)
-def test_any_question_about_files_gets_through(
-    status: FileStatus, text: str, name: str, before: int, limit: int
-) -> None:
+def test_any_valid_files_query_is_parsed(status: FileStatus, text: str, name: str, before: int, limit: int) -> None:
     name = name[:200] or "id"
     given_values = {"status": status, "q": text, "pipeline_id": name, "before": offset_of(JOURNAL, before)}
     asked = files_query(urlencode({**given_values, "limit": limit}), POSITION_OF)
@@ -128,7 +126,7 @@ def test_any_question_about_files_gets_through(
 
 
 @given(st.text(st.sampled_from("sincelmtafhqu=&%+0123456789-/ é\n")) | st.text())
-def test_any_query_is_understood_or_told_on_one_bounded_line(query: str) -> None:
+def test_any_query_is_parsed_or_is_an_error_on_one_bounded_line(query: str) -> None:
     for read in (events_query, lambda text: files_query(text, POSITION_OF)):
         told = ""
         try:

@@ -1,4 +1,4 @@
-"""Where the head of a request ends."""
+"""The end of a request's head is found."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.http_server.request_head import HeadStage, RequestHead
+from rag_pipeline.http_server.request_head import HeadBuffer, HeadStage
 
 PLAIN = b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def fed(*parts: bytes, limit: int = 200) -> RequestHead:
-    head = RequestHead(limit)
+def fed(*parts: bytes, limit: int = 200) -> HeadBuffer:
+    head = HeadBuffer(limit)
     for part in parts:
         head.feed(part)
     return head
 
 
-def test_a_head_ends_with_an_empty_line_and_what_follows_is_the_next_one() -> None:
+def test_a_head_ends_with_an_empty_line_and_the_next_one_follows() -> None:
     head = fed(PLAIN + PLAIN + b"GET /he")
     assert head.stage is HeadStage.WHOLE
     assert head.take() == PLAIN
@@ -31,8 +31,8 @@ def test_a_head_ends_with_an_empty_line_and_what_follows_is_the_next_one() -> No
 
 
 @given(st.lists(st.integers(1, 5), min_size=40, max_size=60))
-def test_how_the_bytes_come_makes_no_difference(sizes: list[int]) -> None:
-    head = RequestHead(200)
+def test_any_split_of_the_bytes_gives_the_same_heads(sizes: list[int]) -> None:
+    head = HeadBuffer(200)
     rest = b"\r\n" + PLAIN
     for size in sizes:
         head.feed(rest[:size])
@@ -58,12 +58,12 @@ def test_how_the_bytes_come_makes_no_difference(sizes: list[int]) -> None:
         (b"GET / HTTP/1.1\r\nA: b\r\n", None),
     ],
 )
-def test_what_can_be_no_request_is_told_at_once(sent: bytes, stage: HeadStage | None) -> None:
+def test_garbage_is_detected_at_once(sent: bytes, stage: HeadStage | None) -> None:
     assert fed(sent).stage is stage
     assert fed(*(bytes([byte]) for byte in sent)).stage is stage
 
 
-def test_what_is_no_request_is_taken_whole() -> None:
+def test_garbage_is_taken_whole() -> None:
     head = fed(b"\x16\x03\x01")
     assert head.take() == b"\x16\x03\x01"
     assert not head.begun

@@ -60,7 +60,7 @@ def json_answer(status: int, body: bytes, **extra: str) -> HttpResponse:
         *("/status/l%6Fcal?x=1", "/%73tatus", "http://any.test/status", "http://any.test:8003/status?x=1"),
     ],
 )
-def test_the_state_is_given_as_json(target: str) -> None:
+def test_the_state_is_json(target: str) -> None:
     assert ask(target) == json_answer(200, BODY)
     assert ask(target, "HEAD") == replace(json_answer(200, BODY), body=b"")
 
@@ -71,20 +71,20 @@ def test_health_is_200_or_503() -> None:
     assert ask("/health", "HEAD", StubView(ok=False)) == replace(json_answer(503, b'{"status":"down"}\n'), body=b"")
 
 
-def test_an_unknown_pipeline_is_404_and_named() -> None:
+def test_an_unknown_pipeline_is_404_with_its_name() -> None:
     body = b'{"error":"no pipeline \'a/b\': see /status for the ones there are"}\n'
     assert ask("/status/a%2Fb") == json_answer(404, body)
 
 
 @pytest.mark.parametrize("target", ["/x", "/status/local/x", "/statusx", "//status", "/events/x", "/favicon.ico"])
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-def test_any_other_path_is_404_whatever_the_method(target: str, method: str) -> None:
+def test_any_other_path_is_404_for_every_method(target: str, method: str) -> None:
     body = f'{{"error":"nothing at {target!r}: try {ADDRESSES}"}}\n'
     assert ask(target, method) == json_answer(404, body.encode())
 
 
 @pytest.mark.parametrize("target", ["status", "*", "mailto:a@b", "http:///status", "http://[x/status", "/status/%ff"])
-def test_what_is_no_path_is_400(target: str) -> None:
+def test_an_invalid_path_is_400(target: str) -> None:
     found = ask(target)
     assert found.status == 400
     assert json.loads(body_of(found)) == {"error": f"{target!r} is not a path this server can read"}
@@ -106,12 +106,12 @@ def test_a_preflight_of_an_allowed_origin_is_granted() -> None:
     headers = ask("/status", "OPTIONS", origin="http://localhost:3000").headers
     assert headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
     assert headers["Access-Control-Allow-Methods"] == ALLOW
-    # What a page that reads the stream by fetch sends.
+    # The headers of a page that reads the stream with fetch.
     assert {"Last-Event-ID", "Cache-Control"} <= set(headers["Access-Control-Allow-Headers"].split(", "))
 
 
 @pytest.mark.parametrize(("target", "status"), [("/status", 200), ("/nothing", 404)])
-def test_an_allowed_origin_may_read_answers_and_errors(target: str, status: int) -> None:
+def test_an_allowed_origin_may_read_responses_and_errors(target: str, status: int) -> None:
     found = ask(target, origin="http://localhost:3000")
     assert (found.status, found.headers["Access-Control-Allow-Origin"]) == (status, "http://localhost:3000")
     assert "Access-Control-Allow-Credentials" not in found.headers
@@ -149,7 +149,7 @@ def test_the_page_has_a_strict_policy() -> None:
 
 
 @pytest.mark.parametrize("target", ["/events?limit=5", "/events/?limit=5#f", "http://any.test/events?limit=5"])
-def test_events_are_asked_for_by_the_query(target: str) -> None:
+def test_the_query_selects_events(target: str) -> None:
     view = StubView()
     body = b'{"events":[],"next":"0123abcd-0","recovered":true,"more":false}\n'
     assert ask(target, view=view) == json_answer(200, body)
@@ -157,20 +157,20 @@ def test_events_are_asked_for_by_the_query(target: str) -> None:
     assert view.calls == [("events", None, "/pipeline", 5)] * 2
 
 
-def test_files_are_asked_for_by_the_query() -> None:
+def test_the_query_selects_files() -> None:
     view = StubView()
     assert ask("/files?q=a%26b", view=view) == json_answer(200, b'{"files":[],"next":null,"complete":true}\n')
     assert view.calls == [("files", FileQuery(text="a&b"))]
 
 
-def test_a_query_that_makes_no_sense_is_400_for_get_and_head() -> None:
+def test_an_invalid_query_is_400_for_get_and_head() -> None:
     body = b'{"error":"limit=\'0\': expected a whole number from 1 to 1000"}\n'
     for target in ("/events?limit=0", "/files?limit=0"):
         assert ask(target) == json_answer(400, body)
         assert ask(target, "HEAD") == replace(json_answer(400, body), body=b"")
 
 
-def test_a_stream_comes_with_what_to_answer_when_there_can_be_none() -> None:
+def test_a_stream_has_a_refusal_if_it_can_not_be_opened() -> None:
     view = StubView()
     found = ask("/events", view=view, accept="text/event-stream", origin="http://localhost:3000")
     cors = {"Vary": "Origin", "Access-Control-Allow-Origin": "http://localhost:3000"}
@@ -199,7 +199,7 @@ def test_a_stream_comes_with_what_to_answer_when_there_can_be_none() -> None:
     st.text(max_size=60) | st.from_regex(r"/(status|health|events|files)?/?\??.{0,9}"),
     st.dictionaries(st.sampled_from(["host", "origin", "x-forwarded-proto", "accept"]), st.text(max_size=30)),
 )
-def test_every_request_has_an_answer(method: str, target: str, headers: dict[str, str]) -> None:
+def test_every_request_has_a_response(method: str, target: str, headers: dict[str, str]) -> None:
     found = respond(HttpRequest(method, target, headers), StubView(), POLICY)
     assert found.status in (200, 204, 400, 404, 405)
     if found.body and found.headers["Content-Type"].startswith("application/json"):
@@ -209,7 +209,7 @@ def test_every_request_has_an_answer(method: str, target: str, headers: dict[str
         assert value.isprintable()
 
 
-def test_metrics_come_in_the_format_that_prometheus_reads() -> None:
+def test_metrics_have_the_content_type_of_prometheus() -> None:
     found = ask("/metrics")
     assert (found.status, found.headers["Content-Type"], found.body) == (200, METRICS_TYPE, b"up 1\n")
 
@@ -221,6 +221,7 @@ def test_the_contract_is_served(name: str) -> None:
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
 
+
 TOKEN = "a-token-of-the-house"
 GUARD = guard_from_settings(AuthSettings(tokens=(TOKEN,), jwt_secret=SECRET))
 GUARDED = ["/status", "/status/local", "/status/none", "/events", "/events?limit=x", "/files", "/metrics"]
@@ -229,7 +230,7 @@ REALM = 'Bearer realm="rag-pipeline"'
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("target", GUARDED)
-def test_what_tells_of_pipelines_asks_for_a_token(target: str, method: str) -> None:
+def test_information_about_pipelines_needs_a_token(target: str, method: str) -> None:
     view = StubView()
     body = b'{"error":"a token is needed to see this"}\n'
     expected = json_answer(401, body, **{"WWW-Authenticate": REALM})
@@ -246,31 +247,31 @@ def test_what_tells_of_pipelines_asks_for_a_token(target: str, method: str) -> N
     ],
 )
 @pytest.mark.parametrize("target", GUARDED)
-def test_a_token_that_is_not_good_is_told_why_and_not_repeated(target: str, token: str, told: str) -> None:
+def test_an_invalid_token_gets_the_reason_and_is_not_repeated(target: str, token: str, told: str) -> None:
     found = ask(target, guard=GUARD, authorization=f"Bearer {token}")
     challenge = f'{REALM}, error="invalid_token", error_description="{told}"'
     assert found == json_answer(401, f'{{"error":"{told}"}}\n'.encode(), **{"WWW-Authenticate": challenge})
 
 
 @pytest.mark.parametrize("header", ["Basic YTpi", TOKEN, f"Bearer {TOKEN}, Bearer {TOKEN}", f"Token {TOKEN}"])
-def test_a_token_comes_as_a_bearer_token_alone(header: str) -> None:
+def test_only_a_bearer_token_is_accepted(header: str) -> None:
     assert ask("/status", guard=GUARD, authorization=header).status == 401
     assert ask(f"/status?access_token={TOKEN}", guard=GUARD).status == 401
 
 
 @pytest.mark.parametrize("target", ["/status", "/status/local", "/events", "/files", "/metrics", "/health"])
-def test_with_a_token_all_is_as_without_a_guard(target: str) -> None:
+def test_with_a_token_every_response_is_as_without_a_guard(target: str) -> None:
     for token in (TOKEN, shared(), shared(namespaces=["/pipeline"])):
         assert ask(target, guard=GUARD, authorization=f"Bearer {token}") == ask(target)
 
 
 @pytest.mark.parametrize("target", ["/", "/openapi.json", "/asyncapi.json", "/dashboard/main.js", "/nothing"])
-def test_what_has_no_data_in_it_is_open(target: str) -> None:
+def test_responses_without_data_need_no_token(target: str) -> None:
     assert ask(target, guard=GUARD) == ask(target)
 
 
 @pytest.mark.parametrize("target", [*GUARDED, "/health", "/"])
-def test_a_preflight_has_no_token_and_needs_none(target: str) -> None:
+def test_a_preflight_needs_no_token(target: str) -> None:
     origin = "http://localhost:3000"
     found = ask(target, "OPTIONS", guard=GUARD, origin=origin)
     assert found == ask(target, "OPTIONS", origin=origin)
@@ -278,16 +279,14 @@ def test_a_preflight_has_no_token_and_needs_none(target: str) -> None:
     assert ask(target, "POST", guard=GUARD).status == 405
 
 
-def test_a_page_of_an_allowed_origin_may_read_that_it_was_refused() -> None:
+def test_a_page_of_an_allowed_origin_may_read_its_refusal() -> None:
     found = ask("/status", guard=GUARD, origin="http://localhost:3000")
     assert (found.status, found.headers["Access-Control-Allow-Origin"]) == (401, "http://localhost:3000")
 
 
 @pytest.mark.parametrize(("ok", "status", "word"), [(True, 200, "degraded"), (False, 503, "down")])
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong-token-of-a-stranger"}], ids=["none", "wrong"])
-def test_health_says_one_word_to_those_without_a_token(
-    ok: bool, status: int, word: str, headers: dict[str, str]
-) -> None:
+def test_health_without_a_token_is_only_the_status(ok: bool, status: int, word: str, headers: dict[str, str]) -> None:
     view = StubView(ok=ok, health={"status": word, "pipelines": {"local": {"status": "idle"}}})
     assert ask("/health", view=view, guard=GUARD, **headers) == json_answer(status, f'{{"status":"{word}"}}\n'.encode())
 
@@ -305,7 +304,7 @@ def test_a_limited_token_sees_its_own_pipelines() -> None:
         assert ask(target, "GET", view, GUARD, authorization=limited_to("/local_files")) == ask(target, view=view)
 
 
-def test_to_a_limited_token_another_pipeline_is_one_that_does_not_exist() -> None:
+def test_for_a_limited_token_other_pipelines_do_not_exist() -> None:
     view, header = StubView(LIMITED["state"]), limited_to("/google_drive")
     assert ask("/status", "GET", view, GUARD, authorization=header) == json_answer(200, b'{"pipelines":{}}\n')
     unknown = ask("/status/local", view=StubView({"pipeline_id": "local", "pipeline_type": None}))
@@ -328,11 +327,11 @@ def test_a_namespace_that_is_not_allowed_is_403(query: str, namespace: str, acce
     assert view.calls == []
 
 
-def test_metrics_are_for_those_who_may_see_every_pipeline() -> None:
+def test_metrics_need_an_unlimited_token() -> None:
     assert ask("/metrics", guard=GUARD, authorization=limited_to("/local_files")).status == 403
 
 
-def test_a_namespace_that_is_allowed_is_followed() -> None:
+def test_an_allowed_namespace_is_readable() -> None:
     view, header = StubView(), limited_to("/local_files")
     assert ask("/events?namespace=/local_files", "GET", view, GUARD, authorization=header).status == 200
     assert view.calls == [("events", None, "/local_files", 100)]
@@ -342,7 +341,7 @@ def test_a_namespace_that_is_allowed_is_followed() -> None:
     st.text(max_size=60) | st.sampled_from(GUARDED),
     st.text(max_size=30) | st.text(max_size=30).map("Bearer {}".format),
 )
-def test_no_header_lets_anyone_in(target: str, authorization: str) -> None:
+def test_no_invalid_header_is_accepted(target: str, authorization: str) -> None:
     view = StubView()
     found = respond(HttpRequest("GET", target, {"authorization": authorization}), view, POLICY, GUARD)
     assert view.calls == []
@@ -353,7 +352,7 @@ def test_no_header_lets_anyone_in(target: str, authorization: str) -> None:
         assert value.isprintable()
 
 
-def test_a_file_the_browser_has_already_is_not_sent_again() -> None:
+def test_a_cached_file_is_not_sent_again() -> None:
     found = ask("/dashboard/main.js")
     assert found.status == 200
     tag = found.headers["ETag"]
@@ -364,7 +363,7 @@ def test_a_file_the_browser_has_already_is_not_sent_again() -> None:
     assert ask("/dashboard/main.js", if_none_match='"other"') == found
 
 
-# -- queries and journals that fail ------------------------------------------------------------------------------------
+# -- invalid queries, failing journals ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])

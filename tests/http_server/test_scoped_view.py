@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rag_pipeline.access import EVERYTHING, Access
 from rag_pipeline.http_server.scoped_view import ScopedView
 from rag_pipeline.http_server.service_view import ServiceView, combined
-from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
+from rag_pipeline.journal.base import FileMatch, FileQuery, FileStatus
 from rag_pipeline.status.control import Action, ControlError
 from tests.http_server.support import StubView
 
@@ -33,7 +33,7 @@ class ManyView(StubView):
         told = {pipeline_id: {"status": "idle"} for pipeline_id in TYPES}
         super().__init__(health={"status": "ok", "uptime_seconds": 5.0, "pipelines": told})
         self.rows = [
-            FileRow(position, list(TYPES)[position % len(TYPES)], FileStatus.COMPLETED, 0.0, {"name": f"{position}"})
+            FileMatch(position, list(TYPES)[position % len(TYPES)], FileStatus.COMPLETED, 0.0, {"name": f"{position}"})
             for position in range(100, 0, -1)
         ]
 
@@ -43,7 +43,7 @@ class ManyView(StubView):
     def pipeline(self, pipeline_id: str) -> Mapping[str, object] | None:
         return next((state for state in self.states() if state["pipeline_id"] == pipeline_id), None)
 
-    def files(self, query: FileQuery) -> Sequence[FileRow]:
+    def files(self, query: FileQuery) -> Sequence[FileMatch]:
         self._note("files", query)
         wanted = [
             row
@@ -122,7 +122,7 @@ def test_files_of_a_hidden_pipeline_are_not_searched() -> None:
 @given(st.integers(1, 30))
 def test_pages_of_files_are_complete_without_repetition(limit: int) -> None:
     scoped, view = limited()
-    found: list[FileRow] = []
+    found: list[FileMatch] = []
     page = scoped.files(FileQuery(limit=limit))
     while page:
         found += page
@@ -151,8 +151,7 @@ def test_only_visible_pipelines_can_be_controlled() -> None:
 
 def test_offsets_are_those_of_the_full_view() -> None:
     scoped, view = limited()
-    assert scoped.offset_of(5) == view.offset_of(5)
-    assert scoped.position_of(scoped.offset_of(5)) == 5
+    assert scoped.generations is view.generations
     scoped.events("x", "/local_files", 10)
     assert view.calls == [("events", "x", "/local_files", 10)]
 

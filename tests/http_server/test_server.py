@@ -1,4 +1,4 @@
-"""Starting, stopping and many clients at once."""
+"""Start, stop and many clients at once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def native_threads() -> int:
     return len(os.listdir("/proc/self/task"))  # noqa: PTH208
 
 
-def test_200_requests_at_once_are_answered_by_a_bounded_number_of_threads() -> None:
+def test_200_requests_at_once_use_a_bounded_number_of_threads() -> None:
     before = native_threads()
     with serving(limits=Limits(threads=16)) as server, ThreadPoolExecutor(200) as clients:
         most = 0
@@ -46,9 +46,9 @@ HALF_A_BODY = b"POST /status HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n
 
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"GET /st", PLAIN[:-2], PLAIN, HALF_A_BODY])
-def test_a_client_that_is_waited_for_costs_no_thread(sent: bytes) -> None:
+def test_a_waiting_client_costs_no_thread(sent: bytes) -> None:
     with serving(limits=PATIENT) as server, contextlib.ExitStack() as crowd:
-        get(server)  # begins the only thread
+        get(server)  # starts the only worker
         before = native_threads()
         for _ in range(100):
             crowd.enter_context(connect(server)).sendall(sent)
@@ -56,7 +56,7 @@ def test_a_client_that_is_waited_for_costs_no_thread(sent: bytes) -> None:
         assert native_threads() <= before
 
 
-def test_a_client_that_does_not_read_its_answer_costs_no_thread() -> None:
+def test_a_client_that_does_not_read_its_response_costs_no_thread() -> None:
     big = HttpResponse(200, {"Content-Length": str(8 << 20)}, b"x" * (8 << 20))
 
     def respond(request: HttpRequest) -> HttpResponse:
@@ -68,7 +68,7 @@ def test_a_client_that_does_not_read_its_answer_costs_no_thread() -> None:
         assert get(server).endswith(b"ok")
 
 
-def test_answers_that_nobody_takes_are_bounded_the_largest_first() -> None:
+def test_unread_responses_are_bounded_and_the_largest_is_dropped_first() -> None:
     big = HttpResponse(200, {"Content-Length": str(16 << 20)}, b"x" * (16 << 20))
     limits = Limits(write_seconds=600, unread_bytes=40 << 20)
     with serving(lambda _: big, limits=limits) as server, contextlib.ExitStack() as crowd:
@@ -79,7 +79,7 @@ def test_answers_that_nobody_takes_are_bounded_the_largest_first() -> None:
         assert server._unread_bytes <= limits.unread_bytes
 
 
-def test_of_waiting_clients_over_the_bound_those_that_came_first_are_closed() -> None:
+def test_over_the_limit_the_longest_waiting_clients_are_closed() -> None:
     with serving(limits=Limits(waiting=16, idle_seconds=600)) as server, contextlib.ExitStack() as crowd:
         clients = [crowd.enter_context(connect(server)) for _ in range(200)]
         assert get(server).startswith(b"HTTP/1.1 200 OK")
@@ -89,7 +89,7 @@ def test_of_waiting_clients_over_the_bound_those_that_came_first_are_closed() ->
         assert receive_all(clients[-1]).startswith(b"HTTP/1.1 200 OK")
 
 
-def test_a_client_that_trickles_is_no_younger_for_it() -> None:
+def test_a_trickling_client_keeps_its_age() -> None:
     with serving(limits=Limits(waiting=16, request_seconds=600)) as server, contextlib.ExitStack() as crowd:
         trickling = crowd.enter_context(connect(server))
         for byte in b"GET /status":
@@ -100,7 +100,7 @@ def test_a_client_that_trickles_is_no_younger_for_it() -> None:
         assert receive_all(trickling) == b""
 
 
-def test_requests_that_no_thread_is_free_for_are_bounded() -> None:
+def test_queued_requests_are_bounded() -> None:
     release = threading.Event()
 
     def respond(_: HttpRequest) -> HttpResponse:
@@ -116,7 +116,7 @@ def test_requests_that_no_thread_is_free_for_are_bounded() -> None:
         assert all(answer.startswith(b"HTTP/1.1 503 ") for answer in refused)
 
 
-def test_a_process_that_runs_out_of_descriptors_serves_who_comes_next() -> None:
+def test_a_process_that_runs_out_of_descriptors_serves_the_next_client() -> None:
     code = """
 import resource, socket
 from tests.http_server.support import connect, get, serving
@@ -127,7 +127,7 @@ with serving() as server:
         while True:
             crowd.append(connect(server))
     except OSError:
-        crowd.pop()  # for our own end
+        crowd.pop()  # a descriptor for our own client
     print(get(server)[:15])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
@@ -157,8 +157,8 @@ def compute(seconds: float) -> None:
         pass
 
 
-def test_requests_in_masses_are_computed_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pipeline's threads wait for each of them."""
+def test_masses_of_requests_are_computed_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each thread that computes makes the pipeline's threads wait."""
     monkeypatch.setattr(workers, "COMPUTES_SECONDS", 60.0)
     at_once: set[int] = set()
     most: list[int] = []
@@ -175,7 +175,7 @@ def test_requests_in_masses_are_computed_two_at_a_time(monkeypatch: pytest.Monke
     assert max(most) <= 2
 
 
-def test_answers_take_no_more_than_their_share_of_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_responses_take_no_more_than_their_share_of_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "QUEUED_SECONDS", 0.2)
 
     def respond(_: HttpRequest) -> HttpResponse:
@@ -195,7 +195,7 @@ def test_stop_is_quick_with_stalled_clients_and_frees_the_port() -> None:
         running = [server.running]
         started = time.monotonic()
         server.stop()
-        assert time.monotonic() - started < 60, "no client is waited for"
+        assert time.monotonic() - started < 60, "stop waits for no client"
         running.append(server.running)
         assert running == [True, False]
         with HttpServer("127.0.0.1", server.port) as again:
@@ -205,7 +205,7 @@ def test_stop_is_quick_with_stalled_clients_and_frees_the_port() -> None:
     wait_until(lambda: native_threads() <= threads)
 
 
-def test_stop_lets_an_answer_under_way_go_out() -> None:
+def test_stop_lets_a_response_in_progress_finish() -> None:
     asked = threading.Event()
 
     def respond(_: HttpRequest) -> HttpResponse:
@@ -220,7 +220,7 @@ def test_stop_lets_an_answer_under_way_go_out() -> None:
         assert client.recv(65536).endswith(b"ok")
 
 
-def test_stop_does_not_wait_for_an_answer_that_never_comes() -> None:
+def test_stop_does_not_wait_for_a_response_that_never_comes() -> None:
     asked, release = threading.Event(), threading.Event()
 
     def respond(_: HttpRequest) -> HttpResponse:
@@ -233,7 +233,7 @@ def test_stop_does_not_wait_for_an_answer_that_never_comes() -> None:
         assert asked.wait(60)
         started = time.monotonic()
         server.stop()
-        assert time.monotonic() - started < 60, "the answer is not waited for"
+        assert time.monotonic() - started < 60, "stop does not wait for the response"
         release.set()
 
 
@@ -280,7 +280,7 @@ for _ in range(10):
 '''
 import socket
 with serving() as server:
-    # The host never yields to its hub while clients are served: native threads alone answer.
+    # The host never yields to its eventlet hub meanwhile: only native threads respond.
     found = eventlet.patcher.original("subprocess").run(
         [sys.executable, "-c", CLIENT, str(server.port)], capture_output=True, text=True, timeout=60)
     assert found.stdout.split() == ["200"] * 20, found

@@ -1,4 +1,4 @@
-"""Streams over real sockets: what comes, when they end, and what they may cost."""
+"""Streams over real sockets: their events, their end and their limits."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ def server(view: StubView) -> Iterator[HttpServer]:
 
 
 def follower_of(view: StubView, number: int = 0) -> StubFollower:
-    """Return the follower of a stream, once the server has begun it."""
+    """Return the follower of a stream, once the server has opened it."""
     wait_until(lambda: len(view.followers) > number)
     return view.followers[number]
 
 
 def unread_by(client: socket.socket, buffer_bytes: int = 4096) -> socket.socket:
-    """Return the socket with a receive buffer that a little fills; to be called before it connects."""
+    """Return the socket with a small receive buffer; call it before connecting."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
     client.settimeout(DEADLINE_SECONDS)
     return client
 
 
-def test_events_come_as_they_happen(server: HttpServer, view: StubView) -> None:
+def test_events_arrive_as_they_happen(server: HttpServer, view: StubView) -> None:
     view.greeting = [item(1, "pipeline:status")]
     with StreamClient(server) as client:
         first = client.block()
@@ -111,12 +111,12 @@ def test_a_stream_of_http_1_0_ends_with_the_connection(server: HttpServer, view:
     assert parse_stream(body) == [item(1)]
 
 
-def test_the_header_of_a_client_that_comes_again_wins(server: HttpServer, view: StubView) -> None:
+def test_the_last_event_id_of_a_reconnecting_client_wins(server: HttpServer, view: StubView) -> None:
     with StreamClient(server, "/events?namespace=/local_files&since=0123abcd-1", Last_Event_ID="0123abcd-2"):
         assert view.calls == [("follow", "/local_files", "0123abcd-2")]
 
 
-def test_head_answers_at_once_and_follows_nothing(server: HttpServer, view: StubView) -> None:
+def test_head_responds_at_once_and_follows_nothing(server: HttpServer, view: StubView) -> None:
     found = get(server, "/events", "HEAD", Accept="text/event-stream")
     assert found.startswith(b"HTTP/1.1 200 OK\r\n")
     assert found.endswith(b"\r\n\r\n")
@@ -125,21 +125,21 @@ def test_head_answers_at_once_and_follows_nothing(server: HttpServer, view: Stub
     assert view.followers == []
 
 
-def test_a_long_replay_comes_whole(server: HttpServer, view: StubView) -> None:
+def test_a_long_replay_is_complete(server: HttpServer, view: StubView) -> None:
     sent = [item(position, text=MEGABYTE) for position in range(1, 9)]
     view.greeting = sent
     with StreamClient(server) as client:
         assert [client.event() for _ in sent] == sent
 
 
-def test_a_quiet_stream_says_that_it_lives(view: StubView) -> None:
+def test_a_quiet_stream_sends_keep_alives(view: StubView) -> None:
     with serving(view=view, limits=Limits(keep_alive_seconds=0.05)) as server, StreamClient(server) as client:
         assert [client.response.readline() for _ in range(3)] == [b": keep-alive\n"] * 3
         follower_of(view).publish(item(1))
         assert client.event() == item(1)
 
 
-def test_what_a_client_sends_meanwhile_is_passed_over(server: HttpServer, view: StubView) -> None:
+def test_bytes_from_the_client_are_ignored(server: HttpServer, view: StubView) -> None:
     with connect(server) as client:
         client.sendall(STREAM_REQUEST.replace(b"1.1", b"1.0") + b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
         follower_of(view).publish(item(1))
@@ -167,10 +167,10 @@ def test_curl_follows_a_stream(server: HttpServer, view: StubView) -> None:
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_stream_that_the_service_ends_ends_whole(server: HttpServer, view: StubView) -> None:
+def test_a_stream_ended_by_the_service_ends_orderly(server: HttpServer, view: StubView) -> None:
     with StreamClient(server) as client:
         follower_of(view).end()
-        assert client.response.read() == b""  # IncompleteRead would be raised
+        assert client.response.read() == b""  # a cut would raise IncompleteRead
     wait_until(lambda: follower_of(view).closed)
 
 
@@ -180,7 +180,7 @@ def test_a_client_that_closes_frees_its_thread(server: HttpServer, view: StubVie
     wait_until(lambda: follower_of(view).closed and not server._open)
 
 
-def test_a_client_that_breaks_off_frees_its_thread(server: HttpServer, view: StubView) -> None:
+def test_a_client_that_resets_frees_its_thread(server: HttpServer, view: StubView) -> None:
     with connect(server) as client:
         client.sendall(STREAM_REQUEST)
         follower_of(view)
@@ -188,7 +188,7 @@ def test_a_client_that_breaks_off_frees_its_thread(server: HttpServer, view: Stu
     wait_until(lambda: follower_of(view).closed and not server._open)
 
 
-def test_a_client_that_says_no_more_gets_the_end(server: HttpServer, view: StubView) -> None:
+def test_a_client_that_shuts_down_writing_gets_the_end(server: HttpServer, view: StubView) -> None:
     with connect(server) as client:
         client.sendall(STREAM_REQUEST)
         client.shutdown(socket.SHUT_WR)
@@ -219,11 +219,11 @@ def test_a_client_that_reads_slowly_is_not_cut(view: StubView) -> None:
             chunk = client.recv(32 * 1024)
             assert chunk, "it was cut"
             received += chunk
-            time.sleep(0.01)  # so that all of it takes longer than any piece may
+            time.sleep(0.01)  # the whole takes longer than one piece may
     assert parse_stream(received.partition(b"\r\n\r\n")[2]) == [sent]
 
 
-def test_a_follower_that_breaks_ends_its_stream_as_cut(
+def test_a_failing_follower_cuts_its_stream(
     server: HttpServer, view: StubView, caplog: pytest.LogCaptureFixture
 ) -> None:
     with StreamClient(server) as client:
@@ -234,7 +234,7 @@ def test_a_follower_that_breaks_ends_its_stream_as_cut(
     assert "broken" in caplog.text
 
 
-def test_stopping_ends_every_stream_whole(server: HttpServer, view: StubView) -> None:
+def test_stopping_ends_every_stream_orderly(server: HttpServer, view: StubView) -> None:
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(StreamClient(server)) for _ in range(8)]
         follower_of(view, 7)
@@ -256,10 +256,10 @@ def test_stopping_cuts_a_stream_that_no_one_reads(view: StubView) -> None:
         wait_until(lambda: follower_of(view).closed and not server._open)
 
 
-# -- how many ----------------------------------------------------------------------------------------------------------
+# -- limits ------------------------------------------------------------------------------------------------------------
 
 
-def test_one_stream_too_many_is_told_and_everyone_else_is_served(view: StubView) -> None:
+def test_one_stream_too_many_is_503_and_other_clients_are_served(view: StubView) -> None:
     with serving(view=view, limits=Limits(streams=32)) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(StreamClient(server)) for _ in range(32)]
         refused = get(server, "/events", Accept="text/event-stream", Origin="http://localhost:3000")
@@ -286,14 +286,14 @@ def test_a_refused_stream_leaves_the_connection_to_the_next_request() -> None:
         assert [status for status, _, _ in split(receive_all(client))] == [503, 200]
 
 
-def test_quiet_streams_do_not_give_way_to_a_crowd(view: StubView) -> None:
+def test_new_streams_are_not_ended_by_a_crowd(view: StubView) -> None:
     with (
         serving(view=view, limits=Limits(threads=4, streams=2, idle_seconds=300)) as server,
         StreamClient(server) as first,
         StreamClient(server) as second,
         contextlib.ExitStack() as crowd,
     ):
-        for _ in range(6):  # each must wait until one before it has given way
+        for _ in range(6):  # each waits until an earlier one was ended
             crowd.enter_context(connect(server)).sendall(b"GET /st")
         assert get(server).startswith(b"HTTP/1.1 200 OK")
         follower_of(view, 1)
@@ -302,7 +302,7 @@ def test_quiet_streams_do_not_give_way_to_a_crowd(view: StubView) -> None:
         assert [client.event() for client in (first, second)] == [item(1)] * 2
 
 
-def test_streams_over_the_bound_take_the_place_of_the_oldest_once_it_has_had_its_time(
+def test_a_stream_over_the_limit_replaces_the_oldest_after_its_minimum_time(
     view: StubView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
@@ -321,10 +321,10 @@ def test_streams_over_the_bound_take_the_place_of_the_oldest_once_it_has_had_its
             for follower in view.followers[1:]:
                 follower.publish(item(1))
             assert [client.event() for client in (second, third)] == [item(1)] * 2
-            assert first.response.read() == b""  # ended as a whole, not cut
+            assert first.response.read() == b""  # ended orderly, not cut
 
 
-def test_streams_leave_every_handler_to_others(view: StubView) -> None:
+def test_streams_leave_all_workers_to_other_requests(view: StubView) -> None:
     with (
         serving(view=view, limits=Limits(threads=2, streams=40)) as server,
         contextlib.ExitStack() as stack,
@@ -333,12 +333,12 @@ def test_streams_leave_every_handler_to_others(view: StubView) -> None:
         for _ in range(5):
             assert get(server).startswith(b"HTTP/1.1 200 OK")
         assert first_line(server) == b"HTTP/1.1 503 Service Unavailable"
-        wait_until(lambda: len(view.followers) == len(clients))  # in any order: several threads begin them
+        wait_until(lambda: len(view.followers) == len(clients))  # in any order: several threads open them
         for follower in view.followers:
             follower.publish(item(1))
         assert [client.event() for client in clients] == [item(1)] * len(clients)
     with serving(view=view, limits=Limits(threads=1, streams=1)) as server:
-        for _ in range(6):  # a stream that has ended gives one place back, not two
+        for _ in range(6):  # an ended stream frees one slot, not two
             with StreamClient(server):
                 pass
             wait_until(lambda: not server._open)
@@ -346,7 +346,7 @@ def test_streams_leave_every_handler_to_others(view: StubView) -> None:
 
 
 @pytest.mark.parametrize(("error", "logged"), [(FollowerClosedError(), False), (RuntimeError("broken"), True)])
-def test_what_cannot_be_followed_is_503(
+def test_a_stream_that_can_not_be_opened_is_503(
     server: HttpServer, view: StubView, error: Exception, logged: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     view.error = error
@@ -355,7 +355,7 @@ def test_what_cannot_be_followed_is_503(
     assert ("broken" in caplog.text) == logged
 
 
-def test_places_come_back_whatever_happens() -> None:
+def test_slots_are_freed_whatever_happens() -> None:
     streams = OpenStreams(1)
 
     def fail() -> Stream:

@@ -1,4 +1,4 @@
-"""Deadlines and ages of clients that are waited for."""
+"""Deadlines and ages of waiting clients."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_client_keeps_its_age_until_it_is_forgotten() -> None:
     assert "a" in waiting
 
 
-def test_one_that_is_unknown_can_be_forgotten() -> None:
+def test_an_unknown_client_can_be_forgotten() -> None:
     waiting: WaitingClients[str] = WaitingClients(SECONDS)
     waiting.forget("a")
     assert waiting.kind_of("a") is None

@@ -1,4 +1,4 @@
-"""The pool of threads."""
+"""The pool of workers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plenty() -> CpuBudget:
     return CpuBudget(1.0, 1e9)
 
 
-def test_few_jobs_begin_at_once_and_others_beside_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_jobs_compute_at_once_and_others_start_beside_waiting_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "COMPUTES_SECONDS", SECONDS)
     release = threading.Event()
     pool: RequestWorkers[int] = RequestWorkers(lambda _: release.wait(SECONDS), 64, "test", plenty())
@@ -37,7 +37,7 @@ def test_few_jobs_begin_at_once_and_others_beside_those_that_wait(monkeypatch: p
     pool.end()
 
 
-def test_no_job_begins_while_no_cpu_time_is_left() -> None:
+def test_no_job_starts_without_cpu_time() -> None:
     now = 0.0
     pool: RequestWorkers[str] = RequestWorkers(lambda _: None, 4, "test", CpuBudget(0.5, 0.005, lambda: now))
     pool.add("a", 0.0)
@@ -50,7 +50,7 @@ def test_no_job_begins_while_no_cpu_time_is_left() -> None:
     pool.end()
 
 
-def test_no_more_jobs_run_than_there_may_be_threads() -> None:
+def test_no_more_jobs_run_than_threads_are_allowed() -> None:
     begun: SimpleQueue[str] = SimpleQueue()
     release = threading.Semaphore(0)
 
@@ -70,7 +70,7 @@ def test_no_more_jobs_run_than_there_may_be_threads() -> None:
     pool.end()
 
 
-def test_a_thread_that_has_left_makes_room_for_another() -> None:
+def test_a_thread_that_left_makes_room_for_another() -> None:
     begun: SimpleQueue[str] = SimpleQueue()
     over = threading.Event()
 
@@ -91,7 +91,7 @@ def test_a_thread_that_has_left_makes_room_for_another() -> None:
     pool.end()
 
 
-def test_where_no_thread_can_be_started_jobs_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_wait_if_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 

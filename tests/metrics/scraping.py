@@ -1,4 +1,4 @@
-"""A scrape, read by Prometheus' own parser."""
+"""A scrape, parsed by Prometheus' own parser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TEXT_FORMAT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Scrape:
-    """The families of one answer, by name, and the value of each sample."""
+    """The families of one scrape by name, and the value of each sample."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -38,7 +38,7 @@ class Scrape:
 
 
 def scrape(server: StatusServer) -> Scrape:
-    """Ask as Prometheus does."""
+    """Scrape as Prometheus does."""
     status, headers, body = request(server.http_port, "/metrics")
     assert (status, headers["content-type"]) == (200, TEXT_FORMAT)
     return Scrape(body)

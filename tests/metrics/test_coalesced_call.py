@@ -16,7 +16,7 @@ from tests.socket_server.support import in_threads
 
 
 class Worker:
-    """A thread that does what is posted, in order."""
+    """A thread that runs posted functions in order."""
 
     def __init__(self) -> None:
         self.posted: queue.Queue[Callable[[], None] | None] = queue.Queue()

@@ -1,4 +1,4 @@
-"""Scrapes of a running service, against what it says elsewhere."""
+"""Scrapes of a running service agree with its other endpoints."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.programs import run
 
 
 def agrees(found: Scrape, pipeline: PipelineStatus) -> None:
-    """Compare with what ``get()`` and ``/status`` say."""
+    """Compare with ``get()`` and ``/status``."""
     state = pipeline.get()
     key = state["pipeline_id"]
     for result, total in (("completed", "processed"), ("failed", "failed"), ("skipped", "skipped")):
@@ -49,7 +49,7 @@ def agrees(found: Scrape, pipeline: PipelineStatus) -> None:
         assert abs(activity - datetime.fromisoformat(state["last_activity"]).timestamp()) < 0.001
 
 
-def test_a_scrape_says_what_the_states_say() -> None:
+def test_a_scrape_agrees_with_the_states() -> None:
     first, second = new_pipeline("google_drive"), new_pipeline()
     for pipeline in (first, second):
         pipeline.update(status="processing", files_queued=3)
@@ -76,7 +76,7 @@ def test_a_service_without_pipelines_can_be_scraped() -> None:
         assert found.value("service_up") == 1
 
 
-def test_a_head_request_and_a_client_that_prefers_another_format_get_the_same_one() -> None:
+def test_head_and_other_accepted_formats_get_the_same_format() -> None:
     with serving() as server:
         status, headers, body = request(server.http_port, "/metrics", "HEAD")
         assert (status, headers["content-type"], body) == (200, TEXT_FORMAT, "")
@@ -84,7 +84,7 @@ def test_a_head_request_and_a_client_that_prefers_another_format_get_the_same_on
         assert headers["content-type"] == TEXT_FORMAT
 
 
-def test_nothing_is_put_into_the_registry_of_the_host_program() -> None:
+def test_the_host_programs_registry_stays_empty() -> None:
     with serving(new_pipeline()) as server:
         scrape(server)
         assert not [family.name for family in REGISTRY.collect() if family.name.startswith("rag_")]
@@ -94,7 +94,7 @@ def test_scrapes_beside_thousands_of_mutations_are_consistent_and_counters_never
     pipeline = new_pipeline()
     key = pipeline.pipeline_id
     counts: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
-    # The client reads nothing until the end, pings neither.
+    # The client reads nothing until the end, not even pings.
     patience: dict[str, Any] = {"backlog_limit_bytes": 1 << 30, "ping_timeout_seconds": 600}
     with serving(pipeline, **patience) as server, WebSocketSession(server.socket_port) as client:
         workers: list[threading.Thread] = []
@@ -122,7 +122,7 @@ def test_scrapes_beside_thousands_of_mutations_are_consistent_and_counters_never
         assert sent > 3000
 
 
-def test_clients_are_shown_by_namespace_and_transport() -> None:
+def test_clients_are_counted_by_namespace_and_transport() -> None:
     pipeline = new_pipeline()
     with (
         serving(pipeline) as server,
@@ -144,7 +144,7 @@ def test_clients_are_shown_by_namespace_and_transport() -> None:
 
         wait_until(lambda: len(shown()) == 4)
         assert shown() == {
-            ("/pipeline", "websocket"): 2,  # one by its other name
+            ("/pipeline", "websocket"): 2,  # one of them joined "/"
             ("/local_files", "websocket"): 1,
             ("/local_files", "polling"): 1,
             ("/pipeline", "sse"): 1,
@@ -154,7 +154,7 @@ def test_clients_are_shown_by_namespace_and_transport() -> None:
 
 
 @pytest.mark.parametrize("direct", [True, False])
-def test_each_way_to_a_client_says_what_it_goes_over(direct: bool) -> None:
+def test_each_outlet_knows_its_transport(direct: bool) -> None:
     with (
         serving(new_pipeline(), direct=direct) as server,
         WebSocketSession(server.socket_port) as websocket,
@@ -167,7 +167,7 @@ def test_each_way_to_a_client_says_what_it_goes_over(direct: bool) -> None:
             assert found.value("connections", transport=transport) == 1
 
 
-def test_a_client_that_does_not_read_shows_as_backlog_and_then_as_dropped() -> None:
+def test_a_client_that_does_not_read_is_backlog_then_dropped() -> None:
     pipeline = new_pipeline()
     limit = 1 << 23
     with (
@@ -191,7 +191,7 @@ def test_a_client_that_does_not_read_shows_as_backlog_and_then_as_dropped() -> N
 
 @contextmanager
 def stuck(server: StatusServer) -> Iterator[Callable[[], None]]:
-    """Have the hub's thread stand still until the function is called, or the block ends."""
+    """Block the hub's thread until the returned function is called, or the block ends."""
     release, entered = threading.Event(), threading.Event()
 
     def stand_still() -> None:
@@ -206,7 +206,7 @@ def stuck(server: StatusServer) -> Iterator[Callable[[], None]]:
         release.set()
 
 
-def test_a_hub_that_stands_still_does_not_hang_the_scrape_and_is_said() -> None:
+def test_a_stuck_hub_does_not_hang_the_scrape_and_is_reported() -> None:
     pipeline = new_pipeline()
     with serving(pipeline) as server, stuck(server) as release:
         pipeline.update(status="running")
@@ -224,7 +224,7 @@ def test_a_hub_that_stands_still_does_not_hang_the_scrape_and_is_said() -> None:
         wait_until(lambda: scrape(server).value("service_up") == 1)
 
 
-def test_the_journal_is_shown(tmp_path: Path) -> None:
+def test_the_journals_figures_are_exported(tmp_path: Path) -> None:
     pipeline = new_pipeline()
     with serving(pipeline, state_dir=tmp_path) as server:
         for number in range(10):
@@ -237,7 +237,7 @@ def test_the_journal_is_shown(tmp_path: Path) -> None:
         assert found.value("journal_queued") == 0
 
 
-def test_the_last_success_outlives_the_process_where_the_journal_does(tmp_path: Path) -> None:
+def test_the_last_success_outlives_the_process_with_the_journal(tmp_path: Path) -> None:
     with serving(first := PipelineStatus("local_files", "outliving"), state_dir=tmp_path) as server:
         with first.processing("a.pdf"):
             pass
@@ -274,13 +274,13 @@ print("done")
 """
 
 
-def test_a_host_program_that_was_monkey_patched_is_scraped_by_many_at_once() -> None:
+def test_many_can_scrape_a_monkey_patched_host_program() -> None:
     done = run("-W", "ignore", "-c", PATCHED_HOST)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
 @needs_redis
-def test_pipelines_of_other_processes_are_shown_and_one_that_died_is_not_up(tmp_path: Path) -> None:
+def test_remote_pipelines_are_exported_and_a_dead_one_is_not_up(tmp_path: Path) -> None:
     quick = {"STATUS_HEARTBEAT_SECONDS": "3"}
     with running(tmp_path / "redis") as redis, Shared(redis.url, "serve", env=quick) as server:
         with Shared(redis.url, "pipeline", "dying", "3", env=quick) as pipeline:

@@ -1,4 +1,4 @@
-"""Families, as the parser reads what prometheus_client writes of them."""
+"""Families survive prometheus_client's output and parser."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read(family: Metric) -> Scrape:
     return Scrape(generate_latest(registry).decode())
 
 
-def test_what_is_not_known_is_absent_and_the_family_is_there_all_the_same() -> None:
+def test_a_family_without_values_has_no_samples() -> None:
     for make in (gauge, counter):
         name = "x_total" if make is counter else "x"
         found = read(make(name, "Help.", ("a",), [(("1",), 2.0), (("2",), None)]))
@@ -38,7 +38,7 @@ def test_what_is_not_known_is_absent_and_the_family_is_there_all_the_same() -> N
         assert f"rag_pipeline_{name}" in read(make(name, "Help.", (), [((), None)])).families
 
 
-def test_info_is_a_gauge_of_1_whose_labels_tell() -> None:
+def test_info_is_a_gauge_of_1_with_labels() -> None:
     found = read(info("build_info", "Help.", [{"version": "1"}]))
     assert found.all("build_info") == [({"version": "1"}, 1.0)]
 
@@ -54,5 +54,5 @@ def test_a_histogram_adds_its_buckets_up(counts: list[int]) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1))
-def test_any_label_is_read_as_it_was_meant(text: str) -> None:
+def test_any_label_survives_the_text_format(text: str) -> None:
     assert read(gauge("x", "Help.", ("stage",), [((text,), 1.0)])).value("x", stage=text) == 1.0

@@ -1,4 +1,4 @@
-"""The figures of pipelines: from the pipeline itself, and from its state as others see it."""
+"""The figures of pipelines, from the pipeline itself or from its state as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def samples(families: Iterable[Metric], name: str) -> dict[tuple[str, ...], floa
 
 
 def busy() -> PipelineStatus:
-    """Return a pipeline of which everything is known."""
+    """Return a pipeline with every figure."""
     pipeline = new_pipeline("google_drive")
     pipeline.update(status="processing", files_queued=4)
     for name in ("a", "b", "c", "d", "e"):
@@ -34,7 +34,7 @@ def busy() -> PipelineStatus:
     return pipeline
 
 
-def test_both_ways_tell_the_same_but_for_the_durations() -> None:
+def test_both_sources_agree_except_for_the_durations() -> None:
     for pipeline in (new_pipeline(), busy()):
         here = figures_of(core_of(pipeline))
         there = figures_from_json(pipeline.get(), here.attempts)
@@ -65,13 +65,13 @@ def test_the_figures_are_those_of_the_state() -> None:
     assert samples(families, "file_duration_seconds_count") == {(key, "completed"): 1, (key, "failed"): 1}
 
 
-def test_what_a_pipeline_has_not_said_is_absent() -> None:
+def test_unknown_values_are_absent() -> None:
     families = pipeline_families([figures_of(core_of(new_pipeline(None)))])
     for name in ("files_queued", "last_success_timestamp_seconds", "last_activity_timestamp_seconds"):
         assert samples(families, name) == {}
 
 
-def test_a_pipeline_is_in_one_state_and_a_word_of_its_own_is_other() -> None:
+def test_a_pipeline_is_in_one_state_and_its_own_states_are_other() -> None:
     pipeline = new_pipeline()
     for status in (*KNOWN_STATUSES[:-1], "reindexing: 3 of 7"):
         pipeline.update(status=status)
@@ -92,14 +92,14 @@ def test_a_stalled_pipeline_is_not_up_and_has_no_durations() -> None:
     assert samples(families, "stage_duration_seconds_count") == {}
 
 
-def test_a_pipeline_that_is_known_twice_is_shown_once_as_it_was_given_first() -> None:
+def test_of_figures_with_one_id_the_first_count() -> None:
     pipeline = busy()
     stale = {**pipeline.get(), "files_in_flight": 99}
     families = pipeline_families([figures_of(core_of(pipeline)), figures_from_json(stale, FileTotals())])
     assert samples(families, "files_in_flight") == {(pipeline.pipeline_id,): 1}
 
 
-def test_no_label_is_made_of_a_files_name() -> None:
+def test_no_label_contains_a_file_name() -> None:
     pipeline = new_pipeline()
     with pipeline.processing("secret.pdf", "secret-id") as file:
         file.stage("chunking")
@@ -107,7 +107,7 @@ def test_no_label_is_made_of_a_files_name() -> None:
     assert "secret" not in text
 
 
-def test_attempts_are_counted_apart_from_files() -> None:
+def test_attempts_are_counted_separately_from_files() -> None:
     pipeline = new_pipeline()
     for success in (False, False, True):
         pipeline.add_processing_file("a")

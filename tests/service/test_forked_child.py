@@ -1,4 +1,4 @@
-"""Forked children of a process that runs a server: they keep no port and no client, and unheard reports are said."""
+"""Forked children of a serving process keep no port and no client, and warn about unheard reports."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ print("stopped", flush=True)
 sys.stdin.read()
 """
 )
-SAID = "its reports are shown nowhere"
+WARNING = "its reports are shown nowhere"
 
 
 class Forking:
-    """A program with a server, a client on each of its ports, and a child that was forked after they came."""
+    """A program with a server, a client on each port, and a child forked afterwards."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -82,7 +82,7 @@ def assert_free(port: int) -> None:
             return False
         return True
 
-    wait_until(is_free)  # the kernel closes what a killed process had open in its own time
+    wait_until(is_free)  # the kernel closes a killed process's files some time later
 
 
 def test_the_ports_are_free_once_the_parent_has_stopped(forking: Forking) -> None:
@@ -128,10 +128,10 @@ server.stop()
 )
 
 
-def test_reports_of_forked_workers_are_said_to_reach_no_one_in_one_line() -> None:
+def test_forked_workers_log_one_warning_about_unheard_reports() -> None:
     said = said_by(POOL)
     assert said.count("\n") == 1
-    assert SAID in said
+    assert WARNING in said
     assert "Report from the parent, or set STATUS_REDIS_URL" in said
 
 
@@ -158,9 +158,9 @@ def child(call):
         ("", "child(lambda: pipeline.update(status='of a grandchild'))"),
     ],
 )
-def test_whatever_is_reported_in_a_child_is_said_to_reach_no_one(setup: str, call: str) -> None:
+def test_any_report_in_a_child_is_warned_about(setup: str, call: str) -> None:
     said = said_by(f"{SERVING}{FORK}{setup}\nchild(lambda: {call})\nchild(lambda: {call})\n")
-    assert [SAID in line for line in said.splitlines()] == [True]
+    assert [WARNING in line for line in said.splitlines()] == [True]
 
 
 OWN_SERVER = """
@@ -182,11 +182,11 @@ def own():
         "own()",
     ],
 )
-def test_a_child_that_reports_nothing_or_has_a_server_of_its_own_says_nothing(call: str) -> None:
+def test_a_child_without_reports_or_with_a_server_of_its_own_does_not_warn(call: str) -> None:
     assert said_by(f"{SERVING}{FORK}{OWN_SERVER}child(lambda: {call})\n") == ""
 
 
-def test_a_child_of_a_program_without_a_server_says_nothing() -> None:
+def test_a_child_of_a_program_without_a_server_does_not_warn() -> None:
     program = f"""
 import os
 from status_server import pipeline_status, start_status_server
@@ -217,7 +217,7 @@ child(look)
     assert re.search("fine", done.stdout)
 
 
-def test_a_permission_is_given_once() -> None:
+def test_a_permit_is_given_once() -> None:
     once = OneTimePermit()
     assert [once.take(), once.take()] == [True, False]
     once.close()

@@ -15,13 +15,13 @@ from tests.support.http_get import get_json
 from tests.support.waiting import wait_until
 
 
-def test_a_service_without_pipelines_says_that_there_are_none() -> None:
+def test_a_service_without_pipelines_has_no_states() -> None:
     with serving() as server:
         assert server.status() == {"pipelines": {}}
         assert server.health().body["pipelines"] == {}
 
 
-def test_several_pipelines_are_shown_by_their_ids_and_the_first_flat() -> None:
+def test_several_pipelines_are_shown_by_id_and_the_first_flat() -> None:
     first, second = new_pipeline(), new_pipeline("google_drive")
     with serving(first, second) as server:
         state = server.status()
@@ -31,13 +31,13 @@ def test_several_pipelines_are_shown_by_their_ids_and_the_first_flat() -> None:
         assert server._view.pipeline("unknown") is None
 
 
-def test_health_tells_of_the_journal(tmp_path: Path) -> None:
+def test_health_names_the_journals_kind(tmp_path: Path) -> None:
     with serving(new_pipeline(), state_dir=tmp_path) as server:
         body = server.health().body
         assert (body["status"], body["journal"]["kind"]) == ("ok", "sqlite")  # type: ignore[index]
 
 
-def test_a_journal_that_can_not_be_had_is_degraded_and_not_down(tmp_path: Path) -> None:
+def test_a_journal_that_can_not_be_opened_is_degraded_and_not_down(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite3").write_text("this is no database, and long enough to be read as one" * 100)
     with serving(new_pipeline(), state_dir=tmp_path) as server:
         health = server.health()
@@ -46,7 +46,7 @@ def test_a_journal_that_can_not_be_had_is_degraded_and_not_down(tmp_path: Path) 
         assert "journal.sqlite3" in health.body["journal"]["error"]  # type: ignore[index]
 
 
-def test_health_says_what_can_be_asked_of_a_pipeline_where_control_is_on() -> None:
+def test_health_lists_a_pipelines_actions_if_control_is_on() -> None:
     able, other = new_pipeline(), new_pipeline("google_drive")
     able.control = Control((Action.RESUME, Action.PAUSE))
     for on, actions in ((True, ["pause", "resume"]), (False, None)):
@@ -56,12 +56,12 @@ def test_health_says_what_can_be_asked_of_a_pipeline_where_control_is_on() -> No
         assert "actions" not in told[other.pipeline_id]
 
 
-def test_what_runs_elsewhere_is_directed_there() -> None:
+def test_a_pipeline_of_another_process_can_not_be_controlled_here() -> None:
     with serving(new_pipeline(), control=True) as server, pytest.raises(ControlError, match="in another process"):
         server._view.control("papers", Action.PAUSE, None)
 
 
-def test_metrics_are_what_prometheus_can_read() -> None:
+def test_metrics_can_be_parsed_by_prometheus() -> None:
     pipeline = new_pipeline()
     with serving(pipeline) as server:
         found = Scrape(server._view.metrics().decode())

@@ -36,7 +36,7 @@ def wait_for(server: StatusServer, condition: Callable[[int, dict[str, Any]], bo
     return found[-1]
 
 
-def test_a_service_that_is_well_says_how_long_items_wait(tmp_path: Path) -> None:
+def test_a_healthy_service_reports_its_oldest_items(tmp_path: Path) -> None:
     with serving(new_pipeline(), state_dir=tmp_path) as server:
         body = wait_for(server, lambda _, told: told["socket_io"]["queued"] == told["journal"]["queued"] == 0)
         assert body["status"] == "ok"
@@ -45,16 +45,16 @@ def test_a_service_that_is_well_says_how_long_items_wait(tmp_path: Path) -> None
         assert (body["socket_io"]["queued"], body["journal"]["queued"]) == (0, 0)
 
 
-def test_a_journal_in_memory_has_no_writer_to_wait_for() -> None:
+def test_a_journal_in_memory_has_no_writer() -> None:
     with serving(new_pipeline()) as server:
         assert "oldest_waiting_seconds" not in health(server)[1]["journal"]
 
 
-def test_a_hub_that_is_not_woken_is_down_though_the_loop_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_takes_nothing_is_down_though_the_loop_responds(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = new_pipeline()
     with serving(pipeline) as server:
         monkeypatch.setattr(server._sockets.hub.mailbox, "rearm", lambda: None)
-        # The loop makes its turns, but what is handed over is not taken.
+        # The loop makes its turns, but takes nothing from the mailbox.
         monkeypatch.setattr(server._sockets.hub.mailbox, "take", lambda: None)
         pipeline.update(status="running")
         since = time.monotonic()
@@ -95,7 +95,7 @@ def test_a_writer_whose_thread_has_ended_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "0.0.0.0", "::1", "::", "127.0.0.2"])
-def test_health_asks_the_address_that_was_bound(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_requests_the_bound_address(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     import _socket
 
     resolve = _socket.getaddrinfo
@@ -113,7 +113,7 @@ def test_health_asks_the_address_that_was_bound(host: str, monkeypatch: pytest.M
             assert (result.ok, result.body["status"]) == (True, "ok")
 
 
-def test_health_counts_clients_and_tells_each_pipelines_last_activity() -> None:
+def test_health_counts_clients_and_lists_the_pipelines() -> None:
     pipeline = new_pipeline()
     with start_status_server(0, pipelines=[pipeline]) as server:
         with connect(server), connect(server, ["polling"]):
@@ -129,7 +129,7 @@ def test_health_counts_clients_and_tells_each_pipelines_last_activity() -> None:
         }
 
 
-def test_health_is_503_once_the_socket_io_server_is_dead_and_status_goes_on() -> None:
+def test_health_is_503_once_the_socket_io_server_is_dead_while_status_works() -> None:
     pipeline = new_pipeline()
     with start_status_server(0, pipelines=[pipeline]) as server:
         assert get_json(server.http_port, "/health").status == 200

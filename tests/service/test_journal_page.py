@@ -7,6 +7,7 @@ import json
 import pytest
 
 from rag_pipeline.contract import events
+from rag_pipeline.journal import offset_of
 from rag_pipeline.service import StatusServer
 from rag_pipeline.service.full_view import FullView
 from rag_pipeline.status.pipeline import PipelineStatus
@@ -16,6 +17,10 @@ from tests.support.waiting import wait_until
 
 def view_of(server: StatusServer) -> FullView:
     return server._view
+
+
+def offset(server: StatusServer, position: int) -> str:
+    return offset_of(server._view.generations.identity, position)
 
 
 def publish(pipeline: PipelineStatus, server: StatusServer, count: int) -> None:
@@ -38,7 +43,7 @@ def test_pages_follow_each_other() -> None:
             since = page.next
             assert page.more is (len(seen) < 10)
         assert len(set(seen)) == 10
-        assert since == view.offset_of(10)
+        assert since == offset(server, 10)
         assert view.events(since, events.NS_PIPELINE, 3).events == []
 
 
@@ -55,7 +60,7 @@ def test_a_page_has_only_the_newest_status_of_a_pipeline() -> None:
         found = [(packet.name, json.loads(packet.text)["seq"]) for packet in page.events]
         skipped = [(events.FILE_SKIPPED, seq) for seq in (2, 13, 24)]
         assert found == [*skipped, (events.STATUS, 33)]
-        assert (page.next, page.more) == (view.offset_of(33), False)
+        assert (page.next, page.more) == (offset(server, 33), False)
         first = view.events(None, events.NS_PIPELINE, 1)
         rest = view.events(first.next, events.NS_PIPELINE, 100)
         assert [*first.events, *rest.events] == page.events
@@ -86,7 +91,7 @@ def test_an_offset_of_another_journal_returns_the_oldest_events() -> None:
         publish(pipeline, server, 2)
         page = view_of(server).events("0123456789abcdef-1", events.NS_PIPELINE, 10)
         assert (len(page.events), page.recovered) == (2, False)
-        assert view_of(server).position_of("0123456789abcdef-1") is None
+        assert view_of(server).generations.position_of("0123456789abcdef-1") is None
 
 
 def test_an_empty_page_ends_at_the_newest_position() -> None:
@@ -94,4 +99,4 @@ def test_an_empty_page_ends_at_the_newest_position() -> None:
     with serving(pipeline) as server:
         publish(pipeline, server, 5)
         page = view_of(server).events(None, events.NS_LOCAL_FILES, 10)
-        assert (page.events, page.next, page.more) == ([], view_of(server).offset_of(5), False)
+        assert (page.events, page.next, page.more) == ([], offset(server, 5), False)

@@ -1,4 +1,4 @@
-"""What a mark that is sent through a queue tells of it."""
+"""A marker sent through a queue tells whether its reader is stuck or slow."""
 
 from __future__ import annotations
 
@@ -25,42 +25,42 @@ class Queue:
             item()
 
 
-def test_a_mark_that_arrives_says_how_long_it_took() -> None:
+def test_a_marker_that_arrives_measures_the_queue() -> None:
     queue = Queue()
-    pulse = QueueProbe(queue.put, lambda: queue.turned_at)
-    pulse.begin()
+    probe = QueueProbe(queue.put, lambda: queue.turned_at)
+    probe.begin()
     queue.turn()
-    moves = pulse.result(time.monotonic() + 30)
-    assert (moves.stuck, moves.slow) == (False, False)
-    assert 0 <= moves.oldest_seconds < 30
+    progress = probe.result(time.monotonic() + 30)
+    assert (progress.stuck, progress.slow) == (False, False)
+    assert 0 <= progress.oldest_seconds < 30
 
 
-def test_a_queue_that_nobody_reads_is_stuck_and_gets_one_mark_only() -> None:
+def test_an_unread_queue_is_stuck_and_gets_only_one_marker() -> None:
     queue = Queue()
     queue.turned_at = time.monotonic() - 100
-    pulse = QueueProbe(queue.put, lambda: queue.turned_at)
+    probe = QueueProbe(queue.put, lambda: queue.turned_at)
     for _ in range(3):
-        pulse.begin()
-        moves = pulse.result(time.monotonic())
-        assert moves.stuck
-        assert moves.oldest_seconds >= 100  # as long as the reader is away, not as long as the mark waits
+        probe.begin()
+        progress = probe.result(time.monotonic())
+        assert progress.stuck
+        assert progress.oldest_seconds >= 100  # the age of the reader's last turn, not of the marker
     assert len(queue.items) == 1
     queue.turn()
-    pulse.begin()
+    probe.begin()
     queue.turn()
-    assert not pulse.result(time.monotonic() + 30).stuck
+    assert not probe.result(time.monotonic() + 30).stuck
 
 
-def test_a_queue_whose_reader_makes_turns_is_slow_and_not_stuck() -> None:
+def test_a_queue_whose_reader_makes_turns_is_slow() -> None:
     turns = iter([1.0, 2.0])
-    pulse = QueueProbe(lambda _: None, lambda: next(turns))
-    pulse.begin()
-    assert pulse.result(time.monotonic()).slow
+    probe = QueueProbe(lambda _: None, lambda: next(turns))
+    probe.begin()
+    assert probe.result(time.monotonic()).slow
 
 
-def test_before_the_first_turn_the_mark_is_what_waits() -> None:
-    pulse = QueueProbe(lambda _: None, lambda: 0.0)
-    pulse.begin()
-    moves = pulse.result(time.monotonic())
-    assert moves.stuck
-    assert moves.oldest_seconds < 30
+def test_before_the_first_turn_the_marker_is_the_oldest_item() -> None:
+    probe = QueueProbe(lambda _: None, lambda: 0.0)
+    probe.begin()
+    progress = probe.result(time.monotonic())
+    assert progress.stuck
+    assert progress.oldest_seconds < 30

@@ -67,7 +67,7 @@ def test_one_pipeline_is_shown_flat_and_several_also_by_id() -> None:
         assert "none-such" in missing.body["error"]
 
 
-def test_pipelines_made_before_and_after_the_start_are_shown_also_when_their_owner_let_go() -> None:
+def test_all_pipelines_are_shown_even_after_their_owner_dropped_them() -> None:
     before = new_pipeline()
     with start_status_server(0) as server, connect(server) as watcher:
         wait_until(lambda: watcher.count("/pipeline") >= 1)
@@ -85,7 +85,7 @@ def test_pipelines_made_before_and_after_the_start_are_shown_also_when_their_own
             wait_until(lambda: {*ids} <= {i.arguments[0]["pipeline_id"] for i in late.received("/pipeline")[1:]})
 
 
-def test_a_closed_pipeline_is_shown_no_more_and_its_id_serves_another() -> None:
+def test_a_closed_pipeline_disappears_and_frees_its_id() -> None:
     with start_status_server(0) as server:
         former = new_pipeline()
         former.update(status="former")
@@ -94,7 +94,7 @@ def test_a_closed_pipeline_is_shown_no_more_and_its_id_serves_another() -> None:
         later.close()
         assert get_json(server.http_port, f"/status/{later.pipeline_id}").status == 404
         gone = weakref.ref(former)
-        new = new_pipeline()  # with it the server lets go of those that were closed
+        new = new_pipeline()  # attaching it makes the server drop closed ones
         del former
         gc.collect()
         assert gone() is None
@@ -112,7 +112,7 @@ with start_status_server(0) as server:
     alone = ask("/status")
     assert alone == pipeline_status.get() and alone["status"] == "initializing", alone
     other = PipelineStatus("local_files", "other")
-    assert ask("/status") == other.get()          # the default one has nothing to say yet
+    assert ask("/status") == other.get()          # the default one has not reported yet
     pipeline_status.update(pipeline_type="google_drive", status="running")
     both = ask("/status")
     assert list(both.pop("pipelines")) == [pipeline_status.pipeline_id, "other"]
@@ -139,7 +139,7 @@ print("fine")
     assert (done.stdout, done.stderr, done.returncode) == ("fine\n", "", 0)
 
 
-def test_a_service_that_starts_after_its_pipeline_knows_the_files_that_are_shown(tmp_path: Path) -> None:
+def test_a_service_that_starts_after_its_pipeline_knows_its_files(tmp_path: Path) -> None:
     pipeline = new_pipeline()
     for n in range(5):
         pipeline.add_processing_file(f"flying {n}")

@@ -19,8 +19,8 @@ from tests.support.programs import Program
 from tests.support.waiting import wait_until
 from tests.verify import Received, Watcher
 
-# A client that polls may be between two polls when the server ends: what is queued for it then has no way out.
-SETTLED = pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)
+# A polling client may be between two polls when the server ends, and would miss what is queued.
+TRANSPORTS = pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)
 
 
 def test_stop_ends_every_thread_it_started() -> None:
@@ -50,7 +50,7 @@ def test_stop_is_idempotent_and_frees_the_ports_for_a_second_start() -> None:
     server.stop()
 
 
-def test_stop_from_several_threads_at_once_returns_when_it_is_done() -> None:
+def test_stop_from_several_threads_returns_once_it_is_done() -> None:
     server = start_status_server(0, pipelines=[new_pipeline()])
     with connect(server, ["polling"]), connect(server):
         threads = [threading.Thread(target=server.stop) for _ in range(4)]
@@ -70,7 +70,7 @@ def test_stop_is_bounded_when_the_socket_io_loop_hangs(monkeypatch: pytest.Monke
     server._sockets.hub.call(wait_for(hang))
     stopping = threading.Thread(target=server.stop)
     stopping.start()
-    stopping.join(30)  # half of what the loop hangs for
+    stopping.join(30)  # half as long as the loop hangs
     assert not stopping.is_alive()
     hang.set()
 
@@ -84,14 +84,14 @@ def test_the_context_manager_stops_at_its_end_and_on_an_error() -> None:
         get_json(server.socket_port, "/health")
 
 
-@SETTLED
+@TRANSPORTS
 def test_the_last_events_reach_clients_before_the_goodbye(transports: list[str]) -> None:
     pipeline = new_pipeline()
     server = start_status_server(0, pipelines=[pipeline])
     with connect(server, transports) as watcher:
         wait_until(lambda: watcher.count("/pipeline") == 1)
         pipeline.add_processing_file("a.txt")
-        for tenth in range(11):  # of these all but the first and the last are held back
+        for tenth in range(11):  # all but the first and the last are held back
             pipeline.file_progress("a.txt", "embedding", tenth / 10)
         server.stop()
         wait_until(lambda: not watcher.connected)
@@ -114,8 +114,8 @@ pipeline_status.update(status="the last word")
 """
 
 
-@SETTLED
-def test_a_program_that_just_ends_still_tells_its_last_event(transports: list[str]) -> None:
+@TRANSPORTS
+def test_a_program_that_simply_ends_still_sends_its_last_event(transports: list[str]) -> None:
     with Program("-W", "error", "-c", PROGRAM) as program:
         port = program.expect(r"ports \d+ (\d+)")
         with Watcher(f"http://127.0.0.1:{port}", transports) as watcher:
@@ -128,7 +128,7 @@ def test_a_program_that_just_ends_still_tells_its_last_event(transports: list[st
         assert re.fullmatch(r"ports \d+ \d+\n", program.output)
 
 
-def test_a_second_ctrl_c_while_it_stops_still_ends_the_program_with_nothing_left(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_during_the_stop_leaves_nothing_behind(tmp_path: Path) -> None:
     with Program("-W", "error", "-c", TWICE_INTERRUPTED, str(tmp_path)) as program:
         program.expect("stopping")
         for _ in range(3):
@@ -180,7 +180,7 @@ sys.stdin.readline()
 """
 
 
-def test_stop_is_bounded_when_the_disk_hangs_and_the_other_parts_end(
+def test_stop_is_bounded_when_the_disk_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("rag_pipeline.journal.writer.STOP_SECONDS", 0.1)
@@ -199,7 +199,7 @@ def test_stop_is_bounded_when_the_disk_hangs_and_the_other_parts_end(
             open_listener("127.0.0.1", port).close()
         lines = [r.getMessage() for r in caplog.records if "is left behind" in r.getMessage()]
         assert lines == ["the journal did not stop within 0.5 seconds, and is left behind"]
-    wait_until(lambda: native_threads() <= before)  # once the disk answers
+    wait_until(lambda: native_threads() <= before)  # once the disk responds
 
 
 def test_a_server_whose_loop_hangs_leaves_its_ports_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

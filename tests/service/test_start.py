@@ -33,7 +33,7 @@ def test_socket_io_takes_the_port_above_unless_one_is_given() -> None:
         assert_answers(server)
 
 
-def test_port_0_picks_two_free_ports_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_0_picks_two_free_ports_regardless_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with taken_port() as port:
         monkeypatch.setenv("SOCKET_IO_PORT", str(port))
         with start_status_server(0, pipelines=[]) as server:
@@ -69,7 +69,7 @@ def test_a_taken_port_is_named_and_nothing_stays_half_started(which: str) -> Non
         assert_answers(server)
 
 
-def test_a_server_whose_port_is_taken_by_a_running_service_leaves_that_one_alone() -> None:
+def test_a_start_on_one_port_of_a_running_server_fails_and_leaves_that_server_alone() -> None:
     with start_status_server(0, pipelines=[]) as server:
         with pytest.raises(PortInUseError):
             start_status_server(server.http_port, socket_port=0, pipelines=[])
@@ -101,7 +101,7 @@ def test_a_bad_setting_stops_the_start_with_one_line(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("port", [-1, 65536, True, 80.5])
-def test_a_port_that_is_none_is_refused(port: int) -> None:
+def test_an_invalid_port_is_refused(port: int) -> None:
     with pytest.raises(ConfigurationError, match="port"):
         start_status_server(port, pipelines=[])
 
@@ -132,7 +132,7 @@ def test_a_second_start_on_the_same_ports_returns_the_running_server(
         assert_answers(again)
 
 
-def test_what_differs_in_a_second_start_is_said_once_to_be_ignored(
+def test_ignored_settings_of_a_second_start_are_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = free_port_pair()
@@ -149,7 +149,7 @@ def test_what_differs_in_a_second_start_is_said_once_to_be_ignored(
         server.stop()
 
 
-def test_a_cell_that_makes_its_pipeline_anew_and_starts_again_has_the_new_one_shown() -> None:
+def test_a_notebook_cell_that_runs_again_shows_its_new_pipeline() -> None:
     port = free_port_pair()
 
     def cell() -> StatusServer:
@@ -233,7 +233,7 @@ def test_a_taken_port_says_how_to_choose_another(which: str) -> None:
 
 
 @pytest.mark.parametrize(("host", "token", "said"), [("0.0.0.0", "", 1), ("0.0.0.0", TOKEN, 0), ("127.0.0.1", "", 0)])
-def test_a_service_that_is_open_to_more_than_this_machine_says_so_once(
+def test_a_service_exposed_beyond_this_machine_warns_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, host: str, token: str, said: int
 ) -> None:
     monkeypatch.setenv("STATUS_AUTH_TOKEN", token)
@@ -245,7 +245,7 @@ def test_a_service_that_is_open_to_more_than_this_machine_says_so_once(
     assert all(host in line and "\n" not in line for line in lines)
 
 
-def test_the_token_of_the_environment_is_asked_for_and_kept_out_of_what_is_printed(
+def test_the_token_of_the_environment_is_required_and_never_printed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("STATUS_AUTH_TOKEN", f"{TOKEN},another-{TOKEN}")
@@ -264,7 +264,7 @@ def test_the_token_of_the_environment_is_asked_for_and_kept_out_of_what_is_print
         ("STATUS_JWKS_URL", "http://id.example.com/hush"),
     ],
 )
-def test_a_secret_that_can_not_be_used_stops_the_start_and_is_not_repeated(
+def test_an_unusable_secret_stops_the_start_and_is_not_repeated(
     monkeypatch: pytest.MonkeyPatch, key: str, value: str
 ) -> None:
     before = native_threads()

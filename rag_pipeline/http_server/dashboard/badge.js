@@ -1,7 +1,7 @@
 import { el, setAttribute, setText } from "./dom.js";
 import { toneOf, words } from "./format.js";
 
-/** A state as a word with a shape before it, so that the colour is not all there is. */
+/** A status as a word after a shape, so that it does not depend on colour alone. */
 export class Badge {
   constructor() {
     this.word = el("span");

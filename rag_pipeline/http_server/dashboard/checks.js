@@ -1,18 +1,18 @@
 import { el, setHidden, setText } from "./dom.js";
-import { Ago, Until } from "./moments.js";
+import { Ago, Until } from "./relative-time.js";
 
-const OWN_SHOWN = 6;
-const OWN_CHARACTERS = 80;
+const MAX_OWN_FIELDS = 6;
+const MAX_CHARACTERS = 80;
 
-// What has a place of its own on the page, or is there for programs.
-const PLACED = new Set([
+// Fields that the page shows elsewhere, or that are meant for programs.
+const SHOWN_ELSEWHERE = new Set([
   "pipeline_id", "pipeline_type", "status", "epoch", "seq", "started_at", "last_activity", "last_check_time",
   "next_check_time", "seconds_until_next_check", "check_interval", "is_checking", "files_in_flight", "files_processing",
   "files_completed", "files_failed", "files_skipped", "total_processed", "total_failed", "total_skipped",
   "total_deleted", "files_queued", "files_per_minute", "eta_seconds", "message", "deletions_held",
 ]);
 
-/** When the source was looked at and will be, and what the pipeline says of itself in fields of its own. */
+/** The times of the last and next check, and the pipeline's own fields. */
 export class Checks {
   constructor(now) {
     this.now = now;
@@ -37,7 +37,7 @@ export class Checks {
     this.active.set(state.last_activity, now);
     setHidden(this.checking, !state.is_checking);
     setHidden(this.next.node, state.is_checking);
-    this.#showOwn(Object.entries(state).filter(([name, value]) => !PLACED.has(name) && value !== null));
+    this.#showOwn(Object.entries(state).filter(([name, value]) => !SHOWN_ELSEWHERE.has(name) && value !== null));
   }
 
   tick(now) {
@@ -45,7 +45,7 @@ export class Checks {
   }
 
   #showOwn(fields) {
-    const shown = new Map(fields.slice(0, OWN_SHOWN));
+    const shown = new Map(fields.slice(0, MAX_OWN_FIELDS));
     for (const [name, own] of this.own) {
       if (shown.has(name)) continue;
       own.node.remove();
@@ -59,7 +59,7 @@ export class Checks {
         this.own.set(name, { node, text });
       }
       const text = typeof value === "string" ? value : JSON.stringify(value);
-      setText(this.own.get(name).text, text.length > OWN_CHARACTERS ? `${text.slice(0, OWN_CHARACTERS)}…` : text);
+      setText(this.own.get(name).text, text.length > MAX_CHARACTERS ? `${text.slice(0, MAX_CHARACTERS)}…` : text);
     }
   }
 }

@@ -1,59 +1,51 @@
-import { AnswerError } from "./ask.js";
+import { requestJson } from "./api.js";
 
-const AGAIN_MS = 5_000;
-const NOTHING = Object.freeze([]);
+const RETRY_MS = 5_000;
+const NO_ACTIONS = Object.freeze([]);
 
-/** What pipelines can be asked for here, and the asking; with `on` false, nothing. */
+/** Sends control requests, and knows which ones each pipeline accepts; none if `enabled` is false. */
 export class Control {
   #actions = new Map();
-  #known = null;
+  #loadedFor = null;
 
-  /** `headers` returns those that HTTP asks for; `onLearned` is called when there is something new to be known. */
-  constructor(on, headers, onLearned) {
-    this.on = on;
+  /** `headers` returns the HTTP headers to send; `onChange` is called when the accepted actions have changed. */
+  constructor(enabled, headers, onChange) {
+    this.enabled = enabled;
     this.headers = headers;
-    this.onLearned = onLearned;
+    this.onChange = onChange;
   }
 
-  /** Return whether a pipeline can be asked for this. */
+  /** Return whether a pipeline accepts the action. */
   can(pipelineId, action) {
-    return (this.#actions.get(pipelineId) ?? NOTHING).includes(action);
+    return (this.#actions.get(pipelineId) ?? NO_ACTIONS).includes(action);
   }
 
-  /** Find out what the pipelines can be asked for, when there are others than before or one has begun. */
-  async learn(states) {
-    if (!this.on) return;
-    const known = states.map((one) => [one.pipeline_id, one.epoch, one.status === "initializing"]).join();
-    if (known === this.#known) return;
-    this.#known = known;
+  /** Load the accepted actions, if there are new pipelines or one has restarted. */
+  async load(states) {
+    if (!this.enabled) return;
+    const key = states.map((one) => [one.pipeline_id, one.epoch, one.status === "initializing"]).join();
+    if (key === this.#loadedFor) return;
+    this.#loadedFor = key;
     try {
-      const { pipelines } = await this.#fetch("health");
-      this.#actions = new Map(Object.entries(pipelines ?? {}).map(([id, told]) => [id, told.actions ?? NOTHING]));
-      this.onLearned();
+      const { pipelines } = await requestJson("health", { headers: this.headers() });
+      this.#actions = new Map(Object.entries(pipelines ?? {}).map(([id, one]) => [id, one.actions ?? NO_ACTIONS]));
+      this.onChange();
     } catch {
-      // Not at each event: there may be a hundred a second.
-      setTimeout(() => (this.#known = null), AGAIN_MS);
+      // Not at the next event: there may be a hundred a second.
+      setTimeout(() => (this.#loadedFor = null), RETRY_MS);
     }
   }
 
-  /** Know nothing any more: it may be another service that answers next. */
+  /** Forget the actions: after a reconnect another service may respond. */
   forget() {
-    this.#known = null;
+    this.#loadedFor = null;
     this.#actions.clear();
   }
 
-  /** Ask a pipeline for something; raises AnswerError with what stands in the way. */
-  async ask(pipelineId, action, parameter = {}) {
+  /** Send a control request to a pipeline; raises ApiError. */
+  async send(pipelineId, action, parameter = {}) {
     const query = Object.entries(parameter).map(([name, value]) => `?${name}=${encodeURIComponent(value)}`);
-    await this.#fetch(`control/${encodeURIComponent(pipelineId)}/${action}${query.join("")}`, "POST");
-  }
-
-  async #fetch(address, method = "GET") {
-    const response = await fetch(address, { method, headers: this.headers() }).catch(() => {
-      throw new AnswerError("The service can't be reached now.", 0);
-    });
-    const body = await response.json().catch(() => ({}));
-    if (response.ok) return body;
-    throw new AnswerError(body.error ?? `The service answered ${response.status}.`, response.status);
+    const url = `control/${encodeURIComponent(pipelineId)}/${action}${query.join("")}`;
+    await requestJson(url, { method: "POST", headers: this.headers() });
   }
 }

@@ -1,4 +1,4 @@
-/** Small help for building and changing the page; what comes from pipelines only ever becomes text. */
+/** Helpers to build and change the page; text from pipelines never becomes markup. */
 
 /** Return an element with a class and children: nodes, or strings, which become text. */
 export function el(tag, className = "", ...children) {
@@ -15,12 +15,12 @@ export function svg(tag, attributes = {}) {
   return node;
 }
 
-// Writing what is there already would cost a layout, and tell a screen reader something that is not new.
+// Writing the same text again would cost a layout, and a screen reader would repeat it.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Set an attribute, or remove it where the value is null. */
+/** Set an attribute, or remove it if the value is null. */
 export function setAttribute(node, name, value) {
   if (value === null) node.removeAttribute(name);
   else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
@@ -30,7 +30,7 @@ export function setHidden(node, hidden) {
   if (node.hidden !== hidden) node.hidden = hidden;
 }
 
-/** Return the link if a browser may follow it: pipelines can name anything. */
+/** Return the link if it is http or https, else null: pipelines can send any text. */
 export function webLink(link) {
   try {
     return ["http:", "https:"].includes(new URL(link).protocol) ? link : null;
@@ -39,12 +39,12 @@ export function webLink(link) {
   }
 }
 
-// A button that is disabled for good loses the focus; one that only says so keeps it, for the next press.
+// A disabled button would lose the focus; with aria-disabled it keeps it for the next press.
 export function setUsable(button, usable) {
   setAttribute(button, "aria-disabled", usable ? null : "true");
 }
 
-/** Call the handler when the button is pressed, unless it says that it can't be used now. */
+/** Call the handler when the button is pressed, unless it is aria-disabled. */
 export function onPress(button, handler) {
   button.addEventListener("click", () => {
     if (button.getAttribute("aria-disabled") !== "true") handler();

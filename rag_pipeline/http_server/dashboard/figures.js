@@ -2,11 +2,11 @@ import { el, setHidden, setText } from "./dom.js";
 import { UNKNOWN, count, rate, span } from "./format.js";
 import { Sparkline } from "./sparkline.js";
 
-/** The numbers of a pipeline: what waits, what is in flight, what is done, how fast, and how much longer. */
+/** The figures of a pipeline: files by state, rate and time left. */
 export class Figures {
-  /** `done` counts what got done while the page was looking. */
-  constructor(done) {
-    this.done = done;
+  /** `doneCounts` counts the files that ended while the page was open. */
+  constructor(doneCounts) {
+    this.doneCounts = doneCounts;
     this.queued = el("dd");
     this.inFlight = el("dd");
     this.completed = el("dd");
@@ -45,11 +45,11 @@ export class Figures {
   }
 
   tick() {
-    this.sparkline.show(this.done.perMinute());
+    this.sparkline.show(this.doneCounts.perMinute());
   }
 }
 
-/** Return how long the pipeline has still to do. */
+/** Return the pipeline's estimated time left. */
 export function timeLeft(state) {
   if (state.eta_seconds === null) return UNKNOWN;
   return state.eta_seconds === 0 ? "Done" : span(state.eta_seconds);

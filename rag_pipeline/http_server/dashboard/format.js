@@ -1,4 +1,4 @@
-/** How numbers, times and states are written; pure. */
+/** Formats numbers, times and statuses; pure functions. */
 
 const COUNT = new Intl.NumberFormat("en");
 const RATE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -21,15 +21,15 @@ const TONES = {
   failed: "bad",
 };
 
-/** What stands where nothing is known. */
+/** Stands for an unknown value. */
 export const UNKNOWN = "–";
 
-/** Return the tone a state is coloured in: good, active, warn, bad or neutral. */
+/** Return the tone of a status: good, active, warn, bad or neutral. */
 export function toneOf(status) {
   return Object.hasOwn(TONES, status) ? TONES[status] : "neutral";
 }
 
-/** Return a state or stage as words: `waiting_for_quota` is "Waiting for quota". */
+/** Return a status or stage as words: `waiting_for_quota` becomes "Waiting for quota". */
 export function words(name) {
   const text = String(name).replaceAll("_", " ");
   return text.charAt(0).toUpperCase() + text.slice(1);
@@ -48,7 +48,7 @@ export function percent(fraction) {
   return fraction === null ? "" : `${Math.floor(fraction * 100)}%`;
 }
 
-/** Return a size with the unit people read it in: 48 kB, 3.1 MB. */
+/** Return a size in a readable unit: 48 kB, 3.1 MB. */
 export function bytes(size) {
   if (size === null) return UNKNOWN;
   const units = ["B", "kB", "MB", "GB", "TB"];
@@ -73,7 +73,7 @@ export function span(seconds) {
   return `${Math.floor(whole / long)} ${name}${rest ? ` ${rest} ${smaller}` : ""}`;
 }
 
-/** Return how long a file took, where fractions of a second matter. */
+/** Return a file's duration, with fractions of a second if it is short. */
 export function duration(seconds) {
   if (seconds === null) return UNKNOWN;
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
@@ -89,12 +89,12 @@ export function ago(seconds) {
   return `${Math.floor(whole / 86400)} d ago`;
 }
 
-/** Return the time of day where the reader is. */
+/** Return the local time of day. */
 export function clockTime(milliseconds) {
   return TIME.format(milliseconds);
 }
 
-/** Return date and time where the reader is. */
+/** Return the local date and time. */
 export function dateTime(milliseconds) {
   return DATE_TIME.format(milliseconds);
 }

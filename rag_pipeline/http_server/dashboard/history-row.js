@@ -1,10 +1,10 @@
 import { Badge } from "./badge.js";
 import { el, setText } from "./dom.js";
-import { OpenableRow, effort } from "./files.js";
+import { OpenableRow, effort } from "./file-rows.js";
 import { words } from "./format.js";
-import { Ago } from "./moments.js";
+import { Ago } from "./relative-time.js";
 
-/** A row of the history. Unlike one of a live list it goes with its page, open or not. */
+/** A row of the history. Unlike a row of a live list, it disappears with its page even if it is open. */
 export class HistoryRow extends OpenableRow {
   constructor(now) {
     super(now, new FileSummary());
@@ -15,7 +15,7 @@ export class HistoryRow extends OpenableRow {
   }
 }
 
-/** What a row of the history says before it is opened. */
+/** The summary of a history row: name, status, time and a note. */
 class FileSummary {
   constructor() {
     this.name = el("span", "file-name");

@@ -1,7 +1,7 @@
 import { onPress, setAttribute, setHidden, setText, setUsable } from "./dom.js";
 import { count } from "./format.js";
 import { HistoryRow } from "./history-row.js";
-import { KeyedList, fileKey } from "./keyed.js";
+import { KeyedList, fileKey } from "./keyed-list.js";
 
 const PAGE = 50;
 const DEBOUNCE_MS = 250;
@@ -9,22 +9,22 @@ const FIRST_FILES_MS = 1_000;
 const BAD_REQUEST = 400;
 
 /**
- * The search over every file: a page at a time, so that ten thousand files cost what fifty do.
+ * The search over all files, one page at a time, so that ten thousand files cost as much as fifty.
  *
- * `ask(query, signal)` returns the answer of `GET /files`. What is asked for last wins: an earlier question is aborted.
+ * `search(query, signal)` returns the body of `GET /files`. A new search aborts the one before.
  */
 export class History {
-  #before = []; // where the pages up to the one that is shown begin, but for the first
+  #before = []; // the offsets where the pages from the second to the shown one begin
   #next = null;
   #timer = null;
-  #asking = null;
+  #searching = null;
   #shownAt = null;
   #newest = null;
-  #waiting = true; // for the first files there are
-  #offered = new Set(); // ids of pipelines to choose from
+  #empty = true; // no file has been found yet
+  #filterIds = new Set(); // ids in the pipeline filter
 
-  constructor(ask, now) {
-    this.ask = ask;
+  constructor(search, now) {
+    this.search = search;
     this.section = document.getElementById("history");
     this.form = document.getElementById("search");
     this.pipelines = document.getElementById("search-pipeline");
@@ -45,16 +45,16 @@ export class History {
     onPress(this.newer, () => this.#turnTo(this.#before.slice(0, -1)));
   }
 
-  /** Note the offset of the last event, and which pipelines there are. */
-  note(offset, pipelineIds) {
+  /** Set the offset of the last event, and the pipelines to choose from. */
+  update(offset, pipelineIds) {
     this.#newest = offset;
-    this.#offer(pipelineIds);
+    this.#addToFilter(pipelineIds);
     const changed = offset !== this.#shownAt;
     if (this.section.hidden) {
       setHidden(this.section, false);
       this.#load([]);
-    } else if (this.#waiting && changed && this.#timer === null && this.#asking === null) {
-      this.#loadIn(FIRST_FILES_MS); // nothing is shown yet that could jump
+    } else if (this.#empty && changed && this.#timer === null && this.#searching === null) {
+      this.#loadIn(FIRST_FILES_MS); // an empty list may be filled: nothing on the page jumps
     }
     setUsable(this.refresh, changed && this.#before.length === 0);
   }
@@ -63,11 +63,11 @@ export class History {
     this.list.tick(now);
   }
 
-  /** Forget what is shown: it may not be for the next who looks. */
+  /** Clear the page: the next token may not allow these files. */
   close() {
     clearTimeout(this.#timer);
-    this.#asking?.abort();
-    this.#timer = this.#asking = this.#shownAt = null;
+    this.#searching?.abort();
+    this.#timer = this.#searching = this.#shownAt = null;
     this.#show([], null);
     setHidden(this.section, true);
   }
@@ -79,34 +79,34 @@ export class History {
 
   async #turnTo(before) {
     await this.#load(before);
-    this.section.scrollIntoView({ block: "start" }); // who turns the page reads it from its first line
+    this.section.scrollIntoView({ block: "start" }); // a new page is read from its first line
   }
 
   /** Show the page of the current search that begins after the last of `before`. */
   async #load(before) {
     clearTimeout(this.#timer);
     this.#timer = null;
-    this.#asking?.abort();
-    const asking = (this.#asking = new AbortController());
+    this.#searching?.abort();
+    const searching = (this.#searching = new AbortController());
     const newest = this.#newest;
     const query = this.#query(before);
     setAttribute(this.rows, "aria-busy", "true");
     try {
-      const { files, next } = await this.ask(query, asking.signal);
-      if (asking !== this.#asking) return;
+      const { files, next } = await this.search(query, searching.signal);
+      if (searching !== this.#searching) return;
       this.#shownAt = newest;
       this.#before = before;
-      this.#waiting = files.length === 0 && query.size === 1;
+      this.#empty = files.length === 0 && query.size === 1;
       this.#show(files, next);
       setHidden(this.error, true);
     } catch (error) {
-      if (asking !== this.#asking) return;
-      // Offsets of a journal that is gone lead nowhere: the service has begun another one.
+      if (searching !== this.#searching) return;
+      // The offset is of a journal that is gone: start from the first page of the new one.
       if (error.status === BAD_REQUEST && before.length) return this.#load([]);
       setText(this.error, error.message);
       setHidden(this.error, false);
     }
-    this.#asking = null;
+    this.#searching = null;
     setAttribute(this.rows, "aria-busy", null);
   }
 
@@ -128,13 +128,13 @@ export class History {
     setUsable(this.older, next !== null);
   }
 
-  #offer(pipelineIds) {
+  #addToFilter(pipelineIds) {
     const select = this.form.elements.pipeline_id;
     for (const id of pipelineIds) {
-      if (this.#offered.has(id)) continue;
-      this.#offered.add(id);
+      if (this.#filterIds.has(id)) continue;
+      this.#filterIds.add(id);
       select.append(new Option(id, id));
     }
-    setHidden(this.pipelines, select.options.length < 3); // all of them, and two to choose from
+    setHidden(this.pipelines, select.options.length < 3); // "All", and at least two pipelines
   }
 }

@@ -3,7 +3,7 @@ import { clockTime, span } from "./format.js";
 
 const HINT_AFTER_ATTEMPTS = 3;
 
-const LOOKS = {
+const LABELS = {
   connecting: ["Connecting", "neutral"],
   live: ["Live", "good"],
   "catching-up": ["Catching up", "warn"],
@@ -12,8 +12,8 @@ const LOOKS = {
   closed: ["Disconnected", "neutral"],
 };
 
-/** Says in the header, always in sight, how far what the page shows can be relied on. */
-export class ConnectionSign {
+/** The connection status in the header, which is always visible. */
+export class ConnectionStatus {
   #connection = null;
   #lastEventAt = null;
 
@@ -25,13 +25,13 @@ export class ConnectionSign {
     this.notice = document.getElementById("notice");
   }
 
-  /** Show the connection of a snapshot; `behind` is how many seconds late its last event was. */
+  /** Show the connection of a snapshot; `behind` is by how many seconds the last event was late. */
   show({ connection, lastEventAt }, behind) {
     this.#connection = connection;
     this.#lastEventAt = lastEventAt;
     const late = connection.status === "live" && behind > 0;
-    const [word, tone] = late ? ["Behind", "warn"] : LOOKS[connection.status];
-    // The word alone is announced: a screen reader is not to count seconds.
+    const [word, tone] = late ? ["Behind", "warn"] : LABELS[connection.status];
+    // Only the word is announced: a screen reader must not count seconds.
     setText(this.word, word);
     setAttribute(this.sign, "data-tone", tone);
     setText(this.detail, late ? `by ${span(behind)}` : this.#detail());
@@ -41,23 +41,23 @@ export class ConnectionSign {
   #detail() {
     const { status, since, attempts } = this.#connection;
     if (status === "reconnecting") {
-      const lasting = span((Date.now() - since) / 1000);
+      const elapsed = span((Date.now() - since) / 1000);
       const tries = attempts > 1 ? `, attempt ${attempts}` : "";
-      return `since ${clockTime(since)} (${lasting}${tries})`;
+      return `since ${clockTime(since)} (${elapsed}${tries})`;
     }
     if (status === "live" && this.#lastEventAt !== null) return `last event at ${clockTime(this.#lastEventAt)}`;
     return "";
   }
 
-  // Retrying alone does not help who has never been connected: something is set wrong, and here is what.
+  // If the page was never connected, retrying alone does not help: a setting is probably wrong.
   #hint() {
     const { status, attempts } = this.#connection;
-    const lost = this.#lastEventAt === null && attempts >= HINT_AFTER_ATTEMPTS;
-    setHidden(this.notice, !(lost && (status === "connecting" || status === "reconnecting")));
+    const neverConnected = this.#lastEventAt === null && attempts >= HINT_AFTER_ATTEMPTS;
+    setHidden(this.notice, !(neverConnected && (status === "connecting" || status === "reconnecting")));
     setText(
       this.notice,
-      `Socket.IO can't be reached at ${this.url}. See whether that address is open from here, and whether ` +
-        `SOCKET_IO_CORS_ORIGIN of the service allows ${location.origin}.`,
+      `Socket.IO can't be reached at ${this.url}. Check that the address is reachable from here, and that ` +
+        `the service's SOCKET_IO_CORS_ORIGIN allows ${location.origin}.`,
     );
   }
 }

@@ -1,15 +1,15 @@
 import { el, setAttribute, setText } from "./dom.js";
 import { UNKNOWN, ago, dateTime, span } from "./format.js";
 
-/** A time in the page that is told relative to now; its title is the exact one. */
-class Moment {
+/** A time shown relative to now; its title is the exact time. */
+class RelativeTime {
   #at = null;
 
   constructor(className = "") {
     this.node = el("time", className);
   }
 
-  /** Show the time (ISO 8601, or null) as seen from `now`, the service's in milliseconds. */
+  /** Show the time (ISO 8601 or null) relative to `now`, the service's time in milliseconds. */
   set(iso, now) {
     this.#at = iso === null ? null : Date.parse(iso);
     setAttribute(this.node, "datetime", iso);
@@ -23,27 +23,27 @@ class Moment {
 }
 
 /** How long ago something was. */
-export class Ago extends Moment {
+export class Ago extends RelativeTime {
   relative(seconds) {
     return ago(seconds);
   }
 }
 
-/** How long something has been going on. */
-export class Elapsed extends Moment {
+/** How long ago something began. */
+export class Elapsed extends RelativeTime {
   relative(seconds) {
     return span(seconds);
   }
 }
 
 /** How long it is until something. */
-export class Until extends Moment {
+export class Until extends RelativeTime {
   relative(seconds) {
     return seconds < 0 ? `in ${span(-seconds)}` : "due now";
   }
 }
 
-/** Return date and time where the reader is; its title is the exact one. */
+/** Return a node with the local date and time; its title is the exact time. */
 export function exact(iso) {
   if (iso === null) return UNKNOWN;
   const node = el("time", "", dateTime(Date.parse(iso)));

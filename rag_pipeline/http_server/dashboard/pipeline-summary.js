@@ -1,9 +1,9 @@
 import { el, setText } from "./dom.js";
-import { count, rate } from "./format.js";
 import { timeLeft } from "./figures.js";
+import { count, rate } from "./format.js";
 
-/** The main figures of a pipeline, on one line. */
-export class Brief {
+/** The main figures of a pipeline on one line. */
+export class PipelineSummary {
   #values = new Map();
 
   constructor() {

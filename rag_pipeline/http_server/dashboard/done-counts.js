@@ -2,32 +2,32 @@ export const BUCKET_SECONDS = 10;
 export const BUCKETS = 30;
 
 /**
- * Counts files that got done while the page was looking: five minutes in buckets of ten seconds.
+ * Counts files that ended while the page was open: five minutes in buckets of ten seconds.
  *
- * Times are seconds of a clock that does not jump. What got done while the page looked away (a broken connection, a tab
- * in the background) is spread evenly over that time.
+ * Times are seconds of a monotonic clock. Files that ended during a gap (a lost connection, a hidden tab) are spread
+ * evenly over the gap.
  */
 export class DoneCounts {
   #counts = new Array(BUCKETS).fill(0);
   #head = null;
   #total = 0;
-  #lookedAt = 0;
+  #recordedAt = 0;
 
-  /** Note how many files were done in all at this time. */
-  look(total, at) {
+  /** Record the total number of ended files at this time. */
+  record(total, at) {
     const bucket = Math.floor(at / BUCKET_SECONDS);
     if (this.#head === null || total < this.#total) {
       this.#head ??= bucket;
       this.#advance(bucket);
     } else {
       this.#advance(bucket);
-      this.#add(total - this.#total, at - this.#lookedAt);
+      this.#add(total - this.#total, at - this.#recordedAt);
     }
     this.#total = total;
-    this.#lookedAt = at;
+    this.#recordedAt = at;
   }
 
-  /** Return files per minute in each bucket, the oldest first. */
+  /** Return files per minute in each bucket, oldest first. */
   perMinute() {
     return this.#counts.map((count) => (count * 60) / BUCKET_SECONDS);
   }

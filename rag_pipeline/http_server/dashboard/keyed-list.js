@@ -1,8 +1,8 @@
 /**
- * A list in the page that follows a list of records: nodes are kept by key, and only what changed is touched.
+ * A list of DOM nodes kept in sync with a list of records: nodes are reused by key, and only changes are applied.
  *
- * `create(item)` returns a row: `{node, update(item)}`, perhaps with `tick(now)`. A row whose `held` is true stays when
- * its record goes, so that nothing vanishes under the eyes of who reads it.
+ * `create(item)` returns a row: `{node, update(item)}`, optionally with `tick(now)`. A row whose `held` is true stays
+ * when its record is gone, so that nothing disappears while someone reads it.
  */
 export class KeyedList {
   #rows = new Map();
@@ -24,11 +24,11 @@ export class KeyedList {
       row.node.remove();
       this.#rows.delete(key);
     }
-    let place = this.parent.firstChild;
+    let next = this.parent.firstChild;
     for (const [key, item] of wanted) {
       const row = this.#row(key, item);
-      if (row.node === place) place = place.nextSibling;
-      else this.parent.insertBefore(row.node, place);
+      if (row.node === next) next = next.nextSibling;
+      else this.parent.insertBefore(row.node, next);
     }
   }
 
@@ -42,7 +42,7 @@ export class KeyedList {
       row = this.create(item);
       this.#rows.set(key, row);
     }
-    // Records are replaced when they change, never changed in place.
+    // A changed record is a new object, never changed in place.
     if (row.item !== item) {
       row.item = item;
       row.update(item);
@@ -51,7 +51,7 @@ export class KeyedList {
   }
 }
 
-/** Return what tells files of one pipeline apart: the id, or the name where there is none. */
+/** Return the key of a file within its pipeline: its id, or its name if it has no id. */
 export function fileKey(file) {
   return file.id === null ? `name ${file.name}` : `id ${file.id}`;
 }

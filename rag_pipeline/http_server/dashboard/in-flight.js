@@ -1,22 +1,22 @@
 import { el, setAttribute, setHidden, setText } from "./dom.js";
 import { bytes, count, percent, words } from "./format.js";
-import { KeyedList, fileKey } from "./keyed.js";
-import { Elapsed } from "./moments.js";
+import { KeyedList, fileKey } from "./keyed-list.js";
+import { Elapsed } from "./relative-time.js";
 
 const SHOWN_AT_FIRST = 12;
 const STEADY_TICKS = 10;
 
-/** The files in flight: the dozen that has been at it longest, and the others on demand. */
-export class FlightList {
+/** The files in flight: the twelve that were started first, and the others on demand. */
+export class InFlightList {
   #state = null;
   #all = false;
-  #shorter = 0;
+  #shorterTicks = 0;
 
   constructor(now) {
     this.now = now;
     this.count = el("span", "chip");
     this.rows = el("ul", "flights");
-    this.list = new KeyedList(this.rows, () => new FlightRow(now));
+    this.list = new KeyedList(this.rows, () => new InFlightRow(now));
     this.idle = el("p", "quiet idle", "Nothing is in flight.");
     this.more = el("button", "plain more");
     this.more.type = "button";
@@ -47,25 +47,25 @@ export class FlightList {
 
   #toggle() {
     this.#all = !this.#all;
-    this.#shorter = STEADY_TICKS;
+    this.#shorterTicks = STEADY_TICKS;
     this.update(this.#state);
   }
 
-  // Files that come and go within a second would make everything below jump: the list keeps the height it had for some
-  // seconds. Once a second is soon enough, and measuring costs a layout.
+  // Files that come and go within a second would make everything below jump, so the list shrinks only after some
+  // seconds. It is measured once a second, because measuring costs a layout.
   #holdHeight() {
     const last = this.rows.lastElementChild;
     const height = last === null ? 0 : last.offsetTop + last.offsetHeight - this.rows.offsetTop;
     const held = Number.parseFloat(this.rows.style.minHeight) || 0;
-    this.#shorter = height < held ? this.#shorter + 1 : 0;
-    if (height > held || this.#shorter >= STEADY_TICKS) {
+    this.#shorterTicks = height < held ? this.#shorterTicks + 1 : 0;
+    if (height > held || this.#shorterTicks >= STEADY_TICKS) {
       this.rows.style.minHeight = `${height}px`;
-      this.#shorter = 0;
+      this.#shorterTicks = 0;
     }
   }
 }
 
-class FlightRow {
+class InFlightRow {
   constructor(now) {
     this.now = now;
     this.name = el("span", "flight-name");
@@ -86,7 +86,7 @@ class FlightRow {
     setHidden(this.attempt, file.attempt < 2);
     setText(this.attempt, `Attempt ${file.attempt}`);
     setText(this.stage, file.stage === null ? "Started" : words(file.stage));
-    // Without a value the bar says that work goes on, and how much is left is not known.
+    // Without a value the bar shows work of unknown length.
     setAttribute(this.bar, "value", file.progress === null ? null : String(file.progress));
     setAttribute(this.bar, "aria-label", `${file.name}: ${this.stage.textContent}`);
     setText(this.percent, percent(file.progress));

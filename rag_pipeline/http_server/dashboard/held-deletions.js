@@ -1,34 +1,34 @@
-import { Asking, Said } from "./asking.js";
+import { ActionButton, StatusMessage } from "./action-button.js";
 import { el, onPress, setHidden, setText } from "./dom.js";
 import { count } from "./format.js";
 
-/** Deletions that a pipeline holds back until a person confirms them: one button, and a second one to be sure. */
+/** Deletions that a pipeline holds back until a person confirms them, with a second button to be sure. */
 export class HeldDeletions {
   #state = null;
-  #asked = null; // the number that the question names, null while nothing is asked
   #held = 0;
+  #asked = null; // the number in the open question, null while it is closed
 
   constructor(control, pipelineId) {
     this.control = control;
     this.id = pipelineId;
-    this.said = new Said();
-    this.begin = plainButton(() => this.#ask());
+    this.message = new StatusMessage();
+    this.begin = plainButton(() => this.#open());
     this.question = el("span");
-    this.sure = new Asking("Delete", this.said, () => this.#confirm());
+    this.confirm = new ActionButton("Delete", this.message, () => this.#confirm());
     this.keep = plainButton(() => this.#close(true));
     setText(this.keep, "Keep them");
-    this.step = el("span", "step", this.question, this.sure.button, this.keep);
+    this.step = el("span", "step", this.question, this.confirm.button, this.keep);
     this.step.setAttribute("role", "group");
     this.step.setAttribute("aria-label", "Confirm the deletions");
-    this.node = el("div", "control held", this.begin, this.step, this.said.node);
+    this.node = el("div", "control held", this.begin, this.step, this.message.node);
     setHidden(this.step, true);
   }
 
   update(state) {
     const held = typeof state.deletions_held === "number" ? state.deletions_held : 0;
     if (held !== this.#held) {
-      this.said.show("");
-      // The answer is about the number that was read, and no other.
+      this.message.show("");
+      // The person confirms the number that they read, and no other.
       if (this.#asked !== null) this.#close(this.step.contains(document.activeElement));
     }
     this.#state = state;
@@ -42,11 +42,11 @@ export class HeldDeletions {
     setHidden(this.node, ended || this.#held === 0 || !this.control.can(this.id, "confirm"));
   }
 
-  #ask() {
+  #open() {
     this.#asked = this.#held;
-    this.said.show("");
+    this.message.show("");
     setText(this.question, `Delete the stored text of ${files(this.#held)} for good?`);
-    setText(this.sure.button, `Yes, delete ${files(this.#held)}`);
+    setText(this.confirm.button, `Yes, delete ${files(this.#held)}`);
     setHidden(this.begin, true);
     setHidden(this.step, false);
     this.keep.focus();
@@ -60,7 +60,7 @@ export class HeldDeletions {
   }
 
   async #confirm() {
-    await this.control.ask(this.id, "confirm", { count: this.#asked });
+    await this.control.send(this.id, "confirm", { count: this.#asked });
     this.#close(true);
     return "Asked to delete them.";
   }

@@ -1,28 +1,28 @@
-import { ControlBar, Retry } from "./asking.js";
-import { HeldDeletions } from "./deletions.js";
+import { ControlBar, RetryButton } from "./action-button.js";
 import { Checks } from "./checks.js";
 import { el, setHidden, setText } from "./dom.js";
 import { Figures } from "./figures.js";
-import { DoneRow, FailureSummary, OpenableRow, effort, reason } from "./files.js";
-import { FlightList } from "./flight.js";
+import { FailureSummary, FileRow, OpenableRow, effort, reason } from "./file-rows.js";
 import { count } from "./format.js";
-import { KeyedList, fileKey } from "./keyed.js";
+import { HeldDeletions } from "./held-deletions.js";
+import { InFlightList } from "./in-flight.js";
+import { KeyedList, fileKey } from "./keyed-list.js";
 
-/** All that an open card shows of a pipeline: its checks, its figures and its files. */
-export class PipelineWork {
-  /** `done` is what the card has counted; see the card for the others. */
-  constructor({ now, control }, pipelineId, done) {
+/** The details of a pipeline in an open card: controls, checks, figures and files. */
+export class PipelineDetails {
+  /** `doneCounts` counts finished files; for the context see {@link PipelineCard}. */
+  constructor({ now, control }, pipelineId, doneCounts) {
     this.checks = new Checks(now);
     this.message = el("p", "message");
     this.deletions = new HeldDeletions(control, pipelineId);
     this.control = new ControlBar(control, pipelineId);
-    this.figures = new Figures(done);
-    this.flight = new FlightList(now);
-    this.failed = new DoneList("Failed", () => new FailedRow(now, new Retry(control, pipelineId)));
-    this.completed = new DoneList("Completed", () => new DoneRow(now, effort));
-    this.skipped = new DoneList("Skipped", () => new DoneRow(now, reason));
+    this.figures = new Figures(doneCounts);
+    this.inFlight = new InFlightList(now);
+    this.failed = new FileList("Failed", () => new FailedRow(now, new RetryButton(control, pipelineId)));
+    this.completed = new FileList("Completed", () => new FileRow(now, effort));
+    this.skipped = new FileList("Skipped", () => new FileRow(now, reason));
     const lists = el("div", "done", this.failed.node, this.completed.node, this.skipped.node);
-    this.nodes = [this.message, this.control.node, this.deletions.node, this.figures.node, this.flight.node, lists];
+    this.nodes = [this.message, this.control.node, this.deletions.node, this.figures.node, this.inFlight.node, lists];
   }
 
   update(state) {
@@ -33,15 +33,15 @@ export class PipelineWork {
     this.control.update(state);
     this.checks.update(state);
     this.figures.update(state);
-    this.flight.update(state);
+    this.inFlight.update(state);
     this.failed.update(state.files_failed, state.total_failed);
     this.completed.update(state.files_completed, state.total_processed);
     this.skipped.update(state.files_skipped, state.total_skipped);
   }
 
   tick(now) {
-    const lists = [this.failed, this.completed, this.skipped];
-    for (const part of [this.control, this.deletions, this.checks, this.figures, this.flight, ...lists]) part.tick(now);
+    const parts = [this.control, this.deletions, this.checks, this.figures, this.inFlight];
+    for (const part of [...parts, this.failed, this.completed, this.skipped]) part.tick(now);
   }
 }
 
@@ -63,7 +63,7 @@ class FailedRow extends OpenableRow {
   }
 }
 
-class DoneList {
+class FileList {
   constructor(title, create) {
     this.total = el("span", "chip");
     this.rows = el("ul", "files");
@@ -75,7 +75,6 @@ class DoneList {
   update(files, total) {
     setText(this.total, count(total));
     setHidden(this.none, files.length > 0);
-    // The newest first: the page is read from the top.
     this.list.update(files.toReversed(), (file) => `${fileKey(file)} ${file.completed_at}`);
   }
 

@@ -2,25 +2,25 @@ import { setText } from "./dom.js";
 
 const SHOWN_MS = 4_000;
 
-/** Let the example be copied with one press. */
-export function offerExample() {
+/** Make the copy button of the example work. */
+export function setUpCopyButton() {
   const button = document.getElementById("copy");
-  const said = document.getElementById("copied");
+  const message = document.getElementById("copied");
   let timer;
   button.addEventListener("click", async () => {
     const done = await copy(document.getElementById("example"));
     const text = done ? "Copied" : "Selected: copy it with your keyboard";
     setText(button, text);
-    setText(said, text);
+    setText(message, text);
     clearTimeout(timer);
     timer = setTimeout(() => {
       setText(button, "Copy");
-      setText(said, "");
+      setText(message, "");
     }, SHOWN_MS);
   });
 }
 
-// Browsers let pages write to the clipboard on localhost and over TLS only; elsewhere the lines are selected.
+// Browsers allow writing to the clipboard only on localhost and over TLS; elsewhere the lines are selected.
 async function copy(node) {
   try {
     await navigator.clipboard.writeText(node.textContent);

@@ -2,21 +2,21 @@ import { setHidden, setText } from "./dom.js";
 
 const KEY = "rag-pipeline";
 
-const SAID = {
+const MESSAGES = {
   token_invalid: "This token is not valid here. Check that it was copied whole.",
   token_expired: "This token has expired. Get a new one where you got it.",
   namespace_not_allowed: "This token is not for these pipelines. Choose those that it is for.",
 };
 
-/** What admits the page: a token and a namespace, kept for this tab alone. */
+/** The token and the namespace, stored for this tab only. */
 export class Session {
   constructor() {
-    const kept = read();
-    this.token = typeof kept.token === "string" ? kept.token : null;
-    this.namespace = typeof kept.namespace === "string" ? kept.namespace : "/pipeline";
+    const stored = read();
+    this.token = typeof stored.token === "string" ? stored.token : null;
+    this.namespace = typeof stored.namespace === "string" ? stored.namespace : "/pipeline";
   }
 
-  keep(token, namespace) {
+  store(token, namespace) {
     Object.assign(this, { token, namespace });
     attempt(() => sessionStorage.setItem(KEY, JSON.stringify({ token, namespace })));
   }
@@ -26,19 +26,19 @@ export class Session {
     attempt(() => sessionStorage.removeItem(KEY));
   }
 
-  /** Return the headers that HTTP asks for. */
+  /** Return the headers of HTTP requests. */
   headers() {
     return this.token === null ? {} : { Authorization: `Bearer ${this.token}` };
   }
 }
 
 /** The form that asks for the token. */
-export class AdmissionForm {
-  /** `onToken(token, namespace)` is called when someone has given one. */
+export class TokenForm {
+  /** `onToken(token, namespace)` is called when a token was entered. */
   constructor(onToken) {
-    this.section = document.getElementById("admission");
-    this.form = document.getElementById("admission-form");
-    this.error = document.getElementById("admission-error");
+    this.section = document.getElementById("token-section");
+    this.form = document.getElementById("token-form");
+    this.error = document.getElementById("token-error");
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       const { token, namespace } = Object.fromEntries(new FormData(this.form));
@@ -47,14 +47,14 @@ export class AdmissionForm {
     });
   }
 
-  /** Ask for a token; the error says why the one before was refused, and is null when there was none. */
+  /** Show the form; the error says why the last token was refused, and is null without one. */
   ask(error, session) {
     const opened = this.section.hidden;
     setHidden(this.section, false);
-    const said = error === null || error.code === "token_missing" ? "" : (SAID[error.code] ?? error.message);
-    setText(this.error, said);
-    setHidden(this.error, said === "");
-    this.form.elements.token.setAttribute("aria-invalid", String(said !== ""));
+    const message = error === null || error.code === "token_missing" ? "" : (MESSAGES[error.code] ?? error.message);
+    setText(this.error, message);
+    setHidden(this.error, message === "");
+    this.form.elements.token.setAttribute("aria-invalid", String(message !== ""));
     const { token, namespace } = this.form.elements;
     if (!opened) return;
     namespace.value = session.namespace;
@@ -74,7 +74,7 @@ function read() {
   return attempt(() => JSON.parse(text)) ?? {};
 }
 
-// Where storage is switched off, the token lasts until the page is left.
+// If storage is switched off, the token lasts until the page is closed.
 function attempt(act) {
   try {
     return act();

@@ -1,14 +1,14 @@
 import { setHidden } from "./dom.js";
-import { KeyedList } from "./keyed.js";
-import { PipelineCard } from "./pipeline.js";
+import { KeyedList } from "./keyed-list.js";
+import { PipelineCard } from "./pipeline-card.js";
 
-/** So many pipelines are shown with all there is of them; of more, each is a row that opens. */
-export const FEW = 5;
-/** Twice a second is soon enough for what nobody reads line by line. */
+/** Up to this many pipelines are shown open; with more, each is a row that opens. */
+export const MAX_OPEN = 5;
+/** How often closed cards and cards out of view are drawn. */
 const ROUND_MS = 500;
 const SLICE_MS = 8;
-/** Cards this near to the screen are kept as if they were on it, so that nobody scrolls to old figures. */
-const NEAR = "200px";
+/** Cards this close to the viewport are kept up to date, so that nobody scrolls to old figures. */
+const MARGIN = "200px";
 
 /** The cards of all pipelines, in the order of their ids. */
 export class PipelineList {
@@ -18,18 +18,18 @@ export class PipelineList {
   #timer = null;
   #many = false;
 
-  /** For `now`, `live` and `control` see {@link PipelineCard}. */
-  constructor(parent, surroundings) {
+  /** For the context see {@link PipelineCard}. */
+  constructor(parent, context) {
     this.parent = parent;
-    this.surroundings = { ...surroundings, later: (card) => this.#wait(card) };
+    this.context = { ...context, drawLater: (card) => this.#drawLater(card) };
     this.list = new KeyedList(parent, (state) => this.#create(state.pipeline_id));
     this.skip = document.getElementById("skip-pipelines");
-    this.observer = new IntersectionObserver((entries) => this.#see(entries), { rootMargin: NEAR });
+    this.observer = new IntersectionObserver((entries) => this.#setInView(entries), { rootMargin: MARGIN });
   }
 
   update(states) {
-    const many = states.length > FEW;
-    if (many !== this.#many) this.#beMany(many);
+    const many = states.length > MAX_OPEN;
+    if (many !== this.#many) this.#setMany(many);
     this.list.update(states.toSorted(this.#byId), (state) => state.pipeline_id);
   }
 
@@ -40,28 +40,28 @@ export class PipelineList {
   #byId = (one, other) => this.#order(one.pipeline_id, other.pipeline_id);
 
   #create(pipelineId) {
-    const card = new PipelineCard(this.surroundings, pipelineId);
-    card.beAmong(this.#many);
+    const card = new PipelineCard(this.context, pipelineId);
+    card.setMany(this.#many);
     this.#cards.set(card.node, card);
     this.observer.observe(card.node);
     return card;
   }
 
-  #beMany(many) {
+  #setMany(many) {
     this.#many = many;
     this.parent.classList.toggle("many", many);
     setHidden(this.skip, !many);
-    for (const node of this.parent.children) this.#cards.get(node).beAmong(many);
+    for (const node of this.parent.children) this.#cards.get(node).setMany(many);
   }
 
-  #see(entries) {
+  #setInView(entries) {
     for (const { target, isIntersecting } of entries) {
-      if (target.isConnected) this.#cards.get(target).beInSight(isIntersecting);
+      if (target.isConnected) this.#cards.get(target).setInView(isIntersecting);
       else this.observer.unobserve(target);
     }
   }
 
-  #wait(card) {
+  #drawLater(card) {
     this.#waiting.add(card);
     this.#timer ??= setTimeout(() => this.#beginRound(), ROUND_MS);
   }
@@ -72,7 +72,7 @@ export class PipelineList {
     this.#draw(cards);
   }
 
-  /** Draw the cards a slice at a time: in between, frames are drawn and events taken in, however many are open. */
+  /** Draw the cards in time slices, so that the browser can paint and take in events in between. */
   #draw(cards) {
     const until = performance.now() + SLICE_MS;
     while (cards.length > 0 && performance.now() < until) cards.pop().draw();

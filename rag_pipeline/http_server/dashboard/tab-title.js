@@ -3,7 +3,7 @@ import { count, toneOf, words } from "./format.js";
 
 const NAME = "Pipelines";
 
-/** Show in title and icon what someone wants to know who has the page in another tab. */
+/** Show the most important state in the title and icon of the browser tab. */
 export function showInTab(connected, states) {
   const [text, icon] = summary(connected, states);
   const title = `${text} – ${NAME}`;
@@ -14,8 +14,8 @@ export function showInTab(connected, states) {
 function summary(connected, states) {
   if (!connected) return ["Not live", "offline"];
   if (states.length === 0) return ["Waiting", "idle"];
-  const troubled = states.find((state) => toneOf(state.status) === "bad");
-  if (troubled) return [words(troubled.status), "error"];
+  const failing = states.find((state) => toneOf(state.status) === "bad");
+  if (failing) return [words(failing.status), "error"];
   const inFlight = states.reduce((sum, state) => sum + state.files_in_flight, 0);
   if (inFlight > 0) return [`${count(inFlight)} in flight`, "active"];
   const active = states.find((state) => toneOf(state.status) === "active");

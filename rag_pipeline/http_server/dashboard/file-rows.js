@@ -1,9 +1,9 @@
 import { el, setText, webLink } from "./dom.js";
 import { UNKNOWN, bytes, count, duration, words } from "./format.js";
-import { Ago, exact } from "./moments.js";
+import { Ago, exact } from "./relative-time.js";
 
-/** A file that needed no further look: its name, a few words on it, and when it was done. */
-export class DoneRow {
+/** A completed or skipped file: its name, a note, and when it ended. */
+export class FileRow {
   constructor(now, note) {
     this.now = now;
     this.note = note;
@@ -24,7 +24,7 @@ export class DoneRow {
   }
 }
 
-/** A file that opens to all that is known of it. */
+/** A file row that opens to show all its details. */
 export class OpenableRow {
   constructor(now, summary) {
     this.now = now;
@@ -49,14 +49,14 @@ export class OpenableRow {
     this.summary.tick(now);
   }
 
-  // Only while someone looks: thousands of rows cost nothing but their summary.
+  // Only while it is open: of thousands of rows, only the summaries cost anything.
   #fill() {
     if (this.details.open) this.body.replaceChildren(...facts(this.item));
     else this.body.replaceChildren();
   }
 }
 
-/** Name, message and time of a failed file. */
+/** The summary of a failed file: name, error message and time. */
 export class FailureSummary {
   constructor() {
     this.name = el("span", "file-name");
@@ -76,12 +76,12 @@ export class FailureSummary {
   }
 }
 
-/** Return what a skipped file's row says: the reason. */
+/** Return the note on a skipped file: the reason. */
 export function reason(file) {
   return file.error?.message ?? "";
 }
 
-/** Return what a completed file's row says: how long it took and how large it is. */
+/** Return the note on a completed file: its duration and size. */
 export function effort(file) {
   const parts = [];
   if (file.duration_seconds !== null) parts.push(`in ${duration(file.duration_seconds)}`);
@@ -91,7 +91,7 @@ export function effort(file) {
 
 function facts(file) {
   const { error, result } = file;
-  const known = [
+  const rows = [
     error && ["Type", error.type],
     error && ["Message", error.message],
     ["Stage", stageOf(file)],
@@ -107,7 +107,7 @@ function facts(file) {
     file.link !== null && ["Source", link(file.link)],
     file.pipeline_id !== undefined && ["Pipeline", file.pipeline_id],
   ];
-  return known.filter(Boolean).map(([name, value]) => el("div", "", el("dt", "", name), el("dd", "", value)));
+  return rows.filter(Boolean).map(([name, value]) => el("div", "", el("dt", "", name), el("dd", "", value)));
 }
 
 function stageOf(file) {
@@ -115,10 +115,10 @@ function stageOf(file) {
   return stage === null ? UNKNOWN : words(stage);
 }
 
-function link(address) {
-  const target = webLink(address);
-  if (target === null) return address;
-  const anchor = el("a", "", address);
+function link(url) {
+  const target = webLink(url);
+  if (target === null) return url;
+  const anchor = el("a", "", url);
   anchor.href = target;
   anchor.target = "_blank";
   anchor.rel = "noopener noreferrer";
