@@ -3,8 +3,8 @@
 from rag_pipeline.journal.backend import JournalBackend
 from rag_pipeline.journal.base import (
     Entry,
+    FileMatch,
     FileQuery,
-    FileRow,
     FileStatus,
     Generations,
     encode_payload,
@@ -15,6 +15,15 @@ from rag_pipeline.journal.base import (
 from rag_pipeline.journal.tail import Tail
 
 __all__ = [
-    "Entry", "FileQuery", "FileRow", "FileStatus", "Generations", "JournalBackend", "Tail", "encode_payload",
-    "new_identity", "offset_of", "parse_offset",
+    "Entry",
+    "FileMatch",
+    "FileQuery",
+    "FileStatus",
+    "Generations",
+    "JournalBackend",
+    "Tail",
+    "encode_payload",
+    "new_identity",
+    "offset_of",
+    "parse_offset",
 ]  # fmt: skip

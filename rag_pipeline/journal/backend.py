@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from rag_pipeline.common.mailbox import Mailbox
-from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Generations
+from rag_pipeline.journal.base import Entry, FileMatch, FileQuery, Generations
 from rag_pipeline.journal.fetcher import OnFetched
 from rag_pipeline.journal.tail import Tail
 from rag_pipeline.journal.writer import JournalWriter
@@ -86,7 +86,7 @@ class JournalBackend(Protocol):
         """Return events after the position, in order; may wait for the storage."""
         ...
 
-    def files(self, query: FileQuery) -> list[FileRow]:
+    def files(self, query: FileQuery) -> list[FileMatch]:
         """Return the files that match, most recently changed first; may wait for the storage."""
         ...
 

@@ -164,7 +164,7 @@ class FileQuery(NamedTuple):
     limit: int = 100
 
 
-class FileRow(NamedTuple):
+class FileMatch(NamedTuple):
     """A file as of its last event: ``position`` is that event's, ``file`` the JSON that users see."""
 
     position: int
@@ -211,7 +211,7 @@ class LocalJournal(JournalReader, Protocol):
         """Return the state that each pipeline resumes from, by pipeline id."""
         ...
 
-    def files(self, query: FileQuery) -> list[FileRow]:
+    def files(self, query: FileQuery) -> list[FileMatch]:
         """Return the files that match, most recently changed first."""
         ...
 

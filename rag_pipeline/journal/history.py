@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from itertools import islice
 
-from rag_pipeline.journal.base import MAX_PAGE, Entry, FileQuery, FileRow, FileStatus
+from rag_pipeline.journal.base import MAX_PAGE, Entry, FileMatch, FileQuery, FileStatus
 from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of
 from rag_pipeline.journal.search_text import folded
 from rag_pipeline.status.files import Key
@@ -20,12 +20,12 @@ def in_flight_key(file: FileRecord, in_flight: Container[Key]) -> Key | None:
     return next((key for key in keys_of(file) if key is not None and key in in_flight), None)
 
 
-def files_of(entries: Iterable[Entry], query: FileQuery) -> list[FileRow]:
+def files_of(entries: Iterable[Entry], query: FileQuery) -> list[FileMatch]:
     """Return the files that match, most recently changed first, each as of its last event among the entries.
 
     The entries must be in order, with their events as published: events read from storage have no file records.
     """
-    last: dict[tuple[str, Key], FileRow] = {}
+    last: dict[tuple[str, Key], FileMatch] = {}
     records: dict[int, FileRecord] = {}
     in_flight: dict[str, set[Key]] = {}
     for entry in entries:
@@ -40,7 +40,7 @@ def files_of(entries: Iterable[Entry], query: FileQuery) -> list[FileRow]:
             keys.remove(begun)
             last.pop((event.pipeline_id, begun), None)
         last.pop((event.pipeline_id, key), None)  # reinserted below, to order by last change
-        last[event.pipeline_id, key] = FileRow(entry.position, event.pipeline_id, status, event.at, {})
+        last[event.pipeline_id, key] = FileMatch(entry.position, event.pipeline_id, status, event.at, {})
         records[entry.position] = file
     found = (row for row in reversed(last.values()) if _fits(row, records[row.position], query))
     return [row._replace(file=records[row.position].to_json()) for row in islice(found, page_size(query))]
@@ -51,7 +51,7 @@ def page_size(query: FileQuery) -> int:
     return max(0, min(query.limit, MAX_PAGE))
 
 
-def _fits(row: FileRow, file: FileRecord, query: FileQuery) -> bool:
+def _fits(row: FileMatch, file: FileRecord, query: FileQuery) -> bool:
     return (
         (query.status is None or row.status is query.status)
         and (query.pipeline_id is None or row.pipeline_id == query.pipeline_id)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from rag_pipeline.journal.backend import HubHandle, health_fields
-from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Generations, new_identity
+from rag_pipeline.journal.base import Entry, FileMatch, FileQuery, Generations, new_identity
 from rag_pipeline.journal.fetcher import OnFetched
 from rag_pipeline.journal.history import files_of
 from rag_pipeline.journal.tail import Tail
@@ -59,7 +59,7 @@ class MemoryBackend:
         """Return events after the position, in order."""
         return self.tail.read(after, limit, namespace)
 
-    def files(self, query: FileQuery) -> list[FileRow]:
+    def files(self, query: FileQuery) -> list[FileMatch]:
         """Return the files that match, most recently changed first."""
         return files_of(self.tail.all(), query)
 

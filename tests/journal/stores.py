@@ -9,7 +9,7 @@ from rag_pipeline.common import native
 from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal import Entry, FileQuery, FileRow, Generations, Tail
+from rag_pipeline.journal import Entry, FileMatch, FileQuery, Generations, Tail
 from rag_pipeline.journal.gap import is_gap
 from rag_pipeline.journal.history import files_of
 from rag_pipeline.status.saved import SavedState
@@ -54,7 +54,7 @@ class ScriptedJournal:
     def saved_states(self) -> Mapping[str, SavedState]:
         return self.known
 
-    def files(self, query: FileQuery) -> list[FileRow]:
+    def files(self, query: FileQuery) -> list[FileMatch]:
         self._check()
         return files_of(self._tail.all(), query)
 

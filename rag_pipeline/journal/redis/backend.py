@@ -15,7 +15,7 @@ from rag_pipeline.common import native
 from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.backend import HubHandle, health_fields
-from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Generations, new_identity
+from rag_pipeline.journal.base import Entry, FileMatch, FileQuery, Generations, new_identity
 from rag_pipeline.journal.fetcher import Fetcher, OnFetched
 from rag_pipeline.journal.redis.address import RedisAddress
 from rag_pipeline.journal.redis.claims import ClaimRequest
@@ -194,7 +194,7 @@ class RedisBackend:
             return self.tail.read(after, limit, namespace)
         return self._journal.read(after, limit, namespace)
 
-    def files(self, query: FileQuery) -> list[FileRow]:
+    def files(self, query: FileQuery) -> list[FileMatch]:
         """Return the files that match, most recently changed first."""
         if self._journal is None:
             raise JournalError("Redis can't be reached")

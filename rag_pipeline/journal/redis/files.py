@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
+from rag_pipeline.journal.base import FileMatch, FileQuery, FileStatus
 from rag_pipeline.journal.files import unpack
 from rag_pipeline.journal.history import page_size
 from rag_pipeline.journal.redis.connection import RedisConnection, RedisRefusedError
@@ -49,7 +49,7 @@ class FileLister:
         self._check_open = check_open
         self._text = folded(query.text or "")
 
-    def run(self) -> list[FileRow]:
+    def run(self) -> list[FileMatch]:
         """Return the files that match, most recently changed first."""
         query = self._query
         if query.pipeline_id is None:
@@ -61,7 +61,7 @@ class FileLister:
         merged = heapq.merge(*sorted_files, key=lambda row: row.position, reverse=True)
         return list(islice(merged, page_size(query)))
 
-    def _files(self, pipeline_id: str, status: FileStatus) -> Iterator[FileRow]:
+    def _files(self, pipeline_id: str, status: FileStatus) -> Iterator[FileMatch]:
         try:
             yield from self._newest_first(pipeline_id, status)
         except RedisRefusedError:
@@ -69,13 +69,13 @@ class FileLister:
             if self._query.pipeline_id is not None:
                 raise
 
-    def _newest_first(self, pipeline_id: str, status: FileStatus) -> Iterator[FileRow]:
+    def _newest_first(self, pipeline_id: str, status: FileStatus) -> Iterator[FileMatch]:
         before = self._query.before
         for chunk in self._chunks(pipeline_id, status):
             # Entries close in time may share a score.
             for row in sorted(chunk, key=lambda row: row.position, reverse=True):
                 if row.status == status and (before is None or row.position < before) and self._has_text(row.file):
-                    yield FileRow(row.position, pipeline_id, status, row.changed_at, row.file.to_json())
+                    yield FileMatch(row.position, pipeline_id, status, row.changed_at, row.file.to_json())
 
     def _chunks(self, pipeline_id: str, status: FileStatus) -> Iterator[list[StoredFile]]:
         before = self._query.before

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rag_pipeline.common import native
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.base import Entry, FileQuery, FileRow
+from rag_pipeline.journal.base import Entry, FileMatch, FileQuery
 from rag_pipeline.journal.redis.address import RedisAddress
 from rag_pipeline.journal.redis.checkpoints import saved_states
 from rag_pipeline.journal.redis.connection import TIMEOUT_SECONDS, ConnectionLostError, RedisConnection
@@ -82,7 +82,7 @@ class RedisJournal:
         """Return the state that each pipeline resumes from, by pipeline id."""
         return self._call(lambda connection: saved_states(connection, self._keys))
 
-    def files(self, query: FileQuery) -> list[FileRow]:
+    def files(self, query: FileQuery) -> list[FileMatch]:
         """Return the files that match, most recently changed first."""
         return self._call(lambda connection: FileLister(connection, self._keys, query, self._check_open).run())
 

@@ -10,7 +10,7 @@ from typing import Any
 from rag_pipeline.common.private_files import make_private_folder, warn_if_open
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.backend import HubHandle, health_fields
-from rag_pipeline.journal.base import Entry, FileQuery, FileRow, Generations, LocalJournal, new_identity
+from rag_pipeline.journal.base import Entry, FileMatch, FileQuery, Generations, LocalJournal, new_identity
 from rag_pipeline.journal.fetcher import Fetcher, OnFetched
 from rag_pipeline.journal.memory import MemoryBackend
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
@@ -134,7 +134,7 @@ class SqliteBackend(MemoryBackend):
             return super().read(after, limit, namespace)
         return journal.read(after, limit, namespace)
 
-    def files(self, query: FileQuery) -> list[FileRow]:
+    def files(self, query: FileQuery) -> list[FileMatch]:
         """Return the files that match, most recently changed first."""
         journal = self.journal
         return super().files(query) if journal is None else journal.files(query)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from rag_pipeline.journal.base import FileQuery, FileRow, FileStatus
+from rag_pipeline.journal.base import FileMatch, FileQuery, FileStatus
 from rag_pipeline.journal.files import pack, unpack
 from rag_pipeline.journal.history import page_size
 from rag_pipeline.journal.sqlite.batch_insert import FILE, REMOVE_FILE, BatchRow
@@ -66,7 +66,7 @@ _ALL = "SELECT position, pipeline_id, status, changed_at, record FROM files"
 
 def find_files(
     db: sqlite3.Connection, query: FileQuery, select: str = _ALL, condition: tuple[str, ...] = ()
-) -> list[FileRow]:
+) -> list[FileMatch]:
     """Return the files that match, most recently changed first.
 
     ``condition`` searches the query's text: SQL on the index ``found`` that ``select`` joins, then its values.
@@ -87,7 +87,7 @@ def find_files(
         only(f"{position} <", min(query.before, MAX_INTEGER))
     statement = f"{select}{' WHERE ' if where else ''}{' AND '.join(where)} ORDER BY {position} DESC LIMIT ?"
     return [
-        FileRow(at_position, pid, decoded(FileStatus, status), at, decoded(unpack, record).to_json())
+        FileMatch(at_position, pid, decoded(FileStatus, status), at, decoded(unpack, record).to_json())
         for at_position, pid, status, at, record in db.execute(statement, (*values, page_size(query)))
     ]
 

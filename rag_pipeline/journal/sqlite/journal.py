@@ -12,7 +12,7 @@ from typing import Any
 from rag_pipeline.common import native
 from rag_pipeline.contract.events import STATUS, PipelineEvent
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal.base import Entry, FileQuery, FileRow, StoredBody
+from rag_pipeline.journal.base import Entry, FileMatch, FileQuery, StoredBody
 from rag_pipeline.journal.sqlite import batch_insert
 from rag_pipeline.journal.sqlite.checkpoints import CheckpointWriter, load_checkpoints, saved_states
 from rag_pipeline.journal.sqlite.files import sweep_files
@@ -196,7 +196,7 @@ class SqliteJournal:
         with self._reading() as db, transaction(db, "BEGIN"):  # all as of one moment
             return saved_states(db)
 
-    def files(self, query: FileQuery) -> list[FileRow]:
+    def files(self, query: FileQuery) -> list[FileMatch]:
         """Return the files that match, most recently changed first."""
         with self._errors(), suppress(UnicodeEncodeError):  # in the query: no stored text has it
             return self._search.files(query)

@@ -12,7 +12,7 @@ import sqlite3
 from pathlib import Path
 
 from rag_pipeline.common import native
-from rag_pipeline.journal.base import FileQuery, FileRow
+from rag_pipeline.journal.base import FileMatch, FileQuery
 from rag_pipeline.journal.search_text import folded
 from rag_pipeline.journal.sqlite.files import find_files
 from rag_pipeline.journal.sqlite.schema import open_searcher, transaction
@@ -52,7 +52,7 @@ class FileSearch:
         self._trigrams = True
         self._rebuild()
 
-    def files(self, query: FileQuery) -> list[FileRow]:
+    def files(self, query: FileQuery) -> list[FileMatch]:
         """Return the files that match, most recently changed first."""
         with self._lock:
             self._check_open()
@@ -63,7 +63,7 @@ class FileSearch:
                 self._catch_up()
                 return self._find(query, folded(query.text).replace(_NUL, _NO_NUL))
 
-    def _find(self, query: FileQuery, text: str) -> list[FileRow]:
+    def _find(self, query: FileQuery, text: str) -> list[FileMatch]:
         if self._trigrams and len(text) >= _MIN_CHARACTERS:
             phrase = '"' + text.replace('"', '""') + '"'
             return find_files(self._db, query, _FOUND, ("found MATCH ?", phrase))
