@@ -21,6 +21,7 @@ def test_other_headers_have_no_token(header: str | None) -> None:
     assert bearer_token(header) is None
 
 
+@pytest.mark.slow
 @given(st.from_regex(r"[A-Za-z0-9._~+/-]{1,50}=*", fullmatch=True))
 def test_every_token_is_returned_unchanged(token: str) -> None:
     assert bearer_token(f"Bearer {token}") == token

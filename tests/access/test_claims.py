@@ -82,6 +82,7 @@ def test_a_token_is_expired_at_its_exp(exp: float) -> None:
     assert refusal.code is RefusalCode.TOKEN_EXPIRED
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(["exp", "namespaces", "sub"]), JSON))
 def test_claims_of_any_shape_get_a_decision(claims: dict[str, Any]) -> None:
     decision = access_from_claims(claims, NOW)

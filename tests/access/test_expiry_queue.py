@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -45,7 +46,7 @@ class Comparing(RuleBasedStateMachine):
         assert len(self.queue) == len(self.plain)
 
 
-TestComparing = Comparing.TestCase
+TestComparing = pytest.mark.slow(Comparing.TestCase)
 
 
 def test_the_last_expiry_time_of_a_key_counts() -> None:

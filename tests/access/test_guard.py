@@ -116,6 +116,7 @@ def test_a_public_key_as_secret_is_an_error_that_does_not_repeat_it() -> None:
     assert "TUZrd0V3" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_pyjwt_is_loaded_only_if_it_is_used() -> None:
     done = run("-c", "import sys, rag_pipeline.service.server; print('jwt' in sys.modules)")
     assert (done.stdout, done.stderr) == ("False\n", "")

@@ -152,6 +152,7 @@ def test_unused_claims_are_not_checked() -> None:
     assert isinstance(BY_SECRET.check(shared(sub=5, jti=7, role="admin")), Access)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60) | st.from_regex(r"[A-Za-z0-9_=-]{0,20}(\.[A-Za-z0-9_=-]{0,20}){0,4}", fullmatch=True))
 def test_any_other_text_is_refused(text: str) -> None:
     for tokens in (BY_SECRET, BY_KEYS):
@@ -165,6 +166,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.sampled_from(["alg", "kid", "crit", "b64", "typ"]), JSON | st.sampled_from(["HS256", "none", "rsa"])

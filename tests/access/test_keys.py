@@ -81,6 +81,7 @@ def test_an_invalid_key_set_raises_with_a_short_reason(document: bytes) -> None:
         read_key_set(document)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.text() | st.integers(),

@@ -11,6 +11,8 @@ from rag_pipeline import PipelineStatus, start_status_server
 from rag_pipeline.access.decision import EXPIRED, INVALID, MISSING
 from rag_pipeline.access.refusal_log import RefusalLog
 
+pytestmark = pytest.mark.slow
+
 TOKEN, WRONG = "right-token-0123456789", "wrong-token-0123456789"
 
 

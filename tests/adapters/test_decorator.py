@@ -264,6 +264,7 @@ def play(iterator: Generator[int, int, str], steps: list[str]) -> list[object]:
     return seen
 
 
+@pytest.mark.slow
 @given(number=st.integers(0, 4), steps=STEPS)
 def test_a_tracked_generator_does_what_the_generator_does(number: int, steps: list[str]) -> None:
     pipeline = PipelineStatus("pipeline", "adapter-test-generator")

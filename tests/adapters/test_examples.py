@@ -15,6 +15,8 @@ from tests.support.http_get import get_json
 from tests.support.programs import ROOT, Program, run
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = ROOT / "examples" / "adapters"
 THE_LINE = ("rag_pipeline", "show(", "@tracked", "stage(")
 WATCHED = """

@@ -36,6 +36,7 @@ def test_a_path_names_a_file_and_a_file_is_one() -> None:
     assert file_of(File("b.pdf", "7")) == File("b.pdf", "7")
 
 
+@pytest.mark.slow
 @given(st.one_of(st.text(), st.binary(), st.integers(), st.none(), st.lists(st.text())))
 def test_what_names_a_file_can_be_shown(value: object) -> None:
     file = file_of(value)

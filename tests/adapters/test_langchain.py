@@ -16,9 +16,11 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters import langchain
-from rag_pipeline.adapters.langchain_run import Indexing
+from rag_pipeline.adapters.langchain_run import IndexingRun
 from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline, watching
+
+pytestmark = pytest.mark.slow
 
 
 def chunks(source: str, *texts: str) -> list[Document]:
@@ -200,6 +202,6 @@ def test_what_can_not_be_shown_does_not_stop_the_work(
     library: Library, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("taken", "keyed", "looked_up", "written", "done"):
-        monkeypatch.setattr(Indexing, name, lambda *_: 1 / 0)
+        monkeypatch.setattr(IndexingRun, name, lambda *_: 1 / 0)
     assert library.index(RUNS[0])["num_added"] == 3
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1

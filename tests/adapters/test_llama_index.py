@@ -81,6 +81,7 @@ def splitter() -> SentenceSplitter:
     return SentenceSplitter(chunk_size=40, chunk_overlap=0)
 
 
+@pytest.mark.slow
 def test_files_stages_and_failures_are_seen_live(ingest: Ingest, status: PipelineStatus) -> None:
     with watching(status) as watched:
 
@@ -249,6 +250,7 @@ def test_a_run_that_is_cancelled_has_failed(status: PipelineStatus) -> None:
     assert status.get()["files_failed"][0]["error"]["type"] == "CancelledError"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="the library takes no more workers than there are cores")
 def test_worker_processes_are_seen_from_outside(status: PipelineStatus) -> None:
     # Without a splitter: with one the library, in this version, waits for its own children for ever.

@@ -45,6 +45,8 @@ from tests.support.recorder import status_numbers
 from tests.support.state_client import without_volatile
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 FAST: dict[str, Any] = {"reconnect_delay_seconds": 0.02, "reconnect_delay_max_seconds": 0.2}
 TRANSPORTS = [["websocket"], ["polling"]]
 SECONDS = 60.0

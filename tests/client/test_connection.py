@@ -94,6 +94,7 @@ def test_events_come_in_order_until_it_is_closed_and_the_server_knows(transports
         assert made.wait(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transports", TRANSPORTS)
 def test_a_server_that_stops_ends_it(transports: list[str]) -> None:
     with serving(new_pipeline()) as server, connection(server.socket_port) as (made, _):
@@ -180,6 +181,7 @@ def test_a_session_that_the_server_ends_is_over() -> None:
         assert made.reason == "the service ended the session"
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_wait_for_an_answer() -> None:
     with scripted() as script, connection(script.port) as (made, received):
         script.on_connect = lambda _auth: made.interrupt()

@@ -103,6 +103,7 @@ OURS = (200, {"status": "ok", "clients": {}})
 NOT_OURS = [(404, {"error": "nothing here"}), (404, {"status": 404, "error": "Not Found"}), (502, b"<html>")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("namespace", [None, "/local_files", "/"])
 @pytest.mark.parametrize("other", NOT_OURS)
 @pytest.mark.parametrize("path", ["", "/rag"])

@@ -35,6 +35,7 @@ def test_keys_that_can_not_be_had_are_no_refusal() -> None:
     )
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),

@@ -40,6 +40,7 @@ def test_without_the_library_for_websockets_it_polls(monkeypatch: pytest.MonkeyP
     assert usable_transports() == ("polling",)
 
 
+@pytest.mark.slow
 def test_it_comes_back_after_each_end_and_goes_on_where_it_was() -> None:
     played = Played()
 
@@ -58,6 +59,7 @@ def test_it_comes_back_after_each_end_and_goes_on_where_it_was() -> None:
     assert {auth["offset"] for auth in script.auths[1:]} == {played.snapshot()["offset"]}
 
 
+@pytest.mark.slow
 def test_a_gap_that_is_not_healed_is_by_a_fresh_start() -> None:
     played = Played()
     with scripted() as script:
@@ -94,6 +96,7 @@ def test_a_token_that_was_given_as_a_string_is_not_tried_twice() -> None:
         assert script.auths == [{"token": "abc"}]
 
 
+@pytest.mark.slow
 def test_for_an_expired_token_another_one_is_asked_for_once() -> None:
     tokens = iter(["first", "second", "third", "fourth"])
     played = Played()
@@ -112,6 +115,7 @@ def test_for_an_expired_token_another_one_is_asked_for_once() -> None:
         assert [auth["token"] for auth in script.auths] == ["first", "second", "third", "fourth"]
 
 
+@pytest.mark.slow
 def test_keys_that_can_not_be_had_are_waited_for() -> None:
     played = Played()
 

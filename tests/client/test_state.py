@@ -59,6 +59,7 @@ def test_each_change_ends_a_wait() -> None:
     assert seen == [version + 1]
 
 
+@pytest.mark.slow
 def test_a_stream_has_what_came_since_it_was_made_and_one_that_nobody_reads_is_let_go_of() -> None:
     played = Played()
     state = live(played)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -161,7 +162,7 @@ class Breaks(RuleBasedStateMachine):
         self.pipeline.close()
 
 
-TestBreaks = Breaks.TestCase
+TestBreaks = pytest.mark.slow(Breaks.TestCase)
 TestBreaks.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 

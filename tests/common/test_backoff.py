@@ -26,6 +26,7 @@ def test_the_next_delay_can_be_the_longest_at_once() -> None:
     assert backoff.delay() == 0.1
 
 
+@pytest.mark.slow
 @given(
     first=st.floats(0.01, 100),
     limit=st.floats(0.01, 100),

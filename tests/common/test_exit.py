@@ -47,6 +47,7 @@ def test_what_is_not_meant_for_people_keeps_its_traceback(error: Exception) -> N
         run_command("tool", raising(error))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("size", [1, 1_000_000])
 @pytest.mark.parametrize("then", ["return 0", "raise StoreError('gone')", "raise SystemExit(0)"])
@@ -59,6 +60,7 @@ def test_a_full_output_is_one_line_whenever_it_shows(size: int, then: str, unbuf
     assert "ignored" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("size", [1, 1_000_000])
 def test_a_reader_that_has_gone_is_no_error(size: int, unbuffered: str) -> None:
@@ -69,6 +71,7 @@ def test_a_reader_that_has_gone_is_no_error(size: int, unbuffered: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", ["status_server.py", "test_websocket.py", "-mrag_pipeline"])
 def test_help_that_cannot_be_written_is_an_error_too(program: str) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
@@ -110,6 +113,7 @@ run({program!r}, run_name="__main__")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "module"),
     [

@@ -42,6 +42,7 @@ def test_a_lock_names_its_holder_and_is_refused_at_once_while_that_lives(tmp_pat
     os.close(second)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "is_had"), [(1.0, True), (5.0, False)])
 def test_the_lock_of_a_killed_process_is_waited_for_while_its_child_has_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, is_had: bool

@@ -192,6 +192,7 @@ def test_a_server_without_tls_is_told_from_one_with_it() -> None:
         get(port, "https")
 
 
+@pytest.mark.slow
 def test_a_host_program_that_was_patched_fetches_all_the_same(certificate: Path, server_side: ssl.SSLContext) -> None:
     program = """
 import eventlet; eventlet.monkey_patch()

@@ -62,6 +62,7 @@ def test_a_launch_gives_what_is_made_or_raises_what_it_raises() -> None:
     assert lock.acquire(timeout=30)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bare_hooks")
 def test_whoever_is_interrupted_while_it_waits_leaves_nothing() -> None:
     rng = random.Random(3)

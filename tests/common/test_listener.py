@@ -22,6 +22,7 @@ def test_port_0_picks_a_free_port(host: str) -> None:
         listener.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("owner", ["127.0.0.1", "0.0.0.0"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_a_taken_port_is_an_error_that_names_it(owner: str, host: str) -> None:

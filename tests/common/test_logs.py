@@ -118,6 +118,7 @@ def test_a_program_that_has_set_up_logging_keeps_it() -> None:
     assert run("-c", code).stderr == "mine: hello\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [["status_server.py", "--port", "0"], ["-m", "rag_pipeline", "serve"], ["-m", "rag_pipeline", "health"]]
 )
@@ -128,6 +129,7 @@ def test_a_bad_format_is_one_line_whatever_the_command(command: list[str]) -> No
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_every_line_of_a_service_is_an_object_and_so_is_the_error_that_ends_it() -> None:
     with taken_port() as port:
         done = run("status_server.py", "--port", str(port), env=JSON)
@@ -137,6 +139,7 @@ def test_every_line_of_a_service_is_an_object_and_so_is_the_error_that_ends_it()
     assert f"port {port}" in last["message"]
 
 
+@pytest.mark.slow
 def test_the_error_that_ends_a_command_is_an_object_too() -> None:
     done = run("-m", "rag_pipeline", "serve", "--port", "0", env=JSON)
     assert done.returncode == ExitCode.USAGE

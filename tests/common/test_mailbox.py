@@ -244,6 +244,7 @@ class InterruptedPublisher:
         self.ended.set()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bare_hooks")
 def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothing() -> None:
     """Every number whose call came back is read, once, in order; one whose call was cut short is read once or never."""

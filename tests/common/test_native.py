@@ -47,6 +47,7 @@ def test_a_one_shot_is_set_once() -> None:
     assert shot.value == "first"
 
 
+@pytest.mark.slow
 def test_a_one_shot_survives_setters_and_waiters_at_once() -> None:
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -72,6 +73,7 @@ def test_a_one_shot_survives_setters_and_waiters_at_once() -> None:
         sys.setswitchinterval(switch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("eventfd", [True, False])
 def test_a_wake_up_is_readable_from_signal_to_clear(eventfd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not eventfd:
@@ -149,6 +151,7 @@ print(shot.value)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imported", ["before", "after"])
 def test_threads_stay_native_in_a_monkey_patched_host(imported: str) -> None:
     done = subprocess.run(
@@ -203,6 +206,7 @@ def test_a_wake_up_of_a_forked_child_wakes_no_one_in_the_parent() -> None:
     wake_up.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bare_hooks")
 def test_a_thread_runs_whatever_is_raised_into_the_one_that_starts_it() -> None:
     rng = random.Random(1)

@@ -45,6 +45,7 @@ def _ids(text: str) -> object:
     return forms.assign([text + "x"])
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "normalize", [nfc, nfd, nfkd, index_text, query_words, folded, normalize_id, _ids, EstimatedSpanTokenizer().spans]
@@ -67,6 +68,7 @@ def test_the_library_itself_takes_quadratic_time() -> None:
         assert_linear(prepared, (640, 6_400, 64_000), "NFD")
 
 
+@pytest.mark.slow
 def test_no_other_module_normalizes() -> None:
     for path in (ROOT / "rag_pipeline").rglob("*.py"):
         if path.name == "normal_forms.py":

@@ -49,6 +49,7 @@ def test_the_line_that_ends_a_command_is_one_too(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == "p: error: a\\x1b]0;title\\x07 b\\u202e\n"
 
 
+@pytest.mark.slow
 def test_no_other_module_prints_but_json() -> None:
     for path in (ROOT / "rag_pipeline").rglob("*.py"):
         if path.name == "printing.py":

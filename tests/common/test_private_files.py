@@ -90,6 +90,7 @@ def test_a_library_keeps_its_state_private_and_leaves_the_umask_alone(tmp_path: 
     assert open_to_others(tmp_path / "new") == []
 
 
+@pytest.mark.slow
 def test_a_command_keeps_all_of_its_state_private(tmp_path: Path) -> None:
     """All of it: the vector store too, which LanceDB writes by itself."""
     docs, state = tmp_path / "docs", tmp_path / "state"
@@ -102,6 +103,7 @@ def test_a_command_keeps_all_of_its_state_private(tmp_path: Path) -> None:
     assert open_to_others(state) == []
 
 
+@pytest.mark.slow
 def test_a_command_tells_of_a_state_folder_that_others_can_open(tmp_path: Path) -> None:
     docs, state = tmp_path / "docs", tmp_path / "state"
     docs.mkdir()
@@ -113,6 +115,7 @@ def test_a_command_tells_of_a_state_folder_that_others_can_open(tmp_path: Path) 
     assert open_to_others(state) == [f"{state} 0755"], "what is made in it is private all the same"
 
 
+@pytest.mark.slow
 def test_the_demo_keeps_its_state_private(tmp_path: Path) -> None:
     state = tmp_path / "state"
     options = ["--demo", "--once", "--speed", "100000", "--port", "0"]

@@ -71,6 +71,7 @@ def ask(port: int, host: str = "127.0.0.1", timeout_seconds: float = PATIENT_SEC
     return probe(host, port, "/health", timeout_seconds=timeout_seconds)
 
 
+@pytest.mark.slow
 def test_both_servers_of_a_running_service_answer() -> None:
     with start_status_server(0, pipelines=[]) as server:
         for port in (server.http_port, server.socket_port):
@@ -90,6 +91,7 @@ def test_a_port_where_no_one_listens_is_refused() -> None:
     assert (result.status, result.body, result.error, result.ok) == (None, None, "Connection refused", False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{"])
 def test_a_server_that_falls_silent_costs_the_time_given(said: bytes) -> None:
     with saying(said, hang=True) as port:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import schemathesis
 from schemathesis import engine
 from schemathesis.engine import events
@@ -17,6 +18,8 @@ from rag_pipeline.contract import document
 from rag_pipeline.service import StatusServer
 from rag_pipeline.status.control import Control
 from tests.socket_server.support import new_pipeline, serving
+
+pytestmark = pytest.mark.slow
 
 CONFIG: dict[str, Any] = {
     # The same questions in each run, and nothing left behind.

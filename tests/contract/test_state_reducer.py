@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -71,7 +72,7 @@ class Picture(RuleBasedStateMachine):
         self.pipeline.close()
 
 
-TestPicture = Picture.TestCase
+TestPicture = pytest.mark.slow(Picture.TestCase)
 TestPicture.settings = hypothesis_settings(max_examples=80, stateful_step_count=30, deadline=None)
 
 

@@ -65,6 +65,7 @@ JSON = st.recursive(
 OWN = st.dictionaries(st.text(st.characters(codec="ascii", categories=["L"]), min_size=1), JSON, max_size=3)
 
 
+@pytest.mark.slow
 @given(
     name=TEXTS,
     file_id=st.none() | TEXTS,

@@ -90,6 +90,7 @@ def test_the_host_programs_registry_stays_empty() -> None:
         assert not [family.name for family in REGISTRY.collect() if family.name.startswith("rag_")]
 
 
+@pytest.mark.slow
 def test_scrapes_beside_thousands_of_mutations_are_consistent_and_counters_never_fall() -> None:
     pipeline = new_pipeline()
     key = pipeline.pipeline_id
@@ -167,6 +168,7 @@ def test_each_outlet_knows_its_transport(direct: bool) -> None:
             assert found.value("connections", transport=transport) == 1
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_backlog_then_dropped() -> None:
     pipeline = new_pipeline()
     limit = 1 << 23
@@ -206,6 +208,7 @@ def stuck(server: StatusServer) -> Iterator[Callable[[], None]]:
         release.set()
 
 
+@pytest.mark.slow
 def test_a_stuck_hub_does_not_hang_the_scrape_and_is_reported() -> None:
     pipeline = new_pipeline()
     with serving(pipeline) as server, stuck(server) as release:
@@ -237,6 +240,7 @@ def test_the_journals_figures_are_exported(tmp_path: Path) -> None:
         assert found.value("journal_queued") == 0
 
 
+@pytest.mark.slow
 def test_the_last_success_outlives_the_process_with_the_journal(tmp_path: Path) -> None:
     with serving(first := PipelineStatus("local_files", "outliving"), state_dir=tmp_path) as server:
         with first.processing("a.pdf"):
@@ -274,11 +278,13 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_many_can_scrape_a_monkey_patched_host_program() -> None:
     done = run("-W", "ignore", "-c", PATCHED_HOST)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
+@pytest.mark.slow
 @needs_redis
 def test_remote_pipelines_are_exported_and_a_dead_one_is_not_up(tmp_path: Path) -> None:
     quick = {"STATUS_HEARTBEAT_SECONDS": "3"}

@@ -55,6 +55,7 @@ CHECKS = (
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(CHECKS), ANYTHING)
 def test_a_check_returns_json_or_raises_type_or_value_error(check: Any, value: object) -> None:
     refused = None

@@ -59,6 +59,7 @@ def test_held_back_progress_goes_out_before_the_file_ends(pipeline: PipelineStat
     assert [e.seq for e in recorder.changes] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_fresh_status_follows_file_events_at_most_10_a_second(pipeline: PipelineStatus) -> None:
     with Deliverer(pipeline) as recorder:
         began = time.monotonic()

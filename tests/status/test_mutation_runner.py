@@ -114,6 +114,7 @@ def eager_switches() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bare_hooks", "eager_switches")
 @pytest.mark.parametrize("threads", [1, 3])
 def test_thousands_of_exceptions_raised_into_reporting_threads_do_no_harm(threads: int) -> None:
@@ -149,6 +150,7 @@ def is_inside_a_call(frame: types.FrameType | None) -> bool:
     return inside
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("bare_hooks")
 def test_signal_handlers_that_report_and_raise_do_no_harm() -> None:
     pipeline, recorder = PipelineStatus("local_files", "signalled"), Recorder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ def test_it_knows_the_newest_outcome_of_every_file(steps: list[tuple[int, int]],
         assert table.get(key) == model.get(key, NONE)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.integers(-(1 << 63), (1 << 63) - 1).map(lambda n: n << 3 >> 3), OUTCOMES, max_size=300))
 def test_packed_it_tells_hashes_apart_that_share_a_slot(model: dict[int, int]) -> None:
     table = PackedTable()

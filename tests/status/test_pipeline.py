@@ -181,10 +181,12 @@ print(pipeline.get()["total_processed"])
 """
 
 
+@pytest.mark.slow
 def test_eventlet_greenlets_in_an_unpatched_host() -> None:
     assert run_script(SCRIPT_HEAD + GREENLETS) == "1100"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patched", ["before", "after"])
 def test_eventlet_greenlets_in_a_patched_host(patched: str) -> None:
     patch = "import eventlet; eventlet.monkey_patch()\n"
@@ -228,6 +230,7 @@ print("parent goes on")
 """
 
 
+@pytest.mark.slow
 def test_a_forked_child_goes_on_alone_and_its_parent_undisturbed() -> None:
     assert run_script(SCRIPT_HEAD + FORK) == "parent goes on"
 
@@ -360,7 +363,7 @@ class PipelineMachine(RuleBasedStateMachine):
         logging.getLogger("rag_pipeline.status").disabled = False
 
 
-TestPipelineMachine = PipelineMachine.TestCase
+TestPipelineMachine = pytest.mark.slow(PipelineMachine.TestCase)
 TestPipelineMachine.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 

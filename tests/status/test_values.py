@@ -138,12 +138,14 @@ ANYTHING = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(ANYTHING)
 def test_leaving_out_never_raises_and_what_is_left_is_json(value: object) -> None:
     copied = values.copy_json("result", value, lambda _: None).value
     json.dumps(copied, allow_nan=False, ensure_ascii=False).encode()
 
 
+@pytest.mark.slow
 @given(ANYTHING)
 def test_what_lists_show_of_a_result_is_bounded(value: object) -> None:
     shown = json.dumps(values.shown_result([value] * 50))

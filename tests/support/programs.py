@@ -42,9 +42,12 @@ class Program:
 
     def expect(self, pattern: str) -> str:
         """Wait until the output matches; return the pattern's first group."""
-        wait_until(lambda: re.search(pattern, self.output) or not self._reader.is_alive(), f"{pattern!r} in the output")
+        try:
+            wait_until(lambda: re.search(pattern, self.output) or not self._reader.is_alive())
+        except AssertionError:
+            raise AssertionError(f"no {pattern!r} in the output:\n{self.output}") from None
         match = re.search(pattern, self.output)
-        assert match, self.output
+        assert match, f"no {pattern!r} in the output:\n{self.output}"
         return match[1] if match.groups() else match[0]
 
     @property

@@ -12,6 +12,8 @@ from tests.support.ports import taken_port
 from tests.support.waiting import wait_until
 from tests.verify import Watcher
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)
 def test_a_burst_is_kept_in_order(transports: list[str]) -> None:
