@@ -1,7 +1,7 @@
-"""Pipelines that people have already, shown by one line: LlamaIndex, LangChain, Celery, and any function.
+"""Show an existing pipeline with one line of code: LlamaIndex, LangChain, Celery, or any function.
 
-Each adapter imports its library in its own module and nowhere else. What goes wrong in one is logged once; the work it
-watches goes on.
+Each adapter imports its library in its own modules only. An error in an adapter is logged once and never stops the
+work.
 """
 
 from rag_pipeline.adapters.current_file import stage

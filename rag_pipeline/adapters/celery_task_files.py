@@ -1,4 +1,4 @@
-"""Which tasks are shown, the file of each, and which of them run here."""
+"""Finds the files of Celery tasks, and tracks the tasks that run in this process."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from collections.abc import Iterable, Mapping
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
-from rag_pipeline.adapters.celery_tracker import Kind
-from rag_pipeline.adapters.current_file import Current, enter, leave
+from rag_pipeline.adapters.celery_tracker import ReportKind
+from rag_pipeline.adapters.current_file import CurrentFile, enter, leave
 from rag_pipeline.adapters.file_argument import Choice, File, FileArgument
 
 if TYPE_CHECKING:
-    from rag_pipeline.adapters.celery_worker import Worker
+    from rag_pipeline.adapters.celery_worker import CeleryWorker
 
 STAGE_INTERVAL_SECONDS = 0.1
 
 
-class Tasks:
-    """The tasks of an app, or of all; those that Celery brings along are not shown."""
+class TaskFiles:
+    """The tasks of an app, or of all apps, without Celery's built-in ones."""
 
     def __init__(self, app: Any, choice: Choice) -> None:
         self._app = app
         self._choice = choice
         self._arguments: dict[str, FileArgument | None] = {}
-        self._entered: dict[tuple[str, int], Token[Current | None]] = {}
+        self._entered: dict[tuple[str, int], Token[CurrentFile | None]] = {}
 
     def file(self, task: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> File | None:
-        """Return the file of a call of the task; None if it is not shown."""
+        """Return the file of a call of the task; None if the task is not reported."""
         argument = self._argument(task)
         file = None if argument is None else argument.find(args, kwargs)
         if file is None or file.id is not None:
             return file
-        return file._replace(id=f"{task.name}:{file.name}")  # two tasks of one file are not attempts at the same
+        return file._replace(id=f"{task.name}:{file.name}")  # two tasks on one file are not attempts at the same work
 
-    def enter(self, work: TaskWork) -> None:
-        """An attempt at a task begins, here."""
+    def enter(self, work: RunningTask) -> None:
+        """Make an attempt that starts here the current work."""
         self._entered[work.task_id, work.retries] = enter(work)
 
     def leave(self, task_id: str, retries: int) -> bool:
-        """The attempt ends; return whether the task is one that is shown."""
+        """End the attempt; return whether the task is a reported one."""
         token = self._entered.pop((task_id, retries), None)
         if token is None:
             return False
@@ -57,24 +57,24 @@ class Tasks:
             return None
         try:
             return FileArgument(task.run, self._choice)
-        except ValueError:  # it has no such argument, so it is about no file
+        except ValueError:  # without such an argument the task has no file
             return None
 
 
-class TaskWork:
-    """A task that runs here, as the file that is being worked on."""
+class RunningTask:
+    """A task that runs in this process, as the current file."""
 
-    def __init__(self, worker: Worker, task_id: str, retries: int = 0) -> None:
+    def __init__(self, worker: CeleryWorker, task_id: str, retries: int = 0) -> None:
         self._worker = worker
         self.task_id = task_id
         self.retries = retries
-        self._shown: tuple[str, float] = ("", 0.0)
+        self._last: tuple[str, float] = ("", 0.0)
 
     def stage(self, stage: str, progress: float | None = None) -> None:
-        """Show the stage; what comes sooner than 0.1 s after the same stage is left out, since it is sent on."""
-        name, at = self._shown
+        """Report the stage, at most every 0.1 s for the same one, because each report is a message to the parent."""
+        name, at = self._last
         now = time.monotonic()
         if stage == name and now < at + STAGE_INTERVAL_SECONDS and progress != 1:
             return
-        self._shown = (stage, now)
-        self._worker.report(Kind.STAGE, self.task_id, value=[stage, progress], retries=self.retries)
+        self._last = (stage, now)
+        self._worker.report(ReportKind.STAGE, self.task_id, value=[stage, progress], retries=self.retries)

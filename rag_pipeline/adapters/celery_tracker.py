@@ -1,4 +1,4 @@
-"""What a Celery process reports of its tasks, and what the worker's main process makes of it."""
+"""Reports of Celery tasks, and the tracker that turns them into the status of files."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from rag_pipeline.common.liveness import is_alive
 
 MAX_ENDED_REMEMBERED = 1000
 MAX_EARLY = 1000
-"""How many reports of an attempt wait for the end of the attempt before it."""
+"""How many reports of an attempt may wait for the end of the attempt before it."""
 LOST_SECONDS = 30.0
-"""How long Celery has time to say itself what became of a task whose process has died."""
-LOST: Mapping[str, Any] = {
+"""How long to wait for Celery's own report of a task whose process has died."""
+WORKER_LOST: Mapping[str, Any] = {
     "type": "WorkerLostError",
-    "message": "the process that worked on it is gone",
+    "message": "the process that ran the task has died",
     "retryable": True,
 }
 
 
-class Kind(StrEnum):
+class ReportKind(StrEnum):
     """What has happened to a task's file."""
 
     STARTED = "started"
@@ -37,14 +37,16 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """One thing that has happened; ``pid`` is the process that works on the task.
+class TaskReport:
+    """One report about a task.
 
-    ``file`` is there where the task may not have been started. ``value`` is a stage with its fraction, a result, an
-    error as it is shown, or the reason of a skip. ``retries`` says which attempt it is about; None: the one in work.
+    pid: the process that runs the task.
+    file: set if the task may not have been started.
+    value: a stage with its fraction, a result, the fields of an error, or the reason of a skip.
+    retries: the attempt; None means the active one.
     """
 
-    kind: Kind
+    kind: ReportKind
     task_id: str
     pid: int
     file: File | None = None
@@ -52,66 +54,66 @@ class Report:
     retries: int | None = None
 
     def to_bytes(self) -> bytes:
-        """Return it as it is sent to another process."""
+        """Encode the report for another process."""
         record = [self.kind, self.task_id, self.pid, self.file, self.value, self.retries]
         return json.dumps(record, separators=(",", ":")).encode()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Report:
-        """Return what :meth:`to_bytes` was made of."""
+    def from_bytes(cls, data: bytes) -> TaskReport:
+        """Decode a report."""
         kind, task_id, pid, file, value, retries = json.loads(data)
-        return cls(Kind(kind), task_id, pid, None if file is None else File(*file), value, retries)
+        return cls(ReportKind(kind), task_id, pid, None if file is None else File(*file), value, retries)
 
 
-class Working(NamedTuple):
-    """A file in work: by which process, and in which attempt."""
+class ActiveTask(NamedTuple):
+    """A task that runs: its file, process and attempt."""
 
     file: File
     pid: int
     retries: int | None
 
 
-class Desk:
-    """The tasks in work, and their files; one thread at a time hands it the reports of each process in their order.
+class TaskTracker:
+    """Keeps the active tasks and reports their files; called by one thread at a time, in each process's order.
 
-    Celery publishes a retry before the attempt has ended, so another process may begin the next attempt, and even end
-    it, before the end of this one is reported: the next attempt's reports wait for that.
+    Celery publishes a retry before the attempt has ended. So another process may start the next attempt, and even
+    finish it, before the end of this one is reported; the next attempt's reports wait for that.
     """
 
     def __init__(self, reporter: Reporter, clock: Callable[[], float] = time.monotonic) -> None:
         self._reporter = reporter
         self._clock = clock
-        self._working: dict[str, Working] = {}
-        self._early: defaultdict[str, list[Report]] = defaultdict(list)
+        self._active: dict[str, ActiveTask] = {}
+        self._early: defaultdict[str, list[TaskReport]] = defaultdict(list)  # reports of the next attempt, by task
         self._ended: OrderedDict[str, None] = OrderedDict()
-        self._lost: dict[str, float] = {}
+        self._lost_since: dict[str, float] = {}
 
-    def take(self, report: Report) -> None:
-        """Show what the report says."""
-        working = self._working.get(report.task_id)
-        ahead = _attempts_ahead(report, working)
+    def take(self, report: TaskReport) -> None:
+        """Apply a report."""
+        active = self._active.get(report.task_id)
+        ahead = _attempts_ahead(report, active)
         if ahead > 0:
             self._keep_for_later(report)
-        elif report.kind is Kind.STARTED:
+        elif report.kind is ReportKind.STARTED:
             self._start(report)
         elif ahead < 0:
-            return  # of an attempt that was given up
-        elif report.kind is Kind.STAGE:
-            if working is not None:
-                self._reporter.stage(working.file, *report.value)
-        elif report.task_id not in self._ended:  # some ends are told twice, by the child and of it
+            return  # from an attempt that was given up
+        elif report.kind is ReportKind.STAGE:
+            if active is not None:
+                self._reporter.stage(active.file, *report.value)
+        elif report.task_id not in self._ended:  # some ends come twice: from the child and from the parent
             self._end(report)
 
-    def _start(self, report: Report) -> None:
+    def _start(self, report: TaskReport) -> None:
         assert report.file is not None
         self._ended.pop(report.task_id, None)  # it is tried again
-        self._working[report.task_id] = Working(report.file, report.pid, report.retries)
+        self._active[report.task_id] = ActiveTask(report.file, report.pid, report.retries)
         self._reporter.start(report.file)
         self._give_up_lost()
 
-    def _keep_for_later(self, report: Report) -> None:
+    def _keep_for_later(self, report: TaskReport) -> None:
         early = self._early[report.task_id]
-        if len(early) < MAX_EARLY or report.kind is not Kind.STAGE:
+        if len(early) < MAX_EARLY or report.kind is not ReportKind.STAGE:
             early.append(report)
         self._give_up_lost()
 
@@ -119,18 +121,18 @@ class Desk:
         for report in self._early.pop(task_id, ()):
             self.take(report)
 
-    def _end(self, report: Report) -> None:
-        working = self._working.pop(report.task_id, None)
-        file = report.file if working is None else working.file
+    def _end(self, report: TaskReport) -> None:
+        active = self._active.pop(report.task_id, None)
+        file = report.file if active is None else active.file
         if file is None:
             return
         self._remember(report.task_id)
-        if report.kind is Kind.COMPLETED:
+        if report.kind is ReportKind.COMPLETED:
             self._reporter.complete(file, report.value)
-        elif report.kind is Kind.SKIPPED:
+        elif report.kind is ReportKind.SKIPPED:
             self._reporter.skip(file, report.value)
         else:
-            if working is None:
+            if active is None:
                 self._reporter.start(file)
             self._reporter.fail(file, report.value)
         self._begin_next_attempt(report.task_id)
@@ -141,20 +143,20 @@ class Desk:
             self._ended.popitem(last=False)
 
     def _give_up_lost(self) -> None:
-        """End the files whose process has died, if nothing is said of them: another worker may have got the task."""
+        """Fail the files whose process has died without a report: another worker may have received the task."""
         now = self._clock()
-        dead = [task_id for task_id, working in self._working.items() if not is_alive(working.pid)]
-        self._lost = {task_id: self._lost.get(task_id, now) for task_id in dead}
-        for task_id, since in list(self._lost.items()):
+        dead = [task_id for task_id, active in self._active.items() if not is_alive(active.pid)]
+        self._lost_since = {task_id: self._lost_since.get(task_id, now) for task_id in dead}
+        for task_id, since in list(self._lost_since.items()):
             if now >= since + LOST_SECONDS:
-                working = self._working.pop(task_id)
+                active = self._active.pop(task_id)
                 self._remember(task_id)
-                self._reporter.fail(working.file, LOST)
+                self._reporter.fail(active.file, WORKER_LOST)
                 self._begin_next_attempt(task_id)
 
 
-def _attempts_ahead(report: Report, working: Working | None) -> int:
-    """Return by how many attempts the report is ahead of what is in work."""
-    if working is None or working.retries is None or report.retries is None:
+def _attempts_ahead(report: TaskReport, active: ActiveTask | None) -> int:
+    """Return by how many attempts the report is ahead of the active one."""
+    if active is None or active.retries is None or report.retries is None:
         return 0
-    return report.retries - working.retries
+    return report.retries - active.retries

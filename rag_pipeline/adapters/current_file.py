@@ -1,4 +1,4 @@
-"""The file that the running code works on, so that it can say the stage without being handed anything."""
+"""The file that the running code processes, in a context variable, so :func:`stage` needs no argument for it."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from contextvars import ContextVar, Token
 from typing import Protocol
 
 
-class Current(Protocol):
-    """A file that is being worked on."""
+class CurrentFile(Protocol):
+    """The file that is being processed."""
 
     def stage(self, stage: str, progress: float | None = None) -> None:
-        """Show the stage the file is in; never raises."""
+        """Report the stage of the file; never raises."""
         ...
 
 
-_current: ContextVar[Current | None] = ContextVar("rag_pipeline_current_file", default=None)
+_current: ContextVar[CurrentFile | None] = ContextVar("rag_pipeline_current_file", default=None)
 
 
 def stage(stage: str, progress: float | None = None) -> None:
-    """Show the stage of the file that is being worked on here, and the fraction of it that is done, 0 to 1.
+    """Report the stage of the current file, and the fraction of it that is done, 0 to 1.
 
-    Works inside a tracked function or a Celery task that is shown, in whatever they call; elsewhere it does nothing.
+    Works inside a tracked function or a tracked Celery task, and in everything they call; elsewhere it does nothing.
     """
     file = _current.get()
     if file is not None:
         file.stage(stage, progress)
 
 
-def current() -> Current | None:
-    """Return the file that is being worked on here."""
+def current() -> CurrentFile | None:
+    """Return the current file, None if there is none."""
     return _current.get()
 
 
-def enter(file: Current) -> Token[Current | None]:
-    """Say what is being worked on here from now on; :func:`leave` takes it back."""
+def enter(file: CurrentFile) -> Token[CurrentFile | None]:
+    """Set the current file until :func:`leave` gets the token."""
     return _current.set(file)
 
 
-def leave(token: Token[Current | None]) -> None:
-    """Take back what :func:`enter` said."""
+def leave(token: Token[CurrentFile | None]) -> None:
+    """Restore the current file that was set before :func:`enter`."""
     _current.reset(token)
 
 
 @contextmanager
-def working_on(file: Current) -> Iterator[None]:
-    """Say what is being worked on in the block."""
+def working_on(file: CurrentFile) -> Iterator[None]:
+    """Set the current file during the block."""
     token = enter(file)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A decorator for functions that work on a file: sync, async, and generators of both kinds."""
+"""The ``tracked`` decorator for functions, coroutines, generators and async generators that process a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast, overload
 from rag_pipeline.adapters.current_file import working_on
 from rag_pipeline.adapters.file_argument import Choice
 from rag_pipeline.adapters.reporter import Reporter
-from rag_pipeline.adapters.tracked_calls import Calls
+from rag_pipeline.adapters.tracked_calls import CallFactory
 from rag_pipeline.status.pipeline import PipelineStatus
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,24 +26,25 @@ def tracked(*, file: Choice = None, status: PipelineStatus | None = None) -> Cal
 def tracked(
     function: F | None = None, /, *, file: Choice = None, status: PipelineStatus | None = None
 ) -> F | Callable[[F], F]:
-    """Show each call of a function as the work on one file: started, its stages, completed or failed.
+    """Report each call of a function as the processing of one file: started, stages, completed or failed.
 
     ``file`` is the name of the argument that names the file, or a function of the same arguments that returns a name, a
-    :class:`File` or None; without it the first argument that is a path or a short text does. A call without a file is
-    not shown, and one inside another tracked call for the same file is a stage of it. What the function returns, yields
-    and raises is as before. Raises ValueError for an argument that the function does not have.
+    :class:`File` or None. The default is the first argument that is a path or a short text. A call without a file is
+    not reported; one inside another tracked call for the same file is a stage of it. What the function returns, yields
+    and raises does not change. Reports go to ``status`` if it is given. Raises ValueError if the function has no such
+    argument.
     """
     reporter = _default if status is None else Reporter("pipeline", status)
 
     def track(function: F) -> F:
-        calls = Calls(function, file, reporter)
-        return cast(F, functools.wraps(function)(_kind_of(function)(function, calls)))
+        calls = CallFactory(function, file, reporter)
+        return cast(F, functools.wraps(function)(_wrapper_of(function)(function, calls)))
 
     return track if function is None else track(function)
 
 
-def _kind_of(function: Callable[..., Any]) -> Callable[[Callable[..., Any], Calls], Callable[..., Any]]:
-    """Return what makes the tracked function: of the same kind, since others look at that."""
+def _wrapper_of(function: Callable[..., Any]) -> Callable[[Callable[..., Any], CallFactory], Callable[..., Any]]:
+    """Return the wrapper for this kind of function; the result is of the same kind, because frameworks inspect that."""
     if inspect.isasyncgenfunction(function):
         return _async_generator
     if inspect.isgeneratorfunction(function):
@@ -51,41 +52,41 @@ def _kind_of(function: Callable[..., Any]) -> Callable[[Callable[..., Any], Call
     return _coroutine if inspect.iscoroutinefunction(function) else _function
 
 
-def _function(function: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
+def _function(function: Callable[..., Any], calls: CallFactory) -> Callable[..., Any]:
     def tracked_function(*args: Any, **kwargs: Any) -> Any:
-        call = calls.of(args, kwargs)
+        call = calls.create(args, kwargs)
         if call is None:
             return function(*args, **kwargs)
-        with call.shown(), working_on(call):
+        with call.reported(), working_on(call):
             call.result = result = function(*args, **kwargs)
         return result
 
     return tracked_function
 
 
-def _coroutine(function: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
+def _coroutine(function: Callable[..., Any], calls: CallFactory) -> Callable[..., Any]:
     async def tracked_coroutine(*args: Any, **kwargs: Any) -> Any:
-        call = calls.of(args, kwargs)
+        call = calls.create(args, kwargs)
         if call is None:
             return await function(*args, **kwargs)
-        with call.shown(), working_on(call):
+        with call.reported(), working_on(call):
             call.result = result = await function(*args, **kwargs)
         return result
 
     return tracked_coroutine
 
 
-# Between two steps of a generator runs the code of whoever iterates, which does not work on the file: hence it is said
-# anew for each step. The rest is the protocol of generators, of which nothing may be lost: send, throw, close, return.
+# Between two steps of a generator the caller's code runs, which does not process the file. So the current file is set
+# for each step. The rest forwards the whole generator protocol: send, throw, close, return.
 
 
-def _generator(function: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
+def _generator(function: Callable[..., Any], calls: CallFactory) -> Callable[..., Any]:
     def tracked_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         inner: Generator[Any, Any, Any] = function(*args, **kwargs)
-        call = calls.of(args, kwargs)
+        call = calls.create(args, kwargs)
         if call is None:
             return (yield from inner)
-        with call.shown():
+        with call.reported():
             step: Callable[[Any], Any] = inner.send
             value: Any = None
             while True:
@@ -101,33 +102,33 @@ def _generator(function: Callable[..., Any], calls: Calls) -> Callable[..., Any]
                     with working_on(call):
                         inner.close()
                     raise
-                except BaseException as error:  # noqa: BLE001 - which was thrown in, for the inner one
+                except BaseException as error:  # noqa: BLE001 - thrown in by the caller, for the inner generator
                     step, value = inner.throw, error
 
     return tracked_generator
 
 
-def _async_generator(function: Callable[..., Any], calls: Calls) -> Callable[..., Any]:
+def _async_generator(function: Callable[..., Any], calls: CallFactory) -> Callable[..., Any]:
     async def tracked_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         inner: AsyncGenerator[Any, Any] = function(*args, **kwargs)
-        call = calls.of(args, kwargs)
-        work = nullcontext if call is None else functools.partial(working_on, call)
-        with nullcontext() if call is None else call.shown():
+        call = calls.create(args, kwargs)
+        current = nullcontext if call is None else functools.partial(working_on, call)
+        with nullcontext() if call is None else call.reported():
             step: Callable[[Any], Any] = inner.asend
             value: Any = None
             while True:
                 try:
-                    with work():
+                    with current():
                         item = await step(value)
                 except StopAsyncIteration:
                     return
                 try:
                     step, value = inner.asend, (yield item)
                 except GeneratorExit:
-                    with work():
+                    with current():
                         await inner.aclose()
                     raise
-                except BaseException as error:  # noqa: BLE001 - which was thrown in, for the inner one
+                except BaseException as error:  # noqa: BLE001 - thrown in by the caller, for the inner generator
                     step, value = inner.athrow, error
 
     return tracked_generator

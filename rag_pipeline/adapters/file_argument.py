@@ -1,4 +1,4 @@
-"""Which file a call is about: read from its arguments, by name or by rule; nothing is opened."""
+"""Finds the file of a call among its arguments, by name or by rule; nothing is opened."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 MAX_NAME_LENGTH = 1024
-"""Longest text that is taken for a file's name: what is longer is more likely the file's content."""
+"""A longer text is more likely a file's content than its name."""
 
 
 class File(NamedTuple):
-    """One file as it is shown: ``id`` tells two of one name apart, ``size`` is in bytes, ``link`` a URL."""
+    """A file for the status: ``id`` distinguishes files with the same name, ``size`` is in bytes, ``link`` a URL."""
 
     name: str
     id: str | None = None
@@ -22,11 +22,14 @@ class File(NamedTuple):
 
 
 Choice = str | Callable[..., object] | None
-"""The name of an argument; or what returns a File, a name or None from the call's arguments; or the rule."""
+"""The name of an argument, or a function of the call's arguments that returns a File, a name or None.
+
+None: the default rule of :class:`FileArgument`.
+"""
 
 
 def file_of(value: object) -> File | None:
-    """Return the file that a value names: a File, a path, or a text of one line; None if it names none."""
+    """Return the file that a File, a path or a text of one line names; None for any other value."""
     if isinstance(value, File):
         return value
     if isinstance(value, os.PathLike):
@@ -39,8 +42,8 @@ def file_of(value: object) -> File | None:
 class FileArgument:
     """Finds the file in the arguments of one function.
 
-    Without a choice it is the first argument that is a path, or a text that can be a file's name. Raises ValueError for
-    the name of an argument that the function does not have.
+    Without a choice it is the first argument that is a path, or a text that can be a file name. Raises ValueError if
+    the function has no argument of the chosen name.
     """
 
     def __init__(self, function: Callable[..., object], choice: Choice = None) -> None:
@@ -50,12 +53,12 @@ class FileArgument:
             raise ValueError(f"{_name_of(function)}() has no argument {choice!r}")
 
     def find(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> File | None:
-        """Return the file of this call; None if there is none, or if the call itself is wrong."""
+        """Return the file of this call; None if there is none, or if the arguments don't match the function."""
         if callable(self._choice):
             return file_of(self._choice(*args, **kwargs))
         try:
             bound = self._signature.bind(*args, **kwargs)
-        except TypeError:  # which the function is about to raise itself
+        except TypeError:  # the function is about to raise the same error
             return None
         bound.apply_defaults()
         values = _values(bound)
@@ -65,7 +68,7 @@ class FileArgument:
 
 
 def takes(signature: inspect.Signature, argument: str) -> bool:
-    """Return whether a call can have the argument."""
+    """Return whether the function accepts an argument of this name."""
     kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}
     return argument in kinds or inspect.Parameter.VAR_KEYWORD in kinds.values()
 

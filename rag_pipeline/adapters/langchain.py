@@ -1,11 +1,11 @@
-"""LangChain's indexing API, shown: ``index`` and ``aindex`` with the same arguments, results and errors.
+"""Reports LangChain's indexing: ``index`` and ``aindex`` with the same arguments, results and errors.
 
-After LangChain's own import, this is the one line::
+Import them after LangChain's own::
 
     from rag_pipeline.adapters.langchain import aindex, index
 
-LangChain's functions do the work. Its documents, their keys and the calls of its record manager pass by here on the
-way; nothing of the user's objects is changed.
+They call LangChain's functions with wrapped arguments that observe the documents, their keys and the calls to the
+record manager. The user's objects are not changed.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
-from rag_pipeline.adapters.langchain_run import Indexing
-from rag_pipeline.adapters.libraries import need
+from rag_pipeline.adapters.langchain_run import IndexingRun
+from rag_pipeline.adapters.libraries import require_library
 from rag_pipeline.adapters.reporter import Reporter
 from rag_pipeline.status.pipeline import PipelineStatus
 
-need("langchain_core", "langchain-core", "langchain")
+require_library("langchain_core", "langchain-core", "langchain")
 
-from langchain_core import indexing  # noqa: E402 - after the line that says what is missing
+from langchain_core import indexing  # noqa: E402 - after the check that it is installed
 from langchain_core.document_loaders import BaseLoader  # noqa: E402
 from langchain_core.documents import Document  # noqa: E402
 from langchain_core.indexing import IndexingResult, RecordManager  # noqa: E402
 
-from rag_pipeline.adapters.langchain_records import WatchedRecords  # noqa: E402
+from rag_pipeline.adapters.langchain_records import ObservedRecordManager  # noqa: E402
 
 PIPELINE_TYPE = "langchain"
 _NEED_SOURCES = ("incremental", "scoped_full")
@@ -34,7 +34,7 @@ _reporter = Reporter(PIPELINE_TYPE)
 
 
 def report_to(status: PipelineStatus) -> None:
-    """Show what is indexed from now on in a pipeline of your own, which you serve yourself."""
+    """Report to this pipeline from now on; you start the service yourself."""
     global _reporter
     _reporter = Reporter(PIPELINE_TYPE, status)
 
@@ -42,11 +42,11 @@ def report_to(status: PipelineStatus) -> None:
 def index(
     docs_source: BaseLoader | Iterable[Document], record_manager: RecordManager, vector_store: Any, **options: Any
 ) -> IndexingResult:
-    """Do what ``langchain_core.indexing.index`` does, with its arguments, and show the files of the documents."""
+    """Call ``langchain_core.indexing.index`` with the same arguments, and report the files of the documents."""
     run = _run(options)
-    records = WatchedRecords(record_manager, vector_store, run, _reporter)
+    records = ObservedRecordManager(record_manager, vector_store, run, _reporter)
     try:
-        result = indexing.index(_taking(docs_source, run), records, vector_store, **_keying(options, run))
+        result = indexing.index(_observed(docs_source, run), records, vector_store, **_observing_keys(options, run))
     except BaseException as error:
         _reporter.attempt(run.failed, error)
         raise
@@ -60,11 +60,13 @@ async def aindex(
     vector_store: Any,
     **options: Any,
 ) -> IndexingResult:
-    """Do what ``langchain_core.indexing.aindex`` does, with its arguments, and show the files of the documents."""
+    """Call ``langchain_core.indexing.aindex`` with the same arguments, and report the files of the documents."""
     run = _run(options)
-    records = WatchedRecords(record_manager, vector_store, run, _reporter)
+    records = ObservedRecordManager(record_manager, vector_store, run, _reporter)
     try:
-        result = await indexing.aindex(_ataking(docs_source, run), records, vector_store, **_keying(options, run))
+        result = await indexing.aindex(
+            _aobserved(docs_source, run), records, vector_store, **_observing_keys(options, run)
+        )
     except BaseException as error:
         _reporter.attempt(run.failed, error)
         raise
@@ -72,9 +74,9 @@ async def aindex(
     return result
 
 
-def _run(options: dict[str, Any]) -> Indexing:
+def _run(options: dict[str, Any]) -> IndexingRun:
     key = options.get("source_id_key")
-    return Indexing(
+    return IndexingRun(
         _reporter,
         source_key=key if isinstance(key, str) else None,
         force_update=bool(options.get("force_update")),
@@ -82,13 +84,13 @@ def _run(options: dict[str, Any]) -> Indexing:
     )
 
 
-def _keying(options: dict[str, Any], run: Indexing) -> dict[str, Any]:
-    """Return the options with a ``source_id_key`` that shows each document, with its key, on the way."""
+def _observing_keys(options: dict[str, Any], run: IndexingRun) -> dict[str, Any]:
+    """Return the options with a ``source_id_key`` function that also observes each document and its key."""
     given = options.get("source_id_key")
     if given is None and options.get("cleanup") in _NEED_SOURCES:
-        return options  # an error, which is for LangChain to say
+        return options  # LangChain raises the error
     if given is not None and not isinstance(given, str) and not callable(given):
-        return options  # this one, too
+        return options  # as above
     assign = _assigner(given)
 
     def source_of(document: Document) -> Any:
@@ -106,14 +108,14 @@ def _assigner(given: str | Callable[[Document], str] | None) -> Callable[[Docume
     return given
 
 
-def _taking(source: BaseLoader | Iterable[Document], run: Indexing) -> Iterator[Document]:
+def _observed(source: BaseLoader | Iterable[Document], run: IndexingRun) -> Iterator[Document]:
     for document in _documents(source):
         _reporter.attempt(run.taken, document)
         yield document
 
 
-async def _ataking(
-    source: BaseLoader | Iterable[Document] | AsyncIterable[Document], run: Indexing
+async def _aobserved(
+    source: BaseLoader | Iterable[Document] | AsyncIterable[Document], run: IndexingRun
 ) -> AsyncIterator[Document]:
     if isinstance(source, BaseLoader):
         try:
@@ -128,7 +130,7 @@ async def _ataking(
             yield document
         return
     assert not isinstance(source, AsyncIterable)
-    for document in _taking(source, run):
+    for document in _observed(source, run):
         yield document
 
 

@@ -1,4 +1,4 @@
-"""What to say where the library that an adapter is for is not installed."""
+"""Check that the library of an adapter is installed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import importlib.util
 from rag_pipeline.errors import ConfigurationError
 
 
-def need(module: str, package: str, extra: str) -> None:
-    """Raise ConfigurationError with one line, which says what to install, if the module is missing."""
+def require_library(module: str, package: str, extra: str) -> None:
+    """Raise ConfigurationError with the command to install the package if the module is missing."""
     try:
-        found = importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # what it would be in is missing
-        found = False
-    if not found:
+        is_installed = importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # its parent package is missing
+        is_installed = False
+    if not is_installed:
         raise ConfigurationError(
             f'{package} is not installed, and its adapter needs it: pip install "rag-pipeline-status[{extra}]"'
         )

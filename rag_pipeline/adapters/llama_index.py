@@ -1,10 +1,8 @@
-"""LlamaIndex's ``IngestionPipeline``, shown through LlamaIndex's own instrumentation.
-
-This is the one line::
+"""Reports runs of LlamaIndex's ``IngestionPipeline``, by means of LlamaIndex's instrumentation::
 
     from rag_pipeline.adapters.llama_index import show; show()
 
-Pipelines, transformations and documents stay as they are: what is seen are the spans that LlamaIndex opens around a
+Pipelines, transformations and documents are not changed. The adapter observes the spans that LlamaIndex opens around a
 run and around each of its transformations, and the events of its embeddings.
 """
 
@@ -13,12 +11,12 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from rag_pipeline.adapters.libraries import need
+from rag_pipeline.adapters.libraries import require_library
 from rag_pipeline.status.pipeline import PipelineStatus
 
-need("llama_index.core", "llama-index-core", "llama-index")
+require_library("llama_index.core", "llama-index-core", "llama-index")
 
-from llama_index.core.ingestion import IngestionPipeline  # noqa: E402 - after the line that says what is missing
+from llama_index.core.ingestion import IngestionPipeline  # noqa: E402 - after the check that it is installed
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler  # noqa: E402
 from llama_index.core.instrumentation.events import BaseEvent  # noqa: E402
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent  # noqa: E402
@@ -26,15 +24,15 @@ from llama_index.core.instrumentation.span import BaseSpan  # noqa: E402
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler  # noqa: E402
 from llama_index_instrumentation import get_dispatcher  # noqa: E402
 
-from rag_pipeline.adapters.llama_index_spans import Spans  # noqa: E402
+from rag_pipeline.adapters.llama_index_spans import SpanTracker  # noqa: E402
 
-_spans = Spans()
+_spans = SpanTracker()
 
 
 def show(pipeline: IngestionPipeline | None = None, *, status: PipelineStatus | None = None) -> None:
-    """Show the runs of this ingestion pipeline, or of every one of the process, from now on.
+    """Report the runs of this ingestion pipeline, or of every one of the process, from now on.
 
-    They go to ``status`` if that is given, which you serve yourself. Calls again change nothing but where they go.
+    Reports go to ``status`` if it is given; then you start the service yourself. Another call only changes the target.
     """
     _spans.show(pipeline, status)
     root = get_dispatcher()
@@ -44,19 +42,19 @@ def show(pipeline: IngestionPipeline | None = None, *, status: PipelineStatus | 
 
 
 def hide() -> None:
-    """Show nothing any more."""
+    """Report nothing any more."""
     root = get_dispatcher()
     root.span_handlers[:] = [handler for handler in root.span_handlers if not isinstance(handler, _SpanHandler)]
     root.event_handlers[:] = [handler for handler in root.event_handlers if not isinstance(handler, _EventHandler)]
-    _spans.forget()
+    _spans.clear()
 
 
 class _SpanHandler(BaseSpanHandler[BaseSpan]):
-    """Passes on what LlamaIndex says of its spans; keeps none, so that nothing grows."""
+    """Forwards LlamaIndex's spans; keeps none, so memory does not grow."""
 
     @classmethod
     def class_name(cls) -> str:
-        """Return the name LlamaIndex knows it by."""
+        """Return the name under which LlamaIndex knows the handler."""
         return "RagPipelineSpanHandler"
 
     def new_span(
@@ -68,7 +66,7 @@ class _SpanHandler(BaseSpanHandler[BaseSpan]):
         tags: dict[str, Any] | None = None,  # noqa: ARG002 - the signature is LlamaIndex's
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """A span begins."""
+        """Handle the start of a span."""
         _spans.enter(id_, parent_span_id, instance, bound_args.arguments)
 
     def prepare_to_exit_span(
@@ -79,7 +77,7 @@ class _SpanHandler(BaseSpanHandler[BaseSpan]):
         result: Any = None,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """A span ends."""
+        """Handle the end of a span."""
         _spans.leave(id_, result)
 
     def prepare_to_drop_span(
@@ -90,19 +88,19 @@ class _SpanHandler(BaseSpanHandler[BaseSpan]):
         err: BaseException | None = None,
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
-        """A span ends by an error."""
+        """Handle the end of a span by an error."""
         _spans.drop(id_, err)
 
 
 class _EventHandler(BaseEventHandler):
-    """Passes on that texts have got their embeddings."""
+    """Forwards the events of finished embeddings."""
 
     @classmethod
     def class_name(cls) -> str:
-        """Return the name LlamaIndex knows it by."""
+        """Return the name under which LlamaIndex knows the handler."""
         return "RagPipelineEventHandler"
 
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:  # noqa: ARG002 - the signature is LlamaIndex's
-        """An event has happened."""
+        """Handle an event."""
         if isinstance(event, EmbeddingEndEvent) and event.span_id is not None:
             _spans.embedded(event.span_id, len(event.chunks))

@@ -1,4 +1,4 @@
-"""One call of a tracked function for one file: what it shows from its start to its end."""
+"""Calls of a tracked function, each reported as the processing of one file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rag_pipeline.adapters.file_argument import Choice, File, FileArgument
 from rag_pipeline.adapters.reporter import Reporter
 
 
-class Call:
-    """The work on one file; ``result`` is what its end shows."""
+class TrackedCall:
+    """One call; ``result`` is reported with its completion."""
 
     def __init__(self, reporter: Reporter, file: File) -> None:
         self.file = file
@@ -20,16 +20,16 @@ class Call:
         self._reporter = reporter
 
     def stage(self, stage: str, progress: float | None = None) -> None:
-        """Show the stage the file is in."""
+        """Report the stage of the file."""
         self._reporter.stage(self.file, stage, progress)
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show the block as the work: started, then completed or failed; what it raises goes on its way."""
+    def reported(self) -> Iterator[None]:
+        """Report the block as started, then completed or failed; exceptions propagate."""
         self._reporter.start(self.file)
         try:
             yield
-        except GeneratorExit:  # whoever iterates has enough
+        except GeneratorExit:  # the caller stopped iterating
             self._reporter.skip(self.file, "closed before its end")
             raise
         except BaseException as error:
@@ -38,38 +38,38 @@ class Call:
         self._reporter.complete(self.file, self.result)
 
 
-class Part(Call):
-    """A call within another one for the same file: a stage of it."""
+class NestedCall(TrackedCall):
+    """A call inside another one for the same file; reported as a stage."""
 
     def __init__(self, reporter: Reporter, file: File, name: str) -> None:
         super().__init__(reporter, file)
         self._name = name
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show the block as a stage."""
+    def reported(self) -> Iterator[None]:
+        """Report the start of the block as a stage."""
         self.stage(self._name)
         yield
 
 
-class Calls:
-    """Tells which file a call of one function is about."""
+class CallFactory:
+    """Makes a :class:`TrackedCall` for each call of one function."""
 
     def __init__(self, function: Callable[..., Any], choice: Choice, reporter: Reporter) -> None:
         self._name: str = getattr(function, "__name__", "call")
         self._argument = FileArgument(function, choice)
         self._reporter = reporter
 
-    def of(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call | None:
-        """Return the call to show; None if it is about no file."""
+    def create(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> TrackedCall | None:
+        """Return the call to report; None if it has no file."""
         try:
             file = self._argument.find(args, kwargs)
-        except Exception as error:  # noqa: BLE001 - of the choice, which is the user's own code
-            self._reporter.tell(error)
+        except Exception as error:  # noqa: BLE001 - the choice may be a function of the user
+            self._reporter.log_failure(error)
             return None
         if file is None:
             return None
         outer = current()
-        if isinstance(outer, Call) and outer.file == file:
-            return Part(self._reporter, file, self._name)
-        return Call(self._reporter, file)
+        if isinstance(outer, TrackedCall) and outer.file == file:
+            return NestedCall(self._reporter, file, self._name)
+        return TrackedCall(self._reporter, file)

@@ -1,4 +1,4 @@
-"""A Celery app as people have them, and the one line; :mod:`tests.adapters.test_celery` runs workers of it."""
+"""A typical Celery app with the adapter; :mod:`tests.adapters.test_celery` runs its workers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rag_pipeline.adapters import stage
 from rag_pipeline.adapters.celery import show
 
 app = Celery("tests", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
-show(app)  # the one line
+show(app)
 app.conf.update(
     broker_connection_retry_on_startup=True,
     result_expires=60,

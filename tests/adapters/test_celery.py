@@ -1,4 +1,4 @@
-"""Real workers over a real Redis: what a client of the worker's service sees of their tasks."""
+"""Runs real workers over a real Redis, and follows their services with a client."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 class CeleryWorker:
-    """A worker, the client that follows it, and an app to send tasks with."""
+    """A worker, a client that follows it, and an app that sends tasks."""
 
     def __init__(self, program: Program, port: int, watched: Watched, app: Any, queue: str) -> None:
         self.program = program
@@ -51,14 +51,14 @@ class CeleryWorker:
         return self._app.send_task(f"tests.adapters.celery_app.{task}", args, queue=self._queue, **options)
 
     def ends(self, number: int) -> list[tuple[str, str]]:
-        """Wait for so many ends of files; return them all."""
+        """Wait until this many files have ended; return all ends."""
         wait_until(lambda: len(self.watched.ends) >= number, f"{number} ends, not {self.watched.ends}")
         return self.watched.ends
 
 
 @contextmanager
 def worker(redis: RedisServer, name: str, *options: str, env: dict[str, str] | None = None) -> Iterator[CeleryWorker]:
-    """Run a worker of this name, with a queue of its own, and follow it from its start to its end."""
+    """Run a worker with its own queue, and follow its service."""
     arguments = ["-m", "celery", "-A", "tests.adapters.celery_app", "worker", "-l", "INFO", "-n", f"{name}@test"]
     arguments += ["-Q", name, "--without-gossip", "--without-mingle", *options]
     settings = {"BROKER": redis.url, "STATUS_PORT": "0", "C_FORCE_ROOT": "1", **(env or {})}
@@ -78,7 +78,7 @@ def worker(redis: RedisServer, name: str, *options: str, env: dict[str, str] | N
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_files_stages_and_failures_are_seen_live(redis: RedisServer, tmp_path: Path, pool: str) -> None:
+def test_a_client_sees_files_stages_and_failures_live(redis: RedisServer, tmp_path: Path, pool: str) -> None:
     with worker(redis, f"live-{pool}", *POOLS[pool]) as one:
         gates = [tmp_path / "one", tmp_path / "two"]
         one.send("staged", "a.pdf", [str(gate) for gate in gates])
@@ -102,7 +102,7 @@ def test_files_stages_and_failures_are_seen_live(redis: RedisServer, tmp_path: P
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_a_retry_is_a_failure_and_a_further_attempt(redis: RedisServer, pool: str) -> None:
+def test_a_retry_is_a_failure_and_another_attempt(redis: RedisServer, pool: str) -> None:
     with worker(redis, f"retry-{pool}", *POOLS[pool]) as one:
         one.send("flaky", "a.pdf")
         assert one.ends(3) == [("a.pdf", "failed"), ("a.pdf", "failed"), ("a.pdf", "completed")]
@@ -130,7 +130,7 @@ def test_hundreds_of_tasks_are_all_counted(redis: RedisServer) -> None:
         assert sorted(one.ends(300)) == sorted((f"{number}.pdf", "completed") for number in range(300))
 
 
-def test_what_a_lost_process_worked_on_has_failed(redis: RedisServer) -> None:
+def test_the_task_of_a_killed_process_fails(redis: RedisServer) -> None:
     with worker(redis, "lost", *POOLS["prefork"]) as one:
         one.send("dying", "a.pdf")
         one.send("leaving", "b.pdf")
@@ -141,7 +141,7 @@ def test_what_a_lost_process_worked_on_has_failed(redis: RedisServer) -> None:
         assert one.ends(3)[-1] == ("c.pdf", "completed")
 
 
-def test_what_is_out_of_time_or_revoked_has_failed(redis: RedisServer, tmp_path: Path) -> None:
+def test_timed_out_and_revoked_tasks_fail(redis: RedisServer, tmp_path: Path) -> None:
     with worker(redis, "limits", *POOLS["prefork"]) as one:
         one.send("patient", "a.pdf")
         assert one.ends(1) == [("a.pdf", "failed")]
@@ -169,7 +169,7 @@ def test_what_is_out_of_time_or_revoked_has_failed(redis: RedisServer, tmp_path:
         assert reasons == {"d.pdf": "revoked", "e.pdf": "expired"}
 
 
-def test_what_is_ignored_is_skipped_and_what_is_rejected_has_failed(redis: RedisServer) -> None:
+def test_ignored_tasks_are_skipped_and_rejected_ones_fail(redis: RedisServer) -> None:
     with worker(redis, "ignored", *POOLS["solo"]) as one:
         one.send("ignored", "a.pdf")
         one.send("rejected", "b.pdf")
@@ -197,7 +197,7 @@ def test_two_workers_share_a_redis(redis: RedisServer) -> None:
             wait_until(partial(_is_done, each.port, "two@test"))
 
 
-def test_a_port_that_is_taken_does_not_stop_the_worker(redis: RedisServer) -> None:
+def test_a_taken_port_does_not_stop_the_worker(redis: RedisServer) -> None:
     arguments = ["-m", "celery", "-A", "tests.adapters.celery_app", "worker", "-l", "INFO", "-n", "taken@test"]
     with taken_port() as port:
         settings = {"BROKER": redis.url, "STATUS_PORT": str(port), "C_FORCE_ROOT": "1"}
@@ -212,7 +212,7 @@ def test_a_port_that_is_taken_does_not_stop_the_worker(redis: RedisServer) -> No
             assert program.output.count("is incomplete") == 1
 
 
-def test_a_process_that_only_sends_shows_nothing(redis: RedisServer) -> None:
+def test_a_process_that_only_sends_tasks_reports_nothing(redis: RedisServer) -> None:
     code = """
 import sys
 from tests.adapters.celery_app import app, ingest, broken

@@ -1,4 +1,4 @@
-"""Messages of real forked children: whole, in order, none lost, and no child waits."""
+"""Messages of real forked children."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from collections.abc import Iterator
 import pytest
 
 from rag_pipeline.adapters import celery_channel
-from rag_pipeline.adapters.celery_channel import MAX_MESSAGE_BYTES, Channel
+from rag_pipeline.adapters.celery_channel import MAX_MESSAGE_BYTES, ReportChannel
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def channel() -> Iterator[Channel]:
-    channel = Channel()
+def channel() -> Iterator[ReportChannel]:
+    channel = ReportChannel()
     yield channel
     channel.close()
 
 
-def child(channel: Channel, name: str, number: int, size: int = 10) -> int:
-    """Fork a child that sends so many messages and exits once they are sent; return its pid."""
+def child(channel: ReportChannel, name: str, number: int, size: int = 10) -> int:
+    """Fork a child that sends ``count`` messages and exits; return its pid."""
     pid = os.fork()
     if pid:
         return pid
@@ -35,15 +35,16 @@ def child(channel: Channel, name: str, number: int, size: int = 10) -> int:
         os._exit(2)
 
 
-def receive(channel: Channel) -> tuple[list[bytes], threading.Thread]:
+def receive(channel: ReportChannel) -> tuple[list[bytes], threading.Thread]:
     received: list[bytes] = []
     thread = threading.Thread(target=channel.receive, args=(received.append,))
     thread.start()
     return received, thread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [10, 1000, MAX_MESSAGE_BYTES])
-def test_messages_of_several_children_arrive_whole_in_order_and_once(channel: Channel, size: int) -> None:
+def test_messages_of_several_children_arrive_whole_in_order_and_once(channel: ReportChannel, size: int) -> None:
     names = ("a", "b", "c")
     pids = [child(channel, name, 300, size) for name in names]
     received, thread = receive(channel)
@@ -56,8 +57,8 @@ def test_messages_of_several_children_arrive_whole_in_order_and_once(channel: Ch
         assert [int(index) for one, index in words if one == name] == list(range(300))
 
 
-def test_while_no_one_reads_a_child_goes_on_and_what_waits_arrives_later(channel: Channel) -> None:
-    for index in range(2000):  # more than the kernel takes
+def test_without_a_reader_children_go_on_and_their_messages_arrive_later(channel: ReportChannel) -> None:
+    for index in range(2000):  # more than the kernel buffers
         channel.send(str(index).encode())
     assert not channel.flush(0.01)
     received, thread = receive(channel)
@@ -67,8 +68,8 @@ def test_while_no_one_reads_a_child_goes_on_and_what_waits_arrives_later(channel
     assert received == [str(index).encode() for index in range(2000)]
 
 
-def test_what_waits_is_bounded_and_what_is_dropped_is_logged_once(
-    channel: Channel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_waiting_messages_are_bounded_and_drops_are_logged_once(
+    channel: ReportChannel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(celery_channel, "MAX_WAITING", 5)
     with caplog.at_level(logging.WARNING):
@@ -83,8 +84,8 @@ def test_what_waits_is_bounded_and_what_is_dropped_is_logged_once(
     assert 5 < len(received) < 2000
 
 
-def test_without_a_reader_messages_are_dropped_and_nothing_waits() -> None:
-    channel = Channel()
+def test_after_the_reader_has_closed_messages_are_dropped() -> None:
+    channel = ReportChannel()
     channel._reading.close()
     for _ in range(100):
         channel.send(b"x")
@@ -92,7 +93,7 @@ def test_without_a_reader_messages_are_dropped_and_nothing_waits() -> None:
     channel.close()
 
 
-def test_a_reader_that_goes_away_ends_the_waiting(channel: Channel) -> None:
+def test_a_reader_that_closes_ends_the_sending_thread(channel: ReportChannel) -> None:
     for _ in range(2000):
         channel.send(b"x")
     channel._reading.close()
@@ -100,6 +101,6 @@ def test_a_reader_that_goes_away_ends_the_waiting(channel: Channel) -> None:
     assert not channel._waiting
 
 
-def test_a_message_that_is_too_long_is_an_error(channel: Channel) -> None:
+def test_a_too_long_message_is_an_error(channel: ReportChannel) -> None:
     with pytest.raises(ValueError, match="at most 32768 bytes, not 32769"):
         channel.send(b"x" * (MAX_MESSAGE_BYTES + 1))

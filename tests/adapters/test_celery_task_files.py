@@ -1,4 +1,4 @@
-"""Which tasks are shown, and by which name."""
+"""The files of tasks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from rag_pipeline.adapters.celery_task_files import Tasks, TaskWork
-from rag_pipeline.adapters.celery_tracker import Kind
+from rag_pipeline.adapters.celery_task_files import RunningTask, TaskFiles
+from rag_pipeline.adapters.celery_tracker import ReportKind
 from rag_pipeline.adapters.current_file import current, stage
 from rag_pipeline.adapters.file_argument import Choice, File
 
@@ -28,7 +28,7 @@ def count(number: int) -> None: ...
 
 
 class Sent:
-    """A worker that keeps what is reported."""
+    """A worker that records the reports."""
 
     def __init__(self) -> None:
         self.reports: list[tuple[Any, ...]] = []
@@ -38,9 +38,9 @@ class Sent:
 
 
 @pytest.mark.parametrize("task", [ingest, bound])
-def test_the_file_is_the_first_argument_that_can_be_one(task: Any) -> None:
-    assert Tasks(None, None).file(task, ["a.pdf"], {}) == File("a.pdf", f"{task.name}:a.pdf")
-    assert Tasks(None, None).file(task, [], {"path": "a.pdf"}) == File("a.pdf", f"{task.name}:a.pdf")
+def test_the_file_is_the_first_suitable_argument(task: Any) -> None:
+    assert TaskFiles(None, None).file(task, ["a.pdf"], {}) == File("a.pdf", f"{task.name}:a.pdf")
+    assert TaskFiles(None, None).file(task, [], {"path": "a.pdf"}) == File("a.pdf", f"{task.name}:a.pdf")
 
 
 @pytest.mark.parametrize(
@@ -52,31 +52,31 @@ def test_the_file_is_the_first_argument_that_can_be_one(task: Any) -> None:
         (lambda *_, **__: None, None),
     ],
 )
-def test_it_can_be_chosen(choice: Choice, file: File | None) -> None:
-    assert Tasks(None, choice).file(ingest, ["a.pdf"], {"title": "T"}) == file
+def test_the_file_can_be_chosen(choice: Choice, file: File | None) -> None:
+    assert TaskFiles(None, choice).file(ingest, ["a.pdf"], {"title": "T"}) == file
 
 
-def test_tasks_without_a_file_of_another_app_and_of_celery_itself_are_not_shown() -> None:
-    assert Tasks(None, None).file(count, [7], {}) is None
-    assert Tasks(Celery("other", set_as_current=False), None).file(ingest, ["a.pdf"], {}) is None
-    assert Tasks(app, None).file(ingest, ["a.pdf"], {}) is not None
-    assert Tasks(None, None).file(app.tasks["celery.chunks"], ["a.pdf"], {}) is None
+def test_tasks_without_file_of_other_apps_and_of_celery_are_not_reported() -> None:
+    assert TaskFiles(None, None).file(count, [7], {}) is None
+    assert TaskFiles(Celery("other", set_as_current=False), None).file(ingest, ["a.pdf"], {}) is None
+    assert TaskFiles(app, None).file(ingest, ["a.pdf"], {}) is not None
+    assert TaskFiles(None, None).file(app.tasks["celery.chunks"], ["a.pdf"], {}) is None
 
 
 def test_stages_go_to_the_task_that_runs_here() -> None:
-    tasks, sent = Tasks(None, None), Sent()
-    tasks.enter(TaskWork(sent, "1", 2))  # type: ignore[arg-type]
+    tasks, sent = TaskFiles(None, None), Sent()
+    tasks.enter(RunningTask(sent, "1", 2))  # type: ignore[arg-type]
     stage("chunking", 0.5)
     assert not tasks.leave("1", 1)
     assert tasks.leave("1", 2)
     assert not tasks.leave("1", 2)
     assert current() is None
-    assert sent.reports == [(Kind.STAGE, "1", 2, ["chunking", 0.5])]
+    assert sent.reports == [(ReportKind.STAGE, "1", 2, ["chunking", 0.5])]
 
 
-def test_fractions_of_one_stage_are_sent_now_and_then_the_last_one_always() -> None:
+def test_fractions_of_a_stage_are_throttled_but_the_last_one_is_sent() -> None:
     sent = Sent()
-    work = TaskWork(sent, "1")  # type: ignore[arg-type]
+    work = RunningTask(sent, "1")  # type: ignore[arg-type]
     for part in range(1001):
         work.stage("embedding", part / 1000)
     work.stage("storing")

@@ -1,4 +1,4 @@
-"""Who takes a worker's reports: its main process itself, or from its children."""
+"""Reports of a worker's main process and of its children."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rag_pipeline import PipelineStatus
-from rag_pipeline.adapters.celery_tracker import Kind
-from rag_pipeline.adapters.celery_worker import Worker
+from rag_pipeline.adapters.celery_tracker import ReportKind
+from rag_pipeline.adapters.celery_worker import CeleryWorker
 from rag_pipeline.adapters.file_argument import File
 from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline
@@ -22,14 +22,14 @@ def pipeline() -> PipelineStatus:
     return new_pipeline("celery")
 
 
-def work(worker: Worker, *names: str) -> None:
+def work(worker: CeleryWorker, *names: str) -> None:
     for name in names:
-        worker.report(Kind.STARTED, name, File(name))
-        worker.report(Kind.COMPLETED, name)
+        worker.report(ReportKind.STARTED, name, File(name))
+        worker.report(ReportKind.COMPLETED, name)
 
 
-def test_before_it_begins_there_is_no_worker(pipeline: PipelineStatus) -> None:
-    worker = Worker(pipeline)
+def test_before_begin_nothing_is_reported(pipeline: PipelineStatus) -> None:
+    worker = CeleryWorker(pipeline)
     assert (worker.begun, worker.is_parent) == (False, False)
     work(worker, "a.pdf")
     for step in (worker.after_fork, worker.flush, worker.end):
@@ -37,8 +37,8 @@ def test_before_it_begins_there_is_no_worker(pipeline: PipelineStatus) -> None:
     assert not core_of(pipeline).reported
 
 
-def test_without_children_reports_are_taken_where_they_are_made(pipeline: PipelineStatus) -> None:
-    worker = Worker(pipeline)
+def test_without_children_reports_are_applied_directly(pipeline: PipelineStatus) -> None:
+    worker = CeleryWorker(pipeline)
     worker.begin("w@host")
     worker.ready(forks=False)
     assert pipeline.get()["status"] == "running"
@@ -53,10 +53,10 @@ def test_without_children_reports_are_taken_where_they_are_made(pipeline: Pipeli
     assert pipeline.get()["status"] == "stopped"
 
 
-# From 3.12 on Python says so of each fork of a process with threads, as a worker that shows its tasks is one.
+# Since Python 3.12 a fork of a process with threads emits a DeprecationWarning.
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_children_report_to_their_parent_and_the_end_waits_for_what_they_said(pipeline: PipelineStatus) -> None:
-    worker = Worker(pipeline)
+def test_children_report_to_their_parent_and_end_waits_for_them(pipeline: PipelineStatus) -> None:
+    worker = CeleryWorker(pipeline)
     worker.begin("w@host")
     worker.ready(forks=True)
     child = os.fork()
@@ -64,7 +64,7 @@ def test_children_report_to_their_parent_and_the_end_waits_for_what_they_said(pi
         try:
             worker.after_fork()
             work(worker, *(f"child {number}" for number in range(200)))
-            worker.end()  # of the parent's, so it does nothing
+            worker.end()  # in a child it does nothing
             worker.flush()
         finally:
             os._exit(0)
@@ -75,10 +75,11 @@ def test_children_report_to_their_parent_and_the_end_waits_for_what_they_said(pi
     assert (state["total_processed"], state["status"]) == (201, "stopped")
 
 
-def test_it_is_stopped_only_once_all_reports_are_taken(
+@pytest.mark.slow
+def test_it_is_stopped_only_after_all_reports_are_applied(
     pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker, order, never = Worker(pipeline), [], threading.Event()
+    worker, order, never = CeleryWorker(pipeline), [], threading.Event()
     worker.begin("w@host")
     worker.ready(forks=True)
 
@@ -86,22 +87,22 @@ def test_it_is_stopped_only_once_all_reports_are_taken(
         never.wait(0.2)
         order.append("report")
 
-    monkeypatch.setattr(worker._desk, "take", take)
+    monkeypatch.setattr(worker._tracker, "take", take)
     monkeypatch.setattr(worker.reporter, "update", lambda **_: order.append("stopped"))
     work(worker, "a.pdf")
     worker.end()
     assert order == ["report", "report", "stopped"]
 
 
-def test_a_worker_that_never_got_ready_is_not_shown(pipeline: PipelineStatus) -> None:
-    worker = Worker(pipeline)
+def test_a_worker_that_was_never_ready_is_not_reported(pipeline: PipelineStatus) -> None:
+    worker = CeleryWorker(pipeline)
     worker.begin("w@host")
     worker.end()
     assert not core_of(pipeline).reported
 
 
-def test_a_report_that_makes_no_sense_does_not_end_the_hearing(pipeline: PipelineStatus) -> None:
-    worker = Worker(pipeline)
+def test_a_malformed_report_does_not_stop_the_receiving(pipeline: PipelineStatus) -> None:
+    worker = CeleryWorker(pipeline)
     worker.begin("w@host")
     worker.ready(forks=True)
     assert worker._channel is not None
@@ -111,13 +112,14 @@ def test_a_report_that_makes_no_sense_does_not_end_the_hearing(pipeline: Pipelin
     worker.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("env", "expected"), [({}, "w@host"), ({"RAG_PIPELINE_ID": "mine"}, "mine")])
-def test_the_pipeline_has_the_workers_name_unless_it_is_given_one(
+def test_the_pipeline_id_is_the_workers_name_by_default(
     monkeypatch: pytest.MonkeyPatch, env: dict[str, str], expected: str
 ) -> None:
     for key, value in env.items():
         monkeypatch.setenv(key, value)
-    worker = Worker()
+    worker = CeleryWorker()
     worker.begin("w@host")
     pipeline: Any = worker.reporter.pipeline
     assert (pipeline.pipeline_id, pipeline.pipeline_type) == (expected, "celery")

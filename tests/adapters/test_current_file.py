@@ -16,7 +16,7 @@ class Recorded:
         self.stages.append((stage, progress))
 
 
-def test_a_stage_goes_to_the_file_that_is_worked_on() -> None:
+def test_a_stage_goes_to_the_current_file() -> None:
     outer, inner = Recorded(), Recorded()
     with working_on(outer):
         stage("one")
@@ -26,12 +26,12 @@ def test_a_stage_goes_to_the_file_that_is_worked_on() -> None:
     assert (outer.stages, inner.stages) == ([("one", None), ("three", None)], [("two", 0.5)])
 
 
-def test_outside_of_one_a_stage_does_nothing() -> None:
+def test_without_a_current_file_a_stage_does_nothing() -> None:
     assert current() is None
     stage("nowhere")
 
 
-def test_threads_do_not_share_it() -> None:
+def test_threads_do_not_share_the_current_file() -> None:
     seen: list[object] = []
     with working_on(Recorded()):
         thread = threading.Thread(target=lambda: seen.append(current()))
@@ -40,7 +40,7 @@ def test_threads_do_not_share_it() -> None:
     assert seen == [None]
 
 
-def test_tasks_have_their_own() -> None:
+def test_asyncio_tasks_have_their_own_current_file() -> None:
     async def work(file: Recorded) -> None:
         with working_on(file):
             await asyncio.sleep(0)
@@ -55,7 +55,7 @@ def test_tasks_have_their_own() -> None:
     assert one.stages == other.stages == [("mine", None)]
 
 
-def test_what_was_entered_is_left_again() -> None:
+def test_leaving_restores_the_former_current_file() -> None:
     file = Recorded()
     token = enter(file)
     assert current() is file

@@ -1,4 +1,4 @@
-"""The decorator, on each kind of function, as a client sees it."""
+"""The decorator on each kind of function, as a client sees it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pipeline() -> PipelineStatus:
     return new_pipeline()
 
 
-def test_files_stages_and_failures_are_seen_live(pipeline: PipelineStatus) -> None:
+def test_a_client_sees_files_stages_and_failures_live(pipeline: PipelineStatus) -> None:
     with watching(pipeline) as watched:
 
         @tracked(status=pipeline)
@@ -47,7 +47,7 @@ def test_files_stages_and_failures_are_seen_live(pipeline: PipelineStatus) -> No
         assert watched.end("b.pdf")["error"] == error
 
 
-def test_without_an_argument_it_shows_a_pipeline_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_status_it_uses_a_pipeline_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from rag_pipeline.adapters import tracked
     from rag_pipeline.adapters.reporter import Reporter
 
@@ -61,7 +61,7 @@ def test_without_an_argument_it_shows_a_pipeline_of_the_process(monkeypatch: pyt
     assert own.get()["total_processed"] == 1
 
 
-def test_methods_work_and_what_the_call_is_about_can_be_chosen(pipeline: PipelineStatus) -> None:
+def test_methods_work_and_the_file_can_be_chosen(pipeline: PipelineStatus) -> None:
     class Store:
         @tracked(file=lambda _, order: File(order["name"], order["id"]), status=pipeline)
         def add(self, order: dict[str, str]) -> str:
@@ -75,14 +75,14 @@ def test_methods_work_and_what_the_call_is_about_can_be_chosen(pipeline: Pipelin
     assert [(f["name"], f["id"]) for f in pipeline.get()["files_completed"]] == [("a.pdf", "7"), ("b.pdf", None)]
 
 
-def test_an_argument_that_is_not_there_is_an_error_where_the_function_is_made() -> None:
+def test_a_missing_argument_is_an_error_at_decoration() -> None:
     with pytest.raises(ValueError, match="has no argument 'pth'"):
 
         @tracked(file="pth")
         def ingest(path: str) -> None: ...
 
 
-def test_a_call_about_no_file_is_made_all_the_same(pipeline: PipelineStatus) -> None:
+def test_a_call_without_a_file_still_runs(pipeline: PipelineStatus) -> None:
     @tracked(status=pipeline)
     def double(number: int) -> int:
         return number * 2
@@ -91,7 +91,7 @@ def test_a_call_about_no_file_is_made_all_the_same(pipeline: PipelineStatus) -> 
     assert not core_of(pipeline).reported
 
 
-def test_a_wrong_call_raises_what_it_always_did(pipeline: PipelineStatus) -> None:
+def test_a_call_with_wrong_arguments_raises_the_usual_error(pipeline: PipelineStatus) -> None:
     @tracked(status=pipeline)
     def ingest(path: str) -> None: ...
 
@@ -99,7 +99,7 @@ def test_a_wrong_call_raises_what_it_always_did(pipeline: PipelineStatus) -> Non
         ingest()  # type: ignore[call-arg]
 
 
-def test_tracked_functions_within_are_stages(pipeline: PipelineStatus) -> None:
+def test_nested_tracked_functions_are_stages(pipeline: PipelineStatus) -> None:
     @tracked(status=pipeline)
     def embed(path: str) -> None: ...
 
@@ -113,7 +113,7 @@ def test_tracked_functions_within_are_stages(pipeline: PipelineStatus) -> None:
     assert [(file["name"], file["stage"]) for file in done] == [("other.pdf", None), ("a.pdf", "embed")]
 
 
-def test_coroutines_are_shown_while_they_wait(pipeline: PipelineStatus) -> None:
+def test_coroutines_are_in_flight_while_they_wait(pipeline: PipelineStatus) -> None:
     @tracked(status=pipeline)
     async def ingest(path: str) -> str:
         await asyncio.sleep(0)
@@ -133,7 +133,7 @@ def test_coroutines_are_shown_while_they_wait(pipeline: PipelineStatus) -> None:
     assert state["files_failed"][0]["error"]["stage"] == "stage of c.pdf"
 
 
-def test_a_coroutine_that_is_cancelled_has_failed(pipeline: PipelineStatus) -> None:
+def test_a_cancelled_coroutine_fails(pipeline: PipelineStatus) -> None:
     @tracked(status=pipeline)
     async def ingest(path: str) -> None:
         await asyncio.Event().wait()
@@ -150,7 +150,7 @@ def test_a_coroutine_that_is_cancelled_has_failed(pipeline: PipelineStatus) -> N
     assert pipeline.get()["files_failed"][0]["error"]["type"] == "CancelledError"
 
 
-def test_a_generator_works_on_its_file_in_its_steps_alone(pipeline: PipelineStatus) -> None:
+def test_a_generators_file_is_current_only_during_its_steps(pipeline: PipelineStatus) -> None:
     @tracked(status=pipeline)
     def chunks(path: str) -> Iterator[str]:
         stage("reading")
@@ -184,7 +184,7 @@ def test_a_generator_that_is_closed_early_is_skipped(pipeline: PipelineStatus) -
     assert pipeline.get()["total_skipped"] == 1
 
 
-def test_an_async_generator_is_shown_from_its_first_step_to_its_last(pipeline: PipelineStatus) -> None:
+def test_an_async_generator_is_in_flight_from_its_first_step_to_its_last(pipeline: PipelineStatus) -> None:
     @tracked(status=pipeline)
     async def chunks(path: str) -> AsyncGenerator[int, str]:
         answer = yield 1
@@ -209,7 +209,7 @@ def test_an_async_generator_is_shown_from_its_first_step_to_its_last(pipeline: P
     assert [file["name"] for file in state["files_skipped"]] == ["b.pdf"]
 
 
-def test_an_async_generator_gets_what_is_thrown_in(pipeline: PipelineStatus) -> None:
+def test_exceptions_thrown_into_an_async_generator_reach_it(pipeline: PipelineStatus) -> None:
     @tracked(status=pipeline)
     async def chunks(path: str) -> AsyncGenerator[int, None]:
         try:
@@ -235,7 +235,7 @@ STEPS = st.lists(st.sampled_from(["next", "send", "throw", "throw-other"]), max_
 
 
 def script(number: int) -> Generator[int, int, str]:
-    """A generator with something to lose: it answers, catches, and returns."""
+    """A generator that uses the whole protocol: it answers, catches and returns."""
     total = 0
     for step in range(number):
         try:
@@ -246,7 +246,7 @@ def script(number: int) -> Generator[int, int, str]:
 
 
 def play(iterator: Generator[int, int, str], steps: list[str]) -> list[object]:
-    """Return all that came of the steps."""
+    """Return the results of the steps."""
     moves: dict[str, Callable[[], object]] = {
         "next": lambda: next(iterator),
         "send": lambda: iterator.send(7),
@@ -259,14 +259,14 @@ def play(iterator: Generator[int, int, str], steps: list[str]) -> list[object]:
             seen.append(moves[step]())
         except StopIteration as end:
             seen.append(("returned", end.value))
-        except Exception as error:  # noqa: BLE001 - whatever it is has to be the same
+        except Exception as error:  # noqa: BLE001 - any exception must be the same
             seen.append((type(error), str(error)))
     return seen
 
 
 @pytest.mark.slow
 @given(number=st.integers(0, 4), steps=STEPS)
-def test_a_tracked_generator_does_what_the_generator_does(number: int, steps: list[str]) -> None:
+def test_a_tracked_generator_behaves_like_the_original(number: int, steps: list[str]) -> None:
     pipeline = PipelineStatus("pipeline", "adapter-test-generator")
     shown = tracked(file=lambda _: "a.pdf", status=pipeline)(script)
     untold = tracked(file=lambda _: None, status=pipeline)(script)
@@ -289,7 +289,7 @@ def test_a_tracked_function_is_of_the_same_kind(kind: Callable[[object], bool], 
     assert inspect.signature(made) == inspect.signature(function)
 
 
-def test_a_tracked_coroutine_function_is_one() -> None:
+def test_a_tracked_coroutine_function_is_a_coroutine_function() -> None:
     async def coroutine(path: str) -> None: ...
 
     async def generator(path: str) -> AsyncGenerator[int, None]:
@@ -299,7 +299,7 @@ def test_a_tracked_coroutine_function_is_one() -> None:
     assert inspect.isasyncgenfunction(tracked(generator))
 
 
-def test_a_choice_that_fails_does_not_stop_the_work(pipeline: PipelineStatus) -> None:
+def test_a_failing_choice_does_not_stop_the_work(pipeline: PipelineStatus) -> None:
     @tracked(file=lambda _: 1 / 0, status=pipeline)
     def ingest(path: str) -> str:
         return path

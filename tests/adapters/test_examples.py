@@ -1,4 +1,4 @@
-"""The examples: each does the same with and without its one line, and with it is seen over the service."""
+"""The examples: each works the same with and without the adapter, and the service shows it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ for server in running:
 
 
 def play(example: Path) -> tuple[str, dict[str, Any]]:
-    """Return what the example prints, and the state that its service shows at its end."""
+    """Return the output of the example, and the final state that its service shows."""
     done = run("-W", "error", "-c", WATCHED, str(example), env={"STATUS_PORT": "0"})
     assert (done.returncode, done.stderr) == (0, "")
     output, _, shown = done.stdout.partition("shown ")
@@ -38,7 +38,7 @@ def play(example: Path) -> tuple[str, dict[str, Any]]:
 
 
 def without_the_line(example: Path, folder: Path) -> Path:
-    """Copy the example without what belongs to this package, to a place from which it finds the documents."""
+    """Copy the example without this package's lines to a folder from which it finds the documents."""
     source = example.read_text(encoding="utf-8").replace("Path(__file__)", f"Path({str(example)!r})")
     kept = [line for line in source.splitlines() if not any(mark in line for mark in THE_LINE)]
     copy = folder / example.name
@@ -54,7 +54,7 @@ def without_the_line(example: Path, folder: Path) -> Path:
         ("tracked_function.py", "pipeline", 3, 1, 0),
     ],
 )
-def test_an_example_is_shown_and_does_what_it_did(
+def test_an_example_is_reported_and_works_as_before(
     tmp_path: Path, name: str, pipeline_type: str, processed: int, failed: int, skipped: int
 ) -> None:
     output, shown = play(EXAMPLES / name)
@@ -68,7 +68,7 @@ def test_an_example_is_shown_and_does_what_it_did(
 
 
 @needs_redis
-def test_the_worker_of_the_example_is_shown(tmp_path: Path) -> None:
+def test_the_worker_of_the_example_is_reported(tmp_path: Path) -> None:
     document = ROOT / "examples" / "documents" / "welcome.txt"
     with running(tmp_path / "redis") as redis:
         env = {"CELERY_BROKER_URL": redis.url, "STATUS_PORT": "0", "C_FORCE_ROOT": "1"}

@@ -1,4 +1,4 @@
-"""Which file a call is about."""
+"""Finding the file of a call."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def test_a_short_text_names_a_file(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "  ", "two\nlines", "x" * (MAX_NAME_LENGTH + 1), None, 7, b"a.pdf", ["a"]])
-def test_other_values_name_none(value: object) -> None:
+def test_other_values_name_no_file(value: object) -> None:
     assert file_of(value) is None
 
 
-def test_a_path_names_a_file_and_a_file_is_one() -> None:
+def test_a_path_names_a_file_and_a_file_is_kept() -> None:
     assert file_of(Path("a/b.pdf")) == File("a/b.pdf")
     assert file_of(File("b.pdf", "7")) == File("b.pdf", "7")
 
 
 @pytest.mark.slow
 @given(st.one_of(st.text(), st.binary(), st.integers(), st.none(), st.lists(st.text())))
-def test_what_names_a_file_can_be_shown(value: object) -> None:
+def test_any_named_file_can_be_reported(value: object) -> None:
     file = file_of(value)
     assert file is None or check_name("filename", file.name)
 
@@ -52,11 +52,11 @@ def test_the_first_text_or_path_is_the_file() -> None:
     assert FileArgument(Loader.load).find((Loader(), 3), {"at": 4, "from_": "d.pdf"}) == File("d.pdf")
 
 
-def test_a_call_without_a_file_has_none() -> None:
+def test_a_call_without_a_suitable_argument_has_no_file() -> None:
     assert FileArgument(ingest).find((1, 2), {}) is None
 
 
-def test_a_call_that_is_wrong_itself_has_none() -> None:
+def test_a_call_with_wrong_arguments_has_no_file() -> None:
     assert FileArgument(ingest).find((), {"path": "a.pdf"}) is None
 
 
@@ -65,7 +65,7 @@ def test_the_argument_can_be_named() -> None:
     assert FileArgument(Loader.load, "source").find((Loader(), "a"), {"source": "b"}) == File("b")
 
 
-def test_an_argument_that_is_not_there_is_an_error_at_once() -> None:
+def test_a_missing_argument_is_an_error_at_once() -> None:
     with pytest.raises(ValueError, match=r"^ingest\(\) has no argument 'pth'$"):
         FileArgument(ingest, "pth")
 
@@ -76,7 +76,7 @@ def test_a_function_can_choose_the_file() -> None:
     assert FileArgument(ingest, lambda *_: None).find((7, "a.pdf"), {}) is None
 
 
-def test_a_signature_takes_its_arguments_and_any_where_it_has_a_rest() -> None:
+def test_a_signature_takes_its_arguments_and_any_with_kwargs() -> None:
     assert takes(inspect.signature(ingest), "title")
     assert not takes(inspect.signature(ingest), "name")
     assert takes(inspect.signature(Loader.load), "anything")

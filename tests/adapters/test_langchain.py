@@ -1,4 +1,4 @@
-"""LangChain's own ``index`` and ``aindex`` with its own stores, over a real service."""
+"""LangChain's ``index`` and ``aindex`` with LangChain's stores, and a real service."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def chunks(source: str, *texts: str) -> list[Document]:
 
 
 class Library:
-    """A vector store, its record manager, and both ways to index into them."""
+    """A vector store with its record manager, indexed synchronously or asynchronously."""
 
     def __init__(self, *, asynchronous: bool, shown: bool = True) -> None:
         self.store = InMemoryVectorStore(DeterministicFakeEmbedding(size=4))
@@ -57,7 +57,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> PipelineStatus:
     return pipeline
 
 
-def test_files_stages_and_failures_are_seen_live(library: Library, pipeline: PipelineStatus) -> None:
+def test_a_client_sees_files_stages_and_failures_live(library: Library, pipeline: PipelineStatus) -> None:
     with watching(pipeline) as watched:
 
         class Loader(BaseLoader):
@@ -72,14 +72,14 @@ def test_files_stages_and_failures_are_seen_live(library: Library, pipeline: Pip
             library.index(Loader(), batch_size=3)
         watched.wait_for("error")
         assert watched.started == ["a.md", "b.md", "c.md"]
-        # b.md's documents were stored, but no other file had come by then: more of it could have.
+        # All documents of b.md were stored, but no other file had come, so it had not ended.
         assert watched.ends == [("a.md", "completed"), ("b.md", "failed"), ("c.md", "failed")]
         assert watched.end("a.md")["result"] == {"added": 2, "updated": 0, "skipped": 0}
         assert watched.end("c.md")["error"]["type"] == "UnicodeDecodeError"
         assert "invalid start byte" in watched.state["error"]
 
 
-def test_a_store_that_fails_fails_the_files_of_its_batch(library: Library, pipeline: PipelineStatus) -> None:
+def test_a_failing_store_fails_the_files_of_its_batch(library: Library, pipeline: PipelineStatus) -> None:
     with watching(pipeline) as watched:
 
         class Embedding(DeterministicFakeEmbedding):
@@ -98,7 +98,7 @@ def test_a_store_that_fails_fails_the_files_of_its_batch(library: Library, pipel
         )  # fmt: skip
 
 
-def test_what_is_new_unchanged_and_gone_is_told_apart(library: Library, pipeline: PipelineStatus) -> None:
+def test_new_unchanged_and_deleted_files_are_distinguished(library: Library, pipeline: PipelineStatus) -> None:
     with watching(pipeline) as watched:
         library.index([*chunks("a.md", "one", "two"), *chunks("b.md", "three")], cleanup="full")
         result = library.index([*chunks("a.md", "one", "2"), *chunks("c.md", "four")], cleanup="full")
@@ -169,7 +169,7 @@ def test_errors_are_those_of_langchain(pipeline: PipelineStatus, options: dict[s
 
 
 class OldLoader(BaseLoader):
-    """A loader from before there was lazy loading."""
+    """A loader without lazy loading."""
 
     def load(self) -> list[Document]:
         return RUNS[0]
@@ -186,7 +186,7 @@ async def stream() -> AsyncIterator[Document]:
         yield document
 
 
-def test_documents_come_from_whatever_langchain_takes(library: Library, pipeline: PipelineStatus) -> None:
+def test_every_kind_of_source_is_accepted(library: Library, pipeline: PipelineStatus) -> None:
     assert library.index(OldLoader())["num_added"] == 3
     assert library.index(iter(RUNS[0]))["num_added"] == 0
     assert (pipeline.get()["total_processed"], pipeline.get()["total_skipped"]) == (0, 2)
@@ -198,7 +198,7 @@ def test_documents_can_come_asynchronously(pipeline: PipelineStatus, make: Any) 
     assert pipeline.get()["total_processed"] == 2
 
 
-def test_what_can_not_be_shown_does_not_stop_the_work(
+def test_a_failing_report_does_not_stop_the_work(
     library: Library, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("taken", "keyed", "looked_up", "written", "done"):

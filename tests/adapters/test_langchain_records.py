@@ -1,4 +1,4 @@
-"""The record manager in between passes every call on, and shows those that tell of the run."""
+"""The wrapper forwards every call, and observes some."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from langchain_core.indexing import InMemoryRecordManager, RecordManager
 
-from rag_pipeline.adapters.langchain_records import WatchedRecords
-from rag_pipeline.adapters.langchain_run import Indexing
+from rag_pipeline.adapters.langchain_records import ObservedRecordManager
+from rag_pipeline.adapters.langchain_run import IndexingRun
 from rag_pipeline.adapters.reporter import Reporter
 from tests.adapters.watched import new_pipeline
 
 
-class Run(Indexing):
-    """Keeps what it is told."""
+class Run(IndexingRun):
+    """Records the observed calls."""
 
     def __init__(self, *, finds_gone: bool = True) -> None:
         super().__init__(Reporter("langchain", new_pipeline()), finds_gone=finds_gone)
@@ -61,10 +61,10 @@ EXPECTED = [
 
 def watched(run: Run, store: object) -> tuple[RecordManager, InMemoryRecordManager]:
     records = InMemoryRecordManager(namespace="n")
-    return WatchedRecords(records, store, run, Reporter("langchain", new_pipeline())), records
+    return ObservedRecordManager(records, store, run, Reporter("langchain", new_pipeline())), records
 
 
-def test_calls_are_passed_on_and_told() -> None:
+def test_calls_are_forwarded_and_observed() -> None:
     run = Run()
     manager, records = watched(run, Store())
     manager.create_schema()
@@ -79,7 +79,7 @@ def test_calls_are_passed_on_and_told() -> None:
     assert records.list_keys() == ["2"]
 
 
-def test_asynchronous_calls_too() -> None:
+def test_async_calls_are_forwarded_and_observed() -> None:
     async def calls() -> None:
         await manager.acreate_schema()
         assert await manager.aexists(["1", "2"]) == [False, False]
@@ -98,7 +98,7 @@ def test_asynchronous_calls_too() -> None:
 
 
 @pytest.mark.parametrize("finds_gone", [True, False])
-def test_a_store_that_can_not_name_them_is_no_error(finds_gone: bool) -> None:
+def test_a_store_without_get_by_ids_is_no_error(finds_gone: bool) -> None:
     run = Run(finds_gone=finds_gone)
     manager, records = watched(run, Unable())
     records.update(["1"])
@@ -107,7 +107,7 @@ def test_a_store_that_can_not_name_them_is_no_error(finds_gone: bool) -> None:
     assert run.told == []
 
 
-def test_the_store_is_not_asked_where_it_is_of_no_use() -> None:
+def test_the_store_is_queried_only_if_needed() -> None:
     run = Run(finds_gone=False)
     manager, records = watched(run, None)
     records.update(["1"])
@@ -116,6 +116,6 @@ def test_the_store_is_not_asked_where_it_is_of_no_use() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(RecordManager.__abstractmethods__))
-def test_each_call_takes_what_langchains_own_takes(name: str) -> None:
-    ours, theirs = (inspect.signature(getattr(kind, name)) for kind in (WatchedRecords, RecordManager))
+def test_signatures_equal_those_of_langchain(name: str) -> None:
+    ours, theirs = (inspect.signature(getattr(kind, name)) for kind in (ObservedRecordManager, RecordManager))
     assert list(ours.parameters) == list(theirs.parameters)

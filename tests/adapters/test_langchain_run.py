@@ -1,4 +1,4 @@
-"""What one run of LangChain's indexing does to its files, from the calls that it makes."""
+"""The status of files that results from the calls of one run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters import langchain_run
-from rag_pipeline.adapters.langchain_run import UNNAMED, Indexing
+from rag_pipeline.adapters.langchain_run import UNNAMED, IndexingRun
 from rag_pipeline.adapters.reporter import Reporter
 from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline
@@ -32,8 +32,8 @@ def pipeline() -> PipelineStatus:
     return new_pipeline()
 
 
-def index(run: Indexing, *documents: tuple[str, str], exist: set[str] = frozenset()) -> None:  # type: ignore[assignment]
-    """Let one batch pass by: source and key of each document."""
+def index(run: IndexingRun, *documents: tuple[str, str], exist: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    """Index one batch, given the source and key of each document."""
     for source, _ in documents:
         run.taken(doc(source))
     keys = dict.fromkeys(key for _, key in documents)
@@ -48,8 +48,8 @@ def results(pipeline: PipelineStatus) -> dict[str, Any]:
     return {file["name"]: file["result"] for file in pipeline.get()["files_completed"]}
 
 
-def test_a_file_is_done_once_another_has_come(pipeline: PipelineStatus) -> None:
-    run = Indexing(Reporter("langchain", pipeline))
+def test_a_file_ends_once_another_one_has_come(pipeline: PipelineStatus) -> None:
+    run = IndexingRun(Reporter("langchain", pipeline))
     index(run, ("a", "1"), ("a", "2"), ("b", "3"))
     assert results(pipeline) == {"a": {"added": 2, "updated": 0, "skipped": 0}}
     index(run, ("b", "4"), ("b", "5"))
@@ -60,8 +60,8 @@ def test_a_file_is_done_once_another_has_come(pipeline: PipelineStatus) -> None:
     assert (state["status"], state["documents_added"], state["documents_deleted"]) == ("idle", 5, 0)
 
 
-def test_a_file_of_which_nothing_is_new_is_skipped(pipeline: PipelineStatus) -> None:
-    run = Indexing(Reporter("langchain", pipeline))
+def test_an_unchanged_file_is_skipped(pipeline: PipelineStatus) -> None:
+    run = IndexingRun(Reporter("langchain", pipeline))
     index(run, ("a", "1"), ("a", "2"), ("b", "3"), ("b", "4"), exist={"1", "2", "4"})
     run.done({})
     state = pipeline.get()
@@ -69,22 +69,22 @@ def test_a_file_of_which_nothing_is_new_is_skipped(pipeline: PipelineStatus) -> 
     assert results(pipeline) == {"b": {"added": 1, "updated": 0, "skipped": 1}}
 
 
-def test_documents_that_are_there_twice_are_skipped_once(pipeline: PipelineStatus) -> None:
-    run = Indexing(Reporter("langchain", pipeline))
+def test_duplicate_documents_are_skipped_once(pipeline: PipelineStatus) -> None:
+    run = IndexingRun(Reporter("langchain", pipeline))
     index(run, ("a", "1"), ("a", "1"), ("a", "2"))
     run.done({})
     assert results(pipeline) == {"a": {"added": 2, "updated": 0, "skipped": 1}}
 
 
-def test_what_is_forced_is_updated(pipeline: PipelineStatus) -> None:
-    run = Indexing(Reporter("langchain", pipeline), force_update=True)
+def test_forced_documents_are_updated(pipeline: PipelineStatus) -> None:
+    run = IndexingRun(Reporter("langchain", pipeline), force_update=True)
     index(run, ("a", "1"), ("a", "2"), exist={"1"})
     run.done({})
     assert results(pipeline) == {"a": {"added": 1, "updated": 1, "skipped": 0}}
 
 
 def test_stages_are_loading_and_storing(pipeline: PipelineStatus) -> None:
-    run = Indexing(Reporter("langchain", pipeline))
+    run = IndexingRun(Reporter("langchain", pipeline))
     for source in ("a", "b"):
         run.taken(doc(source))
     assert [file["stage"] for file in pipeline.get()["files_processing"]] == ["loading", "loading"]
@@ -94,8 +94,8 @@ def test_stages_are_loading_and_storing(pipeline: PipelineStatus) -> None:
     assert [file["stage"] for file in pipeline.get()["files_processing"]] == ["loading", "storing"]
 
 
-def test_an_error_fails_what_is_in_work_and_nothing_else(pipeline: PipelineStatus) -> None:
-    run = Indexing(Reporter("langchain", pipeline))
+def test_an_error_fails_the_files_in_flight_only(pipeline: PipelineStatus) -> None:
+    run = IndexingRun(Reporter("langchain", pipeline))
     index(run, ("a", "1"), ("b", "2"))
     run.taken(doc("c"))
     run.failed(ConnectionError("the store is gone"))
@@ -104,12 +104,12 @@ def test_an_error_fails_what_is_in_work_and_nothing_else(pipeline: PipelineStatu
     assert state["files_failed"][0]["error"]["type"] == "ConnectionError"
     assert (state["total_processed"], state["files_in_flight"]) == (1, 0)
     assert (state["status"], state["error"]) == ("error", "ConnectionError: the store is gone")
-    Indexing(Reporter("langchain", pipeline))
+    IndexingRun(Reporter("langchain", pipeline))
     assert (pipeline.get()["status"], pipeline.get().get("error")) == ("processing", None)
 
 
-def test_files_that_did_not_come_again_are_deleted_once(pipeline: PipelineStatus) -> None:
-    run = Indexing(Reporter("langchain", pipeline), finds_gone=True)
+def test_files_that_the_source_no_longer_has_are_deleted_once(pipeline: PipelineStatus) -> None:
+    run = IndexingRun(Reporter("langchain", pipeline), finds_gone=True)
     index(run, ("a", "1"))
     for batch in (["a", "b", "b"], ["b", "c", None]):
         run.about_to_delete([doc(source) for source in batch])
@@ -117,16 +117,16 @@ def test_files_that_did_not_come_again_are_deleted_once(pipeline: PipelineStatus
     assert pipeline.get()["total_deleted"] == 2
 
 
-def test_only_what_is_deleted_is_shown_as_deleted(pipeline: PipelineStatus) -> None:
-    run = Indexing(Reporter("langchain", pipeline), finds_gone=True)
+def test_only_deleted_documents_count_as_deleted(pipeline: PipelineStatus) -> None:
+    run = IndexingRun(Reporter("langchain", pipeline), finds_gone=True)
     run.about_to_delete([doc("a")])
     run.failed(OSError("no"))
     assert pipeline.get()["total_deleted"] == 0
 
 
-def test_the_memory_of_sources_is_bounded(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_remembered_sources_is_bounded(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(langchain_run, "MAX_SOURCES_REMEMBERED", 2)
-    run = Indexing(Reporter("langchain", pipeline), finds_gone=True)
+    run = IndexingRun(Reporter("langchain", pipeline), finds_gone=True)
     for source in ("a", "b", "c"):
         index(run, (source, source))
     assert not run.finds_gone
@@ -145,25 +145,26 @@ def test_the_memory_of_sources_is_bounded(pipeline: PipelineStatus, monkeypatch:
         ({}, UNNAMED),
     ],
 )
-def test_a_file_is_named_by_where_its_documents_came_from(
+def test_a_file_is_named_by_the_metadata_of_its_documents(
     pipeline: PipelineStatus, metadata: dict[str, object], name: str
 ) -> None:
-    Indexing(Reporter("langchain", pipeline)).taken(Doc("1", dict(metadata)))
+    IndexingRun(Reporter("langchain", pipeline)).taken(Doc("1", dict(metadata)))
     assert pipeline.get()["files_processing"][0]["name"] == name
 
 
-def test_the_users_own_key_comes_first(pipeline: PipelineStatus) -> None:
-    Indexing(Reporter("langchain", pipeline), source_key="page").taken(Doc("1", {"source": "a", "page": "a#1"}))
+def test_the_users_source_key_comes_first(pipeline: PipelineStatus) -> None:
+    IndexingRun(Reporter("langchain", pipeline), source_key="page").taken(Doc("1", {"source": "a", "page": "a#1"}))
     assert pipeline.get()["files_processing"][0]["name"] == "a#1"
 
 
+@pytest.mark.slow
 @given(
     batches=st.lists(
         st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9).map(str)), min_size=1, max_size=6), max_size=6
     ),
     exist=st.sets(st.integers(0, 9).map(str)),
 )
-def test_every_document_is_counted_once_and_no_file_stays_in_work(
+def test_every_document_is_counted_once_and_no_file_stays_in_flight(
     batches: list[list[tuple[str, str]]], exist: set[str]
 ) -> None:
     pipeline = PipelineStatus("langchain", "adapter-test-batches")
@@ -178,7 +179,7 @@ def test_every_document_is_counted_once_and_no_file_stays_in_work(
             counted.append({"skipped": int(reason.split()[2])})
             super().skip(file, reason)
 
-    run = Indexing(Counting("langchain", pipeline))
+    run = IndexingRun(Counting("langchain", pipeline))
     for batch in batches:
         index(run, *((source, source + key) for source, key in batch), exist=exist)
     run.done({})

@@ -1,4 +1,4 @@
-"""Real ingestion pipelines, over a real service; what they return and raise is as without the line."""
+"""Real ingestion pipelines with a real service; results and errors are those of LlamaIndex."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEXT = "One sentence of some words. " * 20
 
 
 class Embedding(BaseEmbedding):
-    """Waits for what the test has to see, and fails where it is to fail."""
+    """Waits until the test has seen the stage, and fails on request."""
 
     before: Callable[[list[str]], None] | None = None
 
@@ -82,7 +82,7 @@ def splitter() -> SentenceSplitter:
 
 
 @pytest.mark.slow
-def test_files_stages_and_failures_are_seen_live(ingest: Ingest, status: PipelineStatus) -> None:
+def test_a_client_sees_files_stages_and_failures_live(ingest: Ingest, status: PipelineStatus) -> None:
     with watching(status) as watched:
 
         def embed(texts: list[str]) -> None:
@@ -119,12 +119,12 @@ def test_each_file_has_its_own_fraction_of_the_embedding(ingest: Ingest, status:
         watched.wait_for("idle")
         assert seen[0] == (None, None)
         assert all(file["progress"] == 1.0 for file in status.get()["files_completed"])
-    if ingest is run:  # asynchronously the library says so at the end
+    if ingest is run:  # async runs report embeddings only at the end
         assert (1.0, None) in seen
 
 
 class Shout(TransformComponent):
-    """A transformation of the user's own."""
+    """A custom transformation."""
 
     watched: Any = None
 
@@ -134,7 +134,7 @@ class Shout(TransformComponent):
         return nodes
 
 
-def test_a_transformation_of_the_users_own_is_a_stage_of_its_name(ingest: Ingest, status: PipelineStatus) -> None:
+def test_a_custom_transformation_is_a_stage_named_by_its_class(ingest: Ingest, status: PipelineStatus) -> None:
     with watching(status) as watched:
         ingest(IngestionPipeline(transformations=[Shout(watched=watched)]), documents=[document("a.md")])
 
@@ -165,7 +165,7 @@ def stored(strategy: DocstoreStrategy, vector_store: Any = None) -> IngestionPip
 
 
 @pytest.mark.parametrize("strategy", list(DocstoreStrategy))
-def test_what_is_unchanged_is_skipped(ingest: Ingest, status: PipelineStatus, strategy: DocstoreStrategy) -> None:
+def test_unchanged_documents_are_skipped(ingest: Ingest, status: PipelineStatus, strategy: DocstoreStrategy) -> None:
     pipeline = stored(strategy)
     ingest(pipeline, documents=[document("a.md", "one"), document("b.md", "two")])
     ingest(pipeline, documents=[document("a.md", "one"), document("b.md", "2")])
@@ -177,7 +177,7 @@ def test_what_is_unchanged_is_skipped(ingest: Ingest, status: PipelineStatus, st
     assert (state["files_in_flight"], state["total_deleted"]) == (0, 0)
 
 
-def test_what_is_not_given_any_more_is_deleted(ingest: Ingest, status: PipelineStatus) -> None:
+def test_documents_that_are_no_longer_given_are_deleted(ingest: Ingest, status: PipelineStatus) -> None:
     pipeline = stored(DocstoreStrategy.UPSERTS_AND_DELETE)
     with watching(status) as watched:
         ingest(pipeline, documents=[document("a.md", "one"), document("b.md", "two")])
@@ -189,7 +189,7 @@ def test_what_is_not_given_any_more_is_deleted(ingest: Ingest, status: PipelineS
     assert set(pipeline.docstore.get_all_document_hashes().values()) == {"id of b.md"}
 
 
-def test_what_comes_out_of_the_cache_is_done_too(ingest: Ingest, status: PipelineStatus) -> None:
+def test_cached_documents_are_completed(ingest: Ingest, status: PipelineStatus) -> None:
     pipeline = IngestionPipeline(transformations=[splitter(), Embedding()])
     results = []
     for _ in range(2):
@@ -199,7 +199,7 @@ def test_what_comes_out_of_the_cache_is_done_too(ingest: Ingest, status: Pipelin
     assert core_of(status).snapshot().attempts.total_processed == len(results) == 2
 
 
-def test_the_cache_knows_what_it_knew_without_the_line() -> None:
+def test_cache_keys_do_not_change() -> None:
     documents = [document("a.md")]
     pipeline = IngestionPipeline(transformations=[splitter(), Embedding()])
     pipeline.run(documents=documents)
@@ -212,12 +212,12 @@ def test_the_cache_knows_what_it_knew_without_the_line() -> None:
     assert set(pipeline.cache.cache.get_all()) == before
 
 
-def test_the_pipelines_own_documents_are_files_too(ingest: Ingest, status: PipelineStatus) -> None:
+def test_documents_of_the_pipeline_itself_are_reported(ingest: Ingest, status: PipelineStatus) -> None:
     ingest(IngestionPipeline(transformations=[splitter()], documents=[document("own.md")]))
     assert status.get()["files_completed"][0]["name"] == "own.md"
 
 
-def test_runs_at_the_same_time_do_not_mix(status: PipelineStatus) -> None:
+def test_concurrent_runs_do_not_mix(status: PipelineStatus) -> None:
     async def both() -> None:
         pipelines = [IngestionPipeline(transformations=[splitter(), Embedding()]) for _ in range(4)]
         runs = (pipeline.arun(documents=[document(f"{n}.md")]) for n, pipeline in enumerate(pipelines))
@@ -229,7 +229,7 @@ def test_runs_at_the_same_time_do_not_mix(status: PipelineStatus) -> None:
     assert len({file["result"]["chunks"] for file in done}) == 1
 
 
-def test_a_run_that_is_cancelled_has_failed(status: PipelineStatus) -> None:
+def test_a_cancelled_run_fails(status: PipelineStatus) -> None:
     class Slow(TransformComponent):
         def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
             return nodes
@@ -252,18 +252,18 @@ def test_a_run_that_is_cancelled_has_failed(status: PipelineStatus) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="the library takes no more workers than there are cores")
-def test_worker_processes_are_seen_from_outside(status: PipelineStatus) -> None:
-    # Without a splitter: with one the library, in this version, waits for its own children for ever.
+def test_runs_with_worker_processes_are_reported(status: PipelineStatus) -> None:
+    # Without a splitter: with one, this version of the library waits for its children for ever.
     pipeline = IngestionPipeline(transformations=[MockEmbedding(embed_dim=2)], disable_cache=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the library's children
+        warnings.simplefilter("ignore")  # from the library's child processes
         nodes = pipeline.run(documents=[document("a.md"), document("b.md")], num_workers=2)
     done = status.get()["files_completed"]
     assert [(file["name"], file["stage"]) for file in done] == [("a.md", "transforming"), ("b.md", "transforming")]
     assert sum(file["result"]["chunks"] for file in done) == len(nodes)
 
 
-def test_showing_twice_shows_once_and_hiding_shows_nothing(status: PipelineStatus) -> None:
+def test_show_is_idempotent_and_hide_ends_it(status: PipelineStatus) -> None:
     show(status=status)
     pipeline = IngestionPipeline(transformations=[splitter()])
     pipeline.run(documents=[document("a.md")])
@@ -276,7 +276,7 @@ def test_showing_twice_shows_once_and_hiding_shows_nothing(status: PipelineStatu
     assert not [kind for kind in left if kind.__module__.startswith("rag_pipeline")]
 
 
-def test_one_pipeline_can_be_shown_alone() -> None:
+def test_a_single_pipeline_can_be_reported() -> None:
     status = new_pipeline("llama_index")
     shown, other = (IngestionPipeline(transformations=[splitter()]) for _ in range(2))
     show(shown, status=status)

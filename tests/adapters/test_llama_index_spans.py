@@ -1,4 +1,4 @@
-"""Which spans belong to which run: what no ordinary pipeline shows, and what is forgotten."""
+"""Assignment of spans to runs in unusual cases, and what is forgotten."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores import SimpleVectorStore
 
 from rag_pipeline import PipelineStatus
-from rag_pipeline.adapters.llama_index_spans import Spans
+from rag_pipeline.adapters.llama_index_spans import SpanTracker
 from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline
 
@@ -34,7 +34,7 @@ def documents(*names: str) -> list[Document]:
 
 
 def test_spans_outside_of_a_run_are_not_kept(status: PipelineStatus) -> None:
-    spans = Spans()
+    spans = SpanTracker()
     spans.show(None, status)
     spans.enter("query", None, EMBEDDING, {"texts": ["q"]})
     spans.embedded("query", 1)
@@ -44,28 +44,29 @@ def test_spans_outside_of_a_run_are_not_kept(status: PipelineStatus) -> None:
     assert not spans._open
 
 
-def test_only_what_is_shown_is_shown(status: PipelineStatus) -> None:
-    spans, shown, other = Spans(), ingestion(), ingestion()
+def test_only_chosen_pipelines_are_reported(status: PipelineStatus) -> None:
+    spans, shown, other = SpanTracker(), ingestion(), ingestion()
     spans.enter("0", None, other, {"documents": documents("a")})
     spans.show(shown, status)
     spans.enter("1", None, other, {"documents": documents("a")})
     spans.enter("2", None, shown, {"documents": documents("b")})
     assert [file["name"] for file in status.get()["files_processing"]] == ["b"]
-    spans.forget()
+    spans.clear()
     spans.enter("3", None, shown, {"documents": documents("c")})
     assert not spans._open
 
 
-def test_a_pipeline_that_is_gone_is_forgotten(status: PipelineStatus) -> None:
-    spans, pipeline = Spans(), ingestion()
+@pytest.mark.slow
+def test_a_garbage_collected_pipeline_is_forgotten(status: PipelineStatus) -> None:
+    spans, pipeline = SpanTracker(), ingestion()
     spans.show(pipeline, status)
     del pipeline
     gc.collect()
-    assert not spans._some
+    assert not spans._by_pipeline
 
 
-def test_nothing_is_kept_of_a_run_that_is_over(status: PipelineStatus) -> None:
-    spans, pipeline = Spans(), ingestion()
+def test_nothing_is_kept_of_a_finished_run(status: PipelineStatus) -> None:
+    spans, pipeline = SpanTracker(), ingestion()
     spans.show(None, status)
     spans.enter("run", None, pipeline, {"documents": documents("a")})
     spans.enter("split", "run", SPLITTER, {"nodes": documents("a")})
@@ -79,8 +80,8 @@ def test_nothing_is_kept_of_a_run_that_is_over(status: PipelineStatus) -> None:
     }  # fmt: skip
 
 
-def test_a_run_that_calls_that_of_its_base_is_one_run(status: PipelineStatus) -> None:
-    spans, pipeline = Spans(), ingestion()
+def test_a_subclass_run_that_calls_its_base_is_one_run(status: PipelineStatus) -> None:
+    spans, pipeline = SpanTracker(), ingestion()
     spans.show(None, status)
     spans.enter("outer", None, pipeline, {"documents": documents("a")})
     spans.enter("inner", "outer", pipeline, {"documents": documents("a")})
@@ -93,8 +94,8 @@ def test_a_run_that_calls_that_of_its_base_is_one_run(status: PipelineStatus) ->
     assert status.get()["total_processed"] == 1
 
 
-def test_a_run_within_another_ones_transformation_is_a_run_of_its_own(status: PipelineStatus) -> None:
-    spans, outer, inner = Spans(), ingestion(), ingestion()
+def test_a_run_inside_a_transformation_is_a_separate_run(status: PipelineStatus) -> None:
+    spans, outer, inner = SpanTracker(), ingestion(), ingestion()
     spans.show(None, status)
     spans.enter("outer", None, outer, {"documents": documents("a")})
     spans.enter("inner", "outer", inner, {"documents": documents("b")})
@@ -104,7 +105,7 @@ def test_a_run_within_another_ones_transformation_is_a_run_of_its_own(status: Pi
 
 
 def test_workers_in_other_processes_are_one_stage(status: PipelineStatus) -> None:
-    spans = Spans()
+    spans = SpanTracker()
     spans.show(None, status)
     spans.enter("run", None, ingestion(), {"documents": documents("a"), "num_workers": 2})
     assert status.get()["files_processing"][0]["stage"] == "transforming"
@@ -125,10 +126,10 @@ def stored(strategy: DocstoreStrategy, **fields: Any) -> IngestionPipeline:
         (DocstoreStrategy.DUPLICATES_ONLY, 0),
     ],
 )
-def test_what_a_run_deletes_is_known_from_its_store(
+def test_the_deletions_of_a_run_are_read_from_its_store(
     status: PipelineStatus, strategy: DocstoreStrategy, deleted: int
 ) -> None:
-    spans = Spans()
+    spans = SpanTracker()
     spans.show(None, status)
     spans.enter("run", None, stored(strategy), {"documents": documents("kept")})
     spans.leave("run", [])

@@ -1,4 +1,4 @@
-"""Reports never raise, and a pipeline that nobody serves is served."""
+"""Reports never raise, and the first one starts the service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.adapters.file_argument import File
-from rag_pipeline.adapters.reporter import Reporter, described, small
+from rag_pipeline.adapters.reporter import Reporter, displayable, error_fields
 from rag_pipeline.status.pipeline import core_of
 from tests.adapters.watched import new_pipeline
 from tests.support.ports import taken_port
@@ -54,7 +54,7 @@ def test_reports_reach_the_pipeline(reporter: Reporter, recorder: Recorder) -> N
     assert bodies[5]["file"]["error"]["message"] == "no"
 
 
-def test_what_can_not_be_shown_is_logged_once_and_does_not_raise(
+def test_a_failing_report_is_logged_once_and_does_not_raise(
     reporter: Reporter, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, LOGGER):
@@ -62,7 +62,7 @@ def test_what_can_not_be_shown_is_logged_once_and_does_not_raise(
         reporter.skip(File("a"), "")
         reporter.attempt(lambda: 1 / 0)
     assert recorder.names == []
-    said = "the pipeline pipeline is not shown as it is: "
+    said = "the status of the pipeline pipeline is incomplete: "
     assert [(record.levelname, record.getMessage().removeprefix(said)) for record in caplog.records] == [
         ("WARNING", "ValueError: filename must have 1 to 4096 characters, not 0"),
         ("DEBUG", "ValueError: reason must not be empty"),
@@ -87,7 +87,7 @@ class Rude(Mapping[str, int]):
         (12, 12),
         (True, True),
         (0.5, 0.5),
-        ({"chunks": 3, "model": "small", "vectors": [0.1] * 1000, 4: 5}, {"chunks": 3, "model": "small"}),
+        ({"chunks": 3, "model": "displayable", "vectors": [0.1] * 1000, 4: 5}, {"chunks": 3, "model": "displayable"}),
         ({str(n): n for n in range(1000)}, {str(n): n for n in range(20)}),
         ("the whole text of the file", None),
         (["a"], None),
@@ -98,21 +98,21 @@ class Rude(Mapping[str, int]):
         (Rude(), None),
     ],
 )
-def test_numbers_and_short_texts_of_a_result_are_shown(result: Any, shown: Any) -> None:
-    assert small(result) == shown
+def test_numbers_and_short_texts_of_a_result_are_displayable(result: Any, shown: Any) -> None:
+    assert displayable(result) == shown
     pipeline = new_pipeline()
     Reporter("pipeline", pipeline).complete(File("a"), result)
     assert pipeline.get()["files_completed"][0]["result"] == shown
 
 
-def test_an_error_is_described_as_it_is_shown() -> None:
-    assert described(KeyError("k"), retryable=True) == {
+def test_the_fields_of_an_error() -> None:
+    assert error_fields(KeyError("k"), retryable=True) == {
         "type": "KeyError", "message": "'k'", "stage": None, "retryable": True,
     }  # fmt: skip
-    assert described(TimeoutError())["message"] == "TimeoutError"
+    assert error_fields(TimeoutError())["message"] == "TimeoutError"
 
 
-def test_a_pipeline_knows_whether_it_is_shown(recorder: Recorder) -> None:
+def test_a_pipeline_knows_whether_a_server_shows_it(recorder: Recorder) -> None:
     pipeline, other = PipelineStatus("pipeline"), Recorder()
     core = core_of(pipeline)
     shown = [core.shown]
@@ -125,7 +125,7 @@ def test_a_pipeline_knows_whether_it_is_shown(recorder: Recorder) -> None:
     pipeline.close()
 
 
-def test_a_forked_child_is_not_shown(recorder: Recorder) -> None:
+def test_a_forked_child_is_not_shown_by_the_parents_server(recorder: Recorder) -> None:
     pipeline = PipelineStatus("pipeline")
     core_of(pipeline).attach(recorder)
     child = os.fork()
@@ -135,7 +135,7 @@ def test_a_forked_child_is_not_shown(recorder: Recorder) -> None:
     pipeline.close()
 
 
-def test_a_pipeline_is_made_with_the_first_report_and_only_one() -> None:
+def test_the_first_report_creates_the_only_pipeline() -> None:
     reporter = Reporter("adapter-test", pipeline_id="adapter-test-own")
     assert reporter.pipeline is reporter.pipeline
     assert reporter.pipeline.pipeline_id == "adapter-test-own"
@@ -158,17 +158,19 @@ for server in running:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["", "own = rag_pipeline.start_status_server(0)"])
 def test_the_first_report_starts_the_service_unless_there_is_one(before: str) -> None:
     done = run("-W", "error", "-c", SERVED.format(before=before), env={"STATUS_PORT": "0"})
     assert done.stdout == "1\n['one', 'two']\n", done.stderr
 
 
-def test_a_service_that_can_not_start_is_one_line_and_the_work_goes_on() -> None:
+@pytest.mark.slow
+def test_a_failed_start_of_the_service_is_one_line_and_the_work_goes_on() -> None:
     code = """
 import logging
 logging.basicConfig(format="%(message)s")
-logging.getLogger("rag_pipeline.adapters").setLevel(logging.DEBUG)  # a second try would be seen here
+logging.getLogger("rag_pipeline.adapters").setLevel(logging.DEBUG)  # a second attempt would be logged here
 from rag_pipeline.adapters.file_argument import File
 from rag_pipeline.adapters.reporter import Reporter
 reporter = Reporter("one")
@@ -181,11 +183,12 @@ print(reporter.pipeline.get()["total_processed"])
         done = run("-c", code, env={"STATUS_PORT": str(port)})
     assert done.stdout == "2\n"
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("the one pipeline is not shown as it is: ")
+    assert done.stderr.startswith("the status of the one pipeline is incomplete: ")
     assert str(port) in done.stderr
 
 
-def test_a_pipeline_of_the_users_own_is_not_served_by_the_adapter() -> None:
+@pytest.mark.slow
+def test_a_given_pipeline_is_not_served_by_the_adapter() -> None:
     code = """
 import sys
 from rag_pipeline import PipelineStatus
@@ -197,6 +200,6 @@ print("eventlet" in sys.modules)
     assert run("-c", code).stdout == "False\n"
 
 
-def test_a_given_pipeline_is_the_one(recorder: Recorder) -> None:
+def test_reports_go_to_a_given_pipeline(recorder: Recorder) -> None:
     pipeline = PipelineStatus("pipeline", "adapter-test-given")
     assert Reporter("other", pipeline).pipeline is pipeline

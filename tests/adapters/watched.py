@@ -1,4 +1,4 @@
-"""A service that shows a pipeline, and a real Socket.IO client: what a user sees of what an adapter reports."""
+"""A real service and a real Socket.IO client, to see an adapter's reports as a user does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _numbers = itertools.count()
 
 
 class Watched:
-    """What one client has received of one pipeline."""
+    """The events that one client has received from one pipeline."""
 
     def __init__(self, watcher: Watcher, pipeline_id: str) -> None:
         self._watcher = watcher
@@ -33,7 +33,7 @@ class Watched:
 
     @property
     def events(self) -> list[tuple[str, JsonDict]]:
-        """Each event so far, by name."""
+        """The names of all events so far."""
         received = self._watcher.received("/pipeline")
         bodies = [(item.name, item.arguments[0]) for item in received if item.name.startswith("pipeline:")]
         for name, body in bodies:
@@ -53,11 +53,11 @@ class Watched:
 
     @property
     def ends(self) -> list[tuple[str, str]]:
-        """What became of files, in order: name and outcome."""
+        """Name and outcome of each ended file, in order."""
         return [(body["file"]["name"], ENDS[name]) for name, body in self.events if name in ENDS]
 
     def end(self, file: str) -> JsonDict:
-        """Return the file as its last end showed it."""
+        """Return the file as its last end event has it."""
         files: list[JsonDict] = [body["file"] for name, body in self.events if name in ENDS]
         return [one for one in files if one["name"] == file][-1]
 
@@ -71,13 +71,13 @@ class Watched:
         wait_until(lambda: self.sees_stage(file, stage), f"{file} in {stage!r}")
 
     def wait_for(self, status: str) -> None:
-        """Wait until the pipeline is in the status, and with it all that came before."""
+        """Wait until the client has received this status, and so all earlier events."""
         wait_until(lambda: self.state["status"] == status, f"the status {status!r}")
 
 
 @contextmanager
 def watching(pipeline: PipelineStatus) -> Iterator[Watched]:
-    """Serve the pipeline, and follow it."""
+    """Serve the pipeline, and follow it with a client."""
     with (
         start_status_server(0, pipelines=[pipeline]) as server,
         Watcher(f"http://127.0.0.1:{server.socket_port}", ["websocket"]) as watcher,
@@ -88,5 +88,5 @@ def watching(pipeline: PipelineStatus) -> Iterator[Watched]:
 
 
 def new_pipeline(kind: str = "pipeline") -> PipelineStatus:
-    """Return a pipeline with an id of its own."""
+    """Return a pipeline with a unique id."""
     return PipelineStatus(kind, f"adapter-test-{next(_numbers)}")
