@@ -36,7 +36,7 @@ from rag_pipeline.sources.google_drive.settings import GoogleDriveSettings
 from rag_pipeline.sources.ledger import Ledger
 from rag_pipeline.status.pipeline import PipelineStatus
 from tests.drive import DriveServer, Generated
-from tests.sources.google_drive.storm import Storm
+from tests.sources.google_drive.random_changes import RandomChanges
 from tests.sources.memory_stages import DIMENSIONS, MemoryStages
 
 MIB = 1 << 20
@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _many_files(options: argparse.Namespace) -> None:
     with DriveServer() as server, tempfile.TemporaryDirectory() as state:
-        storm = Storm(server, options.files, options.seed)
+        storm = RandomChanges(server, options.files, options.seed)
         storm.take_stock()
         server.faults.random(FAULTS, options.seed, refusal_rate=REFUSALS)
         server.behaviour.or_queries_miss_share = MISSED_FOLDERS
@@ -98,7 +98,7 @@ def _many_files(options: argparse.Namespace) -> None:
         _report(server, storm, time.monotonic() - began, peak)
 
 
-def _change(storm: Storm, child: JsonProcess, changes: int, files: int, hide_after: int) -> None:
+def _change(storm: RandomChanges, child: JsonProcess, changes: int, files: int, hide_after: int) -> None:
     """Change things at an even pace until about so many files are stored; hide some after so many changes."""
     done = 0
     while True:
@@ -114,7 +114,7 @@ def _change(storm: Storm, child: JsonProcess, changes: int, files: int, hide_aft
             return
 
 
-def _wait_for_rest(child: JsonProcess, storm: Storm, state: Path) -> int:
+def _wait_for_rest(child: JsonProcess, storm: RandomChanges, state: Path) -> int:
     """Wait until the store is right and nothing is left to do; return the process's largest size in bytes."""
     deadline = time.monotonic() + RUN_SECONDS
     while time.monotonic() < deadline:
@@ -139,7 +139,7 @@ def _stored(state: Path) -> dict[str, tuple[str, list[str]]]:
     return {key: (names[key], texts[key]) for key in names}
 
 
-def _report(server: DriveServer, storm: Storm, seconds: float, peak: int) -> None:
+def _report(server: DriveServer, storm: RandomChanges, seconds: float, peak: int) -> None:
     asked = [request for request in server.requests if request.operation != "token"]
     good = [request for request in asked if request.fault is None]
     contents, needed, fetched_bytes, needed_bytes = _contents(server, storm)
@@ -161,7 +161,7 @@ def _report(server: DriveServer, storm: Storm, seconds: float, peak: int) -> Non
     )
 
 
-def _contents(server: DriveServer, storm: Storm) -> tuple[int, int, int, int]:
+def _contents(server: DriveServer, storm: RandomChanges) -> tuple[int, int, int, int]:
     """Return how many contents were fetched, how many of those had to be, and the bytes of both."""
     renewed = deque(storm.renewed)
     waiting: set[str] = set()

@@ -75,7 +75,6 @@ ATTACKS: dict[str, list[Attack]] = {
     ],
     "rag_pipeline.ingest.chunker:_ENDS_WORD": _attacks("match", " "),
     "rag_pipeline.ingest.chunker:_WORD": _attacks("search", "_", " ", "-"),
-    "rag_pipeline.ingest.embed.backoff:_SECONDS": _attacks("fullmatch", "1", "1."),
     "rag_pipeline.ingest.extract.charset:_BINARY_CONTROL": _attacks("findall", "\x01", "a"),
     "rag_pipeline.ingest.extract.file_type:_HTML_START": [
         *_attacks("match", "<!--x-->", "<!--", "<!-- -->\n", " ", "\n", "<", "--> ", "<!---->"),

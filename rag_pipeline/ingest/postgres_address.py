@@ -1,4 +1,4 @@
-"""Where a PostgreSQL store is: what RAG_STORE_URL says. Loads no library, and shows no password."""
+"""The address of a PostgreSQL store, parsed from RAG_STORE_URL. Loads no library, and shows no password."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_PORT = 5432
 SCHEMES = ("postgresql+psycopg", "postgresql")
 EXAMPLE = "postgresql+psycopg://user:password@host:5432/database"
 
-# What libpq makes of them: https://www.postgresql.org/docs/current/libpq-connect.html
+# Passed on to libpq: https://www.postgresql.org/docs/current/libpq-connect.html
 _PARAMETERS = frozenset(
     {"application_name", "channel_binding", "connect_timeout", "passfile", "sslcert", "sslkey", "sslmode"}
     | {"sslnegotiation", "sslrootcert", "target_session_attrs"}
@@ -24,10 +24,10 @@ _SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class PostgresAddress:
-    """A database, and the schema in it that holds the store.
+    """A database, and the store's schema in it.
 
-    ``host`` is a name, an address, or the folder of a Unix socket. Without ``user`` or ``password`` libpq finds them
-    as it does for psql: PGUSER, PGPASSWORD, ~/.pgpass.
+    ``host`` is a name, an IP address, or the folder of a Unix socket. Without ``user`` or ``password``, libpq finds
+    them as for psql: PGUSER, PGPASSWORD, ~/.pgpass.
     """
 
     host: str
@@ -39,23 +39,23 @@ class PostgresAddress:
     parameters: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        """Return it for people: without user and password."""
+        """Return the address for messages, without user and password."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         schema = "" if self.schema == DEFAULT_SCHEMA else f"?schema={self.schema}"
         return f"postgresql://{host}:{self.port}/{self.database}{schema}"
 
     def connection_parameters(self) -> dict[str, str | int]:
-        """Return what psycopg connects with."""
-        found: dict[str, str | int] = {"host": self.host, "port": self.port, "dbname": self.database}
+        """Return the keyword arguments of psycopg.connect."""
+        parameters: dict[str, str | int] = {"host": self.host, "port": self.port, "dbname": self.database}
         if self.user is not None:
-            found["user"] = self.user
+            parameters["user"] = self.user
         if self.password is not None:
-            found["password"] = self.password
-        return found | dict(self.parameters)
+            parameters["password"] = self.password
+        return parameters | dict(self.parameters)
 
 
 def parse_address(key: str, text: str) -> PostgresAddress:
-    """Read an address; raises ConfigurationError naming ``key`` and what is wrong, with no part that may be secret."""
+    """Parse an address; raises ConfigurationError that names ``key`` and the error, without any secret part."""
     scheme = text.partition("://")[0]
     if scheme not in SCHEMES:
         _reject(key, "***", f"an address such as {EXAMPLE}")
@@ -63,17 +63,17 @@ def parse_address(key: str, text: str) -> PostgresAddress:
     try:
         parts = urlsplit(text)
         port = parts.port or DEFAULT_PORT
-        given = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         _reject(key, shown, f"{EXAMPLE}, with /, ?, # and @ in a password written as %2F, %3F, %23 and %40")
-    options = dict(given)
+    options = dict(query)
     host = options.pop("host", None) or parts.hostname
     schema = options.pop("schema", DEFAULT_SCHEMA)
     database = unquote(parts.path.removeprefix("/"))
     if not host or not database or "/" in database or parts.fragment:
         _reject(key, shown, f"{EXAMPLE}, with a host and the name of a database")
     if not _SCHEMA.fullmatch(schema):
-        _reject(key, shown, "a schema of small letters, digits and _, such as ?schema=rag")
+        _reject(key, shown, "a schema of lower case letters, digits and _, such as ?schema=rag")
     if not set(options) <= _PARAMETERS:
         _reject(key, shown, f"no other parameters than host, schema, {', '.join(sorted(_PARAMETERS))}")
     user, password = _credentials(parts)

@@ -57,7 +57,7 @@ def build_stages(settings: IngestSettings, store: Path, *, workers: int, stop: t
         with ExitStack() as undo:
             uncached = build_embedder(settings, stop)
             # Small batches lose less when an endpoint fails between two requests; the local model is faster on many.
-            embedder = CachingEmbedder(uncached, at_once=BATCH if settings.embedding_api_url else MODEL_BATCH)
+            embedder = CachingEmbedder(uncached, batch_size=BATCH if settings.embedding_api_url else MODEL_BATCH)
             undo.callback(embedder.close)
             chunker = build_chunker(settings, stop)
             vector_store = open_store(settings, store, embedder.model_id, embedder.dimensions, stop=stop)

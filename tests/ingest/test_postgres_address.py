@@ -65,8 +65,8 @@ BAD = {
     "postgresql://me:hu#sh@db/rag": "written as %2F",
     "postgresql://me:hush@db/rag?hush": "written as %2F",
     "postgresql://me:hush@db/rag?password=hush": "no other parameters than host, schema",
-    "postgresql://me:hush@db/rag?schema=Hush": "a schema of small letters",
-    "postgresql://me:hush@db/rag?schema=pg_hush": "a schema of small letters",
+    "postgresql://me:hush@db/rag?schema=Hush": "a schema of lower case letters",
+    "postgresql://me:hush@db/rag?schema=pg_hush": "a schema of lower case letters",
 }
 
 

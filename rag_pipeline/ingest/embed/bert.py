@@ -1,10 +1,10 @@
 """The forward pass of a small BERT encoder, in numpy alone.
 
-Sequences of different lengths are laid end to end instead of being padded: the linear layers, which are nearly all of
-the work, see the real tokens only, and attention is computed for each sequence on its own, so no mask is needed.
+Sequences of different lengths are concatenated instead of padded. So the linear layers, which are nearly all of the
+work, process real tokens only. Attention is computed for each sequence separately, so no mask is needed.
 
-Every heavy step is one numpy call on a bounded block, and numpy releases the GIL in each of them: the other threads of
-the process wait for a call's bookkeeping, never for its arithmetic.
+Every heavy step is one numpy call on a bounded block, and numpy releases the GIL during the call: other threads of the
+process never wait for its arithmetic.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-# Rows per step of the feed-forward part: its inner activations (rows x 1536 x 4 bytes) then stay in the L2 cache, and
-# no BLAS call lasts longer than a few milliseconds.
+# Rows per step of the feed-forward part. The inner activations (rows x 1536 x 4 bytes) then fit into the L2 cache, and
+# no BLAS call takes longer than a few milliseconds.
 _BLOCK_ROWS = 128
 
 # GELU(x) = x * normal_cdf(x), and the cdf's logit is x times an even function: 2 * atanh(erf(x / sqrt 2)) = x * P(x^2).
 # P was fitted by iteratively reweighted least squares on [-6, 6] for the smallest maximum error of GELU itself, which
 # is 3.4e-6 over all x in float32; P is positive everywhere, so tanh saturates the right way outside the interval.
-# The coefficients stand halved, as tanh wants half the logit; highest power first.
+# The coefficients are halved, because tanh takes half the logit; highest power first.
 _GELU = tuple(np.float32(c / 2) for c in (2.2381639e-06, -6.1162004e-05, -2.4972332e-04, 7.2937588e-02, 1.59565628))
 
 
 def twice_gelu(x: Array, scratch: Array) -> None:
-    """Replace ``x`` by 2 * GELU(x) in place; ``scratch`` is of the same shape."""
+    """Replace ``x`` by 2 * GELU(x) in place; ``scratch`` has the same shape."""
     square = np.multiply(x, x)
     np.multiply(square, _GELU[0], out=scratch)
     for coefficient in _GELU[1:-1]:
@@ -108,7 +108,7 @@ def _layer(weights: Mapping[str, Array], prefix: str, head_width: int) -> Layer:
         attention_bias=pick("attention.output.LayerNorm.bias"),
         inner=matrix("intermediate.dense.weight"),
         inner_bias=pick("intermediate.dense.bias"),
-        outer=matrix("output.dense.weight") * np.float32(0.5),  # twice_gelu gives twice the value
+        outer=matrix("output.dense.weight") * np.float32(0.5),  # twice_gelu returns twice the value
         outer_bias=pick("output.dense.bias"),
         output_gain=pick("output.LayerNorm.weight"),
         output_bias=pick("output.LayerNorm.bias"),
@@ -116,14 +116,14 @@ def _layer(weights: Mapping[str, Array], prefix: str, head_width: int) -> Layer:
 
 
 class BertEncoder:
-    """A BERT encoder with mean pooling; holds weights only, so any number of threads may use it at once."""
+    """A BERT encoder with mean pooling; it is immutable, so any number of threads may use it."""
 
     def __init__(self, weights: Mapping[str, Array], *, layers: int, heads: int, epsilon: float) -> None:
-        """Take the tensors under their published names; raises KeyError for one that is missing."""
+        """Take the tensors by their published names; raises KeyError for a missing one."""
         words = np.asarray(weights["embeddings.word_embeddings.weight"], np.float32)
         self.dimensions = int(words.shape[1])
         self._words = words
-        # Every token is of type 0 here, so its vector is part of the position.
+        # Every token has type 0, so its type vector is added to the positions.
         self._positions = np.asarray(
             weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0],
             np.float32,
@@ -138,8 +138,7 @@ class BertEncoder:
     def encode(self, sequences: Sequence[Sequence[int]]) -> Array:
         """Return the mean of each sequence's token vectors: (len(sequences), dimensions), not normalised.
 
-        A sequence is the ids of its tokens with the special ones, at least one and at most as many as the model has
-        positions.
+        A sequence holds token ids with the special tokens: at least one, and at most as many as the model has positions.
         """
         lengths = [len(ids) for ids in sequences]
         ends = np.cumsum(lengths)

@@ -1,4 +1,4 @@
-"""An embedder that remembers what it has just embedded, so that a text is not embedded twice in a row."""
+"""Embedder with a cache, so that a text is not embedded twice in a row."""
 
 from __future__ import annotations
 
@@ -11,35 +11,34 @@ from typing import TYPE_CHECKING
 from rag_pipeline.ingest.types import Embedder, ProgressCallback
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Vector = NDArray[np.float32]
+    from rag_pipeline.ingest.types import Vectors
 
 LIMIT_BYTES = 16 << 20
 MODEL_BATCH = 512
 _ENTRY_BYTES = 200
-"""What an entry takes beside its vector, more or less."""
+"""Approximate memory of a cache entry besides its vector."""
 _WAIT_SECONDS = 0.1
 
 
 class CachingEmbedder:
-    """Embeds through another embedder; safe under threads.
+    """Embeds through another embedder, and caches vectors by text; safe under threads.
 
-    Work on a file may end after the embedding and begin anew: the endpoint fails in the middle of a large file, the
-    store can't be written, the file is renamed. Two files may have the same text. So vectors are remembered by text, up
-    to ``limit_bytes``, those used last the longest, and a text that another thread embeds at the moment is waited for.
-    ``at_once`` texts are handed on in one call: what an error in a later call leaves is remembered.
+    Work on a file may fail after the embedding and start again: the endpoint fails in the middle of a large file, the
+    store can't be written, the file is renamed. And two files may have the same text.
+
+    The cache holds up to ``limit_bytes``, and evicts the least recently used vectors. A text that another thread is
+    embedding is waited for. Each call of the other embedder gets at most ``batch_size`` texts: if a later call fails,
+    the results of the earlier ones are cached.
     """
 
-    def __init__(self, embedder: Embedder, *, at_once: int, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, embedder: Embedder, *, batch_size: int, limit_bytes: int = LIMIT_BYTES) -> None:
         self._embedder = embedder
-        self._at_once = at_once
+        self._batch_size = batch_size
         self._limit_bytes = limit_bytes
         self._changed = threading.Condition()  # protects the fields below
-        self._vectors: OrderedDict[bytes, Vector] = OrderedDict()
-        self._bytes = 0
-        self._under_way: set[bytes] = set()
+        self._cache: OrderedDict[bytes, Vectors] = OrderedDict()
+        self._cache_bytes = 0
+        self._in_progress: set[bytes] = set()
 
     @property
     def model_id(self) -> str:
@@ -51,74 +50,77 @@ class CachingEmbedder:
         """Length of each vector."""
         return self._embedder.dimensions
 
-    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> Vector:
-        """Return float32 unit vectors, (len(texts), dimensions); raises what the other embedder does."""
+    def embed(self, texts: Sequence[str], *, on_progress: ProgressCallback | None = None) -> Vectors:
+        """Return float32 unit vectors, (len(texts), dimensions); raises what the other embedder raises."""
         import numpy as np
 
-        parts: list[Vector] = []
-        for start in range(0, len(texts), self._at_once):
-            some = texts[start : start + self._at_once]
-            parts.append(self._embed(some, _part_of(on_progress, start, len(some), len(texts))))
+        parts: list[Vectors] = []
+        for start in range(0, len(texts), self._batch_size):
+            batch = texts[start : start + self._batch_size]
+            parts.append(self._embed_batch(batch, _part_of(on_progress, start, len(batch), len(texts))))
         return np.concatenate(parts) if parts else self._embedder.embed(texts, on_progress=on_progress)
 
     def close(self) -> None:
         """Close the other embedder; idempotent."""
         self._embedder.close()
 
-    def _embed(self, texts: Sequence[str], on_progress: ProgressCallback) -> Vector:
+    def _embed_batch(self, texts: Sequence[str], on_progress: ProgressCallback) -> Vectors:
         import numpy as np
 
         keys = [blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts]
-        wanted = dict(zip(keys, texts, strict=True))
-        found: dict[bytes, Vector] = {}
-        while len(found) < len(wanted):
-            mine = self._claim([key for key in wanted if key not in found], found)
-            if not mine:
-                on_progress(len(found) / len(wanted))
+        text_by_key = dict(zip(keys, texts, strict=True))
+        vectors: dict[bytes, Vectors] = {}
+        while len(vectors) < len(text_by_key):
+            claimed = self._claim([key for key in text_by_key if key not in vectors], vectors)
+            if not claimed:
+                on_progress(len(vectors) / len(text_by_key))
                 continue
             try:
-                made = self._embedder.embed([wanted[key] for key in mine], on_progress=on_progress)
-                self._remember(mine, made)
-                found.update(zip(mine, made, strict=True))
+                embedded = self._embedder.embed([text_by_key[key] for key in claimed], on_progress=on_progress)
+                self._add_to_cache(claimed, embedded)
+                vectors.update(zip(claimed, embedded, strict=True))
             finally:
-                self._release(mine)
+                self._release(claimed)
         on_progress(1.0)
-        return np.stack([found[key] for key in keys])
+        return np.stack([vectors[key] for key in keys])
 
-    def _claim(self, keys: Sequence[bytes], found: dict[bytes, Vector]) -> list[bytes]:
-        """Take what is remembered, and return the keys to embed; wait a moment if other threads embed all of them."""
+    def _claim(self, keys: Sequence[bytes], vectors: dict[bytes, Vectors]) -> list[bytes]:
+        """Copy cached vectors to ``vectors``; return the keys that this thread is to embed.
+
+        If other threads are embedding all missing texts, wait a moment and return nothing.
+        """
         with self._changed:
             for key in keys:
-                if key in self._vectors:
-                    self._vectors.move_to_end(key)
-                    found[key] = self._vectors[key]
-            missing = [key for key in keys if key not in found]
-            mine = [key for key in missing if key not in self._under_way]
-            self._under_way.update(mine)
-            if missing and not mine:
+                if key in self._cache:
+                    self._cache.move_to_end(key)
+                    vectors[key] = self._cache[key]
+            missing = [key for key in keys if key not in vectors]
+            claimed = [key for key in missing if key not in self._in_progress]
+            self._in_progress.update(claimed)
+            if missing and not claimed:
                 self._changed.wait(_WAIT_SECONDS)
-            return mine
+            return claimed
 
-    def _remember(self, keys: Sequence[bytes], vectors: Vector) -> None:
+    def _add_to_cache(self, keys: Sequence[bytes], vectors: Vectors) -> None:
         with self._changed:
             for key, vector in zip(keys, vectors, strict=True):
-                self._vectors[key] = vector.copy()  # a row would keep the whole batch in memory
-                self._bytes += vector.nbytes + _ENTRY_BYTES
-            while self._bytes > self._limit_bytes:
-                _, oldest = self._vectors.popitem(last=False)
-                self._bytes -= oldest.nbytes + _ENTRY_BYTES
+                self._cache[key] = vector.copy()  # a view would keep the whole batch in memory
+                self._cache_bytes += vector.nbytes + _ENTRY_BYTES
+            while self._cache_bytes > self._limit_bytes:
+                _, evicted = self._cache.popitem(last=False)
+                self._cache_bytes -= evicted.nbytes + _ENTRY_BYTES
 
     def _release(self, keys: Sequence[bytes]) -> None:
         with self._changed:
-            self._under_way.difference_update(keys)
+            self._in_progress.difference_update(keys)
             self._changed.notify_all()
 
 
 def _part_of(on_progress: ProgressCallback | None, start: int, count: int, total: int) -> ProgressCallback:
-    """Return a callback for one part, which tells the fraction of all."""
+    """Return a progress callback for one batch, which reports the fraction of all texts."""
 
-    def tell(fraction: float) -> None:
+    def report(fraction: float) -> None:
         if on_progress is not None:
             on_progress((start + count * fraction) / total)
 
-    return tell
+    return report

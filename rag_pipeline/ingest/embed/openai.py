@@ -1,4 +1,4 @@
-"""Embeds through any endpoint that speaks OpenAI's ``POST /embeddings``: hosted, or a server on this machine."""
+"""Embeds through any endpoint with OpenAI's ``POST /embeddings``, hosted or local."""
 
 from __future__ import annotations
 
@@ -10,27 +10,24 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from requests.auth import AuthBase
 
+from rag_pipeline.common.backoff import Backoff
 from rag_pipeline.errors import EmbeddingError, TextRefusedError
-from rag_pipeline.ingest.embed.backoff import delay_before
 from rag_pipeline.ingest.types import ProgressCallback, Stopped
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Vectors = NDArray[np.float32]
+    from rag_pipeline.ingest.types import Vectors
 
 BATCH = 64
 ATTEMPTS = 6
 _RETRIED = frozenset({408, 409, 425, 429})
-# A request that is too long, or has a text that this endpoint takes for none; or one that it never takes.
+# The request is too long, one of its texts is invalid, or the endpoint never accepts such requests.
 _REFUSED = frozenset({400, 413, 422})
 _PROBE = "probe"
 _STOP_CHECK_SECONDS = 0.1
 
 
 class _Bearer(AuthBase):
-    """Sets the key as an ``auth`` object: given as a plain header, an entry in ~/.netrc would replace it."""
+    """Sets the key as an ``auth`` object, because an entry of ~/.netrc would replace a plain header."""
 
     def __init__(self, key: str | None) -> None:
         self._key = key
@@ -42,22 +39,24 @@ class _Bearer(AuthBase):
 
 
 class _Retry(Exception):  # noqa: N818 - control flow inside this module
-    def __init__(self, why: str, header: str | None = None) -> None:
-        super().__init__(why)
-        self.header = header
+    """The request failed, and another attempt may succeed."""
+
+    def __init__(self, reason: str, retry_after: str | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
-class _Refused(Exception):  # noqa: N818 - control flow inside this module
-    """The endpoint refused what was sent."""
+class _Rejected(Exception):  # noqa: N818 - control flow inside this module
+    """The endpoint rejected the request itself."""
 
 
 class OpenAIEmbedder:
     """Embeds texts over HTTP in batches; safe under threads.
 
-    429, 5xx, timeouts and broken connections are tried again, six times in all, with full-jitter exponential backoff
-    and at least what ``Retry-After`` asks for, at most 120 s. A batch that is refused (400, 413, 422) is halved, and a
-    text that is refused alone, while others are embedded, raises TextRefusedError; any other error is about the
-    endpoint. Requests and waits end when ``stop`` is set. Errors name the endpoint and never hold the key.
+    After 429, 5xx, a timeout or a broken connection, the request is retried: six attempts, with full-jitter exponential
+    backoff, and at least ``Retry-After`` up to 120 s. A rejected batch (400, 413, 422) is halved. A text that is
+    rejected alone, while others are embedded, raises TextRefusedError; any other error concerns the endpoint. Requests
+    and waits end when ``stop`` is set. Error messages name the endpoint and never contain the key.
     """
 
     def __init__(
@@ -74,31 +73,32 @@ class OpenAIEmbedder:
         backoff_base_seconds: float = 0.5,
         backoff_cap_seconds: float = 30.0,
     ) -> None:
-        """Keep the settings; nothing is sent before the first text, or before ``dimensions`` is asked for unset."""
+        """Send nothing yet: the first request is the first text, or a probe for unknown ``dimensions``."""
         self._url = base_url.rstrip("/") + "/embeddings"
         self._shown_url = _without_credentials(self._url)
         self._model = model
         self._key = api_key or None
-        self._requested = dimensions
+        self._requested_dimensions = dimensions
         self._dimensions = dimensions
         self._stop = stop or threading.Event()
         self._batch = batch
         self._attempts = attempts
         self._timeout = (min(10.0, timeout_seconds), timeout_seconds)
-        self._backoff = {"base_seconds": backoff_base_seconds, "cap_seconds": backoff_cap_seconds}
+        self._backoff_base_seconds = backoff_base_seconds
+        self._backoff_cap_seconds = backoff_cap_seconds
         self._session = requests.Session()
         self._closed = False
 
     @property
     def model_id(self) -> str:
-        """Name of the model, with the length of its vectors where that was asked for."""
-        return self._model if self._requested is None else f"{self._model}@{self._requested}"
+        """Name of the model, with the number of dimensions if it was requested."""
+        return self._model if self._requested_dimensions is None else f"{self._model}@{self._requested_dimensions}"
 
     @property
     def dimensions(self) -> int:
-        """Length of each vector; asks the endpoint once if it was not given. Raises EmbeddingError."""
+        """Length of each vector; if it is not configured, the first call asks the endpoint. Raises EmbeddingError."""
         if self._dimensions is None:
-            self._embed([_PROBE])
+            self._embed_batch([_PROBE])
         assert self._dimensions is not None
         return self._dimensions
 
@@ -108,7 +108,7 @@ class OpenAIEmbedder:
 
         parts: list[Vectors] = []
         for start in range(0, len(texts), self._batch):
-            parts.append(self._embed(texts[start : start + self._batch]))
+            parts.append(self._embed_batch(texts[start : start + self._batch]))
             if on_progress is not None:
                 on_progress(min(1.0, (start + self._batch) / len(texts)))
         return np.concatenate(parts) if parts else np.zeros((0, self.dimensions), np.float32)
@@ -118,32 +118,33 @@ class OpenAIEmbedder:
         self._closed = True
         self._session.close()
 
-    def _embed(self, texts: Sequence[str]) -> Vectors:
-        """Embed a batch; one that is refused is halved, as long as the endpoint takes anything at all."""
+    def _embed_batch(self, texts: Sequence[str]) -> Vectors:
+        """Embed a batch; halve it if it is rejected although the endpoint works."""
         try:
             return self._request(texts)
-        except _Refused as refused:
-            self._probe(refused)
+        except _Rejected as rejected:
+            self._probe(rejected)
             if len(texts) > 1:
                 import numpy as np
 
                 half = len(texts) // 2
-                return np.concatenate([self._embed(texts[:half]), self._embed(texts[half:])])
-            raise TextRefusedError(self._error(f"refused a text: {refused}").args[0]) from None
+                return np.concatenate([self._embed_batch(texts[:half]), self._embed_batch(texts[half:])])
+            raise TextRefusedError(self._error(f"refused a text: {rejected}").args[0]) from None
 
-    def _probe(self, refused: _Refused) -> None:
-        """Raise EmbeddingError unless the endpoint embeds a text that nobody could refuse."""
+    def _probe(self, rejected: _Rejected) -> None:
+        """Raise EmbeddingError unless the endpoint embeds a harmless text."""
         try:
             self._request([_PROBE])
-        except _Refused:
-            raise self._error(str(refused)) from None
+        except _Rejected:
+            raise self._error(str(rejected)) from None
 
     def _request(self, texts: Sequence[str]) -> Vectors:
-        # A lone surrogate is no Unicode text: servers answer it with a 400.
+        # Lone surrogates are replaced: servers answer 400 to invalid Unicode.
         inputs = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         body: dict[str, Any] = {"model": self._model, "input": inputs, "encoding_format": "float"}
-        if self._requested is not None:
-            body["dimensions"] = self._requested
+        if self._requested_dimensions is not None:
+            body["dimensions"] = self._requested_dimensions
+        backoff = Backoff(self._backoff_base_seconds, self._backoff_cap_seconds, jitter=1.0)
         for attempt in range(self._attempts):
             if self._closed:
                 raise EmbeddingError(f"{self._shown_url}: the embedder is closed")
@@ -154,12 +155,12 @@ class OpenAIEmbedder:
             except _Retry as failure:
                 if attempt + 1 == self._attempts:
                     raise self._error(f"{failure}, {self._attempts} times", retryable=True) from None
-                if self._stop.wait(delay_before(attempt, failure.header, **self._backoff)):
+                if self._stop.wait(backoff.delay(failure.retry_after)):
                     raise Stopped from None
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _post(self, body: dict[str, Any]) -> object:
-        """Send one request and return the parsed answer; raises _Retry where trying again can help."""
+        """Send one request and return the parsed answer; raises _Retry if another attempt may succeed."""
         try:
             answer = self._send(body)
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
@@ -167,32 +168,32 @@ class OpenAIEmbedder:
         except requests.Timeout:
             raise _Retry(f"no answer within {self._timeout[1]:g} s") from None
         except requests.RequestException as error:
-            raise _Retry(f"the connection failed ({_root(error)})") from None
+            raise _Retry(f"the connection failed ({_innermost_cause(error)})") from None
         if answer.status_code in _RETRIED or answer.status_code >= 500:
             raise _Retry(f"answered {self._describe(answer)}", answer.headers.get("Retry-After"))
         if answer.status_code in _REFUSED:
-            raise _Refused(f"answered {self._describe(answer)}")
+            raise _Rejected(f"answered {self._describe(answer)}")
         if answer.status_code != 200:
             raise self._error(f"answered {self._describe(answer)}")
         try:
             return answer.json()
         except ValueError:
-            raise _Retry("answered 200 with something that is not JSON") from None
+            raise _Retry("answered 200 with invalid JSON") from None
 
     def _send(self, body: dict[str, Any]) -> requests.Response:
-        """Send the request on a thread of its own: a stop does not wait for an endpoint that hangs."""
+        """Send the request on another thread, so that a stop does not wait for an endpoint that hangs."""
         done = threading.Event()
         answers: list[requests.Response] = []
         errors: list[BaseException] = []
 
         def send() -> None:
             try:
-                # A redirect is not followed: it would carry the key, and a POST, to where nobody configured it.
+                # No redirects: they would send the key and the texts to a host that nobody configured.
                 answer = self._session.post(
                     self._url, json=body, auth=_Bearer(self._key), timeout=self._timeout, allow_redirects=False
                 )
                 answers.append(answer)
-            except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
+            except BaseException as error:  # noqa: BLE001 - raised in the waiting thread
                 errors.append(error)
             finally:
                 done.set()
@@ -206,7 +207,7 @@ class OpenAIEmbedder:
         return answers[0]
 
     def _vectors(self, answer: object, count: int) -> Vectors:
-        """Return the rows in the order of the inputs: an endpoint may answer in any order, and says which by index."""
+        """Return the vectors in the order of the inputs; the endpoint may return them in any order, with an index."""
         import numpy as np
 
         try:
@@ -232,8 +233,8 @@ class OpenAIEmbedder:
             text = text.replace(self._key, "***")
         return f"{answer.status_code}: {text[:200]}" if text else str(answer.status_code)
 
-    def _error(self, why: str, *, retryable: bool = False) -> EmbeddingError:
-        error = EmbeddingError(f"embeddings from {self._shown_url} ({self._model}): {why}")
+    def _error(self, reason: str, *, retryable: bool = False) -> EmbeddingError:
+        error = EmbeddingError(f"embeddings from {self._shown_url} ({self._model}): {reason}")
         error.retryable = retryable
         return error
 
@@ -243,10 +244,10 @@ def _without_credentials(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _root(error: BaseException) -> str:
-    """Name the innermost cause: the messages around it repeat the URL."""
-    seen: BaseException = error
-    while seen.__context__ is not None:
-        seen = seen.__context__
-    strerror = getattr(seen, "strerror", None)
-    return str(strerror) if strerror else type(seen).__name__
+def _innermost_cause(error: BaseException) -> str:
+    """Return the innermost cause, because the outer messages repeat the URL."""
+    inner: BaseException = error
+    while inner.__context__ is not None:
+        inner = inner.__context__
+    strerror = getattr(inner, "strerror", None)
+    return str(strerror) if strerror else type(inner).__name__

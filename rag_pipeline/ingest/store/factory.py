@@ -1,24 +1,36 @@
-"""Opens the store that the settings ask for."""
+"""Opens the vector store of a pipeline, of a search, or of the maintenance commands."""
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rag_pipeline.common.private_files import write_private
 from rag_pipeline.errors import ConfigurationError, StateError, StoreError
 from rag_pipeline.ingest.postgres_address import PostgresAddress
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.types import VectorStore
+from rag_pipeline.ingest.types import MaintainableStore, VectorStore
 
 if TYPE_CHECKING:
     from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 
 OWNER_NAME = "owner"
-_NO_PATIENCE = 0.0  # of people who wait for an answer
+_DO_NOT_WAIT = 0.0
+
+
+class ExistingStore(NamedTuple):
+    """An open store, its location, and the model of its vectors."""
+
+    store: MaintainableStore
+    location: str
+    model_id: str
+    dimensions: int
+    is_shared: bool
+    """Whether pipelines of other state folders may write to it too."""
 
 
 def open_store(
@@ -26,20 +38,20 @@ def open_store(
 ) -> VectorStore:
     """Open the store for a pipeline: the one in ``folder``, unless RAG_STORE_URL names another.
 
-    Raises StoreError, StateError, or ConfigurationError for a missing library, in one line; Stopped while it waits for
-    a server.
+    Raises StoreError, StateError, or ConfigurationError for a missing library, in one line; raises Stopped while it
+    waits for a server.
     """
     if settings.store_address is None:
         from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 
         return LanceVectorStore(folder, model_id, dimensions)
-    store = _postgres()(
+    store = _postgres_store()(
         settings.store_address,
         model_id,
         dimensions,
         stop=stop,
         owner=owner_of(folder.parent),
-        spool_dir=folder.parent,
+        buffer_dir=folder.parent,
     )
     try:
         store.prepare()
@@ -50,29 +62,48 @@ def open_store(
 
 
 def open_for_search(settings: IngestSettings, folder: Path, model_id: str, dimensions: int) -> VectorStore:
-    """Open the store for questions, which writes nothing; raises StoreError also if nothing was stored yet."""
+    """Open the store for searches, without writing; raises StoreError also if nothing is stored yet."""
     if settings.store_address is None:
         from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 
         return LanceVectorStore(folder, model_id, dimensions)
-    store = _postgres()(settings.store_address, model_id, dimensions, patience_seconds=_NO_PATIENCE)
+    store = _postgres_store()(settings.store_address, model_id, dimensions, reconnect_seconds=_DO_NOT_WAIT)
     if not store.exists:
         store.close()
-        raise _nothing(settings.store_address)
+        raise _empty_database(settings.store_address)
     return store
 
 
+def open_existing(settings: IngestSettings, folder: Path, *, owner: str | None = None) -> ExistingStore:
+    """Open the store of any model for maintenance: the one in ``folder``, unless RAG_STORE_URL names another.
+
+    Opening writes nothing. In PostgreSQL, an ``owner`` takes the lease of each pipeline that it changes. Raises
+    StoreError, also if there is no store, and ConfigurationError for a missing library.
+    """
+    if settings.store_address is not None:
+        return _open_existing_postgres(settings.store_address, owner)
+    from rag_pipeline.ingest.store.lance.errors import store_errors
+    from rag_pipeline.ingest.store.lance.store import TABLE, LanceVectorStore
+
+    folder = folder.absolute()
+    if not (folder / f"{TABLE}.lance").is_dir():
+        raise _empty_folder(folder.parent)
+    with store_errors(folder, "opening the vector store"):
+        model_id, dimensions = _read_lance_model(folder, TABLE)
+    return ExistingStore(LanceVectorStore(folder, model_id, dimensions), str(folder), model_id, dimensions, False)
+
+
 def check_stored(settings: IngestSettings, folder: Path) -> None:
-    """Raise StoreError if nothing was stored yet, as far as can be told at once: without a model or a server."""
+    """Raise StoreError if nothing is stored yet, as far as that is known without loading a model or asking a server."""
     if settings.store_address is None and not folder.is_dir():
-        raise StoreError(nothing_in(folder.parent))
+        raise _empty_folder(folder.parent)
 
 
 def owner_of(state_dir: Path) -> str:
-    """Return what a state folder is known by to a store that others use too; the folder is held by this process.
+    """Return the identity of a state folder, which this process holds, for the leases of a shared store.
 
-    By host and path people find it; the number in it tells those of machines that were set up alike. A folder that was
-    copied to another machine is another owner. Raises StateError.
+    It shows host and path to people; a random number tells apart machines that were set up alike. A state folder that
+    was copied to another machine is another owner. Raises StateError.
     """
     path = state_dir / OWNER_NAME
     try:
@@ -86,25 +117,46 @@ def owner_of(state_dir: Path) -> str:
     return f"{socket.gethostname()}:{state_dir} ({number[:16]})"
 
 
-def nothing_in(state_dir: Path) -> str:
-    """Return the sentence for a state folder without a store: where it was looked for, and how to name another."""
-    return (
-        f"nothing is stored in {state_dir.absolute()} yet: run rag-pipeline local-files DIR first, "
-        "or name another state folder by --state-dir or STATUS_STATE_DIR"
-    )
+def _open_existing_postgres(address: PostgresAddress, owner: str | None) -> ExistingStore:
+    store_class = _postgres_store()
+    from rag_pipeline.ingest.store.pgvector.maintenance import read_model
+
+    model = read_model(address)
+    if model is None:
+        raise _empty_database(address)
+    store = store_class(address, *model, reconnect_seconds=_DO_NOT_WAIT, owner=owner)
+    if owner is not None:
+        store.prepare()  # a store of an older version may lack the table of leases
+    return ExistingStore(store, str(address), *model, True)
 
 
-def _nothing(address: PostgresAddress) -> StoreError:
-    return StoreError(f"nothing is stored in {address} yet: run rag-pipeline local-files DIR first")
+def _read_lance_model(folder: Path, table: str) -> tuple[str, int]:
+    os.environ.setdefault("LANCEDB_LOG", "error")  # set before the import: its warnings are for its authors
+    import lancedb
+
+    columns = lancedb.connect(folder).open_table(table).schema
+    model_id = (columns.metadata or {}).get(b"model_id", b"?").decode("utf-8", "replace")
+    return model_id, columns.field("vector").type.list_size
 
 
-def _postgres() -> type[PgVectorStore]:
+def _postgres_store() -> type[PgVectorStore]:
     try:
         from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
-    except ImportError as error:  # psycopg raises it too where there is no libpq
+    except ImportError as error:  # psycopg raises it too if libpq is missing
         reason = " ".join(str(error).split())
         raise ConfigurationError(
             f"RAG_STORE_URL needs a library that can't be loaded ({reason}): "
             "pip install 'rag-pipeline-status[ingest,pgvector]'"
         ) from None
     return PgVectorStore
+
+
+def _empty_folder(state_dir: Path) -> StoreError:
+    return StoreError(
+        f"nothing is stored in {state_dir.absolute()} yet: run rag-pipeline local-files DIR first, "
+        "or name another state folder by --state-dir or STATUS_STATE_DIR"
+    )
+
+
+def _empty_database(address: PostgresAddress) -> StoreError:
+    return StoreError(f"nothing is stored in {address} yet: run rag-pipeline local-files DIR first")

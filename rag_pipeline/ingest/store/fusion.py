@@ -1,4 +1,4 @@
-"""Merges ranked lists by reciprocal rank fusion: ranks can be added where BM25 and cosine can't."""
+"""Merges ranked lists by reciprocal rank fusion, because BM25 scores and cosines can't be added."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _K = TypeVar("_K", bound=Hashable)
 
 
 def fuse(rankings: Sequence[Sequence[_K]]) -> dict[_K, float]:
-    """Return each key's score, 0..1: 1 stands at the top of every list, and a list without the key adds nothing."""
+    """Return each key's score, 0..1, where 1 is first in every list; a list without the key adds nothing."""
     scores: dict[_K, float] = {}
     best = len(rankings) / (RANK_CONSTANT + 1)
     for ranking in rankings:

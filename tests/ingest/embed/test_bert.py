@@ -1,6 +1,6 @@
-"""The forward pass against one written plainly: padded, masked, in float64, with the erf of the definition.
+"""Compares the forward pass with a plain reference: padded, masked, in float64, with the exact erf.
 
-test_minilm.py compares it to the published model; here the weights are small and random, so that every part counts.
+test_minilm.py compares it to the published model. Here the weights are small and random, so that every part matters.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 def make_weights(seed: int = 1) -> Weights:
-    """Return random tensors under the published names, biases and gains far from 0 and 1."""
+    """Return random tensors with the published names; biases and gains are far from 0 and 1."""
     random = np.random.default_rng(seed)
 
     def make(*shape: int) -> NDArray[np.float32]:
@@ -59,7 +59,7 @@ def plain_norm(x: NDArray[np.float64], weights: Weights, name: str) -> NDArray[n
 
 
 def plain_encode(weights: Weights, sequences: list[list[int]]) -> NDArray[np.float64]:
-    """Return what the paper's encoder gives, the sequences padded to one length and the padding masked."""
+    """Return the result of the paper's encoder, with sequences padded to one length and the padding masked."""
     longest = max(map(len, sequences))
     ids = np.array([ids + [0] * (longest - len(ids)) for ids in sequences])
     mask = np.array([[1] * len(ids) + [0] * (longest - len(ids)) for ids in sequences], float)
@@ -99,9 +99,9 @@ def sequences_of(*lengths: int) -> list[list[int]]:
     return [random.integers(0, WORDS, length).tolist() for length in lengths]
 
 
-# 128 rows are one step of the feed-forward part: below, at, and over it, with steps that end inside a sequence.
+# Below, at and above the 128 rows of one feed-forward step, also with steps that end inside a sequence.
 @pytest.mark.parametrize("lengths", [(1,), (5, 1, 9), (128,), (129,), (100, 100, 100), (POSITIONS, 2)])
-def test_sequences_laid_end_to_end_are_as_if_padded_and_masked(lengths: tuple[int, ...]) -> None:
+def test_concatenated_sequences_equal_padded_and_masked_ones(lengths: tuple[int, ...]) -> None:
     weights = make_weights()
     sequences = sequences_of(*lengths)
     found = make_encoder(weights).encode(sequences)
@@ -110,7 +110,7 @@ def test_sequences_laid_end_to_end_are_as_if_padded_and_masked(lengths: tuple[in
     np.testing.assert_allclose(found, plain_encode(weights, sequences), atol=1e-4)
 
 
-def test_weights_of_half_precision_are_read_as_float32() -> None:
+def test_half_precision_weights_are_read_as_float32() -> None:
     halves: Weights = {name: tensor.astype(np.float16) for name, tensor in make_weights().items()}
     widened = {name: tensor.astype(np.float32) for name, tensor in halves.items()}
     found = make_encoder(halves).encode(sequences_of(7))
@@ -125,7 +125,7 @@ def test_a_missing_tensor_is_named() -> None:
         make_encoder(weights)
 
 
-def test_encoding_leaves_the_weights_as_they_are() -> None:
+def test_encoding_does_not_change_the_weights() -> None:
     weights = make_weights()
     encoder = make_encoder(weights)
     first = encoder.encode(sequences_of(9, 4))
@@ -151,7 +151,7 @@ def test_threads_share_one_encoder() -> None:
     assert all(np.array_equal(found[number], vectors) for number, vectors in enumerate(expected))
 
 
-def test_gelu_is_exact_to_four_millionths() -> None:
+def test_gelu_has_an_error_below_four_millionths() -> None:
     x = np.linspace(-30, 30, 60_001, dtype=np.float32)
     exact = np.array([v * 0.5 * (1 + erf(v / sqrt(2))) for v in x.tolist()])
     twice_gelu(x, np.empty_like(x))
@@ -159,7 +159,7 @@ def test_gelu_is_exact_to_four_millionths() -> None:
 
 
 def test_large_scores_do_not_overflow() -> None:
-    """exp(1000) is infinite in any float; warnings are errors, so a step towards it is seen."""
+    """exp(1000) overflows in any float type, and warnings are errors here."""
     qkv = np.full((4, 3 * HIDDEN), 100, np.float32)
     out = np.empty((4, HIDDEN), np.float32)
     attend(qkv, HEADS, out)

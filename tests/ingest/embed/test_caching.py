@@ -15,7 +15,7 @@ DIMENSIONS = 4
 
 
 class Counting:
-    """Keeps the texts of each call; ``error`` is raised at the call of this number, ``hold`` delays all."""
+    """Records the texts of each call. Call number ``error_at`` fails; calls wait until ``hold`` is set."""
 
     model_id = "counting"
     dimensions = DIMENSIONS
@@ -41,9 +41,9 @@ class Counting:
         self.closed = True
 
 
-def test_vectors_stand_in_the_order_of_the_texts_with_every_text_embedded_once() -> None:
+def test_vectors_have_the_order_of_the_texts_and_each_text_is_embedded_once() -> None:
     counting = Counting()
-    embedder = CachingEmbedder(counting, at_once=2)
+    embedder = CachingEmbedder(counting, batch_size=2)
     texts = ["one", "three", "one", "four", "three"]
     assert embedder.embed(texts).tolist() == Counting().embed(texts).tolist()
     assert counting.calls == [["one", "three"], ["four"]]
@@ -53,28 +53,28 @@ def test_vectors_stand_in_the_order_of_the_texts_with_every_text_embedded_once()
     assert counting.closed
 
 
-def test_what_was_embedded_before_an_error_is_not_embedded_again() -> None:
+def test_texts_embedded_before_an_error_are_not_embedded_again() -> None:
     counting = Counting()
     counting.error_at = 3
-    embedder = CachingEmbedder(counting, at_once=1)
+    embedder = CachingEmbedder(counting, batch_size=1)
     with pytest.raises(EmbeddingError):
         embedder.embed(["a", "b", "c", "d"])
     assert len(embedder.embed(["a", "b", "c", "d"])) == 4
     assert counting.calls == [["a"], ["b"], ["c"], ["c"], ["d"]]
 
 
-def test_progress_tells_the_fraction_of_all_also_of_what_is_remembered() -> None:
+def test_progress_includes_cached_texts() -> None:
     told: list[float] = []
-    embedder = CachingEmbedder(Counting(), at_once=2)
+    embedder = CachingEmbedder(Counting(), batch_size=2)
     embedder.embed(["a", "b"])
     embedder.embed(["a", "b", "c", "d"], on_progress=told.append)
     assert list(dict.fromkeys(told)) == [0.5, 1.0]
 
 
-def test_a_text_that_another_thread_embeds_is_waited_for() -> None:
+def test_a_text_that_another_thread_is_embedding_is_not_embedded_twice() -> None:
     counting = Counting()
     counting.hold.clear()
-    embedder = CachingEmbedder(counting, at_once=8)
+    embedder = CachingEmbedder(counting, batch_size=8)
     results: list[list[list[float]]] = []
     waits = threading.Event()
     first = threading.Thread(target=lambda: results.append(embedder.embed(["same", "a"]).tolist()))
@@ -92,11 +92,11 @@ def test_a_text_that_another_thread_embeds_is_waited_for() -> None:
     assert sorted(map(len, results)) == [1, 2]
 
 
-def test_a_text_that_another_thread_could_not_embed_is_embedded_by_the_one_that_waits() -> None:
+def test_a_waiting_thread_embeds_a_text_that_another_thread_failed_to_embed() -> None:
     counting = Counting()
     counting.hold.clear()
     counting.error_at = 1
-    embedder = CachingEmbedder(counting, at_once=8)
+    embedder = CachingEmbedder(counting, batch_size=8)
     failed: list[EmbeddingError] = []
     waits = threading.Event()
 
@@ -118,10 +118,10 @@ def test_a_text_that_another_thread_could_not_embed_is_embedded_by_the_one_that_
     assert (len(failed), counting.calls) == (1, [["same"], ["same"]])
 
 
-def test_whoever_waits_can_be_stopped() -> None:
+def test_a_waiting_thread_can_be_stopped() -> None:
     counting = Counting()
     counting.hold.clear()
-    embedder = CachingEmbedder(counting, at_once=8)
+    embedder = CachingEmbedder(counting, batch_size=8)
     first = threading.Thread(target=lambda: embedder.embed(["same"]))
     first.start()
     wait_until(lambda: bool(counting.calls))
@@ -135,9 +135,9 @@ def test_whoever_waits_can_be_stopped() -> None:
     first.join(20)
 
 
-def test_memory_is_bounded_and_the_oldest_go_first() -> None:
+def test_the_cache_is_bounded_and_evicts_the_least_recently_used() -> None:
     counting = Counting()
-    embedder = CachingEmbedder(counting, at_once=1, limit_bytes=500)  # two of them
+    embedder = CachingEmbedder(counting, batch_size=1, limit_bytes=500)  # two entries
     embedder.embed(["a", "b"])
     embedder.embed(["a"])
     embedder.embed(["c"])

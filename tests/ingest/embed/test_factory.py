@@ -1,4 +1,4 @@
-"""Which embedder the settings give."""
+"""The embedder that the settings name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rag_pipeline.ingest.embed.openai import OpenAIEmbedder
 from rag_pipeline.ingest.settings import IngestSettings
 
 
-def test_the_embedded_model_unless_an_endpoint_is_set() -> None:
+def test_the_built_in_model_is_used_unless_an_endpoint_is_set() -> None:
     embedder = build_embedder(IngestSettings.from_env({}))
     assert isinstance(embedder, MiniLMEmbedder)
     embedder.close()

@@ -1,6 +1,6 @@
-"""The embedded model against the published one.
+"""Compares the built-in model with the published one.
 
-reference_vectors.npy holds what torch 2.13 and transformers give for reference_texts.json, computed once:
+reference_vectors.npy holds the results of torch 2.13 and transformers for reference_texts.json:
 AutoModel and AutoTokenizer of all-MiniLM-L6-v2, padding, truncation at 256 tokens, last_hidden_state averaged over the
 attention mask, torch.nn.functional.normalize.
 """
@@ -33,7 +33,7 @@ def embedder() -> Iterator[MiniLMEmbedder]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A folder with links to the model's files, to damage one of them."""
+    """A folder with links to the model's files, of which a test can damage one."""
     for file in find_model().iterdir():
         if file.is_file():
             (tmp_path / file.name).symlink_to(file)
@@ -45,7 +45,7 @@ def rewrite(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def test_vectors_are_those_of_the_published_model(embedder: MiniLMEmbedder) -> None:
+def test_vectors_equal_those_of_the_published_model(embedder: MiniLMEmbedder) -> None:
     texts = json.loads((HERE / "reference_texts.json").read_text("utf-8"))
     expected = np.load(HERE / "reference_vectors.npy")
     vectors = embedder.embed(texts)
@@ -55,29 +55,29 @@ def test_vectors_are_those_of_the_published_model(embedder: MiniLMEmbedder) -> N
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_a_text_has_one_vector_whatever_stands_beside_it(embedder: MiniLMEmbedder) -> None:
+def test_the_vector_of_a_text_does_not_depend_on_the_other_texts(embedder: MiniLMEmbedder) -> None:
     texts = [f"sentence {i} " * (1 + i % 40) for i in range(30)]
     together = embedder.embed(texts)
     alone = np.concatenate([embedder.embed([text]) for text in texts[:8]])
     np.testing.assert_allclose(together[:8], alone, atol=2e-6)
 
 
-def test_the_end_of_a_long_text_counts(embedder: MiniLMEmbedder) -> None:
+def test_the_end_of_a_long_text_changes_its_vector(embedder: MiniLMEmbedder) -> None:
     start = "word " * 400
     a, b = embedder.embed([start + "about the moon and the tides " * 30, start + "quarterly revenue in euros " * 30])
     assert float(a @ b) < 0.95
 
 
-def test_nothing_to_embed(embedder: MiniLMEmbedder) -> None:
+def test_an_empty_list_is_embedded(embedder: MiniLMEmbedder) -> None:
     assert embedder.embed([]).shape == (0, 384)
 
 
 @pytest.mark.parametrize("text", ["", "\0" * 1000, "\ud800", "a" * 100_000, "é\u0301" * 5000, "🎉"])
-def test_odd_texts_have_unit_vectors(embedder: MiniLMEmbedder, text: str) -> None:
+def test_unusual_texts_have_unit_vectors(embedder: MiniLMEmbedder, text: str) -> None:
     assert np.linalg.norm(embedder.embed([text])[0]) == pytest.approx(1, abs=1e-5)
 
 
-def test_progress_rises_to_one_and_may_stop_the_work(embedder: MiniLMEmbedder) -> None:
+def test_progress_rises_to_one_and_can_stop_the_work(embedder: MiniLMEmbedder) -> None:
     seen: list[float] = []
     texts = ["some words here"] * 50
     embedder.embed(texts, on_progress=seen.append)
@@ -114,7 +114,7 @@ def test_several_threads_get_the_same_vectors(embedder: MiniLMEmbedder) -> None:
         np.testing.assert_allclose(np.asarray(vectors), expected, atol=2e-6)
 
 
-def test_after_close_an_error_says_so() -> None:
+def test_embedding_after_close_is_an_error() -> None:
     embedder = MiniLMEmbedder(threads=1)
     embedder.close()
     embedder.close()
@@ -122,14 +122,14 @@ def test_after_close_an_error_says_so() -> None:
         embedder.embed(["a"])
 
 
-def test_another_folder_of_the_model_serves(copy: Path) -> None:
+def test_the_model_can_be_in_another_folder(copy: Path) -> None:
     embedder = MiniLMEmbedder(copy, threads=1)
     assert embedder.model_id == "all-MiniLM-L6-v2"
     embedder.close()
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddingError, match=r"nowhere: there is no config\.json; EMBEDDING_MODEL_DIR"):
+    with pytest.raises(EmbeddingError, match=r"nowhere: config\.json is missing; EMBEDDING_MODEL_DIR"):
         MiniLMEmbedder(tmp_path / "nowhere")
 
 
@@ -143,7 +143,7 @@ def test_a_damaged_file_is_named_in_one_line(copy: Path, name: str, content: byt
     assert "\n" not in str(caught.value)
 
 
-def test_truncated_weights_are_refused(copy: Path) -> None:
+def test_truncated_weights_are_rejected(copy: Path) -> None:
     path = copy / "model.safetensors"
     whole = path.resolve()
     path.unlink()

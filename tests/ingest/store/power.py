@@ -1,4 +1,4 @@
-"""A loss of power: what a disk holds of a folder if all that was not synced is gone."""
+"""Simulates a power loss: everything that was not synced to disk is gone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 
 class Disk:
-    """Records each ``os.fsync`` of this process, and makes the folder that a loss of power would leave.
+    """Records each ``os.fsync`` of this process, and builds the folder that a power loss would leave.
 
-    A file has the content it had when it was synced last, and a name is there if its folder was synced since. What was
+    A file has the content of its last sync, and a name exists if its folder was synced since. What was
     not synced is removed, or (``lost="truncated"``) cut off in the middle, whichever name the disk has of it.
     """
 
@@ -36,7 +36,7 @@ class Disk:
             self._contents[found.st_ino] = path.read_bytes()
 
     def image(self, folder: Path, target: Path, lost: str) -> None:
-        """Make ``target`` what the disk holds of ``folder``."""
+        """Copy to ``target`` what the disk holds of ``folder``."""
         target.mkdir()
         for entry in sorted(folder.iterdir()):
             inode = entry.stat().st_ino

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile, VectorStore
@@ -29,3 +30,7 @@ ANY = vectors(1, 99)[0]
 
 def everything(store: VectorStore) -> list[SearchHit]:
     return store.search("", ANY, limit=1000)
+
+
+# Names as Python returns them: with lone surrogates for bytes that are not UTF-8, and with the escape character itself.
+NAMES = st.text(st.one_of(st.characters(exclude_categories=()), st.sampled_from("\udc80\udcff\ud800\ufdd0d0'")))

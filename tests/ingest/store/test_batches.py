@@ -1,4 +1,4 @@
-"""A file that is stored in batches: the same tests for each store."""
+"""A file stored in batches, tested with each store."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_file_of_many_batches_is_one_file(place: Place, store: VectorStore) ->
     again.close()
 
 
-def test_other_calls_go_on_while_the_next_batch_is_made(place: Place, store: VectorStore) -> None:
+def test_other_calls_are_not_blocked_while_the_next_batch_is_made(place: Place, store: VectorStore) -> None:
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
     other = place.open()
 
@@ -60,7 +60,7 @@ def test_other_calls_go_on_while_the_next_batch_is_made(place: Place, store: Vec
 
 
 @pytest.mark.parametrize("error", [EmbeddingError("no answer"), Stopped(), KeyboardInterrupt()], ids=repr)
-def test_what_pulling_raises_passes_and_the_old_text_stays(
+def test_an_error_of_the_batches_is_raised_and_the_old_text_stays(
     tmp_path: Path, store: VectorStore, error: BaseException
 ) -> None:
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
@@ -80,7 +80,7 @@ def test_what_pulling_raises_passes_and_the_old_text_stays(
         assert store._table.count_rows() == 2, "nothing is left behind"
 
 
-def test_a_full_disk_under_the_batches_is_one_line(
+def test_a_full_disk_under_the_buffer_is_a_one_line_error(
     place: Place, store: VectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
@@ -94,8 +94,8 @@ def test_a_full_disk_under_the_batches_is_one_line(
     assert [hit.text for hit in everything(store)] == ["old"]
 
 
-def test_a_connection_is_lost_after_the_batches_were_made(own_postgres: PostgresServer, tmp_path: Path) -> None:
-    store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, spool_dir=tmp_path)
+def test_a_connection_lost_after_the_batches_is_replaced(own_postgres: PostgresServer, tmp_path: Path) -> None:
+    store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, buffer_dir=tmp_path)
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
 
     def made() -> Iterator[chunk_buffer.ChunkBatch]:

@@ -1,4 +1,4 @@
-"""Chunks on their way into a store: in memory, then in a file without a name."""
+"""The chunk buffer: in memory first, then in an unnamed file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_few_chunks_stay_in_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["made", None])
-def test_many_chunks_come_back_in_their_order_as_often_as_needed(
+def test_many_chunks_are_iterated_in_order_repeatedly(
     tmp_path: Path, folder: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "CHUNKS_AT_ONCE", 7)
@@ -37,7 +37,7 @@ def test_many_chunks_come_back_in_their_order_as_often_as_needed(
         for start, end in ((0, 3), (3, 50), (50, 99), (99, 100)):
             spool.add(texts[start:end], made[start:end])
         assert not spool.is_small
-        next(iter(spool))  # one that was not read to its end
+        next(iter(spool))  # an iterator that is not exhausted
         for _ in range(2):
             batches = list(spool)
             assert [chunk for some, _ in batches for chunk in some] == texts
@@ -46,7 +46,7 @@ def test_many_chunks_come_back_in_their_order_as_often_as_needed(
     assert list(tmp_path.rglob("*")) == ([tmp_path / "made"] if folder else []), "the file has no name"
 
 
-def test_its_file_is_closed_with_it(tmp_path: Path) -> None:
+def test_closing_closes_the_file(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
         with ChunkBuffer(tmp_path) as spool:

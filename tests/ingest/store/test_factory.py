@@ -1,4 +1,4 @@
-"""The store that the settings ask for."""
+"""Opening the store that the settings name."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 
 from rag_pipeline.errors import ConfigurationError, StateError, StoreError
 from rag_pipeline.ingest.settings import IngestSettings
-from rag_pipeline.ingest.store.factory import check_stored, open_for_search, open_store, owner_of
+from rag_pipeline.ingest.store.factory import check_stored, open_existing, open_for_search, open_store, owner_of
 from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from rag_pipeline.ingest.types import VectorStore
+from tests.ingest.store.places import Place
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import ANY, WIDTH, chunks, file, vectors
 from tests.support.programs import run
@@ -26,7 +27,7 @@ def shared(postgres: PostgresServer, schema: str) -> IngestSettings:
     return IngestSettings.from_env({"RAG_STORE_URL": postgres.url(schema=schema)})
 
 
-def test_it_is_in_the_state_folder_unless_set(tmp_path: Path) -> None:
+def test_the_default_store_is_in_the_state_folder(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     with pytest.raises(StoreError, match=f"nothing is stored in {tmp_path} yet: run rag-pipeline local-files DIR"):
         check_stored(IngestSettings(), folder)
@@ -40,7 +41,7 @@ def test_it_is_in_the_state_folder_unless_set(tmp_path: Path) -> None:
     reader.close()
 
 
-def test_a_pipeline_makes_the_tables_before_the_first_file_is_read(tmp_path: Path, shared: IngestSettings) -> None:
+def test_a_pipeline_creates_the_tables_before_it_reads_a_file(tmp_path: Path, shared: IngestSettings) -> None:
     check_stored(shared, tmp_path / "store")
     with pytest.raises(StoreError, match=r"nothing is stored in postgresql://.*\?schema=.* yet: run rag-pipeline"):
         open_for_search(shared, tmp_path / "store", "model-a", WIDTH)
@@ -53,7 +54,7 @@ def test_a_pipeline_makes_the_tables_before_the_first_file_is_read(tmp_path: Pat
     assert not (tmp_path / "store").exists()
 
 
-def test_two_state_folders_do_not_write_one_pipeline(tmp_path: Path, shared: IngestSettings) -> None:
+def test_two_state_folders_can_not_write_the_same_pipeline(tmp_path: Path, shared: IngestSettings) -> None:
     def opened(machine: str) -> VectorStore:
         (tmp_path / machine).mkdir(exist_ok=True)
         return open_store(shared, tmp_path / machine / "store", "model-a", WIDTH, stop=STOP)
@@ -68,7 +69,7 @@ def test_two_state_folders_do_not_write_one_pipeline(tmp_path: Path, shared: Ing
     other.close()
 
 
-def test_an_owner_is_known_by_its_folder_and_a_number_of_its_own(tmp_path: Path) -> None:
+def test_an_owner_has_its_folder_and_a_random_number(tmp_path: Path) -> None:
     owner = owner_of(tmp_path)
     assert owner == owner_of(tmp_path)
     assert f":{tmp_path} (" in owner
@@ -81,18 +82,18 @@ def test_an_owner_is_known_by_its_folder_and_a_number_of_its_own(tmp_path: Path)
         owner_of(tmp_path / "none")
 
 
-def test_who_asks_does_not_wait_for_a_server_that_is_away(tmp_path: Path, own_postgres: PostgresServer) -> None:
+def test_a_search_does_not_wait_for_an_unreachable_server(tmp_path: Path, own_postgres: PostgresServer) -> None:
     own_postgres.stop()
     settings = IngestSettings.from_env({"RAG_STORE_URL": own_postgres.url()})
     with pytest.raises(StoreError, match="opening the vector store failed: Connection refused"):
         open_for_search(settings, tmp_path, "model-a", WIDTH)
 
 
-def test_a_missing_library_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_error_names_the_install_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = IngestSettings.from_env({"RAG_STORE_URL": "postgresql://db/rag"})
     monkeypatch.delitem(sys.modules, "rag_pipeline.ingest.store.pgvector.store")
     monkeypatch.setitem(sys.modules, "rag_pipeline.ingest.store.pgvector.store", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'rag-pipeline\[ingest,pgvector\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install 'rag-pipeline-status\[ingest,pgvector\]'"):
         open_store(settings, tmp_path, "model-a", WIDTH, stop=STOP)
 
 
@@ -106,3 +107,37 @@ assert not {"psycopg", "numpy", "lancedb"} & set(sys.modules)
 """
     done = run("-c", code)
     assert (done.stdout, done.stderr) == ("postgresql://db:5432/rag\n", "")
+
+
+def settings_of(place: Place) -> IngestSettings:
+    return IngestSettings.from_env({"RAG_STORE_URL": place.where} if place.kind == "postgres" else {})
+
+
+def folder_of(place: Place, tmp_path: Path) -> Path:
+    return Path(place.where) if place.kind == "lance" else tmp_path / "store"
+
+
+def test_an_existing_store_is_opened_with_its_own_model(place: Place, tmp_path: Path) -> None:
+    store = place.open("an older model", 5)
+    store.replace("papers", file("a"), [(chunks("heron"), vectors(1, width=5))])
+    store.close()
+    existing = open_existing(settings_of(place), folder_of(place, tmp_path))
+    try:
+        assert (existing.model_id, existing.dimensions) == ("an older model", 5)
+        assert existing.is_shared == (place.kind == "postgres")
+        assert existing.store.pipelines()["papers"].files == 1
+    finally:
+        existing.store.close()
+
+
+def test_a_missing_store_is_an_error_and_is_not_created(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"nothing is stored in .* yet: run rag-pipeline local-files DIR first"):
+        open_existing(settings_of(place), folder_of(place, tmp_path))
+    assert not folder_of(place, tmp_path).exists()
+
+
+def test_a_damaged_store_is_a_one_line_error(tmp_path: Path) -> None:
+    (tmp_path / "store" / "chunks.lance" / "_versions").mkdir(parents=True)
+    (tmp_path / "store" / "chunks.lance" / "_versions" / "1.manifest").write_bytes(b"no manifest")
+    with pytest.raises(StoreError, match="the vector store is damaged"):
+        open_existing(IngestSettings(), tmp_path / "store")

@@ -7,7 +7,7 @@ import pytest
 from rag_pipeline.ingest.store.fusion import fuse
 
 
-def test_first_in_every_list_is_one_and_one_list_alone_half() -> None:
+def test_the_first_of_every_list_scores_one_and_of_a_single_list_half() -> None:
     scores = fuse([["a", "b"], ["a", "c"]])
     assert scores["a"] == pytest.approx(1)
     assert scores["b"] == scores["c"] < 0.5

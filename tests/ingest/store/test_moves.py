@@ -1,4 +1,4 @@
-"""Moves, copies and removals of many files: the same tests for each store."""
+"""Moves, copies and removals of many files, tested with each store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace as with_fields
 
 import pytest
 
+from rag_pipeline.ingest.store.moves import check_moves, copies_by_id, overwritten_sources
 from rag_pipeline.ingest.types import VectorStore
 from tests.ingest.store.places import Place
 from tests.ingest.store.samples import ANY, chunks, everything, file, vectors
@@ -22,7 +23,7 @@ def texts(store: VectorStore) -> dict[str, list[str]]:
 
 @pytest.fixture
 def two(store: VectorStore) -> VectorStore:
-    """Two files, with two chunks and one."""
+    """A file with two chunks, and a file with one."""
     store.replace("p", file("a"), [(chunks("alpha one", "alpha two"), vectors(2))])
     store.replace("p", file("b"), [(chunks("beta"), vectors(1, 1))])
     return store
@@ -41,7 +42,7 @@ def test_a_moved_file_keeps_its_chunks_and_vectors(two: VectorStore) -> None:
     assert (hit.file_id, hit.name, hit.uri) == ("sub/c", "caf\udce9", "https://x/y")
 
 
-def test_a_moved_file_is_a_file_as_any_other(place: Place, two: VectorStore) -> None:
+def test_a_moved_file_behaves_like_any_other(place: Place, two: VectorStore) -> None:
     two.move("p", "a", file("c"))
     two.move("p", "c", file("d", "2"))
     two.replace("p", file("a", "new"), [(chunks("another"), vectors(1))])
@@ -70,7 +71,7 @@ def test_a_file_moves_to_its_own_id(two: VectorStore) -> None:
     assert texts(two) == {"a": ["alpha one", "alpha two"], "b": ["beta"]}
 
 
-def test_what_is_not_stored_is_neither_moved_nor_copied(store: VectorStore) -> None:
+def test_a_file_that_is_not_stored_is_neither_moved_nor_copied(store: VectorStore) -> None:
     assert store.move("p", "a", file("b")) is False
     assert store.copy("p", "a", file("b")) is None
     store.delete_many("p", ["a", "b"])
@@ -86,7 +87,7 @@ def test_what_is_not_stored_is_neither_moved_nor_copied(store: VectorStore) -> N
 
 
 @pytest.mark.parametrize("copies", [False, True], ids=["of their own", "of one content"])
-def test_files_that_take_each_others_places_move_at_once(store: VectorStore, copies: bool) -> None:
+def test_files_that_swap_ids_move_in_one_call(store: VectorStore, copies: bool) -> None:
     for number, name in enumerate("abcd"):
         store.replace("p", file(name, name), [(chunks(f"text of {name}"), vectors(1, number))])
     if copies:
@@ -101,7 +102,7 @@ def test_files_that_take_each_others_places_move_at_once(store: VectorStore, cop
     assert texts(store) == {"b": before["a"], "a": before["b"], "d": before["c"], "e": before["d"]}
 
 
-def test_two_files_do_not_move_to_one_id(two: VectorStore) -> None:
+def test_two_files_can_not_move_to_the_same_id(two: VectorStore) -> None:
     with pytest.raises(ValueError, match="the same id"):
         two.move_many("p", {"a": file("c"), "b": file("c")})
     assert set(two.files("p")) == {"a", "b"}
@@ -116,7 +117,7 @@ def test_a_folder_of_many_files_moves(store: VectorStore) -> None:
     assert set(store.files("p")) == {f"new/{number}" for number in range(30)}
 
 
-def test_a_search_finds_a_file_once_at_every_moment_of_its_moves(place: Place, two: VectorStore) -> None:
+def test_a_search_finds_a_file_exactly_once_during_its_moves(place: Place, two: VectorStore) -> None:
     reader = place.open()
     ended = threading.Event()
 
@@ -155,7 +156,7 @@ def test_a_file_is_found_by_its_id(two: VectorStore) -> None:
     assert (two.file("p", "a"), two.file("p", "c")) == (None, file("c", "2"))
 
 
-def test_a_copy_outlives_what_it_was_made_of(place: Place, two: VectorStore) -> None:
+def test_a_copy_outlives_its_source(place: Place, two: VectorStore) -> None:
     two.copy_many("p", [("a", file("c")), ("a", file("d")), ("none", file("e"))])
     two.replace("p", file("a", "2"), [(chunks("changed"), vectors(1))])
     assert texts(two) == {"a": ["changed"], "b": ["beta"], **{name: ["alpha one", "alpha two"] for name in "cd"}}
@@ -169,7 +170,7 @@ def test_a_copy_outlives_what_it_was_made_of(place: Place, two: VectorStore) -> 
     again.close()
 
 
-def test_a_copy_replaces_what_was_there(two: VectorStore) -> None:
+def test_a_copy_replaces_an_existing_file(two: VectorStore) -> None:
     assert two.copy("p", "a", file("b", "2")) == 2
     assert texts(two) == {name: ["alpha one", "alpha two"] for name in "ab"}
     assert two.copy("p", "a", file("a", "3")) == 2
@@ -183,7 +184,7 @@ def test_a_file_without_chunks_is_copied(store: VectorStore) -> None:
     assert set(store.files("p")) == {"a", "b"}
 
 
-def test_files_swap_their_texts(store: VectorStore) -> None:
+def test_files_can_swap_their_content(store: VectorStore) -> None:
     for name in "abcd":
         store.replace("p", file(name), [(chunks(f"of {name} one", f"of {name} two"), vectors(2))])
     swapped = {"a": "b", "b": "a", "c": "d", "d": "c", "e": "a"}
@@ -193,7 +194,7 @@ def test_files_swap_their_texts(store: VectorStore) -> None:
     assert set(store.files("p")) == set("abcde")
 
 
-def test_a_file_is_copied_and_overwritten_at_once(two: VectorStore) -> None:
+def test_a_file_can_be_copied_and_overwritten_in_one_call(two: VectorStore) -> None:
     store = two
     before = texts(store)
     store.replace("p", file("b"), [(chunks("beta"), vectors(1))])
@@ -208,3 +209,15 @@ def test_many_files_are_removed(store: VectorStore) -> None:
     store.delete_many("p", [*(f"{number}" for number in range(28)), "none"])
     assert set(store.files("p")) == {"28", "29"}
     assert texts(store) == {"28": ["text 28"], "29": ["text 29"], "3": ["of another pipeline"]}
+
+
+def test_moves_to_the_same_id_are_rejected() -> None:
+    with pytest.raises(ValueError):
+        check_moves({"a": file("a"), "b": file("a")})
+    check_moves({"a": file("a")})
+    assert copies_by_id([("a", file("a"))]) == {"a": ("a", file("a"))}
+
+
+def test_source_files_that_a_copy_overwrites_are_found() -> None:
+    assert overwritten_sources(copies_by_id([("x", file("a")), ("a", file("y"))])) == ["a"]
+    assert overwritten_sources(copies_by_id([("a", file("a"))])) == []

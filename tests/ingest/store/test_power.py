@@ -1,4 +1,4 @@
-"""A store after a loss of power: it opens by itself, and holds all that was reported as stored."""
+"""A store after a power loss opens without repair, and holds everything that was reported as stored."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
 
 pytestmark = pytest.mark.slow
 
-State = dict[str, str]  # what each file's content is, by id
+State = dict[str, str]  # the content of each file by id
 
 
 class Writer:
-    """Writes, moves, copies and removes files at random; ``states`` are those a loss of power may leave now."""
+    """Writes, moves, copies and removes files at random; ``states`` are those that a power loss may leave."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.store = LanceVectorStore(folder, "model-a", WIDTH, compact_every=9)
@@ -56,7 +56,7 @@ class Writer:
 
 
 def found_in(folder: Path) -> State:
-    """Open the store, and return what it holds, after a write; the texts are those of the files."""
+    """Open the store, write to it, and return its files, after checking that their texts are found."""
     store = LanceVectorStore(folder, "model-a", WIDTH)
     found = {name: stored.content_hash for name, stored in store.files("p").items()}
     assert {(hit.file_id, hit.text) for hit in everything(store)} == {(n, f"text of {c}") for n, c in found.items()}
@@ -67,7 +67,7 @@ def found_in(folder: Path) -> State:
 
 
 @pytest.mark.parametrize("lost", ["removed", "truncated"])
-def test_what_was_reported_is_there_and_nothing_else(
+def test_exactly_the_reported_writes_survive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, lost: str
 ) -> None:
     monkeypatch.setattr(chunk_buffer, "CHUNKS_AT_ONCE", 4)
@@ -77,7 +77,7 @@ def test_what_was_reported_is_there_and_nothing_else(
     images: list[tuple[Path, list[State]]] = []
 
     def cut() -> None:
-        if disk.syncs % 13 == 5 and folder.exists():  # in the middle of what is synced, at every kind of moment
+        if disk.syncs % 13 == 5 and folder.exists():  # during syncs, at every kind of moment
             images.append((tmp_path / f"image {len(images)}", list(writer.states)))
             disk.image(folder, images[-1][0], lost)
 
@@ -98,7 +98,7 @@ def test_what_was_reported_is_there_and_nothing_else(
         assert len(caplog.messages) <= 1, "one line says what was lost"
 
 
-def test_what_was_reported_to_any_of_several_threads_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reported_writes_of_several_threads_survive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk, folder = Disk(monkeypatch), tmp_path / "store"
     store = LanceVectorStore(folder, "model-a", WIDTH, compact_every=9)
     store.replace("p", file("a"), [(chunks("text of h"), vectors(1))])
@@ -106,7 +106,7 @@ def test_what_was_reported_to_any_of_several_threads_is_there(tmp_path: Path, mo
     images: list[tuple[Path, set[str]]] = []
 
     def cut() -> None:
-        # Not while another thread makes and removes files, which the copy would trip over.
+        # Not while another thread creates and removes files, which would make the copy fail.
         if disk.syncs % 3 == 1 and store._lock.acquire(blocking=False):
             images.append((tmp_path / f"image {len(images)}", set(reported)))
             disk.image(folder, images[-1][0], "removed")
@@ -149,7 +149,7 @@ def test_after_a_kill_nothing_is_dropped(
 def test_nothing_is_dropped_under_a_process_that_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     store.replace("p", file("a"), [(chunks("one"), vectors(1))])
-    monkeypatch.setattr(store._durable, "sync", lambda _: None)  # about to
+    monkeypatch.setattr(store._durable, "sync", lambda _: None)  # about to write
     store.replace("p", file("b"), [(chunks("two"), vectors(1))])
     monkeypatch.setattr(durable_table, "boot_id", lambda: "of another machine")
     reader = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
@@ -161,7 +161,9 @@ def test_nothing_is_dropped_under_a_process_that_writes(tmp_path: Path, monkeypa
     reader.close()
 
 
-def test_a_damaged_newest_version_is_left_for_the_one_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_newest_version_is_replaced_by_the_one_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     for name in "abc":
         store.replace("p", file(name), [(chunks(name), vectors(1))])

@@ -1,4 +1,4 @@
-"""What every store promises of replace, delete, files and search, also after crashes: the same tests for each."""
+"""The promises of every store for replace, delete, files and search, also after crashes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.ingest.store.places import Place, generation
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
 
 
-def test_an_empty_store_answers(store: VectorStore) -> None:
+def test_an_empty_store_can_be_read(store: VectorStore) -> None:
     assert store.search("anything", ANY) == []
     assert store.files("p") == {}
     store.delete("p", "none")
 
 
-def test_replace_leaves_the_new_chunks_alone(store: VectorStore) -> None:
+def test_replace_leaves_only_the_new_chunks(store: VectorStore) -> None:
     store.replace("p", file("a.txt", "1"), [(chunks("old one", "old two", "old three"), vectors(3))])
     store.replace("p", file("b.txt"), [(chunks("other"), vectors(1))])
     store.replace("p", file("a.txt", "2"), [(chunks("new one"), vectors(1))])
@@ -30,7 +30,7 @@ def test_replace_leaves_the_new_chunks_alone(store: VectorStore) -> None:
     assert store.files("p") == {"a.txt": file("a.txt", "2"), "b.txt": file("b.txt")}
 
 
-def test_everything_known_of_a_file_comes_back_as_it_was_last_given(store: VectorStore) -> None:
+def test_all_fields_of_a_file_are_read_back(store: VectorStore) -> None:
     before = with_fields(file("a"), mime_type=None, size=1 << 40, modified_at=1700000000.123456)
     store.replace("p", before, [(chunks("text"), vectors(1))])
     assert store.files("p") == {"a": before}
@@ -41,7 +41,7 @@ def test_everything_known_of_a_file_comes_back_as_it_was_last_given(store: Vecto
     assert (hit.name, hit.uri) == ("new name", "https://x/y")
 
 
-def test_a_file_without_chunks_is_known(store: VectorStore) -> None:
+def test_a_file_without_chunks_is_listed(store: VectorStore) -> None:
     store.replace("p", file("empty.txt"), [([], vectors(0))])
     assert list(store.files("p")) == ["empty.txt"]
     assert everything(store) == []
@@ -61,7 +61,7 @@ NAMES = ["it's", "a\"b';--", "caf\udce9.txt", "\ufdd0dce9", "日本", "x" * 4000
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_comes_back_as_it_was(store: VectorStore, name: str) -> None:
+def test_any_name_is_read_back_unchanged(store: VectorStore, name: str) -> None:
     store.replace(name, file("other"), [(chunks("other"), vectors(1))])
     store.replace(name, file(name, "1"), [(chunks("first"), vectors(1))])
     store.replace(name, file(name, "2"), [(chunks("second"), vectors(1))])
@@ -72,13 +72,13 @@ def test_any_name_comes_back_as_it_was(store: VectorStore, name: str) -> None:
     assert list(store.files(name)) == ["other"]
 
 
-def test_names_do_not_run_into_each_other(store: VectorStore) -> None:
+def test_concatenated_ids_do_not_collide(store: VectorStore) -> None:
     store.replace("a", file("bc"), [(chunks("one"), vectors(1))])
     store.replace("ab", file("c"), [(chunks("two"), vectors(1))])
     assert len(everything(store)) == 2
 
 
-def test_what_was_stored_is_there_after_opening_again(place: Place, store: VectorStore) -> None:
+def test_stored_files_are_there_after_reopening(place: Place, store: VectorStore) -> None:
     store.replace("p", file("a.txt"), [(chunks("kept text"), vectors(1))])
     store.close()
     again = place.open()
@@ -90,7 +90,7 @@ def test_what_was_stored_is_there_after_opening_again(place: Place, store: Vecto
     again.close()
 
 
-def test_words_and_meaning_both_count(store: VectorStore) -> None:
+def test_words_and_vectors_both_count(store: VectorStore) -> None:
     made = vectors(30, 5)
     store.replace("p", file("a"), [(chunks(*(f"filler number {i}" for i in range(29)), "a rare zebrafish"), made)])
     assert store.search("zebrafish", made[3], limit=2)[0].text in ("a rare zebrafish", "filler number 3")
@@ -123,10 +123,10 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize(("question", "text"), QUESTIONS)
-def test_words_are_found_in_any_form(store: VectorStore, question: str, text: str) -> None:
+def test_words_are_found_in_any_grammatical_form(store: VectorStore, question: str, text: str) -> None:
     texts = sorted({text for _, text in QUESTIONS})
     store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))])
-    # By meaning they are all alike, so that the words decide.
+    # All vectors are equal, so the words decide.
     assert store.search(question, ANY, limit=1)[0].text == text
 
 
@@ -146,12 +146,12 @@ ODD = [
 
 
 @pytest.mark.parametrize("question", ODD)
-def test_odd_questions_are_answered(store: VectorStore, question: str) -> None:
+def test_unusual_questions_are_answered(store: VectorStore, question: str) -> None:
     store.replace("p", file("a"), [(chunks("one text", "the other"), vectors(2))])
     assert len(store.search(question, ANY)) == 2
 
 
-def test_no_answers_asked_for_is_none_given(store: VectorStore) -> None:
+def test_a_limit_of_zero_returns_nothing(store: VectorStore) -> None:
     store.replace("p", file("a"), [(chunks("text"), vectors(1))])
     assert store.search("text", ANY, limit=0) == []
 
@@ -167,7 +167,7 @@ def test_the_same_question_has_the_same_answer(place: Place, store: VectorStore)
     again.close()
 
 
-def test_wrong_vectors_are_the_callers_mistake(store: VectorStore) -> None:
+def test_invalid_vectors_raise_value_error(store: VectorStore) -> None:
     with pytest.raises(ValueError, match="expected 2"):
         store.replace("p", file("a"), [(chunks("a", "b"), vectors(1))])
     with pytest.raises(ValueError, match="finite"):
@@ -176,20 +176,20 @@ def test_wrong_vectors_are_the_callers_mistake(store: VectorStore) -> None:
 
 
 @pytest.mark.parametrize(("model", "width"), [("model-b", WIDTH), ("model-a", WIDTH * 2)])
-def test_another_models_store_is_refused(place: Place, store: VectorStore, model: str, width: int) -> None:
+def test_the_store_of_another_model_is_rejected(place: Place, store: VectorStore, model: str, width: int) -> None:
     store.replace("p", file("a"), [(chunks("a"), vectors(1))])
     with pytest.raises(StoreError, match=r"holds vectors of model-a \(8 dimensions\), not of .* remove "):
         place.open(model, width)
 
 
-def test_closed_is_said(store: VectorStore) -> None:
+def test_using_a_closed_store_is_an_error(store: VectorStore) -> None:
     store.close()
     store.close()
     with pytest.raises(StoreError, match="closed"):
         store.search("a", ANY)
 
 
-def test_a_killed_writer_leaves_the_old_chunks_or_the_new_ones_once(place: Place) -> None:
+def test_after_a_kill_the_old_chunks_or_the_new_ones_are_stored_once(place: Place) -> None:
     written = 0
     pick = random.Random(4)
     for _ in range(4):
@@ -197,7 +197,7 @@ def test_a_killed_writer_leaves_the_old_chunks_or_the_new_ones_once(place: Place
             assert process.stdout is not None
             for _ in range(pick.randint(3, 12)):
                 written = int(process.stdout.readline())
-            threading.Event().wait(pick.random() * 0.05)  # anywhere within the next writes
+            threading.Event().wait(pick.random() * 0.05)  # at any point of the next writes
             process.send_signal(signal.SIGKILL)
             written = max([written, *map(int, process.stdout.read().split())])
         store = place.open()
@@ -208,7 +208,7 @@ def test_a_killed_writer_leaves_the_old_chunks_or_the_new_ones_once(place: Place
         written = found
 
 
-def test_threads_replace_and_search_at_once(store: VectorStore) -> None:
+def test_threads_replace_and_search_concurrently(store: VectorStore) -> None:
     failures: list[BaseException] = []
 
     def work(number: int) -> None:

@@ -1,4 +1,4 @@
-"""What every store promises to those who keep it in order."""
+"""The maintenance promises of every store."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from collections.abc import Iterator
 import pytest
 
 from rag_pipeline.ingest.store.lance import maintenance
-from rag_pipeline.ingest.types import StoreUpkeep
+from rag_pipeline.ingest.types import MaintainableStore
 from tests.ingest.store.places import Place
 from tests.ingest.store.samples import chunks, everything, file, vectors
 
 
 @pytest.fixture
-def upkeep(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreUpkeep]:
+def upkeep(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[MaintainableStore]:
     monkeypatch.setattr(maintenance, "READER_SECONDS", 0.5)
     store = place.open()
     yield store
     store.close()
 
 
-def fill(store: StoreUpkeep) -> None:
+def fill(store: MaintainableStore) -> None:
     store.replace("papers", file("a"), [(chunks("heron", "reeds"), vectors(2))])
     store.replace("papers", file("b"), [(chunks("otter"), vectors(1))])
     store.replace("it's\udce9", file("a"), [(chunks("kingfisher"), vectors(1))])
 
 
-def test_a_store_without_tables_has_no_pipelines_and_no_faults(upkeep: StoreUpkeep) -> None:
+def test_a_store_without_tables_has_no_pipelines_and_no_faults(upkeep: MaintainableStore) -> None:
     assert (upkeep.pipelines(), upkeep.faults()) == ({}, [])
     upkeep.drop("papers")
     upkeep.tidy()
     assert upkeep.pipelines() == {}
 
 
-def test_files_and_chunks_are_counted_by_pipeline(upkeep: StoreUpkeep) -> None:
+def test_files_and_chunks_are_counted_by_pipeline(upkeep: MaintainableStore) -> None:
     began = time.time()
     fill(upkeep)
     upkeep.replace("papers", file("a", "new"), [(chunks("heron", "reeds", "mud"), vectors(3))])
@@ -46,7 +46,7 @@ def test_files_and_chunks_are_counted_by_pipeline(upkeep: StoreUpkeep) -> None:
         assert one.held_by is None
 
 
-def test_drop_removes_all_of_one_pipeline_and_nothing_of_others(upkeep: StoreUpkeep, place: Place) -> None:
+def test_drop_removes_all_of_one_pipeline_and_nothing_of_others(upkeep: MaintainableStore, place: Place) -> None:
     fill(upkeep)
     upkeep.drop("it's\udce9")
     assert upkeep.files("it's\udce9") == {}
@@ -58,14 +58,14 @@ def test_drop_removes_all_of_one_pipeline_and_nothing_of_others(upkeep: StoreUpk
     other.close()
 
 
-def test_a_dropped_pipeline_can_be_stored_again(upkeep: StoreUpkeep) -> None:
+def test_a_dropped_pipeline_can_be_stored_again(upkeep: MaintainableStore) -> None:
     fill(upkeep)
     upkeep.drop("papers")
     upkeep.replace("papers", file("b"), [(chunks("otter again"), vectors(1))])
     assert sorted(hit.text for hit in everything(upkeep)) == ["kingfisher", "otter again"]
 
 
-def test_what_is_written_as_it_should_be_has_no_faults_and_tidying_keeps_it(upkeep: StoreUpkeep) -> None:
+def test_normal_writes_have_no_faults_and_tidy_keeps_them(upkeep: MaintainableStore) -> None:
     fill(upkeep)
     upkeep.replace("papers", file("b", "new"), [(chunks("otter", "holt"), vectors(2))])
     assert upkeep.faults() == []
@@ -75,8 +75,8 @@ def test_what_is_written_as_it_should_be_has_no_faults_and_tidying_keeps_it(upke
     assert everything(upkeep) == before
 
 
-def change(store: StoreUpkeep) -> None:
-    """Move, copy, rename, replace and delete; what is left is one file of each kind."""
+def change(store: MaintainableStore) -> None:
+    """Move, copy, rename, replace and delete files; one file of each kind remains."""
     fill(store)
     store.move("papers", "a", file("moved"))
     store.move("papers", "moved", file("moved again"))
@@ -90,7 +90,7 @@ def change(store: StoreUpkeep) -> None:
     store.delete("papers", "third copy")
 
 
-def shown(store: StoreUpkeep) -> list[tuple[str, str]]:
+def shown(store: MaintainableStore) -> list[tuple[str, str]]:
     return sorted((hit.file_id, hit.text) for hit in everything(store))
 
 
@@ -107,7 +107,7 @@ LEFT = [
 ]
 
 
-def test_moved_copied_and_replaced_files_are_counted_as_a_search_finds_them(upkeep: StoreUpkeep) -> None:
+def test_moved_copied_and_replaced_files_are_counted_as_a_search_finds_them(upkeep: MaintainableStore) -> None:
     change(upkeep)
     assert {name: (one.files, one.chunks) for name, one in upkeep.pipelines().items()} == {
         "it's\udce9": (2, 2),
@@ -115,8 +115,8 @@ def test_moved_copied_and_replaced_files_are_counted_as_a_search_finds_them(upke
     }
 
 
-def test_moved_copied_and_replaced_files_are_no_faults_and_tidying_keeps_them(
-    upkeep: StoreUpkeep, place: Place
+def test_moved_copied_and_replaced_files_have_no_faults_and_tidy_keeps_them(
+    upkeep: MaintainableStore, place: Place
 ) -> None:
     change(upkeep)
     assert (upkeep.faults(), shown(upkeep)) == ([], LEFT)
@@ -137,7 +137,7 @@ def test_moved_copied_and_replaced_files_are_no_faults_and_tidying_keeps_them(
     assert upkeep.faults() == []
 
 
-def test_drop_removes_moved_and_copied_files_of_one_pipeline_alone(upkeep: StoreUpkeep) -> None:
+def test_drop_removes_moved_and_copied_files_of_one_pipeline_only(upkeep: MaintainableStore) -> None:
     change(upkeep)
     upkeep.drop("papers")
     assert shown(upkeep) == [("a", "kingfisher"), ("b", "kingfisher")]

@@ -1,4 +1,4 @@
-"""The Drive of each test: the one that its own tests have."""
+"""Fixtures: a fake Drive server for each test."""
 
 from tests.drive.conftest import server
 

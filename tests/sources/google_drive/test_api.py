@@ -1,4 +1,4 @@
-"""Drive's API as a pipeline uses it, against a Drive that checks every request."""
+"""The Drive API client, tested with a fake server that checks every request."""
 
 from __future__ import annotations
 
@@ -34,16 +34,24 @@ from tests.drive import (
     unauthorized,
 )
 from tests.drive.faults import Fault
-from tests.sources.google_drive.asking import QUICK, api_for, download, export, never, nothing_below, unheard
+from tests.sources.google_drive.support import (
+    QUICK,
+    api_for,
+    download,
+    export,
+    ignore_progress,
+    is_empty_folder,
+    no_check,
+)
 from tests.support.waiting import wait_until
 
 MIB = 1 << 20
 
 
-# -- Files and folders -----------------------------------------------------------------------------------------------
+# -- Files and folders ---------------------------------------------------------------------------------------------
 
 
-def test_what_is_in_several_folders_is_asked_for_at_once_and_what_is_in_the_trash_is_told_apart() -> None:
+def test_one_query_lists_several_folders_and_marks_trashed_items() -> None:
     with DriveServer() as server:
         one, other = server.drive.add_folder("one"), server.drive.add_folder("it's other")
         kept = {server.drive.add_file("a.txt", "a", one), server.drive.add_file("b.txt", "b", other)}
@@ -58,7 +66,7 @@ def test_what_is_in_several_folders_is_asked_for_at_once_and_what_is_in_the_tras
         assert server.requests.count("files.list") == 1
 
 
-def test_a_long_listing_comes_in_pages_of_a_thousand() -> None:
+def test_a_long_listing_has_pages_of_a_thousand() -> None:
     with DriveServer() as server:
         folder = server.drive.add_folder("many")
         made = {server.drive.add_file(f"{number}.txt", "x", folder) for number in range(1001)}
@@ -69,7 +77,7 @@ def test_a_long_listing_comes_in_pages_of_a_thousand() -> None:
         assert {file.id for file in first.files + second.files} == made
 
 
-def test_a_hundred_folders_fit_into_one_question_and_too_many_are_refused_before_drive_does() -> None:
+def test_a_hundred_folders_fit_into_one_query_and_too_many_are_an_error() -> None:
     with DriveServer() as server:
         folders = [server.drive.add_folder(str(number)) for number in range(100)]
         file = server.drive.add_file("a.txt", "a", folders[99])
@@ -80,7 +88,7 @@ def test_a_hundred_folders_fit_into_one_question_and_too_many_are_refused_before
                 api.children((folders * 5)[:count], None, None)
 
 
-def test_shared_drives_are_included_by_name_and_without() -> None:
+def test_items_of_shared_drives_are_included_with_and_without_a_drive_id() -> None:
     with DriveServer() as server:
         drive = server.drive.add_drive("Team")
         file = server.drive.add_file("a.txt", "a", drive)
@@ -93,7 +101,7 @@ def test_shared_drives_are_included_by_name_and_without() -> None:
             api.drive("nothing")
 
 
-def test_a_folder_that_is_gone_is_told_from_an_empty_one() -> None:
+def test_a_missing_folder_is_distinguished_from_an_empty_one() -> None:
     with DriveServer() as server:
         folder = server.drive.add_folder("a")
         api = api_for(server)
@@ -104,7 +112,7 @@ def test_a_folder_that_is_gone_is_told_from_an_empty_one() -> None:
         assert raised.value.gone
 
 
-def test_a_listing_whose_page_token_is_gone_says_so() -> None:
+def test_an_expired_page_token_of_a_listing_is_its_own_error() -> None:
     with DriveServer() as server:
         folder = server.drive.add_folder("many")
         for number in range(1001):
@@ -116,7 +124,7 @@ def test_a_listing_whose_page_token_is_gone_says_so() -> None:
             api.children([folder], token, None)
 
 
-def test_an_incomplete_search_is_told() -> None:
+def test_an_incomplete_search_is_reported() -> None:
     with DriveServer() as server:
         folder = server.drive.add_folder("a")
         server.behaviour.incomplete_searches = 1
@@ -124,7 +132,7 @@ def test_an_incomplete_search_is_told() -> None:
         assert [api.children([folder], None, None).incomplete for _ in range(2)] == [True, False]
 
 
-def test_all_that_a_pipeline_needs_to_know_of_a_file_is_asked_for_and_nothing_else() -> None:
+def test_exactly_the_needed_fields_are_requested() -> None:
     with DriveServer() as server:
         target = server.drive.add_file("a.txt", "hello", can_download=False)
         shortcut = server.drive.add_shortcut("s", target)
@@ -140,12 +148,12 @@ def test_all_that_a_pipeline_needs_to_know_of_a_file_is_asked_for_and_nothing_el
         assert file.head_revision
         assert api.file(shortcut).shortcut_target == (target, "text/plain")
         assert api.file("root").id == server.drive.root_id
-        # Of a Doc, the links to its exports would be longer than all else together.
+        # The export links of a Doc are longer than all other fields together.
         assert "exportLinks" not in "".join(request.query.get("fields", "") for request in server.requests)
 
 
 @pytest.mark.parametrize("reason", ["insufficientFilePermissions", "appNotAuthorizedToFile"])
-def test_a_403_on_one_file_is_about_that_file_and_not_asked_again(reason: str) -> None:
+def test_a_403_of_one_file_is_not_retried(reason: str) -> None:
     with DriveServer() as server:
         file, other = server.drive.add_file("a.txt", "a"), server.drive.add_file("b.txt", "b")
         server.faults.add(error(403, reason), file=file, times=None)
@@ -157,10 +165,10 @@ def test_a_403_on_one_file_is_about_that_file_and_not_asked_again(reason: str) -
         assert server.requests.count("files.get") == 2
 
 
-# -- Changes ---------------------------------------------------------------------------------------------------------
+# -- Changes -------------------------------------------------------------------------------------------------------
 
 
-def test_changes_are_told_from_a_token_on() -> None:
+def test_changes_since_a_token_are_returned() -> None:
     with DriveServer() as server:
         gone, changed = server.drive.add_file("a.txt", "a"), server.drive.add_file("b.txt", "b")
         api = api_for(server)
@@ -177,7 +185,7 @@ def test_changes_are_told_from_a_token_on() -> None:
         assert api.changes(page.new_start_page_token, None).changes == ()
 
 
-def test_the_changes_of_a_shared_drive_are_its_own_and_the_loss_of_it_is_told() -> None:
+def test_a_shared_drive_has_its_own_changes_and_its_loss_is_reported() -> None:
     with DriveServer() as server:
         drive = server.drive.add_drive("Team")
         api = api_for(server)
@@ -193,7 +201,7 @@ def test_the_changes_of_a_shared_drive_are_its_own_and_the_loss_of_it_is_told() 
 
 
 @pytest.mark.parametrize("status", [400, 410])
-def test_a_page_token_that_is_gone_is_told_at_once(status: int) -> None:
+def test_an_expired_page_token_is_not_retried(status: int) -> None:
     with DriveServer() as server:
         server.behaviour.gone_status = status
         api = api_for(server)
@@ -204,7 +212,7 @@ def test_a_page_token_that_is_gone_is_told_at_once(status: int) -> None:
         assert server.requests.count("changes.list") == 1
 
 
-# -- Limits and failures ---------------------------------------------------------------------------------------------
+# -- Limits and failures -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -225,13 +233,13 @@ def test_a_page_token_that_is_gone_is_told_at_once(status: int) -> None:
         slow(0.05),
     ],
 )
-def test_what_passes_is_asked_for_again_until_it_is_there(fault: Fault) -> None:
+def test_temporary_failures_are_retried(fault: Fault) -> None:
     with DriveServer() as server:
         server.faults.add(fault, "changes.getStartPageToken", times=2 if "401" not in fault.name else 1)
         assert api_for(server).start_page_token(None)
 
 
-def test_a_limit_that_stays_is_given_up_with_when_to_come_back() -> None:
+def test_a_lasting_rate_limit_ends_with_the_time_to_wait() -> None:
     with DriveServer() as server:
         server.faults.add(error(403, "userRateLimitExceeded"), times=None, operation="changes.getStartPageToken")
         with pytest.raises(
@@ -242,7 +250,7 @@ def test_a_limit_that_stays_is_given_up_with_when_to_come_back() -> None:
         assert server.requests.count("changes.getStartPageToken") == QUICK.attempts
 
 
-def test_the_limit_of_the_day_is_not_asked_against() -> None:
+def test_a_daily_limit_is_not_retried() -> None:
     with DriveServer() as server:
         server.faults.add(error(403, "dailyLimitExceeded"), "changes.getStartPageToken")
         with pytest.raises(DriveUnavailableError, match="limit for today") as raised:
@@ -251,7 +259,7 @@ def test_the_limit_of_the_day_is_not_asked_against() -> None:
         assert server.requests.count("changes.getStartPageToken") == 1
 
 
-def test_without_a_network_drive_is_unavailable_and_comes_back_by_itself() -> None:
+def test_without_a_network_drive_is_unavailable_until_it_returns() -> None:
     with DriveServer() as server:
         api = api_for(server)
         assert api.start_page_token(None)
@@ -263,7 +271,7 @@ def test_without_a_network_drive_is_unavailable_and_comes_back_by_itself() -> No
         api.start_page_token(None)
 
 
-def test_a_401_after_a_fresh_token_is_believed_only_after_all_attempts() -> None:
+def test_a_401_with_a_fresh_token_is_an_error_only_after_all_attempts() -> None:
     with DriveServer() as server:
         api = api_for(server)
         server.faults.add(unauthorized(), "changes.getStartPageToken", times=3)
@@ -274,7 +282,7 @@ def test_a_401_after_a_fresh_token_is_believed_only_after_all_attempts() -> None
         assert server.requests.count("changes.getStartPageToken") == 4 + 2 * QUICK.attempts
 
 
-def test_what_asks_no_more_is_told_in_one_line() -> None:
+def test_permanent_errors_have_one_line() -> None:
     with DriveServer() as server:
         api = api_for(server)
         api.start_page_token(None)
@@ -314,18 +322,18 @@ def test_random_faults_change_no_answer(tmp_path: Path) -> None:
         found = {file.id: file for file in api.children([folder], None, None).files}
         assert set(found) == {*files, *docs}
         for number, file_id in enumerate(files):
-            api.download(found[file_id], tmp_path / file_id, unheard, never)
+            api.download(found[file_id], tmp_path / file_id, ignore_progress, no_check)
             assert (tmp_path / file_id).read_text() == f"text {number} " * 500
         for number, file_id in enumerate(docs):
-            api.export(found[file_id], MARKDOWN.mime_type, tmp_path / file_id, unheard, never)
+            api.export(found[file_id], MARKDOWN.mime_type, tmp_path / file_id, ignore_progress, no_check)
             assert f"words {number} " * 500 in (tmp_path / file_id).read_text() + " "
         assert server.faults.random_hits > 5
 
 
-# -- Downloads -------------------------------------------------------------------------------------------------------
+# -- Downloads -----------------------------------------------------------------------------------------------------
 
 
-def test_a_download_is_the_file_and_one_request(tmp_path: Path) -> None:
+def test_a_download_takes_one_request(tmp_path: Path) -> None:
     with DriveServer() as server:
         file = server.drive.add_file("a.txt", Generated(MIB))
         download(server, file, tmp_path / "a")
@@ -340,37 +348,35 @@ def test_a_download_is_the_file_and_one_request(tmp_path: Path) -> None:
         ({"abusive": True}, "was marked by Google as malware or spam, and is not downloaded"),
     ],
 )
-def test_a_download_that_drive_refuses_is_the_file_s_own_matter(
-    tmp_path: Path, options: dict[str, bool], says: str
-) -> None:
+def test_a_refused_download_is_an_error_of_the_file(tmp_path: Path, options: dict[str, bool], says: str) -> None:
     with DriveServer() as server:
         file = server.drive.add_file("a.txt", "a", **options)  # type: ignore[arg-type]
         with pytest.raises(FileUnavailableError, match=says):
             download(server, file, tmp_path / "a")
         assert server.requests.count("media") == 1
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_a_file_that_is_gone_by_then_is_told(tmp_path: Path) -> None:
+def test_a_file_that_has_disappeared_is_reported(tmp_path: Path) -> None:
     with DriveServer() as server:
         api = api_for(server)
         file = api.file(server.drive.add_file("a.txt", "a"))
         server.drive.delete(file.id)
         with pytest.raises(FileUnavailableError) as raised:
-            api.download(file, tmp_path / "a", unheard, never)
+            api.download(file, tmp_path / "a", ignore_progress, no_check)
         assert raised.value.gone
 
 
-def test_a_file_that_was_changed_since_it_was_seen_is_told(tmp_path: Path) -> None:
+def test_a_file_that_has_changed_is_reported(tmp_path: Path) -> None:
     with DriveServer() as server:
         api = api_for(server)
         file = api.file(server.drive.add_file("a.txt", "aaaa"))
         server.drive.set_content(file.id, "bbbb")
         with pytest.raises(DownloadError, match=r"^a.txt: changed during the download$"):
-            api.download(file, tmp_path / "a", unheard, never)
+            api.download(file, tmp_path / "a", ignore_progress, no_check)
 
 
-def test_a_server_that_fails_on_one_file_alone_fails_that_file_and_no_more(tmp_path: Path) -> None:
+def test_a_server_error_for_one_file_is_a_download_error(tmp_path: Path) -> None:
     with DriveServer() as server:
         file, other = server.drive.add_file("a.txt", "a"), server.drive.add_file("b.txt", "b")
         server.faults.add(server_error(500), "media", file=file, times=None)
@@ -379,16 +385,16 @@ def test_a_server_that_fails_on_one_file_alone_fails_that_file_and_no_more(tmp_p
         download(server, other, tmp_path / "b")
 
 
-def test_a_limit_met_by_one_file_is_not_that_file_s_fault(tmp_path: Path) -> None:
+def test_a_rate_limit_during_a_download_is_not_an_error_of_the_file(tmp_path: Path) -> None:
     with DriveServer() as server:
         file = server.drive.add_file("a.txt", "a")
         server.faults.add(too_many(), "media", times=None)
         with pytest.raises(DriveUnavailableError):
             download(server, file, tmp_path / "a")
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-# -- Exports ---------------------------------------------------------------------------------------------------------
+# -- Exports -------------------------------------------------------------------------------------------------------
 
 
 def test_a_doc_is_exported_as_markdown_with_one_request(tmp_path: Path) -> None:
@@ -400,7 +406,7 @@ def test_a_doc_is_exported_as_markdown_with_one_request(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("redirected", [False, True])
-def test_an_export_over_the_limit_comes_by_its_link(tmp_path: Path, redirected: bool) -> None:
+def test_an_export_over_the_limit_uses_the_export_link(tmp_path: Path, redirected: bool) -> None:
     with DriveServer() as server:
         server.behaviour.redirect_exports = redirected
         large = Generated(12 * MIB)
@@ -413,7 +419,7 @@ def test_an_export_over_the_limit_comes_by_its_link(tmp_path: Path, redirected: 
         assert asked[1:] == ["exportLinks"]
 
 
-def test_an_export_that_drive_fails_to_make_is_tried_by_its_link(tmp_path: Path) -> None:
+def test_an_export_that_fails_with_a_500_uses_the_export_link(tmp_path: Path) -> None:
     with DriveServer() as server:
         slides = server.drive.add_doc("talk", "text", kind="presentation")
         server.faults.add(server_error(500), "files.export", times=None)
@@ -422,18 +428,18 @@ def test_an_export_that_drive_fails_to_make_is_tried_by_its_link(tmp_path: Path)
         assert server.requests.count("files.export") == 3
 
 
-def test_an_export_that_fails_both_ways_fails_that_file_and_no_more(tmp_path: Path) -> None:
+def test_an_export_that_fails_both_ways_is_a_download_error(tmp_path: Path) -> None:
     with DriveServer() as server:
         doc = server.drive.add_doc("plan", "text")
         server.faults.add(server_error(500), "files.export", times=None)
         server.faults.add(server_error(500), "export_link", times=None)
         with pytest.raises(DownloadError, match=r"^plan: answered 500"):
             export(server, doc, MARKDOWN.mime_type, tmp_path / "a")
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
 @pytest.mark.parametrize("fault", [cut_headers(), cut_body(2), too_many(), server_error(503), unauthorized()])
-def test_an_export_is_never_half_a_one(tmp_path: Path, fault: Fault) -> None:
+def test_an_incomplete_export_is_never_returned(tmp_path: Path, fault: Fault) -> None:
     with DriveServer() as server:
         doc = server.drive.add_doc("plan", "text", exports={MARKDOWN.mime_type: "some words"})
         server.faults.add(fault, "files.export")
@@ -441,7 +447,7 @@ def test_an_export_is_never_half_a_one(tmp_path: Path, fault: Fault) -> None:
         assert (tmp_path / "a").read_text() == "some words"
 
 
-def test_a_format_that_drive_does_not_make_is_told_from_a_doc_that_is_gone(tmp_path: Path) -> None:
+def test_an_unsupported_format_is_distinguished_from_a_missing_doc(tmp_path: Path) -> None:
     with DriveServer() as server:
         doc = server.drive.add_doc("plan", "text")
         with pytest.raises(FileUnavailableError) as raised:
@@ -449,23 +455,23 @@ def test_a_format_that_drive_does_not_make_is_told_from_a_doc_that_is_gone(tmp_p
         assert (raised.value.gone, raised.value.code) == (False, UNSUPPORTED_CONVERSION)
 
 
-def test_an_export_over_the_pipeline_s_own_limit_is_refused(tmp_path: Path) -> None:
+def test_an_export_over_the_pipeline_s_own_limit_is_an_error(tmp_path: Path) -> None:
     with DriveServer() as server:
         doc = server.drive.add_doc("plan", "text", exports={DOCX.mime_type: Generated(2 * MIB)})
         api = api_for(server)
         with pytest.raises(FileUnavailableError, match="is over the limit of 1,048,576 bytes"):
-            api.export(api.file(doc), DOCX.mime_type, tmp_path / "a", unheard, never, limit_bytes=MIB)
-        assert nothing_below(tmp_path)
+            api.export(api.file(doc), DOCX.mime_type, tmp_path / "a", ignore_progress, no_check, limit_bytes=MIB)
+        assert is_empty_folder(tmp_path)
 
 
-def test_a_stalled_answer_is_left_after_the_read_timeout() -> None:
+def test_a_stalled_answer_ends_with_the_read_timeout() -> None:
     with DriveServer() as server:
         server.faults.add(stall(3), "changes.getStartPageToken")
         assert api_for(server, replace(QUICK, read_timeout_seconds=0.3)).start_page_token(None)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"<html>", b"[" * 100_000, b'{"id": "a", "name": "a"}', b"\xff"])
-def test_an_answer_that_can_t_be_read_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+def test_an_unreadable_answer_is_retried(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     with DriveServer() as server:
         api = api_for(server)
         good, bodies = HttpClient.body, [body, body]
@@ -476,7 +482,7 @@ def test_an_answer_that_can_t_be_read_is_asked_for_again(monkeypatch: pytest.Mon
             api.file("root")
 
 
-def test_what_waits_for_an_answer_or_for_the_next_attempt_asks_whether_to() -> None:
+def test_the_check_is_called_while_a_call_waits() -> None:
     def check() -> None:
         raise Stopped
 
@@ -496,7 +502,7 @@ def test_what_waits_for_an_answer_or_for_the_next_attempt_asks_whether_to() -> N
                     ask()
 
 
-def test_an_answer_that_is_cut_short_is_not_believed() -> None:
+def test_a_truncated_answer_is_not_accepted() -> None:
     with DriveServer() as server:
         server.faults.add(truncate(3), "changes.getStartPageToken")
         assert api_for(server).start_page_token(None)

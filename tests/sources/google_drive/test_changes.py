@@ -12,11 +12,11 @@ from rag_pipeline.sources.google_drive.errors import DriveUnavailableError, Page
 from rag_pipeline.sources.google_drive.listing import Listing
 from rag_pipeline.sources.google_drive.mirror import Mirror
 from tests.drive import SHARED_WITH_ME, DriveServer, server_error
-from tests.sources.google_drive.driving import StopAfter, asking, go_on
+from tests.sources.google_drive.support import StopAfter, no_check, open_api
 
 
 class Followed:
-    """A folder of the tests' Drive, with what is known of it."""
+    """A folder of the fake Drive, with its mirror."""
 
     def __init__(self, server: DriveServer, api: DriveApi, mirror: Mirror, drive_id: str | None = None) -> None:
         self.server = server
@@ -30,11 +30,11 @@ class Followed:
         self.list()
 
     def list(self) -> None:
-        Listing(self.api, self.mirror).run(self.drive_id, go_on)
+        Listing(self.api, self.mirror).run(self.drive_id, no_check)
         self.mirror.prune()
 
-    def follow(self, check: Callable[[], None] = go_on) -> set[str]:
-        """Take in the changes, and return the ids of the files that are there."""
+    def follow(self, check: Callable[[], None] = no_check) -> set[str]:
+        """Apply the changes, and return the ids of the files in the mirror."""
         changes.apply_changes(self.api, self.mirror, self.drive_id, check)
         self.list()
         return {file.id for file, _ in self.mirror.files()}
@@ -47,11 +47,11 @@ class Followed:
 
 @pytest.fixture
 def followed(server: DriveServer, tmp_path: Path) -> Iterator[Followed]:
-    with asking(server) as api, Mirror(tmp_path / "mirror.sqlite3") as mirror:
+    with open_api(server) as api, Mirror(tmp_path / "mirror.sqlite3") as mirror:
         yield Followed(server, api, mirror)
 
 
-def test_what_is_new_renamed_and_changed_is_taken_in_and_the_rest_passed_over(followed: Followed) -> None:
+def test_new_renamed_and_changed_files_are_applied_and_others_ignored(followed: Followed) -> None:
     drive = followed.server.drive
     new = drive.add_file("new.txt", "x", followed.sub)
     drive.add_file("elsewhere.txt", "x")
@@ -63,7 +63,7 @@ def test_what_is_new_renamed_and_changed_is_taken_in_and_the_rest_passed_over(fo
     assert (file.name, file.size, file.md5) == ("b.txt", 7, drive.item(followed.file).md5)
 
 
-def test_nothing_new_is_one_request_and_no_write(followed: Followed) -> None:
+def test_without_changes_there_is_one_request_and_no_write(followed: Followed) -> None:
     revision = followed.mirror.revision
     followed.server.requests.clear()
     assert followed.follow() == {followed.file}
@@ -72,7 +72,7 @@ def test_nothing_new_is_one_request_and_no_write(followed: Followed) -> None:
 
 
 @pytest.mark.parametrize("entries_for_descendants", [False, True])
-def test_whatever_takes_a_folder_away_takes_all_below_it_and_brings_it_back(
+def test_a_folder_that_leaves_takes_its_content_along_and_brings_it_back(
     followed: Followed, entries_for_descendants: bool
 ) -> None:
     drive = followed.server.drive
@@ -96,7 +96,7 @@ def test_whatever_takes_a_folder_away_takes_all_below_it_and_brings_it_back(
 
 
 @pytest.mark.parametrize("entries_for_descendants", [False, True])
-def test_so_does_a_single_file(followed: Followed, entries_for_descendants: bool) -> None:
+def test_a_single_file_leaves_and_returns(followed: Followed, entries_for_descendants: bool) -> None:
     drive = followed.server.drive
     followed.server.behaviour.entries_for_descendants = entries_for_descendants
     for away, back in (
@@ -119,7 +119,7 @@ def test_a_folder_that_is_moved_into_one_that_is_moved_in_is_found(followed: Fol
     drive.move(outside, followed.top)
     followed.server.requests.clear()
     assert followed.follow() == {followed.file}
-    # What is in the inner one was never out of sight.
+    # The content of the inner folder was always visible.
     assert followed.server.requests.count("files.list") == 1
 
 
@@ -133,7 +133,7 @@ def test_a_file_stays_while_one_of_its_parents_does(followed: Followed) -> None:
     assert followed.follow() == set()
 
 
-def test_a_process_that_is_stopped_or_fails_between_two_pages_goes_on_at_the_second(followed: Followed) -> None:
+def test_after_a_stop_between_two_pages_the_second_page_is_next(followed: Followed) -> None:
     drive = followed.server.drive
     followed.server.behaviour.short_pages = True
     new = {drive.add_file(f"{number}.txt", "x", followed.sub) for number in range(30)}
@@ -150,7 +150,7 @@ def test_a_process_that_is_stopped_or_fails_between_two_pages_goes_on_at_the_sec
     assert not set(asked[:2]) & set(asked[2:])
 
 
-def test_a_token_that_drive_no_longer_takes_is_told_and_kept(followed: Followed) -> None:
+def test_an_expired_token_is_an_error_and_stays_saved(followed: Followed) -> None:
     for status in (410, 400):
         followed.server.behaviour.gone_status = status
         followed.server.expire_change_tokens()
@@ -158,11 +158,11 @@ def test_a_token_that_drive_no_longer_takes_is_told_and_kept(followed: Followed)
             followed.follow()
 
 
-def test_a_change_of_the_folder_itself_or_of_one_above_it_is_told_to_be_more_than_it_says(
+def test_a_change_of_the_watched_folder_or_an_ancestor_requires_a_full_pass(
     server: DriveServer, tmp_path: Path
 ) -> None:
     above = server.drive.add_folder("above")
-    with asking(server) as api, Mirror(tmp_path / "mirror.sqlite3") as mirror:
+    with open_api(server) as api, Mirror(tmp_path / "mirror.sqlite3") as mirror:
         followed = Followed(server, api, mirror, None)
         server.drive.move(followed.top, above)
         followed.follow()
@@ -174,9 +174,9 @@ def test_a_change_of_the_folder_itself_or_of_one_above_it_is_told_to_be_more_tha
         assert followed.missed()
 
 
-def test_a_shared_drive_has_a_log_of_its_own(server: DriveServer, tmp_path: Path) -> None:
+def test_a_shared_drive_has_its_own_log_of_changes(server: DriveServer, tmp_path: Path) -> None:
     drive = server.drive.add_drive("Team")
-    with asking(server) as api, Mirror(tmp_path / "mirror.sqlite3") as mirror:
+    with open_api(server) as api, Mirror(tmp_path / "mirror.sqlite3") as mirror:
         followed = Followed(server, api, mirror, drive)
         new = server.drive.add_file("new.txt", "x", followed.top)
         mine = server.drive.add_file("mine.txt", "x")
@@ -186,8 +186,8 @@ def test_a_shared_drive_has_a_log_of_its_own(server: DriveServer, tmp_path: Path
         assert followed.follow() == {followed.file, mine}
 
 
-def test_a_folder_that_is_shared_by_someone_else_is_followed_too(server: DriveServer, tmp_path: Path) -> None:
-    with asking(server) as api, Mirror(tmp_path / "mirror.sqlite3") as mirror:
+def test_a_folder_shared_by_another_person_is_followed(server: DriveServer, tmp_path: Path) -> None:
+    with open_api(server) as api, Mirror(tmp_path / "mirror.sqlite3") as mirror:
         followed = Followed(server, api, mirror)
         theirs = server.drive.add_folder("theirs", SHARED_WITH_ME)
         file = server.drive.add_file("theirs.txt", "x", theirs)

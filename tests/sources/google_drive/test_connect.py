@@ -1,4 +1,4 @@
-"""What belongs to a scope is found again, and by somebody else who has signed in made anew."""
+"""A collection's mirror is found again, and rebuilt for another account."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rag_pipeline.sources.google_drive.auth.token_file import TOKEN_NAME, Grant,
 from rag_pipeline.sources.google_drive.connect import open_source
 from rag_pipeline.sources.google_drive.settings import GoogleDriveSettings
 from tests.drive import DriveServer
-from tests.sources.google_drive.asking import write_json
+from tests.sources.google_drive.support import write_json
 
 
-def test_a_source_finds_its_own_mirror_again_until_somebody_else_has_signed_in(tmp_path: Path) -> None:
+def test_a_source_reuses_its_mirror_until_another_account_signs_in(tmp_path: Path) -> None:
     with DriveServer() as drive:
         folder_id = drive.drive.add_folder("shared")
         drive.drive.add_file("one.txt", "the lighthouse keeper", folder_id)
@@ -27,7 +27,7 @@ def test_a_source_finds_its_own_mirror_again_until_somebody_else_has_signed_in(t
         settings = GoogleDriveSettings.from_env(env, folder_id=folder_id)
 
         def look(scope: str = "one") -> int:
-            """Return how many listings it took."""
+            """Scan, and return the number of listings."""
             before = drive.requests.count("files.list")
             opened = open_source(
                 settings,

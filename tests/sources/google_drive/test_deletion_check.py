@@ -1,4 +1,4 @@
-"""What leaves the store, and what stays though Drive does not show it: the pipeline over the tests' Drive."""
+"""Which files leave the store, and which stay although Drive does not show them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from rag_pipeline.sources.google_drive import deletion_check
 from tests.drive import ELSEWHERE, SHARED_WITH_ME, DriveServer, error
-from tests.sources.google_drive.driving import go_on, seeing
-from tests.sources.google_drive.running import Run, running
+from tests.sources.google_drive.pipeline_run import PipelineRun, run_pipeline
+from tests.sources.google_drive.support import no_check, open_source
 from tests.sources.memory_stages import MemoryStore
 
 Do = Callable[[], object]
@@ -25,45 +25,45 @@ def fill(server: DriveServer, folder: str, files: int = 3) -> set[str]:
     return {server.drive.add_file(f"{number}.txt", f"{number}", folder) for number in range(files)}
 
 
-def wait_for_looks(run: Run, number: int = 3) -> None:
-    """Wait until the pipeline has looked so many times more, and has nothing to do."""
+def wait_for_looks(run: PipelineRun, number: int = 3) -> None:
+    """Wait until the pipeline has made so many more scans, and is idle."""
     asked = run.server.requests.count("changes.list")
     run.wait(lambda: run.server.requests.count("changes.list") >= asked + number)
     run.wait(lambda: bool(run.state()["status"] == "idle"))
 
 
-def look_at_everything(run: Run) -> None:
-    """Have a full pass made."""
+def look_at_everything(run: PipelineRun) -> None:
+    """Make the pipeline run a full pass."""
     listed = run.server.requests.count("files.list")
     run.server.expire_change_tokens()
     run.wait(lambda: run.server.requests.count("files.list") > listed)
     wait_for_looks(run)
 
 
-# -- What a listing does not show --------------------------------------------------------------------------------------
+# -- Unlisted files ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 1.0])
-def test_a_full_pass_that_drive_answers_for_some_folders_only_takes_nothing_out(
+def test_a_full_pass_with_answers_for_only_some_folders_deletes_nothing(
     server: DriveServer, top: str, tmp_path: Path, share: float
 ) -> None:
     files = set().union(*(fill(server, server.drive.add_folder(f"{number}", top)) for number in range(12)))
     server.behaviour.or_queries_miss_share = share
-    with running(tmp_path, server, top) as run:
-        run.wait_idle(processed=len(files))  # none is missed at first, either
+    with run_pipeline(tmp_path, server, top) as run:
+        run.wait_idle(processed=len(files))  # at first, no file is missing
         look_at_everything(run)
         assert (set(run.store.texts()), run.ended("deleted")) == (files, [])
         assert max(run.store.writes.values()) == 1
 
 
 @pytest.mark.parametrize("what", ["a folder", "files"])
-def test_what_vanishes_from_the_lists_stays_and_is_followed_as_before(
+def test_a_file_that_is_no_longer_listed_stays_and_is_followed(
     server: DriveServer, top: str, tmp_path: Path, what: str
 ) -> None:
     sub = server.drive.add_folder("sub", top)
     deep = server.drive.add_folder("deep", sub)
     files = fill(server, top) | fill(server, sub) | fill(server, deep)
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=len(files))
         server.behaviour.unlisted = {sub} if what == "a folder" else set(files)
         look_at_everything(run)
@@ -75,14 +75,14 @@ def test_what_vanishes_from_the_lists_stays_and_is_followed_as_before(
 
 
 @pytest.mark.parametrize("what", ["a folder", "files"])
-def test_what_vanishes_while_the_mirror_is_lost_stays_in_a_single_pass_and_what_is_gone_goes(
+def test_with_a_lost_mirror_a_single_pass_keeps_unlisted_files_and_deletes_gone_ones(
     server: DriveServer, top: str, tmp_path: Path, what: str
 ) -> None:
     sub = server.drive.add_folder("sub", top)
     files = fill(server, server.drive.add_folder("deep", sub)) | fill(server, top)
     gone, trashed, moved = (server.drive.add_file(f"{name}.txt", name, sub) for name in ("gone", "trashed", "moved"))
     store = MemoryStore()
-    with running(tmp_path, server, top, store, single=True) as run:
+    with run_pipeline(tmp_path, server, top, store, single=True) as run:
         assert run.error is None
     for path in (tmp_path / "state").glob("mirror.sqlite3*"):
         path.unlink()
@@ -90,22 +90,22 @@ def test_what_vanishes_while_the_mirror_is_lost_stays_in_a_single_pass_and_what_
     server.drive.trash(trashed)
     server.drive.move(moved, server.drive.add_folder("outside"))
     server.behaviour.unlisted = {sub} if what == "a folder" else set(files)
-    with running(tmp_path, server, top, store, single=True) as run:
+    with run_pipeline(tmp_path, server, top, store, single=True) as run:
         assert run.error is None
         assert set(store.texts()) == files
         assert set(run.ended("deleted")) == {gone, trashed, moved}
-    with running(tmp_path, server, top, store, single=True) as run:
+    with run_pipeline(tmp_path, server, top, store, single=True) as run:
         assert (set(store.texts()), run.ended("deleted")) == (files, [])
 
 
-def test_nothing_goes_while_drive_can_not_be_asked_for_it(server: DriveServer, top: str, tmp_path: Path) -> None:
+def test_nothing_is_deleted_while_drive_can_not_confirm_it(server: DriveServer, top: str, tmp_path: Path) -> None:
     files, sub = fill(server, top), server.drive.add_folder("sub", top)
     below = fill(server, sub)
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=6)
         for key in below:
             server.faults.add(error(403, "forbidden"), "files.get", file=key, times=None)
-        server.drive.delete(sub)  # of which Drive tells, and not of the files
+        server.drive.delete(sub)  # Drive reports the folder, but not its files
         run.wait(lambda: bool(run.state()["status"] == "error"))
         assert "forbidden" in run.state()["message"]
         assert (set(run.store.texts()), run.ended("deleted")) == (files | below, [])
@@ -114,10 +114,10 @@ def test_nothing_goes_while_drive_can_not_be_asked_for_it(server: DriveServer, t
         assert set(run.store.texts()) == files
 
 
-# -- What is out of sight ----------------------------------------------------------------------------------------------
+# -- Invisible files --------------------------------------------------------------------------------------------------
 
 
-def test_files_whose_folder_is_taken_out_of_a_share_stay_until_drive_says_that_they_are_gone(
+def test_files_of_an_unshared_folder_stay_until_drive_says_that_they_are_gone(
     server: DriveServer, top: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deletion_check, "RECHECK_SECONDS", 0.3)
@@ -126,16 +126,16 @@ def test_files_whose_folder_is_taken_out_of_a_share_stay_until_drive_says_that_t
     deep = drive.add_folder("deep", sub)
     files = fill(server, top) | fill(server, sub) | fill(server, deep)
     for key in (*files, deep):
-        drive.grant(key)  # shared on their own, too
+        drive.grant(key)  # also shared individually
     store = MemoryStore()
-    with running(tmp_path, server, top, store) as run:
+    with run_pipeline(tmp_path, server, top, store) as run:
         run.wait_idle(processed=len(files))
         drive.revoke(sub)
         wait_for_looks(run)
         assert (set(store.texts()), run.ended("deleted")) == (files, [])
         look_at_everything(run)
         assert (set(store.texts()), run.ended("deleted")) == (files, [])
-    with running(tmp_path, server, top, store) as run:
+    with run_pipeline(tmp_path, server, top, store) as run:
         wait_for_looks(run)
         assert (set(store.texts()), run.ended("deleted")) == (files, [])
         hidden = [item.id for folder in (sub, deep) for item in drive.children(folder) if item.id in files]
@@ -152,14 +152,12 @@ def test_files_whose_folder_is_taken_out_of_a_share_stay_until_drive_says_that_t
         assert set(run.ended("deleted")) == set(hidden[:4])
 
 
-def test_files_that_are_out_of_sight_are_asked_for_now_and_then_only(
-    server: DriveServer, top: str, tmp_path: Path
-) -> None:
+def test_invisible_files_are_rechecked_only_from_time_to_time(server: DriveServer, top: str, tmp_path: Path) -> None:
     sub = server.drive.add_folder("sub", top)
     files = fill(server, sub)
     for key in files:
         server.drive.grant(key)
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=3)
         server.drive.revoke(sub)
         wait_for_looks(run)
@@ -169,17 +167,17 @@ def test_files_that_are_out_of_sight_are_asked_for_now_and_then_only(
         assert set(run.store.texts()) == files
 
 
-# -- What is gone ------------------------------------------------------------------------------------------------------
+# -- Gone files -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("how", "requests"),
     [
-        # Drive's word on the folder is one on all that is in it, as long as the folder can be seen.
+        # A visible folder that has left takes all its files along.
         ("trash", 0),
         ("move outside", 1),
         ("move into another one of those shared", 1),
-        # A folder that can't be seen says nothing of its files.
+        # An invisible folder says nothing about its files.
         ("revoke", 10),
         ("delete", 10),
         ("move elsewhere", 10),
@@ -200,7 +198,7 @@ def test_a_folder_that_leaves_takes_its_files_along(
         "delete": lambda: drive.delete(sub),
         "move elsewhere": lambda: drive.move(sub, ELSEWHERE),
     }
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=13)
         asked = server.requests.count("files.get")
         ways[how]()
@@ -209,22 +207,24 @@ def test_a_folder_that_leaves_takes_its_files_along(
         assert server.requests.count("files.get") - asked <= requests + 2  # and the folders
 
 
-def test_a_file_that_a_shortcut_alone_led_to_goes_with_the_shortcut(
+def test_a_file_reached_only_by_a_shortcut_is_deleted_with_the_shortcut(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     file = server.drive.add_file("a.txt", "one", SHARED_WITH_ME)
     other = server.drive.add_file("b.txt", "two", server.drive.add_folder("outside"))
     shortcuts = [server.drive.add_shortcut("again", key, top) for key in (file, other)]
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=2)
         for shortcut in shortcuts:
             server.drive.delete(shortcut)
         run.wait(lambda: run.store.texts() == {})
 
 
-def test_a_file_that_drive_says_is_gone_is_not_asked_for_again(server: DriveServer, top: str, tmp_path: Path) -> None:
+def test_a_file_that_drive_reported_as_gone_is_not_requested_again(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
     key = server.drive.add_file("a.txt", "one", top)
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=1)
         asked = server.requests.count("files.get")
         server.drive.delete(key)
@@ -232,14 +232,14 @@ def test_a_file_that_drive_says_is_gone_is_not_asked_for_again(server: DriveServ
         assert server.requests.count("files.get") == asked
 
 
-def test_without_a_confirmation_nothing_that_is_not_shown_counts_as_gone(
+def test_a_missing_file_does_not_count_as_gone_without_confirmation(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     key = server.drive.add_file("a.txt", "one", top)
-    with seeing(tmp_path, server, top) as seen:
+    with open_source(tmp_path, server, top) as seen:
         assert seen.ids() == {key}
         server.drive.delete(key)
-        found = seen.source.scan(go_on)
+        found = seen.source.scan(no_check)
         assert found.may_exist(key)
         assert found.confirm_missing is not None
-        assert not found.confirm_missing({key}, go_on).may_exist(key)
+        assert not found.confirm_missing({key}, no_check).may_exist(key)

@@ -1,4 +1,4 @@
-"""Contents on their way to disk: broken off, damaged, changed, too large, and without a trace when it fails."""
+"""Downloads: interrupted, damaged, changed, too large; a failed one leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from tests.drive import (
     unauthorized,
 )
 from tests.drive.faults import foreign
-from tests.sources.google_drive.asking import QUICK, never, nothing_below, session_for, unheard
+from tests.sources.google_drive.support import QUICK, ignore_progress, is_empty_folder, no_check, session_for
 
 MIB = 1 << 20
 
 
 class Fetching:
-    """Fetches one file of a server's into a folder of its own."""
+    """Downloads one file of a server into its own folder."""
 
     def __init__(self, server: DriveServer, file_id: str, folder: Path, policy: RetryPolicy = QUICK) -> None:
         self.target = folder / "target"
@@ -60,7 +60,7 @@ class Fetching:
             self._exchange,
             ApiRequest(self._url, "a.txt", params, is_file=True),
             expected or ExpectedContent(size=self._item.size, md5=self._item.md5),
-            **{"on_progress": self.fractions.append, "check": never, **options},
+            **{"on_progress": self.fractions.append, "check": no_check, **options},
         )
 
     def is_whole(self) -> bool:
@@ -72,7 +72,7 @@ def media_bytes(server: DriveServer) -> int:
     return server.requests.bytes_out("media")
 
 
-def test_a_file_comes_whole_with_its_progress(tmp_path: Path) -> None:
+def test_a_file_is_downloaded_with_progress(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(20 * MIB)), tmp_path)
         server.faults.add(slow(0.3), "media")
@@ -84,7 +84,7 @@ def test_a_file_comes_whole_with_its_progress(tmp_path: Path) -> None:
         assert server.requests.count("media") == 1
 
 
-def test_a_transfer_that_breaks_off_goes_on_from_there(tmp_path: Path) -> None:
+def test_an_interrupted_download_is_resumed(tmp_path: Path) -> None:
     with DriveServer() as server:
         size = 3 * MIB
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(size)), tmp_path)
@@ -96,10 +96,10 @@ def test_a_transfer_that_breaks_off_goes_on_from_there(tmp_path: Path) -> None:
         ranges = [request.headers.get("range") for request in server.requests if request.operation == "media"]
         assert ranges[0] is None
         assert ranges[1] == ranges[2] == f"bytes={MIB + 17}-"
-        assert media_bytes(server) < size + 10_000  # nothing came twice but an error's words
+        assert media_bytes(server) < size + 10_000  # only the error's body was transferred in addition
 
 
-def test_it_may_break_off_any_number_of_times_if_there_is_more_of_it_each_time(tmp_path: Path) -> None:
+def test_a_download_may_be_interrupted_any_number_of_times_if_it_makes_progress(tmp_path: Path) -> None:
     with DriveServer() as server:
         size = 4 * MIB
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(size)), tmp_path)
@@ -110,7 +110,7 @@ def test_it_may_break_off_any_number_of_times_if_there_is_more_of_it_each_time(t
         assert media_bytes(server) == size
 
 
-def test_a_transfer_that_never_gets_further_is_given_up(tmp_path: Path) -> None:
+def test_a_download_without_progress_is_given_up(tmp_path: Path) -> None:
     with DriveServer() as server:
         server.behaviour.ignore_ranges = True
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path)
@@ -118,10 +118,10 @@ def test_a_transfer_that_never_gets_further_is_given_up(tmp_path: Path) -> None:
         with pytest.raises(DriveUnavailableError, match=r"^a.txt: broke off after 100,000 bytes: .*, 8 times$"):
             fetching.run()
         assert server.requests.count("media") == QUICK.attempts
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_a_server_that_ignores_ranges_is_read_from_the_start(tmp_path: Path) -> None:
+def test_with_a_server_that_ignores_ranges_the_download_restarts(tmp_path: Path) -> None:
     with DriveServer() as server:
         server.behaviour.ignore_ranges = True
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path)
@@ -130,7 +130,7 @@ def test_a_server_that_ignores_ranges_is_read_from_the_start(tmp_path: Path) -> 
         assert fetching.is_whole()
 
 
-def test_a_stalled_transfer_goes_on_over_another_connection(tmp_path: Path) -> None:
+def test_a_stalled_download_is_resumed_with_another_connection(tmp_path: Path) -> None:
     with DriveServer() as server:
         policy = RetryPolicy(base_seconds=0.001, read_timeout_seconds=0.5)
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path, policy)
@@ -141,7 +141,7 @@ def test_a_stalled_transfer_goes_on_over_another_connection(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("fault", [corrupt(), truncate(5), cut_headers(), cut_body(0), unauthorized()])
-def test_damage_is_noticed_and_mended(tmp_path: Path, fault: Any) -> None:
+def test_damage_is_detected_and_the_download_repeated(tmp_path: Path, fault: Any) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path)
         server.faults.add(fault, "media")
@@ -151,7 +151,7 @@ def test_damage_is_noticed_and_mended(tmp_path: Path, fault: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [300, 302, 400, 403, 404, 405, 407, 409, 410, 412, 451])
-def test_what_something_in_between_answers_is_believed_of_no_file(tmp_path: Path, status: int) -> None:
+def test_the_answer_of_a_proxy_is_not_an_error_of_the_file(tmp_path: Path, status: int) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", "text"), tmp_path)
         server.faults.add(foreign(status), "media", times=2)
@@ -161,10 +161,10 @@ def test_what_something_in_between_answers_is_believed_of_no_file(tmp_path: Path
         fetching.target.unlink()
         with pytest.raises(DriveUnavailableError, match=rf"^a.txt: answered {status} \(not by Drive\)") as raised:
             fetching.run()
-        assert not raised.value.server_failed  # it is trouble of the pipeline, and no failure of the file
+        assert not raised.value.server_failed  # an error of the pipeline, not of the file
 
 
-def test_a_file_that_drive_says_is_gone_is_gone(tmp_path: Path) -> None:
+def test_a_missing_file_is_gone(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", "text"), tmp_path)
         server.faults.add(error(404, "notFound"), "media")
@@ -173,7 +173,7 @@ def test_a_file_that_drive_says_is_gone_is_gone(tmp_path: Path) -> None:
         assert raised.value.gone
 
 
-def test_what_is_longer_than_it_should_be_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_a_content_longer_than_expected_is_not_read_to_its_end(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(60 * MIB)), tmp_path)
         most: list[int] = []
@@ -186,10 +186,10 @@ def test_what_is_longer_than_it_should_be_is_not_read_to_its_end(tmp_path: Path)
         assert server.requests.count("media") == MAX_DAMAGED
         assert max(most) < MIB
         assert media_bytes(server) < 30 * MIB
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_a_stalled_transfer_is_left_when_a_check_says_so(tmp_path: Path) -> None:
+def test_a_check_ends_a_stalled_download(tmp_path: Path) -> None:
     with DriveServer() as server:
         patient = replace(QUICK, read_timeout_seconds=600.0)
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path, patient)
@@ -203,10 +203,10 @@ def test_a_stalled_transfer_is_left_when_a_check_says_so(tmp_path: Path) -> None
         with pytest.raises(Stopped):
             fetching.run(check=check)
         assert time.monotonic() - began < 60, "the stall is not waited out"
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_a_content_may_take_longer_than_an_answer(tmp_path: Path) -> None:
+def test_a_download_may_take_longer_than_a_json_answer(tmp_path: Path) -> None:
     with DriveServer() as server:
         policy = replace(QUICK, answer_seconds=0.5)
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path, policy)
@@ -219,7 +219,7 @@ def test_a_content_may_take_longer_than_an_answer(tmp_path: Path) -> None:
         assert server.requests.count("media") == 1
 
 
-def test_what_is_damaged_every_time_is_an_error_that_may_pass(tmp_path: Path) -> None:
+def test_repeated_damage_is_a_retryable_error(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path)
         server.faults.add(corrupt(), "media", times=None)
@@ -229,10 +229,10 @@ def test_what_is_damaged_every_time_is_an_error_that_may_pass(tmp_path: Path) ->
             fetching.run()
         assert raised.value.retryable
         assert server.requests.count("media") == MAX_DAMAGED
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_a_file_that_was_changed_meanwhile_is_not_fetched_again_for_nothing(tmp_path: Path) -> None:
+def test_a_changed_file_is_not_downloaded_again_in_vain(tmp_path: Path) -> None:
     with DriveServer() as server:
         file = server.drive.add_file("a.txt", Generated(MIB))
         fetching = Fetching(server, file, tmp_path)
@@ -240,10 +240,10 @@ def test_a_file_that_was_changed_meanwhile_is_not_fetched_again_for_nothing(tmp_
         with pytest.raises(DownloadError, match="changed during the download"):
             fetching.run(before, has_changed=lambda: True)
         assert server.requests.count("media") == 1
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_a_file_that_was_replaced_by_a_shorter_one_in_between_is_noticed(tmp_path: Path) -> None:
+def test_a_replacement_by_a_shorter_file_is_noticed(tmp_path: Path) -> None:
     with DriveServer() as server:
         file = server.drive.add_file("a.txt", Generated(MIB))
         fetching = Fetching(server, file, tmp_path)
@@ -258,10 +258,10 @@ def test_a_file_that_was_replaced_by_a_shorter_one_in_between_is_noticed(tmp_pat
 
         with pytest.raises((DownloadError, DriveUnavailableError)):
             fetching.run(expected, check=replace, has_changed=lambda: True)
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_compression_on_the_way_is_not_asked_for(tmp_path: Path) -> None:
+def test_no_compression_is_requested(tmp_path: Path) -> None:
     with DriveServer() as server:
         server.behaviour.gzip_media = True
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path)
@@ -272,7 +272,7 @@ def test_compression_on_the_way_is_not_asked_for(tmp_path: Path) -> None:
         assert asked == ["identity", "identity"]
 
 
-def test_a_stop_ends_a_transfer_at_its_next_piece_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_stop_ends_a_download_at_the_next_piece_and_leaves_nothing(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(20 * MIB)), tmp_path)
         pieces: list[int] = []
@@ -285,18 +285,18 @@ def test_a_stop_ends_a_transfer_at_its_next_piece_and_leaves_nothing(tmp_path: P
         with pytest.raises(Stopped):
             fetching.run(check=check)
         assert len(pieces) == 3
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_more_than_the_limit_is_refused_as_soon_as_it_comes(tmp_path: Path) -> None:
+def test_a_content_over_the_limit_is_rejected_as_soon_as_it_arrives(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(20 * MIB)), tmp_path)
         with pytest.raises(FileUnavailableError, match=r"^is over the limit of 1,048,576 bytes$"):
             fetching.run(ExpectedContent(limit_bytes=MIB))
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_what_has_write_error_is_not_even_begun(tmp_path: Path) -> None:
+def test_a_download_larger_than_the_free_space_is_not_started(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", "x"), tmp_path)
         huge = shutil.disk_usage(tmp_path).total * 2
@@ -304,13 +304,13 @@ def test_what_has_write_error_is_not_even_begun(tmp_path: Path) -> None:
             fetching.run(ExpectedContent(size=huge))
         assert raised.value.retryable
         assert server.requests.count() == 0
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_a_disk_that_fills_up_says_so_and_is_given_back_what_was_written(tmp_path: Path) -> None:
+def test_a_failed_write_is_an_error_and_removes_the_partial_file(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(4 * MIB)), tmp_path)
-        # A limit on the size of files is as real a refusal of the kernel's as a full disk, and needs no disk.
+        # A limit on file sizes makes the kernel refuse a write like a full disk does.
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, before[1]))
         try:
@@ -318,15 +318,15 @@ def test_a_disk_that_fills_up_says_so_and_is_given_back_what_was_written(tmp_pat
                 fetching.run()
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        assert nothing_below(tmp_path)
+        assert is_empty_folder(tmp_path)
 
 
-def test_a_full_disk_is_called_that() -> None:
+def test_a_full_disk_is_reported_as_such() -> None:
     error = download._write_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "a.txt")
     assert str(error) == "a.txt: the disk is full"
 
 
-def test_what_is_at_the_target_already_is_not_touched(tmp_path: Path) -> None:
+def test_an_existing_target_is_not_changed(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", "new"), tmp_path)
         fetching.target.write_text("old")
@@ -336,16 +336,16 @@ def test_what_is_at_the_target_already_is_not_touched(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", [cut_headers(), cut_body(0)])
-def test_an_answer_that_does_not_say_where_it_ends_is_not_taken_for_whole(tmp_path: Path, failing: Any) -> None:
+def test_an_answer_without_a_length_is_not_accepted(tmp_path: Path, failing: Any) -> None:
     with DriveServer() as server:
         file = server.drive.add_file("a.txt", "some text")
         fetching = Fetching(server, file, tmp_path)
         server.faults.add(failing, "media")
-        fetching.run(ExpectedContent())  # as of an export: neither size nor MD5 is known
+        fetching.run(ExpectedContent())  # like an export: size and MD5 are unknown
         assert fetching.target.read_text() == "some text"
 
 
-def test_a_content_that_ends_where_the_connection_does_is_not_taken_for_whole(tmp_path: Path) -> None:
+def test_a_content_that_ends_with_the_connection_is_not_accepted(tmp_path: Path) -> None:
     answers = (b"HTTP/1.1 200 OK\r\n\r\nhal", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
@@ -361,12 +361,17 @@ def test_a_content_that_ends_where_the_connection_does_is_not_taken_for_whole(tm
         threading.Thread(target=serve, daemon=True).start()
         exchange = HttpClient(requests.Session(), base_url=url, policy=QUICK, stop=threading.Event())
         download_to(
-            tmp_path / "target", exchange, ApiRequest(url, "plan"), ExpectedContent(), on_progress=unheard, check=never
+            tmp_path / "target",
+            exchange,
+            ApiRequest(url, "plan"),
+            ExpectedContent(),
+            on_progress=ignore_progress,
+            check=no_check,
         )
     assert (tmp_path / "target").read_text() == "half"
 
 
-def test_without_an_md5_a_broken_transfer_begins_again(tmp_path: Path) -> None:
+def test_without_md5_and_etag_an_interrupted_download_restarts(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(MIB)), tmp_path)
         server.faults.add(cut_body(500_000), "media")
@@ -375,7 +380,7 @@ def test_without_an_md5_a_broken_transfer_begins_again(tmp_path: Path) -> None:
         assert all(request.headers.get("range") is None for request in server.requests)
 
 
-def test_memory_stays_flat_on_a_large_file(tmp_path: Path) -> None:
+def test_memory_is_constant_for_a_large_file(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(256 * MIB)), tmp_path)
         tracemalloc.start()
@@ -388,8 +393,8 @@ def test_memory_stays_flat_on_a_large_file(tmp_path: Path) -> None:
         assert peak < 16 * MIB
 
 
-def test_unheard_progress_is_no_error(tmp_path: Path) -> None:
+def test_progress_can_be_ignored(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", "text"), tmp_path)
-        fetching.run(on_progress=unheard)
+        fetching.run(on_progress=ignore_progress)
         assert fetching.target.read_text() == "text"

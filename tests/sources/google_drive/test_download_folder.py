@@ -1,4 +1,4 @@
-"""Places for contents: named like the file, gone afterwards, and empty at the start."""
+"""The download folder: paths named like the file, removed afterwards, and emptied at the start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag_pipeline.errors import StateError
 from rag_pipeline.sources.google_drive.download_folder import DownloadFolder, file_name
 
 
-def test_a_place_has_the_file_s_name_and_is_gone_with_all_in_it_at_the_end(tmp_path: Path) -> None:
+def test_a_new_path_has_the_file_s_name_and_is_removed_at_the_end(tmp_path: Path) -> None:
     spool = DownloadFolder(tmp_path / "downloads")
     with spool.new_path("Report: Q1/Q2.pdf") as path:
         assert path.name == "Report: Q1_Q2.pdf"
@@ -22,7 +22,7 @@ def test_a_place_has_the_file_s_name_and_is_gone_with_all_in_it_at_the_end(tmp_p
     assert list(spool.folder.iterdir()) == []
 
 
-def test_a_place_is_gone_after_an_error_too(tmp_path: Path) -> None:
+def test_a_new_path_is_removed_after_an_error(tmp_path: Path) -> None:
     spool = DownloadFolder(tmp_path / "downloads")
 
     def fail() -> None:
@@ -35,14 +35,14 @@ def test_a_place_is_gone_after_an_error_too(tmp_path: Path) -> None:
     assert list(spool.folder.iterdir()) == []
 
 
-def test_two_files_of_one_name_have_two_places(tmp_path: Path) -> None:
+def test_two_files_with_the_same_name_have_different_paths(tmp_path: Path) -> None:
     spool = DownloadFolder(tmp_path / "downloads")
     with spool.new_path("a.txt") as one, spool.new_path("a.txt") as other:
         assert one != other
         assert one.name == other.name == "a.txt"
 
 
-def test_what_a_killed_process_has_left_is_removed_at_the_start_and_nothing_it_links_to(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed_but_not_the_targets_of_links(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "file").write_text("kept")
@@ -56,7 +56,7 @@ def test_what_a_killed_process_has_left_is_removed_at_the_start_and_nothing_it_l
     assert (kept / "file").read_text() == "kept"
 
 
-def test_a_folder_that_can_t_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_can_t_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="file/downloads can't be created and emptied: Not a directory"):
         DownloadFolder(tmp_path / "file" / "downloads")
@@ -76,12 +76,12 @@ def test_a_folder_that_can_t_be_made_is_named(tmp_path: Path) -> None:
         ("é" * 300, ".md", "é" * 98 + ".md"),
     ],
 )
-def test_a_name_becomes_one_part_of_a_path(name: str, extension: str, expected: str) -> None:
+def test_a_name_becomes_a_valid_file_name(name: str, extension: str, expected: str) -> None:
     assert file_name(name, extension) == expected
 
 
 @given(st.text(), st.sampled_from(["", ".md", ".xlsx"]))
-def test_any_name_makes_a_file_that_can_be_there(name: str, extension: str) -> None:
+def test_a_file_can_be_created_for_any_name(name: str, extension: str) -> None:
     made = file_name(name, extension)
     assert 0 < len(made.encode()) <= 255
     assert "/" not in made

@@ -1,4 +1,4 @@
-"""The errors of Google Drive: what callers may rely on."""
+"""The errors of Google Drive."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rag_pipeline.sources.google_drive.errors import (
 )
 
 
-def test_every_error_is_one_of_the_package_and_a_runtime_error() -> None:
+def test_every_error_is_a_package_error_and_a_runtime_error() -> None:
     for kind in (CredentialsError, DownloadError, DriveUnavailableError, FileUnavailableError, PageTokenGoneError):
         assert issubclass(kind, DriveError)
         assert kind.__name__ in (errors.__doc__ or "")
@@ -34,9 +34,7 @@ def test_every_error_is_one_of_the_package_and_a_runtime_error() -> None:
         (DownloadError("damaged"), True, ExitCode.UNREACHABLE),
     ],
 )
-def test_an_error_says_whether_it_may_pass_and_what_a_command_ends_with(
-    error: DriveError, retryable: bool, exit_code: ExitCode
-) -> None:
+def test_an_error_has_retryable_and_an_exit_code(error: DriveError, retryable: bool, exit_code: ExitCode) -> None:
     assert (error.retryable, error.exit_code) == (retryable, exit_code)
 
 

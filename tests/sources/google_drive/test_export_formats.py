@@ -1,4 +1,4 @@
-"""What becomes of each kind of file."""
+"""How each type of file is fetched."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def reason(*args: object, **kwargs: object) -> str:
         ("mail.eml", "message/rfc822"),
     ],
 )
-def test_what_may_hold_text_is_downloaded_and_its_content_decides(name: str, mime_type: str) -> None:
+def test_files_that_may_hold_text_are_downloaded(name: str, mime_type: str) -> None:
     assert kind(name, mime_type) == Download()
 
 
-def test_google_s_own_documents_are_exported_as_what_readers_know() -> None:
+def test_google_s_own_documents_are_exported() -> None:
     assert kind("a", GOOGLE + "document") == Export((MARKDOWN, DOCX))
     assert kind("a", GOOGLE + "spreadsheet") == Export((XLSX,))
     assert kind("a", GOOGLE + "presentation") == Export((PDF, TEXT))
 
 
-def test_the_size_of_a_document_says_nothing_about_its_export() -> None:
+def test_the_size_of_a_document_does_not_limit_its_export() -> None:
     assert kind("a", GOOGLE + "document", size=LIMIT * 10) == Export((MARKDOWN, DOCX))
     assert kind("a", GOOGLE + "document", size=0) == Export((MARKDOWN, DOCX))
 
@@ -78,23 +78,23 @@ def test_the_size_of_a_document_says_nothing_about_its_export() -> None:
         ("a.exe", "application/x-msdownload", "is a program (application/x-msdownload), which holds no text to read"),
     ],
 )
-def test_what_holds_no_text_is_left_out_with_the_reason(name: str, mime_type: str, why: str) -> None:
+def test_files_without_text_are_unsupported_with_a_reason(name: str, mime_type: str, why: str) -> None:
     assert reason(name, mime_type) == why
 
 
-def test_a_large_file_of_the_ending_that_typescript_and_video_share_is_a_video() -> None:
+def test_a_large_ts_file_is_a_video() -> None:
     assert "video" in reason("a.ts", "video/mp2t", size=5 << 20)
 
 
-def test_a_file_over_the_limit_is_left_out_and_one_at_the_limit_is_not() -> None:
+def test_a_file_over_the_limit_is_unsupported_but_not_one_at_the_limit() -> None:
     assert kind("a.txt", "text/plain", size=LIMIT) == Download()
     assert reason("a.txt", "text/plain", size=LIMIT + 1) == "is 1,001 bytes, over the limit of 1,000"
 
 
-def test_an_empty_file_is_left_out() -> None:
+def test_an_empty_file_is_unsupported() -> None:
     assert reason("a.txt", "text/plain", size=0) == "is empty"
 
 
-def test_a_file_that_may_not_be_downloaded_is_left_out_whatever_it_is() -> None:
+def test_a_file_that_may_not_be_downloaded_is_unsupported() -> None:
     assert reason("a.txt", "text/plain", can_download=False) == "may not be downloaded by these credentials"
     assert reason("a", GOOGLE + "document", can_download=False) == "may not be downloaded by these credentials"

@@ -1,4 +1,4 @@
-"""Good text is never lost: what Drive refuses for reasons that are not a file's takes nothing out of the store."""
+"""Errors that do not concern a single file delete nothing from the store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rag_pipeline.sources.google_drive.source import PERSON_SECONDS
 from rag_pipeline.status.control import Action
 from tests.drive import DriveServer, error, slow
 from tests.drive.faults import Fault, foreign
-from tests.sources.google_drive.running import Run, running
+from tests.sources.google_drive.pipeline_run import PipelineRun, run_pipeline
 
 FILES = 6
 REFUSALS = [
@@ -28,26 +28,26 @@ def top(server: DriveServer) -> str:
     return server.drive.add_folder("Papers")
 
 
-def lost(run: Run) -> tuple[list[str], list[str], list[str]]:
-    """Return the ids of the files that were shown as failed, skipped and deleted."""
+def lost(run: PipelineRun) -> tuple[list[str], list[str], list[str]]:
+    """Return the ids of the failed, skipped and deleted files."""
     return run.ended("failed"), run.ended("skipped"), run.ended("deleted")
 
 
-def wait_for_trouble(run: Run) -> str:
+def wait_for_trouble(run: PipelineRun) -> str:
     run.wait(lambda: bool(run.state()["status"] == "error"))
     return str(run.state()["message"])
 
 
-# -- Refusals that are no file's ---------------------------------------------------------------------------------------
+# -- Refusals that do not concern a single file -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", REFUSALS, ids=lambda fault: fault.name)
-def test_contents_that_are_refused_for_a_reason_that_is_no_file_s_are_waited_for(
+def test_downloads_refused_for_the_whole_project_are_retried_later(
     server: DriveServer, top: str, tmp_path: Path, fault: Fault
 ) -> None:
     files = [server.drive.add_file(f"{number}.txt", f"{number}", top) for number in range(FILES)]
     document = server.drive.add_doc("Plan", "old", top)
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=FILES + 1)
         before = run.store.texts()
         for operation in ("media", "files.export", "export_link"):
@@ -68,12 +68,12 @@ def test_contents_that_are_refused_for_a_reason_that_is_no_file_s_are_waited_for
 
 
 @pytest.mark.parametrize("fault", REFUSALS, ids=lambda fault: fault.name)
-def test_requests_that_are_all_refused_are_waited_for_also_at_the_first_start(
+def test_requests_refused_for_the_whole_project_are_retried_even_at_the_first_start(
     server: DriveServer, top: str, tmp_path: Path, fault: Fault
 ) -> None:
     server.faults.add(fault, None, times=None)
     key = server.drive.add_file("a.txt", "one", server.drive.add_folder("sub", top))
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         assert wait_for_trouble(run)
         server.faults.clear()
         run.wait_idle(processed=1)
@@ -84,26 +84,26 @@ def test_requests_that_are_all_refused_are_waited_for_also_at_the_first_start(
         assert (run.store.texts(), lost(run)) == ({key: ["one"]}, ([], [], []))
 
 
-def test_a_refusal_that_is_one_file_s_alone_after_all_does_not_keep_the_others_from_their_turn(
+def test_an_unknown_refusal_of_one_file_does_not_block_the_others(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     files = sorted(server.drive.add_file(f"{number}.txt", f"{number}", top) for number in range(FILES))
     server.faults.add(error(403, "somethingNew"), "media", file=files[0], times=None)
     server.faults.add(slow(0.1), "media", times=None)
-    with running(tmp_path, server, top, workers=1) as run:
+    with run_pipeline(tmp_path, server, top, workers=1) as run:
         run.wait(lambda: set(run.store.texts()) == set(files[1:]))
-        # The first look found it first, the next one last.
+        # The first scan found it first, the next scan last.
         assert server.requests.count("changes.list") <= 3
         assert "somethingNew" in wait_for_trouble(run)
         server.faults.clear()
         run.wait(lambda: set(run.store.texts()) == set(files))
 
 
-def test_a_grant_that_is_revoked_is_waited_for_at_the_longest_interval_and_says_what_to_do(
+def test_a_revoked_grant_is_retried_at_the_longest_interval_and_says_what_to_do(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     key = server.drive.add_file("a.txt", "one", top)
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=1)
         server.grants.revoke()
         server.grants.expire_access_tokens()

@@ -1,4 +1,4 @@
-"""A file of Drive's as a local file: each kind in its way, under its own name, and gone afterwards."""
+"""Local copies: downloaded or exported, named like the file, and removed afterwards."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from rag_pipeline.sources.google_drive.local_copy import local_copy
 from rag_pipeline.sources.google_drive.transport.error_reasons import UNSUPPORTED_CONVERSION
 from tests.drive import DriveServer, Generated, error, too_many
 from tests.drive.faults import Fault
-from tests.sources.google_drive.asking import api_for, never, nothing_below, unheard
+from tests.sources.google_drive.support import api_for, ignore_progress, is_empty_folder, no_check
 
 LIMIT = 1 << 20
 
 
 def read(server: DriveServer, tmp_path: Path, file_id: str, **options: Any) -> tuple[str, bytes]:
-    """Return the name and the content that a reader would see."""
+    """Return name and content of the local copy."""
     api, spool = api_for(server), DownloadFolder(tmp_path / "downloads")
-    given = {"limit_bytes": LIMIT, "on_progress": unheard, "check": never, **options}
+    given = {"limit_bytes": LIMIT, "on_progress": ignore_progress, "check": no_check, **options}
     try:
         with local_copy(api, spool, api.file(file_id), **given) as path:
             return path.name, path.read_bytes()
     finally:
-        assert nothing_below(spool.folder)
+        assert is_empty_folder(spool.folder)
 
 
 def test_a_file_is_downloaded_under_its_own_name(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_file_is_downloaded_under_its_own_name(tmp_path: Path) -> None:
         ("data", "application/octet-stream", "data"),
     ],
 )
-def test_a_name_without_an_ending_gets_that_of_its_type(
+def test_a_name_without_an_extension_gets_that_of_its_type(
     tmp_path: Path, name: str, mime_type: str, expected: str
 ) -> None:
     with DriveServer() as server:
@@ -66,7 +66,7 @@ NO_CONVERSION = error(400, "badRequest", message="The requested conversion is no
 
 
 @pytest.mark.parametrize("fault", [NO_CONVERSION, error(403, "exportSizeLimitExceeded")])
-def test_a_document_that_can_t_be_had_as_markdown_is_had_as_docx(tmp_path: Path, fault: Fault) -> None:
+def test_a_document_without_markdown_export_is_exported_as_docx(tmp_path: Path, fault: Fault) -> None:
     with DriveServer() as server:
         doc = server.drive.add_doc("plan", "words", exports={DOCX.mime_type: b"docx"})
         server.faults.add(fault, "files.export")
@@ -77,7 +77,7 @@ def test_a_document_that_can_t_be_had_as_markdown_is_had_as_docx(tmp_path: Path,
         assert (name, content) == ("plan.docx", b"docx")
 
 
-def test_another_format_is_not_tried_where_it_would_not_help(tmp_path: Path) -> None:
+def test_another_format_is_not_tried_if_it_would_not_help(tmp_path: Path) -> None:
     with DriveServer() as server:
         doc = server.drive.add_doc("plan", "words")
         for fault, kind in (
@@ -95,7 +95,7 @@ def test_another_format_is_not_tried_where_it_would_not_help(tmp_path: Path) -> 
             assert planned.hits
 
 
-def test_what_is_not_for_fetching_is_refused_unasked(tmp_path: Path) -> None:
+def test_an_unsupported_file_is_rejected_without_a_request(tmp_path: Path) -> None:
     with DriveServer() as server:
         large = server.drive.add_file("a.txt", Generated(LIMIT + 1))
         form = server.drive.add_doc("f", "", kind="form")
@@ -110,7 +110,7 @@ def test_what_is_not_for_fetching_is_refused_unasked(tmp_path: Path) -> None:
         assert server.requests.count("media") + server.requests.count("files.export") == 0
 
 
-def test_progress_is_told_at_once_and_a_stop_leaves_nothing(tmp_path: Path) -> None:
+def test_progress_starts_at_once_and_a_stop_leaves_nothing(tmp_path: Path) -> None:
     with DriveServer() as server:
         told: list[float] = []
 
@@ -122,16 +122,16 @@ def test_progress_is_told_at_once_and_a_stop_leaves_nothing(tmp_path: Path) -> N
         assert told == [0.0]
 
 
-def test_an_error_of_whoever_reads_it_passes_and_leaves_nothing(tmp_path: Path) -> None:
+def test_an_error_of_the_reader_is_raised_and_leaves_nothing(tmp_path: Path) -> None:
     with DriveServer() as server:
         api, spool = api_for(server), DownloadFolder(tmp_path / "downloads")
         doc = server.drive.add_doc("plan", "words")
 
         def fail() -> None:
-            with local_copy(api, spool, api.file(doc), limit_bytes=LIMIT, on_progress=unheard, check=never):
+            with local_copy(api, spool, api.file(doc), limit_bytes=LIMIT, on_progress=ignore_progress, check=no_check):
                 raise FileUnavailableError("reader's own", gone=False, code=UNSUPPORTED_CONVERSION)
 
         with pytest.raises(FileUnavailableError, match="reader's own"):
             fail()
-        assert nothing_below(spool.folder)
+        assert is_empty_folder(spool.folder)
         assert server.requests.count("files.export") == 1

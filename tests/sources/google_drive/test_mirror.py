@@ -51,7 +51,7 @@ def known(mirror: Mirror) -> set[str]:
 
 @contextmanager
 def mirrored(path: Path, *files: DriveFile) -> Iterator[Mirror]:
-    """Open a mirror of the folder ``top`` that has seen these files."""
+    """Open a mirror of the folder ``top`` with these files."""
     with Mirror(path / "mirror.sqlite3") as mirror:
         mirror.begin(folder("top"), (), "me", "1")
         mirror.put(files, listed=["top", *(one.id for one in files if one.mime_type == FOLDER)])
@@ -59,7 +59,7 @@ def mirrored(path: Path, *files: DriveFile) -> Iterator[Mirror]:
         yield mirror
 
 
-def test_what_was_taken_in_is_there_after_a_restart_with_all_that_drive_said(tmp_path: Path) -> None:
+def test_all_fields_are_there_after_a_restart(tmp_path: Path) -> None:
     full = DriveFile(
         "a", "Plan für 2027 📎", TEXT, ("top",), 12, "0cc1", "77", "2026-01-02T03:04:05.678Z", False, False, "drive",
         "https://x", None, False, {}, "head",
@@ -69,7 +69,7 @@ def test_what_was_taken_in_is_there_after_a_restart_with_all_that_drive_said(tmp
         mirror.apply((), "2")
     with Mirror(tmp_path / "mirror.sqlite3") as mirror:
         assert mirror.position == MirrorPosition("top", None, "me", "2", False)
-        # Its parents are known to the edges alone.
+        # Its parents are stored as edges only.
         assert mirror.file("a") == replace(full, parents=())
         assert [one for one, _ in mirror.files()] == [replace(full, parents=())]
         assert mirror.unlisted(10) == []
@@ -77,7 +77,7 @@ def test_what_was_taken_in_is_there_after_a_restart_with_all_that_drive_said(tmp
         assert (found.file.id, found.target, found.reason, found.in_folders) == ("s", mirror.file("a"), None, True)
 
 
-def test_a_page_of_changes_and_its_token_are_taken_in_together_or_not_at_all(tmp_path: Path) -> None:
+def test_a_page_of_changes_and_its_token_are_applied_together_or_not_at_all(tmp_path: Path) -> None:
     with mirrored(tmp_path) as mirror:
         unkept = replace(file("b", "top"), name=object())  # type: ignore[arg-type]
         with pytest.raises(StateError):
@@ -89,7 +89,7 @@ def test_a_page_of_changes_and_its_token_are_taken_in_together_or_not_at_all(tmp
         assert (known(mirror), mirror.position.token) == ({"a"}, "2")
 
 
-def test_changes_of_what_is_elsewhere_are_passed_over(tmp_path: Path) -> None:
+def test_changes_outside_the_tree_are_ignored(tmp_path: Path) -> None:
     with mirrored(tmp_path, file("a", "top")) as mirror:
         before = mirror.revision
         mirror.apply([*changed(file("x", "elsewhere"), folder("y", "elsewhere")), removed("z")], "2")
@@ -97,7 +97,7 @@ def test_changes_of_what_is_elsewhere_are_passed_over(tmp_path: Path) -> None:
         assert known(mirror) == {"a"}
 
 
-def test_a_folder_that_is_moved_in_has_to_be_listed_and_one_that_is_moved_out_takes_all_with_it(tmp_path: Path) -> None:
+def test_a_folder_moved_in_has_to_be_listed_and_one_moved_out_takes_its_content_along(tmp_path: Path) -> None:
     with mirrored(tmp_path, folder("sub", "top"), file("a", "sub"), folder("deep", "sub"), file("b", "deep")) as mirror:
         mirror.apply(changed(folder("sub", "elsewhere", version=2)), "2")
         mirror.prune()
@@ -110,17 +110,17 @@ def test_a_folder_that_is_moved_in_has_to_be_listed_and_one_that_is_moved_out_ta
         assert (known(mirror), mirror.unlisted(10)) == ({"a", "b"}, [])
 
 
-def test_a_trashed_folder_hides_what_is_below_it_though_nothing_says_so_of_that(tmp_path: Path) -> None:
+def test_a_trashed_folder_hides_its_content(tmp_path: Path) -> None:
     with mirrored(tmp_path, folder("sub", "top"), file("a", "sub"), file("b", "sub", "top")) as mirror:
         mirror.apply(changed(folder("sub", "top", version=2, trashed=True)), "2")
         mirror.prune()
-        # b is in a second folder.
+        # b also lies in a second folder.
         assert known(mirror) == {"b"}
         mirror.apply(changed(folder("sub", "top", version=3)), "3")
         assert mirror.unlisted(10) == ["sub"]
 
 
-def test_what_was_told_or_listed_of_a_folder_in_the_trash_holds_after_it_is_taken_out(tmp_path: Path) -> None:
+def test_the_content_of_a_restored_folder_is_correct(tmp_path: Path) -> None:
     def with_its_folder(one: DriveFile) -> DriveFile:
         return replace(one, trashed=True, version="2")
 
@@ -128,7 +128,7 @@ def test_what_was_told_or_listed_of_a_folder_in_the_trash_holds_after_it_is_take
         told = with_its_folder(folder("deep", "sub")), with_its_folder(file("a", "deep"))
         mirror.apply(changed(folder("sub", "top", version=2, trashed=True), *told), "2")
         assert known(mirror) == set()
-        # Of what is in it no changes come when it is taken out, nor when that happens between two pages.
+        # Drive reports no changes of its content when it is restored, even between two pages.
         mirror.apply(changed(folder("sub", "top", version=3)), "3")
         assert (known(mirror), mirror.unlisted(10)) == ({"a"}, [])
         mirror.apply(changed(folder("new", "top", version=1)), "4")
@@ -136,7 +136,7 @@ def test_what_was_told_or_listed_of_a_folder_in_the_trash_holds_after_it_is_take
         assert known(mirror) == {"a", "b"}
 
 
-def test_a_file_with_several_parents_is_one_file_until_the_last_is_gone(tmp_path: Path) -> None:
+def test_a_file_with_several_parents_counts_once_until_the_last_parent_is_gone(tmp_path: Path) -> None:
     with mirrored(tmp_path, folder("one", "top"), folder("two", "top"), file("a", "one", "two")) as mirror:
         assert [one.id for one, _ in mirror.files()] == ["a"]
         mirror.apply([removed("one")], "2")
@@ -145,17 +145,17 @@ def test_a_file_with_several_parents_is_one_file_until_the_last_is_gone(tmp_path
         assert known(mirror) == set()
 
 
-def test_folders_in_a_circle_end_where_they_began(tmp_path: Path) -> None:
+def test_a_loop_of_folders_is_harmless(tmp_path: Path) -> None:
     files = folder("one", "top", "two"), folder("two", "one"), file("a", "two"), shortcut("s", "one", "two")
     with mirrored(tmp_path, *files) as mirror:
         assert (known(mirror), mirror.unlisted(10), mirror.unresolved(0, NOW)) == ({"a"}, [], [])
         mirror.apply(changed(folder("one", "two", version=2)), "2")
         mirror.prune()
-        # Nothing leads there any more but itself.
+        # Only the loop itself leads there now.
         assert (known(mirror), mirror.file("two")) == (set(), None)
 
 
-def test_a_listing_that_lags_behind_the_changes_takes_nothing_back(tmp_path: Path) -> None:
+def test_a_listing_older_than_the_changes_reverts_nothing(tmp_path: Path) -> None:
     with mirrored(tmp_path, file("a", "top", version=5, name="new name")) as mirror:
         mirror.put([file("a", "elsewhere", version=4, name="old name")])
         assert [one.name for one, _ in mirror.files()] == ["new name"]
@@ -163,12 +163,12 @@ def test_a_listing_that_lags_behind_the_changes_takes_nothing_back(tmp_path: Pat
         assert [one.name for one, _ in mirror.files()] == ["newest name"]
 
 
-def test_what_a_new_pass_does_not_see_is_gone_at_its_end_and_not_before(tmp_path: Path) -> None:
+def test_files_that_a_new_pass_does_not_see_are_gone_at_its_end_and_not_before(tmp_path: Path) -> None:
     files = folder("sub", "top"), file("a", "sub"), file("b", "sub")
     with mirrored(tmp_path, *files) as mirror:
         mirror.begin(folder("top"), (), "me", "9")
         assert (mirror.unlisted(10), mirror.file("b")) == (["top"], file("b"))
-    # The pass was interrupted, and goes on.
+    # The pass was interrupted, and continues.
     with Mirror(tmp_path / "mirror.sqlite3") as mirror:
         mirror.put([folder("sub", "top")], listed=["top"])
         assert mirror.unlisted(10) == ["sub"]
@@ -178,14 +178,14 @@ def test_what_a_new_pass_does_not_see_is_gone_at_its_end_and_not_before(tmp_path
         assert mirror.position == MirrorPosition("top", None, "me", "9", False)
 
 
-def test_a_change_of_the_watched_folder_or_of_one_above_it_asks_for_a_new_pass(tmp_path: Path) -> None:
+def test_a_change_of_the_watched_folder_or_an_ancestor_requires_a_new_pass(tmp_path: Path) -> None:
     for key in ("top", "above"):
         with Mirror(tmp_path / f"{key}.sqlite3") as mirror:
             mirror.begin(folder("top"), ["above"], "me", "1")
             mirror.apply(changed(file("a", "top")), "2")
             assert mirror.position == MirrorPosition("top", None, "me", "2", False)
             mirror.apply([removed(key)], "3")
-            # The folder itself may come back: what is known of what is in it stays.
+            # The folder may come back, so its known content stays.
             assert mirror.position == MirrorPosition("top", None, "me", "3", True)
             assert known(mirror) == {"a"}
             mirror.begin(folder("top"), [], "me", "4")
@@ -193,14 +193,14 @@ def test_a_change_of_the_watched_folder_or_of_one_above_it_asks_for_a_new_pass(t
             assert not mirror.is_ancestor("above")
 
 
-def test_targets_of_shortcuts_are_to_be_looked_up_once_or_again_after_a_while(tmp_path: Path) -> None:
+def test_shortcut_targets_are_looked_up_once_or_again_after_some_time(tmp_path: Path) -> None:
     files = shortcut("s1", "far", "top"), shortcut("s2", "lost", "top"), shortcut("s3", "near", "top")
     with mirrored(tmp_path, *files, file("near", "top")) as mirror:
         assert mirror.unresolved(0, NOW) == ["far", "lost"]
         mirror.set_target("far", file("far"), None, 1000.0)
         mirror.set_target("lost", None, "a shortcut to nothing", 1000.0)
         assert (mirror.unresolved(1000.0, NOW), mirror.unresolved(1001.0, NOW)) == ([], ["far", "lost"])
-        # The clock was ahead then, or is behind now.
+        # The clock was ahead then, or is slow now.
         assert mirror.unresolved(900.0, 999.0) == ["far", "lost"]
         mirror.prune()
         assert known(mirror) == {"far", "near"}
@@ -210,7 +210,7 @@ def test_targets_of_shortcuts_are_to_be_looked_up_once_or_again_after_a_while(tm
             "s2": (None, "a shortcut to nothing", False),
             "s3": ("near", None, True),
         }
-        # It can be seen all at once: what was said of it is to be asked again.
+        # It is suddenly visible, so it has to be looked up again.
         mirror.apply(changed(file("lost", "elsewhere")), "2")
         assert mirror.unresolved(1, NOW) == ["lost"]
         mirror.apply([removed("s1"), removed("s2")], "3")
@@ -218,7 +218,7 @@ def test_targets_of_shortcuts_are_to_be_looked_up_once_or_again_after_a_while(tm
         assert (known(mirror), mirror.unresolved(2000.0, NOW)) == ({"near"}, [])
 
 
-def test_the_target_of_a_shortcut_that_points_elsewhere_now_is_not_reached_any_more(tmp_path: Path) -> None:
+def test_the_old_target_of_a_changed_shortcut_is_not_reachable(tmp_path: Path) -> None:
     with mirrored(tmp_path, shortcut("s", "one", "top")) as mirror:
         mirror.set_target("one", file("one", "elsewhere"), None, NEVER_RECHECK)
         assert known(mirror) == {"one"}
@@ -227,7 +227,7 @@ def test_the_target_of_a_shortcut_that_points_elsewhere_now_is_not_reached_any_m
         assert (known(mirror), mirror.unresolved(0, NOW)) == (set(), ["two"])
 
 
-def test_a_refused_file_is_to_be_tried_again_from_its_next_version_on(tmp_path: Path) -> None:
+def test_a_refused_file_is_retried_from_its_next_version(tmp_path: Path) -> None:
     def retried() -> list[int]:
         found = [version for _, version in mirror.files()]
         assert found == [mirror.retry_version("a")]
@@ -239,13 +239,13 @@ def test_a_refused_file_is_to_be_tried_again_from_its_next_version_on(tmp_path: 
         assert retried() == [0]
         mirror.apply(changed(file("a", "top", version=9)), "2")
         assert retried() == [9]
-        # That try stays the same one, whatever comes after it.
+        # The retry version stays the same, whatever follows.
         mirror.apply(changed(file("a", "top", version=12)), "3")
         assert retried() == [9]
         assert mirror.retry_version("unknown") == 0
 
 
-def test_a_file_that_cannot_be_used_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+def test_an_unusable_file_is_a_one_line_error_that_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "mirror.sqlite3"
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(StateError) as damaged:
@@ -278,7 +278,7 @@ class Thing:
 
 @dataclass
 class Model:
-    """A Drive in a few lines, with a log of ids that changed."""
+    """A minimal model of a Drive, with a log of changed ids."""
 
     things: dict[str, Thing] = field(default_factory=lambda: {"top": Thing(FOLDER, set()), "out": Thing(FOLDER, set())})
     log: list[str] = field(default_factory=list)
@@ -322,7 +322,7 @@ class Model:
 
 
 class MirrorMachine(RuleBasedStateMachine):
-    """Whatever happens in whatever order, what the mirror has in the end is what is below the folder."""
+    """After any sequence of events, the mirror holds exactly what is below the folder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -356,7 +356,7 @@ class MirrorMachine(RuleBasedStateMachine):
     def add_shortcut(self, pick: int, to: int) -> None:
         parent, target = self.some(pick, FOLDER), self.some(to, FOLDER, TEXT)
         assert parent is not None
-        # A shortcut to what the folder lies in is not followed; that is decided elsewhere.
+        # A shortcut to an ancestor is not followed; shortcuts.py decides that.
         if target in (None, "out", "top"):
             return
         self.number += 1

@@ -1,4 +1,4 @@
-"""The pipeline over the tests' Drive: what becomes of files, and what the status says of it."""
+"""The whole pipeline over the fake Drive: files and status."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rag_pipeline.sources.google_drive.errors import CredentialsError, DriveErro
 from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
 from rag_pipeline.sources.ledger import Outcome
 from tests.drive import DriveServer, corrupt, cut_headers, error, slow, stall
-from tests.sources.google_drive.running import Run, running
-from tests.sources.google_drive.storm import Storm
+from tests.sources.google_drive.pipeline_run import PipelineRun, run_pipeline
+from tests.sources.google_drive.random_changes import RandomChanges
 from tests.sources.memory_stages import MemoryStore
 
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.001, cap_seconds=0.002, later_seconds=0.3, read_timeout_seconds=5.0)
@@ -27,11 +27,11 @@ def top(server: DriveServer) -> str:
     return server.drive.add_folder("Papers")
 
 
-def stages_shown(run: Run) -> list[str]:
+def stages_shown(run: PipelineRun) -> list[str]:
     return [e.payload()["file"]["stage"] for e in run.seen.events if e.name == "pipeline:file_progress"]
 
 
-def names(run: Run) -> dict[str, str]:
+def names(run: PipelineRun) -> dict[str, str]:
     return {key: file.name for key, file in run.store.files("scope").items()}
 
 
@@ -40,7 +40,7 @@ def test_new_changed_moved_and_deleted_files_are_followed(server: DriveServer, t
     sub = drive.add_folder("sub", top)
     a, b = drive.add_file("same.txt", "one\ntwo", top), drive.add_file("same.txt", "three", sub)
     document = drive.add_doc("Plan", "four\n\nfive", sub)
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=3)
         assert run.store.texts() == {a: ["one", "two"], b: ["three"], document: ["four", "five"]}
         drive.set_content(a, "six")
@@ -58,12 +58,12 @@ def test_new_changed_moved_and_deleted_files_are_followed(server: DriveServer, t
         assert sorted(run.ended("deleted")) == sorted([a, b])
 
 
-def test_the_status_shows_names_links_and_stages_and_is_true_about_checks_and_queue(
+def test_the_status_shows_names_links_stages_checks_and_queue(
     server: DriveServer, top: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(status_reporter, "LONG_SCAN_SECONDS", 0.1)
     files = [server.drive.add_file(f"{number}.txt", f"{number}", top) for number in range(7)]
-    with running(tmp_path, server, top, start=False, workers=2, interval_seconds=0.5) as run:
+    with run_pipeline(tmp_path, server, top, start=False, workers=2, interval_seconds=0.5) as run:
         run.test.extractor.hold.clear()
         run.thread.start()
         run.wait(lambda: run.state()["files_in_flight"] == 2 and run.state()["files_queued"] == 5)
@@ -79,7 +79,7 @@ def test_the_status_shows_names_links_and_stages_and_is_true_about_checks_and_qu
         run.wait_idle(processed=7)
         state = run.state()
         assert (state["files_queued"], state["files_in_flight"], state["files_stored"]) == (0, 0, 7)
-        # A look is one question, and is shown while that lasts if it takes long.
+        # A scan is one request; a long one is shown in the status.
         server.faults.add(slow(0.5), "changes.list", times=None)
         run.wait(lambda: bool(run.state()["is_checking"]))
         run.wait(lambda: not run.state()["is_checking"])
@@ -88,25 +88,23 @@ def test_the_status_shows_names_links_and_stages_and_is_true_about_checks_and_qu
     assert run.state()["status"] == "stopped"
 
 
-def test_no_more_files_are_transferred_at_once_than_there_are_workers(
-    server: DriveServer, top: str, tmp_path: Path
-) -> None:
+def test_at_most_one_file_per_worker_is_downloaded_at_once(server: DriveServer, top: str, tmp_path: Path) -> None:
     for number in range(6):
         server.drive.add_file(f"{number}.txt", "x" * 1000, top)
     most: list[int] = []
-    with running(tmp_path, server, top, start=False, workers=2) as run:
-        run.test.extractor.before = lambda: most.append(len(list(run.spool.folder.iterdir())))
+    with run_pipeline(tmp_path, server, top, start=False, workers=2) as run:
+        run.test.extractor.before = lambda: most.append(len(list(run.downloads.folder.iterdir())))
         server.faults.add(slow(0.02), "media", times=None)
         run.thread.start()
         run.wait_idle(processed=6)
     assert 1 <= max(most) <= 2
 
 
-def test_a_name_is_taken_on_without_a_transfer_and_a_date_without_anything(
+def test_a_rename_needs_no_download_and_a_date_change_does_nothing(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     key = server.drive.add_file("old.txt", "one", top)
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=1)
         server.drive.touch(key)
         server.drive.rename(key, "new.txt")
@@ -116,9 +114,7 @@ def test_a_name_is_taken_on_without_a_transfer_and_a_date_without_anything(
         assert run.state()["files_completed"][-1]["name"] == "new.txt"
 
 
-def test_what_is_left_out_is_skipped_with_its_reason_and_link_and_the_rest_goes_on(
-    server: DriveServer, top: str, tmp_path: Path
-) -> None:
+def test_unreadable_files_are_skipped_with_reason_and_link(server: DriveServer, top: str, tmp_path: Path) -> None:
     drive = server.drive
     good = drive.add_file("good.txt", "x", top)
     expected = {
@@ -131,7 +127,7 @@ def test_what_is_left_out_is_skipped_with_its_reason_and_link_and_the_rest_goes_
     refused = drive.add_file("refused.txt", "x", top)
     server.faults.add(error(403, "domainPolicy"), "files.export", times=None)
     server.faults.add(error(403, "cannotDownloadFile"), "media", file=refused, times=None)
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait(lambda: run.state()["total_skipped"] == 6 and run.state()["status"] == "idle")
         state = run.state()
         assert (state["total_processed"], state["total_failed"]) == (1, 0)
@@ -141,19 +137,19 @@ def test_what_is_left_out_is_skipped_with_its_reason_and_link_and_the_rest_goes_
         assert reasons == expected
         assert all(file["link"] for file in skipped)
         assert {row.outcome for row in run.rows().values()} == {Outcome.STORED, Outcome.SKIPPED, Outcome.UNREADABLE}
-        # A right that is given back is noticed.
+        # A restored permission is noticed.
         closed = next(key for key, reason in expected.items() if "credentials" in reason)
         drive.set_download(closed, True)
         run.wait_idle(processed=2)
 
 
-def test_a_file_that_may_no_longer_be_read_while_it_is_in_work_is_skipped_and_never_was_gone(
+def test_a_file_that_loses_its_permission_during_work_is_skipped_and_not_deleted(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     key = server.drive.add_file("a.txt", "one\n" * 20_000, top)
     server.faults.add(stall(1000), "media")
-    with running(tmp_path, server, top) as run:
-        run.wait(lambda: sum(part.stat().st_size for part in run.spool.folder.rglob("a.txt")) >= 1000)
+    with run_pipeline(tmp_path, server, top) as run:
+        run.wait(lambda: sum(part.stat().st_size for part in run.downloads.folder.rglob("a.txt")) >= 1000)
         server.drive.set_download(key, False)
         looks = server.requests.count("changes.list")
         run.wait(lambda: server.requests.count("changes.list") >= looks + 2)
@@ -162,31 +158,29 @@ def test_a_file_that_may_no_longer_be_read_while_it_is_in_work_is_skipped_and_ne
     assert (run.ended("deleted"), run.ended("skipped"), run.store.texts()) == ([], [key], {})
 
 
-def test_a_file_that_was_refused_and_then_stays_damaged_is_tried_once_in_a_pass(
-    server: DriveServer, top: str, tmp_path: Path
-) -> None:
+def test_a_refused_and_then_damaged_file_is_tried_once_per_pass(server: DriveServer, top: str, tmp_path: Path) -> None:
     key = server.drive.add_file("a.txt", "one", top)
     server.faults.add(error(403, "cannotDownloadFile"), "media")
-    with running(tmp_path, server, top, single=True) as run:
+    with run_pipeline(tmp_path, server, top, single=True) as run:
         assert run.ended("skipped") == [key]
     server.drive.touch(key)
     server.faults.add(corrupt(), "media", times=None)
-    with running(tmp_path, server, top, single=True) as run:
+    with run_pipeline(tmp_path, server, top, single=True) as run:
         assert run.state()["total_failed"] == 1
 
 
-def test_a_name_that_is_no_unicode_is_shown_and_stored(server: DriveServer, top: str, tmp_path: Path) -> None:
+def test_a_name_with_invalid_unicode_is_shown_and_stored(server: DriveServer, top: str, tmp_path: Path) -> None:
     key = server.drive.add_file("x\ud83d.txt", "one", top)
-    with running(tmp_path, server, top, single=True) as run:
+    with run_pipeline(tmp_path, server, top, single=True) as run:
         assert run.error is None
         assert names(run) == {key: "x\ufffd.txt"}
 
 
-def test_a_network_that_is_gone_is_an_error_with_the_time_of_the_next_try_and_recovers_by_itself(
+def test_a_network_outage_is_shown_with_the_next_attempt_and_recovers_by_itself(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     key = server.drive.add_file("a.txt", "one", top)
-    with running(tmp_path, server, top, policy=IMPATIENT) as run:
+    with run_pipeline(tmp_path, server, top, policy=IMPATIENT) as run:
         run.wait_idle(processed=1)
         server.faults.add(cut_headers(), None, times=None)
         run.wait(lambda: bool(run.state()["status"] == "error"))
@@ -202,41 +196,39 @@ def test_a_network_that_is_gone_is_an_error_with_the_time_of_the_next_try_and_re
         assert (run.state()["total_failed"], run.state()["total_deleted"]) == (0, 0)
 
 
-def test_a_network_that_goes_in_the_middle_of_a_file_fails_no_file(
-    server: DriveServer, top: str, tmp_path: Path
-) -> None:
+def test_a_network_outage_during_a_download_fails_no_file(server: DriveServer, top: str, tmp_path: Path) -> None:
     files = {server.drive.add_file(f"{number}.txt", f"{number}", top) for number in range(6)}
     server.faults.add(cut_headers(), "media", times=None)
-    with running(tmp_path, server, top, policy=IMPATIENT) as run:
+    with run_pipeline(tmp_path, server, top, policy=IMPATIENT) as run:
         run.wait(lambda: bool(run.state()["status"] == "error"))
         server.faults.clear()
         run.wait_idle(processed=6)
         assert (run.state()["total_failed"], set(run.store.texts())) == (0, files)
 
 
-def test_a_single_pass_ends_with_all_that_is_there_and_the_next_one_does_nothing_again(
+def test_a_single_pass_stores_everything_and_the_next_one_repeats_nothing(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     files = {server.drive.add_file(f"{number}.txt", f"{number}", top) for number in range(5)}
     store = MemoryStore()
-    with running(tmp_path, server, top, store, single=True) as run:
+    with run_pipeline(tmp_path, server, top, store, single=True) as run:
         assert (run.error, run.state()["total_processed"], set(store.texts())) == (None, 5, files)
     server.requests.clear()
-    with running(tmp_path, server, top, store, single=True) as run:
+    with run_pipeline(tmp_path, server, top, store, single=True) as run:
         assert (run.error, run.state()["total_processed"]) == (None, 0)
     asked = {name: count for name, count in server.requests.operations().items() if name != "token"}
     assert asked == {"files.get": 1, "changes.list": 1}
 
 
 @pytest.mark.parametrize("lost", ["mirror", "ledger", "both"])
-def test_what_is_lost_of_the_state_is_found_again_and_no_file_embedded_anew(
+def test_a_lost_state_is_rebuilt_without_embedding_a_file_again(
     server: DriveServer, top: str, tmp_path: Path, lost: str
 ) -> None:
     for number in range(5):
         server.drive.add_file(f"{number}.txt", f"{number}", top)
     server.drive.add_doc("Plan", "x", top)
     store = MemoryStore()
-    with running(tmp_path, server, top, store, single=True) as run:
+    with run_pipeline(tmp_path, server, top, store, single=True) as run:
         assert run.error is None
     for name in ("mirror", "ledger"):
         if lost in (name, "both"):
@@ -244,7 +236,7 @@ def test_what_is_lost_of_the_state_is_found_again_and_no_file_embedded_anew(
                 path.unlink()
     gone = server.drive.add_file("new.txt", "new", top)
     writes, fetched = dict(store.writes), server.requests.count("media")
-    with running(tmp_path, server, top, store, single=True) as run:
+    with run_pipeline(tmp_path, server, top, store, single=True) as run:
         assert run.error is None
         assert run.test.embedder.embedded == 1
     assert store.writes == {**writes, gone: 1}
@@ -252,11 +244,11 @@ def test_what_is_lost_of_the_state_is_found_again_and_no_file_embedded_anew(
         assert server.requests.count("media") == fetched + 1
 
 
-def test_a_page_token_that_drive_no_longer_takes_redoes_nothing_but_what_has_changed(
+def test_after_an_expired_page_token_only_changed_files_are_processed(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     files = [server.drive.add_file(f"{number}.txt", f"{number}", top) for number in range(5)]
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=5)
         server.drive.set_content(files[0], "changed")
         server.drive.delete(files[1])
@@ -267,11 +259,11 @@ def test_a_page_token_that_drive_no_longer_takes_redoes_nothing_but_what_has_cha
         assert run.store.texts()[files[0]] == ["changed"]
 
 
-def test_a_watched_folder_in_the_trash_is_an_error_until_it_is_back_and_costs_no_file(
+def test_a_trashed_watched_folder_is_an_error_until_it_is_restored_and_deletes_no_file(
     server: DriveServer, top: str, tmp_path: Path
 ) -> None:
     key = server.drive.add_file("a.txt", "one", top)
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=1)
         server.drive.trash(top)
         run.wait(lambda: bool(run.state()["status"] == "error"))
@@ -282,32 +274,36 @@ def test_a_watched_folder_in_the_trash_is_an_error_until_it_is_back_and_costs_no
         assert (run.state()["total_deleted"], run.store.writes) == (0, {key: 1})
 
 
-def test_a_grant_that_never_was_good_ends_it_with_what_to_do(server: DriveServer, top: str, tmp_path: Path) -> None:
+def test_credentials_that_never_worked_end_the_run_with_the_remedy(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
     server.grants.revoke()
-    with running(tmp_path, server, top) as run:
+    with run_pipeline(tmp_path, server, top) as run:
         run.thread.join(30)
         assert isinstance(run.error, CredentialsError)
         assert str(run.error).startswith("Google refuses the key of pipeline@tests.iam.gserviceaccount.com")
         assert run.state()["status"] == "error"
 
 
-def test_a_single_pass_without_network_ends_with_one_line(server: DriveServer, top: str, tmp_path: Path) -> None:
+def test_a_single_pass_without_network_ends_with_a_one_line_error(
+    server: DriveServer, top: str, tmp_path: Path
+) -> None:
     server.faults.add(cut_headers(), None, times=None)
-    with running(tmp_path, server, top, single=True, policy=IMPATIENT) as run:
+    with run_pipeline(tmp_path, server, top, single=True, policy=IMPATIENT) as run:
         assert isinstance(run.error, DriveError)
         assert str(run.error).startswith("Papers: ")
         assert "\n" not in str(run.error)
 
 
-def test_a_run_of_many_files_with_random_faults_and_changes_ends_with_exactly_the_right_store(
+def test_after_random_failures_and_changes_of_many_files_the_store_is_exactly_right(
     server: DriveServer, tmp_path: Path
 ) -> None:
-    storm = Storm(server, STORM_FILES, seed=STORM_SEED)
+    storm = RandomChanges(server, STORM_FILES, seed=STORM_SEED)
     store = MemoryStore()
     server.faults.random(0.03, seed=STORM_SEED, refusal_rate=0.001)
     server.behaviour.or_queries_miss_share = 0.3
     for life in range(3):
-        with running(tmp_path, server, storm.top, store, workers=8) as run:
+        with run_pipeline(tmp_path, server, storm.top, store, workers=8) as run:
             done = threading.Event()
 
             def rage(done: threading.Event = done) -> None:
@@ -320,7 +316,7 @@ def test_a_run_of_many_files_with_random_faults_and_changes_ends_with_exactly_th
                 storm.show()
                 done.set()
 
-            # The first two lives end somewhere in the middle.
+            # The first two runs are stopped somewhere in the middle.
             target = len(storm.expected()) * life // 3
             run.wait(lambda least=target: len(store.kept) >= least, 120)  # type: ignore[misc]
             rage()
@@ -332,7 +328,7 @@ def test_a_run_of_many_files_with_random_faults_and_changes_ends_with_exactly_th
     assert server.faults.random_hits > total // 100
 
 
-def _is_right(run: Run, storm: Storm) -> bool:
+def _is_right(run: PipelineRun, storm: RandomChanges) -> bool:
     state = run.state()
     if state["status"] != "idle" or state["files_in_flight"]:
         return False

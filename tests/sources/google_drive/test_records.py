@@ -1,4 +1,4 @@
-"""What Drive tells, read: whole pages, and pages that are none."""
+"""Parsing of Drive's JSON: valid and malformed pages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WHOLE = {
 }
 
 
-def test_a_file_is_read_with_all_that_is_told_of_it() -> None:
+def test_all_fields_of_a_file_are_read() -> None:
     assert read_file(WHOLE) == DriveFile(
         id="f1",
         name="a.txt",
@@ -60,11 +60,11 @@ def test_a_file_is_read_with_all_that_is_told_of_it() -> None:
     )
 
 
-def test_what_is_not_told_of_a_file_is_unknown() -> None:
+def test_missing_fields_are_unknown() -> None:
     assert read_file(LEAST) == DriveFile("f1", "a.txt", "text/plain")
 
 
-def test_a_file_without_a_name_has_one_to_show() -> None:
+def test_a_file_without_a_name_is_untitled() -> None:
     assert read_file({**LEAST, "name": ""}).name == "Untitled"
 
 
@@ -78,20 +78,20 @@ def test_a_file_without_a_name_has_one_to_show() -> None:
         *({"shortcutDetails": "t1"}, {"shortcutDetails": {"targetId": 1}}, {"exportLinks": {"text/csv": None}}),
     ],
 )
-def test_a_file_of_which_something_is_malformed_is_refused(spoiled: dict[str, Any]) -> None:
+def test_a_malformed_file_is_rejected(spoiled: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError)):
         read_file({**LEAST, **spoiled})
     with pytest.raises(KeyError):
         read_file({"id": "f1"})
 
 
-def test_a_page_of_files_says_whether_there_is_another_and_whether_drive_has_looked_everywhere() -> None:
+def test_a_page_of_files_has_the_next_token_and_whether_the_search_was_complete() -> None:
     page = read_files_page({"files": [LEAST], "nextPageToken": "n", "incompleteSearch": True})
     assert (len(page.files), page.next_page_token, page.incomplete) == (1, "n", True)
     assert read_files_page({"files": []}) == ((), None, False)
 
 
-def test_half_a_character_is_one_that_stands_for_it() -> None:
+def test_a_lone_surrogate_is_replaced() -> None:
     read = read_file({**WHOLE, "name": "x\ud83d.txt", "webViewLink": "\ude00", "parents": ["p\udfff"]})
     assert (read.name, read.web_link, read.parents) == ("x\ufffd.txt", "\ufffd", ("p\ufffd",))
     assert read_file({**LEAST, "name": "\U0001f600"}).name == "\U0001f600"
@@ -109,8 +109,8 @@ def test_the_largest_number_is_read() -> None:
         {"files": [], "incompleteSearch": "no"},
     ],
 )
-def test_a_page_of_files_without_the_list_or_with_another_type_in_it_is_refused(spoiled: dict[str, Any]) -> None:
-    # Taken for an empty one, it would mean that all files are gone.
+def test_a_malformed_page_of_files_is_rejected(spoiled: dict[str, Any]) -> None:
+    # As an empty page it would mean that all files are gone.
     with pytest.raises((KeyError, TypeError)):
         read_files_page(spoiled)
 
@@ -123,14 +123,14 @@ def test_a_page_of_files_without_the_list_or_with_another_type_in_it_is_refused(
         *({"newStartPageToken": 5}, {"newStartPageToken": ["a"]}),
     ],
 )
-def test_a_page_of_changes_with_another_type_in_it_is_refused(spoiled: dict[str, Any]) -> None:
+def test_a_malformed_page_of_changes_is_rejected(spoiled: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         read_changes_page({"changes": [], "newStartPageToken": "9", **spoiled})
     with pytest.raises(KeyError):
         read_changes_page({"newStartPageToken": "9"})
 
 
-def test_changes_are_files_that_are_new_or_gone_and_drives_that_are_lost() -> None:
+def test_changes_report_new_and_removed_files_and_lost_drives() -> None:
     page = read_changes_page(
         {
             "newStartPageToken": "9",
@@ -152,7 +152,7 @@ def test_changes_are_files_that_are_new_or_gone_and_drives_that_are_lost() -> No
     assert (page.next_page_token, page.new_start_page_token) == (None, "9")
 
 
-def test_a_page_of_changes_without_a_way_on_is_refused() -> None:
+def test_a_page_of_changes_without_a_next_token_is_rejected() -> None:
     with pytest.raises(ValueError, match="token"):
         read_changes_page({"changes": []})
 
@@ -165,17 +165,17 @@ _json = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([*WHOLE, "files", "changes", "nextPageToken"]), _json))
-def test_what_is_no_answer_of_drive_s_raises_what_is_announced_and_nothing_else(data: dict[str, Any]) -> None:
+def test_malformed_answers_raise_only_the_documented_errors(data: dict[str, Any]) -> None:
     for read in (read_file, read_files_page, read_changes_page):
         try:
             made = read(data)
         except (ValueError, KeyError, TypeError):
             continue
-        assert json.dumps(made, default=asdict, ensure_ascii=False).encode()  # it can be written down
+        assert json.dumps(made, default=asdict, ensure_ascii=False).encode()  # it is valid UTF-8
 
 
 @pytest.mark.parametrize("token", [None, "", 7, ["1"], {}])
-def test_a_token_to_begin_with_is_a_text(token: object) -> None:
+def test_a_start_page_token_is_a_text(token: object) -> None:
     assert read_start_page_token({"startPageToken": "7"}) == "7"
     with pytest.raises((TypeError, ValueError)):
         read_start_page_token({"startPageToken": token})

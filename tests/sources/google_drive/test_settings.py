@@ -26,12 +26,12 @@ FOLDER = "1aBcD-efGh_IjKlMnOpQrStUvWxYz012345"
         f"https://drive.google.com/open?id={FOLDER}&usp=drive_copy",
     ],
 )
-def test_a_folder_is_named_by_its_id_or_by_its_address(text: str) -> None:
+def test_a_folder_is_given_by_id_or_url(text: str) -> None:
     assert read_folder_id("--folder-id", text) == FOLDER
 
 
 @pytest.mark.parametrize("text", ["root", "https://drive.google.com/drive/u/0/my-drive"])
-def test_my_drive_as_a_whole_is_root(text: str) -> None:
+def test_my_drive_is_root(text: str) -> None:
     assert read_folder_id("--folder-id", text) == "root"
     assert GoogleDriveSettings(read_folder_id("--folder-id", text), Path("x")).location == "My Drive"
 
@@ -49,14 +49,14 @@ def test_my_drive_as_a_whole_is_root(text: str) -> None:
         "x" * 201,
     ],
 )
-def test_anything_else_is_one_line_that_names_where_it_was_set(text: str) -> None:
+def test_an_invalid_folder_is_a_one_line_error_that_names_the_setting(text: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         read_folder_id("RAG_WATCH_FOLDER_ID", text)
     assert str(refused.value).startswith(f"RAG_WATCH_FOLDER_ID={text!r}: expected the id of a folder in Google Drive")
 
 
 @given(st.text(max_size=60))
-def test_no_text_gives_anything_but_an_id_or_that_error(text: str) -> None:
+def test_any_text_is_an_id_or_that_error(text: str) -> None:
     for given_text in (text, f"https://drive.google.com/drive/folders/{text}", f"https://{text}"):
         try:
             found = read_folder_id("--folder-id", given_text)
@@ -66,7 +66,7 @@ def test_no_text_gives_anything_but_an_id_or_that_error(text: str) -> None:
         assert found.isascii()
 
 
-def test_arguments_win_over_the_environment(tmp_path: Path) -> None:
+def test_arguments_take_precedence_over_the_environment(tmp_path: Path) -> None:
     env = {
         "RAG_WATCH_FOLDER_ID": "theirs",
         "RUN_MODE": "continuous",
@@ -85,7 +85,7 @@ def test_arguments_win_over_the_environment(tmp_path: Path) -> None:
     assert ours.state_dir_key == "--state-dir"
 
 
-def test_without_more_than_a_folder_changes_are_looked_for_once_a_minute() -> None:
+def test_the_default_interval_is_one_minute() -> None:
     read = GoogleDriveSettings.from_env({"RAG_WATCH_FOLDER_ID": FOLDER})
     assert (read.check_interval_seconds, read.mode, read.workers) == (60.0, RunMode.CONTINUOUS, 4)
 
@@ -107,7 +107,7 @@ def test_without_more_than_a_folder_changes_are_looked_for_once_a_minute() -> No
         ),
     ],
 )
-def test_a_bad_setting_is_named(env: dict[str, str], said: str) -> None:
+def test_an_invalid_setting_is_named(env: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         GoogleDriveSettings.from_env(env)
     assert str(refused.value).startswith(said)
@@ -116,6 +116,6 @@ def test_a_bad_setting_is_named(env: dict[str, str], said: str) -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:9", "https://drive.example"]
 )
-def test_another_place_for_the_api_is_on_this_machine_or_over_tls(url: str) -> None:
+def test_another_api_url_is_https_or_on_this_machine(url: str) -> None:
     read = GoogleDriveSettings.from_env({"RAG_WATCH_FOLDER_ID": FOLDER, "GOOGLE_DRIVE_API_URL": url})
     assert read.api_url == url.rstrip("/")

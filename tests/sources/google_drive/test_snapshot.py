@@ -26,7 +26,7 @@ def mirrored(path: Path, *files: DriveFile) -> Mirror:
     return mirror
 
 
-def test_a_file_is_found_under_drives_id_with_its_name_and_link(tmp_path: Path) -> None:
+def test_a_file_has_drive_s_id_name_and_link(tmp_path: Path) -> None:
     plain = DriveFile(
         "a", "a.txt", TEXT, ("top",), 12, "0cc1", "7", "2026-01-02T03:04:05.500Z", web_link="https://drive/a"
     )
@@ -35,16 +35,16 @@ def test_a_file_is_found_under_drives_id_with_its_name_and_link(tmp_path: Path) 
         found = build_snapshot(mirror, 1000)
     assert (found.identity, found.may_exist("a"), found.unreadable) == ("top", False, {})
     a, b = found.files["a"], found.files["b"]
-    # Two files of one name are two files.
+    # Two files with the same name are two files.
     assert (a.name, b.name) == ("a.txt", "a.txt")
     assert (a.size, a.version, a.mime_type) == (12, "md5:0cc1", TEXT)
     assert a.link == a.uri == "https://drive/a"
     assert a.modified_at == 1767323045.5
-    # What Drive calls the size of its own documents says nothing of an export.
+    # Drive's size of its own documents is not the size of an export.
     assert (b.size, b.version, b.link) == (0, "version:8", "https://drive.google.com/open?id=b")
 
 
-def test_the_version_changes_with_the_content_and_not_with_name_date_or_rights() -> None:
+def test_the_version_changes_with_the_content_but_not_with_name_date_or_permissions() -> None:
     before = DriveFile("a", "a", TEXT, ("top",), 12, "0cc1", "7", "2026-01-01T00:00:00Z")
     renamed = DriveFile("a", "b", TEXT, ("elsewhere",), 12, "0cc1", "9", "2026-02-02T00:00:00Z")
     written = DriveFile("a", "a", TEXT, ("top",), 12, "beef", "7", "2026-01-01T00:00:00Z")
@@ -63,9 +63,7 @@ def test_the_version_changes_with_the_content_and_not_with_name_date_or_rights()
         (DriveFile("x", "x", TEXT, ("top",), 5, "0cc1", can_download=False), "may not be downloaded"),
     ],
 )
-def test_what_is_not_to_be_read_is_an_oddity_with_its_reason_and_link(
-    tmp_path: Path, file: DriveFile, reason: str
-) -> None:
+def test_an_unsupported_file_is_unreadable_with_reason_and_link(tmp_path: Path, file: DriveFile, reason: str) -> None:
     with mirrored(tmp_path, file) as mirror:
         found = build_snapshot(mirror, 1000)
     odd = found.unreadable["x"]
@@ -73,7 +71,7 @@ def test_what_is_not_to_be_read_is_an_oddity_with_its_reason_and_link(
     assert (found.files, odd.is_error, odd.link) == ({}, False, "https://drive.google.com/open?id=x")
 
 
-def test_a_shortcut_is_followed_once_and_the_others_say_what_they_point_to(tmp_path: Path) -> None:
+def test_one_shortcut_to_a_file_is_followed_and_the_others_name_the_file(tmp_path: Path) -> None:
     files = [DriveFile("near", "near.txt", TEXT, ("top",), 1, "0cc1"), *(shortcut(f"s{n}", "far") for n in (1, 2))]
     with mirrored(tmp_path, *files, shortcut("s3", "near"), shortcut("s4", "lost"), shortcut("s5", "dir")) as mirror:
         mirror.set_target("far", DriveFile("far", "far.txt", TEXT, ("else",), 1, "0cc2"), None, NEVER_RECHECK)
@@ -95,6 +93,6 @@ def test_every_name_can_be_shown(name: str) -> None:
     assert len(shown) <= 4096
 
 
-def test_a_name_that_is_too_long_to_be_shown_keeps_its_end() -> None:
+def test_a_name_that_is_too_long_keeps_its_end() -> None:
     shown = display_name(DriveFile("id", "x" * 5000 + ".pdf", TEXT))
     assert (len(shown), shown[0], shown[-4:]) == (4096, "…", ".pdf")

@@ -1,7 +1,7 @@
-"""What of a LanceDB table is on disk: LanceDB itself syncs nothing, so the newest version can be lost with the power.
+"""Durability of a LanceDB table. LanceDB itself syncs nothing, so a power loss could lose the newest versions.
 
-The file ``synced`` beside the table says which version has every file of it on disk, and in which boot of the machine
-that was written. After another boot, newer versions are dropped: nobody was told that they are stored.
+The file ``synced`` beside the table names the newest version whose files are all on disk, and the boot of the machine
+in which it was written. After a reboot, newer versions are dropped: none of them was reported as stored.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from rag_pipeline.common.private_files import make_private_folder, open_private
 logger = logging.getLogger(__name__)
 
 MARKER = "synced"
-# Two places that are written in turn: a write that is cut off leaves the other one.
+# Two slots are written alternately: an interrupted write leaves the other one intact.
 _SLOT_BYTES = 128
-# The library writes a file under another name and renames it, so a file that is there is whole and never changes.
+# LanceDB writes a file under a temporary name and renames it, so a visible file is complete and never changes.
 _FLAT = ("data", "_deletions")
 _INDICES = "_indices"
 _VERSIONS = "_versions"
@@ -36,57 +36,57 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Marker(NamedTuple):
-    """A version that is on disk, and the boot in which it was written."""
+    """A version whose files are all on disk, and the boot in which it was written."""
 
     version: int
     boot: str
 
 
 class DurableTable:
-    """Syncs the versions of one table, and finds the newest good one after a loss of power; safe under threads."""
+    """Syncs the versions of one table, and restores the newest good one after a power loss; safe under threads."""
 
     def __init__(self, folder: Path, table: str) -> None:
         self._folder = folder
         self._table = folder / f"{table}.lance"
-        # Guards the fields below. Whoever waits for it finds its version synced by the one before, mostly.
+        # Protects the fields below. A thread that waited usually finds its version synced by the thread before.
         self._lock = threading.Lock()
         self._synced_version = -1
         self._wanted_version = -1
-        self._synced: dict[str, set[str]] = {}  # names by folder
+        self._synced: dict[str, set[str]] = {}  # file names by folder
         self._known_folders: set[Path] = {folder.parent}
         self._slot = 0
-        self._held: int | None = None
+        self._lock_file: int | None = None
 
     def recover(self) -> None:
-        """After a boot of the machine, drop the versions that were not on disk before."""
+        """After a reboot, drop the versions that were not on disk before it."""
         marker = self._read()
         if marker is not None and marker.boot != boot_id():
-            with self._alone():
-                if self._is_free():
+            with self._exclusive():
+                if self._has_no_writer():
                     self._drop_unsynced()
 
     def claim(self) -> None:
-        """Say that this boot's process writes, before it does: nobody drops its versions from now on."""
-        with self._lock, self._alone():
+        """Register this process as a writer, so that no other process drops its versions."""
+        with self._lock, self._exclusive():
             marker = self._read()
             if marker is None and self._versions():
-                return  # of an older version of this package: the first sync makes the file
+                return  # written by an older version of this package: the first sync creates the file
             if marker is None or marker.boot != boot_id():
-                if self._is_free():
+                if self._has_no_writer():
                     self._drop_unsynced()
                 self._write(Marker(0 if marker is None else marker.version, boot_id()))
-            self._hold()
+            self._lock_shared()
 
     def close(self) -> None:
-        """Let go of the table; idempotent."""
+        """Unregister this process as a writer; idempotent."""
         with self._lock:
-            if self._held is not None:
-                os.close(self._held)
-                self._held = None
+            if self._lock_file is not None:
+                os.close(self._lock_file)
+                self._lock_file = None
 
     def sync(self, version: int) -> None:
-        """Return once this version is on disk, with all before it; one call does it for all that wait."""
-        # Two threads may do this at once: at worst one of them syncs its version in a round of its own.
+        """Return once this version and all before it are on disk; one call syncs for all waiting threads."""
+        # Without the lock: if two threads race here, at worst one of them needs a sync of its own.
         self._wanted_version = max(self._wanted_version, version)
         with self._lock:
             if version <= self._synced_version:
@@ -94,39 +94,39 @@ class DurableTable:
             try:
                 self._sync_version(max(version, self._wanted_version))
             except BaseException:
-                # Which of them are on disk is not known: the next sync takes all of them.
+                # It is unknown which files are on disk: the next sync includes all of them.
                 self._synced, self._known_folders = {}, {self._folder.parent}
                 raise
 
     def _sync_version(self, version: int) -> None:
-        """Sync the files that are new since the last time; the version is there, and so is what it names."""
+        """Sync all files that are new since the last sync, among them those of this version."""
         assert self._lock.locked()
-        found = self._names()
+        current = self._file_names()
         new = [
             self._table / folder / name
-            for folder, names in found.items()
+            for folder, names in current.items()
             for name in names - self._synced.get(folder, set())
         ]
         new.append(self._manifest(version))
         for path in new:
             _sync(path)
-        for folder in self._folders_of(new):
+        for folder in self._parents_to_sync(new):
             _sync(folder)
         self._write(Marker(version, boot_id()))
-        self._synced = found
+        self._synced = current
         self._synced_version = version
 
     def previous_age(self) -> float:
-        """Return how many seconds ago the version before the newest one was made; 0 if there is none."""
+        """Return the age in seconds of the second newest version; 0 if there is none."""
         ordered = [path for _, path in sorted(self._versions().items())]
         return max(0.0, time.time() - ordered[-2].stat().st_mtime) if len(ordered) > 1 else 0.0
 
-    def fall_back(self, works: Callable[[], bool]) -> bool:
-        """Put damaged versions aside until ``works``; return whether one does, and leave all as it was if none does."""
+    def fall_back(self, is_readable: Callable[[], bool]) -> bool:
+        """Set damaged versions aside until one is readable; return whether one is, or else restore all of them."""
         aside: list[Path] = []
-        with self._alone():
+        with self._exclusive():
             for version, path in sorted(self._versions().items(), reverse=True):
-                if aside and works():
+                if aside and is_readable():
                     logger.warning(
                         "%s: the newest version is damaged: fell back to version %d; newer files are embedded again",
                         self._folder, version,
@@ -147,17 +147,17 @@ class DurableTable:
         if marker.version == 0:
             shutil.rmtree(self._table)
         logger.warning(
-            "%s: the machine stopped before the last changes were on disk: went back to version %d; what was not yet "
-            "reported as stored is embedded again", self._folder, marker.version,
+            "%s: the machine stopped before the last changes were on disk: went back to version %d; files "
+            "not yet reported as stored are embedded again", self._folder, marker.version,
         )  # fmt: skip
 
-    def _hold(self) -> None:
-        """Keep a shared lock while this process writes: one on another machine has another boot."""
-        if self._held is None:
-            self._held = os.open(self._folder / MARKER, os.O_RDONLY)
-            fcntl.flock(self._held, fcntl.LOCK_SH)
+    def _lock_shared(self) -> None:
+        """Hold a shared lock while this process writes: a process on another machine has another boot id."""
+        if self._lock_file is None:
+            self._lock_file = os.open(self._folder / MARKER, os.O_RDONLY)
+            fcntl.flock(self._lock_file, fcntl.LOCK_SH)
 
-    def _is_free(self) -> bool:
+    def _has_no_writer(self) -> bool:
         """Return whether no process writes to the table."""
         try:
             file = os.open(self._folder / MARKER, os.O_RDONLY)
@@ -178,39 +178,39 @@ class DurableTable:
             for entry in os.scandir(self._table / _VERSIONS):
                 number = entry.name.removesuffix(_SUFFIX)
                 if entry.name.endswith(_SUFFIX) and number.isdecimal():
-                    # Newer tables count down, so that the newest version is listed first.
+                    # Newer tables count down, so that a listing begins with the newest version.
                     version = int(number) if int(number) < _HIGHEST // 2 else _HIGHEST - int(number)
                     found[version] = Path(entry.path)
         return found
 
-    def _folders_of(self, files: list[Path]) -> set[Path]:
-        """Return the folders of these files; above a folder that is new, also the one that has its name."""
-        found: set[Path] = set()
+    def _parents_to_sync(self, files: list[Path]) -> set[Path]:
+        """Return the folders of these files, and the parents of each new folder."""
+        folders: set[Path] = set()
         for path in files:
             for folder in path.parents:
-                found.add(folder)
+                folders.add(folder)
                 if folder in self._known_folders:
                     break
                 self._known_folders.add(folder)
-        return found
+        return folders
 
     def _manifest(self, version: int) -> Path:
-        # By its name: there can be thousands of versions, and this is done for each write.
+        # By name first: a scan of thousands of versions for each write would be slow.
         path = self._table / _VERSIONS / f"{_HIGHEST - version:020}{_SUFFIX}"
         return path if path.exists() else self._versions()[version]
 
-    def _names(self) -> dict[str, set[str]]:
-        """Return the names of all files but the manifests, by folder in the table.
+    def _file_names(self) -> dict[str, set[str]]:
+        """Return the names of all files except manifests, by folder in the table.
 
-        There can be thousands of them, of the versions that readers may still read, and this is done for each write.
+        It runs for each write, and there can be thousands of files of versions that are still being read.
         """
-        found: dict[str, set[str]] = {}
+        names_by_folder: dict[str, set[str]] = {}
         for folder in _FLAT:
             with suppress(FileNotFoundError):
-                found[folder] = set(os.listdir(self._table / folder))  # noqa: PTH208 - names are all that is needed
+                names_by_folder[folder] = set(os.listdir(self._table / folder))  # noqa: PTH208 - only names are needed
         for path, _, names in os.walk(self._table / _INDICES):
-            found[os.path.relpath(path, self._table)] = set(names)
-        return found
+            names_by_folder[os.path.relpath(path, self._table)] = set(names)
+        return names_by_folder
 
     def _read(self) -> Marker | None:
         try:
@@ -240,8 +240,8 @@ class DurableTable:
         self._slot = 1 - self._slot
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes from deciding about versions at the same time."""
+    def _exclusive(self) -> Iterator[None]:
+        """Keep other processes from changing versions during the block."""
         if not self._folder.is_dir():
             yield
             return
@@ -254,7 +254,7 @@ class DurableTable:
 
 
 def boot_id() -> str:
-    """Return what changes with each boot of the machine; "unknown", which never changes, where there is none."""
+    """Return the id of the current boot, or the constant "unknown" on systems without one."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
@@ -272,7 +272,7 @@ def _parse(slot: bytes) -> Marker | None:
 
 
 def _sync(path: Path) -> None:
-    """Sync a file or a folder; one that compaction has removed meanwhile is part of no version that counts."""
+    """Sync a file or folder. A missing one was removed by compaction, so no current version needs it."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Turns whatever the storage library raises into one StoreError of one line."""
+"""Turns LanceDB's exceptions into a StoreError with a one-line message."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _CAUSES = (
     ("Not a directory", "a part of the path is a file"),
 )
 _OTHER_CAUSE = re.compile(r"([A-Z][\w ,/-]{0,200}) \(os error (?!2\))\d+\)")
-# Where the library fails at what it wrote itself, it says so with a place in its own source.
+# If LanceDB can't read its own files, its message names a line of its source.
 _DAMAGE = re.compile(r"^lance error: |LanceError\(|\.rs:\d+|^Table '.*' was not found")
 _REBUILD = "remove that folder and run rag-pipeline local-files again, which rebuilds it"
 
 
 @contextmanager
 def store_errors(path: Path, doing: str) -> Iterator[None]:
-    """Raise StoreError naming ``path`` and what was being done, for any failure inside."""
+    """Turn any failure in the block into a StoreError that names ``path`` and the operation."""
     try:
         yield
     except (StoreError, Stopped):
         raise
     except BaseException as error:
-        # A panic of the Rust library, met with damaged files, is no Exception.
+        # The Rust library panics on damaged files; a PanicException is not an Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         cause = _cause(str(error), error)
@@ -41,7 +41,7 @@ def store_errors(path: Path, doing: str) -> Iterator[None]:
 
 
 def _cause(message: str, error: BaseException) -> str | None:
-    """Return why something failed, in words for people; None where the store's files are damaged."""
+    """Return the reason of a failure in plain words; None if the store's files are damaged."""
     for sign, cause in _CAUSES:
         if sign in message:
             return cause

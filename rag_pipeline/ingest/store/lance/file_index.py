@@ -1,4 +1,4 @@
-"""The files of a LanceDB table: which head row counts for each file, and which files show a set of chunks."""
+"""Index of the files in a LanceDB table: the current row of each file, and the files of each set of chunks."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Any
 
 from rag_pipeline.ingest.store.lance import rows
 
-FileKey = tuple[str, str]  # pipeline_id and file_id as they are stored
+FileKey = tuple[str, str]  # pipeline_id and file_id, both escaped
+ContentKey = tuple[str, int]  # pipeline_id, escaped, and the generation of a set of chunks
 TableRow = dict[str, Any]
 
 
 class FileIndex:
-    """The head that counts for each file, with the set of chunks it shows; not safe under threads.
+    """The current row of each file, by file and by content; not safe under threads.
 
-    Of several heads of one file the one with the highest generation counts. A head that another one ``replaces`` does
-    not count: that is how a file changes its id in one commit. Several files can show the same chunks.
+    Of several rows of one file, the one with the highest generation is current. A row that another one ``replaces`` is
+    not current: so a file changes its id in one commit. Several files can share the same chunks.
     """
 
-    def __init__(self, found: Iterable[TableRow]) -> None:
-        """Take every head row of the table, in any order."""
+    def __init__(self, file_rows: Iterable[TableRow]) -> None:
+        """Take all file rows of the table, in any order."""
         self._by_key: dict[FileKey, TableRow] = {}
-        self._by_content: dict[tuple[str, int], dict[str, TableRow]] = {}
+        self._by_content: dict[ContentKey, dict[str, TableRow]] = {}
         self.newest = 0
-        ordered = sorted(found, key=lambda row: row["generation"])
-        latest = {(row["pipeline_id"], row["file_id"]): row for row in ordered}
+        ordered = sorted(file_rows, key=lambda row: row["generation"])
+        latest = {_key(row): row for row in ordered}
         replaced = {(row["pipeline_id"], row["replaces"]) for row in ordered if row.get("replaces") is not None}
-        live = [row for row in latest.values() if (row["pipeline_id"], row["generation"]) not in replaced]
-        self.apply(live)
+        self.apply([row for row in latest.values() if (row["pipeline_id"], row["generation"]) not in replaced])
         if ordered:
             self.newest = ordered[-1]["generation"]
 
@@ -38,47 +38,57 @@ class FileIndex:
         return iter(self._by_key.values())
 
     def get(self, key: FileKey) -> TableRow | None:
-        """Return the file's head, None if it is not stored."""
+        """Return the file's current row, None if the file is not stored."""
         return self._by_key.get(key)
 
-    def showing(self, pipeline_id: str, content: int) -> list[TableRow]:
-        """Return the heads of all files that show these chunks."""
-        return list(self._by_content.get((pipeline_id, content), {}).values())
+    def files_with(self, contents: Iterable[ContentKey]) -> dict[ContentKey, list[TableRow]]:
+        """Return the current rows of the files that have each content; contents without a file are left out."""
+        return {
+            content: list(self._by_content[content].values()) for content in contents if content in self._by_content
+        }
 
-    def is_shown(self, pipeline_id: str, content: int) -> bool:
-        """Return whether any file shows these chunks."""
-        return (pipeline_id, content) in self._by_content
+    def has_content(self, content: ContentKey) -> bool:
+        """Return whether any file has this content."""
+        return content in self._by_content
 
-    def replaced(self, found: Iterable[TableRow]) -> list[TableRow]:
-        """Return those of the head rows that do not count, oldest first.
+    def outdated(self, file_rows: Iterable[TableRow]) -> list[TableRow]:
+        """Return the rows that are not current, oldest first.
 
-        Remove them in this order: then a head never goes before the one that it replaces, which would count again.
+        Remove them in this order: if a row were removed before the row that it replaces, that one would count again.
         """
-        dead = [row for row in found if not self._counts(row)]
-        return sorted(dead, key=lambda row: row["generation"])
+        return sorted((row for row in file_rows if not self._is_current(row)), key=lambda row: row["generation"])
 
-    def apply(self, new: Iterable[TableRow], gone: Iterable[FileKey] = ()) -> list[TableRow]:
-        """Remove the files that are gone, then put the new heads; return the heads that no longer count."""
-        dead = [row for key in gone if (row := self._pop(key)) is not None]
+    def apply(self, new: Iterable[TableRow], removed: Iterable[FileKey] = ()) -> list[TableRow]:
+        """Remove files, then add new rows; return the rows that are no longer current."""
+        outdated = [row for key in removed if (row := self._pop(key)) is not None]
         for row in new:
-            key = (row["pipeline_id"], row["file_id"])
+            key = _key(row)
             if (old := self._pop(key)) is not None:
-                dead.append(old)
+                outdated.append(old)
             self._by_key[key] = row
-            self._by_content.setdefault((key[0], rows.content_of(row)), {})[key[1]] = row
+            self._by_content.setdefault(content_key(row), {})[key[1]] = row
             self.newest = max(self.newest, row["generation"])
-        return dead
+        return outdated
 
-    def _counts(self, row: TableRow) -> bool:
-        current = self._by_key.get((row["pipeline_id"], row["file_id"]))
+    def _is_current(self, row: TableRow) -> bool:
+        current = self._by_key.get(_key(row))
         return current is not None and current["generation"] == row["generation"]
 
     def _pop(self, key: FileKey) -> TableRow | None:
         row = self._by_key.pop(key, None)
         if row is not None:
-            content = (key[0], rows.content_of(row))
-            showing = self._by_content[content]
-            del showing[key[1]]
-            if not showing:
+            content = content_key(row)
+            files = self._by_content[content]
+            del files[key[1]]
+            if not files:
                 del self._by_content[content]
         return row
+
+
+def content_key(file_row: TableRow) -> ContentKey:
+    """Return the key of a file's chunks."""
+    return file_row["pipeline_id"], rows.content_of(file_row)
+
+
+def _key(row: TableRow) -> FileKey:
+    return row["pipeline_id"], row["file_id"]

@@ -1,4 +1,4 @@
-"""Looks through the rows of a LanceDB table, and removes those that nobody needs."""
+"""Maintenance of the LanceDB table: statistics, consistency check, and removal of rows that are no longer needed."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from rag_pipeline.ingest.store.escaping import escape, unescape
 from rag_pipeline.ingest.store.lance import rows
-from rag_pipeline.ingest.store.lance.file_index import FileIndex, TableRow
+from rag_pipeline.ingest.store.lance.chunk_table import UNLIMITED
+from rag_pipeline.ingest.store.lance.file_index import ContentKey, FileIndex, TableRow, content_key
 from rag_pipeline.ingest.store.lance.memory import give_back_memory
 from rag_pipeline.ingest.types import StoredPipeline, StoreFault, StoreFaultKind
 
 NEVER = timedelta(days=36500)
 READER_SECONDS = 5.0
-"""A search that began before old versions are removed has this long to finish."""
+"""How long a running search has to finish before old versions are removed."""
 
 _COLUMNS = ("pipeline_id", "file_id", "generation", "chunk", *rows.ADDED_COLUMNS)
-_ROWS_AT_ONCE = 1000  # generations in one statement that removes
-_Content = tuple[str, int]  # pipeline_id, escaped, and the generation of the chunks
+_GENERATIONS_AT_ONCE = 1000  # in one DELETE
 
 
 @dataclass(slots=True)
 class _Chunks:
-    """The chunks of one generation; a whole set has the numbers 0 to ``last``. ``file_id`` is the one stored with."""
+    """The chunks of one content; complete if their numbers are 0 to ``last``. ``file_id`` is that of the first file."""
 
     file_id: str
     count: int
@@ -34,125 +35,130 @@ class _Chunks:
 
 
 @dataclass(slots=True)
-class _Contents:
-    """All rows of one version of the table; texts and vectors are not read."""
+class _TableKeys:
+    """The keys of all rows in one version of the table, without texts and vectors."""
 
-    heads: FileIndex
-    replaced: list[TableRow]
-    chunks: dict[_Content, _Chunks]
+    files: FileIndex
+    outdated: list[TableRow]
+    chunks: dict[ContentKey, _Chunks]
 
-    def unshown(self) -> dict[_Content, _Chunks]:
-        """Return the chunks that no file shows."""
-        return {content: one for content, one in self.chunks.items() if not self.heads.is_shown(*content)}
+    def unused_chunks(self) -> dict[ContentKey, _Chunks]:
+        """Return the chunks that no file has."""
+        return {content: chunks for content, chunks in self.chunks.items() if not self.files.has_content(content)}
 
 
 def pipelines(table: Any) -> dict[str, StoredPipeline]:
-    """Return the number of files and of the chunks they show by pipeline id, and when the newest was written."""
-    found = _read(table)
-    names = {*(name for name, _ in found.chunks), *(row["pipeline_id"] for row in (*found.heads, *found.replaced))}
-    counted = dict.fromkeys(sorted(names), StoredPipeline(0, 0))
-    for head in found.heads:
-        before = counted[head["pipeline_id"]]
-        chunks = found.chunks.get(_content_of(head))
-        counted[head["pipeline_id"]] = StoredPipeline(
+    """Return the number of files and chunks of each pipeline, and the time of its newest write."""
+    keys = _read_keys(table)
+    ids = {
+        *(pipeline_id for pipeline_id, _ in keys.chunks),
+        *(row["pipeline_id"] for row in (*keys.files, *keys.outdated)),
+    }
+    counts = dict.fromkeys(sorted(ids), StoredPipeline(0, 0))
+    for file_row in keys.files:
+        before = counts[file_row["pipeline_id"]]
+        chunks = keys.chunks.get(content_key(file_row))
+        counts[file_row["pipeline_id"]] = StoredPipeline(
             before.files + 1,
             before.chunks + (chunks.count if chunks else 0),
-            max(before.changed_at or 0.0, head["generation"] / 1e9),
+            max(before.changed_at or 0.0, file_row["generation"] / 1e9),
         )
-    return {rows.unescape(name): one for name, one in counted.items()}
+    return {unescape(pipeline_id): stored for pipeline_id, stored in counts.items()}
 
 
 def faults(table: Any) -> list[StoreFault]:
-    """Return what a killed writer or a foreign hand has left: see :class:`StoreFaultKind`."""
-    found = _read(table)
+    """Return what a killed writer or a foreign program left: see :class:`StoreFaultKind`."""
+    keys = _read_keys(table)
     counts: Counter[tuple[str, str, StoreFaultKind]] = Counter()
-    for row in found.replaced:
+    for row in keys.outdated:
         counts[row["pipeline_id"], row["file_id"], StoreFaultKind.REPLACED_ROWS] += 1
-    for (pipeline_id, _), chunks in found.unshown().items():
+    for (pipeline_id, _), chunks in keys.unused_chunks().items():
         counts[pipeline_id, chunks.file_id, StoreFaultKind.CHUNKS_WITHOUT_FILE] += chunks.count
     without_vector = _count_without_vector(table)
-    for head in found.heads:
-        pipeline_id, file_id, content = head["pipeline_id"], head["file_id"], _content_of(head)
-        if (shown := found.chunks.get(content)) is not None and (absent := shown.last + 1 - shown.count) > 0:
-            counts[pipeline_id, file_id, StoreFaultKind.MISSING_CHUNKS] = absent
+    for file_row in keys.files:
+        pipeline_id, file_id, content = file_row["pipeline_id"], file_row["file_id"], content_key(file_row)
+        if (stored := keys.chunks.get(content)) is not None and (missing := stored.last + 1 - stored.count) > 0:
+            counts[pipeline_id, file_id, StoreFaultKind.MISSING_CHUNKS] = missing
         if count := without_vector[content]:
             counts[pipeline_id, file_id, StoreFaultKind.WRONG_VECTORS] = count
-    made = (StoreFault(rows.unescape(name), rows.unescape(file), kind, n) for (name, file, kind), n in counts.items())
-    return sorted(made, key=lambda fault: (fault.pipeline_id, fault.file_id, fault.kind))
+    return sorted(
+        (
+            StoreFault(unescape(pipeline), unescape(file), kind, count)
+            for (pipeline, file, kind), count in counts.items()
+        ),
+        key=lambda fault: (fault.pipeline_id, fault.file_id, fault.kind),
+    )
 
 
 def drop(table: Any, pipeline_id: str) -> None:
-    """Delete the rows of a pipeline, and have its text rewritten away with the next merge.
+    """Delete the rows of a pipeline, and make the next merge remove its text from disk.
 
-    A merge leaves a large file as it is if few of its rows are deleted, and the text with them. It joins files that
-    lie beside each other: so one row that stays is written once more, as a file of its own.
+    A merge does not rewrite a large file of which few rows are deleted, so the text would stay. But it joins adjacent
+    files: therefore one remaining row is written again, as a new file.
     """
-    table.delete(f"pipeline_id = {rows.quote(rows.escape(pipeline_id))}")
+    table.delete(f"pipeline_id = {rows.quote(escape(pipeline_id))}")
     columns = ["pipeline_id", "generation", "name"]
-    for head in table.search().where(f"chunk = {rows.FILE_ROW}").select(columns).limit(1).to_arrow().to_pylist():
-        where = rows.condition(rows.unescape(head["pipeline_id"]), [head["generation"]], [])
-        table.update(where=where, values={"name": head["name"]})
+    for row in table.search().where(f"chunk = {rows.FILE_ROW}").select(columns).limit(1).to_arrow().to_pylist():
+        where = rows.condition(unescape(row["pipeline_id"]), [row["generation"]], [])
+        table.update(where=where, values={"name": row["name"]})
 
 
 def remove_leftovers(table: Any) -> None:
-    """Delete the heads that do not count, then the chunks that no file shows."""
-    found = _read(table)
-    _delete(table, f"chunk = {rows.FILE_ROW}", ((row["pipeline_id"], row["generation"]) for row in found.replaced))
-    _delete(table, "chunk >= 0", found.unshown())
+    """Delete the outdated file rows, then the chunks that no file has."""
+    keys = _read_keys(table)
+    outdated = ((row["pipeline_id"], row["generation"]) for row in keys.outdated)
+    _delete(table, f"chunk = {rows.FILE_ROW}", outdated)
+    _delete(table, "chunk >= 0", keys.unused_chunks())
 
 
 def merge(table: Any, sync: Callable[[int], None]) -> None:
-    """Merge small files, then remove all versions but the newest once those who read them have finished."""
-    for _ in range(2):  # files that the indexes cover are not merged with new ones: the first time adds those to them
+    """Merge small files, then remove all versions but the newest, after running searches have finished."""
+    for _ in range(2):  # only indexed files are merged with each other: the first run adds the new ones to the indexes
         optimize(table, NEVER)
-    sync(table.version)  # nothing is removed that the newest version on disk is made of
-    threading.Event().wait(READER_SECONDS)  # nothing sets it: it is the time that readers get
+    sync(table.version)  # no file of the newest version on disk may be removed
+    threading.Event().wait(READER_SECONDS)
     optimize(table, timedelta(seconds=READER_SECONDS))
     give_back_memory()
 
 
 def optimize(table: Any, keep: timedelta) -> None:
-    """Merge small files, take new rows into the indexes, and remove versions older than ``keep``."""
+    """Merge small files, add new rows to the indexes, and remove versions older than ``keep``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         table.optimize(cleanup_older_than=keep)
 
 
-def _delete(table: Any, kind: str, generations: Iterable[_Content]) -> None:
+def _delete(table: Any, condition: str, generations: Iterable[ContentKey]) -> None:
     by_pipeline: dict[str, list[int]] = defaultdict(list)
     for pipeline_id, generation in generations:
         by_pipeline[pipeline_id].append(generation)
     for pipeline_id, numbers in by_pipeline.items():
-        for start in range(0, len(numbers), _ROWS_AT_ONCE):
-            listed = ", ".join(map(str, numbers[start : start + _ROWS_AT_ONCE]))
-            table.delete(f"pipeline_id = {rows.quote(pipeline_id)} AND generation IN ({listed}) AND {kind}")
+        for start in range(0, len(numbers), _GENERATIONS_AT_ONCE):
+            some = rows.number_list(numbers[start : start + _GENERATIONS_AT_ONCE])
+            table.delete(f"pipeline_id = {rows.quote(pipeline_id)} AND generation IN ({some}) AND {condition}")
 
 
-def _read(table: Any) -> _Contents:
-    """Read the keys of all rows in one query, so that a write of another process is seen whole or not at all."""
+def _read_keys(table: Any) -> _TableKeys:
+    """Read the keys of all rows in one query, so that another process's commit is seen completely or not at all."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    head_rows: list[TableRow] = []
-    chunks: dict[_Content, _Chunks] = {}
-    present = [name for name in _COLUMNS if name in table.schema.names]
-    for batch in table.search().select(present).limit(1 << 31).to_batches():
+    file_rows: list[TableRow] = []
+    chunks: dict[ContentKey, _Chunks] = {}
+    columns = [name for name in _COLUMNS if name in table.schema.names]
+    for batch in table.search().select(columns).limit(UNLIMITED).to_batches():
         part = pa.Table.from_batches([batch])
-        is_head = pc.equal(part["chunk"], rows.FILE_ROW)
-        head_rows += part.filter(is_head).to_pylist()
-        by_content = part.filter(pc.invert(is_head)).group_by(["pipeline_id", "generation"])
+        is_file_row = pc.equal(part["chunk"], rows.FILE_ROW)
+        file_rows += part.filter(is_file_row).to_pylist()
+        by_content = part.filter(pc.invert(is_file_row)).group_by(["pipeline_id", "generation"])
         for row in by_content.aggregate([("file_id", "min"), ("chunk", "count"), ("chunk", "max")]).to_pylist():
-            before = chunks.setdefault((row["pipeline_id"], row["generation"]), _Chunks(row["file_id_min"], 0, -1))
-            before.count += row["chunk_count"]
-            before.last = max(before.last, row["chunk_max"])
-    heads = FileIndex(head_rows)
-    return _Contents(heads, heads.replaced(head_rows), chunks)
+            stored = chunks.setdefault((row["pipeline_id"], row["generation"]), _Chunks(row["file_id_min"], 0, -1))
+            stored.count += row["chunk_count"]
+            stored.last = max(stored.last, row["chunk_max"])
+    files = FileIndex(file_rows)
+    return _TableKeys(files, files.outdated(file_rows), chunks)
 
 
-def _count_without_vector(table: Any) -> Counter[_Content]:
-    query = table.search().where("chunk >= 0 AND vector IS NULL").select(["pipeline_id", "generation"]).limit(1 << 31)
-    return Counter((row["pipeline_id"], row["generation"]) for row in query.to_arrow().to_pylist())
-
-
-def _content_of(head: TableRow) -> _Content:
-    return head["pipeline_id"], rows.content_of(head)
+def _count_without_vector(table: Any) -> Counter[ContentKey]:
+    query = table.search().where("chunk >= 0 AND vector IS NULL").select(["pipeline_id", "generation"])
+    return Counter((row["pipeline_id"], row["generation"]) for row in query.limit(UNLIMITED).to_arrow().to_pylist())

@@ -1,4 +1,4 @@
-"""Memory that was freed and that the process still holds."""
+"""Returns freed memory to the operating system."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from functools import cache
 
 
 def give_back_memory() -> None:
-    """Have the C library return what it holds of freed memory to the system; does nothing where it can't.
+    """Make glibc return freed memory to the system; does nothing on other C libraries.
 
-    Merging a table takes much memory for a moment, on many threads, and glibc keeps what each of them freed: after
-    3,000 files the process had 531 MB, and 329 MB with this. See malloc_trim(3).
+    Merging a table briefly takes much memory on many threads, and glibc keeps what each thread freed: after 3,000 files
+    the process had 531 MB, and 329 MB with this. See malloc_trim(3).
     """
-    trim = _trim()
+    trim = _malloc_trim()
     if trim is not None:
         trim(0)
 
 
 @cache
-def _trim() -> Callable[[int], int] | None:
+def _malloc_trim() -> Callable[[int], int] | None:
     try:
-        found: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+        function: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError, TypeError):
         return None  # not glibc
-    return found
+    return function

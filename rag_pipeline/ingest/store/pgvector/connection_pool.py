@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: kept for the next call, made anew when the server was away."""
+"""Pool of PostgreSQL connections that reconnects after a server outage."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from rag_pipeline.common.backoff import Backoff
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.embed.backoff import delay_before
 from rag_pipeline.ingest.postgres_address import PostgresAddress
 from rag_pipeline.ingest.store.pgvector import values
 from rag_pipeline.ingest.store.pgvector.errors import classify
@@ -22,15 +22,14 @@ _T = TypeVar("_T")
 PgConnection = psycopg.Connection[tuple[Any, ...]]
 
 RECONNECT_SECONDS = 20.0
-"""As long as a server takes to restart, or another to take its place; after that the file is tried again later."""
+"""Long enough for a restart or a failover; after that, the file is retried later."""
 
-_MOST_IDLE = 8
-_PAUSES = {"base_seconds": 0.1, "cap_seconds": 2.0}
+_MAX_IDLE = 8
 _OPTIONS: dict[str, str | int] = {
     "application_name": "rag-pipeline",
     "client_encoding": "UTF8",
     "connect_timeout": 10,
-    # A server that vanished without a word is noticed by the kernel.
+    # The kernel notices a server that vanished without closing its connections.
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -40,10 +39,10 @@ _OPTIONS: dict[str, str | int] = {
 
 @contextmanager
 def transaction(connection: PgConnection, begin: LiteralString) -> Iterator[None]:
-    """Commit what is done inside. ``begin`` is BEGIN, with the bounds for what follows in the same round trip.
+    """Run the block in a transaction. ``begin`` is BEGIN with the time limits, sent in one round trip.
 
-    After an error nothing is rolled back here: the link closes a connection that is in the middle of something, which
-    is what makes the server do it, even where the connection broke.
+    There is no ROLLBACK after an error: the pool closes a connection that is in a transaction, and the server then
+    rolls back, even if the connection broke.
     """
     connection.execute(begin)
     yield
@@ -51,84 +50,84 @@ def transaction(connection: PgConnection, begin: LiteralString) -> Iterator[None
 
 
 class ConnectionPool:
-    """Lends each call a connection of its own; safe to call from several threads.
+    """Lends a connection to each call; safe under threads.
 
-    Lists are popped and appended to atomically, so no lock is needed: what is idle belongs to nobody.
+    No lock is needed, because list.pop and list.append are atomic.
     """
 
     def __init__(
         self,
         address: PostgresAddress,
         *,
-        patience_seconds: float = RECONNECT_SECONDS,
+        reconnect_seconds: float = RECONNECT_SECONDS,
         stop: threading.Event | None = None,
     ) -> None:
         self._address = address
-        self._patience_seconds = patience_seconds
+        self._reconnect_seconds = reconnect_seconds
         self._stop = threading.Event() if stop is None else stop
         self._idle: list[PgConnection] = []
         self._closed = threading.Event()
 
     def run(self, doing: str, work: Callable[[PgConnection], _T]) -> _T:
-        """Return what ``work`` returns; after a lost connection it is done again on a new one, from its beginning.
+        """Return what ``work`` returns; if the connection is lost, call ``work`` again with a new one.
 
-        So ``work`` must be one that may be done twice: whether a commit arrived can't be told when the connection
-        breaks. Raises StoreError, with ``retryable``, or Stopped while it waits for the server.
+        So ``work`` must be safe to run twice: if a connection breaks during COMMIT, its outcome is unknown. ``doing``
+        names the operation in error messages. Raises StoreError, with ``retryable``, or Stopped while it waits for the
+        server.
         """
-        deadline = time.monotonic() + self._patience_seconds
-        attempt = 0
+        deadline = time.monotonic() + self._reconnect_seconds
+        backoff = Backoff(0.1, 2.0, jitter=1.0)
         while True:
-            kept = self._take()
+            idle = self._take_idle()
             try:
-                with self._lent(kept) as connection:
+                with self._lend(idle) as connection:
                     return work(connection)
             except psycopg.Error as error:
-                fault = classify(error, self._address)
-                if kept is not None and fault.lost:
-                    self._drop_idle()  # they broke when this one did, perhaps long ago
+                failure = classify(error, self._address)
+                if idle is not None and failure.connection_lost:
+                    self._close_idle()  # the other idle connections broke too, perhaps long ago
                     continue
-                if not fault.waited_for or time.monotonic() >= deadline:
-                    failure = StoreError(f"{self._address}: {doing} failed: {fault.cause}")
-                    failure.retryable = fault.retryable
-                    raise failure from error
-            if self._stop.wait(delay_before(attempt, None, **_PAUSES)):
+                if not failure.wait or time.monotonic() >= deadline:
+                    store_error = StoreError(f"{self._address}: {doing} failed: {failure.cause}")
+                    store_error.retryable = failure.retryable
+                    raise store_error from error
+            if self._stop.wait(backoff.delay()):
                 raise Stopped
-            attempt += 1
 
     def close(self) -> None:
-        """Close what is idle now, and the rest as it comes back; idempotent."""
+        """Close the idle connections now, and the others when they are returned; idempotent."""
         self._closed.set()
-        self._drop_idle()
+        self._close_idle()
 
     @contextmanager
-    def _lent(self, kept: PgConnection | None) -> Iterator[PgConnection]:
+    def _lend(self, idle: PgConnection | None) -> Iterator[PgConnection]:
         if self._closed.is_set():
             raise StoreError(f"{self._address}: the vector store is closed")
-        connection = self._connect() if kept is None else kept
+        connection = self._connect() if idle is None else idle
         try:
             yield connection
         finally:
-            # One in the middle of something, as after an error or Ctrl+C, is of no use to anybody.
-            if connection.info.transaction_status is TransactionStatus.IDLE and len(self._idle) < _MOST_IDLE:
+            # After an error or Ctrl+C a connection may still be in a transaction; such a connection is not reused.
+            if connection.info.transaction_status is TransactionStatus.IDLE and len(self._idle) < _MAX_IDLE:
                 self._idle.append(connection)
             else:
                 connection.close()
             if self._closed.is_set():
-                self._drop_idle()
+                self._close_idle()
 
-    def _take(self) -> PgConnection | None:
+    def _take_idle(self) -> PgConnection | None:
         try:
             return self._idle.pop()
         except IndexError:
             return None
 
     def _connect(self) -> PgConnection:
-        # Without prepared statements, so that a PgBouncer in between may change servers at any transaction.
+        # No prepared statements: a PgBouncer in between may change the server with each transaction.
         parameters: dict[str, Any] = {**_OPTIONS, **self._address.connection_parameters()}
         connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
         values.register(connection.adapters)
         return connection
 
-    def _drop_idle(self) -> None:
-        while (connection := self._take()) is not None:
+    def _close_idle(self) -> None:
+        while (connection := self._take_idle()) is not None:
             connection.close()

@@ -1,4 +1,4 @@
-"""What went wrong with PostgreSQL, in words for people, and whether it passes by itself."""
+"""Classifies PostgreSQL errors: the cause in plain words, and whether to retry."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _CAUSES = {
     "57P02": "the server crashed",
     "57P03": "the server takes no connections yet",
 }
-# A table of the store is not there, or is another's of that name. What is left is not mended.
-_GONE = frozenset({"3F000", "42P01", "42703"})
-_LASTING = {
+# A table of the store is missing, or a foreign table has its name. The rest of the store is not repaired.
+_MISSING_TABLES = frozenset({"3F000", "42P01", "42703"})
+_PERMANENT = {
     "XX001": "the server says that its files are damaged",
     "XX002": "the server says that its files are damaged",
 }
-# Worth a few seconds of waiting: a restart, a failover, a burst of connections.
-_WAITED_FOR = frozenset({"25006", "40001", "40P01", "53300", "57P01", "57P02", "57P03"})
-_LOST = frozenset({"57P01", "57P02"})
-# A connection that was refused comes without a code; these are not for waiting.
-_REFUSALS = (
+# May pass within seconds: a restart, a failover, a burst of connections.
+_WAIT = frozenset({"25006", "40001", "40P01", "53300", "57P01", "57P02", "57P03"})
+_CONNECTION_LOST = frozenset({"57P01", "57P02"})
+# A refused connection has no error code. Waiting does not help with these refusals.
+_CONNECTION_REFUSALS = (
     ("password authentication failed", "the server refuses this user or password"),
-    ("no password supplied", "the server asks for a password: put it into RAG_STORE_URL, or set PGPASSWORD"),
-    ("no pg_hba.conf entry", "the server lets this user not in from here (pg_hba.conf)"),
+    ("no password supplied", "the server requires a password: put it into RAG_STORE_URL, or set PGPASSWORD"),
+    ("no pg_hba.conf entry", "the server does not allow this user to connect from here (pg_hba.conf)"),
     ("invalid sslmode", None),
-    ("server does not support SSL", "the server does not speak TLS, and sslmode asks for it"),
+    ("server does not support SSL", "the server does not support TLS, but sslmode requires it"),
     ("certificate verify failed", "the server's certificate is not trusted (sslrootcert)"),
     ("root certificate file", None),
 )
@@ -47,36 +47,42 @@ _MAX_CAUSE = 300
 
 
 class PostgresFailure(NamedTuple):
-    """A failure: why, whether another try may succeed with nothing changed, and whether to wait for that.
+    """A classified error.
 
-    ``lost`` says that the connection is no more, or could not be made.
+    retryable: another attempt may succeed although nothing is changed.
+    wait: the failure may pass within seconds.
+    connection_lost: the connection broke, or could not be established.
     """
 
     cause: str
     retryable: bool
-    waited_for: bool
-    lost: bool = False
+    wait: bool
+    connection_lost: bool = False
 
 
 def classify(error: psycopg.Error, address: PostgresAddress) -> PostgresFailure:
-    """Return what an error of the driver means."""
+    """Return the classified error of the driver."""
     code = error.sqlstate
     if code is None:
         return _without_code(error, address)
     if code in _CAUSES:
-        return PostgresFailure(_CAUSES[code], retryable=True, waited_for=code in _WAITED_FOR, lost=code in _LOST)
-    if code in _GONE:
-        return PostgresFailure(_gone(address), retryable=False, waited_for=False)
-    if code in _LASTING:
-        return PostgresFailure(_LASTING[code], retryable=False, waited_for=False)
-    told = _first_line(error.diag.message_primary or str(error), address)
+        return PostgresFailure(
+            _CAUSES[code], retryable=True, wait=code in _WAIT, connection_lost=code in _CONNECTION_LOST
+        )
+    if code in _MISSING_TABLES:
+        return PostgresFailure(_missing_tables(address), retryable=False, wait=False)
+    if code in _PERMANENT:
+        return PostgresFailure(_PERMANENT[code], retryable=False, wait=False)
+    message = _first_line(error.diag.message_primary or str(error), address)
     if code == "42501":
-        return PostgresFailure(f"{told}: the user needs more rights", retryable=False, waited_for=False)
+        return PostgresFailure(f"{message}: the user needs more rights", retryable=False, wait=False)
     lost = code.startswith("08")
-    return PostgresFailure(told, retryable=lost or code.startswith(("53", "57", "58")), waited_for=lost, lost=lost)
+    return PostgresFailure(
+        message, retryable=lost or code.startswith(("53", "57", "58")), wait=lost, connection_lost=lost
+    )
 
 
-def _gone(address: PostgresAddress) -> str:
+def _missing_tables(address: PostgresAddress) -> str:
     return (
         f"the schema {address.schema} lacks tables of a store, or has others of their names: stop what writes to it, "
         f"remove it (DROP SCHEMA IF EXISTS {address.schema} CASCADE) and start rag-pipeline again, which embeds "
@@ -85,21 +91,21 @@ def _gone(address: PostgresAddress) -> str:
 
 
 def _without_code(error: psycopg.Error, address: PostgresAddress) -> PostgresFailure:
-    """Explain what the driver says itself: no connection could be made, or it broke."""
+    """Classify an error of the driver itself: the connection failed or broke."""
     text = str(error)
     if missing := _MISSING_DATABASE.search(text):
         return PostgresFailure(f"there is no database {missing[1]!r}: create it (CREATE DATABASE)", False, False)
-    for sign, cause in _REFUSALS:
+    for sign, cause in _CONNECTION_REFUSALS:
         if sign in text:
-            return PostgresFailure(cause or _first_line(text, address), retryable=False, waited_for=False)
+            return PostgresFailure(cause or _first_line(text, address), retryable=False, wait=False)
     lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return PostgresFailure(
-        _first_line(text, address) or type(error).__name__, retryable=lost, waited_for=lost, lost=lost
+        _first_line(text, address) or type(error).__name__, retryable=lost, wait=lost, connection_lost=lost
     )
 
 
 def _first_line(text: str, address: PostgresAddress) -> str:
-    """Return the beginning of a message, without the address, which the reader has, and without the password."""
+    """Return a message's first line without the password, and without the address, which our message names already."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     line = _PREAMBLE.sub("", line)
     if address.password:

@@ -1,4 +1,4 @@
-"""The store's tables: made once, checked by everyone who opens them."""
+"""The store's tables: created once, checked whenever a store is opened."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rag_pipeline.ingest.postgres_address import DEFAULT_SCHEMA, PostgresAddress
 from rag_pipeline.ingest.store.pgvector.connection_pool import PgConnection, transaction
 
 FORMAT = 2
-"""Of the tables. A version of the package that reads another format refuses it by name."""
+"""Format of the tables. A version of the package that does not know a format rejects it."""
 
 READ_FORMATS = (1, 2)
-"""Format 2 has an index on the files' ids, and files that were moved: their key is not the one of their id."""
+"""Format 2 has an index on the file ids, and moved files, whose key is not derived from their id."""
 
-OLDEST_PGVECTOR = (0, 8)  # the first that scans its index on, when rows that were replaced took the best places
+OLDEST_PGVECTOR = (0, 8)  # the first version with iterative index scans, which skip replaced rows
 EXTENSION = "vector"
-MOST_DIMENSIONS = 16_000
-MOST_INDEXED_DIMENSIONS = 4_000
+MAX_DIMENSIONS = 16_000
+MAX_INDEXED_DIMENSIONS = 4_000
 
-# One number for all stores of a database: pgvector itself is made in it once.
-_MAKING = 0x7261675F70697065
+# One advisory lock for all stores of a database, because the extension is created once.
+_CREATION_LOCK = 0x7261675F70697065
 _BEGIN: LiteralString = "BEGIN; SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '120s'"
 
 _TABLES = """
@@ -45,7 +45,7 @@ CREATE TABLE {schema}.chunks (
 ALTER TABLE {schema}.chunks ALTER words SET STORAGE MAIN, ALTER embedding SET STORAGE MAIN;
 CREATE INDEX chunks_words ON {schema}.chunks USING gin (words)
 """
-# Stores that older versions made get it with the first writer; those who only read need none.
+# In stores of older versions the first writer creates it; readers do not need it.
 _OWNERS = """
 CREATE TABLE {schema}.owners (pipeline_id text PRIMARY KEY, owner text NOT NULL, until timestamptz NOT NULL)
 """
@@ -53,7 +53,7 @@ _TO_FORMAT_2: LiteralString = """
 CREATE INDEX IF NOT EXISTS files_by_id ON {schema}.files (hashtextextended(file_id, 0));
 UPDATE {schema}.store SET format = 2
 """
-# Half precision: half the memory, twice the dimensions; the candidates it finds are compared in full precision.
+# Half precision: half the memory, twice the dimensions. The candidates are then compared in full precision.
 _INDEX = """
 CREATE INDEX chunks_embedding ON {schema}.chunks
 USING hnsw ((embedding::{halfvec}({dimensions})) {types}.halfvec_cosine_ops)
@@ -62,7 +62,7 @@ USING hnsw ((embedding::{halfvec}({dimensions})) {types}.halfvec_cosine_ops)
 
 @dataclass(frozen=True, slots=True)
 class StoreSchema:
-    """What statements on a store need to know: its schema, pgvector's own schema, and the type's number."""
+    """Names in a store's SQL: its schema, the schema of pgvector's types, and the OID of the vector type."""
 
     schema: str
     types: str
@@ -70,7 +70,7 @@ class StoreSchema:
     dimensions: int
 
     def sql(self, statement: LiteralString) -> sql.Composed:
-        """Return the statement with ``{schema}``, ``{vector}``, ``{halfvec}``, ``{dimensions}``, ``{distance}`` set."""
+        """Return the statement with its placeholders replaced, such as ``{schema}`` and ``{vector}``."""
         types = sql.Identifier(self.types)
         return sql.SQL(statement).format(
             schema=sql.Identifier(self.schema),
@@ -83,15 +83,15 @@ class StoreSchema:
 
     @property
     def indexed(self) -> bool:
-        """Whether there is an index on the vectors: longer ones are compared one by one."""
-        return self.dimensions <= MOST_INDEXED_DIMENSIONS
+        """Whether the vectors have an index; longer vectors are compared one by one."""
+        return self.dimensions <= MAX_INDEXED_DIMENSIONS
 
 
 def find_store(
     connection: PgConnection, address: PostgresAddress, model_id: str, dimensions: int
 ) -> StoreSchema | None:
-    """Return the store's layout, None if there is no store; raises StoreError if it is another model's, or newer."""
-    if not _is_there(connection, address, "store"):
+    """Return the store's schema, None if there is no store; raises StoreError for another model or a newer format."""
+    if not table_exists(connection, address.schema, "store"):
         return None
     read = sql.SQL("SELECT format, model_id, dimensions FROM {}.store").format(sql.Identifier(address.schema))
     stored = connection.execute(read).fetchone()
@@ -106,74 +106,77 @@ def find_store(
             f"{address}: holds vectors of {found_model} ({found_dimensions} dimensions), not of {model_id} "
             f"({dimensions}); use that model, name another schema in RAG_STORE_URL (?schema=…), or {_drop(address)}"
         )
-    return _layout(connection, address, dimensions)
+    return _read_schema(connection, address, dimensions)
 
 
 def create_store(connection: PgConnection, address: PostgresAddress, model_id: str, dimensions: int) -> StoreSchema:
-    """Return the store's layout, made if need be: all of it or, after a kill, nothing; several processes may try."""
-    if dimensions > MOST_DIMENSIONS:
-        raise StoreError(f"{address}: pgvector holds {MOST_DIMENSIONS:,} dimensions at most, not {dimensions:,}")
+    """Return the store's schema, created if missing, in one transaction; several processes may do so at once."""
+    if dimensions > MAX_DIMENSIONS:
+        raise StoreError(f"{address}: pgvector holds {MAX_DIMENSIONS:,} dimensions at most, not {dimensions:,}")
     with transaction(connection, _BEGIN):
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_MAKING])
-        layout = find_store(connection, address, model_id, dimensions)
-        if layout is None:
-            layout = _make_all(connection, address, model_id, dimensions)
-        if not _is_there(connection, address, "owners"):
-            connection.execute(layout.sql(_OWNERS))
-        _bring_up_to_date(connection, address, layout)
-    return layout
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_CREATION_LOCK])
+        schema = find_store(connection, address, model_id, dimensions)
+        if schema is None:
+            schema = _create_all(connection, address, model_id, dimensions)
+        if not table_exists(connection, address.schema, "owners"):
+            connection.execute(schema.sql(_OWNERS))
+        _upgrade(connection, address, schema)
+    return schema
 
 
-def _bring_up_to_date(connection: PgConnection, address: PostgresAddress, layout: StoreSchema) -> None:
-    """Make a store of format 1 one of format 2; raises StoreError that says what to run, and as whom."""
-    row = connection.execute(layout.sql("SELECT format FROM {schema}.store")).fetchone()
+def _upgrade(connection: PgConnection, address: PostgresAddress, schema: StoreSchema) -> None:
+    """Upgrade a store of format 1 to format 2; raises StoreError that says what the owner must run."""
+    row = connection.execute(schema.sql("SELECT format FROM {schema}.store")).fetchone()
     if row is None or row[0] == FORMAT:
         return
     try:
-        connection.execute(layout.sql(_TO_FORMAT_2))
+        connection.execute(schema.sql(_TO_FORMAT_2))
     except InsufficientPrivilege:
         statements = " ".join(sql.SQL(_TO_FORMAT_2).format(schema=sql.Identifier(address.schema)).as_string().split())
         raise StoreError(
-            f"{address}: the store has format 1, and its owner has to bring it to format {FORMAT}: let the owner run "
-            f"{statements}"
+            f"{address}: the store has format 1, and only its owner can upgrade it to format {FORMAT}: let the "
+            f"owner run {statements}"
         ) from None
 
 
-def _is_there(connection: PgConnection, address: PostgresAddress, table: str) -> bool:
-    # Not by to_regclass: its cache doesn't know what was made while a lock was waited for.
+def table_exists(connection: PgConnection, schema_name: str, table: str) -> bool:
+    """Return whether the table exists."""
+    # to_regclass has a cache that misses tables created while this session waited for a lock.
     statement = "SELECT FROM pg_tables WHERE schemaname = %s AND tablename = %s"
-    return connection.execute(statement, [address.schema, table]).fetchone() is not None
+    return connection.execute(statement, [schema_name, table]).fetchone() is not None
 
 
-def _make_all(connection: PgConnection, address: PostgresAddress, model_id: str, dimensions: int) -> StoreSchema:
+def _create_all(connection: PgConnection, address: PostgresAddress, model_id: str, dimensions: int) -> StoreSchema:
     _check_encoding(connection, address)
-    _make_extension(connection, address)
-    # One that an administrator made needs no right to make one.
+    _create_extension(connection, address)
+    # If an administrator created the schema, the user needs no right to do so.
     if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [address.schema]).fetchone() is None:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(address.schema)))
-    layout = _layout(connection, address, dimensions)
-    connection.execute(layout.sql(_TABLES))
-    if layout.indexed:
-        connection.execute(layout.sql(_INDEX))
+    schema = _read_schema(connection, address, dimensions)
+    connection.execute(schema.sql(_TABLES))
+    if schema.indexed:
+        connection.execute(schema.sql(_INDEX))
     connection.execute(
-        layout.sql("INSERT INTO {schema}.store (format, model_id, dimensions) VALUES (%s, %s, %s)"),
+        schema.sql("INSERT INTO {schema}.store (format, model_id, dimensions) VALUES (%s, %s, %s)"),
         [FORMAT, model_id, dimensions],
     )
-    return layout
+    return schema
 
 
-def _layout(connection: PgConnection, address: PostgresAddress, dimensions: int) -> StoreSchema:
+def _read_schema(connection: PgConnection, address: PostgresAddress, dimensions: int) -> StoreSchema:
     row = connection.execute(
         "SELECT e.extversion, n.nspname, t.oid FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
         "JOIN pg_type t ON t.typnamespace = n.oid AND t.typname = 'vector' WHERE e.extname = 'vector'"
     ).fetchone()
     if row is None:
-        raise StoreError(f"{address}: the extension vector is gone, and the store's vectors with it: {_drop(address)}")
+        raise StoreError(
+            f"{address}: the extension vector was removed, and the store's vectors with it: {_drop(address)}"
+        )
     version, schema, oid = row
     if tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < OLDEST_PGVECTOR:
         oldest = ".".join(map(str, OLDEST_PGVECTOR))
         raise StoreError(
-            f"{address}: has pgvector {version}, and {oldest} is needed: update it on the server, and run in the "
+            f"{address}: has pgvector {version}, but {oldest} is needed: update it on the server, and run in the "
             "database: ALTER EXTENSION vector UPDATE"
         )
     return StoreSchema(address.schema, schema, oid, dimensions)
@@ -183,13 +186,13 @@ def _check_encoding(connection: PgConnection, address: PostgresAddress) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
         raise StoreError(
-            f"{address}: the database's encoding is {encoding}, and UTF8 is needed: make another "
+            f"{address}: the database's encoding is {encoding}, but UTF8 is needed: create another "
             "(CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0)"
         )
 
 
-def _make_extension(connection: PgConnection, address: PostgresAddress) -> None:
-    """Make pgvector known to the database; raises StoreError saying what to install, or what to run, and as whom."""
+def _create_extension(connection: PgConnection, address: PostgresAddress) -> None:
+    """Create the extension; raises StoreError that says what to install, or what an administrator must run."""
     statement = "SELECT installed_version IS NOT NULL FROM pg_available_extensions WHERE name = %s"
     row = connection.execute(statement, [EXTENSION]).fetchone()
     if row is None:

@@ -1,12 +1,12 @@
-"""A search: the best chunks by words and by meaning, from one snapshot, in a bounded number of steps and rows."""
+"""Searches the PostgreSQL store: the best chunks by words and by vector, in one snapshot, with bounded cost."""
 
 from __future__ import annotations
 
 import uuid
 from typing import TYPE_CHECKING, Any, LiteralString
 
+from rag_pipeline.ingest.store.escaping import unescape
 from rag_pipeline.ingest.store.fusion import fuse
-from rag_pipeline.ingest.store.lance import rows
 from rag_pipeline.ingest.store.pgvector import values
 from rag_pipeline.ingest.store.pgvector.connection_pool import PgConnection, transaction
 from rag_pipeline.ingest.store.pgvector.schema import StoreSchema
@@ -14,20 +14,17 @@ from rag_pipeline.ingest.store.pgvector.words import query_words
 from rag_pipeline.ingest.types import SearchHit
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Vectors = NDArray[np.float32]
+    from rag_pipeline.ingest.types import Vectors
 
 CANDIDATES = 50
 EXACT_BYTES = 64 << 20
-"""Up to this size of the table every vector is compared: tens of milliseconds, and no neighbour is missed."""
+"""In tables up to this size every vector is compared: it takes tens of milliseconds, and misses no neighbour."""
 
 MATCHES_PER_WORD = 10_000
-"""A word that stands in more chunks than this says little; the chunks beyond are looked for by the other words."""
+"""A word in more chunks than this says little; chunks beyond this number must match other words."""
 
 _QUESTION_CHARACTERS = 2_000
-_Key = tuple[str, str, int]  # pipeline_id and file_id as they are stored, number
+_ChunkKey = tuple[str, str, int]  # pipeline_id and file_id, both escaped, and the chunk's number
 
 _BEGIN: LiteralString = """
 BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
@@ -36,8 +33,7 @@ SET LOCAL statement_timeout = '30s'; SET LOCAL work_mem = '16MB'; SET LOCAL hnsw
 _SETTINGS: LiteralString = """
 SELECT set_config('hnsw.ef_search', %(breadth)s, true), pg_table_size(%(chunks)s::regclass)
 """
-# As in BM25: a word weighs more the fewer chunks have it, and a chunk the shorter it is; to stand there more often
-# helps ever less (in ts_rank).
+# As in BM25, rare words and short chunks weigh more, and repetitions in a chunk add less and less (in ts_rank).
 _BY_WORDS: LiteralString = """
 WITH asked AS MATERIALIZED (
     SELECT min(place) AS word, query
@@ -57,15 +53,15 @@ WITH asked AS MATERIALIZED (
 )
 SELECT badness, pipeline_id, file_id, number, file FROM best JOIN {schema}.files ON key = file
 """
-_BY_MEANING: LiteralString = """
+_BY_VECTOR: LiteralString = """
 WITH best AS (
     SELECT embedding {distance} %(vector)s::{vector} AS badness, file, number FROM {schema}.chunks
     ORDER BY badness, file, number LIMIT %(limit)s
 )
 SELECT badness, pipeline_id, file_id, number, file FROM best JOIN {schema}.files ON key = file
 """
-# Twice as many from the index, which knows the vectors in half precision only.
-_BY_MEANING_INDEXED: LiteralString = """
+# The index has the vectors in half precision only, so it is asked for twice as many.
+_BY_VECTOR_INDEXED: LiteralString = """
 WITH near AS MATERIALIZED (
     SELECT embedding, file, number FROM {schema}.chunks
     ORDER BY embedding::{halfvec}({dimensions}) {distance} %(vector)s::{vector}::{halfvec}({dimensions})
@@ -84,43 +80,45 @@ JOIN {schema}.chunks USING (file, number) JOIN {schema}.files ON key = file ORDE
 
 
 def search(
-    connection: PgConnection, layout: StoreSchema, question: str, vector: Vectors, limit: int
+    connection: PgConnection, schema: StoreSchema, question: str, vector: Vectors, limit: int
 ) -> list[SearchHit]:
-    """Return the best chunks, best first, as they were at one moment."""
+    """Return the best chunks, best first, from one snapshot."""
     candidates = max(CANDIDATES, 4 * limit)
-    found: dict[_Key, uuid.UUID] = {}
+    file_keys: dict[_ChunkKey, uuid.UUID] = {}
     with transaction(connection, _BEGIN):
-        size = _prepare(connection, layout, breadth=2 * candidates)
-        by_meaning = _BY_MEANING_INDEXED if layout.indexed and size > EXACT_BYTES else _BY_MEANING
-        asked = {"words": query_words(question[:_QUESTION_CHARACTERS]), "most": MATCHES_PER_WORD, "limit": candidates}
-        near = {"vector": values.as_vector(vector), "limit": candidates}
-        rankings = [
-            _ranked(connection.execute(layout.sql(_BY_WORDS), asked).fetchall(), found) if asked["words"] else [],
-            _ranked(connection.execute(layout.sql(by_meaning), near).fetchall(), found),
-        ]
-        scores = fuse(rankings)
+        size = _prepare(connection, schema, breadth=2 * candidates)
+        by_vector = _BY_VECTOR_INDEXED if schema.indexed and size > EXACT_BYTES else _BY_VECTOR
+        by_words_parameters = {
+            "words": query_words(question[:_QUESTION_CHARACTERS]),
+            "most": MATCHES_PER_WORD,
+            "limit": candidates,
+        }
+        by_vector_parameters = {"vector": values.as_vector(vector), "limit": candidates}
+        word_rows = connection.execute(schema.sql(_BY_WORDS), by_words_parameters).fetchall()
+        vector_rows = connection.execute(schema.sql(by_vector), by_vector_parameters).fetchall()
+        scores = fuse([_ranked(word_rows, file_keys), _ranked(vector_rows, file_keys)])
         best = sorted(scores, key=lambda key: (-scores[key], key))[:limit]
-        wanted = {"files": [found[key] for key in best], "numbers": [key[2] for key in best]}
-        hits = connection.execute(layout.sql(_HITS), wanted).fetchall()
+        hit_parameters = {"files": [file_keys[key] for key in best], "numbers": [key[2] for key in best]}
+        hits = connection.execute(schema.sql(_HITS), hit_parameters).fetchall()
     return [
-        SearchHit(text, rows.unescape(file_id), rows.unescape(name), rows.unescape(uri), place, scores[key])
+        SearchHit(text, unescape(file_id), unescape(name), unescape(uri), place, scores[key])
         for key, (file_id, name, uri, place, text) in zip(best, hits, strict=True)
     ]
 
 
-def _prepare(connection: PgConnection, layout: StoreSchema, *, breadth: int) -> int:
-    """Set how far the index is to look; return the size of the table in bytes."""
-    most = 1000  # that pgvector takes
-    settings = {"breadth": str(min(most, breadth)), "chunks": f"{layout.schema}.chunks"}
+def _prepare(connection: PgConnection, schema: StoreSchema, *, breadth: int) -> int:
+    """Set how many candidates the index returns; return the size of the table in bytes."""
+    maximum = 1000  # of pgvector
+    settings = {"breadth": str(min(maximum, breadth)), "chunks": f"{schema.schema}.chunks"}
     row = connection.execute(_SETTINGS, settings).fetchone()
     assert row is not None
     size: int = row[-1]
     return size
 
 
-def _ranked(ranked: list[tuple[Any, ...]], found: dict[_Key, uuid.UUID]) -> list[_Key]:
-    """Return the keys in their order, equals by file and place; note which file each is of."""
-    ordered = sorted(ranked, key=lambda row: row[:4])
+def _ranked(rows: list[tuple[Any, ...]], file_keys: dict[_ChunkKey, uuid.UUID]) -> list[_ChunkKey]:
+    """Return the ranked keys, equal ranks ordered by file and number; add each chunk's file key to ``file_keys``."""
+    ordered = sorted(rows, key=lambda row: row[:4])
     keys = [(pipeline_id, file_id, number) for _, pipeline_id, file_id, number, _ in ordered]
-    found.update(zip(keys, (row[4] for row in ordered), strict=True))
+    file_keys.update(zip(keys, (row[4] for row in ordered), strict=True))
     return keys

@@ -1,16 +1,16 @@
-"""The statements of the store in PostgreSQL, without those of a search."""
+"""SQL statements of the PostgreSQL store, except searches and maintenance."""
 
 from __future__ import annotations
 
 from typing import LiteralString
 
-# A client that stopped in the middle holds up those who want the same file.
+# The timeouts limit how long a client that hangs in a transaction blocks writers of the same file.
 BEGIN: LiteralString = """
 BEGIN; SET LOCAL statement_timeout = '120s'; SET LOCAL lock_timeout = '30s';
 SET LOCAL idle_in_transaction_session_timeout = '60s'
 """
-# A file is looked for by its id, and a row keeps its key when its file is moved. So the key does not keep two writers
-# from making a row each for one file, and they take a lock. The statements that follow see what the other committed.
+# Files are found by id, and a row keeps its key when its file is moved. So the key does not prevent two writers from
+# inserting two rows for one file: they take a lock. Later statements in the transaction see the other's commit.
 LOCK: LiteralString = "SELECT pg_advisory_xact_lock(%s, lock) FROM unnest(%s::integer[]) AS lock"
 PUT_FILE: LiteralString = """
 INSERT INTO {schema}.files (key, pipeline_id, file_id, name, uri, content_hash, size, mime_type, modified_at)

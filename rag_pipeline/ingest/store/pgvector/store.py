@@ -1,4 +1,4 @@
-"""The vector store on PostgreSQL: one schema of four tables, written by any number of processes at once."""
+"""The vector store on PostgreSQL: one schema with four tables, for any number of writing processes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from uuid import UUID, uuid4
 from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.postgres_address import PostgresAddress
 from rag_pipeline.ingest.store.chunk_buffer import CHUNKS_AT_ONCE, ChunkBatch, ChunkBuffer, check_batch
-from rag_pipeline.ingest.store.lance import rows
-from rag_pipeline.ingest.store.pgvector import maintenance, schema, statements, values
+from rag_pipeline.ingest.store.escaping import unescape
+from rag_pipeline.ingest.store.moves import check_moves, copies_by_id, overwritten_sources
+from rag_pipeline.ingest.store.pgvector import maintenance, statements, values
 from rag_pipeline.ingest.store.pgvector.connection_pool import (
     RECONNECT_SECONDS,
     ConnectionPool,
@@ -22,36 +23,33 @@ from rag_pipeline.ingest.store.pgvector.connection_pool import (
     transaction,
 )
 from rag_pipeline.ingest.store.pgvector.lease import Leases
-from rag_pipeline.ingest.store.pgvector.schema import StoreSchema
+from rag_pipeline.ingest.store.pgvector.schema import StoreSchema, create_store, find_store
 from rag_pipeline.ingest.store.pgvector.search import search
 from rag_pipeline.ingest.store.pgvector.words import index_text
 from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile, StoredPipeline, StoreFault
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Vectors = NDArray[np.float32]
+    from rag_pipeline.ingest.types import Vectors
 
 _T = TypeVar("_T")
 
 _FILES_AT_ONCE = 2_000
-_REMOVED_AT_ONCE = 1_000
+_DELETED_AT_ONCE = 1_000
 _COPIED_AT_ONCE = 100
 _LOCKS = 256
-"""Files share this many locks, so a move of thousands of files takes no more of the server's memory for locks."""
+"""All files share this many locks, so a move of thousands of files takes little of the server's lock memory."""
 
 
 class PgVectorStore:
-    """Chunks of every file in a PostgreSQL database; safe under threads and for many writing processes.
+    """Chunks of all files in a PostgreSQL database; safe under threads and for many writing processes.
 
-    ``replace`` and ``delete`` are one transaction each, and a search sees one moment. The tables are made by the first
-    write, or by :meth:`prepare`: opening a store and searching it write nothing. Every call connects when it has to,
-    and waits ``patience_seconds`` for a server that is away; ``stop`` ends the wait with Stopped.
+    ``replace`` and ``delete`` are one transaction each, and a search reads one snapshot. The first write creates the
+    tables, or :meth:`prepare` does: opening a store and searching it write nothing. Every call connects if necessary,
+    and waits up to ``reconnect_seconds`` for an unreachable server; ``stop`` ends the wait with Stopped.
 
-    With an ``owner`` what it lists or writes of a pipeline is its alone until it is closed: :class:`StateError` says
-    that another owner has it, see :class:`Leases`. Chunks of long files wait in ``spool_dir`` until all of them are
-    embedded.
+    A store with an ``owner`` leases each pipeline that it lists or writes, until it is closed. :class:`StateError`
+    means that another owner has the lease, see :class:`Leases`. ``buffer_dir`` holds the chunks of long files until all
+    of them are embedded.
     """
 
     def __init__(
@@ -60,320 +58,322 @@ class PgVectorStore:
         model_id: str,
         dimensions: int,
         *,
-        patience_seconds: float = RECONNECT_SECONDS,
+        reconnect_seconds: float = RECONNECT_SECONDS,
         stop: threading.Event | None = None,
         owner: str | None = None,
-        spool_dir: Path | None = None,
+        buffer_dir: Path | None = None,
     ) -> None:
-        """Connect; raises StoreError if that can't be done, or the store holds another model's vectors."""
+        """Connect; raises StoreError if that fails, or the store holds another model's vectors."""
         self._address = address
         self._model_id = model_id
         self._dimensions = dimensions
-        self._link = ConnectionPool(address, patience_seconds=patience_seconds, stop=stop)
-        self._leases = None if owner is None else Leases(self._link, address, owner)
-        self._spool_dir = spool_dir
-        self._layout: StoreSchema | None = None  # once known it stays; two threads find the same
+        self._pool = ConnectionPool(address, reconnect_seconds=reconnect_seconds, stop=stop)
+        self._leases = None if owner is None else Leases(self._pool, address, owner)
+        self._buffer_dir = buffer_dir
+        self._schema: StoreSchema | None = None  # read once; two threads read the same
         try:
-            self._link.run("opening the vector store", self._find)
+            self._pool.run("opening the vector store", self._find_schema)
         except BaseException:
             self.close()
             raise
 
     @property
     def exists(self) -> bool:
-        """Whether there are tables yet."""
-        return self._link.run("opening the vector store", self._find) is not None
+        """Whether the tables exist."""
+        return self._pool.run("opening the vector store", self._find_schema) is not None
 
     def prepare(self) -> None:
-        """Make what is missing of the tables now, so that a missing right is told before the first file is read."""
-        self._link.run("making the vector store", self._make)
+        """Create missing tables now, so that a missing permission is reported before the first file is read."""
+        self._pool.run("creating the vector store", self._create_schema)
 
     def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[ChunkBatch]) -> None:
-        """Make these the file's only chunks: whatever happens, the store holds the old ones or the new ones, once.
+        """Replace the file's chunks: whatever happens, the store holds the old ones or the new ones, once.
 
-        The vectors of a batch are (len(chunks), dimensions); a file without chunks is still listed by :meth:`files`.
-        No connection is held before the last batch is there.
+        The vectors of a batch are (len(chunks), dimensions). A file without chunks is listed by :meth:`files` too. No
+        connection is used before the last batch has arrived.
         """
         doing = f"storing {values.escape(file.name)!r}"
-        with ChunkBuffer(self._spool_dir) as spool:
+        with ChunkBuffer(self._buffer_dir) as buffer:
             for chunks, vectors in batches:
                 checked = check_batch(chunks, vectors, self._dimensions)
                 try:
-                    spool.add(chunks, checked)
+                    buffer.add(chunks, checked)
                 except OSError as error:
-                    where = self._spool_dir or "the folder for temporary files"
+                    where = self._buffer_dir or "the folder for temporary files"
                     raise StoreError(f"{where}: {doing} failed: {error.strerror}") from error
-            self._link.run(doing, lambda connection: self._replace(connection, pipeline_id, file, spool))
+            self._pool.run(doing, lambda connection: self._replace(connection, pipeline_id, file, buffer))
 
     def _replace(
         self, connection: PgConnection, pipeline_id: str, file: SourceFile, batches: Iterable[ChunkBatch]
     ) -> None:
-        layout = self._layout or self._make(connection)
-        with self._writing(connection, layout, pipeline_id):
-            _lock(connection, layout, pipeline_id, [file.file_id])
-            key = _put_file(connection, layout, pipeline_id, file)
+        schema = self._schema or self._create_schema(connection)
+        with self._writing(connection, schema, pipeline_id):
+            _lock(connection, schema, pipeline_id, [file.file_id])
+            key = _put_file(connection, schema, pipeline_id, file)
             for chunks, vectors in batches:
-                columns = _columns(chunks, values.as_vectors(vectors, layout.vector_oid))
-                connection.execute(layout.sql(statements.PUT_CHUNKS), [key, *columns])
+                columns = _columns(chunks, values.as_vectors(vectors, schema.vector_oid))
+                connection.execute(schema.sql(statements.PUT_CHUNKS), [key, *columns])
 
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
-        """Give a stored file another name and address, its chunks left as they are; no error if it isn't stored."""
+        """Change name and URI of a stored file; no error if it isn't stored."""
 
         def work(connection: PgConnection) -> None:
-            if (layout := self._find(connection)) is not None:
-                with self._writing(connection, layout, pipeline_id):
-                    names = [values.escape(given) for given in (name, uri, file_id, file_id, pipeline_id)]
-                    connection.execute(layout.sql(statements.RENAME), names)
+            if (schema := self._find_schema(connection)) is not None:
+                with self._writing(connection, schema, pipeline_id):
+                    names = [values.escape(text) for text in (name, uri, file_id, file_id, pipeline_id)]
+                    connection.execute(schema.sql(statements.RENAME), names)
 
-        self._link.run(f"renaming {values.escape(file_id)!r}", work)
+        self._pool.run(f"renaming {values.escape(file_id)!r}", work)
 
     def move(self, pipeline_id: str, old_file_id: str, file: SourceFile) -> bool:
-        """Make a stored file the one that is given, with its chunks as they are; return whether it was stored."""
+        """Replace a stored file by ``file``, with the same chunks; return whether it was stored."""
         return old_file_id in self.move_many(pipeline_id, {old_file_id: file})
 
     def move_many(self, pipeline_id: str, moves: Mapping[str, SourceFile]) -> dict[str, int]:
-        """Move files, all in one transaction, and return the chunks of each that was stored, by old id."""
-        rows.check_moves(moves)
+        """Move files in one transaction; return the number of chunks of each file that was stored, by old id."""
+        check_moves(moves)
 
         def work(connection: PgConnection) -> dict[str, int]:
-            if not moves or (layout := self._find(connection)) is None:
+            if not moves or (schema := self._find_schema(connection)) is None:
                 return {}
-            with self._writing(connection, layout, pipeline_id):
+            with self._writing(connection, schema, pipeline_id):
                 new_ids = [file.file_id for file in moves.values()]
-                _lock(connection, layout, pipeline_id, [*moves, *new_ids])
-                stored = _stored(connection, layout, pipeline_id, {*moves, *new_ids})
+                _lock(connection, schema, pipeline_id, [*moves, *new_ids])
+                stored = _stored(connection, schema, pipeline_id, {*moves, *new_ids})
                 moved = {old_id: file for old_id, file in moves.items() if old_id in stored}
                 replaced = {file.file_id for file in moved.values()} - set(moved)
                 keys = [stored[file_id] for file_id in replaced if file_id in stored]
-                connection.execute(layout.sql(statements.DELETE_KEYS), [keys])
-                heads = [[stored[old_id], *_head(pipeline_id, file)[1:]] for old_id, file in moved.items()]
-                if heads:
+                connection.execute(schema.sql(statements.DELETE_KEYS), [keys])
+                values_of_moved = [
+                    [stored[old_id], *_file_values(pipeline_id, file)[1:]] for old_id, file in moved.items()
+                ]
+                if values_of_moved:
                     connection.execute(
-                        layout.sql(statements.MOVE), [list(column) for column in zip(*heads, strict=True)]
+                        schema.sql(statements.MOVE), [list(column) for column in zip(*values_of_moved, strict=True)]
                     )
-                given = [[stored[old_id] for old_id in moved]]
+                moved_keys = [stored[old_id] for old_id in moved]
                 counts: dict[UUID, int] = dict(
-                    connection.execute(layout.sql(statements.COUNT_CHUNKS_OF), given).fetchall()
+                    connection.execute(schema.sql(statements.COUNT_CHUNKS_OF), [moved_keys]).fetchall()
                 )
             return {old_id: counts.get(stored[old_id], 0) for old_id in moved}
 
-        return self._link.run(f"moving {len(moves)} files", work)
+        return self._pool.run(f"moving {len(moves)} files", work)
 
     def copy(self, pipeline_id: str, from_file_id: str, file: SourceFile) -> int | None:
-        """Store a file with the chunks and vectors of a stored one; return their number, None if it is not stored."""
+        """Store a file with the chunks of another one; return their number, None if that one is not stored."""
         return self.copy_many(pipeline_id, [(from_file_id, file)]).get(file.file_id)
 
     def copy_many(self, pipeline_id: str, copies: Iterable[tuple[str, SourceFile]]) -> dict[str, int]:
-        """Copy files, 100 in a transaction; return the chunks of each that was stored, by new id.
+        """Copy files, 100 in each transaction; return the number of chunks of each that was stored, by new id.
 
-        All of them in one transaction if files that are copied are overwritten too, as when two swap their texts.
+        If a source file is overwritten too, as when two files swap their content, all copies are one transaction.
         """
-        by_id = rows.copies_by_id(copies)
-        overwritten = rows.overwritten_sources(by_id)
+        by_id = copies_by_id(copies)
+        overwritten = overwritten_sources(by_id)
         counts: dict[str, int] = {}
         for some in _batches(list(by_id.values()), max(1, len(by_id)) if overwritten else _COPIED_AT_ONCE):
 
             def work(connection: PgConnection, some: Sequence[tuple[str, SourceFile]] = some) -> dict[str, int]:
-                if (layout := self._find(connection)) is None:
+                if (schema := self._find_schema(connection)) is None:
                     return {}
-                with self._writing(connection, layout, pipeline_id):
-                    _lock(connection, layout, pipeline_id, [name for old, new in some for name in (old, new.file_id)])
-                    stored = _stored(connection, layout, pipeline_id, {from_id for from_id, _ in some})
-                    aside = _put_aside(connection, layout, pipeline_id, stored, dict(some), overwritten)
+                with self._writing(connection, schema, pipeline_id):
+                    _lock(connection, schema, pipeline_id, [name for old, new in some for name in (old, new.file_id)])
+                    stored = _stored(connection, schema, pipeline_id, {from_id for from_id, _ in some})
+                    aside = _copy_aside(connection, schema, pipeline_id, stored, dict(some), overwritten)
                     sources = stored | aside
                     copied = {
-                        file.file_id: _copy(connection, layout, pipeline_id, sources[from_id], file)
+                        file.file_id: _copy(connection, schema, pipeline_id, sources[from_id], file)
                         for from_id, file in some
                         if from_id in sources
                     }
-                    connection.execute(layout.sql(statements.DELETE_KEYS), [list(aside.values())])
+                    connection.execute(schema.sql(statements.DELETE_KEYS), [list(aside.values())])
                     return copied
 
-            counts |= self._link.run(f"copying {len(some)} files", work)
+            counts |= self._pool.run(f"copying {len(some)} files", work)
         return counts
 
     def delete(self, pipeline_id: str, file_id: str) -> None:
-        """Remove the file's chunks; no error if there are none."""
+        """Remove the file; no error if it is not stored."""
         self.delete_many(pipeline_id, [file_id])
 
     def delete_many(self, pipeline_id: str, file_ids: Iterable[str]) -> None:
-        """Remove the chunks of many files, 1,000 in a transaction; no error for files that are not stored."""
-        for some in _batches(list(file_ids), _REMOVED_AT_ONCE):
+        """Remove many files, 1,000 in each transaction; no error for files that are not stored."""
+        for some in _batches(list(file_ids), _DELETED_AT_ONCE):
 
             def work(connection: PgConnection, some: Sequence[str] = some) -> None:
-                if (layout := self._find(connection)) is not None:
-                    with self._writing(connection, layout, pipeline_id):
+                if (schema := self._find_schema(connection)) is not None:
+                    with self._writing(connection, schema, pipeline_id):
                         escaped = [values.escape(file_id) for file_id in some]
                         connection.execute(
-                            layout.sql(statements.DELETE), [escaped, escaped, values.escape(pipeline_id)]
+                            schema.sql(statements.DELETE), [escaped, escaped, values.escape(pipeline_id)]
                         )
 
             doing = f"{values.escape(some[0])!r}" if len(some) == 1 else f"{len(some)} files"
-            self._link.run(f"removing {doing}", work)
+            self._pool.run(f"removing {doing}", work)
 
     def file(self, pipeline_id: str, file_id: str) -> SourceFile | None:
         """Return one stored file; None if it isn't stored."""
-        asked = {"pipeline": values.escape(pipeline_id), "file": values.escape(file_id)}
+        parameters = {"pipeline": values.escape(pipeline_id), "file": values.escape(file_id)}
 
         def work(connection: PgConnection) -> SourceFile | None:
-            if (layout := self._find(connection)) is None:
+            if (schema := self._find_schema(connection)) is None:
                 return None
-            row = connection.execute(layout.sql(statements.FILE), asked).fetchone()
-            return None if row is None else SourceFile(file_id, rows.unescape(row[0]), rows.unescape(row[1]), *row[2:])
+            row = connection.execute(schema.sql(statements.FILE), parameters).fetchone()
+            return None if row is None else SourceFile(file_id, unescape(row[0]), unescape(row[1]), *row[2:])
 
-        return self._link.run(f"looking for {values.escape(file_id)!r}", work)
+        return self._pool.run(f"looking for {values.escape(file_id)!r}", work)
 
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
-        """Return the files whose chunks are stored, by file_id."""
+        """Return the stored files by id."""
         escaped = values.escape(pipeline_id)
 
         def work(connection: PgConnection) -> dict[str, SourceFile]:
-            found: dict[str, SourceFile] = {}
-            if (layout := self._find(connection)) is not None:
+            files: dict[str, SourceFile] = {}
+            if (schema := self._find_schema(connection)) is not None:
                 if self._leases is not None:
-                    self._leases.claim(connection, layout, pipeline_id)
+                    self._leases.claim(connection, schema, pipeline_id)
                 with transaction(connection, statements.BEGIN), connection.cursor(name="files") as cursor:
                     cursor.itersize = _FILES_AT_ONCE
-                    for row in cursor.execute(layout.sql(statements.FILES), [escaped, escaped]):
+                    for row in cursor.execute(schema.sql(statements.FILES), [escaped, escaped]):
                         file_id, name, uri, *rest = row
-                        file = SourceFile(rows.unescape(file_id), rows.unescape(name), rows.unescape(uri), *rest)
-                        found[file.file_id] = file
-            return found
+                        file = SourceFile(unescape(file_id), unescape(name), unescape(uri), *rest)
+                        files[file.file_id] = file
+            return files
 
-        return self._link.run("reading the stored files", work)
+        return self._pool.run("reading the stored files", work)
 
     def search(self, question: str, vector: Vectors, *, limit: int = 5) -> list[SearchHit]:
-        """Return the best chunks, best first: words by weighted rank and cosine over the vectors, fused by rank.
+        """Return the best chunks, best first, by weighted words and cosine on the vectors, fused by rank.
 
-        ``vector`` is 1-D. The score is 0..1, where 1 is first by words and by meaning; equal scores are ordered by
-        file and place, so the same question on the same store has the same answer.
+        ``vector`` is 1-D. The score is 0..1, where 1 is first by words and by vector. Equal scores are ordered by file
+        and chunk number, so the same question on the same store has the same answer.
         """
 
         def work(connection: PgConnection) -> list[SearchHit]:
-            layout = self._find(connection)
-            return [] if layout is None or limit < 1 else search(connection, layout, question, vector, limit)
+            schema = self._find_schema(connection)
+            return [] if schema is None or limit < 1 else search(connection, schema, question, vector, limit)
 
-        return self._link.run("searching", work)
+        return self._pool.run("searching", work)
 
     def pipelines(self) -> dict[str, StoredPipeline]:
-        """Return what is stored of each pipeline, by pipeline id, and who has its lease."""
+        """Return the numbers of files and chunks by pipeline id, and the holder of each lease."""
 
         def work(connection: PgConnection) -> dict[str, StoredPipeline]:
-            layout = self._find(connection)
-            return {} if layout is None else maintenance.pipelines(connection, layout)
+            schema = self._find_schema(connection)
+            return {} if schema is None else maintenance.pipelines(connection, schema)
 
-        return self._link.run("counting the stored files", work)
+        return self._pool.run("counting the stored files", work)
 
     def drop(self, pipeline_id: str) -> None:
-        """Remove all files of a pipeline, some at a time: after a kill a part is left, and the next call removes it."""
+        """Remove all files of a pipeline, in several transactions; after a kill, the next call removes the rest."""
 
         def work(connection: PgConnection) -> None:
-            layout = self._find(connection)
-            more = layout is not None
-            while layout is not None and more:
-                with self._writing(connection, layout, pipeline_id):
-                    more = maintenance.drop_some(connection, layout, pipeline_id)
+            schema = self._find_schema(connection)
+            more = schema is not None
+            while schema is not None and more:
+                with self._writing(connection, schema, pipeline_id):
+                    more = maintenance.drop_some(connection, schema, pipeline_id)
 
-        self._link.run(f"removing {values.escape(pipeline_id)!r}", work)
+        self._pool.run(f"removing {values.escape(pipeline_id)!r}", work)
 
     def faults(self) -> list[StoreFault]:
-        """Return the rows that no write leaves; writes nothing."""
+        """Return inconsistent rows; writes nothing."""
 
         def work(connection: PgConnection) -> list[StoreFault]:
-            layout = self._find(connection)
-            return [] if layout is None else maintenance.faults(connection, layout)
+            schema = self._find_schema(connection)
+            return [] if schema is None else maintenance.faults(connection, schema)
 
-        return self._link.run("checking the vector store", work)
+        return self._pool.run("checking the vector store", work)
 
     def tidy(self) -> None:
-        """Have the server free the space of deleted rows now, which it does later by itself."""
+        """Free the space of deleted rows now; the server does the same later by itself."""
 
         def work(connection: PgConnection) -> None:
-            if (layout := self._find(connection)) is not None:
-                maintenance.tidy(connection, layout)
+            if (schema := self._find_schema(connection)) is not None:
+                maintenance.tidy(connection, schema)
 
-        self._link.run("compacting the vector store", work)
+        self._pool.run("compacting the vector store", work)
 
     def close(self) -> None:
-        """Close the connections; idempotent. Every write is committed when it returns, so nothing is flushed."""
+        """Close the connections; idempotent. Nothing is flushed, because every write is committed before it returns."""
         if self._leases is not None:
             self._leases.close()
-        self._link.close()
+        self._pool.close()
 
     @contextmanager
-    def _writing(self, connection: PgConnection, layout: StoreSchema, pipeline_id: str) -> Iterator[None]:
-        """Commit what is done inside, if the pipeline is this owner's."""
+    def _writing(self, connection: PgConnection, schema: StoreSchema, pipeline_id: str) -> Iterator[None]:
+        """Run the block in a transaction, if this owner has the pipeline's lease."""
         if self._leases is not None:
-            self._leases.claim(connection, layout, pipeline_id)
+            self._leases.claim(connection, schema, pipeline_id)
         with transaction(connection, statements.BEGIN):
             yield
             if self._leases is not None:
-                self._leases.confirm(connection, layout, pipeline_id)
+                self._leases.confirm(connection, schema, pipeline_id)
 
-    def _find(self, connection: PgConnection) -> StoreSchema | None:
-        if self._layout is None:
-            self._layout = schema.find_store(connection, self._address, self._model_id, self._dimensions)
-        return self._layout
+    def _find_schema(self, connection: PgConnection) -> StoreSchema | None:
+        if self._schema is None:
+            self._schema = find_store(connection, self._address, self._model_id, self._dimensions)
+        return self._schema
 
-    def _make(self, connection: PgConnection) -> StoreSchema:
-        self._layout = schema.create_store(connection, self._address, self._model_id, self._dimensions)
-        return self._layout
+    def _create_schema(self, connection: PgConnection) -> StoreSchema:
+        self._schema = create_store(connection, self._address, self._model_id, self._dimensions)
+        return self._schema
 
 
-def _lock(connection: PgConnection, layout: StoreSchema, pipeline_id: str, file_ids: Iterable[str]) -> None:
-    """Hold the files until the end of the transaction, so that two who write one do so one after the other."""
+def _lock(connection: PgConnection, schema: StoreSchema, pipeline_id: str, file_ids: Iterable[str]) -> None:
+    """Lock the files until the end of the transaction, so that writers of the same file take turns."""
     locks = sorted({values.file_key(pipeline_id, file_id).int % _LOCKS for file_id in file_ids})
-    connection.execute(statements.LOCK, [values.lock_class(layout.schema), locks])
+    connection.execute(statements.LOCK, [values.lock_class(schema.schema), locks])
 
 
 def _stored(
-    connection: PgConnection, layout: StoreSchema, pipeline_id: str, file_ids: Collection[str]
+    connection: PgConnection, schema: StoreSchema, pipeline_id: str, file_ids: Collection[str]
 ) -> dict[str, UUID]:
-    """Return the keys of the files that are stored, by id."""
+    """Return the keys of the stored files by id."""
     escaped = {values.escape(file_id): file_id for file_id in file_ids}
-    given = [list(escaped), list(escaped), values.escape(pipeline_id)]
-    found = connection.execute(layout.sql(statements.STORED), given).fetchall()
-    return {escaped[file_id]: key for file_id, key in found}
+    parameters = [list(escaped), list(escaped), values.escape(pipeline_id)]
+    stored = connection.execute(schema.sql(statements.STORED), parameters).fetchall()
+    return {escaped[file_id]: key for file_id, key in stored}
 
 
-def _put_file(connection: PgConnection, layout: StoreSchema, pipeline_id: str, file: SourceFile) -> UUID:
-    """Put the file's row, and remove its chunks; return its key."""
-    key = _stored(connection, layout, pipeline_id, [file.file_id]).get(file.file_id) or uuid4()
-    connection.execute(layout.sql(statements.PUT_FILE), [key, *_head(pipeline_id, file)])
-    connection.execute(layout.sql(statements.DELETE_CHUNKS), [key])
+def _put_file(connection: PgConnection, schema: StoreSchema, pipeline_id: str, file: SourceFile) -> UUID:
+    """Insert or update the file's row, and delete its chunks; return its key."""
+    key = _stored(connection, schema, pipeline_id, [file.file_id]).get(file.file_id) or uuid4()
+    connection.execute(schema.sql(statements.PUT_FILE), [key, *_file_values(pipeline_id, file)])
+    connection.execute(schema.sql(statements.DELETE_CHUNKS), [key])
     return key
 
 
-def _copy(connection: PgConnection, layout: StoreSchema, pipeline_id: str, source: UUID, file: SourceFile) -> int:
-    """Give the file the chunks of the other one; return their number."""
-    stored = _stored(connection, layout, pipeline_id, [file.file_id]).get(file.file_id)
+def _copy(connection: PgConnection, schema: StoreSchema, pipeline_id: str, source: UUID, file: SourceFile) -> int:
+    """Copy the chunks of ``source`` to the file; return their number."""
+    stored = _stored(connection, schema, pipeline_id, [file.file_id]).get(file.file_id)
     if stored == source:
-        connection.execute(layout.sql(statements.PUT_FILE), [source, *_head(pipeline_id, file)])
-        row = connection.execute(layout.sql(statements.COUNT_CHUNKS), [source]).fetchone()
+        connection.execute(schema.sql(statements.PUT_FILE), [source, *_file_values(pipeline_id, file)])
+        row = connection.execute(schema.sql(statements.COUNT_CHUNKS), [source]).fetchone()
         return int(row[0]) if row is not None else 0
-    target = _put_file(connection, layout, pipeline_id, file)
+    target = _put_file(connection, schema, pipeline_id, file)
     total, after = 0, -1
     while True:
-        given = {"source": source, "target": target, "after": after, "most": CHUNKS_AT_ONCE}
-        row = connection.execute(layout.sql(statements.COPY_CHUNKS), given).fetchone()
+        parameters = {"source": source, "target": target, "after": after, "most": CHUNKS_AT_ONCE}
+        row = connection.execute(schema.sql(statements.COPY_CHUNKS), parameters).fetchone()
         if row is None or not row[0]:
             return total
         total, after = total + row[0], row[1]
 
 
-def _put_aside(
+def _copy_aside(
     connection: PgConnection,
-    layout: StoreSchema,
+    schema: StoreSchema,
     pipeline_id: str,
     stored: Mapping[str, UUID],
     copies: Mapping[str, SourceFile],
     file_ids: Iterable[str],
 ) -> dict[str, UUID]:
-    """Copy files that are about to be overwritten to others, which are not seen outside; return their keys by id."""
+    """Copy files that will be overwritten, invisibly for other transactions; return the copies' keys by id."""
     names = {file_id: f"{file_id} {uuid4()}" for file_id in file_ids if file_id in stored}
     for file_id, name in names.items():
-        _copy(connection, layout, pipeline_id, stored[file_id], with_fields(copies[file_id], file_id=name))
-    keys = _stored(connection, layout, pipeline_id, names.values())
+        _copy(connection, schema, pipeline_id, stored[file_id], with_fields(copies[file_id], file_id=name))
+    keys = _stored(connection, schema, pipeline_id, names.values())
     return {file_id: keys[name] for file_id, name in names.items()}
 
 
@@ -382,7 +382,7 @@ def _batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
         yield items[start : start + size]
 
 
-def _head(pipeline_id: str, file: SourceFile) -> list[Any]:
+def _file_values(pipeline_id: str, file: SourceFile) -> list[Any]:
     names = [values.escape(name) for name in (pipeline_id, file.file_id, file.name, file.uri)]
     return [*names, file.content_hash, file.size, file.mime_type, file.modified_at]
 

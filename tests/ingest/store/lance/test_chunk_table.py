@@ -1,4 +1,4 @@
-"""The table that LanceDB keeps: indexes once, columns of both formats, rows as a stream."""
+"""The LanceDB table: indexes, columns of both formats, rows as a stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.ingest.store.samples import WIDTH, chunks, file, vectors
 COLUMNS = rows.schema("model-a", WIDTH)
 
 
-def test_indexes_are_made_once(tmp_path: Path) -> None:
+def test_indexes_are_created_once(tmp_path: Path) -> None:
     table = lancedb.connect(tmp_path).create_table("t", schema=COLUMNS)
     for _ in range(2):
         chunk_table.create_indexes(table)
@@ -34,7 +34,7 @@ def test_chunks_are_counted_by_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 3, 20])
-def test_a_few_rows_go_at_once_and_many_as_a_stream(
+def test_few_rows_are_a_table_and_many_are_a_stream(
     tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunk_buffer, "CHUNKS_AT_ONCE", 7)

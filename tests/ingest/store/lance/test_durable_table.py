@@ -1,4 +1,4 @@
-"""What is on disk of a table, and what is dropped after a boot."""
+"""Which versions of a table are on disk, and which are dropped after a reboot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.ingest.store.power import Disk
 from tests.ingest.store.samples import WIDTH, chunks, file, vectors
 
 
-def test_a_marker_that_is_cut_off_leaves_the_one_before(tmp_path: Path) -> None:
+def test_an_interrupted_marker_write_keeps_the_previous_marker(tmp_path: Path) -> None:
     table = DurableTable(tmp_path, "t")
     assert table._read() is None
     for version in (1, 2, 3):
@@ -29,13 +29,13 @@ def test_a_marker_that_is_cut_off_leaves_the_one_before(tmp_path: Path) -> None:
     assert table._read() is None
 
 
-def test_a_boot_has_a_number_or_none_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_boot_id_is_read_or_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert durable_table.boot_id() == durable_table.boot_id()
     monkeypatch.setattr(durable_table, "_BOOT_ID", tmp_path / "none")
     assert durable_table.boot_id() == "unknown"
 
 
-def test_writers_that_wait_are_synced_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_writers_share_a_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     store.replace("p", file("a"), [(chunks("a"), vectors(1))])
     disk, held = Disk(monkeypatch), threading.Event()
@@ -60,7 +60,7 @@ def test_writers_that_wait_are_synced_together(tmp_path: Path, monkeypatch: pyte
     store.close()
 
 
-def test_a_disk_that_fails_to_sync_is_told_and_synced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_failed_sync_the_next_sync_includes_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     store.replace("p", file("a"), [(chunks("a"), vectors(1))])
 

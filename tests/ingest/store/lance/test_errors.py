@@ -1,4 +1,4 @@
-"""Failures of the storage library as errors of one line."""
+"""LanceDB's exceptions as one-line errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STORE = Path("/data/store")
 
 
 class PanicException(BaseException):
-    """What a panic of a Rust library is in Python: no Exception, and of no module that can be imported."""
+    """A panic of a Rust library in Python: a BaseException whose module can't be imported."""
 
 
 def translate(error: BaseException) -> StoreError:
@@ -36,16 +36,16 @@ def translate(error: BaseException) -> StoreError:
         (errno.ENOTDIR, "a part of the path is a file"),
     ],
 )
-def test_what_the_system_refused_is_said_in_words(number: int, cause: str) -> None:
+def test_a_system_error_is_described_in_plain_words(number: int, cause: str) -> None:
     words = os.strerror(number)
     told = f"{STORE}: storing 'a.txt' failed: {cause}"
     assert str(translate(OSError(number, words, "x.lance"))) == told
-    # As the library says it: a paragraph of its own, the system's words somewhere inside.
+    # LanceDB's message is a paragraph with the system's message somewhere inside.
     deep = f"lance error: LanceError(IO): Generic LocalFileSystem error:\n  {words} (os error {number})\n, rust/x.rs:1"
     assert str(translate(RuntimeError(deep))) == told
 
 
-def test_a_disk_that_is_full_indeed() -> None:
+def test_a_full_disk_is_reported() -> None:
     with (
         pytest.raises(StoreError, match="the disk is full"),
         store_errors(STORE, "writing"),
@@ -67,20 +67,20 @@ def test_a_disk_that_is_full_indeed() -> None:
     ],
     ids=["line", "lines", "nothing", "blank", "long", "memory", "panic"],
 )
-def test_any_other_failure_is_its_first_line(error: BaseException, told: str) -> None:
+def test_any_other_failure_is_reported_with_its_first_line(error: BaseException, told: str) -> None:
     assert str(translate(error)) == f"{STORE}: storing 'a.txt' failed: {told}"
 
 
 @pytest.mark.parametrize(
     "error", [StoreError("closed"), Stopped(), KeyboardInterrupt(), SystemExit(3), GeneratorExit()], ids=repr
 )
-def test_what_is_no_failure_of_the_store_passes_as_it_is(error: BaseException) -> None:
+def test_other_exceptions_are_not_translated(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught, store_errors(STORE, "storing"):
         raise error
     assert caught.value is error
 
 
-def test_success_is_left_alone() -> None:
+def test_a_block_without_errors_is_not_affected() -> None:
     with store_errors(STORE, "storing"):
         done = True
     assert done

@@ -1,4 +1,4 @@
-"""Commits that threads ask for at the same time: one for all, and an error for whom it concerns."""
+"""Group commits: one commit for all waiting threads, and errors only for the thread concerned."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag_pipeline.ingest.store.lance.group_commit import GROUP_LIMIT, GroupCommi
 
 
 class Target:
-    """Records what is committed together; ``fault`` is called first."""
+    """Records the committed groups; ``fault`` is called before each commit."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -33,7 +33,7 @@ class Target:
             self.errors[item] = error
 
     def submit_together(self, *items: str) -> None:
-        """Have a thread for each item wait, in this order, before any is committed."""
+        """Submit each item in its own thread, in order, before any is committed."""
         threads = [threading.Thread(target=self.submit, args=(item,)) for item in items]
         with self.lock:
             for number, thread in enumerate(threads, 1):
@@ -56,7 +56,7 @@ def target() -> Target:
     return Target()
 
 
-def test_those_that_wait_are_committed_together_in_their_order(target: Target) -> None:
+def test_waiting_items_are_committed_together_in_order(target: Target) -> None:
     target.submit_together("a", "b", "c")
     assert target.groups == [["a", "b", "c"]]
     assert target.errors == {}
@@ -67,7 +67,7 @@ def test_a_group_has_a_limit(target: Target) -> None:
     assert [len(group) for group in target.groups] == [GROUP_LIMIT, 3]
 
 
-def test_an_error_is_raised_where_it_belongs(target: Target) -> None:
+def test_an_error_is_raised_in_the_thread_of_its_item(target: Target) -> None:
     def refuse(items: Sequence[str]) -> None:
         if "bad" in items:
             raise ValueError("bad")
@@ -79,7 +79,7 @@ def test_an_error_is_raised_where_it_belongs(target: Target) -> None:
     assert isinstance(target.errors["bad"], ValueError)
 
 
-def test_a_thread_that_is_interrupted_leaves_the_others_theirs(target: Target) -> None:
+def test_an_interrupted_thread_does_not_affect_the_others(target: Target) -> None:
     faults = [KeyboardInterrupt()]
 
     def interrupt(_: Sequence[str]) -> None:
@@ -94,7 +94,7 @@ def test_a_thread_that_is_interrupted_leaves_the_others_theirs(target: Target) -
     assert target.group._waiting == []
 
 
-def test_a_thread_that_has_just_committed_is_waited_for(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_has_just_committed_is_expected_again(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_commit, "LONGEST_WAIT_SECONDS", 60.0)
     target.submit("first")
     target.group._expected[threading.get_ident()] = time.monotonic() + 60
@@ -106,7 +106,7 @@ def test_a_thread_that_has_just_committed_is_waited_for(target: Target, monkeypa
     assert target.groups == [["first"], ["of the other", "second"]]
 
 
-def test_a_wait_in_vain_is_not_repeated_at_once(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_useless_wait_the_next_commits_do_not_wait(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = -1
     target.group._expected[nobody] = time.monotonic() + 0.01
     target.submit("waits")

@@ -1,4 +1,4 @@
-"""What is looked for in a LanceDB table, and that a removed text is no longer on the disk."""
+"""Maintenance of a LanceDB table: leftovers, faults, and removal of deleted text from disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def store(folder: Path) -> Iterator[LanceVectorStore]:
 
 
 def add(store: LanceVectorStore, file_id: str, generation: int, *texts: str, head: bool = True) -> None:
-    """Add rows as a writer that is killed right after it would."""
+    """Add rows as a writer that is killed right afterwards."""
     table = store._table
     made = rows.build(table.schema, "papers", file(file_id), generation, chunks(*texts), vectors(len(texts)))
     table.add(made if head else made.slice(1))
@@ -53,7 +53,7 @@ def holding(folder: Path, text: bytes) -> list[str]:
     return [path.name for path in folder.rglob("*") if path.is_file() and text in path.read_bytes()]
 
 
-def test_an_older_generation_is_a_leftover_and_tidying_removes_it(store: LanceVectorStore) -> None:
+def test_an_older_generation_is_a_leftover_and_tidy_removes_it(store: LanceVectorStore) -> None:
     add(store, "a", 7, "an old text")
     assert store.faults() == [
         StoreFault("papers", "a", StoreFaultKind.CHUNKS_WITHOUT_FILE, 1),
@@ -66,7 +66,7 @@ def test_an_older_generation_is_a_leftover_and_tidying_removes_it(store: LanceVe
 
 
 @pytest.mark.parametrize("generation", [7, 1 << 62])
-def test_chunks_without_a_head_are_leftovers(store: LanceVectorStore, generation: int) -> None:
+def test_chunks_without_a_file_row_are_leftovers(store: LanceVectorStore, generation: int) -> None:
     add(store, "b", generation, "lost", "too", head=False)
     assert store.faults() == [StoreFault("papers", "b", StoreFaultKind.CHUNKS_WITHOUT_FILE, 2)]
     assert (store.pipelines()["papers"].files, store.pipelines()["papers"].chunks) == (1, 2)
@@ -75,7 +75,7 @@ def test_chunks_without_a_head_are_leftovers(store: LanceVectorStore, generation
     assert list(store.files("papers")) == ["a"]
 
 
-def test_chunks_above_the_newest_head_are_leftovers(store: LanceVectorStore) -> None:
+def test_chunks_newer_than_the_file_row_are_leftovers(store: LanceVectorStore) -> None:
     add(store, "a", 1 << 62, "from nowhere", head=False)
     assert store.faults() == [StoreFault("papers", "a", StoreFaultKind.CHUNKS_WITHOUT_FILE, 1)]
 
@@ -90,15 +90,15 @@ def test_a_missing_chunk_and_a_missing_vector_are_found(store: LanceVectorStore)
     ]
 
 
-def test_a_pipeline_with_leftovers_alone_is_listed_and_can_be_dropped(store: LanceVectorStore) -> None:
+def test_a_pipeline_with_only_leftovers_is_listed_and_can_be_dropped(store: LanceVectorStore) -> None:
     store._table.delete("chunk = -1")
     assert store.pipelines()["papers"].files == 0
     store.drop("papers")
     assert store.pipelines() == {}
 
 
-def add_head(store: LanceVectorStore, file_id: str, generation: int, content: int, replaces: int | None) -> None:
-    """Add a head as a writer that is killed right after a move or a copy would."""
+def add_file_row(store: LanceVectorStore, file_id: str, generation: int, content: int, replaces: int | None) -> None:
+    """Add a file row as a writer that is killed right after a move or copy."""
     table = store._table
     table.add(
         rows.build_file_rows(table.schema, "papers", [rows.FileVersion(file(file_id), generation, content, replaces)])
@@ -111,17 +111,17 @@ def generation_of(store: LanceVectorStore, file_id: str) -> int:
 
 
 def keys(store: LanceVectorStore) -> list[tuple[str, int]]:
-    """Return the file id and the number of every row, -1 for a head."""
+    """Return the file id and the number of every row, -1 for a file row."""
     found = store._table.search().select(["file_id", "chunk"]).limit(1000).to_arrow().to_pylist()
     return sorted((row["file_id"], row["chunk"]) for row in found)
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["removed", "killed before"])
-def test_a_replaced_head_is_a_leftover_and_the_chunks_it_shared_are_not(store: LanceVectorStore, killed: bool) -> None:
+def test_a_replaced_file_row_is_a_leftover_but_its_shared_chunks_are_not(store: LanceVectorStore, killed: bool) -> None:
     store.copy("papers", "a", file("copy"))
     if killed:
         number = generation_of(store, "a")
-        add_head(store, "moved", 1 << 62, number, number)
+        add_file_row(store, "moved", 1 << 62, number, number)
     else:
         store.move("papers", "a", file("moved"))
     expected = [StoreFault("papers", "a", StoreFaultKind.REPLACED_ROWS, 1)] if killed else []
@@ -133,7 +133,7 @@ def test_a_replaced_head_is_a_leftover_and_the_chunks_it_shared_are_not(store: L
     assert sorted(hit.file_id for hit in everything(store)) == ["copy", "copy", "moved", "moved"]
 
 
-def test_chunks_of_a_replaced_file_are_leftovers_once_no_copy_shows_them(store: LanceVectorStore) -> None:
+def test_chunks_of_a_replaced_file_are_leftovers_once_no_copy_has_them(store: LanceVectorStore) -> None:
     store.copy("papers", "a", file("copy"))
     add(store, "a", 1 << 62, "new")
     assert store.faults() == [StoreFault("papers", "a", StoreFaultKind.REPLACED_ROWS, 1)]
@@ -148,20 +148,20 @@ def test_chunks_of_a_replaced_file_are_leftovers_once_no_copy_shows_them(store: 
     assert keys(store) == [("a", -1), ("a", 0), ("copy", -1), ("copy", 0)]
 
 
-def test_a_chain_of_replaced_heads_is_removed_from_its_oldest(
+def test_a_chain_of_replaced_file_rows_is_removed_oldest_first(
     store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = generation_of(store, "a")
-    add_head(store, "c", first + 2, first, first + 1)
-    add_head(store, "b", first + 1, first, first)
+    add_file_row(store, "c", first + 2, first, first + 1)
+    add_file_row(store, "b", first + 1, first, first)
     assert [fault.file_id for fault in store.faults()] == ["a", "b"]
-    monkeypatch.setattr(maintenance, "_ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(maintenance, "_GENERATIONS_AT_ONCE", 1)
     delete = store._table.delete
     seen: list[list[str]] = []
 
     def delete_and_look(where: str) -> None:
         delete(where)
-        seen.append([head["file_id"] for head in maintenance._read(store._table).heads])
+        seen.append([head["file_id"] for head in maintenance._read_keys(store._table).files])
 
     monkeypatch.setattr(store._table, "delete", delete_and_look)
     store.tidy()
@@ -170,7 +170,7 @@ def test_a_chain_of_replaced_heads_is_removed_from_its_oldest(
     assert set(store.files("papers")) == {"c"}
 
 
-def test_missing_chunks_and_vectors_are_told_of_every_file_that_shows_them(store: LanceVectorStore) -> None:
+def test_missing_chunks_and_vectors_are_reported_for_every_file_that_has_them(store: LanceVectorStore) -> None:
     store.copy("papers", "a", file("copy"))
     made = rows.build(store._table.schema, "papers", file("c"), 9, chunks("no vector"), vectors(1))
     store._table.add(without_vectors(made, store._table.schema))
@@ -185,7 +185,7 @@ def test_missing_chunks_and_vectors_are_told_of_every_file_that_shows_them(store
     ]
 
 
-def test_another_pipelines_chunks_of_the_same_generation_are_its_own(store: LanceVectorStore) -> None:
+def test_equal_generations_of_two_pipelines_are_kept_apart(store: LanceVectorStore) -> None:
     number = generation_of(store, "a")
     lost = rows.build_chunk_rows(store._table.schema, "diary", "a", number, chunks("lost"), vectors(1))
     store._table.add(lost)
@@ -218,7 +218,9 @@ def test_a_table_of_format_1_is_counted_and_checked_without_a_write(folder: Path
 
 
 @pytest.mark.parametrize("others", [0, 60])
-def test_the_text_of_a_dropped_pipeline_leaves_the_disk(store: LanceVectorStore, folder: Path, others: int) -> None:
+def test_the_text_of_a_dropped_pipeline_is_removed_from_disk(
+    store: LanceVectorStore, folder: Path, others: int
+) -> None:
     for number in range(others):
         store.replace("papers", file(f"{number}"), [(chunks(f"reed {number}"), vectors(1))])
     store.replace("diary", file("secret"), [(chunks("zzyzx"), vectors(1))])
@@ -232,7 +234,7 @@ def test_the_text_of_a_dropped_pipeline_leaves_the_disk(store: LanceVectorStore,
     assert len(store.files("papers")) == 1 + others
 
 
-def test_tidying_merges_small_files_and_removes_old_versions(store: LanceVectorStore, folder: Path) -> None:
+def test_tidy_merges_small_files_and_removes_old_versions(store: LanceVectorStore, folder: Path) -> None:
     for number in range(20):
         store.replace("papers", file(f"{number % 3}", str(number)), [(chunks(f"reed {number}"), vectors(1))])
     before = len(list(folder.rglob("*.lance")))
@@ -242,7 +244,7 @@ def test_tidying_merges_small_files_and_removes_old_versions(store: LanceVectorS
     assert len(store.files("papers")) == 4
 
 
-def test_a_search_that_began_before_has_time_to_finish(
+def test_a_search_that_began_before_tidy_can_finish(
     store: LanceVectorStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(5):

@@ -1,4 +1,4 @@
-"""Freed memory goes back to the system, where the C library can do that."""
+"""Freed memory is returned to the system if the C library supports it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from rag_pipeline.ingest.store.lance import memory
 
 
-def test_the_c_library_is_asked_or_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_malloc_trim_is_called_if_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
     class Glibc:
@@ -21,7 +21,7 @@ def test_the_c_library_is_asked_or_left_alone(monkeypatch: pytest.MonkeyPatch) -
     libraries = [Glibc(), object()]
     monkeypatch.setattr(ctypes, "CDLL", lambda _: libraries.pop(0))
     for _ in range(2):
-        memory._trim.cache_clear()
+        memory._malloc_trim.cache_clear()
         memory.give_back_memory()
-    memory._trim.cache_clear()
+    memory._malloc_trim.cache_clear()
     assert asked == [0]

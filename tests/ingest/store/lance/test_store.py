@@ -1,4 +1,4 @@
-"""What the store in a folder has beyond the promises of any: compaction, leftovers, damage, a full disk."""
+"""The LanceDB store beyond the promises of every store: compaction, leftovers, damage, a full disk."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def store(tmp_path: Path) -> Iterator[LanceVectorStore]:
     store.close()
 
 
-def test_an_empty_store_answers_and_writes_nothing(tmp_path: Path, store: LanceVectorStore) -> None:
+def test_reading_an_empty_store_writes_nothing(tmp_path: Path, store: LanceVectorStore) -> None:
     assert store.search("anything", ANY) == []
     assert store.files("p") == {}
     store.delete("p", "none")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_the_library_keeps_in_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_caches_of_the_library_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "INDEX_CACHE_BYTES", 1 << 20)
     monkeypatch.setattr(store_module, "METADATA_CACHE_BYTES", 1 << 20)
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
@@ -44,19 +44,19 @@ def test_what_the_library_keeps_in_memory_is_bounded(tmp_path: Path, monkeypatch
         store.replace("p", file(f"{number}"), [(chunks(*(f"word{n} file{number}" for n in range(20))), vectors(20))])
     store.compact()
     assert store.search("file7", ANY, limit=1)[0].file_id == "7"
-    # Without these bounds it is 3.9 MiB here.
+    # Without these limits it is 3.9 MiB here.
     assert store._session.size_bytes < 2 << 20
     store.close()
 
 
-def test_what_the_library_kept_of_older_versions_goes_with_them(tmp_path: Path) -> None:
+def test_compaction_drops_the_cache_of_older_versions(tmp_path: Path) -> None:
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH, compact_every=20)
     sizes = []
     for turn in range(100):
         store.replace("p", file(f"{turn % 5}"), [(chunks(f"word{turn} text"), vectors(1))])
         if turn % 20 == 18:
             sizes.append(store._session.size_bytes)
-    # Kept over compactions it grew from 0.7 to 4.6 MB.
+    # Without a new session for each compaction it grew from 0.7 to 4.6 MB.
     assert max(sizes) < 1.5 * sizes[1]
     assert [hit.file_id for hit in store.search("word99", ANY, limit=1)] == ["4"]
     store.close()
@@ -74,9 +74,9 @@ def test_words_are_found_before_and_after_compaction_and_updates(store: LanceVec
     assert hit.text == "gamma"
 
 
-def test_what_a_crash_between_the_two_commits_leaves_is_never_seen(tmp_path: Path, store: LanceVectorStore) -> None:
+def test_leftovers_of_a_crash_between_two_commits_are_invisible(tmp_path: Path, store: LanceVectorStore) -> None:
     store.replace("p", file("a", "1"), [(chunks("old one", "old two"), vectors(2))])
-    # The state a crash leaves: the new rows are in, the old ones not yet out.
+    # The state after a crash: the new rows are added, the old ones not yet removed.
     table = store._table
     new = rows.build(table.schema, "p", file("a", "2"), 1 << 62, chunks("new one"), vectors(1))
     table.add(new)
@@ -92,11 +92,11 @@ def test_what_a_crash_between_the_two_commits_leaves_is_never_seen(tmp_path: Pat
     assert table.count_rows() == 3, "the next writer removes it"
 
 
-def test_what_a_crash_in_the_middle_of_a_move_leaves_is_never_seen(tmp_path: Path, store: LanceVectorStore) -> None:
+def test_leftovers_of_a_crash_during_a_move_are_invisible(tmp_path: Path, store: LanceVectorStore) -> None:
     for name in "ab":
         store.replace("p", file(name), [(chunks(f"text of {name}"), vectors(1))])
     store.copy("p", "a", file("c"))
-    # The state a crash leaves: the new heads are in, the old ones not yet out.
+    # The state after a crash: the new file rows are added, the old ones not yet removed.
     table = store._table
     stored = {row["file_id"]: row for row in chunk_table.read_file_rows(table)}
     over = rows.FileVersion(file("b", "2"), 1 << 62, rows.content_of(stored["a"]), stored["a"]["generation"])
@@ -112,9 +112,7 @@ def test_what_a_crash_in_the_middle_of_a_move_leaves_is_never_seen(tmp_path: Pat
     assert sorted(hit.file_id for hit in everything(writer)) == ["b", "c"]
 
 
-def test_a_removal_that_fails_is_done_by_the_next_write(
-    store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_removal_is_done_by_the_next_write(store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.replace("p", file("a"), [(chunks("text"), vectors(1))])
     table = store._table
     with monkeypatch.context() as patched:
@@ -133,7 +131,7 @@ def test_a_removal_that_fails_is_done_by_the_next_write(
     assert table.count_rows() == 0
 
 
-def test_a_table_of_format_1_is_read_and_brought_up_to_date(tmp_path: Path) -> None:
+def test_a_table_of_format_1_is_read_and_upgraded(tmp_path: Path) -> None:
     import lancedb
     from lancedb.index import BTree
 
@@ -155,7 +153,7 @@ def test_a_table_of_format_1_is_read_and_brought_up_to_date(tmp_path: Path) -> N
     store.close()
 
 
-def test_many_removals_and_moves_are_few_commits(store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_removals_and_moves_take_few_commits(store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "FILES_AT_ONCE", 10)
     for number in range(30):
         store.replace("p", file(f"{number}"), [(chunks("text"), vectors(1))])
@@ -167,7 +165,7 @@ def test_many_removals_and_moves_are_few_commits(store: LanceVectorStore, monkey
     assert store._table.count_rows() == 0
 
 
-def test_disk_is_bounded_over_many_replaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_usage_is_bounded_over_many_replaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "KEEP_VERSIONS", timedelta(0))
     path = tmp_path / "store"
     store = LanceVectorStore(path, "model-a", WIDTH, compact_every=20)
@@ -176,12 +174,12 @@ def test_disk_is_bounded_over_many_replaces(tmp_path: Path, monkeypatch: pytest.
         store.replace("p", file(f"f{turn % 5}"), [(chunks("some text " * 50), vectors(1))])
         if turn % 20 == 19:
             sizes.append(sum(1 for entry in path.rglob("*") if entry.is_file()))
-    # 50 to 80 files, by how far the last removal of old versions lies back. Without any it would be thrice as many.
+    # 50 to 80 files, depending on the time since the last removal of old versions; three times as many without it.
     assert sizes[-1] <= 2 * sizes[1]
 
 
 @pytest.mark.parametrize("damage", ["truncate", "garbage", "remove"])
-def test_a_damaged_folder_is_one_line(tmp_path: Path, store: LanceVectorStore, damage: str) -> None:
+def test_a_damaged_folder_is_a_one_line_error(tmp_path: Path, store: LanceVectorStore, damage: str) -> None:
     store.replace("p", file("a"), [(chunks("text"), vectors(1))])
     store.close()
     for entry in (tmp_path / "store").rglob("*.manifest"):
@@ -203,9 +201,9 @@ def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
         LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, store: LanceVectorStore) -> None:
+def test_a_full_disk_is_a_one_line_error_and_loses_nothing(tmp_path: Path, store: LanceVectorStore) -> None:
     store.replace("p", file("a", "1"), [(chunks("kept"), vectors(1))])
-    # A process that may write no file over 4 KB stands for a full disk: its write fails in the middle.
+    # A limit of 4 KB for files simulates a full disk: the write fails in the middle.
     code = f"""
 import resource, sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -228,7 +226,7 @@ except StoreError as error:
 
 
 def replace_together(store: LanceVectorStore, *writes: tuple[str, SourceFile, str]) -> dict[str, BaseException]:
-    """Replace files by a thread each, all of which wait before any is committed; return errors by text."""
+    """Replace each file in its own thread, all waiting before the first commit; return the errors by text."""
     errors: dict[str, BaseException] = {}
 
     def replace(pipeline_id: str, new: SourceFile, text: str) -> None:
@@ -268,7 +266,7 @@ def test_threads_that_write_at_once_share_a_commit(store: LanceVectorStore) -> N
     assert marker.version == store._table.version
 
 
-def test_what_is_wrong_with_one_file_is_not_told_of_others(store: LanceVectorStore) -> None:
+def test_an_error_of_one_file_is_not_raised_for_others(store: LanceVectorStore) -> None:
     bad = SourceFile("bad", "bad", "file:///bad", "h", 1 << 70, "text/plain", 1.0)
     errors = replace_together(store, ("p", file("a"), "a"), ("p", bad, "bad"), ("p", file("c"), "c"))
     assert errors.keys() == {"bad"}
@@ -276,7 +274,7 @@ def test_what_is_wrong_with_one_file_is_not_told_of_others(store: LanceVectorSto
     assert sorted(hit.text for hit in everything(store)) == ["a", "c"]
 
 
-def test_a_write_between_two_of_this_process_is_noticed(tmp_path: Path, store: LanceVectorStore) -> None:
+def test_a_commit_of_another_process_between_two_writes_is_noticed(tmp_path: Path, store: LanceVectorStore) -> None:
     store.replace("p", file("a", "1"), [(chunks("first"), vectors(1))])
     other = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     other.replace("p", file("b", "1"), [(chunks("of the other"), vectors(1))])
@@ -286,9 +284,7 @@ def test_a_write_between_two_of_this_process_is_noticed(tmp_path: Path, store: L
     assert store._table.count_rows() == 4, "what the other process wrote is replaced"
 
 
-def test_writing_a_new_file_looks_for_no_other_versions(
-    store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_writing_a_new_file_does_not_scan_versions(store: LanceVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.replace("p", file("a"), [(chunks("a"), vectors(1))])
 
     def look() -> None:
@@ -298,7 +294,7 @@ def test_writing_a_new_file_looks_for_no_other_versions(
     store.replace("p", file("b"), [(chunks("b"), vectors(1))])
 
 
-def test_versions_are_removed_no_more_often_than_they_get_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_versions_are_removed_only_once_they_are_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH, compact_every=3)
     store.replace("p", file("a"), [(chunks("a"), vectors(1))])
     kept: list[timedelta] = []

@@ -1,4 +1,4 @@
-"""Connections: kept, made anew after a loss, waited for within bounds."""
+"""Connections are reused, replaced after a loss, and waited for within limits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.waiting import wait_until
 
 
 class Waits(threading.Event):
-    """A stop event that tells how often was waited for it."""
+    """A stop event that counts the waits for it."""
 
     count = 0
 
@@ -44,11 +44,11 @@ def pid(connection: PgConnection) -> int:
     return number
 
 
-def test_a_connection_is_used_again(link: ConnectionPool) -> None:
+def test_a_connection_is_reused(link: ConnectionPool) -> None:
     assert link.run("asking", pid) == link.run("asking", pid)
 
 
-def test_each_thread_has_one_of_its_own_and_few_are_kept(postgres: PostgresServer, link: ConnectionPool) -> None:
+def test_each_thread_has_its_own_connection_and_few_are_kept(postgres: PostgresServer, link: ConnectionPool) -> None:
     meeting = threading.Barrier(12)
     seen: list[int] = []
 
@@ -66,7 +66,7 @@ def test_each_thread_has_one_of_its_own_and_few_are_kept(postgres: PostgresServe
     wait_until(lambda: postgres.execute(count) == [(8,)])
 
 
-def test_one_that_was_lost_while_idle_is_replaced_without_waiting(
+def test_a_connection_lost_while_idle_is_replaced_without_waiting(
     postgres: PostgresServer, link: ConnectionPool, stop: Waits
 ) -> None:
     before = link.run("asking", pid)
@@ -75,9 +75,7 @@ def test_one_that_was_lost_while_idle_is_replaced_without_waiting(
     assert stop.count == 0
 
 
-def test_work_that_was_cut_off_is_done_again_from_its_beginning(
-    link: ConnectionPool, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_interrupted_work_is_repeated_from_the_start(link: ConnectionPool, caplog: pytest.LogCaptureFixture) -> None:
     turns: list[int] = []
 
     def work(connection: PgConnection) -> str:
@@ -94,7 +92,7 @@ def test_work_that_was_cut_off_is_done_again_from_its_beginning(
     assert caplog.messages == []
 
 
-def test_a_server_that_is_away_is_waited_for(own_postgres: PostgresServer, stop: Waits) -> None:
+def test_an_unreachable_server_is_waited_for(own_postgres: PostgresServer, stop: Waits) -> None:
     link = ConnectionPool(own_postgres.address(), stop=stop)
     link.run("asking", pid)
     own_postgres.stop()
@@ -108,9 +106,9 @@ def test_a_server_that_is_away_is_waited_for(own_postgres: PostgresServer, stop:
     link.close()
 
 
-def test_the_wait_ends_when_the_run_is_stopped(own_postgres: PostgresServer, stop: Waits) -> None:
+def test_a_stop_ends_the_wait_for_the_server(own_postgres: PostgresServer, stop: Waits) -> None:
     own_postgres.stop()
-    link = ConnectionPool(own_postgres.address(), stop=stop, patience_seconds=3600)
+    link = ConnectionPool(own_postgres.address(), stop=stop, reconnect_seconds=3600)
     ended: list[BaseException] = []
 
     def run() -> None:
@@ -127,9 +125,9 @@ def test_the_wait_ends_when_the_run_is_stopped(own_postgres: PostgresServer, sto
     assert len(ended) == 1
 
 
-def test_a_server_that_stays_away_is_one_line_and_may_be_tried_again(own_postgres: PostgresServer) -> None:
+def test_a_server_that_stays_unreachable_is_a_retryable_one_line_error(own_postgres: PostgresServer) -> None:
     own_postgres.stop()
-    link = ConnectionPool(own_postgres.address(), patience_seconds=0.3)
+    link = ConnectionPool(own_postgres.address(), reconnect_seconds=0.3)
     with pytest.raises(StoreError) as caught:
         link.run("storing 'a.txt'", pid)
     at = f"postgresql://127.0.0.1:{own_postgres.port}/postgres"
@@ -137,13 +135,13 @@ def test_a_server_that_stays_away_is_one_line_and_may_be_tried_again(own_postgre
     assert caught.value.retryable
 
 
-def test_a_refusal_that_lasts_is_not_tried_without_end_while_others_are_served(
+def test_a_permanent_refusal_is_not_retried_forever_while_other_calls_succeed(
     postgres: PostgresServer, stop: Waits
 ) -> None:
-    link = ConnectionPool(postgres.address(), stop=stop, patience_seconds=5)  # more than the first try takes
+    link = ConnectionPool(postgres.address(), stop=stop, reconnect_seconds=5)  # longer than the first attempt
 
     def work(connection: PgConnection) -> None:
-        link.run("asking", pid)  # another one, so that there is always an idle connection
+        link.run("asking", pid)  # another call, so that there is always an idle connection
         with transaction(connection, "BEGIN READ ONLY"):
             connection.execute("CREATE TABLE refused ()")
 
@@ -153,7 +151,7 @@ def test_a_refusal_that_lasts_is_not_tried_without_end_while_others_are_served(
     link.close()
 
 
-def test_what_does_not_pass_is_told_at_once(postgres: PostgresServer, stop: Waits) -> None:
+def test_a_permanent_error_is_raised_at_once(postgres: PostgresServer, stop: Waits) -> None:
     link = ConnectionPool(postgres.address(password="wrong-hush"), stop=stop)
     with pytest.raises(StoreError, match="refuses this user or password") as caught:
         link.run("asking", pid)
@@ -162,7 +160,7 @@ def test_what_does_not_pass_is_told_at_once(postgres: PostgresServer, stop: Wait
     assert stop.count == 0
 
 
-def test_what_takes_too_long_is_not_done_twice(link: ConnectionPool) -> None:
+def test_a_statement_that_times_out_is_not_repeated(link: ConnectionPool) -> None:
     turns: list[int] = []
 
     def work(connection: PgConnection) -> None:
@@ -176,7 +174,7 @@ def test_what_takes_too_long_is_not_done_twice(link: ConnectionPool) -> None:
     assert len(turns) == 1
 
 
-def test_an_error_of_the_work_passes_and_leaves_no_transaction_open(link: ConnectionPool) -> None:
+def test_an_error_of_the_work_is_raised_and_leaves_no_open_transaction(link: ConnectionPool) -> None:
     first = link.run("asking", pid)
 
     def work(connection: PgConnection) -> None:
@@ -188,7 +186,7 @@ def test_an_error_of_the_work_passes_and_leaves_no_transaction_open(link: Connec
     assert link.run("asking", pid) != first, "the session was in a transaction, so it was ended"
 
 
-def test_a_connection_in_the_middle_of_something_is_not_kept(link: ConnectionPool) -> None:
+def test_a_connection_in_a_transaction_is_not_reused(link: ConnectionPool) -> None:
     def begin(connection: PgConnection) -> int:
         connection.execute("BEGIN")
         return pid(connection)
@@ -197,7 +195,7 @@ def test_a_connection_in_the_middle_of_something_is_not_kept(link: ConnectionPoo
 
 
 @pytest.mark.parametrize("within", [False, True])
-def test_a_closed_link_keeps_nothing(postgres: PostgresServer, within: bool) -> None:
+def test_a_closed_pool_keeps_no_connection(postgres: PostgresServer, within: bool) -> None:
     link = ConnectionPool(postgres.address())
     kept: list[PgConnection] = []
     close: Callable[[], None] = link.close if within else lambda: None
@@ -214,7 +212,7 @@ def test_a_closed_link_keeps_nothing(postgres: PostgresServer, within: bool) -> 
         link.run("asking", pid)
 
 
-def test_sessions_speak_utf8_whatever_the_environment_says(
+def test_sessions_use_utf8_whatever_the_environment_says(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
@@ -224,7 +222,7 @@ def test_sessions_speak_utf8_whatever_the_environment_says(
     assert answer == ("東京🎉",)
 
 
-def test_nothing_is_prepared_so_that_a_pooler_may_stand_between(link: ConnectionPool) -> None:
+def test_no_statement_is_prepared_because_a_pooler_may_be_in_between(link: ConnectionPool) -> None:
     def work(connection: PgConnection) -> int:
         for _ in range(10):
             connection.execute("SELECT 1")

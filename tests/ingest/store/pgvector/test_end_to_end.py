@@ -1,4 +1,4 @@
-"""``rag-pipeline`` with a store that machines share: run, search, kill, and a server that restarts meanwhile."""
+"""``rag-pipeline`` with a shared store: run, search, kill, and a server that restarts meanwhile."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def wait_until_stored(server: PostgresServer, schema: str, least: int) -> None:
     wait_until(lambda: stored(server, schema) >= least)
 
 
-def test_two_machines_store_in_one_place_and_both_are_searched(
+def test_two_machines_share_a_store_and_a_search_finds_both(
     tmp_path: Path, folder: Path, api: Endpoint, postgres: PostgresServer, schema: str
 ) -> None:
     for name in ("one", "two"):
@@ -70,7 +70,7 @@ def test_two_machines_store_in_one_place_and_both_are_searched(
     assert stored(postgres, schema) == 2 * FILES - 1
 
 
-def test_a_killed_run_is_taken_up_again_with_nothing_lost_or_stored_twice(
+def test_a_killed_run_resumes_with_nothing_lost_or_stored_twice(
     tmp_path: Path, folder: Path, api: Endpoint, postgres: PostgresServer, schema: str
 ) -> None:
     api.delay_seconds = 0.02
@@ -85,7 +85,7 @@ def test_a_killed_run_is_taken_up_again_with_nothing_lost_or_stored_twice(
     assert sorted(hit["name"] for hit in hits) == sorted(f"{n}.txt" for n in range(FILES))
 
 
-def test_a_server_that_restarts_in_the_middle_fails_no_file(
+def test_a_server_restart_fails_no_file(
     tmp_path: Path, folder: Path, api: Endpoint, own_postgres: PostgresServer
 ) -> None:
     api.delay_seconds = 0.02
@@ -99,7 +99,7 @@ def test_a_server_that_restarts_in_the_middle_fails_no_file(
     assert len(found("heron", variables, tmp_path / "state")) == FILES
 
 
-def test_a_bad_address_is_one_line(tmp_path: Path, folder: Path, api: Endpoint) -> None:
+def test_an_invalid_url_is_a_one_line_error(tmp_path: Path, folder: Path, api: Endpoint) -> None:
     variables = {**api.env, "RAG_STORE_URL": "postgresql://me:hush@db", "RAG_PIPELINE_ID": "p"}
     for args in (["local-files", str(folder), "--plain"], ["search", "heron"]):
         done = command([*args, "--state-dir", str(tmp_path / "state")], variables)
@@ -111,7 +111,7 @@ def test_a_bad_address_is_one_line(tmp_path: Path, folder: Path, api: Endpoint) 
         assert "hush" not in done.stderr
 
 
-def test_before_anything_is_stored_search_says_what_to_do(
+def test_a_search_of_an_empty_store_says_what_to_do(
     tmp_path: Path, api: Endpoint, postgres: PostgresServer, schema: str
 ) -> None:
     done = command(["search", "heron", "--state-dir", str(tmp_path)], env(api, postgres, schema, "p"))

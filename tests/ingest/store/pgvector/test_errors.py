@@ -1,4 +1,4 @@
-"""What errors of PostgreSQL mean, asked from a server that makes them."""
+"""Classification of errors that a real PostgreSQL server raises."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ADDRESS = PostgresAddress("db", 5432, "rag", "me", "hush")
 
 
 def raised(postgres: PostgresServer, code: str) -> PostgresFailure:
-    """Return what is made of an error the server raises with this code."""
+    """Return the classified error that the server raises with this code."""
     with pytest.raises(psycopg.Error) as caught:
         postgres.execute(_raise(code))
     return classify(caught.value, ADDRESS)
@@ -44,13 +44,13 @@ def _raise(code: str) -> LiteralString:
         ("22012", "the server says ***", False, False),
     ],
 )
-def test_a_code_says_why_and_whether_it_passes(
+def test_a_code_has_a_cause_and_a_retry_decision(
     postgres: PostgresServer, code: str, cause: str, retryable: bool, waited_for: bool
 ) -> None:
     assert raised(postgres, code)[:3] == (cause, retryable, waited_for)
 
 
-def test_tables_that_are_gone_are_said_to_be(postgres: PostgresServer) -> None:
+def test_missing_tables_are_reported(postgres: PostgresServer) -> None:
     with pytest.raises(psycopg.Error) as caught:
         postgres.execute("SELECT 1 FROM no_such_table")
     fault = classify(caught.value, ADDRESS)
@@ -67,12 +67,12 @@ Connect = Callable[[PostgresServer], object]
     [
         (lambda s: _connect(s, user=USER, password="wrong"), "the server refuses this user or password", False),
         (lambda s: _connect(s, user="nobody", password="wrong"), "the server refuses this user or password", False),
-        (lambda s: _connect(s, user=USER), "the server asks for a password", False),
+        (lambda s: _connect(s, user=USER), "the server requires a password", False),
         (lambda s: _connect(s, user=USER, password=PASSWORD, dbname="none"), "there is no database 'none'", False),
         (lambda s: _connect(s, user=USER, password=PASSWORD, dbname='a\nb"'), "there is no database 'a\\nb\"'", False),
         (
             lambda s: _connect(s, user=USER, password=PASSWORD, sslmode="require"),
-            "the server does not speak TLS",
+            "the server does not support TLS",
             False,
         ),
         (lambda s: _connect(s, user=USER, password=PASSWORD, sslmode="hush"), "invalid sslmode value", False),
@@ -93,29 +93,29 @@ Connect = Callable[[PostgresServer], object]
         "no host",
     ],
 )
-def test_why_no_connection_could_be_made(postgres: PostgresServer, connect: Connect, cause: str, passes: bool) -> None:
+def test_a_failed_connection_is_explained(postgres: PostgresServer, connect: Connect, cause: str, passes: bool) -> None:
     with pytest.raises(psycopg.Error) as caught:
         connect(postgres)
     fault = classify(caught.value, ADDRESS)
     assert fault.cause.startswith(cause)
     assert "hush" not in fault.cause
     assert "\n" not in fault.cause
-    assert (fault.retryable, fault.waited_for) == (passes, passes)
+    assert (fault.retryable, fault.wait) == (passes, passes)
 
 
-def test_a_connection_that_breaks_is_waited_for(postgres: PostgresServer) -> None:
+def test_a_broken_connection_is_worth_waiting(postgres: PostgresServer) -> None:
     connection = postgres.connect()
     with pytest.raises(psycopg.Error) as caught:
         connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
     connection.close()
-    assert classify(caught.value, ADDRESS).waited_for
-    assert classify(caught.value, ADDRESS).lost
+    assert classify(caught.value, ADDRESS).wait
+    assert classify(caught.value, ADDRESS).connection_lost
     with pytest.raises(psycopg.Error) as closed:
         connection.execute("SELECT 1")
-    assert classify(closed.value, ADDRESS).waited_for
+    assert classify(closed.value, ADDRESS).wait
 
 
-def test_a_mistake_of_ours_is_not_tried_again() -> None:
+def test_a_programming_error_is_not_retried() -> None:
     assert classify(psycopg.ProgrammingError("odd\nmore"), ADDRESS) == ("odd", False, False, False)
     assert classify(psycopg.DataError(), ADDRESS) == ("DataError", False, False, False)
     assert len(classify(psycopg.DataError("x" * 5000), ADDRESS).cause) == 300

@@ -1,4 +1,4 @@
-"""One owner of a pipeline at a time: others are refused, and one that was away does no harm when it is back."""
+"""One owner of a pipeline at a time: others are rejected, and a former owner that returns does no harm."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def owners(postgres: PostgresServer, schema: str) -> list[tuple[object, ...]]:
 
 
 def run_out(postgres: PostgresServer, schema: str) -> None:
-    """Let all leases be over, as if their holders had not been heard of for long."""
+    """Let all leases expire, as if their holders had not renewed them for long."""
     postgres.execute("UPDATE {}.owners SET until = clock_timestamp() - interval '1 second'", schema)
 
 
-def test_another_owner_is_refused_whatever_it_does_first_and_changes_nothing(opened: Open) -> None:
+def test_another_owner_is_rejected_whatever_it_does_first_and_changes_nothing(opened: Open) -> None:
     one, other = opened("web-1:/state"), opened("web-2:/state")
     put(one)
     for act in (
@@ -66,7 +66,7 @@ def test_another_owner_is_refused_whatever_it_does_first_and_changes_nothing(ope
     assert len(other.search("text", ANY)) == 2
 
 
-def test_a_lease_that_is_given_back_is_taken_at_once(postgres: PostgresServer, schema: str, opened: Open) -> None:
+def test_a_released_lease_is_available_at_once(postgres: PostgresServer, schema: str, opened: Open) -> None:
     one, other = opened("one"), opened("other")
     put(one)
     one.files("q")
@@ -77,19 +77,19 @@ def test_a_lease_that_is_given_back_is_taken_at_once(postgres: PostgresServer, s
     assert owners(postgres, schema) == [("p", "other")]
 
 
-def test_a_restart_goes_on_at_once_after_a_kill(opened: Open) -> None:
+def test_a_restart_after_a_kill_keeps_the_lease(opened: Open) -> None:
     killed = opened("one")
     put(killed)
     put(opened("one"), "b")
 
 
-def test_what_is_held_by_nobody_heard_of_is_taken_over_and_lost_to_who_had_it(
+def test_an_expired_lease_is_taken_over_and_lost_to_its_former_owner(
     postgres: PostgresServer, schema: str, opened: Open
 ) -> None:
     one, other = opened("one"), opened("other")
     put(one)
     run_out(postgres, schema)
-    put(one, "b")  # late, but nobody has taken it
+    put(one, "b")  # expired, but nobody has taken it
     with pytest.raises(StateError):
         put(other)
     run_out(postgres, schema)
@@ -102,9 +102,7 @@ def test_what_is_held_by_nobody_heard_of_is_taken_over_and_lost_to_who_had_it(
     assert set(opened("other").files("p")) == {"a", "b", "c"}
 
 
-def test_a_write_under_way_while_another_takes_over_is_undone(
-    postgres: PostgresServer, schema: str, opened: Open
-) -> None:
+def test_a_write_during_a_takeover_is_rolled_back(postgres: PostgresServer, schema: str, opened: Open) -> None:
     one, other = opened("one"), opened("other")
     put(one)
     failures: list[BaseException] = []
@@ -138,7 +136,7 @@ def test_a_lease_is_renewed_while_nothing_is_written(
     wait_until(lambda: postgres.execute(left, schema) == [(True,)])
 
 
-def test_one_that_lost_it_while_nothing_is_written_says_so_once(
+def test_a_lease_lost_while_nothing_is_written_is_logged_once(
     postgres: PostgresServer,
     schema: str,
     opened: Open,
@@ -157,11 +155,9 @@ def test_one_that_lost_it_while_nothing_is_written_says_so_once(
     assert "'p' was taken over from this process by another process, of other" in caplog.messages[0]
 
 
-def test_a_server_that_is_away_for_a_while_costs_no_lease(
-    own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_short_server_outage_costs_no_lease(own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RENEW_SECONDS", 0.05)
-    store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, owner="one", patience_seconds=600)
+    store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, owner="one", reconnect_seconds=600)
     store.prepare()
     put(store)
     own_postgres.stop()
@@ -175,7 +171,7 @@ def test_a_server_that_is_away_for_a_while_costs_no_lease(
     assert time.monotonic() - began < 60, "it is not waited for as long as for a write"
 
 
-def test_a_store_that_an_older_version_made_gets_the_table(postgres: PostgresServer, schema: str, opened: Open) -> None:
+def test_a_store_of_an_older_version_gets_the_table(postgres: PostgresServer, schema: str, opened: Open) -> None:
     old = opened(None)
     put(old)
     postgres.execute("DROP TABLE {}.owners", schema)
@@ -184,7 +180,7 @@ def test_a_store_that_an_older_version_made_gets_the_table(postgres: PostgresSer
     assert owners(postgres, schema) == [("p", "one")]
 
 
-def test_several_pipelines_of_one_owner_write_at_once(postgres: PostgresServer, schema: str, opened: Open) -> None:
+def test_several_pipelines_of_one_owner_write_concurrently(postgres: PostgresServer, schema: str, opened: Open) -> None:
     store = opened("one")
     failures: list[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""Counting, dropping and checking in PostgreSQL."""
+"""Maintenance of a PostgreSQL store: statistics, drop and check."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ def store(postgres: PostgresServer, schema: str) -> Iterator[PgVectorStore]:
     made.close()
 
 
-def test_the_model_is_read_without_knowing_it(store: PgVectorStore, postgres: PostgresServer, schema: str) -> None:
+def test_the_model_is_read_from_the_store(store: PgVectorStore, postgres: PostgresServer, schema: str) -> None:
     assert maintenance.read_model(postgres.address(schema)) is None
     store.prepare()
     assert maintenance.read_model(postgres.address(schema)) == ("model-a", WIDTH)
 
 
-def test_more_files_than_a_statement_takes_are_dropped(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_files_than_one_statement_deletes_are_dropped(
+    store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(maintenance, "DROP_FILES_AT_ONCE", 2)
     for number in range(5):
         store.replace("papers", file(f"{number}"), [(chunks("heron"), vectors(1))])
@@ -35,7 +37,7 @@ def test_more_files_than_a_statement_takes_are_dropped(store: PgVectorStore, mon
     assert store.pipelines() == {}
 
 
-def test_who_runs_a_pipeline_is_told_and_it_is_not_dropped_meanwhile(
+def test_the_owner_of_a_running_pipeline_is_listed_and_the_pipeline_can_not_be_dropped(
     store: PgVectorStore, postgres: PostgresServer, schema: str
 ) -> None:
     address = postgres.address(schema)
@@ -57,7 +59,7 @@ def test_who_runs_a_pipeline_is_told_and_it_is_not_dropped_meanwhile(
         other.close()
 
 
-def test_a_pipeline_that_has_just_begun_is_told_without_files(
+def test_a_pipeline_that_has_just_started_is_listed_without_files(
     store: PgVectorStore, postgres: PostgresServer, schema: str
 ) -> None:
     runner = PgVectorStore(postgres.address(schema), "model-a", WIDTH, owner="reeds:/state (1)")
@@ -74,7 +76,7 @@ def test_a_store_of_an_older_version_has_no_leases(store: PgVectorStore, postgre
     assert store.pipelines()["papers"].files == 1
 
 
-def test_what_was_tampered_with_is_found(store: PgVectorStore, postgres: PostgresServer, schema: str) -> None:
+def test_manual_changes_are_found(store: PgVectorStore, postgres: PostgresServer, schema: str) -> None:
     for name in ("a", "b", "c"):
         store.replace("papers", file(name), [(chunks("heron", "reeds"), vectors(2))])
     postgres.execute("ALTER TABLE {}.chunks DROP CONSTRAINT chunks_file_fkey", schema)
@@ -96,7 +98,7 @@ def test_what_was_tampered_with_is_found(store: PgVectorStore, postgres: Postgre
     assert store.faults() == others
 
 
-def test_moved_and_copied_files_have_the_faults_of_their_own_chunks(
+def test_faults_of_moved_and_copied_files_are_those_of_their_own_chunks(
     store: PgVectorStore, postgres: PostgresServer, schema: str
 ) -> None:
     store.replace("papers", file("a"), [(chunks("heron", "reeds"), vectors(2))])

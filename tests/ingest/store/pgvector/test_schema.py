@@ -1,4 +1,4 @@
-"""The tables: made once by whoever comes first, checked by all, and one line for everything that is in the way."""
+"""The tables are created once, checked by everyone, and every obstacle is a one-line error."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vec
 
 
 def store(server: PostgresServer, schema: str, width: int = WIDTH, **parts: str) -> PgVectorStore:
-    return PgVectorStore(server.address(schema, **parts), "model-a", width, patience_seconds=0)
+    return PgVectorStore(server.address(schema, **parts), "model-a", width, reconnect_seconds=0)
 
 
 def refused(server: PostgresServer, schema: str, width: int = WIDTH, **parts: str) -> str:
-    """Return the line that says why no store can be made or used there."""
+    """Return the error message for a store that can't be created or used."""
 
     def prepare() -> None:
         opened = store(server, schema, width, **parts)
@@ -39,7 +39,7 @@ def refused(server: PostgresServer, schema: str, width: int = WIDTH, **parts: st
 
 @pytest.fixture
 def database(postgres: PostgresServer, schema: str) -> Iterator[str]:
-    """A database without pgvector, under the name of the test's schema."""
+    """A database without pgvector, named like the test's schema."""
     postgres.execute("CREATE DATABASE {}", schema)
     yield schema
     postgres.execute("DROP DATABASE {} WITH (FORCE)", schema)
@@ -47,7 +47,7 @@ def database(postgres: PostgresServer, schema: str) -> Iterator[str]:
 
 @pytest.fixture
 def user(postgres: PostgresServer, schema: str) -> Iterator[str]:
-    """Somebody without any rights."""
+    """A user without any permission."""
     name = f"user_{schema}"
     postgres.execute("CREATE ROLE {} LOGIN PASSWORD 'hush/#?@1'", name)
     yield name
@@ -55,7 +55,7 @@ def user(postgres: PostgresServer, schema: str) -> Iterator[str]:
     postgres.execute("DROP ROLE {}", name)
 
 
-def test_opening_and_searching_make_nothing(postgres: PostgresServer, schema: str) -> None:
+def test_opening_and_searching_create_nothing(postgres: PostgresServer, schema: str) -> None:
     opened = store(postgres, schema)
     assert not opened.exists
     assert opened.search("a", ANY) == []
@@ -64,7 +64,7 @@ def test_opening_and_searching_make_nothing(postgres: PostgresServer, schema: st
     assert postgres.execute("SELECT 1 FROM pg_namespace WHERE nspname = {}::text".replace("{}", f"'{schema}'")) == []
 
 
-def test_everything_is_made_where_nothing_is(postgres: PostgresServer, database: str) -> None:
+def test_everything_is_created_in_an_empty_database(postgres: PostgresServer, database: str) -> None:
     opened = store(postgres, "", database=database)
     opened.prepare()
     assert opened.exists
@@ -73,12 +73,12 @@ def test_everything_is_made_where_nothing_is(postgres: PostgresServer, database:
     assert found == [(tables.FORMAT, "model-a", WIDTH)]
 
 
-def test_many_may_make_it_at_once(postgres: PostgresServer, database: str) -> None:
+def test_many_processes_can_create_the_store_at_once(postgres: PostgresServer, database: str) -> None:
     start = threading.Barrier(6)
     failures: list[BaseException] = []
 
     def make(number: int) -> None:
-        # Two schemas in one database, which both need the extension.
+        # Two schemas in one database that both need the extension.
         opened = store(postgres, f"s{number % 2}", database=database)
         try:
             start.wait(30)
@@ -97,8 +97,8 @@ def test_many_may_make_it_at_once(postgres: PostgresServer, database: str) -> No
         assert postgres.execute("SELECT count(*) FROM {}.files", schema, database=database) == [(3,)]
 
 
-def test_what_can_not_be_finished_is_not_begun(postgres: PostgresServer, user: str, database: str) -> None:
-    # Somebody who may make a schema, but no extension.
+def test_a_store_that_can_not_be_completed_is_not_created(postgres: PostgresServer, user: str, database: str) -> None:
+    # A user who may create a schema, but no extension.
     postgres.execute("GRANT CREATE ON DATABASE {} TO {}", database, user)
     told = refused(postgres, "", database=database, user=user, password=PASSWORD)
     assert told.endswith("let an administrator run in this database: CREATE EXTENSION vector")
@@ -110,9 +110,7 @@ def test_what_can_not_be_finished_is_not_begun(postgres: PostgresServer, user: s
     opened.close()
 
 
-def test_a_schema_that_an_administrator_made_needs_no_right_to_make_one(
-    postgres: PostgresServer, schema: str, user: str
-) -> None:
+def test_an_existing_schema_needs_no_permission_to_create_one(postgres: PostgresServer, schema: str, user: str) -> None:
     assert refused(postgres, schema, user=user).endswith("the user needs more rights")
     postgres.execute("CREATE SCHEMA {} AUTHORIZATION {}", schema, user)
     opened = store(postgres, schema, user=user)
@@ -120,7 +118,7 @@ def test_a_schema_that_an_administrator_made_needs_no_right_to_make_one(
     opened.close()
 
 
-def test_a_reader_needs_rights_to_read_alone(postgres: PostgresServer, schema: str, user: str) -> None:
+def test_a_reader_needs_only_read_permissions(postgres: PostgresServer, schema: str, user: str) -> None:
     writer = store(postgres, schema)
     writer.replace("p", file("a"), [(chunks("text"), vectors(1))])
     postgres.execute("GRANT USAGE ON SCHEMA {} TO {}", schema, user)
@@ -134,10 +132,10 @@ def test_a_reader_needs_rights_to_read_alone(postgres: PostgresServer, schema: s
     writer.close()
 
 
-def test_pgvector_may_be_in_a_schema_that_no_search_path_names(postgres: PostgresServer, database: str) -> None:
+def test_pgvector_can_be_in_a_schema_outside_the_search_path(postgres: PostgresServer, database: str) -> None:
     postgres.execute('CREATE SCHEMA "Ext\'ns"', database=database)
     postgres.execute('CREATE EXTENSION vector SCHEMA "Ext\'ns"', database=database)
-    for width in (WIDTH, tables.MOST_INDEXED_DIMENSIONS + 1):
+    for width in (WIDTH, tables.MAX_INDEXED_DIMENSIONS + 1):
         opened = store(postgres, f"w{width}", width, database=database)
         opened.replace("p", file("a"), [(chunks("text"), vectors(1, width=width))])
         assert opened.search("text", vectors(1, width=width)[0])[0].score == pytest.approx(1)
@@ -145,20 +143,20 @@ def test_pgvector_may_be_in_a_schema_that_no_search_path_names(postgres: Postgre
 
 
 @pytest.mark.parametrize("width", [1, 2_001, 4_000, 4_001, 16_000])
-def test_vectors_of_any_length_that_pgvector_takes(postgres: PostgresServer, schema: str, width: int) -> None:
+def test_vectors_of_every_length_that_pgvector_allows(postgres: PostgresServer, schema: str, width: int) -> None:
     opened = store(postgres, schema, width)
     opened.replace("p", file("a"), [(chunks(*["text"] * 3), vectors(3, 1, width))])
     assert opened.search("", vectors(3, 1, width)[1], limit=1)[0].place == "page 2" or width == 1
     opened.close()
     indexed = postgres.execute("SELECT to_regclass(%s)".replace("%s", f"'{schema}.chunks_embedding'")) != [(None,)]
-    assert indexed == (width <= tables.MOST_INDEXED_DIMENSIONS)
+    assert indexed == (width <= tables.MAX_INDEXED_DIMENSIONS)
 
 
-def test_vectors_that_are_too_long_are_refused(postgres: PostgresServer, schema: str) -> None:
+def test_vectors_that_are_too_long_are_rejected(postgres: PostgresServer, schema: str) -> None:
     assert "16,000 dimensions at most, not 16,001" in refused(postgres, schema, 16_001)
 
 
-def test_a_newer_format_is_named(postgres: PostgresServer, schema: str) -> None:
+def test_a_newer_format_is_an_error_that_names_it(postgres: PostgresServer, schema: str) -> None:
     opened = store(postgres, schema)
     opened.prepare()
     opened.close()
@@ -170,7 +168,7 @@ def test_a_newer_format_is_named(postgres: PostgresServer, schema: str) -> None:
     assert f"DROP SCHEMA {schema} CASCADE" in refused(postgres, schema)
 
 
-def test_a_store_of_format_1_is_brought_to_format_2(postgres: PostgresServer, schema: str) -> None:
+def test_a_store_of_format_1_is_upgraded_to_format_2(postgres: PostgresServer, schema: str) -> None:
     opened = store(postgres, schema)
     opened.replace("p", file("a"), [(chunks("kept"), vectors(1))])
     opened.close()
@@ -183,10 +181,10 @@ def test_a_store_of_format_1_is_brought_to_format_2(postgres: PostgresServer, sc
     assert [hit.file_id for hit in everything(opened)] == ["b"]
     opened.close()
     assert postgres.execute("SELECT format FROM {}.store", schema) == [(2,)]
-    postgres.execute("DROP INDEX {}.files_by_id", schema)  # it is there
+    postgres.execute("DROP INDEX {}.files_by_id", schema)  # the tables exist
 
 
-def test_whoever_does_not_own_a_store_of_format_1_is_told_what_to_run(
+def test_a_user_who_does_not_own_a_store_of_format_1_is_told_what_to_run(
     postgres: PostgresServer, schema: str, user: str
 ) -> None:
     opened = store(postgres, schema)
@@ -201,20 +199,22 @@ def test_whoever_does_not_own_a_store_of_format_1_is_told_what_to_run(
     assert "let the owner run CREATE INDEX IF NOT EXISTS files_by_id ON" in told
 
 
-def test_an_old_pgvector_is_named(postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_pgvector_is_an_error_that_names_it(
+    postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tables, "OLDEST_PGVECTOR", (0, 80))
     assert "has pgvector 0.8.5, and 0.80 is needed" in refused(postgres, schema)
 
 
-def test_an_extension_that_is_gone_is_named(postgres: PostgresServer, database: str) -> None:
+def test_a_removed_extension_is_an_error_that_names_it(postgres: PostgresServer, database: str) -> None:
     opened = store(postgres, "", database=database)
     opened.prepare()
     opened.close()
     postgres.execute("DROP EXTENSION vector CASCADE", database=database)
-    assert "the extension vector is gone" in refused(postgres, "", database=database)
+    assert "the extension vector was removed" in refused(postgres, "", database=database)
 
 
-def test_a_server_without_pgvector_is_told_what_to_install(
+def test_the_error_for_a_server_without_pgvector_says_what_to_install(
     postgres: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "EXTENSION", "no_such_extension")
@@ -222,16 +222,16 @@ def test_a_server_without_pgvector_is_told_what_to_install(
     assert told.endswith("no pgvector: install it there (Debian: apt-get install postgresql-16-pgvector)")
 
 
-def test_another_encoding_is_refused(postgres: PostgresServer, database: str) -> None:
+def test_another_encoding_is_rejected(postgres: PostgresServer, database: str) -> None:
     name = f"{database}_latin"
     postgres.execute("CREATE DATABASE {} ENCODING 'LATIN1' TEMPLATE template0", name)
     try:
-        assert "the database's encoding is LATIN1, and UTF8 is needed" in refused(postgres, "", database=name)
+        assert "the database's encoding is LATIN1, but UTF8 is needed" in refused(postgres, "", database=name)
     finally:
         postgres.execute("DROP DATABASE {} WITH (FORCE)", name)
 
 
-def test_tables_that_were_dropped_meanwhile_are_one_line(postgres: PostgresServer, schema: str) -> None:
+def test_tables_dropped_meanwhile_are_a_one_line_error(postgres: PostgresServer, schema: str) -> None:
     opened = store(postgres, schema)
     opened.replace("p", file("a"), [(chunks("text"), vectors(1))])
     postgres.execute("DROP SCHEMA {} CASCADE", schema)
@@ -241,7 +241,7 @@ def test_tables_that_were_dropped_meanwhile_are_one_line(postgres: PostgresServe
     opened.close()
 
 
-def test_what_is_left_of_a_store_or_is_none_is_said_to_be_removed(postgres: PostgresServer, schema: str) -> None:
+def test_the_error_for_an_incomplete_store_says_how_to_remove_it(postgres: PostgresServer, schema: str) -> None:
     postgres.execute("CREATE SCHEMA {}", schema)
     postgres.execute("CREATE TABLE {}.store (x int)", schema)
     assert f"remove it (DROP SCHEMA IF EXISTS {schema} CASCADE) and start" in refused(postgres, schema)
@@ -254,11 +254,11 @@ def test_what_is_left_of_a_store_or_is_none_is_said_to_be_removed(postgres: Post
     opened.close()
 
 
-def test_a_maker_that_dies_in_the_middle_leaves_nothing(
+def test_a_process_that_dies_during_creation_leaves_nothing(
     postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "_INDEX", "SELECT pg_terminate_backend(pg_backend_pid())")
-    link = ConnectionPool(postgres.address(schema), patience_seconds=0)
+    link = ConnectionPool(postgres.address(schema), reconnect_seconds=0)
     with pytest.raises(StoreError, match="failed"):
         link.run("making", lambda c: tables.create_store(c, postgres.address(schema), "model-a", WIDTH))
     link.close()

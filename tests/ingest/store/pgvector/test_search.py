@@ -1,4 +1,4 @@
-"""Searching a store that is too large to compare everything, and one moment seen by all steps of a search."""
+"""Searches of a large store use the index, and all steps of a search read one snapshot."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def fill(store: PgVectorStore, seed: int = 0) -> None:
 
 
 def reader_by_index(server: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> PgVectorStore:
-    """Open the store for sessions that use an index also on a table as small as those of tests."""
+    """Open the store with sessions that use the index even on small tables."""
     monkeypatch.setenv("PGOPTIONS", "-c enable_seqscan=off -c enable_sort=off")
     return PgVectorStore(server.address(schema), "model-a", WIDTH)
 
 
-def test_the_index_finds_what_comparing_everything_finds(
+def test_the_index_finds_the_same_as_an_exact_comparison(
     postgres: PostgresServer, schema: str, store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for turn in range(5):  # rows that are gone don't take the places of those that are there
+    for turn in range(5):  # deleted rows do not take the places of existing ones
         fill(store, 10 * turn)
     questions = vectors(20, 77)
     exact = [store.search("", question, limit=10) for question in questions]
@@ -52,27 +52,29 @@ def test_the_index_finds_what_comparing_everything_finds(
     reader.close()
 
 
-def test_the_indexes_are_what_finds_them(
+def test_the_indexes_are_used(
     postgres: PostgresServer, schema: str, store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "EXACT_BYTES", 0)
     fill(store)
     reader = reader_by_index(postgres, schema, monkeypatch)
     reader.search("line", ANY)
-    reader.close()  # which is when a session tells what it used
+    reader.close()  # a session reports its index usage at its end
     used = f"SELECT indexrelname FROM pg_stat_user_indexes WHERE schemaname = '{schema}' AND idx_scan > 0"
     wait_until(lambda: {("chunks_embedding",), ("chunks_words",)} <= set(postgres.execute(used)))
 
 
 def by_words_alone(store: PgVectorStore, question: str) -> list[str]:
-    """Return the texts that words find, where all vectors are alike: without what the place gives them."""
+    """Return the texts found by words alone: all vectors are equal."""
     hits = store.search(question, ANY, limit=100)
     places = {hit.place: rank for rank, hit in enumerate(store.search("", ANY, limit=100), 1)}
     scores = [(round(hit.score - 0.5 * 61 / (60 + places[hit.place]), 6), hit.text) for hit in hits]
     return [text for score, text in sorted(scores, reverse=True) if score > 0]
 
 
-def test_a_common_word_is_not_followed_everywhere(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_common_word_is_searched_in_a_limited_number_of_chunks(
+    store: PgVectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(search, "MATCHES_PER_WORD", 10)
     texts = [*["common filler"] * 50, "common zebrafish"]
     store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))])
@@ -85,13 +87,13 @@ def test_a_rare_word_weighs_more_than_a_common_one(store: PgVectorStore) -> None
     assert by_words_alone(store, "common zebrafish")[0] == "zebrafish two"
 
 
-def test_two_words_of_one_stem_count_once(store: PgVectorStore) -> None:
+def test_two_words_with_the_same_stem_count_once(store: PgVectorStore) -> None:
     texts = ["she runs", "otters swim well", "nothing"]
     store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), 3, axis=0))])
     assert by_words_alone(store, "run running runs swim well") == ["otters swim well", "she runs"]
 
 
-def test_a_search_sees_one_moment(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_reads_one_snapshot(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.replace("p", file("a", "1"), [(chunks("old one", "old two"), vectors(2))])
     rank = search._ranked
 
@@ -106,6 +108,6 @@ def test_a_search_sees_one_moment(store: PgVectorStore, monkeypatch: pytest.Monk
     assert store.search("old", ANY) == []
 
 
-def test_a_vector_without_direction_is_answered(store: PgVectorStore) -> None:
+def test_a_zero_vector_is_searched(store: PgVectorStore) -> None:
     store.replace("p", file("a"), [(chunks("text"), vectors(1))])
     assert len(store.search("text", np.zeros(WIDTH, np.float32))) == 1

@@ -1,4 +1,4 @@
-"""What a server brings with it: restarts, crashes, several writers of one file, long files, secrets in errors."""
+"""The PostgreSQL store: restarts, crashes, concurrent writers, long files, secrets in errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write(store: PgVectorStore, name: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["restart", "crash"])
-def test_a_run_goes_on_over_restarts_of_the_server(
+def test_writes_continue_over_restarts_of_the_server(
     own_postgres: PostgresServer, crash: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = PgVectorStore(own_postgres.address(), "model-a", WIDTH)
@@ -68,12 +68,12 @@ def test_a_run_goes_on_over_restarts_of_the_server(
     }
     texts = sorted(text for number in written for text in generation(number))
     assert sorted(hit.text for hit in everything(store)) == texts
-    # A client of an earlier test may end meanwhile.
+    # A client of an earlier test may disconnect meanwhile.
     assert [record for record in caplog.records if record.name.startswith("rag_pipeline.ingest")] == []
     store.close()
 
 
-def test_a_crash_of_the_server_leaves_the_old_chunks_or_the_new_ones_once(own_postgres: PostgresServer) -> None:
+def test_after_a_server_crash_the_old_chunks_or_the_new_ones_are_stored_once(own_postgres: PostgresServer) -> None:
     place = Place("postgres", own_postgres.url())
     written, pick = 0, random.Random(7)
     for _ in range(3):
@@ -93,7 +93,7 @@ def test_a_crash_of_the_server_leaves_the_old_chunks_or_the_new_ones_once(own_po
         written = found
 
 
-def test_two_who_replace_one_file_do_so_one_after_the_other(postgres: PostgresServer, schema: str) -> None:
+def test_two_writers_of_one_file_take_turns(postgres: PostgresServer, schema: str) -> None:
     failures: list[BaseException] = []
 
     def run(first: int) -> None:
@@ -117,7 +117,7 @@ def test_two_who_replace_one_file_do_so_one_after_the_other(postgres: PostgresSe
     store.close()
 
 
-def test_processes_write_different_pipelines_at_once(postgres: PostgresServer, schema: str) -> None:
+def test_processes_write_different_pipelines_concurrently(postgres: PostgresServer, schema: str) -> None:
     place = Place("postgres", postgres.url(schema=schema))
     other = place.open()
     with place.write(0) as process:
@@ -132,9 +132,7 @@ def test_processes_write_different_pipelines_at_once(postgres: PostgresServer, s
     other.close()
 
 
-def test_a_write_that_waits_too_long_for_a_lock_may_be_tried_again(
-    postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_timeout_is_retryable(postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements, "BEGIN", "BEGIN; SET LOCAL lock_timeout = '50ms'")
     store = PgVectorStore(postgres.address(schema), "model-a", WIDTH)
     write(store, "a", 1)
@@ -148,14 +146,14 @@ def test_a_write_that_waits_too_long_for_a_lock_may_be_tried_again(
     store.close()
 
 
-def test_a_long_file_is_stored_in_parts_and_counts_as_one(
+def test_a_long_file_is_stored_in_parts_and_visible_as_one(
     postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunk_buffer, "CHUNKS_AT_ONCE", 7)
     store = PgVectorStore(postgres.address(schema), "model-a", WIDTH)
     store.replace("p", file("a"), [(chunks(*(f"line {n}" for n in range(100))), vectors(100))])
     assert sorted(int(hit.text.split()[1]) for hit in everything(store)) == list(range(100))
-    # An error in a late part takes the early ones with it.
+    # An error in a later part also rolls back the earlier parts.
     with pytest.raises(StoreError, match="storing 'a' failed"):
         store.replace("p", file("a", "2"), [([*chunks(*["new"] * 50), *chunks("again 0")], vectors(51))])
     assert store.files("p")["a"].content_hash == "h"
@@ -166,7 +164,7 @@ def test_a_long_file_is_stored_in_parts_and_counts_as_one(
 def test_the_memory_of_a_write_does_not_grow_with_the_file(
     postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "MOST_INDEXED_DIMENSIONS", 0)  # the server's index is not the matter here
+    monkeypatch.setattr(tables, "MAX_INDEXED_DIMENSIONS", 0)  # without an index, which is not tested here
     store = PgVectorStore(postgres.address(schema), "model-a", 384)
     count = 12_000
     made = vectors(500, 1, 384)
@@ -192,8 +190,8 @@ def test_many_files_are_listed(postgres: PostgresServer, schema: str, monkeypatc
     store.close()
 
 
-def test_an_error_names_the_place_and_the_file_and_no_secret(own_postgres: PostgresServer) -> None:
-    store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, patience_seconds=0)
+def test_an_error_names_address_and_file_but_no_secret(own_postgres: PostgresServer) -> None:
+    store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, reconnect_seconds=0)
     store.prepare()
     own_postgres.stop()
     with pytest.raises(StoreError) as caught:
@@ -207,9 +205,9 @@ def test_an_error_names_the_place_and_the_file_and_no_secret(own_postgres: Postg
     store.close()
 
 
-def test_a_run_that_is_stopped_does_not_wait_for_the_server(own_postgres: PostgresServer) -> None:
+def test_a_stopped_run_does_not_wait_for_the_server(own_postgres: PostgresServer) -> None:
     stop = threading.Event()
-    store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, stop=stop, patience_seconds=3600)
+    store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, stop=stop, reconnect_seconds=3600)
     own_postgres.stop()
     stop.set()
     with pytest.raises(Stopped):

@@ -1,4 +1,4 @@
-"""``rag-pipeline store`` with a store that machines share."""
+"""``rag-pipeline store`` with a shared store."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 class Machine:
-    """A machine with a state folder of its own, whose pipeline is called as the machine is."""
+    """A machine with its own state folder, and a pipeline named like the machine."""
 
     def __init__(self, name: str, tmp_path: Path, url: str, api: Endpoint) -> None:
         self.state = tmp_path / f"state of {name}"
@@ -65,7 +65,9 @@ def test_pipelines_of_all_machines_are_listed(machines: tuple[Machine, Machine],
     assert (two["id"], two["files"], two["source"], two["in_ledger"]) == ("two", 3, None, False)
 
 
-def test_check_compares_what_it_has_and_says_what_it_has_not(machines: tuple[Machine, Machine], folder: Path) -> None:
+def test_check_compares_files_with_the_ledger_and_says_what_it_can_not_check(
+    machines: tuple[Machine, Machine], folder: Path
+) -> None:
     one = machines[0]
     done = one.store("check")
     assert (done.returncode, done.stdout) == (ExitCode.OK, "2 pipelines, 6 files, 6 chunks: all agrees\n")
@@ -90,7 +92,7 @@ def test_drop_removes_from_store_and_ledger_also_from_another_machine(
     assert postgres.execute("SELECT FROM {}.owners", schema) == []
 
 
-def test_what_runs_is_refused_and_others_beside_it_are_dropped(machines: tuple[Machine, Machine], folder: Path) -> None:
+def test_a_running_pipeline_can_not_be_dropped_but_others_can(machines: tuple[Machine, Machine], folder: Path) -> None:
     one = machines[0]
     with process([str(folder), "--state-dir", str(one.state)], one.env) as running:
         running.wait(lambda state: state["status"] == "idle")
@@ -106,22 +108,24 @@ def test_what_runs_is_refused_and_others_beside_it_are_dropped(machines: tuple[M
     assert len(found("heron", one.env, one.state)) == 3
 
 
-def test_what_was_killed_is_dropped_at_once_where_it_ran(machines: tuple[Machine, Machine], folder: Path) -> None:
+def test_a_killed_pipeline_can_be_dropped_at_once_on_its_own_machine(
+    machines: tuple[Machine, Machine], folder: Path
+) -> None:
     one, two = machines
     with process([str(folder), "--state-dir", str(one.state)], one.env) as running:
         running.wait(lambda state: state["status"] == "idle")
         running.end(signal.SIGKILL)
-    assert two.store("drop", "one", "--yes").returncode == ExitCode.STATE  # another machine can't tell
+    assert two.store("drop", "one", "--yes").returncode == ExitCode.STATE  # another machine can't know
     assert one.store("drop", "one", "--yes").returncode == ExitCode.OK
 
 
-def test_compact_says_what_the_server_does(machines: tuple[Machine, Machine]) -> None:
+def test_compact_reports_that_the_server_vacuums(machines: tuple[Machine, Machine]) -> None:
     done = machines[0].store("compact")
     assert (done.returncode, done.stderr) == (ExitCode.OK, "")
     assert done.stdout.endswith(": vacuumed and analyzed; PostgreSQL's autovacuum does the same by itself\n")
 
 
-def test_where_nothing_is_stored_the_address_is_named(
+def test_the_error_for_an_empty_store_names_the_address(
     tmp_path: Path, postgres: PostgresServer, schema: str, api: Endpoint
 ) -> None:
     done = Machine("one", tmp_path, postgres.url(schema=schema), api).store("list")

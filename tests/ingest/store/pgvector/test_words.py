@@ -1,4 +1,4 @@
-"""The words of a text: the same for what is stored and what is asked."""
+"""Splitting texts and questions into words."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ TEXTS = {
 
 
 @pytest.mark.parametrize(("text", "found"), TEXTS.items(), ids=ascii)
-def test_words_of(text: str, found: list[str]) -> None:
+def test_words_of_a_text(text: str, found: list[str]) -> None:
     assert list(words(text)) == [normalize("NFC", word) for word in found]
 
 
 @given(st.text())
-def test_what_is_indexed_is_the_words_with_a_space_between(text: str) -> None:
+def test_indexed_text_is_the_words_separated_by_spaces(text: str) -> None:
     indexed = index_text(text)
     indexed.encode("utf-8")
     assert "\0" not in indexed
@@ -44,15 +44,15 @@ def test_what_is_indexed_is_the_words_with_a_space_between(text: str) -> None:
 
 
 @given(st.text())
-def test_small_and_capital_letters_are_alike(text: str) -> None:
+def test_case_does_not_matter(text: str) -> None:
     ascii_text = text.encode("ascii", "ignore").decode()
     assert index_text(ascii_text.upper()) == index_text(ascii_text.lower())
 
 
-def test_a_question_is_its_first_words_once_each() -> None:
+def test_a_query_has_the_first_distinct_words() -> None:
     assert query_words("is it, or is it not") == ["is", "it", "or", "not"]
     assert query_words(" ".join(f"w{n}" for n in range(1000))) == [f"w{n}" for n in range(MAX_QUERY_WORDS)]
 
 
-def test_a_word_without_end_is_cut() -> None:
+def test_a_very_long_word_is_cut() -> None:
     assert index_text("x" * 1_000_000) == "x" * 200

@@ -1,4 +1,4 @@
-"""Google's JSON files: what each may be, and one line for each that is not."""
+"""Google's JSON files: valid ones are read, and each invalid one is a one-line error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rag_pipeline.sources.google_drive.auth.credential_files import (
     source_of,
 )
 from rag_pipeline.sources.google_drive.errors import CredentialsError
-from tests.sources.google_drive.asking import write_json
+from tests.sources.google_drive.support import write_json
 
 NOBODY = 65534
 
@@ -55,24 +55,24 @@ def test_the_client_of_a_desktop_app_is_read(tmp_path: Path) -> None:
     assert "hush" not in repr(client)
 
 
-def test_a_service_account_in_its_place_is_told_where_to_go(tmp_path: Path) -> None:
+def test_a_service_account_instead_of_a_client_names_its_own_variable(tmp_path: Path) -> None:
     line = refused(tmp_path, {"type": "service_account", "private_key": "hush"})
     assert line.endswith(f"is the key of a service account: set {KEY_FILE} instead")
 
 
-def test_a_web_client_in_its_place_is_named(tmp_path: Path) -> None:
+def test_a_web_client_is_rejected(tmp_path: Path) -> None:
     assert "is an OAuth client of the type Web application" in refused(tmp_path, {"web": INSTALLED})
 
 
 @pytest.mark.parametrize(
     "data", [{}, {"installed": []}, {"installed": {}}, {"installed": {**INSTALLED, "client_id": 1}}]
 )
-def test_what_is_no_client_says_what_was_expected(tmp_path: Path, data: object) -> None:
+def test_an_invalid_client_error_says_what_was_expected(tmp_path: Path, data: object) -> None:
     assert "expected the JSON of an OAuth client of the type Desktop app" in refused(tmp_path, data)
 
 
 @pytest.mark.parametrize("key", ["auth_uri", "token_uri"])
-def test_a_client_that_would_send_its_secret_elsewhere_is_refused(tmp_path: Path, key: str) -> None:
+def test_a_client_that_would_send_its_secret_elsewhere_is_rejected(tmp_path: Path, key: str) -> None:
     line = refused(tmp_path, {"installed": {**INSTALLED, key: "https://oauth2.example.com/token"}})
     assert line.endswith("expected an auth_uri and a token_uri of Google's")
 
@@ -91,19 +91,19 @@ def test_an_unset_variable_is_named() -> None:
         ("~nobody-of-that-name/key.json", "no such path"),
     ],
 )
-def test_a_file_that_can_t_be_read_is_named_with_the_reason(
+def test_an_unreadable_file_is_named_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, why: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    os.mkfifo("pipe")  # nobody writes to it
+    os.mkfifo("pipe")  # it has no writer
     with pytest.raises(CredentialsError, match=rf"^KEY=x: expected the path of a key \({why}\)$"):
         read_json_file(name, "KEY=x", "a key")
 
 
-def test_a_file_that_may_not_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_a_file_without_read_permission_is_named_with_the_reason(tmp_path: Path) -> None:
     path = write_json(tmp_path / "key.json", {})
     path.chmod(0)
-    is_root = os.geteuid() == 0  # who may read everything
+    is_root = os.geteuid() == 0  # root may read everything
     try:
         if is_root:
             os.seteuid(NOBODY)
@@ -114,7 +114,7 @@ def test_a_file_that_may_not_be_read_is_named_with_the_reason(tmp_path: Path) ->
             os.seteuid(0)
 
 
-def test_the_json_itself_in_place_of_its_path_is_not_repeated() -> None:
+def test_the_json_itself_instead_of_its_path_is_not_quoted() -> None:
     for value in (json.dumps({"private_key": "hush"}), '\n {"a": 1}', "a" * 2000, "eyJ\nabc"):
         with pytest.raises(CredentialsError) as raised:
             source_of(KEY_FILE, value)
@@ -125,7 +125,7 @@ def test_the_json_itself_in_place_of_its_path_is_not_repeated() -> None:
 
 
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")) | st.just("[" * 100_000))
-def test_a_text_is_an_object_or_refused_without_being_repeated(text: str) -> None:
+def test_invalid_json_is_rejected_without_quoting_it(text: str) -> None:
     said = None
     try:
         made: Any = parse_json(text, "KEY=x", "a key")
@@ -134,7 +134,7 @@ def test_a_text_is_an_object_or_refused_without_being_repeated(text: str) -> Non
     assert said == "KEY=x: expected a key, but it is not a JSON object" if said else isinstance(made, dict)
 
 
-def test_a_file_of_other_data_is_told_from_a_key(tmp_path: Path) -> None:
+def test_a_binary_file_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     path.write_bytes(b"\x89PNG\xff")
     with pytest.raises(CredentialsError, match=r"^KEY=x: expected a key, not other data$"):

@@ -1,4 +1,4 @@
-"""Who asks Drive: each way to say so, and one clear line for each that can't be used."""
+"""The credentials for Drive: each source, and a clear one-line error for each that is unusable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rag_pipeline.sources.google_drive.auth.credentials import SCOPE, DriveCrede
 from rag_pipeline.sources.google_drive.auth.token_file import TOKEN_NAME, Grant, load_grant, save_grant
 from rag_pipeline.sources.google_drive.errors import CredentialsError
 from tests.drive import DriveServer
-from tests.sources.google_drive.asking import write_json
+from tests.sources.google_drive.support import write_json
 
 INLINE, CLIENT, KEY_FILE = (
     "GOOGLE_DRIVE_CREDENTIALS_JSON",
@@ -25,13 +25,13 @@ INLINE, CLIENT, KEY_FILE = (
 
 
 def root_of(access: DriveCredentials, server: DriveServer) -> int:
-    """Ask Drive for something, and return the answer's status."""
+    """Request the root folder, and return the status code."""
     with access.open_session(server.url) as session:
         return session.get(f"{server.url}/drive/v3/files/root", params={"fields": "id"}, timeout=30).status_code
 
 
 def signed_in(server: DriveServer, tmp_path: Path) -> dict[str, str]:
-    """Leave a person's sign-in in the folder; return the environment to use it with."""
+    """Save a person's sign-in in the folder; return the environment that uses it."""
     user = server.authorized_user()
     save_grant(tmp_path / TOKEN_NAME, Grant(str(user["client_id"]), str(user["refresh_token"])))
     return {CLIENT: str(write_json(tmp_path / "client.json", server.client_secrets()))}
@@ -45,20 +45,20 @@ def refused(env: dict[str, str], state_dir: Path) -> str:
     return str(raised.value)
 
 
-def test_a_service_account_asks_with_its_key_inline(tmp_path: Path) -> None:
+def test_a_service_account_with_an_inline_key(tmp_path: Path) -> None:
     with DriveServer() as server:
         access = read_credentials({INLINE: json.dumps(server.service_account())}, tmp_path)
         assert access.who == server.service_account()["client_email"]
         assert root_of(access, server) == 200
 
 
-def test_a_service_account_asks_with_its_key_in_a_file(tmp_path: Path) -> None:
+def test_a_service_account_with_a_key_file(tmp_path: Path) -> None:
     with DriveServer() as server:
         path = write_json(tmp_path / "key.json", server.service_account())
         assert root_of(read_credentials({KEY_FILE: str(path)}, tmp_path), server) == 200
 
 
-def test_a_key_that_everyone_can_read_is_told_of_once_and_taken(
+def test_a_key_that_everyone_can_read_is_used_with_one_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with DriveServer() as server:
@@ -71,7 +71,7 @@ def test_a_key_that_everyone_can_read_is_told_of_once_and_taken(
         assert line == f"{KEY_FILE}={path} can be read or written by everyone (mode 0644): run chmod 600 on it"
 
 
-def test_people_are_told_apart_by_what_they_granted_and_read_of_none_of_it(tmp_path: Path) -> None:
+def test_accounts_of_different_grants_differ_and_reveal_no_token(tmp_path: Path) -> None:
     with DriveServer() as server:
         env = signed_in(server, tmp_path)
         first, again = read_credentials(env, tmp_path), read_credentials(env, tmp_path)
@@ -84,12 +84,12 @@ def test_people_are_told_apart_by_what_they_granted_and_read_of_none_of_it(tmp_p
         assert account.account == account.who
 
 
-def test_a_person_asks_with_what_was_granted_before(tmp_path: Path) -> None:
+def test_a_person_with_a_saved_sign_in(tmp_path: Path) -> None:
     with DriveServer() as server:
         assert root_of(read_credentials(signed_in(server, tmp_path), tmp_path), server) == 200
 
 
-def test_what_is_for_drive_alone_comes_before_what_is_for_all_of_google(tmp_path: Path) -> None:
+def test_variables_for_drive_take_precedence_over_the_general_one(tmp_path: Path) -> None:
     with DriveServer() as server:
         env = {INLINE: json.dumps(server.service_account()), KEY_FILE: "/nonexistent"}
         assert root_of(read_credentials(env, tmp_path), server) == 200
@@ -97,16 +97,16 @@ def test_what_is_for_drive_alone_comes_before_what_is_for_all_of_google(tmp_path
         assert root_of(read_credentials(env, tmp_path), server) == 200
 
 
-def test_nothing_more_than_reading_is_asked_for() -> None:
+def test_only_the_read_scope_is_requested() -> None:
     assert SCOPE == "https://www.googleapis.com/auth/drive.readonly"
 
 
-def test_without_credentials_the_line_names_all_ways(tmp_path: Path) -> None:
+def test_the_error_without_credentials_names_all_variables(tmp_path: Path) -> None:
     line = refused({}, tmp_path)
     assert all(name in line for name in (INLINE, CLIENT, KEY_FILE))
 
 
-def test_two_that_are_for_drive_alone_are_one_too_many(tmp_path: Path) -> None:
+def test_two_variables_for_drive_are_an_error(tmp_path: Path) -> None:
     assert refused({INLINE: "{}", CLIENT: "x"}, tmp_path) == f"{INLINE} and {CLIENT} are both set: expected one of them"
 
 
@@ -132,7 +132,7 @@ def test_two_that_are_for_drive_alone_are_one_too_many(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_key_of_a_service_account_is_told_by_variable_and_path_and_never_quoted(
+def test_an_invalid_key_error_names_variable_and_path_and_never_quotes_the_key(
     tmp_path: Path, data: dict[str, Any], says: str
 ) -> None:
     path = write_json(tmp_path / "key.json", data)
@@ -144,21 +144,21 @@ def test_what_is_no_key_of_a_service_account_is_told_by_variable_and_path_and_ne
         assert "hush" not in line
 
 
-def test_a_sign_in_of_another_client_is_no_sign_in(tmp_path: Path) -> None:
+def test_a_sign_in_of_another_client_is_rejected(tmp_path: Path) -> None:
     with DriveServer() as server:
         env = signed_in(server, tmp_path)
         save_grant(tmp_path / TOKEN_NAME, Grant("another", "token"))
         assert "belongs to another OAuth client" in refused(env, tmp_path)
 
 
-def test_a_person_who_has_not_signed_in_yet_is_told_how(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_sign_in_names_the_command(tmp_path: Path) -> None:
     with DriveServer() as server:
         env = signed_in(server, tmp_path)
         (tmp_path / TOKEN_NAME).unlink()
         assert refused(env, tmp_path).endswith("run rag-pipeline google-drive --sign-in")
 
 
-def test_a_revoked_grant_says_to_sign_in_again(tmp_path: Path) -> None:
+def test_a_revoked_grant_error_says_to_sign_in_again(tmp_path: Path) -> None:
     with DriveServer() as server:
         access = read_credentials(signed_in(server, tmp_path), tmp_path)
         server.grants.revoke()
@@ -169,7 +169,7 @@ def test_a_revoked_grant_says_to_sign_in_again(tmp_path: Path) -> None:
         )
 
 
-def test_a_client_that_google_does_not_know_is_named(tmp_path: Path) -> None:
+def test_an_unknown_client_is_named(tmp_path: Path) -> None:
     with DriveServer() as server:
         env = signed_in(server, tmp_path)
         secrets = server.client_secrets()
@@ -180,7 +180,7 @@ def test_a_client_that_google_does_not_know_is_named(tmp_path: Path) -> None:
         assert "hush" not in str(raised.value)
 
 
-def test_a_key_that_was_deleted_says_what_to_check(tmp_path: Path) -> None:
+def test_a_deleted_key_error_says_what_to_check(tmp_path: Path) -> None:
     with DriveServer() as server:
         access = read_credentials({INLINE: json.dumps(server.service_account())}, tmp_path)
         server.grants.revoke()
@@ -190,7 +190,7 @@ def test_a_key_that_was_deleted_says_what_to_check(tmp_path: Path) -> None:
             root_of(access, server)
 
 
-def test_another_refresh_token_takes_the_place_of_the_first(tmp_path: Path) -> None:
+def test_a_new_refresh_token_replaces_the_saved_one(tmp_path: Path) -> None:
     with DriveServer() as server:
         access = read_credentials(signed_in(server, tmp_path), tmp_path)
         path = tmp_path / TOKEN_NAME
@@ -216,7 +216,7 @@ def test_no_secret_is_logged_at_any_level(tmp_path: Path, caplog: pytest.LogCapt
             for name in ("google", "google.auth", "urllib3", "requests"):
                 logging.getLogger(name).setLevel(logging.NOTSET)
         logged = "\n".join(str(vars(record)) for record in caplog.records)
-        assert "/drive/v3/files/root" in logged  # it was listened to
+        assert "/drive/v3/files/root" in logged  # there were log records
         secrets = [account.credentials.token, person.credentials.token, person.credentials.refresh_token]
         secrets += [str(key["private_key"])[40:80], "assertion"]
         for secret in secrets:
@@ -224,7 +224,7 @@ def test_no_secret_is_logged_at_any_level(tmp_path: Path, caplog: pytest.LogCapt
             assert secret not in repr(account) + repr(person) + repr(vars(person.credentials).keys())
 
 
-def test_without_google_auth_the_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_without_google_auth_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def missing(name: str, *args: Any, **kwargs: Any) -> Any:

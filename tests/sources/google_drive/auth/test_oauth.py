@@ -1,4 +1,4 @@
-"""Signing in: a browser that comes back, and all that may come back instead."""
+"""Sign-in through a browser, and everything that can arrive instead of the redirect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rag_pipeline.sources.google_drive.auth.oauth import sign_in
 from rag_pipeline.sources.google_drive.auth.token_file import TOKEN_NAME, save_grant
 from rag_pipeline.sources.google_drive.errors import CredentialsError, DriveUnavailableError
 from tests.drive import DriveServer, error
-from tests.sources.google_drive.asking import write_json
+from tests.sources.google_drive.support import write_json
 from tests.support.ports import taken_port
 from tests.support.processes import native_threads
 from tests.support.waiting import wait_until
@@ -28,7 +28,7 @@ def client_of(server: DriveServer, tmp_path: Path) -> OAuthClient:
 
 
 class Browser:
-    """Opens the address as a person's browser would, on a thread; ``pages`` are the last answers."""
+    """Opens the URL like a person's browser, on a thread; ``pages`` are the last answers."""
 
     def __init__(self, before: Callable[[str], None] = lambda _: None) -> None:
         self.pages: list[requests.Response] = []
@@ -50,7 +50,7 @@ class Browser:
         self._thread.join(30)
 
 
-def test_a_person_signs_in_and_drive_is_open(tmp_path: Path) -> None:
+def test_after_a_sign_in_drive_can_be_read(tmp_path: Path) -> None:
     with DriveServer() as server:
         browser = Browser()
         client = client_of(server, tmp_path)
@@ -63,7 +63,7 @@ def test_a_person_signs_in_and_drive_is_open(tmp_path: Path) -> None:
         assert answer.status_code == 200
 
 
-def test_the_page_with_the_code_in_its_address_is_kept_nowhere_and_runs_nothing(tmp_path: Path) -> None:
+def test_the_page_with_the_code_in_its_url_is_not_cached_and_runs_no_script(tmp_path: Path) -> None:
     with DriveServer() as server:
         browser = Browser()
         sign_in(client_of(server, tmp_path), browser)
@@ -87,7 +87,7 @@ def test_each_sign_in_has_its_own_port_state_and_challenge(tmp_path: Path) -> No
     assert asked[0]["redirect_uri"][0].startswith("http://127.0.0.1:")
 
 
-def test_a_person_who_refuses_is_told_how_to_be_asked_again(tmp_path: Path) -> None:
+def test_a_refusal_error_says_how_to_be_asked_again(tmp_path: Path) -> None:
     with DriveServer() as server:
         server.grants.consent = "denied"
         browser = Browser()
@@ -99,7 +99,7 @@ def test_a_person_who_refuses_is_told_how_to_be_asked_again(tmp_path: Path) -> N
         assert "Not signed in" in browser.pages[0].text
 
 
-def test_an_answer_with_another_state_is_not_taken(tmp_path: Path) -> None:
+def test_a_redirect_with_another_state_is_rejected(tmp_path: Path) -> None:
     with DriveServer() as server:
         server.grants.consent = "wrong state"
         browser = Browser()
@@ -110,7 +110,7 @@ def test_an_answer_with_another_state_is_not_taken(tmp_path: Path) -> None:
         assert server.requests.count("token") == 0
 
 
-def test_strangers_and_idle_connections_on_the_port_do_not_disturb_the_sign_in(tmp_path: Path) -> None:
+def test_other_requests_and_idle_connections_do_not_disturb_the_sign_in(tmp_path: Path) -> None:
     idle: list[socket.socket] = []
     statuses: list[int] = []
 
@@ -120,7 +120,7 @@ def test_strangers_and_idle_connections_on_the_port_do_not_disturb_the_sign_in(t
         statuses.append(requests.get(redirect_uri + "favicon.ico", timeout=30).status_code)
         statuses.append(requests.get(redirect_uri + "?code=stolen&state=guessed", timeout=30).status_code)
         statuses.append(requests.post(redirect_uri, timeout=30).status_code)
-        # A page elsewhere may have its name resolved to this machine.
+        # A web page elsewhere may have a host name that resolves to this machine.
         statuses.append(requests.get(redirect_uri, headers={"Host": "rebound.example"}, timeout=30).status_code)
 
     with DriveServer() as server:
@@ -132,7 +132,7 @@ def test_strangers_and_idle_connections_on_the_port_do_not_disturb_the_sign_in(t
     idle[0].close()
 
 
-def test_the_port_and_the_threads_are_given_back(tmp_path: Path) -> None:
+def test_port_and_threads_are_released(tmp_path: Path) -> None:
     with DriveServer() as server:
         before = native_threads()
         browser = Browser()
@@ -143,10 +143,10 @@ def test_the_port_and_the_threads_are_given_back(tmp_path: Path) -> None:
             probe.connect(("127.0.0.1", port))
         wait_until(
             lambda: native_threads() <= before + 1, "the end of the threads"
-        )  # a kept connection of the server's
+        )  # a keep-alive connection of the server
 
 
-def test_a_code_that_google_refuses_says_so_without_it(tmp_path: Path) -> None:
+def test_a_rejected_code_is_an_error_that_does_not_quote_it(tmp_path: Path) -> None:
     with DriveServer() as server:
         client = client_of(server, tmp_path)
         browser = Browser(lambda _: None)
@@ -158,7 +158,7 @@ def test_a_code_that_google_refuses_says_so_without_it(tmp_path: Path) -> None:
         browser.close()
 
 
-def test_a_token_server_that_fails_or_is_gone_is_no_fault_of_the_credentials(tmp_path: Path) -> None:
+def test_a_failing_token_server_is_not_a_credentials_error(tmp_path: Path) -> None:
     with DriveServer() as server, taken_port() as port:
         client = client_of(server, tmp_path)
         server.faults.add(error(503, "backendError"), "token")

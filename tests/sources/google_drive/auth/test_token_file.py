@@ -1,4 +1,4 @@
-"""The file with a person's sign-in: private, whole, and told apart from what is none."""
+"""The file with a person's sign-in: private, written atomically, and validated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rag_pipeline.sources.google_drive.errors import CredentialsError
 GRANT = Grant("client-1", "very secret")
 
 
-def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
+def test_a_saved_grant_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "token.json"
     save_grant(path, Grant("client-0", "old"))
     save_grant(path, GRANT)
@@ -24,7 +24,7 @@ def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["token.json"]
 
 
-def test_the_file_is_the_owner_s_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_the_file_is_private_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         save_grant(tmp_path / "token.json", GRANT)
@@ -33,7 +33,7 @@ def test_the_file_is_the_owner_s_alone_whatever_the_umask(tmp_path: Path) -> Non
     assert stat.S_IMODE((tmp_path / "token.json").stat().st_mode) == 0o600
 
 
-def test_nobody_else_can_read_it_for_a_moment_while_it_is_written(tmp_path: Path) -> None:
+def test_the_file_is_private_while_it_is_written(tmp_path: Path) -> None:
     modes: set[int] = set()
     ended = threading.Event()
 
@@ -58,7 +58,7 @@ def test_nobody_else_can_read_it_for_a_moment_while_it_is_written(tmp_path: Path
     assert modes <= {0o600}
 
 
-def test_a_file_that_others_can_read_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_a_file_that_others_can_read_is_rejected_with_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "token.json"
     save_grant(path, GRANT)
     path.chmod(0o640)
@@ -66,7 +66,7 @@ def test_a_file_that_others_can_read_is_refused_with_what_to_do(tmp_path: Path) 
         load_grant(path)
 
 
-def test_without_a_file_nobody_has_signed_in(tmp_path: Path) -> None:
+def test_a_missing_file_means_that_nobody_has_signed_in(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError, match=r"nobody has signed in yet .*run rag-pipeline google-drive --sign-in"):
         load_grant(tmp_path / "token.json")
 
@@ -78,7 +78,7 @@ def test_without_a_file_nobody_has_signed_in(tmp_path: Path) -> None:
         *(f'{{"client_id": "c", "refresh_token": {token}}}' for token in ("7", '""', r'"a\nb"', r'"\ud83d"')),
     ],
 )
-def test_a_damaged_file_is_told_without_its_content(tmp_path: Path, content: str) -> None:
+def test_a_damaged_file_is_an_error_that_does_not_quote_it(tmp_path: Path, content: str) -> None:
     path = tmp_path / "token.json"
     path.touch(0o600)
     path.write_text(content)
@@ -86,7 +86,7 @@ def test_a_damaged_file_is_told_without_its_content(tmp_path: Path, content: str
         load_grant(path)
 
 
-def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_or_folder_is_an_error_and_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir(mode=0o700)
     os.mkfifo(tmp_path / "pipe", 0o600)
     for name in ("folder", "pipe"):
@@ -94,12 +94,12 @@ def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
             load_grant(tmp_path / name)
 
 
-def test_a_mark_tells_grants_apart_and_not_what_was_granted() -> None:
+def test_token_hashes_of_grants_differ_and_do_not_reveal_the_token() -> None:
     assert GRANT.token_hash == Grant("client-1", "very secret").token_hash != Grant("client-1", "another").token_hash
     assert "secret" not in GRANT.token_hash
 
 
-def test_a_link_in_place_of_the_new_file_is_not_written_through(tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_new_file_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("untouched")
     (tmp_path / f".token.json.{os.getpid()}.new").symlink_to(victim)
@@ -108,7 +108,7 @@ def test_a_link_in_place_of_the_new_file_is_not_written_through(tmp_path: Path) 
     assert load_grant(tmp_path / "token.json") == GRANT
 
 
-def test_where_it_can_t_be_written_that_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+def test_a_failed_write_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "token.json").mkdir()
     (tmp_path / "token.json" / "in the way").touch()
     with pytest.raises(StateError, match=r"the sign-in can't be saved to \S+token.json: "):

@@ -1,4 +1,4 @@
-"""One request and its answer: failures that get a name, and redirects that are followed with care."""
+"""The HTTP client: typed failures and checked redirects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rag_pipeline.sources.google_drive.transport.client import MAX_REDIRECTS, Ap
 from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy, TryAgain
 from tests.drive import DriveServer, cut_body, cut_headers, error, slow, stall, too_many, unauthorized
 from tests.drive.faults import foreign
-from tests.sources.google_drive.asking import never, session_for
+from tests.sources.google_drive.support import no_check, session_for
 from tests.support.ports import taken_port
 
 POLICY = RetryPolicy(connect_timeout_seconds=10, read_timeout_seconds=10)
@@ -35,10 +35,10 @@ def root(server: DriveServer) -> ApiRequest:
 
 
 def get(server: DriveServer, policy: RetryPolicy = POLICY) -> object:
-    return json.loads(exchange_for(session_for(server), server.url, policy).body(root(server), never))
+    return json.loads(exchange_for(session_for(server), server.url, policy).body(root(server), no_check))
 
 
-def test_an_answer_is_handed_over() -> None:
+def test_an_answer_is_returned() -> None:
     with DriveServer() as server:
         assert get(server) == {"id": server.drive.root_id}
 
@@ -52,7 +52,7 @@ def test_an_attempt_is_one_request() -> None:
         assert server.requests.count("files.get") == 1
 
 
-def test_a_refusal_has_its_meaning() -> None:
+def test_an_error_answer_becomes_an_exception() -> None:
     with DriveServer() as server:
         server.faults.add(error(403, "insufficientFilePermissions"), "files.get")
         server.faults.add(error(403, "insufficientPermissions"), "files.get")
@@ -67,16 +67,16 @@ def test_a_refusal_has_its_meaning() -> None:
 
 
 @pytest.mark.parametrize("fault", [cut_body(3), stall(3)])
-def test_a_connection_that_breaks_or_stalls_may_be_tried_again(fault: object) -> None:
+def test_a_broken_or_stalled_connection_is_retryable(fault: object) -> None:
     with DriveServer() as server:
         session = session_for(server)
         session.get(root(server).url, params={"fields": "id"}, timeout=30)
         server.faults.add(fault, "files.get")  # type: ignore[arg-type]
         with pytest.raises(TryAgain):
-            exchange_for(session, server.url, RetryPolicy(read_timeout_seconds=0.3)).body(root(server), never)
+            exchange_for(session, server.url, RetryPolicy(read_timeout_seconds=0.3)).body(root(server), no_check)
 
 
-def test_a_token_that_can_t_be_had_may_be_tried_again_when_that_says() -> None:
+def test_a_missing_token_is_retryable_after_its_retry_after() -> None:
     with DriveServer() as server:
         server.faults.add(too_many("9"), "token")
         with pytest.raises(TryAgain, match="no access token") as raised:
@@ -87,16 +87,16 @@ def test_a_token_that_can_t_be_had_may_be_tried_again_when_that_says() -> None:
             get(server)
 
 
-def test_a_server_that_is_not_there_may_be_tried_again() -> None:
+def test_an_unreachable_server_is_retryable() -> None:
     with taken_port() as port:
         pass
     exchange = exchange_for(requests.Session(), f"http://127.0.0.1:{port}")
     with pytest.raises(TryAgain, match="Connection refused"):
-        exchange.get(ApiRequest(f"http://127.0.0.1:{port}/", "a.txt"), never)
+        exchange.get(ApiRequest(f"http://127.0.0.1:{port}/", "a.txt"), no_check)
 
 
 class Redirecting:
-    """A server whose every answer is a redirect to ``location``; ``heads`` are the requests it got."""
+    """A server that redirects every request to ``location``; ``heads`` are the received requests."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.port: int = listener.getsockname()[1]
@@ -146,22 +146,24 @@ def with_token() -> requests.Session:
         "http://a.example/",
     ],
 )
-def test_a_redirect_to_a_login_or_a_stranger_is_not_followed(location: str) -> None:
+def test_a_redirect_to_a_login_page_or_another_host_is_not_followed(location: str) -> None:
     with redirecting() as server:
         server.location = location
         base = f"http://127.0.0.1:{server.port}"
         with pytest.raises(DownloadError, match=r"^a.txt: redirected to .*, which does not belong to Google Drive$"):
-            exchange_for(with_token(), base).get(ApiRequest(base + "/x", "a.txt"), never)
+            exchange_for(with_token(), base).get(ApiRequest(base + "/x", "a.txt"), no_check)
         assert len(server.heads) == 1
 
 
-def test_the_token_stays_behind_when_a_redirect_leads_to_another_host() -> None:
+def test_the_token_is_not_sent_to_another_host_after_a_redirect() -> None:
     with redirecting() as server, redirecting() as other:
         base = f"http://127.0.0.1:{server.port}"
         server.location = f"http://localhost:{other.port}/content"
         other.location = "https://accounts.google.com/"
         with pytest.raises(DownloadError):
-            exchange_for(with_token(), base).get(ApiRequest(base + "/x", "a.txt"), never, headers={"Range": "bytes=5-"})
+            exchange_for(with_token(), base).get(
+                ApiRequest(base + "/x", "a.txt"), no_check, headers={"Range": "bytes=5-"}
+            )
         assert "authorization" in server.heads[0].lower()
         assert "authorization" not in other.heads[0].lower()
         assert "hush" not in other.heads[0]
@@ -169,7 +171,7 @@ def test_the_token_stays_behind_when_a_redirect_leads_to_another_host() -> None:
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "http://[::1", "//[/x"])
-def test_an_address_that_can_t_be_read_may_be_another_the_next_time(location: str) -> None:
+def test_a_redirect_to_an_invalid_url_is_retryable(location: str) -> None:
     with DriveServer() as server:
         server.faults.add(foreign(302, location), "files.get")
         with pytest.raises(TryAgain, match="redirected to an invalid URL"):
@@ -177,7 +179,7 @@ def test_an_address_that_can_t_be_read_may_be_another_the_next_time(location: st
         assert get(server) == {"id": server.drive.root_id}
 
 
-def test_an_answer_that_stalls_or_does_not_begin_is_left_on_a_stop() -> None:
+def test_a_stop_ends_the_wait_for_a_stalled_answer() -> None:
     patient = replace(POLICY, read_timeout_seconds=600.0)
     for fault in (stall(3), slow(600)):
         with DriveServer() as server:
@@ -188,12 +190,12 @@ def test_an_answer_that_stalls_or_does_not_begin_is_left_on_a_stop() -> None:
             timer.start()
             began = time.monotonic()
             with pytest.raises(Stopped):
-                exchange.body(root(server), never)
+                exchange.body(root(server), no_check)
             assert time.monotonic() - began < 60, "the answer is not waited for"
             timer.join()
 
 
-def test_an_answer_that_stalls_is_left_when_a_check_says_so() -> None:
+def test_a_check_ends_the_wait_for_a_stalled_answer() -> None:
     def check() -> None:
         raise Stopped
 
@@ -203,7 +205,7 @@ def test_an_answer_that_stalls_is_left_when_a_check_says_so() -> None:
             exchange_for(session_for(server), server.url).body(root(server), check)
 
 
-def test_an_answer_has_to_be_whole_in_time() -> None:
+def test_an_answer_must_be_complete_in_time() -> None:
     with DriveServer() as server:
         server.faults.add(stall(3), "files.get")
         with pytest.raises(TryAgain, match=r"^no whole answer within 0\.3 s$") as raised:
@@ -211,16 +213,16 @@ def test_an_answer_has_to_be_whole_in_time() -> None:
         assert raised.value.server_failed
 
 
-def test_an_answer_of_any_size_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_an_answer_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     with DriveServer() as server:
         for number in range(20):
             server.drive.add_file(f"{number}.txt", "x")
         question = ApiRequest(f"{server.url}/drive/v3/files", "the files", {"q": "'root' in parents"})
         exchange = exchange_for(session_for(server), server.url)
-        assert len(exchange.body(question, never)) > 1000
+        assert len(exchange.body(question, no_check)) > 1000
         monkeypatch.setattr(exchange_module, "MAX_ANSWER_BYTES", 1000)
         with pytest.raises(TryAgain, match="answered with more than"):
-            exchange.body(question, never)
+            exchange.body(question, no_check)
 
 
 def test_a_connection_serves_many_requests(caplog: pytest.LogCaptureFixture) -> None:
@@ -228,14 +230,14 @@ def test_a_connection_serves_many_requests(caplog: pytest.LogCaptureFixture) -> 
     with DriveServer() as server:
         exchange = exchange_for(session_for(server), server.url)
         for _ in range(5):
-            exchange.body(root(server), never)
-    assert caplog.text.count("Starting new HTTP") == 2  # for the token, and for Drive
+            exchange.body(root(server), no_check)
+    assert caplog.text.count("Starting new HTTP") == 2  # one for the token, one for Drive
 
 
-def test_redirects_without_an_end_come_to_one() -> None:
+def test_the_number_of_redirects_is_limited() -> None:
     with redirecting() as server:
         base = f"http://127.0.0.1:{server.port}"
         server.location = "/again"
         with pytest.raises(DownloadError, match=f"redirected more than {MAX_REDIRECTS} times"):
-            exchange_for(with_token(), base).get(ApiRequest(base + "/x", "a.txt"), never)
+            exchange_for(with_token(), base).get(ApiRequest(base + "/x", "a.txt"), no_check)
         assert len(server.heads) == MAX_REDIRECTS + 1

@@ -1,4 +1,4 @@
-"""The lists of reasons for which Drive refuses."""
+"""The lists of Drive's error reasons."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_no_reason_is_in_two_lists() -> None:
     assert len(every) == len(set(every))
 
 
-def test_what_is_about_one_file_is_these_reasons_and_no_other() -> None:
+def test_exactly_these_reasons_concern_a_single_file() -> None:
     assert sorted(error_reasons.FILE_REASONS) == [
         "appNotAuthorizedToFile",
         "cannotDownloadAbusiveFile",

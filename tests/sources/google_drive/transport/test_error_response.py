@@ -1,4 +1,4 @@
-"""What each refusal of Drive's means."""
+"""The meaning of each error answer of Drive."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def failure(status: int, reason: str = "", *, location: str = "", **about: Any) 
     return to_exception(ErrorResponse(status, reason, "Why.", location, "7"), "a.txt", **options)
 
 
-def test_a_refusal_is_read_from_the_older_and_the_newer_form_of_errors() -> None:
+def test_both_forms_of_drive_errors_are_parsed() -> None:
     old = parse_error_response(403, {"Retry-After": "3"}, body("userRateLimitExceeded", "Slow\n down.", location="q"))
     assert old == ErrorResponse(403, "userRateLimitExceeded", "Slow down.", "q", "3")
     new = {"error": {"message": "Off.", "status": "PERMISSION_DENIED", "details": [{}, {"reason": "SERVICE_DISABLED"}]}}
@@ -51,7 +51,7 @@ _values = st.recursive(
 
 
 @given(st.binary() | st.builds(lambda value: json.dumps({"error": value}).encode(), _values))
-def test_a_body_that_says_nothing_is_no_error_of_its_own(data: bytes) -> None:
+def test_a_body_without_an_error_is_ignored(data: bytes) -> None:
     refusal = parse_error_response(502, {}, data)
     assert refusal.status == 502
     assert "\n" not in refusal.describe()
@@ -65,7 +65,7 @@ def test_a_long_message_is_cut() -> None:
     ("status", "reason"),
     [(429, ""), (429, "rateLimitExceeded"), (403, "rateLimitExceeded"), (403, "userRateLimitExceeded")],
 )
-def test_a_limit_is_tried_again_by_all_more_slowly(status: int, reason: str) -> None:
+def test_a_rate_limit_slows_down_all_threads(status: int, reason: str) -> None:
     again = failure(status, reason, is_file=True)
     assert isinstance(again, TryAgain)
     assert again.slow_down
@@ -74,14 +74,14 @@ def test_a_limit_is_tried_again_by_all_more_slowly(status: int, reason: str) -> 
 
 
 @pytest.mark.parametrize("status", [300, 302, 304, 405, 407, 408, 409, 412, 451, 500, 502, 503, 504])
-def test_a_server_s_failure_and_what_drive_has_no_use_for_is_tried_again(status: int) -> None:
+def test_server_errors_and_unknown_statuses_are_retried(status: int) -> None:
     again = failure(status, "backendError", is_file=True)
     assert isinstance(again, TryAgain)
     assert again.server_failed
     assert not again.slow_down
 
 
-def test_the_limit_of_a_day_is_not_tried_again_for_long() -> None:
+def test_a_daily_limit_is_retried_much_later() -> None:
     error = failure(403, "dailyLimitExceeded", is_file=True)
     assert isinstance(error, DriveUnavailableError)
     assert error.retry_seconds == 3600.0
@@ -98,19 +98,19 @@ def test_the_limit_of_a_day_is_not_tried_again_for_long() -> None:
         ("domainPolicy", "administrators"),
     ],
 )
-def test_what_is_about_the_project_says_what_to_do_also_when_a_file_was_asked_for(reason: str, says: str) -> None:
+def test_a_project_error_says_what_to_do_even_for_a_request_of_a_file(reason: str, says: str) -> None:
     error = failure(403, reason, is_file=True)
     assert isinstance(error, RefusedError)
     assert says in str(error)
 
 
-def test_a_scope_that_is_missing_is_a_matter_of_the_credentials() -> None:
+def test_a_missing_scope_is_a_credentials_error() -> None:
     error = failure(403, "insufficientPermissions", is_file=True)
     assert isinstance(error, CredentialsError)
     assert "lack the scope drive.readonly" in str(error)
 
 
-def test_a_token_that_is_not_accepted_is_tried_a_few_times_before_the_credentials_are_to_blame() -> None:
+def test_a_rejected_token_is_retried_before_it_is_a_credentials_error() -> None:
     again = failure(401, "authError", is_file=True)
     assert isinstance(again, TryAgain)
     assert isinstance(again.final, CredentialsError)
@@ -124,7 +124,7 @@ def test_a_token_that_is_not_accepted_is_tried_a_few_times_before_the_credential
         ("insufficientFilePermissions", "may not be read by these credentials"),
     ],
 )
-def test_a_403_for_a_reason_of_the_file_is_about_the_file_alone(reason: str, says: str) -> None:
+def test_a_403_with_a_file_reason_is_an_error_of_the_file(reason: str, says: str) -> None:
     error = failure(403, reason, is_file=True)
     assert isinstance(error, FileUnavailableError)
     assert (str(error), error.gone, error.retryable) == (says, False, False)
@@ -139,19 +139,19 @@ def test_a_403_for_a_reason_of_the_file_is_about_the_file_alone(reason: str, say
         (410, "notFound"),
     ],
 )
-def test_what_is_not_known_to_be_about_a_file_is_no_matter_of_one(status: int, reason: str) -> None:
+def test_an_unknown_reason_is_not_an_error_of_the_file(status: int, reason: str) -> None:
     error = failure(status, reason, is_file=True)
     assert type(error) is RefusedError
     assert str(error).startswith(f"a.txt: answered {status} (")
 
 
-def test_a_file_that_was_downloaded_too_often_may_be_had_later() -> None:
+def test_a_download_quota_is_retryable() -> None:
     error = failure(403, "downloadQuotaExceeded", is_file=True)
     assert isinstance(error, FileUnavailableError)
     assert error.retryable
 
 
-def test_a_file_that_is_not_found_is_gone_and_a_refused_format_is_not() -> None:
+def test_a_file_that_is_not_found_is_gone_but_not_one_with_a_refused_format() -> None:
     gone = failure(404, "notFound", is_file=True)
     refused = failure(400, "badRequest", location="convertTo", is_file=True)
     assert isinstance(gone, FileUnavailableError)
@@ -161,14 +161,14 @@ def test_a_file_that_is_not_found_is_gone_and_a_refused_format_is_not() -> None:
 
 
 @pytest.mark.parametrize(("status", "location"), [(410, ""), (400, "pageToken"), (404, ""), (404, "pageToken")])
-def test_a_page_token_that_is_gone_is_told_from_all_else(status: int, location: str) -> None:
+def test_an_expired_page_token_is_recognised(status: int, location: str) -> None:
     about_token = failure(status, "invalid", location=location, has_page_token=True, is_file=True)
     assert isinstance(about_token, PageTokenGoneError)
     assert not isinstance(failure(status, "invalid", location=location), PageTokenGoneError)
 
 
 @pytest.mark.parametrize(("status", "location"), [(404, "driveId"), (404, "fileId")])
-def test_a_drive_or_folder_that_is_gone_is_no_matter_of_the_page_token(status: int, location: str) -> None:
+def test_a_missing_drive_or_folder_is_not_a_page_token_error(status: int, location: str) -> None:
     error = failure(status, "notFound", location=location, has_page_token=True, is_file=True)
     assert isinstance(error, FileUnavailableError)
 
@@ -176,18 +176,18 @@ def test_a_drive_or_folder_that_is_gone_is_no_matter_of_the_page_token(status: i
 @pytest.mark.parametrize("status", [400, 403, 404, 410])
 @pytest.mark.parametrize("page", [b"", b"<html>Sign in</html>", b'{"error": "denied"}', b'["error"]'])
 @pytest.mark.parametrize("has_page_token", [True, False])
-def test_what_is_not_said_by_drive_is_believed_of_no_file_and_no_page_token(
+def test_an_answer_that_is_not_from_drive_concerns_no_file_and_no_page_token(
     status: int, page: bytes, has_page_token: bool
 ) -> None:
     refusal = parse_error_response(status, {}, page)
     again = to_exception(refusal, "a.txt", is_file=True, has_page_token=has_page_token, daily_seconds=1.0)
     assert isinstance(again, TryAgain)
-    assert not again.server_failed  # so that it is no failure of the file
+    assert not again.server_failed  # so that it is not a failure of the file
     assert again.reason == f"answered {status} (not by Drive)"
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-def test_what_is_refused_otherwise_names_what_was_asked_and_the_answer(status: int) -> None:
+def test_any_other_refusal_names_the_subject_and_the_answer(status: int) -> None:
     error = failure(status, "odd")
     assert type(error) is RefusedError
     assert str(error) == f"a.txt: answered {status} (odd, Why.)"

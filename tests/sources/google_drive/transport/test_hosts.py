@@ -1,4 +1,4 @@
-"""Where a token, a secret and a redirect may go."""
+"""Which hosts may receive a token, a secret and a redirect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HERE = "http://127.0.0.1:8080"
         "https://drive.google.com/uc?id=1",
     ],
 )
-def test_drive_s_own_addresses_may_have_the_token(url: str) -> None:
+def test_drive_s_own_hosts_may_receive_the_token(url: str) -> None:
     assert may_receive_token(url, GOOGLE)
     assert may_redirect_to(url, GOOGLE)
 
@@ -49,7 +49,7 @@ def test_drive_s_own_addresses_may_have_the_token(url: str) -> None:
         "",
     ],
 )
-def test_no_other_address_may_have_it_nor_is_followed_to(url: str) -> None:
+def test_other_hosts_receive_neither_token_nor_redirect(url: str) -> None:
     assert not may_receive_token(url, GOOGLE)
     assert not may_redirect_to(url, GOOGLE)
 
@@ -58,13 +58,13 @@ def test_no_other_address_may_have_it_nor_is_followed_to(url: str) -> None:
     "url",
     ["https://doc-0s-docs.googleusercontent.com/docs/securesc/x", "https://drive.usercontent.google.com/download"],
 )
-def test_where_google_keeps_contents_is_followed_to_without_the_token(url: str) -> None:
+def test_redirects_to_content_servers_are_followed_without_the_token(url: str) -> None:
     assert may_redirect_to(url, GOOGLE)
     assert not may_receive_token(url, GOOGLE)
     assert not may_redirect_to(url.replace("https:", "http:"), GOOGLE)
 
 
-def test_a_server_on_loopback_has_the_token_at_its_own_port_alone_and_may_redirect_on_loopback() -> None:
+def test_a_loopback_server_receives_the_token_only_on_its_own_port_and_may_redirect_on_loopback() -> None:
     assert may_receive_token("http://127.0.0.1:8080/drive/v3/files", HERE)
     for other in ("http://127.0.0.1:8081/", "http://localhost:8080/", "https://127.0.0.1:8080/"):
         assert not may_receive_token(other, HERE)
@@ -72,7 +72,7 @@ def test_a_server_on_loopback_has_the_token_at_its_own_port_alone_and_may_redire
     assert not may_redirect_to("http://10.0.0.1/", HERE)
 
 
-def test_secrets_of_a_sign_in_go_to_google_over_tls_or_stay_on_this_machine() -> None:
+def test_secrets_are_sent_only_to_google_over_tls_or_to_this_machine() -> None:
     assert may_receive_secret("https://oauth2.googleapis.com/token")
     assert may_receive_secret("https://accounts.google.com/o/oauth2/auth")
     assert may_receive_secret("http://127.0.0.1:4321/token")
@@ -83,6 +83,6 @@ def test_secrets_of_a_sign_in_go_to_google_over_tls_or_stay_on_this_machine() ->
 
 
 @given(st.text() | st.from_regex(r"https?://[\w.@:\\/\[\]-]{0,40}"))
-def test_any_text_has_an_origin_or_none(url: str) -> None:
+def test_any_text_can_be_parsed_for_an_origin(url: str) -> None:
     origin = parse_origin(url)
     assert origin is None or origin[0] in ("http", "https")

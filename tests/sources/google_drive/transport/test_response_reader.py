@@ -1,4 +1,4 @@
-"""An answer on its way in: taken as it comes, bounded ahead of the one who takes it, and left at any moment."""
+"""The response reader: bounded read-ahead, and a caller that can leave at any moment."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from urllib3.exceptions import ProtocolError
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.sources.google_drive.transport.response_reader import PIECE_BYTES, Deadline, ResponseReader
 from rag_pipeline.sources.google_drive.transport.retry import TryAgain
-from tests.sources.google_drive.asking import never
+from tests.sources.google_drive.support import no_check
 from tests.support.waiting import wait_until
 
 
 class Body(io.BytesIO):
-    """The bytes of an answer; ``taken`` is how many of them were read, and ``ready`` lets a read go on."""
+    """The body of an answer; ``taken`` counts the bytes read, and reads wait until ``ready`` is set."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
@@ -49,13 +49,13 @@ def incoming(
     ask: Callable[[], requests.Response],
     *,
     stop: threading.Event | None = None,
-    check: Callable[[], None] = never,
+    check: Callable[[], None] = no_check,
     seconds: float = 30.0,
 ) -> ResponseReader:
     return ResponseReader(ask, Deadline(stop or threading.Event(), check, seconds))
 
 
-def test_the_answer_comes_first_and_its_body_after_it() -> None:
+def test_the_headers_arrive_before_the_body() -> None:
     data = bytes(range(256)) * 4000
     with incoming(lambda: answer_of(Body(data), len(data))) as answer:
         assert answer.response.status_code == 200
@@ -64,7 +64,7 @@ def test_the_answer_comes_first_and_its_body_after_it() -> None:
     assert max(map(len, pieces)) <= PIECE_BYTES
 
 
-def test_what_asking_raises_and_what_reading_raises_is_for_the_one_who_asked() -> None:
+def test_errors_of_sending_and_reading_are_raised_in_the_caller() -> None:
     def fail() -> requests.Response:
         raise ZeroDivisionError("mine")
 
@@ -74,7 +74,7 @@ def test_what_asking_raises_and_what_reading_raises_is_for_the_one_who_asked() -
         answer.read(100)
 
 
-def test_a_body_over_a_limit_is_none_and_not_read_to_its_end() -> None:
+def test_a_body_over_the_limit_is_none_and_not_read_to_its_end() -> None:
     body = Body(b"x" * (100 * PIECE_BYTES))
     with incoming(lambda: answer_of(body)) as answer:
         assert answer.read(PIECE_BYTES) is None
@@ -92,7 +92,7 @@ def test_no_more_than_a_few_pieces_are_read_ahead() -> None:
         assert body.taken < 10 * PIECE_BYTES
 
 
-def test_an_answer_that_does_not_begin_is_left_on_a_stop_and_closed_when_it_comes() -> None:
+def test_a_stop_ends_the_wait_for_an_answer_which_is_closed_when_it_arrives() -> None:
     stop, begun, body = threading.Event(), threading.Event(), Body(b"late")
 
     def late() -> requests.Response:
@@ -107,7 +107,7 @@ def test_an_answer_that_does_not_begin_is_left_on_a_stop_and_closed_when_it_come
     wait_until(lambda: body.closed)
 
 
-def test_a_body_that_does_not_go_on_is_left_when_a_check_says_so() -> None:
+def test_a_check_ends_the_wait_for_a_stalled_body() -> None:
     body, told = Body(b"text"), threading.Event()
 
     def check() -> None:
@@ -124,7 +124,7 @@ def test_a_body_that_does_not_go_on_is_left_when_a_check_says_so() -> None:
 
 
 class Trickling(Body):
-    """A body that never ends, and comes a byte at a time."""
+    """A body that never ends, and arrives byte by byte."""
 
     def read1(self, size: int | None = -1, /) -> bytes:
         time.sleep(0.005)
@@ -133,7 +133,7 @@ class Trickling(Body):
     read = read1
 
 
-def test_an_answer_that_trickles_in_has_to_be_whole_in_time_and_a_content_does_not() -> None:
+def test_a_slow_answer_must_be_complete_in_time_but_not_a_slow_content() -> None:
     body = Trickling(b"")
     with (
         incoming(lambda: answer_of(body), seconds=0.3) as answer,
@@ -141,6 +141,6 @@ def test_an_answer_that_trickles_in_has_to_be_whole_in_time_and_a_content_does_n
     ):
         answer.read(1 << 20)
     wait_until(lambda: body.closed)
-    patience = Deadline(threading.Event(), never, 0.0)
+    patience = Deadline(threading.Event(), no_check, 0.0)
     patience.remove_limit()
     patience.check()

@@ -1,4 +1,4 @@
-"""Trying again: how often, how long, together, and not once stopped."""
+"""Retries: number, delays, shared rate limit, and stop."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.sources.google_drive.errors import DriveUnavailableError
 from rag_pipeline.sources.google_drive.transport.retry import RateGate, RetryLoop, RetryPolicy, TryAgain
-from tests.sources.google_drive.asking import never
+from tests.sources.google_drive.support import no_check
 from tests.support.waiting import wait_until
 
 QUICK = RetryPolicy(attempts=4, base_seconds=0.001, cap_seconds=0.002, later_seconds=5)
 
 
 class Scripted:
-    """An attempt that fails as it is told and then succeeds; ``pauses`` are the waits in between."""
+    """An attempt that fails as scripted and then succeeds."""
 
     def __init__(self, *failures: TryAgain) -> None:
         self.failures = list(failures)
@@ -33,8 +33,8 @@ class Scripted:
         return "done"
 
 
-class RecordedPace(RateGate):
-    """A pace that notes its waits instead of making them; time then has gone on, unless it stands still."""
+class RecordingGate(RateGate):
+    """A gate that records its waits instead of sleeping; it then opens, unless ``stands_still``."""
 
     def __init__(self) -> None:
         super().__init__(threading.Event())
@@ -49,16 +49,16 @@ class RecordedPace(RateGate):
 
 
 def retries(policy: RetryPolicy = QUICK, pace: RateGate | None = None) -> RetryLoop:
-    return RetryLoop(policy, pace or RateGate(threading.Event()), "a.txt", never)
+    return RetryLoop(policy, pace or RateGate(threading.Event()), "a.txt", no_check)
 
 
-def test_what_passes_is_tried_again_until_it_succeeds() -> None:
+def test_a_temporary_failure_is_retried_until_success() -> None:
     attempt = Scripted(TryAgain("answered 503"), TryAgain("broke off"))
     assert retries().run(attempt) == "done"
     assert attempt.made == 3
 
 
-def test_after_the_last_attempt_the_failure_says_what_why_and_how_often() -> None:
+def test_the_final_error_names_subject_reason_and_attempts() -> None:
     attempt = Scripted(*[TryAgain("answered 503", server_failed=True)] * 9)
     with pytest.raises(DriveUnavailableError, match=r"^a.txt: answered 503, 4 times$") as raised:
         retries().run(attempt)
@@ -67,7 +67,7 @@ def test_after_the_last_attempt_the_failure_says_what_why_and_how_often() -> Non
     assert raised.value.server_failed
 
 
-def test_failures_of_drive_s_own_have_a_bound_of_their_own() -> None:
+def test_server_failures_have_their_own_limit() -> None:
     policy = replace(QUICK, attempts=9, server_attempts=3)
     assert retries(policy).run(Scripted(*[TryAgain("too many", slow_down=True)] * 8)) == "done"
     attempt = Scripted(*[TryAgain("answered 500", server_failed=True)] * 9)
@@ -76,8 +76,8 @@ def test_failures_of_drive_s_own_have_a_bound_of_their_own() -> None:
     assert attempt.made == 3
 
 
-def test_the_waits_grow_up_to_the_cap_and_are_spread() -> None:
-    pace = RecordedPace()
+def test_the_delays_grow_to_the_cap_with_jitter() -> None:
+    pace = RecordingGate()
     policy = RetryPolicy(attempts=9, base_seconds=1, cap_seconds=8, total_seconds=10_000)
     for _ in range(40):
         with pytest.raises(DriveUnavailableError):
@@ -89,30 +89,30 @@ def test_the_waits_grow_up_to_the_cap_and_are_spread() -> None:
     assert max(by_number[6]) > max(by_number[0])
 
 
-def test_a_wait_that_drive_asks_for_is_kept_in_seconds_and_as_a_date() -> None:
-    pace = RecordedPace()
+def test_retry_after_is_respected_as_seconds_and_as_a_date() -> None:
+    pace = RecordingGate()
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     retries(pace=pace).run(Scripted(TryAgain("x", retry_after="5"), TryAgain("x", retry_after=date)))
     assert 5 <= pace.waits[0] <= 6.1
     assert any(50 <= wait <= 62 for wait in pace.waits)
 
 
-def test_a_wait_is_bounded_whatever_is_asked_for_and_the_rest_is_left_to_later() -> None:
-    pace = RecordedPace()
+def test_a_long_retry_after_is_capped() -> None:
+    pace = RecordingGate()
     with pytest.raises(DriveUnavailableError) as raised:
         retries(replace(QUICK, total_seconds=30), pace).run(Scripted(TryAgain("x", retry_after="86400")))
     assert raised.value.retry_seconds == 120
 
 
-def test_no_wait_is_begun_that_would_end_after_the_whole_time() -> None:
+def test_no_wait_starts_that_would_exceed_the_total_time() -> None:
     attempt = Scripted(*[TryAgain("x", retry_after="3")] * 9)
-    pace = RecordedPace()
+    pace = RecordingGate()
     with pytest.raises(DriveUnavailableError, match="once"):
         retries(replace(QUICK, total_seconds=2), pace).run(attempt)
     assert attempt.made == 1
 
 
-def test_progress_gives_all_attempts_again() -> None:
+def test_progress_resets_the_attempts() -> None:
     tries = retries()
     for _ in range(20):
         tries.wait_after(TryAgain("broke off"))
@@ -123,17 +123,17 @@ def test_progress_gives_all_attempts_again() -> None:
         tries.wait_after(TryAgain("broke off"))
 
 
-def test_what_seldom_passes_has_all_attempts_and_ends_with_its_own_error() -> None:
+def test_a_failure_with_its_own_final_error_has_all_attempts() -> None:
     attempt = Scripted(*[TryAgain("answered 401", final=ZeroDivisionError("mine"))] * 9)
     with pytest.raises(ZeroDivisionError, match="mine"):
         retries(replace(QUICK, attempts=9)).run(attempt)
     assert attempt.made == 9
 
 
-def test_a_stop_ends_a_wait_at_once_and_lets_nothing_begin() -> None:
+def test_a_stop_ends_a_wait_at_once_and_prevents_new_attempts() -> None:
     stop = threading.Event()
     tries = RetryLoop(
-        replace(QUICK, base_seconds=1000, cap_seconds=1000, total_seconds=10_000), RateGate(stop), "a.txt", never
+        replace(QUICK, base_seconds=1000, cap_seconds=1000, total_seconds=10_000), RateGate(stop), "a.txt", no_check
     )
     ended: list[BaseException] = []
     attempt = Scripted(TryAgain("x", retry_after="100"))
@@ -147,31 +147,31 @@ def test_a_stop_ends_a_wait_at_once_and_lets_nothing_begin() -> None:
     assert attempt.made == 1
 
 
-def test_when_one_is_told_to_slow_down_all_wait_and_not_to_the_same_moment() -> None:
+def test_a_rate_limit_makes_all_threads_wait_for_different_times() -> None:
     waits = []
     for _ in range(5):
-        pace = RecordedPace()
+        pace = RecordingGate()
         pace.stands_still = True
-        RetryLoop(replace(QUICK, total_seconds=1000), pace, "a", never).wait_after(
+        RetryLoop(replace(QUICK, total_seconds=1000), pace, "a", no_check).wait_after(
             TryAgain("x", retry_after="60", slow_down=True)
         )
         pace.stands_still = False
-        assert RetryLoop(QUICK, pace, "b", never).run(Scripted()) == "done"
+        assert RetryLoop(QUICK, pace, "b", no_check).run(Scripted()) == "done"
         waits.append(pace.waits[1])
     assert all(50 < wait < 63 for wait in waits)
     assert len(set(waits)) > 1
 
 
-def test_a_failure_that_is_one_s_own_slows_nobody_else_down() -> None:
+def test_other_failures_do_not_slow_down_other_threads() -> None:
     for failure in (TryAgain("broke off"), TryAgain("answered 503", retry_after="100", server_failed=True)):
-        pace = RecordedPace()
+        pace = RecordingGate()
         pace.stands_still = True
-        RetryLoop(replace(QUICK, base_seconds=50, cap_seconds=50), pace, "a", never).wait_after(failure)
+        RetryLoop(replace(QUICK, base_seconds=50, cap_seconds=50), pace, "a", no_check).wait_after(failure)
         assert pace._not_before == 0.0
 
 
-def test_a_wait_is_given_up_once_the_one_who_waits_is_told_to() -> None:
-    """A pause gives up a look under way, however long Drive has asked to be left alone."""
+def test_a_check_ends_a_wait() -> None:
+    """A pause ends a running scan, however long the Retry-After of Drive is."""
     policy = replace(QUICK, base_seconds=1000, cap_seconds=1000, total_seconds=10_000)
     alone = RetryLoop(policy, RateGate(threading.Event()), "a", raising_at(2))
     with pytest.raises(Stopped):
@@ -183,7 +183,7 @@ def test_a_wait_is_given_up_once_the_one_who_waits_is_told_to() -> None:
 
 
 def raising_at(number: int) -> Callable[[], None]:
-    """Return a check that raises Stopped the time it is called for the ``number``-th time."""
+    """Return a check whose ``number``-th call raises Stopped."""
     left = [number]
 
     def check() -> None:

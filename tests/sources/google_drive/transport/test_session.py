@@ -1,4 +1,4 @@
-"""The session: when it asks for a token, and whom it gives it to."""
+"""The session: when it requests a token, and which hosts receive it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rag_pipeline.sources.google_drive.errors import CredentialsError, DriveErro
 from rag_pipeline.sources.google_drive.transport import session as session_module
 from rag_pipeline.sources.google_drive.transport.session import DriveSession, TokenUnavailableError, describe_failure
 from tests.drive import DriveServer, cut_headers, error, too_many, unauthorized
-from tests.sources.google_drive.asking import session_for
+from tests.sources.google_drive.support import session_for
 from tests.support.ports import taken_port
 
 
@@ -32,7 +32,7 @@ def test_one_token_serves_many_requests() -> None:
         assert server.requests.count("token") == 1
 
 
-def test_a_token_that_expires_early_is_replaced_once_and_the_request_sent_again() -> None:
+def test_an_expired_token_is_refreshed_once_and_the_request_repeated() -> None:
     with DriveServer() as server:
         session = session_for(server)
         ask(session, server)
@@ -42,7 +42,7 @@ def test_a_token_that_expires_early_is_replaced_once_and_the_request_sent_again(
         assert [request.status for request in server.requests if request.operation == "files.get"] == [200, 401, 200]
 
 
-def test_a_second_401_is_the_answer() -> None:
+def test_a_second_401_is_returned() -> None:
     with DriveServer() as server:
         server.faults.add(unauthorized(), "files.get", times=None)
         assert ask(session_for(server), server) == 401
@@ -50,10 +50,10 @@ def test_a_second_401_is_the_answer() -> None:
         assert server.requests.count("token") == 2
 
 
-def test_threads_that_need_a_token_at_once_have_one_asked_for() -> None:
+def test_concurrent_threads_share_one_token_request() -> None:
     with DriveServer() as server:
         session = session_for(server)
-        for _ in range(2):  # at the start, and after all tokens have expired
+        for _ in range(2):  # one at the start, one after all tokens expired
             together(lambda: ask(session, server), 8)
             server.grants.expire_access_tokens()
         assert server.requests.count("token") == 2
@@ -84,7 +84,7 @@ def together(work: Callable[[], int], count: int) -> None:
         "https://www.googleapis.com@example.com/",
     ],
 )
-def test_no_other_host_is_asked_with_the_token(url: str) -> None:
+def test_the_token_is_sent_to_no_other_host(url: str) -> None:
     with DriveServer() as server:
         session = session_for(server)
         with pytest.raises(DriveError, match=r"^request blocked: the URL is outside Google Drive"):
@@ -100,7 +100,7 @@ def test_another_port_of_this_machine_is_another_host() -> None:
         assert other.requests.count() == 0
 
 
-def test_a_redirect_is_handed_back_and_not_followed() -> None:
+def test_a_redirect_is_returned_and_not_followed() -> None:
     with DriveServer() as server:
         server.behaviour.redirect_exports = True
         doc = server.drive.add_doc("a", "text")
@@ -111,7 +111,7 @@ def test_a_redirect_is_handed_back_and_not_followed() -> None:
         assert server.requests.count("export_content") == 0
 
 
-def test_an_entry_in_netrc_does_not_take_the_token_s_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_in_netrc_does_not_replace_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("default login someone password else\n")
     netrc.chmod(0o600)
@@ -120,7 +120,7 @@ def test_an_entry_in_netrc_does_not_take_the_token_s_place(tmp_path: Path, monke
         assert ask(session_for(server), server) == 200
 
 
-def test_a_token_that_can_t_be_had_for_now_may_be_asked_for_again() -> None:
+def test_a_temporarily_missing_token_can_be_requested_again() -> None:
     with DriveServer() as server:
         server.faults.add(too_many("7"), "token")
         server.faults.add(error(503, "backendError"), "token")
@@ -134,7 +134,7 @@ def test_a_token_that_can_t_be_had_for_now_may_be_asked_for_again() -> None:
         with pytest.raises(TokenUnavailableError, match=r"^no access token: "):
             ask(session, server)
         assert ask(session, server) == 200
-        assert server.requests.count("token") == 4  # none was repeated behind our back
+        assert server.requests.count("token") == 4  # google-auth repeated none of them
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_token_that_can_t_be_had_for_now_may_be_asked_for_again() -> None:
         (400, "something_new"),
     ],
 )
-def test_a_token_endpoint_that_is_not_well_says_nothing_of_the_credentials(status: int, word: str) -> None:
+def test_a_failing_token_endpoint_is_not_a_credentials_error(status: int, word: str) -> None:
     with (
         DriveServer() as server,
         answering(status, {"error": word}) as address,
@@ -158,7 +158,7 @@ def test_a_token_endpoint_that_is_not_well_says_nothing_of_the_credentials(statu
 
 
 @pytest.mark.parametrize("word", ["invalid_grant", "invalid_client", "unauthorized_client", "deleted_client"])
-def test_a_refusal_of_the_token_endpoint_s_is_final(word: str) -> None:
+def test_an_oauth_error_code_is_final(word: str) -> None:
     with (
         DriveServer() as server,
         answering(400, {"error": word}) as address,
@@ -167,7 +167,7 @@ def test_a_refusal_of_the_token_endpoint_s_is_final(word: str) -> None:
         ask(session_at(server, address), server)
 
 
-def test_a_token_endpoint_s_answer_without_an_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_answer_of_the_token_endpoint_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "_MAX_TOKEN_BYTES", 100)
     with (
         DriveServer() as server,
@@ -177,7 +177,7 @@ def test_a_token_endpoint_s_answer_without_an_end_is_not_waited_for(monkeypatch:
         ask(session_at(server, address), server)
 
 
-def test_a_token_endpoint_that_sends_on_to_an_address_that_can_t_be_read_is_not_well() -> None:
+def test_a_token_endpoint_that_redirects_to_an_invalid_url_is_a_temporary_failure() -> None:
     with DriveServer() as server, answering(302, {}, "http://[bad") as address:
         session = session_at(server, address)
         with pytest.raises(TokenUnavailableError, match="Google answered 302"):
@@ -186,7 +186,7 @@ def test_a_token_endpoint_that_sends_on_to_an_address_that_can_t_be_read_is_not_
 
 @contextmanager
 def answering(status: int, body: Mapping[str, str], location: str | None = None) -> Iterator[str]:
-    """Answer everything like this; gives the address."""
+    """Run a server that gives this answer to every request; yield its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -211,13 +211,13 @@ def answering(status: int, body: Mapping[str, str], location: str | None = None)
 
 
 def session_at(server: DriveServer, address: str) -> DriveSession:
-    """Return a session whose token comes from another address."""
+    """Return a session with the token endpoint at another URL."""
     key = {**server.service_account(), "token_uri": f"{address}/token"}
     access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(key)}, Path("/nonexistent"))
     return access.open_session(server.url)
 
 
-def test_a_token_server_that_is_not_there_is_a_broken_connection() -> None:
+def test_an_unreachable_token_server_is_a_connection_error() -> None:
     with DriveServer() as server, taken_port() as port:
         key = {**server.service_account(), "token_uri": f"http://127.0.0.1:{port}/token"}
     access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(key)}, Path("/nonexistent"))
@@ -225,9 +225,9 @@ def test_a_token_server_that_is_not_there_is_a_broken_connection() -> None:
         ask(access.open_session(server.url), server)
 
 
-def test_a_page_in_place_of_a_token_is_no_token() -> None:
+def test_a_web_page_instead_of_a_token_is_an_error() -> None:
     with DriveServer() as server, DriveServer() as other:
-        # What answers there is JSON, and no token; a page is not even that.
+        # The answer is JSON without a token; a web page is not even JSON.
         key = {**server.service_account(), "token_uri": f"{other.url}/consent"}
         access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(key)}, Path("/nonexistent"))
         with pytest.raises((TokenUnavailableError, CredentialsError)):
@@ -235,7 +235,7 @@ def test_a_page_in_place_of_a_token_is_no_token() -> None:
         other.violations.clear()
 
 
-def test_what_broke_a_request_is_described_without_its_address() -> None:
+def test_a_failure_is_described_without_the_url() -> None:
     with taken_port() as port:
         pass
     with pytest.raises(requests.ConnectionError) as raised:
@@ -244,7 +244,7 @@ def test_what_broke_a_request_is_described_without_its_address() -> None:
     assert describe_failure(requests.ReadTimeout("hush")) == "no answer in time"
 
 
-def test_it_is_the_session_that_google_auth_and_requests_know() -> None:
+def test_the_session_is_that_of_google_auth_and_requests() -> None:
     with DriveServer() as server:
         assert isinstance(session_for(server), requests.Session)
         assert DriveSession.__mro__[1].__module__ == "google.auth.transport.requests"

@@ -1,4 +1,4 @@
-"""Much of everything that happens in a Drive, at random: for a test that wants the store to be right in the end."""
+"""Random changes in a Drive, for tests that compare the store with the Drive at the end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.drive.items import Item
 FOLDER_SHARE = 20
 
 
-class Storm:
-    """A folder with many files in nested folders, and what people do there; the seed decides all of it."""
+class RandomChanges:
+    """A folder with files in nested folders, and random changes in it, determined by the seed."""
 
     def __init__(self, server: DriveServer, files: int, seed: int) -> None:
         self.server = server
@@ -34,7 +34,7 @@ class Storm:
             self._add(self._inner_folder())
 
     def change(self) -> None:
-        """Do one thing."""
+        """Make one random change."""
         actions: list[tuple[int, Callable[[], None]]] = [
             (20, lambda: self._add(self.random.choice(self._folders))),
             (20, self._write),
@@ -53,26 +53,26 @@ class Storm:
         self.random.choices(doing, weights)[0]()
 
     def hide(self) -> None:
-        """Leave some of what there is out of every list, and accept no page token of changes: a full pass begins."""
+        """Leave some existing items out of all listings, and expire the page tokens, so that a full pass begins."""
         with self.drive.lock:
             there = [*self._folders[2:], *self._files, *self._docs]
             self.server.behaviour.unlisted = set(self.random.sample(there, len(there) // 10))
         self.server.expire_change_tokens()
 
     def show(self) -> None:
-        """Let lists show everything again, to a full pass that begins: new things may have been hidden, too."""
+        """List everything again, and expire the page tokens: new items may have been hidden too."""
         self.server.behaviour.unlisted = set()
         self.server.expire_change_tokens()
 
     def expected(self) -> dict[str, tuple[str, list[str]]]:
-        """Return name and lines of each file that should be in the store, by its id."""
+        """Return name and lines of each file that should be in the store, by id."""
         with self.drive.lock:
             return {item.id: (item.name, whole(text).decode().splitlines()) for item, text in self._readable()}
 
     def take_stock(self) -> None:
-        """Note in ``renewed`` which files have come, changed or gone, and after how many requests.
+        """Record in ``renewed`` which files are new, changed or gone, and after how many requests.
 
-        Of a Doc each version is another content, since Drive tells no more of it.
+        Each version of a Doc counts as a new content, because Drive reports nothing else.
         """
         with self.drive.lock:
             now = {item.id: item.md5 or item.version for item, _ in self._readable()}

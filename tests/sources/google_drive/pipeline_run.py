@@ -1,4 +1,4 @@
-"""A pipeline over a folder of the tests' Drive, in this process, with the stages in memory."""
+"""Runs a pipeline over a folder of the fake Drive, in this process, with in-memory stages."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rag_pipeline.sources.google_drive.mirror import Mirror
 from rag_pipeline.sources.google_drive.source import GoogleDriveSource
 from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
 from tests.drive import DriveServer
-from tests.sources.google_drive.driving import LIMIT_BYTES, QUICK
+from tests.sources.google_drive.support import LIMIT_BYTES, QUICK_SCAN
 from tests.sources.life import Life
 from tests.sources.memory_stages import MemoryStages, MemoryStore
 
 
-class Run(Life):
-    """One life of the pipeline: its Drive, state and store may outlive it."""
+class PipelineRun(Life):
+    """One run of the pipeline; its Drive, state and store may outlive it."""
 
     seconds = 30.0
 
@@ -36,7 +36,7 @@ class Run(Life):
         *,
         single: bool = False,
         workers: int = 4,
-        policy: RetryPolicy = QUICK,
+        policy: RetryPolicy = QUICK_SCAN,
         interval_seconds: float = 0.2,
     ) -> None:
         state = base / "state"
@@ -48,9 +48,15 @@ class Run(Life):
         access = read_credentials({"GOOGLE_DRIVE_CREDENTIALS_JSON": json.dumps(server.service_account())}, state)
         self._session = access.open_session(server.url)
         api = DriveApi(self._session, base_url=server.url, policy=policy, stop=self.stop)
-        self.spool = DownloadFolder(state / "downloads")
+        self.downloads = DownloadFolder(state / "downloads")
         source = GoogleDriveSource(
-            api, self.mirror, self.spool, folder_id, location="Papers", account=access.account, limit_bytes=LIMIT_BYTES
+            api,
+            self.mirror,
+            self.downloads,
+            folder_id,
+            location="Papers",
+            account=access.account,
+            limit_bytes=LIMIT_BYTES,
         )
         self.pipeline = FollowingPipeline(
             self.status, source, self.test.stages, self.ledger,
@@ -62,11 +68,11 @@ class Run(Life):
         super().end()
         self.mirror.close()
         self._session.close()
-        assert list(self.spool.folder.iterdir()) == []
+        assert list(self.downloads.folder.iterdir()) == []
 
 
 @contextmanager
-def running(
+def run_pipeline(
     base: Path,
     server: DriveServer,
     folder_id: str,
@@ -74,8 +80,8 @@ def running(
     *,
     start: bool = True,
     **settings: Any,
-) -> Iterator[Run]:
-    """Run the pipeline over the folder; in single mode wait for its end."""
-    run = Run(base, server, folder_id, MemoryStore() if store is None else store, **settings)
+) -> Iterator[PipelineRun]:
+    """Run the pipeline over the folder; in single mode, wait until it ends."""
+    run = PipelineRun(base, server, folder_id, MemoryStore() if store is None else store, **settings)
     with run.lived(start=start, to_its_end=bool(settings.get("single"))):
         yield run
