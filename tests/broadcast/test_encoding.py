@@ -89,6 +89,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.text(), JSON, max_size=4), st.sampled_from([1, 2, 3]))
 def test_an_event_is_decoded_in_each_of_its_namespaces(fields: dict[str, Any], count: int) -> None:

@@ -19,7 +19,7 @@ from rag_pipeline.broadcast.hub import MAX_ITEMS_A_TURN
 from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.contract import events
 from rag_pipeline.journal import Generations, Tail
-from rag_pipeline.journal.gap import EventBound
+from rag_pipeline.journal.gap import EventOverflow
 from rag_pipeline.status import clocks
 from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.broadcast.outlets import RecordingOutlet
@@ -32,7 +32,7 @@ class Setup:
 
     def __init__(self, *pipelines: PipelineStatus, limit: int = 200_000) -> None:
         self.pipelines = [core_of(pipeline) for pipeline in pipelines]
-        self.mailbox: Mailbox[HubItem] = Mailbox(limit, policy=EventBound())
+        self.mailbox: Mailbox[HubItem] = Mailbox(limit, policy=EventOverflow())
         self.hub = Hub(lambda: self.pipelines, self.mailbox, Tail(Generations("0123456789abcdef")))
         self.joined = 0
         for pipeline in pipelines:
@@ -366,6 +366,7 @@ def test_disconnecting_all_survives_a_failing_client(one: One) -> None:
     assert setup.hub.clients()["total"] == 0
 
 
+@pytest.mark.slow
 def test_every_client_gets_the_right_state_while_threads_report_and_clients_come_and_go(one: One) -> None:
     setup, pipeline = one
 
@@ -478,10 +479,11 @@ class HubMachine(RuleBasedStateMachine):
         logging.disable(logging.NOTSET)
 
 
-TestHubMachine = HubMachine.TestCase
+TestHubMachine = pytest.mark.slow(HubMachine.TestCase)
 TestHubMachine.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
+@pytest.mark.slow
 def test_an_interrupted_change_is_finished_within_a_second(one: One) -> None:
     setup, pipeline = one
     _, outlet = setup.join()

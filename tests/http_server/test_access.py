@@ -79,6 +79,7 @@ def test_without_a_token_no_pipeline_or_file_is_visible(
         assert secret not in caplog.text
 
 
+@pytest.mark.slow
 def test_health_without_a_token_is_only_the_status(server: StatusServer, local: PipelineStatus) -> None:
     assert [ask(server, "/health", token)[2] for token in (None, "wrong-token-of-a-stranger")] == [
         '{"status":"ok"}\n'
@@ -128,6 +129,7 @@ def test_a_limited_token_sees_a_service_without_the_other_pipelines(
         assert list(json.loads(body)) == ["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", ["/", "/pipeline"])
 @pytest.mark.parametrize("query", ["", "?namespace=/pipeline", "?namespace=/", "?namespace=%2F"])
 def test_a_token_for_all_pipelines_allows_both_names_of_the_namespace(
@@ -141,6 +143,7 @@ def test_a_token_for_all_pipelines_allows_both_names_of_the_namespace(
     assert ask(server, f"/events{query}", shared(namespaces=["/local_files"]))[0] == 403
 
 
+@pytest.mark.slow
 def test_a_stream_ends_when_its_token_expires(server: StatusServer, local: PipelineStatus) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {shared(seconds=5)}"}
@@ -168,6 +171,7 @@ def test_a_stream_ends_when_its_token_expires(server: StatusServer, local: Pipel
     connection.close()
 
 
+@pytest.mark.slow
 def test_a_stream_of_a_limited_token_has_only_its_namespace(server: StatusServer) -> None:
     token = shared(seconds=1.5, namespaces="google_drive")
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {token}"}

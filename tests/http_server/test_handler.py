@@ -166,6 +166,7 @@ def test_a_refused_body_does_not_lose_the_response(server: HttpServer) -> None:
     assert status == 405
 
 
+@pytest.mark.slow
 def test_a_client_that_sends_nothing_is_closed_silently(quick: HttpServer) -> None:
     assert exchange(quick, b"") == b""
     ((status, headers, _),) = split(exchange(quick, PLAIN))
@@ -189,6 +190,7 @@ def test_a_client_that_sends_byte_by_byte_is_cut(quick: HttpServer) -> None:
     assert (status, body) == (408, b'{"error":"the request took too long to arrive"}\n')
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_cut() -> None:
     huge = HttpResponse(200, {"Content-Length": "50000000"}, b"x" * 50_000_000)
     with serving(lambda _: huge, limits=QUICK) as server, connect(server) as client:

@@ -134,6 +134,7 @@ with serving() as server:
     assert run.stdout == "b'HTTP/1.1 200 OK'\n", run.stderr
 
 
+@pytest.mark.slow
 def test_a_client_too_many_gets_503() -> None:
     asked, release = threading.Event(), threading.Event()
 
@@ -157,6 +158,7 @@ def compute(seconds: float) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_masses_of_requests_are_computed_two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each thread that computes makes the pipeline's threads wait."""
     monkeypatch.setattr(workers, "COMPUTES_SECONDS", 60.0)
@@ -205,6 +207,7 @@ def test_stop_is_quick_with_stalled_clients_and_frees_the_port() -> None:
     wait_until(lambda: native_threads() <= threads)
 
 
+@pytest.mark.slow
 def test_stop_lets_a_response_in_progress_finish() -> None:
     asked = threading.Event()
 
@@ -220,6 +223,7 @@ def test_stop_lets_a_response_in_progress_finish() -> None:
         assert client.recv(65536).endswith(b"ok")
 
 
+@pytest.mark.slow
 def test_stop_does_not_wait_for_a_response_that_never_comes() -> None:
     asked, release = threading.Event(), threading.Event()
 
@@ -289,6 +293,7 @@ print("stopped")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patched", ["before", "after", "not at all"])
 def test_it_serves_in_a_host_program_that_is_monkey_patched(patched: str) -> None:
     command = [sys.executable, "-c", HOST_PROGRAM, patched]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,7 @@ def test_a_lone_surrogate_does_not_end_the_stream() -> None:
     assert render([packet("o", "x", '"\udcff"')]) == 'id: o\nevent: x\ndata: "\ufffd"\n\n'.encode()
 
 
+@pytest.mark.slow
 @given(st.lists(ITEMS, max_size=5))
 def test_a_browser_reads_the_same_events(items: list[Packet]) -> None:
     assert parse_stream((b": keep-alive\nretry: 2000\n" if items else b"") + render(items)) == items

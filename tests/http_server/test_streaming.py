@@ -148,6 +148,7 @@ def test_bytes_from_the_client_are_ignored(server: HttpServer, view: StubView) -
     assert parse_stream(body) == [item(1)]
 
 
+@pytest.mark.slow
 def test_curl_follows_a_stream(server: HttpServer, view: StubView) -> None:
     curl = shutil.which("curl")
     if curl is None:
@@ -174,12 +175,14 @@ def test_a_stream_ended_by_the_service_ends_orderly(server: HttpServer, view: St
     wait_until(lambda: follower_of(view).closed)
 
 
+@pytest.mark.slow
 def test_a_client_that_closes_frees_its_thread(server: HttpServer, view: StubView) -> None:
     with StreamClient(server):
         follower_of(view)
     wait_until(lambda: follower_of(view).closed and not server._open)
 
 
+@pytest.mark.slow
 def test_a_client_that_resets_frees_its_thread(server: HttpServer, view: StubView) -> None:
     with connect(server) as client:
         client.sendall(STREAM_REQUEST)
@@ -196,6 +199,7 @@ def test_a_client_that_shuts_down_writing_gets_the_end(server: HttpServer, view:
     wait_until(lambda: follower_of(view).closed)
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_cut(view: StubView) -> None:
     view.greeting = [item(position, text=MEGABYTE) for position in range(1, 21)]
     with serving(view=view, limits=QUICK) as server, unread_by(socket.socket()) as client:
@@ -205,6 +209,7 @@ def test_a_client_that_does_not_read_is_cut(view: StubView) -> None:
         assert len(receive_all(client)) < 20 << 20
 
 
+@pytest.mark.slow
 def test_a_client_that_reads_slowly_is_not_cut(view: StubView) -> None:
     sent = item(1, text=MEGABYTE * 12)
     view.greeting = [sent]
@@ -243,6 +248,7 @@ def test_stopping_ends_every_stream_orderly(server: HttpServer, view: StubView) 
         wait_until(lambda: all(follower.closed for follower in view.followers) and not server._open)
 
 
+@pytest.mark.slow
 def test_stopping_cuts_a_stream_that_no_one_reads(view: StubView) -> None:
     view.greeting = [item(position, text=MEGABYTE) for position in range(1, 21)]
     with (
@@ -259,6 +265,7 @@ def test_stopping_cuts_a_stream_that_no_one_reads(view: StubView) -> None:
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_one_stream_too_many_is_503_and_other_clients_are_served(view: StubView) -> None:
     with serving(view=view, limits=Limits(streams=32)) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(StreamClient(server)) for _ in range(32)]
@@ -324,6 +331,7 @@ def test_a_stream_over_the_limit_replaces_the_oldest_after_its_minimum_time(
             assert first.response.read() == b""  # ended orderly, not cut
 
 
+@pytest.mark.slow
 def test_streams_leave_all_workers_to_other_requests(view: StubView) -> None:
     with (
         serving(view=view, limits=Limits(threads=2, streams=40)) as server,

@@ -15,6 +15,8 @@ from rag_pipeline.service.forked_child import OneTimePermit
 from tests.support.programs import Program, run
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
+pytestmark = pytest.mark.slow
+
 SERVING = """
 import os, sys, time
 from status_server import PipelineStatus, pipeline_status, start_status_server

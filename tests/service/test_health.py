@@ -18,6 +18,8 @@ from tests.support.hanging_disk import hanging_disk
 from tests.support.http_get import get_json
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def health(server: StatusServer) -> tuple[int, dict[str, Any]]:
     status, body = get_json(server.http_port, "/health")

@@ -6,6 +6,8 @@ import gc
 import weakref
 from pathlib import Path
 
+import pytest
+
 from rag_pipeline import PipelineStatus
 from rag_pipeline.service import start_status_server
 from tests.service.support import connect, last_status, new_pipeline
@@ -67,6 +69,7 @@ def test_one_pipeline_is_shown_flat_and_several_also_by_id() -> None:
         assert "none-such" in missing.body["error"]
 
 
+@pytest.mark.slow
 def test_all_pipelines_are_shown_even_after_their_owner_dropped_them() -> None:
     before = new_pipeline()
     with start_status_server(0) as server, connect(server) as watcher:
@@ -101,6 +104,7 @@ def test_a_closed_pipeline_disappears_and_frees_its_id() -> None:
         assert get_json(server.http_port, f"/status/{new.pipeline_id}").status == 200
 
 
+@pytest.mark.slow
 def test_the_default_pipeline_alone_is_shown_flat_and_first_among_several() -> None:
     program = """
 import json, urllib.request

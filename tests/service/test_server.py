@@ -19,6 +19,8 @@ from tests.support.programs import Program
 from tests.support.waiting import wait_until
 from tests.verify import Received, Watcher
 
+pytestmark = pytest.mark.slow
+
 # A polling client may be between two polls when the server ends, and would miss what is queued.
 TRANSPORTS = pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)
 

@@ -51,6 +51,7 @@ def test_ports_and_host_come_from_the_environment(monkeypatch: pytest.MonkeyPatc
         assert_answers(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["http", "socket"])
 def test_a_taken_port_is_named_and_nothing_stays_half_started(which: str) -> None:
     before = native_threads()
@@ -219,6 +220,7 @@ def test_a_server_has_a_url_and_a_repr(host: str, shown: str) -> None:
     assert "stopped" in repr(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["http", "socket"])
 def test_a_taken_port_says_how_to_choose_another(which: str) -> None:
     with taken_port() as taken:

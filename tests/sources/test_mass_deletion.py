@@ -1,4 +1,4 @@
-"""Mass deletions from outside: held, told and confirmed by commands and over HTTP, with real processes."""
+"""Mass deletions with real processes: held, shown, and confirmed by commands and over HTTP."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from tests.sources.local_files.process import command, found
 from tests.support.http_get import get_json
 from tests.support.programs import Program, run
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.slow
 
 TABLE = '[[pipeline]]\nkind = "local_files"\nid = "my papers"\nfolder = "docs"\ndelete_max_files = 2\n'
 SERVICE = '[service]\nport = 0\nstate_dir = "state"\n'
@@ -82,7 +84,7 @@ def stored(env: dict[str, str], state_dir: Path) -> int:
 
 
 @pytest.mark.parametrize("by", ["command", "http"])
-def test_held_deletions_are_told_and_confirmed(docs: Path, env: dict[str, str], tmp_path: Path, by: str) -> None:
+def test_held_deletions_are_shown_and_confirmed(docs: Path, env: dict[str, str], tmp_path: Path, by: str) -> None:
     with Program("-m", "rag_pipeline", "run", run_file(tmp_path), env=env) as running:
         port = int(running.expect(r"Status +http://127\.0\.0\.1:(\d+)/status"))
         url = f"http://127.0.0.1:{port}"
@@ -117,7 +119,7 @@ def test_held_deletions_are_told_and_confirmed(docs: Path, env: dict[str, str], 
         assert running.exit_code() == 0
 
 
-def test_a_single_pass_ends_with_its_code_and_the_message_until_it_is_confirmed(
+def test_a_single_pass_with_held_deletions_ends_with_its_code_until_confirmed(
     docs: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
     limits = {**env, "RAG_DELETE_MAX_FILES": "2"}
@@ -134,7 +136,9 @@ def test_a_single_pass_ends_with_its_code_and_the_message_until_it_is_confirmed(
     assert stored(env, tmp_path / "state") == 1
 
 
-def test_single_passes_of_a_run_file_do_the_same(docs: Path, env: dict[str, str], tmp_path: Path) -> None:
+def test_single_passes_of_a_run_file_with_held_deletions_do_the_same(
+    docs: Path, env: dict[str, str], tmp_path: Path
+) -> None:
     once = ["run", run_file(tmp_path), "--once"]
     assert command(once, env).returncode == 0
     shutil.rmtree(docs / "sub")

@@ -1,4 +1,4 @@
-"""Files that take up all the time that reading may take: they come last, one at a time, and not at each start."""
+"""Files that use up the time limit of extraction: they come last, one at a time, and not at each start."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from rag_pipeline.errors import ExtractionLimitError
 from rag_pipeline.ingest.types import ExtractedDocument, ProgressCallback
 from rag_pipeline.sources.ledger import Ledger
 from tests.sources.following.memory_source import Following, following
 from tests.sources.memory_stages import MemoryStore
+
+pytestmark = pytest.mark.slow
 
 SLOW = ("slow1", "slow2", "slow3", "slow4")
 
@@ -22,7 +26,7 @@ def overrun() -> ExtractionLimitError:
 
 
 def fail_slow(run: Following, wait: Callable[[str], object] = lambda _: None) -> list[str]:
-    """Have files named slow overrun, after ``wait``; return a list of what is read."""
+    """Make files named slow overrun after ``wait``; return the list of extracted files."""
     plain, read = run.test.extractor.extract, list[str]()
 
     def extract(
@@ -39,7 +43,7 @@ def fail_slow(run: Following, wait: Callable[[str], object] = lambda _: None) ->
     return read
 
 
-def test_what_overran_is_not_read_at_the_next_start(tmp_path: Path) -> None:
+def test_a_file_that_overran_is_not_extracted_at_the_next_start(tmp_path: Path) -> None:
     store = MemoryStore()
     with following(tmp_path, store, start=False) as run:
         read = fail_slow(run)
@@ -58,7 +62,7 @@ def test_what_overran_is_not_read_at_the_next_start(tmp_path: Path) -> None:
         assert read == ["new"]
 
 
-def test_what_overran_and_is_due_leaves_the_other_worker_to_the_rest(tmp_path: Path) -> None:
+def test_a_due_file_that_overran_leaves_the_other_worker_to_the_rest(tmp_path: Path) -> None:
     store = MemoryStore()
     with following(tmp_path, store, start=False) as run:
         fail_slow(run)

@@ -14,7 +14,7 @@ from tests.sources.endpoint import endpoint
 from tests.sources.local_files.process import command, found
 
 
-def test_points_and_local_file_systems_are_read() -> None:
+def test_mount_points_and_local_file_systems_are_parsed() -> None:
     lines = (
         rb"22 27 254:1 / / rw,relatime shared:1 - ext4 /dev/vda rw",
         rb"30 22 0:41 / /mnt/my\040share rw - nfs4 server:/docs rw,vers=4.2",
@@ -30,7 +30,7 @@ def test_points_and_local_file_systems_are_read() -> None:
     assert table.kernel == {os.makedev(0, 44)}
 
 
-def test_without_a_table_nothing_is_known_to_be_mounted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_mount_table_the_result_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mount_table, "_PATH", "/nowhere/mountinfo")
     assert read_mount_table() == MountTable()
 
@@ -41,7 +41,7 @@ def test_the_table_of_this_machine_can_be_read() -> None:
 
 
 def mounted(folder: Path, text: str | None) -> list[str]:
-    """Return what runs a command with a file system of its own mounted on the folder; it ends with the command."""
+    """Return a command prefix that mounts a file system on the folder while the command runs."""
     write = "" if text is None else f"mount -t tmpfs none '{folder}' && printf %s '{text}' >'{folder}/a.txt' && "
     return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", f'{write}exec "$@"', "sh"]
 
@@ -51,8 +51,9 @@ def may_mount(folder: Path) -> bool:
     return run.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare of util-linux")
-def test_a_single_pass_without_the_file_system_of_a_subfolder_deletes_none_of_its_files(tmp_path: Path) -> None:
+def test_a_single_pass_over_an_unmounted_subfolder_deletes_none_of_its_files(tmp_path: Path) -> None:
     share = tmp_path / "docs" / "share"
     share.mkdir(parents=True)
     if not may_mount(share):
@@ -69,7 +70,7 @@ def test_a_single_pass_without_the_file_system_of_a_subfolder_deletes_none_of_it
         assert len(found("heron", env, tmp_path / "state")) == 2
         before = len(api.texts)
         assert command(once, env, prefix=mounted(share, "a heron stands")).returncode == 0
-        assert len(api.texts) == before  # the new mount's times are others, and the content is the same
+        assert len(api.texts) == before  # the new mount has other times and the same content
         share.rmdir()
         assert command(once, env).returncode == 0
         assert len(found("heron", env, tmp_path / "state")) == 1

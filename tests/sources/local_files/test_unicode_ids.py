@@ -13,11 +13,13 @@ from tests.sources.local_files.running import Run, running
 from tests.sources.memory_stages import MemoryStore
 from tests.support.unicode_forms import FORMS, Form
 
+pytestmark = pytest.mark.slow
+
 NFC, NFD = (normalize(form, "Büro/Mönch.txt") for form in FORMS)
 
 
 def rename_all(folder: Path, form: Form) -> None:
-    """Give every file and folder the same name in another Unicode form, as a share that is mounted otherwise."""
+    """Rename every file and folder to another Unicode normal form, as a remounted share may do."""
     for path in sorted(folder.rglob("*"), key=lambda path: -len(path.parts)):
         path.rename(path.with_name(normalize(form, path.name)))
 
@@ -27,9 +29,7 @@ def uris(run: Run) -> list[str]:
 
 
 @pytest.mark.parametrize(("before", "after"), [("NFC", "NFD"), ("NFD", "NFC")])
-def test_a_name_that_changes_its_form_is_no_deletion_and_no_new_embedding(
-    tmp_path: Path, before: Form, after: Form
-) -> None:
+def test_a_change_of_normal_form_causes_no_deletion_and_no_embedding(tmp_path: Path, before: Form, after: Form) -> None:
     with running(tmp_path) as run:
         path = run.write(normalize(before, NFC), "one")
         run.wait_idle(processed=1)
@@ -41,7 +41,7 @@ def test_a_name_that_changes_its_form_is_no_deletion_and_no_new_embedding(
         assert uris(run) == [(run.folder / normalize(after, NFC)).as_uri()]
 
 
-def test_a_change_of_form_while_the_pipeline_is_down_is_no_deletion_either(tmp_path: Path) -> None:
+def test_a_change_of_normal_form_between_runs_causes_no_deletion(tmp_path: Path) -> None:
     store = MemoryStore()
     with running(tmp_path, store, single=True, start=False) as run:
         run.write(NFC, "one")
@@ -54,7 +54,7 @@ def test_a_change_of_form_while_the_pipeline_is_down_is_no_deletion_either(tmp_p
         assert sorted(again.store.texts()) == sorted([NFC, "plain.txt"])
 
 
-def test_two_files_whose_names_differ_by_form_only_are_both_kept_whichever_comes_first(tmp_path: Path) -> None:
+def test_two_files_whose_names_differ_by_normal_form_are_both_kept(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write(NFD, "decomposed")
         run.wait_idle(processed=1)
@@ -66,7 +66,7 @@ def test_two_files_whose_names_differ_by_form_only_are_both_kept_whichever_comes
         assert run.store.texts() == {NFC: ["composed"]}
 
 
-def test_a_person_may_name_a_file_in_either_form(tmp_path: Path) -> None:
+def test_requests_may_name_a_file_in_either_normal_form(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write(NFD, "corrupt")
         run.wait(lambda: run.state()["total_failed"] == 1)
@@ -77,7 +77,7 @@ def test_a_person_may_name_a_file_in_either_form(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.sampled_from(["é", "e\u0301", "é/ü", "é/u\u0308", "e\u0301/ü", "a"]), unique=True), st.data())
-def test_no_two_files_get_one_id_and_an_id_in_use_stays(found: list[str], data: st.DataObject) -> None:
+def test_assigned_ids_are_unique_and_ids_in_use_stay(found: list[str], data: st.DataObject) -> None:
     known = data.draw(st.lists(st.sampled_from(["é", "e\u0301", "é/ü", "e\u0301/u\u0308", "x"]), unique=True))
     forms = UnicodeIds()
     forms.learn(known)

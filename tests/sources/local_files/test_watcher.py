@@ -12,6 +12,8 @@ import pytest
 from rag_pipeline.sources.local_files.watcher import FolderWatcher
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def stop() -> Iterator[threading.Event]:
@@ -20,7 +22,7 @@ def stop() -> Iterator[threading.Event]:
     event.set()
 
 
-def test_a_change_wakes_and_what_is_ignored_does_not(tmp_path: Path, stop: threading.Event) -> None:
+def test_changes_wake_the_pipeline_and_ignored_files_do_not(tmp_path: Path, stop: threading.Event) -> None:
     changed = threading.Event()
     state = tmp_path / "state"
     state.mkdir()
@@ -34,9 +36,7 @@ def test_a_change_wakes_and_what_is_ignored_does_not(tmp_path: Path, stop: threa
     assert changed.wait(60)
 
 
-def test_a_folder_that_took_the_place_of_another_is_watched_once_it_is_renewed(
-    tmp_path: Path, stop: threading.Event
-) -> None:
+def test_renewing_watches_the_folder_that_is_at_the_location_now(tmp_path: Path, stop: threading.Event) -> None:
     changed = threading.Event()
     folder = tmp_path / "docs"
     folder.mkdir()
@@ -52,7 +52,7 @@ def test_a_folder_that_took_the_place_of_another_is_watched_once_it_is_renewed(
     assert changed.wait(60)
 
 
-def test_without_watchfiles_it_says_so_once_and_stays_silent(
+def test_missing_watchfiles_is_logged_once(
     tmp_path: Path, stop: threading.Event, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sys.modules, "watchfiles", None)
