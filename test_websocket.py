@@ -1,8 +1,8 @@
-"""Try the whole service: real clients on every namespace and transport, and whether each receives what was emitted.
+"""Test the whole service with real clients on every namespace and transport.
 
 ``python test_websocket.py`` starts both servers, connects, simulates three pipelines, prints what each client received
-and where to connect, then goes on with a demo until Ctrl+C. With ``--once`` it ends there: 0 if every client received
-exactly what was emitted, 1 if not.
+and where to connect, then plays a demo until Ctrl+C. With ``--once`` it exits before the demo: with 0 if every client
+received exactly what was emitted, with 1 if not.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PROGRAM = "test_websocket.py"
 PIPELINE_TYPES = ("google_drive", "local_files", "sharepoint")
 STAGES = ("extracting", "chunking", "embedding", "storing")
 PAUSE_SECONDS = 0.02
-LARGE_RESULT = "Grüße " * 12_000  # over 64 KiB, from where on WebSocket frames are built differently
+LARGE_RESULT = "Grüße " * 12_000  # over 64 KiB, where WebSocket frames have a longer header
 
 SILENCE_SECONDS = 5.0
 QUIET_SECONDS = 0.3
@@ -42,14 +42,14 @@ SHOWN_DIFFERENCES = 10
 
 
 def simulate(status: PipelineStatus) -> None:
-    """Report what a pipeline has to report: states, and files that succeed, fail, are skipped and deleted."""
+    """Make every kind of report: states, and files that succeed, fail, are skipped and deleted."""
     link = "https://files.example.com/handbook"
     status.update(status="scanning", is_checking=True)
     note = {"of": "our own", "ünïcode": ["✓", None]}
     status.update(status="running", is_checking=False, files_queued=4, own={"note": note})
     with status.processing("handbook.pdf", "file-1", size=48_231, mime_type="application/pdf", link=link) as file:
         for stage in STAGES:
-            for tenth in range(11):  # faster than the 10 events a second that go out
+            for tenth in range(11):  # faster than the limit of 10 events a second
                 file.stage(stage, tenth / 10)
                 time.sleep(PAUSE_SECONDS / 4)
         file.set_result({"chunks": 12})
@@ -69,7 +69,7 @@ def simulate(status: PipelineStatus) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the script; what a user can set wrong is told in one line on stderr."""
+    """Run the script; an error of the package is printed as one line on stderr."""
 
     def run() -> int:
         options = _parse(argv)
@@ -84,9 +84,9 @@ def _run(options: argparse.Namespace, signals: StopSignals) -> int:
     with start_status_server(options.port, pipelines=pipelines) as server:
         print(addresses(server), flush=True)
         url = f"http://{_bracketed(reachable(server.host))}:{server.socket_port}"
-        found = _check(url, pipelines)
+        differs = _check(url, pipelines)
         if options.once:
-            return ExitCode.FILES_FAILED if found else ExitCode.OK
+            return ExitCode.FILES_FAILED if differs else ExitCode.OK
         print("\nBoth servers go on, with a demo to watch. Press Ctrl+C to stop.", flush=True)
         _play_until_stopped(pipelines, signals)
     return ExitCode.OK
@@ -98,22 +98,22 @@ def _check(url: str, pipelines: Sequence[PipelineStatus]) -> bool:
     for pipeline in pipelines:
         recorder.follow(pipeline)
     with contextlib.ExitStack() as stack:
-        watchers = [stack.enter_context(Watcher(url, transports)) for transports in _ways()]
-        _wait_for(recorder, watchers)  # their snapshots, before anything changes
-        _at_once([lambda p=pipeline: simulate(p) for pipeline in pipelines])  # type: ignore[misc]
+        watchers = [stack.enter_context(Watcher(url, transports)) for transports in _transport_lists()]
+        _wait_for(recorder, watchers)  # for the snapshots, before anything changes
+        _run_in_threads([lambda p=pipeline: simulate(p) for pipeline in pipelines])  # type: ignore[misc]
         _wait_for(recorder, watchers)
         _print_received(watchers)
         return _print_differences(recorder, watchers)
 
 
-def _ways() -> list[tuple[str, ...]]:
-    """Return the ways to connect that the settings allow: each transport, and the upgrade from one to the other."""
+def _transport_lists() -> list[tuple[str, ...]]:
+    """Return the allowed ways to connect: each transport, and the upgrade from polling to WebSocket."""
     allowed = Settings.from_env().transports
     upgrade = [("polling", "websocket")] if len(allowed) > 1 else []
     return [*((transport,) for transport in allowed), *upgrade]
 
 
-def _at_once(calls: Sequence[Callable[[], None]]) -> None:
+def _run_in_threads(calls: Sequence[Callable[[], None]]) -> None:
     threads = [threading.Thread(target=call, daemon=True) for call in calls]
     for thread in threads:
         thread.start()
@@ -122,7 +122,7 @@ def _at_once(calls: Sequence[Callable[[], None]]) -> None:
 
 
 def _wait_for(recorder: Recorder, watchers: Sequence[Watcher]) -> None:
-    """Wait until all that was emitted has come and nothing more comes, or until it is in vain."""
+    """Wait until everything emitted has arrived and nothing more comes, or until nothing has come for 5 s."""
     last, since = (0, 0), time.monotonic()
     while True:
         now = time.monotonic()

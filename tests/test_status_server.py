@@ -1,4 +1,4 @@
-"""The top-level module: the public names, the same objects as in the package, and the lines users paste."""
+"""The top-level module: its public names, and the lines that users paste."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import status_server
 from tests.support.programs import run
 
 
-def test_its_names_are_those_of_the_package() -> None:
+def test_the_names_are_those_of_the_package() -> None:
     assert status_server.__all__ == ["PipelineStatus", "StatusServer", "pipeline_status", "start_status_server"]
     for name in status_server.__all__:
         assert getattr(status_server, name) is getattr(rag_pipeline, name)
 
 
-def test_the_three_lines_of_the_manual_work() -> None:
+def test_the_lines_of_the_manual_work() -> None:
     program = """
 from status_server import PipelineStatus, pipeline_status, start_status_server
 server = start_status_server(0)

@@ -1,4 +1,4 @@
-"""``python test_websocket.py`` as its user meets it; what it compares is tested in tests/verify."""
+"""Runs ``python test_websocket.py`` as a process; the comparison is tested in tests/verify."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 SCRIPT = "test_websocket.py"
 
-# The hub leaves out every tenth packet.
+# The hub drops every tenth packet.
 LOSSY = """
 import itertools, sys
 from rag_pipeline.broadcast import hub
@@ -38,25 +38,25 @@ def test_once_exits_0_when_every_client_received_what_was_emitted() -> None:
     rows = [line.split() for line in done.stdout.splitlines() if re.match("websocket|polling", line)]
     assert len(rows) == 12
     for namespace in ("/google_drive", "/local_files", "/pipeline", "/"):
-        by_way = {tuple(row[2:]) for row in rows if row[1] == namespace}
-        assert len(by_way) == 1  # the same by every transport
-        assert all(int(count) > 0 for count in by_way.pop())
+        by_transport = {tuple(row[2:]) for row in rows if row[1] == namespace}
+        assert len(by_transport) == 1  # the same over every transport
+        assert all(int(count) > 0 for count in by_transport.pop())
 
 
-def test_once_exits_1_and_says_what_differs() -> None:
+def test_once_exits_1_and_prints_the_differences() -> None:
     done = run("-c", LOSSY, env={"SOCKET_IO_TRANSPORTS": "websocket"})
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"websocket in /pipeline: missing: pipeline:\w+ seq \d+", done.stdout)
     assert "NOT what was emitted" in done.stdout
 
 
-def test_it_connects_only_by_what_the_settings_allow() -> None:
+def test_only_allowed_transports_are_used() -> None:
     done = run(SCRIPT, "--once", "--port", "0", env={"SOCKET_IO_TRANSPORTS": "websocket"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "polling" not in done.stdout
 
 
-def test_without_once_both_servers_go_on_until_ctrl_c() -> None:
+def test_without_once_the_servers_run_until_ctrl_c() -> None:
     with Program(SCRIPT, "--port", "0", env={"SOCKET_IO_TRANSPORTS": "websocket"}) as program:
         program.expect("Press Ctrl")
         port = program.expect(r"http://127.0.0.1:(\d+)/pipeline")
@@ -90,7 +90,7 @@ def test_pytest_finds_no_tests_in_the_script() -> None:
     assert done.returncode == 5, done.stdout  # pytest's code for: nothing collected
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_closed_pipe_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as gone:

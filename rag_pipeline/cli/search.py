@@ -1,4 +1,4 @@
-"""``rag-pipeline search``: answers a question from what was stored."""
+"""``rag-pipeline search``: answers a question from the stored documents."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from rag_pipeline.cli.arguments import add_state_dir
 from rag_pipeline.common.printing import printable, say, say_lines
 from rag_pipeline.errors import ConfigurationError, ExitCode
 from rag_pipeline.ingest.installed import check_installed
@@ -23,19 +24,17 @@ _SNIPPET_LINES = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
-    parser.add_argument("question", help="what to look for, in words of your own")
+    """Add the command's arguments."""
+    parser.add_argument("question", help="what to look for, in your own words")
     parser.add_argument("--limit", type=_limit, default=5, metavar="N", help="answers to show, 1 to 100 (default: 5)")
     parser.add_argument("--json", action="store_true", help="print a JSON array, with the whole text of each answer")
-    parser.add_argument(
-        "--state-dir", type=Path, metavar="DIR", help="state folder (default: STATUS_STATE_DIR, or .rag_pipeline)"
-    )
+    add_state_dir(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the best answers, best first; raises StoreError, EmbeddingError or ConfigurationError."""
     if not args.question.strip():
-        raise ConfigurationError("the question is empty: say in words what to look for")
+        raise ConfigurationError("the question is empty: expected what to look for, in words")
     settings = IngestSettings.from_env()
     check_installed(settings)
     state_dir: Path = args.state_dir or read_state_dir()
@@ -47,14 +46,14 @@ def run(args: argparse.Namespace) -> int:
     elif hits:
         say_lines(as_text(hits, shutil.get_terminal_size().columns))
     else:
-        # In another working folder the default is another index.
+        # The default index depends on the working folder, so name it.
         place = f" in {state_dir.absolute()}" if settings.store_address is None and is_default(state_dir) else ""
         say(f"Nothing found{place}.", sys.stderr)
     return ExitCode.OK
 
 
 def as_text(hits: Sequence[SearchHit], width: int) -> str:
-    """Return the answers for people to read: file, place and score, and the beginning of the text."""
+    """Return the answers as text: file, location and score, and the beginning of the text."""
     return "\n\n".join(_entry(number, hit, width) for number, hit in enumerate(hits, 1))
 
 
@@ -69,7 +68,7 @@ def _entry(number: int, hit: SearchHit, width: int) -> str:
 
 
 def _answers(settings: IngestSettings, folder: Path, question: str, limit: int) -> list[SearchHit]:
-    # Here, since it brings numpy with it: a second that no other command should wait.
+    # Imported here because it loads numpy, which takes a second that no other command needs.
     from rag_pipeline.ingest.embed.factory import build_embedder
     from rag_pipeline.ingest.search import search
 

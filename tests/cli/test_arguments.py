@@ -1,4 +1,4 @@
-"""A mistake on a command line is one line."""
+"""Wrong arguments are one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rag_pipeline.cli.arguments import OneLineParser
 from rag_pipeline.errors import ConfigurationError, ExitCode
 
 
-def test_a_wrong_argument_is_raised_by_subcommands_too() -> None:
+def test_subcommands_raise_for_wrong_arguments_too() -> None:
     parser = OneLineParser(prog="x")
     parser.add_subparsers().add_parser("go").add_argument("--count", type=int)
     for wrong in (["stop"], ["go", "--count", "many"], ["--bogus"]):
@@ -22,7 +22,7 @@ def test_a_wrong_argument_is_raised_by_subcommands_too() -> None:
 @pytest.mark.parametrize(
     "wrong", [[], ["fly"], ["local-files", "--bogus"], ["search"], ["health", "--timeout", "soon"]]
 )
-def test_the_command_tells_it_in_one_line(wrong: list[str]) -> None:
+def test_the_command_prints_one_line(wrong: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rag_pipeline", *wrong], capture_output=True, text=True, timeout=60, check=False
     )

@@ -1,4 +1,4 @@
-"""The command from outside: a process, a Drive of the tests' own, and what it says."""
+"""Runs the command as a process against a simulated Drive."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def env(drive: DriveServer, tmp_path: Path) -> Iterator[dict[str, str]]:
         }
 
 
-def test_one_pass_stores_what_is_there_and_the_next_does_nothing(drive: DriveServer, env: dict[str, str]) -> None:
+def test_one_pass_stores_all_files_and_the_next_downloads_nothing(drive: DriveServer, env: dict[str, str]) -> None:
     folder_id = drive.drive.add_folder("shared")
     drive.drive.add_file("one.txt", "the lighthouse keeper", folder_id)
     first = run(*COMMAND, "--folder-id", folder_id, "--once", "--port", "0", "--plain", env=env)
@@ -67,7 +67,7 @@ def test_a_kill_in_the_middle_leaves_every_file_stored_once(drive: DriveServer, 
 
 
 @pytest.mark.parametrize(("number", "once", "code"), [(signal.SIGTERM, False, 0), (signal.SIGINT, True, 130)])
-def test_told_to_stop_it_ends_in_order_and_goes_on_the_next_time(
+def test_a_signal_stops_it_cleanly_and_the_next_start_continues(
     drive: DriveServer, env: dict[str, str], tmp_path: Path, number: int, once: bool, code: int
 ) -> None:
     folder_id = drive.drive.add_folder("shared")
@@ -92,7 +92,7 @@ def test_told_to_stop_it_ends_in_order_and_goes_on_the_next_time(
     assert all(hit["uri"].startswith("https://drive.google.com/file/d/") for hit in hits)
 
 
-def test_a_person_signs_in_once_and_is_told_what_to_do_when_the_grant_is_gone(
+def test_sign_in_works_once_and_a_revoked_grant_says_what_to_do(
     drive: DriveServer, env: dict[str, str], tmp_path: Path
 ) -> None:
     folder_id = drive.drive.add_folder("shared")
@@ -126,7 +126,7 @@ def test_a_person_signs_in_once_and_is_told_what_to_do_when_the_grant_is_gone(
     )
 
 
-def test_a_folder_that_cannot_be_seen_or_is_none_is_one_line(drive: DriveServer, env: dict[str, str]) -> None:
+def test_a_hidden_folder_or_a_file_instead_is_one_line(drive: DriveServer, env: dict[str, str]) -> None:
     hidden = drive.drive.add_folder("hidden", ELSEWHERE)
     file = drive.drive.add_file("a.txt", "x")
     unseen = "the folder is not there, or not shared with these credentials"
@@ -158,7 +158,7 @@ def test_a_folder_that_cannot_be_seen_or_is_none_is_one_line(drive: DriveServer,
         ),
     ],
 )
-def test_a_mistake_is_one_line(
+def test_a_wrong_setting_is_one_line(
     env: dict[str, str], arguments: list[str], changed: dict[str, str], code: ExitCode, said: str
 ) -> None:
     done = run(*COMMAND, *arguments, "--once", "--port", "0", "--plain", env={**env, **changed})

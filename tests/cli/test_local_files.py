@@ -1,4 +1,4 @@
-"""The command from outside: a process, followed by Socket.IO and HTTP alone."""
+"""Runs the command as a process, and follows it only over Socket.IO and HTTP."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def env(api: Endpoint, tmp_path: Path) -> dict[str, str]:
     return {**FAST, **api.env, "STATUS_STATE_DIR": str(tmp_path / "state")}
 
 
-def test_a_client_follows_a_folder_that_changes_by_socketio_and_http_alone(
+def test_a_client_follows_a_changing_folder_over_socketio_and_http(
     folder: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
     (folder / "first.txt").write_text("The lighthouse keeper feeds the gulls.")
@@ -101,12 +101,12 @@ def test_after_a_kill_halfway_every_file_is_stored_once(
     api.delay_seconds = 0.0
     embedded = len(api.texts)
     with process([str(folder)], env) as run:
-        # What a kill interrupted has failed, and is done again: then it counts as failed no more.
+        # Files that a kill interrupted count as failed until they are processed again.
         run.wait(lambda s: s["status"] == "idle" and s.get("files_stored") == len(names) and s["total_failed"] == 0)
         done_again = len(api.texts) - embedded
         assert run.end() == 0
-    # A kill takes the work on the files in flight with it, two at a time; nothing that was stored is done again. The
-    # endpoint may have noted those two late, and the question by which the new process learns its dimensions.
+    # A kill loses the work on the files in flight, at most two; stored files are not processed again. The endpoint may
+    # also have counted those two late, and the request by which the new process learns the dimensions.
     assert done_again <= len(names) - 7 + 2 + 1
     assert sorted(hit["name"] for hit in found("zebra document", env, tmp_path / "state")) == sorted(names)
     with process([str(folder), "--once"], env) as run:
@@ -119,7 +119,7 @@ def stored_at_least(count: int) -> Callable[[dict[str, Any]], bool]:
 
 
 def write_odd_files(folder: Path) -> None:
-    """One of each kind of file that could crash or hang a pipeline."""
+    """Write one of each kind of file that could crash or hang a pipeline."""
     examples = ROOT / "examples" / "documents"
     shutil.copy(examples / "board-minutes (locked).pdf", folder / "encrypted.pdf")
     shutil.copy(examples / "products" / "old-manual (damaged).docx", folder / "corrupt.docx")
@@ -140,9 +140,7 @@ def write_odd_files(folder: Path) -> None:
     (folder / "good.txt").write_text("walrus")
 
 
-def test_each_odd_file_has_its_outcome_and_none_stops_the_rest(
-    folder: Path, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_each_odd_file_has_an_outcome_and_stops_no_other(folder: Path, env: dict[str, str], tmp_path: Path) -> None:
     write_odd_files(folder)
     expected = {
         "encrypted.pdf": ("failed", "EncryptedFileError"),
@@ -179,12 +177,12 @@ def test_each_odd_file_has_its_outcome_and_none_stops_the_rest(
     assert len(found("walrus", env, tmp_path / "state")) == 3
 
 
-# Root reads what it likes, unless it gives up the right to.
+# Root can read everything unless it drops the capabilities.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 
 
 @pytest.mark.skipif(bool(UNPRIVILEGED) and not shutil.which("setpriv"), reason="root without setpriv reads everything")
-def test_what_may_not_be_read_fails_with_the_reason(folder: Path, env: dict[str, str]) -> None:
+def test_unreadable_files_and_folders_fail_with_the_reason(folder: Path, env: dict[str, str]) -> None:
     (folder / "locked.txt").write_text("x")
     (folder / "locked.txt").chmod(0)
     (folder / "closed").mkdir()
@@ -211,7 +209,7 @@ def test_a_single_pass_over_the_examples_with_the_real_model_answers_questions(t
     assert (best["name"], best["score"] > 0.5, "leave" in best["place"].lower()) == ("policies/leave.md", True, True)
 
 
-def test_ctrl_c_stops_within_seconds_and_the_file_in_flight_is_done_at_the_next_start(
+def test_ctrl_c_stops_and_the_next_start_processes_the_file_in_flight(
     folder: Path, env: dict[str, str], api: Endpoint
 ) -> None:
     (folder / "long.txt").write_text("\n\n".join(f"paragraph {n} " + "words " * 150 for n in range(400)))
@@ -226,7 +224,7 @@ def test_ctrl_c_stops_within_seconds_and_the_file_in_flight_is_done_at_the_next_
     assert "1 stored, 0 failed" in run.output
 
 
-def test_a_single_pass_that_is_interrupted_says_so(folder: Path, env: dict[str, str], api: Endpoint) -> None:
+def test_an_interrupted_single_pass_is_exit_code_130(folder: Path, env: dict[str, str], api: Endpoint) -> None:
     (folder / "a.txt").write_text("words")
     api.delay_seconds = 30.0
     with process([str(folder), "--once"], env) as run:
@@ -247,9 +245,7 @@ def test_two_processes_never_share_a_state_folder(folder: Path, env: dict[str, s
         assert run.end() == 0
 
 
-def test_a_state_folder_that_cannot_be_used_is_one_line_that_names_where_it_was_set(
-    folder: Path, env: dict[str, str]
-) -> None:
+def test_an_unusable_state_folder_is_one_line_that_names_the_setting(folder: Path, env: dict[str, str]) -> None:
     for args, extra, key in (
         ([], {"STATUS_STATE_DIR": "/dev/null"}, "STATUS_STATE_DIR"),
         (["--state-dir", "/dev/null"], {}, "--state-dir"),
@@ -281,7 +277,7 @@ def test_a_damaged_store_is_one_line_that_says_how_to_rebuild_it(
     assert len(found("heron", env, tmp_path / "state")) == 1
 
 
-def test_an_output_that_cannot_be_written_does_not_stop_the_work(folder: Path, env: dict[str, str]) -> None:
+def test_a_full_output_does_not_stop_the_work(folder: Path, env: dict[str, str]) -> None:
     (folder / "a.txt").write_text("a heron stands")
     run = command(["local-files", str(folder), "--once"], env, prefix=["sh", "-c", 'exec "$@" >/dev/full', "sh"])
     assert run.returncode == 0, run.stderr
@@ -329,7 +325,7 @@ def test_a_taken_port_is_one_line_and_exit_code_3(folder: Path, env: dict[str, s
         (["/"], {"EMBEDDING_API_URL": "nowhere"}, "EMBEDDING_API_URL='nowhere'"),
     ],
 )
-def test_a_users_mistake_is_one_line_and_exit_code_2(
+def test_a_wrong_setting_is_one_line_and_exit_code_2(
     env: dict[str, str], args: list[str], extra: dict[str, str], message: str
 ) -> None:
     run = command(["local-files", *args], {**env, **extra})
@@ -345,9 +341,7 @@ def test_a_missing_model_is_one_line_and_exit_code_7(folder: Path, env: dict[str
     assert run.stderr.count("\n") == 1
 
 
-def test_an_endpoint_that_is_down_is_tried_again_until_it_is_back(
-    folder: Path, env: dict[str, str], api: Endpoint
-) -> None:
+def test_an_unreachable_endpoint_is_retried_until_it_is_back(folder: Path, env: dict[str, str], api: Endpoint) -> None:
     (folder / "a.txt").write_text("words")
     api.down = True
     with process([str(folder), "--once"], env) as run:

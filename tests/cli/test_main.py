@@ -29,7 +29,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"rag-pipeline {__version__}\n"
 
 
-def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_command_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main([]) == ExitCode.USAGE
     assert "COMMAND" in capsys.readouterr().err
 
@@ -42,7 +42,7 @@ def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[s
         (KeyboardInterrupt(), 130, ""),
     ],
 )
-def test_what_a_command_raises_is_one_line_and_an_exit_code(
+def test_an_error_of_a_command_is_one_line_and_an_exit_code(
     error: BaseException, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(health, "run", raising(error))
@@ -50,13 +50,13 @@ def test_what_a_command_raises_is_one_line_and_an_exit_code(
     assert capsys.readouterr().err == said
 
 
-def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_exception_propagates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "run", raising(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         main.main(["health"])
 
 
-def test_the_module_is_the_command_and_help_loads_no_server_and_no_model() -> None:
+def test_help_of_the_module_loads_no_server_and_no_model() -> None:
     code = (
         "import runpy, sys; sys.argv = ['rag-pipeline', '--help']\n"
         "try: runpy.run_module('rag_pipeline', run_name='__main__')\n"
@@ -72,7 +72,7 @@ def test_the_module_is_the_command_and_help_loads_no_server_and_no_model() -> No
     assert run.stderr == ""
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_closed_pipe_is_no_error() -> None:
     root = Path(__file__).parents[2]
     code = (
         "import sys; from rag_pipeline.cli import main, health\n"
@@ -101,7 +101,7 @@ def test_a_second_process_with_one_pipeline_id_is_one_line_and_exit_code_5(tmp_p
         shared = {**api.env, "STATUS_REDIS_URL": redis.url, "RAG_PIPELINE_ID": "papers"}
 
         def of(name: str) -> dict[str, str]:
-            # What each machine has for itself: a second process there is refused for its state folder already.
+            # Each machine has its own state folder; on one machine its lock would refuse the second process.
             return {**shared, "STATUS_STATE_DIR": str(tmp_path / f"state of {name}")}
 
         with process([str(tmp_path / "one")], of("one")) as first:

@@ -1,4 +1,4 @@
-"""The command from outside: folders of both kinds in one process, on one service."""
+"""Runs the command as a process with pipelines of both kinds."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def hits(question: str, env: dict[str, str], folder: Path) -> set[str]:
     return {hit["name"] for hit in found(question, env, folder / "state")}
 
 
-def test_folders_of_both_kinds_are_followed_by_one_process_each_with_its_own_state(
+def test_pipelines_of_both_kinds_run_in_one_process_with_separate_states(
     tmp_path: Path, env: dict[str, str], drive: DriveServer, api: Endpoint
 ) -> None:
     documents(tmp_path / "docs", one="the lighthouse keeper")
@@ -138,7 +138,7 @@ def test_folders_of_both_kinds_are_followed_by_one_process_each_with_its_own_sta
     assert "notes   1 stored, 0 failed" in running.output
 
 
-def test_what_was_done_is_not_done_again_after_a_kill(
+def test_finished_work_is_not_repeated_after_a_kill(
     tmp_path: Path, env: dict[str, str], drive: DriveServer, api: Endpoint
 ) -> None:
     names = {f"n{number:02}": f"zebra document {number}" for number in range(12)}
@@ -166,9 +166,7 @@ def test_what_was_done_is_not_done_again_after_a_kill(
     assert sorted(stored) == sorted([f"n{n:02}.txt" for n in range(12)] + [f"d{n:02}.txt" for n in range(12)])
 
 
-def test_a_pipeline_that_can_not_go_on_leaves_the_others_at_work(
-    tmp_path: Path, env: dict[str, str], drive: DriveServer
-) -> None:
+def test_a_failed_pipeline_does_not_stop_the_others(tmp_path: Path, env: dict[str, str], drive: DriveServer) -> None:
     documents(tmp_path / "docs", one="the lighthouse keeper")
     drive.grants.revoke()
     file = file_of(tmp_path, remote("drive", drive.drive.root_id), local("papers", "docs"), local("usb", "stick"))
@@ -189,14 +187,14 @@ def test_a_pipeline_that_can_not_go_on_leaves_the_others_at_work(
     assert "Traceback" not in running.output
 
 
-def test_when_none_can_go_on_the_command_ends(tmp_path: Path, env: dict[str, str]) -> None:
+def test_the_command_ends_when_all_pipelines_have_failed(tmp_path: Path, env: dict[str, str]) -> None:
     done = run(*COMMAND, file_of(tmp_path, remote("a", "1a"), remote("b", "1b")), env=env)
     assert (done.returncode, done.stderr.count("\n")) == (ExitCode.ACCESS, 2)
     for name in ("a", "b"):
         assert f"rag-pipeline: error: {name}: no credentials for Google Drive" in done.stderr
 
 
-def test_single_passes_end_with_the_worst_of_them(tmp_path: Path, env: dict[str, str]) -> None:
+def test_the_exit_code_of_single_passes_is_that_of_a_failure(tmp_path: Path, env: dict[str, str]) -> None:
     documents(tmp_path / "docs", one="the lighthouse keeper")
     file = file_of(tmp_path, local("papers", "docs"), local("usb", "stick"))
     done = run(*COMMAND, file, env={**env, "RUN_MODE": "single"})
@@ -224,7 +222,7 @@ def test_a_file_can_be_checked_without_being_run(tmp_path: Path, env: dict[str, 
     assert "[[pipeline]] 1 (papers): workers=99: expected" in wrong.stderr
 
 
-def test_a_state_folder_has_one_run_at_a_time_and_the_key_is_named(tmp_path: Path, env: dict[str, str]) -> None:
+def test_a_locked_state_folder_is_an_error_that_names_the_key(tmp_path: Path, env: dict[str, str]) -> None:
     documents(tmp_path / "docs", one="x")
     file = file_of(tmp_path, local("papers", "docs"))
     with Program(*COMMAND, file, env=env) as running:
@@ -247,7 +245,7 @@ def post(port: int, path: str) -> tuple[int, dict[str, Any]]:
     return status, json.loads(text)
 
 
-def test_each_is_paused_resumed_and_checked_alone_over_http_and_from_the_command_line(
+def test_each_pipeline_is_controlled_separately_over_http_and_by_command(
     tmp_path: Path, env: dict[str, str], drive: DriveServer
 ) -> None:
     documents(tmp_path / "docs", one="the lighthouse keeper")
@@ -282,9 +280,7 @@ def test_each_is_paused_resumed_and_checked_alone_over_http_and_from_the_command
         assert running.exit_code() == 0
 
 
-def test_a_file_that_failed_is_tried_again_when_it_is_asked_for(
-    tmp_path: Path, env: dict[str, str], api: Endpoint
-) -> None:
+def test_a_failed_file_is_retried_on_request(tmp_path: Path, env: dict[str, str], api: Endpoint) -> None:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "bad.pdf").write_bytes(b"%PDF-1.7\nno PDF")
     file = file_of(tmp_path, local("papers", "docs"))
@@ -299,9 +295,7 @@ def test_a_file_that_failed_is_tried_again_when_it_is_asked_for(
         assert (refused.returncode, refused.stderr.count("\n")) == (ExitCode.REFUSED, 1)
 
 
-def test_a_file_that_is_cancelled_is_not_lost_but_done_after_the_others(
-    tmp_path: Path, env: dict[str, str], api: Endpoint
-) -> None:
+def test_a_cancelled_file_is_processed_after_the_others(tmp_path: Path, env: dict[str, str], api: Endpoint) -> None:
     documents(tmp_path / "docs", a="one walrus", b="two walruses", c="three walruses")
     api.delay_seconds = 0.5
     file = file_of(tmp_path, local("papers", "docs") + "workers = 1\n")
@@ -315,7 +309,7 @@ def test_a_file_that_is_cancelled_is_not_lost_but_done_after_the_others(
     assert hits("walrus", env, tmp_path) == {"a.txt", "b.txt", "c.txt"}
 
 
-def test_what_was_not_allowed_at_the_start_can_not_be_asked(tmp_path: Path, env: dict[str, str]) -> None:
+def test_control_is_refused_if_it_is_not_enabled(tmp_path: Path, env: dict[str, str]) -> None:
     documents(tmp_path / "docs", one="x")
     with Program(*COMMAND, file_of(tmp_path, local("papers", "docs")), env=env) as running:
         port = port_of(running)

@@ -17,7 +17,7 @@ from tests.sources.endpoint import DIMENSIONS, endpoint, vector
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A state folder in which one file is stored, and an endpoint to embed questions with."""
+    """A state folder with one stored file, and an endpoint that embeds questions."""
     with endpoint() as api:
         for key, value in api.env.items():
             monkeypatch.setenv(key, value)
@@ -42,14 +42,14 @@ def run(*args: str) -> int:
     return search.run(parser.parse_args(args))
 
 
-def test_answers_come_with_file_place_and_score(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_answers_have_file_location_and_score(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("heron in the reeds", "--state-dir", str(state)) == 0
     head, text, *_ = capsys.readouterr().out.splitlines()
     assert head.split() == ["1", "1.00", "a\\x1b.md", "·", "Birds"]
     assert text.strip() == "the heron stands in the reeds"
 
 
-def test_json_has_everything_and_the_limit_is_kept(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_all_fields_and_the_limit_is_respected(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("the otter", "--json", "--limit", "1", "--state-dir", str(state)) == 0
     [hit] = json.loads(capsys.readouterr().out)
     assert hit["text"] == "the otter swims"
@@ -57,13 +57,13 @@ def test_json_has_everything_and_the_limit_is_kept(state: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize("question", ["", "  ", "\n\t", "\u3000"])
-def test_a_question_without_words_is_a_mistake_of_usage(question: str, tmp_path: Path) -> None:
+def test_an_empty_question_is_a_usage_error(question: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="the question is empty") as caught:
         run(question, "--state-dir", str(tmp_path))
     assert caught.value.exit_code is ExitCode.USAGE
 
 
-def test_nothing_found_is_said_and_is_no_error(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_result_is_reported_and_is_no_error(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from rag_pipeline.ingest.embed.factory import build_embedder
     from rag_pipeline.ingest.settings import IngestSettings
 
@@ -76,7 +76,7 @@ def test_nothing_found_is_said_and_is_no_error(state: Path, capsys: pytest.Captu
     assert capsys.readouterr() == ("", "Nothing found.\n")
 
 
-def test_before_anything_is_stored_it_says_what_to_do(tmp_path: Path) -> None:
+def test_an_empty_store_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="run rag-pipeline local-files DIR first"):
         run("x", "--state-dir", str(tmp_path))
 
@@ -96,7 +96,7 @@ def test_long_answers_are_cut_and_fit_the_width() -> None:
     assert max(map(len, lines)) <= 62
 
 
-def test_nothing_that_moves_the_cursor_is_printed() -> None:
+def test_control_characters_are_escaped() -> None:
     hit = SearchHit("a\x1b[2Jb", "a", "a\n\u202e.md", "", "page\x9b1", 0.5)
     head, text = search.as_text([hit], 60).split("\n")
     assert head.endswith("a\\n\\u202e.md  ·  page\\x9b1")

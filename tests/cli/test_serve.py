@@ -43,7 +43,7 @@ def test_the_addresses_are_those_of_both_servers(monkeypatch: pytest.MonkeyPatch
 
 @contextmanager
 def publishing(url: str, pipeline: PipelineStatus) -> Iterator[StatusServer]:
-    """Publish a pipeline to Redis as a program does that embeds the service."""
+    """Publish a pipeline to Redis, as a program with an embedded service does."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STATUS_REDIS_URL", url)
         server = start_status_server(0, pipelines=[pipeline])
@@ -53,9 +53,9 @@ def publishing(url: str, pipeline: PipelineStatus) -> Iterator[StatusServer]:
 
 @contextmanager
 def claiming_to_be(version: str) -> Iterator[str]:
-    """The URL of what says that it is a Redis of that version, and OK to all else: there is none to install."""
+    """Yield the URL of a server that claims to be a Redis of this version and answers OK to everything else."""
     info = f"redis_version:{version}\r\nredis_mode:standalone"
-    told = f"${len(info)}\r\n{info}\r\n".encode()
+    answer = f"${len(info)}\r\n{info}\r\n".encode()
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -63,10 +63,10 @@ def claiming_to_be(version: str) -> Iterator[str]:
                 while True:
                     connection, _ = listener.accept()
                     with connection:
-                        while asked := connection.recv(4096):
-                            connection.sendall(told if b"INFO" in asked else b"+OK\r\n")
+                        while request := connection.recv(4096):
+                            connection.sendall(answer if b"INFO" in request else b"+OK\r\n")
             except OSError:
-                pass  # the listener, or a client, has gone
+                pass  # the listener or a client is closed
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -81,7 +81,7 @@ def statuses(watcher: Watcher, namespace: str) -> list[dict[str, Any]]:
 
 
 @needs_redis
-def test_serve_shows_nothing_of_its_own_and_all_that_others_publish(tmp_path: Path) -> None:
+def test_serve_shows_only_what_others_publish(tmp_path: Path) -> None:
     one, two = PipelineStatus("local_files", "one"), PipelineStatus("google_drive", "two")
     with running(tmp_path) as redis, Program(*SERVE, env={"STATUS_REDIS_URL": redis.url}) as program:
         program.expect("Press Ctrl")
@@ -120,7 +120,7 @@ def test_two_servers_show_the_same(tmp_path: Path) -> None:
 
 
 @needs_redis
-def test_serve_starts_without_its_redis_says_so_and_recovers_once_it_is_there(tmp_path: Path) -> None:
+def test_serve_starts_without_redis_and_recovers_once_it_runs(tmp_path: Path) -> None:
     redis = RedisServer(tmp_path)
     pipeline = PipelineStatus("local_files", "late")
     with Program(*SERVE, env={"STATUS_REDIS_URL": redis.url}) as program:
@@ -160,25 +160,25 @@ def serve_is_refused(env: dict[str, str], said: str, code: ExitCode) -> str:
     return done.stderr
 
 
-def test_serve_without_a_redis_has_nothing_to_show(tmp_path: Path) -> None:
+def test_serve_without_a_redis_url_is_an_error(tmp_path: Path) -> None:
     serve_is_refused({"STATUS_STATE_DIR": str(tmp_path / "state")}, "STATUS_REDIS_URL is not set", ExitCode.USAGE)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["http://localhost", "redis://", "redis://localhost/x", "localhost:6379"])
-def test_a_redis_url_that_is_none_is_one_line_and_exit_code_2(url: str) -> None:
+def test_a_bad_redis_url_is_one_line_and_exit_code_2(url: str) -> None:
     serve_is_refused({"STATUS_REDIS_URL": url}, "STATUS_REDIS_URL: ", ExitCode.USAGE)
 
 
 @needs_redis
-def test_a_wrong_password_is_one_line_without_it_and_exit_code_5(tmp_path: Path) -> None:
+def test_a_wrong_password_is_one_line_that_does_not_repeat_it_and_exit_code_5(tmp_path: Path) -> None:
     with running(tmp_path, "--requirepass", "sesame") as redis:
         serve_is_refused({"STATUS_REDIS_URL": redis.url}, "refused the login", ExitCode.STATE)
         url = redis.url.replace("//", "//:poppy@")
         assert "poppy" not in serve_is_refused({"STATUS_REDIS_URL": url}, "refused the login", ExitCode.STATE)
 
 
-def test_a_redis_that_is_too_old_is_one_line_and_exit_code_5() -> None:
+def test_a_too_old_redis_is_one_line_and_exit_code_5() -> None:
     with claiming_to_be("6.2.14") as url:
         serve_is_refused({"STATUS_REDIS_URL": url}, "has version 6.2.14; the journal needs Redis 7", ExitCode.STATE)
 

@@ -31,7 +31,7 @@ def test_it_runs_until_a_signal_and_exits_with_0(number: signal.Signals) -> None
         assert "Traceback" not in program.output
 
 
-def test_a_signal_is_heard_while_a_demo_keeps_it_busy_and_clients_watch() -> None:
+def test_a_signal_stops_a_busy_demo_with_clients() -> None:
     with Program(SCRIPT, "--port", "0", "--demo", "--speed", "2000") as program:
         program.expect("Press Ctrl")
         port = program.expect(SOCKET_URL)
@@ -41,7 +41,7 @@ def test_a_signal_is_heard_while_a_demo_keeps_it_busy_and_clients_watch() -> Non
         ):
             wait_until(lambda: one.counts("/google_drive")["pipeline:file_completed"] > 10)
             program.signal(signal.SIGINT)
-            program.signal(signal.SIGINT)  # of the impatient
+            program.signal(signal.SIGINT)  # an impatient user
             assert program.exit_code() == 0
             wait_until(lambda: not one.connected)
             states = [i.arguments[0]["status"] for i in one.received("/pipeline") if i.name == "pipeline:status"]

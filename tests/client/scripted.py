@@ -1,4 +1,4 @@
-"""A Socket.IO server that does what a test says: refuses, ends sessions, skips events. Over polling alone."""
+"""A Socket.IO server that a test scripts: it refuses, ends sessions, skips events. Polling only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Auth = dict[str, Any]
 
 
 class Scripted:
-    """``on_connect`` sees the ``auth`` of each CONNECT; what it raises refuses it, what it returns runs afterwards."""
+    """Calls ``on_connect`` with the ``auth`` of each CONNECT: an exception refuses it; a returned function runs after it."""
 
     def __init__(self) -> None:
         self.auths: list[Auth] = []
@@ -35,19 +35,19 @@ class Scripted:
         self.server.emit(name, data, namespace=events.NS_PIPELINE)
 
     def end_session(self) -> None:
-        """Send DISCONNECT to the client that came last, as to one whose token has expired."""
+        """Send DISCONNECT to the last client, as the service does when a token expires."""
         self.server.disconnect(self.sids[-1], namespace=events.NS_PIPELINE)
 
     def _connect(self, sid: str, _environ: object, auth: Auth | None) -> None:
         self.auths.append(auth or {})
         then = self.on_connect(auth or {})
         self.sids.append(sid)
-        if then is not None:  # after CONNECT, which goes out when this returns
+        if then is not None:  # after CONNECT, which is sent when this returns
             self.server.start_background_task(lambda: (self.server.sleep(0.05), then()))
 
 
 def refuse(code: str) -> None:
-    """Raise what makes a CONNECT_ERROR as the service sends it."""
+    """Raise an exception that makes a CONNECT_ERROR like the service's."""
     raise socketio.exceptions.ConnectionRefusedError("the message", {"code": code})
 
 
@@ -77,11 +77,11 @@ class _Threaded(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
 
 class _Quiet(wsgiref.simple_server.WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Played:
-    """A pipeline that is shown by hand: what it has published, as a service would send it."""
+    """A pipeline whose events a test sends by hand, in the form in which the service sends them."""
 
     def __init__(self, pipeline_id: str = "played") -> None:
         self.pipeline = PipelineStatus("local_files", pipeline_id)
@@ -90,12 +90,12 @@ class Played:
         self.pipeline.update(status="running")
 
     def snapshot(self, **more: object) -> dict[str, Any]:
-        """Return a status that sums up."""
+        """Return a status with the current state."""
         state = self.pipeline.get()
         return {**state, "timestamp": state["last_activity"], "offset": self._offset(state["seq"]), **more}
 
     def last(self) -> tuple[str, dict[str, Any]]:
-        """Return the last event that has a number of its own."""
+        """Return the last event with its own sequence number."""
         event = self._recorder.changes[-1]
         return event.name, {**event.payload(), "offset": self._offset(event.seq)}
 

@@ -26,7 +26,7 @@ def ends() -> Iterator[tuple[BufferedWebSocket, socket.socket]]:
         yield made, far
 
 
-def test_messages_of_any_size_come_whole_however_they_are_sent(ends: tuple[BufferedWebSocket, socket.socket]) -> None:
+def test_messages_of_any_size_arrive_whole_for_any_segmentation(ends: tuple[BufferedWebSocket, socket.socket]) -> None:
     made, far = ends
     texts = ["", "Grüße ✓", "x" * 125, "y" * 126, "z" * READ_BYTES, "ü" * (3 * READ_BYTES)]
     data = b"".join(map(frame, texts))
@@ -42,7 +42,7 @@ def test_messages_of_any_size_come_whole_however_they_are_sent(ends: tuple[Buffe
 
 
 @given(texts=st.lists(st.text(max_size=300), max_size=20))
-def test_what_has_come_at_once_is_given_out_one_by_one(texts: list[str]) -> None:
+def test_frames_that_arrive_together_are_returned_one_by_one(texts: list[str]) -> None:
     near, far = socket.socketpair()
     with near, far:
         made = BufferedWebSocket(skip_utf8_validation=True)
@@ -51,14 +51,14 @@ def test_what_has_come_at_once_is_given_out_one_by_one(texts: list[str]) -> None
         assert [made.recv() for _ in texts] == texts
 
 
-def test_what_is_no_utf_8_is_refused_all_the_same(ends: tuple[BufferedWebSocket, socket.socket]) -> None:
+def test_invalid_utf_8_is_still_refused(ends: tuple[BufferedWebSocket, socket.socket]) -> None:
     made, far = ends
     far.sendall(masked_frame(TEXT, b"\xff\xfe", masked=False))
     with pytest.raises(UnicodeDecodeError):
         made.recv()
 
 
-def test_the_end_of_the_connection_comes_after_what_was_sent(ends: tuple[BufferedWebSocket, socket.socket]) -> None:
+def test_buffered_messages_come_before_the_end_of_the_connection(ends: tuple[BufferedWebSocket, socket.socket]) -> None:
     made, far = ends
     far.sendall(frame("last"))
     far.close()

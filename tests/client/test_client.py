@@ -1,4 +1,4 @@
-"""The client against the real service: whatever happens to it or to the way there, the picture is right in the end."""
+"""The client and the real service: after any failure the states are right in the end."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def url_of(server: StatusServer) -> str:
 
 
 def caught_up(client: StatusClient, pipeline: PipelineStatus) -> None:
-    """Wait until the client shows the pipeline as it is."""
+    """Wait until the client has the current state of the pipeline."""
     core_of(pipeline).flush(everything=True)
     seq, key = pipeline.get()["seq"], pipeline.pipeline_id
     client.wait_for(lambda states: states[key]["seq"] >= seq, SECONDS)
@@ -65,7 +65,7 @@ def caught_up(client: StatusClient, pipeline: PipelineStatus) -> None:
 
 
 def numbers(seen: list[Event]) -> dict[tuple[str, str], list[int]]:
-    """Return the numbers of the file events, which no status ever repeats, by pipeline and epoch."""
+    """Return the sequence numbers of the file events by pipeline and epoch; no status repeats them."""
     found = defaultdict(list)
     for name, data in seen:
         if name != events.STATUS:
@@ -74,7 +74,7 @@ def numbers(seen: list[Event]) -> dict[tuple[str, str], list[int]]:
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS)
-def test_it_shows_what_the_pipelines_are_while_they_work(transports: list[str]) -> None:
+def test_the_states_follow_busy_pipelines(transports: list[str]) -> None:
     busy, quiet = new_pipeline(), new_pipeline("google_drive")
     with serving(busy, quiet) as server, StatusClient(url_of(server), transports=transports) as client:
         assert list(client.wait_for(timeout=SECONDS)) == [busy.pipeline_id, quiet.pipeline_id]
@@ -106,7 +106,7 @@ WORK = st.lists(
 
 @given(work=WORK)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_after_any_work_its_state_is_that_of_the_pipeline(
+def test_after_any_work_the_state_equals_the_pipelines(
     shown: tuple[StatusServer, PipelineStatus, StatusClient], work: list[tuple[str, str]]
 ) -> None:
     _, pipeline, client = shown
@@ -127,7 +127,7 @@ def test_after_any_work_its_state_is_that_of_the_pipeline(
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS)
-def test_a_client_that_is_cut_off_again_and_again_has_each_event_once(transports: list[str]) -> None:
+def test_after_many_cuts_each_event_has_come_once(transports: list[str]) -> None:
     pipeline, chance, stop = new_pipeline(), random.Random(6), threading.Event()
 
     def work() -> None:
@@ -168,7 +168,7 @@ def test_a_client_that_is_cut_off_again_and_again_has_each_event_once(transports
         assert missing <= statuses
 
 
-def test_it_survives_a_kill_of_the_service_and_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_the_client_resumes_after_kills_of_the_service(tmp_path: Path) -> None:
     port = free_port_pair()
     demo = ["status_server.py", "--demo", "--speed", "400", "--port", str(port)]
     env = {"STATUS_STATE_DIR": str(tmp_path)}
@@ -195,7 +195,7 @@ def test_it_survives_a_kill_of_the_service_and_goes_on_where_it_was(tmp_path: Pa
     assert any((data["file"]["error"] or {}).get("type") == "Interrupted" for name, data in seen if "failed" in name)
 
 
-def test_a_service_that_forgets_everything_is_followed_from_its_new_start() -> None:
+def test_a_service_that_lost_its_journal_is_followed_afresh() -> None:
     port = free_port_pair()
     options: dict[str, Any] = {"http_port": port, "socket_port": port + 1}
     with StatusClient(f"http://127.0.0.1:{port + 1}", **FAST) as client:
@@ -211,7 +211,7 @@ def test_a_service_that_forgets_everything_is_followed_from_its_new_start() -> N
             assert client.recovered is False
 
 
-def test_the_http_server_is_address_enough() -> None:
+def test_the_url_of_the_http_server_works() -> None:
     pipeline = new_pipeline()
     with serving(pipeline) as server, StatusClient(f"http://127.0.0.1:{server.http_port}/") as client:
         assert client.wait_for(timeout=SECONDS)[pipeline.pipeline_id]["status"] == "initializing"
@@ -219,7 +219,7 @@ def test_the_http_server_is_address_enough() -> None:
 
 
 @pytest.mark.parametrize("port_of", ["socket_port", "http_port"])
-def test_the_address_may_end_with_the_namespace(port_of: str) -> None:
+def test_the_url_may_end_with_the_namespace(port_of: str) -> None:
     one, other = new_pipeline("local_files"), new_pipeline("google_drive")
     expected = {
         "": [one, other],
@@ -235,7 +235,7 @@ def test_the_address_may_end_with_the_namespace(port_of: str) -> None:
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS)
-def test_the_root_shows_every_pipeline_and_goes_on_after_a_break(transports: list[str]) -> None:
+def test_the_root_namespace_shows_every_pipeline_and_resumes(transports: list[str]) -> None:
     pipeline = new_pipeline()
     with (
         serving(pipeline) as server,
@@ -255,7 +255,7 @@ def test_the_root_shows_every_pipeline_and_goes_on_after_a_break(transports: lis
         assert client.recovered is True
 
 
-def test_a_wait_in_vain_says_why_there_is_no_connection() -> None:
+def test_a_timeout_says_why_there_is_no_connection() -> None:
     with (
         serving(new_pipeline()) as server,
         StatusClient(f"http://127.0.0.1:{server.socket_port}/elsewhere", **FAST) as client,
@@ -285,7 +285,7 @@ def test_events_are_an_iterator_that_ends_with_the_client() -> None:
             next(StatusClient(url_of(server)).events(timeout=0.01))
 
 
-def test_waiting_ends_with_the_predicate_the_time_or_the_client() -> None:
+def test_a_wait_ends_by_predicate_timeout_or_close() -> None:
     pipeline = new_pipeline()
     with serving(pipeline) as server, StatusClient(url_of(server)) as client:
         with pytest.raises(TimeoutError, match=r"within 0\.05 seconds"):
@@ -296,10 +296,10 @@ def test_waiting_ends_with_the_predicate_the_time_or_the_client() -> None:
         with pytest.raises(ClientClosedError):
             client.wait_for(lambda _states: False, SECONDS)
     assert client.connection is ConnectionState.CLOSED
-    assert list(client.pipelines) == [pipeline.pipeline_id], "the last picture stays"
+    assert list(client.pipelines) == [pipeline.pipeline_id], "the last states stay"
 
 
-def test_what_it_gives_is_the_callers_own() -> None:
+def test_returned_states_are_copies() -> None:
     pipeline = new_pipeline()
     pipeline.update(own={"own": {"list": [1]}})
     with serving(pipeline) as server, StatusClient(url_of(server)) as client:
@@ -314,7 +314,7 @@ def test_what_it_gives_is_the_callers_own() -> None:
         assert client.state("no such") is None
 
 
-def test_changes_are_told_one_at_a_time_and_what_the_callback_raises_is_logged(
+def test_on_change_is_called_one_at_a_time_and_its_exceptions_are_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     pipeline = new_pipeline()
@@ -343,7 +343,7 @@ def test_changes_are_told_one_at_a_time_and_what_the_callback_raises_is_logged(
     assert [seq for _, seq in told] == sorted(seq for _, seq in told)
 
 
-def test_a_service_that_never_comes_is_given_up_if_asked_and_close_is_quick_meanwhile() -> None:
+def test_give_up_after_seconds_and_close_end_the_attempts() -> None:
     with taken_port() as port:
         pass
     with StatusClient(f"http://127.0.0.1:{port}", give_up_after_seconds=0.1, **FAST) as client:
@@ -356,7 +356,7 @@ def test_a_service_that_never_comes_is_given_up_if_asked_and_close_is_quick_mean
     assert client.start().connection is ConnectionState.CLOSED
 
 
-def test_a_path_that_stalls_does_not_hold_up_the_end() -> None:
+def test_close_does_not_wait_for_a_stalled_connection() -> None:
     with (
         serving(new_pipeline()) as server,
         proxy_to(server.socket_port) as proxy,
@@ -382,7 +382,7 @@ def test_a_path_that_stalls_does_not_hold_up_the_end() -> None:
         {"url": "localhost:8004"},
     ],
 )
-def test_what_can_not_be_used_is_named_before_anything_is_started(wrong: dict[str, Any]) -> None:
+def test_bad_arguments_are_named_before_anything_starts(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         StatusClient(**wrong)
     with pytest.raises(ConfigurationError, match="limit"):
@@ -401,7 +401,7 @@ for transport in ("websocket", "polling"):
 """
 
 
-def test_it_works_in_a_program_that_is_monkey_patched() -> None:
+def test_it_works_in_a_monkey_patched_program() -> None:
     pipeline = new_pipeline()
     pipeline.complete_file("a.txt")
     with serving(pipeline) as server:
@@ -409,7 +409,7 @@ def test_it_works_in_a_program_that_is_monkey_patched() -> None:
     assert (done.stdout, done.returncode) == ("websocket live 1\npolling live 1\n", 0), done.stderr
 
 
-def test_what_a_client_shows_is_what_the_service_answers_over_http() -> None:
+def test_the_states_equal_those_over_http() -> None:
     pipeline = new_pipeline()
     pipeline.add_processing_file("a.txt", "a", size=3, link="https://example.com/a")
     with serving(pipeline) as server, StatusClient(url_of(server)) as client:
@@ -420,7 +420,7 @@ def test_what_a_client_shows_is_what_the_service_answers_over_http() -> None:
 
 
 def signed(secret: str, seconds: float) -> str:
-    """Return a JWT that is good for so long."""
+    """Return a JWT that is valid for this time."""
     parts = [{"alg": "HS256", "typ": "JWT"}, {"exp": time.time() + seconds}]
     head = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts)
     signature = hmac.digest(secret.encode(), head.encode(), "sha256")
@@ -429,7 +429,7 @@ def signed(secret: str, seconds: float) -> str:
 
 @pytest.mark.skipif(find_spec("jwt") is None, reason="PyJWT is not installed")
 @pytest.mark.parametrize("transports", TRANSPORTS)
-def test_when_its_token_expires_it_asks_for_another_or_says_so(transports: list[str]) -> None:
+def test_an_expired_token_is_renewed_or_reported(transports: list[str]) -> None:
     port, secret = free_port_pair(), "s" * 32
     url = f"http://127.0.0.1:{port}"
     asked: list[str] = []

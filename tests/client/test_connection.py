@@ -43,7 +43,7 @@ def connection(
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS)
-def test_the_root_namespace_is_joined_and_left_as_any_other(transports: list[str]) -> None:
+def test_the_root_namespace_works_like_any_other(transports: list[str]) -> None:
     pipeline = new_pipeline()
     with serving(pipeline) as server, connection(server.socket_port, namespace="/") as (made, received):
         made.open({}, transports, 10)
@@ -53,7 +53,7 @@ def test_the_root_namespace_is_joined_and_left_as_any_other(transports: list[str
         wait_until(lambda: clients(server)["total"] == 0)
 
 
-def test_a_connection_that_was_reset_leaves_no_socket_open() -> None:
+def test_a_reset_connection_leaves_no_socket_open() -> None:
     with (
         serving(new_pipeline()) as server,
         proxy_to(server.socket_port) as proxy,
@@ -68,7 +68,7 @@ def test_a_connection_that_was_reset_leaves_no_socket_open() -> None:
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS)
-def test_events_come_in_order_until_it_is_closed_and_the_server_knows(transports: list[str]) -> None:
+def test_events_come_in_order_until_the_connection_is_closed(transports: list[str]) -> None:
     pipeline = new_pipeline()
     threads: set[int] = set()
     with (
@@ -96,7 +96,7 @@ def test_events_come_in_order_until_it_is_closed_and_the_server_knows(transports
 
 @pytest.mark.slow
 @pytest.mark.parametrize("transports", TRANSPORTS)
-def test_a_server_that_stops_ends_it(transports: list[str]) -> None:
+def test_a_stopping_server_ends_the_connection(transports: list[str]) -> None:
     with serving(new_pipeline()) as server, connection(server.socket_port) as (made, _):
         made.open({}, transports, 10)
         assert not made.wait(0)
@@ -105,7 +105,7 @@ def test_a_server_that_stops_ends_it(transports: list[str]) -> None:
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS)
-def test_a_path_that_is_cut_ends_it(transports: list[str]) -> None:
+def test_a_cut_ends_the_connection(transports: list[str]) -> None:
     with (
         serving(new_pipeline()) as server,
         proxy_to(server.socket_port) as proxy,
@@ -116,21 +116,21 @@ def test_a_path_that_is_cut_ends_it(transports: list[str]) -> None:
         assert made.wait(20)
 
 
-def test_where_websockets_are_refused_it_polls() -> None:
+def test_it_falls_back_to_polling() -> None:
     with serving(new_pipeline(), transports=("polling",)) as server, connection(server.socket_port) as (made, received):
         made.open({}, ["websocket", "polling"], 10)
         wait_until(lambda: bool(received))
         assert made._engine.transport() == "polling"
 
 
-def test_a_server_that_is_not_there_is_named_by_its_reason() -> None:
+def test_an_unreachable_server_is_an_error_with_the_reason() -> None:
     with taken_port() as port:
         pass
     with connection(port) as (made, _), pytest.raises(UnreachableError, match="Connection refused"):
         made.open({}, ["websocket", "polling"], 10)
 
 
-def test_the_http_server_is_none_that_speaks_socket_io() -> None:
+def test_the_http_server_does_not_speak_socket_io() -> None:
     with (
         serving(new_pipeline()) as server,
         connection(server.http_port) as (made, _),
@@ -141,7 +141,7 @@ def test_the_http_server_is_none_that_speaks_socket_io() -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwhat"])
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_garbage_is_one_that_can_not_be_reached(answer: bytes, transport: str) -> None:
+def test_a_server_that_sends_garbage_is_unreachable(answer: bytes, transport: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -157,14 +157,14 @@ def test_garbage_is_one_that_can_not_be_reached(answer: bytes, transport: str) -
         thread.join(60)
 
 
-def test_one_that_never_answers_is_given_up_in_time() -> None:
+def test_a_server_that_never_answers_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with connection(port) as (made, _), pytest.raises(UnreachableError, match="no answer in time"):
             made.open({}, ["websocket"], 0.2)
 
 
-def test_a_refusal_says_why_and_the_auth_has_reached_the_server() -> None:
+def test_a_refusal_has_its_code_and_the_server_got_the_auth() -> None:
     with scripted() as script, connection(script.port) as (made, _):
         script.on_connect = lambda _auth: refuse("token_invalid")
         with pytest.raises(AccessDeniedError) as refused:
@@ -173,7 +173,7 @@ def test_a_refusal_says_why_and_the_auth_has_reached_the_server() -> None:
         assert script.auths == [{"token": "abc"}]
 
 
-def test_a_session_that_the_server_ends_is_over() -> None:
+def test_a_disconnect_by_the_server_ends_the_connection() -> None:
     with scripted() as script, connection(script.port) as (made, _):
         made.open({}, ["polling"], 10)
         script.end_session()

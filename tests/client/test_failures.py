@@ -19,7 +19,7 @@ from rag_pipeline.errors import AccessDeniedError, UnreachableError
         ({}, None, "no reason"),
     ],
 )
-def test_the_reason_is_one_line_whatever_form_it_comes_in(data: object, code: str | None, said: str) -> None:
+def test_a_refusal_in_any_form_is_one_line(data: object, code: str | None, said: str) -> None:
     error = refusal_error("/pipeline", data)
     assert isinstance(error, AccessDeniedError)
     assert isinstance(error, PermissionError)
@@ -29,7 +29,7 @@ def test_the_reason_is_one_line_whatever_form_it_comes_in(data: object, code: st
     assert "\n" not in str(error)
 
 
-def test_keys_that_can_not_be_had_are_no_refusal() -> None:
+def test_unavailable_keys_are_not_a_refusal() -> None:
     assert isinstance(
         refusal_error("/pipeline", {"message": "?", "data": {"code": "keys_unavailable"}}), UnreachableError
     )
@@ -42,7 +42,7 @@ def test_keys_that_can_not_be_had_are_no_refusal() -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["code", "message", "data"]), inner),
     )
 )
-def test_anything_that_a_server_may_send_makes_an_error(data: object) -> None:
+def test_any_data_of_a_server_makes_an_error(data: object) -> None:
     assert len(str(refusal_error("/pipeline", data))) < 300
 
 
@@ -54,7 +54,7 @@ def test_anything_that_a_server_may_send_makes_an_error(data: object) -> None:
         ("a", 'Bearer error="invalid_token", error_description="the token has expired"', "token_expired"),
     ],
 )
-def test_a_challenge_over_http_says_the_same(token: str | None, challenge: str, code: str) -> None:
+def test_a_challenge_over_http_has_the_same_codes(token: str | None, challenge: str, code: str) -> None:
     assert unauthorized_error(token, challenge).code == code
 
 

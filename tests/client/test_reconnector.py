@@ -34,14 +34,14 @@ def reconnecting(port: int, *, token: Token = None, **changes: Any) -> Iterator[
         assert not thread.is_alive()
 
 
-def test_without_the_library_for_websockets_it_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_websocket_client_only_polling_is_usable(monkeypatch: pytest.MonkeyPatch) -> None:
     assert usable_transports() == ("websocket", "polling")
     monkeypatch.setattr("rag_pipeline.client.reconnector.find_spec", lambda _name: None)
     assert usable_transports() == ("polling",)
 
 
 @pytest.mark.slow
-def test_it_comes_back_after_each_end_and_goes_on_where_it_was() -> None:
+def test_it_reconnects_and_resumes_after_each_disconnect() -> None:
     played = Played()
 
     def greet(auth: dict[str, Any]) -> Callable[[], None]:
@@ -60,7 +60,7 @@ def test_it_comes_back_after_each_end_and_goes_on_where_it_was() -> None:
 
 
 @pytest.mark.slow
-def test_a_gap_that_is_not_healed_is_by_a_fresh_start() -> None:
+def test_an_unhealed_gap_leads_to_a_fresh_start() -> None:
     played = Played()
     with scripted() as script:
 
@@ -78,7 +78,7 @@ def test_a_gap_that_is_not_healed_is_by_a_fresh_start() -> None:
             assert state.states()["played"]["files_in_flight"] == 2
 
 
-def test_a_refused_client_does_not_try_again() -> None:
+def test_a_refused_client_does_not_retry() -> None:
     with scripted() as script:
         script.on_connect = lambda _auth: refuse("token_missing")
         with reconnecting(script.port) as state:
@@ -88,7 +88,7 @@ def test_a_refused_client_does_not_try_again() -> None:
         assert len(script.auths) == 1
 
 
-def test_a_token_that_was_given_as_a_string_is_not_tried_twice() -> None:
+def test_a_refused_token_string_is_not_tried_twice() -> None:
     with scripted() as script:
         script.on_connect = lambda _auth: refuse("token_expired")
         with reconnecting(script.port, token="abc") as state:
@@ -97,7 +97,7 @@ def test_a_token_that_was_given_as_a_string_is_not_tried_twice() -> None:
 
 
 @pytest.mark.slow
-def test_for_an_expired_token_another_one_is_asked_for_once() -> None:
+def test_an_expired_token_is_renewed_once() -> None:
     tokens = iter(["first", "second", "third", "fourth"])
     played = Played()
 
@@ -110,13 +110,13 @@ def test_for_an_expired_token_another_one_is_asked_for_once() -> None:
         script.on_connect = connect
         with reconnecting(script.port, token=lambda: next(tokens)) as state:
             wait_until(lambda: state.connection is ConnectionState.LIVE)
-            script.end_session()  # as when it expires: what comes next is refused twice
+            script.end_session()  # as on expiry: the next two tokens are refused
             wait_until(lambda: state.connection is ConnectionState.REFUSED)
         assert [auth["token"] for auth in script.auths] == ["first", "second", "third", "fourth"]
 
 
 @pytest.mark.slow
-def test_keys_that_can_not_be_had_are_waited_for() -> None:
+def test_unavailable_keys_are_retried() -> None:
     played = Played()
 
     def connect(_auth: dict[str, Any]) -> Callable[[], None]:
@@ -132,7 +132,7 @@ def test_keys_that_can_not_be_had_are_waited_for() -> None:
         assert len(script.auths) == 3
 
 
-def test_a_function_that_has_no_token_now_is_asked_again_and_its_reason_is_not_shown(
+def test_a_failing_token_function_is_retried_and_its_message_not_shown(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     asked: list[int] = []
@@ -148,7 +148,7 @@ def test_a_function_that_has_no_token_now_is_asked_again_and_its_reason_is_not_s
     assert "hunter2" not in str(state.error) + caplog.text
 
 
-def test_a_service_that_is_not_there_is_tried_until_the_time_is_over() -> None:
+def test_an_unreachable_service_is_retried_until_the_time_is_over() -> None:
     with taken_port() as port:
         pass
     with reconnecting(port) as state:
@@ -160,7 +160,7 @@ def test_a_service_that_is_not_there_is_tried_until_the_time_is_over() -> None:
         assert isinstance(state.error, UnreachableError)
 
 
-def test_a_mistake_of_ours_ends_it_and_not_the_program(
+def test_an_unexpected_exception_closes_the_client_only(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("rag_pipeline.client.reconnector.find_target", lambda *_args, **_more: 1 / 0)

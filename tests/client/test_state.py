@@ -25,7 +25,7 @@ def live(played: Played) -> ClientState:
     return state
 
 
-def test_it_is_catching_up_until_the_picture_is_whole() -> None:
+def test_it_is_catching_up_until_the_snapshot_is_complete() -> None:
     state = ClientState()
     connections = [state.connection]
     state.set_connection(ConnectionState.LIVE)
@@ -36,7 +36,7 @@ def test_it_is_catching_up_until_the_picture_is_whole() -> None:
     assert connections == [ConnectionState.CONNECTING, ConnectionState.CATCHING_UP, ConnectionState.LIVE]
 
 
-def test_states_that_were_handed_out_do_not_change() -> None:
+def test_returned_states_do_not_change() -> None:
     played = Played()
     state = live(played)
     before = state.states()
@@ -60,7 +60,7 @@ def test_each_change_ends_a_wait() -> None:
 
 
 @pytest.mark.slow
-def test_a_stream_has_what_came_since_it_was_made_and_one_that_nobody_reads_is_let_go_of() -> None:
+def test_a_stream_has_later_events_and_an_abandoned_one_is_freed() -> None:
     played = Played()
     state = live(played)
     stream, forgotten = state.stream(10, None), state.stream(1, None)
@@ -72,7 +72,7 @@ def test_a_stream_has_what_came_since_it_was_made_and_one_that_nobody_reads_is_l
     assert len(state._streams) == 1
 
 
-def test_a_stream_that_is_full_does_not_hold_the_others_up() -> None:
+def test_a_full_stream_does_not_affect_the_others() -> None:
     played = Played()
     state = live(played)
     slow, quick = state.stream(1, None), state.stream(10, None)
@@ -85,7 +85,7 @@ def test_a_stream_that_is_full_does_not_hold_the_others_up() -> None:
         slow.pending()
 
 
-def test_what_is_not_as_the_protocol_says_is_left_out_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_malformed_events_are_ignored_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     played = Played()
     state = live(played)
     played.pipeline.add_processing_file("a")
@@ -94,11 +94,11 @@ def test_what_is_not_as_the_protocol_says_is_left_out_and_said_once(caplog: pyte
         state.receive(name, {**data, "file": {"secret": 1}})
     assert state.states()["played"]["files_in_flight"] == 0
     assert [record.name for record in caplog.records].count("rag_pipeline.client") == 1
-    assert state.connection is ConnectionState.CATCHING_UP, "the next status is to say what it is now"
+    assert state.connection is ConnectionState.CATCHING_UP, "until the next status"
     assert "secret" not in caplog.text
 
 
-def test_once_it_is_over_nothing_changes_any_more() -> None:
+def test_a_final_state_does_not_change() -> None:
     state = live(Played())
     stream = state.stream(10, None)
     refused = AccessDeniedError("no", code="token_invalid")

@@ -1,4 +1,4 @@
-"""The rules of the protocol, by themselves: what is sent is played, what is lost is chosen by Hypothesis."""
+"""The client rules of the protocol; Hypothesis chooses which events get lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Sent = tuple[str, dict[str, Any]]
 
 
 def played(pipeline: PipelineStatus, recorder: Recorder, start: int = 0) -> list[Sent]:
-    """Return what the pipeline has published from a place on, as clients get it."""
+    """Return the pipeline's events from index ``start`` on, in the form that clients receive."""
     core_of(pipeline).flush(everything=True)
     return [
         (event.name, {**json.loads(json.dumps(event.payload())), "offset": f"0123456789abcdef-{place:x}"})
@@ -42,12 +42,12 @@ def snapshot(pipeline: PipelineStatus, offset: str = "0123456789abcdef-1", **mor
     return events.STATUS, {**state, "timestamp": state["last_activity"], "offset": offset, **more}
 
 
-def test_nowhere_is_an_offset_like_those_the_hub_makes() -> None:
+def test_nowhere_has_the_form_of_an_offset() -> None:
     assert offset_of("0" * 16, 0) == NO_RESUME_OFFSET
 
 
 class Breaks(RuleBasedStateMachine):
-    """A pipeline that works, and a client whose connection breaks and whose events get lost."""
+    """A busy pipeline, and a client whose connection breaks and whose events get lost."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class Breaks(RuleBasedStateMachine):
 
     @rule()
     def resume(self) -> None:
-        """The connection breaks, and the service has all that was missed."""
+        """Break the connection; the service has all missed events."""
         sent = self.note()
         offset = self.tracker.begin(self.now)
         if offset is None:
@@ -117,7 +117,7 @@ class Breaks(RuleBasedStateMachine):
 
     @rule()
     def afresh(self) -> None:
-        """The connection breaks, and the service has not what was missed."""
+        """Break the connection; the service has lost the missed events."""
         self.note()
         offset = self.tracker.begin(self.now)
         self.greet({} if offset is None else {"recovered": False})
@@ -185,7 +185,7 @@ def is_live(tracker: StateTracker) -> bool:
     return tracker.live
 
 
-def test_it_is_live_once_the_last_state_of_the_greeting_has_come() -> None:
+def test_it_is_live_once_the_snapshot_is_complete() -> None:
     one, _ = pipeline("one")
     two, _ = pipeline("two")
     tracker = StateTracker("/pipeline")
@@ -197,7 +197,7 @@ def test_it_is_live_once_the_last_state_of_the_greeting_has_come() -> None:
     assert list(tracker.states) == ["one", "two"]
 
 
-def test_a_greeting_whose_last_state_is_of_another_namespace_is_over_after_a_silence() -> None:
+def test_a_snapshot_without_a_last_status_is_complete_after_a_silence() -> None:
     one, _ = pipeline("one")
     tracker = StateTracker("/local_files")
     tracker.begin(0.0)
@@ -208,7 +208,7 @@ def test_a_greeting_whose_last_state_is_of_another_namespace_is_over_after_a_sil
     assert is_live(tracker)
 
 
-def test_a_gap_stops_the_picture_until_the_next_status() -> None:
+def test_a_gap_freezes_the_state_until_the_next_status() -> None:
     made, recorder = pipeline("one")
     tracker = tracking(made)
     start = len(played(made, recorder))
@@ -218,14 +218,14 @@ def test_a_gap_stops_the_picture_until_the_next_status() -> None:
     assert tracker.take(*second, 1.0)
     assert not is_live(tracker)
     assert tracker.states["one"]["files_in_flight"] == 0
-    assert not tracker.take(*first, 1.0), "what comes after its successor is old"
+    assert not tracker.take(*first, 1.0), "an event after its successor is old"
     assert not tracker.tick(1.0 + HEAL_SECONDS / 2)
     tracker.take(*snapshot(made), 1.0)
     assert is_live(tracker)
     assert tracker.states["one"]["files_in_flight"] == 3
 
 
-def test_a_gap_that_no_status_heals_is_healed_by_starting_afresh() -> None:
+def test_an_unhealed_gap_requires_a_fresh_start() -> None:
     made, recorder = pipeline("one")
     tracker = tracking(made)
     start = len(played(made, recorder))
@@ -236,7 +236,7 @@ def test_a_gap_that_no_status_heals_is_healed_by_starting_afresh() -> None:
     assert tracker.begin(4.0) is None
 
 
-def test_a_new_epoch_is_not_applied_to_a_state_of_the_old() -> None:
+def test_an_event_of_a_new_epoch_is_not_applied_to_the_old_state() -> None:
     made, recorder = pipeline("one")
     tracker = tracking(made)
     start = len(played(made, recorder))
@@ -247,7 +247,7 @@ def test_a_new_epoch_is_not_applied_to_a_state_of_the_old() -> None:
     assert tracker.states["one"]["files_in_flight"] == 0
 
 
-def test_after_a_break_pipelines_that_are_no_longer_shown_are_dropped() -> None:
+def test_after_a_break_unreported_pipelines_are_dropped() -> None:
     one, _ = pipeline("one")
     two, _ = pipeline("two")
     tracker = tracking(one, two)
@@ -258,17 +258,17 @@ def test_after_a_break_pipelines_that_are_no_longer_shown_are_dropped() -> None:
 
     tracker = tracking(one, two)
     tracker.begin(1.0)
-    tracker.take(*snapshot(one), 1.0)  # an update from before it went, which is replayed
+    tracker.take(*snapshot(one), 1.0)  # a replayed update
     assert not is_live(tracker)
     tracker.take(*snapshot(two, recovered=True), 1.0)
     assert is_live(tracker)
     assert tracker.recovered is True
-    assert list(tracker.states) == ["one", "two"], "its state may be on its way"
+    assert list(tracker.states) == ["one", "two"], "its state may still come"
     tracker.tick(1.0 + LEFT_OVER_SECONDS)
     assert list(tracker.states) == ["two"]
 
 
-def test_one_that_had_not_reported_gives_way_to_what_it_becomes() -> None:
+def test_a_placeholder_is_replaced_by_the_pipeline_that_reports() -> None:
     unknown = PipelineStatus(None, "pipeline-host")
     tracker = tracking(unknown)
     assert list(tracker.states) == ["pipeline-host"]
@@ -276,7 +276,7 @@ def test_one_that_had_not_reported_gives_way_to_what_it_becomes() -> None:
     assert list(tracker.states) == ["one"]
 
 
-def test_a_namespace_without_a_pipeline_is_an_empty_picture() -> None:
+def test_a_namespace_without_pipelines_is_live_and_empty() -> None:
     tracker = StateTracker("/google_drive")
     tracker.begin(0.0)
     name, data = snapshot(pipeline("one", "google_drive")[0])
@@ -285,7 +285,7 @@ def test_a_namespace_without_a_pipeline_is_an_empty_picture() -> None:
     assert tracker.states == {}
 
 
-def test_one_that_changes_its_type_leaves_the_namespace_of_the_old() -> None:
+def test_a_pipeline_that_changes_its_type_leaves_the_namespace() -> None:
     made, _ = pipeline("one")
     tracker = tracking(made, namespace="/local_files")
     made.update(pipeline_type="google_drive")
@@ -294,7 +294,7 @@ def test_one_that_changes_its_type_leaves_the_namespace_of_the_old() -> None:
     assert is_live(tracker)
 
 
-def test_what_is_no_event_of_ours_changes_nothing() -> None:
+def test_foreign_events_change_nothing() -> None:
     made, _ = pipeline("one")
     tracker = tracking(made)
     before = dict(tracker.states)

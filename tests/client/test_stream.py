@@ -13,7 +13,7 @@ def stream(limit: int = 10, timeout: float | None = None) -> EventStream:
     return EventStream(threading.Condition(), limit, timeout)
 
 
-def test_what_waits_is_read_in_order_before_the_end() -> None:
+def test_waiting_events_are_read_in_order_before_the_end() -> None:
     events = stream()
     events.put(ONE)
     events.put(TWO)
@@ -23,7 +23,7 @@ def test_what_waits_is_read_in_order_before_the_end() -> None:
     assert events.pending() == []
 
 
-def test_pending_takes_all_without_waiting() -> None:
+def test_pending_returns_all_without_blocking() -> None:
     events = stream()
     assert events.pending() == []
     events.put(ONE)
@@ -32,7 +32,7 @@ def test_pending_takes_all_without_waiting() -> None:
     assert events.pending() == []
 
 
-def test_a_silence_raises_and_reading_can_go_on() -> None:
+def test_a_timeout_raises_and_reading_can_go_on() -> None:
     events = stream(timeout=0.01)
     with pytest.raises(TimeoutError):
         next(events)
@@ -42,7 +42,7 @@ def test_a_silence_raises_and_reading_can_go_on() -> None:
     assert next(events) == ONE
 
 
-def test_one_that_falls_behind_gets_what_was_kept_and_then_the_error() -> None:
+def test_a_slow_reader_gets_the_kept_events_and_then_the_error() -> None:
     events = stream(limit=2)
     for event in (ONE, TWO, THREE):
         events.put(event)
@@ -53,14 +53,14 @@ def test_one_that_falls_behind_gets_what_was_kept_and_then_the_error() -> None:
         next(events)
 
 
-def test_a_refusal_ends_it_with_the_reason() -> None:
+def test_a_refusal_ends_the_stream_with_the_error() -> None:
     events = stream()
     events.end(AccessDeniedError("no", code="token_missing"))
     with pytest.raises(AccessDeniedError):
         next(events)
 
 
-def test_closing_it_ends_a_wait_under_way() -> None:
+def test_close_ends_a_blocked_read() -> None:
     events = stream()
     seen: list[list[Event]] = []
     reader = threading.Thread(target=lambda: seen.append(list(events)))

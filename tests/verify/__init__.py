@@ -1,4 +1,4 @@
-"""The proof that clients receive what was emitted: an independent record, real clients, and the comparison."""
+"""Compares what pipelines emitted with what real clients received."""
 
 from tests.verify.compare import Emitted, Received, differences
 from tests.verify.recorder import Recorder

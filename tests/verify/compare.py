@@ -1,4 +1,4 @@
-"""What differs between the events emitted and the events a client received; pure."""
+"""Finds differences between the emitted events and those that a client received; pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ CONNECT = "connect"
 DISCONNECT = "disconnect"
 STATUS = "pipeline:status"
 
-_SHOWN_CHARACTERS = 120
-# A snapshot is made for the newcomer: what depends on the time is its own.
-_OF_THE_MOMENT = ("timestamp", "seconds_until_next_check", "files_per_minute", "eta_seconds")
-# Given by the journal, after a pipeline has published the event.
-_OF_THE_JOURNAL = "offset"
+_MAX_CHARACTERS = 120
+# A snapshot is made for one client, so fields that depend on the time differ.
+_TIME_FIELDS = ("timestamp", "seconds_until_next_check", "files_per_minute", "eta_seconds")
+# Added by the journal after the pipeline has published the event.
+_JOURNAL_FIELD = "offset"
 
 Label = tuple[str, object, object]
 
@@ -28,17 +28,17 @@ class Emitted(NamedTuple):
 
 
 class Received(NamedTuple):
-    """One thing that came to a client in a namespace: an event with its arguments, ``connect`` or ``disconnect``."""
+    """What a client received in a namespace: an event with its arguments, ``connect`` or ``disconnect``."""
 
     name: str
     arguments: tuple[Any, ...] = ()
 
 
 def differences(received: Sequence[Received], emitted: Sequence[Emitted]) -> list[str]:
-    """Return a line for everything that differs; none if the client received exactly what was emitted.
+    """Return a line for each difference; empty if the client received exactly what was emitted.
 
-    Expected are ``connect``, one snapshot of each pipeline (the first that was emitted of each, at its own time), then
-    every other event of each pipeline in order, each once, with one JSON object as its only argument, and nothing else.
+    Expected are ``connect``, one snapshot of each pipeline (its first emitted event), then every other event of each
+    pipeline in order, each once, with one JSON object as its only argument, and nothing else.
     """
     if not received:
         return ["nothing was received"]
@@ -90,7 +90,7 @@ def _of_pipeline(received: Sequence[Emitted], emitted: Sequence[Emitted]) -> lis
     if found:
         return found
     for place, (r, e) in enumerate(zip(received, emitted, strict=True)):
-        found += _fields(r, e, ignore=_OF_THE_MOMENT if place == 0 else ())
+        found += _fields(r, e, ignore=_TIME_FIELDS if place == 0 else ())
     return found
 
 
@@ -100,7 +100,7 @@ def _fields(received: Emitted, emitted: Emitted, ignore: Iterable[str]) -> list[
     return [
         f"{_text(_label(emitted))}: {key} is {_short(r, absent)}, emitted was {_short(e, absent)}"
         for key in keys
-        if key not in (_OF_THE_JOURNAL, *ignore)
+        if key not in (_JOURNAL_FIELD, *ignore)
         and (r := received.body.get(key, absent)) != (e := emitted.body.get(key, absent))
     ]
 
@@ -123,4 +123,4 @@ def _short(value: object, absent: object = None) -> str:
     if absent is not None and value is absent:
         return "absent"
     text = repr(value)
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+    return text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "…"

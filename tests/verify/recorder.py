@@ -1,4 +1,4 @@
-"""Keeps what pipelines publish, apart from the service: what clients received is measured against it."""
+"""Records what pipelines publish, independently of the service, to compare it with what clients received."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tests.verify.compare import Emitted
 
 
 class Recorder:
-    """A sink beside the server's own; attach it with :meth:`follow` while the pipelines are quiet."""
+    """A second sink beside the server's; attach it with :meth:`follow` while the pipelines are idle."""
 
     def __init__(self) -> None:
         self._items: list[Published] = []
 
     def follow(self, pipeline: PipelineStatus) -> None:
-        """Keep all the pipeline publishes from now on; the state as it stands comes first."""
+        """Record everything that the pipeline publishes from now on, starting with its current state."""
         core_of(pipeline).attach(self)
 
     def publish_all(self, items: Iterator[Published]) -> None:
-        """Keep the items; requests to flush are for those who deliver."""
+        """Record the items."""
         self._items.extend(items)
 
     def count(self, namespace: str) -> int:
@@ -30,7 +30,7 @@ class Recorder:
         return len(self._events(namespace))
 
     def emitted(self, namespace: str) -> list[Emitted]:
-        """Return what a client in the namespace must have received, as it looks after its way through JSON."""
+        """Return what a client in the namespace must have received, converted through JSON."""
         return [Emitted(event.name, json.loads(json.dumps(event.payload()))) for event in self._events(namespace)]
 
     def _events(self, namespace: str) -> list[PipelineEvent]:

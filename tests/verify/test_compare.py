@@ -1,4 +1,4 @@
-"""Each way in which a client's events can differ from those emitted is found and named."""
+"""Each kind of difference is found and named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def received(emitted: list[Emitted]) -> list[Received]:
     return [Received("connect"), *(Received(name, (dict(body),)) for name, body in emitted)]
 
 
-def test_what_was_emitted_is_no_difference_and_a_snapshot_has_its_own_time() -> None:
+def test_equal_events_are_no_difference_and_a_snapshot_has_its_own_time() -> None:
     got = received(EMITTED)
     got[1].arguments[0].update(timestamp="another", files_per_minute=3.0)
     assert (
@@ -29,7 +29,7 @@ def test_what_was_emitted_is_no_difference_and_a_snapshot_has_its_own_time() -> 
     )
 
 
-def test_events_of_several_pipelines_may_be_mixed() -> None:
+def test_events_of_several_pipelines_may_interleave() -> None:
     other = [event(0, "pipeline:status", "q"), event(1, pipeline_id="q"), event(2, pipeline_id="q")]
     got = received([EMITTED[0], other[0], other[1], *EMITTED[1:], other[2]])
     assert differences(got, [EMITTED[0], other[0], *EMITTED[1:], *other[1:]]) == []

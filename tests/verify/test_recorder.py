@@ -1,4 +1,4 @@
-"""The record holds the state as it stood, then every event of a namespace as JSON carries it."""
+"""The record starts with the current state, followed by every event of a namespace as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rag_pipeline.status.pipeline import core_of
 from tests.verify import Recorder
 
 
-def test_the_record_begins_with_the_state_and_keeps_each_namespace_apart() -> None:
+def test_the_record_starts_with_the_state_and_separates_namespaces() -> None:
     drive = PipelineStatus("google_drive", "recorder-drive")
     other = PipelineStatus("sharepoint", "recorder-other")
     drive.update(status="before")
@@ -23,4 +23,4 @@ def test_the_record_begins_with_the_state_and_keeps_each_namespace_apart() -> No
     assert [recorder.count(ns) for ns in ("/google_drive", "/local_files", "/pipeline", "/")] == [2, 0, 5, 5]
     assert recorder.emitted("/") == recorder.emitted("/pipeline")
     core_of(drive).flush(everything=True)
-    assert recorder.count("/pipeline") == 5  # what asks for a flush is no event
+    assert recorder.count("/pipeline") == 5  # a flush request is not an event

@@ -1,4 +1,4 @@
-"""The client keeps all that comes, in order, and says clearly when it can't connect."""
+"""The client records everything in order, and reports why it can't connect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)
-def test_a_burst_is_kept_in_order(transports: list[str]) -> None:
+def test_a_burst_is_recorded_in_order(transports: list[str]) -> None:
     pipeline = PipelineStatus("local_files", "watcher-test")
     with (
         start_status_server(0, pipelines=[pipeline]) as server,
@@ -29,8 +29,8 @@ def test_a_burst_is_kept_in_order(transports: list[str]) -> None:
         for namespace in ("/pipeline", "/local_files"):
             got = watcher.received(namespace)
             assert got[0].name == "connect"
-            for one in got[1:]:
-                check_event(one.name, *one.arguments)
+            for item in got[1:]:
+                check_event(item.name, *item.arguments)
             assert [item.arguments[0].get("number") for item in got[1:]] == [None, *range(500)]
         assert watcher.counts("/google_drive") == {"connect": 1, "pipeline:status": 1}
         server.stop()
@@ -38,7 +38,7 @@ def test_a_burst_is_kept_in_order(transports: list[str]) -> None:
         assert watcher.received("/pipeline")[-1].name == "disconnect"
 
 
-def test_no_server_is_one_line() -> None:
+def test_an_unreachable_server_is_one_line() -> None:
     with taken_port() as port:
         pass
     with pytest.raises(ServiceError, match=f"could not connect to http://127.0.0.1:{port} by polling"):

@@ -1,4 +1,4 @@
-"""A real Socket.IO client that keeps all it receives, in order."""
+"""A real Socket.IO client that records everything it receives, in order."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.verify.compare import CONNECT, DISCONNECT, Received
 
 CONNECT_SECONDS = 10
 
-# What the library logs at INFO holds packet bodies.
+# At INFO the library logs packet bodies.
 _logger = logging.getLogger("tests.verify")
 _logger.setLevel(logging.ERROR)
 
 
 class Watcher:
-    """One connection that joins all namespaces, one by both its names, over the given transports.
+    """One connection that joins all namespaces, ``/`` and ``/pipeline`` included, over the given transports.
 
-    With ``("polling", "websocket")`` it connects by polling and upgrades, as browsers do. Raises ServiceError when it
+    With ``("polling", "websocket")`` it connects by polling and upgrades, as browsers do. Raises ServiceError if it
     can't connect.
     """
 
@@ -34,14 +34,14 @@ class Watcher:
         self.name = "→".join(transports)
         self._received: dict[str, list[Received]] = {namespace: [] for namespace in namespaces}
         with requests.Session() as session:
-            session.trust_env = False  # a proxy that is set for the outside has no part in this
+            session.trust_env = False  # ignore proxies from the environment
             self._client = _Client(
                 http_session=session, reconnection=False, handle_sigint=False, logger=_logger, engineio_logger=_logger
             )
         for namespace, kept in self._received.items():
-            self._client.on("*", _keeper(kept), namespace=namespace)
+            self._client.on("*", _recorder(kept), namespace=namespace)
             for name in (CONNECT, DISCONNECT):
-                self._client.on(name, _keeper(kept, name), namespace=namespace)
+                self._client.on(name, _recorder(kept, name), namespace=namespace)
         try:
             self._client.connect(
                 url, transports=list(transports), namespaces=list(namespaces), wait_timeout=CONNECT_SECONDS
@@ -50,24 +50,24 @@ class Watcher:
             raise ServiceError(f"a client could not connect to {url} by {self.name}: {error}") from error
 
     def received(self, namespace: str) -> list[Received]:
-        """Return all that has come in the namespace so far."""
+        """Return everything received in the namespace so far."""
         return self._received[namespace].copy()
 
     def count(self, namespace: str) -> int:
-        """Return how many events have come in the namespace so far."""
+        """Return the number of events received in the namespace so far."""
         return sum(item.name not in (CONNECT, DISCONNECT) for item in self.received(namespace))
 
     def counts(self, namespace: str) -> Counter[str]:
-        """Return how often each event has come in the namespace so far."""
+        """Return the number of each event received in the namespace so far."""
         return Counter(item.name for item in self.received(namespace))
 
     @property
     def connected(self) -> bool:
-        """Whether the connection stands."""
+        """Whether the client is connected."""
         return bool(self._client.connected)
 
     def close(self) -> None:
-        """Leave; idempotent."""
+        """Disconnect; idempotent."""
         self._client.disconnect()
 
     def __enter__(self) -> Self:
@@ -79,14 +79,14 @@ class Watcher:
         self.close()
 
 
-def _keeper(kept: list[Received], name: str | None = None) -> Callable[..., None]:
+def _recorder(kept: list[Received], name: str | None = None) -> Callable[..., None]:
     if name is not None:
         return lambda *arguments: kept.append(Received(name, arguments))
     return lambda event, *arguments: kept.append(Received(event, arguments))
 
 
-class _InOrder(engineio.Client):  # type: ignore[misc]  # the library has no types
-    """Handles each packet before it reads the next: the library's own way is a thread for each, in no order."""
+class _OrderedEngineClient(engineio.Client):  # type: ignore[misc]  # the library has no types
+    """Handles each packet before it reads the next; the library starts a thread for each, which loses their order."""
 
     def _trigger_event(self, event: str, *args: Any, **kwargs: Any) -> Any:
         kwargs["run_async"] = False
@@ -95,4 +95,4 @@ class _InOrder(engineio.Client):  # type: ignore[misc]  # the library has no typ
 
 class _Client(socketio.Client):  # type: ignore[misc]  # as above
     def _engineio_client_class(self) -> type[engineio.Client]:
-        return _InOrder
+        return _OrderedEngineClient

@@ -1,4 +1,4 @@
-"""A scripted stub pipeline: a believable hour of work, played in minutes, in place of a real one."""
+"""A scripted stub pipeline: a realistic hour of work, played in minutes."""
 
 from rag_pipeline.cli.demo.player import DemoPipeline
 from rag_pipeline.cli.demo.script import hour

@@ -1,11 +1,11 @@
-"""The made-up documents of the script: names, types and sizes as a team's drive has them."""
+"""Invented documents for the script, with the names, types and sizes of a team's drive."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
 
-from rag_pipeline.cli.demo.steps import Document
+from rag_pipeline.cli.demo.steps import DemoDocument
 
 _SUBJECTS = (
     "Employee handbook",
@@ -24,7 +24,7 @@ _SUBJECTS = (
     "Architecture decision",
 )
 
-# Ending, MIME type, and the usual sizes in KiB.
+# Suffix, MIME type, smallest and largest size in KiB.
 _KINDS = (
     (".pdf", "application/pdf", 200, 9000),
     (".docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", 30, 900),
@@ -35,17 +35,17 @@ _KINDS = (
 )
 
 
-def documents(rng: random.Random) -> Iterator[Document]:
-    """Yield documents without end, each with a name and an id of its own."""
+def documents(rng: random.Random) -> Iterator[DemoDocument]:
+    """Yield an endless series of documents with unique names and ids."""
     number = 0
     while True:
         number += 1
-        ending, mime_type, low, high = rng.choice(_KINDS)
-        yield document(rng, f"{rng.choice(_SUBJECTS)} {number:02}{ending}", mime_type, rng.randint(low, high))
+        suffix, mime_type, low, high = rng.choice(_KINDS)
+        yield document(rng, f"{rng.choice(_SUBJECTS)} {number:02}{suffix}", mime_type, rng.randint(low, high))
 
 
-def document(rng: random.Random, name: str, mime_type: str, size_kib: int) -> Document:
-    """Return one document; its link leads nowhere."""
+def document(rng: random.Random, name: str, mime_type: str, size_kib: int) -> DemoDocument:
+    """Return a document with a random id; its link leads nowhere."""
     file_id = f"{rng.getrandbits(64):016x}"
     size = size_kib * 1024 + rng.randrange(1024)
-    return Document(name, file_id, size, mime_type, f"https://drive.example.com/file/{file_id}")
+    return DemoDocument(name, file_id, size, mime_type, f"https://drive.example.com/file/{file_id}")

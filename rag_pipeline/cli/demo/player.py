@@ -1,4 +1,4 @@
-"""Plays a script on a PipelineStatus, as fast as asked."""
+"""Plays a script on a PipelineStatus, at any speed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rag_pipeline.cli.demo.script import DURATION_SECONDS, hour
-from rag_pipeline.cli.demo.steps import Step, perform
+from rag_pipeline.cli.demo.steps import ScriptStep, perform
 from rag_pipeline.common.env import reject
 from rag_pipeline.status.pipeline import PipelineStatus
 
@@ -17,22 +17,22 @@ DEFAULT_SPEED = 20.0
 
 
 class StopEvent(Protocol):
-    """What ends a run early; a ``threading.Event`` is one."""
+    """Ends a run early; a ``threading.Event`` is one."""
 
     def wait(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds; return whether the run is to end."""
+        """Wait at most ``timeout`` seconds; return whether the run must end."""
         ...
 
 
 class DemoPipeline:
     """A stub pipeline: calls PipelineStatus as a real one does, at the times of a script.
 
-    ``speed`` is script seconds per real second; infinite plays without a pause. Raises ConfigurationError for a speed
-    that is not above 0.
+    ``speed`` is script seconds per real second; infinity plays without pauses. Raises ConfigurationError if it is not
+    above 0.
     """
 
     def __init__(
-        self, status: PipelineStatus, *, speed: float = DEFAULT_SPEED, steps: Sequence[Step] | None = None
+        self, status: PipelineStatus, *, speed: float = DEFAULT_SPEED, steps: Sequence[ScriptStep] | None = None
     ) -> None:
         if not speed > 0 or math.isnan(speed):
             reject("speed", speed, "a number above 0")
@@ -41,9 +41,9 @@ class DemoPipeline:
         self._steps = hour() if steps is None else steps
 
     def run(self, stop_event: StopEvent, *, loop: bool = False) -> bool:
-        """Play the script, with ``loop`` over and over; return False if the event ended it.
+        """Play the script, repeatedly with ``loop``; return False if the event ended it.
 
-        Blocks; call it on a thread of its own or in the caller's. At the end the status is ``stopped``.
+        Blocks its thread. At the end the status is ``stopped``.
         """
         finished = self._play(stop_event)
         while loop and finished:
@@ -52,14 +52,14 @@ class DemoPipeline:
         return finished
 
     def _play(self, stop_event: StopEvent) -> bool:
-        began = time.monotonic()
+        started_at = time.monotonic()
 
         def real_seconds(at: float) -> float:
-            return began + at / self._speed - time.monotonic()
+            return started_at + at / self._speed - time.monotonic()
 
         for step in self._steps:
             if stop_event.wait(max(0.0, real_seconds(step.at))):
                 return False
             perform(step.action, self._status, real_seconds, self._speed)
-        # The last idle lasts until the check that starts the script over.
+        # Stay idle until the next check, with which the script starts over.
         return not stop_event.wait(max(0.0, real_seconds(DURATION_SECONDS)) if self._steps else 1.0)

@@ -1,8 +1,8 @@
-"""The script as pure data: an hour of a pipeline's life as a list of timed steps, the same for the same seed.
+"""The script: an hour of a pipeline's work as a list of timed steps; the same for the same seed.
 
-A first scan finds a folder full of documents; a check every ten minutes finds what is new. Three files at a time go
+A first scan finds a folder full of documents; a check every ten minutes finds new ones. Three files at a time go
 through four stages. Some can't be read, some are skipped, one disappears, an operator pauses the work, and for a while
-the embedding service is down: the files in flight fail and are done at the second attempt.
+the embedding service is down: the files in flight fail and succeed at the second attempt.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from rag_pipeline.cli.demo.steps import (
     CheckBegins,
     Complete,
     Delete,
-    Document,
+    DemoDocument,
     Fail,
     Idle,
     Progress,
+    ScriptStep,
     Skip,
     Start,
-    Step,
     Update,
 )
 
@@ -31,34 +31,34 @@ DURATION_SECONDS = 3600.0
 CHECK_INTERVAL_SECONDS = 600.0
 WORKERS = 3
 STAGES = (("extracting", 0.3), ("chunking", 0.1), ("embedding", 0.5), ("storing", 0.1))
-"""The stages a file goes through, and each one's share of its time."""
+"""The stages of a file, and each one's share of its time."""
 
 SEED = 8003
 
 Outcome = Fail | Skip | None
 
 
-def hour(seed: int = SEED) -> list[Step]:
-    """Return the steps in order of time; every file that is started is ended, and the last step is idle."""
-    return _Hour(random.Random(seed)).write()
+def hour(seed: int = SEED) -> list[ScriptStep]:
+    """Return the steps in order of time; every started file ends, and the last step is idle."""
+    return _Hour(random.Random(seed)).build()
 
 
 class _Hour:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._steps: list[Step] = []
+        self._steps: list[ScriptStep] = []
         self._new = documents(rng)
 
-    def write(self) -> list[Step]:
-        self._say(0, Update({"status": "initializing", "files_queued": None, "message": None}))
-        first = [*self._awkward(), *((file, None) for file in islice(self._new, 36))]
+    def build(self) -> list[ScriptStep]:
+        self._add(0, Update({"status": "initializing", "files_queued": None, "message": None}))
+        first = [*self._problem_files(), *((file, None) for file in islice(self._new, 36))]
         self._rng.shuffle(first)
         self._check(2, [], 0)
         end = self._work(30, first)
         self._idle(end, 600)
 
         self._check(600, first, 4)
-        self._say(606, Delete(next(file for file, outcome in first if outcome is None)))
+        self._add(606, Delete(next(file for file, outcome in first if outcome is None)))
         self._idle(self._work(608, [(file, None) for file in islice(self._new, 12)]), 1200)
 
         self._check(1200, first, 0)
@@ -69,36 +69,36 @@ class _Hour:
 
         self._check(3000, first, 6)
         self._idle(self._work(3006, [(file, None) for file in islice(self._new, 12)]), DURATION_SECONDS)
-        return sorted(self._steps, key=lambda step: step.at)  # stable: what was said first at one time stays first
+        return sorted(self._steps, key=lambda step: step.at)  # stable: steps with equal times keep their order
 
-    # -- the parts of the hour -------------------------------------------------------------------------------------
+    # -- episodes --------------------------------------------------------------------------------------------------
 
     def _paused(self, at: float) -> None:
-        """An operator holds the work for three minutes, between two batches."""
+        """Add a pause of three minutes between two batches."""
         self._check(at, [], 0)
         batch = [(file, None) for file in islice(self._new, 12)]
-        held = self._work(at + 6, batch[:6], behind=6)
-        self._say(held, Update({"status": "paused", "message": "held by an operator"}))
-        self._say(held + 180, Update({"message": None}))
-        self._idle(self._work(held + 180, batch[6:]), at + CHECK_INTERVAL_SECONDS)
+        paused_at = self._work(at + 6, batch[:6], behind=6)
+        self._add(paused_at, Update({"status": "paused", "message": "held by an operator"}))
+        self._add(paused_at + 180, Update({"message": None}))
+        self._idle(self._work(paused_at + 180, batch[6:]), at + CHECK_INTERVAL_SECONDS)
 
     def _outage(self, at: float) -> None:
-        """The embedding service is down: what is in flight fails, waits, and is done at the second attempt."""
+        """Add an outage of the embedding service: files in flight fail, and succeed at the second attempt."""
         self._check(at, [], 0)
-        down = {
+        error = {
             "type": "EmbeddingError",
             "message": "the embedding service did not answer: connection refused",
             "stage": "embedding",
             "retryable": True,
         }
         files = list(islice(self._new, 10))
-        hit = self._work(at + 6, [(file, Fail(file, down)) for file in files[:WORKERS]], behind=7)
-        self._say(hit, Update({"status": "error", "message": down["message"], "files_queued": len(files)}))
-        self._say(hit + 150, Update({"message": None}))
-        self._idle(self._work(hit + 150, [(file, None) for file in files]), at + CHECK_INTERVAL_SECONDS)
+        failed_at = self._work(at + 6, [(file, Fail(file, error)) for file in files[:WORKERS]], behind=7)
+        self._add(failed_at, Update({"status": "error", "message": error["message"], "files_queued": len(files)}))
+        self._add(failed_at + 150, Update({"message": None}))
+        self._idle(self._work(failed_at + 150, [(file, None) for file in files]), at + CHECK_INTERVAL_SECONDS)
 
-    def _awkward(self) -> list[tuple[Document, Outcome]]:
-        """The files of the first scan that do not go well."""
+    def _problem_files(self) -> list[tuple[DemoDocument, Outcome]]:
+        """Return the files of the first scan that fail or are skipped."""
         pdf = "application/pdf"
         corrupt = document(self._rng, "scan_0047.pdf", pdf, 810)
         locked = document(self._rng, "Salaries (confidential).pdf", pdf, 340)
@@ -118,36 +118,36 @@ class _Hour:
             (video, Skip(video, "no reader for video/mp4")),
         ]
 
-    # -- their building blocks -------------------------------------------------------------------------------------
+    # -- building blocks -------------------------------------------------------------------------------------------
 
-    def _check(self, at: float, known: Sequence[tuple[Document, Outcome]], unchanged: int) -> None:
-        """A look at the source; a few known files turn out to be touched but unchanged."""
-        self._say(at, CheckBegins())
+    def _check(self, at: float, known: Sequence[tuple[DemoDocument, Outcome]], unchanged: int) -> None:
+        """Add a check of the source; the first ``unchanged`` known files are found touched but unchanged."""
+        self._add(at, CheckBegins())
         readable = [file for file, outcome in known if outcome is None]
         for file in readable[1 : 1 + unchanged]:
-            self._say(at + 3, Skip(file, "unchanged since it was stored"))
+            self._add(at + 3, Skip(file, "unchanged since it was stored"))
 
     def _idle(self, at: float, next_check_at: float) -> None:
         assert at < next_check_at, "the work of one check must be over before the next"
-        self._say(at, Update({"files_queued": 0}))
-        self._say(at, Idle(next_check_at, CHECK_INTERVAL_SECONDS))
+        self._add(at, Update({"files_queued": 0}))
+        self._add(at, Idle(next_check_at, CHECK_INTERVAL_SECONDS))
 
-    def _work(self, at: float, batch: Sequence[tuple[Document, Outcome]], behind: int = 0) -> float:
-        """Put the files through, three at a time; return when the last is done. ``behind`` more stay queued."""
-        self._say(at, Update({"status": "processing", "is_checking": False, "files_queued": len(batch) + behind}))
+    def _work(self, at: float, batch: Sequence[tuple[DemoDocument, Outcome]], behind: int = 0) -> float:
+        """Process the files, three at a time; return the time of the last end. ``behind`` more stay queued."""
+        self._add(at, Update({"status": "processing", "is_checking": False, "files_queued": len(batch) + behind}))
         free = [at + worker * 0.4 for worker in range(WORKERS)]
         for number, (file, outcome) in enumerate(batch, 1):
-            begun = min(free)
-            self._say(begun, Update({"files_queued": len(batch) - number + behind}))
-            free[free.index(begun)] = self._file(begun, file, outcome) + 0.5
+            started_at = min(free)
+            self._add(started_at, Update({"files_queued": len(batch) - number + behind}))
+            free[free.index(started_at)] = self._file(started_at, file, outcome) + 0.5
         return max(free)
 
-    def _file(self, at: float, file: Document, outcome: Outcome) -> float:
-        """Take one file from its start to its end; return when that is."""
+    def _file(self, at: float, file: DemoDocument, outcome: Outcome) -> float:
+        """Process one file; return the time of its end."""
         if isinstance(outcome, Skip) and file.size > 100 * 1024 * 1024:
-            self._say(at, outcome)  # its type alone tells
+            self._add(at, outcome)  # known from its type alone
             return at
-        self._say(at, Start(file))
+        self._add(at, Start(file))
         seconds = self._rng.uniform(18, 30) + file.size / (400 * 1024)
         last = STAGES[0][0] if isinstance(outcome, Skip) else outcome.error["stage"] if outcome else None
         for stage, share in STAGES:
@@ -155,15 +155,15 @@ class _Hour:
             if stage == last:
                 break
         chunks = max(1, file.size // 6000)
-        self._say(at, outcome or Complete(file, {"chunks": chunks, "tokens": chunks * self._rng.randint(180, 240)}))
+        self._add(at, outcome or Complete(file, {"chunks": chunks, "tokens": chunks * self._rng.randint(180, 240)}))
         return at
 
-    def _stage(self, at: float, file: Document, stage: str, seconds: float, *, breaks: bool) -> float:
-        """Tell of a stage in some steps; one that breaks off ends before its last."""
+    def _stage(self, at: float, file: DemoDocument, stage: str, seconds: float, *, breaks: bool) -> float:
+        """Add the progress of a stage; with ``breaks`` it ends halfway. Return the time of its end."""
         parts = max(2, round(seconds / 2))
         for part in range(parts // 2 + 1 if breaks else parts + 1):
-            self._say(at + seconds * part / parts, Progress(file, stage, round(part / parts, 3)))
+            self._add(at + seconds * part / parts, Progress(file, stage, round(part / parts, 3)))
         return at + seconds * ((parts // 2) / parts if breaks else 1)
 
-    def _say(self, at: float, action: Action) -> None:
-        self._steps.append(Step(round(at, 3), action))
+    def _add(self, at: float, action: Action) -> None:
+        self._steps.append(ScriptStep(round(at, 3), action))

@@ -1,7 +1,7 @@
-"""What a script is made of: records that say when which call is made on PipelineStatus, and the one that makes it.
+"""The steps of a script: records of calls on PipelineStatus and their times, and the function that makes the calls.
 
-Times are seconds of the script. What depends on the real clock is worked out when a step is played, so that
-``next_check_time`` is true at every speed.
+Times are seconds of the script. Values that depend on the real clock are computed when a step is played, so
+``next_check_time`` is right at every speed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from rag_pipeline.status.pipeline import PipelineStatus
 
 
-class Document(NamedTuple):
+class DemoDocument(NamedTuple):
     """A file of the script; ``size`` is in bytes."""
 
     name: str
@@ -30,72 +30,69 @@ class Update(NamedTuple):
 
 
 class CheckBegins(NamedTuple):
-    """The pipeline looks for changes, now."""
+    """Begin a check for changes."""
 
 
 class Idle(NamedTuple):
-    """All is done; the next check is at ``next_check_at``, and they are ``interval`` seconds apart."""
+    """Become idle until the next check at ``next_check_at``; checks are ``interval`` seconds apart."""
 
     next_check_at: float
     interval: float
 
 
 class Start(NamedTuple):
-    """A file is put in flight."""
+    """Start a file."""
 
-    file: Document
+    file: DemoDocument
 
 
 class Progress(NamedTuple):
-    """A file is in a stage, and this fraction of it is done."""
+    """Report a stage of a file, and the fraction of it that is done."""
 
-    file: Document
+    file: DemoDocument
     stage: str
     fraction: float
 
 
 class Complete(NamedTuple):
-    """A file is done."""
+    """Complete a file."""
 
-    file: Document
+    file: DemoDocument
     result: dict[str, Any]
 
 
 class Fail(NamedTuple):
-    """A file failed; ``error`` has type, message, stage and retryable."""
+    """Fail a file; ``error`` has type, message, stage and retryable."""
 
-    file: Document
+    file: DemoDocument
     error: dict[str, Any]
 
 
 class Skip(NamedTuple):
-    """A file needs no work, or can't be read."""
+    """Skip a file."""
 
-    file: Document
+    file: DemoDocument
     reason: str
 
 
 class Delete(NamedTuple):
-    """The source of a file is gone."""
+    """Report that the source of a file is gone."""
 
-    file: Document
+    file: DemoDocument
 
 
 Action = Update | CheckBegins | Idle | Start | Progress | Complete | Fail | Skip | Delete
 
 
-class Step(NamedTuple):
-    """One action at one time, in seconds since the script began."""
+class ScriptStep(NamedTuple):
+    """An action and its time, in seconds since the start of the script."""
 
     at: float
     action: Action
 
 
 def perform(action: Action, status: PipelineStatus, real_seconds: Callable[[float], float], speed: float) -> None:
-    """Make the call the action stands for.
-
-    ``real_seconds`` tells how long from now on the real clock a time of the script is.
-    """
+    """Make the call on ``status``; ``real_seconds`` converts a script time to real seconds from now."""
     match action:
         case Update(fields):
             status.update(**fields)

@@ -1,4 +1,4 @@
-"""``store check``: looks at store, ledger and folders, more than once while a pipeline runs."""
+"""``store check``: compares store, ledger and folders, several times while a pipeline runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rag_pipeline.cli.store.compare import Finding, compare, in_store
+from rag_pipeline.cli.store.compare import Difference, compare, store_difference
 from rag_pipeline.cli.store.folders import folder_of
-from rag_pipeline.cli.store.ledger_reader import KnownPipeline, read_ledger
-from rag_pipeline.cli.store.locking import holder_of
+from rag_pipeline.cli.store.ledger_reader import LedgerPipeline, read_ledger
+from rag_pipeline.cli.store.locking import lock_owner
 from rag_pipeline.common.env import read_flag
 from rag_pipeline.errors import RagPipelineError
 from rag_pipeline.ingest.settings import IngestSettings
@@ -25,19 +25,19 @@ from rag_pipeline.sources.local_files.source import is_below, keep_ids
 from rag_pipeline.sources.local_files.unicode_ids import UnicodeIds
 from rag_pipeline.sources.source import FoundFile, Snapshot, open_local
 
-LOOKS = 3
+MAX_PASSES = 3
 PAUSE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class Report:
-    """What a check found.
+class CheckReport:
+    """The result of a check.
 
-    pending: how much a running pipeline has still to do, by pipeline id and what it is.
+    pending: how many differences a running pipeline will resolve, by pipeline id and description.
     notes: what could not be checked, and why.
     """
 
-    findings: list[Finding]
+    differences: list[Difference]
     pipelines: int
     files: int
     chunks: int
@@ -47,78 +47,78 @@ class Report:
 
 
 @dataclass(slots=True)
-class _Look:
-    """What one look found; ``running`` are the pipelines that a process may be working for."""
+class _Pass:
+    """The result of one pass; ``running`` are the pipelines that a process may be running."""
 
-    findings: list[Finding]
+    differences: list[Difference]
     stored: Mapping[str, StoredPipeline]
     running: frozenset[str]
     held_by: str | None
     notes: list[str]
 
 
-def check(existing: ExistingStore, settings: IngestSettings, state_dir: Path) -> Report:
-    """Return what does not agree. Nothing is written.
+def check(existing: ExistingStore, settings: IngestSettings, state_dir: Path) -> CheckReport:
+    """Return the differences between store, ledger, folders and settings; writes nothing.
 
-    A running pipeline writes the store first and the ledger a moment later, so a difference between the two counts
-    only if it is the same in several looks. What is new, changed or gone in the folder is work that waits for it.
+    A running pipeline writes the store first and the ledger a moment later, so a difference counts only if several
+    passes find it. New, changed and deleted files in the folder are pending work of a running pipeline.
     """
-    look = _look(existing, state_dir)
-    seen = set(look.findings)
-    for _ in range(LOOKS - 1):
-        if not look.running or not seen:
+    last_pass = _run_pass(existing, state_dir)
+    lasting = set(last_pass.differences)
+    for _ in range(MAX_PASSES - 1):
+        if not last_pass.running or not lasting:
             break
-        threading.Event().wait(PAUSE_SECONDS)  # nothing sets it
-        look = _look(existing, state_dir)
-        seen &= set(look.findings)
-    report = Report(
-        list(_model_findings(existing, settings)),
-        len(look.stored),
-        sum(one.files for one in look.stored.values()),
-        sum(one.chunks for one in look.stored.values()),
-        look.held_by,
-        notes=look.notes,
+        threading.Event().wait(PAUSE_SECONDS)  # never set: just a pause
+        last_pass = _run_pass(existing, state_dir)
+        lasting &= set(last_pass.differences)
+    report = CheckReport(
+        list(_model_differences(existing, settings)),
+        len(last_pass.stored),
+        sum(pipeline.files for pipeline in last_pass.stored.values()),
+        sum(pipeline.chunks for pipeline in last_pass.stored.values()),
+        last_pass.held_by,
+        notes=last_pass.notes,
     )
-    for finding in look.findings:
-        if finding not in seen:
+    for difference in last_pass.differences:
+        if difference not in lasting:
             continue
-        if finding.is_pending and finding.pipeline_id in look.running:
-            key = finding.pipeline_id, finding.what
+        if difference.is_pending and difference.pipeline_id in last_pass.running:
+            key = difference.pipeline_id, difference.what
             report.pending[key] = report.pending.get(key, 0) + 1
         else:
-            report.findings.append(finding)
+            report.differences.append(difference)
     return report
 
 
-def _look(existing: ExistingStore, state_dir: Path) -> _Look:
+def _run_pass(existing: ExistingStore, state_dir: Path) -> _Pass:
     store, is_shared = existing.store, existing.is_shared
-    holder = holder_of(state_dir)
+    holder = lock_owner(state_dir)
     stored = store.pipelines()
     known = read_ledger(state_dir)
     notes: list[str] = []
-    findings = [in_store(fault) for fault in store.faults()]
+    differences = [store_difference(fault) for fault in store.faults()]
     for name in sorted({*stored, *known}):
         files = {key: file.content_hash for key, file in store.files(name).items()}
         if name in known:
-            findings += _of_pipeline(name, files, known[name], state_dir, notes)
+            differences += _check_pipeline(name, files, known[name], state_dir, notes)
         elif is_shared:
             notes.append(f"{name}: its ledger is not in {state_dir.absolute()}: only the store was checked")
         elif files:
-            s = "" if len(files) == 1 else "s"
-            findings.append(Finding(name, None, f"{len(files)} file{s} stored, but the ledger has no such pipeline"))
-    holder = holder or holder_of(state_dir)
-    running = {name for name, one in stored.items() if one.held_by is not None}
-    return _Look(findings, stored, frozenset({*stored, *known} if holder else running), holder, notes)
+            what = f"{len(files)} file{'' if len(files) == 1 else 's'} stored, but the ledger has no such pipeline"
+            differences.append(Difference(name, None, what))
+    holder = holder or lock_owner(state_dir)
+    running = {name for name, pipeline in stored.items() if pipeline.held_by is not None}
+    return _Pass(differences, stored, frozenset({*stored, *known} if holder else running), holder, notes)
 
 
-def _of_pipeline(
-    name: str, stored: Mapping[str, str], known: KnownPipeline, state_dir: Path, notes: list[str]
-) -> Iterator[Finding]:
-    place = None if known.source is None else known.source.location
-    folder = None if place is None else folder_of(place)
-    found: Snapshot | None = None
+def _check_pipeline(
+    name: str, stored: Mapping[str, str], known: LedgerPipeline, state_dir: Path, notes: list[str]
+) -> Iterator[Difference]:
+    location = None if known.source is None else known.source.location
+    folder = None if location is None else folder_of(location)
+    snapshot: Snapshot | None = None
     if folder is None:
-        notes.append(f"{name}: its source, {place or 'unknown'}, is no folder here: not compared with the store")
+        notes.append(f"{name}: its source, {location or 'unknown'}, is no folder here: not compared with the store")
     else:
         try:
             scanned = scan_folder(
@@ -128,32 +128,32 @@ def _of_pipeline(
                 follow_outside=read_flag(os.environ, FOLLOW_KEY),
             )
         except FolderUnavailableError as error:
-            yield Finding(name, None, f"its folder {names.display_name(folder)} can't be read: {error}", True)
+            yield Difference(name, None, f"its folder {names.display_name(folder)} can't be read: {error}", True)
         else:
             assert known.source is not None
-            if _is_another(scanned, known.source.identity, stored):
+            if _is_replaced(scanned, known.source.identity, stored):
                 what = f"its folder {names.display_name(folder)} is another one than before, and empty (not mounted?)"
-                yield Finding(name, None, what, True)
+                yield Difference(name, None, what, True)
             else:
-                found = _found(scanned, {*stored, *known.files})
+                snapshot = _snapshot(scanned, {*stored, *known.files})
                 notes += (
                     f"{name}: {below}: can't be read: what is in it was not compared" for below in scanned.unlisted
                 )
-    yield from compare(name, stored, known.files, found, _content_of)
+    yield from compare(name, stored, known.files, snapshot, _fingerprint_of)
 
 
-def _is_another(scanned: FolderScan, identity: str, stored: Mapping[str, str]) -> bool:
+def _is_replaced(scanned: FolderScan, identity: str, stored: Mapping[str, str]) -> bool:
     return bool(stored) and not scanned.files and not scanned.unreadable and scanned.identity != identity
 
 
-def _found(scanned: FolderScan, ids: Collection[str]) -> Snapshot:
-    forms = UnicodeIds()
-    forms.learn(ids)
-    files, unreadable = keep_ids(scanned, forms)
+def _snapshot(scanned: FolderScan, ids: Collection[str]) -> Snapshot:
+    unicode_ids = UnicodeIds()
+    unicode_ids.learn(ids)
+    files, unreadable = keep_ids(scanned, unicode_ids)
     return Snapshot(files, unreadable, lambda key: is_below(key, scanned.unlisted), scanned.identity)
 
 
-def _content_of(file: FoundFile, recipe: str) -> str | None:
+def _fingerprint_of(file: FoundFile, recipe: str) -> str | None:
     try:
         with open_local(names.path_of(file.uri)) as content:
             return fingerprint(content.descriptor, file.name, recipe, limit=max(file.size, 1) * 2, check=lambda: None)
@@ -161,16 +161,17 @@ def _content_of(file: FoundFile, recipe: str) -> str | None:
         return None
 
 
-def _model_findings(existing: ExistingStore, settings: IngestSettings) -> Iterator[Finding]:
+def _model_differences(existing: ExistingStore, settings: IngestSettings) -> Iterator[Difference]:
     model_id, dimensions = _expected_model(settings)
     if existing.model_id != model_id or dimensions not in (None, existing.dimensions):
-        asked = model_id if dimensions is None else f"{model_id} ({dimensions} dimensions)"
-        what = f"holds vectors of {existing.model_id} ({existing.dimensions} dimensions), and the settings say {asked}"
-        yield Finding("", None, what)
+        configured = model_id if dimensions is None else f"{model_id} ({dimensions} dimensions)"
+        stored = f"{existing.model_id} ({existing.dimensions} dimensions)"
+        what = f"holds vectors of {stored}, and the settings say {configured}"
+        yield Difference("", None, what)
 
 
 def _expected_model(settings: IngestSettings) -> tuple[str, int | None]:
-    """Return the model of the settings and its dimensions, None if only the endpoint knows; loads and asks nothing."""
+    """Return the configured model and its dimensions, None if only the endpoint knows them; loads nothing."""
     if settings.embedding_api_url is None:
         from rag_pipeline.ingest.embed.minilm import DIMENSIONS, MODEL_ID
 

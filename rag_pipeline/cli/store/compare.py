@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from rag_pipeline.cli.store.ledger_reader import KnownFile
+from rag_pipeline.cli.store.ledger_reader import LedgerFile
 from rag_pipeline.ingest.types import StoreFault, StoreFaultKind
 from rag_pipeline.sources.ledger import Outcome
 from rag_pipeline.sources.source import FoundFile, Snapshot
 
-ContentOf = Callable[[FoundFile, str], str | None]
-"""Returns the fingerprint that a file in the folder has now, by the recipe of a stored one; None if unreadable."""
+Fingerprinter = Callable[[FoundFile, str], str | None]
+"""Returns the current fingerprint of a file for a configuration hash; None if the file is unreadable."""
 
 
-class Finding(NamedTuple):
-    """Something that does not agree.
+class Difference(NamedTuple):
+    """One difference.
 
-    file_id: the file it is about, None for the whole pipeline. An empty ``pipeline_id`` stands for the store.
-    is_pending: whether a running pipeline will see to it by itself, so that it is no fault while one runs.
-    state: the fingerprints it was concluded from: a finding of another look is the same only if these are.
+    pipeline_id: empty for the store itself.
+    file_id: None for the whole pipeline.
+    is_pending: whether a running pipeline will resolve it.
+    state: the fingerprints that were compared; differences of two passes are the same only if these are equal.
     """
 
     pipeline_id: str
@@ -32,27 +33,28 @@ class Finding(NamedTuple):
 def compare(
     pipeline_id: str,
     stored: Mapping[str, str],
-    known: Mapping[str, KnownFile],
+    known: Mapping[str, LedgerFile],
     found: Snapshot | None,
-    content_of: ContentOf,
-) -> Iterator[Finding]:
-    """Yield what does not agree, in the order of the files.
+    fingerprint_of: Fingerprinter,
+) -> Iterator[Difference]:
+    """Yield the differences in the order of file ids.
 
-    ``stored`` has the fingerprints in the store, ``known`` the rows of the ledger; ``found`` is what the folder has
-    now, None if it is not known.
+    stored: fingerprints in the store, by file id.
+    known: rows of the ledger, by file id.
+    found: the folder's current content, None if it is unknown.
     """
     keys = {*stored, *known} if found is None else {*stored, *known, *found.files}
     for key in sorted(keys):
         fingerprint, row = stored.get(key), known.get(key)
         state = (fingerprint, row and row.fingerprint, row and row.outcome)
         if (what := _against_ledger(fingerprint, row)) is not None:
-            yield Finding(pipeline_id, key, what, state=state)
-        if found is not None and (what := _against_folder(key, fingerprint, row, found, content_of)) is not None:
-            yield Finding(pipeline_id, key, what, is_pending=True, state=state)
+            yield Difference(pipeline_id, key, what, state=state)
+        if found is not None and (what := _against_folder(key, fingerprint, row, found, fingerprint_of)) is not None:
+            yield Difference(pipeline_id, key, what, is_pending=True, state=state)
 
 
-def in_store(fault: StoreFault) -> Finding:
-    """Return the finding for a fault within the store."""
+def store_difference(fault: StoreFault) -> Difference:
+    """Return the difference for a fault within the store."""
     count, s = fault.count, "" if fault.count == 1 else "s"
     match fault.kind:
         case StoreFaultKind.CHUNKS_WITHOUT_FILE:
@@ -65,10 +67,10 @@ def in_store(fault: StoreFault) -> Finding:
             what = f"{count} of its chunks {'is' if count == 1 else 'are'} missing in the store"
         case StoreFaultKind.WRONG_VECTORS:
             what = f"{count} of its chunks {'has' if count == 1 else 'have'} no vector, or one of another width"
-    return Finding(fault.pipeline_id, fault.file_id, what)
+    return Difference(fault.pipeline_id, fault.file_id, what)
 
 
-def _against_ledger(fingerprint: str | None, row: KnownFile | None) -> str | None:
+def _against_ledger(fingerprint: str | None, row: LedgerFile | None) -> str | None:
     if fingerprint is None:
         is_lost = row is not None and row.outcome is Outcome.STORED
         return "in the ledger as stored, but not in the store" if is_lost else None
@@ -76,22 +78,24 @@ def _against_ledger(fingerprint: str | None, row: KnownFile | None) -> str | Non
         return "stored, but not in the ledger"
     if row.outcome is Outcome.STORED:
         return None if row.fingerprint == fingerprint else "stored with another fingerprint than the ledger has"
-    # The text of a file that failed stays: its error may pass.
+    # The text of a failed file stays stored, because its error may be temporary.
     if row.outcome is Outcome.SKIPPED or (row.outcome is Outcome.UNREADABLE and not row.attempts):
         return "stored, but in the ledger as skipped"
     return None
 
 
 def _against_folder(
-    key: str, fingerprint: str | None, row: KnownFile | None, found: Snapshot, content_of: ContentOf
+    key: str, fingerprint: str | None, row: LedgerFile | None, found: Snapshot, fingerprint_of: Fingerprinter
 ) -> str | None:
     file = found.files.get(key)
     if file is not None:
-        return _changed(file, fingerprint, row, content_of)
+        return _changed(file, fingerprint, row, fingerprint_of)
     if key in found.unreadable:
-        odd = found.unreadable[key]
+        unreadable = found.unreadable[key]
         is_stored = fingerprint is not None and row is not None and row.outcome is Outcome.STORED
-        return f"stored, but no document any more: {odd.reason}" if is_stored and not odd.is_error else None
+        return (
+            f"stored, but no document any more: {unreadable.reason}" if is_stored and not unreadable.is_error else None
+        )
     if found.may_exist(key):
         return None
     if fingerprint is not None:
@@ -99,7 +103,9 @@ def _against_folder(
     return "gone from the folder, but in the ledger"
 
 
-def _changed(file: FoundFile, fingerprint: str | None, row: KnownFile | None, content_of: ContentOf) -> str | None:
+def _changed(
+    file: FoundFile, fingerprint: str | None, row: LedgerFile | None, fingerprint_of: Fingerprinter
+) -> str | None:
     if fingerprint is None and row is None:
         return "in the folder, but neither stored nor in the ledger"
     if row is not None and row.version == file.version:
@@ -107,8 +113,8 @@ def _changed(file: FoundFile, fingerprint: str | None, row: KnownFile | None, co
     if fingerprint is None:
         is_newer = row is not None and row.version is not None and row.outcome is not Outcome.STORED
         return f"changed in the folder since it {_PAST[row.outcome]}" if is_newer and row is not None else None
-    # Its times or its inode changed; the content counts.
-    if content_of(file, fingerprint.rpartition("-")[2]) == fingerprint:
+    # Its times or inode have changed; compare the content.
+    if fingerprint_of(file, fingerprint.rpartition("-")[2]) == fingerprint:
         return None
     return "changed in the folder since it was stored"
 

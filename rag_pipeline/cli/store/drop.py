@@ -6,7 +6,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from rag_pipeline.cli.store.locking import held, lease_owner
+from rag_pipeline.cli.store.locking import lease_owner, locked
 from rag_pipeline.errors import StateError
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import STORE_NAME
@@ -16,12 +16,12 @@ from rag_pipeline.sources.ledger import FILE_NAME, Ledger
 
 
 def drop(settings: IngestSettings, state_dir: Path, key: str, pipeline_id: str) -> None:
-    """Remove all that is kept of a pipeline; raises StateError if a process runs it.
+    """Remove everything that is kept of a pipeline; raises StateError if a process runs it.
 
-    The store goes first: after a kill the ledger still has the pipeline, so it is listed, and can be dropped again.
+    The store goes first: if this process is killed, the ledger still lists the pipeline, and it can be dropped again.
     """
     if settings.store_address is None:
-        with held(state_dir, key):
+        with locked(state_dir, key):
             _drop_stored(settings, state_dir, pipeline_id, None)
             _drop_state(state_dir, pipeline_id)
     else:
@@ -35,7 +35,7 @@ def _drop_stored(settings: IngestSettings, state_dir: Path, pipeline_id: str, ow
     try:
         existing.store.drop(pipeline_id)
         if not existing.is_shared:
-            existing.store.tidy()  # until then the text is on the disk
+            existing.store.tidy()  # until then the text stays on the disk
     finally:
         existing.store.close()
 

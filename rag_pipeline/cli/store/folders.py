@@ -1,4 +1,4 @@
-"""The watched folder of a local_files pipeline, from what its ledger keeps of it."""
+"""Recovers the path of a watched folder from the location in the ledger."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from rag_pipeline.status.checks import MAX_NAME_LENGTH
 _ESCAPED = re.compile(rb"\\(\\|x[0-9a-f]{2})")
 
 
-def folder_of(place: str) -> str | None:
-    """Return the path that :func:`~rag_pipeline.sources.local_files.names.file_id` has made this place of.
+def folder_of(location: str) -> str | None:
+    """Invert :func:`~rag_pipeline.sources.local_files.names.file_id`.
 
-    None for a place that is no folder of this machine, such as one in Google Drive, and for a path that was too long
-    to be kept whole.
+    Returns None for a location that is not a local folder, such as one in Google Drive, and for a shortened path.
     """
-    if not place.startswith("/") or _is_cut(place):
+    if not location.startswith("/") or _is_cut(location):
         return None
-    raw = _ESCAPED.sub(_unescaped, place.encode("utf-8", "surrogateescape"))
+    raw = _ESCAPED.sub(_unescaped, location.encode("utf-8", "surrogateescape"))
     path = raw.decode("utf-8", "surrogateescape")
-    return path if names.file_id(path) == place else None
+    return path if names.file_id(path) == location else None
 
 
-def is_there(place: str) -> bool | None:
-    """Return whether the folder exists; None if it can't be told from here."""
-    folder = folder_of(place)
+def is_there(location: str) -> bool | None:
+    """Return whether the folder exists; None if the location is not a local folder."""
+    folder = folder_of(location)
     return None if folder is None else Path(folder).is_dir()
 
 
-def _is_cut(place: str) -> bool:
-    return len(place) == MAX_NAME_LENGTH and place[-41] == "…"
+def _is_cut(location: str) -> bool:
+    return len(location) == MAX_NAME_LENGTH and location[-41] == "…"
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:

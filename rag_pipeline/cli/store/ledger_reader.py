@@ -1,4 +1,4 @@
-"""Reads the rows of all pipelines from a ledger, without writing and beside a running pipeline."""
+"""Reads the rows of all pipelines from a ledger; read-only, also while a pipeline writes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rag_pipeline.errors import StateError
 from rag_pipeline.sources.ledger import FILE_NAME, SCHEMA_VERSION, Outcome, SourceRecord
 
 
-class KnownFile(NamedTuple):
-    """A file as the ledger has it: see :class:`rag_pipeline.sources.ledger.LedgerRow`."""
+class LedgerFile(NamedTuple):
+    """A file in the ledger; see :class:`rag_pipeline.sources.ledger.LedgerRow`."""
 
     outcome: Outcome
     fingerprint: str | None
@@ -22,18 +22,18 @@ class KnownFile(NamedTuple):
     attempts: int = 0
 
 
-class KnownPipeline(NamedTuple):
-    """What the ledger has of one pipeline; ``changed_at`` is when it last wrote a file, in seconds since 1970."""
+class LedgerPipeline(NamedTuple):
+    """A pipeline in the ledger; ``changed_at`` is the time of its last row, in seconds since 1970."""
 
-    files: Mapping[str, KnownFile]
+    files: Mapping[str, LedgerFile]
     source: SourceRecord | None = None
     changed_at: float | None = None
 
 
-def read_ledger(state_dir: Path) -> dict[str, KnownPipeline]:
-    """Return what the ledger in this folder knows, by pipeline id; nothing if there is no ledger.
+def read_ledger(state_dir: Path) -> dict[str, LedgerPipeline]:
+    """Return the pipelines of the ledger by id; empty if there is no ledger.
 
-    Raises StateError if the file is damaged or of a newer version.
+    Raises StateError if the file is damaged or has a newer format.
     """
     path = state_dir.absolute() / FILE_NAME
     if not path.is_file():
@@ -45,8 +45,8 @@ def read_ledger(state_dir: Path) -> dict[str, KnownPipeline]:
         raise StateError(f"{path} can't be read ({error})") from error
 
 
-def _read(db: sqlite3.Connection, path: Path) -> dict[str, KnownPipeline]:
-    db.execute("BEGIN")  # so that both tables are read as they were at one moment
+def _read(db: sqlite3.Connection, path: Path) -> dict[str, LedgerPipeline]:
+    db.execute("BEGIN")  # both tables are read from one snapshot
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
         raise StateError(
@@ -56,11 +56,11 @@ def _read(db: sqlite3.Connection, path: Path) -> dict[str, KnownPipeline]:
     if version == 0:
         return {}
     sources = {scope: SourceRecord(place, identity) for scope, place, identity in db.execute("SELECT * FROM sources")}
-    files: dict[str, dict[str, KnownFile]] = {scope: {} for scope in sources}
+    files: dict[str, dict[str, LedgerFile]] = {scope: {} for scope in sources}
     changed: dict[str, float] = {}
     statement = "SELECT scope, file_id, outcome, fingerprint, version, attempts, changed_at FROM files"
     for scope, file_id, outcome, fingerprint, file_version, attempts, changed_at in db.execute(statement):
-        known = KnownFile(Outcome(outcome), fingerprint, file_version, attempts)
-        files.setdefault(scope, {})[file_id] = known
+        file = LedgerFile(Outcome(outcome), fingerprint, file_version, attempts)
+        files.setdefault(scope, {})[file_id] = file
         changed[scope] = max(changed.get(scope, 0.0), changed_at)
-    return {scope: KnownPipeline(known, sources.get(scope), changed.get(scope)) for scope, known in files.items()}
+    return {scope: LedgerPipeline(rows, sources.get(scope), changed.get(scope)) for scope, rows in files.items()}

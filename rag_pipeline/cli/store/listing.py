@@ -1,4 +1,4 @@
-"""``store list``: what is stored, by pipeline, and whether the pipeline is still there."""
+"""``store list``: what is stored, by pipeline, and whether its folder still exists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from rag_pipeline.cli.store.ledger_reader import KnownPipeline
+from rag_pipeline.cli.store.ledger_reader import LedgerPipeline
 from rag_pipeline.common.printing import printable
 from rag_pipeline.ingest.types import StoredPipeline
 
@@ -14,12 +14,13 @@ _HEADER = ("PIPELINE", "FILES", "CHUNKS", "LAST CHANGE", "SOURCE")
 _NUMBERS = (1, 2)
 
 
-class Entry(NamedTuple):
-    """One pipeline.
+class PipelineSummary(NamedTuple):
+    """What the list says about one pipeline.
 
-    changed_at: when a file of it was last written, in seconds since 1970.
-    source: the place that it reads, as the ledger knows it. ``folder_exists`` is None where that can't be told.
-    remark: what people should know; empty for a pipeline in order.
+    changed_at: when one of its files was last written, in seconds since 1970.
+    source: the location in the ledger.
+    folder_exists: None if the source is not a local folder.
+    remark: what is unusual; empty if nothing is.
     """
 
     pipeline_id: str
@@ -33,90 +34,86 @@ class Entry(NamedTuple):
     remark: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as an object of JSON; the time in ISO 8601, UTC."""
+        """Return it as a JSON object; the time is ISO 8601 in UTC."""
         when = self.changed_at
-        told = {"id": self.pipeline_id, **self._asdict()}
-        told["changed_at"] = None if when is None else datetime.fromtimestamp(when, UTC).isoformat()
-        del told["pipeline_id"]
-        return told
+        fields = {"id": self.pipeline_id, **self._asdict()}
+        fields["changed_at"] = None if when is None else datetime.fromtimestamp(when, UTC).isoformat()
+        del fields["pipeline_id"]
+        return fields
 
 
-def overview(
-    stored: Mapping[str, StoredPipeline], known: Mapping[str, KnownPipeline], is_there: Callable[[str], bool | None]
-) -> list[Entry]:
-    """Return an entry for each pipeline of the store or the ledger, in the order of their ids.
-
-    ``is_there`` says whether a source exists.
-    """
-    return [_entry(name, stored, known, is_there) for name in sorted({*stored, *known})]
+def list_pipelines(
+    stored: Mapping[str, StoredPipeline], known: Mapping[str, LedgerPipeline], is_there: Callable[[str], bool | None]
+) -> list[PipelineSummary]:
+    """Return each pipeline of the store or the ledger, ordered by id; ``is_there`` returns whether a source exists."""
+    return [_summary(name, stored, known, is_there) for name in sorted({*stored, *known})]
 
 
-def as_table(entries: Sequence[Entry]) -> str:
-    """Return the entries for people; a remark stands on a line of its own, below what it is about."""
-    rows = [_HEADER, *(_cells(entry) for entry in entries)]
+def as_table(pipelines: Sequence[PipelineSummary]) -> str:
+    """Return a table for people; a remark is on the line below its pipeline."""
+    rows = [_HEADER, *(_cells(pipeline) for pipeline in pipelines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
     lines = [_line(_HEADER, widths)]
-    for entry, row in zip(entries, rows[1:], strict=True):
+    for pipeline, row in zip(pipelines, rows[1:], strict=True):
         lines.append(_line(row, widths))
-        if entry.remark:
-            lines.append(f"  {printable(entry.remark)}")
+        if pipeline.remark:
+            lines.append(f"  {printable(pipeline.remark)}")
     return "\n".join(lines)
 
 
-def _entry(
+def _summary(
     name: str,
     stored: Mapping[str, StoredPipeline],
-    known: Mapping[str, KnownPipeline],
+    known: Mapping[str, LedgerPipeline],
     is_there: Callable[[str], bool | None],
-) -> Entry:
-    held, about = stored.get(name, StoredPipeline(0, 0)), known.get(name)
-    source = about.source.location if about is not None and about.source is not None else None
-    changes = [when for when in (held.changed_at, about and about.changed_at) if when is not None]
-    there = None if source is None else is_there(source)
-    return Entry(
+) -> PipelineSummary:
+    in_store, in_ledger = stored.get(name, StoredPipeline(0, 0)), known.get(name)
+    source = in_ledger.source.location if in_ledger is not None and in_ledger.source is not None else None
+    changes = [when for when in (in_store.changed_at, in_ledger and in_ledger.changed_at) if when is not None]
+    exists = None if source is None else is_there(source)
+    return PipelineSummary(
         name,
-        held.files,
-        held.chunks,
+        in_store.files,
+        in_store.chunks,
         max(changes, default=None),
         source,
-        about is not None,
-        there,
-        held.held_by,
-        _remark(name, held, about, source, there, known),
+        in_ledger is not None,
+        exists,
+        in_store.held_by,
+        _remark(name, in_store, in_ledger, source, exists, known),
     )
 
 
 def _remark(
     name: str,
-    held: StoredPipeline,
-    about: KnownPipeline | None,
+    in_store: StoredPipeline,
+    in_ledger: LedgerPipeline | None,
     source: str | None,
-    there: bool | None,
-    known: Mapping[str, KnownPipeline],
+    exists: bool | None,
+    known: Mapping[str, LedgerPipeline],
 ) -> str:
     remarks = []
-    if about is None:
+    if in_ledger is None:
         remarks.append("not in the ledger of this state folder")
-    elif not held.files and not held.chunks:
+    elif not in_store.files and not in_store.chunks:
         remarks.append("in the ledger only: nothing is stored")
-    if there is False:
+    if exists is False:
         remarks.append("its folder is gone")
-    same = [
-        key for key, one in known.items() if key != name and one.source is not None and one.source.location == source
-    ]
+    others = ((key, other.source) for key, other in known.items() if key != name)
+    same = [key for key, other in others if other is not None and other.location == source]
     if same:
         remarks.append(f"its source is followed as {', '.join(sorted(same))} too")
-    if held.held_by is not None:
-        remarks.append(f"run by {held.held_by}")
+    if in_store.held_by is not None:
+        remarks.append(f"run by {in_store.held_by}")
     return "; ".join(remarks)
 
 
-def _cells(entry: Entry) -> tuple[str, ...]:
+def _cells(pipeline: PipelineSummary) -> tuple[str, ...]:
     when = "-"
-    if entry.changed_at is not None:
-        when = datetime.fromtimestamp(entry.changed_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    source = "-" if entry.source is None else printable(entry.source)
-    return printable(entry.pipeline_id), str(entry.files), str(entry.chunks), when, source
+    if pipeline.changed_at is not None:
+        when = datetime.fromtimestamp(pipeline.changed_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    source = "-" if pipeline.source is None else printable(pipeline.source)
+    return printable(pipeline.pipeline_id), str(pipeline.files), str(pipeline.chunks), when, source
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

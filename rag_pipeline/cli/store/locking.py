@@ -1,4 +1,4 @@
-"""Who holds a state folder, and holding it for a change that no pipeline may run beside."""
+"""Finds out which process has locked a state folder, and locks it for changes that exclude pipelines."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from rag_pipeline.ingest.store.factory import OWNER_NAME, owner_of
 from rag_pipeline.sources.state_folder import LOCK_NAME, StateFolder
 
 
-def holder_of(state_dir: Path) -> str | None:
-    """Return the number of the process that holds the folder, None if none does; writes nothing.
+def lock_owner(state_dir: Path) -> str | None:
+    """Return the id of the process that has locked the folder, None if none has; writes nothing.
 
-    The lock is tried for a moment. A pipeline that starts within that moment finds the folder in use.
+    Takes a shared lock for a moment. A pipeline that starts at that moment finds the folder in use.
     """
     try:
         lock = os.open(state_dir / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
@@ -30,22 +30,22 @@ def holder_of(state_dir: Path) -> str | None:
     except BlockingIOError:
         return file_lock.holder(lock)
     except OSError:
-        return None  # a file system without locks: then no pipeline can hold it either
+        return None  # the file system has no locks, so no pipeline can hold one
     finally:
         os.close(lock)
     return None
 
 
-def left_lease(state_dir: Path) -> str | None:
-    """Return the owner of the leases that a killed process of this folder left; None while a process holds it."""
-    if not (state_dir / OWNER_NAME).is_file() or holder_of(state_dir) is not None:
+def abandoned_lease_owner(state_dir: Path) -> str | None:
+    """Return the owner name of leases that a killed process of this folder left; None while a process has the lock."""
+    if not (state_dir / OWNER_NAME).is_file() or lock_owner(state_dir) is not None:
         return None
     return owner_of(state_dir.absolute())
 
 
 @contextmanager
-def held(state_dir: Path, key: str) -> Iterator[None]:
-    """Keep pipelines from starting in the folder, which is not made; raises StateError if a process holds it."""
+def locked(state_dir: Path, key: str) -> Iterator[None]:
+    """Lock the folder if it exists; raises StateError if another process has the lock."""
     if not state_dir.is_dir():
         yield
         return
@@ -55,10 +55,10 @@ def held(state_dir: Path, key: str) -> Iterator[None]:
 
 @contextmanager
 def lease_owner(state_dir: Path, key: str) -> Iterator[str]:
-    """Give the name under which a lease in PostgreSQL is taken.
+    """Yield the owner name for a lease in PostgreSQL.
 
-    It is that of the state folder if it can be held: then the lease of a pipeline that was killed there need not run
-    out. A folder that runs other pipelines, or none, is no reason to refuse: the lease says who runs this one.
+    It is the name of the state folder if the folder can be locked: then the lease of a pipeline that was killed there
+    is taken over at once. If other pipelines run in the folder, a random name is used: the lease decides.
     """
     if state_dir.is_dir():
         try:

@@ -1,4 +1,4 @@
-"""The player keeps the script's times, at any speed, and stops at once."""
+"""The player keeps the times of the script at any speed, and stops at once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.cli.demo import DemoPipeline, hour
-from rag_pipeline.cli.demo.steps import CheckBegins, Complete, Document, Fail, Idle, Skip, Start, Step, Update
+from rag_pipeline.cli.demo.steps import CheckBegins, Complete, DemoDocument, Fail, Idle, ScriptStep, Skip, Start, Update
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.status.pipeline import core_of
 from tests.support.waiting import wait_until
 
 
 class Never:
-    """A stop that does not come, and no time passes."""
+    """A stop event that is never set and does not wait."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
@@ -41,7 +41,7 @@ def test_a_whole_hour_leaves_the_totals_of_the_script() -> None:
     assert {file["attempt"] for file in state["files_completed"]} == {1}
 
 
-def test_what_failed_in_the_outage_is_done_at_the_second_attempt() -> None:
+def test_files_that_fail_in_the_outage_succeed_at_the_second_attempt() -> None:
     status = PipelineStatus("google_drive")
     steps = hour()
     end = max(index for index, step in enumerate(steps) if step.at < 3000) + 1
@@ -51,15 +51,15 @@ def test_what_failed_in_the_outage_is_done_at_the_second_attempt() -> None:
 
 def test_times_are_divided_by_the_speed() -> None:
     never = Never()
-    steps = [Step(at, Update({"status": "running"})) for at in (0.0, 1000.0, 3000.0)]
+    steps = [ScriptStep(at, Update({"status": "running"})) for at in (0.0, 1000.0, 3000.0)]
     DemoPipeline(PipelineStatus(), speed=10, steps=steps).run(never)
     assert never.waits == pytest.approx([0, 100, 300, 360], abs=30)
 
 
-def test_the_next_check_comes_when_it_was_announced() -> None:
+def test_the_next_check_comes_at_the_announced_time() -> None:
     status = PipelineStatus("google_drive")
     stop = threading.Event()
-    steps = [Step(0, Idle(next_check_at=600, interval=600)), Step(600, CheckBegins())]
+    steps = [ScriptStep(0, Idle(next_check_at=600, interval=600)), ScriptStep(600, CheckBegins())]
     thread = threading.Thread(target=DemoPipeline(status, speed=2000, steps=steps).run, args=(stop,))
     before = time.time()
     thread.start()
@@ -91,16 +91,20 @@ def test_a_loop_starts_the_script_over() -> None:
             return len(self.waits) > 10
 
     status = PipelineStatus("google_drive")
-    steps = [Step(0, Update({"status": "running"})), Step(1, Start(_file())), Step(2, Complete(_file(), {}))]
+    steps = [
+        ScriptStep(0, Update({"status": "running"})),
+        ScriptStep(1, Start(_file())),
+        ScriptStep(2, Complete(_file(), {})),
+    ]
     assert not DemoPipeline(status, speed=math.inf, steps=steps).run(StopAfter(), loop=True)
     assert core_of(status).snapshot().attempts.total_processed == 2
 
 
 @pytest.mark.parametrize("speed", [0, -1, math.nan, -math.inf])
-def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+def test_a_bad_speed_is_refused(speed: float) -> None:
     with pytest.raises(ConfigurationError, match=r"speed=.* expected a number above 0"):
         DemoPipeline(PipelineStatus(), speed=speed)
 
 
-def _file() -> Document:
+def _file() -> DemoDocument:
     return next(step.action.file for step in hour() if isinstance(step.action, Start))

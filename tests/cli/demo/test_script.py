@@ -12,7 +12,7 @@ from rag_pipeline.cli.demo.steps import (
     CheckBegins,
     Complete,
     Delete,
-    Document,
+    DemoDocument,
     Fail,
     Idle,
     Progress,
@@ -39,7 +39,7 @@ def test_steps_are_in_order_of_time_within_the_hour(seed: int) -> None:
 
 @given(seeds)
 def test_every_file_that_starts_ends_and_three_at_most_are_in_flight(seed: int) -> None:
-    in_flight: set[Document] = set()
+    in_flight: set[DemoDocument] = set()
     most = 0
     for _, action in hour(seed):
         if isinstance(action, Start):
@@ -61,7 +61,7 @@ def test_every_file_that_starts_ends_and_three_at_most_are_in_flight(seed: int) 
 @given(seeds)
 def test_progress_goes_through_the_stages_and_rises_in_each(seed: int) -> None:
     order = [name for name, _ in STAGES]
-    last: dict[Document, tuple[int, float]] = {}
+    last: dict[DemoDocument, tuple[int, float]] = {}
     for _, action in hour(seed):
         if isinstance(action, Start):
             last[action.file] = (0, 0.0)

@@ -13,7 +13,7 @@ from rag_pipeline.cli.demo.steps import (
     CheckBegins,
     Complete,
     Delete,
-    Document,
+    DemoDocument,
     Fail,
     Idle,
     Progress,
@@ -24,7 +24,7 @@ from rag_pipeline.cli.demo.steps import (
 )
 from rag_pipeline.status.pipeline import core_of
 
-FILE = Document("a.pdf", "1", 7, "application/pdf", "https://drive.example.com/1")
+FILE = DemoDocument("a.pdf", "1", 7, "application/pdf", "https://drive.example.com/1")
 
 
 @pytest.fixture

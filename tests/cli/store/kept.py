@@ -1,4 +1,4 @@
-"""A folder, a store and a ledger that agree, as a pipeline leaves them; and ``rag-pipeline store`` as a process."""
+"""A folder, a store and a ledger as a pipeline leaves them, and ``rag-pipeline store`` as a process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.sources.local_files.process import command
 DIMENSIONS = 8
 RECIPE = "abc123"
 MODEL_ID = f"words@{DIMENSIONS}"
-# An endpoint that is never asked: the command needs no more of it than its model's name.
+# An endpoint that is never called: the command only needs the name of its model.
 ENV = {
     "EMBEDDING_API_URL": "http://127.0.0.1:9/v1",
     "EMBEDDING_API_MODEL": "words",
@@ -28,7 +28,7 @@ ENV = {
 
 
 class Kept:
-    """The state of pipelines over folders in ``root``."""
+    """The state of pipelines that follow folders in ``root``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -40,7 +40,7 @@ class Kept:
         return LanceVectorStore(self.state / "store", MODEL_ID, DIMENSIONS)
 
     def folder(self, name: str, **texts: str) -> Path:
-        """Make a folder with these files; ``a`` is the file a.txt."""
+        """Make a folder with these files; the key ``a`` is a.txt."""
         made = self.root / name
         made.mkdir()
         for file, text in texts.items():
@@ -48,7 +48,7 @@ class Kept:
         return made
 
     def follow(self, pipeline_id: str, folder: Path) -> None:
-        """Store what is in the folder, and write it down, as a pipeline does."""
+        """Store the folder's files and add them to the ledger, as a pipeline does."""
         store = self.open()
         for source in self.note(pipeline_id, folder).values():
             words = Path(names.path_of(source.uri)).read_text().split()
@@ -57,7 +57,7 @@ class Kept:
         store.close()
 
     def note(self, pipeline_id: str, folder: Path) -> dict[str, SourceFile]:
-        """Write down in the ledger that the folder's files are stored; return them as they are to be stored."""
+        """Add the folder's files to the ledger as stored; return them for the store."""
         found = scan_folder(str(folder))
         sources: dict[str, SourceFile] = {}
         with Ledger(self.state, pipeline_id) as ledger:

@@ -1,4 +1,4 @@
-"""``rag-pipeline store check`` from outside: each thing that does not agree is one line, and nothing else is."""
+"""Runs ``rag-pipeline store check`` as a process: each difference is one line."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def papers(kept: Kept) -> Path:
 
 
 def differences(kept: Kept) -> list[str]:
-    """Return the lines of a check that finds some."""
+    """Run a check that finds differences; return their lines."""
     code, out, err = said(kept.run("check"))
     *lines, last = out.splitlines()
     assert (code, err) == (ExitCode.DISAGREEMENT, "")
@@ -54,8 +54,8 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_what_agrees_is_said_and_nothing_is_written(kept: Kept, papers: Path) -> None:
-    kept.run("check")  # SQLite makes its two helper files for a reader too
+def test_a_check_without_differences_writes_nothing(kept: Kept, papers: Path) -> None:
+    kept.run("check")  # SQLite creates its two helper files for readers, too
     before = contents(kept.state)
     assert said(kept.run("check")) == (ExitCode.OK, "1 pipeline, 2 files, 3 chunks: all agrees\n", "")
     assert contents(kept.state) == before
@@ -92,14 +92,14 @@ def test_new_changed_and_gone_in_the_folder(kept: Kept, papers: Path) -> None:
     ]
 
 
-def test_a_file_that_was_only_touched_or_copied_back_agrees(kept: Kept, papers: Path) -> None:
+def test_a_touched_or_restored_file_is_no_difference(kept: Kept, papers: Path) -> None:
     os.utime(papers / "a.txt", (1, 1))
     shutil.copy(papers / "b.txt", papers / "b.txt.tmp")
     (papers / "b.txt.tmp").rename(papers / "b.txt")
     assert kept.run("check").returncode == ExitCode.OK
 
 
-def test_a_file_whose_name_has_changed_its_unicode_form_agrees(kept: Kept, papers: Path) -> None:
+def test_a_new_unicode_form_of_a_name_is_no_difference(kept: Kept, papers: Path) -> None:
     name = "café.txt"
     old, new = (papers / normalize(form, name) for form in FORMS)
     old.write_text("heron")
@@ -108,7 +108,7 @@ def test_a_file_whose_name_has_changed_its_unicode_form_agrees(kept: Kept, paper
     assert kept.run("check").returncode == ExitCode.OK
 
 
-def test_what_was_skipped_or_failed_agrees(kept: Kept, papers: Path) -> None:
+def test_a_skipped_file_is_no_difference(kept: Kept, papers: Path) -> None:
     (papers / "bad.txt").write_text("")
     from rag_pipeline.sources.local_files.scan import scan_folder
 
@@ -140,13 +140,15 @@ def test_leftovers_and_missing_chunks(kept: Kept, papers: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "dimensions", "asked"),
+    ("model", "dimensions", "configured"),
     [("other", "8", "other@8 (8 dimensions)"), ("words", "16", "words@16 (16 dimensions)")],
 )
-def test_vectors_of_another_model_or_width(kept: Kept, papers: Path, model: str, dimensions: str, asked: str) -> None:
+def test_vectors_of_another_model_or_width(
+    kept: Kept, papers: Path, model: str, dimensions: str, configured: str
+) -> None:
     kept.env = {**ENV, "EMBEDDING_API_MODEL": model, "EMBEDDING_API_DIMENSIONS": dimensions}
     holds = f"{kept.state / 'store'}: holds vectors of {MODEL_ID} (8 dimensions)"
-    assert differences(kept) == [f"{holds}, and the settings say {asked}"]
+    assert differences(kept) == [f"{holds}, and the settings say {configured}"]
 
 
 def test_the_embedded_model_is_compared_without_loading_it(kept: Kept, papers: Path) -> None:
@@ -155,13 +157,13 @@ def test_the_embedded_model_is_compared_without_loading_it(kept: Kept, papers: P
     assert line.endswith("and the settings say all-MiniLM-L6-v2 (384 dimensions)")
 
 
-def test_a_pipeline_that_the_ledger_does_not_know_is_one_line(kept: Kept, papers: Path) -> None:
+def test_a_pipeline_missing_in_the_ledger_is_one_line(kept: Kept, papers: Path) -> None:
     for path in kept.state.glob("ledger*"):
         path.unlink()
     assert differences(kept) == ["papers: 2 files stored, but the ledger has no such pipeline"]
 
 
-def test_a_folder_that_is_away_or_not_mounted_is_one_line(kept: Kept, papers: Path) -> None:
+def test_a_missing_or_unmounted_folder_is_one_line(kept: Kept, papers: Path) -> None:
     away = papers.rename(kept.root / "away")
     assert differences(kept) == [f"papers: its folder {papers} can't be read: No such file or directory"]
     papers.mkdir()
@@ -171,7 +173,7 @@ def test_a_folder_that_is_away_or_not_mounted_is_one_line(kept: Kept, papers: Pa
     assert kept.run("check").returncode == ExitCode.OK
 
 
-def test_a_source_that_is_no_folder_is_checked_against_the_ledger_alone(kept: Kept, papers: Path) -> None:
+def test_a_source_that_is_no_folder_is_compared_with_the_ledger_only(kept: Kept, papers: Path) -> None:
     with Ledger(kept.state, "papers") as ledger:
         ledger.set_source(SourceRecord("My Drive", "drive"))
     (papers / "a.txt").unlink()
@@ -179,46 +181,46 @@ def test_a_source_that_is_no_folder_is_checked_against_the_ledger_alone(kept: Ke
     assert said(kept.run("check")) == (ExitCode.OK, "1 pipeline, 2 files, 3 chunks: all agrees\n", note)
 
 
-class Changing:
-    """A store that does something before each look."""
+class ChangingStore:
+    """A store that calls a function before each pass."""
 
-    def __init__(self, store: MaintainableStore, before_look: Callable[[int], None]) -> None:
+    def __init__(self, store: MaintainableStore, before_pass: Callable[[int], None]) -> None:
         self._store = store
-        self._before_look = before_look
-        self.looks = 0
+        self._before_pass = before_pass
+        self.passes = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     def pipelines(self) -> dict[str, StoredPipeline]:
-        self.looks += 1
-        self._before_look(self.looks)
+        self.passes += 1
+        self._before_pass(self.passes)
         return self._store.pipelines()
 
 
-def test_beside_a_running_pipeline_a_difference_counts_only_if_it_lasts(
+def test_while_a_pipeline_runs_only_lasting_differences_count(
     kept: Kept, papers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check, "PAUSE_SECONDS", 0.01)
     settings = IngestSettings.from_env(ENV)
     existing = open_existing(settings, kept.state / "store")
     with Ledger(kept.state, "papers") as ledger, StateFolder(kept.state):
-        rows_then = ledger.rows()
+        earlier_rows = ledger.rows()
         ledger.remove("a.txt", "a.txt")
         ledger.remove("b.txt", "b.txt")
 
-        def write_down(look: int) -> None:
-            if look == 2:  # as the pipeline does, a moment after the store
-                ledger.put("a.txt", rows_then["a.txt"])
+        def add_row(number: int) -> None:
+            if number == 2:  # as a pipeline does, a moment after the store
+                ledger.put("a.txt", earlier_rows["a.txt"])
 
-        store = Changing(existing.store, write_down)
+        store = ChangingStore(existing.store, add_row)
         report = check.check(existing._replace(store=cast(MaintainableStore, store)), settings, kept.state)
     existing.store.close()
-    assert [(one.file_id, one.what) for one in report.findings] == [("b.txt", "stored, but not in the ledger")]
-    assert store.looks == check.LOOKS
+    assert [(each.file_id, each.what) for each in report.differences] == [("b.txt", "stored, but not in the ledger")]
+    assert store.passes == check.MAX_PASSES
 
 
-def test_after_a_real_pipeline_all_agrees(kept: Kept, api: Endpoint) -> None:
+def test_after_a_real_pipeline_there_is_no_difference(kept: Kept, api: Endpoint) -> None:
     folder = kept.folder("docs", **{f"n{n}": f"the heron number {n}" for n in range(5)})
     (folder / "empty.txt").write_text("")
     (folder / "broken.pdf").write_bytes(b"%PDF-1.7\nnothing")
@@ -228,7 +230,7 @@ def test_after_a_real_pipeline_all_agrees(kept: Kept, api: Endpoint) -> None:
     assert said(kept.run("check")) == (ExitCode.OK, "1 pipeline, 5 files, 5 chunks: all agrees\n", "")
 
 
-def test_beside_a_running_pipeline_there_is_no_wrong_alarm(kept: Kept, api: Endpoint) -> None:
+def test_while_a_real_pipeline_runs_there_is_no_false_alarm(kept: Kept, api: Endpoint) -> None:
     folder = kept.folder("docs", **{f"n{n}": f"the heron number {n}" for n in range(200)})
     kept.env = dict(api.env)
     api.delay_seconds = 0.05
@@ -239,10 +241,11 @@ def test_beside_a_running_pipeline_there_is_no_wrong_alarm(kept: Kept, api: Endp
         code, out, err = said(kept.run("check"))
         assert running.status()["status"] != "idle"
         assert (code, out.endswith(": all agrees\n")) == (ExitCode.OK, True), out
-        told = err.splitlines()
-        assert told[0] == (f"note: process {running.popen.pid} runs here: what it has still to do is no difference")
-        assert told[1].startswith("note: docs: waits for the pipeline: in the folder, but neither stored nor in ")
-        # What it would never see to by itself is found.
+        notes = err.splitlines()
+        pid = running.popen.pid
+        assert notes[0] == f"note: process {pid} runs here: its pending work does not count as differences"
+        assert notes[1].startswith("note: docs: waits for the pipeline: in the folder, but neither stored nor in ")
+        # A difference that the pipeline would never resolve is found.
         with Ledger(kept.state, "another") as ledger:
             ledger.put("x", LedgerRow("1", Outcome.STORED, "h-r", "r"))
         done = kept.run("check")

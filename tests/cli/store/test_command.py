@@ -1,4 +1,4 @@
-"""``rag-pipeline store`` from outside: list, drop and compact."""
+"""Runs ``rag-pipeline store`` as a process: list, drop and compact."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def error(text: str) -> str:
     return f"rag-pipeline: error: {text}\n"
 
 
-def test_list_shows_each_pipeline_and_whether_its_folder_is_there(two: Kept) -> None:
+def test_list_shows_each_pipeline_and_whether_its_folder_exists(two: Kept) -> None:
     shutil.rmtree(two.root / "diary")
     code, out, err = said(two.run("list"))
     assert (code, err) == (ExitCode.OK, "")
@@ -73,7 +73,7 @@ def test_list_as_json(two: Kept) -> None:
 
 
 @pytest.mark.parametrize("action", [["list"], ["check"], ["compact"], ["drop", "papers", "--yes"]])
-def test_where_nothing_is_stored_the_path_is_named_and_nothing_is_made(tmp_path: Path, action: list[str]) -> None:
+def test_an_empty_store_is_named_and_nothing_is_created(tmp_path: Path, action: list[str]) -> None:
     done = command(["store", *action, "--state-dir", str(tmp_path / "none")], ENV)
     assert said(done) == (
         ExitCode.STORE,
@@ -97,13 +97,13 @@ def test_drop_removes_one_pipeline_to_its_last_byte(two: Kept) -> None:
     assert said(two.run("check")) == (ExitCode.OK, "1 pipeline, 2 files, 3 chunks: all agrees\n", "")
 
 
-def test_drop_of_an_unknown_id_lists_those_there_are(two: Kept) -> None:
+def test_drop_of_an_unknown_id_lists_the_known_ones(two: Kept) -> None:
     code, out, err = said(two.run("drop", "dairy", "--yes"))
     assert (code, out) == (ExitCode.USAGE, "")
     assert err == error(f"{two.state / 'store'} has no pipeline 'dairy': there are 'diary', 'papers'")
 
 
-def test_drop_without_a_terminal_asks_for_yes(two: Kept) -> None:
+def test_drop_without_a_terminal_requires_yes(two: Kept) -> None:
     code, out, err = said(two.run("drop", "diary"))
     assert (code, out) == (ExitCode.USAGE, "")
     what = f"1 file with 1 chunk of diary from {two.state / 'store'}"
@@ -130,7 +130,7 @@ def test_drop_asks_on_a_terminal(two: Kept, answer: str, code: ExitCode, left: i
     assert len(two.open().files("diary")) == left
 
 
-def test_compact_makes_the_store_small_and_leaves_what_is_in_it(two: Kept) -> None:
+def test_compact_shrinks_the_store_and_keeps_its_content(two: Kept) -> None:
     store = two.open()
     before = store.files("papers")
     for _ in range(5):
@@ -145,7 +145,7 @@ def test_compact_makes_the_store_small_and_leaves_what_is_in_it(two: Kept) -> No
     store.close()
 
 
-def test_moved_and_copied_files_agree_outlive_a_compaction_and_are_dropped(two: Kept) -> None:
+def test_moved_and_copied_files_survive_a_compaction_and_are_dropped(two: Kept) -> None:
     folder = two.root / "papers"
     store = two.open()
     (folder / "a.txt").rename(folder / "moved.txt")
@@ -176,7 +176,7 @@ def test_moved_and_copied_files_agree_outlive_a_compaction_and_are_dropped(two: 
     assert said(two.run("check")) == (ExitCode.OK, "1 pipeline, 1 file, 1 chunk: all agrees\n", "")
 
 
-def test_a_running_pipeline_is_not_dropped_or_compacted_and_is_named(kept: Kept, api: Endpoint) -> None:
+def test_drop_and_compact_refuse_and_name_a_running_pipeline(kept: Kept, api: Endpoint) -> None:
     folder = kept.folder("papers", a="heron reeds")
     args, env = [str(folder), "--state-dir", str(kept.state)], {**api.env, "RAG_PIPELINE_ID": "papers"}
     kept.env = env

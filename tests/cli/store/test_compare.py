@@ -1,30 +1,30 @@
-"""What agrees and what does not, for one file at a time."""
+"""Comparison of a single file."""
 
 from __future__ import annotations
 
 import pytest
 
-from rag_pipeline.cli.store.compare import compare, in_store
-from rag_pipeline.cli.store.ledger_reader import KnownFile
+from rag_pipeline.cli.store.compare import compare, store_difference
+from rag_pipeline.cli.store.ledger_reader import LedgerFile
 from rag_pipeline.ingest.types import StoreFault, StoreFaultKind
 from rag_pipeline.sources.ledger import Outcome
 from rag_pipeline.sources.source import FoundFile, Snapshot, Unreadable
 
-STORED = KnownFile(Outcome.STORED, "h-r", "1")
-SKIPPED = KnownFile(Outcome.SKIPPED, None, "1")
-FAILED = KnownFile(Outcome.FAILED, None, "1", 2)
-ODD = KnownFile(Outcome.UNREADABLE, None, "a pipe")
-UNREADABLE = KnownFile(Outcome.UNREADABLE, None, "no permission", 1)
+STORED = LedgerFile(Outcome.STORED, "h-r", "1")
+SKIPPED = LedgerFile(Outcome.SKIPPED, None, "1")
+FAILED = LedgerFile(Outcome.FAILED, None, "1", 2)
+ODD = LedgerFile(Outcome.UNREADABLE, None, "a pipe")
+UNREADABLE = LedgerFile(Outcome.UNREADABLE, None, "no permission", 1)
 
 
-def findings(
-    fingerprint: str | None, row: KnownFile | None, found: Snapshot | None = None, content: str | None = "h-r"
+def differences(
+    fingerprint: str | None, row: LedgerFile | None, found: Snapshot | None = None, content: str | None = "h-r"
 ) -> list[tuple[str, bool]]:
     stored = {} if fingerprint is None else {"a": fingerprint}
     known = {} if row is None else {"a": row}
     made = list(compare("p", stored, known, found, lambda _, recipe: content if recipe == "r" else None))
-    assert all((one.pipeline_id, one.file_id) == ("p", "a") for one in made)
-    return [(one.what, one.is_pending) for one in made]
+    assert all((each.pipeline_id, each.file_id) == ("p", "a") for each in made)
+    return [(each.what, each.is_pending) for each in made]
 
 
 def folder(version: str | None = None, odd: Unreadable | None = None, *, unknown: bool = False) -> Snapshot:
@@ -47,8 +47,8 @@ def folder(version: str | None = None, odd: Unreadable | None = None, *, unknown
         ("h-r", ODD, "stored, but in the ledger as skipped"),
     ],
 )
-def test_the_store_against_the_ledger(fingerprint: str | None, row: KnownFile | None, what: str | None) -> None:
-    assert findings(fingerprint, row) == ([] if what is None else [(what, False)])
+def test_store_and_ledger(fingerprint: str | None, row: LedgerFile | None, what: str | None) -> None:
+    assert differences(fingerprint, row) == ([] if what is None else [(what, False)])
 
 
 @pytest.mark.parametrize(
@@ -68,17 +68,17 @@ def test_the_store_against_the_ledger(fingerprint: str | None, row: KnownFile | 
         ("h-r", STORED, folder(odd=Unreadable("a", "a", "a pipe", False)), "stored, but no document any more: a pipe"),
     ],
 )
-def test_both_against_the_folder(
-    fingerprint: str | None, row: KnownFile | None, found: Snapshot, what: str | None
+def test_store_and_ledger_against_the_folder(
+    fingerprint: str | None, row: LedgerFile | None, found: Snapshot, what: str | None
 ) -> None:
-    assert findings(fingerprint, row, found) == ([] if what is None else [(what, True)])
+    assert differences(fingerprint, row, found) == ([] if what is None else [(what, True)])
 
 
-def test_other_times_of_the_same_content_are_no_change() -> None:
-    assert findings("h-r", STORED, folder("2"), content="h-r") == []
+def test_new_times_with_the_same_content_are_no_change() -> None:
+    assert differences("h-r", STORED, folder("2"), content="h-r") == []
     changed = [("changed in the folder since it was stored", True)]
-    assert findings("h-r", STORED, folder("2"), content="other-r") == changed
-    assert findings("h-r", STORED, folder("2"), content=None) == changed
+    assert differences("h-r", STORED, folder("2"), content="other-r") == changed
+    assert differences("h-r", STORED, folder("2"), content=None) == changed
 
 
 def test_a_difference_is_the_same_only_with_the_same_fingerprints() -> None:
@@ -97,5 +97,10 @@ def test_a_difference_is_the_same_only_with_the_same_fingerprints() -> None:
     ],
 )
 def test_a_fault_in_the_store_is_one_line(kind: StoreFaultKind, count: int, what: str) -> None:
-    finding = in_store(StoreFault("p", "a", kind, count))
-    assert (finding.pipeline_id, finding.file_id, finding.what, finding.is_pending) == ("p", "a", what, False)
+    difference = store_difference(StoreFault("p", "a", kind, count))
+    assert (difference.pipeline_id, difference.file_id, difference.what, difference.is_pending) == (
+        "p",
+        "a",
+        what,
+        False,
+    )

@@ -1,4 +1,4 @@
-"""All that is kept of a pipeline goes, and nothing of the others."""
+"""Removing a pipeline, and nothing of the others."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.name.startswith(("drive-", "downloads-"))}
 
 
-def test_store_ledger_mirror_and_downloads_go(two: Kept) -> None:
+def test_store_ledger_mirror_and_downloads_are_removed(two: Kept) -> None:
     drop_pipeline(two, "diary")
     store = two.open()
     assert (list(store.files("papers")), store.files("diary")) == (["a.txt"], {})
@@ -56,12 +56,12 @@ def test_store_ledger_mirror_and_downloads_go(two: Kept) -> None:
     assert names_in(two.state) == {downloads_path(two.state, "papers").name, mirror, f"{mirror}-wal", f"{mirror}-shm"}
 
 
-def test_killed_after_the_store_it_can_be_done_again(two: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_drop_can_be_repeated(two: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(drop, "_drop_state", killed)
+        patched.setattr("rag_pipeline.cli.store.drop._drop_state", killed)
         with pytest.raises(KeyboardInterrupt):
             drop_pipeline(two, "diary")
     assert "diary" in read_ledger(two.state)
@@ -69,7 +69,7 @@ def test_killed_after_the_store_it_can_be_done_again(two: Kept, monkeypatch: pyt
     assert "diary" not in read_ledger(two.state)
 
 
-def test_nothing_is_removed_while_a_process_holds_the_folder(two: Kept) -> None:
+def test_nothing_is_removed_while_a_process_has_locked_the_folder(two: Kept) -> None:
     with StateFolder(two.state), pytest.raises(StateError, match="is in use by process"):
         drop_pipeline(two, "diary")
     store = two.open()

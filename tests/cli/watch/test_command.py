@@ -1,4 +1,4 @@
-"""The command from outside: as a process, with and without a terminal, and services that come and go."""
+"""Runs the command as a process, with and without a terminal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def pipeline() -> PipelineStatus:
 
 
 class Terminal:
-    """The command on a terminal of its own; ``shown`` is all that was written to it."""
+    """The command on a pseudo-terminal; ``shown`` is everything written to it."""
 
     def __init__(self, *arguments: str, columns: int = 80, lines: int = 24, env: dict[str, str] | None = None) -> None:
         self._fd, inner = pty.openpty()
@@ -59,7 +59,7 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError):  # how Linux says that nobody has the terminal open any more
+        with contextlib.suppress(OSError):  # Linux reports a closed terminal as an error
             while part := os.read(self._fd, 1 << 16):
                 self._data += part
 
@@ -69,7 +69,7 @@ class Terminal:
 
     @property
     def frame(self) -> list[str]:
-        """The lines of the last whole picture, as far as they can be told without a terminal."""
+        """The lines of the last complete frame, as far as they are visible without a terminal emulator."""
         frames = re.split(r"\x1b\[H", self.shown)
         return [line.rstrip() for line in re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", frames[-2]).splitlines()]
 
@@ -102,7 +102,7 @@ def terminal(*arguments: str, **options: int | dict[str, str]) -> Iterator[Termi
         made.close()
 
 
-def test_in_a_terminal_there_is_a_picture_that_follows_its_size(pipeline: PipelineStatus) -> None:
+def test_in_a_terminal_the_live_view_follows_its_size(pipeline: PipelineStatus) -> None:
     pipeline.add_processing_file("report.pdf")
     pipeline.file_progress("report.pdf", "embedding", 0.5)
     with serving(pipeline) as server, terminal(url_of(server), columns=60, lines=20) as watch:
@@ -110,19 +110,19 @@ def test_in_a_terminal_there_is_a_picture_that_follows_its_size(pipeline: Pipeli
         watch.expect("50%")
         assert max(len(line) for line in watch.frame) <= 60
         watch.resize(100, 30)
-        wait_until(lambda: max(len(line) for line in watch.frame) > 90, "a wider picture")
+        wait_until(lambda: max(len(line) for line in watch.frame) > 90, "a wider frame")
         pipeline.complete_file("report.pdf", False, error={"type": "CorruptFileError", "message": "it is cut off"})
         watch.expect("embedding: CorruptFileError: it is cut off")
         assert watch.end() == ExitCode.OK
     assert watch.shown.count("\x1b[?1049h") == watch.shown.count("\x1b[?1049l") == 1
-    assert "● live" in watch.shown.partition("\x1b[?1049l")[2], "the last picture stays"
+    assert "● live" in watch.shown.partition("\x1b[?1049l")[2], "the last frame stays"
     assert "Traceback" not in watch.shown
 
 
 @pytest.mark.parametrize(
     ("arguments", "env"), [([], {"TERM": "dumb"}), (["--plain"], {}), ([], {"PYTHONIOENCODING": "ascii"})]
 )
-def test_a_terminal_that_can_not_draw_it_gets_lines(
+def test_a_limited_terminal_gets_plain_lines(
     pipeline: PipelineStatus, arguments: list[str], env: dict[str, str]
 ) -> None:
     with serving(pipeline) as server, terminal(url_of(server), *arguments, env=env) as watch:
@@ -131,13 +131,13 @@ def test_a_terminal_that_can_not_draw_it_gets_lines(
     assert "\x1b" not in watch.shown
 
 
-def test_colours_are_left_out_with_no_color(pipeline: PipelineStatus) -> None:
+def test_no_color_is_respected(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server, terminal(url_of(server), env={"NO_COLOR": "1"}) as watch:
         watch.expect("● live")
         assert not re.search(r"\x1b\[[\d;]*3\dm", watch.shown)
 
 
-def test_without_a_terminal_it_prints_a_line_for_each_event_of_note(pipeline: PipelineStatus) -> None:
+def test_without_a_terminal_each_important_event_is_a_line(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server, Program(*WATCH, url_of(server)) as watch:
         watch.expect("\tconnection\tlive")
         pipeline.add_processing_file("a.txt")
@@ -150,7 +150,7 @@ def test_without_a_terminal_it_prints_a_line_for_each_event_of_note(pipeline: Pi
     assert "\x1b" not in watch.output
 
 
-def test_as_json_there_is_every_event_and_nothing_else_on_stdout(pipeline: PipelineStatus) -> None:
+def test_json_prints_every_event_and_nothing_else_on_stdout(pipeline: PipelineStatus) -> None:
     pipeline.update(status="idle")
     pipeline.complete_file("Übung.md")
     with serving(pipeline) as server:
@@ -162,7 +162,7 @@ def test_as_json_there_is_every_event_and_nothing_else_on_stdout(pipeline: Pipel
     assert "rag-pipeline watch: live\n" in done.stderr
 
 
-def test_for_a_job_that_waits_the_exit_code_tells_whether_files_failed() -> None:
+def test_until_idle_exits_with_1_if_a_file_failed() -> None:
     port = free_port_pair()
     with Program(*WATCH, f"http://127.0.0.1:{port}", "--wait", "--until-idle", "--timeout", "50") as watch:
         watch.expect("\tconnection\tconnecting\t.*Connection refused")
@@ -177,21 +177,21 @@ def test_for_a_job_that_waits_the_exit_code_tells_whether_files_failed() -> None
     assert re.search(r"\tdone\t-\t\d completed, 1 failed, 0 skipped, 0 deleted\n$", watch.output)
 
 
-def test_work_that_is_not_done_in_time_has_an_exit_code_of_its_own(pipeline: PipelineStatus) -> None:
+def test_a_timeout_is_exit_code_124(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server:
         done = run(*WATCH, url_of(server), "--until-idle", "--timeout", "1")
     assert done.returncode == ExitCode.TIMEOUT
     assert re.fullmatch(r"rag-pipeline: error: the work was not done within 1 seconds: .*\n", done.stderr)
 
 
-def test_told_to_stop_before_the_work_is_done_it_says_so_by_its_exit_code(pipeline: PipelineStatus) -> None:
+def test_a_signal_before_the_work_is_done_is_exit_code_130(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server, Program(*WATCH, url_of(server), "--until-idle") as watch:
         watch.expect("\tconnection\tlive")
         watch.signal(signal.SIGTERM)
         assert watch.exit_code() == ExitCode.INTERRUPTED
 
 
-def test_a_service_that_is_not_there_is_one_line() -> None:
+def test_an_unreachable_service_is_one_line() -> None:
     with taken_port() as port:
         pass
     done = run(*WATCH, f"http://127.0.0.1:{port}", "--json")
@@ -202,7 +202,7 @@ def test_a_service_that_is_not_there_is_one_line() -> None:
     )
 
 
-def test_a_service_that_is_killed_and_comes_back_is_followed_on(tmp_path: Path) -> None:
+def test_watching_goes_on_after_a_kill_of_the_service(tmp_path: Path) -> None:
     port = free_port_pair()
     demo = ["status_server.py", "--demo", "--speed", "200", "--port", str(port)]
     env = {"STATUS_STATE_DIR": str(tmp_path)}
@@ -219,7 +219,7 @@ def test_a_service_that_is_killed_and_comes_back_is_followed_on(tmp_path: Path) 
     assert "Traceback" not in watch.output
 
 
-def test_the_service_of_this_machine_is_the_default(pipeline: PipelineStatus) -> None:
+def test_the_default_is_the_service_of_this_machine(pipeline: PipelineStatus) -> None:
     pipeline.update(status="idle")
     with serving(pipeline) as server:
         done = run(*WATCH, "--until-idle", env={"STATUS_PORT": str(server.http_port)})
@@ -243,8 +243,8 @@ def test_a_token_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
         wrong = run(*WATCH, url, env={"STATUS_TOKEN": "hunter2-hunter2-hunter2"})
         assert wrong.returncode == ExitCode.ACCESS
         assert "hunter2" not in wrong.stderr + wrong.stdout
-        for address in (url, f"http://127.0.0.1:{port + 1}"):
-            with Program(*WATCH, address, "--token-file", str(file)) as watch:
+        for service_url in (url, f"http://127.0.0.1:{port + 1}"):
+            with Program(*WATCH, service_url, "--token-file", str(file)) as watch:
                 watch.expect("\tconnection\tlive")
                 watch.signal(signal.SIGTERM)
                 assert watch.exit_code() == ExitCode.OK
@@ -263,7 +263,7 @@ def test_a_token_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
         (["--json", "--plain"], "not allowed with"),
     ],
 )
-def test_a_mistake_is_one_line(arguments: list[str], said: str) -> None:
+def test_a_wrong_argument_is_one_line(arguments: list[str], said: str) -> None:
     done = run(*WATCH, *arguments)
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
     assert done.stderr.count("\n") == 1
@@ -271,7 +271,7 @@ def test_a_mistake_is_one_line(arguments: list[str], said: str) -> None:
     assert "hunter2" not in done.stderr
 
 
-def test_without_rich_it_says_what_to_install_and_lines_do_without() -> None:
+def test_without_rich_the_live_view_says_what_to_install_and_plain_works() -> None:
     hide = (
         "import importlib.util as u, sys\n"
         "find = u.find_spec\n"
@@ -287,7 +287,7 @@ def test_without_rich_it_says_what_to_install_and_lines_do_without() -> None:
     assert run("-c", hide, "--plain").returncode == ExitCode.UNREACHABLE
 
 
-def test_a_reader_that_goes_away_is_no_error(pipeline: PipelineStatus) -> None:
+def test_a_closed_pipe_is_no_error(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server:
         reading, writing = os.pipe()
         with subprocess.Popen(
@@ -307,7 +307,7 @@ def test_a_reader_that_goes_away_is_no_error(pipeline: PipelineStatus) -> None:
             assert watch.stderr.read() == ""
 
 
-def test_an_output_that_is_full_is_one_line(pipeline: PipelineStatus) -> None:
+def test_a_full_output_is_one_line(pipeline: PipelineStatus) -> None:
     with serving(pipeline) as server, open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         done = run(*WATCH, url_of(server), stdout=full)
     assert done.returncode == ExitCode.OUTPUT
