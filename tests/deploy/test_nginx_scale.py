@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,10 +74,12 @@ def stack(folder: Path) -> Iterator[Stack]:
         one, two = (parts.enter_context(start_status_server(0, pipelines=[])) for _ in range(2))
         parts.enter_context(start_status_server(0, pipelines=[pipeline]))
         pipeline.update(status="running")
+
+        def is_shown(server: StatusServer) -> bool:
+            return get_json(server.http_port, f"/status/{pipeline.pipeline_id}").status == 200
+
         for server in (one, two):
-            wait_until(
-                lambda server=server: get_json(server.http_port, f"/status/{pipeline.pipeline_id}").status == 200
-            )  # type: ignore[misc]
+            wait_until(partial(is_shown, server))
         ports = {f"status-{n}": (s.http_port, s.socket_port) for n, s in ((1, one), (2, two))}
         (port,) = free_ports(1)  # only now, so that none of those above takes it
         config = configure(folder, port, ports)

@@ -1,4 +1,4 @@
-"""Small stages in memory: they follow the protocols of the real ones, and can be told to stall or fail."""
+"""Stages in memory that follow the protocols of the real ones, and can stall or fail."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BATCH = 10
 
 
 class TextExtractor:
-    """Reads UTF-8 text; a file that begins with ``corrupt`` or ``unsupported`` is refused, an empty one too."""
+    """Reads UTF-8 text; refuses empty files and those that start with ``corrupt`` or ``unsupported``."""
 
     def __init__(self) -> None:
         self.read: list[str] = []
@@ -65,7 +65,7 @@ class TextExtractor:
 
 
 class LineChunker:
-    """A chunk for each line."""
+    """Makes one chunk per line."""
 
     def chunks(self, document: ExtractedDocument, *, on_progress: ProgressCallback | None = None) -> Iterator[Chunk]:
         lines = [line for section in document.sections for line in section.text.splitlines() if line.strip()]
@@ -76,7 +76,7 @@ class LineChunker:
 
 
 class HashEmbedder:
-    """Vectors from hashes; ``error`` is raised while it is set, and ``before`` is called first."""
+    """Makes vectors from hashes; calls ``before`` first, and raises ``error`` while it is set."""
 
     model_id = "hash"
     dimensions = DIMENSIONS
@@ -101,7 +101,7 @@ class HashEmbedder:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to release."""
 
 
 class MemoryStore:
@@ -139,7 +139,7 @@ class MemoryStore:
             texts = {old: kept.pop((pipeline_id, old))[1] for old in moves if (pipeline_id, old) in kept}
             for old, text in texts.items():
                 kept[pipeline_id, moves[old].file_id] = (moves[old], text)
-            self.kept = kept  # at once: a reader sees all of it or nothing
+            self.kept = kept  # atomic for readers
         return {old: len(text) for old, text in texts.items()}
 
     def copy(self, pipeline_id: str, from_file_id: str, file: SourceFile) -> int | None:
@@ -170,11 +170,11 @@ class MemoryStore:
         return None if kept is None else kept[0]
 
     def files(self, pipeline_id: str) -> dict[str, SourceFile]:
-        return {file_id: file for (scope, file_id), (file, _) in self.kept.items() if scope == pipeline_id}
+        return {file_id: file for (scope, file_id), (file, _) in list(self.kept.items()) if scope == pipeline_id}
 
     def texts(self, pipeline_id: str = "scope") -> dict[str, list[str]]:
         """Return the chunks' texts by file id."""
-        return {file_id: texts for (scope, file_id), (_, texts) in self.kept.items() if scope == pipeline_id}
+        return {file_id: texts for (scope, file_id), (_, texts) in list(self.kept.items()) if scope == pipeline_id}
 
     def search(self, question: str, vector: Any, *, limit: int = 5) -> list[SearchHit]:
         raise NotImplementedError
@@ -188,7 +188,7 @@ class MemoryStore:
 
 
 class MemoryStages:
-    """The stages in memory, each at hand, and together as :class:`Stages`."""
+    """The stages in memory, one by one and as :class:`Stages`."""
 
     __test__ = False
 
