@@ -1,4 +1,4 @@
-"""One SQLite file in the state folder: opened, checked, and its errors told in one line."""
+"""One SQLite file in the state folder; its errors are one line each."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ MIN_FREE_BYTES = 1 << 16
 
 
 class Database:
-    """A SQLite file under a lock; safe to call from several threads.
+    """A SQLite file; thread-safe. Raises :class:`~rag_pipeline.errors.StateError` if it can't be used.
 
-    ``steps`` has, for each version, the statements that it adds to the one before, parted by semicolons. ``rebuilt``
-    says, in an error, what becomes of a file that is removed. Raises :class:`~rag_pipeline.errors.StateError` if the
-    file is damaged, of a newer version or can't be written.
+    steps: for each schema version the statements that it adds, separated by semicolons.
+    rebuilt: says, in an error, what is rebuilt if the file is removed.
     """
 
     def __init__(self, path: Path, steps: Sequence[str], *, rebuilt: str) -> None:
@@ -40,25 +39,25 @@ class Database:
             raise self._broken(error) from error
 
     def _prepare(self, steps: Sequence[str]) -> None:
-        (found,) = self._db.execute("PRAGMA user_version").fetchone()
-        if found > len(steps):
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > len(steps):
             raise StateError(
                 f"{self._path} was written by a newer version of rag-pipeline "
-                f"(format {found}, this one knows {len(steps)}): upgrade, or choose another state folder"
+                f"(format {version}, this one knows {len(steps)}): upgrade, or choose another state folder"
             )
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA busy_timeout = 5000")
         # Taking the write lock now shows a read-only or full disk at the start, not at the first write.
         with self.transaction():
-            for step in steps[found:]:
+            for step in steps[version:]:
                 for statement in filter(str.strip, step.split(";")):
                     self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {len(steps)}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make what is done in the block one step: all of it is kept, or nothing. Blocks may be nested."""
+        """Commit everything that the block writes, or nothing. Blocks may be nested."""
         with self._lock:
             if self._db.in_transaction:
                 yield
@@ -96,14 +95,14 @@ class Database:
             self._db.close()
 
     def _broken(self, error: sqlite3.Error) -> StateError:
-        # A file that is none of SQLite's, or not whole, has this class; what is derived from it says other things.
+        # A damaged file gives exactly this class; its subclasses mean other errors.
         if type(error) is sqlite3.DatabaseError:
             return StateError(f"{self._path} is damaged ({error}): remove it, {self._rebuilt}")
-        # On a full disk SQLite speaks of an I/O error where it can't even make its files.
+        # On a full disk SQLite reports an I/O error if it can't even create its files.
         is_operational = isinstance(error, sqlite3.OperationalError)
         full = is_operational and self._disk_is_full()
         broken = StateError(f"{self._path} can't be used: {'the disk is full' if full else error}")
-        broken.retryable = is_operational  # a full disk, a lock, a share that is away: all of these pass
+        broken.retryable = is_operational  # a full disk, a lock, an unavailable share: all of these may pass
         return broken
 
     def _disk_is_full(self) -> bool:

@@ -16,6 +16,8 @@ from rag_pipeline.ingest.types import ProgressCallback
 Check = Callable[[], None]
 """Called often during long work; raises :class:`~rag_pipeline.ingest.types.Stopped`, which must not be caught."""
 
+MoveKey = tuple[int, float]
+
 
 class FoundFile(NamedTuple):
     """A readable file in the source.
@@ -38,6 +40,11 @@ class FoundFile(NamedTuple):
     version: str
     link: str | None = None
     mime_type: str | None = None
+
+    @property
+    def move_key(self) -> MoveKey:
+        """What a moved file keeps: its size and its modification time."""
+        return self.size, self.modified_at
 
 
 class Unreadable(NamedTuple):

@@ -1,4 +1,4 @@
-"""The state folder: where what must outlive the process is kept, by one process at a time."""
+"""The state folder: keeps what must outlive the process; one process at a time uses it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ LOCK_NAME = "lock"
 
 
 class StateFolder:
-    """A state folder that is held by this process until it is closed or the process ends, however it ends.
+    """A state folder, locked by this process until it is closed or the process ends, however it ends.
 
-    It is made if it isn't there, for its owner alone; one that others can open is told of in the log. Raises
-    :class:`~rag_pipeline.errors.StateError` if another process holds it, or if it can't be made or written to; ``key``
-    is where the path came from.
+    A missing folder is created, for its owner only; a folder that others can open is logged. Raises
+    :class:`~rag_pipeline.errors.StateError` if another process has the lock, or if the folder can't be created or
+    written to; ``key`` names the setting that gave the path.
     """
 
     def __init__(self, path: Path, key: str = "STATUS_STATE_DIR") -> None:
@@ -33,7 +33,7 @@ class StateFolder:
         except OSError as error:
             raise self._unusable(error) from None
         try:
-            self._hold()
+            self._take_lock()
         except BaseException:
             self.close()
             raise
@@ -45,7 +45,7 @@ class StateFolder:
         return self.path / STORE_NAME
 
     def close(self) -> None:
-        """Let another process have the folder; idempotent."""
+        """Release the lock; idempotent."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -58,7 +58,7 @@ class StateFolder:
     ) -> None:
         self.close()
 
-    def _hold(self) -> None:
+    def _take_lock(self) -> None:
         assert self._lock is not None
         try:
             file_lock.lock(self._lock)
@@ -69,7 +69,7 @@ class StateFolder:
             raise StateError(
                 f"{self._given}: expected a folder that can be locked and written to ({error.strerror})"
             ) from None
-        # It holds copies of the documents' text: not for a repository that happens to be around it.
+        # The folder holds copies of the documents' text, which must not get into a repository around it.
         with suppress(OSError):
             if not (self.path / ".gitignore").exists():
                 write_private(self.path / ".gitignore", "*\n")

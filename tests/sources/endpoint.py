@@ -1,4 +1,4 @@
-"""An OpenAI-compatible embeddings endpoint on loopback: vectors from hashed words, at once or after a while."""
+"""An OpenAI-compatible embeddings endpoint on loopback, with vectors from hashed words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIMENSIONS = 32
 
 
 class Endpoint:
-    """The running endpoint; ``delay_seconds`` is what each request takes, and ``down`` makes it answer 503.
+    """The running endpoint; each request takes ``delay_seconds``, and ``down`` makes it answer 503.
 
     While ``hold`` is not None a request with a text that contains it is answered only once it no longer does.
     """
@@ -50,7 +50,7 @@ class Endpoint:
             daemon_threads = True
 
             def handle_error(self, request: object, client_address: object) -> None:
-                pass  # a client that was killed
+                pass  # the client was killed
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.env = {
@@ -61,7 +61,7 @@ class Endpoint:
 
 
 def vector(text: str) -> list[float]:
-    """Return a vector in which texts that share words are near each other."""
+    """Return a vector; texts that share words have near vectors."""
     values = [0.01] * DIMENSIONS
     for word in text.lower().split():
         values[blake2b(word.encode(), digest_size=1).digest()[0] % DIMENSIONS] += 1.0

@@ -27,7 +27,7 @@ PICTURE = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
 
 
 class Churn:
-    """Writes, changes and deletes files of a place from a thread of its own."""
+    """Writes, changes and deletes files of a folder on its own thread."""
 
     def __init__(self, place: Any, chance: random.Random) -> None:
         self._place = place
@@ -53,7 +53,7 @@ class Churn:
 
 
 def survive(command: Command, kills: int, seed: int) -> dict[str, Any]:
-    """Kill the command so often; then let it finish its work, and return what it says in the end."""
+    """Kill the command ``kills`` times; then let it finish, and return its last status."""
     chance = random.Random(seed)
     churns = [Churn(place, chance) for place in command.places]
     for _ in range(kills):
@@ -85,7 +85,7 @@ def survive(command: Command, kills: int, seed: int) -> dict[str, Any]:
 
 
 def differences(command: Command, told: dict[str, Any]) -> list[str]:
-    """Return where folder, store, ledger, ``/files`` and totals do not say the same."""
+    """Return the differences between folder, store, ledger, ``/files`` and totals."""
     found = []
 
     def compare(what: str, one: object, other: object) -> None:
@@ -120,7 +120,7 @@ def _stored(command: Command, scope: str) -> list[Any]:
 
 
 def main() -> None:
-    """Survive so many kills as were asked for."""
+    """Run the kills that the command line asks for."""
     kills = int(sys.argv[1])
     name = sys.argv[2] if len(sys.argv) > 2 else "local-files"
     with tempfile.TemporaryDirectory() as folder, endpoint() as api, DriveServer() as drive:

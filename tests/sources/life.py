@@ -1,4 +1,4 @@
-"""One life of a pipeline in this process: on a thread of its own, watched, waited for and ended."""
+"""One run of a pipeline in this process, on its own thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Runs(Protocol):
 
 
 class Life:
-    """What the tests of every source need; a subclass builds ``pipeline``. Its state folder may outlive it."""
+    """A run of a pipeline, which a subclass builds. Its state folder may outlive it."""
 
     seconds = 20.0  # the longest wait
     pipeline: Runs
@@ -53,23 +53,23 @@ class Life:
         assert self.error is None, self.error
 
     def wait_idle(self, processed: int) -> None:
-        """Wait until it is idle and has completed files so many times."""
+        """Wait until it is idle and has completed ``processed`` attempts."""
         self.wait(lambda: self.state()["status"] == "idle" and self.attempts().total_processed == processed)
 
     def attempts(self) -> FileTotals:
-        """Return how often files ended, in this life; the totals of the state count each file once."""
+        """Return the outcomes of all attempts of this run; the totals of the state count each file once."""
         return core_of(self.status).snapshot().attempts
 
     def files(self, name: str) -> list[dict[str, Any]]:
-        """Return the files of the events of this name."""
+        """Return the files of the events with this name."""
         return [event.payload()["file"] for event in self.seen.events if event.name == f"pipeline:file_{name}"]
 
     def ended(self, name: str) -> list[str]:
-        """Return the ids of the files of the events of this name."""
+        """Return the ids of the files of the events with this name."""
         return [file["id"] for file in self.files(name)]
 
     def wait_over(self) -> None:
-        """Wait until it has ended by itself."""
+        """Wait until it has ended."""
         self.thread.join(self.seconds)
         assert not self.thread.is_alive()
 
@@ -81,7 +81,7 @@ class Life:
 
     @contextmanager
     def lived(self, *, start: bool, to_its_end: bool = False) -> Iterator[None]:
-        """Start it, and end it after the block; ``to_its_end`` has the block begin when it has ended by itself."""
+        """Run it during the block; with ``to_its_end`` the block starts when it has ended."""
         if start:
             self.thread.start()
         try:

@@ -1,4 +1,4 @@
-"""The commands as processes over one state folder, started again and again: what a restart must keep.
+"""Starts the commands again and again over one state folder.
 
 Each is asked as a user would: by HTTP while it runs, and by its exit code.
 """
@@ -23,7 +23,7 @@ TOTALS = {"completed": "total_processed", "failed": "total_failed", "skipped": "
 
 
 class Followed(Protocol):
-    """A place that a pipeline follows, and what a test does to it."""
+    """A folder that a pipeline follows, and what a test does to it."""
 
     pipeline_id: str
 
@@ -76,7 +76,7 @@ class DriveFolder:
 
 
 class Service:
-    """One life of a command, and what it answers over HTTP."""
+    """One run of a command, and its answers over HTTP."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -117,18 +117,18 @@ class Service:
                 return found
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """Kill it."""
         self.program.signal(signal.SIGKILL)
         self.program.exit_code()
 
     def end(self) -> None:
-        """End it in order."""
+        """Stop it."""
         self.program.signal(signal.SIGTERM)
         assert self.program.exit_code() == 0, self.program.output
 
 
 class Command:
-    """One of the commands, with its state folder and the places it follows."""
+    """One of the commands, with its state folder and the folders it follows."""
 
     def __init__(self, name: str, base: Path, env: Mapping[str, str], drive: DriveServer | None) -> None:
         self.state_dir = base / "state"
@@ -170,12 +170,12 @@ class Command:
         return Program("-m", "rag_pipeline", *self._arguments, *more, env={**self.env, **env})
 
     def single(self) -> int:
-        """Make one pass; return the exit code."""
+        """Make a single pass; return the exit code."""
         with self.program(RUN_MODE="single") as program:
             return program.exit_code()
 
     def write(self, name: str, content: str | bytes) -> None:
-        """Write a file into each of the places."""
+        """Write a file into each of the folders."""
         for place in self.places:
             place.write(name, content if isinstance(content, bytes) else content.encode())
 

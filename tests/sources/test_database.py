@@ -21,7 +21,7 @@ def names(database: Database) -> list[str]:
     return [name for (name,) in database.run("SELECT name FROM things ORDER BY name")]
 
 
-def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
+def test_written_data_survives_a_restart(tmp_path: Path) -> None:
     first = opened(tmp_path)
     first.run("INSERT INTO things VALUES (?)", ("a",))
     first.close()
@@ -31,7 +31,7 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     second.close()
 
 
-def test_an_error_takes_back_all_that_was_done_in_the_block_and_in_those_within_it(tmp_path: Path) -> None:
+def test_an_error_rolls_back_the_block_and_its_nested_blocks(tmp_path: Path) -> None:
     database = opened(tmp_path)
 
     def fail() -> None:
@@ -50,7 +50,7 @@ def test_an_error_takes_back_all_that_was_done_in_the_block_and_in_those_within_
     database.close()
 
 
-def test_a_block_of_one_thread_is_one_step_to_another(tmp_path: Path) -> None:
+def test_a_transaction_is_atomic_for_other_threads(tmp_path: Path) -> None:
     database = opened(tmp_path)
     seen: list[list[str]] = []
     reader = threading.Thread(target=lambda: seen.append(names(database)))
@@ -63,7 +63,7 @@ def test_a_block_of_one_thread_is_one_step_to_another(tmp_path: Path) -> None:
     database.close()
 
 
-def test_what_cannot_be_used_is_one_line_that_says_why(tmp_path: Path) -> None:
+def test_an_unusable_file_is_a_one_line_error(tmp_path: Path) -> None:
     path = tmp_path / "things.sqlite3"
     opened(tmp_path, version=2).close()
     with pytest.raises(StateError) as newer:
@@ -80,7 +80,7 @@ def test_what_cannot_be_used_is_one_line_that_says_why(tmp_path: Path) -> None:
         opened(tmp_path / "nowhere")
 
 
-def test_an_older_file_is_taken_over_with_what_is_in_it(tmp_path: Path) -> None:
+def test_an_older_file_is_migrated(tmp_path: Path) -> None:
     older = opened(tmp_path)
     older.run("INSERT INTO things VALUES ('a')")
     older.close()
@@ -90,9 +90,7 @@ def test_an_older_file_is_taken_over_with_what_is_in_it(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_file_that_someone_else_holds_is_waited_for_no_longer_than_seconds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_locked_file_is_waited_for_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = opened(tmp_path)
     database.run("PRAGMA busy_timeout = 50")
     holder = sqlite3.connect(tmp_path / "things.sqlite3", isolation_level=None)
@@ -106,7 +104,7 @@ def test_a_file_that_someone_else_holds_is_waited_for_no_longer_than_seconds(
     database.close()
 
 
-def test_a_value_that_does_not_fit_is_no_damage_of_the_file(tmp_path: Path) -> None:
+def test_an_unsupported_value_is_not_reported_as_damage(tmp_path: Path) -> None:
     database = opened(tmp_path)
     with pytest.raises(StateError, match=r"things.sqlite3 can't be used: .*type 'list' is not supported"):
         database.run("INSERT INTO things VALUES (?)", (["a"],))

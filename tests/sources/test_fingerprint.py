@@ -16,7 +16,7 @@ def of(path: Path, config_hash: str = "r1", limit: int = 1 << 22) -> str:
         return fingerprint(content.descriptor, path.name, config_hash, limit=limit, check=lambda: None)
 
 
-def test_it_stands_for_content_and_recipe_and_for_nothing_else(tmp_path: Path) -> None:
+def test_a_fingerprint_depends_only_on_content_and_configuration(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_text("text")
     other.write_text("text")
@@ -26,7 +26,7 @@ def test_it_stands_for_content_and_recipe_and_for_nothing_else(tmp_path: Path) -
     assert of(one) != of(other)
 
 
-def test_a_file_that_grows_over_the_limit_is_not_read_to_its_end(tmp_path: Path) -> None:
+def test_reading_stops_when_a_file_grows_over_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "huge"
     with path.open("wb") as file:
         file.truncate(1 << 42)  # sparse: reading it would take hours
@@ -34,7 +34,7 @@ def test_a_file_that_grows_over_the_limit_is_not_read_to_its_end(tmp_path: Path)
         of(path)
 
 
-def test_it_can_be_stopped_at_each_block(tmp_path: Path) -> None:
+def test_check_can_stop_the_reading_at_each_block(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"x" * (3 << 20))
     calls: list[None] = []
@@ -49,7 +49,7 @@ def test_it_can_be_stopped_at_each_block(tmp_path: Path) -> None:
     assert len(calls) == 2
 
 
-def test_what_is_no_file_is_as_good_as_gone_and_does_not_block(tmp_path: Path) -> None:
+def test_anything_but_a_file_counts_as_gone_and_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(FileNotFoundError):
         of(tmp_path / "pipe")

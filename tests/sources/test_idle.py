@@ -1,4 +1,4 @@
-"""A place in which nothing happens is looked at again and again, and that leaves no trace but the times."""
+"""Scans of an idle folder change only the times."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from tests.sources.endpoint import endpoint
 from tests.sources.local_files.process import Watcher
 from tests.sources.restarts import Command, Service
 
+pytestmark = pytest.mark.slow
+
 LOOKS = 8
 
 
@@ -24,16 +26,16 @@ def command(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Command]
         yield Command(request.param, tmp_path, api.env, server)
 
 
-def test_looks_that_find_nothing_leave_no_entries_in_the_journal(command: Command) -> None:
+def test_scans_that_find_nothing_add_no_entries_to_the_journal(command: Command) -> None:
     command.write("one.txt", "the lighthouse keeper")
     with command.program() as program:
         service = Service(program)
         watcher = Watcher(program.expect(r"Socket\.IO +(http://127\.0\.0\.1:\d+)"), "/pipeline")
         service.wait(lambda s: s["status"] == "idle" and s["total_processed"] == 1, command.ids, "the work")
-        looked(service, command)  # the end of the work is shown, and kept
+        wait_for_scans(service, command)  # until the end of the work is in the journal
         before, kept = service.states(), events_in(command)
         for _ in range(LOOKS):
-            looked(service, command)
+            wait_for_scans(service, command)
         after = service.states()
         seen = [body for name, body in watcher.events if name == "pipeline:status"]
         watcher.close()
@@ -45,18 +47,18 @@ def test_looks_that_find_nothing_leave_no_entries_in_the_journal(command: Comman
         assert events_in(command) == kept
 
 
-def looked(service: Service, command: Command) -> None:
-    """Wait until each place was looked at again."""
+def wait_for_scans(service: Service, command: Command) -> None:
+    """Wait until each pipeline has scanned again."""
     before = service.states()
 
     def is_over(state: dict[str, Any]) -> bool:
         return bool(state["last_check_time"] != before[state["pipeline_id"]]["last_check_time"])
 
-    service.wait(is_over, command.ids, "another look")
+    service.wait(is_over, command.ids, "another scan")
 
 
 def events_in(command: Command) -> int:
-    """Return how many events the journal has taken so far."""
+    """Return the number of events in the journal."""
     path = command.state_dir / "journal.sqlite3"
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as db:
         (position,) = db.execute("SELECT max(position) FROM events").fetchone()

@@ -30,7 +30,7 @@ from tests.support.recorder import Recorder
 
 
 class Folder(LocalFilesSource):
-    """A folder whose answers about a file can be replaced."""
+    """A folder that can be made to return another version."""
 
     answer: Callable[[FoundFile], str] | None = None
 
@@ -39,7 +39,7 @@ class Folder(LocalFilesSource):
 
 
 class Bench:
-    """One file, the stages and the status they show."""
+    """One file, the stages and the status."""
 
     def __init__(self, folder: Path) -> None:
         self.test = MemoryStages()
@@ -127,7 +127,7 @@ def test_a_long_file_is_embedded_in_batches_with_the_fraction_of_all(
     assert shown[-1] == ("storing", None)
 
 
-def test_the_same_content_is_neither_done_again_nor_shown(bench: Bench) -> None:
+def test_unchanged_content_is_neither_ingested_nor_shown(bench: Bench) -> None:
     first = bench.work(bench.item("one"))
     emitted = len(bench.seen.items)
     assert bench.work(bench.item("one"), first.fingerprint).end is IngestEnd.UNCHANGED
@@ -135,7 +135,7 @@ def test_the_same_content_is_neither_done_again_nor_shown(bench: Bench) -> None:
     assert len(bench.seen.items) == emitted
 
 
-def test_another_recipe_is_another_fingerprint(bench: Bench, tmp_path: Path) -> None:
+def test_another_configuration_gives_another_fingerprint(bench: Bench, tmp_path: Path) -> None:
     first = bench.work(bench.item("one"))
     other = MemoryStages(config_hash="r2")
     ingestion = Ingestion(bench.status, other.stages, bench.source, "scope", bench.stop)
@@ -144,13 +144,13 @@ def test_another_recipe_is_another_fingerprint(bench: Bench, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", ["", "  \n", "unsupported"])
-def test_what_is_not_for_us_is_skipped_with_the_reason(bench: Bench, text: str) -> None:
+def test_unsupported_files_are_skipped_with_the_reason(bench: Bench, text: str) -> None:
     assert bench.work(bench.item(text)).end is IngestEnd.SKIPPED
     [file] = bench.status.get()["files_skipped"]
     assert "a.txt is" in file["error"]["message"]
 
 
-def test_a_file_that_fails_says_why_and_at_which_stage(bench: Bench) -> None:
+def test_a_failed_file_shows_the_error_and_its_stage(bench: Bench) -> None:
     assert bench.work(bench.item("corrupt")).end is IngestEnd.FAILED
     assert bench.error() == {
         "type": "CorruptFileError",
@@ -168,9 +168,7 @@ def test_a_file_that_fails_says_why_and_at_which_stage(bench: Bench) -> None:
         (MemoryError(), MACHINE_DEPENDENCY),
     ],
 )
-def test_an_error_of_a_dependency_ends_the_work_and_says_nothing_about_the_file(
-    bench: Bench, error: Exception, dependency: str
-) -> None:
+def test_an_error_of_a_dependency_does_not_fail_the_file(bench: Bench, error: Exception, dependency: str) -> None:
     bench.test.embedder.error = error
     result = bench.work(bench.item("one"))
     assert (result.end, result.error, result.removes_text) == (IngestEnd.BLOCKED, None, False)
@@ -179,13 +177,13 @@ def test_an_error_of_a_dependency_ends_the_work_and_says_nothing_about_the_file(
     assert bench.status.get()["total_failed"] == 0
 
 
-def test_an_unforeseen_error_fails_the_file_and_nothing_else(bench: Bench) -> None:
+def test_an_unexpected_error_fails_only_the_file(bench: Bench) -> None:
     bench.test.embedder.error = ZeroDivisionError("division by zero")
     assert bench.work(bench.item("one")).end is IngestEnd.FAILED
     assert bench.error()["type"] == "ZeroDivisionError"
 
 
-def test_a_file_over_the_limit_fails_by_its_size_unread(bench: Bench, tmp_path: Path) -> None:
+def test_a_file_over_the_limit_fails_without_being_read(bench: Bench, tmp_path: Path) -> None:
     huge = tmp_path / "huge.bin"
     with huge.open("wb") as file:
         file.truncate(1 << 42)  # sparse: reading it would take hours
@@ -202,9 +200,7 @@ def test_a_named_pipe_that_took_the_files_place_does_not_block(bench: Bench) -> 
     assert bench.work(item).end is IngestEnd.CHANGED
 
 
-def test_a_file_that_may_not_be_read_fails_for_good_until_it_changes(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_read_permission_is_not_retryable(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied", "a.txt")
 
@@ -215,20 +211,20 @@ def test_a_file_that_may_not_be_read_fails_for_good_until_it_changes(
     assert bench.error()["retryable"] is False
 
 
-def test_a_file_that_cannot_be_found_is_left_for_a_look_to_judge(bench: Bench) -> None:
+def test_a_file_that_cannot_be_found_is_left_to_the_next_scan(bench: Bench) -> None:
     item = bench.item("one")
     bench.path.unlink()
     assert bench.work(item).end is IngestEnd.CHANGED
     assert (bench.status.get()["total_failed"], bench.status.get()["total_deleted"]) == (0, 0)
 
 
-def test_an_error_of_a_file_that_cannot_be_looked_at_is_left_for_a_look_to_judge(
+def test_an_error_of_a_file_of_unknown_version_is_left_to_the_next_scan(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> NoReturn:
         raise PermissionError(13, "Permission denied", "a.txt")
 
-    # As where the credentials for a network mount have run out: nothing is wrong with the file.
+    # As with expired credentials of a network mount: nothing is wrong with the file.
     item = bench.item("one")
     bench.source.answer = refuse
     monkeypatch.setattr("rag_pipeline.sources.fingerprint.os.open", refuse)
@@ -237,7 +233,7 @@ def test_an_error_of_a_file_that_cannot_be_looked_at_is_left_for_a_look_to_judge
 
 
 @pytest.mark.parametrize("text", ["one", "corrupt"])
-def test_a_file_that_changes_while_it_is_read_is_put_back_whatever_came_of_it(bench: Bench, text: str) -> None:
+def test_a_file_that_changes_during_extraction_is_put_back(bench: Bench, text: str) -> None:
     item = bench.item(text)
     bench.test.extractor.hold.clear()
     results: list[IngestResult] = []
@@ -257,7 +253,7 @@ def test_a_file_that_changes_while_it_is_read_is_put_back_whatever_came_of_it(be
     assert bench.status.get()["files_completed"][0]["attempt"] == 2
 
 
-def test_a_file_that_was_put_back_and_is_as_before_is_completed_so_that_it_leaves_the_flight(bench: Bench) -> None:
+def test_an_unchanged_file_that_was_put_back_is_completed(bench: Bench) -> None:
     stored = bench.work(bench.item("one")).fingerprint
     item = bench.item("two")
     bench.source.answer = lambda _: "another version"
@@ -269,9 +265,7 @@ def test_a_file_that_was_put_back_and_is_as_before_is_completed_so_that_it_leave
 
 
 @pytest.mark.parametrize("when", ["hashing", "extracting"])
-def test_a_stop_leaves_the_file_where_it_was_neither_done_nor_failed(
-    bench: Bench, when: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_neither_completes_nor_fails_the_file(bench: Bench, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
     item = bench.item("one")
     if when == "hashing":
         bench.stop.set()
@@ -289,7 +283,7 @@ def test_a_stop_leaves_the_file_where_it_was_neither_done_nor_failed(
     assert [file["stage"] for file in state["files_processing"]] == ([] if when == "hashing" else ["interrupted"])
 
 
-def test_an_error_that_comes_of_the_stop_fails_nothing(bench: Bench) -> None:
+def test_an_error_caused_by_the_stop_fails_nothing(bench: Bench) -> None:
     bench.test.embedder.before = bench.stop.set
     bench.test.embedder.error = EmbeddingError("the embedder is closed")
     assert bench.work(bench.item("one")).end is IngestEnd.STOPPED
@@ -306,7 +300,7 @@ def test_an_error_that_comes_of_the_stop_fails_nothing(bench: Bench) -> None:
     ids=["deleted", "rewritten", "read"],
 )
 @pytest.mark.parametrize("version_check_seconds", [0.0, 3600.0])
-def test_a_file_that_changes_while_it_is_embedded_is_left_there(
+def test_a_file_that_changes_during_embedding_is_abandoned(
     bench: Bench,
     happens: Callable[[Path], object],
     end: IngestEnd,
@@ -319,11 +313,11 @@ def test_a_file_that_changes_while_it_is_embedded_is_left_there(
     assert bench.ingestion.ingest(item, None).end is end
     stored = end is IngestEnd.STORED
     assert bool(bench.test.store.texts()) is stored
-    # Between two batches, where there is time to gain; before the store at the latest.
+    # Noticed between two batches, or at the latest before the store is written.
     assert bench.test.embedder.batches == (10 if stored or version_check_seconds else 1)
 
 
-def test_a_file_that_cannot_be_looked_at_for_a_moment_is_worked_on(bench: Bench) -> None:
+def test_a_file_of_unknown_version_is_ingested(bench: Bench) -> None:
     def refused(_: FoundFile) -> str:
         raise PermissionError(13, "Permission denied")
 
@@ -331,7 +325,7 @@ def test_a_file_that_cannot_be_looked_at_for_a_moment_is_worked_on(bench: Bench)
     assert bench.work(bench.item("one")).end is IngestEnd.STORED
 
 
-def test_a_file_that_is_called_off_is_left_in_flight_and_starts_over_as_another_attempt(bench: Bench) -> None:
+def test_a_cancelled_file_stays_in_flight_and_starts_over_as_another_attempt(bench: Bench) -> None:
     item = bench.item("one")
     bench.test.embedder.before = lambda: setattr(bench, "called_off", True)
     assert bench.work(item).end is IngestEnd.CANCELLED
@@ -342,13 +336,13 @@ def test_a_file_that_is_called_off_is_left_in_flight_and_starts_over_as_another_
     assert bench.status.get()["files_completed"][-1]["attempt"] == 2
 
 
-def test_an_error_that_comes_of_being_called_off_fails_nothing(bench: Bench) -> None:
+def test_an_error_caused_by_the_cancellation_fails_nothing(bench: Bench) -> None:
     bench.test.embedder.before = lambda: setattr(bench, "called_off", True)
     bench.test.embedder.error = EmbeddingError("interrupted")
     assert bench.work(bench.item("one")).end is IngestEnd.CANCELLED
 
 
-def test_a_transfer_is_shown_as_a_stage_and_its_failures_belong_to_it(bench: Bench) -> None:
+def test_a_download_is_a_stage_and_its_errors_belong_to_it(bench: Bench) -> None:
     seen: list[tuple[str, float | None]] = []
 
     class BrokenError(Exception):
@@ -384,7 +378,7 @@ def test_a_transfer_is_shown_as_a_stage_and_its_failures_belong_to_it(bench: Ben
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_a_fetch_raises_says_what_becomes_of_the_file(bench: Bench, error: Exception, end: IngestEnd) -> None:
+def test_the_error_of_a_download_decides_the_outcome(bench: Bench, error: Exception, end: IngestEnd) -> None:
     def fetch(file: FoundFile, on_progress: ProgressCallback, check: Callable[[], None]) -> NoReturn:
         raise error
 
@@ -395,7 +389,7 @@ def test_what_a_fetch_raises_says_what_becomes_of_the_file(bench: Bench, error: 
     assert bench.status.get()["total_skipped"] == (1 if end is IngestEnd.SKIPPED else 0)
 
 
-def test_a_file_of_unknown_size_is_stored_with_the_size_it_turns_out_to_have(bench: Bench) -> None:
+def test_a_file_of_unknown_size_is_stored_with_its_real_size(bench: Bench) -> None:
     bench.work(bench.item("one")._replace(size=0))
     assert [file.size for file in bench.test.store.files("scope").values()] == [3]
     assert bench.status.get()["files_completed"][-1]["size"] is None

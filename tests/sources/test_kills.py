@@ -19,15 +19,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(("name", "kills"), [("local-files", 6), ("run", 3)])
-def test_after_kills_at_any_moment_folder_store_ledger_files_and_totals_agree(
-    tmp_path: Path, name: str, kills: int
-) -> None:
+def test_after_kills_at_any_moment_folder_store_ledger_and_status_agree(tmp_path: Path, name: str, kills: int) -> None:
     with endpoint() as api, DriveServer() as drive:
         command = Command(name, tmp_path, api.env, drive)
         assert differences(command, survive(command, kills, seed=kills)) == []
 
 
-def test_a_folder_that_is_renamed_again_and_again_under_kills_is_stored_and_told_once(tmp_path: Path) -> None:
+def test_a_folder_renamed_repeatedly_between_kills_is_stored_and_reported_once(tmp_path: Path) -> None:
     chance = random.Random(7)
     docs, count = tmp_path / "docs", 300
     (docs / "0").mkdir(parents=True)
@@ -47,13 +45,13 @@ def test_a_folder_that_is_renamed_again_and_again_under_kills_is_stored_and_told
                 service.wait(lambda s: s["status"] in ("idle", "processing"), [one], "the work")
                 if turn == 0:
                     service.wait(lambda s: is_done(s) and s["total_processed"] == count, [one], "all files")
-                for _ in range(chance.randint(1, 3)):  # also while the files are still being taken over
+                for _ in range(chance.randint(1, 3)):  # also while files are still being moved
                     (docs / str(name)).rename(docs / str(name := name + 1))
                     threading.Event().wait(chance.uniform(0.1, 1.2))  # at any moment
                 service.kill()
         with command.program() as program:
             service = Service(program)
-            # Names that no look has seen are told of nowhere.
+            # Names that no scan has seen appear nowhere.
             service.wait(lambda s: is_done(s) and s["total_processed"] == count, [one], "the end")
             listed = {file["id"] for file in service.files(one, "completed")}
             gone = {file["id"] for file in service.files(one, "deleted")}

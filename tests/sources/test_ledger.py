@@ -27,7 +27,7 @@ STORED = LedgerRow("v1", Outcome.STORED, "f1", "r1")
 FAILED = LedgerRow("v1", Outcome.FAILED, None, "r1", 3, "no", 12.5)
 
 
-def test_rows_outlive_the_ledger_and_scopes_do_not_mix(tmp_path: Path) -> None:
+def test_rows_are_kept_and_collections_do_not_mix(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger, Ledger(tmp_path, "b") as other:
         ledger.put("x", STORED)
         ledger.put("x", FAILED)
@@ -41,7 +41,7 @@ def test_rows_outlive_the_ledger_and_scopes_do_not_mix(tmp_path: Path) -> None:
         assert other.rows() == {"x": STORED}
 
 
-def test_reset_replaces_the_rows_of_one_scope(tmp_path: Path) -> None:
+def test_replace_all_replaces_the_rows_of_one_collection(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger, Ledger(tmp_path, "b") as other:
         ledger.put("x", STORED)
         other.put("x", STORED)
@@ -49,13 +49,13 @@ def test_reset_replaces_the_rows_of_one_scope(tmp_path: Path) -> None:
         assert (ledger.rows(), other.rows()) == ({"y": FAILED}, {"x": STORED})
 
 
-def test_the_source_is_kept_by_scope(tmp_path: Path) -> None:
+def test_the_source_is_kept_per_collection(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger, Ledger(tmp_path, "b") as other:
         ledger.set_source(SourceRecord("/docs", "1:2"))
         assert (ledger.source(), other.source()) == (SourceRecord("/docs", "1:2"), None)
 
 
-def test_a_ledger_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
+def test_a_ledger_of_a_newer_version_is_refused_and_left_unchanged(tmp_path: Path) -> None:
     Ledger(tmp_path, "a").close()
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
@@ -64,7 +64,7 @@ def test_a_ledger_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> Non
         Ledger(tmp_path, "a")
 
 
-def test_a_ledger_of_an_older_version_is_taken_over(tmp_path: Path) -> None:
+def test_a_ledger_of_an_older_version_is_migrated(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
         for statement in _STEPS[0].split(";"):
             db.execute(statement)
@@ -78,13 +78,13 @@ def test_a_ledger_of_an_older_version_is_taken_over(tmp_path: Path) -> None:
         assert taken.rows()["x"].name == "X.txt"
 
 
-def test_a_damaged_ledger_says_what_to_do(tmp_path: Path) -> None:
+def test_the_error_for_a_damaged_ledger_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"this is no database" * 500)
     with pytest.raises(StateError, match=r"is damaged .* remove it"):
         Ledger(tmp_path, "a")
 
 
-def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="can't be used") as caught:
         Ledger(tmp_path / "missing", "a")
     assert "\n" not in str(caught.value)
@@ -106,33 +106,33 @@ def test_a_full_disk_is_a_state_error(tmp_path: Path) -> None:
         assert ledger.rows() == {}
 
 
-def test_what_the_store_has_and_the_ledger_missed_is_adopted_and_looked_at_without_embedding() -> None:
+def test_stored_files_unknown_to_the_ledger_are_adopted_without_embedding() -> None:
     assert reconcile({}, {"x": "f9"}, "r1") == {"x": LedgerRow(None, Outcome.STORED, "f9", "r1")}
     assert reconcile({"x": STORED}, {"x": "f9"}, "r1") == {"x": LedgerRow(None, Outcome.STORED, "f9", "r1")}
 
 
-def test_what_the_ledger_takes_for_stored_and_the_store_lacks_is_done_again() -> None:
+def test_files_that_the_store_has_lost_are_ingested_again() -> None:
     assert reconcile({"x": STORED}, {}, "r1") == {}
 
 
-def test_what_failed_is_due_at_once_and_counts_from_the_start() -> None:
+def test_failed_files_are_due_at_once_after_a_start() -> None:
     assert reconcile({"x": FAILED}, {}, "r1")["x"].retry_at == 0.0
     assert reconcile({"x": FAILED._replace(retry_at=None)}, {}, "r1")["x"].retry_at == 0.0
 
 
-def test_what_another_recipe_made_is_looked_at_again() -> None:
+def test_files_of_another_configuration_are_ingested_again() -> None:
     skipped = LedgerRow("v1", Outcome.SKIPPED, None, "r1", 0, "no")
     rows = reconcile({"x": STORED, "y": skipped}, {"x": "f1"}, "r2")
     assert [row.version for row in rows.values()] == [None, None]
 
 
-def test_what_should_have_left_the_store_and_has_not_is_work() -> None:
-    skipped, odd = LedgerRow("v1", Outcome.SKIPPED, None, "r1"), LedgerRow("why", Outcome.UNREADABLE)
-    known = {"s": skipped, "o": odd, "unreadable": odd._replace(attempts=1)}
+def test_files_that_should_not_be_stored_are_done_again() -> None:
+    skipped, no_file = LedgerRow("v1", Outcome.SKIPPED, None, "r1"), LedgerRow("why", Outcome.UNREADABLE)
+    known = {"s": skipped, "o": no_file, "unreadable": no_file._replace(attempts=1)}
     assert reconcile(known, dict.fromkeys(known, "f1"), "r1") == {
         "s": skipped._replace(version=None),
-        "o": odd._replace(version=None),
-        "unreadable": odd._replace(attempts=1),
+        "o": no_file._replace(version=None),
+        "unreadable": no_file._replace(attempts=1),
     }
     assert reconcile(known, {}, "r1") == known
 
@@ -147,10 +147,9 @@ rows = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(keys, rows), st.dictionaries(keys, st.sampled_from(["f1", "f2"])))
-def test_after_reconciling_everything_stored_is_known_and_nothing_else_is_taken_for_stored(
-    known: dict[str, LedgerRow], stored: dict[str, str]
-) -> None:
+def test_reconciled_rows_and_the_store_agree(known: dict[str, LedgerRow], stored: dict[str, str]) -> None:
     result = reconcile(known, stored, "r1")
     assert stored.keys() <= result.keys()
     for key, row in result.items():
@@ -160,11 +159,11 @@ def test_after_reconciling_everything_stored_is_known_and_nothing_else_is_taken_
     assert reconcile(result, stored, "r1") == result
 
 
-def test_a_recipe_stands_for_its_parts_whatever_their_order() -> None:
+def test_a_config_hash_does_not_depend_on_the_order_of_settings() -> None:
     assert hash_config(a=1, b=2) == hash_config(b=2, a=1) != hash_config(a=1, b=3)
 
 
-def test_what_is_written_down_is_unreported_until_it_is_reported(tmp_path: Path) -> None:
+def test_outcomes_are_unreported_until_they_are_reported(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger, Ledger(tmp_path, "b") as other:
         ledger.put("x", STORED._replace(name="X.txt"))
         ledger.put("y", FAILED)
@@ -179,7 +178,7 @@ def test_what_is_written_down_is_unreported_until_it_is_reported(tmp_path: Path)
         assert ledger.find_unreported(None, {}) == {"y": "y"}
 
 
-def test_what_a_journal_has_not_kept_is_unreported_and_what_it_has_stays_reported(tmp_path: Path) -> None:
+def test_outcomes_missing_from_the_journal_are_unreported(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger:
         for seq, key in enumerate("wxyz", 1):
             ledger.put(key, STORED)
@@ -188,13 +187,13 @@ def test_what_a_journal_has_not_kept_is_unreported_and_what_it_has_stays_reporte
             ledger.remove(key, key)
             ledger.mark_deletion_reported(key, EventPosition("e", seq))
         assert ledger.find_unreported(EventPosition("e", 5), {}) == {"z": "z"}
-        # Another history from here on: what was once found to be kept is not asked about again.
+        # Another epoch from here on: outcomes once known to be in the journal stay so.
         assert ledger.find_unreported(EventPosition("f", 1), {}) == {"z": "z"}
         ledger.mark_deletion_reported("z", EventPosition("f", 2))
         assert ledger.find_unreported(EventPosition("f", 2), {}) == {}
 
 
-def test_what_was_lost_stays_unreported_when_its_numbers_are_given_out_again(tmp_path: Path) -> None:
+def test_lost_reports_stay_unreported_when_their_sequence_numbers_are_used_again(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger:
         ledger.put("x", STORED)
         ledger.mark_reported("x", EventPosition("e", 5))
@@ -207,7 +206,7 @@ def test_what_was_lost_stays_unreported_when_its_numbers_are_given_out_again(tmp
         )
 
 
-def test_what_was_reported_holds_while_the_outcome_stays_and_what_is_dropped_or_new_is_unreported(
+def test_replace_all_keeps_the_reports_of_unchanged_outcomes(
     tmp_path: Path,
 ) -> None:
     with Ledger(tmp_path, "a") as ledger:
@@ -219,7 +218,7 @@ def test_what_was_reported_holds_while_the_outcome_stays_and_what_is_dropped_or_
         assert ledger.find_unreported(EventPosition("e", 1), {}) == {"dropped": "dropped", "new": "new"}
 
 
-def test_what_was_interrupted_is_unreported_over_any_number_of_starts(tmp_path: Path) -> None:
+def test_interrupted_files_stay_unreported_over_any_number_of_starts(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger:
         ledger.put("stored", STORED._replace(name="stored.txt"))
         ledger.mark_reported("stored", EventPosition("e", 1))
@@ -234,7 +233,7 @@ def test_what_was_interrupted_is_unreported_over_any_number_of_starts(tmp_path: 
         assert ledger.find_unreported(EventPosition("e", 12), {}) == {}
 
 
-def test_a_file_that_is_back_is_deleted_no_more(tmp_path: Path) -> None:
+def test_a_file_that_is_back_is_not_reported_as_deleted(tmp_path: Path) -> None:
     with Ledger(tmp_path, "a") as ledger:
         ledger.remove("x", "x")
         assert ledger.find_unreported(EventPosition("e", 5), {}) == {"x": "x"}
@@ -243,7 +242,7 @@ def test_a_file_that_is_back_is_deleted_no_more(tmp_path: Path) -> None:
         assert ledger.find_unreported(EventPosition("e", 7), {}) == {}
 
 
-def test_of_very_many_deletions_the_oldest_are_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_of_very_many_deletions_are_pruned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_module, "PRUNE_AFTER", 4)
     monkeypatch.setattr(ledger_module, "JOURNAL_LAG_EVENTS", 2)
     with Ledger(tmp_path, "a") as ledger:
@@ -254,7 +253,7 @@ def test_of_very_many_deletions_the_oldest_are_dropped(tmp_path: Path, monkeypat
         assert sorted(ledger.find_unreported(EventPosition("f", 1), {})) == ["6", "7", "8", "never reported"]
 
 
-def test_what_an_older_ledger_has_counts_as_reported(tmp_path: Path) -> None:
+def test_outcomes_of_an_older_ledger_count_as_reported(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE_NAME) as db:
         for step in _STEPS[:2]:
             for statement in filter(str.strip, step.split(";")):
@@ -266,7 +265,7 @@ def test_what_an_older_ledger_has_counts_as_reported(tmp_path: Path) -> None:
         assert taken.find_unreported(EventPosition("e", 1), {}) == taken.find_unreported(None, {}) == {}
 
 
-def test_a_dropped_scope_is_forgotten_and_others_are_not(tmp_path: Path) -> None:
+def test_dropping_a_collection_leaves_the_others(tmp_path: Path) -> None:
     with Ledger(tmp_path, "one") as one, Ledger(tmp_path, "two") as two:
         for ledger in (one, two):
             ledger.set_source(SourceRecord("/papers", "1:2"))
@@ -278,10 +277,10 @@ def test_a_dropped_scope_is_forgotten_and_others_are_not(tmp_path: Path) -> None
         assert two.find_unreported(None, {}) == {"gone": "gone", "a": "a"}
 
 
-def test_what_overran_is_not_due_at_each_start_and_within_a_day_whatever_the_clock_says() -> None:
+def test_a_file_that_overran_is_not_due_at_a_start_but_within_a_day() -> None:
     overran = FAILED._replace(overran=True, retry_at=5000.0)
     assert reconcile({"x": overran}, {}, "r1", 4000.0)["x"].retry_at == 5000.0
     assert reconcile({"x": overran._replace(retry_at=1e12)}, {}, "r1", 0.0)["x"].retry_at == OVERRUN_RETRY_SECONDS
-    # Somebody asked for it, or it is of another time.
+    # A retry was requested, or the clock has changed.
     assert reconcile({"x": overran._replace(retry_at=0.0)}, {}, "r1", 4000.0)["x"].retry_at == 0.0
     assert reconcile({"x": overran}, {}, "r2", 4000.0)["x"].version is None

@@ -1,4 +1,4 @@
-"""A restart of a command goes on where the process before it was, however that one ended."""
+"""A restarted command resumes where the last process ended, however it ended."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.restarts import Command, Service
 from tests.support.http_get import get_json
 from tests.support.programs import run
+
+pytestmark = pytest.mark.slow
 
 BROKEN = b"%PDF-1.7\nthis is no PDF"
 COMMANDS = ("local-files", "google-drive", "run")
@@ -35,11 +37,11 @@ def idle(state: dict[str, Any]) -> bool:
 
 
 def tries(state: dict[str, Any]) -> int:
-    """Return how often the file that failed last was tried."""
+    """Return the attempts of the file that failed last."""
     return max((file["attempt"] for file in state["files_failed"]), default=0)
 
 
-def test_single_passes_over_one_state_folder_go_on_with_totals_numbers_and_attempts(command: Command) -> None:
+def test_single_passes_over_one_state_folder_continue_totals_seq_and_attempts(command: Command) -> None:
     for name in ("one.txt", "two.txt"):
         command.write(name, f"the lighthouse keeper of {name}")
     command.write("bad.pdf", BROKEN)
@@ -67,7 +69,7 @@ def test_single_passes_over_one_state_folder_go_on_with_totals_numbers_and_attem
             assert after["files_failed"][-1]["name"] == "bad.pdf"
 
 
-def test_files_in_flight_at_a_kill_are_interrupted_counted_and_tried_again(command: Command, api: Endpoint) -> None:
+def test_files_in_flight_at_a_kill_are_counted_as_interrupted_and_retried(command: Command, api: Endpoint) -> None:
     for number in range(3):
         command.write(f"done {number}.txt", f"the lighthouse keeper {number}")
     with command.program() as program:
@@ -93,7 +95,7 @@ def test_files_in_flight_at_a_kill_are_interrupted_counted_and_tried_again(comma
             assert states[one]["epoch"] == before[one]["epoch"]
             assert service.files(one, "processing") == service.files(one, "failed") == []
             attempts = {file["name"]: file["attempt"] for file in service.files(one, "completed")}
-            # What the first kill interrupted comes last at the second start: that kill interrupts the others.
+            # Files interrupted by the first kill come last at the second start, so the second kill interrupts others.
             new = {f"new {number}.txt" for number in range(4)}
             assert attempts == dict.fromkeys(new, 2) | {f"done {number}.txt": 1 for number in range(3)}
             interruptions = [name for name, _ in _interruptions(service, one)]
@@ -116,16 +118,16 @@ with start_status_server(0, state_dir=sys.argv[1]), start_status_server(0):
 """
 
 
-def test_with_two_servers_in_one_process_the_journal_of_one_is_gone_on_from(tmp_path: Path) -> None:
-    told = []
+def test_with_two_servers_in_one_process_a_journal_is_resumed(tmp_path: Path) -> None:
+    outputs = []
     for number in range(3):
         done = run("-c", TWO_SERVERS, str(tmp_path / "state"), str(number))
         assert done.returncode == 0, done.stderr
-        told.append(done.stdout.split())
-    assert len({epoch for epoch, *_ in told}) == 1
-    assert [processed for _, _, processed, _ in told] == ["1", "2", "3"]
-    assert [interrupted for *_, interrupted in told] == ["0", "1", "1"]
-    numbers = [int(seq) for _, seq, _, _ in told]
+        outputs.append(done.stdout.split())
+    assert len({epoch for epoch, *_ in outputs}) == 1
+    assert [processed for _, _, processed, _ in outputs] == ["1", "2", "3"]
+    assert [interrupted for *_, interrupted in outputs] == ["0", "1", "1"]
+    numbers = [int(seq) for _, seq, _, _ in outputs]
     assert numbers == sorted(set(numbers))
 
 
@@ -134,7 +136,7 @@ def _embedding(state: dict[str, Any]) -> int:
 
 
 def _interruptions(service: Service, pipeline_id: str) -> list[tuple[str, int]]:
-    """Return the files that failed, as interrupted, and the total of failed ones that was told with each."""
+    """Return the files that failed as interrupted, with the total of failed files in each event."""
     found: list[tuple[str, int]] = []
     since = ""
     while True:

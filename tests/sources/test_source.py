@@ -11,13 +11,13 @@ from rag_pipeline.sources.source import Source, SourceUnavailableError, Unreadab
 from tests.sources.following.memory_source import MemorySource
 
 
-def test_an_oddity_is_another_one_when_its_reason_is() -> None:
-    odd = Unreadable("a", "a", "a named pipe", is_error=False)
-    assert odd.version == odd._replace(name="b", link="https://example.org").version
-    assert odd.version != odd._replace(reason="a socket").version
+def test_the_version_of_an_unreadable_entry_is_its_reason() -> None:
+    entry = Unreadable("a", "a", "a named pipe", is_error=False)
+    assert entry.version == entry._replace(name="b", link="https://example.org").version
+    assert entry.version != entry._replace(reason="a socket").version
 
 
-def test_trouble_says_when_to_look_again_and_how_a_single_pass_ends() -> None:
+def test_an_unavailable_source_gives_a_retry_time_and_the_error_of_a_single_pass() -> None:
     trouble = SourceUnavailableError("away")
     assert (str(trouble), trouble.retry_seconds, trouble.ends_with) == ("away", None, ConfigurationError)
     trouble = SourceUnavailableError("away", 5.0, ends_with=ServiceError)
@@ -25,7 +25,7 @@ def test_trouble_says_when_to_look_again_and_how_a_single_pass_ends() -> None:
 
 
 @pytest.mark.parametrize("kind", ["local_files", "google_drive"])
-def test_a_folder_and_a_source_in_memory_are_sources_alike(tmp_path: Path, kind: str) -> None:
+def test_local_and_memory_sources_follow_the_protocol(tmp_path: Path, kind: str) -> None:
     local = LocalFilesSource(LocalFilesSettings(str(tmp_path), tmp_path / "state"))
     source: Source = local if kind == "local_files" else MemorySource(tmp_path)
     found = source.scan(lambda: None)

@@ -29,7 +29,7 @@ def test_the_real_stages_fit_together(tmp_path: Path) -> None:
             parts.close()
 
 
-def test_the_recipe_changes_with_what_changes_the_chunks(tmp_path: Path) -> None:
+def test_the_config_hash_changes_with_the_chunk_settings(tmp_path: Path) -> None:
     recipes = set()
     with endpoint() as api:
         for tokens in ("254", "200"):
@@ -40,13 +40,15 @@ def test_the_recipe_changes_with_what_changes_the_chunks(tmp_path: Path) -> None
     assert len(recipes) == 2
 
 
-def test_a_missing_library_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_library_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(sys.modules, "rag_pipeline.ingest.store.lance.store", raising=False)
     monkeypatch.setitem(sys.modules, "rag_pipeline.ingest.store.lance.store", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'rag-pipeline-status\[ingest\]'"):
         build_stages(IngestSettings(), tmp_path, workers=1, stop=threading.Event())
 
 
-def test_a_missing_model_ends_the_start(tmp_path: Path) -> None:
+def test_a_missing_model_is_an_embedding_error(tmp_path: Path) -> None:
     with pytest.raises(EmbeddingError):
         build_stages(IngestSettings(embedding_model_dir=tmp_path), tmp_path, workers=1, stop=threading.Event())

@@ -21,13 +21,13 @@ time.sleep(60)
 """
 
 
-def test_the_folder_is_made_and_kept_out_of_repositories(tmp_path: Path) -> None:
+def test_the_folder_is_created_and_ignored_by_git(tmp_path: Path) -> None:
     with StateFolder(tmp_path / "a" / "b") as state:
         assert state.store == tmp_path / "a" / "b" / "store"
         assert (state.path / ".gitignore").read_text() == "*\n"
 
 
-def test_one_process_at_a_time_and_the_error_names_it(tmp_path: Path) -> None:
+def test_a_locked_folder_is_refused_and_the_error_names_the_process(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
@@ -38,14 +38,14 @@ def test_one_process_at_a_time_and_the_error_names_it(tmp_path: Path) -> None:
         StateFolder(tmp_path).close()
 
 
-def test_closing_is_idempotent_and_lets_the_next_one_in(tmp_path: Path) -> None:
+def test_closing_is_idempotent_and_releases_the_lock(tmp_path: Path) -> None:
     state = StateFolder(tmp_path)
     state.close()
     state.close()
     StateFolder(tmp_path).close()
 
 
-def test_a_place_that_cannot_be_used_is_one_line_with_its_exit_code(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_one_line_with_its_exit_code(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError) as caught:
         StateFolder(tmp_path / "file", "--state-dir")

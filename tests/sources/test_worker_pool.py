@@ -6,7 +6,7 @@ from rag_pipeline.sources.worker_pool import WorkerPool
 from tests.support.waiting import wait_until
 
 
-def test_jobs_are_done_in_order_and_each_end_is_told() -> None:
+def test_jobs_run_in_order_and_each_end_is_reported() -> None:
     done: list[str] = []
     told = threading.Semaphore(0)
     pool: WorkerPool[int] = WorkerPool(lambda key, _: done.append(key), threads=1, name="t", on_change=told.release)
@@ -17,7 +17,7 @@ def test_jobs_are_done_in_order_and_each_end_is_told() -> None:
     assert pool.close(5)
 
 
-def test_a_new_plan_replaces_what_is_not_begun_and_leaves_alone_what_is() -> None:
+def test_replacing_the_pending_jobs_leaves_running_ones_alone() -> None:
     begun, go = threading.Event(), threading.Event()
     done: list[tuple[str, int]] = []
 
@@ -43,7 +43,7 @@ def test_a_new_plan_replaces_what_is_not_begun_and_leaves_alone_what_is() -> Non
     assert pool.close(5)
 
 
-def test_what_a_job_raises_ends_the_crew_and_is_kept() -> None:
+def test_an_error_of_a_job_ends_the_pool_and_is_kept() -> None:
     def work(key: str, _: int) -> None:
         raise KeyError(key)
 
@@ -54,7 +54,7 @@ def test_what_a_job_raises_ends_the_crew_and_is_kept() -> None:
     assert pool.close(5)
 
 
-def test_close_is_bounded_and_says_when_a_job_did_not_end() -> None:
+def test_close_is_bounded_and_returns_whether_all_jobs_ended() -> None:
     go = threading.Event()
 
     def work(_key: str, _job: int) -> None:
@@ -70,7 +70,7 @@ def test_close_is_bounded_and_says_when_a_job_did_not_end() -> None:
 
 
 class Stalled:
-    """A pool of one thread that stays in its first job until ``go`` is set."""
+    """A pool of one thread whose first job runs until ``go`` is set."""
 
     def __init__(self) -> None:
         self.begun, self.go = threading.Event(), threading.Event()
@@ -106,7 +106,7 @@ class Stalled:
         return self.done
 
 
-def test_a_job_in_a_hurry_is_done_next_and_one_under_way_is_not_begun_again() -> None:
+def test_a_prioritized_job_runs_next_and_a_running_one_is_not_started_again() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=1, c=1)
     stalled.pool.prioritize("c", 2)
@@ -115,7 +115,7 @@ def test_a_job_in_a_hurry_is_done_next_and_one_under_way_is_not_begun_again() ->
     assert stalled.end() == [("a", 1), ("c", 2), ("b", 1)]
 
 
-def test_a_pending_job_that_is_called_off_is_done_last() -> None:
+def test_a_cancelled_pending_job_runs_last() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=1, c=1)
     assert stalled.pool.cancel("b")
@@ -124,7 +124,7 @@ def test_a_pending_job_that_is_called_off_is_done_last() -> None:
     assert stalled.end() == [("a", 1), ("c", 1), ("b", 1)]
 
 
-def test_a_job_under_way_learns_that_it_is_called_off_and_may_be_put_back_behind_all_others() -> None:
+def test_a_cancelled_running_job_can_be_put_back_behind_all_others() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=1)
     assert stalled.pool.cancel("a")
@@ -135,7 +135,7 @@ def test_a_job_under_way_learns_that_it_is_called_off_and_may_be_put_back_behind
     assert not stalled.pool.has("a")
 
 
-def test_while_the_crew_is_held_nothing_is_begun() -> None:
+def test_no_job_starts_while_jobs_are_held() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=1)
     stalled.held = True
@@ -148,7 +148,7 @@ def test_while_the_crew_is_held_nothing_is_begun() -> None:
     assert stalled.end() == [("a", 1), ("b", 1)]
 
 
-def test_a_held_crew_can_be_closed() -> None:
+def test_a_pool_can_be_closed_while_jobs_are_held() -> None:
     stalled = Stalled()
     stalled.held = True
     stalled.pool.replace_pending(lambda _: {"a": 1})
@@ -156,7 +156,7 @@ def test_a_held_crew_can_be_closed() -> None:
     assert stalled.done == []
 
 
-def test_what_is_queued_is_counted_without_the_jobs_that_do_not_count() -> None:
+def test_queued_counts_only_the_jobs_that_count() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=0, c=1, d=0, e=1)
     assert (stalled.pool.pending, stalled.pool.queued) == (4, 2)
@@ -167,7 +167,7 @@ def test_what_is_queued_is_counted_without_the_jobs_that_do_not_count() -> None:
     assert (stalled.pool.pending, stalled.pool.queued) == (0, 0)
 
 
-# -- a worker, about more than its own job -----------------------------------------------------------------------------
+# -- for a worker -----------------------------------------------------------------------------
 
 
 def without_threads(**jobs: int) -> WorkerPool[int]:
@@ -178,7 +178,7 @@ def without_threads(**jobs: int) -> WorkerPool[int]:
     return pool
 
 
-def test_more_jobs_are_taken_in_order_as_long_as_they_are_accepted() -> None:
+def test_a_worker_takes_further_jobs_in_order_while_they_are_accepted() -> None:
     pool = without_threads(a=1, b=1, c=2)
     assert pool.take_next(lambda job: job == 1) == ("a", 1)
     assert pool.take_next(lambda job: job == 1) == ("b", 1)
@@ -190,7 +190,7 @@ def test_more_jobs_are_taken_in_order_as_long_as_they_are_accepted() -> None:
     assert [pool.take_next(lambda _: True), pool.take_next(lambda _: True)] == [("c", 2), ("b", 3)]
 
 
-def test_no_more_are_taken_while_the_crew_is_held_or_closed() -> None:
+def test_a_worker_takes_no_further_job_while_jobs_are_held_or_after_closing() -> None:
     stalled = Stalled()
     stalled.begin(a=1, b=1)
     stalled.held = True
@@ -202,7 +202,7 @@ def test_no_more_are_taken_while_the_crew_is_held_or_closed() -> None:
     assert stalled.pool.close(10)
 
 
-def test_a_reserved_key_is_begun_by_nobody_and_what_was_pending_of_it_is_dropped() -> None:
+def test_a_reserved_key_does_not_start_and_its_pending_job_is_dropped() -> None:
     pool = without_threads(a=1, b=1)
     assert pool.reserve("a")
     assert not pool.reserve("a")
@@ -219,34 +219,34 @@ def test_a_reserved_key_is_begun_by_nobody_and_what_was_pending_of_it_is_dropped
     assert pool.idle
 
 
-def test_a_parked_job_comes_next_when_the_one_it_waits_for_is_over() -> None:
+def test_a_deferred_job_runs_next_when_the_other_has_ended() -> None:
     pool = without_threads(a=1, b=1, c=1)
-    assert not pool.defer("b", 2, until="a")  # which is not under way
+    assert not pool.defer("b", 2, until="a")  # it is not running
     for _ in range(2):
         pool.take_next(lambda _: True)
     assert pool.defer("b", 2, until="a")
     pool.release("b")
     assert (pool.busy, pool.pending, pool.queued, pool.idle, pool.has("b")) == (1, 1, 2, False, True)
     assert pool.cancel("b")
-    pool.prioritize("b", 9)  # it has its turn
+    pool.prioritize("b", 9)  # it runs in its turn
     pool.replace_pending(lambda busy: {key: 1 for key in "bc" if key not in busy})
     assert (pool.pending, pool.queued) == (1, 2)
     pool.release("a")
     assert (pool.take_next(lambda _: True), pool.queued) == (("b", 2), 1)
 
 
-def test_a_job_that_parks_itself_too_late_comes_next_all_the_same() -> None:
+def test_a_job_that_is_deferred_late_runs_next_all_the_same() -> None:
     pool = without_threads(a=1, b=1)
     for _ in range(2):
         pool.take_next(lambda _: True)
     assert pool.defer("b", 2, until="a")
     pool.release("a")
-    assert pool.pending == 0  # its worker has it still
+    assert pool.pending == 0  # its worker still has it
     pool.release("b")
     assert pool.take_next(lambda _: True) == ("b", 2)
 
 
-def test_closing_forgets_what_is_parked() -> None:
+def test_closing_drops_deferred_jobs() -> None:
     pool = without_threads(a=1, b=1)
     for _ in range(2):
         pool.take_next(lambda _: True)
@@ -257,7 +257,7 @@ def test_closing_forgets_what_is_parked() -> None:
     assert pool.idle
 
 
-def test_of_the_jobs_that_are_alone_one_at_a_time_takes_up_a_thread() -> None:
+def test_one_exclusive_job_runs_at_a_time() -> None:
     go = {key: threading.Event() for key in ("slow1", "slow2")}
     done: list[str] = []
 
@@ -281,8 +281,8 @@ def test_of_the_jobs_that_are_alone_one_at_a_time_takes_up_a_thread() -> None:
     assert pool.close(5)
 
 
-def test_what_holds_the_jobs_is_asked_for_those_alone_that_can_be_begun() -> None:
-    """A breaker lets one trial through for each time it is asked."""
+def test_is_held_is_called_only_for_jobs_that_can_start() -> None:
+    """A circuit breaker lets one trial through per call."""
     go = threading.Event()
     asked: list[int] = []
 

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from rag_pipeline.sources.source import FoundFile
-
-MoveKey = tuple[int, float]
-"""Size and modification time: a move changes neither."""
-
-
-def move_key(file: FoundFile) -> MoveKey:
-    """Return what a missing file and a new one have in common if the file may have moved."""
-    return file.size, file.modified_at
+from rag_pipeline.sources.source import FoundFile, MoveKey
 
 
 class MissingFiles(NamedTuple):
@@ -57,7 +49,7 @@ class MoveDetector:
         """
         missing = list(missing)
         self._remember(files, is_tracked)
-        new = {move_key(files[key]) for key in not_ingested() if key in files} if missing else set()
+        new = {files[key].move_key for key in not_ingested() if key in files} if missing else set()
         # A file that has a copy waits too: the copy may change before the new file is ingested.
         decided = [key for key in missing if not may_have_moved(key) or self._left.get(key) not in new]
         moved = [key for key in decided if has_copy(key)]
@@ -68,6 +60,6 @@ class MoveDetector:
 
     def _remember(self, files: Mapping[str, FoundFile], is_tracked: Callable[[str], bool]) -> None:
         before, self._files = self._files, files
-        left = {key: content for key, content in self._left.items() if key not in files and is_tracked(key)}
-        left.update((key, move_key(before[key])) for key in before.keys() - files.keys() if is_tracked(key))
+        left = {key: move_key for key, move_key in self._left.items() if key not in files and is_tracked(key)}
+        left.update((key, before[key].move_key) for key in before.keys() - files.keys() if is_tracked(key))
         self._left = left

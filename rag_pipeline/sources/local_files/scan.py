@@ -187,7 +187,7 @@ class _Walk:
         except OSError as error:
             raise FolderUnavailableError(error.strerror or str(error)) from None
         if now != self.identity:
-            raise FolderUnavailableError("another one has taken its place meanwhile")
+            raise FolderUnavailableError("another folder has its path now")
 
     @property
     def is_plain(self) -> bool:
@@ -252,7 +252,7 @@ class _Walk:
         except _NOT_FOUND:
             return
         except OSError as error:
-            self._add_unreadable(relative, f"can't be looked at: {error.strerror}", is_error=True)
+            self._add_unreadable(relative, f"can't be accessed: {error.strerror}", is_error=True)
             return
         if not stat.S_ISREG(info.st_mode):
             self._add_unreadable(relative, f"{_SPECIAL.get(stat.S_IFMT(info.st_mode), 'not a file')}: not a document")

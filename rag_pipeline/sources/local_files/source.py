@@ -157,11 +157,11 @@ class LocalFilesSource:
         if not suspects:
             return lambda key: is_below(key, unlisted)
         before = self._files
-        new = {_size_and_time(file) for key, file in files.items() if key not in before}
+        new = {file.move_key for key, file in files.items() if key not in before}
 
         def has_moved(key: str) -> bool:
             file = before.get(key)
-            return file is not None and _size_and_time(file) in new
+            return file is not None and file.move_key in new
 
         return lambda key: is_below(key, unlisted) or (is_below(key, suspects) and not has_moved(key))
 
@@ -192,7 +192,3 @@ def keep_ids(scan: FolderScan, unicode_ids: UnicodeIds) -> tuple[dict[str, Found
     files.update((key, file._replace(file_id=key)) for key, file in moved_files.items())
     unreadable.update((key, entry._replace(file_id=key)) for key, entry in moved_entries.items())
     return files, unreadable
-
-
-def _size_and_time(file: FoundFile) -> tuple[int, float]:
-    return file.size, file.modified_at

@@ -1,4 +1,4 @@
-"""A source in memory whose files have to be fetched, and a pipeline that follows it with the stages in memory."""
+"""A source in memory that simulates downloads, and a pipeline that follows it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from tests.sources.memory_stages import MemoryStages, MemoryStore
 class MemorySource:
     """Files by id: name, text and a version that rises with each change of the text.
 
-    ``down`` is raised by whatever asks the source, ``errors`` (by file id) by a fetch. While ``hold`` is not set every
-    fetch stays at 0.5, while ``hold_look`` is not set every look goes on. ``sure`` has the files it says are gone.
+    ``down`` is raised by scans and downloads, ``errors`` (by file id) by downloads. While ``hold`` is not set downloads
+    stay at 0.5, while ``hold_scan`` is not set scans go on. The files in ``definite`` are surely gone if missing.
     """
 
     kind = "google_drive"
@@ -48,17 +48,17 @@ class MemorySource:
         self.down: SourceUnavailableError | None = None
         self.errors: dict[str, Exception] = {}
         self.hold, self.holding = threading.Event(), threading.Event()
-        self.hold_look, self.holding_look = threading.Event(), threading.Event()
+        self.hold_scan, self.scan_held = threading.Event(), threading.Event()
         self.hold.set()
-        self.hold_look.set()
-        self.looks = self.doubts = 0
-        self.sure: set[str] = set()
+        self.hold_scan.set()
+        self.scans = self.rechecks = 0
+        self.definite: set[str] = set()
         self.fetched: list[str] = []
         self._folder = folder
         self._versions = 0
 
     def write(self, file_id: str, text: str, name: str | None = None, **fields: Any) -> None:
-        """Add a file or change its text; it keeps its name unless there is another."""
+        """Add a file or change its text; the name stays unless it is given."""
         self._versions += 1
         known = self.files.get(file_id)
         name = name or (known.name if known else f"{file_id}.txt")
@@ -73,16 +73,18 @@ class MemorySource:
         self.files.pop(file_id, None)
 
     def recheck_root(self) -> None:
-        self.doubts += 1
+        self.rechecks += 1
 
     def scan(self, check: Check) -> Snapshot:
-        self.looks += 1
-        while not self.hold_look.wait(0.01):
-            self.holding_look.set()
+        self.scans += 1
+        while not self.hold_scan.wait(0.01):
+            self.scan_held.set()
             check()
         check()
         self._raise_if_down()
-        return Snapshot(dict(self.files), dict(self.unreadable), lambda _: False, "identity", self.sure.__contains__)
+        return Snapshot(
+            dict(self.files), dict(self.unreadable), lambda _: False, "identity", self.definite.__contains__
+        )
 
     @contextmanager
     def fetch(self, file: FoundFile, on_progress: ProgressCallback, check: Check) -> Iterator[OpenFile]:
@@ -118,7 +120,7 @@ class MemorySource:
 
 
 class Following(Life):
-    """A pipeline that follows ``source``, on a thread of its own; ``interval`` is in seconds."""
+    """A pipeline that follows ``source`` on its own thread; ``interval`` is in seconds."""
 
     pipeline: FollowingPipeline
 
@@ -148,19 +150,19 @@ class Following(Life):
     def wait_status(self, word: str) -> None:
         self.wait(lambda: bool(self.state()["status"] == word))
 
-    def wait_look(self) -> None:
-        """Ask for a look and wait until one that began from now on has ended."""
-        looks, checked = self.source.looks, self.state()["last_check_time"]
+    def wait_scan(self) -> None:
+        """Request a scan and wait until one that began after this call has ended."""
+        scans, checked = self.source.scans, self.state()["last_check_time"]
         self.ask(Action.CHECK)
-        self.wait(lambda: self.source.looks > looks and self.state()["last_check_time"] != checked)
+        self.wait(lambda: self.source.scans > scans and self.state()["last_check_time"] != checked)
 
     def wait_held(self) -> None:
-        """Wait until a fetch is under way that is held."""
+        """Wait until a download is held."""
         self.source.holding.clear()
         assert self.source.holding.wait(self.seconds)
 
     def in_flight(self) -> dict[str, tuple[str, int]]:
-        """Return stage and attempt of each file in flight."""
+        """Return stage and attempt of each file in flight, by id."""
         return {file["id"]: (file["stage"], file["attempt"]) for file in self.state()["files_processing"]}
 
     def end(self) -> None:
@@ -179,7 +181,7 @@ def following(
     start: bool = True,
     brake: BrakeSettings = DEFAULT_BRAKE,
 ) -> Iterator[Following]:
-    """Run the pipeline."""
+    """Run the pipeline while the block runs."""
     run = Following(
         base, MemoryStore() if store is None else store,
         single=single, workers=workers, interval=interval, brake=brake,

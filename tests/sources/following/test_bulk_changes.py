@@ -1,5 +1,3 @@
-"""Batches of deletions, moves and copies: what a worker takes together, and what becomes of it when the store fails."""
-
 from __future__ import annotations
 
 import logging
@@ -47,14 +45,14 @@ class RefusingStore(MemoryStore):
 
 
 class Bench:
-    """Some files that are stored, with the fingerprint f1, and a pool without threads."""
+    """Stored files with the fingerprint f1, and a pool without threads."""
 
     def __init__(self, folder: Path, *stored: str) -> None:
         self.status = PipelineStatus("google_drive", f"batches-{id(self)}")
         self.seen = Recorder()
         core_of(self.status).attach(self.seen)
         self.store = RefusingStore()
-        self.pool: WorkerPool[Job] = WorkerPool(lambda *_: None, threads=0, name="batches", on_change=lambda: None)
+        self.pool: WorkerPool[Job] = WorkerPool(lambda *_: None, threads=0, name="changes", on_change=lambda: None)
         self.breakers = CircuitBreakers()
         self.ledger = Ledger(folder, "scope")
         known = {key: LedgerRow("v", Outcome.STORED, "f1", "r1", name=f"{key}.txt") for key in stored}
@@ -63,12 +61,12 @@ class Bench:
             self.store.kept["scope", key] = (source_file(key), ["text"])
         self.records = Records(self.ledger, known, dict.fromkeys(stored, "f1"), {}, self.pool.lock)
         self.owners = ContentOwners(self.records, self.pool)
-        parts = MemoryStages(self.store).stages
-        ingestion = Ingestion(self.status, parts, MemorySource(folder), "scope", threading.Event())
-        self.batches = BulkChanges(ingestion, self.store, "scope", "r1", self.records, self.breakers, self.owners)
+        stages = MemoryStages(self.store).stages
+        ingestion = Ingestion(self.status, stages, MemorySource(folder), "scope", threading.Event())
+        self.changes = BulkChanges(ingestion, self.store, "scope", "r1", self.records, self.breakers, self.owners)
 
-    def hand(self, *jobs: DeleteFile | Ingest) -> JobBatch:
-        """Return a hand with the first of the jobs; the others are next."""
+    def batch(self, *jobs: DeleteFile | Ingest) -> JobBatch:
+        """Return a batch with the first job; the others are pending."""
         keyed = {(job.file.file_id if isinstance(job, Ingest) else job.file_id): job for job in jobs}
         key = next(iter(keyed))
         first = keyed.pop(key)
@@ -94,111 +92,113 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.ledger.close()
 
 
-def forget(bench: Bench, *keys: str) -> JobBatch:
-    hand = bench.hand(*map(DeleteFile, keys))
-    bench.batches.delete(hand, {})
-    return hand
+def delete(bench: Bench, *keys: str) -> JobBatch:
+    batch = bench.batch(*map(DeleteFile, keys))
+    bench.changes.delete(batch, {})
+    return batch
 
 
-def test_files_to_forget_are_taken_together_and_each_is_told_once(bench: Bench) -> None:
-    hand = forget(bench, "a", "b", "c", "never known")
-    assert (hand.jobs, bench.pool.pending, bench.store.commits) == ({}, 0, 1)
+def test_deletions_are_done_together_and_each_is_reported_once(bench: Bench) -> None:
+    batch = delete(bench, "a", "b", "c", "never known")
+    assert (batch.jobs, bench.pool.pending, bench.store.commits) == ({}, 0, 1)
     assert list(bench.store.texts()) == list(bench.ledger.rows()) == ["d", "e"]
     assert bench.names() == ["deleted"] * 4
 
 
-def test_no_more_are_taken_than_a_batch_has_and_nothing_else(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_of_deletions_is_bounded_and_takes_only_deletions(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(bulk_changes, "MAX_DELETED", 2)
-    forget(bench, "a", "b", "c")
+    delete(bench, "a", "b", "c")
     assert (bench.pool.pending, list(bench.store.texts())) == (1, ["c", "d", "e"])
-    hand = bench.hand(DeleteFile("c"), Ingest(found("x")), DeleteFile("d"))
-    bench.batches.delete(hand, {})
+    batch = bench.batch(DeleteFile("c"), Ingest(found("x")), DeleteFile("d"))
+    bench.changes.delete(batch, {})
     assert (bench.pool.pending, list(bench.store.texts())) == (2, ["d", "e"])
 
 
-def test_a_batch_that_alone_fails_is_done_file_by_file_and_names_the_one_to_blame(
+def test_a_batch_that_fails_while_others_pass_is_done_file_by_file(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.store.refused = "b"
     for _ in range(3):
-        assert forget(bench, "a", "b", "c").put_back_first  # put back, and so are the others
+        assert delete(bench, "a", "b", "c").put_back_first  # and the others are put back too
         assert bench.pool.pending == 2
         bench.breakers.succeeded(STORE_DEPENDENCY, "x")  # others pass
     assert bench.names() == []
     for key in "abc":
-        forget(bench, key, *(other for other in "abc" if other > key))
+        delete(bench, key, *(other for other in "abc" if other > key))
     assert list(bench.store.texts()) == ["b", "d", "e"]
     for _ in range(2):
         bench.breakers.succeeded(STORE_DEPENDENCY, "x")
-        hand = forget(bench, "b")
-    assert not hand.put_back_first
+        batch = delete(bench, "b")
+    assert not batch.put_back_first
     assert "b.txt is gone, but its text is still stored" in caplog.records[-1].getMessage()
     assert caplog.records[-1].levelno == logging.WARNING
     assert list(bench.ledger.rows()) == ["b", "d", "e"]
 
 
-def test_gathered_files_are_stored_together_and_shown_after_it(bench: Bench) -> None:
+def test_reused_files_are_stored_together_then_reported(bench: Bench) -> None:
     bench.owners.missing = {"a", "b"}
-    hand = bench.hand(Ingest(found("x")), Ingest(found("y")), Ingest(found("z")))
-    with ReuseBatch(bench.batches, hand) as gathering:
+    batch = bench.batch(Ingest(found("x")), Ingest(found("y")), Ingest(found("z")))
+    with ReuseBatch(bench.changes, batch) as reuses:
         taken: Any = ("x", Ingest(found("x")))
         while taken is not None:
-            result = gathering.add(taken[1].file, ONE)
+            result = reuses.add(taken[1].file, ONE)
             assert result is not None
             assert result.end is IngestEnd.REUSED
-            taken = gathering.take_next()
-        assert (bench.names(), len(hand.jobs)) == ([], 3)
-        gathering.apply()
-    assert set(bench.store.texts()) == {"c", "d", "e", "x", "y", "z"}  # two have moved, one is a copy
+            taken = reuses.take_next()
+        assert (bench.names(), len(batch.jobs)) == ([], 3)
+        reuses.apply()
+    assert set(bench.store.texts()) == {"c", "d", "e", "x", "y", "z"}  # two were moved, one was copied
     assert set(bench.ledger.rows()) == bench.records.rows.keys() == set(bench.store.texts())
     assert sorted(bench.names()) == ["completed"] * 3 + ["deleted"] * 2 + ["processing_started"] * 3
-    assert (hand.jobs, bench.pool.busy, bench.pool.pending) == ({}, 0, 0)
+    assert (batch.jobs, bench.pool.busy, bench.pool.pending) == ({}, 0, 0)
 
 
-def test_what_was_gathered_is_let_go_if_the_work_breaks_off(bench: Bench) -> None:
+def test_reserved_files_are_released_if_the_worker_fails(bench: Bench) -> None:
     bench.owners.missing = {"a"}
-    hand = bench.hand(Ingest(found("x")))
-    with ReuseBatch(bench.batches, hand) as gathering:
-        gathering.add(found("x"), ONE)
+    batch = bench.batch(Ingest(found("x")))
+    with ReuseBatch(bench.changes, batch) as reuses:
+        reuses.add(found("x"), ONE)
         assert bench.pool.is_busy("a")
     assert not bench.pool.is_busy("a")
 
 
-def test_a_file_whose_twin_has_left_the_store_takes_its_text_from_another(bench: Bench) -> None:
-    hand = bench.hand(Ingest(found("x")))
-    with ReuseBatch(bench.batches, hand) as gathering:
-        gathering.add(found("x"), ONE)
+def test_a_file_reuses_another_copy_if_the_first_has_left_the_store(bench: Bench) -> None:
+    batch = bench.batch(Ingest(found("x")))
+    with ReuseBatch(bench.changes, batch) as reuses:
+        reuses.add(found("x"), ONE)
         del bench.store.kept["scope", "a"]
-        gathering.apply()
-    assert (hand.put_back_first, bench.names()) == (True, [])
-    del bench.store.kept["scope", "b"]  # is being removed: the records still have it
-    with ReuseBatch(bench.batches, bench.hand(Ingest(found("x")))) as gathering:
-        assert gathering.add(found("x"), ONE) is not None
-        gathering.apply()
+        reuses.apply()
+    assert (batch.put_back_first, bench.names()) == (True, [])
+    del bench.store.kept["scope", "b"]  # as during its deletion: the records still have it
+    with ReuseBatch(bench.changes, bench.batch(Ingest(found("x")))) as reuses:
+        assert reuses.add(found("x"), ONE) is not None
+        reuses.apply()
     assert list(bench.store.texts()) == ["c", "d", "e", "x"]
 
 
-def test_a_copy_of_a_file_that_was_renamed_meanwhile_counts(bench: Bench) -> None:
-    hand = bench.hand(Ingest(found("x")))
-    with ReuseBatch(bench.batches, hand) as gathering:
-        gathering.add(found("x"), ONE)
+def test_a_copy_is_valid_if_its_owner_was_only_renamed_meanwhile(bench: Bench) -> None:
+    batch = bench.batch(Ingest(found("x")))
+    with ReuseBatch(bench.changes, batch) as reuses:
+        reuses.add(found("x"), ONE)
         bench.store.rename("scope", "a", "new.txt", "file:///new")
-        gathering.apply()
-    assert (hand.put_back_first, "x" in bench.ledger.rows()) == (False, True)
+        reuses.apply()
+    assert (batch.put_back_first, "x" in bench.ledger.rows()) == (False, True)
 
 
-def test_a_file_whose_twins_have_all_left_the_store_is_put_back_and_then_read(bench: Bench) -> None:
-    hand = bench.hand(Ingest(found("x")))
-    with ReuseBatch(bench.batches, hand) as gathering:
-        gathering.add(found("x"), ONE)
+def test_a_file_without_a_stored_copy_left_is_put_back_and_then_ingested(bench: Bench) -> None:
+    batch = bench.batch(Ingest(found("x")))
+    with ReuseBatch(bench.changes, batch) as reuses:
+        reuses.add(found("x"), ONE)
         bench.store.kept.clear()
-        gathering.apply()
-    assert (hand.put_back_first, bench.names()) == (True, [])
-    with ReuseBatch(bench.batches, bench.hand(Ingest(found("x")))) as gathering:
-        assert gathering.add(found("x"), ONE) is None
+        reuses.apply()
+    assert (batch.put_back_first, bench.names()) == (True, [])
+    with ReuseBatch(bench.changes, bench.batch(Ingest(found("x")))) as reuses:
+        assert reuses.add(found("x"), ONE) is None
 
 
-def test_a_twin_that_the_store_has_with_another_content_is_none(bench: Bench) -> None:
+def test_a_stored_file_with_another_content_by_now_is_not_reused(bench: Bench) -> None:
     bench.store.kept.clear()
-    with ReuseBatch(bench.batches, bench.hand(Ingest(found("x")))) as gathering:
-        assert gathering.add(found("x"), ONE) is None
+    with ReuseBatch(bench.changes, bench.batch(Ingest(found("x")))) as reuses:
+        assert reuses.add(found("x"), ONE) is None

@@ -1,5 +1,3 @@
-"""Breakers: what is held while a dependency fails, who tries, and which file is to blame."""
-
 from __future__ import annotations
 
 import pytest
@@ -35,15 +33,13 @@ def breakers(clock: Clock) -> CircuitBreakers:
     return CircuitBreakers(clock=clock)
 
 
-def test_nothing_is_held_while_all_works(breakers: CircuitBreakers) -> None:
+def test_no_job_is_held_while_all_dependencies_work(breakers: CircuitBreakers) -> None:
     breakers.succeeded("store", "a")
     assert not breakers.holds()
     assert (breakers.open_circuit, breakers.trips) == (None, 0)
 
 
-def test_while_a_dependency_fails_one_file_tries_when_its_time_has_come(
-    breakers: CircuitBreakers, clock: Clock
-) -> None:
+def test_one_trial_job_runs_when_the_wait_is_over(breakers: CircuitBreakers, clock: Clock) -> None:
     assert not breakers.trip("store", DOWN, "a")
     assert breakers.open_circuit is not None
     assert (breakers.open_circuit.dependency, breakers.open_circuit.message) == ("store", "no endpoint")
@@ -64,7 +60,7 @@ def test_while_a_dependency_fails_one_file_tries_when_its_time_has_come(
     assert breakers.open_circuit is None
 
 
-def test_a_trial_that_tells_nothing_lets_another_try(breakers: CircuitBreakers, clock: Clock) -> None:
+def test_a_trial_without_a_result_allows_another_trial(breakers: CircuitBreakers, clock: Clock) -> None:
     breakers.trip("store", DOWN, "a")
     clock.now += FIRST_WAIT_SECONDS
     assert not breakers.holds()
@@ -73,7 +69,7 @@ def test_a_trial_that_tells_nothing_lets_another_try(breakers: CircuitBreakers, 
     assert [breakers.holds(), breakers.holds()] == [False, True]
 
 
-def test_waits_grow_to_the_longest_and_never_end(breakers: CircuitBreakers, clock: Clock) -> None:
+def test_waits_grow_to_the_longest_and_retries_never_end(breakers: CircuitBreakers, clock: Clock) -> None:
     for _ in range(200):
         breakers.trip("store", DOWN, "a")
         clock.now += MAX_WAIT_SECONDS
@@ -85,7 +81,7 @@ def test_waits_grow_to_the_longest_and_never_end(breakers: CircuitBreakers, cloc
     assert breakers.holds()
 
 
-def test_those_that_were_under_way_make_the_wait_no_longer(breakers: CircuitBreakers, clock: Clock) -> None:
+def test_late_failures_do_not_lengthen_the_wait(breakers: CircuitBreakers, clock: Clock) -> None:
     for file_id in "abcdefgh":
         breakers.trip("store", DOWN, file_id)
     assert breakers.trips == 1
@@ -105,16 +101,14 @@ def test_no_file_is_to_blame_while_nothing_passes(breakers: CircuitBreakers) -> 
     assert not any(breakers.trip("embedding", DOWN, file_id) for _ in range(50) for file_id in "ab")
 
 
-def test_files_that_trip_are_forgotten_beyond_a_bound(
-    breakers: CircuitBreakers, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_number_of_remembered_files_is_bounded(breakers: CircuitBreakers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(circuit_breakers, "MAX_REMEMBERED_FILES", 3)
     for number in range(100):
         breakers.trip("store", DOWN, str(number))
     assert len(breakers._breakers["store"].blamed) == 3
 
 
-def test_each_dependency_has_a_breaker(breakers: CircuitBreakers, clock: Clock) -> None:
+def test_each_dependency_has_its_own_breaker(breakers: CircuitBreakers, clock: Clock) -> None:
     breakers.trip("store", DOWN, "a")
     clock.now += 1
     breakers.trip("embedding", OSError("elsewhere"), "b")
@@ -124,7 +118,7 @@ def test_each_dependency_has_a_breaker(breakers: CircuitBreakers, clock: Clock) 
     assert breakers.holds()
 
 
-def test_without_anything_to_try_it_rests(breakers: CircuitBreakers, clock: Clock) -> None:
+def test_due_breakers_can_be_closed_without_a_trial(breakers: CircuitBreakers, clock: Clock) -> None:
     breakers.trip("store", DOWN, "a")
     breakers.close_due()
     assert breakers.open_circuit is not None
@@ -134,7 +128,7 @@ def test_without_anything_to_try_it_rests(breakers: CircuitBreakers, clock: Cloc
 
 
 @given(st.lists(st.tuples(st.sampled_from(["trip", "succeed", "wait", "job", "end"]), st.sampled_from("abc"))))
-def test_in_any_order_one_job_alone_is_begun_while_a_breaker_is_open(steps: list[tuple[str, str]]) -> None:
+def test_in_any_order_of_calls_only_one_trial_runs(steps: list[tuple[str, str]]) -> None:
     clock = Clock()
     breakers, under_way = CircuitBreakers(clock=clock), set[str]()
     trials = 0

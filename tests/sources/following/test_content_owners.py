@@ -1,5 +1,3 @@
-"""Which stored file a text is taken from; that one content is read once at a time, in a pipeline that runs."""
-
 from __future__ import annotations
 
 import threading
@@ -27,7 +25,7 @@ def found(key: str, name: str | None = None) -> FoundFile:
 
 
 class Bench:
-    """Stored files of one content, and a pool without threads."""
+    """Stored files with one content, and a pool without threads."""
 
     def __init__(self, folder: Path, *stored: str) -> None:
         self.pool: WorkerPool[Job] = WorkerPool(lambda *_: None, threads=0, name="owners", on_change=lambda: None)
@@ -42,7 +40,7 @@ class Bench:
             pass
 
 
-def test_a_missing_file_moves_once_and_a_third_with_the_content_waits_for_that(tmp_path: Path) -> None:
+def test_a_missing_file_moves_once_and_a_third_file_waits_for_the_move(tmp_path: Path) -> None:
     bench = Bench(tmp_path, "a")
     bench.owners.missing = {"a"}
     bench.begin("b", "c")
@@ -69,11 +67,11 @@ def test_a_file_that_others_copy_from_does_not_move_away(tmp_path: Path) -> None
     assert bench.owners.find(found("d"), ONE) == StoredCopy("a", moves=True)
 
 
-def test_a_content_that_is_read_is_waited_for_and_by_another_name_is_read_too(tmp_path: Path) -> None:
+def test_files_wait_for_a_content_that_is_being_ingested_unless_the_suffix_differs(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.begin("a", "b", "c")
     assert bench.owners.find(found("a"), ONE) is None
-    assert bench.owners.find(found("a"), ONE) is None  # asked again, it does not wait for itself
+    assert bench.owners.find(found("a"), ONE) is None  # a file does not wait for itself
     assert bench.owners.find(found("b"), ONE) == Deferred("a")
     assert bench.owners.find(found("c", "c.md"), ONE) is None
     bench.owners.end_ingesting("a")
@@ -83,8 +81,9 @@ def test_a_content_that_is_read_is_waited_for_and_by_another_name_is_read_too(tm
 # -- in a pipeline -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_one_content_under_many_names_at_once_is_embedded_and_fetched_once(tmp_path: Path, workers: int) -> None:
+def test_one_content_under_many_names_is_embedded_once(tmp_path: Path, workers: int) -> None:
     with following(tmp_path, workers=workers, start=False) as run:
         for number in range(30):
             run.source.write(f"f{number:02}", "the same")
@@ -95,7 +94,8 @@ def test_one_content_under_many_names_at_once_is_embedded_and_fetched_once(tmp_p
         assert sorted(set(run.source.fetched)) == sorted(run.source.fetched)
 
 
-def test_who_waits_holds_no_worker(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_deferred_file_blocks_no_worker(tmp_path: Path) -> None:
     go = threading.Event()
     with following(tmp_path, workers=2, start=False) as run:
         for key in "abcde":
@@ -119,7 +119,7 @@ def test_who_waits_holds_no_worker(tmp_path: Path) -> None:
         assert run.test.embedder.embedded == 2
 
 
-def test_where_the_first_fails_the_next_does_the_work_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_the_first_file_fails_the_next_is_ingested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(circuit_breakers, "FIRST_WAIT_SECONDS", 0.05)
     failed = threading.Event()
     with following(tmp_path, workers=2, start=False) as run:
@@ -137,7 +137,7 @@ def test_where_the_first_fails_the_next_does_the_work_itself(tmp_path: Path, mon
         assert (failed.is_set(), run.test.embedder.embedded, len(run.store.kept)) == (True, 1, 3)
 
 
-def test_a_pipeline_with_files_that_wait_can_be_stopped_and_goes_on_after_it(tmp_path: Path) -> None:
+def test_a_pipeline_with_deferred_files_can_be_stopped_and_restarted(tmp_path: Path) -> None:
     store = MemoryStore()
     with following(tmp_path, store, start=False) as run:
         for key in "abc":

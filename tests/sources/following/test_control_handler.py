@@ -1,4 +1,4 @@
-"""What people ask of a running pipeline, on one that runs; and at random, against random changes."""
+"""Control requests to a running pipeline: single ones, and random sequences with random changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def refused(run: Following, action: Action, file_id: str | None = None) -> str:
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Following]:
-    """A pipeline of one worker with the files a to d, of which the first is being fetched."""
+    """A pipeline of one worker with the files a to d, of which the first is being downloaded."""
     with following(tmp_path, workers=1, start=False) as run:
         for key in "abcd":
             run.source.write(key, f"text of {key}")
@@ -48,7 +48,8 @@ def held(tmp_path: Path) -> Iterator[Following]:
 # -- pause and resume --------------------------------------------------------------------------------------------------
 
 
-def test_a_pause_lets_what_is_in_flight_end_and_begins_nothing_until_it_is_over(held: Following) -> None:
+@pytest.mark.slow
+def test_a_pause_lets_files_in_flight_finish_and_starts_nothing_new(held: Following) -> None:
     held.ask(Action.PAUSE)
     held.wait_status("paused")
     state = held.state()
@@ -56,7 +57,7 @@ def test_a_pause_lets_what_is_in_flight_end_and_begins_nothing_until_it_is_over(
     assert str(state.get("paused_since")).endswith("+00:00")
     held.source.hold.set()
     held.wait(lambda: held.state()["total_processed"] == 1 and held.state()["files_queued"] == 3)
-    looks = held.source.looks
+    scans = held.source.scans
     held.ask(Action.PAUSE)
     held.source.write("e", "new")
     held.wait(lambda: held.pipeline._pool.busy == 0)
@@ -64,26 +65,26 @@ def test_a_pause_lets_what_is_in_flight_end_and_begins_nothing_until_it_is_over(
     held.ask(Action.RESUME)
     held.ask(Action.RESUME)
     held.wait_idle(processed=5)
-    assert held.source.looks > looks
+    assert held.source.scans > scans
     assert held.state().get("paused_since") is None
 
 
-def test_a_pause_ends_a_look_under_way_and_resuming_begins_it_anew(tmp_path: Path) -> None:
+def test_a_pause_aborts_a_scan_and_resuming_repeats_it(tmp_path: Path) -> None:
     with following(tmp_path, start=False, interval=3600.0) as run:
         run.source.write("a", "one")
-        run.source.hold_look.clear()
+        run.source.hold_scan.clear()
         run.thread.start()
-        assert run.source.holding_look.wait(20)
+        assert run.source.scan_held.wait(20)
         run.ask(Action.PAUSE)
         run.wait_status("paused")
         assert (run.state()["is_checking"], run.state()["last_check_time"]) == (False, None)
-        run.source.hold_look.set()
+        run.source.hold_scan.set()
         assert refused(run, Action.CHECK) == "the pipeline is paused: resume it first"
         run.ask(Action.RESUME)
         run.wait_idle(processed=1)
 
 
-def test_a_pause_that_is_over_before_anyone_saw_it_leaves_nobody_waiting(tmp_path: Path) -> None:
+def test_a_very_short_pause_leaves_no_worker_waiting(tmp_path: Path) -> None:
     with following(tmp_path, interval=3600.0) as run:
         run.wait_status("idle")
         for number in range(20):
@@ -95,16 +96,16 @@ def test_a_pause_that_is_over_before_anyone_saw_it_leaves_nobody_waiting(tmp_pat
         run.wait_idle(processed=20)
 
 
-def test_a_look_that_a_short_pause_has_ended_is_begun_anew(tmp_path: Path) -> None:
+def test_a_scan_aborted_by_a_short_pause_is_repeated(tmp_path: Path) -> None:
     with following(tmp_path, interval=3600.0) as run:
         run.wait_status("idle")
-        look = run.source.scan
+        scan = run.source.scan
 
         def paused_meanwhile(check: Callable[[], None]) -> Snapshot:
-            run.source.scan = look  # type: ignore[method-assign]
+            run.source.scan = scan  # type: ignore[method-assign]
             run.ask(Action.PAUSE)
             try:
-                return look(check)
+                return scan(check)
             finally:
                 run.ask(Action.RESUME)
 
@@ -114,10 +115,11 @@ def test_a_look_that_a_short_pause_has_ended_is_begun_anew(tmp_path: Path) -> No
         run.wait_idle(processed=1)
 
 
+@pytest.mark.slow
 def test_a_paused_pipeline_can_be_stopped_and_runs_after_a_restart(tmp_path: Path) -> None:
     with following(tmp_path, start=False) as run:
         run.source.write("a", "one")
-        run.ask(Action.PAUSE)  # before it runs at all
+        run.ask(Action.PAUSE)  # before the pipeline runs
         run.thread.start()
         run.wait_status("paused")
         run.end()
@@ -128,7 +130,7 @@ def test_a_paused_pipeline_can_be_stopped_and_runs_after_a_restart(tmp_path: Pat
         again.wait_idle(processed=1)
 
 
-def test_a_pause_while_the_source_is_away_shows_the_pause_and_then_the_trouble_again(tmp_path: Path) -> None:
+def test_a_pause_while_the_source_is_unavailable_shows_the_pause_then_the_error_again(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.source.down = SourceUnavailableError("Drive does not answer", 3600.0)
         run.wait_status("error")
@@ -158,7 +160,7 @@ def test_a_single_pass_cannot_be_paused(tmp_path: Path) -> None:
 # -- check -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_check_is_made_at_once(tmp_path: Path) -> None:
+def test_a_requested_scan_starts_at_once(tmp_path: Path) -> None:
     with following(tmp_path, interval=3600.0) as run:
         run.wait_status("idle")
         run.source.write("a", "one")
@@ -169,7 +171,7 @@ def test_a_check_is_made_at_once(tmp_path: Path) -> None:
 # -- retry -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_failed_file_is_tried_again_at_once_as_another_attempt_with_all_its_tries(tmp_path: Path) -> None:
+def test_a_retry_starts_at_once_as_another_attempt_and_resets_the_waits(tmp_path: Path) -> None:
     with following(tmp_path, interval=3600.0) as run:
         run.source.errors["a"] = DamagedError("a.txt came damaged")
         run.source.write("a", "one")
@@ -184,7 +186,7 @@ def test_a_failed_file_is_tried_again_at_once_as_another_attempt_with_all_its_tr
         assert run.state()["files_completed"][-1]["attempt"] == 4
 
 
-def test_a_file_that_failed_for_good_can_be_tried_again_before_all_that_wait(tmp_path: Path) -> None:
+def test_a_file_that_failed_for_good_can_be_retried_before_the_queue(tmp_path: Path) -> None:
     with following(tmp_path, workers=1, interval=3600.0) as run:
         run.source.write("z", "corrupt")
         run.ask(Action.CHECK)
@@ -194,19 +196,19 @@ def test_a_file_that_failed_for_good_can_be_tried_again_before_all_that_wait(tmp
             run.source.write(key, key)
         run.ask(Action.CHECK)
         run.wait_held()
-        run.source.texts["z"] = "mended"  # a better source, say: the version is the same
+        run.source.texts["z"] = "mended"  # the version stays the same
         run.ask(Action.RETRY, "z")
         run.ask(Action.RETRY, "z")
         run.wait(lambda: run.rows()["z"].retry_at == 0.0)
-        run.wait_look()  # it keeps its place
+        run.wait_scan()  # the file keeps its place
         run.source.hold.set()
         run.wait_idle(processed=4)
         assert run.source.fetched == ["z", "a", "z", "b", "c"]
 
 
-def test_something_that_could_not_be_read_is_looked_at_again(tmp_path: Path) -> None:
+def test_an_unreadable_entry_can_be_retried(tmp_path: Path) -> None:
     with following(tmp_path, interval=3600.0, start=False) as run:
-        run.source.unreadable["a"] = Unreadable("a", "a.txt", "can't be looked at", is_error=True)
+        run.source.unreadable["a"] = Unreadable("a", "a.txt", "can't be accessed", is_error=True)
         run.source.unreadable["b"] = Unreadable("b", "b", "a map has no text", is_error=False)
         run.thread.start()
         run.wait(lambda: (s := run.state())["total_failed"] == 1 and s["total_skipped"] == 1)
@@ -219,7 +221,7 @@ def test_something_that_could_not_be_read_is_looked_at_again(tmp_path: Path) -> 
         run.wait_idle(processed=1)
 
 
-def test_a_retry_asked_for_as_the_failure_is_told_is_kept_until_the_job_is_over(
+def test_a_retry_requested_when_the_failure_is_reported_waits_for_the_end_of_the_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended, release = threading.Event(), threading.Event()
@@ -239,12 +241,13 @@ def test_a_retry_asked_for_as_the_failure_is_told_is_kept_until_the_job_is_over(
         assert run.state()["total_failed"] == 1
         run.source.texts["a"] = "mended"
         run.ask(Action.RETRY, "a")
-        run.wait_look()  # the request was taken
+        run.wait_scan()  # after it the request has been taken
         release.set()
         run.wait_idle(processed=1)
 
 
-def test_a_retry_while_the_source_is_away_is_kept_for_when_it_is_back(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_retry_while_the_source_is_unavailable_waits_until_it_is_back(tmp_path: Path) -> None:
     with following(tmp_path, interval=0.3) as run:
         run.source.write("a", "corrupt")
         run.wait(lambda: run.state()["total_failed"] == 1)
@@ -257,7 +260,7 @@ def test_a_retry_while_the_source_is_away_is_kept_for_when_it_is_back(tmp_path: 
         run.wait_idle(processed=1)
 
 
-def test_a_file_that_failed_as_the_last_process_ended_can_be_asked_for_and_its_pause_is_over(tmp_path: Path) -> None:
+def test_a_file_interrupted_by_the_last_process_can_be_retried(tmp_path: Path) -> None:
     own = {"paused_since": "2026-01-01T00:00:00.000+00:00"}
     in_flight = (FileRecord("b.txt", "b"), FileRecord("gone.txt", "gone"))
     saved = SavedState("x", "google_drive", "before", 9, {}, own, FileTotals(), in_flight=in_flight)
@@ -265,21 +268,21 @@ def test_a_file_that_failed_as_the_last_process_ended_can_be_asked_for_and_its_p
         core_of(run.status).attach(Recorder(), lambda _: saved)
         for key in "ab":
             run.source.write(key, key)
-        run.source.hold_look.clear()
+        run.source.hold_scan.clear()
         run.thread.start()
-        assert run.source.holding_look.wait(20)
+        assert run.source.scan_held.wait(20)
         assert run.state().get("paused_since") is None
         run.ask(Action.RETRY, "b")
         run.ask(Action.RETRY, "gone")
         run.wait(lambda: not run.control._waiting)
-        run.source.hold_look.set()
+        run.source.hold_scan.set()
         run.wait_idle(processed=2)
         assert [(file["id"], file["attempt"]) for file in run.files("completed")] == [("b", 2), ("a", 1)]
         assert refused(run, Action.RETRY, "b") == "b.txt has not failed"
         assert refused(run, Action.RETRY, "gone") == "no file with the id 'gone' is known"
 
 
-def test_what_cannot_be_tried_again_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_refused_retry_gives_a_one_line_reason(tmp_path: Path) -> None:
     with following(tmp_path, start=False) as run:
         assert refused(run, Action.RETRY, "a") == "the pipeline is still starting"
         run.source.write("a", "one", "report.txt")
@@ -298,7 +301,8 @@ def test_what_cannot_be_tried_again_is_told_in_one_line(tmp_path: Path) -> None:
 # -- cancel ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_cancelled_file_is_left_at_once_and_done_after_all_others_as_another_attempt(held: Following) -> None:
+@pytest.mark.slow
+def test_a_cancelled_file_stops_at_once_and_comes_last_as_another_attempt(held: Following) -> None:
     held.ask(Action.CANCEL, "a")
     held.wait(lambda: held.in_flight().get("a") == ("waiting", 1) and "b" in held.in_flight())
     # Each file is counted once: "a" is in flight, "c" and "d" are queued.
@@ -310,37 +314,37 @@ def test_a_cancelled_file_is_left_at_once_and_done_after_all_others_as_another_a
     assert (held.state()["total_failed"], held.state()["files_in_flight"]) == (0, 0)
 
 
-def test_a_file_that_was_put_back_and_settles_is_in_flight_and_not_queued(held: Following) -> None:
+def test_a_put_back_file_that_waits_for_stability_is_in_flight_and_not_queued(held: Following) -> None:
     held.pipeline._stability.seconds = 3600.0
     held.source.files["a"] = held.source.files["a"]._replace(version="newer", modified_at=time.time())
     held.source.hold.set()
     held.wait(lambda: held.state()["total_processed"] == 3 and held.in_flight() == {"a": ("waiting", 1)})
-    held.wait_look()
+    held.wait_scan()
     held.wait(lambda: held.state()["files_queued"] == 0)
     assert (held.pipeline._waiting, held.state()["status"]) == (1, "processing")
 
 
-def test_a_queued_file_that_is_cancelled_goes_to_the_end_and_stays_there_over_further_looks(held: Following) -> None:
+def test_a_cancelled_queued_file_stays_last_over_further_scans(held: Following) -> None:
     held.ask(Action.CANCEL, "b")
     held.source.write("e", "text of e")
     held.wait(lambda: held.state()["files_queued"] == 4)
-    held.wait_look()
+    held.wait_scan()
     held.source.hold.set()
     held.wait_idle(processed=5)
     assert [file["id"] for file in held.files("completed")] == ["a", "c", "d", "e", "b"]
 
 
-def test_a_cancelled_file_that_is_deleted_then_is_in_flight_no_more(held: Following) -> None:
+def test_a_cancelled_file_that_is_then_deleted_leaves_the_flight(held: Following) -> None:
     held.ask(Action.CANCEL, "a")
     held.wait(lambda: held.in_flight().get("a") == ("waiting", 1))
     held.source.remove("a")
-    held.wait_look()
+    held.wait_scan()
     held.source.hold.set()
     held.wait_idle(processed=3)
     assert (held.ended("deleted"), held.state()["files_in_flight"]) == (["a"], 0)
 
 
-def test_with_a_pause_a_cancelled_file_stays_out_of_work(held: Following) -> None:
+def test_a_cancelled_file_does_not_start_during_a_pause(held: Following) -> None:
     held.ask(Action.PAUSE)
     held.ask(Action.CANCEL, "a")
     held.wait(lambda: held.in_flight() == {"a": ("waiting", 1)} and held.pipeline._pool.busy == 0)
@@ -350,6 +354,7 @@ def test_with_a_pause_a_cancelled_file_stays_out_of_work(held: Following) -> Non
     assert [file["id"] for file in held.files("completed")] == ["b", "c", "d", "a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["extracting", "embedding"])
 def test_a_file_can_be_cancelled_in_every_stage(tmp_path: Path, stage: str) -> None:
     with following(tmp_path, workers=1, start=False) as run:
@@ -376,7 +381,7 @@ def test_a_file_can_be_cancelled_in_every_stage(tmp_path: Path, stage: str) -> N
         assert run.store.writes == {"a": 1, "b": 1}
 
 
-def test_the_only_file_can_be_cancelled_also_in_a_single_pass(tmp_path: Path) -> None:
+def test_the_only_file_of_a_single_pass_can_be_cancelled(tmp_path: Path) -> None:
     with following(tmp_path, single=True, start=False) as run:
         run.source.write("a", "one")
         run.source.hold.clear()
@@ -400,10 +405,10 @@ def test_a_cancelled_file_survives_a_stop(held: Following, tmp_path: Path) -> No
         again.wait_idle(processed=4)
 
 
-# -- nobody waits for the pipeline -------------------------------------------------------------------------------------
+# -- requests do not wait for the pipeline -----------------------------------------------------------------------------
 
 
-def test_who_asks_does_not_wait_for_a_pipeline_that_is_busy_with_its_plan(held: Following) -> None:
+def test_requests_do_not_wait_for_a_pipeline_that_is_planning(held: Following) -> None:
     asked = threading.Event()
 
     def ask() -> None:
@@ -434,13 +439,14 @@ STEPS = st.one_of(
     st.tuples(st.just("mended"), KEYS),
     st.tuples(st.sampled_from([Action.RETRY, Action.CANCEL]), KEYS),
     st.tuples(st.sampled_from([Action.PAUSE, Action.RESUME, Action.CHECK]), st.none()),
-    st.tuples(st.sampled_from(["hold", "go", "down", "up", "busy", "look"]), st.none()),
+    st.tuples(st.sampled_from(["hold", "go", "down", "up", "busy", "scan"]), st.none()),
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, min_size=5, max_size=40))
-def test_whatever_is_asked_and_whatever_happens_meanwhile_the_store_ends_up_right(
+def test_any_sequence_of_requests_and_events_leaves_the_store_correct(
     monkeypatch: pytest.MonkeyPatch, steps: list[tuple[str, str | None]]
 ) -> None:
     monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.05)
@@ -450,7 +456,7 @@ def test_whatever_is_asked_and_whatever_happens_meanwhile_the_store_ends_up_righ
     with tempfile.TemporaryDirectory() as folder, following(Path(folder), interval=0.05) as run:
         for step, key in steps:
             _do(run, step, key)
-        # Trouble is over, and nobody asks for anything any more.
+        # No more errors and no more requests.
         _do(run, "up", None)
         _do(run, "go", None)
         run.source.errors.clear()
@@ -478,7 +484,7 @@ def _do(run: Following, step: str, key: str | None) -> None:
         try:
             run.ask(step, key)
         except ControlError:
-            pass  # refused is an answer too
+            pass  # a refusal is a valid answer
         return
     known = source.files.get(key or "")
     events: dict[str, Callable[[], object]] = {
@@ -487,7 +493,7 @@ def _do(run: Following, step: str, key: str | None) -> None:
         "down": lambda: setattr(source, "down", SourceUnavailableError("away", 0.05)),
         "up": lambda: setattr(source, "down", None),
         "busy": lambda: source.holding.wait(0.05),
-        "look": lambda: source.hold_look.wait(0.05),
+        "scan": lambda: source.hold_scan.wait(0.05),
         "write": lambda: source.write(key or "", f"text {len(source.texts)} {source._versions}"),
         "corrupt": lambda: source.write(key or "", "corrupt"),
         "remove": lambda: source.remove(key or ""),

@@ -1,5 +1,3 @@
-"""Deaths of the process during the work on a file: counted before, told apart, and the end of a crash loop."""
-
 from __future__ import annotations
 
 import os
@@ -29,52 +27,52 @@ def started(folder: Path) -> Iterator[CrashCounter]:
 
 
 def die_in(folder: Path, *files: FoundFile) -> None:
-    """Leave the state as a process leaves it that is killed while these files are worked on."""
-    with started(folder) as deaths:
+    """Leave the state of a process that was killed while these files were in work."""
+    with started(folder) as crashes:
         for one in files:
-            deaths._ledger.mark_started(one.file_id, one.version, deaths._crashes(one))
+            crashes._ledger.mark_started(one.file_id, one.version, crashes._crashes(one))
 
 
-def test_work_that_ends_in_any_way_is_no_death(tmp_path: Path) -> None:
-    with started(tmp_path) as deaths:
-        with deaths.count(file("a")):
+def test_work_that_ends_in_any_way_counts_no_crash(tmp_path: Path) -> None:
+    with started(tmp_path) as crashes:
+        with crashes.count(file("a")):
             pass
-        with pytest.raises(RuntimeError), deaths.count(file("b")):
+        with pytest.raises(RuntimeError), crashes.count(file("b")):
             raise RuntimeError
-    with started(tmp_path) as deaths:
-        assert not deaths.is_suspect(file("a"))
-        assert not deaths.is_suspect(file("b"))
+    with started(tmp_path) as crashes:
+        assert not crashes.is_suspect(file("a"))
+        assert not crashes.is_suspect(file("b"))
 
 
-def test_after_three_deaths_a_file_fails_until_it_changes_or_somebody_asks(tmp_path: Path) -> None:
+def test_after_three_crashes_a_file_fails_until_it_changes_or_is_retried(tmp_path: Path) -> None:
     for _ in range(MAX_CRASHES):
-        with started(tmp_path) as deaths:
-            deaths.check(file("a"))
+        with started(tmp_path) as crashes:
+            crashes.check(file("a"))
         die_in(tmp_path, file("a"))
-    for _ in range(2):  # it is remembered over starts
-        with started(tmp_path) as deaths, pytest.raises(ProcessDiedError, match=r"a\.txt: the process died 3 times"):
-            deaths.check(file("a"))
-    with started(tmp_path) as deaths:
-        deaths.check(file("a", "v2"))
-        deaths.clear("a")
-        deaths.check(file("a"))
+    for _ in range(2):  # the count survives restarts
+        with started(tmp_path) as crashes, pytest.raises(ProcessDiedError, match=r"a\.txt: the process died 3 times"):
+            crashes.check(file("a"))
+    with started(tmp_path) as crashes:
+        crashes.check(file("a", "v2"))
+        crashes.clear("a")
+        crashes.check(file("a"))
 
 
-def test_a_stop_that_is_cut_short_is_no_death(tmp_path: Path) -> None:
-    with started(tmp_path) as deaths:
-        deaths._ledger.mark_started("a", "v1", 0)
-        deaths.stop_counting()
-    with started(tmp_path) as deaths:
-        assert not deaths.is_suspect(file("a"))
+def test_a_kill_during_a_stop_counts_no_crash(tmp_path: Path) -> None:
+    with started(tmp_path) as crashes:
+        crashes._ledger.mark_started("a", "v1", 0)
+        crashes.stop_counting()
+    with started(tmp_path) as crashes:
+        assert not crashes.is_suspect(file("a"))
 
 
-def test_what_was_under_way_at_a_death_is_suspect_until_it_has_come_to_an_end(tmp_path: Path) -> None:
+def test_a_file_in_work_at_a_crash_is_suspect_until_its_work_ends(tmp_path: Path) -> None:
     die_in(tmp_path, file("a"), file("poison"))
-    with started(tmp_path) as deaths:
-        assert deaths.is_suspect(file("a"))
-        assert not deaths.is_suspect(file("b"))
-        deaths.clear("a")
-        assert not deaths.is_suspect(file("a"))
+    with started(tmp_path) as crashes:
+        assert crashes.is_suspect(file("a"))
+        assert not crashes.is_suspect(file("b"))
+        crashes.clear("a")
+        assert not crashes.is_suspect(file("a"))
 
 
 PROGRAM = """
@@ -100,11 +98,12 @@ with following(Path(sys.argv[1]), store, workers=2, start=False) as run:
     run.thread.start()
     run.wait(lambda: run.state()["status"] == "idle", 60)
     print("idle", sorted(store.texts()), [f["name"] for f in run.state()["files_failed"]], flush=True)
-    os._exit(0)  # what the deaths have left in the folder of fetched files is looked at by no one
+    os._exit(0)  # skips the check for leftovers of the crashes
 """
 
 
-def test_a_poison_file_is_no_endless_crash_loop(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_poison_file_causes_no_endless_crash_loop(tmp_path: Path) -> None:
     codes = []
     for _ in range(MAX_CRASHES + 1):
         ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""The brake on mass deletion, by examples and by a machine that plays scans, confirmations and outages."""
+"""The deletion brake, by examples and by a state machine of scans, confirmations and outages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MANY = {f"file {number:03}" for number in range(100)}
 
 
 class Scans:
-    """Scans of one source: what a brake lets go is known no more."""
+    """Scans of one source: files that the brake releases are no longer known."""
 
     def __init__(self, brake: BrakeSettings = DEFAULT_BRAKE, known: Collection[str] = MANY) -> None:
         self.brake = DeletionBrake(brake)
@@ -30,7 +30,7 @@ class Scans:
         return set(deleted)
 
     def is_hasty(self) -> bool:
-        """Return whether another scan is wanted soon."""
+        """Return whether another scan is due soon."""
         return self.brake.needs_rescan
 
 
@@ -38,7 +38,7 @@ def some(count: int) -> set[str]:
     return set(sorted(MANY)[:count])
 
 
-def test_a_file_goes_when_two_scans_in_a_row_have_missed_it() -> None:
+def test_a_file_is_deleted_when_two_scans_in_a_row_miss_it() -> None:
     scans = Scans()
     assert scans.miss({"file 001"}) == set()
     assert scans.is_hasty()
@@ -50,7 +50,7 @@ def test_a_file_goes_when_two_scans_in_a_row_have_missed_it() -> None:
     assert scans.miss({"file 002"}) == set()
 
 
-def test_a_scan_that_failed_in_between_begins_the_count_anew() -> None:
+def test_a_failed_scan_in_between_resets_the_count() -> None:
     scans = Scans()
     scans.miss({"file 001"})
     scans.brake.source_unavailable()
@@ -58,7 +58,7 @@ def test_a_scan_that_failed_in_between_begins_the_count_anew() -> None:
     assert scans.miss({"file 001"}) == {"file 001"}
 
 
-def test_what_the_source_is_sure_of_goes_at_once_and_so_does_what_has_no_text_to_lose() -> None:
+def test_definite_deletions_and_files_without_text_are_released_at_once() -> None:
     scans = Scans()
     assert scans.miss({"file 001", "file 002", "never known"}, definite={"file 001"}) == {"file 001", "never known"}
 
@@ -76,7 +76,7 @@ def test_what_the_source_is_sure_of_goes_at_once_and_so_does_what_has_no_text_to
         (0, 100, 100, 0),
     ],
 )
-def test_the_brake_holds_over_both_limits(max_files: int, max_percent: float, gone: int, held: int) -> None:
+def test_the_brake_holds_only_over_both_limits(max_files: int, max_percent: float, gone: int, held: int) -> None:
     scans = Scans(BrakeSettings(max_files, max_percent))
     scans.miss(some(gone))
     assert (scans.brake.held, scans.brake.known) == (held, 100)
@@ -84,21 +84,21 @@ def test_the_brake_holds_over_both_limits(max_files: int, max_percent: float, go
     assert not scans.is_hasty()
 
 
-def test_the_brake_holds_what_the_source_is_sure_of_too() -> None:
+def test_the_brake_holds_definite_deletions_too() -> None:
     assert Scans().miss(some(50), definite=some(50)) == set()
 
 
-def test_what_is_confirmed_goes_with_the_next_scan_that_misses_it() -> None:
+def test_confirmed_files_are_deleted_by_the_next_scan_that_misses_them() -> None:
     scans = Scans()
     scans.miss(some(50))
     scans.brake.confirm()
     assert scans.miss(some(49)) == some(49)  # one is back
     assert scans.brake.held == 0
-    assert scans.miss({"file 049"}) == set()  # its confirmation is over
+    assert scans.miss({"file 049"}) == set()  # its confirmation has ended
     assert scans.is_hasty()
 
 
-def test_a_confirmation_covers_the_set_that_was_held_and_no_file_beyond_it() -> None:
+def test_a_confirmation_covers_only_the_files_that_were_held() -> None:
     scans = Scans()
     scans.miss(some(30))
     scans.brake.confirm()
@@ -107,7 +107,7 @@ def test_a_confirmation_covers_the_set_that_was_held_and_no_file_beyond_it() -> 
     assert scans.miss(some(80) - some(30)) == set()
 
 
-def test_a_confirmation_holds_for_files_that_were_busy_at_the_next_scan() -> None:
+def test_a_confirmation_stays_valid_for_files_busy_at_the_next_scan() -> None:
     scans = Scans()
     scans.miss(some(50))
     scans.brake.confirm()
@@ -115,7 +115,7 @@ def test_a_confirmation_holds_for_files_that_were_busy_at_the_next_scan() -> Non
     assert scans.miss(some(2)) == some(2)
 
 
-def test_a_confirmation_of_fewer_files_than_are_held_lets_none_go() -> None:
+def test_a_confirmation_of_fewer_files_than_are_held_releases_none() -> None:
     scans = Scans()
     scans.miss(some(30))
     scans.miss(some(90))
@@ -125,11 +125,11 @@ def test_a_confirmation_of_fewer_files_than_are_held_lets_none_go() -> None:
     assert scans.miss(some(90)) == some(90)
 
 
-def test_files_that_come_back_slowly_do_not_release_the_many_that_are_still_gone() -> None:
+def test_files_that_come_back_slowly_do_not_release_the_many_still_missing() -> None:
     scans = Scans(known={f"file {number:03}" for number in range(1000)})
     everything = sorted(scans.known)
     scans.miss(set(everything[:300]))
-    for left in (250, 150, 26):  # under 20 % of all by now
+    for left in (250, 150, 26):  # less than 20 % of all by now
         assert scans.miss(set(everything[:left])) == set()
         assert scans.brake.held == left
     scans.miss(set(everything[:25]))
@@ -137,14 +137,14 @@ def test_files_that_come_back_slowly_do_not_release_the_many_that_are_still_gone
     assert scans.miss(set(everything[:25])) == set(everything[:25])
 
 
-def test_files_that_come_beside_a_held_set_do_not_release_it() -> None:
+def test_new_files_do_not_release_a_held_set() -> None:
     scans = Scans()
     scans.miss(some(30))
     scans.known |= {f"new {number}" for number in range(100)}
     assert (scans.miss(some(30)), scans.miss(some(30)), scans.brake.held) == (set(), set(), 30)
 
 
-def test_files_that_come_back_release_the_brake_and_the_rest_is_looked_for_twice_more() -> None:
+def test_when_files_come_back_the_rest_must_be_missed_twice_more() -> None:
     scans = Scans()
     scans.miss(some(50))
     assert scans.miss(some(10)) == set()
@@ -152,7 +152,7 @@ def test_files_that_come_back_release_the_brake_and_the_rest_is_looked_for_twice
     assert scans.miss(some(10)) == some(10)
 
 
-def test_a_confirmation_given_in_advance_covers_the_first_scan_alone_and_needs_a_second_look() -> None:
+def test_a_confirmation_in_advance_covers_only_the_first_scan_and_needs_a_second_one() -> None:
     scans = Scans(BrakeSettings(confirm_first=True))
     assert scans.miss(some(50)) == set()
     assert (scans.brake.held, scans.is_hasty()) == (0, True)
@@ -174,7 +174,7 @@ KEYS = st.sampled_from("abcdefghij")
 
 
 class Source(RuleBasedStateMachine):
-    """Files come and go, scans fail or not, people confirm: no text is lost that should not be."""
+    """Files come and go, scans fail, people confirm: no text is deleted that must be kept."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class Source(RuleBasedStateMachine):
         self.there: set[str] = set()
         self.known: set[str] = set()
         self.busy: set[str] = set()
-        self.sure: set[str] = set()
+        self.definite: set[str] = set()
         self.missed_last: set[str] = set()
         self.held: set[str] = set()
         self.confirmed: set[str] = set()
@@ -191,13 +191,13 @@ class Source(RuleBasedStateMachine):
     @rule(keys=st.sets(KEYS))
     def add(self, keys: set[str]) -> None:
         self.there |= keys
-        self.sure -= keys
+        self.definite -= keys
 
     @rule(keys=st.sets(KEYS), sure=st.booleans())
     def remove(self, keys: set[str], sure: bool) -> None:
         self.there -= keys
         if sure:
-            self.sure |= keys
+            self.definite |= keys
 
     @rule(keys=st.sets(KEYS, max_size=2))
     def work(self, keys: set[str]) -> None:
@@ -216,9 +216,9 @@ class Source(RuleBasedStateMachine):
     @rule()
     def scan(self) -> None:
         gone = self.known - self.there - self.busy
-        deleted = set(self.brake.release(sorted(gone), self.known, self.busy, self.sure.__contains__))
+        deleted = set(self.brake.release(sorted(gone), self.known, self.busy, self.definite.__contains__))
         assert deleted <= gone
-        assert deleted <= self.missed_last | self.sure, "a text went after one look"
+        assert deleted <= self.missed_last | self.definite, "a text was deleted after one scan"
         rest = gone - self.confirmed
         beyond = len(rest) > 2 and len(rest) > 0.3 * len(self.known - self.confirmed)
         beyond = beyond or len(rest & self.held) > 2
@@ -244,4 +244,4 @@ class Source(RuleBasedStateMachine):
 
 
 Source.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
-TestSource = Source.TestCase
+TestSource = pytest.mark.slow(Source.TestCase)

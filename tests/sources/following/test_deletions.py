@@ -1,4 +1,4 @@
-"""Deletions of a pipeline that runs: looked for twice, and held where they are too many until someone confirms them."""
+"""Deletions by a running pipeline: after a second scan, and held if there are too many."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rag_pipeline.status.control import Action, ControlError
 from tests.sources.following.memory_source import Following, following
 from tests.sources.memory_stages import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 COUNT = 40
 ALL = [f"id{number:02}" for number in range(COUNT)]
 
@@ -21,12 +23,12 @@ ALL = [f"id{number:02}" for number in range(COUNT)]
 def fill(run: Following, ids: list[str] = ALL) -> None:
     for key in ids:
         run.source.write(key, f"text of {key}")
-    # The same versions in each life.
+    # The same versions in each run.
     run.source._versions = 1000
 
 
 def lose(run: Following, ids: list[str]) -> None:
-    """Take files out of the source, in one step: no scan sees half of it."""
+    """Remove files from the source at once, so that no scan sees half of it."""
     run.source.files = {key: file for key, file in run.source.files.items() if key not in ids}
 
 
@@ -50,21 +52,21 @@ def full(tmp_path: Path) -> Iterator[Following]:
         yield run
 
 
-def test_too_many_deletions_at_once_are_held_and_all_other_work_goes_on(full: Following) -> None:
+def test_too_many_deletions_are_held_and_other_work_goes_on(full: Following) -> None:
     lose(full, ALL[:30])
     full.source.write("new", "a new file")
     full.source.write(ALL[-1], "a changed file")
     full.wait(lambda: full.attempts().total_processed == COUNT + 2)
     full.wait(lambda: held(full) == ("error", 30, message(full, 30, COUNT + 1)))
-    full.wait_look()
-    full.wait_look()
+    full.wait_scan()
+    full.wait_scan()
     assert held(full)[0] == "error"
     assert full.store.texts().keys() == {*ALL, "new"}
     assert full.store.texts()[ALL[-1]] == ["a changed file"]
     assert full.state()["total_deleted"] == 0
 
 
-def test_held_deletions_are_done_once_they_are_confirmed(full: Following) -> None:
+def test_held_deletions_are_done_once_confirmed(full: Following) -> None:
     lose(full, ALL[:30])
     full.wait(lambda: held(full)[1] == 30)
     full.ask(Action.CONFIRM)
@@ -72,22 +74,22 @@ def test_held_deletions_are_done_once_they_are_confirmed(full: Following) -> Non
     assert full.store.texts().keys() == set(ALL[30:])
 
 
-def test_a_confirmation_covers_what_was_held_and_no_file_that_went_after_it(full: Following) -> None:
+def test_a_confirmation_does_not_cover_files_missed_later(full: Following) -> None:
     lose(full, ALL[:12])
     full.pipeline._brake._settings = BrakeSettings(5, 20)
     full.wait(lambda: held(full)[1] == 12)
-    look = full.source.scan
+    scan = full.source.scan
 
     def lose_more(check: object) -> object:
-        full.source.scan = look  # type: ignore[method-assign]
+        full.source.scan = scan  # type: ignore[method-assign]
         lose(full, ALL[12:24])
-        return look(check)  # type: ignore[arg-type]
+        return scan(check)  # type: ignore[arg-type]
 
     full.source.scan = lose_more  # type: ignore[method-assign,assignment]
     full.pipeline._brake.confirm()  # as a request that came just before the next scan
     full.wait(lambda: held(full)[:2] == ("error", 12) and full.state()["total_deleted"] == 12)
     full.wait(lambda: held(full)[2] == message(full, 12, 28))
-    full.wait_look()
+    full.wait_scan()
     assert full.store.texts().keys() == set(ALL[12:])
 
 
@@ -97,11 +99,11 @@ def test_files_that_come_back_release_the_brake(full: Following) -> None:
     full.wait(lambda: held(full)[1] == 30)
     full.source.files = files
     full.wait(lambda: held(full) == ("idle", None, None))
-    full.wait_look()
+    full.wait_scan()
     assert (full.state()["total_deleted"], len(full.store.texts())) == (0, COUNT)
 
 
-def test_a_restart_judges_anew_and_deletes_nothing_before(full: Following, tmp_path: Path) -> None:
+def test_a_restart_decides_anew_and_deletes_nothing_before(full: Following, tmp_path: Path) -> None:
     lose(full, ALL[:30])
     full.wait(lambda: held(full)[1] == 30)
     full.end()
@@ -113,7 +115,7 @@ def test_a_restart_judges_anew_and_deletes_nothing_before(full: Following, tmp_p
         assert len(again.store.texts()) == COUNT
 
 
-def test_a_pause_wins_over_held_deletions_and_they_can_be_confirmed_in_it(full: Following) -> None:
+def test_held_deletions_can_be_confirmed_during_a_pause(full: Following) -> None:
     lose(full, ALL[:30])
     full.wait(lambda: held(full)[1] == 30)
     full.ask(Action.PAUSE)
@@ -125,7 +127,7 @@ def test_a_pause_wins_over_held_deletions_and_they_can_be_confirmed_in_it(full: 
     full.wait(lambda: full.state()["total_deleted"] == 30 and held(full) == ("idle", None, None))
 
 
-def test_held_deletions_outlast_a_source_that_is_away(full: Following) -> None:
+def test_held_deletions_outlast_an_unavailable_source(full: Following) -> None:
     lose(full, ALL[:30])
     full.wait(lambda: held(full)[1] == 30)
     full.source.down = SourceUnavailableError("Drive does not answer", 0.3)
@@ -134,7 +136,7 @@ def test_held_deletions_outlast_a_source_that_is_away(full: Following) -> None:
     full.wait(lambda: held(full) == ("error", 30, message(full, 30)))
 
 
-def test_there_is_nothing_to_confirm_where_nothing_is_held(full: Following, tmp_path: Path) -> None:
+def test_a_confirmation_is_refused_if_nothing_is_held(full: Following, tmp_path: Path) -> None:
     with pytest.raises(ControlError, match=r"^there is nothing to confirm$"):
         full.ask(Action.CONFIRM)
     with (
@@ -144,45 +146,45 @@ def test_there_is_nothing_to_confirm_where_nothing_is_held(full: Following, tmp_
         other.ask(Action.CONFIRM)
 
 
-def test_a_file_that_one_scan_has_missed_keeps_its_text(full: Following) -> None:
-    look, files = full.source.scan, full.source.files
+def test_a_file_missed_by_one_scan_keeps_its_text(full: Following) -> None:
+    scan, files = full.source.scan, full.source.files
 
     def miss_once(check: object) -> object:
-        full.source.scan = look  # type: ignore[method-assign]
+        full.source.scan = scan  # type: ignore[method-assign]
         lose(full, ALL[:3])
-        found = look(check)  # type: ignore[arg-type]
+        found = scan(check)  # type: ignore[arg-type]
         full.source.files = files
         return found
 
-    looks = full.source.looks
+    scans = full.source.scans
     full.source.scan = miss_once  # type: ignore[method-assign,assignment]
-    full.wait(lambda: full.source.looks >= looks + 3)
+    full.wait(lambda: full.source.scans >= scans + 3)
     assert (full.ended("deleted"), len(full.store.texts())) == ([], COUNT)
 
 
-def test_the_second_look_comes_soon(tmp_path: Path) -> None:
+def test_the_second_scan_comes_soon(tmp_path: Path) -> None:
     with following(tmp_path, start=False, interval=3600.0) as run:
         fill(run)
         run.thread.start()
         run.wait_idle(processed=COUNT)
         lose(run, ALL[:3])
-        looks = run.source.looks
+        scans = run.source.scans
         run.ask(Action.CHECK)
         run.wait(lambda: run.state()["total_deleted"] == 3)
-        assert run.source.looks == looks + 2
+        assert run.source.scans == scans + 2
 
 
-def test_what_the_source_is_sure_of_needs_no_second_look(tmp_path: Path) -> None:
+def test_a_definite_deletion_needs_no_second_scan(tmp_path: Path) -> None:
     with following(tmp_path, start=False, interval=3600.0) as run:
         fill(run)
         run.thread.start()
         run.wait_idle(processed=COUNT)
-        run.source.sure.update(ALL[:3])
+        run.source.definite.update(ALL[:3])
         lose(run, ALL[:3])
-        looks = run.source.looks
+        scans = run.source.scans
         run.ask(Action.CHECK)
         run.wait(lambda: run.state()["total_deleted"] == 3)
-        assert run.source.looks == looks + 1
+        assert run.source.scans == scans + 1
 
 
 # -- in a single pass --------------------------------------------------------------------------------------------------
@@ -198,7 +200,9 @@ def stored(tmp_path: Path) -> MemoryStore:
         return run.store
 
 
-def test_a_single_pass_does_the_other_work_and_ends_with_a_code_of_its_own(stored: MemoryStore, tmp_path: Path) -> None:
+def test_a_single_pass_with_held_deletions_does_the_rest_and_ends_with_its_own_code(
+    stored: MemoryStore, tmp_path: Path
+) -> None:
     with following(tmp_path, stored, single=True, start=False) as run:
         fill(run)
         lose(run, ALL[:30])
@@ -213,7 +217,7 @@ def test_a_single_pass_does_the_other_work_and_ends_with_a_code_of_its_own(store
         assert stored.texts().keys() == {*ALL, "new"}
 
 
-def test_a_single_pass_with_the_confirmation_deletes_what_it_does_not_find(stored: MemoryStore, tmp_path: Path) -> None:
+def test_a_single_pass_with_confirmation_deletes_missing_files(stored: MemoryStore, tmp_path: Path) -> None:
     with following(tmp_path, stored, single=True, start=False, brake=BrakeSettings(confirm_first=True)) as run:
         fill(run)
         lose(run, ALL[:30])
@@ -223,17 +227,17 @@ def test_a_single_pass_with_the_confirmation_deletes_what_it_does_not_find(store
         assert stored.texts().keys() == set(ALL[30:])
 
 
-def test_a_single_pass_looks_twice_for_the_few(stored: MemoryStore, tmp_path: Path) -> None:
+def test_a_single_pass_scans_twice_before_it_deletes_a_few_files(stored: MemoryStore, tmp_path: Path) -> None:
     with following(tmp_path, stored, single=True, start=False) as run:
         fill(run)
         lose(run, ALL[:3])
         run.thread.start()
         run.wait_over()
-        assert (run.error, run.source.looks, run.state()["total_deleted"]) == (None, 2, 3)
+        assert (run.error, run.source.scans, run.state()["total_deleted"]) == (None, 2, 3)
         assert stored.texts().keys() == set(ALL[3:])
 
 
-def test_a_percent_of_a_hundred_switches_the_brake_off(stored: MemoryStore, tmp_path: Path) -> None:
+def test_a_limit_of_100_percent_switches_the_brake_off(stored: MemoryStore, tmp_path: Path) -> None:
     with following(tmp_path, stored, single=True, start=False, brake=BrakeSettings(max_percent=100)) as run:
         fill(run)
         lose(run, ALL)

@@ -1,5 +1,3 @@
-"""The jobs in one worker's hand: each is begun and ended once, whatever becomes of them."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -18,20 +16,20 @@ def crew_with(*keys: str) -> WorkerPool[Job]:
     return pool
 
 
-def test_what_was_taken_is_given_back_once_and_the_first_is_the_crews_own() -> None:
+def test_taken_jobs_are_released_once_and_the_pool_ends_the_first() -> None:
     pool = crew_with("b", "c")
-    hand = JobBatch(pool, CircuitBreakers(), "a", DeleteFile("a"))
-    assert hand.take_next(lambda _: True) == ("b", DeleteFile("b"))
-    assert hand.take_next(lambda job: job == DeleteFile("b")) is None
-    assert (list(hand.jobs), pool.busy, pool.pending) == (["a", "b"], 1, 1)
-    hand.finish(["b"], put_back=True)
-    hand.finish(["b"])
-    assert (pool.busy, pool.pending, hand.put_back_first) == (0, 2, False)
-    hand.finish_all(put_back=True)
-    assert (hand.jobs, pool.pending, hand.put_back_first) == ({}, 2, True)
+    batch = JobBatch(pool, CircuitBreakers(), "a", DeleteFile("a"))
+    assert batch.take_next(lambda _: True) == ("b", DeleteFile("b"))
+    assert batch.take_next(lambda job: job == DeleteFile("b")) is None
+    assert (list(batch.jobs), pool.busy, pool.pending) == (["a", "b"], 1, 1)
+    batch.finish(["b"], put_back=True)
+    batch.finish(["b"])
+    assert (pool.busy, pool.pending, batch.put_back_first) == (0, 2, False)
+    batch.finish_all(put_back=True)
+    assert (batch.jobs, pool.pending, batch.put_back_first) == ({}, 2, True)
 
 
-def test_while_a_dependency_fails_one_job_is_the_trial_and_no_other_is_taken() -> None:
+def test_the_trial_job_takes_no_other_job() -> None:
     clock = [0.0]
     breakers = CircuitBreakers(clock=lambda: clock[0])
     pool: WorkerPool[Job] = WorkerPool(
@@ -41,9 +39,9 @@ def test_while_a_dependency_fails_one_job_is_the_trial_and_no_other_is_taken() -
     breakers.trip("store", StoreError("down"), "x")
     clock[0] = 10.0
     assert not breakers.holds()
-    hand = JobBatch(pool, breakers, "a", DeleteFile("a"))
-    assert hand.take_next(lambda _: True) is None
-    hand.finish_all()
-    assert hand.take_next(lambda _: True) == ("b", DeleteFile("b"))
-    hand.finish_all()
+    batch = JobBatch(pool, breakers, "a", DeleteFile("a"))
+    assert batch.take_next(lambda _: True) is None
+    batch.finish_all()
+    assert batch.take_next(lambda _: True) == ("b", DeleteFile("b"))
+    batch.finish_all()
     assert not breakers.holds()

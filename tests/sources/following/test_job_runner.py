@@ -1,4 +1,4 @@
-"""What is written down, in which order; how jobs look from outside is in test_pipeline."""
+"""What jobs record, and in which order; test_pipeline shows jobs from outside."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench.ledger.close()
 
 
-def test_the_store_is_written_before_the_ledger_and_the_end_is_shown_last(
+def test_the_store_is_written_first_then_the_ledger_then_the_status(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Ledger, "put", lambda *_: raising(StateError("damaged"))())
@@ -109,7 +109,7 @@ def test_the_store_is_written_before_the_ledger_and_the_end_is_shown_last(
     assert bench.status.get()["total_processed"] == 0
 
 
-def test_a_row_says_what_became_of_the_file(bench: Bench) -> None:
+def test_a_row_holds_the_outcome_of_the_file(bench: Bench) -> None:
     file = bench.found("one")
     bench.jobs.run("a.txt", Ingest(file))
     row = bench.ledger.rows()["a.txt"]
@@ -121,8 +121,8 @@ def test_a_row_says_what_became_of_the_file(bench: Bench) -> None:
     assert bench.jobs.stored == {}
 
 
-def test_tries_grow_further_apart_and_never_end(bench: Bench) -> None:
-    """A dependency is to blame for none of these: the reader fails in a way that nobody foresaw."""
+def test_waits_between_retries_grow_and_retries_never_end(bench: Bench) -> None:
+    """The extractor fails with an unexpected error, which is the fault of no dependency."""
     bench.test.extractor.before = raising(OSError(errno.EIO, "I/O error"))
     file = bench.found("one")
     waits = []
@@ -150,7 +150,7 @@ def test_tries_grow_further_apart_and_never_end(bench: Bench) -> None:
     ],
     ids=["embedding", "store", "memory", "disk", "descriptors", "threads", "extractor"],
 )
-def test_trouble_of_a_dependency_burns_no_attempt_and_leaves_the_old_text(bench: Bench, error: Exception) -> None:
+def test_a_failing_dependency_uses_up_no_attempt_and_keeps_the_old_text(bench: Bench, error: Exception) -> None:
     bench.jobs.run("a.txt", Ingest(bench.found("one")))
     before = bench.ledger.rows()
     bench.test.extractor.before = raising(error)
@@ -177,7 +177,7 @@ def test_trouble_of_a_dependency_burns_no_attempt_and_leaves_the_old_text(bench:
     ],
     ids=["permission", "bug", "text", "extraction", "time"],
 )
-def test_a_failure_that_the_content_is_not_at_fault_for_leaves_the_old_text(bench: Bench, error: Exception) -> None:
+def test_a_failure_not_caused_by_the_content_keeps_the_old_text(bench: Bench, error: Exception) -> None:
     bench.jobs.run("a.txt", Ingest(bench.found("one")))
     bench.test.extractor.before = raising(error)
     assert bench.jobs.run("a.txt", Ingest(bench.found("another"))) is False
@@ -198,14 +198,14 @@ def test_a_failure_that_the_content_is_not_at_fault_for_leaves_the_old_text(benc
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_content_and_source_alone_take_the_old_text_out(bench: Bench, error: Exception) -> None:
+def test_only_content_and_source_can_remove_the_old_text(bench: Bench, error: Exception) -> None:
     bench.jobs.run("a.txt", Ingest(bench.found("one")))
     bench.test.extractor.before = raising(error)
     assert bench.jobs.run("a.txt", Ingest(bench.found("another"))) is False
     assert bench.test.store.texts() == {}
 
 
-def test_a_file_that_alone_trips_a_breaker_while_others_pass_has_failed(bench: Bench) -> None:
+def test_a_file_that_trips_a_breaker_while_others_pass_fails(bench: Bench) -> None:
     file, ends = bench.found("one"), []
     bench.test.extractor.before = raising(EmbeddingError("refused"))
     for _ in range(3):
@@ -216,7 +216,7 @@ def test_a_file_that_alone_trips_a_breaker_while_others_pass_has_failed(bench: B
 
 
 @pytest.mark.parametrize("text", ["", "corrupt", "unsupported"])
-def test_a_file_whose_old_text_cannot_leave_the_store_is_put_back(bench: Bench, text: str) -> None:
+def test_a_file_whose_old_text_cannot_be_deleted_is_put_back(bench: Bench, text: str) -> None:
     bench.jobs.run("a.txt", Ingest(bench.found("one")))
     before = bench.ledger.rows()
     bench.test.store.error = StoreError("the store is away")
@@ -230,7 +230,7 @@ def test_a_file_whose_old_text_cannot_leave_the_store_is_put_back(bench: Bench, 
     assert (bench.test.store.kept, bench.jobs.stored) == ({}, {})
 
 
-def test_an_oddity_whose_old_text_cannot_leave_the_store_is_put_back(bench: Bench) -> None:
+def test_an_unreadable_entry_whose_old_text_cannot_be_deleted_is_put_back(bench: Bench) -> None:
     bench.jobs.run("a.txt", Ingest(bench.found("one")))
     before = bench.ledger.rows()
     bench.test.store.error = StoreError("the store is away")
@@ -242,7 +242,7 @@ def test_an_oddity_whose_old_text_cannot_leave_the_store_is_put_back(bench: Benc
     assert (bench.test.store.kept, bench.status.get()["total_skipped"]) == ({}, 1)
 
 
-def test_text_that_cannot_be_removed_now_is_put_back(bench: Bench) -> None:
+def test_a_deletion_that_fails_is_put_back(bench: Bench) -> None:
     bench.jobs.run("a.txt", Ingest(bench.found("one")))
     bench.test.store.error = StoreError("the disk is full")
     assert bench.jobs.run("a.txt", DeleteFile("a.txt")) is True
@@ -254,7 +254,7 @@ def test_text_that_cannot_be_removed_now_is_put_back(bench: Bench) -> None:
     assert bench.status.get()["total_deleted"] == 1
 
 
-def test_a_ledger_on_a_full_disk_is_trouble_that_passes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_on_a_full_disk_opens_a_breaker(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     full = StateError("the disk is full")
     full.retryable = True
     put = Ledger.put
@@ -263,13 +263,13 @@ def test_a_ledger_on_a_full_disk_is_trouble_that_passes(bench: Bench, monkeypatc
     assert bench.breakers.open_circuit is not None
     monkeypatch.setattr(Ledger, "put", put)
     assert bench.jobs.run("a.txt", Ingest(bench.found("one"))) is False
-    assert bench.test.store.writes == {"a.txt": 1}  # it was stored, and is not embedded again
+    assert bench.test.store.writes == {"a.txt": 1}  # stored once, and not embedded again
     assert bench.breakers.open_circuit is None
 
 
-def test_a_file_that_became_something_else_leaves_the_store_and_an_unreadable_one_does_not(bench: Bench) -> None:
+def test_an_entry_that_is_no_file_any_more_leaves_the_store_and_an_unreadable_file_does_not(bench: Bench) -> None:
     bench.jobs.run("a.txt", Ingest(bench.found("one")))
-    bench.jobs.run("a.txt", ReportUnreadable(Unreadable("a.txt", "a.txt", "can't be looked at", is_error=True)))
+    bench.jobs.run("a.txt", ReportUnreadable(Unreadable("a.txt", "a.txt", "can't be accessed", is_error=True)))
     assert "a.txt" in bench.jobs.stored
     bench.jobs.run("a.txt", ReportUnreadable(Unreadable("a.txt", "a.txt", "a named pipe", is_error=False)))
     assert bench.test.store.kept == {}
@@ -278,14 +278,14 @@ def test_a_file_that_became_something_else_leaves_the_store_and_an_unreadable_on
 
 
 @pytest.mark.parametrize("is_error", [False, True])
-def test_whatever_was_shown_and_is_gone_is_shown_as_deleted(bench: Bench, is_error: bool) -> None:
+def test_any_shown_file_that_is_gone_is_reported_as_deleted(bench: Bench, is_error: bool) -> None:
     bench.jobs.run("x", ReportUnreadable(Unreadable("x", "x", "a named pipe", is_error=is_error)))
     bench.jobs.run("x", DeleteFile("x"))
     assert bench.ledger.rows() == {}
     assert bench.status.get()["total_deleted"] == 1
 
 
-def test_a_file_under_a_new_name_is_stored_anew_only_where_the_name_says_another_type(bench: Bench) -> None:
+def test_a_renamed_file_is_ingested_only_if_its_suffix_changed(bench: Bench) -> None:
     file = bench.found("one")
     bench.jobs.run("a.txt", Ingest(file))
     bench.jobs.run("a.txt", Ingest(file))
@@ -297,7 +297,7 @@ def test_a_file_under_a_new_name_is_stored_anew_only_where_the_name_says_another
     assert bench.ledger.rows()["a.txt"].name == bench.test.store.files("scope")["a.txt"].name == "b.md"
 
 
-def test_a_file_that_is_gone_is_told_by_its_last_name(bench: Bench) -> None:
+def test_a_deletion_is_reported_under_the_last_name(bench: Bench) -> None:
     bench.jobs.run("a.txt", Ingest(bench.found("one")._replace(name="Report.txt")))
     seen = Recorder()
     core_of(bench.status).attach(seen)
@@ -305,7 +305,7 @@ def test_a_file_that_is_gone_is_told_by_its_last_name(bench: Bench) -> None:
     assert (seen.last["file"]["id"], seen.last["file"]["name"]) == ("a.txt", "Report.txt")
 
 
-def test_a_failed_file_that_is_to_be_tried_again_is_due_with_all_its_tries(bench: Bench) -> None:
+def test_a_requested_retry_is_due_at_once_and_resets_the_attempts(bench: Bench) -> None:
     bench.test.extractor.before = raising(OSError(errno.EIO, "I/O error"))
     file = bench.found("one")
     for _ in range(3):
@@ -316,7 +316,7 @@ def test_a_failed_file_that_is_to_be_tried_again_is_due_with_all_its_tries(bench
     assert (row, row.attempts, row.retry_at) == (bench.jobs.rows["a.txt"], 0, 0.0)
 
 
-def test_only_a_file_that_was_cancelled_is_put_back(bench: Bench) -> None:
+def test_of_the_unfinished_files_only_a_cancelled_one_is_put_back(bench: Bench) -> None:
     file = bench.found("one")
     assert bench.jobs.run("a.txt", Ingest(file)) is False
     bench.called_off = True
@@ -324,7 +324,7 @@ def test_only_a_file_that_was_cancelled_is_put_back(bench: Bench) -> None:
     assert bench.jobs.priorities.sort([file, file._replace(file_id="b")])[-1] is file
 
 
-def test_a_file_that_cannot_be_found_is_not_forgotten_before_a_look_has_said_that_it_is_gone(bench: Bench) -> None:
+def test_a_file_that_cannot_be_found_is_kept_until_a_scan_misses_it(bench: Bench) -> None:
     file = bench.found("one")
     bench.jobs.run("a.txt", Ingest(file))
     (bench.folder / "a.txt").unlink()
@@ -337,7 +337,9 @@ def test_a_file_that_cannot_be_found_is_not_forgotten_before_a_look_has_said_tha
     assert bench.status.get()["total_deleted"] == 0
 
 
-def test_trouble_with_the_source_is_kept_until_it_is_taken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_source_is_remembered_until_the_loop_takes_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trouble = SourceUnavailableError("no network")
 
     def fetch(*_: object) -> NoReturn:
@@ -350,15 +352,15 @@ def test_trouble_with_the_source_is_kept_until_it_is_taken(bench: Bench, monkeyp
     assert (bench.ledger.rows(), bench.status.get()["total_failed"]) == ({}, 0)
 
 
-def test_a_file_is_shown_as_failed_also_where_it_could_not_even_be_looked_at(bench: Bench) -> None:
-    bench.jobs.run("a", ReportUnreadable(Unreadable("a", "a", "can't be looked at", is_error=True)))
+def test_an_entry_that_should_be_readable_counts_as_failed(bench: Bench) -> None:
+    bench.jobs.run("a", ReportUnreadable(Unreadable("a", "a", "can't be accessed", is_error=True)))
     bench.jobs.run("b", ReportUnreadable(Unreadable("b", "b", "a named pipe", is_error=False)))
     assert (has_failed(bench.jobs.rows["a"]), has_failed(bench.jobs.rows["b"])) == (True, False)
     bench.jobs.retry("a")
     assert bench.ledger.rows()["a"].version is None
 
 
-def test_a_text_that_is_stored_is_not_embedded_again_when_the_ledger_fails_right_after(
+def test_a_stored_text_is_not_embedded_again_if_the_ledger_fails_right_after(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = Ingest(bench.found("heron"))
@@ -371,7 +373,7 @@ def test_a_text_that_is_stored_is_not_embedded_again_when_the_ledger_fails_right
     assert (bench.test.embedder.embedded, bench.ledger.rows()["a.txt"].outcome) == (1, Outcome.STORED)
 
 
-def test_what_overran_is_tried_again_a_day_later_and_alone_and_keeps_its_text(bench: Bench) -> None:
+def test_a_file_that_overran_is_retried_a_day_later_alone_and_keeps_its_text(bench: Bench) -> None:
     bench.jobs.run("a.txt", Ingest(bench.found("one")))
     stored = dict(bench.jobs.stored)
     bench.test.extractor.before = raising(overrun())
@@ -390,7 +392,7 @@ def test_what_overran_is_tried_again_a_day_later_and_alone_and_keeps_its_text(be
     assert not bench.ledger.rows()["a.txt"].overran
 
 
-def test_what_overran_and_is_written_once_more_as_it_was_is_not_read(bench: Bench) -> None:
+def test_a_file_that_overran_and_is_rewritten_unchanged_is_not_extracted(bench: Bench) -> None:
     reads: list[int] = []
 
     def fail() -> None:

@@ -1,5 +1,3 @@
-"""Moved files, told from deleted ones by what is stored and by what is still to be read."""
-
 from __future__ import annotations
 
 from rag_pipeline.sources.following.move_detector import MissingFiles, MoveDetector
@@ -23,7 +21,7 @@ def judge(
     )
 
 
-def test_what_may_have_moved_waits_until_the_new_file_is_read() -> None:
+def test_a_file_that_may_have_moved_waits_until_the_new_file_is_ingested() -> None:
     moves = MoveDetector({})
     assert judge(moves, [], found(a=3, b=4), []) == ([], [])
     assert judge(moves, ["a", "b"], found(c=3), ["c"]) == ([], ["b"])
@@ -32,41 +30,41 @@ def test_what_may_have_moved_waits_until_the_new_file_is_read() -> None:
     assert not moves.is_waiting
 
 
-def test_what_may_have_moved_waits_though_a_copy_is_there() -> None:
+def test_a_file_that_may_have_moved_waits_although_a_copy_exists() -> None:
     moves = MoveDetector({})
     judge(moves, [], found(a=3, x=9), [])
-    # The copy may change before the new file is read: then the text would be nowhere.
+    # If the copy changed before the new file is ingested, the text would be lost.
     assert judge(moves, ["a"], found(c=3, x=9), ["c"], "a") == ([], [])
     assert judge(moves, ["a"], found(c=3, x=9), [], "a") == (["a"], [])
 
 
-def test_a_file_that_turned_out_to_be_another_is_waited_for_no_more() -> None:
-    moves = MoveDetector({"a": (3, 1.0)})  # of a process before
+def test_the_wait_ends_when_the_new_file_has_another_content() -> None:
+    moves = MoveDetector({"a": (3, 1.0)})  # from an earlier process
     assert judge(moves, ["a"], found(c=3), ["c"]) == ([], [])
     assert judge(moves, ["a"], found(c=3), []) == ([], ["a"])
     assert judge(moves, [], found(c=3), []) == ([], [])
     assert not moves.is_waiting
 
 
-def test_a_file_that_was_busy_when_it_left_waits_when_it_is_missed() -> None:
+def test_a_file_that_was_busy_when_it_left_is_recognized_later() -> None:
     moves = MoveDetector({})
     judge(moves, [], found(a=3), [])
-    assert judge(moves, [], found(c=3), ["c"]) == ([], [])  # a is under work, so this scan does not miss it
+    assert judge(moves, [], found(c=3), ["c"]) == ([], [])  # a is busy, so this scan does not miss it
     assert judge(moves, ["a"], found(c=3), ["c"]) == ([], [])
 
 
-def test_a_file_that_came_back_with_another_content_is_known_by_that() -> None:
+def test_a_file_that_came_back_is_known_by_its_new_content() -> None:
     moves = MoveDetector({"a": (3, 1.0)})
     assert judge(moves, ["a"], found(c=3), ["c"]) == ([], [])
     judge(moves, [], found(a=4, c=3), ["c"])
     assert judge(moves, ["a"], found(c=3), ["c"]) == ([], ["a"])
 
 
-def test_what_is_not_stored_waits_for_nothing() -> None:
+def test_a_file_that_is_not_stored_does_not_wait() -> None:
     moves = MoveDetector({})
     judge(moves, [], found(x=3), [])
     assert judge(moves, ["x"], found(c=3), ["c"]) == ([], ["x"])
 
 
-def test_what_nothing_is_known_of_is_gone() -> None:
+def test_an_unknown_file_counts_as_gone() -> None:
     assert judge(MoveDetector({}), ["a"], found(c=3), ["c"]) == ([], ["a"])

@@ -1,4 +1,4 @@
-"""What holds for any source: fetching, trouble, names, stops. A folder's own ways are in local_files/test_pipeline."""
+"""The pipeline with any source; local_files/test_pipeline has the tests of a local folder."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from rag_pipeline.sources.source import SkippedError, SourceUnavailableError, Un
 from rag_pipeline.status.control import Action, ControlError
 from tests.sources.following.memory_source import following
 from tests.sources.memory_stages import MemoryStore
+
+pytestmark = pytest.mark.slow
 
 
 class DamagedError(ServiceError):
@@ -39,7 +41,7 @@ def test_a_file_is_fetched_first_and_shown_with_its_link_and_type(tmp_path: Path
         assert run.state()["folder"] == "Papers"
 
 
-def test_two_files_of_one_name_are_two_files(tmp_path: Path) -> None:
+def test_two_files_with_one_name_are_told_apart(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.source.write("id1", "one", "a.txt")
         run.source.write("id2", "two", "a.txt")
@@ -50,7 +52,7 @@ def test_two_files_of_one_name_are_two_files(tmp_path: Path) -> None:
         assert [(file["id"], file["name"]) for file in run.files("deleted")] == [("id2", "a.txt")]
 
 
-def test_what_is_there_unchanged_is_not_fetched_again_after_a_restart(tmp_path: Path) -> None:
+def test_unchanged_files_are_not_fetched_again_after_a_restart(tmp_path: Path) -> None:
     store = MemoryStore()
     with following(tmp_path, store) as run:
         run.source.write("id1", "one")
@@ -60,11 +62,11 @@ def test_what_is_there_unchanged_is_not_fetched_again_after_a_restart(tmp_path: 
         again.source.texts = run.source.texts
         again.thread.start()
         again.wait_status("idle")
-        again.wait_look()
+        again.wait_scan()
         assert (again.source.fetched, again.seen.names.count("pipeline:file_processing_started")) == ([], 0)
 
 
-def test_a_new_version_of_the_same_content_is_fetched_and_not_embedded_again(tmp_path: Path) -> None:
+def test_a_new_version_with_the_same_content_is_fetched_but_not_embedded(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.source.write("id1", "one")
         run.wait_idle(processed=1)
@@ -74,18 +76,18 @@ def test_a_new_version_of_the_same_content_is_fetched_and_not_embedded_again(tmp
         assert run.state()["files_completed"][-1]["result"] == {"unchanged": True}
 
 
-def test_a_file_under_a_new_name_is_found_under_it(tmp_path: Path) -> None:
+def test_a_renamed_file_is_found_under_its_new_name(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.source.write("id1", "one", "old.txt")
         run.wait_idle(processed=1)
         run.source.rename("id1", "new.txt")
         run.wait_idle(processed=2)
         assert [file.name for file in run.store.files("scope").values()] == ["new.txt"]
-        run.wait_look()
+        run.wait_scan()
         assert (run.attempts().total_processed, run.state()["total_deleted"]) == (2, 0)
 
 
-def test_a_file_that_may_not_be_fetched_is_skipped_with_the_reason_and_its_link(tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_downloaded_is_skipped_with_reason_and_link(tmp_path: Path) -> None:
     with following(tmp_path, start=False) as run:
         run.source.write("id1", "one", link="https://drive/1")
         run.source.errors["id1"] = SkippedError("id1.txt may not be downloaded")
@@ -102,9 +104,7 @@ def test_a_file_that_may_not_be_fetched_is_skipped_with_the_reason_and_its_link(
         assert run.rows()["id1"].outcome is Outcome.SKIPPED
 
 
-def test_a_broken_transfer_is_a_failure_of_its_stage_and_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_download_fails_in_its_stage_and_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_runner, "RETRY_SECONDS", 0.2)
     with following(tmp_path, start=False) as run:
         run.source.write("id1", "one")
@@ -118,7 +118,7 @@ def test_a_broken_transfer_is_a_failure_of_its_stage_and_is_tried_again(
         assert run.state()["files_completed"][0]["attempt"] >= 3
 
 
-def test_a_file_that_vanishes_before_it_is_fetched_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_file_deleted_before_its_download_leaves_nothing_behind(tmp_path: Path) -> None:
     with following(tmp_path, start=False) as run:
         run.source.write("id1", "one")
         run.source.hold.clear()
@@ -128,10 +128,10 @@ def test_a_file_that_vanishes_before_it_is_fetched_leaves_nothing_behind(tmp_pat
         run.source.hold.set()
         run.wait(lambda: run.state()["total_deleted"] == 1)
         assert (run.store.texts(), run.rows(), run.state()["files_in_flight"]) == ({}, {}, 0)
-        assert run.source.doubts == 1
+        assert run.source.rechecks == 1
 
 
-def test_a_source_that_is_away_is_an_error_with_the_time_of_the_next_try_and_passes(tmp_path: Path) -> None:
+def test_an_unavailable_source_is_an_error_with_the_time_of_the_next_scan(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.source.write("id1", "one")
         run.wait_idle(processed=1)
@@ -146,7 +146,7 @@ def test_a_source_that_is_away_is_an_error_with_the_time_of_the_next_try_and_pas
         assert (run.state().get("message"), run.state()["total_deleted"]) == (None, 0)
 
 
-def test_a_source_that_goes_away_while_files_are_fetched_fails_none_of_them(tmp_path: Path) -> None:
+def test_a_source_that_becomes_unavailable_during_downloads_fails_no_file(tmp_path: Path) -> None:
     with following(tmp_path, start=False) as run:
         for number in range(5):
             run.source.write(f"id{number}", f"text {number}")
@@ -163,7 +163,7 @@ def test_a_source_that_goes_away_while_files_are_fetched_fails_none_of_them(tmp_
         assert run.store.writes == {f"id{number}": 1 for number in range(5)}
 
 
-def test_what_is_in_flight_while_the_source_is_away_is_counted_when_it_is_stored(tmp_path: Path) -> None:
+def test_files_in_flight_are_counted_while_the_source_is_unavailable(tmp_path: Path) -> None:
     go_on = threading.Event()
     with following(tmp_path, start=False) as run:
         run.source.write("id1", "one")
@@ -199,25 +199,25 @@ def test_another_error_of_the_source_ends_the_pipeline(tmp_path: Path) -> None:
 
     with following(tmp_path, start=False) as run:
 
-        def look(_: object) -> object:
+        def scan(_: object) -> object:
             raise RevokedError("the access was revoked: sign in again")
 
-        run.source.scan = look  # type: ignore[method-assign,assignment]
+        run.source.scan = scan  # type: ignore[method-assign,assignment]
         run.thread.start()
         run.thread.join(20)
         assert isinstance(run.error, RevokedError)
         assert (run.state()["status"], run.state().get("message")) == ("error", "the access was revoked: sign in again")
 
 
-def test_a_stop_while_a_file_is_fetched_or_the_source_is_looked_through_loses_nothing(tmp_path: Path) -> None:
+def test_a_stop_during_a_download_or_a_scan_loses_nothing(tmp_path: Path) -> None:
     store = MemoryStore()
     with following(tmp_path, store, start=False) as run:
         run.source.write("id1", "one")
         run.source.hold.clear()
         run.thread.start()
         run.wait_held()
-        run.source.hold_look.clear()
-        assert run.source.holding_look.wait(20)
+        run.source.hold_scan.clear()
+        assert run.source.scan_held.wait(20)
         run.end()
         assert run.in_flight() == {"id1": ("interrupted", 1)}
         assert run.state()["status"] == "stopped"
@@ -228,7 +228,7 @@ def test_a_stop_while_a_file_is_fetched_or_the_source_is_looked_through_loses_no
         assert store.writes == {"id1": 1}
 
 
-def test_after_the_end_nothing_can_be_asked(tmp_path: Path) -> None:
+def test_requests_are_refused_after_the_end(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.wait_status("idle")
         run.end()
@@ -236,7 +236,7 @@ def test_after_the_end_nothing_can_be_asked(tmp_path: Path) -> None:
             run.ask(Action.CHECK)
 
 
-def test_what_is_found_again_unchanged_is_not_planned_again_while_work_is_left(
+def test_the_same_snapshot_is_not_planned_again_while_work_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plans: list[WorkPlan] = []
@@ -251,25 +251,25 @@ def test_what_is_found_again_unchanged_is_not_planned_again_while_work_is_left(
         for number in range(5):
             run.source.write(f"{number}", f"text {number}")
         run.source.errors["1"] = DamagedError("broken on the way")
-        look = run.source.scan
-        found = look(lambda: None)
-        monkeypatch.setattr(run.source, "scan", lambda check: look(check) and found)
+        scan = run.source.scan
+        found = scan(lambda: None)
+        monkeypatch.setattr(run.source, "scan", lambda check: scan(check) and found)
         run.source.hold.clear()
         run.thread.start()
         run.wait_held()
-        looks = run.source.looks
-        run.wait(lambda: run.source.looks > looks + 3)
+        scans = run.source.scans
+        run.wait(lambda: run.source.scans > scans + 3)
         assert len(plans) == 1
         run.source.hold.set()
         run.wait(lambda: run.attempts().total_failed >= 2)
         run.source.errors.clear()
         run.wait_idle(processed=5)
         for _ in range(2):
-            run.wait_look()  # the plan that finds nothing left is made with nobody at work
+            run.wait_scan()  # the plan that finds no work is made with no job running
         made = len(plans)
         for _ in range(3):
-            run.wait_look()
+            run.wait_scan()
         assert len(plans) == made
         run.source.write("5", "text 5")
-        found = look(lambda: None)
+        found = scan(lambda: None)
         run.wait_idle(processed=6)

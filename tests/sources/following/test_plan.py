@@ -1,7 +1,8 @@
-"""The plan, by examples and by a machine that plays a folder, its changes and a worker against each other."""
+"""The plan, by examples and by a state machine of a folder, its changes and a worker."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -15,9 +16,9 @@ from rag_pipeline.sources.source import FoundFile, Snapshot, Unreadable
 WALL = 1000.0
 
 
-def found(*keys: str, version: str = "v1", mtime: float = 0.0, odd: tuple[Unreadable, ...] = ()) -> Snapshot:
+def found(*keys: str, version: str = "v1", mtime: float = 0.0, unreadable: tuple[Unreadable, ...] = ()) -> Snapshot:
     files = {key: FoundFile(key, key, "file:///" + key, 1, mtime, version) for key in keys}
-    return Snapshot(files, {o.file_id: o for o in odd}, lambda _: False, "1:1")
+    return Snapshot(files, {entry.file_id: entry for entry in unreadable}, lambda _: False, "1:1")
 
 
 def stored(version: str = "v1") -> LedgerRow:
@@ -41,57 +42,57 @@ def work(result: WorkPlan) -> list[str]:
     return [file.file_id for file in result.ingest]
 
 
-def test_new_and_changed_files_are_work_and_known_ones_are_not() -> None:
+def test_new_and_changed_files_are_ingested_and_known_ones_are_not() -> None:
     assert work(made({"b": stored(), "c": stored("old")}, found("c", "b", "a"))) == ["a", "c"]
 
 
-def test_a_young_file_waits_and_says_when_to_look_again() -> None:
+def test_a_young_file_waits_and_sets_the_time_of_the_next_scan() -> None:
     result = made({}, found("a", mtime=WALL - 0.5))
     assert (work(result), len(result.waiting), result.wake_seconds) == ([], 1, 1.5)
 
 
-def test_a_failed_file_comes_again_when_it_is_due_after_the_new_ones() -> None:
+def test_a_due_retry_comes_after_new_files() -> None:
     failed = LedgerRow("v1", Outcome.FAILED, retry_at=WALL + 5)
     assert made({"a": failed}, found("a", "b")).wake_seconds == 5
     assert work(made({"a": failed}, found("a", "b"), wall=WALL + 5)) == ["b", "a"]
     assert work(made({"a": failed._replace(retry_at=None)}, found("a"))) == []
 
 
-def test_what_is_gone_is_told_from_what_cannot_be_seen() -> None:
+def test_missing_files_are_told_from_those_that_may_exist() -> None:
     scan = found("a")._replace(may_exist=lambda key: key.startswith("locked/"))
     known = {"a": stored(), "b": stored(), "locked/c/d": stored(), "lockedx": stored()}
     assert made(known, scan).missing == ["b", "lockedx"]
 
 
-def test_an_oddity_is_noted_once_and_gone_with_what_it_was() -> None:
-    odd = Unreadable("x", "x", "a named pipe", is_error=False)
-    assert made({}, found(odd=(odd,))).unreadable == [odd]
-    known = {"x": LedgerRow(odd.version, Outcome.UNREADABLE)}
-    assert made(known, found(odd=(odd,))).unreadable == []
-    assert made(known, found(odd=(odd._replace(reason="a socket"),))).unreadable != []
+def test_an_unreadable_entry_is_reported_once() -> None:
+    entry = Unreadable("x", "x", "a named pipe", is_error=False)
+    assert made({}, found(unreadable=(entry,))).unreadable == [entry]
+    known = {"x": LedgerRow(entry.version, Outcome.UNREADABLE)}
+    assert made(known, found(unreadable=(entry,))).unreadable == []
+    assert made(known, found(unreadable=(entry._replace(reason="a socket"),))).unreadable != []
     assert made(known, found()).missing == ["x"]
     assert work(made(known, found("x"))) == ["x"]
 
 
-def test_what_the_status_does_not_show_comes_to_an_end_again_whatever_is_known_of_it() -> None:
-    odd = Unreadable("x", "x", "a named pipe", is_error=False)
-    known = {"a": stored(), "x": LedgerRow(odd.version, Outcome.UNREADABLE)}
-    result = made(known, found("a", odd=(odd,)), unfinished=frozenset("axz"))
-    assert (work(result), result.unreadable, result.missing) == (["a"], [odd], ["z"])
+def test_files_that_the_status_does_not_show_are_done_again() -> None:
+    entry = Unreadable("x", "x", "a named pipe", is_error=False)
+    known = {"a": stored(), "x": LedgerRow(entry.version, Outcome.UNREADABLE)}
+    result = made(known, found("a", unreadable=(entry,)), unfinished=frozenset("axz"))
+    assert (work(result), result.unreadable, result.missing) == (["a"], [entry], ["z"])
 
 
-def test_a_file_that_became_an_oddity_is_noted() -> None:
-    odd = Unreadable("x", "x", "a named pipe", is_error=False)
-    result = made({"x": stored()}, found(odd=(odd,)))
-    assert (result.unreadable, result.missing) == ([odd], [])
+def test_a_file_that_became_unreadable_is_reported() -> None:
+    entry = Unreadable("x", "x", "a named pipe", is_error=False)
+    result = made({"x": stored()}, found(unreadable=(entry,)))
+    assert (result.unreadable, result.missing) == ([entry], [])
 
 
-def test_a_file_under_a_new_name_is_work_and_one_whose_name_was_not_kept_is_not() -> None:
+def test_a_renamed_file_is_work_unless_its_old_name_is_unknown() -> None:
     known = {"a": stored()._replace(name="old"), "b": stored()._replace(name="b"), "c": stored()}
     assert work(made(known, found("a", "b", "c"))) == ["a"]
 
 
-def test_what_people_asked_for_comes_first_or_last_and_is_forgotten_with_the_file() -> None:
+def test_prioritized_files_come_first_and_postponed_ones_last() -> None:
     order = Priorities()
     order.prioritize("c")
     order.postpone("a")
@@ -100,22 +101,22 @@ def test_what_people_asked_for_comes_first_or_last_and_is_forgotten_with_the_fil
     assert work(made({}, found("a", "b", "gone"), order=order)) == ["b", "gone", "a"]
 
 
-def test_nothing_is_planned_for_what_is_being_worked_on() -> None:
+def test_busy_files_are_not_planned() -> None:
     result = made({"b": stored()}, found("a"), busy=frozenset("ab"))
     assert (work(result), result.missing) == ([], [])
 
 
-def test_what_was_put_back_comes_to_an_end_whatever_is_known_of_it() -> None:
-    odd = Unreadable("x", "x", "a named pipe", is_error=False)
-    known = {"a": stored(), "x": LedgerRow(odd.version, Outcome.UNREADABLE)}
+def test_files_that_were_put_back_are_done_again() -> None:
+    entry = Unreadable("x", "x", "a named pipe", is_error=False)
+    known = {"a": stored(), "x": LedgerRow(entry.version, Outcome.UNREADABLE)}
     back = frozenset({"a", "x", "new"})
-    result = made(known, found("a", odd=(odd,)), unfinished=back)
-    assert (work(result), result.unreadable, result.missing) == (["a"], [odd], ["new"])
-    result = made(known, found("a", odd=(odd,)), busy=back, unfinished=back)
+    result = made(known, found("a", unreadable=(entry,)), unfinished=back)
+    assert (work(result), result.unreadable, result.missing) == (["a"], [entry], ["new"])
+    result = made(known, found("a", unreadable=(entry,)), busy=back, unfinished=back)
     assert (work(result), result.unreadable, result.missing) == ([], [], [])
 
 
-def test_all_gone_means_that_files_were_known_and_nothing_was_found() -> None:
+def test_all_missing_means_that_files_are_known_and_nothing_was_found() -> None:
     assert all_missing({"a": stored()}, found())
     assert not all_missing({}, found())
     assert not all_missing({"a": stored()}, found("b"))
@@ -126,7 +127,7 @@ KEYS = st.sampled_from(["a", "b", "sub/c", "sub/d"])
 
 
 class Folder(RuleBasedStateMachine):
-    """Files come, change, fail and go while scans and a worker take turns: in the end the store is the folder."""
+    """Files come, change, fail and go while scans and a worker take turns: in the end the store equals the folder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -137,8 +138,8 @@ class Folder(RuleBasedStateMachine):
         self.busy: FoundFile | None = None
         self.in_flight: set[str] = set()
         self.queue: list[FoundFile] = []
-        self.settling = StabilityCheck(2)
-        self.order = Priorities()
+        self.stability = StabilityCheck(2)
+        self.priorities = Priorities()
         self.writes = 0
         self.attempts: dict[tuple[str, str], int] = {}
 
@@ -161,7 +162,7 @@ class Folder(RuleBasedStateMachine):
         busy = frozenset({self.busy.file_id} if self.busy else ())
         found = Snapshot(files, {}, lambda _: False, "")
         result = make_plan(
-            self.known, found, self.settling, self.order,
+            self.known, found, self.stability, self.priorities,
             busy=busy, unfinished=self.in_flight, wall=self.now, mono=self.now,
         )  # fmt: skip
         self.queue = result.ingest
@@ -174,13 +175,13 @@ class Folder(RuleBasedStateMachine):
 
     @rule(key=KEYS, first=st.booleans())
     def ask(self, key: str, first: bool) -> None:
-        (self.order.prioritize if first else self.order.postpone)(key)
+        (self.priorities.prioritize if first else self.priorities.postpone)(key)
 
     @rule()
     def begin(self) -> None:
         if self.busy is None and self.queue:
             self.busy = self.queue.pop(0)
-            self.order.clear(self.busy.file_id)
+            self.priorities.clear(self.busy.file_id)
             self.in_flight.add(self.busy.file_id)
 
     @rule(fails=st.booleans())
@@ -190,7 +191,7 @@ class Folder(RuleBasedStateMachine):
             return
         content = self.files[file.file_id][0]
         if str(content) != file.version:
-            return  # changed while it was read: put back
+            return  # changed during ingestion: put back
         self.in_flight.discard(file.file_id)
         key = (file.file_id, file.version)
         self.attempts[key] = self.attempts.get(key, 0) + 1
@@ -219,4 +220,4 @@ class Folder(RuleBasedStateMachine):
 
 
 Folder.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestFolder = Folder.TestCase
+TestFolder = pytest.mark.slow(Folder.TestCase)

@@ -15,7 +15,7 @@ def sorted_by(order: Priorities, keys: str) -> str:
     return "".join(file.file_id for file in order.sort(files(keys)))
 
 
-def test_files_to_hurry_come_first_and_those_put_back_last_each_as_they_were_asked_for() -> None:
+def test_prioritized_files_come_first_and_postponed_last_in_the_order_of_the_requests() -> None:
     order = Priorities()
     for key in "dx":
         order.prioritize(key)
@@ -24,7 +24,7 @@ def test_files_to_hurry_come_first_and_those_put_back_last_each_as_they_were_ask
     assert sorted_by(order, "abcdex") == "dxceba"
 
 
-def test_the_last_word_on_a_file_counts() -> None:
+def test_the_last_request_for_a_file_counts() -> None:
     order = Priorities()
     order.prioritize("a")
     order.postpone("a")
@@ -33,7 +33,7 @@ def test_the_last_word_on_a_file_counts() -> None:
     assert sorted_by(order, "ba") == "ab"
 
 
-def test_a_file_that_was_begun_or_is_gone_is_done_in_its_turn_again() -> None:
+def test_a_file_that_started_or_is_gone_loses_its_priority() -> None:
     order = Priorities()
     for key in "cb":
         order.prioritize(key)
@@ -43,7 +43,7 @@ def test_a_file_that_was_begun_or_is_gone_is_done_in_its_turn_again() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["prioritize", "postpone", "clear"]), st.sampled_from("abcd"))))
-def test_no_file_is_lost_or_doubled_and_those_nobody_asked_for_keep_their_order(asked: list[tuple[str, str]]) -> None:
+def test_sorting_keeps_every_file_once_and_the_order_of_the_others(asked: list[tuple[str, str]]) -> None:
     order = Priorities()
     for call, key in asked:
         getattr(order, call)(key)

@@ -1,18 +1,19 @@
-"""A file that has another name and is otherwise the same; what is done of it is part of jobs."""
-
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.types import Chunk, SourceFile
 from tests.sources.following.memory_source import following
 
+pytestmark = pytest.mark.slow
 
-def test_a_renamed_file_is_stored_and_shown_under_its_new_name_and_not_fetched_again(tmp_path: Path) -> None:
+
+def test_a_renamed_file_is_stored_under_its_new_name_without_a_download(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.source.write("a", "one\ntwo", "old.txt")
         run.wait_idle(processed=1)
@@ -25,7 +26,7 @@ def test_a_renamed_file_is_stored_and_shown_under_its_new_name_and_not_fetched_a
         assert (last["name"], last["result"]) == ("new.txt", {"renamed_from": "old.txt"})
 
 
-def test_a_name_that_says_another_type_is_read_anew(tmp_path: Path) -> None:
+def test_a_file_with_a_new_suffix_is_ingested_again(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.source.write("a", "one", "a.txt")
         run.wait_idle(processed=1)
@@ -34,7 +35,7 @@ def test_a_name_that_says_another_type_is_read_anew(tmp_path: Path) -> None:
         assert (run.store.writes, run.store.files("scope")["a"].name) == ({"a": 2}, "a.csv")
 
 
-def test_a_new_version_with_the_same_content_and_a_new_name_is_not_embedded_again(tmp_path: Path) -> None:
+def test_a_renamed_file_with_a_new_version_of_the_same_content_is_not_embedded(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.source.write("a", "one", "old")
         run.wait_idle(processed=1)
@@ -44,21 +45,21 @@ def test_a_new_version_with_the_same_content_and_a_new_name_is_not_embedded_agai
         assert run.store.files("scope")["a"].name == "new"
 
 
-def test_a_name_that_could_not_be_stored_is_stored_later(tmp_path: Path) -> None:
+def test_a_rename_that_the_store_refuses_is_done_later(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.source.write("a", "one", "old.txt")
         run.wait_idle(processed=1)
-        looks = run.source.looks
+        scans = run.source.scans
         run.test.store.error = StoreError("the disk is full")
         run.source.rename("a", "new.txt")
-        run.wait(lambda: run.source.looks > looks + 2)
+        run.wait(lambda: run.source.scans > scans + 2)
         assert run.rows()["a"].name == "old.txt"
         run.test.store.error = None
         run.wait_idle(processed=2)
         assert (run.rows()["a"].name, run.store.files("scope")["a"].name) == ("new.txt", "new.txt")
 
 
-def test_the_embedded_store_renames_a_file_without_touching_its_chunks(tmp_path: Path) -> None:
+def test_the_lancedb_store_renames_a_file_without_rewriting_its_chunks(tmp_path: Path) -> None:
     store = LanceVectorStore(tmp_path / "store", "words", 4)
     store.rename("scope", "a", "new", "uri")
     file = SourceFile("a", "old", "old uri", "hash", 1, "text/plain", 1.0)

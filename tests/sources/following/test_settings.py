@@ -1,5 +1,3 @@
-"""What every kind of source reads from the environment."""
-
 from __future__ import annotations
 
 import pytest
@@ -9,7 +7,7 @@ from rag_pipeline.sources.following.deletion_brake import BrakeSettings
 from rag_pipeline.sources.following.settings import read_brake, read_check_interval, read_workers
 
 
-def test_what_is_not_set_is_the_kinds_own_default() -> None:
+def test_unset_values_get_the_default_of_the_kind() -> None:
     assert (read_check_interval({}, 60.0), read_workers({}, 4)) == (60.0, 4)
     env = {"RAG_CHECK_INTERVAL": "0.5", "RAG_WORKERS": "64"}
     assert (read_check_interval(env, 60.0), read_workers(env, 4)) == (0.5, 64)
@@ -29,7 +27,7 @@ def test_a_number_of_workers_out_of_bounds_is_one_line(value: str) -> None:
     assert str(caught.value) == f"RAG_WORKERS={value!r}: expected a whole number from 1 to 64"
 
 
-def test_the_limits_of_the_brake_on_deletion_are_read_and_so_is_a_confirmation() -> None:
+def test_the_settings_of_the_brake_are_read() -> None:
     assert read_brake({}, confirm_first=False) == BrakeSettings(25, 20.0, False)
     env = {"RAG_DELETE_MAX_FILES": "0", "RAG_DELETE_MAX_PERCENT": "12.5"}
     assert read_brake(env, confirm_first=True) == BrakeSettings(0, 12.5, True)

@@ -24,38 +24,38 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield ledger
 
 
-def confirm(place: SourceIdentity, what: Snapshot) -> bool:
-    return place.check(what, KNOWN, nullcontext())
+def check(identity: SourceIdentity, snapshot: Snapshot) -> bool:
+    return identity.check(snapshot, KNOWN, nullcontext())
 
 
-def test_the_first_place_is_taken_and_kept(ledger: Ledger) -> None:
-    assert not confirm(SourceIdentity(ledger, "scope", "/docs"), found("1:1", "a"))
+def test_the_first_source_is_recorded(ledger: Ledger) -> None:
+    assert not check(SourceIdentity(ledger, "scope", "/docs"), found("1:1", "a"))
     assert ledger.source() == SourceRecord("/docs", "1:1")
-    assert not confirm(
+    assert not check(
         SourceIdentity(ledger, "scope", "/docs"), found("1:1")
-    )  # the same, empty: its files were deleted
+    )  # the same folder, empty: its files were deleted
 
 
-def test_without_a_record_of_the_place_an_empty_one_is_not_believed_while_files_are_known(ledger: Ledger) -> None:
-    place = SourceIdentity(ledger, "scope", "/docs")
+def test_an_unrecorded_empty_folder_is_unavailable_while_files_are_known(ledger: Ledger) -> None:
+    identity = SourceIdentity(ledger, "scope", "/docs")
     with pytest.raises(SourceUnavailableError, match=r"not mounted\?\): nothing is taken for deleted"):
-        confirm(place, found("1:1"))
+        check(identity, found("1:1"))
     assert ledger.source() is None
-    assert not place.check(found("1:1"), {}, nullcontext())
+    assert not identity.check(found("1:1"), {}, nullcontext())
     assert ledger.source() == SourceRecord("/docs", "1:1")
 
 
-def test_another_place_under_the_same_scope_is_refused(ledger: Ledger, tmp_path: Path) -> None:
+def test_another_location_for_the_same_collection_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     ledger.set_source(SourceRecord("/elsewhere", "1:1"))
     with pytest.raises(StateError, match=f"{tmp_path} keeps 'scope' for /elsewhere, not for /docs"):
         SourceIdentity(ledger, "scope", "/docs")
 
 
-def test_something_else_in_its_place_is_believed_if_there_is_anything_in_it(ledger: Ledger) -> None:
-    place = SourceIdentity(ledger, "scope", "/docs")
-    confirm(place, found("1:1", "a"))
+def test_another_folder_at_the_location_is_accepted_if_it_is_not_empty(ledger: Ledger) -> None:
+    identity = SourceIdentity(ledger, "scope", "/docs")
+    check(identity, found("1:1", "a"))
     with pytest.raises(SourceUnavailableError, match="not mounted"):
-        confirm(place, found("2:2"))
+        check(identity, found("2:2"))
     assert ledger.source() == SourceRecord("/docs", "1:1")
-    assert confirm(place, found("2:2", "b"))
+    assert check(identity, found("2:2", "b"))
     assert ledger.source() == SourceRecord("/docs", "2:2")

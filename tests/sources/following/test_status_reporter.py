@@ -20,7 +20,7 @@ class Bench:
 
     def get(self, *fields: str) -> tuple[Any, ...]:
         state = self.status.get()
-        return tuple(state.get(field) for field in fields)  # an own field that is None is not there
+        return tuple(state.get(field) for field in fields)  # own fields that are None are left out
 
 
 @pytest.fixture
@@ -28,26 +28,24 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_checks_are_shown_with_their_times(bench: Bench) -> None:
+def test_scans_are_shown_with_their_times(bench: Bench) -> None:
     bench.reporter.starting({"folder": "/docs"}, stored=3)
     assert bench.get("status", "folder", "check_interval", "files_stored") == ("initializing", "/docs", 10.0, 3)
     bench.reporter.scan_started()
-    assert bench.get("status", "is_checking") == ("scanning", True)  # the first one
+    assert bench.get("status", "is_checking") == ("scanning", True)  # the first scan
     bench.reporter.scan_ended({}, 4.0, watching="events")
     assert bench.get("is_checking", "watching", "message") == (False, "events", None)
     assert 3 < bench.get("seconds_until_next_check")[0] <= 4
 
 
-def test_a_single_pass_announces_no_other_check() -> None:
+def test_a_single_pass_shows_no_next_scan() -> None:
     bench = Bench(RunMode.SINGLE)
     bench.reporter.starting({}, stored=0)
     bench.reporter.scan_ended({}, 4.0, watching=None)
     assert bench.get("check_interval", "next_check_time") == (None, None)
 
 
-def test_the_word_stays_processing_while_a_scan_goes_on_beside_the_work(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_status_stays_processing_during_a_scan(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_reporter, "LONG_SCAN_SECONDS", 0.0)
     bench.reporter.progress(idle=False, queued=2, stored=0)
     bench.reporter.scan_started()
@@ -55,7 +53,7 @@ def test_the_word_stays_processing_while_a_scan_goes_on_beside_the_work(
     assert bench.get("status", "is_checking", "files_queued") == ("processing", True, 2)
 
 
-def test_the_queue_is_shown_now_and_then_and_its_end_at_once(bench: Bench) -> None:
+def test_the_queue_is_shown_at_intervals_and_its_end_at_once(bench: Bench) -> None:
     for left in range(1000, 0, -1):
         bench.reporter.progress(idle=False, queued=left, stored=0)
     assert len(bench.seen.events) < 500
@@ -66,7 +64,7 @@ def test_the_queue_is_shown_now_and_then_and_its_end_at_once(bench: Bench) -> No
     assert len(bench.seen.events) == emitted
 
 
-def test_trouble_with_the_folder_is_an_error_with_a_message_until_it_is_over(bench: Bench) -> None:
+def test_an_unavailable_folder_is_an_error_with_a_message(bench: Bench) -> None:
     bench.reporter.unavailable("the folder can't be read", 1.0, watching="interval", checked=True)
     assert bench.get("status", "message", "files_queued") == ("error", "the folder can't be read", 0)
     bench.reporter.scan_started()
@@ -77,14 +75,14 @@ def test_trouble_with_the_folder_is_an_error_with_a_message_until_it_is_over(ben
     assert bench.get("status", "message") == ("idle", None)
 
 
-def test_the_end_is_stopped_or_error(bench: Bench) -> None:
+def test_the_last_status_is_stopped_or_error(bench: Bench) -> None:
     bench.reporter.stopped()
     assert bench.get("status", "next_check_time") == ("stopped", None)
     bench.reporter.error("the disk is full")
     assert bench.get("status", "message") == ("error", "the disk is full")
 
 
-def test_trouble_that_was_found_without_a_check_leaves_the_time_of_the_last_one(bench: Bench) -> None:
+def test_an_error_found_by_a_download_keeps_the_time_of_the_last_scan(bench: Bench) -> None:
     bench.reporter.scan_ended({}, 1.0, watching="interval")
     checked = bench.get("last_check_time")
     bench.reporter.unavailable("no network", 60.0, watching="interval", checked=False)
@@ -92,7 +90,7 @@ def test_trouble_that_was_found_without_a_check_leaves_the_time_of_the_last_one(
     assert 59 < bench.get("seconds_until_next_check")[0] <= 60
 
 
-def test_a_pause_is_shown_with_its_time_until_it_is_over(bench: Bench) -> None:
+def test_a_pause_is_shown_with_its_start_until_it_ends(bench: Bench) -> None:
     bench.reporter.progress(idle=False, queued=2, stored=0)
     bench.reporter.paused(1.5)
     assert bench.get("status", "paused_since", "next_check_time") == ("paused", "1970-01-01T00:00:01.500+00:00", None)
@@ -104,7 +102,7 @@ def test_a_pause_is_shown_with_its_time_until_it_is_over(bench: Bench) -> None:
     assert bench.get("status") == ("processing",)
 
 
-def test_a_pause_of_the_process_before_is_over_and_so_is_one_at_the_end(bench: Bench) -> None:
+def test_a_pause_ends_with_the_process(bench: Bench) -> None:
     bench.reporter.paused(1.5)
     bench.reporter.stopped()
     assert bench.get("status", "paused_since") == ("stopped", None)
@@ -113,13 +111,13 @@ def test_a_pause_of_the_process_before_is_over_and_so_is_one_at_the_end(bench: B
     assert bench.get("status", "paused_since") == ("initializing", None)
 
 
-def test_what_the_source_says_of_itself_is_kept_up_to_date(bench: Bench) -> None:
+def test_the_fields_of_the_source_are_kept_up_to_date(bench: Bench) -> None:
     bench.reporter.starting({"folder": "1AbC"}, stored=0)
     bench.reporter.scan_ended({"folder": "Papers"}, 1.0, watching="interval")
     assert bench.get("folder") == ("Papers",)
 
 
-def test_in_trouble_nothing_but_the_number_of_stored_files_is_shown(bench: Bench) -> None:
+def test_while_the_source_is_unavailable_only_the_number_of_stored_files_changes(bench: Bench) -> None:
     bench.reporter.starting({}, stored=3)
     bench.reporter.unavailable("away", 4.0, watching=None, checked=True)
     emitted = len(bench.seen.events)
@@ -129,7 +127,7 @@ def test_in_trouble_nothing_but_the_number_of_stored_files_is_shown(bench: Bench
     assert bench.get("status", "files_queued", "files_stored") == ("error", 0, 4)
 
 
-def test_held_deletions_are_an_error_beside_the_work_until_they_are_released(bench: Bench) -> None:
+def test_held_deletions_show_an_error_until_they_are_released(bench: Bench) -> None:
     fields = "status", "message", "deletions_held", "files_queued"
     bench.reporter.deletions_held(30, "30 of 40 files are gone")
     bench.reporter.scan_ended({}, 1.0, watching="events")
@@ -148,7 +146,7 @@ def test_held_deletions_are_an_error_beside_the_work_until_they_are_released(ben
     assert bench.get(*fields) == ("idle", None, None, 0)
 
 
-def test_deletions_that_the_process_before_has_held_are_judged_anew(bench: Bench) -> None:
+def test_held_deletions_of_the_last_process_are_cleared(bench: Bench) -> None:
     bench.status.update(own={"deletions_held": 30})
     bench.reporter.starting({}, stored=40)
     assert bench.get("deletions_held") == (None,)
@@ -159,7 +157,7 @@ def test_deletions_that_the_process_before_has_held_are_judged_anew(bench: Bench
 
 
 def check_fields(bench: Bench) -> set[str]:
-    """Return the fields of the state that a look has changed."""
+    """Return the fields of the state that a scan has changed."""
     before = bench.status.get()
     bench.reporter.scan_started()
     bench.reporter.scan_continues()
@@ -171,7 +169,7 @@ def check_fields(bench: Bench) -> set[str]:
 
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0])
-def test_a_look_that_finds_nothing_new_changes_the_times_of_the_checks_alone(
+def test_a_scan_that_finds_nothing_new_changes_only_the_times(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     monkeypatch.setattr(status_reporter, "LONG_SCAN_SECONDS", seconds)
@@ -181,7 +179,7 @@ def test_a_look_that_finds_nothing_new_changes_the_times_of_the_checks_alone(
         assert check_fields(bench) <= {"last_check_time", "next_check_time"}
 
 
-def test_only_a_look_that_takes_long_is_shown_while_it_lasts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_long_scan_is_shown_while_it_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.reporter.progress(idle=True, queued=0, stored=3)
     bench.reporter.scan_started()
     bench.reporter.scan_continues()
@@ -193,7 +191,7 @@ def test_only_a_look_that_takes_long_is_shown_while_it_lasts(bench: Bench, monke
     assert bench.get("status", "is_checking") == ("idle", False)
 
 
-def test_trouble_that_lasts_is_told_once(bench: Bench) -> None:
+def test_a_lasting_error_is_shown_once(bench: Bench) -> None:
     for _ in range(2):
         bench.reporter.scan_started()
         bench.reporter.unavailable("the folder is gone", 1.0, watching="interval", checked=True)

@@ -16,7 +16,7 @@ TEN_HOURS = 36_000.0
 
 
 class Clock:
-    """The system's clock, which can be set."""
+    """The system's clock; ``ahead`` sets it forward."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ahead = 0.0
@@ -30,7 +30,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def fail_once(run: Following) -> None:
-    """Have a file fail to be read, and be well again."""
+    """Make a file fail, then make it readable."""
 
     def fail() -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -41,7 +41,8 @@ def fail_once(run: Following) -> None:
     run.test.extractor.before = lambda: None
 
 
-def test_a_failed_file_is_tried_again_in_time_though_the_clock_was_set_back(
+@pytest.mark.slow
+def test_a_retry_is_on_time_although_the_clock_was_set_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     monkeypatch.setattr(job_runner, "RETRY_SECONDS", 0.5)
@@ -51,20 +52,18 @@ def test_a_failed_file_is_tried_again_in_time_though_the_clock_was_set_back(
         run.wait(lambda: run.state()["total_processed"] == 1)
 
 
-def test_no_try_is_spent_because_the_clock_was_set_forward(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
-) -> None:
+def test_a_clock_set_forward_triggers_no_retry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     monkeypatch.setattr(job_runner, "RETRY_SECONDS", 600.0)
     with following(tmp_path) as run:
         fail_once(run)
         clock.ahead = TEN_HOURS
         for _ in range(3):
-            run.wait_look()
+            run.wait_scan()
         assert run.attempts().total_failed == 1
         assert run.state()["total_processed"] == 0
 
 
-def test_after_a_restart_no_time_that_was_kept_is_waited_for(tmp_path: Path) -> None:
+def test_a_restart_retries_at_once(tmp_path: Path) -> None:
     with following(tmp_path, start=False) as run:
         run.source.write("a", "one")
         failed = LedgerRow(
@@ -76,7 +75,7 @@ def test_after_a_restart_no_time_that_was_kept_is_waited_for(tmp_path: Path) -> 
         assert run.store.texts() == {"a": ["one"]}
 
 
-def test_a_clock_that_was_set_back_does_not_keep_new_files_waiting(tmp_path: Path, clock: Clock) -> None:
+def test_a_clock_set_back_does_not_delay_new_files(tmp_path: Path, clock: Clock) -> None:
     store = MemoryStore()
     with following(tmp_path, store) as run:
         clock.ahead = -TEN_HOURS
@@ -84,7 +83,7 @@ def test_a_clock_that_was_set_back_does_not_keep_new_files_waiting(tmp_path: Pat
         run.wait(lambda: run.state()["total_processed"] == 1)
 
 
-def test_the_steady_clock_runs_with_the_monotonic_one(clock: Clock) -> None:
+def test_the_steady_clock_follows_the_monotonic_clock(clock: Clock) -> None:
     assert steady_now() == pytest.approx(time.time(), abs=5.0)
     before = steady_now()
     clock.ahead = -TEN_HOURS

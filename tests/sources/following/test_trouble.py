@@ -1,4 +1,4 @@
-"""Trouble of a dependency: shown with its cause and the next try, no file suffers, and it ends by itself."""
+"""A failing dependency: it is shown with its cause and the next try, fails no file, and recovers."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from rag_pipeline.sources.ledger import Outcome
 from rag_pipeline.status.control import Action
 from tests.sources.following.memory_source import following
 
+pytestmark = pytest.mark.slow
+
 DOWN = EmbeddingError("the endpoint answered 401: no such key")
 
 
@@ -26,7 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(circuit_breakers, "MAX_WAIT_SECONDS", 0.4)
 
 
-def test_the_cause_and_the_next_try_are_shown_and_it_goes_on_by_itself(
+def test_a_failing_dependency_is_shown_with_its_next_try_and_recovers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with following(tmp_path) as run:
@@ -41,8 +43,8 @@ def test_the_cause_and_the_next_try_are_shown_and_it_goes_on_by_itself(
         state = run.state()
         assert state["message"] == str(DOWN)
         assert datetime.fromisoformat(state["next_try_time"]).timestamp() > time.time() - 5
-        looks = run.source.looks
-        run.wait(lambda: run.source.looks >= looks + 5)  # it goes on looking
+        scans = run.source.scans
+        run.wait(lambda: run.source.scans >= scans + 5)  # scans go on
         run.wait(lambda: run.state()["files_queued"] + run.state()["files_in_flight"] == 8)
         assert (run.state()["status"], run.state()["total_failed"]) == ("error", 0)
         assert run.store.texts() == before
@@ -55,7 +57,7 @@ def test_the_cause_and_the_next_try_are_shown_and_it_goes_on_by_itself(
     assert len(warned) == 1
 
 
-def test_while_it_lasts_one_file_alone_tries(tmp_path: Path) -> None:
+def test_only_one_file_tries_while_a_dependency_fails(tmp_path: Path) -> None:
     tried: list[float] = []
     with following(tmp_path, workers=4) as run:
         run.wait_status("idle")
@@ -71,13 +73,13 @@ def test_while_it_lasts_one_file_alone_tries(tmp_path: Path) -> None:
         for number in range(50):
             run.source.write(f"f{number}", "text")
         run.wait(lambda: len(tried) >= 10)
-        # Four were begun at once; from then on one at a time, at waits of 0.1, 0.2, 0.4, 0.4 … seconds.
+        # Four start at once; then one at a time, with waits of 0.1, 0.2, 0.4, 0.4 … seconds.
         assert tried[9] - tried[3] >= 0.1 + 0.2 + 4 * 0.4 - 0.1
         run.test.embedder.error = None
         run.wait_idle(processed=50)
 
 
-def test_a_store_that_is_away_deletes_and_renames_nothing_for_good(tmp_path: Path) -> None:
+def test_deletions_and_renames_are_repeated_after_the_store_failed(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         for key in "abc":
             run.source.write(key, key)
@@ -93,7 +95,7 @@ def test_a_store_that_is_away_deletes_and_renames_nothing_for_good(tmp_path: Pat
         run.wait_status("idle")
 
 
-def test_a_file_that_alone_is_refused_fails_and_the_others_pass(tmp_path: Path) -> None:
+def test_a_file_that_alone_is_refused_fails(tmp_path: Path) -> None:
     with following(tmp_path, workers=1) as run:
         run.wait_status("idle")
 
@@ -116,7 +118,7 @@ def test_a_file_that_alone_is_refused_fails_and_the_others_pass(tmp_path: Path) 
         run.wait_status("idle")
 
 
-def test_a_single_pass_ends_with_the_error_and_all_else_done(tmp_path: Path) -> None:
+def test_a_single_pass_ends_with_the_error_of_the_dependency(tmp_path: Path) -> None:
     with following(tmp_path, single=True, workers=1, start=False) as run:
         for key in "abcdef":
             run.source.write(key, key)
@@ -135,7 +137,7 @@ def test_a_single_pass_ends_with_the_error_and_all_else_done(tmp_path: Path) -> 
         run.error = None
 
 
-def test_a_pause_during_trouble_is_shown_as_a_pause(tmp_path: Path) -> None:
+def test_a_pause_hides_the_error_of_a_dependency(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.test.embedder.error = DOWN
         run.source.write("a", "text")
@@ -147,7 +149,7 @@ def test_a_pause_during_trouble_is_shown_as_a_pause(tmp_path: Path) -> None:
         run.wait_idle(processed=1)
 
 
-def test_trouble_ends_when_the_file_that_met_it_is_gone(tmp_path: Path) -> None:
+def test_the_breaker_closes_when_the_only_file_is_gone(tmp_path: Path) -> None:
     with following(tmp_path) as run:
         run.test.embedder.error = DOWN
         run.source.write("a", "text")

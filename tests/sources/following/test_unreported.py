@@ -1,4 +1,4 @@
-"""What a kill took from the journal is reported at the next start: store, ledger and what is shown come to agree."""
+"""Reports that a kill took from the journal are repeated, until store, ledger and status agree."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ from tests.sources.local_files.running import running
 from tests.sources.memory_stages import MemoryStore
 from tests.support.recorder import Recorder
 
+pytestmark = pytest.mark.slow
+
 ENDS = ("completed", "failed", "skipped", "deleted")
 
 
 def saved(pipeline_id: str, epoch: str, seq: int, *in_flight: str) -> SavedState:
-    """Return what a journal knows, up to an event of the process before."""
+    """Return the state in a journal, up to an event of the last process."""
     fields = {**dict.fromkeys(SET_FIELDS), "status": "processing", "started_at": 1.0, "is_checking": False}
     files = tuple(FileRecord(f"{file_id}.txt", file_id, attempt=1) for file_id in in_flight)
     return SavedState(pipeline_id, "google_drive", epoch, seq, fields, {}, FileTotals(), in_flight=files)
 
 
 class First:
-    """A life of the pipeline that is over: what it left, and what it was numbered."""
+    """A finished run of the pipeline: its state, and its sequence numbers."""
 
     def __init__(self, base: Path) -> None:
         self.base = base
@@ -40,7 +42,7 @@ class First:
         with following(base, self.store, start=False) as run:
             for file_id in ("a", "b"):
                 run.source.write(file_id, f"text of {file_id}")
-            run.source.unreadable["odd"] = Unreadable("odd", "odd.txt", "a map has no text", is_error=False)
+            run.source.unreadable["odd"] = Unreadable("odd", "entry.txt", "a map has no text", is_error=False)
             run.thread.start()
             run.wait(lambda: run.state()["total_processed"] == 2 and run.state()["total_skipped"] == 1)
             run.wait_status("idle")
@@ -57,7 +59,7 @@ class First:
     def next(
         self, seq: int, *in_flight: str, epoch: str | None = None, failed_attempts: tuple[tuple[Key, int], ...] = ()
     ) -> Iterator[Following]:
-        """Run the pipeline again; the journal has kept the events up to ``seq``, with these files in flight."""
+        """Run the pipeline again; the journal has the events up to ``seq``, with these files in flight."""
         with following(self.base, self.store, start=False) as run:
             for name in ("files", "texts", "unreadable"):
                 setattr(run.source, name, getattr(self.source, name))
@@ -67,22 +69,22 @@ class First:
             run.seen.items.clear()
             run.thread.start()
             run.wait_status("idle")
-            run.wait_look()
+            run.wait_scan()
             yield run
 
     @contextmanager
     def kill_at_start(self, seq: int, *in_flight: str) -> Iterator[None]:
-        """Begin, and end before the first look has ended."""
+        """Start, and end before the first scan has ended."""
         with following(self.base, self.store, start=False) as run:
             kept = saved(run.status.pipeline_id, self.epoch, seq, *in_flight)
             core_of(run.status).attach(Recorder(), lambda _: kept)
-            run.source.hold_look.clear()
+            run.source.hold_scan.clear()
             run.thread.start()
-            assert run.source.holding_look.wait(run.seconds)
+            assert run.source.scan_held.wait(run.seconds)
             yield
 
     def ended(self, run: Following) -> dict[str, list[str]]:
-        """Return the ids of the files whose ends were reported, by kind."""
+        """Return the ids of the reported files, by kind."""
         return {kind: sorted(found) for kind in ENDS if (found := run.ended(kind))}
 
 
@@ -91,14 +93,14 @@ def first(tmp_path: Path) -> First:
     return First(tmp_path)
 
 
-def test_nothing_is_reported_again_that_the_journal_has_kept(first: First) -> None:
+def test_outcomes_in_the_journal_are_not_reported_again(first: First) -> None:
     with first.next(first.seq) as run:
         assert first.ended(run) == {}
         assert run.source.fetched == []
 
 
 @pytest.mark.parametrize("kept", ["nothing of it", "its start"])
-def test_a_file_that_was_stored_and_whose_end_was_lost_ends_as_completed(first: First, kept: str) -> None:
+def test_a_stored_file_whose_report_was_lost_is_reported_as_completed(first: First, kept: str) -> None:
     in_flight = ("a",) if kept == "its start" else ()
     with first.next(min(first.at.values()) - 1, *in_flight) as run:
         assert first.ended(run) == {"completed": ["a", "b"], "skipped": ["odd"]}
@@ -110,12 +112,12 @@ def test_a_file_that_was_stored_and_whose_end_was_lost_ends_as_completed(first: 
         assert first.ended(again) == {}
 
 
-def test_what_was_reported_under_an_epoch_that_the_journal_does_not_have_is_reported_again(first: First) -> None:
+def test_reports_of_an_epoch_unknown_to_the_journal_are_repeated(first: First) -> None:
     with first.next(first.seq, epoch="another") as run:
         assert first.ended(run) == {"completed": ["a", "b"], "skipped": ["odd"]}
 
 
-def test_a_deletion_that_was_lost_is_reported(first: First) -> None:
+def test_a_lost_deletion_is_reported_again(first: First) -> None:
     with first.next(first.seq) as run:
         run.source.remove("a")
         run.source.unreadable.clear()
@@ -123,12 +125,12 @@ def test_a_deletion_that_was_lost_is_reported(first: First) -> None:
         seq = run.state()["seq"]
     with first.next(first.seq) as again:
         assert first.ended(again) == {"deleted": ["a", "odd"]}
-        assert [file["name"] for file in again.files("deleted")] == ["a.txt", "odd.txt"]
+        assert [file["name"] for file in again.files("deleted")] == ["a.txt", "entry.txt"]
     with first.next(seq + 1000) as third:
         assert first.ended(third) == {}
 
 
-def test_a_deletion_that_was_lost_is_none_any_more_when_the_file_is_back(first: First) -> None:
+def test_a_lost_deletion_is_not_reported_if_the_file_is_back(first: First) -> None:
     back = first.source.files["a"]
     with first.next(first.seq) as run:
         run.source.remove("a")
@@ -139,22 +141,22 @@ def test_a_deletion_that_was_lost_is_none_any_more_when_the_file_is_back(first: 
         assert first.store.writes["a"] == 2
 
 
-def test_a_file_that_was_interrupted_and_is_gone_is_deleted(first: First) -> None:
+def test_an_interrupted_file_that_is_gone_is_reported_as_deleted(first: First) -> None:
     first.source.remove("b")
     with first.next(first.seq, "b", "never stored") as run:
-        # A stored file may have moved: a second look has to miss it too, which may be the one after the next.
+        # A stored file may have moved, so a second scan must miss it too; it may be the one after the next.
         run.wait(lambda: first.ended(run) == {"deleted": ["b", "never stored"]})
         assert list(first.store.texts()) == ["a"]
 
 
-def test_a_file_that_was_interrupted_is_gone_after_a_second_kill_too(first: First) -> None:
+def test_an_interrupted_file_is_reported_as_deleted_after_a_second_kill_too(first: First) -> None:
     with first.kill_at_start(first.seq, "never stored"):
         pass
     with first.next(first.seq + 10) as run:
         assert first.ended(run) == {"deleted": ["never stored"]}
 
 
-def test_a_file_that_was_interrupted_is_deleted_also_if_the_next_start_was_killed_before_the_ledger_was_open(
+def test_an_interrupted_file_is_reported_as_deleted_after_a_start_killed_before_the_ledger_opened(
     first: First,
 ) -> None:
     failed = ((key_of("gone.txt", "gone"), 1), (key_of("a.txt", "a"), 1))
@@ -162,7 +164,7 @@ def test_a_file_that_was_interrupted_is_deleted_also_if_the_next_start_was_kille
         assert first.ended(run) == {"completed": ["a"], "deleted": ["gone"]}
 
 
-def test_a_file_that_the_store_has_lost_is_stored_again_or_deleted(first: First) -> None:
+def test_a_file_missing_from_the_store_is_stored_again_or_deleted(first: First) -> None:
     first.store.kept.clear()
     first.source.remove("b")
     with first.next(first.seq) as run:
@@ -177,7 +179,7 @@ def test_a_second_kill_before_the_report_does_not_lose_it(first: First) -> None:
             assert first.ended(run) == {"deleted": ["gone"]}
 
 
-def test_a_file_that_could_not_be_read_for_a_while_and_is_unchanged_is_shown_as_completed(
+def test_a_file_that_is_readable_again_and_unchanged_is_reported_as_completed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running(tmp_path) as run:

@@ -1,4 +1,4 @@
-"""``rag-pipeline local-files`` as a process, and a client that knows nothing of it but its two addresses."""
+"""``rag-pipeline local-files`` as a process, and a client of its service."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVENTS = (
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without settings of the service but those given."""
+    """Return an environment with only the given settings of the service."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("RAG_", "STATUS_", "EMBEDDING_"))}
     return {**env, "PYTHONPATH": str(ROOT), "STATUS_PORT": "0", **extra}
 
@@ -55,7 +55,7 @@ def command(
 
 
 def found(question: str, env: Mapping[str, str], state_dir: Path, limit: int = 100) -> list[dict[str, Any]]:
-    """Return what ``rag-pipeline search`` finds."""
+    """Return the hits of ``rag-pipeline search``."""
     run = command(["search", question, "--json", "--limit", str(limit), "--state-dir", str(state_dir)], env)
     assert run.returncode == 0, run.stderr
     hits: list[dict[str, Any]] = json.loads(run.stdout)
@@ -95,7 +95,7 @@ class Process:
         return match[1] if match else None
 
     def status(self) -> dict[str, Any]:
-        """Return what ``GET /status`` answers."""
+        """Return the answer of ``GET /status``."""
         with urllib.request.urlopen(self.address("Status"), timeout=60) as answer:
             body = answer.read()
         check_answer("/status", answer.status, answer.headers, body)
@@ -125,7 +125,7 @@ class Process:
 
 @contextmanager
 def process(args: Sequence[str], env: Mapping[str, str], **kwargs: Any) -> Iterator[Process]:
-    """Run ``rag-pipeline local-files``; whatever happens, it does not outlive the block."""
+    """Run ``rag-pipeline local-files``; it never outlives the block."""
     running = Process(args, env, **kwargs)
     try:
         yield running

@@ -1,4 +1,4 @@
-"""A pipeline over a folder, in this process, with the stages in memory."""
+"""A local_files pipeline in this process, with stages in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.sources.memory_stages import MemoryStages, MemoryStore
 
 
 class Run(Life):
-    """One life of the pipeline: its folder, state and store may outlive it."""
+    """One run of the pipeline; its folder, state and store may outlive it."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ def running(
     brake: BrakeSettings = DEFAULT_BRAKE,
     follow_outside_links: bool = False,
 ) -> Iterator[Run]:
-    """Run the pipeline over ``base/docs``; in single mode wait for its end."""
+    """Run the pipeline over ``base/docs`` while the block runs; in single mode wait for its end first."""
     store = MemoryStore() if store is None else store
     run = Run(
         base,

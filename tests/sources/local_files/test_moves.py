@@ -1,4 +1,4 @@
-"""Files that move, or are there twice: their text is embedded once, and found at every moment."""
+"""Moved and copied files: their text is embedded once, and can be found at every moment."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ from rag_pipeline.status.control import Action
 from tests.sources.local_files.running import Run, running
 from tests.sources.memory_stages import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 
 class Prober:
-    """Asks the store all the time which texts it has, and keeps those that were missing once."""
+    """Polls the store for its texts, and records those that were missing."""
 
     def __init__(self, store: MemoryStore, texts: set[str]) -> None:
         self.missing: set[str] = set()
@@ -46,7 +48,7 @@ class Prober:
 
 
 class CountingStore(MemoryStore):
-    """Counts commits by what they do; ``failures`` is how many of them fail from now on."""
+    """Counts commits by kind; the next ``failures`` of them fail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +78,7 @@ MANY = 600
 
 
 def fill(run: Run, folder: str, count: int = MANY) -> set[str]:
-    """Have so many files stored below a folder; return their ids."""
+    """Store ``count`` files below a folder; return their ids."""
     ids = {f"{folder}/f{number:03}.txt" for number in range(count)}
     for key in ids:
         run.write(key, f"text of {key[-8:]}")
@@ -88,7 +90,7 @@ def settled(run: Run, ids: set[str]) -> bool:
     return set(run.store.texts()) == ids and bool(run.state()["status"] == "idle")
 
 
-def test_a_renamed_folder_is_never_missed_and_nothing_is_embedded_again(tmp_path: Path) -> None:
+def test_a_renamed_folder_stays_findable_and_nothing_is_embedded_again(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         for number in range(40):
             run.write(f"old/f{number}.txt", f"text {number}")
@@ -102,7 +104,7 @@ def test_a_renamed_folder_is_never_missed_and_nothing_is_embedded_again(tmp_path
         assert len(run.ended("deleted")) == 40
 
 
-def test_the_same_content_under_two_names_is_embedded_once_and_said_so(tmp_path: Path) -> None:
+def test_the_same_content_under_two_names_is_embedded_once_and_shown(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("a.txt", "one")
         run.wait_idle(processed=1)
@@ -116,7 +118,7 @@ def test_the_same_content_under_two_names_is_embedded_once_and_said_so(tmp_path:
         assert run.store.texts() == {"a.txt": ["two"], "b.txt": ["one"]}
 
 
-def test_by_a_name_that_says_another_type_it_is_read_again(tmp_path: Path) -> None:
+def test_a_copy_with_another_suffix_is_ingested(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("a.txt", "one")
         run.wait_idle(processed=1)
@@ -125,7 +127,7 @@ def test_by_a_name_that_says_another_type_it_is_read_again(tmp_path: Path) -> No
         assert run.test.extractor.read == ["a.txt", "a.md"]
 
 
-def test_a_folder_renamed_while_nobody_looked_is_taken_over_in_a_single_pass(tmp_path: Path) -> None:
+def test_a_folder_renamed_between_single_passes_is_not_embedded_again(tmp_path: Path) -> None:
     store = MemoryStore()
     with running(tmp_path, store) as run:
         for number in range(40):
@@ -141,7 +143,7 @@ def test_a_folder_renamed_while_nobody_looked_is_taken_over_in_a_single_pass(tmp
     assert set(store.texts()) == {f"new/f{number}.txt" for number in range(40)}
 
 
-def test_files_that_swap_their_names_have_each_their_own_text(tmp_path: Path) -> None:
+def test_files_that_swap_names_keep_their_own_text(tmp_path: Path) -> None:
     store, folder = MemoryStore(), tmp_path / "docs"
     with running(tmp_path, store, start=False, single=True) as run:
         for number in range(40):
@@ -160,7 +162,7 @@ def test_files_that_swap_their_names_have_each_their_own_text(tmp_path: Path) ->
     assert texts == {f"{number}.txt": [f"text of {number ^ 1}"] for number in range(40)}
 
 
-def test_files_that_are_deleted_while_another_of_that_size_comes_are_deleted(tmp_path: Path) -> None:
+def test_deleted_files_are_deleted_although_a_new_file_has_their_size(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("a.txt", "one")
         run.wait_idle(processed=1)
@@ -170,10 +172,10 @@ def test_files_that_are_deleted_while_another_of_that_size_comes_are_deleted(tmp
         run.wait(lambda: run.ended("deleted") == ["a.txt"])
 
 
-# -- some hundred at once ----------------------------------------------------------------------------------------------
+# -- hundreds at once ----------------------------------------------------------------------------------------------
 
 
-def test_a_folder_of_hundreds_moves_is_copied_and_is_deleted_in_a_few_commits(tmp_path: Path) -> None:
+def test_hundreds_of_files_are_moved_copied_and_deleted_in_a_few_commits(tmp_path: Path) -> None:
     store = CountingStore()
     with running(tmp_path, store) as run:
         old = fill(run, "old")
@@ -184,7 +186,7 @@ def test_a_folder_of_hundreds_moves_is_copied_and_is_deleted_in_a_few_commits(tm
             run.wait(lambda: settled(run, new), 60)
         assert prober.missing == set()
         assert run.test.embedder.embedded == MANY
-        # Two workers, each some hundred files or a second at a time.
+        # Two workers, each with up to some hundred files or a second at a time.
         assert store.commits["move"] <= 20
         assert store.commits["copy"] == store.commits["delete"] == 0
         assert sorted(run.ended("deleted")) == sorted(old)
@@ -211,7 +213,7 @@ def test_a_folder_of_hundreds_moves_is_copied_and_is_deleted_in_a_few_commits(tm
 
 
 @pytest.mark.parametrize("failures", [1, 3])
-def test_a_store_that_fails_in_a_batch_loses_nothing_and_nothing_is_told_twice(
+def test_a_store_failure_in_a_batch_loses_nothing_and_reports_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failures: int
 ) -> None:
     monkeypatch.setattr(circuit_breakers, "FIRST_WAIT_SECONDS", 0.05)
@@ -228,15 +230,13 @@ def test_a_store_that_fails_in_a_batch_loses_nothing_and_nothing_is_told_twice(
         assert run.test.embedder.embedded == 100
         assert (run.state()["total_failed"], set(run.rows())) == (0, new)
         store.failures = failures
-        for path in sorted((run.folder / "new").iterdir())[:20]:  # as many as no brake holds
+        for path in sorted((run.folder / "new").iterdir())[:20]:  # few enough for the brake
             path.unlink()
         run.wait(lambda: len(store.kept) == 80 and run.state()["status"] == "idle", 60)
         assert len(run.ended("deleted")) == len(set(run.ended("deleted"))) == 120
 
 
-def test_a_ledger_that_fails_in_a_batch_makes_no_mass_deletion_of_the_moved_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ledger_failure_in_a_batch_causes_no_mass_deletion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(circuit_breakers, "FIRST_WAIT_SECONDS", 0.05)
     with running(tmp_path, brake=BrakeSettings(0, 0)) as run:  # holds every deletion
         old = fill(run, "old", 100)
@@ -260,7 +260,7 @@ def test_a_ledger_that_fails_in_a_batch_makes_no_mass_deletion_of_the_moved_file
         assert run.state().get("deletions_held") is None
 
 
-def test_a_pause_and_a_stop_are_taken_between_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pause_and_a_stop_take_effect_between_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_changes, "MAX_REUSED", 10)
     store = CountingStore()
     with running(tmp_path, store) as run:
@@ -281,7 +281,7 @@ def test_a_pause_and_a_stop_are_taken_between_batches(tmp_path: Path, monkeypatc
         (run.folder / "old").rename(run.folder / "new")
         run.wait(lambda: run.state()["status"] == "paused" and not workers())
         moved = {key for key in store.texts() if key.startswith("new")}
-        assert 10 <= len(moved) <= 20  # that of each worker
+        assert 10 <= len(moved) <= 20  # one batch of each worker
         assert len(store.kept) == 200
         store.move_many = plain  # type: ignore[method-assign]
         commits = store.commits["move"]
@@ -294,11 +294,11 @@ def test_a_pause_and_a_stop_are_taken_between_batches(tmp_path: Path, monkeypatc
 
 
 class KilledError(BaseException):
-    """Ends a worker where it stands."""
+    """Ends a worker at once."""
 
 
 @pytest.mark.parametrize("after", ["the store", "the ledger", "an event"])
-def test_after_a_kill_within_a_batch_all_is_done_and_told_and_nothing_is_held(
+def test_after_a_kill_within_a_batch_everything_is_done_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str
 ) -> None:
     store = MemoryStore()

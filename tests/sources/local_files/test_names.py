@@ -13,36 +13,36 @@ paths = st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in raw).
 
 
 @given(paths, paths)
-def test_no_two_paths_share_an_id_and_every_id_is_valid_unicode(one: str, other: str) -> None:
+def test_ids_are_unique_and_valid_unicode(one: str, other: str) -> None:
     assert (file_id(one) == file_id(other)) == (one == other)
     assert check_name("file_id", file_id(one)) == file_id(one)
     file_id(one).encode()
 
 
 @given(paths)
-def test_every_path_can_be_shown(path: str) -> None:
+def test_every_path_has_a_printable_name(path: str) -> None:
     display_name(path).encode()
 
 
-def test_a_byte_that_is_not_utf8_is_told_from_the_text_that_looks_like_it() -> None:
+def test_an_escaped_byte_differs_from_text_that_looks_like_it() -> None:
     assert file_id(os.fsdecode(b"caf\xe9.txt")) == "caf\\xe9.txt"
     assert file_id("caf\\xe9.txt") == "caf\\\\xe9.txt"
     assert file_id("Büro/München.md") == "Büro/München.md"
     assert display_name(os.fsdecode(b"caf\xe9.txt")) == "caf\\xe9.txt"
 
 
-def test_ids_and_names_of_endless_paths_stay_within_what_a_status_takes() -> None:
+def test_ids_and_names_of_very_long_paths_are_bounded() -> None:
     one, other = "x/" * 3000 + "a", "x/" * 3000 + "b"
     assert len(file_id(one)) == len(display_name(one)) == MAX_NAME_LENGTH
     assert file_id(one) != file_id(other)
 
 
-def test_an_address_holds_the_bytes_of_the_name() -> None:
+def test_a_uri_holds_the_bytes_of_the_path() -> None:
     assert uri(os.fsdecode(b"/a b/caf\xe9.txt")) == "file:///a%20b/caf%E9.txt"
 
 
 @given(paths)
-def test_a_path_can_be_had_from_its_address(path: str) -> None:
+def test_a_path_can_be_read_from_its_uri(path: str) -> None:
     assert path_of(uri("/" + path)) == "/" + path
 
 
@@ -63,10 +63,10 @@ def test_a_path_can_be_had_from_its_address(path: str) -> None:
         "lost+found",
     ],
 )
-def test_what_programs_leave_behind_is_ignored(name: str) -> None:
+def test_files_that_programs_leave_behind_are_ignored(name: str) -> None:
     assert is_ignored(name)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "part", "tmp", "C#.md", "~notes.txt", "x.tmp.txt", "a\nb.txt"])
-def test_documents_are_not(name: str) -> None:
+def test_documents_are_not_ignored(name: str) -> None:
     assert not is_ignored(name)

@@ -17,6 +17,8 @@ from rag_pipeline.status.pipeline import core_of
 from tests.sources.local_files.running import running
 from tests.sources.memory_stages import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 
 def test_new_changed_and_deleted_files_are_followed(tmp_path: Path) -> None:
     with running(tmp_path) as run:
@@ -34,7 +36,7 @@ def test_new_changed_and_deleted_files_are_followed(tmp_path: Path) -> None:
         assert list(run.rows()) == ["a.txt"]
 
 
-def test_the_status_tells_the_truth_about_checks_and_queue(tmp_path: Path) -> None:
+def test_the_status_shows_scans_and_queue(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
         for number in range(5):
             run.write(f"{number}.txt", f"x {number}")
@@ -53,8 +55,8 @@ def test_the_status_tells_the_truth_about_checks_and_queue(tmp_path: Path) -> No
     assert list(dict.fromkeys(words)) == ["initializing", "scanning", "processing", "idle", "stopped"]
 
 
-def test_a_half_written_file_waits_until_it_settles(tmp_path: Path) -> None:
-    # Much longer than the writer ever pauses, on a busy machine too.
+def test_a_half_written_file_waits_until_it_is_stable(tmp_path: Path) -> None:
+    # Much longer than any pause of the writer, on a busy machine too.
     with running(tmp_path, settle_seconds=3.0) as run:
         stop = threading.Event()
         path = run.write("a.txt", "start")
@@ -78,7 +80,7 @@ def test_a_half_written_file_waits_until_it_settles(tmp_path: Path) -> None:
         assert run.store.texts()["a.txt"] == path.read_text().split()
 
 
-def test_a_file_that_changes_while_it_is_processed_ends_with_the_newest_content(tmp_path: Path) -> None:
+def test_a_file_that_changes_during_ingestion_ends_with_the_newest_content(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
         run.write("a.txt", "old")
         run.test.extractor.hold.clear()
@@ -92,7 +94,7 @@ def test_a_file_that_changes_while_it_is_processed_ends_with_the_newest_content(
 
 
 @pytest.mark.parametrize("when", ["extracting", "embedding"])
-def test_a_single_pass_ends_with_the_newest_content_whenever_a_file_changes(tmp_path: Path, when: str) -> None:
+def test_a_single_pass_stores_the_newest_content_whenever_a_file_changes(tmp_path: Path, when: str) -> None:
     with running(tmp_path, single=True, start=False) as run:
         run.write("a.txt", "old")
         changes = iter(["newer"])
@@ -111,7 +113,7 @@ def test_a_single_pass_ends_with_the_newest_content_whenever_a_file_changes(tmp_
         assert run.store.texts() == {"a.txt": ["newer"]}
 
 
-def test_a_file_deleted_while_it_is_processed_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_file_deleted_during_ingestion_leaves_nothing_behind(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
         run.write("a.txt", "old")
         run.test.extractor.hold.clear()
@@ -124,7 +126,7 @@ def test_a_file_deleted_while_it_is_processed_leaves_nothing_behind(tmp_path: Pa
         assert (state["files_in_flight"], state["total_failed"], run.store.kept, run.rows()) == (0, 0, {}, {})
 
 
-def test_a_restart_goes_on_where_it_was_and_does_no_work_twice(tmp_path: Path) -> None:
+def test_a_restart_resumes_and_repeats_no_work(tmp_path: Path) -> None:
     store = MemoryStore()
     with running(tmp_path, store, single=True, start=False) as run:
         run.write("a.txt", "one")
@@ -132,7 +134,7 @@ def test_a_restart_goes_on_where_it_was_and_does_no_work_twice(tmp_path: Path) -
         run.thread.start()
         run.thread.join(20)
     run.write("b.txt", "two")
-    os.utime(run.folder / "a.txt")  # touched: looked at, not done again
+    os.utime(run.folder / "a.txt")  # touched: hashed, not ingested again
     with running(tmp_path, store, single=True) as again:
         assert again.test.extractor.read == ["b.txt"]
         assert again.ended("completed") == ["b.txt"]
@@ -142,7 +144,7 @@ def test_a_restart_goes_on_where_it_was_and_does_no_work_twice(tmp_path: Path) -
         assert [name for name in third.seen.names if name != "pipeline:status"] == []
 
 
-def test_what_was_stored_before_a_kill_is_found_in_the_store_when_the_ledger_missed_it(tmp_path: Path) -> None:
+def test_a_file_stored_before_a_kill_is_adopted_if_the_ledger_missed_it(tmp_path: Path) -> None:
     store = MemoryStore()
     with running(tmp_path, store, single=True, start=False) as run:
         run.write("a.txt", "one")
@@ -157,7 +159,7 @@ def test_what_was_stored_before_a_kill_is_found_in_the_store_when_the_ledger_mis
         assert store.writes == {"a.txt": 1, "b.txt": 2}
 
 
-def test_what_was_stored_and_then_deleted_while_nobody_looked_leaves_the_store(tmp_path: Path) -> None:
+def test_a_file_deleted_between_runs_leaves_the_store(tmp_path: Path) -> None:
     store = MemoryStore()
     with running(tmp_path, store, single=True, start=False) as run:
         run.write("a.txt", "one")
@@ -172,7 +174,7 @@ def test_what_was_stored_and_then_deleted_while_nobody_looked_leaves_the_store(t
         assert again.ended("deleted") == ["b.txt"]
 
 
-def test_another_recipe_does_everything_anew(tmp_path: Path) -> None:
+def test_another_configuration_ingests_everything_again(tmp_path: Path) -> None:
     store = MemoryStore()
     with running(tmp_path, store, single=True, start=False) as run:
         run.write("a.txt", "one")
@@ -183,7 +185,7 @@ def test_another_recipe_does_everything_anew(tmp_path: Path) -> None:
         assert sorted(again.test.extractor.read) == ["a.txt", "b.txt"]
 
 
-def test_a_renamed_file_is_found_under_its_new_name_alone(tmp_path: Path) -> None:
+def test_a_renamed_file_is_found_only_under_its_new_name(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("old/a.txt", "one")
         run.wait_idle(processed=1)
@@ -191,7 +193,7 @@ def test_a_renamed_file_is_found_under_its_new_name_alone(tmp_path: Path) -> Non
         run.wait(lambda: list(run.store.texts()) == ["new/a.txt"] and run.state()["total_deleted"] == 1)
 
 
-def test_files_that_fail_or_are_skipped_stop_nobody_else(tmp_path: Path) -> None:
+def test_failed_and_skipped_files_do_not_stop_others(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
         run.write("bad.txt", "corrupt")
         run.write("empty.txt", "")
@@ -210,7 +212,7 @@ def test_files_that_fail_or_are_skipped_stop_nobody_else(tmp_path: Path) -> None
         assert len(run.ended("skipped")) + len(run.ended("failed")) == emitted == 4
 
 
-def test_a_file_that_turns_bad_takes_its_old_text_out_of_the_store(tmp_path: Path) -> None:
+def test_a_file_that_becomes_damaged_loses_its_stored_text(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("a.txt", "one")
         run.wait_idle(processed=1)
@@ -226,9 +228,7 @@ def fail() -> None:
     raise OSError(errno.EIO, "Input/output error")
 
 
-def test_an_error_that_may_pass_is_tried_again_and_keeps_the_old_text_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_retryable_error_keeps_the_old_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_runner, "RETRY_SECONDS", 0.2)
     with running(tmp_path) as run:
         run.write("a.txt", "one")
@@ -242,7 +242,7 @@ def test_an_error_that_may_pass_is_tried_again_and_keeps_the_old_text_meanwhile(
         assert run.store.texts() == {"a.txt": ["two"]}
 
 
-def test_files_that_another_process_has_taken_over_end_the_pipeline_and_fail_none(tmp_path: Path) -> None:
+def test_files_taken_over_by_another_process_end_the_pipeline_without_failures(tmp_path: Path) -> None:
     store = MemoryStore()
     with running(tmp_path, store) as run:
         run.wait_idle(processed=0)
@@ -254,14 +254,14 @@ def test_files_that_another_process_has_taken_over_end_the_pipeline_and_fail_non
         assert run.state()["total_failed"] == 0
 
 
-def test_a_folder_that_vanishes_is_not_taken_for_one_whose_files_were_deleted(tmp_path: Path) -> None:
+def test_a_missing_folder_does_not_delete_its_files(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("a.txt", "one")
         run.wait_idle(processed=1)
         run.folder.rename(tmp_path / "away")
         run.wait(lambda: run.state()["status"] == "error")
         assert "can't be read" in run.state().get("message", "")
-        # A mount point with nothing mounted on it: another folder, and empty.
+        # An empty mount point: another folder.
         run.folder.mkdir()
         run.wait(lambda: "not mounted?" in run.state().get("message", ""))
         assert list(run.store.texts()) == ["a.txt"]
@@ -274,7 +274,7 @@ def test_a_folder_that_vanishes_is_not_taken_for_one_whose_files_were_deleted(tm
         assert run.state()["total_deleted"] == 0
 
 
-def test_a_folder_that_vanishes_while_files_are_worked_on_loses_none_and_a_retry_waits(tmp_path: Path) -> None:
+def test_a_folder_that_vanishes_during_ingestion_loses_no_file_and_retries_wait(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         for number in range(20):
             run.write(f"{number}.txt", f"old {number}")
@@ -298,7 +298,7 @@ def test_a_folder_that_vanishes_while_files_are_worked_on_loses_none_and_a_retry
         assert (state["total_deleted"], run.attempts().total_failed, state["files_in_flight"]) == (0, 2, 0)
 
 
-def test_a_single_pass_ends_though_a_file_goes_while_it_is_worked_on(tmp_path: Path) -> None:
+def test_a_single_pass_ends_although_a_file_is_deleted_during_ingestion(tmp_path: Path) -> None:
     with running(tmp_path, single=True, start=False) as run:
         path = run.write("a.txt", "one")
         run.test.extractor.before = lambda: path.unlink(missing_ok=True)
@@ -307,7 +307,7 @@ def test_a_single_pass_ends_though_a_file_goes_while_it_is_worked_on(tmp_path: P
         assert (run.error, run.ended("deleted"), run.state()["files_in_flight"]) == (None, ["a.txt"], 0)
 
 
-def test_an_empty_folder_is_not_believed_while_files_are_stored_and_the_state_was_lost(tmp_path: Path) -> None:
+def test_an_empty_folder_deletes_nothing_if_the_ledger_was_lost(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("a.txt", "one")
         run.wait_idle(processed=1)
@@ -321,7 +321,7 @@ def test_an_empty_folder_is_not_believed_while_files_are_stored_and_the_state_wa
         assert (list(run.store.texts()), again.state()["total_deleted"]) == (["a.txt"], 0)
 
 
-def test_a_folder_that_replaced_another_and_has_files_is_believed(tmp_path: Path) -> None:
+def test_another_folder_with_files_is_accepted(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("a.txt", "one")
         run.wait_idle(processed=1)
@@ -333,7 +333,7 @@ def test_a_folder_that_replaced_another_and_has_files_is_believed(tmp_path: Path
         run.wait(lambda: list(run.store.texts()) == ["b.txt"])
 
 
-def test_deleting_every_file_of_the_same_folder_is_believed(tmp_path: Path) -> None:
+def test_all_files_of_a_folder_can_be_deleted(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         path = run.write("a.txt", "one")
         run.wait_idle(processed=1)
@@ -341,7 +341,7 @@ def test_deleting_every_file_of_the_same_folder_is_believed(tmp_path: Path) -> N
         run.wait(lambda: not run.store.kept)
 
 
-def test_an_empty_mount_point_stops_a_single_pass(tmp_path: Path) -> None:
+def test_an_empty_mount_point_ends_a_single_pass(tmp_path: Path) -> None:
     store = MemoryStore()
     with running(tmp_path, store, single=True, start=False) as run:
         run.write("a.txt", "one")
@@ -355,7 +355,7 @@ def test_an_empty_mount_point_stops_a_single_pass(tmp_path: Path) -> None:
         assert again.state()["status"] == "error"
 
 
-def test_a_single_pass_waits_for_young_files_and_gives_up_on_those_that_never_settle(
+def test_a_single_pass_waits_for_young_files_and_gives_up_on_unstable_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "SINGLE_SETTLE_SECONDS", 1.0)
@@ -402,7 +402,7 @@ def test_a_stop_loses_nothing_and_fails_nothing(tmp_path: Path) -> None:
         assert again.state()["total_processed"] == 4
 
 
-def test_a_ledger_that_cannot_be_written_ends_the_run_with_its_error(tmp_path: Path) -> None:
+def test_an_unwritable_ledger_ends_the_run_with_its_error(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
         run.write("a.txt", "one")
         run.ledger.set_source(SourceRecord(str(run.folder.resolve()), "0:0"))
@@ -414,7 +414,7 @@ def test_a_ledger_that_cannot_be_written_ends_the_run_with_its_error(tmp_path: P
         assert run.state()["status"] == "error"
 
 
-def test_a_scope_that_belongs_to_another_folder_is_refused(tmp_path: Path) -> None:
+def test_a_collection_of_another_folder_is_refused(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
         run.ledger.set_source(SourceRecord("/elsewhere", "0:0"))
         run.thread.start()
@@ -423,7 +423,7 @@ def test_a_scope_that_belongs_to_another_folder_is_refused(tmp_path: Path) -> No
         assert "choose another id for the pipeline, or another state folder" in str(run.error)
 
 
-def test_the_state_folder_below_the_watched_one_is_left_alone(tmp_path: Path) -> None:
+def test_a_state_folder_below_the_watched_one_is_not_ingested(tmp_path: Path) -> None:
     with running(tmp_path, start=False, state="docs/state-here") as run:
         run.write("a.txt", "one")
         run.write("state-here/notes.txt", "x")
@@ -432,7 +432,7 @@ def test_the_state_folder_below_the_watched_one_is_left_alone(tmp_path: Path) ->
         assert list(run.store.texts()) == ["a.txt"]
 
 
-def test_a_new_mode_or_link_during_the_work_costs_a_hash_and_no_embedding(tmp_path: Path) -> None:
+def test_a_new_mode_or_link_during_ingestion_costs_a_hash_and_no_embedding(tmp_path: Path) -> None:
     with running(tmp_path, start=False) as run:
         path = run.write("a.txt", "one")
 
@@ -449,7 +449,7 @@ def test_a_new_mode_or_link_during_the_work_costs_a_hash_and_no_embedding(tmp_pa
         assert run.ended("completed") == ["a.txt"]
 
 
-def test_a_file_that_gets_another_inode_is_unchanged_without_a_word(tmp_path: Path) -> None:
+def test_a_file_with_a_new_inode_is_unchanged_without_an_event(tmp_path: Path) -> None:
     texts = {"good.txt": "one", "skipped.txt": "unsupported", "failed.txt": "corrupt"}
     with running(tmp_path) as run:
         paths = [run.write(name, text) for name, text in texts.items()]
@@ -474,7 +474,7 @@ def test_a_file_that_gets_another_inode_is_unchanged_without_a_word(tmp_path: Pa
         run.wait(lambda: run.test.extractor.read.count("failed.txt") == 2)
 
 
-def test_a_refused_file_that_gets_its_good_content_is_stored(tmp_path: Path) -> None:
+def test_a_refused_file_is_stored_once_its_content_is_good(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         run.write("a.txt", "unsupported")
         run.wait(lambda: run.state()["total_skipped"] == 1)
@@ -485,7 +485,7 @@ def test_a_refused_file_that_gets_its_good_content_is_stored(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("half", ["corrupt", "the beginning"])
-def test_a_writer_that_pauses_longer_than_the_settle_time_ends_with_the_whole_text(tmp_path: Path, half: str) -> None:
+def test_a_file_written_with_long_pauses_ends_with_the_whole_text(tmp_path: Path, half: str) -> None:
     with running(tmp_path, settle_seconds=0.1) as run:
         path = run.write("a.txt", half)
         for _ in range(10):
@@ -498,7 +498,7 @@ def test_a_writer_that_pauses_longer_than_the_settle_time_ends_with_the_whole_te
         assert (run.state()["total_failed"], run.rows()["a.txt"].attempts) == (0, 0)
 
 
-def test_an_older_ledger_with_inodes_in_its_versions_costs_no_reading(tmp_path: Path) -> None:
+def test_versions_with_inodes_of_an_older_ledger_cause_no_ingestion(tmp_path: Path) -> None:
     store = MemoryStore()
     with running(tmp_path, store, single=True, start=False) as run:
         run.write("a.txt", "one")
@@ -516,7 +516,7 @@ def test_an_older_ledger_with_inodes_in_its_versions_costs_no_reading(tmp_path: 
         assert again.ended("skipped") == []
 
 
-def test_what_a_link_that_leads_out_brought_goes_once_it_is_not_followed(tmp_path: Path) -> None:
+def test_text_from_outside_links_is_deleted_once_they_are_not_followed(tmp_path: Path) -> None:
     store = MemoryStore()
     secret = tmp_path / "elsewhere.txt"
     secret.write_text("from elsewhere")

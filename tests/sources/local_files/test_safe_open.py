@@ -1,4 +1,4 @@
-"""Opening below a folder, while somebody swaps what is there for links that lead out."""
+"""Opens files below a folder while somebody swaps them for links that lead outside."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def read(folder: Path, path: Path, exclude: Path | None = None) -> bytes:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of documents; beside it a secret in a folder of its own."""
+    """A folder of documents, and beside it a folder with a secret."""
     (tmp_path / "docs" / "sub").mkdir(parents=True)
     (tmp_path / "docs" / "sub" / "a.txt").write_bytes(b"a document")
     (tmp_path / "elsewhere").mkdir()
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "docs"
 
 
-def test_files_and_links_inside_are_opened(folder: Path) -> None:
+def test_files_and_links_inside_the_folder_are_opened(folder: Path) -> None:
     (folder / "relative").symlink_to("sub/a.txt")
     (folder / "absolute").symlink_to(folder / "sub" / "a.txt")
     for name in ("sub/a.txt", "relative", "absolute"):
@@ -40,7 +40,7 @@ def test_files_and_links_inside_are_opened(folder: Path) -> None:
     assert read(folder.parent / "other name", folder.parent / "other name" / "relative") == b"a document"
 
 
-def test_what_leads_out_or_into_the_state_is_not_there(folder: Path) -> None:
+def test_paths_outside_or_into_the_state_folder_are_not_found(folder: Path) -> None:
     (folder / "out").symlink_to("../elsewhere/a.txt")
     (folder / "gone").symlink_to("../elsewhere")
     for path in (folder / "out", folder / "gone" / "a.txt", folder / ".." / "elsewhere" / "a.txt", folder):
@@ -50,7 +50,7 @@ def test_what_leads_out_or_into_the_state_is_not_there(folder: Path) -> None:
         read(folder, folder / "sub" / "a.txt", exclude=folder / "sub")
 
 
-def test_what_is_no_regular_file_is_refused_without_waiting(folder: Path) -> None:
+def test_special_files_are_refused_without_blocking(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     for path in (folder / "pipe", folder / "sub"):
         with pytest.raises(FileNotFoundError, match="no longer a file"):
@@ -60,7 +60,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(folder: Path) -> Non
 
 
 @pytest.mark.parametrize("swapped", ["a.txt", "sub"])
-def test_a_link_that_is_put_in_between_check_and_open_is_not_followed(
+def test_a_link_put_in_between_check_and_open_is_not_followed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
 ) -> None:
     real = os.path.realpath
@@ -82,8 +82,9 @@ def test_a_link_that_is_put_in_between_check_and_open_is_not_followed(
     assert checks == 2
 
 
-def test_whoever_swaps_all_the_time_never_wins(folder: Path) -> None:
-    """A file and a folder are exchanged with links as fast as can be; no open gives the secret."""
+@pytest.mark.slow
+def test_constant_swapping_never_wins_the_race(folder: Path) -> None:
+    """Swaps a file and a folder with links as fast as possible; no open reads the secret."""
     (folder / "link").symlink_to(folder.parent / "elsewhere" / "a.txt")
     (folder / "folder link").symlink_to(folder.parent / "elsewhere")
     stop = threading.Event()
@@ -115,7 +116,7 @@ def test_whoever_swaps_all_the_time_never_wins(folder: Path) -> None:
     assert SECRET not in got
 
 
-def test_folders_are_listed_below_and_never_through_a_link(folder: Path) -> None:
+def test_folders_are_never_listed_through_a_link(folder: Path) -> None:
     (folder / "sub" / "deep").mkdir()
     (folder / "out").symlink_to(folder.parent / "elsewhere")
     (folder / "sub" / "in").symlink_to("deep")

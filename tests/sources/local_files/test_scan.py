@@ -30,12 +30,12 @@ def scanned(folder: Path, **kwargs: Any) -> FolderScan:
 
 
 def reasons(found: FolderScan) -> dict[str, str]:
-    return {key: odd.reason for key, odd in found.unreadable.items()}
+    return {key: entry.reason for key, entry in found.unreadable.items()}
 
 
 @contextmanager
 def refused(monkeypatch: pytest.MonkeyPatch, folder: Path, error: OSError) -> Iterator[None]:
-    """The system refuses to list a folder; root, which tests may run as, is never refused by its mode."""
+    """Make listing a folder fail; its mode would not stop root, which tests may run as."""
     real = safe_open.open_folder
 
     def open_folder(top: int, relative: str) -> int:
@@ -60,7 +60,7 @@ def test_files_of_all_subfolders_are_found_with_ids_relative_to_the_folder(tmp_p
     assert found.unreadable == {}
 
 
-def test_hidden_and_temporary_files_and_the_state_folder_are_passed_over_in_silence(tmp_path: Path) -> None:
+def test_hidden_and_temporary_files_and_the_state_folder_are_ignored(tmp_path: Path) -> None:
     for name in (".git/config", "sub/~$x.docx", "x.part", "state/store/data", "a.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
@@ -68,7 +68,7 @@ def test_hidden_and_temporary_files_and_the_state_folder_are_passed_over_in_sile
     assert (list(found.files), found.unreadable) == (["a.txt"], {})
 
 
-def test_the_version_changes_with_content_also_where_size_and_modification_time_do_not(tmp_path: Path) -> None:
+def test_the_version_changes_although_size_and_modification_time_do_not(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_text("one")
     before, info = current_version(str(file)), file.stat()
@@ -79,7 +79,7 @@ def test_the_version_changes_with_content_also_where_size_and_modification_time_
     assert current_version(str(file)) != before
 
 
-def test_a_link_that_leads_out_is_not_followed_unless_it_is_asked_for(tmp_path: Path) -> None:
+def test_links_that_lead_outside_are_followed_only_on_request(tmp_path: Path) -> None:
     outside = tmp_path / "outside.txt"
     outside.write_text("x")
     folder = tmp_path / "docs"
@@ -92,8 +92,8 @@ def test_a_link_that_leads_out_is_not_followed_unless_it_is_asked_for(tmp_path: 
     assert (list(found.files), found.unreadable) == (["link.txt"], {})
 
 
-def test_all_that_leads_out_is_the_same_whatever_is_there(tmp_path: Path) -> None:
-    """Nothing is told of what others have: whether there is a file, a folder, or nothing."""
+def test_links_that_lead_outside_do_not_reveal_their_targets(tmp_path: Path) -> None:
+    """The result does not reveal whether there is a file, a folder or nothing."""
     folder, beside = tmp_path / "docs", tmp_path / "docs-2"
     (folder / "sub").mkdir(parents=True)
     beside.mkdir()
@@ -125,11 +125,11 @@ def test_all_that_leads_out_is_the_same_whatever_is_there(tmp_path: Path) -> Non
     assert list(found.files) == ["in.txt"]
 
 
-def test_links_that_lead_inside_are_followed_however_they_are_written(tmp_path: Path) -> None:
+def test_links_that_lead_inside_are_followed(tmp_path: Path) -> None:
     folder = tmp_path / "docs"
     (folder / ".kept").mkdir(parents=True)
     for name in "abcd":
-        (folder / ".kept" / f"{name}.txt").write_text(name)  # passed over under its own name
+        (folder / ".kept" / f"{name}.txt").write_text(name)  # ignored under its own name
     (tmp_path / "docs-link").symlink_to("docs")
     (tmp_path / "back").symlink_to(folder / ".kept" / "d.txt")
     (folder / "absolute").symlink_to(folder / ".kept" / "a.txt")
@@ -140,7 +140,7 @@ def test_links_that_lead_inside_are_followed_however_they_are_written(tmp_path: 
     assert (sorted(found.files), found.unreadable) == (["absolute", "out and in", "relative", "round"], {})
 
 
-def test_no_link_leads_into_the_state_folder(tmp_path: Path) -> None:
+def test_links_into_the_state_folder_are_not_followed(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     (state / "google-drive-token.json").write_text("{}")
@@ -151,7 +151,7 @@ def test_no_link_leads_into_the_state_folder(tmp_path: Path) -> None:
         assert reasons(found)["token.json"] == "a symbolic link into the state folder: not followed"
 
 
-def test_files_of_the_kernel_are_no_documents_also_if_links_may_lead_out(tmp_path: Path) -> None:
+def test_files_of_the_kernel_are_never_ingested(tmp_path: Path) -> None:
     folder = tmp_path / "docs"
     folder.mkdir()
     (folder / "environment").symlink_to("/proc/self/environ")
@@ -166,14 +166,14 @@ def test_files_of_the_kernel_are_no_documents_also_if_links_may_lead_out(tmp_pat
     )
 
 
-def test_a_folder_that_becomes_a_link_during_the_scan_shows_nothing_of_where_it_leads(tmp_path: Path) -> None:
+def test_a_folder_that_becomes_a_link_during_the_scan_is_not_followed(tmp_path: Path) -> None:
     folder, outside = tmp_path / "docs", tmp_path / "outside"
     (folder / "sub").mkdir(parents=True)
     outside.mkdir()
     (outside / "secret.txt").write_text("x")
     swapped: list[str] = []
 
-    def swap() -> None:  # called before a subfolder is entered, after it was listed
+    def swap() -> None:  # called after a subfolder was listed and before it is entered
         if not swapped:
             swapped.append("")
             (folder / "sub").rename(tmp_path / "sub")
@@ -184,7 +184,7 @@ def test_a_folder_that_becomes_a_link_during_the_scan_shows_nothing_of_where_it_
     assert found.unlisted == {"sub"}
 
 
-def test_one_file_reached_in_several_ways_is_taken_once_and_the_rest_is_said(tmp_path: Path) -> None:
+def test_a_file_with_several_paths_is_found_once(tmp_path: Path) -> None:
     (tmp_path / "z-real.txt").write_text("x")
     (tmp_path / "a-link.txt").symlink_to("z-real.txt")
     (tmp_path / "hard-1.txt").write_text("y")
@@ -199,7 +199,7 @@ def test_one_file_reached_in_several_ways_is_taken_once_and_the_rest_is_said(tmp
     }
 
 
-def test_two_links_to_one_file_outside_are_one_file(tmp_path: Path) -> None:
+def test_two_links_to_one_file_outside_give_one_file(tmp_path: Path) -> None:
     (tmp_path / "outside.txt").write_text("x")
     folder = tmp_path / "docs"
     folder.mkdir()
@@ -209,7 +209,7 @@ def test_two_links_to_one_file_outside_are_one_file(tmp_path: Path) -> None:
     assert (list(found.files), list(found.unreadable)) == (["1.txt"], ["2.txt"])
 
 
-def test_loops_of_links_end_and_are_said(tmp_path: Path) -> None:
+def test_loops_of_links_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "docs"
     (folder / "sub").mkdir(parents=True)
     (folder / "sub" / "a.txt").write_text("x")
@@ -233,10 +233,10 @@ def test_loops_of_links_end_and_are_said(tmp_path: Path) -> None:
         "sub2": "a symbolic link to a folder",
         "broken": "a symbolic link to nothing",
     }
-    assert not any(odd.is_error for odd in found.unreadable.values())
+    assert not any(entry.is_error for entry in found.unreadable.values())
 
 
-def test_what_is_no_file_is_said(tmp_path: Path) -> None:
+def test_special_files_are_reported(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "to-null").symlink_to("/dev/null")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -249,7 +249,7 @@ def test_what_is_no_file_is_said(tmp_path: Path) -> None:
     }
 
 
-def test_names_that_are_not_utf8_are_found_each_under_its_own_id(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_have_their_own_ids(tmp_path: Path) -> None:
     for name in (b"caf\xe9.txt", b"caf\xe8.txt", b"caf\\xe9.txt"):
         (Path(os.fsdecode(os.fsencode(tmp_path))) / os.fsdecode(name)).write_text("x")
     found = scanned(tmp_path)
@@ -257,7 +257,7 @@ def test_names_that_are_not_utf8_are_found_each_under_its_own_id(tmp_path: Path)
     assert Path(path_of(found.files["caf\\xe9.txt"].uri)).read_text() == "x"
 
 
-def test_a_folder_that_cannot_be_listed_is_an_error_and_what_is_below_is_unknown(
+def test_a_folder_that_cannot_be_listed_is_an_error_and_its_files_may_exist(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "locked").mkdir()
@@ -270,13 +270,13 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_what_is_below_is_unknown
     assert list(found.files) == ["a.txt"]
 
 
-def test_a_folder_that_goes_while_it_is_scanned_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_deleted_during_the_scan_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gone").mkdir()
     with refused(monkeypatch, tmp_path / "gone", FileNotFoundError(errno.ENOENT, "No such file or directory")):
         assert scanned(tmp_path).unreadable == {}
 
 
-def test_without_the_folder_itself_nothing_is_known(tmp_path: Path) -> None:
+def test_a_missing_watched_folder_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(FolderUnavailableError, match="No such file"):
         scanned(tmp_path / "missing")
 
@@ -291,7 +291,7 @@ def test_a_scan_can_be_stopped(tmp_path: Path) -> None:
         scanned(tmp_path, check=stop)
 
 
-def test_a_path_longer_than_the_system_takes_is_an_error_of_that_folder(tmp_path: Path) -> None:
+def test_a_path_that_is_too_long_is_an_error_of_that_folder(tmp_path: Path) -> None:
     here = os.open(tmp_path, os.O_RDONLY)
     try:
         for _ in range(20):
@@ -302,11 +302,11 @@ def test_a_path_longer_than_the_system_takes_is_an_error_of_that_folder(tmp_path
     finally:
         os.close(here)
     found = scanned(tmp_path)
-    assert [odd.is_error for odd in found.unreadable.values()] == [True]
+    assert [entry.is_error for entry in found.unreadable.values()] == [True]
     assert "name too long" in next(iter(reasons(found).values()))
 
 
-def test_a_folder_that_goes_or_is_replaced_during_the_scan_is_not_believed(tmp_path: Path) -> None:
+def test_a_watched_folder_deleted_or_replaced_during_the_scan_is_unavailable(tmp_path: Path) -> None:
     root = tmp_path / "docs"
     (root / "sub").mkdir(parents=True)
 
@@ -321,5 +321,5 @@ def test_a_folder_that_goes_or_is_replaced_during_the_scan_is_not_believed(tmp_p
         leave()
         root.mkdir()
 
-    with pytest.raises(FolderUnavailableError, match="another one has taken its place"):
+    with pytest.raises(FolderUnavailableError, match="another folder has its path now"):
         scanned(root, check=replace)

@@ -21,7 +21,7 @@ OLD = time.time() - 1000
 
 
 class Watching(FolderWatcher):
-    """A watcher that works as long as it is said to."""
+    """A watcher that is active until the test changes it."""
 
     def __init__(self) -> None:
         self.active, self.watches = True, 1
@@ -53,10 +53,10 @@ class Bench:
         os.utime(path, (OLD, OLD))
         return path
 
-    def walks_of(self, looks: int = 1) -> int:
-        """Return how many of so many looks walk the folder."""
+    def walks_of(self, scans: int = 1) -> int:
+        """Return how many of these scans walk the folder."""
         before = self.walks
-        for _ in range(looks):
+        for _ in range(scans):
             self.source.scan(lambda: None)
         return self.walks - before
 
@@ -66,9 +66,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(tmp_path, monkeypatch)
 
 
-def test_a_watched_folder_in_which_nothing_happens_is_walked_once_a_minute(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_idle_watched_folder_is_walked_once_a_minute(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench.walks_of(10) == 1
     assert list(bench.source.scan(lambda: None).files) == ["sub/a.txt"]
     monkeypatch.setattr(scan_cache, "WALK_SECONDS", 0.0)
@@ -96,9 +94,7 @@ def be_on_a_share(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("change", [link, hard_link, write_now, stop_watching, be_on_a_share])
-def test_where_the_kernel_does_not_see_every_change_each_look_walks(
-    bench: Bench, change: Callable[[Bench], None]
-) -> None:
+def test_every_scan_walks_if_the_kernel_may_miss_changes(bench: Bench, change: Callable[[Bench], None]) -> None:
     change(bench)
     assert bench.walks_of(3) == 3
 
@@ -117,20 +113,21 @@ def doubt(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("change", [mount, replace_folder, doubt])
-def test_any_sign_of_a_change_has_the_next_look_walk(bench: Bench, change: Callable[[Bench], None]) -> None:
+def test_any_sign_of_a_change_makes_the_next_scan_walk(bench: Bench, change: Callable[[Bench], None]) -> None:
     bench.walks_of(2)
     change(bench)
     assert bench.walks_of(3) == 1
 
 
-def test_a_scan_that_began_before_the_watch_does_not_count(bench: Bench) -> None:
+def test_a_scan_that_began_before_the_watch_is_not_kept(bench: Bench) -> None:
     bench.watcher.active = False
     bench.walks_of()
     bench.watcher.active = True
     assert bench.walks_of(3) == 1
 
 
-def test_a_watch_that_failed_meanwhile_does_not_count(bench: Bench) -> None:
+@pytest.mark.slow
+def test_a_scan_during_which_the_watch_failed_is_not_kept(bench: Bench) -> None:
     watcher = bench.source.watch(lambda: None, threading.Event())
     try:
         deadline = time.monotonic() + 20
@@ -148,7 +145,8 @@ def test_a_watch_that_failed_meanwhile_does_not_count(bench: Bench) -> None:
         watcher._stop.set()
 
 
-def test_changes_are_followed_while_the_folder_is_not_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_changes_are_found_while_the_folder_is_not_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan_cache, "MARGIN_SECONDS", 0.0)
     with running(tmp_path) as run:
         run.wait(lambda: run.state().get("watching") == "events")

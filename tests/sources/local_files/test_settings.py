@@ -16,7 +16,7 @@ def test_the_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
     assert (settings.mode, settings.check_interval_seconds) == (RunMode.CONTINUOUS, 10.0)
 
 
-def test_the_environment_is_read_and_arguments_win(tmp_path: Path) -> None:
+def test_arguments_override_the_environment(tmp_path: Path) -> None:
     env = {
         "RAG_WATCH_DIRECTORY": str(tmp_path),
         "RUN_MODE": "single",
@@ -45,7 +45,7 @@ def test_the_environment_is_read_and_arguments_win(tmp_path: Path) -> None:
     assert LocalFilesSettings.from_env(env, folder=str(other), state_dir=Path("/t")).folder == str(other.resolve())
 
 
-def test_a_link_to_the_folder_is_the_folder(tmp_path: Path) -> None:
+def test_a_link_to_the_folder_is_resolved(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert LocalFilesSettings.from_env({}, folder=str(tmp_path / "link")).folder == str((tmp_path / "real").resolve())
@@ -66,14 +66,14 @@ def test_a_link_to_the_folder_is_the_folder(tmp_path: Path) -> None:
         ({"RAG_WATCH_DIRECTORY": "/", "RAG_WORKERS": "0"}, "RAG_WORKERS='0'"),
     ],
 )
-def test_a_bad_value_is_one_line_that_names_it(env: dict[str, str], message: str) -> None:
+def test_an_invalid_value_is_one_line_that_names_it(env: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         LocalFilesSettings.from_env(env)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_an_argument_is_named_as_what_it_is(tmp_path: Path) -> None:
+def test_an_invalid_argument_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"^DIR='/no/such': expected a folder that can be listed"):
         LocalFilesSettings.from_env({"RAG_WATCH_DIRECTORY": "/"}, folder="/no/such")
     with pytest.raises(ConfigurationError, match=r"^--state-dir='.*': expected another folder"):

@@ -26,10 +26,10 @@ def source(folder: Path) -> Source:
 
 
 def ignore(*_: object) -> None:
-    """Nothing to do."""
+    """Do nothing."""
 
 
-def test_a_folder_says_which_it_is_and_what_is_in_it(source: Source, folder: Path) -> None:
+def test_a_source_gives_its_location_and_its_files(source: Source, folder: Path) -> None:
     (folder / "a.txt").write_text("one")
     (folder / "state").mkdir()
     (folder / "state" / "b.txt").write_text("two")
@@ -41,9 +41,7 @@ def test_a_folder_says_which_it_is_and_what_is_in_it(source: Source, folder: Pat
     )  # fmt: skip
 
 
-def test_a_file_is_read_where_it_is_and_its_version_is_the_one_found_until_it_changes(
-    source: Source, folder: Path
-) -> None:
+def test_a_file_is_opened_in_place_and_keeps_its_version_until_it_changes(source: Source, folder: Path) -> None:
     path = folder / "a b.txt"
     path.write_text("one")
     file = source.scan(ignore).files["a b.txt"]
@@ -58,7 +56,7 @@ def test_a_file_is_read_where_it_is_and_its_version_is_the_one_found_until_it_ch
         source.version_now(file)
 
 
-def test_a_folder_that_is_gone_is_unavailable_and_a_stop_gets_through(source: Source, folder: Path) -> None:
+def test_a_missing_folder_is_unavailable_and_a_stop_passes(source: Source, folder: Path) -> None:
     (folder / "sub").mkdir()
 
     def stop() -> None:
@@ -72,7 +70,8 @@ def test_a_folder_that_is_gone_is_unavailable_and_a_stop_gets_through(source: So
         source.scan(ignore)
 
 
-def test_a_change_is_hinted_at(source: Source, folder: Path) -> None:
+@pytest.mark.slow
+def test_a_change_wakes_the_pipeline(source: Source, folder: Path) -> None:
     stop, hinted = threading.Event(), threading.Event()
     watcher = source.watch(hinted.set, stop)
     try:
@@ -84,7 +83,7 @@ def test_a_change_is_hinted_at(source: Source, folder: Path) -> None:
         stop.set()
 
 
-def test_what_is_below_a_folder_is_told_from_what_only_begins_like_it() -> None:
+def test_is_below_compares_whole_parts_of_paths() -> None:
     locked = frozenset({"locked", "a/b"})
     assert is_below("locked/c/d", locked)
     assert is_below("a/b/c", locked)
@@ -93,7 +92,7 @@ def test_what_is_below_a_folder_is_told_from_what_only_begins_like_it() -> None:
     assert not is_below("x", frozenset())
 
 
-def test_a_file_that_becomes_a_link_after_the_look_is_not_read_through_it(source: Source, folder: Path) -> None:
+def test_a_file_that_becomes_a_link_after_the_scan_is_not_read(source: Source, folder: Path) -> None:
     secret = folder.parent / "secret.txt"
     secret.write_text("secret")
     (folder / "a.txt").write_text("one")

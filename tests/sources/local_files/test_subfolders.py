@@ -22,7 +22,7 @@ Listing = Callable[[int], AbstractContextManager[Iterator[os.DirEntry[str]]]]
 
 @contextmanager
 def listed_as(monkeypatch: pytest.MonkeyPatch, folder: Path, listing: Listing) -> Iterator[None]:
-    """Have the system list a folder in its own way."""
+    """Replace how the system lists a folder."""
     real = os.scandir
 
     def scandir(opened: int) -> Any:
@@ -33,8 +33,8 @@ def listed_as(monkeypatch: pytest.MonkeyPatch, folder: Path, listing: Listing) -
         yield
 
 
-def wait_look(run: Run) -> None:
-    """Ask for a look and wait until one that began from now on has ended."""
+def wait_scan(run: Run) -> None:
+    """Request a scan and wait until one that began after this call has ended."""
     for _ in range(2):
         before = run.state()["last_check_time"]
         assert run.status.control is not None
@@ -43,7 +43,7 @@ def wait_look(run: Run) -> None:
 
 
 def write_share(run: Run) -> Path:
-    """Write three files, two of them below a subfolder; return that."""
+    """Write three files, two of them below a subfolder; return the subfolder."""
     run.write("share/a.txt", "one")
     run.write("share/deep/b.txt", "two")
     run.write("c.txt", "three")
@@ -51,8 +51,9 @@ def write_share(run: Run) -> Path:
     return run.folder / "share"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENOENT])
-def test_nothing_below_a_subfolder_that_cannot_be_listed_is_deleted(
+def test_files_below_an_unlisted_subfolder_are_not_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def refuse(opened: int) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
@@ -62,13 +63,14 @@ def test_nothing_below_a_subfolder_that_cannot_be_listed_is_deleted(
         share = write_share(run)
         with listed_as(monkeypatch, share, refuse):
             for _ in range(3):
-                wait_look(run)
+                wait_scan(run)
         assert sorted(run.store.texts()) == ["c.txt", "share/a.txt", "share/deep/b.txt"]
         (share / "a.txt").unlink()
         run.wait(lambda: "share/a.txt" in run.ended("deleted"))
         assert (sorted(run.store.texts()), run.test.embedder.embedded) == (["c.txt", "share/deep/b.txt"], 3)
 
 
+@pytest.mark.slow
 def test_a_share_that_shows_an_empty_subfolder_once_deletes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,14 +84,15 @@ def test_a_share_that_shows_an_empty_subfolder_once_deletes_nothing(
         share, real = write_share(run), os.scandir
         with listed_as(monkeypatch, share, empty_once):
             for _ in range(3):
-                wait_look(run)
+                wait_scan(run)
         assert len(shown) > 1
         assert sorted(run.store.texts()) == ["c.txt", "share/a.txt", "share/deep/b.txt"]
         assert run.ended("deleted") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("single", [False, True])
-def test_files_that_are_really_gone_from_a_folder_are_deleted(tmp_path: Path, *, single: bool) -> None:
+def test_files_that_are_really_gone_are_deleted(tmp_path: Path, *, single: bool) -> None:
     store = MemoryStore()
     with running(tmp_path, store) as run:
         share = write_share(run)
@@ -105,7 +108,8 @@ def test_files_that_are_really_gone_from_a_folder_are_deleted(tmp_path: Path, *,
         assert list(once.store.texts()) == ["c.txt"]
 
 
-def test_the_last_file_of_a_folder_that_moves_is_gone_from_there_at_once(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_last_file_of_a_folder_can_move_away_at_once(tmp_path: Path) -> None:
     with running(tmp_path) as run:
         share = write_share(run)
         (share / "deep" / "b.txt").rename(run.folder / "moved.txt")
@@ -113,7 +117,8 @@ def test_the_last_file_of_a_folder_that_moves_is_gone_from_there_at_once(tmp_pat
         assert "share/deep/b.txt" not in run.store.texts()
 
 
-def test_files_of_a_file_system_that_is_unmounted_stay_over_restarts_until_it_is_back(
+@pytest.mark.slow
+def test_files_of_an_unmounted_file_system_are_kept_over_restarts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, mounted = MemoryStore(), True
@@ -126,7 +131,7 @@ def test_files_of_a_file_system_that_is_unmounted_stay_over_restarts_until_it_is
         share.mkdir()
         run.wait(lambda: run.state()["total_failed"] == 1)
         for _ in range(3):
-            wait_look(run)
+            wait_scan(run)
         assert run.ended("deleted") == []
         assert "the file system mounted here is gone" in run.state()["files_failed"][0]["error"]["message"]
     for single in (False, True):
@@ -134,7 +139,7 @@ def test_files_of_a_file_system_that_is_unmounted_stay_over_restarts_until_it_is
             if not single:
                 again.wait(lambda again=again: bool(again.state()["status"] == "idle"))  # type: ignore[misc]
                 for _ in range(3):
-                    wait_look(again)
+                    wait_scan(again)
             assert (again.ended("deleted"), again.test.embedder.embedded) == ([], 0)
     share.rmdir()
     shutil.move(away, share)
@@ -147,7 +152,7 @@ def test_files_of_a_file_system_that_is_unmounted_stay_over_restarts_until_it_is
         last.wait(lambda: "share/a.txt" in last.ended("deleted"))
 
 
-# -- the judgement alone -----------------------------------------------------------------------------------------------
+# -- the check alone -----------------------------------------------------------------------------------------------
 
 PLAIN, OTHER, MOUNT = Subfolder(1, 10, is_mount=False), Subfolder(1, 11, is_mount=False), Subfolder(2, 1, is_mount=True)
 NONE: frozenset[str] = frozenset()
@@ -160,7 +165,7 @@ def known(**folders: Subfolder) -> SubfolderCheck:
     return subfolders
 
 
-def test_an_emptied_or_replaced_folder_is_believed_by_the_second_scan() -> None:
+def test_an_emptied_or_replaced_folder_is_accepted_by_the_second_scan() -> None:
     for after, filled in ((PLAIN, []), (OTHER, []), (OTHER, ["a"])):
         subfolders = known(a=PLAIN)
         assert subfolders.check({"a": after}, filled, NONE) == SuspectFolders(frozenset("a"))
@@ -168,14 +173,14 @@ def test_an_emptied_or_replaced_folder_is_believed_by_the_second_scan() -> None:
         assert subfolders.check({"a": after}, filled, NONE) == SURE
 
 
-def test_a_folder_that_looks_otherwise_each_time_is_doubted_each_time() -> None:
+def test_a_folder_that_changes_with_each_scan_stays_suspect() -> None:
     subfolders = known(a=PLAIN)
     for folder in (OTHER, PLAIN, OTHER):
         assert subfolders.check({"a": folder}, [], NONE) == SuspectFolders(frozenset("a"))
     assert subfolders.check({"a": PLAIN}, ["a"], NONE) == SURE
 
 
-def test_an_emptied_tree_is_believed_as_a_whole_by_the_second_scan() -> None:
+def test_an_emptied_tree_is_accepted_as_a_whole_by_the_second_scan() -> None:
     tree = {"a": PLAIN, "a/b": OTHER}
     subfolders = SubfolderCheck()
     subfolders.check(tree, ["a/b"], NONE)
@@ -183,11 +188,11 @@ def test_an_emptied_tree_is_believed_as_a_whole_by_the_second_scan() -> None:
     assert subfolders.check(tree, [], NONE) == SURE
 
 
-def test_a_folder_that_is_gone_is_gone() -> None:
+def test_a_deleted_folder_is_not_suspect() -> None:
     assert known(a=PLAIN).check({}, [], NONE) == SURE
 
 
-def test_a_mount_point_without_its_file_system_is_doubted_while_it_is_empty() -> None:
+def test_a_mount_point_without_its_file_system_is_suspect_while_it_is_empty() -> None:
     subfolders = known(a=MOUNT)
     for _ in range(4):
         assert subfolders.check({"a": PLAIN}, [], NONE) == SuspectFolders(frozenset("a"), frozenset("a"))
@@ -197,7 +202,7 @@ def test_a_mount_point_without_its_file_system_is_doubted_while_it_is_empty() ->
     assert subfolders.mounts == NONE
 
 
-def test_what_an_earlier_process_knew_is_doubted_like_what_was_seen() -> None:
+def test_folders_of_an_earlier_process_can_be_suspect() -> None:
     for mounts, second in ((NONE, SURE), (frozenset("é"), SuspectFolders(frozenset("é"), frozenset("é")))):
         subfolders = SubfolderCheck()
         subfolders.learn(["e\u0301/x.txt", "top.txt"], mounts | {"elsewhere"})
@@ -205,7 +210,7 @@ def test_what_an_earlier_process_knew_is_doubted_like_what_was_seen() -> None:
         assert subfolders.check({"é": PLAIN}, [], NONE) == second
 
 
-def test_what_could_not_be_listed_is_remembered_as_it_was() -> None:
+def test_an_unlisted_folder_is_remembered_as_it_was() -> None:
     subfolders = SubfolderCheck()
     subfolders.check({"a": MOUNT, "a/b": OTHER}, ["a/b"], NONE)
     assert subfolders.check({}, [], frozenset("a")) == SURE

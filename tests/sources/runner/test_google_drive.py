@@ -25,7 +25,7 @@ def test_a_folder_is_given_by_its_id_or_its_url(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ("", "folder_id is missing: expected the id of a folder in Google Drive"),
         ('folder_id = "a b"', "folder_id='a b': expected the id of a folder in Google Drive"),
@@ -47,17 +47,17 @@ def test_a_folder_is_given_by_its_id_or_its_url(tmp_path: Path) -> None:
         ('folder_id = "x"\ncredentials_file = "a"\ncredentials_env = "B"', "credentials_file and credentials_env are"),
     ],
 )
-def test_invalid_tables_are_rejected(tmp_path: Path, table: str, said: str) -> None:
-    told = problem(tmp_path, f"{DRIVE}{table}\n")
-    assert told.startswith(f"[[pipeline]] 1 (drive): {said}")
-    assert "hunter2" not in told
+def test_invalid_tables_are_rejected(tmp_path: Path, table: str, message: str) -> None:
+    error = problem(tmp_path, f"{DRIVE}{table}\n")
+    assert error.startswith(f"[[pipeline]] 1 (drive): {message}")
+    assert "hunter2" not in error
 
 
 def test_two_pipelines_may_not_follow_one_folder(tmp_path: Path) -> None:
     other = DRIVE.replace('"drive"\n', '"other"\n')
-    said = problem(tmp_path, f'{DRIVE}folder_id = "1AbC_-x"\n{other}folder_id = "{ADDRESS}"\n')
-    assert said.startswith("[[pipeline]] 2 (other): folder_id=")
-    assert said.endswith("expected another one than [[pipeline]] 1 (drive) follows")
+    message = problem(tmp_path, f'{DRIVE}folder_id = "1AbC_-x"\n{other}folder_id = "{ADDRESS}"\n')
+    assert message.startswith("[[pipeline]] 2 (other): folder_id=")
+    assert message.endswith("expected another one than [[pipeline]] 1 (drive) follows")
 
 
 def test_missing_credentials_are_an_error_only_when_they_are_verified(tmp_path: Path) -> None:
