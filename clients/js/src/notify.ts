@@ -1,27 +1,27 @@
-/** When listeners are told: so that a burst of events costs them one call. */
+/** Coalesces notifications: a burst of events calls the listeners once. */
 
-/** How long a tab that is not painted waits for a frame that does not come. */
+/** How long a hidden tab, which gets no frames, waits before it notifies. */
 const HIDDEN_TAB_MS = 250;
 const FRAME_MS = 16;
 
 export interface Notifier {
-  /** Something has changed: tell the listeners when it is time. */
+  /** Schedule a notification, unless one is scheduled. */
   request(): void;
-  /** Tell at once what waits to be told. */
+  /** Make a scheduled notification now. */
   flush(): void;
 }
 
 type Cancel = () => void;
 type Defer = (run: () => void) => Cancel;
 
-/** Return what calls `tell` once for all requests that come before its time. */
-export function createNotifier(when: "frame" | "microtask" | "immediate", tell: () => void): Notifier {
-  if (when === "immediate") return { request: tell, flush() {} };
+/** Return a notifier that calls `notify` once for all requests within a frame or microtask. */
+export function createNotifier(when: "frame" | "microtask" | "immediate", notify: () => void): Notifier {
+  if (when === "immediate") return { request: notify, flush() {} };
   const defer = when === "frame" ? onNextFrame : inMicrotask;
   let cancel: Cancel | null = null;
   const run = (): void => {
     cancel = null;
-    tell();
+    notify();
   };
   return {
     request() {
@@ -36,12 +36,12 @@ export function createNotifier(when: "frame" | "microtask" | "immediate", tell: 
 }
 
 const inMicrotask: Defer = (run) => {
-  let wanted = true;
+  let pending = true;
   queueMicrotask(() => {
-    if (wanted) run();
+    if (pending) run();
   });
   return () => {
-    wanted = false;
+    pending = false;
   };
 };
 
@@ -50,16 +50,16 @@ const onNextFrame: Defer = (run) => {
     const timer = setTimeout(run, FRAME_MS);
     return () => clearTimeout(timer);
   }
-  // Both, since a tab may be hidden in between: then frames stop, and timers go on at a slower pace.
+  // Both, because the tab may become hidden: then frames stop, and timers continue more slowly.
   const cancel = (): void => {
     cancelAnimationFrame(frame);
     clearTimeout(timer);
   };
-  const once = (): void => {
+  const runOnce = (): void => {
     cancel();
     run();
   };
-  const frame = requestAnimationFrame(once);
-  const timer = setTimeout(once, HIDDEN_TAB_MS);
+  const frame = requestAnimationFrame(runOnce);
+  const timer = setTimeout(runOnce, HIDDEN_TAB_MS);
   return cancel;
 };

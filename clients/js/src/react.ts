@@ -1,20 +1,20 @@
-/** The React hook, over a store of its own or one that components share. */
+/** The React hook, with its own store or a shared one. */
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
-import { createPipelineStore, nothingYet } from "./store.js";
+import { createPipelineStore, initialSnapshot } from "./store.js";
 import type { PipelineStore, PipelineStoreOptions, Snapshot, TokenSource } from "./types.js";
 
 type Source = PipelineStore | PipelineStoreOptions;
-type Followed = Pick<PipelineStore, "getSnapshot" | "subscribe">;
+type Subscribable = Pick<PipelineStore, "getSnapshot" | "subscribe">;
 
-/** What is shown on the server, and while a page of it comes to life. */
-const NOTHING_YET = nothingYet(0);
+/** The snapshot during server rendering and hydration. */
+const INITIAL_SNAPSHOT = initialSnapshot(0);
 
 /**
- * Return the live state, or what `selector` takes from it; the component is rendered when that changes by `isEqual`.
+ * Return the live state, or what `selector` takes from it; the component renders again when that changes by `isEqual`.
  *
- * With options the hook has a connection of its own while the component is mounted; another url, namespace, path or
- * token begins another one, and a token's callback may be written inline. With a store, as made once by
- * `createPipelineStore`, any number of components share one connection, which stays open.
+ * With options the hook has its own connection while the component is mounted; a new url, namespace, path or token
+ * string opens another one. A token callback may be an inline function. With a store from `createPipelineStore` any
+ * number of components share one connection, which stays open.
  */
 export function usePipelineStatus(source: Source): Snapshot;
 export function usePipelineStatus<T>(
@@ -24,72 +24,75 @@ export function usePipelineStatus<T>(
 ): T;
 export function usePipelineStatus<T = Snapshot>(
   source: Source,
-  selector: (snapshot: Snapshot) => T = whole as (snapshot: Snapshot) => T,
+  selector: (snapshot: Snapshot) => T = identity as (snapshot: Snapshot) => T,
   isEqual: (one: T, other: T) => boolean = Object.is,
 ): T {
-  const store = useFollowed(source);
-  const shown = useRef<{ readonly value: T } | null>(null);
+  const store = useStore(source);
+  const rendered = useRef<{ readonly value: T } | null>(null);
   const [select, selectOnServer] = useMemo(() => {
-    const selected = selecting(selector, isEqual, shown);
-    const onServer = selecting(selector, isEqual);
-    return [() => selected(store.getSnapshot()), () => onServer(NOTHING_YET)] as const;
+    const selected = memoized(selector, isEqual, rendered);
+    const onServer = memoized(selector, isEqual);
+    return [() => selected(store.getSnapshot()), () => onServer(INITIAL_SNAPSHOT)] as const;
   }, [store, selector, isEqual]);
   const value = useSyncExternalStore(store.subscribe, select, selectOnServer);
   useEffect(() => {
-    shown.current = { value };
+    rendered.current = { value };
   }, [value]);
   return value;
 }
 
-function whole(snapshot: Snapshot): Snapshot {
+function identity(snapshot: Snapshot): Snapshot {
   return snapshot;
 }
 
-/** Return the selector such that it gives the same object for what is equal, also to what is `shown` already. */
-function selecting<T>(
+/** Wrap the selector so that it returns the same object for equal values, starting with the `rendered` one. */
+function memoized<T>(
   selector: (snapshot: Snapshot) => T,
   isEqual: (one: T, other: T) => boolean,
-  shown?: { readonly current: { readonly value: T } | null },
+  rendered?: { readonly current: { readonly value: T } | null },
 ): (snapshot: Snapshot) => T {
   let last: { readonly snapshot: Snapshot; readonly value: T } | null = null;
   return (snapshot) => {
     if (last?.snapshot === snapshot) return last.value;
     const value = selector(snapshot);
-    const known = last ?? shown?.current ?? null;
+    const known = last ?? rendered?.current ?? null;
     last = { snapshot, value: known !== null && isEqual(known.value, value) ? known.value : value };
     return last.value;
   };
 }
 
-/** Return the store that was given, or one that is connected while anyone follows it. */
-function useFollowed(source: Source): Followed {
+/** Return the given store, or one that is connected while it has subscribers. */
+function useStore(source: Source): Subscribable {
   const options = "subscribe" in source ? null : source;
   const token = useRef<TokenSource | undefined>(undefined);
   useEffect(() => {
     token.current = options?.token;
   });
-  const given = options === null ? source : keyOf(options);
-  const make = (): { given: unknown; store: Followed } => ({
-    given,
-    store: options === null ? (source as PipelineStore) : whileFollowed(options, token),
+  const key = options === null ? source : keyOf(options);
+  const make = (): { key: unknown; store: Subscribable } => ({
+    key,
+    store: options === null ? (source as PipelineStore) : whileSubscribed(options, token),
   });
-  const [held, hold] = useState(make);
-  if (held.given === given) return held.store;
+  const [current, setCurrent] = useState(make);
+  if (current.key === key) return current.store;
   const next = make();
-  hold(next); // React renders again before it shows anything
+  setCurrent(next); // React renders again before it paints
   return next.store;
 }
 
-/** Return what tells one connection from another; a callback is asked when it is needed, and may change. */
+/** Return a key that changes when a new connection is needed; a token callback may change without one. */
 function keyOf({ url, namespace, path, token, notify }: PipelineStoreOptions): string {
   return JSON.stringify([url, namespace, path, typeof token === "function" ? true : [token], notify]);
 }
 
-/** Return a store that is made for the first that follows it, and closed after the last has left. */
-function whileFollowed(options: PipelineStoreOptions, token: { readonly current: TokenSource | undefined }): Followed {
+/** Return a store that opens with its first subscriber and closes after its last one. */
+function whileSubscribed(
+  options: PipelineStoreOptions,
+  token: { readonly current: TokenSource | undefined },
+): Subscribable {
   let store: PipelineStore | null = null;
-  let last = NOTHING_YET;
-  let followers = 0;
+  let last = INITIAL_SNAPSHOT;
+  let subscribers = 0;
   const latestToken = async (): Promise<string> => {
     const latest = token.current ?? options.token;
     return typeof latest === "function" ? latest() : (latest ?? "");
@@ -99,18 +102,18 @@ function whileFollowed(options: PipelineStoreOptions, token: { readonly current:
   return {
     getSnapshot: () => (store === null ? last : (last = store.getSnapshot())),
     subscribe(listener) {
-      followers += 1;
+      subscribers += 1;
       store ??= open();
-      const leave = store.subscribe(listener);
+      const unsubscribe = store.subscribe(listener);
       return () => {
-        leave();
-        followers -= 1;
-        // Not at once: in StrictMode an effect ends and begins again, which is no reason to connect twice.
+        unsubscribe();
+        subscribers -= 1;
+        // Not at once: StrictMode ends and restarts effects, which must not open a second connection.
         setTimeout(() => {
-          if (followers > 0 || store === null) return;
+          if (subscribers > 0 || store === null) return;
           store.close();
           store = null;
-          last = NOTHING_YET;
+          last = INITIAL_SNAPSHOT;
         });
       };
     },

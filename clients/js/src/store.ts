@@ -1,7 +1,7 @@
-/** The store: one connection, the pictures it keeps, and who is told of changes. */
-import { Link } from "./link.js";
+/** The store: a connection, the tracked states, and the listeners. */
+import { ServiceConnection } from "./connection.js";
 import { createNotifier, type Notifier } from "./notify.js";
-import { Pictures } from "./pictures.js";
+import { StateTracker } from "./state-tracker.js";
 import type {
   Connection,
   ConnectionError,
@@ -24,18 +24,18 @@ const EVENT_NAMES: { readonly [Name in EventName]: true } = {
   "pipeline:file_skipped": true,
   "pipeline:file_deleted": true,
 };
-/** A round of statuses comes in one go; after so long there is no more to come. */
+/** A round of statuses arrives at once; after this time it is complete. */
 const ROUND_MS = 1000;
-/** A status follows file events within 100 ms; if none has come after so long, the picture is asked for anew. */
+/** A status follows file events within 100 ms; without one after this time, everything is requested again. */
 const HEAL_MS = 1000;
 
-/** Connect to the service, and keep the state of its pipelines until `close()`. */
+/** Connect to the service, and track the states of its pipelines until `close()`. */
 export function createPipelineStore(options: PipelineStoreOptions): PipelineStore {
   return new Store(options);
 }
 
-/** What there is before a connection. */
-export function nothingYet(since: number): Snapshot {
+/** Return the snapshot before the first connection. */
+export function initialSnapshot(since: number): Snapshot {
   const connection: Connection = { status: "connecting", since, error: null, attempts: 0 };
   return { connection, pipelines: {}, offset: null, lastEventAt: null, recovered: null };
 }
@@ -44,12 +44,12 @@ type Timer = ReturnType<typeof setTimeout> | undefined;
 type Handler = (event: never) => void;
 
 class Store implements PipelineStore {
-  readonly #pictures: Pictures;
-  readonly #link: Link;
+  readonly #tracker: StateTracker;
+  readonly #service: ServiceConnection;
   readonly #notifier: Notifier;
   readonly #listeners = new Set<() => void>();
   readonly #handlers = new Map<EventName, Set<Handler>>();
-  #snapshot = nothingYet(Date.now());
+  #snapshot = initialSnapshot(Date.now());
   #stale = false;
   #connection = this.#snapshot.connection;
   #lastEventAt: number | null = null;
@@ -57,29 +57,29 @@ class Store implements PipelineStore {
   #healTimer: Timer;
 
   constructor(options: PipelineStoreOptions) {
-    this.#pictures = new Pictures(options.namespace ?? "/pipeline");
-    this.#notifier = createNotifier(options.notify ?? "frame", () => this.#tell());
-    this.#link = new Link(options, Object.keys(EVENT_NAMES) as EventName[], {
-      offset: () => this.#pictures.offset,
+    this.#tracker = new StateTracker(options.namespace ?? "/pipeline");
+    this.#notifier = createNotifier(options.notify ?? "frame", () => this.#notifyListeners());
+    this.#service = new ServiceConnection(options, Object.keys(EVENT_NAMES) as EventName[], {
+      offset: () => this.#tracker.offset,
       connected: () => this.#begin(),
       event: (named) => this.#take(named),
-      lost: (error) => this.#lose(error),
+      lost: (error) => this.#handleLoss(error),
       refused: (error) => this.#end("refused", error),
     });
   }
 
   readonly getSnapshot = (): Snapshot => {
     if (this.#stale) {
-      // Made when it is asked for: a flood of events between two looks costs nothing here.
+      // Built on demand: a flood of events between two calls costs nothing here.
       this.#stale = false;
-      const { pipelines, offset, recovered } = this.#pictures;
+      const { pipelines, offset, recovered } = this.#tracker;
       this.#snapshot = { connection: this.#connection, pipelines, offset, lastEventAt: this.#lastEventAt, recovered };
     }
     return this.#snapshot;
   };
 
   readonly subscribe = (listener: () => void): (() => void) => {
-    // One more function, so that a listener that is given twice is told, and ends, twice.
+    // A new function, so that a listener can be subscribed, and unsubscribed, twice.
     const own = (): void => listener();
     this.#listeners.add(own);
     return () => this.#listeners.delete(own);
@@ -95,77 +95,77 @@ class Store implements PipelineStore {
   readonly reconnect = (token?: TokenSource): void => {
     if (this.#connection.status === "closed") return;
     this.#stopTimers();
-    this.#pictures.interrupt();
-    this.#enter(this.#lastEventAt === null ? "connecting" : "reconnecting", null, 0);
-    this.#link.reconnect(token);
+    this.#tracker.interrupt();
+    this.#setConnection(this.#lastEventAt === null ? "connecting" : "reconnecting", null, 0);
+    this.#service.reconnect(token);
   };
 
   readonly close = (): void => {
     if (this.#connection.status === "closed") return;
-    this.#link.close();
+    this.#service.close();
     this.#end("closed", null);
     this.#notifier.flush();
     this.#listeners.clear();
     this.#handlers.clear();
   };
 
-  // -- what the link tells ---------------------------------------------------------------------------------------
+  // -- events of the connection ----------------------------------------------------------------------------------
 
   #begin(): void {
-    this.#pictures.begin();
-    if (this.#pictures.offset !== null) this.#enter("catching-up", null, this.#connection.attempts);
+    this.#tracker.begin();
+    if (this.#tracker.offset !== null) this.#setConnection("catching-up", null, this.#connection.attempts);
   }
 
   #take(named: NamedEvent): void {
-    const verdict = this.#pictures.take(named);
+    const result = this.#tracker.take(named);
     this.#lastEventAt = Date.now();
-    this.#settle();
-    this.#change();
-    if (verdict !== "known") this.#hand(named);
+    this.#updateStatus();
+    this.#markChanged();
+    if (result !== "known") this.#callHandlers(named);
   }
 
-  #lose(error: ConnectionError): void {
+  #handleLoss(error: ConnectionError): void {
     this.#stopTimers();
-    this.#pictures.interrupt();
+    this.#tracker.interrupt();
     const status = this.#lastEventAt === null ? "connecting" : "reconnecting";
-    this.#enter(status, error, this.#connection.attempts + 1);
+    this.#setConnection(status, error, this.#connection.attempts + 1);
   }
 
   #end(status: ConnectionStatus, error: ConnectionError | null): void {
     this.#stopTimers();
-    this.#pictures.interrupt();
-    this.#enter(status, error, this.#connection.attempts);
+    this.#tracker.interrupt();
+    this.#setConnection(status, error, this.#connection.attempts);
   }
 
-  // -- what follows from it --------------------------------------------------------------------------------------
+  // -- state -----------------------------------------------------------------------------------------------------
 
-  /** Look whether all is there, and see to what is not. */
-  #settle(): void {
-    const pictures = this.#pictures;
-    if (pictures.live && this.#connection.status !== "live") this.#enter("live", null, 0);
-    this.#roundTimer = during(pictures.inRound, this.#roundTimer, ROUND_MS, () => this.#endRound());
-    this.#healTimer = during(pictures.live && pictures.withholding, this.#healTimer, HEAL_MS, () => this.#heal());
+  /** Become live if everything is there, and start or stop the timers. */
+  #updateStatus(): void {
+    const tracker = this.#tracker;
+    if (tracker.live && this.#connection.status !== "live") this.#setConnection("live", null, 0);
+    this.#roundTimer = timerWhile(tracker.inRound, this.#roundTimer, ROUND_MS, () => this.#endRound());
+    this.#healTimer = timerWhile(tracker.live && tracker.withholding, this.#healTimer, HEAL_MS, () => this.#heal());
   }
 
   #endRound(): void {
     this.#roundTimer = undefined;
-    this.#pictures.endRound();
-    this.#settle();
-    this.#change();
+    this.#tracker.endRound();
+    this.#updateStatus();
+    this.#markChanged();
   }
 
   #heal(): void {
-    this.#pictures.forget();
-    this.#link.comeBack({ code: "inconsistent", message: "events are missing: the state is asked for anew" });
+    this.#tracker.forget();
+    this.#service.reconnectLater({ code: "inconsistent", message: "events are missing: the state is requested again" });
   }
 
-  #enter(status: ConnectionStatus, error: ConnectionError | null, attempts: number): void {
+  #setConnection(status: ConnectionStatus, error: ConnectionError | null, attempts: number): void {
     const since = status === this.#connection.status ? this.#connection.since : Date.now();
     this.#connection = { status, since, error, attempts };
-    this.#change();
+    this.#markChanged();
   }
 
-  #change(): void {
+  #markChanged(): void {
     this.#stale = true;
     this.#notifier.request();
   }
@@ -176,24 +176,24 @@ class Store implements PipelineStore {
     this.#roundTimer = this.#healTimer = undefined;
   }
 
-  #tell(): void {
-    for (const listener of [...this.#listeners]) guarded(listener);
+  #notifyListeners(): void {
+    for (const listener of [...this.#listeners]) runSafely(listener);
   }
 
-  #hand([name, event]: NamedEvent): void {
-    for (const handler of [...(this.#handlers.get(name) ?? [])]) guarded(() => handler(event as never));
+  #callHandlers([name, event]: NamedEvent): void {
+    for (const handler of [...(this.#handlers.get(name) ?? [])]) runSafely(() => handler(event as never));
   }
 }
 
-/** Return the timer that runs once the condition has held for so long; it is looked at after each event. */
-function during(condition: boolean, timer: Timer, ms: number, run: () => void): Timer {
+/** Keep a timer running while the condition holds, and return it; called after each event. */
+function timerWhile(condition: boolean, timer: Timer, ms: number, run: () => void): Timer {
   if (condition) return timer ?? setTimeout(run, ms);
   clearTimeout(timer);
   return undefined;
 }
 
-/** Run what others have given us: one that fails must not stop the rest. */
-function guarded(run: () => void): void {
+/** Run a callback of the user; if it throws, report it and go on. */
+function runSafely(run: () => void): void {
   try {
     run();
   } catch (error) {

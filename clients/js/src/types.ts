@@ -1,4 +1,4 @@
-/** The shapes that users of the package see: those of the contract, and what the store adds to them. */
+/** The public types: those of the contract, and the store's own. */
 import type { ManagerOptions, SocketOptions } from "socket.io-client";
 import type { ConnectAuth, Events, File, FileError, Namespace, Totals } from "./generated/contract.js";
 
@@ -8,31 +8,31 @@ export type EventName = keyof Events;
 export type StatusEvent = Events["pipeline:status"];
 export type FileEvent = Events[Exclude<EventName, "pipeline:status">];
 
-/** What a `pipeline:status` carries that is not of the state. */
-export type BesideTheState = "timestamp" | "offset" | "recovered" | "gap";
+/** Fields of a `pipeline:status` that are not part of the state. */
+export type EnvelopeField = "timestamp" | "offset" | "recovered" | "gap";
 
-/** A pipeline's state; its own fields stand beside those that are named here. */
+/** A pipeline's state; the pipeline may add fields of its own. */
 export type State = {
-  readonly [Key in keyof StatusEvent as Key extends BesideTheState ? never : Key]: StatusEvent[Key];
+  readonly [Key in keyof StatusEvent as Key extends EnvelopeField ? never : Key]: StatusEvent[Key];
 };
 
-/** An event with its name, so that a check of the name tells the type of the event. */
+/** An event with its name, as a discriminated union. */
 export type NamedEvent = { [Name in EventName]: readonly [name: Name, event: Events[Name]] }[EventName];
 
 /**
- * - `connecting`: for the first time
+ * - `connecting`: the first connection is being made
  * - `live`: every change is shown as it happens
- * - `catching-up`: connected again; what was missed is on its way
- * - `reconnecting`: the connection is gone, and comes back by itself
- * - `refused`: the server said no; nothing is tried until `reconnect()`
- * - `closed`: by `close()`, for good
+ * - `catching-up`: reconnected; the missed events are being received
+ * - `reconnecting`: the connection is lost and will be restored automatically
+ * - `refused`: the server refused; no attempt is made before `reconnect()`
+ * - `closed`: `close()` was called
  */
 export type ConnectionStatus = "connecting" | "live" | "catching-up" | "reconnecting" | "refused" | "closed";
 
 /**
- * Why there is no connection. The server's codes are `token_missing`, `token_invalid`, `token_expired` and
- * `namespace_not_allowed`, or `refused` where it gives none; ours are `unreachable`, `connection_lost`, `disconnected`
- * (the server ended it), `token_unavailable` (the token's callback failed) and `inconsistent` (events were missing).
+ * Why there is no connection. Codes of the server: `token_missing`, `token_invalid`, `token_expired` and
+ * `namespace_not_allowed`, or `refused` if it gives none. Codes of the store: `unreachable`, `connection_lost`,
+ * `disconnected` (by the server), `token_unavailable` (the token callback failed), `inconsistent` (events were missing).
  */
 export interface ConnectionError {
   readonly code: string;
@@ -41,52 +41,52 @@ export interface ConnectionError {
 
 export interface Connection {
   readonly status: ConnectionStatus;
-  /** When the status began: milliseconds since 1970 by this machine's clock. */
+  /** When the status began, in milliseconds since 1970 by this machine's clock. */
   readonly since: number;
   readonly error: ConnectionError | null;
-  /** How often connecting has failed since it was live. */
+  /** The number of failed attempts since it was live. */
   readonly attempts: number;
 }
 
-/** Everything at one moment. Immutable: what has not changed is the same object as in the snapshot before. */
+/** Everything at one moment; immutable. Unchanged parts are the same objects as in the previous snapshot. */
 export interface Snapshot {
   readonly connection: Connection;
   readonly pipelines: Readonly<Record<string, State>>;
-  /** Where the store goes on from after a break; null while it has to start afresh. */
+  /** The offset from which the store resumes after a break; null if it must start afresh. */
   readonly offset: string | null;
-  /** When the last event came: milliseconds since 1970 by this machine's clock. */
+  /** When the last event came, in milliseconds since 1970 by this machine's clock. */
   readonly lastEventAt: number | null;
-  /** Whether the last break left nothing out; null if there was none. */
+  /** Whether no event was missed by the last break; null if there was none. */
   readonly recovered: boolean | null;
 }
 
-/** A token, or where to get one: asked anew for each connection, so that it may expire. */
+/** A token, or a function that returns one; it is called for each connection, so tokens may expire. */
 export type TokenSource = string | (() => string | Promise<string>);
 
 export interface PipelineStoreOptions {
-  /** The Socket.IO server, such as `http://127.0.0.1:8004`; `""` is the page's own origin. */
+  /** The URL of the Socket.IO server, such as `http://127.0.0.1:8004`; `""` is the page's own origin. */
   readonly url: string;
   /** Which pipelines: all of them (`/pipeline`, the default, or `/`), or those of one type. */
   readonly namespace?: Namespace;
   readonly token?: TokenSource;
-  /** Where the server is mounted (default `/socket.io/`). */
+  /** The path of the server (default `/socket.io/`). */
   readonly path?: string;
-  /** When listeners are told: once a frame (the default), after the current task's work, or at each event. */
+  /** When listeners are called: once a frame (the default), in a microtask, or at each event. */
   readonly notify?: "frame" | "microtask" | "immediate";
-  /** What socket.io-client is to do otherwise; `auth` is the store's own. */
+  /** Further options of socket.io-client; `auth` is set by the store. */
   readonly io?: Omit<Partial<ManagerOptions & SocketOptions>, "auth" | "path">;
 }
 
-/** The live state of a service's pipelines; the methods may be passed around on their own. */
+/** The live state of a service's pipelines. The methods are bound and may be passed as callbacks. */
 export interface PipelineStore {
-  /** Return the state as it is now; the same object until something changes. */
+  /** Return the current state; the same object until something changes. */
   readonly getSnapshot: () => Snapshot;
-  /** Call the listener after changes, many at a time; return what ends that. */
+  /** Call the listener after changes, coalesced; return the function that unsubscribes. */
   readonly subscribe: (listener: () => void) => () => void;
-  /** Call the handler with each event of that name, after the snapshot shows it; return what ends that. */
+  /** Call the handler with each event of that name, after the snapshot includes it; return the function that ends that. */
   readonly on: <Name extends EventName>(name: Name, handler: (event: Events[Name]) => void) => () => void;
-  /** Connect at once, with another token if one is given; what was missed is caught up with. */
+  /** Reconnect at once, with a new token if one is given, and resume. */
   readonly reconnect: (token?: TokenSource) => void;
-  /** End the connection for good; idempotent. */
+  /** Close the connection permanently; idempotent. */
   readonly close: () => void;
 }

@@ -34,7 +34,7 @@ async function folder(): Promise<string> {
   return path;
 }
 
-/** Build the package in a folder of its own, against this contract. */
+/** Build the package against this contract, in a temporary folder. */
 async function built(against: string): Promise<Ended> {
   const place = await folder();
   for (const part of ["src", "package.json", "tsconfig.json", "tsconfig.build.json"]) {
@@ -48,11 +48,11 @@ async function built(against: string): Promise<Ended> {
   return node("node_modules/typescript/bin/tsc", "-p", join(place, "tsconfig.build.json"), "--noEmit");
 }
 
-test("the types are those of the contract that the service serves", async () => {
+test("the types match the contract that the service serves", async () => {
   expect(await node("scripts/generate.mjs", "--check")).toEqual({ code: 0, output: "" });
 });
 
-test("types that are not are told in one line", async () => {
+test("types that don't match are reported in one line", async () => {
   const to = join(await folder(), "contract.ts");
   await writeFile(to, "export interface Stale {}\n");
   const { code, output } = await node("scripts/generate.mjs", "--check", "--to", to);
@@ -60,16 +60,16 @@ test("types that are not are told in one line", async () => {
   expect(output).toMatch(/^.*contract\.ts is not what .*asyncapi\.json says: npm run generate\n$/);
 });
 
-test("the package builds against the contract as it is", { timeout: 120_000 }, async () => {
+test("the package builds against the current contract", { timeout: 120_000 }, async () => {
   expect(await built(contract)).toEqual({ code: 0, output: "" });
 });
 
 test.each([
-  ["a field of the state that is renamed", '"files_in_flight"', '"files_working"', "picture.ts"],
-  ["a field of a file that is renamed", '"started_at"', '"began_at"', "picture.ts"],
-  ["a number that becomes a text", /("seq": \{\s*"type": )"integer"/g, '$1"string"', "pictures.ts"],
-  ["an event that is renamed", '"pipeline:file_skipped"', '"pipeline:file_ignored"', "picture.ts"],
-  ["another way to hand over the offset", /("ConnectAuth"[\s\S]*?)"offset"/, '$1"position"', "link.ts"],
+  ["a field of the state that is renamed", '"files_in_flight"', '"files_working"', "state-reducer.ts"],
+  ["a field of a file that is renamed", '"started_at"', '"began_at"', "state-reducer.ts"],
+  ["a number that becomes a text", /("seq": \{\s*"type": )"integer"/g, '$1"string"', "state-tracker.ts"],
+  ["an event that is renamed", '"pipeline:file_skipped"', '"pipeline:file_ignored"', "state-reducer.ts"],
+  ["another way to hand over the offset", /("ConnectAuth"[\s\S]*?)"offset"/, '$1"position"', "connection.ts"],
 ])("%s breaks the build", { timeout: 120_000 }, async (_, from, to, file) => {
   const changed = contract.replaceAll(from instanceof RegExp ? new RegExp(from.source, "g") : from, to);
   expect(changed).not.toBe(contract);
@@ -78,7 +78,7 @@ test.each([
   expect(output).toContain(`src/${file}`);
 });
 
-test("what has no type in TypeScript stops the generation", () => {
+test("an unsupported schema stops the generation", () => {
   const document = { components: { schemas: { Odd: { patternProperties: {} } } }, operations: {} };
   expect(() => typescript(document, "a test")).toThrow("there is no type for patternProperties");
 });

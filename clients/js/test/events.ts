@@ -1,9 +1,9 @@
-/** Events as the service sends them, for tests that need to say exactly what comes. */
+/** Events in the form of the service, for tests that need exact events. */
 import type { Events, File, NamedEvent, StatusEvent } from "../src/types.js";
 
 export const EPOCH = "epoch-a";
 
-/** Return an offset that can be gone on from. */
+/** Return an offset that can be resumed from. */
 export function offset(place: number): string {
   return `00000000000000aa-${place.toString(16)}`;
 }

@@ -12,8 +12,8 @@ async function folder(): Promise<string> {
   return path;
 }
 
-describe("a store shows what the service does", () => {
-  test("the state is the pipeline's own, after each of its calls", async () => {
+describe("a store follows the service", () => {
+  test("the state equals the pipeline's after each call", async () => {
     const service = await Service.start();
     const pipeline = service.pipeline("papers");
     await pipeline.make("local_files");
@@ -29,7 +29,7 @@ describe("a store shows what the service does", () => {
     expect(store.getSnapshot().pipelines["papers"]).toMatchObject({ total_processed: 1, total_failed: 1 });
   });
 
-  test("a handler gets each event once, after the snapshot shows it", async () => {
+  test("a handler gets each event once, after the snapshot includes it", async () => {
     const service = await Service.start();
     const pipeline = service.pipeline("papers");
     await pipeline.make("local_files");
@@ -49,7 +49,7 @@ describe("a store shows what the service does", () => {
     expect(shown.length).toBe(1);
   });
 
-  test("an empty namespace is live, and has no pipeline", async () => {
+  test("an empty namespace is live without pipelines", async () => {
     const service = await Service.start();
     const store = follow({ url: service.url, namespace: "/google_drive" });
     await until(() => expect(store.getSnapshot().connection.status).toBe("live"));
@@ -65,7 +65,7 @@ describe("a store shows what the service does", () => {
     expect(Object.keys(store.getSnapshot().pipelines)).toEqual(["drive"]);
   });
 
-  test("the root namespace has every pipeline, also after another connection", async () => {
+  test("the root namespace has every pipeline, also after a reconnect", async () => {
     const service = await Service.start();
     await service.pipeline("drive").make("google_drive");
     const disk = service.pipeline("disk");
@@ -90,7 +90,7 @@ describe("a store shows what the service does", () => {
     for (const name of [`'${named}'`, "/google_drive", "/local_files", "/pipeline"]) expect(message).toContain(name);
   });
 
-  test("a pipeline that gets its id with its first report stands there once", async () => {
+  test("a pipeline that gets its id with its first report is there once", async () => {
     const service = await Service.start();
     const store = follow({ url: service.url });
     await until(() => expect(store.getSnapshot().connection.status).toBe("live"));
@@ -100,7 +100,7 @@ describe("a store shows what the service does", () => {
     expect(Object.keys(store.getSnapshot().pipelines)).toEqual([state.pipeline_id]);
   });
 
-  test("another connection, asked for, goes on where it was", async () => {
+  test("reconnect() resumes", async () => {
     const service = await Service.start();
     const pipeline = service.pipeline("papers");
     await pipeline.make("local_files");
@@ -115,7 +115,7 @@ describe("a store shows what the service does", () => {
     await until(async () => expect(await service.clients()).toBe(1));
   });
 
-  test("a restart without a memory begins anew, and a pipeline that is not there any more is gone", async () => {
+  test("a restart without a journal starts afresh, and missing pipelines are removed", async () => {
     const first = await Service.start();
     await first.pipeline("old").make("local_files");
     const store = follow({ url: first.url });
@@ -132,7 +132,7 @@ describe("a store shows what the service does", () => {
     expect(store.getSnapshot().recovered).toBe(false);
   });
 
-  test("a service that was killed and started over is gone on with, each event once", async () => {
+  test("a killed and restarted service is resumed, with each event once", async () => {
     const env = { STATUS_STATE_DIR: await folder() };
     const first = await Service.start(0, env);
     await first.pipeline("papers").make("local_files");
@@ -151,7 +151,7 @@ describe("a store shows what the service does", () => {
     expect(seen).toEqual(Array.from({ length: 40 }, (_, n) => n + 1));
   });
 
-  test("a service that stops says goodbye, and is come back to", async () => {
+  test("after a stop of the service the store reconnects", async () => {
     const service = await Service.start();
     const pipeline = service.pipeline("papers");
     await pipeline.make("local_files");
@@ -165,7 +165,7 @@ describe("a store shows what the service does", () => {
     await same(store, "papers", pipeline);
   });
 
-  test("by polling it is the same", async () => {
+  test("polling works the same", async () => {
     const service = await Service.start();
     const pipeline = service.pipeline("papers");
     await pipeline.make("local_files");
@@ -174,7 +174,7 @@ describe("a store shows what the service does", () => {
     await same(store, "papers", pipeline);
   });
 
-  test("a connection that is cut again and again, in a flood, misses nothing and repeats nothing", async () => {
+  test("many cuts during a flood lose and repeat nothing", async () => {
     const service = await Service.start();
     const pipeline = service.pipeline("papers");
     await pipeline.make("local_files");
@@ -200,7 +200,7 @@ describe("a store shows what the service does", () => {
     expect(store.getSnapshot().recovered).toBe(true);
   });
 
-  test("a flood of 500 events a second is told frame by frame, and is all there at its end", async () => {
+  test("a flood of 500 events a second notifies once a frame, and is complete at the end", async () => {
     const service = await Service.start();
     const pipeline = service.pipeline("papers");
     await pipeline.make("local_files");

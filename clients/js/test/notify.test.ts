@@ -6,7 +6,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Give the page frames that come when the test says so. */
+/** Give the page frames that the test triggers. */
 function frames(): { paint(): void } {
   let waiting = new Map<number, () => void>();
   let last = 0;
@@ -21,7 +21,7 @@ function frames(): { paint(): void } {
   };
 }
 
-test("a burst is told once, with the next frame", () => {
+test("a burst notifies once, with the next frame", () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const page = frames();
   const tell = vi.fn();
@@ -37,7 +37,7 @@ test("a burst is told once, with the next frame", () => {
   expect(tell).toHaveBeenCalledTimes(2);
 });
 
-test("a hidden tab, which gets no frames, is told by a timer, and not once more by a frame", () => {
+test("a hidden tab without frames is notified by a timer, and not again by a frame", () => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   const page = frames();
   const tell = vi.fn();
@@ -47,12 +47,12 @@ test("a hidden tab, which gets no frames, is told by a timer, and not once more 
   expect(tell).toHaveBeenCalledTimes(1);
 });
 
-test("without frames, as in Node, timers do", async () => {
+test("without frames, as in Node, a timer notifies", async () => {
   vi.stubGlobal("requestAnimationFrame", undefined);
   await new Promise<void>((told) => createNotifier("frame", told).request());
 });
 
-test("a microtask tells once of what the task before it did", async () => {
+test("a microtask notifies once for the task before it", async () => {
   const tell = vi.fn();
   const notifier = createNotifier("microtask", tell);
   notifier.request();
@@ -62,7 +62,7 @@ test("a microtask tells once of what the task before it did", async () => {
   expect(tell).toHaveBeenCalledTimes(1);
 });
 
-test("immediately means each time", () => {
+test("immediate notifies each time", () => {
   const tell = vi.fn();
   const notifier = createNotifier("immediate", tell);
   notifier.request();

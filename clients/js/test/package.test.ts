@@ -5,14 +5,14 @@ import { beforeAll, expect, test } from "vitest";
 import { Scripted } from "./scripted.js";
 
 const PACKAGE = fileURLToPath(new URL("../", import.meta.url));
-// What is imported only once it is built.
+// Imported only after the build.
 const built = (name: string): Promise<Record<string, unknown>> => import(/* @vite-ignore */ `../dist/${name}.js`);
 
 beforeAll(() => {
   execFileSync("npm", ["run", "--silent", "build"], { cwd: PACKAGE, stdio: "inherit" });
 }, 120_000);
 
-test("the built package is plain modules that Node runs as they are", async () => {
+test("the built package consists of modules that Node runs directly", async () => {
   const server = await Scripted.start();
   const program = `
     import { createPipelineStore } from "rag-pipeline-status-client";
@@ -30,12 +30,12 @@ test("the built package is plain modules that Node runs as they are", async () =
   expect(said).toBe("a\n");
 });
 
-test("its two entries have what the README names", async () => {
+test("its two entries export what the README names", async () => {
   expect(Object.keys(await built("index"))).toEqual(["createPipelineStore"]);
   expect(Object.keys(await built("react"))).toEqual(["usePipelineStatus"]);
 });
 
-test("what is published is what is needed", () => {
+test("only the needed files are published", () => {
   const listed = execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
     cwd: PACKAGE,
     encoding: "utf8",

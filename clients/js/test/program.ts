@@ -1,4 +1,4 @@
-/** Python programs of the repository's tests, which answer lines of JSON with lines of JSON. */
+/** Python programs of the tests, which answer lines of JSON with lines of JSON. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface, type Interface } from "node:readline";
@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const PYTHON = process.env["PYTHON"] ?? `${ROOT}/.venv/bin/python`;
-/** Settings of the service that this machine may have. */
+/** Environment variables of the service, which tests must not inherit. */
 const OURS = /^(STATUS_|SOCKET_IO_|RAG_|RUN_MODE$|ENVIRONMENT$)/;
 
 export type Env = Readonly<Record<string, string>>;
@@ -40,7 +40,7 @@ export class Program {
     return answer;
   }
 
-  /** End it at once, as a crash would. */
+  /** Kill it, as a crash would. */
   async kill(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = once(this.#process, "exit");

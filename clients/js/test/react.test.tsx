@@ -24,7 +24,7 @@ async function shows(text: string): Promise<void> {
   await waitFor(() => expect(screen.getByRole("status").textContent).toBe(text), DEADLINE);
 }
 
-test("a component shows a running service, as it changes, and nothing is left when it is gone", async () => {
+test("a component follows a running service, and leaves nothing behind when it unmounts", async () => {
   const service = await Service.start();
   const pipeline = service.pipeline("papers");
   await pipeline.make("local_files");
@@ -51,7 +51,7 @@ test("StrictMode, which mounts everything twice, connects once", async () => {
   expect(opened).toBe(1);
 });
 
-test("options written inline, with a token's callback, are the same connection at each render", async () => {
+test("inline options with a token callback keep one connection over renders", async () => {
   const server = await Scripted.start();
   let latest = "";
   const Inline = ({ token }: { token: string }) => (
@@ -66,7 +66,7 @@ test("options written inline, with a token's callback, are the same connection a
   expect(latest).toBe("second");
 });
 
-test("another token, or another server, is another connection", async () => {
+test("a new token or server opens a new connection", async () => {
   const [server, other] = [await Scripted.start(), await Scripted.start()];
   other.greet = (socket) => socket.emit("pipeline:status", statusEvent({ pipeline_id: "b" }));
   const { rerender } = render(<Status source={{ url: server.url, token: "one" }} />);
@@ -99,7 +99,7 @@ test("components share the connection of a store, which outlives them", async ()
   expect(server.auths.length).toBe(1);
 });
 
-test("a component with a selector is rendered when what it selects has changed", async () => {
+test("a component with a selector renders only when the selected value changes", async () => {
   const server = await Scripted.start();
   const store = follow({ url: server.url });
   const rendered = vi.fn();
@@ -121,13 +121,13 @@ test("a component with a selector is rendered when what it selects has changed",
   const failed = [{ name: "bad.pdf" }];
   server.emit("pipeline:status", statusEvent({ seq: 5, files_failed: failed as never }));
   await shows("bad.pdf");
-  // Rendered for another reason, with a selector that is a new function: what is equal stays the same object.
+  // A render with a new selector function: equal values stay the same object.
   rerender(<Files of="a" />);
   const [one, other] = rendered.mock.calls.slice(-2);
   expect(other?.[0]).toBe(one?.[0]);
 });
 
-test("on the server nothing is connected, and the page comes to life from there", async () => {
+test("server rendering opens no connection, and hydration works", async () => {
   const server = await Scripted.start();
   const page = <Status source={{ url: server.url }} />;
   const html = renderToString(page);

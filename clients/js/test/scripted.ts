@@ -1,4 +1,4 @@
-/** A real Socket.IO server that says what a test wants: for what the service does only when something is wrong. */
+/** A real Socket.IO server that a test scripts, for behavior that the service shows only on errors. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Server, type Socket } from "socket.io";
@@ -9,11 +9,11 @@ import { fileEvent, statusEvent } from "./events.js";
 export class Scripted {
   readonly #http = createServer();
   readonly #io = new Server(this.#http);
-  /** What each client has handed over when it connected. */
+  /** The auth data of each connect. */
   readonly auths: Record<string, unknown>[] = [];
-  /** Why the next clients are refused; null lets them in. */
+  /** The refusal of the next clients; null accepts them. */
   refusal: ConnectionError | null = null;
-  /** What a client is told first. */
+  /** Sends the first events to a client. */
   greet: (socket: Socket, auth: Record<string, unknown>) => void = (socket) => {
     socket.emit("pipeline:status", statusEvent());
   };
@@ -39,7 +39,7 @@ export class Scripted {
     return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
   }
 
-  /** How many connections there are. */
+  /** The number of connections. */
   get clients(): number {
     return this.#io.engine.clientsCount;
   }
@@ -54,7 +54,7 @@ export class Scripted {
     this.emit("pipeline:file_processing_started", fileEvent(seq, more));
   }
 
-  /** End the connections to the namespace, as a service does with those whose token has expired. */
+  /** Disconnect all clients from the namespace, as the service does when tokens expire. */
   dismiss(): void {
     this.#io.of("/pipeline").disconnectSockets();
   }

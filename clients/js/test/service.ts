@@ -1,4 +1,4 @@
-/** The real service, with pipelines that tests drive. */
+/** The real service, with pipelines that the tests control. */
 import { expect, onTestFinished, vi } from "vitest";
 import { createPipelineStore, type PipelineStore, type PipelineStoreOptions, type State } from "../src/index.js";
 import { Program, type Env } from "./program.js";
@@ -75,7 +75,7 @@ export class Service {
   }
 }
 
-/** Return a store that is told at once, comes back soon, and is closed with the test. */
+/** Return a store that notifies immediately, reconnects soon, and is closed with the test. */
 export function follow(options: PipelineStoreOptions): PipelineStore {
   const store = createPipelineStore({
     notify: "immediate",
@@ -86,12 +86,12 @@ export function follow(options: PipelineStoreOptions): PipelineStore {
   return store;
 }
 
-/** Wait until the condition, which may not hold yet, does. */
+/** Wait until the condition holds. */
 export async function until(condition: () => void | Promise<void>): Promise<void> {
   await vi.waitFor(condition, { timeout: 20_000 });
 }
 
-/** Wait until the store shows what the pipeline itself says of its state. */
+/** Wait until the store has the pipeline's current state. */
 export async function same(store: PipelineStore, id: string, pipeline: Pipeline): Promise<void> {
   const state = await pipeline.get();
   await until(() => {
@@ -100,7 +100,7 @@ export async function same(store: PipelineStore, id: string, pipeline: Pipeline)
   });
 }
 
-/** Collect the numbers of all events of a store that say that a file has begun or is done. */
+/** Collect the sequence numbers of all events that start or complete a file. */
 export function numbers(store: PipelineStore): number[] {
   const seen: number[] = [];
   for (const name of ["pipeline:file_processing_started", "pipeline:file_completed"] as const) {
@@ -109,7 +109,7 @@ export function numbers(store: PipelineStore): number[] {
   return seen;
 }
 
-/** Collect the codes of all errors of the connection: some are over before anyone who asks now and then would see them. */
+/** Collect the codes of all connection errors; some are too short-lived for polling to see. */
 export function errors(store: PipelineStore): string[] {
   const seen: string[] = [];
   store.subscribe(() => {
@@ -119,10 +119,10 @@ export function errors(store: PipelineStore): string[] {
   return seen;
 }
 
-/** What depends on the moment of asking. */
+/** Fields that depend on the current time. */
 const DERIVED = new Set(["files_per_minute", "eta_seconds", "seconds_until_next_check"]);
 
-/** Return the state without what depends on the moment of asking. */
+/** Return the state without the fields that depend on the current time. */
 function lasting(state: State | undefined): object {
   return Object.fromEntries(Object.entries(state ?? {}).filter(([key]) => !DERIVED.has(key)));
 }

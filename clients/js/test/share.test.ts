@@ -4,7 +4,7 @@ import { share } from "../src/share.js";
 
 const clone = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
-test("what is shared equals what is fresh, whatever was known", () => {
+test("the result always equals the fresh value", () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), (known, fresh) => {
       expect(clone(share(known, fresh))).toEqual(clone(fresh));
@@ -12,7 +12,7 @@ test("what is shared equals what is fresh, whatever was known", () => {
   );
 });
 
-test("what is equal is what was known", () => {
+test("an equal value is replaced by the known one", () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
       const known = clone(value);
@@ -21,7 +21,7 @@ test("what is equal is what was known", () => {
   );
 });
 
-test("parts that are equal are kept, and nothing that was known is changed", () => {
+test("equal parts are shared, and the known value is not changed", () => {
   const known = { files: [{ name: "a" }, { name: "b" }], other: [1, 2], gone: true };
   const before = clone(known);
   const shared = share(known, { files: [{ name: "a" }, { name: "c" }], other: [1, 2] });
@@ -31,7 +31,7 @@ test("parts that are equal are kept, and nothing that was known is changed", () 
   expect(known).toEqual(before);
 });
 
-test("a member of the name __proto__ is a member like others", () => {
+test("a member named __proto__ is an ordinary member", () => {
   const fresh = JSON.parse('{"__proto__": {"polluted": true}, "a": 1}') as object;
   const shared = share({ a: 1 }, fresh);
   expect(Object.keys(shared)).toEqual(["__proto__", "a"]);

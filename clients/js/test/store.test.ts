@@ -3,8 +3,8 @@ import { EPOCH, offset, statusEvent } from "./events.js";
 import { Scripted } from "./scripted.js";
 import { errors, follow, numbers, until } from "./service.js";
 
-describe("with a server that is not what it should be", () => {
-  test("events that are missing are healed by the next status, on the same connection", async () => {
+describe("with a faulty server", () => {
+  test("missing events are healed by the next status on the same connection", async () => {
     const server = await Scripted.start();
     const store = follow({ url: server.url });
     await until(() => expect(store.getSnapshot().connection.status).toBe("live"));
@@ -31,7 +31,7 @@ describe("with a server that is not what it should be", () => {
     expect(server.auths).toEqual([{}, {}]);
   });
 
-  test("what is known already is passed over", async () => {
+  test("repeated events are ignored", async () => {
     const server = await Scripted.start();
     const store = follow({ url: server.url });
     const seen = numbers(store);
@@ -60,7 +60,7 @@ describe("snapshots and listeners", () => {
     expect(before.pipelines["a"]?.files_in_flight).toBe(0);
   });
 
-  test("a listener and a handler that fail do not keep the others from being told", async () => {
+  test("a failing listener or handler does not affect the others", async () => {
     const server = await Scripted.start();
     const reported = vi.spyOn(console, "error").mockImplementation(() => undefined);
     onTestFinished(() => reported.mockRestore());
@@ -76,7 +76,7 @@ describe("snapshots and listeners", () => {
     expect(reported).toHaveBeenCalled();
   });
 
-  test("one that leaves is told no more, and leaving twice is leaving once", async () => {
+  test("an unsubscribed listener is not called, and unsubscribing twice is harmless", async () => {
     const server = await Scripted.start();
     const store = follow({ url: server.url });
     const listener = vi.fn();
@@ -85,12 +85,12 @@ describe("snapshots and listeners", () => {
     leave();
     leave();
     await until(() => expect(store.getSnapshot().connection.status).toBe("live"));
-    const events = 2; // it is connected to, and the status comes: told of each at most twice
+    const events = 2; // the connect and the status: each notifies at most twice
     expect(listener.mock.calls.length).toBeLessThanOrEqual(2 * events);
     expect(listener).toHaveBeenCalled();
   });
 
-  test("a store that is closed says so once, keeps what it knows, and stays closed", async () => {
+  test("a closed store notifies once, keeps its states, and stays closed", async () => {
     const server = await Scripted.start();
     const store = follow({ url: server.url });
     await until(() => expect(store.getSnapshot().connection.status).toBe("live"));

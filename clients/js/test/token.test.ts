@@ -5,7 +5,7 @@ import { follow, numbers, same, Service, until } from "./service.js";
 const TOKEN = "a-token-that-only-these-tests-know";
 const SECRET = "a-secret-that-only-these-tests-sign-with";
 
-/** Return a token as a frontend's own sign-in makes it. */
+/** Return a token like one from a frontend's sign-in. */
 function signed(claims: object): string {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
   const body = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
@@ -14,7 +14,7 @@ function signed(claims: object): string {
 
 const inSeconds = (seconds: number): number => Math.ceil(Date.now() / 1000) + seconds;
 
-test("a service with a token refuses who has none, or another, and lets in who has it", async () => {
+test("a service with a token refuses a missing or wrong one, and accepts the right one", async () => {
   const service = await Service.start(0, { STATUS_AUTH_TOKEN: TOKEN });
   const store = follow({ url: service.url });
   const refusedFor = (code: string): Promise<void> =>
@@ -35,7 +35,7 @@ test("a token for one namespace is refused in another", async () => {
   await until(() => expect(files.getSnapshot().connection.status).toBe("live"));
 });
 
-test("a token that expires is followed by the next one, and nothing is missed or repeated", async () => {
+test("an expired token is renewed, and nothing is missed or repeated", async () => {
   const service = await Service.start(0, { STATUS_JWT_SECRET: SECRET });
   const pipeline = service.pipeline("papers");
   await pipeline.make("local_files");
@@ -52,7 +52,7 @@ test("a token that expires is followed by the next one, and nothing is missed or
   expect(store.getSnapshot().recovered).toBe(true);
 });
 
-test("a token that expires with nothing after it ends in a refusal, and what was known is kept", async () => {
+test("an expired token without a successor ends in a refusal, and the states are kept", async () => {
   const service = await Service.start(0, { STATUS_JWT_SECRET: SECRET });
   await service.pipeline("papers").make("local_files");
   const store = follow({ url: service.url, token: signed({ exp: inSeconds(1) }) });

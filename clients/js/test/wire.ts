@@ -1,4 +1,4 @@
-/** The network between a client and a server, which can be cut. */
+/** A proxy between client and server that can cut the connection. */
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
@@ -25,7 +25,7 @@ export class Wire {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** End every connection at once, whatever is on its way. */
+  /** Reset every connection at once. */
   cut(): void {
     this.#sockets.forEach((socket) => socket.destroy());
   }

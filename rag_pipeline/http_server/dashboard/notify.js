@@ -1,17 +1,17 @@
 // Built from clients/js/src/notify.ts by scripts/vendor; edits are lost.
-/** When listeners are told: so that a burst of events costs them one call. */
-/** How long a tab that is not painted waits for a frame that does not come. */
+/** Coalesces notifications: a burst of events calls the listeners once. */
+/** How long a hidden tab, which gets no frames, waits before it notifies. */
 const HIDDEN_TAB_MS = 250;
 const FRAME_MS = 16;
-/** Return what calls `tell` once for all requests that come before its time. */
-export function createNotifier(when, tell) {
+/** Return a notifier that calls `notify` once for all requests within a frame or microtask. */
+export function createNotifier(when, notify) {
     if (when === "immediate")
-        return { request: tell, flush() { } };
+        return { request: notify, flush() { } };
     const defer = when === "frame" ? onNextFrame : inMicrotask;
     let cancel = null;
     const run = () => {
         cancel = null;
-        tell();
+        notify();
     };
     return {
         request() {
@@ -26,13 +26,13 @@ export function createNotifier(when, tell) {
     };
 }
 const inMicrotask = (run) => {
-    let wanted = true;
+    let pending = true;
     queueMicrotask(() => {
-        if (wanted)
+        if (pending)
             run();
     });
     return () => {
-        wanted = false;
+        pending = false;
     };
 };
 const onNextFrame = (run) => {
@@ -40,16 +40,16 @@ const onNextFrame = (run) => {
         const timer = setTimeout(run, FRAME_MS);
         return () => clearTimeout(timer);
     }
-    // Both, since a tab may be hidden in between: then frames stop, and timers go on at a slower pace.
+    // Both, because the tab may become hidden: then frames stop, and timers continue more slowly.
     const cancel = () => {
         cancelAnimationFrame(frame);
         clearTimeout(timer);
     };
-    const once = () => {
+    const runOnce = () => {
         cancel();
         run();
     };
-    const frame = requestAnimationFrame(once);
-    const timer = setTimeout(once, HIDDEN_TAB_MS);
+    const frame = requestAnimationFrame(runOnce);
+    const timer = setTimeout(runOnce, HIDDEN_TAB_MS);
     return cancel;
 };

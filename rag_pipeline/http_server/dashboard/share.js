@@ -1,10 +1,10 @@
 // Built from clients/js/src/share.ts by scripts/vendor; edits are lost.
 /**
- * Return `fresh`, with every part that equals its counterpart in `known` replaced by that one.
+ * Return `fresh` with every part that equals its counterpart in `known` reindexd by that one (structural sharing).
  *
- * Both are JSON. So who compares by identity sees only what has changed, although a status brings everything anew. A
- * status of ten kilobytes comes a thousand times a second where many pipelines work: what has nothing of `known` in it
- * is returned as it is, and only what has is copied.
+ * Both are JSON. A status repeats the whole state; without sharing, a comparison by identity would see changes
+ * everywhere. With many busy pipelines a status of ten kilobytes may come a thousand times a second, so objects without
+ * shared parts are returned without a copy.
  */
 export function share(known, fresh) {
     if (!isObject(fresh) || !isObject(known))
@@ -16,11 +16,11 @@ export function share(known, fresh) {
 function shareItems(known, fresh) {
     let shared = null;
     let same = known.length === fresh.length;
-    for (let place = 0; place < fresh.length; place += 1) {
-        const item = share(known[place], fresh[place]);
-        if (item !== fresh[place])
-            (shared ??= [...fresh])[place] = item;
-        same &&= item === known[place];
+    for (let index = 0; index < fresh.length; index += 1) {
+        const item = share(known[index], fresh[index]);
+        if (item !== fresh[index])
+            (shared ??= [...fresh])[index] = item;
+        same &&= item === known[index];
     }
     return same ? known : (shared ?? fresh);
 }
@@ -29,10 +29,10 @@ function shareMembers(known, fresh) {
     const keys = Object.keys(fresh);
     let same = keys.length === Object.keys(known).length;
     for (const key of keys) {
-        // Not what known inherits: a member may have the name __proto__.
+        // Own properties only: a member may be named __proto__.
         const before = Object.hasOwn(known, key) ? known[key] : undefined;
         const member = share(before, fresh[key]);
-        // The copy has the key as its own already, so that this sets no prototype.
+        // The key is already an own property of the copy, so __proto__ sets no prototype.
         if (member !== fresh[key])
             (shared ??= { ...fresh })[key] = member;
         same &&= member === before;

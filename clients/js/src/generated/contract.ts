@@ -1,14 +1,14 @@
 // Generated from rag_pipeline/contract/asyncapi.json by `npm run generate`: edits are lost.
 
-/** What a client may hand over when it connects to a namespace, as Socket.IO's `auth`. */
+/** Data that a client can send when it connects to a namespace, as Socket.IO's `auth`. */
 export interface ConnectAuth {
-  /** Who asks, where the service wants to know. */
+  /** The client's token, if the service requires one. */
   readonly token?: string;
-  /** That of the last event the client saw: it gets what it missed. */
+  /** The offset of the last event that the client got: it gets all events since then. */
   readonly offset?: string;
-  /** Speak Socket.IO's own connection state recovery, with each event's offset as last argument. */
+  /** Use Socket.IO's connection state recovery, with each event's offset as its last argument. */
   readonly recovery?: boolean;
-  /** What socket.io-client sends with `recovery` when it comes back. */
+  /** Sent by socket.io-client with `recovery` when it reconnects. */
   readonly pid?: string;
 }
 
@@ -18,15 +18,15 @@ export type ConnectError = ConnectRefusal | string;
 export interface ConnectRefusal {
   /** For people. */
   readonly message: string;
-  /** For programs: what socket.io-client shows as `error.data`. */
+  /** For programs: socket.io-client has it as `error.data`. */
   readonly data?: RefusalDetails;
 }
 
-/** What a namespace answers to a client that it lets in; the first `pipeline:status` follows. */
+/** The answer of a namespace that accepts the client; the first `pipeline:status` follows. */
 export interface Connected {
   /** The connection's id in this namespace. */
   readonly sid: string;
-  /** With `recovery`: the client's own says that it gets what it missed, another one that it starts afresh. */
+  /** With `recovery`: the client's own `pid` if it gets all events since its offset, a new one if it starts over. */
   readonly pid?: string;
 }
 
@@ -43,85 +43,85 @@ export type EventName =
 
 /** One file as of its last change. */
 export interface File {
-  /** What the pipeline calls it; bytes that are not UTF-8 show as `\xNN`. */
+  /** The pipeline's name for it; bytes that are not UTF-8 are written as `\xNN`. */
   readonly name: string;
-  /** Tells two files of one name apart. */
+  /** Distinguishes files of the same name. */
   readonly id: string | null;
-  /** Bytes. */
+  /** In bytes. */
   readonly size: number | null;
-  /** Its media type, as far as known. */
+  /** Its media type, if known. */
   readonly mime_type: string | null;
-  /** Where people find it. */
+  /** A link to it, for people. */
   readonly link: string | null;
-  /** 1, or one more than the attempt before, if that failed or was still in flight. */
+  /** 1, or one more than the last attempt if that failed or was still in flight. */
   readonly attempt: number;
-  /** Null for a file that was completed without being started. */
+  /** Null if it was completed without being started. */
   readonly started_at: string | null;
-  /** What is done with it, as reported last. */
+  /** The stage reported last. */
   readonly stage: string | null;
-  /** How far the stage is, from 0 to 1. */
+  /** Progress within the stage, from 0 to 1. */
   readonly progress: number | null;
-  /** When stage or progress were reported last. */
+  /** When stage or progress was reported last. */
   readonly last_progress_at: string | null;
-  /** When it was done, failed, skipped or deleted. */
+  /** When it was completed, failed, skipped or deleted. */
   readonly completed_at: string | null;
-  /** From start to end, by a clock that no one sets. */
+  /** From start to end, by a monotonic clock. */
   readonly duration_seconds: number | null;
-  /** What the pipeline said of a completed file: any JSON. */
+  /** The pipeline's result of a completed file: any JSON. */
   readonly result: unknown;
-  /** Of a failed or skipped file. */
+  /** Why it failed or was skipped. */
   readonly error: FileError | null;
 }
 
-/** `pipeline:file_completed`, `…_failed`, `…_skipped`, `…_deleted`: a file that is in flight no more. */
+/** `pipeline:file_completed`, `…_failed`, `…_skipped`, `…_deleted`: the end of a file. */
 export interface FileEndEvent {
-  /** Which pipeline. */
+  /** The pipeline's id. */
   readonly pipeline_id: string;
-  /** Decides the namespace. */
+  /** Determines the namespace. */
   readonly pipeline_type: string | null;
   /** Changes when `seq` starts over. */
   readonly epoch: string;
-  /** One above the event before of this pipeline. */
+  /** One more than that of the pipeline's event before. */
   readonly seq: number;
-  /** When it happened. */
+  /** The time of the event. */
   readonly timestamp: string;
-  /** Opaque: where a client that has seen this event goes on from. */
+  /** Opaque: a client that has this event can resume from here. */
   readonly offset: string;
   /** The file, with its stage and progress. */
   readonly file: File;
-  /** The counts after it. */
+  /** The counts after the event. */
   readonly totals: Totals;
 }
 
 /** Why a file failed, or was skipped. */
 export interface FileError {
-  /** The exception's class; `Skipped` for a skipped file, `Interrupted` for one whose process ended. */
+  /** The exception's class; `Skipped` for a skipped file, `Interrupted` if the process ended. */
   readonly type: string;
-  /** For people, cut at 1,000 characters; the reason of a skipped file. */
+  /** For people, cut to 1,000 characters; the reason of a skipped file. */
   readonly message: string;
-  /** Where it happened. */
+  /** The stage in which it happened. */
   readonly stage: string | null;
-  /** Whether the same can succeed later with nothing changed. */
+  /** Whether another attempt can succeed without a change by the user. */
   readonly retryable: boolean;
 }
 
 /** `pipeline:file_processing_started`, `pipeline:file_progress`: a file in flight. */
 export interface FileEvent {
-  /** Which pipeline. */
+  /** The pipeline's id. */
   readonly pipeline_id: string;
-  /** Decides the namespace. */
+  /** Determines the namespace. */
   readonly pipeline_type: string | null;
   /** Changes when `seq` starts over. */
   readonly epoch: string;
-  /** One above the event before of this pipeline. */
+  /** One more than that of the pipeline's event before. */
   readonly seq: number;
-  /** When it happened. */
+  /** The time of the event. */
   readonly timestamp: string;
-  /** Opaque: where a client that has seen this event goes on from. */
+  /** Opaque: a client that has this event can resume from here. */
   readonly offset: string;
   /** The file, with its stage and progress. */
   readonly file: File;
-  /** The counts after it, with the start of a file that had an outcome before: it counts as in flight alone. */
+  /** The new counts, if the started file had an outcome before: it then counts only as in flight. */
   readonly totals?: Totals;
 }
 
@@ -129,53 +129,53 @@ export type Namespace = "/google_drive" | "/local_files" | "/pipeline" | "/";
 
 /** Why a client is refused, for programs. */
 export interface RefusalDetails {
-  /** With `keys_unavailable` the same token may be good in a moment. */
+  /** After `keys_unavailable`, the same token may be accepted soon. */
   readonly code: "token_missing" | "token_invalid" | "token_expired" | "namespace_not_allowed" | "keys_unavailable";
 }
 
-/** The whole state of one pipeline; fields that the pipeline sets itself stand beside these. */
+/** The whole state of one pipeline; the pipeline's own fields are beside these. */
 export interface State {
-  /** Its identity; null in the first status of a namespace that has no pipeline of its type. */
+  /** Its id; null in the first status of a namespace without a pipeline. */
   readonly pipeline_id: string | null;
-  /** Decides the namespace. */
+  /** Determines the namespace. */
   readonly pipeline_type: string | null;
-  /** One of the examples, or the pipeline's own; `stalled` is the service's word for a process that went silent. */
+  /** One of the examples, or the pipeline's own; the service sets `stalled` if the process went silent. */
   readonly status: string;
-  /** Changes when `seq` starts over; null beside a null `pipeline_id`. */
+  /** Changes when `seq` starts over; null if `pipeline_id` is null. */
   readonly epoch: string | null;
   /** Rises by one with each mutation; 0 before the first report. */
   readonly seq: number;
   /** When the pipeline began. */
   readonly started_at: string | null;
-  /** Its last mutation. */
+  /** The time of its last mutation. */
   readonly last_activity: string | null;
-  /** When the source was looked at. */
+  /** When the source was checked last. */
   readonly last_check_time: string | null;
-  /** When it will be looked at again. */
+  /** When the source will be checked next. */
   readonly next_check_time: string | null;
-  /** From the moment of the answer or event on. */
+  /** Counted from the time of the answer or event. */
   readonly seconds_until_next_check: number | null;
-  /** Seconds between two looks. */
+  /** Seconds between two checks. */
   readonly check_interval: number | null;
-  /** The source is being looked at now. */
+  /** Whether the source is being checked now. */
   readonly is_checking: boolean;
-  /** How many files are being worked on. */
+  /** Number of files being processed. */
   readonly files_in_flight: number;
-  /** Files that were completed since the pipeline's first file. */
+  /** Files that completed since the pipeline's first file. */
   readonly total_processed: number;
-  /** Attempts that failed. */
+  /** Files that failed. */
   readonly total_failed: number;
   /** Files that needed no work. */
   readonly total_skipped: number;
   /** Files whose source is gone. */
   readonly total_deleted: number;
-  /** Known and waiting. */
+  /** Number of known files that wait. */
   readonly files_queued: number | null;
   /** Over the last five minutes; failed and skipped files count as done. */
   readonly files_per_minute: number | null;
-  /** For what is queued and in flight at that rate. */
+  /** Time for the queued files and those in flight at that rate. */
   readonly eta_seconds: number | null;
-  /** Those in flight, the 100 started last, in the order they started. */
+  /** The files in flight, at most the 100 started last, in the order of their start. */
   readonly files_processing: readonly File[];
   /** The last 10, the newest last. */
   readonly files_completed: readonly File[];
@@ -186,49 +186,49 @@ export interface State {
   readonly [key: string]: unknown;
 }
 
-/** `pipeline:status`: the whole state. One that sums up carries the `seq` of the state it shows. */
+/** `pipeline:status`: the whole state. If it only repeats the state, it has the `seq` of that state. */
 export interface StatusEvent {
-  /** Its identity; null in the first status of a namespace that has no pipeline of its type. */
+  /** Its id; null in the first status of a namespace without a pipeline. */
   readonly pipeline_id: string | null;
-  /** Decides the namespace. */
+  /** Determines the namespace. */
   readonly pipeline_type: string | null;
-  /** One of the examples, or the pipeline's own; `stalled` is the service's word for a process that went silent. */
+  /** One of the examples, or the pipeline's own; the service sets `stalled` if the process went silent. */
   readonly status: string;
-  /** Changes when `seq` starts over; null beside a null `pipeline_id`. */
+  /** Changes when `seq` starts over; null if `pipeline_id` is null. */
   readonly epoch: string | null;
   /** Rises by one with each mutation; 0 before the first report. */
   readonly seq: number;
   /** When the pipeline began. */
   readonly started_at: string | null;
-  /** Its last mutation. */
+  /** The time of its last mutation. */
   readonly last_activity: string | null;
-  /** When the source was looked at. */
+  /** When the source was checked last. */
   readonly last_check_time: string | null;
-  /** When it will be looked at again. */
+  /** When the source will be checked next. */
   readonly next_check_time: string | null;
-  /** From the moment of the answer or event on. */
+  /** Counted from the time of the answer or event. */
   readonly seconds_until_next_check: number | null;
-  /** Seconds between two looks. */
+  /** Seconds between two checks. */
   readonly check_interval: number | null;
-  /** The source is being looked at now. */
+  /** Whether the source is being checked now. */
   readonly is_checking: boolean;
-  /** How many files are being worked on. */
+  /** Number of files being processed. */
   readonly files_in_flight: number;
-  /** Files that were completed since the pipeline's first file. */
+  /** Files that completed since the pipeline's first file. */
   readonly total_processed: number;
-  /** Attempts that failed. */
+  /** Files that failed. */
   readonly total_failed: number;
   /** Files that needed no work. */
   readonly total_skipped: number;
   /** Files whose source is gone. */
   readonly total_deleted: number;
-  /** Known and waiting. */
+  /** Number of known files that wait. */
   readonly files_queued: number | null;
   /** Over the last five minutes; failed and skipped files count as done. */
   readonly files_per_minute: number | null;
-  /** For what is queued and in flight at that rate. */
+  /** Time for the queued files and those in flight at that rate. */
   readonly eta_seconds: number | null;
-  /** Those in flight, the 100 started last, in the order they started. */
+  /** The files in flight, at most the 100 started last, in the order of their start. */
   readonly files_processing: readonly File[];
   /** The last 10, the newest last. */
   readonly files_completed: readonly File[];
@@ -236,22 +236,22 @@ export interface StatusEvent {
   readonly files_failed: readonly File[];
   /** The last 5, the newest last. */
   readonly files_skipped: readonly File[];
-  /** When it happened. */
+  /** The time of the event. */
   readonly timestamp: string;
-  /** Opaque: where a client that has seen this event goes on from. */
+  /** Opaque: a client that has this event can resume from here. */
   readonly offset: string;
-  /** To a client that named an offset: whether it has everything since then, or starts afresh. */
+  /** For a client that sent an offset: true if it gets all events since then, false if it starts over. */
   readonly recovered?: boolean;
-  /** Events are missing before this one; the state it shows is right. */
+  /** Events before this one are missing; its state is right. */
   readonly gap?: boolean;
   readonly [key: string]: unknown;
 }
 
-/** Counts since the pipeline's first file, over restarts too; never trimmed. */
+/** Counts of files by their newest outcome, since the pipeline's first file; restarts keep them. */
 export interface Totals {
-  /** Files that were completed. */
+  /** Files that completed. */
   readonly total_processed: number;
-  /** Attempts that failed. */
+  /** Files that failed. */
   readonly total_failed: number;
   /** Files that needed no work. */
   readonly total_skipped: number;
@@ -261,17 +261,17 @@ export interface Totals {
 
 /** Each event's name, and what it carries. */
 export interface Events {
-  /** The whole state: first after the connection, on each update, and within 100 ms after file events. */
+  /** The whole state: first after the connect, on each update, and within 100 ms after file events. */
   readonly "pipeline:status": StatusEvent;
-  /** A file is in flight. */
+  /** A file was started. */
   readonly "pipeline:file_processing_started": FileEvent;
-  /** Its stage or fraction changed: at most 10 a second for one file, the last always comes. */
+  /** A file's stage or fraction changed: at most 10 a second for one file, always with the last. */
   readonly "pipeline:file_progress": FileEvent;
-  /** A file is done. */
+  /** A file completed. */
   readonly "pipeline:file_completed": FileEndEvent;
-  /** A file is done, with an error. */
+  /** A file failed. */
   readonly "pipeline:file_failed": FileEndEvent;
-  /** A file needs no work. */
+  /** A file was skipped: it needs no work. */
   readonly "pipeline:file_skipped": FileEndEvent;
   /** A file's source is gone. */
   readonly "pipeline:file_deleted": FileEndEvent;

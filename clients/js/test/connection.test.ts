@@ -1,10 +1,10 @@
 import { expect, test, vi } from "vitest";
-import { retryDelay } from "../src/link.js";
+import { retryDelay } from "../src/connection.js";
 import { offset, statusEvent } from "./events.js";
 import { Scripted } from "./scripted.js";
 import { errors, follow, until } from "./service.js";
 
-test("a server that says no is not asked again, until there is another token", async () => {
+test("after a refusal no attempt is made until there is a new token", async () => {
   const server = await Scripted.start();
   server.refusal = { code: "token_invalid", message: "this token is not known here" };
   const store = follow({ url: server.url, token: "wrong" });
@@ -15,7 +15,7 @@ test("a server that says no is not asked again, until there is another token", a
   expect(server.auths).toEqual([{ token: "wrong" }, { token: "right" }]);
 });
 
-test("a service that can't check the token now is asked again", async () => {
+test("a service that can't check the token now is retried", async () => {
   const server = await Scripted.start();
   server.refusal = { code: "keys_unavailable", message: "the keys can't be had" };
   const store = follow({ url: server.url, token: "good" });
@@ -26,7 +26,7 @@ test("a service that can't check the token now is asked again", async () => {
   await until(() => expect(store.getSnapshot().connection.status).toBe("live"));
 });
 
-test("a server that ends the connection is asked with a fresh token and where to go on", async () => {
+test("after a disconnect by the server the client resumes with a fresh token", async () => {
   const server = await Scripted.start();
   const tokens = ["first", "second"];
   const store = follow({ url: server.url, token: async () => tokens.shift() ?? "none left" });
@@ -39,7 +39,7 @@ test("a server that ends the connection is asked with a fresh token and where to
   expect(server.auths).toEqual([{ token: "first" }, { token: "second", offset: offset(1) }]);
 });
 
-test("a server that ends the connection and then says no has the last word", async () => {
+test("a refusal after a disconnect by the server is final", async () => {
   const server = await Scripted.start();
   const store = follow({ url: server.url, token: "expired" });
   await until(() => expect(store.getSnapshot().connection.status).toBe("live"));
@@ -50,7 +50,7 @@ test("a server that ends the connection and then says no has the last word", asy
   expect(Object.keys(store.getSnapshot().pipelines)).toEqual(["a"]);
 });
 
-test("a token that can't be had now is asked for again", async () => {
+test("a failing token callback is retried", async () => {
   const server = await Scripted.start();
   const token = vi.fn<() => string>().mockImplementationOnce(() => {
     throw new Error("the sign-in service is down");
@@ -62,7 +62,7 @@ test("a token that can't be had now is asked for again", async () => {
   expect(server.auths).toEqual([{ token: "at last" }]);
 });
 
-test("a token that comes after its connection has gone is not used", async () => {
+test("a token that arrives after its connection has ended is not used", async () => {
   const server = await Scripted.start();
   const answers: ((token: string) => void)[] = [];
   const store = follow({ url: server.url, token: () => new Promise<string>((answer) => answers.push(answer)) });
@@ -75,7 +75,7 @@ test("a token that comes after its connection has gone is not used", async () =>
   expect(server.auths).toEqual([{ token: "in time" }]);
 });
 
-test("a server that can't be reached is tried again, and the attempts are counted", async () => {
+test("an unreachable server is retried, and the attempts are counted", async () => {
   const server = await Scripted.start();
   const { url } = server;
   await server.stop();
@@ -84,7 +84,7 @@ test("a server that can't be reached is tried again, and the attempts are counte
   expect(store.getSnapshot().connection).toMatchObject({ status: "connecting", error: { code: "unreachable" } });
 });
 
-test("where the attempts are limited, the last one is the end of it", async () => {
+test("limited attempts end in a refusal", async () => {
   const server = await Scripted.start();
   const { url } = server;
   await server.stop();
@@ -92,7 +92,7 @@ test("where the attempts are limited, the last one is the end of it", async () =
   await until(() => expect(store.getSnapshot().connection.status).toBe("refused"));
 });
 
-test("each failure doubles the wait, up to half a minute, and no two clients wait the same", () => {
+test("each failure doubles the delay, up to 30 s, with jitter", () => {
   expect([0, 1, 2, 3].map((failures) => retryDelay(1000, failures, 1))).toEqual([1000, 2000, 4000, 8000]);
   expect(retryDelay(1000, 40, 1)).toBe(30_000);
   expect(retryDelay(1000, 0, 0)).toBe(500);

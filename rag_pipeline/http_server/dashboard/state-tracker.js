@@ -1,20 +1,20 @@
-// Built from clients/js/src/pictures.ts by scripts/vendor; edits are lost.
+// Built from clients/js/src/state-tracker.ts by scripts/vendor; edits are lost.
 /**
- * The pictures of all pipelines, kept from what one connection after another brings; without I/O and without a clock.
+ * Tracks the states of all pipelines across connections; no I/O, no clock.
  *
- * A connection begins with a round of statuses, one for each pipeline (`fresh`), or with what was missed and such a
- * round after it (`resuming`). What the server does not send in its round is shown there no more.
+ * A connection starts with a round of statuses, one for each pipeline (`fresh`), or with the missed events followed by
+ * such a round (`resuming`). A pipeline that is missing in the round no longer exists.
  */
-import { apply, isKnown } from "./picture.js";
-/** The offset of what is sent before a newcomer has every state: there is no going on from it. */
-export const NOWHERE = "0000000000000000-0";
+import { apply, isKnown } from "./state-reducer.js";
+/** The offset of events before the initial snapshot is complete: it can't be resumed from. */
+export const NO_RESUME_OFFSET = "0000000000000000-0";
 const TYPES = {
     "/pipeline": null,
     "/google_drive": "google_drive",
     "/local_files": "local_files",
     "/": null,
 };
-export class Pictures {
+export class StateTracker {
     #type;
     #states = new Map();
     #withheld = new Set();
@@ -26,23 +26,23 @@ export class Pictures {
     constructor(namespace) {
         this.#type = TYPES[namespace];
     }
-    /** Where to go on from; null to start afresh. */
+    /** The offset to resume from; null to start afresh. */
     get offset() {
         return this.#offset;
     }
-    /** Whether the last connection left nothing out; null if it was not asked to go on. */
+    /** Whether the last connection missed nothing; null if it did not resume. */
     get recovered() {
         return this.#recovered;
     }
-    /** Whether every pipeline is shown as of its last event. */
+    /** Whether the initial statuses are complete. */
     get live() {
         return this.#phase === "live";
     }
-    /** Whether statuses of a round have come, and there may be more. */
+    /** Whether a round has begun and may have more statuses. */
     get inRound() {
         return this.#round !== null;
     }
-    /** Whether a pipeline waits for a status, since events of it are missing. */
+    /** Whether a pipeline waits for a status, because events are missing. */
     get withholding() {
         return this.#withheld.size > 0;
     }
@@ -50,19 +50,19 @@ export class Pictures {
     get pipelines() {
         return (this.#pipelines ??= Object.fromEntries(this.#states));
     }
-    /** A connection begins, which goes on from the offset if there is one. */
+    /** Begin a connection, which resumes if there is an offset. */
     begin() {
         this.#phase = this.#offset === null ? "fresh" : "resuming";
         this.#round = null;
         this.#recovered = null;
         this.#withheld.clear();
     }
-    /** The connection has ended: what was withheld can only be had by starting afresh. */
+    /** End the connection; withheld events require a fresh start. */
     interrupt() {
         if (this.withholding)
             this.forget();
     }
-    /** Start afresh with the next connection. */
+    /** Make the next connection start afresh. */
     forget() {
         this.#offset = null;
     }
@@ -70,27 +70,27 @@ export class Pictures {
     take(named) {
         const [name, event] = named;
         if (name === "pipeline:status" && !this.live)
-            this.#greeted(event);
-        const verdict = event.pipeline_id === null ? "known" : this.#see(event.pipeline_id, named);
-        if (event.offset !== NOWHERE) {
+            this.#takeInitialStatus(event);
+        const result = event.pipeline_id === null ? "known" : this.#apply(event.pipeline_id, named);
+        if (event.offset !== NO_RESUME_OFFSET) {
             this.#offset = event.offset;
-            // The last state of the round is the first that can be gone on from.
+            // The last status of the round is the first with an offset that can be resumed from.
             if (this.#phase === "fresh" && this.#round !== null)
                 this.endRound();
         }
-        return verdict;
+        return result;
     }
-    /** The round is over: pipelines that were not in it are gone. */
+    /** End the round: pipelines that were not in it are removed. */
     endRound() {
         for (const id of this.#states.keys()) {
             if (this.#round !== null && !this.#round.has(id))
-                this.#delete(id);
+                this.#remove(id);
         }
         this.#round = null;
         this.#phase = "live";
     }
-    /** A status came before all was live: it is of the round. */
-    #greeted(status) {
+    /** Take in a status of the round. */
+    #takeInitialStatus(status) {
         if (this.#phase === "resuming" && status.recovered !== undefined) {
             this.#recovered = status.recovered;
             this.#phase = status.recovered ? "live" : "fresh";
@@ -100,18 +100,18 @@ export class Pictures {
         if (this.#phase !== "resuming")
             this.#round ??= new Set();
     }
-    #see(id, named) {
+    #apply(id, named) {
         const [name, event] = named;
         const state = this.#states.get(id) ?? null;
         this.#round?.add(id);
         if (name === "pipeline:status") {
             this.#withheld.delete(id);
             if (this.#type !== null && event.pipeline_type !== this.#type) {
-                this.#delete(id); // its type has changed: this was the last that is said of it here
+                this.#remove(id); // its type has changed: this is its last status in this namespace
                 return "applied";
             }
             if (state === null && this.live)
-                this.#supersede(event);
+                this.#removePlaceholders(event);
         }
         else {
             if (state !== null && isKnown(state, event))
@@ -128,14 +128,14 @@ export class Pictures {
         }
         return "applied";
     }
-    /** A pipeline reports for the first time: the one that stood there under a provisional id is this one. */
-    #supersede(status) {
+    /** A pipeline reports for the first time: remove its entry with a provisional id. */
+    #removePlaceholders(status) {
         for (const [id, state] of this.#states) {
             if (state.seq === 0 && (state.epoch === status.epoch || state.pipeline_type === null))
-                this.#delete(id);
+                this.#remove(id);
         }
     }
-    #delete(id) {
+    #remove(id) {
         if (this.#states.delete(id))
             this.#pipelines = null;
         this.#withheld.delete(id);

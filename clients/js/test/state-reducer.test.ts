@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { apply, MAX_PROCESSING } from "../src/picture.js";
+import { apply, MAX_PROCESSING } from "../src/state-reducer.js";
 import type { NamedEvent, State } from "../src/types.js";
 import { file, fileEvent, status, started } from "./events.js";
 import { Program } from "./program.js";
@@ -36,7 +36,7 @@ async function historyOf(calls: unknown[]): Promise<Told[]> {
   return program.ask<Told[]>(calls);
 }
 
-describe("the picture equals Python's, event by event, whatever the pipeline does", () => {
+describe("the state equals Python's after each event", () => {
   test("with every event", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(call, { maxLength: 40 }), async (calls) => {
@@ -50,7 +50,7 @@ describe("the picture equals Python's, event by event, whatever the pipeline doe
     );
   });
 
-  test("from the changes alone, with no status to heal it", async () => {
+  test("from file events alone, without a status", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(call, { maxLength: 40 }), async (calls) => {
         const history = await historyOf(calls);
@@ -59,7 +59,7 @@ describe("the picture equals Python's, event by event, whatever the pipeline doe
           const sumsUp = event === "pipeline:status" && payload.seq === state?.seq;
           if (!sumsUp) state = apply(state, ...([event, payload] as NamedEvent));
         }
-        // What is derived from the work, and in no event of a file.
+        // Derived fields, which no file event carries.
         const derived = { files_per_minute: 0, eta_seconds: 0, status: "" };
         const shown = (one: State | null): object => ({ ...one, ...derived });
         expect(shown(state)).toEqual(shown(history.at(-1)?.[2] ?? null));
@@ -68,7 +68,7 @@ describe("the picture equals Python's, event by event, whatever the pipeline doe
     );
   });
 
-  test("with more files in flight, and more that are done, than are shown", async () => {
+  test("with more files than the lists hold", async () => {
     const names = Array.from({ length: 150 }, (_, n) => `file-${n}`);
     const start = names.map((one) => ["add_processing_file", [one], {}]);
     const failed = names.slice(0, 9).map((one) => ["complete_file", [one, false], {}]);
@@ -92,23 +92,23 @@ function stateOf(...events: NamedEvent[]): State {
   return state;
 }
 
-test("nothing is known before the first status", () => {
+test("there is no state before the first status", () => {
   expect(apply(null, ...started(1))).toBeNull();
 });
 
-test("an event that the state shows already changes nothing", () => {
+test("an event that the state already includes changes nothing", () => {
   const state = stateOf(status(), started(2));
   expect(apply(state, ...started(2))).toBe(state);
 });
 
-test("a status that says nothing new is the state that was known", () => {
+test("an equal status returns the known state", () => {
   const state = stateOf(status(), started(2));
   const { seq, last_activity } = state;
   const again = status({ seq, last_activity, files_in_flight: 1, files_processing: [file("file-2")] });
   expect(apply(state, ...again)).toBe(state);
 });
 
-test("an event changes the lists that it names, and leaves the others and their files as they are", () => {
+test("an event changes the lists it affects, and the others stay the same objects", () => {
   const before = stateOf(status({ files_failed: [file("bad")] }), started(2), started(3));
   const after = apply(before, "pipeline:file_progress", fileEvent(4, { file: file("file-2", { progress: 0.5 }) }));
   expect(after?.files_processing[0]?.progress).toBe(0.5);

@@ -1,18 +1,18 @@
 import { describe, expect, test } from "vitest";
-import { NOWHERE, Pictures } from "../src/pictures.js";
+import { NO_RESUME_OFFSET, StateTracker } from "../src/state-tracker.js";
 import type { NamedEvent, Namespace, StatusEvent } from "../src/types.js";
 import { offset, started, status } from "./events.js";
 
-function pictures(namespace: Namespace = "/pipeline", ...events: NamedEvent[]): Pictures {
-  const made = new Pictures(namespace);
+function pictures(namespace: Namespace = "/pipeline", ...events: NamedEvent[]): StateTracker {
+  const made = new StateTracker(namespace);
   made.begin();
   events.forEach((event) => made.take(event));
   return made;
 }
 
-/** Return a picture of pipelines with these ids, all of them live. */
-function live(...ids: string[]): Pictures {
-  const round = ids.map((id, n) => of(id, { offset: n === ids.length - 1 ? offset(1) : NOWHERE }));
+/** Return a live tracker with pipelines of these ids. */
+function live(...ids: string[]): StateTracker {
+  const round = ids.map((id, n) => of(id, { offset: n === ids.length - 1 ? offset(1) : NO_RESUME_OFFSET }));
   return pictures("/pipeline", ...round);
 }
 
@@ -20,30 +20,30 @@ function of(pipeline_id: string | null, more: Partial<StatusEvent> = {}): NamedE
   return status({ pipeline_id, epoch: `epoch-${pipeline_id}`, ...more });
 }
 
-const ids = (known: Pictures): string[] => Object.keys(known.pipelines);
+const ids = (known: StateTracker): string[] => Object.keys(known.pipelines);
 
-describe("a newcomer", () => {
-  test("is live once the whole round has come, and can be resumed from there on", () => {
-    const known = pictures("/pipeline", of("a", { offset: NOWHERE }));
+describe("a new client", () => {
+  test("is live once the round is complete, and can resume from then on", () => {
+    const known = pictures("/pipeline", of("a", { offset: NO_RESUME_OFFSET }));
     expect([known.live, known.inRound, known.offset]).toEqual([false, true, null]);
     known.take(of("b", { offset: offset(7) }));
     expect([known.live, known.inRound, known.offset]).toEqual([true, false, offset(7)]);
     expect([ids(known), known.recovered]).toEqual([["a", "b"], null]);
   });
 
-  test("sees events of the pipelines that it has already, while the others are on their way", () => {
-    const known = pictures("/pipeline", status({ offset: NOWHERE }), started(2, { offset: NOWHERE }));
+  test("applies events of known pipelines while other statuses are missing", () => {
+    const known = pictures("/pipeline", status({ offset: NO_RESUME_OFFSET }), started(2, { offset: NO_RESUME_OFFSET }));
     expect(known.pipelines["a"]?.files_in_flight).toBe(1);
     expect(known.live).toBe(false);
   });
 
-  test("is live when the round is said to be over", () => {
-    const known = pictures("/google_drive", of("a", { offset: NOWHERE, pipeline_type: "google_drive" }));
+  test("is live when the round ends", () => {
+    const known = pictures("/google_drive", of("a", { offset: NO_RESUME_OFFSET, pipeline_type: "google_drive" }));
     known.endRound();
     expect([known.live, ids(known), known.offset]).toEqual([true, ["a"], null]);
   });
 
-  test("sees no pipeline where there is none", () => {
+  test("has no pipeline in an empty namespace", () => {
     const known = pictures();
     expect(known.take(of(null, { epoch: null, seq: 0 }))).toBe("known");
     expect([known.live, ids(known)]).toEqual([true, []]);
@@ -51,7 +51,7 @@ describe("a newcomer", () => {
 });
 
 describe("after a break", () => {
-  test("what was missed is applied, and live is what comes after the status that says so", () => {
+  test("missed events are applied, and the status with recovered makes it live", () => {
     const known = live("a");
     known.begin();
     known.take(started(2, { epoch: "epoch-a" }));
@@ -60,16 +60,16 @@ describe("after a break", () => {
     expect([known.live, known.recovered, known.offset]).toEqual([true, true, offset(9)]);
   });
 
-  test("a server that does not reach back sends everything, and what it does not send is gone", () => {
+  test("without recovery everything is sent again, and missing pipelines are removed", () => {
     const known = live("a", "b", "c");
     known.begin();
-    known.take(of("b", { recovered: false, offset: NOWHERE }));
+    known.take(of("b", { recovered: false, offset: NO_RESUME_OFFSET }));
     expect([known.live, known.recovered, known.offset, ids(known)]).toEqual([false, false, null, ["a", "b", "c"]]);
     known.take(of("d", { recovered: false, offset: offset(2) }));
     expect([known.live, known.offset, ids(known)]).toEqual([true, offset(2), ["b", "d"]]);
   });
 
-  test("it can turn out halfway that the server does not reach back", () => {
+  test("a failed recovery can show halfway", () => {
     const known = live("a");
     known.begin();
     known.take(started(2, { epoch: "epoch-a" }));
@@ -77,7 +77,7 @@ describe("after a break", () => {
     expect([known.live, known.recovered, known.pipelines["a"]?.seq]).toEqual([true, false, 1]);
   });
 
-  test("one that went on drops the pipelines of which nothing is said, once the round is over", () => {
+  test("after a recovery unreported pipelines are removed at the end of the round", () => {
     const known = live("a", "b");
     known.begin();
     known.take(of("b", { recovered: true, offset: offset(3) }));
@@ -86,7 +86,7 @@ describe("after a break", () => {
     expect(ids(known)).toEqual(["b"]);
   });
 
-  test("recovered in a later status means nothing", () => {
+  test("recovered in a later status is ignored", () => {
     const known = live("a", "b");
     known.take(of("a", { status: "stalled", recovered: false, offset: offset(3) }));
     expect([known.live, known.inRound, ids(known), known.offset]).toEqual([true, false, ["a", "b"], offset(3)]);
@@ -94,7 +94,7 @@ describe("after a break", () => {
 });
 
 describe("events", () => {
-  test("that are known are passed over", () => {
+  test("that are repeated are ignored", () => {
     const known = pictures("/pipeline", status(), started(2));
     const { pipelines } = known;
     expect(known.take(started(2))).toBe("known");
@@ -115,13 +115,13 @@ describe("events", () => {
     expect([known.withholding, known.pipelines[String(pipeline_id)]?.seq]).toEqual([false, seq]);
   });
 
-  test("that follow one that was withheld are withheld, too", () => {
+  test("that follow a withheld one are withheld, too", () => {
     const known = pictures("/pipeline", status(), started(4));
     expect(known.take(started(5))).toBe("withheld");
     expect(known.pipelines["a"]?.seq).toBe(1);
   });
 
-  test("that were withheld when the connection broke can't be gone on from", () => {
+  test("that were withheld at a break prevent resuming", () => {
     const known = pictures("/pipeline", status(), started(2));
     known.interrupt();
     expect(known.offset).toBe(offset(2));
@@ -130,7 +130,7 @@ describe("events", () => {
     expect(known.offset).toBeNull();
   });
 
-  test("that were withheld are forgotten with the connection they came on", () => {
+  test("that were withheld are forgotten with their connection", () => {
     const known = pictures("/pipeline", status(), started(2, { pipeline_id: "gone" }));
     known.interrupt();
     known.begin();
@@ -145,7 +145,7 @@ describe("events", () => {
     expect(known.pipelines["a"]).not.toHaveProperty("gap");
   });
 
-  test("of one pipeline leave the others as they are", () => {
+  test("of one pipeline don't change the others", () => {
     const known = live("a", "b");
     const before = known.pipelines;
     known.take(started(2, { epoch: "epoch-a" }));
@@ -155,21 +155,21 @@ describe("events", () => {
 });
 
 describe("identity", () => {
-  test("a pipeline whose id changes with its first report takes the place of the one it was", () => {
+  test("a pipeline whose id changes with its first report replaces its placeholder", () => {
     const known = live("provisional", "other");
     known.take(of("provisional", { seq: 0, offset: offset(2) }));
     known.take(of("settled", { seq: 1, epoch: "epoch-provisional", offset: offset(3) }));
     expect(ids(known)).toEqual(["other", "settled"]);
   });
 
-  test("so does one that goes on with the epoch of a journal", () => {
+  test("a pipeline that continues the epoch of a journal replaces its placeholder", () => {
     const known = pictures("/pipeline", status({ pipeline_id: "host", pipeline_type: null, seq: 0 }));
     known.take(of("google_drive-host", { seq: 90, epoch: "of the journal", offset: offset(3) }));
     expect(ids(known)).toEqual(["google_drive-host"]);
   });
 
-  test("in a round nothing takes the place of another", () => {
-    const known = pictures("/pipeline", of("a", { seq: 0, pipeline_type: null, offset: NOWHERE }), of("b"));
+  test("within a round nothing is replaced", () => {
+    const known = pictures("/pipeline", of("a", { seq: 0, pipeline_type: null, offset: NO_RESUME_OFFSET }), of("b"));
     expect(ids(known)).toEqual(["a", "b"]);
   });
 
