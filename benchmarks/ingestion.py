@@ -89,7 +89,8 @@ def _child(folder: str, embedder: str, service: str) -> int:
         server = start_status_server(0, pipelines=[status]) if service == "on" else nullcontext()
         with server as running, Ledger(Path(state), "benchmark") as ledger:
             stop = threading.Event()
-            parts = build_stages(IngestSettings.from_env({}), Path(state) / "store", workers=settings.workers, stop=stop)
+            store = Path(state) / "store"
+            parts = build_stages(IngestSettings.from_env({}), store, workers=settings.workers, stop=stop)
             if embedder == "none":
                 parts = replace(parts, embedder=_NoEmbedder())
             _warm_up(parts, folder)

@@ -189,7 +189,7 @@ class Replays:
             del self._readers[reader.subscriber.sid]
             self._caught_up(reader.subscriber)
 
-    # -- what is next --------------------------------------------------------------------------------------------------
+    # -- the next chunk ------------------------------------------------------------------------------------------------
 
     def _next(self, reader: _ReplayReader, tail: Tail) -> PacketChunk | None:
         """Return the next chunk and move the reader past it; None if it is not there yet, or the client was lost."""
