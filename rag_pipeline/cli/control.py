@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS = 10.0
 DESCRIPTION = (
     "Send an action to a pipeline of a running service: pause, resume, check the source now, retry a failed file, "
-    "move a file to the end of the queue (cancel), or confirm deletions that are held. "
+    "postpone a file until all others are done, or confirm deletions that are held. "
     "The service must run with STATUS_CONTROL=1. "
     f"A token comes from {TOKEN_KEY} or --token-file."
 )
 EPILOG = (
     "URL is the service, starting with http:// or https:// (default: this machine, port STATUS_PORT or 8003). PIPELINE "
     "may be omitted if there is only one. FILE is the file's id, as in /files. COUNT is the number of held deletions: "
-    "if more are held, none is confirmed. "
+    "if more are held, none is confirmed. cancel is another name for postpone. "
     "Exit codes: 0 the pipeline has accepted the action; 2 there is no such pipeline or action; 9 the service does not "
     "allow it; 10 there is no service; 11 the pipeline can't do it, or not now."
 )
-WORDS = "[URL] [PIPELINE] pause|resume|check|retry|cancel|confirm [FILE|COUNT]"
+WORDS = "[URL] [PIPELINE] pause|resume|check|retry|postpone|confirm [FILE|COUNT]"
 _COUNT = re.compile("[1-9][0-9]{0,8}")
 
 
@@ -83,11 +83,12 @@ def parse_words(words: Sequence[str]) -> ControlCommand:
     """
     url = words[0] if "://" in words[0] else None
     rest = list(words if url is None else words[1:])
-    has_pipeline = len(rest) > 1 and rest[1] in tuple(Action)
+    has_pipeline = len(rest) > 1 and Action.parse(rest[1]) is not None
     pipeline_id = rest.pop(0) if has_pipeline else None
-    if not rest or rest[0] not in tuple(Action) or len(rest) > 2:
+    action = Action.parse(rest[0]) if rest else None
+    if action is None or len(rest) > 2:
         raise ConfigurationError(f"{' '.join(words)!r} is not understood: expected {WORDS}")
-    action, argument = Action(rest[0]), rest[1] if len(rest) > 1 else None
+    argument = rest[1] if len(rest) > 1 else None
     if action is Action.CONFIRM and argument is not None:
         if _COUNT.fullmatch(argument) is None:
             raise ConfigurationError(f"{action}: expected the number of held deletions, not {argument!r}")

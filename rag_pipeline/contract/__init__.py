@@ -1,4 +1,4 @@
-"""The contract for machines: an AsyncAPI document for the events, an OpenAPI document for HTTP."""
+"""The machine-readable contract: an AsyncAPI document of the events, an OpenAPI document of HTTP."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ DOCUMENTS = ("asyncapi.json", "openapi.json")
 
 @cache
 def document(name: str) -> bytes:
-    """Return one of :data:`DOCUMENTS` as it is served."""
+    """Return one of :data:`DOCUMENTS` as the service answers it."""
     return files(__name__).joinpath(name).read_bytes()

@@ -1,17 +1,16 @@
-"""The AsyncAPI 3.0 document: what the Socket.IO server sends, and what a client says when it connects."""
+"""The AsyncAPI 3.0 document: the events of the Socket.IO server, and the messages of a connect."""
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 from rag_pipeline.common.config import DEFAULT_HOST, DEFAULT_PORT
 from rag_pipeline.contract import events, wire
+from rag_pipeline.contract.events import Json
 from rag_pipeline.contract.schemas import reference, references, schemas
 
-Document = dict[str, Any]
-
 VERSION = "1.0.0"
-"""Of the contract, not of the package: the first number rises when something in it goes, the second when it grows."""
+"""Of the contract, not of the package: a removal raises the first number, an addition the second."""
 LICENSE = {"name": "MIT", "url": "https://opensource.org/license/mit"}
 
 PAYLOADS = {
@@ -25,27 +24,27 @@ _ABOUT = """\
 Live state of pipelines that ingest documents, over Socket.IO.
 
 A channel is a Socket.IO namespace, a message's `name` is the event's name, and its payload is the event's only
-argument, a JSON object. After the connection to a namespace comes one `pipeline:status` for each pipeline that is
-shown there, and after it everything newer of that pipeline, in the order of `seq`, each once.
+argument, a JSON object. After a client connects to a namespace, it gets one `pipeline:status` for each pipeline there,
+and then every newer event of that pipeline, in the order of `seq`, each once.
 
-Fields that are not known are null, never missing. An object has exactly the fields that its schema names, but for
-those of a pipeline's own, which stand in its state; a later version of this document may name more.
+Unknown values are null, never missing. An object has exactly the fields that its schema names; only a state also has
+the pipeline's own fields. A later version of this document may add fields.
 """
 _SERVER = """\
-Socket.IO protocol 5 over Engine.IO protocol 4, at the path `/socket.io/`, by the transports `websocket` and
-`polling`: any Socket.IO client of version 3 or 4 speaks it. Compression is not negotiated.
+Socket.IO protocol 5 over Engine.IO protocol 4, at the path `/socket.io/`, over the transports `websocket` and
+`polling`. Any Socket.IO client of version 3 or 4 works. Compression is not negotiated.
 """
 _TOKEN = """\
-In the payload of Socket.IO's CONNECT, as `auth: {token}`, see the message `connect`; where the service asks for none,
-none is needed. It stands in no header and no address.
+In the payload of Socket.IO's CONNECT, as `auth: {token}`: see the message `connect`. Needed only if the service
+requires tokens. It is never part of a header or a URL.
 """
-_MEANINGS = {
-    events.STATUS: "The whole state: first after the connection, on each update, and within 100 ms after file events.",
-    events.FILE_STARTED: "A file is in flight.",
-    events.FILE_PROGRESS: "Its stage or fraction changed: at most 10 a second for one file, the last always comes.",
-    events.FILE_COMPLETED: "A file is done.",
-    events.FILE_FAILED: "A file is done, with an error.",
-    events.FILE_SKIPPED: "A file needs no work.",
+_DESCRIPTIONS = {
+    events.STATUS: "The whole state: first after the connect, on each update, and within 100 ms after file events.",
+    events.FILE_STARTED: "A file was started.",
+    events.FILE_PROGRESS: "A file's stage or fraction changed: at most 10 a second for one file, always with the last.",
+    events.FILE_COMPLETED: "A file completed.",
+    events.FILE_FAILED: "A file failed.",
+    events.FILE_SKIPPED: "A file was skipped: it needs no work.",
     events.FILE_DELETED: "A file's source is gone.",
 }
 _CHANNELS = {
@@ -56,9 +55,9 @@ _CHANNELS = {
 }
 
 
-def asyncapi() -> Document:
+def asyncapi() -> Json:
     """Return the document."""
-    document: Document = {
+    document: Json = {
         "asyncapi": "3.0.0",
         "info": {"title": "rag-pipeline events", "version": VERSION, "description": _ABOUT, "license": LICENSE},
         "defaultContentType": "application/json",
@@ -71,7 +70,7 @@ def asyncapi() -> Document:
     return document
 
 
-def _server() -> Document:
+def _server() -> Json:
     return {
         "host": "{host}:{port}",
         "pathname": "/socket.io/",
@@ -86,11 +85,11 @@ def _server() -> Document:
     }
 
 
-def _security() -> Document:
+def _security() -> Json:
     return {"type": "apiKey", "in": "password", "description": _TOKEN}
 
 
-def _channel(namespace: str) -> Document:
+def _channel(namespace: str) -> Json:
     return {
         "address": namespace,
         "title": namespace,
@@ -100,46 +99,45 @@ def _channel(namespace: str) -> Document:
     }
 
 
-def _operations(namespace: str) -> list[tuple[str, Document]]:
-    """Return what the service does there, as seen from the service."""
+def _operations(namespace: str) -> list[tuple[str, Json]]:
+    """Return the operations of a namespace, as seen from the service."""
     key = _key(namespace)
     channel = {"$ref": f"#/channels/{key}"}
 
-    def messages(*names: str) -> list[Document]:
+    def messages(*names: str) -> list[Json]:
         return [{"$ref": f"#/channels/{key}/messages/{name}"} for name in names]
 
     connect = {
         "action": "receive",
         "channel": channel,
-        "summary": "A client connects; what it sends later is passed over.",
+        "summary": "A client connects; everything it sends later is ignored.",
         "messages": messages("connect"),
         "reply": {"channel": channel, "messages": messages("connected", "connect_error")},
     }
     send = {
         "action": "send",
         "channel": channel,
-        "summary": "What happens is told to every client, in order, each once.",
+        "summary": "Every client gets each event once, in order.",
         "messages": messages(*map(_key, PAYLOADS)),
     }
     return [(f"connect_{key}", connect), (f"send_{key}", send)]
 
 
-def _messages() -> dict[str, Document]:
-    told = {_key(name): _message(name, _MEANINGS[name], payload) for name, payload in PAYLOADS.items()}
+def _messages() -> dict[str, Json]:
     return {
-        **told,
+        **{_key(name): _message(name, _DESCRIPTIONS[name], payload) for name, payload in PAYLOADS.items()},
         "connect": _message("connect", "CONNECT to a namespace, with Socket.IO's `auth`.", "ConnectAuth"),
-        "connected": _message("connect", "The namespace lets the client in.", "Connected"),
+        "connected": _message("connect", "The namespace accepts the client.", "Connected"),
         "connect_error": _message("connect_error", "The namespace refuses the client.", "ConnectError"),
     }
 
 
-def _message(name: str, summary: str, payload: str) -> Document:
+def _message(name: str, summary: str, payload: str) -> Json:
     return {"name": name, "title": name, "summary": summary, "payload": reference(payload)}
 
 
 def _key(name: str) -> str:
-    """Return a name as a key of the document: without ``/`` or ``pipeline:``; ``root`` for ``/`` alone."""
+    """Return a name as a key of the document: without ``/`` or ``pipeline:``, and ``root`` for ``/``."""
     if name == events.NS_ROOT:
         return "root"
     return name.removeprefix("pipeline:").removeprefix("/")

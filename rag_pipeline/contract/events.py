@@ -1,4 +1,4 @@
-"""The event that a mutation publishes, its names and its namespaces."""
+"""The event that a mutation publishes; names of events and namespaces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NS_GOOGLE_DRIVE = "/google_drive"
 NS_LOCAL_FILES = "/local_files"
 NAMESPACES = (NS_GOOGLE_DRIVE, NS_LOCAL_FILES, NS_PIPELINE)
 NS_ROOT = "/"
-"""Another name for ``/pipeline``. It is resolved where names come in: events and journals know ``/pipeline`` alone."""
+"""Another name for ``/pipeline``. It is resolved at the entrance: events and journals use ``/pipeline`` only."""
 NAMESPACE_NAMES = (*NAMESPACES, NS_ROOT)
 """Every name that a client may use."""
 
@@ -25,7 +25,7 @@ FILE_DELETED = "pipeline:file_deleted"
 EVENT_NAMES = (STATUS, FILE_STARTED, FILE_PROGRESS, FILE_COMPLETED, FILE_FAILED, FILE_SKIPPED, FILE_DELETED)
 
 NO_RESUME_OFFSET = "0000000000000000-0"
-"""The offset of what is sent before a newcomer has the whole picture: there is no going on from it."""
+"""The offset of events before the initial snapshot is complete: it can't be resumed from."""
 
 _TYPED = {"google_drive": NS_GOOGLE_DRIVE, "local_files": NS_LOCAL_FILES}
 
@@ -33,23 +33,23 @@ Json = dict[str, Any]
 
 
 def resolve_namespace(name: str) -> str:
-    """Return the namespace that goes by the name: ``/pipeline`` for ``/``, any other unchanged."""
+    """Return ``/pipeline`` for ``/``, any other name unchanged."""
     return NS_PIPELINE if name == NS_ROOT else name
 
 
-@lru_cache(maxsize=256)  # asked for by every event
+@lru_cache(maxsize=256)  # called for every event
 def namespaces_of(*pipeline_types: str | None) -> tuple[str, ...]:
-    """Return where events of pipelines of these types go: to each type's own namespace and to ``/pipeline``."""
+    """Return the namespaces for events of pipelines of these types: each type's own, and ``/pipeline``."""
     own = (_TYPED[t] for t in dict.fromkeys(pipeline_types) if t in _TYPED)
     return (*own, NS_PIPELINE)
 
 
 def type_of(namespace: str) -> str | None:
-    """Return the pipeline type a namespace belongs to; None for ``/pipeline`` and ``/``."""
+    """Return the pipeline type of a namespace, None for ``/pipeline`` and ``/``."""
     return next((t for t, ns in _TYPED.items() if ns == namespace), None)
 
 
-@lru_cache(maxsize=4096)  # every status shows the times of up to 120 files again
+@lru_cache(maxsize=4096)  # every status has the times of up to 120 files again
 def iso(at: float | None) -> str | None:
     """Return a wall-clock time in seconds as ISO 8601 in UTC with offset."""
     if at is None:
@@ -58,18 +58,19 @@ def iso(at: float | None) -> str | None:
 
 
 class EventBody(Protocol):
-    """What an event says beside its envelope; immutable, turned into JSON by whoever delivers it."""
+    """The content of an event beside its envelope; immutable, encoded by whoever delivers it."""
 
     def to_json(self, at: float) -> Json:
-        """Return the fields as they stand at the wall-clock time ``at``."""
+        """Return the fields as of the wall-clock time ``at``."""
         ...
 
 
 class PipelineEvent(NamedTuple):
-    """One numbered event of one pipeline; immutable, shared by all who deliver it.
+    """One event of one pipeline; immutable, shared by everyone who delivers it.
 
-    ``at`` is wall-clock seconds. A ``pipeline:status`` that sums up (on connect, or after file events) carries the
-    ``seq`` of the state it shows and is not ``numbered``; every other event has a ``seq`` of its own, one above.
+    ``at`` is wall-clock seconds. A ``pipeline:status`` that only repeats the state (on connect, or after file events)
+    has the ``seq`` of that state and is not ``numbered``. Every other event has a ``seq`` of its own, one above the one
+    before.
     """
 
     name: str
@@ -83,7 +84,7 @@ class PipelineEvent(NamedTuple):
     numbered: bool = True
 
     def payload(self) -> Json:
-        """Return the one JSON object the event carries."""
+        """Return the event's only argument, a JSON object."""
         return {
             "pipeline_id": self.pipeline_id,
             "pipeline_type": self.pipeline_type,

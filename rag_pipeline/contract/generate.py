@@ -1,4 +1,4 @@
-"""Writes the documents beside this file: ``python -m rag_pipeline.contract.generate``, or ``scripts/contract``."""
+"""Write the documents beside this file: ``python -m rag_pipeline.contract.generate``, or ``scripts/contract``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from rag_pipeline.contract import DOCUMENTS
 from rag_pipeline.contract.asyncapi import asyncapi
 from rag_pipeline.contract.openapi import openapi
 
-_MAKERS = {"asyncapi.json": asyncapi, "openapi.json": openapi}
+_GENERATORS = {"asyncapi.json": asyncapi, "openapi.json": openapi}
 
 
 def generate(name: str) -> bytes:
-    """Return one of the documents as it is to be served."""
-    return json.dumps(_MAKERS[name](), ensure_ascii=False, indent=2).encode() + b"\n"
+    """Return the content of a document."""
+    return json.dumps(_GENERATORS[name](), ensure_ascii=False, indent=2).encode() + b"\n"
 
 
 def write(folder: Path) -> None:

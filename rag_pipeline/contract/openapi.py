@@ -1,45 +1,42 @@
-"""The OpenAPI 3.1 document: every address of the HTTP server, what it can be asked, and what it answers."""
+"""The OpenAPI 3.1 document: every path of the HTTP server, with parameters and responses."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from rag_pipeline.contract.asyncapi import LICENSE, VERSION
+from rag_pipeline.contract.events import Json
 from rag_pipeline.contract.responses import RESPONSES, content, error, responses
 from rag_pipeline.contract.schemas import reference, references, schemas
 
-Document = dict[str, Any]
-
 _ABOUT = """\
-The state of pipelines that ingest documents, what happened to their files, and how the service is.
+The state of pipelines that ingest documents, the history of their files, and the health of the service.
 
-`HEAD` works where `GET` does, and `OPTIONS` on each address; any other method is a 405. JSON is in UTF-8 on one line,
-and an error is `{"error": "<one line>"}`. Fields that are not known are null, never missing. An object has exactly the
-fields that its schema names, but for those of a pipeline's own, which stand in its state; a later version of this
-document may name more.
+`HEAD` works wherever `GET` does, and `OPTIONS` on every path; any other method gets a 405. JSON is in UTF-8 on one
+line, and an error is `{"error": "<one line>"}`. Unknown values are null, never missing. An object has exactly the
+fields that its schema names; only a state also has the pipeline's own fields. A later version of this document may add
+fields.
 """
 _BEARER = """\
-One of the service's tokens, or a JWT of an issuer that it knows. A service that was given neither asks for none.
+One of the service's tokens, or a JWT of an issuer that it trusts. Needed only if the service requires tokens.
 """
 _STREAM = """\
 Server-Sent Events, for a client whose `Accept` prefers `text/event-stream`: `event` is the event's name, `data` its
-payload as JSON on one line (see `/asyncapi.json`), `id` its offset. It is what a Socket.IO client of that namespace
-sees, and goes on for as long as the client listens. The events are those of the schema `EventItem`.
+payload as JSON on one line (see `/asyncapi.json`), `id` its offset. The client gets the same events as a Socket.IO
+client of that namespace, until it disconnects. The events are those of the schema `EventItem`.
 """
 _CONTROL = """\
-Refused unless the service was started with `STATUS_CONTROL=1`. `pause` begins no further file and makes no further
-check, `resume` goes on; `check` looks at the source now; `retry` does a failed file again, now; `cancel` leaves a file
-that waits or is in flight, and does it after all others; `confirm` deletes the files that `deletions_held` in the state
-counts. A pipeline of another process is asked where it runs.
+Refused unless the service was started with `STATUS_CONTROL=1`. `pause` starts no more files or checks, and `resume`
+ends the pause. `check` checks the source now. `retry` processes a failed file again, now. `postpone` stops a file that
+waits or is in flight, and processes it after all others; its former name `cancel` is still accepted. `confirm` deletes
+the files that `deletions_held` in the state counts. A pipeline of another process can be controlled only there.
 """
-_COUNT = "For `confirm`: how many deletions are meant. If more are held by then, none is confirmed."
-_OPEN: list[Document] = []
-_EITHER: list[Document] = [{}, {"bearer": []}]
+_COUNT = "For `confirm`: the number of deletions. If more are held by then, none is confirmed."
+_OPEN: list[Json] = []
+_EITHER: list[Json] = [{}, {"bearer": []}]
 
 
-def openapi() -> Document:
+def openapi() -> Json:
     """Return the document."""
-    document: Document = {
+    document: Json = {
         "openapi": "3.1.0",
         "info": {"title": "rag-pipeline status", "version": VERSION, "description": _ABOUT, "license": LICENSE},
         "servers": [{"url": "/", "description": "Where this document is served, by default on port 8003."}],
@@ -57,7 +54,7 @@ def openapi() -> Document:
     return document
 
 
-def _paths() -> dict[str, Document]:
+def _paths() -> dict[str, Json]:
     return {
         "/": _dashboard(),
         "/status": _status(),
@@ -71,119 +68,123 @@ def _paths() -> dict[str, Document]:
     }
 
 
-def _dashboard() -> Document:
+def _dashboard() -> Json:
     page = {"text/html": {"schema": {"type": "string"}}}
     return {
         "operationId": "getPage",
-        "summary": "The page for people",
+        "summary": "The dashboard, for people",
         "security": _OPEN,
         "responses": responses("The page.", page),
     }
 
 
-def _status() -> Document:
+def _status() -> Json:
     state = {"anyOf": [reference("Status"), reference("StatusSummary"), reference("NoPipelines")]}
     return {
         "operationId": "getStatus",
-        "summary": "What the pipelines are doing right now",
-        "description": "The default pipeline's state; with several pipelines all of them, too.",
+        "summary": "The current state of the pipelines",
+        "description": "The default pipeline's state; with several pipelines, also the states of all.",
         "parameters": [_SUMMARY],
         "responses": responses("The state.", content(state), "401"),
     }
 
 
-def _pipeline() -> Document:
+def _pipeline() -> Json:
     state = {"anyOf": [reference("State"), reference("StateSummary")]}
     return {
         "operationId": "getPipelineStatus",
-        "summary": "What one pipeline is doing right now",
+        "summary": "The current state of one pipeline",
         "parameters": [
-            _parameter("pipeline_id", "A `/` in it is sent as `%2F`.", _PIPELINE_ID, place="path"),
+            _parameter("pipeline_id", "A `/` in it is sent as `%2F`.", _PIPELINE_ID, location="path"),
             _SUMMARY,
         ],
         "responses": responses("The state.", content(state), "401", "404"),
     }
 
 
-def _events() -> Document:
+def _events() -> Json:
     answers = {**content(reference("EventPage")), "text/event-stream": {"schema": {"type": "string"}}}
-    last = "What `EventSource` sends when it connects again: wins over `since`, in a stream."
+    last = "Sent by `EventSource` when it reconnects; overrides `since`, in a stream."
     return {
         "operationId": "getEvents",
-        "summary": "What happened, in pages, or live",
+        "summary": "Events, in pages or live",
         "description": _STREAM,
         "parameters": [
-            _parameter("since", "Events after this offset, or after the oldest that is kept.", _OFFSET),
-            _parameter("namespace", "Whose events.", {"allOf": [reference("Namespace")], "default": "/pipeline"}),
-            _parameter("limit", "Events in a page.", _LIMIT),
-            _parameter("Last-Event-ID", last, {"type": "string"}, place="header"),
+            _parameter("since", "Return events after this offset; default: from the oldest that is kept.", _OFFSET),
+            _parameter(
+                "namespace",
+                "The namespace of the events.",
+                {"allOf": [reference("Namespace")], "default": "/pipeline"},
+            ),
+            _parameter("limit", "The most events in a page.", _LIMIT),
+            _parameter("Last-Event-ID", last, {"type": "string"}, location="header"),
         ],
         "responses": responses("A page of events, or a stream.", answers, "401", "403"),
     }
 
 
-def _files() -> Document:
+def _files() -> Json:
     return {
         "operationId": "getFiles",
-        "summary": "Every file, and what became of it",
-        "description": "Each once, as of its last event, the one that changed last first.",
+        "summary": "Every file and its outcome",
+        "description": "Each file once, as of its last event; the file that changed last comes first.",
         "parameters": [
-            _parameter("status", "What became of it.", reference("FileStatus")),
+            _parameter("status", "Its newest outcome, or `processing`.", reference("FileStatus")),
             _parameter(
-                "q", "What name or error message contain, whatever the case.", {"type": "string", "maxLength": 200}
+                "q", "Text in the name or the error message, ignoring case.", {"type": "string", "maxLength": 200}
             ),
-            _parameter("pipeline_id", "Whose files.", _PIPELINE_ID),
-            _parameter("before", "Files that changed before this offset, which is of the journal kept now.", _OFFSET),
-            _parameter("limit", "Files in a page.", _LIMIT),
+            _parameter("pipeline_id", "The pipeline of the files.", _PIPELINE_ID),
+            _parameter("before", "Return files that changed before this offset of the current journal.", _OFFSET),
+            _parameter("limit", "The most files in a page.", _LIMIT),
         ],
         "responses": responses("A page of files.", content(reference("FilePage")), "401"),
     }
 
 
-def _health() -> Document:
+def _health() -> Json:
     answers = content({"anyOf": [reference("Health"), reference("HealthBrief")]})
     down = {"description": "The Socket.IO server does not answer, or there are too many clients.", "content": answers}
     down["content"] = content({"anyOf": [reference("Health"), reference("HealthBrief"), reference("Error")]})
     return {
         "operationId": "getHealth",
-        "summary": "Whether every part works",
-        "description": "The Socket.IO server is asked over its own port. Where the service knows tokens, a client "
-        "without one is told the status alone. Port 8004 answers `/health` too, with a `SocketServerHealth`.",
+        "summary": "The health of all parts",
+        "description": "The Socket.IO server is checked over its own port. If the service requires tokens, a client "
+        "without one gets the status only. Port 8004 answers `/health` too, with a `SocketServerHealth`.",
         "security": _EITHER,
-        "responses": {**responses("They work, maybe with a journal that is degraded.", answers), "503": down},
+        "responses": {**responses("All parts work; the journal may be degraded.", answers), "503": down},
     }
 
 
-def _metrics() -> Document:
+def _metrics() -> Json:
     return {
         "operationId": "getMetrics",
-        "summary": "What Prometheus scrapes, in its text format",
+        "summary": "Metrics in the text format of Prometheus",
         "responses": responses("The metrics.", {"text/plain": {"schema": {"type": "string"}}}, "401", "403"),
     }
 
 
-def _control() -> Document:
-    answers = responses("The pipeline comes to it.", content(reference("ControlAnswer")), "401", "404", success="202")
-    off = "Pipelines can't be directed here, or not by a page of this origin."
+def _control() -> Json:
+    answers = responses("The request is accepted.", content(reference("ControlAnswer")), "401", "404", success="202")
+    off = "Control is off, or not allowed for pages of this origin."
     return {
         "operationId": "directPipeline",
-        "summary": "Pause a pipeline, let it go on, or look after a file",
+        "summary": "Control a pipeline, or one of its files",
         "description": _CONTROL,
         "parameters": [
-            _parameter("pipeline_id", "A `/` in it is sent as `%2F`.", _PIPELINE_ID, place="path"),
-            _parameter("action", "What it is asked for.", reference("Action"), place="path"),
-            _parameter("file", "The id of the file, for `retry` and `cancel`.", {"type": "string", "minLength": 1}),
+            _parameter("pipeline_id", "A `/` in it is sent as `%2F`.", _PIPELINE_ID, location="path"),
+            _parameter("action", "The requested action.", reference("Action"), location="path"),
+            _parameter("file", "The id of the file, for `retry` and `postpone`.", {"type": "string", "minLength": 1}),
             _parameter("count", _COUNT, {"type": "integer", "minimum": 0, "maximum": 999_999_999}),
         ],
         "responses": {
             **answers,
             "403": error(off),
-            "409": error("The pipeline can't do that, or not now: the error says why."),
+            "409": error("The pipeline can't do this, or not now: the error says why."),
         },
     }
 
 
-def _contract(name: str, summary: str) -> Document:
+def _contract(name: str, summary: str) -> Json:
     answers = content({"type": "object"})
     return {
         "operationId": name,
@@ -193,16 +194,16 @@ def _contract(name: str, summary: str) -> Document:
     }
 
 
-_PIPELINE_ID: Document = {"type": "string", "minLength": 1, "maxLength": 200}
-_OFFSET: Document = {"type": "string", "minLength": 1}
-_LIMIT: Document = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
+_PIPELINE_ID: Json = {"type": "string", "minLength": 1, "maxLength": 200}
+_OFFSET: Json = {"type": "string", "minLength": 1}
+_LIMIT: Json = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
 
 
-def _parameter(name: str, meaning: str, schema: Document, *, place: str = "query") -> Document:
-    told = {"name": name, "in": place, "description": meaning, "schema": schema}
-    return {**told, "required": True} if place == "path" else told
+def _parameter(name: str, description: str, schema: Json, *, location: str = "query") -> Json:
+    parameter = {"name": name, "in": location, "description": description, "schema": schema}
+    return {**parameter, "required": True} if location == "path" else parameter
 
 
 _SUMMARY = _parameter(
-    "summary", "Leave out the lists of files, and keep their counts.", {"type": "boolean", "default": False}
+    "summary", "Leave out the lists of files, but not the counts.", {"type": "boolean", "default": False}
 )

@@ -1,58 +1,54 @@
-"""The answers that addresses of the HTTP server have in common, mostly errors."""
+"""Responses that HTTP paths share, mostly errors."""
 
 from __future__ import annotations
 
-from typing import Any
-
+from rag_pipeline.contract.events import Json
 from rag_pipeline.contract.schemas import reference
 
-Document = dict[str, Any]
 
-
-def content(schema: Document) -> Document:
-    """Return JSON of this schema, as the content of a response."""
+def content(schema: Json) -> Json:
+    """Return the content of a response: JSON of this schema."""
     return {"application/json": {"schema": schema}}
 
 
-def _error(description: str, **headers: str) -> Document:
-    told = {"description": description, "content": content(reference("Error"))}
-    named = {
-        name.replace("_", "-"): {"description": meaning, "schema": {"type": "string"}}
-        for name, meaning in headers.items()
+def _error(description: str, **headers: str) -> Json:
+    response = {"description": description, "content": content(reference("Error"))}
+    described = {
+        name.replace("_", "-"): {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
     }
-    return {**told, "headers": named} if named else told
+    return {**response, "headers": described} if described else response
 
 
-_BEARER = "`Bearer`, with why a token was refused."
+_BEARER = "`Bearer`, and why the token was refused."
 _BY_STATUS = {
-    "400": ("BadRequest", _error("The request can't be used: the error says why.")),
+    "400": ("BadRequest", _error("The request is malformed: the error says how.")),
     "401": ("Unauthorized", _error("A token is missing, wrong or expired.", WWW_Authenticate=_BEARER)),
     "403": ("Forbidden", _error("The token does not allow this namespace.", WWW_Authenticate=_BEARER)),
-    "404": ("NotFound", _error("There is nothing of this name.")),
+    "404": ("NotFound", _error("Not found.")),
     "405": (
         "MethodNotAllowed",
-        _error("The method is not possible here.", Allow="The methods that are."),
+        _error("The method is not allowed here.", Allow="The allowed methods."),
     ),
     "408": ("TooSlow", _error("The request took too long to arrive.")),
     "414": ("AddressTooLong", _error("The request line is too long.")),
     "421": (
         "Misdirected",
-        _error("No token is asked for, and the service does not answer under this `Host`."),
+        _error("The service requires no token, so it does not answer under this `Host`."),
     ),
     "431": ("HeadersTooLong", _error("The headers are too long.")),
-    "503": ("Unavailable", _error("Not now: the error says why.", Retry_After="Seconds to wait, if that is known.")),
+    "503": ("Unavailable", _error("Not now: the error says why.", Retry_After="Seconds to wait, if known.")),
 }
-RESPONSES: dict[str, Document] = dict(_BY_STATUS.values())
+RESPONSES: dict[str, Json] = dict(_BY_STATUS.values())
 _ANYWHERE = ("400", "405", "408", "414", "421", "431", "503")
 
 
-def error(description: str) -> Document:
-    """Return an error that one address has alone, or one that means something else there."""
+def error(description: str) -> Json:
+    """Return an error response with a description for one path only."""
     return _error(description)
 
 
-def responses(description: str, answers: Document, *more: str, success: str = "200") -> Document:
-    """Return the responses of an address: its success, the errors that any address has, and ``more`` of them."""
+def responses(description: str, answers: Json, *more: str, success: str = "200") -> Json:
+    """Return the responses of a path: success, the errors of every path, and the statuses in ``more``."""
     errors = {status: _BY_STATUS[status][0] for status in sorted({*_ANYWHERE, *more})}
     return {
         success: {"description": description, "content": answers},

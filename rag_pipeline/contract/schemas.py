@@ -14,8 +14,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from rag_pipeline.contract import wire
-
-Schema = dict[str, Any]
+from rag_pipeline.contract.events import Json
 
 _SIMPLE = {NoneType: "null", bool: "boolean", int: "integer", float: "number", str: "string"}
 ALIASES = {
@@ -28,12 +27,12 @@ ALIASES = {
     "Event": wire.Event,
     "EventItem": wire.EventItem,
 }
-"""The types that have a schema of their own without being a class."""
+"""Types with a schema of their own that are no class."""
 
 
-def schemas(*names: str) -> dict[str, Schema]:
-    """Return the schemas of these types and of all that they refer to, by name."""
-    found: dict[str, Schema] = {}
+def schemas(*names: str) -> dict[str, Json]:
+    """Return the schemas of these types and of all types they refer to, by name."""
+    found: dict[str, Json] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop()
@@ -43,20 +42,20 @@ def schemas(*names: str) -> dict[str, Schema]:
     return dict(sorted(found.items()))
 
 
-def schema_of(name: str) -> Schema:
-    """Return the schema of a type of :mod:`rag_pipeline.contract.wire`; what it refers to is not in it."""
+def schema_of(name: str) -> Json:
+    """Return the schema of a wire type; other types in it are references."""
     if name in ALIASES:
         return {"title": name, **_render(ALIASES[name], named=False)}
     return {"title": name, **_object(getattr(wire, name))}
 
 
-def reference(name: str) -> Schema:
-    """Return what stands for a schema elsewhere in the document."""
+def reference(name: str) -> Json:
+    """Return a reference to a schema in the same document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def references(value: object) -> Iterator[str]:
-    """Yield the names of the schemas that part of a document refers to."""
+    """Yield the names of the schemas that this part of a document refers to."""
     if isinstance(value, Mapping):
         target = value.get("$ref")
         if isinstance(target, str) and target.startswith("#/components/schemas/"):
@@ -68,27 +67,29 @@ def references(value: object) -> Iterator[str]:
             yield from references(item)
 
 
-def _object(shape: type) -> Schema:
+def _object(shape: type) -> Json:
     hints = get_type_hints(shape, include_extras=True)
-    meanings = _meanings()[shape.__name__]
+    descriptions = _field_descriptions()[shape.__name__]
     required = [field for field, hint in hints.items() if get_origin(hint) is not NotRequired]
     return {
         "description": inspect.getdoc(shape),
         "type": "object",
-        "properties": {field: _field(hint, meanings[field]) for field, hint in hints.items()},
+        "properties": {field: _field(hint, descriptions[field]) for field, hint in hints.items()},
         **({"required": required} if required else {}),
         "additionalProperties": shape in wire.OPEN,
     }
 
 
-def _field(hint: object, meaning: str) -> Schema:
+def _field(hint: object, description: str) -> Json:
     schema = _render(get_args(hint)[0] if get_origin(hint) is NotRequired else hint)
-    # Draft 07 passes over whatever stands beside a $ref.
-    return {"allOf": [schema], "description": meaning} if "$ref" in schema else {**schema, "description": meaning}
+    # Draft 07 ignores everything beside a $ref.
+    return (
+        {"allOf": [schema], "description": description} if "$ref" in schema else {**schema, "description": description}
+    )
 
 
-def _render(hint: Any, *, named: bool = True) -> Schema:
-    """Return the schema of a type; one with a name of its own is referred to, if ``named``."""
+def _render(hint: Any, *, named: bool = True) -> Json:
+    """Return the schema of a type; if ``named``, a type with a name of its own becomes a reference."""
     if named and (name := _name_of(hint)) is not None:
         return reference(name)
     if hint is Any:
@@ -97,7 +98,10 @@ def _render(hint: Any, *, named: bool = True) -> Schema:
         return {"type": _SIMPLE[hint]}
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return {**_render(arguments[0]), **{key: v for says in arguments[1:] for key, v in says.keywords.items()}}
+        return {
+            **_render(arguments[0]),
+            **{key: v for constraint in arguments[1:] for key, v in constraint.keywords.items()},
+        }
     if origin is Literal:
         return {"type": "string", "enum": [*arguments]}
     if origin is list:
@@ -115,7 +119,7 @@ def _name_of(hint: Any) -> str | None:
     return next((name for name, alias in ALIASES.items() if alias == hint), None)
 
 
-def _mapping(key: Any, value: Any) -> Schema:
+def _mapping(key: Any, value: Any) -> Json:
     if get_origin(key) is not Literal:
         return {"type": "object", "additionalProperties": _render(value)}
     names = [*get_args(key)]
@@ -123,18 +127,18 @@ def _mapping(key: Any, value: Any) -> Schema:
     return {"type": "object", "properties": properties, "required": names, "additionalProperties": False}
 
 
-def _union(parts: list[Schema]) -> Schema:
+def _union(parts: list[Json]) -> Json:
     null = {"type": "null"}
     others = [part for part in parts if part != null]
-    # Keywords such as minimum pass null by, but an enum would have to name it.
+    # Keywords such as minimum ignore null, but an enum would have to list it.
     if len(others) == 1 and null in parts and isinstance(others[0].get("type"), str) and "enum" not in others[0]:
         return {**others[0], "type": [others[0]["type"], "null"]}
     return {"anyOf": parts}
 
 
 @cache
-def _meanings() -> dict[str, dict[str, str]]:
-    """Return the strings below the fields of each class, as they stand in the source: Python does not keep them."""
+def _field_descriptions() -> dict[str, dict[str, str]]:
+    """Return the strings below the fields of each class, read from the source because Python does not keep them."""
     found: dict[str, dict[str, str]] = {}
     for node in ast.parse(inspect.getsource(wire)).body:
         if isinstance(node, ast.ClassDef):

@@ -1,6 +1,6 @@
-"""Keeping a pipeline's state from its events, as JSON: what any client does that shows more than the last status.
+"""Compute a pipeline's state from its events, as JSON; for clients that show more than the last status.
 
-The rules are those of docs/protocol.md: a ``pipeline:status`` replaces everything, another event what it names.
+The rules are in docs/protocol.md: a ``pipeline:status`` replaces the whole state, any other event its own part of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from rag_pipeline.contract import events
 from rag_pipeline.contract.events import Json
 
 BESIDE_THE_STATE = frozenset({"timestamp", "offset", "recovered", "gap"})
-"""What a ``pipeline:status`` carries that is not of the state."""
+"""The fields of a ``pipeline:status`` that are not part of the state."""
 MAX_PROCESSING = 100
 _KEPT = {
     events.FILE_COMPLETED: ("files_completed", 10),
@@ -22,25 +22,25 @@ _KEPT = {
 
 
 def apply_event(state: Json | None, name: str, payload: Mapping[str, Any]) -> Json | None:
-    """Return the state after the event; None while no status has come. What was handed in is not changed."""
+    """Return the state after the event, None before the first status; the arguments are not changed."""
     if name == events.STATUS:
         return {key: value for key, value in payload.items() if key not in BESIDE_THE_STATE}
     if state is None or (payload["epoch"] == state["epoch"] and payload["seq"] <= state["seq"]):
         return state
     file = payload["file"]
     processing: list[Json] = state["files_processing"]
-    place = _place(processing, file, name)
+    index = _index_of(processing, file, name)
     in_flight = state["files_in_flight"]
     changed: Json = {"epoch": payload["epoch"], "seq": payload["seq"], "last_activity": payload["timestamp"]}
     if name == events.FILE_PROGRESS:
-        processing = processing if place is None else [*processing[:place], file, *processing[place + 1 :]]
+        processing = processing if index is None else [*processing[:index], file, *processing[index + 1 :]]
     elif name == events.FILE_STARTED:
-        in_flight += 1 if place is None else 0
-        processing = [*_without(processing, place), file][-MAX_PROCESSING:]
-    elif file["started_at"] is not None and (place is not None or in_flight > MAX_PROCESSING):
+        in_flight += 1 if index is None else 0
+        processing = [*_without(processing, index), file][-MAX_PROCESSING:]
+    elif file["started_at"] is not None and (index is not None or in_flight > MAX_PROCESSING):
         in_flight -= 1
-        processing = _without(processing, place)
-    if "totals" in payload:  # the file's former outcome, if it had one, counts no more
+        processing = _without(processing, index)
+    if "totals" in payload:  # the file's former outcome no longer counts
         changed |= payload["totals"]
         for key, _ in _KEPT.values():
             changed[key] = [one for one in state[key] if _key(one) != _key(file)]
@@ -54,18 +54,18 @@ def _key(file: Json) -> tuple[bool, str]:
     return (True, file["name"]) if file["id"] is None else (False, file["id"])
 
 
-def _without(files: list[Json], place: int | None) -> list[Json]:
-    return files if place is None else [*files[:place], *files[place + 1 :]]
+def _without(files: list[Json], index: int | None) -> list[Json]:
+    return files if index is None else [*files[:index], *files[index + 1 :]]
 
 
-def _place(processing: list[Json], file: Json, name: str) -> int | None:
-    """Return where the file stands: under its id, or under its name if it has none."""
+def _index_of(processing: list[Json], file: Json, name: str) -> int | None:
+    """Return the index of the file with this id, or with this name if it has no id."""
     key = "name" if file["id"] is None else "id"
-    for place, one in enumerate(processing):
+    for index, one in enumerate(processing):
         if (one["id"] is None) == (file["id"] is None) and one[key] == file[key]:
-            return place
+            return index
     if name in (events.FILE_STARTED, events.FILE_PROGRESS) or file["id"] is None:
         return None
-    # It was started without an id, which became known by its end.
-    unnamed = (place for place, one in enumerate(processing) if one["id"] is None and one["name"] == file["name"])
+    # It was started without an id, which is known only at its end.
+    unnamed = (index for index, one in enumerate(processing) if one["id"] is None and one["name"] == file["name"])
     return next(unnamed, None)

@@ -1,7 +1,8 @@
-"""What goes over the wire: the shape of every event and of every HTTP answer, and what each field means.
+"""Wire types: the shape of every event and of every HTTP answer, with a description of each field.
 
-The documents at ``/asyncapi.json`` and ``/openapi.json`` are made of these types; a field's meaning is the string below
-it, in Markdown. What is not known is null, never missing; what is ``NotRequired`` is there only when it says something.
+The documents at ``/asyncapi.json`` and ``/openapi.json`` are generated from these types. The string below a field is
+its description, in Markdown. Unknown values are null, never missing; a ``NotRequired`` field is present only if it
+applies.
 """
 
 from __future__ import annotations
@@ -11,25 +12,25 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 KNOWN_STATUSES = ("initializing", "scanning", "idle", "running", "processing", "paused", "error", "stopped", "stalled")
 
 
-class Says:
-    """JSON Schema keywords for what a Python type can't express."""
+class Constraint:
+    """JSON Schema keywords that a Python type can't express."""
 
     def __init__(self, **keywords: object) -> None:
         self.keywords = keywords
 
 
-Time = Annotated[str, Says(format="date-time")]
+Time = Annotated[str, Constraint(format="date-time")]
 """ISO 8601 in UTC with offset."""
-Count = Annotated[int, Says(minimum=0)]
-Positive = Annotated[int, Says(minimum=1)]
-Amount = Annotated[float, Says(minimum=0)]
-Fraction = Annotated[float, Says(minimum=0, maximum=1)]
-Port = Annotated[int, Says(minimum=1, maximum=65_535)]
-Line = Annotated[str, Says(minLength=1, pattern="^[^\\r\\n]*$")]
-"""A text for people, on one line."""
-Name = Annotated[str, Says(minLength=1)]
-StatusWord = Annotated[str, Says(minLength=1, examples=[*KNOWN_STATUSES])]
-Message = Annotated[str, Says(minLength=1, maxLength=1000)]
+Count = Annotated[int, Constraint(minimum=0)]
+Positive = Annotated[int, Constraint(minimum=1)]
+Amount = Annotated[float, Constraint(minimum=0)]
+Fraction = Annotated[float, Constraint(minimum=0, maximum=1)]
+Port = Annotated[int, Constraint(minimum=1, maximum=65_535)]
+Line = Annotated[str, Constraint(minLength=1, pattern="^[^\\r\\n]*$")]
+"""One line of text for people."""
+Name = Annotated[str, Constraint(minLength=1)]
+StatusWord = Annotated[str, Constraint(minLength=1, examples=[*KNOWN_STATUSES])]
+Message = Annotated[str, Constraint(minLength=1, maxLength=1000)]
 
 Namespace = Literal["/google_drive", "/local_files", "/pipeline", "/"]
 FileStatus = Literal["processing", "completed", "failed", "skipped", "deleted"]
@@ -49,55 +50,55 @@ class FileError(TypedDict):
     """Why a file failed, or was skipped."""
 
     type: Name
-    """The exception's class; `Skipped` for a skipped file, `Interrupted` for one whose process ended."""
+    """The exception's class; `Skipped` for a skipped file, `Interrupted` if the process ended."""
     message: Message
-    """For people, cut at 1,000 characters; the reason of a skipped file."""
+    """For people, cut to 1,000 characters; the reason of a skipped file."""
     stage: Name | None
-    """Where it happened."""
+    """The stage in which it happened."""
     retryable: bool
-    """Whether the same can succeed later with nothing changed."""
+    """Whether another attempt can succeed without a change by the user."""
 
 
 class File(TypedDict):
     """One file as of its last change."""
 
     name: Name
-    """What the pipeline calls it; bytes that are not UTF-8 show as `\\xNN`."""
+    """The pipeline's name for it; bytes that are not UTF-8 are written as `\\xNN`."""
     id: Name | None
-    """Tells two files of one name apart."""
+    """Distinguishes files of the same name."""
     size: Count | None
-    """Bytes."""
+    """In bytes."""
     mime_type: Name | None
-    """Its media type, as far as known."""
+    """Its media type, if known."""
     link: Name | None
-    """Where people find it."""
+    """A link to it, for people."""
     attempt: Positive
-    """1, or one more than the attempt before, if that failed or was still in flight."""
+    """1, or one more than the last attempt if that failed or was still in flight."""
     started_at: Time | None
-    """Null for a file that was completed without being started."""
+    """Null if it was completed without being started."""
     stage: Name | None
-    """What is done with it, as reported last."""
+    """The stage reported last."""
     progress: Fraction | None
-    """How far the stage is, from 0 to 1."""
+    """Progress within the stage, from 0 to 1."""
     last_progress_at: Time | None
-    """When stage or progress were reported last."""
+    """When stage or progress was reported last."""
     completed_at: Time | None
-    """When it was done, failed, skipped or deleted."""
+    """When it was completed, failed, skipped or deleted."""
     duration_seconds: Amount | None
-    """From start to end, by a clock that no one sets."""
+    """From start to end, by a monotonic clock."""
     result: Any
-    """What the pipeline said of a completed file: any JSON."""
+    """The pipeline's result of a completed file: any JSON."""
     error: FileError | None
-    """Of a failed or skipped file."""
+    """Why it failed or was skipped."""
 
 
 class Totals(TypedDict):
-    """Counts since the pipeline's first file, over restarts too; never trimmed."""
+    """Counts of files by their newest outcome, since the pipeline's first file; restarts keep them."""
 
     total_processed: Count
-    """Files that were completed."""
+    """Files that completed."""
     total_failed: Count
-    """Attempts that failed."""
+    """Files that failed."""
     total_skipped: Count
     """Files that needed no work."""
     total_deleted: Count
@@ -105,60 +106,60 @@ class Totals(TypedDict):
 
 
 class StateSummary(TypedDict):
-    """The state of one pipeline without its lists of files; fields that the pipeline sets itself stand beside these."""
+    """The state of one pipeline without its lists of files; the pipeline's own fields are beside these."""
 
     pipeline_id: Name | None
-    """Its identity; null in the first status of a namespace that has no pipeline of its type."""
+    """Its id; null in the first status of a namespace without a pipeline."""
     pipeline_type: Name | None
-    """Decides the namespace."""
+    """Determines the namespace."""
     status: StatusWord
-    """One of the examples, or the pipeline's own; `stalled` is the service's word for a process that went silent."""
+    """One of the examples, or the pipeline's own; the service sets `stalled` if the process went silent."""
     epoch: Name | None
-    """Changes when `seq` starts over; null beside a null `pipeline_id`."""
+    """Changes when `seq` starts over; null if `pipeline_id` is null."""
     seq: Count
     """Rises by one with each mutation; 0 before the first report."""
     started_at: Time | None
     """When the pipeline began."""
     last_activity: Time | None
-    """Its last mutation."""
+    """The time of its last mutation."""
     last_check_time: Time | None
-    """When the source was looked at."""
+    """When the source was checked last."""
     next_check_time: Time | None
-    """When it will be looked at again."""
+    """When the source will be checked next."""
     seconds_until_next_check: Amount | None
-    """From the moment of the answer or event on."""
+    """Counted from the time of the answer or event."""
     check_interval: Amount | None
-    """Seconds between two looks."""
+    """Seconds between two checks."""
     is_checking: bool
-    """The source is being looked at now."""
+    """Whether the source is being checked now."""
     files_in_flight: Count
-    """How many files are being worked on."""
+    """Number of files being processed."""
     total_processed: Count
-    """Files that were completed since the pipeline's first file."""
+    """Files that completed since the pipeline's first file."""
     total_failed: Count
-    """Attempts that failed."""
+    """Files that failed."""
     total_skipped: Count
     """Files that needed no work."""
     total_deleted: Count
     """Files whose source is gone."""
     files_queued: Count | None
-    """Known and waiting."""
+    """Number of known files that wait."""
     files_per_minute: Amount | None
     """Over the last five minutes; failed and skipped files count as done."""
     eta_seconds: Amount | None
-    """For what is queued and in flight at that rate."""
+    """Time for the queued files and those in flight at that rate."""
 
 
 class State(StateSummary):
-    """The whole state of one pipeline; fields that the pipeline sets itself stand beside these."""
+    """The whole state of one pipeline; the pipeline's own fields are beside these."""
 
-    files_processing: Annotated[list[File], Says(maxItems=100)]
-    """Those in flight, the 100 started last, in the order they started."""
-    files_completed: Annotated[list[File], Says(maxItems=10)]
+    files_processing: Annotated[list[File], Constraint(maxItems=100)]
+    """The files in flight, at most the 100 started last, in the order of their start."""
+    files_completed: Annotated[list[File], Constraint(maxItems=10)]
     """The last 10, the newest last."""
-    files_failed: Annotated[list[File], Says(maxItems=5)]
+    files_failed: Annotated[list[File], Constraint(maxItems=5)]
     """The last 5, the newest last."""
-    files_skipped: Annotated[list[File], Says(maxItems=5)]
+    files_skipped: Annotated[list[File], Constraint(maxItems=5)]
     """The last 5, the newest last."""
 
 
@@ -166,33 +167,33 @@ class State(StateSummary):
 
 
 class StatusEvent(State):
-    """`pipeline:status`: the whole state. One that sums up carries the `seq` of the state it shows."""
+    """`pipeline:status`: the whole state. If it only repeats the state, it has the `seq` of that state."""
 
     timestamp: Time
-    """When it happened."""
+    """The time of the event."""
     offset: Name
-    """Opaque: where a client that has seen this event goes on from."""
+    """Opaque: a client that has this event can resume from here."""
     recovered: NotRequired[bool]
-    """To a client that named an offset: whether it has everything since then, or starts afresh."""
+    """For a client that sent an offset: true if it gets all events since then, false if it starts over."""
     gap: NotRequired[bool]
-    """Events are missing before this one; the state it shows is right."""
+    """Events before this one are missing; its state is right."""
 
 
 class AboutFile(TypedDict):
     """Envelope and file of every file event."""
 
     pipeline_id: Name
-    """Which pipeline."""
+    """The pipeline's id."""
     pipeline_type: Name | None
-    """Decides the namespace."""
+    """Determines the namespace."""
     epoch: Name
     """Changes when `seq` starts over."""
     seq: Positive
-    """One above the event before of this pipeline."""
+    """One more than that of the pipeline's event before."""
     timestamp: Time
-    """When it happened."""
+    """The time of the event."""
     offset: Name
-    """Opaque: where a client that has seen this event goes on from."""
+    """Opaque: a client that has this event can resume from here."""
     file: File
     """The file, with its stage and progress."""
 
@@ -201,46 +202,46 @@ class FileEvent(AboutFile):
     """`pipeline:file_processing_started`, `pipeline:file_progress`: a file in flight."""
 
     totals: NotRequired[Totals]
-    """The counts after it, with the start of a file that had an outcome before: it counts as in flight alone."""
+    """The new counts, if the started file had an outcome before: it then counts only as in flight."""
 
 
 class FileEndEvent(AboutFile):
-    """`pipeline:file_completed`, `…_failed`, `…_skipped`, `…_deleted`: a file that is in flight no more."""
+    """`pipeline:file_completed`, `…_failed`, `…_skipped`, `…_deleted`: the end of a file."""
 
     totals: Totals
-    """The counts after it."""
+    """The counts after the event."""
 
 
 Event = StatusEvent | FileEvent | FileEndEvent
 
 
 class ConnectAuth(TypedDict):
-    """What a client may hand over when it connects to a namespace, as Socket.IO's `auth`."""
+    """Data that a client can send when it connects to a namespace, as Socket.IO's `auth`."""
 
     token: NotRequired[str]
-    """Who asks, where the service wants to know."""
+    """The client's token, if the service requires one."""
     offset: NotRequired[str]
-    """That of the last event the client saw: it gets what it missed."""
+    """The offset of the last event that the client got: it gets all events since then."""
     recovery: NotRequired[bool]
-    """Speak Socket.IO's own connection state recovery, with each event's offset as last argument."""
+    """Use Socket.IO's connection state recovery, with each event's offset as its last argument."""
     pid: NotRequired[str]
-    """What socket.io-client sends with `recovery` when it comes back."""
+    """Sent by socket.io-client with `recovery` when it reconnects."""
 
 
 class Connected(TypedDict):
-    """What a namespace answers to a client that it lets in; the first `pipeline:status` follows."""
+    """The answer of a namespace that accepts the client; the first `pipeline:status` follows."""
 
     sid: Name
     """The connection's id in this namespace."""
     pid: NotRequired[Name]
-    """With `recovery`: the client's own says that it gets what it missed, another one that it starts afresh."""
+    """With `recovery`: the client's own `pid` if it gets all events since its offset, a new one if it starts over."""
 
 
 class RefusalDetails(TypedDict):
     """Why a client is refused, for programs."""
 
     code: Literal["token_missing", "token_invalid", "token_expired", "namespace_not_allowed", "keys_unavailable"]
-    """With `keys_unavailable` the same token may be good in a moment."""
+    """After `keys_unavailable`, the same token may be accepted soon."""
 
 
 class ConnectRefusal(TypedDict):
@@ -249,10 +250,10 @@ class ConnectRefusal(TypedDict):
     message: Line
     """For people."""
     data: NotRequired[RefusalDetails]
-    """For programs: what socket.io-client shows as `error.data`."""
+    """For programs: socket.io-client has it as `error.data`."""
 
 
-# The string is python-socketio's own, to a client that connects to one namespace twice.
+# The string is python-socketio's, for a client that connects to one namespace twice.
 ConnectError = ConnectRefusal | str
 
 
@@ -263,20 +264,20 @@ class Status(State):
     """The state of the default pipeline."""
 
     pipelines: NotRequired[dict[str, State]]
-    """All of them by id, when there are several."""
+    """All pipelines by id, if there are several."""
 
 
 class StatusSummary(StateSummary):
-    """The state of the default pipeline, and of all others, without their lists of files."""
+    """The state of the default pipeline, and of all others, without lists of files."""
 
     pipelines: NotRequired[dict[str, StateSummary]]
-    """All of them by id, when there are several."""
+    """All pipelines by id, if there are several."""
 
 
 class NoPipelines(TypedDict):
-    """What there is to say while there is no pipeline."""
+    """The answer while there is no pipeline."""
 
-    pipelines: Annotated[dict[str, State], Says(maxProperties=0)]
+    pipelines: Annotated[dict[str, State], Constraint(maxProperties=0)]
     """Empty."""
 
 
@@ -286,7 +287,7 @@ class StatusItem(TypedDict):
     event: StatusEventName
     """The event's name."""
     data: StatusEvent
-    """What a Socket.IO client gets with it."""
+    """The payload, as a Socket.IO client gets it."""
 
 
 class FileItem(TypedDict):
@@ -295,142 +296,142 @@ class FileItem(TypedDict):
     event: FileEventName
     """The event's name."""
     data: FileEvent
-    """What a Socket.IO client gets with it."""
+    """The payload, as a Socket.IO client gets it."""
 
 
 class FileEndItem(TypedDict):
-    """An event of a file that is in flight no more in a page of events."""
+    """The end of a file in a page of events."""
 
     event: FileEndEventName
     """The event's name."""
     data: FileEndEvent
-    """What a Socket.IO client gets with it."""
+    """The payload, as a Socket.IO client gets it."""
 
 
 EventItem = StatusItem | FileItem | FileEndItem
 
 
 class EventPage(TypedDict):
-    """A stretch of what happened, in order."""
+    """A page of events, in order."""
 
-    events: Annotated[list[EventItem], Says(maxItems=1000)]
-    """Those that have a `seq` of their own."""
+    events: Annotated[list[EventItem], Constraint(maxItems=1000)]
+    """The events with a `seq` of their own."""
     next: Name
-    """What to ask with as `since` for what follows, also from a page without events."""
+    """The value of `since` for the next page, also of a page without events."""
     recovered: bool
-    """False when events may be missing between `since` and the first one here."""
+    """False if events may be missing between `since` and the first event here."""
     more: bool
-    """The next page has something already."""
+    """Whether the next page has events already."""
 
 
 class FileRow(File):
     """A file as of its last event."""
 
     status: FileStatus
-    """What became of it."""
+    """Its newest outcome, or `processing`."""
     pipeline_id: Name
-    """Whose it is."""
+    """The pipeline's id."""
     changed_at: Time
-    """When that was."""
+    """The time of that event."""
     offset: Name
-    """Of its last event; for `before`."""
+    """The offset of its last event, for `before`."""
 
 
 class FilePage(TypedDict):
     """Files, the one that changed last first."""
 
-    files: Annotated[list[FileRow], Says(maxItems=1000)]
-    """Each once."""
+    files: Annotated[list[FileRow], Constraint(maxItems=1000)]
+    """Each file once."""
     next: Name | None
-    """What to give as `before` for the next page; null at the end."""
+    """The value of `before` for the next page; null at the end."""
     complete: bool
-    """False when the journal does not know every file: events were dropped, or memory alone keeps it and is full."""
+    """False if the journal lacks files: events were dropped, or the journal is in memory only and full."""
 
 
 class HttpHealth(TypedDict):
-    """The server that answers."""
+    """The HTTP server, which answers."""
 
     status: Literal["ok"]
-    """It answers."""
+    """Always `ok`, because it answers."""
     port: Port
-    """Where it listens."""
+    """The port it listens on."""
 
 
 class SocketIoHealth(TypedDict):
-    """The Socket.IO server, asked over its own port."""
+    """The Socket.IO server, checked over its own port."""
 
     status: Literal["ok", "degraded", "down"]
-    """Whether it answers and takes what is published; degraded while it is seconds behind."""
+    """Whether it answers and processes events; degraded while it is seconds behind."""
     port: Port
-    """Where it listens."""
+    """The port it listens on."""
     answered_in_ms: NotRequired[Amount]
-    """How long the answer took."""
+    """The time until its answer."""
     queued: NotRequired[Count]
     """Items that wait to be sent to clients."""
     oldest_waiting_seconds: NotRequired[Amount]
-    """How long an item waits until it is sent; while nothing moves, how long the oldest has waited."""
+    """How long an item waits until it is sent; if none is sent, how long the oldest has waited."""
     error: NotRequired[Line]
     """Why it is not ok."""
 
 
 class JournalHealth(TypedDict):
-    """What keeps the events."""
+    """The journal, which keeps the events."""
 
     kind: Literal["memory", "sqlite", "redis"]
-    """Where they are kept."""
+    """Where events are kept."""
     status: Literal["ok", "degraded", "down"]
-    """Degraded: what is kept may not outlive the process, or it is seconds behind; down: it takes nothing."""
+    """Degraded: events may not outlive the process, or it is seconds behind; down: it stores nothing."""
     error: NotRequired[Line]
     """Why it is not ok."""
     oldest_waiting_seconds: NotRequired[Amount]
-    """How long an event waits until it is kept and sent; while nothing moves, how long the oldest has waited."""
+    """How long an event waits until it is stored and sent; if none is, how long the oldest has waited."""
     events: NotRequired[Count]
-    """How many are kept."""
+    """Number of stored events."""
     bytes: NotRequired[Count]
-    """Their size on disk."""
+    """Its size on disk."""
     redis: NotRequired[Name]
-    """Host, port and database."""
+    """Host, port and database of Redis."""
     queued: NotRequired[Count]
     """Events of this process that wait for Redis."""
     dropped: NotRequired[Count]
-    """How many were dropped since the start because too many waited."""
+    """Events dropped since the start because too many waited."""
 
 
-Action = Literal["pause", "resume", "check", "retry", "cancel", "confirm"]
-"""What a pipeline can be asked for."""
+Action = Literal["pause", "resume", "check", "retry", "postpone", "confirm"]
+"""An action of a pipeline."""
 
 
 class PipelineHealth(TypedDict):
-    """A pipeline's last sign of life."""
+    """A pipeline and its last activity."""
 
     status: Name
     """As in its state."""
     last_activity: Time | None
     """As in its state."""
     actions: NotRequired[list[Action]]
-    """What this service lets it be asked for; missing where that is nothing."""
+    """The actions that this service offers for it; missing if there are none."""
 
 
 ClientCounts = dict[Literal["total", "/google_drive", "/local_files", "/pipeline"], Count]
-"""Connections as ``total``, subscriptions by namespace: one connection can be in several. Those to ``/`` count as
+"""``total`` counts connections, the others subscriptions: one connection can be in several namespaces. ``/`` counts as
 ``/pipeline``."""
 
 
 class Health(TypedDict):
-    """How all parts are."""
+    """The health of all parts."""
 
     status: Literal["ok", "degraded", "down"]
-    """The worst of the parts."""
+    """The worst status of all parts."""
     http: HttpHealth
-    """This server."""
+    """The HTTP server."""
     socket_io: SocketIoHealth
-    """The other one."""
+    """The Socket.IO server."""
     clients: ClientCounts | None
-    """Connections as `total`, the others are subscriptions; null when the Socket.IO server is down."""
+    """`total` counts connections, the others subscriptions; null if the Socket.IO server is down."""
     clients_dropped: Count | None
-    """Clients disconnected for their backlog since the start."""
+    """Clients disconnected since the start because their backlog was full."""
     journal: JournalHealth
-    """What keeps the events."""
+    """The journal, which keeps the events."""
     pipelines: dict[str, PipelineHealth]
     """By id."""
     uptime_seconds: Amount
@@ -438,40 +439,40 @@ class Health(TypedDict):
 
 
 class HealthBrief(TypedDict):
-    """What is said to who has no token."""
+    """The health for a client without a token."""
 
     status: Literal["ok", "degraded", "down"]
-    """The word for all parts together."""
+    """The worst status of all parts."""
 
 
 class SocketServerHealth(TypedDict):
-    """What `/health` on the Socket.IO server's own port says."""
+    """The answer of `/health` on the Socket.IO server's own port."""
 
     status: Literal["ok"]
-    """It answers."""
+    """Always `ok`, because it answers."""
     clients: ClientCounts
-    """Connections as `total`, the others are subscriptions."""
+    """`total` counts connections, the others subscriptions."""
     clients_dropped: Count
-    """Clients disconnected for their backlog since the start."""
+    """Clients disconnected since the start because their backlog was full."""
 
 
 class ControlAnswer(TypedDict):
-    """What a pipeline was asked for: it comes to it as soon as it can, and its state shows it."""
+    """An accepted request: the pipeline carries it out as soon as it can, and its state shows it."""
 
     pipeline_id: Name
-    """The pipeline that was asked."""
+    """The pipeline's id."""
     action: Action
-    """What for."""
+    """The requested action."""
     file: Name | None
-    """The id of the file it is about; null for what is about the whole pipeline."""
+    """The file's id; null if the action is about the whole pipeline."""
 
 
 class Error(TypedDict):
-    """Every answer that is no success."""
+    """The answer to every request that fails."""
 
     error: Line
     """What is wrong, for people."""
 
 
 OPEN = (StateSummary, State, StatusEvent, Status, StatusSummary)
-"""The shapes that a pipeline's own fields stand in; all others have exactly what they name."""
+"""The types that also have a pipeline's own fields; all others have exactly the fields they name."""

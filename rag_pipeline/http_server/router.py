@@ -132,10 +132,10 @@ def _find(request: HttpRequest, view: ServiceView, guard: Guard, policy: OriginP
             return _Route(lambda: ResponseContent(HTTPStatus.OK, JSON_TYPE, document(name)))
         case ["dashboard", name] if (asset := assets.find(name)) is not None:
             return _Route(lambda: asset)
-        case ["control", pipeline_id, name] if name in tuple(Action):
+        case ["control", pipeline_id, name] if (action := Action.parse(name)) is not None:
             return guarded(
                 lambda scoped: control.control(
-                    scoped, pipeline_id, Action(name), query, trusted=_is_trusted(request, policy, guard)
+                    scoped, pipeline_id, action, query, trusted=_is_trusted(request, policy, guard)
                 )
             )._replace(methods=CONTROL_METHODS)
     return error_content(HTTPStatus.NOT_FOUND, f"nothing at {_quoted_path(path)}: try {ADDRESSES}")

@@ -1,7 +1,7 @@
-"""What people ask of a running pipeline: pause, resume, check now, confirm deletions, retry or cancel a file.
+"""Requests to a running pipeline: pause, resume, check now, confirm deletions, retry or postpone a file.
 
-A pipeline that can be directed sets ``PipelineStatus.control``; servers find it there. Asking leaves a note and
-returns: the pipeline's own threads do what was asked.
+A pipeline that can be controlled sets ``PipelineStatus.control``, where servers find it. A request is queued and
+returns at once: the pipeline's own threads carry it out.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ MAX_WAITING = 1000
 
 
 class Action(StrEnum):
-    """What can be asked.
+    """Actions of a pipeline.
 
-    pause: begin no further file and make no further check; what is in flight goes on to its end.
-    resume: go on.
-    check: look now at what there is in the source.
-    retry: do a failed file again, now.
-    cancel: leave a file, and do it after all others.
+    pause: start no more files or checks; files in flight are finished.
+    resume: end the pause.
+    check: check the source now.
+    retry: process a failed file again, now.
+    postpone: stop a file, and process it after all others; ``cancel`` is accepted as its former name.
     confirm: delete the files that are held because too many are gone at once.
     """
 
@@ -32,22 +32,35 @@ class Action(StrEnum):
     RESUME = "resume"
     CHECK = "check"
     RETRY = "retry"
-    CANCEL = "cancel"
+    POSTPONE = "postpone"
+    CANCEL = "postpone"
     CONFIRM = "confirm"
 
+    @classmethod
+    def _missing_(cls, value: object) -> Action | None:
+        return cls.POSTPONE if value == "cancel" else None
 
-NEED_FILE = frozenset({Action.RETRY, Action.CANCEL})
-"""The actions that are about one file; the others are about none."""
+    @classmethod
+    def parse(cls, name: str) -> Action | None:
+        """Return the action with this name, None if there is none."""
+        try:
+            return cls(name)
+        except ValueError:
+            return None
+
+
+NEED_FILE = frozenset({Action.RETRY, Action.POSTPONE})
+"""The actions that need a file; the others take none."""
 
 
 class ControlError(RagPipelineError, ValueError):
-    """What was asked of a pipeline can't be done, or not now; the message says why in one line."""
+    """A pipeline can't do what it was asked, or not now; the message says why in one line."""
 
     exit_code = ExitCode.REFUSED
 
 
 class ControlRequest(NamedTuple):
-    """What was asked, and of which file, for the actions that need one; ``deletions`` is how many are meant."""
+    """A requested action, its file if it needs one, and how many deletions a ``confirm`` is for."""
 
     action: Action
     file_id: str | None = None
@@ -55,15 +68,15 @@ class ControlRequest(NamedTuple):
 
 
 class Control:
-    """Between those who ask and the one pipeline that does it; every call is safe from any thread and never waits.
+    """Queue of requests to one pipeline; every call is safe from any thread and never waits.
 
-    ``actions`` is what the pipeline can do. One that needs to know more than that before it agrees calls
-    :meth:`attend`. Nothing here outlives the process: a pipeline that was paused runs after a restart.
+    ``actions`` are the actions that the pipeline can do. A pipeline that checks more than that calls :meth:`attend`.
+    Nothing here outlives the process: a paused pipeline runs again after a restart.
     """
 
     def __init__(self, actions: Collection[Action] = tuple(Action)) -> None:
         self._actions = frozenset(actions)
-        self._lock = native.RLock()  # protects all below
+        self._lock = native.RLock()  # protects the following
         self._refuse: Callable[[ControlRequest], str | None] | None = None
         self._on_ask: Callable[[], None] | None = None
         self._paused_since: float | None = None
@@ -72,55 +85,54 @@ class Control:
 
     @property
     def actions(self) -> frozenset[Action]:
-        """What can be asked: nothing of a pipeline that has ended."""
+        """The possible actions: none once the pipeline has ended."""
         return frozenset() if self._closed else self._actions
 
-    # -- who asks --------------------------------------------------------------------------------------------------
+    # -- for servers -------------------------------------------------------------------------------------------------
 
     def ask(self, action: Action, file_id: str | None = None, *, deletions: int | None = None) -> None:
-        """Ask for something; asking twice is asking once.
+        """Request an action; a request that is queued already is not queued again.
 
-        ``deletions``, for ``confirm``, is how many held deletions the person has seen: if more are held by then, none
-        is confirmed.
-        Pausing and resuming hold from here on, the rest is done as soon as the pipeline comes to it. Raises
-        :class:`ControlError` for what can't be done: a file that isn't known, a retry of one that hasn't failed, ….
+        Pause and resume take effect at once, the others as soon as the pipeline gets to them. ``deletions``, for
+        ``confirm``, is how many held deletions the person has seen: if more are held by then, none is confirmed.
+        Raises :class:`ControlError` if the action is impossible, such as a retry of a file that has not failed.
         """
         request = ControlRequest(action, file_id, deletions)
         self._check(request)
         with self._lock:
             self._check_open()
-            self._note(request._replace(action=Action(action)))
+            self._queue(request._replace(action=Action(action)))
         if self._on_ask is not None:
             self._on_ask()
 
-    # -- the pipeline ----------------------------------------------------------------------------------------------
+    # -- for the pipeline --------------------------------------------------------------------------------------------
 
     def attend(self, refuse: Callable[[ControlRequest], str | None], on_ask: Callable[[], None]) -> None:
-        """Tell what decides and what wakes the pipeline; both are called in the thread of who asks, and must not wait.
+        """Set two callbacks, which run in the requesting thread and must not wait.
 
-        ``refuse`` returns why a request can't be granted, None if it can. ``on_ask`` is called after each request.
+        ``refuse`` returns why a request is impossible, None if it is possible. ``on_ask`` is called after each request.
         """
         with self._lock:
             self._refuse, self._on_ask = refuse, on_ask
 
     @property
     def paused(self) -> bool:
-        """Whether no further work may begin."""
+        """Whether no more work may start."""
         return self._paused_since is not None
 
     @property
     def paused_since(self) -> float | None:
-        """When the pause began, in seconds since 1970; None if there is none."""
+        """When the pause began, in seconds since 1970; None if not paused."""
         return self._paused_since
 
     def take(self) -> list[ControlRequest]:
-        """Return what was asked since the last call, in that order: all but pauses."""
+        """Return the requests since the last call in their order, except pause and resume."""
         with self._lock:
             taken, self._waiting = list(self._waiting), {}
         return taken
 
     def close(self) -> None:
-        """The pipeline has ended: nothing more can be asked; idempotent."""
+        """Refuse all further requests, because the pipeline has ended; idempotent."""
         with self._lock:
             self._closed = True
             self._waiting.clear()
@@ -132,14 +144,14 @@ class Control:
         action, file_id, deletions = request
         self._check_open()
         if action not in self._actions:
-            can = ", ".join(known for known in Action if known in self._actions)
-            raise ControlError(f"{action} is not something this pipeline does: it knows {can or 'no action'}")
+            possible = ", ".join(one for one in Action if one in self._actions)
+            raise ControlError(f"this pipeline can't do {action}; it can do: {possible or 'nothing'}")
         if action in NEED_FILE and not file_id:
             raise ControlError(f"{action} needs the id of a file")
         if action not in NEED_FILE and file_id is not None:
-            raise ControlError(f"{action} is about the whole pipeline, not about a file")
+            raise ControlError(f"{action} is about the whole pipeline: expected no file")
         if action != Action.CONFIRM and deletions is not None:
-            raise ControlError(f"{action} is about no number of files")
+            raise ControlError(f"{action} takes no number of deletions")
         reason = None if self._refuse is None else self._refuse(request)
         if reason is not None:
             raise ControlError(reason)
@@ -148,7 +160,7 @@ class Control:
         if self._closed:
             raise ControlError("the pipeline has ended")
 
-    def _note(self, request: ControlRequest) -> None:
+    def _queue(self, request: ControlRequest) -> None:
         if request.action is Action.PAUSE:
             self._paused_since = self._paused_since or time.time()
         elif request.action is Action.RESUME:

@@ -257,10 +257,10 @@ def test_each_pipeline_is_controlled_separately_over_http_and_by_command(
         url = f"http://127.0.0.1:{port}"
         wait_for(port, lambda s: idle(s, "papers", "drive"))
         assert get_json(port, "/health").body["pipelines"]["drive"]["actions"] == [
-            "cancel",
             "check",
             "confirm",
             "pause",
+            "postpone",
             "resume",
             "retry",
         ]
@@ -295,14 +295,14 @@ def test_a_failed_file_is_retried_on_request(tmp_path: Path, env: dict[str, str]
         assert (refused.returncode, refused.stderr.count("\n")) == (ExitCode.REFUSED, 1)
 
 
-def test_a_cancelled_file_is_processed_after_the_others(tmp_path: Path, env: dict[str, str], api: Endpoint) -> None:
+def test_a_postponed_file_is_processed_after_the_others(tmp_path: Path, env: dict[str, str], api: Endpoint) -> None:
     documents(tmp_path / "docs", a="one walrus", b="two walruses", c="three walruses")
     api.delay_seconds = 0.5
     file = file_of(tmp_path, local("papers", "docs") + "workers = 1\n")
     with Program(*COMMAND, file, env={**env, "STATUS_CONTROL": "1"}) as running:
         port = port_of(running)
         wait_for(port, lambda s: [f["id"] for f in s["papers"]["files_processing"]] == ["a.txt"])
-        assert post(port, "/control/papers/cancel?file=a.txt")[0] == 202
+        assert post(port, "/control/papers/postpone?file=a.txt")[0] == 202
         told = wait_for(port, lambda s: s["papers"]["total_processed"] == 3 and idle(s, "papers"))
         assert [file["id"] for file in told["papers"]["files_completed"]] == ["b.txt", "c.txt", "a.txt"]
         assert told["papers"]["total_failed"] == 0

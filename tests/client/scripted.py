@@ -19,7 +19,10 @@ Auth = dict[str, Any]
 
 
 class Scripted:
-    """Calls ``on_connect`` with the ``auth`` of each CONNECT: an exception refuses it; a returned function runs after it."""
+    """Calls ``on_connect`` with the ``auth`` of each CONNECT.
+
+    An exception refuses the CONNECT; a returned function runs after it.
+    """
 
     def __init__(self) -> None:
         self.auths: list[Auth] = []

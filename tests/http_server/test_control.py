@@ -72,10 +72,10 @@ def test_a_request_is_accepted_and_repeated_in_the_response(action: str) -> None
     assert view.calls == [("control", "local", Action(action), None)]
 
 
-@pytest.mark.parametrize("action", ["retry", "cancel"])
-def test_a_file_is_named_by_its_id(action: str) -> None:
+@pytest.mark.parametrize(("name", "action"), [("retry", "retry"), ("postpone", "postpone"), ("cancel", "postpone")])
+def test_a_file_is_named_by_its_id(name: str, action: str) -> None:
     view = controllable()
-    found = ask(f"/control/local/{action}?file=a%2Fb%20c%26.pdf", view=view)
+    found = ask(f"/control/local/{name}?file=a%2Fb%20c%26.pdf", view=view)
     assert told(found) == {"pipeline_id": "local", "action": action, "file": "a/b c&.pdf"}
     assert view.calls == [("control", "local", Action(action), "a/b c&.pdf")]
 
@@ -84,7 +84,7 @@ def test_a_file_is_named_by_its_id(action: str) -> None:
     ("target", "error"),
     [
         ("/control/local/retry", "retry is about one file: expected ?file= with its id"),
-        ("/control/local/cancel?file=", "cancel is about one file: expected ?file= with its id"),
+        ("/control/local/cancel?file=", "postpone is about one file: expected ?file= with its id"),
         ("/control/local/pause?file=a", "pause is about the whole pipeline: expected no file"),
         ("/control/local/retry?files=a", "unknown parameter 'files': expected file or count"),
         ("/control/local/check?count=3", "check takes no count: expected no count"),

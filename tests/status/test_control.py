@@ -18,7 +18,7 @@ def refused(ask: Callable[[], None]) -> str:
     return str(caught.value)
 
 
-def test_a_pause_holds_from_the_call_on_and_pausing_again_changes_nothing() -> None:
+def test_a_pause_takes_effect_at_once_and_repeating_it_changes_nothing() -> None:
     control = Control()
     control.ask(Action.PAUSE)
     since = control.paused_since
@@ -29,14 +29,14 @@ def test_a_pause_holds_from_the_call_on_and_pausing_again_changes_nothing() -> N
     assert (control.paused, control.paused_since) == (False, None)
 
 
-def test_requests_are_taken_once_in_the_order_they_were_made_and_asking_twice_is_asking_once() -> None:
+def test_requests_are_taken_once_in_order_and_without_duplicates() -> None:
     control = Control()
-    for action, file_id in [(Action.CHECK, None), (Action.RETRY, "a"), (Action.CANCEL, "a"), (Action.RETRY, "a")]:
+    for action, file_id in [(Action.CHECK, None), (Action.RETRY, "a"), (Action.POSTPONE, "a"), (Action.RETRY, "a")]:
         control.ask(action, file_id)
     assert control.take() == [
         ControlRequest(Action.CHECK),
         ControlRequest(Action.RETRY, "a"),
-        ControlRequest(Action.CANCEL, "a"),
+        ControlRequest(Action.POSTPONE, "a"),
     ]
     assert control.take() == []
 
@@ -52,17 +52,17 @@ def test_a_check_of_a_paused_pipeline_is_refused() -> None:
 def test_an_action_that_needs_a_file_is_refused_without_and_any_other_with_one() -> None:
     control = Control()
     assert refused(lambda: control.ask(Action.RETRY)) == "retry needs the id of a file"
-    assert refused(lambda: control.ask(Action.CANCEL, "")) == "cancel needs the id of a file"
-    assert refused(lambda: control.ask(Action.PAUSE, "a")) == "pause is about the whole pipeline, not about a file"
+    assert refused(lambda: control.ask(Action.POSTPONE, "")) == "postpone needs the id of a file"
+    assert refused(lambda: control.ask(Action.PAUSE, "a")) == "pause is about the whole pipeline: expected no file"
 
 
-def test_a_pipeline_that_can_do_little_says_what() -> None:
+def test_the_error_lists_the_possible_actions() -> None:
     control = Control([Action.RESUME, Action.PAUSE])
     message = refused(lambda: control.ask(Action.CHECK))
-    assert message == "check is not something this pipeline does: it knows pause, resume"
+    assert message == "this pipeline can't do check; it can do: pause, resume"
 
 
-def test_the_pipeline_decides_and_is_woken_by_what_is_granted_only() -> None:
+def test_the_pipeline_can_refuse_and_is_woken_only_by_accepted_requests() -> None:
     control = Control()
     woken: list[None] = []
     control.attend(lambda asked: "no file x" if asked.file_id == "x" else None, lambda: woken.append(None))
@@ -73,17 +73,17 @@ def test_the_pipeline_decides_and_is_woken_by_what_is_granted_only() -> None:
     assert len(woken) == 2
 
 
-def test_what_waits_is_bounded() -> None:
+def test_the_queue_of_requests_is_bounded() -> None:
     control = Control()
     for number in range(MAX_WAITING):
         control.ask(Action.RETRY, str(number))
-    control.ask(Action.RETRY, "0")  # waits already
+    control.ask(Action.RETRY, "0")  # is queued already
     assert f"{MAX_WAITING} requests wait already" in refused(lambda: control.ask(Action.CHECK))
     assert len(control.take()) == MAX_WAITING
     control.ask(Action.CHECK)
 
 
-def test_nothing_can_be_asked_of_a_pipeline_that_has_ended() -> None:
+def test_an_ended_pipeline_refuses_every_request() -> None:
     control = Control()
     control.ask(Action.PAUSE)
     control.ask(Action.RETRY, "a")
@@ -95,7 +95,7 @@ def test_nothing_can_be_asked_of_a_pipeline_that_has_ended() -> None:
         assert refused(lambda: control.ask(action, file_id)) == "the pipeline has ended"  # noqa: B023
 
 
-def test_many_threads_can_ask_at_once_and_nothing_is_lost() -> None:
+def test_requests_of_many_threads_are_not_lost() -> None:
     control = Control()
     taken: list[ControlRequest] = []
 
@@ -112,7 +112,7 @@ def test_many_threads_can_ask_at_once_and_nothing_is_lost() -> None:
     assert len(taken) == len(set(taken)) == 800
 
 
-def test_servers_find_it_through_the_status() -> None:
+def test_servers_find_the_control_through_the_status() -> None:
     status = PipelineStatus("other", f"control-{id(object())}")
     assert status.control is None
     status.control = control = Control([Action.PAUSE])
@@ -120,7 +120,7 @@ def test_servers_find_it_through_the_status() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(Action), st.sampled_from([None, "a", "b"]))))
-def test_whatever_is_asked_the_last_word_on_the_pause_counts_and_the_rest_is_taken_once(
+def test_the_last_pause_or_resume_counts_and_other_requests_are_taken_once(
     asked: list[tuple[Action, str | None]],
 ) -> None:
     control = Control()
@@ -137,3 +137,11 @@ def test_whatever_is_asked_the_last_word_on_the_pause_counts_and_the_rest_is_tak
             expected[ControlRequest(action, file_id)] = None
     assert control.paused is paused
     assert control.take() == list(expected)
+
+
+def test_cancel_is_another_name_for_postpone() -> None:
+    assert Action("cancel") is Action.POSTPONE
+    assert Action.CANCEL.value == "postpone"
+    assert Action.parse("cancel") is Action.POSTPONE
+    assert Action.parse("stop") is None
+    assert "cancel" not in [*Action]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rag_pipeline.cli.demo.script import DURATION_SECONDS, hour
-from rag_pipeline.cli.demo.steps import ScriptStep, perform
+from rag_pipeline.cli.demo.steps import DemoStep, perform
 from rag_pipeline.common.env import reject
 from rag_pipeline.status.pipeline import PipelineStatus
 
@@ -32,7 +32,7 @@ class DemoPipeline:
     """
 
     def __init__(
-        self, status: PipelineStatus, *, speed: float = DEFAULT_SPEED, steps: Sequence[ScriptStep] | None = None
+        self, status: PipelineStatus, *, speed: float = DEFAULT_SPEED, steps: Sequence[DemoStep] | None = None
     ) -> None:
         if not speed > 0 or math.isnan(speed):
             reject("speed", speed, "a number above 0")

@@ -13,17 +13,17 @@ from itertools import islice
 
 from rag_pipeline.cli.demo.documents import document, documents
 from rag_pipeline.cli.demo.steps import (
-    Action,
     CheckBegins,
     Complete,
     Delete,
     DemoDocument,
+    DemoStep,
     Fail,
     Idle,
     Progress,
-    ScriptStep,
     Skip,
     Start,
+    StepAction,
     Update,
 )
 
@@ -38,7 +38,7 @@ SEED = 8003
 Outcome = Fail | Skip | None
 
 
-def hour(seed: int = SEED) -> list[ScriptStep]:
+def hour(seed: int = SEED) -> list[DemoStep]:
     """Return the steps in order of time; every started file ends, and the last step is idle."""
     return _Hour(random.Random(seed)).build()
 
@@ -46,10 +46,10 @@ def hour(seed: int = SEED) -> list[ScriptStep]:
 class _Hour:
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._steps: list[ScriptStep] = []
+        self._steps: list[DemoStep] = []
         self._new = documents(rng)
 
-    def build(self) -> list[ScriptStep]:
+    def build(self) -> list[DemoStep]:
         self._add(0, Update({"status": "initializing", "files_queued": None, "message": None}))
         first = [*self._problem_files(), *((file, None) for file in islice(self._new, 36))]
         self._rng.shuffle(first)
@@ -165,5 +165,5 @@ class _Hour:
             self._add(at + seconds * part / parts, Progress(file, stage, round(part / parts, 3)))
         return at + seconds * ((parts // 2) / parts if breaks else 1)
 
-    def _add(self, at: float, action: Action) -> None:
-        self._steps.append(ScriptStep(round(at, 3), action))
+    def _add(self, at: float, action: StepAction) -> None:
+        self._steps.append(DemoStep(round(at, 3), action))

@@ -81,17 +81,17 @@ class Delete(NamedTuple):
     file: DemoDocument
 
 
-Action = Update | CheckBegins | Idle | Start | Progress | Complete | Fail | Skip | Delete
+StepAction = Update | CheckBegins | Idle | Start | Progress | Complete | Fail | Skip | Delete
 
 
-class ScriptStep(NamedTuple):
+class DemoStep(NamedTuple):
     """An action and its time, in seconds since the start of the script."""
 
     at: float
-    action: Action
+    action: StepAction
 
 
-def perform(action: Action, status: PipelineStatus, real_seconds: Callable[[float], float], speed: float) -> None:
+def perform(action: StepAction, status: PipelineStatus, real_seconds: Callable[[float], float], speed: float) -> None:
     """Make the call on ``status``; ``real_seconds`` converts a script time to real seconds from now."""
     match action:
         case Update(fields):

@@ -62,7 +62,7 @@ class ControlHandler:
         name = (row and row.name) or unreported or file_id
         if action is Action.RETRY and not self._may_retry(file_id, row):
             return f"{name} has not failed"
-        if action is Action.CANCEL and not has_job:
+        if action is Action.POSTPONE and not has_job:
             return f"{name} is neither in flight nor queued"
         return None
 

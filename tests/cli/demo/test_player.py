@@ -10,7 +10,7 @@ import pytest
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.cli.demo import DemoPipeline, hour
-from rag_pipeline.cli.demo.steps import CheckBegins, Complete, DemoDocument, Fail, Idle, ScriptStep, Skip, Start, Update
+from rag_pipeline.cli.demo.steps import CheckBegins, Complete, DemoDocument, DemoStep, Fail, Idle, Skip, Start, Update
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.status.pipeline import core_of
 from tests.support.waiting import wait_until
@@ -51,7 +51,7 @@ def test_files_that_fail_in_the_outage_succeed_at_the_second_attempt() -> None:
 
 def test_times_are_divided_by_the_speed() -> None:
     never = Never()
-    steps = [ScriptStep(at, Update({"status": "running"})) for at in (0.0, 1000.0, 3000.0)]
+    steps = [DemoStep(at, Update({"status": "running"})) for at in (0.0, 1000.0, 3000.0)]
     DemoPipeline(PipelineStatus(), speed=10, steps=steps).run(never)
     assert never.waits == pytest.approx([0, 100, 300, 360], abs=30)
 
@@ -59,7 +59,7 @@ def test_times_are_divided_by_the_speed() -> None:
 def test_the_next_check_comes_at_the_announced_time() -> None:
     status = PipelineStatus("google_drive")
     stop = threading.Event()
-    steps = [ScriptStep(0, Idle(next_check_at=600, interval=600)), ScriptStep(600, CheckBegins())]
+    steps = [DemoStep(0, Idle(next_check_at=600, interval=600)), DemoStep(600, CheckBegins())]
     thread = threading.Thread(target=DemoPipeline(status, speed=2000, steps=steps).run, args=(stop,))
     before = time.time()
     thread.start()
@@ -92,9 +92,9 @@ def test_a_loop_starts_the_script_over() -> None:
 
     status = PipelineStatus("google_drive")
     steps = [
-        ScriptStep(0, Update({"status": "running"})),
-        ScriptStep(1, Start(_file())),
-        ScriptStep(2, Complete(_file(), {})),
+        DemoStep(0, Update({"status": "running"})),
+        DemoStep(1, Start(_file())),
+        DemoStep(2, Complete(_file(), {})),
     ]
     assert not DemoPipeline(status, speed=math.inf, steps=steps).run(StopAfter(), loop=True)
     assert core_of(status).snapshot().attempts.total_processed == 2

@@ -9,7 +9,6 @@ import pytest
 
 from rag_pipeline import PipelineStatus
 from rag_pipeline.cli.demo.steps import (
-    Action,
     CheckBegins,
     Complete,
     Delete,
@@ -19,6 +18,7 @@ from rag_pipeline.cli.demo.steps import (
     Progress,
     Skip,
     Start,
+    StepAction,
     Update,
     perform,
 )
@@ -32,7 +32,7 @@ def status() -> PipelineStatus:
     return PipelineStatus("google_drive", "steps-test")
 
 
-def play(status: PipelineStatus, *actions: Action) -> None:
+def play(status: PipelineStatus, *actions: StepAction) -> None:
     for action in actions:
         perform(action, status, lambda at: at / 10, speed=10)
 

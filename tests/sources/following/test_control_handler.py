@@ -294,8 +294,8 @@ def test_a_refused_retry_gives_a_one_line_reason(tmp_path: Path) -> None:
         assert refused(run, Action.RETRY, "a") == "report.txt has not failed"
         assert refused(run, Action.RETRY, "c") == "c.txt has not failed"
         assert refused(run, Action.RETRY, "x") == "no file with the id 'x' is known"
-        assert refused(run, Action.CANCEL, "x") == "no file with the id 'x' is known"
-        assert refused(run, Action.CANCEL, "a") == "report.txt is neither in flight nor queued"
+        assert refused(run, Action.POSTPONE, "x") == "no file with the id 'x' is known"
+        assert refused(run, Action.POSTPONE, "a") == "report.txt is neither in flight nor queued"
 
 
 # -- cancel ------------------------------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ def test_a_refused_retry_gives_a_one_line_reason(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_cancelled_file_stops_at_once_and_comes_last_as_another_attempt(held: Following) -> None:
-    held.ask(Action.CANCEL, "a")
+    held.ask(Action.POSTPONE, "a")
     held.wait(lambda: held.in_flight().get("a") == ("waiting", 1) and "b" in held.in_flight())
     # Each file is counted once: "a" is in flight, "c" and "d" are queued.
     held.wait(lambda: (held.state()["files_in_flight"], held.state()["files_queued"]) == (2, 2))
@@ -325,7 +325,7 @@ def test_a_put_back_file_that_waits_for_stability_is_in_flight_and_not_queued(he
 
 
 def test_a_cancelled_queued_file_stays_last_over_further_scans(held: Following) -> None:
-    held.ask(Action.CANCEL, "b")
+    held.ask(Action.POSTPONE, "b")
     held.source.write("e", "text of e")
     held.wait(lambda: held.state()["files_queued"] == 4)
     held.wait_scan()
@@ -335,7 +335,7 @@ def test_a_cancelled_queued_file_stays_last_over_further_scans(held: Following) 
 
 
 def test_a_cancelled_file_that_is_then_deleted_leaves_the_flight(held: Following) -> None:
-    held.ask(Action.CANCEL, "a")
+    held.ask(Action.POSTPONE, "a")
     held.wait(lambda: held.in_flight().get("a") == ("waiting", 1))
     held.source.remove("a")
     held.wait_scan()
@@ -346,7 +346,7 @@ def test_a_cancelled_file_that_is_then_deleted_leaves_the_flight(held: Following
 
 def test_a_cancelled_file_does_not_start_during_a_pause(held: Following) -> None:
     held.ask(Action.PAUSE)
-    held.ask(Action.CANCEL, "a")
+    held.ask(Action.POSTPONE, "a")
     held.wait(lambda: held.in_flight() == {"a": ("waiting", 1)} and held.pipeline._pool.busy == 0)
     held.source.hold.set()
     held.ask(Action.RESUME)
@@ -363,7 +363,7 @@ def test_a_file_can_be_cancelled_in_every_stage(tmp_path: Path, stage: str) -> N
 
         def cancel_once() -> None:
             run.test.embedder.before = lambda: None
-            run.ask(Action.CANCEL, "a")
+            run.ask(Action.POSTPONE, "a")
             run.wait(lambda: run.pipeline._pool.is_cancelled("a"))
 
         if stage == "extracting":
@@ -373,7 +373,7 @@ def test_a_file_can_be_cancelled_in_every_stage(tmp_path: Path, stage: str) -> N
         run.thread.start()
         if stage == "extracting":
             assert run.test.extractor.holding.wait(20)
-            run.ask(Action.CANCEL, "a")
+            run.ask(Action.POSTPONE, "a")
             run.wait(lambda: run.in_flight().get("a") == ("waiting", 1))
             run.test.extractor.hold.set()
         run.wait_idle(processed=2)
@@ -387,7 +387,7 @@ def test_the_only_file_of_a_single_pass_can_be_cancelled(tmp_path: Path) -> None
         run.source.hold.clear()
         run.thread.start()
         run.wait_held()
-        run.ask(Action.CANCEL, "a")
+        run.ask(Action.POSTPONE, "a")
         run.wait(lambda: run.in_flight().get("a", ("", 0))[1] == 2)
         run.source.hold.set()
         run.thread.join(20)
@@ -395,7 +395,7 @@ def test_the_only_file_of_a_single_pass_can_be_cancelled(tmp_path: Path) -> None
 
 
 def test_a_cancelled_file_survives_a_stop(held: Following, tmp_path: Path) -> None:
-    held.ask(Action.CANCEL, "a")
+    held.ask(Action.POSTPONE, "a")
     held.wait(lambda: held.in_flight().get("a") == ("waiting", 1))
     held.end()
     with following(tmp_path, held.store, start=False) as again:
@@ -413,8 +413,8 @@ def test_requests_do_not_wait_for_a_pipeline_that_is_planning(held: Following) -
 
     def ask() -> None:
         held.ask(Action.PAUSE)
-        held.ask(Action.CANCEL, "a")
-        held.ask(Action.CANCEL, "b")
+        held.ask(Action.POSTPONE, "a")
+        held.ask(Action.POSTPONE, "b")
         asked.set()
 
     with held.pipeline._pool.lock:
@@ -437,7 +437,7 @@ STEPS = st.one_of(
     st.tuples(st.just("corrupt"), KEYS),
     st.tuples(st.just("breaks"), KEYS),
     st.tuples(st.just("mended"), KEYS),
-    st.tuples(st.sampled_from([Action.RETRY, Action.CANCEL]), KEYS),
+    st.tuples(st.sampled_from([Action.RETRY, Action.POSTPONE]), KEYS),
     st.tuples(st.sampled_from([Action.PAUSE, Action.RESUME, Action.CHECK]), st.none()),
     st.tuples(st.sampled_from(["hold", "go", "down", "up", "busy", "scan"]), st.none()),
 )
