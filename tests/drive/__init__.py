@@ -1,4 +1,4 @@
-"""A Google Drive for tests: real HTTP on loopback, checked against the discovery document of Drive v3.
+"""A fake Google Drive for tests: real HTTP on loopback, checked against the discovery document of Drive v3.
 
 ::
 
@@ -9,9 +9,9 @@
         ...
         assert server.requests.count("media") == 1
 
-At the end of the block the test fails if a request was not one that Drive v3 knows (``server.violations``: unknown
-paths, parameters, values, names in ``fields``, methods that read-only access does not cover), or if an answer was not
-of the document's schemas. A test of a bad request empties the list: ``server.violations.clear()``.
+At the end of the block the test fails if a request was invalid for Drive v3 (``server.violations``: unknown paths,
+parameters, values, names in ``fields``, methods that read-only access does not cover), or if a response did not match
+the document's schemas. A test of an invalid request empties the list: ``server.violations.clear()``.
 
 Credentials
     ``server.service_account()``
@@ -21,21 +21,21 @@ Credentials
     ``server.authorized_user()``
         the JSON of a person's stored grant, with a refresh token
     ``server.access_token()``
-        a good access token, for requests of one's own
+        a valid access token, for the test's own requests
     ``server.grants``
         ``lifetime_seconds`` (3600) of new access tokens; ``expire_access_tokens()``; ``revoke()``: every refresh token
         and the service account get ``invalid_grant``; ``restore()`` the account; ``consent``: ``"granted"``,
-        ``"denied"`` or ``"wrong state"``; ``refused``: why requests were refused, a list
-    The consent page ``{url}/consent`` redirects at once to a loopback ``redirect_uri``; it wants PKCE (S256), a
-    ``state``, ``access_type=offline`` and the scope ``drive.readonly`` and no other.
+        ``"denied"`` or ``"wrong state"``; ``refused``: the reasons of refused requests, a list
+    The consent page ``{url}/consent`` redirects at once to a loopback ``redirect_uri``. It requires PKCE (S256), a
+    ``state``, ``access_type=offline`` and only the scope ``drive.readonly``.
 
-The model, ``server.drive``: each method may be called from any thread, and is seen by the next request
+The model, ``server.drive``: all methods are safe under threads and take effect with the next request
     ``root_id``; ``add_folder(name, parent)``, ``add_file(name, content, parent, mime_type=, can_download=, abusive=)``,
     ``add_doc(name, text, parent, kind=, exports=, can_download=)``, ``add_shortcut(name, target, parent)``,
     ``add_drive(name)``: the id of a shared drive is that of its root folder.
-    A parent of ``SHARED_WITH_ME`` makes it someone else's, shared with the principal directly, and so without visible
-    parents; ``ELSEWHERE``: someone else's, not shared.
-    ``content``: bytes, text, or ``Generated(size, seed)``: printable lines that are made while they are served.
+    The parent ``SHARED_WITH_ME`` means: owned by someone else and shared with the account directly, so without visible
+    parents. ``ELSEWHERE`` means: owned by someone else and not shared.
+    ``content``: bytes, text, or ``Generated(size, seed)``: printable lines generated while they are served.
     ``kind``: ``"document"``, ``"spreadsheet"``, ``"presentation"``, ``"drawing"``, or ``"form"``, ``"site"``,
     ``"map"``, which have no exports. Exports of a document: Markdown, plain text, HTML, DOCX, PDF; of a sheet: XLSX,
     CSV, PDF; of slides: PDF, plain text; ``exports={mime: content}`` adds and replaces. A Doc has no md5 and no head
@@ -43,64 +43,63 @@ The model, ``server.drive``: each method may be called from any thread, and is s
     ``rename(id, name)``, ``move(id, parent)``, ``add_parent(id, parent)`` and ``remove_parent(id, parent)`` (legacy:
     more than one), ``set_content(id, content)``, ``set_text(id, text)`` (of a Doc), ``touch(id)`` (a new version and
     date, same content), ``retarget(id, target)``, ``trash(id)``, ``untrash(id)``, ``delete(id)``, ``revoke(id)`` and
-    ``grant(id)`` (access of the principal; also to a shared drive), ``set_download(id, allowed)``,
+    ``grant(id)`` (the account's access, also to a shared drive), ``set_download(id, allowed)``,
     ``rename_drive(id, name)``
     ``item(id)``
-        what Drive has: ``.content_bytes(start, end)``, ``.md5``, ``.size``, ``.version``, ``.name``, ``.exports``, …
+        an item: ``.content_bytes(start, end)``, ``.md5``, ``.size``, ``.version``, ``.name``, ``.exports``, …
     ``below(folder_id)``
-        ids of all that are no folders and no shortcuts, and that the principal can see below the folder, not trashed,
-        shortcuts followed: what a pipeline over the folder should know
+        ids of all visible, untrashed files below the folder, with shortcuts followed: what a pipeline should store
 
-What Drive may do or not, so that a client must cope with both: attributes of ``server.behaviour``
+Behaviour in which Drive may vary, so that a client must handle both: attributes of ``server.behaviour``
     ``entries_for_descendants`` (False)
-        False: a folder that is trashed, deleted, or that access is lost to, has one entry in the changes; children's
-        ``trashed`` turns true without one. True: each below it has one too
+        False: a folder that is trashed, deleted or no longer shared has one entry in the changes, and the ``trashed``
+        of its children changes without one. True: each descendant has one too
     ``user_feed_has_drives`` (False)
-        False: items of shared drives are in their drive's feed only
+        False: items of shared drives are only in their drive's log
     ``short_pages`` (False)
-        True: pages have fewer entries than asked for, some none at all
+        True: pages have fewer entries than requested, some none at all
     ``or_queries_miss`` (False)
         True: a query for several parents at once finds nothing (Drive has done this)
     ``or_queries_miss_share`` (0.0)
-        with this probability each of several parents in one query is as if it were empty, at random, on all pages of
-        that query, and with ``incompleteSearch`` false (Drive has done this, too)
+        with this probability, each of several parents in one query seems empty, at random, on all pages of that query,
+        and with ``incompleteSearch`` false (Drive has done this too)
     ``unlisted`` (empty)
-        ids that are in no list, though ``files.get`` has them
+        ids that are never listed, although ``files.get`` returns them
     ``missing_parent_is_404`` (True)
-        a query for the children of a folder that is not there, or not visible, is 404, else an empty list
+        a query for the children of a missing or invisible folder is a 404, else an empty list
     ``gone_status`` (410)
-        or 400: what a page token that is no longer accepted is answered with
+        or 400: the status for an expired page token
     ``gzip_media`` (False)
-        True: text is compressed on the way where the client accepts gzip and asks for no range
+        True: text is compressed if the client accepts gzip and requests no range
     ``ignore_ranges`` (False)
-        True: ``Range`` is answered with 200 and everything
+        True: ``Range`` is answered with 200 and the whole content
     ``redirect_exports`` (False)
         True: an export link redirects to another host name, which must not see the token
     ``export_limit_bytes`` (10 MiB)
-        over which ``files.export`` is refused and the export links work
+        above this size, ``files.export`` is refused, and only the export links work
     ``incomplete_searches`` (0)
-        so many of the next ``files.list`` leave files out and say ``incompleteSearch``
+        the number of coming ``files.list`` that leave files out and set ``incompleteSearch``
     ``server.expire_change_tokens()``, ``server.expire_list_tokens()``
-        all page tokens given out so far are gone
+        expire all page tokens issued so far
 
 Faults, ``server.faults`` (see ``faults.py``)
     ``add(fault, operation=None, *, file=None, times=1, after=0) -> Planned``
-        meets requests of that operation, None: any but ``token`` and ``consent``; about that file id, None: any;
-        ``times=None``: until ``clear()``; ``planned.hits``
+        applies to requests of that operation (None: any except ``token`` and ``consent``) about that file id (None:
+        any); ``times=None``: until ``clear()``; ``planned.hits``
     Operations: ``files.list``, ``files.get``, ``media`` (``alt=media``), ``files.export``, ``export_link``,
     ``export_content`` (behind a redirect), ``changes.list``, ``changes.getStartPageToken``, ``drives.get``,
     ``drives.list``, ``about.get``, ``token``, ``consent``
     ``error(status, reason, retry_after=)``, ``too_many(retry_after=)``, ``unauthorized()``,
-    ``server_error(status=503)``, ``page_token_gone()``, ``cut_headers(late=)`` (late: http.client takes what came for
-    a whole answer without a body), ``cut_body(after=)``, ``stall(after=)`` (until ``faults.release()`` or the end),
-    ``corrupt()`` (same length, other bytes), ``truncate(by=)`` (a whole answer, too short), ``slow(seconds)``
+    ``server_error(status=503)``, ``page_token_gone()``, ``cut_headers(late=)`` (late: http.client takes it for a
+    complete response without a body), ``cut_body(after=)``, ``stall(after=)`` (until ``faults.release()`` or the end),
+    ``corrupt()`` (same length, other bytes), ``truncate(by=)`` (complete, but too short), ``slow(seconds)``
     ``random(rate, seed, operations=None, *, refusal_rate=0.0)``
-        from now on every request of the API fails with that probability, by a fault that a retry cures, and with
-        ``refusal_rate`` some in a row are refused for a reason that is no file's; ``stop_random()``, ``random_hits``,
-        ``refusals``
+        from now on, every API request fails with that probability, by a fault that a retry cures, and with
+        ``refusal_rate`` several in a row are refused for a reason that does not concern a file; ``stop_random()``,
+        ``random_hits``, ``refusals``
 
-What was asked, ``server.requests``
-    a list of ``Request`` (operation, method, path, query, headers, status, bytes_in, bytes_out, fault) with
+The log of requests, ``server.requests``
+    a list of ``LoggedRequest`` (operation, method, path, query, headers, status, bytes_in, bytes_out, fault) with
     ``count(operation=None)``, ``bytes_out(operation=None)``, ``operations()``, ``clear()``
 """
 

@@ -1,4 +1,4 @@
-"""The methods of Drive v3 that are modelled, and the links that they give out: each from a call to an answer."""
+"""The modelled methods of Drive v3, and the links that they return."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from tests.drive import answers, resources, schemas
-from tests.drive.answers import Answer
+from tests.drive import resources, responses, schemas
+from tests.drive.api_errors import ApiError, ViolationError, file_not_found, invalid
+from tests.drive.change_log import ChangeLog
 from tests.drive.content import Content
 from tests.drive.discovery import Call
 from tests.drive.documents import EXTENSIONS
-from tests.drive.feeds import Feed
 from tests.drive.fields import cut_down, mask_for
 from tests.drive.items import Item
 from tests.drive.listing import PARAMETERS as LIST_PARAMETERS
 from tests.drive.listing import Listings
-from tests.drive.refusals import RefusalError, ViolationError, file_not_found, invalid
 from tests.drive.resources import Json
+from tests.drive.responses import HttpResponse
 from tests.drive.tree import Tree
 
 DRIVE_PARAMETERS = frozenset({"driveId", "supportsAllDrives"})
 
 
 class Method(NamedTuple):
-    """How a method is answered, and the parameters of it that are modelled."""
+    """A modelled method: its implementation and its modelled parameters."""
 
     answer: Callable[[Mapping[str, Any]], Json]
     parameters: frozenset[str] = frozenset()
 
 
 class Api:
-    """Answers calls; whoever calls holds the tree's lock."""
+    """Answers calls; the caller holds the tree's lock."""
 
     def __init__(self, tree: Tree, url: str) -> None:
         self.listings = Listings(tree)
@@ -55,8 +55,8 @@ class Api:
             "files.list": Method(lambda given: self.listings.page(given, self._url), LIST_PARAMETERS),
         }
 
-    def answer(self, call: Call, headers: Mapping[str, str]) -> Answer:
-        """Return the answer to a call, or raise RefusalError."""
+    def answer(self, call: Call, headers: Mapping[str, str]) -> HttpResponse:
+        """Return the response to a call, or raise ApiError."""
         if call.method.name == "files.export":
             return self._export(call.given)
         if call.media:
@@ -65,7 +65,7 @@ class Api:
         mask = mask_for(call.method.schema, call.given.get("fields"))
         made = self.methods[call.method.name].answer(call.given)
         schemas.check(call.method.schema, made)
-        return answers.of_json(cut_down(made, mask))
+        return responses.of_json(cut_down(made, mask))
 
     # What is known of files and drives
 
@@ -84,7 +84,7 @@ class Api:
     def _drive(self, given: Mapping[str, Any]) -> Json:
         drive_id = given["driveId"]
         if drive_id not in self._tree.drives or not self._tree.can_see(self._tree.items.get(drive_id)):
-            raise RefusalError(404, "notFound", f"Shared drive not found: {drive_id}", location="driveId")
+            raise ApiError(404, "notFound", f"Shared drive not found: {drive_id}", location="driveId")
         return resources.drive(self._tree.drives[drive_id])
 
     def _drives(self, given: Mapping[str, Any]) -> Json:
@@ -125,7 +125,7 @@ class Api:
         mine = change.get("file", {}).get("ownedByMe", True)
         return bool(mine or not given["restrictToMyDrive"])
 
-    def _feed(self, given: Mapping[str, Any]) -> Feed:
+    def _feed(self, given: Mapping[str, Any]) -> ChangeLog:
         if "driveId" not in given:
             return self._tree.user_feed
         if not given["supportsAllDrives"]:
@@ -135,34 +135,34 @@ class Api:
 
     # Content
 
-    def _media(self, given: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
+    def _media(self, given: Mapping[str, Any], headers: Mapping[str, str]) -> HttpResponse:
         item = self._visible(given)
         if item.content is None:
-            raise RefusalError(403, "fileNotDownloadable", location="alt")
+            raise ApiError(403, "fileNotDownloadable", location="alt")
         if not item.can_download:
-            raise RefusalError(403, "cannotDownloadFile")
+            raise ApiError(403, "cannotDownloadFile")
         if item.abusive and not (given["acknowledgeAbuse"] and item.mine):
-            raise RefusalError(403, "cannotDownloadAbusiveFile")
+            raise ApiError(403, "cannotDownloadAbusiveFile")
         ranged = None if self._tree.behaviour.ignore_ranges else headers.get("range")
-        answer = answers.media(item.content, item.mime_type, ranged)
+        answer = responses.media(item.content, item.mime_type, ranged)
         squeezed = self._tree.behaviour.gzip_media and item.mime_type.startswith("text/") and answer.status == 200
-        return answers.compressed(answer) if squeezed and "gzip" in headers.get("accept-encoding", "") else answer
+        return responses.compressed(answer) if squeezed and "gzip" in headers.get("accept-encoding", "") else answer
 
-    def _export(self, given: Mapping[str, Any]) -> Answer:
+    def _export(self, given: Mapping[str, Any]) -> HttpResponse:
         item = self._visible(given)
         if not item.is_google or item.is_folder or item.is_shortcut:
-            raise RefusalError(403, "fileNotExportable")
+            raise ApiError(403, "fileNotExportable")
         if not item.can_download:
-            raise RefusalError(403, "cannotExportFile")
+            raise ApiError(403, "cannotExportFile")
         content = item.exports.get(given["mimeType"])
         if content is None:
-            raise RefusalError(400, "badRequest", "The requested conversion is not supported.", location="convertTo")
+            raise ApiError(400, "badRequest", "The requested conversion is not supported.", location="convertTo")
         if content.size > self._tree.behaviour.export_limit_bytes:
-            raise RefusalError(403, "exportSizeLimitExceeded")
+            raise ApiError(403, "exportSizeLimitExceeded")
         return _streamed(content, given["mimeType"])
 
-    def export_link(self, query: Mapping[str, str], link_host: str) -> Answer:
-        """Return what is behind an export link: the export, of any size, or a redirect to where it is."""
+    def export_link(self, query: Mapping[str, str], link_host: str) -> HttpResponse:
+        """Return the export behind a link, of any size, or a redirect to it."""
         item = self._visible({"fileId": query.get("id", "")})
         wanted = query.get("exportFormat")
         for mime_type, content in item.exports.items():
@@ -171,16 +171,16 @@ class Api:
                     return _streamed(content, mime_type)
                 key = secrets.token_urlsafe(16)
                 self._links[key] = f"{item.id} {mime_type}"
-                return answers.redirected(f"{link_host}/docs/content?key={key}")
-        raise RefusalError(400, "badRequest", f"no export to {wanted!r}")
+                return responses.redirected(f"{link_host}/docs/content?key={key}")
+        raise ApiError(400, "badRequest", f"no export to {wanted!r}")
 
-    def linked(self, key: str) -> Answer:
-        """Return the export that a redirect led to; the key is all that is needed, once."""
+    def linked(self, key: str) -> HttpResponse:
+        """Return the export that a redirect led to; the key works once, without a token."""
         item_id, _, mime_type = self._links.pop(key, "").partition(" ")
         if item_id not in self._tree.items:
             raise file_not_found(item_id)
         return _streamed(self._tree.items[item_id].exports[mime_type], mime_type)
 
 
-def _streamed(content: Content, mime_type: str) -> Answer:
-    return Answer(200, {"Content-Type": mime_type}, content, 0, content.size, chunked=True)
+def _streamed(content: Content, mime_type: str) -> HttpResponse:
+    return HttpResponse(200, {"Content-Type": mime_type}, content, 0, content.size, chunked=True)

@@ -1,4 +1,4 @@
-"""A Drive for a test, and what asks it."""
+"""Fixtures: a fake Drive, and a client for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.drive.asking import Asker
+from tests.drive.client import DriveClient
 from tests.drive.server import DriveServer
 
 
@@ -17,7 +17,7 @@ def server() -> Iterator[DriveServer]:
 
 
 @pytest.fixture
-def asker(server: DriveServer) -> Iterator[Asker]:
-    made = Asker(server)
+def asker(server: DriveServer) -> Iterator[DriveClient]:
+    made = DriveClient(server)
     with made.session:
         yield made

@@ -1,4 +1,4 @@
-"""What files are made of: bytes that are held, and bytes that are made while they are served."""
+"""File contents: bytes in memory, and bytes generated while they are served."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ WORDS = ("falcon", "harbour", "lantern", "meadow", "orchid", "pebble", "quarry",
 
 
 class Content(Protocol):
-    """Bytes of a known size and md5, of which any part can be read."""
+    """Bytes of known size and MD5, of which any range can be read."""
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
+        """Size in bytes."""
 
     @property
     def md5(self) -> str:
-        """Their md5, in hex."""
+        """MD5 in hex."""
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
         """Yield the bytes from ``start`` up to but without ``end``, piece by piece."""
@@ -31,7 +31,7 @@ class Content(Protocol):
 
 @dataclass(frozen=True)
 class Held:
-    """Bytes that are held in memory."""
+    """Bytes in memory."""
 
     data: bytes
     md5: str = field(init=False)
@@ -41,29 +41,29 @@ class Held:
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
+        """Size in bytes."""
         return len(self.data)
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
-        """Yield a part, in pieces that a cut can fall between."""
+        """Yield a range in pieces, so that a cut can fall between them."""
         for at in range(start, end, PIECE_BYTES):
             yield self.data[at : min(at + PIECE_BYTES, end)]
 
 
 @dataclass(frozen=True)
 class Generated:
-    """So many bytes of printable lines, the same for the same seed, of which one block is in memory."""
+    """Printable lines, deterministic for a seed; only one block is in memory."""
 
     size: int
     seed: int = 0
 
     @property
     def md5(self) -> str:
-        """The md5, worked out once: about two seconds for each GB."""
+        """MD5, computed once: about two seconds for each GB."""
         return _md5_of(self)
 
     def read(self, start: int, end: int) -> Iterator[bytes]:
-        """Yield a part, made of the same block over and over."""
+        """Yield a range, which repeats the same block."""
         block = memoryview(_block(self.seed))
         end = min(end, self.size)
         while start < end:
@@ -74,7 +74,7 @@ class Generated:
 
 
 def content_of(content: bytes | str | Content) -> Content:
-    """Return content for what a test has given."""
+    """Return the content for bytes, text or a generator."""
     if isinstance(content, str):
         return Held(content.encode())
     return Held(content) if isinstance(content, bytes) else content

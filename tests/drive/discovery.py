@@ -1,6 +1,6 @@
-"""The discovery document of Drive v3 that google-api-python-client ships, and what it says about a request.
+"""Validates requests against the discovery document of Drive v3 that google-api-python-client ships.
 
-The tests' Drive accepts what this document describes and nothing else, so it can't share a mistake with the client.
+The fake Drive accepts only what this document describes, so it can't share a mistake with the client.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from tests.drive.refusals import ViolationError
+from tests.drive.api_errors import ViolationError
 
 BASE_PATH = "/drive/v3/"
 IGNORED = frozenset({"prettyPrint", "quotaUser", "alt", "fields"})
@@ -21,7 +21,7 @@ IGNORED = frozenset({"prettyPrint", "quotaUser", "alt", "fields"})
 
 
 class Method(NamedTuple):
-    """One method of the API: ``files.get``, its verb, the form of its path, and what the document says of it."""
+    """A method of the API, such as ``files.get``: its verb, path pattern and description."""
 
     name: str
     verb: str
@@ -30,18 +30,18 @@ class Method(NamedTuple):
 
     @property
     def schema(self) -> str | None:
-        """The name of the answer's schema; None: no JSON."""
+        """The name of the response's schema; None if it is not JSON."""
         reference = self.described.get("response", {}).get("$ref")
         return str(reference) if reference else None
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The descriptions of its parameters, with those that every method has."""
+        """The descriptions of its parameters, the common ones included."""
         return {**document()["parameters"], **self.described.get("parameters", {})}
 
 
 class Call(NamedTuple):
-    """A request that the document knows: the method, and its parameters as typed values, defaults filled in."""
+    """A valid request: the method, and its typed parameters with defaults."""
 
     method: Method
     given: Mapping[str, Any]
@@ -67,7 +67,7 @@ def document() -> dict[str, Any]:
 
 @cache
 def methods() -> tuple[Method, ...]:
-    """Return all methods, those whose paths have the fewest parameters first: ``files/trash`` is no file's id."""
+    """Return all methods, paths with the fewest parameters first: ``files/trash`` is not a file id."""
     found = []
     for resource, described in document()["resources"].items():
         for name, method in described["methods"].items():
@@ -77,7 +77,7 @@ def methods() -> tuple[Method, ...]:
 
 
 def call(verb: str, path: str, query: str) -> Call:
-    """Return what is called, or raise ViolationError: no such path, verb, parameter or value."""
+    """Return the call, or raise ViolationError for an unknown path, verb, parameter or value."""
     method, in_path = _method(verb, path)
     parameters = method.parameters
     given = {name: value["default"] for name, value in parameters.items() if "default" in value}
@@ -96,7 +96,7 @@ def call(verb: str, path: str, query: str) -> Call:
 
 
 def check_known(called: Call, modelled: frozenset[str], asked: str) -> None:
-    """Raise ViolationError if a parameter was given that Drive has and the tests' Drive has not."""
+    """Raise ViolationError for a parameter that is not modelled."""
     for name in _query(asked):
         if name not in modelled | IGNORED:
             raise ViolationError(501, "notImplemented", f"{called.method.name}: {name} is not modelled", location=name)

@@ -1,4 +1,4 @@
-"""Docs, Sheets and Slides: their MIME types, what they can be exported to, and the exports of a text."""
+"""Docs, Sheets and Slides: their MIME types and their exports."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def mime_type_of(kind: str) -> str:
 
 
 def exports_of(kind: str, text: str) -> dict[str, Content]:
-    """Return a text in each form that the kind is exported to, by MIME type."""
+    """Return the exports of a text for this kind, by MIME type."""
     return {mime_type: content_of(MAKERS[mime_type](text)) for mime_type in KINDS[kind]}
 
 

@@ -1,4 +1,4 @@
-"""Faults on demand: for the next requests of a kind, or at random with a seed."""
+"""Planned faults for coming requests, and random faults with a seed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.drive.refusals import RefusalError
-from tests.drive.refusals import unauthorized as invalid_credentials
+from tests.drive.api_errors import ApiError
+from tests.drive.api_errors import unauthorized as invalid_credentials
 
 OF_API = frozenset(
     {"files.list", "files.get", "media", "files.export", "export_link", "changes.list", "changes.getStartPageToken"}
@@ -29,10 +29,10 @@ LONGEST_REFUSAL = 20
 
 
 class Fault(NamedTuple):
-    """What goes wrong: an answer that is an error, a connection that ends or stops, or wrong bytes."""
+    """A fault: an error response, a broken or stalled connection, or wrong bytes."""
 
     name: str
-    refusal: RefusalError | None = None
+    refusal: ApiError | None = None
     token_gone: bool = False
     """The answer is what the Drive says of a page token that is gone."""
     delay_seconds: float = 0.0
@@ -48,7 +48,7 @@ class Fault(NamedTuple):
 
 @dataclass
 class Planned:
-    """A fault for coming requests, and how many have met it."""
+    """A fault for coming requests, and how many requests it has hit."""
 
     fault: Fault
     operation: str | None
@@ -58,13 +58,13 @@ class Planned:
     hits: int = field(default=0)
 
     def is_for(self, operation: str, files: frozenset[str]) -> bool:
-        """Whether a request is one of those that it is planned for."""
+        """Whether the fault is planned for this request."""
         meant = operation in OF_API if self.operation is None else operation == self.operation
         return meant and (self.file is None or self.file in files)
 
 
 class Faults:
-    """What is to go wrong; asked once for each request."""
+    """All planned faults; consulted once for each request."""
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -87,14 +87,14 @@ class Faults:
         times: int | None = 1,
         after: int = 0,
     ) -> Planned:
-        """Let so many requests fail – of an operation, about a file – after so many that don't."""
+        """Let ``times`` requests fail, of an operation or about a file, after ``after`` others."""
         planned = Planned(fault, operation, file, times, after)
         with self._lock:
             self._planned.append(planned)
         return planned
 
     def clear(self) -> None:
-        """Plan nothing any more, and let what was stalled go on."""
+        """Remove all planned faults, and release the stalled responses."""
         with self._lock:
             self._planned.clear()
         self.stop_random()
@@ -103,7 +103,7 @@ class Faults:
     def random(
         self, rate: float, seed: int, operations: frozenset[str] | None = None, *, refusal_rate: float = 0.0
     ) -> None:
-        """From now on let each request fail with this probability, in a way that a retry cures.
+        """From now on, let each request fail with this probability, in a way that a retry cures.
 
         With the probability ``refusal_rate`` a request is the first of some that are all refused for one reason, which
         is no file's: only a later look gets further.
@@ -113,23 +113,23 @@ class Faults:
             self._refusal_rate = refusal_rate
 
     def stop_random(self) -> None:
-        """Let nothing fail at random any more."""
+        """Stop the random faults."""
         with self._lock:
             self._random = None
             self._refused = []
 
     def release(self) -> None:
-        """End all stalls that there are."""
+        """Release all stalled responses."""
         self.released.set()
         self.released = threading.Event()
 
     def close(self) -> None:
-        """Let nothing go wrong any more, and nothing stall."""
+        """Remove all faults and release all stalls, for good."""
         self.clear()
         self.released.set()
 
     def met_by(self, operation: str, files: frozenset[str]) -> Fault | None:
-        """Return what is to go wrong with a request; None: nothing."""
+        """Return the fault for a request, None if there is none."""
         with self._lock:
             for planned in self._planned:
                 if planned.is_for(operation, files):
@@ -157,7 +157,7 @@ class Faults:
 def error(status: int, reason: str, retry_after: str | None = None, message: str | None = None) -> Fault:
     """An error of this status and reason; ``retry_after``: seconds or a date, for that header."""
     headers = {"Retry-After": retry_after} if retry_after is not None else None
-    return Fault(f"{status} {reason}", RefusalError(status, reason, message, headers=headers))
+    return Fault(f"{status} {reason}", ApiError(status, reason, message, headers=headers))
 
 
 def too_many(retry_after: str | None = None) -> Fault:
@@ -166,35 +166,35 @@ def too_many(retry_after: str | None = None) -> Fault:
 
 
 def server_error(status: int = 503, retry_after: str | None = None) -> Fault:
-    """A server's error: 500, 502, 503, 504."""
+    """A server error: 500, 502, 503, 504."""
     return error(status, "backendError", retry_after)
 
 
 def unauthorized() -> Fault:
-    """An access token that has expired."""
+    """An expired access token: 401."""
     return Fault("401 authError", invalid_credentials())
 
 
-class _ForeignError(RefusalError):
-    """A refusal that is not in the form of Drive's errors."""
+class _ForeignError(ApiError):
+    """An error response without the form of Drive's errors."""
 
     def body(self) -> dict[str, Any]:
         return {}
 
 
 def foreign(status: int, location: str | None = None) -> Fault:
-    """An answer that something between here and Drive gives; ``location``: where it sends the client on to."""
+    """A response of something in between, such as a proxy; ``location`` makes it a redirect."""
     headers = {"Location": location} if location is not None else None
     return Fault(f"foreign {status}", _ForeignError(status, "foreign", headers=headers))
 
 
 def page_token_gone() -> Fault:
-    """A page token that is not accepted any more."""
+    """An expired page token."""
     return Fault("page token gone", token_gone=True)
 
 
 def cut_headers(late: bool = False) -> Fault:
-    """A connection that ends amid the headers; ``late``: http.client takes what came for an answer without a body."""
+    """A connection that ends amid the headers; ``late``: http.client takes it for a response without a body."""
     sent = b"HTTP/1.1 200 OK\r\nContent-Ty" if late else b"HTTP/1.1 2"
     return Fault(f"cut in headers after {len(sent)}", cut_headers=sent)
 
@@ -205,7 +205,7 @@ def cut_body(after: int = 1) -> Fault:
 
 
 def stall(after: int = 0) -> Fault:
-    """An answer that stops amid the body, with the connection open."""
+    """A response that stops amid the body, with the connection open."""
     return Fault(f"stall after {after}", stall_after=after)
 
 
@@ -215,12 +215,12 @@ def corrupt() -> Fault:
 
 
 def truncate(by: int = 1) -> Fault:
-    """Content that is too short, in an answer that is whole."""
+    """Content that is too short, in a complete response."""
     return Fault(f"short by {by}", cut_off=by)
 
 
 def slow(seconds: float) -> Fault:
-    """An answer that is right and takes its time."""
+    """A correct response after a delay."""
     return Fault(f"slow by {seconds} s", delay_seconds=seconds)
 
 

@@ -1,4 +1,4 @@
-"""The ``fields`` parameter: which parts of an answer are wanted, in Drive's notation, checked against its schemas.
+"""Parser for the ``fields`` parameter in Drive's notation, checked against the schemas.
 
 ``nextPageToken,files(id,capabilities/canDownload)``: names with commas between them, parts of one in parentheses or
 after a slash, ``*`` for all.
@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tests.drive.api_errors import ViolationError
 from tests.drive.discovery import document
-from tests.drive.refusals import ViolationError
 
 Mask = dict[str, "Mask"]
 """The wanted names, each with the wanted parts of it; none of them: all of it."""
@@ -29,7 +29,7 @@ DEFAULTS = {
 
 
 def mask_for(schema: str, fields: str | None) -> Mask:
-    """Return the mask, or raise ViolationError: not of the notation, or a name that the schema has not."""
+    """Return the mask; raise ViolationError for an invalid notation or an unknown field."""
     if fields is None and schema == "About":
         raise ViolationError(400, "required", "The 'fields' parameter is required for this method.", location="fields")
     mask = parse(DEFAULTS[schema] if fields is None else fields)
@@ -38,7 +38,7 @@ def mask_for(schema: str, fields: str | None) -> Mask:
 
 
 def parse(text: str) -> Mask:
-    """Return the mask that a text says."""
+    """Parse a mask."""
     tokens = re.findall(r"[\w$-]+|\*|[,/()]|\S", text)
     mask, rest = _list(tokens)
     if rest:
@@ -47,7 +47,7 @@ def parse(text: str) -> Mask:
 
 
 def cut_down(value: Any, mask: Mapping[str, Mask]) -> Any:
-    """Return the parts of a JSON value that a mask wants."""
+    """Return the parts of a JSON value that the mask selects."""
     if not mask:
         return value
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Who may ask: access tokens, and the two ways to get one – a service account's assertion, a person's consent."""
+"""Access tokens, and the two ways to get one: a service account's assertion, and a person's consent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CLOCK_SKEW_SECONDS = 300
 
 
 class GrantError(Exception):
-    """A refusal in OAuth's form; ``violation``: no client should ever have asked so."""
+    """An OAuth error; ``violation``: no client should ever send such a request."""
 
     def __init__(self, error: str, description: str, *, status: int = 400, violation: bool = False) -> None:
         super().__init__(f"{error}: {description}")
@@ -41,14 +41,14 @@ class GrantError(Exception):
 
 
 class Consent(NamedTuple):
-    """What a code stands for, until it is exchanged."""
+    """The data of an authorization code until it is exchanged."""
 
     challenge: str
     redirect_uri: str
 
 
 class Grants:
-    """Gives access tokens to whoever proves a right to them, and knows which are good."""
+    """Issues access tokens, and knows which are valid."""
 
     def __init__(self, url: str) -> None:
         self.lifetime_seconds = 3600.0
@@ -63,7 +63,7 @@ class Grants:
 
     @property
     def token_uri(self) -> str:
-        """The address of the token endpoint."""
+        """The URL of the token endpoint."""
         return f"{self._url}/token"
 
     # What tests hand to a client
@@ -96,7 +96,7 @@ class Grants:
         }
 
     def authorized_user(self) -> Json:
-        """Return the JSON of a grant that a person gave before."""
+        """Return the JSON of a person's saved grant."""
         return {
             "type": "authorized_user",
             "client_id": CLIENT_ID,
@@ -107,19 +107,19 @@ class Grants:
         }
 
     def access_token(self) -> str:
-        """Return an access token that is good."""
+        """Return a valid access token."""
         token = "ya29." + secrets.token_urlsafe(24)
         with self._lock:
             self._access[token] = time.monotonic() + self.lifetime_seconds
         return token
 
     def expire_access_tokens(self) -> None:
-        """Let all access tokens that were given out have expired."""
+        """Expire all access tokens."""
         with self._lock:
             self._access.clear()
 
     def revoke(self) -> None:
-        """Take back every grant: of people, and of the service account."""
+        """Revoke every grant, of people and of the service account."""
         self.expire_access_tokens()
         with self._lock:
             self._refresh.clear()
@@ -132,13 +132,13 @@ class Grants:
     # What clients ask
 
     def is_good(self, authorization: str) -> bool:
-        """Whether an ``Authorization`` header has an access token that is good."""
+        """Whether an ``Authorization`` header has a valid access token."""
         kind, _, token = authorization.partition(" ")
         with self._lock:
             return kind == "Bearer" and self._access.get(token, 0.0) > time.monotonic()
 
     def token(self, form: Mapping[str, str]) -> Json:
-        """Return the answer to a request for a token, or raise GrantError."""
+        """Return the response to a token request, or raise GrantError."""
         kind = form.get("grant_type")
         if kind == JWT_BEARER:
             self._check_assertion(form.get("assertion", ""))
@@ -155,7 +155,7 @@ class Grants:
         raise GrantError("unsupported_grant_type", f"Invalid grant_type: {kind}", violation=True)
 
     def redirect(self, query: Mapping[str, str]) -> str:
-        """Return where the consent page sends the browser, or raise GrantError: the person sees the reason instead."""
+        """Return the redirect of the consent page, or raise GrantError, whose reason the person sees."""
         _check_consent(query)
         answer = {"state": "another" if self.consent == "wrong state" else query["state"]}
         if self.consent == "denied":

@@ -1,4 +1,4 @@
-"""What a Drive holds, as records: files, folders, Docs and shortcuts, and shared drives."""
+"""The records of the model: files, folders, Docs, shortcuts, and shared drives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.drive.documents import FOLDER, GOOGLE, SHORTCUT
 
 @dataclass
 class Item:
-    """One thing in Drive. ``access`` is a permission of the principal's own; None: as the folders above."""
+    """An item in Drive. ``access`` is a direct permission; None inherits from the parents."""
 
     id: str
     name: str
@@ -27,11 +27,11 @@ class Item:
     content: Content | None = None
     exports: dict[str, Content] = field(default_factory=dict)
     target: tuple[str, str] | None = None
-    """Of a shortcut: the id that it points to, and that one's MIME type."""
+    """The id and MIME type of a shortcut's target."""
     can_download: bool = True
     abusive: bool = False
     trashed: bool = False
-    """Explicitly; what lies in a trashed folder is trashed too."""
+    """Whether it was trashed by itself; everything below a trashed folder is trashed too."""
     version: int = 1
     revision: int = 1
     created: float = field(default_factory=time.time)
@@ -39,31 +39,31 @@ class Item:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it can have children."""
+        """Whether it is a folder."""
         return self.mime_type == FOLDER
 
     @property
     def is_shortcut(self) -> bool:
-        """Whether it points to something else."""
+        """Whether it is a shortcut."""
         return self.mime_type == SHORTCUT
 
     @property
     def is_google(self) -> bool:
-        """Whether it is without content that could be downloaded."""
+        """Whether it has one of Google's own types, without downloadable content."""
         return self.mime_type.startswith(GOOGLE)
 
     @property
     def size(self) -> int | None:
-        """Bytes of its content; None: it has none."""
+        """Size of the content in bytes; None without content."""
         return self.content.size if self.content else None
 
     @property
     def md5(self) -> str | None:
-        """The md5 of its content; None: it has none."""
+        """MD5 of the content; None without content."""
         return self.content.md5 if self.content else None
 
     def content_bytes(self, start: int = 0, end: int | None = None) -> bytes:
-        """Return its content, or a part of it."""
+        """Return the content, or a range of it."""
         assert self.content is not None, f"{self.name} has no content"
         if start == 0 and end is None:
             return whole(self.content)
@@ -80,7 +80,7 @@ class SharedDrive:
 
 
 def ids() -> Iterator[str]:
-    """Yield ids of the length and letters of Drive's, the same ones in each run."""
+    """Yield ids like Drive's, the same in each run."""
     for number in itertools.count():
         digest = hashlib.sha256(str(number).encode()).digest()
         yield "1" + base64.urlsafe_b64encode(digest).decode()[:32]

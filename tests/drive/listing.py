@@ -1,4 +1,4 @@
-"""``files.list``: what a query finds, in order, page by page."""
+"""``files.list``: the results of a query, in order, page by page."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tests.drive import resources
+from tests.drive.api_errors import ApiError, ViolationError, file_not_found, invalid
 from tests.drive.items import Item
 from tests.drive.query import EVERYTHING, Query, parse
-from tests.drive.refusals import RefusalError, ViolationError, file_not_found, invalid
 from tests.drive.resources import Json
 from tests.drive.tree import Tree
 
@@ -24,19 +24,19 @@ NOT_MODELLED = frozenset(
 )
 
 
-class Place(NamedTuple):
-    """Where a listing goes on: after this file, for the same request and no other."""
+class ListPosition(NamedTuple):
+    """The position of a page token: after this file, and only for the same request."""
 
     request: tuple[tuple[str, Any], ...]
     after: str
 
 
 class Listings:
-    """Answers ``files.list``, and keeps the page tokens that it has given out."""
+    """Answers ``files.list``, and keeps the issued page tokens."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, ListPosition] = {}
         # Which pages are short is the same in each run.
         self._short = random.Random(0)
         self._chance = random.Random(0)
@@ -44,11 +44,11 @@ class Listings:
         self._missed: dict[str, frozenset[str]] = {}
 
     def expire_tokens(self) -> None:
-        """Accept none of the tokens that were given out."""
+        """Expire all tokens."""
         self._places.clear()
 
     def page(self, given: Mapping[str, Any], base_url: str) -> Json:
-        """Return one page of what is asked for."""
+        """Return one page of the results."""
         _check_corpora(given)
         found = self._ordered(given, self._found(given, base_url))
         start, request = self._start(given, found)
@@ -57,7 +57,7 @@ class Listings:
         if end < len(found):
             token = secrets.token_urlsafe(24)
             # By the id of the last one shown, so that what is added or removed meanwhile moves nothing across the edge.
-            self._places[token] = Place(request, found[end - 1]["id"] if end else "")
+            self._places[token] = ListPosition(request, found[end - 1]["id"] if end else "")
             made["nextPageToken"] = "~!!~" + token
         if self._tree.behaviour.incomplete_searches > 0:
             self._tree.behaviour.incomplete_searches -= 1
@@ -80,7 +80,7 @@ class Listings:
         return numbers.get(place.after, 0), request
 
     def page_size(self, asked: int) -> int:
-        """Return how many are shown on a page for which so many were asked."""
+        """Return the number of results on a page for a requested page size."""
         return self._short.randint(0, min(asked, 10)) if self._tree.behaviour.short_pages else asked
 
     def _found(self, given: Mapping[str, Any], base_url: str) -> list[Json]:
@@ -160,5 +160,5 @@ def _check_corpora(given: Mapping[str, Any]) -> None:
         raise ViolationError(501, "notImplemented", f"spaces: {given['spaces']} is not modelled", location="spaces")
 
 
-def _conflict(parameter: str, what: str) -> RefusalError:
-    return RefusalError(403, "invalid", f"{parameter} {what}", location=parameter)
+def _conflict(parameter: str, what: str) -> ApiError:
+    return ApiError(403, "invalid", f"{parameter} {what}", location=parameter)

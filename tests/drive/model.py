@@ -1,6 +1,6 @@
-"""A Drive as one principal sees it, and what happens in it.
+"""The model of a Drive as one account sees it, and the operations that change it.
 
-All methods may be called from any thread. Each change of something goes into the log that Drive would put it in.
+All methods are safe under threads. Each change is recorded in the log in which Drive would record it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import mimetypes
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from tests.drive.change_log import ChangeLog
 from tests.drive.content import Content, content_of
 from tests.drive.documents import FOLDER, SHORTCUT, exports_of, mime_type_of
-from tests.drive.feeds import Feed
 from tests.drive.items import Item, SharedDrive
 from tests.drive.tree import ELSEWHERE, SHARED_WITH_ME, Behaviour, Tree
 
@@ -19,7 +19,7 @@ __all__ = ["ELSEWHERE", "SHARED_WITH_ME", "Behaviour", "Drive"]
 
 
 class Drive(Tree):
-    """My Drive, what is shared with the principal, and shared drives."""
+    """My Drive, items shared with the account, and shared drives."""
 
     # What is added
 
@@ -57,16 +57,16 @@ class Drive(Tree):
         return self._add(name, mime_type_of(kind), parent, exports=made, can_download=can_download)
 
     def add_shortcut(self, name: str, target: str, parent: str | None = None) -> str:
-        """Add a shortcut; return its id, which is not that of what it points to."""
+        """Add a shortcut; return its id, which is not that of its target."""
         pointed = self.items.get(target)
         return self._add(name, SHORTCUT, parent, target=(target, pointed.mime_type if pointed else "text/plain"))
 
     def add_drive(self, name: str) -> str:
-        """Add a shared drive, with the principal as a member; return its id, which is that of its root folder."""
+        """Add a shared drive, with the account as a member; return its id, which is that of its root folder."""
         with self.lock:
             drive_id = "0A" + next(self.ids)[1:18]
             self.drives[drive_id] = SharedDrive(drive_id, name)
-            self.drive_feeds[drive_id] = Feed(drive_id)
+            self.drive_feeds[drive_id] = ChangeLog(drive_id)
             # What a drive is called is known of the drive; its root folder has a name that never changes.
             self.items[drive_id] = Item(drive_id, "Drive", FOLDER, [], drive_id, mine=False, access=True)
             self._record_drive(drive_id)
@@ -93,7 +93,7 @@ class Drive(Tree):
     # What happens
 
     def rename(self, item_id: str, name: str) -> None:
-        """Give another name."""
+        """Rename an item."""
         self._edit(item_id, lambda item: setattr(item, "name", name))
 
     def set_content(self, item_id: str, content: bytes | str | Content) -> None:
@@ -108,19 +108,19 @@ class Drive(Tree):
         self._edit(item_id, lambda item: _modify(item, exports=exports_of(kind, text)))
 
     def touch(self, item_id: str) -> None:
-        """Give another version and date, and the same content."""
+        """Change version and date, but not the content."""
         self._edit(item_id, _modify)
 
     def set_download(self, item_id: str, allowed: bool) -> None:
-        """Allow the principal to download, or forbid it."""
+        """Allow or forbid the download."""
         self._edit(item_id, lambda item: setattr(item, "can_download", allowed))
 
     def retarget(self, item_id: str, target: str) -> None:
-        """Let a shortcut point to something else."""
+        """Change the target of a shortcut."""
         self._edit(item_id, lambda item: setattr(item, "target", (target, self.items[target].mime_type)))
 
     def move(self, item_id: str, parent: str) -> None:
-        """Move to another folder, and out of all that it was in; also into a shared drive or out of one."""
+        """Move an item to another folder, out of all its parents; also into or out of a shared drive."""
         with self.lock:
             item = self.items[item_id]
             below = self.descendants(item)
@@ -129,35 +129,35 @@ class Drive(Tree):
             self._change([item, *(below if changes_drive else ())], lambda: self.put(item, parent), below)
 
     def add_parent(self, item_id: str, parent: str) -> None:
-        """Put into one more folder, as could be done before 2020."""
+        """Add a parent, which was possible before 2020."""
         self._edit(item_id, lambda item: self.attach(item, parent))
 
     def remove_parent(self, item_id: str, parent: str) -> None:
-        """Take out of one of several folders."""
+        """Remove one of several parents."""
         self._edit(item_id, lambda item: self.detach(item, parent))
 
     def trash(self, item_id: str) -> None:
-        """Put into the trash, with all that is below."""
+        """Trash an item and everything below it."""
         self._edit(item_id, lambda item: setattr(item, "trashed", True), descend=True)
 
     def untrash(self, item_id: str) -> None:
-        """Take out of the trash."""
+        """Restore an item from the trash."""
         self._edit(item_id, lambda item: setattr(item, "trashed", False), descend=True)
 
     def delete(self, item_id: str) -> None:
-        """Delete for good, with all that is in no other folder."""
+        """Delete an item permanently, with everything below it that has no other parent."""
         self._edit(item_id, self.remove, descend=True)
 
     def revoke(self, item_id: str) -> None:
-        """Take access from the principal: to a file, to a folder with all below, to a shared drive."""
+        """Revoke the account's access to a file, a folder with its content, or a shared drive."""
         self._set_access(item_id, False)
 
     def grant(self, item_id: str) -> None:
-        """Give the principal access of its own."""
+        """Grant the account direct access."""
         self._set_access(item_id, True)
 
     def rename_drive(self, drive_id: str, name: str) -> None:
-        """Give a shared drive another name."""
+        """Rename a shared drive."""
         with self.lock:
             self.drives[drive_id].name = name
             self._record_drive(drive_id)
@@ -175,7 +175,7 @@ class Drive(Tree):
             self._change([item], lambda: action(item), self.descendants(item) if descend else ())
 
     def _change(self, own: Iterable[Item], action: Callable[[], object], below: Iterable[Item] = ()) -> None:
-        """Do it, and put it into the logs of those who could see it before or can after it."""
+        """Run the block, and record it in the logs of everyone who could see the item before or can afterwards."""
         changed = list(own)
         if self.behaviour.entries_for_descendants:
             changed = list({item.id: item for item in [*changed, *below]}.values())

@@ -1,4 +1,4 @@
-"""The ``q`` parameter of ``files.list``: which files are wanted, in the notation that Drive documents.
+"""Parser for the ``q`` parameter of ``files.list``, in the notation that Drive documents.
 
 ``'folder' in parents and trashed = false and (mimeType = 'a/b' or name contains 'x')``
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tests.drive.refusals import ViolationError, invalid
+from tests.drive.api_errors import ViolationError, invalid
 
 File = Mapping[str, Any]
 TOKEN = re.compile(r"\s*(?:(?P<string>'(?:[^'\\]|\\['\\])*')|(?P<word>[\w.]+)|(?P<sign><=|>=|!=|[=<>()]))")
@@ -43,7 +43,7 @@ NOT_MODELLED = frozenset(
 
 
 class Query(NamedTuple):
-    """A query: whether a file is meant, and which folders it has to be in, if that can be told."""
+    """A query: whether it matches a file, and the folders it is limited to, if known."""
 
     meets: Callable[[File], bool]
     parents: frozenset[str] | None
@@ -53,7 +53,7 @@ EVERYTHING = Query(lambda _: True, None)
 
 
 def parse(text: str, root_id: str = "root") -> Query:
-    """Return the query, or raise: ViolationError if Drive has such a term and the model has not, else RefusalError."""
+    """Parse a query; raise ViolationError for a term that is not modelled, and ApiError for an invalid one."""
     parser = _Parser(_tokens(text), root_id)
     query = parser.either()
     if parser.tokens:
@@ -78,7 +78,7 @@ class _Parser:
         self._root_id = root_id
 
     def either(self) -> Query:
-        """Read clauses with one kind of word between them; which of two binds closer Drive does not document."""
+        """Parse clauses joined by one operator; Drive does not document the precedence of two."""
         found = [self._negation()]
         word = self._peek()
         while self._peek() in ("and", "or"):

@@ -1,4 +1,4 @@
-"""What is in a Drive, as the JSON of the API: each checked against its schema."""
+"""The API's JSON for items, changes and drives, checked against its schema."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.drive import schemas
+from tests.drive.change_log import LogEntry
 from tests.drive.documents import EXTENSIONS
-from tests.drive.feeds import Entry
 from tests.drive.items import Item, SharedDrive
 from tests.drive.tree import Tree
 
@@ -31,7 +31,7 @@ SOMEONE: Json = {
 
 
 def file(tree: Tree, item: Item, base_url: str) -> Json:
-    """Return all that the API says about a file, as the principal sees it."""
+    """Return all fields of a file that the account sees."""
     made: Json = {
         "kind": "drive#file",
         "id": item.id,
@@ -56,8 +56,8 @@ def file(tree: Tree, item: Item, base_url: str) -> Json:
     return made
 
 
-def change(tree: Tree, entry: Entry, feed_name: str, base_url: str, corpus_removals: bool) -> Json:
-    """Return a change as it is now: the file or the shared drive, or that it is gone from this log."""
+def change(tree: Tree, entry: LogEntry, feed_name: str, base_url: str, corpus_removals: bool) -> Json:
+    """Return a change in its current state: the file or the shared drive, or its removal from this log."""
     made: Json = {"kind": "drive#change", "time": moment(entry.time)}
     if entry.subject.startswith("drive "):
         drive_id = entry.subject.removeprefix("drive ")
@@ -79,7 +79,7 @@ def change(tree: Tree, entry: Entry, feed_name: str, base_url: str, corpus_remov
 
 
 def drive(shared: SharedDrive) -> Json:
-    """Return all that the API says about a shared drive."""
+    """Return all fields of a shared drive."""
     made: Json = {
         "kind": "drive#drive",
         "id": shared.id,
@@ -93,12 +93,12 @@ def drive(shared: SharedDrive) -> Json:
 
 
 def about() -> Json:
-    """Return what the API says about who asks."""
+    """Return the ``about`` resource of the account."""
     return {"kind": "drive#about", "user": PRINCIPAL}
 
 
 def moment(seconds: float) -> str:
-    """Return a time as Drive writes it: UTC, in milliseconds."""
+    """Return a time in Drive's format: UTC, in milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

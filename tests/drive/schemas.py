@@ -1,4 +1,4 @@
-"""The document's schemas as JSON Schema, so that no answer has a field or a type that Drive has not."""
+"""The document's schemas as JSON Schema, so that no response has an unknown field or type."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FORMATS: Mapping[str, dict[str, Any]] = {
 
 
 class AnswerError(AssertionError):
-    """The tests' Drive was about to say what Drive can't say."""
+    """The fake Drive produced a response that Drive can't produce."""
 
 
 def check(schema: str, answer: object) -> None:
-    """Fail unless the answer is of the schema: known fields only, each of its type."""
+    """Fail unless the response matches the schema: only known fields, each of its type."""
     problems = [f"{'/'.join(map(str, error.instance_path))}: {error.message}" for error in _errors(schema, answer)]
     if problems:
         raise AnswerError(f"{schema}: {'; '.join(problems)}")

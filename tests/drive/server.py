@@ -1,4 +1,4 @@
-"""The server: routes a request, checks it, lets go wrong what is planned, and asks the Drive for the answer."""
+"""The fake Drive server: routes and checks requests, applies planned faults, and responds from the model."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from types import TracebackType
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.drive import answers, discovery
-from tests.drive.answers import Answer
+from tests.drive import discovery, responses
 from tests.drive.api import Api
-from tests.drive.carrying import NO_FAULT, Exchange, Listener
+from tests.drive.api_errors import ApiError, ViolationError, unauthorized
+from tests.drive.change_log import token_gone
 from tests.drive.discovery import Call
 from tests.drive.faults import Fault, Faults
-from tests.drive.feeds import token_gone
 from tests.drive.grants import SCOPE, GrantError, Grants
-from tests.drive.log import Request, RequestLog
+from tests.drive.http_handler import NO_FAULT, DriveHttpServer, PlannedResponse
 from tests.drive.model import Behaviour, Drive
-from tests.drive.refusals import RefusalError, ViolationError, unauthorized
+from tests.drive.request_log import LoggedRequest, RequestLog
+from tests.drive.responses import HttpResponse
 
 ROUTES = {
     ("POST", "/token"): "token",
@@ -27,14 +27,14 @@ ROUTES = {
     ("GET", "/docs/export"): "export_link",
     ("GET", "/docs/content"): "export_content",
 }
-"""What is there beside the API."""
+"""The routes besides the API."""
 LONGEST_TARGET = 8192
 """Google's front ends answer longer ones with 414."""
 CLOSE_SECONDS = 10.0
 
 
 class DriveServer:
-    """A Drive on loopback, for a block; the package's docstring says what there is."""
+    """A fake Drive on loopback; see the package's docstring."""
 
     def __init__(self) -> None:
         self.behaviour = Behaviour()
@@ -43,7 +43,7 @@ class DriveServer:
         self.requests = RequestLog()
         self.violations: list[str] = []
         self.closing = threading.Event()
-        self._listener = Listener(self)
+        self._listener = DriveHttpServer(self)
         self.port = self._listener.server_port
         self.url = f"http://127.0.0.1:{self.port}"
         self.grants = Grants(self.url)
@@ -58,12 +58,12 @@ class DriveServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-        # A test that has failed by itself is not to fail for another reason.
+        # A test that has already failed keeps its own error.
         if kind is None:
             assert not self.violations, "\n".join(self.violations)
 
     def close(self) -> None:
-        """Stop, with all connections and threads; again: nothing."""
+        """Stop the server, its connections and threads; idempotent."""
         if self.closing.is_set():
             return
         self.closing.set()
@@ -84,31 +84,31 @@ class DriveServer:
         return self.grants.client_secrets()
 
     def authorized_user(self) -> dict[str, object]:
-        """Return the JSON of a grant that a person gave before."""
+        """Return the JSON of a person's saved grant."""
         return self.grants.authorized_user()
 
     def access_token(self) -> str:
-        """Return an access token that is good."""
+        """Return a valid access token."""
         return self.grants.access_token()
 
     def expire_change_tokens(self) -> None:
-        """Accept no page token of changes that was given out."""
+        """Expire all page tokens of changes."""
         with self.drive.lock:
             for feed in (self.drive.user_feed, *self.drive.drive_feeds.values()):
                 feed.expire_tokens()
 
     def expire_list_tokens(self) -> None:
-        """Accept no page token of lists that was given out."""
+        """Expire all page tokens of listings."""
         with self.drive.lock:
             self._api.listings.expire_tokens()
 
     # What the listener calls
 
-    def respond(self, verb: str, target: str, headers: Mapping[str, str], body: bytes) -> Exchange:
-        """Return the answer to a request, and write the request into the log."""
+    def respond(self, verb: str, target: str, headers: Mapping[str, str], body: bytes) -> PlannedResponse:
+        """Return the response to a request, and log the request."""
         split = urlsplit(target)
         kept = {name: value for name, value in headers.items() if name != "authorization"}
-        request = Request("", verb, split.path, dict(parse_qsl(split.query)), kept, bytes_in=len(body))
+        request = LoggedRequest("", verb, split.path, dict(parse_qsl(split.query)), kept, bytes_in=len(body))
         with self._minding(request, f"{verb} {target}") as exchanged:
             if len(target) > LONGEST_TARGET:
                 raise ViolationError(414, "uriTooLong", "the request's URL is too long")
@@ -121,25 +121,25 @@ class DriveServer:
         return exchanged[-1]
 
     @contextmanager
-    def _minding(self, request: Request, said: str) -> Iterator[list[Exchange]]:
-        """Turn what is raised into the answer that it is; what should not have been asked fails the test."""
-        exchanged: list[Exchange] = []
+    def _minding(self, request: LoggedRequest, said: str) -> Iterator[list[PlannedResponse]]:
+        """Turn exceptions into responses; an invalid request fails the test."""
+        exchanged: list[PlannedResponse] = []
         try:
             yield exchanged
-        except RefusalError as refusal:
+        except ApiError as refusal:
             if isinstance(refusal, ViolationError):
                 self.violations.append(f"{said}: {refusal}")
-            exchanged.append(self._exchange(request, answers.refused(refusal)))
+            exchanged.append(self._exchange(request, responses.refused(refusal)))
         except GrantError as error:
             self.grants.refused.append(str(error))
             if error.violation:
                 self.violations.append(f"{request.method} {request.path}: {error}")
-            exchanged.append(self._exchange(request, answers.of_json(error.body, error.status)))
+            exchanged.append(self._exchange(request, responses.of_json(error.body, error.status)))
         except Exception as error:  # noqa: BLE001 - a mistake of the model has to fail the test, not a thread
             self.violations.append(f"the tests' Drive failed at {said}: {type(error).__name__}: {error}")
-            exchanged.append(self._exchange(request, answers.refused(RefusalError(500, "backendError"))))
+            exchanged.append(self._exchange(request, responses.refused(ApiError(500, "backendError"))))
 
-    def _of_api(self, request: Request, query: str, headers: Mapping[str, str], body: bytes) -> Exchange:
+    def _of_api(self, request: LoggedRequest, query: str, headers: Mapping[str, str], body: bytes) -> PlannedResponse:
         call = discovery.call(request.method, request.path, query)
         request.operation = call.operation
         if body:
@@ -155,17 +155,17 @@ class DriveServer:
         with self.drive.lock:
             return self._exchange(request, self._api.answer(call, headers), fault)
 
-    def _beside_api(self, request: Request, headers: Mapping[str, str], body: bytes) -> Exchange:
+    def _beside_api(self, request: LoggedRequest, headers: Mapping[str, str], body: bytes) -> PlannedResponse:
         fault = self._fault(request, frozenset({request.query.get("id", "")}))
         return self._exchange(request, self._linked_or_granted(request, headers, body), fault)
 
-    def _linked_or_granted(self, request: Request, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _linked_or_granted(self, request: LoggedRequest, headers: Mapping[str, str], body: bytes) -> HttpResponse:
         if request.operation == "token":
             if not headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
                 raise GrantError("invalid_request", "no form", violation=True)
-            return answers.of_json(self.grants.token(dict(parse_qsl(body.decode()))))
+            return responses.of_json(self.grants.token(dict(parse_qsl(body.decode()))))
         if request.operation == "consent":
-            return answers.redirected(self.grants.redirect(request.query))
+            return responses.redirected(self.grants.redirect(request.query))
         with self.drive.lock:
             if request.operation == "export_link":
                 self._check_access(headers)
@@ -178,7 +178,7 @@ class DriveServer:
         if not self.grants.is_good(headers.get("authorization", "")):
             raise unauthorized()
 
-    def _fault(self, request: Request, files: frozenset[str]) -> Fault:
+    def _fault(self, request: LoggedRequest, files: frozenset[str]) -> Fault:
         fault = self.faults.met_by(request.operation, files) or NO_FAULT
         request.fault = None if fault is NO_FAULT else fault.name
         if fault.refusal is not None:
@@ -187,8 +187,8 @@ class DriveServer:
             raise token_gone(self.behaviour.gone_status)
         return fault
 
-    def _exchange(self, request: Request, answer: Answer, fault: Fault = NO_FAULT) -> Exchange:
-        return Exchange(request, answer, fault, self.faults.released)
+    def _exchange(self, request: LoggedRequest, answer: HttpResponse, fault: Fault = NO_FAULT) -> PlannedResponse:
+        return PlannedResponse(request, answer, fault, self.faults.released)
 
 
 def _files_of(call: Call) -> frozenset[str]:

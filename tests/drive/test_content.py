@@ -1,4 +1,4 @@
-"""Content that is made while it is served."""
+"""Generated content."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def test_size_and_md5_are_those_of_the_bytes(content: Content) -> None:
 
 
 @given(st.integers(0, SIZE), st.integers(0, SIZE))
-def test_a_part_is_that_part_of_the_whole(one: int, other: int) -> None:
+def test_a_range_equals_that_range_of_the_whole(one: int, other: int) -> None:
     content = Generated(SIZE, 3)
     start, end = sorted((one, other))
     assert b"".join(content.read(start, end)) == whole(content)[start:end]
 
 
-def test_another_seed_makes_other_bytes() -> None:
+def test_another_seed_generates_other_bytes() -> None:
     assert Generated(1000, 1).md5 != Generated(1000, 2).md5 == Generated(1000, 2).md5

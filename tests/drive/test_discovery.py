@@ -1,14 +1,14 @@
-"""What the discovery document knows of a request."""
+"""Validation of requests against the discovery document."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.drive import discovery
-from tests.drive.refusals import ViolationError
+from tests.drive.api_errors import ViolationError
 
 
-def test_a_call_has_its_parameters_typed_and_the_defaults_that_the_document_names() -> None:
+def test_a_call_has_typed_parameters_with_defaults() -> None:
     call = discovery.call("GET", "/drive/v3/files", "pageSize=50&supportsAllDrives=true")
     assert call.operation == "files.list"
     assert call.given["pageSize"] == 50
@@ -16,7 +16,7 @@ def test_a_call_has_its_parameters_typed_and_the_defaults_that_the_document_name
     assert call.given["includeItemsFromAllDrives"] is False
 
 
-def test_content_is_an_operation_of_its_own() -> None:
+def test_downloads_are_their_own_operation() -> None:
     call = discovery.call("GET", "/drive/v3/files/an%20id", "alt=media")
     assert (call.operation, call.given["fileId"]) == ("media", "an id")
 
@@ -49,13 +49,13 @@ def test_a_page_size_over_the_maximum_is_coerced() -> None:
         ("GET", "/drive/v3/files/a/export", "", 400),
     ],
 )
-def test_what_the_document_does_not_know_is_a_violation(verb: str, path: str, query: str, status: int) -> None:
+def test_unknown_requests_are_violations(verb: str, path: str, query: str, status: int) -> None:
     with pytest.raises(ViolationError) as refused:
         discovery.call(verb, path, query)
     assert refused.value.status == status
 
 
-def test_a_parameter_that_drive_has_and_the_model_has_not_is_refused_rather_than_passed_over() -> None:
+def test_an_unmodelled_parameter_is_rejected_and_not_ignored() -> None:
     query = "includeLabels=a&fields=id"
     call = discovery.call("GET", "/drive/v3/files/a", query)
     with pytest.raises(ViolationError, match="includeLabels is not modelled"):

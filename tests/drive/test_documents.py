@@ -25,10 +25,10 @@ def test_every_export_of_a_text_has_its_words(tmp_path: Path) -> None:
                 assert {"falcon", "(a", "bird)", "harbour", "&", "meadow."} <= set(words), path.name
 
 
-def test_exports_are_the_same_bytes_each_time() -> None:
+def test_exports_are_deterministic() -> None:
     assert exports_of("document", TEXT) == exports_of("document", TEXT)
 
 
-def test_another_kind_is_refused() -> None:
+def test_an_unknown_kind_is_rejected() -> None:
     with pytest.raises(ValueError, match="kind is 'poem', expected one of document"):
         mime_type_of("poem")

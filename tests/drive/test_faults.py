@@ -1,4 +1,4 @@
-"""Faults on demand, as a client sees them."""
+"""Planned faults, as a client sees them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.drive import (
     truncate,
     unauthorized,
 )
-from tests.drive.asking import Asker
+from tests.drive.client import DriveClient
 from tests.drive.content import PIECE_BYTES
 from tests.drive.faults import Fault, Faults
 from tests.drive.server import DriveServer
@@ -40,7 +40,7 @@ REASONS_OF_403 = (
 
 
 @pytest.mark.parametrize("reason", REASONS_OF_403)
-def test_a_403_has_the_reason_that_was_planned(server: DriveServer, asker: Asker, reason: str) -> None:
+def test_a_403_has_the_reason_that_was_planned(server: DriveServer, asker: DriveClient, reason: str) -> None:
     server.faults.add(error(403, reason), "files.list")
     assert asker.refused("files") == (403, reason)
     assert asker.json("files")["files"] == []
@@ -56,8 +56,8 @@ def test_a_403_has_the_reason_that_was_planned(server: DriveServer, asker: Asker
         (unauthorized(), 401, None),
     ],
 )
-def test_an_error_has_its_status_and_says_when_to_come_again_if_that_was_planned(
-    server: DriveServer, asker: Asker, fault: Fault, status: int, waits: str | None
+def test_an_error_has_its_status_and_the_planned_retry_after(
+    server: DriveServer, asker: DriveClient, fault: Fault, status: int, waits: str | None
 ) -> None:
     server.faults.add(fault)
     answer = asker.get("files")
@@ -65,7 +65,9 @@ def test_an_error_has_its_status_and_says_when_to_come_again_if_that_was_planned
     assert server.requests[-1].fault == fault.name
 
 
-def test_a_fault_meets_so_many_requests_of_its_kind_after_so_many_others(server: DriveServer, asker: Asker) -> None:
+def test_a_fault_applies_to_a_number_of_requests_after_a_number_of_others(
+    server: DriveServer, asker: DriveClient
+) -> None:
     one, two = server.drive.add_file("one", "1"), server.drive.add_file("two", "2")
     planned = server.faults.add(server_error(), "media", file=two, times=2, after=1)
     met = [
@@ -76,14 +78,14 @@ def test_a_fault_meets_so_many_requests_of_its_kind_after_so_many_others(server:
     assert planned.hits == 2
 
 
-def test_the_children_of_a_folder_can_fail_alone(server: DriveServer, asker: Asker) -> None:
+def test_the_children_of_a_folder_can_fail_alone(server: DriveServer, asker: DriveClient) -> None:
     folder = server.drive.add_folder("f")
     server.faults.add(server_error(), "files.list", file=folder)
     assert asker.get("files", q="'root' in parents").status_code == 200
     assert asker.get("files", q=f"'{folder}' in parents").status_code == 503
 
 
-def test_the_page_token_of_one_request_is_gone(server: DriveServer, asker: Asker) -> None:
+def test_the_page_token_of_one_request_expires(server: DriveServer, asker: DriveClient) -> None:
     token = asker.token()
     server.faults.add(page_token_gone(), "changes.list")
     assert asker.refused("changes", pageToken=token) == (410, "gone")
@@ -91,8 +93,8 @@ def test_the_page_token_of_one_request_is_gone(server: DriveServer, asker: Asker
 
 
 @pytest.mark.parametrize("fault", [cut_headers(), cut_body(0), cut_body(PIECE_BYTES + 1), cut_body(1 << 40)])
-def test_a_connection_that_ends_early_is_an_error_to_the_client(
-    server: DriveServer, asker: Asker, fault: Fault
+def test_a_connection_that_ends_early_is_an_error_for_the_client(
+    server: DriveServer, asker: DriveClient, fault: Fault
 ) -> None:
     file = server.drive.add_file("a.bin", CONTENT)
     server.faults.add(fault, "media")
@@ -101,14 +103,16 @@ def test_a_connection_that_ends_early_is_an_error_to_the_client(
     assert asker.get(f"files/{file}", alt="media").content == CONTENT
 
 
-def test_headers_that_are_cut_late_look_like_a_whole_answer_without_a_length(server: DriveServer, asker: Asker) -> None:
+def test_headers_cut_late_look_like_a_complete_response_without_a_length(
+    server: DriveServer, asker: DriveClient
+) -> None:
     file = server.drive.add_file("a.bin", CONTENT)
     server.faults.add(cut_headers(late=True), "media")
     answer = asker.get(f"files/{file}", alt="media")
     assert (answer.status_code, answer.content, "Content-Length" in answer.headers) == (200, b"", False)
 
 
-def test_what_came_before_a_cut_is_good_and_the_rest_can_be_asked_for(server: DriveServer, asker: Asker) -> None:
+def test_the_part_before_a_cut_is_valid_and_the_rest_can_be_requested(server: DriveServer, asker: DriveClient) -> None:
     file = server.drive.add_file("a.bin", CONTENT)
     server.faults.add(cut_body(PIECE_BYTES + 5), "media")
     answer = asker.session.get(f"{server.url}/drive/v3/files/{file}?alt=media", stream=True, timeout=30)
@@ -119,14 +123,14 @@ def test_what_came_before_a_cut_is_good_and_the_rest_can_be_asked_for(server: Dr
     wait_until(lambda: server.requests.bytes_out("media") == len(CONTENT), "all that was sent, counted")
 
 
-def test_an_export_that_is_cut_is_an_error_though_it_has_no_length(server: DriveServer, asker: Asker) -> None:
+def test_a_cut_export_is_an_error_although_it_has_no_length(server: DriveServer, asker: DriveClient) -> None:
     doc = server.drive.add_doc("d", "x" * 1000)
     server.faults.add(cut_body(500), "files.export")
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         asker.get(f"files/{doc}/export", mimeType="text/markdown")
 
 
-def test_corrupt_content_has_the_right_length_and_other_bytes(server: DriveServer, asker: Asker) -> None:
+def test_corrupt_content_has_the_right_length_and_other_bytes(server: DriveServer, asker: DriveClient) -> None:
     file = server.drive.add_file("a.bin", CONTENT)
     server.faults.add(corrupt(), "media")
     spoilt = asker.get(f"files/{file}", alt="media").content
@@ -134,7 +138,7 @@ def test_corrupt_content_has_the_right_length_and_other_bytes(server: DriveServe
     assert sum(one != other for one, other in zip(spoilt, CONTENT, strict=True)) == 1
 
 
-def test_truncated_content_is_a_whole_answer(server: DriveServer, asker: Asker) -> None:
+def test_truncated_content_is_a_complete_response(server: DriveServer, asker: DriveClient) -> None:
     file = server.drive.add_file("a.bin", CONTENT)
     server.faults.add(truncate(3), "media")
     answer = asker.get(f"files/{file}", alt="media")
@@ -142,7 +146,7 @@ def test_truncated_content_is_a_whole_answer(server: DriveServer, asker: Asker) 
     assert answer.headers["Content-Length"] == str(len(CONTENT) - 3)
 
 
-def test_a_stalled_answer_goes_on_when_it_is_released(server: DriveServer, asker: Asker) -> None:
+def test_a_stalled_response_continues_when_released(server: DriveServer, asker: DriveClient) -> None:
     file = server.drive.add_file("a.bin", b"hello")
     server.faults.add(stall(2), "media")
     got: list[bytes] = []
@@ -155,9 +159,9 @@ def test_a_stalled_answer_goes_on_when_it_is_released(server: DriveServer, asker
     assert got == [b"hello"]
 
 
-def test_the_end_of_the_server_ends_what_is_stalled() -> None:
+def test_closing_the_server_ends_stalled_responses() -> None:
     with DriveServer() as server:
-        asker = Asker(server)
+        asker = DriveClient(server)
         file = server.drive.add_file("a.bin", b"hello")
         server.faults.add(stall(2), "media")
         answer = asker.session.get(f"{server.url}/drive/v3/files/{file}?alt=media", stream=True, timeout=30)
@@ -165,12 +169,12 @@ def test_the_end_of_the_server_ends_what_is_stalled() -> None:
     asker.session.close()
 
 
-def test_a_slow_answer_is_right(server: DriveServer, asker: Asker) -> None:
+def test_a_slow_response_is_correct(server: DriveServer, asker: DriveClient) -> None:
     server.faults.add(slow(0.05), "files.list")
     assert asker.json("files")["files"] == []
 
 
-def test_what_fails_at_random_is_the_same_for_the_same_seed() -> None:
+def test_random_faults_are_deterministic_for_a_seed() -> None:
     def met(seed: int) -> list[str]:
         faults = Faults()
         faults.random(0.3, seed)
@@ -182,7 +186,7 @@ def test_what_fails_at_random_is_the_same_for_the_same_seed() -> None:
     assert 30 < sum(map(bool, met(1))) < 90
 
 
-def test_signing_in_does_not_fail_unless_that_is_asked_for() -> None:
+def test_random_faults_do_not_affect_sign_in_by_default() -> None:
     faults = Faults()
     planned = faults.add(server_error(), "token")
     faults.add(unauthorized(), times=None)
@@ -196,7 +200,7 @@ def test_signing_in_does_not_fail_unless_that_is_asked_for() -> None:
     assert faults.met_by("files.list", frozenset()) is None
 
 
-def test_all_faults_at_random_are_cured_by_asking_again(server: DriveServer, asker: Asker) -> None:
+def test_all_random_faults_are_cured_by_a_retry(server: DriveServer, asker: DriveClient) -> None:
     file = server.drive.add_file("a.bin", CONTENT)
     server.faults.random(0.5, 3)
     good = 0
@@ -208,9 +212,7 @@ def test_all_faults_at_random_are_cured_by_asking_again(server: DriveServer, ask
     assert server.faults.random_hits > 5
 
 
-def test_now_and_then_some_requests_in_a_row_are_refused_for_one_reason_that_is_no_file_s(
-    server: DriveServer, asker: Asker
-) -> None:
+def test_random_refusals_affect_several_requests_in_a_row(server: DriveServer, asker: DriveClient) -> None:
     server.faults.random(0.0, seed=1, refusal_rate=0.05)
     for _ in range(300):
         asker.get("about", fields="user")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.drive.api_errors import ViolationError
 from tests.drive.fields import Mask, cut_down, mask_for, parse
-from tests.drive.refusals import ViolationError
 
 PAGE: dict[str, Any] = {
     "kind": "drive#fileList",
@@ -23,7 +23,7 @@ MASKS: st.SearchStrategy[Mask] = st.recursive(
 
 
 def written(mask: Mask) -> str:
-    """Return a mask in Drive's notation."""
+    """Return a field mask in Drive's notation."""
     return ",".join(f"{name}({written(parts)})" if parts else name for name, parts in mask.items())
 
 
@@ -41,16 +41,16 @@ def written(mask: Mask) -> str:
         ("*/id", {"kind": "drive#fileList", "nextPageToken": "t", "files": [{"id": "1"}]}),
     ],
 )
-def test_an_answer_is_cut_down_to_what_was_asked_for(fields: str, kept: object) -> None:
+def test_a_response_has_only_the_requested_fields(fields: str, kept: object) -> None:
     assert cut_down(PAGE, parse(fields)) == kept
 
 
-def test_without_fields_a_file_has_the_few_that_drive_gives() -> None:
+def test_without_a_mask_a_file_has_drive_s_default_fields() -> None:
     file = {"kind": "drive#file", "id": "1", "name": "a", "mimeType": "text/plain", "size": "1"}
     assert set(cut_down(file, mask_for("File", None))) == {"kind", "id", "name", "mimeType"}
 
 
-def test_about_has_to_be_asked_for_fields() -> None:
+def test_about_requires_fields() -> None:
     with pytest.raises(ViolationError, match="required for this method"):
         mask_for("About", None)
 
@@ -58,28 +58,28 @@ def test_about_has_to_be_asked_for_fields() -> None:
 @pytest.mark.parametrize(
     "fields", ["", ",", "files(", "files)", "files()", "files(id", "id id", "files/", "fi.les", "/id"]
 )
-def test_what_is_not_of_the_notation_is_refused(fields: str) -> None:
+def test_invalid_masks_are_rejected(fields: str) -> None:
     with pytest.raises(ViolationError):
         parse(fields)
 
 
 @pytest.mark.parametrize("fields", ["items", "files/title", "files(id,md5)", "files/capabilities/canFly", "kind/x"])
-def test_a_name_that_the_schema_has_not_is_refused(fields: str) -> None:
+def test_an_unknown_field_is_rejected(fields: str) -> None:
     with pytest.raises(ViolationError, match="Invalid field selection"):
         mask_for("FileList", fields)
 
 
-def test_a_map_has_any_name() -> None:
+def test_a_map_can_have_any_key() -> None:
     assert mask_for("File", "exportLinks/*") == {"exportLinks": {"*": {}}}
 
 
 @given(MASKS.filter(bool))
-def test_what_is_written_is_read_back(mask: Mask) -> None:
+def test_a_written_mask_is_parsed_back(mask: Mask) -> None:
     assert parse(written(mask)) == mask
 
 
 @given(MASKS, st.recursive(st.integers(), lambda inner: st.dictionaries(NAMES, inner) | st.lists(inner)))
-def test_cutting_down_adds_nothing_and_changes_nothing_twice(mask: Mask, value: Any) -> None:
+def test_masking_adds_nothing_and_is_idempotent(mask: Mask, value: Any) -> None:
     once = cut_down(value, mask)
     assert cut_down(once, mask) == once
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Signing in, over HTTP: a service account with google-auth, a person through the consent page."""
+"""Sign-in over HTTP: a service account with google-auth, and a person through the consent page."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ untyped_person: Callable[..., Any] = PersonCredentials
 
 
 def made_by_person(info: Mapping[str, Any]) -> Any:
-    """Return a person's credentials; from_authorized_user_info would pass over ``token_uri`` and ask Google."""
+    """Return a person's credentials; from_authorized_user_info would ignore ``token_uri`` and use Google's."""
     names = ("refresh_token", "token_uri", "client_id", "client_secret", "scopes")
     return untyped_person(None, **{name: info[name] for name in names})
 
 
 def session_of(credentials: Any) -> Any:
-    """Return a session of google-auth's, which is a session of requests'."""
+    """Return a session of google-auth, which is a requests session."""
     untyped: Callable[..., Any] = AuthorizedSession
     session = untyped(credentials)
     session.trust_env = False
@@ -57,7 +57,7 @@ def test_a_person_who_has_consented_signs_in_with_the_refresh_token(server: Driv
         assert files(server, session).status_code == 200
 
 
-def test_an_access_token_that_has_expired_is_refused_and_replaced(server: DriveServer) -> None:
+def test_an_expired_access_token_is_rejected_and_replaced(server: DriveServer) -> None:
     with session_of(made_by_account(server.service_account(), scopes=[SCOPE])) as session:
         files(server, session)
         server.grants.expire_access_tokens()
@@ -65,7 +65,7 @@ def test_an_access_token_that_has_expired_is_refused_and_replaced(server: DriveS
     assert server.requests.operations() == {"token": 2, "files.list": 3}
 
 
-def test_an_access_token_lives_as_long_as_it_says(server: DriveServer) -> None:
+def test_an_access_token_has_the_stated_lifetime(server: DriveServer) -> None:
     server.grants.lifetime_seconds = 0.0
     answer = requests.get(
         f"{server.url}/drive/v3/files", headers={"Authorization": f"Bearer {server.access_token()}"}, timeout=30
@@ -75,7 +75,7 @@ def test_an_access_token_lives_as_long_as_it_says(server: DriveServer) -> None:
 
 
 @pytest.mark.parametrize("person", [False, True])
-def test_a_revoked_grant_gives_no_token(server: DriveServer, person: bool) -> None:
+def test_a_revoked_grant_yields_no_token(server: DriveServer, person: bool) -> None:
     given = (
         made_by_person(server.authorized_user())
         if person
@@ -87,7 +87,7 @@ def test_a_revoked_grant_gives_no_token(server: DriveServer, person: bool) -> No
     assert len(server.grants.refused) == 1
 
 
-def test_a_scope_that_is_more_than_reading_fails_the_test(server: DriveServer) -> None:
+def test_a_scope_beyond_reading_fails_the_test(server: DriveServer) -> None:
     credentials = made_by_account(server.service_account(), scopes=["https://www.googleapis.com/auth/drive"])
     with pytest.raises(RefreshError):
         credentials.refresh(Request())
@@ -104,7 +104,7 @@ def test_a_scope_that_is_more_than_reading_fails_the_test(server: DriveServer) -
         ({"exp": time.time() + 7200}, "short-lived"),
     ],
 )
-def test_an_assertion_that_is_wrong_gives_no_token(server: DriveServer, wrong: dict[str, Any], said: str) -> None:
+def test_an_invalid_assertion_yields_no_token(server: DriveServer, wrong: dict[str, Any], said: str) -> None:
     account = server.service_account()
     now = time.time()
     claims = {
@@ -123,7 +123,7 @@ def test_an_assertion_that_is_wrong_gives_no_token(server: DriveServer, wrong: d
     assert said in server.grants.refused[0]
 
 
-def test_an_assertion_that_another_has_signed_gives_no_token(server: DriveServer) -> None:
+def test_an_assertion_with_another_signature_yields_no_token(server: DriveServer) -> None:
     forged = jwt.encode(
         {"iss": "x"}, "a secret that is long enough for HS256", headers={"kid": "0123456789abcdef" * 2 + "01234567"}
     )
@@ -141,14 +141,14 @@ def test_a_person_consents_in_the_browser_and_the_code_is_exchanged_once(server:
     assert ask_token(server, grant_type="authorization_code", **form).json()["error"] == "invalid_grant"
 
 
-def test_a_person_may_say_no_and_a_state_may_be_another(server: DriveServer) -> None:
+def test_a_person_can_deny_and_a_state_can_differ(server: DriveServer) -> None:
     server.grants.consent = "denied"
     assert consent(server)["error"] == ["access_denied"]
     server.grants.consent = "wrong state"
     assert consent(server)["state"] != ["s"]
 
 
-def test_a_code_is_worth_nothing_without_its_verifier(server: DriveServer) -> None:
+def test_a_code_is_useless_without_its_verifier(server: DriveServer) -> None:
     form = {"code": consent(server)["code"][0], "redirect_uri": REDIRECT, **client(server)}
     assert ask_token(server, grant_type="authorization_code", **form).json()["error"] == "invalid_grant"
     assert "code verifier" in server.violations.pop()
@@ -166,7 +166,7 @@ def test_a_code_is_worth_nothing_without_its_verifier(server: DriveServer) -> No
         {"redirect_uri": "urn:ietf:wg:oauth:2.0:oob"},
     ],
 )
-def test_a_consent_that_should_not_be_asked_for_fails_the_test(server: DriveServer, wrong: dict[str, str]) -> None:
+def test_an_excessive_consent_request_fails_the_test(server: DriveServer, wrong: dict[str, str]) -> None:
     assert ask_consent(server, **wrong).status_code == 400
     assert server.violations.pop()
 

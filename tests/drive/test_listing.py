@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.drive.asking import Asker, ids_of
+from tests.drive.client import DriveClient, ids_of
 from tests.drive.documents import FOLDER
 from tests.drive.model import SHARED_WITH_ME
 from tests.drive.server import DriveServer
@@ -17,7 +17,7 @@ def in_folder(*folders: str) -> str:
     return f"({either}) and trashed = false"
 
 
-def test_children_of_several_folders_in_one_query(server: DriveServer, asker: Asker) -> None:
+def test_children_of_several_folders_in_one_query(server: DriveServer, asker: DriveClient) -> None:
     one, two = server.drive.add_folder("one"), server.drive.add_folder("two")
     files = {server.drive.add_file("a", "a", one), server.drive.add_file("b", "b", two)}
     server.drive.trash(server.drive.add_file("c", "c", two))
@@ -27,7 +27,7 @@ def test_children_of_several_folders_in_one_query(server: DriveServer, asker: As
     assert ids_of(asker.json("files", q=in_folder(one))) != set()
 
 
-def test_of_several_folders_some_may_be_left_out_on_all_pages_without_a_word(server: DriveServer, asker: Asker) -> None:
+def test_some_of_several_folders_can_be_left_out_silently_on_all_pages(server: DriveServer, asker: DriveClient) -> None:
     folders = [server.drive.add_folder(str(number)) for number in range(20)]
     files = {folder: {server.drive.add_file(str(number), "x", folder) for number in range(3)} for folder in folders}
     server.behaviour.or_queries_miss_share = 0.5
@@ -43,7 +43,7 @@ def test_of_several_folders_some_may_be_left_out_on_all_pages_without_a_word(ser
     assert ids_of(asker.json("files", q=in_folder(folders[0]))) == files[folders[0]]
 
 
-def test_what_is_in_no_list_can_be_asked_for(server: DriveServer, asker: Asker) -> None:
+def test_an_unlisted_file_can_be_requested_by_id(server: DriveServer, asker: DriveClient) -> None:
     folder = server.drive.add_folder("one")
     file, other = server.drive.add_file("a", "a", folder), server.drive.add_file("b", "b", folder)
     server.behaviour.unlisted = {file}
@@ -51,16 +51,14 @@ def test_what_is_in_no_list_can_be_asked_for(server: DriveServer, asker: Asker) 
     assert asker.json(f"files/{file}")["id"] == file
 
 
-def test_the_root_has_a_name_of_its_own_and_is_in_no_list(server: DriveServer, asker: Asker) -> None:
+def test_the_root_has_its_own_name_and_is_never_listed(server: DriveServer, asker: DriveClient) -> None:
     file = server.drive.add_file("a", "a")
     assert ids_of(asker.json("files", q="'root' in parents")) == {file}
     assert ids_of(asker.json("files")) == {file}
     assert asker.json("files/root")["id"] == server.drive.root_id
 
 
-def test_pages_have_everything_once_also_while_something_is_added_and_removed(
-    server: DriveServer, asker: Asker
-) -> None:
+def test_pages_have_every_item_once_even_during_changes(server: DriveServer, asker: DriveClient) -> None:
     folder = server.drive.add_folder("f")
     files = [server.drive.add_file(str(number), "x", folder) for number in range(30)]
     first = asker.json("files", q=in_folder(folder), pageSize="10")
@@ -72,7 +70,7 @@ def test_pages_have_everything_once_also_while_something_is_added_and_removed(
     assert "nextPageToken" not in third
 
 
-def test_short_pages_have_everything_in_the_end(server: DriveServer, asker: Asker) -> None:
+def test_short_pages_are_complete_in_the_end(server: DriveServer, asker: DriveClient) -> None:
     server.behaviour.short_pages = True
     files = {server.drive.add_file(str(number), "x") for number in range(40)}
     page = asker.json("files")
@@ -85,7 +83,7 @@ def test_short_pages_have_everything_in_the_end(server: DriveServer, asker: Aske
     assert 0 in sizes
 
 
-def test_a_page_token_is_for_the_same_request_and_not_for_ever(server: DriveServer, asker: Asker) -> None:
+def test_a_page_token_works_only_for_the_same_request_and_expires(server: DriveServer, asker: DriveClient) -> None:
     for number in range(3):
         server.drive.add_file(str(number), "x")
     token = asker.json("files", pageSize="1")["nextPageToken"]
@@ -94,7 +92,7 @@ def test_a_page_token_is_for_the_same_request_and_not_for_ever(server: DriveServ
     assert asker.refused("files", pageSize="1", pageToken=token) == (400, "invalid")
 
 
-def test_items_of_shared_drives_are_there_only_for_who_says_so(server: DriveServer, asker: Asker) -> None:
+def test_items_of_shared_drives_are_listed_only_on_request(server: DriveServer, asker: DriveClient) -> None:
     drive = server.drive.add_drive("team")
     file = server.drive.add_file("a", "a", drive)
     mine = server.drive.add_file("b", "b")
@@ -117,11 +115,11 @@ def test_items_of_shared_drives_are_there_only_for_who_says_so(server: DriveServ
         {"corpora": "everything"},
     ],
 )
-def test_parameters_that_do_not_go_together_are_refused(asker: Asker, params: dict[str, str]) -> None:
+def test_contradicting_parameters_are_rejected(asker: DriveClient, params: dict[str, str]) -> None:
     assert asker.refused("files", **params)[0] in (400, 403)
 
 
-def test_a_folder_that_is_gone_or_not_visible_is_not_found_or_empty(server: DriveServer, asker: Asker) -> None:
+def test_a_missing_or_invisible_folder_is_not_found_or_empty(server: DriveServer, asker: DriveClient) -> None:
     folder = server.drive.add_folder("shared", SHARED_WITH_ME)
     server.drive.revoke(folder)
     assert asker.refused("files", q=in_folder(folder)) == (404, "notFound")
@@ -129,7 +127,7 @@ def test_a_folder_that_is_gone_or_not_visible_is_not_found_or_empty(server: Driv
     assert asker.json("files", q=in_folder(folder))["files"] == []
 
 
-def test_an_order_is_kept_where_one_is_asked_for(server: DriveServer, asker: Asker) -> None:
+def test_a_requested_order_is_respected(server: DriveServer, asker: DriveClient) -> None:
     for name in "bca":
         server.drive.add_file(name, "x")
     server.drive.add_folder("z")
@@ -139,7 +137,7 @@ def test_an_order_is_kept_where_one_is_asked_for(server: DriveServer, asker: Ask
     assert asker.refused("files", orderBy="title") == (400, "invalid")
 
 
-def test_an_incomplete_search_says_so_and_leaves_files_out(server: DriveServer, asker: Asker) -> None:
+def test_an_incomplete_search_is_flagged_and_leaves_files_out(server: DriveServer, asker: DriveClient) -> None:
     for number in range(4):
         server.drive.add_file(str(number), "x")
     server.behaviour.incomplete_searches = 1

@@ -1,4 +1,4 @@
-"""What happens in a Drive, as the log of changes tells it."""
+"""The log of changes for all operations of the model."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.drive.asking import Asker, Json
-from tests.drive.feeds import Feed
+from tests.drive.api_errors import ApiError
+from tests.drive.change_log import ChangeLog
+from tests.drive.client import DriveClient, Json
 from tests.drive.model import ELSEWHERE, SHARED_WITH_ME, Behaviour, Drive
-from tests.drive.refusals import RefusalError
 from tests.drive.server import DriveServer
 
 ALL = {"supportsAllDrives": "true", "includeItemsFromAllDrives": "true"}
 
 
-def test_a_move_is_a_change_with_other_parents(server: DriveServer, asker: Asker) -> None:
+def test_a_move_is_a_change_with_other_parents(server: DriveServer, asker: DriveClient) -> None:
     watched, other = server.drive.add_folder("watched"), server.drive.add_folder("other")
     file = server.drive.add_file("a.txt", "a", watched)
     token = asker.token()
@@ -24,7 +24,7 @@ def test_a_move_is_a_change_with_other_parents(server: DriveServer, asker: Asker
     assert asker.changes(token) == {"a.txt": other}
 
 
-def test_a_folder_that_is_moved_is_the_only_change(server: DriveServer, asker: Asker) -> None:
+def test_a_folder_that_is_moved_is_the_only_change(server: DriveServer, asker: DriveClient) -> None:
     server.behaviour.entries_for_descendants = True  # what is below has not changed in any way
     one, two = server.drive.add_folder("one"), server.drive.add_folder("two")
     inner = server.drive.add_folder("inner", one)
@@ -35,8 +35,8 @@ def test_a_folder_that_is_moved_is_the_only_change(server: DriveServer, asker: A
 
 
 @pytest.mark.parametrize(("told", "names"), [(False, {"inner"}), (True, {"inner", "a.txt"})])
-def test_a_trashed_folder_trashes_what_is_below_with_or_without_a_word(
-    server: DriveServer, asker: Asker, told: bool, names: set[str]
+def test_a_trashed_folder_trashes_its_content_with_or_without_changes(
+    server: DriveServer, asker: DriveClient, told: bool, names: set[str]
 ) -> None:
     server.behaviour.entries_for_descendants = told
     inner = server.drive.add_folder("inner")
@@ -50,8 +50,8 @@ def test_a_trashed_folder_trashes_what_is_below_with_or_without_a_word(
     }
 
 
-def test_what_is_deleted_or_no_longer_shared_is_removed_with_nothing_but_its_id(
-    server: DriveServer, asker: Asker
+def test_a_deleted_or_unshared_item_is_reported_as_removed_with_its_id_only(
+    server: DriveServer, asker: DriveClient
 ) -> None:
     deleted, revoked = server.drive.add_file("a", "a"), server.drive.add_file("b", "b", SHARED_WITH_ME)
     token = asker.token()
@@ -65,7 +65,7 @@ def test_what_is_deleted_or_no_longer_shared_is_removed_with_nothing_but_its_id(
     assert asker.json("changes", pageToken=token, includeRemoved="false")["changes"] == []
 
 
-def test_what_is_moved_to_where_the_principal_sees_nothing_is_removed(server: DriveServer, asker: Asker) -> None:
+def test_an_item_moved_out_of_sight_is_reported_as_removed(server: DriveServer, asker: DriveClient) -> None:
     folder = server.drive.add_folder("shared", SHARED_WITH_ME)
     file = server.drive.add_file("a", "a", folder)
     token = asker.token()
@@ -74,15 +74,15 @@ def test_what_is_moved_to_where_the_principal_sees_nothing_is_removed(server: Dr
     assert asker.refused(f"files/{file}") == (404, "notFound")
 
 
-def test_a_shared_folder_has_no_parents_that_can_be_seen(server: DriveServer, asker: Asker) -> None:
+def test_a_shared_folder_has_no_visible_parents(server: DriveServer, asker: DriveClient) -> None:
     folder = server.drive.add_folder("shared", SHARED_WITH_ME)
     file = server.drive.add_file("a", "a", folder)
     assert "parents" not in asker.json(f"files/{folder}", fields="*")
     assert asker.json(f"files/{file}", fields="parents") == {"parents": [folder]}
 
 
-def test_a_newer_change_takes_the_place_of_an_older_one_and_tells_the_state_of_now(
-    server: DriveServer, asker: Asker
+def test_a_newer_change_replaces_an_older_one_and_shows_the_current_state(
+    server: DriveServer, asker: DriveClient
 ) -> None:
     one, two = server.drive.add_file("one", "1"), server.drive.add_file("two", "2")
     token = asker.token()
@@ -92,7 +92,7 @@ def test_a_newer_change_takes_the_place_of_an_older_one_and_tells_the_state_of_n
     assert list(asker.changes(token)) == ["due", "eins"]
 
 
-def test_a_shared_drive_has_a_log_of_its_own_that_has_to_be_asked_for(server: DriveServer, asker: Asker) -> None:
+def test_a_shared_drive_has_its_own_log(server: DriveServer, asker: DriveClient) -> None:
     drive = server.drive.add_drive("team")
     user_token, drive_token = asker.token(), asker.token(driveId=drive, supportsAllDrives="true")
     server.drive.add_file("a.txt", "a", drive)
@@ -102,9 +102,7 @@ def test_a_shared_drive_has_a_log_of_its_own_that_has_to_be_asked_for(server: Dr
     assert asker.refused("changes", pageToken=user_token, driveId=drive, **ALL) == (400, "invalid")
 
 
-def test_items_of_shared_drives_show_in_the_users_log_where_drive_is_so_inclined(
-    server: DriveServer, asker: Asker
-) -> None:
+def test_items_of_shared_drives_can_appear_in_the_user_s_log(server: DriveServer, asker: DriveClient) -> None:
     server.behaviour.user_feed_has_drives = True
     drive = server.drive.add_drive("team")
     token = asker.token()
@@ -113,8 +111,8 @@ def test_items_of_shared_drives_show_in_the_users_log_where_drive_is_so_inclined
     assert asker.changes(token) == {}
 
 
-def test_what_moves_into_a_shared_drive_is_removed_from_the_users_log_though_it_can_be_seen(
-    server: DriveServer, asker: Asker
+def test_an_item_moved_into_a_shared_drive_is_removed_from_the_user_s_log(
+    server: DriveServer, asker: DriveClient
 ) -> None:
     drive = server.drive.add_drive("team")
     folder = server.drive.add_folder("f")
@@ -127,7 +125,7 @@ def test_what_moves_into_a_shared_drive_is_removed_from_the_users_log_though_it_
     assert all("file" in change for change in page["changes"])
 
 
-def test_who_is_no_member_any_more_sees_neither_the_drive_nor_its_log(server: DriveServer, asker: Asker) -> None:
+def test_a_former_member_sees_neither_the_drive_nor_its_log(server: DriveServer, asker: DriveClient) -> None:
     drive = server.drive.add_drive("team")
     token = asker.token()
     server.drive.revoke(drive)
@@ -136,9 +134,7 @@ def test_who_is_no_member_any_more_sees_neither_the_drive_nor_its_log(server: Dr
     assert asker.refused(f"drives/{drive}") == (404, "notFound")
 
 
-def test_a_single_file_of_a_drive_that_one_is_no_member_of_is_in_the_users_log(
-    server: DriveServer, asker: Asker
-) -> None:
+def test_a_single_shared_file_of_another_s_drive_is_in_the_user_s_log(server: DriveServer, asker: DriveClient) -> None:
     drive = server.drive.add_drive("theirs")
     file = server.drive.add_file("a.txt", "a", drive)
     server.drive.revoke(drive)
@@ -149,7 +145,7 @@ def test_a_single_file_of_a_drive_that_one_is_no_member_of_is_in_the_users_log(
     assert [change["fileId"] for change in page["changes"]] == [file]
 
 
-def test_only_my_drive_where_that_is_asked_for(server: DriveServer, asker: Asker) -> None:
+def test_changes_can_be_restricted_to_my_drive(server: DriveServer, asker: DriveClient) -> None:
     token = asker.token()
     server.drive.add_file("mine", "a")
     server.drive.add_file("theirs", "b", SHARED_WITH_ME)
@@ -157,7 +153,7 @@ def test_only_my_drive_where_that_is_asked_for(server: DriveServer, asker: Asker
     assert [change["file"]["name"] for change in page["changes"]] == ["mine"]
 
 
-def test_a_touched_file_has_another_version_and_date_and_the_same_md5(server: DriveServer, asker: Asker) -> None:
+def test_a_touched_file_has_a_new_version_and_date_and_the_same_md5(server: DriveServer, asker: DriveClient) -> None:
     file = server.drive.add_file("a", "a")
     known = "version", "modifiedTime", "headRevisionId", "md5Checksum"
     before = asker.json(f"files/{file}", fields=",".join(known))
@@ -166,7 +162,7 @@ def test_a_touched_file_has_another_version_and_date_and_the_same_md5(server: Dr
     assert [name for name in known if before[name] != after[name]] == ["version", "modifiedTime", "headRevisionId"]
 
 
-def test_all_pages_together_have_every_change_however_short_they_are(server: DriveServer, asker: Asker) -> None:
+def test_short_pages_together_have_every_change(server: DriveServer, asker: DriveClient) -> None:
     server.behaviour.short_pages = True
     token = asker.token()
     made = {server.drive.add_file(str(number), "x") for number in range(50)}
@@ -180,7 +176,7 @@ def test_all_pages_together_have_every_change_however_short_they_are(server: Dri
 
 
 @pytest.mark.parametrize("status", [400, 410])
-def test_tokens_that_are_gone_are_refused_and_new_ones_are_good(server: DriveServer, asker: Asker, status: int) -> None:
+def test_expired_tokens_are_rejected_and_new_ones_work(server: DriveServer, asker: DriveClient, status: int) -> None:
     server.behaviour.gone_status = status
     old = asker.token()
     server.expire_change_tokens()
@@ -189,13 +185,13 @@ def test_tokens_that_are_gone_are_refused_and_new_ones_are_good(server: DriveSer
 
 
 @pytest.mark.parametrize("token", ["12", "not a token", "¤", "AAAA", "====="])
-def test_what_never_was_a_token_is_invalid(token: str) -> None:
-    with pytest.raises(RefusalError) as refused:
-        Feed("user").number_of(token, 410)
+def test_an_invalid_token_is_rejected(token: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        ChangeLog("user").number_of(token, 410)
     assert refused.value.status == 400
 
 
-def test_what_is_below_a_folder_is_found_once_through_several_parents_and_shortcuts_in_a_circle() -> None:
+def test_below_returns_each_file_once_despite_several_parents_and_loops_of_shortcuts() -> None:
     drive = Drive(Behaviour())
     top, inner = drive.add_folder("top"), drive.add_folder("inner")
     drive.move(inner, top)
@@ -210,7 +206,7 @@ def test_what_is_below_a_folder_is_found_once_through_several_parents_and_shortc
 
 
 class Follower(RuleBasedStateMachine):
-    """Who follows the log knows every file as it is, whatever happens."""
+    """A follower of the log knows the current state of every file after any sequence of events."""
 
     items: st.SearchStrategy[int] = st.integers(0, 30)
 

@@ -1,4 +1,4 @@
-"""Google's own client, on the tests' Drive: what it asks is known here, and what it is answered it understands."""
+"""Google's official client works with the fake Drive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ALL = {"supportsAllDrives": True, "includeItemsFromAllDrives": True}
 
 @pytest.fixture
 def service(server: DriveServer) -> Iterator[Any]:
-    """The client, built from its own discovery document, with a service account's credentials."""
+    """The official client, with a service account's credentials."""
     plain = httplib2.Http(proxy_info=None, timeout=30)
     http = google_auth_httplib2.AuthorizedHttp(credentials_of(server.service_account(), scopes=[SCOPE]), http=plain)
     built = discovery.build(
@@ -66,7 +66,7 @@ def test_it_lists_page_by_page(server: DriveServer, service: Any) -> None:
     assert server.requests.count("files.list") == 3
 
 
-def test_it_gets_what_is_known_of_a_file(server: DriveServer, service: Any) -> None:
+def test_it_gets_the_metadata_of_a_file(server: DriveServer, service: Any) -> None:
     file = server.drive.add_file("a.txt", "hello")
     assert set(service.files().get(fileId=file).execute()) == {"kind", "id", "name", "mimeType"}
     assert service.files().get(fileId=file, fields="size").execute() == {"size": "5"}
@@ -105,7 +105,7 @@ def test_it_follows_the_changes(server: DriveServer, service: Any) -> None:
     assert service.changes().list(pageToken=page["newStartPageToken"]).execute()["changes"] == []
 
 
-def test_it_sees_shared_drives_when_it_says_that_it_can(server: DriveServer, service: Any) -> None:
+def test_it_sees_shared_drives_on_request(server: DriveServer, service: Any) -> None:
     drive = server.drive.add_drive("team")
     file = server.drive.add_file("a.txt", "a", drive)
     assert service.files().list(corpora="drive", driveId=drive, **ALL).execute()["files"][0]["id"] == file
@@ -124,9 +124,7 @@ def test_it_understands_the_errors(server: DriveServer, service: Any) -> None:
         assert (refused.value.status_code, refused.value.error_details[0]["reason"]) == (status, reason)
 
 
-def test_it_retries_what_it_takes_for_passing(
-    server: DriveServer, service: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_retries_temporary_errors(server: DriveServer, service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []  # which is not what is tested
     monkeypatch.setattr(media.time, "sleep", waited.append)
     for fault in (server_error(), error(403, "userRateLimitExceeded"), error(403, "rateLimitExceeded")):
@@ -142,13 +140,13 @@ def test_it_signs_in_again_when_its_token_has_expired(server: DriveServer, servi
     assert server.requests.count("token") == 2
 
 
-def test_it_does_not_notice_corrupt_content_which_is_why_a_client_has_to(server: DriveServer, service: Any) -> None:
+def test_it_does_not_notice_corrupt_content_so_the_pipeline_must(server: DriveServer, service: Any) -> None:
     file = server.drive.add_file("a.txt", "hello")
     server.faults.add(corrupt(), "media")
     assert downloaded(service.files().get_media(fileId=file), 1 << 20) != b"hello"
 
 
-def test_what_it_refuses_to_ask_is_refused_here_too(server: DriveServer, service: Any) -> None:
+def test_requests_that_it_refuses_are_rejected_here_too(server: DriveServer, service: Any) -> None:
     with pytest.raises(TypeError):
         service.files().list(page_size=1)
     with pytest.raises(errors.HttpError, match="Invalid field selection items"):

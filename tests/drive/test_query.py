@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.drive.api_errors import ApiError, ViolationError
 from tests.drive.query import parse
-from tests.drive.refusals import RefusalError, ViolationError
 
 FILE = {
     "name": "It's a Plan \\ draft",
@@ -40,7 +40,7 @@ FILE = {
         "trashed != true",
     ],
 )
-def test_a_query_that_a_file_meets(text: str) -> None:
+def test_a_query_matches_a_file(text: str) -> None:
     assert parse(text).meets(FILE)
 
 
@@ -55,7 +55,7 @@ def test_a_query_that_a_file_meets(text: str) -> None:
         "modifiedTime < '2024-05-01T12:00:00'",
     ],
 )
-def test_a_query_that_a_file_does_not_meet(text: str) -> None:
+def test_a_query_does_not_match_a_file(text: str) -> None:
     assert not parse(text).meets(FILE)
 
 
@@ -69,7 +69,7 @@ def test_a_query_that_a_file_does_not_meet(text: str) -> None:
         ("'root' in parents", {"0A"}),
     ],
 )
-def test_which_folders_a_query_is_about(text: str, parents: set[str] | None) -> None:
+def test_the_folders_of_a_query_are_known(text: str, parents: set[str] | None) -> None:
     assert parse(text, "0A").parents == parents
 
 
@@ -93,19 +93,19 @@ def test_which_folders_a_query_is_about(text: str, parents: set[str] | None) -> 
         "parents in 'a'",
     ],
 )
-def test_what_is_no_query_is_refused(text: str) -> None:
-    with pytest.raises(RefusalError) as refused:
+def test_invalid_queries_are_rejected(text: str) -> None:
+    with pytest.raises(ApiError) as refused:
         parse(text)
     assert (refused.value.status, refused.value.location) == (400, "q")
 
 
 @pytest.mark.parametrize("text", ["fullText contains 'a'", "'me' in owners"])
-def test_what_drive_has_and_the_model_has_not_fails_the_test(text: str) -> None:
+def test_an_unmodelled_term_fails_the_test(text: str) -> None:
     with pytest.raises(ViolationError):
         parse(text)
 
 
-def test_and_beside_or_needs_parentheses_as_their_order_is_not_documented() -> None:
+def test_and_with_or_needs_parentheses_because_precedence_is_undocumented() -> None:
     with pytest.raises(ViolationError):
         parse("'a' in parents or 'b' in parents and trashed = false")
 
@@ -117,6 +117,6 @@ def test_any_name_can_be_quoted(name: str) -> None:
 
 
 @given(st.text(alphabet="'\\ ()=<>!inandortrashedparents", max_size=30))
-def test_anything_is_a_query_or_refused(text: str) -> None:
-    with suppress(RefusalError):
+def test_any_text_is_a_query_or_rejected(text: str) -> None:
+    with suppress(ApiError):
         parse(text)

@@ -1,4 +1,4 @@
-"""Answers against the document's schemas."""
+"""Validation of responses against the document's schemas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.drive.schemas import AnswerError
         {"exportLinks": {"text/plain": "http://127.0.0.1/"}, "owners": [{"me": True}], "capabilities": {}},
     ],
 )
-def test_what_drive_can_say_passes(file: object) -> None:
+def test_valid_responses_pass(file: object) -> None:
     schemas.check("File", file)
 
 
@@ -38,6 +38,6 @@ def test_an_unknown_or_mistyped_field_fails(file: object) -> None:
         schemas.check("File", file)
 
 
-def test_what_an_answer_holds_is_checked_to_its_depth() -> None:
+def test_nested_values_are_checked() -> None:
     with pytest.raises(AnswerError, match="files/0"):
         schemas.check("FileList", {"files": [{"title": "of version 2"}]})

@@ -1,4 +1,4 @@
-"""The server itself: what it refuses, what it writes down, and how it ends."""
+"""The fake Drive server: rejected requests, the request log, and shutdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from tests.drive import resources
-from tests.drive.asking import Asker
+from tests.drive.client import DriveClient
 from tests.drive.server import DriveServer
 
 
@@ -26,8 +26,8 @@ from tests.drive.server import DriveServer
         ("files", {"q": "name = '" + "x" * 9000 + "'"}, "too long"),
     ],
 )
-def test_a_request_that_drive_does_not_know_is_refused_and_written_down(
-    server: DriveServer, asker: Asker, path: str, params: dict[str, str], said: str
+def test_an_unknown_request_is_rejected_and_recorded_as_a_violation(
+    server: DriveServer, asker: DriveClient, path: str, params: dict[str, str], said: str
 ) -> None:
     answer = asker.get(path, **params)
     assert answer.status_code >= 400
@@ -36,7 +36,7 @@ def test_a_request_that_drive_does_not_know_is_refused_and_written_down(
     assert not server.violations
 
 
-def test_a_method_that_writes_is_refused(server: DriveServer, asker: Asker) -> None:
+def test_a_writing_method_is_rejected(server: DriveServer, asker: DriveClient) -> None:
     file = server.drive.add_file("a", "a")
     assert asker.session.delete(f"{server.url}/drive/v3/files/{file}", timeout=30).status_code == 403
     assert "files.delete wants more" in server.violations.pop()
@@ -44,7 +44,7 @@ def test_a_method_that_writes_is_refused(server: DriveServer, asker: Asker) -> N
 
 
 @pytest.mark.parametrize("path", ["/", "/drive/v3", "/upload/drive/v3/files", "/docs/export/more"])
-def test_no_other_path_is_there(server: DriveServer, asker: Asker, path: str) -> None:
+def test_other_paths_are_not_found(server: DriveServer, asker: DriveClient, path: str) -> None:
     assert asker.session.get(server.url + path, timeout=30).status_code == 404
     assert server.violations.pop()
 
@@ -54,25 +54,25 @@ def test_a_block_with_a_violation_fails_at_its_end() -> None:
         requests.get(f"{server.url}/drive/v3/folders", timeout=30)
 
 
-def test_a_block_that_failed_by_itself_says_why_it_did() -> None:
+def test_a_block_that_failed_keeps_its_own_error() -> None:
     with pytest.raises(requests.HTTPError), DriveServer() as server:
         requests.get(f"{server.url}/drive/v3/folders", timeout=30).raise_for_status()
 
 
-def test_an_answer_that_drive_could_not_give_is_a_mistake_of_the_server(
-    server: DriveServer, asker: Asker, monkeypatch: pytest.MonkeyPatch
+def test_a_response_that_drive_could_not_give_is_a_bug_of_the_server(
+    server: DriveServer, asker: DriveClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resources, "about", lambda: {"kind": "drive#about", "mood": "fine"})
     assert asker.get("about", fields="*").status_code == 500
     assert "the tests' Drive failed" in server.violations.pop()
 
 
-def test_a_request_without_a_good_token_is_refused(server: DriveServer, asker: Asker) -> None:
+def test_a_request_without_a_valid_token_is_rejected(server: DriveServer, asker: DriveClient) -> None:
     asker.session.headers["Authorization"] = "Bearer another"
     assert asker.refused("files") == (401, "authError")
 
 
-def test_requests_are_written_down_without_their_tokens(server: DriveServer, asker: Asker) -> None:
+def test_requests_are_logged_without_their_tokens(server: DriveServer, asker: DriveClient) -> None:
     file = server.drive.add_file("a", "hello")
     asker.get(f"files/{file}", {"Range": "bytes=1-2"}, alt="media")
     asker.json("files", q="trashed = false")
@@ -87,12 +87,12 @@ def test_requests_are_written_down_without_their_tokens(server: DriveServer, ask
     assert server.requests.operations() == {}
 
 
-def test_one_connection_carries_many_requests_and_several_are_served_at_once(server: DriveServer) -> None:
+def test_connections_are_reused_and_served_concurrently(server: DriveServer) -> None:
     file = server.drive.add_file("a", "hello")
     wrong: list[bytes] = []
 
     def ask() -> None:
-        asker = Asker(server)
+        asker = DriveClient(server)
         got = [asker.get(f"files/{file}", alt="media").content for _ in range(20)]
         wrong.extend(content for content in got if content != b"hello")
         asker.session.close()
@@ -108,10 +108,10 @@ def test_one_connection_carries_many_requests_and_several_are_served_at_once(ser
     assert threading.active_count() <= before + 8
 
 
-def test_the_end_leaves_no_thread_and_no_port() -> None:
+def test_closing_leaves_no_thread_and_no_port() -> None:
     before = set(threading.enumerate())
     with DriveServer() as server:
-        asker = Asker(server)
+        asker = DriveClient(server)
         asker.json("files")
     server.close()
     assert set(threading.enumerate()) == before

@@ -1,23 +1,23 @@
-"""The tree of what a Drive holds: what lies where, and what the principal may see. Whoever calls holds ``lock``."""
+"""The tree of a Drive: parents, children and visibility. The caller holds ``lock``."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 
+from tests.drive.change_log import ChangeLog
 from tests.drive.documents import FOLDER
-from tests.drive.feeds import Feed
 from tests.drive.items import Item, SharedDrive, ids
 
 SHARED_WITH_ME = "shared with me"
-"""The parent of someone else's file that is shared with the principal directly: its real folder can't be seen."""
+"""The parent of another person's file that is shared with the account directly: its real folder is invisible."""
 ELSEWHERE = "elsewhere"
 """The parent of someone else's file that is not shared."""
 
 
 @dataclass
 class Behaviour:
-    """What Drive may do or not; the package's docstring says each."""
+    """Optional behaviour of Drive; see the package's docstring."""
 
     entries_for_descendants: bool = False
     user_feed_has_drives: bool = False
@@ -42,23 +42,23 @@ class Tree:
         self.behaviour = behaviour
         self.items: dict[str, Item] = {}
         self.drives: dict[str, SharedDrive] = {}
-        self.user_feed = Feed("user")
-        self.drive_feeds: dict[str, Feed] = {}
+        self.user_feed = ChangeLog("user")
+        self.drive_feeds: dict[str, ChangeLog] = {}
         self._children: dict[str, dict[str, None]] = {}
         self.ids = ids()
         self.root_id = "0A" + next(self.ids)[1:18]
         self.items[self.root_id] = Item(self.root_id, "My Drive", FOLDER, [], access=True)
 
     def item(self, item_id: str) -> Item:
-        """Return what has this id."""
+        """Return the item with this id."""
         return self.items[item_id]
 
     def children(self, folder_id: str) -> list[Item]:
-        """Return what lies in a folder, trashed or not, seen by the principal or not."""
+        """Return the items in a folder, trashed or invisible ones included."""
         return [self.items[child] for child in self._children.get(folder_id, ())]
 
     def can_see(self, item: Item | None) -> bool:
-        """Whether the principal has access: by a permission of the item's own, or by a folder above."""
+        """Whether the account has access, directly or through an ancestor."""
         if item is None:
             return False
         if item.access is not None:
@@ -66,18 +66,18 @@ class Tree:
         return any(self.can_see(self.items.get(parent)) for parent in item.parents)
 
     def is_trashed(self, item: Item) -> bool:
-        """Whether it is in the trash, by itself or because all folders that it is in are."""
+        """Whether it is trashed, by itself or because all its parents are."""
         above = [self.items[parent] for parent in item.parents if parent in self.items]
         return item.trashed or bool(above and all(self.is_trashed(folder) for folder in above))
 
-    def feed_of(self, item: Item) -> Feed:
-        """Return the log of its changes: its drive's for a member of the drive, else the user's."""
+    def feed_of(self, item: Item) -> ChangeLog:
+        """Return the log of an item's changes: its drive's for a member, else the user's."""
         if item.drive_id and self.can_see(self.items.get(item.drive_id)):
             return self.drive_feeds[item.drive_id]
         return self.user_feed
 
     def below(self, folder_id: str) -> set[str]:
-        """Return the ids of all files that can be seen below a folder, not trashed, shortcuts followed."""
+        """Return the ids of all visible, untrashed files below a folder, with shortcuts followed."""
         with self.lock:
             found: set[str] = set()
             seen: set[str] = set()
@@ -97,7 +97,7 @@ class Tree:
             found.add(item.id)
 
     def descendants(self, item: Item) -> list[Item]:
-        """Return all that lies below, however deep, each once."""
+        """Return all descendants, each once."""
         found: dict[str, Item] = {}
         waiting = self.children(item.id)
         while waiting:
@@ -108,7 +108,7 @@ class Tree:
         return list(found.values())
 
     def put(self, item: Item, parent: str) -> None:
-        """Put into this folder and no other, with all below it."""
+        """Move an item to this folder only, with everything below it."""
         self.items[item.id] = item
         for old in list(item.parents):
             self.detach(item, old)
@@ -122,22 +122,22 @@ class Tree:
             one.mine = item.mine and drive_id is None
 
     def drive_of(self, parent: str) -> str | None:
-        """Return the shared drive that a folder is in, if any."""
+        """Return the shared drive of a folder, if any."""
         return None if parent in (SHARED_WITH_ME, ELSEWHERE) else self.items[parent].drive_id
 
     def attach(self, item: Item, parent: str) -> None:
-        """Put into one more folder."""
+        """Add a parent."""
         assert self.items[parent].is_folder, "only folders have children"
         item.parents.append(parent)
         self._children.setdefault(parent, {})[item.id] = None
 
     def detach(self, item: Item, parent: str) -> None:
-        """Take out of a folder."""
+        """Remove a parent."""
         item.parents.remove(parent)
         del self._children[parent][item.id]
 
     def remove(self, item: Item) -> None:
-        """Forget, with all below that is in no other folder."""
+        """Remove an item, with everything below it that has no other parent."""
         for child in self.children(item.id):
             self.detach(child, item.id)
             if not child.parents:

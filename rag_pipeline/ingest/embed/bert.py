@@ -138,7 +138,7 @@ class BertEncoder:
     def encode(self, sequences: Sequence[Sequence[int]]) -> Array:
         """Return the mean of each sequence's token vectors: (len(sequences), dimensions), not normalised.
 
-        A sequence holds token ids with the special tokens: at least one, and at most as many as the model has positions.
+        A sequence holds token ids, special tokens included: at least one, at most as many as the model has positions.
         """
         lengths = [len(ids) for ids in sequences]
         ends = np.cumsum(lengths)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
+ChunkKey = tuple[str, str, int]  # pipeline_id and file_id, both escaped, and the chunk's number
 RANK_CONSTANT = 60  # the value of the paper (Cormack, Clarke, Büttcher: SIGIR 2009)
 
 _K = TypeVar("_K", bound=Hashable)

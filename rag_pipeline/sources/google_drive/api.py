@@ -28,7 +28,7 @@ from rag_pipeline.sources.google_drive.records import (
     read_files_page,
     read_start_page_token,
 )
-from rag_pipeline.sources.google_drive.transport.client import ApiRequest, HttpClient
+from rag_pipeline.sources.google_drive.transport.client import ApiRequest, DriveHttpClient
 from rag_pipeline.sources.google_drive.transport.hosts import API_URL
 from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy, TryAgain
 from rag_pipeline.sources.source import Check
@@ -62,7 +62,7 @@ class DriveApi:
         policy: RetryPolicy | None = None,
         stop: threading.Event,
     ) -> None:
-        self._client = HttpClient(session, base_url=base_url, policy=policy or RetryPolicy(), stop=stop)
+        self._client = DriveHttpClient(session, base_url=base_url, policy=policy or RetryPolicy(), stop=stop)
         self._root = base_url.rstrip("/") + "/drive/v3/"
 
     def start_page_token(self, drive_id: str | None, check: Check = _no_check) -> str:

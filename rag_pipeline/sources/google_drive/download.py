@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError
 from rag_pipeline.common.private_files import open_private
 from rag_pipeline.ingest.types import ProgressCallback
 from rag_pipeline.sources.google_drive.errors import DownloadError, FileUnavailableError
-from rag_pipeline.sources.google_drive.transport.client import ApiRequest, HttpClient
+from rag_pipeline.sources.google_drive.transport.client import ApiRequest, DriveHttpClient
 from rag_pipeline.sources.google_drive.transport.response_reader import ResponseReader
 from rag_pipeline.sources.google_drive.transport.retry import RetryLoop, RetryPolicy, TryAgain
 from rag_pipeline.sources.google_drive.transport.session import describe_failure
@@ -52,7 +52,7 @@ class ExpectedContent:
 
 def download_to(
     target: Path,
-    client: HttpClient,
+    client: DriveHttpClient,
     request: ApiRequest,
     expected: ExpectedContent,
     *,
@@ -67,25 +67,25 @@ def download_to(
     second while none arrives; it raises Stopped. ``has_changed`` is called when a content differs from ``expected``.
 
     Raises :class:`~rag_pipeline.sources.google_drive.errors.DownloadError` for damage and a full disk, and what
-    :meth:`~rag_pipeline.sources.google_drive.transport.client.HttpClient.get` raises.
+    :meth:`~rag_pipeline.sources.google_drive.transport.client.DriveHttpClient.get` raises.
     """
     _check_free_space(target, request.subject, expected)
     with _create(target, request.subject) as file:
         try:
-            download = _Download(file, client, request, expected, on_progress, check)
+            download = _ResumableDownload(file, client, request, expected, on_progress, check)
             download.run(client.retry_loop(request.subject, check, policy), has_changed)
         except BaseException:
             target.unlink(missing_ok=True)
             raise
 
 
-class _Download:
+class _ResumableDownload:
     """The received part of a content, and the requests for the rest."""
 
     def __init__(
         self,
         file: FileIO,
-        client: HttpClient,
+        client: DriveHttpClient,
         request: ApiRequest,
         expected: ExpectedContent,
         on_progress: ProgressCallback,

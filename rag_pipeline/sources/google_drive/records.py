@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-Json = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 _T = TypeVar("_T")
 
 FILE_FIELDS = (
@@ -89,7 +89,7 @@ class FilesPage(NamedTuple):
     incomplete: bool
 
 
-def read_file(data: Json) -> DriveFile:
+def read_file(data: JsonObject) -> DriveFile:
     """Return the file; raises KeyError, TypeError or ValueError if a field is malformed, or the id or name missing."""
     target, version = _object(data, "shortcutDetails"), _number(data, "version")
     return DriveFile(
@@ -112,13 +112,13 @@ def read_file(data: Json) -> DriveFile:
     )
 
 
-def read_files_page(data: Json) -> FilesPage:
+def read_files_page(data: JsonObject) -> FilesPage:
     """Return the page; raises as :func:`read_file` does, and if the list is missing (Drive sends even an empty one)."""
     files = tuple(read_file(_checked(file, dict)) for file in _list(data, "files"))
     return FilesPage(files, _text_or_none(data, "nextPageToken"), _flag(data, "incompleteSearch", default=False))
 
 
-def read_changes_page(data: Json) -> ChangesPage:
+def read_changes_page(data: JsonObject) -> ChangesPage:
     """Return the page; raises as :func:`read_files_page` does."""
     changes = [_read_change(_checked(change, dict)) for change in _list(data, "changes")]
     next_token, start_token = _text_or_none(data, "nextPageToken"), _text_or_none(data, "newStartPageToken")
@@ -127,12 +127,12 @@ def read_changes_page(data: Json) -> ChangesPage:
     return ChangesPage(tuple(change for change in changes if change is not None), next_token, start_token)
 
 
-def read_start_page_token(data: Json) -> str:
+def read_start_page_token(data: JsonObject) -> str:
     """Return the token; raises as :func:`read_file` does."""
     return _text(data, "startPageToken")
 
 
-def _read_change(data: Json) -> DriveChange | None:
+def _read_change(data: JsonObject) -> DriveChange | None:
     removed = _flag(data, "removed", default=False)
     if data.get("changeType") == "drive":
         return DriveChange(_text(data, "driveId"), True, None) if removed else None
@@ -142,11 +142,11 @@ def _read_change(data: Json) -> DriveChange | None:
     return DriveChange(_text(data, "fileId"), file is None, file)
 
 
-def _target(data: Json) -> ShortcutTarget:
+def _target(data: JsonObject) -> ShortcutTarget:
     return ShortcutTarget(_text(data, "targetId"), _text_or_none(data, "targetMimeType") or "")
 
 
-def _text(data: Json, key: str) -> str:
+def _text(data: JsonObject, key: str) -> str:
     """Return a required text."""
     value = _clean(data[key])
     if not value:
@@ -154,13 +154,13 @@ def _text(data: Json, key: str) -> str:
     return value
 
 
-def _text_or_none(data: Json, key: str) -> str | None:
+def _text_or_none(data: JsonObject, key: str) -> str | None:
     """Return a text; None if it is missing or empty."""
     value = data.get(key)
     return None if value is None else _clean(value) or None
 
 
-def _number(data: Json, key: str) -> int | None:
+def _number(data: JsonObject, key: str) -> int | None:
     """Return a number, which Drive writes as text."""
     value = data.get(key)
     if value is None:
@@ -171,16 +171,16 @@ def _number(data: Json, key: str) -> int | None:
     return number
 
 
-def _flag(data: Json, key: str, *, default: bool) -> bool:
+def _flag(data: JsonObject, key: str, *, default: bool) -> bool:
     return _checked(data.get(key, default), bool)
 
 
-def _object(data: Json, key: str) -> Json:
+def _object(data: JsonObject, key: str) -> JsonObject:
     """Return an object; an empty one if it is missing."""
     return _checked(data.get(key, {}), dict)
 
 
-def _list(data: Json, key: str) -> list[Any]:
+def _list(data: JsonObject, key: str) -> list[Any]:
     """Return a required list."""
     return _checked(data[key], list)
 

@@ -64,11 +64,11 @@ def test_texts_embedded_before_an_error_are_not_embedded_again() -> None:
 
 
 def test_progress_includes_cached_texts() -> None:
-    told: list[float] = []
+    fractions: list[float] = []
     embedder = CachingEmbedder(Counting(), batch_size=2)
     embedder.embed(["a", "b"])
-    embedder.embed(["a", "b", "c", "d"], on_progress=told.append)
-    assert list(dict.fromkeys(told)) == [0.5, 1.0]
+    embedder.embed(["a", "b", "c", "d"], on_progress=fractions.append)
+    assert list(dict.fromkeys(fractions)) == [0.5, 1.0]
 
 
 def test_a_text_that_another_thread_is_embedding_is_not_embedded_twice() -> None:

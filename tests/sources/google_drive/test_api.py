@@ -18,7 +18,7 @@ from rag_pipeline.sources.google_drive.errors import (
     PageTokenGoneError,
 )
 from rag_pipeline.sources.google_drive.export_formats import DOCX, MARKDOWN, PDF
-from rag_pipeline.sources.google_drive.transport.client import HttpClient
+from rag_pipeline.sources.google_drive.transport.client import DriveHttpClient
 from rag_pipeline.sources.google_drive.transport.error_reasons import UNSUPPORTED_CONVERSION
 from tests.drive import (
     DriveServer,
@@ -474,8 +474,8 @@ def test_a_stalled_answer_ends_with_the_read_timeout() -> None:
 def test_an_unreadable_answer_is_retried(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
     with DriveServer() as server:
         api = api_for(server)
-        good, bodies = HttpClient.body, [body, body]
-        monkeypatch.setattr(HttpClient, "body", lambda *args: bodies.pop() if bodies else good(*args))
+        good, bodies = DriveHttpClient.body, [body, body]
+        monkeypatch.setattr(DriveHttpClient, "body", lambda *args: bodies.pop() if bodies else good(*args))
         assert api.file("root").id == server.drive.root_id
         bodies += [body] * QUICK.attempts
         with pytest.raises(DriveUnavailableError, match="answered with unreadable content"):

@@ -145,9 +145,11 @@ def test_after_a_stop_between_two_pages_the_second_page_is_next(followed: Follow
         followed.follow()
     followed.server.faults.clear()
     assert followed.follow() == {followed.file, *new}
-    asked = [r.query["pageToken"] for r in followed.server.requests if r.operation == "changes.list" and not r.fault]
+    page_tokens = [
+        r.query["pageToken"] for r in followed.server.requests if r.operation == "changes.list" and not r.fault
+    ]
     assert first == 2
-    assert not set(asked[:2]) & set(asked[2:])
+    assert not set(page_tokens[:2]) & set(page_tokens[2:])
 
 
 def test_an_expired_token_is_an_error_and_stays_saved(followed: Followed) -> None:

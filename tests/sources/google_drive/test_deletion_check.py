@@ -27,8 +27,8 @@ def fill(server: DriveServer, folder: str, files: int = 3) -> set[str]:
 
 def wait_for_looks(run: PipelineRun, number: int = 3) -> None:
     """Wait until the pipeline has made so many more scans, and is idle."""
-    asked = run.server.requests.count("changes.list")
-    run.wait(lambda: run.server.requests.count("changes.list") >= asked + number)
+    gets_before = run.server.requests.count("changes.list")
+    run.wait(lambda: run.server.requests.count("changes.list") >= gets_before + number)
     run.wait(lambda: bool(run.state()["status"] == "idle"))
 
 
@@ -161,9 +161,9 @@ def test_invisible_files_are_rechecked_only_from_time_to_time(server: DriveServe
         run.wait_idle(processed=3)
         server.drive.revoke(sub)
         wait_for_looks(run)
-        asked = server.requests.count("files.get")
+        gets_before = server.requests.count("files.get")
         wait_for_looks(run, 5)
-        assert server.requests.count("files.get") == asked
+        assert server.requests.count("files.get") == gets_before
         assert set(run.store.texts()) == files
 
 
@@ -200,11 +200,11 @@ def test_a_folder_that_leaves_takes_its_files_along(
     }
     with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=13)
-        asked = server.requests.count("files.get")
+        gets_before = server.requests.count("files.get")
         ways[how]()
         run.wait(lambda: set(run.ended("deleted")) == below)
         assert set(run.store.texts()) == files
-        assert server.requests.count("files.get") - asked <= requests + 2  # and the folders
+        assert server.requests.count("files.get") - gets_before <= requests + 2  # and the folders
 
 
 def test_a_file_reached_only_by_a_shortcut_is_deleted_with_the_shortcut(
@@ -226,10 +226,10 @@ def test_a_file_that_drive_reported_as_gone_is_not_requested_again(
     key = server.drive.add_file("a.txt", "one", top)
     with run_pipeline(tmp_path, server, top) as run:
         run.wait_idle(processed=1)
-        asked = server.requests.count("files.get")
+        gets_before = server.requests.count("files.get")
         server.drive.delete(key)
         run.wait(lambda: run.store.texts() == {})
-        assert server.requests.count("files.get") == asked
+        assert server.requests.count("files.get") == gets_before
 
 
 def test_a_missing_file_does_not_count_as_gone_without_confirmation(

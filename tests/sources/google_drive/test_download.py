@@ -22,7 +22,7 @@ from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.sources.google_drive import download
 from rag_pipeline.sources.google_drive.download import MAX_DAMAGED, ExpectedContent, download_to
 from rag_pipeline.sources.google_drive.errors import DownloadError, DriveUnavailableError, FileUnavailableError
-from rag_pipeline.sources.google_drive.transport.client import ApiRequest, HttpClient
+from rag_pipeline.sources.google_drive.transport.client import ApiRequest, DriveHttpClient
 from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy
 from tests.drive import (
     DriveServer,
@@ -51,13 +51,13 @@ class Fetching:
         self.fractions: list[float] = []
         self._item = server.drive.item(file_id)
         self._url = f"{server.url}/drive/v3/files/{file_id}"
-        self._exchange = HttpClient(session_for(server), base_url=server.url, policy=policy, stop=threading.Event())
+        self._client = DriveHttpClient(session_for(server), base_url=server.url, policy=policy, stop=threading.Event())
 
     def run(self, expected: ExpectedContent | None = None, **options: Any) -> None:
         params = {"alt": "media", "supportsAllDrives": "true"}
         download_to(
             self.target,
-            self._exchange,
+            self._client,
             ApiRequest(self._url, "a.txt", params, is_file=True),
             expected or ExpectedContent(size=self._item.size, md5=self._item.md5),
             **{"on_progress": self.fractions.append, "check": no_check, **options},
@@ -268,8 +268,8 @@ def test_no_compression_is_requested(tmp_path: Path) -> None:
         server.faults.add(cut_body(500_000), "media")
         fetching.run()
         assert fetching.is_whole()
-        asked = [request.headers["accept-encoding"] for request in server.requests if request.operation == "media"]
-        assert asked == ["identity", "identity"]
+        encodings = [request.headers["accept-encoding"] for request in server.requests if request.operation == "media"]
+        assert encodings == ["identity", "identity"]
 
 
 def test_a_stop_ends_a_download_at_the_next_piece_and_leaves_nothing(tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_a_content_that_ends_with_the_connection_is_not_accepted(tmp_path: Path)
                     connection.sendall(answer)
 
         threading.Thread(target=serve, daemon=True).start()
-        exchange = HttpClient(requests.Session(), base_url=url, policy=QUICK, stop=threading.Event())
+        exchange = DriveHttpClient(requests.Session(), base_url=url, policy=QUICK, stop=threading.Event())
         download_to(
             tmp_path / "target",
             exchange,

@@ -89,11 +89,11 @@ def test_an_interrupted_listing_continues_with_the_remaining_folders(
     with pytest.raises(Stopped):
         Listing(api, mirror).run(None, StopAfter(2))
     assert 0 < len(known(mirror)) < len(server.drive.below(top))
-    asked = server.requests.count("files.list")
+    listings = server.requests.count("files.list")
     Listing(api, mirror).run(None, no_check)
     assert known(mirror) == server.drive.below(top)
     # No more than an undisturbed run: the top, 4, 16 and 64 folders.
-    assert (asked, server.requests.count("files.list")) == (2, 4)
+    assert (listings, server.requests.count("files.list")) == (2, 4)
 
 
 def test_an_expired_page_token_restarts_the_query(server: DriveServer, api: DriveApi, mirror: Mirror) -> None:
@@ -234,9 +234,9 @@ def test_an_incomplete_search_is_repeated_and_never_accepted(
     grow(server, top, width=3, depth=1, files=2)
     begin(api, mirror, top)
     server.behaviour.incomplete_searches = listing.MAX_ATTEMPTS
-    with pytest.raises(DriveUnavailableError) as refused:
+    with pytest.raises(DriveUnavailableError) as caught:
         Listing(api, mirror).run(None, no_check)
-    assert refused.value.retry_seconds == 60.0
+    assert caught.value.retry_seconds == 60.0
     server.behaviour.incomplete_searches = listing.MAX_ATTEMPTS - 1
     Listing(api, mirror).run(None, no_check)
     assert known(mirror) == server.drive.below(top)

@@ -23,9 +23,9 @@ LIMIT = 1 << 20
 def read(server: DriveServer, tmp_path: Path, file_id: str, **options: Any) -> tuple[str, bytes]:
     """Return name and content of the local copy."""
     api, spool = api_for(server), DownloadFolder(tmp_path / "downloads")
-    given = {"limit_bytes": LIMIT, "on_progress": ignore_progress, "check": no_check, **options}
+    arguments = {"limit_bytes": LIMIT, "on_progress": ignore_progress, "check": no_check, **options}
     try:
-        with local_copy(api, spool, api.file(file_id), **given) as path:
+        with local_copy(api, spool, api.file(file_id), **arguments) as path:
             return path.name, path.read_bytes()
     finally:
         assert is_empty_folder(spool.folder)
@@ -112,14 +112,14 @@ def test_an_unsupported_file_is_rejected_without_a_request(tmp_path: Path) -> No
 
 def test_progress_starts_at_once_and_a_stop_leaves_nothing(tmp_path: Path) -> None:
     with DriveServer() as server:
-        told: list[float] = []
+        fractions: list[float] = []
 
         def stop() -> None:
             raise Stopped
 
         with pytest.raises(Stopped):
-            read(server, tmp_path, server.drive.add_file("a.txt", "x"), on_progress=told.append, check=stop)
-        assert told == [0.0]
+            read(server, tmp_path, server.drive.add_file("a.txt", "x"), on_progress=fractions.append, check=stop)
+        assert fractions == [0.0]
 
 
 def test_an_error_of_the_reader_is_raised_and_leaves_nothing(tmp_path: Path) -> None:

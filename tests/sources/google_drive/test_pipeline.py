@@ -70,10 +70,10 @@ def test_the_status_shows_names_links_stages_checks_and_queue(
         state = run.state()
         assert (state["status"], state["check_interval"], state["folder"]) == ("processing", 0.5, "Papers")
         assert state["last_check_time"] < state["next_check_time"]
-        shown = state["files_processing"][0]
-        assert shown["id"] in files
-        assert (shown["size"], shown["mime_type"]) == (1, "text/plain")
-        assert shown["link"] == f"https://drive.google.com/file/d/{shown['id']}/view?usp=drivesdk"
+        entry = state["files_processing"][0]
+        assert entry["id"] in files
+        assert (entry["size"], entry["mime_type"]) == (1, "text/plain")
+        assert entry["link"] == f"https://drive.google.com/file/d/{entry['id']}/view?usp=drivesdk"
         run.wait(lambda: "extracting" in stages_shown(run))
         run.test.extractor.hold.set()
         run.wait_idle(processed=7)
@@ -216,8 +216,8 @@ def test_a_single_pass_stores_everything_and_the_next_one_repeats_nothing(
     server.requests.clear()
     with run_pipeline(tmp_path, server, top, store, single=True) as run:
         assert (run.error, run.state()["total_processed"]) == (None, 0)
-    asked = {name: count for name, count in server.requests.operations().items() if name != "token"}
-    assert asked == {"files.get": 1, "changes.list": 1}
+    operations = {name: count for name, count in server.requests.operations().items() if name != "token"}
+    assert operations == {"files.get": 1, "changes.list": 1}
 
 
 @pytest.mark.parametrize("lost", ["mirror", "ledger", "both"])

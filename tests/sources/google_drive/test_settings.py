@@ -50,9 +50,9 @@ def test_my_drive_is_root(text: str) -> None:
     ],
 )
 def test_an_invalid_folder_is_a_one_line_error_that_names_the_setting(text: str) -> None:
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError) as caught:
         read_folder_id("RAG_WATCH_FOLDER_ID", text)
-    assert str(refused.value).startswith(f"RAG_WATCH_FOLDER_ID={text!r}: expected the id of a folder in Google Drive")
+    assert str(caught.value).startswith(f"RAG_WATCH_FOLDER_ID={text!r}: expected the id of a folder in Google Drive")
 
 
 @given(st.text(max_size=60))
@@ -91,7 +91,7 @@ def test_the_default_interval_is_one_minute() -> None:
 
 
 @pytest.mark.parametrize(
-    ("env", "said"),
+    ("env", "expected"),
     [
         ({}, "no folder to watch: give --folder-id, or set RAG_WATCH_FOLDER_ID"),
         ({"RAG_WATCH_FOLDER_ID": FOLDER, "RAG_WORKERS": "0"}, "RAG_WORKERS='0'"),
@@ -107,10 +107,10 @@ def test_the_default_interval_is_one_minute() -> None:
         ),
     ],
 )
-def test_an_invalid_setting_is_named(env: dict[str, str], said: str) -> None:
-    with pytest.raises(ConfigurationError) as refused:
+def test_an_invalid_setting_is_named(env: dict[str, str], expected: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
         GoogleDriveSettings.from_env(env)
-    assert str(refused.value).startswith(said)
+    assert str(caught.value).startswith(expected)
 
 
 @pytest.mark.parametrize(

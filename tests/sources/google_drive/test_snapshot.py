@@ -66,9 +66,9 @@ def test_the_version_changes_with_the_content_but_not_with_name_date_or_permissi
 def test_an_unsupported_file_is_unreadable_with_reason_and_link(tmp_path: Path, file: DriveFile, reason: str) -> None:
     with mirrored(tmp_path, file) as mirror:
         found = build_snapshot(mirror, 1000)
-    odd = found.unreadable["x"]
-    assert reason in odd.reason
-    assert (found.files, odd.is_error, odd.link) == ({}, False, "https://drive.google.com/open?id=x")
+    entry = found.unreadable["x"]
+    assert reason in entry.reason
+    assert (found.files, entry.is_error, entry.link) == ({}, False, "https://drive.google.com/open?id=x")
 
 
 def test_one_shortcut_to_a_file_is_followed_and_the_others_name_the_file(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_one_shortcut_to_a_file_is_followed_and_the_others_name_the_file(tmp_pat
         mirror.set_target("dir", DriveFile("dir", "dir", FOLDER, ("else",)), None, NEVER_RECHECK)
         found = build_snapshot(mirror, 1000)
     assert set(found.files) == {"near", "far"}
-    assert {key: odd.reason for key, odd in found.unreadable.items()} == {
+    assert {key: entry.reason for key, entry in found.unreadable.items()} == {
         "s2": "the same file as far.txt (a shortcut)",
         "s3": "the same file as near.txt (a shortcut)",
         "s4": "a shortcut to something that is not there",
@@ -88,11 +88,11 @@ def test_one_shortcut_to_a_file_is_followed_and_the_others_name_the_file(tmp_pat
 
 @given(st.text(max_size=300))
 def test_every_name_can_be_shown(name: str) -> None:
-    shown = display_name(DriveFile("id", name, TEXT))
-    assert shown.encode()
-    assert len(shown) <= 4096
+    name_shown = display_name(DriveFile("id", name, TEXT))
+    assert name_shown.encode()
+    assert len(name_shown) <= 4096
 
 
 def test_a_name_that_is_too_long_keeps_its_end() -> None:
-    shown = display_name(DriveFile("id", "x" * 5000 + ".pdf", TEXT))
-    assert (len(shown), shown[0], shown[-4:]) == (4096, "…", ".pdf")
+    name_shown = display_name(DriveFile("id", "x" * 5000 + ".pdf", TEXT))
+    assert (len(name_shown), name_shown[0], name_shown[-4:]) == (4096, "…", ".pdf")

@@ -256,9 +256,9 @@ def test_after_a_folder_was_invisible_everything_is_listed_again(server: DriveSe
 
 
 def test_a_folder_that_never_existed_is_a_configuration_error(server: DriveServer, tmp_path: Path) -> None:
-    with open_source(tmp_path, server, "1no-such-folder") as seen, pytest.raises(ConfigurationError) as refused:
+    with open_source(tmp_path, server, "1no-such-folder") as seen, pytest.raises(ConfigurationError) as caught:
         seen.source.scan(no_check)
-    assert str(refused.value) == "the folder: the folder is not there, or not shared with these credentials"
+    assert str(caught.value) == "the folder: the folder is not there, or not shared with these credentials"
 
 
 def test_a_network_outage_has_a_retry_time(server: DriveServer, top: str, tmp_path: Path) -> None:
@@ -285,9 +285,9 @@ def test_credentials_that_never_worked_end_the_run_and_others_are_retried(
         server.faults.clear()
         seen.ids()
         server.faults.add(unauthorized(), None, times=None)
-        with pytest.raises(SourceUnavailableError, match="check the credentials") as refused:
+        with pytest.raises(SourceUnavailableError, match="check the credentials") as caught:
             seen.source.scan(no_check)
-        assert (refused.value.ends_with, refused.value.retry_seconds) == (CredentialsError, PERSON_SECONDS)
+        assert (caught.value.ends_with, caught.value.retry_seconds) == (CredentialsError, PERSON_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -304,9 +304,9 @@ def test_a_refusal_of_the_project_is_retried_and_needs_no_full_pass(
         server.faults.clear()
         assert seen.ids() == {file}
         server.faults.add(error(403, reason), None, times=None)
-        with pytest.raises(SourceUnavailableError) as refused:
+        with pytest.raises(SourceUnavailableError) as caught:
             seen.source.scan(no_check)
-        assert (refused.value.ends_with, refused.value.retry_seconds) == (RefusedError, None)
+        assert (caught.value.ends_with, caught.value.retry_seconds) == (RefusedError, None)
         server.faults.clear()
         operations(server)
         assert seen.ids() == {file}

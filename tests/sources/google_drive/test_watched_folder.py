@@ -49,9 +49,9 @@ def test_a_folder_is_found_in_my_drive_and_in_a_shared_drive(server: DriveServer
 
 def test_a_file_instead_of_a_folder_is_a_configuration_error(server: DriveServer, api: DriveApi) -> None:
     file = server.drive.add_file("a.txt", "x")
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(ConfigurationError) as caught:
         watched_folder.find_folder(api, file, no_check)
-    assert str(refused.value) == f"{file} is not a folder but 'a.txt' (text/plain)"
+    assert str(caught.value) == f"{file} is not a folder but 'a.txt' (text/plain)"
 
 
 def test_an_invisible_or_trashed_folder_may_come_back(server: DriveServer, api: DriveApi) -> None:

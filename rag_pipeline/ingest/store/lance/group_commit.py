@@ -7,41 +7,41 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 GROUP_LIMIT = 32
 LONGEST_WAIT_SECONDS = 0.1
 """The longest wait for a thread that has just committed; it is also at most twice the duration of that commit."""
 _LONGEST_BREAK = 64  # commits without a wait, after waits in which no other thread came
 
 
-class _Submission(Generic[Item]):
+class _Submission(Generic[_Item]):
     """An item that a thread submits, and its outcome."""
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: _Item) -> None:
         self.item = item
         self.thread = threading.get_ident()
         self.is_done = False
         self.error: Exception | None = None
 
 
-class GroupCommit(Generic[Item]):
+class GroupCommit(Generic[_Item]):
     """Commits the items of all waiting threads together, in the order of submission; safe under threads.
 
     Threads that write repeatedly wait for each other for a moment, so that they share each commit.
     """
 
-    def __init__(self, lock: threading.Lock, commit: Callable[[Sequence[Item]], None]) -> None:
+    def __init__(self, lock: threading.Lock, commit: Callable[[Sequence[_Item]], None]) -> None:
         """Take the function that commits all items of a group, or raises; it is called with ``lock`` held."""
         self._lock = lock
         self._commit = commit
         # Protects the fields below; notified when a group is complete or committed. Acquired after the lock.
         self._changed = threading.Condition()
-        self._waiting: list[_Submission[Item]] = []
+        self._waiting: list[_Submission[_Item]] = []
         self._expected: dict[int, float] = {}  # until when to wait for a thread that has just committed
         self._break = 0
         self._commits_until_wait = 0
 
-    def submit(self, item: Item) -> None:
+    def submit(self, item: _Item) -> None:
         """Return once the item is committed, by this thread or another; raises this item's error."""
         submission = _Submission(item)
         try:
@@ -56,7 +56,7 @@ class GroupCommit(Generic[Item]):
         if submission.error is not None:
             raise submission.error
 
-    def _gather(self, submission: _Submission[Item]) -> None:
+    def _gather(self, submission: _Submission[_Item]) -> None:
         """Join the waiting threads, and wait for the threads that are likely to come in a moment."""
         with self._changed:
             self._expected.pop(submission.thread, None)
@@ -71,7 +71,7 @@ class GroupCommit(Generic[Item]):
                 self._break = min(max(1, 2 * self._break), _LONGEST_BREAK) if is_alone else 0
                 self._commits_until_wait = self._break
 
-    def _wait_for_others(self, submission: _Submission[Item]) -> None:
+    def _wait_for_others(self, submission: _Submission[_Item]) -> None:
         deadline = time.monotonic() + 2 * LONGEST_WAIT_SECONDS
         while not submission.is_done:
             seconds = min(self._seconds_left(), deadline - time.monotonic())
@@ -85,7 +85,7 @@ class GroupCommit(Generic[Item]):
         self._expected = {thread: until for thread, until in self._expected.items() if until > now}
         return max((until - now for until in self._expected.values()), default=0.0)
 
-    def _expect(self, group: Sequence[_Submission[Item]], seconds: float) -> None:
+    def _expect(self, group: Sequence[_Submission[_Item]], seconds: float) -> None:
         until = time.monotonic() + min(seconds, LONGEST_WAIT_SECONDS)
         self._expected.update((submission.thread, until) for submission in group)
 
@@ -104,7 +104,7 @@ class GroupCommit(Generic[Item]):
                 self._commit_each(group)
         self._finish(group, 2 * (time.monotonic() - began))
 
-    def _commit_each(self, group: Sequence[_Submission[Item]]) -> None:
+    def _commit_each(self, group: Sequence[_Submission[_Item]]) -> None:
         """Commit each item alone, so that the error of one does not affect the others."""
         for submission in group:
             try:
@@ -112,7 +112,7 @@ class GroupCommit(Generic[Item]):
             except Exception as error:  # noqa: BLE001 - raised in the thread whose item it is
                 submission.error = error
 
-    def _finish(self, group: Sequence[_Submission[Item]], wait_seconds: float) -> None:
+    def _finish(self, group: Sequence[_Submission[_Item]], wait_seconds: float) -> None:
         with self._changed:
             self._expect(group, wait_seconds)
             for submission in group:

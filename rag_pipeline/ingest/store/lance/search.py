@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from rag_pipeline.ingest.store.fusion import fuse
+from rag_pipeline.ingest.store.fusion import ChunkKey, fuse
 from rag_pipeline.ingest.store.lance import rows
 from rag_pipeline.ingest.store.lance.file_index import ContentKey, TableRow
 from rag_pipeline.ingest.types import SearchHit
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _QUESTION_CHARACTERS = 2000
 _CANDIDATES = 50
-_ChunkKey = tuple[str, str, int]  # pipeline_id, file_id, chunk
 FilesWith = Callable[[set[ContentKey]], dict[ContentKey, list[TableRow]]]
 
 
@@ -26,10 +25,10 @@ def search(table: Any, files_with: FilesWith, question: str, vector: Vectors, li
     """
     results = [_by_words(table, question, limit), _by_vector(table, vector, limit)]
     files = files_with({_content(row) for result in results for _, row in result})
-    hits: dict[_ChunkKey, tuple[TableRow, TableRow]] = {}
-    rankings: list[list[_ChunkKey]] = []
+    hits: dict[ChunkKey, tuple[TableRow, TableRow]] = {}
+    rankings: list[list[ChunkKey]] = []
     for result in results:
-        keyed: list[tuple[float, _ChunkKey]] = []
+        keyed: list[tuple[float, ChunkKey]] = []
         for distance, row in result:
             for file_row in files.get(_content(row), ()):
                 key = (row["pipeline_id"], file_row["file_id"], row["chunk"])

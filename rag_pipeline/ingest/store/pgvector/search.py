@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from rag_pipeline.ingest.store.escaping import unescape
-from rag_pipeline.ingest.store.fusion import fuse
+from rag_pipeline.ingest.store.fusion import ChunkKey, fuse
 from rag_pipeline.ingest.store.pgvector import values
 from rag_pipeline.ingest.store.pgvector.connection_pool import PgConnection, transaction
 from rag_pipeline.ingest.store.pgvector.schema import StoreSchema
@@ -24,7 +24,6 @@ MATCHES_PER_WORD = 10_000
 """A word in more chunks than this says little; chunks beyond this number must match other words."""
 
 _QUESTION_CHARACTERS = 2_000
-_ChunkKey = tuple[str, str, int]  # pipeline_id and file_id, both escaped, and the chunk's number
 
 _BEGIN: LiteralString = """
 BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
@@ -84,7 +83,7 @@ def search(
 ) -> list[SearchHit]:
     """Return the best chunks, best first, from one snapshot."""
     candidates = max(CANDIDATES, 4 * limit)
-    file_keys: dict[_ChunkKey, uuid.UUID] = {}
+    file_keys: dict[ChunkKey, uuid.UUID] = {}
     with transaction(connection, _BEGIN):
         size = _prepare(connection, schema, breadth=2 * candidates)
         by_vector = _BY_VECTOR_INDEXED if schema.indexed and size > EXACT_BYTES else _BY_VECTOR
@@ -116,7 +115,7 @@ def _prepare(connection: PgConnection, schema: StoreSchema, *, breadth: int) -> 
     return size
 
 
-def _ranked(rows: list[tuple[Any, ...]], file_keys: dict[_ChunkKey, uuid.UUID]) -> list[_ChunkKey]:
+def _ranked(rows: list[tuple[Any, ...]], file_keys: dict[ChunkKey, uuid.UUID]) -> list[ChunkKey]:
     """Return the ranked keys, equal ranks ordered by file and number; add each chunk's file key to ``file_keys``."""
     ordered = sorted(rows, key=lambda row: row[:4])
     keys = [(pipeline_id, file_id, number) for _, pipeline_id, file_id, number, _ in ordered]

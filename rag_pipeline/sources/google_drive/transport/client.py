@@ -40,7 +40,7 @@ class ApiRequest(NamedTuple):
     has_page_token: bool = False
 
 
-class HttpClient:
+class DriveHttpClient:
     """Sends requests over a session. Safe under threads, which slow down together at a rate limit."""
 
     def __init__(self, session: requests.Session, *, base_url: str, policy: RetryPolicy, stop: threading.Event) -> None:

@@ -38,11 +38,11 @@ def translate(error: BaseException) -> StoreError:
 )
 def test_a_system_error_is_described_in_plain_words(number: int, cause: str) -> None:
     words = os.strerror(number)
-    told = f"{STORE}: storing 'a.txt' failed: {cause}"
-    assert str(translate(OSError(number, words, "x.lance"))) == told
+    expected = f"{STORE}: storing 'a.txt' failed: {cause}"
+    assert str(translate(OSError(number, words, "x.lance"))) == expected
     # LanceDB's message is a paragraph with the system's message somewhere inside.
     deep = f"lance error: LanceError(IO): Generic LocalFileSystem error:\n  {words} (os error {number})\n, rust/x.rs:1"
-    assert str(translate(RuntimeError(deep))) == told
+    assert str(translate(RuntimeError(deep))) == expected
 
 
 def test_a_full_disk_is_reported() -> None:
@@ -55,7 +55,7 @@ def test_a_full_disk_is_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (ValueError("bad footer"), "bad footer"),
         (ValueError("\n\n  first line  \nsecond line"), "first line"),
@@ -67,8 +67,8 @@ def test_a_full_disk_is_reported() -> None:
     ],
     ids=["line", "lines", "nothing", "blank", "long", "memory", "panic"],
 )
-def test_any_other_failure_is_reported_with_its_first_line(error: BaseException, told: str) -> None:
-    assert str(translate(error)) == f"{STORE}: storing 'a.txt' failed: {told}"
+def test_any_other_failure_is_reported_with_its_first_line(error: BaseException, expected: str) -> None:
+    assert str(translate(error)) == f"{STORE}: storing 'a.txt' failed: {expected}"
 
 
 @pytest.mark.parametrize(

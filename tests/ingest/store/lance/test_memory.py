@@ -10,12 +10,12 @@ from rag_pipeline.ingest.store.lance import memory
 
 
 def test_malloc_trim_is_called_if_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
+    calls: list[int] = []
 
     class Glibc:
         @staticmethod
         def malloc_trim(keep: int) -> int:
-            asked.append(keep)
+            calls.append(keep)
             return 1
 
     libraries = [Glibc(), object()]
@@ -24,4 +24,4 @@ def test_malloc_trim_is_called_if_it_exists(monkeypatch: pytest.MonkeyPatch) -> 
         memory._malloc_trim.cache_clear()
         memory.give_back_memory()
     memory._malloc_trim.cache_clear()
-    assert asked == [0]
+    assert calls == [0]

@@ -297,18 +297,18 @@ def test_writing_a_new_file_does_not_scan_versions(store: LanceVectorStore, monk
 def test_old_versions_are_removed_only_once_they_are_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH, compact_every=3)
     store.replace("p", file("a"), [(chunks("a"), vectors(1))])
-    kept: list[timedelta] = []
+    ages: list[timedelta] = []
     optimize = type(store._table).optimize
 
     def record(table: object, *, cleanup_older_than: timedelta) -> None:
-        kept.append(cleanup_older_than)
+        ages.append(cleanup_older_than)
         optimize(table, cleanup_older_than=cleanup_older_than)
 
     monkeypatch.setattr(type(store._table), "optimize", record)
     monkeypatch.setattr(store_module, "KEEP_VERSIONS", timedelta(hours=1))
     for number in range(9):
         store.replace("p", file(f"{number}"), [(chunks("b"), vectors(1))])
-    assert [keep < timedelta(days=1) for keep in kept] == [False, True, False, False]
+    assert [keep < timedelta(days=1) for keep in ages] == [False, True, False, False]
     store.compact()
-    assert kept[-1] < timedelta(days=1), "when it is asked for"
+    assert ages[-1] < timedelta(days=1), "when it is asked for"
     store.close()

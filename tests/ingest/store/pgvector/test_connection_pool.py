@@ -197,17 +197,17 @@ def test_a_connection_in_a_transaction_is_not_reused(link: ConnectionPool) -> No
 @pytest.mark.parametrize("within", [False, True])
 def test_a_closed_pool_keeps_no_connection(postgres: PostgresServer, within: bool) -> None:
     link = ConnectionPool(postgres.address())
-    kept: list[PgConnection] = []
+    connections: list[PgConnection] = []
     close: Callable[[], None] = link.close if within else lambda: None
 
     def work(connection: PgConnection) -> None:
-        kept.append(connection)
+        connections.append(connection)
         close()
 
     link.run("asking", work)
     link.close()
     link.close()
-    assert kept[0].closed
+    assert connections[0].closed
     with pytest.raises(StoreError, match="closed"):
         link.run("asking", pid)
 

@@ -100,8 +100,8 @@ def test_many_processes_can_create_the_store_at_once(postgres: PostgresServer, d
 def test_a_store_that_can_not_be_completed_is_not_created(postgres: PostgresServer, user: str, database: str) -> None:
     # A user who may create a schema, but no extension.
     postgres.execute("GRANT CREATE ON DATABASE {} TO {}", database, user)
-    told = refused(postgres, "", database=database, user=user, password=PASSWORD)
-    assert told.endswith("let an administrator run in this database: CREATE EXTENSION vector")
+    message = refused(postgres, "", database=database, user=user, password=PASSWORD)
+    assert message.endswith("let an administrator run in this database: CREATE EXTENSION vector")
     assert postgres.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'rag_pipeline'", database=database) == []
     postgres.execute("CREATE EXTENSION vector", database=database)
     opened = store(postgres, "", database=database, user=user)
@@ -194,16 +194,16 @@ def test_a_user_who_does_not_own_a_store_of_format_1_is_told_what_to_run(
     postgres.execute("GRANT USAGE ON SCHEMA {} TO {}", schema, user)
     postgres.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {} TO {}", schema, user)
     postgres.execute("DROP INDEX {}.files_by_id", schema)
-    told = refused(postgres, schema, user=user)
-    assert "has format 1" in told
-    assert "let the owner run CREATE INDEX IF NOT EXISTS files_by_id ON" in told
+    message = refused(postgres, schema, user=user)
+    assert "has format 1" in message
+    assert "let the owner run CREATE INDEX IF NOT EXISTS files_by_id ON" in message
 
 
 def test_an_old_pgvector_is_an_error_that_names_it(
     postgres: PostgresServer, schema: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "OLDEST_PGVECTOR", (0, 80))
-    assert "has pgvector 0.8.5, and 0.80 is needed" in refused(postgres, schema)
+    assert "has pgvector 0.8.5, but 0.80 is needed" in refused(postgres, schema)
 
 
 def test_a_removed_extension_is_an_error_that_names_it(postgres: PostgresServer, database: str) -> None:
@@ -218,8 +218,8 @@ def test_the_error_for_a_server_without_pgvector_says_what_to_install(
     postgres: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "EXTENSION", "no_such_extension")
-    told = refused(postgres, "", database=database)
-    assert told.endswith("no pgvector: install it there (Debian: apt-get install postgresql-16-pgvector)")
+    message = refused(postgres, "", database=database)
+    assert message.endswith("no pgvector: install it there (Debian: apt-get install postgresql-16-pgvector)")
 
 
 def test_another_encoding_is_rejected(postgres: PostgresServer, database: str) -> None:

@@ -57,9 +57,9 @@ def machines(tmp_path: Path, folder: Path, api: Endpoint, postgres: PostgresServ
 
 
 def test_pipelines_of_all_machines_are_listed(machines: tuple[Machine, Machine], folder: Path) -> None:
-    told = json.loads(machines[0].store("list", "--json").stdout)
-    assert told["store"].startswith("postgresql://127.0.0.1:")
-    one, two = told["pipelines"]
+    listing = json.loads(machines[0].store("list", "--json").stdout)
+    assert listing["store"].startswith("postgresql://127.0.0.1:")
+    one, two = listing["pipelines"]
     assert (one["id"], one["files"], one["chunks"], one["source"], one["in_ledger"]) == ("one", 3, 3, str(folder), True)
     assert one["changed_at"] is not None
     assert (two["id"], two["files"], two["source"], two["in_ledger"]) == ("two", 3, None, False)

@@ -126,12 +126,12 @@ def test_the_json_itself_instead_of_its_path_is_not_quoted() -> None:
 
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")) | st.just("[" * 100_000))
 def test_invalid_json_is_rejected_without_quoting_it(text: str) -> None:
-    said = None
+    message = None
     try:
-        made: Any = parse_json(text, "KEY=x", "a key")
+        data: Any = parse_json(text, "KEY=x", "a key")
     except CredentialsError as error:
-        said = str(error)
-    assert said == "KEY=x: expected a key, but it is not a JSON object" if said else isinstance(made, dict)
+        message = str(error)
+    assert message == "KEY=x: expected a key, but it is not a JSON object" if message else isinstance(data, dict)
 
 
 def test_a_binary_file_is_rejected(tmp_path: Path) -> None:

@@ -75,16 +75,16 @@ def test_the_page_with_the_code_in_its_url_is_not_cached_and_runs_no_script(tmp_
 
 
 def test_each_sign_in_has_its_own_port_state_and_challenge(tmp_path: Path) -> None:
-    asked = []
+    urls = []
     with DriveServer() as server:
         for _ in range(2):
             browser = Browser()
             sign_in(client_of(server, tmp_path), browser)
             browser.close()
-            asked.append(parse_qs(urlsplit(browser.address).query))
+            urls.append(parse_qs(urlsplit(browser.address).query))
     for key in ("state", "code_challenge", "redirect_uri"):
-        assert asked[0][key] != asked[1][key]
-    assert asked[0]["redirect_uri"][0].startswith("http://127.0.0.1:")
+        assert urls[0][key] != urls[1][key]
+    assert urls[0]["redirect_uri"][0].startswith("http://127.0.0.1:")
 
 
 def test_a_refusal_error_says_how_to_be_asked_again(tmp_path: Path) -> None:

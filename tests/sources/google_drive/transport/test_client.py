@@ -15,8 +15,8 @@ import requests
 
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.sources.google_drive.errors import CredentialsError, DownloadError, FileUnavailableError
-from rag_pipeline.sources.google_drive.transport import client as exchange_module
-from rag_pipeline.sources.google_drive.transport.client import MAX_REDIRECTS, ApiRequest, HttpClient
+from rag_pipeline.sources.google_drive.transport import client as client_module
+from rag_pipeline.sources.google_drive.transport.client import MAX_REDIRECTS, ApiRequest, DriveHttpClient
 from rag_pipeline.sources.google_drive.transport.retry import RetryPolicy, TryAgain
 from tests.drive import DriveServer, cut_body, cut_headers, error, slow, stall, too_many, unauthorized
 from tests.drive.faults import foreign
@@ -26,8 +26,8 @@ from tests.support.ports import taken_port
 POLICY = RetryPolicy(connect_timeout_seconds=10, read_timeout_seconds=10)
 
 
-def exchange_for(session: requests.Session, base_url: str, policy: RetryPolicy = POLICY) -> HttpClient:
-    return HttpClient(session, base_url=base_url, policy=policy, stop=threading.Event())
+def exchange_for(session: requests.Session, base_url: str, policy: RetryPolicy = POLICY) -> DriveHttpClient:
+    return DriveHttpClient(session, base_url=base_url, policy=policy, stop=threading.Event())
 
 
 def root(server: DriveServer) -> ApiRequest:
@@ -185,7 +185,7 @@ def test_a_stop_ends_the_wait_for_a_stalled_answer() -> None:
         with DriveServer() as server:
             server.faults.add(fault, "files.get")
             stop = threading.Event()
-            exchange = HttpClient(session_for(server), base_url=server.url, policy=patient, stop=stop)
+            exchange = DriveHttpClient(session_for(server), base_url=server.url, policy=patient, stop=stop)
             timer = threading.Timer(0.3, stop.set)
             timer.start()
             began = time.monotonic()
@@ -220,7 +220,7 @@ def test_the_size_of_an_answer_is_limited(monkeypatch: pytest.MonkeyPatch) -> No
         question = ApiRequest(f"{server.url}/drive/v3/files", "the files", {"q": "'root' in parents"})
         exchange = exchange_for(session_for(server), server.url)
         assert len(exchange.body(question, no_check)) > 1000
-        monkeypatch.setattr(exchange_module, "MAX_ANSWER_BYTES", 1000)
+        monkeypatch.setattr(client_module, "MAX_ANSWER_BYTES", 1000)
         with pytest.raises(TryAgain, match="answered with more than"):
             exchange.body(question, no_check)
 

@@ -45,7 +45,7 @@ def answer_of(body: io.BytesIO, length: int | None = None) -> requests.Response:
     return answer
 
 
-def incoming(
+def open_reader(
     ask: Callable[[], requests.Response],
     *,
     stop: threading.Event | None = None,
@@ -57,7 +57,7 @@ def incoming(
 
 def test_the_headers_arrive_before_the_body() -> None:
     data = bytes(range(256)) * 4000
-    with incoming(lambda: answer_of(Body(data), len(data))) as answer:
+    with open_reader(lambda: answer_of(Body(data), len(data))) as answer:
         assert answer.response.status_code == 200
         pieces = list(answer.pieces())
     assert b"".join(pieces) == data
@@ -69,24 +69,24 @@ def test_errors_of_sending_and_reading_are_raised_in_the_caller() -> None:
         raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        incoming(fail)
-    with incoming(lambda: answer_of(Body(b"half"), 8)) as answer, pytest.raises(ProtocolError):
+        open_reader(fail)
+    with open_reader(lambda: answer_of(Body(b"half"), 8)) as answer, pytest.raises(ProtocolError):
         answer.read(100)
 
 
 def test_a_body_over_the_limit_is_none_and_not_read_to_its_end() -> None:
     body = Body(b"x" * (100 * PIECE_BYTES))
-    with incoming(lambda: answer_of(body)) as answer:
+    with open_reader(lambda: answer_of(body)) as answer:
         assert answer.read(PIECE_BYTES) is None
     wait_until(lambda: body.closed)
     assert body.taken < 10 * PIECE_BYTES
-    with incoming(lambda: answer_of(Body(b"abc"))) as answer:
+    with open_reader(lambda: answer_of(Body(b"abc"))) as answer:
         assert answer.read(3) == b"abc"
 
 
 def test_no_more_than_a_few_pieces_are_read_ahead() -> None:
     body = Body(b"x" * (100 * PIECE_BYTES))
-    with incoming(lambda: answer_of(body)) as answer:
+    with open_reader(lambda: answer_of(body)) as answer:
         wait_until(lambda: body.taken > 2 * PIECE_BYTES)
         next(answer.pieces())
         assert body.taken < 10 * PIECE_BYTES
@@ -101,7 +101,7 @@ def test_a_stop_ends_the_wait_for_an_answer_which_is_closed_when_it_arrives() ->
         return answer_of(body)
 
     with pytest.raises(Stopped):
-        incoming(late, stop=stop)
+        open_reader(late, stop=stop)
     assert not body.closed
     begun.set()
     wait_until(lambda: body.closed)
@@ -114,7 +114,7 @@ def test_a_check_ends_the_wait_for_a_stalled_body() -> None:
         if told.is_set():
             raise Stopped
 
-    with incoming(lambda: answer_of(body), check=check) as answer:
+    with open_reader(lambda: answer_of(body), check=check) as answer:
         body.ready.clear()
         told.set()
         with pytest.raises(Stopped):
@@ -136,11 +136,11 @@ class Trickling(Body):
 def test_a_slow_answer_must_be_complete_in_time_but_not_a_slow_content() -> None:
     body = Trickling(b"")
     with (
-        incoming(lambda: answer_of(body), seconds=0.3) as answer,
+        open_reader(lambda: answer_of(body), seconds=0.3) as answer,
         pytest.raises(TryAgain, match=r"^no whole answer within 0\.3 s$"),
     ):
         answer.read(1 << 20)
     wait_until(lambda: body.closed)
-    patience = Deadline(threading.Event(), no_check, 0.0)
-    patience.remove_limit()
-    patience.check()
+    deadline = Deadline(threading.Event(), no_check, 0.0)
+    deadline.remove_limit()
+    deadline.check()

@@ -48,20 +48,20 @@ class RecordingGate(RateGate):
                 self._not_before = 0.0
 
 
-def retries(policy: RetryPolicy = QUICK, pace: RateGate | None = None) -> RetryLoop:
-    return RetryLoop(policy, pace or RateGate(threading.Event()), "a.txt", no_check)
+def retry_loop(policy: RetryPolicy = QUICK, gate: RateGate | None = None) -> RetryLoop:
+    return RetryLoop(policy, gate or RateGate(threading.Event()), "a.txt", no_check)
 
 
 def test_a_temporary_failure_is_retried_until_success() -> None:
     attempt = Scripted(TryAgain("answered 503"), TryAgain("broke off"))
-    assert retries().run(attempt) == "done"
+    assert retry_loop().run(attempt) == "done"
     assert attempt.made == 3
 
 
 def test_the_final_error_names_subject_reason_and_attempts() -> None:
     attempt = Scripted(*[TryAgain("answered 503", server_failed=True)] * 9)
     with pytest.raises(DriveUnavailableError, match=r"^a.txt: answered 503, 4 times$") as raised:
-        retries().run(attempt)
+        retry_loop().run(attempt)
     assert attempt.made == 4
     assert raised.value.retry_seconds == 5
     assert raised.value.server_failed
@@ -69,20 +69,20 @@ def test_the_final_error_names_subject_reason_and_attempts() -> None:
 
 def test_server_failures_have_their_own_limit() -> None:
     policy = replace(QUICK, attempts=9, server_attempts=3)
-    assert retries(policy).run(Scripted(*[TryAgain("too many", slow_down=True)] * 8)) == "done"
+    assert retry_loop(policy).run(Scripted(*[TryAgain("too many", slow_down=True)] * 8)) == "done"
     attempt = Scripted(*[TryAgain("answered 500", server_failed=True)] * 9)
     with pytest.raises(DriveUnavailableError):
-        retries(policy).run(attempt)
+        retry_loop(policy).run(attempt)
     assert attempt.made == 3
 
 
 def test_the_delays_grow_to_the_cap_with_jitter() -> None:
-    pace = RecordingGate()
+    gate = RecordingGate()
     policy = RetryPolicy(attempts=9, base_seconds=1, cap_seconds=8, total_seconds=10_000)
     for _ in range(40):
         with pytest.raises(DriveUnavailableError):
-            retries(policy, pace).run(Scripted(*[TryAgain("x")] * 9))
-    by_number = [pace.waits[number::8] for number in range(8)]
+            retry_loop(policy, gate).run(Scripted(*[TryAgain("x")] * 9))
+    by_number = [gate.waits[number::8] for number in range(8)]
     for number, waits in enumerate(by_number):
         assert max(waits) <= min(8, 2**number)
         assert len(set(waits)) > 1
@@ -90,84 +90,84 @@ def test_the_delays_grow_to_the_cap_with_jitter() -> None:
 
 
 def test_retry_after_is_respected_as_seconds_and_as_a_date() -> None:
-    pace = RecordingGate()
+    gate = RecordingGate()
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    retries(pace=pace).run(Scripted(TryAgain("x", retry_after="5"), TryAgain("x", retry_after=date)))
-    assert 5 <= pace.waits[0] <= 6.1
-    assert any(50 <= wait <= 62 for wait in pace.waits)
+    retry_loop(gate=gate).run(Scripted(TryAgain("x", retry_after="5"), TryAgain("x", retry_after=date)))
+    assert 5 <= gate.waits[0] <= 6.1
+    assert any(50 <= wait <= 62 for wait in gate.waits)
 
 
 def test_a_long_retry_after_is_capped() -> None:
-    pace = RecordingGate()
+    gate = RecordingGate()
     with pytest.raises(DriveUnavailableError) as raised:
-        retries(replace(QUICK, total_seconds=30), pace).run(Scripted(TryAgain("x", retry_after="86400")))
+        retry_loop(replace(QUICK, total_seconds=30), gate).run(Scripted(TryAgain("x", retry_after="86400")))
     assert raised.value.retry_seconds == 120
 
 
 def test_no_wait_starts_that_would_exceed_the_total_time() -> None:
     attempt = Scripted(*[TryAgain("x", retry_after="3")] * 9)
-    pace = RecordingGate()
+    gate = RecordingGate()
     with pytest.raises(DriveUnavailableError, match="once"):
-        retries(replace(QUICK, total_seconds=2), pace).run(attempt)
+        retry_loop(replace(QUICK, total_seconds=2), gate).run(attempt)
     assert attempt.made == 1
 
 
 def test_progress_resets_the_attempts() -> None:
-    tries = retries()
+    loop = retry_loop()
     for _ in range(20):
-        tries.wait_after(TryAgain("broke off"))
-        tries.reset()
+        loop.wait_after(TryAgain("broke off"))
+        loop.reset()
     for _ in range(3):
-        tries.wait_after(TryAgain("broke off"))
+        loop.wait_after(TryAgain("broke off"))
     with pytest.raises(DriveUnavailableError):
-        tries.wait_after(TryAgain("broke off"))
+        loop.wait_after(TryAgain("broke off"))
 
 
 def test_a_failure_with_its_own_final_error_has_all_attempts() -> None:
     attempt = Scripted(*[TryAgain("answered 401", final=ZeroDivisionError("mine"))] * 9)
     with pytest.raises(ZeroDivisionError, match="mine"):
-        retries(replace(QUICK, attempts=9)).run(attempt)
+        retry_loop(replace(QUICK, attempts=9)).run(attempt)
     assert attempt.made == 9
 
 
 def test_a_stop_ends_a_wait_at_once_and_prevents_new_attempts() -> None:
     stop = threading.Event()
-    tries = RetryLoop(
+    loop = RetryLoop(
         replace(QUICK, base_seconds=1000, cap_seconds=1000, total_seconds=10_000), RateGate(stop), "a.txt", no_check
     )
     ended: list[BaseException] = []
     attempt = Scripted(TryAgain("x", retry_after="100"))
-    thread = in_thread(lambda: tries.run(attempt), ended)
+    thread = in_thread(lambda: loop.run(attempt), ended)
     wait_until(lambda: attempt.made == 1)
     stop.set()
     thread.join(30)
     assert [type(error) for error in ended] == [Stopped]
     with pytest.raises(Stopped):
-        tries.run(attempt)
+        loop.run(attempt)
     assert attempt.made == 1
 
 
 def test_a_rate_limit_makes_all_threads_wait_for_different_times() -> None:
     waits = []
     for _ in range(5):
-        pace = RecordingGate()
-        pace.stands_still = True
-        RetryLoop(replace(QUICK, total_seconds=1000), pace, "a", no_check).wait_after(
+        gate = RecordingGate()
+        gate.stands_still = True
+        RetryLoop(replace(QUICK, total_seconds=1000), gate, "a", no_check).wait_after(
             TryAgain("x", retry_after="60", slow_down=True)
         )
-        pace.stands_still = False
-        assert RetryLoop(QUICK, pace, "b", no_check).run(Scripted()) == "done"
-        waits.append(pace.waits[1])
+        gate.stands_still = False
+        assert RetryLoop(QUICK, gate, "b", no_check).run(Scripted()) == "done"
+        waits.append(gate.waits[1])
     assert all(50 < wait < 63 for wait in waits)
     assert len(set(waits)) > 1
 
 
 def test_other_failures_do_not_slow_down_other_threads() -> None:
     for failure in (TryAgain("broke off"), TryAgain("answered 503", retry_after="100", server_failed=True)):
-        pace = RecordingGate()
-        pace.stands_still = True
-        RetryLoop(replace(QUICK, base_seconds=50, cap_seconds=50), pace, "a", no_check).wait_after(failure)
-        assert pace._not_before == 0.0
+        gate = RecordingGate()
+        gate.stands_still = True
+        RetryLoop(replace(QUICK, base_seconds=50, cap_seconds=50), gate, "a", no_check).wait_after(failure)
+        assert gate._not_before == 0.0
 
 
 def test_a_check_ends_a_wait() -> None:

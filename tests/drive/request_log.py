@@ -1,4 +1,4 @@
-"""What was asked and answered."""
+"""The log of requests."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Request:
-    """One request: what it was, and how it went. ``bytes_in`` and ``bytes_out`` are of bodies, as they were sent."""
+class LoggedRequest:
+    """A request and its outcome. ``bytes_in`` and ``bytes_out`` count the bodies as transferred."""
 
     operation: str
     method: str
@@ -17,25 +17,25 @@ class Request:
     headers: Mapping[str, str]
     """Names in lower case, without ``authorization``."""
     status: int = 0
-    """0: the connection was ended before there was one."""
+    """0 if the connection ended before a status was sent."""
     bytes_in: int = 0
     bytes_out: int = 0
     fault: str | None = None
 
 
-class RequestLog(list[Request]):
-    """All requests, in the order they came."""
+class RequestLog(list[LoggedRequest]):
+    """All requests in the order of arrival."""
 
     def count(self, operation: str | None = None) -> int:  # type: ignore[override]
-        """Return how many there were, of this operation if it is given."""
+        """Return the number of requests, of one operation if given."""
         return sum(operation in (None, request.operation) for request in list(self))
 
     def bytes_out(self, operation: str | None = None) -> int:
-        """Return how many bytes of answers there were."""
+        """Return the number of bytes of all response bodies."""
         return sum(request.bytes_out for request in list(self) if operation in (None, request.operation))
 
     def operations(self) -> dict[str, int]:
-        """Return how many there were of each operation."""
+        """Return the number of requests by operation."""
         counts: dict[str, int] = {}
         for request in list(self):
             counts[request.operation] = counts.get(request.operation, 0) + 1

@@ -1,4 +1,4 @@
-"""HTTP: requests in, answers out over connections that are kept, and the faults that a connection can have."""
+"""The HTTP server: keep-alive connections, and the faults that a connection can have."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple, Protocol
 
-from tests.drive.answers import Answer, compressed
 from tests.drive.faults import Fault
-from tests.drive.log import Request
+from tests.drive.request_log import LoggedRequest
+from tests.drive.responses import HttpResponse, compressed
 
 LONGEST_STALL_SECONDS = 120.0
 SMALLEST_COMPRESSED_BYTES = 200
 NO_FAULT = Fault("none")
 
 
-class Exchange(NamedTuple):
-    """A request with its answer, and what is to go wrong with that."""
+class PlannedResponse(NamedTuple):
+    """A request with its response, and the fault to apply to it."""
 
-    request: Request
-    answer: Answer
+    request: LoggedRequest
+    answer: HttpResponse
     fault: Fault
     stalled_until: threading.Event
 
 
 class Service(Protocol):
-    """What answers."""
+    """Responds to requests."""
 
     closing: threading.Event
 
-    def respond(self, verb: str, target: str, headers: Mapping[str, str], body: bytes) -> Exchange:
-        """Return the answer to a request; header names are in lower case."""
+    def respond(self, verb: str, target: str, headers: Mapping[str, str], body: bytes) -> PlannedResponse:
+        """Return the response to a request; header names are in lower case."""
 
 
-class Listener(ThreadingHTTPServer):
-    """A server on a free port of loopback, a thread for each connection."""
+class DriveHttpServer(ThreadingHTTPServer):
+    """A server on a free loopback port, with a thread for each connection."""
 
     daemon_threads = False  # so that closing waits for them
     request_queue_size = 128
@@ -45,10 +45,10 @@ class Listener(ThreadingHTTPServer):
         self.service = service
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), DriveRequestHandler)
 
     def opened(self, connection: socket.socket) -> None:
-        """Remember a connection, to end it."""
+        """Remember a connection, so that it can be closed."""
         with self._open_lock:
             self._open.add(connection)
 
@@ -58,7 +58,7 @@ class Listener(ThreadingHTTPServer):
             self._open.discard(connection)
 
     def end_connections(self) -> None:
-        """End all connections, also those that wait for another request."""
+        """Close all connections, idle ones included."""
         with self._open_lock:
             for connection in self._open:
                 try:
@@ -67,16 +67,16 @@ class Listener(ThreadingHTTPServer):
                     pass  # the other side was first
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that went away."""
+        """Log nothing if a client disconnects."""
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Carries requests and answers of one connection, one after the other."""
+class DriveRequestHandler(BaseHTTPRequestHandler):
+    """Handles the requests of one connection, one after the other."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
-    server: Listener
+    server: DriveHttpServer
 
     def setup(self) -> None:
         """Remember the connection."""
@@ -89,7 +89,7 @@ class Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def do_GET(self) -> None:
-        """Answer one request, whatever its verb."""
+        """Handle one request of any verb."""
         self.close_connection = self.close_connection or self.command == "HEAD"
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(headers.get("content-length", 0)))
@@ -103,9 +103,9 @@ class Handler(BaseHTTPRequestHandler):
     do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815 - the inherited names
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the inherited name
-        """Log nothing: the server has a log of its own."""
+        """Log nothing: the server has its own log."""
 
-    def _carry(self, exchange: Exchange, headers: Mapping[str, str]) -> None:
+    def _carry(self, exchange: PlannedResponse, headers: Mapping[str, str]) -> None:
         answer, fault = exchange.answer, exchange.fault
         assert self.server.service is not None
         if fault.delay_seconds:
@@ -131,7 +131,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
         return self.wfile.flush()
 
-    def _send_headers(self, answer: Answer) -> None:
+    def _send_headers(self, answer: HttpResponse) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -147,13 +147,13 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
 
 
-def _is_worth_compressing(answer: Answer) -> bool:
+def _is_worth_compressing(answer: HttpResponse) -> bool:
     kind = answer.headers.get("Content-Type", "")
     return kind.startswith("application/json") and answer.length > SMALLEST_COMPRESSED_BYTES
 
 
-def _spoilt(answer: Answer, fault: Fault) -> Iterator[bytes | None]:
-    """Yield the body with what the fault does to it: nothing in it is a stall, None the end of the connection."""
+def _spoilt(answer: HttpResponse, fault: Fault) -> Iterator[bytes | None]:
+    """Yield the body with the fault applied: empty bytes are a stall, None ends the connection."""
     stops: dict[int, bytes | None] = {}
     if fault.stall_after is not None:
         stops[min(fault.stall_after, answer.length)] = b""

@@ -1,4 +1,4 @@
-"""What Drive says when it refuses: the JSON of its errors."""
+"""Drive's error responses."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ MESSAGES = {
 }
 
 
-class RefusalError(Exception):
-    """An answer that is an error: its status, reason and message, and the parameter it is about, if any."""
+class ApiError(Exception):
+    """An error response: status, reason, message, and the parameter it is about, if any."""
 
     def __init__(
         self,
@@ -50,30 +50,30 @@ class RefusalError(Exception):
         super().__init__(self.message)
 
     def body(self) -> dict[str, Any]:
-        """Return the JSON that says it."""
+        """Return the error as JSON."""
         error = {"message": self.message, "domain": "global", "reason": self.reason}
         if self.location is not None:
             error |= {"location": self.location, "locationType": self.location_type}
         return {"error": {"code": self.status, "message": self.message, "errors": [error]}}
 
 
-class ViolationError(RefusalError):
-    """A request that Drive v3 does not know, or that the tests' Drive does not have: the test is to fail."""
+class ViolationError(ApiError):
+    """A request that Drive v3 does not know, or that is not modelled: the test must fail."""
 
 
-def file_not_found(file_id: str) -> RefusalError:
-    """Return the refusal of a file that is not there, or that the principal can't see: Drive doesn't say which."""
-    return RefusalError(404, "notFound", f"File not found: {file_id}.", location="fileId")
+def file_not_found(file_id: str) -> ApiError:
+    """Return the error for a file that does not exist or is invisible; Drive does not say which."""
+    return ApiError(404, "notFound", f"File not found: {file_id}.", location="fileId")
 
 
-def invalid(parameter: str, message: str | None = None) -> RefusalError:
-    """Return the refusal of a parameter's value."""
-    return RefusalError(400, "invalid", message, location=parameter)
+def invalid(parameter: str, message: str | None = None) -> ApiError:
+    """Return the error for an invalid parameter."""
+    return ApiError(400, "invalid", message, location=parameter)
 
 
-def unauthorized() -> RefusalError:
-    """Return the refusal of an access token that is unknown or has expired."""
-    return RefusalError(
+def unauthorized() -> ApiError:
+    """Return the error for an unknown or expired access token."""
+    return ApiError(
         401,
         "authError",
         location="Authorization",

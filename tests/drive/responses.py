@@ -1,4 +1,4 @@
-"""What is answered, before it is carried: status, headers, and a body that is held or read while it is sent."""
+"""HTTP responses: status, headers, and a body that is in memory or produced while it is sent."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.drive.api_errors import ApiError
 from tests.drive.content import Content, Held
-from tests.drive.refusals import RefusalError
 
 
 @dataclass
-class Answer:
-    """One answer; ``start`` and ``end`` are the part of the content that is its body."""
+class HttpResponse:
+    """A response whose body is the content from ``start`` to ``end``."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class Answer:
     start: int = 0
     end: int = 0
     chunked: bool = False
-    """Without a length beforehand, as exports are sent."""
+    """Sent without a Content-Length, like exports."""
 
     @property
     def length(self) -> int:
@@ -35,46 +35,46 @@ class Answer:
         return self.content.read(self.start, self.end)
 
 
-def held(data: bytes, content_type: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an answer of bytes."""
+def held(data: bytes, content_type: str, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """Return a response with these bytes."""
     made = {"Content-Type": content_type, **(headers or {})}
-    return Answer(status, made, Held(data), 0, len(data))
+    return HttpResponse(status, made, Held(data), 0, len(data))
 
 
-def of_json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an answer of JSON, over several lines as Google's is."""
+def of_json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """Return a JSON response, on several lines like Google's."""
     return held(json.dumps(body, indent=1).encode(), "application/json; charset=UTF-8", status, headers)
 
 
-def refused(refusal: RefusalError) -> Answer:
-    """Return the answer that an error is."""
+def refused(refusal: ApiError) -> HttpResponse:
+    """Return the response for an error."""
     return of_json(refusal.body(), refusal.status, refusal.headers)
 
 
-def redirected(location: str) -> Answer:
-    """Return an answer that sends the client somewhere else."""
+def redirected(location: str) -> HttpResponse:
+    """Return a redirect."""
     return held(b"", "text/html", 302, {"Location": location})
 
 
-def media(content: Content, content_type: str, asked: str | None) -> Answer:
-    """Return content, or the range of it that was asked for; raise RefusalError for one that is not within it."""
+def media(content: Content, content_type: str, asked: str | None) -> HttpResponse:
+    """Return the content or the requested range; raise ApiError for a range outside of it."""
     headers = {"Content-Type": content_type, "Accept-Ranges": "bytes"}
     found = re.fullmatch(r"bytes=(\d*)-(\d*)", asked or "")
     if found is None or found[0] == "bytes=-":
-        return Answer(200, headers, content, 0, content.size)
+        return HttpResponse(200, headers, content, 0, content.size)
     start, end = _bounds(found[1], found[2], content.size)
     if start >= end:
-        raise RefusalError(416, "requestedRangeNotSatisfiable", headers={"Content-Range": f"bytes */{content.size}"})
+        raise ApiError(416, "requestedRangeNotSatisfiable", headers={"Content-Range": f"bytes */{content.size}"})
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{content.size}"
-    return Answer(206, headers, content, start, end)
+    return HttpResponse(206, headers, content, start, end)
 
 
-def compressed(answer: Answer) -> Answer:
-    """Return an answer as it travels to a client that accepts gzip."""
+def compressed(answer: HttpResponse) -> HttpResponse:
+    """Return the response compressed with gzip."""
     data = gzip.compress(b"".join(answer.pieces()), compresslevel=1)
     headers = {name: value for name, value in answer.headers.items() if name != "Accept-Ranges"}
     headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    return Answer(answer.status, headers, Held(data), 0, len(data), answer.chunked)
+    return HttpResponse(answer.status, headers, Held(data), 0, len(data), answer.chunked)
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""How tests of the tests' Drive ask it: plain requests, with a good access token."""
+"""A plain HTTP client with a valid access token, for the tests of the fake Drive."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.drive.server import DriveServer
 Json = dict[str, Any]
 
 
-class Asker:
-    """Asks one server over one connection."""
+class DriveClient:
+    """Sends requests to one server over one connection."""
 
     def __init__(self, server: DriveServer) -> None:
         self.server = server
@@ -22,19 +22,19 @@ class Asker:
         self.session.headers["Authorization"] = f"Bearer {server.access_token()}"
 
     def get(self, path: str, headers: Mapping[str, str] | None = None, /, **params: str) -> requests.Response:
-        """Return the answer to a ``GET`` below ``/drive/v3``."""
+        """Return the response to a ``GET`` below ``/drive/v3``."""
         url = f"{self.server.url}/drive/v3/{path}"
         return self.session.get(url, params=params, headers=headers, timeout=30)
 
     def json(self, path: str, /, **params: str) -> Json:
-        """Return the JSON of an answer that is no error."""
+        """Return the JSON of a successful response."""
         answer = self.get(path, **params)
         assert answer.status_code == 200, answer.text
         made: Json = answer.json()
         return made
 
     def refused(self, path: str, headers: Mapping[str, str] | None = None, /, **params: str) -> tuple[int, str]:
-        """Return the status and the reason of an answer that is an error."""
+        """Return status and reason of an error response."""
         answer = self.get(path, headers, **params)
         assert answer.status_code >= 400, answer.text
         return answer.status_code, str(answer.json()["error"]["errors"][0]["reason"])
@@ -44,7 +44,7 @@ class Asker:
         return str(self.json("changes/startPageToken", **params)["startPageToken"])
 
     def changes(self, token: str, **params: str) -> dict[str, str]:
-        """Return what has changed since, by name or id: the names of the parents, ``trashed``, or ``removed``."""
+        """Return the changes since the token by name or id: the parents, ``trashed``, or ``removed``."""
         page = self.json(
             "changes",
             pageToken=token,
