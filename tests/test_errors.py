@@ -1,4 +1,4 @@
-"""Every error is of one root, is also what a caller would expect, and says how a command exits."""
+"""Every error has one root, a standard base class and an exit code."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ ALL = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_each_error_is_documented_and_stands_in_the_tree(kind: type[RagPipelineError]) -> None:
+def test_each_error_is_in_the_documented_tree(kind: type[RagPipelineError]) -> None:
     assert kind.__doc__
     assert errors.__doc__
     assert kind.__name__ in errors.__doc__
 
 
 @pytest.mark.parametrize("kind", [c for c in ALL if c is not RagPipelineError])
-def test_each_error_is_also_of_the_standard_type_a_caller_expects(kind: type[RagPipelineError]) -> None:
+def test_each_error_is_also_of_a_standard_type(kind: type[RagPipelineError]) -> None:
     assert issubclass(kind, (ValueError, OSError, RuntimeError))
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_no_error_is_retryable_unless_it_says_so(kind: type[RagPipelineError]) -> None:
+def test_only_two_errors_are_retryable(kind: type[RagPipelineError]) -> None:
     assert kind("x").retryable is (kind in (ExtractorUnavailableError, ResourceError))
     assert isinstance(kind.exit_code, ExitCode)
 
@@ -37,6 +37,6 @@ def test_exit_codes_differ_and_fit_a_process() -> None:
     assert (codes[0], int(ExitCode.FILES_FAILED)) == (0, 1)
 
 
-def test_a_users_mistake_exits_as_a_usage_error() -> None:
+def test_configuration_errors_exit_as_usage_errors() -> None:
     assert errors.ConfigurationError.exit_code is ExitCode.USAGE
     assert errors.PortInUseError.exit_code is ExitCode.PORT_IN_USE

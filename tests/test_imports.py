@@ -1,4 +1,4 @@
-"""What importing the package brings with it; the directions between its modules are for ``lint-imports``."""
+"""What importing the package loads. ``lint-imports`` checks the directions between modules."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INGEST_LIBRARIES = {
 
 
 def modules_after(statement: str) -> set[str]:
-    """Return the modules a fresh Python holds after the statement, which may print nothing."""
+    """Return the modules that a new Python has loaded after the statement, which must not print to stderr."""
     code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert run.stderr == ""
@@ -30,7 +30,7 @@ def modules_after(statement: str) -> set[str]:
 
 
 def foreign(modules: set[str]) -> set[str]:
-    """Return what of the modules belongs to ingestion."""
+    """Return the modules that belong to ingestion."""
     return {name for name in modules if name.startswith("rag_pipeline.ingest") or name in INGEST_LIBRARIES}
 
 
@@ -58,10 +58,10 @@ def test_running_the_service_patches_nothing() -> None:
     )
 
 
-def test_a_function_that_bears_a_submodules_name_stays_a_function() -> None:
+def test_a_function_with_the_name_of_a_submodule_stays_a_function() -> None:
     modules_after(
         "import glob, sys, types\n"
-        "glob.part = len\n"  # as in a package whose __init__ takes a function out of the module of the same name
+        "glob.part = len\n"  # as in a package whose __init__ imports a function from a module of the same name
         "sys.modules['glob.part'] = types.ModuleType('glob.part')\n"
         "from rag_pipeline import start_status_server\n"
         "with start_status_server(0): pass\n"

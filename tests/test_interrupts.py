@@ -1,4 +1,4 @@
-"""Starts and stops that an exception is raised into, at any moment: nothing is left behind, and all can go on."""
+"""Exceptions raised into starts and stops at any moment leave nothing behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STARTS = 200
 
 
 def lasting_pair() -> int:
-    """Return a port that is free, as is the next, and that the system gives to no client meanwhile."""
+    """Return a free port whose next one is free too; the system gives neither to a client meanwhile."""
     lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         port = random.SystemRandom().randrange(lowest // 2, lowest - 2)
@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("bare_hooks")]
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["memory", "sqlite"])
-def test_a_stop_that_is_interrupted_leaves_nothing_after_the_next_one(tmp_path: Path, kept: bool) -> None:
+def test_an_interrupted_stop_leaves_nothing_after_the_next_stop(tmp_path: Path, kept: bool) -> None:
     rng = random.Random(5)
     pipeline = PipelineStatus("local_files", f"interrupts-{kept}")
     before = native_threads()
@@ -60,22 +60,20 @@ def test_a_stop_that_is_interrupted_leaves_nothing_after_the_next_one(tmp_path: 
         assert get_json(server.http_port, "/health").body["status"] == "ok"
 
 
-def test_threads_and_ports_end_also_when_nobody_calls_stop_again() -> None:
+def test_threads_and_ports_end_even_without_another_stop() -> None:
     rng = random.Random(6)
     before = native_threads()
     for _ in range(STOPS // 4):
         server = start_status_server(0, pipelines=[])
         interrupted(server.stop, rng, within_seconds=0.002, times=2)
-        if "running" not in repr(server):  # else it came before the first thing that stop does
+        if "running" not in repr(server):  # else the exception came before stop() did anything
             wait_until(lambda: native_threads() <= before)
             assert_free(server.http_port, server.socket_port)
         server.stop()
 
 
 @needs_redis
-def test_a_stop_with_a_redis_that_stands_still_ends_and_frees_the_ports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_ends_and_frees_the_ports_while_redis_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = random.Random(8)
     before = native_threads()
     with running(tmp_path) as redis:
@@ -92,7 +90,7 @@ def test_a_stop_with_a_redis_that_stands_still_ends_and_frees_the_ports(
         wait_until(lambda: native_threads() <= before)
 
 
-def test_a_start_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_start_leaves_nothing(tmp_path: Path) -> None:
     rng = random.Random(7)
     pipeline = PipelineStatus("local_files", "interrupted-starts")
     before = native_threads()
@@ -104,7 +102,7 @@ def test_a_start_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
 
     for _ in range(STARTS):
         hits += interrupted(start, rng, within_seconds=0.004, times=rng.randint(1, 2))
-        # A new one, or the one whose start was over when the exception came.
+        # A new server, or the one that had started when the exception came.
         start_status_server(port, pipelines=[pipeline], state_dir=tmp_path).stop()
         wait_until(lambda: native_threads() <= before)
         assert_free(port, port + 1)

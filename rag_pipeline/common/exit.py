@@ -18,8 +18,8 @@ _T = TypeVar("_T")
 def run_command(program: str, command: Callable[[], int], *, last: bool = False) -> int:
     """Run a command and return its exit code; an error of the package becomes one line on stderr.
 
-    An output that can't be written, as on a full disk, is such an error too. A reader that has gone, as with
-    ``| head``, is none. ``last`` means that the process ends with the command: from then on Ctrl+C changes nothing.
+    An output that can't be written, as on a full disk, is such an error too. A reader that has closed the pipe, as with
+    ``| head``, is no error. ``last`` means that the process ends with the command: Ctrl+C after it changes nothing.
     """
     try:
         code = _run_with_stdout(program, command)

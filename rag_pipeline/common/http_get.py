@@ -162,7 +162,7 @@ class _TlsStream:
             return b""
 
     def _pump(self, step: Callable[[], T]) -> T:
-        """Repeat the step until it has what it needs; move bytes between memory and the connection."""
+        """Repeat the step until it has all its input; move bytes between memory and the connection."""
         while True:
             try:
                 result = step()

@@ -86,7 +86,7 @@ def warn_if_open(folder: Path) -> None:
     if info.st_mode & _OTHERS:
         reason = f"can be opened by other users (mode {info.st_mode & 0o777:04o}): run chmod -R go-rwx on it"
     elif info.st_uid not in (0, os.geteuid()):
-        reason = f"belongs to another user (uid {info.st_uid}), who can read what is in it: run chown on it"
+        reason = f"belongs to another user (uid {info.st_uid}), who can read it: run chown on it"
     if reason is not None and str(folder) not in _warned:
         _warned.add(str(folder))
         logger.warning("the state folder %s %s; it holds the text of documents", folder, reason)

@@ -45,9 +45,14 @@ KNOWN = frozenset(
 """All variables with one of the prefixes that the package reads; a test compares this with the sources."""
 
 
+_warned: set[str] = set()
+
+
 def warn_about_unknown(env: Mapping[str, str]) -> None:
-    """Log one warning if the environment has variables with our prefixes that nothing reads."""
-    if (unknown := describe_unknown(env)) is not None:
+    """Log one warning, once in a process, if the environment has variables with our prefixes that nothing reads."""
+    unknown = describe_unknown(env)
+    if unknown is not None and unknown not in _warned:
+        _warned.add(unknown)
         logger.warning("%s", unknown)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of an argument that can't be shown: it is left out and logged once for its kind, or raised if strict."""
+"""Handle arguments that can't be shown: leave them out and log one line for each kind, or raise if strict."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _NO_RESULT = JsonCopy(None, 0)
 
 
 def strict() -> bool:
-    """Return whether ``STATUS_STRICT`` asks for exceptions; read only once an argument is bad."""
+    """Return whether ``STATUS_STRICT`` is on; read only when an argument is bad."""
     return os.environ.get("STATUS_STRICT", "").strip().lower() in ("1", "true", "yes", "on")
 
 
 class Arguments:
-    """Takes the arguments of one pipeline's calls; any thread may use it.
+    """Checks the arguments of one pipeline's calls; safe to use from any thread.
 
-    Each method returns the value to keep. It raises TypeError or ValueError only where ``STATUS_STRICT`` is set.
+    Each method returns a value that can be shown. It raises TypeError or ValueError only if ``STATUS_STRICT`` is on.
     """
 
     def __init__(self, pipeline_id: Callable[[], str]) -> None:
@@ -40,14 +40,14 @@ class Arguments:
         self._logged: set[tuple[str, str]] = set()
 
     def name(self, key: str, value: object) -> str:
-        """Return a file's name; one that can't be shown gets a readable stand-in."""
+        """Return a file's name; one that can't be shown is replaced by readable text."""
         if type(value) is str and value.isascii() and 0 < len(value) <= checks.MAX_NAME_LENGTH:
             return value  # nearly all of them
         try:
             return checks.check_name(key, value)
         except FOREIGN_ERRORS as error:
-            self._leave_out(key, value, error, "has a stand-in")
-            return _stand_in(value)
+            self._leave_out(key, value, error, "is replaced")
+            return _replacement(value)
 
     def optional_name(self, key: str, value: object) -> str | None:
         """Return a name or an id, None if there is none."""
@@ -58,8 +58,8 @@ class Arguments:
         try:
             return checks.check_name(key, value)
         except FOREIGN_ERRORS as error:
-            self._leave_out(key, value, error, "has a stand-in")
-            text = _stand_in(value)
+            self._leave_out(key, value, error, "is replaced")
+            text = _replacement(value)
             return None if text == UNNAMED else text
 
     def optional_text(self, key: str, value: object) -> str | None:
@@ -81,14 +81,14 @@ class Arguments:
             return value.strip().lower() not in _NEGATIVE if isinstance(value, str) else _is_true(value)
 
     def label(self, key: str, value: object, default: str) -> str:
-        """Return a short word, cut where it is long."""
+        """Return a short text, cut if it is long."""
         if type(value) is str and value.isascii() and 0 < len(value) <= checks.MAX_LABEL_LENGTH:
             return value
         try:
             return checks.check_label(key, value)
         except FOREIGN_ERRORS as error:
-            self._leave_out(key, value, error, "has a stand-in")
-            return checks.bounded(_stand_in(value), checks.MAX_LABEL_LENGTH) if _is_true(value) else default
+            self._leave_out(key, value, error, "is replaced")
+            return checks.bounded(_replacement(value), checks.MAX_LABEL_LENGTH) if _is_true(value) else default
 
     def fraction(self, key: str, value: object) -> float | None:
         """Return a fraction, clamped to 0 to 1; None if it is not a number."""
@@ -107,8 +107,8 @@ class Arguments:
         try:
             return checks.check_message(key, value)
         except FOREIGN_ERRORS as error:
-            self._leave_out(key, value, error, "has a stand-in")
-            return checks.bounded(_stand_in(value)) if _is_true(value) else "no reason was given"
+            self._leave_out(key, value, error, "is replaced")
+            return checks.bounded(_replacement(value)) if _is_true(value) else "no reason was given"
 
     def result(self, value: object) -> JsonCopy:
         """Return a JSON copy of a result; parts that can't be shown are left out."""
@@ -117,21 +117,21 @@ class Arguments:
         return copy_json("result", value, None if strict() else self._part_left_out("result", value))
 
     def failure(self, error: object) -> FileFailure:
-        """Return why a file failed."""
+        """Return the failure of a file."""
         if isinstance(error, (BaseException, str, Mapping)) or error is None:
             try:
                 return failure(error)
             except FOREIGN_ERRORS as problem:
-                self._leave_out("error", error, problem, "is reduced to what can be shown")
+                self._leave_out("error", error, problem, "is reduced to the parts that can be shown")
                 if isinstance(error, Mapping):
                     return _readable_failure(error)
         else:
             unknown = TypeError(f"error must be an exception, a mapping or a str, not {_type_of(error)}")
             self._leave_out("error", error, unknown, "is shown as text")
-        return failure(_stand_in(error))
+        return failure(_replacement(error))
 
     def field(self, check: Callable[[str, object], T], key: str, value: object) -> tuple[T, ...]:
-        """Return the field's value in a tuple; an empty one if it is left out."""
+        """Return a tuple with the field's checked value, an empty one if the field is left out."""
         try:
             return (check(key, value),)
         except FOREIGN_ERRORS as error:
@@ -156,11 +156,11 @@ class Arguments:
     def _part_left_out(self, key: str, value: object) -> Callable[[Exception], None]:
         return lambda error: self._leave_out(key, value, error, "is left out in part", raises=False)
 
-    def _leave_out(self, key: str, value: object, error: Exception, what: str, *, raises: bool = True) -> None:
+    def _leave_out(self, key: str, value: object, error: Exception, outcome: str, *, raises: bool = True) -> None:
         if raises and strict():
             if isinstance(error, (TypeError, ValueError)):
                 raise error
-            raise ValueError(f"{key} can't be read") from error  # an object of the caller's own that is broken
+            raise ValueError(f"{key} can't be read") from error  # a broken object of the caller
         kind = (key, _type_of(value))
         if kind in self._logged or len(self._logged) >= _MAX_KINDS:
             return
@@ -170,7 +170,7 @@ class Arguments:
             "pipeline %s: %s %s: %s (STATUS_STRICT=1 raises instead)",
             pipeline_id,
             key,
-            what,
+            outcome,
             _text_of(error),
             extra=logs.about(pipeline_id),
         )
@@ -186,20 +186,20 @@ def _text_of(error: Exception) -> str:
 def _type_of(value: object) -> str:
     try:
         return type(value).__name__
-    except FOREIGN_ERRORS:  # of a metaclass of the caller's own
+    except FOREIGN_ERRORS:  # from a metaclass of the caller
         return "object"
 
 
 def _is_true(value: object) -> bool:
-    """Return the value's truth; True for one that has none, such as an array."""
+    """Return the truth of the value; True if it has none, such as an array."""
     try:
         return bool(value)
     except FOREIGN_ERRORS:
         return True
 
 
-def _stand_in(value: object) -> str:
-    """Return some name for any object; long ones keep a digest, so that two of them stay two."""
+def _replacement(value: object) -> str:
+    """Return a name for any object; a long one ends with a digest, so that different objects differ."""
     try:
         text = checks.plain_text(value)
         if text is None:
@@ -216,8 +216,8 @@ def _stand_in(value: object) -> str:
 def _readable_failure(error: Mapping[Any, Any]) -> FileFailure:
     stage = error.get("stage")
     return FileFailure(
-        checks.bounded(_stand_in(error.get("type", "Error")), checks.MAX_LABEL_LENGTH),
-        checks.bounded(_stand_in(error.get("message", "no reason was given"))),
-        None if stage is None else checks.bounded(_stand_in(stage), checks.MAX_LABEL_LENGTH),
+        checks.bounded(_replacement(error.get("type", "Error")), checks.MAX_LABEL_LENGTH),
+        checks.bounded(_replacement(error.get("message", "no reason was given"))),
+        None if stage is None else checks.bounded(_replacement(stage), checks.MAX_LABEL_LENGTH),
         retryable=_is_true(error.get("retryable", False)),
     )

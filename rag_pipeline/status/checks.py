@@ -1,4 +1,4 @@
-"""Check the arguments of a status call: each function returns the value to keep, or raises TypeError or ValueError."""
+"""Check arguments of status calls. Each function returns the checked value, or raises TypeError or ValueError."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_NUMBER = sys.float_info.max
 
 
 def readable(text: str) -> str:
-    """Return the text with what is not UTF-8 written as ``\\xNN``, as names from a file system may have it."""
+    """Return the text with bytes that are not UTF-8, as in file names, written as ``\\xNN``."""
     if text.isascii():
         return text
     try:
@@ -49,7 +49,7 @@ def plain_text(value: object) -> str | None:
 
 
 def check_name(key: str, value: object) -> str:
-    """Return a file's name or id as 1 to 4,096 characters; bytes that are not UTF-8 are made readable."""
+    """Return a file's name or id as 1 to 4,096 characters; bytes that are not UTF-8 become readable."""
     if type(value) is str and value.isascii() and 0 < len(value) <= MAX_NAME_LENGTH:
         return value  # nearly all of them
     text = plain_text(value)
@@ -66,7 +66,7 @@ def check_optional_name(key: str, value: object) -> str | None:
 
 
 def check_label(key: str, value: object) -> str:
-    """Return a short word for people to read, such as a status or a stage: 1 to 200 characters."""
+    """Return a short text for people, such as a status or a stage: 1 to 200 characters."""
     if type(value) is str and value.isascii() and 0 < len(value) <= MAX_LABEL_LENGTH:
         return value
     if isinstance(value, Enum):
@@ -79,7 +79,7 @@ def check_label(key: str, value: object) -> str:
 
 
 def check_type(key: str, value: object) -> str:
-    """Return a pipeline's type: a label without anything that can't be printed, since ids are made of it."""
+    """Return a pipeline's type: a printable label, because ids are made of it."""
     text = check_label(key, value)
     if not text.isprintable() or text != text.strip():
         raise ValueError(f"{key} must be printable characters with no space around them, not {text!r}")
@@ -106,7 +106,7 @@ def check_number(key: str, value: object) -> float | None:
         if isinstance(value, str) or not isinstance(value, SupportsFloat):
             raise TypeError(f"{key} must be a number or None, not {type(value).__name__}")
         value = float(value)  # a numpy scalar, a Decimal
-    # Compared first: isfinite() can't take an integer that is larger than any float.
+    # No isfinite(): it can't take an integer that is larger than any float.
     if not 0 <= value <= _MAX_NUMBER:
         raise ValueError(f"{key} must be a finite number that is not negative, not {value!r}")
     return value
@@ -128,7 +128,7 @@ def check_bool(key: str, value: object) -> bool:
     """Return a bool."""
     if isinstance(value, bool):
         return value
-    if type(value).__name__ in ("bool_", "bool"):  # numpy's, which is not a subclass
+    if type(value).__name__ in ("bool_", "bool"):  # numpy's is not a subclass
         return bool(value)
     raise TypeError(f"{key} must be a bool, not {type(value).__name__}")
 
@@ -156,19 +156,19 @@ def check_time(key: str, value: object) -> float | None:
 
 
 def check_wait(key: str, value: object) -> float | None:
-    """Return the wall-clock time that is this many seconds away; None for None."""
+    """Return the wall-clock time in so many seconds from now; None for None."""
     seconds = check_number(key, value)
     return None if seconds is None else check_time(key, time.time() + seconds)
 
 
 def bounded(text: str, limit: int = MAX_MESSAGE_LENGTH) -> str:
-    """Return the text on at most ``limit`` characters, with what was cut marked by an ellipsis."""
+    """Return the text cut to ``limit`` characters, with an ellipsis at the end if it was cut."""
     text = readable(text.strip())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def check_message(key: str, value: object) -> str:
-    """Return a text for people to read that says something, bounded to 1,000 characters."""
+    """Return a non-empty text for people, cut to 1,000 characters."""
     if not isinstance(value, str):
         raise TypeError(f"{key} must be a str, not {type(value).__name__}")
     text = bounded(str.__str__(value))

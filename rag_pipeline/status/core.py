@@ -196,7 +196,7 @@ class StatusCore(MutationRunner):
             items: Sequence[Published] = ()
             if sinks:
                 items = self._outgoing(mutation)
-            elif mutation.status:  # a later sink gets the state as it stands then
+            elif mutation.status:  # a later sink begins with the current state
                 mutation.throttle = self._throttle.after_status(mutation.now.mono)
             if len(sinks) == 1:
                 deliveries = ((sinks[0].publish_all, iter(items)),)

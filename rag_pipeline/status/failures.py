@@ -1,4 +1,4 @@
-"""What a failed file shows of its error, from whatever the caller has: an exception, a text, a mapping."""
+"""Make the failure that a file shows, from an exception, a text or a mapping."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NO_REASON = "no reason was given"
 
 
 def failure(error: BaseException | Mapping[str, Any] | str | None) -> FileFailure:
-    """Return the error as it is kept, its message bounded; TypeError or ValueError for what can't be shown."""
+    """Return the failure, with a bounded message; raises TypeError or ValueError for a value that can't be shown."""
     if isinstance(error, BaseException):
         return FileFailure(_type_of(error), _message(error), None, _retryable(error))
     if error is None:
@@ -32,7 +32,7 @@ def failure(error: BaseException | Mapping[str, Any] | str | None) -> FileFailur
     )
 
 
-# An exception comes from anywhere, and reporting it must not replace it by another: nothing below raises.
+# An exception can be of any class. Reporting it must not replace it by another, so nothing below raises.
 
 
 def _type_of(error: BaseException) -> str:

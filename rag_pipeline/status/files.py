@@ -1,4 +1,4 @@
-"""The files in flight and how a caller's name or id finds one; pure, no lock, no clock."""
+"""The files in flight, and finding one by name or id. Pure: no lock, no clock."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ MAX_ATTEMPTS_REMEMBERED = 10_000
 
 
 def key_of(name: str, file_id: str | None) -> Key:
-    """Return the identity of a file: its id, or its name where it has no id."""
+    """Return the identity of a file: its id, or its name if it has no id."""
     return ("name", name) if file_id is None else ("id", file_id)
 
 
 class FileInFlight:
     """One start of a file: its record, and monotonic times.
 
-    ``sent`` is when its last progress went out, ``due`` when the one held back goes out, ``entered`` when it came into
-    its stage; each is None where there was none.
+    ``sent`` is when its last progress went out, ``due`` when held-back progress goes out, ``entered`` when its stage
+    began; each is None if there was none.
     """
 
     __slots__ = ("due", "entered", "record", "sent", "started")
@@ -35,9 +35,9 @@ class FileInFlight:
 
 
 class FilesInFlight:
-    """The files being worked on, in the order they were started, and how often failed ones were tried.
+    """The files in flight in the order of their start, and the attempts of failed files.
 
-    Every call costs the same however many files there are. A change may be repeated: the second one does nothing.
+    Every call takes constant time. Repeating a change does nothing.
     """
 
     def __init__(self) -> None:
@@ -59,10 +59,10 @@ class FilesInFlight:
         return self._files.get(key)
 
     def find(self, name: str, file_id: str | None) -> Key | None:
-        """Return the key of the file in flight that is meant, None if there is none.
+        """Return the key of the file in flight with this id or name, None if there is none.
 
-        An id decides. Without one the name does: the file started under this name without an id, else the one of
-        this name that was started first. A file started without an id is also found when its id is known later.
+        With an id, it is the file of that id, else the file started under the name without an id, whose id became known
+        later. Without one, it is the file started under the name without an id, else the first started of that name.
         """
         key = key_of(name, file_id)
         if key in self._files:
@@ -81,7 +81,7 @@ class FilesInFlight:
         self._by_name.setdefault(file.record.name, {})[key] = None
 
     def discard(self, key: Key, name: str) -> None:
-        """Take a file out of flight; ``name`` is the one it was started under."""
+        """Take a file out of flight; ``name`` is the name it was started under."""
         names = self._by_name.get(name)
         if names is not None:
             names.pop(key, None)
@@ -91,9 +91,9 @@ class FilesInFlight:
 
     def newest(self) -> tuple[FileRecord, ...]:
         """Return the 100 files started last, in the order they were started."""
-        shown = [file.record for file in islice(reversed(self._files.values()), MAX_SHOWN)]
-        shown.reverse()
-        return tuple(shown)
+        records = [file.record for file in islice(reversed(self._files.values()), MAX_SHOWN)]
+        records.reverse()
+        return tuple(records)
 
     def next_attempt(self, key: Key) -> int:
         """Return 1, or one more than the last attempt if that one failed or is still in flight."""
@@ -102,7 +102,7 @@ class FilesInFlight:
         return last + 1
 
     def remember_failure(self, key: Key, attempt: int) -> None:
-        """Keep the number of an attempt that failed; the oldest are forgotten past 10,000."""
+        """Keep the number of a failed attempt; beyond 10,000 files the oldest are forgotten."""
         self._failed_attempts[key] = attempt
         self._failed_attempts.move_to_end(key)
         if len(self._failed_attempts) > MAX_ATTEMPTS_REMEMBERED:
@@ -113,5 +113,5 @@ class FilesInFlight:
         return frozenset([text for kind, text in self._failed_attempts if kind == "id"])
 
     def forget_failures(self, key: Key) -> None:
-        """The file was done or is gone: the next attempt is the first again."""
+        """Forget the failed attempts of a file that is done or gone: its next attempt is the first again."""
         self._failed_attempts.pop(key, None)

@@ -1,4 +1,4 @@
-"""What a pipeline's state is made of: immutable records, each with the JSON it shows."""
+"""Immutable records that make up a pipeline's state, each with its JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rag_pipeline.contract.events import Json, iso
 
 
 class FileFailure(NamedTuple):
-    """Why a file failed, or was skipped (``type`` is then ``Skipped``)."""
+    """Why a file failed, or was skipped (``type`` is ``Skipped`` then)."""
 
     type: str
     message: str
@@ -17,12 +17,12 @@ class FileFailure(NamedTuple):
     retryable: bool
 
     def to_json(self) -> wire.FileError:
-        """Return the error as users see it."""
+        """Return the failure as users see it."""
         return {"type": self.type, "message": self.message, "stage": self.stage, "retryable": self.retryable}
 
 
 class FileRecord(NamedTuple):
-    """One file: times are wall-clock seconds, ``duration_seconds`` was measured by a monotonic clock."""
+    """One file. Times are wall-clock seconds; ``duration_seconds`` is measured by a monotonic clock."""
 
     name: str
     id: str | None
@@ -39,20 +39,20 @@ class FileRecord(NamedTuple):
     result: Any = None
     error: FileFailure | None = None
 
-    # _replace() would do for these, at six times the cost, on the way of every mutation.
+    # _replace() would do for these methods, but at six times the cost, in every mutation.
 
     def started(self, attempt: int, at: float) -> FileRecord:
-        """Return the file as put in flight."""
+        """Return the file put in flight."""
         return tuple.__new__(FileRecord, (*self[:5], attempt, at, *_NOT_BEGUN))
 
     def in_stage(self, stage: str, progress: float | None, at: float) -> FileRecord:
-        """Return the file, in flight, with its stage and fraction."""
+        """Return the file in flight with this stage and fraction."""
         return tuple.__new__(FileRecord, (*self[:7], stage, progress, at, *_NOT_ENDED))
 
     def finished(
         self, file_id: str | None, at: float, duration: float | None, result: Any, error: FileFailure | None
     ) -> FileRecord:
-        """Return the file as taken out of flight."""
+        """Return the file taken out of flight."""
         return tuple.__new__(FileRecord, (self[0], file_id, *self[2:10], at, duration, result, error))
 
     def to_json(self) -> wire.File:
@@ -80,7 +80,7 @@ _NOT_ENDED = (None,) * 4
 
 
 class FileTotals(NamedTuple):
-    """Files by their newest outcome, since the pipeline's first file; in the order of :class:`Outcome`."""
+    """Counts of files by newest outcome, since the pipeline's first file; in the order of the outcomes."""
 
     total_processed: int = 0
     total_failed: int = 0
@@ -88,7 +88,7 @@ class FileTotals(NamedTuple):
     total_deleted: int = 0
 
     def moved(self, former: int, outcome: int) -> FileTotals:
-        """Return the counts after a file went from one outcome to another; 0 stands for none."""
+        """Return the counts after a file moved from one outcome to another; 0 is no outcome."""
         counts = [*self]
         if former:
             counts[former - 1] -= 1
@@ -107,13 +107,13 @@ class FileTotals(NamedTuple):
 
 
 class FileBody(NamedTuple):
-    """Body of a file event: the file, and the totals where the event changed them."""
+    """Body of a file event: the file, and the totals if the event changed them."""
 
     file: FileRecord
     totals: FileTotals | None = None
 
     def to_json(self, at: float) -> Json:  # noqa: ARG002 - the protocol's signature
-        """Return ``file`` and, where present, ``totals``."""
+        """Return ``file``, and ``totals`` if present."""
         if self.totals is None:
             return {"file": self.file.to_json()}
         return {"file": self.file.to_json(), "totals": self.totals.to_json()}
@@ -144,7 +144,7 @@ class StateBody(NamedTuple):
     eta_seconds: float | None
     own: Json
     attempts: FileTotals = FileTotals()
-    """How often this process ended a file, by outcome; not shown."""
+    """How often this process ended a file, by outcome; not part of the JSON."""
 
     def to_json(self, at: float) -> Json:
         """Return the state as users see it; ``seconds_until_next_check`` counts from ``at``."""
@@ -180,4 +180,4 @@ RESERVED_FIELDS = (
     | set(FileTotals._fields)
     | {"seconds_until_next_check", "timestamp", "pipelines", "offset", "recovered", "gap"}
 )
-"""The names of the state's fields, and of what stands beside it in events and answers."""
+"""The names of the state's fields, and of the fields beside it in events and answers."""

@@ -125,7 +125,7 @@ class MutationRunner(ABC):
 
 
 def _decide_nothing(now: Moment) -> None:
-    """Take the lock, so that what was left is finished."""
+    """Decide nothing: :meth:`MutationRunner._run` then finishes interrupted and deferred mutations."""
 
 
 _NEXT_DEFERRED: DeferredCall = (_decide_nothing, ())

@@ -1,4 +1,4 @@
-"""The newest outcome of every file a pipeline has ever had, in 8 to 24 bytes a file, however long its name."""
+"""The newest outcome of every file that a pipeline ever had, in 8 to 24 bytes a file, however long its name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rag_pipeline.status.files import Key
 NONE, PROCESSED, FAILED, SKIPPED, DELETED = range(5)
 """How a file's newest attempt ended, in the order of the totals; NONE for a new file and for one in flight.
 
-Plain numbers: the hash of an enum's member costs more than the whole look-up, and every file event makes several.
+Plain numbers: hashing an enum member costs more than the whole look-up, and every file event makes several look-ups.
 """
 
 YOUNG = 1 << 15
@@ -24,16 +24,16 @@ _MOVES = 2
 class OutcomeTable:
     """Maps file keys to outcomes.
 
-    The newest entries stand in a dict, which is fast and takes 100 bytes an entry. Once it is full its entries move to
-    a :class:`PackedTable`, two with each later call, so no call has much to do. Every step may be repeated, so an
-    exception raised into it does no harm.
+    The newest entries are in a dict, which is fast but takes 100 bytes an entry. When it is full, its entries move to a
+    :class:`PackedTable`, two with each later call, so no call takes long. Every step can be repeated, so an exception
+    raised into it does no harm.
     """
 
     def __init__(self, young: int = YOUNG) -> None:
         self._limit = young
         self._young: dict[int, int] = {}
         self._aging: dict[int, int] = {}
-        self._order: list[int] = []  # of the aging ones, and how many of them have moved
+        self._order: list[int] = []  # the keys of the aging entries; ``_moved`` of them have moved
         self._moved = 0
         self._old = PackedTable()
 
@@ -63,10 +63,10 @@ class OutcomeTable:
 
 
 class PackedTable:
-    """Maps hashes to outcomes, in arrays of 64-bit words: 61 bits of the hash, 3 of the outcome; open addressing.
+    """Maps hashes to outcomes in arrays of 64-bit words: 61 bits of the hash, 3 of the outcome; open addressing.
 
-    It is split into shards that grow one at a time, so no call rehashes more than one of them. Of a million files two
-    are taken for one with a probability of 1 in 4 million.
+    It is split into shards that grow one at a time, so a call rehashes at most one of them. With a million files, the
+    probability that any two share an entry is 1 in 4 million.
     """
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class PackedTable:
 
 
 def _slot_of(shard: array[int], word: int) -> int:
-    """Return the slot that holds the word, or the free slot it goes to; a third of the slots is always free."""
+    """Return the slot that holds the word, or the free slot for it; a third of the slots is always free."""
     last = len(shard) - 1
     slot = (word >> 11) & last
     while (found := shard[slot]) and found & _HASH_MASK != word:

@@ -48,7 +48,7 @@ class PipelineStatus(FileReports):
         if former is not None:
             former.close()
             logger.warning(
-                "pipeline id %r passed to a new PipelineStatus; the older one is shown no more",
+                "pipeline id %r passed to a new PipelineStatus; the older one is no longer shown",
                 pipeline_id,
                 extra=logs.about(pipeline_id),
             )
@@ -107,7 +107,7 @@ class PipelineStatus(FileReports):
         return Processing(self, self._file(filename, file_id), size=size, mime_type=mime_type, link=link)
 
     def close(self) -> None:
-        """Take the pipeline off the service: later calls change the state but are shown to no one; idempotent."""
+        """Take the pipeline off the service: later calls change the state but are not published; idempotent."""
         self._core.close()
 
     @property

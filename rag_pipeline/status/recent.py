@@ -1,4 +1,4 @@
-"""The files that ended last, by outcome: what the lists of the state show, each file once."""
+"""The lists of the state: the files that ended last, by outcome, each file once."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from rag_pipeline.status.model import FileRecord
 MOST = (0, 10, 5, 5, 0)
 """How many files are listed, by outcome."""
 
-Files = tuple[FileRecord, ...]
+FileList = tuple[FileRecord, ...]
 
 
-def with_file(files: Files, file: FileRecord, most: int) -> Files:
-    """Return the list with one more file, which does not stand in it."""
+def with_file(files: FileList, file: FileRecord, most: int) -> FileList:
+    """Return the list with one more file, which must not be in it yet."""
     return (*files[1 - most :], file) if most else ()
 
 
-def without(files: Files, key: Key) -> Files:
-    """Return the list without a file."""
+def without(files: FileList, key: Key) -> FileList:
+    """Return the list without the file."""
     return tuple([file for file in files if key_of(file.name, file.id) != key])
 
 
-def last_of_each(files: Iterable[FileRecord], most: int) -> Files:
-    """Return the last ``most`` files, each with its newest record alone."""
+def last_of_each(files: Iterable[FileRecord], most: int) -> FileList:
+    """Return the last ``most`` files, each once with its newest record."""
     newest: dict[Key, FileRecord] = {}
     for file in files:
         key = key_of(file.name, file.id)

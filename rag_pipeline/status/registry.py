@@ -1,4 +1,4 @@
-"""The pipelines of this process, and who is told of new ones.
+"""The pipelines of this process, and the watchers of new ones.
 
 Pipelines are held weakly: one that its owner has dropped is gone. A running server holds the pipelines that it serves.
 """

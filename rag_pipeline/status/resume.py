@@ -1,4 +1,4 @@
-"""Continue the history of a pipeline's last process, from what a journal knows of it."""
+"""Resume a pipeline from the state that a journal has saved of its last process."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileBody, FileFailure, FileRecord, FileTotals
 from rag_pipeline.status.mutation import Mutation
 from rag_pipeline.status.outcomes import FAILED, NONE
-from rag_pipeline.status.recent import MOST, Files, last_of_each
+from rag_pipeline.status.recent import MOST, FileList, last_of_each
 from rag_pipeline.status.saved import SavedState
 from rag_pipeline.status.state import PipelineState
 from rag_pipeline.status.values import MAX_SHOWN_RESULT_CHARACTERS, copy_json, fitting_own, shown_result
 
 
 def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Mutation:
-    """Take over numbers, totals, lists and own fields; files that were in flight then have failed.
+    """Take over ``seq``, totals, lists and own fields; files that were in flight are marked as failed.
 
-    What this process has counted so far comes on top. If it has numbered any of it the epoch stays its own: no journal
-    has these events, so numbers that continued would hide them.
+    The counts of this process so far are added. If it has numbered any event, it keeps its own epoch: no journal has
+    these events, and continuing the numbers would hide them.
     """
     epoch, seq = (saved.epoch, saved.seq) if state.seq == 0 else (state.epoch, state.seq)
     outcomes, totals = _outcomes(state, saved)
@@ -60,23 +60,23 @@ def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Mutat
 
 
 def _outcomes(state: PipelineState, saved: SavedState) -> tuple[dict[Key, int], FileTotals]:
-    """Return the saved outcomes of the files that this process has not seen, and the totals of all."""
+    """Return the saved outcomes of files that this process has not seen, and the totals of all files."""
     unseen: dict[Key, int] = {}
     counts = [before + since for before, since in zip(saved.totals, state.totals, strict=True)]
     for key, outcome in saved.outcomes:
         if key not in state.files and state.outcomes.get(key) == NONE:
             unseen[key] = outcome
         else:
-            counts[outcome - 1] -= 1  # it counts under what this process says of it
+            counts[outcome - 1] -= 1  # this process has counted it already
     return unseen, FileTotals(*counts)
 
 
-def _recent(state: PipelineState, saved: SavedState, interrupted: Files, outcomes: dict[Key, int]) -> list[Files]:
+def _recent(state: PipelineState, saved: SavedState, interrupted: FileList, outcomes: dict[Key, int]) -> list[FileList]:
     def current(key: Key) -> int:
         return -1 if key in state.files else outcomes.get(key) or state.outcomes.get(key)
 
     before = ((), saved.completed, (*saved.failed, *interrupted), saved.skipped, ())
-    recent: list[Files] = []
+    recent: list[FileList] = []
     for outcome, files in enumerate(before):
         standing = [file for file in files if current(key_of(file.name, file.id)) in (outcome, NONE)]
         recent.append(last_of_each([*map(_bounded, standing), *state.recent[outcome]], MOST[outcome]))
@@ -91,7 +91,7 @@ def _bounded(file: FileRecord) -> FileRecord:
 
 
 def _ignore(error: Exception) -> None:
-    """Leave out what does not fit."""
+    """Report nothing."""
 
 
 def _interruption(file: FileRecord) -> FileFailure:

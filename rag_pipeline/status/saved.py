@@ -1,4 +1,4 @@
-"""What a pipeline goes on from after a restart."""
+"""The saved state that a pipeline resumes from after a restart."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ SET_FIELDS = (
     "status", "started_at", "last_activity", "last_check_time", "next_check_time", "check_interval", "is_checking",
     "files_queued",
 )  # fmt: skip
-"""The fields of the state that a pipeline sets: the keys of :attr:`SavedState.fields`."""
+"""The state's fields that a pipeline sets: the keys of :attr:`SavedState.fields`."""
 
 
 class SavedState(NamedTuple):
-    """A pipeline as its journal knows it, as of ``seq``.
+    """A pipeline's state as saved by its journal, as of ``seq``.
 
-    ``fields`` are those of the state that a pipeline sets (times in wall-clock seconds), ``own`` its own ones. The
-    lists have the oldest first. ``failed_attempts`` says how often files were tried whose last attempt failed.
-    ``outcomes`` has the newest outcome of each file, which the totals are counted from.
+    ``fields`` has the :data:`SET_FIELDS` (times in wall-clock seconds), ``own`` the pipeline's own fields. Lists begin
+    with the oldest file. ``failed_attempts`` has the last attempt's number of each file that failed last. ``outcomes``
+    has the newest outcome of each file; the totals are counted from them.
     """
 
     pipeline_id: str

@@ -1,4 +1,4 @@
-"""What a pipeline publishes, and who takes it."""
+"""The items that a pipeline publishes, and the sink that takes them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from rag_pipeline.contract.events import PipelineEvent
 
 
 class DueFlush(NamedTuple):
-    """Asks whoever delivers a pipeline's events to call ``flush`` at ``due`` (monotonic seconds)."""
+    """Asks the sink's owner to call ``flush`` at ``due`` (monotonic seconds)."""
 
     flush: Callable[[], None]
     due: float
 
 
 class SnapshotFor(NamedTuple):
-    """A status for one receiver alone, at its place in the order of the pipeline's events."""
+    """A status for one receiver only, in order with the pipeline's events."""
 
     event: PipelineEvent
     receiver: object
@@ -26,8 +26,8 @@ Published = PipelineEvent | DueFlush | SnapshotFor
 
 
 class Sink(Protocol):
-    """Takes what a pipeline publishes, in order; called under the pipeline's lock."""
+    """Takes published items in order; called under the pipeline's lock."""
 
     def publish_all(self, items: Iterator[Published]) -> None:
-        """Take the items in one call of ``extend``; must neither wait nor raise, nor give up the GIL."""
+        """Take the items in one call of ``extend``; must not wait, raise or give up the GIL."""
         ...

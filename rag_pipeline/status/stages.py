@@ -1,7 +1,7 @@
-"""How long files take, and how long they stay in each stage: counted in buckets, as it happens.
+"""Histograms of the durations of files and of their stages.
 
-A count costs the same however long the run. It is made where the change itself is, under the pipeline's lock, so that
-what is shown fits the totals. Time is monotonic seconds.
+Counting takes constant time. It happens under the pipeline's lock with the mutation itself, so the histograms agree
+with the totals. Time is monotonic seconds.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ OTHER = "other"
 
 
 class Histogram(NamedTuple):
-    """Durations by size: how many were at most as long as each of :data:`BOUNDS_SECONDS`, but longer than the one
-    before; last, how many were longer than all of them.
-    """
+    """Counts of durations by bucket: up to each of :data:`BOUNDS_SECONDS`, and one bucket for longer ones."""
 
     counts: tuple[int, ...]
     sum_seconds: float
 
 
 class Durations(NamedTuple):
-    """What has been measured of one pipeline since its process began; the stage that was seen first stands first."""
+    """The histograms of one pipeline since its process began; stages in the order of their first use."""
 
     completed: Histogram
     failed: Histogram
@@ -32,7 +30,7 @@ class Durations(NamedTuple):
 
 
 class Buckets:
-    """One histogram as it grows."""
+    """A histogram that grows."""
 
     __slots__ = ("counts", "sum_seconds")
 
@@ -41,29 +39,29 @@ class Buckets:
         self.sum_seconds = 0.0
 
     def plus(self, seconds: float) -> Measured:
-        """Return what :meth:`assign` takes to count a duration."""
+        """Return the arguments of :meth:`assign` that count a duration."""
         index = bisect_left(BOUNDS_SECONDS, seconds)
         return self, index, self.counts[index] + 1, self.sum_seconds + seconds
 
     def assign(self, index: int, count: int, sum_seconds: float) -> None:
-        """Count a duration; to repeat it changes nothing."""
+        """Count a duration; repeating the call changes nothing."""
         self.counts[index] = count
         self.sum_seconds = sum_seconds
 
     def copy(self) -> Histogram:
-        """Return the histogram as it stands."""
+        """Return an immutable copy."""
         return Histogram(tuple(self.counts), self.sum_seconds)
 
 
 Measured = tuple[Buckets, int, int, float]
-"""A duration that is yet to be counted."""
+"""A duration to be counted: buckets, and the arguments of their :meth:`Buckets.assign`."""
 
 
 class StageTimes:
-    """Measures each stay in a stage from its first report to the next stage's, or to the end of the file.
+    """Measures each stage of a file, from its first report to that of the next stage or to the file's end.
 
-    The first :data:`MAX_STAGES` names are told apart, what comes later is :data:`OTHER`: a pipeline that makes its
-    stages' names up as it goes must not grow.
+    The first :data:`MAX_STAGES` names have histograms of their own, later ones share :data:`OTHER`. So memory stays
+    bounded if a pipeline keeps inventing stage names.
     """
 
     def __init__(self) -> None:
@@ -72,7 +70,7 @@ class StageTimes:
         self._failed = Buckets()
 
     def stay(self, stage: str | None, seconds: float) -> Measured | None:
-        """Return the stay of a file in a stage that it leaves; None if it was in none."""
+        """Return the time that a file spent in the stage it leaves; None if it was in none."""
         if stage is None:
             return None
         buckets = self._stages.get(stage)
@@ -86,6 +84,6 @@ class StageTimes:
         return (self._failed if failed else self._completed).plus(seconds)
 
     def durations(self) -> Durations:
-        """Return a copy of what was measured."""
+        """Return an immutable copy of the histograms."""
         stages = tuple((stage, buckets.copy()) for stage, buckets in self._stages.items())
         return Durations(self._completed.copy(), self._failed.copy(), stages)

@@ -1,7 +1,7 @@
-"""The state machine behind PipelineStatus: decides what each mutation does; no lock, no I/O, no clock.
+"""The state machine behind PipelineStatus: decides what each mutation does. Pure: no lock, no I/O, no clock.
 
-Every ``decide`` method returns a :class:`Mutation` and changes nothing itself. The methods that apply a change make
-assignments only, so an interrupted one is repeated as a whole.
+Every ``decide`` method returns a :class:`Mutation` and changes nothing itself. The ``_apply`` methods make assignments
+only, so an interrupted one can be repeated.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from rag_pipeline.status.files import FileInFlight, FilesInFlight, Key, key_of
 from rag_pipeline.status.model import FileBody, FileFailure, FileRecord, FileTotals, StateBody
 from rag_pipeline.status.mutation import Mutation
 from rag_pipeline.status.outcomes import DELETED, FAILED, NONE, PROCESSED, SKIPPED, OutcomeTable
-from rag_pipeline.status.recent import MOST, Files, with_file, without
+from rag_pipeline.status.recent import MOST, FileList, with_file, without
 from rag_pipeline.status.stages import Measured, StageTimes
 from rag_pipeline.status.throughput import Throughput
 from rag_pipeline.status.values import MAX_SHOWN_RESULT_CHARACTERS, shown_result
 
 PROGRESS_INTERVAL_SECONDS = 0.12
-"""Least time between two progress events of one file: with the last value on top still at most 10 a second."""
+"""The shortest time between two progress events of one file; with the last value that is at most 10 a second."""
 
 RELEASE_GRID_SECONDS = 0.01
 HALTED = frozenset({"paused", "error", "stopped"})
-"""Statuses in which no file gets done: rate and time left stay as they were."""
+"""Statuses in which no file is worked on: rate and ETA stay as they are."""
 CHECK_FIELDS = frozenset({"last_check_time", "next_check_time", "is_checking", "last_activity"})
-"""An update that changes none but these is shown, and not numbered."""
+"""An update that changes only these is published without a ``seq`` of its own."""
 _EVENT_NAMES = {
     PROCESSED: events.FILE_COMPLETED,
     FAILED: events.FILE_FAILED,
@@ -40,7 +40,7 @@ _new_tuple = tuple.__new__  # FileBody(…) and Event(…) do the same at twice 
 
 
 class PipelineState:
-    """Everything known of one pipeline."""
+    """The state of one pipeline."""
 
     def __init__(self, pipeline_id: str, pipeline_type: str | None, epoch: str, now: Moment) -> None:
         self.pipeline_id = pipeline_id
@@ -62,7 +62,7 @@ class PipelineState:
         self.totals = FileTotals()
         self.attempts = [0, 0, 0, 0]  # of this process, in the order of the totals
         self.files = FilesInFlight()
-        self.recent: list[Files] = [()] * len(MOST)
+        self.recent: list[FileList] = [()] * len(MOST)
         self.outcomes = OutcomeTable()
         self.interrupted: tuple[FileRecord, ...] = ()
         self.resumed_from: tuple[str, int] | None = None
@@ -70,10 +70,10 @@ class PipelineState:
         self.throughput = Throughput()
         self._held: dict[Key, FileInFlight] = {}
 
-    # -- what is shown ---------------------------------------------------------------------------------------------
+    # -- snapshots ---------------------------------------------------------------------------------------------------
 
     def body(self, now: Moment) -> StateBody:
-        """Return the state as it stands; costs the same however long the run."""
+        """Return the current state; takes constant time."""
         fields = self.fields
         rate = self.throughput.per_minute(now.mono)
         queued, in_flight = fields["files_queued"], len(self.files)
@@ -83,7 +83,7 @@ class PipelineState:
         return StateBody(
             pipeline_id=self.pipeline_id,
             pipeline_type=self.pipeline_type,
-            status=fields["status"] or self._status_of_the_work(),
+            status=fields["status"] or self._derived_status(),
             epoch=self.epoch,
             seq=self.seq,
             started_at=fields["started_at"],
@@ -105,22 +105,22 @@ class PipelineState:
             attempts=FileTotals(*self.attempts),
         )
 
-    def _status_of_the_work(self) -> str:
+    def _derived_status(self) -> str:
         if len(self.files):
             return "processing"
         return "idle" if any(self.attempts) or any(self.totals) else "initializing"
 
     def status_event(self, now: Moment, also: str | None = None, *, numbered: bool = False) -> PipelineEvent:
-        """Return ``pipeline:status`` as of the current ``seq``; ``also`` is a type the pipeline had before."""
+        """Return ``pipeline:status`` as of the current ``seq``; the namespace of the type ``also`` gets it too."""
         return self._event(events.STATUS, self.seq, self.body(now), now, also, numbered=numbered)
 
-    # -- fields ----------------------------------------------------------------------------------------------------
+    # -- fields ------------------------------------------------------------------------------------------------------
 
     def decide_update(self, fields: Json, own: Json, pipeline_type: str | None, now: Moment) -> Mutation:
-        """Set fields; ``own`` is all of the pipeline's own ones. A change of type shows in the old namespace too.
+        """Set fields; ``own`` has all of the pipeline's own. A change of type goes to the old namespace too.
 
-        An update that only tells when the source was checked goes out under the ``seq`` of the last change: a check
-        that found nothing new is not worth an entry in a journal.
+        An update of :data:`CHECK_FIELDS` only goes out under the current ``seq``: a check that found nothing new is not
+        worth an entry in a journal.
         """
         numbered = not (
             not CHECK_FIELDS.isdisjoint(fields)
@@ -130,31 +130,31 @@ class PipelineState:
             and all(self.fields[key] == value for key, value in fields.items() if key not in CHECK_FIELDS)
         )
         changed = {**self.fields, "last_activity": now.wall, **fields}
-        change = Mutation(now, self._apply_update, (changed, own, pipeline_type, self.seq + numbered, now.mono))
-        change.status, change.numbered, change.former_type = True, numbered, self.pipeline_type
-        return change
+        mutation = Mutation(now, self._apply_update, (changed, own, pipeline_type, self.seq + numbered, now.mono))
+        mutation.status, mutation.numbered, mutation.former_type = True, numbered, self.pipeline_type
+        return mutation
 
     def _apply_update(self, fields: Json, own: Json, pipeline_type: str | None, seq: int, mono: float) -> None:
         self.throughput.halt(mono, halted=fields["status"] in HALTED)
-        self.fields, self.own = fields, own  # states that went out share the old mapping of own fields
+        self.fields, self.own = fields, own  # published states share the old mapping
         self.pipeline_type, self._namespaces = pipeline_type, events.namespaces_of(pipeline_type)
         self.seq = seq
 
     def decide_epoch(self, epoch: str, now: Moment) -> Mutation:
-        """Begin a new epoch, and say so."""
-        change = Mutation(now, self._apply_epoch, (epoch,))
-        change.status = True
-        return change
+        """Begin a new epoch, and publish a status."""
+        mutation = Mutation(now, self._apply_epoch, (epoch,))
+        mutation.status = True
+        return mutation
 
     def _apply_epoch(self, epoch: str) -> None:
         self.epoch = epoch
 
-    # -- files -----------------------------------------------------------------------------------------------------
+    # -- files -------------------------------------------------------------------------------------------------------
 
     def decide_start(self, file: FileRecord, now: Moment) -> Mutation:
         """Put a file in flight; one that is in flight already starts over as a new attempt.
 
-        Until it ends it counts as in flight alone: its former outcome leaves totals and lists.
+        Until it ends it counts only as in flight: its former outcome is taken out of totals and lists.
         """
         key = key_of(file.name, file.id)
         running = self.files.get(key)
@@ -168,7 +168,7 @@ class PipelineState:
     def _apply_start(
         self, key: Key, flight: FileInFlight, former: int, totals: FileTotals | None, event: PipelineEvent
     ) -> None:
-        self._held.pop(key, None)  # of the former attempt; when it was sent still counts for the limit
+        self._held.pop(key, None)  # of the former attempt; its last event still counts for the limit
         self.files.start(key, flight)
         if totals is not None:
             self.totals = totals
@@ -178,7 +178,7 @@ class PipelineState:
         self._number(event)
 
     def decide_progress(self, key: Key, stage: str, progress: float | None, now: Moment) -> Mutation:
-        """Set a file's stage and fraction; held back, without an event, for the limit of 10 a second.
+        """Set a file's stage and fraction; over 10 a second the event is held back.
 
         Within a stage the fraction never goes back.
         """
@@ -194,11 +194,11 @@ class PipelineState:
             return Mutation(now, self._apply_progress, (key, flight, record, stay, now, event), (event,))
         due = flight.due
         if due is None:
-            # On a grid, so that the files of a wide pipeline are released together and not one by one.
+            # On a grid, so that the files of a parallel pipeline are released together.
             due = math.ceil((flight.sent + PROGRESS_INTERVAL_SECONDS) / RELEASE_GRID_SECONDS) * RELEASE_GRID_SECONDS
-        change = Mutation(now, self._apply_held_progress, (key, flight, record, stay, now, due))
-        change.due, change.owes_status = due, True
-        return change
+        mutation = Mutation(now, self._apply_held_progress, (key, flight, record, stay, now, due))
+        mutation.due, mutation.owes_status = due, True
+        return mutation
 
     def _apply_progress(
         self,
@@ -232,12 +232,12 @@ class PipelineState:
         self.throughput.progressed(now.mono)
 
     def decide_release(self, now: Moment, *, everything: bool = False) -> Mutation:
-        """Send the held-back progress whose time has come, or all of it."""
+        """Publish the held-back progress that is due, or all of it."""
         ready = [key for key, flight in self._held.items() if everything or (flight.due or 0.0) <= now.mono]
         released = tuple([self._progress_event(key, self.seq + n, now) for n, key in enumerate(ready, 1)])
-        change = Mutation(now, self._apply_release, (ready, now, self.seq + len(ready)), released)
-        change.due = min([flight.due or 0.0 for key, flight in self._held.items() if key not in ready], default=None)
-        return change
+        mutation = Mutation(now, self._apply_release, (ready, now, self.seq + len(ready)), released)
+        mutation.due = min([flight.due or 0.0 for key, flight in self._held.items() if key not in ready], default=None)
+        return mutation
 
     def _progress_event(self, key: Key, seq: int, now: Moment) -> PipelineEvent:
         return self._event(events.FILE_PROGRESS, seq, FileBody(self.files[key].record), now)
@@ -253,10 +253,10 @@ class PipelineState:
     def decide_end(
         self, file: FileRecord, outcome: int, result: Any, size: int, error: FileFailure | None, now: Moment
     ) -> Mutation:
-        """Take a file out of flight, and count it by its outcome; its last progress goes first if it was held back.
+        """Take a file out of flight and count its outcome; held-back progress of the file goes out first.
 
         ``size`` is about the number of characters of the result. A file that is not in flight is counted too; the
-        change's ``known`` says so.
+        mutation's ``known`` is False then.
         """
         before: tuple[PipelineEvent, ...] = ()
         measured: tuple[Measured, ...] = ()
@@ -270,19 +270,19 @@ class PipelineState:
                 before = (self._progress_event(key, self.seq + 1, now),)
             record, measured = self._ended(flight, file, outcome, result, error, now)
         ended_as = key_of(record.name, record.id)
-        former = 0 if key == ended_as else self.outcomes.get(ended_as)  # a start takes it away
+        former = 0 if key == ended_as else self.outcomes.get(ended_as)  # its start has removed it
         totals = self.totals.moved(former, outcome)
-        shown = record if size <= MAX_SHOWN_RESULT_CHARACTERS else record._replace(result=shown_result(result))
+        listed_record = record if size <= MAX_SHOWN_RESULT_CHARACTERS else record._replace(result=shown_result(result))
         listed = self.recent[outcome] if former != outcome else without(self.recent[outcome], ended_as)
-        listed = with_file(listed, shown, MOST[outcome])
+        listed = with_file(listed, listed_record, MOST[outcome])
         event = self._event(
             _EVENT_NAMES[outcome], self.seq + 1 + len(before), _new_tuple(FileBody, (record, totals)), now
         )
         attempt = self.attempts[outcome - 1] + 1
         args = (key, flight, ended_as, former, outcome, totals, listed, attempt, measured, now.mono, event)
-        change = Mutation(now, self._apply_end, args, (*before, event) if before else (event,))
-        change.known = flight is not None
-        return change
+        mutation = Mutation(now, self._apply_end, args, (*before, event) if before else (event,))
+        mutation.known = flight is not None
+        return mutation
 
     def _ended(
         self,
@@ -293,13 +293,13 @@ class PipelineState:
         error: FileFailure | None,
         now: Moment,
     ) -> tuple[FileRecord, tuple[Measured, ...]]:
-        """Return the file's last record, and how long its last stage and the whole file took."""
-        known = flight.record
+        """Return the file's last record, and the durations of its last stage and of the file."""
+        started = flight.record
         if error is not None and error.stage is None:
-            error = error._replace(stage=known.stage)
+            error = error._replace(stage=started.stage)
         seconds = round(now.mono - flight.started, 6)
-        record = known.finished(file.id or known.id, now.wall, seconds, result, error)
-        stay = self.times.stay(known.stage, now.mono - (flight.entered or flight.started))
+        record = started.finished(file.id or started.id, now.wall, seconds, result, error)
+        stay = self.times.stay(started.stage, now.mono - (flight.entered or flight.started))
         measured = () if stay is None else (stay,)
         if outcome <= FAILED:
             measured = (*measured, self.times.end(seconds, failed=outcome == FAILED))
@@ -313,7 +313,7 @@ class PipelineState:
         former: int,
         outcome: int,
         totals: FileTotals,
-        listed: Files,
+        listed: FileList,
         attempt: int,
         measured: tuple[Measured, ...],
         mono: float,
@@ -324,7 +324,7 @@ class PipelineState:
         if key is not None and flight is not None:
             self._held.pop(key, None)
             self.files.discard(key, flight.record.name)
-        # The next attempt comes under the key that this one was started under.
+        # The next attempt will have the key that this one was started under.
         if outcome == FAILED:
             self.files.remember_failure(key or ended_as, flight.record.attempt if flight is not None else 1)
         else:
@@ -335,7 +335,7 @@ class PipelineState:
         self.outcomes.set(ended_as, outcome)
         self.totals = totals
         self.attempts[outcome - 1] = attempt
-        if self.seq != event.seq:  # else it was counted, and this is a repetition
+        if self.seq != event.seq:  # else this is a repetition, and it is counted already
             self.throughput.ended(mono, len(self.files), worked=outcome <= FAILED)
         self._number(event)
 

@@ -1,4 +1,4 @@
-"""How fast files get done, over the last minutes of real work; a figure costs the same however long the run."""
+"""Files per minute, over the last minutes of actual work."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from collections import deque
 
 WINDOW_SECONDS = 300.0
 MIN_FILES = 5
-"""Fewer files, or a shorter span than the next, say nothing about the rate: it is None."""
+"""With fewer files, or a shorter span than the next, the rate is None."""
 MIN_SPAN_SECONDS = 5.0
 PATIENCE_SECONDS = 60.0
+"""Files in flight that report nothing for so long count as stuck."""
 FEW = 10
 """With fewer files in the window, the rate is that of the last ten."""
 _BUCKET_SECONDS = 1.0
 
 
 class Throughput:
-    """Counts files that were worked on, completed or failed; skipped files are not work.
+    """Counts files that completed or failed; skipped files are not work. Every call takes constant time.
 
-    Time is monotonic seconds. Only time in which files are in flight counts, and none while the pipeline is halted
-    (paused, or in error). So the rate stays as it was then. It also stays while nothing has happened to any file in
-    flight for a minute. After five idle minutes it is 0.
+    Time is monotonic seconds. It counts only while files are in flight and the pipeline is not halted (paused, or in
+    error); otherwise the rate stays unchanged. It also stays unchanged once no file in flight has reported for a
+    minute. After five idle minutes it is 0.
     """
 
     def __init__(self) -> None:
-        self._began: float | None = None  # in counted time, as the next two
+        self._began: float | None = None  # in counted time, like the next two
         self._buckets: deque[tuple[float, int]] = deque()  # one a second, for the window
         self._last: deque[float] = deque(maxlen=FEW)
         self._uncounted = 0.0
-        self._stopped_at: float | None = 0.0  # since when time does not count
+        self._stopped_at: float | None = 0.0  # since when time does not count; None while it counts
         self._busy = False
         self._halted = False
         self._last_sign = 0.0
@@ -40,22 +41,22 @@ class Throughput:
             self._turn_clock(now)
 
     def started(self, now: float) -> None:
-        """A file was put in flight."""
+        """Note that a file was put in flight."""
         is_old, self._last_sign = self._is_old(now), now
         if not self._busy:
             self._busy = True
             self._turn_clock(now)
-            if self._began is None or is_old:  # after a long sleep, how fast it was before says little
+            if self._began is None or is_old:  # the rate before a long sleep says little
                 self._began = self._counted(now)
                 self._buckets.clear()
                 self._last.clear()
 
     def progressed(self, now: float) -> None:
-        """A file in flight gave a sign of life."""
+        """Note a sign of life of a file in flight."""
         self._last_sign = now
 
     def ended(self, now: float, in_flight: int, *, worked: bool) -> None:
-        """A file left flight, ``in_flight`` are still there; ``worked`` unless it was skipped or deleted."""
+        """Note the end of a file; ``in_flight`` are left, and ``worked`` is False if it was skipped or deleted."""
         if worked:
             if not self._busy:
                 self._count_unseen_work(now)
@@ -65,7 +66,7 @@ class Throughput:
         self._turn_clock(now)
 
     def per_minute(self, now: float) -> float | None:
-        """Return files per minute; None until it is known."""
+        """Return files per minute, None until it is known."""
         if self._began is None or not self._last:
             return None
         if self._is_old(now):
@@ -92,7 +93,7 @@ class Throughput:
             self._stopped_at = now
 
     def _count_unseen_work(self, now: float) -> None:
-        """A file ended that was never started: it was worked on since the last sign of life, at most for a minute."""
+        """Count time for a file that was never started: since the last sign of life, but at most a minute."""
         if self._stopped_at is not None and not self._halted:
             idle = now - self._stopped_at
             self._uncounted += max(0.0, idle - PATIENCE_SECONDS) if self._began is not None else idle

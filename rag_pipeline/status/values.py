@@ -1,4 +1,4 @@
-"""Copy what callers hand in as a result or an own field to plain JSON values."""
+"""Copy callers' results and own fields to plain JSON values."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from rag_pipeline.status.checks import MAX_LABEL_LENGTH, readable
 MAX_JSON_CHARACTERS = 1 << 18
 MAX_OWN_FIELDS = 256
 MAX_SHOWN_RESULT_CHARACTERS = 2_000
-"""The most of a file's ``result`` that the lists of the state show."""
+"""How much of a file's ``result`` the lists of the state show."""
 _MAX_DEPTH = 64
 _MAX_INT_BITS = 1024
 
-# What foreign code may raise while its objects are read. Not Exception: that would also swallow what a signal handler
-# or a task's time limit raises into the thread at this moment.
+# Errors that foreign objects may raise while they are read. Not Exception: that would also swallow an exception that a
+# signal handler or a task's time limit raises into the thread at this moment.
 FOREIGN_ERRORS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError, AssertionError)
 
 T = TypeVar("T")
 
 OnLeftOut = Callable[[Exception], None]
-"""Gets the TypeError or ValueError of a part that is left out."""
+"""Called with the TypeError or ValueError of each part that is left out."""
 
 
 class JsonCopy(NamedTuple):
-    """A JSON value and its size in characters, about."""
+    """A JSON value and its approximate size in characters."""
 
     value: Any
     size: int
@@ -49,7 +49,7 @@ def copy_json(
 
     Times, sets, enums, UUIDs, paths, dataclasses, decimals, numpy scalars and arrays are converted. Raises TypeError
     for any other type, and ValueError for NaN, infinity, lone surrogates, more than ``budget`` characters or 64
-    levels. With ``left_out`` it reports these instead, and leaves the part out of its mapping; a list shows None there.
+    levels. With ``left_out`` it reports these errors instead: a mapping lacks the bad part, a list has None for it.
     """
     if value is None:
         return JsonCopy(None, 0)
@@ -61,7 +61,7 @@ def copy_json(
             raise part.error from None
         left_out(part.error)
         return JsonCopy(None, 0)
-    except FOREIGN_ERRORS as error:  # from an object of the caller's own that is broken
+    except FOREIGN_ERRORS as error:  # from a broken object of the caller
         problem = ValueError(f"{key} can't be read")
         if left_out is None:
             raise problem from error
@@ -71,21 +71,21 @@ def copy_json(
 
 
 def shown_result(result: Any) -> Any:
-    """Return what the lists of the state show of a large result: the parts that fit in 2,000 characters."""
+    """Return the parts of a large result that fit in 2,000 characters, for the lists of the state."""
     if isinstance(result, str):
         return result[: MAX_SHOWN_RESULT_CHARACTERS - 1] + "…"
     return copy_json("result", result, lambda _: None, budget=MAX_SHOWN_RESULT_CHARACTERS).value
 
 
 def check_own(own: Mapping[str, object]) -> None:
-    """Raise ValueError if a pipeline's own fields are too many or too large: every status carries them all."""
+    """Raise ValueError for too many or too large own fields: every status carries them all."""
     if len(own) > MAX_OWN_FIELDS:
         raise ValueError(f"at most {MAX_OWN_FIELDS} fields of your own, not {len(own)}")
     copy_json("the fields of your own, all together,", own)
 
 
 def fitting_own(base: Mapping[str, Any], first: Mapping[str, Any], report: OnLeftOut | None = None) -> dict[str, Any]:
-    """Return both mappings as one, as far as it fits the bounds: ``first`` before ``base``, each in its order."""
+    """Merge two mappings up to the limits; ``first`` goes before ``base``, each in its order."""
     merged = {**base, **first}
     try:
         check_own(merged)
@@ -104,7 +104,7 @@ def fitting_own(base: Mapping[str, Any], first: Mapping[str, Any], report: OnLef
 
 
 def check_own_key(key: str) -> str:
-    """Return the name of a field of the caller's own: valid Unicode of 1 to 200 characters."""
+    """Return the name of an own field: valid Unicode of 1 to 200 characters."""
     if not 0 < len(key) <= MAX_LABEL_LENGTH:
         raise ValueError(f"a field's name must have 1 to {MAX_LABEL_LENGTH} characters, not {len(key)}")
     return str(copy_json("a field's name", key).value)
@@ -144,7 +144,7 @@ class _Copier:
         return self._converted(value, depth)
 
     def _read(self, value: object, parts: Callable[[], Iterable[T]]) -> list[T]:
-        """Return the parts of a container, up to one more than can be shown: its class may be the caller's own."""
+        """Return the parts of a container, at most one more than fits; the class may be the caller's, and endless."""
         try:
             return list(islice(parts(), MAX_JSON_CHARACTERS // 8 + 1))
         except FOREIGN_ERRORS as error:
@@ -166,7 +166,7 @@ class _Copier:
             try:
                 copied[self._dict_key(key)] = self.copy(value, depth + 1)
             except _PartError as part:
-                if not self._goes_on(part, before):
+                if not self._has_room_after(part, before):
                     break
         return copied
 
@@ -177,13 +177,13 @@ class _Copier:
             try:
                 copied.append(self.copy(value, depth + 1))
             except _PartError as part:
-                if not self._goes_on(part, before):
+                if not self._has_room_after(part, before):
                     break
                 copied.append(None)
         return copied
 
-    def _goes_on(self, part: _PartError, budget: int) -> bool:
-        """Report a part that is left out; return whether there is room for the next one."""
+    def _has_room_after(self, part: _PartError, budget: int) -> bool:
+        """Report a part that is left out; return whether there is room for another one."""
         if self._left_out is None:
             raise part
         self._left_out(part.error)
@@ -232,7 +232,7 @@ class _Copier:
 
 
 def _convert(value: object) -> object:
-    """Return a simpler value that says the same, the value itself where there is none."""
+    """Return an equivalent simpler value, the value itself if there is none."""
     if isinstance(value, (datetime, date, time)):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -249,7 +249,7 @@ def _convert(value: object) -> object:
         return {field.name: getattr(value, field.name) for field in fields(value)}
     if hasattr(value, "model_dump") and not isinstance(value, type):  # pydantic
         return value.model_dump()
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy, and what follows its protocol
+    if hasattr(value, "dtype") and hasattr(value, "tolist"):  # numpy and compatible libraries
         return value.tolist() if getattr(value, "size", 0) <= MAX_JSON_CHARACTERS else value
     if isinstance(value, SupportsIndex):
         return operator.index(value)

@@ -1,4 +1,4 @@
-"""Settings: defaults, what each variable takes, and the one line a bad value gets."""
+"""Settings: defaults, accepted values, and the error line of a bad value."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def test_empty_variables_count_as_unset() -> None:
 
 
 @pytest.mark.parametrize(("value", "control"), [("1", True), (" 1 ", True), ("0", False), ("", False)])
-def test_control_is_on_only_where_it_says_1(value: str, control: bool) -> None:
+def test_control_is_on_only_if_the_variable_is_1(value: str, control: bool) -> None:
     assert read(STATUS_CONTROL=value).control is control
 
 
 @pytest.mark.parametrize("value", ["yes", "true", "2", "-1"])
-def test_a_flag_that_is_neither_1_nor_0_is_refused(value: str) -> None:
+def test_a_flag_other_than_1_and_0_is_an_error(value: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         read(STATUS_CONTROL=value)
     assert str(error.value) == f"STATUS_CONTROL={value!r}: expected 1 or 0"
@@ -47,13 +47,13 @@ def test_the_socket_port_follows_the_http_port() -> None:
     assert read(STATUS_PORT="9000", SOCKET_IO_PORT="9100").socket_port == 9100
 
 
-def test_port_0_asks_for_two_free_ports() -> None:
+def test_port_0_picks_two_free_ports() -> None:
     settings = Settings.from_env({"SOCKET_IO_PORT": "9100"}, http_port=0)
     assert (settings.http_port, settings.socket_port) == (0, 0)
     assert read(STATUS_PORT="0").socket_port == 0
 
 
-def test_arguments_win_over_the_environment() -> None:
+def test_arguments_override_the_environment() -> None:
     env = {"STATUS_PORT": "1", "SOCKET_IO_PORT": "2", "STATUS_HOST": "0.0.0.0"}
     settings = Settings.from_env(env, http_port=3, socket_port=4, host="::1")
     assert (settings.http_port, settings.socket_port, settings.host) == (3, 4, "::1")
@@ -83,7 +83,7 @@ def test_all_variables_are_read() -> None:
         ("STATUS_PORT", "80a"),
         ("STATUS_PORT", "-1"),
         ("STATUS_PORT", "65536"),
-        ("STATUS_PORT", "65535"),  # no room for the one after it
+        ("STATUS_PORT", "65535"),  # no port is left for Socket.IO
         ("STATUS_PORT", "٨٠"),
         ("SOCKET_IO_PORT", "65536"),
         ("SOCKET_IO_PORT", "8003"),
@@ -109,7 +109,7 @@ def test_all_variables_are_read() -> None:
         ("STATUS_EVENT_STREAMS", "many"),
     ],
 )
-def test_a_bad_value_is_one_line_that_names_variable_value_and_what_was_expected(key: str, value: str) -> None:
+def test_a_bad_value_raises_one_line_with_variable_value_and_expectation(key: str, value: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(**{key: value})
     message = str(caught.value)
@@ -119,7 +119,7 @@ def test_a_bad_value_is_one_line_that_names_variable_value_and_what_was_expected
     assert value.strip()[:20] in message or repr(value)[1:-1][:20] in message
 
 
-def test_a_star_is_for_development_alone() -> None:
+def test_a_star_origin_is_an_error_in_production() -> None:
     assert read(SOCKET_IO_CORS_ORIGIN="*").origins == ("*",)
     with pytest.raises(ConfigurationError, match="outside production only"):
         read(SOCKET_IO_CORS_ORIGIN="*", ENVIRONMENT="production")
@@ -130,13 +130,13 @@ def test_ipv6_origins_keep_their_brackets() -> None:
 
 
 @pytest.mark.parametrize("port", [True, -1, 65536, 3.5, "8003"])
-def test_a_bad_port_argument_is_named(port: object) -> None:
+def test_the_error_names_a_bad_port_argument(port: object) -> None:
     with pytest.raises(ConfigurationError, match=r"^port="):
         Settings.from_env({}, http_port=port, socket_port=5)  # type: ignore[arg-type]
 
 
 @given(st.dictionaries(st.sampled_from(["STATUS_PORT", "SOCKET_IO_PORT", "SOCKET_IO_CORS_ORIGIN"]), st.text()))
-def test_no_value_does_anything_but_work_or_be_refused_in_one_line(env: dict[str, str]) -> None:
+def test_any_value_works_or_raises_one_line(env: dict[str, str]) -> None:
     refused, settings = None, Settings()
     try:
         settings = Settings.from_env(env)
@@ -146,12 +146,12 @@ def test_no_value_does_anything_but_work_or_be_refused_in_one_line(env: dict[str
     assert all(origin == "*" or origin.startswith(("http://", "https://")) for origin in settings.origins)
 
 
-def test_an_origin_with_an_international_name_is_kept_as_browsers_send_it() -> None:
+def test_an_international_origin_is_encoded_as_browsers_send_it() -> None:
     settings = Settings.from_env({"SOCKET_IO_CORS_ORIGIN": "https://Bücher.example"})
     assert settings.origins == ("https://xn--bcher-kva.example",)
 
 
-def test_a_port_out_of_range_is_named_as_the_argument_it_is() -> None:
+def test_the_error_of_a_port_out_of_range_names_the_argument() -> None:
     with pytest.raises(ConfigurationError, match=r"^port=99999: expected a whole number from 0 to 65535$"):
         Settings.from_env({}, http_port=99999)
 
@@ -162,20 +162,20 @@ TOKEN, OTHER, SECRET = "a-token-of-the-house", "another-token-of-the-house", "a 
 KEYS = "https://id.example.com/.well-known/jwks.json"
 
 
-def test_nothing_set_asks_for_no_token() -> None:
+def test_no_token_is_required_by_default() -> None:
     assert read().auth == AuthSettings()
     assert not AuthSettings().required
     names = ("STATUS_AUTH_TOKEN", "STATUS_JWT_SECRET", "STATUS_JWKS_URL", "STATUS_JWT_AUDIENCE", "STATUS_JWT_ISSUER")
     assert read(**dict.fromkeys(names, " ")).auth == AuthSettings()
 
 
-def test_tokens_are_several_so_that_they_can_be_rotated() -> None:
+def test_several_tokens_are_allowed_for_rotation() -> None:
     auth = read(STATUS_AUTH_TOKEN=f" {TOKEN} ,{OTHER},,{TOKEN}").auth
     assert auth == AuthSettings(tokens=(TOKEN, OTHER))
     assert auth.required
 
 
-def test_jwts_are_verified_by_a_secret_or_by_published_keys() -> None:
+def test_jwts_are_verified_by_a_secret_or_a_jwks_url() -> None:
     auth = read(STATUS_JWT_SECRET=SECRET, STATUS_JWT_AUDIENCE="status", STATUS_JWT_ISSUER="https://id.example.com").auth
     assert auth == AuthSettings(jwt_secret=SECRET, jwt_audience="status", jwt_issuer="https://id.example.com")
     assert auth.required
@@ -192,7 +192,7 @@ def test_jwts_are_verified_by_a_secret_or_by_published_keys() -> None:
         "http://[::1]:1/",
     ],
 )
-def test_keys_come_from_where_no_one_can_change_them_on_the_way(url: str) -> None:
+def test_a_jwks_url_must_be_https_or_loopback(url: str) -> None:
     assert read(STATUS_JWKS_URL=url).auth.jwks_url == url
 
 
@@ -219,7 +219,7 @@ def test_keys_come_from_where_no_one_can_change_them_on_the_way(url: str) -> Non
         ("STATUS_JWKS_URL", "id.example.com/keys"),
     ],
 )
-def test_a_secret_that_can_not_be_used_is_named_and_never_repeated(key: str, value: str) -> None:
+def test_the_error_names_a_bad_secret_without_its_value(key: str, value: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(**{key: value})
     message = str(caught.value)
@@ -229,21 +229,21 @@ def test_a_secret_that_can_not_be_used_is_named_and_never_repeated(key: str, val
         assert part not in message
 
 
-def test_a_secret_and_published_keys_exclude_each_other() -> None:
+def test_a_jwt_secret_and_a_jwks_url_exclude_each_other() -> None:
     with pytest.raises(ConfigurationError, match=r"^STATUS_JWT_SECRET and STATUS_JWKS_URL are both set") as caught:
         read(STATUS_JWT_SECRET=SECRET, STATUS_JWKS_URL=KEYS)
     assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["STATUS_JWT_AUDIENCE", "STATUS_JWT_ISSUER"])
-def test_what_a_jwt_must_say_is_of_no_use_without_jwts(key: str) -> None:
+def test_claims_without_a_key_are_an_error(key: str) -> None:
     with pytest.raises(
         ConfigurationError, match=rf"^{key}='ours': expected STATUS_JWT_SECRET or STATUS_JWKS_URL beside it"
     ):
         read(**{key: "ours", "STATUS_AUTH_TOKEN": TOKEN})
 
 
-def test_secrets_are_not_shown() -> None:
+def test_repr_shows_no_secrets() -> None:
     settings = read(STATUS_AUTH_TOKEN=TOKEN, STATUS_JWT_SECRET=SECRET, STATUS_REDIS_URL="redis://:hush@127.0.0.1")
     shown = f"{settings!r} {settings} {settings.auth!r} {read(STATUS_JWKS_URL=KEYS)!r}"
     for secret in (TOKEN, SECRET, "hush", KEYS):
@@ -256,7 +256,7 @@ def test_secrets_are_not_shown() -> None:
         st.text() | st.from_regex(r"https?://[a-z0-9.:\[\]@/#?-]{0,20}", fullmatch=True),
     )
 )
-def test_no_secret_does_anything_but_work_or_be_refused_in_one_line(env: dict[str, str]) -> None:
+def test_any_secret_works_or_raises_one_line(env: dict[str, str]) -> None:
     refused, auth = None, AuthSettings()
     try:
         auth = Settings.from_env(env).auth
@@ -268,7 +268,7 @@ def test_no_secret_does_anything_but_work_or_be_refused_in_one_line(env: dict[st
         assert len(str(refused).splitlines()) == 1
 
 
-def test_tokens_and_addresses_are_read_from_files_as_from_variables(tmp_path: Path) -> None:
+def test_tokens_and_urls_can_be_read_from_files(tmp_path: Path) -> None:
     for name, text in (("token", "0123456789abcdef,fedcba9876543210\n"), ("redis", "redis://:password@host/0\n")):
         (tmp_path / name).write_text(text)
     env = {"STATUS_AUTH_TOKEN_FILE": str(tmp_path / "token"), "STATUS_REDIS_URL_FILE": str(tmp_path / "redis")}

@@ -1,5 +1,3 @@
-"""The budget of descriptors: what connections may use, and what each port is sure of."""
-
 from __future__ import annotations
 
 import resource
@@ -11,7 +9,7 @@ from rag_pipeline.common.descriptors import DescriptorBudget
 
 
 class Limits:
-    """The process's limits, as a test sets them."""
+    """Limits of the process that a test sets."""
 
     def __init__(self, soft: int, hard: int) -> None:
         self.now = (soft, hard)
@@ -43,7 +41,7 @@ def limits(monkeypatch: pytest.MonkeyPatch, soft: int, hard: int) -> Limits:
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY),
     ],
 )
-def test_the_soft_limit_is_raised_to_the_hard_one(
+def test_the_soft_limit_is_raised_to_the_hard_limit(
     monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, raised: int
 ) -> None:
     made = limits(monkeypatch, soft, hard)
@@ -51,7 +49,7 @@ def test_the_soft_limit_is_raised_to_the_hard_one(
     assert made.now == (raised, hard)
 
 
-def test_a_system_that_does_not_let_it_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_refuses_to_raise_the_limit_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     made = limits(monkeypatch, 256, 4096)
     made.refuses = True
     descriptors.raise_soft_limit()
@@ -59,12 +57,12 @@ def test_a_system_that_does_not_let_it_is_no_error(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("soft", "capacity"), [(1024, 768), (256, 192), (65_536, 64_512), (1, 1)])
-def test_the_pipeline_keeps_a_reserve(monkeypatch: pytest.MonkeyPatch, soft: int, capacity: int) -> None:
+def test_the_capacity_leaves_a_reserve(monkeypatch: pytest.MonkeyPatch, soft: int, capacity: int) -> None:
     limits(monkeypatch, soft, soft)
     assert descriptors.capacity() == capacity
 
 
-def test_two_ports_have_the_budget_together_and_each_is_sure_of_its_part() -> None:
+def test_two_ports_share_the_budget_and_each_keeps_its_guaranteed_part() -> None:
     budget = DescriptorBudget(lambda: 100)
     one, other = budget.share(10), budget.share(10)
     assert sum(one.take() for _ in range(200)) == 90
@@ -78,7 +76,7 @@ def test_two_ports_have_the_budget_together_and_each_is_sure_of_its_part() -> No
     assert other.most == 100
 
 
-def test_what_is_guaranteed_never_exceeds_a_quarter_of_the_budget() -> None:
+def test_the_guaranteed_part_never_exceeds_a_quarter_of_the_budget() -> None:
     budget = DescriptorBudget(lambda: 8)
     one = budget.share(64)
     budget.share(64)

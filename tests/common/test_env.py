@@ -9,7 +9,7 @@ from rag_pipeline.common.env import MAX_SECRET_BYTES, SECRETS, read_choice, read
 from rag_pipeline.errors import ConfigurationError
 
 
-def test_numbers_have_bounds() -> None:
+def test_numbers_outside_the_bounds_are_errors() -> None:
     assert read_float({"X": "0.5"}, "X", 1.0, low=0, high=1) == 0.5
     assert read_float({}, "X", 1.0, low=0, high=1) == 1.0
     for text in ("nan", "inf", "-1", "two", "1e999"):
@@ -17,21 +17,21 @@ def test_numbers_have_bounds() -> None:
             read_float({"X": text}, "X", 1.0, low=0, high=1)
 
 
-def test_choices_are_read_in_any_case() -> None:
+def test_choices_ignore_case() -> None:
     assert read_choice({"RUN_MODE": "SINGLE"}, "RUN_MODE", RunMode.CONTINUOUS) is RunMode.SINGLE
     with pytest.raises(ConfigurationError, match="one of continuous, single"):
         read_choice({"RUN_MODE": "twice"}, "RUN_MODE", RunMode.CONTINUOUS)
 
 
 @pytest.mark.parametrize("key", sorted(SECRETS))
-def test_a_secret_may_stand_in_a_file(key: str, tmp_path: Path) -> None:
+def test_a_secret_can_be_read_from_a_file(key: str, tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("0123456789abcdef,fedcba9876543210\n")
     assert read_str({f"{key}_FILE": str(file)}, key) == "0123456789abcdef,fedcba9876543210"
     assert read_str({f"{key}_FILE": " ", key: "x"}, key) == "x"
 
 
-def test_a_file_that_holds_no_secret_is_named_and_what_is_in_it_is_not(tmp_path: Path) -> None:
+def test_the_error_names_a_bad_secret_file_without_its_content(tmp_path: Path) -> None:
     missing, empty, bytes_, long = (tmp_path / name for name in ("missing", "empty", "bytes", "long"))
     empty.write_text(" \n")
     bytes_.write_bytes(b"secret\xff")
@@ -50,5 +50,5 @@ def test_a_file_that_holds_no_secret_is_named_and_what_is_in_it_is_not(tmp_path:
         assert "secretsecret" not in str(raised.value)
     with pytest.raises(ConfigurationError, match="STATUS_AUTH_TOKEN and STATUS_AUTH_TOKEN_FILE are both set"):
         Settings.from_env({"STATUS_AUTH_TOKEN_FILE": str(empty), "STATUS_AUTH_TOKEN": "x"})
-    # What is no secret is read from its variable alone.
+    # Other settings are never read from a file.
     assert Settings.from_env({"STATUS_HOST_FILE": str(missing)}).host == "127.0.0.1"

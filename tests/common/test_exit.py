@@ -10,7 +10,6 @@ from rag_pipeline.common.exit import run_command
 from rag_pipeline.errors import ExitCode, StoreError
 from tests.support.programs import run
 
-# What a command does with its output, by the ways it can go wrong.
 COMMAND = """
 import sys
 from rag_pipeline.common.exit import run_command
@@ -42,7 +41,7 @@ def test_a_command_ends_with_one_line_and_its_exit_code(
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), FileNotFoundError("ours")])
-def test_what_is_not_meant_for_people_keeps_its_traceback(error: Exception) -> None:
+def test_an_unexpected_error_keeps_its_traceback(error: Exception) -> None:
     with pytest.raises(type(error)):
         run_command("tool", raising(error))
 
@@ -51,7 +50,7 @@ def test_what_is_not_meant_for_people_keeps_its_traceback(error: Exception) -> N
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("size", [1, 1_000_000])
 @pytest.mark.parametrize("then", ["return 0", "raise StoreError('gone')", "raise SystemExit(0)"])
-def test_a_full_output_is_one_line_whenever_it_shows(size: int, then: str, unbuffered: str) -> None:
+def test_a_full_disk_is_one_error_line_whenever_it_is_noticed(size: int, then: str, unbuffered: str) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         done = run("-c", COMMAND.format(size=size, then=then), env={"PYTHONUNBUFFERED": unbuffered}, stdout=full)
     assert done.returncode == ExitCode.OUTPUT
@@ -63,7 +62,7 @@ def test_a_full_output_is_one_line_whenever_it_shows(size: int, then: str, unbuf
 @pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("size", [1, 1_000_000])
-def test_a_reader_that_has_gone_is_no_error(size: int, unbuffered: str) -> None:
+def test_a_closed_pipe_is_no_error(size: int, unbuffered: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as gone:
@@ -73,32 +72,32 @@ def test_a_reader_that_has_gone_is_no_error(size: int, unbuffered: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("program", ["status_server.py", "test_websocket.py", "-mrag_pipeline"])
-def test_help_that_cannot_be_written_is_an_error_too(program: str) -> None:
+def test_help_that_cannot_be_written_is_an_error(program: str) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         done = run(program, "--help", stdout=full)
     assert done.returncode == ExitCode.OUTPUT
     assert done.stderr.count("\n") == 1
 
 
-def test_without_an_output_the_command_does_its_work() -> None:
+def test_a_command_runs_without_stdout() -> None:
     code = "import sys; sys.stdout = None\n" + COMMAND.format(size=1, then="return 6")
     done = run("-c", code)
     assert (done.returncode, done.stderr) == (6, "")
 
 
-def test_ctrl_c_as_the_command_ends_changes_nothing_any_more() -> None:
+def test_ctrl_c_after_the_last_command_changes_nothing() -> None:
     late = "import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.SIGINT)\n"
     done = run("-c", late + COMMAND.format(size=1, then="return 0"))
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_command_within_a_program_leaves_ctrl_c_as_it_was() -> None:
+def test_a_command_inside_a_program_restores_the_handler_of_ctrl_c() -> None:
     before = signal.getsignal(signal.SIGINT)
     assert run_command("tool", lambda: 0) == 0
     assert signal.getsignal(signal.SIGINT) is before
 
 
-# Ctrl+C at the moment a library begins to load.
+# Ctrl+C at the moment a module is imported.
 EARLY = """
 import importlib.abc, os, runpy, signal, sys
 class Finder(importlib.abc.MetaPathFinder):
@@ -126,6 +125,6 @@ run({program!r}, run_name="__main__")
         ("rag_pipeline", "rag_pipeline.sources.local_files.pipeline"),
     ],
 )
-def test_ctrl_c_while_the_libraries_load_ends_without_a_traceback(program: str, module: str) -> None:
+def test_ctrl_c_during_imports_ends_without_a_traceback(program: str, module: str) -> None:
     done = run("-c", EARLY.format(program=program, module=module))
     assert (done.returncode, done.stdout, done.stderr) == (ExitCode.INTERRUPTED, "", "")

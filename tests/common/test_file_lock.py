@@ -17,7 +17,7 @@ from tests.support.waiting import DEADLINE_SECONDS
 
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
 file_lock.lock(fd)
-if os.fork() == 0:  # its child has a copy of the lock
+if os.fork() == 0:  # this child has a copy of the lock
     time.sleep(float(sys.argv[2]))
     os._exit(0)
 print("held", flush=True)
@@ -29,7 +29,7 @@ def opened(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT)
 
 
-def test_a_lock_names_its_holder_and_is_refused_at_once_while_that_lives(tmp_path: Path) -> None:
+def test_a_lock_names_its_holder_and_fails_at_once_while_the_holder_lives(tmp_path: Path) -> None:
     first, second = opened(tmp_path / "lock"), opened(tmp_path / "lock")
     try:
         file_lock.lock(first)
@@ -44,7 +44,7 @@ def test_a_lock_names_its_holder_and_is_refused_at_once_while_that_lives(tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("seconds", "is_had"), [(1.0, True), (5.0, False)])
-def test_the_lock_of_a_killed_process_is_waited_for_while_its_child_has_a_copy(
+def test_locking_waits_while_a_child_of_a_killed_process_has_a_copy_of_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, is_had: bool
 ) -> None:
     monkeypatch.setattr(file_lock, "PATIENCE_SECONDS", DEADLINE_SECONDS if is_had else 0.2)
@@ -63,7 +63,7 @@ def test_the_lock_of_a_killed_process_is_waited_for_while_its_child_has_a_copy(
     os.close(fd)
 
 
-def test_a_file_that_names_no_process_is_taken_for_held(tmp_path: Path) -> None:
+def test_a_locked_file_without_a_process_id_counts_as_held(tmp_path: Path) -> None:
     fd = opened(tmp_path / "lock")
     assert file_lock.holder(fd) == "unknown"
     os.pwrite(fd, b"not a number", 0)

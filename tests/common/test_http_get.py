@@ -1,4 +1,4 @@
-"""Fetching: from real servers, with and without TLS, kind and unkind ones."""
+"""Fetching from real servers, with and without TLS, well-behaved or not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 @contextmanager
 def answering(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Run a server that handles one connection by hand."""
+    """Run a server that handles one connection with ``answer``."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -41,7 +41,7 @@ def answering(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | Non
                     client.recv(65536)
                     answer(client)
             except OSError:
-                pass  # the client has ended, as it should
+                pass  # the client has closed the connection, as expected
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -57,7 +57,7 @@ def get(port: int, scheme: str = "http", host: str = "127.0.0.1", **options: obj
     return fetch(f"{scheme}://{host}:{port}/keys?a=b", **limits)  # type: ignore[arg-type]
 
 
-def test_the_body_of_a_200_is_returned_and_the_query_asked_with() -> None:
+def test_fetch_sends_the_query_and_returns_the_body_of_a_200() -> None:
     with publishing(b"hello") as server:
         assert fetch(server.url, timeout_seconds=10, limit_bytes=1_000) == b"hello"
         assert get(server.port, host="localhost") == b"hello"
@@ -71,12 +71,12 @@ def test_the_body_of_a_200_is_returned_and_the_query_asked_with() -> None:
         b"HTTP/1.0 200 OK\r\n\r\nhello",
     ],
 )
-def test_every_way_to_say_how_long_a_body_is_is_understood(answer: bytes) -> None:
+def test_every_encoding_of_the_body_length_is_read(answer: bytes) -> None:
     with answering(lambda client: client.sendall(answer)) as port:
         assert get(port) == b"hello"
 
 
-def test_an_answer_ends_with_its_length_though_the_server_keeps_the_connection() -> None:
+def test_an_answer_ends_with_its_length_on_an_open_connection() -> None:
     done = threading.Event()
 
     def answer(client: socket.socket) -> None:
@@ -89,7 +89,7 @@ def test_an_answer_ends_with_its_length_though_the_server_keeps_the_connection()
 
 
 @pytest.mark.parametrize("status", [301, 404, 500])
-def test_another_status_is_named_and_no_other_address_followed_to(status: int) -> None:
+def test_the_error_names_another_status_and_redirects_are_not_followed(status: int) -> None:
     with publishing(b"") as server:
         server.status = status
         with pytest.raises(ValueError, match=f"^it answered {status}$"):
@@ -100,12 +100,12 @@ def test_another_status_is_named_and_no_other_address_followed_to(status: int) -
 @pytest.mark.parametrize(
     "answer", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello"]
 )
-def test_what_is_no_answer_or_half_a_one_is_told(answer: bytes) -> None:
+def test_a_missing_or_incomplete_answer_is_an_error(answer: bytes) -> None:
     with answering(lambda client: client.sendall(answer)) as port, pytest.raises((ValueError, OSError)):
         get(port)
 
 
-def test_an_answer_that_is_too_long_is_not_read_on() -> None:
+def test_an_answer_over_the_limit_is_an_error() -> None:
     def flood(client: socket.socket) -> None:
         client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
@@ -115,7 +115,7 @@ def test_an_answer_that_is_too_long_is_not_read_on() -> None:
         get(port)
 
 
-def test_a_server_that_trickles_has_no_more_time_than_one_that_is_silent() -> None:
+def test_a_slow_answer_times_out_like_a_silent_server() -> None:
     ended = threading.Event()
 
     def trickle(client: socket.socket) -> None:
@@ -128,7 +128,7 @@ def test_a_server_that_trickles_has_no_more_time_than_one_that_is_silent() -> No
         ended.set()
 
 
-def test_a_port_where_no_one_listens_is_refused() -> None:
+def test_a_closed_port_is_an_error() -> None:
     with taken_port() as port:
         pass
     with pytest.raises(ConnectionRefusedError):
@@ -140,7 +140,7 @@ def test_a_port_where_no_one_listens_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 that signs itself, with its key."""
+    """A self-signed certificate for 127.0.0.1, with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "here")])
     now = datetime.datetime.now(datetime.UTC)
@@ -167,7 +167,7 @@ def server_side(certificate: Path) -> ssl.SSLContext:
     return context
 
 
-def test_a_server_with_a_known_certificate_is_read_over_tls(certificate: Path, server_side: ssl.SSLContext) -> None:
+def test_fetch_reads_over_tls_with_a_trusted_certificate(certificate: Path, server_side: ssl.SSLContext) -> None:
     body = b"x" * 50_000
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     with answering(lambda client: client.sendall(answer), server_side) as port:
@@ -175,25 +175,25 @@ def test_a_server_with_a_known_certificate_is_read_over_tls(certificate: Path, s
         assert get(port, "https", tls=known, limit_bytes=60_000) == body
 
 
-def test_a_certificate_of_a_stranger_is_not_trusted(server_side: ssl.SSLContext) -> None:
+def test_an_untrusted_certificate_is_an_error(server_side: ssl.SSLContext) -> None:
     stranger = answering(lambda client: client.sendall(OK), server_side)
     with stranger as port, pytest.raises(ssl.SSLCertVerificationError):
         get(port, "https")
 
 
-def test_a_certificate_for_another_name_is_not_trusted(certificate: Path, server_side: ssl.SSLContext) -> None:
+def test_a_certificate_for_another_name_is_an_error(certificate: Path, server_side: ssl.SSLContext) -> None:
     other = answering(lambda client: client.sendall(OK), server_side)
     with other as port, pytest.raises(ssl.SSLCertVerificationError):
         get(port, "https", host="localhost", tls=ssl.create_default_context(cafile=str(certificate)))
 
 
-def test_a_server_without_tls_is_told_from_one_with_it() -> None:
+def test_https_to_a_server_without_tls_is_an_error() -> None:
     with answering(lambda client: client.sendall(OK)) as port, pytest.raises(ssl.SSLError):
         get(port, "https")
 
 
 @pytest.mark.slow
-def test_a_host_program_that_was_patched_fetches_all_the_same(certificate: Path, server_side: ssl.SSLContext) -> None:
+def test_fetch_works_in_a_monkey_patched_host(certificate: Path, server_side: ssl.SSLContext) -> None:
     program = """
 import eventlet; eventlet.monkey_patch()
 import sys, time

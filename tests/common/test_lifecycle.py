@@ -1,5 +1,3 @@
-"""Steps that end things, launches that can be left, and who holds what was launched."""
-
 from __future__ import annotations
 
 import random
@@ -15,36 +13,36 @@ from tests.support.waiting import wait_until
 
 def test_steps_run_in_order_and_once() -> None:
     ran: list[int] = []
-    ending = StopSequence([StopStep(f"step {n}", lambda n=n: ran.append(n), 30) for n in range(3)])  # type: ignore[misc]
-    assert not ending.over
-    ending.run()
-    ending.run()
+    sequence = StopSequence([StopStep(f"step {n}", lambda n=n: ran.append(n), 30) for n in range(3)])  # type: ignore[misc]
+    assert not sequence.over
+    sequence.run()
+    sequence.run()
     assert ran == [0, 1, 2]
-    assert ending.over
+    assert sequence.over
 
 
-def test_a_step_that_raises_or_hangs_keeps_none_of_the_others_from_running(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_step_that_raises_or_hangs_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     hang = threading.Event()
     ran: list[str] = []
 
     def fail() -> None:
         raise RuntimeError("broken")
 
-    ending = StopSequence(
+    sequence = StopSequence(
         [
             StopStep("first", fail, 30),
             StopStep("second", hang.wait, 0.05),
             StopStep("third", lambda: ran.append("x"), 30),
         ]
     )
-    ending.run()
+    sequence.run()
     hang.set()
     assert ran == ["x"]
     assert "broken" in caplog.text
     assert "second did not stop within 0.05 seconds, and is left behind" in caplog.text
 
 
-def test_steps_run_in_the_calling_thread_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_run_in_the_calling_thread_if_no_thread_can_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> native.NativeThread:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
@@ -54,7 +52,7 @@ def test_steps_run_in_the_calling_thread_where_no_thread_can_be_had(monkeypatch:
     assert ran == [native.get_ident()]
 
 
-def test_a_launch_gives_what_is_made_or_raises_what_it_raises() -> None:
+def test_launch_returns_the_result_or_raises_the_error() -> None:
     lock = native.allocate_lock()
     assert launch(lambda: 5, _never, one_at_a_time=lock) == 5
     with pytest.raises(ZeroDivisionError):
@@ -64,13 +62,13 @@ def test_a_launch_gives_what_is_made_or_raises_what_it_raises() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("bare_hooks")
-def test_whoever_is_interrupted_while_it_waits_leaves_nothing() -> None:
+def test_an_interrupted_launch_is_undone() -> None:
     rng = random.Random(3)
     lock = native.allocate_lock()
     alive: set[int] = set()
 
     def make(number: int) -> int:
-        native.Future().wait(0.001)  # a start takes its time
+        native.Future().wait(0.001)  # a start takes some time
         alive.add(number)
         return number
 
@@ -82,7 +80,7 @@ def test_whoever_is_interrupted_while_it_waits_leaves_nothing() -> None:
     hits = sum(interrupted(lambda n=n: keep(n), rng, within_seconds=0.001, times=2) for n in range(300))  # type: ignore[misc]
     assert hits > 3
     wait_until(lambda: not lock.locked())
-    # One that was raised into after the launch had returned has it, and nobody else.
+    # A caller that was interrupted after launch() had returned holds the result.
     assert len(alive - done) <= hits
     assert done <= alive
 
@@ -91,9 +89,7 @@ def test_whoever_is_interrupted_while_it_waits_leaves_nothing() -> None:
     ("calls", "depth", "last"),
     [(1, 1, True), (2, 2, True), (1, 2, True), (2, 1, False), (3, 2, False), (0, 1, True)],
 )
-def test_the_end_of_the_outermost_block_is_the_last_unless_a_call_has_no_block(
-    calls: int, depth: int, last: bool
-) -> None:
+def test_the_outermost_block_is_the_last_holder_unless_a_call_has_no_block(calls: int, depth: int, last: bool) -> None:
     holders = Holders()
     for _ in range(calls):
         holders.take()
@@ -102,7 +98,7 @@ def test_the_end_of_the_outermost_block_is_the_last_unless_a_call_has_no_block(
     assert [holders.exit() for _ in range(depth)] == [False] * (depth - 1) + [last]
 
 
-def test_the_last_call_that_is_given_back_is_told() -> None:
+def test_give_back_tells_the_last_call() -> None:
     holders = Holders()
     holders.take()
     holders.take()

@@ -1,5 +1,3 @@
-"""Listening, and the errors when it can't be."""
-
 from __future__ import annotations
 
 import errno
@@ -25,7 +23,7 @@ def test_port_0_picks_a_free_port(host: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("owner", ["127.0.0.1", "0.0.0.0"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_a_taken_port_is_an_error_that_names_it(owner: str, host: str) -> None:
+def test_the_error_of_a_taken_port_names_it(owner: str, host: str) -> None:
     taken = open_listener(owner, 0)
     try:
         port = taken.getsockname()[1]
@@ -37,7 +35,7 @@ def test_a_taken_port_is_an_error_that_names_it(owner: str, host: str) -> None:
         taken.close()
 
 
-def test_a_port_can_be_had_again_while_old_connections_fade() -> None:
+def test_a_port_can_be_bound_again_while_old_connections_end() -> None:
     first = socket.create_server(("127.0.0.1", 0))
     port = first.getsockname()[1]
     with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
@@ -49,7 +47,7 @@ def test_a_port_can_be_had_again_while_old_connections_fade() -> None:
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "1.2.3.4.5", "a\0b", "x" * 300, "ü" * 70 + ".test"])
-def test_a_host_that_is_none_is_a_configuration_error(host: str) -> None:
+def test_an_unknown_host_is_a_configuration_error(host: str) -> None:
     with pytest.raises(ConfigurationError, match="expected a host name or address of this machine"):
         open_listener(host, 0)
 
@@ -61,12 +59,12 @@ def test_an_address_of_another_machine_is_a_configuration_error() -> None:
         open_listener("192.0.2.1", 0)
 
 
-def test_a_port_that_is_none_is_a_configuration_error() -> None:
+def test_a_port_out_of_range_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError):
         open_listener("127.0.0.1", 70_000)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may bind every port")
-def test_a_port_that_may_not_be_bound_is_an_error_that_says_so() -> None:
+def test_the_error_of_a_forbidden_port_says_so() -> None:
     with pytest.raises(PortInUseError, match=r"port 1 on 127\.0\.0\.1 may not be bound by this user"):
         open_listener("127.0.0.1", 1)

@@ -15,5 +15,5 @@ def test_a_process_is_alive_until_it_has_ended() -> None:
     assert not is_alive(process.pid)
 
 
-def test_a_number_that_no_process_can_have_is_not_alive() -> None:
+def test_an_impossible_process_id_is_not_alive() -> None:
     assert not is_alive(1 << 70)

@@ -1,4 +1,4 @@
-"""Log lines for machines, as the formatter makes them and as the commands write them."""
+"""JSON and text log lines, from the formatters and from real commands."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def lines_of(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_a_line_says_when_how_bad_who_and_what() -> None:
+def test_a_json_line_has_time_level_logger_and_message() -> None:
     made = record("file %r is gone", "a.pdf")
     found = parsed(made)
     assert list(found) == ["time", "level", "logger", "message"]
@@ -64,14 +64,14 @@ def test_a_line_says_when_how_bad_who_and_what() -> None:
     )
 
 
-def test_a_line_about_a_pipeline_or_a_file_names_them() -> None:
+def test_a_json_line_has_the_ids_of_pipeline_and_file() -> None:
     assert parsed(record("x", extra=logs.about("papers")))["pipeline_id"] == "papers"
     assert "file_id" not in parsed(record("x", extra=logs.about("papers")))
     found = parsed(record("x", extra=logs.about("papers", "12345")))
     assert (found["pipeline_id"], found["file_id"]) == ("papers", "12345")
 
 
-def test_an_exception_has_its_type_its_text_and_its_traceback() -> None:
+def test_a_json_line_has_type_message_and_traceback_of_an_exception() -> None:
     try:
         raise ServiceError("it did not\nstart")
     except ServiceError as error:
@@ -80,7 +80,7 @@ def test_an_exception_has_its_type_its_text_and_its_traceback() -> None:
     assert "test_logs.py" in found["traceback"]
 
 
-def test_an_exception_that_can_not_be_printed_costs_its_text_alone() -> None:
+def test_a_broken_exception_loses_only_its_message() -> None:
     class BrokenError(Exception):
         def __str__(self) -> str:
             raise ValueError("no")
@@ -101,7 +101,7 @@ def test_any_text_makes_one_line_of_bounded_ascii(message: str, file_id: str) ->
 
 
 @pytest.mark.parametrize("value", ["JSON", "json", " json "])
-def test_the_format_is_read_whatever_the_case(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_format_ignores_case(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
     assert logs.set_up(logging.INFO, {"LOG_FORMAT": value}) is logs.LogFormat.JSON
     assert logs.set_up(logging.INFO, {}) is logs.LogFormat.TEXT
@@ -109,7 +109,7 @@ def test_the_format_is_read_whatever_the_case(value: str, monkeypatch: pytest.Mo
         logs.set_up(logging.INFO, {"LOG_FORMAT": "xml"})
 
 
-def test_a_program_that_has_set_up_logging_keeps_it() -> None:
+def test_a_hosts_own_logging_is_kept() -> None:
     code = (
         "import logging; logging.basicConfig(format='mine: %(message)s')\n"
         "from rag_pipeline.common import logs; logs.set_up(logging.INFO, {'LOG_FORMAT': 'json'})\n"
@@ -122,7 +122,7 @@ def test_a_program_that_has_set_up_logging_keeps_it() -> None:
 @pytest.mark.parametrize(
     "command", [["status_server.py", "--port", "0"], ["-m", "rag_pipeline", "serve"], ["-m", "rag_pipeline", "health"]]
 )
-def test_a_bad_format_is_one_line_whatever_the_command(command: list[str]) -> None:
+def test_a_bad_log_format_is_one_line_for_every_command(command: list[str]) -> None:
     done = run(*command, env={"LOG_FORMAT": "yaml"})
     assert (done.returncode, done.stdout) == (ExitCode.USAGE, "")
     assert done.stderr.endswith("error: LOG_FORMAT='yaml': expected one of text, json\n")
@@ -130,7 +130,7 @@ def test_a_bad_format_is_one_line_whatever_the_command(command: list[str]) -> No
 
 
 @pytest.mark.slow
-def test_every_line_of_a_service_is_an_object_and_so_is_the_error_that_ends_it() -> None:
+def test_every_line_of_a_failing_service_is_json() -> None:
     with taken_port() as port:
         done = run("status_server.py", "--port", str(port), env=JSON)
     assert done.returncode == ExitCode.PORT_IN_USE
@@ -140,14 +140,14 @@ def test_every_line_of_a_service_is_an_object_and_so_is_the_error_that_ends_it()
 
 
 @pytest.mark.slow
-def test_the_error_that_ends_a_command_is_an_object_too() -> None:
+def test_the_final_error_of_a_command_is_json() -> None:
     done = run("-m", "rag_pipeline", "serve", "--port", "0", env=JSON)
     assert done.returncode == ExitCode.USAGE
     [line] = lines_of(done.stderr)
     assert line["message"].startswith("STATUS_REDIS_URL is not set")
 
 
-def test_a_service_that_runs_writes_objects_to_stderr_and_its_addresses_to_stdout(tmp_path: Path) -> None:
+def test_a_running_service_writes_json_to_stderr_and_its_addresses_to_stdout(tmp_path: Path) -> None:
     errors = tmp_path / "stderr"
     code = (
         "import sys; sys.stderr = open(sys.argv[1], 'w', buffering=1)\n"
@@ -161,7 +161,7 @@ def test_a_service_that_runs_writes_objects_to_stderr_and_its_addresses_to_stdou
     assert lines_of(errors.read_text()), "production says that it has no origins"
 
 
-def test_warnings_of_a_pipeline_carry_its_id_and_the_files(caplog: pytest.LogCaptureFixture) -> None:
+def test_warnings_have_the_ids_of_pipeline_and_file(caplog: pytest.LogCaptureFixture) -> None:
     pipeline = new_pipeline()
     pipeline.complete_file("a.pdf", file_id="12345")
     pipeline.file_progress("b.pdf", "chunking", file_id="6")
@@ -173,7 +173,7 @@ def test_warnings_of_a_pipeline_carry_its_id_and_the_files(caplog: pytest.LogCap
     ]
 
 
-def test_the_body_of_an_event_is_in_no_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_log_line_contains_the_body_of_an_event(caplog: pytest.LogCaptureFixture) -> None:
     pipeline = new_pipeline()
     with caplog.at_level(logging.DEBUG):
         pipeline.update(own={"own_field": "a secret of the pipeline's"})
@@ -182,7 +182,7 @@ def test_the_body_of_an_event_is_in_no_line(caplog: pytest.LogCaptureFixture) ->
 
 
 class Redirected(io.StringIO):
-    """What rich puts in stderr's place while a live view is drawn, and what it stands for."""
+    """Stands for the object that rich puts in place of stderr while it draws a live view."""
 
     def __init__(self, file: Any) -> None:
         super().__init__()
@@ -194,7 +194,7 @@ class Tty(io.StringIO):
         return True
 
 
-def test_lines_go_above_a_live_view_on_a_terminal_and_past_it_into_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_go_above_a_live_view_or_directly_into_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     handler = logs.StderrHandler()
     for behind, above in ((Tty(), True), (io.StringIO(), False)):
         proxy = Redirected(behind)
@@ -218,7 +218,7 @@ def test_a_long_line_beside_a_live_view_stays_whole_in_a_file(monkeypatch: pytes
 
 
 @given(st.text(st.characters(codec=None)))
-def test_any_text_makes_one_line_for_people_with_nothing_in_it_that_a_terminal_obeys(text: str) -> None:
+def test_any_text_makes_one_line_without_control_characters(text: str) -> None:
     line = logs.TextFormatter().format(record("%s is gone", text))
     assert line.isprintable()
     assert len(line.splitlines()) == 1
@@ -241,7 +241,7 @@ def test_neither_a_name_nor_an_exception_can_forge_a_line() -> None:
         assert line.isprintable()
 
 
-def test_the_lines_of_a_command_are_of_that_kind() -> None:
+def test_commands_escape_their_log_lines() -> None:
     code = (
         "import logging; from rag_pipeline.common import logs\n"
         "logs.set_up(20, {}); logging.info('a\\nb\\x1b[1m\\u202e')"

@@ -1,5 +1,3 @@
-"""From any thread to one: in order, none lost, one wake-up for many."""
-
 from __future__ import annotations
 
 import ctypes
@@ -29,7 +27,7 @@ def drain(mailbox: Mailbox[int]) -> list[int]:
     return items
 
 
-def test_items_come_out_in_order_and_make_one_wake_up() -> None:
+def test_items_keep_their_order_and_cause_one_wake_up() -> None:
     mailbox: Mailbox[int] = Mailbox()
     assert not readable(mailbox)
     for n in range(1, 1001):
@@ -43,7 +41,7 @@ def test_items_come_out_in_order_and_make_one_wake_up() -> None:
     mailbox.close()
 
 
-def test_an_item_published_while_the_reader_reads_is_not_left_behind() -> None:
+def test_an_item_published_during_a_read_is_read_later() -> None:
     mailbox: Mailbox[int] = Mailbox()
     mailbox.publish(1)
     mailbox.rearm()
@@ -54,7 +52,7 @@ def test_an_item_published_while_the_reader_reads_is_not_left_behind() -> None:
     mailbox.close()
 
 
-def test_an_item_published_in_the_middle_of_rearming_costs_no_later_wake_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_item_published_during_rearm_keeps_later_wake_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     mailbox: Mailbox[int] = Mailbox()
     mailbox.publish(1)
     clear = mailbox._wake_up.clear
@@ -71,9 +69,9 @@ def test_an_item_published_in_the_middle_of_rearming_costs_no_later_wake_up(monk
 
 
 class Numbers:
-    """Numbers are of the sequence of their last digit and weigh as much as they are; -1 and below are control.
+    """A policy for numbers. The last digit is the sequence, the value the size; negative numbers are control messages.
 
-    Those that end in 500 stand for what was dropped, and are marked by the sign.
+    Numbers that end in 500 replace dropped ones, and are negated then.
     """
 
     def weigh(self, item: int) -> int:
@@ -94,7 +92,7 @@ def bounded(limit: int = 1000, limit_bytes: int = 1 << 40) -> Mailbox[int]:
 
 
 FEW = [-1] * FEW_ITEMS
-"""Up to here nothing is weighed."""
+"""As many items as are not weighed."""
 
 
 def fill(mailbox: Mailbox[int]) -> None:
@@ -102,7 +100,7 @@ def fill(mailbox: Mailbox[int]) -> None:
         mailbox.publish(item)
 
 
-def test_over_the_count_events_are_dropped_up_to_one_that_stands_for_them() -> None:
+def test_over_the_limit_items_are_dropped_until_one_replaces_them() -> None:
     mailbox = bounded(limit=FEW_ITEMS + 2)
     fill(mailbox)
     for item in (11, 21, 31, 42, -7):
@@ -116,7 +114,7 @@ def test_over_the_count_events_are_dropped_up_to_one_that_stands_for_them() -> N
     mailbox.close()
 
 
-def test_what_stands_for_a_gap_is_marked_and_the_sequence_goes_on() -> None:
+def test_a_replacement_is_marked_and_ends_the_gap() -> None:
     mailbox = bounded(limit=FEW_ITEMS)
     fill(mailbox)
     for item in (10, 20, 500):
@@ -130,7 +128,7 @@ def test_what_stands_for_a_gap_is_marked_and_the_sequence_goes_on() -> None:
     mailbox.close()
 
 
-def test_over_the_bytes_events_are_dropped_and_the_count_comes_right() -> None:
+def test_over_the_byte_limit_items_are_dropped_and_counted() -> None:
     mailbox = bounded(limit_bytes=1000)
     fill(mailbox)
     for item in (600, 300, 200, 100):
@@ -148,7 +146,7 @@ def test_control_messages_are_never_dropped() -> None:
     mailbox.close()
 
 
-def test_a_batch_ends_where_it_is_large_enough() -> None:
+def test_a_batch_ends_once_it_is_large_enough() -> None:
     mailbox = bounded()
     fill(mailbox)
     assert mailbox.take_batch(1000, 1) == FEW
@@ -167,7 +165,7 @@ def test_a_batch_ends_where_it_is_large_enough() -> None:
     mailbox.close()
 
 
-def test_after_the_close_publishing_is_harmless() -> None:
+def test_publishing_after_close_does_nothing() -> None:
     mailbox: Mailbox[int] = Mailbox()
     mailbox.publish(1)
     mailbox.close()
@@ -177,7 +175,7 @@ def test_after_the_close_publishing_is_harmless() -> None:
     assert mailbox.take() is None
 
 
-def test_many_threads_lose_nothing_and_the_reader_always_wakes() -> None:
+def test_many_threads_lose_no_item_and_no_wake_up() -> None:
     mailbox: Mailbox[int] = Mailbox()
     count, threads = 3000, 4
 
@@ -206,7 +204,7 @@ def test_many_threads_lose_nothing_and_the_reader_always_wakes() -> None:
 
 
 class InterruptError(BaseException):
-    """Raised into a thread wherever it is."""
+    """Raised into a thread at any point."""
 
 
 def interrupt(thread_id: int) -> None:
@@ -214,7 +212,7 @@ def interrupt(thread_id: int) -> None:
 
 
 class InterruptedPublisher:
-    """Publishes rising numbers while others raise into it; ``done`` are those whose call came back."""
+    """Publishes rising numbers while exceptions are raised into it; ``done`` has the numbers whose call returned."""
 
     def __init__(self, mailbox: Mailbox[int], base: int) -> None:
         self.done: list[int] = []
@@ -233,7 +231,7 @@ class InterruptedPublisher:
         self.began.set()
         while not self.stopping:
             try:
-                self.inside = self.interrupted  # what is raised from here on is caught
+                self.inside = self.interrupted  # exceptions raised from here on are caught
                 while not self.stopping:
                     self.tried += 1
                     n = self._base + self.tried
@@ -246,8 +244,8 @@ class InterruptedPublisher:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("bare_hooks")
-def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothing() -> None:
-    """Every number whose call came back is read, once, in order; one whose call was cut short is read once or never."""
+def test_exceptions_in_publishing_threads_lose_and_repeat_no_item() -> None:
+    """Each number whose call returned is read once and in order; one whose call was interrupted, once or never."""
     mailbox: Mailbox[int] = Mailbox()
     base = 1 << 40
     switch = sys.getswitchinterval()
@@ -259,7 +257,7 @@ def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothi
         seen: list[int] = []
         thrown = 0
         began = time.monotonic()
-        # As many as come in 10 seconds, and on a busy machine in a minute what the test is worth something with.
+        # As many as come in 10 seconds; on a busy machine up to a minute, until there are enough.
         while thrown < 200 or (thrown < 1000 and time.monotonic() < began + 10):
             assert time.monotonic() < began + 60, thrown
             for publisher in publishers:
@@ -267,7 +265,7 @@ def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothi
                 interrupt(publisher.thread_id)
                 thrown += 1
                 wait_until(lambda p=publisher, n=before: p.inside > n)  # type: ignore[misc]
-            readable(mailbox, MAX_WAIT_SECONDS)  # the reader's rule: it looks once a second in any case
+            readable(mailbox, MAX_WAIT_SECONDS)  # readers look once a second in any case
             seen += drain(mailbox)
         for publisher in publishers:
             publisher.stopping = True
@@ -289,8 +287,8 @@ def test_exceptions_raised_into_publishing_threads_lose_nothing_and_repeat_nothi
     mailbox.close()
 
 
-def test_an_exception_anywhere_in_publishing_leaves_no_item_behind() -> None:
-    """One is raised ahead of each instruction in turn: the reader's next look finds what was appended."""
+def test_an_exception_anywhere_in_publish_leaves_no_item_unread() -> None:
+    """An exception is raised before each instruction in turn: the reader still finds the appended items."""
     for instruction in range(1000):
         mailbox: Mailbox[int] = Mailbox()
         finished = raise_at(instruction, lambda: mailbox.publish(1))  # noqa: B023 - called right here
@@ -306,7 +304,7 @@ def test_an_exception_anywhere_in_publishing_leaves_no_item_behind() -> None:
 
 
 def raise_at(instruction: int, call: Callable[[], None]) -> bool:
-    """Raise into the call ahead of its nth instruction; return whether it came to its end before."""
+    """Raise an exception before the nth instruction of the call; return whether the call ended earlier."""
     left = instruction
 
     def trace(frame: FrameType, event: str, _arg: object) -> Any:

@@ -1,5 +1,3 @@
-"""Native threads, locks and wake-ups, whatever the host program did to its own."""
-
 from __future__ import annotations
 
 import os
@@ -32,12 +30,12 @@ def test_a_thread_runs_and_is_joined() -> None:
     assert thread.ident != native.get_ident()
 
 
-def test_a_thread_that_was_never_joined_keeps_no_process_alive() -> None:
+def test_an_unjoined_thread_does_not_keep_the_process_alive() -> None:
     script = "from rag_pipeline.common import native\nnative.start_thread(lambda: native.Future().wait(60), 'w')"
     subprocess.run([sys.executable, "-c", script], timeout=20, check=True)
 
 
-def test_a_one_shot_is_set_once() -> None:
+def test_a_future_is_set_once() -> None:
     shot = native.Future()
     assert not shot.wait(0)
     assert shot.value is None
@@ -48,7 +46,7 @@ def test_a_one_shot_is_set_once() -> None:
 
 
 @pytest.mark.slow
-def test_a_one_shot_survives_setters_and_waiters_at_once() -> None:
+def test_a_future_works_with_many_setters_and_waiters() -> None:
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     results: list[object] = []
@@ -75,14 +73,14 @@ def test_a_one_shot_survives_setters_and_waiters_at_once() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("eventfd", [True, False])
-def test_a_wake_up_is_readable_from_signal_to_clear(eventfd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wake_up_fd_is_readable_from_signal_to_clear(eventfd: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not eventfd:
         monkeypatch.delattr(os, "eventfd")
     wake_up = native.WakeUpFd()
     wake_up.clear()
     assert not readable(wake_up.fd)
     for _ in range(100_000 if eventfd else 10_000):
-        wake_up.signal()  # never waits, even where a pipe is full
+        wake_up.signal()  # never waits, even if a pipe is full
         if not eventfd and readable(wake_up.fd):
             break
     assert readable(wake_up.fd)
@@ -92,12 +90,12 @@ def test_a_wake_up_is_readable_from_signal_to_clear(eventfd: bool, monkeypatch: 
     wake_up.close()
 
 
-def test_a_wake_up_that_was_closed_touches_no_strangers_descriptor() -> None:
+def test_a_closed_wake_up_fd_never_touches_a_reused_descriptor() -> None:
     wake_up = native.WakeUpFd()
     wake_up.close()
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert wake_up.fd in (ours.fileno(), theirs.fileno())  # the number went to another
+        assert wake_up.fd in (ours.fileno(), theirs.fileno())  # the number was reused
         ours.send(b"for them")
         theirs.send(b"for us")
         wake_up.signal()
@@ -105,7 +103,7 @@ def test_a_wake_up_that_was_closed_touches_no_strangers_descriptor() -> None:
         assert (ours.recv(99), theirs.recv(99)) == (b"for us", b"for them")
 
 
-def test_a_send_takes_what_the_socket_takes_and_tells_a_broken_one() -> None:
+def test_send_returns_the_bytes_sent_and_detects_a_broken_connection() -> None:
     ours, theirs = socket.socketpair()
 
     def send(data: bytes) -> int:
@@ -164,7 +162,7 @@ def test_threads_stay_native_in_a_monkey_patched_host(imported: str) -> None:
     assert (done.stdout.strip(), done.returncode) == ("done", 0), done.stderr
 
 
-def test_an_ended_thread_is_not_listed_any_more() -> None:
+def test_an_ended_thread_is_not_enumerated() -> None:
     seen: list[str] = []
 
     def work() -> None:
@@ -175,7 +173,7 @@ def test_an_ended_thread_is_not_listed_any_more() -> None:
     assert "short-lived" not in [thread.name for thread in threading.enumerate()]
 
 
-def test_a_signal_ends_the_wait_under_way_or_the_next_and_counts_once() -> None:
+def test_a_signal_ends_the_current_or_next_wait_once() -> None:
     signal = native.AutoResetEvent()
     assert not signal.wait(0)
     signal.signal()
@@ -193,7 +191,7 @@ def test_a_signal_ends_the_wait_under_way_or_the_next_and_counts_once() -> None:
     signal.close()
 
 
-def test_a_wake_up_of_a_forked_child_wakes_no_one_in_the_parent() -> None:
+def test_a_signal_in_a_forked_child_does_not_wake_the_parent() -> None:
     wake_up = native.WakeUpFd()
     pid = os.fork()
     if pid == 0:
@@ -208,7 +206,7 @@ def test_a_wake_up_of_a_forked_child_wakes_no_one_in_the_parent() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("bare_hooks")
-def test_a_thread_runs_whatever_is_raised_into_the_one_that_starts_it() -> None:
+def test_a_thread_runs_even_if_an_exception_hits_its_starter() -> None:
     rng = random.Random(1)
     ran: list[int] = []
     threads: list[native.NativeThread] = []

@@ -1,4 +1,4 @@
-"""Normal forms: Unicode's own for all text that people write, and linear for what nobody writes."""
+"""Normal forms equal the library's for real text, and take linear time for any text."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from rag_pipeline.sources.local_files.unicode_ids import UnicodeIds, normalize_i
 from tests.support.linear_time import assert_linear, time_limit
 from tests.support.programs import ROOT
 
-# Out of order, so that each has to pass all of the other; the last is made of two.
+# Out of order, so that sorting moves each mark past all of the other kind. The last one decomposes into two.
 RUNS = ("\u0301\u0316", "\u0316\u0301", "\u0591\u05bf\u0315", "\u0f73", "\U0001e94a\u0334", "\u0344\u0316")
 
 
 @given(st.text())
-def test_text_is_in_unicodes_own_form(text: str) -> None:
+def test_normal_forms_equal_those_of_the_library(text: str) -> None:
     assert nfc(text) == unicodedata.normalize("NFC", text)
     assert nfd(text) == unicodedata.normalize("NFD", text)
     assert nfkd(text) == unicodedata.normalize("NFKD", text)
 
 
-def test_as_many_marks_as_are_allowed_are_left_alone_and_the_next_begins_another_run() -> None:
+def test_more_than_30_marks_begin_another_run() -> None:
     marks = "\u0301\u0316" * (MAX_MARKS // 2)
     assert stream_safe(f"a{marks}b") == f"a{marks}b"
     assert stream_safe(f"a{marks}\u0301b") == f"a{marks}\u034f\u0301b"
@@ -59,7 +59,7 @@ def test_a_run_of_marks_takes_linear_time(normalize: Callable[[str], object], ru
     assert_linear(prepared, (640, 6_400, 64_000), normalize)
 
 
-def test_the_library_itself_takes_quadratic_time() -> None:
+def test_the_library_takes_quadratic_time() -> None:
     def prepared(size: int) -> Callable[[], object]:
         text = "a" + RUNS[0] * (size // 2)
         return lambda: unicodedata.normalize("NFD", text)
@@ -69,7 +69,7 @@ def test_the_library_itself_takes_quadratic_time() -> None:
 
 
 @pytest.mark.slow
-def test_no_other_module_normalizes() -> None:
+def test_no_other_module_calls_normalize() -> None:
     for path in (ROOT / "rag_pipeline").rglob("*.py"):
         if path.name == "normal_forms.py":
             continue

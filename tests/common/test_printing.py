@@ -1,4 +1,4 @@
-"""Lines for a terminal: whatever is in them, they stay lines, and are all that is printed."""
+"""Printed lines stay single lines, whatever they contain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rag_pipeline.errors import ServiceError
 from tests.support.programs import ROOT
 
 
-def test_what_moves_the_cursor_or_turns_the_direction_is_an_escape() -> None:
+def test_control_characters_and_direction_marks_become_escapes() -> None:
     assert printable("a\x1b[2Jb\nc\udce9\u2028\u202e\x9b") == "a\\x1b[2Jb\\nc\\udce9\\u2028\\u202e\\x9b"
     assert printable("Büro 日本") == "Büro 日本"
 
@@ -30,18 +30,18 @@ def test_any_text_is_one_line_in_any_encoding(text: str, encoding: str) -> None:
     assert line[:-1].isprintable()
 
 
-def test_several_lines_are_each_one() -> None:
+def test_several_lines_are_printed_one_by_one() -> None:
     out = io.StringIO()
     say_lines("a\x1b\n\nb", out)
     assert out.getvalue() == "a\\x1b\n\nb\n"
 
 
-def test_nothing_is_printed_where_there_is_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_printed_without_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
     say("x")
 
 
-def test_the_line_that_ends_a_command_is_one_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_final_error_of_a_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> int:
         raise ServiceError("a\x1b]0;title\x07\nb\u202e")
 

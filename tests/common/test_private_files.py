@@ -1,4 +1,4 @@
-"""What others on the machine can open of what the service keeps: asked of the files that real runs leave."""
+"""Other users can't open the files that real runs leave."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def umask(mask: int) -> Iterator[None]:
 
 
 def open_to_others(folder: Path) -> list[str]:
-    """Return the paths that others than the owner may open; the modes of links say nothing."""
+    """Return the paths that other users may open; the modes of symbolic links mean nothing."""
     found = [folder, *folder.rglob("*")]
     return [f"{p} {p.stat().st_mode & 0o777:04o}" for p in found if not p.is_symlink() and p.stat().st_mode & 0o077]
 
@@ -45,7 +45,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_folders_above_are_private_too_and_what_is_there_stays(tmp_path: Path) -> None:
+def test_missing_parents_are_private_and_existing_ones_stay_unchanged(tmp_path: Path) -> None:
     with umask(0):
         make_private_folder(tmp_path / "a" / "b")
         (tmp_path / "open").mkdir(0o755)
@@ -65,7 +65,7 @@ def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
     assert open_to_others(tmp_path / "opened") == open_to_others(tmp_path / "written") == []
     assert open_to_others(tmp_path / "created") == []
     assert (tmp_path / "written").read_text() == "x"
-    create_private(tmp_path / "no folder" / "x")  # whoever opens it says why it can't be
+    create_private(tmp_path / "no folder" / "x")  # a later open raises the error
 
 
 def test_sqlite_gives_its_other_files_the_mode_of_the_database(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_library_keeps_its_state_private_and_leaves_the_umask_alone(tmp_path: 
 
 @pytest.mark.slow
 def test_a_command_keeps_all_of_its_state_private(tmp_path: Path) -> None:
-    """All of it: the vector store too, which LanceDB writes by itself."""
+    """Including the vector store, which LanceDB writes."""
     docs, state = tmp_path / "docs", tmp_path / "state"
     docs.mkdir()
     (docs / "a.txt").write_text("a secret that nobody else may read")
@@ -104,7 +104,7 @@ def test_a_command_keeps_all_of_its_state_private(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_command_tells_of_a_state_folder_that_others_can_open(tmp_path: Path) -> None:
+def test_a_command_warns_of_a_state_folder_that_others_can_open(tmp_path: Path) -> None:
     docs, state = tmp_path / "docs", tmp_path / "state"
     docs.mkdir()
     (docs / "a.txt").write_text("a secret that nobody else may read")
@@ -133,7 +133,7 @@ def test_the_demo_keeps_its_state_private(tmp_path: Path) -> None:
     assert open_to_others(state) == []
 
 
-def test_the_memory_and_environment_of_a_command_are_closed(tmp_path: Path) -> None:
+def test_the_memory_and_environment_of_a_command_are_hidden(tmp_path: Path) -> None:
     code = (
         "import ctypes\nfrom rag_pipeline.common.private_files import keep_process_private\n"
         "keep_process_private()\nprint(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
@@ -142,7 +142,7 @@ def test_the_memory_and_environment_of_a_command_are_closed(tmp_path: Path) -> N
     assert done.stdout == "0\n"
 
 
-def test_a_folder_of_another_user_is_told_of_once(
+def test_a_folder_of_another_user_is_warned_of_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tmp_path.chmod(0o700)

@@ -1,5 +1,3 @@
-"""What the probe says of servers that answer, and of those that do not."""
-
 from __future__ import annotations
 
 import socket
@@ -19,7 +17,7 @@ PATIENT_SECONDS = 30.0
 
 @contextmanager
 def saying(answer: bytes, *, family: socket.AddressFamily = socket.AF_INET, hang: bool = False) -> Iterator[int]:
-    """Serve one client: read its question, send the bytes, close, or with ``hang`` stay silent from then on."""
+    """Serve one client: read its request, send the bytes, then close, or with ``hang`` stay silent."""
     asked: list[bytes] = []
     done = threading.Event()
     with socket.socket(family) as listener:
@@ -33,7 +31,7 @@ def saying(answer: bytes, *, family: socket.AddressFamily = socket.AF_INET, hang
                 asked.append(client.recv(1 << 16))
                 try:
                     client.sendall(answer)
-                except OSError:  # it has heard enough
+                except OSError:  # it has closed the connection
                     return
                 if hang:
                     done.wait(PATIENT_SECONDS)
@@ -48,7 +46,7 @@ def saying(answer: bytes, *, family: socket.AddressFamily = socket.AF_INET, hang
     assert asked[0].startswith(b"GET /health HTTP/1.1\r\n")
 
 
-def test_a_token_is_shown_where_one_is_given() -> None:
+def test_the_token_is_sent_as_a_bearer_token() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(PATIENT_SECONDS)
         heads: list[bytes] = []
@@ -84,7 +82,7 @@ def test_both_servers_of_a_running_service_answer() -> None:
     assert "error" in missing.body
 
 
-def test_a_port_where_no_one_listens_is_refused() -> None:
+def test_a_closed_port_is_an_error() -> None:
     with taken_port() as port:
         pass
     result = ask(port)
@@ -93,14 +91,14 @@ def test_a_port_where_no_one_listens_is_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{"])
-def test_a_server_that_falls_silent_costs_the_time_given(said: bytes) -> None:
+def test_a_silent_server_times_out(said: bytes) -> None:
     with saying(said, hang=True) as port:
         result = ask(port, timeout_seconds=0.2)
     assert (result.status, result.error) == (None, "no answer within 0.2 seconds")
     assert result.seconds >= 0.19
 
 
-def test_a_server_that_never_accepts_costs_the_time_given() -> None:
+def test_a_server_that_never_accepts_times_out() -> None:
     with taken_port() as port:
         assert ask(port, timeout_seconds=0.1).error == "no answer within 0.1 seconds"
 
@@ -124,7 +122,7 @@ def test_a_server_that_never_accepts_costs_the_time_given() -> None:
     ],
     ids=range(13),
 )
-def test_garbage_is_no_answer(said: bytes) -> None:
+def test_garbage_is_an_error(said: bytes) -> None:
     with saying(said) as port:
         result = ask(port)
     assert (result.status, result.body, result.ok) == (None, None, False)
@@ -134,14 +132,14 @@ def test_garbage_is_no_answer(said: bytes) -> None:
     assert len(result.error) < 300
 
 
-def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 1 << 16)
     with saying(b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (1 << 20) + b"{}") as port:
         result = ask(port)
     assert result.error == "not an answer of this service (the answer is too long)"
 
 
-def test_a_name_that_leads_nowhere_is_an_error_and_no_exception() -> None:
+def test_an_unknown_host_is_an_error_and_no_exception() -> None:
     for name in ("no such host", "a" * 300, "nul\0name"):
         result = ask(80, host=name)
         assert result.error
@@ -149,7 +147,7 @@ def test_a_name_that_leads_nowhere_is_an_error_and_no_exception() -> None:
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
-def test_ipv6_is_spoken() -> None:
+def test_ipv6_works() -> None:
     with saying(b"HTTP/1.1 200 OK\r\n\r\n[1]", family=socket.AF_INET6) as port:
         assert ask(port, host="::").body == [1]
     with start_status_server(0, host="::1", pipelines=[]) as server:
@@ -157,7 +155,7 @@ def test_ipv6_is_spoken() -> None:
         assert probe("::1", server.http_port, "/health", timeout_seconds=PATIENT_SECONDS).ok
 
 
-def test_a_server_on_any_address_is_reached_on_loopback() -> None:
+def test_a_server_bound_to_all_addresses_is_reached_on_loopback() -> None:
     assert [reachable(host) for host in ("0.0.0.0", "::", "", "10.0.0.7")] == [
         *("127.0.0.1", "::1", "127.0.0.1", "10.0.0.7")
     ]

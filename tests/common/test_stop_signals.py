@@ -1,5 +1,3 @@
-"""A request to stop is heard whether it comes by a signal, a call, early or late."""
-
 from __future__ import annotations
 
 import os
@@ -38,14 +36,14 @@ def test_a_call_from_another_thread_ends_the_wait() -> None:
         assert signals.received is None
 
 
-def test_the_former_handlers_are_back_at_the_end() -> None:
+def test_the_former_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with StopSignals():
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] != before
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_signal_to_a_forked_child_ends_the_child_and_is_no_request_to_the_parent() -> None:
+def test_a_signal_to_a_forked_child_ends_only_the_child() -> None:
     with StopSignals() as signals:
         pid = os.fork()
         if pid == 0:

@@ -1,5 +1,3 @@
-"""One line a minute."""
-
 from __future__ import annotations
 
 import logging
@@ -9,7 +7,7 @@ import pytest
 from rag_pipeline.common.throttled_log import ThrottledLog, quoted
 
 
-def test_there_is_one_line_a_minute_that_counts_the_others(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_line_a_minute_is_logged_with_the_number_of_others(caplog: pytest.LogCaptureFixture) -> None:
     now = 0.0
     log = ThrottledLog(logging.getLogger("test"), lambda: now)
     for _ in range(5):
@@ -25,6 +23,6 @@ def test_there_is_one_line_a_minute_that_counts_the_others(caplog: pytest.LogCap
     ]
 
 
-def test_what_strangers_send_is_one_short_word() -> None:
+def test_text_from_outside_is_quoted_and_cut() -> None:
     assert quoted("a\nb") == "'a\\nb'"
     assert len(quoted("x" * 10_000)) == 102

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import re
 
-from rag_pipeline.common.variables import KNOWN, describe_unknown
+import pytest
+
+from rag_pipeline.common.variables import KNOWN, describe_unknown, warn_about_unknown
 from tests.support.programs import ROOT
 
 
@@ -26,3 +28,11 @@ def test_unknown_variables_are_reported_with_their_nearest_match() -> None:
         "unknown environment variables have no effect: RAG_WATCH_DIR (did you mean RAG_WATCH_DIRECTORY?), "
         "STATUS_PROT (did you mean STATUS_PORT?), STATUS_QWERTY"
     )
+
+
+def test_the_warning_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        warn_about_unknown({"STATUS_PORTT": "1"})
+    assert [record.getMessage() for record in caplog.records] == [
+        "unknown environment variables have no effect: STATUS_PORTT (did you mean STATUS_PORT?)"
+    ]

@@ -22,22 +22,22 @@ from rag_pipeline.status.control import Action
 Document = dict[str, Any]
 ACTIONS = tuple(f"/{action}" for action in Action)
 UNNAMED = ("/socket.io", "/dashboard/")
-"""What Engine.IO answers, and the files that belong to the dashboard's page."""
+"""Paths of Engine.IO and of the dashboard's files, which the contract does not cover."""
 
 
 class ContractError(AssertionError):
-    """What was received is not what the contract says."""
+    """A received message violates the contract."""
 
 
 def check_event(name: str, payload: object) -> None:
-    """Fail unless the payload is that of an event of this name, as Socket.IO and streams carry it."""
+    """Fail unless the payload is valid for an event of this name, as Socket.IO and streams carry it."""
     if name not in EVENT_NAMES:
         raise ContractError(f"the contract knows no event {name!r}")
     _check(_messages()[name.removeprefix("pipeline:")], payload, name)
 
 
 def check_packet(packet: str) -> None:
-    """Fail if an Engine.IO packet answers CONNECT in another way than the contract says; passes over all others."""
+    """Fail if an Engine.IO packet is an invalid answer to CONNECT; ignores all other packets."""
     answer = {"40": "connected", "44": "connect_error"}.get(packet[:2])
     if answer is not None:
         namespace, data = split(packet[2:])
@@ -45,7 +45,7 @@ def check_packet(packet: str) -> None:
 
 
 def split(packet: str) -> tuple[str, str]:
-    """Return the namespace of a Socket.IO packet without its type, and what follows; the root is not named in it."""
+    """Split a Socket.IO packet without its type into namespace and data; no namespace means the root."""
     if not packet.startswith("/"):
         return "/", packet
     namespace, _, data = packet.partition(",")
@@ -72,7 +72,7 @@ def check_answer(target: str, status: int, headers: Mapping[str, str], body: byt
 
 
 def check_item(item: Mapping[str, Any]) -> None:
-    """Fail unless it is an item of a page of events."""
+    """Fail unless it is a valid item of a page of events."""
     check_event(item["event"], item["data"])
 
 
@@ -86,7 +86,7 @@ def _check(validator: Any, value: object, what: str) -> None:
 
 @cache
 def _messages() -> Mapping[str, Any]:
-    """Return what checks each message's payload, by the message's key in the document."""
+    """Return a validator of each message's payload, by the message's key in the document."""
     told = json.loads(document("asyncapi.json"))
     return {
         key: jsonschema_rs.Draft7Validator(
@@ -104,10 +104,10 @@ def _openapi() -> Document:
 
 @cache
 def _schemas_of(path: str, status: int, method: str) -> Mapping[str, Document]:
-    """Return the schema of each content type that the address may answer with; nothing for an unknown status."""
+    """Return the schema of each content type of the response; empty for an unknown status."""
     told = _openapi()
     operation = told["paths"].get(_template(path))
-    if operation is None:  # which is an answer as well
+    if operation is None:  # OPTIONS and unknown methods are answered too
         response = told["components"]["responses"]["NotFound"] if status == 404 else {}
     else:
         response = operation.get(method, {}).get("responses", {}).get(str(status), {})
@@ -126,7 +126,7 @@ def _schemas_of(path: str, status: int, method: str) -> Mapping[str, Document]:
 def _answer(path: str, status: int, method: str, *, summary: bool) -> Any:
     schema = {**_schemas_of(path, status, method)["application/json"], "components": _openapi()["components"]}
     if path.startswith("/status") and "anyOf" in schema:
-        # A summary is for those who ask for it: without this, a whole state that lacks a list would pass as one.
+        # Allow summaries only if requested: otherwise a state without its lists would pass as one.
         kinds = [one for one in schema["anyOf"] if one["$ref"].endswith("Summary") is summary]
         schema["anyOf"] = [*kinds, reference("NoPipelines")]
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)

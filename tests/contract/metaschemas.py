@@ -1,4 +1,4 @@
-"""The official JSON Schemas of AsyncAPI and OpenAPI, from the npm packages that tests/js names."""
+"""The official JSON Schemas of AsyncAPI and OpenAPI, from the npm packages of tests/js."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MODULES = Path(__file__).parents[1] / "js" / "node_modules"
 
 
 def metaschema(path: str) -> dict[str, Any]:
-    """Return a schema; the test is skipped if its package is not installed."""
+    """Return a schema; skip the test if its package is not installed."""
     file = _MODULES / path
     if not file.exists():
         pytest.skip(f"tests/js/node_modules/{path} is missing: npm ci --prefix tests/js")

@@ -1,18 +1,19 @@
-"""The AsyncAPI document: valid by the official schema, and whole."""
+"""The AsyncAPI document: valid by the official schema, and complete."""
 
 from __future__ import annotations
 
 import jsonschema_rs
 
 from rag_pipeline.contract import events
-from rag_pipeline.contract.asyncapi import Document, asyncapi
+from rag_pipeline.contract.asyncapi import asyncapi
+from rag_pipeline.contract.events import Json
 from tests.contract.metaschemas import metaschema
 
 DOCUMENT = asyncapi()
 
 
-def resolve(reference: str) -> Document:
-    found: Document = DOCUMENT
+def resolve(reference: str) -> Json:
+    found: Json = DOCUMENT
     for step in reference.removeprefix("#/").split("/"):
         found = found[step]
     return found
@@ -27,13 +28,13 @@ def references(value: object) -> list[str]:
     return []
 
 
-def test_it_is_valid_by_the_official_schema() -> None:
+def test_the_document_is_valid_by_the_official_schema() -> None:
     validator = jsonschema_rs.validator_for(metaschema("@asyncapi/specs/schemas/3.0.0.json"))
     assert [error.message for error in validator.iter_errors(DOCUMENT)] == []
     assert not validator.is_valid({**DOCUMENT, "channels": {"x": {"addres": "/x"}}})
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_is_defined() -> None:
     for reference in references(DOCUMENT):
         assert resolve(reference)
 
@@ -42,7 +43,7 @@ def test_there_is_a_channel_for_each_namespace() -> None:
     assert sorted(channel["address"] for channel in DOCUMENT["channels"].values()) == sorted(events.NAMESPACE_NAMES)
 
 
-def test_each_channel_has_every_event_and_what_a_client_says_to_connect() -> None:
+def test_each_channel_has_every_event_and_the_connect_messages() -> None:
     for channel in DOCUMENT["channels"].values():
         names = {resolve(message["$ref"])["name"] for message in channel["messages"].values()}
         assert names == {*events.EVENT_NAMES, "connect", "connect_error"}
@@ -57,11 +58,11 @@ def test_the_service_sends_the_events_and_receives_connections() -> None:
         assert tuple(names) == events.EVENT_NAMES
 
 
-def test_a_client_may_say_who_it_is_and_where_it_was() -> None:
+def test_a_client_can_send_a_token_and_an_offset() -> None:
     assert set(DOCUMENT["components"]["schemas"]["ConnectAuth"]["properties"]) == {"token", "offset", "recovery", "pid"}
 
 
-def test_the_types_for_clients_have_their_names() -> None:
+def test_the_schemas_have_the_names_of_the_types() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     wanted = {"File", "FileError", "Totals", "State", "StatusEvent", "FileEvent", "FileEndEvent", "Event", "EventName"}
     assert wanted <= set(schemas)

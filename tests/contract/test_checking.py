@@ -1,4 +1,4 @@
-"""What the tests' clients check each event and answer with: it has to notice."""
+"""The contract checks of the tests' clients find violations."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def state() -> JsonDict:
     return {**new_pipeline().get(), "timestamp": "2026-01-31T12:00:00.000+00:00", "offset": "o-1"}
 
 
-def test_a_status_is_known_with_fields_of_a_pipelines_own() -> None:
+def test_a_status_with_own_fields_is_valid() -> None:
     check_event(events.STATUS, {**state(), "note": [1, {"a": None}], "recovered": True})
 
 
-def test_an_event_of_another_name_is_unknown() -> None:
+def test_an_unknown_event_is_an_error() -> None:
     with pytest.raises(ContractError, match="no event 'pipeline:other'"):
         check_event("pipeline:other", state())
 
@@ -49,7 +49,7 @@ def test_the_answer_to_connect_is_checked_and_nothing_else() -> None:
             check_packet(packet)
 
 
-def test_a_client_that_asks_checks_what_it_is_told() -> None:
+def test_a_checking_session_checks_every_answer() -> None:
     with serving(new_pipeline(), new_pipeline()) as server:
         for path in ("/status", "/status/", "/status/nobody", "/events", "/files", "/files?limit=0", "/health", "/x"):
             get_json(server.http_port, path)
@@ -70,16 +70,16 @@ def test_a_client_that_asks_checks_what_it_is_told() -> None:
         ("/x", 200, {}),
     ],
 )
-def test_an_answer_that_the_contract_does_not_name_is_noticed(target: str, status: int, body: object) -> None:
+def test_an_undocumented_answer_is_an_error(target: str, status: int, body: object) -> None:
     with pytest.raises(ContractError):
         check_answer(target, status, JSON_HEADERS, json.dumps(body))
 
 
-def test_an_answer_of_another_type_is_noticed() -> None:
+def test_an_answer_of_another_type_is_an_error() -> None:
     with pytest.raises(ContractError, match="text/html, expected application/json"):
         check_answer("/status", 200, {"content-type": "text/html"}, "")
 
 
 @pytest.mark.parametrize("target", ["/socket.io/?EIO=4", "/dashboard/main.js"])
-def test_what_the_contract_leaves_to_others_is_passed_over(target: str) -> None:
+def test_answers_outside_the_contract_are_ignored(target: str) -> None:
     check_answer(target, 200, {"content-type": "text/plain"}, "no")

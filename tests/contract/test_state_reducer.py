@@ -1,4 +1,4 @@
-"""The picture a client keeps from events equals the state of the pipeline that made them, whatever it did."""
+"""The state reduced from events equals the state of the pipeline."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ IDS = st.none() | st.sampled_from(["1", "2"])
 
 
 class Picture(RuleBasedStateMachine):
-    """Any calls, and after each of them the picture kept from what was numbered."""
+    """Makes calls in any order, and reduces the state from the numbered events after each."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pipeline = PipelineStatus("local_files", "pictured")
-        # One that follows the work is derived, as a rate is, and no file event carries it.
+        # A derived status, like a rate, is in no file event.
         self.pipeline.update(status="running")
         self.recorder = Recorder()
         core_of(self.pipeline).attach(self.recorder)
@@ -61,7 +61,7 @@ class Picture(RuleBasedStateMachine):
     def the_picture_is_true(self) -> None:
         core_of(self.pipeline).flush(everything=True)
         for event in self.recorder.events[self.taken :]:
-            # Without those that sum up but for the first: they would heal what was kept wrong.
+            # Without the later snapshots: they would hide errors.
             if event.numbered or self.state is None:
                 self.state = apply_event(self.state, event.name, json.loads(json.dumps(event.payload())))
         self.taken = len(self.recorder.events)
@@ -76,11 +76,11 @@ TestPicture = pytest.mark.slow(Picture.TestCase)
 TestPicture.settings = hypothesis_settings(max_examples=80, stateful_step_count=30, deadline=None)
 
 
-def test_nothing_is_known_before_the_first_status() -> None:
+def test_there_is_no_state_before_the_first_status() -> None:
     assert apply_event(None, events.FILE_STARTED, {"file": {}}) is None
 
 
-def test_an_event_that_the_state_shows_already_changes_nothing() -> None:
+def test_an_event_that_is_not_newer_changes_nothing() -> None:
     recorder = Recorder()
     pipeline = PipelineStatus("local_files", "pictured")
     core_of(pipeline).attach(recorder)
@@ -90,7 +90,7 @@ def test_an_event_that_the_state_shows_already_changes_nothing() -> None:
     pipeline.close()
 
 
-def test_files_beyond_those_shown_are_counted() -> None:
+def test_files_beyond_the_list_are_counted() -> None:
     recorder = Recorder()
     pipeline = PipelineStatus("local_files", "pictured")
     core_of(pipeline).attach(recorder)

@@ -1,4 +1,4 @@
-"""What the types promise is what the package makes: names, fields, and values as pipelines make them."""
+"""The wire types agree with the package: names, fields and values."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def test_records_have_the_fields_in_their_order() -> None:
     assert fields(wire.Totals) == list(FileTotals._fields)
 
 
-def test_what_a_pipeline_may_not_call_a_field_is_what_stands_in_a_state_or_beside_it() -> None:
+def test_reserved_names_are_those_of_state_and_envelope() -> None:
     assert {*fields(wire.StatusEvent), "pipelines"} == RESERVED_FIELDS
     assert set(fields(wire.StatusEvent)) - set(fields(wire.State)) == state_reducer.BESIDE_THE_STATE
 
 
-def test_pages_have_the_fields_that_are_rendered() -> None:
+def test_pages_have_the_rendered_fields() -> None:
     assert fields(wire.EventPage) == list(service_view.JournalPage._fields)
     assert fields(wire.FileRow)[len(FileRecord._fields) :] == ["status", "pipeline_id", "changed_at", "offset"]
 
@@ -76,7 +76,7 @@ OWN = st.dictionaries(st.text(st.characters(codec="ascii", categories=["L"]), mi
     error=st.none() | st.text(),
     own=OWN,
 )
-def test_whatever_a_pipeline_says_is_of_the_shape(
+def test_every_event_of_a_pipeline_is_valid(
     name: str,
     file_id: str | None,
     size: int | None,
@@ -114,18 +114,18 @@ EVENT: dict[str, Any] = {
 }
 
 
-def test_the_event_that_the_next_tests_break_is_whole() -> None:
+def test_the_sample_event_is_valid() -> None:
     check_event(events.FILE_FAILED, EVENT)
 
 
 @pytest.mark.parametrize("field", sorted(EVENT))
-def test_a_field_that_is_missing_is_noticed(field: str) -> None:
+def test_a_missing_field_is_an_error(field: str) -> None:
     with pytest.raises(ContractError, match=field):
         check_event(events.FILE_FAILED, {key: value for key, value in EVENT.items() if key != field})
 
 
 @pytest.mark.parametrize("field", fields(wire.File))
-def test_a_field_of_a_file_that_is_missing_is_noticed(field: str) -> None:
+def test_a_missing_field_of_a_file_is_an_error(field: str) -> None:
     file = {key: value for key, value in EVENT["file"].items() if key != field}
     with pytest.raises(ContractError, match=field):
         check_event(events.FILE_FAILED, {**EVENT, "file": file})
@@ -143,6 +143,6 @@ def test_a_field_of_a_file_that_is_missing_is_noticed(field: str) -> None:
         ({"totals": {**FileTotals().to_json(), "total_failed": -1}}, "total_failed"),
     ],
 )
-def test_what_is_of_another_shape_is_noticed(broken: dict[str, Any], place: str) -> None:
+def test_a_wrong_shape_is_an_error(broken: dict[str, Any], place: str) -> None:
     with pytest.raises(ContractError, match=place):
         check_event(events.FILE_FAILED, {**EVENT, **broken})

@@ -14,7 +14,7 @@ from tests.support.recorder import Recorder
 
 
 class Clock:
-    """Both clocks, standing still until :meth:`sleep`; a reading can lose the processor, as ``lost`` says."""
+    """Both clocks; they stand still until :meth:`sleep`. ``lost`` yields the seconds that pass after each reading."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, lost: Iterator[float] | None = None) -> None:
         self._seconds = 1000.0
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Deliverer:
-    """Runs flushes when they are due, as the hub does; a context manager around its thread."""
+    """Runs due flushes as the hub does, on a thread while it is entered."""
 
     def __init__(self, pipeline: PipelineStatus) -> None:
         self.recorder = Recorder()

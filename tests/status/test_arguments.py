@@ -1,4 +1,4 @@
-"""A status call never fails the user's work: what can't be shown is left out, and said once for its kind."""
+"""A status call never fails the user's work: bad arguments are left out, and logged once for each kind."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def pipeline() -> PipelineStatus:
         (["a", 1], "['a', 1]"),
     ],
 )
-def test_whatever_names_a_file_is_shown(pipeline: PipelineStatus, given: Any, shown: str) -> None:
+def test_any_object_can_name_a_file(pipeline: PipelineStatus, given: Any, shown: str) -> None:
     with pipeline.processing(given) as file:
         file.stage("reading", 0.5)
         assert [one["name"] for one in pipeline.get()["files_processing"]] == [shown]
     assert [one["name"] for one in pipeline.get()["files_completed"]] == [shown]
 
 
-def test_two_long_names_stay_two(pipeline: PipelineStatus) -> None:
+def test_two_long_names_stay_different(pipeline: PipelineStatus) -> None:
     for end in "ab":
         pipeline.complete_file("x" * 5000 + end)
     assert pipeline.get()["total_processed"] == 2
 
 
-def test_an_id_is_whatever_the_caller_has_and_none_if_it_is_empty(pipeline: PipelineStatus) -> None:
+def test_any_object_can_be_an_id_and_an_empty_one_is_none(pipeline: PipelineStatus) -> None:
     for file_id in (7, NUMBER, Path("a"), ""):
         pipeline.complete_file("a", file_id=file_id)
     assert [one["id"] for one in pipeline.get()["files_completed"]] == ["7", str(NUMBER), "a", None]
@@ -75,7 +75,7 @@ def test_a_fraction_is_clamped(pipeline: PipelineStatus) -> None:
     assert shown == [1.0, 0.0, 1.0, None, None, 0.25]
 
 
-def test_no_argument_makes_a_call_raise(pipeline: PipelineStatus) -> None:
+def test_no_argument_raises(pipeline: PipelineStatus) -> None:
     odd: tuple[Any, ...] = (
         object(),
         Unprintable(),
@@ -103,7 +103,7 @@ def test_no_argument_makes_a_call_raise(pipeline: PipelineStatus) -> None:
     assert pipeline.get()["files_in_flight"] == 0
 
 
-def test_the_exception_of_a_block_is_the_users_own(pipeline: PipelineStatus) -> None:
+def test_a_block_raises_only_the_users_exception(pipeline: PipelineStatus) -> None:
     def work() -> None:
         with pipeline.processing(object()) as file:  # type: ignore[arg-type]
             file.stage("x", 55)
@@ -114,7 +114,7 @@ def test_the_exception_of_a_block_is_the_users_own(pipeline: PipelineStatus) -> 
     assert pipeline.get()["files_failed"][0]["error"]["type"] == "KeyError"
 
 
-def test_each_kind_is_said_once(pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_kind_of_bad_argument_is_logged_once(pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, LOGGER):
         for n in range(50):
             pipeline.add_processing_file(f"f{n}")
@@ -133,7 +133,7 @@ def test_a_word_for_failure_is_not_taken_for_success(pipeline: PipelineStatus) -
     assert (pipeline.get()["total_failed"], pipeline.get()["total_processed"]) == (2, 1)
 
 
-def test_own_fields_past_the_bound_are_left_out_and_none_removes_one(pipeline: PipelineStatus) -> None:
+def test_own_fields_over_the_limit_are_left_out_and_none_removes_one(pipeline: PipelineStatus) -> None:
     pipeline.update(own={f"f{n}": n for n in range(300)})
     own = [key for key in pipeline.get() if key.startswith("f") and key[1:].isdigit()]
     assert len(own) == 256

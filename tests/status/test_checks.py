@@ -1,5 +1,3 @@
-"""What callers may hand in, and what they are told otherwise."""
-
 from __future__ import annotations
 
 import json
@@ -86,7 +84,7 @@ def test_paths_whole_numbers_and_uuids_are_names() -> None:
     assert {type(checks.check_name("filename", one)) for one in given} == {str}
 
 
-def test_names_that_are_not_utf8_are_made_readable() -> None:
+def test_names_that_are_not_utf8_become_readable() -> None:
     assert checks.check_name("filename", b"caf\xe9.txt".decode(errors="surrogateescape")) == "caf\\xe9.txt"
     assert checks.check_name("filename", "half \ud83d pair") == "half \\xed\\xa0\\xbd pair"
     assert checks.check_name("filename", "Größe 文書 😀") == "Größe 文書 😀"
@@ -129,7 +127,7 @@ def test_counts_are_whole_and_not_negative() -> None:
             checks.check_count("n", wrong)
 
 
-def test_times_come_as_datetime_text_or_seconds() -> None:
+def test_times_are_datetimes_text_or_seconds() -> None:
     noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
     assert checks.check_time("t", noon) == noon.timestamp()
     assert checks.check_time("t", "2024-05-01T14:00:00+02:00") == noon.timestamp()
@@ -153,13 +151,13 @@ def test_times_come_as_datetime_text_or_seconds() -> None:
         math.nan,
     ],
 )
-def test_a_time_that_could_not_be_shown_is_refused(bad: object) -> None:
+def test_a_time_out_of_range_is_an_error(bad: object) -> None:
     with pytest.raises(ValueError, match="t "):
         checks.check_time("t", bad)
 
 
 @given(st.datetimes(timezones=st.timezones()) | st.floats() | st.integers())
-def test_a_time_that_is_taken_can_be_shown(value: object) -> None:
+def test_an_accepted_time_can_be_formatted(value: object) -> None:
     try:
         kept = checks.check_time("t", value)
     except ValueError:
@@ -167,7 +165,7 @@ def test_a_time_that_is_taken_can_be_shown(value: object) -> None:
     assert iso(kept)
 
 
-def test_messages_are_bounded_and_say_something() -> None:
+def test_messages_are_bounded_and_not_empty() -> None:
     assert checks.check_message("reason", "  too large  ") == "too large"
     long = checks.check_message("reason", "x" * 5000)
     assert len(long) == 1000

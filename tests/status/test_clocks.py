@@ -1,5 +1,3 @@
-"""A moment is one instant on both clocks, wherever the thread that reads them is suspended."""
-
 from __future__ import annotations
 
 import itertools
@@ -14,7 +12,7 @@ from rag_pipeline.status.clocks import MAX_READINGS, SAME_INSTANT_SECONDS, read
 
 @pytest.fixture
 def lose(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[float]], None]:
-    """Return a function that says how many seconds pass after each reading."""
+    """Return a function that sets how many seconds pass after each reading."""
 
     def set_up(lost: Iterator[float]) -> None:
         seconds = 0.0
@@ -30,7 +28,7 @@ def lose(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterator[float]], None]:
     return set_up
 
 
-def test_it_is_the_present() -> None:
+def test_read_returns_the_present_moment() -> None:
     before = time.time(), time.monotonic()
     wall, mono = read()
     assert before[0] <= wall <= time.time()
@@ -38,7 +36,7 @@ def test_it_is_the_present() -> None:
 
 
 @pytest.mark.parametrize("suspended_at", range(6))
-def test_a_thread_that_is_suspended_between_the_readings_reads_again(
+def test_a_thread_suspended_between_two_readings_reads_again(
     lose: Callable[[Iterator[float]], None], suspended_at: int
 ) -> None:
     lose(0.05 if reading == suspended_at else 0.0 for reading in itertools.count())
@@ -46,7 +44,7 @@ def test_a_thread_that_is_suspended_between_the_readings_reads_again(
     assert abs(wall - mono) < SAME_INSTANT_SECONDS
 
 
-def test_it_ends_however_slow_the_machine(lose: Callable[[Iterator[float]], None]) -> None:
+def test_read_ends_on_any_slow_machine(lose: Callable[[Iterator[float]], None]) -> None:
     lose(iter([0.05] * 3 * MAX_READINGS))
     wall, mono = read()
     assert mono - wall == pytest.approx(0.05)

@@ -1,4 +1,4 @@
-"""What a core publishes to its sinks, and when."""
+"""Events, statuses and flushes that a core publishes to its sinks."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.support.state_client import StateClient, without_volatile
 from tests.support.waiting import wait_until
 
 
-def test_each_pipeline_has_an_epoch_of_its_own() -> None:
+def test_each_pipeline_has_its_own_epoch() -> None:
     assert PipelineStatus("x", "one").get()["epoch"] != PipelineStatus("x", "one").get()["epoch"]
 
 
-def test_a_sink_sees_the_state_first_and_nothing_after_it_left(pipeline: PipelineStatus) -> None:
+def test_a_sink_gets_the_state_first_and_nothing_after_detach(pipeline: PipelineStatus) -> None:
     pipeline.update(status="running")
     recorder = Recorder()
     core_of(pipeline).attach(recorder)
@@ -69,7 +69,7 @@ def test_a_fresh_status_follows_file_events_at_most_10_a_second(pipeline: Pipeli
             time.sleep(0.001)
         wait_until(lambda: recorder.events[-1].name == events.STATUS)
         took = time.monotonic() - began
-    statuses = [e for e in recorder.events if e.name == events.STATUS][1:]  # the first greeted the sink
+    statuses = [e for e in recorder.events if e.name == events.STATUS][1:]  # the first came with attach()
     assert 1 <= len(statuses) <= took * 10 + 1
     assert all(later.at - earlier.at >= 0.099 for earlier, later in itertools.pairwise(statuses))
     assert without_volatile(statuses[-1].body.to_json(0)) == without_volatile(pipeline.get())
@@ -84,17 +84,17 @@ def test_a_status_goes_with_a_file_event_or_is_due_within_100_ms_of_it(
         now = time.monotonic()
         pipeline.add_processing_file("a")
         assert recorder.events[-1].name == events.FILE_STARTED, "the last status was just now"
-        requests = [item for item in recorder.items if isinstance(item, DueFlush)]
-        assert requests[-1].due <= now + 0.1 + 0.005
-        wait_until(lambda due=requests[-1].due: time.monotonic() >= due)  # type: ignore[misc]
+        flushes = [item for item in recorder.items if isinstance(item, DueFlush)]
+        assert flushes[-1].due <= now + 0.1 + 0.005
+        wait_until(lambda due=flushes[-1].due: time.monotonic() >= due)  # type: ignore[misc]
         core_of(pipeline).flush()
         assert recorder.events[-1].name == events.STATUS
 
 
-def test_statuses_keep_their_distance_by_their_timestamps_however_busy_the_machine(
+def test_timestamps_of_statuses_keep_their_distance_on_a_busy_machine(
     pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A thread that is suspended between two readings of the clock is so for a turn of other threads: some 10 ms.
+    # A thread suspended between two readings of the clock waits for a turn of other threads, some 10 ms.
     dice = random.Random(1)
     clock = Clock(monkeypatch, (0.03 if dice.random() < 0.05 else 0.0 for _ in itertools.count()))
     recorder = Recorder()
@@ -104,7 +104,7 @@ def test_statuses_keep_their_distance_by_their_timestamps_however_busy_the_machi
         pipeline.complete_file("a")
         core_of(pipeline).flush()
         clock.sleep(0.001)
-    statuses = [e for e in recorder.events if e.name == events.STATUS][1:]  # the first greeted the sink
+    statuses = [e for e in recorder.events if e.name == events.STATUS][1:]  # the first came with attach()
     assert len(statuses) > 30
     assert min(later.at - earlier.at for earlier, later in itertools.pairwise(statuses)) > 0.099
 
@@ -118,7 +118,7 @@ def test_a_status_follows_progress_that_was_held_back(
     for fraction in (0.1, 0.2):  # the second is held back
         pipeline.file_progress("a", "chunking", fraction)
     pipeline.update(status="running")
-    for _ in range(1 if everything else 30):  # 300 ms; the flush of everything is the last one, when the servers stop
+    for _ in range(1 if everything else 30):  # 300 ms; a stopping server flushes everything once
         clock.sleep(0.01)
         core_of(pipeline).flush(everything=everything)
     assert recorder.changes[-1].name == events.FILE_PROGRESS
@@ -130,8 +130,8 @@ def test_a_status_follows_progress_that_was_held_back(
     )
 
 
-def test_each_sink_is_asked_for_one_flush_at_a_time(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of two servers flushes when it was asked to, while files come in."""
+def test_each_sink_gets_one_due_flush_at_a_time(pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two servers flush when due while files come in."""
     clock = Clock(monkeypatch)
     servers = [(Recorder(), itertools.count(1)), (Recorder(), itertools.count(1))]
     for sink, _ in servers:
@@ -172,12 +172,12 @@ def test_progress_is_limited_for_each_file_and_the_last_value_arrives(pipeline: 
         client.follow(event.name, event.payload())
 
 
-def test_a_flush_request_that_was_lost_is_asked_for_again(
+def test_a_lost_due_flush_is_published_again(
     pipeline: PipelineStatus, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline.update(status="running")
     pipeline.add_processing_file("a")
-    recorder.items.clear()  # the hand-over overflowed
+    recorder.items.clear()  # the mailbox overflowed
     pipeline.add_processing_file("b")
     assert [type(item) for item in recorder.items] == [PipelineEvent]
     later = time.monotonic() + 2
@@ -188,7 +188,7 @@ def test_a_flush_request_that_was_lost_is_asked_for_again(
     assert DueFlush in [type(item) for item in recorder.items]
 
 
-def test_mutations_from_many_threads_rebuild_to_the_state_in_order_each_once(pipeline: PipelineStatus) -> None:
+def test_the_events_of_many_threads_rebuild_the_state(pipeline: PipelineStatus) -> None:
     pipeline.update(status="running")
     names = [f"f{n}" for n in range(6)]
     logging.getLogger("rag_pipeline.status").disabled = True
@@ -235,7 +235,7 @@ def test_mutations_from_many_threads_rebuild_to_the_state_in_order_each_once(pip
     )
 
 
-def test_a_flush_that_finds_a_later_status_owed_asks_for_the_next_one() -> None:
+def test_a_flush_publishes_the_next_due_flush_if_a_status_is_still_owed() -> None:
     core, recorder = StatusCore("local_files", "owing"), Recorder()
     core.attach(recorder)
     core._throttle = StatusThrottle(sent=time.monotonic(), status_due=time.monotonic() + 60, flush_due=0.0)

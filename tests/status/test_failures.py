@@ -1,5 +1,3 @@
-"""What a failed file shows of whatever the caller has."""
-
 from __future__ import annotations
 
 import pytest
@@ -33,7 +31,7 @@ def test_an_exception_without_a_message_shows_its_type() -> None:
     assert failure(KeyboardInterrupt()).message == "KeyboardInterrupt"
 
 
-def test_a_broken_exception_is_shown_all_the_same() -> None:
+def test_a_broken_exception_is_still_shown() -> None:
     assert failure(BrokenError()) == ("BrokenError", "BrokenError", None, False)
 
 
@@ -44,7 +42,7 @@ def test_messages_and_types_are_bounded() -> None:
     assert failure("caf\udce9").message == "caf\\xe9"
 
 
-def test_a_text_or_nothing_is_an_error_too() -> None:
+def test_a_text_or_none_is_a_failure() -> None:
     assert failure("broken") == ("Error", "broken", None, False)
     assert failure(None) == failure("  ") == ("Error", "no reason was given", None, False)
 
@@ -62,6 +60,6 @@ def test_anything_else_is_a_type_error(wrong: object) -> None:
         failure(wrong)  # type: ignore[arg-type]
 
 
-def test_a_mapping_with_an_unknown_key_is_refused_rather_than_lost() -> None:
+def test_a_mapping_with_an_unknown_key_is_an_error() -> None:
     with pytest.raises(ValueError, match="error has no 'reason'; it has type, message, stage, retryable"):
         failure({"reason": "the disk is full"})

@@ -80,7 +80,7 @@ def test_names_that_are_not_utf8_reach_clients_readable(pipeline: PipelineStatus
     assert pipeline.get()["files_in_flight"] == 0
 
 
-def test_success_is_a_bool_so_that_no_word_is_taken_for_it() -> None:
+def test_success_must_be_a_bool() -> None:
     status = PipelineStatus("local_files")
     with pytest.raises(TypeError, match="success"):
         status.complete_file("a.pdf", "failed")  # type: ignore[arg-type]

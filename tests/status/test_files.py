@@ -1,5 +1,3 @@
-"""Which file is meant, in which order they are shown, and which attempt it is."""
-
 from __future__ import annotations
 
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, FileInFlight, FilesInFlight, key_of
@@ -13,7 +11,7 @@ def started(*files: tuple[str, str | None]) -> FilesInFlight:
     return flight
 
 
-def test_two_files_of_one_name_are_told_apart_by_id() -> None:
+def test_ids_distinguish_files_of_one_name() -> None:
     flight = started(("a", "1"), ("a", "2"))
     assert flight.find("a", "2") == ("id", "2")
     assert flight.find("a", "3") is None
@@ -22,7 +20,7 @@ def test_two_files_of_one_name_are_told_apart_by_id() -> None:
     assert len(flight) == 1
 
 
-def test_a_name_alone_means_the_one_without_id_else_the_first() -> None:
+def test_a_name_without_id_means_the_file_without_id_else_the_first() -> None:
     assert started(("a", "1"), ("a", None)).find("a", None) == ("name", "a")
     assert started(("a", "1"), ("a", "2")).find("a", None) == ("id", "1")
     assert started(("b", "1")).find("a", None) is None
@@ -65,7 +63,7 @@ def test_attempts_count_failures_and_restarts() -> None:
     assert flight.next_attempt(key) == 1
 
 
-def test_failures_remembered_are_bounded() -> None:
+def test_the_number_of_remembered_failures_is_bounded() -> None:
     flight = FilesInFlight()
     for n in range(MAX_ATTEMPTS_REMEMBERED + 1):
         flight.remember_failure(("id", str(n)), 1)
@@ -73,7 +71,7 @@ def test_failures_remembered_are_bounded() -> None:
     assert flight.next_attempt(("id", "1")) == 2
 
 
-def test_nothing_is_left_of_a_file_that_is_out_of_flight() -> None:
+def test_an_ended_file_leaves_no_trace() -> None:
     flight = started(("a", "1"), ("a", "2"))
     flight.discard(("id", "1"), "a")
     flight.discard(("id", "2"), "a")
@@ -81,7 +79,7 @@ def test_nothing_is_left_of_a_file_that_is_out_of_flight() -> None:
     assert not flight._files
 
 
-def test_the_ids_of_files_that_failed_are_known_until_they_are_done() -> None:
+def test_failed_ids_are_kept_until_the_file_is_done() -> None:
     files = FilesInFlight()
     files.remember_failure(key_of("a.txt", "a"), 1)
     files.remember_failure(key_of("b.txt", None), 1)

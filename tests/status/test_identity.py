@@ -20,20 +20,20 @@ def no_configured_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.collect()
 
 
-def test_without_a_configured_id_it_is_type_and_host() -> None:
+def test_the_default_id_is_type_and_host() -> None:
     assert list(itertools.islice(candidate_ids("x"), 3)) == ["x-box-1", "x-box-1-2", "x-box-1-3"]
     assert next(iter(candidate_ids(None))) == "pipeline-box-1"
     assert next(iter(candidate_ids("a/b"))) == "a-b-box-1"
 
 
-def test_a_configured_id_comes_first_and_a_bad_one_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_id_comes_first_and_a_bad_one_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAG_PIPELINE_ID", " team-a ")
     assert list(itertools.islice(candidate_ids("x"), 2)) == ["team-a", "x-box-1"]
     monkeypatch.setenv("RAG_PIPELINE_ID", "a\nb")
     assert next(iter(candidate_ids("x"))) == "x-box-1"
 
 
-def test_ids_of_pipelines_are_unique_and_free_again_once_let_go() -> None:
+def test_ids_are_unique_and_free_again_once_the_pipeline_is_dropped() -> None:
     first, second = PipelineStatus("reg"), PipelineStatus("reg")
     assert (first.pipeline_id, second.pipeline_id) == ("reg-box-1", "reg-box-1-2")
     del first
@@ -41,7 +41,7 @@ def test_ids_of_pipelines_are_unique_and_free_again_once_let_go() -> None:
     assert PipelineStatus("reg").pipeline_id == "reg-box-1"
 
 
-def test_an_id_settles_with_the_first_report() -> None:
+def test_the_id_is_assigned_by_the_first_report() -> None:
     first, second = PipelineStatus("settle"), PipelineStatus("settle")
     first.close()
     second.update(pipeline_type="other")
@@ -50,14 +50,14 @@ def test_an_id_settles_with_the_first_report() -> None:
     assert second.pipeline_id == "other-box-1"
 
 
-def test_an_id_asked_for_passes_to_the_newer_one_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_given_id_passes_to_the_newer_pipeline_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     first = PipelineStatus("x", "mine")
     second = PipelineStatus("x", "mine")
     assert core_of(first).closed
     assert not core_of(second).closed
     assert [r.message for r in caplog.records] == [
-        "pipeline id 'mine' passed to a new PipelineStatus; the older one is shown no more"
+        "pipeline id 'mine' passed to a new PipelineStatus; the older one is no longer shown"
     ]
-    first.update(status="running")  # harmless, shown to no one
+    first.update(status="running")  # allowed, but not published
     assert first.get()["status"] == "running"
     assert [p for p in registry.all() if p.pipeline_id == "mine"] == [core_of(second)]

@@ -1,5 +1,3 @@
-"""The records and the JSON they show."""
-
 from __future__ import annotations
 
 import json
@@ -57,7 +55,7 @@ def state(next_check: float | None = None) -> StateBody:
     )
 
 
-def test_a_file_shows_every_field_and_null_for_what_is_not_known() -> None:
+def test_a_file_has_every_field_and_null_for_unknown_values() -> None:
     shown = FileRecord("a.pdf", None).to_json()
     assert list(shown) == FILE_KEYS
     assert {key for key, value in shown.items() if value is None} == {*FILE_KEYS} - {"name", "attempt"}
@@ -69,7 +67,7 @@ def test_an_error_shows_type_message_stage_and_retryable() -> None:
     assert shown["duration_seconds"] == 0.5
 
 
-def test_each_step_keeps_what_was_known() -> None:
+def test_each_step_keeps_the_earlier_fields() -> None:
     file = FileRecord("a", "1", 5, "text/plain", "http://x").started(2, 10.0)
     assert file == FileRecord("a", "1", 5, "text/plain", "http://x", attempt=2, started_at=10.0)
     assert file.in_stage("s", 0.5, 11.0) == file._replace(stage="s", progress=0.5, last_progress_at=11.0)
@@ -79,14 +77,14 @@ def test_each_step_keeps_what_was_known() -> None:
     )
 
 
-def test_the_state_shows_the_fields_that_were_promised_and_own_ones() -> None:
+def test_the_state_has_the_fields_of_the_contract_and_own_ones() -> None:
     shown = state().to_json(0.0)
     assert set(shown) == STATE_KEYS | {"folder"}
     assert [list(f) for f in shown["files_processing"]] == [FILE_KEYS]
     json.dumps(shown, allow_nan=False)
 
 
-def test_no_own_field_can_hide_one_of_the_state_or_the_envelope() -> None:
+def test_reserved_names_cover_state_and_envelope() -> None:
     assert STATE_KEYS | {"timestamp", "pipelines", "offset", "recovered", "gap"} == RESERVED_FIELDS
 
 
@@ -96,6 +94,6 @@ def test_seconds_until_the_next_check_count_down_to_0() -> None:
     assert state().to_json(0.0)["seconds_until_next_check"] is None
 
 
-def test_a_file_event_shows_totals_only_where_it_changed_them() -> None:
+def test_a_file_event_has_totals_only_if_it_changed_them() -> None:
     assert set(FileBody(FileRecord("a", None)).to_json(0.0)) == {"file"}
     assert set(FileBody(FileRecord("a", None), FileTotals()).to_json(0.0)) == {"file", "totals"}

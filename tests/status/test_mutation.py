@@ -1,5 +1,3 @@
-"""A change may be applied and handed over again."""
-
 from __future__ import annotations
 
 from rag_pipeline.status.clocks import Moment
@@ -8,7 +6,7 @@ from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 
 
-def test_a_change_that_is_finished_twice_goes_out_once() -> None:
+def test_a_mutation_finished_twice_goes_out_once() -> None:
     core, sink = core_of(PipelineStatus("local_files", "change-test")), Recorder()
     event = core.status_event()
     applied: list[int] = []

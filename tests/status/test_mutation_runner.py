@@ -1,4 +1,4 @@
-"""Exceptions raised into a reporting thread, any number of times: state, numbers and events stay right."""
+"""Exceptions raised into reporting threads leave state, ``seq`` and events right."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Interrupt(Exception):  # noqa: N818 - such as Celery's soft time limit
 
 
 class Reporting:
-    """A thread that reports files until told to stop, whatever is raised into it."""
+    """A thread that reports files until it is stopped, whatever is raised into it."""
 
     def __init__(self, pipeline: PipelineStatus, name: str) -> None:
         self.pipeline = pipeline
@@ -46,7 +46,7 @@ class Reporting:
         self._thread: threading.Thread | None = None
 
     def interrupt(self) -> None:
-        """Raise into the thread; one that was hit where it could not catch it is started anew."""
+        """Raise an exception into the thread; start it again if it could not catch the last one."""
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run)
             self._thread.start()
@@ -84,7 +84,7 @@ def raise_into(ident: int) -> None:
 
 
 def check(pipeline: PipelineStatus, recorder: Recorder) -> None:
-    """Rebuild the state from the events alone, which must be in order, each once."""
+    """Check that the events, in order and each once, rebuild the state."""
     core = core_of(pipeline)
     core.flush(everything=True)
     client, seen, files = StateClient(), set[tuple[str, int]](), set[Key]()
@@ -99,7 +99,7 @@ def check(pipeline: PipelineStatus, recorder: Recorder) -> None:
     assert client.state is not None
     assert without_volatile(client.state) == without_volatile(pipeline.get())
     state = pipeline.get()
-    # Each file counts once: in flight, where its block was broken off before its end, or under its newest outcome.
+    # Each file counts once: in flight if its block was interrupted, else under its newest outcome.
     assert state["files_in_flight"] == len(core._state.files)
     counted = state["files_in_flight"] + sum(state[f"total_{end}"] for end in ENDS)
     assert counted == len(files)
@@ -107,7 +107,7 @@ def check(pipeline: PipelineStatus, recorder: Recorder) -> None:
 
 @pytest.fixture
 def eager_switches() -> Iterator[None]:
-    """Have threads take turns often, so that exceptions arrive fast."""
+    """Switch threads often, so that exceptions arrive quickly."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield
@@ -140,7 +140,7 @@ def test_thousands_of_exceptions_raised_into_reporting_threads_do_no_harm(thread
 
 
 def is_inside_a_call(frame: types.FrameType | None) -> bool:
-    """Whether the main program, not another handler, was interrupted inside a call of the status."""
+    """Return whether the main program, not a handler, was interrupted inside a status call."""
     inside = False
     while frame is not None:
         if frame.f_code.co_name == "handler":
@@ -189,11 +189,11 @@ def test_signal_handlers_that_report_and_raise_do_no_harm() -> None:
 
 
 class Broken(Exception):  # noqa: N818
-    """Raised where a test says so."""
+    """Raised where a test chooses."""
 
 
 @pytest.mark.parametrize("where", ["apply", "outgoing", "delivery", "after"])
-def test_a_decided_change_happens_wherever_it_is_interrupted(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decided_mutation_happens_wherever_it_is_interrupted(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline, recorder = PipelineStatus("local_files", f"cut-{where}"), Recorder()
     core = core_of(pipeline)
     core.attach(recorder)
@@ -221,7 +221,7 @@ def test_a_decided_change_happens_wherever_it_is_interrupted(where: str, monkeyp
     elif where == "delivery":
         monkeypatch.setattr(recorder, "publish_all", interrupting(recorder.publish_all, first=False))
     else:
-        monkeypatch.setattr(core, "_repeat", lambda: None)  # as if that was interrupted, too
+        monkeypatch.setattr(core, "_repeat", lambda: None)  # as if it was interrupted too
         monkeypatch.setattr(recorder, "publish_all", interrupting(recorder.publish_all, first=False))
         left = 1
     with pytest.raises(Broken):
@@ -254,7 +254,7 @@ def test_an_exception_before_the_decision_changes_nothing(monkeypatch: pytest.Mo
     pipeline.close()
 
 
-def test_any_thread_finishes_what_another_left() -> None:
+def test_any_thread_finishes_an_interrupted_mutation() -> None:
     core = StatusCore("local_files", "left")
     recorder = Recorder()
     core.attach(recorder)
@@ -300,9 +300,11 @@ def test_a_signal_handler_may_report_in_the_middle_of_any_call(pipeline: Pipelin
     assert not core_of(pipeline)._deferred
 
 
-def test_a_signal_at_the_very_end_of_a_call_is_served_at_once(pipeline: PipelineStatus, recorder: Recorder) -> None:
-    class InTheNickOfTime(list[Any]):
-        """Reports when the list of deferred calls was just found to be empty."""
+def test_a_report_of_a_signal_handler_at_the_end_of_a_call_runs_at_once(
+    pipeline: PipelineStatus, recorder: Recorder
+) -> None:
+    class LateReport(list[Any]):
+        """Reports right after the list of deferred calls was found empty."""
 
         done = False
 
@@ -313,6 +315,6 @@ def test_a_signal_at_the_very_end_of_a_call_is_served_at_once(pipeline: Pipeline
                 pipeline.update(status="late")
             return not empty
 
-    core_of(pipeline)._deferred = InTheNickOfTime()
+    core_of(pipeline)._deferred = LateReport()
     pipeline.update(status="early")
     assert [e.payload()["status"] for e in recorder.events] == ["early", "late"]

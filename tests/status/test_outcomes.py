@@ -13,7 +13,7 @@ OUTCOMES = st.integers(NONE, DELETED)
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), OUTCOMES), max_size=400), st.integers(1, 20))
-def test_it_knows_the_newest_outcome_of_every_file(steps: list[tuple[int, int]], young: int) -> None:
+def test_the_table_has_the_newest_outcome_of_every_file(steps: list[tuple[int, int]], young: int) -> None:
     table, model = OutcomeTable(young), dict[Key, int]()
     for number, outcome in steps:
         key = key_of(f"file {number}", None)
@@ -26,7 +26,7 @@ def test_it_knows_the_newest_outcome_of_every_file(steps: list[tuple[int, int]],
 
 @pytest.mark.slow
 @given(st.dictionaries(st.integers(-(1 << 63), (1 << 63) - 1).map(lambda n: n << 3 >> 3), OUTCOMES, max_size=300))
-def test_packed_it_tells_hashes_apart_that_share_a_slot(model: dict[int, int]) -> None:
+def test_the_packed_table_distinguishes_hashes_that_share_a_slot(model: dict[int, int]) -> None:
     table = PackedTable()
     by_word = {hashed >> 3: (hashed, outcome) for hashed, outcome in model.items() if hashed >> 3 not in (0, 1)}
     for hashed, outcome in by_word.values():
@@ -35,7 +35,7 @@ def test_packed_it_tells_hashes_apart_that_share_a_slot(model: dict[int, int]) -
         assert table.get(hashed) == outcome
 
 
-def test_it_grows_with_the_files_and_keeps_them() -> None:
+def test_the_packed_table_grows_and_keeps_its_entries() -> None:
     table = OutcomeTable(young=100)
     for number in range(20_000):
         table.set(key_of(f"f{number}", None), 1 + number % 4)

@@ -1,4 +1,4 @@
-"""PipelineStatus: what each call changes and emits, from wherever it is called."""
+"""PipelineStatus, called from threads, greenlets and forked children."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from rag_pipeline.status.pipeline import DefaultPipelineStatus, PipelineStatus, 
 from tests.support.recorder import Recorder, untyped
 from tests.support.state_client import JsonDict, StateClient, without_volatile
 
-# -- what each call does -----------------------------------------------------------------------------------------------
+# -- calls -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_pipeline_knows_nothing_and_says_so_with_null(pipeline: PipelineStatus) -> None:
+def test_a_new_pipeline_has_null_for_unknown_values(pipeline: PipelineStatus) -> None:
     state = pipeline.get()
     assert state["status"] == "initializing"
     assert (state["seq"], state["pipeline_id"], state["pipeline_type"]) == (0, "under-test", "local_files")
@@ -111,7 +111,7 @@ def test_a_bad_argument_raises_and_leaves_state_and_events_alone(
 
 
 @pytest.mark.parametrize("args", [("", None), (3, None), ("x", ""), ("x", "a\nb"), ("x", "y" * 201), ("x", 3)])
-def test_a_bad_type_or_id_makes_no_pipeline(args: tuple[Any, Any]) -> None:
+def test_a_bad_type_or_id_is_an_error(args: tuple[Any, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
         PipelineStatus(*args)
 
@@ -139,7 +139,7 @@ def test_the_default_takes_its_id_and_type_with_the_first_report(monkeypatch: py
     default.close()
 
 
-# -- from wherever it is called ----------------------------------------------------------------------------------------
+# -- threads, greenlets, forks -----------------------------------------------------------------------------------------
 
 
 SCRIPT_HEAD = """
@@ -231,7 +231,7 @@ print("parent goes on")
 
 
 @pytest.mark.slow
-def test_a_forked_child_goes_on_alone_and_its_parent_undisturbed() -> None:
+def test_a_forked_child_reports_without_disturbing_its_parent() -> None:
     assert run_script(SCRIPT_HEAD + FORK) == "parent goes on"
 
 
@@ -245,7 +245,7 @@ OUTCOMES = ("processed", "failed", "skipped", "deleted")
 
 
 class PipelineMachine(RuleBasedStateMachine):
-    """Any order of calls, against a list of files in flight and four counts."""
+    """Makes calls in any order, and compares with a list of files in flight and their outcomes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -263,7 +263,7 @@ class PipelineMachine(RuleBasedStateMachine):
         core_of(self.pipeline).attach(self.recorder)
 
     def end(self, name: str, file_id: str | None, outcome: str) -> None:
-        """Take the file that is meant out of flight, exactly this one, else one of its name; note its outcome."""
+        """Take the matching file out of flight, exactly this one or one of its name; note its outcome."""
         if (name, file_id) in self.flight or (file_id and any(i == file_id for _, i in self.flight)):
             meant = [f for f in self.flight if (f[1] == file_id if file_id else f == (name, None))]
         elif file_id is None:
@@ -368,7 +368,7 @@ TestPipelineMachine.settings = hypothesis_settings(max_examples=60, stateful_ste
 
 
 @pytest.mark.parametrize("kind", ["a\nb", " padded", "bell\a"])
-def test_a_type_has_to_be_printable_since_the_id_is_made_of_it(kind: str) -> None:
+def test_a_type_must_be_printable(kind: str) -> None:
     with pytest.raises(ValueError, match="pipeline_type"):
         PipelineStatus(kind)
     with pytest.raises(ValueError, match="pipeline_type"):

@@ -1,5 +1,3 @@
-"""The block around one file, plain and async."""
-
 from __future__ import annotations
 
 import asyncio
@@ -42,7 +40,7 @@ def test_a_block_that_ends_is_completed(watched: Watched) -> None:
     assert (shown["result"], shown["stage"], shown["error"]) == ({"chunks": 3}, "chunking", None)
 
 
-def test_a_block_that_raises_failed_and_the_exception_goes_on(watched: Watched) -> None:
+def test_a_block_that_raises_fails_the_file_and_propagates(watched: Watched) -> None:
     pipeline, recorder = watched
 
     def work() -> None:
@@ -62,7 +60,7 @@ def test_a_block_that_raises_failed_and_the_exception_goes_on(watched: Watched) 
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_a_block_that_is_broken_off_failed_too(watched: Watched, kind: type[BaseException]) -> None:
+def test_an_interrupted_block_fails_the_file(watched: Watched, kind: type[BaseException]) -> None:
     pipeline, recorder = watched
     with pytest.raises(kind), pipeline.processing("a"):
         raise kind
@@ -80,7 +78,7 @@ def test_a_block_that_is_broken_off_failed_too(watched: Watched, kind: type[Base
         lambda p, name: p.delete_file(name),
     ],
 )
-def test_a_block_that_was_ended_otherwise_emits_nothing_more(
+def test_a_block_whose_file_was_ended_emits_nothing_more(
     watched: Watched, end: Callable[[PipelineStatus, str], None], name: str
 ) -> None:
     pipeline, recorder = watched
@@ -98,7 +96,7 @@ def test_a_block_that_was_ended_otherwise_emits_nothing_more(
     assert len(recorder.changes) == 4
 
 
-def test_a_file_started_anew_by_another_is_left_to_it(watched: Watched) -> None:
+def test_a_block_does_not_end_a_file_that_was_restarted(watched: Watched) -> None:
     pipeline, recorder = watched
     with pipeline.processing("a"):
         pipeline.add_processing_file("a")
@@ -114,14 +112,14 @@ def test_skip_ends_the_file_with_the_reason(watched: Watched) -> None:
     assert recorder.last["file"]["error"]["message"] == "unchanged"
 
 
-def test_strict_a_result_that_is_no_json_fails_the_file(watched: Watched) -> None:
+def test_in_strict_mode_a_result_that_is_not_json_fails_the_file(watched: Watched) -> None:
     pipeline, recorder = watched
     with pytest.raises(ValueError, match="result holds nan"), pipeline.processing("a") as file:
         file.set_result(math.nan)
     assert recorder.names == [events.FILE_STARTED, events.FILE_FAILED]
 
 
-def test_a_bad_argument_starts_nothing(watched: Watched) -> None:
+def test_a_bad_argument_starts_no_file(watched: Watched) -> None:
     pipeline, recorder = watched
     with pytest.raises(ValueError), pipeline.processing("a", size=-1):
         pass
@@ -129,7 +127,7 @@ def test_a_bad_argument_starts_nothing(watched: Watched) -> None:
     assert pipeline.get()["seq"] == 0
 
 
-def test_files_of_one_name_in_nested_blocks_are_told_apart_by_id(watched: Watched) -> None:
+def test_ids_distinguish_files_of_one_name_in_nested_blocks(watched: Watched) -> None:
     pipeline, recorder = watched
     with pipeline.processing("a", "1"), pipeline.processing("a", "2") as inner:
         inner.stage("s")
@@ -155,7 +153,7 @@ def test_async_with_does_the_same(watched: Watched) -> None:
     assert [e.seq for e in recorder.changes] == list(range(1, 10))
 
 
-def test_a_cancelled_task_failed_with_its_cancellation(watched: Watched) -> None:
+def test_a_cancelled_task_fails_the_file(watched: Watched) -> None:
     pipeline, recorder = watched
 
     async def work() -> None:

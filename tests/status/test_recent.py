@@ -1,5 +1,3 @@
-"""The lists of files that ended last."""
-
 from __future__ import annotations
 
 from rag_pipeline.status.files import key_of
@@ -12,7 +10,7 @@ def files(*names: str) -> tuple[FileRecord, ...]:
     return tuple(FileRecord(name, None) for name in names)
 
 
-def test_a_list_is_bounded_and_has_the_oldest_first() -> None:
+def test_a_list_is_bounded_and_begins_with_the_oldest() -> None:
     listed = files()
     for n in range(30):
         listed = with_file(listed, FileRecord(f"f{n}", None), MOST[PROCESSED])
@@ -20,12 +18,12 @@ def test_a_list_is_bounded_and_has_the_oldest_first() -> None:
     assert with_file(listed, FileRecord("gone", None), MOST[DELETED]) == ()
 
 
-def test_a_file_is_taken_out_by_its_identity() -> None:
+def test_a_file_is_removed_by_its_identity() -> None:
     listed = (*files("a", "b"), FileRecord("a", "1"))
     assert without(listed, key_of("a", None)) == listed[1:]
     assert without(listed, key_of("other name", "1")) == listed[:2]
 
 
-def test_of_many_records_of_one_file_the_newest_counts() -> None:
+def test_the_newest_record_of_a_file_is_kept() -> None:
     records = [FileRecord(name, None, size) for size, name in enumerate("abcab")]
     assert [(file.name, file.size) for file in last_of_each(records, 2)] == [("a", 3), ("b", 4)]

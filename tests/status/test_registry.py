@@ -6,7 +6,7 @@ from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from rag_pipeline.status.registry import Registry, registry
 
 
-def test_watchers_hear_of_new_pipelines_until_they_leave() -> None:
+def test_watchers_are_told_of_new_pipelines_until_they_unwatch() -> None:
     heard: list[StatusCore] = []
     old = PipelineStatus("x", "watch-0")
     assert core_of(old) in registry.watch(heard.append)

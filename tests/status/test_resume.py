@@ -1,4 +1,4 @@
-"""Going on after a restart: numbers, totals and lists come back, and what was in flight has failed."""
+"""Resuming after a restart: ``seq``, totals and lists come back; files in flight have failed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Setup:
         self.pipeline.close()
 
 
-def test_numbers_totals_and_lists_go_on() -> None:
+def test_seq_totals_and_lists_are_resumed() -> None:
     setup = Setup(saved())
     setup.attach()
     setup.pipeline.update(status="scanning", own={"mine": 2})
@@ -65,7 +65,7 @@ def test_numbers_totals_and_lists_go_on() -> None:
     setup.close()
 
 
-def test_up_to_where_a_journal_has_kept_a_pipeline_is_known_also_if_its_numbers_begin_anew() -> None:
+def test_resumed_from_is_known_even_if_a_new_epoch_begins() -> None:
     for reported_before in (False, True):
         setup = Setup(saved())
         if reported_before:
@@ -77,7 +77,7 @@ def test_up_to_where_a_journal_has_kept_a_pipeline_is_known_also_if_its_numbers_
         setup.close()
 
 
-def test_what_was_in_flight_has_failed_and_is_tried_again() -> None:
+def test_files_in_flight_are_resumed_as_failed_and_retryable() -> None:
     setup = Setup(saved(in_flight=(record("a", attempt=2).in_stage("embedding", 0.5, 1000.5), record("b"))))
     setup.attach()
     first, second = setup.recorder.changes[:2]
@@ -97,7 +97,7 @@ def test_what_was_in_flight_has_failed_and_is_tried_again() -> None:
     setup.close()
 
 
-def test_attempts_of_files_that_failed_are_counted_on() -> None:
+def test_attempts_of_failed_files_are_resumed() -> None:
     setup = Setup(saved())
     setup.attach()
     setup.pipeline.add_processing_file("x1")
@@ -106,7 +106,7 @@ def test_attempts_of_files_that_failed_are_counted_on() -> None:
     setup.close()
 
 
-def test_what_was_reported_before_anyone_listened_comes_on_top() -> None:
+def test_earlier_reports_of_this_process_are_added() -> None:
     setup = Setup(saved(in_flight=(record("a"),)))
     setup.pipeline.update(status="running")
     setup.pipeline.complete_file("mine")
@@ -121,7 +121,7 @@ def test_what_was_reported_before_anyone_listened_comes_on_top() -> None:
     setup.close()
 
 
-def test_a_pipeline_without_an_id_asks_once_it_has_one() -> None:
+def test_a_pipeline_without_an_id_resumes_once_it_has_one() -> None:
     setup = Setup(None, pipeline_id=None)
     setup.attach()
     assert setup.asked == []
@@ -132,7 +132,7 @@ def test_a_pipeline_without_an_id_asks_once_it_has_one() -> None:
     setup.close()
 
 
-def test_a_new_epoch_is_told_with_the_state() -> None:
+def test_a_new_epoch_is_published_with_the_state() -> None:
     setup = Setup(None)
     setup.attach()
     setup.pipeline.update(own={"n": 1})
@@ -144,7 +144,7 @@ def test_a_new_epoch_is_told_with_the_state() -> None:
     setup.close()
 
 
-def test_the_state_is_shown_to_one_receiver_at_its_place() -> None:
+def test_a_snapshot_for_one_receiver_keeps_its_place_in_order() -> None:
     setup = Setup(None)
     setup.attach()
     receiver = object()
@@ -156,7 +156,7 @@ def test_the_state_is_shown_to_one_receiver_at_its_place() -> None:
     assert core_of(setup.pipeline).show_to(setup.recorder, receiver) is None
 
 
-def test_other_sinks_attached_before_the_id_is_assigned_keep_what_the_journal_knows() -> None:
+def test_sinks_attached_before_the_id_is_assigned_do_not_hide_the_saved_state() -> None:
     setup = Setup(saved(), pipeline_id=None)
     terminal = Recorder()
     setup.attach()
@@ -167,7 +167,7 @@ def test_other_sinks_attached_before_the_id_is_assigned_keep_what_the_journal_kn
     setup.close()
 
 
-def test_the_memory_journal_of_a_second_server_keeps_what_the_first_ones_journal_knows() -> None:
+def test_the_memory_journal_of_a_second_server_does_not_hide_the_saved_state() -> None:
     for first in (True, False):
         setup = Setup(saved(), pipeline_id=None)
         if first:
@@ -181,7 +181,7 @@ def test_the_memory_journal_of_a_second_server_keeps_what_the_first_ones_journal
         setup.close()
 
 
-def test_the_journal_of_a_server_that_has_stopped_is_not_asked() -> None:
+def test_the_journal_of_a_stopped_server_is_not_asked() -> None:
     setup = Setup(saved(), pipeline_id=None)
     setup.attach()
     core_of(setup.pipeline).detach(setup.recorder)

@@ -1,5 +1,3 @@
-"""What a journal hands over has every field that a pipeline sets."""
-
 from __future__ import annotations
 
 from rag_pipeline.status.clocks import Moment
@@ -12,6 +10,6 @@ def test_the_fields_are_those_of_the_state() -> None:
     assert set(SET_FIELDS) == PipelineState("p", None, "e", Moment(0.0, 0.0)).fields.keys()
 
 
-def test_lists_and_outcomes_may_be_missing() -> None:
+def test_lists_and_outcomes_are_optional() -> None:
     saved = SavedState("p", None, "e", 3, {}, {}, FileTotals(1, 2, 3, 4))
     assert [*saved.completed, *saved.in_flight, *saved.outcomes] == []

@@ -1,5 +1,3 @@
-"""A sink takes what a pipeline publishes in one step."""
-
 from __future__ import annotations
 
 from collections import deque

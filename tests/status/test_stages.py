@@ -1,4 +1,4 @@
-"""How long stages and files take, against adding up by hand."""
+"""Histograms, compared with plain sums."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def count(measured: Measured | None, times: int = 1) -> None:
         buckets.assign(index, counted, seconds)
 
 
-def test_a_duration_counts_in_the_bucket_whose_bound_it_just_reaches() -> None:
+def test_a_duration_on_a_bound_counts_in_the_lower_bucket() -> None:
     times = StageTimes()
     for bound in (*BOUNDS_SECONDS, BOUNDS_SECONDS[-1] + 1):
         count(times.end(bound, failed=False))
@@ -28,20 +28,20 @@ def test_a_duration_counts_in_the_bucket_whose_bound_it_just_reaches() -> None:
     assert sum(times.durations().failed.counts) == 0
 
 
-def test_what_is_counted_twice_counts_once() -> None:
+def test_a_repeated_count_counts_once() -> None:
     times = StageTimes()
     count(times.stay("x", 2.0), times=2)
     count(times.stay("x", 3.0), times=2)
     assert (sum(stages(times)["x"].counts), stages(times)["x"].sum_seconds) == (2, 5.0)
 
 
-def test_a_file_that_was_in_no_stage_has_no_stay() -> None:
+def test_a_file_without_a_stage_is_not_measured() -> None:
     times = StageTimes()
     assert times.stay(None, 9.0) is None
     assert stages(times) == {}
 
 
-def test_stages_past_the_bound_are_counted_together() -> None:
+def test_stages_over_the_limit_share_a_histogram() -> None:
     times = StageTimes()
     for number in range(MAX_STAGES + 5):
         count(times.stay(f"stage {number}", 1.0))
@@ -52,13 +52,13 @@ def test_stages_past_the_bound_are_counted_together() -> None:
 
 
 @given(st.lists(st.floats(0, 5000)))
-def test_nothing_is_lost_between_the_buckets(durations: list[float]) -> None:
+def test_every_duration_is_in_one_bucket(durations: list[float]) -> None:
     times = StageTimes()
     for seconds in durations:
         count(times.end(seconds, failed=True))
     found = times.durations().failed
     assert sum(found.counts) == len(durations)
-    # From Python 3.12 on, sum() makes up for what the additions round away.
+    # From Python 3.12 on, sum() compensates rounding errors.
     assert found.sum_seconds == pytest.approx(sum(durations))
     for place, bound in enumerate(BOUNDS_SECONDS):
         assert sum(found.counts[: place + 1]) == sum(seconds <= bound for seconds in durations)

@@ -1,4 +1,4 @@
-"""The pure state machine, on a clock of the test's own."""
+"""The pure state machine, on the test's own clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def at(seconds: float) -> Moment:
 
 
 class Driven(PipelineState):
-    """Carries out what the state machine decides, twice: an interrupted change is applied again."""
+    """Applies each decided mutation twice, because an interrupted one is repeated."""
 
     def do(self, change: Mutation) -> list[PipelineEvent]:
         for _ in range(2):
@@ -100,7 +100,7 @@ def test_a_file_is_measured_by_the_monotonic_clock() -> None:
     assert (done.started_at, done.completed_at, done.duration_seconds) == (5000.0, 100.0, 2.5)
 
 
-def test_a_failure_shows_the_stage_the_file_was_in_unless_it_says_another() -> None:
+def test_a_failure_has_the_stage_of_the_file_unless_it_names_another() -> None:
     state = new()
     for own, shown in ((None, "embedding"), ("storing", "storing")):
         state.start_file(FileRecord("a", None), at(1))
@@ -110,7 +110,7 @@ def test_a_failure_shows_the_stage_the_file_was_in_unless_it_says_another() -> N
         assert failed.error.stage == shown
 
 
-def test_attempts_count_up_through_failures_and_start_over_after_any_other_end() -> None:
+def test_attempts_rise_with_failures_and_start_over_after_any_other_end() -> None:
     state = new()
     file = FileRecord("a", None)
 
@@ -154,7 +154,7 @@ def test_a_restart_does_not_lift_the_limit() -> None:
     assert state.progress(key, "s", 0.1, at(0.001)) is not None
     assert state.progress(key, "s", 0.2, at(0.002)) is None
     state.start_file(file, at(0.003))
-    assert state.release(at(0.004), everything=True) == []  # what was held is of the former attempt
+    assert state.release(at(0.004), everything=True) == []  # the held-back progress belongs to the former attempt
     assert state.progress(key, "s", 0.3, at(0.005)) is None
 
 
@@ -221,14 +221,14 @@ def test_eta_is_known_once_queue_and_rate_are() -> None:
 
 
 def work(state: Driven, clock: Callable[[float], Moment], first: int, count: int) -> None:
-    """Do files of two seconds each."""
+    """Complete files that take two seconds each."""
     for n in range(first, first + count):
         file = FileRecord(f"w{n}", None)
         state.start_file(file, clock(2 * n))
         state.complete(file, NO_TEXT if n % 3 == 0 else None, clock(2 * n + 2))
 
 
-def test_skipped_files_are_done_and_no_work() -> None:
+def test_skipped_files_count_as_done_but_not_as_work() -> None:
     state = new()
     work(state, at, 0, 10)
     before = state.body(at(20)).files_per_minute
@@ -239,7 +239,7 @@ def test_skipped_files_are_done_and_no_work() -> None:
 
 
 @pytest.mark.parametrize("status", ["paused", "error", "stopped"])
-def test_rate_and_time_left_stand_still_while_nothing_can_be_done(status: str) -> None:
+def test_rate_and_eta_stay_while_the_pipeline_is_halted(status: str) -> None:
     state = new()
     work(state, at, 0, 10)
     state.update({"files_queued": 30, "status": "processing"}, {}, "local_files", at(20))
@@ -253,7 +253,7 @@ def test_rate_and_time_left_stand_still_while_nothing_can_be_done(status: str) -
     assert (body.files_per_minute, body.eta_seconds) == (shown.files_per_minute, shown.eta_seconds)
 
 
-def test_the_time_left_does_not_grow_while_a_file_hangs() -> None:
+def test_the_eta_does_not_grow_while_a_file_hangs() -> None:
     state = new()
     work(state, at, 0, 10)
     state.update({"files_queued": 30}, {}, "local_files", at(20))
@@ -263,7 +263,7 @@ def test_the_time_left_does_not_grow_while_a_file_hangs() -> None:
     assert later == [later[0]] * 3
 
 
-def test_a_fraction_never_goes_back_within_a_stage_and_begins_anew_with_the_next() -> None:
+def test_a_fraction_never_goes_back_within_a_stage() -> None:
     state = new()
     key = key_of("a", None)
     state.start_file(FileRecord("a", None), at(0))
@@ -278,7 +278,7 @@ def test_a_fraction_never_goes_back_within_a_stage_and_begins_anew_with_the_next
     assert state.files[key].record.progress is None
 
 
-def test_the_status_follows_the_work_until_the_pipeline_sets_it() -> None:
+def test_the_status_is_derived_until_the_pipeline_sets_it() -> None:
     state = new()
     file = FileRecord("a", None)
     assert state.body(at(0)).status == "initializing"
@@ -291,7 +291,7 @@ def test_the_status_follows_the_work_until_the_pipeline_sets_it() -> None:
     assert state.body(at(4)).status == "running"
 
 
-def test_a_check_that_found_nothing_new_has_no_number() -> None:
+def test_a_check_that_found_nothing_is_not_numbered() -> None:
     state = new()
     state.update({"status": "idle", "files_queued": 0}, {"mine": 1}, "local_files", at(1))
     steps: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
@@ -333,7 +333,7 @@ def test_each_file_counts_once_under_its_newest_outcome() -> None:
     assert state.body(at(7)).attempts == (2, 1, 1, 1)
 
 
-def test_a_large_result_stands_whole_in_its_event_and_cut_in_the_list() -> None:
+def test_a_large_result_is_whole_in_its_event_and_cut_in_the_list() -> None:
     state = new()
     result = {"chunks": 12, "text": "x" * 250_000, "language": "de"}
     change = state.decide_end(FileRecord("a", None), PROCESSED, result, 250_000, None, at(1))
@@ -342,13 +342,13 @@ def test_a_large_result_stands_whole_in_its_event_and_cut_in_the_list() -> None:
     assert state.body(at(1)).files_completed[0].result == {"chunks": 12, "language": "de"}
 
 
-def test_a_change_of_type_is_told_to_those_who_watched_the_old_one() -> None:
+def test_a_change_of_type_also_goes_to_the_old_namespace() -> None:
     event = new().update({}, {}, "google_drive", at(1))
     assert event.namespaces == ("/google_drive", "/local_files", "/pipeline")
     assert event.pipeline_type == "google_drive"
 
 
-def test_a_state_that_went_out_never_changes() -> None:
+def test_a_published_state_never_changes() -> None:
     state = new()
     state.update({}, {"a": 1}, None, at(1))
     before = state.body(at(1)).to_json(0)
@@ -358,7 +358,7 @@ def test_a_state_that_went_out_never_changes() -> None:
     assert body.to_json(0) == before
 
 
-def test_nothing_is_kept_of_files_that_ended() -> None:
+def test_memory_does_not_grow_with_ended_files() -> None:
     state = new()
     for n in range(1000):
         key, file = key_of(f"f{n}", None), FileRecord(f"f{n}", None)
@@ -371,7 +371,7 @@ def test_nothing_is_kept_of_files_that_ended() -> None:
     assert not state.files._by_name
 
 
-def test_stages_are_measured_until_the_next_one_and_the_end_whatever_end_that_is() -> None:
+def test_stages_are_measured_until_the_next_stage_or_any_end() -> None:
     state = new()
     ends: list[Callable[[FileRecord, Moment], PipelineEvent]] = [
         lambda file, now: state.complete(file, None, now),
@@ -393,7 +393,7 @@ def test_stages_are_measured_until_the_next_one_and_the_end_whatever_end_that_is
     assert (times.completed.sum_seconds, times.failed.sum_seconds) == (9.0, 9.0)
 
 
-def test_what_was_never_started_has_no_duration_and_a_new_attempt_is_measured_alone() -> None:
+def test_an_unstarted_file_has_no_duration_and_each_attempt_is_measured_alone() -> None:
     state = new()
     state.complete(FileRecord("b", None), None, at(1))
     state.start_file(FileRecord("a", None), at(0))

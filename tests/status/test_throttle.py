@@ -1,5 +1,3 @@
-"""The status that follows file events: soon, not too often, and asked for once."""
-
 from __future__ import annotations
 
 from rag_pipeline.status.throttle import NEVER, STATUS_DELAY_SECONDS, STATUS_INTERVAL_SECONDS, StatusThrottle
@@ -19,13 +17,13 @@ def test_two_statuses_keep_their_distance() -> None:
     assert throttle.status_due == 10.0 + STATUS_INTERVAL_SECONDS
 
 
-def test_a_status_pays_what_was_owed() -> None:
+def test_a_status_clears_the_owed_one() -> None:
     throttle = StatusThrottle().owing_status(10.0).after_status(10.01)
     assert throttle.status_due == NEVER
     assert not throttle.owes_status(99.0)
 
 
-def test_a_flush_is_asked_for_once_unless_an_earlier_one_is_needed() -> None:
+def test_one_flush_is_planned_unless_an_earlier_one_is_needed() -> None:
     throttle = StatusThrottle()
     assert throttle.needs_flush(10.5, 10.0)
     throttle = throttle.flushing_at(10.5)
@@ -33,7 +31,7 @@ def test_a_flush_is_asked_for_once_unless_an_earlier_one_is_needed() -> None:
     assert throttle.needs_flush(10.2, 10.0)
 
 
-def test_a_request_that_was_lost_is_made_again() -> None:
+def test_a_lost_flush_is_planned_again() -> None:
     throttle = StatusThrottle().flushing_at(10.1)
     assert not throttle.needs_flush(12.0, 10.5)
     assert throttle.needs_flush(12.1, 12.0)

@@ -1,4 +1,4 @@
-"""Files per minute, against counting by hand."""
+"""Files per minute, compared with a plain count."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rag_pipeline.status.throughput import FEW, MIN_FILES, MIN_SPAN_SECONDS, WIN
 
 
 class Worker:
-    """One file after the other."""
+    """Process one file after the other."""
 
     def __init__(self, start: float = 1000.0) -> None:
         self.rate = Throughput()
@@ -26,7 +26,7 @@ class Worker:
         return self.rate.per_minute(self.now + later)
 
 
-def test_nothing_is_known_before_enough_files_are_done() -> None:
+def test_the_rate_is_none_until_enough_files_are_done() -> None:
     worker = Worker()
     assert worker.per_minute() is None
     worker.work(MIN_FILES - 1, 10.0)
@@ -35,7 +35,7 @@ def test_nothing_is_known_before_enough_files_are_done() -> None:
     assert worker.per_minute() == 6.0
 
 
-def test_nothing_is_known_before_enough_time_has_passed() -> None:
+def test_the_rate_is_none_until_enough_time_has_passed() -> None:
     worker = Worker()
     worker.work(100, MIN_SPAN_SECONDS / 200)
     assert worker.per_minute() is None
@@ -55,7 +55,7 @@ def test_a_slow_pipeline_is_measured_over_its_last_files() -> None:
     assert worker.per_minute() == pytest.approx(0.3, rel=0.05)
 
 
-def test_skipped_files_are_no_work() -> None:
+def test_skipped_files_do_not_count() -> None:
     worker = Worker()
     worker.work(20, 1.0)
     for _ in range(1000):
@@ -70,7 +70,7 @@ def test_the_rate_stays_while_the_pipeline_is_idle_and_is_0_after_the_window() -
     assert worker.per_minute(2 * WINDOW_SECONDS) == 0.0
 
 
-def test_idle_time_between_files_is_no_work() -> None:
+def test_idle_time_does_not_count() -> None:
     worker = Worker()
     for _ in range(10):
         worker.work(1, 2.0)
@@ -86,7 +86,7 @@ def test_files_that_were_never_started_have_a_rate_too() -> None:
     assert rate.per_minute(now - 1.0) == pytest.approx(60, rel=0.1)
 
 
-def test_a_pipeline_that_wakes_up_is_not_measured_over_its_sleep() -> None:
+def test_the_rate_after_a_long_pause_ignores_the_pause() -> None:
     worker = Worker()
     worker.work(20, 1.0)
     worker.now += 10 * WINDOW_SECONDS
@@ -107,7 +107,7 @@ def test_time_does_not_count_while_the_pipeline_is_halted() -> None:
     assert worker.per_minute() == 60.0
 
 
-def test_the_rate_stays_while_the_files_in_flight_give_no_sign() -> None:
+def test_the_rate_stays_while_files_in_flight_report_nothing() -> None:
     worker = Worker()
     worker.work(20, 1.0)
     worker.rate.started(worker.now)
@@ -128,6 +128,6 @@ def test_the_rate_is_that_of_the_files_in_the_window(start: float, gaps: list[fl
         if len(done) < MIN_FILES or span < MIN_SPAN_SECONDS or len(recent) < FEW:
             continue
         assert shown is not None
-        # The window ends on a full second, so that up to one second of files is in or out.
+        # The window ends on a full second, so files of up to one second may be in or out.
         most = sum(1 for at in done if at >= worker.now - WINDOW_SECONDS - 1.0)
         assert len(recent) * 60 / span - 0.01 <= shown <= most * 60 / span + 0.01

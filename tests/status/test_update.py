@@ -33,7 +33,7 @@ def test_update_takes_a_field_of_any_name(pipeline: PipelineStatus) -> None:
     assert [state[k] for k in ("self", "own", "totals", "fields")] == [1, 2, 3, 4]
 
 
-def test_update_with_nothing_still_tells_the_state(pipeline: PipelineStatus, recorder: Recorder) -> None:
+def test_an_empty_update_emits_the_state(pipeline: PipelineStatus, recorder: Recorder) -> None:
     pipeline.update()
     assert (recorder.names, pipeline.get()["seq"]) == ([events.STATUS], 1)
 
@@ -48,6 +48,6 @@ def test_own_fields_are_bounded_together() -> None:
 
 
 @pytest.mark.parametrize("name", ["pipelines", "timestamp", "total_failed", "seq"])
-def test_names_that_answers_use_themselves_can_not_be_set(name: str) -> None:
+def test_reserved_names_can_not_be_set(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         untyped(PipelineStatus("local_files")).update(**{name: "x"})

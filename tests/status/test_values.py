@@ -1,4 +1,4 @@
-"""Results and own fields as plain JSON: what is converted, what is refused, and what is left out instead."""
+"""Results and own fields as plain JSON: converted, refused or left out."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Broken(dict[str, int]):
 
 
 class Model:
-    """Quacks like a pydantic model."""
+    """Stands for a pydantic model."""
 
     def model_dump(self) -> dict[str, object]:
         return {"language": "de"}
@@ -85,13 +85,13 @@ NUMBER = UUID("12345678-1234-5678-1234-567812345678")
         ({1: "a", NUMBER: "b", None: "c", Path("d"): "e"}, {"1": "a", str(NUMBER): "b", "None": "c", "d": "e"}),
     ],
 )
-def test_values_of_the_field_are_converted(value: object, shown: object) -> None:
+def test_common_types_are_converted(value: object, shown: object) -> None:
     copied = values.copy_json("result", {"value": value}).value
     assert copied == {"value": shown}
     assert json.loads(json.dumps(copied)) == copied
 
 
-def test_what_can_not_be_shown_is_left_out_and_the_rest_stays() -> None:
+def test_bad_parts_are_left_out_and_the_rest_stays() -> None:
     reported: list[Exception] = []
     value = {
         "good": 1,
@@ -111,14 +111,14 @@ def test_what_can_not_be_shown_is_left_out_and_the_rest_stays() -> None:
     assert all(isinstance(error, (TypeError, ValueError)) and "result" in str(error) for error in reported)
 
 
-def test_a_value_that_can_not_be_shown_at_all_is_none() -> None:
+def test_a_bad_value_becomes_none() -> None:
     reported: list[Exception] = []
     for value in (object(), math.nan, b"x", Broken()):
         assert values.copy_json("result", value, reported.append).value is None
     assert len(reported) == 4
 
 
-def test_a_list_without_end_is_cut_at_the_bound() -> None:
+def test_an_endless_list_is_cut_at_the_limit() -> None:
     def endless() -> Iterator[int]:
         while True:
             yield 1
@@ -140,25 +140,25 @@ ANYTHING = st.recursive(
 
 @pytest.mark.slow
 @given(ANYTHING)
-def test_leaving_out_never_raises_and_what_is_left_is_json(value: object) -> None:
+def test_leaving_out_never_raises_and_returns_json(value: object) -> None:
     copied = values.copy_json("result", value, lambda _: None).value
     json.dumps(copied, allow_nan=False, ensure_ascii=False).encode()
 
 
 @pytest.mark.slow
 @given(ANYTHING)
-def test_what_lists_show_of_a_result_is_bounded(value: object) -> None:
+def test_a_shown_result_is_bounded(value: object) -> None:
     shown = json.dumps(values.shown_result([value] * 50))
     assert len(shown) < 8 * values.MAX_SHOWN_RESULT_CHARACTERS
 
 
-def test_a_long_text_is_cut_where_lists_show_it() -> None:
+def test_a_long_shown_result_is_cut() -> None:
     shown = values.shown_result("x" * 250_000)
     assert len(shown) == values.MAX_SHOWN_RESULT_CHARACTERS
     assert shown.endswith("…")
 
 
-def test_own_fields_that_are_too_many_leave_out_the_ones_that_come_second() -> None:
+def test_merging_own_fields_leaves_out_surplus_of_the_second_mapping() -> None:
     reported: list[Exception] = []
     first = {f"new{n}": n for n in range(200)}
     merged = values.fitting_own({f"old{n}": n for n in range(200)}, first, reported.append)
@@ -203,18 +203,18 @@ _LOOP.append(_LOOP)
         ["x" * 1000] * 1000,
     ],
 )
-def test_what_is_no_json_or_too_large_is_a_value_error(bad: object) -> None:
+def test_a_value_that_is_not_json_or_too_large_is_a_value_error(bad: object) -> None:
     with pytest.raises(ValueError, match="result"):
         values.copy_json("result", bad)
 
 
 @pytest.mark.parametrize("wrong", [b"x", {b"1": 2}, object(), [lambda: None], 1j, iter([1])])
-def test_what_json_has_no_type_for_is_a_type_error(wrong: object) -> None:
+def test_a_type_without_json_form_is_a_type_error(wrong: object) -> None:
     with pytest.raises(TypeError, match="result"):
         values.copy_json("result", wrong)
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 201, "\udcff"])
-def test_a_fields_name_is_valid_and_short(bad: str) -> None:
+def test_the_name_of_an_own_field_is_valid_and_short(bad: str) -> None:
     with pytest.raises(ValueError, match="field's name"):
         values.check_own_key(bad)
