@@ -1,9 +1,9 @@
-"""Makes the folder of example documents: papers of an imaginary maker of weather stations, Larkfield Instruments.
+"""Makes the example documents of Larkfield Instruments, an imaginary maker of weather stations.
 
     pip install reportlab python-docx openpyxl python-pptx
     python examples/make_documents.py [FOLDER]
 
-The same files come out each time, byte for byte with the same versions of the libraries. Everything in them is made up.
+With the same versions of the libraries the files are the same byte for byte. Their content is invented.
 """
 
 from __future__ import annotations
@@ -272,7 +272,7 @@ SLIDES = (
 
 
 def make_pdf(pages: Sequence[tuple[str, Sequence[str]]], *, password: str = "") -> bytes:
-    """Return a PDF with a page for each title and its lines."""
+    """Return a PDF with one page for each title and its lines."""
     data = io.BytesIO()
     lock = StandardEncryption(password, strength=128) if password else None
     canvas = Canvas(data, pagesize=A4, invariant=1, encrypt=lock)
@@ -345,7 +345,7 @@ def make_pptx() -> bytes:
 
 
 def with_fixed_times(data: bytes) -> bytes:
-    """Return an Office file without the time it was made at, and without its preview picture."""
+    """Return an Office file with fixed times in place of the current ones, so that it is reproducible."""
     result = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(result, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
@@ -357,7 +357,7 @@ def with_fixed_times(data: bytes) -> bytes:
 
 
 def make_png(width: int = 64, height: int = 64) -> bytes:
-    """Return a picture of a sun."""
+    """Return an image of a sun."""
     rows = bytearray()
     for y in range(height):
         rows.append(0)
@@ -378,7 +378,7 @@ def make_png(width: int = 64, height: int = 64) -> bytes:
 
 
 def make_documents() -> dict[str, bytes]:
-    """Return the files' content by path."""
+    """Return the content of the files by path."""
     minutes = [("Minutes of the board, 12 December 2024", ["Confidential. Only with the password."])]
     travel = make_docx()
     return {

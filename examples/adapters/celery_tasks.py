@@ -1,4 +1,4 @@
-"""A Celery app with one task; with a Redis at hand:
+"""A Celery app with one task. With a running Redis:
 
 celery -A celery_tasks worker
 python -c "from celery_tasks import ingest; ingest.delay('../documents/welcome.txt')"
@@ -13,7 +13,7 @@ from rag_pipeline.adapters.celery import show
 
 app = Celery("celery_tasks", broker=os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/0"))
 
-show(app)  # the one line
+show(app)  # reports the tasks
 
 
 @app.task(autoretry_for=(ConnectionError,), retry_backoff=True)

@@ -1,4 +1,4 @@
-"""LangChain's indexing API: a loader, a vector store and a record manager; a second run finds one document changed."""
+"""LangChain's indexing API with a loader, a vector store and a record manager; a second run finds one change."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.indexing import InMemoryRecordManager, index
 from langchain_core.vectorstores import InMemoryVectorStore
 
-from rag_pipeline.adapters.langchain import index  # noqa: F811 - the one line
+from rag_pipeline.adapters.langchain import index  # noqa: F811 - replaces LangChain's function
 
 DOCUMENTS = Path(__file__).parents[1] / "documents" / "policies"
 

@@ -1,4 +1,4 @@
-"""A LlamaIndex ingestion pipeline: the example documents, split, embedded and stored; a second run does what is new."""
+"""A LlamaIndex ingestion pipeline that splits, embeds and stores the example documents; a second run does new ones."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores import SimpleVectorStore
 
-from rag_pipeline.adapters.llama_index import show  # the one line:
+from rag_pipeline.adapters.llama_index import show
 
 show()
 

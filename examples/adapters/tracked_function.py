@@ -1,4 +1,4 @@
-"""A pipeline of plain functions, of which one works on a file."""
+"""A pipeline of plain functions; one of them processes a file."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ from rag_pipeline.adapters import stage, tracked
 DOCUMENTS = Path(__file__).parents[1] / "documents"
 
 
-@tracked  # the one line
+@tracked
 def ingest(path: Path) -> dict[str, int]:
     text = path.read_text(encoding="utf-8")
-    stage("chunking")  # may be left out
+    stage("chunking")  # optional
     return {"paragraphs": len(text.split("\n\n"))}
 
 

@@ -37,7 +37,7 @@ class _Span:
     run: IngestionRun
     reporter: Reporter
     pipeline: IngestionPipeline
-    begins: bool = False
+    is_root: bool = False
     is_run: bool = False
     index: int | None = None
 
@@ -81,7 +81,7 @@ class SpanTracker:
         span = self._open.pop(span_id, None)
         if span is None:
             return
-        if span.begins:
+        if span.is_root:
             span.reporter.attempt(span.run.done, result or ())
         elif span.index is not None:
             span.reporter.attempt(self._transformed, span, result)
@@ -89,7 +89,7 @@ class SpanTracker:
     def drop(self, span_id: str, error: BaseException | None) -> None:
         """Handle the end of a span by an error."""
         span = self._open.pop(span_id, None)
-        if span is not None and span.begins:
+        if span is not None and span.is_root:
             span.reporter.attempt(span.run.failed, error or RuntimeError("the run was given up"))
 
     def embedded(self, span_id: str, count: int) -> None:
@@ -107,7 +107,7 @@ class SpanTracker:
     ) -> None:
         given = [*(arguments.get("documents") or ()), *(arguments.get("nodes") or ()), *(pipeline.documents or ())]
         run = IngestionRun(reporter, dedupes=pipeline.docstore is not None, gone=_gone(pipeline, given))
-        self._open[span_id] = _Span(run, reporter, pipeline, begins=True, is_run=True)
+        self._open[span_id] = _Span(run, reporter, pipeline, is_root=True, is_run=True)
         run.add(given)
         workers = arguments.get("num_workers") or 1
         if workers > 1:  # their spans are in other processes

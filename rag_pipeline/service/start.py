@@ -11,6 +11,7 @@ from pathlib import Path
 from rag_pipeline.common import native
 from rag_pipeline.common.config import Settings
 from rag_pipeline.common.lifecycle import launch
+from rag_pipeline.common.variables import warn_about_unknown
 from rag_pipeline.service.forked_child import renew_watch
 from rag_pipeline.service.server import StatusServer, built, running
 from rag_pipeline.status.pipeline import PipelineStatus
@@ -39,6 +40,7 @@ def start_status_server(
     nothing stays half started.
     """
     settings = Settings.from_env(http_port=port, socket_port=socket_port, host=host)
+    warn_about_unknown(os.environ)
     if state_dir is not None:
         settings = replace(settings, state_dir=Path(state_dir).expanduser())
     chosen = None if pipelines is None else list(pipelines)

@@ -13,6 +13,7 @@ from rag_pipeline.errors import ExitCode, RagPipelineError, StoreError
 from tests.journal.redis_server import needs_redis, running
 from tests.sources.endpoint import endpoint
 from tests.sources.local_files.process import command, process
+from tests.support.programs import run
 
 
 def raising(error: BaseException) -> Any:
@@ -115,3 +116,10 @@ def test_a_second_process_with_one_pipeline_id_is_one_line_and_exit_code_5(tmp_p
             assert first.end() == 0
         # The id is free again at once.
         assert command(["local-files", str(tmp_path / "two"), "--once"], of("two")).returncode == 0
+
+
+def test_a_misspelled_variable_is_one_warning() -> None:
+    done = run("-m", "rag_pipeline", "store", "list", env={"RAG_STORE_URI": "x", "STATUS_STATE_DIR": "/nowhere"})
+    warnings = [line for line in done.stderr.splitlines() if "RAG_STORE_URI" in line]
+    assert len(warnings) == 1
+    assert warnings[0].endswith("have no effect: RAG_STORE_URI (did you mean RAG_STORE_URL?)")

@@ -30,7 +30,7 @@ EPILOG = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's arguments."""
+    """Add the command's arguments."""
     parser.description, parser.epilog = DESCRIPTION, EPILOG
     parser.add_argument(
         "url", nargs="?", metavar="URL", help="the service (default: this machine, port STATUS_PORT or 8003)"
