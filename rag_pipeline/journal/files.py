@@ -41,6 +41,17 @@ def keys_of(file: FileRecord) -> tuple[Key, Key | None]:
     return key, None if file.id is None or file.started_at is None else key_of(file.name, None)
 
 
+def key_to_text(key: Key) -> str:
+    """Return the key as stored."""
+    return ":".join(key)
+
+
+def key_from_text(text: str) -> Key:
+    """Return the key from the text that :func:`key_to_text` made."""
+    kind, _, value = text.partition(":")
+    return kind, value
+
+
 def pack(file: FileRecord) -> str:
     """Return the record as JSON text."""
     return json.dumps(file, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

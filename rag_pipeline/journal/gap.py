@@ -34,7 +34,7 @@ def is_gap(event: PipelineEvent) -> bool:
     return isinstance(body, GapBody)
 
 
-class EventBound:
+class EventOverflow:
     """Overflow rule of a mailbox: events may be dropped, and a status replaces them; control messages may not."""
 
     weigh = staticmethod(weigh)

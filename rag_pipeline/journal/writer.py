@@ -18,7 +18,7 @@ from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal.base import Entry, LocalJournal
 from rag_pipeline.journal.epochs import Epochs
-from rag_pipeline.journal.gap import EventBound
+from rag_pipeline.journal.gap import EventOverflow
 from rag_pipeline.status.core import StatusCore
 from rag_pipeline.status.sinks import SnapshotFor
 
@@ -51,7 +51,7 @@ class JournalWriter:
         self._deliver = deliver
         self._on_failure = on_failure
         self._signal = native.AutoResetEvent()
-        self._mailbox: Mailbox[Any] = Mailbox(wake_up=self._signal, policy=EventBound())
+        self._mailbox: Mailbox[Any] = Mailbox(wake_up=self._signal, policy=EventOverflow())
         self._epochs = Epochs(pipelines)
         self._taken = 0
         self._left_out = 0

@@ -7,7 +7,7 @@ import pytest
 from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal.epochs import Epochs
-from rag_pipeline.journal.gap import EventBound
+from rag_pipeline.journal.gap import EventOverflow
 from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.recorder import Recorder
 
@@ -27,7 +27,7 @@ def test_queued_events_get_the_current_epoch(pipeline: PipelineStatus) -> None:
     assert epochs.end("ending")
     after = epochs.restamped(before)
     assert after.epoch == after.payload()["epoch"] == pipeline.get()["epoch"] != before.epoch
-    marked = EventBound().after_gap(before)
+    marked = EventOverflow().after_gap(before)
     assert marked is not None
     assert epochs.restamped(marked).payload()["epoch"] == pipeline.get()["epoch"]
 
@@ -44,7 +44,7 @@ def test_a_sequence_that_stays_torn_gets_a_new_epoch(pipeline: PipelineStatus, m
     monkeypatch.setattr("rag_pipeline.journal.epochs.PATIENCE_SECONDS", 0.0)
     epochs, recorder = Epochs(lambda: [core_of(pipeline)]), Recorder()
     core_of(pipeline).attach(recorder)
-    mailbox: Mailbox[PipelineEvent] = Mailbox(policy=EventBound())
+    mailbox: Mailbox[PipelineEvent] = Mailbox(policy=EventOverflow())
     old = pipeline.get()["epoch"]
     epochs.watch(mailbox)
     mailbox._gaps["ending"] = True
@@ -57,7 +57,7 @@ def test_a_sequence_that_stays_torn_gets_a_new_epoch(pipeline: PipelineStatus, m
 
 def test_dropped_events_are_logged_at_intervals(caplog: pytest.LogCaptureFixture) -> None:
     epochs = Epochs(list)
-    mailbox: Mailbox[PipelineEvent] = Mailbox(policy=EventBound())
+    mailbox: Mailbox[PipelineEvent] = Mailbox(policy=EventOverflow())
     for dropped in (0, 3, 5):
         mailbox.dropped = dropped
         epochs.watch(mailbox)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rag_pipeline.contract import events
 from rag_pipeline.journal import FileStatus
-from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of, pack, unpack
+from rag_pipeline.journal.files import STATUS_OF, file_of, key_from_text, key_to_text, keys_of, pack, unpack
 from rag_pipeline.status.model import FileFailure, FileRecord
 from tests.journal.driving import recorded
 
@@ -50,3 +50,8 @@ def test_only_a_file_with_an_id_that_was_started_may_have_begun_under_its_name()
     assert keys_of(begun) == (("id", "1"), ("name", "a"))
     assert keys_of(begun._replace(started_at=None)) == (("id", "1"), None)
     assert keys_of(begun._replace(id=None)) == (("name", "a"), None)
+
+
+@given(st.tuples(st.sampled_from(["id", "name"]), st.text()))
+def test_a_file_key_survives_the_round_trip(key: tuple[str, str]) -> None:
+    assert key_from_text(key_to_text(key)) == key

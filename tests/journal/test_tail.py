@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rag_pipeline.common import native
 from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal import Entry, Generations, Tail
-from rag_pipeline.journal.gap import EventBound
+from rag_pipeline.journal.gap import EventOverflow
 from rag_pipeline.status.model import FileBody, FileRecord
 from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from tests.support.waiting import wait_until
@@ -106,7 +106,7 @@ def test_no_client_can_resume_from_before_a_gap() -> None:
     for _ in range(3):
         tail.number(event())
     state = core_of(PipelineStatus("local_files", "p")).status_event()
-    marked = EventBound().after_gap(state)
+    marked = EventOverflow().after_gap(state)
     assert marked is not None
     entry = tail.number(marked)
     assert (tail.reaches(2), tail.reaches(3), positions(tail.all())) == (False, True, [4])

@@ -52,8 +52,8 @@ def pipelines() -> Iterator[list[PipelineStatus]]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("redis_pause", "redis_claims"):
-        monkeypatch.setattr(f"rag_pipeline.journal.{module}.REFUSED_SECONDS", 0.5)
+    for module in ("retry", "claims"):
+        monkeypatch.setattr(f"rag_pipeline.journal.redis.{module}.REFUSED_SECONDS", 0.5)
 
 
 def journal_of(server: StatusServer) -> dict[str, str]:

@@ -58,7 +58,8 @@ def offset(server: StatusServer, position: int) -> str:
     return offset_of(server._sockets.hub.tail.identity, position)
 
 
-def _hold(go_on: threading.Event) -> None:
+def _hold(held: threading.Event, go_on: threading.Event) -> None:
+    held.set()
     go_on.wait(60)
 
 
@@ -131,7 +132,7 @@ def test_events_from_before_the_server_started_begin_a_new_epoch(tmp_path: Path)
     ):
         received, _ = until_recovered(session)
         assert pipeline.get()["epoch"] != seen["epoch"], "the events before the start are not in the journal"
-        assert {name for name, _ in received} == {events.STATUS}
+        assert received == []
 
 
 # -- the state folder ------------------------------------------------------------------------------------------------
@@ -185,8 +186,9 @@ def test_a_resume_across_dropped_events_is_not_recovered() -> None:
         pipeline.update(status="running")
         wait_until(lambda: newest(server) == 1)
         before = offset(server, 1)
-        go_on = threading.Event()
-        server._sockets.hub.call(lambda: _hold(go_on))  # a hub that is blocked for a while
+        held, go_on = threading.Event(), threading.Event()
+        server._sockets.hub.call(lambda: _hold(held, go_on))
+        assert held.wait(60)
         server._sockets.hub.mailbox._limit = 100
         work(pipeline, 100)
         go_on.set()
@@ -194,9 +196,8 @@ def test_a_resume_across_dropped_events_is_not_recovered() -> None:
         pipeline.update(status="idle")
         wait_until(lambda: len(server._sockets.hub.mailbox) == 0)
         with WebSocketSession(server.socket_port, auth={"offset": before}) as session:
-            received, recovered = until_recovered(session)
-        numbers = [payload["seq"] for _, payload in received]
-        assert not recovered or numbers == list(range(2, pipeline.get()["seq"] + 1))
+            _, recovered = until_recovered(session)
+        assert not recovered
 
 
 class HeldJournal(SqliteJournal):
@@ -219,7 +220,7 @@ def behind_the_tail(
 ) -> Iterator[tuple[WebSocketSession, PipelineStatus]]:
     """Resume from before the tail, in a namespace with few events, while ``change`` is stored but not delivered."""
     shorten_the_tail(monkeypatch)
-    monkeypatch.setattr("rag_pipeline.service.server.SqliteJournal", HeldJournal)
+    monkeypatch.setattr("rag_pipeline.journal.sqlite.backend.SqliteJournal", HeldJournal)
     HeldJournal.go_on.set()
     busy, rare = new_pipeline(), new_pipeline("google_drive")
     with serving(busy, rare, state_dir=folder) as server:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal.base import FileStatus, encode_payload
-from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of, pack
+from rag_pipeline.journal.files import STATUS_OF, file_of, key_to_text, keys_of, pack
 from rag_pipeline.journal.gap import GapBody
 from rag_pipeline.journal.redis.connection import RedisConnection, RedisRefusedError
 from rag_pipeline.journal.redis.generations import adopt, mark_of
-from rag_pipeline.journal.redis.keys import RedisKeys, text_of_key
+from rag_pipeline.journal.redis.keys import RedisKeys
 from rag_pipeline.journal.redis.lease import LeaseOwner, ScriptResult, ScriptStatus, raise_unless_done, read_results
 from rag_pipeline.journal.redis.scripts import APPEND
 from rag_pipeline.status.files import key_of
@@ -186,7 +186,7 @@ def _encode_repair(item: FileRepair | FileReset) -> list[str]:
     else:
         texts[5] = repr(item.at)
         texts[11:] = (
-            text_of_key(key_of(item.file.name, item.file.id)),
+            key_to_text(key_of(item.file.name, item.file.id)),
             "",
             item.status,
             pack(item.file),
@@ -225,4 +225,4 @@ def _encode_file(event: PipelineEvent) -> tuple[str, str, str, str, str]:
         return "", "", "", "", ""
     key, other = keys_of(file)
     status = STATUS_OF[event.name]
-    return text_of_key(key), "" if other is None else text_of_key(other), status, pack(file), str(file.attempt)
+    return key_to_text(key), "" if other is None else key_to_text(other), status, pack(file), str(file.attempt)

@@ -6,10 +6,10 @@ import json
 import logging
 
 from rag_pipeline.contract.events import Json
-from rag_pipeline.journal.files import OUTCOMES, unpack
+from rag_pipeline.journal.files import OUTCOMES, key_from_text, unpack
 from rag_pipeline.journal.redis.connection import RedisConnection
 from rag_pipeline.journal.redis.files import read_row
-from rag_pipeline.journal.redis.keys import RedisKeys, key_of_text, pairs
+from rag_pipeline.journal.redis.keys import RedisKeys, pairs
 from rag_pipeline.journal.redis.scripts import SAVED_STATES
 from rag_pipeline.status.model import FileTotals
 from rag_pipeline.status.saved import SET_FIELDS, SavedState
@@ -60,10 +60,12 @@ def _saved(
         skipped=tuple(map(unpack, skipped)),
         in_flight=tuple(row.file for row in in_flight),
         failed_attempts=tuple(
-            (key_of_text(key), int(score) % _ATTEMPT_RANGE) for key, score in pairs(attempts).items()
+            (key_from_text(key), int(score) % _ATTEMPT_RANGE) for key, score in pairs(attempts).items()
         ),
         outcomes=[
-            (key_of_text(key), outcome) for outcome, keys in zip(OUTCOMES.values(), ended, strict=True) for key in keys
+            (key_from_text(key), outcome)
+            for outcome, keys in zip(OUTCOMES.values(), ended, strict=True)
+            for key in keys
         ],
     )
 

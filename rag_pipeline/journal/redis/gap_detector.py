@@ -20,14 +20,14 @@ class GapDetector:
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[str | None, int]] = {}
-        self._torn: set[str] = set()
+        self._withheld: set[str] = set()
 
     def begin(self, entries: Iterable[Entry]) -> tuple[Entry, ...]:
         """Start over from the known state of each pipeline; pipelines that are no longer known have a gap."""
         before = self._last
-        self._last, self._torn = {}, set()
+        self._last, self._withheld = {}, set()
         known = tuple(entry for entry in entries if self._follows(entry))
-        self._torn |= before.keys() - self._last.keys()
+        self._withheld |= before.keys() - self._last.keys()
         return known
 
     def take(self, entries: Iterable[Entry]) -> list[Entry]:
@@ -39,9 +39,9 @@ class GapDetector:
             return entry
         pipeline_id = entry.event.pipeline_id or ""
         if entry.event.name != events.STATUS:
-            self._torn.add(pipeline_id)
+            self._withheld.add(pipeline_id)
             return None
-        self._torn.discard(pipeline_id)
+        self._withheld.discard(pipeline_id)
         self._last[pipeline_id] = (entry.event.epoch, entry.event.seq)
         return _as_gap(entry)
 
@@ -49,7 +49,7 @@ class GapDetector:
         """Return whether nothing is missing before the entry; if so, note it."""
         event = entry.event
         pipeline_id = event.pipeline_id or ""
-        if pipeline_id in self._torn:
+        if pipeline_id in self._withheld:
             return False
         last = self._last.get(pipeline_id)
         if last is None or last[0] != event.epoch:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from rag_pipeline.journal.base import FileStatus
-from rag_pipeline.status.files import Key
 
 DEFAULT_PREFIX = "rag"
 MAX_POSITION = (1 << 128) - 1
@@ -69,17 +68,6 @@ def score_of(position: int) -> int:
     """Return the score in :meth:`RedisKeys.files_by_change`: 53 bits, so close positions may share one."""
     position = max(0, min(position, MAX_POSITION))
     return (position >> _SEQ_BITS) * 4096 + min(position & _SEQ_MASK, 4095)
-
-
-def text_of_key(key: Key) -> str:
-    """Return a file's key as a field name."""
-    return f"{key[0]}:{key[1]}"
-
-
-def key_of_text(text: str) -> Key:
-    """Return the key from the text that :func:`text_of_key` made."""
-    kind, _, value = text.partition(":")
-    return kind, value
 
 
 def pairs(flat: Sequence[Any]) -> dict[str, Any]:

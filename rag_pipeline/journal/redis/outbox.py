@@ -65,7 +65,7 @@ class Outbox:
         self._resend: list[EncodedItem] = []  # from a batch that was not written, for another batch
         self._parked: dict[str, list[PipelineEvent]] = {}  # taken from the queue, of pipelines that are not claimed yet
         self._unparked: deque[PipelineEvent] = deque()  # was parked, comes before the queue
-        self._torn: set[str] = set()
+        self._gaps: set[str] = set()
         self._released: set[str] = set()
         self._due_states: dict[
             str, tuple[PipelineEvent, bool]
@@ -74,17 +74,17 @@ class Outbox:
     @property
     def waiting(self) -> bool:
         """Whether anything can be written or claimed right now."""
-        if self._batch or self._unparked or self._queue or self._queue.is_torn:
+        if self._batch or self._unparked or self._queue or self._queue.has_gaps:
             return True
         ready = self.claimed.keys()
         if any(item.pipeline_id in ready for item in self._resend):
             return True
-        return not ready.isdisjoint(self._torn | {*self._due_states}) or self._claims.due <= time.monotonic()
+        return not ready.isdisjoint(self._gaps | {*self._due_states}) or self._claims.due <= time.monotonic()
 
     @property
     def holding(self) -> bool:
         """Whether anything waits for a pipeline that this process may still get to own."""
-        kept = {*self._parked, *self._torn, *self._due_states, *(item.pipeline_id for item in self._resend)}
+        kept = {*self._parked, *self._gaps, *self._due_states, *(item.pipeline_id for item in self._resend)}
         return not kept <= self.broken.keys()
 
     @property
@@ -167,7 +167,7 @@ class Outbox:
         size = sum(item.size for item in items)
         event: PipelineEvent | None = None
         try:
-            items += map(EncodedItem.of, self._gaps())
+            items += map(EncodedItem.of, self._gap_items())
             for _ in range(MAX_BATCH):
                 if len(items) >= MAX_BATCH or size >= MAX_BATCH_BYTES:
                     break
@@ -182,16 +182,16 @@ class Outbox:
         except Exception:
             self._resend = items + self._resend
             if event is not None and event.pipeline_id is not None:
-                self._torn.add(event.pipeline_id)  # whatever is wrong with it, the event is missing now
+                self._gaps.add(event.pipeline_id)  # whatever is wrong with it, the event is missing now
             raise
         return items
 
-    def _gaps(self) -> list[Item]:
-        self._torn |= self._queue.torn()
+    def _gap_items(self) -> list[Item]:
+        self._gaps |= self._queue.take_gaps()
         items: list[Item] = []
-        for pipeline_id in list(self._torn):
+        for pipeline_id in list(self._gaps):
             if pipeline_id in self.refused or self._is_claimed(pipeline_id):
-                self._torn.remove(pipeline_id)
+                self._gaps.remove(pipeline_id)
                 items += [] if pipeline_id in self.refused else self._gap(pipeline_id)
         return items
 

@@ -14,6 +14,7 @@ from operator import itemgetter
 
 from rag_pipeline.common import native
 from rag_pipeline.contract.events import PipelineEvent
+from rag_pipeline.journal.weight import size_of
 from rag_pipeline.status.model import FileBody, StateBody
 from rag_pipeline.status.sinks import DueFlush, Published
 
@@ -33,21 +34,7 @@ def slots_of(event: PipelineEvent) -> int:
         large = body.own
     else:
         return 1
-    return 1 + _size(large) // SLOT_BYTES
-
-
-def _size(value: object) -> int:
-    """Return the approximate size of a JSON value in bytes."""
-    if isinstance(value, str):
-        return len(value)
-    size = 8
-    if isinstance(value, dict):
-        for key, item in value.items():
-            size += len(key) + (len(item) if type(item) is str else 8 if type(item) is int else _size(item))
-    elif isinstance(value, list):
-        for item in value:
-            size += _size(item)
-    return size
+    return 1 + size_of(large) // SLOT_BYTES
 
 
 def _slots_for(event: PipelineEvent) -> tuple[PipelineEvent | None, ...]:
@@ -59,7 +46,7 @@ _SECOND = itemgetter(1)
 
 
 class EventQueue:
-    """Drops the oldest events over ``limit`` slots; :meth:`torn` returns their pipelines.
+    """Drops the oldest events over ``limit`` slots; :meth:`take_gaps` returns their pipelines.
 
     ``parked`` is the number of slots that the reader has taken out and still keeps; they count too.
     """
@@ -72,7 +59,7 @@ class EventQueue:
         self._slots: deque[PipelineEvent | None] = deque()  # an event, then None for each of its further slots
         self._requests: deque[DueFlush] = deque()
         self._releases: deque[str] = deque()
-        self._torn: set[str] = set()
+        self._gaps: set[str] = set()
         self._signalled = False
         self._closed = False
 
@@ -127,14 +114,14 @@ class EventQueue:
         """Return the pipelines released since the last call."""
         return [self._releases.popleft() for _ in range(len(self._releases))]
 
-    def torn(self) -> set[str]:
+    def take_gaps(self) -> set[str]:
         """Return the pipelines whose numbered events were dropped since the last call."""
-        return {self._torn.pop() for _ in range(len(self._torn))}
+        return {self._gaps.pop() for _ in range(len(self._gaps))}
 
     @property
-    def is_torn(self) -> bool:
-        """Whether :meth:`torn` would return a pipeline."""
-        return bool(self._torn)
+    def has_gaps(self) -> bool:
+        """Whether :meth:`take_gaps` would return a pipeline."""
+        return bool(self._gaps)
 
     def close(self) -> None:
         """Ignore further events."""
@@ -149,7 +136,7 @@ class EventQueue:
         if event is not None:
             self.dropped += 1
             if event.numbered and event.pipeline_id is not None:
-                self._torn.add(event.pipeline_id)
+                self._gaps.add(event.pipeline_id)
 
     def _wake(self) -> None:
         # The reader lowers the flag before it reads, so an item appended while the flag is up is read in any case.

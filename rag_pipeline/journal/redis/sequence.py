@@ -12,7 +12,7 @@ class SequenceTracker:
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[str, int]] = {}
-        self._torn: set[str] = set()
+        self._incomplete: set[str] = set()
 
     def is_old(self, event: PipelineEvent) -> bool:
         """Return whether the event, or a later state that includes it, was taken already."""
@@ -29,10 +29,10 @@ class SequenceTracker:
         pipeline_id = event.pipeline_id or ""
         epoch, seq = self._last.get(pipeline_id, (None, 0))
         if gap or epoch != event.epoch or event.seq != seq + event.numbered:
-            self._torn.add(pipeline_id)
+            self._incomplete.add(pipeline_id)
         self._last[pipeline_id] = (event.epoch or "", event.seq)
-        if pipeline_id in self._torn and isinstance(event.body, StateBody):
-            self._torn.remove(pipeline_id)
+        if pipeline_id in self._incomplete and isinstance(event.body, StateBody):
+            self._incomplete.remove(pipeline_id)
             return state_items(event, event.body, gap=gap)
         return [event]
 

@@ -10,11 +10,11 @@ from typing import Any
 from rag_pipeline.contract import events
 from rag_pipeline.contract.events import Json, PipelineEvent
 from rag_pipeline.journal.base import FileStatus
-from rag_pipeline.journal.files import OUTCOMES, STATUS_OF, keys_of, unpack
+from rag_pipeline.journal.files import OUTCOMES, STATUS_OF, key_from_text, key_to_text, keys_of, unpack
 from rag_pipeline.journal.gap import GapBody
 from rag_pipeline.journal.history import in_flight_key
 from rag_pipeline.journal.sqlite import batch_insert
-from rag_pipeline.journal.sqlite.files import FileChanges, key_text, read_key
+from rag_pipeline.journal.sqlite.files import FileChanges
 from rag_pipeline.journal.sqlite.schema import decoded
 from rag_pipeline.status.files import MAX_ATTEMPTS_REMEMBERED, Key, key_of
 from rag_pipeline.status.model import FileBody, FileRecord, FileTotals, StateBody
@@ -184,9 +184,9 @@ def load_checkpoints(db: sqlite3.Connection) -> CheckpointWriter:
     for pid, key, started in db.execute(
         "SELECT pipeline_id, file_key, started FROM files WHERE status = 'processing' ORDER BY started"
     ):
-        decoded(checkpoints.__getitem__, pid).in_flight[read_key(key)] = started
+        decoded(checkpoints.__getitem__, pid).in_flight[key_from_text(key)] = started
     for pid, key, attempt in db.execute("SELECT pipeline_id, file_key, attempt FROM attempts ORDER BY position"):
-        decoded(checkpoints.__getitem__, pid).attempts[read_key(key)] = attempt
+        decoded(checkpoints.__getitem__, pid).attempts[key_from_text(key)] = attempt
     return CheckpointWriter(checkpoints)
 
 
@@ -217,7 +217,7 @@ def _saved(db: sqlite3.Connection, checkpoint: PipelineCheckpoint) -> SavedState
         records("SELECT record FROM files WHERE pipeline_id = ? AND status = 'processing' ORDER BY started"),
         tuple(checkpoint.attempts.items()),
         [
-            (read_key(key), OUTCOMES[status])
+            (key_from_text(key), OUTCOMES[status])
             for key, status in db.execute(
                 "SELECT file_key, status FROM files WHERE pipeline_id = ? AND status <> 'processing'",
                 (checkpoint.pipeline_id,),
@@ -238,8 +238,8 @@ def _new_checkpoint(pipeline_id: str, event: PipelineEvent) -> PipelineCheckpoin
 
 def _attempt_row(pipeline_id: str, key: Key, attempt: tuple[int, int] | None) -> batch_insert.BatchRow:
     if attempt is None:
-        return batch_insert.REMOVE_ATTEMPT, pipeline_id, key_text(key)
-    return batch_insert.ATTEMPT, pipeline_id, key_text(key), *attempt
+        return batch_insert.REMOVE_ATTEMPT, pipeline_id, key_to_text(key)
+    return batch_insert.ATTEMPT, pipeline_id, key_to_text(key), *attempt
 
 
 def _row(checkpoint: PipelineCheckpoint, position: int) -> batch_insert.BatchRow:

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from rag_pipeline.journal.base import FileMatch, FileQuery, FileStatus
-from rag_pipeline.journal.files import pack, unpack
+from rag_pipeline.journal.files import key_to_text, pack, unpack
 from rag_pipeline.journal.history import page_size
 from rag_pipeline.journal.sqlite.batch_insert import FILE, REMOVE_FILE, BatchRow
 from rag_pipeline.journal.sqlite.schema import MAX_INTEGER, decoded
@@ -16,17 +16,6 @@ from rag_pipeline.status.model import FileRecord
 SWEEP_ROWS = 100
 
 _Change = tuple[FileStatus, float, int, int | None, FileRecord]
-
-
-def key_text(key: Key) -> str:
-    """Return the key as stored in the tables."""
-    return ":".join(key)
-
-
-def read_key(text: str) -> Key:
-    """Return the key from the text that :func:`key_text` made."""
-    kind, _, value = text.partition(":")
-    return kind, value
 
 
 class FileChanges:
@@ -57,7 +46,9 @@ class FileChanges:
     def rows(self) -> list[BatchRow]:
         """Return the rows for the batch insert."""
         # A new row replaces the old one anyway.
-        removed: list[BatchRow] = [(REMOVE_FILE, pid, key_text(key)) for pid, key in self._dropped - self._last.keys()]
+        removed: list[BatchRow] = [
+            (REMOVE_FILE, name, key_to_text(key)) for name, key in self._dropped - self._last.keys()
+        ]
         return removed + [_row(*one, change) for one, change in self._last.items()]
 
 
@@ -105,4 +96,4 @@ def sweep_files(db: sqlite3.Connection, before: float) -> bool:
 def _row(pipeline_id: str, key: Key, change: _Change) -> BatchRow:
     status, at, position, started, file = change
     message = None if file.error is None else file.error.message.casefold()
-    return FILE, position, pipeline_id, key_text(key), status, at, started, file.name.casefold(), message, pack(file)
+    return FILE, position, pipeline_id, key_to_text(key), status, at, started, file.name.casefold(), message, pack(file)

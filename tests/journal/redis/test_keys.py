@@ -7,10 +7,8 @@ from rag_pipeline.journal import offset_of, parse_offset
 from rag_pipeline.journal.redis.keys import (
     MAX_POSITION,
     id_of,
-    key_of_text,
     position_of,
     score_of,
-    text_of_key,
 )  # fmt: skip
 
 halves = st.integers(0, 2**64 - 1)
@@ -44,8 +42,3 @@ def test_a_score_is_exact_as_a_double_until_2039(ms: int, seq: int) -> None:
     score = score_of(position_of(f"{ms}-{seq}"))
     assert int(float(score)) == score
     assert (score // 4096, score % 4096) == (ms, seq)
-
-
-@given(st.tuples(st.sampled_from(["id", "name"]), st.text()))
-def test_a_file_key_survives_the_round_trip(key: tuple[str, str]) -> None:
-    assert key_of_text(text_of_key(key)) == key

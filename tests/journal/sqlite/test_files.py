@@ -5,16 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rag_pipeline.journal import FileQuery, FileStatus
 from rag_pipeline.journal.base import MAX_PAGE
 from rag_pipeline.journal.sqlite.batch_insert import insert as put_rows
 from rag_pipeline.journal.sqlite.batch_insert import install
-from rag_pipeline.journal.sqlite.files import SWEEP_ROWS, FileChanges, find_files, key_text, read_key, sweep_files
+from rag_pipeline.journal.sqlite.files import SWEEP_ROWS, FileChanges, find_files, sweep_files
 from rag_pipeline.journal.sqlite.schema import open_writer
-from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileFailure, FileRecord
 
 COMPLETED, DELETED = FileStatus.COMPLETED, FileStatus.DELETED
@@ -37,11 +34,6 @@ def insert(db: sqlite3.Connection, first: int, last: int, status: FileStatus = C
 
 def found(db: sqlite3.Connection, query: FileQuery = FileQuery()) -> list[int]:  # noqa: B008
     return [row.position for row in find_files(db, query)]
-
-
-@given(st.builds(key_of, st.text(min_size=1), st.one_of(st.none(), st.text(min_size=1))))
-def test_a_key_survives_the_round_trip(key: Key) -> None:
-    assert read_key(key_text(key)) == key
 
 
 def test_only_the_last_record_of_a_file_is_written_and_a_dropped_file_is_removed(db: sqlite3.Connection) -> None:

@@ -24,7 +24,7 @@ from rag_pipeline.contract.events import NS_GOOGLE_DRIVE, NS_LOCAL_FILES, NS_PIP
 from rag_pipeline.errors import JournalError
 from rag_pipeline.journal import Entry, FileQuery, FileStatus, offset_of
 from rag_pipeline.journal.base import LocalJournal
-from rag_pipeline.journal.gap import EventBound, is_gap
+from rag_pipeline.journal.gap import EventOverflow, is_gap
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
 from rag_pipeline.status.model import FileBody, FileRecord, StateBody
 from rag_pipeline.status.pipeline import PipelineStatus, core_of
@@ -594,7 +594,7 @@ def test_a_gap_is_stored_and_its_state_updates_the_files(path: Path) -> None:
     for n in range(5):
         pipeline.skip_file(f"dropped {n}", "no text")
     pipeline.add_processing_file("in flight", "2")
-    marked = EventBound().after_gap(core_of(pipeline).status_event())
+    marked = EventOverflow().after_gap(core_of(pipeline).status_event())
     assert marked is not None
     with closing(SqliteJournal(path)) as first:
         first.append(known)
