@@ -11,7 +11,7 @@ import pytest
 
 from rag_pipeline.ingest.types import VectorStore
 from tests.ingest.store import postgres as servers
-from tests.ingest.store.places import Place
+from tests.ingest.store.store_locations import StoreLocation
 
 _numbers = itertools.count(1)
 
@@ -52,15 +52,15 @@ def postgres(shared_postgres: servers.PostgresServer, schema: str) -> Iterator[s
 
 
 @pytest.fixture(params=["lance", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, schema: str) -> Place:
+def location(request: pytest.FixtureRequest, tmp_path: Path, schema: str) -> StoreLocation:
     if request.param == "lance":
-        return Place("lance", str(tmp_path / "store"))
+        return StoreLocation("lance", str(tmp_path / "store"))
     server: servers.PostgresServer = request.getfixturevalue("postgres")
-    return Place("postgres", server.url(schema=schema))
+    return StoreLocation("postgres", server.url(schema=schema))
 
 
 @pytest.fixture
-def store(place: Place) -> Iterator[VectorStore]:
-    store = place.open()
+def store(location: StoreLocation) -> Iterator[VectorStore]:
+    store = location.open()
     yield store
     store.close()

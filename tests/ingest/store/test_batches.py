@@ -13,9 +13,9 @@ from rag_pipeline.ingest.store import chunk_buffer
 from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from rag_pipeline.ingest.types import Chunk, Stopped, VectorStore
-from tests.ingest.store.places import Place
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
+from tests.ingest.store.store_locations import StoreLocation
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +29,10 @@ def batches(count: int, size: int = 3) -> Iterator[chunk_buffer.ChunkBatch]:
         yield [Chunk(f"line {n}", f"page {n}", n) for n in numbers], vectors(len(numbers), start)
 
 
-def test_a_file_of_many_batches_is_one_file(place: Place, store: VectorStore) -> None:
+def test_a_file_of_many_batches_is_one_file(location: StoreLocation, store: VectorStore) -> None:
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
     store.replace("p", file("a", "2"), batches(50))
-    again = place.open()
+    again = location.open()
     for seen in (store, again):
         assert sorted(int(hit.text.split()[1]) for hit in everything(seen)) == list(range(50))
         assert {hit.place for hit in everything(seen)} == {f"page {n}" for n in range(50)}
@@ -41,9 +41,9 @@ def test_a_file_of_many_batches_is_one_file(place: Place, store: VectorStore) ->
     again.close()
 
 
-def test_other_calls_are_not_blocked_while_the_next_batch_is_made(place: Place, store: VectorStore) -> None:
+def test_other_calls_are_not_blocked_while_the_next_batch_is_made(location: StoreLocation, store: VectorStore) -> None:
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
-    other = place.open()
+    other = location.open()
 
     def slowly() -> Iterator[chunk_buffer.ChunkBatch]:
         for number, batch in enumerate(batches(30)):
@@ -81,7 +81,7 @@ def test_an_error_of_the_batches_is_raised_and_the_old_text_stays(
 
 
 def test_a_full_disk_under_the_buffer_is_a_one_line_error(
-    place: Place, store: VectorStore, monkeypatch: pytest.MonkeyPatch
+    location: StoreLocation, store: VectorStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
 

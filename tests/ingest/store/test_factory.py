@@ -14,9 +14,9 @@ from rag_pipeline.ingest.store.factory import check_stored, open_existing, open_
 from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from rag_pipeline.ingest.types import VectorStore
-from tests.ingest.store.places import Place
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import ANY, WIDTH, chunks, file, vectors
+from tests.ingest.store.store_locations import StoreLocation
 from tests.support.programs import run
 
 STOP = threading.Event()
@@ -109,31 +109,31 @@ assert not {"psycopg", "numpy", "lancedb"} & set(sys.modules)
     assert (done.stdout, done.stderr) == ("postgresql://db:5432/rag\n", "")
 
 
-def settings_of(place: Place) -> IngestSettings:
-    return IngestSettings.from_env({"RAG_STORE_URL": place.where} if place.kind == "postgres" else {})
+def settings_of(location: StoreLocation) -> IngestSettings:
+    return IngestSettings.from_env({"RAG_STORE_URL": location.where} if location.kind == "postgres" else {})
 
 
-def folder_of(place: Place, tmp_path: Path) -> Path:
-    return Path(place.where) if place.kind == "lance" else tmp_path / "store"
+def folder_of(location: StoreLocation, tmp_path: Path) -> Path:
+    return Path(location.where) if location.kind == "lance" else tmp_path / "store"
 
 
-def test_an_existing_store_is_opened_with_its_own_model(place: Place, tmp_path: Path) -> None:
-    store = place.open("an older model", 5)
+def test_an_existing_store_is_opened_with_its_own_model(location: StoreLocation, tmp_path: Path) -> None:
+    store = location.open("an older model", 5)
     store.replace("papers", file("a"), [(chunks("heron"), vectors(1, width=5))])
     store.close()
-    existing = open_existing(settings_of(place), folder_of(place, tmp_path))
+    existing = open_existing(settings_of(location), folder_of(location, tmp_path))
     try:
         assert (existing.model_id, existing.dimensions) == ("an older model", 5)
-        assert existing.is_shared == (place.kind == "postgres")
+        assert existing.is_shared == (location.kind == "postgres")
         assert existing.store.pipelines()["papers"].files == 1
     finally:
         existing.store.close()
 
 
-def test_a_missing_store_is_an_error_and_is_not_created(place: Place, tmp_path: Path) -> None:
+def test_a_missing_store_is_an_error_and_is_not_created(location: StoreLocation, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"nothing is stored in .* yet: run rag-pipeline local-files DIR first"):
-        open_existing(settings_of(place), folder_of(place, tmp_path))
-    assert not folder_of(place, tmp_path).exists()
+        open_existing(settings_of(location), folder_of(location, tmp_path))
+    assert not folder_of(location, tmp_path).exists()
 
 
 def test_a_damaged_store_is_a_one_line_error(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from rag_pipeline.ingest.store.moves import check_moves, copies_by_id, overwritten_sources
 from rag_pipeline.ingest.types import VectorStore
-from tests.ingest.store.places import Place
 from tests.ingest.store.samples import ANY, chunks, everything, file, vectors
+from tests.ingest.store.store_locations import StoreLocation
 
 
 def texts(store: VectorStore) -> dict[str, list[str]]:
@@ -42,7 +42,7 @@ def test_a_moved_file_keeps_its_chunks_and_vectors(two: VectorStore) -> None:
     assert (hit.file_id, hit.name, hit.uri) == ("sub/c", "caf\udce9", "https://x/y")
 
 
-def test_a_moved_file_behaves_like_any_other(place: Place, two: VectorStore) -> None:
+def test_a_moved_file_behaves_like_any_other(location: StoreLocation, two: VectorStore) -> None:
     two.move("p", "a", file("c"))
     two.move("p", "c", file("d", "2"))
     two.replace("p", file("a", "new"), [(chunks("another"), vectors(1))])
@@ -51,7 +51,7 @@ def test_a_moved_file_behaves_like_any_other(place: Place, two: VectorStore) -> 
     assert two.files("p")["d"] == with_fields(file("d", "2"), name="other name", uri="other uri")
     two.replace("p", file("d", "3"), [(chunks("newer"), vectors(1))])
     two.close()
-    again = place.open()
+    again = location.open()
     assert texts(again) == {"a": ["another"], "b": ["beta"], "d": ["newer"]}
     again.delete("p", "d")
     again.delete("p", "a")
@@ -117,8 +117,8 @@ def test_a_folder_of_many_files_moves(store: VectorStore) -> None:
     assert set(store.files("p")) == {f"new/{number}" for number in range(30)}
 
 
-def test_a_search_finds_a_file_exactly_once_during_its_moves(place: Place, two: VectorStore) -> None:
-    reader = place.open()
+def test_a_search_finds_a_file_exactly_once_during_its_moves(location: StoreLocation, two: VectorStore) -> None:
+    reader = location.open()
     ended = threading.Event()
 
     def move() -> None:
@@ -156,13 +156,13 @@ def test_a_file_is_found_by_its_id(two: VectorStore) -> None:
     assert (two.file("p", "a"), two.file("p", "c")) == (None, file("c", "2"))
 
 
-def test_a_copy_outlives_its_source(place: Place, two: VectorStore) -> None:
+def test_a_copy_outlives_its_source(location: StoreLocation, two: VectorStore) -> None:
     two.copy_many("p", [("a", file("c")), ("a", file("d")), ("none", file("e"))])
     two.replace("p", file("a", "2"), [(chunks("changed"), vectors(1))])
     assert texts(two) == {"a": ["changed"], "b": ["beta"], **{name: ["alpha one", "alpha two"] for name in "cd"}}
     two.delete("p", "c")
     two.close()
-    again = place.open()
+    again = location.open()
     again.delete("p", "b")
     assert texts(again) == {"a": ["changed"], "d": ["alpha one", "alpha two"]}
     again.delete_many("p", ["d", "a"])

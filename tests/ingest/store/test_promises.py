@@ -12,8 +12,8 @@ import pytest
 
 from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.types import VectorStore
-from tests.ingest.store.places import Place, generation
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
+from tests.ingest.store.store_locations import StoreLocation, generation
 
 
 def test_an_empty_store_can_be_read(store: VectorStore) -> None:
@@ -78,10 +78,10 @@ def test_concatenated_ids_do_not_collide(store: VectorStore) -> None:
     assert len(everything(store)) == 2
 
 
-def test_stored_files_are_there_after_reopening(place: Place, store: VectorStore) -> None:
+def test_stored_files_are_there_after_reopening(location: StoreLocation, store: VectorStore) -> None:
     store.replace("p", file("a.txt"), [(chunks("kept text"), vectors(1))])
     store.close()
-    again = place.open()
+    again = location.open()
     hit = again.search("kept", vectors(1)[0])[0]
     assert (hit.text, hit.file_id, hit.name, hit.uri, hit.place) == (
         "kept text", "a.txt", "a.txt", "file:///a.txt", "page 1"
@@ -156,13 +156,13 @@ def test_a_limit_of_zero_returns_nothing(store: VectorStore) -> None:
     assert store.search("text", ANY, limit=0) == []
 
 
-def test_the_same_question_has_the_same_answer(place: Place, store: VectorStore) -> None:
+def test_the_same_question_has_the_same_answer(location: StoreLocation, store: VectorStore) -> None:
     same = np.repeat(vectors(1), 20, axis=0)
     store.replace("p", file("b"), [(chunks(*["equal text"] * 20), same)])
     store.replace("p", file("a"), [(chunks(*["equal text"] * 20), same)])
     first = store.search("equal", same[0], limit=7)
     assert [(hit.file_id, hit.place) for hit in first] == [("a", f"page {n}") for n in range(1, 8)]
-    again = place.open()
+    again = location.open()
     assert again.search("equal", same[0], limit=7) == first
     again.close()
 
@@ -176,10 +176,12 @@ def test_invalid_vectors_raise_value_error(store: VectorStore) -> None:
 
 
 @pytest.mark.parametrize(("model", "width"), [("model-b", WIDTH), ("model-a", WIDTH * 2)])
-def test_the_store_of_another_model_is_rejected(place: Place, store: VectorStore, model: str, width: int) -> None:
+def test_the_store_of_another_model_is_rejected(
+    location: StoreLocation, store: VectorStore, model: str, width: int
+) -> None:
     store.replace("p", file("a"), [(chunks("a"), vectors(1))])
     with pytest.raises(StoreError, match=r"holds vectors of model-a \(8 dimensions\), not of .* remove "):
-        place.open(model, width)
+        location.open(model, width)
 
 
 def test_using_a_closed_store_is_an_error(store: VectorStore) -> None:
@@ -189,18 +191,18 @@ def test_using_a_closed_store_is_an_error(store: VectorStore) -> None:
         store.search("a", ANY)
 
 
-def test_after_a_kill_the_old_chunks_or_the_new_ones_are_stored_once(place: Place) -> None:
+def test_after_a_kill_the_old_chunks_or_the_new_ones_are_stored_once(location: StoreLocation) -> None:
     written = 0
     pick = random.Random(4)
     for _ in range(4):
-        with place.write(written) as process:
+        with location.write(written) as process:
             assert process.stdout is not None
             for _ in range(pick.randint(3, 12)):
                 written = int(process.stdout.readline())
             threading.Event().wait(pick.random() * 0.05)  # at any point of the next writes
             process.send_signal(signal.SIGKILL)
             written = max([written, *map(int, process.stdout.read().split())])
-        store = place.open()
+        store = location.open()
         found = int(store.files("p")["a"].content_hash)
         assert found in (written, written + 1)
         assert sorted(hit.text for hit in everything(store)) == generation(found)
@@ -230,9 +232,9 @@ def test_threads_replace_and_search_concurrently(store: VectorStore) -> None:
     assert {f.content_hash for f in store.files("p").values()} == {"14"}
 
 
-def test_a_reader_sees_what_another_process_writes(place: Place) -> None:
-    reader = place.open()
-    with place.write(0) as process:
+def test_a_reader_sees_what_another_process_writes(location: StoreLocation) -> None:
+    reader = location.open()
+    with location.write(0) as process:
         assert process.stdout is not None
         process.stdout.readline()
         last = 0

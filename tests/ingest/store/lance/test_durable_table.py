@@ -12,7 +12,7 @@ from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.store.lance import durable_table
 from rag_pipeline.ingest.store.lance.durable_table import MARKER, DurableTable, Marker
 from rag_pipeline.ingest.store.lance.store import LanceVectorStore
-from tests.ingest.store.power import Disk
+from tests.ingest.store.power_loss import Disk
 from tests.ingest.store.samples import WIDTH, chunks, file, vectors
 
 

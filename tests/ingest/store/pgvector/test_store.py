@@ -18,9 +18,9 @@ from rag_pipeline.ingest.store.pgvector import statements
 from rag_pipeline.ingest.store.pgvector import store as module
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from rag_pipeline.ingest.types import Chunk, Stopped
-from tests.ingest.store.places import Place, generation
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
+from tests.ingest.store.store_locations import StoreLocation, generation
 from tests.support.waiting import wait_until
 
 
@@ -74,10 +74,10 @@ def test_writes_continue_over_restarts_of_the_server(
 
 
 def test_after_a_server_crash_the_old_chunks_or_the_new_ones_are_stored_once(own_postgres: PostgresServer) -> None:
-    place = Place("postgres", own_postgres.url())
+    location = StoreLocation("postgres", own_postgres.url())
     written, pick = 0, random.Random(7)
     for _ in range(3):
-        with place.write(written) as process:
+        with location.write(written) as process:
             assert process.stdout is not None
             for _ in range(pick.randint(3, 9)):
                 written = int(process.stdout.readline())
@@ -85,7 +85,7 @@ def test_after_a_server_crash_the_old_chunks_or_the_new_ones_are_stored_once(own
             process.kill()
             written = max([written, *map(int, process.stdout.read().split())])
         own_postgres.start()
-        store = place.open()
+        store = location.open()
         found = int(store.files("p")["a"].content_hash)
         assert found in (written, written + 1)
         assert sorted(hit.text for hit in everything(store)) == generation(found)
@@ -118,9 +118,9 @@ def test_two_writers_of_one_file_take_turns(postgres: PostgresServer, schema: st
 
 
 def test_processes_write_different_pipelines_concurrently(postgres: PostgresServer, schema: str) -> None:
-    place = Place("postgres", postgres.url(schema=schema))
-    other = place.open()
-    with place.write(0) as process:
+    location = StoreLocation("postgres", postgres.url(schema=schema))
+    other = location.open()
+    with location.write(0) as process:
         assert process.stdout is not None
         for number in range(1, 30):
             other.replace("q", file("a", str(number)), [(chunks(f"other {number}"), vectors(1))])

@@ -12,7 +12,7 @@ import pytest
 from rag_pipeline.ingest.store import chunk_buffer
 from rag_pipeline.ingest.store.lance import durable_table
 from rag_pipeline.ingest.store.lance.store import LanceVectorStore
-from tests.ingest.store.power import Disk
+from tests.ingest.store.power_loss import Disk
 from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
 
 pytestmark = pytest.mark.slow

@@ -1,6 +1,6 @@
 """Locations of stores: the same tests run for each kind, and other processes can open the same store.
 
-As a program it writes: ``python -m tests.ingest.store.places KIND WHERE NUMBER`` replaces one file repeatedly,
+As a program it writes: ``python -m tests.ingest.store.store_locations KIND WHERE NUMBER`` replaces one file repeatedly,
 and prints the number of each generation after it was stored.
 """
 
@@ -20,7 +20,7 @@ from tests.ingest.store.samples import WIDTH, chunks, file, vectors
 ROOT = Path(__file__).parents[3]
 
 
-class Place(NamedTuple):
+class StoreLocation(NamedTuple):
     """``lance`` with a folder, or ``postgres`` with an address."""
 
     kind: str
@@ -48,7 +48,7 @@ def generation(number: int) -> list[str]:
 
 if __name__ == "__main__":
     kind, where, start = sys.argv[1:]
-    store, current = Place(kind, where).open(compact_every=7), int(start)
+    store, current = StoreLocation(kind, where).open(compact_every=7), int(start)
     while True:
         current += 1
         texts = generation(current)
