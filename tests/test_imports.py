@@ -40,6 +40,7 @@ def test_importing_the_package_loads_neither_a_server_nor_ingestion() -> None:
     assert not modules & {"eventlet", "socketio", "engineio", "rag_pipeline.socket_server", "rag_pipeline.http_server"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["rag_pipeline", "status_server"])
 def test_running_the_service_loads_nothing_of_ingestion_and_prints_nothing(module: str) -> None:
     modules = modules_after(f"from {module} import start_status_server\nwith start_status_server(0): pass")

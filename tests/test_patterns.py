@@ -248,6 +248,7 @@ def test_each_pattern_has_a_name_and_an_entry() -> None:
     assert named == set(ATTACKS)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("entry", sorted(ATTACKS))
 def test_a_pattern_takes_linear_time(entry: str) -> None:
@@ -256,6 +257,7 @@ def test_a_pattern_takes_linear_time(entry: str) -> None:
             assert_linear(_prepare(pattern, attack), SIZES, attack)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "attack"),
     [

@@ -11,6 +11,8 @@ from rag_pipeline.errors import ExitCode
 from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.local_files.process import command
 
+pytestmark = pytest.mark.slow
+
 FAST = {"RAG_SETTLE_SECONDS": "0"}
 
 

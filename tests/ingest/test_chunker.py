@@ -32,6 +32,7 @@ def squeezed(text: str) -> str:
     return "".join(text.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [128, 254])
 def test_prose_is_complete_in_chunks_within_the_limit(size: int) -> None:
     text = (PROSE * 7 + "\n") * 200
@@ -66,12 +67,14 @@ def test_adjacent_sections_with_one_locator_are_joined() -> None:
     assert chunks == [Chunk("One.\n\nTwo.\n\nThree.", "sheet A", 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", " \n\t ", "\0" * 5000, "!?.," * 5000, "-- -- --"])
 def test_text_without_letters_or_digits_makes_no_chunk(text: str) -> None:
     assert MODEL.chunk(document(text)) == []
     assert MODEL.chunk(document(text, "word", text))[0].text.strip() != ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -106,6 +109,7 @@ def test_a_lone_surrogate_is_replaced() -> None:
     assert MODEL.chunk(document("caf\udce9 is open"))[0].text == "caf? is open"
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=40), st.integers(1, 200)), max_size=8))
 @example([("000", 1), ("0A\u3400", 26), ("DY¢", 25), ("02:0::0A", 16)])  # the rest of a split word has more tokens

@@ -26,6 +26,7 @@ sys.exit(code)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["local-files", "examples"], ["search", "hi"]])
 @pytest.mark.parametrize("missing", [list(installed.MODULES), ["lancedb"]])
 def test_without_the_extra_commands_exit_with_one_line(tmp_path: Path, command: list[str], missing: list[str]) -> None:
@@ -38,6 +39,7 @@ def test_without_the_extra_commands_exit_with_one_line(tmp_path: Path, command: 
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["local-files", "examples"], ["search", "hi"]])
 def test_without_the_model_commands_exit_with_one_line(tmp_path: Path, command: list[str]) -> None:
     args = ["-m", "rag_pipeline", *command, "--state-dir", str(tmp_path / "state")]

@@ -37,6 +37,7 @@ def test_the_estimate_is_four_letters_or_one_other_character(text: str, parts: l
     assert [text[start:end] for start, end in EstimatedSpanTokenizer().spans(text)] == parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spans", [EstimatedSpanTokenizer(), MODEL], ids=["estimate", "model"])
 @settings(max_examples=60)
 @given(text=st.text(max_size=60), times=st.integers(1, 40))

@@ -21,6 +21,8 @@ from rag_pipeline.ingest.embed.minilm import MiniLMEmbedder
 from rag_pipeline.ingest.embed.model_files import find_model
 from rag_pipeline.ingest.types import Stopped
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 
 

@@ -124,6 +124,7 @@ def test_the_tokenizer_neither_truncates_nor_pads() -> None:
     assert [len(encoding.ids) for encoding in tokenizer.encode_batch(["a", "a b c"])] == [3, 5]
 
 
+@pytest.mark.slow
 def test_the_tokenizer_of_another_model_is_rejected(tmp_path: Path) -> None:
     content = json.loads((find_model() / "tokenizer.json").read_text("utf-8"))
     vocabulary = content["model"]["vocab"]

@@ -106,6 +106,7 @@ def test_vectors_have_unit_length_and_the_order_of_the_texts(server: Server, emb
     assert {(path, key) for path, key, _ in server.seen} == {("/v1/embeddings", f"Bearer {KEY}")}
 
 
+@pytest.mark.slow
 def test_dimensions_are_probed_once_or_requested(server: Server, embedder: OpenAIEmbedder) -> None:
     assert (embedder.dimensions, embedder.dimensions, embedder.model_id) == (3, 3, "small")
     assert len(server.seen) == 1
@@ -117,6 +118,7 @@ def test_dimensions_are_probed_once_or_requested(server: Server, embedder: OpenA
     asked.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -135,6 +137,7 @@ def test_a_temporary_failure_is_retried(server: Server, embedder: OpenAIEmbedder
     assert len(server.seen) == 6
 
 
+@pytest.mark.slow
 def test_a_lasting_failure_ends_after_six_attempts_with_a_retryable_error(
     server: Server, embedder: OpenAIEmbedder
 ) -> None:
@@ -243,6 +246,7 @@ BAD: list[object] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", BAD)
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 def test_an_answer_without_the_vectors_is_an_error(server: Server, embedder: OpenAIEmbedder, body: object) -> None:
@@ -271,6 +275,7 @@ def test_a_refused_connection_is_a_retryable_error() -> None:
     embedder.close()
 
 
+@pytest.mark.slow
 def test_a_stalled_server_is_a_timeout(server: Server) -> None:
     release = threading.Event()
 
@@ -285,6 +290,7 @@ def test_a_stalled_server_is_a_timeout(server: Server) -> None:
     embedder.close()
 
 
+@pytest.mark.slow
 def test_a_stop_ends_the_wait_between_attempts(server: Server) -> None:
     stop = threading.Event()
     server.faults = [status(429, Retry_After="100")]

@@ -47,6 +47,7 @@ def test_memory_is_limited() -> None:
     assert "MemoryError" in done.stderr
 
 
+@pytest.mark.slow
 def test_cpu_time_is_limited_per_file() -> None:
     import signal
 
@@ -228,6 +229,7 @@ def test_without_seccomp_files_programs_and_tcp_stay_forbidden(tmp_path: Path) -
     assert attack(tmp_path / "victim", attacks, before=old_kernel("seccomp")) == "{}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lacking", [("Landlock",), ("seccomp",), ("Landlock", "seccomp")])
 def test_on_an_older_kernel_files_are_read_and_the_missing_mechanisms_are_logged_once(
     tmp_path: Path, lacking: tuple[str, ...]

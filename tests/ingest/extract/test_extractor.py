@@ -28,6 +28,8 @@ from tests.ingest.extract.makers import EXAMPLES, make_docx, make_ole, make_pdf,
 from tests.support.processes import child_processes, is_alive
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
+pytestmark = pytest.mark.slow
+
 _ROOT = Path(__file__).resolve().parents[3]
 
 

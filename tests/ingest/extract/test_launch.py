@@ -10,10 +10,14 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 import rag_pipeline
 from rag_pipeline.ingest.extract import launch
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import Decoder, WorkerReady
+
+pytestmark = pytest.mark.slow
 
 LIMITS = json.dumps(asdict(ExtractionLimits()))
 

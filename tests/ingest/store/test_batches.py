@@ -41,6 +41,7 @@ def test_a_file_of_many_batches_is_one_file(location: StoreLocation, store: Vect
     again.close()
 
 
+@pytest.mark.slow
 def test_other_calls_are_not_blocked_while_the_next_batch_is_made(location: StoreLocation, store: VectorStore) -> None:
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])
     other = location.open()

@@ -82,6 +82,7 @@ def test_an_owner_has_its_folder_and_a_random_number(tmp_path: Path) -> None:
         owner_of(tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_a_search_does_not_wait_for_an_unreachable_server(tmp_path: Path, own_postgres: PostgresServer) -> None:
     own_postgres.stop()
     settings = IngestSettings.from_env({"RAG_STORE_URL": own_postgres.url()})

@@ -117,6 +117,7 @@ def test_moved_copied_and_replaced_files_are_counted_as_a_search_finds_them(main
     }
 
 
+@pytest.mark.slow
 def test_moved_copied_and_replaced_files_have_no_faults_and_tidy_keeps_them(
     maintainable: MaintainableStore, location: StoreLocation
 ) -> None:

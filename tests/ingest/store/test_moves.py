@@ -12,6 +12,8 @@ from rag_pipeline.ingest.types import VectorStore
 from tests.ingest.store.samples import ANY, chunks, everything, file, vectors
 from tests.ingest.store.store_locations import StoreLocation
 
+pytestmark = pytest.mark.slow
+
 
 def texts(store: VectorStore) -> dict[str, list[str]]:
     """Return the texts that a search finds, by file."""

@@ -15,6 +15,8 @@ from rag_pipeline.ingest.types import VectorStore
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
 from tests.ingest.store.store_locations import StoreLocation, generation
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_empty_store_can_be_read(store: VectorStore) -> None:
     assert store.search("anything", ANY) == []

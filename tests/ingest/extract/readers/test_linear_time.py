@@ -11,6 +11,8 @@ from rag_pipeline.errors import CorruptFileError
 from tests.ingest.extract.makers import read_messages
 from tests.support.linear_time import assert_linear
 
+pytestmark = pytest.mark.slow
+
 SIZES = (2_000, 20_000, 200_000)
 
 MARKUP = (

@@ -49,6 +49,7 @@ def test_a_pdf_without_pages_is_damaged(data: bytes) -> None:
         read(data, "a.pdf")
 
 
+@pytest.mark.slow
 def test_a_stream_that_unpacks_to_too_much_is_refused() -> None:
     packed = zlib.compress(b"BT " + bytes(200 << 20) + b" ET", 9)
     data = make_pdf(1, content=packed).replace(

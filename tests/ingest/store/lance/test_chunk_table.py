@@ -33,6 +33,7 @@ def test_chunks_are_counted_by_content(tmp_path: Path) -> None:
     assert {row["generation"] for row in chunk_table.read_file_rows(table)} == {1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 3, 20])
 def test_few_rows_are_a_table_and_many_are_a_stream(
     tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch

@@ -15,6 +15,8 @@ from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.types import StoreFault, StoreFaultKind
 from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quick_readers(monkeypatch: pytest.MonkeyPatch) -> None:

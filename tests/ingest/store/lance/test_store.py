@@ -19,6 +19,8 @@ from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.types import SourceFile
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[4]
 
 

@@ -125,6 +125,7 @@ def test_a_stop_ends_the_wait_for_the_server(own_postgres: PostgresServer, stop:
     assert len(ended) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_unreachable_is_a_retryable_one_line_error(own_postgres: PostgresServer) -> None:
     own_postgres.stop()
     link = ConnectionPool(own_postgres.address(), reconnect_seconds=0.3)
@@ -135,6 +136,7 @@ def test_a_server_that_stays_unreachable_is_a_retryable_one_line_error(own_postg
     assert caught.value.retryable
 
 
+@pytest.mark.slow
 def test_a_permanent_refusal_is_not_retried_forever_while_other_calls_succeed(
     postgres: PostgresServer, stop: Waits
 ) -> None:

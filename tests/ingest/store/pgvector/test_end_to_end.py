@@ -15,6 +15,8 @@ from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.local_files.process import command, found, process
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 FILES = 40
 
 

@@ -13,6 +13,8 @@ from rag_pipeline.ingest.types import StoreFault, StoreFaultKind
 from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import WIDTH, chunks, file, vectors
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store(postgres: PostgresServer, schema: str) -> Iterator[PgVectorStore]:

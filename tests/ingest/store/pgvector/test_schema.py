@@ -14,6 +14,8 @@ from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from tests.ingest.store.postgres import PASSWORD, PostgresServer
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
 
+pytestmark = pytest.mark.slow
+
 
 def store(server: PostgresServer, schema: str, width: int = WIDTH, **parts: str) -> PgVectorStore:
     return PgVectorStore(server.address(schema, **parts), "model-a", width, reconnect_seconds=0)

@@ -13,6 +13,8 @@ from tests.ingest.store.postgres import PostgresServer
 from tests.ingest.store.samples import ANY, WIDTH, chunks, file, vectors
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 MANY = 600
 
 

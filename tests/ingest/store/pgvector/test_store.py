@@ -23,6 +23,8 @@ from tests.ingest.store.samples import WIDTH, chunks, everything, file, vectors
 from tests.ingest.store.store_locations import StoreLocation, generation
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 def write(store: PgVectorStore, name: str, number: int) -> None:
     texts = generation(number)

@@ -15,6 +15,8 @@ from tests.ingest.store.postgres import PostgresServer
 from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.local_files.process import command, found, process
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def api() -> Iterator[Endpoint]:

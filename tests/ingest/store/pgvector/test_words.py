@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from rag_pipeline.ingest.store.pgvector.words import MAX_QUERY_WORDS, index_text, query_words, words
 
+pytestmark = pytest.mark.slow
+
 TEXTS = {
     "The Heron": ["the", "heron"],
     "see docs/backup.md": ["see", "docs", "backup", "md"],
