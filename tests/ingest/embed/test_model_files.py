@@ -55,7 +55,7 @@ def test_a_missing_file_in_a_configured_folder_is_named(tmp_path: Path, missing:
     with pytest.raises(EmbeddingError) as caught:
         find_model(folder)
     assert str(caught.value) == (
-        f"{folder}: there is no {missing}; EMBEDDING_MODEL_DIR must be a folder of all-MiniLM-L6-v2"
+        f"{folder}: {missing} is missing; EMBEDDING_MODEL_DIR must be a folder of all-MiniLM-L6-v2"
     )
 
 
@@ -74,7 +74,7 @@ def test_the_error_for_a_missing_model_names_the_install_command(site: Path) -> 
 @pytest.mark.parametrize("missing", FILES)
 def test_the_error_for_an_incomplete_installation_names_file_and_command(site: Path, missing: str) -> None:
     install(site, *(name for name in FILES if name != missing))
-    with pytest.raises(EmbeddingError, match=rf"no {missing}; run: {INSTALL}") as caught:
+    with pytest.raises(EmbeddingError, match=rf"{missing} is missing; run: {INSTALL}") as caught:
         find_model()
     assert "\n" not in str(caught.value)
 
