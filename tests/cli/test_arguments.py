@@ -10,6 +10,8 @@ import pytest
 from rag_pipeline.cli.arguments import OneLineParser
 from rag_pipeline.errors import ConfigurationError, ExitCode
 
+pytestmark = pytest.mark.slow
+
 
 def test_subcommands_raise_for_wrong_arguments_too() -> None:
     parser = OneLineParser(prog="x")

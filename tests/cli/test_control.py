@@ -22,6 +22,8 @@ from tests.socket_server.support import new_pipeline, serving
 from tests.support.ports import taken_port
 from tests.support.programs import run
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-for-the-tests"
 
 

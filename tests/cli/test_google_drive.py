@@ -17,6 +17,8 @@ from tests.support.http_get import get_json
 from tests.support.programs import Program, run
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 KEY = "GOOGLE_DRIVE_CREDENTIALS_JSON"
 COMMAND = ("-m", "rag_pipeline", "google-drive")
 

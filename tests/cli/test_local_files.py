@@ -18,6 +18,8 @@ from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.local_files.process import ROOT, SECONDS, Watcher, command, found, process
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 FAST = {"RAG_SETTLE_SECONDS": "0.3", "RAG_CHECK_INTERVAL": "1"}
 
 

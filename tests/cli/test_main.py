@@ -94,6 +94,7 @@ def test_a_closed_pipe_is_no_error() -> None:
         assert writer.stderr.read() == ""
 
 
+@pytest.mark.slow
 @needs_redis
 def test_a_second_process_with_one_pipeline_id_is_one_line_and_exit_code_5(tmp_path: Path) -> None:
     for name in ("one", "two"):

@@ -21,6 +21,8 @@ from tests.support.http_get import get_json
 from tests.support.programs import Program, run
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 COMMAND = ("-m", "rag_pipeline", "run")
 SERVICE = '[service]\nport = 0\nstate_dir = "state"\n'
 States = dict[str, dict[str, Any]]

@@ -23,6 +23,8 @@ from tests.support.programs import Program, run
 from tests.support.waiting import wait_until
 from tests.verify import Watcher
 
+pytestmark = pytest.mark.slow
+
 SERVE = ("-m", "rag_pipeline", "serve", "--port", "0")
 STATUS_URL = r"http://127\.0\.0\.1:(\d+)/status"
 SOCKET_URL = r"http://127\.0\.0\.1:(\d+)/pipeline"

@@ -14,6 +14,8 @@ from tests.support.programs import Program, run
 from tests.support.waiting import wait_until
 from tests.verify import Watcher
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = "status_server.py"
 STATUS_URL = r"http://127\.0\.0\.1:(\d+)/status"
 SOCKET_URL = r"http://127\.0\.0\.1:(\d+)/pipeline"

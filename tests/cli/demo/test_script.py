@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,8 @@ from rag_pipeline.cli.demo.steps import (
     Start,
     Update,
 )
+
+pytestmark = pytest.mark.slow
 
 seeds = st.integers(0, 10_000)
 

@@ -27,6 +27,8 @@ from tests.sources.local_files.process import command, process
 from tests.support.unicode_forms import FORMS
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def api() -> Iterator[Endpoint]:

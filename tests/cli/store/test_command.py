@@ -20,6 +20,8 @@ from tests.cli.store.kept import DIMENSIONS, ENV, MODEL_ID, Kept, said
 from tests.sources.endpoint import Endpoint, endpoint
 from tests.sources.local_files.process import command, environment, found, process
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def api() -> Iterator[Endpoint]:

@@ -16,6 +16,8 @@ from rag_pipeline.sources.ledger import Ledger
 from rag_pipeline.sources.state_folder import StateFolder
 from tests.cli.store.kept import Kept
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quick_readers(monkeypatch: pytest.MonkeyPatch) -> None:

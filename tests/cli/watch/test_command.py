@@ -27,6 +27,8 @@ from tests.support.ports import free_port_pair, taken_port
 from tests.support.programs import ROOT, Program, environment, run
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 60.0
 WATCH = ("-m", "rag_pipeline", "watch")
 

@@ -59,6 +59,7 @@ def test_without_a_pipeline_a_hint_is_shown() -> None:
     assert "No pipeline" not in "\n".join(drawn(frame(connection=ConnectionState.CONNECTING)))
 
 
+@pytest.mark.slow
 @given(width=st.integers(20, 200), height=st.integers(1, 60), files=st.integers(0, 40), pipelines=st.integers(1, 5))
 def test_at_any_size_every_line_fits(width: int, height: int, files: int, pipelines: int) -> None:
     made = worked()

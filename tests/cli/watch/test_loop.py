@@ -24,6 +24,8 @@ from tests.journal.cut_proxy import proxy_to
 from tests.socket_server.support import new_pipeline, serving
 from tests.support.ports import taken_port
 
+pytestmark = pytest.mark.slow
+
 FAST: dict[str, Any] = {"reconnect_delay_seconds": 0.02, "reconnect_delay_max_seconds": 0.1}
 
 
