@@ -10,6 +10,8 @@ import pytest
 
 from tests.scripts.shell import bash, make_clone, make_command
 
+pytestmark = pytest.mark.slow
+
 FAKE_PIP = 'pip_install() { echo "pip $*" >>"$root/log"; [ ! -e "$root/no-network" ]; }\n'
 # An environment without pip takes a twentieth of the time; one test below makes a whole one.
 QUICK_VENV = f"""

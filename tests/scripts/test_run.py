@@ -9,6 +9,8 @@ import pytest
 
 from tests.scripts.shell import bash, make_clone, make_command
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:

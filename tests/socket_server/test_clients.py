@@ -31,6 +31,8 @@ from tests.socket_server.support import (
 )
 from tests.support.ordered_client import OrderedClient
 
+pytestmark = pytest.mark.slow
+
 TRANSPORTS = {"websocket": ["websocket"], "polling": ["polling"], "upgrade": ["polling", "websocket"]}
 
 

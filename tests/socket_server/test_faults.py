@@ -40,6 +40,8 @@ from tests.socket_server.support import (
     without_volatile,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pipeline() -> PipelineStatus:

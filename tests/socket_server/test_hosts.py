@@ -24,6 +24,8 @@ from tests.socket_server.support import (
     without_volatile,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

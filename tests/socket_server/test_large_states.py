@@ -27,6 +27,8 @@ from tests.socket_server.support import (
     serving,
 )
 
+pytestmark = pytest.mark.slow
+
 PIPELINES = 40
 STATE_BYTES = 100_000
 WATCH = Path(__file__).parents[1] / "js" / "watch.mjs"

@@ -36,6 +36,7 @@ JS = Path(__file__).parents[1] / "js"
 NODE = shutil.which("node")
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(NODE is None, reason="node is not installed"),
     pytest.mark.skipif(
         not (JS / "node_modules" / "socket.io-client").is_dir(),

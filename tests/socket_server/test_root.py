@@ -36,6 +36,8 @@ from tests.socket_server.support import (
     without_volatile,
 )
 
+pytestmark = pytest.mark.slow
+
 TRANSPORTS = {"websocket": ["websocket"], "polling": ["polling"], "upgrade": ["polling", "websocket"]}
 BOTH = ("/", "/pipeline")
 

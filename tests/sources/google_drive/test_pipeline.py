@@ -17,6 +17,8 @@ from tests.sources.google_drive.pipeline_run import PipelineRun, run_pipeline
 from tests.sources.google_drive.random_changes import RandomChanges
 from tests.sources.memory_stages import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 IMPATIENT = RetryPolicy(attempts=2, base_seconds=0.001, cap_seconds=0.002, later_seconds=0.3, read_timeout_seconds=5.0)
 STORM_FILES = int(os.environ.get("DRIVE_STORM_FILES", "2000"))
 STORM_SEED = int(os.environ.get("DRIVE_STORM_SEED", "6"))
