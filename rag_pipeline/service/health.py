@@ -88,6 +88,7 @@ class HealthCheck:
 
     def _check(self) -> _CheckResult:
         deadline = time.monotonic() + TIMEOUT_SECONDS
+        accepted = self._sockets.accepted
         self._hub_probe.begin()
         if self._writer_probe is not None:
             self._writer_probe.begin()
@@ -99,7 +100,8 @@ class HealthCheck:
             token=self._sockets.probe_token,
         )
         hub = self._hub_probe.result(deadline)
-        socket_io = _socket_io_body(answer, hub, len(self._wiring.hub.mailbox))
+        crowded = answer.status is None and self._sockets.accepted > accepted
+        socket_io = _socket_io_body(answer, hub, len(self._wiring.hub.mailbox), crowded=crowded)
         server_health = answer.body if answer.ok and isinstance(answer.body, dict) else {}
         if self._writer is None or self._writer_probe is None:
             return _CheckResult(socket_io, {}, server_health)
@@ -125,14 +127,22 @@ class HealthCheck:
         return body if control is None else {**body, "actions": sorted(control.actions)}
 
 
-def _socket_io_body(answer: ProbeResult, hub: QueueProgress, queued: int) -> dict[str, Any]:
+def _socket_io_body(answer: ProbeResult, hub: QueueProgress, queued: int, *, crowded: bool) -> dict[str, Any]:
+    """Return the JSON members about the Socket.IO server.
+
+    ``crowded``: the server accepted others while the check waited. When thousands connect at once, the check waits in
+    the accept queue behind them. The clients that are connected are served, so nobody should restart the process.
+    """
     body: dict[str, Any] = {"status": "ok"}
     if answer.ok:
         body["answered_in_ms"] = round(answer.seconds * 1000, 1)
     body |= {"queued": queued, "oldest_waiting_seconds": round(hub.oldest_seconds, 3)}
+    problem = _problem("the hub", hub)
+    if crowded and problem.get("status") != "down":
+        return {**body, "status": "degraded", "error": f"{answer.error}: too many clients connect at once"}
     if not answer.ok:
         return {**body, "status": "down", "error": answer.error}
-    return {**body, **_problem("the hub", hub)}
+    return {**body, **problem}
 
 
 def _problem(part: str, progress: QueueProgress, *, ended: bool = False) -> dict[str, Any]:

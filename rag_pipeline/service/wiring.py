@@ -30,7 +30,7 @@ from rag_pipeline.broadcast import Hub, HubItem, NewJournal
 from rag_pipeline.broadcast.remote_states import RemoteStates
 from rag_pipeline.common.mailbox import Mailbox
 from rag_pipeline.journal.backend import HubHandle, JournalBackend
-from rag_pipeline.journal.gap import EventBound
+from rag_pipeline.journal.gap import EventOverflow
 from rag_pipeline.status.core import StatusCore
 
 
@@ -40,7 +40,7 @@ class Wiring:
     def __init__(
         self, backend: JournalBackend, pipelines: Callable[[], Iterable[StatusCore]], *, backlog_limit_bytes: int
     ) -> None:
-        mailbox: Mailbox[HubItem] = Mailbox(policy=EventBound())
+        mailbox: Mailbox[HubItem] = Mailbox(policy=EventOverflow())
         self.backend = backend
         self.backlog_limit_bytes = backlog_limit_bytes
         self.remote_states = RemoteStates() if backend.shared else None

@@ -11,6 +11,8 @@ from rag_pipeline.socket_server.loop import Environ, Headers
 
 METHODS = "GET, POST, OPTIONS"
 EIO_VERSION = "4"
+FETCH_MODES = frozenset({"cors", "same-origin", "websocket"})
+"""``Sec-Fetch-Mode`` of requests whose answer a page's script can read."""
 _QUERY = "rag_pipeline.query"
 
 
@@ -67,7 +69,8 @@ def check_request(environ: Environ, transports: Container[str], is_open: Callabl
         return bad_request(0, "Transport unknown")
     if query_parameter(environ, "j") is not None:
         return bad_request(3, "Bad request: JSONP is not supported")
-    if environ.get("HTTP_SEC_FETCH_MODE") == "no-cors":  # a page's script or image, which could not read the answer
+    # A page's script, image or frame, which could not read the answer.
+    if environ.get("HTTP_SEC_FETCH_MODE", "cors") not in FETCH_MODES:
         return bad_request(3, "Bad request: this is for Socket.IO clients")
     if sid is not None:
         return None if is_open(sid) else UNKNOWN_SID

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
+from collections.abc import Callable
 
 from rag_pipeline.access import OPEN, Guard
 from rag_pipeline.access.hosts import HostPolicy
@@ -54,6 +55,7 @@ class SocketServer:
         self._share = descriptors.connections.share(GUARANTEED_CONNECTIONS)
         self._thread: native.NativeThread | None = None
         self._loop: Loop | None = None
+        self._accepted: Callable[[], int] = lambda: 0
         self._started = native.Future()
         self._stopped = False
 
@@ -75,6 +77,11 @@ class SocketServer:
     def alive(self) -> bool:
         """Whether the thread runs; only a request to the port shows whether the server answers."""
         return self._thread is not None and not self._thread.join(0)
+
+    @property
+    def accepted(self) -> int:
+        """The number of connections accepted since the start."""
+        return self._accepted()
 
     def stop(self) -> bool:
         """Close the clients, end the thread and free the port. Idempotent; False if the thread did not end in time."""
@@ -116,6 +123,7 @@ class SocketServer:
                 probe_token=self.probe_token,
             )
             self._loop = loop
+            self._accepted = lambda: loop.accepted
 
             def on_first_drain() -> None:
                 app.tick()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from rag_pipeline import StatusServer, start_status_server
+from rag_pipeline.common.probe import ProbeResult
+from rag_pipeline.service import health as health_module
 from tests.service.support import connect
 from tests.service.support import wait_for as hold
 from tests.socket_server.support import new_pipeline, serving
@@ -70,6 +73,26 @@ def test_a_hub_that_takes_nothing_is_down_though_the_loop_responds(monkeypatch: 
         monkeypatch.undo()
         server._sockets.hub.mailbox._wake_up.signal()
         wait_for(server, lambda status, body: status == 200 and body["status"] == "ok")
+
+
+@pytest.mark.parametrize(("others", "expected"), [(1, (200, "degraded")), (0, (503, "down"))])
+def test_a_check_that_waits_behind_accepted_clients_does_not_mean_down(
+    monkeypatch: pytest.MonkeyPatch, others: int, expected: tuple[int, str]
+) -> None:
+    with serving(new_pipeline()) as server:
+        sockets = server._sockets
+
+        def probe(*_: object, **__: object) -> ProbeResult:
+            before = sockets.accepted
+            for _other in range(others):
+                socket.create_connection(("127.0.0.1", server.socket_port)).close()
+            wait_until(lambda: sockets.accepted == before + others)
+            return ProbeResult(None, None, 2.0, "no answer within 2 seconds")
+
+        monkeypatch.setattr(health_module, "probe", probe)
+        status, body = health(server)
+        assert (status, body["socket_io"]["status"]) == expected
+        assert "no answer within 2 seconds" in body["socket_io"]["error"]
 
 
 def test_a_writer_whose_disk_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import socket
+from collections.abc import Callable
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -32,8 +33,11 @@ SHORTAGE_LOG_SECONDS = 60
 class Acceptor:
     """Accepts connections as long as the server runs, also when descriptors run out for a while."""
 
-    def __init__(self, listener: Any, app: ServedApp, connections: Connections, requests: Any) -> None:
+    def __init__(
+        self, listener: Any, app: ServedApp, connections: Connections, requests: Any, count_accepted: Callable[[], None]
+    ) -> None:
         self._listener = listener
+        self._count_accepted = count_accepted
         self._app = app
         self._connections = connections
         self._requests = requests
@@ -60,6 +64,7 @@ class Acceptor:
                 self._handle(error)
 
     def _admit(self, connection: Any, address: Any) -> None:
+        self._count_accepted()
         slot = Slot(lambda: _shut_down(connection))
         if self._connections.admit(slot):
             self._requests.spawn_n(self._serve, connection, address, slot)

@@ -26,6 +26,7 @@ class EventletLoop:
     """Drives the socket server on the calling thread's eventlet hub."""
 
     def __init__(self, share: Share) -> None:
+        self.accepted = 0  # connections since the start
         self._stopping: Any = None
         self._share = share
 
@@ -48,7 +49,9 @@ class EventletLoop:
         self._stopping = eventlet.Event()
         green_listener = greenio.GreenSocket(_native_socket.socket(fileno=listener.detach()))
         requests = eventlet.GreenPool(MAX_REQUESTS_AT_ONCE)
-        acceptor = eventlet.spawn(Acceptor(green_listener, app, Connections(self._share), requests).run)
+        acceptor = eventlet.spawn(
+            Acceptor(green_listener, app, Connections(self._share), requests, self._count_accepted).run
+        )
         pump = _Pump(self, fd, drain)
         try:
             self._stopping.wait()
@@ -68,6 +71,9 @@ class EventletLoop:
             _log_errors(app.abort_clients)
             pump.cancel()
             _log_errors(_close_hub)
+
+    def _count_accepted(self) -> None:
+        self.accepted += 1
 
     def stop(self) -> None:
         """End :meth:`serve`; called on the loop's thread."""
