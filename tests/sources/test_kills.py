@@ -16,6 +16,7 @@ from tests.sources.kills import MODEL_ID, differences, survive
 from tests.sources.restarts import Command, Service
 
 pytestmark = pytest.mark.slow
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize(("name", "kills"), [("local-files", 6), ("run", 3)])
@@ -51,6 +52,9 @@ def test_a_folder_renamed_repeatedly_between_kills_is_stored_and_reported_once(t
                 service.kill()
         with command.program() as program:
             service = Service(program)
+            there = {f"{name}/{number}.txt" for number in range(count)}
+            # The last process's state may look done as well, because its last scan was before the last rename.
+            wait_until(lambda: {file["id"] for file in service.files(one, "completed")} == there)
             # Names that no scan has seen appear nowhere.
             service.wait(lambda s: is_done(s) and s["total_processed"] == count, [one], "the end")
             listed = {file["id"] for file in service.files(one, "completed")}
@@ -61,7 +65,6 @@ def test_a_folder_renamed_repeatedly_between_kills_is_stored_and_reported_once(t
         stored = set(store.files(one))
     with Ledger(command.state_dir, one) as ledger:
         rows = set(ledger.rows())
-    there = {f"{name}/{number}.txt" for number in range(count)}
     assert (listed, stored, rows) == (there, there, there)
     assert {f"0/{number}.txt" for number in range(count)} <= gone
     assert not gone & there
