@@ -14,9 +14,9 @@ from tests.drive import DriveServer
 from tests.sources.endpoint import DIMENSIONS, endpoint
 from tests.sources.kills import MODEL_ID, differences, survive
 from tests.sources.restarts import Command, Service
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
-from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize(("name", "kills"), [("local-files", 6), ("run", 3)])
