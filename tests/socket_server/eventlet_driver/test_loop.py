@@ -2,100 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
 
 from rag_pipeline.common import native
-from rag_pipeline.common.descriptors import DescriptorBudget
 from rag_pipeline.common.listener import open_listener
-from rag_pipeline.socket_server.eventlet_driver import http as driver_http
-from rag_pipeline.socket_server.eventlet_driver.loop import EventletLoop
 from rag_pipeline.socket_server.loop import CONNECTION, Cancellable, Environ
-from tests.socket_server.support import exchange, request, wait_until
-
-
-class Driven:
-    """A loop that serves on a thread; ``run`` calls a function there."""
-
-    def __init__(self, limit: int = 1000) -> None:
-        self.loop = EventletLoop(DescriptorBudget(lambda: limit).share(0))
-        self.wake = native.WakeUpFd()
-        self.todo: list[Callable[[], None]] = []
-        self.drained = 0
-        self.next_drain: float | None = None
-        self.ended: list[str] = []
-        self.app: Callable[[Environ, Any], Iterable[bytes]] = self.hello
-        listener = open_listener("127.0.0.1", 0)
-        self.port = listener.getsockname()[1]
-        self.thread = threading.Thread(
-            target=lambda: self.loop.serve(listener, self, self.wake.fd, self.drain),
-            daemon=True,
-        )
-        self.thread.start()
-
-    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        return self.app(environ, start_response)
-
-    def make_room(self) -> bool:
-        return False
-
-    def close_clients(self) -> None:
-        self.ended.append("close_clients")
-
-    def has_waiting_clients(self) -> bool:
-        """True for the first call, as if a client came back soon."""
-        self.ended.append("has_waiting_clients")
-        return self.ended.count("has_waiting_clients") == 1
-
-    def abort_clients(self) -> None:
-        self.ended.append("abort_clients")
-
-    def hello(self, _environ: Environ, start: Any) -> list[bytes]:
-        start("200 OK", [("Content-Type", "text/plain")])
-        return [b"hello"]
-
-    def drain(self) -> float | None:
-        self.wake.clear()
-        self.drained += 1
-        while self.todo:
-            self.todo.pop(0)()
-        wait, self.next_drain = self.next_drain, None
-        return wait
-
-    def run(self, function: Callable[[], Any]) -> Any:
-        result: list[Any] = []
-        self.todo.append(lambda: result.append(function()))
-        self.wake.signal()
-        wait_until(lambda: bool(result))
-        return result[0]
-
-    def stop(self) -> None:
-        self.todo.append(self.loop.stop)
-        self.wake.signal()
-        self.thread.join(60)
-        assert not self.thread.is_alive()
-
-
-@pytest.fixture
-def driven() -> Iterator[Driven]:
-    made = Driven()
-    yield made
-    if made.thread.is_alive():
-        made.stop()
-    made.wake.close()
-
-
-def test_it_answers_http(driven: Driven) -> None:
-    assert request(driven.port, "/")[::2] == (200, "hello")
+from tests.socket_server.eventlet_driver.driven import Driven
+from tests.socket_server.support import request, wait_until
 
 
 def test_a_read_callback_is_called_until_it_is_cancelled(driven: Driven) -> None:
@@ -197,20 +115,6 @@ def request_of(driven: Driven, fd: int) -> int:
     return sent
 
 
-def test_an_error_in_the_application_gets_500_without_a_traceback(
-    driven: Driven, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    def app(_environ: Environ, _start: Any) -> list[bytes]:
-        raise ValueError("secret")
-
-    driven.app = app
-    answer = exchange(driven.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 500 ")
-    assert b"secret" not in answer
-    assert "Traceback" not in capfd.readouterr().err
-    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
-
-
 def test_stop_closes_then_aborts_clients_and_frees_port_and_descriptors() -> None:
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     driven = Driven()
@@ -222,34 +126,6 @@ def test_stop_closes_then_aborts_clients_and_frees_port_and_descriptors() -> Non
     idle.close()
     driven.wake.close()
     wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)  # noqa: PTH208
-
-
-def test_connections_have_tcp_nodelay(driven: Driven) -> None:
-    kept: list[int] = []
-
-    def app(environ: Environ, _start: Any) -> list[bytes]:
-        fd = environ[CONNECTION].detach().fd
-        with socket.socket(fileno=fd) as connection:
-            kept.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
-        return []
-
-    driven.app = app
-    exchange(driven.port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert kept
-    assert kept[0] != 0
-
-
-def test_the_import_warns_nobody_and_patches_nothing() -> None:
-    program = (
-        "import socket, threading, _thread, time\n"
-        "before = (socket.socket, threading.Thread.start, _thread.start_new_thread, time.sleep)\n"
-        "import rag_pipeline.socket_server.eventlet_driver.loop\n"
-        "assert before == (socket.socket, threading.Thread.start, _thread.start_new_thread, time.sleep)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_burst_of_signals_causes_few_drains(driven: Driven) -> None:
@@ -268,21 +144,3 @@ def test_a_burst_of_signals_causes_few_drains(driven: Driven) -> None:
     release.set()
     driven.run(lambda: None)
     assert driven.drained - before <= 2
-
-
-def test_slow_headers_have_one_deadline(driven: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver_http, "REQUEST_TIMEOUT_SECONDS", 0.5)
-    with socket.create_connection(("127.0.0.1", driven.port), timeout=60) as client:
-        client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
-        client.settimeout(0.05)
-        deadline = time.monotonic() + 10
-        while True:
-            assert time.monotonic() < deadline, "the server waits for ever"
-            try:
-                client.sendall(b"x")
-                if client.recv(100) == b"":
-                    break
-            except TimeoutError:
-                continue
-            except OSError:
-                break
