@@ -33,7 +33,7 @@ def read_row(text: str) -> StoredFile | None:
     try:
         status, entry_id, began, changed_at, record = text.split(" ", 4)
         return StoredFile(status, position_of(entry_id), position_of(began), float(changed_at), unpack(record))
-    except (TypeError, ValueError):
+    except (LookupError, TypeError, ValueError):
         return None
 
 
