@@ -94,13 +94,13 @@ def _run_pass(existing: ExistingStore, state_dir: Path) -> _Pass:
     store, is_shared = existing.store, existing.is_shared
     holder = lock_owner(state_dir)
     stored = store.pipelines()
-    known = read_ledger(state_dir)
+    ledgers = read_ledger(state_dir)
     notes: list[str] = []
     differences = [store_difference(fault) for fault in store.faults()]
-    for name in sorted({*stored, *known}):
+    for name in sorted({*stored, *ledgers}):
         files = {key: file.content_hash for key, file in store.files(name).items()}
-        if name in known:
-            differences += _check_pipeline(name, files, known[name], state_dir, notes)
+        if name in ledgers:
+            differences += _check_pipeline(name, files, ledgers[name], state_dir, notes)
         elif is_shared:
             notes.append(f"{name}: its ledger is not in {state_dir.absolute()}: only the store was checked")
         elif files:
@@ -108,13 +108,13 @@ def _run_pass(existing: ExistingStore, state_dir: Path) -> _Pass:
             differences.append(Difference(name, None, what))
     holder = holder or lock_owner(state_dir)
     running = {name for name, pipeline in stored.items() if pipeline.held_by is not None}
-    return _Pass(differences, stored, frozenset({*stored, *known} if holder else running), holder, notes)
+    return _Pass(differences, stored, frozenset({*stored, *ledgers} if holder else running), holder, notes)
 
 
 def _check_pipeline(
-    name: str, stored: Mapping[str, str], known: LedgerPipeline, state_dir: Path, notes: list[str]
+    name: str, stored: Mapping[str, str], ledger: LedgerPipeline, state_dir: Path, notes: list[str]
 ) -> Iterator[Difference]:
-    location = None if known.source is None else known.source.location
+    location = None if ledger.source is None else ledger.source.location
     folder = None if location is None else folder_of(location)
     snapshot: Snapshot | None = None
     if folder is None:
@@ -130,16 +130,16 @@ def _check_pipeline(
         except FolderUnavailableError as error:
             yield Difference(name, None, f"its folder {names.display_name(folder)} can't be read: {error}", True)
         else:
-            assert known.source is not None
-            if _is_replaced(scanned, known.source.identity, stored):
+            assert ledger.source is not None
+            if _is_replaced(scanned, ledger.source.identity, stored):
                 what = f"its folder {names.display_name(folder)} is another one than before, and empty (not mounted?)"
                 yield Difference(name, None, what, True)
             else:
-                snapshot = _snapshot(scanned, {*stored, *known.files})
+                snapshot = _snapshot(scanned, {*stored, *ledger.files})
                 notes += (
                     f"{name}: {below}: can't be read: what is in it was not compared" for below in scanned.unlisted
                 )
-    yield from compare(name, stored, known.files, snapshot, _fingerprint_of)
+    yield from compare(name, stored, ledger.files, snapshot, _fingerprint_of)
 
 
 def _is_replaced(scanned: FolderScan, identity: str, stored: Mapping[str, str]) -> bool:

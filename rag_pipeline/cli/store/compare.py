@@ -33,23 +33,25 @@ class Difference(NamedTuple):
 def compare(
     pipeline_id: str,
     stored: Mapping[str, str],
-    known: Mapping[str, LedgerFile],
-    found: Snapshot | None,
+    ledger: Mapping[str, LedgerFile],
+    snapshot: Snapshot | None,
     fingerprint_of: Fingerprinter,
 ) -> Iterator[Difference]:
     """Yield the differences in the order of file ids.
 
     stored: fingerprints in the store, by file id.
-    known: rows of the ledger, by file id.
-    found: the folder's current content, None if it is unknown.
+    ledger: rows of the ledger, by file id.
+    snapshot: the folder's current content, None if it is unknown.
     """
-    keys = {*stored, *known} if found is None else {*stored, *known, *found.files}
+    keys = {*stored, *ledger} if snapshot is None else {*stored, *ledger, *snapshot.files}
     for key in sorted(keys):
-        fingerprint, row = stored.get(key), known.get(key)
+        fingerprint, row = stored.get(key), ledger.get(key)
         state = (fingerprint, row and row.fingerprint, row and row.outcome)
         if (what := _against_ledger(fingerprint, row)) is not None:
             yield Difference(pipeline_id, key, what, state=state)
-        if found is not None and (what := _against_folder(key, fingerprint, row, found, fingerprint_of)) is not None:
+        if snapshot is None:
+            continue
+        if (what := _against_folder(key, fingerprint, row, snapshot, fingerprint_of)) is not None:
             yield Difference(pipeline_id, key, what, is_pending=True, state=state)
 
 
@@ -85,18 +87,18 @@ def _against_ledger(fingerprint: str | None, row: LedgerFile | None) -> str | No
 
 
 def _against_folder(
-    key: str, fingerprint: str | None, row: LedgerFile | None, found: Snapshot, fingerprint_of: Fingerprinter
+    key: str, fingerprint: str | None, row: LedgerFile | None, snapshot: Snapshot, fingerprint_of: Fingerprinter
 ) -> str | None:
-    file = found.files.get(key)
+    file = snapshot.files.get(key)
     if file is not None:
         return _changed(file, fingerprint, row, fingerprint_of)
-    if key in found.unreadable:
-        unreadable = found.unreadable[key]
+    if key in snapshot.unreadable:
+        unreadable = snapshot.unreadable[key]
         is_stored = fingerprint is not None and row is not None and row.outcome is Outcome.STORED
         return (
             f"stored, but no document any more: {unreadable.reason}" if is_stored and not unreadable.is_error else None
         )
-    if found.may_exist(key):
+    if snapshot.may_exist(key):
         return None
     if fingerprint is not None:
         return "gone from the folder, but stored"

@@ -43,10 +43,10 @@ class PipelineSummary(NamedTuple):
 
 
 def list_pipelines(
-    stored: Mapping[str, StoredPipeline], known: Mapping[str, LedgerPipeline], is_there: Callable[[str], bool | None]
+    stored: Mapping[str, StoredPipeline], ledger: Mapping[str, LedgerPipeline], is_there: Callable[[str], bool | None]
 ) -> list[PipelineSummary]:
     """Return each pipeline of the store or the ledger, ordered by id; ``is_there`` returns whether a source exists."""
-    return [_summary(name, stored, known, is_there) for name in sorted({*stored, *known})]
+    return [_summary(name, stored, ledger, is_there) for name in sorted({*stored, *ledger})]
 
 
 def as_table(pipelines: Sequence[PipelineSummary]) -> str:
@@ -64,10 +64,10 @@ def as_table(pipelines: Sequence[PipelineSummary]) -> str:
 def _summary(
     name: str,
     stored: Mapping[str, StoredPipeline],
-    known: Mapping[str, LedgerPipeline],
+    ledger: Mapping[str, LedgerPipeline],
     is_there: Callable[[str], bool | None],
 ) -> PipelineSummary:
-    in_store, in_ledger = stored.get(name, StoredPipeline(0, 0)), known.get(name)
+    in_store, in_ledger = stored.get(name, StoredPipeline(0, 0)), ledger.get(name)
     source = in_ledger.source.location if in_ledger is not None and in_ledger.source is not None else None
     changes = [when for when in (in_store.changed_at, in_ledger and in_ledger.changed_at) if when is not None]
     exists = None if source is None else is_there(source)
@@ -80,7 +80,7 @@ def _summary(
         in_ledger is not None,
         exists,
         in_store.held_by,
-        _remark(name, in_store, in_ledger, source, exists, known),
+        _remark(name, in_store, in_ledger, source, exists, ledger),
     )
 
 
@@ -90,7 +90,7 @@ def _remark(
     in_ledger: LedgerPipeline | None,
     source: str | None,
     exists: bool | None,
-    known: Mapping[str, LedgerPipeline],
+    ledger: Mapping[str, LedgerPipeline],
 ) -> str:
     remarks = []
     if in_ledger is None:
@@ -99,7 +99,7 @@ def _remark(
         remarks.append("in the ledger only: nothing is stored")
     if exists is False:
         remarks.append("its folder is gone")
-    others = ((key, other.source) for key, other in known.items() if key != name)
+    others = ((key, other.source) for key, other in ledger.items() if key != name)
     same = [key for key, other in others if other is not None and other.location == source]
     if same:
         remarks.append(f"its source is followed as {', '.join(sorted(same))} too")
