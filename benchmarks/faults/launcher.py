@@ -26,7 +26,9 @@ STORE, AFTER_STORE, LEDGER, MEMORY, THREADS = "store", "after store", "ledger", 
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP = 1, 24
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
 _WRITES = ("replace", "rename", "move", "move_many", "copy", "copy_many", "delete", "delete_many")
-_OF_LEDGER = ("put", "remove", "begin", "leave", "reported", "reported_deleted", "forget_deaths")
+_OF_LEDGER = (
+    "put", "remove", "mark_started", "mark_ended", "mark_reported", "mark_deletion_reported", "clear_crashes"
+)  # fmt: skip
 _CONFINED = "FAULTS_CONFINED"
 
 

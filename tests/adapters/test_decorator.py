@@ -48,11 +48,11 @@ def test_a_client_sees_files_stages_and_failures_live(pipeline: PipelineStatus) 
 
 
 def test_without_status_it_uses_a_pipeline_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rag_pipeline.adapters import tracked
+    from rag_pipeline.adapters import decorator
     from rag_pipeline.adapters.reporter import Reporter
 
     own = new_pipeline()
-    monkeypatch.setattr(tracked, "_default", Reporter("pipeline", own))
+    monkeypatch.setattr(decorator, "_default", Reporter("pipeline", own))
 
     @tracked
     def ingest(path: str) -> None: ...
