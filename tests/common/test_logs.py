@@ -151,7 +151,8 @@ def test_a_running_service_writes_json_to_stderr_and_its_addresses_to_stdout(tmp
     errors = tmp_path / "stderr"
     code = (
         "import sys; sys.stderr = open(sys.argv[1], 'w', buffering=1)\n"
-        "from rag_pipeline.cli import status_server; sys.exit(status_server.main(['--port', '0', '--demo', '--speed', '1000']))"
+        "from rag_pipeline.cli.status_server import main\n"
+        "sys.exit(main(['--port', '0', '--demo', '--speed', '1000']))"
     )
     environment = {**JSON, "ENVIRONMENT": "production"}
     with Program("-c", code, str(errors), env=environment) as program:
