@@ -54,6 +54,18 @@ class IngestEnd(StrEnum):
     STOPPED = "stopped"
 
 
+_UNFINISHED = frozenset(
+    {
+        IngestEnd.DEFERRED,
+        IngestEnd.CHANGED,
+        IngestEnd.CANCELLED,
+        IngestEnd.UNAVAILABLE,
+        IngestEnd.BLOCKED,
+        IngestEnd.STOPPED,
+    }
+)
+
+
 class DependencyFailure(NamedTuple):
     """A dependency that failed while a file was ingested, and its error."""
 
@@ -83,6 +95,11 @@ class IngestResult:
     unavailable: SourceUnavailableError | None = None
     failed_dependency: DependencyFailure | None = None
     overran: bool = False
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the file is put back, or left where it was by a stop."""
+        return self.end in _UNFINISHED
 
     @property
     def retryable(self) -> bool:

@@ -26,9 +26,6 @@ SCANNING, WAITING, INTERRUPTED = "scanning", "waiting", "interrupted"
 # Bounds the memory of a file, however long it is.
 _CHUNKS_AT_ONCE = 512
 _VERSION_CHECK_SECONDS = 0.25
-_PUT_BACK = frozenset(
-    {IngestEnd.DEFERRED, IngestEnd.CHANGED, IngestEnd.CANCELLED, IngestEnd.UNAVAILABLE, IngestEnd.BLOCKED}
-)
 
 
 def _reuse_nothing(_fingerprint: str, _size: int) -> None:
@@ -101,9 +98,10 @@ class Ingestion:
         """Show how the work ended; an unchanged file that is ``shown_as_done`` already causes no event."""
         status, name, key = self._status, file.name, file.file_id
         in_flight = key in self._in_flight
-        if result.end in _PUT_BACK or result.end is IngestEnd.STOPPED:
+        if result.is_unfinished:
             if in_flight:
-                status.file_progress(name, WAITING if result.end in _PUT_BACK else INTERRUPTED, file_id=key)
+                stage = INTERRUPTED if result.end is IngestEnd.STOPPED else WAITING
+                status.file_progress(name, stage, file_id=key)
             return
         if result.end is IngestEnd.UNCHANGED and shown_as_done and not in_flight:
             return

@@ -12,14 +12,7 @@ from rag_pipeline.sources.following.circuit_breakers import CircuitBreakers
 from rag_pipeline.sources.following.content_owners import ContentOwners
 from rag_pipeline.sources.following.crash_counter import CrashCounter, ProcessDiedError
 from rag_pipeline.sources.following.job_batch import JobBatch
-from rag_pipeline.sources.following.jobs import (
-    ContentHash,
-    DeleteFile,
-    GiveUp,
-    Ingest,
-    Job,
-    ReportUnreadable,
-)
+from rag_pipeline.sources.following.jobs import ContentHash, DeleteFile, GiveUp, Ingest, Job, ReportUnreadable
 from rag_pipeline.sources.following.plan import is_renamed, keeps_type
 from rag_pipeline.sources.following.priorities import Priorities
 from rag_pipeline.sources.following.records import Records
@@ -206,19 +199,11 @@ class JobRunner:
                 self._records.put(key, refused._replace(version=file.version))
                 self._mark_reported(key)
                 return False
-            match result.end:
-                case IngestEnd.REUSED:
-                    return None
-                case (
-                    IngestEnd.DEFERRED
-                    | IngestEnd.CHANGED
-                    | IngestEnd.STOPPED
-                    | IngestEnd.CANCELLED
-                    | IngestEnd.UNAVAILABLE
-                    | IngestEnd.BLOCKED
-                ):
-                    self._put_back(file, result)
-                    return result.end in (IngestEnd.CANCELLED, IngestEnd.BLOCKED)
+            if result.end is IngestEnd.REUSED:
+                return None
+            if result.is_unfinished:
+                self._put_back(file, result)
+                return result.end in (IngestEnd.CANCELLED, IngestEnd.BLOCKED)
             put_back = self._record(file, result)
         finally:
             self._owners.end_ingesting(key)

@@ -47,27 +47,17 @@ class StartService(Protocol):
 
 
 class Display(Protocol):
-    """Prints what the pipelines do; used by one thread."""
+    """Prints what the pipelines do, see :class:`Terminal`; used by one thread."""
 
-    def start(self, service: Service, titles: Sequence[str]) -> None:
-        """Print the folders, in the order of the pipelines, and the addresses of the service."""
-        ...
+    def start(self, service: Service, titles: Sequence[str]) -> None: ...
 
-    def refresh(self) -> None:
-        """Print what has happened since the last call."""
-        ...
+    def refresh(self) -> None: ...
 
-    def say(self, text: str) -> None:
-        """Print a line."""
-        ...
+    def say(self, text: str) -> None: ...
 
-    def close(self, summarized: Container[str]) -> None:
-        """Print the rest, and a summary for each of these pipeline ids."""
-        ...
+    def close(self, summarized: Container[str]) -> None: ...
 
-    def restore(self) -> None:
-        """Make the cursor visible again; callable from a signal handler."""
-        ...
+    def restore(self) -> None: ...
 
 
 def run_one(args: argparse.Namespace, spec: PipelineSpec, settings: RunSettings, start_service: StartService) -> int:
