@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 INGEST_LIBRARIES = {
     "lancedb",
     "numpy",

@@ -17,6 +17,8 @@ import pytest
 from tests.support.linear_time import assert_linear, time_limit
 from tests.support.programs import ROOT
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = ROOT / "rag_pipeline"
 SIZES = (640, 6_400, 64_000)
 

@@ -56,6 +56,7 @@ def first_line(command: list[str], cwd: Path, while_running: Callable[[], None] 
             program.kill()
 
 
+@pytest.mark.slow
 def test_the_first_pipeline_works() -> None:
     """It is shortened: three files instead of 1,000, and no pauses."""
     code = blocks("python")[0].replace("8003)", "0)", 1).replace("1_000", "3").replace("sleep(0.5)", "sleep(0)")

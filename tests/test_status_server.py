@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import rag_pipeline
 import status_server
 from tests.support.programs import run
@@ -13,6 +15,7 @@ def test_the_names_are_those_of_the_package() -> None:
         assert getattr(status_server, name) is getattr(rag_pipeline, name)
 
 
+@pytest.mark.slow
 def test_the_lines_of_the_manual_work() -> None:
     program = """
 from status_server import PipelineStatus, pipeline_status, start_status_server

@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_a_small_run_ends_with_the_right_store_and_says_what_it_cost() -> None:
     command = [sys.executable, "-m", "benchmarks.google_drive", "--files", "60", "--changes", "12", "--large-mb", "20"]

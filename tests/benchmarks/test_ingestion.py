@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="the counting client is built with gcc")
 def test_a_small_run_gives_a_ratio() -> None:

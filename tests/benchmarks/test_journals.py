@@ -22,6 +22,8 @@ from benchmarks.lib.report import Row
 from benchmarks.lib.server import JOURNALS, PEERS, Server
 from benchmarks.lib.workload import Load, emit, running
 
+pytestmark = pytest.mark.slow
+
 needs_compiler = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is missing: the client is not compiled")
 needs_redis = pytest.mark.skipif(not any(map(shutil.which, PROGRAMS)), reason="there is no redis-server")
 each_journal = pytest.mark.parametrize(

@@ -205,6 +205,7 @@ def test_a_burst_is_sent_as_one_buffer_and_counted(one: One) -> None:
     assert (sends, setup.hub.events_sent - before, len(outlet.received)) == (1, 20, 21)
 
 
+@pytest.mark.slow
 def test_a_turn_is_bounded_and_requests_the_next(one: One) -> None:
     setup, pipeline = one
     _, outlet = setup.join()

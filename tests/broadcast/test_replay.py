@@ -252,6 +252,7 @@ def test_a_client_can_leave_during_its_replay() -> None:
     setup.close()
 
 
+@pytest.mark.slow
 def test_a_client_that_fails_during_its_replay_does_not_affect_the_others(caplog: pytest.LogCaptureFixture) -> None:
     setup = Setup()
     setup.run(500)

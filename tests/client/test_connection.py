@@ -104,6 +104,7 @@ def test_a_stopping_server_ends_the_connection(transports: list[str]) -> None:
         assert made.wait(20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transports", TRANSPORTS)
 def test_a_cut_ends_the_connection(transports: list[str]) -> None:
     with (
@@ -164,6 +165,7 @@ def test_a_server_that_never_answers_times_out() -> None:
             made.open({}, ["websocket"], 0.2)
 
 
+@pytest.mark.slow
 def test_a_refusal_has_its_code_and_the_server_got_the_auth() -> None:
     with scripted() as script, connection(script.port) as (made, _):
         script.on_connect = lambda _auth: refuse("token_invalid")

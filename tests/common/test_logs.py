@@ -147,6 +147,7 @@ def test_the_final_error_of_a_command_is_json() -> None:
     assert line["message"].startswith("STATUS_REDIS_URL is not set")
 
 
+@pytest.mark.slow
 def test_a_running_service_writes_json_to_stderr_and_its_addresses_to_stdout(tmp_path: Path) -> None:
     errors = tmp_path / "stderr"
     code = (

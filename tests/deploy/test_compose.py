@@ -63,6 +63,7 @@ def test_each_service_is_tested_and_without_the_profile_there_is_one(services: d
     assert set(services) == {"local-files", "google-drive"} | SCALED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OURS)
 def test_each_of_our_services_runs_a_command_that_exists(services: dict[str, Any], name: str) -> None:
     asked = [sys.executable, "-m", "rag_pipeline", services[name]["command"][0], "--help"]

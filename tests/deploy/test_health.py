@@ -61,11 +61,13 @@ def test_a_dead_socket_server_is_unhealthy(server: StatusServer, closed_port: in
     assert str(closed_port) in output
 
 
+@pytest.mark.slow
 def test_a_hanging_http_server_is_unhealthy(server: StatusServer) -> None:
     with silent_port() as port:
         assert health(port, server.socket_port)[0] == 1
 
 
+@pytest.mark.slow
 def test_a_hanging_socket_server_is_unhealthy(server: StatusServer) -> None:
     with silent_port() as port:
         assert health(server.http_port, port)[0] == 1

@@ -78,6 +78,7 @@ def test_a_written_mask_is_parsed_back(mask: Mask) -> None:
     assert parse(written(mask)) == mask
 
 
+@pytest.mark.slow
 @given(MASKS, st.recursive(st.integers(), lambda inner: st.dictionaries(NAMES, inner) | st.lists(inner)))
 def test_masking_adds_nothing_and_is_idempotent(mask: Mask, value: Any) -> None:
     once = cut_down(value, mask)

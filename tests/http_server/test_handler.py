@@ -90,6 +90,7 @@ def test_the_connection_is_kept_as_requested(server: HttpServer, version: str, o
     assert (status, headers["connection"]) == (200, kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "chunked"),
     [("0.9", False), ("1.0", False), ("1.00", False), ("1.1", True), ("1.01", True), ("1.2", True), ("1.10", True)],

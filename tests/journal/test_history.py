@@ -49,6 +49,7 @@ def listed(entries: list[Entry], query: FileQuery = FileQuery()) -> list[tuple[s
     return [(row.file["name"], row.file["id"], row.status) for row in files_of(entries, query)]
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.lists(st.tuples(st.booleans(), steps), max_size=40), st.lists(queries, min_size=1, max_size=12), st.data())
 def test_memory_and_sqlite_list_the_same_files(

@@ -88,6 +88,7 @@ def test_all_pipelines_are_shown_even_after_their_owner_dropped_them() -> None:
             wait_until(lambda: {*ids} <= {i.arguments[0]["pipeline_id"] for i in late.received("/pipeline")[1:]})
 
 
+@pytest.mark.slow
 def test_a_closed_pipeline_disappears_and_frees_its_id() -> None:
     with start_status_server(0) as server:
         former = new_pipeline()

@@ -81,6 +81,7 @@ def wait_for_end(session: Session) -> None:
 # -- joining -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("auth", [None, {}, {"token": ""}, {"token": None}, {"offset": "x"}, [], "text", 5])
 def test_no_namespace_can_be_joined_without_a_token(session: Session, auth: object) -> None:
     for namespace in ("/pipeline", "/local_files", "/google_drive"):
@@ -148,6 +149,7 @@ def test_no_token_is_required_if_none_is_configured(pipeline: PipelineStatus) ->
 # -- the end of a token ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_expired_token_ends_its_namespaces_and_no_others(session: Session, pipeline: PipelineStatus) -> None:
     assert join(session, "/local_files", {"token": TOKEN}) is None
     assert join(session, "/pipeline", {"token": shared(seconds=5)}) is None
@@ -163,6 +165,7 @@ def test_an_expired_token_ends_its_namespaces_and_no_others(session: Session, pi
     assert join(session, "/pipeline", {"token": shared()}) is None
 
 
+@pytest.mark.slow
 def test_a_client_that_left_is_not_disconnected_when_its_token_expires(
     server: StatusServer, pipeline: PipelineStatus, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -177,6 +180,7 @@ def test_a_client_that_left_is_not_disconnected_when_its_token_expires(
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
+@pytest.mark.slow
 def test_all_clients_are_disconnected_when_many_tokens_expire_together(
     pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +195,7 @@ def test_all_clients_are_disconnected_when_many_tokens_expire_together(
 # -- those who join nothing --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_an_unjoined_connection_is_closed_after_a_while(server: StatusServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(application, "JOIN_SECONDS", 1.0)
     with (
@@ -207,6 +212,7 @@ def test_an_unjoined_connection_is_closed_after_a_while(server: StatusServer, mo
         wait_for_end(member)
 
 
+@pytest.mark.slow
 def test_a_client_stays_connected_if_other_namespaces_were_refused(
     server: StatusServer, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,6 +323,7 @@ def test_a_refused_python_client_raises_and_does_not_reconnect(server: StatusSer
         client.shutdown()
 
 
+@pytest.mark.slow
 def test_a_python_client_whose_token_expires_does_not_reconnect(server: StatusServer) -> None:
     client = socketio.Client()
     ended: list[str] = []

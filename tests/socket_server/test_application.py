@@ -211,6 +211,7 @@ def test_a_client_without_an_origin_may_connect(pipeline: PipelineStatus) -> Non
         client.follow(pipeline)
 
 
+@pytest.mark.slow
 def test_a_client_between_two_polls_gets_its_waiting_packets_at_the_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

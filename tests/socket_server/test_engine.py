@@ -140,6 +140,7 @@ INVALID_PACKETS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ENDING + INVALID_PACKETS)
 def test_an_invalid_packet_ends_only_that_client(
     server: StatusServer,
@@ -335,6 +336,7 @@ def test_the_handshake_carries_the_settings(pipeline: PipelineStatus) -> None:
         assert polling.open["upgrades"] == ["websocket"]
 
 
+@pytest.mark.slow
 def test_only_a_client_that_answers_pings_stays(pipeline: PipelineStatus) -> None:
     with (
         serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=4) as server,
@@ -377,6 +379,7 @@ def test_only_a_client_that_answers_pings_stays(pipeline: PipelineStatus) -> Non
             reader.join(10)
 
 
+@pytest.mark.slow
 def test_unsolicited_pongs_cause_no_more_pings(pipeline: PipelineStatus) -> None:
     began = time.monotonic()
     with (
@@ -441,6 +444,7 @@ def sessions(server: StatusServer) -> list[str]:
     return [sid for sid, session in application(server)._sio.eio.sockets.items() if not session.closed]
 
 
+@pytest.mark.slow
 def test_an_abandoned_polling_session_is_removed(pipeline: PipelineStatus) -> None:
     with serving(pipeline, ping_interval_seconds=1, ping_timeout_seconds=1) as server:
         with PollingSession(server.socket_port) as client:

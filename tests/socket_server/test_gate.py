@@ -14,6 +14,8 @@ from rag_pipeline.socket_server.eventlet_driver import http as driver_http
 from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.support import HOST, PollingSession, new_pipeline, request, serving
 
+pytestmark = pytest.mark.slow
+
 CONNECT = b"c\r\n40/pipeline,\r\n0\r\n\r\n"
 
 

@@ -109,6 +109,7 @@ def test_a_second_poll_ends_the_session_and_takes_no_packet(
     pipeline.update(status="no one listens")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ENDS)
 def test_a_poll_whose_peer_leaves_ends_the_session_at_once(
     server: StatusServer, session: PollingSession, pipeline: PipelineStatus, end: str
@@ -173,6 +174,7 @@ def test_a_poll_during_the_answer_of_another_ends_the_session(pipeline: Pipeline
         slow.close()
 
 
+@pytest.mark.slow
 def test_a_peer_that_does_not_read_its_answer_ends_its_session(
     pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +308,7 @@ def work_slowly(pipeline: PipelineStatus) -> None:
         pause.wait(0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tokens", [True, False])
 def test_a_client_whose_polls_break_and_repeat_sees_each_event_once(pipeline: PipelineStatus, tokens: bool) -> None:
     with serving(pipeline) as server:

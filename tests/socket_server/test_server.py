@@ -35,6 +35,7 @@ def test_it_starts_answers_stops_and_frees_its_port(direct: bool) -> None:
         open_listener("127.0.0.1", served.port).close()
 
 
+@pytest.mark.slow
 def test_a_taken_port_raises_in_the_callers_thread_and_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -50,6 +51,7 @@ def test_a_server_that_was_never_started_can_be_stopped() -> None:
     open_listener("127.0.0.1", served.port).close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["building", "beginning"])
 def test_a_failed_start_raises_in_the_caller_and_frees_the_port(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -90,6 +92,7 @@ def test_two_servers_in_one_process_serve_their_own_pipelines() -> None:
             assert a.follow(one).state != b.follow(other).state
 
 
+@pytest.mark.slow
 def test_mutations_during_start_and_stop_are_safe() -> None:
     pipeline = new_pipeline()
     stop = threading.Event()

@@ -225,6 +225,7 @@ def test_an_upgraded_session_refuses_polls(upgrade: Upgrade, pipeline: PipelineS
     upgrade.follow_to_the_end(pipeline)
 
 
+@pytest.mark.slow
 def test_a_poll_left_over_from_the_upgrade_does_not_end_the_session(
     pipeline: PipelineStatus,
 ) -> None:
@@ -257,6 +258,7 @@ def test_a_poll_left_over_from_the_upgrade_does_not_end_the_session(
         upgrade.close()
 
 
+@pytest.mark.slow
 def test_upgrades_with_random_delays_under_load_miss_no_event(server: StatusServer, pipeline: PipelineStatus) -> None:
     all_upgraded, all_quiet = threading.Barrier(13), threading.Event()
 
@@ -309,6 +311,7 @@ def send(server: StatusServer, client: str, *packets: str | bytes) -> None:
     wait_until(lambda: bool(done))
 
 
+@pytest.mark.slow
 def test_binary_packets_are_binary_frames_on_a_websocket(server: StatusServer) -> None:
     with WebSocketSession(server.socket_port, namespace=None) as client:
         send(server, client.open["sid"], b"\x01\x02\x03\x04", "text", b"")

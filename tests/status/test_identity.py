@@ -33,6 +33,7 @@ def test_a_configured_id_comes_first_and_a_bad_one_is_ignored(monkeypatch: pytes
     assert next(iter(candidate_ids("x"))) == "x-box-1"
 
 
+@pytest.mark.slow
 def test_ids_are_unique_and_free_again_once_the_pipeline_is_dropped() -> None:
     first, second = PipelineStatus("reg"), PipelineStatus("reg")
     assert (first.pipeline_id, second.pipeline_id) == ("reg-box-1", "reg-box-1-2")

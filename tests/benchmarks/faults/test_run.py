@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from benchmarks.faults.run import QUICK_CARDS, deck
 from benchmarks.faults.world import Card
 
@@ -32,6 +34,7 @@ def test_the_seed_decides_the_order() -> None:
     assert first == again != other
 
 
+@pytest.mark.slow
 def test_a_short_run_over_a_real_folder_and_process_finds_nothing_wrong() -> None:
     root = Path(__file__).parents[3]
     command = [sys.executable, "-m", "benchmarks.faults", "local-files", "--seed", "1", "--quick"]

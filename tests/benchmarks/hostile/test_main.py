@@ -29,6 +29,7 @@ def test_a_folder_that_is_not_there_is_said_before_anything_runs(capsys: pytest.
     assert "there is no such folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_short_run_measures_everybody(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     command = [sys.executable, "-m", "benchmarks.hostile", "--quick", "--rows", "none,fragments", "--json"]

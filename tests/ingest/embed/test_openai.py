@@ -148,6 +148,7 @@ def test_a_lasting_failure_ends_after_six_attempts_with_a_retryable_error(
     assert len(server.seen) == 6
 
 
+@pytest.mark.slow
 def test_retry_after_is_respected(server: Server, embedder: OpenAIEmbedder) -> None:
     server.faults = [status(429, Retry_After="1")]
     start = time.monotonic()

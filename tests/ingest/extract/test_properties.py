@@ -12,6 +12,8 @@ from rag_pipeline.errors import ExtractionError
 from rag_pipeline.ingest.extract import ProcessExtractor
 from tests.ingest.extract.makers import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 _FILES = sorted(path for path in EXAMPLES.rglob("*") if path.is_file())
 _SUFFIXES = [
     ".txt",

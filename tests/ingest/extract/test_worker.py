@@ -10,6 +10,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 from rag_pipeline.ingest.extract import launch
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import (
@@ -37,6 +39,7 @@ def answers(path: Path, limits: ExtractionLimits | None = None) -> list[WorkerMe
     return [message for message in sent if not isinstance(message, Progressed)]
 
 
+@pytest.mark.slow
 def test_a_worker_imports_nothing_of_the_service_and_survives_prints(tmp_path: Path) -> None:
     """The worker starts with a module that prints on import, and reports which modules are loaded."""
     (tmp_path / "sitecustomize.py").write_text("import atexit, sys, threading\nprint('noise', file=sys.stderr)\n")

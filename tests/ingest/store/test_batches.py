@@ -95,6 +95,7 @@ def test_a_full_disk_under_the_buffer_is_a_one_line_error(
     assert [hit.text for hit in everything(store)] == ["old"]
 
 
+@pytest.mark.slow
 def test_a_connection_lost_after_the_batches_is_replaced(own_postgres: PostgresServer, tmp_path: Path) -> None:
     store = PgVectorStore(own_postgres.address(), "model-a", WIDTH, buffer_dir=tmp_path)
     store.replace("p", file("a", "1"), [(chunks("old"), vectors(1))])

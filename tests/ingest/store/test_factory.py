@@ -41,6 +41,7 @@ def test_the_default_store_is_in_the_state_folder(tmp_path: Path) -> None:
     reader.close()
 
 
+@pytest.mark.slow
 def test_a_pipeline_creates_the_tables_before_it_reads_a_file(tmp_path: Path, shared: IngestSettings) -> None:
     check_stored(shared, tmp_path / "store")
     with pytest.raises(StoreError, match=r"nothing is stored in postgresql://.*\?schema=.* yet: run rag-pipeline"):

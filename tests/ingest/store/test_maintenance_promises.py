@@ -27,6 +27,7 @@ def fill(store: MaintainableStore) -> None:
     store.replace("it's\udce9", file("a"), [(chunks("kingfisher"), vectors(1))])
 
 
+@pytest.mark.slow
 def test_a_store_without_tables_has_no_pipelines_and_no_faults(maintainable: MaintainableStore) -> None:
     assert (maintainable.pipelines(), maintainable.faults()) == ({}, [])
     maintainable.drop("papers")
@@ -67,6 +68,7 @@ def test_a_dropped_pipeline_can_be_stored_again(maintainable: MaintainableStore)
     assert sorted(hit.text for hit in everything(maintainable)) == ["kingfisher", "otter again"]
 
 
+@pytest.mark.slow
 def test_normal_writes_have_no_faults_and_tidy_keeps_them(maintainable: MaintainableStore) -> None:
     fill(maintainable)
     maintainable.replace("papers", file("b", "new"), [(chunks("otter", "holt"), vectors(2))])
@@ -140,6 +142,7 @@ def test_moved_copied_and_replaced_files_have_no_faults_and_tidy_keeps_them(
     assert maintainable.faults() == []
 
 
+@pytest.mark.slow
 def test_drop_removes_moved_and_copied_files_of_one_pipeline_only(maintainable: MaintainableStore) -> None:
     change(maintainable)
     maintainable.drop("papers")

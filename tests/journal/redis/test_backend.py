@@ -123,6 +123,7 @@ def test_a_pipeline_resumes_from_its_state_in_redis(redis: RedisServer) -> None:
     again.close()
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_another_process_is_refused(redis: RedisServer) -> None:
     one, other = Setup(redis.url), Setup(redis.url, "other")
     one.claim("kept")
@@ -151,6 +152,7 @@ def test_an_unreachable_redis_is_retried(redis: RedisServer) -> None:
     setup.close()
 
 
+@pytest.mark.slow
 def test_a_closed_pipeline_releases_its_id_once_its_events_are_written(redis: RedisServer) -> None:
     one, other = Setup(redis.url), Setup(redis.url, "other")
     one.claim("kept")
@@ -219,6 +221,7 @@ def test_a_backend_that_was_never_connected_stops(redis: RedisServer) -> None:
     backend.stop()
 
 
+@pytest.mark.slow
 def test_a_claimed_pipeline_is_kept_while_others_are_waited_for(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

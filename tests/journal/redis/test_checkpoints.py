@@ -30,6 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield started
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.lists(steps, min_size=1, max_size=60), st.integers(1, 12))
 def test_the_saved_state_is_that_of_the_pipeline(server: RedisServer, taken: list[Step], batch: int) -> None:
@@ -44,6 +45,7 @@ def test_the_saved_state_is_that_of_the_pipeline(server: RedisServer, taken: lis
     journal.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.sampled_from(["p", "q"]), file_steps), max_size=30),

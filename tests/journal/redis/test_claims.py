@@ -57,6 +57,7 @@ def test_all_due_claims_are_one_call(connection: RedisConnection) -> None:
     assert claimant.claims.due < NEVER
 
 
+@pytest.mark.slow
 def test_leases_of_dead_owners_are_taken_after_one_wait_and_those_of_live_owners_are_not(
     connection: RedisConnection,
 ) -> None:

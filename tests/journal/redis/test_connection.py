@@ -73,6 +73,7 @@ def test_a_command_whose_answer_was_lost_is_not_sent_again(server: RedisServer) 
     connection.close()
 
 
+@pytest.mark.slow
 @needs_redis
 def test_a_frozen_server_is_noticed_and_the_next_call_reconnects(tmp_path: Path) -> None:
     with running(tmp_path / "data") as server:
@@ -230,6 +231,7 @@ print([len(thread.wait()) for thread in with_green_threads])
 """
 
 
+@pytest.mark.slow
 @needs_redis
 @pytest.mark.parametrize("patched", ["before", "after", "not at all"])
 def test_it_works_in_a_monkey_patched_program(tmp_path: Path, patched: str) -> None:

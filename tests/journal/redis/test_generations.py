@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from rag_pipeline.journal.base import offset_of
 from rag_pipeline.journal.redis.connection import RedisConnection
 from rag_pipeline.journal.redis.generations import adopt, mark_of, read_generations
@@ -95,6 +97,7 @@ def test_a_server_without_a_run_id_has_one_generation(connection: RedisConnectio
     assert adopt(connection, KEYS) == adopt(connection, KEYS)
 
 
+@pytest.mark.slow
 def test_the_last_thousand_are_kept(connection: RedisConnection) -> None:
     connection.connect()
     for run in range(1003):

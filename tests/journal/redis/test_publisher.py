@@ -97,6 +97,7 @@ def test_stopping_writes_what_is_queued_and_gives_up_the_lease(
     assert publisher.queued == 0
 
 
+@pytest.mark.slow
 def test_a_second_publisher_of_a_pipeline_is_refused_until_the_first_releases_it(
     server: RedisServer, prefix: str, journal: RedisJournal, pipeline: PipelineStatus
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_second_publisher_of_a_pipeline_is_refused_until_the_first_releases_it
         assert len(journal.read(0, 10)) == 1
 
 
+@pytest.mark.slow
 def test_a_second_publisher_without_a_claim_writes_nothing_and_reports_it(
     server: RedisServer, prefix: str, journal: RedisJournal, pipeline: PipelineStatus
 ) -> None:
@@ -125,6 +127,7 @@ def test_a_second_publisher_without_a_claim_writes_nothing_and_reports_it(
         assert journal.read(0, 10) == []
 
 
+@pytest.mark.slow
 def test_an_idle_pipeline_keeps_its_lease_and_is_not_stalled(
     server: RedisServer, prefix: str, journal: RedisJournal, pipeline: PipelineStatus
 ) -> None:

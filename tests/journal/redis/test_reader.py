@@ -126,6 +126,7 @@ def test_an_emptied_server_is_a_gap_and_following_continues(server: RedisServer,
         again.close()
 
 
+@pytest.mark.slow
 def test_a_changed_identity_is_a_gap_whatever_the_stream_looks_like(
     server: RedisServer, journal: RedisAppender
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,6 +44,7 @@ def test_a_jump_is_noticed_in_an_event_and_in_a_summary() -> None:
     assert not tracker.misses(event(9, epoch="another"))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(1, 6), st.booleans())))
 def test_no_numbered_event_is_taken_twice_or_out_of_order(drawn: list[tuple[int, bool]]) -> None:
     tracker = SequenceTracker()

@@ -72,6 +72,7 @@ def test_the_tail_begins_with_the_stored_events() -> None:
     setup.close()
 
 
+@pytest.mark.slow
 def test_older_events_than_the_tail_has_are_read_from_the_journal() -> None:
     setup = Setup(journal_with(TAIL_EVENTS + 5))
     assert setup.backend.tail.start == TAIL_EVENTS + 5 - PRELOAD_EVENTS

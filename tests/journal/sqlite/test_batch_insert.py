@@ -47,6 +47,7 @@ def steps_of(db: sqlite3.Connection, rows: list[BatchRow]) -> list[str]:
     )  # a statement that fires a trigger is traced once for each of the trigger's statements
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 2, 3, 7, MAX_ROWS_A_STATEMENT - 1, MAX_ROWS_A_STATEMENT])
 def test_up_to_256_rows_are_one_statement_without_a_transaction(db: sqlite3.Connection, rows: int) -> None:
     (step,) = steps_of(db, events(1, rows))
@@ -54,6 +55,7 @@ def test_up_to_256_rows_are_one_statement_without_a_transaction(db: sqlite3.Conn
     assert kept(db) == list(range(1, rows + 1))
 
 
+@pytest.mark.slow
 def test_more_rows_than_one_statement_are_written_all_or_none(db: sqlite3.Connection) -> None:
     many = 3 * MAX_ROWS_A_STATEMENT + 5
     steps = steps_of(db, events(1, many))

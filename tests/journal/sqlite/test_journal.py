@@ -154,6 +154,7 @@ def test_the_oldest_events_are_removed_over_the_limit_and_the_files_stay(path: P
     journal.close()
 
 
+@pytest.mark.slow
 def test_pruning_removes_little_more_than_is_added(path: Path) -> None:
     journal = SqliteJournal(path)
     journal.append(started(1, 5000))
@@ -319,7 +320,7 @@ class Journaled(RuleBasedStateMachine):
 
 
 Journaled.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
-TestWhatIsSavedIsTheStateOfThePipeline = Journaled.TestCase
+TestWhatIsSavedIsTheStateOfThePipeline = pytest.mark.slow(Journaled.TestCase)
 
 
 # -- several threads, several processes ------------------------------------------------------------------------------
@@ -395,6 +396,7 @@ def test_a_journal_in_use_is_refused_with_the_name_of_the_process(path: Path) ->
     SqliteJournal(path).close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [1, 5, 40])
 def test_appended_events_survive_sigkill(path: Path, lines: int) -> None:
     with appending(path) as child:

@@ -48,6 +48,7 @@ def test_connections_have_tcp_nodelay(driven: Driven) -> None:
     assert kept[0] != 0
 
 
+@pytest.mark.slow
 def test_slow_headers_have_one_deadline(driven: Driven, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver_http, "REQUEST_TIMEOUT_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", driven.port), timeout=60) as client:

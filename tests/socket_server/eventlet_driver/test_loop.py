@@ -82,6 +82,7 @@ def test_drain_is_called_again_after_the_time_it_returned(driven: Driven) -> Non
     wait_until(lambda: driven.drained >= before + 2)
 
 
+@pytest.mark.slow
 def test_a_drain_that_fails_is_logged_and_tried_again(driven: Driven, caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise OSError("the disk is on fire")
@@ -115,6 +116,7 @@ def request_of(driven: Driven, fd: int) -> int:
     return sent
 
 
+@pytest.mark.slow
 def test_stop_closes_then_aborts_clients_and_frees_port_and_descriptors() -> None:
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     driven = Driven()

@@ -215,6 +215,7 @@ def test_an_expired_page_token_is_not_retried(status: int) -> None:
 # -- Limits and failures -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [
@@ -482,6 +483,7 @@ def test_an_unreadable_answer_is_retried(monkeypatch: pytest.MonkeyPatch, body: 
             api.file("root")
 
 
+@pytest.mark.slow
 def test_the_check_is_called_while_a_call_waits() -> None:
     def check() -> None:
         raise Stopped

@@ -13,6 +13,8 @@ from tests.sources.google_drive.pipeline_run import PipelineRun, run_pipeline
 from tests.sources.google_drive.support import no_check, open_source
 from tests.sources.memory_stages import MemoryStore
 
+pytestmark = pytest.mark.slow
+
 Do = Callable[[], object]
 
 

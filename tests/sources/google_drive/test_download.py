@@ -72,6 +72,7 @@ def media_bytes(server: DriveServer) -> int:
     return server.requests.bytes_out("media")
 
 
+@pytest.mark.slow
 def test_a_file_is_downloaded_with_progress(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(20 * MIB)), tmp_path)
@@ -130,6 +131,7 @@ def test_with_a_server_that_ignores_ranges_the_download_restarts(tmp_path: Path)
         assert fetching.is_whole()
 
 
+@pytest.mark.slow
 def test_a_stalled_download_is_resumed_with_another_connection(tmp_path: Path) -> None:
     with DriveServer() as server:
         policy = RetryPolicy(base_seconds=0.001, read_timeout_seconds=0.5)
@@ -150,6 +152,7 @@ def test_damage_is_detected_and_the_download_repeated(tmp_path: Path, fault: Any
         assert server.requests.count("media") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [300, 302, 400, 403, 404, 405, 407, 409, 410, 412, 451])
 def test_the_answer_of_a_proxy_is_not_an_error_of_the_file(tmp_path: Path, status: int) -> None:
     with DriveServer() as server:
@@ -189,6 +192,7 @@ def test_a_content_longer_than_expected_is_not_read_to_its_end(tmp_path: Path) -
         assert is_empty_folder(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_check_ends_a_stalled_download(tmp_path: Path) -> None:
     with DriveServer() as server:
         patient = replace(QUICK, read_timeout_seconds=600.0)
@@ -206,6 +210,7 @@ def test_a_check_ends_a_stalled_download(tmp_path: Path) -> None:
         assert is_empty_folder(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_download_may_take_longer_than_a_json_answer(tmp_path: Path) -> None:
     with DriveServer() as server:
         policy = replace(QUICK, answer_seconds=0.5)
@@ -380,6 +385,7 @@ def test_without_md5_and_etag_an_interrupted_download_restarts(tmp_path: Path) -
         assert all(request.headers.get("range") is None for request in server.requests)
 
 
+@pytest.mark.slow
 def test_memory_is_constant_for_a_large_file(tmp_path: Path) -> None:
     with DriveServer() as server:
         fetching = Fetching(server, server.drive.add_file("a.txt", Generated(256 * MIB)), tmp_path)

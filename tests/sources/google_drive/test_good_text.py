@@ -13,6 +13,8 @@ from tests.drive import DriveServer, error, slow
 from tests.drive.faults import Fault, foreign
 from tests.sources.google_drive.pipeline_run import PipelineRun, run_pipeline
 
+pytestmark = pytest.mark.slow
+
 FILES = 6
 REFUSALS = [
     *(error(403, reason) for reason in ("forbidden", "accessNotConfigured", "domainPolicy", "somethingNew")),

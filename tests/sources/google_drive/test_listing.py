@@ -124,6 +124,7 @@ def test_if_drive_finds_nothing_for_several_folders_each_is_queried_alone(
     assert known(mirror) == server.drive.below(top)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
 @pytest.mark.parametrize("short_pages", [True, False])
 def test_if_drive_shows_only_some_of_several_folders_the_others_are_queried_alone(

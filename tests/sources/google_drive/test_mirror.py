@@ -442,4 +442,4 @@ class MirrorMachine(RuleBasedStateMachine):
 
 
 MirrorMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-TestMirrorMachine = MirrorMachine.TestCase
+TestMirrorMachine = pytest.mark.slow(MirrorMachine.TestCase)

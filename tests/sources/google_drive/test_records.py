@@ -164,6 +164,7 @@ _json = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from([*WHOLE, "files", "changes", "nextPageToken"]), _json))
 def test_malformed_answers_raise_only_the_documented_errors(data: dict[str, Any]) -> None:
     for read in (read_file, read_files_page, read_changes_page):

@@ -208,6 +208,7 @@ def test_a_folder_that_moves_into_a_shared_drive_is_followed_there(
 # -- Invisible folders -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "shared"),
     [
@@ -491,6 +492,7 @@ def test_a_refused_and_then_damaged_file_keeps_its_version(server: DriveServer, 
         assert seen.source.version_now(file) == file.version == look(seen)[key].version
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_after_random_changes_and_failures_between_requests_a_final_scan_is_right(
     server: DriveServer, tmp_path: Path, seed: int

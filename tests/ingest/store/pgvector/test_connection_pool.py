@@ -92,6 +92,7 @@ def test_interrupted_work_is_repeated_from_the_start(link: ConnectionPool, caplo
     assert caplog.messages == []
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_is_waited_for(own_postgres: PostgresServer, stop: Waits) -> None:
     link = ConnectionPool(own_postgres.address(), stop=stop)
     link.run("asking", pid)
@@ -106,6 +107,7 @@ def test_an_unreachable_server_is_waited_for(own_postgres: PostgresServer, stop:
     link.close()
 
 
+@pytest.mark.slow
 def test_a_stop_ends_the_wait_for_the_server(own_postgres: PostgresServer, stop: Waits) -> None:
     own_postgres.stop()
     link = ConnectionPool(own_postgres.address(), stop=stop, reconnect_seconds=3600)

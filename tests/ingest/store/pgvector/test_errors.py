@@ -27,6 +27,7 @@ def _raise(code: str) -> LiteralString:
     return statement.replace("%s", code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "cause", "retryable", "waited_for"),
     [

@@ -99,6 +99,7 @@ def test_a_refusal_error_says_how_to_be_asked_again(tmp_path: Path) -> None:
         assert "Not signed in" in browser.pages[0].text
 
 
+@pytest.mark.slow
 def test_a_redirect_with_another_state_is_rejected(tmp_path: Path) -> None:
     with DriveServer() as server:
         server.grants.consent = "wrong state"

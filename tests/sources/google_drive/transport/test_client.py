@@ -179,6 +179,7 @@ def test_a_redirect_to_an_invalid_url_is_retryable(location: str) -> None:
         assert get(server) == {"id": server.drive.root_id}
 
 
+@pytest.mark.slow
 def test_a_stop_ends_the_wait_for_a_stalled_answer() -> None:
     patient = replace(POLICY, read_timeout_seconds=600.0)
     for fault in (stall(3), slow(600)):

@@ -170,6 +170,7 @@ def test_other_failures_do_not_slow_down_other_threads() -> None:
         assert gate._not_before == 0.0
 
 
+@pytest.mark.slow
 def test_a_check_ends_a_wait() -> None:
     """A pause ends a running scan, however long the Retry-After of Drive is."""
     policy = replace(QUICK, base_seconds=1000, cap_seconds=1000, total_seconds=10_000)
