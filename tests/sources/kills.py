@@ -72,7 +72,7 @@ def survive(command: Command, kills: int, seed: int) -> dict[str, Any]:
 
         before = {one: state["last_check_time"] for one, state in service.wait(is_done, command.ids, "idle").items()}
         service.wait(
-            lambda s: is_done(s) and s["last_check_time"] != before[s["pipeline_id"]], command.ids, "another look"
+            lambda s: is_done(s) and s["last_check_time"] != before[s["pipeline_id"]], command.ids, "another scan"
         )
         states = service.wait(is_done, command.ids, "the end")
         files = {
@@ -84,17 +84,17 @@ def survive(command: Command, kills: int, seed: int) -> dict[str, Any]:
     return {"states": states, "files": files, "deleted": deleted}
 
 
-def differences(command: Command, told: dict[str, Any]) -> list[str]:
+def differences(command: Command, result: dict[str, Any]) -> list[str]:
     """Return the differences between folder, store, ledger, ``/files`` and totals."""
-    found = []
+    differing = []
 
     def compare(what: str, one: object, other: object) -> None:
         if one != other:
-            found.append(f"{what}: {one} and {other}")
+            differing.append(f"{what}: {one} and {other}")
 
     for place in command.places:
         pipeline_id = place.pipeline_id
-        files, state = told["files"][pipeline_id], told["states"][pipeline_id]
+        files, state = result["files"][pipeline_id], result["states"][pipeline_id]
         names = place.names()
         kinds = {"completed": "txt", "failed": "pdf", "skipped": "png"}
         for status, kind in kinds.items():
@@ -102,7 +102,7 @@ def differences(command: Command, told: dict[str, Any]) -> list[str]:
             compare(f"{pipeline_id}: {status} in /files and in the folder", files[status], wanted)
             compare(f"{pipeline_id}: {TOTALS[status]} and /files", state[TOTALS[status]], len(files[status]))
         compare(f"{pipeline_id}: in flight", files["processing"], set())
-        compare(f"{pipeline_id}: total_deleted and /files", state["total_deleted"], told["deleted"][pipeline_id])
+        compare(f"{pipeline_id}: total_deleted and /files", state["total_deleted"], result["deleted"][pipeline_id])
         with Ledger(command.state_dir, pipeline_id) as ledger:
             rows = ledger.rows()
         outcomes = {"completed": Outcome.STORED, "failed": Outcome.FAILED, "skipped": Outcome.SKIPPED}
@@ -111,7 +111,7 @@ def differences(command: Command, told: dict[str, Any]) -> list[str]:
             compare(f"{pipeline_id}: {status} in /files and in the ledger", files[status], listed)
         stored = {file.name for file in _stored(command, pipeline_id)}
         compare(f"{pipeline_id}: completed and the store", files["completed"], stored)
-    return found
+    return differing
 
 
 def _stored(command: Command, scope: str) -> list[Any]:
@@ -125,12 +125,12 @@ def main() -> None:
     name = sys.argv[2] if len(sys.argv) > 2 else "local-files"
     with tempfile.TemporaryDirectory() as folder, endpoint() as api, DriveServer() as drive:
         command = Command(name, Path(folder), api.env, drive)
-        told = survive(command, kills, seed=random.randrange(1 << 30))
-        found = differences(command, told)
-    for state in told["states"].values():
+        result = survive(command, kills, seed=random.randrange(1 << 30))
+        differing = differences(command, result)
+    for state in result["states"].values():
         print({total: state[total] for total in (*TOTALS.values(), "total_deleted")})
-    print("\n".join(found) or f"{kills} kills: everything agrees")
-    sys.exit(bool(found))
+    print("\n".join(differing) or f"{kills} kills: everything agrees")
+    sys.exit(bool(differing))
 
 
 if __name__ == "__main__":
