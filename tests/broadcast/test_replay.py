@@ -333,6 +333,7 @@ def test_a_newcomer_goes_live_once_it_has_taken_every_state() -> None:
 STEP = st.sampled_from(["start", "end", "update", "drain", "drain", "leave", "come back", "answer"])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEP, max_size=60), st.sampled_from([10_000, 7]))
 def test_a_client_that_comes_and_goes_sees_every_event_once(steps: list[str], tail: int) -> None:

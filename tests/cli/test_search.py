@@ -42,6 +42,7 @@ def run(*args: str) -> int:
     return search.run(parser.parse_args(args))
 
 
+@pytest.mark.slow
 def test_answers_have_file_location_and_score(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("heron in the reeds", "--state-dir", str(state)) == 0
     head, text, *_ = capsys.readouterr().out.splitlines()

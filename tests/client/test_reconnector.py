@@ -88,6 +88,7 @@ def test_a_refused_client_does_not_retry() -> None:
         assert len(script.auths) == 1
 
 
+@pytest.mark.slow
 def test_a_refused_token_string_is_not_tried_twice() -> None:
     with scripted() as script:
         script.on_connect = lambda _auth: refuse("token_expired")

@@ -100,6 +100,7 @@ def test_it_stops_by_sigterm_and_needs_no_shell(stages: list[list[Instruction]])
         assert text.startswith("[")
 
 
+@pytest.mark.slow
 def test_each_command_it_names_exists(stages: list[list[Instruction]]) -> None:
     final = stages[-1]
     check = Instruction("CMD", of(final, "HEALTHCHECK").text.split("CMD ", 1)[1]).words

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from rag_pipeline.ingest.chunker import build_chunker
 from rag_pipeline.ingest.embed.minilm import MiniLMEmbedder
 from rag_pipeline.ingest.search import search
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 from rag_pipeline.ingest.types import ExtractedDocument, Section, SourceFile
+
+pytestmark = pytest.mark.slow
 
 TEXTS = {
     "cats.txt": "Cats sleep most of the day and hunt mice at night.",

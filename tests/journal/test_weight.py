@@ -31,6 +31,7 @@ def events_of(result: Any = None, **own: Any) -> list[PipelineEvent]:
     return recorder.changes
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_the_size_of_a_value_is_about_that_of_its_json(value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False)

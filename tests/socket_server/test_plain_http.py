@@ -9,6 +9,8 @@ import pytest
 from rag_pipeline.status.pipeline import PipelineStatus
 from tests.socket_server.support import PollingSession, WebSocketSession, new_pipeline, request, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pipeline() -> PipelineStatus:

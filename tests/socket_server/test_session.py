@@ -320,6 +320,7 @@ def test_binary_packets_are_binary_frames_on_a_websocket(server: StatusServer) -
         assert client.receive_frame() == (BINARY, b"")
 
 
+@pytest.mark.slow
 def test_binary_packets_are_base64_in_a_poll(server: StatusServer) -> None:
     with PollingSession(server.socket_port, namespace=None) as client:
         send(server, client.open["sid"], b"\x01\x02\x03\x04", "text")
@@ -340,6 +341,7 @@ def test_binary_packets_that_wait_during_an_upgrade_become_binary_frames(
     assert upgrade.websocket.receive_frame() == (BINARY, b"\x01\x02")
 
 
+@pytest.mark.slow
 def test_close_is_alone_in_its_answer(
     server: StatusServer, pipeline: PipelineStatus, monkeypatch: pytest.MonkeyPatch
 ) -> None:

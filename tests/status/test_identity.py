@@ -11,6 +11,8 @@ from rag_pipeline.status.identity import candidate_ids
 from rag_pipeline.status.pipeline import PipelineStatus, core_of
 from rag_pipeline.status.registry import registry
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_configured_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

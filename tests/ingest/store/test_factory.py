@@ -55,6 +55,7 @@ def test_a_pipeline_creates_the_tables_before_it_reads_a_file(tmp_path: Path, sh
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.slow
 def test_two_state_folders_can_not_write_the_same_pipeline(tmp_path: Path, shared: IngestSettings) -> None:
     def opened(machine: str) -> VectorStore:
         (tmp_path / machine).mkdir(exist_ok=True)

@@ -35,6 +35,7 @@ def test_a_store_without_tables_has_no_pipelines_and_no_faults(maintainable: Mai
     assert maintainable.pipelines() == {}
 
 
+@pytest.mark.slow
 def test_files_and_chunks_are_counted_by_pipeline(maintainable: MaintainableStore) -> None:
     began = time.time()
     fill(maintainable)

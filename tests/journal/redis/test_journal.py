@@ -78,6 +78,7 @@ def test_summaries_are_not_read_and_not_counted(journal: RedisAppender) -> None:
     assert journal.count() == 2
 
 
+@pytest.mark.slow
 def test_a_namespace_is_read_alone_however_far_apart_its_events_are(journal: RedisAppender) -> None:
     journal.append([event(1, "q", namespace=NS_GOOGLE_DRIVE)])
     for start in range(1, 2501, 500):

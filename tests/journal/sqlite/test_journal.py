@@ -340,6 +340,7 @@ def test_readers_do_not_wait_for_a_transaction_that_is_being_written(journal: Sq
             journal._writer.execute("ROLLBACK")
 
 
+@pytest.mark.slow
 def test_a_reader_sees_each_event_once_and_in_order_while_another_thread_writes(path: Path) -> None:
     journal = SqliteJournal(path, max_events=10_000)
     failures: list[BaseException] = []

@@ -179,6 +179,7 @@ def test_a_missing_watched_folder_is_not_taken_for_an_empty_one(
         Listing(api, mirror).run(None, no_check)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [error(404, "notFound"), error(403, "insufficientFilePermissions"), foreign(403)])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_folder_that_could_not_be_listed_once_is_retried(

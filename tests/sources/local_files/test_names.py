@@ -19,6 +19,7 @@ def test_ids_are_unique_and_valid_unicode(one: str, other: str) -> None:
     file_id(one).encode()
 
 
+@pytest.mark.slow
 @given(paths)
 def test_every_path_has_a_printable_name(path: str) -> None:
     display_name(path).encode()

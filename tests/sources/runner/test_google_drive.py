@@ -66,6 +66,7 @@ def test_missing_credentials_are_an_error_only_when_they_are_verified(tmp_path: 
         pipeline.verify()
 
 
+@pytest.mark.slow
 def test_each_pipeline_can_have_credentials_of_its_own(tmp_path: Path) -> None:
     env = {"GOOGLE_DRIVE_OAUTH_CLIENT": "/elsewhere.json", "SALES_KEY": '{"type": "other"}'}
     (by_variable,) = read(tmp_path, f'{DRIVE}folder_id = "root"\ncredentials_env = "SALES_KEY"\n', env).pipelines

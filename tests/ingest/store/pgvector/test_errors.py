@@ -51,6 +51,7 @@ def test_a_code_has_a_cause_and_a_retry_decision(
     assert raised(postgres, code)[:3] == (cause, retryable, waited_for)
 
 
+@pytest.mark.slow
 def test_missing_tables_are_reported(postgres: PostgresServer) -> None:
     with pytest.raises(psycopg.Error) as caught:
         postgres.execute("SELECT 1 FROM no_such_table")

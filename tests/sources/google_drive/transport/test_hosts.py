@@ -82,6 +82,7 @@ def test_secrets_are_sent_only_to_google_over_tls_or_to_this_machine() -> None:
     assert not may_receive_secret("http://127.0.0.1.example.com/token")
 
 
+@pytest.mark.slow
 @given(st.text() | st.from_regex(r"https?://[\w.@:\\/\[\]-]{0,40}"))
 def test_any_text_can_be_parsed_for_an_origin(url: str) -> None:
     origin = parse_origin(url)
