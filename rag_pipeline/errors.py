@@ -114,6 +114,12 @@ class CorruptFileError(ExtractionError):
     of_content = True
 
 
+class UnreadableTextError(ExtractionError):
+    """Too much of the text is garbage, such as letters of a font without a Unicode map."""
+
+    of_content = True
+
+
 class ExtractionLimitError(ExtractionError):
     """The file exceeded the limit for time, memory, size or output.
 

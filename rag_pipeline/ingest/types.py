@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,13 +31,51 @@ class Section:
     text: str
     locator: str
 
+    @property
+    def place(self) -> str:
+        """The locator, under the name that search results give it."""
+        return self.locator
+
+
+@dataclass(frozen=True, slots=True)
+class TextWarning:
+    """A fault of a file's text that did not stop the reading, such as pages without text.
+
+    ``type`` is a short fixed word in snake_case, ``message`` a sentence for people, ``count`` the number of cases.
+    """
+
+    type: str
+    message: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuality:
+    """Figures about a file's text.
+
+    pages, pages_without_text: None for formats without pages.
+    characters: length of the text.
+    odd_characters: share of the characters that are not readable text, such as U+FFFD and private-use ones, 0..1.
+    """
+
+    characters: int = 0
+    odd_characters: float = 0.0
+    pages: int | None = None
+    pages_without_text: int | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class ExtractedDocument:
-    """The text of a file, in reading order, and the MIME type that was recognised."""
+    """The text of a file, in reading order, and the MIME type that was recognised.
+
+    ``metadata`` holds what the file says about itself, such as ``title``; ``warnings`` holds at most 20.
+    """
 
     sections: tuple[Section, ...]
     mime_type: str
+    warnings: tuple[TextWarning, ...] = ()
+    quality: TextQuality = TextQuality()
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

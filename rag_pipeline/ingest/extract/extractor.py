@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from rag_pipeline.common.private_files import hide_memory
@@ -18,6 +19,7 @@ from rag_pipeline.errors import (
     ExtractionError,
     ExtractionLimitError,
     ExtractorUnavailableError,
+    UnreadableTextError,
     UnsupportedFileTypeError,
 )
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
@@ -31,17 +33,32 @@ from rag_pipeline.ingest.extract.messages import (
 )
 from rag_pipeline.ingest.extract.open_file import open_regular
 from rag_pipeline.ingest.extract.worker_process import WorkerEndedError, WorkerProcess
-from rag_pipeline.ingest.types import ExtractedDocument, ProgressCallback, Section, Stopped
+from rag_pipeline.ingest.types import (
+    ExtractedDocument,
+    ProgressCallback,
+    Section,
+    Stopped,
+    TextQuality,
+    TextWarning,
+)
 
 _START_SECONDS = 30.0
 _TICK_SECONDS = 0.1
 _POOL_SECONDS = 0.02
 _HEARTBEAT_SECONDS = 0.5
 _CLOSE_SECONDS = 3.0
+_MAX_WARNINGS = 20
 
 _ERRORS: dict[str, type[ExtractionError]] = {
     error.__name__: error
-    for error in (CorruptFileError, EmptyFileError, EncryptedFileError, ExtractionLimitError, UnsupportedFileTypeError)
+    for error in (
+        CorruptFileError,
+        EmptyFileError,
+        EncryptedFileError,
+        ExtractionLimitError,
+        UnreadableTextError,
+        UnsupportedFileTypeError,
+    )
 }
 
 _RISKS = {
@@ -183,6 +200,7 @@ class ProcessExtractor:
     def _read(self, worker: WorkerProcess, descriptor: int, name: str, heartbeat: _Heartbeat) -> ExtractedDocument:
         deadline = time.monotonic() + self.limits.time_seconds
         sections: list[Section] = []
+        warnings: dict[tuple[str, str], int] = {}
         text_bytes = 0
         try:
             worker.request(descriptor, name)
@@ -194,10 +212,12 @@ class ProcessExtractor:
                             text_bytes += len(text)
                         case Progressed(fraction):
                             heartbeat.report(fraction)
-                        case Warned(warning):
-                            logger.warning("%s: %s", _display_name(name), warning)
-                        case Finished(mime_type):
-                            return ExtractedDocument(tuple(sections), mime_type)
+                        case Warned():
+                            key = message.type[:64], message.message[:300]
+                            if key in warnings or len(warnings) < _MAX_WARNINGS:
+                                warnings[key] = message.count
+                        case Finished():
+                            return _document(message, sections, warnings)
                         case Failed():
                             raise _failure(message, name)
                 self._check_open()
@@ -267,6 +287,16 @@ def _warn_once(missing: str) -> None:
         hide_memory()  # else a worker could read this process's environment, and the tokens in it
     logger.warning(
         "this system has no %s: a document that takes over the process that reads it %s", missing, _RISKS[missing]
+    )
+
+
+def _document(end: Finished, sections: Sequence[Section], warnings: Mapping[tuple[str, str], int]) -> ExtractedDocument:
+    return ExtractedDocument(
+        tuple(sections),
+        end.mime_type,
+        tuple(TextWarning(kind, text, count) for (kind, text), count in warnings.items()),
+        TextQuality(end.characters, end.odd_characters, end.pages, end.pages_without_text),
+        end.metadata,
     )
 
 

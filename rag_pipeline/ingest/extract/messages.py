@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 
 MAX_FRAME_BYTES = 1 << 20
 OUT_OF_MEMORY_EXIT_CODE = 77
@@ -49,16 +49,23 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A part of the file was left out of the text."""
+    """A fault of the text; a later one of the same type and message replaces it, with a higher count."""
 
+    type: str
     message: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The whole file has been read."""
+    """The whole file has been read; the other fields are those of ``TextQuality`` and ``ExtractedDocument``."""
 
     mime_type: str
+    characters: int = 0
+    odd_characters: float = 0.0
+    pages: int | None = None
+    pages_without_text: int | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

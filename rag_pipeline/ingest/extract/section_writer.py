@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 
-from rag_pipeline.errors import ExtractionLimitError
+from rag_pipeline.errors import ExtractionLimitError, UnreadableTextError
+from rag_pipeline.ingest.extract.clean_text import clean, count_odd
 from rag_pipeline.ingest.extract.messages import Progressed, SectionFound, Warned, WorkerMessage
+from rag_pipeline.ingest.types import TextQuality
 
 SECTION_CHARACTERS = 1 << 16
 _LOCATOR_CHARACTERS = 200
 _PROGRESS_INTERVAL_SECONDS = 0.05
 _PROGRESS_STEP = 0.001
 _MAX_WARNINGS = 20
-
-# Characters that stores, terminals and JSON parsers can't handle: control characters and lone surrogates.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufeff\ufffe\uffff]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_TRAILING_SPACE = re.compile(r"(?<![ \t\xa0])[ \t\xa0]++(?=\n)")
-_BLANK_LINES = re.compile(r"\n{3,}")
-
-
-def clean(text: str) -> str:
-    """Return the text as valid Unicode with ``\\n`` line ends, no control characters and no runs of blank lines."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n").replace("\v", "\n")
-    text = _CONTROL.sub("", text)
-    if not text.isascii():
-        text = _SURROGATE.sub("\ufffd", text)
-    # Most text has none of these, and searching a fixed string is much faster than a pattern.
-    if " \n" in text or "\t\n" in text or "\xa0\n" in text:
-        text = _TRAILING_SPACE.sub("", text)
-    return _BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text
+_MAX_METADATA, _METADATA_CHARACTERS = 50, 500
+MAX_ODD_SHARE = 0.2
+"""A file with a higher share of odd characters fails: its text is garbage."""
+_WARNED_ODD_SHARE = 0.001
 
 
 class SectionWriter:
@@ -46,7 +33,14 @@ class SectionWriter:
         self._text_bytes = text_bytes
         self._bytes_sent = 0
         self._sections = 0
-        self._warnings = 0
+        self._warnings: dict[tuple[str, str], int] = {}
+        self._repeated: set[tuple[str, str]] = set()
+        self._characters = 0
+        self._odd = 0
+        self._pages: int | None = None
+        self._pages_without_text = 0
+        self._in_page = False
+        self._page_sections = 0
         self._pieces: list[str] = []
         self._pending = 0
         self._locator = ""
@@ -55,11 +49,53 @@ class SectionWriter:
         self._only_headings = True
         self._fraction = 0.0
         self._next_progress = 0.0
+        self.metadata: dict[str, str] = {}
 
     @property
     def is_empty(self) -> bool:
         """Whether only white space has been written."""
         return self._sections == 0 and not "".join(self._pieces).strip()
+
+    @property
+    def quality(self) -> TextQuality:
+        """The figures about the text sent so far."""
+        share = round(self._odd / self._characters, 4) if self._characters else 0.0
+        without_text = self._pages_without_text if self._pages is not None else None
+        return TextQuality(self._characters, share, self._pages, without_text)
+
+    def page(self, locator: str) -> None:
+        """Start the section of a page; a page without text counts in the quality."""
+        self._end_page()
+        self.section(locator)
+        self._pages = (self._pages or 0) + 1
+        self._in_page = True
+        self._page_sections = self._sections
+
+    def _end_page(self) -> None:
+        if self._in_page:
+            self.flush()
+            self._in_page = False
+            self._pages_without_text += self._sections == self._page_sections
+
+    def finish(self) -> None:
+        """Send the rest of the text, and warn of pages without text and of odd characters.
+
+        Raises :class:`~rag_pipeline.errors.UnreadableTextError` if more than a fifth of the characters are odd.
+        """
+        self._end_page()
+        self.flush()
+        quality = self.quality
+        if quality.pages and self._pages_without_text and self._sections:
+            pages = f"{self._pages_without_text} of {quality.pages} pages"
+            verb = "has" if quality.pages == 1 else "have"
+            self.warn("pages_without_text", f"{pages} {verb} no text (scanned?)", self._pages_without_text)
+        if quality.odd_characters > MAX_ODD_SHARE:
+            raise UnreadableTextError(
+                f"has unreadable text: {quality.odd_characters:.0%} of its characters could not be decoded"
+            )
+        if quality.odd_characters > _WARNED_ODD_SHARE:
+            self.warn("odd_characters", "some characters could not be decoded", self._odd)
+        self._send_sums()
 
     def section(self, locator: str) -> None:
         """Start a section with this locator."""
@@ -119,9 +155,12 @@ class SectionWriter:
         self._send_section(text)
 
     def _send_section(self, text: str) -> None:
+        odd = count_odd(text)
         text = clean(text).strip("\n")
         if not text.strip():
             return
+        self._odd += odd
+        self._characters += len(text)
         self._bytes_sent += len(text.encode())
         if self._bytes_sent > self._text_bytes:
             raise ExtractionLimitError(f"holds more than {self._text_bytes:,} bytes of text")
@@ -138,8 +177,26 @@ class SectionWriter:
             self._next_progress = now + _PROGRESS_INTERVAL_SECONDS
             self._send(Progressed(fraction))
 
-    def warn(self, message: str) -> None:
-        """Report a part of the file that is left out."""
-        self._warnings += 1
-        if self._warnings <= _MAX_WARNINGS:
-            self._send(Warned(clean(message)[:300]))
+    def warn(self, kind: str, message: str, count: int = 1) -> None:
+        """Report a fault of the text: a fixed type such as ``missing_part``, a sentence, and the number of cases.
+
+        Equal warnings are summed up. Only the first 20 different ones are kept.
+        """
+        key = (kind, clean(message)[:300])
+        if key in self._warnings:
+            self._warnings[key] += count
+            self._repeated.add(key)
+        elif len(self._warnings) < _MAX_WARNINGS:
+            self._warnings[key] = count
+            self._send(Warned(*key, count))  # at once: a time limit may end the reading
+
+    def _send_sums(self) -> None:
+        for key in sorted(self._repeated):
+            self._send(Warned(*key, self._warnings[key]))
+        self._repeated.clear()
+
+    def describe(self, key: str, value: str) -> None:
+        """Keep what the file says about itself, such as its ``title``; at most 50 keys of 500 characters."""
+        value = clean(value).strip()[:_METADATA_CHARACTERS]
+        if value and (key in self.metadata or len(self.metadata) < _MAX_METADATA):
+            self.metadata[clean(key)[:64]] = value

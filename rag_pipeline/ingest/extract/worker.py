@@ -86,7 +86,7 @@ def serve(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) ->
     """Read an open file and close it; send its sections, then Finished or Failed."""
     try:
         limit_cpu_time(limits.time_seconds)
-        send(Finished(_read(descriptor, name, limits, send)))
+        send(_read(descriptor, name, limits, send))
     except MemoryError:
         os._exit(OUT_OF_MEMORY_EXIT_CODE)
     except BrokenPipeError:
@@ -109,7 +109,7 @@ def _damaged(error: Exception) -> str:
     return f"is damaged ({type(error).__name__}: {detail})" if detail else f"is damaged ({type(error).__name__})"
 
 
-def _read(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) -> str:
+def _read(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) -> Finished:
     with os.fdopen(descriptor, "rb", buffering=1 << 16) as stream:
         size = os.fstat(descriptor).st_size
         if size == 0:
@@ -123,9 +123,17 @@ def _read(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) ->
         read = load_reader(file_type.reader)
         try:
             read(file, writer)
-            writer.flush()
+            writer.finish()
         except CorruptFileError as error:
             raise CorruptFileError(f"is a damaged {file_type.label}: {error}") from error
         if writer.is_empty:
             raise EmptyFileError(file_type.no_text)
-        return file_type.mime_type
+        quality = writer.quality
+        return Finished(
+            file_type.mime_type,
+            quality.characters,
+            quality.odd_characters,
+            quality.pages,
+            quality.pages_without_text,
+            writer.metadata,
+        )

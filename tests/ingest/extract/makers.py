@@ -45,7 +45,7 @@ def read_messages(data: bytes, name: str = "file", limits: ExtractionLimits | No
     reader = load_reader(recognise(file).reader)
     file.stream.seek(0)
     reader(file, writer)
-    writer.flush()
+    writer.finish()
     return sent
 
 

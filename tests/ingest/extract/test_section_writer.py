@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag_pipeline.errors import ExtractionLimitError
+from rag_pipeline.errors import ExtractionLimitError, UnreadableTextError
 from rag_pipeline.ingest.extract.messages import Progressed, SectionFound, Warned, WorkerMessage
-from rag_pipeline.ingest.extract.section_writer import SECTION_CHARACTERS, SectionWriter, clean
+from rag_pipeline.ingest.extract.section_writer import SECTION_CHARACTERS, SectionWriter
+from rag_pipeline.ingest.types import TextQuality
 
 
 def make(text_bytes: int = 10_000_000) -> tuple[SectionWriter, list[WorkerMessage]]:
@@ -43,18 +44,6 @@ def test_long_sections_are_split_and_nothing_is_lost(pieces: list[str], repeat: 
     assert "".join("".join(texts).split()) == "".join("".join(piece * repeat for piece in pieces).split())
 
 
-@given(st.text(alphabet=st.characters()))
-def test_clean_text_is_valid_unicode(text: str) -> None:
-    cleaned = clean(text)
-    cleaned.encode()
-    assert not any(ord(char) < 32 and char not in "\t\n" for char in cleaned)
-    assert clean(cleaned) == cleaned or "\n\n" in cleaned
-
-
-def test_a_lone_surrogate_is_replaced() -> None:
-    assert clean("a\ud83d\r\nb\x00\x07 \f") == "a\ufffd\nb\n"
-
-
 def test_the_text_is_limited() -> None:
     writer, sent = make(text_bytes=10)
     writer.write("ééééé")
@@ -65,11 +54,52 @@ def test_the_text_is_limited() -> None:
     assert sent == [SectionFound("", "ééééé")]
 
 
-def test_progress_only_rises_and_warnings_are_limited() -> None:
+def test_progress_only_rises() -> None:
     writer, sent = make()
     for fraction in (0.2, 0.1, 0.2, 5.0):
         writer.progress(fraction)
-    for _ in range(100):
-        writer.warn("left out")
     assert sent[0] == Progressed(0.2)
-    assert sum(isinstance(message, Warned) for message in sent) == 20
+
+
+def test_equal_warnings_are_summed_up_and_their_kinds_are_limited() -> None:
+    writer, sent = make()
+    writer.warn("missing_part", "a slide is missing", 2)
+    writer.warn("missing_part", "a slide is missing")
+    for number in range(100):
+        writer.warn("unreadable_page", f"page {number} is left out")
+    writer.finish()
+    last = {(m.type, m.message): m.count for m in sent if isinstance(m, Warned)}
+    assert last["missing_part", "a slide is missing"] == 3
+    assert len(last) == 20
+
+
+def test_pages_without_text_are_counted() -> None:
+    writer, sent = make()
+    for number, text in enumerate(("", "words", " \n", ""), start=1):
+        writer.page(f"page {number}")
+        writer.write(text)
+    writer.finish()
+    assert writer.quality == TextQuality(characters=5, pages=4, pages_without_text=3)
+    assert sent[-1] == Warned("pages_without_text", "3 of 4 pages have no text (scanned?)", 3)
+
+
+def test_a_few_odd_characters_are_a_warning_and_many_an_error() -> None:
+    writer, sent = make()
+    writer.write("a" * 99 + "\ue123")
+    writer.finish()
+    assert sent[-1] == Warned("odd_characters", "some characters could not be decoded", 1)
+    assert writer.quality.odd_characters == 0.01
+    writer.write("\ufffd" * 50)
+    with pytest.raises(UnreadableTextError, match="34% of its characters"):
+        writer.finish()
+
+
+def test_metadata_are_bounded() -> None:
+    writer, _ = make()
+    for number in range(100):
+        writer.describe(f"key {number}", "x" * 10_000)
+    writer.describe("key 1", " Title\x00 ")
+    writer.describe("key 2", " ")
+    assert len(writer.metadata) == 50
+    assert writer.metadata["key 1"] == "Title"
+    assert len(writer.metadata["key 2"]) == 500

@@ -86,7 +86,7 @@ def test_a_worker_imports_nothing_of_the_service_and_survives_prints(tmp_path: P
 def test_each_file_has_one_outcome(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text("# A\ntext")
-    assert answers(path) == [SectionFound("A", "A\ntext"), Finished("text/markdown")]
+    assert answers(path) == [SectionFound("A", "A\ntext"), Finished("text/markdown", characters=6)]
     (tmp_path / "empty").touch()
     (failed,) = answers(tmp_path / "empty")
     assert failed == Failed("EmptyFileError", "is empty (0 bytes)")

@@ -74,7 +74,7 @@ def test_a_worker_reads_several_files(worker: WorkerProcess, tmp_path: Path) -> 
     assert (worker.is_idle, worker.files_read, worker.is_alive) == (True, 0, True)
     messages = read(worker, tmp_path / "a.txt")
     assert [message.text for message in messages if isinstance(message, SectionFound)] == ["text"]
-    assert messages[-1] == Finished("text/plain")
+    assert messages[-1] == Finished("text/plain", characters=4)
     assert worker.files_read == 1
     (tmp_path / "empty").touch()
     assert isinstance(read(worker, tmp_path / "empty")[-1], Failed)

@@ -70,7 +70,7 @@ def read_epub(file: InputFile, writer: SectionWriter) -> None:
     for number, chapter in enumerate(chapters, start=1):
         writer.section("")
         if chapter not in archive.names:
-            writer.warn(f"chapter {number} is missing from the file")
+            writer.warn("missing_part", f"chapter {number} is missing from the file")
             continue
         parser = HtmlText(writer)
         parser.feed(archive.read(chapter).decode("utf-8-sig", "replace"))

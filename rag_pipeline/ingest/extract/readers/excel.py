@@ -165,7 +165,7 @@ def read_excel(file: InputFile, writer: SectionWriter) -> None:
     done = 0
     for title, name in sheets:
         if name not in archive.names:
-            writer.warn(f"sheet {title} is missing from the file")
+            writer.warn("missing_part", f"sheet {title} is missing from the file")
             continue
         table = TableWriter(writer, f"sheet {title}")
         rows = _Sheet(table, strings.strings, styles.formats, workbook.from_1904)

@@ -42,7 +42,7 @@ def read_pdf(file: InputFile, writer: SectionWriter) -> None:
         raise CorruptFileError("it has no pages")
     failed = 0
     for index in range(pages):
-        writer.section(f"page {index + 1}")
+        writer.page(f"page {index + 1}")
         try:
             writer.write(reader.pages[index].extract_text())
         except ExtractionError:
@@ -51,7 +51,7 @@ def read_pdf(file: InputFile, writer: SectionWriter) -> None:
             failed += 1
             if failed == pages:
                 raise CorruptFileError(_reason(error)) from error
-            writer.warn(f"page {index + 1} is left out: {_reason(error)}")
+            writer.warn("unreadable_page", f"page {index + 1} is left out: {_reason(error)}")
         writer.progress((index + 1) / pages)
 
 

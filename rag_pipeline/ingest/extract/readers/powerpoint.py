@@ -82,7 +82,7 @@ def read_powerpoint(file: InputFile, writer: SectionWriter) -> None:
     for number, part in enumerate(parts, start=1):
         writer.section(f"slide {number}")
         if part not in archive.names:
-            writer.warn(f"slide {number} is missing from the file")
+            writer.warn("missing_part", f"slide {number} is missing from the file")
             continue
         parse_xml(archive.open(part), _Shapes(writer))
         for notes in parts_of_kind(relationships(archive, part), "notesSlide"):

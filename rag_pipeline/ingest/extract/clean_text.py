@@ -1,0 +1,62 @@
+"""Clean text for stores and searches: valid Unicode in NFC, without control and invisible characters."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Characters that stores, terminals and JSON parsers can't handle: control characters and lone surrogates.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TRAILING_SPACE = re.compile(r"(?<![ \t\xa0])[ \t\xa0]++(?=\n)")
+_BLANK_LINES = re.compile(r"\n{3,}")
+# A soft hyphen at the end of a line breaks a word there.
+_SOFT_HYPHEN = re.compile(r"\xad(?:[ \t]*\n)?")
+# Zero-width space, word joiner, invisible operators, marks of direction, and tags, which hide text from people.
+_INVISIBLE = re.compile("[\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\U000e0000-\U000e007f]")
+# Joiners are letters' own in Arabic and Indic scripts and in emoji, and only there.
+_STRAY_JOINER = re.compile("(?<=[\x00-\u058f])[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\u058f])|[\u200c\u200d]+$")
+# Ligatures, Arabic presentation forms, and the radicals that some PDF fonts have in place of Chinese characters.
+_COMPATIBILITY = re.compile("[\u2f00-\u2fd5\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufdf9\ufe70-\ufefc]+")
+# Bullets and signs of the fonts Symbol and Wingdings, in their private-use places.
+_SYMBOLS = {
+    0xF02D: "-", 0xF0A7: "▪", 0xF0A8: "□", 0xF0B7: "•", 0xF0D8: "➢", 0xF0E0: "→", 0xF0FC: "✓", 0xF06E: "■", 0xF076: "❖",
+}  # fmt: skip
+_SYMBOL = re.compile("[" + "".join(map(chr, _SYMBOLS)) + "]")
+_ODD = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd\ue000-\uf8ff\U000f0000-\U0010ffff]")
+# Python sorts a run of combining marks in quadratic time, so runs are normalised in pieces. A piece ends at a space,
+# a digit or punctuation in ASCII, where no composition reaches across.
+_PIECE = re.compile(r"[^\x00-\x40]{1,1000}")
+
+
+def clean(text: str) -> str:
+    """Return the text as valid Unicode in NFC, with ``\\n`` line ends and no runs of blank lines.
+
+    Control characters, soft hyphens and invisible characters are removed; ligatures become letters.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n").replace("\v", "\n")
+    text = _CONTROL.sub("", text) if text.isascii() else _clean_unicode(text)
+    # Most text has none of these, and searching a fixed string is much faster than a pattern.
+    if " \n" in text or "\t\n" in text or "\xa0\n" in text:
+        text = _TRAILING_SPACE.sub("", text)
+    return _BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text
+
+
+def _clean_unicode(text: str) -> str:
+    text = _CONTROL.sub("", text)
+    text = _SURROGATE.sub("\ufffd", text)
+    if "\xad" in text:
+        text = _SOFT_HYPHEN.sub("", text)
+    text = _INVISIBLE.sub("", text)
+    if "\u200c" in text or "\u200d" in text:
+        text = _STRAY_JOINER.sub("", text)
+    text = _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
+    text = _SYMBOL.sub(lambda match: _SYMBOLS[ord(match[0])], text)
+    if unicodedata.is_normalized("NFC", text):
+        return text
+    return _PIECE.sub(lambda match: unicodedata.normalize("NFC", match[0]), text)
+
+
+def count_odd(text: str) -> int:
+    """Return the number of characters that are not readable text: undecoded, control or private-use ones."""
+    return len(_ODD.findall(_SYMBOL.sub("", text)))
