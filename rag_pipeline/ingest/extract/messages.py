@@ -10,6 +10,7 @@ import json
 import struct
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
+from typing import get_args
 
 MAX_FRAME_BYTES = 1 << 20
 OUT_OF_MEMORY_EXIT_CODE = 77
@@ -33,6 +34,13 @@ class WorkerReady:
 
 
 @dataclass(frozen=True, slots=True)
+class TypeFound:
+    """The file's type has been recognised."""
+
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class SectionFound:
     """A section of the text, in reading order."""
 
@@ -45,6 +53,15 @@ class Progressed:
     """The fraction of the file that has been read, 0..1."""
 
     fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class PagesRead:
+    """The number of pages that have been read so far, of ``all_pages`` (0 if unknown)."""
+
+    pages: int
+    all_pages: int
+    without_text: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +98,11 @@ class Failed:
     of_content: bool = True
 
 
-WorkerMessage = ReadRequest | WorkerReady | SectionFound | Progressed | Warned | Finished | Failed
+WorkerMessage = (
+    ReadRequest | WorkerReady | TypeFound | SectionFound | Progressed | PagesRead | Warned | Finished | Failed
+)
 
-_MESSAGE_TYPES = {
-    cls.__name__: cls for cls in (ReadRequest, WorkerReady, SectionFound, Progressed, Warned, Finished, Failed)
-}
+_MESSAGE_TYPES: dict[str, type[WorkerMessage]] = {cls.__name__: cls for cls in get_args(WorkerMessage)}
 
 
 class ProtocolError(Exception):

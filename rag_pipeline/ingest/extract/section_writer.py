@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rag_pipeline.errors import ExtractionLimitError, UnreadableTextError
 from rag_pipeline.ingest.extract.clean_text import clean, count_odd
-from rag_pipeline.ingest.extract.messages import Progressed, SectionFound, Warned, WorkerMessage
+from rag_pipeline.ingest.extract.messages import PagesRead, Progressed, SectionFound, Warned, WorkerMessage
 from rag_pipeline.ingest.types import TextQuality
 
 SECTION_CHARACTERS = 1 << 16
@@ -19,6 +19,12 @@ _MAX_METADATA, _METADATA_CHARACTERS = 50, 500
 MAX_ODD_SHARE = 0.2
 """A file with a higher share of odd characters fails: its text is garbage."""
 _WARNED_ODD_SHARE = 0.001
+
+
+def check_legible(odd_share: float) -> None:
+    """Raise :class:`~rag_pipeline.errors.UnreadableTextError` if more than a fifth of the characters are odd."""
+    if odd_share > MAX_ODD_SHARE:
+        raise UnreadableTextError(f"has unreadable text: {odd_share:.0%} of its characters could not be decoded")
 
 
 class SectionWriter:
@@ -37,6 +43,9 @@ class SectionWriter:
         self._repeated: set[tuple[str, str]] = set()
         self._characters = 0
         self._odd = 0
+        self._undecoded = 0
+        self._unwritten = 0
+        self._all_pages = 0
         self._pages: int | None = None
         self._pages_without_text = 0
         self._in_page = False
@@ -59,14 +68,21 @@ class SectionWriter:
     @property
     def quality(self) -> TextQuality:
         """The figures about the text sent so far."""
-        share = round(self._odd / self._characters, 4) if self._characters else 0.0
+        share = round((self._odd + self._unwritten) / max(1, self._characters + self._unwritten), 4)
         without_text = self._pages_without_text if self._pages is not None else None
         return TextQuality(self._characters, share, self._pages, without_text)
 
-    def page(self, locator: str) -> None:
-        """Start the section of a page; a page without text counts in the quality."""
+    def page(self, locator: str, *, of: int = 0) -> None:
+        """Start the section of a page, of this number of pages; a page without text counts in the quality.
+
+        The headings go on: text below a heading may fill several pages.
+        """
         self._end_page()
+        headings = self._headings
         self.section(locator)
+        self._headings = headings
+        self._locator = self._path()
+        self._all_pages = of
         self._pages = (self._pages or 0) + 1
         self._in_page = True
         self._page_sections = self._sections
@@ -76,6 +92,8 @@ class SectionWriter:
             self.flush()
             self._in_page = False
             self._pages_without_text += self._sections == self._page_sections
+            # The parent has them if a limit ends this process.
+            self._send(PagesRead(self._pages or 0, self._all_pages, self._pages_without_text))
 
     def finish(self) -> None:
         """Send the rest of the text, and warn of pages without text and of odd characters.
@@ -89,12 +107,14 @@ class SectionWriter:
             pages = f"{self._pages_without_text} of {quality.pages} pages"
             verb = "has" if quality.pages == 1 else "have"
             self.warn("pages_without_text", f"{pages} {verb} no text (scanned?)", self._pages_without_text)
-        if quality.odd_characters > MAX_ODD_SHARE:
-            raise UnreadableTextError(
-                f"has unreadable text: {quality.odd_characters:.0%} of its characters could not be decoded"
+        check_legible(quality.odd_characters)
+        if self._undecoded:
+            self.warn(
+                "letters_not_decoded", "letters could not be decoded (font without Unicode map)", self._undecoded
             )
-        if quality.odd_characters > _WARNED_ODD_SHARE:
-            self.warn("odd_characters", "some characters could not be decoded", self._odd)
+        others = self._odd + self._unwritten - self._undecoded
+        if others > _WARNED_ODD_SHARE * self._characters:
+            self.warn("odd_characters", "some characters could not be decoded", others)
         self._send_sums()
 
     def section(self, locator: str) -> None:
@@ -115,8 +135,11 @@ class SectionWriter:
         if not self._only_headings:
             self.flush()
         self._headings = [(above, text) for above, text in self._headings if above < level] + [(level, name)]
-        self._locator = " › ".join(filter(None, [self._base_locator, *(text for _, text in self._headings)]))
+        self._locator = self._path()
         self._append(title + "\n")
+
+    def _path(self) -> str:
+        return " › ".join(filter(None, [self._base_locator, *(text for _, text in self._headings)]))
 
     def write(self, text: str) -> None:
         """Add text to the section."""
@@ -194,6 +217,11 @@ class SectionWriter:
         for key in sorted(self._repeated):
             self._send(Warned(*key, self._warnings[key]))
         self._repeated.clear()
+
+    def undecoded(self, letters: int, *, unwritten: int = 0) -> None:
+        """Count letters of fonts without a Unicode map: U+FFFD in the text, or ``unwritten``, left out of it."""
+        self._undecoded += letters
+        self._unwritten += unwritten
 
     def describe(self, key: str, value: str) -> None:
         """Keep what the file says about itself, such as its ``title``; at most 50 keys of 500 characters."""

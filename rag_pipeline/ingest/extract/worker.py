@@ -26,6 +26,7 @@ from rag_pipeline.ingest.extract.messages import (
     Failed,
     Finished,
     ReadRequest,
+    TypeFound,
     WorkerMessage,
     WorkerReady,
     encode,
@@ -118,6 +119,7 @@ def _read(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) ->
             raise ExtractionLimitError(f"is {size:,} bytes, over the limit of {limits.input_bytes:,}")
         file = InputFile(stream, size, os.fsdecode(name), limits)
         file_type = recognise(file)
+        send(TypeFound(file_type.mime_type))
         file.stream.seek(0)
         writer = SectionWriter(send, text_bytes=limits.text_bytes)
         read = load_reader(file_type.reader)

@@ -12,7 +12,7 @@ from rag_pipeline.ingest.extract.section_writer import SectionWriter
 FormatReader = Callable[[InputFile, SectionWriter], None]
 
 _READERS = {
-    "pdf": "pdf:read_pdf",
+    "pdf": "pdf.reader:read_pdf",
     "word": "word:read_word",
     "excel": "excel:read_excel",
     "powerpoint": "powerpoint:read_powerpoint",

@@ -1,0 +1,210 @@
+"""Put the fragments of a page into reading order, and the cells of a table's row on one line.
+
+PDFium's order is that of the drawing, and for most text it is right: columns, boxes and notes come one after the
+other. Tables are where it fails, because programs draw cells in any order, and cells of several lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import mean, median
+
+from rag_pipeline.ingest.extract.readers.pdf.page_text import Fragment
+
+Row = list[Fragment]
+"""Fragments that make one line of text."""
+Block = list[Fragment]
+"""Fragments below each other: a paragraph, a column or a cell."""
+
+# In units of the letters' height.
+_MAX_LEADING, _MAX_OVERLAP, _SAME_ROW = 2.0, 0.5, 0.4
+_PROSE_CHARACTERS, _PROSE_LINES = 24, 4
+_MAX_CELL_LINES = 8
+_LIST_LINES = 12
+_INTERLEAVED_ROWS = 6
+
+
+def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) -> list[Row]:
+    """Return the rows of a page in reading order."""
+    if _is_plain(fragments):
+        return [[fragment] for fragment in fragments]
+    rows: list[Row] = []
+    for band in _separated(_bands(_blocks(fragments))):
+        rows += _rows(band, right_to_left)
+    return rows
+
+
+def _is_plain(fragments: Sequence[Fragment]) -> bool:
+    """Return whether each fragment is a line below the one before."""
+    return all(one.middle - two.middle > _SAME_ROW * max(one.height, two.height) for one, two in _pairs(fragments))
+
+
+def _pairs(fragments: Sequence[Fragment]) -> Iterable[tuple[Fragment, Fragment]]:
+    return zip(fragments, fragments[1:], strict=False)
+
+
+def _blocks(fragments: Iterable[Fragment]) -> list[Block]:
+    blocks: list[Block] = []
+    for fragment in fragments:
+        if blocks and _continues(blocks[-1][-1], fragment):
+            blocks[-1].append(fragment)
+        else:
+            blocks.append([fragment])
+    return blocks
+
+
+def _continues(above: Fragment, fragment: Fragment) -> bool:
+    """Return whether the fragment is the next line of the same block."""
+    height = max(above.height, fragment.height)
+    gap = above.bottom - fragment.top
+    is_below = -_MAX_OVERLAP * height < gap < _MAX_LEADING * height and fragment.middle < above.bottom
+    return is_below and above.upright == fragment.upright and _overlap(above, fragment) > 0
+
+
+def _overlap(one: Fragment, two: Fragment) -> float:
+    return min(one.right, two.right) - max(one.left, two.left)
+
+
+def _bands(blocks: Iterable[Block]) -> list[list[Block]]:
+    """Gather blocks that follow each other and stand side by side.
+
+    What stands above or below the others of its band becomes a band of its own.
+    """
+    bands: list[list[Block]] = []
+    for block in blocks:
+        beside = _split_beside(bands[-1], block) if bands else None
+        if beside is None:
+            bands.append([block])
+            continue
+        above, band, rest = beside
+        bands[-1:] = [*([above] if above else []), band, *([rest] if rest else [])]
+    return bands
+
+
+def _split_beside(band: list[Block], block: Block) -> tuple[list[Block], list[Block], list[Block]] | None:
+    """Return the part above the block, the band with the block, and the part of the block below the band.
+
+    None if the block is not beside the band.
+    """
+    top, bottom = block[0].top, block[-1].bottom
+    above, level = [], []
+    if len(band) == 1:  # a paragraph above a table, drawn together with its first column
+        above, level = _cut(band[0], top)
+    kept = [level] if len(band) == 1 else band
+    if not all(kept):
+        return None
+    floor = min(other[-1].bottom for other in kept)
+    inside, rest = _cut_below(block, floor)
+    if not inside or not block[0].upright:
+        return None
+    if any(_touch(other, inside) for other in kept) or bottom > max(other[0].top for other in kept):
+        return None
+    return ([above] if above else [], [*kept, inside], [rest] if rest else [])
+
+
+def _cut(block: Block, top: float) -> tuple[Block, Block]:
+    index = next((number for number, line in enumerate(block) if line.middle < top), len(block))
+    return block[:index], block[index:]
+
+
+def _cut_below(block: Block, floor: float) -> tuple[Block, Block]:
+    index = next((number for number, line in enumerate(block) if line.middle < floor), len(block))
+    return block[:index], block[index:]
+
+
+def _touch(block: Block, other: Block) -> bool:
+    return min(max(f.right for f in block), max(f.right for f in other)) > max(
+        min(f.left for f in block), min(f.left for f in other)
+    )
+
+
+def _separated(bands: Sequence[list[Block]]) -> Iterator[list[Block]]:
+    """Yield the bands; rows that are lines of two columns of prose become one band of two columns."""
+    start = 0
+    while start < len(bands):
+        end = start
+        gutter = (float("-inf"), float("inf"))
+        while end < len(bands) and (shared := _shared_gutter(bands[end], gutter)):
+            gutter = shared
+            end += 1
+        columns = _columns(bands[start:end])
+        if columns and end - start >= _INTERLEAVED_ROWS and all(map(_is_prose, columns)):
+            yield columns
+            start = end
+        else:
+            stop = max(end, start + 1)
+            yield from bands[start:stop]
+            start = stop
+
+
+def _shared_gutter(band: list[Block], gutter: tuple[float, float]) -> tuple[float, float] | None:
+    if len(band) != 2 or any(len(block) > 1 for block in band):
+        return None
+    left, right = sorted((block[0] for block in band), key=lambda fragment: fragment.left)
+    shared = max(gutter[0], left.right), min(gutter[1], right.left)
+    return shared if shared[0] < shared[1] else None
+
+
+def _columns(bands: Sequence[list[Block]]) -> list[Block]:
+    if not bands:
+        return []
+    pairs = [sorted((block[0] for block in band), key=lambda fragment: fragment.left) for band in bands]
+    return [[pair[0] for pair in pairs], [pair[1] for pair in pairs]]
+
+
+def _rows(band: list[Block], right_to_left: bool) -> list[Row]:
+    if len(band) == 1:
+        return [[fragment] for fragment in band[0]]
+    blocks = sorted(band, key=lambda block: min(fragment.left for fragment in block), reverse=right_to_left)
+    if _are_columns(blocks):
+        return [[fragment] for block in blocks for fragment in block]
+    if _is_one_row(blocks):
+        return [[fragment for block in blocks for fragment in block]]
+    return _merged_rows(blocks, right_to_left)
+
+
+def _are_columns(blocks: Sequence[Block]) -> bool:
+    """Return whether the blocks are read one after the other, like newspaper columns or the columns of an index."""
+    if sum(map(_is_prose, blocks)) >= 2 and all(_is_prose(block) or len(block) < _PROSE_LINES for block in blocks):
+        return True
+    if min(map(len, blocks)) < _LIST_LINES:
+        return False
+    lengths = [mean(len(fragment.text) for fragment in block) for block in blocks]
+    digits = [_digit_share(block) for block in blocks]
+    return max(lengths) < 1.6 * min(lengths) and max(digits) - min(digits) < 0.15 and max(digits) < 0.4
+
+
+def _is_prose(block: Block) -> bool:
+    if len(block) < _PROSE_LINES or mean(len(fragment.text) for fragment in block) < _PROSE_CHARACTERS:
+        return False
+    # Lines of prose fill their column; cells have any length.
+    width = max(fragment.right for fragment in block) - min(fragment.left for fragment in block)
+    return median(fragment.right - fragment.left for fragment in block) > 0.7 * width and _digit_share(block) < 0.4
+
+
+def _digit_share(block: Block) -> float:
+    text = "".join(fragment.text for fragment in block)
+    return sum(map(str.isdigit, text)) / max(1, len(text))
+
+
+def _is_one_row(blocks: Sequence[Block]) -> bool:
+    """Return whether the blocks are the cells of one row, of which some have several lines."""
+    lines = sorted(map(len, blocks))
+    if lines[-1] == 1:
+        return True
+    # Cells of one height each with several lines are rather columns that were drawn one after the other.
+    return lines[-1] <= _MAX_CELL_LINES and lines[0] < lines[-1]
+
+
+def _merged_rows(blocks: Sequence[Block], right_to_left: bool) -> list[Row]:
+    """Return the rows of a table whose columns were drawn one after the other."""
+    rows: list[Row] = []
+    for fragment in sorted((f for block in blocks for f in block), key=lambda fragment: -fragment.middle):
+        first = rows[-1][0] if rows else None
+        if first and first.middle - fragment.middle < _SAME_ROW * max(first.height, fragment.height):
+            rows[-1].append(fragment)
+        else:
+            rows.append([fragment])
+    for row in rows:
+        row.sort(key=lambda fragment: fragment.left, reverse=right_to_left)
+    return rows

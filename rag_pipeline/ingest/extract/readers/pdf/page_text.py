@@ -1,0 +1,247 @@
+"""The text of a page as PDFium gives it, cut into fragments: pieces of a line, with their places."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pypdfium2.raw as pdfium
+
+from rag_pipeline.ingest.extract.readers.pdf.pdfium import Box
+from rag_pipeline.ingest.extract.readers.pdf.right_to_left import (
+    Letter,
+    has_right_to_left,
+    is_mostly_right_to_left,
+    reading_order,
+)
+
+UNDECODED = "\ufffd"
+# PDFium's sign for a hyphen that ends a line. It joins the lines, so it may be wrong about compounds.
+_LINE_END_HYPHEN = "\ufffe"
+_TOKEN = re.compile(r"(?P<end>[\r\n]+)|[^\s\ufffe]+(?P<hyphen>\ufffe?)")
+# In units of the letters' height: a wider gap separates columns or cells, and a smaller step stays on the line.
+_CELL_GAP, _SAME_LINE = 1.0, 0.5
+_LEFTWARDS = -1.0
+
+
+@dataclass(slots=True)
+class Fragment:
+    """Words of one line without a wide gap. Right-to-left text is in logical order.
+
+    ``size`` is the font's size in points, 0 if unknown; ``upright`` is False for text that is not along the lines.
+    """
+
+    text: str
+    left: float
+    bottom: float
+    right: float
+    top: float
+    size: float = 0.0
+    upright: bool = True
+
+    @property
+    def height(self) -> float:
+        """The height of the letters, with their ascent and descent."""
+        return self.top - self.bottom
+
+    @property
+    def middle(self) -> float:
+        """The height of the middle above the page's bottom."""
+        return (self.top + self.bottom) / 2
+
+
+@dataclass(slots=True)
+class PageText:
+    """The fragments in PDFium's order; ``undecoded`` of the ``letters`` belong to fonts without a Unicode map.
+
+    ``turns`` says how often the page must be turned by 90° to read it; the fragments' places are of the turned page.
+    """
+
+    fragments: list[Fragment]
+    letters: int
+    undecoded: int
+    turns: int
+    right_to_left: bool
+
+
+@dataclass(slots=True)
+class _Word:
+    text: str
+    first: int
+    last: int
+    box: Box
+    starts_line: bool
+
+
+class _Characters:
+    """The characters of a text page and their boxes."""
+
+    def __init__(self, page: Any) -> None:  # noqa: ANN401 - a ctypes pointer
+        self._page = page
+        self._rectangle = pdfium.FS_RECTF()
+        self._reference = ctypes.byref(self._rectangle)
+        self.count = max(0, pdfium.FPDFText_CountChars(page))
+        self.text = self._read()
+        self.undecoded = 0
+        if any(self._is_undecoded(match.start()) for match in re.finditer(r"\S+", self.text)):
+            self._mark_undecoded()
+
+    def _read(self) -> str:
+        buffer = (ctypes.c_ushort * (2 * self.count + 2))()
+        written = pdfium.FPDFText_GetText(self._page, 0, self.count, buffer)
+        text = bytes(buffer)[: 2 * max(0, written - 1)].decode("utf-16-le", "surrogatepass")
+        if len(text) == self.count:
+            return text
+        # PDFium leaves some characters out of its text, so indexes in it are not those of the boxes.
+        codes = (pdfium.FPDFText_GetUnicode(self._page, index) for index in range(self.count))
+        return "".join(chr(code) if 0 < code < 0x110000 else " " for code in codes)
+
+    def _is_undecoded(self, index: int) -> bool:
+        return pdfium.FPDFText_HasUnicodeMapError(self._page, index) == 1
+
+    def _mark_undecoded(self) -> None:
+        marked = list(self.text)
+        for index, character in enumerate(marked):
+            if not character.isspace() and self._is_undecoded(index):
+                marked[index] = UNDECODED
+                self.undecoded += 1
+        self.text = "".join(marked)
+
+    def box(self, index: int) -> Box:
+        if not pdfium.FPDFText_GetLooseCharBox(self._page, index, self._reference):
+            return (0.0, 0.0, 0.0, 0.0)
+        rectangle = self._rectangle
+        return (rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
+
+    def size(self, index: int) -> float:
+        matrix = pdfium.FS_MATRIX()
+        if not pdfium.FPDFText_GetMatrix(self._page, index, matrix):
+            return 0.0
+        return float(pdfium.FPDFText_GetFontSize(self._page, index)) * math.hypot(matrix.c, matrix.d)
+
+
+def read_page_text(page: Any) -> PageText:  # noqa: ANN401 - a ctypes pointer
+    """Return the text of a loaded page."""
+    text_page = pdfium.FPDFText_LoadPage(page)
+    if not text_page:
+        return PageText([], 0, 0, 0, False)
+    try:
+        characters = _Characters(text_page)
+        words = list(_words(characters))
+        turns = _turns(words, characters)
+        is_rtl = has_right_to_left(characters.text) and is_mostly_right_to_left(characters.text)
+        fragments = list(_fragments(words, characters, turns, is_rtl))
+    finally:
+        pdfium.FPDFText_ClosePage(text_page)
+    letters = sum(len(word.text) for word in words)
+    return PageText(fragments, letters, characters.undecoded, turns, is_rtl)
+
+
+def _words(characters: _Characters) -> Iterator[_Word]:
+    starts_line = True
+    for match in _TOKEN.finditer(characters.text):
+        if match["end"]:
+            starts_line = True
+            continue
+        first, last = match.start(), match.end() - 1
+        text = match[0]
+        if match["hyphen"]:
+            text = text.replace(_LINE_END_HYPHEN, "-")
+        one, other = characters.box(first), characters.box(last)
+        box = (min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3]))
+        yield _Word(text, first, last, box, starts_line)
+        starts_line = bool(match["hyphen"])
+
+
+def _turns(words: Sequence[_Word], characters: _Characters) -> int:
+    """Return in which direction most of the text runs: 0 rightwards, 1 upwards, 2 leftwards, 3 downwards."""
+    if all(_is_flat(word) for word in words):
+        return 0
+    letters = [0, 0, 0, 0]
+    for word in words:
+        if len(word.text) > 1 and not has_right_to_left(word.text):
+            letters[_direction(characters.box(word.first), characters.box(word.last))] += len(word.text)
+    return letters.index(max(letters))
+
+
+def _is_flat(word: _Word) -> bool:
+    left, bottom, right, top = word.box
+    return len(word.text) < 2 or right - left >= 0.6 * (top - bottom)
+
+
+def _direction(first: Box, last: Box) -> int:
+    x = last[0] + last[2] - first[0] - first[2]
+    y = last[1] + last[3] - first[1] - first[3]
+    if abs(x) >= abs(y):
+        return 0 if x >= 0 else 2
+    return 1 if y > 0 else 3
+
+
+def turn(box: Box, turns: int) -> Box:
+    """Return the box on the page turned clockwise by 90° as often as ``turns`` says."""
+    left, bottom, right, top = box
+    match turns:
+        case 1:
+            return (bottom, -right, top, -left)
+        case 2:
+            return (-right, -top, -left, -bottom)
+        case 3:
+            return (-top, left, -bottom, right)
+    return box
+
+
+def _fragments(words: Sequence[_Word], characters: _Characters, turns: int, is_rtl: bool) -> Iterator[Fragment]:
+    line: list[_Word] = []
+    for word in words:
+        if turns:
+            word.box = turn(word.box, turns)
+        if line and (word.starts_line or not _continues(line[-1].box, word.box, is_rtl)):
+            yield from _line_fragments(line, characters, turns, is_rtl)
+            line = []
+        line.append(word)
+    if line:
+        yield from _line_fragments(line, characters, turns, is_rtl)
+
+
+def _continues(last: Box, following: Box, is_rtl: bool) -> bool:
+    height = max(last[3] - last[1], following[3] - following[1], 0.1)
+    if abs(last[1] + last[3] - following[1] - following[3]) > 2 * _SAME_LINE * height:
+        return False
+    gap = following[0] - last[2]
+    if is_rtl:  # the words of a line are sorted later
+        return max(gap, last[0] - following[2]) < _CELL_GAP * height or gap < 0
+    return _LEFTWARDS * height < gap < _CELL_GAP * height
+
+
+def _line_fragments(
+    line: Sequence[_Word], characters: _Characters, turns: int, is_rtl: bool
+) -> Iterator[Fragment]:
+    size = characters.size(line[0].first)
+    text = " ".join(word.text for word in line)
+    if not has_right_to_left(text):
+        boxes = [word.box for word in line]
+        yield _fragment(text, boxes, size, any(not _is_flat(word) for word in line))
+        return
+    letters = [
+        Letter(characters.text[index], *turn(characters.box(index), turns))
+        for word in line
+        for index in range(word.first, word.last + 1)
+    ]
+    for piece, pieces in reading_order(letters, _CELL_GAP, in_rtl_page=is_rtl):
+        yield _fragment(piece, [(letter.left, letter.bottom, letter.right, letter.top) for letter in pieces], size, False)
+
+
+def _fragment(text: str, boxes: Sequence[Box], size: float, is_turned: bool) -> Fragment:
+    return Fragment(
+        text,
+        min(box[0] for box in boxes),
+        min(box[1] for box in boxes),
+        max(box[2] for box in boxes),
+        max(box[3] for box in boxes),
+        size,
+        not is_turned or len(text) < 3,
+    )

@@ -1,0 +1,92 @@
+"""Put Arabic, Hebrew and other right-to-left text into the order in which it is read."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+_RIGHT_TO_LEFT = "\u0590-\u05ff\u0600-\u0603\u0608\u060b\u060d-\u064a\u066d-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufeff"
+_HAS_RTL = re.compile(f"[{_RIGHT_TO_LEFT}]")
+_LTR_LETTER = r"[^\W\d_" + _RIGHT_TO_LEFT + "]"
+_NUMBER = r"[0-9\u0660-\u0669\u06f0-\u06f9]"
+# Left-to-right text within a line of right-to-left text: from a letter to the last letter or digit before the next
+# right-to-left letter; or a number with its separators, such as 1,234.50 or 12/05/2024.
+_LTR_RUN = re.compile(
+    f"{_LTR_LETTER}(?:[^{_RIGHT_TO_LEFT}]*(?:{_LTR_LETTER}|{_NUMBER}))?+|{_NUMBER}+(?:[.,:/%-]{_NUMBER}+)*+%?+"
+)
+_RTL_RUN = re.compile(f"[{_RIGHT_TO_LEFT}](?:[^A-Za-z]*[{_RIGHT_TO_LEFT}])?+")
+_OPEN, _CLOSE = "([{<«", ")]}>»"
+# In units of the letters' height.
+_WORD_GAP = 0.18
+# A line of an Arabic page runs from right to left even if a long e-mail address is in it.
+_RTL_PAGE_SHARE = 0.3
+
+
+class Letter(NamedTuple):
+    """A character and its box."""
+
+    text: str
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+
+def has_right_to_left(text: str) -> bool:
+    """Return whether the text has right-to-left letters."""
+    return not text.isascii() and _HAS_RTL.search(text) is not None
+
+
+def is_mostly_right_to_left(text: str, share: float = 0.5) -> bool:
+    """Return whether at least this share of the letters are right-to-left ones."""
+    return len(_HAS_RTL.findall(text)) >= share * sum(map(str.isalpha, text))
+
+
+def reading_order(
+    letters: Sequence[Letter], cell_gap: float, *, in_rtl_page: bool
+) -> Iterator[tuple[str, list[Letter]]]:
+    """Yield pieces of a line, as logical text with its letters, split at gaps wider than ``cell_gap`` heights.
+
+    PDFs place glyphs from left to right or from right to left, and one word both ways; only the places are sure.
+    """
+    height = max((letter.top - letter.bottom for letter in letters), default=0.0) or 1.0
+    text = "".join(letter.text for letter in letters)
+    is_rtl = is_mostly_right_to_left(text, _RTL_PAGE_SHARE if in_rtl_page else 0.5)
+    # Equal places stay in their order: the two letters of a ligature have one box.
+    ordered = sorted(letters, key=lambda letter: -letter.right if is_rtl else letter.left)
+    piece: list[Letter] = []
+    text = ""
+    for letter in ordered:
+        gap = max(piece[-1].left - letter.right, letter.left - piece[-1].right) if piece else 0.0
+        if gap > cell_gap * height:
+            yield _logical(text, is_rtl), piece
+            piece, text = [], ""
+        elif gap > _WORD_GAP * height:
+            text += " "
+        text += letter.text
+        piece.append(letter)
+    if piece:
+        yield _logical(text, is_rtl), piece
+
+
+def _logical(text: str, is_rtl: bool) -> str:
+    text = unicodedata.normalize("NFKC", text) if not unicodedata.is_normalized("NFKC", text) else text
+    if not is_rtl:
+        return _RTL_RUN.sub(lambda match: match[0][::-1], text)
+    return _turn_brackets(_LTR_RUN.sub(lambda match: match[0][::-1], text))
+
+
+def _turn_brackets(text: str) -> str:
+    """Turn brackets so that they open before and close after what they hold: PDFs have them as drawn or as meant."""
+    turned = list(text)
+    for index, character in enumerate(text):
+        kind = _OPEN.find(character) if character in _OPEN else _CLOSE.find(character)
+        if kind < 0:
+            continue
+        opens = index == 0 or (text[index - 1].isspace() and not text[index + 1 : index + 2].isspace())
+        closes = index == len(text) - 1 or not text[index + 1].isalnum()
+        if opens != closes:
+            turned[index] = (_OPEN if opens else _CLOSE)[kind]
+    return "".join(turned)
