@@ -128,7 +128,7 @@ def _limit_and_poison(extractor: Any) -> None:
 
     build, extract = extractor.__init__, extractor.extract
 
-    def limited(self: Any, **kwargs: Any) -> None:
+    def limited(self: Any, _: object = None, **kwargs: Any) -> None:
         build(self, limits=ExtractionLimits(time_seconds=EXTRACTION_SECONDS), **kwargs)
 
     def poisoned(self: Any, path: str, **kwargs: Any) -> Any:

@@ -72,8 +72,8 @@ def die_with_parent(lifeline: int) -> None:
 
 
 def limit_cpu_time(seconds: float) -> None:
-    """Let the process use this much more CPU time. Beyond it SIGXCPU ends it, even if the parent is stalled."""
+    """Let the process use this much more CPU time, rounded up to seconds. Then SIGXCPU ends it, even in a C library."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = math.ceil(usage.ru_utime + usage.ru_stime + seconds) + 1
+    soft = math.ceil(usage.ru_utime + usage.ru_stime + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))

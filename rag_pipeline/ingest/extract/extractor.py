@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from rag_pipeline.common.private_files import hide_memory
@@ -22,32 +21,23 @@ from rag_pipeline.errors import (
     UnreadableTextError,
     UnsupportedFileTypeError,
 )
+from rag_pipeline.ingest.extract.document_builder import DocumentBuilder
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import (
     OUT_OF_MEMORY_EXIT_CODE,
     Failed,
     Finished,
     Progressed,
-    SectionFound,
-    Warned,
 )
 from rag_pipeline.ingest.extract.open_file import open_regular
 from rag_pipeline.ingest.extract.worker_process import WorkerEndedError, WorkerProcess
-from rag_pipeline.ingest.types import (
-    ExtractedDocument,
-    ProgressCallback,
-    Section,
-    Stopped,
-    TextQuality,
-    TextWarning,
-)
+from rag_pipeline.ingest.types import ExtractedDocument, ProgressCallback, Stopped
 
 _START_SECONDS = 30.0
 _TICK_SECONDS = 0.1
 _POOL_SECONDS = 0.02
 _HEARTBEAT_SECONDS = 0.5
 _CLOSE_SECONDS = 3.0
-_MAX_WARNINGS = 20
 
 _ERRORS: dict[str, type[ExtractionError]] = {
     error.__name__: error
@@ -98,7 +88,8 @@ class ProcessExtractor:
         receives the fraction done at least twice a second, even without progress; if it raises, the extraction ends and
         the exception propagates. Raises :class:`~rag_pipeline.ingest.types.Stopped` after :meth:`close`, OSError if the
         file is missing or unreadable (worth a retry), and otherwise an
-        :class:`~rag_pipeline.errors.ExtractionError` that says what is wrong with the file.
+        :class:`~rag_pipeline.errors.ExtractionError` that says what is wrong with the file. If the time or the memory
+        runs out, the text up to there is returned with a warning.
         """
         heartbeat = _Heartbeat(on_progress)
         opened: int | None = None
@@ -198,42 +189,40 @@ class ProcessExtractor:
             raise Stopped("the extractor is closed")
 
     def _read(self, worker: WorkerProcess, descriptor: int, name: str, heartbeat: _Heartbeat) -> ExtractedDocument:
-        deadline = time.monotonic() + self.limits.time_seconds
-        sections: list[Section] = []
-        warnings: dict[tuple[str, str], int] = {}
-        text_bytes = 0
+        deadline = time.monotonic() + self.limits.wall_seconds
+        builder = DocumentBuilder()
         try:
             worker.request(descriptor, name)
             while True:
                 for message in worker.receive(min(_TICK_SECONDS, max(0.0, deadline - time.monotonic()))):
                     match message:
-                        case SectionFound(locator, text):
-                            sections.append(Section(text, locator))
-                            text_bytes += len(text)
                         case Progressed(fraction):
                             heartbeat.report(fraction)
-                        case Warned():
-                            key = message.type[:64], message.message[:300]
-                            if key in warnings or len(warnings) < _MAX_WARNINGS:
-                                warnings[key] = message.count
                         case Finished():
-                            return _document(message, sections, warnings)
+                            return builder.whole(message)
                         case Failed():
                             raise _failure(message, name)
+                        case _:
+                            builder.add(message)
                 self._check_open()
                 heartbeat.beat()
                 if time.monotonic() >= deadline:
-                    raise _not_of_content(self._overrun())
+                    raise _not_of_content(_overrun(f"was not read within {self.limits.wall_seconds:,.0f} seconds"))
                 # The worker checks this too, but a malicious file may have taken it over.
-                if text_bytes > self.limits.text_bytes:
+                if builder.text_bytes > self.limits.text_bytes:
                     raise ExtractionLimitError(f"holds more than {self.limits.text_bytes:,} bytes of text")
         except WorkerEndedError as ended:
+            if not builder.is_empty and (document := self._part(builder, ended.exit_code)):
+                return document
             raise _not_of_content(self._error_for(ended)) from None
 
-    def _overrun(self) -> ExtractionLimitError:
-        error = ExtractionLimitError(f"took longer than {self.limits.time_seconds:g} seconds to read")
-        error.overran = True
-        return error
+    def _part(self, builder: DocumentBuilder, exit_code: int | None) -> ExtractedDocument | None:
+        """Return the text that was read before a limit ended the worker; None if something else did."""
+        if exit_code == -signal.SIGXCPU:
+            return builder.part("time_limit", f"{self.limits.time_seconds:g} s")
+        if exit_code == OUT_OF_MEMORY_EXIT_CODE:
+            return builder.part("memory_limit", f"{self.limits.memory_bytes >> 20:,} MiB of memory")
+        return None
 
     def _error_for(self, ended: WorkerEndedError) -> ExtractionError:
         """Return the error for the file that the worker was reading when it ended."""
@@ -241,7 +230,7 @@ class ProcessExtractor:
         if code == OUT_OF_MEMORY_EXIT_CODE:
             return ExtractionLimitError(f"takes more than {self.limits.memory_bytes:,} bytes of memory to read")
         if code == -signal.SIGXCPU:
-            return self._overrun()
+            return _overrun(f"took longer than {self.limits.time_seconds:g} seconds to read")
         if code == -signal.SIGKILL:  # by the kernel or an administrator, not by this extractor
             error = ExtractionLimitError(
                 "was being read when the worker process was killed; the system may be out of memory"
@@ -277,6 +266,12 @@ def _not_of_content(error: ExtractionError) -> ExtractionError:
     return error
 
 
+def _overrun(reason: str) -> ExtractionLimitError:
+    error = ExtractionLimitError(reason)
+    error.overran = True
+    return error
+
+
 def _warn_once(missing: str) -> None:
     """Log once which confinement mechanisms the kernel lacks, and the risk."""
     global _has_warned
@@ -287,16 +282,6 @@ def _warn_once(missing: str) -> None:
         hide_memory()  # else a worker could read this process's environment, and the tokens in it
     logger.warning(
         "this system has no %s: a document that takes over the process that reads it %s", missing, _RISKS[missing]
-    )
-
-
-def _document(end: Finished, sections: Sequence[Section], warnings: Mapping[tuple[str, str], int]) -> ExtractedDocument:
-    return ExtractedDocument(
-        tuple(sections),
-        end.mime_type,
-        tuple(TextWarning(kind, text, count) for (kind, text), count in warnings.items()),
-        TextQuality(end.characters, end.odd_characters, end.pages, end.pages_without_text),
-        end.metadata,
     )
 
 

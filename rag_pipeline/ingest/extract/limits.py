@@ -8,13 +8,17 @@ from rag_pipeline.errors import ConfigurationError
 
 KIB = 1 << 10
 MIB = 1 << 20
+# A worker with the lowest priority on a busy machine may get a tenth of a processor.
+_WALL_FACTOR, _WALL_SECONDS = 10.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractionLimits:
     """Limits for one file; a file over a limit fails with :class:`~rag_pipeline.errors.ExtractionLimitError`.
 
-    time_seconds: wall-clock time, and CPU time as well; the worker is killed when it runs out.
+    When the time or the memory runs out, the text read so far is kept, if there is any.
+
+    time_seconds: CPU time of the worker process, so a busy machine does not matter; the kernel ends the worker.
     memory_bytes: address space of the worker process (an idle one takes about 50 MB).
     input_bytes: size of the file.
     text_bytes: size of the extracted text in UTF-8.
@@ -39,3 +43,8 @@ class ExtractionLimits:
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
                 raise ConfigurationError(f"{field.name}={value!r}: expected a number above 0")
+
+    @property
+    def wall_seconds(self) -> float:
+        """The time after which a worker counts as stuck, such as on a dead network mount, where it uses no CPU time."""
+        return _WALL_FACTOR * self.time_seconds + _WALL_SECONDS

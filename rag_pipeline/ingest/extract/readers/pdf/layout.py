@@ -18,7 +18,8 @@ Block = list[Fragment]
 
 # In units of the letters' height.
 _MAX_LEADING, _MAX_OVERLAP, _SAME_ROW = 2.0, 0.5, 0.4
-_PROSE_CHARACTERS, _PROSE_LINES = 24, 4
+_ALIGNED = 0.7
+_PROSE_CHARACTERS, _PROSE_LINES, _FILLED, _MAX_DIGITS = 24, 4, 0.7, 0.4
 _MAX_CELL_LINES = 8
 _LIST_LINES = 12
 _INTERLEAVED_ROWS = 6
@@ -86,29 +87,27 @@ def _split_beside(band: list[Block], block: Block) -> tuple[list[Block], list[Bl
 
     None if the block is not beside the band.
     """
-    top, bottom = block[0].top, block[-1].bottom
-    above, level = [], []
+    above: Block = []
+    beside = band
     if len(band) == 1:  # a paragraph above a table, drawn together with its first column
-        above, level = _cut(band[0], top)
-    kept = [level] if len(band) == 1 else band
-    if not all(kept):
+        above, level = _cut(band[0], block[0].top)
+        beside = [level]
+    if not all(beside) or not block[0].upright:
         return None
-    floor = min(other[-1].bottom for other in kept)
-    inside, rest = _cut_below(block, floor)
-    if not inside or not block[0].upright:
+    floor = min(other[-1].bottom for other in beside)
+    inside, below = _cut(block, floor)
+    if below and not any(_touch(other, below) for other in beside):  # a cell with more lines than its neighbours
+        inside, below = block, []
+    if not inside or any(_touch(other, inside) for other in beside):
         return None
-    if any(_touch(other, inside) for other in kept) or bottom > max(other[0].top for other in kept):
+    if inside[-1].bottom > max(other[0].top for other in beside):
         return None
-    return ([above] if above else [], [*kept, inside], [rest] if rest else [])
+    return ([above] if above else []), [*beside, inside], ([below] if below else [])
 
 
-def _cut(block: Block, top: float) -> tuple[Block, Block]:
-    index = next((number for number, line in enumerate(block) if line.middle < top), len(block))
-    return block[:index], block[index:]
-
-
-def _cut_below(block: Block, floor: float) -> tuple[Block, Block]:
-    index = next((number for number, line in enumerate(block) if line.middle < floor), len(block))
+def _cut(block: Block, height: float) -> tuple[Block, Block]:
+    """Return the lines whose middle is above the height, and those from the first one below it."""
+    index = next((number for number, line in enumerate(block) if line.middle < height), len(block))
     return block[:index], block[index:]
 
 
@@ -160,7 +159,9 @@ def _rows(band: list[Block], right_to_left: bool) -> list[Row]:
         return [[fragment] for block in blocks for fragment in block]
     if _is_one_row(blocks):
         return [[fragment for block in blocks for fragment in block]]
-    return _merged_rows(blocks, right_to_left)
+    if _are_level(blocks):
+        return _merged_rows(blocks, right_to_left)
+    return [[fragment] for block in band for fragment in block]
 
 
 def _are_columns(blocks: Sequence[Block]) -> bool:
@@ -171,15 +172,20 @@ def _are_columns(blocks: Sequence[Block]) -> bool:
         return False
     lengths = [mean(len(fragment.text) for fragment in block) for block in blocks]
     digits = [_digit_share(block) for block in blocks]
-    return max(lengths) < 1.6 * min(lengths) and max(digits) - min(digits) < 0.15 and max(digits) < 0.4
+    return max(lengths) < 1.6 * min(lengths) and max(digits) - min(digits) < 0.15 and max(digits) < _MAX_DIGITS
 
 
 def _is_prose(block: Block) -> bool:
-    if len(block) < _PROSE_LINES or mean(len(fragment.text) for fragment in block) < _PROSE_CHARACTERS:
+    if len(block) < _PROSE_LINES or _digit_share(block) > _MAX_DIGITS:
         return False
+    length = mean(len(fragment.text) for fragment in block)
+    going_on = sum(fragment.text[:1].islower() for fragment in block[1:])
+    if length > _PROSE_CHARACTERS / 2 and going_on > len(block) / 4:  # sentences over several lines
+        return True
     # Lines of prose fill their column; cells have any length.
     width = max(fragment.right for fragment in block) - min(fragment.left for fragment in block)
-    return median(fragment.right - fragment.left for fragment in block) > 0.7 * width and _digit_share(block) < 0.4
+    is_filled = median(fragment.right - fragment.left for fragment in block) > _FILLED * width
+    return is_filled and length > _PROSE_CHARACTERS
 
 
 def _digit_share(block: Block) -> float:
@@ -193,7 +199,27 @@ def _is_one_row(blocks: Sequence[Block]) -> bool:
     if lines[-1] == 1:
         return True
     # Cells of one height each with several lines are rather columns that were drawn one after the other.
-    return lines[-1] <= _MAX_CELL_LINES and lines[0] < lines[-1]
+    return lines[0] < lines[-1] <= _MAX_CELL_LINES and (
+        _are_near([block[0].top for block in blocks], blocks)
+        or _are_near([block[-1].bottom for block in blocks], blocks)
+        or _are_near([(block[0].top + block[-1].bottom) / 2 for block in blocks], blocks)
+    )
+
+
+def _are_near(heights: Sequence[float], blocks: Sequence[Block]) -> bool:
+    return max(heights) - min(heights) < _ALIGNED * max(block[0].height for block in blocks)
+
+
+def _are_level(blocks: Sequence[Block]) -> bool:
+    """Return whether the lines of the blocks stand beside each other, as in a table."""
+    longest = max(blocks, key=len)
+    others = [fragment for block in blocks if block is not longest for fragment in block]
+    level = sum(any(_is_beside(fragment, other) for other in longest) for fragment in others)
+    return level >= 0.7 * len(others)
+
+
+def _is_beside(one: Fragment, two: Fragment) -> bool:
+    return abs(one.middle - two.middle) < _SAME_ROW * max(one.height, two.height)
 
 
 def _merged_rows(blocks: Sequence[Block], right_to_left: bool) -> list[Row]:
@@ -201,7 +227,7 @@ def _merged_rows(blocks: Sequence[Block], right_to_left: bool) -> list[Row]:
     rows: list[Row] = []
     for fragment in sorted((f for block in blocks for f in block), key=lambda fragment: -fragment.middle):
         first = rows[-1][0] if rows else None
-        if first and first.middle - fragment.middle < _SAME_ROW * max(first.height, fragment.height):
+        if first and _is_beside(first, fragment):
             rows[-1].append(fragment)
         else:
             rows.append([fragment])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
+from rag_pipeline.ingest.extract.readers.pdf.legibility import looks_like_text
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import Box
 from rag_pipeline.ingest.extract.readers.pdf.right_to_left import (
     Letter,
@@ -26,6 +27,11 @@ _TOKEN = re.compile(r"(?P<end>[\r\n]+)|[^\s\ufffe]+(?P<hyphen>\ufffe?)")
 # In units of the letters' height: a wider gap separates columns or cells, and a smaller step stays on the line.
 _CELL_GAP, _SAME_LINE = 1.0, 0.5
 _LEFTWARDS = -1.0
+# A place in the text where PDFium guessed a space wrongly; a noncharacter.
+_NO_SPACE = "\ufdd0"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ONE_LETTER = re.compile(r"(?<= )[^\W\d_](?= )")
+_MAX_ONE_LETTER_SHARE, _FEW_SPACES = 0.25, 20
 
 
 @dataclass(slots=True)
@@ -89,6 +95,8 @@ class _Characters:
         self.undecoded = 0
         if any(self._is_undecoded(match.start()) for match in re.finditer(r"\S+", self.text)):
             self._mark_undecoded()
+        if len(_ONE_LETTER.findall(self.text)) > _MAX_ONE_LETTER_SHARE * self.text.count(" "):
+            self._remove_false_spaces()
 
     def _read(self) -> str:
         buffer = (ctypes.c_ushort * (2 * self.count + 2))()
@@ -96,19 +104,41 @@ class _Characters:
         text = bytes(buffer)[: 2 * max(0, written - 1)].decode("utf-16-le", "surrogatepass")
         if len(text) == self.count:
             return text
-        # PDFium leaves some characters out of its text, so indexes in it are not those of the boxes.
+        # PDFium counts the halves of a pair of surrogates, and leaves some characters out of its text. Indexes must be
+        # those of the boxes.
         codes = (pdfium.FPDFText_GetUnicode(self._page, index) for index in range(self.count))
         return "".join(chr(code) if 0 < code < 0x110000 else " " for code in codes)
 
     def _is_undecoded(self, index: int) -> bool:
-        return pdfium.FPDFText_HasUnicodeMapError(self._page, index) == 1
+        return bool(pdfium.FPDFText_HasUnicodeMapError(self._page, index) == 1)
 
     def _mark_undecoded(self) -> None:
+        """Replace characters without a Unicode value, which PDFium gives as codes, unless the codes are letters."""
+        indexes = [
+            index
+            for index, character in enumerate(self.text)
+            if not character.isspace() and self._is_undecoded(index)
+        ]
+        if looks_like_text("".join(self.text[index] for index in indexes)):
+            return
         marked = list(self.text)
-        for index, character in enumerate(marked):
-            if not character.isspace() and self._is_undecoded(index):
-                marked[index] = UNDECODED
-                self.undecoded += 1
+        for index in indexes:
+            marked[index] = UNDECODED
+        self.text = "".join(marked)
+        self.undecoded = len(indexes)
+
+    def _remove_false_spaces(self) -> None:
+        """Remove the spaces that PDFium guessed, where they break words.
+
+        Text that OCR laid over a scan has its own spaces, and letters that are not as wide as the font says.
+        """
+        spaces = [index for index, character in enumerate(self.text) if character == " "]
+        guessed = [index for index in spaces if pdfium.FPDFText_IsGenerated(self._page, index) == 1]
+        if 2 * len(guessed) > len(spaces) or len(spaces) < _FEW_SPACES:
+            return
+        marked = list(self.text)
+        for index in guessed:
+            marked[index] = _NO_SPACE
         self.text = "".join(marked)
 
     def box(self, index: int) -> Box:
@@ -148,12 +178,14 @@ def _words(characters: _Characters) -> Iterator[_Word]:
             starts_line = True
             continue
         first, last = match.start(), match.end() - 1
-        text = match[0]
+        text = match[0].replace(_NO_SPACE, "")
         if match["hyphen"]:
             text = text.replace(_LINE_END_HYPHEN, "-")
-        one, other = characters.box(first), characters.box(last)
-        box = (min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3]))
-        yield _Word(text, first, last, box, starts_line)
+        if _SURROGATE.search(text):
+            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        # In right-to-left words, the first and last letters need not be at the ends.
+        indexes = range(first, last + 1) if has_right_to_left(text) else (first, last)
+        yield _Word(text, first, last, _union([characters.box(index) for index in indexes]), starts_line)
         starts_line = bool(match["hyphen"])
 
 
@@ -236,12 +268,9 @@ def _line_fragments(
 
 
 def _fragment(text: str, boxes: Sequence[Box], size: float, is_turned: bool) -> Fragment:
-    return Fragment(
-        text,
-        min(box[0] for box in boxes),
-        min(box[1] for box in boxes),
-        max(box[2] for box in boxes),
-        max(box[3] for box in boxes),
-        size,
-        not is_turned or len(text) < 3,
-    )
+    return Fragment(text, *_union(boxes), size, not is_turned or len(text) < 3)
+
+
+def _union(boxes: Sequence[Box]) -> Box:
+    lefts, bottoms, rights, tops = zip(*boxes, strict=True)
+    return (min(lefts), min(bottoms), max(rights), max(tops))

@@ -11,12 +11,14 @@ from rag_pipeline.ingest.extract.readers.pdf.annotations import Form, insert_fra
 from rag_pipeline.ingest.extract.readers.pdf.headings import Headings
 from rag_pipeline.ingest.extract.readers.pdf.hyphens import join_broken_words
 from rag_pipeline.ingest.extract.readers.pdf.layout import reading_rows
+from rag_pipeline.ingest.extract.readers.pdf.legibility import SecondOpinion
 from rag_pipeline.ingest.extract.readers.pdf.page_text import read_page_text
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import PdfDocument
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 # A page with a higher share of undecoded letters is left out: no word of it can be found.
 _MAX_UNDECODED_SHARE = 0.5
+_DOUBTFUL_SHARE = 0.03
 _MAX_PAGES_NAMED = 5
 _DESCRIPTIONS = ("Title", "Author", "Subject", "Keywords")
 
@@ -31,19 +33,19 @@ def read_pdf(file: InputFile, writer: SectionWriter) -> None:
             raise CorruptFileError("it has no pages")
         for key in _DESCRIPTIONS:
             writer.describe(key.lower(), document.describe(key))
-        _read_pages(document, form, writer)
+        _read_pages(document, form, SecondOpinion(file.stream, file.size, file.limits.memory_bytes // 16), writer)
         if form.is_xfa and not form.values_read:
             writer.warn("form_not_read", "form values could not be read")
 
 
-def _read_pages(document: PdfDocument, form: Form, writer: SectionWriter) -> None:
+def _read_pages(document: PdfDocument, form: Form, second: SecondOpinion, writer: SectionWriter) -> None:
     headings = Headings(document.outline())
     unreadable = 0
     for index in range(document.page_count):
         writer.page(f"page {index + 1}", of=document.page_count)
         try:
             with document.page(index) as page:
-                _read_page(page, index, form, headings, writer)
+                _read_page(page, index, form, second, headings, writer)
         except CorruptFileError as error:
             unreadable += 1
             if unreadable == document.page_count:
@@ -55,8 +57,18 @@ def _read_pages(document: PdfDocument, form: Form, writer: SectionWriter) -> Non
         writer.progress((index + 1) / document.page_count)
 
 
-def _read_page(page: Any, index: int, form: Form, headings: Headings, writer: SectionWriter) -> None:  # noqa: ANN401
+def _read_page(
+    page: Any,  # noqa: ANN401 - a ctypes pointer
+    index: int,
+    form: Form,
+    second: SecondOpinion,
+    headings: Headings,
+    writer: SectionWriter,
+) -> None:
     text = read_page_text(page)
+    if text.undecoded > _DOUBTFUL_SHARE * text.letters and (other := second.page_text(index)):
+        writer.write(other)
+        return
     is_legible = text.undecoded <= _MAX_UNDECODED_SHARE * text.letters
     if text.undecoded:
         writer.undecoded(text.undecoded, unwritten=0 if is_legible else text.letters)

@@ -1,0 +1,74 @@
+"""Tell letters from codes: a font without a Unicode map has either, and only the look of the text says which."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from rag_pipeline.ingest.extract.clean_text import count_odd
+
+if TYPE_CHECKING:
+    from pypdf import PdfReader
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_MIXED_WORD = re.compile(r"[^\W\d_]\d+[^\W\d_]|\b\d[^\W\d_]{2,}")
+_LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_GLYPH_NAME = re.compile(r"/[A-Za-z]{0,8}\d{2,}")
+_SHARE_OF_LETTERS = 0.6
+_VOWELS = (0.15, 0.7)
+_MAX_USELESS_ANSWERS = 3
+
+
+def looks_like_text(text: str) -> bool:
+    """Return whether characters look like a language, and not like numbers of glyphs taken for characters."""
+    visible = "".join(text.split())
+    if not visible or _CONTROL.search(text) or _MIXED_WORD.search(text) or _GLYPH_NAME.search(text):
+        return False
+    latin, cjk = len(_LATIN.findall(visible)), len(_CJK.findall(visible))
+    if max(latin, cjk) < _SHARE_OF_LETTERS * len(visible):
+        return False
+    if cjk > latin:
+        return True
+    plain = unicodedata.normalize("NFD", visible).lower()
+    vowels = sum(map(plain.count, "aeiouy"))
+    return _VOWELS[0] * latin <= vowels <= _VOWELS[1] * latin
+
+
+class SecondOpinion:
+    """The text of single pages by pypdf, which knows some fonts that PDFium does not."""
+
+    def __init__(self, stream: BinaryIO, size: int, max_bytes: int) -> None:
+        """Ask about this file, unless it is larger than ``max_bytes``: pypdf needs memory for all of it."""
+        self._stream = stream
+        self._size = size
+        self._reader: PdfReader | None = None
+        self._useless = 0 if size <= max_bytes else _MAX_USELESS_ANSWERS
+
+    def page_text(self, index: int) -> str:
+        """Return the text of a page; empty if it is no better. Pages of 30 a second, so only for bad ones."""
+        if self._useless >= _MAX_USELESS_ANSWERS:
+            return ""
+        try:
+            text = self._open().pages[index].extract_text()
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - pypdf raises anything on damaged files
+            text = ""
+        if count_odd(text) > 0.01 * len(text) or not looks_like_text(text):
+            self._useless += 1
+            return ""
+        self._useless = 0
+        return text
+
+    def _open(self) -> PdfReader:
+        if self._reader is None:
+            from pypdf import PdfReader
+
+            self._stream.seek(0)
+            self._reader = PdfReader(BytesIO(self._stream.read(self._size)))
+            if self._reader.is_encrypted:
+                self._reader.decrypt("")
+        return self._reader
