@@ -18,7 +18,7 @@ Block = list[Fragment]
 
 # In units of the letters' height.
 _MAX_LEADING, _MAX_OVERLAP, _SAME_ROW = 2.0, 0.5, 0.4
-_ALIGNED = 0.7
+_ALIGNED, _FEW = 0.7, 3
 _PROSE_CHARACTERS, _PROSE_LINES, _FILLED, _MAX_DIGITS = 24, 4, 0.7, 0.4
 _MAX_CELL_LINES = 8
 _LIST_LINES = 12
@@ -29,6 +29,8 @@ def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) 
     """Return the rows of a page in reading order."""
     if _is_plain(fragments):
         return [[fragment] for fragment in fragments]
+    if _is_reversed(fragments):  # columns of vertical Japanese, which PDFium takes from the left
+        return [[fragment] for fragment in sorted(fragments, key=lambda fragment: -fragment.middle)]
     rows: list[Row] = []
     for band in _separated(_bands(_blocks(fragments))):
         rows += _rows(band, right_to_left)
@@ -38,6 +40,11 @@ def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) 
 def _is_plain(fragments: Sequence[Fragment]) -> bool:
     """Return whether each fragment is a line below the one before."""
     return all(one.middle - two.middle > _SAME_ROW * max(one.height, two.height) for one, two in _pairs(fragments))
+
+
+def _is_reversed(fragments: Sequence[Fragment]) -> bool:
+    upwards = sum(two.middle - one.middle > _SAME_ROW * one.height for one, two in _pairs(fragments))
+    return len(fragments) > _FEW and upwards > 0.8 * (len(fragments) - 1)
 
 
 def _pairs(fragments: Sequence[Fragment]) -> Iterable[tuple[Fragment, Fragment]]:

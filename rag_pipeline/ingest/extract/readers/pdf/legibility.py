@@ -12,29 +12,35 @@ from rag_pipeline.ingest.extract.clean_text import count_odd
 if TYPE_CHECKING:
     from pypdf import PdfReader
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_MIXED_WORD = re.compile(r"[^\W\d_]\d+[^\W\d_]|\b\d[^\W\d_]{2,}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
+_GLYPH_NAME = re.compile(r"/[A-Za-z]{1,6}\d[\da-f]{0,5}")
+_WORD = re.compile(r"\w+")
 _LATIN = re.compile("[A-Za-z\u00c0-\u024f\u1e00-\u1eff]")
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_GLYPH_NAME = re.compile(r"/[A-Za-z]{0,8}\d{2,}")
-_SHARE_OF_LETTERS = 0.6
-_VOWELS = (0.15, 0.7)
+_CJK = re.compile("[\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]")
+_COMMON = re.compile("[\\d.,:;!?'\"()/%€$£+*=#&@§–—“”„«»’•-]")
+# 9ROXPHV, 2Q and dEF are glyph numbers; 3rd, 12kg and GmbH are words.
+_MIXED_WORD = re.compile(r"\d[A-Z]|[^\W\d_]\d+[^\W\d_]|[a-z][A-Z]{2}")
+_FAULT_SHARE, _COMMON_SHARE, _LETTER_SHARE, _MIXED_SHARE = 0.03, 0.9, 0.2, 0.15
+_VOWELS, _FEW_LETTERS = (0.15, 0.7), 6
 _MAX_USELESS_ANSWERS = 3
 
 
 def looks_like_text(text: str) -> bool:
     """Return whether characters look like a language, and not like numbers of glyphs taken for characters."""
     visible = "".join(text.split())
-    if not visible or _CONTROL.search(text) or _MIXED_WORD.search(text) or _GLYPH_NAME.search(text):
+    faults = len(_CONTROL.findall(text)) + 3 * len(_GLYPH_NAME.findall(text))
+    if not visible or faults > _FAULT_SHARE * len(visible):
         return False
-    latin, cjk = len(_LATIN.findall(visible)), len(_CJK.findall(visible))
-    if max(latin, cjk) < _SHARE_OF_LETTERS * len(visible):
-        return False
+    latin, cjk, common = (len(pattern.findall(visible)) for pattern in (_LATIN, _CJK, _COMMON))
+    if max(latin, cjk) + common < _COMMON_SHARE * len(visible) or max(latin, cjk) < _LETTER_SHARE * len(visible):
+        return visible.isdigit()
     if cjk > latin:
         return True
-    plain = unicodedata.normalize("NFD", visible).lower()
-    vowels = sum(map(plain.count, "aeiouy"))
-    return _VOWELS[0] * latin <= vowels <= _VOWELS[1] * latin
+    words = _WORD.findall(text)
+    if sum(bool(_MIXED_WORD.search(word)) for word in words) > _MIXED_SHARE * len(words):
+        return False
+    vowels = sum(map(unicodedata.normalize("NFD", visible).lower().count, "aeiouy"))
+    return latin >= _FEW_LETTERS and _VOWELS[0] * latin <= vowels <= _VOWELS[1] * latin
 
 
 class SecondOpinion:

@@ -14,6 +14,7 @@ import pypdfium2.raw as pdfium
 from rag_pipeline.ingest.extract.readers.pdf.legibility import looks_like_text
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import Box
 from rag_pipeline.ingest.extract.readers.pdf.right_to_left import (
+    RIGHT_TO_LEFT,
     Letter,
     has_right_to_left,
     is_mostly_right_to_left,
@@ -23,12 +24,15 @@ from rag_pipeline.ingest.extract.readers.pdf.right_to_left import (
 UNDECODED = "\ufffd"
 # PDFium's sign for a hyphen that ends a line. It joins the lines, so it may be wrong about compounds.
 _LINE_END_HYPHEN = "\ufffe"
-_TOKEN = re.compile(r"(?P<end>[\r\n]+)|[^\s\ufffe]+(?P<hyphen>\ufffe?)")
+_TOKEN = re.compile(r"[\r\n]+|[^\s\ufffe]+\ufffe?")
 # In units of the letters' height: a wider gap separates columns or cells, and a smaller step stays on the line.
 _CELL_GAP, _SAME_LINE = 1.0, 0.5
 _LEFTWARDS = -1.0
+_MOSTLY = 0.6
 # A place in the text where PDFium guessed a space wrongly; a noncharacter.
 _NO_SPACE = "\ufdd0"
+_NOT_SIMPLE = re.compile(f"[\ud800-\udfff{_NO_SPACE}{_LINE_END_HYPHEN}{RIGHT_TO_LEFT}]")
+_WORD = re.compile(r"\S+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ONE_LETTER = re.compile(r"(?<= )[^\W\d_](?= )")
 _MAX_ONE_LETTER_SHARE, _FEW_SPACES = 0.25, 20
@@ -88,8 +92,10 @@ class _Characters:
 
     def __init__(self, page: Any) -> None:  # noqa: ANN401 - a ctypes pointer
         self._page = page
-        self._rectangle = pdfium.FS_RECTF()
-        self._reference = ctypes.byref(self._rectangle)
+        rectangle = pdfium.FS_RECTF()
+        self._reference = ctypes.byref(rectangle)
+        self._rectangle = memoryview(rectangle).cast("B").cast("f")  # faster than the attributes of the structure
+        self._box = pdfium.FPDFText_GetLooseCharBox
         self.count = max(0, pdfium.FPDFText_CountChars(page))
         self.text = self._read()
         self.undecoded = 0
@@ -142,10 +148,11 @@ class _Characters:
         self.text = "".join(marked)
 
     def box(self, index: int) -> Box:
-        if not pdfium.FPDFText_GetLooseCharBox(self._page, index, self._reference):
+        """Return the box of a character with the font's ascent and descent."""
+        if not self._box(self._page, index, self._reference):
             return (0.0, 0.0, 0.0, 0.0)
-        rectangle = self._rectangle
-        return (rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
+        left, top, right, bottom = self._rectangle.tolist()
+        return (left, bottom, right, top)
 
     def size(self, index: int) -> float:
         matrix = pdfium.FS_MATRIX()
@@ -172,26 +179,36 @@ def read_page_text(page: Any) -> PageText:  # noqa: ANN401 - a ctypes pointer
 
 
 def _words(characters: _Characters) -> Iterator[_Word]:
+    box_of = characters.box
+    is_simple = characters.text.isascii() or not _NOT_SIMPLE.search(characters.text)
     starts_line = True
     for match in _TOKEN.finditer(characters.text):
-        if match["end"]:
+        first, end = match.span()
+        text = match[0]
+        if text[0] in "\r\n":
             starts_line = True
             continue
-        first, last = match.start(), match.end() - 1
-        text = match[0].replace(_NO_SPACE, "")
-        if match["hyphen"]:
-            text = text.replace(_LINE_END_HYPHEN, "-")
-        if _SURROGATE.search(text):
-            text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        # In right-to-left words, the first and last letters need not be at the ends.
-        indexes = range(first, last + 1) if has_right_to_left(text) else (first, last)
-        yield _Word(text, first, last, _union([characters.box(index) for index in indexes]), starts_line)
-        starts_line = bool(match["hyphen"])
+        box = box_of(first)
+        if end - first > 1:
+            box = _union((box, box_of(end - 1)))
+        has_hyphen = False
+        if not is_simple:
+            if has_right_to_left(text):  # the first and the last letter need not be at the ends
+                box = _union([box_of(index) for index in range(first, end)])
+            has_hyphen = text[-1] == _LINE_END_HYPHEN
+            text = _readable(text)
+        yield _Word(text, first, end - 1, box, starts_line)
+        starts_line = has_hyphen
+
+
+def _readable(text: str) -> str:
+    text = text.replace(_NO_SPACE, "").replace(_LINE_END_HYPHEN, "-")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _SURROGATE.search(text) else text
 
 
 def _turns(words: Sequence[_Word], characters: _Characters) -> int:
     """Return in which direction most of the text runs: 0 rightwards, 1 upwards, 2 leftwards, 3 downwards."""
-    if all(_is_flat(word) for word in words):
+    if sum(map(_is_flat, words)) > _MOSTLY * len(words):
         return 0
     letters = [0, 0, 0, 0]
     for word in words:
@@ -272,5 +289,14 @@ def _fragment(text: str, boxes: Sequence[Box], size: float, is_turned: bool) -> 
 
 
 def _union(boxes: Sequence[Box]) -> Box:
-    lefts, bottoms, rights, tops = zip(*boxes, strict=True)
-    return (min(lefts), min(bottoms), max(rights), max(tops))
+    left, bottom, right, top = boxes[0]
+    for box in boxes:
+        if box[0] < left:
+            left = box[0]
+        if box[1] < bottom:
+            bottom = box[1]
+        if box[2] > right:
+            right = box[2]
+        if box[3] > top:
+            top = box[3]
+    return (left, bottom, right, top)

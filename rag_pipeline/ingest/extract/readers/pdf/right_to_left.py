@@ -7,16 +7,17 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-_RIGHT_TO_LEFT = "\u0590-\u05ff\u0600-\u0603\u0608\u060b\u060d-\u064a\u066d-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufeff"
-_HAS_RTL = re.compile(f"[{_RIGHT_TO_LEFT}]")
-_LTR_LETTER = r"[^\W\d_" + _RIGHT_TO_LEFT + "]"
+RIGHT_TO_LEFT = "\u0590-\u05ff\u0600-\u0603\u0608\u060b\u060d-\u064a\u066d-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufeff"
+"""The ranges of right-to-left letters, for a character class."""
+_HAS_RTL = re.compile(f"[{RIGHT_TO_LEFT}]")
+_LTR_LETTER = r"[^\W\d_" + RIGHT_TO_LEFT + "]"
 _NUMBER = r"[0-9\u0660-\u0669\u06f0-\u06f9]"
 # Left-to-right text within a line of right-to-left text: from a letter to the last letter or digit before the next
 # right-to-left letter; or a number with its separators, such as 1,234.50 or 12/05/2024.
 _LTR_RUN = re.compile(
-    f"{_LTR_LETTER}(?:[^{_RIGHT_TO_LEFT}]*(?:{_LTR_LETTER}|{_NUMBER}))?+|{_NUMBER}+(?:[.,:/%-]{_NUMBER}+)*+%?+"
+    f"{_LTR_LETTER}(?:[^{RIGHT_TO_LEFT}]*(?:{_LTR_LETTER}|{_NUMBER}))?+|{_NUMBER}+(?:[.,:/%-]{_NUMBER}+)*+%?+"
 )
-_RTL_RUN = re.compile(f"[{_RIGHT_TO_LEFT}](?:[^A-Za-z]*[{_RIGHT_TO_LEFT}])?+")
+_RTL_RUN = re.compile(f"[{RIGHT_TO_LEFT}](?:[^A-Za-z]*[{RIGHT_TO_LEFT}])?+")
 _OPEN, _CLOSE = "([{<«", ")]}>»"
 # In units of the letters' height.
 _WORD_GAP = 0.18
