@@ -11,7 +11,7 @@ from rag_pipeline.ingest.extract.readers.pdf.layout import Row
 _LARGER = 1.2
 _LEVEL_1, _LEVEL_2 = 1.8, 1.4
 _MAX_CHARACTERS, _MAX_LINES = 120, 3
-_MAX_SHARE = 0.3
+_MAX_SHARE, _LEADING = 0.3, 1.5
 _NOT_IN_TITLES = re.compile(r"[\W_]+")
 
 
@@ -47,7 +47,7 @@ class Headings:
         while start < len(rows):
             end = start + 1
             if large[start]:
-                while end < len(rows) and sizes[end] == sizes[start]:
+                while end < len(rows) and sizes[end] == sizes[start] and _is_next_line(rows[end - 1], rows[end]):
                     end += 1
                 title = " ".join(fragment.text for row in rows[start:end] for fragment in row)
                 if end - start <= _MAX_LINES and len(title) <= _MAX_CHARACTERS and _has_word(title):
@@ -58,6 +58,10 @@ class Headings:
 
 def _size(row: Row) -> float:
     return round(2 * max(fragment.size for fragment in row)) / 2
+
+
+def _is_next_line(row: Row, following: Row) -> bool:
+    return 0 < row[0].middle - following[0].middle < _LEADING * row[0].height
 
 
 def _level(ratio: float) -> int:

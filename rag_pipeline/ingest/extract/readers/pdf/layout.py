@@ -22,6 +22,7 @@ _ALIGNED, _FEW = 0.7, 3
 _PROSE_CHARACTERS, _PROSE_LINES, _FILLED, _MAX_DIGITS = 24, 4, 0.7, 0.4
 _MAX_CELL_LINES = 8
 _LIST_LINES = 12
+_JUMP, _CHAOS, _CELLS = 3.0, 0.25, 7
 _INTERLEAVED_ROWS = 6
 
 
@@ -31,6 +32,8 @@ def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) 
         return [[fragment] for fragment in fragments]
     if _is_reversed(fragments):  # columns of vertical Japanese, which PDFium takes from the left
         return [[fragment] for fragment in sorted(fragments, key=lambda fragment: -fragment.middle)]
+    if _is_chaotic(fragments):
+        return _merged_rows([list(fragments)], right_to_left)
     rows: list[Row] = []
     for band in _separated(_bands(_blocks(fragments))):
         rows += _rows(band, right_to_left)
@@ -45,6 +48,16 @@ def _is_plain(fragments: Sequence[Fragment]) -> bool:
 def _is_reversed(fragments: Sequence[Fragment]) -> bool:
     upwards = sum(two.middle - one.middle > _SAME_ROW * one.height for one, two in _pairs(fragments))
     return len(fragments) > _FEW and upwards > 0.8 * (len(fragments) - 1)
+
+
+def _is_chaotic(fragments: Sequence[Fragment]) -> bool:
+    """Return whether cells were drawn in no order at all, so that only their places are left."""
+    jumps = sum(two.middle - one.middle > _JUMP * one.height for one, two in _pairs(fragments))
+    return (
+        jumps > _CHAOS * len(fragments)
+        and len(fragments) > _CELLS
+        and mean(len(fragment.text) for fragment in fragments) < _PROSE_CHARACTERS
+    )
 
 
 def _pairs(fragments: Sequence[Fragment]) -> Iterable[tuple[Fragment, Fragment]]:
@@ -96,14 +109,15 @@ def _split_beside(band: list[Block], block: Block) -> tuple[list[Block], list[Bl
     """
     above: Block = []
     beside = band
-    if len(band) == 1:  # a paragraph above a table, drawn together with its first column
+    # A paragraph above a table may be drawn together with its first column.
+    if len(band) == 1 and not _are_near([_middle(band[0]), _middle(block)], [band[0], block]):
         above, level = _cut(band[0], block[0].top)
         beside = [level]
     if not all(beside) or not block[0].upright:
         return None
     floor = min(other[-1].bottom for other in beside)
     inside, below = _cut(block, floor)
-    if below and not any(_touch(other, below) for other in beside):  # a cell with more lines than its neighbours
+    if inside and below and not any(_touch(other, below) for other in beside):  # a cell with more lines than its neighbours
         inside, below = block, []
     if not inside or any(_touch(other, inside) for other in beside):
         return None
@@ -164,6 +178,8 @@ def _rows(band: list[Block], right_to_left: bool) -> list[Row]:
     blocks = sorted(band, key=lambda block: min(fragment.left for fragment in block), reverse=right_to_left)
     if _are_columns(blocks):
         return [[fragment] for block in blocks for fragment in block]
+    if _is_table_by_columns(blocks):
+        return _merged_rows(blocks, right_to_left)
     if _is_one_row(blocks):
         return [[fragment for block in blocks for fragment in block]]
     if _are_level(blocks):
@@ -200,6 +216,13 @@ def _digit_share(block: Block) -> float:
     return sum(map(str.isdigit, text)) / max(1, len(text))
 
 
+def _is_table_by_columns(blocks: Sequence[Block]) -> bool:
+    """Return whether the blocks are columns of a table: lines stand beside each other, and few go on a sentence."""
+    tall = [block for block in blocks if len(block) > 2]
+    lines = [fragment.text for block in tall for fragment in block[1:]]
+    return len(tall) > 1 and sum(text[:1].islower() for text in lines) < 0.3 * len(lines) and _are_level(blocks)
+
+
 def _is_one_row(blocks: Sequence[Block]) -> bool:
     """Return whether the blocks are the cells of one row, of which some have several lines."""
     lines = sorted(map(len, blocks))
@@ -209,8 +232,12 @@ def _is_one_row(blocks: Sequence[Block]) -> bool:
     return lines[0] < lines[-1] <= _MAX_CELL_LINES and (
         _are_near([block[0].top for block in blocks], blocks)
         or _are_near([block[-1].bottom for block in blocks], blocks)
-        or _are_near([(block[0].top + block[-1].bottom) / 2 for block in blocks], blocks)
+        or _are_near([_middle(block) for block in blocks], blocks)
     )
+
+
+def _middle(block: Block) -> float:
+    return (block[0].top + block[-1].bottom) / 2
 
 
 def _are_near(heights: Sequence[float], blocks: Sequence[Block]) -> bool:

@@ -24,11 +24,12 @@ from rag_pipeline.ingest.extract.readers.pdf.right_to_left import (
 UNDECODED = "\ufffd"
 # PDFium's sign for a hyphen that ends a line. It joins the lines, so it may be wrong about compounds.
 _LINE_END_HYPHEN = "\ufffe"
+_HYPHEN_CODE = 2  # the same among the codes of single characters
 _TOKEN = re.compile(r"[\r\n]+|[^\s\ufffe]+\ufffe?")
 # In units of the letters' height: a wider gap separates columns or cells, and a smaller step stays on the line.
 _CELL_GAP, _SAME_LINE = 1.0, 0.5
 _LEFTWARDS = -1.0
-_MOSTLY = 0.6
+_MOSTLY, _FEW_LETTERS = 0.6, 4
 # A place in the text where PDFium guessed a space wrongly; a noncharacter.
 _NO_SPACE = "\ufdd0"
 _NOT_SIMPLE = re.compile(f"[\ud800-\udfff{_NO_SPACE}{_LINE_END_HYPHEN}{RIGHT_TO_LEFT}]")
@@ -112,8 +113,13 @@ class _Characters:
             return text
         # PDFium counts the halves of a pair of surrogates, and leaves some characters out of its text. Indexes must be
         # those of the boxes.
-        codes = (pdfium.FPDFText_GetUnicode(self._page, index) for index in range(self.count))
-        return "".join(chr(code) if 0 < code < 0x110000 else " " for code in codes)
+        return "".join(map(self._character, range(self.count)))
+
+    def _character(self, index: int) -> str:
+        code = pdfium.FPDFText_GetUnicode(self._page, index)
+        if code == _HYPHEN_CODE and pdfium.FPDFText_IsHyphen(self._page, index) == 1:
+            return _LINE_END_HYPHEN
+        return chr(code) if 0 < code < 0x110000 else " "
 
     def _is_undecoded(self, index: int) -> bool:
         return bool(pdfium.FPDFText_HasUnicodeMapError(self._page, index) == 1)
@@ -219,7 +225,7 @@ def _turns(words: Sequence[_Word], characters: _Characters) -> int:
 
 def _is_flat(word: _Word) -> bool:
     left, bottom, right, top = word.box
-    return len(word.text) < 2 or right - left >= 0.6 * (top - bottom)
+    return len(word.text) < _FEW_LETTERS or right - left >= 0.6 * (top - bottom)
 
 
 def _direction(first: Box, last: Box) -> int:
