@@ -39,6 +39,9 @@ _POOL_SECONDS = 0.02
 _HEARTBEAT_SECONDS = 0.5
 _CLOSE_SECONDS = 3.0
 
+# C libraries abort when memory runs out.
+_OUT_OF_MEMORY = frozenset({OUT_OF_MEMORY_EXIT_CODE, -signal.SIGABRT})
+
 _ERRORS: dict[str, type[ExtractionError]] = {
     error.__name__: error
     for error in (
@@ -220,14 +223,14 @@ class ProcessExtractor:
         """Return the text that was read before a limit ended the worker; None if something else did."""
         if exit_code == -signal.SIGXCPU:
             return builder.part("time_limit", f"{self.limits.time_seconds:g} s")
-        if exit_code == OUT_OF_MEMORY_EXIT_CODE:
+        if exit_code in _OUT_OF_MEMORY:
             return builder.part("memory_limit", f"{self.limits.memory_bytes >> 20:,} MiB of memory")
         return None
 
     def _error_for(self, ended: WorkerEndedError) -> ExtractionError:
         """Return the error for the file that the worker was reading when it ended."""
         code = ended.exit_code
-        if code == OUT_OF_MEMORY_EXIT_CODE:
+        if code in _OUT_OF_MEMORY:
             return ExtractionLimitError(f"takes more than {self.limits.memory_bytes:,} bytes of memory to read")
         if code == -signal.SIGXCPU:
             return _overrun(f"took longer than {self.limits.time_seconds:g} seconds to read")

@@ -61,7 +61,9 @@ def _size(row: Row) -> float:
 
 
 def _is_next_line(row: Row, following: Row) -> bool:
-    return 0 < row[0].middle - following[0].middle < _LEADING * row[0].height
+    one, two = row[0], following[0]
+    is_aligned = min(abs(one.left - two.left), abs(one.left + one.right - two.left - two.right) / 2) < one.height
+    return is_aligned and 0 < one.middle - two.middle < _LEADING * one.height
 
 
 def _level(ratio: float) -> int:

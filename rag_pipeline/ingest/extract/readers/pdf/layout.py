@@ -22,7 +22,7 @@ _ALIGNED, _FEW = 0.7, 3
 _PROSE_CHARACTERS, _PROSE_LINES, _FILLED, _MAX_DIGITS = 24, 4, 0.7, 0.4
 _MAX_CELL_LINES = 8
 _LIST_LINES = 12
-_JUMP, _CHAOS, _CELLS = 3.0, 0.25, 7
+_CELLS = 6
 _INTERLEAVED_ROWS = 6
 
 
@@ -32,10 +32,11 @@ def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) 
         return [[fragment] for fragment in fragments]
     if _is_reversed(fragments):  # columns of vertical Japanese, which PDFium takes from the left
         return [[fragment] for fragment in sorted(fragments, key=lambda fragment: -fragment.middle)]
-    if _is_chaotic(fragments):
+    bands = _bands(_blocks(fragments))
+    if _are_scattered(bands, right_to_left):
         return _merged_rows([list(fragments)], right_to_left)
     rows: list[Row] = []
-    for band in _separated(_bands(_blocks(fragments))):
+    for band in _separated(bands):
         rows += _rows(band, right_to_left)
     return rows
 
@@ -50,14 +51,15 @@ def _is_reversed(fragments: Sequence[Fragment]) -> bool:
     return len(fragments) > _FEW and upwards > 0.8 * (len(fragments) - 1)
 
 
-def _is_chaotic(fragments: Sequence[Fragment]) -> bool:
-    """Return whether cells were drawn in no order at all, so that only their places are left."""
-    jumps = sum(two.middle - one.middle > _JUMP * one.height for one, two in _pairs(fragments))
-    return (
-        jumps > _CHAOS * len(fragments)
-        and len(fragments) > _CELLS
-        and mean(len(fragment.text) for fragment in fragments) < _PROSE_CHARACTERS
-    )
+def _are_scattered(bands: Sequence[list[Block]], right_to_left: bool) -> bool:
+    """Return whether cells were drawn in no order of rows or columns, so that only their places tell the rows."""
+    fragments = [fragment for band in bands for block in band for fragment in block]
+    if len(bands) < _CELLS or mean(len(fragment.text) for fragment in fragments) > _PROSE_CHARACTERS:
+        return False
+    band_of = {id(fragment): number for number, band in enumerate(bands) for block in band for fragment in block}
+    rows = _merged_rows([fragments], right_to_left)
+    torn = sum(len({band_of[id(fragment)] for fragment in row}) > 1 for row in rows)
+    return torn > 0.5 * len(rows)
 
 
 def _pairs(fragments: Sequence[Fragment]) -> Iterable[tuple[Fragment, Fragment]]:

@@ -18,6 +18,7 @@ from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 # A page with a higher share of undecoded letters is left out: no word of it can be found.
 _MAX_UNDECODED_SHARE = 0.5
+_MAX_IN_A_ROW = 200
 _DOUBTFUL_SHARE = 0.03
 _MAX_PAGES_NAMED = 5
 _DESCRIPTIONS = ("Title", "Author", "Subject", "Keywords")
@@ -40,20 +41,24 @@ def read_pdf(file: InputFile, writer: SectionWriter) -> None:
 
 def _read_pages(document: PdfDocument, form: Form, second: SecondOpinion, writer: SectionWriter) -> None:
     headings = Headings(document.outline())
-    unreadable = 0
+    unreadable = in_a_row = 0
     for index in range(document.page_count):
         writer.page(f"page {index + 1}", of=document.page_count)
         try:
             with document.page(index) as page:
                 _read_page(page, index, form, second, headings, writer)
+            in_a_row = 0
         except CorruptFileError as error:
             unreadable += 1
-            if unreadable == document.page_count:
+            in_a_row += 1
+            if unreadable == index + 1 == min(document.page_count, _MAX_IN_A_ROW):
                 raise
             if unreadable <= _MAX_PAGES_NAMED:
                 writer.warn("unreadable_page", f"page {index + 1} is left out: {error}")
             else:
                 writer.warn("unreadable_page", "more pages are left out")
+            if in_a_row == _MAX_IN_A_ROW:  # the number of pages is wrong; looking for each takes long
+                return
         writer.progress((index + 1) / document.page_count)
 
 
