@@ -109,9 +109,7 @@ class SectionWriter:
             self.warn("pages_without_text", f"{pages} {verb} no text (scanned?)", self._pages_without_text)
         check_legible(quality.odd_characters)
         if self._undecoded:
-            self.warn(
-                "letters_not_decoded", "letters could not be decoded (font without Unicode map)", self._undecoded
-            )
+            self.warn("letters_not_decoded", "letters could not be decoded (font without Unicode map)", self._undecoded)
         others = self._odd + self._unwritten - self._undecoded
         if others > _WARNED_ODD_SHARE * self._characters:
             self.warn("odd_characters", "some characters could not be decoded", others)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,11 @@ def long_pdf(tmp_path: Path) -> Path:
     path = tmp_path / "long.pdf"
     path.write_bytes(make_pdf(600, lines=60))
     return path
+
+
+def slow_page() -> bytes:
+    """Return a PDF of one page that takes PDFium minutes: each word lies over all the words before it."""
+    return make_pdf(1, content=b"BT /F1 11 Tf 72 700 Td " + b"(words) Tj -30 0 Td " * 400_000 + b"ET")
 
 
 def write(folder: Path, name: str, data: bytes) -> str:
@@ -231,11 +237,33 @@ def test_deep_nesting_is_stopped(extractor: ProcessExtractor, tmp_path: Path) ->
     assert extractor.extract(write(tmp_path, "deep.html", html)).sections[0].text == "words"
 
 
-def test_after_a_file_that_takes_too_long_the_next_is_read(tmp_path: Path, long_pdf: Path) -> None:
-    with ProcessExtractor(ExtractionLimits(time_seconds=0.5)) as extractor:
-        with pytest.raises(ExtractionLimitError, match=r"^long\.pdf took longer than 0\.5 seconds"):
-            extractor.extract(str(long_pdf))
+def test_pages_read_before_the_time_is_up_are_kept_and_the_next_file_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path, "long.pdf", make_pdf(4_000, lines=60))
+    with ProcessExtractor(ExtractionLimits(time_seconds=1)) as extractor:
+        document = extractor.extract(path)
+        assert 0 < len(document.sections) < 4_000
+        (warning,) = document.warnings
+        pages = len(document.sections)
+        assert (warning.type, document.quality.pages) == ("time_limit", 4_000)
+        assert f"only the first {pages:,} of 4,000 pages were read within 1 s" in warning.message
         assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
+
+
+def test_a_page_that_takes_too_long_fails_though_the_library_is_in_c(tmp_path: Path) -> None:
+    path = write(tmp_path, "slow.pdf", slow_page())
+    with ProcessExtractor(ExtractionLimits(time_seconds=1)) as extractor:
+        with pytest.raises(ExtractionLimitError, match=r"^slow\.pdf took longer than 1 seconds") as caught:
+            extractor.extract(path)
+        assert caught.value.overran
+        assert extractor.extract(write(tmp_path, "next.txt", b"next")).sections
+
+
+@pytest.mark.parametrize("unpacked", [300 * MIB, 900 * MIB])
+def test_a_pdf_whose_text_unpacks_to_too_much_is_refused(tmp_path: Path, unpacked: int) -> None:
+    packed = zlib.compress(b"BT " + bytes(unpacked) + b" ET", 9)
+    data = make_pdf(1, content=packed).replace(b"<</Length", b"<</Filter/FlateDecode/Length")
+    with ProcessExtractor(ExtractionLimits(memory_bytes=256 * MIB)) as extractor, pytest.raises(ExtractionError):
+        extractor.extract(write(tmp_path, "bomb.pdf", data))
 
 
 def test_after_a_file_that_takes_too_much_memory_the_next_is_read(tmp_path: Path) -> None:
@@ -311,7 +339,6 @@ def test_a_progress_callback_stops_the_extraction(tmp_path: Path, long_pdf: Path
 
 def test_a_stuck_extraction_can_be_stopped(tmp_path: Path) -> None:
     """A single page that takes minutes reports no progress."""
-    endless = make_pdf(1, content=b"BT /F1 11 Tf " + b"(words) Tj T* " * 2_000_000 + b"ET")
     calls = 0
 
     def stop(fraction: float) -> None:
@@ -321,7 +348,7 @@ def test_a_stuck_extraction_can_be_stopped(tmp_path: Path) -> None:
             raise Stopped
 
     with ProcessExtractor() as extractor, pytest.raises(Stopped):
-        extractor.extract(write(tmp_path, "stuck.pdf", endless), on_progress=stop)
+        extractor.extract(write(tmp_path, "stuck.pdf", slow_page()), on_progress=stop)
 
 
 def test_close_ends_a_running_extraction_and_the_worker(long_pdf: Path) -> None:
@@ -382,7 +409,7 @@ def test_a_killed_parent_leaves_no_worker(tmp_path: Path, long_pdf: Path, busy: 
         "extractor.extract(sys.argv[2], on_progress=lambda _: print('busy', flush=True)); time.sleep(60)\n"
     )
     # If busy, the worker is reading one long page: only the kernel can end it there.
-    second = make_pdf(1, content=b"BT /F1 11 Tf " + b"(words) Tj T* " * 2_000_000 + b"ET") if busy else b"text"
+    second = slow_page() if busy else b"text"
     arguments = [write(tmp_path, "a.txt", b"text"), write(tmp_path, "second.pdf" if busy else "b.txt", second)]
     parent = subprocess.Popen([sys.executable, "-c", script, *arguments], cwd=_ROOT, stdout=subprocess.PIPE, text=True)
     with parent:

@@ -17,3 +17,7 @@ def test_a_limit_is_a_number_above_zero(name: str, value: object) -> None:
     arguments: dict[str, Any] = {name: value}
     with pytest.raises(ConfigurationError, match=f"{name}={value!r}"):
         ExtractionLimits(**arguments)
+
+
+def test_a_worker_counts_as_stuck_long_after_its_time() -> None:
+    assert ExtractionLimits(time_seconds=120).wall_seconds == 1260

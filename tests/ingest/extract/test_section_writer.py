@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.errors import ExtractionLimitError, UnreadableTextError
-from rag_pipeline.ingest.extract.messages import Progressed, SectionFound, Warned, WorkerMessage
+from rag_pipeline.ingest.extract.messages import PagesRead, Progressed, SectionFound, Warned, WorkerMessage
 from rag_pipeline.ingest.extract.section_writer import SECTION_CHARACTERS, SectionWriter
 from rag_pipeline.ingest.types import TextQuality
 
@@ -103,3 +103,34 @@ def test_metadata_are_bounded() -> None:
     assert len(writer.metadata) == 50
     assert writer.metadata["key 1"] == "Title"
     assert len(writer.metadata["key 2"]) == 500
+
+
+def test_headings_go_on_over_pages() -> None:
+    writer, sent = make()
+    writer.page("page 1", of=2)
+    writer.heading(1, "Leave")
+    writer.write("27 days")
+    writer.page("page 2", of=2)
+    writer.write("more")
+    writer.finish()
+    sections = [message for message in sent if isinstance(message, SectionFound)]
+    assert sections == [SectionFound("page 1 › Leave", "Leave\n27 days"), SectionFound("page 2 › Leave", "more")]
+    assert [message for message in sent if isinstance(message, PagesRead)] == [PagesRead(1, 2, 0), PagesRead(2, 2, 0)]
+
+
+def test_letters_without_a_unicode_map_are_a_warning_of_their_own() -> None:
+    writer, sent = make()
+    writer.write("a" * 95 + "\ufffd" * 5)
+    writer.undecoded(5)
+    writer.finish()
+    assert sent[-1] == Warned("letters_not_decoded", "letters could not be decoded (font without Unicode map)", 5)
+    assert len([message for message in sent if isinstance(message, Warned)]) == 1
+
+
+def test_text_that_was_left_out_counts_as_odd() -> None:
+    writer, _ = make()
+    writer.write("a" * 100)
+    writer.undecoded(50, unwritten=50)
+    assert writer.quality.odd_characters == 0
+    with pytest.raises(UnreadableTextError, match="33%"):
+        writer.finish()

@@ -21,6 +21,7 @@ from rag_pipeline.ingest.extract.messages import (
     Progressed,
     ReadRequest,
     SectionFound,
+    TypeFound,
     WorkerMessage,
     WorkerReady,
     encode,
@@ -86,7 +87,11 @@ def test_a_worker_imports_nothing_of_the_service_and_survives_prints(tmp_path: P
 def test_each_file_has_one_outcome(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     path.write_text("# A\ntext")
-    assert answers(path) == [SectionFound("A", "A\ntext"), Finished("text/markdown", characters=6)]
+    assert answers(path) == [
+        TypeFound("text/markdown"),
+        SectionFound("A", "A\ntext"),
+        Finished("text/markdown", characters=6),
+    ]
     (tmp_path / "empty").touch()
     (failed,) = answers(tmp_path / "empty")
     assert failed == Failed("EmptyFileError", "is empty (0 bytes)")
@@ -95,7 +100,8 @@ def test_each_file_has_one_outcome(tmp_path: Path) -> None:
 def test_the_error_of_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.pdf"
     path.write_bytes(make_pdf(2)[:300])
-    (failed,) = answers(path)
+    found, failed = answers(path)
+    assert found == TypeFound("application/pdf")
     assert isinstance(failed, Failed)
     assert failed.error == "CorruptFileError"
     assert "\n" not in failed.message

@@ -12,7 +12,7 @@ import pypdfium2.raw as pdfium
 from rag_pipeline.ingest.extract.readers.pdf.page_text import Fragment, turn
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import Box, PdfDocument, read_string
 
-_MAX_ANNOTATIONS = 10_000
+_MAX_ANNOTATIONS = 5_000
 _HIDDEN = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
 _PASSWORD_FIELD = 1 << 13
 _NOTES = frozenset(
@@ -50,9 +50,9 @@ class Form:
     def value(self, annotation: Any) -> str:  # noqa: ANN401 - a ctypes pointer
         """Return the value of a field as people see it; ``[x]`` or ``[ ]`` for a check box or radio button."""
         kind = pdfium.FPDFAnnot_GetFormFieldType(self._handle, annotation) if self._handle else -1
-        text = _own_value(annotation) if kind <= pdfium.FPDF_FORMFIELD_UNKNOWN else ""
+        text = _own_value(annotation, _entry(annotation, b"FT")) if kind <= pdfium.FPDF_FORMFIELD_UNKNOWN else ""
         if kind in _BOXES:
-            text = "[x]" if pdfium.FPDFAnnot_IsChecked(self._handle, annotation) else "[ ]"
+            text = _own_value(annotation, "Btn")
         elif kind in _CHOICES:
             text = ", ".join(self._selected(annotation))
         if not text and kind in _TEXT_FIELDS:
@@ -111,13 +111,13 @@ def _entry(annotation: Any, key: bytes) -> str:  # noqa: ANN401 - a ctypes point
     return read_string(lambda buffer, size: pdfium.FPDFAnnot_GetStringValue(annotation, key, buffer, size))
 
 
-def _own_value(annotation: Any) -> str:  # noqa: ANN401 - a ctypes pointer
-    """Return the value of a field that no form lists, so that PDFium knows no type of it."""
-    match _entry(annotation, b"FT"):
+def _own_value(annotation: Any, kind: str) -> str:  # noqa: ANN401 - a ctypes pointer
+    """Return the value in the annotation itself, for boxes and for fields that no form lists."""
+    match kind:
         case "Tx" | "Ch":
             return _entry(annotation, b"V")
         case "Btn":
-            return {"": "", "Off": "[ ]"}.get(_entry(annotation, b"AS"), "[x]")
+            return {"": "", "Off": "[ ]"}.get(_entry(annotation, b"AS"), "[x]")  # the appearance that is shown
     return ""
 
 

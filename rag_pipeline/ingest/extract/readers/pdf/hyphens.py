@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 # The last word of a line with a hyphen, and the letters that the next line starts with.
 _BROKEN = re.compile(r"(?:^|(?<=[\s(\"“„«/]))(\w[\w'’‐-]*+)(?<=[^\W\d_][-‐])$")
+_WORD = re.compile(r"\w++(?:[-‐]\w++)*+")
 _START = re.compile(r"[^\W\d_]++")
 # "Haupt- und Nebenkosten": the hyphen stands for the rest of the word.
 _CONJUNCTIONS = frozenset("and or to und oder bis sowie bzw et ou en of y o e u og och eller".split())
@@ -23,7 +24,7 @@ def join_broken_words(lines: Sequence[str]) -> list[str]:
     The hyphen stays in compounds: those that the text has elsewhere, known ones, and those with another hyphen.
     """
     joined = list(lines)
-    page = ""
+    words: set[str] = set()
     for index in range(len(joined) - 1):
         line, following = joined[index], joined[index + 1]
         if line[-1:] not in ("-", "‐") or not following[:1].islower():
@@ -31,19 +32,19 @@ def join_broken_words(lines: Sequence[str]) -> list[str]:
         start, broken = _START.match(following), _BROKEN.search(line[-100:])
         if not start or not broken or start[0].lower() in _CONJUNCTIONS:
             continue
-        page = page or "\n".join(lines).lower()
+        words = words or set(_WORD.findall("\n".join(lines).lower()))
         end, _, rest = following.partition(" ")
-        joined[index] = (line if _keeps_hyphen(broken[1][:-1], start[0], page) else line[:-1]) + end
+        joined[index] = (line if _keeps_hyphen(broken[1][:-1], start[0], words) else line[:-1]) + end
         joined[index + 1] = rest
     return [line for line, original in zip(joined, lines, strict=True) if line or not original]
 
 
-def _keeps_hyphen(first: str, second: str, page: str) -> bool:
+def _keeps_hyphen(first: str, second: str, words: set[str]) -> bool:
     first, second = first.lower(), second.lower()
     if "-" in first or "‐" in first or len(first) == 1:
         return True
-    if f"{first}-{second}" in page:
+    if f"{first}-{second}" in words:
         return True
-    if first + second in page:
+    if first + second in words:
         return False
     return first in _COMPOUNDS and len(second) >= _SHORTEST_SECOND_PART

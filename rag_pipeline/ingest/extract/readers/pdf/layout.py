@@ -119,7 +119,9 @@ def _split_beside(band: list[Block], block: Block) -> tuple[list[Block], list[Bl
         return None
     floor = min(other[-1].bottom for other in beside)
     inside, below = _cut(block, floor)
-    if inside and below and not any(_touch(other, below) for other in beside):  # a cell with more lines than its neighbours
+    if (
+        inside and below and not any(_touch(other, below) for other in beside)
+    ):  # a cell with more lines than its neighbours
         inside, below = block, []
     if not inside or any(_touch(other, inside) for other in beside):
         return None

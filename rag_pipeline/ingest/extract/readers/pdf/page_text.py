@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,7 @@ _TOKEN = re.compile(r"[\r\n]+|[^\s\ufffe]+\ufffe?")
 # In units of the letters' height: a wider gap separates columns or cells, and a smaller step stays on the line.
 _CELL_GAP, _SAME_LINE = 1.0, 0.5
 _LEFTWARDS = -1.0
-_MOSTLY, _FEW_LETTERS = 0.6, 4
+_MOSTLY, _FEW_LETTERS, _SAMPLE = 0.6, 4, 16
 # A place in the text where PDFium guessed a space wrongly; a noncharacter.
 _NO_SPACE = "\ufdd0"
 _NOT_SIMPLE = re.compile(f"[\ud800-\udfff{_NO_SPACE}{_LINE_END_HYPHEN}{RIGHT_TO_LEFT}]")
@@ -127,9 +128,7 @@ class _Characters:
     def _mark_undecoded(self) -> None:
         """Replace characters without a Unicode value, which PDFium gives as codes, unless the codes are letters."""
         indexes = [
-            index
-            for index, character in enumerate(self.text)
-            if not character.isspace() and self._is_undecoded(index)
+            index for index, character in enumerate(self.text) if not character.isspace() and self._is_undecoded(index)
         ]
         if looks_like_text("".join(self.text[index] for index in indexes)):
             return
@@ -165,6 +164,10 @@ class _Characters:
         if not pdfium.FPDFText_GetMatrix(self._page, index, matrix):
             return 0.0
         return float(pdfium.FPDFText_GetFontSize(self._page, index)) * math.hypot(matrix.c, matrix.d)
+
+    def quarter(self, index: int) -> int:
+        """Return by how many quarters of a circle the character is turned, against the clock."""
+        return round(-float(pdfium.FPDFText_GetCharAngle(self._page, index)) / (math.pi / 2)) % 4  # it runs clockwise
 
 
 def read_page_text(page: Any) -> PageText:  # noqa: ANN401 - a ctypes pointer
@@ -214,9 +217,14 @@ def _readable(text: str) -> str:
 
 def _turns(words: Sequence[_Word], characters: _Characters) -> int:
     """Return in which direction most of the text runs: 0 rightwards, 1 upwards, 2 leftwards, 3 downwards."""
-    if sum(map(_is_flat, words)) > _MOSTLY * len(words):
+    sample = words[:: max(1, len(words) // _SAMPLE)]
+    if not sample:
         return 0
-    letters = [0, 0, 0, 0]
+    quarters = Counter(characters.quarter(word.first) for word in sample)
+    ((quarter, _),) = quarters.most_common(1)
+    if quarter or sum(map(_is_flat, sample)) > _MOSTLY * len(sample):
+        return quarter
+    letters = [0, 0, 0, 0]  # Chinese and Japanese may run downwards though the letters stand upright
     for word in words:
         if len(word.text) > 1 and not has_right_to_left(word.text):
             letters[_direction(characters.box(word.first), characters.box(word.last))] += len(word.text)
@@ -272,9 +280,7 @@ def _continues(last: Box, following: Box, is_rtl: bool) -> bool:
     return _LEFTWARDS * height < gap < _CELL_GAP * height
 
 
-def _line_fragments(
-    line: Sequence[_Word], characters: _Characters, turns: int, is_rtl: bool
-) -> Iterator[Fragment]:
+def _line_fragments(line: Sequence[_Word], characters: _Characters, turns: int, is_rtl: bool) -> Iterator[Fragment]:
     size = characters.size(line[0].first)
     text = " ".join(word.text for word in line)
     if not has_right_to_left(text):
@@ -287,7 +293,9 @@ def _line_fragments(
         for index in range(word.first, word.last + 1)
     ]
     for piece, pieces in reading_order(letters, _CELL_GAP, in_rtl_page=is_rtl):
-        yield _fragment(piece, [(letter.left, letter.bottom, letter.right, letter.top) for letter in pieces], size, False)
+        yield _fragment(
+            piece, [(letter.left, letter.bottom, letter.right, letter.top) for letter in pieces], size, False
+        )
 
 
 def _fragment(text: str, boxes: Sequence[Box], size: float, is_turned: bool) -> Fragment:

@@ -7,7 +7,9 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-RIGHT_TO_LEFT = "\u0590-\u05ff\u0600-\u0603\u0608\u060b\u060d-\u064a\u066d-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufeff"
+RIGHT_TO_LEFT = (
+    "\u0590-\u05ff\u0600-\u0603\u0608\u060b\u060d-\u064a\u066d-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufeff"
+)
 """The ranges of right-to-left letters, for a character class."""
 _HAS_RTL = re.compile(f"[{RIGHT_TO_LEFT}]")
 _LTR_LETTER = r"[^\W\d_" + RIGHT_TO_LEFT + "]"

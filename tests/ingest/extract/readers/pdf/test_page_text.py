@@ -1,0 +1,79 @@
+"""The text of a page: its fragments, its direction, and letters without a Unicode value."""
+
+from __future__ import annotations
+
+import io
+from contextlib import closing
+
+import pytest
+
+from rag_pipeline.ingest.extract.readers.pdf.page_text import PageText, read_page_text, turn
+from rag_pipeline.ingest.extract.readers.pdf.pdfium import PdfDocument
+from tests.ingest.extract.makers import make_pdf
+from tests.ingest.extract.readers.pdf.makers import placed, unmapped
+
+
+def page_text(data: bytes) -> PageText:
+    """Return the text of the first page."""
+    with closing(PdfDocument(io.BytesIO(data), len(data))) as document, document.page(0) as page:
+        return read_page_text(page)
+
+
+def test_a_fragment_has_its_place_and_the_size_of_its_font() -> None:
+    (fragment,) = page_text(placed([(72, 700, "some words")], size=20)).fragments
+    assert (fragment.text, fragment.size, round(fragment.left)) == ("some words", 20.0, 72)
+    assert fragment.bottom < 700 < fragment.top
+    assert fragment.height < 30
+
+
+def test_a_wide_gap_separates_fragments() -> None:
+    fragments = page_text(placed([(72, 700, "left words"), (300, 700, "right words")])).fragments
+    assert [fragment.text for fragment in fragments] == ["left words", "right words"]
+
+
+@pytest.mark.parametrize(("matrix", "turns"), [("1 0 0 1", 0), ("0 1 -1 0", 1), ("-1 0 0 -1", 2), ("0 -1 1 0", 3)])
+def test_turned_text_is_read_as_if_the_page_were_turned(matrix: str, turns: int) -> None:
+    x, y = {0: (72, 700), 1: (100, 100), 2: (500, 100), 3: (100, 700)}[turns]
+    step = {0: (0, -14), 1: (14, 0), 2: (0, 14), 3: (-14, 0)}[turns]
+    lines = [(x + step[0] * n, y + step[1] * n, f"line {n} of this turned text") for n in range(4)]
+    shown = " ".join(f"{matrix} {a} {b} Tm ({text}) Tj" for a, b, text in lines)
+    text = page_text(make_pdf(1, content=f"BT /F1 12 Tf {shown} ET".encode()))
+    assert text.turns == turns
+    assert [fragment.text for fragment in text.fragments] == [line for _, _, line in lines]
+    tops = [fragment.top for fragment in text.fragments]
+    assert tops == sorted(tops, reverse=True)
+
+
+def test_four_turns_are_none() -> None:
+    box = (1.0, 2.0, 30.0, 40.0)
+    assert turn(turn(box, 1), 3) == turn(turn(box, 2), 2) == box
+
+
+def test_a_hyphen_at_a_line_end_is_kept_for_the_joining() -> None:
+    fragments = page_text(placed([(72, 700, "well-"), (72, 686, "known")])).fragments
+    assert [fragment.text for fragment in fragments] == ["well-", "known"]
+
+
+def test_letters_without_a_unicode_value_are_marked() -> None:
+    text = page_text(unmapped(b"", b"\x01\x02\x03\x04"))
+    assert (text.letters, text.undecoded) == (4, 4)
+    assert text.fragments[0].text == "\ufffd" * 4
+
+
+def test_codes_that_are_letters_are_believed() -> None:
+    text = page_text(unmapped(b"", b"Checklist of services"))
+    assert (text.undecoded, [fragment.text for fragment in text.fragments]) == (0, ["Checklist", "of", "services"])
+
+
+def test_a_page_without_text_has_no_fragments() -> None:
+    assert page_text(make_pdf(1, content=b"0 0 m 9 9 l S")) == PageText([], 0, 0, 0, False)
+
+
+def test_spaces_that_were_guessed_within_words_of_ocr_are_removed() -> None:
+    # The last letter of each word stands further right than the font says; the words bring spaces of their own.
+    words = "".join(
+        f"({word[:-1]}) Tj {6 * len(word) + 3} 0 Td ({word[-1]} ) Tj 14 0 Td " for word in ("Harbour", "Bay")
+    )
+    lines = " ".join(f"1 0 0 1 72 {700 - 14 * number} Tm {words}" for number in range(12))
+    fragments = page_text(make_pdf(1, content=f"BT /F1 12 Tf {lines} ET".encode())).fragments
+    assert fragments[0].text == "Harbour Bay"
