@@ -25,8 +25,8 @@ def test_a_whole_document_has_the_figures_of_the_worker() -> None:
 
 def test_a_part_says_how_many_pages_were_read() -> None:
     builder = DocumentBuilder()
-    for message in (TypeFound("application/pdf"), SectionFound("page 1", "text"), PagesRead(2, 619, 1)):
-        builder.add(message)
+    for sent in (TypeFound("application/pdf"), SectionFound("page 1", "text"), PagesRead(2, 619, 1)):
+        builder.add(sent)
     document = builder.part("time_limit", "120 s")
     assert document.mime_type == "application/pdf"
     message = "only the first 2 of 619 pages were read within 120 s"

@@ -91,7 +91,7 @@ def write(folder: Path, name: str, data: bytes) -> str:
         ("policies/security.html", "Information security rules › Passwords", "at least 14 characters and are kept in"),
         ("policies/working-from-home.rtf", "", "pays 30 € a month"),
         ("policies/Büro München.md", "Büro München › Küche", "Weißwürste"),
-        ("products/aurora-manual.pdf", "page 5", "E03 Wind sensor blocked"),
+        ("products/aurora-manual.pdf", "page 5 › Faults", "E03 Wind sensor blocked"),
         ("products/price-list.csv", "rows 1-11", "Name: Mast, 2 m, stainless steel | Price EUR: 120.00"),
         ("products/sales-and-budget.xlsx", "sheet Budget 2026, rows 1-6", "Department: Training | Budget EUR: 48000"),
         ("products/launch-plan.pptx", "slide 3", "Say that the pilot schools keep their stations."),

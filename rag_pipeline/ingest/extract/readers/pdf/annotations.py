@@ -47,7 +47,7 @@ class Form:
         if self._handle:
             pdfium.FPDFDOC_ExitFormFillEnvironment(self._handle)
 
-    def value(self, annotation: Any) -> str:  # noqa: ANN401 - a ctypes pointer
+    def value(self, annotation: Any) -> str:
         """Return the value of a field as people see it; ``[x]`` or ``[ ]`` for a check box or radio button."""
         kind = pdfium.FPDFAnnot_GetFormFieldType(self._handle, annotation) if self._handle else -1
         text = _own_value(annotation, _entry(annotation, b"FT")) if kind <= pdfium.FPDF_FORMFIELD_UNKNOWN else ""
@@ -64,18 +64,18 @@ class Form:
         self.values_read += bool(text)
         return text
 
-    def _selected(self, annotation: Any) -> Iterator[str]:  # noqa: ANN401 - a ctypes pointer
+    def _selected(self, annotation: Any) -> Iterator[str]:
         count = pdfium.FPDFAnnot_GetOptionCount(self._handle, annotation)
         for index in range(min(count, _MAX_OPTIONS)):
             if pdfium.FPDFAnnot_IsOptionSelected(self._handle, annotation, index):
                 yield _option(self._handle, annotation, index)
 
 
-def _option(form: Any, annotation: Any, index: int) -> str:  # noqa: ANN401 - ctypes pointers
+def _option(form: Any, annotation: Any, index: int) -> str:
     return read_string(lambda buffer, size: pdfium.FPDFAnnot_GetOptionLabel(form, annotation, index, buffer, size))
 
 
-def read_annotations(page: Any, form: Form, turns: int) -> tuple[list[Fragment], list[str]]:  # noqa: ANN401
+def read_annotations(page: Any, form: Form, turns: int) -> tuple[list[Fragment], list[str]]:
     """Return the fragments that stand on the page, which are field values and text boxes, and the notes."""
     fragments: list[Fragment] = []
     notes: list[str] = []
@@ -98,7 +98,7 @@ def read_annotations(page: Any, form: Form, turns: int) -> tuple[list[Fragment],
 
 
 @contextmanager
-def _annotation(page: Any, index: int) -> Iterator[Any]:  # noqa: ANN401 - ctypes pointers
+def _annotation(page: Any, index: int) -> Iterator[Any]:
     annotation = pdfium.FPDFPage_GetAnnot(page, index)
     try:
         yield annotation
@@ -107,11 +107,11 @@ def _annotation(page: Any, index: int) -> Iterator[Any]:  # noqa: ANN401 - ctype
             pdfium.FPDFPage_CloseAnnot(annotation)
 
 
-def _entry(annotation: Any, key: bytes) -> str:  # noqa: ANN401 - a ctypes pointer
+def _entry(annotation: Any, key: bytes) -> str:
     return read_string(lambda buffer, size: pdfium.FPDFAnnot_GetStringValue(annotation, key, buffer, size))
 
 
-def _own_value(annotation: Any, kind: str) -> str:  # noqa: ANN401 - a ctypes pointer
+def _own_value(annotation: Any, kind: str) -> str:
     """Return the value in the annotation itself, for boxes and for fields that no form lists."""
     match kind:
         case "Tx" | "Ch":
@@ -121,7 +121,7 @@ def _own_value(annotation: Any, kind: str) -> str:  # noqa: ANN401 - a ctypes po
     return ""
 
 
-def _place(text: str, annotation: Any, turns: int) -> Fragment:  # noqa: ANN401 - a ctypes pointer
+def _place(text: str, annotation: Any, turns: int) -> Fragment:
     rectangle = pdfium.FS_RECTF()
     pdfium.FPDFAnnot_GetRect(annotation, ctypes.byref(rectangle))
     box: Box = (rectangle.left, rectangle.bottom, rectangle.right, rectangle.top)
@@ -141,6 +141,6 @@ def _position(fragments: list[Fragment], added: Fragment) -> int:
             rank = (False, added.left - fragment.left)
         else:
             rank = (True, fragment.middle - added.middle)
-        if 0 <= rank[1] and rank < best:
+        if rank[1] >= 0 and rank < best:
             best, position = rank, index
     return position

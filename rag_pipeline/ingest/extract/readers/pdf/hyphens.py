@@ -10,10 +10,52 @@ _BROKEN = re.compile(r"(?:^|(?<=[\s(\"“„«/]))(\w[\w'’‐-]*+)(?<=[^\W\d_]
 _WORD = re.compile(r"\w++(?:[-‐]\w++)*+")
 _START = re.compile(r"[^\W\d_]++")
 # "Haupt- und Nebenkosten": the hyphen stands for the rest of the word.
-_CONJUNCTIONS = frozenset("and or to und oder bis sowie bzw et ou en of y o e u og och eller".split())
+_CONJUNCTIONS = frozenset(
+    [
+        "and",
+        "or",
+        "to",
+        "und",
+        "oder",
+        "bis",
+        "sowie",
+        "bzw",
+        "et",
+        "ou",
+        "en",
+        "of",
+        "y",
+        "o",
+        "e",
+        "u",
+        "og",
+        "och",
+        "eller",
+    ]
+)
 # First parts of compounds that are no syllables of other words. Others, such as "ex" or "re", begin "ex-ample".
 _COMPOUNDS = frozenset(
-    "all cross double four full half high long low multi non one self short single three two well wide".split()
+    [
+        "all",
+        "cross",
+        "double",
+        "four",
+        "full",
+        "half",
+        "high",
+        "long",
+        "low",
+        "multi",
+        "non",
+        "one",
+        "self",
+        "short",
+        "single",
+        "three",
+        "two",
+        "well",
+        "wide",
+    ]
 )
 _SHORTEST_SECOND_PART = 4
 

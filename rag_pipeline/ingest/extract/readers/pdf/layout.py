@@ -7,21 +7,29 @@ other. Tables are where it fails, because programs draw cells in any order, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from statistics import mean, median
+from itertools import pairwise
+from statistics import mean
 
+from rag_pipeline.ingest.extract.readers.pdf.blocks import (
+    PROSE_CHARACTERS,
+    SAME_ROW,
+    Block,
+    are_columns,
+    are_level,
+    are_near,
+    is_beside,
+    is_one_row,
+    is_prose,
+    is_table_by_columns,
+    middle,
+)
 from rag_pipeline.ingest.extract.readers.pdf.page_text import Fragment
 
 Row = list[Fragment]
 """Fragments that make one line of text."""
-Block = list[Fragment]
-"""Fragments below each other: a paragraph, a column or a cell."""
 
 # In units of the letters' height.
-_MAX_LEADING, _MAX_OVERLAP, _SAME_ROW = 2.0, 0.5, 0.4
-_ALIGNED, _FEW = 0.7, 3
-_PROSE_CHARACTERS, _PROSE_LINES, _FILLED, _MAX_DIGITS = 24, 4, 0.7, 0.4
-_MAX_CELL_LINES = 8
-_LIST_LINES = 12
+_MAX_LEADING, _MAX_OVERLAP = 2.0, 0.5
 _CELLS = 6
 _INTERLEAVED_ROWS = 6
 
@@ -30,8 +38,6 @@ def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) 
     """Return the rows of a page in reading order."""
     if _is_plain(fragments):
         return [[fragment] for fragment in fragments]
-    if _is_reversed(fragments):  # columns of vertical Japanese, which PDFium takes from the left
-        return [[fragment] for fragment in sorted(fragments, key=lambda fragment: -fragment.middle)]
     bands = _bands(_blocks(fragments))
     if _are_scattered(bands, right_to_left):
         return _merged_rows([list(fragments)], right_to_left)
@@ -43,18 +49,13 @@ def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) 
 
 def _is_plain(fragments: Sequence[Fragment]) -> bool:
     """Return whether each fragment is a line below the one before."""
-    return all(one.middle - two.middle > _SAME_ROW * max(one.height, two.height) for one, two in _pairs(fragments))
-
-
-def _is_reversed(fragments: Sequence[Fragment]) -> bool:
-    upwards = sum(two.middle - one.middle > _SAME_ROW * one.height for one, two in _pairs(fragments))
-    return len(fragments) > _FEW and upwards > 0.8 * (len(fragments) - 1)
+    return all(one.middle - two.middle > SAME_ROW * max(one.height, two.height) for one, two in _pairs(fragments))
 
 
 def _are_scattered(bands: Sequence[list[Block]], right_to_left: bool) -> bool:
     """Return whether cells were drawn in no order of rows or columns, so that only their places tell the rows."""
     fragments = [fragment for band in bands for block in band for fragment in block]
-    if len(bands) < _CELLS or mean(len(fragment.text) for fragment in fragments) > _PROSE_CHARACTERS:
+    if len(bands) < _CELLS or mean(len(fragment.text) for fragment in fragments) > PROSE_CHARACTERS:
         return False
     band_of = {id(fragment): number for number, band in enumerate(bands) for block in band for fragment in block}
     rows = _merged_rows([fragments], right_to_left)
@@ -63,7 +64,7 @@ def _are_scattered(bands: Sequence[list[Block]], right_to_left: bool) -> bool:
 
 
 def _pairs(fragments: Sequence[Fragment]) -> Iterable[tuple[Fragment, Fragment]]:
-    return zip(fragments, fragments[1:], strict=False)
+    return pairwise(fragments)
 
 
 def _blocks(fragments: Iterable[Fragment]) -> list[Block]:
@@ -112,7 +113,7 @@ def _split_beside(band: list[Block], block: Block) -> tuple[list[Block], list[Bl
     above: Block = []
     beside = band
     # A paragraph above a table may be drawn together with its first column.
-    if len(band) == 1 and not _are_near([_middle(band[0]), _middle(block)], [band[0], block]):
+    if len(band) == 1 and not are_near([middle(band[0]), middle(block)], [band[0], block]):
         above, level = _cut(band[0], block[0].top)
         beside = [level]
     if not all(beside) or not block[0].upright:
@@ -152,7 +153,7 @@ def _separated(bands: Sequence[list[Block]]) -> Iterator[list[Block]]:
             gutter = shared
             end += 1
         columns = _columns(bands[start:end])
-        if columns and end - start >= _INTERLEAVED_ROWS and all(map(_is_prose, columns)):
+        if columns and end - start >= _INTERLEAVED_ROWS and all(map(is_prose, columns)):
             yield columns
             start = end
         else:
@@ -180,84 +181,15 @@ def _rows(band: list[Block], right_to_left: bool) -> list[Row]:
     if len(band) == 1:
         return [[fragment] for fragment in band[0]]
     blocks = sorted(band, key=lambda block: min(fragment.left for fragment in block), reverse=right_to_left)
-    if _are_columns(blocks):
+    if are_columns(blocks):
         return [[fragment] for block in blocks for fragment in block]
-    if _is_table_by_columns(blocks):
+    if is_table_by_columns(blocks):
         return _merged_rows(blocks, right_to_left)
-    if _is_one_row(blocks):
+    if is_one_row(blocks):
         return [[fragment for block in blocks for fragment in block]]
-    if _are_level(blocks):
+    if are_level(blocks):
         return _merged_rows(blocks, right_to_left)
     return [[fragment] for block in band for fragment in block]
-
-
-def _are_columns(blocks: Sequence[Block]) -> bool:
-    """Return whether the blocks are read one after the other, like newspaper columns or the columns of an index."""
-    if sum(map(_is_prose, blocks)) >= 2 and all(_is_prose(block) or len(block) < _PROSE_LINES for block in blocks):
-        return True
-    if min(map(len, blocks)) < _LIST_LINES:
-        return False
-    lengths = [mean(len(fragment.text) for fragment in block) for block in blocks]
-    digits = [_digit_share(block) for block in blocks]
-    return max(lengths) < 1.6 * min(lengths) and max(digits) - min(digits) < 0.15 and max(digits) < _MAX_DIGITS
-
-
-def _is_prose(block: Block) -> bool:
-    if len(block) < _PROSE_LINES or _digit_share(block) > _MAX_DIGITS:
-        return False
-    length = mean(len(fragment.text) for fragment in block)
-    going_on = sum(fragment.text[:1].islower() for fragment in block[1:])
-    if length > _PROSE_CHARACTERS / 2 and going_on > len(block) / 4:  # sentences over several lines
-        return True
-    # Lines of prose fill their column; cells have any length.
-    width = max(fragment.right for fragment in block) - min(fragment.left for fragment in block)
-    is_filled = median(fragment.right - fragment.left for fragment in block) > _FILLED * width
-    return is_filled and length > _PROSE_CHARACTERS
-
-
-def _digit_share(block: Block) -> float:
-    text = "".join(fragment.text for fragment in block)
-    return sum(map(str.isdigit, text)) / max(1, len(text))
-
-
-def _is_table_by_columns(blocks: Sequence[Block]) -> bool:
-    """Return whether the blocks are columns of a table: lines stand beside each other, and few go on a sentence."""
-    tall = [block for block in blocks if len(block) > 2]
-    lines = [fragment.text for block in tall for fragment in block[1:]]
-    return len(tall) > 1 and sum(text[:1].islower() for text in lines) < 0.3 * len(lines) and _are_level(blocks)
-
-
-def _is_one_row(blocks: Sequence[Block]) -> bool:
-    """Return whether the blocks are the cells of one row, of which some have several lines."""
-    lines = sorted(map(len, blocks))
-    if lines[-1] == 1:
-        return True
-    # Cells of one height each with several lines are rather columns that were drawn one after the other.
-    return lines[0] < lines[-1] <= _MAX_CELL_LINES and (
-        _are_near([block[0].top for block in blocks], blocks)
-        or _are_near([block[-1].bottom for block in blocks], blocks)
-        or _are_near([_middle(block) for block in blocks], blocks)
-    )
-
-
-def _middle(block: Block) -> float:
-    return (block[0].top + block[-1].bottom) / 2
-
-
-def _are_near(heights: Sequence[float], blocks: Sequence[Block]) -> bool:
-    return max(heights) - min(heights) < _ALIGNED * max(block[0].height for block in blocks)
-
-
-def _are_level(blocks: Sequence[Block]) -> bool:
-    """Return whether the lines of the blocks stand beside each other, as in a table."""
-    longest = max(blocks, key=len)
-    others = [fragment for block in blocks if block is not longest for fragment in block]
-    level = sum(any(_is_beside(fragment, other) for other in longest) for fragment in others)
-    return level >= 0.7 * len(others)
-
-
-def _is_beside(one: Fragment, two: Fragment) -> bool:
-    return abs(one.middle - two.middle) < _SAME_ROW * max(one.height, two.height)
 
 
 def _merged_rows(blocks: Sequence[Block], right_to_left: bool) -> list[Row]:
@@ -265,7 +197,7 @@ def _merged_rows(blocks: Sequence[Block], right_to_left: bool) -> list[Row]:
     rows: list[Row] = []
     for fragment in sorted((f for block in blocks for f in block), key=lambda fragment: -fragment.middle):
         first = rows[-1][0] if rows else None
-        if first and _is_beside(first, fragment):
+        if first and is_beside(first, fragment):
             rows[-1].append(fragment)
         else:
             rows.append([fragment])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +10,7 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
-from rag_pipeline.ingest.extract.readers.pdf.legibility import looks_like_text
+from rag_pipeline.ingest.extract.readers.pdf.characters import LINE_END_HYPHEN, NO_SPACE, Characters, readable
 from rag_pipeline.ingest.extract.readers.pdf.pdfium import Box
 from rag_pipeline.ingest.extract.readers.pdf.right_to_left import (
     RIGHT_TO_LEFT,
@@ -22,22 +20,13 @@ from rag_pipeline.ingest.extract.readers.pdf.right_to_left import (
     reading_order,
 )
 
-UNDECODED = "\ufffd"
-# PDFium's sign for a hyphen that ends a line. It joins the lines, so it may be wrong about compounds.
-_LINE_END_HYPHEN = "\ufffe"
-_HYPHEN_CODE = 2  # the same among the codes of single characters
 _TOKEN = re.compile(r"[\r\n]+|[^\s\ufffe]+\ufffe?")
 # In units of the letters' height: a wider gap separates columns or cells, and a smaller step stays on the line.
 _CELL_GAP, _SAME_LINE = 1.0, 0.5
 _LEFTWARDS = -1.0
+_DOWNWARDS = 3
 _MOSTLY, _FEW_LETTERS, _SAMPLE = 0.6, 4, 16
-# A place in the text where PDFium guessed a space wrongly; a noncharacter.
-_NO_SPACE = "\ufdd0"
-_NOT_SIMPLE = re.compile(f"[\ud800-\udfff{_NO_SPACE}{_LINE_END_HYPHEN}{RIGHT_TO_LEFT}]")
-_WORD = re.compile(r"\S+")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_ONE_LETTER = re.compile(r"(?<= )[^\W\d_](?= )")
-_MAX_ONE_LETTER_SHARE, _FEW_SPACES = 0.25, 20
+_NOT_SIMPLE = re.compile(f"[\ud800-\udfff{NO_SPACE}{LINE_END_HYPHEN}{RIGHT_TO_LEFT}]")
 
 
 @dataclass(slots=True)
@@ -89,105 +78,26 @@ class _Word:
     starts_line: bool
 
 
-class _Characters:
-    """The characters of a text page and their boxes."""
-
-    def __init__(self, page: Any) -> None:  # noqa: ANN401 - a ctypes pointer
-        self._page = page
-        rectangle = pdfium.FS_RECTF()
-        self._reference = ctypes.byref(rectangle)
-        self._rectangle = memoryview(rectangle).cast("B").cast("f")  # faster than the attributes of the structure
-        self._box = pdfium.FPDFText_GetLooseCharBox
-        self.count = max(0, pdfium.FPDFText_CountChars(page))
-        self.text = self._read()
-        self.undecoded = 0
-        if any(self._is_undecoded(match.start()) for match in re.finditer(r"\S+", self.text)):
-            self._mark_undecoded()
-        if len(_ONE_LETTER.findall(self.text)) > _MAX_ONE_LETTER_SHARE * self.text.count(" "):
-            self._remove_false_spaces()
-
-    def _read(self) -> str:
-        buffer = (ctypes.c_ushort * (2 * self.count + 2))()
-        written = pdfium.FPDFText_GetText(self._page, 0, self.count, buffer)
-        text = bytes(buffer)[: 2 * max(0, written - 1)].decode("utf-16-le", "surrogatepass")
-        if len(text) == self.count:
-            return text
-        # PDFium counts the halves of a pair of surrogates, and leaves some characters out of its text. Indexes must be
-        # those of the boxes.
-        return "".join(map(self._character, range(self.count)))
-
-    def _character(self, index: int) -> str:
-        code = pdfium.FPDFText_GetUnicode(self._page, index)
-        if code == _HYPHEN_CODE and pdfium.FPDFText_IsHyphen(self._page, index) == 1:
-            return _LINE_END_HYPHEN
-        return chr(code) if 0 < code < 0x110000 else " "
-
-    def _is_undecoded(self, index: int) -> bool:
-        return bool(pdfium.FPDFText_HasUnicodeMapError(self._page, index) == 1)
-
-    def _mark_undecoded(self) -> None:
-        """Replace characters without a Unicode value, which PDFium gives as codes, unless the codes are letters."""
-        indexes = [
-            index for index, character in enumerate(self.text) if not character.isspace() and self._is_undecoded(index)
-        ]
-        if looks_like_text("".join(self.text[index] for index in indexes)):
-            return
-        marked = list(self.text)
-        for index in indexes:
-            marked[index] = UNDECODED
-        self.text = "".join(marked)
-        self.undecoded = len(indexes)
-
-    def _remove_false_spaces(self) -> None:
-        """Remove the spaces that PDFium guessed, where they break words.
-
-        Text that OCR laid over a scan has its own spaces, and letters that are not as wide as the font says.
-        """
-        spaces = [index for index, character in enumerate(self.text) if character == " "]
-        guessed = [index for index in spaces if pdfium.FPDFText_IsGenerated(self._page, index) == 1]
-        if 2 * len(guessed) > len(spaces) or len(spaces) < _FEW_SPACES:
-            return
-        marked = list(self.text)
-        for index in guessed:
-            marked[index] = _NO_SPACE
-        self.text = "".join(marked)
-
-    def box(self, index: int) -> Box:
-        """Return the box of a character with the font's ascent and descent."""
-        if not self._box(self._page, index, self._reference):
-            return (0.0, 0.0, 0.0, 0.0)
-        left, top, right, bottom = self._rectangle.tolist()
-        return (left, bottom, right, top)
-
-    def size(self, index: int) -> float:
-        matrix = pdfium.FS_MATRIX()
-        if not pdfium.FPDFText_GetMatrix(self._page, index, matrix):
-            return 0.0
-        return float(pdfium.FPDFText_GetFontSize(self._page, index)) * math.hypot(matrix.c, matrix.d)
-
-    def quarter(self, index: int) -> int:
-        """Return by how many quarters of a circle the character is turned, against the clock."""
-        return round(-float(pdfium.FPDFText_GetCharAngle(self._page, index)) / (math.pi / 2)) % 4  # it runs clockwise
-
-
-def read_page_text(page: Any) -> PageText:  # noqa: ANN401 - a ctypes pointer
+def read_page_text(page: Any) -> PageText:
     """Return the text of a loaded page."""
     text_page = pdfium.FPDFText_LoadPage(page)
     if not text_page:
         return PageText([], 0, 0, 0, False)
     try:
-        characters = _Characters(text_page)
+        characters = Characters(text_page)
         words = list(_words(characters))
         turns = _turns(words, characters)
         is_rtl = has_right_to_left(characters.text) and is_mostly_right_to_left(characters.text)
         fragments = list(_fragments(words, characters, turns, is_rtl))
+        if turns == _DOWNWARDS:  # PDFium takes these lines from the left
+            fragments.reverse()
     finally:
         pdfium.FPDFText_ClosePage(text_page)
     letters = sum(len(word.text) for word in words)
     return PageText(fragments, letters, characters.undecoded, turns, is_rtl)
 
 
-def _words(characters: _Characters) -> Iterator[_Word]:
+def _words(characters: Characters) -> Iterator[_Word]:
     box_of = characters.box
     is_simple = characters.text.isascii() or not _NOT_SIMPLE.search(characters.text)
     starts_line = True
@@ -204,18 +114,13 @@ def _words(characters: _Characters) -> Iterator[_Word]:
         if not is_simple:
             if has_right_to_left(text):  # the first and the last letter need not be at the ends
                 box = _union([box_of(index) for index in range(first, end)])
-            has_hyphen = text[-1] == _LINE_END_HYPHEN
-            text = _readable(text)
+            has_hyphen = text[-1] == LINE_END_HYPHEN
+            text = readable(text)
         yield _Word(text, first, end - 1, box, starts_line)
         starts_line = has_hyphen
 
 
-def _readable(text: str) -> str:
-    text = text.replace(_NO_SPACE, "").replace(_LINE_END_HYPHEN, "-")
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _SURROGATE.search(text) else text
-
-
-def _turns(words: Sequence[_Word], characters: _Characters) -> int:
+def _turns(words: Sequence[_Word], characters: Characters) -> int:
     """Return in which direction most of the text runs: 0 rightwards, 1 upwards, 2 leftwards, 3 downwards."""
     sample = words[:: max(1, len(words) // _SAMPLE)]
     if not sample:
@@ -257,7 +162,7 @@ def turn(box: Box, turns: int) -> Box:
     return box
 
 
-def _fragments(words: Sequence[_Word], characters: _Characters, turns: int, is_rtl: bool) -> Iterator[Fragment]:
+def _fragments(words: Sequence[_Word], characters: Characters, turns: int, is_rtl: bool) -> Iterator[Fragment]:
     line: list[_Word] = []
     for word in words:
         if turns:
@@ -280,7 +185,7 @@ def _continues(last: Box, following: Box, is_rtl: bool) -> bool:
     return _LEFTWARDS * height < gap < _CELL_GAP * height
 
 
-def _line_fragments(line: Sequence[_Word], characters: _Characters, turns: int, is_rtl: bool) -> Iterator[Fragment]:
+def _line_fragments(line: Sequence[_Word], characters: Characters, turns: int, is_rtl: bool) -> Iterator[Fragment]:
     size = characters.size(line[0].first)
     text = " ".join(word.text for word in line)
     if not has_right_to_left(text):

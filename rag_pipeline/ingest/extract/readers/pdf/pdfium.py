@@ -68,7 +68,7 @@ class PdfDocument:
                 yield page, level, _bookmark_title(mark)
 
 
-def _bookmark_title(mark: Any) -> str:  # noqa: ANN401 - a ctypes pointer
+def _bookmark_title(mark: Any) -> str:
     return " ".join(read_string(lambda buffer, size: pdfium.FPDFBookmark_GetTitle(mark, buffer, size)).split())
 
 
@@ -83,7 +83,7 @@ class _FileAccess:
         field = dict(self.access._fields_)["m_GetBlock"]
         self.access.m_GetBlock = field(self._read)
 
-    def _read(self, _: object, position: int, buffer: Any, size: int) -> int:  # noqa: ANN401 - a ctypes pointer
+    def _read(self, _: object, position: int, buffer: Any, size: int) -> int:
         target = memoryview((ctypes.c_char * size).from_address(ctypes.addressof(buffer.contents))).cast("B")
         try:
             self._stream.seek(position)

@@ -63,7 +63,7 @@ def _read_pages(document: PdfDocument, form: Form, second: SecondOpinion, writer
 
 
 def _read_page(
-    page: Any,  # noqa: ANN401 - a ctypes pointer
+    page: Any,
     index: int,
     form: Form,
     second: SecondOpinion,

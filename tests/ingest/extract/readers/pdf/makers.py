@@ -66,8 +66,8 @@ def unmapped(map_entries: bytes, *codes: bytes) -> bytes:
     for number, code in enumerate(codes):
         shown = code if code.startswith(b"BT") else b"BT /F2 12 Tf 72 700 Td <%s> Tj ET" % code.hex().encode()
         pages.append(
-            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 3 0 R/F2 4 0 R>>>>/Contents %d 0 R>>"
-            % (7 + 2 * number)
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F1 3 0 R/F2 4 0 R>>>>"
+            b"/Contents %d 0 R>>" % (7 + 2 * number)
         )
         contents.append(stream(shown))
     kids = b" ".join(b"%d 0 R" % (8 + 2 * number) for number in range(len(codes)))

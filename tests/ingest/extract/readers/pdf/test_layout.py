@@ -8,7 +8,6 @@ import re
 import pytest
 
 from rag_pipeline.ingest.extract.readers.pdf.layout import reading_rows
-from rag_pipeline.ingest.extract.readers.pdf.page_text import Fragment
 from tests.ingest.extract.makers import read
 from tests.ingest.extract.readers.pdf.makers import Placed, lines, placed
 
@@ -81,13 +80,10 @@ def test_columns_of_prose_are_read_one_after_the_other(by_row: bool) -> None:
 
 def test_rows_of_a_wide_table_are_not_taken_for_columns() -> None:
     rows = [(f"Article number {number}0{number}", f"{number}.50") for number in range(1, 9)]
-    texts = [place for n, (a, b) in enumerate(rows) for place in ((72, 700 - 14 * n, a), (400, 700 - 14 * n, b))]
+    texts: list[Placed] = [
+        place for n, (a, b) in enumerate(rows) for place in ((72, 700 - 14 * n, a), (400, 700 - 14 * n, b))
+    ]
     assert read_lines(texts) == [" ".join(row) for row in rows]
-
-
-def test_columns_of_vertical_text_are_read_from_the_right() -> None:
-    columns = [Fragment(text, 0, y, 100, y + 10) for y, text in ((0, "d"), (20, "c"), (40, "b"), (60, "a"))]
-    assert [row[0].text for row in reading_rows(columns)] == ["a", "b", "c", "d"]
 
 
 def test_no_fragments_are_no_rows() -> None:

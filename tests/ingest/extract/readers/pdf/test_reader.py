@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import zlib
 
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionLimitError, UnreadableTextError
+from rag_pipeline.errors import CorruptFileError, EncryptedFileError, UnreadableTextError
 from rag_pipeline.ingest.extract.messages import WorkerMessage
 from rag_pipeline.ingest.extract.readers.pdf.reader import read_pdf
 from rag_pipeline.ingest.extract.section_writer import SectionWriter

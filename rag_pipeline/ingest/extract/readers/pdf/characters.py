@@ -1,0 +1,112 @@
+"""The characters of a page with their boxes, as PDFium gives them."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+from typing import Any
+
+import pypdfium2.raw as pdfium
+
+from rag_pipeline.ingest.extract.readers.pdf.legibility import looks_like_text
+from rag_pipeline.ingest.extract.readers.pdf.pdfium import Box
+
+UNDECODED = "\ufffd"
+LINE_END_HYPHEN = "\ufffe"
+"""PDFium's sign for a hyphen that ends a line. PDFium joins such lines, but it knows no compounds."""
+NO_SPACE = "\ufdd0"
+"""The place of a space that PDFium guessed wrongly; a noncharacter."""
+_HYPHEN_CODE = 2  # LINE_END_HYPHEN among the codes of single characters
+_WORD = re.compile(r"\S+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ONE_LETTER = re.compile(r"(?<= )[^\W\d_](?= )")
+_MAX_ONE_LETTER_SHARE, _FEW_SPACES = 0.25, 20
+
+
+class Characters:
+    """The characters of a text page and their boxes."""
+
+    def __init__(self, page: Any) -> None:
+        self._page = page
+        rectangle = pdfium.FS_RECTF()
+        self._reference = ctypes.byref(rectangle)
+        self._rectangle = memoryview(rectangle).cast("B").cast("f")  # faster than the attributes of the structure
+        self._box = pdfium.FPDFText_GetLooseCharBox
+        self.count = max(0, pdfium.FPDFText_CountChars(page))
+        self.text = self._read()
+        self.undecoded = 0
+        if any(self._is_undecoded(match.start()) for match in re.finditer(r"\S+", self.text)):
+            self._mark_undecoded()
+        if len(_ONE_LETTER.findall(self.text)) > _MAX_ONE_LETTER_SHARE * self.text.count(" "):
+            self._remove_false_spaces()
+
+    def _read(self) -> str:
+        buffer = (ctypes.c_ushort * (2 * self.count + 2))()
+        written = pdfium.FPDFText_GetText(self._page, 0, self.count, buffer)
+        text = bytes(buffer)[: 2 * max(0, written - 1)].decode("utf-16-le", "surrogatepass")
+        if len(text) == self.count:
+            return text
+        # PDFium counts the halves of a pair of surrogates, and leaves some characters out of its text. Indexes must be
+        # those of the boxes.
+        return "".join(map(self._character, range(self.count)))
+
+    def _character(self, index: int) -> str:
+        code = pdfium.FPDFText_GetUnicode(self._page, index)
+        if code == _HYPHEN_CODE and pdfium.FPDFText_IsHyphen(self._page, index) == 1:
+            return LINE_END_HYPHEN
+        return chr(code) if 0 < code < 0x110000 else " "
+
+    def _is_undecoded(self, index: int) -> bool:
+        return bool(pdfium.FPDFText_HasUnicodeMapError(self._page, index) == 1)
+
+    def _mark_undecoded(self) -> None:
+        """Replace characters without a Unicode value, which PDFium gives as codes, unless the codes are letters."""
+        indexes = [
+            index for index, character in enumerate(self.text) if not character.isspace() and self._is_undecoded(index)
+        ]
+        if looks_like_text("".join(self.text[index] for index in indexes)):
+            return
+        marked = list(self.text)
+        for index in indexes:
+            marked[index] = UNDECODED
+        self.text = "".join(marked)
+        self.undecoded = len(indexes)
+
+    def _remove_false_spaces(self) -> None:
+        """Remove the spaces that PDFium guessed, where they break words.
+
+        Text that OCR laid over a scan has its own spaces, and letters that are not as wide as the font says.
+        """
+        spaces = [index for index, character in enumerate(self.text) if character == " "]
+        guessed = [index for index in spaces if pdfium.FPDFText_IsGenerated(self._page, index) == 1]
+        if 2 * len(guessed) > len(spaces) or len(spaces) < _FEW_SPACES:
+            return
+        marked = list(self.text)
+        for index in guessed:
+            marked[index] = NO_SPACE
+        self.text = "".join(marked)
+
+    def box(self, index: int) -> Box:
+        """Return the box of a character with the font's ascent and descent."""
+        if not self._box(self._page, index, self._reference):
+            return (0.0, 0.0, 0.0, 0.0)
+        left, top, right, bottom = self._rectangle.tolist()
+        return (left, bottom, right, top)
+
+    def size(self, index: int) -> float:
+        """Return the size of the character's font in points, 0 if unknown."""
+        matrix = pdfium.FS_MATRIX()
+        if not pdfium.FPDFText_GetMatrix(self._page, index, matrix):
+            return 0.0
+        return float(pdfium.FPDFText_GetFontSize(self._page, index)) * math.hypot(matrix.c, matrix.d)
+
+    def quarter(self, index: int) -> int:
+        """Return by how many quarters of a circle the character is turned, against the clock."""
+        return round(-float(pdfium.FPDFText_GetCharAngle(self._page, index)) / (math.pi / 2)) % 4  # it runs clockwise
+
+
+def readable(text: str) -> str:
+    """Return a word of ``Characters.text`` without this module's signs."""
+    text = text.replace(NO_SPACE, "").replace(LINE_END_HYPHEN, "-")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if _SURROGATE.search(text) else text
