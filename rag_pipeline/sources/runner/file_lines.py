@@ -75,9 +75,12 @@ def file_line(event: PipelineEvent) -> FileLine | None:
 
 def summary(status: PipelineStatus, began: float) -> str:
     """Return what this process did since ``began`` (monotonic), in one line."""
-    processed, failed, skipped, deleted = core_of(status).snapshot().attempts
+    processed, failed, skipped, deleted, warned = core_of(status).snapshot().attempts
     seconds = time.monotonic() - began
-    return f"{processed} stored, {failed} failed, {skipped} skipped, {deleted} removed in {seconds:.1f} s"
+    with_warnings = f" ({warned} with warnings)" if warned else ""
+    return (
+        f"{processed} stored{with_warnings}, {failed} failed, {skipped} skipped, {deleted} removed in {seconds:.1f} s"
+    )
 
 
 def _without_name(message: str, name: str) -> str:
