@@ -5,7 +5,7 @@ time      of the event: ISO 8601 in UTC
 pipeline  its id; ``-`` if the line concerns no pipeline
 what      ``status``, ``completed``, ``failed``, ``skipped``, ``deleted``, ``connection`` or ``done``
 name      of the file; the new value of ``status`` and ``connection``
-detail    ``failed``: stage, type, message; ``skipped``: the reason; ``completed``: the time, warnings; ``status``: counts
+detail    ``failed``: stage, type, message; ``skipped``: the reason; ``completed``: time, warnings; ``status``: counts
 ========  ==============================================================================================================
 
 A tab or a line break within a column is escaped, so that ``cut`` and ``awk`` work.
