@@ -43,7 +43,8 @@ class TaskReport:
 
     pid: the process that runs the task.
     file: set if the task may not have been started.
-    value: a stage with its fraction, a warning with its count, a result, the fields of an error, or the reason of a skip.
+    value: a stage with its fraction, a warning with its count, a result, the fields of an error, or the reason of a
+    skip.
     retries: the attempt; None means the active one.
     """
 

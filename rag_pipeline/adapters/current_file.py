@@ -1,4 +1,4 @@
-"""The file that the running code processes, in a context variable, so :func:`stage` and :func:`warn` need no argument for it."""
+"""The file that the running code processes, in a context variable, so reports need no argument for it."""
 
 from __future__ import annotations
 
