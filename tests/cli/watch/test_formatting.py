@@ -50,7 +50,7 @@ def test_the_reason_of_a_failed_or_skipped_file_is_one_line() -> None:
     assert formatting.failure({**failed, "error": None}) == "None: None"
     assert formatting.reason(skipped) == "no reader for video/mp4"
     assert formatting.completed(completed) == "0.0 s"
-    assert formatting.took(skipped) == ""
+    assert formatting.completed(skipped) == ""
 
 
 def test_warnings_are_counted_and_the_first_is_shown() -> None:
