@@ -9,7 +9,8 @@ import pytest
 
 from rag_pipeline.contract import events
 from rag_pipeline.status.pipeline import PipelineStatus
-from tests.support.recorder import Recorder, untyped
+from rag_pipeline.status.processing import Processing
+from tests.support.recorder import Recorder
 
 
 def test_a_file_goes_from_started_to_completed(pipeline: PipelineStatus, recorder: Recorder) -> None:
@@ -125,7 +126,7 @@ def test_strict_calls_refuse_a_bad_verdict_and_change_nothing(pipeline: Pipeline
     with pytest.raises(ValueError, match="1 to 300 characters, not 301"):
         pipeline.complete_file("a", warnings=["m" * 301])
     with pytest.raises(TypeError, match="quality must be a mapping of numbers, not int"):
-        pipeline.complete_file("a", quality=untyped(5))
+        pipeline.complete_file("a", quality=5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="warnings goes with success=True only"):
         pipeline.complete_file("a", success=False, warnings=["odd"])
     with pytest.raises(ValueError, match="1 to 64 characters, not 65"):
@@ -155,11 +156,12 @@ def test_a_lenient_call_clamps_a_verdict_and_says_so_once(
 
 
 def test_warnings_of_many_threads_are_all_counted(pipeline: PipelineStatus, recorder: Recorder) -> None:
+    def warn_often(file: Processing) -> None:
+        for _ in range(200):
+            file.warn("odd", "some text is odd")
+
     with pipeline.processing("a") as file:
-        threads = [
-            threading.Thread(target=lambda: [file.warn("odd", "some text is odd") for _ in range(200)])
-            for _ in range(8)
-        ]
+        threads = [threading.Thread(target=warn_often, args=(file,)) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:

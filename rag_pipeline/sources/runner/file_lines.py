@@ -51,9 +51,9 @@ class SkipReasons:
 
     def text(self) -> str:
         """Return the most frequent reasons with their counts."""
-        parts = [f"{count} {reason}" for reason, count in self._counts.most_common(_SHOWN_REASONS)]
+        parts = [f"{count}: {reason}" for reason, count in self._counts.most_common(_SHOWN_REASONS)]
         more = sum(self._counts.values()) - sum(count for _, count in self._counts.most_common(_SHOWN_REASONS))
-        return "; ".join([*parts, f"{more} for other reasons"] if more else parts)
+        return "; ".join([*parts, f"{more}: other reasons"] if more else parts)
 
 
 def address_rows(service: Service) -> list[tuple[str, str]]:
@@ -124,10 +124,9 @@ def summary(status: PipelineStatus, began: float, skipped_because: SkipReasons) 
         files = "the only file was" if skipped == 1 else f"all {skipped} files were"
         removed = f", {deleted} removed" if deleted else ""
         return f"0 files stored: {files} skipped ({skipped_because.text()}){removed} in {seconds:.1f} s"
-    with_warnings = f" ({warned} with warnings)" if warned else ""
-    return (
-        f"{processed} stored{with_warnings}, {failed} failed, {skipped} skipped, {deleted} removed in {seconds:.1f} s"
-    )
+    with_warnings = f", {warned} with warnings" if warned else ""
+    counts = f"{processed} stored, {failed} failed, {skipped} skipped, {deleted} removed{with_warnings}"
+    return f"{counts} in {seconds:.1f} s"
 
 
 def _without_name(message: str, name: str) -> str:

@@ -76,7 +76,9 @@ def test_a_file_with_warnings_shows_their_number_and_the_first(status: PipelineS
     assert lines[0].kind == lines[1].kind == "warned"
     assert lines[0].details.endswith(" s; 2 warnings: 9 of 10 pages have\\x1b no text")
     assert lines[1].details == "unchanged; warning: odd"
-    assert summary(status, time.monotonic(), SkipReasons()).startswith("2 stored (2 with warnings), 0 failed")
+    assert summary(status, time.monotonic(), SkipReasons()).startswith(
+        "2 stored, 0 failed, 0 skipped, 0 removed, 2 with warnings in "
+    )
 
 
 def test_a_pass_that_skipped_everything_says_so_and_why(status: PipelineStatus) -> None:
@@ -89,7 +91,7 @@ def test_a_pass_that_skipped_everything_says_so_and_why(status: PipelineStatus) 
         if line := file_line(event):
             reasons.note(line)
     assert summary(status, time.monotonic() - 60, reasons).startswith(
-        "0 files stored: all 12 files were skipped (5 is a picture; 4 is empty; 2 is a video; 1 for other reasons)"
+        "0 files stored: all 12 files were skipped (5: is a picture; 4: is empty; 2: is a video; 1: other reasons)"
         " in 60."
     )
     status.complete_file("a.txt")
@@ -101,4 +103,4 @@ def test_the_only_file_can_be_skipped(status: PipelineStatus) -> None:
     status.skip_file("a.png", "a.png is a picture")
     reasons.note(FileLine("skipped", "a.png", "", "is a picture"))
     line = summary(status, time.monotonic(), reasons)
-    assert line.startswith("0 files stored: the only file was skipped (1 is a picture) in ")
+    assert line.startswith("0 files stored: the only file was skipped (1: is a picture) in ")
