@@ -4,8 +4,8 @@ Each adapter imports its library in its own modules only. An error in an adapter
 work.
 """
 
-from rag_pipeline.adapters.current_file import stage
+from rag_pipeline.adapters.current_file import stage, warn
 from rag_pipeline.adapters.decorator import tracked
 from rag_pipeline.adapters.file_argument import File
 
-__all__ = ["File", "stage", "tracked"]
+__all__ = ["File", "stage", "tracked", "warn"]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rag_pipeline.adapters.celery_worker import CeleryWorker
 
 STAGE_INTERVAL_SECONDS = 0.1
+MAX_WARNING_TEXT = 1000
 
 
 class TaskFiles:
@@ -78,3 +79,8 @@ class RunningTask:
             return
         self._last = (stage, now)
         self._worker.report(ReportKind.STAGE, self.task_id, value=[stage, progress], retries=self.retries)
+
+    def warn(self, type: str, message: str, count: int = 1) -> None:  # noqa: A002 - the warning's own word for it
+        """Add a warning to the file; each report is a message to the parent."""
+        value = [str(type)[:MAX_WARNING_TEXT], str(message)[:MAX_WARNING_TEXT], count]
+        self._worker.report(ReportKind.WARNING, self.task_id, value=value, retries=self.retries)

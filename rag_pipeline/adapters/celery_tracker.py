@@ -31,6 +31,7 @@ class ReportKind(StrEnum):
 
     STARTED = "started"
     STAGE = "stage"
+    WARNING = "warning"
     COMPLETED = "completed"
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -42,7 +43,8 @@ class TaskReport:
 
     pid: the process that runs the task.
     file: set if the task may not have been started.
-    value: a stage with its fraction, a result, the fields of an error, or the reason of a skip.
+    value: a stage with its fraction, a warning with its count, a result, the fields of an error, or the reason of a
+    skip.
     retries: the attempt; None means the active one.
     """
 
@@ -101,6 +103,9 @@ class TaskTracker:
         elif report.kind is ReportKind.STAGE:
             if active is not None:
                 self._reporter.stage(active.file, *report.value)
+        elif report.kind is ReportKind.WARNING:
+            if active is not None:
+                self._reporter.warn(active.file, *report.value)
         elif report.task_id not in self._ended:  # some ends come twice: from the child and from the parent
             self._end(report)
 
@@ -113,7 +118,7 @@ class TaskTracker:
 
     def _keep_for_later(self, report: TaskReport) -> None:
         early = self._early[report.task_id]
-        if len(early) < MAX_EARLY or report.kind is not ReportKind.STAGE:
+        if len(early) < MAX_EARLY or report.kind not in (ReportKind.STAGE, ReportKind.WARNING):
             early.append(report)
         self._give_up_lost()
 

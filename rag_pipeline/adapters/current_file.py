@@ -1,4 +1,4 @@
-"""The file that the running code processes, in a context variable, so :func:`stage` needs no argument for it."""
+"""The file that the running code processes, in a context variable, so reports need no argument for it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ class CurrentFile(Protocol):
         """Report the stage of the file; never raises."""
         ...
 
+    def warn(self, type: str, message: str, count: int = 1) -> None:  # noqa: A002 - the warning's own word for it
+        """Add a warning to the file; never raises."""
+        ...
+
 
 _current: ContextVar[CurrentFile | None] = ContextVar("rag_pipeline_current_file", default=None)
 
@@ -27,6 +31,17 @@ def stage(stage: str, progress: float | None = None) -> None:
     file = _current.get()
     if file is not None:
         file.stage(stage, progress)
+
+
+def warn(type: str, message: str, count: int = 1) -> None:  # noqa: A002 - the warning's own word for it
+    """Add a warning to the current file, which it shows once it completes.
+
+    ``type`` is a short fixed word, ``message`` a sentence for people, ``count`` the number of cases; equal warnings are
+    added up. Works where :func:`stage` works; elsewhere it does nothing.
+    """
+    file = _current.get()
+    if file is not None:
+        file.warn(type, message, count)
 
 
 def current() -> CurrentFile | None:

@@ -81,6 +81,11 @@ class Reporter:
         self.pipeline.file_progress(file.name, stage, progress, file_id=file.id)
 
     @_never_raises
+    def warn(self, file: File, kind: str, message: str, count: int = 1) -> None:
+        """Add a warning to a file, which it shows once it completes."""
+        self.pipeline.warn_file(file.name, kind, message, count, file_id=file.id)
+
+    @_never_raises
     def complete(self, file: File, result: Any = None) -> None:
         """Report that a file is done, with what is displayable of the result."""
         self.pipeline.complete_file(file.name, file_id=file.id, result=displayable(result))

@@ -23,6 +23,10 @@ class TrackedCall:
         """Report the stage of the file."""
         self._reporter.stage(self.file, stage, progress)
 
+    def warn(self, type: str, message: str, count: int = 1) -> None:  # noqa: A002 - the warning's own word for it
+        """Add a warning to the file."""
+        self._reporter.warn(self.file, type, message, count)
+
     @contextmanager
     def reported(self) -> Iterator[None]:
         """Report the block as started, then completed or failed; exceptions propagate."""

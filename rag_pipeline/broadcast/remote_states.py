@@ -13,10 +13,16 @@ from rag_pipeline.contract.events import STATUS, Json, PipelineEvent
 from rag_pipeline.contract.state_reducer import apply_event
 from rag_pipeline.journal import Entry
 from rag_pipeline.status.model import FileTotals
+from rag_pipeline.status.outcomes import DELETED, FAILED, PROCESSED, SKIPPED, WARNED
 
 STALLED = "stalled"
-OUTCOMES = (events.FILE_COMPLETED, events.FILE_FAILED, events.FILE_SKIPPED, events.FILE_DELETED)
-"""The events that end a file, in the order of :class:`~rag_pipeline.status.model.FileTotals`."""
+OUTCOMES = {
+    events.FILE_COMPLETED: PROCESSED,
+    events.FILE_FAILED: FAILED,
+    events.FILE_SKIPPED: SKIPPED,
+    events.FILE_DELETED: DELETED,
+}
+"""The outcome of a file after an event of this name."""
 
 
 class _RemoteState(NamedTuple):
@@ -42,7 +48,7 @@ class RemoteStates:
     def __init__(self) -> None:
         self._states: dict[str, _RemoteState] = {}
         self._stalled: frozenset[str] = frozenset()
-        self._outcomes: dict[str, list[int]] = {}
+        self._outcomes: dict[str, FileTotals] = {}
         self._lock = native.allocate_lock()  # protects _states and _stalled
 
     def begin(self, entries: Iterable[Entry]) -> None:
@@ -58,16 +64,20 @@ class RemoteStates:
         if event.pipeline_id is None:
             return
         remote = self._states.get(event.pipeline_id)
-        state = apply_event(None if remote is None else remote.state, event.name, entry.take_payload())
+        payload = entry.take_payload()
+        state = apply_event(None if remote is None else remote.state, event.name, payload)
         if state is not None:
             with self._lock:
                 self._states[event.pipeline_id] = _RemoteState(event.namespaces, state)
-        if event.name in OUTCOMES:
-            self._outcomes.setdefault(event.pipeline_id, [0, 0, 0, 0])[OUTCOMES.index(event.name)] += 1
+        outcome = OUTCOMES.get(event.name)
+        if outcome is not None:
+            # Earlier versions write no warnings.
+            counted = WARNED if outcome == PROCESSED and payload["file"].get("warnings") else outcome
+            self._outcomes[event.pipeline_id] = self.outcomes(event.pipeline_id).moved(0, counted)
 
     def outcomes(self, pipeline_id: str) -> FileTotals:
         """Return how often files ended in each outcome since this server first saw the pipeline."""
-        return FileTotals(*self._outcomes.get(pipeline_id, ()))
+        return self._outcomes.get(pipeline_id, FileTotals())
 
     def mark_stalled(self, pipeline_ids: Iterable[str]) -> list[str]:
         """Set which pipelines have stopped reporting; return the pipelines for which this has changed."""

@@ -134,6 +134,9 @@ def _files() -> Json:
                 "q", "Text in the name or the error message, ignoring case.", {"type": "string", "maxLength": 200}
             ),
             _parameter("pipeline_id", "The pipeline of the files.", _PIPELINE_ID),
+            _parameter(
+                "warnings", "Only completed files with warnings, or, if false, all others.", {"type": "boolean"}
+            ),
             _parameter("before", "Return files that changed before this offset of the current journal.", _OFFSET),
             _parameter("limit", "The most files in a page.", _LIMIT),
         ],

@@ -31,6 +31,10 @@ Line = Annotated[str, Constraint(minLength=1, pattern="^[^\\r\\n]*$")]
 Name = Annotated[str, Constraint(minLength=1)]
 StatusWord = Annotated[str, Constraint(minLength=1, examples=[*KNOWN_STATUSES])]
 Message = Annotated[str, Constraint(minLength=1, maxLength=1000)]
+WarningType = Annotated[str, Constraint(minLength=1, maxLength=64)]
+WarningMessage = Annotated[str, Constraint(minLength=1, maxLength=300)]
+Quality = dict[str, float | None]
+"""Figures about a file's text, by name."""
 
 Namespace = Literal["/google_drive", "/local_files", "/pipeline", "/"]
 FileStatus = Literal["processing", "completed", "failed", "skipped", "deleted"]
@@ -57,6 +61,17 @@ class FileError(TypedDict):
     """The stage in which it happened."""
     retryable: bool
     """Whether another attempt can succeed without a change by the user."""
+
+
+class FileWarning(TypedDict):
+    """A fault of a completed file that did not stop the work."""
+
+    type: WarningType
+    """A short fixed word, such as `pages_without_text`."""
+    message: WarningMessage
+    """For people, cut to 300 characters."""
+    count: Positive
+    """The number of cases."""
 
 
 class File(TypedDict):
@@ -90,6 +105,11 @@ class File(TypedDict):
     """The pipeline's result of a completed file: any JSON."""
     error: FileError | None
     """Why it failed or was skipped."""
+    warnings: Annotated[list[FileWarning], Constraint(maxItems=20)]
+    """The warnings of a completed file; empty for any other."""
+    quality: Quality | None
+    """Figures about a completed file's text, at most 20. The built-in pipelines report `characters`, `odd_characters`
+    (the share that is not readable text, 0 to 1), `pages` and `pages_without_text` (null for formats without pages)."""
 
 
 class Totals(TypedDict):
@@ -103,6 +123,8 @@ class Totals(TypedDict):
     """Files that needed no work."""
     total_deleted: Count
     """Files whose source is gone."""
+    total_with_warnings: Count
+    """Completed files that have warnings; they count in `total_processed` too."""
 
 
 class StateSummary(TypedDict):
@@ -142,6 +164,8 @@ class StateSummary(TypedDict):
     """Files that needed no work."""
     total_deleted: Count
     """Files whose source is gone."""
+    total_with_warnings: Count
+    """Completed files that have warnings; they count in `total_processed` too."""
     files_queued: Count | None
     """Number of known files that wait."""
     files_per_minute: Amount | None

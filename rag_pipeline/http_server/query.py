@@ -17,7 +17,7 @@ MAX_TEXT_CHARACTERS = 200
 
 EVENTS_PARAMETERS = ("since", "namespace", "limit")
 STATUS_PARAMETERS = ("summary",)
-FILES_PARAMETERS = ("status", "q", "pipeline_id", "before", "limit")
+FILES_PARAMETERS = ("status", "q", "pipeline_id", "warnings", "before", "limit")
 
 _AN_OFFSET = "the offset of an event, or what an earlier answer gave as next"
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -65,6 +65,7 @@ def files_query(query: str, position_of: Callable[[str], int | None]) -> FileQue
         pipeline_id=_read(given, "pipeline_id", _pipeline_id, None),
         before=_read(given, "before", lambda value: _position(value, position_of), None),
         limit=_read(given, "limit", _limit, DEFAULT_PAGE),
+        warnings=_read(given, "warnings", _flag, None),
     )
 
 

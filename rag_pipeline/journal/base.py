@@ -153,8 +153,9 @@ class FileStatus(StrEnum):
 class FileQuery(NamedTuple):
     """A query for files, most recently changed first.
 
-    ``text`` is searched in names and error messages, ignoring case. ``before`` is a position: only files that changed
-    before it are listed. ``limit`` is at most :data:`MAX_PAGE`.
+    ``text`` is searched in names and error messages, ignoring case. ``warnings`` selects completed files with warnings,
+    or, if False, all others. ``before`` is a position: only files that changed before it are listed. ``limit`` is at
+    most :data:`MAX_PAGE`.
     """
 
     status: FileStatus | None = None
@@ -162,6 +163,7 @@ class FileQuery(NamedTuple):
     pipeline_id: str | None = None
     before: int | None = None
     limit: int = 100
+    warnings: bool | None = None
 
 
 class FileMatch(NamedTuple):

@@ -9,8 +9,8 @@ from rag_pipeline.contract import events
 from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal.base import FileStatus
 from rag_pipeline.status.files import Key, key_of
-from rag_pipeline.status.model import FileBody, FileFailure, FileRecord
-from rag_pipeline.status.outcomes import DELETED, FAILED, PROCESSED, SKIPPED
+from rag_pipeline.status.model import FileBody, FileFailure, FileRecord, FileWarning
+from rag_pipeline.status.outcomes import DELETED, FAILED, PROCESSED, SKIPPED, WARNED
 
 STATUS_OF = {
     events.FILE_STARTED: FileStatus.PROCESSING,
@@ -28,6 +28,8 @@ OUTCOMES = {
     FileStatus.DELETED: DELETED,
 }
 """The outcome that a file of this status counts as in the totals."""
+
+_ERROR, _VERDICT = FileRecord._fields.index("error"), FileRecord._fields.index("warnings")
 
 
 def file_of(event: PipelineEvent) -> FileRecord | None:
@@ -52,14 +54,27 @@ def key_from_text(text: str) -> Key:
     return kind, value
 
 
+def counts_as(status: FileStatus, *, warned: bool) -> int:
+    """Return the outcome that the file counts as."""
+    return WARNED if warned and status is FileStatus.COMPLETED else OUTCOMES[status]
+
+
+def is_warned(status: FileStatus, file: FileRecord) -> bool:
+    """Return whether it is a completed file with warnings."""
+    return bool(file.warnings) and status is FileStatus.COMPLETED
+
+
 def pack(file: FileRecord) -> str:
-    """Return the record as JSON text."""
-    return json.dumps(file, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Return the record as JSON text; without a verdict it is what earlier versions wrote, and read."""
+    values: tuple[Any, ...] = file if file.warnings or file.quality is not None else file[:_VERDICT]
+    return json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def unpack(text: str) -> FileRecord:
     """Return the record from the text that :func:`pack` made."""
     values: list[Any] = json.loads(text)
-    error = values[-1]
-    values[-1] = None if error is None else FileFailure(*error)
+    error = values[_ERROR]
+    values[_ERROR] = None if error is None else FileFailure(*error)
+    if len(values) > _VERDICT:
+        values[_VERDICT] = tuple([FileWarning(*warning) for warning in values[_VERDICT]])
     return FileRecord(*values)

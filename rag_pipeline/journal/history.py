@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable
 from itertools import islice
 
 from rag_pipeline.journal.base import MAX_PAGE, Entry, FileMatch, FileQuery, FileStatus
-from rag_pipeline.journal.files import STATUS_OF, file_of, keys_of
+from rag_pipeline.journal.files import STATUS_OF, file_of, is_warned, keys_of
 from rag_pipeline.journal.search_text import folded
 from rag_pipeline.status.files import Key
 from rag_pipeline.status.model import FileRecord
@@ -56,6 +56,7 @@ def _fits(row: FileMatch, file: FileRecord, query: FileQuery) -> bool:
         (query.status is None or row.status is query.status)
         and (query.pipeline_id is None or row.pipeline_id == query.pipeline_id)
         and (query.before is None or row.position < query.before)
+        and (query.warnings is None or is_warned(row.status, file) is query.warnings)
         and (not query.text or _has_text(file, folded(query.text)))
     )
 

@@ -1,6 +1,7 @@
 """The weight of an event: its estimated size in memory, cheap enough for the mutating thread.
 
-Only what can be large is measured: a file's result and name, a pipeline's own fields. The rest is :data:`BASE_BYTES`.
+Only what can be large is measured: a file's result, warnings and name, a pipeline's own fields. The rest is
+:data:`BASE_BYTES`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from rag_pipeline.status.model import FileBody, StateBody
 
 BASE_BYTES = 256
 STATE_BYTES = 1024
+_WARNING_BYTES = 128
+_QUALITY_BYTES = 128
 _MARSHAL_VERSION = 2  # from 3 on it looks for repeated values, which costs time
 
 
@@ -37,6 +40,8 @@ def weigh(item: object) -> int:
         if type(body) is FileBody:
             file = body.file
             weight = BASE_BYTES + len(file.name)
+            if file.warnings or file.quality:
+                weight += sum([_WARNING_BYTES + len(one.message) for one in file.warnings]) + _QUALITY_BYTES
             return weight if file.result is None else weight + size_of(file.result)
         if type(body) is StateBody:
             # A summary status shares the own fields with the event that set them.

@@ -17,6 +17,7 @@ from rag_pipeline.status.stages import Durations
 
 OTHER_STATE = "other"
 RESULTS = ("completed", "failed", "skipped", "deleted")
+"""The outcomes, in the order of the totals; the last total counts a part of the first."""
 
 
 class PipelineFigures(NamedTuple):
@@ -90,13 +91,13 @@ def pipeline_families(pipelines: Iterable[PipelineFigures]) -> list[Metric]:
             "files",
             "Files by their newest outcome, since the pipeline's first file; each file counts once.",
             ("pipeline", "result"),
-            (((p.pipeline_id, r), count) for p in unique for r, count in zip(RESULTS, p.totals, strict=True)),
+            (((p.pipeline_id, r), count) for p in unique for r, count in zip(RESULTS, p.totals, strict=False)),
         ),
         counter(
             "files_total",
             "File outcomes since the process began; each attempt counts.",
             ("pipeline", "result"),
-            (((p.pipeline_id, r), count) for p in unique for r, count in zip(RESULTS, p.attempts, strict=True)),
+            (((p.pipeline_id, r), count) for p in unique for r, count in zip(RESULTS, p.attempts, strict=False)),
         ),
         *_histograms(unique),
     ]
@@ -115,6 +116,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[PipelineFigures], float | None]], ...] 
     ("in_error", "1 when the pipeline's status is error.", lambda p: p.status == "error"),
     ("last_success_timestamp_seconds", "When a file was last completed.", lambda p: p.last_success),
     ("last_activity_timestamp_seconds", "When the pipeline last changed.", lambda p: p.last_activity),
+    (
+        "files_with_warnings",
+        "Completed files that have warnings, by their newest outcome.",
+        lambda p: p.totals.total_with_warnings,
+    ),
     ("files_in_flight", "Files being worked on.", lambda p: p.in_flight),
     ("files_queued", "Files known and waiting; absent if the pipeline does not report it.", lambda p: p.queued),
 )

@@ -21,6 +21,7 @@ from rag_pipeline.errors import (
     UnsupportedFileTypeError,
 )
 from rag_pipeline.sources.source import SkippedError, SourceUnavailableError
+from rag_pipeline.sources.verdict import Verdict
 
 EMBEDDING_DEPENDENCY, STORE_DEPENDENCY, MACHINE_DEPENDENCY = "embedding", "store", "machine"
 
@@ -83,6 +84,7 @@ class IngestResult:
     unavailable: why the source can't be read, for UNAVAILABLE.
     failed_dependency: for BLOCKED.
     overran: extraction used up its time limit.
+    verdict: on the stored text; None if it is unknown.
     """
 
     end: IngestEnd
@@ -95,6 +97,7 @@ class IngestResult:
     unavailable: SourceUnavailableError | None = None
     failed_dependency: DependencyFailure | None = None
     overran: bool = False
+    verdict: Verdict | None = None
 
     @property
     def is_unfinished(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import islice
@@ -18,6 +18,7 @@ from rag_pipeline.sources.ingest_result import IngestEnd, IngestResult, dependen
 from rag_pipeline.sources.ledger import EventPosition
 from rag_pipeline.sources.source import FoundFile, OpenFile, Source, SourceUnavailableError, Unreadable
 from rag_pipeline.sources.stages import Stages
+from rag_pipeline.sources.verdict import Verdict
 from rag_pipeline.status.pipeline import PipelineStatus, core_of
 
 DOWNLOADING, EXTRACTING, CHUNKING, EMBEDDING, STORING = "downloading", "extracting", "chunking", "embedding", "storing"
@@ -117,9 +118,9 @@ class Ingestion:
             details: dict[str, Any] = {"chunks": result.chunks, "mime_type": result.mime_type}
             if result.same_content_as is not None:
                 details["same_content_as"] = result.same_content_as
-            status.complete_file(name, file_id=key, result=details)
+            self._complete(file, details, result.verdict)
         else:
-            status.complete_file(name, file_id=key, result={"unchanged": True})
+            self._complete(file, {"unchanged": True}, result.verdict)
 
     @property
     def pipeline_id(self) -> str:
@@ -154,16 +155,20 @@ class Ingestion:
         else:
             self._status.skip_file(name, entry.reason, file_id=key)
 
-    def report_renamed(self, file: FoundFile, old_name: str) -> None:
+    def report_renamed(self, file: FoundFile, old_name: str, verdict: Verdict | None) -> None:
         """Show that a file was renamed and needed no ingestion."""
         self._start(file)
         self._in_flight.pop(file.file_id, None)
-        self._status.complete_file(file.name, file_id=file.file_id, result={"renamed_from": old_name})
+        self._complete(file, {"renamed_from": old_name}, verdict)
 
     def report_deleted(self, name: str, file_id: str) -> None:
         """Show that a file is gone from the source."""
         self._in_flight.pop(file_id, None)
         self._status.delete_file(name, file_id=file_id)
+
+    def _complete(self, file: FoundFile, result: Mapping[str, Any], verdict: Verdict | None) -> None:
+        fields = {} if verdict is None else verdict.fields()
+        self._status.complete_file(file.name, file_id=file.file_id, result=result, **fields)
 
     def _start(self, file: FoundFile) -> None:
         self._in_flight[file.file_id] = file.name
@@ -227,7 +232,7 @@ class _FileIngestion:
         embedded = _EmbeddedChunks(self, document)
         self.stages.store.replace(self._ingestion._collection, source, embedded)
         self._hooks.stored(current)
-        return IngestResult(IngestEnd.STORED, current, embedded.count, document.mime_type)
+        return IngestResult(IngestEnd.STORED, current, embedded.count, document.mime_type, verdict=Verdict.of(document))
 
     def result_of(self, error: Exception) -> IngestResult:
         """Return the result for an error: the file changed meanwhile, a dependency failed, or the file did."""

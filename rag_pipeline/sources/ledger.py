@@ -48,10 +48,11 @@ _STEPS = (
     ) WITHOUT ROWID;
     """,
     "ALTER TABLE files ADD COLUMN overran INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE files ADD COLUMN verdict TEXT;",
 )
 SCHEMA_VERSION = len(_STEPS)
-_COLUMNS = "version, outcome, fingerprint, recipe, attempts, reason, retry_at, name, overran"
-_INTO = f"INTO files (scope, file_id, {_COLUMNS}, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_COLUMNS = "version, outcome, fingerprint, recipe, attempts, reason, retry_at, name, overran, verdict"
+_INTO = f"INTO files (scope, file_id, {_COLUMNS}, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # _PUT clears the position of the report, because the outcome is new; _AMEND keeps it.
 _PUT = f"INSERT OR REPLACE {_INTO}"
 _AMEND = f"INSERT {_INTO} ON CONFLICT DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in _COLUMNS.split(", "))
@@ -89,6 +90,7 @@ class LedgerRow(NamedTuple):
     reason: why the file was skipped or failed.
     name: shown to people; None in rows of older ledgers.
     overran: extraction used up its time limit, so the file is retried rarely, and alone.
+    verdict: on the text that is stored, see :class:`~rag_pipeline.sources.verdict.Verdict`; None if it is unknown.
     """
 
     version: str | None
@@ -100,6 +102,7 @@ class LedgerRow(NamedTuple):
     retry_at: float | None = None
     name: str | None = None
     overran: bool = False
+    verdict: str | None = None
 
 
 class SourceRecord(NamedTuple):

@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from rag_pipeline.common import logs
+from rag_pipeline.contract import wire
 from rag_pipeline.status import checks
 from rag_pipeline.status.failures import failure
-from rag_pipeline.status.model import FileFailure
+from rag_pipeline.status.model import FileFailure, FileWarning
 from rag_pipeline.status.values import FOREIGN_ERRORS, JsonCopy, copy_json
+from rag_pipeline.status.verdict import make_warning, read_quality, read_warnings
 
 logger = logging.getLogger("rag_pipeline.status")
 
@@ -129,6 +131,20 @@ class Arguments:
             unknown = TypeError(f"error must be an exception, a mapping or a str, not {_type_of(error)}")
             self._leave_out("error", error, unknown, "is shown as text")
         return failure(_replacement(error))
+
+    def warnings(self, values: object) -> tuple[FileWarning, ...]:
+        """Return the warnings of a file, clamped to the limits."""
+        return read_warnings(values, lambda value, error: self._leave_out("warnings", value, error, "do not fit"))
+
+    def warning(self, kind: object, message: object, count: object) -> FileWarning | None:
+        """Return one warning of a file, clamped to the limits; None without a message."""
+        return make_warning(
+            kind, message, count, lambda value, error: self._leave_out("warning", value, error, "does not fit")
+        )
+
+    def quality(self, value: object) -> wire.Quality | None:
+        """Return the figures about a file's text, without those that can't be shown."""
+        return read_quality(value, lambda part, error: self._leave_out("quality", part, error, "is left out in part"))
 
     def field(self, check: Callable[[str, object], T], key: str, value: object) -> tuple[T, ...]:
         """Return a tuple with the field's checked value, an empty one if the field is left out."""

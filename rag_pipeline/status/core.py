@@ -8,6 +8,7 @@ import secrets
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import Any
 
 from rag_pipeline.contract.events import Json, PipelineEvent
@@ -16,7 +17,7 @@ from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.control import Control
 from rag_pipeline.status.files import key_of
 from rag_pipeline.status.identity import PipelineIds, candidate_ids
-from rag_pipeline.status.model import FileFailure, FileRecord, StateBody
+from rag_pipeline.status.model import FileFailure, FileRecord, FileWarning, StateBody
 from rag_pipeline.status.mutation import Mutation
 from rag_pipeline.status.mutation_runner import MutationRunner
 from rag_pipeline.status.resume import decide_resume
@@ -32,6 +33,14 @@ Restore = Callable[[str], SavedState | None]
 
 _created = itertools.count()
 _cores: weakref.WeakSet[StatusCore] = weakref.WeakSet()
+
+
+class WarningOutcome(Enum):
+    """What became of a file's warning: kept, or dropped because the file is not in flight or has 20 others."""
+
+    KEPT = 1
+    NOT_IN_FLIGHT = 2
+    FULL = 3
 
 
 class StatusCore(MutationRunner):
@@ -69,6 +78,13 @@ class StatusCore(MutationRunner):
         """Set a file's stage and fraction; return False if it isn't in flight."""
         mutation = self._run(self._decide_progress, name, file_id, stage, fraction)
         return mutation is None or mutation.known
+
+    def warn(self, name: str, file_id: str | None, warning: FileWarning) -> WarningOutcome:
+        """Keep a warning of a file in flight until it completes."""
+        mutation = self._run(self._decide_warning, name, file_id, warning)
+        if mutation is not None and not mutation.known:
+            return WarningOutcome.NOT_IN_FLIGHT
+        return WarningOutcome.FULL if mutation is not None and mutation.full else WarningOutcome.KEPT
 
     def end(
         self, file: FileRecord, outcome: int, result: Any = None, size: int = 0, error: FileFailure | None = None
@@ -247,6 +263,14 @@ class StatusCore(MutationRunner):
             mutation.known = False
             return mutation
         return self._state.decide_progress(key, stage, fraction, now)
+
+    def _decide_warning(self, name: str, file_id: str | None, warning: FileWarning, now: Moment) -> Mutation:
+        key = self._state.files.find(name, file_id)
+        if key is None:
+            mutation = Mutation(now, _change_nothing, ())
+            mutation.known = False
+            return mutation
+        return self._state.decide_warning(key, warning, now)
 
     def _decide_id(self, now: Moment) -> None:  # noqa: ARG002 - every decision gets it
         self._assign_id(self._state.pipeline_type)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from itertools import islice
 
-from rag_pipeline.status.model import FileRecord
+from rag_pipeline.status.model import FileRecord, FileWarning
 
 Key = tuple[str, str]
 MAX_SHOWN = 100
@@ -21,10 +21,10 @@ class FileInFlight:
     """One start of a file: its record, and monotonic times.
 
     ``sent`` is when its last progress went out, ``due`` when held-back progress goes out, ``entered`` when its stage
-    began; each is None if there was none.
+    began; each is None if there was none. ``warnings`` are those so far; only a completed file shows them.
     """
 
-    __slots__ = ("due", "entered", "record", "sent", "started")
+    __slots__ = ("due", "entered", "record", "sent", "started", "warnings")
 
     def __init__(self, record: FileRecord, started: float, sent: float | None) -> None:
         self.record = record
@@ -32,6 +32,7 @@ class FileInFlight:
         self.sent = sent
         self.due: float | None = None
         self.entered: float | None = None
+        self.warnings: tuple[FileWarning, ...] = ()
 
 
 class FilesInFlight:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from rag_pipeline.contract import wire
 from rag_pipeline.contract.events import Json, iso
+from rag_pipeline.status.outcomes import PROCESSED, WARNED
 
 
 class FileFailure(NamedTuple):
@@ -19,6 +20,18 @@ class FileFailure(NamedTuple):
     def to_json(self) -> wire.FileError:
         """Return the failure as users see it."""
         return {"type": self.type, "message": self.message, "stage": self.stage, "retryable": self.retryable}
+
+
+class FileWarning(NamedTuple):
+    """A fault of a completed file that did not stop the work."""
+
+    type: str
+    message: str
+    cases: int = 1
+
+    def to_json(self) -> wire.FileWarning:
+        """Return the warning as users see it."""
+        return {"type": self.type, "message": self.message, "count": self.cases}
 
 
 class FileRecord(NamedTuple):
@@ -38,6 +51,8 @@ class FileRecord(NamedTuple):
     duration_seconds: float | None = None
     result: Any = None
     error: FileFailure | None = None
+    warnings: tuple[FileWarning, ...] = ()
+    quality: wire.Quality | None = None
 
     # _replace() would do for these methods, but at six times the cost, in every mutation.
 
@@ -50,10 +65,18 @@ class FileRecord(NamedTuple):
         return tuple.__new__(FileRecord, (*self[:7], stage, progress, at, *_NOT_ENDED))
 
     def finished(
-        self, file_id: str | None, at: float, duration: float | None, result: Any, error: FileFailure | None
+        self,
+        file_id: str | None,
+        at: float,
+        duration: float | None,
+        result: Any,
+        error: FileFailure | None,
+        warnings: tuple[FileWarning, ...] = (),
+        quality: wire.Quality | None = None,
     ) -> FileRecord:
         """Return the file taken out of flight."""
-        return tuple.__new__(FileRecord, (self[0], file_id, *self[2:10], at, duration, result, error))
+        ended = (self[0], file_id, *self[2:10], at, duration, result, error, warnings, quality)
+        return tuple.__new__(FileRecord, ended)
 
     def to_json(self) -> wire.File:
         """Return the file as users see it; the result is shared, not copied."""
@@ -72,28 +95,38 @@ class FileRecord(NamedTuple):
             "duration_seconds": self.duration_seconds,
             "result": self.result,
             "error": None if self.error is None else self.error.to_json(),
+            "warnings": [warning.to_json() for warning in self.warnings] if self.warnings else [],
+            "quality": self.quality,
         }
 
 
-_NOT_BEGUN = (None,) * 7
-_NOT_ENDED = (None,) * 4
+_NOT_ENDED = (*(None,) * 4, (), None)
+_NOT_BEGUN = (*(None,) * 3, *_NOT_ENDED)
 
 
 class FileTotals(NamedTuple):
-    """Counts of files by newest outcome, since the pipeline's first file; in the order of the outcomes."""
+    """Counts of files by newest outcome, since the pipeline's first file; in the order of the outcomes.
+
+    The last one counts a part of the first: the completed files that have warnings.
+    """
 
     total_processed: int = 0
     total_failed: int = 0
     total_skipped: int = 0
     total_deleted: int = 0
+    total_with_warnings: int = 0
 
     def moved(self, former: int, outcome: int) -> FileTotals:
         """Return the counts after a file moved from one outcome to another; 0 is no outcome."""
         counts = [*self]
         if former:
             counts[former - 1] -= 1
+            if former == WARNED:
+                counts[PROCESSED - 1] -= 1
         if outcome:
             counts[outcome - 1] += 1
+            if outcome == WARNED:
+                counts[PROCESSED - 1] += 1
         return tuple.__new__(FileTotals, counts)
 
     def to_json(self) -> wire.Totals:
@@ -103,6 +136,7 @@ class FileTotals(NamedTuple):
             "total_failed": self.total_failed,
             "total_skipped": self.total_skipped,
             "total_deleted": self.total_deleted,
+            "total_with_warnings": self.total_with_warnings,
         }
 
 

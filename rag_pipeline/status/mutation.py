@@ -26,7 +26,8 @@ class Mutation:
 
     Then ``events`` go out. With ``status`` the new state goes out too: under a ``seq`` of its own if ``numbered``, and
     also in the namespace of ``former_type``. ``due`` is when held-back progress goes out. ``known`` is False if the
-    file was not in flight. ``deferred`` is the deferred call that this mutation came from.
+    file was not in flight, ``full`` is True if a warning had no room. ``deferred`` is the deferred call that this
+    mutation came from.
     """
 
     status = False
@@ -35,6 +36,7 @@ class Mutation:
     owes_status = False
     due: float | None = None
     known = True
+    full = False
     deferred: object = None
     deliveries: tuple[Delivery, ...] | None = None
     throttle: StatusThrottle | None = None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Hashable
 
-from rag_pipeline.status.files import Key
-
-NONE, PROCESSED, FAILED, SKIPPED, DELETED = range(5)
+NONE, PROCESSED, FAILED, SKIPPED, DELETED, WARNED = range(6)
 """How a file's newest attempt ended, in the order of the totals; NONE for a new file and for one in flight.
+
+WARNED is the outcome, in the table and the totals, of a file that completed with warnings; PROCESSED everywhere else.
 
 Plain numbers: hashing an enum member costs more than the whole look-up, and every file event makes several look-ups.
 """
@@ -19,6 +20,11 @@ _CODE_BITS = 3
 _CODE_MASK = (1 << _CODE_BITS) - 1
 _HASH_MASK = (1 << 64) - 1 - _CODE_MASK
 _MOVES = 2
+
+
+def kind_of(outcome: int) -> int:
+    """Return the outcome, PROCESSED for WARNED."""
+    return PROCESSED if outcome == WARNED else outcome
 
 
 class OutcomeTable:
@@ -37,7 +43,7 @@ class OutcomeTable:
         self._moved = 0
         self._old = PackedTable()
 
-    def get(self, key: Key) -> int:
+    def get(self, key: Hashable) -> int:
         """Return the file's outcome."""
         hashed = hash(key)
         found = self._young.get(hashed)
@@ -45,7 +51,7 @@ class OutcomeTable:
             found = self._aging.get(hashed)
         return self._old.get(hashed) if found is None else found
 
-    def set(self, key: Key, outcome: int) -> None:
+    def set(self, key: Hashable, outcome: int) -> None:
         """Set the file's outcome."""
         self._young[hash(key)] = outcome
         if self._aging:

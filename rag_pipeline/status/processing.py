@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ class Processing:
         self._id = file.id
         self._details: dict[str, Any] = {"size": size, "mime_type": mime_type, "link": link}
         self._result: Any = None
+        self._quality: Mapping[str, float | None] | None = None
         self._token: object = None
 
     def stage(self, stage: str, progress: float | None = None) -> None:
@@ -33,6 +35,17 @@ class Processing:
     def set_result(self, result: Any) -> None:
         """Set the result that ``file_completed`` shows, as far as JSON can express it."""
         self._result = self._pipeline._arguments.result(result).value
+
+    def warn(self, type: str, message: str, count: int = 1) -> None:  # noqa: A002 - the warning's own word for it
+        """Add a warning that ``file_completed`` shows; safe from any thread. Equal ones are added up.
+
+        ``type`` is a short fixed word, ``message`` a sentence for people, ``count`` the number of cases.
+        """
+        self._pipeline.warn_file(self._name, type, message, count, file_id=self._id)
+
+    def set_quality(self, quality: Mapping[str, float | None]) -> None:
+        """Set the figures about the file's text that ``file_completed`` shows, such as ``{"pages": 10}``."""
+        self._quality = self._pipeline._arguments.quality(quality)
 
     def skip(self, reason: str) -> None:
         """End the file as skipped; leave the block afterwards."""
@@ -49,7 +62,7 @@ class Processing:
         if self._in_flight_token() is not self._token:
             return
         if error is None:
-            self._pipeline.complete_file(self._name, file_id=self._id, result=self._result)
+            self._pipeline.complete_file(self._name, file_id=self._id, result=self._result, quality=self._quality)
         else:
             self._pipeline.complete_file(self._name, success=False, file_id=self._id, error=error)
 

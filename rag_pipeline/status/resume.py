@@ -10,7 +10,7 @@ from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.files import Key, key_of
 from rag_pipeline.status.model import FileBody, FileFailure, FileRecord, FileTotals
 from rag_pipeline.status.mutation import Mutation
-from rag_pipeline.status.outcomes import FAILED, NONE
+from rag_pipeline.status.outcomes import FAILED, NONE, kind_of
 from rag_pipeline.status.recent import MOST, FileList, last_of_each
 from rag_pipeline.status.saved import SavedState
 from rag_pipeline.status.state import PipelineState
@@ -62,18 +62,18 @@ def decide_resume(state: PipelineState, saved: SavedState, now: Moment) -> Mutat
 def _outcomes(state: PipelineState, saved: SavedState) -> tuple[dict[Key, int], FileTotals]:
     """Return the saved outcomes of files that this process has not seen, and the totals of all files."""
     unseen: dict[Key, int] = {}
-    counts = [before + since for before, since in zip(saved.totals, state.totals, strict=True)]
+    totals = FileTotals(*(before + since for before, since in zip(saved.totals, state.totals, strict=True)))
     for key, outcome in saved.outcomes:
         if key not in state.files and state.outcomes.get(key) == NONE:
             unseen[key] = outcome
         else:
-            counts[outcome - 1] -= 1  # this process has counted it already
-    return unseen, FileTotals(*counts)
+            totals = totals.moved(outcome, NONE)  # this process has counted it already
+    return unseen, totals
 
 
 def _recent(state: PipelineState, saved: SavedState, interrupted: FileList, outcomes: dict[Key, int]) -> list[FileList]:
     def current(key: Key) -> int:
-        return -1 if key in state.files else outcomes.get(key) or state.outcomes.get(key)
+        return -1 if key in state.files else kind_of(outcomes.get(key) or state.outcomes.get(key))
 
     before = ((), saved.completed, (*saved.failed, *interrupted), saved.skipped, ())
     recent: list[FileList] = []

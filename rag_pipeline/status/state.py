@@ -13,13 +13,14 @@ from rag_pipeline.contract import events
 from rag_pipeline.contract.events import Json, PipelineEvent
 from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.files import FileInFlight, FilesInFlight, Key, key_of
-from rag_pipeline.status.model import FileBody, FileFailure, FileRecord, FileTotals, StateBody
+from rag_pipeline.status.model import FileBody, FileFailure, FileRecord, FileTotals, FileWarning, StateBody
 from rag_pipeline.status.mutation import Mutation
-from rag_pipeline.status.outcomes import DELETED, FAILED, NONE, PROCESSED, SKIPPED, OutcomeTable
+from rag_pipeline.status.outcomes import DELETED, FAILED, NONE, PROCESSED, SKIPPED, WARNED, OutcomeTable, kind_of
 from rag_pipeline.status.recent import MOST, FileList, with_file, without
 from rag_pipeline.status.stages import Measured, StageTimes
 from rag_pipeline.status.throughput import Throughput
 from rag_pipeline.status.values import MAX_SHOWN_RESULT_CHARACTERS, shown_result
+from rag_pipeline.status.verdict import MAX_WARNINGS, merge_warnings
 
 PROGRESS_INTERVAL_SECONDS = 0.12
 """The shortest time between two progress events of one file; with the last value that is at most 10 a second."""
@@ -60,7 +61,7 @@ class PipelineState:
         }
         self.own: Json = {}
         self.totals = FileTotals()
-        self.attempts = [0, 0, 0, 0]  # of this process, in the order of the totals
+        self.attempts = FileTotals()  # of this process
         self.files = FilesInFlight()
         self.recent: list[FileList] = [()] * len(MOST)
         self.outcomes = OutcomeTable()
@@ -102,7 +103,7 @@ class PipelineState:
             files_per_minute=rate,
             eta_seconds=eta,
             own=self.own,
-            attempts=FileTotals(*self.attempts),
+            attempts=self.attempts,
         )
 
     def _derived_status(self) -> str:
@@ -172,7 +173,8 @@ class PipelineState:
         self.files.start(key, flight)
         if totals is not None:
             self.totals = totals
-            self.recent[former] = without(self.recent[former], key)
+            listed = kind_of(former)
+            self.recent[listed] = without(self.recent[listed], key)
             self.outcomes.set(key, NONE)
         self.throughput.started(flight.started)
         self._number(event)
@@ -231,6 +233,17 @@ class PipelineState:
         flight.record = record
         self.throughput.progressed(now.mono)
 
+    def decide_warning(self, key: Key, warning: FileWarning, now: Moment) -> Mutation:
+        """Keep a warning of a file in flight until it completes; the mutation's ``full`` is True if it has no room."""
+        flight = self.files[key]
+        merged = merge_warnings(flight.warnings, (warning,))
+        mutation = Mutation(now, self._apply_warning, (flight, merged[:MAX_WARNINGS]))
+        mutation.full = len(merged) > MAX_WARNINGS
+        return mutation
+
+    def _apply_warning(self, flight: FileInFlight, warnings: tuple[FileWarning, ...]) -> None:
+        flight.warnings = warnings
+
     def decide_release(self, now: Moment, *, everything: bool = False) -> Mutation:
         """Publish the held-back progress that is due, or all of it."""
         ready = [key for key, flight in self._held.items() if everything or (flight.due or 0.0) <= now.mono]
@@ -255,15 +268,15 @@ class PipelineState:
     ) -> Mutation:
         """Take a file out of flight and count its outcome; held-back progress of the file goes out first.
 
-        ``size`` is about the number of characters of the result. A file that is not in flight is counted too; the
-        mutation's ``known`` is False then.
+        ``file`` has the name and the id, and a completed file's warnings and quality. ``size`` is about the number of
+        characters of the result. A file that is not in flight is counted too; the mutation's ``known`` is False then.
         """
         before: tuple[PipelineEvent, ...] = ()
         measured: tuple[Measured, ...] = ()
         key = self.files.find(file.name, file.id)
         if key is None:
             flight = None
-            record = file.finished(file.id, now.wall, None, result, error)
+            record = file.finished(file.id, now.wall, None, result, error, file.warnings, file.quality)
         else:
             flight = self.files[key]
             if key in self._held:
@@ -271,15 +284,16 @@ class PipelineState:
             record, measured = self._ended(flight, file, outcome, result, error, now)
         ended_as = key_of(record.name, record.id)
         former = 0 if key == ended_as else self.outcomes.get(ended_as)  # its start has removed it
-        totals = self.totals.moved(former, outcome)
+        counted = WARNED if record.warnings else outcome
+        totals = self.totals.moved(former, counted)
         listed_record = record if size <= MAX_SHOWN_RESULT_CHARACTERS else record._replace(result=shown_result(result))
-        listed = self.recent[outcome] if former != outcome else without(self.recent[outcome], ended_as)
+        listed = self.recent[outcome] if kind_of(former) != outcome else without(self.recent[outcome], ended_as)
         listed = with_file(listed, listed_record, MOST[outcome])
         event = self._event(
             _EVENT_NAMES[outcome], self.seq + 1 + len(before), _new_tuple(FileBody, (record, totals)), now
         )
-        attempt = self.attempts[outcome - 1] + 1
-        args = (key, flight, ended_as, former, outcome, totals, listed, attempt, measured, now.mono, event)
+        attempts = self.attempts.moved(0, counted)
+        args = (key, flight, ended_as, former, outcome, counted, totals, listed, attempts, measured, now.mono, event)
         mutation = Mutation(now, self._apply_end, args, (*before, event) if before else (event,))
         mutation.known = flight is not None
         return mutation
@@ -298,7 +312,10 @@ class PipelineState:
         if error is not None and error.stage is None:
             error = error._replace(stage=started.stage)
         seconds = round(now.mono - flight.started, 6)
-        record = started.finished(file.id or started.id, now.wall, seconds, result, error)
+        warnings = file.warnings
+        if flight.warnings and outcome == PROCESSED:
+            warnings = merge_warnings(flight.warnings, warnings)[:MAX_WARNINGS]
+        record = started.finished(file.id or started.id, now.wall, seconds, result, error, warnings, file.quality)
         stay = self.times.stay(started.stage, now.mono - (flight.entered or flight.started))
         measured = () if stay is None else (stay,)
         if outcome <= FAILED:
@@ -312,9 +329,10 @@ class PipelineState:
         ended_as: Key,
         former: int,
         outcome: int,
+        counted: int,
         totals: FileTotals,
         listed: FileList,
-        attempt: int,
+        attempts: FileTotals,
         measured: tuple[Measured, ...],
         mono: float,
         event: PipelineEvent,
@@ -329,12 +347,13 @@ class PipelineState:
             self.files.remember_failure(key or ended_as, flight.record.attempt if flight is not None else 1)
         else:
             self.files.forget_failures(key or ended_as)
-        if former and former != outcome:
-            self.recent[former] = without(self.recent[former], ended_as)
+        listed_before = kind_of(former)
+        if former and listed_before != outcome:
+            self.recent[listed_before] = without(self.recent[listed_before], ended_as)
         self.recent[outcome] = listed
-        self.outcomes.set(ended_as, outcome)
+        self.outcomes.set(ended_as, counted)
         self.totals = totals
-        self.attempts[outcome - 1] = attempt
+        self.attempts = attempts
         if self.seq != event.seq:  # else this is a repetition, and it is counted already
             self.throughput.ended(mono, len(self.files), worked=outcome <= FAILED)
         self._number(event)

@@ -9,7 +9,7 @@ from celery import Celery
 
 from rag_pipeline.adapters.celery_task_files import RunningTask, TaskFiles
 from rag_pipeline.adapters.celery_tracker import ReportKind
-from rag_pipeline.adapters.current_file import current, stage
+from rag_pipeline.adapters.current_file import current, stage, warn
 from rag_pipeline.adapters.file_argument import Choice, File
 
 app = Celery("tests", set_as_current=False)
@@ -84,3 +84,12 @@ def test_fractions_of_a_stage_are_throttled_but_the_last_one_is_sent() -> None:
     assert values[0] == ["embedding", 0.0]
     assert values[-2:] == [["embedding", 1.0], ["storing", None]]
     assert len(values) < 500
+
+
+def test_warnings_go_to_the_task_that_runs_here_and_are_bounded() -> None:
+    tasks, sent = TaskFiles(None, None), Sent()
+    tasks.enter(RunningTask(sent, "1", 2))  # type: ignore[arg-type]
+    warn("odd", "x" * 100_000, 3)
+    tasks.leave("1", 2)
+    warn("odd", "nowhere")
+    assert sent.reports == [(ReportKind.WARNING, "1", 2, ["odd", "x" * 1000, 3])]

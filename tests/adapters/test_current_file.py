@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from rag_pipeline.adapters.current_file import current, enter, leave, stage, working_on
+from rag_pipeline.adapters.current_file import current, enter, leave, stage, warn, working_on
 
 
 class Recorded:
     def __init__(self) -> None:
         self.stages: list[tuple[str, float | None]] = []
+        self.warnings: list[tuple[str, str, int]] = []
 
     def stage(self, stage: str, progress: float | None = None) -> None:
         self.stages.append((stage, progress))
+
+    def warn(self, type: str, message: str, count: int = 1) -> None:  # noqa: A002 - the protocol's name
+        self.warnings.append((type, message, count))
 
 
 def test_a_stage_goes_to_the_current_file() -> None:
@@ -61,3 +65,12 @@ def test_leaving_restores_the_former_current_file() -> None:
     assert current() is file
     leave(token)
     assert current() is None
+
+
+def test_a_warning_goes_to_the_current_file_and_elsewhere_does_nothing() -> None:
+    file = Recorded()
+    with working_on(file):
+        warn("odd", "some text is odd")
+        warn("odd", "some text is odd", 3)
+    warn("odd", "nowhere")
+    assert file.warnings == [("odd", "some text is odd", 1), ("odd", "some text is odd", 3)]

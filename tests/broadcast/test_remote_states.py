@@ -153,3 +153,16 @@ def test_the_time_until_the_next_check_is_current() -> None:
     assert event is not None
     assert 900 < event.payload()["seconds_until_next_check"] <= 1000
     setup.close()
+
+
+def test_outcomes_count_files_with_warnings() -> None:
+    setup = Setup()
+    setup.pipeline.complete_file("a", warnings=["odd"])
+    setup.pipeline.complete_file("b")
+    for entry in setup.entries():
+        setup.states.note(entry)
+    assert setup.states.outcomes("elsewhere") == (2, 0, 0, 0, 1)
+    state = setup.states.state("elsewhere")
+    assert state is not None
+    assert state["total_with_warnings"] == 1
+    setup.close()

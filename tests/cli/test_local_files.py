@@ -211,6 +211,38 @@ def test_a_single_pass_over_the_examples_with_the_real_model_answers_questions(t
     assert (best["name"], best["score"] > 0.5, "leave" in best["place"].lower()) == ("policies/leave.md", True, True)
 
 
+def test_a_single_pass_that_skips_everything_says_so_in_its_last_line(folder: Path, env: dict[str, str]) -> None:
+    for number in range(3):
+        (folder / f"picture {number}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 64)
+    (folder / "empty.txt").touch()
+    run = command(["local-files", str(folder), "--once"], env)
+    assert run.stdout.splitlines()[-1].startswith(
+        "0 files stored: all 4 files were skipped"
+        " (3: is a PNG image, which holds no text to read; 1: is empty (0 bytes)) in "
+    )
+    assert run.returncode == 0
+
+
+def test_a_text_with_faults_is_stored_with_warnings_and_garbage_fails(folder: Path, env: dict[str, str]) -> None:
+    faulty = "The heron stands in the shallow water. " * 200 + "\ufffd" * 20
+    for name in ("faulty.txt", "copy.txt"):
+        (folder / name).write_text(faulty)
+    (folder / "garbage.txt").write_text("abc \ufffd\ufffd\ufffd\ue000 " * 500)
+    run = command(["local-files", str(folder), "--once"], env)
+    assert run.returncode == 1
+    lines = {line.split()[1]: line for line in run.stdout.splitlines() if ".txt " in line}
+    for name in ("faulty.txt", "copy.txt"):
+        assert lines[name].endswith("; warning: some characters could not be decoded")
+    assert "has unreadable text: 44% of its characters could not be decoded" in lines["garbage.txt"]
+    assert "2 stored, 1 failed, 0 skipped, 0 removed, 2 with warnings in " in run.stdout.splitlines()[-1]
+    (folder / "garbage.txt").unlink()
+    with process([str(folder)], env) as again:
+        state = again.wait(lambda s: s["status"] == "idle" and s["total_failed"] == 0)
+        assert (state["total_processed"], state["total_with_warnings"]) == (2, 2)
+        assert {len(file["warnings"]) for file in state["files_completed"]} == {1}
+        assert {file["quality"]["pages"] for file in state["files_completed"]} == {None}
+
+
 def test_ctrl_c_stops_and_the_next_start_processes_the_file_in_flight(
     folder: Path, env: dict[str, str], api: Endpoint
 ) -> None:

@@ -49,7 +49,7 @@ def test_a_time_reads_back_to_the_millisecond(at: float) -> None:
 
 
 def test_the_payload_is_the_envelope_and_the_body() -> None:
-    body = FileBody(FileRecord("a.pdf", "1"), FileTotals(1, 2, 3, 4))
+    body = FileBody(FileRecord("a.pdf", "1"), FileTotals(1, 2, 3, 4, 1))
     event = PipelineEvent(events.FILE_COMPLETED, ("/pipeline",), "p", "local_files", "e", 7, 0.0, body)
     payload = event.payload()
     assert list(payload) == ["pipeline_id", "pipeline_type", "epoch", "seq", "timestamp", "file", "totals"]
@@ -60,4 +60,5 @@ def test_the_payload_is_the_envelope_and_the_body() -> None:
         "total_failed": 2,
         "total_skipped": 3,
         "total_deleted": 4,
+        "total_with_warnings": 1,
     }

@@ -23,7 +23,16 @@ FOCUS = """() => {
   return [focused.innerText.split("\\n")[0], focused.getBoundingClientRect().bottom <= edge];
 }"""
 DARK = "async () => (await axe.run(document, { runOnly: ['color-contrast'] })).violations.map((found) => found.nodes)"
-STATES = ("empty", "live", "failure opened", "file found", "reconnecting", "token asked for", "token refused")
+STATES = (
+    "empty",
+    "live",
+    "failure opened",
+    "warnings opened",
+    "file found",
+    "reconnecting",
+    "token asked for",
+    "token refused",
+)
 
 
 def work(pipeline: PipelineStatus) -> None:
@@ -33,6 +42,8 @@ def work(pipeline: PipelineStatus) -> None:
         pipeline.add_processing_file(f"in flight {number}.pdf")
         pipeline.file_progress(f"in flight {number}.pdf", "embedding", number / 14 if number % 2 else None)
     pipeline.complete_file("done.pdf")
+    fault = {"type": "rows_without_labels", "message": "rows_without_labels_" * 12, "count": 1200}
+    pipeline.complete_file("warned.xlsx", warnings=[fault, "odd"], quality={"characters": 12, "odd_characters": 0.01})
     pipeline.skip_file("film.mp4", "no reader for video/mp4")
     error = {"type": "CorruptFileError", "message": "the cross-reference table is cut off " * 8}
     pipeline.complete_file("a name without any space in it".replace(" ", "_") * 4, success=False, error=error)
@@ -59,6 +70,11 @@ def bring_to(page: Page, state: str, pipeline: PipelineStatus) -> None:
     expect(page.locator("#history-rows > li").first).to_be_visible()
     if state == "failure opened":
         page.locator(".done summary").first.click()
+    elif state == "warnings opened":
+        page.get_by_label("Warnings").select_option("With warnings")
+        expect(page.locator("#history-rows > li")).to_have_count(1)
+        page.locator("#history-rows summary").click()
+        page.locator(".done summary", has_text="warned.xlsx").click()
     elif state == "file found":
         page.get_by_role("searchbox").fill("in flight 3")
         expect(page.locator("#history-rows > li")).to_have_count(1)
@@ -87,7 +103,7 @@ def test_everything_works_by_keyboard(desk: Window, pipeline: PipelineStatus) ->
     work(pipeline)
     page = desk.page
     page.reload()  # so that the history is loaded once all files are done
-    expect(page.locator("#history-rows > li")).to_have_count(18)
+    expect(page.locator("#history-rows > li")).to_have_count(19)
     reached: list[str] = []
     page.locator("body").press("Tab")
     expect(page.get_by_role("link", name="Skip to the pipelines")).to_be_focused()

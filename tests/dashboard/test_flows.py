@@ -191,3 +191,47 @@ def test_the_sparkline_shows_files_ended_while_the_page_was_open(desk: Window, p
     for number in range(5):
         pipeline.skip_file(f"{number}.txt", "empty")
     expect(chart.locator(".some").first).to_be_attached()
+
+
+SCAN = {"type": "pages_without_text", "message": "9 of 10 pages have no text (scanned?)", "count": 9}
+
+
+def test_a_file_with_warnings_is_marked_counted_and_opens_to_its_verdict(
+    desk: Window, pipeline: PipelineStatus
+) -> None:
+    pipeline.complete_file("good.md", quality={"characters": 900})
+    expect(section(desk, "Completed")).to_contain_text("good.md")
+    expect(figure(desk, "With warnings")).to_be_hidden()
+    quality = {"characters": 12345, "odd_characters": 0.0025, "pages": 10, "pages_without_text": 9, "unknown": None}
+    odd = {"type": "odd", "message": "<b>some</b> text is odd"}
+    pipeline.complete_file("scan.pdf", file_id="7", warnings=[SCAN, odd], quality=quality)
+    expect(figure(desk, "With warnings")).to_have_text("1")
+    row = section(desk, "Completed").locator("details")
+    expect(row).to_have_count(1)
+    expect(row.locator("summary")).to_contain_text("2 warnings: 9 of 10 pages have no text (scanned?)")
+    row.locator("summary").click()
+    items = row.locator(".warnings > li")
+    expect(items).to_have_text(
+        ["9 of 10 pages have no text (scanned?) (pages_without_text, 9 cases)", "<b>some</b> text is odd (odd)"]
+    )
+    facts = row.locator(".facts > div")
+    for name, value in (("Characters", "12,345"), ("Odd characters", "0.25%"), ("Pages", "10"), ("Pages without", "9")):
+        expect(facts.filter(has_text=re.compile(f"^{name}")).first.locator("dd")).to_have_text(value)
+    expect(facts.filter(has_text="Unknown")).to_have_count(0)
+    pipeline.complete_file("scan.pdf", file_id="7")
+    expect(figure(desk, "With warnings")).to_be_hidden()
+
+
+def test_all_files_can_be_filtered_by_their_warnings(desk: Window, pipeline: PipelineStatus) -> None:
+    pipeline.complete_file("good.md")
+    pipeline.complete_file("scan.pdf", warnings=[SCAN])
+    rows = desk.page.locator("#history-rows > li")
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="scan.pdf").locator(".warned")).to_have_text(f"Warning: {SCAN['message']}")
+    expect(rows.filter(has_text="good.md").locator(".warned")).to_have_count(0)
+    desk.page.get_by_label("Warnings").select_option("With warnings")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("scan.pdf")
+    desk.page.get_by_label("Warnings").select_option("Without")
+    expect(rows).to_contain_text("good.md")
+    expect(rows).to_have_count(1)

@@ -111,7 +111,9 @@ def test_one_of_many_is_a_row_with_its_main_figures(many: Window, dozen: list[Pi
     dozen[7].update(status="error", files_queued=0)
     dozen[7].complete_file("now.pdf")
     expect(of.locator(".badge")).to_have_text("Error")
-    expect(brief(of, "Completed")).to_have_text("2")
+    dozen[7].complete_file("odd.pdf", warnings=["odd"])
+    expect(brief(of, "Completed")).to_have_text("3")
+    expect(brief(of, "Warnings")).to_have_text("1")
     expect(brief(of, "In flight")).to_have_text("0")
 
 

@@ -51,6 +51,8 @@ def still(browser: Browser) -> Iterator[Window]:
         ("m.toneOf('constructor')", "neutral"),
         ("m.count(1234567)", "1,234,567"),
         ("m.rate(0.25)", "0.3"),
+        ("m.number(12345.67891)", "12,345.6789"),
+        ("m.share(0.0015)", "0.15%"),
     ],
 )
 def test_numbers_and_times_read_well(still: Window, call: str, text: str) -> None:
@@ -137,3 +139,7 @@ def test_rows_keep_their_nodes_while_records_move(still: Window) -> None:
       return [[...parent.children].map((li) => li.textContent), parent.children[0] === node];
     """
     assert still.run("keyed-list.js", body) == [["b2", "a1", "d1", "a1"], True]
+
+
+def test_a_file_of_an_older_process_has_no_verdict(still: Window) -> None:
+    assert still.run("verdict.js", "return [m.warningText({}), m.qualityFacts({}).length]") == ["", 0]

@@ -32,6 +32,8 @@ def test_every_parameter_is_parsed() -> None:
     )
     asked = files_query("status=failed&q=two+w%C3%B6rds%2B&pipeline_id=a/b&before=0123abcd-1f&limit=1", POSITION_OF)
     assert asked == FileQuery(FileStatus.FAILED, "two wörds+", "a/b", 31, 1)
+    assert files_query("warnings=true", POSITION_OF).warnings is True
+    assert files_query("warnings=false", POSITION_OF).warnings is False
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,8 @@ def test_errors_of_events_queries(query: str, message: str) -> None:
             f"before='ffffffff-1': expected {AN_OFFSET}; this one is not of the journal that is kept now",
         ),
         ("limit=-1", "limit='-1': expected a whole number from 1 to 1000"),
-        ("since=1", "unknown parameter 'since': expected status, q, pipeline_id, before or limit"),
+        ("warnings=1", "warnings='1': expected true or false"),
+        ("since=1", "unknown parameter 'since': expected status, q, pipeline_id, warnings, before or limit"),
     ],
 )
 def test_errors_of_files_queries(query: str, message: str) -> None:

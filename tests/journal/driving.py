@@ -30,6 +30,12 @@ file_steps = st.one_of(
     _step("add_processing_file", size=st.sampled_from([None, 0, 2**63 - 1])),
     _step("file_progress", stage=st.sampled_from(["reading", "chunking"]), progress=st.sampled_from([None, 0.1, 1])),
     _step("complete_file", result=st.sampled_from([None, {"chunks": 3, "é": [2**1000, 1e-9]}])),
+    _step(
+        "complete_file",
+        warnings=st.sampled_from([["odd"], [{"type": "é", "message": "No such PAGE", "count": 2}, "odd"]]),
+        quality=st.sampled_from([None, {"pages": 2, "share": 0.25, "unknown": None}]),
+    ),
+    _step("warn_file", type=st.just("odd"), message=st.sampled_from(["a", "É"])),
     _step("complete_file", success=st.just(False), error=st.sampled_from([None, "No such PAGE", "100%"])),
     _step("skip_file", reason=st.sampled_from(["too large", "É\0"])),
     _step("delete_file"),
@@ -100,4 +106,6 @@ def assert_saved(saved: SavedState, pipeline: PipelineStatus) -> None:
     expected = {key: value for key, value in state.items() if key not in derived}
     differing = [key for key in (shown.keys() | expected.keys()) - derived if shown.get(key) != expected.get(key)]
     assert not differing, [(key, shown.get(key), expected.get(key)) for key in differing]
+    outcomes = core_of(pipeline)._state.outcomes
+    assert [one for one in saved.outcomes if outcomes.get(one[0]) != one[1]] == []
     assert saved.failed_attempts == tuple(core_of(pipeline)._state.files._failed_attempts.items())

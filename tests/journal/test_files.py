@@ -1,12 +1,25 @@
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_pipeline.contract import events
 from rag_pipeline.journal import FileStatus
-from rag_pipeline.journal.files import STATUS_OF, file_of, key_from_text, key_to_text, keys_of, pack, unpack
-from rag_pipeline.status.model import FileFailure, FileRecord
+from rag_pipeline.journal.files import (
+    STATUS_OF,
+    counts_as,
+    file_of,
+    is_warned,
+    key_from_text,
+    key_to_text,
+    keys_of,
+    pack,
+    unpack,
+)
+from rag_pipeline.status.model import FileFailure, FileRecord, FileWarning
+from rag_pipeline.status.outcomes import DELETED, PROCESSED, WARNED
 from tests.journal.driving import recorded
 
 words = st.text(min_size=1, max_size=20)
@@ -55,3 +68,21 @@ def test_only_a_file_with_an_id_that_was_started_may_have_begun_under_its_name()
 @given(st.tuples(st.sampled_from(["id", "name"]), st.text()))
 def test_a_file_key_survives_the_round_trip(key: tuple[str, str]) -> None:
     assert key_from_text(key_to_text(key)) == key
+
+
+def test_a_record_without_a_verdict_is_stored_as_by_earlier_versions() -> None:
+    plain = FileRecord("a", "1", result={"chunks": 3}, error=FileFailure("E", "m", None, retryable=True))
+    assert len(json.loads(pack(plain))) == 14
+    assert unpack(pack(plain)) == plain
+    warned = plain._replace(error=None, warnings=(FileWarning("odd", "é", 2),), quality={"pages": 1})
+    assert unpack(pack(warned)) == warned
+    assert unpack(pack(warned)).warnings[0].to_json() == {"type": "odd", "message": "é", "count": 2}
+
+
+def test_only_a_completed_file_counts_as_warned() -> None:
+    warned = FileRecord("a", "1", warnings=(FileWarning("odd", "é"),))
+    assert is_warned(FileStatus.COMPLETED, warned)
+    assert not is_warned(FileStatus.FAILED, warned)
+    assert not is_warned(FileStatus.COMPLETED, FileRecord("a", "1"))
+    assert [counts_as(FileStatus.COMPLETED, warned=warned) for warned in (True, False)] == [WARNED, PROCESSED]
+    assert counts_as(FileStatus.DELETED, warned=True) == DELETED

@@ -25,6 +25,7 @@ queries = st.builds(
     st.sampled_from([None, "one", "two", "none"]),
     st.sampled_from([None, 0, 1, 5, 20, 1 << 70]),
     st.sampled_from([-1, 0, 1, 3, 100, 1 << 70]),
+    st.sampled_from([None, True, False]),
 )
 
 

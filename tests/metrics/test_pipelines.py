@@ -27,7 +27,7 @@ def busy() -> PipelineStatus:
     for name in ("a", "b", "c", "d", "e"):
         pipeline.add_processing_file(name)
         pipeline.file_progress(name, "chunking")
-    pipeline.complete_file("a")
+    pipeline.complete_file("a", warnings=["odd"])
     pipeline.complete_file("b", success=False, error="no text")
     pipeline.skip_file("c", "too large")
     pipeline.delete_file("d")
@@ -57,6 +57,7 @@ def test_the_figures_are_those_of_the_state() -> None:
         (key, "deleted"): state["total_deleted"],
     }
     assert samples(families, "files_in_flight") == {(key,): state["files_in_flight"]}
+    assert samples(families, "files_with_warnings") == {(key,): state["total_with_warnings"]} == {(key,): 1}
     assert samples(families, "files_queued") == {(key,): 4}
     assert samples(families, "info") == {(key, "google_drive"): 1}
     last = datetime.fromisoformat(state["files_completed"][-1]["completed_at"]).timestamp()

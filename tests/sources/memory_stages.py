@@ -20,15 +20,21 @@ from rag_pipeline.ingest.types import (
     Section,
     SourceFile,
     Stopped,
+    TextQuality,
+    TextWarning,
 )
 from rag_pipeline.sources.stages import Stages
 
+FAULT = TextWarning("pages_without_text", "9 of 10 pages have no text (scanned?)", 9)
 DIMENSIONS = 8
 BATCH = 10
 
 
 class TextExtractor:
-    """Reads UTF-8 text; refuses empty files and those that start with ``corrupt`` or ``unsupported``."""
+    """Reads UTF-8 text; refuses empty files and those that start with ``corrupt`` or ``unsupported``.
+
+    A text with the word ``faulty`` gets :data:`FAULT` as a warning.
+    """
 
     def __init__(self) -> None:
         self.read: list[str] = []
@@ -58,7 +64,8 @@ class TextExtractor:
             raise CorruptFileError(f"{Path(path).name} is damaged")
         if on_progress is not None:
             on_progress(1.0)
-        return ExtractedDocument((Section(text, ""),), "text/plain")
+        warnings = (FAULT,) if "faulty" in text else ()
+        return ExtractedDocument((Section(text, ""),), "text/plain", warnings, TextQuality(len(text)))
 
     def close(self) -> None:
         self.closed.set()

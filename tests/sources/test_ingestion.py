@@ -3,12 +3,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from rag_pipeline.errors import EmbeddingError, StoreError
+from rag_pipeline.errors import EmbeddingError, StoreError, UnreadableTextError
 from rag_pipeline.ingest.types import ProgressCallback, Stopped
 from rag_pipeline.sources import ingestion
 from rag_pipeline.sources.ingest_result import (
@@ -25,7 +26,7 @@ from rag_pipeline.sources.local_files.settings import LocalFilesSettings
 from rag_pipeline.sources.local_files.source import LocalFilesSource
 from rag_pipeline.sources.source import FoundFile, SkippedError, SourceUnavailableError
 from rag_pipeline.status.pipeline import PipelineStatus, core_of
-from tests.sources.memory_stages import MemoryStages
+from tests.sources.memory_stages import FAULT, MemoryStages
 from tests.support.recorder import Recorder
 
 
@@ -393,3 +394,23 @@ def test_a_file_of_unknown_size_is_stored_with_its_real_size(bench: Bench) -> No
     bench.work(bench.item("one")._replace(size=0))
     assert [file.size for file in bench.test.store.files("scope").values()] == [3]
     assert bench.status.get()["files_completed"][-1]["size"] is None
+
+
+def test_a_stored_file_shows_the_verdict_on_its_text(bench: Bench) -> None:
+    bench.work(bench.item("faulty text"))
+    (file,) = bench.status.get()["files_completed"]
+    assert file["warnings"] == [asdict(FAULT)]
+    assert file["quality"] == {"characters": 11, "odd_characters": 0.0, "pages": None, "pages_without_text": None}
+    assert bench.status.get()["total_with_warnings"] == 1
+
+
+def test_unreadable_text_fails_with_the_reason_and_is_not_stored(bench: Bench) -> None:
+    def fail() -> NoReturn:
+        raise UnreadableTextError("a.txt has unreadable text: 34% of its characters could not be decoded")
+
+    bench.test.extractor.before = fail
+    result = bench.work(bench.item("garbage"))
+    assert (result.end, result.removes_text, result.retryable) == (IngestEnd.FAILED, True, False)
+    assert bench.error()["type"] == "UnreadableTextError"
+    assert bench.error()["message"] == "a.txt has unreadable text: 34% of its characters could not be decoded"
+    assert bench.test.store.texts() == {}

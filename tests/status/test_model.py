@@ -19,12 +19,14 @@ FILE_KEYS = [
     "duration_seconds",
     "result",
     "error",
+    "warnings",
+    "quality",
 ]
 STATE_KEYS = {
     *("pipeline_id", "pipeline_type", "status", "epoch", "seq", "started_at", "last_activity", "last_check_time"),
     *("next_check_time", "seconds_until_next_check", "check_interval", "is_checking", "files_in_flight"),
     *("files_processing", "files_completed", "files_failed", "files_skipped", "total_processed", "total_failed"),
-    *("total_skipped", "total_deleted", "files_queued", "files_per_minute", "eta_seconds"),
+    *("total_skipped", "total_deleted", "total_with_warnings", "files_queued", "files_per_minute", "eta_seconds"),
 }
 
 
@@ -58,7 +60,8 @@ def state(next_check: float | None = None) -> StateBody:
 def test_a_file_has_every_field_and_null_for_unknown_values() -> None:
     shown = FileRecord("a.pdf", None).to_json()
     assert list(shown) == FILE_KEYS
-    assert {key for key, value in shown.items() if value is None} == {*FILE_KEYS} - {"name", "attempt"}
+    assert {key for key, value in shown.items() if value is None} == {*FILE_KEYS} - {"name", "attempt", "warnings"}
+    assert shown["warnings"] == []
 
 
 def test_an_error_shows_type_message_stage_and_retryable() -> None:

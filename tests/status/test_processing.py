@@ -169,3 +169,30 @@ def test_a_cancelled_task_fails_the_file(watched: Watched) -> None:
 
     asyncio.run(main())
     assert recorder.last["file"]["error"]["type"] == "CancelledError"
+
+
+def test_a_block_collects_warnings_and_quality(watched: Watched) -> None:
+    pipeline, recorder = watched
+    with pipeline.processing("a") as file:
+        file.warn("odd", "some text is odd")
+        file.warn("odd", "some text is odd", count=2)
+        file.set_quality({"pages": 3})
+        assert pipeline.get()["files_processing"][0]["warnings"] == []
+    assert recorder.last["file"]["warnings"] == [{"type": "odd", "message": "some text is odd", "count": 3}]
+    assert recorder.last["file"]["quality"] == {"pages": 3}
+
+
+def test_a_block_that_raises_shows_the_error_and_no_warnings(watched: Watched) -> None:
+    pipeline, recorder = watched
+
+    def work() -> None:
+        with pipeline.processing("a") as file:
+            file.warn("odd", "some text is odd")
+            file.set_quality({"pages": 3})
+            raise ValueError("no text")
+
+    with pytest.raises(ValueError, match="no text"):
+        work()
+    shown = recorder.last["file"]
+    assert (shown["warnings"], shown["quality"], shown["error"]["message"]) == ([], None, "no text")
+    assert pipeline.get()["total_with_warnings"] == 0

@@ -13,7 +13,7 @@ from rag_pipeline.contract import events
 from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.status.clocks import Moment
 from rag_pipeline.status.files import Key, key_of
-from rag_pipeline.status.model import FileBody, FileFailure, FileRecord
+from rag_pipeline.status.model import FileBody, FileFailure, FileRecord, FileWarning
 from rag_pipeline.status.mutation import Mutation
 from rag_pipeline.status.outcomes import DELETED, FAILED, PROCESSED, SKIPPED
 from rag_pipeline.status.state import PROGRESS_INTERVAL_SECONDS, PipelineState
@@ -206,7 +206,7 @@ def test_lists_of_files_that_ended_are_bounded_and_totals_are_not() -> None:
     assert [f.name for f in body.files_completed] == [f"f{n}" for n in range(20, 30)]
     assert [f.name for f in body.files_failed] == [f"x{n}" for n in range(25, 30)]
     assert [f.name for f in body.files_skipped] == [f"s{n}" for n in range(25, 30)]
-    assert body.totals == (30, 30, 30, 30)
+    assert body.totals == (30, 30, 30, 30, 0)
     assert body.seq == 120
 
 
@@ -316,21 +316,81 @@ def test_each_file_counts_once_under_its_newest_outcome() -> None:
     file = FileRecord("a", "1")
     state.start_file(file, at(1))
     state.complete(file, NO_TEXT, at(2))
-    assert (state.totals, [f.id for f in state.body(at(2)).files_failed]) == ((0, 1, 0, 0), ["1"])
+    assert (state.totals, [f.id for f in state.body(at(2)).files_failed]) == ((0, 1, 0, 0, 0), ["1"])
     started = state.start_file(file, at(3))
     assert isinstance(started.body, FileBody)
-    assert (started.body.totals, state.totals) == ((0, 0, 0, 0), (0, 0, 0, 0))
+    assert (started.body.totals, state.totals) == ((0, 0, 0, 0, 0), (0, 0, 0, 0, 0))
     assert state.body(at(3)).files_failed == ()
     state.complete(file, None, at(4))
     state.complete(file, None, at(5))
     body = state.body(at(5))
-    assert (body.totals, [f.id for f in body.files_completed], body.files_failed) == ((1, 0, 0, 0), ["1"], ())
+    assert (body.totals, [f.id for f in body.files_completed], body.files_failed) == ((1, 0, 0, 0, 0), ["1"], ())
     state.skip(file, "unchanged", at(6))
     assert state.body(at(6)).files_completed == ()
-    assert state.totals == (0, 0, 1, 0)
+    assert state.totals == (0, 0, 1, 0, 0)
     state.delete(file, at(7))
-    assert (state.totals, state.body(at(7)).files_skipped) == ((0, 0, 0, 1), ())
-    assert state.body(at(7)).attempts == (2, 1, 1, 1)
+    assert (state.totals, state.body(at(7)).files_skipped) == ((0, 0, 0, 1, 0), ())
+    assert state.body(at(7)).attempts == (2, 1, 1, 1, 0)
+
+
+def test_a_file_with_warnings_counts_until_it_completes_without() -> None:
+    state = new()
+    file = FileRecord("a", "1")
+    warned = file._replace(warnings=(FileWarning("odd", "some text is odd", 2),), quality={"pages": 1})
+    state.start_file(file, at(1))
+    event = state.complete(warned, None, at(2))
+    assert file_of(event).warnings == warned.warnings
+    assert file_of(event).quality == {"pages": 1}
+    assert state.totals == state.attempts == (1, 0, 0, 0, 1)
+    state.complete(warned, None, at(3))
+    assert (state.totals, state.attempts) == ((1, 0, 0, 0, 1), (2, 0, 0, 0, 2))
+    assert [listed.id for listed in state.body(at(3)).files_completed] == ["1"]
+    state.start_file(file, at(4))
+    assert (state.totals, state.body(at(4)).files_completed) == ((0, 0, 0, 0, 0), ())
+    state.complete(file, None, at(5))
+    assert state.totals == (1, 0, 0, 0, 0)
+    assert [listed.warnings for listed in state.body(at(5)).files_completed] == [()]
+    state.complete(warned, None, at(6))
+    state.delete(file, at(7))
+    assert (state.totals, state.body(at(7)).files_completed) == ((0, 0, 0, 1, 0), ())
+
+
+def test_warnings_of_a_file_in_flight_are_shown_once_it_completes() -> None:
+    state = new()
+    file = FileRecord("a", "1")
+    state.start_file(file, at(1))
+    for count in (1, 2):
+        assert state.do(state.decide_warning(("id", "1"), FileWarning("odd", "odd", count), at(2))) == []
+    assert state.body(at(2)).files_processing[0].warnings == ()
+    event = state.complete(file._replace(warnings=(FileWarning("w", "later"),)), None, at(3))
+    assert file_of(event).warnings == (("odd", "odd", 3), ("w", "later", 1))
+    assert state.body(at(3)).seq == 2
+
+
+def test_a_failed_file_has_no_warnings_and_a_new_attempt_begins_without() -> None:
+    state = new()
+    file = FileRecord("a", "1")
+    state.start_file(file, at(1))
+    state.do(state.decide_warning(("id", "1"), FileWarning("odd", "odd"), at(1)))
+    assert file_of(state.complete(file, NO_TEXT, at(2))).warnings == ()
+    state.start_file(file, at(3))
+    state.do(state.decide_warning(("id", "1"), FileWarning("odd", "odd"), at(3)))
+    state.start_file(file, at(4))
+    assert file_of(state.complete(file, None, at(5))).warnings == ()
+    assert state.totals.total_with_warnings == 0
+
+
+def test_a_21st_warning_has_no_room() -> None:
+    state = new()
+    state.start_file(FileRecord("a", None), at(1))
+    full = []
+    for number in range(21):
+        mutation = state.decide_warning(("name", "a"), FileWarning("w", f"fault {number}"), at(1))
+        state.do(mutation)
+        full.append(mutation.full)
+    assert full == [False] * 20 + [True]
+    done = file_of(state.complete(FileRecord("a", None), None, at(2)))
+    assert [warning.message for warning in done.warnings] == [f"fault {number}" for number in range(20)]
 
 
 def test_a_large_result_is_whole_in_its_event_and_cut_in_the_list() -> None:

@@ -7,6 +7,7 @@ export type {
   Events,
   File,
   FileError,
+  FileWarning,
   Namespace,
   PipelineStore,
   PipelineStoreOptions,

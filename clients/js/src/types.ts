@@ -1,8 +1,8 @@
 /** The public types: those of the contract, and the store's own. */
 import type { ManagerOptions, SocketOptions } from "socket.io-client";
-import type { ConnectAuth, Events, File, FileError, Namespace, Totals } from "./generated/contract.js";
+import type { ConnectAuth, Events, File, FileError, FileWarning, Namespace, Totals } from "./generated/contract.js";
 
-export type { ConnectAuth, Events, File, FileError, Namespace, Totals };
+export type { ConnectAuth, Events, File, FileError, FileWarning, Namespace, Totals };
 
 export type EventName = keyof Events;
 export type StatusEvent = Events["pipeline:status"];

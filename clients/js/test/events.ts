@@ -24,6 +24,8 @@ export function file(name: string, more: Partial<File> = {}): File {
     duration_seconds: null,
     result: null,
     error: null,
+    warnings: [],
+    quality: null,
     ...more,
   };
 }
@@ -51,6 +53,7 @@ export function statusEvent(more: Partial<StatusEvent> = {}): StatusEvent {
     total_failed: 0,
     total_skipped: 0,
     total_deleted: 0,
+    total_with_warnings: 0,
     files_queued: null,
     files_per_minute: null,
     eta_seconds: null,

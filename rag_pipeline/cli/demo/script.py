@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 from rag_pipeline.cli.demo.documents import document, documents
 from rag_pipeline.cli.demo.steps import (
@@ -155,7 +156,8 @@ class _Hour:
             if stage == last:
                 break
         chunks = max(1, file.size // 6000)
-        self._add(at, outcome or Complete(file, {"chunks": chunks, "tokens": chunks * self._rng.randint(180, 240)}))
+        result = {"chunks": chunks, "tokens": chunks * self._rng.randint(180, 240)}
+        self._add(at, outcome or Complete(file, result, *_verdict(file)))
         return at
 
     def _stage(self, at: float, file: DemoDocument, stage: str, seconds: float, *, breaks: bool) -> float:
@@ -167,3 +169,20 @@ class _Hour:
 
     def _add(self, at: float, action: StepAction) -> None:
         self._steps.append(DemoStep(round(at, 3), action))
+
+
+def _verdict(file: DemoDocument) -> tuple[tuple[dict[str, Any], ...], dict[str, float | None]]:
+    """Return warnings and quality of a document's text; some PDFs have scanned pages, some sheets no labels."""
+    pages = file.size // 60_000 + 1 if file.name.endswith(".pdf") else None
+    scanned = pages // 4 if pages is not None and file.size % 3 == 0 else 0
+    warnings: list[dict[str, Any]] = []
+    if scanned:
+        message = f"{scanned} of {pages} pages have no text (scanned?)"
+        warnings.append({"type": "pages_without_text", "message": message, "count": scanned})
+    if file.name.endswith(".xlsx") and file.size % 2:
+        warnings.append({"type": "rows_without_labels", "message": "rows without labels", "count": file.size % 40 + 1})
+    quality = {
+        "characters": file.size // 3, "odd_characters": 0.0, "pages": pages,
+        "pages_without_text": None if pages is None else scanned,
+    }  # fmt: skip
+    return tuple(warnings), quality

@@ -59,6 +59,8 @@ class Complete(NamedTuple):
 
     file: DemoDocument
     result: dict[str, Any]
+    warnings: tuple[dict[str, Any], ...] = ()
+    quality: dict[str, float | None] | None = None
 
 
 class Fail(NamedTuple):
@@ -109,8 +111,8 @@ def perform(action: StepAction, status: PipelineStatus, real_seconds: Callable[[
             status.add_processing_file(file.name, file.id, size=file.size, mime_type=file.mime_type, link=file.link)
         case Progress(file, stage, fraction):
             status.file_progress(file.name, stage, fraction, file_id=file.id)
-        case Complete(file, result):
-            status.complete_file(file.name, file_id=file.id, result=result)
+        case Complete(file, result, warnings, quality):
+            status.complete_file(file.name, file_id=file.id, result=result, warnings=warnings, quality=quality)
         case Fail(file, error):
             status.complete_file(file.name, success=False, file_id=file.id, error=error)
         case Skip(file, reason):

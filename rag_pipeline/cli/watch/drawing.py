@@ -28,10 +28,11 @@ _CONNECTION_STYLES = {
     ConnectionState.REFUSED: "red",
     ConnectionState.RECONNECTING: "red",
 }
+_COUNT_STYLES = {" failed": "red", " with warnings": "yellow"}
 _ENDS = (
     ("files_failed", "failed", formatting.failure),
     ("files_skipped", "skipped", formatting.reason),
-    ("files_completed", "stored", formatting.took),
+    ("files_completed", "stored", formatting.completed),
 )
 
 
@@ -92,7 +93,8 @@ def _name(state: Json) -> Table:
 
 def _counts(state: Json) -> Text:
     parts = [
-        (part, "red" if state["total_failed"] and part.endswith(" failed") else "") for part in formatting.counts(state)
+        (part, next((style for end, style in _COUNT_STYLES.items() if part.endswith(end) and part[0] != "0"), ""))
+        for part in formatting.counts(state)
     ]
     parts += [(part, "dim") for part in formatting.rate(state)]
     return Text("  ").join(Text(*part) for part in parts)
@@ -119,7 +121,7 @@ def _recent(state: Json, limit: int) -> Sequence[RenderableType]:
     failed = [end for end in ends if end[1] == "failed"][: min(MIN_FAILED, limit)]
     others = [end for end in ends if end not in failed][: limit - len(failed)]
     newest = sorted([*failed, *others], key=lambda end: end[0], reverse=True)
-    return [_end(kind, file, about) for _, kind, file, about in newest]
+    return [_end("warned" if file.get("warnings") else kind, file, about) for _, kind, file, about in newest]
 
 
 def _end(kind: str, file: Json, about: str) -> Table:

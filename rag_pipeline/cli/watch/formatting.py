@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rag_pipeline.common.printing import printable
 from rag_pipeline.contract.events import Json
+from rag_pipeline.sources.runner.file_lines import warnings_text
 
 MAX_CHARACTERS = 500
 
@@ -26,12 +27,17 @@ def one_line(text: str) -> str:
 
 
 def counts(state: Json) -> list[str]:
-    """Return how many files are done, failed, skipped, in flight and waiting; the last two only if there are any."""
+    """Return how many files are done, failed, skipped, with warnings, in flight and waiting.
+
+    The last three only if there are any. The state of an older service has no number of files with warnings.
+    """
     parts = [
         f"{state['total_processed']} done",
         f"{state['total_failed']} failed",
         f"{state['total_skipped']} skipped",
     ]
+    if state.get("total_with_warnings"):
+        parts.append(f"{state['total_with_warnings']} with warnings")
     if state["files_in_flight"]:
         parts.append(f"{state['files_in_flight']} in flight")
     if state["files_queued"]:
@@ -62,6 +68,7 @@ def reason(file: Json) -> str:
     return one_line(str((file["error"] or {}).get("message", "")))
 
 
-def took(file: Json) -> str:
-    """Return how long a file took; empty if it was never in flight."""
-    return "" if file["duration_seconds"] is None else f"{file['duration_seconds']:.1f} s"
+def completed(file: Json) -> str:
+    """Return how long a file took, if it was in flight, and its warnings."""
+    took = "" if file["duration_seconds"] is None else f"{file['duration_seconds']:.1f} s"
+    return "; ".join(filter(None, [took, one_line(warnings_text(file.get("warnings") or ()))]))

@@ -5,7 +5,7 @@ time      of the event: ISO 8601 in UTC
 pipeline  its id; ``-`` if the line concerns no pipeline
 what      ``status``, ``completed``, ``failed``, ``skipped``, ``deleted``, ``connection`` or ``done``
 name      of the file; the new value of ``status`` and ``connection``
-detail    ``failed``: stage, type, message; ``skipped``: the reason; ``completed``: the time taken; ``status``: counts
+detail    ``failed``: stage, type, message; ``skipped``: the reason; ``completed``: time, warnings; ``status``: counts
 ========  ==============================================================================================================
 
 A tab or a line break within a column is escaped, so that ``cut`` and ``awk`` work.
@@ -25,7 +25,7 @@ from rag_pipeline.contract import events
 from rag_pipeline.contract.events import Json, iso
 
 _ENDS = {
-    events.FILE_COMPLETED: ("completed", formatting.took),
+    events.FILE_COMPLETED: ("completed", formatting.completed),
     events.FILE_FAILED: ("failed", formatting.failure),
     events.FILE_SKIPPED: ("skipped", formatting.reason),
     events.FILE_DELETED: ("deleted", lambda _: ""),

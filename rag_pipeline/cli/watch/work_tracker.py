@@ -22,6 +22,7 @@ class OutcomeCounts(NamedTuple):
     failed: int = 0
     skipped: int = 0
     deleted: int = 0
+    with_warnings: int = 0
 
 
 def is_busy(state: Json) -> bool:
@@ -33,7 +34,11 @@ def is_busy(state: Json) -> bool:
 
 def counts_of(state: Json) -> OutcomeCounts:
     """Return the totals of a state."""
-    return OutcomeCounts(*(state[f"total_{name}"] for name in OutcomeCounts._fields))
+    return OutcomeCounts(*(state.get(f"total_{name}", 0) for name in OutcomeCounts._fields))
+
+
+def _is_lower(counts: OutcomeCounts, before: OutcomeCounts) -> bool:
+    return any(new < old for new, old in zip(counts[:4], before[:4], strict=True))
 
 
 class _PipelineWork(NamedTuple):
@@ -97,15 +102,16 @@ class WorkTracker:
 
     def summary(self) -> str:
         """Return what was done, as text."""
-        processed, failed, skipped, deleted = self.done
+        processed, failed, skipped, deleted, warned = self.done
+        with_warnings = f" ({warned} with warnings)" if warned else ""
         in_error = f"; in error: {', '.join(self.in_error)}" if self.in_error else ""
-        return f"{processed} completed, {failed} failed, {skipped} skipped, {deleted} deleted{in_error}"
+        return f"{processed} completed{with_warnings}, {failed} failed, {skipped} skipped, {deleted} deleted{in_error}"
 
     def _count(self, pipeline_id: str, state: Json) -> None:
         counts, known = counts_of(state), self._pipelines.get(pipeline_id)
         if known is None:
             known = _PipelineWork(state["epoch"], counts, OutcomeCounts(), counts, OutcomeCounts())
-        elif state["epoch"] != known.epoch and any(new < old for new, old in zip(counts, known.last, strict=True)):
+        elif state["epoch"] != known.epoch and _is_lower(counts, known.last):
             # A restarted process without a journal counts from zero.
             known = _PipelineWork(state["epoch"], OutcomeCounts(), known.done, counts, OutcomeCounts())
         added = OutcomeCounts(*(max(0, new - old) for new, old in zip(counts, known.baseline, strict=True)))

@@ -9,7 +9,8 @@ const SHOWN_ELSEWHERE = new Set([
   "pipeline_id", "pipeline_type", "status", "epoch", "seq", "started_at", "last_activity", "last_check_time",
   "next_check_time", "seconds_until_next_check", "check_interval", "is_checking", "files_in_flight", "files_processing",
   "files_completed", "files_failed", "files_skipped", "total_processed", "total_failed", "total_skipped",
-  "total_deleted", "files_queued", "files_per_minute", "eta_seconds", "message", "deletions_held",
+  "total_deleted", "total_with_warnings", "files_queued", "files_per_minute", "eta_seconds", "message",
+  "deletions_held",
 ]);
 
 /** The times of the last and next check, and the pipeline's own fields. */

@@ -10,12 +10,14 @@ export class Figures {
     this.queued = el("dd");
     this.inFlight = el("dd");
     this.completed = el("dd");
+    this.warned = el("dd", "warn");
     this.failed = el("dd");
     this.skipped = el("dd");
     this.deleted = el("dd");
     this.rate = el("span");
     this.left = el("dd");
     this.sparkline = new Sparkline();
+    this.warnedFigure = figure("With warnings", this.warned);
     this.deletedFigure = figure("Deleted", this.deleted);
     this.node = el(
       "dl",
@@ -23,6 +25,7 @@ export class Figures {
       figure("Queued", this.queued),
       figure("In flight", this.inFlight),
       figure("Completed", this.completed),
+      this.warnedFigure,
       figure("Failed", this.failed),
       figure("Skipped", this.skipped),
       this.deletedFigure,
@@ -35,6 +38,9 @@ export class Figures {
     setText(this.queued, count(state.files_queued));
     setText(this.inFlight, count(state.files_in_flight));
     setText(this.completed, count(state.total_processed));
+    const warned = state.total_with_warnings ?? 0; // an older process does not report it
+    setText(this.warned, count(warned));
+    setHidden(this.warnedFigure, warned === 0);
     setText(this.failed, count(state.total_failed));
     this.failed.classList.toggle("bad", state.total_failed > 0);
     setText(this.skipped, count(state.total_skipped));

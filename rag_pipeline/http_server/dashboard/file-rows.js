@@ -1,6 +1,7 @@
 import { el, setText, webLink } from "./dom.js";
 import { UNKNOWN, bytes, count, duration, words } from "./format.js";
 import { Ago, exact } from "./relative-time.js";
+import { qualityFacts, warningList, warningText, warningsOf } from "./verdict.js";
 
 /** A completed or skipped file: its name, a note, and when it ended. */
 export class FileRow {
@@ -76,6 +77,26 @@ export class FailureSummary {
   }
 }
 
+/** The summary of a completed file with warnings: name, time and the first warning. */
+export class CompletedSummary {
+  constructor() {
+    this.name = el("span", "file-name");
+    this.note = el("span", "file-note warned");
+    this.when = new Ago("file-when quiet");
+    this.nodes = [this.name, this.when.node, this.note];
+  }
+
+  update(file, now) {
+    setText(this.name, file.name);
+    setText(this.note, warningText(file));
+    this.when.set(file.completed_at, now);
+  }
+
+  tick(now) {
+    this.when.tick(now);
+  }
+}
+
 /** Return the note on a skipped file: the reason. */
 export function reason(file) {
   return file.error?.message ?? "";
@@ -92,6 +113,8 @@ export function effort(file) {
 function facts(file) {
   const { error, result } = file;
   const rows = [
+    warningsOf(file).length > 0 && ["Warnings", warningList(file)],
+    ...qualityFacts(file),
     error && ["Type", error.type],
     error && ["Message", error.message],
     ["Stage", stageOf(file)],

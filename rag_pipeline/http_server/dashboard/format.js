@@ -2,6 +2,8 @@
 
 const COUNT = new Intl.NumberFormat("en");
 const RATE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const NUMBER = new Intl.NumberFormat("en", { maximumFractionDigits: 4 });
+const SHARE = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 2 });
 const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const DATE_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
@@ -41,6 +43,16 @@ export function count(number) {
 
 export function rate(number) {
   return number === null ? UNKNOWN : RATE.format(number);
+}
+
+/** Return a number of any kind. */
+export function number(value) {
+  return NUMBER.format(value);
+}
+
+/** Return a share of 1 as a percentage with its decimals: 0.15%. */
+export function share(value) {
+  return SHARE.format(value);
 }
 
 /** Return the fraction as a percentage that reaches 100 only at the end. */

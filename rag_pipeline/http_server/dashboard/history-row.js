@@ -3,6 +3,7 @@ import { el, setText } from "./dom.js";
 import { OpenableRow, effort } from "./file-rows.js";
 import { words } from "./format.js";
 import { Ago } from "./relative-time.js";
+import { warningText, warningsOf } from "./verdict.js";
 
 /** A row of the history. Unlike a row of a live list, it disappears with its page even if it is open. */
 export class HistoryRow extends OpenableRow {
@@ -29,6 +30,9 @@ class FileSummary {
     setText(this.name, file.name);
     this.badge.show(file.status);
     setText(this.note, noteOn(file));
+    const warned = warningsOf(file).length > 0;
+    this.note.classList.toggle("warned", warned);
+    this.note.classList.toggle("quiet", !warned);
     this.when.set(file.changed_at, now);
   }
 
@@ -40,5 +44,5 @@ class FileSummary {
 function noteOn(file) {
   if (file.error !== null) return file.error.message;
   if (file.status === "processing") return file.stage === null ? "" : words(file.stage);
-  return effort(file);
+  return warningText(file) || effort(file);
 }

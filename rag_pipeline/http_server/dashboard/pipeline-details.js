@@ -2,11 +2,12 @@ import { ControlBar, RetryButton } from "./action-button.js";
 import { Checks } from "./checks.js";
 import { el, setHidden, setText } from "./dom.js";
 import { Figures } from "./figures.js";
-import { FailureSummary, FileRow, OpenableRow, effort, reason } from "./file-rows.js";
+import { CompletedSummary, FailureSummary, FileRow, OpenableRow, effort, reason } from "./file-rows.js";
 import { count } from "./format.js";
 import { HeldDeletions } from "./held-deletions.js";
 import { InFlightList } from "./in-flight.js";
 import { KeyedList, fileKey } from "./keyed-list.js";
+import { warningsOf } from "./verdict.js";
 
 /** The details of a pipeline in an open card: controls, checks, figures and files. */
 export class PipelineDetails {
@@ -19,7 +20,7 @@ export class PipelineDetails {
     this.figures = new Figures(doneCounts);
     this.inFlight = new InFlightList(now);
     this.failed = new FileList("Failed", () => new FailedRow(now, new RetryButton(control, pipelineId)));
-    this.completed = new FileList("Completed", () => new FileRow(now, effort));
+    this.completed = new FileList("Completed", (file) => completedRow(now, file));
     this.skipped = new FileList("Skipped", () => new FileRow(now, reason));
     const lists = el("div", "done", this.failed.node, this.completed.node, this.skipped.node);
     this.nodes = [this.message, this.control.node, this.deletions.node, this.figures.node, this.inFlight.node, lists];
@@ -43,6 +44,11 @@ export class PipelineDetails {
     const parts = [this.control, this.deletions, this.checks, this.figures, this.inFlight];
     for (const part of [...parts, this.failed, this.completed, this.skipped]) part.tick(now);
   }
+}
+
+/** Return a row that opens for a file with warnings, else a plain one. */
+function completedRow(now, file) {
+  return warningsOf(file).length ? new OpenableRow(now, new CompletedSummary()) : new FileRow(now, effort);
 }
 
 class FailedRow extends OpenableRow {

@@ -8,7 +8,7 @@ export class PipelineSummary {
 
   constructor() {
     this.node = el("dl", "brief");
-    for (const name of ["Queued", "In flight", "Completed", "Failed", "Files per minute", "Time left"]) {
+    for (const name of ["Queued", "In flight", "Completed", "Warnings", "Failed", "Files per minute", "Time left"]) {
       const value = el("dd");
       this.#values.set(name, value);
       this.node.append(el("div", "", el("dt", "", name), value));
@@ -19,9 +19,11 @@ export class PipelineSummary {
     this.#set("Queued", count(state.files_queued));
     this.#set("In flight", count(state.files_in_flight));
     this.#set("Completed", count(state.total_processed));
+    this.#set("Warnings", count(state.total_with_warnings ?? 0));
     this.#set("Failed", count(state.total_failed));
     this.#set("Files per minute", rate(state.files_per_minute));
     this.#set("Time left", timeLeft(state));
+    this.#values.get("Warnings").classList.toggle("warn", state.total_with_warnings > 0);
     this.#values.get("Failed").classList.toggle("bad", state.total_failed > 0);
   }
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rag_pipeline.contract.events import PipelineEvent
 from rag_pipeline.journal.base import FileStatus, encode_payload
-from rag_pipeline.journal.files import STATUS_OF, file_of, key_to_text, keys_of, pack
+from rag_pipeline.journal.files import STATUS_OF, file_of, is_warned, key_to_text, keys_of, pack
 from rag_pipeline.journal.gap import GapBody
 from rag_pipeline.journal.redis.connection import RedisConnection, RedisRefusedError
 from rag_pipeline.journal.redis.generations import adopt, mark_of
@@ -24,7 +24,7 @@ MAX_BATCH_BYTES = 4 << 20
 MAX_EVENTS = 100_000
 MAX_FILES = 100_000
 
-_ITEM_LENGTH = 16  # plus the number of the pipeline
+_ITEM_LENGTH = 17  # plus the number of the pipeline
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -191,6 +191,7 @@ def _encode_repair(item: FileRepair | FileReset) -> list[str]:
             item.status,
             pack(item.file),
             str(item.file.attempt),
+            _flag(is_warned(item.status, item.file)),
         )
     return texts
 
@@ -210,7 +211,7 @@ def _encode_event(event: PipelineEvent) -> list[str]:
         event.epoch or "",
         str(event.seq),
         repr(event.at),
-        "1" if event.numbered else "0",
+        _flag(event.numbered),
         encode_payload(event),
         fields,
         own,
@@ -219,10 +220,16 @@ def _encode_event(event: PipelineEvent) -> list[str]:
     ]
 
 
-def _encode_file(event: PipelineEvent) -> tuple[str, str, str, str, str]:
+def _encode_file(event: PipelineEvent) -> tuple[str, str, str, str, str, str]:
     file = file_of(event)
     if file is None:
-        return "", "", "", "", ""
+        return "", "", "", "", "", ""
     key, other = keys_of(file)
     status = STATUS_OF[event.name]
-    return key_to_text(key), "" if other is None else key_to_text(other), status, pack(file), str(file.attempt)
+    other_text = "" if other is None else key_to_text(other)
+    warned = _flag(is_warned(status, file))
+    return key_to_text(key), other_text, status, pack(file), str(file.attempt), warned
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else "0"

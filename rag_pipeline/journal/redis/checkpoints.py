@@ -6,7 +6,7 @@ import json
 import logging
 
 from rag_pipeline.contract.events import Json
-from rag_pipeline.journal.files import OUTCOMES, key_from_text, unpack
+from rag_pipeline.journal.files import OUTCOMES, counts_as, key_from_text, unpack
 from rag_pipeline.journal.redis.connection import RedisConnection
 from rag_pipeline.journal.redis.files import read_row
 from rag_pipeline.journal.redis.keys import RedisKeys, pairs
@@ -44,8 +44,10 @@ def _saved(
     skipped: list[str],
     processing: list[str],
     attempts: list[str],
+    warned: list[str],
     *ended: list[str],
 ) -> SavedState:
+    warned_keys = frozenset(warned)
     in_flight = sorted((row for text in processing if (row := read_row(text)) is not None), key=lambda row: row.began)
     return SavedState(
         pipeline_id=pipeline_id,
@@ -63,8 +65,8 @@ def _saved(
             (key_from_text(key), int(score) % _ATTEMPT_RANGE) for key, score in pairs(attempts).items()
         ),
         outcomes=[
-            (key_from_text(key), outcome)
-            for outcome, keys in zip(OUTCOMES.values(), ended, strict=True)
+            (key_from_text(key), counts_as(status, warned=key in warned_keys))
+            for status, keys in zip(OUTCOMES, ended, strict=True)
             for key in keys
         ],
     )

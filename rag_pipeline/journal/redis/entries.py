@@ -29,6 +29,8 @@ _STATE = {
     **dict.fromkeys(("files_processing", "files_completed", "files_failed", "files_skipped"), (list,)),
     **dict.fromkeys(("total_processed", "total_failed", "total_skipped", "total_deleted"), (int,)),
 }  # fmt: skip
+_ADDED_LATER = {"total_with_warnings": 0}
+"""Fields of a state that earlier versions do not write."""
 _OUTCOMES = frozenset(events.EVENT_NAMES) - {events.STATUS, events.FILE_STARTED, events.FILE_PROGRESS}
 
 RawEntry = tuple[str, list[str]]
@@ -104,6 +106,8 @@ def entry_of(entry_id: str, fields: Mapping[str, str], *, numbered: bool | None 
     )
     payload = _decode(text)
     _check(payload, event)
+    if name == events.STATUS:
+        payload = {**_ADDED_LATER, **payload}
     return Entry(position_of(entry_id), event, text, payload)
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from rag_pipeline.journal.base import FileMatch, FileQuery, FileStatus
-from rag_pipeline.journal.files import unpack
+from rag_pipeline.journal.files import is_warned, unpack
 from rag_pipeline.journal.history import page_size
 from rag_pipeline.journal.redis.connection import RedisConnection, RedisRefusedError
 from rag_pipeline.journal.redis.keys import RedisKeys, position_of, score_of
@@ -57,6 +57,8 @@ class FileLister:
         else:
             ids = [query.pipeline_id]
         statuses = list(FileStatus) if query.status is None else [query.status]
+        if query.warnings:
+            statuses = [status for status in statuses if status is FileStatus.COMPLETED]
         sorted_files = [self._files(pipeline_id, status) for pipeline_id in ids for status in statuses]
         merged = heapq.merge(*sorted_files, key=lambda row: row.position, reverse=True)
         return list(islice(merged, page_size(query)))
@@ -74,12 +76,13 @@ class FileLister:
         for chunk in self._chunks(pipeline_id, status):
             # Entries close in time may share a score.
             for row in sorted(chunk, key=lambda row: row.position, reverse=True):
-                if row.status == status and (before is None or row.position < before) and self._has_text(row.file):
+                if row.status == status and (before is None or row.position < before) and self._fits(status, row.file):
                     yield FileMatch(row.position, pipeline_id, status, row.changed_at, row.file.to_json())
 
     def _chunks(self, pipeline_id: str, status: FileStatus) -> Iterator[list[StoredFile]]:
         before = self._query.before
-        key = self._by_change(pipeline_id, status)
+        warned = self._query.warnings
+        key = self._keys.warned_files(pipeline_id) if warned else self._by_change(pipeline_id, status)
         highest = "+inf" if before is None else str(score_of(before))
         offset = 0
         while True:
@@ -99,6 +102,10 @@ class FileLister:
         if not self._connection.call("EXISTS", key) and self._connection.call("TYPE", legacy) == "zset":
             return legacy
         return key
+
+    def _fits(self, status: FileStatus, file: FileRecord) -> bool:
+        warnings = self._query.warnings
+        return (warnings is None or is_warned(status, file) is warnings) and self._has_text(file)
 
     def _has_text(self, file: FileRecord) -> bool:
         texts = [file.name] if file.error is None else [file.name, file.error.message]

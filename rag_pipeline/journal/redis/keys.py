@@ -47,6 +47,10 @@ class RedisKeys:
         """Return the sorted set of the pipeline's files of one status, most recently changed last."""
         return f"{self.prefix}:by-change-{status}:{pipeline_id}"
 
+    def warned_files(self, pipeline_id: str) -> str:
+        """Return the sorted set of the pipeline's completed files with warnings, most recently changed last."""
+        return f"{self.prefix}:by-change-warned:{pipeline_id}"
+
     def legacy_files_by_change(self, pipeline_id: str, status: FileStatus) -> str:
         """Return the name that earlier versions used for the set; it may hold the files of another pipeline."""
         return f"{self.files(pipeline_id)}:{status}"

@@ -28,7 +28,7 @@ GAP = "gap"
 BatchRow = tuple[object, ...]
 """The kind of a change, one of the above, then the values of the columns that it sets or is found by."""
 
-_VALUES = "abcdefghi"
+_VALUES = "abcdefghij"
 _WIDTH = 1 + len(_VALUES)
 _EMPTY_ROW: BatchRow = (None,) * _WIDTH
 
@@ -44,7 +44,7 @@ CREATE TEMP TRIGGER batch_inserted INSTEAD OF INSERT ON batch BEGIN
     INSERT INTO events SELECT {_new(9)} WHERE new.kind = '{EVENT}';
     DELETE FROM events WHERE new.kind = '{PRUNE}' AND position <= new.a;
     DELETE FROM files WHERE new.kind = '{REMOVE_FILE}' AND pipeline_id = new.a AND file_key = new.b;
-    INSERT OR REPLACE INTO files SELECT {_new(9)} WHERE new.kind = '{FILE}';
+    INSERT OR REPLACE INTO files SELECT {_new(10)} WHERE new.kind = '{FILE}';
     DELETE FROM attempts WHERE new.kind = '{REMOVE_ATTEMPT}' AND pipeline_id = new.a AND file_key = new.b;
     INSERT OR REPLACE INTO attempts SELECT {_new(4)} WHERE new.kind = '{ATTEMPT}';
     INSERT OR REPLACE INTO gaps SELECT {_new(2)} WHERE new.kind = '{GAP}';

@@ -10,7 +10,7 @@ from typing import Any
 from rag_pipeline.contract import events
 from rag_pipeline.contract.events import Json, PipelineEvent
 from rag_pipeline.journal.base import FileStatus
-from rag_pipeline.journal.files import OUTCOMES, STATUS_OF, key_from_text, key_to_text, keys_of, unpack
+from rag_pipeline.journal.files import OUTCOMES, STATUS_OF, counts_as, key_from_text, key_to_text, keys_of, unpack
 from rag_pipeline.journal.gap import GapBody
 from rag_pipeline.journal.history import in_flight_key
 from rag_pipeline.journal.sqlite import batch_insert
@@ -217,9 +217,9 @@ def _saved(db: sqlite3.Connection, checkpoint: PipelineCheckpoint) -> SavedState
         records("SELECT record FROM files WHERE pipeline_id = ? AND status = 'processing' ORDER BY started"),
         tuple(checkpoint.attempts.items()),
         [
-            (key_from_text(key), OUTCOMES[status])
-            for key, status in db.execute(
-                "SELECT file_key, status FROM files WHERE pipeline_id = ? AND status <> 'processing'",
+            (key_from_text(key), counts_as(decoded(FileStatus, status), warned=warned))
+            for key, status, warned in db.execute(
+                "SELECT file_key, status, warned FROM files WHERE pipeline_id = ? AND status <> 'processing'",
                 (checkpoint.pipeline_id,),
             )
         ],

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from rag_pipeline.journal.base import FileMatch, FileQuery, FileStatus
-from rag_pipeline.journal.files import key_to_text, pack, unpack
+from rag_pipeline.journal.files import is_warned, key_to_text, pack, unpack
 from rag_pipeline.journal.history import page_size
 from rag_pipeline.journal.sqlite.batch_insert import FILE, REMOVE_FILE, BatchRow
 from rag_pipeline.journal.sqlite.schema import MAX_INTEGER, decoded
@@ -74,6 +74,8 @@ def find_files(
         only("status =", query.status)
     if query.pipeline_id is not None:
         only("pipeline_id =", query.pipeline_id)
+    if query.warnings is not None:
+        where.append("warned" if query.warnings else "NOT warned")
     if query.before is not None:
         only(f"{position} <", min(query.before, MAX_INTEGER))
     statement = f"{select}{' WHERE ' if where else ''}{' AND '.join(where)} ORDER BY {position} DESC LIMIT ?"
@@ -96,4 +98,5 @@ def sweep_files(db: sqlite3.Connection, before: float) -> bool:
 def _row(pipeline_id: str, key: Key, change: _Change) -> BatchRow:
     status, at, position, started, file = change
     message = None if file.error is None else file.error.message.casefold()
-    return FILE, position, pipeline_id, key_to_text(key), status, at, started, file.name.casefold(), message, pack(file)
+    row = (position, pipeline_id, key_to_text(key), status, at, started, file.name.casefold(), message, pack(file))
+    return FILE, *row, is_warned(status, file)

@@ -14,7 +14,7 @@ from rag_pipeline.errors import JournalError
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MIN_FREE_BYTES = 1 << 16
 MAX_INTEGER = (1 << 63) - 1
 _WAL_BYTES = 8 << 20
@@ -22,11 +22,13 @@ _WAL_BYTES = 8 << 20
 # generations: one for each opening of the file, with the position at which it began.
 # files: one row for each file, at the position of its last event, so a list ordered by change is a scan of the table.
 # name and message are case-folded for the search; started is the position of the start while the file is in flight.
+# warned is 1 for a completed file with warnings.
 # gaps: pipelines that lost events before they were stored, so files may be missing.
 # attempts: the attempts of files whose last attempt failed, under the key that the next attempt will have.
 _GENERATIONS = """
 CREATE TABLE generations (nth INTEGER PRIMARY KEY, identity TEXT NOT NULL, start INTEGER NOT NULL);
 """
+_WARNED_FILES = "CREATE INDEX warned_files ON files (position) WHERE warned;"
 _SCHEMA = f"""{_GENERATIONS}
 CREATE TABLE events (
     position INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, name TEXT NOT NULL, namespaces TEXT NOT NULL,
@@ -39,9 +41,10 @@ CREATE TABLE pipelines (
 CREATE TABLE files (
     position INTEGER PRIMARY KEY, pipeline_id TEXT NOT NULL, file_key TEXT NOT NULL, status TEXT NOT NULL,
     changed_at REAL NOT NULL, started INTEGER, name TEXT NOT NULL, message TEXT, record TEXT NOT NULL,
-    UNIQUE (pipeline_id, file_key)
+    warned INTEGER NOT NULL DEFAULT 0, UNIQUE (pipeline_id, file_key)
 );
 CREATE INDEX files_by_status ON files (status);
+{_WARNED_FILES}
 CREATE TABLE attempts (
     pipeline_id TEXT NOT NULL, file_key TEXT NOT NULL, attempt INTEGER NOT NULL, position INTEGER NOT NULL,
     PRIMARY KEY (pipeline_id, file_key)
@@ -57,6 +60,7 @@ INSERT INTO generations (identity, start) SELECT value, 0 FROM meta WHERE key = 
 DROP TABLE meta;
 """,
     2: "DROP TABLE recent;",
+    3: f"ALTER TABLE files ADD COLUMN warned INTEGER NOT NULL DEFAULT 0; {_WARNED_FILES}",
 }
 
 

@@ -20,6 +20,7 @@ from rag_pipeline.sources.ingest_result import STORE_DEPENDENCY, IngestEnd, Inge
 from rag_pipeline.sources.ingestion import Ingestion
 from rag_pipeline.sources.ledger import LedgerRow, Outcome
 from rag_pipeline.sources.source import FoundFile
+from rag_pipeline.sources.verdict import Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -204,21 +205,27 @@ class BulkChanges:
     def _record(self, done: list[TextReuse], chunk_counts: Mapping[str, int]) -> None:
         records = self._records
         moved = {reuse.owner.file_id: records.name_of(reuse.owner.file_id, {}) for reuse in done if reuse.owner.moves}
-        stored, config_hash = Outcome.STORED, self._config_hash
-        rows = {
-            file.file_id: LedgerRow(file.version, stored, new.content_hash, config_hash, name=file.name)
-            for file, _, new, _ in done
-        }
+        rows = {reuse.file_id: self._row(reuse) for reuse in done}
         records.record_reuse(rows, moved)
         for dependency in (STORE_DEPENDENCY, LEDGER_DEPENDENCY):
             self._breakers.succeeded(dependency, next(iter(rows), ""))
         for reuse in done:
-            self._report(reuse, chunk_counts[reuse.file_id], moved)
+            verdict = Verdict.parse(rows[reuse.file_id].verdict)
+            self._report(reuse, chunk_counts[reuse.file_id], verdict, moved)
         records.mark_reported(rows, moved, self._ingestion.position)
 
-    def _report(self, reuse: TextReuse, chunks: int, moved: Mapping[str, str]) -> None:
+    def _row(self, reuse: TextReuse) -> LedgerRow:
+        file, owner = reuse.file, self._records.rows.get(reuse.owner.file_id)
+        verdict = None if owner is None else owner.verdict
+        return LedgerRow(
+            file.version, Outcome.STORED, reuse.new.content_hash, self._config_hash, name=file.name, verdict=verdict
+        )
+
+    def _report(self, reuse: TextReuse, chunks: int, verdict: Verdict | None, moved: Mapping[str, str]) -> None:
         mime_type, name = reuse.stored.mime_type, reuse.stored.name
-        result = IngestResult(IngestEnd.STORED, reuse.new.content_hash, chunks, mime_type, same_content_as=name)
+        result = IngestResult(
+            IngestEnd.STORED, reuse.new.content_hash, chunks, mime_type, same_content_as=name, verdict=verdict
+        )
         self._ingestion.report(reuse.file, result, shown_as_done=False)
         if reuse.owner.moves:
             self._ingestion.report_deleted(moved[reuse.owner.file_id], reuse.owner.file_id)

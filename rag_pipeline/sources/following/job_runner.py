@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from rag_pipeline.common import logs
 from rag_pipeline.errors import StateError, StoreError
@@ -30,6 +31,7 @@ from rag_pipeline.sources.ingestion import INTERRUPTED, STORING, WAITING, Ingest
 from rag_pipeline.sources.ledger import OVERRUN_RETRY_SECONDS, LedgerRow, Outcome
 from rag_pipeline.sources.source import FoundFile, Source, SourceUnavailableError, Unreadable
 from rag_pipeline.sources.stages import Stages
+from rag_pipeline.sources.verdict import Verdict
 from rag_pipeline.sources.worker_pool import WorkerPool
 
 logger = logging.getLogger(__name__)
@@ -280,12 +282,14 @@ class JobRunner:
                     self._put_back(file, IngestResult(IngestEnd.BLOCKED))
                     return True
                 result = result_of_error(error, file.name, STORING)
+        before = self.rows.get(key)
+        if result.end is IngestEnd.UNCHANGED and before is not None:
+            result = replace(result, verdict=Verdict.parse(before.verdict))
         row = self._row(file, result)
         if is_last:
             row = row._replace(retry_at=None)
         else:
             self._crashes.clear(key)
-        before = self.rows.get(key)
         if result.end is IngestEnd.UNCHANGED and before is not None and is_renamed(file, before):
             row = row if self._rename_stored(file) else row._replace(name=before.name)
         self._records.put(key, row)
@@ -301,7 +305,8 @@ class JobRunner:
     def _row(self, file: FoundFile, result: IngestResult) -> LedgerRow:
         config_hash, name = self._stages.config_hash, file.name
         if result.end in (IngestEnd.STORED, IngestEnd.UNCHANGED):
-            return LedgerRow(file.version, Outcome.STORED, result.fingerprint, config_hash, name=name)
+            verdict = None if result.verdict is None else result.verdict.to_text()
+            return LedgerRow(file.version, Outcome.STORED, result.fingerprint, config_hash, name=name, verdict=verdict)
         assert result.error is not None
         reason = str(result.error["message"])
         if result.end is IngestEnd.SKIPPED:
@@ -310,8 +315,18 @@ class JobRunner:
         attempts = 1 if before is None or before.version != file.version else before.attempts + 1
         refused = result.fingerprint if result.removes_text or result.overran else None
         retry_at = self._retry_time(result, attempts)
+        verdict = None if before is None or result.removes_text else before.verdict
         return LedgerRow(
-            file.version, Outcome.FAILED, refused, config_hash, attempts, reason, retry_at, name, result.overran
+            file.version,
+            Outcome.FAILED,
+            refused,
+            config_hash,
+            attempts,
+            reason,
+            retry_at,
+            name,
+            result.overran,
+            verdict,
         )
 
     def _retry_time(self, result: IngestResult, attempts: int) -> float | None:
@@ -330,7 +345,7 @@ class JobRunner:
             return self._breakers.open_circuit is not None
         self._records.put(file.file_id, row._replace(name=file.name))
         if row.outcome is Outcome.STORED:
-            self._ingestion.report_renamed(file, str(row.name))
+            self._ingestion.report_renamed(file, str(row.name), Verdict.parse(row.verdict))
         self._mark_reported(file.file_id)
         if row.retry_at is not None:
             self._request_rescan()
@@ -358,6 +373,9 @@ class JobRunner:
             self._breakers.succeeded(STORE_DEPENDENCY, key)
         attempts = int(entry.is_error)
         row = LedgerRow(entry.version, Outcome.UNREADABLE, attempts=attempts, reason=entry.reason, name=entry.name)
+        before = self.rows.get(key)
+        if entry.is_error and before is not None:
+            row = row._replace(verdict=before.verdict)  # its text stays
         self._records.put(key, row)
         self._ingestion.report_unreadable(entry)
         self._mark_reported(key)

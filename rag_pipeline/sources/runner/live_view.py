@@ -19,7 +19,10 @@ from rag_pipeline.status.pipeline import PipelineStatus, core_of
 
 REFRESH_PER_SECOND = 8
 MAX_FILES = 6
-STYLES = {"stored": "green", "unchanged": "green", "failed": "red", "skipped": "yellow", "removed": "magenta"}
+STYLES = {
+    "stored": "green", "warned": "yellow", "unchanged": "green", "failed": "red", "skipped": "yellow",
+    "removed": "magenta",
+}  # fmt: skip
 STATUS_STYLES = {"processing": "cyan", "scanning": "cyan", "idle": "green", "error": "red", "stopped": "yellow"}
 
 
@@ -107,6 +110,7 @@ class LiveView:
         text = Text.assemble(
             (printable(body.status), f"bold {STATUS_STYLES.get(body.status, 'white')}"),
             f"  {totals.total_processed} stored",
+            (f" ({totals.total_with_warnings} with warnings)" if totals.total_with_warnings else "", "yellow"),
             (f"  {totals.total_failed} failed", "red" if totals.total_failed else "dim"),
             f"  {totals.total_skipped} skipped  {body.files_queued or 0} waiting",
         )

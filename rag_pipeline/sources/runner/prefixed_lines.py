@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Container, Sequence
 from typing import TextIO
 
@@ -15,6 +16,7 @@ from rag_pipeline.sources.runner.file_lines import (
     MARKS,
     FileLine,
     Service,
+    SkipReasons,
     address_rows,
     file_line,
     format_rows,
@@ -34,6 +36,7 @@ class PrefixedLines:
         self._out = TerminalOutput(out)
         self._marks = MARKS if self._out.knows_unicode else ASCII_MARKS
         self._began = time.monotonic()
+        self._skipped: defaultdict[str, SkipReasons] = defaultdict(SkipReasons)
         self._width = min(MAX_ID_WIDTH, max(len(status.pipeline_id) for status in statuses))
         self._problems: dict[str, str] = {}  # an error or a pause by pipeline id; empty when it is over
         self._events = EventCollector(statuses)
@@ -52,6 +55,7 @@ class PrefixedLines:
             if event.name == events.STATUS:
                 self._print_status(event.pipeline_id, event)
             elif (line := file_line(event)) is not None:
+                self._skipped[event.pipeline_id].note(line)
                 self._print_line(event.pipeline_id, line)
 
     def say(self, text: str) -> None:
@@ -64,7 +68,7 @@ class PrefixedLines:
         self.refresh()
         for status in self._statuses:
             if status.pipeline_id in summarized:
-                self._print(status.pipeline_id, summary(status, self._began))
+                self._print(status.pipeline_id, summary(status, self._began, self._skipped[status.pipeline_id]))
 
     def restore(self) -> None:
         """Do nothing: the cursor was never hidden."""

@@ -17,6 +17,7 @@ from rag_pipeline.sources.runner.file_lines import (
     ASCII_MARKS,
     MARKS,
     Service,
+    SkipReasons,
     address_rows,
     file_line,
     format_rows,
@@ -36,6 +37,7 @@ class Terminal:
         self._status = status
         self._out = TerminalOutput(out, status.pipeline_id)
         self._began = time.monotonic()
+        self._skipped = SkipReasons()
         self._marks = MARKS if self._out.knows_unicode else ASCII_MARKS
         is_live = self._out.stream.isatty() if live is None else live
         self._live = _open_live(status, self._out.stream) if is_live else None
@@ -55,6 +57,7 @@ class Terminal:
             line = file_line(event)
             if line is None:
                 continue
+            self._skipped.note(line)
             if self._live is not None:
                 self._out.attempt(self._live.line, line, self._marks[line.kind])
             else:
@@ -76,7 +79,7 @@ class Terminal:
         if self._live is not None:
             self._out.attempt(self._live.stop)
         if self._status.pipeline_id in summarized:
-            self._out.print(("" if self._live is None else "\n") + summary(self._status, self._began))
+            self._out.print(("" if self._live is None else "\n") + summary(self._status, self._began, self._skipped))
 
     def restore(self) -> None:
         """Make the cursor visible again; callable from a signal handler, before a sudden end."""

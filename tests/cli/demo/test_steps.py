@@ -49,12 +49,17 @@ def test_a_file_goes_from_start_to_its_end(status: PipelineStatus) -> None:
     assert status.get()["files_processing"][0]["attempt"] == 2
     play(status, Complete(FILE, {"chunks": 3}))
     assert status.get()["files_completed"][0]["result"] == {"chunks": 3}
+    warning = {"type": "odd", "message": "some text is odd", "count": 2}
+    play(status, Complete(FILE._replace(id="2"), {}, (warning,), {"pages": 3}))
+    shown = status.get()["files_completed"][-1]
+    assert (shown["warnings"], shown["quality"], status.get()["total_with_warnings"]) == ([warning], {"pages": 3}, 1)
+    play(status, Delete(FILE._replace(id="2")))
     play(status, Skip(FILE, "unchanged"))
     assert status.get()["files_skipped"][0]["error"]["message"] == "unchanged"
     play(status, Delete(FILE))
     state = status.get()
-    assert [state[f"total_{what}"] for what in ("processed", "failed", "skipped", "deleted")] == [0, 0, 0, 1]
-    assert core_of(status).snapshot().attempts == (1, 1, 1, 1)
+    assert [state[f"total_{what}"] for what in ("processed", "failed", "skipped", "deleted")] == [0, 0, 0, 2]
+    assert core_of(status).snapshot().attempts == (2, 1, 1, 2, 1)
 
 
 def test_idle_tells_when_the_next_check_really_is(status: PipelineStatus) -> None:

@@ -104,3 +104,11 @@ def test_a_notice_takes_the_place_of_the_error() -> None:
     lines = drawn(frame(notice=notice))
     assert lines[1] == notice
     assert "No pipeline has reported yet" not in "\n".join(lines)
+
+
+def test_files_with_warnings_are_marked_and_counted() -> None:
+    made = Made()
+    made.pipeline.complete_file("scan.pdf", warnings=["9 of 10 pages have no text"])
+    text = "\n".join(drawn(frame(made.state), 120))
+    assert "1 done  0 failed  0 skipped  1 with warnings" in text
+    assert "warning: 9 of 10 pages have no text" in text

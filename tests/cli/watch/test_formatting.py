@@ -49,5 +49,24 @@ def test_the_reason_of_a_failed_or_skipped_file_is_one_line() -> None:
     assert formatting.failure({**failed, "attempt": 3}).endswith("badly (attempt 3)")
     assert formatting.failure({**failed, "error": None}) == "None: None"
     assert formatting.reason(skipped) == "no reader for video/mp4"
-    assert formatting.took(completed) == "0.0 s"
-    assert formatting.took(skipped) == ""
+    assert formatting.completed(completed) == "0.0 s"
+    assert formatting.completed(skipped) == ""
+
+
+def test_warnings_are_counted_and_the_first_is_shown() -> None:
+    made = Made()
+    made.pipeline.complete_file("a.pdf", warnings=["9 of 10 pages\nhave no text", "odd"])
+    made.pipeline.complete_file("b.pdf")
+    assert formatting.counts(made.state) == ["2 done", "0 failed", "0 skipped", "1 with warnings"]
+    warned, plain = made.state["files_completed"]
+    assert formatting.completed(warned) == "2 warnings: 9 of 10 pages have no text"
+    assert formatting.completed(plain) == ""
+
+
+def test_the_state_of_an_older_service_has_no_warnings() -> None:
+    made = Made()
+    made.pipeline.complete_file("a.pdf")
+    state = {key: value for key, value in made.state.items() if key != "total_with_warnings"}
+    file = {key: value for key, value in state["files_completed"][0].items() if key not in ("warnings", "quality")}
+    assert formatting.counts(state) == ["1 done", "0 failed", "0 skipped"]
+    assert formatting.completed(file) == ""

@@ -101,3 +101,18 @@ def test_a_pipeline_in_error_is_a_failure_until_it_recovers() -> None:
     idle(made)
     work.update({"papers": made.state}, 1)
     assert work.succeeded
+
+
+def test_the_summary_counts_files_with_warnings() -> None:
+    made = Made()
+    work = WorkTracker(time.time())
+    work.update({"papers": made.state}, 0)
+    made.pipeline.complete_file("a", warnings=["odd"])
+    made.pipeline.complete_file("b")
+    work.update({"papers": made.state}, 1)
+    assert work.summary() == "2 completed (1 with warnings), 0 failed, 0 skipped, 0 deleted"
+    made.pipeline.complete_file("a")
+    older = {key: value for key, value in made.state.items() if key != "total_with_warnings"}
+    for state in (made.state, {**older, "epoch": "later"}):
+        work.update({"papers": state}, 2)
+        assert work.summary() == "2 completed, 0 failed, 0 skipped, 0 deleted"

@@ -53,6 +53,7 @@ def test_the_saved_state_is_that_of_the_pipeline(server: RedisServer, taken: lis
     st.sampled_from([None, *TEXTS]),
     st.sampled_from([None, "p", "q", "none"]),
     st.integers(0, 5),
+    st.sampled_from([None, True, False]),
 )
 def test_files_are_listed_as_their_events_say(
     server: RedisServer,
@@ -61,6 +62,7 @@ def test_files_are_listed_as_their_events_say(
     text: str | None,
     pipeline_id: str | None,
     limit: int,
+    warnings: bool | None,
 ) -> None:
     journal = RedisAppender(server.url, prefix=next(prefixes))
     pipelines = {name: recorded(name) for name in ("p", "q")}
@@ -70,7 +72,7 @@ def test_files_are_listed_as_their_events_say(
         take(pipeline, step)
         entries += journal.append(recorder.events)
         recorder.items.clear()
-    wanted = FileQuery(status, text, pipeline_id, None, limit)
+    wanted = FileQuery(status, text, pipeline_id, None, limit, warnings)
     everything = files_of(entries, wanted._replace(limit=1000))
     # Page by page, as a client does.
     found, page = [], journal.files(wanted)

@@ -89,3 +89,12 @@ def test_many_foreign_entries_are_one_line_a_minute(
     assert caplog.messages[1] == (
         "entry last of rag:events (and 1499 more) is not an event of this service: why; skipped"
     )
+
+
+def test_the_state_of_an_earlier_version_has_no_files_with_warnings() -> None:
+    pipeline, recorder = recorded()
+    pipeline.update(status="running")
+    text = encode_payload(recorder.events[-1])
+    older = {key: value for key, value in json.loads(text).items() if key != "total_with_warnings"}
+    (entry,) = read_entries([found(recorder.events[-1], text=json.dumps(older))], ForeignEntryLog("rag:events"))
+    assert entry.take_payload() == {**older, "total_with_warnings": 0}

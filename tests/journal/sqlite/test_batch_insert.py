@@ -85,8 +85,8 @@ def test_each_kind_of_row_changes_its_table(db: sqlite3.Connection) -> None:
         db,
         [
             *events(1, 3),
-            (batch_insert.FILE, 1, "p", "name:a\0", "completed", 2.0, None, "a\0", None, "[]"),
-            (batch_insert.FILE, 2, "p", "name:b", "completed", 2.0, None, "b", "no", "[]"),
+            (batch_insert.FILE, 1, "p", "name:a\0", "completed", 2.0, None, "a\0", None, "[]", 1),
+            (batch_insert.FILE, 2, "p", "name:b", "completed", 2.0, None, "b", "no", "[]", 0),
             (batch_insert.ATTEMPT, "p", "name:a", 2, 1),
             (batch_insert.ATTEMPT, "p", "name:b", 3, 2),
             (batch_insert.PIPELINE, "p", None, "e", 3, "{}", "{}", "[]", 3),
@@ -97,14 +97,14 @@ def test_each_kind_of_row_changes_its_table(db: sqlite3.Connection) -> None:
         [
             (batch_insert.PRUNE, 2),
             (batch_insert.REMOVE_FILE, "p", "name:b"),
-            (batch_insert.FILE, 3, "p", "name:a\0", "failed", 3.0, 3, "a\0", "why\0", "[]"),
+            (batch_insert.FILE, 3, "p", "name:a\0", "failed", 3.0, 3, "a\0", "why\0", "[]", 0),
             (batch_insert.REMOVE_ATTEMPT, "p", "name:a"),
             (batch_insert.PIPELINE, "p", "t", "e", 4, "{}", "{}", "[]", 4),
         ],
     )
     assert db.execute("SELECT * FROM events").fetchall() == [event(3)[1:]]
     assert db.execute("SELECT * FROM files").fetchall() == [
-        (3, "p", "name:a\0", "failed", 3.0, 3, "a\0", "why\0", "[]"),
+        (3, "p", "name:a\0", "failed", 3.0, 3, "a\0", "why\0", "[]", 0),
     ]
     assert db.execute("SELECT * FROM attempts").fetchall() == [("p", "name:b", 3, 2)]
     assert db.execute("SELECT * FROM pipelines").fetchall() == [("p", "t", "e", 4, "{}", "{}", "[]", 4)]

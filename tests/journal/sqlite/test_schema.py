@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rag_pipeline.errors import JournalError
-from rag_pipeline.journal import offset_of
+from rag_pipeline.journal import FileQuery, offset_of
 from rag_pipeline.journal.sqlite.journal import SqliteJournal
 from rag_pipeline.journal.sqlite.schema import SCHEMA_VERSION, file_error, open_reader, open_writer, transaction
 from tests.journal.driving import assert_saved, recorded
@@ -34,8 +34,18 @@ def test_a_new_file_has_the_format(tmp_path: Path) -> None:
         db.close()
 
 
+def in_format_3(path: Path) -> None:
+    """Turn the file back into format 3, which knows no warnings."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("DROP INDEX warned_files")
+    db.execute("ALTER TABLE files DROP COLUMN warned")
+    db.execute("PRAGMA user_version = 3")
+    db.close()
+
+
 def in_format_1(path: Path) -> None:
     """Turn the file back into format 1, without generations."""
+    in_format_3(path)
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("DROP TABLE generations")
     db.execute("CREATE TABLE recent (pipeline_id TEXT, status TEXT, slot INTEGER, nth INTEGER, record TEXT)")
@@ -61,6 +71,24 @@ def test_a_file_of_format_1_is_migrated_with_its_offsets(tmp_path: Path) -> None
         assert [entry.event.seq for entry in journal.read(0, 10)] == [1, 2]
         assert_saved(journal.saved_states()["p"], pipeline)
         journal.close()
+
+
+def test_a_file_of_format_3_is_migrated_and_then_knows_warnings(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    pipeline, recorder = recorded()
+    pipeline.complete_file("a")
+    journal = SqliteJournal(path)
+    journal.append(recorder.events)
+    journal.close()
+    in_format_3(path)
+    journal = SqliteJournal(path)
+    assert [(row.file["name"], row.file["warnings"]) for row in journal.files(FileQuery(warnings=False))] == [("a", [])]
+    before = len(recorder.events)
+    pipeline.complete_file("b", warnings=["odd"])
+    journal.append(recorder.events[before:])
+    assert [row.file["name"] for row in journal.files(FileQuery(warnings=True))] == ["b"]
+    assert_saved(journal.saved_states()["p"], pipeline)
+    journal.close()
 
 
 def test_a_file_of_a_newer_version_is_refused_untouched_and_says_what_to_do(tmp_path: Path) -> None:

@@ -409,3 +409,28 @@ def test_a_file_that_overran_and_is_rewritten_unchanged_is_not_extracted(bench: 
     bench.jobs.retry("a.txt")
     bench.jobs.run("a.txt", Ingest(bench.found("one")))
     assert len(reads) == 2
+
+
+def test_a_verdict_outlives_renames_failures_and_lost_reports(bench: Bench) -> None:
+    def shown() -> tuple[int, int]:
+        file = bench.status.get()["files_completed"][-1]
+        return len(file["warnings"]), bench.status.get()["total_with_warnings"]
+
+    file = bench.found("faulty")
+    bench.jobs.run("a.txt", Ingest(file))
+    assert shown() == (1, 1)
+    bench.jobs.run("a.txt", Ingest(file._replace(name="b.txt")))
+    assert bench.status.get()["files_completed"][-1]["result"] == {"renamed_from": "a.txt"}
+    assert shown() == (1, 1)
+    bench.test.extractor.before = raising(PermissionError(13, "not allowed"))
+    bench.jobs.run("a.txt", Ingest(bench.found("changed")))
+    assert bench.status.get()["total_failed"] == 1
+    bench.jobs.run("a.txt", Ingest(bench.found("faulty")))
+    assert bench.status.get()["files_completed"][-1]["result"] == {"unchanged": True}
+    assert shown() == (1, 1)
+    bench.jobs.unreported["a.txt"] = "a.txt"
+    bench.jobs.run("a.txt", Ingest(bench.found("faulty")))
+    assert shown() == (1, 1)
+    bench.test.extractor.before = lambda: None
+    bench.jobs.run("a.txt", Ingest(bench.found("good")))
+    assert shown() == (0, 0)

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from rag_pipeline.sources.ingestion import Ingestion
 from rag_pipeline.sources.ledger import Ledger
 from rag_pipeline.status.control import Action
 from tests.sources.local_files.running import Run, running
-from tests.sources.memory_stages import MemoryStore
+from tests.sources.memory_stages import FAULT, MemoryStore
 
 pytestmark = pytest.mark.slow
 
@@ -325,3 +326,17 @@ def test_after_a_kill_within_a_batch_everything_is_done_and_reported(
         assert again.test.embedder.embedded == 0
         assert set(again.ended("deleted")) == old
         assert again.state().get("deletions_held") is None
+
+
+def test_copies_and_moved_files_keep_the_verdict(tmp_path: Path) -> None:
+    with running(tmp_path) as run:
+        run.write("a.txt", "a faulty text")
+        run.wait_idle(processed=1)
+        run.write("copy.txt", "a faulty text")
+        run.wait_idle(processed=2)
+        (run.folder / "a.txt").rename(run.folder / "moved.txt")
+        run.wait(lambda: settled(run, {"copy.txt", "moved.txt"}))
+        shown = {file["name"]: file["warnings"] for file in run.state()["files_completed"]}
+        assert shown == {"copy.txt": [asdict(FAULT)], "moved.txt": [asdict(FAULT)]}
+        assert run.state()["total_with_warnings"] == 2
+        assert len(run.test.extractor.read) == 1

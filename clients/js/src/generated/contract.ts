@@ -71,6 +71,12 @@ export interface File {
   readonly result: unknown;
   /** Why it failed or was skipped. */
   readonly error: FileError | null;
+  /** The warnings of a completed file; empty for any other. */
+  readonly warnings: readonly FileWarning[];
+  /** Figures about a completed file's text, at most 20. The built-in pipelines report `characters`, `odd_characters` (the share that is not readable text, 0 to 1), `pages` and `pages_without_text` (null for formats without pages). */
+  readonly quality: {
+    readonly [key: string]: number | null;
+  } | null;
 }
 
 /** `pipeline:file_completed`, `…_failed`, `…_skipped`, `…_deleted`: the end of a file. */
@@ -125,6 +131,16 @@ export interface FileEvent {
   readonly totals?: Totals;
 }
 
+/** A fault of a completed file that did not stop the work. */
+export interface FileWarning {
+  /** A short fixed word, such as `pages_without_text`. */
+  readonly type: string;
+  /** For people, cut to 300 characters. */
+  readonly message: string;
+  /** The number of cases. */
+  readonly count: number;
+}
+
 export type Namespace = "/google_drive" | "/local_files" | "/pipeline" | "/";
 
 /** Why a client is refused, for programs. */
@@ -169,6 +185,8 @@ export interface State {
   readonly total_skipped: number;
   /** Files whose source is gone. */
   readonly total_deleted: number;
+  /** Completed files that have warnings; they count in `total_processed` too. */
+  readonly total_with_warnings: number;
   /** Number of known files that wait. */
   readonly files_queued: number | null;
   /** Over the last five minutes; failed and skipped files count as done. */
@@ -222,6 +240,8 @@ export interface StatusEvent {
   readonly total_skipped: number;
   /** Files whose source is gone. */
   readonly total_deleted: number;
+  /** Completed files that have warnings; they count in `total_processed` too. */
+  readonly total_with_warnings: number;
   /** Number of known files that wait. */
   readonly files_queued: number | null;
   /** Over the last five minutes; failed and skipped files count as done. */
@@ -257,6 +277,8 @@ export interface Totals {
   readonly total_skipped: number;
   /** Files whose source is gone. */
   readonly total_deleted: number;
+  /** Completed files that have warnings; they count in `total_processed` too. */
+  readonly total_with_warnings: number;
 }
 
 /** Each event's name, and what it carries. */

@@ -2,7 +2,7 @@
 -- Writes a batch of events.
 -- Keys: events, identity, count. Arguments: prefix, identity, owner's token, batch number, max entries, max files,
 -- '1' to check keys and permissions first, number of pipelines, each pipeline's id and the batch it should have last,
--- then 17 for each item.
+-- then 18 for each item.
 -- Returns {'identity'} (another journal), {'refused', reason} or {'done', results, entry ids}. The results are status
 -- and detail of each pipeline: those of ownership(), written (by an earlier copy of this batch), or torn (an earlier
 -- copy failed halfway; the detail is the number of its items that were sent).
@@ -71,7 +71,9 @@ end
 local function remove_row(p, key)
   local row = redis.call('HGET', p.files, key)
   if row then
-    redis.call('ZREM', by_change(prefix, p.id, string.match(row, '^%a+') or ''), key)
+    local status = string.match(row, '^%a+') or ''
+    redis.call('ZREM', by_change(prefix, p.id, status), key)
+    if status == 'completed' then redis.call('ZREM', by_change(prefix, p.id, 'warned'), key) end
     redis.call('HDEL', p.files, key)
   end
 end
@@ -80,10 +82,12 @@ local function is_processing(row)
   return row and string.sub(row, 1, 11) == 'processing '
 end
 
-local function put_row(p, key, status, id, rest)
+local function put_row(p, key, status, id, rest, warned)
   local ms, seq = string.match(id, '(%d+)-(%d+)')
+  local score = string.format('%.0f', ms * 4096 + math.min(seq, 4095))
   redis.call('HSET', p.files, key, status .. ' ' .. id .. ' ' .. rest)
-  redis.call('ZADD', by_change(prefix, p.id, status), string.format('%.0f', ms * 4096 + math.min(seq, 4095)), key)
+  redis.call('ZADD', by_change(prefix, p.id, status), score, key)
+  if warned == '1' then redis.call('ZADD', by_change(prefix, p.id, 'warned'), score, key) end
 end
 
 local max_recent = {completed = 10, failed = 5, skipped = 5}
@@ -113,7 +117,7 @@ local function note_attempt(p, key, status, attempt)
 end
 
 -- Updates the row of an event's file.
-local function change_file(p, name, key, other, status, id, changed, record, attempt)
+local function change_file(p, name, key, other, status, id, changed, record, attempt, warned)
   local row, started, started_as = redis.call('HGET', p.files, key), id, nil
   remove_recent(p, row)
   if is_processing(row) then started_as = key end
@@ -129,11 +133,11 @@ local function change_file(p, name, key, other, status, id, changed, record, att
     add_recent(p, status, record)
   end
   remove_row(p, key)
-  put_row(p, key, status, id, started .. ' ' .. changed .. ' ' .. record)
+  put_row(p, key, status, id, started .. ' ' .. changed .. ' ' .. record, warned)
 end
 
 -- Writes a row from a status, for a file whose events may be missing.
-local function repair_file(p, key, status, id, changed, record)
+local function repair_file(p, key, status, id, changed, record, warned)
   add_recent(p, status, record)
   local old = p.forgotten[key] or redis.call('HGET', p.files, key)
   local same = old and string.sub(old, 1, #status + 1) == status .. ' ' and string.sub(old, -#record) == record
@@ -146,7 +150,7 @@ local function repair_file(p, key, status, id, changed, record)
     changed = id .. ' ' .. changed
   end
   remove_row(p, key)
-  put_row(p, key, status, id, changed .. ' ' .. record)
+  put_row(p, key, status, id, changed .. ' ' .. record, warned)
 end
 
 local ids, last_id, repaired = {}, '0-0', 0
@@ -168,7 +172,7 @@ while at <= #ARGV do
     -- It has no entry, so it gets a position of its own, just before the entries of this millisecond.
     local ms = tonumber(string.match(now(), '%d+')) - 1
     repaired = repaired + 1
-    repair_file(p, key, status, string.format('%.0f-%d', ms, 1000000 + repaired), changed, record)
+    repair_file(p, key, status, string.format('%.0f-%d', ms, 1000000 + repaired), changed, record, ARGV[at + 17])
     p.rows = true
   elseif p.ok then
     if numbered == '1' then count = count + 1 end
@@ -187,12 +191,12 @@ while at <= #ARGV do
       p.state = entry
     end
     if key ~= '' then
-      change_file(p, name, key, other, status, id, changed, record, ARGV[at + 16])
+      change_file(p, name, key, other, status, id, changed, record, ARGV[at + 16], ARGV[at + 17])
       p.rows = true
     end
   end
   ids[#ids + 1] = id
-  at = at + 17
+  at = at + 18
 end
 
 -- Removes the oldest finished files over the limit, at most 1,000 at once.

@@ -2,7 +2,7 @@
 -- Returns what each pipeline resumes from, all as of one moment.
 -- Keys: pipelines. Arguments: prefix.
 -- Returns for each pipeline {id, error}, or {id, fields, recently completed, failed and skipped records, rows of files in
--- flight, attempts, keys of completed, failed, skipped and deleted files}.
+-- flight, attempts, keys of files with warnings, and of completed, failed, skipped and deleted files}.
 local pipelines = {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local files, recent, why = ARGV[1] .. ':files:' .. id, ARGV[1] .. ':recent:' .. id .. ':', nil
@@ -29,6 +29,7 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     read('LRANGE', recent .. 'completed', 0, -1), read('LRANGE', recent .. 'failed', 0, -1),
     read('LRANGE', recent .. 'skipped', 0, -1), rows,
     read('ZRANGE', ARGV[1] .. ':attempts:' .. id, 0, -1, 'WITHSCORES'),
+    read('ZRANGE', ARGV[1] .. ':by-change-warned:' .. id, 0, -1),
     read('ZRANGE', by_change('completed'), 0, -1), read('ZRANGE', by_change('failed'), 0, -1),
     read('ZRANGE', by_change('skipped'), 0, -1), read('ZRANGE', by_change('deleted'), 0, -1)}
   pipelines[#pipelines + 1] = why and {id, why} or found

@@ -12,6 +12,7 @@ local function key_error(key, kind, commands)
   end
 end
 
+-- The status 'warned' stands for the completed files with warnings.
 local function by_change(prefix, id, status)
   return prefix .. ':by-change-' .. status .. ':' .. id
 end
@@ -23,7 +24,7 @@ local function pipeline_error(prefix, id)
     or key_error(prefix .. ':state:' .. id, 'hash', 'HSET EXISTS')
     or key_error(prefix .. ':files:' .. id, 'hash', 'HSET HGET HDEL HLEN')
     or key_error(prefix .. ':attempts:' .. id, 'zset', 'ZADD ZREM ZREMRANGEBYRANK')
-  for _, status in ipairs({'processing', 'completed', 'failed', 'skipped', 'deleted'}) do
+  for _, status in ipairs({'processing', 'completed', 'failed', 'skipped', 'deleted', 'warned'}) do
     why = why or key_error(by_change(prefix, id, status), 'zset', 'ZADD ZREM ZRANGE')
   end
   for _, status in ipairs({'completed', 'failed', 'skipped'}) do
