@@ -101,7 +101,10 @@ def fold(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Return the words: runs of letters, marks and digits. Scripts without spaces count by character."""
+    """Return the words: runs of letters and marks, and runs of digits. Scripts without spaces count by character.
+
+    Letters and digits are split, because the number of a footnote stands close to its word.
+    """
     found: list[str] = []
     word = ""
     for character in unicodedata.normalize("NFC", text):
@@ -112,8 +115,8 @@ def words(text: str) -> list[str]:
             else:
                 found += [word] if word else []
                 word = character
-        elif unicodedata.category(character)[0] in "LMN":
-            if word and _is_spaceless(word[0]):
+        elif unicodedata.category(character)[0] in ("LMN" if word else "LN"):
+            if word and (_is_spaceless(word[0]) or word[0].isdecimal() != character.isdecimal()):
                 found.append(word)
                 word = ""
             word += character

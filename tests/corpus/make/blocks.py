@@ -123,3 +123,11 @@ def _rows(rows: tuple[tuple[str, ...], ...]) -> list[str]:
     for row in body:
         lines.append("row: " + " | ".join(" ".join(cell.split()) for cell in row if cell))
     return lines
+
+
+def accepted(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """Return the blocks with tracked changes accepted."""
+    return tuple(
+        Text(f"{block.before} {block.inserted} {block.after}") if isinstance(block, Changed) else block
+        for block in blocks
+    )

@@ -21,6 +21,11 @@ _NAMESPACES = " ".join(
     }.items()
 )
 _WHEN = "2024-03-05T09:30:00"
+_TAB = (
+    '<style:list-level-properties text:list-level-position-and-space-mode="label-alignment">'
+    '<style:list-level-label-alignment text:label-followed-by="listtab" text:list-tab-stop-position="{0}cm" '
+    'fo:text-indent="-0.9cm" fo:margin-left="{0}cm"/></style:list-level-properties>'
+)
 
 
 def flat_odf(
@@ -35,9 +40,10 @@ def flat_odf(
     font: str = "Liberation Serif",
     hyphenate: bool = False,
     numbered: bool = False,
+    height: str = "29.7cm",
 ) -> str:
     """Return the document as XML; ``footer`` is followed by the page's number."""
-    styles = _styles(header, footer, columns, language, direction, font, hyphenate, numbered)
+    styles = _styles(header, footer, columns, language, direction, font, hyphenate, numbered, height)
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<office:document {_NAMESPACES} '
         'xmlns:dc="http://purl.org/dc/elements/1.1/" office:version="1.2" '
@@ -56,6 +62,7 @@ def _styles(
     font: str,
     hyphenate: bool,
     numbered: bool,
+    height: str,
 ) -> str:
     text = (
         f'style:font-name="{font}" style:font-name-asian="{font}" style:font-name-complex="{font}" fo:font-size="11pt" '
@@ -65,7 +72,7 @@ def _styles(
     paragraph = f'fo:text-align="{"justify" if columns > 1 else "start"}" style:writing-mode="{direction}" '
     levels = "".join(
         f'<text:outline-level-style text:level="{level}" text:style-name="" style:num-format="1" '
-        f'text:display-levels="{level}"/>'
+        f'text:display-levels="{level}">{_TAB.format(1.2)}</text:outline-level-style>'
         for level in (1, 2, 3)
     )
     page = f'<style:columns fo:column-count="{columns}" fo:column-gap="0.8cm"/>' if columns > 1 else ""
@@ -81,10 +88,13 @@ def _styles(
  style:default-outline-level="2"><style:text-properties fo:font-size="14pt" fo:font-weight="bold"/></style:style>
 {f"<text:outline-style style:name='Outline'>{levels}</text:outline-style>" if numbered else ""}
 <text:list-style style:name="Numbers">
-<text:list-level-style-number text:level="1" style:num-format="1" style:num-suffix="."/>
-<text:list-level-style-number text:level="2" style:num-format="a" style:num-suffix=")"/>
+<text:list-level-style-number text:level="1" style:num-format="1" style:num-suffix=".">{_TAB.format(1)}
+</text:list-level-style-number>
+<text:list-level-style-number text:level="2" style:num-format="a" style:num-suffix=")">{_TAB.format(2)}
+</text:list-level-style-number>
 </text:list-style>
-<text:list-style style:name="Bullets"><text:list-level-style-bullet text:level="1" text:bullet-char="•"/>
+<text:list-style style:name="Bullets"><text:list-level-style-bullet text:level="1" text:bullet-char="•">{_TAB.format(1)}
+</text:list-level-style-bullet>
 </text:list-style>
 </office:styles>
 <office:automatic-styles>
@@ -93,7 +103,7 @@ def _styles(
 <style:table-cell-properties fo:border="0.5pt solid #000000"/></style:style>
 <style:style style:name="Box" style:family="graphic"><style:graphic-properties style:wrap="right"
  style:horizontal-pos="right" fo:border="0.5pt solid #000000" fo:padding="0.1cm"/></style:style>
-<style:page-layout style:name="Page"><style:page-layout-properties fo:page-width="21cm" fo:page-height="29.7cm"
+<style:page-layout style:name="Page"><style:page-layout-properties fo:page-width="21cm" fo:page-height="{height}"
  fo:margin="2cm">{page}</style:page-layout-properties></style:page-layout>
 </office:automatic-styles>
 <office:master-styles><style:master-page style:name="Standard" style:page-layout-name="Page">

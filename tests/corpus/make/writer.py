@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.corpus.make.blocks import Block, truth_of
+from tests.corpus.make.blocks import Block, Text, accepted, truth_of
 from tests.corpus.make.flat_odf import flat_odf
 from tests.corpus.make.programs import FILES, convert, libreoffice_version, write_truth
 from tests.corpus.make.texts import ARTICLE, CONTRACT, HANDBOOK, LANGUAGES
@@ -21,18 +21,20 @@ def make() -> None:
     """Make all files of this program."""
     program = libreoffice_version()
     may = (f"may: {_HEADER} {_FOOTER} 1 2 3 4 Ann 05 03 2024 March 09 30 AM a b", "may: 2024 03 05T09 00 000000000")
-    handbook = flat_odf(HANDBOOK, "Travel handbook", header=_HEADER, footer=_FOOTER)
     contract = flat_odf(CONTRACT, "Wartungsvertrag", language=("de", "DE"), numbered=True)
     for suffix in _FORMATS:
         # Writer's HTML has comments as comments of HTML, its PDF and EPUB have none.
         commented = suffix not in ("pdf", "html", "epub")
         pages = ("place: page 2 | questions go to the travel desk",) if suffix == "pdf" else ()
-        headings = suffix not in ("doc",)
-        lines = truth_of(HANDBOOK, comments=commented, headings=headings, more=(*may, *pages))
+        headings = suffix not in ("doc", "rtf")
+        # Writer shows struck out text in what it prints.
+        blocks = HANDBOOK if commented else accepted(HANDBOOK)
+        handbook = flat_odf(blocks, "Travel handbook", header=_HEADER, footer=_FOOTER)
+        lines = truth_of(blocks, comments=commented, headings=headings, more=(*may, *pages))
         _save(handbook, f"writer-handbook.{suffix}", lines, program)
         lines = truth_of(CONTRACT, headings=headings, more=("may: 1",))
         _save(contract, f"writer-vertrag.{suffix}", lines, program)
-    columns = flat_odf(ARTICLE, "Rainwater", columns=2, hyphenate=True)
+    columns = flat_odf(ARTICLE, "Rainwater", columns=2, hyphenate=True, language=("en", "US"), height="12cm")
     _save(columns, "writer-columns.pdf", truth_of(ARTICLE), program)
     _languages(program)
 
@@ -40,7 +42,7 @@ def make() -> None:
 def _languages(program: str) -> None:
     fonts = {
         "ar": "Noto Sans Arabic", "he": "Noto Sans Hebrew", "hi": "Noto Sans Devanagari", "th": "Noto Sans Thai",
-        "zh": "Droid Sans Fallback", "ja": "Droid Sans Fallback", "ko": "Droid Sans Fallback",
+        "zh": "Droid Sans Fallback", "ja": "Droid Sans Fallback", "ko": "NanumGothic",
     }  # fmt: skip
     for language in ("cs", "tr", "el", "ru", *fonts):
         blocks = _paragraphs(LANGUAGES[language])
@@ -52,8 +54,6 @@ def _languages(program: str) -> None:
 
 
 def _paragraphs(texts: Sequence[str]) -> tuple[Block, ...]:
-    from tests.corpus.make.blocks import Text
-
     return tuple(Text(text) for text in texts)
 
 
