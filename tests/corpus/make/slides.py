@@ -71,6 +71,7 @@ def _flat_slides() -> str:
     )
     notes = f"<presentation:notes>{frame(14, box('Zahlen vom Bauamt bestätigen lassen'), 'notes')}</presentation:notes>"
     return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
         f'<office:document {spaces} office:version="1.2" '
         'office:mimetype="application/vnd.oasis.opendocument.presentation"><office:automatic-styles>'
         '<style:page-layout style:name="L"><style:page-layout-properties/></style:page-layout></office:automatic-styles>'

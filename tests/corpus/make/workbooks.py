@@ -38,7 +38,7 @@ _BUDGET = [
     *(f"may: {salary} {salary // 1000} {salary % 1000:03} 00 €" for *_, salary in _STAFF),
     "fact: €",
     "fact: 00417",
-    "not: Secret plan",
+    "not: Secret plan B",
     "may: 0",
 ]
 _COMMENT = "Confirmed by the board"
@@ -54,12 +54,17 @@ def make() -> None:
         copy.write_bytes((FILES / "xlsxwriter-budget.xlsx").read_bytes())
         for suffix in ("xlsx", "xls", "ods"):
             convert(copy, suffix, f"calc-budget.{suffix}", "Calc MS Excel 2007 XML" if suffix == "xlsx" else "")
-            write_truth(f"calc-budget.{suffix}", [*_BUDGET, _comment(suffix, _COMMENT), *_chart(suffix)], libreoffice_version())
+            write_truth(f"calc-budget.{suffix}", [*_BUDGET, _hidden_row(suffix), _comment(suffix, _COMMENT), *_chart(suffix)], libreoffice_version())
         copy = Path(folder) / "calc-stock.xlsx"
         copy.write_bytes((FILES / "openpyxl-stock.xlsx").read_bytes())
         for suffix in ("xls", "ods"):
             convert(copy, suffix, f"calc-stock.{suffix}")
             write_truth(f"calc-stock.{suffix}", [*_STOCK, _comment(suffix, _STOCK_COMMENT)], libreoffice_version())
+
+
+def _hidden_row(suffix: str) -> str:
+    # Nor the marks of hidden rows.
+    return "may: Secret plan Omar 999" if suffix == "xls" else "not: Secret plan"
 
 
 def _comment(suffix: str, text: str) -> str:
@@ -114,7 +119,7 @@ def _budget() -> None:
     hidden.write_row(1, 0, ("Secret plan B", "Omar"))
     hidden.hide()
     book.close()
-    truth = [*_BUDGET, _comment("xlsx", _COMMENT), "anywhere: Growth since 2021", *_CHART, "may: Ann"]
+    truth = [*_BUDGET, _hidden_row("xlsx"), _comment("xlsx", _COMMENT), "anywhere: Growth since 2021", *_CHART, "may: Ann"]
     write_truth("xlsxwriter-budget.xlsx", truth, f"XlsxWriter {xlsxwriter.__version__}")
 
 
