@@ -83,7 +83,8 @@ def test_the_text_of_the_file_is_read(path: Path, extractor: ProcessExtractor) -
         *(f"found: {absent}" for absent in truth.absent if absent in folded),
         *_wrong_places(document, path),
     ]
-    assert faults == [], f"{path.name}:\n{text}"
+    if faults:
+        pytest.fail("\n".join(faults), pytrace=False)
 
 
 def _wrong_places(document: ExtractedDocument, path: Path) -> list[str]:
