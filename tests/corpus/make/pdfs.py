@@ -34,7 +34,7 @@ def make() -> None:
 
 def _groff() -> None:
     program = version("groff", "--version")
-    source = [".nr PS 10", ".nr LL 6.5i", ".nr HM 0.8i", ".2C"]
+    source = [".nr PS 10", ".pl 5i", ".nr LL 6.5i", ".nr HM 0.8i", ".2C"]
     for block in ARTICLE:
         if isinstance(block, Heading):
             source += [".SH", block.text]
@@ -43,10 +43,10 @@ def _groff() -> None:
     text = "\n".join(source) + "\n"
     # The page's number is at its top.
     truth = truth_of(ARTICLE, headings=False, more=("may: - 1 2 -",))
-    pdf = subprocess.run(["groff", "-ms", "-Tpdf", "-P-p4i,8i"], input=text.encode(), capture_output=True, check=True)
+    pdf = subprocess.run(["groff", "-ms", "-Tpdf"], input=text.encode(), capture_output=True, check=True)
     (FILES / "groff-columns.pdf").write_bytes(pdf.stdout)
     write_truth("groff-columns.pdf", truth, program)
-    script = subprocess.run(["groff", "-ms", "-Tps", "-P-p4i,8i"], input=text.encode(), capture_output=True, check=True)
+    script = subprocess.run(["groff", "-ms", "-Tps"], input=text.encode(), capture_output=True, check=True)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "columns.ps"
         path.write_bytes(script.stdout)
@@ -149,7 +149,7 @@ def _fpdf() -> None:
 
 
 _LATEX = r"""\documentclass[twocolumn,10pt]{article}
-\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage[paperheight=14cm,paperwidth=15cm,margin=1.5cm]{geometry}
+\usepackage[utf8]{inputenc}\usepackage[paperheight=14cm,paperwidth=15cm,margin=1.5cm]{geometry}
 \begin{document}
 %s
 \begin{tabular}{lrr}
