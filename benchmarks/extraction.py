@@ -57,13 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     names = set(filter(None, options.peers.split(",")))
     peers = [peer for peer in PEERS if not names or peer.name in names]
-    try:
-        results = measure(truths, [peer for peer in peers if peer.is_installed], options.repetitions)
-    except BenchmarkError as error:
-        print(f"benchmarks.extraction: {error}", file=sys.stderr)
-        return 1
-    missing = [f"not installed: {peer.name}" for peer in peers if not peer.is_installed]
-    text = "\n".join([table(results), *missing]) + "\n"
+    results, left_out = measure(truths, peers, options.repetitions)
+    text = "\n".join([table(results), "", *left_out]).rstrip() + "\n"
     print(text, end="")
     if options.out:
         options.out.write_text(text, encoding="utf-8")
@@ -71,16 +66,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(truths: Mapping[Path, Truth], peers: Sequence[Peer], repetitions: int = 1) -> list[Result]:
-    """Read each file with each peer that knows its suffix, in turns."""
-    results = []
+def measure(
+    truths: Mapping[Path, Truth], peers: Sequence[Peer], repetitions: int = 1
+) -> tuple[list[Result], list[str]]:
+    """Read each file with each peer that knows its suffix, in turns; also return why peers are left out."""
+    results, left_out = [], []
     with ExitStack() as stack:
-        readers = {peer.name: stack.enter_context(_Reader(peer.name)) for peer in peers}
+        readers: dict[str, _Reader] = {}
+        for peer in peers:
+            reader = stack.enter_context(_Reader(peer.name))
+            if not peer.is_installed:
+                left_out.append(f"not installed: {peer.name}")
+            elif reason := reader.start():
+                left_out.append(f"does not start: {peer.name} ({reason})")
+            else:
+                readers[peer.name] = reader
         for path, truth in truths.items():
             for peer in peers:
-                if path.suffix.lower() in peer.suffixes:
+                if peer.name in readers and path.suffix.lower() in peer.suffixes:
                     results.append(_measure_file(readers[peer.name], path, truth, repetitions))
-    return results
+    return results, left_out
 
 
 def _measure_file(reader: _Reader, path: Path, truth: Truth, repetitions: int) -> Result:
@@ -103,6 +108,15 @@ class _Reader:
     def __init__(self, name: str) -> None:
         self.name = name
         self._process: JsonProcess | None = None
+
+    def start(self) -> str:
+        """Start the process; return the reason if it does not start."""
+        try:
+            self._started()
+        except BenchmarkError as error:
+            self.close()
+            return str(error)
+        return ""
 
     def read(self, path: Path) -> tuple[str, float, str]:
         """Return the text, the seconds it took, and the reason if there is no text."""

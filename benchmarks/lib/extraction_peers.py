@@ -100,8 +100,8 @@ def _python_pptx() -> ReadText:
                     lines.append(shape.text_frame.text)
                 elif shape.has_table:
                     lines += ("\t".join(cell.text for cell in row.cells) for row in shape.table.rows)
-            if slide.has_notes_slide:
-                lines.append(slide.notes_slide.notes_text_frame.text)
+            if slide.has_notes_slide and (notes := slide.notes_slide.notes_text_frame):
+                lines.append(notes.text)
         return "\n".join(lines)
 
     return read
@@ -132,7 +132,7 @@ def _xberg() -> ReadText:
     import xberg
 
     def read(path: Path) -> str:
-        found = asyncio.run(xberg.extract(xberg.ExtractInput.from_uri(str(path))))
+        found = asyncio.run(xberg.extract(xberg.ExtractInput(uri=str(path))))
         if not found.results:
             raise ValueError("; ".join(error.message for error in found.errors))
         return "\n".join(document.content for document in found.results)
