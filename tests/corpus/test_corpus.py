@@ -29,9 +29,10 @@ class Floor(NamedTuple):
 
 FLOORS = {
     ".pdf": Floor(0.97, 0.97, 0.98, 0.75),
-    ".docx": Floor(1.0, 0.98),
-    ".odt": Floor(1.0, 0.98),
-    ".rtf": Floor(1.0, 0.98),
+    # A table in a cell may come after the row that it is in.
+    ".docx": Floor(1.0, 0.98, 0.97),
+    ".odt": Floor(1.0, 0.98, 0.97),
+    ".rtf": Floor(1.0, 0.98, 0.97),
     ".doc": Floor(0.95, 0.95, 0.98, 0.75),
     ".xlsx": Floor(1.0, 0.97, 0.97),
     ".xls": Floor(0.97, 0.97, 0.97),
@@ -60,11 +61,11 @@ def _read(extractor: ProcessExtractor, path: Path) -> ExtractedDocument:
     try:
         return extractor.extract(str(path))
     except UnsupportedFileTypeError as error:
-        name = _MAY_BE_SKIPPED.get(path.suffix)
-        if name is None:
-            raise
-        assert name in str(error)  # noqa: PT017 - the message is a second allowed outcome
+        if _MAY_BE_SKIPPED.get(path.suffix, "(none)") not in str(error):
+            pytest.fail(str(error), pytrace=False)
         pytest.skip(f"{path.suffix} is not read")
+    except ExtractionError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.mark.parametrize("path", sorted(TRUTHS.keys() - set(CHARSETS)), ids=lambda path: path.name)
@@ -84,7 +85,7 @@ def test_the_text_of_the_file_is_read(path: Path, extractor: ProcessExtractor) -
         *_wrong_places(document, path),
     ]
     if faults:
-        pytest.fail("\n".join(faults), pytrace=False)
+        pytest.fail("\n".join([f"{path.name}:", *faults]), pytrace=False)
 
 
 def _wrong_places(document: ExtractedDocument, path: Path) -> list[str]:

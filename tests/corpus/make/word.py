@@ -36,7 +36,7 @@ def make() -> None:
 def _truth(*, comments: bool, headings: bool = True) -> list[str]:
     heading = "heading: " if headings else ""
     return [
-        "may: Service notes confidential 1 2 3 B Berta python docx 2013 2024 12 23 15",
+        "may: Comment by Service notes confidential 1 2 3 B Berta python docx 2013 2024 12 23 15",
         "Service of the air conditioner",
         "The device must be serviced once a year, preferably in spring.",
         f"{heading}Steps",

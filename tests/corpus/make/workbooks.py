@@ -39,7 +39,7 @@ _BUDGET = [
     "fact: €",
     "fact: 00417",
     "not: Secret plan B",
-    "may: 0",
+    "may: 0 Ann Comment on by Budget C 4 D 1",
 ]
 _COMMENT = "Confirmed by the board"
 
@@ -138,7 +138,7 @@ _STOCK = [
     "fact: Warehouse: Gdańsk | Opens: 07:30",
     "not: ACME Ltd: 3",
     "not: Item: Gdańsk",
-    "may: 00 Ann",
+    "may: 00 Ann Comment on by Order A 6",
 ]
 _STOCK_COMMENT = "Takes two weeks"
 
