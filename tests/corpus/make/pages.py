@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -158,5 +159,6 @@ def _saved_by_chromium(page: str) -> None:
         browser.close()
     # The folder's name is random.
     (FILES / "chromium-bridge.mhtml").write_bytes(saved.replace(folder, "/home/ann").encode())
-    may = "may: Old swing bridge closed Harbour Post By Jonas Weber From Subject Date Saved by Blink"
+    date = re.search(r"^Date: (.*)", saved, re.M)
+    may = f"may: {date[1].strip() if date else ''} Old swing bridge closed Harbour Post By Jonas Weber From Subject Date Saved by Blink"
     write_truth("chromium-bridge.mhtml", ["anywhere: Old swing bridge closed", *_STORY, may, *_NOT], program)

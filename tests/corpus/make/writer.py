@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,12 +35,20 @@ def make() -> None:
             # Writer leaves text boxes out of HTML.
             blocks = tuple(block for block in blocks if not isinstance(block, Box))
         lines = truth_of(blocks, comments=commented, headings=headings, more=(*may, *pages))
+        lines = _within_epub(lines) if suffix == "epub" else lines
         _save(handbook, f"writer-handbook.{suffix}", lines, program)
         lines = truth_of(CONTRACT, headings=headings, more=("may: 1",))
+        lines = _within_epub(lines) if suffix == "epub" else lines
         _save(contract, f"writer-vertrag.{suffix}", lines, program)
     columns = flat_odf(ARTICLE, "Rainwater", columns=2, hyphenate=True, language=("en", "US"), height="12cm")
     _save(columns, "writer-columns.pdf", truth_of(ARTICLE), program)
     _languages(program)
+
+
+def _within_epub(lines: Sequence[str]) -> list[str]:
+    """Return the truth without what Writer leaves out of EPUB: numbers, headings, and the labels of columns."""
+    shown = (re.sub(r"^(?:[0-9.]+|[0-9]\.|[ab]\)) ", "", line.removeprefix("heading: ")) for line in lines)
+    return [line.replace("head: ", "may: ", 1) if line.startswith("head: ") else line for line in shown]
 
 
 def _languages(program: str) -> None:
