@@ -1,0 +1,7 @@
+"""One extractor for all files."""
+
+from __future__ import annotations
+
+from tests.ingest.extract.conftest import extractor
+
+__all__ = ["extractor"]
