@@ -77,6 +77,10 @@ ATTACKS: dict[str, list[Attack]] = {
     ],
     "rag_pipeline.ingest.chunker:_ENDS_WORD": _attacks("match", " "),
     "rag_pipeline.ingest.chunker:_WORD": _attacks("search", "_", " ", "-"),
+    "rag_pipeline.ingest.extract.cell_kinds:_DATE": _attacks("fullmatch", "1", "a", " ", "1.", begin="2024-01 "),
+    "rag_pipeline.ingest.extract.cell_kinds:_NUMBER": _attacks("fullmatch", "1", "1 ", " ", "a", "1,", begin="1"),
+    "rag_pipeline.ingest.extract.cell_kinds:_SPAN": _attacks("fullmatch", "1", " ", "1-", begin="2024 "),
+    "rag_pipeline.ingest.extract.cell_kinds:_YEAR": _attacks("fullmatch", "20", "1"),
     "rag_pipeline.ingest.extract.charset:_BINARY_CONTROL": _attacks("findall", "\x01", "a"),
     "rag_pipeline.ingest.extract.file_type:_HTML_START": [
         *_attacks("match", "<!--x-->", "<!--", "<!-- -->\n", " ", "\n", "<", "--> ", "<!---->"),
