@@ -82,6 +82,9 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.ingest.extract.cell_kinds:_SPAN": _attacks("fullmatch", "1", " ", "1-", begin="2024 "),
     "rag_pipeline.ingest.extract.cell_kinds:_YEAR": _attacks("fullmatch", "20", "1"),
     "rag_pipeline.ingest.extract.charset:_BINARY_CONTROL": _attacks("findall", "\x01", "a"),
+    "rag_pipeline.ingest.extract.charset:_HIGH": _attacks("search", "a"),
+    "rag_pipeline.ingest.extract.charset_guess:_SIGN_IN_WORD": _attacks("search", "a", "³", "a³", "¯"),
+    "rag_pipeline.ingest.extract.charset_guess:_WORD": _attacks("findall", "a", "é", "1", "a "),
     "rag_pipeline.ingest.extract.file_type:_HTML_START": [
         *_attacks("match", "<!--x-->", "<!--", "<!-- -->\n", " ", "\n", "<", "--> ", "<!---->"),
         *_attacks("match", " ", "\t", begin="<!doctype"),

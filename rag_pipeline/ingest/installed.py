@@ -10,7 +10,7 @@ from rag_pipeline.ingest.settings import IngestSettings
 
 # The modules of the ``ingest`` extra. Not rich and watchfiles: plain output and scans work without them.
 MODULES = (
-    "charset_normalizer",
+    "chardet",
     "cryptography",
     "lancedb",
     "numpy",
