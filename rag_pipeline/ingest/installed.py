@@ -14,11 +14,14 @@ MODULES = (
     "cryptography",
     "lancedb",
     "numpy",
+    "olefile",
     "pyarrow",
     "pypdf",
     "safetensors",
+    "selectolax",
     "threadpoolctl",
     "tokenizers",
+    "webencodings",
 )
 MODEL_VERSION = "0.1.0"
 _WITH_POSTGRES = "ingest,pgvector"

@@ -11,6 +11,8 @@ from rag_pipeline.ingest.extract.charset import decode_text
 
 MAX_HEADER_CHARACTERS = 8192
 """The library parses headers in quadratic time, so they are cut."""
+MBOX_LINE = re.compile(rb"From [^\r\n]{0,200}[0-9]{1,2}:[0-9]{2}[^\r\n]{0,100}[0-9]{4}")
+"""The line above each mail of a mailbox."""
 _MAX_HEAD_BYTES = 1 << 20
 _HEADER = re.compile(rb"[!-9;-~]{1,200}[ \t]{0,8}:")
 _NAME_SPACE = re.compile(rb"^([!-9;-~]{1,200})[ \t]{1,8}:")

@@ -19,7 +19,9 @@ _NAVIGATION_NAMES = re.compile(
     r"|toolbar|tags|widget|outbrain|taboola|trending|popular|teasers?|print|login|paywall)(?:$|[\s_-])",
     re.I,
 )
-_COMMENTS = re.compile(r"(?:^|\s)(?:comments?|comment-?list|comments-(?:area|section|list)|disqus_thread|respond|replies)(?:$|\s)", re.I)
+_COMMENTS = re.compile(
+    r"(?:^|\s)(?:comments?|comment-?list|comments-(?:area|section|list)|disqus_thread|respond|replies)(?:$|\s)", re.I
+)
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CONTAINERS = frozenset("div section ul ol dl table td form header figure p li".split())  # noqa: SIM905
 _PARAGRAPH_CHARACTERS = 80
@@ -212,5 +214,3 @@ def _is_comments(element: Element) -> bool:
 def _is_named(element: Element) -> bool:
     names = f"{element.attributes.get('id', '')} {element.attributes.get('class', '')}"[:500]
     return bool(_NAVIGATION_NAMES.search(_CAMEL.sub("-", names)))
-
-

@@ -63,7 +63,8 @@ def parse_xml(
 
     ``on_block`` receives the number of bytes read so far. Entity declarations are an error unless allowed, as office
     formats don't use them; external entities are never loaded. ``encoding`` overrides what the document declares.
-    Without ``has_namespaces``, prefixes are parts of names and need no declaration. Raises NotWellFormedError, another CorruptFileError or ExtractionLimitError.
+    Without ``has_namespaces``, prefixes are parts of names and need no declaration.
+    Raises NotWellFormedError, another CorruptFileError or ExtractionLimitError.
     """
     parser = expat.ParserCreate(encoding, namespace_separator=" " if has_namespaces else None)
     parser.buffer_text = True

@@ -9,8 +9,7 @@ from typing import BinaryIO
 from rag_pipeline.errors import CorruptFileError
 from rag_pipeline.ingest.extract.charset import open_text
 from rag_pipeline.ingest.extract.input_file import InputFile
-from rag_pipeline.ingest.extract.mail_headers import looks_like_mail
-from rag_pipeline.ingest.extract.readers.html import write_page
+from rag_pipeline.ingest.extract.mail_headers import MBOX_LINE, looks_like_mail
 from rag_pipeline.ingest.extract.readers.mail_parts import (
     MailWriter,
     describe_mail,
@@ -21,10 +20,8 @@ from rag_pipeline.ingest.extract.readers.mail_parts import (
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 from rag_pipeline.ingest.extract.unicode_forms import unicode_codec
 
-_MBOX_LINE = re.compile(rb"From [^\r\n]{0,200}[0-9]{1,2}:[0-9]{2}[^\r\n]{0,100}[0-9]{4}")
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.M)
 _BYTE_COUNT = re.compile(rb"[0-9]{1,12}[ \t]*+\r?\n")
-_PLIST = re.compile(rb"<\?xml [^>]{0,200}>\s*+<!DOCTYPE plist")
 
 
 def read_mail(file: InputFile, writer: SectionWriter) -> None:
@@ -58,7 +55,7 @@ def _split(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
     end = 0
     is_after_blank = True
     for line in stream:
-        if is_after_blank and _MBOX_LINE.match(line):
+        if is_after_blank and MBOX_LINE.match(line):
             if lines:
                 yield _QUOTED_FROM.sub(rb"\1", b"".join(lines)), end
             lines = []

@@ -116,7 +116,7 @@ class MailWriter:
                 others.append(inner)
             if leaf is not inner:
                 for resource in inner.walk():
-                    self._name(cast(MIMEPart, resource))
+                    self._name(resource)
         if plain or html:
             write_alternatives(plain, html, self._writer)
         for inner in others:
