@@ -13,9 +13,9 @@ from html import escape
 from rag_pipeline.ingest.extract.html_parser import HtmlParser
 
 BLOCKS = frozenset(
-    """address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption figure
-    footer form header hgroup hr html legend li main menu nav ol optgroup option p pre search section summary table tbody td
-    tfoot th thead tr ul xmp listing plaintext h1 h2 h3 h4 h5 h6""".split()  # noqa: SIM905
+    """address article aside blockquote body br caption center dd details dialog dir div dl dt fieldset figcaption
+    figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li listing main menu nav ol optgroup option p
+    plaintext pre search section summary table tbody td tfoot th thead tr ul xmp""".split()  # noqa: SIM905
 )
 MAX_DEPTH = 500
 _SKIPPED = frozenset(

@@ -69,6 +69,6 @@ def _score(sample: bytes, codec: str) -> float:
     planes = len({ord(char) >> 8 for char in text})
     # Binary tables of small numbers have zeros too, but few characters of text between them, or no line in common.
     letters = sum(char.isalnum() for char in text)
-    if letters * 2 < len(text) or planes > 8 + len(text) // 2:
+    if not common or letters * 2 < len(text) or planes > 8 + len(text) // 2:
         return 0
-    return (common + 1) / len(text)
+    return common / len(text)

@@ -101,6 +101,7 @@ def parse_xml(
     except expat.ExpatError as error:
         if "amplification" in str(error):
             raise ExtractionLimitError("has XML entities that expand without limit") from error
+        parser.buffer_text = False  # passes on the text before the fault
         damage = NotWellFormedError(f"its XML is not well formed ({error})")
         damage.offset = parser.ErrorByteIndex
         raise damage from error

@@ -48,8 +48,7 @@ def _events(text: str) -> Iterator[list[str]]:
     components: list[str] = []
     for line in _FOLD.sub("", text).splitlines():
         head, _, value = line.partition(":")
-        name, _, parameters = head.partition(";")
-        name = name.strip().upper()
+        name = head.partition(";")[0].strip().upper()
         if name == "BEGIN":
             components.append(value.strip().upper())
         elif name == "END":

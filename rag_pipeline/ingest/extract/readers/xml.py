@@ -125,7 +125,9 @@ class _Mended:
         """Return what follows a byte of the last block, to the end of the document."""
         at = max(0, offset - self.offset)
         tag = self.block.rfind(b"<", max(0, at - _MAX_TAG), at + 1)
-        return self.block[tag if tag >= 0 else at :].decode("utf-8", "ignore") + self._text.read()
+        return self.block[tag if tag >= 0 else at :].decode("utf-8", "ignore") + self._repair.feed(
+            self._text.read(), is_last=True
+        )
 
 
 class _Flat(HtmlParser):
