@@ -77,7 +77,46 @@ ATTACKS: dict[str, list[Attack]] = {
     ],
     "rag_pipeline.ingest.chunker:_ENDS_WORD": _attacks("match", " "),
     "rag_pipeline.ingest.chunker:_WORD": _attacks("search", "_", " ", "-"),
+    "rag_pipeline.ingest.extract.cell_kinds:_DATE": _attacks("fullmatch", "1", "a", " ", "1.", begin="2024-01 "),
+    "rag_pipeline.ingest.extract.cell_kinds:_NUMBER": _attacks("fullmatch", "1", "1 ", " ", "a", "1,", begin="1"),
+    "rag_pipeline.ingest.extract.cell_kinds:_SPAN": _attacks("fullmatch", "1", " ", "1-", begin="2024 "),
+    "rag_pipeline.ingest.extract.cell_kinds:_YEAR": _attacks("fullmatch", "20", "1"),
     "rag_pipeline.ingest.extract.charset:_BINARY_CONTROL": _attacks("findall", "\x01", "a"),
+    "rag_pipeline.ingest.extract.charset:_HIGH": _attacks("search", "a"),
+    "rag_pipeline.ingest.extract.charset_guess:_SIGN_IN_WORD": _attacks("search", "a", "³", "a³", "¯"),
+    "rag_pipeline.ingest.extract.charset_guess:_WORD": _attacks("findall", "a", "é", "1", "a "),
+    "rag_pipeline.ingest.extract.data_uris:_DATA_URI": _attacks(
+        "sub", "data:", "data:a/b", "data:a/b;", "data:a/b;a=b", "data:a/b;base64,", "A", begin="data:a/b;base64,"
+    ),
+    "rag_pipeline.ingest.extract.data_uris:_REST_OF_URI": _attacks("match", "A"),
+    "rag_pipeline.ingest.extract.entity_repair:_DECLARED": _attacks("findall", "<!ENTITY ", " ", "%", "a"),
+    "rag_pipeline.ingest.extract.entity_repair:_REFERENCE": _attacks("sub", "&", "&a", "&#1", "&#x", "a"),
+    "rag_pipeline.ingest.extract.file_type:_CALENDAR_START": _attacks("match", " ", "BEGIN:"),
+    "rag_pipeline.ingest.extract.front_matter:_ITEM": _attacks("match", " ", "-", "- "),
+    "rag_pipeline.ingest.extract.front_matter:_PAIR": _attacks("match", "a", " ", "a ", ":", begin="a"),
+    "rag_pipeline.ingest.extract.html_tree:_EMPTY_XML_TAG": _attacks("sub", "<a", "<a /", "/", "a/", begin="<a"),
+    "rag_pipeline.ingest.extract.html_tree:_HIDING_STYLE": _attacks("search", " ", ";", "; ", "display", "display :"),
+    "rag_pipeline.ingest.extract.html_tree:_XHTML": _attacks("match", " ", "<html", "a", "<html http://"),
+    "rag_pipeline.ingest.extract.mail_headers:MBOX_LINE": _attacks("match", "1:00", "1", "a", begin="From "),
+    "rag_pipeline.ingest.extract.mail_headers:_HEADER": _attacks("match", "a", " ", begin="a"),
+    "rag_pipeline.ingest.extract.mail_headers:_NAME_SPACE": _attacks("sub", "a", " ", "a "),
+    "rag_pipeline.ingest.extract.main_content:_CAMEL": _attacks("sub", "a", "aA", "A"),
+    "rag_pipeline.ingest.extract.main_content:_COMMENTS": _attacks("search", " ", "comment", "comment-", "comments "),
+    "rag_pipeline.ingest.extract.main_content:_NAVIGATION_NAMES": _attacks("search", " ", "-", "nav", "share", "ads"),
+    "rag_pipeline.ingest.extract.readers.calendar:_DATE": _attacks("fullmatch", "1", begin="20240501T"),
+    "rag_pipeline.ingest.extract.readers.calendar:_ESCAPE": _attacks("sub", "\\", "\\n"),
+    "rag_pipeline.ingest.extract.readers.calendar:_FOLD": _attacks("sub", "\r", "\n", "\n "),
+    "rag_pipeline.ingest.extract.readers.html:_DECLARED_IN_XML": _attacks(
+        "match", " ", "encoding", "encoding=", "a", begin="<?xml"
+    ),
+    "rag_pipeline.ingest.extract.readers.html_text:_SPACE": _attacks("sub", " ", "a ", "\t\n"),
+    "rag_pipeline.ingest.extract.readers.mail:_BYTE_COUNT": _attacks("match", "1", " ", begin="1"),
+    "rag_pipeline.ingest.extract.readers.mail:_QUOTED_FROM": _attacks("sub", ">", "\n>", "\n>From "),
+    "rag_pipeline.ingest.extract.readers.table:_SEP_LINE": _attacks("match", "sep=", '"'),
+    "rag_pipeline.ingest.extract.readers.xml:_DECLARED": _attacks(
+        "match", " ", "encoding", "encoding=", "a", begin="<?xml"
+    ),
+    "rag_pipeline.ingest.extract.readers.xml:_MARKUP": _attacks("search", "<a", "<a ", "</", "<p x"),
     "rag_pipeline.ingest.extract.file_type:_HTML_START": [
         *_attacks("match", "<!--x-->", "<!--", "<!-- -->\n", " ", "\n", "<", "--> ", "<!---->"),
         *_attacks("match", " ", "\t", begin="<!doctype"),
@@ -106,7 +145,6 @@ ATTACKS: dict[str, list[Attack]] = {
         *_attacks("search", " ", "=", '"', begin="<meta charset="),
         *_attacks("search", " ", begin="<meta charset"),
     ],
-    "rag_pipeline.ingest.extract.readers.html:_SPACE": _attacks("sub", " ", "a ", "\t\n", "\u2003"),
     "rag_pipeline.ingest.extract.readers.numbers:_LITERAL": _attacks(
         "sub", "[", '"', "[a", "[h", "\\", "_", "]", '["', '"['
     ),
@@ -115,7 +153,6 @@ ATTACKS: dict[str, list[Attack]] = {
     "rag_pipeline.ingest.extract.readers.rtf:_TOKEN": _attacks(
         "match", "\\a", "a", "1", "\\", "\n", "{", "é", begin="\\b-1"
     ),
-    "rag_pipeline.ingest.extract.readers.table:_NUMBER": _attacks("match", "1", " ", "1 ", ")", begin="-$"),
     "rag_pipeline.ingest.extract.readers.table:_QUOTED": _attacks("sub", '"', '"a', '""', "a", begin='"'),
     "rag_pipeline.ingest.extract.readers.text:_ATX_HEADING": [
         *_attacks("match", " ", "#", " #", "# ", "\t", begin="# a"),

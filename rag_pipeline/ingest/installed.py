@@ -10,15 +10,18 @@ from rag_pipeline.ingest.settings import IngestSettings
 
 # The modules of the ``ingest`` extra. Not rich and watchfiles: plain output and scans work without them.
 MODULES = (
-    "charset_normalizer",
+    "chardet",
     "cryptography",
     "lancedb",
     "numpy",
+    "olefile",
     "pyarrow",
     "pypdf",
     "safetensors",
+    "selectolax",
     "threadpoolctl",
     "tokenizers",
+    "webencodings",
 )
 MODEL_VERSION = "0.1.0"
 _WITH_POSTGRES = "ingest,pgvector"

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, UnsupportedFileTypeError
 from rag_pipeline.ingest.extract.charset import looks_like_text
 from rag_pipeline.ingest.extract.input_file import HEAD_BYTES, InputFile
-from rag_pipeline.ingest.extract.signatures import binary_label
+from rag_pipeline.ingest.extract.mail_headers import MBOX_LINE, looks_like_mail
+from rag_pipeline.ingest.extract.ole_types import OLE_MESSAGE, SIGNATURE, ole_label
+from rag_pipeline.ingest.extract.signatures import binary_label, zip_label
+from rag_pipeline.ingest.extract.unicode_forms import unicode_codec
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 
@@ -39,6 +42,9 @@ XML = FileType("application/xml", "XML file", "xml")
 TEXT = FileType("text/plain", "text file", "text")
 MARKDOWN = FileType("text/markdown", "Markdown file", "markdown")
 EMAIL = FileType("message/rfc822", "e-mail", "mail")
+MAILBOX = FileType("application/mbox", "mailbox", "mailbox")
+OUTLOOK = FileType("application/vnd.ms-outlook", "Outlook message", "outlook")
+CALENDAR = FileType("text/calendar", "calendar", "calendar")
 CSV = FileType("text/csv", "CSV table", "table")
 
 _TEXT_EXTENSIONS = {
@@ -57,6 +63,11 @@ _TEXT_EXTENSIONS = {
     "xhtml": HTML,
     "xml": XML,
     "eml": EMAIL,
+    "emlx": EMAIL,
+    "mht": EMAIL,
+    "mhtml": EMAIL,
+    "mbox": MAILBOX,
+    "ics": CALENDAR,
     "yaml": FileType("application/yaml", "YAML file", "text"),
     "yml": FileType("application/yaml", "YAML file", "text"),
     "toml": FileType("application/toml", "TOML file", "text"),
@@ -75,6 +86,7 @@ _NEVER_TEXT = {
     "xlsm": XLSX,
     "pptx": PPTX,
     "pptm": PPTX,
+    "msg": OUTLOOK,
 }
 _BY_MAIN_PART = (("wordprocessingml", DOCX), ("spreadsheetml", XLSX), ("presentationml", PPTX))
 _BY_MIMETYPE = {
@@ -87,8 +99,8 @@ _HTML_START = re.compile(
 )
 _XHTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml[^>]*+>\s*+(?:<!doctype\s+html|<html\b)", re.I)
 _XML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml\s", re.I)
+_CALENDAR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+BEGIN:VCALENDAR\b", re.I)
 _MAIN_PART = re.compile(r'ContentType\s*+=\s*+"([^"]*\.main\+xml)"')
-_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 
 
 def recognise(file: InputFile) -> FileType:
@@ -99,7 +111,7 @@ def recognise(file: InputFile) -> FileType:
         return PDF
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _recognise_zip(file, expected)
-    if head.startswith(_OLE):
+    if head.startswith(SIGNATURE):
         return _recognise_ole(file, head)
     if head.lstrip()[:5] == b"{\\rtf":
         return RTF
@@ -113,13 +125,31 @@ def recognise(file: InputFile) -> FileType:
 
 
 def _recognise_text(file: InputFile, head: bytes, expected: FileType | None) -> FileType:
+    if codec := unicode_codec(head):
+        head = head.decode(codec, "replace").lstrip("\ufeff").encode()
     if _HTML_START.match(head) or _XHTML_START.match(head):
         return HTML
+    if mail := _recognise_mail(file, head):
+        return mail
     if expected:
         raise CorruptFileError(f"is named like a {expected.label} but does not hold one")
     if file_type := _TEXT_EXTENSIONS.get(file.extension):
         return file_type
+    if _CALENDAR_START.match(head):
+        return CALENDAR
     return XML if _XML_START.match(head) else TEXT
+
+
+def _recognise_mail(file: InputFile, head: bytes) -> FileType | None:
+    if file.extension in _TEXT_EXTENSIONS and _TEXT_EXTENSIONS[file.extension] not in (EMAIL, MAILBOX):
+        return None
+    if MBOX_LINE.match(head):
+        return MAILBOX
+    if file.extension in _TEXT_EXTENSIONS or (file.extension in _NEVER_TEXT and file.extension != "msg"):
+        return None
+    if file.extension == "txt" and b"\nmime-version:" not in head.lower() and b"\nmessage-id:" not in head.lower():
+        return None  # a letter may begin with From and To
+    return EMAIL if looks_like_mail(head) else None
 
 
 def _recognise_zip(file: InputFile, expected: FileType | None) -> FileType:
@@ -131,7 +161,8 @@ def _recognise_zip(file: InputFile, expected: FileType | None) -> FileType:
             raise CorruptFileError(f"is a damaged {expected.label}: {error}") from error
         raise UnsupportedFileTypeError(f"is a damaged zip archive: {error}") from error
     if found is None:
-        raise UnsupportedFileTypeError("is a zip archive; archives are not unpacked")
+        label = zip_label(archive.names, file.extension)
+        raise UnsupportedFileTypeError(label if label else "is a zip archive; archives are not unpacked")
     return found
 
 
@@ -152,10 +183,13 @@ def _type_of_archive(archive: ZipArchive) -> FileType | None:
 
 
 def _recognise_ole(file: InputFile, head: bytes) -> FileType:
-    """Raise the error for an OLE container: its directory tells an encrypted Office file from an old binary one."""
+    """Return the type of an Outlook message; raise the error for other OLE containers, which names the format."""
     sector = 1 << min(12, int.from_bytes(head[30:32], "little") or 9)
     directory = (int.from_bytes(head[48:52], "little") + 1) * sector
     names = file.read_at(directory, 1 << 14) if directory < file.size else b""
     if "EncryptedPackage".encode("utf-16-le") in names + head:
         raise EncryptedFileError("is encrypted; a password is needed")
-    raise UnsupportedFileTypeError("is an Office file of the binary formats before 2007 (OLE)")
+    label = ole_label(names + head)
+    if label == OLE_MESSAGE:
+        return OUTLOOK
+    raise UnsupportedFileTypeError(f"is {label}, which is not read")

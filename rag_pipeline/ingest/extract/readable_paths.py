@@ -9,7 +9,7 @@ from pathlib import Path
 
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 # Packages that readers import. A folder on the path with one of these holds libraries, whatever its name.
-_READER_PACKAGES = ("charset_normalizer", "cryptography", "pypdfium2")
+_READER_PACKAGES = ("chardet", "cryptography", "pypdfium2")
 _SHARED = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/nix/store", "/gnu/store")
 _SYSTEM = (
     "/dev/null",

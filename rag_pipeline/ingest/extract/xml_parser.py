@@ -12,6 +12,12 @@ _BLOCK_BYTES = 1 << 16
 _MAX_DEPTH = 2000
 
 
+class NotWellFormedError(CorruptFileError):
+    """XML that breaks the rules at a byte ``offset`` of the stream."""
+
+    offset: int = 0
+
+
 class ByteStream(Protocol):
     """A stream of bytes, read in blocks."""
 
@@ -50,13 +56,17 @@ def parse_xml(
     *,
     on_block: Callable[[int], None] | None = None,
     allow_entities: bool = False,
+    encoding: str | None = None,
+    has_namespaces: bool = True,
 ) -> None:
     """Parse a stream and pass its elements to the handler.
 
     ``on_block`` receives the number of bytes read so far. Entity declarations are an error unless allowed, as office
-    formats don't use them; external entities are never loaded. Raises CorruptFileError or ExtractionLimitError.
+    formats don't use them; external entities are never loaded. ``encoding`` overrides what the document declares.
+    Without ``has_namespaces``, prefixes are parts of names and need no declaration.
+    Raises NotWellFormedError, another CorruptFileError or ExtractionLimitError.
     """
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate(encoding, namespace_separator=" " if has_namespaces else None)
     parser.buffer_text = True
     depth = 0
 
@@ -91,4 +101,7 @@ def parse_xml(
     except expat.ExpatError as error:
         if "amplification" in str(error):
             raise ExtractionLimitError("has XML entities that expand without limit") from error
-        raise CorruptFileError(f"its XML is not well formed ({error})") from error
+        parser.buffer_text = False  # passes on the text before the fault
+        damage = NotWellFormedError(f"its XML is not well formed ({error})")
+        damage.offset = parser.ErrorByteIndex
+        raise damage from error

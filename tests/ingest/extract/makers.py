@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rag_pipeline.ingest.extract.file_type import recognise
@@ -47,6 +47,15 @@ def read_messages(data: bytes, name: str = "file", limits: ExtractionLimits | No
     reader(file, writer)
     writer.finish()
     return sent
+
+
+def text_written(write: Callable[[SectionWriter], None]) -> str:
+    """Return the text that a function writes."""
+    sent: list[WorkerMessage] = []
+    writer = SectionWriter(sent.append, text_bytes=1 << 24)
+    write(writer)
+    writer.finish()
+    return "\n".join(message.text for message in sent if isinstance(message, SectionFound))
 
 
 def make_zip(parts: Mapping[str, bytes | str]) -> bytes:

@@ -180,7 +180,7 @@ def test_modules_that_readers_import_late_still_load() -> None:
     done = run_confined(
         "import ctypes, decimal, email.policy, encodings, importlib, mimetypes, pkgutil, sqlite3, ssl, threading\n"
         "import zoneinfo, lzma, bz2, xml.dom.minidom, unicodedata, tempfile, time\n"
-        "import pypdf, pypdfium2.raw, cryptography.hazmat.primitives.ciphers, charset_normalizer\n"
+        "import pypdf, pypdfium2.raw, cryptography.hazmat.primitives.ciphers, chardet\n"
         "from rag_pipeline.ingest.extract import readers\n"
         "for name in readers._READERS: readers.load_reader(name)\n"
         "for found in pkgutil.iter_modules(encodings.__path__):\n"

@@ -26,6 +26,9 @@ _READERS = {
     "markdown": "text:read_markdown",
     "table": "table:read_table",
     "mail": "mail:read_mail",
+    "mailbox": "mail:read_mailbox",
+    "outlook": "outlook:read_outlook",
+    "calendar": "calendar:read_calendar",
     "notebook": "notebook:read_notebook",
 }
 

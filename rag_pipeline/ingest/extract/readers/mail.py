@@ -1,75 +1,80 @@
-"""Read e-mail (eml): the common headers, then the body."""
+"""Read e-mail: single mails (eml, emlx, mhtml) and mailboxes (mbox)."""
 
 from __future__ import annotations
 
-from email.header import decode_header, make_header
-from email.message import MIMEPart
-from email.parser import BytesParser
-from email.policy import Compat32
-from typing import cast
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
 
-from rag_pipeline.errors import CorruptFileError, EncryptedFileError
+from rag_pipeline.errors import CorruptFileError
+from rag_pipeline.ingest.extract.charset import open_text
 from rag_pipeline.ingest.extract.input_file import InputFile
-from rag_pipeline.ingest.extract.readers.html import HtmlText
+from rag_pipeline.ingest.extract.mail_headers import MBOX_LINE, looks_like_mail
+from rag_pipeline.ingest.extract.readers.mail_parts import (
+    MailWriter,
+    describe_mail,
+    headers_of,
+    is_encrypted,
+    parse_message,
+)
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
+from rag_pipeline.ingest.extract.unicode_forms import unicode_codec
 
-_HEADERS = ("Subject", "From", "To", "Cc", "Date")
-_ENCRYPTED = ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
-_MAX_HEADER_CHARACTERS = 8192
-
-
-class _UnparsedHeaders(Compat32):
-    """Returns headers unparsed and cut: the library parses them in quadratic time, and worse in its newer policies."""
-
-    def header_fetch_parse(self, name: str, value: str) -> str:  # noqa: ARG002
-        return value[:_MAX_HEADER_CHARACTERS]
-
-
-class _MailPart(MIMEPart):
-    def is_attachment(self) -> bool:
-        return self.get_content_disposition() == "attachment"
+_QUOTED_FROM = re.compile(rb"^>(>*From )", re.M)
+_BYTE_COUNT = re.compile(rb"[0-9]{1,12}[ \t]*+\r?\n")
 
 
 def read_mail(file: InputFile, writer: SectionWriter) -> None:
-    """Read a message; its locator is ``message``. Attachments are listed by name, not read."""
-    message = cast(_MailPart, BytesParser(_MailPart, policy=_UnparsedHeaders()).parse(file.stream))
+    """Read a mail; its locator is ``message``. Attachments are listed by name, not read."""
+    data = _bytes(file, writer)
+    message = parse_message(data)
     if not message.keys():
         raise CorruptFileError("it has no headers")
-    if message.get_content_type() in _ENCRYPTED:
-        raise EncryptedFileError("is an encrypted message")
     writer.section("message")
-    for name in _HEADERS:
-        if value := _decoded(message.get(name, "")):
-            writer.write(f"{name}: {value}\n")
-    writer.write("\n")
-    body = message.get_body(("plain", "html"))
-    if isinstance(body, MIMEPart):
-        _write_body(body, writer)
-    for attachment in message.iter_attachments():
-        if filename := attachment.get_filename():
-            writer.write(f"\nAttachment: {_decoded(filename)}")
+    headers = headers_of(message)
+    describe_mail(headers, writer)
+    MailWriter(writer).message(message)
 
 
-def _decoded(value: str) -> str:
-    """Return a header on one line, with its encoded words decoded."""
-    line = " ".join(value.encode("utf-8", "surrogateescape").decode("utf-8", "replace").split())
-    try:
-        return str(make_header(decode_header(line)))
-    except (LookupError, ValueError):  # an unknown encoding, or a malformed word
-        return line
+def read_mailbox(file: InputFile, writer: SectionWriter) -> None:
+    """Read a mailbox; each mail is a section, ``message 1`` and so on."""
+    file.stream.seek(0)
+    for number, (data, end) in enumerate(_split(file.stream), start=1):
+        writer.section(f"message {number}")
+        message = parse_message(data)
+        if is_encrypted(message):
+            writer.warn("encrypted_part", "an encrypted message was left out")
+        elif message.keys():
+            MailWriter(writer).message(message)
+        writer.progress(end / file.size)
 
 
-def _write_body(body: MIMEPart, writer: SectionWriter) -> None:
-    payload = body.get_payload(decode=True)
-    assert isinstance(payload, bytes)
-    try:
-        text = payload.decode(body.get_content_charset("utf-8"), "replace")
-    except (LookupError, ValueError):  # an unknown encoding
-        text = payload.decode("utf-8", "replace")
-    text = text.replace("\r\n", "\n")
-    if body.get_content_type() == "text/html":
-        parser = HtmlText(writer)
-        parser.feed(text)
-        parser.close()
-    else:
-        writer.write(text)
+def _split(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yield the mails of a mailbox, and where each ends."""
+    lines: list[bytes] = []
+    end = 0
+    is_after_blank = True
+    for line in stream:
+        if is_after_blank and MBOX_LINE.match(line):
+            if lines:
+                yield _QUOTED_FROM.sub(rb"\1", b"".join(lines)), end
+            lines = []
+        else:
+            lines.append(line)
+        is_after_blank = not line.strip()
+        end += len(line)
+    if lines:
+        yield _QUOTED_FROM.sub(rb"\1", b"".join(lines)), end
+
+
+def _bytes(file: InputFile, writer: SectionWriter) -> bytes:
+    """Return the mail as bytes, without what some programs put around it."""
+    head = file.read_at(0, 4096)
+    if unicode_codec(head):
+        return open_text(file, writer).read().encode("utf-8", "replace")
+    file.stream.seek(0)
+    data = file.stream.read()
+    count = _BYTE_COUNT.match(data)
+    if count and looks_like_mail(data[count.end() : count.end() + 4096]):  # Apple Mail
+        data = data[count.end() : count.end() + int(count[0])]
+    return data

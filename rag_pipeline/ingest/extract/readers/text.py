@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import TextIO
 
 from rag_pipeline.ingest.extract.charset import open_text
+from rag_pipeline.ingest.extract.data_uris import DataUriFilter
+from rag_pipeline.ingest.extract.front_matter import MAX_LINES, fence_of, parse_front_matter
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
@@ -66,7 +69,7 @@ class _LineBlocks:
 def read_text(file: InputFile, writer: SectionWriter) -> None:
     """Read text unchanged; locators are ranges of lines."""
     blocks = _LineBlocks(writer)
-    for line in _lines(file, open_text(file), writer):
+    for line in _lines(file, open_text(file, writer), writer):
         blocks.add(line)
     blocks.end()
 
@@ -74,7 +77,7 @@ def read_text(file: InputFile, writer: SectionWriter) -> None:
 def read_json(file: InputFile, writer: SectionWriter) -> None:
     """Read JSON line by line, with ``\\u`` escapes decoded for search; locators are ranges of lines."""
     blocks = _LineBlocks(writer)
-    for line in _lines(file, open_text(file), writer):
+    for line in _lines(file, open_text(file, writer), writer):
         blocks.add(_JSON_ESCAPES.sub(_unescape, line) if "\\u" in line else line)
     blocks.end()
 
@@ -86,10 +89,11 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def read_markdown(file: InputFile, writer: SectionWriter) -> None:
-    """Read Markdown unchanged; locators are paths of headings."""
+    """Read Markdown unchanged, without its front matter and embedded pictures; locators are paths of headings."""
     fence = ""
     previous = ""
-    for line in _lines(file, open_text(file), writer):
+    pictures = DataUriFilter()
+    for line in map(pictures.filter, _without_front_matter(_lines(file, open_text(file, writer), writer), writer)):
         marker = _FENCE.match(line)
         if fence:
             if marker and marker[1].startswith(fence) and not line.strip().strip(fence[0]):
@@ -112,3 +116,23 @@ def read_markdown(file: InputFile, writer: SectionWriter) -> None:
         writer.write(previous)
         previous = line
     writer.write(previous)
+
+
+def _without_front_matter(lines: Iterator[str], writer: SectionWriter) -> Iterator[str]:
+    """Yield the lines below the front matter, and describe the file by it."""
+    first = next(lines, "")
+    ends = fence_of(first.lstrip("\ufeff"))
+    if not ends:
+        yield first
+        yield from lines
+        return
+    held = list(islice(lines, 1))
+    while held and held[-1].rstrip() not in ends and len(held) < MAX_LINES and (line := next(lines, "")):
+        held.append(line)
+    values = parse_front_matter(held[:-1]) if held and held[-1].rstrip() in ends else None
+    if values is None:
+        yield first
+        yield from held
+    for key, value in (values or {}).items():
+        writer.describe(key, value)
+    yield from lines

@@ -25,7 +25,7 @@ def test_headers_body_and_attachment_names_are_read() -> None:
 
 def test_an_html_body_is_read() -> None:
     data = b"Subject: x\nContent-Type: text/html; charset=no-such\n\n<p>one<p>two"
-    assert read(data, "a.eml") == [("message", "Subject: x\n\none\ntwo")]
+    assert read(data, "a.eml") == [("message", "Subject: x\n\none\n\ntwo")]
 
 
 def test_encrypted_and_damaged_messages_are_errors() -> None:

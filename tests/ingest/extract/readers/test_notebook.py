@@ -20,8 +20,29 @@ def test_cells_and_their_text_outputs_are_read() -> None:
     assert read(json.dumps({"cells": cells}).encode(), "a.ipynb") == [
         ("cell 1", "# Title\nwords"),
         ("cell 2", "1 + 1\n\n2"),
-        ("cell 3", "f()\n\nout"),
+        ("cell 3", "f()\n\nout\n\nE: "),
     ]
+
+
+def test_format_3_has_worksheets() -> None:
+    code = {"cell_type": "code", "input": ["x = 1"], "outputs": [{"output_type": "stream", "text": ["done"]}]}
+    cells = [
+        {"cell_type": "heading", "level": 2, "source": ["Pumps"]},
+        {"cell_type": "markdown", "source": "Load."},
+        code,
+    ]
+    notebook = {"nbformat": 3, "metadata": {"name": "x"}, "worksheets": [{"cells": cells}]}
+    assert read(json.dumps(notebook).encode(), "a.ipynb") == [
+        ("cell 1 › Pumps", "Pumps"),
+        ("cell 2", "Load."),
+        ("cell 3", "x = 1\n\ndone"),
+    ]
+
+
+def test_embedded_pictures_are_left_out() -> None:
+    cell = {"cell_type": "markdown", "source": "![a](data:image/png;base64," + "A" * 400 + ")\nwords"}
+    ((_, text),) = read(json.dumps({"cells": [cell]}).encode(), "a.ipynb")
+    assert text == "![a]()\nwords"
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b"{}", b'{"cells": {}}', b"3"])

@@ -23,6 +23,28 @@ def test_a_first_row_with_numbers_is_not_a_header() -> None:
     assert read(b"a\tb,c\n1\t2\n", "a.tsv") == [("rows 1-2", "a | b,c\na: 1 | b,c: 2")]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"sep=;\nRegion;Sales\nNorth;120\n",
+        b'"sep=;"\r\nRegion;Sales\r\nNorth;120\r\n',
+        b"Report generated 2024-05-01\n\nRegion,Sales\nNorth,120\nSouth,80\n",
+        b"Sales report, all regions\nRegion;Sales\nNorth;120\nSouth;80\n",
+        b'Region,Sales\n"North",120\n"",\n',
+        b"Region,Sales\r\r\nNorth,120\r\r\n",
+        "Region,Sales\nNorth,120\n".encode("utf-16"),
+    ],
+)
+def test_titles_and_other_lines_before_the_header(data: bytes) -> None:
+    text = "\n".join(text for _, text in read(data, "a.csv"))
+    assert "Region: North | Sales: 120" in text
+    assert "sep=" not in text
+
+
+def test_a_newline_in_quotes_stays_in_its_row() -> None:
+    assert read(b'Who,Note\nAnn,"two\nlines"\n', "a.csv")[0][1].endswith("Who: Ann | Note: two lines")
+
+
 def test_long_tables_have_several_sections() -> None:
     rows = "".join(f"{number},some words\n" for number in range(1000))
     sections = read(f"Number,Text\n{rows}".encode(), "a.csv")

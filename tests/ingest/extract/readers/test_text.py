@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.ingest.extract.makers import read
 
 
@@ -37,3 +39,20 @@ def test_markdown_locators_are_headings() -> None:
     ]
     assert "# no heading" in read(data, "a.md")[1][1]
     assert read(data, "a.md")[-1][1].endswith("end")
+
+
+def test_front_matter_describes_the_file() -> None:
+    data = b"---\ntitle: Leave policy\ntags: [a, b]\n---\n\nThirty days.\n\n## Sick leave\n\nCall.\n"
+    assert read(data, "a.md") == [("", "Thirty days."), ("Sick leave", "Sick leave\n\nCall.")]
+    assert read(b"+++\ntitle = 'x'\n+++\ntext", "a.md") == [("", "text")]
+
+
+@pytest.mark.parametrize("data", [b"---\nA rule above: and text.\nMore text\n---\nend", b"---\na: b\nnever closed"])
+def test_a_rule_at_the_start_is_no_front_matter(data: bytes) -> None:
+    text = "\n".join(text for _, text in read(data, "a.md"))
+    assert "text" in text or "a: b" in text
+
+
+def test_embedded_pictures_are_left_out_of_markdown() -> None:
+    data = b"# Chart\n\n![chart](data:image/png;base64," + b"A" * 200_000 + b")\n\nSales rose.\n"
+    assert read(data, "a.md") == [("Chart", "Chart\n\n![chart]()\n\nSales rose.")]

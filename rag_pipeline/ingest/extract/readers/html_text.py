@@ -1,0 +1,124 @@
+"""Write the text of an HTML tree: paragraphs, lists, one line for each row of a table, headings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+
+from rag_pipeline.ingest.extract.html_tree import BLOCKS, Element
+from rag_pipeline.ingest.extract.section_writer import SectionWriter
+
+_SPACED = frozenset("p table ul ol dl pre blockquote xmp listing".split())  # noqa: SIM905
+_PREFORMATTED = frozenset({"pre", "xmp", "listing", "plaintext"})
+HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_ROW_GROUPS = frozenset({"thead", "tbody", "tfoot"})
+_SPACE = re.compile(r"[ \t\r\n\f]+")
+_SHORT_ROW, _LONG_ROW = 300, 2000
+
+Node = Element | str
+
+
+class HtmlText:
+    """Writes elements to a section writer. ``skipped`` holds the ids of elements to leave out."""
+
+    def __init__(self, writer: SectionWriter, skipped: Container[int] = ()) -> None:
+        self._writer = writer
+        self._skipped = skipped
+        self._line: list[str] = []
+        self._prefix = ""
+        self._preformatted = 0
+
+    def write(self, element: Element) -> None:
+        """Write an element with all in it."""
+        # Pairs of a node and whether it ends; an explicit stack, because pages are nested deeply.
+        stack: list[tuple[Node, bool]] = [(element, False)]
+        while stack:
+            node, is_end = stack.pop()
+            if isinstance(node, str):
+                self._text(node)
+            elif is_end:
+                self._end(node.tag)
+            elif id(node) not in self._skipped and not self._write_whole(node):
+                self._start(node.tag)
+                stack.append((node, True))
+                stack.extend((child, False) for child in reversed(node.children))
+        self._break()
+
+    def _write_whole(self, element: Element) -> bool:
+        """Write an element that is not simply the text of its parts; return whether it was one."""
+        if element.tag in HEADINGS:
+            if element.find("table", "p", "div") and len(element.text()) > _SHORT_ROW:
+                return False  # never closed
+            self._break()
+            self._writer.heading(HEADINGS[element.tag], self._folded(element))
+        elif element.tag == "tr":
+            cells = [cell for cell in element.children if isinstance(cell, Element) and cell.tag in ("td", "th")]
+            texts = [text for cell in cells if (text := self._folded(cell))]
+            if not _is_one_line(element, texts):
+                return False
+            self._break()
+            self._writer.write(" | ".join(texts) + "\n")
+        elif element.tag in ("select", "datalist"):
+            # Options are not text. But a select that was never closed holds the rest of the page.
+            return not element.find("p", "div", "table", "ul", "section", *HEADINGS)
+        else:
+            return False
+        return True
+
+    def _folded(self, element: Element) -> str:
+        """Return the text of an element on one line."""
+        pieces: list[str] = []
+        stack: list[Node] = [element]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, str):
+                pieces.append(node)
+            elif id(node) not in self._skipped and node.tag != "select":
+                is_block = node.tag in BLOCKS
+                stack.extend([" ", *reversed(node.children), " "] if is_block else reversed(node.children))
+        return " ".join("".join(pieces).split())
+
+    def _start(self, tag: str) -> None:
+        if tag in BLOCKS:
+            self._break()
+            self._preformatted += tag in _PREFORMATTED
+            if tag == "li":
+                self._prefix = "- "
+
+    def _end(self, tag: str) -> None:
+        if tag not in BLOCKS:
+            return
+        self._break()
+        self._prefix = ""
+        if tag in _PREFORMATTED:
+            self._preformatted -= 1
+        if tag in _SPACED:
+            self._writer.write("\n")
+
+    def _text(self, text: str) -> None:
+        self._line.append(text if self._preformatted else _SPACE.sub(" ", text))
+        if self._preformatted and "\n" in text:
+            self._writer.write("".join(self._line))
+            self._line = []
+
+    def _break(self) -> None:
+        """End the line."""
+        line = "".join(self._line)
+        self._line = []
+        if not self._preformatted:
+            line = _SPACE.sub(" ", line).strip(" ")
+        if line.strip():
+            self._writer.write(self._prefix + line + "\n")
+            self._prefix = ""
+
+
+def _is_one_line(row: Element, texts: Sequence[str]) -> bool:
+    """Return whether a row is one of a table of data, not of the page's layout."""
+    length = sum(map(len, texts))
+    if not texts:
+        return True
+    if len(texts) < 2:
+        return length <= _SHORT_ROW and not row.find("table", *HEADINGS)
+    if length <= _SHORT_ROW:
+        return True
+    return length <= _LONG_ROW and not row.find("table", *HEADINGS)
