@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, UnsupportedFileTypeError
 from rag_pipeline.ingest.extract.charset import looks_like_text
 from rag_pipeline.ingest.extract.input_file import HEAD_BYTES, InputFile
+from rag_pipeline.ingest.extract.ole_container import OleContainer
 from rag_pipeline.ingest.extract.signatures import binary_label
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
@@ -32,6 +33,11 @@ PPTX = FileType(_OOXML + "presentationml.presentation", "PowerPoint presentation
 ODT = FileType(_ODF + "text", "OpenDocument text", "opendocument")
 ODS = FileType(_ODF + "spreadsheet", "OpenDocument spreadsheet", "opendocument")
 ODP = FileType(_ODF + "presentation", "OpenDocument presentation", "opendocument")
+ODG = FileType(_ODF + "graphics", "OpenDocument drawing", "opendocument")
+XLSB = FileType("application/vnd.ms-excel.sheet.binary.macroEnabled.12", "Excel binary workbook", "excel_xlsb")
+DOC = FileType("application/msword", "Word 97 document", "word_binary")
+XLS = FileType("application/vnd.ms-excel", "Excel 97 workbook", "excel_binary")
+PPT = FileType("application/vnd.ms-powerpoint", "PowerPoint 97 presentation", "powerpoint_binary")
 EPUB = FileType("application/epub+zip", "EPUB book", "epub")
 RTF = FileType("application/rtf", "RTF document", "rtf")
 HTML = FileType("text/html", "HTML page", "html")
@@ -75,11 +81,16 @@ _NEVER_TEXT = {
     "xlsm": XLSX,
     "pptx": PPTX,
     "pptm": PPTX,
+    "xlsb": XLSB,
+    "odg": ODG,
+    "doc": DOC,
+    "xls": XLS,
+    "ppt": PPT,
 }
 _BY_MAIN_PART = (("wordprocessingml", DOCX), ("spreadsheetml", XLSX), ("presentationml", PPTX))
 _BY_MIMETYPE = {
-    **{type_.mime_type: type_ for type_ in (ODT, ODS, ODP, EPUB)},
-    **{type_.mime_type + "-template": type_ for type_ in (ODT, ODS, ODP)},
+    **{type_.mime_type: type_ for type_ in (ODT, ODS, ODP, ODG, EPUB)},
+    **{type_.mime_type + "-template": type_ for type_ in (ODT, ODS, ODP, ODG)},
 }
 
 _HTML_START = re.compile(
@@ -89,6 +100,33 @@ _XHTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml[^>]*+>\s*+(?:<!doctype\
 _XML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml\s", re.I)
 _MAIN_PART = re.compile(r'ContentType\s*+=\s*+"([^"]*\.main\+xml)"')
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+_BY_STREAM = (("WordDocument", DOC), ("Workbook", XLS), ("Book", XLS), ("PowerPoint Document", PPT))
+_ENCRYPTED_STREAMS = frozenset({"EncryptedPackage", "EncryptedSummary"})
+_UNREAD_STREAMS = (
+    ("__properties_version1.0", "an Outlook message"),
+    ("VisioDocument", "a Visio drawing"),
+    ("Quill", "a Publisher document"),
+    ("PerfectOffice_MAIN", "a WordPerfect document"),
+    ("MatOST", "a Works document"),
+    ("WorkBook", "a Quattro Pro workbook"),
+    ("HwpSummaryInformation", "a Hangul document"),
+    ("FileHeader", "a Hangul document"),
+    ("SwDocMgrTempStorage", "a SolidWorks document"),
+)
+_XLSB_PART = "application/vnd.ms-excel.sheet.binary"
+_VISIO_PART = "application/vnd.ms-visio."
+_IWORK = {
+    "pages": "an Apple Pages document",
+    "numbers": "an Apple Numbers spreadsheet",
+    "key": "an Apple Keynote presentation",
+}
+_OTHER_ARCHIVES = (
+    ("META-INF/MANIFEST.MF", "a Java archive"),
+    ("AndroidManifest.xml", "an Android app"),
+    ("doc.kml", "a Google Earth file"),
+    ("FixedDocSeq.fdseq", "an XPS document"),
+    ("_rels/FixedDocumentSequence.fdseq.rels", "an XPS document"),
+)
 
 
 def recognise(file: InputFile) -> FileType:
@@ -100,7 +138,7 @@ def recognise(file: InputFile) -> FileType:
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _recognise_zip(file, expected)
     if head.startswith(_OLE):
-        return _recognise_ole(file, head)
+        return _recognise_ole(file, expected)
     if head.lstrip()[:5] == b"{\\rtf":
         return RTF
     if label := binary_label(head):
@@ -131,13 +169,28 @@ def _recognise_zip(file: InputFile, expected: FileType | None) -> FileType:
             raise CorruptFileError(f"is a damaged {expected.label}: {error}") from error
         raise UnsupportedFileTypeError(f"is a damaged zip archive: {error}") from error
     if found is None:
-        raise UnsupportedFileTypeError("is a zip archive; archives are not unpacked")
+        label = _archive_label(archive, file)
+        raise UnsupportedFileTypeError(
+            f"is {label}, which is not read" if label else "is a zip archive; archives are not unpacked"
+        )
     return found
 
 
+def _archive_label(archive: ZipArchive, file: InputFile) -> str | None:
+    """Return the name of a format whose text is not read; None for a plain archive."""
+    if any(name in archive.names for name in ("Index/Document.iwa", "index.apxl", "index.xml", "Index.zip")):
+        return _IWORK.get(file.extension, "an Apple Pages, Numbers or Keynote document")
+    return next((label for name, label in _OTHER_ARCHIVES if name in archive.names), None)
+
+
 def _type_of_archive(archive: ZipArchive) -> FileType | None:
-    if "[Content_Types].xml" in archive.names:
-        content_types = archive.read("[Content_Types].xml").decode("utf-8", "replace")
+    content_types_part = archive.resolve("[Content_Types].xml")
+    if content_types_part in archive.names:
+        content_types = archive.read(content_types_part).decode("utf-8", "replace")
+        if _XLSB_PART in content_types:
+            return XLSB
+        if _VISIO_PART in content_types:
+            raise UnsupportedFileTypeError("is a Visio drawing, which is not read")
         for main in _MAIN_PART.finditer(content_types):
             for word, file_type in _BY_MAIN_PART:
                 if word in main[1]:
@@ -151,11 +204,20 @@ def _type_of_archive(archive: ZipArchive) -> FileType | None:
     return None
 
 
-def _recognise_ole(file: InputFile, head: bytes) -> FileType:
-    """Raise the error for an OLE container: its directory tells an encrypted Office file from an old binary one."""
-    sector = 1 << min(12, int.from_bytes(head[30:32], "little") or 9)
-    directory = (int.from_bytes(head[48:52], "little") + 1) * sector
-    names = file.read_at(directory, 1 << 14) if directory < file.size else b""
-    if "EncryptedPackage".encode("utf-16-le") in names + head:
+def _recognise_ole(file: InputFile, expected: FileType | None) -> FileType:
+    """Return the type of an OLE container, by the names of its streams."""
+    try:
+        names = OleContainer(file).names
+    except CorruptFileError as error:
+        if expected:
+            raise CorruptFileError(f"is a damaged {expected.label}: {error}") from error
+        raise UnsupportedFileTypeError(f"is a damaged file of the binary formats before 2007: {error}") from error
+    if not names.isdisjoint(_ENCRYPTED_STREAMS):
         raise EncryptedFileError("is encrypted; a password is needed")
-    raise UnsupportedFileTypeError("is an Office file of the binary formats before 2007 (OLE)")
+    for stream, file_type in _BY_STREAM:
+        if stream in names:
+            return file_type
+    label = next((label for stream, label in _UNREAD_STREAMS if stream in names), None)
+    if label:
+        raise UnsupportedFileTypeError(f"is {label}, which is not read")
+    raise UnsupportedFileTypeError("is a file of an unknown program in the format of Office before 2007 (OLE)")
