@@ -100,10 +100,13 @@ _XHTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml[^>]*+>\s*+(?:<!doctype\
 _XML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml\s", re.I)
 _MAIN_PART = re.compile(r'ContentType\s*+=\s*+"([^"]*\.main\+xml)"')
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+# Workbooks of Excel 2 to 4 are not in a container.
+_RAW_WORKBOOKS = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00")
 _BY_STREAM = (("WordDocument", DOC), ("Workbook", XLS), ("Book", XLS), ("PowerPoint Document", PPT))
-_ENCRYPTED_STREAMS = frozenset({"EncryptedPackage", "EncryptedSummary"})
+_ENCRYPTED_STREAMS = ("EncryptedPackage", "EncryptedSummary")
 _UNREAD_STREAMS = (
     ("__properties_version1.0", "an Outlook message"),
+    ("PP40", "a PowerPoint presentation of a version before 97"),
     ("VisioDocument", "a Visio drawing"),
     ("Quill", "a Publisher document"),
     ("PerfectOffice_MAIN", "a WordPerfect document"),
@@ -139,6 +142,8 @@ def recognise(file: InputFile) -> FileType:
         return _recognise_zip(file, expected)
     if head.startswith(_OLE):
         return _recognise_ole(file, expected)
+    if head.startswith(_RAW_WORKBOOKS):
+        return XLS
     if head.lstrip()[:5] == b"{\\rtf":
         return RTF
     if label := binary_label(head):
@@ -146,15 +151,19 @@ def recognise(file: InputFile) -> FileType:
     if looks_like_text(head):
         return _recognise_text(file, head, expected)
     if expected:
-        raise CorruptFileError(f"is named like a {expected.label} but does not hold one")
+        raise CorruptFileError(f"is named like {_with_article(expected.label)} but does not hold one")
     raise UnsupportedFileTypeError("is binary data of an unknown type")
+
+
+def _with_article(label: str) -> str:
+    return f"{'an' if label.startswith(('E', 'O', 'R', 'X')) else 'a'} {label}"
 
 
 def _recognise_text(file: InputFile, head: bytes, expected: FileType | None) -> FileType:
     if _HTML_START.match(head) or _XHTML_START.match(head):
         return HTML
     if expected:
-        raise CorruptFileError(f"is named like a {expected.label} but does not hold one")
+        raise CorruptFileError(f"is named like {_with_article(expected.label)} but does not hold one")
     if file_type := _TEXT_EXTENSIONS.get(file.extension):
         return file_type
     return XML if _XML_START.match(head) else TEXT
@@ -207,17 +216,17 @@ def _type_of_archive(archive: ZipArchive) -> FileType | None:
 def _recognise_ole(file: InputFile, expected: FileType | None) -> FileType:
     """Return the type of an OLE container, by the names of its streams."""
     try:
-        names = OleContainer(file).names
+        container = OleContainer(file)
     except CorruptFileError as error:
         if expected:
             raise CorruptFileError(f"is a damaged {expected.label}: {error}") from error
         raise UnsupportedFileTypeError(f"is a damaged file of the binary formats before 2007: {error}") from error
-    if not names.isdisjoint(_ENCRYPTED_STREAMS):
+    if container.has(*_ENCRYPTED_STREAMS):
         raise EncryptedFileError("is encrypted; a password is needed")
     for stream, file_type in _BY_STREAM:
-        if stream in names:
+        if container.has(stream):
             return file_type
-    label = next((label for stream, label in _UNREAD_STREAMS if stream in names), None)
+    label = next((label for stream, label in _UNREAD_STREAMS if container.has(stream)), None)
     if label:
         raise UnsupportedFileTypeError(f"is {label}, which is not read")
     raise UnsupportedFileTypeError("is a file of an unknown program in the format of Office before 2007 (OLE)")

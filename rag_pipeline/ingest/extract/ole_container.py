@@ -22,11 +22,15 @@ class OleContainer:
         file.stream.seek(0)
         try:
             self._ole: olefile.OleFileIO[bytes] = olefile.OleFileIO(file.stream)
-            self.names = frozenset("/".join(path) for path in self._ole.listdir(streams=True, storages=True))
+            self._names = frozenset("/".join(path).casefold() for path in self._ole.listdir(True, True))
         except MemoryError:
             raise
         except Exception as error:
             raise CorruptFileError("its directory of streams can't be read") from error
+
+    def has(self, *names: str) -> bool:
+        """Return whether it has one of these streams or folders; upper and lower case are the same."""
+        return any(name.casefold() in self._names for name in names)
 
     def read(self, name: str) -> bytes:
         """Return the content of a stream."""

@@ -86,4 +86,5 @@ def with_own_extractor(stages: Stages, workers: int) -> Stages:
     """Return the stages with a new extractor, because a pipeline closes its extractor when it ends."""
     from rag_pipeline.ingest.extract import ProcessExtractor
 
-    return replace(stages, extractor=ProcessExtractor(workers=workers))
+    options = stages.extractor.options if isinstance(stages.extractor, ProcessExtractor) else None
+    return replace(stages, extractor=ProcessExtractor(workers=workers, options=options))

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rag_pipeline.errors import CorruptFileError, EncryptedFileError
+from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionError
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.ole_container import OleContainer
 from rag_pipeline.ingest.extract.readers.number_format import NumberFormat, built_in_format, parse_format
@@ -27,8 +27,10 @@ def read_excel_binary(file: InputFile, writer: SectionWriter) -> None:
 
     data = file.read_at(0, file.size)
     if data.startswith(_OLE):
-        for key, value in OleContainer(file).properties().items():
+        container = OleContainer(file)
+        for key, value in container.properties().items():
             writer.describe(key, value)
+        data = container.read("Workbook" if container.has("Workbook") else "Book")
     try:
         book = xlrd.open_workbook(
             file_contents=data, formatting_info=True, ragged_rows=True, on_demand=True, logfile=io.StringIO()
@@ -38,22 +40,10 @@ def read_excel_binary(file: InputFile, writer: SectionWriter) -> None:
         if "encrypted" in str(error):
             raise EncryptedFileError("is encrypted; a password is needed") from error
         raise CorruptFileError(str(error)) from error
-    except (
-        ArithmeticError,
-        AssertionError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        _struct_error(),
-    ) as error:
+    except (ExtractionError, MemoryError):
+        raise
+    except Exception as error:  # its own errors, those of struct, and failed assertions
         raise CorruptFileError("its records can't be read") from error
-
-
-def _struct_error() -> type[Exception]:
-    import struct
-
-    return struct.error
 
 
 def _read_book(book: xlrd.book.Book, file: InputFile, writer: SectionWriter) -> None:

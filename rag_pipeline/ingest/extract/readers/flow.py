@@ -23,16 +23,23 @@ class _Frame:
 
 @dataclass(slots=True)
 class _Table:
-    """A table: the cells of its current row, and what is written below the row (nested tables, notes)."""
+    """A table: the cells of its current row, and the notes to write below the row.
+
+    is_layout: whether a cell of the row holds a table itself, so that the row only arranges what is in its cells.
+    """
 
     cells: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
     below: list[str] = field(default_factory=list)
     is_deleted: bool = False
+    is_layout: bool = False
 
 
 class FlowWriter:
     """Takes the text of a document as its elements start and end.
+
+    A row of cells is one line, with `` | `` between them. A row of one cell, or with a table in a cell, is written as
+    the paragraphs and rows in it.
 
     Notes, comments and text boxes are anchored within a sentence: they are written after its paragraph, or after the
     row of its table. Calls may be unbalanced in damaged files: an end without a start is ignored.
@@ -122,7 +129,8 @@ class FlowWriter:
         """Start a row."""
         if self._tables and self._kinds[-1] == "table":
             table = self._tables[-1]
-            table.cells, table.below, table.is_deleted = [], [], False
+            table.cells, table.below = [], []
+            table.is_deleted = table.is_layout = False
 
     def delete_row(self) -> None:
         """Leave the current row out."""
@@ -156,8 +164,8 @@ class FlowWriter:
         table = self._tables[-1]
         if not table.is_deleted:
             cells = [cell for cell in table.cells if cell != "\0"]
-            if len(cells) == 1:
-                lines = cells[0].split("\n")
+            if len(cells) == 1 or table.is_layout:
+                lines = [line for cell in cells for line in cell.split("\n")]
             else:
                 lines = [" | ".join(" ".join(cell.split()) for cell in cells).strip(" |")]
             self._put_row([line for line in [*lines, *table.below] if line.strip()])
@@ -166,9 +174,8 @@ class FlowWriter:
 
     def _put_row(self, lines: list[str]) -> None:
         if len(self._tables) > 1 and "cell" in self._kinds:
-            self._tables[-2].below += lines  # the rows of a table in a cell are lines below the outer row
-        else:
-            self._put(lines)
+            self._tables[-2].is_layout = True
+        self._put(lines)
 
     def end_table(self) -> None:
         """End the table."""

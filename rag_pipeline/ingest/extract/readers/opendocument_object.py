@@ -24,9 +24,12 @@ class _Object(XmlHandler):
         self._in_cell = False
         self._in_formula = False
         self._pieces: list[str] = []
+        self._skipping = 0
 
     def start(self, name: str, _attributes: Mapping[str, str]) -> None:
-        if name in _TITLES:
+        if self._skipping or name == "desc":  # the cells that a name was taken from
+            self._skipping += 1
+        elif name in _TITLES:
             self._titles += 1
             self._pieces = []
         elif name == "table-row":
@@ -37,7 +40,9 @@ class _Object(XmlHandler):
             self._in_formula = True
 
     def end(self, name: str) -> None:
-        if name in _TITLES:
+        if self._skipping:
+            self._skipping -= 1
+        elif name in _TITLES:
             self._titles -= 1
             self.titles.append(" ".join("".join(self._pieces).split()))
         elif name == "table-cell":
@@ -50,6 +55,8 @@ class _Object(XmlHandler):
             self._in_formula = False
 
     def text(self, text: str) -> None:
+        if self._skipping:
+            return
         if self._titles or self._in_cell:
             self._pieces.append(text)
         elif self._in_formula:

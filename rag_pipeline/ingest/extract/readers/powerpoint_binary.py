@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from rag_pipeline.errors import CorruptFileError, EncryptedFileError
+from rag_pipeline.errors import CorruptFileError, EncryptedFileError, UnsupportedFileTypeError
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.ole_container import OleContainer
 from rag_pipeline.ingest.extract.readers.powerpoint_records import Record, RecordStream, current_edit
@@ -45,8 +45,8 @@ def read_powerpoint_binary(file: InputFile, writer: SectionWriter) -> None:
     container = OleContainer(file)
     for key, value in container.properties().items():
         writer.describe(key, value)
-    if "Current User" not in container.names:
-        raise CorruptFileError("it does not say where its newest version is")
+    if not container.has("Current User"):
+        raise UnsupportedFileTypeError("is a PowerPoint presentation of a version before 97, which is not read")
     edit, is_encrypted = current_edit(container.read("Current User"))
     if is_encrypted:
         raise EncryptedFileError("is encrypted; a password is needed")
@@ -149,11 +149,8 @@ class _Presentation:
                 yield from self._walk(record, depth + 1)
 
     def _shapes(self, slide: Record, texts: list[_Text], only: int | None = None) -> list[Shape]:
-        shapes = []
-        for record in self._walk(slide, 0):
-            if record.kind == _SHAPE and (shape := self._shape(record, texts, only)).lines:
-                shapes.append(shape)
-        return shapes
+        found = (self._shape(record, texts, only) for record in self._walk(slide, 0) if record.kind == _SHAPE)
+        return [shape for shape in found if shape.lines]
 
     def _shape(self, record: Record, texts: list[_Text], only: int | None) -> Shape:
         shape = Shape()

@@ -18,13 +18,14 @@ _TOKEN = re.compile(
 )
 # Destinations without the author's text.
 _SKIPPED = frozenset(
-    b"colortbl stylesheet listtable listoverridetable rsidtbl info pict themedata colorschememapping"
-    b" datastore latentstyles xmlnstbl generator filetbl revtbl fldinst bkmkstart bkmkend nonshppict template sp"
-    b" shprslt nonesttables background objdata ftnsep ftnsepc ftncn aftnsep aftnsepc aftncn mmathpr xe tc rxe txe"
+    b"colortbl listtable listoverridetable rsidtbl info pict themedata colorschememapping datastore latentstyles"
+    b" xmlnstbl generator filetbl revtbl fldinst bkmkstart bkmkend nonshppict template sp shprslt nonesttables"
+    b" background objdata listname listpicture ftnsep ftnsepc ftncn aftnsep aftnsepc aftncn mmathpr xe tc rxe txe"
     b" docvar panose falt".split()
 )
+)
 # Optional destinations, which others skip, that hold text.
-_READ = frozenset(b"shpinst shptxt annotation atnauthor ud nesttableprops do footnote pgdsctbl".split())
+_READ = frozenset(b"shpinst shptxt annotation atnauthor ud nesttableprops do footnote".split())
 _MARGINS = frozenset(b"header headerl headerr headerf footer footerl footerr footerf".split())
 _METADATA = {b"title": "title", b"author": "author", b"subject": "subject", b"keywords": "keywords"}
 _CHARACTERS = {
@@ -64,6 +65,9 @@ class _RtfParser:
         self._default_font = -1
         self._fonts: dict[int, Font] = {}
         self._in_fonts = 0
+        self._in_styles = 0
+        self._style = 0
+        self._style_levels: dict[int, int] = {}
         self._font = Font()
         self._group = _Group(layout=self._body)
         self._stack: list[_Group] = []
@@ -163,8 +167,12 @@ class _RtfParser:
                 self._font.set_charset(number)
             case b"cpg" if self._in_fonts and number:
                 self._font.codec = code_page(number)
+            case b"s" if number is not None:
+                self._style = number
+                if not self._in_styles:
+                    self._layout.level = self._style_levels.get(number)
             case b"outlinelevel" if number is not None:
-                self._layout.level = number + 1 if 0 <= number < 9 else None
+                self._set_level(number)
             case _:
                 return False
         return True
@@ -199,6 +207,12 @@ class _RtfParser:
                 return False
         return True
 
+    def _set_level(self, number: int) -> None:
+        if not self._in_styles:
+            self._layout.level = number + 1 if 0 <= number < 9 else None
+        elif 0 <= number < 9 and not self._group.skip:
+            self._style_levels[self._style] = number + 1
+
     def _set_font(self, number: int) -> None:
         if self._in_fonts:
             self._font = self._fonts.setdefault(number, Font())
@@ -207,6 +221,10 @@ class _RtfParser:
     def _handle_destination(self, word: bytes) -> None:
         group = self._group
         match word:
+            case b"stylesheet":
+                self._in_styles += 1
+                group.sink = []
+                group.at_end = self._end_styles
             case b"fonttbl":
                 self._in_fonts += 1
                 group.sink = []
@@ -255,6 +273,9 @@ class _RtfParser:
 
     def _set_author(self, name: str) -> None:
         self._author = name.strip()
+
+    def _end_styles(self) -> None:
+        self._in_styles -= 1
 
     def _end_fonts(self) -> None:
         self._in_fonts -= 1

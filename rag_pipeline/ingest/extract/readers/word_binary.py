@@ -27,7 +27,7 @@ def read_word_binary(file: InputFile, writer: SectionWriter) -> None:
     container = OleContainer(file)
     for key, value in container.properties().items():
         writer.describe(key, value)
-    tables = {number: container.read(f"{number}Table") for number in (0, 1) if f"{number}Table" in container.names}
+    tables = {number: container.read(f"{number}Table") for number in (0, 1) if container.has(f"{number}Table")}
     document = WordFile(container.read("WordDocument"), tables)
     _DocumentReader(document, file.options, writer).read()
 

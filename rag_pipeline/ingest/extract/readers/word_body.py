@@ -134,12 +134,11 @@ class Body(XmlHandler):
             case "rStyle":
                 self._hides_run = self._hides_run or bool(self._context.styles.resolve(value).is_hidden)
             case "outlineLvl":
-                level = whole_number(value, BODY_LEVEL)
-                paragraph.style.level = level + 1 if level < BODY_LEVEL else None
+                paragraph.outline_level = whole_number(value, BODY_LEVEL)
             case "numId":
-                paragraph.style.list_id = value
+                paragraph.list_id = value
             case "ilvl":
-                paragraph.style.list_level = whole_number(value)
+                paragraph.list_level = whole_number(value)
             case "vanish":
                 self._hides_run = is_on(attributes)
             case "gridSpan":
@@ -204,10 +203,13 @@ class Body(XmlHandler):
 
     def _count(self, paragraph: _Paragraph) -> str:
         style = paragraph.style
-        if style.list_id in (None, "", "0"):
+        if paragraph.list_id is None:
+            list_id, level = style.list_id, paragraph.list_level if style.list_level is None else style.list_level
+        else:
+            list_id, level = paragraph.list_id, paragraph.list_level or 0
+        if list_id in (None, "", "0"):
             return ""
-        context = self._context
-        return context.numbering.label(style.list_id or "", style.list_level, paragraph.style_id, context.styles)
+        return self._context.numbering.label(list_id or "", level, paragraph.style_id, self._context.styles)
 
     def _add_note(self, kind: str, identifier: str) -> None:
         is_new = (kind, identifier) not in self._context.used
@@ -220,19 +222,29 @@ class Body(XmlHandler):
         if not paragraph.is_labelled:
             self._count(paragraph)  # an empty paragraph has a number, too
         if not paragraph.joins_next:
-            self._flow.end_paragraph(paragraph.style.level)
+            self._flow.end_paragraph(paragraph.level)
 
 
 class _Paragraph:
-    """The style of a paragraph, and what its own properties change."""
+    """The style of a paragraph, and what its own properties change; they may come before its style."""
 
-    __slots__ = ("is_labelled", "joins_next", "style", "style_id")
+    __slots__ = ("is_labelled", "joins_next", "list_id", "list_level", "outline_level", "style", "style_id")
 
     def __init__(self) -> None:
         self.style = ParagraphStyle()
         self.style_id = ""
+        self.list_id: str | None = None
+        self.list_level: int | None = None
+        self.outline_level: int | None = None
         self.is_labelled = False
         self.joins_next = False
+
+    @property
+    def level(self) -> int | None:
+        """The level of a heading; None for other text."""
+        if self.outline_level is None:
+            return self.style.level
+        return self.outline_level + 1 if self.outline_level < BODY_LEVEL else None
 
 
 def _is_hexadecimal(text: str) -> bool:
