@@ -11,7 +11,7 @@ from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.ole_container import OleContainer
 from rag_pipeline.ingest.extract.readers.number_format import NumberFormat, built_in_format, parse_format
 from rag_pipeline.ingest.extract.readers.numbers import show_number, show_text
-from rag_pipeline.ingest.extract.readers.sheet_writer import HIDDEN_MARK, SheetWriter
+from rag_pipeline.ingest.extract.readers.sheet_writer import HiddenColumns, RowSpans, SheetWriter
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 if TYPE_CHECKING:
@@ -86,14 +86,14 @@ class _Sheet:
         self._options = file.options
         title = f"sheet {sheet.name}" + (" (hidden)" if sheet.visibility else "")
         self._rows = SheetWriter(writer, title)
-        self._hidden_columns = {at for at, column in sheet.colinfo_map.items() if column.hidden}
-        self._marked: set[int] = set()
-        self._left_out: set[int] = set()
-        # Cells that extend over several rows belong to each of them.
+        self._columns = HiddenColumns(shown=self._options.hidden)
+        for at, column in sheet.colinfo_map.items():
+            if column.hidden:
+                self._columns.add(at, at)
         self._merged = {
             (top, left): bottom for top, bottom, left, right in sheet.merged_cells if right - left == 1 < bottom - top
         }
-        self._covered: dict[int, tuple[int, str]] = {}
+        self._spans = RowSpans()
         self._notes: dict[int, list[str]] = {}
         if self._options.comments:
             for (row, column), note in sorted(sheet.cell_note_map.items()):
@@ -115,30 +115,17 @@ class _Sheet:
         for row, notes in sorted(self._notes.items()):
             self._rows.row(max(row, self._sheet.nrows) + 2, [], notes)
         self._rows.end()
-        return hidden + len(self._left_out)
+        return hidden + self._columns.left_out
 
     def _cells(self, row: int) -> list[str]:
         cells: list[str] = []
         types, values = self._sheet.row_types(row), self._sheet.row_values(row)
         for column in range(len(types)):
             text = self._shown(types[column], values[column], self._sheet.cell_xf_index(row, column))
-            if text and column in self._hidden_columns:
-                if not self._options.hidden:
-                    self._left_out.add(column)
-                    text = ""
-                elif column not in self._marked:
-                    self._marked.add(column)
-                    text = HIDDEN_MARK + text
-            cells.append(text)
+            cells.append(text := self._columns.text(column, text))
             if text and (row, column) in self._merged:
-                self._covered[column] = self._merged[row, column], text
-        if any(cells):
-            for column, (end, text) in list(self._covered.items()):
-                if row >= end:
-                    del self._covered[column]
-                elif column >= len(cells) or not cells[column]:
-                    cells.extend([""] * (column + 1 - len(cells)))
-                    cells[column] = text
+                self._spans.start(column, self._merged[row, column] - 1, text)
+        self._spans.fill(row, cells)
         return cells
 
     def _shown(self, kind: int, value: Any, style: int) -> str:

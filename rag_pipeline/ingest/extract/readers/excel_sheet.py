@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from rag_pipeline.ingest.extract.readers.excel_parts import decode_escapes, is_true
 from rag_pipeline.ingest.extract.readers.number_format import NumberFormat, built_in_format
 from rag_pipeline.ingest.extract.readers.numbers import show_number, show_text
-from rag_pipeline.ingest.extract.readers.sheet_writer import HIDDEN_MARK, SheetWriter
+from rag_pipeline.ingest.extract.readers.sheet_writer import HiddenColumns, RowSpans, SheetWriter
 from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
 _CELL = re.compile(r"([A-Z]{1,3})([0-9]*)")
-_MERGED = re.compile(rb'<(?:\w{1,20}:)?mergeCell\s[^>]*?ref="([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})"')
+_MERGED = re.compile(rb'<(?:\w{1,20}:)?mergeCell\s[^<>]{0,200}?ref="([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})"')
 MAX_COLUMNS = 16_384
 _MAX_MERGED = 100_000
 _MAX_SCANNED_BYTES = 64 << 20
@@ -46,14 +46,12 @@ class Sheet(XmlHandler):
         self._writer = writer
         self._context = context
         self._with_hidden = with_hidden
-        self._hidden_columns: list[range] = []
-        self._marked: set[int] = set()
-        self._left_out: set[int] = set()
+        self._columns = HiddenColumns(shown=with_hidden)
+        self._spans = RowSpans()
         self._row = 0
         self._is_hidden = False
         self._cells: list[str] = []
         self._notes: list[str] = []
-        self._covered: dict[int, tuple[int, str]] = {}
         self._column = 0
         self._reference = ""
         self._type = ""
@@ -93,7 +91,7 @@ class Sheet(XmlHandler):
         if is_true(attributes.get("hidden")) or attributes.get("width") == "0":
             first, last = attribute(attributes, "min") or "", attribute(attributes, "max") or ""
             if first.isdecimal() and last.isdecimal() and len(first) < 6 and len(last) < 6:
-                self._hidden_columns.append(range(int(first) - 1, int(last)))
+                self._columns.add(int(first) - 1, int(last) - 1)
 
     def end(self, name: str) -> None:
         """End a value, a cell or a row."""
@@ -118,42 +116,28 @@ class Sheet(XmlHandler):
             self.without_result += 1
         if self._column >= MAX_COLUMNS:
             return
-        if any(self._column in columns for columns in self._hidden_columns):
-            if value and not self._with_hidden:
-                self._left_out.add(self._column)
-                return
-            if value and self._column not in self._marked:  # the name of the column, or its first value
-                self._marked.add(self._column)
-                value = HIDDEN_MARK + value
+        value = self._columns.text(self._column, value)
         for note in self._context.notes.get(self._reference, ()):
             self._notes.append(f"Comment on {self._reference}: {note}")
             self._unused_notes.pop(self._reference, None)
         if value:
-            self._put(self._column, value)
+            self._cells.extend([""] * (self._column + 1 - len(self._cells)))
+            self._cells[self._column] = value
             last = self._context.merged.get((self._column, self._row))
             if last is not None:
-                self._covered[self._column] = last, value
-
-    def _put(self, column: int, value: str) -> None:
-        self._cells.extend([""] * (column + 1 - len(self._cells)))
-        self._cells[column] = value
+                self._spans.start(self._column, last, value)
 
     def _end_row(self) -> None:
         if self._is_hidden and not self._with_hidden:
             self._writer.skip()
             self.hidden += any(self._cells)
             return
-        if any(self._cells):  # a cell that extends over several rows belongs to each of them
-            for column, (last, value) in list(self._covered.items()):
-                if self._row > last:
-                    del self._covered[column]
-                elif column >= len(self._cells) or not self._cells[column]:
-                    self._put(column, value)
+        self._spans.fill(self._row, self._cells)
         self._writer.row(self._row, self._cells, self._notes, hidden=self._is_hidden)
 
     def end_sheet(self) -> None:
         """Count the columns left out, and write the comments on cells that have no entry in the file."""
-        self.hidden += len(self._left_out)
+        self.hidden += self._columns.left_out
         notes = [f"Comment on {at}: {note}" for at in self._unused_notes for note in self._context.notes[at]]
         if notes:
             self._writer.row(self._row + 2, [], notes)

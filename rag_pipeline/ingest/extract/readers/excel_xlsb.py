@@ -11,7 +11,7 @@ from rag_pipeline.ingest.extract.opc import describe, main_part, parts_of_kind, 
 from rag_pipeline.ingest.extract.readers.excel_sheet import MAX_COLUMNS
 from rag_pipeline.ingest.extract.readers.number_format import NumberFormat, built_in_format, parse_format
 from rag_pipeline.ingest.extract.readers.numbers import show_number, show_text
-from rag_pipeline.ingest.extract.readers.sheet_writer import HIDDEN_MARK, SheetWriter
+from rag_pipeline.ingest.extract.readers.sheet_writer import HiddenColumns, SheetWriter
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive, ZipMember
 
@@ -157,9 +157,7 @@ class _Sheet:
         self._row = -1
         self._is_hidden = False
         self._cells: list[str] = []
-        self._hidden_columns: list[range] = []
-        self._left_out: set[int] = set()
-        self._marked: set[int] = set()
+        self._columns = HiddenColumns(shown=with_hidden)
         self._hidden = 0
 
     def record(self, kind: int, data: bytes) -> None:
@@ -171,24 +169,16 @@ class _Sheet:
         elif kind == _COLUMN:
             first, last, _, _, flags = struct.unpack_from("<IIIIH", data)
             if flags & 1:
-                self._hidden_columns.append(range(first, last + 1))
+                self._columns.add(first, last)
         elif kind <= _FORMULA_ERROR or kind == _RICH_STRING:
             column, style = struct.unpack_from("<II", data)
             if column < MAX_COLUMNS and kind != _BLANK:
                 self._put(column, self._shown(kind, data, style & 0xFFFFFF))
 
     def _put(self, column: int, text: str) -> None:
-        if not text:
-            return
-        if any(column in columns for columns in self._hidden_columns):
-            if not self._with_hidden:
-                self._left_out.add(column)
-                return
-            if column not in self._marked:
-                self._marked.add(column)
-                text = HIDDEN_MARK + text
-        self._cells.extend([""] * (column + 1 - len(self._cells)))
-        self._cells[column] = text
+        if text := self._columns.text(column, text):
+            self._cells.extend([""] * (column + 1 - len(self._cells)))
+            self._cells[column] = text
 
     def _shown(self, kind: int, data: bytes, style: int) -> str:
         number_format = self._formats[style] if style < len(self._formats) else built_in_format(0)
@@ -218,7 +208,7 @@ class _Sheet:
         """Write the last row; return the number of hidden rows and columns left out."""
         self._end_row()
         self._rows.end()
-        return self._hidden + len(self._left_out)
+        return self._hidden + self._columns.left_out
 
 
 def _rk(value: int) -> float:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
+# Text moves outwards through each cell and note, so without a bound deep nesting would take quadratic time.
+_MAX_DEPTH = 30
+
 
 @dataclass(slots=True)
 class _Frame:
@@ -100,12 +103,17 @@ class FlowWriter:
 
     def start_aside(self, label: str = "") -> None:
         """Start a note, a comment or a text box; a label such as ``Comment`` stands before its text."""
+        if len(self._frames) > _MAX_DEPTH:
+            self._kinds.append("deep aside")
+            return
         self._kinds.append("aside")
         self._frames.append(_Frame(label))
 
     def end_aside(self) -> None:
         """End the aside; it is written after the paragraph in which it started."""
-        if self._kinds and self._kinds[-1] == "aside":
+        if self._kinds and self._kinds[-1] == "deep aside":
+            self._kinds.pop()
+        elif self._kinds and self._kinds[-1] == "aside":
             self._kinds.pop()
             frame = self._close_frame()
             lines = [line.strip() for line in frame.lines if line.strip()]
@@ -122,6 +130,9 @@ class FlowWriter:
         """Start a table, which may be in a cell of another one."""
         if self.has_text:
             self.end_paragraph()
+        if len(self._frames) > _MAX_DEPTH:
+            self._kinds.append("deep table")
+            return
         self._kinds.append("table")
         self._tables.append(_Table())
 
@@ -179,7 +190,9 @@ class FlowWriter:
 
     def end_table(self) -> None:
         """End the table."""
-        if self._kinds and self._kinds[-1] == "table":
+        if self._kinds and self._kinds[-1] == "deep table":
+            self._kinds.pop()
+        elif self._kinds and self._kinds[-1] == "table":
             self._kinds.pop()
             self._tables.pop()
             if not self._tables:
@@ -189,7 +202,7 @@ class FlowWriter:
         """Write what is left over in a damaged file."""
         while self._kinds:
             match self._kinds[-1]:
-                case "aside":
+                case "aside" | "deep aside":
                     self.end_aside()
                 case "cell":
                     self.end_cell()

@@ -43,6 +43,7 @@ class OdfBody(XmlHandler):
         self._skipping = 0
         self._paragraphs: list[int | None] = []
         self._hidden: list[bool] = []
+        self._hidden_depth = 0
         self._headings: dict[int, int] = {}
         self._label = ""
         self._column: list[int] = []
@@ -62,7 +63,7 @@ class OdfBody(XmlHandler):
         elif name in ("p", "h"):
             self._start_paragraph(name, attributes)
         elif name in ("span", "section"):
-            self._hidden.append(self._is_hidden(attributes))
+            self._open_hidden(attributes)
         elif name == "s":
             self._text(" " * min(max(1, whole_number(attribute(attributes, "c"), 1)), 80))
         elif name == "tab":
@@ -83,15 +84,19 @@ class OdfBody(XmlHandler):
         else:
             self._start_table_part(name, attributes)
 
-    def _is_hidden(self, attributes: Mapping[str, str]) -> bool:
-        return self._context.styles.is_hidden(attribute(attributes, "style-name")) or (
-            attribute(attributes, "display") == "none"
-        )
+    def _open_hidden(self, attributes: Mapping[str, str]) -> None:
+        style, display = attribute(attributes, "style-name"), attribute(attributes, "display")
+        hidden = self._context.styles.is_hidden(style) or display == "none"
+        self._hidden.append(hidden)
+        self._hidden_depth += hidden
+
+    def _close_hidden(self) -> None:
+        self._hidden_depth -= self._hidden.pop()
 
     def _start_paragraph(self, name: str, attributes: Mapping[str, str]) -> None:
         level = whole_number(attribute(attributes, "outline-level"), 1) if name == "h" else None
         self._paragraphs.append(level)
-        self._hidden.append(self._is_hidden(attributes))
+        self._open_hidden(attributes)
         self._label = self._lists.take_label()
         if level is not None and not self._label and attribute(attributes, "is-list-header") != "true":
             for below in [at for at in self._headings if at > level]:
@@ -144,7 +149,7 @@ class OdfBody(XmlHandler):
         elif name in ("p", "h") and self._paragraphs:
             self._end_paragraph()
         elif name in ("span", "section") and self._hidden:
-            self._hidden.pop()
+            self._close_hidden()
         elif name in ASIDES:
             self.flow.end_aside()
         elif name == "list":
@@ -177,7 +182,7 @@ class OdfBody(XmlHandler):
             self._text(text)
 
     def _text(self, text: str) -> None:
-        if any(self._hidden):
+        if self._hidden_depth:
             if not self._context.with_hidden:
                 self._context.hidden += bool(text.strip())
                 return
@@ -189,7 +194,7 @@ class OdfBody(XmlHandler):
 
     def _end_paragraph(self) -> None:
         level = self._paragraphs.pop()
-        self._hidden.pop()
+        self._close_hidden()
         self.flow.end_paragraph(level)
 
 

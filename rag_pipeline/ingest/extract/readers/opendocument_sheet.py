@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from rag_pipeline.ingest.extract.readers.opendocument_body import SHAPES, OdfContext
-from rag_pipeline.ingest.extract.readers.sheet_writer import HIDDEN_MARK, SheetWriter
+from rag_pipeline.ingest.extract.readers.sheet_writer import HiddenColumns, RowSpans, SheetWriter
 from rag_pipeline.ingest.extract.readers.word_styles import whole_number
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute
@@ -31,12 +31,10 @@ class OdfSheets(XmlHandler):
         self._repeat = 1
         self._row_is_hidden = False
         self._column = 0
-        self._hidden_columns: list[range] = []
-        self._marked: set[int] = set()
-        self._left_out: set[int] = set()
+        self._columns = HiddenColumns(shown=context.with_hidden)
+        self._spans = RowSpans()
         self._cells: list[str] = []
         self._notes: list[str] = []
-        self._covered: dict[int, tuple[int, str]] = {}
         self._pieces: list[str] = []
         self._paragraphs = 0
         self._value = ""
@@ -56,7 +54,7 @@ class OdfSheets(XmlHandler):
         elif name == "table-column":
             repeat = _count(attributes, "number-columns-repeated", 1 << 14)
             if attribute(attributes, "visibility") in ("collapse", "filter"):
-                self._hidden_columns.append(range(self._column, self._column + repeat))
+                self._columns.add(self._column, self._column + repeat - 1)
             self._column += repeat
         elif name == "table-row":
             self._repeat = _count(attributes, "number-rows-repeated", 1 << 20)
@@ -87,8 +85,8 @@ class OdfSheets(XmlHandler):
         self._title = f"sheet {name}".strip() + (" (hidden)" if is_hidden else "")
         self._sheet = SheetWriter(self._writer, self._title)
         self._row = self._column = 0
-        self._hidden_columns, self._marked, self._left_out = [], set(), set()
-        self._covered = {}
+        self._columns = HiddenColumns(shown=self._context.with_hidden)
+        self._spans = RowSpans()
         self._drawings = []
 
     def end(self, name: str) -> None:
@@ -129,15 +127,9 @@ class OdfSheets(XmlHandler):
     def _end_cell(self) -> None:
         text = "".join(self._pieces).strip() or self._value
         at = len(self._cells)
-        if any(at in columns for columns in self._hidden_columns) and text:
-            if not self._context.with_hidden:
-                self._left_out.add(at)
-                text = ""
-            elif at not in self._marked:
-                self._marked.add(at)
-                text = HIDDEN_MARK + text
+        text = self._columns.text(at, text)
         if text and self._rows_spanned > 1:
-            self._covered[at] = self._row + self._rows_spanned, text
+            self._spans.start(at, self._row + self._rows_spanned - 1, text)
         repeat = self._cell_repeat if not text else min(self._cell_repeat, _MAX_REPEATED_CELLS)
         self._cells.extend([text] * min(repeat, 1 << 14))
 
@@ -148,11 +140,7 @@ class OdfSheets(XmlHandler):
             self._context.hidden += any(self._cells)
             self._sheet.skip(self._repeat)
         elif any(self._cells) or self._notes:
-            for column, (end, value) in list(self._covered.items()):
-                if self._row >= end:
-                    del self._covered[column]
-                elif column < len(self._cells) and not self._cells[column]:
-                    self._cells[column] = value
+            self._spans.fill(self._row, self._cells)
             for repeat in range(min(self._repeat, _MAX_REPEATED_ROWS)):
                 self._sheet.row(self._row + repeat + 1, self._cells, self._notes, hidden=self._row_is_hidden)
         self._row += self._repeat
@@ -160,7 +148,7 @@ class OdfSheets(XmlHandler):
     def _end_sheet(self) -> None:
         assert self._sheet is not None
         self._sheet.end()
-        self._context.hidden += len(self._left_out)
+        self._context.hidden += self._columns.left_out
         if self._drawings:
             self._writer.section(f"{self._title}, drawings")
             self._writer.write("\n".join(self._drawings) + "\n")

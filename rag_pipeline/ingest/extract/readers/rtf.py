@@ -23,7 +23,6 @@ _SKIPPED = frozenset(
     b" background objdata listname listpicture ftnsep ftnsepc ftncn aftnsep aftnsepc aftncn mmathpr xe tc rxe txe"
     b" docvar panose falt".split()
 )
-)
 # Optional destinations, which others skip, that hold text.
 _READ = frozenset(b"shpinst shptxt annotation atnauthor ud nesttableprops do footnote".split())
 _MARGINS = frozenset(b"header headerl headerr headerf footer footerl footerr footerf".split())

@@ -11,6 +11,67 @@ _BLOCK_CHARACTERS = 2000
 HIDDEN_MARK = "[hidden] "
 """Stands before text that is not shown, such as a hidden row, when the settings bring it in."""
 
+_MAX_COLUMNS = 16_384
+_MAX_SPANS = 256
+
+
+class HiddenColumns:
+    """The hidden columns of a sheet, which are left out or marked."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._hidden = bytearray(_MAX_COLUMNS)
+        self._ranges = 0
+        self._marked: set[int] = set()
+        self._left_out: set[int] = set()
+
+    @property
+    def left_out(self) -> int:
+        """The number of columns with text that were left out."""
+        return len(self._left_out)
+
+    def add(self, first: int, last: int) -> None:
+        """Hide a range of columns, counted from 0."""
+        self._ranges += 1
+        last = min(last, _MAX_COLUMNS - 1)
+        if 0 <= first <= last and self._ranges <= _MAX_COLUMNS:
+            self._hidden[first : last + 1] = b"\x01" * (last + 1 - first)
+
+    def text(self, column: int, text: str) -> str:
+        """Return the text of a cell as it is to be written: empty if it is left out."""
+        if not text or column >= _MAX_COLUMNS or not self._hidden[column]:
+            return text
+        if not self._shown:
+            self._left_out.add(column)
+            return ""
+        if column in self._marked:
+            return text
+        self._marked.add(column)  # the name of the column, or its first value
+        return HIDDEN_MARK + text
+
+
+class RowSpans:
+    """Cells that extend over several rows, and so belong to each of them."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, tuple[int, str]] = {}
+
+    def start(self, column: int, last_row: int, text: str) -> None:
+        """Remember a cell until its last row."""
+        if len(self._open) < _MAX_SPANS:
+            self._open[column] = last_row, text
+
+    def fill(self, row: int, cells: list[str]) -> None:
+        """Put the cells that extend into a row into its empty places."""
+        if not self._open or not any(cells):
+            return
+        for column, (last_row, text) in list(self._open.items()):
+            if row > last_row:
+                del self._open[column]
+            elif column >= len(cells) or not cells[column]:
+                cells.extend([""] * (column + 1 - len(cells)))
+                cells[column] = text
+
 
 class SheetWriter:
     """Writes rows so that each is clear by itself: ``Region: North | Sales: 120``.

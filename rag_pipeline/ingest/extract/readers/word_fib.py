@@ -50,6 +50,7 @@ class WordFile:
         self._table = tables.get(1 if flags & 0x200 else 0, b"")
         self._lengths = {name: _int(document, place) for name, place in _PARTS.items()}
         self.pieces = [self._old_piece()] if self.is_old else self._read_pieces()
+        self._piece_starts = [piece.start for piece in self.pieces]
         self._runs = [] if self.is_old else self._read_pages(_CHARACTER_PAGES, is_paragraph=False)
         self._paragraphs = [] if self.is_old else self._read_pages(_PARAGRAPH_PAGES, is_paragraph=True)
         self._run_starts = [start for start, _, _ in self._runs]
@@ -105,8 +106,8 @@ class WordFile:
         table = self._table_at(place)
         count = (len(table) - 4) // 8
         runs: list[tuple[int, int, bytes]] = []
-        for number in range(max(count, 0)):
-            page_number = _int(table, 4 * (count + 1) + 4 * number) & 0x3FFFFF
+        numbers = (_int(table, 4 * (count + 1) + 4 * number) & 0x3FFFFF for number in range(max(count, 0)))
+        for page_number in dict.fromkeys(numbers):
             page = self._document[page_number * _PAGE_BYTES : (page_number + 1) * _PAGE_BYTES]
             if len(page) == _PAGE_BYTES:
                 runs += _runs_of_page(page, is_paragraph=is_paragraph)
@@ -115,7 +116,9 @@ class WordFile:
     def text(self, start: int, end: int) -> list[tuple[str, int, int]]:
         """Return the text between two characters, in runs with the place of their first byte and character width."""
         found = []
-        for piece in self.pieces:
+        for piece in self.pieces[max(0, bisect_right(self._piece_starts, start) - 1) :]:
+            if piece.start >= end:
+                break
             first, last = max(start, piece.start), min(end, piece.end)
             if first < last:
                 width = 2 if piece.wide else 1

@@ -138,9 +138,13 @@ class Numbering(XmlHandler):
             case "lvlOverride":
                 self._override = whole_number(attribute(attributes, "ilvl"))
             case "startOverride" if self._list is not None:
-                self._list.starts[self._override] = whole_number(value)
+                if 0 <= self._override < BODY_LEVEL:
+                    self._list.starts[self._override] = whole_number(value)
             case "lvl":
-                self._level = self._levels[whole_number(attribute(attributes, "ilvl"))] = _Level()
+                self._level = _Level()
+                level = whole_number(attribute(attributes, "ilvl"))
+                if 0 <= level < BODY_LEVEL:
+                    self._levels[level] = self._level
             case _:
                 self._take_property(name, value, attributes)
 
