@@ -46,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", nargs="?", type=Path, default=CORPUS)
     parser.add_argument("--peers", default="", help="comma-separated names; default: all that are installed")
     parser.add_argument("--repetitions", type=int, default=3, help="the time is the median of so many readings")
-    parser.add_argument("--out", type=Path, help="write the table to this file, and each file's scores beside it as .json")
+    parser.add_argument(
+        "--out", type=Path, help="write the table to this file, and each file's scores beside it as .json"
+    )
     parser.add_argument("--child", metavar="READER", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.child:
@@ -167,7 +169,10 @@ def table(results: Iterable[Result]) -> str:
             str(len(found)),
             reader,
             str(sum(not result.error for result in found)),
-            *(f"{fmean(getattr(result.scores, name) for result in found):.3f}" for name in ("recall", "precision", "order")),
+            *(
+                f"{fmean(getattr(result.scores, name) for result in found):.3f}"
+                for name in ("recall", "precision", "order")
+            ),
             f"{fmean(rows):.3f}" if rows else "–",
             f"{fmean(result.milliseconds for result in found):.1f}",
         ]

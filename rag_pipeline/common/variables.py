@@ -20,6 +20,8 @@ KNOWN = frozenset(
         "RAG_FOLLOW_OUTSIDE_LINKS",
         "RAG_PIPELINE_ID",
         "RAG_SETTLE_SECONDS",
+        "RAG_READ_HIDDEN",
+        "RAG_SKIP_COMMENTS",
         "RAG_STORE_URL",
         "RAG_WATCH_DIRECTORY",
         "RAG_WATCH_FOLDER_ID",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rag_pipeline.common.env import read_int, read_str, reject
+from rag_pipeline.common.env import read_flag, read_int, read_str, reject
 from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
 
 DEFAULT_CHUNK_TOKENS = 254
@@ -21,7 +21,8 @@ class IngestSettings:
 
     Without ``store_address`` the store is in the state folder. Without ``embedding_api_url`` the local model embeds:
     the one in ``embedding_model_dir``, or else the installed one. ``chunk_tokens`` is the maximum per chunk, special
-    tokens not counted. ``extraction_seconds`` is CPU time per file.
+    tokens not counted. ``extraction_seconds`` is CPU time per file. ``read_hidden`` and ``skip_comments`` decide which
+    parts of a file are read.
     """
 
     embedding_model_dir: Path | None = None
@@ -32,6 +33,8 @@ class IngestSettings:
     embedding_threads: int | None = None
     chunk_tokens: int = DEFAULT_CHUNK_TOKENS
     extraction_seconds: int = DEFAULT_EXTRACTION_SECONDS
+    read_hidden: bool = False
+    skip_comments: bool = False
     store_address: PostgresAddress | None = None
 
     @classmethod
@@ -55,6 +58,8 @@ class IngestSettings:
             embedding_threads=read_int(env, "EMBEDDING_THREADS", 0, low=1, high=256) or None,
             chunk_tokens=read_int(env, "RAG_CHUNK_TOKENS", DEFAULT_CHUNK_TOKENS, low=128, high=high),
             extraction_seconds=read_int(env, "RAG_EXTRACTION_SECONDS", DEFAULT_EXTRACTION_SECONDS, low=1, high=86400),
+            read_hidden=read_flag(env, "RAG_READ_HIDDEN"),
+            skip_comments=read_flag(env, "RAG_SKIP_COMMENTS"),
             store_address=parse_address("RAG_STORE_URL", store) if store else None,
         )
 

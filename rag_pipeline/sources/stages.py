@@ -51,7 +51,7 @@ def build_stages(settings: IngestSettings, store: Path, *, workers: int, stop: t
         from rag_pipeline.ingest.embed.caching import MODEL_BATCH, CachingEmbedder
         from rag_pipeline.ingest.embed.factory import build_embedder
         from rag_pipeline.ingest.embed.openai import BATCH
-        from rag_pipeline.ingest.extract import ExtractionLimits, ProcessExtractor
+        from rag_pipeline.ingest.extract import ExtractionLimits, ProcessExtractor, ReadOptions
         from rag_pipeline.ingest.store.factory import open_store
 
         with ExitStack() as undo:
@@ -63,7 +63,8 @@ def build_stages(settings: IngestSettings, store: Path, *, workers: int, stop: t
             vector_store = open_store(settings, store, embedder.model_id, embedder.dimensions, stop=stop)
             undo.callback(vector_store.close)
             limits = ExtractionLimits(time_seconds=settings.extraction_seconds)
-            extractor = ProcessExtractor(limits, workers=workers)
+            options = ReadOptions(hidden=settings.read_hidden, comments=not settings.skip_comments)
+            extractor = ProcessExtractor(limits, workers=workers, options=options)
             undo.pop_all()
     except ModuleNotFoundError as error:
         raise ConfigurationError(
@@ -72,6 +73,8 @@ def build_stages(settings: IngestSettings, store: Path, *, workers: int, stop: t
     config_hash = hash_config(
         extraction=EXTRACTION_VERSION,
         chunk_tokens=settings.chunk_tokens,
+        read_hidden=settings.read_hidden,
+        skip_comments=settings.skip_comments,
         model=embedder.model_id,
         dimensions=embedder.dimensions,
     )

@@ -5,5 +5,6 @@
 
 from rag_pipeline.ingest.extract.extractor import ProcessExtractor
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
+from rag_pipeline.ingest.extract.read_options import ReadOptions
 
-__all__ = ["ExtractionLimits", "ProcessExtractor"]
+__all__ = ["ExtractionLimits", "ProcessExtractor", "ReadOptions"]

@@ -30,6 +30,7 @@ from rag_pipeline.ingest.extract.messages import (
     Progressed,
 )
 from rag_pipeline.ingest.extract.open_file import open_regular
+from rag_pipeline.ingest.extract.read_options import ReadOptions
 from rag_pipeline.ingest.extract.worker_process import WorkerEndedError, WorkerProcess
 from rag_pipeline.ingest.types import ExtractedDocument, ProgressCallback, Stopped
 
@@ -74,10 +75,13 @@ class ProcessExtractor:
     # No locks or conditions: in a host patched for greenlets, they wake only greenlets of the same thread. The shared
     # state is a deque, whose operations are atomic, and callers wait in short sleeps.
 
-    def __init__(self, limits: ExtractionLimits | None = None, *, workers: int = 1) -> None:
+    def __init__(
+        self, limits: ExtractionLimits | None = None, *, workers: int = 1, options: ReadOptions | None = None
+    ) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 64:
             raise ConfigurationError(f"workers={workers!r}: expected a whole number from 1 to 64")
         self.limits = limits or ExtractionLimits()
+        self.options = options or ReadOptions()
         self._slots = workers
         self._free: deque[WorkerProcess | None] = deque([None] * workers)
         self._closed = False
@@ -195,7 +199,7 @@ class ProcessExtractor:
         deadline = time.monotonic() + self.limits.wall_seconds
         builder = DocumentBuilder()
         try:
-            worker.request(descriptor, name)
+            worker.request(descriptor, name, self.options)
             while True:
                 for message in worker.receive(min(_TICK_SECONDS, max(0.0, deadline - time.monotonic()))):
                     match message:

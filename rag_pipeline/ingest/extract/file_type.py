@@ -9,7 +9,7 @@ from rag_pipeline.errors import CorruptFileError, EncryptedFileError, Unsupporte
 from rag_pipeline.ingest.extract.charset import looks_like_text
 from rag_pipeline.ingest.extract.input_file import HEAD_BYTES, InputFile
 from rag_pipeline.ingest.extract.mail_headers import MBOX_LINE, looks_like_mail
-from rag_pipeline.ingest.extract.ole_types import OLE_MESSAGE, SIGNATURE, ole_label
+from rag_pipeline.ingest.extract.ole_container import OleContainer
 from rag_pipeline.ingest.extract.signatures import binary_label, zip_label
 from rag_pipeline.ingest.extract.unicode_forms import unicode_codec
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive
@@ -35,6 +35,11 @@ PPTX = FileType(_OOXML + "presentationml.presentation", "PowerPoint presentation
 ODT = FileType(_ODF + "text", "OpenDocument text", "opendocument")
 ODS = FileType(_ODF + "spreadsheet", "OpenDocument spreadsheet", "opendocument")
 ODP = FileType(_ODF + "presentation", "OpenDocument presentation", "opendocument")
+ODG = FileType(_ODF + "graphics", "OpenDocument drawing", "opendocument")
+XLSB = FileType("application/vnd.ms-excel.sheet.binary.macroEnabled.12", "Excel binary workbook", "excel_xlsb")
+DOC = FileType("application/msword", "Word 97 document", "word_binary")
+XLS = FileType("application/vnd.ms-excel", "Excel 97 workbook", "excel_binary")
+PPT = FileType("application/vnd.ms-powerpoint", "PowerPoint 97 presentation", "powerpoint_binary")
 EPUB = FileType("application/epub+zip", "EPUB book", "epub")
 RTF = FileType("application/rtf", "RTF document", "rtf")
 HTML = FileType("text/html", "HTML page", "html")
@@ -87,11 +92,16 @@ _NEVER_TEXT = {
     "pptx": PPTX,
     "pptm": PPTX,
     "msg": OUTLOOK,
+    "xlsb": XLSB,
+    "odg": ODG,
+    "doc": DOC,
+    "xls": XLS,
+    "ppt": PPT,
 }
 _BY_MAIN_PART = (("wordprocessingml", DOCX), ("spreadsheetml", XLSX), ("presentationml", PPTX))
 _BY_MIMETYPE = {
-    **{type_.mime_type: type_ for type_ in (ODT, ODS, ODP, EPUB)},
-    **{type_.mime_type + "-template": type_ for type_ in (ODT, ODS, ODP)},
+    **{type_.mime_type: type_ for type_ in (ODT, ODS, ODP, ODG, EPUB)},
+    **{type_.mime_type + "-template": type_ for type_ in (ODT, ODS, ODP, ODG)},
 }
 
 _HTML_START = re.compile(
@@ -101,6 +111,32 @@ _XHTML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml[^>]*+>\s*+(?:<!doctype\
 _XML_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<\?xml\s", re.I)
 _CALENDAR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*+BEGIN:VCALENDAR\b", re.I)
 _MAIN_PART = re.compile(r'ContentType\s*+=\s*+"([^"]*\.main\+xml)"')
+_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+# Workbooks of Excel 2 to 4 are not in a container.
+_RAW_WORKBOOKS = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00")
+_BY_STREAM = (
+    ("WordDocument", DOC),
+    ("Workbook", XLS),
+    ("Book", XLS),
+    ("PowerPoint Document", PPT),
+    ("__properties_version1.0", OUTLOOK),
+)
+_ENCRYPTED_STREAMS = ("EncryptedPackage", "EncryptedSummary")
+_UNREAD_STREAMS = (
+    ("PP40", "a PowerPoint presentation of a version before 97"),
+    ("VisioDocument", "a Visio drawing"),
+    ("Quill", "a Publisher document"),
+    ("PerfectOffice_MAIN", "a WordPerfect document"),
+    ("MatOST", "a Works document"),
+    ("WorkBook", "a Quattro Pro workbook"),
+    ("HwpSummaryInformation", "a Hangul document"),
+    ("FileHeader", "a Hangul document"),
+    ("SwDocMgrTempStorage", "a SolidWorks document"),
+    ("Props12", "a Project plan"),
+    ("Catalog", "a thumbnail cache"),
+)
+_XLSB_PART = "application/vnd.ms-excel.sheet.binary"
+_VISIO_PART = "application/vnd.ms-visio."
 
 
 def recognise(file: InputFile) -> FileType:
@@ -111,8 +147,10 @@ def recognise(file: InputFile) -> FileType:
         return PDF
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _recognise_zip(file, expected)
-    if head.startswith(SIGNATURE):
-        return _recognise_ole(file, head)
+    if head.startswith(_OLE):
+        return _recognise_ole(file, expected)
+    if head.startswith(_RAW_WORKBOOKS):
+        return XLS
     if head.lstrip()[:5] == b"{\\rtf":
         return RTF
     if label := binary_label(head):
@@ -120,8 +158,12 @@ def recognise(file: InputFile) -> FileType:
     if looks_like_text(head):
         return _recognise_text(file, head, expected)
     if expected:
-        raise CorruptFileError(f"is named like a {expected.label} but does not hold one")
+        raise CorruptFileError(f"is named like {_with_article(expected.label)} but does not hold one")
     raise UnsupportedFileTypeError("is binary data of an unknown type")
+
+
+def _with_article(label: str) -> str:
+    return f"{'an' if label.startswith(('E', 'O', 'R', 'X')) else 'a'} {label}"
 
 
 def _recognise_text(file: InputFile, head: bytes, expected: FileType | None) -> FileType:
@@ -132,7 +174,7 @@ def _recognise_text(file: InputFile, head: bytes, expected: FileType | None) -> 
     if mail := _recognise_mail(file, head):
         return mail
     if expected:
-        raise CorruptFileError(f"is named like a {expected.label} but does not hold one")
+        raise CorruptFileError(f"is named like {_with_article(expected.label)} but does not hold one")
     if file_type := _TEXT_EXTENSIONS.get(file.extension):
         return file_type
     if _CALENDAR_START.match(head):
@@ -167,8 +209,13 @@ def _recognise_zip(file: InputFile, expected: FileType | None) -> FileType:
 
 
 def _type_of_archive(archive: ZipArchive) -> FileType | None:
-    if "[Content_Types].xml" in archive.names:
-        content_types = archive.read("[Content_Types].xml").decode("utf-8", "replace")
+    content_types_part = archive.resolve("[Content_Types].xml")
+    if content_types_part in archive.names:
+        content_types = archive.read(content_types_part).decode("utf-8", "replace")
+        if _XLSB_PART in content_types:
+            return XLSB
+        if _VISIO_PART in content_types:
+            raise UnsupportedFileTypeError("is a Visio drawing, which is not read")
         for main in _MAIN_PART.finditer(content_types):
             for word, file_type in _BY_MAIN_PART:
                 if word in main[1]:
@@ -182,14 +229,20 @@ def _type_of_archive(archive: ZipArchive) -> FileType | None:
     return None
 
 
-def _recognise_ole(file: InputFile, head: bytes) -> FileType:
-    """Return the type of an Outlook message; raise the error for other OLE containers, which names the format."""
-    sector = 1 << min(12, int.from_bytes(head[30:32], "little") or 9)
-    directory = (int.from_bytes(head[48:52], "little") + 1) * sector
-    names = file.read_at(directory, 1 << 14) if directory < file.size else b""
-    if "EncryptedPackage".encode("utf-16-le") in names + head:
+def _recognise_ole(file: InputFile, expected: FileType | None) -> FileType:
+    """Return the type of an OLE container, by the names of its streams."""
+    try:
+        container = OleContainer(file)
+    except CorruptFileError as error:
+        if expected:
+            raise CorruptFileError(f"is a damaged {expected.label}: {error}") from error
+        raise UnsupportedFileTypeError(f"is a damaged file of the binary formats before 2007: {error}") from error
+    if container.has(*_ENCRYPTED_STREAMS):
         raise EncryptedFileError("is encrypted; a password is needed")
-    label = ole_label(names + head)
-    if label == OLE_MESSAGE:
-        return OUTLOOK
-    raise UnsupportedFileTypeError(f"is {label}, which is not read")
+    for stream, file_type in _BY_STREAM:
+        if container.has(stream):
+            return file_type
+    label = next((label for stream, label in _UNREAD_STREAMS if container.has(stream)), None)
+    if label:
+        raise UnsupportedFileTypeError(f"is {label}, which is not read")
+    raise UnsupportedFileTypeError("is a file of an unknown program in the format of Office before 2007 (OLE)")

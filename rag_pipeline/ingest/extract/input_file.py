@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, TextIO
 
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
+from rag_pipeline.ingest.extract.read_options import ReadOptions
 
 HEAD_BYTES = 1 << 16
 
 
 @dataclass(slots=True)
 class InputFile:
-    """An open file, its size in bytes, its name without folders, and its limits. Its position is arbitrary."""
+    """An open file, its size in bytes, its name without folders, its limits and options. Its position is arbitrary."""
 
     stream: BinaryIO
     size: int
     name: str
     limits: ExtractionLimits
+    options: ReadOptions = field(default_factory=ReadOptions)
     text: TextIO | None = None
     """The stream opened as text. It is kept because it closes the stream when it is garbage collected."""
 

@@ -21,9 +21,14 @@ _LENGTH = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """Request to read the file whose descriptor is sent along; ``name`` is its raw bytes, decoded as Latin-1."""
+    """Request to read the file whose descriptor is sent along; ``name`` is its raw bytes, decoded as Latin-1.
+
+    The other fields are those of ``ReadOptions``.
+    """
 
     name: str
+    hidden: bool = False
+    comments: bool = True
 
 
 @dataclass(frozen=True, slots=True)

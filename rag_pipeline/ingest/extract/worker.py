@@ -31,6 +31,7 @@ from rag_pipeline.ingest.extract.messages import (
     WorkerReady,
     encode,
 )
+from rag_pipeline.ingest.extract.read_options import ReadOptions
 from rag_pipeline.ingest.extract.readers import load_reader
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
@@ -40,6 +41,9 @@ Send = Callable[[WorkerMessage], None]
 _MAX_FILES, _INT_BYTES = 4, 4
 # Errors of the disk or the network, not of the file's content.
 _STORAGE_ERRORS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO})
+
+# Exceptions whose text tells about the code of a reader, not about the file.
+_MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, UnboundLocalError)
 
 
 def main(limits_json: str, lifeline: int) -> NoReturn:
@@ -61,7 +65,8 @@ def main(limits_json: str, lifeline: int) -> NoReturn:
     while data := _receive(requests, files):
         for message in decoder.feed(data):
             if isinstance(message, ReadRequest) and files:
-                serve(files.popleft(), message.name.encode("latin-1"), limits, send)
+                options = ReadOptions(message.hidden, message.comments)
+                serve(files.popleft(), message.name.encode("latin-1"), limits, send, options)
     os._exit(0)
 
 
@@ -83,11 +88,13 @@ def _receive(requests: socket, files: deque[int]) -> bytes:
     return data
 
 
-def serve(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) -> None:
+def serve(
+    descriptor: int, name: bytes, limits: ExtractionLimits, send: Send, options: ReadOptions | None = None
+) -> None:
     """Read an open file and close it; send its sections, then Finished or Failed."""
     try:
         limit_cpu_time(limits.time_seconds)
-        send(_read(descriptor, name, limits, send))
+        send(_read(descriptor, name, limits, send, options or ReadOptions()))
     except MemoryError:
         os._exit(OUT_OF_MEMORY_EXIT_CODE)
     except BrokenPipeError:
@@ -106,18 +113,20 @@ def serve(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) ->
 
 
 def _damaged(error: Exception) -> str:
+    if isinstance(error, _MISTAKES):
+        return "is damaged: its content is not as its format asks"
     detail = " ".join(str(error).split())[:160]
     return f"is damaged ({type(error).__name__}: {detail})" if detail else f"is damaged ({type(error).__name__})"
 
 
-def _read(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) -> Finished:
+def _read(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send, options: ReadOptions) -> Finished:
     with os.fdopen(descriptor, "rb", buffering=1 << 16) as stream:
         size = os.fstat(descriptor).st_size
         if size == 0:
             raise EmptyFileError("is empty (0 bytes)")
         if size > limits.input_bytes:
             raise ExtractionLimitError(f"is {size:,} bytes, over the limit of {limits.input_bytes:,}")
-        file = InputFile(stream, size, os.fsdecode(name), limits)
+        file = InputFile(stream, size, os.fsdecode(name), limits, options)
         file_type = recognise(file)
         send(TypeFound(file_type.mime_type))
         file.stream.seek(0)

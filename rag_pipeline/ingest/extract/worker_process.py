@@ -23,6 +23,7 @@ from rag_pipeline.ingest.extract.messages import (
     WorkerReady,
     encode,
 )
+from rag_pipeline.ingest.extract.read_options import ReadOptions
 
 _REAP_SECONDS = 1.0
 _READ_BYTES = 1 << 16
@@ -108,12 +109,12 @@ class WorkerProcess:
         self._process.stderr.close()
         return True
 
-    def request(self, descriptor: int, name: str) -> None:
+    def request(self, descriptor: int, name: str, options: ReadOptions) -> None:
         """Send the worker a copy of the descriptor to read; raises :class:`WorkerEndedError`."""
         self.is_idle = False
         try:
             # An idle worker's socket buffer is empty, so it takes any name in one call.
-            frame = encode(ReadRequest(os.fsencode(name).decode("latin-1")))
+            frame = encode(ReadRequest(os.fsencode(name).decode("latin-1"), options.hidden, options.comments))
             rights = [(SOL_SOCKET, SCM_RIGHTS, array("i", [descriptor]))]
             self._requests.sendmsg([frame], rights, MSG_NOSIGNAL)
         except (BrokenPipeError, ConnectionResetError):

@@ -6,6 +6,7 @@ import lzma
 import zipfile
 import zlib
 from typing import IO
+from urllib.parse import unquote
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionLimitError
 from rag_pipeline.ingest.extract.input_file import InputFile
@@ -42,8 +43,18 @@ class ZipArchive:
             raise ExtractionLimitError(
                 f"unpacks to {declared:,} bytes, over the limit of {self._limits.unpacked_bytes:,}"
             )
-        self._entries = {entry.filename: entry for entry in entries}
+        self._entries = {entry.filename.replace("\\", "/").lstrip("/"): entry for entry in entries}
+        self._folded = {name.casefold(): name for name in self._entries}
         self.names = self._entries.keys()
+
+    def resolve(self, name: str) -> str:
+        """Return the name of the member that a document means: in any case, or percent-encoded; else ``name``."""
+        for meant in (name, unquote(name)):
+            if meant in self._entries:
+                return meant
+            if found := self._folded.get(meant.casefold()):
+                return found
+        return name
 
     def size(self, name: str) -> int:
         """Return the declared size of a member, in bytes; it may be wrong."""

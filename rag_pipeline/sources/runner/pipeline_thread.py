@@ -86,5 +86,7 @@ def with_own_extractor(stages: Stages, workers: int) -> Stages:
     """Return the stages with a new extractor, because a pipeline closes its extractor when it ends."""
     from rag_pipeline.ingest.extract import ProcessExtractor
 
-    limits = stages.extractor.limits if isinstance(stages.extractor, ProcessExtractor) else None
-    return replace(stages, extractor=ProcessExtractor(limits, workers=workers))
+    if not isinstance(stages.extractor, ProcessExtractor):
+        return replace(stages, extractor=ProcessExtractor(workers=workers))
+    limits, options = stages.extractor.limits, stages.extractor.options
+    return replace(stages, extractor=ProcessExtractor(limits, workers=workers, options=options))

@@ -39,7 +39,15 @@ _LABELLED = (
     ("ko", "euc-kr", "CP949"),
     ("tr", "iso-8859-9", "CP1254"),
 )
-_TITLES = {"fr": "Le goûter", "zh": "图书馆", "ja": "図書館", "ru": "Библиотека", "pl": "Książki", "ko": "도서관", "tr": "Kütüphane"}
+_TITLES = {
+    "fr": "Le goûter",
+    "zh": "图书馆",
+    "ja": "図書館",
+    "ru": "Библиотека",
+    "pl": "Książki",
+    "ko": "도서관",
+    "tr": "Kütüphane",
+}
 
 
 def make() -> None:
@@ -48,7 +56,9 @@ def make() -> None:
     for language, charsets in _TEXTS.items():
         for charset in charsets:
             paragraphs = [_within(text, charset) for text in LANGUAGES[language]]
-            _save("\n\n".join(paragraphs) + "\n", charset, f"text-{language}-{charset.lower()}.txt", paragraphs, program)
+            _save(
+                "\n\n".join(paragraphs) + "\n", charset, f"text-{language}-{charset.lower()}.txt", paragraphs, program
+            )
     _save_damaged(program)
     for language, label, charset in _LABELLED:
         title, paragraphs = _TITLES[language], LANGUAGES[language]
@@ -64,7 +74,9 @@ def make() -> None:
 def _within(text: str, charset: str) -> str:
     """Return the text as people typed it in the charset: with straight quotes where it has no others."""
     for typographic, plain in (("’", "'"), ("“", '"'), ("”", '"'), ("–", "-"), ("œ", "oe")):
-        if subprocess.run(["iconv", "-f", "UTF-8", "-t", charset], input=typographic.encode(), capture_output=True).returncode:
+        if subprocess.run(
+            ["iconv", "-f", "UTF-8", "-t", charset], input=typographic.encode(), capture_output=True
+        ).returncode:
             text = text.replace(typographic, plain)
     return text
 

@@ -95,7 +95,9 @@ def _truth(suffix: str) -> list[str]:
         lines.append("may: python https pumps example p7 install weight code block rubric note wiring plan")
     if suffix == "xml":
         # The values of attributes are read, because other vocabularies have their text in them.
-        lines.append("may: arabic numeration spacing compact cols align left right python https pumps example p7 install")
+        lines.append(
+            "may: arabic numeration spacing compact cols align left right python https pumps example p7 install"
+        )
     if suffix == "md":
         lines.append("not: author: Ingrid")
     return lines

@@ -54,7 +54,11 @@ def make() -> None:
         copy.write_bytes((FILES / "xlsxwriter-budget.xlsx").read_bytes())
         for suffix in ("xlsx", "xls", "ods"):
             convert(copy, suffix, f"calc-budget.{suffix}", "Calc MS Excel 2007 XML" if suffix == "xlsx" else "")
-            write_truth(f"calc-budget.{suffix}", [*_BUDGET, _hidden_row(suffix), _comment(suffix, _COMMENT), *_chart(suffix)], libreoffice_version())
+            write_truth(
+                f"calc-budget.{suffix}",
+                [*_BUDGET, _hidden_row(suffix), _comment(suffix, _COMMENT), *_chart(suffix)],
+                libreoffice_version(),
+            )
         copy = Path(folder) / "calc-stock.xlsx"
         copy.write_bytes((FILES / "openpyxl-stock.xlsx").read_bytes())
         for suffix in ("xls", "ods"):
@@ -119,7 +123,14 @@ def _budget() -> None:
     hidden.write_row(1, 0, ("Secret plan B", "Omar"))
     hidden.hide()
     book.close()
-    truth = [*_BUDGET, _hidden_row("xlsx"), _comment("xlsx", _COMMENT), "anywhere: Growth since 2021", *_CHART, "may: Ann"]
+    truth = [
+        *_BUDGET,
+        _hidden_row("xlsx"),
+        _comment("xlsx", _COMMENT),
+        "anywhere: Growth since 2021",
+        *_CHART,
+        "may: Ann",
+    ]
     write_truth("xlsxwriter-budget.xlsx", truth, f"XlsxWriter {xlsxwriter.__version__}")
 
 

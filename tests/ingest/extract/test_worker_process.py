@@ -12,6 +12,7 @@ import pytest
 
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import Failed, Finished, SectionFound, WorkerMessage, WorkerReady, encode
+from rag_pipeline.ingest.extract.read_options import ReadOptions
 from rag_pipeline.ingest.extract.worker_process import WorkerEndedError, WorkerProcess
 from tests.support.waiting import DEADLINE_SECONDS, wait_until
 
@@ -28,7 +29,7 @@ def request(worker: WorkerProcess, path: Path) -> None:
     """Open a file and request the worker to read it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        worker.request(descriptor, path.name)
+        worker.request(descriptor, path.name, ReadOptions())
     finally:
         os.close(descriptor)
 

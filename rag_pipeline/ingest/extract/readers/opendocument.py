@@ -1,20 +1,23 @@
-"""Read OpenDocument text, spreadsheets and presentations (odt, ods, odp), which share one vocabulary."""
+"""Read OpenDocument text, spreadsheets, presentations and drawings (odt, ods, odp, odg), which share one vocabulary."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from io import BytesIO
 
-from rag_pipeline.errors import EncryptedFileError
+from rag_pipeline.errors import CorruptFileError, EncryptedFileError
 from rag_pipeline.ingest.extract.input_file import InputFile
-from rag_pipeline.ingest.extract.readers.table import TableWriter
+from rag_pipeline.ingest.extract.readers.flow import FlowWriter
+from rag_pipeline.ingest.extract.readers.opendocument_body import OdfBody, OdfContext
+from rag_pipeline.ingest.extract.readers.opendocument_object import object_lines
+from rag_pipeline.ingest.extract.readers.opendocument_sheet import OdfSheets
+from rag_pipeline.ingest.extract.readers.opendocument_slides import OdfSlides
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
-from rag_pipeline.ingest.extract.xml_parser import XmlHandler, attribute, parse_xml
+from rag_pipeline.ingest.extract.xml_parser import XmlHandler, parse_xml
 from rag_pipeline.ingest.extract.zip_archive import ZipArchive
 
-_SKIPPED = frozenset({"tracked-changes", "annotation", "settings", "scripts", "tracked-change", "forms"})
-# Sheets are padded to their edge with repeated cells; few repeated cells carry data.
-_MAX_REPEATED_CELLS = 64
+_METADATA = {"title": "title", "initial-creator": "author", "creator": "author", "subject": "subject",
+             "keyword": "keywords", "creation-date": "created"}  # fmt: skip
 
 
 class _Manifest(XmlHandler):
@@ -25,106 +28,131 @@ class _Manifest(XmlHandler):
         self.encrypted = self.encrypted or name == "encryption-data"
 
 
-class _Content(XmlHandler):
-    def __init__(self, writer: SectionWriter, *, spreadsheet: bool) -> None:
-        self._writer = writer
-        self._spreadsheet = spreadsheet
-        self._skipping = 0
-        self._paragraphs = 0
-        self._pieces: list[str] = []
-        self._level: int | None = None
-        self._slide = 0
-        self._sheets: TableWriter | None = None
-        self._tables = 0
-        self._row = 0
-        self._row_repeat = 1
-        self._cells: list[str] = []
-        self._cell: list[str] = []
-        self._cell_repeat = 1
+class _Metadata(XmlHandler):
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self._key: str | None = None
 
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        if self._skipping or name in _SKIPPED:
-            self._skipping += 1
-        elif name in ("p", "h"):
-            self._paragraphs += 1
-            level = attribute(attributes, "outline-level") or "1"
-            self._level = (int(level) if level.isdecimal() else 1) if name == "h" else None
-        elif name == "s":
-            self._pieces.append(" " * _count(attributes, "c", 80))
-        elif name == "tab":
-            self._pieces.append("\t")
-        elif name == "line-break":
-            self._pieces.append("\n")
-        elif name == "page":
-            self._slide += 1
-            self._writer.section(f"slide {self._slide}")
-        elif name == "table":
-            self._tables += 1
-            if self._spreadsheet:
-                self._sheets = TableWriter(self._writer, f"sheet {attribute(attributes, 'name') or ''}".strip())
-                self._row = 0
-        elif name == "table-row":
-            self._row_repeat = _count(attributes, "number-rows-repeated", 1 << 20)
-            self._cells = []
-        elif name in ("table-cell", "covered-table-cell"):
-            self._cell = []
-            self._cell_repeat = _count(attributes, "number-columns-repeated", 1 << 14)
+    def start(self, name: str, _attributes: Mapping[str, str]) -> None:
+        self._key = _METADATA.get(name)
+        if self._key in self.values:
+            self._key = None
 
-    def end(self, name: str) -> None:
-        if self._skipping:
-            self._skipping -= 1
-        elif name in ("p", "h") and self._paragraphs:
-            self._paragraphs -= 1
-            self._end_paragraph()
-        elif name in ("table-cell", "covered-table-cell"):
-            repeat = min(self._cell_repeat, _MAX_REPEATED_CELLS)
-            self._cells.extend(["\n".join(self._cell)] * repeat)
-        elif name == "table-row":
-            self._end_row()
-        elif name == "table":
-            self._tables -= 1
-            if self._sheets:
-                self._sheets.end()
+    def end(self, _name: str) -> None:
+        self._key = None
 
     def text(self, text: str) -> None:
-        if self._paragraphs and not self._skipping:
-            self._pieces.append(text)
+        if self._key is not None:
+            self.values[self._key] = self.values.get(self._key, "") + text
 
-    def _end_paragraph(self) -> None:
-        text = "".join(self._pieces)
-        self._pieces = []
-        if self._tables:
-            self._cell.append(text)
-        elif self._level is not None:
-            self._writer.heading(self._level, text)
+
+class _Content(XmlHandler):
+    """Passes the part before the body to the styles, and the body to its reader."""
+
+    def __init__(self, context: OdfContext, body: XmlHandler) -> None:
+        self._styles = context.styles
+        self._body = body
+        self._in_body = False
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if self._in_body:
+            self._body.start(name, attributes)
+        elif name == "body":
+            self._in_body = True
         else:
-            self._writer.write(text + "\n")
+            self._styles.start(name, attributes)
 
-    def _end_row(self) -> None:
-        if self._sheets:
-            self._sheets.row(self._row + 1, self._cells)
-            self._row += self._row_repeat
-        elif any(cell.strip() for cell in self._cells):
-            self._writer.write(" | ".join(" ".join(cell.split()) for cell in self._cells if cell) + "\n")
+    def end(self, name: str) -> None:
+        if self._in_body:
+            self._body.end(name)
+
+    def text(self, text: str) -> None:
+        if self._in_body:
+            self._body.text(text)
 
 
-def _count(attributes: Mapping[str, str], name: str, limit: int) -> int:
-    value = attribute(attributes, name) or "1"
-    return min(int(value), limit) if value.isdecimal() and len(value) < 10 else 1
+class _Margins(XmlHandler):
+    """Takes the styles of styles.xml, and the paragraphs of its headers and footers."""
+
+    def __init__(self, context: OdfContext) -> None:
+        self.flow = FlowWriter(None)
+        self._context = context
+        self._body = OdfBody(self.flow, context)
+        self._in_margin = 0
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if name.startswith(("header", "footer")) and not name.endswith(("style", "properties", "decl")):
+            self._in_margin += 1
+        elif self._in_margin:
+            self._body.start(name, attributes)
+        else:
+            self._context.styles.start(name, attributes)
+
+    def end(self, name: str) -> None:
+        if name.startswith(("header", "footer")) and not name.endswith(("style", "properties", "decl")):
+            self._in_margin -= 1
+        elif self._in_margin:
+            self._body.end(name)
+
+    def text(self, text: str) -> None:
+        if self._in_margin:
+            self._body.text(text)
 
 
 def read_opendocument(file: InputFile, writer: SectionWriter) -> None:
-    """Read an odt, ods or odp file; locators are paths of headings, rows of sheets, or slide numbers."""
+    """Read an odt, ods, odp or odg file; locators are paths of headings, rows of sheets, slide or page numbers."""
     archive = ZipArchive(file)
+    _refuse_encrypted(archive)
+    kind = archive.read("mimetype", 256).decode("latin-1") if "mimetype" in archive.names else ""
+    is_sheet = "spreadsheet" in kind
+    context = OdfContext(with_hidden=file.options.hidden, with_comments=file.options.comments)
+    context.embedded = lambda link: object_lines(archive, link, writer, with_values=not is_sheet)
+    _describe(archive, writer)
+    margins = _read_styles(archive, context, writer)
+    flow = FlowWriter(writer)
+    if is_sheet:
+        body: XmlHandler = OdfSheets(writer, context)
+    elif "presentation" in kind or "graphics" in kind:
+        body = OdfSlides(writer, context, "slide" if "presentation" in kind else "page")
+    else:
+        body = OdfBody(flow, context)
+    size = archive.size("content.xml") or 1
+    parse_xml(archive.open("content.xml"), _Content(context, body), on_block=lambda done: writer.progress(done / size))
+    flow.end()
+    lines = [line for line in dict.fromkeys(margins) if any(char.isalpha() for char in line)]
+    if lines and isinstance(body, OdfBody):
+        writer.section("headers and footers")
+        writer.write("\n".join(lines) + "\n")
+    if context.hidden:
+        writer.warn("hidden_text", "hidden text, rows, columns, sheets or slides are left out", context.hidden)
+
+
+def _refuse_encrypted(archive: ZipArchive) -> None:
     manifest = _Manifest()
     if "META-INF/manifest.xml" in archive.names:
         parse_xml(BytesIO(archive.read("META-INF/manifest.xml")), manifest)
     if manifest.encrypted:
         raise EncryptedFileError("is encrypted; a password is needed")
-    spreadsheet = b"spreadsheet" in archive.read("mimetype", 256)
-    size = archive.size("content.xml") or 1
-    parse_xml(
-        archive.open("content.xml"),
-        _Content(writer, spreadsheet=spreadsheet),
-        on_block=lambda done: writer.progress(done / size),
-    )
+
+
+def _describe(archive: ZipArchive, writer: SectionWriter) -> None:
+    metadata = _Metadata()
+    if "meta.xml" in archive.names:
+        try:
+            parse_xml(archive.open("meta.xml"), metadata)
+        except CorruptFileError as error:
+            writer.warn("damaged_part", f"its metadata are damaged: {error}")
+    for key, value in metadata.values.items():
+        writer.describe(key, value)
+
+
+def _read_styles(archive: ZipArchive, context: OdfContext, writer: SectionWriter) -> list[str]:
+    """Take the styles; return the lines of headers and footers."""
+    margins = _Margins(context)
+    if "styles.xml" in archive.names:
+        try:
+            parse_xml(archive.open("styles.xml"), margins)
+        except CorruptFileError as error:
+            writer.warn("damaged_part", f"its styles are damaged: {error}")
+    margins.flow.end()
+    return margins.flow.lines
