@@ -39,6 +39,7 @@ KNOWN = frozenset(
         "STATUS_JWT_ISSUER",
         "STATUS_JWT_SECRET",
         "STATUS_PORT",
+        "STATUS_SEARCH",
         "STATUS_REDIS_URL",
         "STATUS_STATE_DIR",
         "STATUS_STRICT",
