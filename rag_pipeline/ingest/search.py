@@ -15,14 +15,16 @@ MIN_WORDS = 0.2
 MIN_SHARE = 0.5
 """A result below the lowest cosine has at least this share of the question's words."""
 MIN_VECTOR = 0.25
-"""The default of RAG_SEARCH_MIN_VECTOR with the local model."""
+"""The default of RAG_SEARCH_MIN_VECTOR with the local model: two unrelated texts are below it."""
+MIN_VECTOR_OF_ENDPOINTS = 0.1
+"""The default with an embedding endpoint, whose model is unknown."""
 
 
 def floor_of(settings: IngestSettings) -> SearchFloor:
-    """Return the lowest scores of results. Of the models behind an endpoint no lowest cosine is known: theirs is 0."""
+    """Return the lowest scores of results."""
     min_words, min_vector = settings.search_min_words, settings.search_min_vector
     if min_vector is None:
-        min_vector = MIN_VECTOR if settings.embedding_api_url is None else 0.0
+        min_vector = MIN_VECTOR if settings.embedding_api_url is None else MIN_VECTOR_OF_ENDPOINTS
     return SearchFloor(MIN_WORDS if min_words is None else min_words, min_vector)
 
 

@@ -43,7 +43,7 @@ SELECT (SELECT count(*) FROM {schema}.chunks) + (SELECT count(*) FROM {schema}.f
 # Counting a large table would take longer than the search.
 _ESTIMATES: LiteralString = """
 SELECT (SELECT sum(reltuples) FROM pg_class WHERE oid IN (%(chunks)s::regclass, %(files)s::regclass)),
-    (SELECT avg(length) FROM (SELECT length FROM {schema}.chunks LIMIT 1000) AS some)
+    (SELECT avg(length) FROM (SELECT length FROM {schema}.chunks LIMIT 1000) AS part)
 """
 # BM25 with its usual constants. ts_rank alone does not weigh rare words higher, but tells how often a word is repeated.
 _BY_WORDS: LiteralString = """
