@@ -6,7 +6,7 @@ constants.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from rag_pipeline.ingest.types import SearchFloor
@@ -44,13 +44,21 @@ def fuse(rankings: Sequence[Sequence[_K]]) -> dict[_K, float]:
     return scores
 
 
-def add_names(words: Mapping[ChunkKey, float], names: FileScores) -> dict[ChunkKey, float]:
-    """Return the scores by words with those of the file names: a file without a matching chunk adds its first one."""
-    scores = {key: score + NAME_WEIGHT * names.get(key[:2], 0.0) for key, score in words.items()}
-    files = {key[:2] for key in words}
-    for (pipeline_id, file_id), score in names.items():
-        if (pipeline_id, file_id) not in files:
-            scores[pipeline_id, file_id, 0] = NAME_WEIGHT * score
+def add_names(
+    words: Mapping[ChunkKey, float], names: FileScores, candidates: Iterable[ChunkKey]
+) -> dict[ChunkKey, float]:
+    """Return the scores by words, with the score of the file's name for each of its candidates.
+
+    The first chunk stands for a file without candidates.
+    """
+    scores = dict(words)
+    files: set[tuple[str, str]] = set()
+    for key in {*words, *candidates}:
+        files.add(key[:2])
+        if key[:2] in names:
+            scores[key] = words.get(key, 0.0) + NAME_WEIGHT * names[key[:2]]
+    for pipeline_id, file_id in names.keys() - files:
+        scores[pipeline_id, file_id, 0] = NAME_WEIGHT * names[pipeline_id, file_id]
     return scores
 
 

@@ -20,11 +20,16 @@ def test_the_first_of_every_list_scores_one_and_of_a_single_list_half() -> None:
 
 
 def test_a_name_adds_to_all_matching_chunks_of_its_file() -> None:
-    assert add_names(WORDS, {("p", "a"): 2.0}) == {A0: 3.0 + 2 * NAME_WEIGHT, A1: 1.0 + 2 * NAME_WEIGHT}
+    assert add_names(WORDS, {("p", "a"): 2.0}, []) == {A0: 3.0 + 2 * NAME_WEIGHT, A1: 1.0 + 2 * NAME_WEIGHT}
 
 
 def test_a_file_that_only_its_name_matches_is_found_by_its_first_chunk() -> None:
-    assert add_names(WORDS, {("p", "b"): 2.0}) == {**WORDS, B0: 2 * NAME_WEIGHT}
+    assert add_names(WORDS, {("p", "b"): 2.0}, []) == {**WORDS, B0: 2 * NAME_WEIGHT}
+
+
+def test_a_name_adds_to_chunks_that_only_the_vectors_have_found() -> None:
+    second = ("p", "b", 1)
+    assert add_names(WORDS, {("p", "b"): 2.0}, [second]) == {**WORDS, second: 2 * NAME_WEIGHT}
 
 
 def test_results_have_both_raw_scores() -> None:

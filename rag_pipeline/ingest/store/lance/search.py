@@ -55,7 +55,8 @@ def search(table: Any, files: StoredFiles, question: Question) -> list[SearchHit
     word_scores = candidates.scored(candidates.by_words(_CHUNKS, most=candidates.most))
     candidates.add_vectors()
     names = candidates.name_scores()
-    ranked = rank(add_names(word_scores, names), candidates.cosines(), question.floor, question.limit)
+    totals = add_names(word_scores, names, candidates.keys())
+    ranked = rank(totals, candidates.cosines(), question.floor, question.limit)
     return [candidates.hit(result) for result in candidates.with_words(ranked, word_scores, names)]
 
 
@@ -154,6 +155,10 @@ class _Candidates:
         found = (row for row in self._scope.all_files() if (row["pipeline_id"], row["generation"]) in wanted)
         return [row for row in found if self._scope.allows(row)]
 
+    def keys(self) -> list[ChunkKey]:
+        """Return all candidates."""
+        return list(self._rows)
+
     def cosines(self) -> dict[ChunkKey, float]:
         """Return the cosine of each candidate with the question."""
         import numpy as np
@@ -183,9 +188,8 @@ class _Candidates:
             (row["pipeline_id"], row["generation"], row["chunk"]): row["_score"]
             for row in self.by_words(condition, most=len(numbers) * len(chunks))
         }
-        scores = {key: found.get(self._row_key(key), 0.0) for key in missing}
-        totals = add_names({**dict.fromkeys(known, 0.0), **scores}, names)
-        return [result._replace(words=totals[result.key]) if result.key in scores else result for result in ranked]
+        totals = add_names({key: found.get(self._row_key(key), 0.0) for key in missing}, names, missing)
+        return [result._replace(words=totals.get(result.key, result.words)) for result in ranked]
 
     def _row_key(self, key: ChunkKey) -> tuple[str, int, int]:
         row = self._rows[key][0]

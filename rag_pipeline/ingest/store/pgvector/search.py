@@ -138,7 +138,7 @@ class _Search:
         size = self._prepare(breadth=2 * self._most)
         vectors = self._by_vector(size)
         words, names = self._by_words(size, vectors)
-        totals = add_names(words, names)
+        totals = add_names(words, names, vectors)
         vectors |= self._cosines([key for key in totals if key not in vectors])
         totals = {key: score for key, score in totals.items() if key in vectors}
         ranked = rank(totals, vectors, self._question.floor, self._question.limit)

@@ -52,8 +52,9 @@ def test_the_words_of_an_older_store_are_indexed_again(
         f"{postgres.address(schema)}: an older version made the store: its words are indexed again"
     ]
     for question, text in [("WHO", texts[0]), ("user name", texts[1])]:
-        [found] = [hit for hit in writer.search(question, ANY) if hit.words > 0]
-        assert found.text == text
+        best = max(writer.search(question, ANY), key=lambda hit: hit.words)
+        assert best.words > 0
+        assert best.text == text
     assert all(hit.words > 0 for hit in writer.search("names", ANY)), "headings are searched"
     assert [hit.words > 0 for hit in writer.search("zebrafish", ANY)].count(True) >= 1, "names are searched"
     writer.close()

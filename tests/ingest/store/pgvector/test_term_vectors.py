@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rag_pipeline.ingest.store.pgvector.term_vectors import RANK_THRESHOLDS, as_lexeme, as_tsvector
 from tests.ingest.store.postgres import PostgresServer
@@ -16,9 +14,8 @@ def test_terms_are_counted_and_quoted() -> None:
     assert as_tsvector([]) == ""
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1)))
-def test_a_term_has_at_most_as_many_positions_as_a_lexeme_can_have(terms: list[str]) -> None:
-    assert as_tsvector(terms * 300).count(",") <= 199 * len(set(terms)) + "".join({*terms}).count(",")
+def test_a_term_has_at_most_as_many_positions_as_a_lexeme_can_have() -> None:
+    assert as_tsvector(["a"] * 1000).count(",") == 199
 
 
 @pytest.mark.slow
