@@ -8,13 +8,15 @@ from rag_pipeline.common.version import __version__
 from rag_pipeline.errors import RagPipelineError
 
 if TYPE_CHECKING:
+    from rag_pipeline.ingest.api import search
+    from rag_pipeline.ingest.types import SearchHit
     from rag_pipeline.service import StatusServer, start_status_server
     from rag_pipeline.status.control import Action, Control
     from rag_pipeline.status.pipeline import PipelineStatus, pipeline_status
 
 __all__ = [
-    "Action", "Control", "PipelineStatus", "RagPipelineError", "StatusServer", "__version__", "pipeline_status",
-    "start_status_server",
+    "Action", "Control", "PipelineStatus", "RagPipelineError", "SearchHit", "StatusServer", "__version__",
+    "pipeline_status", "search", "start_status_server",
 ]  # fmt: skip
 
 
@@ -33,4 +35,12 @@ def __getattr__(name: str) -> Any:
         from rag_pipeline.status import control
 
         return getattr(control, name)
+    if name == "search":
+        from rag_pipeline.ingest.api import search
+
+        return search
+    if name == "SearchHit":
+        from rag_pipeline.ingest.types import SearchHit
+
+        return SearchHit
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -175,6 +175,10 @@ class JournalBusyError(JournalError):
     """Too many searches of the journal are running; a later one may succeed."""
 
 
+class SearchUnavailableError(RagPipelineError):
+    """Documents can't be searched now: too many searches run, or the store is not open yet; a later one may succeed."""
+
+
 class AccessDeniedError(RagPipelineError, PermissionError):
     """The service refused a client; ``code`` is the service's code for why, such as ``token_expired``, or None."""
 

@@ -39,6 +39,7 @@ def _run(argv: Sequence[str] | None) -> int:
 def _parser() -> argparse.ArgumentParser:
     # Imported here, where Ctrl+C is handled already, because it takes a moment.
     from rag_pipeline.cli import control, google_drive, health, local_files, run, search, serve
+    from rag_pipeline.cli.mcp import command as mcp
     from rag_pipeline.cli.store import command as store
     from rag_pipeline.cli.watch import command as watch
 
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         ("watch", watch, "show the pipelines of a running service, in a terminal or for a script"),
         ("control", control, "pause, resume or check a pipeline of a running service, or retry a file"),
         ("search", search, "answer a question from the stored documents"),
+        ("mcp", mcp, "let a language model search the stored documents, over the Model Context Protocol"),
         ("store", store, "list, drop, check and compact what the pipelines have stored"),
         ("health", health, "check that both servers of a running service answer"),
     ):

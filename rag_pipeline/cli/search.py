@@ -12,12 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rag_pipeline.cli.arguments import add_state_dir
+from rag_pipeline.common.document_search import DocumentQuery
 from rag_pipeline.common.printing import printable, say, say_lines
 from rag_pipeline.errors import ConfigurationError, ExitCode
+from rag_pipeline.ingest.document_search import StoredDocuments
 from rag_pipeline.ingest.installed import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import STORE_NAME, is_default, read_state_dir
-from rag_pipeline.ingest.store.factory import check_stored, open_for_search
+from rag_pipeline.ingest.store.factory import check_stored
 from rag_pipeline.ingest.types import SearchHit
 
 _SNIPPET_LINES = 4
@@ -28,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("question", help="what to look for, in your own words")
     parser.add_argument("--limit", type=_limit, default=5, metavar="N", help="answers to show, 1 to 100 (default: 5)")
     parser.add_argument("--json", action="store_true", help="print a JSON array, with the whole text of each answer")
+    parser.add_argument("--pipeline", metavar="ID", help="search the documents of this pipeline only")
+    parser.add_argument(
+        "--path", metavar="PATTERN", help="search files with such an id or name only, as in 'reports/*'"
+    )
+    parser.add_argument("--type", metavar="TYPE", help="search files of this MIME type or extension only, such as pdf")
     add_state_dir(parser)
 
 
@@ -38,9 +45,11 @@ def run(args: argparse.Namespace) -> int:
     settings = IngestSettings.from_env()
     check_installed(settings)
     state_dir: Path = args.state_dir or read_state_dir()
-    folder = state_dir / STORE_NAME
-    check_stored(settings, folder)
-    hits = _answers(settings, folder, args.question, args.limit)
+    check_stored(settings, state_dir / STORE_NAME)
+    pipelines = None if args.pipeline is None else frozenset({args.pipeline})
+    query = DocumentQuery(args.question, pipelines, args.path, args.type, args.limit)
+    with StoredDocuments(settings, state_dir) as documents:
+        hits = documents.hits(query)
     if args.json:
         print(json.dumps([asdict(hit) for hit in hits], ensure_ascii=False, indent=2))
     elif hits:
@@ -61,26 +70,11 @@ def _entry(number: int, hit: SearchHit, width: int) -> str:
     head = f"{number:>2}  {hit.score:.2f}  {printable(hit.name)}" + (
         f"  ·  {printable(hit.place)}" if hit.place else ""
     )
+    head += f"  ·  words {hit.words:.1f}, vector {hit.vector:.2f}"
     lines = textwrap.wrap(printable(" ".join(hit.text.split())), max(20, min(width, 120) - 10))
     if len(lines) > _SNIPPET_LINES:
         lines = [*lines[: _SNIPPET_LINES - 1], lines[_SNIPPET_LINES - 1] + " …"]
     return "\n".join([head, *(f"{'':10}{line}" for line in lines)])
-
-
-def _answers(settings: IngestSettings, folder: Path, question: str, limit: int) -> list[SearchHit]:
-    # Imported here because it loads numpy, which takes a second that no other command needs.
-    from rag_pipeline.ingest.embed.factory import build_embedder
-    from rag_pipeline.ingest.search import search
-
-    embedder = build_embedder(settings)
-    try:
-        store = open_for_search(settings, folder, embedder.model_id, embedder.dimensions)
-        try:
-            return search(store, embedder, question, limit)
-        finally:
-            store.close()
-    finally:
-        embedder.close()
 
 
 def _limit(text: str) -> int:

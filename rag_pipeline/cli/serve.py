@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from rag_pipeline.cli.arguments import add_ports
@@ -12,8 +13,10 @@ from rag_pipeline.common.probe import reachable
 from rag_pipeline.common.stop_signals import StopSignals
 from rag_pipeline.contract.events import NAMESPACES
 from rag_pipeline.errors import ConfigurationError, ExitCode
+from rag_pipeline.ingest.state_dir import read_state_dir
 
 if TYPE_CHECKING:
+    from rag_pipeline.ingest.document_search import StoredDocuments
     from rag_pipeline.service import StatusServer
 
 
@@ -35,13 +38,37 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(
             "STATUS_REDIS_URL is not set: serve shows what other processes publish through the Redis it names"
         )
-    with (
-        StopSignals() as signals,
-        start_status_server(args.port, host=args.host, socket_port=args.socket_port, pipelines=[]) as server,
-    ):
+    with StopSignals() as signals, ExitStack() as stack:
+        documents = stored_documents(settings)
+        if documents is not None:
+            stack.enter_context(documents)
+        server = stack.enter_context(
+            start_status_server(
+                args.port, host=args.host, socket_port=args.socket_port, pipelines=[], documents=documents
+            )
+        )
         announce(server)
         signals.wait()
     return ExitCode.OK
+
+
+def stored_documents(settings: Settings) -> StoredDocuments | None:
+    """Return the documents to search over HTTP, if STATUS_SEARCH is 1; they are opened by the first search.
+
+    Raises ConfigurationError if no setting names the store.
+    """
+    if not settings.search:
+        return None
+    # Imported here because the service alone needs no library of ingestion.
+    from rag_pipeline.ingest.document_search import StoredDocuments
+    from rag_pipeline.ingest.installed import check_installed
+    from rag_pipeline.ingest.settings import IngestSettings
+
+    ingest = IngestSettings.from_env()
+    if settings.state_dir is None and ingest.store_address is None:
+        raise ConfigurationError("STATUS_SEARCH=1: set RAG_STORE_URL or STATUS_STATE_DIR too, to name the store")
+    check_installed(ingest)
+    return StoredDocuments(ingest, settings.state_dir or read_state_dir())
 
 
 def announce(server: StatusServer) -> None:

@@ -212,6 +212,7 @@ class Settings:
     redis_url: str | None = field(default=None, repr=False)  # may contain a password
     heartbeat_seconds: float = 30.0
     auth: AuthSettings = AuthSettings()
+    search: bool | None = None  # whether documents can be searched over HTTP; None: by those with a token
     control: bool = False  # whether pipelines can be controlled over HTTP
 
     @classmethod
@@ -259,5 +260,6 @@ class Settings:
             redis_url=read_str(env, "STATUS_REDIS_URL"),
             heartbeat_seconds=read_float(env, "STATUS_HEARTBEAT_SECONDS", 30.0, low=3, high=86_400),
             auth=_read_auth(env),
+            search=read_flag(env, "STATUS_SEARCH") if read_str(env, "STATUS_SEARCH") else None,
             control=read_flag(env, "STATUS_CONTROL"),
         )

@@ -29,6 +29,12 @@ ends the pause. `check` checks the source now. `retry` processes a failed file a
 waits or is in flight, and processes it after all others; its former name `cancel` is still accepted. `confirm` deletes
 the files that `deletions_held` in the state counts. A pipeline of another process can be controlled only there.
 """
+_SEARCH = """\
+By words and by meaning; nothing is returned if nothing is near. Off unless the service requires tokens or was started
+with `STATUS_SEARCH=1`, and has a store. One search runs at a time; more than a few at once get a 503.
+"""
+_PATH = "Pattern for a file's id or name: `*` stands for any characters, `?` for one. A folder stands for all in it."
+_TYPE = "A MIME type such as `application/pdf` or `text/*`, or a file extension such as `pdf`."
 _COUNT = "For `confirm`: the number of deletions. If more are held by then, none is confirmed."
 _OPEN: list[Json] = []
 _EITHER: list[Json] = [{}, {"bearer": []}]
@@ -61,6 +67,7 @@ def _paths() -> dict[str, Json]:
         "/status/{pipeline_id}": _pipeline(),
         "/events": _events(),
         "/files": _files(),
+        "/search": _search(),
         "/health": _health(),
         "/metrics": _metrics(),
         "/asyncapi.json": _contract("getAsyncApi", "The events, as an AsyncAPI 3.0 document"),
@@ -141,6 +148,30 @@ def _files() -> Json:
             _parameter("limit", "The most files in a page.", _LIMIT),
         ],
         "responses": responses("A page of files.", content(reference("FilePage")), "401"),
+    }
+
+
+def _search() -> Json:
+    answers = responses("The texts that answer the question, best first.", content(reference("SearchAnswer")), "401")
+    question: Json = {"type": "string", "minLength": 1, "maxLength": 2000}
+    return {
+        "operationId": "searchDocuments",
+        "summary": "Search the stored documents",
+        "description": _SEARCH,
+        "parameters": [
+            {**_parameter("q", "What to look for, in words.", question), "required": True},
+            _parameter("pipeline", "The pipeline that stored the documents.", _PIPELINE_ID),
+            _parameter("path", _PATH, {"type": "string", "minLength": 1, "maxLength": 1000}),
+            _parameter(
+                "type", _TYPE, {"type": "string", "pattern": "^[A-Za-z0-9_.+*-]{1,100}(/[A-Za-z0-9_.+*-]{1,100})?$"}
+            ),
+            _parameter("limit", "The most results.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 5}),
+        ],
+        "responses": {
+            **answers,
+            "403": error("Search is off."),
+            "404": error("The token does not show this pipeline."),
+        },
     }
 
 

@@ -372,6 +372,38 @@ class FilePage(TypedDict):
     """False if the journal lacks files: events were dropped, or the journal is in memory only and full."""
 
 
+class SearchResult(TypedDict):
+    """A piece of a stored document."""
+
+    pipeline_id: str
+    """The pipeline that stored it, or the name of its documents in the store if the service does not know it."""
+    file_id: str
+    """The file's id."""
+    name: str
+    """The file's name."""
+    uri: str
+    """Where the file is."""
+    mime_type: str | None
+    """The file's MIME type."""
+    place: str
+    """Where in the file the text is, such as `page 3`; may be empty."""
+    text: str
+    """The text."""
+    score: Annotated[float, Constraint(minimum=0, maximum=1)]
+    """1 is first both by words and by meaning."""
+    words: Annotated[float, Constraint(minimum=0)]
+    """The BM25 score of the question's words; 0 if none occurs."""
+    vector: Annotated[float, Constraint(minimum=-1, maximum=1)]
+    """The cosine of the question and the text."""
+
+
+class SearchAnswer(TypedDict):
+    """The texts that answer a question, best first."""
+
+    results: Annotated[list[SearchResult], Constraint(maxItems=100)]
+    """Empty if nothing is near."""
+
+
 class HttpHealth(TypedDict):
     """The HTTP server, which answers."""
 

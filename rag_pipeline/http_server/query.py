@@ -7,6 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
+from rag_pipeline.common.document_search import (
+    DEFAULT_RESULTS,
+    MAX_QUESTION_CHARACTERS,
+    MAX_RESULTS,
+    DocumentQuery,
+)
 from rag_pipeline.common.pipeline_id import MAX_PIPELINE_ID_LENGTH, is_readable_id
 from rag_pipeline.contract import events
 from rag_pipeline.http_server.content import quoted
@@ -17,9 +23,12 @@ MAX_TEXT_CHARACTERS = 200
 
 EVENTS_PARAMETERS = ("since", "namespace", "limit")
 STATUS_PARAMETERS = ("summary",)
+SEARCH_PARAMETERS = ("q", "pipeline", "path", "type", "limit")
 FILES_PARAMETERS = ("status", "q", "pipeline_id", "warnings", "before", "limit")
 
 _AN_OFFSET = "the offset of an event, or what an earlier answer gave as next"
+MAX_PATTERN_CHARACTERS = 1_000
+_TYPE = re.compile(r"[\w.+*-]{1,100}(/[\w.+*-]{1,100})?", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 T = TypeVar("T")
@@ -66,6 +75,21 @@ def files_query(query: str, position_of: Callable[[str], int | None]) -> FileQue
         before=_read(given, "before", lambda value: _position(value, position_of), None),
         limit=_read(given, "limit", _limit, DEFAULT_PAGE),
         warnings=_read(given, "warnings", _flag, None),
+    )
+
+
+def search_query(query: str) -> DocumentQuery:
+    """Return the parameters of ``/search``; raises :class:`QueryError`."""
+    given = parse(query, SEARCH_PARAMETERS)
+    if not given.get("q", "").strip():
+        raise QueryError("q is missing: expected what to look for, in words")
+    pipeline_id = _read(given, "pipeline", _pipeline_id, None)
+    return DocumentQuery(
+        question=_read(given, "q", _question, ""),
+        pipelines=None if pipeline_id is None else frozenset({pipeline_id}),
+        path=_read(given, "path", _pattern, None),
+        type=_read(given, "type", _type, None),
+        limit=_read(given, "limit", _result_limit, DEFAULT_RESULTS),
     )
 
 
@@ -127,6 +151,31 @@ def _limit(value: str) -> int:
     if not 1 <= number <= MAX_PAGE:
         raise _ExpectedError(f"a whole number from 1 to {MAX_PAGE}")
     return number
+
+
+def _result_limit(value: str) -> int:
+    number = int(value) if _NUMBER.fullmatch(value) else 0
+    if not 1 <= number <= MAX_RESULTS:
+        raise _ExpectedError(f"a whole number from 1 to {MAX_RESULTS}")
+    return number
+
+
+def _question(value: str) -> str:
+    if len(value) > MAX_QUESTION_CHARACTERS:
+        raise _ExpectedError(f"at most {MAX_QUESTION_CHARACTERS} characters")
+    return value
+
+
+def _pattern(value: str) -> str:
+    if not 1 <= len(value) <= MAX_PATTERN_CHARACTERS:
+        raise _ExpectedError(f"a path such as reports/*.pdf, of 1 to {MAX_PATTERN_CHARACTERS} characters")
+    return value
+
+
+def _type(value: str) -> str:
+    if _TYPE.fullmatch(value) is None:
+        raise _ExpectedError("a MIME type such as application/pdf or text/*, or a file extension such as pdf")
+    return value
 
 
 def _flag(value: str) -> bool:

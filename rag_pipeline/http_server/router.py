@@ -16,7 +16,7 @@ from rag_pipeline.access.origins import ALLOWED_METHODS, CONTROL_METHODS, Origin
 from rag_pipeline.contract import DOCUMENTS, document
 from rag_pipeline.contract.events import NS_PIPELINE
 from rag_pipeline.errors import JournalBusyError, JournalError
-from rag_pipeline.http_server import assets, control, history, page, states
+from rag_pipeline.http_server import assets, control, document_search, history, page, states
 from rag_pipeline.http_server.challenge import refused
 from rag_pipeline.http_server.content import (
     JSON_TYPE,
@@ -37,7 +37,7 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 HTML_TYPE = "text/html; charset=utf-8"
 BUSY_RETRY_SECONDS = 1
 ADDRESSES = (
-    "/, /status, /status/<pipeline_id>, /events, /files, /health, /metrics, /control/<pipeline_id>/<action>, "
+    "/, /status, /status/<pipeline_id>, /events, /files, /search, /health, /metrics, /control/<pipeline_id>/<action>, "
     "/openapi.json or /asyncapi.json"
 )
 
@@ -122,6 +122,8 @@ def _find(request: HttpRequest, view: ServiceView, guard: Guard, policy: OriginP
             return guarded(lambda scoped: history.events(scoped, query, request.headers))
         case ["files"]:
             return guarded(lambda scoped: history.files(scoped, query))
+        case ["search"]:
+            return guarded(lambda scoped: document_search.search(scoped, query))
         case ["metrics"]:
             return guarded(
                 lambda scoped: ResponseContent(HTTPStatus.OK, METRICS_TYPE, scoped.metrics()), unlimited=True

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from rag_pipeline.access import Access
 from rag_pipeline.broadcast.follower import EventFollower
+from rag_pipeline.common.document_search import DocumentQuery
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.service_view import HealthReport, JournalPage, ServiceView
 from rag_pipeline.journal import FileMatch, FileQuery, Generations
@@ -104,6 +105,23 @@ class ScopedView:
         found = (self._view.files(query._replace(pipeline_id=pipeline_id)) for pipeline_id in sorted(ids))
         newest_first = heapq.merge(*found, key=lambda row: row.position, reverse=True)
         return list(itertools.islice(newest_first, query.limit))
+
+    @property
+    def search_refusal(self) -> str | None:
+        """Why documents can't be searched over HTTP; None if they can."""
+        return self._view.search_refusal
+
+    @property
+    def searchable_pipelines(self) -> frozenset[str] | None:
+        """The ids of visible pipelines; None for all."""
+        return frozenset(self._ids()) if self._access.limited else self._view.searchable_pipelines
+
+    def search(self, query: DocumentQuery) -> Sequence[Mapping[str, object]]:
+        """Search the documents of visible pipelines."""
+        ids = self.searchable_pipelines
+        if ids is not None:
+            query = query._replace(pipelines=ids if query.pipelines is None else ids & query.pipelines)
+        return self._view.search(query)
 
     def has_all_files(self) -> bool:
         """Return whether the journal knows every file that there was."""

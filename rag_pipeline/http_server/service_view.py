@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 from rag_pipeline.broadcast import Packet
 from rag_pipeline.broadcast.follower import EventFollower
+from rag_pipeline.common.document_search import DocumentQuery
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.journal import FileMatch, FileQuery, Generations
 from rag_pipeline.status.control import Action
@@ -84,6 +85,20 @@ class ServiceView(Protocol):
 
     def files(self, query: FileQuery) -> Sequence[FileMatch]:
         """Return the files that match, most recently changed first."""
+
+    @property
+    def search_refusal(self) -> str | None:
+        """Why documents can't be searched over HTTP, in one line; None if they can."""
+
+    @property
+    def searchable_pipelines(self) -> frozenset[str] | None:
+        """The pipelines whose documents may be searched; None for all."""
+
+    def search(self, query: DocumentQuery) -> Sequence[Mapping[str, object]]:
+        """Return the stored texts that answer a question, best first.
+
+        Raises SearchUnavailableError if that is not possible now, or another RagPipelineError.
+        """
 
     def has_all_files(self) -> bool:
         """Return whether :meth:`files` knows every file that there was."""

@@ -10,6 +10,7 @@ from rag_pipeline.ingest.settings import IngestSettings
 
 # The modules of the ``ingest`` extra. Not rich and watchfiles: plain output and scans work without them.
 MODULES = (
+    "Stemmer",
     "chardet",
     "cryptography",
     "lancedb",

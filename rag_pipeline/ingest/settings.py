@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rag_pipeline.common.env import read_flag, read_int, read_str, reject
+from rag_pipeline.common.env import read_flag, read_float, read_int, read_str, reject
 from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
+from rag_pipeline.ingest.terms.analyzer import AUTO, NONE
+from rag_pipeline.ingest.terms.languages import STEMMERS
 
 DEFAULT_CHUNK_TOKENS = 254
 DEFAULT_EXTRACTION_SECONDS = 120
@@ -22,7 +24,8 @@ class IngestSettings:
     Without ``store_address`` the store is in the state folder. Without ``embedding_api_url`` the local model embeds:
     the one in ``embedding_model_dir``, or else the installed one. ``chunk_tokens`` is the maximum per chunk, special
     tokens not counted. ``extraction_seconds`` is CPU time per file. ``read_hidden`` and ``skip_comments`` decide which
-    parts of a file are read.
+    parts of a file are read. ``search_language`` decides how words are stemmed, see :class:`TermAnalyzer`. Results below
+    both ``search_min_words`` and ``search_min_vector`` are not shown; None stands for the default of the model.
     """
 
     embedding_model_dir: Path | None = None
@@ -36,6 +39,9 @@ class IngestSettings:
     read_hidden: bool = False
     skip_comments: bool = False
     store_address: PostgresAddress | None = None
+    search_language: str = AUTO
+    search_min_words: float | None = None
+    search_min_vector: float | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> IngestSettings:
@@ -61,7 +67,22 @@ class IngestSettings:
             read_hidden=read_flag(env, "RAG_READ_HIDDEN"),
             skip_comments=read_flag(env, "RAG_SKIP_COMMENTS"),
             store_address=parse_address("RAG_STORE_URL", store) if store else None,
+            search_language=_read_language(env),
+            search_min_words=_read_floor(env, "RAG_SEARCH_MIN_WORDS", low=0.0, high=1000.0),
+            search_min_vector=_read_floor(env, "RAG_SEARCH_MIN_VECTOR", low=-1.0, high=1.0),
         )
+
+
+def _read_language(env: Mapping[str, str]) -> str:
+    key = "RAG_SEARCH_LANGUAGE"
+    language = (read_str(env, key) or AUTO).lower()
+    if language not in (AUTO, NONE, *STEMMERS):
+        reject(key, language, f"{AUTO}, {NONE} or one of {', '.join(STEMMERS)}")
+    return language
+
+
+def _read_floor(env: Mapping[str, str], key: str, *, low: float, high: float) -> float | None:
+    return None if read_str(env, key) is None else read_float(env, key, 0.0, low=low, high=high)
 
 
 def _read_url(env: Mapping[str, str]) -> str | None:

@@ -68,7 +68,8 @@ class TextQuality:
 class ExtractedDocument:
     """The text of a file, in reading order, and the MIME type that was recognised.
 
-    ``metadata`` holds what the file says about itself, such as ``title``; ``warnings`` holds at most 20.
+    ``metadata`` holds what the file says about itself, such as ``title``; ``warnings`` holds at most 20. ``name`` is
+    the file's name, or empty if the text should not be found by it.
     """
 
     sections: tuple[Section, ...]
@@ -76,15 +77,34 @@ class ExtractedDocument:
     warnings: tuple[TextWarning, ...] = ()
     quality: TextQuality = TextQuality()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a document to embed: its text, its locator, and its index within the file, from 0."""
+    """A piece of a document to embed: its text, its locator, and its index within the file, from 0.
+
+    ``title`` and ``headings`` say what the text is about; they are searched with it, and are not part of the text.
+    ``embedded_text`` is what the model reads.
+    """
 
     text: str
     locator: str
     index: int
+    title: str = ""
+    headings: str = ""
+    name: str = ""
+
+    @property
+    def embedded_text(self) -> str:
+        """The text under a line with the file's name, title and headings."""
+        head = " › ".join(filter(None, (self.name, self.title, self.headings)))
+        return f"{head}\n{self.text}" if head else self.text
+
+    @property
+    def indexed_text(self) -> str:
+        """The text whose terms are indexed. A store finds files by their current name in another way."""
+        return "\n".join(filter(None, (self.title, self.headings, self.text)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +128,10 @@ class SourceFile:
 class SearchHit:
     """One search result: the chunk's text and file, its locator as ``place``, and a score (higher is better).
 
+    score: 0..1; 1 is first by words and by vector.
+    words: BM25 score of the question's words in the text, its title and headings and the file's name; 0 for no word.
+    vector: cosine of question and text, -1..1.
+
     ``rag-pipeline search --json`` prints these fields.
     """
 
@@ -117,6 +141,36 @@ class SearchHit:
     uri: str
     place: str
     score: float
+    words: float = 0.0
+    vector: float = 0.0
+    pipeline_id: str = ""
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilter:
+    """Restricts a search to some files; None allows all.
+
+    pipelines: ids, as the store has them.
+    path: pattern for a file's id or name, in which ``*`` stands for any characters and ``?`` for one.
+    type: a MIME type such as ``application/pdf`` or ``text/*``, or a file extension such as ``pdf``.
+    """
+
+    pipelines: frozenset[str] | None = None
+    path: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFloor:
+    """The lowest scores of a result: one of the two must be reached."""
+
+    words: float = 0.0
+    vector: float = -1.0
+
+
+EVERY_FILE = SearchFilter()
+NO_FLOOR = SearchFloor()
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +311,15 @@ class VectorStore(Protocol):
         """Return the stored files, by file_id."""
         ...
 
-    def search(self, question: str, vector: Vectors, *, limit: int = 5) -> list[SearchHit]:
+    def search(
+        self,
+        question: str,
+        vector: Vectors,
+        *,
+        limit: int = 5,
+        only: SearchFilter = EVERY_FILE,
+        floor: SearchFloor = NO_FLOOR,
+    ) -> list[SearchHit]:
         """Return the best chunks by words and by vector, best first; ``vector`` is 1-D."""
         ...
 

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rag_pipeline.broadcast.follower import EventFollower, follow
 from rag_pipeline.common import logs
+from rag_pipeline.common.document_search import DocumentQuery, DocumentSearch
+from rag_pipeline.errors import SearchUnavailableError
 from rag_pipeline.http_server.page import Addresses
 from rag_pipeline.http_server.service_view import HealthReport, JournalPage
 from rag_pipeline.journal import FileMatch, FileQuery, Generations
 from rag_pipeline.journal.search_gate import SearchGate
 from rag_pipeline.metrics import Metrics
+from rag_pipeline.service.bounded_search import BoundedSearch
 from rag_pipeline.service.health import HealthCheck
 from rag_pipeline.service.journal_page import read_page
 from rag_pipeline.service.wiring import Wiring
@@ -37,7 +40,11 @@ class FullView:
         http_port: int,
         version: str,
         controllable: bool,
+        documents: DocumentSearch | None = None,
+        search_refusal: str | None = None,
     ) -> None:
+        self.search_refusal = search_refusal
+        self._documents = None if documents is None else BoundedSearch(documents)
         self.controllable = controllable
         self.addresses = Addresses(http_port, sockets.port)
         self._wiring = wiring
@@ -106,6 +113,17 @@ class FullView:
         """Return the files that match, most recently changed first; raises JournalBusyError if too many search."""
         with self._searches.enter():
             return self._backend.files(query)
+
+    @property
+    def searchable_pipelines(self) -> frozenset[str] | None:
+        """None for all: also those that are not shown may have stored documents."""
+        return None
+
+    def search(self, query: DocumentQuery) -> Sequence[Mapping[str, object]]:
+        """Return the stored texts that answer a question, best first."""
+        if self._documents is None:
+            raise SearchUnavailableError("this service has no stored documents")
+        return self._documents.search(query)
 
     def has_all_files(self) -> bool:
         """Return whether the journal knows every file that there was."""

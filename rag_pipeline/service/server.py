@@ -16,6 +16,7 @@ from rag_pipeline.access.hosts import HostPolicy
 from rag_pipeline.access.origins import OriginPolicy
 from rag_pipeline.common import descriptors
 from rag_pipeline.common.config import Settings
+from rag_pipeline.common.document_search import DocumentSearch
 from rag_pipeline.common.lifecycle import Holders, StopSequence, StopStep
 from rag_pipeline.common.listener import resolve
 from rag_pipeline.common.probe import reachable
@@ -58,7 +59,12 @@ class StatusServer:
     """
 
     def __init__(
-        self, settings: Settings, *, pipelines: Iterable[PipelineStatus] | None = None, direct: bool = True
+        self,
+        settings: Settings,
+        *,
+        pipelines: Iterable[PipelineStatus] | None = None,
+        documents: DocumentSearch | None = None,
+        direct: bool = True,
     ) -> None:
         self._settings = settings
         self._started = False
@@ -90,6 +96,8 @@ class StatusServer:
             http_port=self._http.port,
             version=__version__,
             controllable=settings.control,
+            documents=documents,
+            search_refusal=_search_refusal(settings, documents, token_required=self._guard.required),
         )
         self._ending = StopSequence(
             [
@@ -236,3 +244,23 @@ class StatusServer:
 
     def _respond(self, request: HttpRequest) -> HttpResponse:
         return respond(request, self._view, self._policy, self._guard, self._hosts)
+
+
+def _search_refusal(settings: Settings, documents: DocumentSearch | None, *, token_required: bool) -> str | None:
+    """Return why documents can't be searched over HTTP; None if they can.
+
+    Texts are more than names and states, so without tokens every user of this machine could read private documents.
+    """
+    if settings.search is False:
+        return "documents can't be searched over HTTP: STATUS_SEARCH is 0"
+    if documents is None:
+        return (
+            "documents can't be searched here: ask the service of the pipeline that stored them, or start "
+            "rag-pipeline serve with STATUS_SEARCH=1"
+        )
+    if settings.search is None and not token_required:
+        return (
+            "search shows the text of documents: set STATUS_AUTH_TOKEN to allow it to those with the token, or "
+            "STATUS_SEARCH=1 to allow it to everyone"
+        )
+    return None

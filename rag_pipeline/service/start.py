@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rag_pipeline.common import native
 from rag_pipeline.common.config import Settings
+from rag_pipeline.common.document_search import DocumentSearch
 from rag_pipeline.common.lifecycle import launch
 from rag_pipeline.common.variables import warn_about_unknown
 from rag_pipeline.service.forked_child import renew_watch
@@ -27,6 +28,7 @@ def start_status_server(
     socket_port: int | None = None,
     pipelines: Iterable[PipelineStatus] | None = None,
     state_dir: str | os.PathLike[str] | None = None,
+    documents: DocumentSearch | None = None,
 ) -> StatusServer:
     """Start HTTP on ``port`` (default ``STATUS_PORT`` or 8003) and Socket.IO on ``socket_port`` (default one above).
 
@@ -36,6 +38,8 @@ def start_status_server(
     Without ``pipelines`` every PipelineStatus of the process is shown, also those created later. With ``state_dir``
     (default ``STATUS_STATE_DIR``) events outlive the process: a pipeline resumes where the last one of its id ended.
 
+    ``documents`` answers ``GET /search``, see STATUS_SEARCH.
+
     Raises ConfigurationError, PortInUseError or ServiceError, each with one line that names the setting or the port;
     nothing stays half started.
     """
@@ -44,17 +48,19 @@ def start_status_server(
     if state_dir is not None:
         settings = replace(settings, state_dir=Path(state_dir).expanduser())
     chosen = None if pipelines is None else list(pipelines)
-    return launch(lambda: _find_or_start(settings, chosen), StatusServer.let_go, one_at_a_time=_start_lock)
+    return launch(lambda: _find_or_start(settings, chosen, documents), StatusServer.let_go, one_at_a_time=_start_lock)
 
 
-def _find_or_start(settings: Settings, chosen: list[PipelineStatus] | None) -> StatusServer:
+def _find_or_start(
+    settings: Settings, chosen: list[PipelineStatus] | None, documents: DocumentSearch | None
+) -> StatusServer:
     for server in [server for server in running.copy() if server.serves(settings)]:
         if server.running:
             server.join_in(settings, chosen)
             server.hold()
             return server
         server.stop()  # or wait for the stop that is under way
-    return StatusServer(settings, pipelines=chosen).start()
+    return StatusServer(settings, pipelines=chosen, documents=documents).start()
 
 
 def _stop_all() -> None:

@@ -228,6 +228,7 @@ class _FileIngestion:
             content.path, on_progress=self.on_progress, descriptor=content.descriptor
         )
         self.check_version()
+        document = replace(document, name=file.name)
         source = SourceFile(file.file_id, file.name, file.uri, current, size, document.mime_type, file.modified_at)
         embedded = _EmbeddedChunks(self, document)
         self.stages.store.replace(self._ingestion._collection, source, embedded)
@@ -329,7 +330,7 @@ class _EmbeddedChunks:
 
     def _embed(self, batch: list[Chunk], start: float, end: float) -> Any:
         return self._work.stages.embedder.embed(
-            [chunk.text for chunk in batch],
+            [chunk.embedded_text for chunk in batch],
             on_progress=lambda fraction: self._work.on_progress(start + (end - start) * fraction),
         )
 

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.ingest.terms.analyzer import TermAnalyzer
 from rag_pipeline.ingest.types import Chunk, Embedder, ExtractedDocument, Extractor, ProgressCallback, VectorStore
 from rag_pipeline.sources.ledger import hash_config
 
@@ -77,5 +78,6 @@ def build_stages(settings: IngestSettings, store: Path, *, workers: int, stop: t
         skip_comments=settings.skip_comments,
         model=embedder.model_id,
         dimensions=embedder.dimensions,
+        terms=TermAnalyzer(settings.search_language).version,
     )
     return Stages(extractor, chunker, embedder, vector_store, config_hash, extractor.limits.input_bytes)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def run(*args: str) -> int:
 def test_answers_have_file_location_and_score(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("heron in the reeds", "--state-dir", str(state)) == 0
     head, text, *_ = capsys.readouterr().out.splitlines()
-    assert head.split() == ["1", "1.00", "a\\x1b.md", "·", "Birds"]
+    assert head.split()[:5] == ["1", "1.00", "a\\x1b.md", "·", "Birds"]
+    assert re.search(r"words [0-9.]+, vector 0\.[0-9]{2}$", head)
     assert text.strip() == "the heron stands in the reeds"
 
 
@@ -54,7 +56,9 @@ def test_json_has_all_fields_and_the_limit_is_respected(state: Path, capsys: pyt
     assert run("the otter", "--json", "--limit", "1", "--state-dir", str(state)) == 0
     [hit] = json.loads(capsys.readouterr().out)
     assert hit["text"] == "the otter swims"
-    assert hit.keys() == {"text", "file_id", "name", "uri", "place", "score"}
+    assert hit.keys() == {
+        "text", "file_id", "name", "uri", "place", "score", "words", "vector", "pipeline_id", "mime_type"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("question", ["", "  ", "\n\t", "\u3000"])
@@ -100,5 +104,5 @@ def test_long_answers_are_cut_and_fit_the_width() -> None:
 def test_control_characters_are_escaped() -> None:
     hit = SearchHit("a\x1b[2Jb", "a", "a\n\u202e.md", "", "page\x9b1", 0.5)
     head, text = search.as_text([hit], 60).split("\n")
-    assert head.endswith("a\\n\\u202e.md  ·  page\\x9b1")
+    assert head.endswith("a\\n\\u202e.md  ·  page\\x9b1  ·  words 0.0, vector 0.00")
     assert text.strip() == "a\\x1b[2Jb"

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rag_pipeline.ingest.store.pgvector.words import index_text, query_words
 
 from rag_pipeline.common.normal_forms import MAX_MARKS, nfc, nfd, nfkd, stream_safe
 from rag_pipeline.ingest.span_tokenizers import EstimatedSpanTokenizer
-from rag_pipeline.ingest.store.pgvector.words import index_text, query_words
 from rag_pipeline.journal.search_text import folded
 from rag_pipeline.sources.local_files.unicode_ids import UnicodeIds, normalize_id
 from tests.support.linear_time import assert_linear, time_limit

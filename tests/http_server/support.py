@@ -16,6 +16,7 @@ from rag_pipeline.access.origins import OriginPolicy
 from rag_pipeline.broadcast import Packet, PacketBatch
 from rag_pipeline.broadcast.follower import EventFollower
 from rag_pipeline.common.config import Settings
+from rag_pipeline.common.document_search import DocumentQuery
 from rag_pipeline.contract import events
 from rag_pipeline.contract.events import iso
 from rag_pipeline.http_server.handler import Respond
@@ -97,6 +98,8 @@ class StubView:
         self.greeting: Sequence[Packet] = ()
         self.error: Exception | None = None
         self.controllable = False
+        self.refusal: str | None = None
+        self.results: Sequence[Mapping[str, object]] = ()
         self.calls: list[tuple[object, ...]] = []
         self.followers: list[StubFollower] = []
 
@@ -128,6 +131,18 @@ class StubView:
 
     def has_all_files(self) -> bool:
         return self.complete
+
+    @property
+    def search_refusal(self) -> str | None:
+        return self.refusal
+
+    @property
+    def searchable_pipelines(self) -> frozenset[str] | None:
+        return None
+
+    def search(self, query: DocumentQuery) -> Sequence[Mapping[str, object]]:
+        self._note("search", query)
+        return self.results
 
     def files(self, query: FileQuery) -> Sequence[FileMatch]:
         self._note("files", query)

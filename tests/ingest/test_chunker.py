@@ -64,7 +64,7 @@ def test_each_chunk_has_the_locator_of_its_section() -> None:
 
 def test_adjacent_sections_with_one_locator_are_joined() -> None:
     chunks = MODEL.chunk(document("One.", "Two.", "Three.", locator="sheet A"))
-    assert chunks == [Chunk("One.\n\nTwo.\n\nThree.", "sheet A", 0)]
+    assert chunks == [Chunk("One.\n\nTwo.\n\nThree.", "sheet A", 0, headings="A")]
 
 
 @pytest.mark.slow

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import signal
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from rag_pipeline.common.config import AuthSettings, Settings
+from rag_pipeline.common.document_search import DocumentQuery
 from rag_pipeline.common.listener import open_listener
-from rag_pipeline.service import start_status_server
+from rag_pipeline.service import StatusServer, start_status_server
 from tests.service.support import assert_answers, connect, last_status, new_pipeline, wait_for
 from tests.support.hanging_disk import HANG_SECONDS, hanging_disk
 from tests.support.http_get import get_json
@@ -22,6 +26,7 @@ from tests.verify import Received, Watcher
 pytestmark = pytest.mark.slow
 
 # A polling client may be between two polls when the server ends, and would miss what is queued.
+TOKEN = "a-token-of-enough-length-for-everybody"
 TRANSPORTS = pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)
 
 
@@ -218,3 +223,28 @@ def test_a_server_whose_loop_hangs_leaves_its_ports_to_the_next(monkeypatch: pyt
             assert_answers(again)
     finally:
         hang.set()
+
+
+class NoDocuments:
+    def search(self, query: DocumentQuery) -> Sequence[Mapping[str, object]]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("settings", "documents", "refusal"),
+    [
+        ({}, NoDocuments(), "search shows the text of documents: set STATUS_AUTH_TOKEN"),
+        ({"search": True}, NoDocuments(), None),
+        ({"search": False}, NoDocuments(), "documents can't be searched over HTTP: STATUS_SEARCH is 0"),
+        ({"search": True}, None, "documents can't be searched here"),
+        ({"auth": AuthSettings(tokens=(TOKEN,))}, NoDocuments(), None),
+        ({"auth": AuthSettings(tokens=(TOKEN,)), "search": False}, NoDocuments(), "STATUS_SEARCH is 0"),
+    ],
+)
+def test_documents_are_searched_by_those_with_a_token_unless_a_setting_says_otherwise(
+    settings: dict[str, Any], documents: NoDocuments | None, refusal: str | None
+) -> None:
+    server = StatusServer(Settings(http_port=0, socket_port=0, **settings), pipelines=[], documents=documents)
+    found = server._view.search_refusal
+    server.stop()
+    assert (found is None) if refusal is None else (found is not None and refusal in found)

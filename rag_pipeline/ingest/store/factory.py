@@ -13,6 +13,7 @@ from rag_pipeline.common.private_files import write_private
 from rag_pipeline.errors import ConfigurationError, StateError, StoreError
 from rag_pipeline.ingest.postgres_address import PostgresAddress
 from rag_pipeline.ingest.settings import IngestSettings
+from rag_pipeline.ingest.terms.analyzer import TermAnalyzer
 from rag_pipeline.ingest.types import MaintainableStore, VectorStore
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ def open_store(
     Raises StoreError, StateError, or ConfigurationError for a missing library, in one line; raises Stopped while it
     waits for a server.
     """
+    analyzer = TermAnalyzer(settings.search_language)
     if settings.store_address is None:
         from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 
-        return LanceVectorStore(folder, model_id, dimensions)
+        return LanceVectorStore(folder, model_id, dimensions, analyzer=analyzer)
     store = _postgres_store()(
         settings.store_address,
         model_id,
@@ -52,6 +54,7 @@ def open_store(
         stop=stop,
         owner=owner_of(folder.parent),
         buffer_dir=folder.parent,
+        analyzer=analyzer,
     )
     try:
         store.prepare()
@@ -63,11 +66,14 @@ def open_store(
 
 def open_for_search(settings: IngestSettings, folder: Path, model_id: str, dimensions: int) -> VectorStore:
     """Open the store for searches, without writing; raises StoreError also if nothing is stored yet."""
+    analyzer = TermAnalyzer(settings.search_language)
     if settings.store_address is None:
         from rag_pipeline.ingest.store.lance.store import LanceVectorStore
 
-        return LanceVectorStore(folder, model_id, dimensions)
-    store = _postgres_store()(settings.store_address, model_id, dimensions, reconnect_seconds=_DO_NOT_WAIT)
+        return LanceVectorStore(folder, model_id, dimensions, analyzer=analyzer)
+    store = _postgres_store()(
+        settings.store_address, model_id, dimensions, reconnect_seconds=_DO_NOT_WAIT, analyzer=analyzer
+    )
     if not store.exists:
         store.close()
         raise _empty_database(settings.store_address)
@@ -80,8 +86,9 @@ def open_existing(settings: IngestSettings, folder: Path, *, owner: str | None =
     Opening writes nothing. In PostgreSQL, an ``owner`` takes the lease of each pipeline that it changes. Raises
     StoreError, also if there is no store, and ConfigurationError for a missing library.
     """
+    analyzer = TermAnalyzer(settings.search_language)
     if settings.store_address is not None:
-        return _open_existing_postgres(settings.store_address, owner)
+        return _open_existing_postgres(settings.store_address, owner, analyzer)
     from rag_pipeline.ingest.store.lance.errors import store_errors
     from rag_pipeline.ingest.store.lance.store import TABLE, LanceVectorStore
 
@@ -90,7 +97,8 @@ def open_existing(settings: IngestSettings, folder: Path, *, owner: str | None =
         raise _empty_folder(folder.parent)
     with store_errors(folder, "opening the vector store"):
         model_id, dimensions = _read_lance_model(folder, TABLE)
-    return ExistingStore(LanceVectorStore(folder, model_id, dimensions), str(folder), model_id, dimensions, False)
+    store = LanceVectorStore(folder, model_id, dimensions, analyzer=analyzer)
+    return ExistingStore(store, str(folder), model_id, dimensions, False)
 
 
 def check_stored(settings: IngestSettings, folder: Path) -> None:
@@ -117,14 +125,14 @@ def owner_of(state_dir: Path) -> str:
     return f"{socket.gethostname()}:{state_dir} ({number[:16]})"
 
 
-def _open_existing_postgres(address: PostgresAddress, owner: str | None) -> ExistingStore:
+def _open_existing_postgres(address: PostgresAddress, owner: str | None, analyzer: TermAnalyzer) -> ExistingStore:
     store_class = _postgres_store()
     from rag_pipeline.ingest.store.pgvector.maintenance import read_model
 
     model = read_model(address)
     if model is None:
         raise _empty_database(address)
-    store = store_class(address, *model, reconnect_seconds=_DO_NOT_WAIT, owner=owner)
+    store = store_class(address, *model, reconnect_seconds=_DO_NOT_WAIT, owner=owner, analyzer=analyzer)
     if owner is not None:
         store.prepare()  # a store of an older version may lack the table of leases
     return ExistingStore(store, str(address), *model, True)

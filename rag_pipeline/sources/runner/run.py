@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import threading
 from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Protocol
 
+from rag_pipeline.common.document_search import DocumentSearch
 from rag_pipeline.common.stop_signals import StopSignals
 from rag_pipeline.errors import ExitCode, RagPipelineError
+from rag_pipeline.ingest.document_search import StoredDocuments
 from rag_pipeline.ingest.installed import check_installed
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.state_dir import note_new_default
@@ -20,7 +23,7 @@ from rag_pipeline.sources.runner.pipeline_group import PipelineGroup
 from rag_pipeline.sources.runner.pipeline_spec import PipelineSpec, RunSettings
 from rag_pipeline.sources.runner.pipeline_thread import PipelineThread
 from rag_pipeline.sources.runner.terminal import Terminal
-from rag_pipeline.sources.stages import build_stages
+from rag_pipeline.sources.stages import Stages, build_stages
 from rag_pipeline.sources.state_folder import StateFolder
 from rag_pipeline.status.pipeline import PipelineStatus
 
@@ -41,6 +44,7 @@ class StartService(Protocol):
         port: int | None,
         socket_port: int | None,
         state_dir: Path,
+        documents: DocumentSearch,
     ) -> AbstractContextManager[Service]:
         """Return the running service; None stands for the default of the environment."""
         ...
@@ -96,6 +100,8 @@ def run(
         statuses = [PipelineStatus(spec.kind, spec.pipeline_id) for spec in specs]
         for status in statuses:
             stack.callback(status.close)
+        collections = {status.pipeline_id: spec.collection for spec, status in zip(specs, statuses, strict=True)}
+        documents = StoredDocuments(ingest, settings.state_dir, collections=collections, is_shared=True)
         service = stack.enter_context(
             start_service(
                 statuses,
@@ -103,11 +109,18 @@ def run(
                 port=settings.port,
                 socket_port=settings.socket_port,
                 state_dir=settings.state_dir,
+                documents=documents,
             )
         )
         display = open_display(statuses)
         threads = [PipelineThread(spec, status, state) for spec, status in zip(specs, statuses, strict=True)]
-        group = PipelineGroup(threads, lambda stop: build_stages(ingest, state.store, workers=1, stop=stop), state.path)
+
+        def load(stop: threading.Event) -> Stages:
+            stages = build_stages(ingest, state.store, workers=1, stop=stop)
+            documents.share(stages.embedder, stages.store)
+            return stages
+
+        group = PipelineGroup(threads, load, state.path)
         try:
             display.start(service, [spec.title for spec in specs])
             if note is not None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rag_pipeline.errors import StoreError
-from rag_pipeline.ingest.types import VectorStore
+from rag_pipeline.ingest.types import Chunk, SearchFilter, SearchFloor, SourceFile, VectorStore
 from tests.ingest.store.samples import ANY, WIDTH, chunks, everything, file, vectors
 from tests.ingest.store.store_locations import StoreLocation, generation
 
@@ -251,3 +251,107 @@ def test_a_reader_sees_what_another_process_writes(location: StoreLocation) -> N
             process.stdout.readline()
         process.kill()
     reader.close()
+
+
+NEAR = [
+    ("it policy", "The IT policy of the company"),
+    ("WHO", "Guidelines of the WHO"),
+    ("getUserName", "Call getUserName() before"),
+    ("user name", "Call getUserName() before"),
+    ("1042", "It failed with ERR_1042"),
+    ("v2.3.1", "Since v2.3.1 all is well"),
+    ("c++", "Written in C++"),
+    ("수도", "서울은 대한민국의 수도이다"),
+    ("เมืองหลวง", "กรุงเทพเป็นเมืองหลวงของประเทศไทย"),
+    ("Überweisung", "Die Uberweisung ist da"),
+]
+
+
+@pytest.mark.parametrize(("question", "text"), NEAR)
+def test_words_of_every_kind_are_found(store: VectorStore, question: str, text: str) -> None:
+    texts = sorted({text for _, text in NEAR} | {"who is it that calls", "it is what it is"})
+    store.replace("p", file("a"), [(chunks(*texts), np.repeat(vectors(1), len(texts), axis=0))])
+    best = max(store.search(question, ANY, limit=20), key=lambda hit: hit.words)
+    assert best.text == text
+    assert best.words > 0
+
+
+def test_title_and_headings_are_searched_and_not_shown(store: VectorStore) -> None:
+    stored = [Chunk("thirty days", "Leave", 0, title="Zebrafish handbook", headings="Leave"), Chunk("other", "", 1)]
+    store.replace("p", file("a"), [(stored, vectors(2))])
+    for question in ("zebrafish", "leave"):
+        [hit] = [hit for hit in store.search(question, ANY) if hit.words > 0]
+        assert hit.text == "thirty days"
+
+
+def test_a_file_is_found_by_its_current_name(store: VectorStore) -> None:
+    store.replace("p", file("old-zebrafish.txt"), [(chunks("one", "two"), vectors(2))])
+    store.replace("p", file("b"), [(chunks("three"), vectors(1))])
+
+    def named(question: str) -> set[str]:
+        return {hit.file_id for hit in store.search(question, ANY) if hit.words > 0}
+
+    assert named("zebrafish") == {"old-zebrafish.txt"}
+    store.rename("p", "old-zebrafish.txt", "giraffe.txt", "file:///giraffe.txt")
+    assert (named("zebrafish"), named("giraffe")) == (set(), {"old-zebrafish.txt"})
+    store.move("p", "old-zebrafish.txt", file("hippo.txt"))
+    assert (named("giraffe"), named("hippo")) == (set(), {"hippo.txt"})
+    store.copy("p", "hippo.txt", file("antelope.txt"))
+    assert (named("hippo"), named("antelope")) == ({"hippo.txt"}, {"antelope.txt"})
+
+
+def test_every_result_has_both_raw_scores(store: VectorStore) -> None:
+    made = vectors(80, 7)
+    texts = [f"number {n}" for n in range(79)]
+    store.replace("p", file("a"), [(chunks(*texts, "a zebrafish"), made)])
+    hits = store.search("zebrafish number", made[3], limit=80)
+    assert len(hits) == 80
+    for hit in hits:
+        at = int(hit.place.removeprefix("page ")) - 1
+        assert hit.vector == pytest.approx(float(made[at] @ made[3]), abs=1e-5)
+        assert hit.words > 0
+        assert (hit.pipeline_id, hit.mime_type) == ("p", "text/plain")
+
+
+def test_results_below_both_floors_are_left_out(store: VectorStore) -> None:
+    made = np.eye(WIDTH, dtype=np.float32)
+    store.replace("p", file("a"), [(chunks("zebrafish", "near", "far"), made[:3])])
+    found = store.search("zebrafish", made[1], floor=SearchFloor(0.1, 0.5))
+    assert {hit.text for hit in found} == {"zebrafish", "near"}
+    assert store.search("unknown", made[7], floor=SearchFloor(0.1, 0.5)) == []
+
+
+FILTERS = [
+    (SearchFilter(), "abcd"),
+    (SearchFilter(pipelines=frozenset()), ""),
+    (SearchFilter(pipelines=frozenset({"q"})), "d"),
+    (SearchFilter(pipelines=frozenset({"q", "none"})), "d"),
+    (SearchFilter(path="docs"), "ab"),
+    (SearchFilter(path="docs/*"), "ab"),
+    (SearchFilter(path="*.PDF"), "b"),
+    (SearchFilter(path="c_d%.txt"), "c"),
+    (SearchFilter(path="c?d?.txt"), "c"),
+    (SearchFilter(type="pdf"), "b"),
+    (SearchFilter(type="text/*"), "acd"),
+    (SearchFilter(type="text/*", path="docs", pipelines=frozenset({"p"})), "a"),
+    (SearchFilter(path="none"), ""),
+]
+
+
+@pytest.mark.parametrize(("only", "found"), FILTERS)
+def test_a_filter_restricts_the_files(store: VectorStore, only: SearchFilter, found: str) -> None:
+    pdf = SourceFile("docs/b.PDF", "b.PDF", "", "h", 1, "application/pdf", 0.0)
+    files = [("p", file("docs/a.txt")), ("p", pdf), ("p", file("c_d%.txt")), ("q", file("d"))]
+    for (pipeline_id, stored), text in zip(files, "abcd", strict=True):
+        store.replace(pipeline_id, stored, [(chunks(f"zebrafish {text}x"), vectors(1))])
+    for question in ("zebrafish", "txt docs", ""):
+        assert sorted(hit.text[-2] for hit in store.search(question, ANY, only=only)) == list(found)
+
+
+def test_a_copy_outside_of_the_filter_does_not_hide_the_other(store: VectorStore) -> None:
+    store.replace("p", file("in/a"), [(chunks("zebrafish"), vectors(1))])
+    assert store.copy("p", "in/a", file("out/a")) == 1
+    for folder in ("in", "out"):
+        assert [hit.file_id for hit in store.search("zebrafish", ANY, only=SearchFilter(path=folder))] == [
+            f"{folder}/a"
+        ]

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rag_pipeline.ingest.store.escaping import escape, unescape
+from rag_pipeline.ingest.terms.analyzer import DEFAULT_ANALYZER, TermAnalyzer
 from rag_pipeline.ingest.types import Chunk, SourceFile
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ ADDED_COLUMNS = ("content", "replaces")
 """Missing in tables of format 1, which had neither moves nor copies; the next writer adds them."""
 
 
+TERMS = "terms"
+"""The column of the terms, separated by spaces: of a chunk's text, title and headings, and of a file's name.
+
+It is missing in tables of format 2; the next writer adds it.
+"""
+
+
 def schema(model_id: str, dimensions: int) -> pa.Schema:
     """Return the table's columns, with model and format as metadata."""
     import pyarrow as pa
@@ -61,8 +69,9 @@ def schema(model_id: str, dimensions: int) -> pa.Schema:
             pa.field("text", pa.string()),
             pa.field("vector", pa.list_(pa.float32(), dimensions)),
             *added_fields(),
+            terms_field(),
         ],
-        metadata={"model_id": model_id, "format": "2"},
+        metadata={"model_id": model_id, "format": "3"},
     )
 
 
@@ -71,6 +80,13 @@ def added_fields() -> list[pa.Field]:
     import pyarrow as pa
 
     return [pa.field(name, pa.int64()) for name in ADDED_COLUMNS]
+
+
+def terms_field() -> pa.Field:
+    """Return the column that tables of format 2 lack."""
+    import pyarrow as pa
+
+    return pa.field(TERMS, pa.string())
 
 
 class FileVersion(NamedTuple):
@@ -94,7 +110,12 @@ def build(
     )
 
 
-def build_file_rows(columns: pa.Schema, pipeline_id: str, versions: Sequence[FileVersion]) -> pa.Table:
+def build_file_rows(
+    columns: pa.Schema,
+    pipeline_id: str,
+    versions: Sequence[FileVersion],
+    analyzer: TermAnalyzer = DEFAULT_ANALYZER,
+) -> pa.Table:
     """Return file rows."""
     import pyarrow as pa
 
@@ -111,12 +132,19 @@ def build_file_rows(columns: pa.Schema, pipeline_id: str, versions: Sequence[Fil
         "modified_at": [version.file.modified_at for version in versions],
         "content": [version.content for version in versions],
         "replaces": [version.replaces for version in versions],
+        TERMS: [terms_of(analyzer, version.file.name) for version in versions],
     }
     return pa.table(_with_nulls(columns, values, len(versions)), schema=columns)
 
 
 def build_chunk_rows(
-    columns: pa.Schema, pipeline_id: str, file_id: str, generation: int, chunks: Sequence[Chunk], vectors: Vectors
+    columns: pa.Schema,
+    pipeline_id: str,
+    file_id: str,
+    generation: int,
+    chunks: Sequence[Chunk],
+    vectors: Vectors,
+    analyzer: TermAnalyzer = DEFAULT_ANALYZER,
 ) -> pa.Table:
     """Return chunk rows."""
     import pyarrow as pa
@@ -131,15 +159,21 @@ def build_chunk_rows(
         "place": [_valid_unicode(chunk.locator) for chunk in chunks],
         "text": [_valid_unicode(chunk.text) for chunk in chunks],
         "vector": pa.FixedSizeListArray.from_arrays(flat, vector_type.list_size).cast(vector_type),
+        TERMS: [terms_of(analyzer, chunk.indexed_text) for chunk in chunks],
     }
     return pa.table(_with_nulls(columns, values, len(chunks)), schema=columns)
 
 
 def _with_nulls(columns: pa.Schema, values: Mapping[str, object], count: int) -> dict[str, object]:
-    """Return a value for each column, null for those without values."""
+    """Return a value for each column, null for those without values; other values are left out."""
     import pyarrow as pa
 
     return {field.name: values.get(field.name, pa.nulls(count, field.type)) for field in columns}
+
+
+def terms_of(analyzer: TermAnalyzer, text: str) -> str:
+    """Return the terms of a text as the column has them."""
+    return " ".join(analyzer.index_terms(text))
 
 
 def content_of(file_row: Mapping[str, Any]) -> int:

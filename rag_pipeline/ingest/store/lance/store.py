@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace as with_fields
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rag_pipeline.common.private_files import make_private_folder
 from rag_pipeline.errors import StoreError
@@ -20,17 +21,35 @@ from rag_pipeline.ingest.store.lance import chunk_table, maintenance, rows
 from rag_pipeline.ingest.store.lance.chunk_table import Replacement
 from rag_pipeline.ingest.store.lance.durable_table import DurableTable
 from rag_pipeline.ingest.store.lance.errors import store_errors
-from rag_pipeline.ingest.store.lance.file_index import ContentKey, FileIndex, FileKey, TableRow
+from rag_pipeline.ingest.store.lance.file_index import FileIndex, FileKey, TableRow
 from rag_pipeline.ingest.store.lance.group_commit import GroupCommit
 from rag_pipeline.ingest.store.lance.memory import give_back_memory
-from rag_pipeline.ingest.store.lance.search import search
+from rag_pipeline.ingest.store.lance.search import Question, StoredFiles, search
 from rag_pipeline.ingest.store.moves import check_moves, copies_by_id
-from rag_pipeline.ingest.types import SearchHit, SourceFile, StoredPipeline, StoreFault
+from rag_pipeline.ingest.terms.analyzer import DEFAULT_ANALYZER, TermAnalyzer
+from rag_pipeline.ingest.types import (
+    EVERY_FILE,
+    NO_FLOOR,
+    SearchFilter,
+    SearchFloor,
+    SearchHit,
+    SourceFile,
+    StoredPipeline,
+    StoreFault,
+)
 
 if TYPE_CHECKING:
     from rag_pipeline.ingest.types import Vectors
 
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
 TABLE = "chunks"
+OLD_TERMS = (
+    "an older version made the store, so only the meaning of texts is searched, not their words, until a pipeline runs "
+    "here or rag-pipeline store compact"
+)
 # Each write adds files and a version. After this many writes, files are merged and unused versions are removed.
 COMPACT_EVERY = 200
 # Each merge reads all versions, so only those that a search may be using are kept.
@@ -49,12 +68,21 @@ class LanceVectorStore:
     creates the table: opening a store and searching it write nothing.
     """
 
-    def __init__(self, path: str | Path, model_id: str, dimensions: int, *, compact_every: int = COMPACT_EVERY) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        model_id: str,
+        dimensions: int,
+        *,
+        compact_every: int = COMPACT_EVERY,
+        analyzer: TermAnalyzer = DEFAULT_ANALYZER,
+    ) -> None:
         """Open the store in ``path``; raises StoreError if it is damaged or holds another model's vectors."""
         self._path = Path(path)
         self._model_id = model_id
         self._dimensions = dimensions
         self._compact_every = compact_every
+        self._analyzer = analyzer
         # Protects the fields below, and serializes this process's writes.
         self._lock = threading.Lock()
         self._writes = 0
@@ -184,11 +212,19 @@ class LanceVectorStore:
             files = [rows.source_file(row) for row in file_rows if row["pipeline_id"] == escape(pipeline_id)]
             return {file.file_id: file for file in files}
 
-    def search(self, question: str, vector: Vectors, *, limit: int = 5) -> list[SearchHit]:
+    def search(
+        self,
+        question: str,
+        vector: Vectors,
+        *,
+        limit: int = 5,
+        only: SearchFilter = EVERY_FILE,
+        floor: SearchFloor = NO_FLOOR,
+    ) -> list[SearchHit]:
         """Return the best chunks, best first, by BM25 on the words and cosine on the vectors, fused by rank.
 
-        ``vector`` is 1-D. The score is 0..1, where 1 is first by words and by vector. Equal scores are ordered by file
-        and chunk number, so the same question on the same store has the same answer.
+        ``vector`` is 1-D. Equal scores are ordered by file and chunk number, so the same question on the same store has
+        the same answer.
         """
         with store_errors(self._path, "searching"):
             with self._lock:
@@ -198,7 +234,14 @@ class LanceVectorStore:
                 table = self._connect().open_table(TABLE)
                 table.checkout(table.version)
                 self._current_files(table)
-            return search(table, lambda contents: self._files_with(table, contents), question, vector, limit)
+            if rows.TERMS not in table.schema.names:
+                logger.warning("%s: %s", self._path, OLD_TERMS)
+            files = StoredFiles(
+                lambda contents: self._files_at(table, lambda index: index.files_with(contents)),
+                lambda: self._files_at(table, list),
+            )
+            terms = self._analyzer.query_terms(question)
+            return search(table, files, Question(terms, vector, limit, only, floor))
 
     def compact(self) -> None:
         """Merge small files, index new rows and remove old versions; takes about a second."""
@@ -314,12 +357,18 @@ class LanceVectorStore:
             )
             self._table = table
         if not self._prepared:
-            chunk_table.upgrade(table)
+            self._upgrade(table)
             chunk_table.create_indexes(table)
             maintenance.remove_leftovers(table)
             self._columns = table.schema
             self._prepared = True
         return table
+
+    def _upgrade(self, table: Any) -> None:
+        if rows.TERMS not in table.schema.names:
+            logger.warning("%s: an older version made the store: its words are indexed again", self._path)
+        if chunk_table.upgrade(table, self._analyzer):
+            self._files = None
 
     def _writable_if_any(self) -> Any:
         """Return the table as :meth:`_writable` does, but None if there is none yet."""
@@ -339,11 +388,12 @@ class LanceVectorStore:
             self._files = (version, FileIndex(chunk_table.read_file_rows(table)))
         return self._files[1]
 
-    def _files_with(self, table: Any, contents: set[ContentKey]) -> dict[ContentKey, list[TableRow]]:
+    def _files_at(self, table: Any, read: Callable[[FileIndex], _T]) -> _T:
+        """Return what ``read`` returns for the files of the table's version."""
         with self._lock:
             if self._files is not None and self._files[0] == table.version:
-                return self._files[1].files_with(contents)
-        return FileIndex(chunk_table.read_file_rows(table)).files_with(contents)
+                return read(self._files[1])
+        return read(FileIndex(chunk_table.read_file_rows(table)))
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -378,8 +428,8 @@ class LanceVectorStore:
             table = self._writable()
             files = self._current_files(table) if self._files is None else self._files[1]
             generation = self._next_generation(files)
-            new = chunk_table.build_file_rows(self._columns, replacements, generation)
-            added = table.add(chunk_table.as_data(self._columns, new, replacements, generation))
+            new = chunk_table.build_file_rows(self._columns, replacements, generation, self._analyzer)
+            added = table.add(chunk_table.as_data(self._columns, new, replacements, generation, self._analyzer))
             self._apply(table, new, added.version)
             self._compact(table)
 
@@ -387,7 +437,7 @@ class LanceVectorStore:
         self, table: Any, pipeline_id: str, versions: Sequence[rows.FileVersion], removed: Iterable[FileKey]
     ) -> None:
         """Commit new file rows, which replace the removed files, and then delete the outdated rows."""
-        new = rows.build_file_rows(self._columns, pipeline_id, versions)
+        new = rows.build_file_rows(self._columns, pipeline_id, versions, self._analyzer)
         self._apply(table, new, table.add(new).version, removed)
 
     def _apply(self, table: Any, new: Any, version: int, removed: Iterable[FileKey] = ()) -> None:

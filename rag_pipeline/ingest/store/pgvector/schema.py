@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import LiteralString
 
 from psycopg import sql
@@ -12,11 +12,16 @@ from rag_pipeline.errors import StoreError
 from rag_pipeline.ingest.postgres_address import DEFAULT_SCHEMA, PostgresAddress
 from rag_pipeline.ingest.store.pgvector.connection_pool import PgConnection, transaction
 
-FORMAT = 2
+FORMAT = 3
 """Format of the tables. A version of the package that does not know a format rejects it."""
 
-READ_FORMATS = (1, 2)
-"""Format 2 has an index on the file ids, and moved files, whose key is not derived from their id."""
+READ_FORMATS = (1, 2, 3)
+"""Format 2 has an index on the file ids, and moved files, whose key is not derived from their id.
+
+In format 3 the words are terms (``ingest/terms``), those of file names too. ``length`` is the number of a chunk's
+terms, null in rows of older formats whose words are not indexed again yet.
+"""
+FORMAT_WITH_TERMS = 3
 
 OLDEST_PGVECTOR = (0, 8)  # the first version with iterative index scans, which skip replaced rows
 EXTENSION = "vector"
@@ -34,24 +39,30 @@ CREATE TABLE {schema}.store (
 );
 CREATE TABLE {schema}.files (
     key uuid PRIMARY KEY, pipeline_id text NOT NULL, file_id text NOT NULL, name text NOT NULL, uri text NOT NULL,
-    content_hash text NOT NULL, size bigint NOT NULL, mime_type text, modified_at double precision NOT NULL
+    content_hash text NOT NULL, size bigint NOT NULL, mime_type text, modified_at double precision NOT NULL,
+    words tsvector
 );
 CREATE INDEX files_of_pipeline ON {schema}.files (hashtextextended(pipeline_id, 0));
 CREATE INDEX files_by_id ON {schema}.files (hashtextextended(file_id, 0));
 CREATE TABLE {schema}.chunks (
     file uuid NOT NULL REFERENCES {schema}.files ON DELETE CASCADE, number integer NOT NULL, place text NOT NULL,
-    text text NOT NULL, words tsvector NOT NULL, embedding {vector}({dimensions}) NOT NULL, PRIMARY KEY (file, number)
+    text text NOT NULL, words tsvector NOT NULL, embedding {vector}({dimensions}) NOT NULL, length integer,
+    PRIMARY KEY (file, number)
 );
 ALTER TABLE {schema}.chunks ALTER words SET STORAGE MAIN, ALTER embedding SET STORAGE MAIN;
-CREATE INDEX chunks_words ON {schema}.chunks USING gin (words)
+CREATE INDEX chunks_words ON {schema}.chunks USING gin (words);
+CREATE INDEX files_words ON {schema}.files USING gin (words)
 """
 # In stores of older versions the first writer creates it; readers do not need it.
 _OWNERS = """
 CREATE TABLE {schema}.owners (pipeline_id text PRIMARY KEY, owner text NOT NULL, until timestamptz NOT NULL)
 """
-_TO_FORMAT_2: LiteralString = """
+_TO_FORMAT_3: LiteralString = """
 CREATE INDEX IF NOT EXISTS files_by_id ON {schema}.files (hashtextextended(file_id, 0));
-UPDATE {schema}.store SET format = 2
+ALTER TABLE {schema}.files ADD COLUMN IF NOT EXISTS words tsvector;
+ALTER TABLE {schema}.chunks ADD COLUMN IF NOT EXISTS length integer;
+CREATE INDEX IF NOT EXISTS files_words ON {schema}.files USING gin (words);
+UPDATE {schema}.store SET format = 3
 """
 # Half precision: half the memory, twice the dimensions. The candidates are then compared in full precision.
 _INDEX = """
@@ -62,14 +73,18 @@ USING hnsw ((embedding::{halfvec}({dimensions})) {types}.halfvec_cosine_ops)
 
 @dataclass(frozen=True, slots=True)
 class StoreSchema:
-    """Names in a store's SQL: its schema, the schema of pgvector's types, and the OID of the vector type."""
+    """Names in a store's SQL: its schema, the schema of pgvector's types, and the OID of the vector type.
+
+    ``has_terms`` is False in stores of older formats that no writer has opened yet.
+    """
 
     schema: str
     types: str
     vector_oid: int
     dimensions: int
+    has_terms: bool = True
 
-    def sql(self, statement: LiteralString) -> sql.Composed:
+    def sql(self, statement: LiteralString, **others: sql.Composable) -> sql.Composed:
         """Return the statement with its placeholders replaced, such as ``{schema}`` and ``{vector}``."""
         types = sql.Identifier(self.types)
         return sql.SQL(statement).format(
@@ -79,6 +94,7 @@ class StoreSchema:
             halfvec=sql.SQL("{}.halfvec").format(types),
             distance=sql.SQL("OPERATOR({}.<=>)").format(types),
             dimensions=sql.Literal(self.dimensions),
+            **others,
         )
 
     @property
@@ -106,7 +122,8 @@ def find_store(
             f"{address}: holds vectors of {found_model} ({found_dimensions} dimensions), not of {model_id} "
             f"({dimensions}); use that model, name another schema in RAG_STORE_URL (?schema=…), or {_drop(address)}"
         )
-    return _read_schema(connection, address, dimensions)
+    schema = _read_schema(connection, address, dimensions)
+    return replace(schema, has_terms=found_format >= FORMAT_WITH_TERMS)
 
 
 def create_store(connection: PgConnection, address: PostgresAddress, model_id: str, dimensions: int) -> StoreSchema:
@@ -121,20 +138,20 @@ def create_store(connection: PgConnection, address: PostgresAddress, model_id: s
         if not table_exists(connection, address.schema, "owners"):
             connection.execute(schema.sql(_OWNERS))
         _upgrade(connection, address, schema)
-    return schema
+    return replace(schema, has_terms=True)
 
 
 def _upgrade(connection: PgConnection, address: PostgresAddress, schema: StoreSchema) -> None:
-    """Upgrade a store of format 1 to format 2; raises StoreError that says what the owner must run."""
+    """Upgrade a store of an older format; raises StoreError that says what the owner must run."""
     row = connection.execute(schema.sql("SELECT format FROM {schema}.store")).fetchone()
     if row is None or row[0] == FORMAT:
         return
     try:
-        connection.execute(schema.sql(_TO_FORMAT_2))
+        connection.execute(schema.sql(_TO_FORMAT_3))
     except InsufficientPrivilege:
-        statements = " ".join(sql.SQL(_TO_FORMAT_2).format(schema=sql.Identifier(address.schema)).as_string().split())
+        statements = " ".join(sql.SQL(_TO_FORMAT_3).format(schema=sql.Identifier(address.schema)).as_string().split())
         raise StoreError(
-            f"{address}: the store has format 1, and only its owner can upgrade it to format {FORMAT}: let the "
+            f"{address}: the store has format {row[0]}, and only its owner can upgrade it to format {FORMAT}: let the "
             f"owner run {statements}"
         ) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,16 +24,34 @@ from rag_pipeline.ingest.store.pgvector.connection_pool import (
     transaction,
 )
 from rag_pipeline.ingest.store.pgvector.lease import Leases
+from rag_pipeline.ingest.store.pgvector.reindex import index_old_rows
 from rag_pipeline.ingest.store.pgvector.schema import StoreSchema, create_store, find_store
-from rag_pipeline.ingest.store.pgvector.search import search
-from rag_pipeline.ingest.store.pgvector.words import index_text
-from rag_pipeline.ingest.types import Chunk, SearchHit, SourceFile, StoredPipeline, StoreFault
+from rag_pipeline.ingest.store.pgvector.search import Question, search
+from rag_pipeline.ingest.store.pgvector.term_vectors import as_tsvector
+from rag_pipeline.ingest.terms.analyzer import DEFAULT_ANALYZER, TermAnalyzer
+from rag_pipeline.ingest.types import (
+    EVERY_FILE,
+    NO_FLOOR,
+    Chunk,
+    SearchFilter,
+    SearchFloor,
+    SearchHit,
+    SourceFile,
+    StoredPipeline,
+    StoreFault,
+)
 
 if TYPE_CHECKING:
     from rag_pipeline.ingest.types import Vectors
 
+logger = logging.getLogger(__name__)
+
 _T = TypeVar("_T")
 
+OLD_WORDS = (
+    "an older version made the store, so only the meaning of texts is searched, not their words, until a pipeline that "
+    "stores here is started again"
+)
 _FILES_AT_ONCE = 2_000
 _DELETED_AT_ONCE = 1_000
 _COPIED_AT_ONCE = 100
@@ -62,6 +81,7 @@ class PgVectorStore:
         stop: threading.Event | None = None,
         owner: str | None = None,
         buffer_dir: Path | None = None,
+        analyzer: TermAnalyzer = DEFAULT_ANALYZER,
     ) -> None:
         """Connect; raises StoreError if that fails, or the store holds another model's vectors."""
         self._address = address
@@ -70,6 +90,7 @@ class PgVectorStore:
         self._pool = ConnectionPool(address, reconnect_seconds=reconnect_seconds, stop=stop)
         self._leases = None if owner is None else Leases(self._pool, address, owner)
         self._buffer_dir = buffer_dir
+        self._analyzer = analyzer
         self._schema: StoreSchema | None = None  # read once; two threads read the same
         try:
             self._pool.run("opening the vector store", self._find_schema)
@@ -83,8 +104,13 @@ class PgVectorStore:
         return self._pool.run("opening the vector store", self._find_schema) is not None
 
     def prepare(self) -> None:
-        """Create missing tables now, so that a missing permission is reported before the first file is read."""
-        self._pool.run("creating the vector store", self._create_schema)
+        """Create missing tables now, so that a missing permission is reported before the first file is read.
+
+        In a store of an older format, the words of all texts are indexed again.
+        """
+        schema = self._pool.run("creating the vector store", self._create_schema)
+        if index_old_rows(self._pool, schema, self._analyzer, self._address):
+            self._pool.run("compacting the vector store", lambda connection: maintenance.tidy(connection, schema))
 
     def replace(self, pipeline_id: str, file: SourceFile, batches: Iterable[ChunkBatch]) -> None:
         """Replace the file's chunks: whatever happens, the store holds the old ones or the new ones, once.
@@ -109,9 +135,9 @@ class PgVectorStore:
         schema = self._schema or self._create_schema(connection)
         with self._writing(connection, schema, pipeline_id):
             _lock(connection, schema, pipeline_id, [file.file_id])
-            key = _put_file(connection, schema, pipeline_id, file)
+            key = _put_file(connection, schema, pipeline_id, file, self._analyzer)
             for chunks, vectors in batches:
-                columns = _columns(chunks, values.as_vectors(vectors, schema.vector_oid))
+                columns = _columns(chunks, values.as_vectors(vectors, schema.vector_oid), self._analyzer)
                 connection.execute(schema.sql(statements.PUT_CHUNKS), [key, *columns])
 
     def rename(self, pipeline_id: str, file_id: str, name: str, uri: str) -> None:
@@ -120,8 +146,9 @@ class PgVectorStore:
         def work(connection: PgConnection) -> None:
             if (schema := self._find_schema(connection)) is not None:
                 with self._writing(connection, schema, pipeline_id):
-                    names = [values.escape(text) for text in (name, uri, file_id, file_id, pipeline_id)]
-                    connection.execute(schema.sql(statements.RENAME), names)
+                    new = [values.escape(name), values.escape(uri), as_tsvector(self._analyzer.index_terms(name))]
+                    key = [values.escape(text) for text in (file_id, file_id, pipeline_id)]
+                    connection.execute(schema.sql(statements.RENAME), [*new, *key])
 
         self._pool.run(f"renaming {values.escape(file_id)!r}", work)
 
@@ -145,7 +172,8 @@ class PgVectorStore:
                 keys = [stored[file_id] for file_id in replaced if file_id in stored]
                 connection.execute(schema.sql(statements.DELETE_KEYS), [keys])
                 values_of_moved = [
-                    [stored[old_id], *_file_values(pipeline_id, file)[1:]] for old_id, file in moved.items()
+                    [stored[old_id], *_file_values(pipeline_id, file, self._analyzer)[1:]]
+                    for old_id, file in moved.items()
                 ]
                 if values_of_moved:
                     connection.execute(
@@ -179,10 +207,12 @@ class PgVectorStore:
                 with self._writing(connection, schema, pipeline_id):
                     _lock(connection, schema, pipeline_id, [name for old, new in some for name in (old, new.file_id)])
                     stored = _stored(connection, schema, pipeline_id, {from_id for from_id, _ in some})
-                    aside = _copy_aside(connection, schema, pipeline_id, stored, dict(some), overwritten)
+                    aside = _copy_aside(
+                        connection, schema, pipeline_id, stored, dict(some), overwritten, self._analyzer
+                    )
                     sources = stored | aside
                     copied = {
-                        file.file_id: _copy(connection, schema, pipeline_id, sources[from_id], file)
+                        file.file_id: _copy(connection, schema, pipeline_id, sources[from_id], file, self._analyzer)
                         for from_id, file in some
                         if from_id in sources
                     }
@@ -242,16 +272,29 @@ class PgVectorStore:
 
         return self._pool.run("reading the stored files", work)
 
-    def search(self, question: str, vector: Vectors, *, limit: int = 5) -> list[SearchHit]:
-        """Return the best chunks, best first, by weighted words and cosine on the vectors, fused by rank.
+    def search(
+        self,
+        question: str,
+        vector: Vectors,
+        *,
+        limit: int = 5,
+        only: SearchFilter = EVERY_FILE,
+        floor: SearchFloor = NO_FLOOR,
+    ) -> list[SearchHit]:
+        """Return the best chunks, best first, by BM25 on the words and cosine on the vectors, fused by rank.
 
-        ``vector`` is 1-D. The score is 0..1, where 1 is first by words and by vector. Equal scores are ordered by file
-        and chunk number, so the same question on the same store has the same answer.
+        ``vector`` is 1-D. Equal scores are ordered by file and chunk number, so the same question on the same store has
+        the same answer.
         """
+        asked = Question(self._analyzer.query_terms(question), vector, limit, only, floor)
 
         def work(connection: PgConnection) -> list[SearchHit]:
             schema = self._find_schema(connection)
-            return [] if schema is None or limit < 1 else search(connection, schema, question, vector, limit)
+            if schema is None or limit < 1:
+                return []
+            if not schema.has_terms:
+                logger.warning("%s: %s", self._address, OLD_WORDS)
+            return search(connection, schema, asked)
 
         return self._pool.run("searching", work)
 
@@ -336,22 +379,31 @@ def _stored(
     return {escaped[file_id]: key for file_id, key in stored}
 
 
-def _put_file(connection: PgConnection, schema: StoreSchema, pipeline_id: str, file: SourceFile) -> UUID:
+def _put_file(
+    connection: PgConnection, schema: StoreSchema, pipeline_id: str, file: SourceFile, analyzer: TermAnalyzer
+) -> UUID:
     """Insert or update the file's row, and delete its chunks; return its key."""
     key = _stored(connection, schema, pipeline_id, [file.file_id]).get(file.file_id) or uuid4()
-    connection.execute(schema.sql(statements.PUT_FILE), [key, *_file_values(pipeline_id, file)])
+    connection.execute(schema.sql(statements.PUT_FILE), [key, *_file_values(pipeline_id, file, analyzer)])
     connection.execute(schema.sql(statements.DELETE_CHUNKS), [key])
     return key
 
 
-def _copy(connection: PgConnection, schema: StoreSchema, pipeline_id: str, source: UUID, file: SourceFile) -> int:
+def _copy(
+    connection: PgConnection,
+    schema: StoreSchema,
+    pipeline_id: str,
+    source: UUID,
+    file: SourceFile,
+    analyzer: TermAnalyzer,
+) -> int:
     """Copy the chunks of ``source`` to the file; return their number."""
     stored = _stored(connection, schema, pipeline_id, [file.file_id]).get(file.file_id)
     if stored == source:
-        connection.execute(schema.sql(statements.PUT_FILE), [source, *_file_values(pipeline_id, file)])
+        connection.execute(schema.sql(statements.PUT_FILE), [source, *_file_values(pipeline_id, file, analyzer)])
         row = connection.execute(schema.sql(statements.COUNT_CHUNKS), [source]).fetchone()
         return int(row[0]) if row is not None else 0
-    target = _put_file(connection, schema, pipeline_id, file)
+    target = _put_file(connection, schema, pipeline_id, file, analyzer)
     total, after = 0, -1
     while True:
         parameters = {"source": source, "target": target, "after": after, "most": CHUNKS_AT_ONCE}
@@ -368,11 +420,12 @@ def _copy_aside(
     stored: Mapping[str, UUID],
     copies: Mapping[str, SourceFile],
     file_ids: Iterable[str],
+    analyzer: TermAnalyzer,
 ) -> dict[str, UUID]:
     """Copy files that will be overwritten, invisibly for other transactions; return the copies' keys by id."""
     names = {file_id: f"{file_id} {uuid4()}" for file_id in file_ids if file_id in stored}
     for file_id, name in names.items():
-        _copy(connection, schema, pipeline_id, stored[file_id], with_fields(copies[file_id], file_id=name))
+        _copy(connection, schema, pipeline_id, stored[file_id], with_fields(copies[file_id], file_id=name), analyzer)
     keys = _stored(connection, schema, pipeline_id, names.values())
     return {file_id: keys[name] for file_id, name in names.items()}
 
@@ -382,12 +435,15 @@ def _batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
         yield items[start : start + size]
 
 
-def _file_values(pipeline_id: str, file: SourceFile) -> list[Any]:
+def _file_values(pipeline_id: str, file: SourceFile, analyzer: TermAnalyzer) -> list[Any]:
     names = [values.escape(name) for name in (pipeline_id, file.file_id, file.name, file.uri)]
-    return [*names, file.content_hash, file.size, file.mime_type, file.modified_at]
+    words = as_tsvector(analyzer.index_terms(file.name))
+    return [*names, file.content_hash, file.size, file.mime_type, file.modified_at, words]
 
 
-def _columns(chunks: Sequence[Chunk], vectors: values.Binary) -> list[Any]:
+def _columns(chunks: Sequence[Chunk], vectors: values.Binary, analyzer: TermAnalyzer) -> list[Any]:
     texts = [values.clean(chunk.text) for chunk in chunks]
     places = [values.clean(chunk.locator) for chunk in chunks]
-    return [[chunk.index for chunk in chunks], places, texts, [index_text(text) for text in texts], vectors]
+    terms = [analyzer.index_terms(chunk.indexed_text) for chunk in chunks]
+    words, lengths = [as_tsvector(some) for some in terms], [len(some) for some in terms]
+    return [[chunk.index for chunk in chunks], places, texts, words, lengths, vectors]

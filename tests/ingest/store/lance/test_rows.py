@@ -50,7 +50,7 @@ def test_a_file_without_chunks_has_only_a_file_row() -> None:
 def test_rows_have_the_columns_and_metadata_of_the_table() -> None:
     table = rows.build(COLUMNS, "p", FILE, 1, [Chunk("x", "", 0)], vectors(1))
     assert table.schema.equals(COLUMNS, check_metadata=True)
-    assert COLUMNS.metadata == {b"model_id": b"model-a", b"format": b"2"}
+    assert COLUMNS.metadata == {b"model_id": b"model-a", b"format": b"3"}
     assert set(rows.FILE_COLUMNS) <= set(COLUMNS.names)
 
 

@@ -18,17 +18,16 @@ def test_a_file_that_is_replaced_during_each_search_is_found_by_each_search(
     store = LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     writer = store if by == "the searching process" else LanceVectorStore(tmp_path / "store", "model-a", WIDTH)
     writer.replace("p", file("a", "0"), [(chunks("text 0"), vectors(1))])
-    search_by_vector = search._by_vector
+    search_by_vector = search._Candidates.add_vectors
     written = 0
 
-    def replace_after(*arguments: object) -> object:
+    def replace_after(candidates: search._Candidates) -> None:
         nonlocal written
-        found = search_by_vector(*arguments)  # type: ignore[arg-type]
+        search_by_vector(candidates)
         written += 1
         writer.replace("p", file("a", str(written)), [(chunks(f"text {written}"), vectors(1))])
-        return found
 
-    monkeypatch.setattr(search, "_by_vector", replace_after)
+    monkeypatch.setattr(search._Candidates, "add_vectors", replace_after)
     for before in range(3):
         assert [hit.text for hit in store.search("text", ANY)] == [f"text {before}"]
     assert written == 3

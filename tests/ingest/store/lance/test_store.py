@@ -151,7 +151,7 @@ def test_a_table_of_format_1_is_read_and_upgraded(tmp_path: Path) -> None:
     assert store.copy("p", "b", file("c")) == 1
     store.delete("p", "b")
     assert [(hit.file_id, hit.text) for hit in everything(store)] == [("c", "kept")]
-    assert {column for index in store._table.list_indices() for column in index.columns} == {"text", "generation"}
+    assert {column for index in store._table.list_indices() for column in index.columns} == {"terms", "generation"}
     store.close()
 
 

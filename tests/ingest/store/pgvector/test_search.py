@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
+from rag_pipeline.ingest.store.fusion import Ranked
 from rag_pipeline.ingest.store.pgvector import search
 from rag_pipeline.ingest.store.pgvector.store import PgVectorStore
 from tests.ingest.store.postgres import PostgresServer
@@ -67,11 +69,9 @@ def test_the_indexes_are_used(
 
 
 def by_words_alone(store: PgVectorStore, question: str) -> list[str]:
-    """Return the texts found by words alone: all vectors are equal."""
-    hits = store.search(question, ANY, limit=100)
-    places = {hit.place: rank for rank, hit in enumerate(store.search("", ANY, limit=100), 1)}
-    scores = [(round(hit.score - 0.5 * 61 / (60 + places[hit.place]), 6), hit.text) for hit in hits]
-    return [text for score, text in sorted(scores, reverse=True) if score > 0]
+    """Return the texts found by words alone."""
+    hits = [hit for hit in store.search(question, ANY, limit=100) if hit.words > 0]
+    return [hit.text for hit in sorted(hits, key=lambda hit: -hit.words)]
 
 
 def test_a_common_word_is_searched_in_a_limited_number_of_chunks(
@@ -97,14 +97,14 @@ def test_two_words_with_the_same_stem_count_once(store: PgVectorStore) -> None:
 
 def test_a_search_reads_one_snapshot(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     store.replace("p", file("a", "1"), [(chunks("old one", "old two"), vectors(2))])
-    rank = search._ranked
+    rank = search.rank
 
-    def replaced_meanwhile(*args: object) -> object:
+    def replaced_meanwhile(*args: Any) -> list[Ranked]:
         store.replace("p", file("a", "2"), [(chunks("new"), vectors(1))])
         store.delete("p", "a")
-        return rank(*args)  # type: ignore[arg-type]
+        return rank(*args)
 
-    monkeypatch.setattr(search, "_ranked", replaced_meanwhile)
+    monkeypatch.setattr(search, "rank", replaced_meanwhile)
     assert sorted(hit.text for hit in store.search("old", ANY)) == ["old one", "old two"]
     monkeypatch.undo()
     assert store.search("old", ANY) == []

@@ -1,0 +1,1 @@
+"""``rag-pipeline mcp``: a Model Context Protocol server on standard input and output."""

@@ -1,0 +1,53 @@
+"""``rag_pipeline.search``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import rag_pipeline
+from rag_pipeline.errors import StoreError
+from rag_pipeline.ingest import api
+from rag_pipeline.ingest.settings import IngestSettings
+from tests.ingest.test_document_search import fill
+from tests.sources.endpoint import endpoint
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with endpoint() as service:
+        for key, value in service.env.items():
+            monkeypatch.setenv(key, value)
+        monkeypatch.setenv("RAG_SEARCH_MIN_VECTOR", "0.25")
+        fill(IngestSettings.from_env(), tmp_path)
+        yield tmp_path
+    if api._opened is not None:
+        api._opened[2].close()
+        monkeypatch.setattr(api, "_opened", None)
+
+
+def test_hits_are_typed_and_filters_restrict_them(state_dir: Path) -> None:
+    [hit] = rag_pipeline.search("heron", state_dir=state_dir)
+    assert isinstance(hit, rag_pipeline.SearchHit)
+    assert (hit.text, hit.name, hit.pipeline_id) == ("the heron stands in the reeds", "p.txt", "papers")
+    assert hit.words > 0
+    assert -1 <= hit.vector <= 1
+    for options in ({"pipeline": "other"}, {"path": "l.txt"}, {"file_type": "pdf"}):
+        assert rag_pipeline.search("heron", state_dir=state_dir, **options) == []
+
+
+def test_the_store_stays_open_until_another_is_named(state_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    rag_pipeline.search("heron", state_dir=state_dir)
+    first = api._opened
+    rag_pipeline.search("otter", state_dir=str(state_dir))
+    assert api._opened is first
+    with pytest.raises(StoreError, match="nothing is stored"):
+        rag_pipeline.search("heron", state_dir=tmp_path_factory.mktemp("empty"))
+
+
+@pytest.mark.parametrize(("question", "limit"), [(" ", 5), ("heron", 0), ("heron", 101)])
+def test_wrong_arguments_are_value_errors(question: str, limit: int) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        rag_pipeline.search(question, limit=limit)
