@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rag_pipeline.common.env import read_int, read_str, reject
+from rag_pipeline.common.env import read_choice, read_int, read_str, reject
+from rag_pipeline.ingest.extract.ocr.installed import OcrMode
 from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
 
 DEFAULT_CHUNK_TOKENS = 254
@@ -31,6 +32,7 @@ class IngestSettings:
     embedding_threads: int | None = None
     chunk_tokens: int = DEFAULT_CHUNK_TOKENS
     store_address: PostgresAddress | None = None
+    ocr: OcrMode = OcrMode.AUTO
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> IngestSettings:
@@ -53,6 +55,7 @@ class IngestSettings:
             embedding_threads=read_int(env, "EMBEDDING_THREADS", 0, low=1, high=256) or None,
             chunk_tokens=read_int(env, "RAG_CHUNK_TOKENS", DEFAULT_CHUNK_TOKENS, low=128, high=high),
             store_address=parse_address("RAG_STORE_URL", store) if store else None,
+            ocr=read_choice(env, "RAG_OCR", OcrMode.AUTO),
         )
 
 

@@ -34,6 +34,7 @@ from rag_pipeline.ingest.extract.readers import load_reader
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 Send = Callable[[WorkerMessage], None]
+ReadFile = Callable[[int, bytes, ExtractionLimits, Send], Finished]
 
 # One descriptor arrives at a time; with room for more, none is truncated.
 _MAX_FILES, _INT_BYTES = 4, 4
@@ -41,8 +42,8 @@ _MAX_FILES, _INT_BYTES = 4, 4
 _STORAGE_ERRORS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENXIO, errno.ENODEV, errno.EREMOTEIO})
 
 
-def main(limits_json: str, lifeline: int) -> NoReturn:
-    """Serve requests until standard input ends."""
+def main(limits_json: str, lifeline: int, read_file: ReadFile | None = None) -> NoReturn:
+    """Serve requests until standard input ends; ``read_file`` reads a file in place of the readers."""
     limits = ExtractionLimits(**json.loads(limits_json))
     null = os.open(os.devnull, os.O_RDWR)  # confinement forbids opening files for writing
     requests, replies = _take_pipes(null)
@@ -60,7 +61,7 @@ def main(limits_json: str, lifeline: int) -> NoReturn:
     while data := _receive(requests, files):
         for message in decoder.feed(data):
             if isinstance(message, ReadRequest) and files:
-                serve(files.popleft(), message.name.encode("latin-1"), limits, send)
+                serve(files.popleft(), message.name.encode("latin-1"), limits, send, read_file)
     os._exit(0)
 
 
@@ -82,11 +83,13 @@ def _receive(requests: socket, files: deque[int]) -> bytes:
     return data
 
 
-def serve(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) -> None:
+def serve(
+    descriptor: int, name: bytes, limits: ExtractionLimits, send: Send, read_file: ReadFile | None = None
+) -> None:
     """Read an open file and close it; send its sections, then Finished or Failed."""
     try:
         limit_cpu_time(limits.time_seconds)
-        send(_read(descriptor, name, limits, send))
+        send((read_file or _read)(descriptor, name, limits, send))
     except MemoryError:
         os._exit(OUT_OF_MEMORY_EXIT_CODE)
     except BrokenPipeError:

@@ -26,6 +26,7 @@ from rag_pipeline.ingest.extract.messages import (
 
 _REAP_SECONDS = 1.0
 _READ_BYTES = 1 << 16
+_LAUNCHER = Path(__file__).with_name("launch.py")
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[3])
 # The only variables that a worker inherits: the interpreter needs them to start. No credentials, proxies or caches.
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TZ")
@@ -47,8 +48,8 @@ class WorkerProcess:
     importable main module. It can't open files, so it receives descriptors.
     """
 
-    def __init__(self, limits: ExtractionLimits) -> None:
-        """Start the process; raises OSError if the system can't start another."""
+    def __init__(self, limits: ExtractionLimits, launcher: Path | None = None) -> None:
+        """Start the process, with another script than ``launch.py`` if given; raises OSError if the system can't."""
         self.files_read = 0
         self.is_idle = True
         self.missing = ""
@@ -58,7 +59,15 @@ class WorkerProcess:
         try:
             self._process = subprocess.Popen(
                 # -P keeps this folder off the path: its modules have common names.
-                [sys.executable, "-P", "-s", "-B", _launcher(), json.dumps(asdict(limits)), str(lifeline)],
+                [
+                    sys.executable,
+                    "-P",
+                    "-s",
+                    "-B",
+                    str(launcher or _LAUNCHER),
+                    json.dumps(asdict(limits)),
+                    str(lifeline),
+                ],
                 stdin=requests.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -159,10 +168,6 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:  # stuck in the kernel, for example on a dead network mount
             return None
         return code
-
-
-def _launcher() -> str:
-    return str(Path(__file__).with_name("launch.py"))
 
 
 def _environment() -> dict[str, str]:
