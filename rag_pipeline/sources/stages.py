@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.settings import IngestSettings
@@ -81,6 +81,14 @@ def build_stages(settings: IngestSettings, store: Path, *, workers: int, stop: t
         chunk_tokens=settings.chunk_tokens,
         model=embedder.model_id,
         dimensions=embedder.dimensions,
-        **({"ocr": True} if scans.is_on else {}),  # turned on, it reads files that were skipped
+        **_optional_readers(scans.is_on),
     )
     return Stages(extractor, chunker, embedder, vector_store, config_hash, extractor.limits.input_bytes, scans)
+
+
+def _optional_readers(has_ocr: bool) -> dict[str, Any]:
+    """Return what is installed besides the readers of this package: it reads files that were skipped without it."""
+    from rag_pipeline.ingest.extract.installed_plugins import installed_plugins
+
+    plugins = sorted(f"{plugin.name} {plugin.distribution}" for plugin in installed_plugins().values())
+    return {**({"ocr": True} if has_ocr else {}), **({"readers": plugins} if plugins else {})}

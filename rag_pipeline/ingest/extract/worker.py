@@ -17,7 +17,6 @@ from rag_pipeline.errors import (
     ExtractionLimitError,
 )
 from rag_pipeline.ingest.extract.confinement import confine, limit_cpu_time
-from rag_pipeline.ingest.extract.file_type import recognise
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import (
@@ -30,6 +29,7 @@ from rag_pipeline.ingest.extract.messages import (
     WorkerReady,
     encode,
 )
+from rag_pipeline.ingest.extract.plugins import choose_type
 from rag_pipeline.ingest.extract.readers import load_reader
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
@@ -120,7 +120,7 @@ def _read(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send) ->
         if size > limits.input_bytes:
             raise ExtractionLimitError(f"is {size:,} bytes, over the limit of {limits.input_bytes:,}")
         file = InputFile(stream, size, os.fsdecode(name), limits)
-        file_type = recognise(file)
+        file_type = choose_type(file)
         file.stream.seek(0)
         writer = SectionWriter(send, text_bytes=limits.text_bytes)
         read = load_reader(file_type.reader)

@@ -12,6 +12,7 @@ from array import array
 from dataclasses import asdict
 from pathlib import Path
 
+from rag_pipeline.ingest.extract.installed_plugins import to_environment
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import (
     Decoder,
@@ -177,7 +178,7 @@ def _environment() -> dict[str, str]:
     if _PACKAGE_PARENT not in paths:
         paths.append(_PACKAGE_PARENT)
     # A home that does not exist keeps libraries from writing caches.
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1", "HOME": "/nonexistent"}
+    return {**kept, **to_environment(), "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1", "HOME": "/nonexistent"}
 
 
 def _wait_readable(descriptor: int, timeout_seconds: float) -> bool:

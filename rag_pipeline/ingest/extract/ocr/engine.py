@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from rag_pipeline.ingest.extract.ocr.reading_order import TextLine
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # recognised one by one: in a batch, the longest line decides the memory of all. Detection works on a picture of at
 # most this many pixels a side; without a limit it takes a third more time, and 900 MB instead of 530.
 _DETECTION_SIDE = 1280
+_OUT_OF_MEMORY = re.compile(r"bad.?alloc|(out of|insufficient|allocate) memory", re.I)
 _PARAMETERS = {
     "EngineConfig.onnxruntime.intra_op_num_threads": 1,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
@@ -41,7 +43,12 @@ class OcrEngine:
 
     def lines(self, pixels: Pixels) -> list[TextLine]:
         """Return the lines that are recognised with a confidence of at least a half, in any order."""
-        result = self._recognise(pixels)
+        try:
+            result = self._recognise(pixels)
+        except Exception as error:
+            if _OUT_OF_MEMORY.search(str(error)):  # the libraries have exceptions of their own for it
+                raise MemoryError from error
+            raise
         boxes, texts = getattr(result, "boxes", None), getattr(result, "txts", None)
         if boxes is None or texts is None:
             return []

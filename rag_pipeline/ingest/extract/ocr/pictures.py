@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rag_pipeline.errors import CorruptFileError, EncryptedFileError, ExtractionLimitError
+from rag_pipeline.ingest.extract.clean_text import count_odd
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.ocr.scan_type import PDF
+from rag_pipeline.ingest.extract.section_writer import MAX_ODD_SHARE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +33,7 @@ class Pages(Protocol):
     are_numbered: bool
 
     def picture(self, index: int) -> Pixels | None:
-        """Return a page as (height, width, 3), blue first; None if the page has text of its own.
+        """Return a page as (height, width, 3), blue first; None if the page has readable text of its own.
 
         Raises CorruptFileError or ExtractionLimitError.
         """
@@ -75,11 +77,17 @@ class PdfPages:
 
 
 def _has_text(page: Any) -> bool:
-    text = page.get_textpage()
+    """Return whether the page has text of its own that is readable."""
+    text = _text_of(page)
+    return bool(text.strip()) and count_odd(text) <= MAX_ODD_SHARE * len(text)
+
+
+def _text_of(page: Any) -> str:
+    text_page = page.get_textpage()
     try:
-        return bool(text.get_text_range().strip())
+        return str(text_page.get_text_range())
     finally:
-        text.close()
+        text_page.close()
 
 
 def _draw(page: Any) -> Pixels:

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from rag_pipeline.errors import EmptyFileError, ExtractionError, ExtractorUnavailableError, UnsupportedFileTypeError
+from rag_pipeline.errors import (
+    EmptyFileError,
+    ExtractionError,
+    ExtractorUnavailableError,
+    UnreadableTextError,
+    UnsupportedFileTypeError,
+)
 from rag_pipeline.ingest.extract.extractor import ProcessExtractor
 from rag_pipeline.ingest.extract.limits import MIB, ExtractionLimits
 from rag_pipeline.ingest.extract.ocr.installed import OcrMode, hint, is_on
@@ -48,14 +54,19 @@ class ScanReader:
         """
         try:
             document = extractor.extract(path, on_progress=on_progress, descriptor=descriptor)
-        except (EmptyFileError, UnsupportedFileTypeError) as error:
+        except (EmptyFileError, UnreadableTextError, UnsupportedFileTypeError) as error:
             if scan_type(os.pread(descriptor, HEAD_BYTES, 0)) is None:
                 raise
             if self._ocr is None:
                 error.args = (f"{error}; {self._hint}",)
                 raise
             on_ocr()
-            return mark(self._ocr.extract(path, on_progress=on_progress, descriptor=descriptor))
+            try:
+                return mark(self._ocr.extract(path, on_progress=on_progress, descriptor=descriptor))
+            except EmptyFileError:
+                if isinstance(error, UnreadableTextError):
+                    raise error from None
+                raise
         if document.mime_type != PDF or not document.quality.pages_without_text:
             return document
         if self._ocr is None:
@@ -74,10 +85,10 @@ class ScanReader:
         assert self._ocr is not None
         try:
             recognised = self._ocr.extract(path, on_progress=on_progress, descriptor=descriptor)
-        except (EmptyFileError, ExtractorUnavailableError) as error:
-            if isinstance(error, ExtractorUnavailableError):
-                raise
+        except EmptyFileError:
             return document
+        except ExtractorUnavailableError:
+            raise
         except ExtractionError as error:  # the pages with text are worth more than this error
             failed = TextWarning("ocr_failed", f"scanned pages could not be recognised: {error}"[:300])
             return replace(document, warnings=(*document.warnings, failed)[:_MAX_WARNINGS])

@@ -12,9 +12,7 @@ from rag_pipeline.ingest.extract.ocr.installed import OcrMode, hint, is_on
 
 
 def _without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
-    monkeypatch.setattr(
-        installed, "find_spec", lambda name: None if name in missing else ModuleSpec(name, None)
-    )
+    monkeypatch.setattr(installed, "find_spec", lambda name: None if name in missing else ModuleSpec(name, None))
 
 
 def test_auto_follows_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
