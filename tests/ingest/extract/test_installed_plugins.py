@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import textwrap
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -117,3 +119,20 @@ def test_without_plugins_the_worker_is_told_nothing(tmp_path: Path) -> None:
     assert to_environment() == {}
     with pytest.raises(UnsupportedFileTypeError, match="PNG image"):
         read(_write(tmp_path / "a.png", b"\x89PNG\r\n\x1a\n"))
+
+
+def test_the_documented_example_reads_subtitles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "readers.md").read_text("utf-8")
+    project = tomllib.loads(re.findall(r"```toml\n(.*?)```", page, re.S)[0])["project"]
+    (folder := tmp_path / "installed").mkdir()
+    (folder / "subtitle_reader.py").write_text(re.findall(r"```python\n(.*?)```", page, re.S)[0])
+    info = folder / "subtitle_reader-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    ((name, value),) = project["entry-points"]["rag_pipeline.readers"].items()
+    (info / "entry_points.txt").write_text(f"[rag_pipeline.readers]\n{name} = {value}\n")
+    monkeypatch.syspath_prepend(folder)
+    installed_plugins.cache_clear()
+    first, second = b"1\n00:00:05,000 --> 00:00:07,000\nHello.\n\n", b"2\n00:01:08,000 --> 00:01:09,000\nGood bye.\n"
+    assert read(_write(tmp_path / "film.srt", first + second)) == [("00:00", "Hello."), ("00:01", "Good bye.")]
+    installed_plugins.cache_clear()
