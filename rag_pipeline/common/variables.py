@@ -18,6 +18,7 @@ KNOWN = frozenset(
         "RAG_DELETE_MAX_FILES",
         "RAG_DELETE_MAX_PERCENT",
         "RAG_FOLLOW_OUTSIDE_LINKS",
+        "RAG_OCR",
         "RAG_PIPELINE_ID",
         "RAG_SEARCH_LANGUAGE",
         "RAG_SEARCH_MIN_VECTOR",

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rag_pipeline.common.env import read_flag, read_float, read_int, read_str, reject
+from rag_pipeline.common.env import read_choice, read_flag, read_float, read_int, read_str, reject
+from rag_pipeline.ingest.extract.ocr.installed import OcrMode
 from rag_pipeline.ingest.postgres_address import PostgresAddress, parse_address
 from rag_pipeline.ingest.terms.analyzer import AUTO, NONE
 from rag_pipeline.ingest.terms.languages import STEMMERS
@@ -24,8 +25,8 @@ class IngestSettings:
     Without ``store_address`` the store is in the state folder. Without ``embedding_api_url`` the local model embeds:
     the one in ``embedding_model_dir``, or else the installed one. ``chunk_tokens`` is the maximum per chunk, special
     tokens not counted. ``extraction_seconds`` is CPU time per file. ``read_hidden`` and ``skip_comments`` decide which
-    parts of a file are read. ``search_language`` decides how words are stemmed, see :class:`TermAnalyzer`. Results below
-    both ``search_min_words`` and ``search_min_vector`` are not shown; None stands for the default of the model.
+    parts of a file are read. ``search_language`` decides how words are stemmed, see :class:`TermAnalyzer`. Results
+    below both ``search_min_words`` and ``search_min_vector`` are not shown; None stands for the default of the model.
     """
 
     embedding_model_dir: Path | None = None
@@ -42,6 +43,7 @@ class IngestSettings:
     search_language: str = AUTO
     search_min_words: float | None = None
     search_min_vector: float | None = None
+    ocr: OcrMode = OcrMode.AUTO
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> IngestSettings:
@@ -70,6 +72,7 @@ class IngestSettings:
             search_language=_read_language(env),
             search_min_words=_read_floor(env, "RAG_SEARCH_MIN_WORDS", low=0.0, high=1000.0),
             search_min_vector=_read_floor(env, "RAG_SEARCH_MIN_VECTOR", low=-1.0, high=1.0),
+            ocr=read_choice(env, "RAG_OCR", OcrMode.AUTO),
         )
 
 

@@ -22,6 +22,7 @@ from rag_pipeline.sources.verdict import Verdict
 from rag_pipeline.status.pipeline import PipelineStatus, core_of
 
 DOWNLOADING, EXTRACTING, CHUNKING, EMBEDDING, STORING = "downloading", "extracting", "chunking", "embedding", "storing"
+RECOGNISING = "ocr"
 SCANNING, WAITING, INTERRUPTED = "scanning", "waiting", "interrupted"
 
 # Bounds the memory of a file, however long it is.
@@ -224,9 +225,7 @@ class _FileIngestion:
         """Extract; then chunk, embed and store in batches of chunks."""
         file = self.file
         self.set_stage(EXTRACTING, 0.0)
-        document = self.stages.extractor.extract(
-            content.path, on_progress=self.on_progress, descriptor=content.descriptor
-        )
+        document = self._extract(content)
         self.check_version()
         document = replace(document, name=file.name)
         source = SourceFile(file.file_id, file.name, file.uri, current, size, document.mime_type, file.modified_at)
@@ -234,6 +233,18 @@ class _FileIngestion:
         self.stages.store.replace(self._ingestion._collection, source, embedded)
         self._hooks.stored(current)
         return IngestResult(IngestEnd.STORED, current, embedded.count, document.mime_type, verdict=Verdict.of(document))
+
+    def _extract(self, content: OpenFile) -> ExtractedDocument:
+        extractor, scans = self.stages.extractor, self.stages.scans
+        if scans is None:
+            return extractor.extract(content.path, on_progress=self.on_progress, descriptor=content.descriptor)
+        return scans.read(
+            extractor,
+            content.path,
+            content.descriptor,
+            on_progress=self.on_progress,
+            on_ocr=lambda: self.set_stage(RECOGNISING, 0.0),
+        )
 
     def result_of(self, error: Exception) -> IngestResult:
         """Return the result for an error: the file changed meanwhile, a dependency failed, or the file did."""

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rag_pipeline.errors import ConfigurationError
 from rag_pipeline.ingest.settings import IngestSettings
 from rag_pipeline.ingest.terms.analyzer import TermAnalyzer
 from rag_pipeline.ingest.types import Chunk, Embedder, ExtractedDocument, Extractor, ProgressCallback, VectorStore
 from rag_pipeline.sources.ledger import hash_config
+
+if TYPE_CHECKING:
+    from rag_pipeline.ingest.extract.ocr.scan_reader import ScanReader
 
 EXTRACTION_VERSION = 1
 """Raise it when extraction or chunking gives another text for the same file: every file is then ingested again."""
@@ -37,10 +40,13 @@ class Stages:
     store: VectorStore
     config_hash: str
     input_limit_bytes: int
+    scans: ScanReader | None = None
 
     def close(self) -> None:
         """Close the stages in order; idempotent."""
         self.extractor.close()
+        if self.scans is not None:
+            self.scans.close()
         self.embedder.close()
         self.store.close()
 
@@ -53,9 +59,11 @@ def build_stages(settings: IngestSettings, store: Path, *, workers: int, stop: t
         from rag_pipeline.ingest.embed.factory import build_embedder
         from rag_pipeline.ingest.embed.openai import BATCH
         from rag_pipeline.ingest.extract import ExtractionLimits, ProcessExtractor, ReadOptions
+        from rag_pipeline.ingest.extract.ocr.scan_reader import ScanReader
         from rag_pipeline.ingest.store.factory import open_store
 
         with ExitStack() as undo:
+            scans = ScanReader(settings.ocr)
             uncached = build_embedder(settings, stop)
             # Small batches lose less when an endpoint fails between two requests; the local model is faster on many.
             embedder = CachingEmbedder(uncached, batch_size=BATCH if settings.embedding_api_url else MODEL_BATCH)
@@ -79,5 +87,14 @@ def build_stages(settings: IngestSettings, store: Path, *, workers: int, stop: t
         model=embedder.model_id,
         dimensions=embedder.dimensions,
         terms=TermAnalyzer(settings.search_language).version,
+        **_optional_readers(scans.is_on),
     )
-    return Stages(extractor, chunker, embedder, vector_store, config_hash, extractor.limits.input_bytes)
+    return Stages(extractor, chunker, embedder, vector_store, config_hash, extractor.limits.input_bytes, scans)
+
+
+def _optional_readers(has_ocr: bool) -> dict[str, Any]:
+    """Return what is installed besides the readers of this package: it reads files that were skipped without it."""
+    from rag_pipeline.ingest.extract.installed_plugins import installed_plugins
+
+    plugins = sorted(f"{plugin.name} {plugin.distribution}" for plugin in installed_plugins().values())
+    return {**({"ocr": True} if has_ocr else {}), **({"readers": plugins} if plugins else {})}

@@ -8,6 +8,7 @@ import signal
 import time
 from collections import deque
 from contextlib import suppress
+from pathlib import Path
 
 from rag_pipeline.common.private_files import hide_memory
 from rag_pipeline.errors import (
@@ -76,12 +77,19 @@ class ProcessExtractor:
     # state is a deque, whose operations are atomic, and callers wait in short sleeps.
 
     def __init__(
-        self, limits: ExtractionLimits | None = None, *, workers: int = 1, options: ReadOptions | None = None
+        self,
+        limits: ExtractionLimits | None = None,
+        *,
+        workers: int = 1,
+        options: ReadOptions | None = None,
+        launcher: Path | None = None,
     ) -> None:
+        """Take the script of the worker process from ``launcher``, if given."""
         if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 64:
             raise ConfigurationError(f"workers={workers!r}: expected a whole number from 1 to 64")
         self.limits = limits or ExtractionLimits()
         self.options = options or ReadOptions()
+        self._launcher = launcher
         self._slots = workers
         self._free: deque[WorkerProcess | None] = deque([None] * workers)
         self._closed = False
@@ -161,7 +169,7 @@ class ProcessExtractor:
 
     def _start(self, heartbeat: _Heartbeat) -> WorkerProcess:
         try:
-            worker = WorkerProcess(self.limits)
+            worker = WorkerProcess(self.limits, self._launcher)
         except OSError as error:
             raise ExtractorUnavailableError(
                 f"was not read: the worker process could not be started ({error.strerror})"

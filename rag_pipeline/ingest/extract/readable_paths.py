@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from rag_pipeline.ingest.extract.plugins import plugins_of_worker
+
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 # Packages that readers import. A folder on the path with one of these holds libraries, whatever its name.
 _READER_PACKAGES = ("chardet", "cryptography", "pypdfium2")
@@ -38,6 +40,7 @@ def _python() -> Iterator[str]:
     yield from (str(Path(sys.base_prefix) / name) for name in ("lib", "lib64") if sys.base_prefix != "/")
     yield from filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
     yield from filter(_holds_libraries, sys.path)
+    yield from (plugin.path for plugin in plugins_of_worker().values() if plugin.path)
 
 
 def _holds_libraries(path: str) -> bool:

@@ -17,7 +17,6 @@ from rag_pipeline.errors import (
     ExtractionLimitError,
 )
 from rag_pipeline.ingest.extract.confinement import confine, limit_cpu_time
-from rag_pipeline.ingest.extract.file_type import recognise
 from rag_pipeline.ingest.extract.input_file import InputFile
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import (
@@ -31,11 +30,13 @@ from rag_pipeline.ingest.extract.messages import (
     WorkerReady,
     encode,
 )
+from rag_pipeline.ingest.extract.plugins import choose_type
 from rag_pipeline.ingest.extract.read_options import ReadOptions
 from rag_pipeline.ingest.extract.readers import load_reader
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 Send = Callable[[WorkerMessage], None]
+ReadFile = Callable[[int, bytes, ExtractionLimits, Send, ReadOptions], Finished]
 
 # One descriptor arrives at a time; with room for more, none is truncated.
 _MAX_FILES, _INT_BYTES = 4, 4
@@ -46,8 +47,8 @@ _STORAGE_ERRORS = frozenset({errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENX
 _MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, UnboundLocalError)
 
 
-def main(limits_json: str, lifeline: int) -> NoReturn:
-    """Serve requests until standard input ends."""
+def main(limits_json: str, lifeline: int, read_file: ReadFile | None = None) -> NoReturn:
+    """Serve requests until standard input ends; ``read_file`` reads a file in place of the readers."""
     limits = ExtractionLimits(**json.loads(limits_json))
     null = os.open(os.devnull, os.O_RDWR)  # confinement forbids opening files for writing
     requests, replies = _take_pipes(null)
@@ -66,7 +67,7 @@ def main(limits_json: str, lifeline: int) -> NoReturn:
         for message in decoder.feed(data):
             if isinstance(message, ReadRequest) and files:
                 options = ReadOptions(message.hidden, message.comments)
-                serve(files.popleft(), message.name.encode("latin-1"), limits, send, options)
+                serve(files.popleft(), message.name.encode("latin-1"), limits, send, options, read_file)
     os._exit(0)
 
 
@@ -89,12 +90,17 @@ def _receive(requests: socket, files: deque[int]) -> bytes:
 
 
 def serve(
-    descriptor: int, name: bytes, limits: ExtractionLimits, send: Send, options: ReadOptions | None = None
+    descriptor: int,
+    name: bytes,
+    limits: ExtractionLimits,
+    send: Send,
+    options: ReadOptions | None = None,
+    read_file: ReadFile | None = None,
 ) -> None:
     """Read an open file and close it; send its sections, then Finished or Failed."""
     try:
         limit_cpu_time(limits.time_seconds)
-        send(_read(descriptor, name, limits, send, options or ReadOptions()))
+        send((read_file or _read)(descriptor, name, limits, send, options or ReadOptions()))
     except MemoryError:
         os._exit(OUT_OF_MEMORY_EXIT_CODE)
     except BrokenPipeError:
@@ -127,7 +133,7 @@ def _read(descriptor: int, name: bytes, limits: ExtractionLimits, send: Send, op
         if size > limits.input_bytes:
             raise ExtractionLimitError(f"is {size:,} bytes, over the limit of {limits.input_bytes:,}")
         file = InputFile(stream, size, os.fsdecode(name), limits, options)
-        file_type = recognise(file)
+        file_type = choose_type(file)
         send(TypeFound(file_type.mime_type))
         file.stream.seek(0)
         writer = SectionWriter(send, text_bytes=limits.text_bytes)

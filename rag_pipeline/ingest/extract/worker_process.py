@@ -12,6 +12,7 @@ from array import array
 from dataclasses import asdict
 from pathlib import Path
 
+from rag_pipeline.ingest.extract.installed_plugins import to_environment
 from rag_pipeline.ingest.extract.limits import ExtractionLimits
 from rag_pipeline.ingest.extract.messages import (
     Decoder,
@@ -27,6 +28,7 @@ from rag_pipeline.ingest.extract.read_options import ReadOptions
 
 _REAP_SECONDS = 1.0
 _READ_BYTES = 1 << 16
+_LAUNCHER = Path(__file__).with_name("launch.py")
 _PACKAGE_PARENT = str(Path(__file__).resolve().parents[3])
 # The only variables that a worker inherits: the interpreter needs them to start. No credentials, proxies or caches.
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TZ")
@@ -48,8 +50,8 @@ class WorkerProcess:
     importable main module. It can't open files, so it receives descriptors.
     """
 
-    def __init__(self, limits: ExtractionLimits) -> None:
-        """Start the process; raises OSError if the system can't start another."""
+    def __init__(self, limits: ExtractionLimits, launcher: Path | None = None) -> None:
+        """Start the process, with another script than ``launch.py`` if given; raises OSError if the system can't."""
         self.files_read = 0
         self.is_idle = True
         self.missing = ""
@@ -59,7 +61,15 @@ class WorkerProcess:
         try:
             self._process = subprocess.Popen(
                 # -P keeps this folder off the path: its modules have common names.
-                [sys.executable, "-P", "-s", "-B", _launcher(), json.dumps(asdict(limits)), str(lifeline)],
+                [
+                    sys.executable,
+                    "-P",
+                    "-s",
+                    "-B",
+                    str(launcher or _LAUNCHER),
+                    json.dumps(asdict(limits)),
+                    str(lifeline),
+                ],
                 stdin=requests.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -162,10 +172,6 @@ class WorkerProcess:
         return code
 
 
-def _launcher() -> str:
-    return str(Path(__file__).with_name("launch.py"))
-
-
 def _environment() -> dict[str, str]:
     """Return a minimal environment in which the child finds the same modules as this process."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
@@ -173,7 +179,7 @@ def _environment() -> dict[str, str]:
     if _PACKAGE_PARENT not in paths:
         paths.append(_PACKAGE_PARENT)
     # A home that does not exist keeps libraries from writing caches.
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1", "HOME": "/nonexistent"}
+    return {**kept, **to_environment(), "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1", "HOME": "/nonexistent"}
 
 
 def _wait_readable(descriptor: int, timeout_seconds: float) -> bool:

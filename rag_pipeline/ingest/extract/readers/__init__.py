@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import cast
 
 from rag_pipeline.ingest.extract.input_file import InputFile
+from rag_pipeline.ingest.extract.plugins import plugins_of_worker
 from rag_pipeline.ingest.extract.section_writer import SectionWriter
 
 FormatReader = Callable[[InputFile, SectionWriter], None]
@@ -38,6 +39,8 @@ _READERS = {
 
 
 def load_reader(name: str) -> FormatReader:
-    """Import a reader; it writes the text of a file to a section writer."""
+    """Import a reader, a plug-in by its suffix or MIME type; it writes the text of a file to a section writer."""
+    if plugin := plugins_of_worker().get(name):
+        return plugin.read
     module, _, function = _READERS[name].partition(":")
     return cast(FormatReader, getattr(import_module(f"{__name__}.{module}"), function))

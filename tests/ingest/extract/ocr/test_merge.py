@@ -1,0 +1,41 @@
+"""Merging of recognised pages into a document."""
+
+from __future__ import annotations
+
+from rag_pipeline.ingest.extract.ocr.merge import mark, merge
+from rag_pipeline.ingest.types import ExtractedDocument, Section, TextQuality, TextWarning
+
+_MISSING = TextWarning("pages_without_text", "2 of 4 pages have no text (scanned?)", 2)
+_OTHER = TextWarning("odd_characters", "some characters could not be decoded", 3)
+
+
+def document(sections: list[tuple[str, str]], without_text: int, *warnings: TextWarning) -> ExtractedDocument:
+    quality = TextQuality(sum(len(text) for _, text in sections), 0.0, 4, without_text)
+    return ExtractedDocument(
+        tuple(Section(text, locator) for locator, text in sections), "application/pdf", warnings, quality
+    )
+
+
+_TYPED = document([("page 1", "one"), ("page 1 › Leave", "leave"), ("page 3", "three"), ("notes", "n")], 2, _MISSING)
+
+
+def test_recognised_pages_go_to_their_places() -> None:
+    merged = merge(_TYPED, document([("page 2", "two"), ("page 4", "four")], 0, _OTHER))
+    assert [section.text for section in merged.sections] == ["one", "leave", "two", "three", "n", "four"]
+    assert merged.warnings == (TextWarning("ocr", "text of 2 pages was recognised from pictures", 2), _OTHER)
+    assert merged.quality == TextQuality(len("oneleavethreentwofour"), 0.0, 4, 0)
+
+
+def test_pages_with_text_keep_theirs() -> None:
+    assert merge(_TYPED, document([("page 1", "0ne")], 0)) is _TYPED
+
+
+def test_pages_that_still_have_no_text_are_counted() -> None:
+    merged = merge(_TYPED, document([("page 4", "four")], 1))
+    assert merged.quality.pages_without_text == 1
+    assert [(warning.type, warning.count) for warning in merged.warnings] == [("ocr", 1), ("pages_without_text", 1)]
+    assert "1 of 4 pages have no text, and OCR found none" in merged.warnings[1].message
+
+
+def test_a_picture_is_marked() -> None:
+    assert mark(document([("", "text")], 0)).warnings[0].message == "text of a page was recognised from a picture"
