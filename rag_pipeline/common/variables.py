@@ -10,6 +10,7 @@ from rag_pipeline.common.env import SECRETS
 
 logger = logging.getLogger("rag_pipeline.config")
 
+        "RAG_EXTRACTION_SECONDS",
 PREFIXES = ("RAG_", "STATUS_")
 KNOWN = frozenset(
     {
