@@ -17,6 +17,7 @@ KNOWN = frozenset(
         "RAG_CHUNK_TOKENS",
         "RAG_DELETE_MAX_FILES",
         "RAG_DELETE_MAX_PERCENT",
+        "RAG_EXTRACTION_SECONDS",
         "RAG_FOLLOW_OUTSIDE_LINKS",
         "RAG_OCR",
         "RAG_PIPELINE_ID",

@@ -23,6 +23,7 @@ def test_the_key_is_not_shown() -> None:
         ({"EMBEDDING_API_URL": "http://x"}, "EMBEDDING_API_MODEL"),
         ({"RAG_CHUNK_TOKENS": "255"}, "RAG_CHUNK_TOKENS='255'"),
         ({"RAG_CHUNK_TOKENS": "127"}, "RAG_CHUNK_TOKENS"),
+        ({"RAG_EXTRACTION_SECONDS": "0"}, "RAG_EXTRACTION_SECONDS='0'"),
         ({"EMBEDDING_API_DIMENSIONS": "0"}, "EMBEDDING_API_DIMENSIONS"),
         ({"EMBEDDING_THREADS": "many"}, "EMBEDDING_THREADS"),
         ({"RAG_STORE_URL": "redis://db"}, "RAG_STORE_URL"),
@@ -50,3 +51,8 @@ def test_the_store_may_be_a_database_whose_password_is_not_shown() -> None:
     read = IngestSettings.from_env({"RAG_STORE_URL": "postgresql+psycopg://me:hush@db/rag"})
     assert str(read.store_address) == "postgresql://db:5432/rag"
     assert "hush" not in repr(read)
+
+
+def test_the_time_for_a_file_can_be_set() -> None:
+    assert IngestSettings.from_env({}).extraction_seconds == 120
+    assert IngestSettings.from_env({"RAG_EXTRACTION_SECONDS": "600"}).extraction_seconds == 600

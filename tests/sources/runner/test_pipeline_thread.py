@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rag_pipeline.errors import StateError
-from rag_pipeline.ingest.extract import ProcessExtractor
+from rag_pipeline.ingest.extract import ExtractionLimits, ProcessExtractor
 from rag_pipeline.ingest.types import Stopped
 from rag_pipeline.sources.ledger import Ledger
 from rag_pipeline.sources.runner.pipeline_spec import PipelineContext
@@ -115,4 +116,12 @@ def test_all_stages_but_the_extractor_are_shared() -> None:
         shared.chunker,
         shared.config_hash,
     )
+    own.extractor.close()
+
+
+def test_the_limits_of_the_extractor_are_shared() -> None:
+    limits = ExtractionLimits(time_seconds=7)
+    own = with_own_extractor(replace(MemoryStages().stages, extractor=ProcessExtractor(limits)), 3)
+    assert isinstance(own.extractor, ProcessExtractor)
+    assert own.extractor.limits is limits
     own.extractor.close()

@@ -30,6 +30,7 @@ Row = list[Fragment]
 
 # In units of the letters' height.
 _MAX_LEADING, _MAX_OVERLAP = 2.0, 0.5
+_FEW, _MOSTLY = 3, 0.8
 _CELLS = 6
 _INTERLEAVED_ROWS = 6
 
@@ -38,6 +39,8 @@ def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) 
     """Return the rows of a page in reading order."""
     if _is_plain(fragments):
         return [[fragment] for fragment in fragments]
+    if _is_reversed(fragments):  # some programs draw from the bottom of the page
+        return [[fragment] for fragment in sorted(fragments, key=lambda fragment: -fragment.middle)]
     bands = _bands(_blocks(fragments))
     if _are_scattered(bands, right_to_left):
         return _merged_rows([list(fragments)], right_to_left)
@@ -50,6 +53,11 @@ def reading_rows(fragments: Sequence[Fragment], *, right_to_left: bool = False) 
 def _is_plain(fragments: Sequence[Fragment]) -> bool:
     """Return whether each fragment is a line below the one before."""
     return all(one.middle - two.middle > SAME_ROW * max(one.height, two.height) for one, two in _pairs(fragments))
+
+
+def _is_reversed(fragments: Sequence[Fragment]) -> bool:
+    upwards = sum(two.middle - one.middle > SAME_ROW * one.height for one, two in _pairs(fragments))
+    return len(fragments) > _FEW and upwards > _MOSTLY * (len(fragments) - 1)
 
 
 def _are_scattered(bands: Sequence[list[Block]], right_to_left: bool) -> bool:

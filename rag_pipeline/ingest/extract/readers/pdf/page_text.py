@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ _TOKEN = re.compile(r"[\r\n]+|[^\s\ufffe]+\ufffe?")
 _CELL_GAP, _SAME_LINE = 1.0, 0.5
 _LEFTWARDS = -1.0
 _DOWNWARDS = 3
+_SHADOW, _NEAR_IN_ORDER = 0.35, 4
 _MOSTLY, _FEW_LETTERS, _SAMPLE = 0.6, 4, 16
 _NOT_SIMPLE = re.compile(f"[\ud800-\udfff{NO_SPACE}{LINE_END_HYPHEN}{RIGHT_TO_LEFT}]")
 
@@ -88,7 +89,7 @@ def read_page_text(page: Any) -> PageText:
         words = list(_words(characters))
         turns = _turns(words, characters)
         is_rtl = has_right_to_left(characters.text) and is_mostly_right_to_left(characters.text)
-        fragments = list(_fragments(words, characters, turns, is_rtl))
+        fragments = _without_shadows(_fragments(words, characters, turns, is_rtl))
         if turns == _DOWNWARDS:  # PDFium takes these lines from the left
             fragments.reverse()
     finally:
@@ -173,6 +174,26 @@ def _fragments(words: Sequence[_Word], characters: Characters, turns: int, is_rt
         line.append(word)
     if line:
         yield from _line_fragments(line, characters, turns, is_rtl)
+
+
+def _without_shadows(fragments: Iterable[Fragment]) -> list[Fragment]:
+    """Leave out text that is drawn once more a little beside, as a shadow or for boldness."""
+    kept: list[Fragment] = []
+    for fragment in fragments:
+        if not any(_is_shadow(fragment, other) for other in kept[-_NEAR_IN_ORDER:]):
+            kept.append(fragment)
+    return kept
+
+
+def _is_shadow(fragment: Fragment, other: Fragment) -> bool:
+    step = _SHADOW * fragment.height
+    return (
+        fragment.text in other.text
+        and fragment.left > other.left - step
+        and fragment.right < other.right + step
+        and abs(fragment.bottom - other.bottom) < step
+        and abs(fragment.top - other.top) < step
+    )
 
 
 def _continues(last: Box, following: Box, is_rtl: bool) -> bool:

@@ -86,5 +86,9 @@ def test_rows_of_a_wide_table_are_not_taken_for_columns() -> None:
     assert read_lines(texts) == [" ".join(row) for row in rows]
 
 
+def test_a_page_drawn_from_its_bottom_is_read_from_its_top() -> None:
+    assert read_lines(lines(LEFT)[::-1]) == LEFT
+
+
 def test_no_fragments_are_no_rows() -> None:
     assert reading_rows([]) == []

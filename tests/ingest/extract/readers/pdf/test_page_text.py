@@ -54,6 +54,12 @@ def test_a_hyphen_at_a_line_end_is_kept_for_the_joining() -> None:
     assert [fragment.text for fragment in fragments] == ["well-", "known"]
 
 
+def test_a_shadow_is_left_out() -> None:
+    texts = [(72, 700, "Annual report"), (74, 699, "Annual report"), (74, 680, "report"), (300, 680, "report")]
+    fragments = page_text(placed(texts, size=20)).fragments
+    assert [fragment.text for fragment in fragments] == ["Annual report", "report", "report"]
+
+
 def test_letters_without_a_unicode_value_are_marked() -> None:
     text = page_text(unmapped(b"", b"\x01\x02\x03\x04"))
     assert (text.letters, text.undecoded) == (4, 4)
